@@ -1,0 +1,245 @@
+package device
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Session is an open, identified conversation with a device. It is used by one goroutine at a time.
+type Session interface {
+	// Close ends the conversation; it must not block for longer than the driver's own time-outs.
+	Close() error
+}
+
+// Driver opens sessions and judges their errors. S is the driver's session type.
+type Driver[S Session] interface {
+	// Open connects, identifies, and reads what is needed to sign. It returns an *Error when the device is not ready.
+	// Status fields that describe the device (model, app, id, where) are taken from Describe after success.
+	Open(ctx context.Context) (S, error)
+	// Probe is called now and then on an idle session, to see that it still lives. An error closes the session when Fatal says so.
+	Probe(ctx context.Context, s S) error
+	// Describe fills the describing fields of a Status for an open session; Health may be left empty for Ready, or tell that the
+	// device is connected but cannot sign (locked).
+	Describe(s S) Status
+}
+
+// Owner keeps one device connected and lends its session to one user at a time, first come first served. The maintenance
+// goroutine (Run) connects, reconnects and probes, under the same rule.
+//
+// Invariant: whoever touches the session holds the baton (a receive from o.baton).
+type Owner[S Session] struct {
+	name   string
+	driver Driver[S]
+	log    *slog.Logger
+	tick   time.Duration // between attempts to connect
+	probe  time.Duration // between probes of an idle session
+
+	baton chan struct{} // holds one token
+	wake  chan struct{} // asks the maintenance goroutine to look now
+
+	// session is valid when open is true; both belong to the holder of the baton.
+	session S
+	open    bool
+
+	mu      sync.Mutex
+	status  Status
+	changed chan struct{} // closed and replaced at each change of status
+}
+
+// Timing of the maintenance goroutine.
+const (
+	DefaultTick  = 250 * time.Millisecond
+	DefaultProbe = 5 * time.Second
+)
+
+// NewOwner makes an owner; nothing happens before Run.
+func NewOwner[S Session](name string, d Driver[S], log *slog.Logger) *Owner[S] {
+	o := &Owner[S]{
+		name: name, driver: d, log: log, tick: DefaultTick, probe: DefaultProbe,
+		baton: make(chan struct{}, 1), wake: make(chan struct{}, 1), changed: make(chan struct{}),
+		status: Status{Health: Absent, Advice: "not looked for yet", Since: time.Now()},
+	}
+	o.baton <- struct{}{}
+	return o
+}
+
+// SetTiming changes how often the maintenance goroutine looks; call it before Run.
+func (o *Owner[S]) SetTiming(tick, probe time.Duration) { o.tick, o.probe = tick, probe }
+
+// Status is the device's state now.
+func (o *Owner[S]) Status() Status {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.status
+}
+
+// Changed is closed at the next change of status. Take it before reading Status, to miss nothing.
+func (o *Owner[S]) Changed() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.changed
+}
+
+// Poke makes the maintenance goroutine look now: a hot-plug event came.
+func (o *Owner[S]) Poke() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Update changes the status by hand; the holder of the session uses it for busy, alarms and the like.
+func (o *Owner[S]) Update(change func(*Status)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	before := o.status
+	change(&o.status)
+	if o.status == before {
+		return
+	}
+	if o.status.Health != before.Health {
+		o.status.Since = time.Now()
+		o.log.Info("device health", "device", o.name, "health", string(o.status.Health), "advice", o.status.Advice, "detail", o.status.Detail)
+	}
+	close(o.changed)
+	o.changed = make(chan struct{})
+}
+
+// Acquire waits for the device to be connected and free, and lends its session. The caller must call the returned function
+// once, with the error that the session's use ended in (nil when it went well): a session whose error says Retry, or is not an
+// *Error at all, is closed and opened anew. When ctx ends first, the error is an *Error with the device's state.
+func (o *Owner[S]) Acquire(ctx context.Context) (s S, release func(error), err error) {
+	for {
+		changed := o.Changed()
+		select {
+		case <-o.baton:
+		case <-ctx.Done():
+			return s, nil, o.unavailable(ctx.Err())
+		}
+		if o.open {
+			return o.session, o.giveBack, nil
+		}
+		o.baton <- struct{}{}
+		o.Poke()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return s, nil, o.unavailable(ctx.Err())
+		}
+	}
+}
+
+func (o *Owner[S]) unavailable(cause error) error {
+	st := o.Status()
+	if st.Health == Ready {
+		return &Error{Device: o.name, Health: Busy, Err: errors.New("the device is busy with other requests"), Retry: true}
+	}
+	text := "the device is " + string(st.Health)
+	if st.Detail != "" {
+		text += ": " + st.Detail
+	}
+	return &Error{Device: o.name, Health: st.Health, Hint: st.Advice, Err: errors.New(text + " (" + cause.Error() + ")"), Retry: true}
+}
+
+// giveBack takes the session back from a user whose use ended in err.
+func (o *Owner[S]) giveBack(err error) {
+	if err != nil && fatal(err) {
+		o.drop(err)
+		o.Poke()
+	}
+	o.baton <- struct{}{}
+}
+
+// fatal tells whether a session cannot go on after err: everything but the device's own, complete answer.
+func fatal(err error) bool {
+	var de *Error
+	return !errors.As(err, &de) || de.Retry
+}
+
+// drop closes the session. The caller holds the baton.
+func (o *Owner[S]) drop(cause error) {
+	if o.open {
+		o.open = false
+		if err := o.session.Close(); err != nil {
+			o.log.Debug("device close", "device", o.name, "error", err)
+		}
+		var none S
+		o.session = none
+	}
+	o.fail(cause)
+}
+
+// fail shows in the status why there is no session.
+func (o *Owner[S]) fail(cause error) {
+	st := Status{Health: Absent, Detail: cause.Error()}
+	var de *Error
+	if errors.As(cause, &de) {
+		st.Health, st.Advice, st.Detail = de.Health, de.Hint, de.Err.Error()
+	}
+	o.Update(func(s *Status) { s.Health, s.Advice, s.Detail = st.Health, st.Advice, st.Detail })
+}
+
+// Run connects, reconnects and probes until ctx ends; then it takes the device from its last user and closes it.
+func (o *Owner[S]) Run(ctx context.Context) {
+	for {
+		wait := o.maintain(ctx)
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-o.wake:
+			timer.Stop()
+		case <-ctx.Done():
+			timer.Stop()
+			<-o.baton
+			o.drop(&Error{Health: Absent, Hint: "the signer is stopping", Err: ctx.Err(), Retry: true})
+			o.baton <- struct{}{}
+			return
+		}
+	}
+}
+
+// maintain does one round: open what is closed, probe what is idle. It returns how long to wait for the next one.
+func (o *Owner[S]) maintain(ctx context.Context) time.Duration {
+	select {
+	case <-o.baton:
+	default:
+		return o.tick // somebody uses it: it lives
+	}
+	defer func() { o.baton <- struct{}{} }()
+	if o.open {
+		if err := o.driver.Probe(ctx, o.session); err != nil && fatal(err) {
+			o.drop(err)
+			return o.tick
+		}
+		o.describe()
+		return o.probe
+	}
+	s, err := o.driver.Open(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			o.fail(err)
+		}
+		return o.tick
+	}
+	o.session, o.open = s, true
+	o.describe()
+	return o.probe
+}
+
+// Refresh shows the session's description in the status; call it while holding the session, after something changed.
+func (o *Owner[S]) Refresh() { o.describe() }
+
+func (o *Owner[S]) describe() {
+	d := o.driver.Describe(o.session)
+	o.Update(func(s *Status) {
+		since := s.Since
+		if d.Health == "" {
+			d.Health = Ready
+		}
+		*s = d
+		s.Since = since
+	})
+}

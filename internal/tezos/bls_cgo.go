@@ -1,0 +1,41 @@
+//go:build cgo
+
+package tezos
+
+import (
+	"errors"
+
+	blst "github.com/supranational/blst/bindings/go"
+)
+
+// HasBLS tells whether this build can verify tz4 signatures (it needs cgo).
+const HasBLS = true
+
+// The tags of the proof-of-possession scheme (draft-irtf-cfrg-bls-signature, min-pk).
+var (
+	blsSignTag = []byte("BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_")
+	blsPopTag  = []byte("BLS_POP_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_")
+)
+
+type blsVerifier struct {
+	key *blst.P1Affine
+	raw []byte
+}
+
+func newBLSVerifier(raw []byte) (verifier, error) {
+	key := new(blst.P1Affine).Uncompress(raw)
+	if key == nil || !key.KeyValidate() {
+		return nil, errors.New("not a point of BLS12-381 G1, or not in the right subgroup")
+	}
+	return blsVerifier{key, raw}, nil
+}
+
+func (v blsVerifier) verify(payload, sig []byte) bool { return v.check(payload, sig, blsSignTag) }
+
+func (v blsVerifier) verifyPossession(proof []byte) bool { return v.check(v.raw, proof, blsPopTag) }
+
+func (v blsVerifier) check(message, sig, tag []byte) bool {
+	point := new(blst.P2Affine).Uncompress(sig)
+	// The key was validated when it was parsed; the signature's subgroup is checked here.
+	return point != nil && point.Verify(true, v.key, false, message, tag)
+}
