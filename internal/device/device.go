@@ -30,11 +30,11 @@ type Status struct {
 	Advice string    `json:"advice,omitempty"` // one line: what to do; empty when ready
 	Detail string    `json:"detail,omitempty"` // the technical cause
 	Since  time.Time `json:"since"`
-	Model  string    `json:"model,omitempty"`   // "Ledger Nano S+", "TezSign"
-	App    string    `json:"app,omitempty"`     // application or firmware version
-	ID     string    `json:"id,omitempty"`      // what pins it: serial, or four-word name
-	Where  string    `json:"where,omitempty"`   // transport address: bus and port, host:port, "sim"
-	Alarm  string    `json:"alarm,omitempty"`   // set when the device's own marks went backwards or are corrupted
+	Model  string    `json:"model,omitempty"` // "Ledger Nano S+", "TezSign"
+	App    string    `json:"app,omitempty"`   // application or firmware version
+	ID     string    `json:"id,omitempty"`    // what pins it: serial, or four-word name
+	Where  string    `json:"where,omitempty"` // transport address: bus and port, host:port, "sim"
+	Alarm  string    `json:"alarm,omitempty"` // set when the device's own marks went backwards or are corrupted
 }
 
 // Key is a key that a device holds.

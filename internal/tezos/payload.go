@@ -79,7 +79,9 @@ type PayloadError struct {
 	Detail string
 }
 
-func (e *PayloadError) Error() string { return fmt.Sprintf("%v: %s: %s", ErrPayload, e.Field, e.Detail) }
+func (e *PayloadError) Error() string {
+	return fmt.Sprintf("%v: %s: %s", ErrPayload, e.Field, e.Detail)
+}
 
 // Unwrap makes errors.Is(err, ErrPayload) true.
 func (e *PayloadError) Unwrap() error { return ErrPayload }
