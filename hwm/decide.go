@@ -1,0 +1,145 @@
+package hwm
+
+import (
+	"errors"
+	"fmt"
+
+	"highwater/internal/tezos"
+)
+
+// State is what is known of one key, kind and chain when a request is decided.
+type State struct {
+	// Mark is nil when there is none: absent is not zero.
+	Mark *Mark
+	// Ceiling is nil when there is none.
+	Ceiling *Ceiling
+	// Fresh is true when this process made the mark: it then knows that no signature was released as long as none is kept.
+	Fresh bool
+}
+
+// Verdict is the outcome of a decision. The zero value is no verdict, and not a yes.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Undecided Verdict = iota
+	Advance           // move the mark to the request, then sign
+	Replay            // give the kept signature again
+	Resume            // ask the device again for exactly these bytes; the mark is already there
+	Refuse
+)
+
+func (v Verdict) String() string {
+	switch v {
+	case Advance:
+		return "advance"
+	case Replay:
+		return "replay"
+	case Resume:
+		return "resume"
+	case Refuse:
+		return "refuse"
+	case Undecided:
+	}
+	return "undecided"
+}
+
+// Reason says why a request is refused by its mark.
+type Reason string
+
+// The reasons.
+const (
+	NoMark       Reason = "no_mark"       // the key has no mark of this kind on this chain
+	NotAbove     Reason = "not_above"     // at or below the mark
+	Conflict     Reason = "conflict"      // at the mark with other bytes: a double signature was asked for
+	AboveCeiling Reason = "above_ceiling" // another instance may sign up there
+)
+
+// Decision is what to do with a request.
+type Decision struct {
+	Verdict Verdict
+	Reason  Reason // set when refused
+	Mark    Mark   // what to move to (Advance), or what is there (Replay, Resume)
+}
+
+// Decide applies the rule. It is the only place that compares a request with a mark.
+//
+// Invariant: Advance is returned only for a request strictly above the mark and not above the ceiling.
+func Decide(have State, curve tezos.Curve, req tezos.Request) Decision {
+	if have.Mark == nil {
+		return refuse(NoMark)
+	}
+	if have.Ceiling != nil && req.Level > have.Ceiling.Level {
+		return refuse(AboveCeiling)
+	}
+	mark := *have.Mark
+	want := Position{req.Level, req.Round}
+	switch order := want.Compare(mark.Position); {
+	case order > 0:
+		return Decision{Verdict: Advance}
+	case order < 0 || !mark.HasDigest:
+		return refuse(NotAbove)
+	case mark.Digest != req.Digest:
+		return refuse(Conflict)
+	case !mark.Signature.IsZero():
+		return Decision{Verdict: Replay, Mark: mark}
+	case have.Fresh || curve.Deterministic():
+		return Decision{Verdict: Resume, Mark: mark}
+	default:
+		return refuse(NotAbove)
+	}
+}
+
+func refuse(r Reason) Decision { return Decision{Verdict: Refuse, Reason: r} }
+
+// ErrRefused is what every *Refusal is.
+var ErrRefused = errors.New("refused by the watermark")
+
+// Refusal is a decision not to sign because of a mark. It is not a breakage.
+type Refusal struct {
+	Key     Key
+	Have    *Mark // nil when there is none
+	Ceiling *Ceiling
+	Want    Position
+	Reason  Reason
+}
+
+func (r *Refusal) Error() string {
+	switch r.Reason {
+	case NoMark:
+		return fmt.Sprintf("%s has no %s watermark on %s: a key without a mark does not sign", r.Key.PKH, r.Key.Kind, r.Key.Chain)
+	case AboveCeiling:
+		return fmt.Sprintf("%s %s: level %d is above the ceiling %d: signing above it was given to another instance, or kept back",
+			r.Key.PKH, r.Key.Kind, r.Want.Level, r.Ceiling.Level)
+	case Conflict:
+		return fmt.Sprintf("%s %s at %s: other bytes were already asked for there: signing these would be a double signature",
+			r.Key.PKH, r.Key.Kind, r.Want)
+	case NotAbove:
+	}
+	if r.Want.Compare(r.Have.Position) == 0 {
+		return fmt.Sprintf("%s %s at %s: the watermark is already there, and no signature of it is kept", r.Key.PKH, r.Key.Kind, r.Want)
+	}
+	return fmt.Sprintf("%s %s at %s is not above the watermark (%s)", r.Key.PKH, r.Key.Kind, r.Want, r.Have.Position)
+}
+
+// HintText is what the operator does about it; empty when the refusal is the right end of the story.
+func (r *Refusal) HintText() string {
+	switch r.Reason {
+	case NoMark:
+		return "set one above everything that this key ever signed: highwater hwm set " + r.Key.PKH.String() + " --level LEVEL"
+	case Conflict:
+		return "two bakers with the same key, or a baker that was restarted with an old state: find out which before going on"
+	case AboveCeiling:
+		return "see: highwater hwm list; a ceiling is lifted by the certificate that gives the right back, or offline by the operator"
+	case NotAbove:
+	}
+	return ""
+}
+
+// Unwrap makes errors.Is(err, ErrRefused) true.
+func (r *Refusal) Unwrap() error { return ErrRefused }
+
+// NewRefusal explains a decision to refuse.
+func NewRefusal(key Key, have State, req tezos.Request, d Decision) *Refusal {
+	return &Refusal{Key: key, Have: have.Mark, Ceiling: have.Ceiling, Want: Position{req.Level, req.Round}, Reason: d.Reason}
+}
