@@ -192,3 +192,11 @@ func allZero(b []byte) bool {
 	}
 	return true
 }
+
+// Seal makes a record of any body, for what a store keeps beside marks.
+func Seal(dbKey, body []byte) []byte {
+	return appendCRC(dbKey, append([]byte{recordVersion}, body...))
+}
+
+// Unseal checks a record made by Seal and gives its body. Errors are ErrCorrupt, ErrVersion.
+func Unseal(dbKey, record []byte) ([]byte, error) { return openRecord(dbKey, record, -1) }

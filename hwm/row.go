@@ -28,3 +28,6 @@ func Merge(key Key, have *Mark, want Mark) Change {
 	}
 	return Change{Key: key, Before: have, After: *have}
 }
+
+// Pending is a change that is on its way to the disk. Wait returns nil once it is durable.
+type Pending interface{ Wait() error }

@@ -1,0 +1,114 @@
+package store
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"highwater/hwm"
+)
+
+// Modes of what is created: the file holds the instance's private key.
+const (
+	fileMode = 0o600
+	dirMode  = 0o700
+)
+
+// Names of the buckets, and of the records in the meta bucket.
+var (
+	bucketMeta     = []byte("meta")
+	bucketMarks    = []byte("marks")
+	bucketCeilings = []byte("ceilings")
+	bucketKeys     = []byte("keys")
+	bucketSeen     = []byte("seen")
+	bucketJournal  = []byte("journal")
+	allBuckets     = [][]byte{bucketMeta, bucketMarks, bucketCeilings, bucketKeys, bucketSeen, bucketJournal}
+
+	metaSchema   = []byte("schema")
+	metaInstance = []byte("instance")
+	metaRole     = []byte("role")
+)
+
+// schema names the layout of the whole file; another one is refused.
+const schema = "highwater marks, schema 1"
+
+// Create makes the state directory, if need be, and an empty database with a new identity, in standby. It never overwrites one.
+// The file is complete and synced under a temporary name before it gets its own: power loss leaves all or nothing.
+func Create(ctx context.Context, dir string, now time.Time) error {
+	if err := os.MkdirAll(dir, dirMode); err != nil {
+		return err
+	}
+	lock, err := lockDir(ctx, dir, openTimeout)
+	if err != nil {
+		return err
+	}
+	return errors.Join(createLocked(dir, now), lock.release())
+}
+
+func createLocked(dir string, now time.Time) error {
+	path, temporary := filepath.Join(dir, FileName), filepath.Join(dir, FileName+".new")
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("%w: %s", ErrExists, path)
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := os.Remove(temporary); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err // what a creation that was cut short left
+	}
+	if err := writeNew(temporary, now); err != nil {
+		return errors.Join(err, removeIfThere(temporary))
+	}
+	// A link fails where a rename would overwrite.
+	if err := os.Link(temporary, path); err != nil {
+		return errors.Join(err, os.Remove(temporary))
+	}
+	return errors.Join(os.Remove(temporary), syncDir(dir))
+}
+
+func writeNew(path string, now time.Time) error {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	db, err := bolt.Open(path, fileMode, &bolt.Options{Timeout: openTimeout, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
+	if err != nil {
+		return err
+	}
+	role := hwm.RoleRecord{Role: hwm.Standby, Owner: hwm.InstanceID(public), Since: now, Why: "created"}
+	err = db.Update(func(tx *bolt.Tx) error {
+		for _, name := range allBuckets {
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
+			}
+		}
+		meta := tx.Bucket(bucketMeta)
+		return errors.Join(
+			meta.Put(metaSchema, hwm.Seal(metaSchema, []byte(schema))),
+			meta.Put(metaInstance, hwm.Seal(metaInstance, private.Seed())),
+			meta.Put(metaRole, role.Encode(metaRole)),
+		)
+	})
+	return errors.Join(err, db.Sync(), db.Close())
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir) //nolint:gosec // the operator's own path
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,202 @@
+package store
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"highwater/hwm"
+	"highwater/internal/tezos"
+)
+
+// KnownKey is a key that a device offered once: it keeps its public key and names while the device is away.
+type KnownKey struct {
+	PublicKey string `json:"public_key"` // base58check
+	Alias     string `json:"alias,omitempty"`
+	Device    string `json:"device,omitempty"` // the name of the device that offered it first
+}
+
+// KnownKeys gives all of them.
+func (db *DB) KnownKeys() map[tezos.PublicKeyHash]KnownKey {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	out := make(map[tezos.PublicKeyHash]KnownKey, len(db.keys))
+	for k, v := range db.keys {
+		out[k] = v
+	}
+	return out
+}
+
+// RememberKey keeps a key, durably; nothing is written when nothing is new.
+func (db *DB) RememberKey(k KnownKey) error {
+	public, err := tezos.ParsePublicKey(k.PublicKey)
+	if err != nil {
+		return err
+	}
+	pkh := public.Hash()
+	db.mu.Lock()
+	if err := db.usable(); err != nil || db.keys[pkh] == k {
+		db.mu.Unlock()
+		return err
+	}
+	db.keys[pkh] = k
+	b := db.write(putJSON(bucketKeys, pkh.Bytes(), k))
+	db.mu.Unlock()
+	return b.Wait()
+}
+
+// seenKey names what a device said of itself: device identity, key, kind (zero: all kinds).
+type seenKey struct {
+	Device string              `json:"device"`
+	PKH    tezos.PublicKeyHash `json:"pkh"`
+	Kind   uint8               `json:"kind"`
+}
+
+type seenRecord struct {
+	seenKey
+	hwm.Position
+}
+
+// Seen is the mark that a device had of itself when it was last seen.
+func (db *DB) Seen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind) (hwm.Position, bool) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	p, ok := db.seen[seenKey{device, pkh, uint8(kind)}]
+	return p, ok
+}
+
+// SetSeen remembers a device's own mark, durably, also when it is lower than before: it is a fact about the device.
+func (db *DB) SetSeen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind, p hwm.Position) error {
+	key := seenKey{device, pkh, uint8(kind)}
+	db.mu.Lock()
+	have, known := db.seen[key]
+	if err := db.usable(); err != nil || known && have == p {
+		db.mu.Unlock()
+		return err
+	}
+	db.seen[key] = p
+	dbKey := fmt.Appendf(nil, "%s/%s/%02x", device, pkh, uint8(kind))
+	b := db.write(putJSON(bucketSeen, dbKey, seenRecord{key, p}))
+	db.mu.Unlock()
+	return b.Wait()
+}
+
+func putJSON(bucket, key []byte, value any) func(*bolt.Tx) error {
+	return func(tx *bolt.Tx) error {
+		body, err := json.Marshal(value)
+		if err != nil {
+			return err
+		}
+		return tx.Bucket(bucket).Put(key, hwm.Seal(key, body))
+	}
+}
+
+// JournalEntry is a deliberate act that is kept for good: a change of role, a mark lowered, a ceiling lifted.
+type JournalEntry struct {
+	At     time.Time `json:"at"`
+	Action string    `json:"action"` // activate, standby, fenced, lower, lift
+	What   string    `json:"what"`
+	Why    string    `json:"why"`
+}
+
+// maxJournal bounds the journal; the oldest entries go first.
+const maxJournal = 1000
+
+// Journal gives all entries, oldest first.
+func (db *DB) Journal() []JournalEntry {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return slices.Clone(db.journal)
+}
+
+// appendJournal returns the write that adds an entry. The caller holds db.mu.
+func (db *DB) appendJournal(e JournalEntry) func(*bolt.Tx) error {
+	e.Why = hwm.CutWhy(e.Why)
+	db.journal = append(db.journal, e)
+	if len(db.journal) > maxJournal {
+		db.journal = db.journal[1:]
+	}
+	return func(tx *bolt.Tx) error {
+		bucket := tx.Bucket(bucketJournal)
+		seq, err := bucket.NextSequence()
+		if err != nil {
+			return err
+		}
+		if seq > maxJournal {
+			if err := bucket.Delete(binary.BigEndian.AppendUint64(nil, seq-maxJournal)); err != nil {
+				return err
+			}
+		}
+		return putJSON(bucketJournal, binary.BigEndian.AppendUint64(nil, seq), e)(tx)
+	}
+}
+
+// Record adds an entry to the journal, durably.
+func (db *DB) Record(e JournalEntry) error {
+	db.mu.Lock()
+	if err := db.usable(); err != nil {
+		db.mu.Unlock()
+		return err
+	}
+	b := db.write(db.appendJournal(e))
+	db.mu.Unlock()
+	return b.Wait()
+}
+
+var errNoReason = errors.New("lowering wants a reason: it is kept for good")
+
+// Lower replaces a mark by a lower one. It is the only thing that lowers, it is for an operator at a stopped instance, and it
+// is written down with its reason in the same transaction.
+func (db *DB) Lower(key hwm.Key, mark hwm.Mark, why string) error {
+	if why == "" {
+		return errNoReason
+	}
+	db.mu.Lock()
+	if err := db.usable(); err != nil {
+		db.mu.Unlock()
+		return err
+	}
+	e, ok := db.marks[key]
+	if !ok {
+		db.mu.Unlock()
+		return fmt.Errorf("%w: %s", ErrNoMark, key)
+	}
+	what := fmt.Sprintf("%s: from %s to %s", key, e.mark.Position, mark.Position)
+	mark.Source = hwm.SourceLowered
+	e.mark, e.fresh = mark, false
+	db.put(e)
+	b := db.write(db.appendJournal(JournalEntry{At: mark.At, Action: "lower", What: what, Why: why}))
+	db.mu.Unlock()
+	return b.Wait()
+}
+
+// Lift removes a ceiling, with a reason that is kept for good.
+func (db *DB) Lift(key hwm.CeilingKey, at time.Time, why string) error {
+	if why == "" {
+		return errNoReason
+	}
+	dbKey, err := key.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	db.mu.Lock()
+	if err := db.usable(); err != nil {
+		db.mu.Unlock()
+		return err
+	}
+	have, ok := db.ceilings[key]
+	if !ok {
+		db.mu.Unlock()
+		return fmt.Errorf("%s has no ceiling on %s", key.PKH, key.Chain)
+	}
+	delete(db.ceilings, key)
+	db.write(func(tx *bolt.Tx) error { return tx.Bucket(bucketCeilings).Delete(dbKey) })
+	b := db.write(db.appendJournal(JournalEntry{At: at, Action: "lift", What: fmt.Sprintf("ceiling %d of %s", have.Level, key.PKH), Why: why}))
+	db.mu.Unlock()
+	return b.Wait()
+}

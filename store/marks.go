@@ -1,0 +1,202 @@
+package store
+
+import (
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"highwater/hwm"
+	"highwater/internal/tezos"
+)
+
+// State is what is known of a key, kind and chain, or why it cannot be told.
+func (db *DB) State(key hwm.Key) (hwm.State, error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if err := db.usable(); err != nil {
+		return hwm.State{}, err
+	}
+	return db.state(key), nil
+}
+
+func (db *DB) state(key hwm.Key) hwm.State {
+	var st hwm.State
+	if e, ok := db.marks[key]; ok {
+		mark := e.mark
+		st.Mark, st.Fresh = &mark, e.fresh
+	}
+	if c, ok := db.ceilings[hwm.CeilingKey{Chain: key.Chain, PKH: key.PKH}]; ok {
+		st.Ceiling = &c
+	}
+	return st
+}
+
+// Advance moves a mark up to where a request is, in memory at once and on disk with the next commit: Wait tells when. It fails
+// with ErrMoved when the mark is not below mark any more or a ceiling is, and with ErrNoMark when there is none.
+//
+// Invariant: no mark ever moves down, and none above its ceiling.
+func (db *DB) Advance(key hwm.Key, mark hwm.Mark) (hwm.Pending, error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if err := db.usable(); err != nil {
+		return nil, err
+	}
+	e, ok := db.marks[key]
+	if !ok {
+		return nil, fmt.Errorf("%w: %s", ErrNoMark, key)
+	}
+	if !mark.Above(e.mark) {
+		return nil, fmt.Errorf("%w: %s is at %s", ErrMoved, key, e.mark.Position)
+	}
+	if c, ok := db.ceilings[hwm.CeilingKey{Chain: key.Chain, PKH: key.PKH}]; ok && mark.Level > c.Level {
+		return nil, fmt.Errorf("%w: %s has a ceiling at %d", ErrMoved, key, c.Level)
+	}
+	e.mark, e.fresh = mark, true
+	return db.put(e), nil
+}
+
+// Keep attaches a signature to the mark that a request made. Nobody waits for it: it goes along with the next commit. A mark
+// that moved on meanwhile needs it no more.
+func (db *DB) Keep(key hwm.Key, digest [32]byte, sig tezos.Signature) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	e, ok := db.marks[key]
+	if !ok || !e.mark.HasDigest || e.mark.Digest != digest || !e.mark.Signature.IsZero() {
+		return
+	}
+	e.mark.Signature = sig
+	if e.late {
+		return
+	}
+	e.late = true
+	db.late = append(db.late, e)
+	if len(db.late) == 1 {
+		db.kick() // so that the committer looks at the clock
+	}
+}
+
+// Raise merges rows by maximum and returns, once durable, what happened to each. A row that was kept is durable too.
+func (db *DB) Raise(rows []hwm.Row) ([]hwm.Change, error) {
+	db.mu.Lock()
+	changes, err := db.raise(rows)
+	if err != nil {
+		db.mu.Unlock()
+		return nil, err
+	}
+	b := db.write(func(*bolt.Tx) error { return nil })
+	db.mu.Unlock()
+	return changes, b.Wait()
+}
+
+// raise moves marks up in memory and into the next batch. The caller holds db.mu.
+func (db *DB) raise(rows []hwm.Row) ([]hwm.Change, error) {
+	if err := db.usable(); err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		if r.Level < 0 || r.Round < 0 {
+			return nil, fmt.Errorf("%s: a negative level or round (%d, %d)", r.Key, r.Level, r.Round)
+		}
+	}
+	changes := make([]hwm.Change, 0, len(rows))
+	for _, r := range rows {
+		c := hwm.Merge(r.Key, db.state(r.Key).Mark, r.Mark)
+		changes = append(changes, c)
+		if !c.Raised {
+			continue
+		}
+		e, ok := db.marks[r.Key]
+		if !ok {
+			e = newEntry(r.Key, r.Mark)
+			db.marks[r.Key] = e
+		}
+		e.mark, e.fresh = r.Mark, false
+		db.put(e)
+	}
+	return changes, nil
+}
+
+// Rows lists all marks, in the order in which they are shown.
+func (db *DB) Rows() ([]hwm.Row, error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if err := db.usable(); err != nil {
+		return nil, err
+	}
+	rows := make([]hwm.Row, 0, len(db.marks))
+	for key, e := range db.marks {
+		rows = append(rows, hwm.Row{Key: key, Mark: e.mark})
+	}
+	hwm.SortRows(rows)
+	return rows, nil
+}
+
+// Ceilings gives all ceilings.
+func (db *DB) Ceilings() map[hwm.CeilingKey]hwm.Ceiling {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	out := make(map[hwm.CeilingKey]hwm.Ceiling, len(db.ceilings))
+	for k, v := range db.ceilings {
+		out[k] = v
+	}
+	return out
+}
+
+// SetCeiling sets or lowers a ceiling, durably. Raising or lifting one is Lift's.
+func (db *DB) SetCeiling(key hwm.CeilingKey, c hwm.Ceiling) error {
+	if c.Level < 0 {
+		return fmt.Errorf("a ceiling at the negative level %d", c.Level)
+	}
+	dbKey, err := key.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	db.mu.Lock()
+	if err := db.usable(); err != nil {
+		db.mu.Unlock()
+		return err
+	}
+	if have, ok := db.ceilings[key]; ok && c.Level > have.Level {
+		db.mu.Unlock()
+		return fmt.Errorf("%w: it is at %d; a ceiling is not raised to %d by setting it", ErrMoved, have.Level, c.Level)
+	}
+	db.ceilings[key] = c
+	b := db.write(func(tx *bolt.Tx) error { return tx.Bucket(bucketCeilings).Put(dbKey, c.Encode(dbKey)) })
+	db.mu.Unlock()
+	return b.Wait()
+}
+
+// Role is the durable role.
+func (db *DB) Role() hwm.RoleRecord {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return db.role
+}
+
+// SetRole changes the role and raises floors with it, in one transaction. The role in memory changes when it is durable.
+// Errors wrap hwm.ErrEpoch.
+func (db *DB) SetRole(next hwm.RoleRecord, floors []hwm.Row) error {
+	db.roleMu.Lock()
+	defer db.roleMu.Unlock()
+	next.Why, next.Since = hwm.CutWhy(next.Why), next.Since.UTC().Truncate(time.Millisecond)
+	if err := hwm.CheckSuccession(db.Role(), next); err != nil {
+		return err
+	}
+	db.mu.Lock()
+	if _, err := db.raise(floors); err != nil {
+		db.mu.Unlock()
+		return err
+	}
+	db.write(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(metaRole, next.Encode(metaRole)) })
+	what := fmt.Sprintf("epoch %d, %d floors", next.Epoch, len(floors))
+	b := db.write(db.appendJournal(JournalEntry{At: next.Since, Action: next.Role.String(), What: what, Why: next.Why}))
+	db.mu.Unlock()
+	if err := b.Wait(); err != nil {
+		return err
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.role = next
+	return nil
+}

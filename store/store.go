@@ -1,0 +1,219 @@
+// Package store keeps marks, ceilings, the role and the identity of an instance in one bbolt file, durable before anybody acts
+// on them.
+//
+// The process holds the exclusive locks of the state directory and of the file, so memory is the truth once loaded; the file is
+// written from memory. One goroutine commits; all that arrives while a transaction syncs goes into the next one.
+package store
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"highwater/hwm"
+	"highwater/internal/tezos"
+)
+
+// FileName is the name of the database in the state directory.
+const FileName = "marks.db"
+
+var (
+	// ErrMissing is returned when the state directory has no database. It is never created by opening it.
+	ErrMissing = errors.New("there is no watermark file")
+	// ErrExists is returned by Create when there is a database already.
+	ErrExists = errors.New("there is a watermark file already")
+	// ErrInUse is returned when another process holds the state directory.
+	ErrInUse = errors.New("the state directory is in use")
+	// ErrPoisoned is returned by everything after a commit failed: what is on disk is then not known.
+	ErrPoisoned = errors.New("a commit to the watermark file failed: nothing is signed until a restart")
+	// ErrMoved is returned when a mark is not below what it should move to, or a ceiling is in the way: it changed meanwhile.
+	ErrMoved = errors.New("the watermark moved meanwhile")
+	// ErrNoMark is returned when a mark should move that does not exist.
+	ErrNoMark = errors.New("there is no watermark to move")
+	// ErrClosed is returned after Close.
+	ErrClosed = errors.New("the watermark file is closed")
+)
+
+// DB is an open state directory. It is safe for concurrent use.
+type DB struct {
+	path string
+	bolt *bolt.DB
+	lock *dirLock
+	log  *slog.Logger
+	obs  func(time.Duration) // told how long each commit took
+
+	instance ed25519.PrivateKey
+
+	mu       sync.Mutex
+	marks    map[hwm.Key]*entry
+	ceilings map[hwm.CeilingKey]hwm.Ceiling
+	role     hwm.RoleRecord
+	keys     map[tezos.PublicKeyHash]KnownKey
+	seen     map[seenKey]hwm.Position
+	journal  []JournalEntry
+	poisoned error  // set once, by a failed commit
+	closed   bool   // no newcomers
+	next     *batch // what the next transaction will hold
+	late     []*entry
+
+	roleMu    sync.Mutex // one change of role at a time
+	wake      chan struct{}
+	stop      chan struct{}
+	committed chan struct{} // closed when the committer has ended
+}
+
+// entry is a mark in memory.
+type entry struct {
+	key   hwm.Key
+	dbKey []byte
+	mark  hwm.Mark
+	fresh bool // this process made the mark
+	dirty bool // in the next batch already
+	late  bool // has a signature that waits for the next batch
+}
+
+// Options for Open. The zero value is fine.
+type Options struct {
+	Log      *slog.Logger
+	OnCommit func(time.Duration) // told how long each commit took
+}
+
+// openTimeout is how long to wait for another process that is about to let the file go.
+const openTimeout = 2 * time.Second
+
+// Open locks the state directory, loads its database and checks all of it. Errors wrap ErrMissing, ErrInUse, hwm.ErrCorrupt or
+// hwm.ErrVersion; a file that cannot be trusted is never repaired by guessing.
+func Open(ctx context.Context, dir string, opt Options) (*DB, error) {
+	path := filepath.Join(dir, FileName)
+	lock, err := lockDir(ctx, dir, openTimeout)
+	if err != nil {
+		return nil, err
+	}
+	db, err := open(path, opt)
+	if err != nil {
+		return nil, errors.Join(err, lock.release())
+	}
+	db.lock = lock
+	go db.commitLoop()
+	return db, nil
+}
+
+func open(path string, opt Options) (*DB, error) {
+	if err := checkFile(path); err != nil {
+		return nil, err
+	}
+	db := &DB{
+		path: path, log: opt.Log, obs: opt.OnCommit,
+		marks: map[hwm.Key]*entry{}, ceilings: map[hwm.CeilingKey]hwm.Ceiling{},
+		keys: map[tezos.PublicKeyHash]KnownKey{}, seen: map[seenKey]hwm.Position{},
+		next: newBatch(), wake: make(chan struct{}, 1), stop: make(chan struct{}), committed: make(chan struct{}),
+	}
+	if db.log == nil {
+		db.log = slog.New(slog.DiscardHandler)
+	}
+	if db.obs == nil {
+		db.obs = func(time.Duration) {}
+	}
+	err := guard(func() error {
+		var err error
+		if db.bolt, err = openBolt(path); err != nil {
+			return err
+		}
+		return db.bolt.View(db.load)
+	})
+	if err != nil {
+		err = db.distrust(err)
+		if db.bolt != nil {
+			err = errors.Join(err, db.bolt.Close())
+		}
+		return nil, err
+	}
+	return db, nil
+}
+
+func openBolt(path string) (*bolt.DB, error) {
+	return bolt.Open(path, fileMode, &bolt.Options{
+		Timeout:        openTimeout,
+		NoFreelistSync: true, // found again by a scan at start; saves pages in each commit
+		FreelistType:   bolt.FreelistMapType,
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			return os.OpenFile(name, flag&^os.O_CREATE, mode) //nolint:gosec // the operator's own path
+		},
+	})
+}
+
+// distrust explains why a file cannot be used, and how to go on.
+func (db *DB) distrust(err error) error {
+	if errors.Is(err, berrors.ErrTimeout) {
+		return fmt.Errorf("%w: another process has %s open", ErrInUse, db.path)
+	}
+	return &UntrustedError{Path: db.path, Err: err}
+}
+
+// UntrustedError says that a watermark file cannot be used as it is.
+type UntrustedError struct {
+	Path string
+	Err  error
+}
+
+func (e *UntrustedError) Error() string {
+	return fmt.Sprintf("%s cannot be trusted: %v", e.Path, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *UntrustedError) Unwrap() error { return e.Err }
+
+// HintText is how to go on.
+func (e *UntrustedError) HintText() string {
+	if errors.Is(e.Err, hwm.ErrVersion) {
+		return "a newer highwater wrote it: use that version; never delete the file to get an older one going"
+	}
+	return "stop the baker; move the file aside (keep it); then `highwater init --store-only`, and set every key above all that it " +
+		"may have signed: `highwater hwm set --all --level HEAD+10`"
+}
+
+// Close commits what waits, ends the committer and lets the directory go. Close after Close is ErrClosed.
+func (db *DB) Close() error {
+	db.mu.Lock()
+	if db.closed {
+		db.mu.Unlock()
+		return ErrClosed
+	}
+	db.closed = true
+	db.mu.Unlock()
+	close(db.stop)
+	<-db.committed
+	return errors.Join(db.bolt.Close(), db.lock.release())
+}
+
+// Healthy tells whether marks can still be made durable: nil, ErrPoisoned or ErrClosed.
+func (db *DB) Healthy() error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return db.usable()
+}
+
+// usable is Healthy for a caller that holds db.mu.
+func (db *DB) usable() error {
+	if db.closed {
+		return ErrClosed
+	}
+	return db.poisoned
+}
+
+// Path is the database's file.
+func (db *DB) Path() string { return db.path }
+
+// Instance is the identity of this state directory: its ed25519 public key.
+func (db *DB) Instance() hwm.InstanceID {
+	return hwm.InstanceID(db.instance.Public().(ed25519.PublicKey)) //nolint:errcheck // always of this type
+}
