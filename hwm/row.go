@@ -3,6 +3,7 @@ package hwm
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"slices"
 )
 
@@ -31,3 +32,17 @@ func Merge(key Key, have *Mark, want Mark) Change {
 
 // Pending is a change that is on its way to the disk. Wait returns nil once it is durable.
 type Pending interface{ Wait() error }
+
+var (
+	// ErrMoved is returned when a mark is not below what it should move to, or a ceiling is in the way: it changed meanwhile.
+	ErrMoved = errors.New("the watermark moved meanwhile")
+	// ErrNoMark is returned when a mark should move that does not exist.
+	ErrNoMark = errors.New("there is no watermark to move")
+)
+
+// KnownKey is a key that a device offered once: it keeps its public key and names while the device is away.
+type KnownKey struct {
+	PublicKey string `json:"public_key"` // base58check
+	Alias     string `json:"alias,omitempty"`
+	Device    string `json:"device,omitempty"` // the name of the device that offered it first
+}

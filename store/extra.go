@@ -14,18 +14,11 @@ import (
 	"highwater/internal/tezos"
 )
 
-// KnownKey is a key that a device offered once: it keeps its public key and names while the device is away.
-type KnownKey struct {
-	PublicKey string `json:"public_key"` // base58check
-	Alias     string `json:"alias,omitempty"`
-	Device    string `json:"device,omitempty"` // the name of the device that offered it first
-}
-
 // KnownKeys gives all of them.
-func (db *DB) KnownKeys() map[tezos.PublicKeyHash]KnownKey {
+func (db *DB) KnownKeys() map[tezos.PublicKeyHash]hwm.KnownKey {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	out := make(map[tezos.PublicKeyHash]KnownKey, len(db.keys))
+	out := make(map[tezos.PublicKeyHash]hwm.KnownKey, len(db.keys))
 	for k, v := range db.keys {
 		out[k] = v
 	}
@@ -33,7 +26,7 @@ func (db *DB) KnownKeys() map[tezos.PublicKeyHash]KnownKey {
 }
 
 // RememberKey keeps a key, durably; nothing is written when nothing is new.
-func (db *DB) RememberKey(k KnownKey) error {
+func (db *DB) RememberKey(k hwm.KnownKey) error {
 	public, err := tezos.ParsePublicKey(k.PublicKey)
 	if err != nil {
 		return err
@@ -164,7 +157,7 @@ func (db *DB) Lower(key hwm.Key, mark hwm.Mark, why string) error {
 	e, ok := db.marks[key]
 	if !ok {
 		db.mu.Unlock()
-		return fmt.Errorf("%w: %s", ErrNoMark, key)
+		return fmt.Errorf("%w: %s", hwm.ErrNoMark, key)
 	}
 	what := fmt.Sprintf("%s: from %s to %s", key, e.mark.Position, mark.Position)
 	mark.Source = hwm.SourceLowered

@@ -203,7 +203,7 @@ func (db *DB) loadCeilings(tx *bolt.Tx) error {
 }
 
 func (db *DB) loadKeys(tx *bolt.Tx) error {
-	return loadJSON(tx, bucketKeys, func(_ []byte, k KnownKey) error {
+	return loadJSON(tx, bucketKeys, func(_ []byte, k hwm.KnownKey) error {
 		if k.PublicKey == "" {
 			return errors.New("no public key")
 		}

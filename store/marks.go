@@ -33,7 +33,7 @@ func (db *DB) state(key hwm.Key) hwm.State {
 }
 
 // Advance moves a mark up to where a request is, in memory at once and on disk with the next commit: Wait tells when. It fails
-// with ErrMoved when the mark is not below mark any more or a ceiling is, and with ErrNoMark when there is none.
+// with hwm.ErrMoved when the mark is not below mark any more or a ceiling is, and with hwm.ErrNoMark when there is none.
 //
 // Invariant: no mark ever moves down, and none above its ceiling.
 func (db *DB) Advance(key hwm.Key, mark hwm.Mark) (hwm.Pending, error) {
@@ -44,13 +44,13 @@ func (db *DB) Advance(key hwm.Key, mark hwm.Mark) (hwm.Pending, error) {
 	}
 	e, ok := db.marks[key]
 	if !ok {
-		return nil, fmt.Errorf("%w: %s", ErrNoMark, key)
+		return nil, fmt.Errorf("%w: %s", hwm.ErrNoMark, key)
 	}
 	if !mark.Above(e.mark) {
-		return nil, fmt.Errorf("%w: %s is at %s", ErrMoved, key, e.mark.Position)
+		return nil, fmt.Errorf("%w: %s is at %s", hwm.ErrMoved, key, e.mark.Position)
 	}
 	if c, ok := db.ceilings[hwm.CeilingKey{Chain: key.Chain, PKH: key.PKH}]; ok && mark.Level > c.Level {
-		return nil, fmt.Errorf("%w: %s has a ceiling at %d", ErrMoved, key, c.Level)
+		return nil, fmt.Errorf("%w: %s has a ceiling at %d", hwm.ErrMoved, key, c.Level)
 	}
 	e.mark, e.fresh = mark, true
 	return db.put(e), nil
@@ -159,7 +159,7 @@ func (db *DB) SetCeiling(key hwm.CeilingKey, c hwm.Ceiling) error {
 	}
 	if have, ok := db.ceilings[key]; ok && c.Level > have.Level {
 		db.mu.Unlock()
-		return fmt.Errorf("%w: it is at %d; a ceiling is not raised to %d by setting it", ErrMoved, have.Level, c.Level)
+		return fmt.Errorf("%w: it is at %d; a ceiling is not raised to %d by setting it", hwm.ErrMoved, have.Level, c.Level)
 	}
 	db.ceilings[key] = c
 	b := db.write(func(tx *bolt.Tx) error { return tx.Bucket(bucketCeilings).Put(dbKey, c.Encode(dbKey)) })

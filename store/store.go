@@ -35,10 +35,6 @@ var (
 	ErrInUse = errors.New("the state directory is in use")
 	// ErrPoisoned is returned by everything after a commit failed: what is on disk is then not known.
 	ErrPoisoned = errors.New("a commit to the watermark file failed: nothing is signed until a restart")
-	// ErrMoved is returned when a mark is not below what it should move to, or a ceiling is in the way: it changed meanwhile.
-	ErrMoved = errors.New("the watermark moved meanwhile")
-	// ErrNoMark is returned when a mark should move that does not exist.
-	ErrNoMark = errors.New("there is no watermark to move")
 	// ErrClosed is returned after Close.
 	ErrClosed = errors.New("the watermark file is closed")
 )
@@ -57,7 +53,7 @@ type DB struct {
 	marks    map[hwm.Key]*entry
 	ceilings map[hwm.CeilingKey]hwm.Ceiling
 	role     hwm.RoleRecord
-	keys     map[tezos.PublicKeyHash]KnownKey
+	keys     map[tezos.PublicKeyHash]hwm.KnownKey
 	seen     map[seenKey]hwm.Position
 	journal  []JournalEntry
 	poisoned error  // set once, by a failed commit
@@ -114,7 +110,7 @@ func open(path string, opt Options) (*DB, error) {
 	db := &DB{
 		path: path, log: opt.Log, obs: opt.OnCommit,
 		marks: map[hwm.Key]*entry{}, ceilings: map[hwm.CeilingKey]hwm.Ceiling{},
-		keys: map[tezos.PublicKeyHash]KnownKey{}, seen: map[seenKey]hwm.Position{},
+		keys: map[tezos.PublicKeyHash]hwm.KnownKey{}, seen: map[seenKey]hwm.Position{},
 		next: newBatch(), wake: make(chan struct{}, 1), stop: make(chan struct{}), committed: make(chan struct{}),
 	}
 	if db.log == nil {

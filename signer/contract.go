@@ -1,0 +1,62 @@
+package signer
+
+import (
+	"context"
+
+	"highwater/hwm"
+	"highwater/internal/device"
+	"highwater/internal/tezos"
+)
+
+// Store keeps marks, and what goes with them. Implementations are safe for concurrent use by any number of goroutines, and pass
+// the suite of store/storetest.
+//
+// Absence: a key without a mark is a State whose Mark is nil, never a mark at zero. Anything that cannot be read is an error.
+// Durability: what a method (or Pending.Wait) says is done survives a power cut from then on. After a failed write every method
+// that can fails until the store is opened anew.
+type Store interface {
+	// State is the mark and the ceiling of a key, kind and chain, as of now.
+	State(key hwm.Key) (hwm.State, error)
+	// Advance moves a mark up, as a compare-and-set: hwm.ErrMoved when the mark is not below any more or a ceiling is,
+	// hwm.ErrNoMark when there is none. Every State after it shows the new mark, whether or not it is durable yet; Wait tells
+	// that it is, or that the compare-and-set failed where the truth is elsewhere.
+	Advance(key hwm.Key, mark hwm.Mark) (hwm.Pending, error)
+	// Keep attaches a signature to the mark with this digest. It does not wait; a crash may lose it.
+	Keep(key hwm.Key, digest [32]byte, sig tezos.Signature)
+	// Raise merges by maximum, and returns when durable. It makes marks that do not exist.
+	Raise(rows []hwm.Row) ([]hwm.Change, error)
+
+	Registry
+}
+
+// Registry is the part of a store that is not marks: role, identity, ceilings, keys.
+type Registry interface {
+	Rows() ([]hwm.Row, error)
+	Ceilings() map[hwm.CeilingKey]hwm.Ceiling
+	// SetCeiling sets or lowers a ceiling, durably; hwm.ErrMoved when it would rise.
+	SetCeiling(key hwm.CeilingKey, c hwm.Ceiling) error
+	// Role is the durable role; SetRole changes it together with floors, in one write. Errors wrap hwm.ErrEpoch.
+	Role() hwm.RoleRecord
+	SetRole(next hwm.RoleRecord, floors []hwm.Row) error
+	Instance() hwm.InstanceID
+	// Healthy is nil while marks can be made durable.
+	Healthy() error
+	// KnownKeys are the keys that devices offered once; RememberKey adds one, durably.
+	KnownKeys() map[tezos.PublicKeyHash]hwm.KnownKey
+	RememberKey(k hwm.KnownKey) error
+	// Seen is what a device said of its own marks when it was last connected; SetSeen remembers it, durably.
+	Seen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind) (hwm.Position, bool)
+	SetSeen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind, p hwm.Position) error
+}
+
+// Device is one connected, or absent, device. Its driver runs elsewhere.
+type Device interface {
+	Name() string
+	Status() device.Status
+	// Changed is closed at the next change of Status or Keys; take it before reading them.
+	Changed() <-chan struct{}
+	// Keys is what the device held when it was last ready.
+	Keys() []device.Key
+	// Turn waits for the device to be connected and free. When ctx ends first the error is a *device.Error.
+	Turn(ctx context.Context) (device.Turn, error)
+}

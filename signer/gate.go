@@ -1,0 +1,115 @@
+package signer
+
+import (
+	"context"
+	"sync"
+
+	"highwater/hwm"
+)
+
+// gate lets requests in while the instance is active, and counts those inside, so that a fence can wait for them.
+type gate struct {
+	mu     sync.Mutex
+	isOpen bool
+	epoch  int           // grows when those inside are given up
+	inside int           // passes not yet returned
+	empty  chan struct{} // closed while nobody is inside
+}
+
+func newGate() *gate {
+	g := &gate{empty: make(chan struct{})}
+	close(g.empty)
+	return g
+}
+
+// pass is the right to be inside. Whoever has one returns it by leave; hold makes it count once more.
+type pass struct {
+	gate  *gate
+	epoch int
+}
+
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.isOpen = true
+}
+
+// close refuses newcomers from now on. Those inside go on.
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.isOpen = false
+}
+
+// drain waits until nobody is inside. When ctx ends first, those inside are given up: their signatures never leave.
+func (g *gate) drain(ctx context.Context) {
+	g.mu.Lock()
+	empty := g.empty
+	g.mu.Unlock()
+	select {
+	case <-empty:
+	case <-ctx.Done():
+		g.mu.Lock()
+		g.epoch++
+		g.mu.Unlock()
+	}
+}
+
+func (g *gate) enter(role func() hwm.RoleRecord) (*pass, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.isOpen {
+		return nil, notActive(role())
+	}
+	g.add()
+	return &pass{g, g.epoch}, nil
+}
+
+func (g *gate) add() {
+	if g.inside == 0 {
+		g.empty = make(chan struct{})
+	}
+	g.inside++
+}
+
+func (p *pass) hold() {
+	p.gate.mu.Lock()
+	defer p.gate.mu.Unlock()
+	p.gate.add()
+}
+
+func (p *pass) leave() {
+	p.gate.mu.Lock()
+	defer p.gate.mu.Unlock()
+	p.gate.inside--
+	if p.gate.inside == 0 {
+		close(p.gate.empty)
+	}
+}
+
+// check tells whether the holder may still let a signature out.
+func (p *pass) check() error {
+	p.gate.mu.Lock()
+	defer p.gate.mu.Unlock()
+	if p.epoch != p.gate.epoch {
+		return &Denial{Reason: NotActive, Text: "this instance stopped signing while the device was working"}
+	}
+	return nil
+}
+
+func notActive(r hwm.RoleRecord) *Denial {
+	d := &Denial{Reason: NotActive}
+	switch r.Role {
+	case hwm.Standby:
+		d.Text = "this instance is on standby since " + r.Since.Format("2006-01-02 15:04:05 MST") + " and does not sign: " + r.Why
+		d.Hint = "if no other machine signs with these keys: highwater activate"
+	case hwm.Fenced:
+		d.Text = "this instance is fenced since " + r.Since.Format("2006-01-02 15:04:05 MST") + " and does not sign: " + r.Why
+		d.Hint = "find out who signs with these keys (highwater status) before anything else"
+	case hwm.Active:
+		d.Text = "this instance is changing its role, or stopping, and does not sign now"
+	default:
+		d.Text = "this instance has no role and does not sign"
+	}
+	return d
+}

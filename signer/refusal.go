@@ -1,0 +1,102 @@
+package signer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"highwater/hwm"
+	"highwater/internal/device"
+	"highwater/internal/tezos"
+)
+
+// Denial is a decision not to sign that has nothing to do with marks. It is not a breakage.
+type Denial struct {
+	Reason string // one of the constants below
+	Text   string
+	Hint   string
+}
+
+// Reasons of denials. Those of marks are hwm.Reason.
+const (
+	UnknownKey = "unknown_key"
+	NotActive  = "not_active"
+	WrongChain = "wrong_chain"
+	WrongKind  = "wrong_kind"
+)
+
+func (d *Denial) Error() string { return d.Text }
+
+// HintText is what to do.
+func (d *Denial) HintText() string { return d.Hint }
+
+// TimeoutError says that a request's budget ran out, or that its client went away.
+type TimeoutError struct {
+	PKH  tezos.PublicKeyHash
+	Gone bool // the client went away
+}
+
+func (e *TimeoutError) Error() string {
+	if e.Gone {
+		return "the client went away before the signature was there"
+	}
+	return fmt.Sprintf("no signature of %s within the request's time", e.PKH)
+}
+
+// HintText is what to do.
+func (e *TimeoutError) HintText() string { return "look at the device: highwater status" }
+
+// WrongSignatureError says that a device answered with something that is not a signature of what it was asked for.
+type WrongSignatureError struct {
+	PKH    tezos.PublicKeyHash
+	Device string
+	Err    error
+}
+
+func (e *WrongSignatureError) Error() string {
+	return fmt.Sprintf("device %s answered with a wrong signature for %s: %v", e.Device, e.PKH, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *WrongSignatureError) Unwrap() error { return e.Err }
+
+// ReasonOf is the one word for why a request got no signature: for logs and metrics. It is empty for nil.
+func ReasonOf(err error) string {
+	var (
+		denial  *Denial
+		refusal *hwm.Refusal
+		payload *tezos.PayloadError
+		late    *TimeoutError
+		wrong   *WrongSignatureError
+		dev     *device.Error
+	)
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &denial):
+		return denial.Reason
+	case errors.As(err, &refusal):
+		return string(refusal.Reason)
+	case errors.As(err, &payload):
+		return "bad_payload"
+	case errors.As(err, &wrong):
+		return "wrong_signature"
+	case errors.Is(err, device.ErrRefused):
+		return "device_refused"
+	case errors.As(err, &dev):
+		return "device_" + string(dev.Health)
+	case errors.As(err, &late), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return "timeout"
+	case errors.Is(err, hwm.ErrMoved):
+		return string(hwm.NotAbove)
+	default:
+		return "store"
+	}
+}
+
+// Refused tells whether err is a decision rather than a breakage.
+func Refused(err error) bool {
+	var denial *Denial
+	return errors.Is(err, hwm.ErrRefused) || errors.Is(err, tezos.ErrPayload) || errors.As(err, &denial) ||
+		errors.Is(err, hwm.ErrMoved)
+}
