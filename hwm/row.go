@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+
+	"highwater/internal/tezos"
 )
 
 // SortRows orders rows for people: by chain, key, and kind.
@@ -45,4 +47,12 @@ type KnownKey struct {
 	PublicKey string `json:"public_key"` // base58check
 	Alias     string `json:"alias,omitempty"`
 	Device    string `json:"device,omitempty"` // the name of the device that offered it first
+}
+
+// ImportRow is a position that a watermark file of this or another signer has for a key and kind.
+type ImportRow struct {
+	PKH   tezos.PublicKeyHash `json:"pkh"`
+	Kind  tezos.Kind          `json:"kind"`
+	Level int32               `json:"level"`
+	Round int32               `json:"round"`
 }

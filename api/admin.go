@@ -1,0 +1,187 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"highwater/internal/device"
+	"highwater/signer"
+)
+
+// Bounds of what goes over the admin socket.
+const (
+	maxAdminBody   = 8 << 20 // an import of some ten thousand rows
+	maxAdminAnswer = 64 << 20
+)
+
+// adminError is an error on the admin socket.
+type adminError struct {
+	Text string `json:"error"`
+	Hint string `json:"hint,omitempty"`
+}
+
+// NewAdmin gives the handler of the admin socket. Whoever can connect to the socket may do all of it: its mode is the lock.
+func NewAdmin(a Admin) http.Handler {
+	r := chi.NewRouter()
+	r.Get("/v1/status", read(a.Status))
+	r.Get("/v1/keys", read(a.Keys))
+	r.Get("/v1/marks", read(a.Marks))
+	r.Post("/v1/marks/raise", act(a.Raise))
+	r.Post("/v1/ceilings", act(a.SetCeiling))
+	r.Post("/v1/activate", act(a.Activate))
+	r.Post("/v1/standby", act(a.Standby))
+	return r
+}
+
+func read[T any](f func(context.Context) (T, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		v, err := f(r.Context())
+		answer(w, v, err)
+	}
+}
+
+func act[Q, T any](f func(context.Context, Q) (T, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var q Q
+		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAdminBody))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&q); err != nil {
+			writeJSON(w, http.StatusBadRequest, adminError{Text: "the request cannot be read: " + err.Error(), Hint: "are the command and the daemon of the same version?"})
+			return
+		}
+		v, err := f(r.Context(), q)
+		answer(w, v, err)
+	}
+}
+
+func answer(w http.ResponseWriter, v any, err error) {
+	if err == nil {
+		writeJSON(w, http.StatusOK, v)
+		return
+	}
+	e := adminError{Text: err.Error()}
+	var hinter device.Hinter
+	if errors.As(err, &hinter) {
+		e.Hint = hinter.HintText()
+	}
+	status := statusOf(err)
+	if !signer.Refused(err) && status == http.StatusInternalServerError {
+		var far *FarError
+		if errors.As(err, &far) {
+			status = http.StatusConflict
+		}
+	}
+	writeJSON(w, status, e)
+}
+
+// Client speaks with a daemon through its admin socket.
+type Client struct{ http *http.Client }
+
+var _ Admin = (*Client)(nil)
+
+// ErrNoDaemon is returned by Dial when nobody listens at the socket.
+var ErrNoDaemon = errors.New("no daemon listens at the admin socket")
+
+// RemoteError is an error that the daemon answered with.
+type RemoteError struct {
+	Status int
+	Text   string
+	Hint   string
+}
+
+func (e *RemoteError) Error() string { return e.Text }
+
+// HintText is what to do.
+func (e *RemoteError) HintText() string { return e.Hint }
+
+// Dial connects to the daemon at a unix socket, or says ErrNoDaemon.
+func Dial(ctx context.Context, socket string) (*Client, error) {
+	dial := func(ctx context.Context) (net.Conn, error) {
+		return (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", socket)
+	}
+	probe, err := dial(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoDaemon, err)
+	}
+	if err := probe.Close(); err != nil {
+		return nil, err
+	}
+	return &Client{&http.Client{Transport: &http.Transport{
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
+		DisableKeepAlives: true,
+	}}}, nil
+}
+
+func call[T any](ctx context.Context, c *Client, method, path string, body any) (out T, err error) {
+	var content []byte
+	if body != nil {
+		if content, err = json.Marshal(body); err != nil {
+			return out, err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://highwater"+path, bytes.NewReader(content))
+	if err != nil {
+		return out, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return out, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // read to its end
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAdminAnswer))
+	if err != nil {
+		return out, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		var e adminError
+		if err := json.Unmarshal(answer, &e); err != nil || e.Text == "" {
+			return out, fmt.Errorf("the daemon answered %s", resp.Status)
+		}
+		return out, &RemoteError{resp.StatusCode, e.Text, e.Hint}
+	}
+	return out, json.Unmarshal(answer, &out)
+}
+
+// Status gives one screen.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	return call[Status](ctx, c, http.MethodGet, "/v1/status", nil)
+}
+
+// Keys lists the keys.
+func (c *Client) Keys(ctx context.Context) ([]KeyRow, error) {
+	return call[[]KeyRow](ctx, c, http.MethodGet, "/v1/keys", nil)
+}
+
+// Marks lists the marks.
+func (c *Client) Marks(ctx context.Context) ([]MarkRow, error) {
+	return call[[]MarkRow](ctx, c, http.MethodGet, "/v1/marks", nil)
+}
+
+// Raise merges floors by maximum.
+func (c *Client) Raise(ctx context.Context, r RaiseRequest) ([]ChangeRow, error) {
+	return call[[]ChangeRow](ctx, c, http.MethodPost, "/v1/marks/raise", r)
+}
+
+// SetCeiling sets or lowers ceilings.
+func (c *Client) SetCeiling(ctx context.Context, r CeilingRequest) ([]CeilingRow, error) {
+	return call[[]CeilingRow](ctx, c, http.MethodPost, "/v1/ceilings", r)
+}
+
+// Activate makes the instance the one that signs.
+func (c *Client) Activate(ctx context.Context, r ActivateRequest) (Role, error) {
+	return call[Role](ctx, c, http.MethodPost, "/v1/activate", r)
+}
+
+// Standby ends signing.
+func (c *Client) Standby(ctx context.Context, r StandbyRequest) (Role, error) {
+	return call[Role](ctx, c, http.MethodPost, "/v1/standby", r)
+}

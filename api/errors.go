@@ -1,0 +1,93 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"highwater/hwm"
+	"highwater/internal/device"
+	"highwater/internal/tezos"
+	"highwater/signer"
+)
+
+// statusError is an answer that the request itself deserves.
+type statusError struct {
+	status int
+	text   string
+}
+
+func (e *statusError) Error() string { return e.text }
+
+func badRequest(format string, args ...any) error {
+	return &statusError{http.StatusBadRequest, fmt.Sprintf(format, args...)}
+}
+
+// statusOf is the one table of errors and statuses. 502 is never used: octez retries it ten times. 503 and 429 are shown badly.
+func statusOf(err error) int {
+	var (
+		own     *statusError
+		payload *tezos.PayloadError
+		denial  *signer.Denial
+	)
+	switch {
+	case errors.As(err, &own):
+		return own.status
+	case errors.As(err, &payload):
+		return http.StatusBadRequest
+	case errors.As(err, &denial) && denial.Reason == signer.UnknownKey:
+		return http.StatusNotFound
+	case errors.As(err, &denial):
+		return http.StatusForbidden
+	case errors.Is(err, hwm.ErrRefused), errors.Is(err, hwm.ErrMoved):
+		return http.StatusConflict
+	default: // the device, or the store
+		return http.StatusInternalServerError
+	}
+}
+
+// octezError is how octez-client shows an error well: an array of these.
+type octezError struct {
+	Kind string `json:"kind"`
+	ID   string `json:"id"`
+	Msg  string `json:"msg"`
+}
+
+func writeFailure(w http.ResponseWriter, err error) {
+	var hinter device.Hinter
+	hint := ""
+	if errors.As(err, &hinter) {
+		hint = hinter.HintText()
+	}
+	writeError(w, statusOf(err), err.Error(), hint)
+}
+
+func writeError(w http.ResponseWriter, status int, text, hint string) {
+	if hint != "" {
+		text += " (hint: " + hint + ")"
+	}
+	writeJSON(w, status, []octezError{{Kind: "temporary", ID: "failure", Msg: text}})
+}
+
+// writeJSON answers with a value and nothing after it: octez wants no newline at the end.
+func writeJSON(w http.ResponseWriter, status int, value any) {
+	body, err := json.Marshal(value)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) //nolint:errcheck // the client has gone: there is nobody to tell
+}
+
+// shorten keeps what a client sent to a length that is fit for an error.
+func shorten(s string) string {
+	const longest = 80
+	if len(s) > longest {
+		return fmt.Sprintf("%.80q…", s)
+	}
+	return fmt.Sprintf("%q", s)
+}

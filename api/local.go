@@ -1,0 +1,296 @@
+package api
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+
+	"highwater/hwm"
+	"highwater/internal/device"
+	"highwater/internal/tezos"
+	"highwater/signer"
+)
+
+// Local is the admin API of a signer in this process.
+type Local struct {
+	Signer  *signer.Signer
+	Store   signer.Store
+	Version string
+	Running bool // this process is the daemon
+	Now     func() time.Time
+}
+
+var _ Admin = (*Local)(nil)
+
+// FarLevels is how far above the highest known level a mark is raised only on the operator's word: a day and a half of blocks
+// too many costs nothing to confirm, and a mistyped digit would stop a baker for months.
+const FarLevels = 10_000
+
+// Status gives one screen.
+func (l *Local) Status(ctx context.Context) (Status, error) {
+	keys, err := l.Keys(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	marks, err := l.Marks(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	me := l.Store.Instance()
+	st := Status{
+		Version: l.Version, Running: l.Running, Signing: l.Running && l.Signer.Active(), Instance: hex.EncodeToString(me[:]),
+		Chain: l.Signer.Chain().String(), Role: l.role(), Store: "ok", Devices: []DeviceRow{}, Keys: keys, Marks: marks,
+	}
+	if err := l.Store.Healthy(); err != nil {
+		st.Store = err.Error()
+	}
+	for _, d := range l.Signer.Devices() {
+		st.Devices = append(st.Devices, DeviceRow{d.Name, d.Status, len(d.Keys)})
+	}
+	st.NotReady = l.notReady(st)
+	st.Ready = len(st.NotReady) == 0
+	return st, nil
+}
+
+// notReady says why the instance could not sign now; empty when it could.
+func (l *Local) notReady(st Status) []string {
+	var no []string
+	if !l.Running {
+		no = append(no, "the daemon does not run")
+	}
+	if st.Store != "ok" {
+		no = append(no, "store: "+st.Store)
+	}
+	if st.Role.Role != hwm.Active {
+		no = append(no, "role: "+st.Role.Role.String()+": "+st.Role.Why)
+	} else if l.Running && !st.Signing {
+		no = append(no, "role: changing, or stopping")
+	}
+	for _, d := range st.Devices {
+		if d.Health != device.Ready {
+			no = append(no, fmt.Sprintf("device %s: %s: %s", d.Name, d.Health, d.Advice))
+		}
+	}
+	if len(st.Keys) == 0 {
+		no = append(no, "keys: none is known yet")
+	}
+	missing := map[tezos.PublicKeyHash]bool{}
+	for _, m := range st.Marks {
+		if m.Level == nil && !missing[m.PKH] {
+			missing[m.PKH] = true
+			no = append(no, fmt.Sprintf("marks: %s has no %s watermark", m.PKH, m.Kind))
+		}
+	}
+	return no
+}
+
+func (l *Local) role() Role {
+	r := l.Store.Role()
+	return Role{
+		Role: r.Role, Epoch: r.Epoch, Owner: hex.EncodeToString(r.Owner[:]), Mine: r.Owner == l.Store.Instance(),
+		Since: r.Since, Why: r.Why,
+	}
+}
+
+// Keys lists the keys.
+func (l *Local) Keys(context.Context) ([]KeyRow, error) {
+	rows := []KeyRow{}
+	for _, k := range l.Signer.Keys() {
+		row := KeyRow{PKH: k.PKH, Curve: k.PKH.Curve.String(), Alias: k.Alias, Allow: k.Allow, Health: string(device.Absent)}
+		if k.PublicKey != nil {
+			row.PublicKey = k.PublicKey.String()
+		}
+		for i, d := range k.Devices {
+			if i == 0 {
+				row.Device, row.Health, row.Advice = d.Name, string(d.Status.Health), d.Status.Advice
+				row.unusable(k.PKH, d.Keys)
+				continue
+			}
+			row.Spares = append(row.Spares, d.Name)
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// unusable shows what keeps this key of a ready device from signing.
+func (row *KeyRow) unusable(pkh tezos.PublicKeyHash, keys []device.Key) {
+	for _, k := range keys {
+		if k.PublicKey.Hash() == pkh && k.Usable != "" {
+			row.Health, row.Advice = string(device.Locked), k.Usable
+		}
+	}
+}
+
+// Marks lists the marks, and the lack of them for keys that are known.
+func (l *Local) Marks(context.Context) ([]MarkRow, error) {
+	rows, err := l.Store.Rows()
+	if err != nil {
+		return nil, err
+	}
+	missing, err := l.Signer.MissingMarks()
+	if err != nil {
+		return nil, err
+	}
+	aliases, ceilings := l.aliases(), l.Store.Ceilings()
+	out := make([]MarkRow, 0, len(rows)+len(missing))
+	for _, key := range missing {
+		rows = append(rows, hwm.Row{Key: key, Mark: hwm.Mark{}})
+	}
+	hwm.SortRows(rows)
+	for _, r := range rows {
+		row := MarkRow{Chain: r.Chain, PKH: r.PKH, Alias: aliases[r.PKH], Kind: r.Kind}
+		if !slices.Contains(missing, r.Key) {
+			level, round, at := r.Level, r.Round, r.At
+			row.Level, row.Round, row.UpdatedAt, row.Source = &level, &round, &at, r.Source.String()
+			row.Signed = !r.Signature.IsZero()
+		}
+		if c, ok := ceilings[hwm.CeilingKey{Chain: r.Chain, PKH: r.PKH}]; ok {
+			row.Ceiling = &c.Level
+		}
+		out = append(out, row)
+	}
+	return out, nil
+}
+
+func (l *Local) aliases() map[tezos.PublicKeyHash]string {
+	out := map[tezos.PublicKeyHash]string{}
+	for _, k := range l.Signer.Keys() {
+		out[k.PKH] = k.Alias
+	}
+	return out
+}
+
+// FarError says that a level is far above everything known.
+type FarError struct{ Level, Highest int32 }
+
+func (e *FarError) Error() string {
+	return fmt.Sprintf("level %d is %d above the highest known, %d: a mark only rises, so a mistyped level stops the baker",
+		e.Level, int64(e.Level)-int64(e.Highest), e.Highest)
+}
+
+// HintText is what to do.
+func (e *FarError) HintText() string { return "look at the level again; if it is right: --far" }
+
+// Raise merges floors by maximum.
+func (l *Local) Raise(_ context.Context, r RaiseRequest) ([]ChangeRow, error) {
+	rows, err := l.floors(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.checkFar(r, rows); err != nil {
+		return nil, err
+	}
+	changes, err := l.Store.Raise(rows)
+	if err != nil {
+		return nil, err
+	}
+	aliases := l.aliases()
+	out := make([]ChangeRow, 0, len(changes))
+	for _, c := range changes {
+		row := ChangeRow{PKH: c.PKH, Alias: aliases[c.PKH], Kind: c.Kind, After: c.After.Position, Result: "kept"}
+		if c.Raised {
+			row.Result = "raised"
+		}
+		if c.Before != nil {
+			before := c.Before.Position
+			row.Before = &before
+		}
+		out = append(out, row)
+	}
+	return out, nil
+}
+
+func (l *Local) floors(r RaiseRequest) ([]hwm.Row, error) {
+	if len(r.Rows) > 0 {
+		rows := make([]hwm.Row, 0, len(r.Rows))
+		for _, i := range r.Rows {
+			mark := hwm.Mark{Position: hwm.Position{Level: i.Level, Round: i.Round}, At: l.Now(), Source: hwm.SourceImport}
+			rows = append(rows, hwm.Row{Key: hwm.Key{Chain: l.Signer.Chain(), PKH: i.PKH, Kind: i.Kind}, Mark: mark})
+		}
+		return rows, nil
+	}
+	keys, err := l.Signer.Targets(r.PKHs, r.Kinds)
+	if err != nil {
+		return nil, err
+	}
+	if len(keys) == 0 {
+		return nil, &signer.Denial{
+			Reason: signer.UnknownKey, Text: "no key is known yet, so there is nothing to raise",
+			Hint: "connect the device and run: highwater keys list",
+		}
+	}
+	mark := hwm.Floor(r.Level, l.Now(), hwm.SourceSet)
+	if r.Round != nil {
+		mark.Round = *r.Round
+	}
+	rows := make([]hwm.Row, 0, len(keys))
+	for _, k := range keys {
+		rows = append(rows, hwm.Row{Key: k, Mark: mark})
+	}
+	return rows, nil
+}
+
+// checkFar wants the operator's word for a level far above the highest known on this chain. Where nothing is known, there is
+// nothing to compare with.
+func (l *Local) checkFar(r RaiseRequest, rows []hwm.Row) error {
+	if r.Far {
+		return nil
+	}
+	have, err := l.Store.Rows()
+	if err != nil {
+		return err
+	}
+	highest := int32(-1)
+	for _, h := range have {
+		if h.Chain == l.Signer.Chain() {
+			highest = max(highest, h.Level)
+		}
+	}
+	for _, row := range rows {
+		if highest >= 0 && int64(row.Level) > int64(highest)+FarLevels {
+			return &FarError{row.Level, highest}
+		}
+	}
+	return nil
+}
+
+// SetCeiling sets or lowers the ceilings of keys.
+func (l *Local) SetCeiling(_ context.Context, r CeilingRequest) ([]CeilingRow, error) {
+	keys, err := l.Signer.Targets(r.PKHs, []tezos.Kind{tezos.Block})
+	if err != nil {
+		return nil, err
+	}
+	aliases := l.aliases()
+	out := []CeilingRow{}
+	for _, k := range keys {
+		key := hwm.CeilingKey{Chain: k.Chain, PKH: k.PKH}
+		row := CeilingRow{PKH: k.PKH, Alias: aliases[k.PKH], After: r.Level}
+		if c, ok := l.Store.Ceilings()[key]; ok {
+			row.Before = &c.Level
+		}
+		if err := l.Store.SetCeiling(key, hwm.Ceiling{Level: r.Level, At: l.Now(), Source: hwm.SourceSet}); err != nil {
+			return out, err
+		}
+		out = append(out, row)
+	}
+	return out, nil
+}
+
+// Activate makes the instance the one that signs.
+func (l *Local) Activate(_ context.Context, r ActivateRequest) (Role, error) {
+	if _, err := l.Signer.Activate(r.Level, r.Why); err != nil {
+		return Role{}, err
+	}
+	return l.role(), nil
+}
+
+// Standby ends signing.
+func (l *Local) Standby(ctx context.Context, r StandbyRequest) (Role, error) {
+	if _, err := l.Signer.Stand(ctx, hwm.Standby, r.Why); err != nil {
+		return Role{}, err
+	}
+	return l.role(), nil
+}

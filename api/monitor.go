@@ -1,0 +1,53 @@
+package api
+
+import (
+	_ "embed"
+	"html/template"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+//go:embed status.html
+var statusHTML string
+
+var statusPage = template.Must(template.New("status").Parse(statusHTML))
+
+// NewMonitor gives the handler of the monitor listener: it reads, and changes nothing.
+func NewMonitor(a Admin, m *Metrics) http.Handler {
+	r := chi.NewRouter()
+	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
+	})
+	r.Get("/readyz", func(w http.ResponseWriter, req *http.Request) { readyz(w, req, a) })
+	r.Get("/status", read(a.Status))
+	r.Handle("/metrics", promhttp.HandlerFor(m.Registry, promhttp.HandlerOpts{}))
+	r.Get("/", func(w http.ResponseWriter, req *http.Request) { page(w, req, a) })
+	return r
+}
+
+// readyz says whether a request could be signed now, with a reason for each no.
+func readyz(w http.ResponseWriter, r *http.Request, a Admin) {
+	st, err := a.Status(r.Context())
+	if err != nil {
+		writeJSON(w, http.StatusServiceUnavailable, map[string]any{"ready": false, "reasons": []string{"store: " + err.Error()}})
+		return
+	}
+	status, reasons := http.StatusOK, []string{}
+	if !st.Ready {
+		status, reasons = http.StatusServiceUnavailable, st.NotReady
+	}
+	writeJSON(w, status, map[string]any{"ready": st.Ready, "reasons": reasons})
+}
+
+func page(w http.ResponseWriter, r *http.Request, a Admin) {
+	st, err := a.Status(r.Context())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	_ = statusPage.Execute(w, st) //nolint:errcheck // the client has gone: there is nobody to tell
+}

@@ -1,0 +1,248 @@
+// Package api is Highwater's HTTP: the octez endpoints, the admin API on a unix socket with its client, and the monitor listener.
+package api
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"highwater/internal/tezos"
+	"highwater/signer"
+)
+
+// Signing is what the octez endpoints need of a signer.
+type Signing interface {
+	Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte) (tezos.Signature, error)
+	PublicKey(pkh tezos.PublicKeyHash) (*tezos.PublicKey, error)
+	Prove(ctx context.Context, pkh tezos.PublicKeyHash) (tezos.Signature, error)
+	Keys() []signer.KeyInfo
+}
+
+// OctezConfig is what the octez endpoints are made of.
+type OctezConfig struct {
+	Signer          Signing
+	AuthorizedKeys  []*tezos.PublicKey // clients that may ask; empty: no authentication
+	KnownKeys       bool               // answer /known_keys
+	ProvePossession bool               // answer /bls_prove_possession
+	Prefix          string             // "" or "/some/prefix"
+	Budget          time.Duration      // of one request; zero: DefaultBudget
+	Log             *slog.Logger
+}
+
+// DefaultBudget is the time that a request has, faults of devices included.
+const DefaultBudget = 3 * time.Second
+
+// MaxBody bounds a request's body: the longest payload is some hundred bytes, in hex.
+const MaxBody = 64 << 10
+
+type octez struct {
+	OctezConfig
+	ids *requestIDs
+}
+
+// NewOctez gives the handler of the octez endpoints. Nothing on it changes any state but by signing.
+func NewOctez(cfg OctezConfig) http.Handler {
+	if cfg.Budget == 0 {
+		cfg.Budget = DefaultBudget
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	o := &octez{cfg, newRequestIDs()}
+	endpoints := chi.NewRouter()
+	endpoints.Get("/authorized_keys", o.authorizedKeys)
+	endpoints.Get("/known_keys", o.knownKeys)
+	endpoints.Get("/keys/{pkh}", o.publicKey)
+	endpoints.Post("/keys/{pkh}", o.sign)
+	endpoints.Get("/bls_prove_possession/{pkh}", o.provePossession)
+	endpoints.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		writeError(w, http.StatusNotFound, fmt.Sprintf("there is nothing at %s", shorten(r.URL.Path)), "")
+	})
+	endpoints.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		writeError(w, http.StatusMethodNotAllowed, fmt.Sprintf("%s is not answered at %s", shorten(r.Method), shorten(r.URL.Path)), "")
+	})
+	if cfg.Prefix == "" || cfg.Prefix == "/" {
+		return endpoints
+	}
+	return http.StripPrefix(strings.TrimSuffix(cfg.Prefix, "/"), endpoints)
+}
+
+func (o *octez) authorizedKeys(w http.ResponseWriter, _ *http.Request) {
+	if len(o.AuthorizedKeys) == 0 {
+		writeJSON(w, http.StatusOK, struct{}{})
+		return
+	}
+	hashes := make([]tezos.PublicKeyHash, 0, len(o.AuthorizedKeys))
+	for _, k := range o.AuthorizedKeys {
+		hashes = append(hashes, k.Hash())
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"authorized_keys": hashes})
+}
+
+func (o *octez) knownKeys(w http.ResponseWriter, _ *http.Request) {
+	if !o.KnownKeys {
+		writeError(w, http.StatusForbidden, "listing the known keys is switched off", "known_keys = true in [server] switches it on")
+		return
+	}
+	hashes := []tezos.PublicKeyHash{}
+	for _, k := range o.Signer.Keys() {
+		if k.PublicKey != nil {
+			hashes = append(hashes, k.PKH)
+		}
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"known_keys": hashes})
+}
+
+func (o *octez) publicKey(w http.ResponseWriter, r *http.Request) {
+	pkh, ok := pathKey(w, r)
+	if !ok {
+		return
+	}
+	key, err := o.Signer.PublicKey(pkh)
+	if err != nil {
+		writeFailure(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"public_key": key})
+}
+
+func (o *octez) sign(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), o.Budget)
+	defer cancel()
+	id := o.ids.next()
+	w.Header().Set("X-Request-Id", id)
+	pkh, ok := pathKey(w, r)
+	if !ok {
+		return
+	}
+	payload, err := readPayload(w, r)
+	if err != nil {
+		o.Log.Warn("undecodable request", "request_id", id, "pkh", pkh.String(), "error", err)
+		writeFailure(w, err)
+		return
+	}
+	if err := checkVersion(pkh, r.URL.Query()["version"]); err != nil {
+		writeFailure(w, err)
+		return
+	}
+	if err := o.authenticate(pkh, payload, r.URL.Query()["authentication"]); err != nil {
+		o.Log.Warn("unauthenticated request", "request_id", id, "pkh", pkh.String(), "error", err)
+		writeFailure(w, err)
+		return
+	}
+	sig, err := o.Signer.Sign(signer.WithRequestID(ctx, id), pkh, payload)
+	if err != nil {
+		writeFailure(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"signature": sig})
+}
+
+func (o *octez) provePossession(w http.ResponseWriter, r *http.Request) {
+	if !o.ProvePossession {
+		writeError(w, http.StatusForbidden, "proofs of possession are switched off", "prove_possession = true in [server] switches them on")
+		return
+	}
+	pkh, ok := pathKey(w, r)
+	if !ok {
+		return
+	}
+	key, err := o.Signer.PublicKey(pkh)
+	if err != nil {
+		writeFailure(w, err)
+		return
+	}
+	if pk := r.URL.Query().Get("bls_pk"); pk != "" && pk != key.String() {
+		writeError(w, http.StatusForbidden, "a proof is given for the key itself only, not for another bls_pk", "")
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), o.Budget)
+	defer cancel()
+	proof, err := o.Signer.Prove(ctx, pkh)
+	if err != nil {
+		writeFailure(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"bls_prove_possession": proof})
+}
+
+// pathKey reads the key of the path; it answers by itself when that is none.
+func pathKey(w http.ResponseWriter, r *http.Request) (tezos.PublicKeyHash, bool) {
+	pkh, err := tezos.ParsePublicKeyHash(chi.URLParam(r, "pkh"))
+	if err != nil {
+		writeFailure(w, badRequest("the address in the path: %v", err))
+		return tezos.PublicKeyHash{}, false
+	}
+	return pkh, true
+}
+
+// readPayload reads a body that is a JSON string of hex.
+func readPayload(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	if err != nil {
+		return nil, badRequest("the body could not be read (at most %d bytes): %v", MaxBody, err)
+	}
+	return decodePayload(body)
+}
+
+// decodePayload reads a JSON string of hex, upper or lower case, without 0x, and nothing after it but white space.
+func decodePayload(body []byte) ([]byte, error) {
+	if len(strings.TrimSpace(string(body))) == 0 {
+		return nil, badRequest("the body is empty: it should be a JSON string of hex")
+	}
+	var text *string
+	if err := json.Unmarshal(body, &text); err != nil || text == nil {
+		return nil, badRequest("the body is not a JSON string of hex")
+	}
+	payload, err := hex.DecodeString(*text)
+	if err != nil {
+		return nil, badRequest("the body's string is not hex: %v", err)
+	}
+	return payload, nil
+}
+
+// checkVersion refuses the signature versions of other BLS schemes. For other curves the version means nothing.
+func checkVersion(pkh tezos.PublicKeyHash, versions []string) error {
+	if pkh.Curve != tezos.BLS12381 {
+		return nil
+	}
+	for _, v := range versions {
+		if v != "2" && v != "3" {
+			return badRequest("signature version %s is another BLS scheme: only 2 and 3 are signed", shorten(v))
+		}
+	}
+	return nil
+}
+
+// authBytes is what a client signs: 04 · 01 · binary public key hash · payload (Octez, src/lib_signer_services).
+func authBytes(pkh tezos.PublicKeyHash, payload []byte) []byte {
+	return append(append([]byte{0x04, 0x01}, pkh.Bytes()...), payload...)
+}
+
+func (o *octez) authenticate(pkh tezos.PublicKeyHash, payload []byte, given []string) error {
+	if len(o.AuthorizedKeys) == 0 {
+		return nil
+	}
+	if len(given) != 1 {
+		return &statusError{status: http.StatusUnauthorized, text: "the request is not authenticated: this signer wants one signature of an authorized key"}
+	}
+	sig, err := tezos.ParseSignature(given[0])
+	if err != nil {
+		return &statusError{status: http.StatusUnauthorized, text: "the authentication: " + err.Error()}
+	}
+	message := authBytes(pkh, payload)
+	for _, k := range o.AuthorizedKeys {
+		if k.Verify(message, sig) == nil {
+			return nil
+		}
+	}
+	return &statusError{status: http.StatusUnauthorized, text: "the authentication is not by an authorized key, or not for this request"}
+}

@@ -1,0 +1,130 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Time-outs of every listener. The write time-out must leave room for a request's whole budget.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 10 * time.Second
+	writeTimeout      = 60 * time.Second
+	idleTimeout       = 90 * time.Second
+	maxHeaderBytes    = 16 << 10
+	shutdownTimeout   = 10 * time.Second
+)
+
+// UnixPrefix marks an address that is a path of a unix socket.
+const UnixPrefix = "unix:"
+
+// Listen opens "host:port" or "unix:/path". A unix socket gets the given mode; one that a dead process left is replaced.
+func Listen(ctx context.Context, address string, mode os.FileMode) (net.Listener, error) {
+	path, unix := strings.CutPrefix(address, UnixPrefix)
+	if !unix {
+		return (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	}
+	if err := removeStaleSocket(ctx, path); err != nil {
+		return nil, err
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	// The directory is private or the mode is: there is no moment in which others could connect that the daemon's umask allows.
+	if err := os.Chmod(path, mode); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+func removeStaleSocket(ctx context.Context, path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode()&os.ModeSocket == 0 {
+		return fmt.Errorf("%s is there and is not a socket", path)
+	}
+	if c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path); err == nil {
+		return errors.Join(fmt.Errorf("%s is in use by another process", path), c.Close())
+	}
+	return os.Remove(path)
+}
+
+// TLSConfig loads a certificate, and the authority of client certificates when there is one.
+func TLSConfig(certFile, keyFile, clientCA string) (*tls.Config, error) {
+	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, err
+	}
+	cfg := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	if clientCA == "" {
+		return cfg, nil
+	}
+	pem, err := os.ReadFile(clientCA) //nolint:gosec // the operator's own path
+	if err != nil {
+		return nil, err
+	}
+	cfg.ClientCAs = x509.NewCertPool()
+	if !cfg.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate", clientCA)
+	}
+	cfg.ClientAuth = tls.RequireAndVerifyClientCert
+	return cfg, nil
+}
+
+// Serve answers on l until ctx ends, then lets the requests under way end. It closes l.
+func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	err := srv.Shutdown(wait)
+	if err != nil {
+		err = errors.Join(err, srv.Close())
+	}
+	if e := <-served; !errors.Is(e, http.ErrServerClosed) {
+		err = errors.Join(err, e)
+	}
+	return err
+}
+
+// requestIDs names requests: a random part for the process, and a count.
+type requestIDs struct {
+	process string
+	count   atomic.Uint64
+}
+
+func newRequestIDs() *requestIDs {
+	b := make([]byte, 4)
+	_, _ = rand.Read(b) // it never fails
+	return &requestIDs{process: hex.EncodeToString(b)}
+}
+
+func (r *requestIDs) next() string { return fmt.Sprintf("%s-%d", r.process, r.count.Add(1)) }

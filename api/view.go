@@ -1,0 +1,151 @@
+package api
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"highwater/hwm"
+	"highwater/internal/device"
+	"highwater/internal/tezos"
+)
+
+// Admin is what the command line asks of an instance: of the daemon through its socket (Client), or of the store itself when no
+// daemon runs (Local).
+type Admin interface {
+	Status(ctx context.Context) (Status, error)
+	Keys(ctx context.Context) ([]KeyRow, error)
+	Marks(ctx context.Context) ([]MarkRow, error)
+	Raise(ctx context.Context, r RaiseRequest) ([]ChangeRow, error)
+	SetCeiling(ctx context.Context, r CeilingRequest) ([]CeilingRow, error)
+	Activate(ctx context.Context, r ActivateRequest) (Role, error)
+	Standby(ctx context.Context, r StandbyRequest) (Role, error)
+}
+
+// Role is the durable role as it is shown.
+type Role struct {
+	Role  hwm.Role  `json:"role"`
+	Epoch uint64    `json:"epoch"`
+	Owner string    `json:"owner"` // hex of the owner's public key
+	Mine  bool      `json:"mine"`  // this instance is the owner
+	Since time.Time `json:"since"`
+	Why   string    `json:"why"`
+}
+
+// Status is one screen.
+type Status struct {
+	Version  string      `json:"version"`
+	Running  bool        `json:"running"` // a daemon answered
+	Signing  bool        `json:"signing"` // requests are let in now
+	Instance string      `json:"instance"`
+	Chain    string      `json:"chain"`
+	Role     Role        `json:"role"`
+	Store    string      `json:"store"` // "ok", or what is wrong
+	Ready    bool        `json:"ready"`
+	NotReady []string    `json:"not_ready,omitempty"` // a reason for each no
+	Devices  []DeviceRow `json:"devices"`
+	Keys     []KeyRow    `json:"keys"`
+	Marks    []MarkRow   `json:"marks"`
+}
+
+// DeviceRow is a device.
+type DeviceRow struct {
+	Name string `json:"name"`
+	device.Status
+	Keys int `json:"keys"`
+}
+
+// KeyRow is a key.
+type KeyRow struct {
+	PKH       tezos.PublicKeyHash `json:"pkh"`
+	PublicKey string              `json:"public_key"`
+	Curve     string              `json:"curve"`
+	Alias     string              `json:"alias"`
+	Device    string              `json:"device"` // the one that would be asked
+	Health    string              `json:"health"`
+	Advice    string              `json:"advice,omitempty"`
+	Spares    []string            `json:"spares,omitempty"`
+	Allow     []tezos.Kind        `json:"allow"`
+}
+
+// MarkRow is a mark, or (with Level null) the lack of one.
+type MarkRow struct {
+	Chain     tezos.ChainID       `json:"chain"`
+	PKH       tezos.PublicKeyHash `json:"pkh"`
+	Alias     string              `json:"alias"`
+	Kind      tezos.Kind          `json:"kind"`
+	Level     *int32              `json:"level"`
+	Round     *int32              `json:"round"`
+	Ceiling   *int32              `json:"ceiling"`
+	Signed    bool                `json:"signed"` // a request made the mark, and its signature is kept
+	Source    string              `json:"source"`
+	UpdatedAt *time.Time          `json:"updated_at"`
+}
+
+// LevelText is the level for people: "none" when there is no mark.
+func (m MarkRow) LevelText() string { return numberOr(m.Level, "none") }
+
+// RoundText is the round for people: "any" for a floor.
+func (m MarkRow) RoundText() string {
+	if m.Round != nil && *m.Round == hwm.MaxRound {
+		return "any"
+	}
+	return numberOr(m.Round, "-")
+}
+
+// CeilingText is the ceiling for people.
+func (m MarkRow) CeilingText() string { return numberOr(m.Ceiling, "-") }
+
+func numberOr(n *int32, none string) string {
+	if n == nil {
+		return none
+	}
+	return strconv.Itoa(int(*n))
+}
+
+// RaiseRequest raises marks to a floor.
+type RaiseRequest struct {
+	PKHs  []tezos.PublicKeyHash `json:"pkhs"`  // empty: all known keys
+	Kinds []tezos.Kind          `json:"kinds"` // empty: all that a key may sign
+	Level int32                 `json:"level"`
+	Round *int32                `json:"round"` // nil: any round of the level is below
+	// Far allows a level far above the highest known.
+	Far bool `json:"far"`
+	// Rows, when given, are raised one by one instead (import); Source is then "import".
+	Rows []hwm.ImportRow `json:"rows,omitempty"`
+}
+
+// ChangeRow is what became of one mark.
+type ChangeRow struct {
+	PKH    tezos.PublicKeyHash `json:"pkh"`
+	Alias  string              `json:"alias"`
+	Kind   tezos.Kind          `json:"kind"`
+	Before *hwm.Position       `json:"before"`
+	After  hwm.Position        `json:"after"`
+	Result string              `json:"result"` // raised, kept
+}
+
+// CeilingRequest sets or lowers ceilings.
+type CeilingRequest struct {
+	PKHs  []tezos.PublicKeyHash `json:"pkhs"`
+	Level int32                 `json:"level"`
+}
+
+// CeilingRow is a ceiling that was set.
+type CeilingRow struct {
+	PKH    tezos.PublicKeyHash `json:"pkh"`
+	Alias  string              `json:"alias"`
+	Before *int32              `json:"before"`
+	After  int32               `json:"after"`
+}
+
+// ActivateRequest makes the instance the one that signs.
+type ActivateRequest struct {
+	Level *int32 `json:"level"` // floors for all keys
+	Why   string `json:"why"`
+}
+
+// StandbyRequest ends signing.
+type StandbyRequest struct {
+	Why string `json:"why"`
+}
