@@ -64,7 +64,7 @@ func ParsePublicKeyHash(text string) (PublicKeyHash, error) {
 	h := PublicKeyHash{Hash: [20]byte(raw)}
 	for i := range hashFormats {
 		if hashFormats[i].name == f.name {
-			h.Curve = Curve(i) //nolint:gosec // an index into a table of five
+			h.Curve = Curve(i)
 		}
 	}
 	return h, nil

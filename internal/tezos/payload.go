@@ -145,7 +145,7 @@ func decodeOperation(curve Curve, p []byte) (Request, error) {
 		return Request{}, bad("length", "a %s for a %s key has %d bytes, not %d", kind, curve.Prefix(), size, len(p))
 	}
 	if p[offTag] == tagAttestationWithDAL {
-		if err := checkNatural(p[size:]); err != nil {
+		if err = checkNatural(p[size:]); err != nil {
 			return Request{}, err
 		}
 	} else if len(p) != size {

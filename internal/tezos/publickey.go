@@ -64,7 +64,7 @@ func ParsePublicKey(text string) (*PublicKey, error) {
 	}
 	for i := range keyFormats {
 		if keyFormats[i].name == f.name {
-			return NewPublicKey(Curve(i), raw) //nolint:gosec // an index into a table of four
+			return NewPublicKey(Curve(i), raw)
 		}
 	}
 	return nil, ErrBadKey

@@ -34,7 +34,7 @@ func ParseSignature(text string) (Signature, error) {
 	}
 	for i := range sigFormats {
 		if sigFormats[i].name == f.name {
-			return Signature{curve: Curve(i), raw: raw}, nil //nolint:gosec // an index into a table of four
+			return Signature{curve: Curve(i), raw: raw}, nil
 		}
 	}
 	return Signature{generic: true, raw: raw}, nil
