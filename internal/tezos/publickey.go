@@ -34,7 +34,7 @@ type PublicKey struct {
 	verifier verifier
 }
 
-// keyFormats and signature formats are indexed by curve.
+// keyFormats is indexed by curve.
 var keyFormats = []format{formatEd25519Key, formatSecp256k1Key, formatP256Key, formatBLSKey}
 
 // NewPublicKey parses the raw bytes of a key: 32 (ed25519), 33 compressed (secp256k1, P-256), 48 compressed G1 (BLS).
@@ -58,16 +58,11 @@ func NewPublicKey(curve Curve, raw []byte) (*PublicKey, error) {
 
 // ParsePublicKey reads a text edpk…, sppk…, p2pk… or BLpk….
 func ParsePublicKey(text string) (*PublicKey, error) {
-	f, raw, err := decodeAs(text, keyFormats...)
+	i, raw, err := decodeAs(text, keyFormats...)
 	if err != nil {
 		return nil, err
 	}
-	for i := range keyFormats {
-		if keyFormats[i].name == f.name {
-			return NewPublicKey(Curve(i), raw)
-		}
-	}
-	return nil, ErrBadKey
+	return NewPublicKey(Curve(i), raw) //nolint:gosec // an index into keyFormats
 }
 
 // Curve is the key's scheme.
