@@ -87,8 +87,13 @@ func (h PublicKeyHash) String() string {
 	return hashFormats[h.Curve].encode(h.Hash[:])
 }
 
-// MarshalText and UnmarshalText carry the base58check text through JSON and TOML.
-func (h PublicKeyHash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+// MarshalText carries the base58check text through JSON and TOML. A hash of an unknown curve is an error.
+func (h PublicKeyHash) MarshalText() ([]byte, error) {
+	if int(h.Curve) >= len(hashFormats) {
+		return nil, fmt.Errorf("a public key hash of %s has no text", h.Curve)
+	}
+	return []byte(h.String()), nil
+}
 
 // UnmarshalText reads the base58check text.
 func (h *PublicKeyHash) UnmarshalText(b []byte) error {

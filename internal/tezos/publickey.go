@@ -40,7 +40,7 @@ var keyFormats = []format{formatEd25519Key, formatSecp256k1Key, formatP256Key, f
 // NewPublicKey parses the raw bytes of a key: 32 (ed25519), 33 compressed (secp256k1, P-256), 48 compressed G1 (BLS).
 func NewPublicKey(curve Curve, raw []byte) (*PublicKey, error) {
 	if int(curve) >= len(keyFormats) {
-		return nil, fmt.Errorf("%w: no key of curve %s can sign here", ErrBadKey, curve)
+		return nil, fmt.Errorf("%w: no device here signs for a key of curve %s (%s)", ErrBadKey, curve, curve.Prefix())
 	}
 	if want := keyFormats[curve].size; len(raw) != want {
 		return nil, fmt.Errorf("%w: a %s key has %d bytes, not %d", ErrBadKey, curve, want, len(raw))
