@@ -57,18 +57,18 @@ func (f format) encode(payload []byte) string {
 	return base58.Encode(append(raw, checksum(raw)...))
 }
 
-// decodeAs decodes text with the first of the formats whose prefix and length it has.
-func decodeAs(text string, formats ...format) (format, []byte, error) {
+// decodeAs decodes text with the one of the formats whose prefix and length it has, and tells which: its index.
+func decodeAs(text string, formats ...format) (int, []byte, error) {
 	raw, err := decodeChecked(text)
 	if err != nil {
-		return format{}, nil, err
+		return 0, nil, err
 	}
-	for _, f := range formats {
+	for i, f := range formats {
 		if len(raw) == len(f.prefix)+f.size && bytes.HasPrefix(raw, f.prefix) {
-			return f, raw[len(f.prefix):], nil
+			return i, raw[len(f.prefix):], nil
 		}
 	}
-	return format{}, nil, fmt.Errorf("%w: %s is not a %s", ErrBase58, quoteText(text), names(formats))
+	return 0, nil, fmt.Errorf("%w: %s is not a %s", ErrBase58, quoteText(text), names(formats))
 }
 
 func decodeChecked(text string) ([]byte, error) {

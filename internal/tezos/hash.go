@@ -53,21 +53,16 @@ type PublicKeyHash struct {
 // PublicKeyHashLen is the length in bytes of the binary form: a tag byte and the hash.
 const PublicKeyHashLen = 21
 
+// hashFormats is indexed by curve.
 var hashFormats = []format{formatEd25519Hash, formatSecp256k1Hash, formatP256Hash, formatBLSHash, formatMLDSA44Hash}
 
 // ParsePublicKeyHash reads an address tz1…tz5.
 func ParsePublicKeyHash(text string) (PublicKeyHash, error) {
-	f, raw, err := decodeAs(text, hashFormats...)
+	i, raw, err := decodeAs(text, hashFormats...)
 	if err != nil {
 		return PublicKeyHash{}, err
 	}
-	h := PublicKeyHash{Hash: [20]byte(raw)}
-	for i := range hashFormats {
-		if hashFormats[i].name == f.name {
-			h.Curve = Curve(i) //nolint:gosec // an index into a table of five
-		}
-	}
-	return h, nil
+	return PublicKeyHash{Curve: Curve(i), Hash: [20]byte(raw)}, nil //nolint:gosec // an index into hashFormats
 }
 
 // PublicKeyHashFromBytes reads the binary form: tag byte and 20 bytes.
@@ -92,8 +87,13 @@ func (h PublicKeyHash) String() string {
 	return hashFormats[h.Curve].encode(h.Hash[:])
 }
 
-// MarshalText and UnmarshalText carry the base58check text through JSON and TOML.
-func (h PublicKeyHash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+// MarshalText carries the base58check text through JSON and TOML. A hash of an unknown curve is an error.
+func (h PublicKeyHash) MarshalText() ([]byte, error) {
+	if int(h.Curve) >= len(hashFormats) {
+		return nil, fmt.Errorf("a public key hash of %s has no text", h.Curve)
+	}
+	return []byte(h.String()), nil
+}
 
 // UnmarshalText reads the base58check text.
 func (h *PublicKeyHash) UnmarshalText(b []byte) error {

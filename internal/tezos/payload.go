@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Kind is a kind of consensus payload. The values are the watermark ("magic") bytes of Octez's signer.
@@ -43,8 +44,13 @@ func ParseKind(text string) (Kind, error) {
 	return 0, fmt.Errorf("unknown kind %q: the kinds are block, preattestation, attestation", text)
 }
 
-// MarshalText carries the name through JSON and TOML.
-func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+// MarshalText carries the name through JSON and TOML. A kind that ParseKind would not read back is an error.
+func (k Kind) MarshalText() ([]byte, error) {
+	if !slices.Contains(Kinds, k) {
+		return nil, fmt.Errorf("%s has no name", k)
+	}
+	return []byte(k.String()), nil
+}
 
 // UnmarshalText reads the name.
 func (k *Kind) UnmarshalText(b []byte) error {
@@ -75,7 +81,7 @@ var ErrPayload = errors.New("the payload cannot be decoded")
 
 // PayloadError says which field of a payload is wrong, and how.
 type PayloadError struct {
-	Field  string // empty, length, magic, tag, level, round, fitness, locked round, payload round, dal
+	Field  string // empty, curve, length, magic, tag, level, round, fitness, locked round, payload round, dal
 	Detail string
 }
 
@@ -114,6 +120,9 @@ func Decode(curve Curve, payload []byte) (Request, error) {
 	if len(payload) == 0 {
 		return Request{}, bad("empty", "there are no bytes to sign")
 	}
+	if curve > BLS12381 {
+		return Request{}, bad("curve", "a %s key (%s) can be no consensus key", curve.Prefix(), curve)
+	}
 	var req Request
 	var err error
 	switch Kind(payload[0]) {
@@ -145,7 +154,7 @@ func decodeOperation(curve Curve, p []byte) (Request, error) {
 		return Request{}, bad("length", "a %s for a %s key has %d bytes, not %d", kind, curve.Prefix(), size, len(p))
 	}
 	if p[offTag] == tagAttestationWithDAL {
-		if err := checkNatural(p[size:]); err != nil {
+		if err = checkNatural(p[size:]); err != nil {
 			return Request{}, err
 		}
 	} else if len(p) != size {

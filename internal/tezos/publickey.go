@@ -34,13 +34,13 @@ type PublicKey struct {
 	verifier verifier
 }
 
-// keyFormats and signature formats are indexed by curve.
+// keyFormats is indexed by curve.
 var keyFormats = []format{formatEd25519Key, formatSecp256k1Key, formatP256Key, formatBLSKey}
 
 // NewPublicKey parses the raw bytes of a key: 32 (ed25519), 33 compressed (secp256k1, P-256), 48 compressed G1 (BLS).
 func NewPublicKey(curve Curve, raw []byte) (*PublicKey, error) {
 	if int(curve) >= len(keyFormats) {
-		return nil, fmt.Errorf("%w: no key of curve %s can sign here", ErrBadKey, curve)
+		return nil, fmt.Errorf("%w: no device here signs for a key of curve %s (%s)", ErrBadKey, curve, curve.Prefix())
 	}
 	if want := keyFormats[curve].size; len(raw) != want {
 		return nil, fmt.Errorf("%w: a %s key has %d bytes, not %d", ErrBadKey, curve, want, len(raw))
@@ -58,16 +58,11 @@ func NewPublicKey(curve Curve, raw []byte) (*PublicKey, error) {
 
 // ParsePublicKey reads a text edpk…, sppk…, p2pk… or BLpk….
 func ParsePublicKey(text string) (*PublicKey, error) {
-	f, raw, err := decodeAs(text, keyFormats...)
+	i, raw, err := decodeAs(text, keyFormats...)
 	if err != nil {
 		return nil, err
 	}
-	for i := range keyFormats {
-		if keyFormats[i].name == f.name {
-			return NewPublicKey(Curve(i), raw) //nolint:gosec // an index into a table of four
-		}
-	}
-	return nil, ErrBadKey
+	return NewPublicKey(Curve(i), raw) //nolint:gosec // an index into keyFormats
 }
 
 // Curve is the key's scheme.

@@ -3,6 +3,7 @@ package tezos
 import (
 	"bytes"
 	"fmt"
+	"slices"
 )
 
 // Signature is a signature of a known length: 64 bytes (tz1–tz3; r ‖ s, big endian, for ECDSA) or 96 (tz4, compressed G2).
@@ -13,7 +14,11 @@ type Signature struct {
 	raw     []byte
 }
 
-var sigFormats = []format{formatEd25519Sig, formatSecp256k1Sig, formatP256Sig, formatBLSSig}
+// sigFormats is indexed by curve; in sigTexts the generic signature comes last.
+var (
+	sigFormats = []format{formatEd25519Sig, formatSecp256k1Sig, formatP256Sig, formatBLSSig}
+	sigTexts   = append(slices.Clone(sigFormats), formatGenericSig)
+)
 
 // NewSignature takes the raw bytes of a curve's signature. Whether it verifies is not checked here.
 func NewSignature(curve Curve, raw []byte) (Signature, error) {
@@ -28,16 +33,14 @@ func NewSignature(curve Curve, raw []byte) (Signature, error) {
 
 // ParseSignature reads a text edsig…, spsig1…, p2sig…, BLsig… or the generic sig….
 func ParseSignature(text string) (Signature, error) {
-	f, raw, err := decodeAs(text, append(append([]format{}, sigFormats...), formatGenericSig)...)
+	i, raw, err := decodeAs(text, sigTexts...)
 	if err != nil {
 		return Signature{}, err
 	}
-	for i := range sigFormats {
-		if sigFormats[i].name == f.name {
-			return Signature{curve: Curve(i), raw: raw}, nil //nolint:gosec // an index into a table of four
-		}
+	if i == len(sigFormats) {
+		return Signature{generic: true, raw: raw}, nil
 	}
-	return Signature{generic: true, raw: raw}, nil
+	return Signature{curve: Curve(i), raw: raw}, nil //nolint:gosec // an index into sigFormats
 }
 
 // IsZero tells whether there is no signature.

@@ -1,0 +1,82 @@
+# Highwater. `make` alone shows what can be made.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# blst is built for the CPU it finds at run time (ADX or not). Without this it takes what the building machine has, and dies with
+# SIGILL on an older one. Exported for every go command below; it is part of the build cache's key, so keep it constant.
+export CGO_CFLAGS ?= -O2 -D__BLST_PORTABLE__
+export CGO_ENABLED := 1
+
+GO      ?= go
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -X highwater/cmd.version=$(VERSION)
+ARGS    ?=
+
+# FUZZTIME is per target; FUZZBUDGET bounds the whole loop, in seconds.
+FUZZTIME   ?= 10s
+FUZZBUDGET ?= 1500
+
+# golangci-lint is installed by `go install` into bin/tools, at exactly this version.
+LINT_VERSION := 2.15.0
+LINT         := bin/tools/golangci-lint
+
+# Packages that start goroutines or are called from several.
+RACE := $(patsubst %,./%/...,$(wildcard api cmd internal/device internal/usb ledger signer store tezsign))
+
+.PHONY: help
+help: ## show this help
+	@echo 'Highwater, a Tezos remote signer that remembers. make TARGET, where TARGET is one of:'; echo
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build ## build and run the demo: emulated devices, a chain, a baker (ARGS='--levels 5')
+	@bin/highwater demo $(ARGS)
+
+.PHONY: build
+build: deps ## build bin/highwater
+	@$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/highwater ./cmd/highwater
+
+.PHONY: deps
+deps: .cache/deps.stamp ## install the C compiler, pkg-config and the libusb headers if missing (Debian, Ubuntu)
+
+.cache/deps.stamp: scripts/install-deps.sh
+	@scripts/install-deps.sh
+	@mkdir -p $(@D) && touch $@
+
+.PHONY: test
+test: deps ## run the tests of every package
+	@$(GO) test ./...
+
+.PHONY: race
+race: deps ## run the tests of the concurrent packages under the race detector
+	@$(GO) test -race $(RACE)
+
+.PHONY: fuzz
+fuzz: deps ## run every fuzz target for FUZZTIME each (10s), FUZZBUDGET seconds in all
+	@FUZZTIME=$(FUZZTIME) FUZZBUDGET=$(FUZZBUDGET) scripts/fuzz.sh
+
+.PHONY: lint
+lint: deps ## run go vet, golangci-lint and its formatters' check
+	@$(GO) vet ./...
+	@scripts/install-lint.sh $(LINT) $(LINT_VERSION)
+	@$(LINT) run ./...
+	@$(LINT) fmt --diff ./...
+
+.PHONY: fmt
+fmt: deps ## format the code (gofumpt, goimports)
+	@scripts/install-lint.sh $(LINT) $(LINT_VERSION)
+	@$(LINT) fmt ./...
+
+.PHONY: bench
+bench: deps ## run the benchmarks
+	@$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: test-clients
+test-clients: build ## let a client of another project (Taquito) speak to a real signer; installs Node if missing
+	@scripts/test-clients.sh
+
+.PHONY: clean
+clean: ## remove what was built, the tools included
+	@rm -rf bin .cache test/clients/node_modules

@@ -1,0 +1,78 @@
+package tezos_test
+
+import (
+	"crypto/sha256"
+	"testing"
+
+	"github.com/mr-tron/base58"
+	"github.com/stretchr/testify/require"
+	blst "github.com/supranational/blst/bindings/go"
+
+	"highwater/internal/tezos"
+)
+
+// pointOffG1 is a point of the curve that is not in G1: nearly all are not.
+func pointOffG1(t testing.TB) []byte {
+	t.Helper()
+	for x := byte(1); x < 100; x++ {
+		raw := make([]byte, 48)
+		raw[0], raw[47] = 0x80, x
+		if p := new(blst.P1Affine).Uncompress(raw); p != nil && !p.InG1() {
+			return raw
+		}
+	}
+	require.Fail(t, "no point found")
+	return nil
+}
+
+// pointOffG2 is a point of the twist that is not in G2.
+func pointOffG2(t testing.TB) *blst.P2Affine {
+	t.Helper()
+	for x := byte(1); x < 100; x++ {
+		raw := make([]byte, 96)
+		raw[0], raw[95] = 0x80, x
+		if p := new(blst.P2Affine).Uncompress(raw); p != nil && !p.InG2() {
+			return p
+		}
+	}
+	require.Fail(t, "no point found")
+	return nil
+}
+
+// A point of the twist outside G2, alone and added to a valid signature.
+func TestBLSSignatureOutsideTheSubgroupIsRefused(t *testing.T) {
+	payload := vector(t, "bls attestation")
+	key := newKeys(t)[3]
+	valid := new(blst.P2Affine).Uncompress(key.sign(payload))
+	require.NotNil(t, valid)
+	var sum blst.P2
+	sum.FromAffine(valid)
+	outside := pointOffG2(t)
+	for _, point := range []*blst.P2Affine{outside, sum.Add(outside).ToAffine()} {
+		require.False(t, point.InG2())
+		sig, err := tezos.NewSignature(tezos.BLS12381, point.Compress())
+		require.NoError(t, err)
+		require.ErrorIs(t, key.Verify(payload, sig), tezos.ErrBadSignature)
+		require.ErrorIs(t, key.VerifyPossession(sig), tezos.ErrBadSignature)
+	}
+}
+
+func TestBLSInfinityIsNoSignature(t *testing.T) {
+	key := newKeys(t)[3]
+	raw := make([]byte, 96)
+	raw[0] = 0xc0
+	sig, err := tezos.NewSignature(tezos.BLS12381, raw)
+	require.NoError(t, err)
+	require.ErrorIs(t, key.Verify(vector(t, "bls attestation"), sig), tezos.ErrBadSignature)
+	require.ErrorIs(t, key.VerifyPossession(sig), tezos.ErrBadSignature)
+}
+
+// genericText is the text sig… of 64 bytes. Nothing in the package writes one: it is only read.
+func genericText(t testing.TB, raw []byte) string {
+	t.Helper()
+	require.Len(t, raw, 64)
+	b := append([]byte{4, 130, 43}, raw...)
+	first := sha256.Sum256(b)
+	second := sha256.Sum256(first[:])
+	return base58.Encode(append(b, second[:4]...))
+}
