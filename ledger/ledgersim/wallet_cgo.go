@@ -28,7 +28,9 @@ func newBLSKey(seed []byte, path ledger.Path) (signKey, error) {
 func (k blsKey) compressed() []byte { return k.pub.Compress() }
 
 // point is 04, X with the flags of the compressed form, and Y.
-func (k blsKey) point() []byte { return append(append([]byte{4}, k.pub.Compress()...), k.pub.Serialize()[48:]...) }
+func (k blsKey) point() []byte {
+	return append(append([]byte{4}, k.pub.Compress()...), k.pub.Serialize()[48:]...)
+}
 
 func (k blsKey) sign(message, _ []byte) []byte {
 	return new(blst.P2Affine).Sign(k.secret, append(k.compressed(), message...), blsTag).Compress()
