@@ -220,14 +220,25 @@ func (s *Signer) Run(ctx context.Context) {
 func (s *Signer) watch(ctx context.Context, d Device) {
 	for {
 		changed := d.Changed()
-		if d.Status().Health == device.Ready {
-			s.ring.learn(d, s.store, s.log)
-		}
+		s.learn(d)
 		s.changes.send()
 		select {
 		case <-changed:
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// Learn makes the keys of all ready devices known now, for who does not want to wait until Run has noticed them.
+func (s *Signer) Learn() {
+	for _, d := range s.devices {
+		s.learn(d)
+	}
+}
+
+func (s *Signer) learn(d Device) {
+	if d.Status().Health == device.Ready {
+		s.ring.learn(d, s.store, s.log)
 	}
 }

@@ -1,0 +1,329 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"highwater/api"
+	"highwater/hwm"
+	"highwater/internal/tezos"
+)
+
+const hwmLong = `Watermarks: for each key and kind the highest level and round that was ever signed. Nothing at or below is signed.
+
+A mark only rises. "set" raises, "import" merges by maximum; the one way down is "lower", at a stopped instance, typed, with a
+reason that is kept.`
+
+func (a *app) hwmCmd() *cobra.Command {
+	return group("hwm", "Show and raise watermarks", hwmLong, "  highwater hwm list",
+		a.hwmListCmd(), a.hwmSetCmd(), a.hwmCeilingCmd(), a.hwmLowerCmd())
+}
+
+func (a *app) hwmListCmd() *cobra.Command {
+	return a.addJSON(&cobra.Command{
+		Use: "list", Short: "List the watermarks", Args: noArgs, Example: "  highwater hwm list --json",
+		Long: "List the watermarks. A key without one (level \"none\") does not sign that kind. Round \"any\" is a floor: nothing at its\n" +
+			"level is signed either.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error {
+				marks, err := admin.Marks(c.Context())
+				if err != nil {
+					return err
+				}
+				if a.jsonFlag {
+					return a.json(marks)
+				}
+				return a.marksTable(marks)
+			})
+		},
+	})
+}
+
+// choice is the keys and kinds that a command is about.
+type choice struct {
+	all   bool
+	kinds []string
+	level int64
+	round int64
+}
+
+func (ch *choice) flags(c *cobra.Command) {
+	c.Flags().BoolVar(&ch.all, "all", false, "all known keys")
+	c.Flags().Int64Var(&ch.level, "level", -1, "the `LEVEL`")
+}
+
+// keys finds the named keys; none, with --all, means all.
+func (ch *choice) keys(ctx context.Context, admin api.Admin, names []string) ([]tezos.PublicKeyHash, error) {
+	if ch.all == (len(names) > 0) {
+		return nil, hinted(usagef("name keys (address or alias), or say --all"), "see: highwater keys list")
+	}
+	rows, err := admin.Keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []tezos.PublicKeyHash
+	for _, name := range names {
+		if pkh, err := tezos.ParsePublicKeyHash(name); err == nil {
+			out = append(out, pkh)
+			continue
+		}
+		k, err := findKey(rows, name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, k.PKH)
+	}
+	return out, nil
+}
+
+func (ch *choice) parseKinds() ([]tezos.Kind, error) {
+	var out []tezos.Kind
+	for _, text := range ch.kinds {
+		kind, err := tezos.ParseKind(text)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		out = append(out, kind)
+	}
+	return out, nil
+}
+
+func (a *app) hwmSetCmd() *cobra.Command {
+	var ch choice
+	var far bool
+	c := &cobra.Command{
+		Use: "set [KEY…]", Short: "Raise watermarks to a level", Args: cobra.ArbitraryArgs,
+		Long: "Raise watermarks: nothing at or below LEVEL is signed afterwards. What is higher already stays. With --round the mark is\n" +
+			"put there instead, and higher rounds of the same level may still be signed.",
+		Example: "  highwater hwm set --all --level 8000000",
+		RunE: func(c *cobra.Command, args []string) error {
+			req := api.RaiseRequest{Far: far}
+			var err error
+			if req.Level, err = levelFlag("level", ch.level); err != nil {
+				return err
+			}
+			if c.Flags().Changed("round") {
+				round, err := levelFlag("round", ch.round)
+				if err != nil {
+					return err
+				}
+				req.Round = &round
+			}
+			if req.Kinds, err = ch.parseKinds(); err != nil {
+				return err
+			}
+			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error {
+				if req.PKHs, err = ch.keys(c.Context(), admin, args); err != nil {
+					return err
+				}
+				return a.raise(c.Context(), admin, req)
+			})
+		},
+	}
+	ch.flags(c)
+	c.Flags().Int64Var(&ch.round, "round", 0, "put the mark at this `ROUND` of the level (default: above all rounds)")
+	c.Flags().StringSliceVar(&ch.kinds, "kind", nil, "only this `KIND`: block, preattestation, attestation (repeatable)")
+	c.Flags().BoolVar(&far, "far", false, fmt.Sprintf("the level is right, although it is more than %d above the highest known", api.FarLevels))
+	return a.addJSON(c)
+}
+
+func (a *app) raise(ctx context.Context, admin api.Admin, req api.RaiseRequest) error {
+	changes, err := admin.Raise(ctx, req)
+	if isFar(err) && a.interactive {
+		if err := a.typed(err.Error(), fmt.Sprint(req.Level)); err != nil {
+			return err
+		}
+		req.Far = true
+		changes, err = admin.Raise(ctx, req)
+	}
+	if err != nil {
+		return err
+	}
+	if a.jsonFlag {
+		return a.json(changes)
+	}
+	return a.changesTable(changes)
+}
+
+// isFar recognises the error of a level that is far above, from this process or from the daemon.
+func isFar(err error) bool {
+	var far *api.FarError
+	var remote *api.RemoteError
+	return errors.As(err, &far) || errors.As(err, &remote) && strings.HasSuffix(remote.Hint, "--far")
+}
+
+func (a *app) changesTable(changes []api.ChangeRow) error {
+	rows := [][]string{}
+	for _, c := range changes {
+		before := "none"
+		if c.Before != nil {
+			before = c.Before.String()
+		}
+		rows = append(rows, []string{c.PKH.String(), dash(c.Alias), c.Kind.String(), c.Result, before, c.After.String()})
+	}
+	return a.table([]string{"key", "alias", "kind", "result", "before", "now"}, rows)
+}
+
+func (a *app) hwmCeilingCmd() *cobra.Command {
+	var ch choice
+	var lift bool
+	var reason string
+	c := &cobra.Command{
+		Use: "ceiling [KEY…]", Short: "Sign nothing above a level; or lift that", Args: cobra.ArbitraryArgs,
+		Long: "Set a ceiling: nothing above LEVEL is signed. Together with a floor at LEVEL on another machine it makes a cut-over that is\n" +
+			"provably disjoint. A ceiling can be lowered at any time; lifting one is for a stopped instance, typed, with a reason.",
+		Example: "  highwater hwm ceiling --all --level 8000100",
+		RunE: func(c *cobra.Command, args []string) error {
+			if lift {
+				return a.liftCeilings(c.Context(), &ch, args, reason)
+			}
+			level, err := levelFlag("level", ch.level)
+			if err != nil {
+				return err
+			}
+			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error {
+				pkhs, err := ch.keys(c.Context(), admin, args)
+				if err != nil {
+					return err
+				}
+				return a.setCeilings(c.Context(), admin, api.CeilingRequest{PKHs: pkhs, Level: level})
+			})
+		},
+	}
+	ch.flags(c)
+	c.Flags().BoolVar(&lift, "lift", false, "remove the ceiling: only when no other machine signs above it")
+	c.Flags().StringVar(&reason, "reason", "", "why the ceiling is lifted; kept")
+	return a.addJSON(c)
+}
+
+func (a *app) setCeilings(ctx context.Context, admin api.Admin, req api.CeilingRequest) error {
+	set, err := admin.SetCeiling(ctx, req)
+	if err != nil {
+		return err
+	}
+	if a.jsonFlag {
+		return a.json(set)
+	}
+	rows := [][]string{}
+	for _, s := range set {
+		before := "none"
+		if s.Before != nil {
+			before = fmt.Sprint(*s.Before)
+		}
+		rows = append(rows, []string{s.PKH.String(), dash(s.Alias), before, fmt.Sprint(s.After)})
+	}
+	return a.table([]string{"key", "alias", "before", "ceiling"}, rows)
+}
+
+func (a *app) liftCeilings(ctx context.Context, ch *choice, names []string, reason string) error {
+	if strings.TrimSpace(reason) == "" {
+		return usagef("--lift wants --reason TEXT: it is kept")
+	}
+	return a.offline(ctx, func(cfg *config, in *instance) error {
+		pkhs, err := ch.keys(ctx, in.admin, names)
+		if err != nil {
+			return err
+		}
+		var lifted []hwm.CeilingKey
+		for key := range in.store.Ceilings() {
+			if key.Chain != cfg.chainID || len(pkhs) > 0 && !containsKey(pkhs, key.PKH) {
+				continue
+			}
+			lifted = append(lifted, key)
+		}
+		if len(lifted) == 0 {
+			return errors.New("there is no ceiling to lift")
+		}
+		if err := a.typed(fmt.Sprintf("This lifts %s. If another machine signs above, both will be slashed.", plural(len(lifted), "ceiling")), "lift"); err != nil {
+			return err
+		}
+		for _, key := range lifted {
+			if err := in.store.Lift(key, time.Now(), reason); err != nil {
+				return err
+			}
+			a.say("lifted the ceiling of %s", key.PKH)
+		}
+		return nil
+	})
+}
+
+func containsKey(pkhs []tezos.PublicKeyHash, pkh tezos.PublicKeyHash) bool {
+	for _, p := range pkhs {
+		if p == pkh {
+			return true
+		}
+	}
+	return false
+}
+
+const lowerLong = `Lower one watermark. This is the only way down, and it can make this key sign twice: what was signed between the new
+mark and the old one can then be signed again, and two signatures for one level and round are slashed.
+
+It is for a mark that was raised by mistake above the chain's head, where nothing was ever signed. It works at a stopped instance
+only, wants to be typed, and keeps the reason.`
+
+func (a *app) hwmLowerCmd() *cobra.Command {
+	var ch choice
+	var reason string
+	c := &cobra.Command{
+		Use: "lower KEY", Short: "Lower a watermark (dangerous; at a stopped instance only)", Long: lowerLong, Args: oneKey,
+		Example: "  highwater hwm lower tz1… --kind attestation --level 8000000 --reason 'typed one digit too many'",
+		RunE: func(c *cobra.Command, args []string) error {
+			level, err := levelFlag("level", ch.level)
+			if err != nil {
+				return err
+			}
+			kinds, err := ch.parseKinds()
+			if err != nil {
+				return err
+			}
+			if len(kinds) == 0 || strings.TrimSpace(reason) == "" {
+				return usagef("lowering wants --kind, --level and --reason")
+			}
+			return a.offline(c.Context(), func(cfg *config, in *instance) error {
+				return a.lower(c.Context(), cfg, in, args[0], kinds, level, reason)
+			})
+		},
+	}
+	c.Flags().Int64Var(&ch.level, "level", -1, "the `LEVEL` at and below which nothing is signed afterwards")
+	c.Flags().StringSliceVar(&ch.kinds, "kind", nil, "the `KIND`: block, preattestation, attestation (repeatable)")
+	c.Flags().StringVar(&reason, "reason", "", "why; kept for good")
+	return c
+}
+
+func (a *app) lower(ctx context.Context, cfg *config, in *instance, name string, kinds []tezos.Kind, level int32, reason string) error {
+	rows, err := in.admin.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	key, err := findKey(rows, name)
+	if err != nil {
+		return err
+	}
+	for _, kind := range kinds {
+		mark := hwm.Key{Chain: cfg.chainID, PKH: key.PKH, Kind: kind}
+		st, err := in.store.State(mark)
+		if err != nil {
+			return err
+		}
+		next := hwm.Floor(level, time.Now(), hwm.SourceLowered)
+		if st.Mark == nil || !st.Mark.Above(next) {
+			return fmt.Errorf("the %s mark of %s is not above level %d: there is nothing to lower", kind, key.PKH, level)
+		}
+		question := fmt.Sprintf("The %s mark of %s goes from %s down to level %d.\nWhatever was signed between can be signed again, and is slashed if it is.",
+			kind, key.PKH, st.Mark.Position, level)
+		if err := a.typed(question, fmt.Sprintf("lower %s to %d", kind, level)); err != nil {
+			return err
+		}
+		if err := in.store.Lower(mark, next, reason); err != nil {
+			return err
+		}
+		a.say("lowered: %s %s, from %s to level %d", key.PKH, kind, st.Mark.Position, level)
+	}
+	return nil
+}

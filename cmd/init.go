@@ -1,0 +1,152 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"highwater/internal/device"
+	"highwater/internal/tezos"
+	"highwater/store"
+)
+
+const initLong = `Make ready what "highwater serve" needs: a configuration with comments (if there is none yet at --config), the state
+directory with an empty watermark file, and a look at the devices and their keys.
+
+Nothing that exists is overwritten. A new instance is on standby, and its keys have no watermarks: it signs nothing before you
+set them ("highwater hwm set") and activate it ("highwater activate").`
+
+type initFlags struct {
+	yes, storeOnly  bool
+	chain, stateDir string
+}
+
+func (a *app) initCmd() *cobra.Command {
+	var f initFlags
+	c := &cobra.Command{
+		Use: "init", Short: "Write a configuration, create the watermark file, look at the devices", Long: initLong, Args: noArgs,
+		Example: "  highwater init --config /etc/highwater/highwater.toml --chain NetXdQprcVkpaWU",
+		RunE:    func(c *cobra.Command, _ []string) error { return a.init(c.Context(), f) },
+	}
+	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask, for scripts")
+	c.Flags().BoolVar(&f.storeOnly, "store-only", false, "only create the watermark file, do not look at the devices")
+	c.Flags().StringVar(&f.chain, "chain", tezos.Mainnet.String(), "chain `ID` for a new configuration")
+	c.Flags().StringVar(&f.stateDir, "state-dir", defaultStateDir, "state `DIRECTORY` for a new configuration")
+	return c
+}
+
+func (a *app) init(ctx context.Context, f initFlags) error {
+	path := configPath(a.configFlag)
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		if err := a.writeConfig(path, f); err != nil {
+			return err
+		}
+	}
+	cfg, err := loadConfig(path)
+	if err != nil {
+		return err
+	}
+	if err := a.createStore(ctx, cfg, f); err != nil {
+		return err
+	}
+	if f.storeOnly {
+		return nil
+	}
+	return a.lookAtDevices(ctx, cfg)
+}
+
+func (a *app) writeConfig(path string, f initFlags) error {
+	if _, err := tezos.ParseChainID(f.chain); err != nil {
+		return usagef("--chain: %w", err)
+	}
+	stateDir, err := filepath.Abs(f.stateDir)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // as /etc is
+		return err
+	}
+	if err := os.WriteFile(path, fmt.Appendf(nil, configTemplate, stateDir, f.chain), 0o644); err != nil { //nolint:gosec // no secret in it
+		return err
+	}
+	a.say("wrote a configuration:  %s", path)
+	a.note("hint: look at its [[device]] before you go on")
+	return nil
+}
+
+func (a *app) createStore(ctx context.Context, cfg *config, f initFlags) error {
+	file := filepath.Join(cfg.StateDir, store.FileName)
+	if _, err := os.Stat(file); err == nil {
+		a.say("kept the watermark file: %s", file)
+		return nil
+	}
+	if !f.yes {
+		question := fmt.Sprintf("This creates a new, empty watermark file in %s.\n"+
+			"If these keys ever signed with another state directory, bring that one instead (or import its marks).", cfg.StateDir)
+		if err := a.confirm(question, "create", "--yes"); err != nil {
+			return err
+		}
+	}
+	if err := store.Create(ctx, cfg.StateDir, time.Now()); err != nil {
+		return explainStore(cfg, err)
+	}
+	a.say("created the watermark file: %s", file)
+	return nil
+}
+
+func (a *app) lookAtDevices(ctx context.Context, cfg *config) error {
+	in, err := openInstance(ctx, cfg, instanceOptions{log: slog.New(slog.DiscardHandler), version: a.version, devices: true})
+	if err != nil {
+		return err
+	}
+	in.settle(ctx, patience)
+	in.signer.Learn()
+	for _, d := range in.signer.Devices() {
+		a.say("device %s: %s %s %s", d.Name, d.Status.Health, d.Status.Model, d.Status.App)
+		if d.Status.Health != device.Ready {
+			a.note("hint: %s", d.Status.Advice)
+		}
+		for _, k := range d.Keys {
+			a.say("  %s  %s", k.PublicKey.Hash(), k.Alias)
+		}
+	}
+	a.note("next: highwater hwm set --all --level LEVEL (above all that these keys ever signed), then: highwater activate")
+	return in.close()
+}
+
+const configTemplate = `# Highwater. Every setting is explained in docs/configuration.md; a setting that does not exist is an error.
+
+state_dir = %q
+chain     = %q       # the only chain that is signed for
+# node    = "http://127.0.0.1:8732"   # your octez node, for failover and the guard
+
+[server]
+listen = "127.0.0.1:6732"             # or "unix:/run/highwater/signer.sock"
+# authorized_keys  = ["edpk…"]        # public keys of clients that may ask; none: no authentication
+# known_keys       = false            # answer /known_keys
+# prove_possession = false            # answer /bls_prove_possession
+# budget           = "3s"             # what a request has, faults of devices included
+
+[monitor]
+# listen = "127.0.0.1:6733"           # health, metrics, status page
+
+# The devices, each pinned. A Ledger by its four words (highwater ledger list), a TezSign by its serial.
+[[device]]
+name      = "left"
+kind      = "ledger"                  # or "tezsign"
+# id      = "four-words-like-this"
+transport = "usb"
+
+# Without any [[key]]: every key that the devices offer, for all kinds.
+# [[key]]
+# pkh    = "tz1…"
+# alias  = "consensus"
+# device = ["left"]                   # in order of preference
+# allow  = ["block", "preattestation", "attestation"]
+`

@@ -1,0 +1,172 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"highwater/api"
+	"highwater/internal/device"
+	"highwater/signer"
+	"highwater/store"
+)
+
+// instance is an open state directory with its devices and signer: the daemon's, or for the time of one command.
+type instance struct {
+	cfg     *config
+	store   *store.DB
+	devices []driver
+	signer  *signer.Signer
+	admin   *api.Local
+
+	stopDevices, stopSigner context.CancelFunc
+	devicesDone, signerDone sync.WaitGroup
+}
+
+// driver is a device with its own goroutine.
+type driver interface {
+	signer.Device
+	SetReconciler(r device.Reconciler)
+	Run(ctx context.Context)
+}
+
+// instanceOptions say what an instance is for.
+type instanceOptions struct {
+	log      *slog.Logger
+	observe  func(signer.Outcome)
+	onCommit func(time.Duration)
+	version  string
+	running  bool // it is the daemon
+	devices  bool // connect to the devices
+}
+
+// openInstance opens the store, which must exist, and starts what was asked for. close ends all of it.
+func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*instance, error) {
+	db, err := store.Open(ctx, cfg.StateDir, store.Options{Log: opt.log, OnCommit: opt.onCommit})
+	if err != nil {
+		return nil, explainStore(cfg, err)
+	}
+	in := &instance{cfg: cfg, store: db}
+	if opt.devices {
+		if in.devices, err = newDrivers(cfg, opt.log); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+	}
+	devices := make([]signer.Device, 0, len(in.devices))
+	for _, d := range in.devices {
+		devices = append(devices, d)
+	}
+	in.signer = signer.New(signer.Config{
+		Chain: cfg.chainID, Store: db, Devices: devices, Keys: cfg.policy, Log: opt.log, Observe: opt.observe,
+	})
+	in.admin = &api.Local{Signer: in.signer, Store: db, Version: opt.version, Running: opt.running, Now: time.Now}
+	in.start(ctx)
+	return in, nil
+}
+
+// start runs devices and signer under contexts of their own: they end in close, in that order, whatever happens to ctx.
+func (in *instance) start(ctx context.Context) {
+	var deviceCtx, signerCtx context.Context
+	deviceCtx, in.stopDevices = context.WithCancel(context.WithoutCancel(ctx))
+	signerCtx, in.stopSigner = context.WithCancel(context.WithoutCancel(ctx))
+	for _, d := range in.devices {
+		d.SetReconciler(in.signer)
+		in.devicesDone.Go(func() { d.Run(deviceCtx) })
+	}
+	in.signerDone.Go(func() { in.signer.Run(signerCtx) })
+}
+
+// close lets the exchanges under way end, then the devices, then the store.
+func (in *instance) close() error {
+	in.stopSigner()
+	in.signerDone.Wait()
+	in.stopDevices()
+	in.devicesDone.Wait()
+	return in.store.Close()
+}
+
+// settle waits until every device is ready, or until patience ends: a device that is absent stays so.
+func (in *instance) settle(ctx context.Context, patience time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for _, d := range in.devices {
+		for {
+			changed := d.Changed()
+			if d.Status().Health == device.Ready {
+				break
+			}
+			select {
+			case <-changed:
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// patience is how long a command that has no daemon to ask waits for devices.
+const patience = 3 * time.Second
+
+// admin gives the admin API: the daemon's, when one runs; else of the store itself, with the devices if they are asked for.
+func (a *app) admin(ctx context.Context, cfg *config, devices bool) (api.Admin, func() error, error) {
+	client, err := api.Dial(ctx, cfg.Admin.Socket)
+	if err == nil {
+		return client, func() error { return nil }, nil
+	}
+	if !errors.Is(err, api.ErrNoDaemon) {
+		return nil, nil, err
+	}
+	in, err := openInstance(ctx, cfg, instanceOptions{log: slog.New(slog.DiscardHandler), version: a.version, devices: devices})
+	if err != nil {
+		return nil, nil, err
+	}
+	if devices {
+		in.settle(ctx, patience)
+		in.signer.Learn()
+	}
+	return in.admin, in.close, nil
+}
+
+// withAdmin runs f with the admin API, and closes it.
+func (a *app) withAdmin(ctx context.Context, devices bool, f func(*config, api.Admin) error) error {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	admin, done, err := a.admin(ctx, cfg, devices)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(cfg, admin), done())
+}
+
+// offline opens the store for what is only done while no daemon runs.
+func (a *app) offline(ctx context.Context, f func(*config, *instance) error) error {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	in, err := openInstance(ctx, cfg, instanceOptions{log: slog.New(slog.DiscardHandler), version: a.version})
+	if errors.Is(err, store.ErrInUse) {
+		return hinted(err, "this is done at a stopped instance only: systemctl stop highwater")
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(cfg, in), in.close())
+}
+
+// explainStore adds what to do to the errors of opening a store.
+func explainStore(cfg *config, err error) error {
+	switch {
+	case errors.Is(err, store.ErrMissing):
+		return hinted(err, "a watermark file is made once, and only on purpose: highwater init --config "+cfg.path)
+	case errors.Is(err, store.ErrInUse):
+		return hinted(err, fmt.Sprintf("two signers on one state directory would sign twice; is another highwater running on %s?", cfg.StateDir))
+	}
+	return err
+}

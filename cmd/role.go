@@ -1,0 +1,108 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"highwater/api"
+	"highwater/hwm"
+)
+
+const activateLong = `Make this instance the one that signs. It is the single deliberate act by which an instance starts to sign.
+
+Be certain that no other machine signs with these keys: two signers for one level and round are slashed. Every key must have a
+watermark above all that was ever signed with it; --level sets one for all keys in the same step.`
+
+func (a *app) activateCmd() *cobra.Command {
+	var yes bool
+	var level int32
+	var why string
+	c := &cobra.Command{
+		Use: "activate", Short: "Make this instance the one that signs", Long: activateLong, Args: noArgs,
+		Example: "  highwater activate --level 8000010",
+		RunE: func(c *cobra.Command, _ []string) error {
+			req := api.ActivateRequest{Why: why}
+			if c.Flags().Changed("level") {
+				if level < 0 {
+					return usagef("--level %d is negative", level)
+				}
+				req.Level = &level
+			}
+			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error { return a.activate(c.Context(), admin, req, yes) })
+		},
+	}
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask: I state that no other machine signs with these keys")
+	c.Flags().Int32Var(&level, "level", 0, "raise every mark to `LEVEL` first: nothing at or below it is signed")
+	c.Flags().StringVar(&why, "why", "activated by the operator", "the reason, kept with the role")
+	return a.addJSON(c)
+}
+
+func (a *app) activate(ctx context.Context, admin api.Admin, req api.ActivateRequest, yes bool) error {
+	st, err := admin.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if st.Role.Role == hwm.Active {
+		return a.showRole(st.Role, "it was active already")
+	}
+	if !yes {
+		a.note("This instance is on %s, epoch %d. Activating it lets it sign for:", st.Role.Role, st.Role.Epoch)
+		if err := a.marksTable(st.Marks); err != nil {
+			return err
+		}
+		if req.Level != nil {
+			a.note("Every mark is raised to level %d first.", *req.Level)
+		}
+		if err := a.confirm("No other machine signs with these keys, and none will?", "activate", "--yes"); err != nil {
+			return err
+		}
+	}
+	role, err := admin.Activate(ctx, req)
+	if err != nil {
+		return err
+	}
+	text := "it signs as soon as a device is ready"
+	if !st.Running {
+		text = "it signs as soon as highwater serve runs"
+	}
+	return a.showRole(role, text)
+}
+
+func (a *app) standbyCmd() *cobra.Command {
+	var why string
+	c := &cobra.Command{
+		Use: "standby", Short: "Stop signing; everything else stays warm", Args: noArgs,
+		Long: "Stop signing: requests are refused at once, those under way are waited for, then the role is durable.\n" +
+			"A restart does not change it; only \"highwater activate\" does.",
+		Example: "  highwater standby --why 'moving to the other machine'",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error {
+				role, err := admin.Standby(c.Context(), api.StandbyRequest{Why: why})
+				if err != nil {
+					return err
+				}
+				return a.showRole(role, "it signs nothing")
+			})
+		},
+	}
+	c.Flags().StringVar(&why, "why", "put on standby by the operator", "the reason, kept with the role")
+	return a.addJSON(c)
+}
+
+func (a *app) showRole(r api.Role, then string) error {
+	if a.jsonFlag {
+		return a.json(r)
+	}
+	a.say("%s, epoch %d: %s", a.paintRole(r.Role), r.Epoch, then)
+	return nil
+}
+
+// levelFlag checks a level given on the command line.
+func levelFlag(name string, level int64) (int32, error) {
+	if level < 0 || level > hwm.MaxRound {
+		return 0, usageError{fmt.Errorf("--%s %d: it lies between 0 and %d", name, level, hwm.MaxRound)}
+	}
+	return int32(level), nil
+}

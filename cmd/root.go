@@ -1,0 +1,169 @@
+// Package cmd is the command line: subcommands, configuration, output. It wires the concrete types; nothing else does.
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker.
+var version = "unknown"
+
+// Exit statuses.
+const (
+	exitDone  = 0
+	exitFail  = 1 // refused, or failed
+	exitUsage = 2
+)
+
+// app is what every subcommand shares.
+type app struct {
+	*terminal
+	configFlag string
+	jsonFlag   bool
+	version    string
+}
+
+// Main runs the command line and gives its exit status.
+func Main(args []string, in io.Reader, out, errw io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	a := &app{terminal: newTerminal(in, out, errw), version: version}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errw)
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errSaid):
+		return exitFail
+	case errors.As(err, &usage):
+		a.fail(err)
+		return exitUsage
+	default:
+		a.fail(err)
+		return exitFail
+	}
+}
+
+// errSaid ends a command with status 1 when all is said already.
+var errSaid = errors.New("said")
+
+const rootLong = `Highwater stands between a Tezos baker and the USB devices that hold its keys, and remembers on disk the highest
+level and round that each key ever signed. It never signs at or below it.
+
+Start with a look around, without hardware:      highwater demo
+Then, with a Ledger or a TezSign connected:      highwater init, hwm set, activate, serve`
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use: "highwater", Short: "A Tezos remote signer that never signs twice", Long: rootLong,
+		Example:       "  highwater demo --levels 5",
+		SilenceErrors: true, SilenceUsage: true,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return hinted(usagef("there is no command %q", args[0]), "see: highwater --help")
+			}
+			return c.Help()
+		},
+		Args: cobra.ArbitraryArgs,
+	}
+	root.PersistentFlags().StringVar(&a.configFlag, "config", "", "configuration `FILE` (else $"+configEnv+", else "+defaultConfigPath+")")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return hinted(usageError{err}, "see: "+c.CommandPath()+" --help")
+	})
+	root.SetHelpTemplate(helpTemplate)
+	root.SetUsageTemplate(helpTemplate)
+	root.CompletionOptions.HiddenDefaultCmd = false
+	root.AddCommand(
+		a.initCmd(), a.serveCmd(), a.statusCmd(), a.keysCmd(), a.hwmCmd(),
+		a.activateCmd(), a.standbyCmd(), a.versionCmd(), a.manCmd(),
+	)
+	return root
+}
+
+// helpTemplate puts the example last: it is what most people look for.
+const helpTemplate = `{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
+
+{{end}}Usage:
+{{if .Runnable}}  {{.UseLine}}
+{{end}}{{if .HasAvailableSubCommands}}  {{.CommandPath}} COMMAND
+
+Commands:{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}
+{{end}}{{if .HasAvailableLocalFlags}}
+Flags:
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
+{{end}}{{if .HasAvailableInheritedFlags}}
+Everywhere:
+{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}
+{{end}}{{if .HasExample}}
+Example:
+{{.Example}}
+{{end}}`
+
+// noArgs refuses arguments, as a mistake of usage.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return hinted(usagef("%s takes no arguments, not %q", c.CommandPath(), args[0]), "see: "+c.CommandPath()+" --help")
+	}
+	return nil
+}
+
+// addJSON gives a command that reads its --json.
+func (a *app) addJSON(c *cobra.Command) *cobra.Command {
+	c.Flags().BoolVar(&a.jsonFlag, "json", false, "print JSON, for programs")
+	return c
+}
+
+// group is a command that only holds others.
+func group(use, short, long, example string, subs ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short, Long: long, Example: example, Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return hinted(usagef("%s has no command %q", c.CommandPath(), args[0]), "see: "+c.CommandPath()+" --help")
+			}
+			return c.Help()
+		},
+	}
+	c.AddCommand(subs...)
+	return c
+}
+
+func (a *app) versionCmd() *cobra.Command {
+	return a.addJSON(&cobra.Command{
+		Use: "version", Short: "Show the version, and what this build can do", Args: noArgs,
+		Example: "  highwater version --json",
+		RunE: func(*cobra.Command, []string) error {
+			v := buildInfo(a.version)
+			if a.jsonFlag {
+				return a.json(v)
+			}
+			a.say("highwater %s (%s)", v.Version, v.Go)
+			for _, f := range v.Lacks {
+				a.say("lacks: %s", f)
+			}
+			return nil
+		},
+	})
+}
+
+func (a *app) config() (*config, error) { return loadConfig(configPath(a.configFlag)) }
+
+func plural(n int, one string) string {
+	if n == 1 {
+		return fmt.Sprintf("%d %s", n, one)
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}

@@ -1,0 +1,205 @@
+package cmd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"highwater/api"
+	"highwater/signer"
+)
+
+const serveLong = `Run the signer. It needs a configuration and the watermark file that "highwater init" made, and signs once
+"highwater activate" made this instance the active one.
+
+octez-baker finds its keys at http://LISTEN/PKH: import each with
+  octez-client import secret key ALIAS http://127.0.0.1:6732/tz1…`
+
+func (a *app) serveCmd() *cobra.Command {
+	var level, format string
+	c := &cobra.Command{
+		Use: "serve", Short: "Run the signer", Long: serveLong, Args: noArgs,
+		Example: "  highwater serve --config /etc/highwater/highwater.toml --log-level debug",
+		RunE: func(c *cobra.Command, _ []string) error {
+			log, err := newLogger(a.err, level, format)
+			if err != nil {
+				return err
+			}
+			cfg, err := a.config()
+			if err != nil {
+				return err
+			}
+			d, err := newDaemon(c.Context(), cfg, log, a.version, nil)
+			if err != nil {
+				return err
+			}
+			return d.run(c.Context())
+		},
+	}
+	c.Flags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	c.Flags().StringVar(&format, "log-format", "text", "text or json")
+	return c
+}
+
+func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, usagef("--log-level %q: it is debug, info, warn or error", level)
+	}
+	opt := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, opt)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, opt)), nil
+	}
+	return nil, usagef("--log-format %q: it is text or json", format)
+}
+
+// daemon is an instance with its listeners.
+type daemon struct {
+	*instance
+	log       *slog.Logger
+	listeners []listener
+	addresses map[string]string // by name: octez, admin, monitor
+}
+
+type listener struct {
+	name string
+	net.Listener
+	handler http.Handler
+}
+
+// newDaemon opens the instance and its listeners; nothing is answered before run.
+func newDaemon(ctx context.Context, cfg *config, log *slog.Logger, version string, also func(signer.Outcome)) (*daemon, error) {
+	metrics := api.NewMetrics()
+	in, err := openInstance(ctx, cfg, instanceOptions{
+		log: log, version: version, running: true, devices: true, onCommit: metrics.ObserveCommit,
+		observe: func(o signer.Outcome) {
+			metrics.Observe(o)
+			if also != nil {
+				also(o)
+			}
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	metrics.Collect(in.admin)
+	d := &daemon{instance: in, log: log, addresses: map[string]string{}}
+	if err := d.listen(ctx, metrics); err != nil {
+		return nil, errors.Join(err, d.closeListeners(), in.close())
+	}
+	return d, nil
+}
+
+// Modes of sockets: the admin socket is its owner's only; the octez socket also its group's.
+const (
+	adminSocketMode = 0o600
+	octezSocketMode = 0o660
+)
+
+func (d *daemon) listen(ctx context.Context, metrics *api.Metrics) error {
+	cfg := d.cfg
+	if err := os.MkdirAll(filepath.Dir(cfg.Admin.Socket), 0o700); err != nil {
+		return err
+	}
+	if err := d.open(ctx, "admin", api.UnixPrefix+cfg.Admin.Socket, adminSocketMode, api.NewAdmin(d.admin)); err != nil {
+		return err
+	}
+	if cfg.Monitor.Listen != "" {
+		if err := d.open(ctx, "monitor", cfg.Monitor.Listen, octezSocketMode, api.NewMonitor(d.admin, metrics)); err != nil {
+			return err
+		}
+	}
+	octez := api.NewOctez(api.OctezConfig{
+		Signer: d.signer, AuthorizedKeys: cfg.auth, KnownKeys: cfg.Server.KnownKeys, ProvePossession: cfg.Server.ProvePossession,
+		Prefix: cfg.Server.PathPrefix, Budget: time.Duration(cfg.Server.Budget), Log: d.log,
+	})
+	if err := d.open(ctx, "octez", cfg.Server.Listen, octezSocketMode, octez); err != nil {
+		return err
+	}
+	if cfg.Server.TLSCert == "" {
+		return nil
+	}
+	tlsConfig, err := api.TLSConfig(cfg.Server.TLSCert, cfg.Server.TLSKey, cfg.Server.ClientCA)
+	if err != nil {
+		return fmt.Errorf("server.tls_cert: %w", err)
+	}
+	last := &d.listeners[len(d.listeners)-1]
+	last.Listener = tls.NewListener(last.Listener, tlsConfig)
+	return nil
+}
+
+func (d *daemon) open(ctx context.Context, name, address string, mode os.FileMode, h http.Handler) error {
+	l, err := api.Listen(ctx, address, mode)
+	if err != nil {
+		return hinted(fmt.Errorf("%s listener: %w", name, err), "is another program there? see the "+name+" address in "+d.cfg.path)
+	}
+	d.listeners = append(d.listeners, listener{name, l, h})
+	d.addresses[name] = l.Addr().String()
+	return nil
+}
+
+func (d *daemon) closeListeners() error {
+	var err error
+	for _, l := range d.listeners {
+		err = errors.Join(err, l.Close())
+	}
+	return err
+}
+
+// run answers until ctx ends: then the listeners let their requests end, then signer, devices and store, in that order. A
+// listener that fails ends all of it.
+func (d *daemon) run(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var done sync.WaitGroup
+	for _, l := range d.listeners {
+		d.log.Info("listening", "listener", l.name, "address", l.Addr().String())
+		done.Go(func() {
+			if err := api.Serve(ctx, l.Listener, l.handler, d.log); err != nil {
+				stop(fmt.Errorf("%s listener: %w", l.name, err))
+			}
+		})
+	}
+	role := d.store.Role()
+	d.log.Info("started", "role", role.Role.String(), "epoch", role.Epoch, "chain", d.cfg.chainID.String(), "state_dir", d.cfg.StateDir)
+	if err := notifySystemd("READY=1"); err != nil {
+		d.log.Warn("systemd not told", "error", err)
+	}
+	<-ctx.Done()
+	d.log.Info("stopping")
+	done.Wait()
+	err := d.close()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		err = errors.Join(cause, err)
+	}
+	d.log.Info("stopped")
+	return err
+}
+
+// notifySystemd tells the service manager, if there is one (sd_notify(3)).
+func notifySystemd(state string) error {
+	socket := os.Getenv("NOTIFY_SOCKET")
+	if socket == "" {
+		return nil
+	}
+	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		return err
+	}
+	_, err = c.Write([]byte(state))
+	return errors.Join(err, c.Close())
+}

@@ -1,0 +1,194 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"highwater/api"
+	"highwater/hwm"
+	"highwater/internal/device"
+)
+
+func (a *app) statusCmd() *cobra.Command {
+	return a.addJSON(&cobra.Command{
+		Use: "status", Short: "Show role, devices, keys and watermarks on one screen", Args: noArgs,
+		Long: "Show who may sign and why, the devices, the keys and their watermarks. Exit status 1 when a request could not be\n" +
+			"signed now, with a reason for each no.",
+		Example: "  highwater status",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.withAdmin(c.Context(), true, func(_ *config, admin api.Admin) error { return a.status(c.Context(), admin) })
+		},
+	})
+}
+
+func (a *app) status(ctx context.Context, admin api.Admin) error {
+	st, err := admin.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if a.jsonFlag {
+		err = a.json(st)
+	} else {
+		err = a.showStatus(st)
+	}
+	if err == nil && !st.Ready {
+		return errSaid
+	}
+	return err
+}
+
+func (a *app) showStatus(st api.Status) error {
+	a.say("%s  epoch %d, since %s: %s", a.paintRole(st.Role.Role), st.Role.Epoch, when(st.Role.Since), st.Role.Why)
+	a.say("chain   %s\ninstance %s…\n", st.Chain, st.Instance[:16])
+	rows := [][]string{}
+	for _, d := range st.Devices {
+		rows = append(rows, []string{d.Name, a.paintHealth(d.Health), strings.TrimSpace(d.Model + " " + d.App), dash(d.ID), dash(d.Advice)})
+	}
+	if err := a.table([]string{"device", "health", "model", "id", "what to do"}, rows); err != nil {
+		return err
+	}
+	a.say("")
+	if err := a.marksTable(st.Marks); err != nil {
+		return err
+	}
+	a.say("")
+	if st.Ready {
+		a.say("%s: a request could be signed now", a.paint(green, "ready"))
+		return nil
+	}
+	a.say("%s:", a.paint(red, "not ready"))
+	for _, no := range st.NotReady {
+		a.say("  - %s", no)
+	}
+	return nil
+}
+
+func (a *app) paintRole(r hwm.Role) string {
+	switch r {
+	case hwm.Active:
+		return a.paint(green, "active")
+	case hwm.Fenced:
+		return a.paint(red, "fenced")
+	case hwm.Standby:
+	}
+	return a.paint(yellow, r.String())
+}
+
+func (a *app) paintHealth(h device.Health) string {
+	if h == device.Ready {
+		return a.paint(green, string(h))
+	}
+	return a.paint(red, string(h))
+}
+
+// marksTable shows marks, one line for each key and kind.
+func (a *app) marksTable(marks []api.MarkRow) error {
+	rows := [][]string{}
+	for _, m := range marks {
+		at := "-"
+		if m.UpdatedAt != nil {
+			at = when(*m.UpdatedAt)
+		}
+		rows = append(rows, []string{m.PKH.String(), dash(m.Alias), m.Kind.String(), m.LevelText(), m.RoundText(), m.CeilingText(), dash(m.Source), at})
+	}
+	return a.table([]string{"key", "alias", "kind", "level", "round", "ceiling", "source", "updated"}, rows)
+}
+
+func when(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func (a *app) keysCmd() *cobra.Command {
+	list := a.addJSON(&cobra.Command{
+		Use: "list", Short: "List the keys that may be asked for", Args: noArgs, Example: "  highwater keys list --json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.withAdmin(c.Context(), true, func(_ *config, admin api.Admin) error {
+				keys, err := admin.Keys(c.Context())
+				if err != nil {
+					return err
+				}
+				if a.jsonFlag {
+					return a.json(keys)
+				}
+				return a.keysTable(keys)
+			})
+		},
+	})
+	show := a.addJSON(&cobra.Command{
+		Use: "show KEY", Short: "Show one key, by address or alias", Args: oneKey, Example: "  highwater keys show consensus",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.withAdmin(c.Context(), true, func(_ *config, admin api.Admin) error { return a.showKey(c.Context(), admin, args[0]) })
+		},
+	})
+	return group("keys", "List and show keys", "The keys that a baker may ask for: those of the configuration, or all that the devices offer.",
+		"  highwater keys list", list, show)
+}
+
+func oneKey(c *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return hinted(usagef("%s wants one key: its address or alias", c.CommandPath()), "see: highwater keys list")
+	}
+	return nil
+}
+
+func (a *app) keysTable(keys []api.KeyRow) error {
+	rows := [][]string{}
+	for _, k := range keys {
+		rows = append(rows, []string{k.PKH.String(), k.Curve, dash(k.Alias), dash(k.Device), a.paintHealth(device.Health(k.Health)), dash(k.Advice)})
+	}
+	return a.table([]string{"key", "curve", "alias", "device", "health", "what to do"}, rows)
+}
+
+func (a *app) showKey(ctx context.Context, admin api.Admin, name string) error {
+	keys, err := admin.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	k, err := findKey(keys, name)
+	if err != nil {
+		return err
+	}
+	if a.jsonFlag {
+		return a.json(k)
+	}
+	allow := []string{}
+	for _, kind := range k.Allow {
+		allow = append(allow, kind.String())
+	}
+	for _, line := range [][2]string{
+		{"key", k.PKH.String()}, {"public key", dash(k.PublicKey)}, {"curve", k.Curve}, {"alias", dash(k.Alias)},
+		{"device", dash(k.Device)}, {"spares", dash(strings.Join(k.Spares, ", "))}, {"health", k.Health}, {"may sign", strings.Join(allow, ", ")},
+	} {
+		a.say("%-11s %s", line[0], line[1])
+	}
+	return nil
+}
+
+// findKey finds a key by its address or its alias.
+func findKey(keys []api.KeyRow, name string) (api.KeyRow, error) {
+	var found []api.KeyRow
+	for _, k := range keys {
+		if k.PKH.String() == name {
+			return k, nil
+		}
+		if k.Alias == name && name != "" {
+			found = append(found, k)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return api.KeyRow{}, hinted(fmt.Errorf("no key %q is known", name), "see: highwater keys list")
+	}
+	return api.KeyRow{}, hinted(fmt.Errorf("%d keys have the alias %q", len(found), name), "use the address: highwater keys list")
+}

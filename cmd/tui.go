@@ -1,0 +1,141 @@
+package cmd
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"golang.org/x/term"
+
+	"highwater/internal/device"
+)
+
+// The rules of speech: results go to standard output, everything else to standard error. An error is one `error:` line and, where
+// there is something to do about it, a `hint:` line. Tables are for people; --json is for programs. Colour appears on a terminal
+// only, and never carries a meaning alone.
+
+// terminal is where a command speaks.
+type terminal struct {
+	in  *bufio.Reader
+	out io.Writer
+	err io.Writer
+	// interactive is true when a person can answer questions.
+	interactive bool
+	colour      bool
+}
+
+func newTerminal(in io.Reader, out, errw io.Writer) *terminal {
+	return &terminal{
+		in: bufio.NewReader(in), out: out, err: errw,
+		interactive: isTerminal(in) && isTerminal(errw),
+		colour:      isTerminal(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+	}
+}
+
+func isTerminal(v any) bool {
+	f, ok := v.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor
+}
+
+// say writes a line to standard output.
+func (t *terminal) say(format string, args ...any) { fmt.Fprintf(t.out, format+"\n", args...) }
+
+// note writes a line to standard error: progress, advice, warnings.
+func (t *terminal) note(format string, args ...any) { fmt.Fprintf(t.err, format+"\n", args...) }
+
+// fail writes an error, and its hint.
+func (t *terminal) fail(err error) {
+	t.note("error: %s", err)
+	if hint := hintOf(err); hint != "" {
+		t.note("hint: %s", hint)
+	}
+}
+
+// json writes a value for programs.
+func (t *terminal) json(v any) error {
+	enc := json.NewEncoder(t.out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// table writes rows with aligned columns under a header.
+func (t *terminal) table(header []string, rows [][]string) error {
+	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, strings.ToUpper(strings.Join(header, "\t")))
+	for _, r := range rows {
+		fmt.Fprintln(w, strings.Join(r, "\t"))
+	}
+	return w.Flush()
+}
+
+// ANSI colours.
+const (
+	green  = "32"
+	yellow = "33"
+	red    = "31"
+	bold   = "1"
+)
+
+func (t *terminal) paint(colour, text string) string {
+	if !t.colour {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+}
+
+// confirm asks for a typed word. Without a person to ask it says which flag stands for the answer.
+func (t *terminal) confirm(question, word, flag string) error {
+	if !t.interactive {
+		return hinted(errors.New("this wants a confirmation, and nobody is there to give it"), "for scripts: "+flag)
+	}
+	return t.typed(question, word)
+}
+
+// typed asks for a typed word, from whatever standard input is.
+func (t *terminal) typed(question, word string) error {
+	fmt.Fprintf(t.err, "%s\nType %q to go on: ", question, word)
+	line, err := t.in.ReadString('\n')
+	if err != nil && line == "" {
+		t.note("")
+		return errors.New("nothing was typed: nothing was changed")
+	}
+	if strings.TrimSpace(line) != word {
+		return errors.New("that was something else: nothing was changed")
+	}
+	return nil
+}
+
+// hintError is an error with what to do about it.
+type hintError struct {
+	err  error
+	hint string
+}
+
+func hinted(err error, hint string) error { return &hintError{err, hint} }
+
+func (e *hintError) Error() string    { return e.err.Error() }
+func (e *hintError) Unwrap() error    { return e.err }
+func (e *hintError) HintText() string { return e.hint }
+
+var _ device.Hinter = (*hintError)(nil)
+
+func hintOf(err error) string {
+	var h device.Hinter
+	if errors.As(err, &h) {
+		return h.HintText()
+	}
+	return ""
+}
+
+// usageError is a mistake in the command's words: exit status 2.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }

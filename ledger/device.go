@@ -1,0 +1,242 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"highwater/internal/device"
+	"highwater/internal/tezos"
+)
+
+// Device is one Ledger, kept connected. Make it with New and start Run; all methods can be called from anywhere.
+type Device struct {
+	cfg   Config
+	owner *device.Owner[*session]
+
+	// life ends with Run: prompts that nobody answers are given up then.
+	life   context.Context
+	end    context.CancelFunc
+	others sync.WaitGroup // prompts whose caller has left
+
+	mu         sync.Mutex
+	reconciler device.Reconciler
+	keys       []device.Key
+}
+
+// New makes a device; nothing happens before Run.
+func New(cfg Config) (*Device, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	d := &Device{cfg: cfg, reconciler: cfg.Reconciler}
+	d.life, d.end = context.WithCancel(context.Background())
+	d.owner = device.NewOwner(cfg.Name, driver{d}, cfg.Log)
+	d.owner.SetTiming(cfg.Tick, cfg.Probe)
+	return d, nil
+}
+
+// Name is the device's name in the configuration.
+func (d *Device) Name() string { return d.cfg.Name }
+
+// Kind is "ledger".
+func (d *Device) Kind() string { return "ledger" }
+
+// Status is the device's state now.
+func (d *Device) Status() device.Status { return d.owner.Status() }
+
+// Changed is closed at the next change of status. Take it before reading Status, to miss nothing.
+func (d *Device) Changed() <-chan struct{} { return d.owner.Changed() }
+
+// Poke makes the device be looked at now: a hot-plug event came.
+func (d *Device) Poke() { d.owner.Poke() }
+
+// SetReconciler installs what compares marks at the next connection.
+func (d *Device) SetReconciler(r device.Reconciler) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.reconciler = r
+}
+
+// Keys are the authorised keys, as of the last connection; none before the first.
+func (d *Device) Keys() []device.Key {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.keys)
+}
+
+// Run keeps the device connected until ctx ends, and returns when nothing of it is left.
+func (d *Device) Run(ctx context.Context) {
+	stop := context.AfterFunc(ctx, d.end)
+	defer stop()
+	d.owner.Run(ctx)
+	d.end()
+	d.others.Wait()
+}
+
+// driver is what the owner asks of a Ledger.
+type driver struct{ d *Device }
+
+// Open connects and identifies the device, reads its key and marks, and has them compared with the host's.
+func (r driver) Open(ctx context.Context) (*session, error) {
+	d := r.d
+	dial, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
+	defer cancel()
+	t, err := d.cfg.Dial(dial)
+	if err != nil {
+		return nil, d.named(&device.Error{Health: device.Absent, Hint: advicePlug, Retry: true, Err: err})
+	}
+	s := &session{t: t, log: d.cfg.Log, limit: d.cfg.Timeout}
+	if err := d.prepare(ctx, s); err != nil {
+		if cerr := t.Close(); cerr != nil {
+			d.cfg.Log.Debug("ledger close", "error", cerr)
+		}
+		return nil, d.named(err)
+	}
+	return s, nil
+}
+
+// prepare brings a new session, or one after a change, to where it can sign.
+func (d *Device) prepare(ctx context.Context, s *session) error {
+	s.alarm, s.notes = "", nil
+	if err := s.identify(ctx); err != nil {
+		return err
+	}
+	if err := d.checkPin(s); err != nil {
+		return err
+	}
+	if err := s.load(ctx); err != nil {
+		return err
+	}
+	if err := d.reconcile(ctx, s); err != nil {
+		return err
+	}
+	d.note(s)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.keys = d.describeKeys(s)
+	return nil
+}
+
+func (d *Device) checkPin(s *session) error {
+	name := DeviceName(s.root)
+	if d.cfg.ID == "" || d.cfg.ID == name || d.cfg.ID == s.root.String() {
+		return nil
+	}
+	return &device.Error{
+		Health: device.Absent, Hint: adviceOtherID, Retry: true,
+		Err: fmt.Errorf("another Ledger is connected: %s, not %s", name, d.cfg.ID),
+	}
+}
+
+func (d *Device) reconcile(ctx context.Context, s *session) error {
+	d.mu.Lock()
+	r := d.reconciler
+	d.mu.Unlock()
+	if r == nil || len(s.keys) == 0 {
+		return nil
+	}
+	raise, alarm, err := r.Reconcile(ctx, DeviceName(s.root), s.deviceMarks(d.cfg.Chain))
+	if err != nil {
+		return &device.Error{
+			Health: device.Broken, Retry: true, Hint: "the device is not used until its marks are recorded: look at the store",
+			Err: fmt.Errorf("reconcile marks: %w", err),
+		}
+	}
+	s.alarm = alarm
+	for _, m := range raise {
+		// A Ledger asks its user before it moves its mark; it is never raised unattended.
+		s.notes = append(s.notes, fmt.Sprintf("its own mark for %s is behind; `highwater ledger reset --level %d` raises it", m.PKH, m.Level))
+	}
+	return nil
+}
+
+// note collects what an operator should know although the device is ready.
+func (d *Device) note(s *session) {
+	if !s.version.Known() {
+		s.notes = append(s.notes, fmt.Sprintf("version %s of the app is not known here: 2.4 and 2.5 are", s.version))
+	}
+	if len(s.keys) == 0 {
+		return
+	}
+	switch s.marks.Chain {
+	case d.cfg.Chain:
+	case tezos.ChainID{}:
+		s.notes = append(s.notes, "it was set up without a chain id: a reveal resets the round of its mark; run `highwater ledger setup` again")
+	default:
+		s.notes = append(s.notes, fmt.Sprintf("it was set up for chain %s: ours shares the mark of all other chains", s.marks.Chain))
+	}
+}
+
+func (d *Device) describeKeys(s *session) []device.Key {
+	keys := make([]device.Key, 0, len(s.keys))
+	for _, k := range s.keys {
+		key := device.Key{PublicKey: k.pub, Alias: Locator{Device: DeviceName(s.root), Curve: k.Curve, Path: k.Path}.String()}
+		switch {
+		case k.Curve == BLS12381:
+			key.Usable = reasonTZ4
+		case !d.wanted(s, k):
+			key.Usable = "not a key that the config names for this device"
+		default:
+			key.Kinds = slices.Clone(tezos.Kinds)
+		}
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// reasonTZ4 is why a BLS key on a Ledger is of no use today.
+const reasonTZ4 = "a Ledger cannot sign as tz4: its app signs blocks in a scheme that Octez no longer takes, and cannot read the tz4 form of " +
+	"attestations"
+
+// wanted tells whether the config asks for a key, or for none in particular.
+func (d *Device) wanted(s *session, k sessionKey) bool {
+	if len(d.cfg.Want) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(d.cfg.Want, func(l Locator) bool {
+		return l.Curve == k.Curve && slices.Equal(l.Path, k.Path) && (l.Device == "" || l.Device == DeviceName(s.root) || l.Device == s.root.String())
+	})
+}
+
+// Probe sees that an idle session still lives.
+func (r driver) Probe(ctx context.Context, s *session) error { return r.d.named(s.stillThere(ctx)) }
+
+// Describe is the status of an open session.
+func (r driver) Describe(s *session) device.Status {
+	st := device.Status{
+		Health: device.Ready, App: "Tezos Baking " + s.version.String(), Model: "Ledger", ID: DeviceName(s.root), Where: s.t.Where(),
+		Alarm: s.alarm, Detail: strings.Join(s.notes, "; "),
+	}
+	if m, ok := s.t.(interface{ Model() string }); ok {
+		st.Model = m.Model()
+	}
+	usable := slices.ContainsFunc(r.d.describeKeys(s), func(k device.Key) bool { return k.Usable == "" })
+	switch {
+	case len(s.keys) == 0:
+		st.Health, st.Advice, st.Detail = device.Broken, adviceNoKey, "no key is authorised for baking"
+	case !usable && s.keys[0].Curve == BLS12381:
+		st.Health, st.Advice, st.Detail = device.Broken, adviceTZ4, reasonTZ4
+	case !usable:
+		st.Health, st.Advice = device.Broken, "authorise the key that the config names: run `highwater ledger setup`"
+		st.Detail = fmt.Sprintf("the authorised key is %s/%s", s.keys[0].Curve, s.keys[0].Path)
+	}
+	return st
+}
+
+// named puts the device's name into an *Error, and makes one of anything else.
+func (d *Device) named(err error) error {
+	if err == nil {
+		return nil
+	}
+	var de *device.Error
+	if !errors.As(err, &de) {
+		return &device.Error{Device: d.cfg.Name, Health: device.Broken, Retry: true, Err: err}
+	}
+	out := *de
+	out.Device = d.cfg.Name
+	return &out
+}

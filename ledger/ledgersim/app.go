@@ -1,0 +1,521 @@
+package ledgersim
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+
+	"highwater/internal/tezos"
+	"highwater/ledger"
+)
+
+// keyID is a curve and a path.
+type keyID struct {
+	curve ledger.Curve
+	path  ledger.Path
+}
+
+func (k keyID) equal(o keyID) bool { return k.curve == o.curve && slices.Equal(k.path, o.path) }
+
+func (k keyID) clone() keyID { return keyID{k.curve, slices.Clone(k.path)} }
+
+// app is the application: a pure state machine, an APDU in, an answer or a prompt out.
+type app struct {
+	version  Version
+	wallet   wallet
+	hwmOn    bool // the setting "High Watermark": what is signed goes to NVRAM at once
+	pinValid bool // for the app's own check, where the system does not check
+	mainnet  bool // sign for the mainnet
+	parallel bool // authorised keys beside the first; an extension of the emulator
+
+	// nv and ram have the app's record first, and then those of the keys authorised beside it, which the real app does not have.
+	nv, ram []record
+
+	selected keyID // sticky: survives errors and signatures
+	packets  byte  // of the message so far; other instructions leave rubbish here
+}
+
+// prompt is an open question to the user; resolve ends it and gives the answer.
+type prompt struct {
+	Prompt
+	resolve func(accept bool) []byte
+}
+
+// apdu is a command whose lengths are right.
+type apdu struct {
+	cla, ins, p1, p2 byte
+	data             []byte
+}
+
+var errLength = errors.New("wrong length")
+
+// parseAPDU checks the lengths: a header of 4 bytes and, if there is more, a count that fits the data.
+func parseAPDU(b []byte) (apdu, error) {
+	if len(b) < 4 {
+		return apdu{}, errLength
+	}
+	a := apdu{cla: b[0], ins: b[1], p1: b[2], p2: b[3]}
+	if len(b) > 4 {
+		if int(b[4]) != len(b)-5 {
+			return apdu{}, errLength
+		}
+		a.data = b[5:]
+	}
+	return a, nil
+}
+
+// refusal is a status word as an error.
+type refusal status
+
+func (r refusal) Error() string { return fmt.Sprintf("status %04x", uint16(r)) }
+
+// start loads the RAM copy, as when the app is opened.
+func (a *app) start() {
+	a.ram = slices.Clone(a.nv)
+	a.selected, a.packets = keyID{}, 0
+}
+
+// save writes the whole record to NVRAM.
+func (a *app) save() { a.nv = slices.Clone(a.ram) }
+
+// handle answers an APDU, or gives the prompt whose end will answer it.
+func (a *app) handle(b []byte) ([]byte, *prompt) {
+	cmd, err := parseAPDU(b)
+	if err != nil {
+		return answer(swWrongLength), nil
+	}
+	out, p, err := a.dispatch(cmd)
+	if err != nil {
+		a.packets = 0 // any error clears the state
+		var r refusal
+		if !errors.As(err, &r) {
+			r = refusal(swCrypto)
+		}
+		return answer(status(r)), nil
+	}
+	if p != nil {
+		return nil, p
+	}
+	return answer(swOK, out), nil
+}
+
+func (a *app) dispatch(c apdu) ([]byte, *prompt, error) {
+	if len(c.data) > maxData {
+		return nil, nil, refusal(swNotReady)
+	}
+	if c.cla != 0x80 {
+		return nil, nil, refusal(swNoClass)
+	}
+	switch c.ins {
+	case 0x00, 0x07, 0x08, 0x09, 0x0b, 0x0c, 0x0d:
+		out, err := a.simple(c)
+		return out, nil, err
+	case 0x01, 0x02, 0x03, 0x04, 0x0a, 0x0f:
+		if !a.pinValid {
+			return nil, nil, refusal(swSecurity)
+		}
+	}
+	switch c.ins {
+	case 0x01:
+		return a.authorize(c)
+	case 0x02, 0x03:
+		return a.publicKey(c)
+	case 0x04, 0x0f:
+		return a.sign(c)
+	case 0x06:
+		return a.reset(c)
+	case 0x0a:
+		return a.setup(c)
+	case 0x0e:
+		out, err := a.hmac(c)
+		return out, nil, err
+	}
+	return nil, nil, refusal(swNoIns)
+}
+
+// simple are the instructions without data.
+func (a *app) simple(c apdu) ([]byte, error) {
+	if c.p1 != 0 || c.p2 != 0 {
+		return nil, refusal(swWrongParam)
+	}
+	if len(c.data) != 0 {
+		return nil, refusal(swWrongValues)
+	}
+	r := &a.ram[0]
+	switch c.ins {
+	case 0x00:
+		return append([]byte{1}, a.version.number[:]...), nil
+	case 0x07:
+		return r.key.path.Bytes(), nil
+	case 0x08:
+		return append(be32(r.main.level), be32(r.main.round)...), nil
+	case 0x09:
+		return append([]byte(a.version.git), 0), nil
+	case 0x0b:
+		return slices.Concat(be32(r.main.level), be32(r.main.round), be32(r.test.level), be32(r.test.round), r.chain[:]), nil
+	case 0x0c:
+		r.key = keyID{}
+		a.saveKey()
+		return nil, nil
+	default: // 0x0d
+		if len(r.key.path) == 0 && !a.version.bls {
+			return nil, refusal(swNoKey)
+		}
+		return append([]byte{byte(r.key.curve)}, r.key.path.Bytes()...), nil
+	}
+}
+
+// saveKey writes the authorised key to NVRAM, unless the HWM setting is off.
+func (a *app) saveKey() {
+	if a.hwmOn {
+		a.nv[0].key = a.ram[0].key
+	}
+}
+
+// curve reads P2.
+func (a *app) curve(p2 byte) (ledger.Curve, error) {
+	if p2 > byte(ledger.BIP25519) && (p2 != byte(ledger.BLS12381) || !a.version.bls) {
+		return 0, refusal(swWrongParam)
+	}
+	return ledger.Curve(p2), nil
+}
+
+// selectKey reads a path into the selected key. A path that is cut short overwrites the components in place.
+func (a *app) selectKey(curve ledger.Curve, r *reader) error {
+	n := r.u8()
+	if r.failed || n == 0 || n > ledger.MaxPath {
+		return refusal(swWrongValues)
+	}
+	path := make(ledger.Path, ledger.MaxPath)
+	copy(path, a.selected.path)
+	old := len(a.selected.path)
+	for i := range int(n) {
+		c := r.u32()
+		if r.failed {
+			a.selected.path = path[:old]
+			return refusal(swWrongValues)
+		}
+		path[i] = c
+	}
+	a.selected = keyID{curve, path[:n]}
+	return nil
+}
+
+func (a *app) key(id keyID) (signKey, error) { return a.wallet.derive(id.curve, id.path) }
+
+// pubAnswer is the answer with a public key.
+func pubAnswer(k signKey) []byte {
+	w := k.point()
+	return append([]byte{byte(len(w))}, w...)
+}
+
+func address(id keyID, k signKey) string {
+	pub, err := publicKey(id.curve, k)
+	if err != nil {
+		return "?"
+	}
+	return pub.Hash().String()
+}
+
+// ask makes a prompt; a rejection clears the state like any error.
+func (a *app) ask(title string, lines []string, accepted func() []byte) *prompt {
+	return &prompt{Prompt: Prompt{Title: title, Lines: lines}, resolve: func(accept bool) []byte {
+		if !accept {
+			a.packets = 0
+			return answer(swRejected)
+		}
+		return answer(swOK, accepted())
+	}}
+}
+
+// publicKey is GET_PUBLIC_KEY, and PROMPT_PUBLIC_KEY.
+func (a *app) publicKey(c apdu) ([]byte, *prompt, error) {
+	if c.p1 != 0 {
+		return nil, nil, refusal(swWrongParam)
+	}
+	k, err := a.readKey(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.ins == 0x02 {
+		return pubAnswer(k), nil, nil
+	}
+	return nil, a.ask("Provide Public Key", []string{address(a.selected, k)}, func() []byte { return pubAnswer(k) }), nil
+}
+
+// readKey selects the key of a whole data field and derives it.
+func (a *app) readKey(c apdu) (signKey, error) {
+	curve, err := a.curve(c.p2)
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{b: c.data}
+	if err := a.selectKey(curve, r); err != nil {
+		return nil, err
+	}
+	if len(r.b) != 0 {
+		return nil, refusal(swWrongLength)
+	}
+	return a.key(a.selected)
+}
+
+func (a *app) authorize(c apdu) ([]byte, *prompt, error) {
+	if c.p1 != 0 {
+		return nil, nil, refusal(swWrongParam)
+	}
+	var k signKey
+	var err error
+	if len(c.data) == 0 {
+		if len(a.ram[0].key.path) == 0 {
+			return nil, nil, refusal(swWrongValues)
+		}
+		a.selected = a.ram[0].key.clone()
+		k, err = a.key(a.selected)
+	} else {
+		k, err = a.readKey(c)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	id := a.selected.clone()
+	return nil, a.ask("Authorize Baking With Public Key?", []string{address(id, k)}, func() []byte {
+		a.ram[0].key = id
+		a.saveKey()
+		return pubAnswer(k)
+	}), nil
+}
+
+func (a *app) reset(c apdu) ([]byte, *prompt, error) {
+	if c.p1 != 0 || c.p2 != 0 {
+		return nil, nil, refusal(swWrongParam)
+	}
+	r := &reader{b: c.data}
+	level := r.u32()
+	switch {
+	case r.failed:
+		return nil, nil, refusal(swWrongValues)
+	case len(r.b) != 0:
+		return nil, nil, refusal(swWrongLength)
+	case level&hwmLevelFlags != 0:
+		return nil, nil, refusal(swWrongValues)
+	}
+	a.packets = byte(level) // the pending level lies where the packet counter is
+	return nil, a.ask("Reset HWM", []string{fmt.Sprint(level)}, func() []byte {
+		for i := range a.ram {
+			a.ram[i].main.reset(level)
+			a.ram[i].test.reset(level)
+		}
+		a.save()
+		return nil
+	}), nil
+}
+
+func (a *app) setup(c apdu) ([]byte, *prompt, error) {
+	if c.p1 != 0 {
+		return nil, nil, refusal(swWrongParam)
+	}
+	curve, err := a.curve(c.p2)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := &reader{b: c.data}
+	rec := record{chain: tezos.ChainID(r.take(4)), main: mark{level: r.u32()}, test: mark{level: r.u32()}}
+	if r.failed {
+		return nil, nil, refusal(swWrongValues)
+	}
+	if err := a.selectKey(curve, r); err != nil {
+		return nil, nil, err
+	}
+	if len(r.b) != 0 {
+		return nil, nil, refusal(swWrongLength)
+	}
+	k, err := a.key(a.selected)
+	if err != nil {
+		return nil, nil, err
+	}
+	if rec.chain == tezos.Mainnet && !a.mainnet {
+		return nil, nil, refusal(swMainnet)
+	}
+	rec.key = a.selected.clone()
+	a.packets = 1
+	lines := []string{address(rec.key, k), chainName(rec.chain), fmt.Sprint(rec.main.level), fmt.Sprint(rec.test.level)}
+	return nil, a.ask("Setup Baking?", lines, func() []byte {
+		a.ram[0] = rec
+		a.save()
+		return pubAnswer(k)
+	}), nil
+}
+
+func chainName(c tezos.ChainID) string {
+	switch c {
+	case tezos.ChainID{}:
+		return "any"
+	case tezos.Mainnet:
+		return "mainnet"
+	}
+	return c.String()
+}
+
+// hmacLabel is the constant whose signature makes the key of the HMAC instruction.
+var hmacLabel = must(hex.DecodeString("6c4e7e706c54d367c87a8d89c16adfe06cb5680cb7d18e625a90475ec0dbdb9f"))
+
+func (a *app) hmac(c apdu) ([]byte, error) {
+	if c.p1 != 0 {
+		return nil, refusal(swWrongParam)
+	}
+	curve, err := a.curve(c.p2)
+	if err != nil {
+		return nil, err
+	}
+	saved := a.selected
+	r := &reader{b: c.data}
+	err = a.selectKey(curve, r)
+	id := a.selected
+	a.selected = saved
+	if err != nil {
+		return nil, err
+	}
+	k, err := a.key(id)
+	if err != nil {
+		return nil, err
+	}
+	a.packets = 1
+	secret := sha512.Sum512(k.sign(hmacLabel, hmacLabel))
+	mac := hmac.New(sha256.New, secret[:])
+	mac.Write(r.b)
+	return mac.Sum(nil), nil
+}
+
+// sign is SIGN and SIGN_WITH_HASH: a packet that selects, then one with the message.
+func (a *app) sign(c apdu) ([]byte, *prompt, error) {
+	switch c.p1 {
+	case 0x00, 0x80:
+		a.packets = 0
+		curve, err := a.curve(c.p2)
+		if err != nil {
+			return nil, nil, err
+		}
+		r := &reader{b: c.data}
+		if err := a.selectKey(curve, r); err != nil {
+			return nil, nil, err
+		}
+		if len(r.b) != 0 {
+			return nil, nil, refusal(swWrongLength)
+		}
+		return nil, nil, nil
+	case 0x01, 0x81:
+		return a.message(c)
+	}
+	return nil, nil, refusal(swWrongParam)
+}
+
+func (a *app) message(c apdu) ([]byte, *prompt, error) {
+	if len(a.selected.path) == 0 {
+		return nil, nil, refusal(swNotReady)
+	}
+	if a.packets != 0 {
+		return nil, nil, refusal(swParse)
+	}
+	msg, err := parseMessage(c.data)
+	if err != nil {
+		return nil, nil, refusal(swParse)
+	}
+	if c.p1&0x80 == 0 {
+		a.packets++
+		return nil, nil, nil
+	}
+	rec := a.authorized(a.selected)
+	if rec < 0 {
+		return nil, nil, refusal(swSecurity)
+	}
+	k, err := a.key(a.selected)
+	if err != nil {
+		return nil, nil, err
+	}
+	digest := tezos.Digest(c.data)
+	signature := func() []byte {
+		sig := k.sign(c.data, digest[:])
+		if c.ins == 0x0f {
+			return append(digest[:], sig...)
+		}
+		return sig
+	}
+	if msg.op != nil {
+		return a.manager(rec, msg.op, k, signature)
+	}
+	if msg.chain == tezos.Mainnet && !a.mainnet {
+		return nil, nil, refusal(swMainnet)
+	}
+	m := a.ram[rec].markOf(msg.chain)
+	if !m.allows(msg.kind, msg.level, msg.round) {
+		return nil, nil, refusal(swWrongValues)
+	}
+	// The mark is moved, and written, before the signature is made.
+	m.signed(msg.kind, msg.level, msg.round)
+	a.saveMark(rec, msg.chain)
+	return signature(), nil, nil
+}
+
+// authorized is the index of the record whose key is id, or -1.
+func (a *app) authorized(id keyID) int {
+	return slices.IndexFunc(a.ram, func(r record) bool { return len(r.key.path) > 0 && r.key.equal(id) })
+}
+
+// saveMark writes one mark to NVRAM, unless the HWM setting is off.
+func (a *app) saveMark(rec int, chain tezos.ChainID) {
+	if a.hwmOn {
+		*a.nv[rec].markOf(chain) = *a.ram[rec].markOf(chain)
+	}
+}
+
+// manager signs reveals, which nobody is asked about, and a self-delegation, which is shown.
+func (a *app) manager(rec int, op *managerOp, k signKey, signature func() []byte) ([]byte, *prompt, error) {
+	pub, err := publicKey(a.selected.curve, k)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, s := range op.sources {
+		if s != pub.Hash() {
+			return nil, nil, refusal(swSecurity)
+		}
+	}
+	for _, r := range op.reveals {
+		if !slices.Equal(r, k.compressed()) {
+			return nil, nil, refusal(swParse)
+		}
+	}
+	if op.withdraw || op.delegate != nil && *op.delegate != pub.Hash() {
+		return nil, nil, refusal(swSecurity)
+	}
+	done := func() []byte {
+		// The chain of an operation counts as 0, and so does its level and round.
+		a.ram[rec].markOf(tezos.ChainID{}).signed(0, 0, 0)
+		a.saveMark(rec, tezos.ChainID{})
+		return signature()
+	}
+	if op.delegate == nil {
+		return done(), nil, nil
+	}
+	return nil, a.ask("Register as delegate?", []string{pub.Hash().String(), xtz(op.fee)}, done), nil
+}
+
+// sdk answers the commands of class B0, which the system handles before the app sees them.
+func sdk(b []byte, name, version string) (out []byte, quit, ok bool) {
+	if len(b) < 4 || b[0] != 0xb0 || binary.BigEndian.Uint16(b[2:]) != 0 {
+		return nil, false, false
+	}
+	switch b[1] {
+	case 0x01:
+		data := []byte{1, byte(len(name))}
+		data = append(append(data, name...), byte(len(version)))
+		return answer(swOK, append(data, version...), []byte{1, 0}), false, true
+	case 0xa7:
+		return answer(swOK), true, true
+	}
+	return nil, false, false
+}

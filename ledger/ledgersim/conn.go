@@ -1,0 +1,119 @@
+package ledgersim
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"highwater/ledger"
+)
+
+var errGone = errors.New("the connection to the emulated device is gone")
+
+// Conn is a connection to a device. There is one at a time: a new one displaces it. An answer goes to the connection that is there
+// when it comes, as on a cable, and not to the one that asked.
+type Conn struct {
+	d *Device
+
+	mu      sync.Mutex
+	answers [][]byte
+	ready   chan struct{} // has room for one token: something changed
+	done    chan struct{} // closed at the end
+	ended   bool
+}
+
+// maxQueue bounds the answers that nobody fetches.
+const maxQueue = 16
+
+var _ ledger.Transport = (*Conn)(nil)
+
+// Connect plugs in a host.
+func (d *Device) Connect() *Conn {
+	c := &Conn{d: d, ready: make(chan struct{}, 1), done: make(chan struct{})}
+	d.change(func() {
+		d.cut()
+		d.conn = c
+	})
+	return c
+}
+
+// Dial connects a driver in process; it is the Dial of a ledger.Config.
+func (d *Device) Dial(context.Context) (ledger.Transport, error) { return d.Connect(), nil }
+
+func (c *Conn) put(answer []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended && len(c.answers) < maxQueue {
+		c.answers = append(c.answers, answer)
+	}
+	c.signal()
+}
+
+func (c *Conn) signal() {
+	select {
+	case c.ready <- struct{}{}:
+	default:
+	}
+}
+
+func (c *Conn) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		c.ended = true
+		close(c.done)
+	}
+}
+
+// Send hands over a command and does not wait. A command that the device drops is no error: its answer never comes.
+func (c *Conn) Send(apdu []byte) error { return c.d.accept(c, apdu) }
+
+// Receive waits for the next answer. What was answered before the end can still be had; then it is io.EOF.
+func (c *Conn) Receive(ctx context.Context) ([]byte, error) {
+	for {
+		c.mu.Lock()
+		if len(c.answers) > 0 {
+			out := c.answers[0]
+			c.answers = c.answers[1:]
+			c.mu.Unlock()
+			return out, nil
+		}
+		ended := c.ended
+		c.mu.Unlock()
+		if ended {
+			return nil, io.EOF
+		}
+		select {
+		case <-c.ready:
+		case <-c.done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Exchange sends a command and takes the next answer, whatever it belongs to.
+func (c *Conn) Exchange(ctx context.Context, apdu []byte) ([]byte, error) {
+	if err := c.Send(apdu); err != nil {
+		return nil, err
+	}
+	return c.Receive(ctx)
+}
+
+// Authorized shows a driver the keys of the emulator's extension.
+func (c *Conn) Authorized() []ledger.Authorized { return c.d.Authorized() }
+
+// Where is the transport's address.
+func (c *Conn) Where() string { return "sim" }
+
+// Close unplugs this host.
+func (c *Conn) Close() error {
+	c.d.change(func() {
+		if c.d.conn == c {
+			c.d.conn = nil
+		}
+	})
+	c.end()
+	return nil
+}

@@ -1,0 +1,178 @@
+package ledgersim
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"highwater/internal/tezos"
+)
+
+// errParse is answered as 9405.
+var errParse = errors.New("the message does not parse")
+
+// Magic bytes beside the consensus kinds.
+const magicOperation = 0x03
+
+// parsed is what the app takes from a message. It looks at much less than octez means.
+type parsed struct {
+	kind         tezos.Kind // zero for a manager operation
+	chain        tezos.ChainID
+	level, round uint32
+	op           *managerOp
+}
+
+// reader takes fields from the front of a message; after the first shortage everything is zero and failed is set.
+type reader struct {
+	b      []byte
+	failed bool
+}
+
+func (r *reader) take(n int) []byte {
+	if r.failed || len(r.b) < n {
+		r.failed = true
+		return make([]byte, n)
+	}
+	out := r.b[:n]
+	r.b = r.b[n:]
+	return out
+}
+
+func (r *reader) u8() byte    { return r.take(1)[0] }
+func (r *reader) u32() uint32 { return binary.BigEndian.Uint32(r.take(4)) }
+
+// natural reads a Zarith natural.
+func (r *reader) natural() (n uint64) {
+	for shift := 0; ; shift += 7 {
+		c := r.u8()
+		if shift > 56 {
+			r.failed = true
+		}
+		if r.failed {
+			return 0
+		}
+		n |= uint64(c&0x7f) << shift
+		if c&0x80 == 0 {
+			return n
+		}
+	}
+}
+
+func parseMessage(b []byte) (parsed, error) {
+	r := &reader{b: b}
+	var p parsed
+	switch magic := r.u8(); magic {
+	case byte(tezos.Block):
+		p = parseBlock(r)
+	case byte(tezos.Preattestation), byte(tezos.Attestation):
+		// The tag inside, the slot and what follows the payload hash are not looked at.
+		p.chain = tezos.ChainID(r.take(4))
+		r.take(32 + 1 + 2)
+		p.level, p.round = r.u32(), r.u32()
+		r.take(32)
+		p.kind = tezos.Kind(magic)
+	case magicOperation:
+		p.op = parseManager(r)
+	default:
+		r.failed = true
+	}
+	if r.failed {
+		return parsed{}, errParse
+	}
+	return p, nil
+}
+
+// parseBlock reads chain, level and the round at the end of the fitness; what follows may be missing.
+func parseBlock(r *reader) (p parsed) {
+	p.kind, p.chain, p.level = tezos.Block, tezos.ChainID(r.take(4)), r.u32()
+	r.take(1 + 32 + 8 + 1 + 32)
+	size := r.u32()
+	if size != 33 && size != 37 {
+		r.failed = true
+		return p
+	}
+	fit := &reader{b: r.take(int(size)), failed: r.failed}
+	r.failed = r.failed || fit.u32() != 1 || fit.u8() != 2
+	last := fit.b[len(fit.b)-8:]
+	r.failed = r.failed || fit.failed || binary.BigEndian.Uint32(last) != 4
+	p.round = binary.BigEndian.Uint32(last[4:])
+	return p
+}
+
+// managerOp is what the app sees in a manager operation: reveals, and at most one delegation.
+type managerOp struct {
+	sources  []tezos.PublicKeyHash
+	reveals  [][]byte // raw public keys
+	delegate *tezos.PublicKeyHash
+	withdraw bool
+	fee      uint64
+}
+
+// Tags of manager operations.
+const (
+	opReveal     = 0x6b
+	opDelegation = 0x6e
+)
+
+func parseManager(r *reader) *managerOp {
+	op := new(managerOp)
+	r.take(32)
+	for first := true; !r.failed && (first || len(r.b) > 0); first = false {
+		tag := r.u8()
+		op.sources = append(op.sources, readHash(r))
+		op.fee += r.natural()
+		r.natural() // counter
+		r.natural() // gas
+		r.natural() // storage
+		switch {
+		case tag == opReveal:
+			op.reveals = append(op.reveals, readKey(r))
+		case tag == opDelegation && op.delegate == nil && !op.withdraw:
+			readDelegate(r, op)
+		default:
+			r.failed = true
+		}
+	}
+	return op
+}
+
+func readDelegate(r *reader, op *managerOp) {
+	switch r.u8() {
+	case 0:
+		op.withdraw = true
+	case 0xff:
+		h := readHash(r)
+		op.delegate = &h
+	default:
+		r.failed = true
+	}
+}
+
+func readHash(r *reader) tezos.PublicKeyHash {
+	h, err := tezos.PublicKeyHashFromBytes(r.take(tezos.PublicKeyHashLen))
+	r.failed = r.failed || err != nil
+	return h
+}
+
+func readKey(r *reader) []byte {
+	sizes := []int{32, 33, 33, 48}
+	tag := int(r.u8())
+	if tag >= len(sizes) {
+		r.failed = true
+		return nil
+	}
+	return r.take(sizes[tag])
+}
+
+// xtz is an amount as the app shows it: at least no decimals that are zero at the end.
+func xtz(mutez uint64) string {
+	whole, rest := mutez/1_000_000, mutez%1_000_000
+	if rest == 0 {
+		return fmt.Sprintf("%d XTZ", whole)
+	}
+	s := fmt.Sprintf("%d.%06d", whole, rest)
+	for s[len(s)-1] == '0' {
+		s = s[:len(s)-1]
+	}
+	return s + " XTZ"
+}

@@ -1,0 +1,101 @@
+package ledgersim
+
+import (
+	"time"
+
+	"highwater/internal/tezos"
+	"highwater/ledger"
+)
+
+// Version is a release of the app.
+type Version struct {
+	name   string
+	number [3]byte
+	git    string
+	bls    bool
+}
+
+// The releases that were recorded. V251 is a build with BLS (P2=04), which Ledger has not published.
+var (
+	V250 = Version{name: "2.5.0", number: [3]byte{2, 5, 0}, git: "flex_1.2.1_2.5.0_sdk_0f3417ca328c8af249d442edd0c2b5fe5a0cc7ea-0-g48bbc81a"}
+	V251 = Version{name: "2.5.1", number: [3]byte{2, 5, 1}, git: "v2.4.7-321-g50ec8cfc", bls: true}
+)
+
+// Prompt is what a prompt shows after its first screen.
+type Prompt struct {
+	Title string
+	Lines []string
+}
+
+// Decision is what the user does at a prompt.
+type Decision int
+
+// The decisions. Hold leaves the prompt on the screen until Device.Answer.
+const (
+	Hold Decision = iota
+	Accept
+	Reject
+)
+
+// Always decides every prompt alike.
+func Always(d Decision) func(Prompt) Decision { return func(Prompt) Decision { return d } }
+
+// Setup is what a SETUP has left behind: a key that is authorised, and where its marks stand.
+type Setup struct {
+	Curve ledger.Curve
+	Path  ledger.Path   // nil: ledger.DefaultPath
+	Chain tezos.ChainID // the main chain
+	Main  uint32        // level of the main mark
+	Test  uint32        // level of the test mark
+}
+
+// Latency is how long a signature takes, by curve.
+type Latency map[ledger.Curve]time.Duration
+
+// What the app's own benchmark measured on hardware. BLS was not measured.
+var (
+	NanoSPlus = Latency{
+		ledger.Ed25519: 465 * time.Millisecond, ledger.Secp256k1: 229 * time.Millisecond,
+		ledger.P256: 226 * time.Millisecond, ledger.BIP25519: 787 * time.Millisecond,
+	}
+	Flex = Latency{
+		ledger.Ed25519: 456 * time.Millisecond, ledger.Secp256k1: 214 * time.Millisecond,
+		ledger.P256: 215 * time.Millisecond, ledger.BIP25519: 783 * time.Millisecond,
+	}
+)
+
+// Uniform is the same latency for every curve.
+func Uniform(d time.Duration) Latency {
+	l := Latency{}
+	for c := ledger.Ed25519; c <= ledger.BLS12381; c++ {
+		l[c] = d
+	}
+	return l
+}
+
+// Options say what device to emulate.
+type Options struct {
+	// Seed decides the keys: a BIP-39 mnemonic (12 to 24 words) as the app derives them, any other text its own.
+	Seed    string
+	Version Version // zero: V250
+	Latency Latency // nil: none
+	// Decide is asked at each prompt; nil holds them all. It must not call the device.
+	Decide func(Prompt) Decision
+	// PromptDelay is how long the user takes to decide.
+	PromptDelay time.Duration
+	// AllowMainnet makes the device sign for the mainnet like a real one. Without it, SETUP and SIGN for it answer 6FEE.
+	AllowMainnet bool
+	// Setup holds the authorised key. More than one is an extension: the real app has one. The wire protocol shows the first only;
+	// Device.Authorized shows all, and each has its own marks.
+	Setup []Setup
+}
+
+// Fault is what goes wrong with one exchange.
+type Fault struct {
+	CutBefore bool          // the connection ends, and the app never sees the command
+	CutAfter  bool          // the connection ends when the app has done it
+	Drop      bool          // the answer is lost
+	Duplicate bool          // the answer comes twice
+	Garbage   []byte        // comes in place of the answer
+	Delay     time.Duration // of the answer, on top of the latency
+}

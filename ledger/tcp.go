@@ -1,0 +1,69 @@
+package ledger
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"time"
+)
+
+// tcpTransport speaks to the APDU socket of Ledger's emulator: a request is its length in 4 bytes and the APDU; an answer is the length
+// of its data only, the data, and the 2 bytes of the status word.
+type tcpTransport struct {
+	conn net.Conn
+	addr string
+}
+
+// DialTCP connects to an emulator's APDU socket.
+func DialTCP(ctx context.Context, addr string) (Transport, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return &tcpTransport{conn: conn, addr: addr}, nil
+}
+
+func (t *tcpTransport) Where() string { return t.addr }
+func (t *tcpTransport) Close() error  { return t.conn.Close() }
+
+func (t *tcpTransport) Exchange(ctx context.Context, apdu []byte) ([]byte, error) {
+	deadline, _ := ctx.Deadline() // the zero time is no deadline
+	if err := t.conn.SetDeadline(deadline); err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { t.conn.SetDeadline(time.Unix(1, 0)) }) //nolint:errcheck // it only wakes the reader
+	defer stop()
+	frame := binary.BigEndian.AppendUint32(nil, uint32(len(apdu))) //nolint:gosec // an APDU has at most 260 bytes
+	if _, err := t.conn.Write(append(frame, apdu...)); err != nil {
+		return nil, orContext(ctx, err)
+	}
+	out, err := readTCPAnswer(t.conn)
+	return out, orContext(ctx, err)
+}
+
+// orContext prefers the reason why a deadline was set.
+func orContext(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+func readTCPAnswer(r io.Reader) ([]byte, error) {
+	var head [4]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, err
+	}
+	n := binary.BigEndian.Uint32(head[:])
+	if n > maxAnswer-swSize {
+		return nil, fmt.Errorf("%w: it announces %d bytes", ErrBadAnswer, n)
+	}
+	out := make([]byte, n+swSize)
+	if _, err := io.ReadFull(r, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
