@@ -86,7 +86,7 @@ func (a *app) root() *cobra.Command {
 	root.SetUsageTemplate(helpTemplate)
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(
-		a.initCmd(), a.serveCmd(), a.statusCmd(), a.keysCmd(), a.hwmCmd(),
+		a.demoCmd(), a.initCmd(), a.serveCmd(), a.statusCmd(), a.checkCmd(), a.keysCmd(), a.hwmCmd(),
 		a.activateCmd(), a.standbyCmd(), a.versionCmd(), a.manCmd(),
 	)
 	return root

@@ -144,7 +144,7 @@ func Decode(curve Curve, payload []byte) (Request, error) {
 func decodeOperation(curve Curve, p []byte) (Request, error) {
 	kind := Kind(p[0])
 	if len(p) <= offTag {
-		return Request{}, bad("length", "%d bytes are too few for a %s", len(p), kind)
+		return Request{}, bad("length", "%d bytes are too few for this kind (%s)", len(p), kind)
 	}
 	levelAt, size, err := operationLayout(curve, kind, p[offTag])
 	if err != nil {
