@@ -74,7 +74,36 @@ func (d *Device) Poke() { d.owner.Poke() }
 func (d *Device) SetReconciler(r device.Reconciler) { d.reconciler = r }
 
 // Run connects, unlocks, reconciles, probes and reconnects until ctx ends.
-func (d *Device) Run(ctx context.Context) { d.owner.Run(ctx) }
+func (d *Device) Run(ctx context.Context) {
+	var looking sync.WaitGroup
+	looking.Go(func() { d.watchLocked(ctx) })
+	d.owner.Run(ctx)
+	looking.Wait()
+}
+
+// lockedLook is how often a gadget with locked keys is looked at: another program may have unlocked them.
+const lockedLook = time.Second
+
+func (d *Device) watchLocked(ctx context.Context) {
+	tick := time.NewTicker(lockedLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		if d.anyUnusable() {
+			d.owner.Poke()
+		}
+	}
+}
+
+func (d *Device) anyUnusable() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.ContainsFunc(d.keys, func(k KeyState) bool { return k.usable() != "" })
+}
 
 // Keys are the wanted keys as they were last seen; also of a gadget that is not connected now.
 func (d *Device) Keys() []device.Key {
@@ -117,15 +146,6 @@ func (d *Device) Turn(ctx context.Context) (device.Turn, error) {
 	return &turn{d: d, link: l, release: release}, nil
 }
 
-// hold takes the gadget from the signatures for a verb that changes keys; nil when it is not connected now.
-func (d *Device) hold(ctx context.Context) (*link, func(error), error) {
-	l, release, err := d.owner.Acquire(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	return l, release, nil
-}
-
 // publish shows the link's keys to the world.
 func (d *Device) publish(l *link) {
 	d.mu.Lock()
@@ -139,12 +159,16 @@ func (d *Device) publish(l *link) {
 	}
 }
 
-// fault makes a *device.Error of what went wrong outside of a signature.
+// fault makes a *device.Error of what went wrong with the signing channel, or on the way to it.
 func (d *Device) fault(err error) *device.Error {
 	out := &device.Error{Device: d.cfg.Name, Health: device.Absent, Retry: true, Err: err}
 	var le *linkError
+	var re *RemoteError
+	if errors.As(err, &le) && le.torn {
+		d.setTorn(true)
+	}
 	switch {
-	case errors.Is(err, ErrWedged):
+	case errors.Is(err, ErrWedged), le != nil && le.torn:
 		out.Health, out.Hint = device.Broken, powerCycle
 	case errors.Is(err, ErrAmbiguous):
 		out.Health, out.Hint = device.Broken, "set serial in the device's section, or connect one gadget at a time"
@@ -154,11 +178,11 @@ func (d *Device) fault(err error) *device.Error {
 		out.Hint = "wait for the gadget to start"
 	case errors.Is(err, ErrGone):
 		out.Hint = "plug the gadget in"
-	case errors.Is(err, ErrAnswer):
+	case errors.Is(err, ErrAnswer), errors.As(err, &re):
 		out.Health, out.Hint = device.Broken, "the gadget's answers make no sense: check its version"
 	case errors.Is(err, ErrNoAnswer):
 		out.Hint = "the gadget is connected but silent: if it stays so, power-cycle it"
-	case errors.As(err, &le):
+	case le != nil:
 		out.Hint = "check the cable"
 	}
 	return out

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"highwater/internal/device"
 	"highwater/internal/tezos"
@@ -19,7 +18,8 @@ type link struct {
 	version Version
 	keys    []KeyState // those wanted
 	alarm   string
-	note    string // why keys stayed locked
+	note    string   // why keys stayed locked, or were not raised
+	damaged []string // keys whose state the gadget cannot read at all
 	// unlockDue: the keys were not unlocked since this connection, for want of an attempt or of the management interface.
 	unlockDue bool
 	// reconciled are the keys whose marks were compared since this connection. Others do not sign.
@@ -41,15 +41,13 @@ func (l *link) find(pkh tezos.PublicKeyHash) *KeyState {
 // driver is the Device as its owner sees it; the methods are not for others.
 type driver struct{ *Device }
 
-// greetWait is for the version round trip with which a session begins.
-const greetWait = 2 * time.Second
-
 // Open connects, sees that the signing channel lives, unlocks what is locked, and has the marks compared.
 func (d driver) Open(ctx context.Context) (*link, error) {
 	g, err := d.cfg.Open(ctx, d.cfg.Serial)
 	if err != nil {
 		if errors.Is(err, ErrGone) {
 			d.setTorn(false)
+			d.manager.setTorn(false)
 		}
 		return nil, d.fault(err)
 	}
@@ -73,7 +71,7 @@ func (d driver) Open(ctx context.Context) (*link, error) {
 // connect claims the signing interface and does the first round trip, behind which the answers to requests of dead sessions lie.
 func (d *Device) connect(ctx context.Context, g Gadget) (*link, error) {
 	if d.isTorn() {
-		return nil, fmt.Errorf("a frame was cut off while it was sent, and another one now could be taken for its rest: %w", ErrWedged)
+		return nil, errTorn
 	}
 	ch, err := g.Claim(ctx, SignInterface)
 	if err != nil {
@@ -85,7 +83,6 @@ func (d *Device) connect(ctx context.Context, g Gadget) (*link, error) {
 	s := newSession(ch, d.cfg.Log, d.late.arrived)
 	l := &link{gadget: g, session: s, unlockDue: true, reconciled: map[tezos.PublicKeyHash]bool{}}
 	if l.version, err = version(ctx, s); err != nil {
-		d.noteTorn(err)
 		return nil, errors.Join(d.diagnose(ctx, g, err), s.Close())
 	}
 	return l, nil
@@ -96,6 +93,8 @@ func (d *Device) diagnose(ctx context.Context, g Gadget, cause error) error {
 	if !errors.Is(cause, ErrNoAnswer) {
 		return cause
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	if err := d.manager.with(ctx, g, func(*session) error { return nil }); err != nil {
 		return cause
 	}
@@ -135,7 +134,6 @@ func (d *Device) refresh(ctx context.Context, l *link) error {
 // Probe is a round trip on the signing interface; it notices keys that were locked or unlocked by somebody else.
 func (d driver) Probe(ctx context.Context, l *link) error {
 	if _, err := version(ctx, l.session); err != nil {
-		d.noteTorn(err)
 		return d.fault(err)
 	}
 	if err := d.prepare(ctx, l); err != nil {
@@ -153,12 +151,14 @@ func (d driver) Describe(l *link) device.Status {
 	info := l.gadget.Info()
 	st := device.Status{
 		Health: device.Ready, Model: "TezSign", App: l.version.Version, ID: info.Serial, Where: info.Where,
-		Alarm: l.alarm, Detail: l.note,
+		Detail: l.note,
 	}
-	var locked, lost []string
+	var locked []string
+	lost := slices.Clone(l.damaged)
 	usable := 0
 	for _, k := range l.keys {
 		switch {
+		case slices.Contains(l.damaged, k.Alias):
 		case k.Corrupted:
 			lost = append(lost, k.Alias)
 		case k.Locked:
@@ -177,7 +177,10 @@ func (d driver) Describe(l *link) device.Status {
 	if missing := d.missing(l); len(missing) > 0 {
 		advice = append(advice, "the gadget has no key "+strings.Join(missing, ", "))
 	}
-	st.Advice = strings.Join(advice, "; ")
+	st.Advice, st.Alarm = strings.Join(advice, "; "), l.alarm
+	if len(lost) > 0 {
+		st.Alarm = strings.TrimPrefix(st.Alarm+"; the gadget's own watermark is corrupted: "+strings.Join(lost, ", "), "; ")
+	}
 	switch {
 	case usable > 0:
 	case len(locked) > 0:
@@ -214,12 +217,4 @@ func (d *Device) setTorn(v bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.torn = v
-}
-
-// noteTorn remembers a frame that left only in part.
-func (d *Device) noteTorn(err error) {
-	var le *linkError
-	if errors.As(err, &le) && le.torn {
-		d.setTorn(true)
-	}
 }

@@ -38,6 +38,11 @@ var ErrNoAnswer = errors.New("no answer from the gadget")
 // ErrWedged is wrapped when a channel is deaf for good while the gadget itself lives.
 var ErrWedged = errors.New("the channel is wedged: power-cycle the gadget")
 
+var errTorn = fmt.Errorf("a frame was cut off while it was sent, and another one now could be taken for its rest: %w", ErrWedged)
+
+// ErrUnlocking is wrapped when an earlier unlock, whose answer was lost, may still be under way in the gadget.
+var ErrUnlocking = errors.New("an earlier unlock may still be under way")
+
 // ErrWrongPassphrase is wrapped when the gadget could not open a key or its seed with the passphrase.
 var ErrWrongPassphrase = errors.New("wrong passphrase (or a corrupted key)")
 

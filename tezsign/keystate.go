@@ -21,7 +21,7 @@ type KeyState struct {
 	// unlocked, and refuses to sign with it until its level is set.
 	Corrupted bool `json:"state_corrupted"`
 	// Marks are the gadget's watermarks, one per kind; nil for a locked key, of which it shows none.
-	Marks []device.Mark `json:"-"`
+	Marks []device.Mark `json:"marks,omitempty"`
 	// Fault is empty, or why the key cannot be used although it is unlocked.
 	Fault string `json:"fault,omitempty"`
 

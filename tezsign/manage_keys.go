@@ -73,11 +73,18 @@ func (m *Manager) unlock(ctx context.Context, s *session, aliases []string, pass
 	if len(locked) == 0 {
 		return results, nil
 	}
+	if wait := m.unlockPending(time.Now()); wait > 0 {
+		return results, fmt.Errorf("%w: try again in %s", ErrUnlocking, wait.Round(time.Second))
+	}
 	if err := m.tries.take(time.Now()); err != nil {
 		return results, err
 	}
 	req := &pb.KeysWithPassphrase{KeyIds: locked, Passphrase: passphrase}
 	resp, err := s.do(ctx, callUnlock(len(locked)), &pb.Request{Body: &pb.Request_Unlock{Unlock: req}})
+	var le *linkError
+	if errors.As(err, &le) && le.written {
+		m.expectUnlock(le.id, len(locked))
+	}
 	if err != nil {
 		return results, throttled(err)
 	}

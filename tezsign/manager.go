@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
+	"highwater/tezsign/frame"
 	pb "highwater/tezsign/tezsignpb"
 )
 
@@ -25,11 +27,15 @@ type Manager struct {
 	keys  *keyCache
 	tries throttle
 	baton chan struct{} // holds one token: one verb at a time
+
+	mu      sync.Mutex
+	torn    bool                   // a frame was cut off while it was sent; see Device.torn
+	pending map[frame.ID]time.Time // unlocks whose answer was lost, and when they must be over
 }
 
 // NewManager makes a manager; nothing is opened yet.
 func NewManager(cfg ManagerConfig) *Manager {
-	m := &Manager{cfg: cfg, keys: new(keyCache), baton: make(chan struct{}, 1)}
+	m := &Manager{cfg: cfg, keys: new(keyCache), baton: make(chan struct{}, 1), pending: map[frame.ID]time.Time{}}
 	m.baton <- struct{}{}
 	return m
 }
@@ -38,6 +44,7 @@ func NewManager(cfg ManagerConfig) *Manager {
 const (
 	claimWait  = 10 * time.Second // for another process to give the interface back
 	claimAgain = 50 * time.Millisecond
+	patience   = 2 * time.Second // the same, while signatures are held up
 	readyWait  = time.Second
 )
 
@@ -51,6 +58,9 @@ func (m *Manager) with(ctx context.Context, g Gadget, f func(*session) error) er
 	defer func() { m.baton <- struct{}{} }()
 	if g == nil {
 		opened, err := m.cfg.Open(ctx, m.cfg.Serial)
+		if errors.Is(err, ErrGone) {
+			m.setTorn(false)
+		}
 		if err != nil {
 			return err
 		}
@@ -62,7 +72,53 @@ func (m *Manager) with(ctx context.Context, g Gadget, f func(*session) error) er
 		return err
 	}
 	defer s.Close() //nolint:errcheck // as above
-	return f(s)
+	err = f(s)
+	var le *linkError
+	if errors.As(err, &le) && le.torn {
+		m.setTorn(true)
+	}
+	return err
+}
+
+func (m *Manager) setTorn(v bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.torn = v
+}
+
+func (m *Manager) isTorn() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.torn
+}
+
+// expectUnlock notes an unlock whose answer was lost: the gadget may still be at it, and a second one would then reach keys that
+// the first has unlocked.
+func (m *Manager) expectUnlock(id frame.ID, keys int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pending[id] = time.Now().Add(time.Duration(keys) * perKeyWait)
+}
+
+// unlockOver is called with every answer that belongs to no request of its session.
+func (m *Manager) unlockOver(id frame.ID, _ []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.pending, id)
+}
+
+// unlockPending tells how long an earlier unlock may still take.
+func (m *Manager) unlockPending(now time.Time) (wait time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, end := range m.pending {
+		if left := end.Sub(now); left > 0 {
+			wait = max(wait, left)
+		} else {
+			delete(m.pending, id)
+		}
+	}
+	return wait
 }
 
 // claim claims the management interface, waiting for another process if need be, and sees that it answers.
@@ -87,10 +143,13 @@ func (m *Manager) claim(ctx context.Context, g Gadget) (*session, error) {
 
 // greet makes a session of a claimed channel with a version round trip, behind which the answers to requests of dead sessions lie.
 func (m *Manager) greet(ctx context.Context, g Gadget, ch Channel) (*session, error) {
+	if m.isTorn() {
+		return nil, errors.Join(errTorn, ch.Close())
+	}
 	if err := checkReady(ctx, g, ManageInterface); err != nil {
 		return nil, errors.Join(err, ch.Close())
 	}
-	s := newSession(ch, m.cfg.Log, nil)
+	s := newSession(ch, m.cfg.Log, m.unlockOver)
 	if _, err := version(ctx, s); err != nil {
 		return nil, errors.Join(fmt.Errorf("management interface: %w", err), s.Close())
 	}

@@ -28,6 +28,7 @@ type call struct {
 // board: 1.5–7 s each were seen, twice for a new key.
 const (
 	acceptWait  = 3 * time.Second
+	greetWait   = 2 * time.Second // for the round trip that shows whether a channel lives
 	shortWait   = 3 * time.Second
 	signWait    = 5 * time.Second
 	perKeyWait  = 10 * time.Second
@@ -36,7 +37,7 @@ const (
 )
 
 var (
-	callVersion  = call{name: "version", accept: acceptWait, answer: shortWait, repeatable: true}
+	callVersion  = call{name: "version", accept: greetWait, answer: shortWait, repeatable: true}
 	callStatus   = call{name: "status", accept: acceptWait, answer: shortWait, repeatable: true}
 	callSign     = call{name: "sign", accept: acceptWait, answer: signWait, repeatable: true, whole: true}
 	callInitInfo = call{name: "init_info", accept: acceptWait, answer: shortWait, repeatable: true}

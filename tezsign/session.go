@@ -218,6 +218,9 @@ func (s *session) send(wire []byte, fail *linkError) error {
 	}
 	fail.torn = n > 0 && n < len(wire)
 	fail.err = err
+	if errors.Is(err, context.DeadlineExceeded) {
+		fail.err = fmt.Errorf("%w: it took nothing for %s", ErrNoAnswer, writeWait)
+	}
 	return fail
 }
 

@@ -15,7 +15,7 @@ type turn struct {
 	d       *Device
 	link    *link
 	release func(error)
-	err     error // of the last Sign
+	err     error // that broke the session
 }
 
 var _ device.Turn = (*turn)(nil)
@@ -27,12 +27,11 @@ func (t *turn) Done() { t.release(t.err) }
 // gives that one: the gadget would refuse to sign the bytes twice.
 func (t *turn) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte) (tezos.Signature, error) {
 	sig, err := t.sign(ctx, pkh, payload)
-	t.err = nil
-	if err != nil {
-		t.err = err
-		return tezos.Signature{}, err
+	var de *device.Error
+	if errors.As(err, &de) && de.Retry {
+		t.err = err // stays: the session is not to be used again
 	}
-	return sig, nil
+	return sig, err
 }
 
 func (t *turn) sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte) (tezos.Signature, error) {
@@ -86,7 +85,6 @@ func (t *turn) usableKey(ctx context.Context, pkh tezos.PublicKeyHash) (*KeyStat
 	key := t.link.find(pkh)
 	if key == nil || key.usable() != "" || !t.link.reconciled[pkh] {
 		if err := t.d.refresh(ctx, t.link); err != nil {
-			t.d.noteTorn(err)
 			return nil, t.d.fault(err)
 		}
 		if err := t.d.reconcile(ctx, t.link); err != nil {
@@ -147,7 +145,6 @@ func (t *turn) rescued(key *KeyState, payload []byte, want lateKey, look func(la
 
 // broken is an exchange that did not come to its end: the session is opened anew.
 func (t *turn) broken(err error) error {
-	t.d.noteTorn(err)
 	de := t.d.fault(err)
 	var le *linkError
 	de.Asked = !errors.As(err, &le) || le.written

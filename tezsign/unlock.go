@@ -23,16 +23,11 @@ func (d *Device) autoUnlock(ctx context.Context, l *link) error {
 		return nil
 	}
 	results, err := d.unlockWith(ctx, l, aliases)
-	var te *ThrottledError
-	switch {
-	case errors.As(err, &te), errors.Is(err, ErrInUse):
-		l.note = err.Error() // the next probe tries again
+	if err != nil {
+		// The next probe tries again (throttled, the interface in use, …); meanwhile the keys that are unlocked sign.
+		l.note = "unlock: " + err.Error()
+		l.unlockDue = !errors.Is(err, ErrNoPassphrase)
 		return nil
-	case errors.Is(err, ErrNoPassphrase):
-		l.unlockDue, l.note = false, err.Error()
-		return nil
-	case err != nil:
-		return fmt.Errorf("unlock: %w", err)
 	}
 	l.unlockDue, l.note = false, ""
 	for _, r := range results {
@@ -42,8 +37,11 @@ func (d *Device) autoUnlock(ctx context.Context, l *link) error {
 		}
 		l.note = fmt.Sprintf("%s: %v", r.Alias, r.Err)
 		d.cfg.Log.Warn("key not unlocked", "device", d.cfg.Name, "alias", r.Alias, "error", r.Err)
-		if errors.Is(r.Err, ErrWrongPassphrase) {
+		switch {
+		case errors.Is(r.Err, ErrWrongPassphrase):
 			d.setPassphraseWrong(true)
+		case errors.Is(r.Err, ErrCorrupted):
+			l.damaged = append(l.damaged, r.Alias)
 		}
 	}
 	return d.refresh(ctx, l)
@@ -57,7 +55,9 @@ func (d *Device) unlockWith(ctx context.Context, l *link, aliases []string) (res
 		return nil, fmt.Errorf("%w: %w", ErrNoPassphrase, err)
 	}
 	defer clear(pass)
-	err = d.manager.with(ctx, l.gadget, func(s *session) error {
+	brief, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err = d.manager.with(brief, l.gadget, func(s *session) error {
 		results, err = d.manager.unlock(ctx, s, aliases, pass)
 		return err
 	})
@@ -147,7 +147,9 @@ func (d *Device) raise(ctx context.Context, l *link, allowed []device.Mark) erro
 	if len(wanted) == 0 {
 		return nil
 	}
-	err := d.manager.with(ctx, l.gadget, func(s *session) error {
+	brief, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := d.manager.with(brief, l.gadget, func(s *session) error {
 		for pkh, level := range wanted {
 			alias := l.find(pkh).Alias
 			if err := d.manager.setLevel(ctx, s, alias, level, LevelOptions{HostMark: level}); err != nil {
@@ -161,10 +163,6 @@ func (d *Device) raise(ctx context.Context, l *link, allowed []device.Mark) erro
 		// The host's marks are the first line: a gadget that could not be raised still signs.
 		d.cfg.Log.Warn("gadget's marks not raised", "device", d.cfg.Name, "error", err)
 		l.note = "its marks could not be raised: " + err.Error()
-		var le *linkError
-		if errors.As(err, &le) && le.torn {
-			return err
-		}
 	}
 	return d.refresh(ctx, l)
 }

@@ -10,7 +10,7 @@ import (
 // held runs a verb that changes keys with signing held, then reads the keys anew and has new ones compared. An error of the verb
 // does not break the signing session.
 func (d *Device) held(ctx context.Context, verb func(*link) error) error {
-	l, release, err := d.hold(ctx)
+	l, release, err := d.owner.Acquire(ctx)
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ type broker struct {
 	active map[frame.ID]int // requests being processed, by the claim under which they came
 	claim  func() int       // the number of the host's claim now
 	stash  []byte
-	resend map[frame.ID]bool // requests dropped with a Retry: their second coming is no violation
+	resend int // how many Retry frames were sent: so many requests may come a second time
 }
 
 // readLen is what the gadget reads at once.
@@ -34,7 +34,7 @@ const readLen = 256 << 10
 
 func newBroker(iface int, in *instance, g *Gadget) *broker {
 	return &broker{
-		iface: iface, in: in, g: g, active: map[frame.ID]int{}, resend: map[frame.ID]bool{},
+		iface: iface, in: in, g: g, active: map[frame.ID]int{},
 		claim: func() int { return -1 },
 	}
 }
@@ -51,8 +51,16 @@ func (b *broker) serve(p *port) {
 		if !errors.Is(err, errUnbound) {
 			return
 		}
-		b.write(frame.Frame{Type: frame.Retry})
+		b.retry()
 	}
+}
+
+// retry asks the host for what was not accepted.
+func (b *broker) retry() {
+	b.mu.Lock()
+	b.resend++
+	b.mu.Unlock()
+	b.write(frame.Frame{Type: frame.Retry})
 }
 
 // run reads transfers from r and writes frames, one Write each, to w, until reading fails or the channel wedges.
@@ -133,11 +141,12 @@ func (b *broker) request(f frame.Frame) {
 			b.g.watch.violation("a request on interface %d while another was in flight", b.iface)
 		}
 	}
-	b.g.watch.id(f.ID, b.resend[f.ID])
+	if again := b.g.watch.id(f.ID, b.resend > 0); again {
+		b.resend--
+	}
 	if b.g.take(&b.g.faults.loseRequests) {
-		b.resend[f.ID] = true
 		b.mu.Unlock()
-		b.write(frame.Frame{Type: frame.Retry})
+		b.retry()
 		return
 	}
 	b.active[f.ID] = claim

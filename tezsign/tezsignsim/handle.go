@@ -3,7 +3,6 @@ package tezsignsim
 import (
 	"encoding/binary"
 	"fmt"
-	"log/slog"
 	"math"
 	"time"
 
@@ -189,7 +188,6 @@ func (s *store) setLevel(req *pb.SetLevel) *pb.Response {
 	if text := s.setLevelText(req); text != "" {
 		return failure(tezsign.CodeSetLevel, "set_level for key=%s error: %s", req.GetKeyId(), text)
 	}
-	s.log(slog.LevelInfo, "level set", "key", req.GetKeyId(), "level", req.GetLevel())
 	return okay()
 }
 

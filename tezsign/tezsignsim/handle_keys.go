@@ -21,7 +21,8 @@ func (k *key) proof() string {
 	return k.pop
 }
 
-func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
+// seconds rounds: a wait of 13.05 s was told as "~13s".
+func seconds(d time.Duration) int { return int(math.Round(d.Seconds())) }
 
 func (s *store) unlock(req *pb.KeysWithPassphrase) *pb.Response {
 	switch {

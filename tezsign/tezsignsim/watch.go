@@ -51,14 +51,16 @@ func (w *watch) note(s Signed) {
 	w.signed = append(w.signed, s)
 }
 
-// id records a request's id; a second use is a violation, except in a resend that the gadget asked for.
-func (w *watch) id(id [16]byte, resend bool) {
+// id records a request's id and tells whether it came before; that is a violation, except in a resend that the gadget asked for.
+func (w *watch) id(id [16]byte, resend bool) (again bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.frames[id] && !resend {
+	again = w.frames[id]
+	if again && !resend {
 		w.violations = append(w.violations, fmt.Sprintf("the id %x was used twice", id))
 	}
 	w.frames[id] = true
+	return again
 }
 
 // Violations are what the host did against the rules of the device, in order.
