@@ -2,14 +2,11 @@ package interchange
 
 import (
 	"fmt"
-	"math"
 	"strconv"
 
+	"highwater/hwm"
 	"highwater/internal/tezos"
 )
-
-// noRound stands for the round of an entry that has none: nothing at or below its level may be signed.
-const noRound = math.MaxInt32
 
 // signerKinds are the beginnings of octez-signer's file names (its handler.ml); the last two are from before Octez v23.
 var signerKinds = map[string]tezos.Kind{
@@ -59,7 +56,7 @@ func (p *parser) octezSignerRow(where string, chain tezos.ChainID, pkhText strin
 	if err != nil {
 		return err
 	}
-	round := int32(noRound)
+	round := int32(hwm.MaxRound) // an old entry without one: nothing at or below its level
 	if o.has("round") {
 		if round, err = p.natural(where, o, "round"); err != nil {
 			return err
