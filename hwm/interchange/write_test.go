@@ -58,10 +58,11 @@ func TestWriteRefuses(t *testing.T) {
 		"no kind":        func(r *interchange.Row) { r.Kind = 0 },
 		"unknown curve":  func(r *interchange.Row) { r.PKH.Curve = 77 },
 		"year 12000":     func(r *interchange.Row) { r.UpdatedAt = time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC) },
-		"twice":          func(r *interchange.Row) { r.Level++ },
+		"twice":          func(r *interchange.Row) { r.Kind = tezos.Block },
 	} {
 		t.Run(name, func(t *testing.T) {
 			other := good
+			other.Kind = tezos.Attestation
 			change(&other)
 			b, err := interchange.Write(ghostnet, []interchange.Row{good, other})
 			require.Error(t, err)
