@@ -22,7 +22,8 @@ import (
 )
 
 const demoLong = `Show what Highwater does, without hardware and without touching this machine's own instance: an emulated Ledger that
-holds a tz1, a tz2 and a tz3 key, a chain that advances, and a baker that asks as octez-baker does.
+holds a tz1, a tz2 and a tz3 key, an emulated TezSign with a tz4 consensus and a companion key, a chain that advances, and a
+baker that asks as octez-baker does.
 
 On the way it asks for the same signature twice (it gets the same bytes), for a double signature (it is refused), and restarts
 the signer in the middle (the marks are kept). A judge that knows nothing of watermarks keeps a list of everything signed.`
@@ -74,6 +75,14 @@ transport = "sim"
 seed = "the demo's seed: worth nothing"
 curves = ["ed25519", "secp256k1", "P-256"]
 latency = "5ms"
+[[device]]
+name = "gadget"
+kind = "tezsign"
+transport = "sim"
+[device.sim]
+seed = "the demo's seed: worth nothing"
+keys = ["consensus", "companion"]
+latency = "5ms"
 `
 
 // demoSummary is what a demo ends with.
@@ -94,9 +103,18 @@ type demonstration struct {
 	stop    func() error
 	client  *baker.Client
 	judge   *baker.Judge
-	keys    []*tezos.PublicKey
+	keys    []demoKey
 	summary demoSummary
 }
+
+// demoKey is a key of the demo's baker.
+type demoKey struct {
+	*tezos.PublicKey
+	alias string
+}
+
+// companion tells whether it is the one that signs the DAL part: attestations only, the same bytes as the consensus key.
+func (k demoKey) companion() bool { return k.alias == "companion" }
 
 func (a *app) demo(ctx context.Context, f demoFlags) (err error) {
 	dir, err := os.MkdirTemp("", "highwater-demo-")
@@ -137,16 +155,21 @@ func (d *demonstration) prepare(ctx context.Context, dir string) error {
 	if _, err := d.daemon.admin.Activate(ctx, api.ActivateRequest{Level: &level, Why: "demo"}); err != nil {
 		return err
 	}
-	pkhs, err := d.client.KnownKeys(ctx)
+	return d.findKeys(ctx)
+}
+
+// findKeys asks for the keys as a client does, and for their names as the operator would.
+func (d *demonstration) findKeys(ctx context.Context) error {
+	rows, err := d.daemon.admin.Keys(ctx)
 	if err != nil {
 		return err
 	}
-	for _, pkh := range pkhs {
-		key, err := d.client.PublicKey(ctx, pkh)
+	for _, row := range rows {
+		key, err := d.client.PublicKey(ctx, row.PKH)
 		if err != nil {
 			return err
 		}
-		d.keys = append(d.keys, key)
+		d.keys = append(d.keys, demoKey{key, row.Alias})
 	}
 	return nil
 }
@@ -181,11 +204,11 @@ func (d *demonstration) introduce() {
 	if d.jsonFlag {
 		return
 	}
-	d.say("An emulated Ledger, a chain of %s a level, and a baker. The signer is at http://%s", d.flags.interval, d.cfg.Server.Listen)
+	d.say("An emulated Ledger, an emulated TezSign, a chain of %s a level, and a baker. The signer is at http://%s", d.flags.interval, d.cfg.Server.Listen)
 	d.say("  its keys:     curl http://%s/known_keys", d.cfg.Server.Listen)
 	d.say("  status page:  http://%s/", d.cfg.Monitor.Listen)
 	for _, k := range d.keys {
-		d.say("  %s  %s", k.Hash(), k.Curve())
+		d.say("  %s  %-9s  %s", k.Hash(), k.Curve(), shortAlias(k.alias))
 	}
 	d.say("\n%5s  %-11s  %-14s %-8s  %9s", "LEVEL", "KEY", "KIND", "RESULT", "TIME")
 }
@@ -226,7 +249,10 @@ func (d *demonstration) level(ctx context.Context, n int) error {
 	level := int32(demoStart + n) //nolint:gosec // a demo does not last that long
 	for i, key := range d.keys {
 		kinds := []tezos.Kind{tezos.Preattestation, tezos.Attestation}
-		if n%len(d.keys) == i {
+		switch {
+		case key.companion():
+			kinds = kinds[1:]
+		case n%len(d.keys) == i:
 			kinds = append([]tezos.Kind{tezos.Block}, kinds...)
 		}
 		for _, kind := range kinds {
@@ -254,10 +280,10 @@ func (d *demonstration) level(ctx context.Context, n int) error {
 }
 
 // ask asks, and checks that it went as it should.
-func (d *demonstration) ask(ctx context.Context, key *tezos.PublicKey, step baker.Step, want string) error {
+func (d *demonstration) ask(ctx context.Context, key demoKey, step baker.Step, want string) error {
 	payload := step.Payload(key.Curve())
 	start := time.Now()
-	sig, err := d.client.Sign(ctx, key, payload)
+	sig, err := d.client.Sign(ctx, key.PublicKey, payload)
 	took := time.Since(start)
 	got := ""
 	var refusal *baker.Refusal
@@ -287,7 +313,7 @@ func (d *demonstration) ask(ctx context.Context, key *tezos.PublicKey, step bake
 	return nil
 }
 
-func (d *demonstration) event(key *tezos.PublicKey, s baker.Step, got string, took time.Duration, sig tezos.Signature, no *baker.Refusal) {
+func (d *demonstration) event(key demoKey, s baker.Step, got string, took time.Duration, sig tezos.Signature, no *baker.Refusal) {
 	if d.jsonFlag {
 		return
 	}
