@@ -70,12 +70,17 @@ type monitorConfig struct {
 }
 
 type deviceConfig struct {
-	Name      string     `toml:"name"`
-	Kind      string     `toml:"kind"`
-	Serial    string     `toml:"serial"`
-	ID        string     `toml:"id"`
-	Transport string     `toml:"transport"`
-	Sim       *simConfig `toml:"sim"`
+	Name      string `toml:"name"`
+	Kind      string `toml:"kind"`
+	Serial    string `toml:"serial"`
+	ID        string `toml:"id"`
+	Transport string `toml:"transport"`
+
+	// What unlocks a TezSign's keys after it was connected: at most one of them.
+	PassphraseFile       string `toml:"passphrase_file"`
+	PassphraseCredential string `toml:"passphrase_credential"`
+
+	Sim *simConfig `toml:"sim"`
 }
 
 type simConfig struct {
@@ -294,6 +299,12 @@ func (c *config) checkTransport(f *faultList, at string, d *deviceConfig) {
 	}
 	if d.Sim != nil && d.Transport != transportSim {
 		f.add("%s: [device.sim] belongs to transport = \"sim\"", at)
+	}
+	if d.PassphraseFile != "" && d.PassphraseCredential != "" {
+		f.add("%s: passphrase_file or passphrase_credential, not both", at)
+	}
+	if d.Kind == kindLedger && d.PassphraseFile+d.PassphraseCredential != "" {
+		f.add("%s: a Ledger has no passphrase: its PIN is entered on the device", at)
 	}
 	if d.Serial != "" && d.Kind == kindLedger {
 		f.add("%s: a Ledger's serial is the same for all: pin it with id = \"four-words-like-this\"", at)

@@ -164,7 +164,7 @@ func (a *app) changesTable(changes []api.ChangeRow) error {
 		if c.Before != nil {
 			before = c.Before.String()
 		}
-		rows = append(rows, []string{c.PKH.String(), dash(c.Alias), c.Kind.String(), c.Result, before, c.After.String()})
+		rows = append(rows, []string{c.PKH.String(), dash(shortAlias(c.Alias)), c.Kind.String(), c.Result, before, c.After.String()})
 	}
 	return a.table([]string{"key", "alias", "kind", "result", "before", "now"}, rows)
 }
@@ -215,7 +215,7 @@ func (a *app) setCeilings(ctx context.Context, admin api.Admin, req api.CeilingR
 		if s.Before != nil {
 			before = fmt.Sprint(*s.Before)
 		}
-		rows = append(rows, []string{s.PKH.String(), dash(s.Alias), before, fmt.Sprint(s.After)})
+		rows = append(rows, []string{s.PKH.String(), dash(shortAlias(s.Alias)), before, fmt.Sprint(s.After)})
 	}
 	return a.table([]string{"key", "alias", "before", "ceiling"}, rows)
 }

@@ -18,7 +18,7 @@ import (
 type instance struct {
 	cfg     *config
 	store   *store.DB
-	devices []driver
+	devices []wired
 	signer  *signer.Signer
 	admin   *api.Local
 
@@ -85,7 +85,11 @@ func (in *instance) close() error {
 	in.signerDone.Wait()
 	in.stopDevices()
 	in.devicesDone.Wait()
-	return in.store.Close()
+	var err error
+	for _, d := range in.devices {
+		err = errors.Join(err, d.close())
+	}
+	return errors.Join(err, in.store.Close())
 }
 
 // settle waits until every device is ready, or until patience ends: a device that is absent stays so.

@@ -93,7 +93,7 @@ func (a *app) marksTable(marks []api.MarkRow) error {
 		if m.UpdatedAt != nil {
 			at = when(*m.UpdatedAt)
 		}
-		rows = append(rows, []string{m.PKH.String(), dash(m.Alias), m.Kind.String(), m.LevelText(), m.RoundText(), m.CeilingText(), dash(m.Source), at})
+		rows = append(rows, []string{m.PKH.String(), dash(shortAlias(m.Alias)), m.Kind.String(), m.LevelText(), m.RoundText(), m.CeilingText(), dash(m.Source), at})
 	}
 	return a.table([]string{"key", "alias", "kind", "level", "round", "ceiling", "source", "updated"}, rows)
 }
@@ -143,7 +143,7 @@ func oneKey(c *cobra.Command, args []string) error {
 func (a *app) keysTable(keys []api.KeyRow) error {
 	rows := [][]string{}
 	for _, k := range keys {
-		rows = append(rows, []string{k.PKH.String(), k.Curve, dash(k.Alias), dash(k.Device), a.paintHealth(device.Health(k.Health)), dash(k.Advice)})
+		rows = append(rows, []string{k.PKH.String(), k.Curve, dash(shortAlias(k.Alias)), dash(k.Device), a.paintHealth(device.Health(k.Health)), dash(k.Advice)})
 	}
 	return a.table([]string{"key", "curve", "alias", "device", "health", "what to do"}, rows)
 }
@@ -191,4 +191,14 @@ func findKey(keys []api.KeyRow, name string) (api.KeyRow, error) {
 		return api.KeyRow{}, hinted(fmt.Errorf("no key %q is known", name), "see: highwater keys list")
 	}
 	return api.KeyRow{}, hinted(fmt.Errorf("%d keys have the alias %q", len(found), name), "use the address: highwater keys list")
+}
+
+// shortAlias leaves the device's name out of a Ledger's locator: the table has a column for the device.
+func shortAlias(alias string) string {
+	if rest, ok := strings.CutPrefix(alias, "ledger://"); ok {
+		if _, path, ok := strings.Cut(rest, "/"); ok {
+			return path
+		}
+	}
+	return alias
 }

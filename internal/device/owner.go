@@ -108,6 +108,14 @@ func (o *Owner[S]) Update(change func(*Status)) {
 	o.changed = make(chan struct{})
 }
 
+// Notify wakes those who wait on Changed although the status is the same: the device's keys changed.
+func (o *Owner[S]) Notify() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	close(o.changed)
+	o.changed = make(chan struct{})
+}
+
 // Acquire waits for the device to be connected and free, and lends its session. The caller must call the returned function
 // once, with the error that the session's use ended in (nil when it went well): a session whose error says Retry, or is not an
 // *Error at all, is closed and opened anew. When ctx ends first, the error is an *Error with the device's state.
