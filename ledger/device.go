@@ -87,7 +87,11 @@ func (r driver) Open(ctx context.Context) (*session, error) {
 	defer cancel()
 	t, err := d.cfg.Dial(dial)
 	if err != nil {
-		return nil, d.named(&device.Error{Health: device.Absent, Hint: advicePlug, Retry: true, Err: err})
+		var de *device.Error
+		if !errors.As(err, &de) {
+			err = &device.Error{Health: device.Absent, Hint: advicePlug, Retry: true, Err: err}
+		}
+		return nil, d.named(err)
 	}
 	s := &session{t: t, log: d.cfg.Log, limit: d.cfg.Timeout}
 	if err := d.prepare(ctx, s); err != nil {
@@ -126,10 +130,11 @@ func (d *Device) checkPin(s *session) error {
 	if d.cfg.ID == "" || d.cfg.ID == name || d.cfg.ID == s.root.String() {
 		return nil
 	}
-	return &device.Error{
-		Health: device.Absent, Hint: adviceOtherID, Retry: true,
-		Err: fmt.Errorf("another Ledger is connected: %s, not %s", name, d.cfg.ID),
+	err := fmt.Errorf("another Ledger is connected: %s, not %s", name, d.cfg.ID)
+	if one, ok := s.t.(rejecter); ok {
+		one.Reject(err)
 	}
+	return &device.Error{Health: device.Absent, Hint: adviceOtherID, Retry: true, Err: err}
 }
 
 func (d *Device) reconcile(ctx context.Context, s *session) error {

@@ -44,3 +44,7 @@ type Authorized struct {
 // manyKeys is a transport to an emulated device that may have several keys authorised, each with its own marks; the wire protocol
 // shows the first only.
 type manyKeys interface{ Authorized() []Authorized }
+
+// rejecter is a transport to one of several devices: it is told that this is not the one, and is not made to it again before that
+// device was unplugged.
+type rejecter interface{ Reject(why error) }
