@@ -12,9 +12,6 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
-
-	"highwater/internal/device"
-	"highwater/signer"
 )
 
 // Bounds of what goes over the admin socket.
@@ -22,6 +19,9 @@ const (
 	maxAdminBody   = 8 << 20 // an import of some ten thousand rows
 	maxAdminAnswer = 64 << 20
 )
+
+// noDeadline lifts a connection's time-outs.
+var noDeadline time.Time
 
 // adminError is an error on the admin socket.
 type adminError struct {
@@ -39,6 +39,7 @@ func NewAdmin(a Admin) http.Handler {
 	r.Post("/v1/ceilings", act(a.SetCeiling))
 	r.Post("/v1/activate", act(a.Activate))
 	r.Post("/v1/standby", act(a.Standby))
+	r.Post("/v1/devices/{name}/call", deviceCall(a))
 	return r
 }
 
@@ -68,19 +69,12 @@ func answer(w http.ResponseWriter, v any, err error) {
 		writeJSON(w, http.StatusOK, v)
 		return
 	}
-	e := adminError{Text: err.Error()}
-	var hinter device.Hinter
-	if errors.As(err, &hinter) {
-		e.Hint = hinter.HintText()
-	}
 	status := statusOf(err)
-	if !signer.Refused(err) && status == http.StatusInternalServerError {
-		var far *FarError
-		if errors.As(err, &far) {
-			status = http.StatusConflict
-		}
+	var far *FarError
+	if errors.As(err, &far) {
+		status = http.StatusConflict
 	}
-	writeJSON(w, status, e)
+	writeJSON(w, status, toAdminError(err))
 }
 
 // Client speaks with a daemon through its admin socket.

@@ -20,6 +20,7 @@ type Local struct {
 	Version string
 	Running bool // this process is the daemon
 	Now     func() time.Time
+	Devices DeviceFunc // nil: the devices are not open here
 }
 
 var _ Admin = (*Local)(nil)

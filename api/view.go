@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"strconv"
 	"time"
 
@@ -20,6 +21,7 @@ type Admin interface {
 	SetCeiling(ctx context.Context, r CeilingRequest) ([]CeilingRow, error)
 	Activate(ctx context.Context, r ActivateRequest) (Role, error)
 	Standby(ctx context.Context, r StandbyRequest) (Role, error)
+	DeviceCall(ctx context.Context, c DeviceCall, show func(string)) (json.RawMessage, error)
 }
 
 // Role is the durable role as it is shown.
