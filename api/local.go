@@ -184,7 +184,11 @@ func (l *Local) Raise(_ context.Context, r RaiseRequest) ([]ChangeRow, error) {
 	if err := l.checkFar(r, rows); err != nil {
 		return nil, err
 	}
-	changes, err := l.Store.Raise(rows)
+	raise := l.Store.Raise
+	if r.DryRun {
+		raise = l.wouldRaise
+	}
+	changes, err := raise(rows)
 	if err != nil {
 		return nil, err
 	}
@@ -200,6 +204,25 @@ func (l *Local) Raise(_ context.Context, r RaiseRequest) ([]ChangeRow, error) {
 			row.Before = &before
 		}
 		out = append(out, row)
+	}
+	return out, nil
+}
+
+// wouldRaise is Raise, changing nothing.
+func (l *Local) wouldRaise(rows []hwm.Row) ([]hwm.Change, error) {
+	have := map[hwm.Key]*hwm.Mark{}
+	var out []hwm.Change
+	for _, r := range rows {
+		if _, seen := have[r.Key]; !seen {
+			st, err := l.Store.State(r.Key)
+			if err != nil {
+				return nil, err
+			}
+			have[r.Key] = st.Mark
+		}
+		c := hwm.Merge(r.Key, have[r.Key], r.Mark)
+		have[r.Key] = &c.After
+		out = append(out, c)
 	}
 	return out, nil
 }

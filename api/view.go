@@ -113,6 +113,8 @@ type RaiseRequest struct {
 	Round *int32                `json:"round"` // nil: any round of the level is below
 	// Far allows a level far above the highest known.
 	Far bool `json:"far"`
+	// DryRun shows what would become of each mark, and changes nothing.
+	DryRun bool `json:"dry_run,omitempty"`
 	// Rows, when given, are raised one by one instead (import); Source is then "import".
 	Rows []hwm.ImportRow `json:"rows,omitempty"`
 }
@@ -124,7 +126,8 @@ type ChangeRow struct {
 	Kind   tezos.Kind          `json:"kind"`
 	Before *hwm.Position       `json:"before"`
 	After  hwm.Position        `json:"after"`
-	Result string              `json:"result"` // raised, kept
+	Result string              `json:"result"` // raised, kept, refused
+	Why    string              `json:"why,omitempty"`
 }
 
 // CeilingRequest sets or lowers ceilings.
