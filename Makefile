@@ -12,7 +12,8 @@ export CGO_ENABLED := 1
 GO      ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -X highwater/cmd.version=$(VERSION)
-ARGS    ?=
+# The demo ends by itself after ten levels; ARGS= runs it until Ctrl-C.
+ARGS    ?= --levels 10
 
 # FUZZTIME is per target; FUZZBUDGET bounds the whole loop, in seconds.
 FUZZTIME   ?= 10s
@@ -76,6 +77,10 @@ bench: deps ## run the benchmarks
 .PHONY: test-clients
 test-clients: build ## let a client of another project (Taquito) speak to a real signer; installs Node if missing
 	@scripts/test-clients.sh
+
+.PHONY: man
+man: build ## write the man pages to bin/man
+	@bin/highwater man bin/man
 
 .PHONY: clean
 clean: ## remove what was built, the tools included
