@@ -103,9 +103,9 @@ func toDER(raw []byte) []byte {
 		if n[0]&0x80 != 0 {
 			n = append([]byte{0}, n...)
 		}
-		body = append(append(body, 2, byte(len(n))), n...) //nolint:gosec // at most 33
+		body = append(append(body, 2, byte(len(n))), n...)
 	}
-	return append([]byte{0x30, byte(len(body))}, body...) //nolint:gosec // at most 70
+	return append([]byte{0x30, byte(len(body))}, body...)
 }
 
 func FuzzLocator(f *testing.F) {
@@ -150,7 +150,7 @@ func FuzzAssembler(f *testing.F) {
 		f.Add(c, c[:20])
 	}
 	f.Fuzz(func(t *testing.T, stream, answer []byte) {
-		in := &assembler{channel: hidChannel}
+		in := &assembler{}
 		for len(stream) >= ReportSize {
 			out, err := in.add(stream[:ReportSize])
 			require.LessOrEqual(t, len(out), maxAnswer)
@@ -163,9 +163,9 @@ func FuzzAssembler(f *testing.F) {
 		if len(answer) < swSize || len(answer) > maxAnswer {
 			return
 		}
-		in = &assembler{channel: hidChannel}
+		in = &assembler{}
 		var got []byte
-		for _, r := range encodeReports(hidChannel, answer) {
+		for _, r := range encodeReports(answer) {
 			require.Nil(t, got)
 			out, err := in.add(r)
 			require.NoError(t, err)
@@ -183,7 +183,7 @@ func FuzzTCPAnswer(f *testing.F) {
 			require.Nil(t, out)
 			return
 		}
-		require.Equal(t, b[:4+len(out)], append(binary.BigEndian.AppendUint32(nil, uint32(len(out)-swSize)), out...)) //nolint:gosec // bounded
+		require.Equal(t, b[:4+len(out)], append(binary.BigEndian.AppendUint32(nil, uint32(len(out)-swSize)), out...))
 	})
 }
 
@@ -192,8 +192,8 @@ func TestRecordedReports(t *testing.T) {
 	reports, _ := recorded(t, "hid.txt")
 	payload, err := hex.DecodeString("8002000111048000002c800006c18000000080000000")
 	require.NoError(t, err)
-	require.Contains(t, reports, encodeReports(hidChannel, payload)[0])
-	require.Contains(t, reports, encodeReports(hidChannel, []byte{0x80, 0, 0, 0, 0})[0])
+	require.Contains(t, reports, encodeReports(payload)[0])
+	require.Contains(t, reports, encodeReports([]byte{0x80, 0, 0, 0, 0})[0])
 }
 
 // TestRecordedSignatures verifies every signature that the real app made, through the parsing that the driver does.

@@ -38,7 +38,7 @@ func TestLocators(t *testing.T) {
 
 // TestHighSBecomesLow mirrors s, which is the same signature for ECDSA, and which octez refuses for secp256k1.
 func TestHighSBecomesLow(t *testing.T) {
-	n := secp256k1.S256().N
+	n := secp256k1.Params().N
 	low := make([]byte, 64)
 	low[31], low[63] = 7, 9
 	high := append([]byte{}, low...)
