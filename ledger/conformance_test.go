@@ -129,8 +129,8 @@ func TestPromptLeftOpen(t *testing.T) {
 		require.Contains(t, asError(t, err).Hint, "answer the prompt")
 		waiting := make(chan error, 1)
 		go func() {
-			_, err := sign(t, d, attestation(201))
-			waiting <- err
+			_, serr := sign(t, d, attestation(201))
+			waiting <- serr
 		}()
 
 		// The host gives up; the device does not.

@@ -87,7 +87,7 @@ func (r driver) Open(ctx context.Context) (*session, error) {
 	defer cancel()
 	t, err := d.cfg.Dial(dial)
 	if err != nil {
-		return nil, d.named(&device.Error{Health: device.Absent, Hint: advicePlug, Retry: true, Err: err})
+		return nil, d.named(dialError(err))
 	}
 	s := &session{t: t, log: d.cfg.Log, limit: d.cfg.Timeout}
 	if err := d.prepare(ctx, s); err != nil {
@@ -97,6 +97,15 @@ func (r driver) Open(ctx context.Context) (*session, error) {
 		return nil, d.named(err)
 	}
 	return s, nil
+}
+
+// dialError keeps what a transport knows of the device's state; else the device is absent.
+func dialError(err error) error {
+	var de *device.Error
+	if errors.As(err, &de) {
+		return err
+	}
+	return &device.Error{Health: device.Absent, Hint: advicePlug, Retry: true, Err: err}
 }
 
 // prepare brings a new session, or one after a change, to where it can sign.

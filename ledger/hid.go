@@ -35,13 +35,13 @@ const (
 	offFirst = offData + 2
 )
 
-// encodeReports cuts an APDU into reports, padded with zeros.
-func encodeReports(channel uint16, apdu []byte) [][]byte {
+// encodeReports cuts an APDU into reports of our channel, padded with zeros.
+func encodeReports(apdu []byte) [][]byte {
 	var out [][]byte
 	rest := append(binary.BigEndian.AppendUint16(nil, uint16(len(apdu))), apdu...) //nolint:gosec // an APDU is short
 	for seq := uint16(0); len(rest) > 0; seq++ {
 		report := make([]byte, ReportSize)
-		binary.BigEndian.PutUint16(report, channel)
+		binary.BigEndian.PutUint16(report, hidChannel)
 		report[offTag] = tagAPDU
 		binary.BigEndian.PutUint16(report[offSeq:], seq)
 		n := copy(report[offData:], rest)
@@ -52,15 +52,14 @@ func encodeReports(channel uint16, apdu []byte) [][]byte {
 
 // assembler puts an answer together. Reports that do not belong to it are skipped; it is bounded by maxAnswer.
 type assembler struct {
-	channel uint16
-	total   int
-	data    []byte
-	next    uint16
+	total int
+	data  []byte
+	next  uint16
 }
 
 // add takes a report and gives the answer when it is complete. After an error the assembler is of no more use.
 func (a *assembler) add(report []byte) ([]byte, error) {
-	if len(report) != ReportSize || binary.BigEndian.Uint16(report) != a.channel || report[offTag] != tagAPDU {
+	if len(report) != ReportSize || binary.BigEndian.Uint16(report) != hidChannel || report[offTag] != tagAPDU {
 		return nil, nil
 	}
 	seq := binary.BigEndian.Uint16(report[offSeq:])
@@ -107,7 +106,7 @@ func NewHID(ctx context.Context, rw io.ReadWriteCloser, where string) (Transport
 	t := &hidTransport{rw: rw, where: where, reports: make(chan []byte, maxReports), done: make(chan struct{})}
 	go t.read()
 	if err := t.resync(ctx); err != nil {
-		_ = t.Close() //nolint:errcheck // the first error says more
+		_ = t.Close() // the first error says more
 		return nil, err
 	}
 	return t, nil
@@ -207,12 +206,12 @@ func (t *hidTransport) Exchange(ctx context.Context, apdu []byte) ([]byte, error
 	for len(t.reports) > 0 {
 		<-t.reports
 	}
-	for _, report := range encodeReports(hidChannel, apdu) {
+	for _, report := range encodeReports(apdu) {
 		if err := t.write(ctx, report); err != nil {
 			return nil, err
 		}
 	}
-	in := &assembler{channel: hidChannel}
+	in := &assembler{}
 	for {
 		report, err := t.next(ctx)
 		if err != nil {

@@ -108,7 +108,7 @@ func (s *session) identify(ctx context.Context) error {
 	})
 	switch st := statusOf(err); {
 	case err == nil:
-		if err := checkApp(name); err != nil {
+		if err = checkApp(name); err != nil {
 			return err
 		}
 	case st == StatusOK || st == StatusLocked:
@@ -222,4 +222,4 @@ func (s *session) deviceMarks(chain tezos.ChainID) []device.Mark {
 }
 
 // clamp makes an int32 of what the app counts without a sign.
-func clamp(n uint32) int32 { return int32(min(n, math.MaxInt32)) } //nolint:gosec // bounded
+func clamp(n uint32) int32 { return int32(min(n, math.MaxInt32)) }

@@ -50,13 +50,19 @@ func (t *turn) sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte
 	if err != nil {
 		return tezos.Signature{}, err
 	}
-	if err := t.d.checkPayload(key.Curve, payload); err != nil {
+	if err = t.d.checkPayload(key.Curve, payload); err != nil {
 		return tezos.Signature{}, err
 	}
-	if _, err := t.s.call(ctx, selectCommand(key.Curve, key.Path)); err != nil {
+	// A refused select leaves the key selected before armed: nothing is sent unless this one was taken.
+	choose := selectCommand(key.Curve, key.Path)
+	out, err := t.s.call(ctx, choose)
+	if err != nil {
 		return tezos.Signature{}, err
 	}
-	out, err := t.s.message(ctx, payload)
+	if len(out) != 0 {
+		return tezos.Signature{}, t.s.outOfStep(choose, badAnswer("nothing", out))
+	}
+	out, err = t.s.message(ctx, payload)
 	if err != nil {
 		return tezos.Signature{}, err
 	}

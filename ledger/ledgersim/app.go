@@ -31,7 +31,6 @@ type app struct {
 	hwmOn    bool // the setting "High Watermark": what is signed goes to NVRAM at once
 	pinValid bool // for the app's own check, where the system does not check
 	mainnet  bool // sign for the mainnet
-	parallel bool // authorised keys beside the first; an extension of the emulator
 
 	// nv and ram have the app's record first, and then those of the keys authorised beside it, which the real app does not have.
 	nv, ram []record
@@ -211,7 +210,7 @@ func (a *app) key(id keyID) (signKey, error) { return a.wallet.derive(id.curve, 
 // pubAnswer is the answer with a public key.
 func pubAnswer(k signKey) []byte {
 	w := k.point()
-	return append([]byte{byte(len(w))}, w...)
+	return append([]byte{byte(len(w))}, w...) //nolint:gosec // at most 97
 }
 
 func address(id keyID, k signKey) string {
@@ -304,7 +303,7 @@ func (a *app) reset(c apdu) ([]byte, *prompt, error) {
 	case level&hwmLevelFlags != 0:
 		return nil, nil, refusal(swWrongValues)
 	}
-	a.packets = byte(level) // the pending level lies where the packet counter is
+	a.packets = byte(level & 0xff) // the pending level lies where the packet counter is
 	return nil, a.ask("Reset HWM", []string{fmt.Sprint(level)}, func() []byte {
 		for i := range a.ram {
 			a.ram[i].main.reset(level)
@@ -328,7 +327,7 @@ func (a *app) setup(c apdu) ([]byte, *prompt, error) {
 	if r.failed {
 		return nil, nil, refusal(swWrongValues)
 	}
-	if err := a.selectKey(curve, r); err != nil {
+	if err = a.selectKey(curve, r); err != nil {
 		return nil, nil, err
 	}
 	if len(r.b) != 0 {
@@ -511,8 +510,8 @@ func sdk(b []byte, name, version string) (out []byte, quit, ok bool) {
 	}
 	switch b[1] {
 	case 0x01:
-		data := []byte{1, byte(len(name))}
-		data = append(append(data, name...), byte(len(version)))
+		data := []byte{1, byte(len(name))}                       //nolint:gosec // names are short
+		data = append(append(data, name...), byte(len(version))) //nolint:gosec // versions are short
 		return answer(swOK, append(data, version...), []byte{1, 0}), false, true
 	case 0xa7:
 		return answer(swOK), true, true

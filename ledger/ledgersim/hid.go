@@ -44,15 +44,15 @@ func ServeHID(ctx context.Context, rw io.ReadWriteCloser, d *Device) error {
 	var answers sync.WaitGroup
 	var sent error
 	answers.Go(func() {
-		defer rw.Close() //nolint:errcheck // it ends the reader
 		sent = p.send(ctx)
+		_ = rw.Close() // it ends the reader
 	})
-	stop := context.AfterFunc(ctx, func() { rw.Close() }) //nolint:errcheck // it ends the reader
+	stop := context.AfterFunc(ctx, func() { _ = rw.Close() }) // it ends the reader
 	received := p.receive()
 	ended := !stop()
 	cancel()
-	p.conn.Close() //nolint:errcheck // it never fails
-	rw.Close()     //nolint:errcheck // it ends the sender
+	_ = p.conn.Close() // it never fails
+	_ = rw.Close()     // it ends the sender
 	answers.Wait()
 	switch {
 	case errors.Is(sent, ErrNotFetched), errors.Is(received, ErrNotFetched):
@@ -69,8 +69,8 @@ func (p *hidPort) receive() error {
 	for {
 		n, err := p.rw.Read(buf)
 		if n == reportSize {
-			if err := p.report(buf); err != nil {
-				return err
+			if rerr := p.report(buf); rerr != nil {
+				return rerr
 			}
 		}
 		if err != nil {
@@ -173,7 +173,7 @@ func (p *hidPort) write(r []byte) error {
 	timer := time.AfterFunc(hidTimeout, func() {
 		defer close(expired)
 		p.d.expire()
-		p.rw.Close() //nolint:errcheck // it ends the write
+		_ = p.rw.Close() // it ends the write
 	})
 	_, err := p.rw.Write(r)
 	if !timer.Stop() {
