@@ -40,6 +40,9 @@ type OctezConfig struct {
 // DefaultBudget is the time that a request has, faults of devices included.
 const DefaultBudget = 3 * time.Second
 
+// registrationBudget is the time of a delegation, which somebody confirms on the device.
+const registrationBudget = 50 * time.Second
+
 // MaxBody bounds a request's body: the longest payload is some hundred bytes, in hex.
 const MaxBody = 64 << 10
 
@@ -115,8 +118,6 @@ func (o *octez) publicKey(w http.ResponseWriter, r *http.Request) {
 }
 
 func (o *octez) sign(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), o.Budget)
-	defer cancel()
 	id := o.ids.next()
 	w.Header().Set("X-Request-Id", id)
 	pkh, ok := pathKey(w, r)
@@ -138,6 +139,12 @@ func (o *octez) sign(w http.ResponseWriter, r *http.Request) {
 		writeFailure(w, err)
 		return
 	}
+	budget := o.Budget
+	if tezos.IsRegistration(payload) {
+		budget = registrationBudget
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), budget)
+	defer cancel()
 	sig, err := o.Signer.Sign(signer.WithRequestID(ctx, id), pkh, payload)
 	if err != nil {
 		writeFailure(w, err)

@@ -343,6 +343,34 @@ func (d *deviceConfig) checkLocators(f *faultList, at string) {
 	}
 }
 
+// checkAllow reads what a key may sign: kinds, and the two operations by which it registers as a baker.
+func (k keyConfig) checkAllow(f *faultList, at string, p *signer.KeyPolicy) {
+	for _, text := range k.Allow {
+		switch text {
+		case "reveal":
+			p.Reveal = true
+			continue
+		case "delegation":
+			p.Delegation = true
+			continue
+		}
+		kind, err := tezos.ParseKind(text)
+		if err != nil {
+			f.add("%s: allow: %v (or reveal, delegation)", at, err)
+			continue
+		}
+		p.Allow = append(p.Allow, kind)
+	}
+	if len(k.Allow) > 0 && len(p.Allow) == 0 {
+		f.add("%s: allow: name the kinds besides reveal and delegation; without `allow` it is all kinds", at)
+	}
+}
+
+// allowsOperations tells whether any key may register.
+func (c *config) allowsOperations() bool {
+	return slices.ContainsFunc(c.policy, func(p signer.KeyPolicy) bool { return p.Reveal || p.Delegation })
+}
+
 func (c *config) checkKeys(f *faultList) {
 	seen := map[tezos.PublicKeyHash]bool{}
 	for i, k := range c.Keys {
@@ -362,14 +390,7 @@ func (c *config) checkKeys(f *faultList) {
 				f.add("%s: device %q is not configured", at, name)
 			}
 		}
-		for _, text := range k.Allow {
-			kind, err := tezos.ParseKind(text)
-			if err != nil {
-				f.add("%s: allow: %v", at, err)
-				continue
-			}
-			p.Allow = append(p.Allow, kind)
-		}
+		k.checkAllow(f, at, &p)
 		c.policy = append(c.policy, p)
 	}
 }

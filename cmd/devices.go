@@ -90,7 +90,7 @@ func newTezSignSim(d deviceConfig) (*tezsignsim.Gadget, error) {
 }
 
 func newLedger(cfg *config, d deviceConfig, log *slog.Logger) (*ledger.Device, error) {
-	c := ledger.Config{Name: d.Name, ID: d.ID, Chain: cfg.chainID, Want: d.locators, Log: log}
+	c := ledger.Config{Name: d.Name, ID: d.ID, Chain: cfg.chainID, Want: d.locators, AllowOperations: cfg.allowsOperations(), Log: log}
 	switch {
 	case d.Transport == transportSim:
 		sim, err := newLedgerSim(cfg, d)
