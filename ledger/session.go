@@ -42,8 +42,10 @@ func (s *session) Close() error { return s.t.Close() }
 
 // call does one exchange that shows no prompt and gives the data of a 9000. It does not end before the exchange does, nor after the
 // time limit; after a lost answer the session is broken.
-func (s *session) call(ctx context.Context, c command) ([]byte, error) {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), s.limit, fmt.Errorf("no answer to %s within %s", c.name, s.limit))
+func (s *session) call(ctx context.Context, c command) ([]byte, error) { return s.callWithin(ctx, s.limit, c) }
+
+func (s *session) callWithin(ctx context.Context, limit time.Duration, c command) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), limit, fmt.Errorf("no answer to %s within %s", c.name, limit))
 	defer cancel()
 	return s.exchange(ctx, c)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"highwater/internal/device"
 	"highwater/internal/tezos"
@@ -88,8 +89,11 @@ func (s *session) find(pkh tezos.PublicKeyHash) (sessionKey, error) {
 
 // message sends the payload to the key that was just selected.
 func (s *session) message(ctx context.Context, payload []byte) ([]byte, error) {
-	c := messageCommand(payload)
-	out, err := s.call(ctx, c)
+	c, limit := messageCommand(payload), s.limit
+	if len(payload) > 0 && payload[0] == magicOperation {
+		limit = promptLimit // a delegation is confirmed on the device
+	}
+	out, err := s.callWithin(ctx, limit, c)
 	if err == nil {
 		return out, nil
 	}
@@ -133,6 +137,9 @@ func (d *Device) checkPayload(curve Curve, payload []byte) error {
 	}
 	return nil
 }
+
+// promptLimit is how long a delegation may stay on the screen.
+const promptLimit = 45 * time.Second
 
 // magicOperation is the first byte of any operation that is not a consensus one.
 const magicOperation = 0x03
