@@ -23,8 +23,8 @@ FUZZBUDGET ?= 1500
 LINT_VERSION := 2.15.0
 LINT         := bin/tools/golangci-lint
 
-# Packages that start goroutines or are called from several.
-RACE := $(patsubst %,./%/...,$(wildcard api cmd internal/device internal/usb ledger signer store tezsign))
+# Packages that start goroutines or are called from several; hwm is pure.
+RACE := $(patsubst %,./%/...,$(wildcard api cmd internal ledger signer store tezsign))
 
 .PHONY: help
 help: ## show this help
