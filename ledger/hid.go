@@ -130,8 +130,12 @@ func (t *hidTransport) read() {
 	}
 }
 
-// pingAgain is how long an echo is waited for before the ping is sent once more.
-const pingAgain = 500 * time.Millisecond
+// An echo comes within a few milliseconds. The ping is sent again in case that the device was about to answer a host before us; after
+// pingLimit the device counts as busy.
+const (
+	pingAgain = 250 * time.Millisecond
+	pingLimit = 800 * time.Millisecond
+)
 
 func (t *hidTransport) resync(ctx context.Context) error {
 	ping := make([]byte, ReportSize)
@@ -140,6 +144,8 @@ func (t *hidTransport) resync(ctx context.Context) error {
 	if _, err := rand.Read(ping[offSeq : offSeq+8]); err != nil {
 		return err
 	}
+	ctx, stop := context.WithTimeout(ctx, pingLimit)
+	defer stop()
 	for {
 		if err := t.write(ctx, ping); err != nil {
 			return err
