@@ -135,6 +135,7 @@ func (s *store) sign(tz4 string, payload []byte, f *faults) *pb.Response {
 	resp := s.signWith(k, kind, at, payload)
 	if resp.GetError() == nil {
 		time.Sleep(f.latency(s.opts) - time.Since(begin))
+		s.opts.Worked(time.Since(begin))
 	}
 	return resp
 }
