@@ -3,6 +3,7 @@
 package signer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -32,6 +33,7 @@ type Signer struct {
 	devices []Device
 	ring    *ring
 	gate    *gate
+	roleMu  sync.Mutex // one change of role at a time, so that gate and record agree
 	log     *slog.Logger
 	observe func(Outcome)
 	now     func() time.Time
@@ -100,11 +102,12 @@ func (s *Signer) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []by
 		err error
 	}
 	answers := make(chan answer, 1)
+	payload = bytes.Clone(payload) // the caller may go, and use its bytes for something else
 	pass.hold()
 	s.tails.Go(func() { // goes on to its end when ctx does not: half an exchange would confuse the device
 		defer pass.leave()
 		defer unlock()
-		sig, err := s.decideAndSign(ctx, key, req, payload, out)
+		sig, err := s.decideAndSign(ctx, pass, key, req, payload, out)
 		answers <- answer{sig, err}
 	})
 	select {
@@ -126,10 +129,14 @@ func (s *Signer) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []by
 //
 // Invariant: a signature is returned only when the mark for it is durable.
 func (s *Signer) decideAndSign(
-	ctx context.Context, key *ringKey, req tezos.Request, payload []byte, out *outcome,
+	ctx context.Context, pass *pass, key *ringKey, req tezos.Request, payload []byte, out *outcome,
 ) (tezos.Signature, error) {
-	if sig, settled, err := s.settle(key, req, out); settled {
-		return sig, err // a replay or a refusal needs no device
+	d, err := s.decide(key, req)
+	if err != nil {
+		return tezos.Signature{}, err
+	}
+	if d.Verdict == hwm.Replay { // needs no device
+		return s.replay(key, d.Mark, payload, out)
 	}
 	turn, err := s.turn(ctx, key, req.Kind) // waiting costs no mark
 	if err != nil {
@@ -137,20 +144,25 @@ func (s *Signer) decideAndSign(
 	}
 	defer turn.end()
 
-	d, err := s.decide(key, req) // again: an operator may have raised the mark meanwhile
+	if ctx.Err() != nil {
+		return tezos.Signature{}, s.late(ctx, key)
+	}
+	d, err = s.decide(key, req) // again: an operator may have raised the mark meanwhile
 	if err != nil {
 		return tezos.Signature{}, err
 	}
+	if d.Verdict == hwm.Replay {
+		return s.replay(key, d.Mark, payload, out)
+	}
 	var durable hwm.Pending = alreadyDurable{}
-	switch d.Verdict {
-	case hwm.Advance: // in memory now, on disk while the device works
-		if durable, err = s.store.Advance(key.mark(s.chain, req.Kind), hwm.MarkFor(req, s.now())); err != nil {
-			return tezos.Signature{}, err
+	err = pass.do(func() (err error) { // whoever fenced this instance has seen the last mark move
+		if d.Verdict == hwm.Advance { // in memory now, on disk while the device works
+			durable, err = s.store.Advance(key.mark(s.chain, req.Kind), hwm.MarkFor(req, s.now()))
 		}
-	case hwm.Resume:
-	case hwm.Replay, hwm.Refuse, hwm.Undecided:
-		sig, _, err := s.settle(key, req, out)
-		return sig, err
+		return err
+	})
+	if err != nil {
+		return tezos.Signature{}, err
 	}
 	out.decision(d.Verdict)
 
@@ -187,17 +199,13 @@ func (s *Signer) decide(key *ringKey, req tezos.Request) (hwm.Decision, error) {
 	return d, nil
 }
 
-// settle answers what needs no device: a refusal, or the signature that is kept.
-func (s *Signer) settle(key *ringKey, req tezos.Request, out *outcome) (sig tezos.Signature, settled bool, err error) {
-	d, err := s.decide(key, req)
-	if err != nil {
-		return tezos.Signature{}, true, err
+// replay gives the signature that is kept, once more verified: what a store holds may come from elsewhere.
+func (s *Signer) replay(key *ringKey, mark hwm.Mark, payload []byte, out *outcome) (tezos.Signature, error) {
+	if err := key.public().Verify(payload, mark.Signature); err != nil {
+		return tezos.Signature{}, &WrongSignatureError{PKH: key.pkh, Device: "store", Err: err}
 	}
-	if d.Verdict == hwm.Replay {
-		out.decision(d.Verdict)
-		return d.Mark.Signature, true, nil
-	}
-	return tezos.Signature{}, false, nil
+	out.decision(hwm.Replay)
+	return mark.Signature, nil
 }
 
 // late explains a budget that ran out.
@@ -216,6 +224,7 @@ func (s *Signer) Run(ctx context.Context) {
 	}
 	watchers.Wait()
 	s.gate.close()
+	s.gate.drain(context.Background()) // then nobody starts another exchange
 	s.tails.Wait()
 }
 

@@ -76,10 +76,12 @@ func TestSecondProcessIsToldWhoHoldsTheDirectory(t *testing.T) {
 	_, err := out.ReadString('\n')
 	require.NoError(t, err)
 
-	_, err = tryOpen(dir)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = store.Open(ctx, dir, store.Options{})
 	require.ErrorIs(t, err, store.ErrInUse)
 	require.Contains(t, err.Error(), "process "+strconv.Itoa(c.Process.Pid))
-	require.ErrorIs(t, store.Create(t.Context(), dir, at), store.ErrInUse)
+	require.ErrorIs(t, store.Create(ctx, dir, at), store.ErrInUse)
 
 	// Without the lock file, too, which somebody may have tidied away: bbolt has its own lock on the file.
 	require.NoError(t, os.Remove(dir+"/lock"))

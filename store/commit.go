@@ -149,7 +149,7 @@ func (db *DB) update(b *batch, records []record) error {
 					return err
 				}
 			}
-			return nil
+			return putSeal(tx)
 		})
 	})
 }
