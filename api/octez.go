@@ -207,7 +207,12 @@ func (o *octez) provePossession(w http.ResponseWriter, r *http.Request) {
 
 // pathKey reads the key of the path; it answers by itself when that is none.
 func pathKey(w http.ResponseWriter, r *http.Request) (tezos.PublicKeyHash, bool) {
-	pkh, err := tezos.ParsePublicKeyHash(chi.URLParam(r, "pkh"))
+	text, err := url.PathUnescape(chi.URLParam(r, "pkh")) // chi matches the path as it was sent
+	if err != nil {
+		writeFailure(w, badRequest("the address in the path: %v", err))
+		return tezos.PublicKeyHash{}, false
+	}
+	pkh, err := tezos.ParsePublicKeyHash(text)
 	if err != nil {
 		writeFailure(w, badRequest("the address in the path: %v", err))
 		return tezos.PublicKeyHash{}, false
