@@ -71,7 +71,13 @@ fmt: deps ## format the code (gofumpt, goimports)
 	@$(LINT) fmt ./...
 
 .PHONY: bench
-bench: deps ## run the benchmarks
+bench: build ## measure side by side with less durable signers, and print the targets (ARGS='-signatures 1000000')
+	@command -v strace >/dev/null || scripts/install-deps.sh strace
+	@$(GO) build -trimpath -o bin/bench ./test/bench
+	@bin/bench $(ARGS)
+
+.PHONY: bench-go
+bench-go: deps ## run the benchmarks of single functions
 	@$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: test-clients

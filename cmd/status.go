@@ -165,8 +165,14 @@ func (a *app) showKey(ctx context.Context, admin api.Admin, name string) error {
 		allow = append(allow, kind.String())
 	}
 	for _, line := range [][2]string{
-		{"key", k.PKH.String()}, {"public key", dash(k.PublicKey)}, {"curve", k.Curve}, {"alias", dash(k.Alias)},
-		{"device", dash(k.Device)}, {"spares", dash(strings.Join(k.Spares, ", "))}, {"health", k.Health}, {"may sign", strings.Join(allow, ", ")},
+		{"key", k.PKH.String()},
+		{"public key", dash(k.PublicKey)},
+		{"curve", k.Curve},
+		{"alias", dash(k.Alias)},
+		{"device", dash(k.Device)},
+		{"spares", dash(strings.Join(k.Spares, ", "))},
+		{"health", k.Health},
+		{"may sign", strings.Join(allow, ", ")},
 	} {
 		a.say("%-11s %s", line[0], line[1])
 	}

@@ -62,11 +62,12 @@ func (d *Device) SetReconciler(r device.Reconciler) {
 	d.reconciler = r
 }
 
-// Keys are the authorised keys, as of the last connection; none before the first.
+// Keys are the authorised keys, as of the last connection; none before the first. The slice is shared, and replaced as a whole when
+// the device is read again: it is not to be changed.
 func (d *Device) Keys() []device.Key {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.Clone(d.keys)
+	return d.keys
 }
 
 // Run keeps the device connected until ctx ends, and returns when nothing of it is left.

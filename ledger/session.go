@@ -59,8 +59,10 @@ func (s *session) exchange(ctx context.Context, c command) ([]byte, error) {
 	}
 	start := time.Now()
 	out, err := s.t.Exchange(ctx, c.raw)
-	s.log.Debug("ledger exchange", "command", c.name, "apdu", hex.EncodeToString(c.raw), "answer", hex.EncodeToString(out),
-		"duration_ms", time.Since(start).Milliseconds(), "error", err)
+	if s.log.Enabled(ctx, slog.LevelDebug) { // the texts cost more than the rest of it
+		s.log.Debug("ledger exchange", "command", c.name, "apdu", hex.EncodeToString(c.raw), "answer", hex.EncodeToString(out),
+			"duration_ms", time.Since(start).Milliseconds(), "error", err)
+	}
 	if err != nil {
 		return nil, s.lost(ctx, c, err)
 	}

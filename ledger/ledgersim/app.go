@@ -37,6 +37,12 @@ type app struct {
 
 	selected keyID // sticky: survives errors and signatures
 	packets  byte  // of the message so far; other instructions leave rubbish here
+
+	// last is the key that was derived last, so that an emulator under load is not mostly deriving. A real device derives each time.
+	last struct {
+		id  keyID
+		key signKey
+	}
 }
 
 // prompt is an open question to the user; resolve ends it and gives the answer.
@@ -205,7 +211,16 @@ func (a *app) selectKey(curve ledger.Curve, r *reader) error {
 	return nil
 }
 
-func (a *app) key(id keyID) (signKey, error) { return a.wallet.derive(id.curve, id.path) }
+func (a *app) key(id keyID) (signKey, error) {
+	if a.last.key != nil && a.last.id.equal(id) {
+		return a.last.key, nil
+	}
+	k, err := a.wallet.derive(id.curve, id.path)
+	if err == nil {
+		a.last.id, a.last.key = keyID{id.curve, slices.Clone(id.path)}, k
+	}
+	return k, err
+}
 
 // pubAnswer is the answer with a public key.
 func pubAnswer(k signKey) []byte {
