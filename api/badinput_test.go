@@ -87,7 +87,7 @@ func badBodies(good string) map[string]string {
 		"only a watermark":           `"13"`,
 		"an unknown watermark":       `"ff` + good[2:] + `"`,
 		"Michelson":                  `"05` + good[2:] + `"`,
-		"an operation":               `"03` + good[2:] + `"`,
+		"Michelson data":             `"05` + good[2:] + `"`,
 		"an old endorsement":         `"02` + good[2:] + `"`,
 		"an authentication":          `"04` + good[2:] + `"`,
 		"a byte too many":            `"` + good + `00"`,
@@ -209,6 +209,7 @@ func TestBadInput(t *testing.T) {
 		all = append(all, bad{"body: " + name, post("KEY", body), http.StatusBadRequest, false, ""})
 	}
 	all = append(all, badRequests()...)
+	all = append(all, bad{"an operation", post("KEY", `"03HEX"`), http.StatusForbidden, false, "0x03"})
 	require.Greater(t, len(all), 115)
 	for i, b := range all {
 		level := int32(2*i + 1)
