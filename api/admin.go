@@ -37,6 +37,7 @@ func NewAdmin(a Admin) http.Handler {
 	r.Get("/v1/status", read(a.Status))
 	r.Get("/v1/keys", read(a.Keys))
 	r.Get("/v1/marks", read(a.Marks))
+	r.Post("/v1/prove", act(a.Prove))
 	r.Post("/v1/marks/raise", act(a.Raise))
 	r.Post("/v1/ceilings", act(a.SetCeiling))
 	r.Post("/v1/activate", act(a.Activate))
@@ -187,6 +188,11 @@ func (c *Client) Keys(ctx context.Context) ([]KeyRow, error) {
 // Marks lists the marks.
 func (c *Client) Marks(ctx context.Context) ([]MarkRow, error) {
 	return call[[]MarkRow](ctx, c, http.MethodGet, "/v1/marks", nil)
+}
+
+// Prove gives the proof of possession of a tz4 key.
+func (c *Client) Prove(ctx context.Context, pkh tezos.PublicKeyHash) (Proof, error) {
+	return call[Proof](ctx, c, http.MethodPost, "/v1/prove", pkh)
 }
 
 // Raise merges floors by maximum.

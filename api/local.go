@@ -175,6 +175,19 @@ func (l *Local) aliases() map[tezos.PublicKeyHash]string {
 	return out
 }
 
+// Prove gives the proof of possession of a tz4 key.
+func (l *Local) Prove(ctx context.Context, pkh tezos.PublicKeyHash) (Proof, error) {
+	key, err := l.Signer.PublicKey(pkh)
+	if err != nil {
+		return Proof{}, err
+	}
+	proof, err := l.Signer.Prove(ctx, pkh)
+	if err != nil {
+		return Proof{}, err
+	}
+	return Proof{PKH: pkh, PublicKey: key.String(), Proof: proof}, nil
+}
+
 // FarError says that a level is far above everything known.
 type FarError struct{ Level, Highest int32 }
 
