@@ -92,7 +92,7 @@ func newTezSignSim(d deviceConfig) (*tezsignsim.Gadget, error) {
 }
 
 func newLedger(cfg *config, d deviceConfig, bus *usb.Bus, log *slog.Logger) (*ledger.Device, error) {
-	c := ledger.Config{Name: d.Name, ID: d.ID, Chain: cfg.chainID, Log: log}
+	c := ledger.Config{Name: d.Name, ID: d.ID, Chain: cfg.chainID, Want: d.locators, AllowOperations: cfg.allowsOperations(), Log: log}
 	switch {
 	case d.Transport == transportSim:
 		sim, err := newLedgerSim(cfg, d)

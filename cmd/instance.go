@@ -66,6 +66,9 @@ func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*insta
 		Chain: cfg.chainID, Store: db, Devices: devices, Keys: cfg.policy, Log: opt.log, Observe: opt.observe,
 	})
 	in.admin = &api.Local{Signer: in.signer, Store: db, Version: opt.version, Running: opt.running, Now: time.Now}
+	if opt.devices {
+		in.admin.Devices = in.deviceCall
+	}
 	in.start(ctx)
 	return in, nil
 }

@@ -105,7 +105,7 @@ func CheckSuccession(prev, next RoleRecord) error {
 func CutWhy(why string) string {
 	why = strings.ToValidUTF8(strings.Join(strings.Fields(why), " "), "?")
 	if len(why) > MaxWhy {
-		why = strings.ToValidUTF8(why[:MaxWhy], "")
+		why = strings.TrimRight(strings.ToValidUTF8(why[:MaxWhy], ""), " ")
 	}
 	return why
 }

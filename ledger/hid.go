@@ -35,13 +35,13 @@ const (
 	offFirst = offData + 2
 )
 
-// encodeReports cuts an APDU into reports, padded with zeros.
-func encodeReports(channel uint16, apdu []byte) [][]byte {
+// encodeReports cuts an APDU into reports of our channel, padded with zeros.
+func encodeReports(apdu []byte) [][]byte {
 	var out [][]byte
 	rest := append(binary.BigEndian.AppendUint16(nil, uint16(len(apdu))), apdu...) //nolint:gosec // an APDU is short
 	for seq := uint16(0); len(rest) > 0; seq++ {
 		report := make([]byte, ReportSize)
-		binary.BigEndian.PutUint16(report, channel)
+		binary.BigEndian.PutUint16(report, hidChannel)
 		report[offTag] = tagAPDU
 		binary.BigEndian.PutUint16(report[offSeq:], seq)
 		n := copy(report[offData:], rest)
@@ -52,15 +52,14 @@ func encodeReports(channel uint16, apdu []byte) [][]byte {
 
 // assembler puts an answer together. Reports that do not belong to it are skipped; it is bounded by maxAnswer.
 type assembler struct {
-	channel uint16
-	total   int
-	data    []byte
-	next    uint16
+	total int
+	data  []byte
+	next  uint16
 }
 
 // add takes a report and gives the answer when it is complete. After an error the assembler is of no more use.
 func (a *assembler) add(report []byte) ([]byte, error) {
-	if len(report) != ReportSize || binary.BigEndian.Uint16(report) != a.channel || report[offTag] != tagAPDU {
+	if len(report) != ReportSize || binary.BigEndian.Uint16(report) != hidChannel || report[offTag] != tagAPDU {
 		return nil, nil
 	}
 	seq := binary.BigEndian.Uint16(report[offSeq:])
@@ -100,14 +99,14 @@ type hidTransport struct {
 // maxReports bounds reports that nobody waits for; more of them are dropped, as they belong to nothing.
 const maxReports = 16
 
-// NewHID makes a transport of a stream of reports: each Read gives one of 64 bytes (or nothing), each Write takes one, and Close ends
-// both. It sends a ping and waits for its echo, which brings the device's receiver to the beginning of a report, whatever a host
+// NewHID makes a transport of a stream of reports of 64 bytes: a device node, or any connection. Each Write is one report, and Close
+// ends reading and writing. It sends a ping and waits for its echo, which brings the device's receiver to the beginning of a report, whatever a host
 // before us left there. While a prompt is on the screen no echo comes: the error is an *Error with Busy then.
 func NewHID(ctx context.Context, rw io.ReadWriteCloser, where string) (Transport, error) {
 	t := &hidTransport{rw: rw, where: where, reports: make(chan []byte, maxReports), done: make(chan struct{})}
 	go t.read()
 	if err := t.resync(ctx); err != nil {
-		_ = t.Close() //nolint:errcheck // the first error says more
+		_ = t.Close() // the first error says more
 		return nil, err
 	}
 	return t, nil
@@ -117,22 +116,23 @@ func (t *hidTransport) read() {
 	defer close(t.done)
 	buf := make([]byte, ReportSize)
 	for {
-		n, err := t.rw.Read(buf)
-		if n == ReportSize {
-			select {
-			case t.reports <- slices.Clone(buf):
-			default:
-			}
-		}
-		if err != nil {
+		if _, err := io.ReadFull(t.rw, buf); err != nil {
 			t.err = err
 			return
+		}
+		select {
+		case t.reports <- slices.Clone(buf):
+		default:
 		}
 	}
 }
 
-// pingAgain is how long an echo is waited for before the ping is sent once more.
-const pingAgain = 500 * time.Millisecond
+// An echo comes within a few milliseconds. The ping is sent again in case that the device was about to answer a host before us; after
+// pingLimit the device counts as busy.
+const (
+	pingAgain = 250 * time.Millisecond
+	pingLimit = 800 * time.Millisecond
+)
 
 func (t *hidTransport) resync(ctx context.Context) error {
 	ping := make([]byte, ReportSize)
@@ -141,6 +141,8 @@ func (t *hidTransport) resync(ctx context.Context) error {
 	if _, err := rand.Read(ping[offSeq : offSeq+8]); err != nil {
 		return err
 	}
+	ctx, stop := context.WithTimeout(ctx, pingLimit)
+	defer stop()
 	for {
 		if err := t.write(ctx, ping); err != nil {
 			return err
@@ -207,12 +209,12 @@ func (t *hidTransport) Exchange(ctx context.Context, apdu []byte) ([]byte, error
 	for len(t.reports) > 0 {
 		<-t.reports
 	}
-	for _, report := range encodeReports(hidChannel, apdu) {
+	for _, report := range encodeReports(apdu) {
 		if err := t.write(ctx, report); err != nil {
 			return nil, err
 		}
 	}
-	in := &assembler{channel: hidChannel}
+	in := &assembler{}
 	for {
 		report, err := t.next(ctx)
 		if err != nil {

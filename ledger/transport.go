@@ -45,6 +45,10 @@ type Authorized struct {
 // shows the first only.
 type manyKeys interface{ Authorized() []Authorized }
 
-// rejecter is a transport to one of several devices: it is told that this is not the one, and is not made to it again before that
-// device was unplugged.
-type rejecter interface{ Reject(why error) }
+// oneOfMany is a transport to one of several devices that are connected, of which any could be the one we look for.
+type oneOfMany interface {
+	// Reject says that it is not the one: no transport is made to it before it was unplugged.
+	Reject(why error)
+	// Alone tells whether there is no other that could be.
+	Alone() bool
+}

@@ -249,6 +249,15 @@ func (t *usbTransport) Reject(why error) {
 	t.dialer.rejected[t.info.ID] = why
 }
 
+// Alone tells whether no other Ledger could be the one that is looked for.
+func (t *usbTransport) Alone() bool {
+	found, err := t.dialer.bus.Find(IsUSB)
+	if err != nil {
+		return true
+	}
+	return !slices.ContainsFunc(t.dialer.candidates(found), func(i usb.Info) bool { return i.ID != t.info.ID })
+}
+
 // USBLabel names a connected Ledger for people.
 func USBLabel(i usb.Info) string {
 	return strings.TrimSpace("Ledger " + usbModel(i.Product))

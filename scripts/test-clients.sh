@@ -83,14 +83,14 @@ start
 highwater keys list --json >"$HIGHWATER_KEYS"
 
 echo '== standby'
-node --test standby.test.mjs
+node --test --test-reporter=spec standby.test.mjs
 
 echo '== active'
 highwater activate --yes
-node --test signing.test.mjs
+node --test --test-reporter=spec signing.test.mjs
 
 echo '== killed and started again'
 stop KILL
 start
-node --test restart.test.mjs
+node --test --test-reporter=spec restart.test.mjs
 stop TERM

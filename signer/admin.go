@@ -122,6 +122,12 @@ func (s *Signer) MissingMarks() ([]hwm.Key, error) {
 // Activate makes this instance the one that signs, in a new epoch. With a level, the floors of all keys are raised to it in the
 // same write; without, every key must have its marks.
 func (s *Signer) Activate(level *int32, why string) (hwm.RoleRecord, error) {
+	if len(s.ring.all()) == 0 {
+		return hwm.RoleRecord{}, &Denial{
+			Reason: UnknownKey, Text: "no key is known yet: there is nothing to sign with",
+			Hint: "connect the device and run: highwater keys list",
+		}
+	}
 	var floors []hwm.Row
 	if level != nil {
 		for _, k := range s.ring.all() {
@@ -137,9 +143,12 @@ func (s *Signer) Activate(level *int32, why string) (hwm.RoleRecord, error) {
 			Hint: "set them first (highwater hwm set --all --level LEVEL), or give activate a --level above all that was ever signed",
 		}
 	}
+	s.roleMu.Lock()
+	defer s.roleMu.Unlock()
 	prev := s.store.Role()
 	if prev.Role == hwm.Active {
-		return prev, nil
+		_, err := s.store.Raise(floors)
+		return prev, err
 	}
 	next := hwm.RoleRecord{Role: hwm.Active, Epoch: prev.Epoch + 1, Owner: s.store.Instance(), Since: s.now(), Why: why}
 	if err := s.store.SetRole(next, floors); err != nil {
@@ -159,6 +168,8 @@ func (s *Signer) Stand(ctx context.Context, role hwm.Role, why string) (hwm.Role
 	if role == hwm.Active {
 		return hwm.RoleRecord{}, fmt.Errorf("%s is not a role to stand by in", role)
 	}
+	s.roleMu.Lock()
+	defer s.roleMu.Unlock()
 	s.gate.close()
 	drain, cancel := context.WithTimeout(ctx, DrainTimeout)
 	defer cancel()

@@ -3,6 +3,7 @@
 package signer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -32,6 +33,7 @@ type Signer struct {
 	devices []Device
 	ring    *ring
 	gate    *gate
+	roleMu  sync.Mutex // one change of role at a time, so that gate and record agree
 	log     *slog.Logger
 	observe func(Outcome)
 	now     func() time.Time
@@ -74,6 +76,9 @@ func (s *Signer) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []by
 	if err != nil {
 		return tezos.Signature{}, err
 	}
+	if tezos.IsRegistration(payload) { // no place in the chain, no mark: for allowed keys on standby only
+		return s.register(ctx, key, payload, out)
+	}
 	req, err := tezos.Decode(pkh.Curve, payload) // odd: refuse
 	if err != nil {
 		return tezos.Signature{}, err
@@ -97,11 +102,12 @@ func (s *Signer) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []by
 		err error
 	}
 	answers := make(chan answer, 1)
+	payload = bytes.Clone(payload) // the caller may go, and use its bytes for something else
 	pass.hold()
 	s.tails.Go(func() { // goes on to its end when ctx does not: half an exchange would confuse the device
 		defer pass.leave()
 		defer unlock()
-		sig, err := s.decideAndSign(ctx, key, req, payload, out)
+		sig, err := s.decideAndSign(ctx, pass, key, req, payload, out)
 		answers <- answer{sig, err}
 	})
 	select {
@@ -118,15 +124,19 @@ func (s *Signer) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []by
 	}
 }
 
-// decideAndSign decides, moves the mark, asks the device while the mark goes to disk, and verifies. The caller holds the lock
-// of the chain, key and kind.
+// decideAndSign decides, moves the mark, and while the mark goes to disk asks the device and verifies what it gave. The caller holds
+// the lock of the chain, key and kind.
 //
-// Invariant: a signature is returned only when the mark for it is durable.
+// Invariant: a signature is returned only when the mark for it is durable, and it verifies.
 func (s *Signer) decideAndSign(
-	ctx context.Context, key *ringKey, req tezos.Request, payload []byte, out *outcome,
+	ctx context.Context, pass *pass, key *ringKey, req tezos.Request, payload []byte, out *outcome,
 ) (tezos.Signature, error) {
-	if sig, settled, err := s.settle(key, req, out); settled {
-		return sig, err // a replay or a refusal needs no device
+	d, err := s.decide(key, req)
+	if err != nil {
+		return tezos.Signature{}, err
+	}
+	if d.Verdict == hwm.Replay { // needs no device
+		return s.replay(key, d.Mark, payload, out)
 	}
 	turn, err := s.turn(ctx, key, req.Kind) // waiting costs no mark
 	if err != nil {
@@ -134,35 +144,48 @@ func (s *Signer) decideAndSign(
 	}
 	defer turn.end()
 
-	d, err := s.decide(key, req) // again: an operator may have raised the mark meanwhile
+	if ctx.Err() != nil {
+		return tezos.Signature{}, s.late(ctx, key)
+	}
+	d, err = s.decide(key, req) // again: an operator may have raised the mark meanwhile
 	if err != nil {
 		return tezos.Signature{}, err
 	}
+	if d.Verdict == hwm.Replay {
+		return s.replay(key, d.Mark, payload, out)
+	}
 	var durable hwm.Pending = alreadyDurable{}
-	switch d.Verdict {
-	case hwm.Advance: // in memory now, on disk while the device works
-		if durable, err = s.store.Advance(key.mark(s.chain, req.Kind), hwm.MarkFor(req, s.now())); err != nil {
-			return tezos.Signature{}, err
+	err = pass.do(func() (err error) { // whoever fenced this instance has seen the last mark move
+		if d.Verdict == hwm.Advance { // in memory now, on disk while the device works
+			durable, err = s.store.Advance(key.mark(s.chain, req.Kind), hwm.MarkFor(req, s.now()))
 		}
-	case hwm.Resume:
-	case hwm.Replay, hwm.Refuse, hwm.Undecided:
-		sig, _, err := s.settle(key, req, out)
-		return sig, err
+		return err
+	})
+	if err != nil {
+		return tezos.Signature{}, err
 	}
 	out.decision(d.Verdict)
 
-	sig, deviceErr := s.ask(ctx, key, turn, req.Kind, payload, out)
-	if err := out.timeCommit(durable.Wait); err != nil { // not durable: nothing leaves
+	sig, err := s.ask(ctx, key, turn, req.Kind, payload, out)
+	if err == nil {
+		err = verify(key, turn, payload, sig) // the disk still works
+	}
+	if notDurable := out.timeCommit(durable.Wait); notDurable != nil { // nothing leaves
+		return tezos.Signature{}, notDurable
+	}
+	if err != nil {
 		return tezos.Signature{}, err
-	}
-	if deviceErr != nil {
-		return tezos.Signature{}, deviceErr
-	}
-	if err := key.public().Verify(payload, sig); err != nil {
-		return tezos.Signature{}, &WrongSignatureError{PKH: key.pkh, Device: turn.name(), Err: err}
 	}
 	s.store.Keep(key.mark(s.chain, req.Kind), req.Digest, sig)
 	return sig, nil
+}
+
+// verify checks what a device gave, over exactly the requested bytes.
+func verify(key *ringKey, turn *heldTurn, payload []byte, sig tezos.Signature) error {
+	if err := key.public().Verify(payload, sig); err != nil {
+		return &WrongSignatureError{PKH: key.pkh, Device: turn.name(), Err: err}
+	}
+	return nil
 }
 
 // alreadyDurable is the mark of a resumed request: it was made durable, or the store was poisoned, before the lock was free.
@@ -184,17 +207,13 @@ func (s *Signer) decide(key *ringKey, req tezos.Request) (hwm.Decision, error) {
 	return d, nil
 }
 
-// settle answers what needs no device: a refusal, or the signature that is kept.
-func (s *Signer) settle(key *ringKey, req tezos.Request, out *outcome) (sig tezos.Signature, settled bool, err error) {
-	d, err := s.decide(key, req)
-	if err != nil {
-		return tezos.Signature{}, true, err
+// replay gives the signature that is kept, once more verified: what a store holds may come from elsewhere.
+func (s *Signer) replay(key *ringKey, mark hwm.Mark, payload []byte, out *outcome) (tezos.Signature, error) {
+	if err := key.public().Verify(payload, mark.Signature); err != nil {
+		return tezos.Signature{}, &WrongSignatureError{PKH: key.pkh, Device: "store", Err: err}
 	}
-	if d.Verdict == hwm.Replay {
-		out.decision(d.Verdict)
-		return d.Mark.Signature, true, nil
-	}
-	return tezos.Signature{}, false, nil
+	out.decision(hwm.Replay)
+	return mark.Signature, nil
 }
 
 // late explains a budget that ran out.
@@ -213,6 +232,7 @@ func (s *Signer) Run(ctx context.Context) {
 	}
 	watchers.Wait()
 	s.gate.close()
+	s.gate.drain(context.Background()) // then nobody starts another exchange
 	s.tails.Wait()
 }
 

@@ -21,6 +21,8 @@ type batch struct {
 
 func newBatch() *batch { return &batch{done: make(chan struct{})} }
 
+func (b *batch) empty() bool { return len(b.entries)+len(b.writes) == 0 }
+
 // Wait returns when the batch is durable (fdatasync returned), or failed: then the store is poisoned, and the error says so.
 func (b *batch) Wait() error {
 	<-b.done
@@ -40,6 +42,14 @@ func (db *DB) put(e *entry) *batch {
 func (db *DB) write(f func(*bolt.Tx) error) *batch {
 	db.next.writes = append(db.next.writes, f)
 	return db.kick()
+}
+
+// latest is the batch after which all that is in memory now is durable. The caller holds db.mu.
+func (db *DB) latest() *batch {
+	if db.next.empty() {
+		return db.taken
+	}
+	return db.next
 }
 
 func (db *DB) kick() *batch {
@@ -100,10 +110,10 @@ func (db *DB) take(alone bool) (*batch, []record) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	b := db.next
-	if len(b.entries)+len(b.writes) == 0 && (!alone || len(db.late) == 0) {
+	if b.empty() && (!alone || len(db.late) == 0) {
 		return nil, nil
 	}
-	db.next = newBatch()
+	db.next, db.taken = newBatch(), b
 	for _, e := range db.late {
 		e.late = false
 		if !e.dirty {
@@ -139,7 +149,7 @@ func (db *DB) update(b *batch, records []record) error {
 					return err
 				}
 			}
-			return nil
+			return putSeal(tx)
 		})
 	})
 }

@@ -93,6 +93,7 @@ func writeNew(path string, now time.Time) error {
 			meta.Put(metaSchema, hwm.Seal(metaSchema, []byte(schema))),
 			meta.Put(metaInstance, hwm.Seal(metaInstance, private.Seed())),
 			meta.Put(metaRole, role.Encode(metaRole)),
+			putSeal(tx),
 		)
 	})
 	return errors.Join(err, db.Sync(), db.Close())

@@ -32,13 +32,20 @@ func (db *DB) RememberKey(k hwm.KnownKey) error {
 		return err
 	}
 	pkh := public.Hash()
+	write, err := putJSON(bucketKeys, pkh.Bytes(), k)
+	if err != nil {
+		return err
+	}
 	db.mu.Lock()
-	if err := db.usable(); err != nil || db.keys[pkh] == k {
+	if err := db.usable(); err != nil {
 		db.mu.Unlock()
 		return err
 	}
-	db.keys[pkh] = k
-	b := db.write(putJSON(bucketKeys, pkh.Bytes(), k))
+	b := db.latest()
+	if db.keys[pkh] != k {
+		db.keys[pkh] = k
+		b = db.write(write)
+	}
 	db.mu.Unlock()
 	return b.Wait()
 }
@@ -66,27 +73,35 @@ func (db *DB) Seen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind) (hwm
 // SetSeen remembers a device's own mark, durably, also when it is lower than before: it is a fact about the device.
 func (db *DB) SetSeen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind, p hwm.Position) error {
 	key := seenKey{device, pkh, uint8(kind)}
+	write, err := putJSON(bucketSeen, fmt.Appendf(nil, "%s/%s/%02x", device, pkh, uint8(kind)), seenRecord{key, p})
+	if err != nil {
+		return err
+	}
 	db.mu.Lock()
-	have, known := db.seen[key]
-	if err := db.usable(); err != nil || known && have == p {
+	if err := db.usable(); err != nil {
 		db.mu.Unlock()
 		return err
 	}
-	db.seen[key] = p
-	dbKey := fmt.Appendf(nil, "%s/%s/%02x", device, pkh, uint8(kind))
-	b := db.write(putJSON(bucketSeen, dbKey, seenRecord{key, p}))
+	b := db.latest()
+	if have, known := db.seen[key]; !known || have != p {
+		db.seen[key] = p
+		b = db.write(write)
+	}
 	db.mu.Unlock()
 	return b.Wait()
 }
 
-func putJSON(bucket, key []byte, value any) func(*bolt.Tx) error {
-	return func(tx *bolt.Tx) error {
-		body, err := json.Marshal(value)
-		if err != nil {
-			return err
-		}
-		return tx.Bucket(bucket).Put(key, hwm.Seal(key, body))
+// putJSON makes a write of a sealed JSON record. What has no JSON, or too long a key, is found out here: a failing write would
+// poison the store.
+func putJSON(bucket, key []byte, value any) (func(*bolt.Tx) error, error) {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
 	}
+	if len(key) > bolt.MaxKeySize {
+		return nil, fmt.Errorf("a name of %d bytes is too long", len(key))
+	}
+	return func(tx *bolt.Tx) error { return tx.Bucket(bucket).Put(key, hwm.Seal(key, body)) }, nil
 }
 
 // JournalEntry is a deliberate act that is kept for good: a change of role, a mark lowered, a ceiling lifted.
@@ -107,9 +122,15 @@ func (db *DB) Journal() []JournalEntry {
 	return slices.Clone(db.journal)
 }
 
-// appendJournal returns the write that adds an entry. The caller holds db.mu.
+// journaled makes an entry fit to be kept: what has no JSON (a year beyond 9999) would poison the store.
+func journaled(e JournalEntry) (JournalEntry, error) {
+	e.Why, e.At = hwm.CutWhy(e.Why), e.At.UTC().Truncate(time.Millisecond)
+	_, err := json.Marshal(e)
+	return e, err
+}
+
+// appendJournal returns the write that adds an entry made by journaled. The caller holds db.mu.
 func (db *DB) appendJournal(e JournalEntry) func(*bolt.Tx) error {
-	e.Why = hwm.CutWhy(e.Why)
 	db.journal = append(db.journal, e)
 	if len(db.journal) > maxJournal {
 		db.journal = db.journal[1:]
@@ -125,12 +146,20 @@ func (db *DB) appendJournal(e JournalEntry) func(*bolt.Tx) error {
 				return err
 			}
 		}
-		return putJSON(bucketJournal, binary.BigEndian.AppendUint64(nil, seq), e)(tx)
+		write, err := putJSON(bucketJournal, binary.BigEndian.AppendUint64(nil, seq), e)
+		if err != nil {
+			return err
+		}
+		return write(tx)
 	}
 }
 
 // Record adds an entry to the journal, durably.
 func (db *DB) Record(e JournalEntry) error {
+	e, err := journaled(e)
+	if err != nil {
+		return err
+	}
 	db.mu.Lock()
 	if err := db.usable(); err != nil {
 		db.mu.Unlock()
@@ -146,8 +175,16 @@ var errNoReason = errors.New("lowering wants a reason: it is kept for good")
 // Lower replaces a mark by a lower one. It is the only thing that lowers, it is for an operator at a stopped instance, and it
 // is written down with its reason in the same transaction.
 func (db *DB) Lower(key hwm.Key, mark hwm.Mark, why string) error {
-	if why == "" {
+	if hwm.CutWhy(why) == "" {
 		return errNoReason
+	}
+	mark.Source = hwm.SourceLowered
+	if err := readable(newEntry(key, mark).dbKey, mark); err != nil {
+		return err
+	}
+	entry, err := journaled(JournalEntry{At: mark.At, Action: "lower", Why: why})
+	if err != nil {
+		return err
 	}
 	db.mu.Lock()
 	if err := db.usable(); err != nil {
@@ -159,19 +196,26 @@ func (db *DB) Lower(key hwm.Key, mark hwm.Mark, why string) error {
 		db.mu.Unlock()
 		return fmt.Errorf("%w: %s", hwm.ErrNoMark, key)
 	}
-	what := fmt.Sprintf("%s: from %s to %s", key, e.mark.Position, mark.Position)
-	mark.Source = hwm.SourceLowered
+	if !e.mark.Above(mark) {
+		db.mu.Unlock()
+		return fmt.Errorf("%s is at %s: %s is not lower", key, e.mark.Position, mark.Position)
+	}
+	entry.What = fmt.Sprintf("%s: from %s to %s", key, e.mark.Position, mark.Position)
 	e.mark, e.fresh = mark, false
 	db.put(e)
-	b := db.write(db.appendJournal(JournalEntry{At: mark.At, Action: "lower", What: what, Why: why}))
+	b := db.write(db.appendJournal(entry))
 	db.mu.Unlock()
 	return b.Wait()
 }
 
 // Lift removes a ceiling, with a reason that is kept for good.
 func (db *DB) Lift(key hwm.CeilingKey, at time.Time, why string) error {
-	if why == "" {
+	if hwm.CutWhy(why) == "" {
 		return errNoReason
+	}
+	entry, err := journaled(JournalEntry{At: at, Action: "lift", Why: why})
+	if err != nil {
+		return err
 	}
 	dbKey, err := key.MarshalBinary()
 	if err != nil {
@@ -189,7 +233,8 @@ func (db *DB) Lift(key hwm.CeilingKey, at time.Time, why string) error {
 	}
 	delete(db.ceilings, key)
 	db.write(func(tx *bolt.Tx) error { return tx.Bucket(bucketCeilings).Delete(dbKey) })
-	b := db.write(db.appendJournal(JournalEntry{At: at, Action: "lift", What: fmt.Sprintf("ceiling %d of %s", have.Level, key.PKH), Why: why}))
+	entry.What = fmt.Sprintf("ceiling %d of %s", have.Level, key.PKH)
+	b := db.write(db.appendJournal(entry))
 	db.mu.Unlock()
 	return b.Wait()
 }

@@ -46,6 +46,9 @@ func (db *DB) Advance(key hwm.Key, mark hwm.Mark) (hwm.Pending, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: %s", hwm.ErrNoMark, key)
 	}
+	if err := readable(e.dbKey, mark); err != nil {
+		return nil, err
+	}
 	if !mark.Above(e.mark) {
 		return nil, fmt.Errorf("%w: %s is at %s", hwm.ErrMoved, key, e.mark.Position)
 	}
@@ -54,6 +57,18 @@ func (db *DB) Advance(key hwm.Key, mark hwm.Mark) (hwm.Pending, error) {
 	}
 	e.mark, e.fresh = mark, true
 	return db.put(e), nil
+}
+
+// readable tells whether a mark could be loaded again: what cannot be would stop the signer at its next start, so it is not written.
+func readable(dbKey []byte, mark hwm.Mark) error {
+	var key hwm.Key
+	if err := key.UnmarshalBinary(dbKey); err != nil {
+		return fmt.Errorf("such a watermark cannot be kept: %w", err)
+	}
+	if _, err := hwm.DecodeMark(dbKey, key.PKH.Curve, mark.Encode(dbKey)); err != nil {
+		return fmt.Errorf("such a watermark cannot be kept: %w", err)
+	}
+	return nil
 }
 
 // Keep attaches a signature to the mark that a request made. Nobody waits for it: it goes along with the next commit. A mark
@@ -65,7 +80,13 @@ func (db *DB) Keep(key hwm.Key, digest [32]byte, sig tezos.Signature) {
 	if !ok || !e.mark.HasDigest || e.mark.Digest != digest || !e.mark.Signature.IsZero() {
 		return
 	}
-	e.mark.Signature = sig
+	signed := e.mark
+	signed.Signature = sig
+	if err := readable(e.dbKey, signed); err != nil {
+		db.log.Error("signature not kept", "error", err)
+		return
+	}
+	e.mark = signed
 	if e.late {
 		return
 	}
@@ -84,7 +105,7 @@ func (db *DB) Raise(rows []hwm.Row) ([]hwm.Change, error) {
 		db.mu.Unlock()
 		return nil, err
 	}
-	b := db.write(func(*bolt.Tx) error { return nil })
+	b := db.latest()
 	db.mu.Unlock()
 	return changes, b.Wait()
 }
@@ -97,6 +118,9 @@ func (db *DB) raise(rows []hwm.Row) ([]hwm.Change, error) {
 	for _, r := range rows {
 		if r.Level < 0 || r.Round < 0 {
 			return nil, fmt.Errorf("%s: a negative level or round (%d, %d)", r.Key, r.Level, r.Round)
+		}
+		if err := readable(newEntry(r.Key, r.Mark).dbKey, r.Mark); err != nil {
+			return nil, err
 		}
 	}
 	changes := make([]hwm.Change, 0, len(rows))
@@ -152,6 +176,9 @@ func (db *DB) SetCeiling(key hwm.CeilingKey, c hwm.Ceiling) error {
 	if err != nil {
 		return err
 	}
+	if _, err := hwm.DecodeCeiling(dbKey, c.Encode(dbKey)); err != nil {
+		return fmt.Errorf("such a ceiling cannot be kept: %w", err)
+	}
 	db.mu.Lock()
 	if err := db.usable(); err != nil {
 		db.mu.Unlock()
@@ -183,14 +210,18 @@ func (db *DB) SetRole(next hwm.RoleRecord, floors []hwm.Row) error {
 	if err := hwm.CheckSuccession(db.Role(), next); err != nil {
 		return err
 	}
+	what := fmt.Sprintf("epoch %d, %d floors", next.Epoch, len(floors))
+	entry, err := journaled(JournalEntry{At: next.Since, Action: next.Role.String(), What: what, Why: next.Why})
+	if err != nil {
+		return err
+	}
 	db.mu.Lock()
 	if _, err := db.raise(floors); err != nil {
 		db.mu.Unlock()
 		return err
 	}
 	db.write(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(metaRole, next.Encode(metaRole)) })
-	what := fmt.Sprintf("epoch %d, %d floors", next.Epoch, len(floors))
-	b := db.write(db.appendJournal(JournalEntry{At: next.Since, Action: next.Role.String(), What: what, Why: next.Why}))
+	b := db.write(db.appendJournal(entry))
 	db.mu.Unlock()
 	if err := b.Wait(); err != nil {
 		return err

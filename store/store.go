@@ -59,6 +59,7 @@ type DB struct {
 	poisoned error  // set once, by a failed commit
 	closed   bool   // no newcomers
 	next     *batch // what the next transaction will hold
+	taken    *batch // the one before it
 	late     []*entry
 
 	roleMu    sync.Mutex // one change of role at a time
@@ -111,8 +112,9 @@ func open(path string, opt Options) (*DB, error) {
 		path: path, log: opt.Log, obs: opt.OnCommit,
 		marks: map[hwm.Key]*entry{}, ceilings: map[hwm.CeilingKey]hwm.Ceiling{},
 		keys: map[tezos.PublicKeyHash]hwm.KnownKey{}, seen: map[seenKey]hwm.Position{},
-		next: newBatch(), wake: make(chan struct{}, 1), stop: make(chan struct{}), committed: make(chan struct{}),
+		next: newBatch(), taken: newBatch(), wake: make(chan struct{}, 1), stop: make(chan struct{}), committed: make(chan struct{}),
 	}
+	close(db.taken.done)
 	if db.log == nil {
 		db.log = slog.New(slog.DiscardHandler)
 	}

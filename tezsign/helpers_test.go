@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -150,6 +151,28 @@ func (l *lab) sign(alias string, p []byte) (tezos.Signature, error) {
 		require.NoError(l.t, k.PublicKey.Verify(p, sig))
 	}
 	return sig, err
+}
+
+// bubble runs a test on a clock of its own, so that time-outs cost nothing.
+func bubble(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, test)
+}
+
+// lockedSim makes a gadget with keys that are locked, under the passphrase "secret".
+func lockedSim(t testing.TB, aliases ...string) *tezsignsim.Gadget {
+	t.Helper()
+	sim := newSim(t, tezsignsim.Options{Serial: "ts-1", Keys: aliases, Passphrase: "secret", DeriveCost: 500 * time.Millisecond})
+	require.NoError(t, sim.PowerCycle())
+	return sim
+}
+
+// deviceError asserts that err is a *device.Error.
+func deviceError(t testing.TB, err error) *device.Error {
+	t.Helper()
+	var de *device.Error
+	require.ErrorAs(t, err, &de)
+	return de
 }
 
 func pass(text string) tezsign.PassphraseSource {

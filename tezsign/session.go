@@ -154,22 +154,24 @@ func (s *session) exchange(ctx context.Context, c call, x *exchange, wire []byte
 	whole := time.NewTimer(c.answer)
 	defer whole.Stop()
 	repeat := c.repeatable
+	var again <-chan time.Time
 	for {
 		select {
 		case payload := <-x.answer: // with or without an accept before it
 			return payload, nil
 		case <-x.accept:
-			fail.accepted = true
+			fail.accepted, again = true, nil
 			first.Stop()
-		case <-x.retry:
-			if fail.accepted {
-				continue // it has the request
+		case <-x.retry: // perhaps of a request before ours: an accept tells
+			if !fail.accepted && again == nil {
+				again = time.After(retryGrace)
 			}
+		case <-again:
 			if !repeat {
 				fail.err = errLost
 				return nil, fail
 			}
-			repeat = false // once: a sender that keeps failing is a fault to be seen
+			repeat, again = false, nil // once: a sender that keeps failing is a fault to be seen
 			if err := s.send(wire, fail); err != nil {
 				return nil, err
 			}
@@ -223,6 +225,10 @@ func (s *session) send(wire []byte, fail *linkError) error {
 	}
 	return fail
 }
+
+// retryGrace is how long an accept may be behind a Retry. A gadget that was taken off the bus sends one to the next session, which
+// has nothing to repeat.
+const retryGrace = 150 * time.Millisecond
 
 // writeWait is for a gadget that does not read: its process was stopped, or the channel is wedged.
 const writeWait = 5 * time.Second

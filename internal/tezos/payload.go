@@ -144,7 +144,7 @@ func Decode(curve Curve, payload []byte) (Request, error) {
 func decodeOperation(curve Curve, p []byte) (Request, error) {
 	kind := Kind(p[0])
 	if len(p) <= offTag {
-		return Request{}, bad("length", "%d bytes are too few: %s", len(p), kind)
+		return Request{}, bad("length", "the %s is cut at byte %d", kind, len(p))
 	}
 	levelAt, size, err := operationLayout(curve, kind, p[offTag])
 	if err != nil {
@@ -212,7 +212,7 @@ const (
 
 func decodeBlock(p []byte) (Request, error) {
 	if len(p) < offFitness+4 {
-		return Request{}, bad("length", "%d bytes are too few for a block header", len(p))
+		return Request{}, bad("length", "the block header is cut at byte %d", len(p))
 	}
 	req := Request{Chain: ChainID(p[1:5])}
 	var err error

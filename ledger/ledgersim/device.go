@@ -280,21 +280,11 @@ func (d *Device) accept(c *Conn, apdu []byte) error {
 	if f.CutAfter {
 		d.cut()
 	}
-	if p == nil {
-		d.trace(apdu, out)
-	} else {
-		resolve := p.resolve
-		p.resolve = func(accept bool) []byte {
-			out := resolve(accept)
-			d.trace(apdu, out)
-			return out
-		}
-		d.prompt = p
-		if decision := d.decide(p.Prompt); decision != Hold {
-			d.after(d.opt.PromptDelay, func(serial uint64) { d.resolve(serial, decision, f) })
-		}
+	if p != nil {
+		d.show(p, apdu, f)
 		return nil
 	}
+	d.trace(apdu, out)
 	d.after(f.Delay+d.latency(apdu, out), func(serial uint64) {
 		d.deliver(serial, out, f)
 		if wasRunning != d.running {
@@ -302,6 +292,20 @@ func (d *Device) accept(c *Conn, apdu []byte) error {
 		}
 	})
 	return nil
+}
+
+// show puts a prompt on the screen, and has the user decide it if the options say how. The caller holds the lock.
+func (d *Device) show(p *prompt, apdu []byte, f Fault) {
+	resolve := p.resolve
+	p.resolve = func(accept bool) []byte {
+		out := resolve(accept)
+		d.trace(apdu, out)
+		return out
+	}
+	d.prompt = p
+	if decision := d.decide(p.Prompt); decision != Hold {
+		d.after(d.opt.PromptDelay, func(serial uint64) { d.resolve(serial, decision, f) })
+	}
 }
 
 // after runs f under the lock when the time has come, if the exchange is still the same. The caller holds the lock.

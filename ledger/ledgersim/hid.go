@@ -36,23 +36,23 @@ type hidPort struct {
 	buf     []byte
 }
 
-// ServeHID serves the device as a stream of HID reports: each Read gives one of 64 bytes, each Write takes one and returns when the host
-// has fetched it, Close ends both. It returns when ctx ends, or the stream does; the stream is closed then.
+// ServeHID serves the device as a stream of HID reports of 64 bytes. Each Write is one report and should return when the host has
+// fetched it; Close ends reading and writing. It returns when ctx ends, or the stream does; the stream is closed then.
 func ServeHID(ctx context.Context, rw io.ReadWriteCloser, d *Device) error {
 	ctx, cancel := context.WithCancel(ctx)
 	p := &hidPort{d: d, conn: d.Connect(), rw: rw}
 	var answers sync.WaitGroup
 	var sent error
 	answers.Go(func() {
-		defer rw.Close() //nolint:errcheck // it ends the reader
 		sent = p.send(ctx)
+		_ = rw.Close() // it ends the reader
 	})
-	stop := context.AfterFunc(ctx, func() { rw.Close() }) //nolint:errcheck // it ends the reader
+	stop := context.AfterFunc(ctx, func() { _ = rw.Close() }) // it ends the reader
 	received := p.receive()
 	ended := !stop()
 	cancel()
-	p.conn.Close() //nolint:errcheck // it never fails
-	rw.Close()     //nolint:errcheck // it ends the sender
+	_ = p.conn.Close() // it never fails
+	_ = rw.Close()     // it ends the sender
 	answers.Wait()
 	switch {
 	case errors.Is(sent, ErrNotFetched), errors.Is(received, ErrNotFetched):
@@ -67,14 +67,11 @@ func ServeHID(ctx context.Context, rw io.ReadWriteCloser, d *Device) error {
 func (p *hidPort) receive() error {
 	buf := make([]byte, reportSize)
 	for {
-		n, err := p.rw.Read(buf)
-		if n == reportSize {
-			if err := p.report(buf); err != nil {
-				return err
-			}
-		}
-		if err != nil {
+		if _, err := io.ReadFull(p.rw, buf); err != nil {
 			return fmt.Errorf("read report: %w", err)
+		}
+		if err := p.report(buf); err != nil {
+			return err
 		}
 	}
 }
@@ -153,7 +150,7 @@ func (p *hidPort) send(ctx context.Context) error {
 
 func cutReports(channel uint16, out []byte) [][]byte {
 	var reports [][]byte
-	rest := append(binary.BigEndian.AppendUint16(nil, uint16(len(out))), out...) //nolint:gosec // an answer is short
+	rest := append(binary.BigEndian.AppendUint16(nil, uint16(len(out))), out...)
 	for seq := uint16(0); len(rest) > 0; seq++ {
 		r := make([]byte, reportSize)
 		binary.BigEndian.PutUint16(r, channel)
@@ -173,7 +170,7 @@ func (p *hidPort) write(r []byte) error {
 	timer := time.AfterFunc(hidTimeout, func() {
 		defer close(expired)
 		p.d.expire()
-		p.rw.Close() //nolint:errcheck // it ends the write
+		_ = p.rw.Close() // it ends the write
 	})
 	_, err := p.rw.Write(r)
 	if !timer.Stop() {

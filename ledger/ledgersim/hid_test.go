@@ -1,3 +1,5 @@
+//go:build cgo
+
 package ledgersim_test
 
 import (

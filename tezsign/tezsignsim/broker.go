@@ -24,7 +24,7 @@ type broker struct {
 	mu     sync.Mutex
 	out    io.Writer
 	active map[frame.ID]int // requests being processed, by the claim under which they came
-	claim  func() int       // the number of the host's claim now
+	claim  func() int       // the number of the claim under which the last transfer came
 	stash  []byte
 	resend int // how many Retry frames were sent: so many requests may come a second time
 }
@@ -45,7 +45,7 @@ var errUnbound = errors.New("the endpoint was disabled and enabled again")
 // serve reads transfers until the power goes.
 func (b *broker) serve(p *port) {
 	defer b.workers.Wait()
-	b.claim = p.claimNumber
+	b.claim = p.lastClaim
 	for {
 		err := b.run(p, p)
 		if !errors.Is(err, errUnbound) {

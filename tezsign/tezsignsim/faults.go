@@ -1,6 +1,7 @@
 package tezsignsim
 
 import (
+	"bytes"
 	"errors"
 	"sync"
 	"time"
@@ -93,11 +94,11 @@ func (g *Gadget) CutWrites(iface, n int) {
 }
 
 // Inject puts bytes on the wire as if a host had sent them in one transfer, whatever they are.
-func (g *Gadget) Inject(iface int, transfer []byte) {
+func (g *Gadget) Inject(iface int, b []byte) {
 	p := g.ports[iface]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.out = append(p.out, append([]byte{}, transfer...))
+	p.out = append(p.out, transfer{bytes.Clone(b), p.claims})
 	p.change()
 }
 
@@ -167,4 +168,17 @@ func (g *Gadget) CorruptState(alias string, both bool) error {
 		b[2*slotLen-1] ^= 0xff
 	}
 	return g.disk.write(stateName(alias), b)
+}
+
+// Forget restarts the gadget's program while the link stays: all keys are locked, and unknown to the signing path.
+func (g *Gadget) Forget() {
+	in := g.running()
+	if in == nil {
+		return
+	}
+	for _, k := range in.store.all() {
+		k.mu.Lock()
+		k.known, k.unlocked, k.corrupted, k.marks = false, false, false, marks{}
+		k.mu.Unlock()
+	}
 }

@@ -23,11 +23,18 @@ type port struct {
 	claims  int  // counts claims
 	claimed bool
 
-	out  [][]byte // whole transfers, not read by the gadget yet
-	part []byte   // of a transfer that has not ended
-	in   [][]byte // frames, the first one maybe begun
-	half bool     // the first one has begun
-	cut  int      // the next so many writes are cut after one packet
+	out  []transfer // whole ones, not read by the gadget yet
+	last int        // the claim under which the transfer came that the gadget read last
+	part []byte     // of a transfer that has not ended
+	in   [][]byte   // frames, the first one maybe begun
+	half bool       // the first one has begun
+	cut  int        // the next so many writes are cut after one packet
+}
+
+// transfer is what the host sent under a claim.
+type transfer struct {
+	bytes []byte
+	claim int
 }
 
 // Bounds of what waits. A real endpoint holds less.
@@ -95,10 +102,11 @@ func (p *port) bind() {
 	p.change()
 }
 
-func (p *port) claimNumber() int {
+// lastClaim is the number of the claim under which the gadget's last transfer came.
+func (p *port) lastClaim() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.claims
+	return p.last
 }
 
 // Read gives the gadget one transfer.
@@ -114,8 +122,8 @@ func (p *port) Read(buf []byte) (int, error) {
 			p.mu.Unlock()
 			return 0, errUnbound
 		case p.bound && len(p.out) > 0:
-			n := copy(buf, p.out[0])
-			p.out = p.out[1:]
+			n := copy(buf, p.out[0].bytes)
+			p.last, p.out = p.out[0].claim, p.out[1:]
 			p.change()
 			p.mu.Unlock()
 			return n, nil
@@ -174,7 +182,7 @@ func (p *port) accept(b []byte) (int, error) {
 	p.part = append(p.part, b[:n]...)
 	if n%p.max != 0 || n == 0 {
 		if len(p.part) > 0 {
-			p.out = append(p.out, p.part)
+			p.out = append(p.out, transfer{p.part, p.claims})
 		}
 		p.part = nil
 		p.change()

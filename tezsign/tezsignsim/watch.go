@@ -76,3 +76,11 @@ func (g *Gadget) Signatures() []Signed {
 	defer g.watch.mu.Unlock()
 	return slices.Clone(g.watch.signed)
 }
+
+// Waiting is how many frames wait for the host on an interface.
+func (g *Gadget) Waiting(iface int) int {
+	p := g.ports[iface]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.in)
+}

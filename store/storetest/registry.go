@@ -1,0 +1,141 @@
+package storetest
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater/hwm"
+	"highwater/internal/softkey"
+	"highwater/internal/tezos"
+)
+
+func roles(t *testing.T, open Open) {
+	s, reopen := open(t)
+	first := s.Role()
+	require.Equal(t, hwm.Standby, first.Role, "a new store signs nothing")
+	require.Equal(t, s.Instance(), first.Owner)
+
+	active := hwm.RoleRecord{Role: hwm.Active, Epoch: first.Epoch + 1, Owner: s.Instance(), Since: at, Why: "here we go"}
+	for _, wrong := range []hwm.RoleRecord{
+		{Role: hwm.Active, Epoch: first.Epoch, Owner: s.Instance()},          // to become active takes a higher epoch
+		{Role: hwm.Standby, Epoch: first.Epoch, Owner: hwm.InstanceID{1}},    // so does another owner
+		{Role: 0, Epoch: first.Epoch + 1}, {Role: 9, Epoch: first.Epoch + 1}, // no role
+	} {
+		require.Error(t, s.SetRole(wrong, nil))
+		require.Equal(t, first, s.Role())
+	}
+	require.NoError(t, s.SetRole(active, nil))
+	require.Equal(t, active, s.Role())
+	s = reopen()
+	require.Equal(t, active, s.Role())
+
+	fenced := hwm.RoleRecord{Role: hwm.Fenced, Epoch: active.Epoch, Owner: active.Owner, Since: at, Why: strings.Repeat("long ", 500)}
+	require.NoError(t, s.SetRole(fenced, nil))
+	require.LessOrEqual(t, len(s.Role().Why), hwm.MaxWhy)
+	require.ErrorIs(t, s.SetRole(active, nil), hwm.ErrEpoch, "a fenced instance came back by itself")
+	older := active
+	older.Epoch--
+	older.Role = hwm.Standby
+	require.ErrorIs(t, s.SetRole(older, nil), hwm.ErrEpoch)
+	want := s.Role()
+	s = reopen()
+	require.Equal(t, want, s.Role())
+	require.ErrorIs(t, s.SetRole(active, nil), hwm.ErrEpoch)
+}
+
+func roleFloors(t *testing.T, open Open) {
+	s, reopen := open(t)
+	low, high, made := Key(1, tezos.Block), Key(2, tezos.Block), Key(3, tezos.Block)
+	Floor(t, s, 10, low, high)
+	require.NoError(t, Advance(s, high, Mark(50, 0, 1)))
+	floor := func(level int32, keys ...hwm.Key) (rows []hwm.Row) {
+		for _, k := range keys {
+			rows = append(rows, hwm.Row{Key: k, Mark: hwm.Floor(level, at, hwm.SourceTakeover)})
+		}
+		return rows
+	}
+	// What is refused, for the role or for a floor, changes neither.
+	before := s.Role()
+	wrongEpoch := hwm.RoleRecord{Role: hwm.Active, Epoch: before.Epoch, Owner: s.Instance(), Since: at}
+	require.ErrorIs(t, s.SetRole(wrongEpoch, floor(20, low)), hwm.ErrEpoch)
+	next := wrongEpoch
+	next.Epoch++
+	require.Error(t, s.SetRole(next, append(floor(20, low), floor(-5, made)...)))
+	for range 2 {
+		require.Equal(t, before, s.Role())
+		require.Equal(t, int32(10), markOf(t, s, low).Level)
+		require.Nil(t, state(t, s, made).Mark)
+		s = reopen()
+	}
+	require.NoError(t, s.SetRole(next, floor(20, low, high, made)))
+	for range 2 {
+		require.Equal(t, next, s.Role())
+		require.Equal(t, int32(20), markOf(t, s, low).Level)
+		require.Equal(t, int32(50), markOf(t, s, high).Level, "a floor lowered a mark")
+		require.Equal(t, int32(20), markOf(t, s, made).Level)
+		s = reopen()
+	}
+}
+
+func identity(t *testing.T, open Open) {
+	s, reopen := open(t)
+	id := s.Instance()
+	require.NotZero(t, id)
+	require.Equal(t, id, reopen().Instance())
+	other, _ := open(t)
+	require.NotEqual(t, id, other.Instance())
+}
+
+func knownKeys(t *testing.T, open Open) {
+	s, reopen := open(t)
+	require.Empty(t, s.KnownKeys())
+	want := map[tezos.PublicKeyHash]hwm.KnownKey{}
+	for i, curve := range []tezos.Curve{tezos.Ed25519, tezos.Secp256k1, tezos.P256} {
+		k, err := softkey.New(curve, bytes.Repeat([]byte{byte(i)}, softkey.MinSeed))
+		require.NoError(t, err)
+		known := hwm.KnownKey{PublicKey: k.PublicKey().String(), Alias: "alias", Device: "left"}
+		require.NoError(t, s.RememberKey(known))
+		known.Alias = "another"
+		require.NoError(t, s.RememberKey(known))
+		require.NoError(t, s.RememberKey(known))
+		want[k.PublicKey().Hash()] = known
+	}
+	require.Error(t, s.RememberKey(hwm.KnownKey{PublicKey: "edpk"}))
+	require.Error(t, s.RememberKey(hwm.KnownKey{}))
+	require.Equal(t, want, s.KnownKeys())
+	clear(s.KnownKeys())
+	s = reopen()
+	require.Equal(t, want, s.KnownKeys(), "the caller's map is the store's")
+	rows, err := s.Rows()
+	require.NoError(t, err)
+	require.Empty(t, rows, "a key that is known has a mark")
+}
+
+func seen(t *testing.T, open Open) {
+	s, reopen := open(t)
+	pkh := Key(1, tezos.Block).PKH
+	_, ok := s.Seen("left", pkh, 0)
+	require.False(t, ok)
+	require.NoError(t, s.SetSeen("left", pkh, 0, hwm.Position{}))
+	p, ok := s.Seen("left", pkh, 0)
+	require.True(t, ok, "seen at zero is seen")
+	require.Zero(t, p)
+	for _, p := range []hwm.Position{{Level: 5, Round: 1}, {Level: 4}} { // lower, too: it is a fact about the device
+		require.NoError(t, s.SetSeen("left", pkh, 0, p))
+		require.NoError(t, s.SetSeen("left", pkh, tezos.Block, hwm.Position{Level: 70}))
+		require.NoError(t, s.SetSeen("right/odd", pkh, 0, hwm.Position{Level: 80}))
+		for range 2 {
+			got, ok := s.Seen("left", pkh, 0)
+			require.True(t, ok)
+			require.Equal(t, p, got)
+			s = reopen()
+		}
+	}
+	got, _ := s.Seen("left", pkh, tezos.Block)
+	require.Equal(t, int32(70), got.Level)
+	got, _ = s.Seen("right/odd", pkh, 0)
+	require.Equal(t, int32(80), got.Level)
+}
