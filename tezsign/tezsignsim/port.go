@@ -158,8 +158,9 @@ func (p *port) hostWrite(ctx context.Context, plug int, b []byte) (int, error) {
 			return 0, tezsign.ErrGone
 		}
 		if len(p.out) < maxTransfers {
-			defer p.mu.Unlock()
-			return p.accept(b)
+			n, err := p.accept(b)
+			p.mu.Unlock()
+			return n, err
 		}
 		changed := p.changed
 		p.mu.Unlock()
