@@ -252,7 +252,10 @@ func TestFrameCutOnTheWayStopsEverything(t *testing.T) {
 		require.Contains(t, de.Hint, "power-cycle")
 		st := l.health(device.Broken)
 		require.Contains(t, st.Detail, "cut off")
-		pause(time.Minute) // nothing is written meanwhile: the simulator would take it for the frame's rest
+		wrote := sim.Received(tezsign.SignInterface)
+		pause(time.Minute)
+		require.Equal(t, wrote, sim.Received(tezsign.SignInterface), "the gadget would take it for the frame's rest")
+		require.Equal(t, device.Broken, l.Status().Health)
 		sim.Unplug()
 		l.health(device.Absent)
 		require.NoError(t, sim.Replug())

@@ -28,6 +28,7 @@ type port struct {
 	part []byte     // of a transfer that has not ended
 	in   [][]byte   // frames, the first one maybe begun
 	half bool       // the first one has begun
+	got  int        // bytes that the host wrote, ever
 	cut  int        // the next so many writes are cut after one packet
 }
 
@@ -181,6 +182,7 @@ func (p *port) accept(b []byte) (int, error) {
 		n, err = p.max, fmt.Errorf("cut after a packet: %w", tezsign.ErrGone)
 	}
 	p.part = append(p.part, b[:n]...)
+	p.got += n
 	if n%p.max != 0 || n == 0 {
 		if len(p.part) > 0 {
 			p.out = append(p.out, transfer{p.part, p.claims})
