@@ -98,7 +98,7 @@ func (r driver) Open(ctx context.Context) (*session, error) {
 			return nil, d.named(dialError(err))
 		}
 	}
-	s := &session{t: t, log: d.cfg.Log, limit: d.cfg.Timeout}
+	s := &session{t: t, log: d.cfg.Log, limit: d.cfg.Timeout, slow: d.slow}
 	err := d.prepare(ctx, s)
 	switch {
 	case err == nil:
@@ -109,6 +109,13 @@ func (r driver) Open(ctx context.Context) (*session, error) {
 		d.spare = t
 	}
 	return nil, d.named(err)
+}
+
+// slow shows that an answer is overdue; what comes of it is shown afterwards.
+func (d *Device) slow(c command) {
+	d.owner.Update(func(st *device.Status) {
+		st.Health, st.Advice, st.Detail = device.Busy, adviceBusy, "no answer to "+c.name+" yet"
+	})
 }
 
 func (d *Device) hangUp(t Transport) {
@@ -232,8 +239,15 @@ func (d *Device) wanted(s *session, k sessionKey) bool {
 	})
 }
 
-// Probe sees that an idle session still lives.
-func (r driver) Probe(ctx context.Context, s *session) error { return r.d.named(s.stillThere(ctx)) }
+// Probe sees that an idle session still lives. Any error has the device opened anew.
+func (r driver) Probe(ctx context.Context, s *session) error {
+	err := r.d.named(s.stillThere(ctx))
+	var de *device.Error
+	if errors.As(err, &de) {
+		de.Retry = true
+	}
+	return err
+}
 
 // Describe is the status of an open session.
 func (r driver) Describe(s *session) device.Status {
