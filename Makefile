@@ -12,7 +12,8 @@ export CGO_ENABLED := 1
 GO      ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -X highwater/cmd.version=$(VERSION)
-ARGS    ?=
+# The demo ends by itself after ten levels; ARGS= runs it until Ctrl-C.
+ARGS    ?= --levels 10
 
 # FUZZTIME is per target; FUZZBUDGET bounds the whole loop, in seconds.
 FUZZTIME   ?= 10s
@@ -22,8 +23,8 @@ FUZZBUDGET ?= 1500
 LINT_VERSION := 2.15.0
 LINT         := bin/tools/golangci-lint
 
-# Packages that start goroutines or are called from several.
-RACE := $(patsubst %,./%/...,$(wildcard api cmd internal/device internal/usb ledger signer store tezsign))
+# Packages that start goroutines or are called from several; hwm is pure.
+RACE := $(patsubst %,./%/...,$(wildcard api cmd internal ledger signer store tezsign))
 
 .PHONY: help
 help: ## show this help
@@ -70,12 +71,22 @@ fmt: deps ## format the code (gofumpt, goimports)
 	@$(LINT) fmt ./...
 
 .PHONY: bench
-bench: deps ## run the benchmarks
+bench: build ## measure side by side with less durable signers, and print the targets (ARGS='-signatures 1000000')
+	@command -v strace >/dev/null || scripts/install-deps.sh strace
+	@$(GO) build -trimpath -o bin/bench ./test/bench
+	@bin/bench $(ARGS)
+
+.PHONY: bench-go
+bench-go: deps ## run the benchmarks of single functions
 	@$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: test-clients
 test-clients: build ## let a client of another project (Taquito) speak to a real signer; installs Node if missing
 	@scripts/test-clients.sh
+
+.PHONY: man
+man: build ## write the man pages to bin/man
+	@bin/highwater man bin/man
 
 .PHONY: clean
 clean: ## remove what was built, the tools included

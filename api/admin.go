@@ -9,12 +9,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"syscall"
 	"time"
 
 	"github.com/go-chi/chi/v5"
-
-	"highwater/internal/device"
-	"highwater/signer"
 )
 
 // Bounds of what goes over the admin socket.
@@ -22,6 +21,9 @@ const (
 	maxAdminBody   = 8 << 20 // an import of some ten thousand rows
 	maxAdminAnswer = 64 << 20
 )
+
+// noDeadline lifts a connection's time-outs.
+var noDeadline time.Time
 
 // adminError is an error on the admin socket.
 type adminError struct {
@@ -35,12 +37,23 @@ func NewAdmin(a Admin) http.Handler {
 	r.Get("/v1/status", read(a.Status))
 	r.Get("/v1/keys", read(a.Keys))
 	r.Get("/v1/marks", read(a.Marks))
+	r.Post("/v1/prove", act(a.Prove))
 	r.Post("/v1/marks/raise", act(a.Raise))
 	r.Post("/v1/ceilings", act(a.SetCeiling))
 	r.Post("/v1/activate", act(a.Activate))
 	r.Post("/v1/standby", act(a.Standby))
+	r.Post("/v1/devices/{name}/call", deviceCall(a))
+	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		writeJSON(w, http.StatusNotFound, adminError{Text: "there is nothing at " + shorten(r.URL.Path), Hint: versionHint})
+	})
+	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		text := fmt.Sprintf("%s is not answered at %s", shorten(r.Method), shorten(r.URL.Path))
+		writeJSON(w, http.StatusMethodNotAllowed, adminError{Text: text, Hint: versionHint})
+	})
 	return r
 }
+
+const versionHint = "are the command and the daemon of the same version?"
 
 func read[T any](f func(context.Context) (T, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -51,11 +64,9 @@ func read[T any](f func(context.Context) (T, error)) http.HandlerFunc {
 
 func act[Q, T any](f func(context.Context, Q) (T, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		var q Q
-		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAdminBody))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&q); err != nil {
-			writeJSON(w, http.StatusBadRequest, adminError{Text: "the request cannot be read: " + err.Error(), Hint: "are the command and the daemon of the same version?"})
+		q, err := readAct[Q](http.MaxBytesReader(w, r.Body, maxAdminBody))
+		if err != nil {
+			writeJSON(w, http.StatusBadRequest, adminError{Text: "the request cannot be read: " + err.Error(), Hint: versionHint})
 			return
 		}
 		v, err := f(r.Context(), q)
@@ -63,24 +74,34 @@ func act[Q, T any](f func(context.Context, Q) (T, error)) http.HandlerFunc {
 	}
 }
 
+// readAct reads one JSON object and nothing else: null would be an act whose every field is zero.
+func readAct[Q any](r io.Reader) (out Q, err error) {
+	var q *Q
+	dec := json.NewDecoder(r)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&q); err != nil {
+		return out, err
+	}
+	if q == nil {
+		return out, errors.New("it is null")
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return out, errors.New("something follows the JSON object")
+	}
+	return *q, nil
+}
+
 func answer(w http.ResponseWriter, v any, err error) {
 	if err == nil {
 		writeJSON(w, http.StatusOK, v)
 		return
 	}
-	e := adminError{Text: err.Error()}
-	var hinter device.Hinter
-	if errors.As(err, &hinter) {
-		e.Hint = hinter.HintText()
-	}
 	status := statusOf(err)
-	if !signer.Refused(err) && status == http.StatusInternalServerError {
-		var far *FarError
-		if errors.As(err, &far) {
-			status = http.StatusConflict
-		}
+	var far *FarError
+	if errors.As(err, &far) {
+		status = http.StatusConflict
 	}
-	writeJSON(w, status, e)
+	writeJSON(w, status, toAdminError(err))
 }
 
 // Client speaks with a daemon through its admin socket.
@@ -103,14 +124,17 @@ func (e *RemoteError) Error() string { return e.Text }
 // HintText is what to do.
 func (e *RemoteError) HintText() string { return e.Hint }
 
-// Dial connects to the daemon at a unix socket, or says ErrNoDaemon.
+// Dial connects to the daemon at a unix socket. The error wraps ErrNoDaemon when there is none for certain.
 func Dial(ctx context.Context, socket string) (*Client, error) {
 	dial := func(ctx context.Context) (net.Conn, error) {
 		return (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", socket)
 	}
 	probe, err := dial(ctx)
-	if err != nil {
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, fmt.Errorf("%w: %w", ErrNoDaemon, err)
+	}
+	if err != nil {
+		return nil, err // somebody may be there
 	}
 	if err := probe.Close(); err != nil {
 		return nil, err
@@ -164,6 +188,11 @@ func (c *Client) Keys(ctx context.Context) ([]KeyRow, error) {
 // Marks lists the marks.
 func (c *Client) Marks(ctx context.Context) ([]MarkRow, error) {
 	return call[[]MarkRow](ctx, c, http.MethodGet, "/v1/marks", nil)
+}
+
+// Prove gives the proof of possession of a tz4 key.
+func (c *Client) Prove(ctx context.Context, pkh tezos.PublicKeyHash) (Proof, error) {
+	return call[Proof](ctx, c, http.MethodPost, "/v1/prove", pkh)
 }
 
 // Raise merges floors by maximum.

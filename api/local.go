@@ -20,6 +20,7 @@ type Local struct {
 	Version string
 	Running bool // this process is the daemon
 	Now     func() time.Time
+	Devices DeviceFunc // nil: the devices are not open here
 }
 
 var _ Admin = (*Local)(nil)
@@ -34,17 +35,21 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	marks, err := l.Marks(ctx)
-	if err != nil {
-		return Status{}, err
+	// A store that failed tells nothing of its marks any more. That is what a status is for, and no reason to give none.
+	broken := l.Store.Healthy()
+	marks := []MarkRow{}
+	if broken == nil {
+		if marks, err = l.Marks(ctx); err != nil {
+			return Status{}, err
+		}
 	}
 	me := l.Store.Instance()
 	st := Status{
 		Version: l.Version, Running: l.Running, Signing: l.Running && l.Signer.Active(), Instance: hex.EncodeToString(me[:]),
 		Chain: l.Signer.Chain().String(), Role: l.role(), Store: "ok", Devices: []DeviceRow{}, Keys: keys, Marks: marks,
 	}
-	if err := l.Store.Healthy(); err != nil {
-		st.Store = err.Error()
+	if broken != nil {
+		st.Store = broken.Error()
 	}
 	for _, d := range l.Signer.Devices() {
 		st.Devices = append(st.Devices, DeviceRow{d.Name, d.Status, len(d.Keys)})
@@ -57,6 +62,7 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 // notReady says why the instance could not sign now; empty when it could.
 func (l *Local) notReady(st Status) []string {
 	var no []string
+	ready := map[string]bool{}
 	if !l.Running {
 		no = append(no, "the daemon does not run")
 	}
@@ -69,12 +75,18 @@ func (l *Local) notReady(st Status) []string {
 		no = append(no, "role: changing, or stopping")
 	}
 	for _, d := range st.Devices {
-		if d.Health != device.Ready {
+		ready[d.Name] = d.Health == device.Ready
+		if !ready[d.Name] {
 			no = append(no, fmt.Sprintf("device %s: %s: %s", d.Name, d.Health, d.Advice))
 		}
 	}
 	if len(st.Keys) == 0 {
 		no = append(no, "keys: none is known yet")
+	}
+	for _, k := range st.Keys { // a ready device may have a key that is not
+		if ready[k.Device] && k.Health != string(device.Ready) {
+			no = append(no, fmt.Sprintf("key %s: %s: %s", k.PKH, k.Health, k.Advice))
+		}
 	}
 	missing := map[tezos.PublicKeyHash]bool{}
 	for _, m := range st.Marks {
@@ -163,6 +175,19 @@ func (l *Local) aliases() map[tezos.PublicKeyHash]string {
 	return out
 }
 
+// Prove gives the proof of possession of a tz4 key.
+func (l *Local) Prove(ctx context.Context, pkh tezos.PublicKeyHash) (Proof, error) {
+	key, err := l.Signer.PublicKey(pkh)
+	if err != nil {
+		return Proof{}, err
+	}
+	proof, err := l.Signer.Prove(ctx, pkh)
+	if err != nil {
+		return Proof{}, err
+	}
+	return Proof{PKH: pkh, PublicKey: key.String(), Proof: proof}, nil
+}
+
 // FarError says that a level is far above everything known.
 type FarError struct{ Level, Highest int32 }
 
@@ -183,7 +208,11 @@ func (l *Local) Raise(_ context.Context, r RaiseRequest) ([]ChangeRow, error) {
 	if err := l.checkFar(r, rows); err != nil {
 		return nil, err
 	}
-	changes, err := l.Store.Raise(rows)
+	raise := l.Store.Raise
+	if r.DryRun {
+		raise = l.wouldRaise
+	}
+	changes, err := raise(rows)
 	if err != nil {
 		return nil, err
 	}
@@ -203,10 +232,36 @@ func (l *Local) Raise(_ context.Context, r RaiseRequest) ([]ChangeRow, error) {
 	return out, nil
 }
 
+// wouldRaise is Raise, changing nothing.
+func (l *Local) wouldRaise(rows []hwm.Row) ([]hwm.Change, error) {
+	have := map[hwm.Key]*hwm.Mark{}
+	var out []hwm.Change
+	for _, r := range rows {
+		if _, seen := have[r.Key]; !seen {
+			st, err := l.Store.State(r.Key)
+			if err != nil {
+				return nil, err
+			}
+			have[r.Key] = st.Mark
+		}
+		c := hwm.Merge(r.Key, have[r.Key], r.Mark)
+		have[r.Key] = &c.After
+		out = append(out, c)
+	}
+	return out, nil
+}
+
 func (l *Local) floors(r RaiseRequest) ([]hwm.Row, error) {
+	if r.Level < 0 || r.Round != nil && *r.Round < 0 {
+		return nil, badRequest("a negative level or round")
+	}
 	if len(r.Rows) > 0 {
 		rows := make([]hwm.Row, 0, len(r.Rows))
-		for _, i := range r.Rows {
+		for n, i := range r.Rows {
+			// A row without its key or kind would be written, and never be read again.
+			if !slices.Contains(tezos.Kinds, i.Kind) || i.PKH == (tezos.PublicKeyHash{}) || i.Level < 0 || i.Round < 0 {
+				return nil, badRequest("row %d wants pkh, kind, and a level and round that are not negative", n+1)
+			}
 			mark := hwm.Mark{Position: hwm.Position{Level: i.Level, Round: i.Round}, At: l.Now(), Source: hwm.SourceImport}
 			rows = append(rows, hwm.Row{Key: hwm.Key{Chain: l.Signer.Chain(), PKH: i.PKH, Kind: i.Kind}, Mark: mark})
 		}
@@ -259,6 +314,9 @@ func (l *Local) checkFar(r RaiseRequest, rows []hwm.Row) error {
 
 // SetCeiling sets or lowers the ceilings of keys.
 func (l *Local) SetCeiling(_ context.Context, r CeilingRequest) ([]CeilingRow, error) {
+	if r.Level < 0 {
+		return nil, badRequest("a ceiling at the negative level %d", r.Level)
+	}
 	keys, err := l.Signer.Targets(r.PKHs, []tezos.Kind{tezos.Block})
 	if err != nil {
 		return nil, err
@@ -281,6 +339,9 @@ func (l *Local) SetCeiling(_ context.Context, r CeilingRequest) ([]CeilingRow, e
 
 // Activate makes the instance the one that signs.
 func (l *Local) Activate(_ context.Context, r ActivateRequest) (Role, error) {
+	if r.Level != nil && *r.Level < 0 {
+		return Role{}, badRequest("the negative level %d", *r.Level)
+	}
 	if _, err := l.Signer.Activate(r.Level, r.Why); err != nil {
 		return Role{}, err
 	}

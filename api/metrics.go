@@ -111,8 +111,8 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	st, err := s.admin.Status(context.Background())
-	if err != nil {
-		ch <- prometheus.NewInvalidMetric(descRdy, err)
+	if err != nil { // what cannot tell is not ready; the counters are still worth having
+		gauge(descRdy, 0)
 		return
 	}
 	for _, m := range st.Marks {

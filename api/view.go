@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"strconv"
 	"time"
 
@@ -16,10 +17,13 @@ type Admin interface {
 	Status(ctx context.Context) (Status, error)
 	Keys(ctx context.Context) ([]KeyRow, error)
 	Marks(ctx context.Context) ([]MarkRow, error)
+	// Prove gives the proof of possession of a tz4 key.
+	Prove(ctx context.Context, pkh tezos.PublicKeyHash) (Proof, error)
 	Raise(ctx context.Context, r RaiseRequest) ([]ChangeRow, error)
 	SetCeiling(ctx context.Context, r CeilingRequest) ([]CeilingRow, error)
 	Activate(ctx context.Context, r ActivateRequest) (Role, error)
 	Standby(ctx context.Context, r StandbyRequest) (Role, error)
+	DeviceCall(ctx context.Context, c DeviceCall, show func(string)) (json.RawMessage, error)
 }
 
 // Role is the durable role as it is shown.
@@ -103,6 +107,13 @@ func numberOr(n *int32, none string) string {
 	return strconv.Itoa(int(*n))
 }
 
+// Proof is a verified proof of possession of a tz4 key.
+type Proof struct {
+	PKH       tezos.PublicKeyHash `json:"pkh"`
+	PublicKey string              `json:"public_key"`
+	Proof     tezos.Signature     `json:"proof"`
+}
+
 // RaiseRequest raises marks to a floor.
 type RaiseRequest struct {
 	PKHs  []tezos.PublicKeyHash `json:"pkhs"`  // empty: all known keys
@@ -111,6 +122,8 @@ type RaiseRequest struct {
 	Round *int32                `json:"round"` // nil: any round of the level is below
 	// Far allows a level far above the highest known.
 	Far bool `json:"far"`
+	// DryRun shows what would become of each mark, and changes nothing.
+	DryRun bool `json:"dry_run,omitempty"`
 	// Rows, when given, are raised one by one instead (import); Source is then "import".
 	Rows []hwm.ImportRow `json:"rows,omitempty"`
 }
@@ -122,7 +135,8 @@ type ChangeRow struct {
 	Kind   tezos.Kind          `json:"kind"`
 	Before *hwm.Position       `json:"before"`
 	After  hwm.Position        `json:"after"`
-	Result string              `json:"result"` // raised, kept
+	Result string              `json:"result"` // raised, kept, refused
+	Why    string              `json:"why,omitempty"`
 }
 
 // CeilingRequest sets or lowers ceilings.

@@ -14,6 +14,7 @@ import (
 
 	"highwater/api"
 	"highwater/internal/tezos"
+	"highwater/ledger"
 	"highwater/signer"
 )
 
@@ -70,12 +71,22 @@ type monitorConfig struct {
 }
 
 type deviceConfig struct {
-	Name      string     `toml:"name"`
-	Kind      string     `toml:"kind"`
-	Serial    string     `toml:"serial"`
-	ID        string     `toml:"id"`
-	Transport string     `toml:"transport"`
-	Sim       *simConfig `toml:"sim"`
+	Name      string `toml:"name"`
+	Kind      string `toml:"kind"`
+	Serial    string `toml:"serial"`
+	ID        string `toml:"id"`
+	Transport string `toml:"transport"`
+
+	// Keys that a Ledger is expected to have authorised, as octez's locators say them.
+	Keys []string `toml:"keys"`
+
+	// What unlocks a TezSign's keys after it was connected: at most one of them.
+	PassphraseFile       string `toml:"passphrase_file"`
+	PassphraseCredential string `toml:"passphrase_credential"`
+
+	Sim *simConfig `toml:"sim"`
+
+	locators []ledger.Locator
 }
 
 type simConfig struct {
@@ -295,12 +306,69 @@ func (c *config) checkTransport(f *faultList, at string, d *deviceConfig) {
 	if d.Sim != nil && d.Transport != transportSim {
 		f.add("%s: [device.sim] belongs to transport = \"sim\"", at)
 	}
+	if d.PassphraseFile != "" && d.PassphraseCredential != "" {
+		f.add("%s: passphrase_file or passphrase_credential, not both", at)
+	}
+	if d.Kind == kindLedger && d.PassphraseFile+d.PassphraseCredential != "" {
+		f.add("%s: a Ledger has no passphrase: its PIN is entered on the device", at)
+	}
 	if d.Serial != "" && d.Kind == kindLedger {
 		f.add("%s: a Ledger's serial is the same for all: pin it with id = \"four-words-like-this\"", at)
 	}
 	if d.ID != "" && d.Kind == kindTezSign {
 		f.add("%s: a TezSign is pinned by its serial", at)
 	}
+	d.checkLocators(f, at)
+}
+
+// checkLocators reads a Ledger's locators; the device's name in them pins it.
+func (d *deviceConfig) checkLocators(f *faultList, at string) {
+	if len(d.Keys) > 0 && d.Kind != kindLedger {
+		f.add("%s: keys are a Ledger's locators", at)
+		return
+	}
+	for _, text := range d.Keys {
+		l, err := ledger.ParseLocator(text)
+		if err != nil {
+			f.add("%s: keys: %v", at, err)
+			continue
+		}
+		if d.ID == "" {
+			d.ID = l.Device
+		}
+		if l.Device != d.ID {
+			f.add("%s: keys: %s is on another device than %s", at, text, d.ID)
+		}
+		d.locators = append(d.locators, l)
+	}
+}
+
+// checkAllow reads what a key may sign: kinds, and the two operations by which it registers as a baker.
+func (k keyConfig) checkAllow(f *faultList, at string, p *signer.KeyPolicy) {
+	for _, text := range k.Allow {
+		switch text {
+		case "reveal":
+			p.Reveal = true
+			continue
+		case "delegation":
+			p.Delegation = true
+			continue
+		}
+		kind, err := tezos.ParseKind(text)
+		if err != nil {
+			f.add("%s: allow: %v (or reveal, delegation)", at, err)
+			continue
+		}
+		p.Allow = append(p.Allow, kind)
+	}
+	if len(k.Allow) > 0 && len(p.Allow) == 0 {
+		f.add("%s: allow: name the kinds besides reveal and delegation; without `allow` it is all kinds", at)
+	}
+}
+
+// allowsOperations tells whether any key may register.
+func (c *config) allowsOperations() bool {
+	return slices.ContainsFunc(c.policy, func(p signer.KeyPolicy) bool { return p.Reveal || p.Delegation })
 }
 
 func (c *config) checkKeys(f *faultList) {
@@ -322,14 +390,7 @@ func (c *config) checkKeys(f *faultList) {
 				f.add("%s: device %q is not configured", at, name)
 			}
 		}
-		for _, text := range k.Allow {
-			kind, err := tezos.ParseKind(text)
-			if err != nil {
-				f.add("%s: allow: %v", at, err)
-				continue
-			}
-			p.Allow = append(p.Allow, kind)
-		}
+		k.checkAllow(f, at, &p)
 		c.policy = append(c.policy, p)
 	}
 }

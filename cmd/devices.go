@@ -10,15 +10,27 @@ import (
 
 	"highwater/ledger"
 	"highwater/ledger/ledgersim"
+	"highwater/tezsign"
+	"highwater/tezsign/tezsignsim"
 )
 
+// wired is a driver with what must be closed after it ended.
+type wired struct {
+	driver
+	close func() error
+}
+
 // newDrivers makes the drivers of the configured devices; none is connected yet.
-func newDrivers(cfg *config, log *slog.Logger) ([]driver, error) {
-	out := make([]driver, 0, len(cfg.Devices))
+func newDrivers(cfg *config, log *slog.Logger) ([]wired, error) {
+	out := make([]wired, 0, len(cfg.Devices))
 	for _, d := range cfg.Devices {
 		made, err := newDriver(cfg, d, log)
 		if err != nil {
-			return nil, fmt.Errorf("device %q: %w", d.Name, err)
+			err = fmt.Errorf("device %q: %w", d.Name, err)
+			for _, w := range out {
+				err = errors.Join(err, w.close())
+			}
+			return nil, err
 		}
 		out = append(out, made)
 	}
@@ -27,17 +39,58 @@ func newDrivers(cfg *config, log *slog.Logger) ([]driver, error) {
 
 var errNoUSB = errors.New("this build has no USB transport yet")
 
-func newDriver(cfg *config, d deviceConfig, log *slog.Logger) (driver, error) {
-	switch d.Kind {
-	case kindLedger:
-		return newLedger(cfg, d, log)
-	default:
-		return nil, hinted(errNoUSB, "")
+func newDriver(cfg *config, d deviceConfig, log *slog.Logger) (wired, error) {
+	if d.Kind == kindLedger {
+		l, err := newLedger(cfg, d, log)
+		return wired{l, func() error { return nil }}, err
 	}
+	return newTezSign(cfg, d, log)
 }
 
-func newLedger(cfg *config, d deviceConfig, log *slog.Logger) (driver, error) {
-	c := ledger.Config{Name: d.Name, ID: d.ID, Chain: cfg.chainID, Log: log}
+func newTezSign(cfg *config, d deviceConfig, log *slog.Logger) (wired, error) {
+	c := tezsign.Config{Name: d.Name, Serial: d.Serial, Chain: cfg.chainID, Passphrase: passphraseOf(d), Log: log}
+	done := func() error { return nil }
+	switch d.Transport {
+	case transportSim:
+		sim, err := newTezSignSim(d)
+		if err != nil {
+			return wired{}, err
+		}
+		c.Open, done = sim.Open, sim.Close
+	default:
+		return wired{}, hinted(errNoUSB, "use transport = \"sim\"")
+	}
+	return wired{tezsign.New(c), done}, nil
+}
+
+// passphraseOf is where the passphrase of a TezSign comes from, or nil: then an operator unlocks.
+func passphraseOf(d deviceConfig) tezsign.PassphraseSource {
+	switch {
+	case d.PassphraseFile != "":
+		return tezsign.FromFile(d.PassphraseFile)
+	case d.PassphraseCredential != "":
+		return tezsign.FromCredential(d.PassphraseCredential)
+	}
+	return nil
+}
+
+// newTezSignSim makes an emulated TezSign with unlocked keys.
+func newTezSignSim(d deviceConfig) (*tezsignsim.Gadget, error) {
+	sim := simConfig{}
+	if d.Sim != nil {
+		sim = *d.Sim
+	}
+	if len(sim.Keys) == 0 {
+		sim.Keys = []string{"consensus", "companion"}
+	}
+	if sim.Seed == "" {
+		sim.Seed = d.Name
+	}
+	return tezsignsim.New(tezsignsim.Options{Serial: d.Serial, Seed: sim.Seed, Keys: sim.Keys, Latency: time.Duration(sim.Latency)})
+}
+
+func newLedger(cfg *config, d deviceConfig, log *slog.Logger) (*ledger.Device, error) {
+	c := ledger.Config{Name: d.Name, ID: d.ID, Chain: cfg.chainID, Want: d.locators, AllowOperations: cfg.allowsOperations(), Log: log}
 	switch {
 	case d.Transport == transportSim:
 		sim, err := newLedgerSim(cfg, d)

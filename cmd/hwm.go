@@ -21,7 +21,8 @@ reason that is kept.`
 
 func (a *app) hwmCmd() *cobra.Command {
 	return group("hwm", "Show and raise watermarks", hwmLong, "  highwater hwm list",
-		a.hwmListCmd(), a.hwmSetCmd(), a.hwmCeilingCmd(), a.hwmLowerCmd())
+		a.hwmListCmd(), a.hwmSetCmd(), a.hwmCeilingCmd(), a.hwmExportCmd(),
+		a.hwmImportCmd(), a.hwmLowerCmd())
 }
 
 func (a *app) hwmListCmd() *cobra.Command {
@@ -164,9 +165,13 @@ func (a *app) changesTable(changes []api.ChangeRow) error {
 		if c.Before != nil {
 			before = c.Before.String()
 		}
-		rows = append(rows, []string{c.PKH.String(), dash(c.Alias), c.Kind.String(), c.Result, before, c.After.String()})
+		result := c.Result
+		if c.Why != "" {
+			result += ": " + c.Why
+		}
+		rows = append(rows, []string{c.PKH.String(), dash(shortAlias(c.Alias)), c.Kind.String(), before, c.After.String(), result})
 	}
-	return a.table([]string{"key", "alias", "kind", "result", "before", "now"}, rows)
+	return a.table([]string{"key", "alias", "kind", "before", "now", "result"}, rows)
 }
 
 func (a *app) hwmCeilingCmd() *cobra.Command {
@@ -215,7 +220,7 @@ func (a *app) setCeilings(ctx context.Context, admin api.Admin, req api.CeilingR
 		if s.Before != nil {
 			before = fmt.Sprint(*s.Before)
 		}
-		rows = append(rows, []string{s.PKH.String(), dash(s.Alias), before, fmt.Sprint(s.After)})
+		rows = append(rows, []string{s.PKH.String(), dash(shortAlias(s.Alias)), before, fmt.Sprint(s.After)})
 	}
 	return a.table([]string{"key", "alias", "before", "ceiling"}, rows)
 }

@@ -18,7 +18,7 @@ import (
 type instance struct {
 	cfg     *config
 	store   *store.DB
-	devices []driver
+	devices []wired
 	signer  *signer.Signer
 	admin   *api.Local
 
@@ -63,6 +63,9 @@ func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*insta
 		Chain: cfg.chainID, Store: db, Devices: devices, Keys: cfg.policy, Log: opt.log, Observe: opt.observe,
 	})
 	in.admin = &api.Local{Signer: in.signer, Store: db, Version: opt.version, Running: opt.running, Now: time.Now}
+	if opt.devices {
+		in.admin.Devices = in.deviceCall
+	}
 	in.start(ctx)
 	return in, nil
 }
@@ -85,7 +88,11 @@ func (in *instance) close() error {
 	in.signerDone.Wait()
 	in.stopDevices()
 	in.devicesDone.Wait()
-	return in.store.Close()
+	var err error
+	for _, d := range in.devices {
+		err = errors.Join(err, d.close())
+	}
+	return errors.Join(err, in.store.Close())
 }
 
 // settle waits until every device is ready, or until patience ends: a device that is absent stays so.

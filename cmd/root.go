@@ -69,7 +69,7 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use: "highwater", Short: "A Tezos remote signer that never signs twice", Long: rootLong,
 		Example:       "  highwater demo --levels 5",
-		SilenceErrors: true, SilenceUsage: true,
+		SilenceErrors: true, SilenceUsage: true, DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return hinted(usagef("there is no command %q", args[0]), "see: highwater --help")
@@ -86,8 +86,8 @@ func (a *app) root() *cobra.Command {
 	root.SetUsageTemplate(helpTemplate)
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(
-		a.initCmd(), a.serveCmd(), a.statusCmd(), a.keysCmd(), a.hwmCmd(),
-		a.activateCmd(), a.standbyCmd(), a.versionCmd(), a.manCmd(),
+		a.demoCmd(), a.initCmd(), a.serveCmd(), a.statusCmd(), a.checkCmd(), a.keysCmd(), a.hwmCmd(),
+		a.ledgerCmd(), a.tezsignCmd(), a.activateCmd(), a.standbyCmd(), a.versionCmd(), a.manCmd(), a.simCmd(),
 	)
 	return root
 }
@@ -129,7 +129,7 @@ func (a *app) addJSON(c *cobra.Command) *cobra.Command {
 // group is a command that only holds others.
 func group(use, short, long, example string, subs ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
-		Use: use, Short: short, Long: long, Example: example, Args: cobra.ArbitraryArgs,
+		Use: use, Short: short, Long: long, Example: example, Args: cobra.ArbitraryArgs, DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return hinted(usagef("%s has no command %q", c.CommandPath(), args[0]), "see: "+c.CommandPath()+" --help")

@@ -93,7 +93,7 @@ func (a *app) marksTable(marks []api.MarkRow) error {
 		if m.UpdatedAt != nil {
 			at = when(*m.UpdatedAt)
 		}
-		rows = append(rows, []string{m.PKH.String(), dash(m.Alias), m.Kind.String(), m.LevelText(), m.RoundText(), m.CeilingText(), dash(m.Source), at})
+		rows = append(rows, []string{m.PKH.String(), dash(shortAlias(m.Alias)), m.Kind.String(), m.LevelText(), m.RoundText(), m.CeilingText(), dash(m.Source), at})
 	}
 	return a.table([]string{"key", "alias", "kind", "level", "round", "ceiling", "source", "updated"}, rows)
 }
@@ -129,8 +129,16 @@ func (a *app) keysCmd() *cobra.Command {
 			return a.withAdmin(c.Context(), true, func(_ *config, admin api.Admin) error { return a.showKey(c.Context(), admin, args[0]) })
 		},
 	})
+	pop := a.addJSON(&cobra.Command{
+		Use: "pop KEY", Short: "Show the proof of possession of a tz4 key", Args: oneKey, Example: "  highwater keys pop consensus",
+		Long: "Show the proof of possession of a tz4 key, which octez-client wants when the key is registered or set as consensus or\n" +
+			"companion key.",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.withAdmin(c.Context(), true, func(_ *config, admin api.Admin) error { return a.showProof(c.Context(), admin, args[0]) })
+		},
+	})
 	return group("keys", "List and show keys", "The keys that a baker may ask for: those of the configuration, or all that the devices offer.",
-		"  highwater keys list", list, show)
+		"  highwater keys list", list, show, pop)
 }
 
 func oneKey(c *cobra.Command, args []string) error {
@@ -143,7 +151,7 @@ func oneKey(c *cobra.Command, args []string) error {
 func (a *app) keysTable(keys []api.KeyRow) error {
 	rows := [][]string{}
 	for _, k := range keys {
-		rows = append(rows, []string{k.PKH.String(), k.Curve, dash(k.Alias), dash(k.Device), a.paintHealth(device.Health(k.Health)), dash(k.Advice)})
+		rows = append(rows, []string{k.PKH.String(), k.Curve, dash(shortAlias(k.Alias)), dash(k.Device), a.paintHealth(device.Health(k.Health)), dash(k.Advice)})
 	}
 	return a.table([]string{"key", "curve", "alias", "device", "health", "what to do"}, rows)
 }
@@ -165,11 +173,37 @@ func (a *app) showKey(ctx context.Context, admin api.Admin, name string) error {
 		allow = append(allow, kind.String())
 	}
 	for _, line := range [][2]string{
-		{"key", k.PKH.String()}, {"public key", dash(k.PublicKey)}, {"curve", k.Curve}, {"alias", dash(k.Alias)},
-		{"device", dash(k.Device)}, {"spares", dash(strings.Join(k.Spares, ", "))}, {"health", k.Health}, {"may sign", strings.Join(allow, ", ")},
+		{"key", k.PKH.String()},
+		{"public key", dash(k.PublicKey)},
+		{"curve", k.Curve},
+		{"alias", dash(k.Alias)},
+		{"device", dash(k.Device)},
+		{"spares", dash(strings.Join(k.Spares, ", "))},
+		{"health", k.Health},
+		{"may sign", strings.Join(allow, ", ")},
 	} {
 		a.say("%-11s %s", line[0], line[1])
 	}
+	return nil
+}
+
+func (a *app) showProof(ctx context.Context, admin api.Admin, name string) error {
+	keys, err := admin.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	k, err := findKey(keys, name)
+	if err != nil {
+		return err
+	}
+	proof, err := admin.Prove(ctx, k.PKH)
+	if err != nil {
+		return err
+	}
+	if a.jsonFlag {
+		return a.json(proof)
+	}
+	a.say("%s", proof.Proof)
 	return nil
 }
 
@@ -191,4 +225,14 @@ func findKey(keys []api.KeyRow, name string) (api.KeyRow, error) {
 		return api.KeyRow{}, hinted(fmt.Errorf("no key %q is known", name), "see: highwater keys list")
 	}
 	return api.KeyRow{}, hinted(fmt.Errorf("%d keys have the alias %q", len(found), name), "use the address: highwater keys list")
+}
+
+// shortAlias leaves the device's name out of a Ledger's locator: the table has a column for the device.
+func shortAlias(alias string) string {
+	if rest, ok := strings.CutPrefix(alias, "ledger://"); ok {
+		if _, path, ok := strings.Cut(rest, "/"); ok {
+			return path
+		}
+	}
+	return alias
 }

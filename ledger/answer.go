@@ -1,14 +1,13 @@
 package ledger
 
 import (
+	"crypto/elliptic"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/big"
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
-
-	"crypto/elliptic"
 
 	"highwater/internal/tezos"
 )
@@ -142,7 +141,7 @@ func parseDER(curve Curve, b []byte) ([]byte, error) {
 		return nil, badAnswer("a DER signature", b)
 	}
 	rest := b[2:]
-	order := secp256k1.S256().N
+	order := secp256k1.Params().N
 	if curve == P256 {
 		order = elliptic.P256().Params().N
 	}

@@ -59,6 +59,5 @@ func (c *Config) complete() error {
 	if c.Probe == 0 {
 		c.Probe = DefaultProbe
 	}
-	c.Log = c.Log.With("device", c.Name)
 	return nil
 }

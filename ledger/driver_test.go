@@ -95,8 +95,8 @@ func operation(kind tezos.Kind, chain tezos.ChainID, level, round int32) []byte 
 	if kind == tezos.Preattestation {
 		p[37] = 0x14
 	}
-	binary.BigEndian.PutUint32(p[40:], uint32(level)) //nolint:gosec // tests use small levels
-	binary.BigEndian.PutUint32(p[44:], uint32(round)) //nolint:gosec // as above
+	binary.BigEndian.PutUint32(p[40:], uint32(level))
+	binary.BigEndian.PutUint32(p[44:], uint32(round))
 	return p
 }
 

@@ -141,7 +141,7 @@ func text(b []byte) string {
 
 // PublicKey asks for the key at a path, authorised or not.
 func (d *Device) PublicKey(ctx context.Context, curve Curve, path Path) (k *tezos.PublicKey, err error) {
-	if err := checkPath(curve, path); err != nil {
+	if err = checkPath(curve, path); err != nil {
 		return nil, d.usage(err.Error())
 	}
 	err = d.use(ctx, func(s *session) error {

@@ -35,13 +35,12 @@ func (c Curve) String() string {
 
 // ParseCurve reads a curve's name as octez prints it; the case does not matter, and secp256r1 is P-256.
 func ParseCurve(text string) (Curve, error) {
-	text = strings.ToLower(text)
-	if text == "secp256r1" || text == "p256" {
+	if strings.EqualFold(text, "secp256r1") || strings.EqualFold(text, "p256") {
 		return P256, nil
 	}
 	for i, name := range curveNames {
-		if strings.ToLower(name) == text {
-			return Curve(i), nil //nolint:gosec // an index into a table of five
+		if strings.EqualFold(name, text) {
+			return Curve(i), nil
 		}
 	}
 	return 0, fmt.Errorf("unknown curve %q: the curves are ed25519, secp256k1, P-256, bip25519", text)

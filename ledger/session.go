@@ -43,7 +43,11 @@ func (s *session) Close() error { return s.t.Close() }
 // call does one exchange that shows no prompt and gives the data of a 9000. It does not end before the exchange does, nor after the
 // time limit; after a lost answer the session is broken.
 func (s *session) call(ctx context.Context, c command) ([]byte, error) {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), s.limit, fmt.Errorf("no answer to %s within %s", c.name, s.limit))
+	return s.within(ctx, s.limit, c)
+}
+
+func (s *session) within(ctx context.Context, limit time.Duration, c command) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), limit, fmt.Errorf("no answer to %s within %s", c.name, limit))
 	defer cancel()
 	return s.exchange(ctx, c)
 }
@@ -55,8 +59,10 @@ func (s *session) exchange(ctx context.Context, c command) ([]byte, error) {
 	}
 	start := time.Now()
 	out, err := s.t.Exchange(ctx, c.raw)
-	s.log.Debug("ledger exchange", "command", c.name, "apdu", hex.EncodeToString(c.raw), "answer", hex.EncodeToString(out),
-		"duration_ms", time.Since(start).Milliseconds(), "error", err)
+	if s.log.Enabled(ctx, slog.LevelDebug) { // the texts cost more than the rest of it
+		s.log.Debug("ledger exchange", "command", c.name, "apdu", hex.EncodeToString(c.raw), "answer", hex.EncodeToString(out),
+			"duration_ms", time.Since(start).Milliseconds(), "error", err)
+	}
 	if err != nil {
 		return nil, s.lost(ctx, c, err)
 	}
@@ -91,6 +97,11 @@ func ask[T any](ctx context.Context, s *session, c command, parse func([]byte) (
 	if err != nil {
 		return v, err
 	}
+	return understand(s, c, out, parse)
+}
+
+// understand parses an answer; one that does not belong to the command breaks the session.
+func understand[T any](s *session, c command, out []byte, parse func([]byte) (T, error)) (v T, err error) {
 	v, err = parse(out)
 	if err != nil {
 		var none T
@@ -102,13 +113,10 @@ func ask[T any](ctx context.Context, s *session, c command, parse func([]byte) (
 // identify finds out which app of which device answers. Each command's answer has a form of its own, so that a late answer to an
 // earlier host's command is noticed here.
 func (s *session) identify(ctx context.Context) error {
-	name, err := ask(ctx, s, appName, func(b []byte) (string, error) {
-		n, _, err := parseAppName(b)
-		return n, err
-	})
+	name, err := s.askName(ctx)
 	switch st := statusOf(err); {
 	case err == nil:
-		if err := checkApp(name); err != nil {
+		if err = checkApp(name); err != nil {
 			return err
 		}
 	case st == StatusOK || st == StatusLocked:
@@ -130,6 +138,22 @@ func (s *session) identify(ctx context.Context) error {
 	}
 	s.root = root.Hash()
 	return nil
+}
+
+// firstLimit bounds the first exchange. The system answers it in a few milliseconds, unless a prompt is on the screen, and then the
+// operator should be told soon.
+const firstLimit = 900 * time.Millisecond
+
+// askName asks for the name of the open app.
+func (s *session) askName(ctx context.Context) (string, error) {
+	out, err := s.within(ctx, min(firstLimit, s.limit), appName)
+	if err != nil {
+		return "", err
+	}
+	return understand(s, appName, out, func(b []byte) (string, error) {
+		name, _, err := parseAppName(b)
+		return name, err
+	})
 }
 
 func checkApp(name string) error {
@@ -222,4 +246,4 @@ func (s *session) deviceMarks(chain tezos.ChainID) []device.Mark {
 }
 
 // clamp makes an int32 of what the app counts without a sign.
-func clamp(n uint32) int32 { return int32(min(n, math.MaxInt32)) } //nolint:gosec // bounded
+func clamp(n uint32) int32 { return int32(min(n, math.MaxInt32)) }

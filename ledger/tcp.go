@@ -26,15 +26,19 @@ func DialTCP(ctx context.Context, addr string) (Transport, error) {
 	return &tcpTransport{conn: conn, addr: addr}, nil
 }
 
+// Where is the socket's address.
 func (t *tcpTransport) Where() string { return t.addr }
-func (t *tcpTransport) Close() error  { return t.conn.Close() }
 
+// Close ends the connection.
+func (t *tcpTransport) Close() error { return t.conn.Close() }
+
+// Exchange sends a frame and reads one.
 func (t *tcpTransport) Exchange(ctx context.Context, apdu []byte) ([]byte, error) {
 	deadline, _ := ctx.Deadline() // the zero time is no deadline
 	if err := t.conn.SetDeadline(deadline); err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { t.conn.SetDeadline(time.Unix(1, 0)) }) //nolint:errcheck // it only wakes the reader
+	stop := context.AfterFunc(ctx, func() { _ = t.conn.SetDeadline(time.Unix(1, 0)) }) // it only wakes the reader
 	defer stop()
 	frame := binary.BigEndian.AppendUint32(nil, uint32(len(apdu))) //nolint:gosec // an APDU has at most 260 bytes
 	if _, err := t.conn.Write(append(frame, apdu...)); err != nil {

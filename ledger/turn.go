@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"highwater/internal/device"
 	"highwater/internal/tezos"
@@ -38,7 +39,7 @@ func (t *turn) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte
 	}
 	err = t.d.named(err)
 	t.err = err
-	if errors.Is(err, device.ErrNoKey) {
+	if errors.Is(err, device.ErrNoKey) && statusOf(err) != StatusOK {
 		// What is authorised has changed: have the device read again.
 		t.err = &device.Error{Health: device.Absent, Hint: "the device is read again", Retry: true, Err: err}
 	}
@@ -50,13 +51,26 @@ func (t *turn) sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte
 	if err != nil {
 		return tezos.Signature{}, err
 	}
-	if err := t.d.checkPayload(key.Curve, payload); err != nil {
+	if err = t.d.checkPayload(key.Curve, payload); err != nil {
 		return tezos.Signature{}, err
 	}
-	if _, err := t.s.call(ctx, selectCommand(key.Curve, key.Path)); err != nil {
+	// A refused select leaves the key selected before armed: nothing is sent unless this one was taken.
+	choose := selectCommand(key.Curve, key.Path)
+	out, err := t.s.call(ctx, choose)
+	if err != nil {
 		return tezos.Signature{}, err
 	}
-	out, err := t.s.message(ctx, payload)
+	if len(out) != 0 {
+		return tezos.Signature{}, t.s.outOfStep(choose, badAnswer("nothing", out))
+	}
+	limit := t.s.limit
+	if payload[0] == magicOperation {
+		// A delegation is shown, and stays until the user answers.
+		limit = promptLimit
+		t.d.owner.Update(func(st *device.Status) { st.Health, st.Advice = device.Busy, advicePrompt })
+		defer t.d.owner.Refresh()
+	}
+	out, err = t.s.message(ctx, limit, payload)
 	if err != nil {
 		return tezos.Signature{}, err
 	}
@@ -66,6 +80,9 @@ func (t *turn) sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte
 	}
 	return sig, nil
 }
+
+// promptLimit bounds the prompt of a delegation, which a request waits for.
+const promptLimit = 2 * time.Minute
 
 // find is the authorised key with an address.
 func (s *session) find(pkh tezos.PublicKeyHash) (sessionKey, error) {
@@ -81,9 +98,9 @@ func (s *session) find(pkh tezos.PublicKeyHash) (sessionKey, error) {
 }
 
 // message sends the payload to the key that was just selected.
-func (s *session) message(ctx context.Context, payload []byte) ([]byte, error) {
+func (s *session) message(ctx context.Context, limit time.Duration, payload []byte) ([]byte, error) {
 	c := messageCommand(payload)
-	out, err := s.call(ctx, c)
+	out, err := s.within(ctx, limit, c)
 	if err == nil {
 		return out, nil
 	}

@@ -122,6 +122,12 @@ func (s *Signer) MissingMarks() ([]hwm.Key, error) {
 // Activate makes this instance the one that signs, in a new epoch. With a level, the floors of all keys are raised to it in the
 // same write; without, every key must have its marks.
 func (s *Signer) Activate(level *int32, why string) (hwm.RoleRecord, error) {
+	if len(s.ring.all()) == 0 {
+		return hwm.RoleRecord{}, &Denial{
+			Reason: UnknownKey, Text: "no key is known yet: there is nothing to sign with",
+			Hint: "connect the device and run: highwater keys list",
+		}
+	}
 	var floors []hwm.Row
 	if level != nil {
 		for _, k := range s.ring.all() {

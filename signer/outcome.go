@@ -17,7 +17,7 @@ type Outcome struct {
 	Kind      tezos.Kind // zero when the payload was not decoded
 	Level     int32
 	Round     int32
-	Decision  string // signed, replayed, refused, failed
+	Decision  string // signed, replayed, registered, refused, failed
 	Reason    string // one word; empty when signed or replayed
 	Warning   string // tezos.WarnBlockLayout, or empty
 	Device    string
@@ -59,6 +59,12 @@ func (o *outcome) decision(v hwm.Verdict) {
 	if v == hwm.Replay {
 		o.o.Decision = "replayed"
 	}
+}
+
+func (o *outcome) registration() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.o.Decision = "registered"
 }
 
 func (o *outcome) device(name string, took time.Duration) {

@@ -239,8 +239,11 @@ func TestUnknownMeansNo(t *testing.T) {
 		r.mustRefuse(payloadOf(tezos.BLS12381, tezos.Attestation, 20, 0, 1), "bad_payload")
 	})
 	t.Run("what is no consensus", func(t *testing.T) {
-		for _, p := range [][]byte{nil, {}, {0x03}, {0x11}, append([]byte{0x03}, make([]byte, 80)...)} {
+		for _, p := range [][]byte{nil, {}, {0x05}, {0x11}, append([]byte{0x05}, make([]byte, 80)...)} {
 			r.mustRefuse(p, "bad_payload")
+		}
+		for _, p := range [][]byte{{0x03}, append([]byte{0x03}, make([]byte, 80)...)} {
+			r.mustRefuse(p, signer.WrongKind)
 		}
 	})
 	require.Empty(t, r.device.asks())

@@ -20,6 +20,8 @@ type KeyPolicy struct {
 	Alias   string
 	Devices []string     // names, in order of preference; empty: any device that holds the key
 	Allow   []tezos.Kind // empty: all kinds
+	// Reveal and Delegation let the key register as a baker, while the instance is on standby.
+	Reveal, Delegation bool
 }
 
 // ring is the set of keys that may be asked for.

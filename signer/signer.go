@@ -76,6 +76,9 @@ func (s *Signer) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []by
 	if err != nil {
 		return tezos.Signature{}, err
 	}
+	if tezos.IsRegistration(payload) { // no place in the chain, no mark: for allowed keys on standby only
+		return s.register(ctx, key, payload, out)
+	}
 	req, err := tezos.Decode(pkh.Curve, payload) // odd: refuse
 	if err != nil {
 		return tezos.Signature{}, err
@@ -121,10 +124,10 @@ func (s *Signer) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []by
 	}
 }
 
-// decideAndSign decides, moves the mark, asks the device while the mark goes to disk, and verifies. The caller holds the lock
-// of the chain, key and kind.
+// decideAndSign decides, moves the mark, and while the mark goes to disk asks the device and verifies what it gave. The caller holds
+// the lock of the chain, key and kind.
 //
-// Invariant: a signature is returned only when the mark for it is durable.
+// Invariant: a signature is returned only when the mark for it is durable, and it verifies.
 func (s *Signer) decideAndSign(
 	ctx context.Context, pass *pass, key *ringKey, req tezos.Request, payload []byte, out *outcome,
 ) (tezos.Signature, error) {
@@ -163,18 +166,26 @@ func (s *Signer) decideAndSign(
 	}
 	out.decision(d.Verdict)
 
-	sig, deviceErr := s.ask(ctx, key, turn, req.Kind, payload, out)
-	if err := out.timeCommit(durable.Wait); err != nil { // not durable: nothing leaves
+	sig, err := s.ask(ctx, key, turn, req.Kind, payload, out)
+	if err == nil {
+		err = verify(key, turn, payload, sig) // the disk still works
+	}
+	if notDurable := out.timeCommit(durable.Wait); notDurable != nil { // nothing leaves
+		return tezos.Signature{}, notDurable
+	}
+	if err != nil {
 		return tezos.Signature{}, err
-	}
-	if deviceErr != nil {
-		return tezos.Signature{}, deviceErr
-	}
-	if err := key.public().Verify(payload, sig); err != nil {
-		return tezos.Signature{}, &WrongSignatureError{PKH: key.pkh, Device: turn.name(), Err: err}
 	}
 	s.store.Keep(key.mark(s.chain, req.Kind), req.Digest, sig)
 	return sig, nil
+}
+
+// verify checks what a device gave, over exactly the requested bytes.
+func verify(key *ringKey, turn *heldTurn, payload []byte, sig tezos.Signature) error {
+	if err := key.public().Verify(payload, sig); err != nil {
+		return &WrongSignatureError{PKH: key.pkh, Device: turn.name(), Err: err}
+	}
+	return nil
 }
 
 // alreadyDurable is the mark of a resumed request: it was made durable, or the store was poisoned, before the lock was free.

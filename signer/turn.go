@@ -57,12 +57,15 @@ func (s *Signer) turn(ctx context.Context, key *ringKey, kind tezos.Kind) (*held
 
 // candidates are the devices that may hold the key: those of its policy, or all, in order.
 func (s *Signer) candidates(key *ringKey) []Device {
-	if len(key.policy.Devices) == 0 {
-		return slices.DeleteFunc(slices.Clone(s.devices), func(d Device) bool {
-			return d.Status().Health == device.Ready && !holds(d, key.pkh)
-		})
-	}
 	var out []Device
+	if len(key.policy.Devices) == 0 {
+		for _, d := range s.devices {
+			if holds(d, key.pkh) || d.Status().Health != device.Ready {
+				out = append(out, d)
+			}
+		}
+		return out
+	}
 	for _, name := range key.policy.Devices {
 		for _, d := range s.devices {
 			if d.Name() == name {

@@ -108,22 +108,36 @@ func (o *Owner[S]) Update(change func(*Status)) {
 	o.changed = make(chan struct{})
 }
 
+// Notify wakes those who wait on Changed although the status is the same: the device's keys changed.
+func (o *Owner[S]) Notify() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	close(o.changed)
+	o.changed = make(chan struct{})
+}
+
 // Acquire waits for the device to be connected and free, and lends its session. The caller must call the returned function
 // once, with the error that the session's use ended in (nil when it went well): a session whose error says Retry, or is not an
 // *Error at all, is closed and opened anew. When ctx ends first, the error is an *Error with the device's state.
 func (o *Owner[S]) Acquire(ctx context.Context) (s S, release func(error), err error) {
-	for {
+	for first := true; ; first = false {
 		changed := o.Changed()
 		select {
 		case <-o.baton:
 		case <-ctx.Done():
 			return s, nil, o.unavailable(ctx.Err())
 		}
+		if err := ctx.Err(); err != nil { // both were ready: whoever has gone gets nothing
+			o.baton <- struct{}{}
+			return s, nil, o.unavailable(err)
+		}
 		if o.open {
 			return o.session, o.giveBack, nil
 		}
 		o.baton <- struct{}{}
-		o.Poke()
+		if first { // at each change it would have a device that fails in ever new words asked without a pause
+			o.Poke()
+		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
@@ -226,6 +240,7 @@ func (o *Owner[S]) maintain(ctx context.Context) time.Duration {
 	}
 	o.session, o.open = s, true
 	o.describe()
+	o.Notify() // the status may read as it did before, and there is a session for those who wait
 	return o.probe
 }
 

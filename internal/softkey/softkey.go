@@ -60,7 +60,7 @@ func New(curve tezos.Curve, seed []byte) (*Key, error) {
 
 // orders are those of the groups whose private keys are scalars.
 var orders = map[tezos.Curve]*big.Int{
-	tezos.Secp256k1: secp256k1.S256().N,
+	tezos.Secp256k1: secp256k1.Params().N,
 	tezos.P256:      elliptic.P256().Params().N,
 	tezos.BLS12381:  mustHex("73eda753299d7d483339d80809a1d80553bda402fffe5bfeffffffff00000001"),
 }
@@ -147,7 +147,8 @@ func (k *Key) signature(raw []byte, err error) tezos.Signature {
 
 type edSecret ed25519.PrivateKey
 
-func (s edSecret) public() []byte { return ed25519.PrivateKey(s).Public().(ed25519.PublicKey) }
+// public is the second half of the private key as Go keeps it.
+func (s edSecret) public() []byte { return s[ed25519.SeedSize:] }
 
 func (s edSecret) sign(payload []byte) ([]byte, error) {
 	digest := tezos.Digest(payload)

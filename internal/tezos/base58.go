@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/mr-tron/base58"
 )
@@ -68,7 +69,7 @@ func decodeAs(text string, formats ...format) (int, []byte, error) {
 			return i, raw[len(f.prefix):], nil
 		}
 	}
-	return 0, nil, fmt.Errorf("%w: %s is not a %s", ErrBase58, quoteText(text), names(formats))
+	return 0, nil, fmt.Errorf("%w: %s is not what is expected: %s", ErrBase58, quoteText(text), names(formats))
 }
 
 func decodeChecked(text string) ([]byte, error) {
@@ -99,17 +100,11 @@ func checksum(b []byte) []byte {
 }
 
 func names(formats []format) string {
-	switch len(formats) {
-	case 0:
-		return "known text"
-	case 1:
-		return formats[0].name
+	out := make([]string, 0, len(formats))
+	for _, f := range formats {
+		out = append(out, f.name)
 	}
-	out := formats[0].name
-	for _, f := range formats[1:] {
-		out += ", " + f.name
-	}
-	return "one of: " + out
+	return strings.Join(out, ", ")
 }
 
 // quoteText quotes what the user gave, shortened, so that an error stays one line.

@@ -144,21 +144,21 @@ func Decode(curve Curve, payload []byte) (Request, error) {
 func decodeOperation(curve Curve, p []byte) (Request, error) {
 	kind := Kind(p[0])
 	if len(p) <= offTag {
-		return Request{}, bad("length", "%d bytes are too few for a %s", len(p), kind)
+		return Request{}, bad("length", "the %s is cut at byte %d", kind, len(p))
 	}
 	levelAt, size, err := operationLayout(curve, kind, p[offTag])
 	if err != nil {
 		return Request{}, err
 	}
 	if len(p) < size {
-		return Request{}, bad("length", "a %s for a %s key has %d bytes, not %d", kind, curve.Prefix(), size, len(p))
+		return Request{}, bad("length", "the %s of a %s key has %d bytes, not %d", kind, curve.Prefix(), size, len(p))
 	}
 	if p[offTag] == tagAttestationWithDAL {
 		if err = checkNatural(p[size:]); err != nil {
 			return Request{}, err
 		}
 	} else if len(p) != size {
-		return Request{}, bad("length", "a %s for a %s key has %d bytes, not %d", kind, curve.Prefix(), size, len(p))
+		return Request{}, bad("length", "the %s of a %s key has %d bytes, not %d", kind, curve.Prefix(), size, len(p))
 	}
 	req := Request{Chain: ChainID(p[1:5])}
 	if req.Level, err = natural31("level", p[levelAt:]); err != nil {
@@ -181,7 +181,7 @@ func operationLayout(curve Curve, kind Kind, tag byte) (levelAt, size int, err e
 		curve < BLS12381 && kind == Attestation && (tag == tagAttestation || tag == tagAttestationWithDAL):
 		return slottedLevel, slottedLen, nil
 	}
-	return 0, 0, bad("tag", "operation tag %d is not that of a %s for a %s key", tag, kind, curve.Prefix())
+	return 0, 0, bad("tag", "operation tag %d is not that of the %s of a %s key", tag, kind, curve.Prefix())
 }
 
 // checkNatural checks that b is one Zarith natural and nothing else: groups of 7 bits, the top bit of a byte says that more
@@ -212,7 +212,7 @@ const (
 
 func decodeBlock(p []byte) (Request, error) {
 	if len(p) < offFitness+4 {
-		return Request{}, bad("length", "%d bytes are too few for a block header", len(p))
+		return Request{}, bad("length", "the block header is cut at byte %d", len(p))
 	}
 	req := Request{Chain: ChainID(p[1:5])}
 	var err error

@@ -21,6 +21,7 @@ type Conn struct {
 	ready   chan struct{} // has room for one token: something changed
 	done    chan struct{} // closed at the end
 	ended   bool
+	fetched *sync.Cond // answers have become fewer, or ended
 }
 
 // maxQueue bounds the answers that nobody fetches.
@@ -31,6 +32,7 @@ var _ ledger.Transport = (*Conn)(nil)
 // Connect plugs in a host.
 func (d *Device) Connect() *Conn {
 	c := &Conn{d: d, ready: make(chan struct{}, 1), done: make(chan struct{})}
+	c.fetched = sync.NewCond(&c.mu)
 	d.change(func() {
 		d.cut()
 		d.conn = c
@@ -63,6 +65,7 @@ func (c *Conn) end() {
 	if !c.ended {
 		c.ended = true
 		close(c.done)
+		c.fetched.Broadcast()
 	}
 }
 
@@ -71,11 +74,42 @@ func (c *Conn) Send(apdu []byte) error { return c.d.accept(c, apdu) }
 
 // Receive waits for the next answer. What was answered before the end can still be had; then it is io.EOF.
 func (c *Conn) Receive(ctx context.Context) ([]byte, error) {
+	out, err := c.peek(ctx)
+	if err == nil {
+		c.pop()
+	}
+	return out, err
+}
+
+// owed tells whether the device has an answer still to come.
+func (c *Conn) owed() bool {
+	c.d.mu.Lock()
+	defer c.d.mu.Unlock()
+	return c.d.pending != 0
+}
+
+// waitFetched waits until the host has fetched what was answered, or the connection has ended.
+func (c *Conn) waitFetched() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.answers) > 0 && !c.ended {
+		c.fetched.Wait()
+	}
+}
+
+func (c *Conn) pop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answers = c.answers[1:]
+	c.fetched.Broadcast()
+}
+
+// peek waits for the next answer and leaves it where it is. One goroutine receives.
+func (c *Conn) peek(ctx context.Context) ([]byte, error) {
 	for {
 		c.mu.Lock()
 		if len(c.answers) > 0 {
 			out := c.answers[0]
-			c.answers = c.answers[1:]
 			c.mu.Unlock()
 			return out, nil
 		}

@@ -135,6 +135,14 @@ func (d *Device) Open() {
 	})
 }
 
+// expire is an answer that nobody fetched: the app ends, nothing is saved, and the PIN is asked for.
+func (d *Device) expire() {
+	d.change(func() {
+		d.leave("")
+		d.setLocked(true)
+	})
+}
+
 // Unplug cuts the connection; nothing else changes.
 func (d *Device) Unplug() { d.change(d.cut) }
 
@@ -194,6 +202,7 @@ func (d *Device) Exchange(apdu []byte) []byte {
 	d.serial++
 	out, p := d.process(apdu)
 	if p == nil {
+		d.trace(apdu, out)
 		return out
 	}
 	switch d.decide(p.Prompt) {
@@ -205,6 +214,12 @@ func (d *Device) Exchange(apdu []byte) []byte {
 	}
 	d.prompt, d.pending = p, d.serial
 	return nil
+}
+
+func (d *Device) trace(apdu, answer []byte) {
+	if d.opt.Trace != nil {
+		d.opt.Trace(apdu, answer)
+	}
 }
 
 func (d *Device) decide(p Prompt) Decision {
@@ -266,12 +281,10 @@ func (d *Device) accept(c *Conn, apdu []byte) error {
 		d.cut()
 	}
 	if p != nil {
-		d.prompt = p
-		if decision := d.decide(p.Prompt); decision != Hold {
-			d.after(d.opt.PromptDelay, func(serial uint64) { d.resolve(serial, decision, f) })
-		}
+		d.show(p, apdu, f)
 		return nil
 	}
+	d.trace(apdu, out)
 	d.after(f.Delay+d.latency(apdu, out), func(serial uint64) {
 		d.deliver(serial, out, f)
 		if wasRunning != d.running {
@@ -279,6 +292,20 @@ func (d *Device) accept(c *Conn, apdu []byte) error {
 		}
 	})
 	return nil
+}
+
+// show puts a prompt on the screen, and has the user decide it if the options say how. The caller holds the lock.
+func (d *Device) show(p *prompt, apdu []byte, f Fault) {
+	resolve := p.resolve
+	p.resolve = func(accept bool) []byte {
+		out := resolve(accept)
+		d.trace(apdu, out)
+		return out
+	}
+	d.prompt = p
+	if decision := d.decide(p.Prompt); decision != Hold {
+		d.after(d.opt.PromptDelay, func(serial uint64) { d.resolve(serial, decision, f) })
+	}
 }
 
 // after runs f under the lock when the time has come, if the exchange is still the same. The caller holds the lock.

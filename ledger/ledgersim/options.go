@@ -81,6 +81,8 @@ type Options struct {
 	Latency Latency // nil: none
 	// Decide is asked at each prompt; nil holds them all. It must not call the device.
 	Decide func(Prompt) Decision
+	// Trace is told each command that the device took, when it answers it. It must not call the device.
+	Trace func(apdu, answer []byte)
 	// PromptDelay is how long the user takes to decide.
 	PromptDelay time.Duration
 	// AllowMainnet makes the device sign for the mainnet like a real one. Without it, SETUP and SIGN for it answer 6FEE.

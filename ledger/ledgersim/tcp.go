@@ -18,13 +18,13 @@ func ServeTCP(ctx context.Context, l net.Listener, d *Device) error {
 	defer clients.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { l.Close() }) //nolint:errcheck // only Accept needs to know
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() }) // only Accept needs to know
 	defer stop()
 	for {
 		c, err := l.Accept()
 		if err != nil {
 			if ctx.Err() != nil {
-				return nil //nolint:nilerr // the end was asked for
+				return nil // the end was asked for
 			}
 			return fmt.Errorf("accept: %w", err)
 		}
@@ -39,7 +39,7 @@ func serveConn(ctx context.Context, c net.Conn, conn *Conn) {
 	var answers sync.WaitGroup
 	answers.Go(func() {
 		writeAnswers(ctx, c, conn)
-		c.Close() //nolint:errcheck // it ends the reader below
+		_ = c.Close() // it ends the reader below
 	})
 	for {
 		apdu, err := readRequest(c)
@@ -48,8 +48,8 @@ func serveConn(ctx context.Context, c net.Conn, conn *Conn) {
 		}
 	}
 	cancel()
-	conn.Close() //nolint:errcheck // it never fails
-	c.Close()    //nolint:errcheck // nobody is left to tell
+	_ = conn.Close() // it never fails
+	_ = c.Close()    // nobody is left to tell
 	answers.Wait()
 }
 
@@ -59,7 +59,7 @@ func writeAnswers(ctx context.Context, c net.Conn, conn *Conn) {
 		if err != nil {
 			return
 		}
-		frame := binary.BigEndian.AppendUint32(nil, uint32(max(len(out)-swSize, 0))) //nolint:gosec // an answer is short
+		frame := binary.BigEndian.AppendUint32(nil, uint32(max(len(out)-swSize, 0)))
 		if _, err := c.Write(append(frame, out...)); err != nil {
 			return
 		}

@@ -62,11 +62,13 @@ func (w wallet) derive(curve ledger.Curve, path ledger.Path) (signKey, error) {
 	case ledger.Ed25519:
 		return w.slip10Ed25519(path)
 	case ledger.Secp256k1:
-		return newECKey(secp256k1.S256(), w.bip32(secp256k1.S256(), "Bitcoin seed", path)), nil
+		curve := secp256k1.S256() //nolint:staticcheck // both ECDSA curves behind one interface; it is an emulator's key
+		return newECKey(curve, w.bip32(curve, "Bitcoin seed", path)), nil
 	case ledger.P256:
 		return newECKey(elliptic.P256(), w.bip32(elliptic.P256(), "Nist256p1 seed", path)), nil
 	case ledger.BIP25519:
 		return w.bip32Ed25519(path)
+	case ledger.BLS12381: // above
 	}
 	return nil, fmt.Errorf("curve %d is unknown", curve)
 }
@@ -129,8 +131,10 @@ func bad(scalar []byte, order *big.Int) bool {
 
 type edKey ed25519.PrivateKey
 
-func (k edKey) compressed() []byte { return ed25519.PrivateKey(k).Public().(ed25519.PublicKey) }
-func (k edKey) point() []byte      { return append([]byte{2}, k.compressed()...) }
+// compressed is the second half of the private key as Go keeps it.
+func (k edKey) compressed() []byte { return k[ed25519.SeedSize:] }
+
+func (k edKey) point() []byte { return append([]byte{2}, k.compressed()...) }
 func (k edKey) sign(_, digest []byte) []byte {
 	return ed25519.Sign(ed25519.PrivateKey(k), digest)
 }
@@ -194,7 +198,7 @@ func mul8(b []byte) []byte {
 		if i < len(b) {
 			v += uint16(b[i]) << 3
 		}
-		out[i], carry = byte(v), v>>8
+		out[i], carry = byte(v&0xff), v>>8
 	}
 	return out
 }
@@ -204,7 +208,7 @@ func addLE(a, b []byte) []byte {
 	carry := uint16(0)
 	for i := range out {
 		v := uint16(a[i]) + uint16(b[i]) + carry
-		out[i], carry = byte(v), v>>8
+		out[i], carry = byte(v&0xff), v>>8
 	}
 	return out
 }

@@ -45,12 +45,12 @@ func TestEverySignatureVerifies(t *testing.T) {
 		if curve == ledger.BIP25519 {
 			path = soft
 		}
-		k, err := w.derive(curve, path)
-		require.NoError(t, err)
-		pub, err := publicKey(curve, k)
-		require.NoError(t, err)
-		sig, err := tezos.NewSignature(tezos.Ed25519, k.sign(payload, digest[:]))
-		require.NoError(t, err)
+		k, derr := w.derive(curve, path)
+		require.NoError(t, derr)
+		pub, perr := publicKey(curve, k)
+		require.NoError(t, perr)
+		sig, serr := tezos.NewSignature(tezos.Ed25519, k.sign(payload, digest[:]))
+		require.NoError(t, serr)
 		require.NoError(t, pub.Verify(payload, sig), curve)
 	}
 	_, err = w.derive(ledger.Ed25519, soft)

@@ -1,0 +1,140 @@
+package api
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+
+	"highwater/internal/device"
+	"highwater/signer"
+)
+
+// DeviceCall asks a device's driver for something that only its kind can do: show a prompt, unlock a key. What verbs there are,
+// and what they take and give, is between the command and the driver.
+type DeviceCall struct {
+	Device string          `json:"device"`
+	Verb   string          `json:"verb"`
+	Args   json.RawMessage `json:"args"`
+}
+
+// DeviceFunc does a device call. It tells through show what is on a screen or under way.
+type DeviceFunc func(ctx context.Context, c DeviceCall, show func(string)) (json.RawMessage, error)
+
+// DeviceCall does a call in this process.
+func (l *Local) DeviceCall(ctx context.Context, c DeviceCall, show func(string)) (json.RawMessage, error) {
+	if l.Devices == nil {
+		return nil, &signer.Denial{Reason: "no_devices", Text: "the devices are not open here"}
+	}
+	return l.Devices(ctx, c, show)
+}
+
+// deviceEvent is one line of the answer to a device call: any number of shows, then a result or an error.
+type deviceEvent struct {
+	Show   string          `json:"show,omitempty"`
+	Result json.RawMessage `json:"result,omitempty"`
+	Error  *adminError     `json:"error,omitempty"`
+}
+
+// deviceCall answers with a line of JSON for each event as it happens. When the client goes away the call's context ends.
+func deviceCall(a Admin) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var c DeviceCall
+		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAdminBody))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&c); err != nil {
+			writeJSON(w, http.StatusBadRequest, adminError{Text: "the request cannot be read: " + err.Error()})
+			return
+		}
+		c.Device = chi.URLParam(r, "name")
+		out := http.NewResponseController(w)
+		// A prompt waits for a person: the listener's time-outs are not for it.
+		if err := errors.Join(out.SetWriteDeadline(noDeadline), out.SetReadDeadline(noDeadline)); err != nil {
+			writeJSON(w, http.StatusInternalServerError, adminError{Text: err.Error()})
+			return
+		}
+		w.Header().Set("Content-Type", "application/jsonlines")
+		send := func(e deviceEvent) {
+			line, err := json.Marshal(e)
+			if err != nil {
+				return
+			}
+			_, werr := w.Write(append(line, '\n'))
+			_ = errors.Join(werr, out.Flush()) //nolint:errcheck // the client has gone: its context ends the call
+		}
+		result, err := a.DeviceCall(r.Context(), c, func(text string) { send(deviceEvent{Show: text}) })
+		if err != nil {
+			e := toAdminError(err)
+			send(deviceEvent{Error: &e})
+			return
+		}
+		send(deviceEvent{Result: result})
+	}
+}
+
+func toAdminError(err error) adminError {
+	e := adminError{Text: err.Error()}
+	var hinter device.Hinter
+	if errors.As(err, &hinter) {
+		e.Hint = hinter.HintText()
+	}
+	return e
+}
+
+// DeviceCall has the daemon do a call. It ends when ctx does; the daemon is told.
+func (c *Client) DeviceCall(ctx context.Context, call DeviceCall, show func(string)) (json.RawMessage, error) {
+	body, err := json.Marshal(call)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(body) // it may hold a passphrase
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://highwater/v1/devices/"+call.Device+"/call", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // read to its last event
+	return readEvents(io.LimitReader(resp.Body, maxAdminAnswer), resp.StatusCode, show)
+}
+
+// maxEvent bounds one line of an answer.
+const maxEvent = 4 << 20
+
+func readEvents(r io.Reader, status int, show func(string)) (json.RawMessage, error) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(make([]byte, 0, 4096), maxEvent)
+	for lines.Scan() {
+		if status != http.StatusOK {
+			var e adminError
+			if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+				return nil, fmt.Errorf("the daemon answered with status %d", status)
+			}
+			return nil, &RemoteError{status, e.Text, e.Hint}
+		}
+		var e deviceEvent
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			return nil, fmt.Errorf("the daemon's answer: %w", err)
+		}
+		switch {
+		case e.Error != nil:
+			return nil, &RemoteError{http.StatusInternalServerError, e.Error.Text, e.Error.Hint}
+		case e.Show != "":
+			show(e.Show)
+		default:
+			return e.Result, nil
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, err
+	}
+	return nil, errors.New("the daemon ended before it answered")
+}

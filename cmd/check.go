@@ -1,0 +1,212 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"highwater/api"
+	"highwater/internal/device"
+)
+
+const checkLong = `Look at everything that signing needs, and change nothing: configuration, permissions, watermark file, devices, the
+time that a sync of the disk takes, the clock. Exit status 1 when something is wrong; each finding says what to do.`
+
+// finding is one line of a check.
+type finding struct {
+	Name   string `json:"name"`
+	Result string `json:"result"` // ok, warning, bad
+	Detail string `json:"detail"`
+	Hint   string `json:"hint,omitempty"`
+}
+
+const (
+	resultOK      = "ok"
+	resultWarning = "warning"
+	resultBad     = "bad"
+)
+
+func (a *app) checkCmd() *cobra.Command {
+	return a.addJSON(&cobra.Command{
+		Use: "check", Short: "Check configuration, permissions, devices, disk and clock; change nothing", Long: checkLong, Args: noArgs,
+		Example: "  highwater check --config /etc/highwater/highwater.toml",
+		RunE:    func(c *cobra.Command, _ []string) error { return a.check(c.Context()) },
+	})
+}
+
+func (a *app) check(ctx context.Context) error {
+	findings := a.findings(ctx)
+	if a.jsonFlag {
+		if err := a.json(findings); err != nil {
+			return err
+		}
+	} else if err := a.showFindings(findings); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(findings, func(f finding) bool { return f.Result == resultBad }) {
+		return errSaid
+	}
+	return nil
+}
+
+func (a *app) findings(ctx context.Context) []finding {
+	cfg, err := a.config()
+	if err != nil {
+		return []finding{bad("configuration", err)}
+	}
+	out := []finding{good("configuration", "%s, chain %s", cfg.path, cfg.chainID)}
+	out = append(out, checkConfigMode(cfg.path), checkStateDir(cfg.StateDir), checkSync(cfg.StateDir), checkClock())
+	return append(out, a.checkInstance(ctx, cfg)...)
+}
+
+func good(name, format string, args ...any) finding {
+	return finding{Name: name, Result: resultOK, Detail: fmt.Sprintf(format, args...)}
+}
+
+func bad(name string, err error) finding {
+	return finding{Name: name, Result: resultBad, Detail: err.Error(), Hint: hintOf(err)}
+}
+
+func checkConfigMode(path string) finding {
+	info, err := os.Stat(path)
+	if err != nil {
+		return bad("permissions", err)
+	}
+	if info.Mode().Perm()&0o022 != 0 {
+		return finding{"permissions", resultBad, path + " can be written by others", "chmod go-w " + path}
+	}
+	return good("permissions", "%s is %04o", path, info.Mode().Perm())
+}
+
+func checkStateDir(dir string) finding {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return bad("state directory", hinted(err, "create it with: highwater init"))
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return finding{"state directory", resultWarning, fmt.Sprintf("%s is %04o: others can look into it", dir, info.Mode().Perm()), "chmod 700 " + dir}
+	}
+	if err := unix.Access(dir, unix.W_OK); err != nil {
+		return bad("state directory", hinted(fmt.Errorf("%s cannot be written by this user: %w", dir, err), "run this as the user that serves"))
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return bad("state directory", err)
+	}
+	const enough = 64 << 20
+	if free := fs.Bavail * uint64(fs.Bsize); free < enough { //nolint:gosec // not negative
+		return finding{"state directory", resultBad, fmt.Sprintf("%d MiB are free", free>>20), "make room: a full disk ends signing"}
+	}
+	return good("state directory", "%s", dir)
+}
+
+// syncs is how often a sync is measured; the median counts.
+const syncs = 21
+
+// slowSync is the time above which a sync eats a good part of what a device leaves of a round.
+const slowSync = 100 * time.Millisecond
+
+// checkSync measures what makes a mark durable: an append and an fdatasync, in a file of its own.
+func checkSync(dir string) finding {
+	f, err := os.CreateTemp(dir, ".check-")
+	if err != nil {
+		return bad("disk sync", err)
+	}
+	took := make([]time.Duration, 0, syncs)
+	block := make([]byte, 4096)
+	for range syncs {
+		start := time.Now()
+		_, werr := f.Write(block)
+		if err = errors.Join(werr, unix.Fdatasync(int(f.Fd()))); err != nil { //nolint:gosec // a file descriptor
+			break
+		}
+		took = append(took, time.Since(start))
+	}
+	if err = errors.Join(err, f.Close(), os.Remove(filepath.Clean(f.Name()))); err != nil {
+		return bad("disk sync", err)
+	}
+	slices.Sort(took)
+	median, worst := took[len(took)/2], took[len(took)-1]
+	text := fmt.Sprintf("median %s, worst %s of %d", median.Round(10*time.Microsecond), worst.Round(10*time.Microsecond), syncs)
+	if median > slowSync {
+		return finding{"disk sync", resultWarning, text, "a faster disk for " + dir + " (an SSD, no network file system)"}
+	}
+	return good("disk sync", "%s", text)
+}
+
+// checkClock compares with a date that is past for certain: a machine without a battery starts in 1970.
+func checkClock() finding {
+	if built := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC); time.Now().Before(built) {
+		return finding{"clock", resultWarning, "it shows " + time.Now().UTC().Format(time.RFC3339), "run a time service: chrony, or systemd-timesyncd"}
+	}
+	return good("clock", "%s", time.Now().UTC().Format(time.RFC3339))
+}
+
+// checkInstance asks the daemon, or opens the store and the devices.
+func (a *app) checkInstance(ctx context.Context, cfg *config) []finding {
+	admin, done, err := a.admin(ctx, cfg, true)
+	if err != nil {
+		return []finding{bad("watermark file", err)}
+	}
+	st, err := admin.Status(ctx)
+	if err = errors.Join(err, done()); err != nil {
+		return []finding{bad("watermark file", err)}
+	}
+	out := []finding{good("watermark file", "%s, %s", filepath.Join(cfg.StateDir, "marks.db"), plural(len(st.Marks), "mark"))}
+	out = append(out, good("role", "%s, epoch %d", st.Role.Role, st.Role.Epoch))
+	for _, d := range st.Devices {
+		out = append(out, checkDevice(d))
+	}
+	return append(out, checkMarks(st))
+}
+
+func checkDevice(d api.DeviceRow) finding {
+	f := finding{Name: "device " + d.Name, Result: resultOK, Detail: fmt.Sprintf("%s, %s %s, %s", d.Health, d.Model, d.App, plural(d.Keys, "key"))}
+	switch {
+	case d.Health != device.Ready:
+		f.Result, f.Detail, f.Hint = resultBad, string(d.Health), d.Advice
+		if d.Status.Detail != "" {
+			f.Detail += ": " + d.Status.Detail
+		}
+	case d.Alarm != "":
+		f.Result, f.Detail, f.Hint = resultWarning, d.Alarm, "find out why before you trust the device's own mark"
+	}
+	return f
+}
+
+func checkMarks(st api.Status) finding {
+	missing := 0
+	for _, m := range st.Marks {
+		if m.Level == nil {
+			missing++
+		}
+	}
+	if missing > 0 {
+		return finding{"watermarks", resultWarning, plural(missing, "mark") + " missing: those keys do not sign", "highwater hwm set --all --level LEVEL"}
+	}
+	return good("watermarks", "every key has them")
+}
+
+func (a *app) showFindings(findings []finding) error {
+	colours := map[string]string{resultOK: green, resultWarning: yellow, resultBad: red}
+	rows := [][]string{}
+	for _, f := range findings {
+		rows = append(rows, []string{a.paint(colours[f.Result], f.Result), f.Name, f.Detail})
+	}
+	if err := a.table([]string{"result", "what", "found"}, rows); err != nil {
+		return err
+	}
+	for _, f := range findings {
+		if f.Hint != "" {
+			a.note("hint: %s: %s", f.Name, f.Hint)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,370 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"highwater/api"
+	"highwater/hwm"
+	"highwater/internal/baker"
+	"highwater/internal/tezos"
+	"highwater/store"
+)
+
+const demoLong = `Show what Highwater does, without hardware and without touching this machine's own instance: an emulated Ledger that
+holds a tz1, a tz2 and a tz3 key, an emulated TezSign with a tz4 consensus and a companion key, a chain that advances, and a
+baker that asks as octez-baker does.
+
+On the way it asks for the same signature twice (it gets the same bytes), for a double signature (it is refused), and restarts
+the signer in the middle (the marks are kept). A judge that knows nothing of watermarks keeps a list of everything signed.`
+
+type demoFlags struct {
+	levels   int
+	interval time.Duration
+	listen   string
+	monitor  string
+}
+
+func (a *app) demoCmd() *cobra.Command {
+	var f demoFlags
+	c := &cobra.Command{
+		Use: "demo", Short: "Show it all with emulated devices, a chain and a baker", Long: demoLong, Args: noArgs,
+		Example: "  highwater demo --levels 10 --interval 500ms",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if f.levels < 0 || f.interval <= 0 {
+				return usagef("--levels is not negative, and --interval is more than nothing")
+			}
+			return a.demo(c.Context(), f)
+		},
+	}
+	c.Flags().IntVar(&f.levels, "levels", 0, "end after `N` levels (0: at Ctrl-C)")
+	c.Flags().DurationVar(&f.interval, "interval", time.Second, "time between two levels")
+	c.Flags().StringVar(&f.listen, "listen", defaultListen, "address of the signer; a free port is taken when it is in use")
+	c.Flags().StringVar(&f.monitor, "monitor", "127.0.0.1:6733", "address of metrics and status page")
+	return a.addJSON(c)
+}
+
+// demoChain is no chain that exists: an emulated device must not be mistaken for a real one.
+var demoChain = tezos.ChainID{'d', 'e', 'm', 'o'}
+
+// demoStart is the level before the first one.
+const demoStart = 1000
+
+const demoConfig = `state_dir = %q
+chain = %q
+[server]
+listen = %q
+known_keys = true
+[monitor]
+listen = %q
+[[device]]
+name = "emulated"
+kind = "ledger"
+transport = "sim"
+[device.sim]
+seed = "the demo's seed: worth nothing"
+curves = ["ed25519", "secp256k1", "P-256"]
+latency = "5ms"
+[[device]]
+name = "gadget"
+kind = "tezsign"
+transport = "sim"
+[device.sim]
+seed = "the demo's seed: worth nothing"
+keys = ["consensus", "companion"]
+latency = "5ms"
+`
+
+// demoSummary is what a demo ends with.
+type demoSummary struct {
+	Levels      int `json:"levels"`
+	Signatures  int `json:"signatures"`
+	Replays     int `json:"replays"`
+	Refusals    int `json:"refusals"`
+	DoubleSigns int `json:"double_signs"`
+}
+
+// demonstration is a demo under way.
+type demonstration struct {
+	*app
+	flags   demoFlags
+	cfg     *config
+	daemon  *daemon
+	stop    func() error
+	client  *baker.Client
+	judge   *baker.Judge
+	keys    []demoKey
+	summary demoSummary
+}
+
+// demoKey is a key of the demo's baker.
+type demoKey struct {
+	*tezos.PublicKey
+	alias string
+}
+
+// companion tells whether it is the one that signs the DAL part: attestations only, the same bytes as the consensus key.
+func (k demoKey) companion() bool { return k.alias == "companion" }
+
+func (a *app) demo(ctx context.Context, f demoFlags) (err error) {
+	dir, err := os.MkdirTemp("", "highwater-demo-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	d := &demonstration{app: a, flags: f, judge: baker.NewJudge()}
+	if err := d.prepare(ctx, dir); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.stop()) }()
+	d.introduce()
+	if err := d.bake(ctx); err != nil {
+		return err
+	}
+	return d.conclude()
+}
+
+// prepare does what the README does by hand: init, hwm set, activate, serve.
+func (d *demonstration) prepare(ctx context.Context, dir string) error {
+	state := filepath.Join(dir, "state")
+	text := fmt.Sprintf(demoConfig, state, demoChain, freeAddress(ctx, d.flags.listen), freeAddress(ctx, d.flags.monitor))
+	cfg, err := parseConfig(text)
+	if err != nil {
+		return err
+	}
+	d.cfg = cfg
+	if err := store.Create(ctx, state, time.Now()); err != nil {
+		return err
+	}
+	if err := d.start(ctx); err != nil {
+		return err
+	}
+	d.daemon.settle(ctx, patience)
+	d.daemon.signer.Learn()
+	level := int32(demoStart)
+	if _, err := d.daemon.admin.Activate(ctx, api.ActivateRequest{Level: &level, Why: "demo"}); err != nil {
+		return err
+	}
+	return d.findKeys(ctx)
+}
+
+// findKeys asks for the keys as a client does, and for their names as the operator would.
+func (d *demonstration) findKeys(ctx context.Context) error {
+	rows, err := d.daemon.admin.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		key, err := d.client.PublicKey(ctx, row.PKH)
+		if err != nil {
+			return err
+		}
+		d.keys = append(d.keys, demoKey{key, row.Alias})
+	}
+	return nil
+}
+
+// freeAddress is the address, or, when something listens there already, one with a free port.
+func freeAddress(ctx context.Context, address string) string {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return "127.0.0.1:0"
+	}
+	_ = l.Close() //nolint:errcheck // it listened: closing it is all
+	return address
+}
+
+func (d *demonstration) start(ctx context.Context) error {
+	daemon, err := newDaemon(ctx, d.cfg, slog.New(slog.DiscardHandler), d.version, nil)
+	if err != nil {
+		return err
+	}
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- daemon.run(running) }()
+	d.daemon = daemon
+	d.stop = func() error { cancel(); return <-ended }
+	d.client = baker.New("http://"+daemon.addresses["octez"], false)
+	// The same addresses after a restart.
+	d.cfg.Server.Listen, d.cfg.Monitor.Listen = daemon.addresses["octez"], daemon.addresses["monitor"]
+	return nil
+}
+
+func (d *demonstration) introduce() {
+	if d.jsonFlag {
+		return
+	}
+	d.say("An emulated Ledger, an emulated TezSign, a chain of %s a level, and a baker. The signer is at http://%s", d.flags.interval, d.cfg.Server.Listen)
+	d.say("  its keys:     curl http://%s/known_keys", d.cfg.Server.Listen)
+	d.say("  status page:  http://%s/", d.cfg.Monitor.Listen)
+	for _, k := range d.keys {
+		d.say("  %s  %-9s  %s", k.Hash(), k.Curve(), shortAlias(k.alias))
+	}
+	d.say("\n%5s  %-11s  %-14s %-8s  %9s", "LEVEL", "KEY", "KIND", "RESULT", "TIME")
+}
+
+// bake asks at every level, as long as there is one.
+func (d *demonstration) bake(ctx context.Context) error {
+	tick := time.NewTicker(d.flags.interval)
+	defer tick.Stop()
+	for n := 1; d.flags.levels == 0 || n <= d.flags.levels; n++ {
+		if err := d.level(ctx, n); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		d.summary.Levels = n
+		if n == d.flags.levels {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
+}
+
+// What is shown besides the ordinary: every so many levels, and at the latest in the third.
+const (
+	replayEvery  = 3
+	doubleEvery  = 4
+	restartEvery = 20
+	restartFirst = 2
+)
+
+func (d *demonstration) level(ctx context.Context, n int) error {
+	level := int32(demoStart + n) //nolint:gosec // a demo does not last that long
+	for i, key := range d.keys {
+		kinds := []tezos.Kind{tezos.Preattestation, tezos.Attestation}
+		switch {
+		case key.companion():
+			kinds = kinds[1:]
+		case n%len(d.keys) == i:
+			kinds = append([]tezos.Kind{tezos.Block}, kinds...)
+		}
+		for _, kind := range kinds {
+			if err := d.ask(ctx, key, baker.Step{Chain: demoChain, Kind: kind, Level: level, DAL: n % 2}, "signed"); err != nil {
+				return err
+			}
+		}
+	}
+	again := baker.Step{Chain: demoChain, Kind: tezos.Attestation, Level: level, DAL: n % 2}
+	if n%replayEvery == 1 {
+		if err := d.ask(ctx, d.keys[n%len(d.keys)], again, "replayed"); err != nil {
+			return err
+		}
+	}
+	if n%doubleEvery == 1 {
+		again.Variant = 0xee
+		if err := d.ask(ctx, d.keys[n%len(d.keys)], again, "refused"); err != nil {
+			return err
+		}
+	}
+	if n == restartFirst || n%restartEvery == 0 {
+		return d.restart(ctx, level)
+	}
+	return nil
+}
+
+// ask asks, and checks that it went as it should.
+func (d *demonstration) ask(ctx context.Context, key demoKey, step baker.Step, want string) error {
+	payload := step.Payload(key.Curve())
+	start := time.Now()
+	sig, err := d.client.Sign(ctx, key.PublicKey, payload)
+	took := time.Since(start)
+	got := ""
+	var refusal *baker.Refusal
+	switch {
+	case errors.As(err, &refusal) && refusal.Status == http.StatusConflict:
+		got = "refused"
+		d.summary.Refusals++
+	case err != nil:
+		return err
+	default:
+		isNew, err := d.judge.Note(key.Hash(), payload, sig)
+		if err != nil {
+			return err
+		}
+		got = "replayed"
+		if isNew {
+			got = "signed"
+			d.summary.Signatures++
+		} else {
+			d.summary.Replays++
+		}
+	}
+	d.event(key, step, got, took, sig, refusal)
+	if got != want {
+		return fmt.Errorf("%s %s at level %d was %s, and should have been %s", key.Hash(), step.Kind, step.Level, got, want)
+	}
+	return nil
+}
+
+func (d *demonstration) event(key demoKey, s baker.Step, got string, took time.Duration, sig tezos.Signature, no *baker.Refusal) {
+	if d.jsonFlag {
+		return
+	}
+	colour, text := green, ""
+	switch got {
+	case "signed":
+		text = sig.String()[:20] + "…"
+	case "replayed":
+		colour, text = yellow, "the same bytes were asked again: the same signature"
+	default:
+		text, _, _ = strings.Cut(no.Text, " (hint:")
+		_, text, _ = strings.Cut(text, ": ")
+		colour = red
+	}
+	d.say("%5d  %s…  %-14s %s  %6.1f ms  %s", s.Level, key.Hash().String()[:10], s.Kind,
+		d.paint(colour, fmt.Sprintf("%-8s", got)), float64(took.Microseconds())/1000, text)
+}
+
+// restart ends the signer and starts it again on the same state: a baker that asks for an old level with other bytes is refused.
+func (d *demonstration) restart(ctx context.Context, level int32) error {
+	if err := d.stop(); err != nil {
+		return err
+	}
+	if err := d.start(ctx); err != nil {
+		return err
+	}
+	d.daemon.settle(ctx, patience)
+	role := d.daemon.store.Role()
+	if role.Role != hwm.Active {
+		return fmt.Errorf("after a restart the role is %s", role.Role)
+	}
+	if !d.jsonFlag {
+		d.say("%s", d.paint(bold, "the signer was restarted; it is active still, and remembers:"))
+	}
+	return d.ask(ctx, d.keys[0], baker.Step{Chain: demoChain, Kind: tezos.Attestation, Level: level, Variant: 0xdd}, "refused")
+}
+
+func (d *demonstration) conclude() error {
+	doubles := d.judge.Doubles()
+	d.summary.DoubleSigns = len(doubles)
+	if d.jsonFlag {
+		if err := d.json(d.summary); err != nil {
+			return err
+		}
+	} else {
+		s := d.summary
+		d.say("\n%s, %s, %s, %s, %s", plural(s.Levels, "level"), plural(s.Signatures, "signature"), plural(s.Replays, "replay"),
+			plural(s.Refusals, "refusal"), plural(s.DoubleSigns, "double signature"))
+	}
+	if len(doubles) > 0 {
+		return fmt.Errorf("the judge found double signatures, the first: %s", doubles[0])
+	}
+	return nil
+}

@@ -1,0 +1,458 @@
+package cmd
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"highwater/api"
+	"highwater/hwm"
+	"highwater/internal/tezos"
+	"highwater/ledger"
+)
+
+const ledgerLong = `Look at Ledgers with the Tezos Baking app, and set them up. It works through the daemon when one runs, else with the devices
+themselves. What has to be confirmed on the device is said, and waited for.
+
+The device's own watermark is a second line: one mark for all kinds, which a menu can switch off. The host's are the first
+("highwater hwm list").`
+
+func (a *app) ledgerCmd() *cobra.Command {
+	return group("ledger", "Look at Ledgers and set them up", ledgerLong, "  highwater ledger list",
+		a.ledgerListCmd(), a.ledgerSetupCmd(), a.ledgerAuthorizeCmd(), a.ledgerDeauthorizeCmd(), a.ledgerHWMCmd(), a.ledgerResetCmd(),
+		a.ledgerVersionCmd())
+}
+
+func (a *app) ledgerFlags(c *cobra.Command) *deviceFlags {
+	f := &deviceFlags{kind: kindLedger}
+	c.Flags().StringVar(&f.device, "device", "", "the Ledger's `NAME` in the configuration, when there are several")
+	c.Flags().DurationVar(&f.timeout, "timeout", defaultWait, "how long to wait for the device, and for you")
+	return f
+}
+
+// ledgerKey is a key as the verbs take it.
+type ledgerKey struct {
+	Curve ledger.Curve `json:"curve"`
+	Path  string       `json:"path"`
+}
+
+// parseLedgerKey reads a locator as octez prints it, or its curve and path alone.
+func parseLedgerKey(text string) (ledgerKey, error) {
+	if strings.HasPrefix(text, "ledger://") {
+		l, err := ledger.ParseLocator(text)
+		return ledgerKey{l.Curve, l.Path.String()}, err
+	}
+	curve, path, _ := strings.Cut(text, "/")
+	c, err := ledger.ParseCurve(curve)
+	if err != nil {
+		return ledgerKey{}, err
+	}
+	if path == "" {
+		return ledgerKey{c, ledger.DefaultPath.String()}, nil
+	}
+	p, err := ledger.ParsePath(path)
+	return ledgerKey{c, p.String()}, err
+}
+
+func (k ledgerKey) path() (ledger.Path, error) { return ledger.ParsePath(k.Path) }
+
+// ledgerView is what is shown of a Ledger.
+type ledgerView struct {
+	Name    string           `json:"name"`
+	ID      string           `json:"id"`
+	App     string           `json:"app"`
+	Build   string           `json:"build"`
+	Where   string           `json:"where"`
+	Key     string           `json:"key"` // locator of the authorised key; empty: none
+	PKH     string           `json:"pkh"`
+	Chain   string           `json:"chain"` // main chain of the device; empty: any
+	Main    hwm.Position     `json:"main"`
+	Test    hwm.Position     `json:"test"`
+	Keys    []ledgerKeyView  `json:"keys,omitempty"`
+	Problem string           `json:"problem,omitempty"`
+	Compare []ledgerMarkView `json:"compare,omitempty"`
+}
+
+type ledgerKeyView struct {
+	Locator    string `json:"locator"`
+	PKH        string `json:"pkh"`
+	Authorised bool   `json:"authorised"`
+}
+
+type ledgerMarkView struct {
+	Kind   tezos.Kind    `json:"kind"`
+	Host   *hwm.Position `json:"host"`
+	Device hwm.Position  `json:"device"`
+	Note   string        `json:"note"`
+}
+
+type ledgerSetupArgs struct {
+	ledgerKey
+	Main int32 `json:"main"`
+	Test int32 `json:"test"`
+}
+
+type ledgerInfoArgs struct {
+	Keys    bool `json:"keys"`    // also the keys at the usual path of each curve
+	Compare bool `json:"compare"` // also the host's marks
+}
+
+// ledgerVerbs is what a Ledger's driver does for these commands.
+var ledgerVerbs = map[string]verb[*ledger.Device]{
+	"info": with(func(ctx context.Context, in *instance, d *ledger.Device, q ledgerInfoArgs, _ func(string)) (any, error) {
+		return ledgerInfo(ctx, in, d, q)
+	}),
+	"setup": with(func(ctx context.Context, in *instance, d *ledger.Device, q ledgerSetupArgs, show func(string)) (any, error) {
+		path, err := q.path()
+		if err != nil {
+			return nil, err
+		}
+		key, err := d.Setup(ctx, ledger.Setup{Curve: q.Curve, Path: path, Chain: in.cfg.chainID, Main: q.Main, Test: q.Test}, show)
+		return addressOf(key, err)
+	}),
+	"authorize": with(func(ctx context.Context, _ *instance, d *ledger.Device, q ledgerKey, show func(string)) (any, error) {
+		path, err := q.path()
+		if err != nil {
+			return nil, err
+		}
+		key, err := d.Authorize(ctx, q.Curve, path, show)
+		return addressOf(key, err)
+	}),
+	"deauthorize": with(func(ctx context.Context, _ *instance, d *ledger.Device, _ struct{}, _ func(string)) (any, error) {
+		return "done", d.Deauthorize(ctx)
+	}),
+	"reset": with(func(ctx context.Context, _ *instance, d *ledger.Device, level int32, show func(string)) (any, error) {
+		return "done", d.Reset(ctx, level, show)
+	}),
+}
+
+func addressOf(key *tezos.PublicKey, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return key.Hash().String(), nil
+}
+
+func ledgerInfo(ctx context.Context, in *instance, d *ledger.Device, q ledgerInfoArgs) (ledgerView, error) {
+	info, err := d.Info(ctx)
+	if err != nil {
+		return ledgerView{}, err
+	}
+	v := ledgerView{
+		Name: d.Name(), ID: info.ID, App: info.Version.String(), Build: info.Git, Where: info.Where,
+		Main: position(info.Marks.Main), Test: position(info.Marks.Test),
+	}
+	if info.Marks.Chain != (tezos.ChainID{}) {
+		v.Chain = info.Marks.Chain.String()
+	}
+	var pkh tezos.PublicKeyHash
+	if info.Key != nil {
+		v.Key = info.Key.String()
+		key, err := d.PublicKey(ctx, info.Key.Curve, info.Key.Path)
+		if err != nil {
+			return ledgerView{}, err
+		}
+		pkh = key.Hash()
+		v.PKH = pkh.String()
+	}
+	if q.Keys {
+		if v.Keys, err = usualKeys(ctx, d, info); err != nil {
+			return ledgerView{}, err
+		}
+	}
+	if q.Compare && info.Key != nil {
+		v.Compare, err = compareMarks(in, pkh, position(info.Marks.For(in.cfg.chainID)))
+	}
+	return v, err
+}
+
+func position(w ledger.Watermark) hwm.Position {
+	return hwm.Position{Level: int32(min(w.Level, hwm.MaxRound)), Round: int32(min(w.Round, hwm.MaxRound))} //nolint:gosec // bounded
+}
+
+// usualKeys lists the keys at the usual path of each curve that a baker can use.
+func usualKeys(ctx context.Context, d *ledger.Device, info ledger.Info) ([]ledgerKeyView, error) {
+	var out []ledgerKeyView
+	for _, curve := range []ledger.Curve{ledger.Ed25519, ledger.Secp256k1, ledger.P256, ledger.BIP25519} {
+		key, err := d.PublicKey(ctx, curve, ledger.DefaultPath)
+		if err != nil {
+			return nil, err
+		}
+		l := ledger.Locator{Device: info.ID, Curve: curve, Path: ledger.DefaultPath}
+		authorised := info.Key != nil && info.Key.String() == l.String()
+		out = append(out, ledgerKeyView{l.String(), key.Hash().String(), authorised})
+	}
+	return out, nil
+}
+
+// compareMarks puts the device's one mark beside the host's, kind by kind.
+func compareMarks(in *instance, pkh tezos.PublicKeyHash, dev hwm.Position) ([]ledgerMarkView, error) {
+	var out []ledgerMarkView
+	for _, key := range hwm.KeysOf(in.cfg.chainID, pkh) {
+		st, err := in.store.State(key)
+		if err != nil {
+			return nil, err
+		}
+		row := ledgerMarkView{Kind: key.Kind, Device: dev}
+		switch {
+		case st.Mark == nil:
+			row.Note = "the host has no mark: it does not sign this kind"
+		case dev.Compare(st.Mark.Position) > 0:
+			row.Note = "the device is ahead: it refuses what the host would still sign"
+		case dev.Compare(st.Mark.Position) < 0:
+			row.Note = "the device is behind: the host alone protects"
+		default:
+			row.Note = "the same"
+		}
+		if st.Mark != nil {
+			row.Host = &st.Mark.Position
+		}
+		out = append(out, row)
+	}
+	return out, nil
+}
+
+func (a *app) ledgerListCmd() *cobra.Command {
+	var f *deviceFlags
+	c := &cobra.Command{
+		Use: "list", Short: "List the configured Ledgers and their keys", Args: noArgs,
+		Long:    "List the configured Ledgers: four-word name, app, and the keys at the usual path of each curve, as octez prints them.",
+		Example: "  highwater ledger list",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.withAdmin(c.Context(), true, func(cfg *config, admin api.Admin) error { return a.ledgerList(c.Context(), cfg, admin, f) })
+		},
+	}
+	f = a.ledgerFlags(c)
+	return a.addJSON(c)
+}
+
+func (a *app) ledgerList(ctx context.Context, cfg *config, admin api.Admin, f *deviceFlags) error {
+	names, err := f.names(cfg)
+	if err != nil {
+		return err
+	}
+	views := []ledgerView{}
+	for _, name := range names {
+		one := *f
+		one.timeout = min(f.timeout, patience)
+		v, err := call[ledgerView](ctx, a, admin, &one, name, "info", ledgerInfoArgs{Keys: true})
+		if err != nil {
+			v = ledgerView{Name: name, Problem: err.Error()}
+		}
+		views = append(views, v)
+	}
+	if a.jsonFlag {
+		return a.json(views)
+	}
+	for _, v := range views {
+		if v.Problem != "" {
+			a.say("%s: %s", v.Name, v.Problem)
+			continue
+		}
+		a.say("%s: %s, Tezos Baking %s, %s", v.Name, v.ID, v.App, v.Where)
+		rows := [][]string{}
+		for _, k := range v.Keys {
+			mark := "-"
+			if k.Authorised {
+				mark = "may bake"
+			}
+			rows = append(rows, []string{k.Locator, k.PKH, mark})
+		}
+		if err := a.table([]string{"locator", "key", "authorised"}, rows); err != nil {
+			return err
+		}
+		if v.Key == "" {
+			a.note("hint: no key may bake yet: highwater ledger setup --key ed25519 --hwm LEVEL")
+		}
+	}
+	return nil
+}
+
+func (a *app) ledgerSetupCmd() *cobra.Command {
+	var f *deviceFlags
+	var key, chain string
+	var level, test int64
+	c := &cobra.Command{
+		Use: "setup", Short: "Authorise a key for baking and set the device's marks (confirm on the device)", Args: noArgs,
+		Long: "Authorise a key for baking and set the device's chain and marks. You confirm on the device. Always with a chain: without\n" +
+			"one, registering a baker resets the round of the device's mark. At LEVEL round 0 itself the device may still attest.",
+		Example: "  highwater ledger setup --key ed25519/0h/0h --hwm 8000000",
+		RunE: func(c *cobra.Command, _ []string) error {
+			k, err := parseLedgerKey(key)
+			if err != nil {
+				return usageError{err}
+			}
+			args := ledgerSetupArgs{ledgerKey: k}
+			if args.Main, err = levelFlag("hwm", level); err != nil {
+				return err
+			}
+			if args.Test, err = levelFlag("test-hwm", test); err != nil {
+				return err
+			}
+			return a.onDevice(c.Context(), f, func(cfg *config, admin api.Admin, name string) error {
+				if chain != "" && chain != cfg.chainID.String() {
+					return usagef("--chain %s: this signer is for %s", chain, cfg.chainID)
+				}
+				pkh, err := call[string](c.Context(), a, admin, f, name, "setup", args)
+				if err != nil {
+					return err
+				}
+				a.say("%s may bake with %s on %s, marks at %d", name, pkh, cfg.chainID, args.Main)
+				a.note("next: highwater hwm set %s --level LEVEL", pkh)
+				return nil
+			})
+		},
+	}
+	f = a.ledgerFlags(c)
+	c.Flags().StringVar(&key, "key", "ed25519/0h/0h", "the `KEY`: a locator as octez prints it, or CURVE/PATH")
+	c.Flags().StringVar(&chain, "chain", "", "chain `ID`; the configured one, which is the default")
+	c.Flags().Int64Var(&level, "hwm", -1, "`LEVEL` of the device's mark: above all that this key ever signed")
+	c.Flags().Int64Var(&test, "test-hwm", 0, "`LEVEL` of the device's mark for all other chains")
+	return c
+}
+
+func (a *app) ledgerAuthorizeCmd() *cobra.Command {
+	var f *deviceFlags
+	var key string
+	c := &cobra.Command{
+		Use: "authorize", Short: "Authorise another key; the marks stay (confirm on the device)", Args: noArgs,
+		Long:    "Authorise another key for baking. The device has one such key, and one mark: it stays where it is.",
+		Example: "  highwater ledger authorize --key secp256k1/0h/0h",
+		RunE: func(c *cobra.Command, _ []string) error {
+			k, err := parseLedgerKey(key)
+			if err != nil {
+				return usageError{err}
+			}
+			return a.onDevice(c.Context(), f, func(_ *config, admin api.Admin, name string) error {
+				pkh, err := call[string](c.Context(), a, admin, f, name, "authorize", k)
+				if err == nil {
+					a.say("%s may bake with %s", name, pkh)
+				}
+				return err
+			})
+		},
+	}
+	f = a.ledgerFlags(c)
+	c.Flags().StringVar(&key, "key", "", "the `KEY`: a locator as octez prints it, or CURVE/PATH")
+	return c
+}
+
+func (a *app) ledgerDeauthorizeCmd() *cobra.Command {
+	var f *deviceFlags
+	var yes bool
+	c := &cobra.Command{
+		Use: "deauthorize", Short: "Make the device forget its baking key (the device does not ask)", Args: noArgs,
+		Long:    "Make the device forget which key may bake. The device does not ask, so this does. The baker is down until the next setup.",
+		Example: "  highwater ledger deauthorize --device left",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.onDevice(c.Context(), f, func(_ *config, admin api.Admin, name string) error {
+				if !yes {
+					if err := a.confirm("Baking with "+name+" ends until its next setup.", "deauthorize", "--yes"); err != nil {
+						return err
+					}
+				}
+				if _, err := call[string](c.Context(), a, admin, f, name, "deauthorize", struct{}{}); err != nil {
+					return err
+				}
+				a.say("%s has no baking key now", name)
+				return nil
+			})
+		},
+	}
+	f = a.ledgerFlags(c)
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return c
+}
+
+func (a *app) ledgerHWMCmd() *cobra.Command {
+	var f *deviceFlags
+	c := &cobra.Command{
+		Use: "hwm", Short: "Show the device's mark beside the host's", Args: noArgs,
+		Long: "Show the device's mark beside the host's, kind by kind, and what differs. The device has one mark for all kinds. Whether it\n" +
+			"survives a power cut depends on a setting of the app that nobody can query: see docs/ledger.md.",
+		Example: "  highwater ledger hwm",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.onDevice(c.Context(), f, func(_ *config, admin api.Admin, name string) error {
+				v, err := call[ledgerView](c.Context(), a, admin, f, name, "info", ledgerInfoArgs{Compare: true})
+				if err != nil {
+					return err
+				}
+				return a.showLedgerMarks(v)
+			})
+		},
+	}
+	f = a.ledgerFlags(c)
+	return a.addJSON(c)
+}
+
+func (a *app) showLedgerMarks(v ledgerView) error {
+	if a.jsonFlag {
+		return a.json(v)
+	}
+	chain := v.Chain
+	if chain == "" {
+		chain = "any chain (set the device up again, with a chain)"
+	}
+	a.say("%s: %s\nmain    %s, for %s\nother   %s\nkey     %s\n", v.Name, v.ID, v.Main, chain, v.Test, dash(v.PKH))
+	rows := [][]string{}
+	for _, m := range v.Compare {
+		host := "none"
+		if m.Host != nil {
+			host = m.Host.String()
+		}
+		rows = append(rows, []string{m.Kind.String(), host, m.Device.String(), m.Note})
+	}
+	return a.table([]string{"kind", "host", "device", "what differs"}, rows)
+}
+
+func (a *app) ledgerResetCmd() *cobra.Command {
+	var f *deviceFlags
+	var level int64
+	c := &cobra.Command{
+		Use: "reset", Short: "Set the device's mark (confirm on the device)", Args: noArgs,
+		Long: "Set the device's mark to LEVEL round 0, up or down; you confirm on the device. The host's marks stay where they are.\n\n" +
+			"At LEVEL round 0 itself the device still gives one attestation, and a block only above. To shut LEVEL for everything,\n" +
+			"reset to LEVEL+1: then a block at LEVEL+1 round 0 is refused as well.",
+		Example: "  highwater ledger reset --level 8000000",
+		RunE: func(c *cobra.Command, _ []string) error {
+			l, err := levelFlag("level", level)
+			if err != nil {
+				return err
+			}
+			return a.onDevice(c.Context(), f, func(_ *config, admin api.Admin, name string) error {
+				if _, err := call[string](c.Context(), a, admin, f, name, "reset", l); err != nil {
+					return err
+				}
+				a.say("%s: its mark is at level %d round 0: an attestation there is still open, a block is not", name, l)
+				a.note("hint: to shut level %d for everything: highwater ledger reset --level %d", l, l+1)
+				return nil
+			})
+		},
+	}
+	f = a.ledgerFlags(c)
+	c.Flags().Int64Var(&level, "level", -1, "the `LEVEL`")
+	return c
+}
+
+func (a *app) ledgerVersionCmd() *cobra.Command {
+	var f *deviceFlags
+	c := &cobra.Command{
+		Use: "version", Short: "Show the version of the device's app", Args: noArgs, Example: "  highwater ledger version",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.onDevice(c.Context(), f, func(_ *config, admin api.Admin, name string) error {
+				v, err := call[ledgerView](c.Context(), a, admin, f, name, "info", ledgerInfoArgs{})
+				if err != nil {
+					return err
+				}
+				if a.jsonFlag {
+					return a.json(map[string]string{"name": name, "app": v.App, "build": v.Build})
+				}
+				a.say("%s: Tezos Baking %s (%s)", name, v.App, v.Build)
+				return nil
+			})
+		},
+	}
+	f = a.ledgerFlags(c)
+	return a.addJSON(c)
+}

@@ -1,0 +1,78 @@
+package cmd
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// maxSecret bounds a passphrase, in bytes.
+const maxSecret = 1024
+
+// readSecret reads a passphrase, without the newline at its end, from an open file descriptor.
+func (a *app) readSecret(fd int) ([]byte, error) {
+	var r io.Reader = a.in
+	if fd != 0 {
+		f := os.NewFile(uintptr(fd), "passphrase") //nolint:gosec // not negative
+		if f == nil {
+			return nil, fmt.Errorf("--passphrase-fd %d is not open", fd)
+		}
+		defer f.Close() //nolint:errcheck // only read
+		r = f
+	}
+	b := make([]byte, maxSecret+1)
+	n, err := io.ReadFull(r, b)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, fmt.Errorf("--passphrase-fd %d: %w", fd, err)
+	}
+	secret := bytes.TrimRight(b[:n], "\r\n")
+	if len(secret) == 0 || len(secret) > maxSecret {
+		clear(b)
+		return nil, fmt.Errorf("--passphrase-fd %d: a passphrase has 1 to %d bytes", fd, maxSecret)
+	}
+	return secret, nil
+}
+
+// askSecret asks on the terminal, without showing what is typed.
+func (a *app) askSecret(prompt string) ([]byte, error) {
+	fmt.Fprintf(a.err, "%s: ", prompt)
+	b, err := term.ReadPassword(int(os.Stdin.Fd())) //nolint:gosec // a file descriptor
+	a.note("")
+	if err == nil && len(b) == 0 {
+		err = errors.New("nothing was typed: nothing was changed")
+	}
+	return b, err
+}
+
+// pick has the operator choose from a numbered list: numbers, or "all".
+func (a *app) pick(question string, options []string) ([]string, error) {
+	for i, o := range options {
+		a.note("  %d  %s", i+1, o)
+	}
+	fmt.Fprintf(a.err, "%s? Numbers, or all: ", question)
+	line, err := a.in.ReadString('\n')
+	if err != nil && line == "" {
+		return nil, errors.New("nothing was typed: nothing was changed")
+	}
+	if strings.TrimSpace(line) == "all" {
+		return options, nil
+	}
+	var out []string
+	for _, word := range strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" ,\t\n", r) }) {
+		n, err := strconv.Atoi(word)
+		if err != nil || n < 1 || n > len(options) {
+			return nil, fmt.Errorf("%q is none of the numbers: nothing was changed", word)
+		}
+		out = append(out, options[n-1])
+	}
+	if len(out) == 0 {
+		return nil, errors.New("nothing was chosen: nothing was changed")
+	}
+	return out, nil
+}

@@ -1,0 +1,85 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"net"
+
+	"github.com/spf13/cobra"
+
+	"highwater/api"
+	"highwater/ledger/ledgersim"
+)
+
+// simCmd serves emulated devices to tests of other programs; it is hidden from help.
+func (a *app) simCmd() *cobra.Command {
+	c := group("sim", "Serve emulated devices, for tests", "", "  highwater sim ledger --listen 127.0.0.1:9999 --seed zebra --accept", a.simLedgerCmd())
+	c.Hidden = true
+	return c
+}
+
+func (a *app) simLedgerCmd() *cobra.Command {
+	var listen, seed, app string
+	var hid, accept bool
+	c := &cobra.Command{
+		Use: "ledger", Short: "Serve an emulated Ledger on its emulator's APDU socket, or as raw HID reports", Args: noArgs,
+		Example: "  highwater sim ledger --listen 127.0.0.1:9999 --seed zebra --accept",
+		RunE: func(c *cobra.Command, _ []string) error {
+			opt := ledgersim.Options{Seed: seed, AllowMainnet: true}
+			switch app {
+			case "2.5.0":
+				opt.Version = ledgersim.V250
+			case "2.5.1":
+				opt.Version = ledgersim.V251
+			default:
+				return usagef("--app %q: it is 2.5.0 or 2.5.1", app)
+			}
+			if accept {
+				opt.Decide = ledgersim.Always(ledgersim.Accept)
+			}
+			return a.simLedger(c.Context(), listen, hid, opt)
+		},
+	}
+	c.Flags().StringVar(&listen, "listen", "127.0.0.1:9999", "`ADDRESS` to serve on")
+	c.Flags().StringVar(&seed, "seed", "", "a BIP-39 mnemonic as the app derives it, or any other `TEXT`")
+	c.Flags().StringVar(&app, "app", "2.5.0", "`VERSION` of the app: 2.5.0 or 2.5.1")
+	c.Flags().BoolVar(&hid, "hid", false, "speak raw 64-byte HID reports instead of the APDU socket's frames")
+	c.Flags().BoolVar(&accept, "accept", false, "accept every prompt; without it prompts stay on the screen")
+	return c
+}
+
+func (a *app) simLedger(ctx context.Context, address string, hid bool, opt ledgersim.Options) error {
+	d, err := ledgersim.New(opt)
+	if err != nil {
+		return err
+	}
+	l, err := api.Listen(ctx, address, octezSocketMode)
+	if err != nil {
+		return err
+	}
+	a.say("listening on %s", l.Addr())
+	if hid {
+		err = serveHID(ctx, l, d)
+	} else {
+		err = ledgersim.ServeTCP(ctx, l, d)
+	}
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// serveHID serves raw reports to one client after the other.
+func serveHID(ctx context.Context, l net.Listener, d *ledgersim.Device) error {
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() }) //nolint:errcheck // it ends Accept, whatever it says
+	defer stop()
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return errors.Join(ctx.Err(), err)
+		}
+		if err := ledgersim.ServeHID(ctx, c, d); err != nil && ctx.Err() != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,191 @@
+package cmd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"highwater/api"
+	"highwater/ledger"
+	"highwater/tezsign"
+)
+
+// verb is one thing that a driver of a kind can do besides signing. It tells through show what is on a screen or under way.
+type verb[D any] func(ctx context.Context, in *instance, d D, args json.RawMessage, show func(string)) (any, error)
+
+// deviceCall does a verb of a device's kind: for the daemon's admin socket, and for a command when no daemon runs.
+func (in *instance) deviceCall(ctx context.Context, c api.DeviceCall, show func(string)) (json.RawMessage, error) {
+	for _, w := range in.devices {
+		if w.Name() != c.Device {
+			continue
+		}
+		var result any
+		var err error
+		switch d := w.driver.(type) {
+		case *ledger.Device:
+			result, err = runVerb(ctx, in, d, ledgerVerbs, c, show)
+		case *tezsign.Device:
+			result, err = runVerb(ctx, in, d, tezsignVerbs, c, show)
+		default:
+			err = fmt.Errorf("device %s has no verbs", c.Device)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(result)
+	}
+	return nil, hinted(fmt.Errorf("no device %q is configured", c.Device), "see: highwater status")
+}
+
+func runVerb[D any](
+	ctx context.Context, in *instance, d D, verbs map[string]verb[D], c api.DeviceCall, show func(string),
+) (any, error) {
+	v, ok := verbs[c.Verb]
+	if !ok {
+		return nil, fmt.Errorf("device %s cannot %q", c.Device, c.Verb)
+	}
+	defer clear(c.Args) // they may hold a passphrase
+	return v(ctx, in, d, c.Args, show)
+}
+
+// with decodes a verb's arguments.
+func with[D, A any](f func(ctx context.Context, in *instance, d D, args A, show func(string)) (any, error)) verb[D] {
+	return func(ctx context.Context, in *instance, d D, raw json.RawMessage, show func(string)) (any, error) {
+		var args A
+		if len(raw) > 0 {
+			if err := json.Unmarshal(raw, &args); err != nil {
+				return nil, fmt.Errorf("the call's arguments: %w", err)
+			}
+		}
+		return f(ctx, in, d, args, show)
+	}
+}
+
+// deviceFlags choose a device of a kind, and how long to wait for it.
+type deviceFlags struct {
+	kind    string
+	device  string
+	timeout time.Duration
+}
+
+// defaultWait is how long a command waits for a device, or for a person in front of it.
+const defaultWait = 60 * time.Second
+
+// names gives the configured devices of the kind, or the one that was named.
+func (f *deviceFlags) names(cfg *config) ([]string, error) {
+	var all []string
+	for _, d := range cfg.Devices {
+		if d.Kind != f.kind {
+			continue
+		}
+		if d.Name == f.device {
+			return []string{d.Name}, nil
+		}
+		all = append(all, d.Name)
+	}
+	switch {
+	case f.device != "":
+		return nil, hinted(fmt.Errorf("no %s named %q is configured", f.kind, f.device), "configured: "+strings.Join(all, ", "))
+	case len(all) == 0:
+		return nil, hinted(fmt.Errorf("no %s is configured", f.kind), "add a [[device]] with kind = \""+f.kind+"\" to "+cfg.path)
+	}
+	return all, nil
+}
+
+// one gives the device that a command is for.
+func (f *deviceFlags) one(cfg *config) (string, error) {
+	all, err := f.names(cfg)
+	if err == nil && len(all) > 1 {
+		err = hinted(usagef("there are %d: say which with --device", len(all)), "configured: "+strings.Join(all, ", "))
+	}
+	if err != nil {
+		return "", err
+	}
+	return all[0], nil
+}
+
+// onDevice runs a command about one device.
+func (a *app) onDevice(ctx context.Context, f *deviceFlags, do func(cfg *config, admin api.Admin, name string) error) error {
+	return a.withAdmin(ctx, true, func(cfg *config, admin api.Admin) error {
+		name, err := f.one(cfg)
+		if err != nil {
+			return err
+		}
+		return do(cfg, admin, name)
+	})
+}
+
+// call asks a device for a verb, shows what it shows with a countdown, and decodes the result.
+func call[R any](ctx context.Context, a *app, admin api.Admin, f *deviceFlags, name, verb string, args any) (R, error) {
+	var result R
+	raw, err := json.Marshal(args)
+	if err != nil {
+		return result, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	countdown := a.newCountdown(ctx)
+	answer, err := admin.DeviceCall(ctx, api.DeviceCall{Device: name, Verb: verb, Args: raw}, countdown.show)
+	countdown.end()
+	if err != nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return result, hinted(fmt.Errorf("nothing came back within %s: %w", f.timeout, err), "answer what is on the device's screen; --timeout gives more time")
+		}
+		return result, err
+	}
+	return result, json.Unmarshal(answer, &result)
+}
+
+// countdown shows what a device waits for, and on a terminal how long it is still waited for.
+type countdown struct {
+	app   *app
+	until time.Time
+	mu    sync.Mutex
+	text  string
+	stop  chan struct{}
+	done  chan struct{}
+}
+
+func (a *app) newCountdown(ctx context.Context) *countdown {
+	until, _ := ctx.Deadline()
+	c := &countdown{app: a, until: until, stop: make(chan struct{}), done: make(chan struct{})}
+	go c.run()
+	return c
+}
+
+func (c *countdown) show(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.text = text
+	c.app.note("%s", text)
+}
+
+func (c *countdown) run() {
+	defer close(c.done)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.stop:
+			return
+		case <-tick.C:
+			c.mu.Lock()
+			if c.text != "" && c.app.interactive {
+				fmt.Fprintf(c.app.err, "\r\x1b[Kwaiting: %d s ", int(time.Until(c.until).Seconds()))
+			}
+			c.mu.Unlock()
+		}
+	}
+}
+
+func (c *countdown) end() {
+	close(c.stop)
+	<-c.done
+	if c.text != "" && c.app.interactive {
+		fmt.Fprint(c.app.err, "\r\x1b[K")
+	}
+}

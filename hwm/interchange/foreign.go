@@ -1,0 +1,207 @@
+package interchange
+
+import (
+	"fmt"
+	"strconv"
+
+	"highwater/hwm"
+	"highwater/internal/tezos"
+)
+
+// signerKinds are the beginnings of octez-signer's file names (its handler.ml); the last two are from before Octez v23.
+var signerKinds = map[string]tezos.Kind{
+	"block":          tezos.Block,
+	"preattestation": tezos.Preattestation,
+	"attestation":    tezos.Attestation,
+	"preendorsement": tezos.Preattestation,
+	"endorsement":    tezos.Attestation,
+}
+
+// octezSigner reads an object chain id → object public key hash → {level, round?, hash, signature?}.
+func (p *parser) octezSigner(doc any) error {
+	kind := signerKinds[signerName.FindStringSubmatch(baseName(p.name))[1]]
+	chains, err := p.object("", doc)
+	if err != nil {
+		return err
+	}
+	for _, chainText := range chains.names {
+		where := shortBare(chainText)
+		chain, err := tezos.ParseChainID(chainText)
+		if err != nil {
+			return p.wrap(where, fmt.Errorf("%w: %w", ErrContent, err))
+		}
+		keys, err := p.object(where, chains.values[chainText])
+		if err != nil {
+			return err
+		}
+		for _, pkhText := range keys.names {
+			if err = p.octezSignerRow(where+"/"+shortBare(pkhText), chain, pkhText, kind, keys.values[pkhText]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (p *parser) octezSignerRow(where string, chain tezos.ChainID, pkhText string, kind tezos.Kind, v any) error {
+	pkh, err := p.pkh(where, pkhText)
+	if err != nil {
+		return err
+	}
+	o, err := p.object(where, v)
+	if err != nil {
+		return err
+	}
+	level, err := p.natural(where, o, "level")
+	if err != nil {
+		return err
+	}
+	round := int32(hwm.MaxRound) // an old entry without one: nothing at or below its level
+	if o.has("round") {
+		if round, err = p.natural(where, o, "round"); err != nil {
+			return err
+		}
+	}
+	return p.add(where, Row{Chain: chain, PKH: pkh, Kind: kind, Level: level, Round: round})
+}
+
+// bakerKinds are the lists of octez-baker's file (its baking_highwatermarks.ml).
+var bakerKinds = map[string]tezos.Kind{
+	"blocks":          tezos.Block,
+	"preattestations": tezos.Preattestation,
+	"attestations":    tezos.Attestation,
+}
+
+// octezBaker reads {blocks, preattestations, attestations}: lists of {delegate, highwatermark {round, level}}. A list that is
+// missing is refused: octez-baker always writes the three.
+func (p *parser) octezBaker(doc any) error {
+	short13 := bakerName.FindStringSubmatch(baseName(p.name))[1]
+	if want := p.chain.String()[:len(short13)]; short13 != want {
+		return p.wrap("", fmt.Errorf("%w: its name says %s…, where the chain is %s", ErrOtherChain, short13, p.chain))
+	}
+	lists, err := p.object("", doc)
+	if err != nil {
+		return err
+	}
+	if err = p.only("", lists, "blocks", "preattestations", "attestations"); err != nil {
+		return err
+	}
+	for name := range bakerKinds {
+		if !lists.has(name) {
+			return p.fail("", "the list %s is missing", name)
+		}
+	}
+	for _, name := range lists.names {
+		list, ok := lists.values[name].([]any)
+		if !ok {
+			return p.fail(name, "a list is expected, not %s", describe(lists.values[name]))
+		}
+		for i, v := range list {
+			if err = p.octezBakerRow(name+"/"+strconv.Itoa(i+1), bakerKinds[name], v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (p *parser) octezBakerRow(where string, kind tezos.Kind, v any) error {
+	o, err := p.object(where, v)
+	if err != nil {
+		return err
+	}
+	delegate, err := p.text(where, o, "delegate")
+	if err != nil {
+		return err
+	}
+	where += " (" + shortBare(delegate) + ")"
+	pkh, err := p.pkh(where, delegate)
+	if err != nil {
+		return err
+	}
+	mark, err := p.object(where, o.values["highwatermark"])
+	if err != nil {
+		return err
+	}
+	level, round, err := p.mark(where, mark)
+	if err != nil {
+		return err
+	}
+	return p.add(where, Row{Chain: p.chain, PKH: pkh, Kind: kind, Level: level, Round: round})
+}
+
+// signatoryKinds are the request kinds that Signatory keeps marks for. Its two attestation kinds are one here.
+var signatoryKinds = map[string]tezos.Kind{
+	"block":                tezos.Block,
+	"preattestation":       tezos.Preattestation,
+	"attestation":          tezos.Attestation,
+	"attestation_with_dal": tezos.Attestation,
+}
+
+// signatory reads an object public key hash → object request kind → {level, round, hash}.
+func (p *parser) signatory(doc any) error {
+	chainText := signatoryName.FindStringSubmatch(baseName(p.name))[1]
+	chain, err := tezos.ParseChainID(chainText)
+	if err != nil {
+		return p.wrap("", fmt.Errorf("%w: its name should be a chain id: %w", ErrContent, err))
+	}
+	if chain != p.chain {
+		return p.wrap("", fmt.Errorf("%w: its name says %s, where the chain is %s", ErrOtherChain, chain, p.chain))
+	}
+	keys, err := p.object("", doc)
+	if err != nil {
+		return err
+	}
+	for _, pkhText := range keys.names {
+		where := shortBare(pkhText)
+		pkh, err := p.pkh(where, pkhText)
+		if err != nil {
+			return err
+		}
+		kinds, err := p.object(where, keys.values[pkhText])
+		if err != nil {
+			return err
+		}
+		if err = p.signatoryKey(where, pkh, kinds); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// signatoryKey adds one row a kind: of two entries that are one kind here, the higher.
+func (p *parser) signatoryKey(where string, pkh tezos.PublicKeyHash, kinds *object) error {
+	highest := make(map[tezos.Kind]Row)
+	for _, name := range kinds.names {
+		at := where + "/" + shortBare(name)
+		kind, ok := signatoryKinds[name]
+		if !ok {
+			return p.fail(at, "unknown kind; known are block, preattestation, attestation, attestation_with_dal")
+		}
+		o, err := p.object(at, kinds.values[name])
+		if err != nil {
+			return err
+		}
+		level, round, err := p.mark(at, o)
+		if err != nil {
+			return err
+		}
+		row := Row{Chain: p.chain, PKH: pkh, Kind: kind, Level: level, Round: round}
+		if have, ok := highest[kind]; !ok || above(row, have) {
+			highest[kind] = row
+		}
+	}
+	for _, kind := range tezos.Kinds {
+		if row, ok := highest[kind]; ok {
+			if err := p.add(where, row); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// above tells whether a is at a higher level, or at the same level and a higher round. It compares and never subtracts.
+func above(a, b Row) bool {
+	return a.Level > b.Level || (a.Level == b.Level && a.Round > b.Round)
+}

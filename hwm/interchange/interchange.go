@@ -1,0 +1,242 @@
+// Package interchange reads and writes files of watermarks: Highwater's own export, and what octez-signer, octez-baker and
+// Signatory keep. It takes and gives bytes, and touches no file itself.
+//
+// Whatever decides a watermark is strict: level and round must be there (absent is not zero), whole and not negative; nothing may
+// be named twice; an unknown kind or version is an error, and an error gives no rows at all. What a foreign file says besides
+// (hashes, signatures, members to come) is passed over, since nothing of it is taken.
+package interchange
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+	"time"
+
+	"highwater/internal/tezos"
+)
+
+// MaxSize is the longest file that is read, in bytes: some ten thousand keys, where a baker has a handful.
+const MaxSize = 4 << 20
+
+var (
+	// ErrUnknownFormat is returned when neither the name nor the content tells whose file it is.
+	ErrUnknownFormat = errors.New("not a watermark file of a known kind")
+	// ErrUnknownVersion is returned for a file of ours that a later version wrote.
+	ErrUnknownVersion = errors.New("a version that is not known here")
+	// ErrOtherChain is returned when a file as a whole belongs to another chain than the one asked for.
+	ErrOtherChain = errors.New("another chain")
+	// ErrContent is returned when a file is damaged, or says something that a watermark cannot be.
+	ErrContent = errors.New("not a usable watermark file")
+)
+
+// FileError says which file is wrong, where in it, and how. It wraps one of the sentinels above.
+type FileError struct {
+	Name string // the file's name, as given
+	Row  string // where: names of members and list positions, joined by slashes; empty for the file as a whole
+	Err  error
+}
+
+func (e *FileError) Error() string {
+	if e.Row == "" {
+		return fmt.Sprintf("%s: %v", e.Name, e.Err)
+	}
+	return fmt.Sprintf("%s: %s: %v", e.Name, e.Row, e.Err)
+}
+
+func (e *FileError) Unwrap() error { return e.Err }
+
+// Row is one watermark of a file: a floor for its kind at (Level, Round).
+type Row struct {
+	// Chain is what the file says, which can be another chain than the one asked for only in octez-signer's files: they hold
+	// several. octez-baker's file has the first 13 of a chain id's 15 characters in its name; where they fit, this is the chain
+	// that was asked for.
+	Chain tezos.ChainID
+	PKH   tezos.PublicKeyHash
+	Kind  tezos.Kind
+	Level int32 // never negative
+	// Round is never negative. An entry of octez-signer from before rounds has none: it becomes the highest round, so that
+	// nothing at its level is signed.
+	Round int32
+	// UpdatedAt is when the mark was made, in UTC; zero if the file does not say (only ours does).
+	UpdatedAt time.Time
+	// Source names the kind of file and the file, such as "octez-signer block_high_watermarks".
+	Source string
+}
+
+// Format is whose file it is.
+type Format int
+
+// The formats. The zero value is none.
+const (
+	Highwater   Format = iota + 1 // ours
+	OctezSigner                   // <base-dir>/block_high_watermarks, preattestation_…, attestation_…, and older names
+	OctezBaker                    // <base-dir>/<first 13 characters of the chain id>_highwatermarks
+	Signatory                     // <base-dir>/watermark_v2/<chain id>.json
+)
+
+// String is the name of the program that writes such files.
+func (f Format) String() string {
+	switch f {
+	case Highwater:
+		return "highwater"
+	case OctezSigner:
+		return "octez-signer"
+	case OctezBaker:
+		return "octez-baker"
+	case Signatory:
+		return "signatory"
+	default:
+		return fmt.Sprintf("format(%d)", int(f))
+	}
+}
+
+// The names may have something in front (a copy "old-block_high_watermarks" is fine), if it ends in no letter or digit.
+var (
+	signerName = regexp.MustCompile(
+		`(?:^|[^A-Za-z0-9])(block|preattestation|attestation|preendorsement|endorsement)_high_watermarks?(?:\.json)?$`)
+	bakerName     = regexp.MustCompile(`(?:^|[^A-Za-z0-9])(Net[A-Za-z0-9]{10})_highwatermarks(?:\.json)?$`)
+	signatoryName = regexp.MustCompile(`(?:^|[^A-Za-z0-9])(Net[A-Za-z0-9]{12})\.json$`)
+)
+
+// Detect tells whose file it is: ours by its content, the others by the end of their name, since what they mean (kind, chain)
+// stands there. name may be a path. The error is a *FileError.
+func Detect(name string, data []byte) (Format, error) {
+	doc, err := readFile(name, data)
+	if err != nil {
+		return 0, err
+	}
+	return detect(name, doc)
+}
+
+func detect(name string, doc any) (Format, error) {
+	if o, ok := doc.(*object); ok && o.has("format") {
+		return Highwater, nil
+	}
+	base := baseName(name)
+	switch {
+	case signerName.MatchString(base):
+		return OctezSigner, nil
+	case bakerName.MatchString(base):
+		return OctezBaker, nil
+	case signatoryName.MatchString(base):
+		return Signatory, nil
+	}
+	return 0, &FileError{Name: name, Err: fmt.Errorf("%w: expected an export of highwater, or a file whose name ends as its program "+
+		"has it: block_high_watermarks, preattestation_…, attestation_… (octez-signer), NetXdQprcVkpa_highwatermarks (octez-baker), "+
+		"NetXdQprcVkpaWU.json (signatory)", ErrUnknownFormat)}
+}
+
+// Parse reads a file of any of the formats. name may be a path; its last part decides as Detect says. chain is the chain that is
+// signed for: a file that as a whole belongs to another is ErrOtherChain, while rows of other chains inside octez-signer's files
+// are returned with theirs. Rows come in the file's order. The error is a *FileError, and then there are no rows.
+func Parse(name string, data []byte, chain tezos.ChainID) ([]Row, Format, error) {
+	doc, err := readFile(name, data)
+	if err != nil {
+		return nil, 0, err
+	}
+	format, err := detect(name, doc)
+	if err != nil {
+		return nil, 0, err
+	}
+	p := &parser{name: name, source: format.String() + " " + baseName(name), chain: chain, seen: make(map[rowID]bool)}
+	switch format {
+	case Highwater:
+		err = p.highwater(doc)
+	case OctezSigner:
+		err = p.octezSigner(doc)
+	case OctezBaker:
+		err = p.octezBaker(doc)
+	case Signatory:
+		err = p.signatory(doc)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	return p.rows, format, nil
+}
+
+// baseName is the last part of a path of either kind.
+func baseName(name string) string { return path.Base(strings.ReplaceAll(name, `\`, "/")) }
+
+func readFile(name string, data []byte) (any, error) {
+	fail := func(format string, args ...any) (any, error) {
+		return nil, &FileError{Name: name, Err: fmt.Errorf("%w: "+format, append([]any{ErrContent}, args...)...)}
+	}
+	if len(data) > MaxSize {
+		return fail("%d bytes, where at most %d are read", len(data), MaxSize)
+	}
+	if len(bytes.Trim(data, " \t\r\n\x00")) == 0 {
+		return fail("it holds %d bytes and nothing in them, as a power cut leaves it; look for an older copy, or set the marks by hand",
+			len(data))
+	}
+	doc, row, err := readJSON(data)
+	if err != nil {
+		return nil, &FileError{Name: name, Row: row, Err: err}
+	}
+	return doc, nil
+}
+
+type rowID struct {
+	chain tezos.ChainID
+	pkh   tezos.PublicKeyHash
+	kind  tezos.Kind
+}
+
+// parser collects the rows of one file.
+type parser struct {
+	name, source string
+	chain        tezos.ChainID
+	rows         []Row
+	seen         map[rowID]bool
+}
+
+// add appends a row; where says where it stands.
+func (p *parser) add(where string, row Row) error {
+	id := rowID{row.Chain, row.PKH, row.Kind}
+	if p.seen[id] {
+		return p.fail(where, "%s of %s is named twice", row.Kind, row.PKH)
+	}
+	p.seen[id] = true
+	row.Source = p.source
+	p.rows = append(p.rows, row)
+	return nil
+}
+
+func (p *parser) fail(where, format string, args ...any) error {
+	return p.wrap(where, fmt.Errorf("%w: "+format, append([]any{ErrContent}, args...)...))
+}
+
+func (p *parser) wrap(where string, err error) error {
+	return &FileError{Name: p.name, Row: where, Err: err}
+}
+
+// object, pkh and mark read what must stand there.
+func (p *parser) object(where string, v any) (*object, error) {
+	o, ok := v.(*object)
+	if !ok {
+		return nil, p.fail(where, "an object is expected, not %s", describe(v))
+	}
+	return o, nil
+}
+
+func (p *parser) pkh(where, text string) (tezos.PublicKeyHash, error) {
+	h, err := tezos.ParsePublicKeyHash(text)
+	if err != nil {
+		return tezos.PublicKeyHash{}, p.wrap(where, fmt.Errorf("%w: %w", ErrContent, err))
+	}
+	return h, nil
+}
+
+// mark reads the members level and round of an object.
+func (p *parser) mark(where string, o *object) (level, round int32, err error) {
+	if level, err = p.natural(where, o, "level"); err != nil {
+		return 0, 0, err
+	}
+	if round, err = p.natural(where, o, "round"); err != nil {
+		return 0, 0, err
+	}
+	return level, round, nil
+}

@@ -1,0 +1,96 @@
+package tezos
+
+import "bytes"
+
+// Registration is a decoded operation (watermark 0x03) by which a key registers as a baker: a reveal of its public key, a
+// delegation to itself, or both. Nothing else of watermark 0x03 is ever recognised.
+type Registration struct {
+	Reveal     bool
+	Delegation bool
+}
+
+// Layout: magic 1 · branch 32 · contents. A content: tag 1 · source 21 · fee, counter, gas, storage (naturals) · and for a reveal
+// the public key (tag 1 and its bytes; since Seoul followed by 00, no proof), for a delegation ff and the delegate 21.
+// (Octez, operation_repr.ml.)
+const (
+	magicRegistration = 0x03
+	tagReveal         = 107
+	tagDelegation     = 110
+	registrationStart = 1 + 32
+	maxNatural        = 10 // bytes: more than 63 bits are no fee
+)
+
+// IsRegistration tells whether the payload claims to be an operation of watermark 0x03.
+func IsRegistration(payload []byte) bool { return len(payload) > 0 && payload[0] == magicRegistration }
+
+// DecodeRegistration reads an operation of watermark 0x03, strictly, for the key that shall sign it: at most one reveal of this
+// key, then at most one delegation of this key to itself, and nothing else. The error is a *PayloadError.
+func DecodeRegistration(key *PublicKey, payload []byte) (Registration, error) {
+	var reg Registration
+	if !IsRegistration(payload) || len(payload) <= registrationStart {
+		return reg, bad("length", "%d bytes are too few for an operation", len(payload))
+	}
+	rest := payload[registrationStart:]
+	for len(rest) > 0 {
+		tag := rest[0]
+		after, err := managerPrefix(key, rest[1:])
+		if err != nil {
+			return Registration{}, err
+		}
+		switch {
+		case tag == tagReveal && !reg.Reveal && !reg.Delegation:
+			reg.Reveal = true
+			rest, err = revealed(key, after)
+		case tag == tagDelegation && !reg.Delegation:
+			reg.Delegation = true
+			rest, err = delegated(key, after)
+		default:
+			err = bad("tag", "operation %d at its place is no reveal or delegation of a registration", tag)
+		}
+		if err != nil {
+			return Registration{}, err
+		}
+	}
+	return reg, nil
+}
+
+// managerPrefix checks that the source is the key, and passes over fee, counter, gas and storage.
+func managerPrefix(key *PublicKey, b []byte) ([]byte, error) {
+	source := key.Hash().Bytes()
+	if !bytes.HasPrefix(b, source) {
+		return nil, bad("source", "the operation is not of %s", key.Hash())
+	}
+	b = b[len(source):]
+	for range 4 {
+		n := 0
+		for n < len(b) && n < maxNatural && b[n]&0x80 != 0 {
+			n++
+		}
+		if n >= len(b) || n >= maxNatural {
+			return nil, bad("number", "fee, counter, gas or storage has no end")
+		}
+		b = b[n+1:]
+	}
+	return b, nil
+}
+
+// revealed passes over the key's own public key and the mark of no proof, which protocols before Seoul did not have.
+func revealed(key *PublicKey, b []byte) ([]byte, error) {
+	want := append([]byte{byte(key.curve)}, key.raw...)
+	if !bytes.HasPrefix(b, want) {
+		return nil, bad("public key", "the reveal is not of this key")
+	}
+	b = b[len(want):]
+	if len(b) > 0 && b[0] == 0x00 {
+		b = b[1:]
+	}
+	return b, nil
+}
+
+func delegated(key *PublicKey, b []byte) ([]byte, error) {
+	want := append([]byte{0xff}, key.Hash().Bytes()...)
+	if !bytes.HasPrefix(b, want) {
+		return nil, bad("delegate", "the delegation is not to the key itself")
+	}
+	return b[len(want):], nil
+}

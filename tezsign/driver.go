@@ -1,0 +1,220 @@
+package tezsign
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"highwater/internal/device"
+	"highwater/internal/tezos"
+)
+
+// link is an open gadget with a session on its signing interface. It belongs to whoever holds the owner's session.
+type link struct {
+	gadget  Gadget
+	session *session
+	version Version
+	keys    []KeyState // those wanted
+	alarm   string
+	note    string   // why keys stayed locked, or were not raised
+	damaged []string // keys whose state the gadget cannot read at all
+	// unlockDue: the keys were not unlocked since this connection, for want of an attempt or of the management interface.
+	unlockDue bool
+	// reconciled are the keys whose marks were compared since this connection. Others do not sign.
+	reconciled map[tezos.PublicKeyHash]bool
+}
+
+// Close gives the signing interface back and closes the gadget.
+func (l *link) Close() error { return errors.Join(l.session.Close(), l.gadget.Close()) }
+
+func (l *link) find(pkh tezos.PublicKeyHash) *KeyState {
+	for i := range l.keys {
+		if l.keys[i].PKH == pkh {
+			return &l.keys[i]
+		}
+	}
+	return nil
+}
+
+// driver is the Device as its owner sees it; the methods are not for others.
+type driver struct{ *Device }
+
+// Open connects, sees that the signing channel lives, unlocks what is locked, and has the marks compared.
+func (d driver) Open(ctx context.Context) (*link, error) {
+	g, err := d.cfg.Open(ctx, d.cfg.Serial)
+	if err != nil {
+		if errors.Is(err, ErrGone) {
+			d.setTorn(false)
+			d.manager.setTorn(false)
+		}
+		return nil, d.fault(err)
+	}
+	l, err := d.connect(ctx, g)
+	if err != nil {
+		return nil, d.fault(errors.Join(err, g.Close()))
+	}
+	if err := d.prepare(ctx, l); err != nil {
+		if cerr := l.Close(); cerr != nil {
+			d.cfg.Log.Debug("device close", "device", d.cfg.Name, "error", cerr)
+		}
+		var de *device.Error
+		if errors.As(err, &de) {
+			return nil, de
+		}
+		return nil, d.fault(err)
+	}
+	return l, nil
+}
+
+// connect claims the signing interface and does the first round trip, behind which the answers to requests of dead sessions lie.
+func (d *Device) connect(ctx context.Context, g Gadget) (*link, error) {
+	if d.isTorn() {
+		return nil, errTorn
+	}
+	ch, err := g.Claim(ctx, SignInterface)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkReady(ctx, g, SignInterface); err != nil {
+		return nil, errors.Join(err, ch.Close())
+	}
+	s := newSession(ch, d.cfg.Log, d.late.arrived)
+	l := &link{gadget: g, session: s, unlockDue: true, reconciled: map[tezos.PublicKeyHash]bool{}}
+	if l.version, err = version(ctx, s); err != nil {
+		return nil, errors.Join(d.diagnose(ctx, g, err), s.Close())
+	}
+	return l, nil
+}
+
+// diagnose tells a wedged signing channel from a gadget that is silent altogether: the management interface answers.
+func (d *Device) diagnose(ctx context.Context, g Gadget, cause error) error {
+	if !errors.Is(cause, ErrNoAnswer) {
+		return cause
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := d.manager.with(ctx, g, func(*session) error { return nil }); err != nil {
+		return cause
+	}
+	return fmt.Errorf("the signing channel is silent while the management channel answers: %w (%w)", ErrWedged, cause)
+}
+
+// prepare brings a fresh link to where it can sign.
+func (d *Device) prepare(ctx context.Context, l *link) error {
+	if err := d.refresh(ctx, l); err != nil {
+		return err
+	}
+	if err := d.autoUnlock(ctx, l); err != nil {
+		return err
+	}
+	return d.reconcile(ctx, l)
+}
+
+// refresh reads the keys anew and shows them.
+func (d *Device) refresh(ctx context.Context, l *link) error {
+	all, err := status(ctx, l.session, d.manager.keys)
+	if err != nil {
+		return err
+	}
+	l.keys = all
+	if len(d.cfg.Aliases) > 0 {
+		l.keys = slices.DeleteFunc(slices.Clone(all), func(k KeyState) bool { return !slices.Contains(d.cfg.Aliases, k.Alias) })
+	}
+	for _, k := range l.keys {
+		if k.usable() != "" {
+			delete(l.reconciled, k.PKH)
+		}
+	}
+	d.publish(l)
+	return nil
+}
+
+// Probe is a round trip on the signing interface; it notices keys that were locked or unlocked by somebody else.
+func (d driver) Probe(ctx context.Context, l *link) error {
+	if _, err := version(ctx, l.session); err != nil {
+		return d.fault(err)
+	}
+	if err := d.prepare(ctx, l); err != nil {
+		var de *device.Error
+		if errors.As(err, &de) {
+			return de
+		}
+		return d.fault(err)
+	}
+	return nil
+}
+
+// Describe is the link in a status.
+func (d driver) Describe(l *link) device.Status {
+	info := l.gadget.Info()
+	st := device.Status{
+		Health: device.Ready, Model: "TezSign", App: l.version.Version, ID: info.Serial, Where: info.Where,
+		Detail: l.note,
+	}
+	var locked []string
+	lost := slices.Clone(l.damaged)
+	usable := 0
+	for _, k := range l.keys {
+		switch {
+		case slices.Contains(l.damaged, k.Alias):
+		case k.Corrupted:
+			lost = append(lost, k.Alias)
+		case k.Locked:
+			locked = append(locked, k.Alias)
+		case k.Fault == "":
+			usable++
+		}
+	}
+	var advice []string
+	if len(locked) > 0 {
+		advice = append(advice, "highwater tezsign unlock "+strings.Join(locked, " "))
+	}
+	if len(lost) > 0 {
+		advice = append(advice, "the gadget lost its watermark for "+strings.Join(lost, ", ")+": see highwater tezsign set-level")
+	}
+	if missing := d.missing(l); len(missing) > 0 {
+		advice = append(advice, "the gadget has no key "+strings.Join(missing, ", "))
+	}
+	st.Advice, st.Alarm = strings.Join(advice, "; "), l.alarm
+	if len(lost) > 0 {
+		st.Alarm = strings.TrimPrefix(st.Alarm+"; the gadget's own watermark is corrupted: "+strings.Join(lost, ", "), "; ")
+	}
+	switch {
+	case usable > 0:
+	case len(locked) > 0:
+		st.Health = device.Locked
+	case len(lost) > 0:
+		st.Health = device.Broken
+	case len(l.keys) == 0:
+		st.Health = device.Broken
+		if st.Advice == "" {
+			st.Advice = "the gadget has no keys: highwater tezsign init, then highwater tezsign new"
+		}
+	default:
+		st.Health = device.Broken
+	}
+	return st
+}
+
+func (d *Device) missing(l *link) (out []string) {
+	for _, a := range d.cfg.Aliases {
+		if !slices.ContainsFunc(l.keys, func(k KeyState) bool { return k.Alias == a }) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func (d *Device) isTorn() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.torn
+}
+
+func (d *Device) setTorn(v bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.torn = v
+}

@@ -1,0 +1,184 @@
+package tezsign_test
+
+import (
+	"context"
+	"encoding/binary"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"highwater/internal/device"
+	"highwater/internal/tezos"
+	"highwater/tezsign"
+	"highwater/tezsign/tezsignsim"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// testChain is not mainnet, which the simulator refuses.
+var testChain = tezos.ChainID{1, 2, 3, 4}
+
+// payload makes a tz4 (pre)attestation or a block, of bytes that vary with salt.
+func payload(kind tezos.Kind, level, round int32, salt byte) []byte {
+	var p []byte
+	p = append(p, byte(kind))
+	p = append(p, testChain[:]...)
+	if kind == tezos.Block {
+		p = binary.BigEndian.AppendUint32(p, uint32(level))
+		p = append(p, 21)
+		p = append(p, make([]byte, 32+8)...)
+		p = append(p, 4)
+		p = append(p, make([]byte, 32)...)
+		p = binary.BigEndian.AppendUint32(p, 33)
+		for _, f := range [][]byte{{2}, be32(level), {}, {0xff, 0xff, 0xff, 0xff}, be32(round)} {
+			p = binary.BigEndian.AppendUint32(p, uint32(len(f)))
+			p = append(p, f...)
+		}
+		p = append(p, make([]byte, 32+32)...)
+		p = append(p, be32(0)...)
+		p = append(p, salt, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+		return p
+	}
+	p = append(p, make([]byte, 32)...)
+	p = append(p, map[tezos.Kind]byte{tezos.Preattestation: 0x28, tezos.Attestation: 0x29}[kind])
+	p = binary.BigEndian.AppendUint32(p, uint32(level))
+	p = binary.BigEndian.AppendUint32(p, uint32(round))
+	p = append(p, make([]byte, 31)...)
+	return append(p, salt)
+}
+
+func be32(v int32) []byte { return binary.BigEndian.AppendUint32(nil, uint32(v)) }
+
+// newSim makes a gadget that fails the test if its host broke a rule of the device.
+func newSim(t testing.TB, o tezsignsim.Options) *tezsignsim.Gadget {
+	t.Helper()
+	g, err := tezsignsim.New(o)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, g.Close())
+		require.Empty(t, g.Violations())
+	})
+	return g
+}
+
+// lab is a device that runs against a gadget.
+type lab struct {
+	*tezsign.Device
+	t   testing.TB
+	sim *tezsignsim.Gadget
+}
+
+func start(t testing.TB, sim *tezsignsim.Gadget, change ...func(*tezsign.Config)) *lab {
+	t.Helper()
+	return startWith(t, sim, nil, change...)
+}
+
+func startWith(t testing.TB, sim *tezsignsim.Gadget, r device.Reconciler, change ...func(*tezsign.Config)) *lab {
+	t.Helper()
+	cfg := tezsign.Config{Name: "left", Open: sim.Open, Chain: testChain, Log: slog.New(slog.DiscardHandler)}
+	for _, c := range change {
+		c(&cfg)
+	}
+	d := tezsign.New(cfg)
+	d.SetTiming(20*time.Millisecond, 20*time.Millisecond)
+	if r != nil {
+		d.SetReconciler(r)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { d.Run(ctx) })
+	t.Cleanup(func() { cancel(); wg.Wait() })
+	return &lab{Device: d, t: t, sim: sim}
+}
+
+// until waits for the device's status to fit.
+func (l *lab) until(what string, fits func(device.Status) bool) device.Status {
+	l.t.Helper()
+	timeout := time.After(20 * time.Second)
+	for {
+		changed := l.Changed()
+		st := l.Status()
+		if fits(st) {
+			return st
+		}
+		select {
+		case <-changed:
+		case <-timeout:
+			require.FailNow(l.t, "never "+what, "status %+v", l.Status())
+		}
+	}
+}
+
+func (l *lab) health(h device.Health) device.Status {
+	l.t.Helper()
+	return l.until(string(h), func(s device.Status) bool { return s.Health == h })
+}
+
+// key gives a key by its alias, once the device has it.
+func (l *lab) key(alias string) device.Key {
+	l.t.Helper()
+	var out device.Key
+	l.until("has the key "+alias, func(device.Status) bool {
+		for _, k := range l.Keys() {
+			if k.Alias == alias {
+				out = k
+				return true
+			}
+		}
+		return false
+	})
+	return out
+}
+
+// sign takes a turn for one signature, which it verifies.
+func (l *lab) sign(alias string, p []byte) (tezos.Signature, error) {
+	l.t.Helper()
+	k := l.key(alias)
+	ctx, cancel := context.WithTimeout(l.t.Context(), 15*time.Second)
+	defer cancel()
+	turn, err := l.Turn(ctx)
+	if err != nil {
+		return tezos.Signature{}, err
+	}
+	defer turn.Done()
+	sig, err := turn.Sign(ctx, k.PublicKey.Hash(), p)
+	if err == nil {
+		require.NoError(l.t, k.PublicKey.Verify(p, sig))
+	}
+	return sig, err
+}
+
+// bubble runs a test on a clock of its own, so that time-outs cost nothing.
+func bubble(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, test)
+}
+
+// lockedSim makes a gadget with keys that are locked, under the passphrase "secret".
+func lockedSim(t testing.TB, aliases ...string) *tezsignsim.Gadget {
+	t.Helper()
+	sim := newSim(t, tezsignsim.Options{Serial: "ts-1", Keys: aliases, Passphrase: "secret", DeriveCost: 500 * time.Millisecond})
+	require.NoError(t, sim.PowerCycle())
+	return sim
+}
+
+// deviceError asserts that err is a *device.Error.
+func deviceError(t testing.TB, err error) *device.Error {
+	t.Helper()
+	var de *device.Error
+	require.ErrorAs(t, err, &de)
+	return de
+}
+
+func pass(text string) tezsign.PassphraseSource {
+	return tezsign.PassphraseFunc(func(context.Context, string) ([]byte, error) { return []byte(text), nil })
+}
+
+func withPass(text string) func(*tezsign.Config) {
+	return func(c *tezsign.Config) { c.Passphrase = pass(text) }
+}

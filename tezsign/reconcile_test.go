@@ -1,0 +1,223 @@
+package tezsign_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater/internal/device"
+	"highwater/internal/tezos"
+	"highwater/tezsign"
+	"highwater/tezsign/tezsignsim"
+)
+
+// reconciler is a host of which a test decides the answers.
+type reconciler struct {
+	mu    sync.Mutex
+	ids   []string
+	calls [][]device.Mark
+	raise int32 // 0: none
+	alarm string
+	err   error
+}
+
+func (r *reconciler) Reconcile(_ context.Context, id string, marks []device.Mark) ([]device.Mark, string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ids = append(r.ids, id)
+	r.calls = append(r.calls, slices.Clone(marks))
+	if r.raise == 0 || r.err != nil {
+		return nil, r.alarm, r.err
+	}
+	var raise []device.Mark
+	seen := map[tezos.PublicKeyHash]bool{}
+	for _, m := range marks {
+		if !seen[m.PKH] {
+			seen[m.PKH] = true
+			raise = append(raise, device.Mark{PKH: m.PKH, Level: r.raise})
+		}
+	}
+	return raise, r.alarm, nil
+}
+
+func (r *reconciler) seen() [][]device.Mark {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.calls)
+}
+
+func (r *reconciler) set(change func(*reconciler)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change(r)
+}
+
+// levels gives a key's marks as the gadget shows them: block, preattestation, attestation.
+func levels(t testing.TB, l *lab, alias string) (out []int32) {
+	t.Helper()
+	keys, err := l.KeyStates(t.Context())
+	require.NoError(t, err)
+	for _, k := range keys {
+		if k.Alias == alias {
+			for _, m := range k.Marks {
+				out = append(out, m.Level)
+			}
+		}
+	}
+	return out
+}
+
+func TestReconcilesAtEachConnectionWithTheMarksOfUnlockedKeys(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sim := newSim(t, tezsignsim.Options{Serial: "ts-1", Keys: []string{"consensus", "companion"}})
+		r := &reconciler{alarm: "the attestation mark fell"}
+		l := startWith(t, sim, r, func(c *tezsign.Config) { c.Aliases = []string{"consensus"} })
+		st := l.health(device.Ready)
+		require.Equal(t, "the attestation mark fell", st.Alarm)
+		pkh := l.key("consensus").PublicKey.Hash()
+		zero := []device.Mark{
+			{PKH: pkh, Kind: tezos.Block}, {PKH: pkh, Kind: tezos.Preattestation}, {PKH: pkh, Kind: tezos.Attestation},
+		}
+		require.Equal(t, [][]device.Mark{zero}, r.seen())
+		_, err := l.sign("consensus", payload(tezos.Preattestation, 7, 2, 0))
+		require.NoError(t, err)
+		sim.Unbind()
+		l.health(device.Absent)
+		sim.Bind()
+		l.health(device.Ready)
+		calls := r.seen()
+		require.Len(t, calls, 2)
+		require.Equal(t, device.Mark{PKH: pkh, Kind: tezos.Preattestation, Level: 7, Round: 2}, calls[1][1])
+		r.mu.Lock()
+		require.Equal(t, []string{"tezsign:ts-1", "tezsign:ts-1"}, r.ids)
+		r.mu.Unlock()
+	})
+}
+
+func TestRaisesOnlyAboveAllThreeMarks(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sim := newSim(t, tezsignsim.Options{Keys: []string{"consensus"}})
+		r := &reconciler{raise: 100}
+		l := startWith(t, sim, r)
+		l.health(device.Ready)
+		require.Equal(t, []int32{100, 100, 100}, levels(t, l, "consensus"))
+		_, err := l.sign("consensus", payload(tezos.Block, 150, 0, 0))
+		require.NoError(t, err)
+		for _, host := range []int32{120, 150} { // above two of three: the gadget is left alone
+			r.set(func(r *reconciler) { r.raise = host })
+			sim.Unbind()
+			l.health(device.Absent)
+			sim.Bind()
+			l.health(device.Ready)
+			require.Equal(t, []int32{150, 100, 100}, levels(t, l, "consensus"))
+			require.Empty(t, l.Status().Detail)
+		}
+	})
+}
+
+func TestHostThatCannotRecordKeepsTheGadgetOut(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sim := newSim(t, tezsignsim.Options{Keys: []string{"consensus"}})
+		r := &reconciler{err: errors.New("disk full")}
+		l := startWith(t, sim, r)
+		st := l.health(device.Broken)
+		require.Contains(t, st.Detail, "disk full")
+		r.set(func(r *reconciler) { r.err = nil })
+		l.health(device.Ready)
+	})
+}
+
+func TestLostStateFileIsSeenAndMadeGood(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sim := lockedSim(t, "consensus")
+		r := &reconciler{}
+		l := startWith(t, sim, r, withPass("secret"))
+		l.health(device.Ready)
+		_, err := l.sign("consensus", payload(tezos.Attestation, 100, 0, 1))
+		require.NoError(t, err)
+		require.NoError(t, sim.LoseState("consensus"))
+		r.set(func(r *reconciler) { r.raise, r.alarm = 100, "it fell from 100/0 to 0/0" })
+		require.NoError(t, sim.PowerCycle())
+		st := l.until("back", func(s device.Status) bool { return s.Health == device.Ready && len(r.seen()) == 2 })
+		require.Equal(t, "it fell from 100/0 to 0/0", st.Alarm)
+		require.Zero(t, r.seen()[1][2].Level)
+		_, err = l.sign("consensus", payload(tezos.Attestation, 100, 0, 2)) // other bytes: the gadget alone would sign them
+		require.ErrorIs(t, err, device.ErrRefused)
+	})
+}
+
+func TestCorruptedStateIsRaisedOnTheOperatorsWordOnly(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sim := lockedSim(t, "consensus", "companion")
+		l := start(t, sim, withPass("secret"))
+		l.health(device.Ready)
+		_, err := l.sign("consensus", payload(tezos.Attestation, 200, 0, 1))
+		require.NoError(t, err)
+		require.NoError(t, sim.CorruptState("consensus", false))
+		require.NoError(t, sim.PowerCycle())
+		l.until("corrupted", func(s device.Status) bool { return s.Alarm != "" })
+		require.Equal(t, device.Ready, l.Status().Health, "the companion key still signs")
+		require.Contains(t, l.key("consensus").Usable, "corrupted")
+		_, err = l.sign("consensus", payload(tezos.Attestation, 201, 0, 1))
+		require.Equal(t, device.Broken, deviceError(t, err).Health)
+		require.ErrorIs(t, err, tezsign.ErrCorrupted)
+
+		host := tezsign.LevelOptions{HostMark: 200}
+		require.ErrorIs(t, l.SetLevel(t.Context(), "consensus", 300, host), tezsign.ErrNeedsRepair)
+		host.Repair = true
+		require.ErrorIs(t, l.SetLevel(t.Context(), "consensus", 5, host), tezsign.ErrTooLow)
+		require.ErrorIs(t, l.SetLevel(t.Context(), "consensus", 200, host), tezsign.ErrTooLow)
+		require.NoError(t, l.SetLevel(t.Context(), "consensus", 201, host))
+		require.Equal(t, device.Ready, l.Status().Health)
+		require.Empty(t, l.Status().Alarm)
+		_, err = l.sign("consensus", payload(tezos.Attestation, 202, 0, 1))
+		require.NoError(t, err)
+	})
+}
+
+func TestStateBrokenInBothSlotsIsAnAlarmAndNotTriedAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sim := lockedSim(t, "consensus")
+		var mu sync.Mutex
+		asked := 0
+		l := start(t, sim, func(c *tezsign.Config) {
+			c.Passphrase = tezsign.PassphraseFunc(func(context.Context, string) ([]byte, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				asked++
+				return []byte("secret"), nil
+			})
+		})
+		l.health(device.Ready)
+		_, err := l.sign("consensus", payload(tezos.Attestation, 1, 0, 0)) // both slots are written now
+		require.NoError(t, err)
+		require.NoError(t, sim.CorruptState("consensus", true))
+		require.NoError(t, sim.PowerCycle())
+		st := l.until("alarmed", func(s device.Status) bool { return s.Alarm != "" })
+		require.Equal(t, device.Broken, st.Health)
+		require.Contains(t, st.Detail, "checksum")
+		mu.Lock()
+		require.Equal(t, 2, asked)
+		mu.Unlock()
+	})
+}
+
+func TestSetLevelOfAHealthyKey(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := start(t, newSim(t, tezsignsim.Options{Keys: []string{"consensus"}}))
+		l.health(device.Ready)
+		none := tezsign.LevelOptions{HostMark: -1}
+		require.NoError(t, l.SetLevel(t.Context(), "consensus", 500, none))
+		require.ErrorIs(t, l.SetLevel(t.Context(), "consensus", 500, none), tezsign.ErrTooLow)
+		require.ErrorIs(t, l.SetLevel(t.Context(), "consensus", 0, none), tezsign.ErrTooLow)
+		require.ErrorIs(t, l.SetLevel(t.Context(), "nobody", 600, none), tezsign.ErrUnknownAlias)
+		_, err := l.sign("consensus", payload(tezos.Attestation, 500, 0, 0))
+		require.ErrorIs(t, err, device.ErrRefused)
+		_, err = l.sign("consensus", payload(tezos.Attestation, 500, 1, 0))
+		require.NoError(t, err)
+	})
+}

@@ -1,0 +1,71 @@
+package tezsign
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	pb "highwater/tezsign/tezsignpb"
+)
+
+// LevelOptions are the operator's words for SetLevel.
+type LevelOptions struct {
+	// HostMark is the highest level of the host's own marks and floors for the key, over all kinds; -1 when it has none.
+	HostMark int32
+	// Repair says that the operator wants a key back whose watermark the gadget has lost (state_corrupted): the gadget would
+	// take any level for it then, also one that it signed at.
+	Repair bool
+}
+
+// ErrNeedsRepair is wrapped when a level is set on a key with a corrupted state without the operator's word.
+var ErrNeedsRepair = errors.New("setting the level of a corrupted key needs the operator's word")
+
+// ErrTooLow is wrapped when a level is not above what it must be above.
+var ErrTooLow = errors.New("the level is too low")
+
+// SetLevel raises all three of the gadget's marks for a key to (level, round 0): it signs nothing at level, round 0 and below any
+// more. A key whose state is corrupted is set only with Repair, and then to at least the host's own mark + 1.
+func (m *Manager) SetLevel(ctx context.Context, alias string, level int32, o LevelOptions) error {
+	return m.with(ctx, nil, func(s *session) error { return m.setLevel(ctx, s, alias, level, o) })
+}
+
+func (m *Manager) setLevel(ctx context.Context, s *session, alias string, level int32, o LevelOptions) error {
+	keys, err := status(ctx, s, m.keys)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(keys, func(k KeyState) bool { return k.Alias == alias })
+	if at < 0 {
+		return fmt.Errorf("%s: %w", alias, ErrUnknownAlias)
+	}
+	if err := mayRaise(keys[at], level, o); err != nil {
+		return err
+	}
+	req := &pb.SetLevel{KeyId: alias, Level: uint64(level)} //nolint:gosec // mayRaise refuses negative ones
+	resp, err := s.do(ctx, callSetLevel, &pb.Request{Body: &pb.Request_SetLevel{SetLevel: req}})
+	if err != nil {
+		return err
+	}
+	return readOk(resp, "set_level")
+}
+
+// mayRaise keeps a level from being lowered, which the gadget allows after a corruption.
+func mayRaise(k KeyState, level int32, o LevelOptions) error {
+	switch {
+	case level < 1:
+		return fmt.Errorf("%s: %w: %d", k.Alias, ErrTooLow, level)
+	case k.Corrupted && !o.Repair:
+		return fmt.Errorf("%s: %w: %w", k.Alias, ErrNeedsRepair, ErrCorrupted)
+	case k.Corrupted && level <= o.HostMark:
+		return fmt.Errorf("%s: %w: the host has signed at level %d, so it must be at least %d", k.Alias, ErrTooLow, o.HostMark, int64(o.HostMark)+1)
+	case k.Corrupted:
+		return nil
+	case k.Locked:
+		return &RemoteError{Code: CodeKeyLocked, Message: "key locked: unlock it first"}
+	case level <= k.Level():
+		return fmt.Errorf("%s: %w: the gadget is at level %d", k.Alias, ErrTooLow, k.Level())
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,184 @@
+package tezsignsim
+
+import (
+	"bytes"
+	"errors"
+	"sync"
+	"time"
+
+	pb "highwater/tezsign/tezsignpb"
+)
+
+// faults are those that wait to happen. The counters belong to Gadget.mu.
+type faults struct {
+	dropAnswers  int
+	loseRequests int
+	notReady     bool
+
+	mu          sync.Mutex
+	slow        *time.Duration
+	version     string
+	versionDate string
+}
+
+// take uses up one of a counter.
+func (g *Gadget) take(counter *int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if *counter == 0 {
+		return false
+	}
+	*counter--
+	return true
+}
+
+func (f *faults) latency(o *Options) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.slow != nil {
+		return *f.slow
+	}
+	return o.Latency
+}
+
+func (f *faults) versionAnswer(o *Options) *pb.Version {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.version != "" {
+		return &pb.Version{Version: f.version, BuildDate: f.versionDate}
+	}
+	return &pb.Version{Version: o.Version, BuildDate: o.BuildDate}
+}
+
+// SetLatency changes what a signature takes.
+func (g *Gadget) SetLatency(d time.Duration) {
+	g.faults.mu.Lock()
+	defer g.faults.mu.Unlock()
+	g.faults.slow = &d
+}
+
+// SetVersion changes the answer to version: with long texts, a frame of a multiple of the packet size.
+func (g *Gadget) SetVersion(version, buildDate string) {
+	g.faults.mu.Lock()
+	defer g.faults.mu.Unlock()
+	g.faults.version, g.faults.versionDate = version, buildDate
+}
+
+// DropAnswers loses the next n answers: what they answer was done.
+func (g *Gadget) DropAnswers(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.faults.dropAnswers = n
+}
+
+// LoseRequests has the gadget drop the next n requests with a read error: it asks for them again.
+func (g *Gadget) LoseRequests(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.faults.loseRequests = n
+}
+
+// SetReady changes the readiness byte: a gadget whose program is still starting.
+func (g *Gadget) SetReady(v bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.faults.notReady = !v
+}
+
+// CutWrites has the host's next n transfers of more than a packet on an interface cut after their first packet.
+func (g *Gadget) CutWrites(iface, n int) {
+	p := g.ports[iface]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut = n
+}
+
+// Inject puts bytes on the wire as if a host had sent them in one transfer, whatever they are.
+func (g *Gadget) Inject(iface int, b []byte) {
+	p := g.ports[iface]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.out = append(p.out, transfer{bytes.Clone(b), p.claims})
+	p.change()
+}
+
+// Wedge sends a torn header: the channel is deaf until a power cycle. It counts as a violation.
+func (g *Gadget) Wedge(iface int) { g.Inject(iface, []byte{0x56}) }
+
+// Unplug takes power and cable away: the keys are locked when it returns.
+func (g *Gadget) Unplug() { g.powerOff() }
+
+// Replug powers the gadget on.
+func (g *Gadget) Replug() error { return g.powerOn() }
+
+// PowerCycle is Unplug and Replug.
+func (g *Gadget) PowerCycle() error {
+	g.powerOff()
+	return g.powerOn()
+}
+
+// Unbind takes the USB controller from the gadget, which stays powered: keys stay unlocked, and what is under way is finished.
+func (g *Gadget) Unbind() {
+	for _, p := range g.ports {
+		p.unbind()
+	}
+}
+
+// Bind gives it back.
+func (g *Gadget) Bind() {
+	for _, p := range g.ports {
+		p.bind()
+	}
+}
+
+// Stop stops the gadget's program, as SIGSTOP does; the bus goes on.
+func (g *Gadget) Stop() {
+	if in := g.running(); in != nil {
+		in.gate.stop()
+	}
+}
+
+// Continue lets it go on.
+func (g *Gadget) Continue() {
+	if in := g.running(); in != nil {
+		in.gate.run()
+	}
+}
+
+func (g *Gadget) running() *instance {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.boot
+}
+
+// LoseState removes a key's state file: after the next power cycle its watermarks are zero.
+func (g *Gadget) LoseState(alias string) error { return g.disk.remove(stateName(alias)) }
+
+// CorruptState breaks one or both slots of a key's state file.
+func (g *Gadget) CorruptState(alias string, both bool) error {
+	b, err := g.disk.read(stateName(alias))
+	if err != nil {
+		return err
+	}
+	if len(b) != 2*slotLen {
+		return errors.New("the state file is broken already")
+	}
+	b[slotLen-1] ^= 0xff
+	if both {
+		b[2*slotLen-1] ^= 0xff
+	}
+	return g.disk.write(stateName(alias), b)
+}
+
+// Forget restarts the gadget's program while the link stays: all keys are locked, and unknown to the signing path.
+func (g *Gadget) Forget() {
+	in := g.running()
+	if in == nil {
+		return
+	}
+	for _, k := range in.store.all() {
+		k.mu.Lock()
+		k.known, k.unlocked, k.corrupted, k.marks = false, false, false, marks{}
+		k.mu.Unlock()
+	}
+}

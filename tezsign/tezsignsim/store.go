@@ -1,0 +1,278 @@
+package tezsignsim
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"highwater/internal/softkey"
+	"highwater/internal/tezos"
+)
+
+// store is the gadget's keystore while its program runs.
+type store struct {
+	disk  files
+	opts  *Options
+	watch *watch
+
+	mu     sync.Mutex
+	dead   bool // the power went: nothing is written any more
+	master *master
+	keys   []*key      // sorted by alias
+	tries  []time.Time // unlock and delete attempts of the last 30 s
+	lines  []string    // the log, newest last
+}
+
+// master is master.json.
+type master struct {
+	Deterministic bool   `json:"deterministic"`
+	Check         string `json:"check"` // tells whether a passphrase is right
+}
+
+// key is one key. The fields below mu are the program's memory, lost with the power.
+type key struct {
+	alias string
+	soft  *softkey.Key
+
+	mu        sync.Mutex
+	known     bool // to the signing path: made or unlocked since the power came
+	unlocked  bool
+	corrupted bool
+	marks     marks
+	pop       string // proof of possession; made when first asked for
+}
+
+const (
+	masterName = "master.json"
+	keySuffix  = ".key"
+)
+
+var aliasForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+func newStore(disk files, opts *Options, w *watch) (*store, error) {
+	s := &store{disk: disk, opts: opts, watch: w}
+	b, err := disk.read(masterName)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, err
+	default:
+		s.master = new(master)
+		if err := json.Unmarshal(b, s.master); err != nil {
+			return nil, fmt.Errorf("%s: %w", masterName, err)
+		}
+	}
+	names, err := disk.list("keys/")
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range names {
+		alias, ok := strings.CutSuffix(strings.TrimPrefix(n, "keys/"), keySuffix)
+		if !ok {
+			continue
+		}
+		if err := s.add(alias); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// add puts a key of the card into the list.
+func (s *store) add(alias string) error {
+	seed := sha256.Sum256([]byte("tezsignsim/" + s.opts.Seed + "/" + alias))
+	soft, err := softkey.New(tezos.BLS12381, seed[:])
+	if err != nil {
+		return err
+	}
+	s.keys = append(s.keys, &key{alias: alias, soft: soft, marks: marks{}})
+	slices.SortFunc(s.keys, func(a, b *key) int { return strings.Compare(a.alias, b.alias) })
+	return nil
+}
+
+// provision makes and unlocks the keys of a demonstration.
+func (s *store) provision(aliases []string, passphrase string) error {
+	if len(aliases) == 0 {
+		return nil
+	}
+	if s.master == nil {
+		if err := s.initMaster(true, []byte(passphrase)); err != nil {
+			return err
+		}
+	}
+	for _, a := range aliases {
+		if !aliasForm.MatchString(a) {
+			return fmt.Errorf("%q is not an alias", a)
+		}
+		if s.find(a) == nil {
+			if err := s.create(a); err != nil {
+				return err
+			}
+		}
+		if text := s.unlockKey(s.find(a), []byte(passphrase), 0); text != "" {
+			return fmt.Errorf("unlock %s: %s", a, text)
+		}
+	}
+	return nil
+}
+
+// initMaster makes the master file. A software seed stands in for the encrypted one.
+func (s *store) initMaster(deterministic bool, passphrase []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := &master{Deterministic: deterministic, Check: check(passphrase)}
+	b, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	if err := s.disk.write(masterName, b); err != nil {
+		return err
+	}
+	s.master = m
+	return nil
+}
+
+func check(passphrase []byte) string {
+	sum := sha256.Sum256(append([]byte("tezsignsim passphrase "), passphrase...))
+	return hex.EncodeToString(sum[:])
+}
+
+func (s *store) right(passphrase []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.master != nil && s.master.Check == check(passphrase)
+}
+
+// create makes a key that is known, and locked.
+func (s *store) create(alias string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead {
+		return errPower
+	}
+	if err := s.disk.write("keys/"+alias+keySuffix, []byte(alias)); err != nil {
+		return err
+	}
+	if err := saveMarks(s.disk, alias, marks{}); err != nil {
+		return err
+	}
+	if err := s.add(alias); err != nil {
+		return err
+	}
+	for _, k := range s.keys {
+		if k.alias == alias {
+			k.known = true
+		}
+	}
+	return nil
+}
+
+var errPower = errors.New("the power went")
+
+func (s *store) find(alias string) *key {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.keys {
+		if k.alias == alias {
+			return k
+		}
+	}
+	return nil
+}
+
+func (s *store) byHash(tz4 string) *key {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.keys {
+		if k.soft.PublicKey().Hash().String() == tz4 {
+			return k
+		}
+	}
+	return nil
+}
+
+func (s *store) all() []*key {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.keys)
+}
+
+// die makes the card unwritable: the power went.
+func (s *store) die() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dead = true
+}
+
+// save writes a key's marks to the card.
+func (s *store) save(alias string, m marks) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead {
+		return errPower
+	}
+	return saveMarks(s.disk, alias, m)
+}
+
+// unlockKey returns the gadget's error text, or nothing. Like the gadget it reads the state before it takes the key: unlocking a key
+// that is unlocked installs an old state over the one that a signature has just left.
+func (s *store) unlockKey(k *key, passphrase []byte, cost time.Duration) string {
+	m, corrupted, err := loadMarks(s.disk, k.alias)
+	time.Sleep(cost)
+	if !s.right(passphrase) {
+		return "bad password or corrupted key (unwrap)"
+	}
+	if err != nil {
+		return err.Error()
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.unlocked {
+		s.watch.violation("unlock of the unlocked key %s", k.alias)
+	}
+	k.known, k.unlocked, k.corrupted, k.marks = true, true, corrupted, m.clone()
+	return ""
+}
+
+// attempt counts an unlock or delete; it returns how long to wait when there were too many.
+func (s *store) attempt() (wait time.Duration) {
+	const most, window = 5, 30 * time.Second
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.opts.Now()
+	for len(s.tries) > 0 && now.Sub(s.tries[0]) >= window {
+		s.tries = s.tries[1:]
+	}
+	if len(s.tries) >= most {
+		return window - now.Sub(s.tries[0])
+	}
+	s.tries = append(s.tries, now)
+	return 0
+}
+
+// log keeps a line as the gadget writes it, and forgets the oldest.
+func (s *store) log(level slog.Level, msg string, args ...any) {
+	const most = 1000
+	line := formatLine(s.opts.Now(), level, msg, args...)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.lines) == most {
+		s.lines = s.lines[1:]
+	}
+	s.lines = append(s.lines, line)
+}
+
+func (s *store) lastLines(n int) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.lines[max(0, len(s.lines)-n):])
+}

@@ -1,0 +1,86 @@
+package tezsignsim
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"highwater/internal/tezos"
+)
+
+// Signed is a signature that the gadget made, whether its answer arrived or not.
+type Signed struct {
+	Alias  string
+	Kind   tezos.Kind
+	Level  int32
+	Round  int32
+	Chain  tezos.ChainID
+	Digest [32]byte
+}
+
+// watch records what the gadget did and what its host should not have done. It survives power cycles.
+type watch struct {
+	mu         sync.Mutex
+	violations []string
+	signed     []Signed
+	at         map[Signed][32]byte // the digest first signed, by the rest of its Signed
+	frames     map[[16]byte]bool   // ids of requests
+}
+
+func newWatch() *watch {
+	return &watch{at: map[Signed][32]byte{}, frames: map[[16]byte]bool{}}
+}
+
+func (w *watch) violation(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.violations = append(w.violations, fmt.Sprintf(format, args...))
+}
+
+// note records a signature; two of different bytes for one mark are a violation.
+func (w *watch) note(s Signed) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	where := s
+	where.Digest = [32]byte{}
+	if first, ok := w.at[where]; !ok {
+		w.at[where] = s.Digest
+	} else if first != s.Digest {
+		w.violations = append(w.violations, fmt.Sprintf("double signature: %s %s %d/%d", s.Alias, s.Kind, s.Level, s.Round))
+	}
+	w.signed = append(w.signed, s)
+}
+
+// id records a request's id and tells whether it came before; that is a violation, except in a resend that the gadget asked for.
+func (w *watch) id(id [16]byte, resend bool) (again bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	again = w.frames[id]
+	if again && !resend {
+		w.violations = append(w.violations, fmt.Sprintf("the id %x was used twice", id))
+	}
+	w.frames[id] = true
+	return again
+}
+
+// Violations are what the host did against the rules of the device, in order.
+func (g *Gadget) Violations() []string {
+	g.watch.mu.Lock()
+	defer g.watch.mu.Unlock()
+	return slices.Clone(g.watch.violations)
+}
+
+// Signatures are all signatures that the gadget made, in order.
+func (g *Gadget) Signatures() []Signed {
+	g.watch.mu.Lock()
+	defer g.watch.mu.Unlock()
+	return slices.Clone(g.watch.signed)
+}
+
+// Waiting is how many frames wait for the host on an interface.
+func (g *Gadget) Waiting(iface int) int {
+	p := g.ports[iface]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.in)
+}

@@ -1,0 +1,189 @@
+package tezsign
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"highwater/internal/device"
+	"highwater/internal/tezos"
+)
+
+// autoUnlock unlocks, once after each connection, the wanted keys that are locked, if there is a passphrase. The caller holds the
+// link, so that nothing is signed meanwhile. Keys that stay locked are no error: the others sign.
+func (d *Device) autoUnlock(ctx context.Context, l *link) error {
+	aliases := lockedAliases(l)
+	if len(aliases) == 0 {
+		l.unlockDue, l.note = false, ""
+		return nil
+	}
+	if !l.unlockDue || d.cfg.Passphrase == nil || d.passphraseWasWrong() {
+		return nil
+	}
+	results, err := d.unlockWith(ctx, l, aliases)
+	if err != nil {
+		// The next probe tries again (throttled, the interface in use, …); meanwhile the keys that are unlocked sign.
+		l.note = "unlock: " + err.Error()
+		l.unlockDue = !errors.Is(err, ErrNoPassphrase)
+		return nil
+	}
+	l.unlockDue, l.note = false, ""
+	for _, r := range results {
+		if r.Err == nil {
+			d.cfg.Log.Info("key unlocked", "device", d.cfg.Name, "alias", r.Alias)
+			continue
+		}
+		l.note = fmt.Sprintf("%s: %v", r.Alias, r.Err)
+		d.cfg.Log.Warn("key not unlocked", "device", d.cfg.Name, "alias", r.Alias, "error", r.Err)
+		switch {
+		case errors.Is(r.Err, ErrWrongPassphrase):
+			d.setPassphraseWrong(true)
+		case errors.Is(r.Err, ErrCorrupted):
+			l.damaged = append(l.damaged, r.Alias)
+		}
+	}
+	return d.refresh(ctx, l)
+}
+
+// unlockWith fetches the passphrase and wipes it after use. A source that fails is like one that has none.
+func (d *Device) unlockWith(ctx context.Context, l *link, aliases []string) (results []KeyResult, err error) {
+	pass, err := d.cfg.Passphrase.Passphrase(ctx, d.cfg.Name)
+	if err != nil {
+		d.cfg.Log.Warn("no passphrase", "device", d.cfg.Name, "error", err)
+		return nil, fmt.Errorf("%w: %w", ErrNoPassphrase, err)
+	}
+	defer clear(pass)
+	brief, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err = d.manager.with(brief, l.gadget, func(s *session) error {
+		results, err = d.manager.unlock(ctx, s, aliases, pass)
+		return err
+	})
+	return results, err
+}
+
+func lockedAliases(l *link) (out []string) {
+	for _, k := range l.keys {
+		if k.Locked && !k.Corrupted {
+			out = append(out, k.Alias)
+		}
+	}
+	return out
+}
+
+func (d *Device) passphraseWasWrong() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.wrong
+}
+
+func (d *Device) setPassphraseWrong(v bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.wrong = v
+}
+
+// reconcile has the marks of the unlocked keys compared with the host's, when there are keys that were not compared since this
+// connection, and raises the gadget to what the host allows. The caller holds the link.
+func (d *Device) reconcile(ctx context.Context, l *link) error {
+	fresh := false
+	var marks []device.Mark
+	for _, k := range l.keys {
+		if k.usable() == "" {
+			fresh = fresh || !l.reconciled[k.PKH]
+			marks = append(marks, k.Marks...)
+		}
+	}
+	if !fresh {
+		return nil
+	}
+	if d.reconciler != nil {
+		raise, alarm, err := d.reconciler.Reconcile(ctx, d.identity(l), marks)
+		if err != nil {
+			return &device.Error{
+				Device: d.cfg.Name, Health: device.Broken, Retry: true,
+				Hint: "the signer could not record the gadget's marks: look at its store",
+				Err:  fmt.Errorf("reconcile marks: %w", err),
+			}
+		}
+		l.alarm = alarm
+		if err := d.raise(ctx, l, raise); err != nil {
+			return err
+		}
+	}
+	for _, k := range l.keys {
+		if k.usable() == "" {
+			l.reconciled[k.PKH] = true
+		}
+	}
+	return nil
+}
+
+// identity is what the host remembers the gadget's marks under: its serial, and the operator's name for it too when it has only the
+// default serial, which others share.
+func (d *Device) identity(l *link) string {
+	serial := l.gadget.Info().Serial
+	if serial == DefaultSerial || serial == "" {
+		return Kind + ":" + serial + ":" + d.cfg.Name
+	}
+	return Kind + ":" + serial
+}
+
+// raise lifts keys whose three marks are all below what the host allows. The host never allows more than the lowest of its own
+// marks for the key, so that nothing that it would still sign is lost.
+func (d *Device) raise(ctx context.Context, l *link, allowed []device.Mark) error {
+	wanted := map[tezos.PublicKeyHash]int32{}
+	for _, m := range allowed {
+		k := l.find(m.PKH)
+		if k == nil || k.usable() != "" || m.Level < 1 || m.Level == math.MaxInt32 || m.Level <= k.Level() {
+			continue
+		}
+		if level, ok := wanted[m.PKH]; !ok || m.Level < level {
+			wanted[m.PKH] = m.Level
+		}
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	brief, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := d.manager.with(brief, l.gadget, func(s *session) error {
+		for pkh, level := range wanted {
+			alias := l.find(pkh).Alias
+			if err := d.manager.setLevel(ctx, s, alias, level, LevelOptions{HostMark: level}); err != nil {
+				return fmt.Errorf("%s: %w", alias, err)
+			}
+			d.cfg.Log.Warn("gadget's marks raised to the host's", "device", d.cfg.Name, "alias", alias, "level", level)
+		}
+		return nil
+	})
+	if err != nil {
+		// The host's marks are the first line: a gadget that could not be raised still signs.
+		d.cfg.Log.Warn("gadget's marks not raised", "device", d.cfg.Name, "error", err)
+		l.note = "its marks could not be raised: " + err.Error()
+	}
+	return d.refresh(ctx, l)
+}
+
+// Unlock unlocks the named keys, or all of the wanted ones that are locked, with signing held meanwhile.
+func (d *Device) Unlock(ctx context.Context, aliases []string, passphrase []byte) ([]KeyResult, error) {
+	if len(aliases) == 0 {
+		aliases = slices.Clone(d.cfg.Aliases)
+	}
+	var results []KeyResult
+	err := d.held(ctx, func(l *link) error {
+		return d.manager.with(ctx, l.gadget, func(s *session) error {
+			var err error
+			results, err = d.manager.unlock(ctx, s, aliases, passphrase)
+			return err
+		})
+	})
+	for _, r := range results {
+		if r.Err == nil {
+			d.setPassphraseWrong(false)
+		}
+	}
+	return results, err
+}

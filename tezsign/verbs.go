@@ -1,0 +1,84 @@
+package tezsign
+
+import (
+	"context"
+	"errors"
+
+	"highwater/internal/device"
+)
+
+// held runs a verb that changes keys with signing held, then reads the keys anew and has new ones compared. An error of the verb
+// does not break the signing session.
+func (d *Device) held(ctx context.Context, verb func(*link) error) error {
+	l, release, err := d.owner.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	verbErr := verb(l)
+	err = d.refresh(ctx, l)
+	if err == nil {
+		err = d.reconcile(ctx, l)
+	}
+	if err != nil {
+		var de *device.Error
+		if !errors.As(err, &de) {
+			de = d.fault(err)
+		}
+		release(de)
+		return errors.Join(verbErr, de)
+	}
+	d.owner.Refresh()
+	release(nil)
+	return verbErr
+}
+
+// Lock locks the named keys, once no signature is under way.
+func (d *Device) Lock(ctx context.Context, aliases []string) (results []KeyResult, err error) {
+	err = d.held(ctx, func(*link) error {
+		results, err = d.manager.Lock(ctx, aliases)
+		return err
+	})
+	return results, err
+}
+
+// SetLevel raises the gadget's marks for a key; see Manager.SetLevel.
+func (d *Device) SetLevel(ctx context.Context, alias string, level int32, o LevelOptions) error {
+	return d.held(ctx, func(*link) error { return d.manager.SetLevel(ctx, alias, level, o) })
+}
+
+// Delete deletes keys for good.
+func (d *Device) Delete(ctx context.Context, aliases []string, passphrase []byte) (results []KeyResult, err error) {
+	err = d.held(ctx, func(*link) error {
+		results, err = d.manager.Delete(ctx, aliases, passphrase)
+		return err
+	})
+	return results, err
+}
+
+// Init makes the gadget's seed, without holding signatures up: it has no keys yet.
+func (d *Device) Init(ctx context.Context, deterministic bool, passphrase []byte) error {
+	return d.manager.Init(ctx, deterministic, passphrase)
+}
+
+// NewKeys makes keys, for seconds each, while the others go on signing. See Manager.NewKeys.
+func (d *Device) NewKeys(ctx context.Context, aliases []string, passphrase []byte, progress func(done, total int)) ([]NewKey, error) {
+	keys, err := d.manager.NewKeys(ctx, aliases, passphrase, progress)
+	if len(keys) > 0 {
+		err = errors.Join(err, d.held(ctx, func(*link) error { return nil }))
+	}
+	return keys, err
+}
+
+// InitInfo asks whether the gadget was initialised.
+func (d *Device) InitInfo(ctx context.Context) (InitInfo, error) { return d.manager.InitInfo(ctx) }
+
+// Logs gives the last lines of the gadget's log.
+func (d *Device) Logs(ctx context.Context, limit int) ([]string, error) {
+	return d.manager.Logs(ctx, limit)
+}
+
+// Version asks what runs on the gadget.
+func (d *Device) Version(ctx context.Context) (Version, error) { return d.manager.Version(ctx) }
+
+// KeyStates asks for all keys of the gadget, also those that are not used here.
+func (d *Device) KeyStates(ctx context.Context) ([]KeyState, error) { return d.manager.Status(ctx) }
