@@ -103,7 +103,7 @@ func (r driver) Open(ctx context.Context) (*session, error) {
 	switch {
 	case err == nil:
 		return s, nil
-	case s.broken:
+	case s.broken, s.foreign, !alone(t):
 		d.hangUp(t)
 	default:
 		d.spare = t
@@ -125,6 +125,12 @@ func (d *Device) hangUp(t Transport) {
 	if err := t.Close(); err != nil {
 		d.cfg.Log.Debug("ledger close", "error", err)
 	}
+}
+
+// alone tells whether there is no other device that a transport could be made to.
+func alone(t Transport) bool {
+	one, ok := t.(oneOfMany)
+	return !ok || one.Alone()
 }
 
 // dialError keeps what a transport knows of the device's state; else the device is absent.
@@ -163,10 +169,12 @@ func (d *Device) checkPin(s *session) error {
 	if d.cfg.ID == "" || d.cfg.ID == name || d.cfg.ID == s.root.String() {
 		return nil
 	}
-	return &device.Error{
-		Health: device.Absent, Hint: adviceOtherID, Retry: true,
-		Err: fmt.Errorf("another Ledger is connected: %s, not %s", name, d.cfg.ID),
+	err := fmt.Errorf("another Ledger is connected: %s, not %s", name, d.cfg.ID)
+	s.foreign = true
+	if one, ok := s.t.(oneOfMany); ok {
+		one.Reject(err)
 	}
+	return &device.Error{Health: device.Absent, Hint: adviceOtherID, Retry: true, Err: err}
 }
 
 func (d *Device) reconcile(ctx context.Context, s *session) error {

@@ -23,6 +23,8 @@ type session struct {
 	limit  time.Duration // of an exchange without a prompt
 	slow   func(command) // is told that a question waits for its answer unusually long
 	broken bool          // an answer is lost or outstanding: no command may follow
+	// foreign: it is not the device that we look for.
+	foreign bool
 
 	version AppVersion
 	root    tezos.PublicKeyHash
