@@ -76,3 +76,27 @@ func (a *app) pick(question string, options []string) ([]string, error) {
 	}
 	return out, nil
 }
+
+// passphrase reads a secret from a file descriptor, or asks for it on the terminal; a new one is asked for twice.
+func (a *app) passphrase(fd int, prompt string, isNew bool) ([]byte, error) {
+	if fd >= 0 {
+		return a.readSecret(fd)
+	}
+	if !a.interactive {
+		return nil, hinted(errors.New("a passphrase is wanted, and nobody is there to type it"), "for scripts: --passphrase-fd 3 3<FILE")
+	}
+	first, err := a.askSecret(prompt)
+	if err != nil || !isNew {
+		return first, err
+	}
+	second, err := a.askSecret("The same again")
+	if err != nil {
+		return nil, err
+	}
+	defer clear(second)
+	if string(first) != string(second) {
+		clear(first)
+		return nil, errors.New("the two are not the same: nothing was changed")
+	}
+	return first, nil
+}
