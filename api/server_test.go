@@ -194,7 +194,9 @@ func TestTLS(t *testing.T) {
 		})
 	}
 	for _, bad := range [][3]string{
-		{"nowhere", certs.keyFile, ""}, {certs.certFile, certs.certFile, ""}, {certs.certFile, certs.keyFile, "nowhere"},
+		{"nowhere", certs.keyFile, ""},
+		{certs.certFile, certs.certFile, ""},
+		{certs.certFile, certs.keyFile, "nowhere"},
 		{certs.certFile, certs.keyFile, certs.keyFile},
 	} {
 		_, err := api.TLSConfig(bad[0], bad[1], bad[2])

@@ -146,7 +146,7 @@ func ledgerInfo(ctx context.Context, in *instance, d *ledger.Device, q ledgerInf
 }
 
 func position(w ledger.Watermark) hwm.Position {
-	return hwm.Position{Level: int32(min(w.Level, hwm.MaxRound)), Round: int32(min(w.Round, hwm.MaxRound))} //nolint:gosec // bounded
+	return hwm.Position{Level: int32(min(w.Level, hwm.MaxRound)), Round: int32(min(w.Round, hwm.MaxRound))}
 }
 
 // usualKeys lists the keys at the usual path of each curve that a baker can use.

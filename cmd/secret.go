@@ -19,7 +19,7 @@ const maxSecret = 1024
 func (a *app) readSecret(fd int) ([]byte, error) {
 	var r io.Reader = a.in
 	if fd != 0 {
-		f := os.NewFile(uintptr(fd), "passphrase") //nolint:gosec // not negative
+		f := os.NewFile(uintptr(fd), "passphrase")
 		if f == nil {
 			return nil, fmt.Errorf("--passphrase-fd %d is not open", fd)
 		}
@@ -42,7 +42,7 @@ func (a *app) readSecret(fd int) ([]byte, error) {
 // askSecret asks on the terminal, without showing what is typed.
 func (a *app) askSecret(prompt string) ([]byte, error) {
 	fmt.Fprintf(a.err, "%s: ", prompt)
-	b, err := term.ReadPassword(int(os.Stdin.Fd())) //nolint:gosec // a file descriptor
+	b, err := term.ReadPassword(int(os.Stdin.Fd()))
 	a.note("")
 	if err == nil && len(b) == 0 {
 		err = errors.New("nothing was typed: nothing was changed")
@@ -94,7 +94,7 @@ func (a *app) passphrase(fd int, prompt string, isNew bool) ([]byte, error) {
 		return nil, err
 	}
 	defer clear(second)
-	if string(first) != string(second) {
+	if !bytes.Equal(first, second) {
 		clear(first)
 		return nil, errors.New("the two are not the same: nothing was changed")
 	}

@@ -21,7 +21,7 @@ import (
 // unlock of an unlocked key, a used id, a second request in flight.
 func TestLevelsOfTrouble(t *testing.T) {
 	for seed := range uint64(4) {
-		bubble(t, func(t *testing.T) { trouble(t, rand.New(rand.NewPCG(seed, 0))) }) //nolint:gosec // a test repeats
+		bubble(t, func(t *testing.T) { trouble(t, rand.New(rand.NewPCG(seed, 0))) })
 	}
 }
 
