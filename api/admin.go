@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+
+	"highwater/internal/tezos"
 )
 
 // Bounds of what goes over the admin socket.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -147,8 +148,27 @@ func loadConfig(path string) (*config, error) {
 	if err != nil {
 		return nil, hinted(fmt.Errorf("%s: %w", path, err), "docs/configuration.md explains every setting")
 	}
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
 	c.path = path
+	c.resolve(dir)
 	return c, nil
+}
+
+// resolve makes relative paths relative to the configuration: not to wherever a command is started, which would look for the
+// watermarks in one place today and in another tomorrow.
+func (c *config) resolve(dir string) {
+	paths := []*string{&c.StateDir, &c.Admin.Socket, &c.Server.TLSCert, &c.Server.TLSKey, &c.Server.ClientCA}
+	for i := range c.Devices {
+		paths = append(paths, &c.Devices[i].PassphraseFile)
+	}
+	for _, p := range paths {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
+		}
+	}
 }
 
 func parseConfig(text string) (*config, error) {
@@ -161,9 +181,15 @@ func parseConfig(text string) (*config, error) {
 	for _, key := range meta.Undecoded() {
 		faults.add("%s: there is no such setting", key)
 	}
+	if c.Server.Budget == 0 && !meta.IsDefined("server", "budget") {
+		c.Server.Budget = duration(api.DefaultBudget)
+	}
 	c.fillIn()
 	c.check(&faults)
-	return c, faults.err()
+	if err := faults.err(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // faultList collects all that is wrong, so that it is said at once.
@@ -188,9 +214,6 @@ func (c *config) fillIn() {
 	if c.Server.Listen == "" {
 		c.Server.Listen = defaultListen
 	}
-	if c.Server.Budget == 0 {
-		c.Server.Budget = duration(api.DefaultBudget)
-	}
 	if c.Admin.Socket == "" {
 		c.Admin.Socket = defaultAdminSocket
 		if c.StateDir != defaultStateDir {
@@ -211,6 +234,12 @@ func (c *config) check(f *faultList) {
 		f.add("admin.socket: %d characters; a socket's path has %d at the most", len(c.Admin.Socket), maxSocketPath)
 	}
 	checkAddress(f, "monitor.listen", c.Monitor.Listen)
+	if c.Monitor.Listen == c.Server.Listen && !strings.HasSuffix(c.Server.Listen, ":0") {
+		f.add("server.listen and monitor.listen are the same address, %s", c.Server.Listen)
+	}
+	if u, err := url.Parse(c.Node); c.Node != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		f.add("node: %q is no address such as http://127.0.0.1:8732", c.Node)
+	}
 	c.checkDevices(f)
 	c.checkKeys(f)
 }
@@ -234,8 +263,8 @@ func (c *config) checkServer(f *faultList) {
 	if b := time.Duration(c.Server.Budget); b < 100*time.Millisecond || b > 30*time.Second {
 		f.add("server.budget: %s; it lies between 100ms and 30s", b)
 	}
-	if p := c.Server.PathPrefix; p != "" && !strings.HasPrefix(p, "/") {
-		f.add("server.path_prefix: %q should start with /", p)
+	if p := c.Server.PathPrefix; p != "" && (!strings.HasPrefix(p, "/") || strings.ContainsAny(p, "?#% ")) {
+		f.add("server.path_prefix: %q should start with / and be a plain path", p)
 	}
 }
 
@@ -303,8 +332,8 @@ func (c *config) checkTransport(f *faultList, at string, d *deviceConfig) {
 	default:
 		f.add("%s: transport %q; the transports are usb, sim, and tcp://HOST:PORT for a ledger", at, d.Transport)
 	}
-	if d.Sim != nil && d.Transport != transportSim {
-		f.add("%s: [device.sim] belongs to transport = \"sim\"", at)
+	if d.Sim != nil {
+		checkSim(f, at, d)
 	}
 	if d.PassphraseFile != "" && d.PassphraseCredential != "" {
 		f.add("%s: passphrase_file or passphrase_credential, not both", at)
@@ -359,6 +388,9 @@ func (k keyConfig) checkAllow(f *faultList, at string, p *signer.KeyPolicy) {
 			f.add("%s: allow: %v (or reveal, delegation)", at, err)
 			continue
 		}
+		if slices.Contains(p.Allow, kind) {
+			f.add("%s: allow: %s is there twice", at, kind)
+		}
 		p.Allow = append(p.Allow, kind)
 	}
 	if len(k.Allow) > 0 && len(p.Allow) == 0 {
@@ -369,6 +401,26 @@ func (k keyConfig) checkAllow(f *faultList, at string, p *signer.KeyPolicy) {
 // allowsOperations tells whether any key may register.
 func (c *config) allowsOperations() bool {
 	return slices.ContainsFunc(c.policy, func(p signer.KeyPolicy) bool { return p.Reveal || p.Delegation })
+}
+
+func checkSim(f *faultList, at string, d *deviceConfig) {
+	if d.Transport != transportSim {
+		f.add("%s: [device.sim] belongs to transport = \"sim\"", at)
+	}
+	if len(d.Sim.Curves) > 0 && d.Kind == kindTezSign {
+		f.add("%s: sim.curves is for a ledger; a tezsign has sim.keys", at)
+	}
+	if len(d.Sim.Keys) > 0 && d.Kind == kindLedger {
+		f.add("%s: sim.keys is for a tezsign; a ledger has sim.curves", at)
+	}
+	for _, text := range d.Sim.Curves {
+		if _, err := ledger.ParseCurve(text); err != nil {
+			f.add("%s: sim.curves: %v", at, err)
+		}
+	}
+	if d.Sim.Latency < 0 {
+		f.add("%s: sim.latency is negative", at)
+	}
 }
 
 func (c *config) checkKeys(f *faultList) {
@@ -385,6 +437,13 @@ func (c *config) checkKeys(f *faultList) {
 		}
 		seen[pkh] = true
 		p := signer.KeyPolicy{PKH: pkh, Alias: k.Alias, Devices: k.Device}
+		// An empty list would mean all, and reads as none.
+		if k.Allow != nil && len(k.Allow) == 0 {
+			f.add("%s: allow = [] allows nothing; leave the key out, or the setting to allow all kinds", at)
+		}
+		if k.Device != nil && len(k.Device) == 0 {
+			f.add("%s: device = [] is no device; leave it out for any that holds the key", at)
+		}
 		for _, name := range k.Device {
 			if !slices.ContainsFunc(c.Devices, func(d deviceConfig) bool { return d.Name == name }) {
 				f.add("%s: device %q is not configured", at, name)

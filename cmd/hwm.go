@@ -55,7 +55,7 @@ type choice struct {
 
 func (ch *choice) flags(c *cobra.Command) {
 	c.Flags().BoolVar(&ch.all, "all", false, "all known keys")
-	c.Flags().Int64Var(&ch.level, "level", -1, "the `LEVEL`")
+	c.Flags().Int64Var(&ch.level, "level", unset, "the `LEVEL`")
 }
 
 // keys finds the named keys; none, with --all, means all.
@@ -295,7 +295,7 @@ func (a *app) hwmLowerCmd() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().Int64Var(&ch.level, "level", -1, "the `LEVEL` at and below which nothing is signed afterwards")
+	c.Flags().Int64Var(&ch.level, "level", unset, "the `LEVEL` at and below which nothing is signed afterwards")
 	c.Flags().StringSliceVar(&ch.kinds, "kind", nil, "the `KIND`: block, preattestation, attestation (repeatable)")
 	c.Flags().StringVar(&reason, "reason", "", "why; kept for good")
 	return c

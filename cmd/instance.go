@@ -10,6 +10,7 @@ import (
 
 	"highwater/api"
 	"highwater/internal/device"
+	"highwater/internal/usb"
 	"highwater/signer"
 	"highwater/store"
 )
@@ -19,6 +20,7 @@ type instance struct {
 	cfg     *config
 	store   *store.DB
 	devices []wired
+	usb     *usb.Bus
 	signer  *signer.Signer
 	admin   *api.Local
 
@@ -31,6 +33,7 @@ type driver interface {
 	signer.Device
 	SetReconciler(r device.Reconciler)
 	Run(ctx context.Context)
+	Poke() // look now
 }
 
 // instanceOptions say what an instance is for.
@@ -49,9 +52,9 @@ func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*insta
 	if err != nil {
 		return nil, explainStore(cfg, err)
 	}
-	in := &instance{cfg: cfg, store: db}
+	in := &instance{cfg: cfg, store: db, usb: usb.NewBus(opt.log)}
 	if opt.devices {
-		if in.devices, err = newDrivers(cfg, opt.log); err != nil {
+		if in.devices, err = newDrivers(cfg, in.usb, opt.log); err != nil {
 			return nil, errors.Join(err, db.Close())
 		}
 	}
@@ -79,7 +82,17 @@ func (in *instance) start(ctx context.Context) {
 		d.SetReconciler(in.signer)
 		in.devicesDone.Go(func() { d.Run(deviceCtx) })
 	}
+	in.devicesDone.Go(func() { usb.Watch(deviceCtx, in.poke) })
 	in.signerDone.Go(func() { in.signer.Run(signerCtx) })
+}
+
+// poke has the devices on USB looked at: something was plugged in, or unplugged.
+func (in *instance) poke() {
+	for i, d := range in.devices {
+		if in.cfg.Devices[i].Transport == transportUSB {
+			d.Poke()
+		}
+	}
 }
 
 // close lets the exchanges under way end, then the devices, then the store.
@@ -92,7 +105,7 @@ func (in *instance) close() error {
 	for _, d := range in.devices {
 		err = errors.Join(err, d.close())
 	}
-	return errors.Join(err, in.store.Close())
+	return errors.Join(err, in.usb.Close(), in.store.Close())
 }
 
 // settle waits until every device is ready, or until patience ends: a device that is absent stays so.

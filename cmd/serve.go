@@ -170,6 +170,7 @@ func (d *daemon) run(ctx context.Context) error {
 		d.log.Info("listening", "listener", l.name, "address", l.Addr().String())
 		done.Go(func() {
 			if err := api.Serve(ctx, l.Listener, l.handler, d.log); err != nil {
+				d.log.Error("listener ended", "listener", l.name, "error", err)
 				stop(fmt.Errorf("%s listener: %w", l.name, err))
 			}
 		})

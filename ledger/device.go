@@ -98,17 +98,24 @@ func (r driver) Open(ctx context.Context) (*session, error) {
 			return nil, d.named(dialError(err))
 		}
 	}
-	s := &session{t: t, log: d.cfg.Log, limit: d.cfg.Timeout}
+	s := &session{t: t, log: d.cfg.Log, limit: d.cfg.Timeout, slow: d.slow}
 	err := d.prepare(ctx, s)
 	switch {
 	case err == nil:
 		return s, nil
-	case s.broken:
+	case s.broken, s.foreign, !alone(t):
 		d.hangUp(t)
 	default:
 		d.spare = t
 	}
 	return nil, d.named(err)
+}
+
+// slow shows that an answer is overdue; what comes of it is shown afterwards.
+func (d *Device) slow(c command) {
+	d.owner.Update(func(st *device.Status) {
+		st.Health, st.Advice, st.Detail = device.Busy, adviceBusy, "no answer to "+c.name+" yet"
+	})
 }
 
 func (d *Device) hangUp(t Transport) {
@@ -118,6 +125,12 @@ func (d *Device) hangUp(t Transport) {
 	if err := t.Close(); err != nil {
 		d.cfg.Log.Debug("ledger close", "error", err)
 	}
+}
+
+// alone tells whether there is no other device that a transport could be made to.
+func alone(t Transport) bool {
+	one, ok := t.(oneOfMany)
+	return !ok || one.Alone()
 }
 
 // dialError keeps what a transport knows of the device's state; else the device is absent.
@@ -156,10 +169,12 @@ func (d *Device) checkPin(s *session) error {
 	if d.cfg.ID == "" || d.cfg.ID == name || d.cfg.ID == s.root.String() {
 		return nil
 	}
-	return &device.Error{
-		Health: device.Absent, Hint: adviceOtherID, Retry: true,
-		Err: fmt.Errorf("another Ledger is connected: %s, not %s", name, d.cfg.ID),
+	err := fmt.Errorf("another Ledger is connected: %s, not %s", name, d.cfg.ID)
+	s.foreign = true
+	if one, ok := s.t.(oneOfMany); ok {
+		one.Reject(err)
 	}
+	return &device.Error{Health: device.Absent, Hint: adviceOtherID, Retry: true, Err: err}
 }
 
 func (d *Device) reconcile(ctx context.Context, s *session) error {
@@ -232,8 +247,15 @@ func (d *Device) wanted(s *session, k sessionKey) bool {
 	})
 }
 
-// Probe sees that an idle session still lives.
-func (r driver) Probe(ctx context.Context, s *session) error { return r.d.named(s.stillThere(ctx)) }
+// Probe sees that an idle session still lives. Any error has the device opened anew.
+func (r driver) Probe(ctx context.Context, s *session) error {
+	err := r.d.named(s.stillThere(ctx))
+	var de *device.Error
+	if errors.As(err, &de) {
+		de.Retry = true
+	}
+	return err
+}
 
 // Describe is the status of an open session.
 func (r driver) Describe(s *session) device.Status {

@@ -21,7 +21,10 @@ type session struct {
 	t      Transport
 	log    *slog.Logger
 	limit  time.Duration // of an exchange without a prompt
+	slow   func(command) // is told that a question waits for its answer unusually long
 	broken bool          // an answer is lost or outstanding: no command may follow
+	// foreign: it is not the device that we look for.
+	foreign bool
 
 	version AppVersion
 	root    tezos.PublicKeyHash
@@ -91,17 +94,24 @@ func (s *session) outOfStep(c command, err error) error {
 	return &device.Error{Health: device.Absent, Hint: advicePlug, Retry: true, Err: fmt.Errorf("%s: %w", c.name, err)}
 }
 
-// ask does a call and parses its answer.
+// patience is how long a question waits for its answer before the status says that the device is busy. The system and the app answer
+// in milliseconds, unless a prompt is on the screen, and then the operator should be told within a second.
+const patience = 900 * time.Millisecond
+
+// ask does a call that is not a signature, and parses its answer. One that does not belong to the command breaks the session.
 func ask[T any](ctx context.Context, s *session, c command, parse func([]byte) (T, error)) (v T, err error) {
+	told := make(chan struct{})
+	slow := time.AfterFunc(patience, func() {
+		defer close(told)
+		s.slow(c)
+	})
 	out, err := s.call(ctx, c)
+	if !slow.Stop() {
+		<-told
+	}
 	if err != nil {
 		return v, err
 	}
-	return understand(s, c, out, parse)
-}
-
-// understand parses an answer; one that does not belong to the command breaks the session.
-func understand[T any](s *session, c command, out []byte, parse func([]byte) (T, error)) (v T, err error) {
 	v, err = parse(out)
 	if err != nil {
 		var none T
@@ -113,7 +123,10 @@ func understand[T any](s *session, c command, out []byte, parse func([]byte) (T,
 // identify finds out which app of which device answers. Each command's answer has a form of its own, so that a late answer to an
 // earlier host's command is noticed here.
 func (s *session) identify(ctx context.Context) error {
-	name, err := s.askName(ctx)
+	name, err := ask(ctx, s, appName, func(b []byte) (string, error) {
+		n, _, err := parseAppName(b)
+		return n, err
+	})
 	switch st := statusOf(err); {
 	case err == nil:
 		if err = checkApp(name); err != nil {
@@ -138,22 +151,6 @@ func (s *session) identify(ctx context.Context) error {
 	}
 	s.root = root.Hash()
 	return nil
-}
-
-// firstLimit bounds the first exchange. The system answers it in a few milliseconds, unless a prompt is on the screen, and then the
-// operator should be told soon.
-const firstLimit = 900 * time.Millisecond
-
-// askName asks for the name of the open app.
-func (s *session) askName(ctx context.Context) (string, error) {
-	out, err := s.within(ctx, min(firstLimit, s.limit), appName)
-	if err != nil {
-		return "", err
-	}
-	return understand(s, appName, out, func(b []byte) (string, error) {
-		name, _, err := parseAppName(b)
-		return name, err
-	})
 }
 
 func checkApp(name string) error {

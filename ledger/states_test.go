@@ -217,6 +217,68 @@ func TestRegistering(t *testing.T) {
 	})
 }
 
+// TestOverdueAnswerIsSaid: the status tells within a second, and the answer is still waited for and read.
+func TestOverdueAnswerIsSaid(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sim := newSim(t)
+		dials := 0
+		d := start(t, func(ctx context.Context) (ledger.Transport, error) {
+			dials++
+			return sim.Dial(ctx)
+		})
+		waitFor(t, d, device.Ready)
+		sim.SetFaults(func([]byte) ledgersim.Fault { return ledgersim.Fault{Delay: 3 * time.Second} })
+		begin := time.Now()
+		require.Contains(t, waitFor(t, d, device.Busy).Detail, "no answer to QUERY_AUTH_KEY_WITH_CURVE yet")
+		require.Less(t, time.Since(begin), time.Second)
+		sim.SetFaults(nil)
+		waitFor(t, d, device.Ready)
+		require.Equal(t, 1, dials)
+	})
+}
+
+// TestRefusedPrompt: a command that the app refuses without a prompt leaves no prompt behind.
+func TestRefusedPrompt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sim := newSim(t)
+		d := start(t, sim.Dial, func(c *ledger.Config) { c.Probe = time.Hour })
+		waitFor(t, d, device.Ready)
+		sim.SetFaults(func(apdu []byte) ledgersim.Fault {
+			if apdu[1] == byte(ledger.InsReset) {
+				return ledgersim.Fault{CutBefore: true}
+			}
+			return ledgersim.Fault{}
+		})
+		require.Equal(t, device.Absent, asError(t, d.Reset(t.Context(), 5, nil)).Health)
+		waitFor(t, d, device.Ready)
+		sim.SetFaults(func(apdu []byte) ledgersim.Fault {
+			if apdu[1] == byte(ledger.InsSetup) {
+				go sim.Answer(ledgersim.Reject)
+				return ledgersim.Fault{Garbage: []byte{0x6a, 0x80}}
+			}
+			return ledgersim.Fault{}
+		})
+		_, err := d.Setup(t.Context(), ledger.Setup{Chain: ghost, Main: 5}, nil)
+		require.ErrorIs(t, err, device.ErrRefused)
+		waitFor(t, d, device.Ready)
+	})
+}
+
+// TestLatencies holds the presets to what was measured.
+func TestLatencies(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for curve, want := range map[ledger.Curve]time.Duration{ledger.Ed25519: 465 * time.Millisecond, ledger.P256: 226 * time.Millisecond} {
+			sim := newSim(t, func(o *ledgersim.Options) { o.Latency, o.Setup[0].Curve = ledgersim.NanoSPlus, curve })
+			d := start(t, sim.Dial)
+			waitFor(t, d, device.Ready)
+			begin := time.Now()
+			_, err := sign(t, d, attestation(101))
+			require.NoError(t, err)
+			require.Equal(t, want, time.Since(begin))
+		}
+	})
+}
+
 // TestKeysOutliveTheConnection: what the signer lists does not vanish with the cable.
 func TestKeysOutliveTheConnection(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -68,9 +68,11 @@ func (t *turn) sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte
 		// A delegation is shown, and stays until the user answers.
 		limit = promptLimit
 		t.d.owner.Update(func(st *device.Status) { st.Health, st.Advice = device.Busy, advicePrompt })
-		defer t.d.owner.Refresh()
 	}
 	out, err = t.s.message(ctx, limit, payload)
+	if payload[0] == magicOperation {
+		t.d.settle(err)
+	}
 	if err != nil {
 		return tezos.Signature{}, err
 	}

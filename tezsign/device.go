@@ -11,6 +11,7 @@ import (
 
 	"highwater/internal/device"
 	"highwater/internal/tezos"
+	"highwater/internal/usb"
 )
 
 // Config is one gadget, as the operator describes it.
@@ -170,6 +171,10 @@ func (d *Device) fault(err error) *device.Error {
 	switch {
 	case errors.Is(err, ErrWedged), le != nil && le.torn:
 		out.Health, out.Hint = device.Broken, powerCycle
+	case errors.Is(err, usb.ErrNoUSB):
+		out.Health, out.Retry = device.Broken, false
+	case usb.HintText(err) != "": // no permission
+		out.Hint = usb.HintText(err)
 	case errors.Is(err, ErrAmbiguous):
 		out.Health, out.Hint = device.Broken, "set serial in the device's section, or connect one gadget at a time"
 	case errors.Is(err, ErrInUse):

@@ -11,6 +11,7 @@ import (
 	"highwater/internal/device"
 	"highwater/internal/tezos"
 	"highwater/tezsign"
+	"highwater/tezsign/frame"
 	"highwater/tezsign/tezsignsim"
 )
 
@@ -49,12 +50,9 @@ func TestAnswerLostOnTheWayIsRescued(t *testing.T) {
 		require.ErrorIs(t, err, tezsign.ErrNoAnswer)
 		sim.Continue() // it now does what the dead session asked, and delivers the answer to the next one
 		l.health(device.Ready)
-		sig, err := l.sign("consensus", p)
+		_, err = l.sign("consensus", p)
 		require.NoError(t, err)
-		require.Len(t, sim.Signatures(), 1, "the answer that came late was used")
-		again, err := l.sign("consensus", p)
-		require.NoError(t, err)
-		require.True(t, sig.Equal(again))
+		require.Len(t, sim.Signatures(), 1, "the answer that came late was used, or the second request came first")
 		_, err = l.sign("consensus", payload(tezos.Attestation, 10, 0, 2)) // other bytes at that level and round
 		require.ErrorIs(t, err, device.ErrRefused)
 	})
@@ -91,9 +89,9 @@ func TestLinkLostWhileSigningIsAbsorbedBySameBytes(t *testing.T) {
 		bounced := make(chan struct{})
 		go func() {
 			defer close(bounced)
-			time.Sleep(20 * time.Millisecond)
+			pause(20 * time.Millisecond)
 			sim.Unbind()
-			time.Sleep(10 * time.Millisecond)
+			pause(10 * time.Millisecond)
 			sim.Bind()
 		}()
 		_, err := l.sign("consensus", p)
@@ -123,7 +121,7 @@ func TestPowerCycleWithoutPassphraseSaysLocked(t *testing.T) {
 func TestRestartedProgram(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sim := lockedSim(t, "consensus")
-		l := start(t, sim, withPass("secret"))
+		l := start(t, sim, withSecret)
 		l.health(device.Ready)
 		sim.Forget()
 		p := payload(tezos.Block, 3, 0, 0)
@@ -186,7 +184,7 @@ func TestSilentGadgetIsNotCalledWedged(t *testing.T) {
 		sim.Stop()
 		st := l.health(device.Absent)
 		require.NotContains(t, st.Detail, "wedged")
-		time.Sleep(time.Minute)
+		pause(time.Minute)
 		require.Equal(t, device.Absent, l.Status().Health)
 		sim.Continue()
 		l.health(device.Ready)
@@ -201,6 +199,9 @@ func TestAnswersOfWholePackets(t *testing.T) {
 			l := start(t, sim)
 			l.health(device.Ready)
 			for n := 1; n < 1100; n++ {
+				if at := (n + frame.HeaderLen) % maxPacket; at > 10 && at < maxPacket-20 {
+					continue // nowhere near a whole packet
+				}
 				sim.SetVersion(strings.Repeat("v", n), "")
 				v, err := l.Version(t.Context())
 				require.NoError(t, err)
@@ -251,7 +252,10 @@ func TestFrameCutOnTheWayStopsEverything(t *testing.T) {
 		require.Contains(t, de.Hint, "power-cycle")
 		st := l.health(device.Broken)
 		require.Contains(t, st.Detail, "cut off")
-		time.Sleep(time.Minute) // nothing is written meanwhile: the simulator would take it for the frame's rest
+		wrote := sim.Received(tezsign.SignInterface)
+		pause(time.Minute)
+		require.Equal(t, wrote, sim.Received(tezsign.SignInterface), "the gadget would take it for the frame's rest")
+		require.Equal(t, device.Broken, l.Status().Health)
 		sim.Unplug()
 		l.health(device.Absent)
 		require.NoError(t, sim.Replug())

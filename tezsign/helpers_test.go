@@ -159,6 +159,9 @@ func bubble(t *testing.T, test func(t *testing.T)) {
 	synctest.Test(t, test)
 }
 
+// pause lets time go by on a bubble's clock.
+func pause(d time.Duration) { <-time.After(d) }
+
 // lockedSim makes a gadget with keys that are locked, under the passphrase "secret".
 func lockedSim(t testing.TB, aliases ...string) *tezsignsim.Gadget {
 	t.Helper()
@@ -179,6 +182,5 @@ func pass(text string) tezsign.PassphraseSource {
 	return tezsign.PassphraseFunc(func(context.Context, string) ([]byte, error) { return []byte(text), nil })
 }
 
-func withPass(text string) func(*tezsign.Config) {
-	return func(c *tezsign.Config) { c.Passphrase = pass(text) }
-}
+// withSecret unlocks the keys of lockedSim.
+func withSecret(c *tezsign.Config) { c.Passphrase = pass("secret") }

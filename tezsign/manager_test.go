@@ -170,7 +170,7 @@ func TestManagerGivesUpWithItsContext(t *testing.T) {
 		info, err := m.InitInfo(t.Context())
 		require.NoError(t, err)
 		require.False(t, info.Master)
-		time.Sleep(10 * time.Second)
+		pause(10 * time.Second)
 		info, err = m.InitInfo(t.Context())
 		require.NoError(t, err)
 		require.True(t, info.Master)

@@ -135,7 +135,7 @@ func TestLostStateFileIsSeenAndMadeGood(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sim := lockedSim(t, "consensus")
 		r := &reconciler{}
-		l := startWith(t, sim, r, withPass("secret"))
+		l := startWith(t, sim, r, withSecret)
 		l.health(device.Ready)
 		_, err := l.sign("consensus", payload(tezos.Attestation, 100, 0, 1))
 		require.NoError(t, err)
@@ -153,7 +153,7 @@ func TestLostStateFileIsSeenAndMadeGood(t *testing.T) {
 func TestCorruptedStateIsRaisedOnTheOperatorsWordOnly(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sim := lockedSim(t, "consensus", "companion")
-		l := start(t, sim, withPass("secret"))
+		l := start(t, sim, withSecret)
 		l.health(device.Ready)
 		_, err := l.sign("consensus", payload(tezos.Attestation, 200, 0, 1))
 		require.NoError(t, err)

@@ -328,6 +328,7 @@ func TestReadStatusRefusesInconsistency(t *testing.T) {
 	keys, err := readStatus(good, new(keyCache))
 	require.NoError(t, err)
 	require.Equal(t, int32(500), keys[0].Level())
+	require.Len(t, keys, 2)
 	_, err = keys[0].Proof()
 	require.NoError(t, err, "the real gadget's proof of possession")
 	for name, spoil := range map[string]func(k *pb.KeyStatus){
@@ -340,7 +341,7 @@ func TestReadStatusRefusesInconsistency(t *testing.T) {
 	} {
 		bad := proto.CloneOf(good)
 		spoil(bad.GetKeys()[0])
-		keys, err := readStatus(bad, new(keyCache))
+		keys, err = readStatus(bad, new(keyCache))
 		require.ErrorIs(t, err, ErrAnswer, name)
 		require.Nil(t, keys, name)
 	}

@@ -19,7 +19,7 @@ import (
 func TestUnlocksAtStartAndAfterPowerCycle(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sim := lockedSim(t, "consensus", "companion")
-		l := start(t, sim, withPass("secret"))
+		l := start(t, sim, withSecret)
 		l.health(device.Ready)
 		_, err := l.sign("consensus", payload(tezos.Attestation, 1, 0, 0))
 		require.NoError(t, err)
@@ -89,14 +89,14 @@ func TestUnlockElsewhereIsNoticedAndReconciledFirst(t *testing.T) {
 
 func TestOperatorsLockIsNotUndone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		l := start(t, lockedSim(t, "consensus"), withPass("secret"))
+		l := start(t, lockedSim(t, "consensus"), withSecret)
 		l.health(device.Ready)
 		res, err := l.Lock(t.Context(), []string{"consensus", "nobody"})
 		require.NoError(t, err)
 		require.NoError(t, res[0].Err)
 		require.ErrorContains(t, res[1].Err, "unknown key")
 		require.Equal(t, device.Locked, l.Status().Health)
-		time.Sleep(time.Minute) // on the bubble's clock: many probes
+		pause(time.Minute) // on the bubble's clock: many probes
 		require.Equal(t, device.Locked, l.Status().Health)
 	})
 }
@@ -227,7 +227,7 @@ func TestThrottleIsRespectedOnOurSide(t *testing.T) {
 		lines, err := m.Logs(t.Context(), 100)
 		require.NoError(t, err)
 		require.Equal(t, 4, strings.Count(strings.Join(lines, "\n"), "msg=UNLOCK"), "the sixth attempt was not sent")
-		time.Sleep(te.Wait)
+		pause(te.Wait)
 		res, err := m.Unlock(t.Context(), nil, []byte("secret"))
 		require.NoError(t, err)
 		require.NoError(t, res[0].Err)
@@ -262,7 +262,7 @@ func TestUnlockWhoseAnswerWasLostIsWaitedFor(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				if asked++; asked == 1 {
-					go func() { time.Sleep(200 * time.Millisecond); sim.Unbind(); sim.Bind() }()
+					go func() { pause(200 * time.Millisecond); sim.Unbind(); sim.Bind() }()
 				}
 				return []byte("secret"), nil
 			})
@@ -294,7 +294,7 @@ func TestManagementInUseDelaysUnlockingOnly(t *testing.T) {
 		require.NoError(t, err)
 		ch, err := g.Claim(t.Context(), tezsign.ManageInterface)
 		require.NoError(t, err)
-		l := start(t, sim, withPass("secret"))
+		l := start(t, sim, withSecret)
 		st := l.health(device.Locked)
 		require.Contains(t, st.Detail, "in use")
 		require.NoError(t, ch.Close())

@@ -28,6 +28,7 @@ type port struct {
 	part []byte     // of a transfer that has not ended
 	in   [][]byte   // frames, the first one maybe begun
 	half bool       // the first one has begun
+	got  int        // bytes that the host wrote, ever
 	cut  int        // the next so many writes are cut after one packet
 }
 
@@ -158,8 +159,9 @@ func (p *port) hostWrite(ctx context.Context, plug int, b []byte) (int, error) {
 			return 0, tezsign.ErrGone
 		}
 		if len(p.out) < maxTransfers {
-			defer p.mu.Unlock()
-			return p.accept(b)
+			n, err := p.accept(b)
+			p.mu.Unlock()
+			return n, err
 		}
 		changed := p.changed
 		p.mu.Unlock()
@@ -180,6 +182,7 @@ func (p *port) accept(b []byte) (int, error) {
 		n, err = p.max, fmt.Errorf("cut after a packet: %w", tezsign.ErrGone)
 	}
 	p.part = append(p.part, b[:n]...)
+	p.got += n
 	if n%p.max != 0 || n == 0 {
 		if len(p.part) > 0 {
 			p.out = append(p.out, transfer{p.part, p.claims})

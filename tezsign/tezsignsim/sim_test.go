@@ -57,8 +57,8 @@ var (
 	askStatus  = &pb.Request{Body: &pb.Request_Status{Status: &pb.Empty{}}}
 )
 
-func unlock(pass string, ids ...string) *pb.Request {
-	return &pb.Request{Body: &pb.Request_Unlock{Unlock: &pb.KeysWithPassphrase{KeyIds: ids, Passphrase: []byte(pass)}}}
+func unlock(ids ...string) *pb.Request {
+	return &pb.Request{Body: &pb.Request_Unlock{Unlock: &pb.KeysWithPassphrase{KeyIds: ids, Passphrase: []byte(tezsignsim.DefaultPassphrase)}}}
 }
 
 // attestation is one as short as the gadget takes it.
@@ -81,8 +81,19 @@ func TestMarkRules(t *testing.T) {
 		level, round uint32
 		code         uint32
 	}{
-		{0, 0, 33}, {0, 1, 0}, {0, 1, 33}, {1, 0, 0}, {1, 0, 33}, {0, 9, 33}, {1, 1, 0}, {5, 0, 0}, {4, 9, 33},
-		{1 << 31, 0, 34}, {6, 1 << 31, 34}, {1<<31 - 1, 1<<31 - 1, 0}, {1<<31 - 1, 1<<31 - 1, 33},
+		{0, 0, 33},
+		{0, 1, 0},
+		{0, 1, 33},
+		{1, 0, 0},
+		{1, 0, 33},
+		{0, 9, 33},
+		{1, 1, 0},
+		{5, 0, 0},
+		{4, 9, 33},
+		{1 << 31, 0, 34},
+		{6, 1 << 31, 34},
+		{1<<31 - 1, 1<<31 - 1, 0},
+		{1<<31 - 1, 1<<31 - 1, 33},
 	}
 	for _, s := range steps {
 		got := w.ask(t, signRequest(tz4, attestation(s.level, s.round, 0)))
@@ -151,9 +162,8 @@ func TestNoZeroLengthPackets(t *testing.T) {
 	w := &wire{ch, frame.NewDecoder(frame.MaxAnswer)}
 	size := 512 - frame.HeaderLen
 	for n := size - 10; n < size; n++ {
-		b, err := proto.Marshal(&pb.Response{Body: &pb.Response_Version{Version: &pb.Version{Version: strings.Repeat("v", n), BuildDate: ""}}})
-		require.NoError(t, err)
-		if len(b) == size {
+		answer := &pb.Response{Body: &pb.Response_Version{Version: &pb.Version{Version: strings.Repeat("v", n)}}}
+		if proto.Size(answer) == size {
 			g.SetVersion(strings.Repeat("v", n), "")
 		}
 	}
@@ -239,7 +249,7 @@ func TestPowerCycleLocksAndForgets(t *testing.T) {
 	ws := claimBoth(t, g)
 	sign := signRequest(tz4, attestation(1, 0, 0))
 	require.EqualValues(t, 31, ws[0].ask(t, sign).GetError().GetCode())
-	require.True(t, ws[1].ask(t, unlock(tezsignsim.DefaultPassphrase, "k")).GetUnlock().GetResults()[0].GetOk())
+	require.True(t, ws[1].ask(t, unlock("k")).GetUnlock().GetResults()[0].GetOk())
 	require.Nil(t, ws[0].ask(t, sign).GetError())
 	ws[1].ask(t, &pb.Request{Body: &pb.Request_Lock{Lock: &pb.KeyIDs{KeyIds: []string{"k"}}}})
 	require.EqualValues(t, 32, ws[0].ask(t, signRequest(tz4, attestation(2, 0, 0))).GetError().GetCode())
@@ -250,7 +260,7 @@ func TestUnlockOfAnUnlockedKeyRollsBack(t *testing.T) {
 	g := newGadget(t, tezsignsim.Options{Keys: []string{"k"}, DeriveCost: 100 * time.Millisecond})
 	ws := claimBoth(t, g)
 	tz4 := tz4Of(t, ws[0])
-	f := request(t, unlock(tezsignsim.DefaultPassphrase, "k"))
+	f := request(t, unlock("k"))
 	ws[1].send(t, f)
 	require.Equal(t, frame.Accept, ws[1].next(t).Type)
 	require.Eventually(t, func() bool {
@@ -265,7 +275,7 @@ func TestUnlockOfAnUnlockedKeyRollsBack(t *testing.T) {
 
 func TestLostAndCorruptedState(t *testing.T) {
 	for name, c := range map[string]struct {
-		break_ func(*tezsignsim.Gadget) error //nolint:revive // break is a keyword
+		spoil  func(*tezsignsim.Gadget) error
 		unlock string
 		sign   uint32
 	}{
@@ -280,10 +290,10 @@ func TestLostAndCorruptedState(t *testing.T) {
 			for level := uint32(199); level < 201; level++ {
 				require.Nil(t, w.ask(t, signRequest(tz4, attestation(level, 0, 1))).GetError())
 			}
-			require.NoError(t, c.break_(g))
+			require.NoError(t, c.spoil(g))
 			require.NoError(t, g.PowerCycle())
 			ws := claimBoth(t, g)
-			require.Equal(t, c.unlock, ws[1].ask(t, unlock(tezsignsim.DefaultPassphrase, "k")).GetUnlock().GetResults()[0].GetError())
+			require.Equal(t, c.unlock, ws[1].ask(t, unlock("k")).GetUnlock().GetResults()[0].GetError())
 			got := ws[0].ask(t, signRequest(tz4, attestation(200, 0, 2)))
 			require.Equal(t, c.sign, got.GetError().GetCode())
 			if c.sign != 30 {
@@ -341,7 +351,7 @@ func TestFolderKeepsTheStore(t *testing.T) {
 	require.NoError(t, g.Close())
 	again := newGadget(t, tezsignsim.Options{Dir: dir})
 	ws := claimBoth(t, again)
-	require.True(t, ws[1].ask(t, unlock(tezsignsim.DefaultPassphrase, "k")).GetUnlock().GetResults()[0].GetOk())
+	require.True(t, ws[1].ask(t, unlock("k")).GetUnlock().GetResults()[0].GetOk())
 	st := ws[1].ask(t, askStatus).GetStatus().GetKeys()[0]
 	require.Equal(t, tz4, st.GetTz4())
 	require.EqualValues(t, 7, st.GetAttestationLevel())

@@ -67,7 +67,7 @@ func newStore(disk files, opts *Options, w *watch) (*store, error) {
 		return nil, err
 	default:
 		s.master = new(master)
-		if err := json.Unmarshal(b, s.master); err != nil {
+		if err = json.Unmarshal(b, s.master); err != nil {
 			return nil, fmt.Errorf("%s: %w", masterName, err)
 		}
 	}

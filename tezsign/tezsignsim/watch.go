@@ -77,6 +77,14 @@ func (g *Gadget) Signatures() []Signed {
 	return slices.Clone(g.watch.signed)
 }
 
+// Received is how many bytes hosts wrote to an interface, ever.
+func (g *Gadget) Received(iface int) int {
+	p := g.ports[iface]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.got
+}
+
 // Waiting is how many frames wait for the host on an interface.
 func (g *Gadget) Waiting(iface int) int {
 	p := g.ports[iface]
