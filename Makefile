@@ -48,6 +48,7 @@ deps: .cache/deps.stamp ## install the C compiler, pkg-config and the libusb hea
 
 .PHONY: test
 test: deps ## run the tests of every package
+	@command -v strace >/dev/null || scripts/install-deps.sh strace
 	@$(GO) test ./...
 
 .PHONY: race
