@@ -43,10 +43,18 @@ func (s *session) Close() error { return s.t.Close() }
 // call does one exchange that shows no prompt and gives the data of a 9000. It does not end before the exchange does, nor after the
 // time limit; after a lost answer the session is broken.
 func (s *session) call(ctx context.Context, c command) ([]byte, error) {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), s.limit, fmt.Errorf("no answer to %s within %s", c.name, s.limit))
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), s.limit, noAnswerError{c.name, s.limit})
 	defer cancel()
 	return s.exchange(ctx, c)
 }
+
+// noAnswerError says which command was not answered in time. Its text is made when it is wanted: hardly ever.
+type noAnswerError struct {
+	command string
+	limit   time.Duration
+}
+
+func (e noAnswerError) Error() string { return fmt.Sprintf("no answer to %s within %s", e.command, e.limit) }
 
 // exchange does one exchange and gives the data of a 9000. The error is an *Error.
 func (s *session) exchange(ctx context.Context, c command) ([]byte, error) {
