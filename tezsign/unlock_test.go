@@ -21,15 +21,15 @@ func TestUnlocksAtStartAndAfterPowerCycle(t *testing.T) {
 		sim := lockedSim(t, "consensus", "companion")
 		l := start(t, sim, withSecret)
 		l.health(device.Ready)
-		_, err := l.sign("consensus", payload(tezos.Attestation, 1, 0, 0))
+		err := l.sign("consensus", payload(tezos.Attestation, 1, 0, 0))
 		require.NoError(t, err)
 		for level := int32(2); level < 5; level++ {
 			require.NoError(t, sim.PowerCycle())
 			l.until("reconnected", func(device.Status) bool {
-				_, err = l.sign("companion", payload(tezos.Attestation, level, 0, 0))
+				err = l.sign("companion", payload(tezos.Attestation, level, 0, 0))
 				return err == nil
 			})
-			_, err = l.sign("consensus", payload(tezos.Attestation, level, 0, 0))
+			err = l.sign("consensus", payload(tezos.Attestation, level, 0, 0))
 			require.NoError(t, err)
 		}
 	})
@@ -41,7 +41,7 @@ func TestLockedGadgetSaysHowToUnlock(t *testing.T) {
 		st := l.health(device.Locked)
 		require.Equal(t, "highwater tezsign unlock consensus", st.Advice)
 		require.Contains(t, l.key("consensus").Usable, "locked: highwater tezsign unlock consensus")
-		_, err := l.sign("consensus", payload(tezos.Block, 1, 0, 0))
+		err := l.sign("consensus", payload(tezos.Block, 1, 0, 0))
 		de := deviceError(t, err)
 		require.Equal(t, device.Locked, de.Health)
 		require.Equal(t, "highwater tezsign unlock consensus", de.Hint)
@@ -62,7 +62,7 @@ func TestOperatorUnlocksThroughTheRunningDevice(t *testing.T) {
 		st := l.Status()
 		require.Equal(t, device.Ready, st.Health)
 		require.Equal(t, "highwater tezsign unlock companion", st.Advice)
-		_, err = l.sign("consensus", payload(tezos.Block, 1, 0, 0))
+		err = l.sign("consensus", payload(tezos.Block, 1, 0, 0))
 		require.NoError(t, err)
 
 		res, err = l.Unlock(t.Context(), []string{"consensus"}, []byte("secret"))
@@ -270,7 +270,7 @@ func TestUnlockWhoseAnswerWasLostIsWaitedFor(t *testing.T) {
 		// The first unlock is under way in the gadget when the link goes, and ends without its answer being seen. A second one
 		// sent at once would reach an unlocked key, which the simulator records as a violation.
 		l.health(device.Ready)
-		_, err := l.sign("consensus", payload(tezos.Block, 1, 0, 0))
+		err := l.sign("consensus", payload(tezos.Block, 1, 0, 0))
 		require.NoError(t, err)
 	})
 }
