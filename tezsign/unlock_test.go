@@ -124,6 +124,7 @@ func TestWrongPassphraseIsTriedOnce(t *testing.T) {
 		mu.Lock()
 		require.Equal(t, 1, asked)
 		mu.Unlock()
+		require.Contains(t, l.Status().Detail, "unlock by hand")
 		_, err := l.Unlock(t.Context(), nil, []byte("secret"))
 		require.NoError(t, err)
 		require.Equal(t, device.Ready, l.Status().Health)
@@ -299,5 +300,26 @@ func TestManagementInUseDelaysUnlockingOnly(t *testing.T) {
 		require.Contains(t, st.Detail, "in use")
 		require.NoError(t, ch.Close())
 		l.health(device.Ready)
+	})
+}
+
+// TestOneBadKeyDoesNotKeepTheOthersLocked: a key that the passphrase does not open is left out the next time.
+func TestOneBadKeyDoesNotKeepTheOthersLocked(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sim := lockedSim(t, "consensus", "companion")
+		sim.SpoilKey("companion")
+		l := start(t, sim, withSecret)
+		for level := int32(1); level < 4; level++ {
+			l.until("said", func(s device.Status) bool {
+				return s.Health == device.Ready && s.Advice == "highwater tezsign unlock companion"
+			})
+			require.NoError(t, l.sign("consensus", payload(tezos.Block, level, 0, 0)))
+			sim.Unplug()
+			l.health(device.Absent)
+			require.NoError(t, sim.Replug())
+		}
+		lines, err := l.Logs(t.Context(), 100)
+		require.NoError(t, err)
+		require.NotContains(t, strings.Join(lines, "\n"), "key=companion", "it is not tried again")
 	})
 }
