@@ -58,6 +58,52 @@ func TestAnswerLostOnTheWayIsRescued(t *testing.T) {
 	})
 }
 
+func TestLateAnswerThatDoesNotVerifyIsNotUsed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sim := readySim(t)
+		l := start(t, sim)
+		l.health(device.Ready)
+		sim.SpoilSignatures(1)
+		sim.SetLatency(8 * time.Second)
+		p := payload(tezos.Attestation, 10, 0, 1)
+		require.ErrorIs(t, l.sign("consensus", p), tezsign.ErrNoAnswer)
+		pause(5 * time.Second)
+		require.ErrorIs(t, l.sign("consensus", p), device.ErrRefused)
+	})
+}
+
+func TestRefusalOfAnsweredBytesDoesNotWait(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := start(t, readySim(t))
+		l.health(device.Ready)
+		p := payload(tezos.Attestation, 10, 0, 1)
+		require.NoError(t, l.sign("consensus", p))
+		begin := time.Now()
+		require.ErrorIs(t, l.sign("consensus", p), device.ErrRefused)
+		require.Zero(t, time.Since(begin), "there is no late answer to wait for")
+	})
+}
+
+func TestManagementFrameCutOnTheWay(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sim := newSim(t, tezsignsim.Options{MaxPacket: 64, Keys: []string{"consensus"}})
+		m := manager(sim)
+		sim.CutWrites(tezsign.ManageInterface, 1)
+		_, err := m.Lock(t.Context(), []string{strings.Repeat("long", 20)})
+		require.Error(t, err)
+		wrote := sim.Received(tezsign.ManageInterface)
+		_, err = m.Version(t.Context())
+		require.ErrorIs(t, err, tezsign.ErrWedged)
+		require.Equal(t, wrote, sim.Received(tezsign.ManageInterface))
+		sim.Unplug()
+		_, err = m.Version(t.Context())
+		require.ErrorIs(t, err, tezsign.ErrGone)
+		require.NoError(t, sim.Replug())
+		_, err = m.Version(t.Context())
+		require.NoError(t, err)
+	})
+}
+
 func TestAnswerLostForGoodIsARefusal(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sim := readySim(t)

@@ -86,6 +86,9 @@ func startWith(t testing.TB, sim *tezsignsim.Gadget, r device.Reconciler, change
 	}
 	d := tezsign.New(cfg)
 	d.SetTiming(20*time.Millisecond, 20*time.Millisecond)
+	if cfg.Name == slowProbes {
+		d.SetTiming(20*time.Millisecond, time.Hour)
+	}
 	if r != nil {
 		d.SetReconciler(r)
 	}
@@ -95,6 +98,9 @@ func startWith(t testing.TB, sim *tezsignsim.Gadget, r device.Reconciler, change
 	t.Cleanup(func() { cancel(); wg.Wait() })
 	return &lab{Device: d, t: t, sim: sim}
 }
+
+// slowProbes is the name of a device that looks at an idle gadget once in an hour.
+const slowProbes = "slow"
 
 // until waits for the device's status to fit.
 func (l *lab) until(what string, fits func(device.Status) bool) device.Status {

@@ -105,6 +105,9 @@ func TestRaisesOnlyAboveAllThreeMarks(t *testing.T) {
 		l := startWith(t, sim, r)
 		l.health(device.Ready)
 		require.Equal(t, []int32{100, 100, 100}, levels(t, l, "consensus"))
+		r.set(func(r *reconciler) {
+			require.Equal(t, []string{"tezsign:000000000000:left"}, r.ids, "others have that serial too")
+		})
 		err := l.sign("consensus", payload(tezos.Block, 150, 0, 0))
 		require.NoError(t, err)
 		for _, host := range []int32{120, 150} { // above two of three: the gadget is left alone
@@ -165,6 +168,10 @@ func TestCorruptedStateIsRaisedOnTheOperatorsWordOnly(t *testing.T) {
 		err = l.sign("consensus", payload(tezos.Attestation, 201, 0, 1))
 		require.Equal(t, device.Broken, deviceError(t, err).Health)
 		require.ErrorIs(t, err, tezsign.ErrCorrupted)
+
+		res, err := l.Unlock(t.Context(), []string{"consensus"}, []byte("secret"))
+		require.NoError(t, err)
+		require.ErrorIs(t, res[0].Err, tezsign.ErrCorrupted, "it shows as locked, and is not unlocked again")
 
 		host := tezsign.LevelOptions{HostMark: 200}
 		require.ErrorIs(t, l.SetLevel(t.Context(), "consensus", 300, host), tezsign.ErrNeedsRepair)

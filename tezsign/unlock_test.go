@@ -37,11 +37,14 @@ func TestUnlocksAtStartAndAfterPowerCycle(t *testing.T) {
 
 func TestLockedGadgetSaysHowToUnlock(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		l := start(t, lockedSim(t, "consensus"))
+		sim := lockedSim(t, "consensus")
+		l := start(t, sim)
 		st := l.health(device.Locked)
 		require.Equal(t, "highwater tezsign unlock consensus", st.Advice)
 		require.Contains(t, l.key("consensus").Usable, "locked: highwater tezsign unlock consensus")
+		wrote := sim.Received(tezsign.SignInterface)
 		err := l.sign("consensus", payload(tezos.Block, 1, 0, 0))
+		require.Less(t, sim.Received(tezsign.SignInterface)-wrote, 200, "the payload was not sent")
 		de := deviceError(t, err)
 		require.Equal(t, device.Locked, de.Health)
 		require.Equal(t, "highwater tezsign unlock consensus", de.Hint)
@@ -75,15 +78,30 @@ func TestUnlockElsewhereIsNoticedAndReconciledFirst(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sim := lockedSim(t, "consensus")
 		r := &reconciler{}
-		l := startWith(t, sim, r)
+		l := startWith(t, sim, r, func(c *tezsign.Config) { c.Name = slowProbes })
 		l.health(device.Locked)
 		require.Empty(t, r.seen())
 		m := tezsign.NewManager(tezsign.ManagerConfig{Name: "cli", Open: sim.Open, Log: slog.New(slog.DiscardHandler)})
 		_, err := m.Unlock(t.Context(), nil, []byte("secret"))
 		require.NoError(t, err)
+		begin := time.Now()
 		l.health(device.Ready)
+		require.LessOrEqual(t, time.Since(begin), 2*time.Second)
 		require.Len(t, r.seen(), 1)
 		require.Len(t, r.seen()[0], 3)
+	})
+}
+
+func TestUnlockIsWaitedForWhateverTheCaller(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := start(t, lockedSim(t, "consensus", "companion"))
+		l.health(device.Locked)
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond) // both take a second
+		defer cancel()
+		res, err := l.Unlock(ctx, nil, []byte("secret"))
+		require.NoError(t, err)
+		require.Len(t, res, 2)
+		require.Equal(t, device.Ready, l.Status().Health)
 	})
 }
 

@@ -15,6 +15,7 @@ func (d *Device) held(ctx context.Context, verb func(*link) error) error {
 		return err
 	}
 	verbErr := verb(l)
+	ctx = context.WithoutCancel(ctx) // what was done must be seen, and half a look would cost the session
 	err = d.refresh(ctx, l)
 	if err == nil {
 		err = d.reconcile(ctx, l)
