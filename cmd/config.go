@@ -105,6 +105,7 @@ type keyConfig struct {
 // duration is a text like "5ms" in the file.
 type duration time.Duration
 
+// UnmarshalText reads such a text.
 func (d *duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log/slog"
 	"math/big"
@@ -39,28 +40,27 @@ func runDaemon(t *testing.T, text string) *daemon {
 	return d
 }
 
-// get asks for /authorized_keys through a dialer.
-func get(t *testing.T, url string, transport *http.Transport) (*http.Response, error) {
+// get asks through a transport.
+func get(t *testing.T, url string, transport *http.Transport) (status int, body string, err error) {
 	t.Helper()
 	c := &http.Client{Transport: transport}
 	defer c.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	require.NoError(t, err)
 	resp, err := c.Do(req)
-	if err == nil {
-		t.Cleanup(func() { require.NoError(t, resp.Body.Close()) })
+	if err != nil {
+		return 0, "", err
 	}
-	return resp, err
+	b, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(b), errors.Join(err, resp.Body.Close())
 }
 
-func require200(t *testing.T, url string, transport *http.Transport) {
+func require200(t *testing.T, url, body string, transport *http.Transport) {
 	t.Helper()
-	resp, err := get(t, url, transport)
+	status, got, err := get(t, url, transport)
 	require.NoError(t, err)
-	require.Equal(t, http.StatusOK, resp.StatusCode)
-	body, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	require.Equal(t, "{}", string(body))
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, body, got)
 }
 
 // TestSystemdIsTold: when the listeners are there, not before.
@@ -68,7 +68,7 @@ func TestSystemdIsTold(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")
 	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	require.NoError(t, err)
-	defer manager.Close()
+	defer func() { require.NoError(t, manager.Close()) }()
 	t.Setenv("NOTIFY_SOCKET", path)
 	d := runDaemon(t, minimalConfig+"[server]\nlisten = \"127.0.0.1:0\"\n")
 	require.NoError(t, manager.SetReadDeadline(time.Now().Add(scriptPatience)))
@@ -76,7 +76,7 @@ func TestSystemdIsTold(t *testing.T) {
 	n, err := manager.Read(b)
 	require.NoError(t, err)
 	require.Equal(t, "READY=1", string(b[:n]))
-	require200(t, "http://"+d.addresses["octez"]+"/authorized_keys", &http.Transport{})
+	require200(t, "http://"+d.addresses["octez"]+"/authorized_keys", "{}", &http.Transport{})
 }
 
 func TestServeOnAUnixSocket(t *testing.T) {
@@ -85,7 +85,7 @@ func TestServeOnAUnixSocket(t *testing.T) {
 	info, err := os.Stat(socket)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o660), info.Mode().Perm())
-	require200(t, "http://signer/authorized_keys", &http.Transport{
+	require200(t, "http://signer/authorized_keys", "{}", &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		},
@@ -99,12 +99,10 @@ func TestServeTLS(t *testing.T) {
 	d := runDaemon(t, minimalConfig+"[monitor]\nlisten = \"127.0.0.1:0\"\n[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = \""+dir+
 		"/cert.pem\"\ntls_key = \""+dir+"/key.pem\"\nclient_ca = \""+dir+"/cert.pem\"\n")
 	url := "https://" + d.addresses["octez"] + "/authorized_keys"
-	require200(t, url, &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{cert}}})
-	_, err := get(t, url, &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}})
+	require200(t, url, "{}", &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{cert}}})
+	_, _, err := get(t, url, &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}})
 	require.ErrorContains(t, err, "certificate required")
-	resp, err := get(t, "http://"+d.addresses["monitor"]+"/healthz", &http.Transport{})
-	require.NoError(t, err)
-	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require200(t, "http://"+d.addresses["monitor"]+"/healthz", `{"status":"alive"}`, &http.Transport{})
 }
 
 // TestBadTLSFiles are said at start, and leave nothing behind that listens or locks.
