@@ -169,7 +169,7 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 	}
 	if resp.StatusCode != http.StatusOK {
 		var e adminError
-		if err := json.Unmarshal(answer, &e); err != nil || e.Text == "" {
+		if err = json.Unmarshal(answer, &e); err != nil || e.Text == "" {
 			return out, fmt.Errorf("the daemon answered %s", resp.Status)
 		}
 		return out, &RemoteError{resp.StatusCode, e.Text, e.Hint}

@@ -206,7 +206,7 @@ func (l *Local) Raise(_ context.Context, r RaiseRequest) ([]ChangeRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.checkFar(r, rows); err != nil {
+	if err = l.checkFar(r, rows); err != nil {
 		return nil, err
 	}
 	raise := l.Store.Raise

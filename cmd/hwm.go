@@ -109,8 +109,8 @@ func (a *app) hwmSetCmd() *cobra.Command {
 				return err
 			}
 			if c.Flags().Changed("round") {
-				round, err := levelFlag("round", ch.round)
-				if err != nil {
+				var round int32
+				if round, err = levelFlag("round", ch.round); err != nil {
 					return err
 				}
 				req.Round = &round
@@ -136,7 +136,7 @@ func (a *app) hwmSetCmd() *cobra.Command {
 func (a *app) raise(ctx context.Context, admin api.Admin, req api.RaiseRequest) error {
 	changes, err := admin.Raise(ctx, req)
 	if isFar(err) && a.interactive {
-		if err := a.typed(err.Error(), fmt.Sprint(req.Level)); err != nil {
+		if err = a.typed(err.Error(), fmt.Sprint(req.Level)); err != nil {
 			return err
 		}
 		req.Far = true

@@ -162,7 +162,7 @@ func (a *app) ledgerDeauthorizeCmd() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.onDevice(c.Context(), f, func(_ *config, admin api.Admin, name string) error {
 				if !yes {
-					if err := a.confirm("Baking with "+name+" ends until its next setup.", "deauthorize", "--yes"); err != nil {
+					if err := a.confirm("Baking with "+name+" ends until its next setup.", "deauthorize"); err != nil {
 						return err
 					}
 				}

@@ -127,8 +127,8 @@ func ledgerInfo(ctx context.Context, in *instance, d *ledger.Device, q ledgerInf
 	var pkh tezos.PublicKeyHash
 	if info.Key != nil {
 		v.Key = info.Key.String()
-		key, err := d.PublicKey(ctx, info.Key.Curve, info.Key.Path)
-		if err != nil {
+		var key *tezos.PublicKey
+		if key, err = d.PublicKey(ctx, info.Key.Curve, info.Key.Path); err != nil {
 			return ledgerView{}, err
 		}
 		pkh = key.Hash()

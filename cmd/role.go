@@ -54,13 +54,13 @@ func (a *app) activate(ctx context.Context, admin api.Admin, req api.ActivateReq
 	}
 	if !yes {
 		a.note("This instance is on %s, epoch %d. Activating it lets it sign for:", st.Role.Role, st.Role.Epoch)
-		if err := a.marksTable(st.Marks); err != nil {
+		if err = a.marksTable(st.Marks); err != nil {
 			return err
 		}
 		if req.Level != nil {
 			a.note("Every mark is raised to level %d first.", *req.Level)
 		}
-		if err := a.confirm("No other machine signs with these keys, and none will?", "activate", "--yes"); err != nil {
+		if err = a.confirm("No other machine signs with these keys, and none will?", "activate"); err != nil {
 			return err
 		}
 	}

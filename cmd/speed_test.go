@@ -72,7 +72,7 @@ func startForBench(b *testing.B, keys int) *daemon {
 	log, err := os.Create(filepath.Join(b.TempDir(), "log")) // a line for each signature, as a service writes it
 	require.NoError(b, err)
 	b.Cleanup(func() { require.NoError(b, log.Close()) })
-	d, err := newDaemon(b.Context(), cfg, slog.New(slog.NewTextHandler(log, nil)), "bench", nil)
+	d, err := newDaemon(b.Context(), cfg, slog.New(slog.NewTextHandler(log, nil)), "bench")
 	require.NoError(b, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(b.Context()))
 	ended := make(chan error, 1)

@@ -68,7 +68,7 @@ func (a *app) tezsignDeleteCmd() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			if !yes {
 				question := "The gadget forgets for good: " + strings.Join(args, ", ")
-				if err := a.confirm(question, "delete", "--yes"); err != nil {
+				if err := a.confirm(question, "delete"); err != nil {
 					return err
 				}
 			}

@@ -162,8 +162,8 @@ func TestLedgerBabble(t *testing.T) {
 			once = false
 			return f
 		})
-		level := 20 + 2*int32(i)                   //nolint:gosec // small
-		_ = r.sign(tezos.P256, block(level, 0, 1)) //nolint:errcheck // answered or not: the list judges
+		level := 20 + 2*int32(i)
+		_ = r.sign(tezos.P256, block(level, 0, 1))
 		require.Error(t, r.sign(tezos.P256, block(level, 0, 2)))
 		r.sim.SetFaults(nil)
 		// What is left on the wire may cost one more mark, no more: its answer is taken for another's, and thrown away.

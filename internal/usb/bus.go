@@ -200,6 +200,7 @@ func explain(err error, i Info) error {
 		return fmt.Errorf("%w: %w", ErrInUse, err)
 	case gousb.ErrorAccess:
 		return errors.Join(&AccessError{Info: i, Hint: accessHint(i.Vendor, i.Node())}, err)
+	default:
+		return err
 	}
-	return err
 }

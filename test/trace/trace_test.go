@@ -98,7 +98,7 @@ func readTrace(t *testing.T, path string) (calls []call) {
 	t.Helper()
 	f, err := os.Open(path)
 	require.NoError(t, err)
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	begun := map[string]call{}
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 16<<20)
@@ -240,7 +240,7 @@ func (d *daemon) sign(t *testing.T, payload []byte) (signature string) {
 	require.NoError(t, err)
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
-	defer res.Body.Close() //nolint:errcheck // only read
+	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, res.StatusCode, "%s", text)

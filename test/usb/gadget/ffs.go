@@ -89,7 +89,7 @@ func speed(interfaces []Interface, bulk int, interval byte) (b []byte, n int) {
 		}
 		b = append(b, 9, 4, byte(i), 0, 2, f.Class, 0, 0, byte(i+1))
 		if f.Report != nil {
-			b = append(b, 9, 0x21, 0x11, 0x01, 0, 1, 0x22, byte(len(f.Report)), 0)
+			b = append(b, 9, 0x21, 0x11, 0x01, 0, 1, 0x22, byte(len(f.Report)), 0) //nolint:gosec // a report descriptor of some 30 bytes
 			n++
 		}
 		for _, address := range []byte{0x80 | f.In, f.Out} {
@@ -149,13 +149,13 @@ func (f *Function) answer(s Setup, setup func(Setup) ([]byte, bool)) {
 	out, ok := setup(s)
 	switch {
 	case in && ok:
-		_, _ = unix.Write(f.ep0, out[:min(len(out), s.Length)]) //nolint:errcheck // see above
+		_, _ = unix.Write(f.ep0, out[:min(len(out), s.Length)])
 	case in:
-		_, _ = unix.Read(f.ep0, nil) //nolint:errcheck // stalls
+		_, _ = unix.Read(f.ep0, nil)
 	case ok:
-		_, _ = unix.Read(f.ep0, make([]byte, s.Length)) //nolint:errcheck // acknowledges
+		_, _ = unix.Read(f.ep0, make([]byte, s.Length))
 	default:
-		_, _ = unix.Write(f.ep0, nil) //nolint:errcheck // stalls
+		_, _ = unix.Write(f.ep0, nil)
 	}
 }
 
