@@ -231,7 +231,7 @@ func TestUnknownMeansNo(t *testing.T) {
 	t.Run("another chain", func(t *testing.T) {
 		p := r.payload(tezos.Block, 20, 0, 1)
 		copy(p[1:], tezos.Mainnet[:])
-		err := r.mustRefuse(p, signer.WrongChain)
+		err := r.refusal(p, signer.WrongChain)
 		require.ErrorContains(t, err, tezos.Mainnet.String())
 		require.ErrorContains(t, err, ghost.String())
 	})

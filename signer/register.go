@@ -20,7 +20,7 @@ func (s *Signer) register(ctx context.Context, key *ringKey, payload []byte, out
 	if reg.Reveal && !key.policy.Reveal || reg.Delegation && !key.policy.Delegation {
 		return tezos.Signature{}, mayNotRegister(key)
 	}
-	if err := s.onStandby(); err != nil {
+	if err = s.onStandby(); err != nil {
 		return tezos.Signature{}, err
 	}
 	turn, err := s.turn(ctx, key, tezos.Attestation)
@@ -30,7 +30,7 @@ func (s *Signer) register(ctx context.Context, key *ringKey, payload []byte, out
 	defer turn.end()
 	s.roleMu.Lock() // it stays on standby until the device is done
 	defer s.roleMu.Unlock()
-	if err := s.onStandby(); err != nil { // it may have been activated while the request waited for the device
+	if err = s.onStandby(); err != nil { // it may have been activated while the request waited for the device
 		return tezos.Signature{}, err
 	}
 	out.registration()

@@ -64,8 +64,8 @@ func TestRegistrationThatWaitsWhileActivated(t *testing.T) {
 		d := newDevice("left", key)
 		policy := func(c *signer.Config) { c.Keys = []signer.KeyPolicy{{PKH: key.PublicKey().Hash(), Reveal: true}} }
 		bubble(t, time.Millisecond, policy, func(t *testing.T, s *signer.Signer, _ *memStore) {
-			_, err := s.Stand(t.Context(), hwm.Standby, "to register")
-			require.NoError(t, err)
+			_, standErr := s.Stand(t.Context(), hwm.Standby, "to register")
+			require.NoError(t, standErr)
 			<-d.baton
 			answer := make(chan error, 1)
 			go func() {
@@ -73,7 +73,7 @@ func TestRegistrationThatWaitsWhileActivated(t *testing.T) {
 				answer <- err
 			}()
 			synctest.Wait()
-			_, err = s.Activate(nil, "it signs now")
+			_, err := s.Activate(nil, "it signs now")
 			require.NoError(t, err)
 			d.baton <- struct{}{}
 			require.Equal(t, signer.WrongKind, signer.ReasonOf(<-answer))

@@ -58,7 +58,7 @@ var at = time.UnixMilli(1_700_000_000_123).UTC()
 
 // Key makes a key's mark name: n tells keys apart.
 func Key(n int, kind tezos.Kind) hwm.Key {
-	pkh := tezos.PublicKeyHash{Curve: tezos.Curve(n % 4)} //nolint:gosec // 0 to 3
+	pkh := tezos.PublicKeyHash{Curve: tezos.Curve(n % 4)}
 	copy(pkh.Hash[:], fmt.Sprintf("key %d", n))
 	return hwm.Key{Chain: Chain, PKH: pkh, Kind: kind}
 }
