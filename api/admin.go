@@ -174,7 +174,8 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 		}
 		return out, &RemoteError{resp.StatusCode, e.Text, e.Hint}
 	}
-	return out, json.Unmarshal(answer, &out)
+	err = json.Unmarshal(answer, &out)
+	return out, err
 }
 
 // Status gives one screen.

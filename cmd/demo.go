@@ -180,7 +180,7 @@ func freeAddress(ctx context.Context, address string) string {
 	if err != nil {
 		return "127.0.0.1:0"
 	}
-	_ = l.Close() //nolint:errcheck // it listened: closing it is all
+	_ = l.Close()
 	return address
 }
 

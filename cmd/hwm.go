@@ -161,17 +161,16 @@ func isFar(err error) bool {
 func (a *app) changesTable(changes []api.ChangeRow) error {
 	rows := [][]string{}
 	for _, c := range changes {
-		before := "none"
+		before, now := "none", c.After.String()
 		if c.Before != nil {
 			before = c.Before.String()
 		}
-		result := c.Result
 		if c.Why != "" {
-			result += ": " + c.Why
+			before, now = "-", c.Why
 		}
-		rows = append(rows, []string{c.PKH.String(), dash(shortAlias(c.Alias)), c.Kind.String(), before, c.After.String(), result})
+		rows = append(rows, []string{c.PKH.String(), dash(shortAlias(c.Alias)), c.Kind.String(), c.Result, before, now})
 	}
-	return a.table([]string{"key", "alias", "kind", "before", "now", "result"}, rows)
+	return a.table([]string{"key", "alias", "kind", "result", "before", "now"}, rows)
 }
 
 func (a *app) hwmCeilingCmd() *cobra.Command {

@@ -111,8 +111,11 @@ func freePort() string {
 	if err != nil {
 		panic(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	address := l.Addr().String()
+	if err := l.Close(); err != nil {
+		panic(err)
+	}
+	return address
 }
 
 // scriptPatience is how long a script waits for what should come.
@@ -145,11 +148,10 @@ func scriptGet(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	resp, err := http.Get(args[0]) //nolint:noctx // a test's own server
 	ts.Check(err)
-	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	ts.Check(err)
+	ts.Check(errors.Join(err, resp.Body.Close()))
 	http.DefaultClient.CloseIdleConnections()
-	fmt.Fprintln(ts.Stdout(), string(body))
+	writeLine(ts, string(body))
 	if strconv.Itoa(resp.StatusCode) != args[1] {
 		ts.Fatalf("%s, not %s: %s", resp.Status, args[1], body)
 	}
@@ -181,7 +183,7 @@ func scriptBake(ts *testscript.TestScript, neg bool, args []string) {
 		var no *baker.Refusal
 		if errors.As(err, &no) {
 			status = strconv.Itoa(no.Status)
-			fmt.Fprintln(ts.Stdout(), no.Text)
+			writeLine(ts, no.Text)
 		} else {
 			ts.Check(err)
 		}
@@ -189,6 +191,11 @@ func scriptBake(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%s at %d: %s, not %s (%v)", pkh, level, status, args[1], err)
 		}
 	}
+}
+
+func writeLine(ts *testscript.TestScript, text string) {
+	_, err := io.WriteString(ts.Stdout(), text+"\n")
+	ts.Check(err)
 }
 
 func readJSON(ts *testscript.TestScript, file string, into any) {

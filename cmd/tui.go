@@ -39,7 +39,7 @@ func newTerminal(in io.Reader, out, errw io.Writer) *terminal {
 
 func isTerminal(v any) bool {
 	f, ok := v.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // say writes a line to standard output.

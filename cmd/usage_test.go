@@ -37,13 +37,12 @@ func TestUsageErrors(t *testing.T) {
 			usageError("--json=perhaps")
 		}
 		switch c.Name() {
-		case "show", "lower": // one key
+		case "show", "lower", "pop", "set-level": // one key
 			usageError()
 			usageError("one", "two")
-		case "man":
+		case "man", "set", "ceiling", "import", "new", "delete": // at least one
 			usageError()
-		case "set", "ceiling": // any number of keys
-			usageError()
+		case "lock", "unlock": // any number, or those that are picked on a terminal
 		default:
 			usageError("no-such-argument")
 		}

@@ -94,7 +94,7 @@ func TestTwoKeysShareTheirChannelFairly(t *testing.T) {
 			workers.Go(func() {
 				for time.Now().Before(end) {
 					*n++
-					if _, err := l.sign(alias, payload(tezos.Attestation, *n, 0, 0)); err != nil {
+					if err := l.sign(alias, payload(tezos.Attestation, *n, 0, 0)); err != nil {
 						t.Error(err)
 						return
 					}

@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Group is the group that the udev rules give the devices to.
+// Group is the group to which the udev rules in deploy/udev give the devices.
 const Group = "highwater"
 
-// RulesFile is where the udev rules belong.
-const RulesFile = "/etc/udev/rules.d/70-highwater.rules"
+// rules are the files in deploy/udev, by vendor.
+var rules = map[uint16]string{0x2c97: "70-highwater-ledger.rules", 0x9997: "70-highwater-tezsign.rules"}
 
 // AccessError says that a device is connected and this process may not open it.
 type AccessError struct {
@@ -40,20 +40,20 @@ func access(i Info, node string) error {
 	case errors.Is(err, unix.ENOENT):
 		return fmt.Errorf("%w: there is no %s", ErrGone, node)
 	default:
-		return &AccessError{Info: i, Hint: accessHint(node)}
+		return &AccessError{Info: i, Hint: accessHint(i.Vendor, node)}
 	}
 }
 
 // accessHint says which step is missing: the rule, or the membership in the group to which it gives the device.
-func accessHint(node string) string {
+func accessHint(vendor uint16, node string) string {
 	info, err := os.Stat(node)
 	if err != nil {
-		return ruleHint()
+		return ruleHint(vendor)
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
 	const groupRW = 0o060
 	if !ok || st.Gid == 0 || info.Mode().Perm()&groupRW != groupRW {
-		return ruleHint()
+		return ruleHint(vendor)
 	}
 	gid := strconv.FormatUint(uint64(st.Gid), 10)
 	group, account := gid, "USER"
@@ -63,20 +63,14 @@ func accessHint(node string) string {
 	if u, err := user.Current(); err == nil {
 		account = u.Username
 	}
-	return fmt.Sprintf("add the user to the group: sudo usermod -aG %s %s; then start the program anew (a service: systemctl restart highwater)", group, account)
+	return fmt.Sprintf("add the user to the device's group, and start anew: sudo usermod -aG %s %s", group, account)
 }
 
-func ruleHint() string {
-	return "install the udev rules: sudo groupadd -f " + Group + "; sudo cp deploy/udev/70-highwater.rules " + RulesFile +
-		"; sudo udevadm control --reload; sudo udevadm trigger --subsystem-match=usb; and be in the group: sudo usermod -aG " + Group + " USER"
-}
-
-// Rule is the udev rule that gives a device to Group. A product of 0 is any product of the vendor.
-func Rule(vendor, product uint16) string {
-	model := ""
-	if product != 0 {
-		model = fmt.Sprintf(`, ATTR{idProduct}=="%04x"`, product)
+func ruleHint(vendor uint16) string {
+	file, ok := rules[vendor]
+	if !ok {
+		return "let the user read and write the device's file, by a udev rule"
 	}
-	return fmt.Sprintf(`SUBSYSTEM=="usb", ENV{DEVTYPE}=="usb_device", ATTR{idVendor}=="%04x"%s, MODE="0660", GROUP="%s", TAG+="uaccess"`,
-		vendor, model, Group)
+	return "install the udev rule: sudo groupadd --system --force " + Group + " && sudo install -m 644 deploy/udev/" + file +
+		" /etc/udev/rules.d/ && sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=usb"
 }

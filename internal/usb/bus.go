@@ -199,7 +199,7 @@ func explain(err error, i Info) error {
 	case gousb.ErrorBusy:
 		return fmt.Errorf("%w: %w", ErrInUse, err)
 	case gousb.ErrorAccess:
-		return errors.Join(&AccessError{Info: i, Hint: accessHint(i.Node())}, err)
+		return errors.Join(&AccessError{Info: i, Hint: accessHint(i.Vendor, i.Node())}, err)
 	}
 	return err
 }

@@ -29,12 +29,12 @@ func FirstUsage(report []byte) (page, usage uint16) {
 		}
 		switch prefix & itemKind {
 		case itemUsagePage:
-			page = uint16(v) //nolint:gosec // a page has 16 bits
+			page = uint16(v)
 		case itemUsage:
 			if size == 4 { // the upper half is the page
-				page = uint16(v >> 16) //nolint:gosec // 16 bits
+				page = uint16(v >> 16)
 			}
-			return page, uint16(v) //nolint:gosec // 16 bits
+			return page, uint16(v)
 		}
 		report = report[1+size:]
 	}

@@ -362,7 +362,7 @@ func TestTerminate(t *testing.T) {
 }
 
 // sending is what the log says when a signature was asked for.
-var sending = map[string]string{"ledger": "command=SIGN-SELECT", "tezsign": "request=sign"}
+var sending = map[string]string{"ledger": "command=select", "tezsign": "request=sign"}
 
 // TestReplug unplugs and plugs in at random while bakers ask.
 func TestReplug(t *testing.T) {

@@ -14,6 +14,6 @@ go test -c -trimpath -tags usblab -o "$cache/bin/lab.test" ./test/usb
 rm -f "$cache/results/table.txt"
 export UDCS=${UDCS:-5} TIMEOUT=${TIMEOUT:-900} CONSOLE=$cache/results/console.log
 status=0
-"$here/run-vm.sh" "$cache/results" "LAB_BIN=$cache/bin LAB_CACHE=$cache exec $cache/bin/lab.test -test.timeout=800s $*" || status=$?
+"$here/run-vm.sh" "$cache/results" "LAB_BIN=$cache/bin LAB_CACHE=$cache LAB_SOURCE=$PWD LAB_SPEED=${LAB_SPEED:-high} LAB_STORM=${LAB_STORM:-} exec $cache/bin/lab.test -test.timeout=800s $*" || status=$?
 [ ! -s "$cache/results/table.txt" ] || { echo; cat "$cache/results/table.txt"; }
 exit $status
