@@ -162,7 +162,9 @@ func faultRun(t *testing.T, curve tezos.Curve, i int, retry bool) (where string,
 	r := newRig(t, curve, func(c *signer.Config) {
 		faulty = &faultyStore{Store: c.Store, f: f}
 		c.Store = faulty
-		c.Devices = []signer.Device{faultyDevice{c.Devices[0].(*fakeDevice), f, retry}}
+		fake, ok := c.Devices[0].(*fakeDevice)
+		require.True(t, ok)
+		c.Devices = []signer.Device{faultyDevice{fake, f, retry}}
 	})
 	defer r.stop()
 	f.mu.Lock()

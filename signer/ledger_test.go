@@ -84,8 +84,8 @@ func (r *ledgerRig) sign(curve tezos.Curve, payload []byte) error {
 		require.NoError(r.t, key.Verify(payload, sig))
 		r.list.mu.Lock()
 		defer r.list.mu.Unlock()
-		req, err := tezos.Decode(curve, payload)
-		require.NoError(r.t, err)
+		req, wrong := tezos.Decode(curve, payload)
+		require.NoError(r.t, wrong)
 		now := release{key.Hash(), req.Kind, hwm.Position{Level: req.Level, Round: req.Round}, req.Digest, sig}
 		require.NoError(r.t, r.list.check(now))
 		r.list.all = append(r.list.all, now)
@@ -163,7 +163,7 @@ func TestLedgerBabble(t *testing.T) {
 			return f
 		})
 		level := 20 + 2*int32(i)
-		_ = r.sign(tezos.P256, block(level, 0, 1))
+		_ = r.sign(tezos.P256, block(level, 0, 1)) // answered or not: the list judges
 		require.Error(t, r.sign(tezos.P256, block(level, 0, 2)))
 		r.sim.SetFaults(nil)
 		// What is left on the wire may cost one more mark, no more: its answer is taken for another's, and thrown away.

@@ -111,8 +111,8 @@ func TestReconcileMakesNoMark(t *testing.T) {
 	require.NoError(t, err)
 	for _, pkh := range []tezos.PublicKeyHash{fresh.PublicKey().Hash(), stranger.PublicKey().Hash()} {
 		for _, kind := range []tezos.Kind{0, tezos.Block} {
-			raise, _, err := r.s.Reconcile(t.Context(), "serial", []device.Mark{{PKH: pkh, Kind: kind, Level: 70}})
-			require.NoError(t, err)
+			raise, _, recErr := r.s.Reconcile(t.Context(), "serial", []device.Mark{{PKH: pkh, Kind: kind, Level: 70}})
+			require.NoError(t, recErr)
 			require.Empty(t, raise, "a device is raised only to marks that are there")
 		}
 	}

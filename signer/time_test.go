@@ -384,13 +384,13 @@ func TestActivateAgainstStand(t *testing.T) {
 		}
 		activated, stood := make(chan error, 1), make(chan error, 1)
 		go func() {
-			_, err := s.Activate(nil, "go")
-			activated <- err
+			_, actErr := s.Activate(nil, "go")
+			activated <- actErr
 		}()
 		<-entered
 		go func() {
-			_, err := s.Stand(t.Context(), hwm.Fenced, "no")
-			stood <- err
+			_, standErr := s.Stand(t.Context(), hwm.Fenced, "no")
+			stood <- standErr
 		}()
 		select {
 		case err = <-stood: // it did not wait: then the activation comes last
