@@ -48,7 +48,13 @@ deps: .cache/deps.stamp ## install the C compiler, pkg-config and the libusb hea
 
 .PHONY: test
 test: deps ## run the tests of every package
+	@command -v strace >/dev/null || scripts/install-deps.sh strace
 	@$(GO) test ./...
+
+.PHONY: test-mutants
+test-mutants: deps ## break each promise on purpose, and see that a test notices (ONLY='a sync' for some)
+	@command -v strace >/dev/null || scripts/install-deps.sh strace
+	@scripts/mutate.sh
 
 .PHONY: race
 race: deps ## run the tests of the concurrent packages under the race detector

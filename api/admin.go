@@ -169,12 +169,13 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 	}
 	if resp.StatusCode != http.StatusOK {
 		var e adminError
-		if err := json.Unmarshal(answer, &e); err != nil || e.Text == "" {
+		if err = json.Unmarshal(answer, &e); err != nil || e.Text == "" {
 			return out, fmt.Errorf("the daemon answered %s", resp.Status)
 		}
 		return out, &RemoteError{resp.StatusCode, e.Text, e.Hint}
 	}
-	return out, json.Unmarshal(answer, &out)
+	err = json.Unmarshal(answer, &out)
+	return out, err
 }
 
 // Status gives one screen.

@@ -274,7 +274,6 @@ func TestUnusualButGood(t *testing.T) {
 	// Expect: 100-continue is curl's way with longer bodies.
 	payload := step(tezos.Attestation, 100).Payload(tezos.Ed25519)
 	conn := dial(t, at)
-	defer conn.Close()
 	head, body, _ := strings.Cut(post(path, hexBody(payload), "Expect: 100-continue"), "\r\n\r\n")
 	from := bufio.NewReader(conn)
 	_, err := conn.Write([]byte(head + "\r\n\r\n"))
@@ -329,7 +328,7 @@ func FuzzOctez(f *testing.F) {
 	f.Add("GET", "/bls_prove_possession/"+address, "bls_pk=x", []byte(nil))
 	f.Add("OPTIONS", "*", "%zz", []byte("{}"))
 	f.Fuzz(func(t *testing.T, method, path, query string, body []byte) {
-		req := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", bytes.NewReader(body))
 		req.Method, req.URL.Path, req.URL.RawQuery = method, path, query
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, req)

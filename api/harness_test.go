@@ -7,11 +7,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -196,10 +198,12 @@ func ask(t *testing.T, address, method, target, body string) reply {
 func raw(t *testing.T, address, request string) reply {
 	t.Helper()
 	c := dial(t, address)
-	defer c.Close()
-	return exchange(t, c, request)
+	got := exchange(t, c, request)
+	require.NoError(t, c.Close())
+	return got
 }
 
+// dial opens a connection; the end of the test closes it at the latest.
 func dial(t *testing.T, address string) net.Conn {
 	t.Helper()
 	network := "tcp"
@@ -209,7 +213,15 @@ func dial(t *testing.T, address string) net.Conn {
 	c, err := (&net.Dialer{}).DialContext(t.Context(), network, address)
 	require.NoError(t, err)
 	require.NoError(t, c.SetDeadline(time.Now().Add(30*time.Second)))
+	t.Cleanup(func() { closeOnce(t, c) })
 	return c
+}
+
+func closeOnce(t *testing.T, c io.Closer) {
+	t.Helper()
+	if err := c.Close(); err != nil {
+		require.ErrorIs(t, err, net.ErrClosed)
+	}
 }
 
 // exchange writes in the background: a server may answer, and stop reading, before it has everything.
@@ -228,9 +240,8 @@ func readReply(t *testing.T, from *bufio.Reader, method string) reply {
 	t.Helper()
 	resp, err := http.ReadResponse(from, &http.Request{Method: method})
 	require.NoError(t, err)
-	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
+	require.NoError(t, errors.Join(err, resp.Body.Close()))
 	return reply{resp.StatusCode, resp.Header, string(body)}
 }
 
@@ -276,7 +287,7 @@ func client(t *testing.T, curve tezos.Curve) *softkey.Key {
 	return k
 }
 
-func itoa(n int) string { b, _ := json.Marshal(n); return string(b) } //nolint:errcheck,errchkjson // a number
+func itoa(n int) string { return strconv.Itoa(n) }
 
 // base58check is the text of bytes behind a prefix.
 func base58check(prefix, payload []byte) string {

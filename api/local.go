@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -205,7 +206,7 @@ func (l *Local) Raise(_ context.Context, r RaiseRequest) ([]ChangeRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.checkFar(r, rows); err != nil {
+	if err = l.checkFar(r, rows); err != nil {
 		return nil, err
 	}
 	raise := l.Store.Raise
@@ -341,6 +342,9 @@ func (l *Local) SetCeiling(_ context.Context, r CeilingRequest) ([]CeilingRow, e
 func (l *Local) Activate(_ context.Context, r ActivateRequest) (Role, error) {
 	if r.Level != nil && *r.Level < 0 {
 		return Role{}, badRequest("the negative level %d", *r.Level)
+	}
+	if r.Level != nil && l.Store.Role().Role == hwm.Active {
+		return Role{}, &statusError{http.StatusConflict, "this instance is active already: no mark was raised"}
 	}
 	if _, err := l.Signer.Activate(r.Level, r.Why); err != nil {
 		return Role{}, err

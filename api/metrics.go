@@ -9,6 +9,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/device"
+	"highwater/internal/tezos"
 	"highwater/signer"
 )
 
@@ -48,6 +49,13 @@ func NewMetrics() *Metrics {
 			Namespace: "highwater", Name: "commit_seconds", Help: "Time of a commit to the watermark file.", Buckets: buckets,
 		}),
 	}
+	// From the start, at zero: what appears with its first count has not increased for Prometheus, and no alert would be raised.
+	for _, reason := range []hwm.Reason{hwm.NoMark, hwm.NotAbove, hwm.Conflict, hwm.AboveCeiling} {
+		for _, kind := range tezos.Kinds {
+			m.refusals.WithLabelValues(string(reason), kind.String())
+		}
+	}
+	m.warnings.WithLabelValues(tezos.WarnBlockLayout)
 	m.Registry.MustRegister(m.signatures, m.refusals, m.failures, m.warnings, m.deviceTime, m.requests, m.commits,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

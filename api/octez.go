@@ -156,11 +156,11 @@ func (o *octez) sign(w http.ResponseWriter, r *http.Request) {
 		writeFailure(w, err)
 		return
 	}
-	if err := checkVersion(pkh, query["version"]); err != nil {
+	if err = checkVersion(pkh, query["version"]); err != nil {
 		writeFailure(w, err)
 		return
 	}
-	if err := o.authenticate(pkh, payload, query["authentication"]); err != nil {
+	if err = o.authenticate(pkh, payload, query["authentication"]); err != nil {
 		o.Log.Warn("unauthenticated request", "request_id", id, "pkh", pkh.String(), "error", err)
 		writeFailure(w, err)
 		return
@@ -176,7 +176,9 @@ func (o *octez) sign(w http.ResponseWriter, r *http.Request) {
 		writeFailure(w, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"signature": sig})
+	writeJSON(w, http.StatusOK, struct {
+		Signature tezos.Signature `json:"signature"`
+	}{sig})
 }
 
 func (o *octez) provePossession(w http.ResponseWriter, r *http.Request) {

@@ -138,7 +138,7 @@ func (a *app) admin(ctx context.Context, cfg *config, devices bool) (api.Admin, 
 		return client, func() error { return nil }, nil
 	}
 	if !errors.Is(err, api.ErrNoDaemon) {
-		return nil, nil, err
+		return nil, nil, hinted(fmt.Errorf("the daemon's socket: %w", err), "run this as the user that serves: sudo -u highwater highwater …")
 	}
 	in, err := openInstance(ctx, cfg, instanceOptions{log: slog.New(slog.DiscardHandler), version: a.version, devices: devices})
 	if err != nil {

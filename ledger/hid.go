@@ -38,7 +38,7 @@ const (
 // encodeReports cuts an APDU into reports of our channel, padded with zeros.
 func encodeReports(apdu []byte) [][]byte {
 	var out [][]byte
-	rest := append(binary.BigEndian.AppendUint16(nil, uint16(len(apdu))), apdu...) //nolint:gosec // an APDU is short
+	rest := append(binary.BigEndian.AppendUint16(nil, uint16(len(apdu)&0xffff)), apdu...)
 	for seq := uint16(0); len(rest) > 0; seq++ {
 		report := make([]byte, ReportSize)
 		binary.BigEndian.PutUint16(report, hidChannel)

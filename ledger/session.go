@@ -50,9 +50,19 @@ func (s *session) call(ctx context.Context, c command) ([]byte, error) {
 }
 
 func (s *session) within(ctx context.Context, limit time.Duration, c command) ([]byte, error) {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), limit, fmt.Errorf("no answer to %s within %s", c.name, limit))
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), limit, noAnswerError{c.name, limit})
 	defer cancel()
 	return s.exchange(ctx, c)
+}
+
+// noAnswerError says which command was not answered in time. Its text is made when it is wanted: hardly ever.
+type noAnswerError struct {
+	command string
+	limit   time.Duration
+}
+
+func (e noAnswerError) Error() string {
+	return fmt.Sprintf("no answer to %s within %s", e.command, e.limit)
 }
 
 // exchange does one exchange and gives the data of a 9000. The error is an *Error.

@@ -271,7 +271,13 @@ func (r *rig) mustSign(payload []byte) tezos.Signature {
 }
 
 // mustRefuse wants a refusal for a reason.
-func (r *rig) mustRefuse(payload []byte, reason string) error {
+func (r *rig) mustRefuse(payload []byte, reason string) {
+	r.t.Helper()
+	require.Error(r.t, r.refusal(payload, reason))
+}
+
+// refusal is mustRefuse for who wants to look at it.
+func (r *rig) refusal(payload []byte, reason string) error {
 	r.t.Helper()
 	sig, err := r.sign(payload)
 	require.Error(r.t, err)

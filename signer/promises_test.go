@@ -231,7 +231,7 @@ func TestUnknownMeansNo(t *testing.T) {
 	t.Run("another chain", func(t *testing.T) {
 		p := r.payload(tezos.Block, 20, 0, 1)
 		copy(p[1:], tezos.Mainnet[:])
-		err := r.mustRefuse(p, signer.WrongChain)
+		err := r.refusal(p, signer.WrongChain)
 		require.ErrorContains(t, err, tezos.Mainnet.String())
 		require.ErrorContains(t, err, ghost.String())
 	})
@@ -361,4 +361,19 @@ func TestPayloadIsNotTheCallers(t *testing.T) {
 	r.device.script(nil)
 	r.mustSign(want)
 	r.mustRefuse(r.payload(tezos.Block, 20, 0, 2), "conflict")
+}
+
+// The mark has moved, in memory, before the device is asked: a crash of the device's driver, a second way in, a panic find it there.
+func TestMarkMovesBeforeTheDeviceIsAsked(t *testing.T) {
+	r := newRig(t, tezos.Ed25519)
+	var seen hwm.State
+	r.device.script(func(context.Context, tezos.PublicKeyHash, []byte) (sig tezos.Signature, err error) {
+		seen, err = r.db.State(r.mark(tezos.Block))
+		return tezos.Signature{}, err
+	})
+	p := r.payload(tezos.Block, 20, 3, 1)
+	r.mustSign(p)
+	require.Equal(t, hwm.Position{Level: 20, Round: 3}, seen.Mark.Position)
+	require.Equal(t, tezos.Digest(p), seen.Mark.Digest)
+	require.Zero(t, seen.Mark.Signature)
 }

@@ -20,17 +20,19 @@ func (s *Signer) register(ctx context.Context, key *ringKey, payload []byte, out
 	if reg.Reveal && !key.policy.Reveal || reg.Delegation && !key.policy.Delegation {
 		return tezos.Signature{}, mayNotRegister(key)
 	}
-	if role := s.store.Role(); role.Role != hwm.Standby || s.Active() {
-		return tezos.Signature{}, &Denial{
-			Reason: WrongKind, Text: "reveals and delegations are signed on standby only, and this instance is " + role.Role.String(),
-			Hint: "highwater standby, then register, then highwater activate",
-		}
+	if err = s.onStandby(); err != nil {
+		return tezos.Signature{}, err
 	}
 	turn, err := s.turn(ctx, key, tezos.Attestation)
 	if err != nil {
 		return tezos.Signature{}, err
 	}
 	defer turn.end()
+	s.roleMu.Lock() // it stays on standby until the device is done
+	defer s.roleMu.Unlock()
+	if err = s.onStandby(); err != nil { // it may have been activated while the request waited for the device
+		return tezos.Signature{}, err
+	}
 	out.registration()
 	sig, err := turn.turn.Sign(context.WithoutCancel(ctx), key.pkh, payload)
 	if err != nil {
@@ -40,6 +42,17 @@ func (s *Signer) register(ctx context.Context, key *ringKey, payload []byte, out
 		return tezos.Signature{}, &WrongSignatureError{PKH: key.pkh, Device: turn.name(), Err: err}
 	}
 	return sig, nil
+}
+
+func (s *Signer) onStandby() error {
+	role := s.store.Role()
+	if role.Role == hwm.Standby && !s.Active() {
+		return nil
+	}
+	return &Denial{
+		Reason: WrongKind, Text: "reveals and delegations are signed on standby only, and this instance is " + role.Role.String(),
+		Hint: "highwater standby, then register, then highwater activate",
+	}
 }
 
 func mayNotRegister(key *ringKey) error {

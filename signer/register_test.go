@@ -3,6 +3,8 @@ package signer_test
 import (
 	"bytes"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -53,4 +55,29 @@ func TestRegistrationIsOffByDefault(t *testing.T) {
 		r.mustRefuse(operation(key, 110), signer.WrongKind)
 		require.Empty(t, r.device.asks(), name)
 	}
+}
+
+// A registration that waits for the device while the instance is activated is not signed after all.
+func TestRegistrationThatWaitsWhileActivated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := newKey(t, tezos.Ed25519, 0)
+		d := newDevice("left", key)
+		policy := func(c *signer.Config) { c.Keys = []signer.KeyPolicy{{PKH: key.PublicKey().Hash(), Reveal: true}} }
+		bubble(t, time.Millisecond, policy, func(t *testing.T, s *signer.Signer, _ *memStore) {
+			_, standErr := s.Stand(t.Context(), hwm.Standby, "to register")
+			require.NoError(t, standErr)
+			<-d.baton
+			answer := make(chan error, 1)
+			go func() {
+				_, err := s.Sign(t.Context(), key.PublicKey().Hash(), operation(key, 107))
+				answer <- err
+			}()
+			synctest.Wait()
+			_, err := s.Activate(nil, "it signs now")
+			require.NoError(t, err)
+			d.baton <- struct{}{}
+			require.Equal(t, signer.WrongKind, signer.ReasonOf(<-answer))
+			require.Empty(t, d.asks())
+		}, d)
+	})
 }

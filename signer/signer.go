@@ -120,7 +120,7 @@ func (s *Signer) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []by
 		}
 		return a.sig, nil
 	case <-ctx.Done():
-		return tezos.Signature{}, s.late(ctx, key)
+		return tezos.Signature{}, s.late(ctx, key, req.Kind)
 	}
 }
 
@@ -145,7 +145,7 @@ func (s *Signer) decideAndSign(
 	defer turn.end()
 
 	if ctx.Err() != nil {
-		return tezos.Signature{}, s.late(ctx, key)
+		return tezos.Signature{}, s.late(ctx, key, req.Kind)
 	}
 	d, err = s.decide(key, req) // again: an operator may have raised the mark meanwhile
 	if err != nil {
@@ -216,10 +216,13 @@ func (s *Signer) replay(key *ringKey, mark hwm.Mark, payload []byte, out *outcom
 	return mark.Signature, nil
 }
 
-// late explains a budget that ran out.
-func (s *Signer) late(ctx context.Context, key *ringKey) error {
+// late explains a budget that ran out: by the device, if that is where it was spent.
+func (s *Signer) late(ctx context.Context, key *ringKey, kind tezos.Kind) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return &TimeoutError{PKH: key.pkh, Gone: true}
+	}
+	if candidates := s.candidates(key); firstUsable(candidates, key.pkh, kind) == nil {
+		return unavailable(candidates, key.pkh, kind)
 	}
 	return &TimeoutError{PKH: key.pkh}
 }

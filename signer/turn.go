@@ -130,10 +130,10 @@ func unavailable(candidates []Device, pkh tezos.PublicKeyHash, kind tezos.Kind) 
 
 // whileReady ends a wait at a device when it stops being ready, if there is a spare to turn to.
 func whileReady(ctx context.Context, d Device, spare bool) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
 	if !spare {
-		return ctx, cancel
+		return ctx, func() {}
 	}
+	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

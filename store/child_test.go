@@ -225,7 +225,7 @@ func childLimit(dir string) error {
 	if !errors.Is(err, store.ErrPoisoned) || !errors.Is(err, unix.EFBIG) {
 		return fmt.Errorf("advance: %w", err)
 	}
-	if err := refusesAll(db, key); err != nil {
+	if err = refusesAll(db, key); err != nil {
 		return err
 	}
 	return db.Close()

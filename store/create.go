@@ -84,8 +84,8 @@ func writeNew(path string, now time.Time) error {
 	role := hwm.RoleRecord{Role: hwm.Standby, Owner: hwm.InstanceID(public), Since: now, Why: "created"}
 	err = db.Update(func(tx *bolt.Tx) error {
 		for _, name := range allBuckets {
-			if _, err := tx.CreateBucket(name); err != nil {
-				return err
+			if _, bucketErr := tx.CreateBucket(name); bucketErr != nil {
+				return bucketErr
 			}
 		}
 		meta := tx.Bucket(bucketMeta)

@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -302,7 +303,7 @@ func TestRefusedRecords(t *testing.T) {
 			edit(t, dir, c.edit)
 			_, err := tryOpen(dir)
 			requireDistrust(t, err, c.cause)
-			if c.cause == hwm.ErrVersion {
+			if errors.Is(c.cause, hwm.ErrVersion) {
 				require.NotErrorIs(t, err, hwm.ErrCorrupt)
 				require.Contains(t, requireHint(t, err), "newer")
 			} else {
@@ -341,7 +342,7 @@ func FuzzOpen(f *testing.F) {
 	require.NoError(f, db.Close())
 	good, err := os.ReadFile(filepath.Join(dir, store.FileName))
 	require.NoError(f, err)
-	page := uint32(os.Getpagesize()) //nolint:gosec // small
+	page := uint32(os.Getpagesize())
 	for p := uint32(0); p < 12; p++ {
 		f.Add(p*page, []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x03})
 		f.Add(p*page+8, []byte{1, 0, 1, 0})

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
@@ -24,7 +25,7 @@ func sealOf(tx *bolt.Tx) []byte {
 	for _, name := range sealedBuckets {
 		c := tx.Bucket(name).Cursor()
 		for k, v := c.First(); k != nil; k, v = c.Next() {
-			if string(k) != string(metaSeal) && len(v) >= 4 {
+			if !bytes.Equal(k, metaSeal) && len(v) >= 4 {
 				sum.Write(v[len(v)-4:])
 			}
 		}
@@ -44,7 +45,7 @@ func checkSeal(tx *bolt.Tx) error {
 	if err != nil {
 		return fmt.Errorf("seal: %w", err)
 	}
-	if want := sealOf(tx); string(have) != string(want) {
+	if want := sealOf(tx); !bytes.Equal(have, want) {
 		return fmt.Errorf("%w: not all of its last transaction is there: sealed %x, found %x", hwm.ErrCorrupt, have, want)
 	}
 	return nil

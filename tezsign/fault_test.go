@@ -27,7 +27,7 @@ func TestReplugWithoutPowerLossKeepsSigning(t *testing.T) {
 		l := start(t, sim)
 		for level := int32(1); level < 6; level++ {
 			l.health(device.Ready)
-			_, err := l.sign("consensus", payload(tezos.Attestation, level, 0, 0))
+			err := l.sign("consensus", payload(tezos.Attestation, level, 0, 0))
 			require.NoError(t, err)
 			sim.Unbind()
 			l.health(device.Absent)
@@ -43,18 +43,64 @@ func TestAnswerLostOnTheWayIsRescued(t *testing.T) {
 		l.health(device.Ready)
 		sim.Stop()
 		p := payload(tezos.Attestation, 10, 0, 1)
-		_, err := l.sign("consensus", p)
+		err := l.sign("consensus", p)
 		de := deviceError(t, err)
 		require.True(t, de.Retry)
 		require.True(t, de.Asked)
 		require.ErrorIs(t, err, tezsign.ErrNoAnswer)
 		sim.Continue() // it now does what the dead session asked, and delivers the answer to the next one
 		l.health(device.Ready)
-		_, err = l.sign("consensus", p)
+		err = l.sign("consensus", p)
 		require.NoError(t, err)
 		require.Len(t, sim.Signatures(), 1, "the answer that came late was used, or the second request came first")
-		_, err = l.sign("consensus", payload(tezos.Attestation, 10, 0, 2)) // other bytes at that level and round
+		err = l.sign("consensus", payload(tezos.Attestation, 10, 0, 2)) // other bytes at that level and round
 		require.ErrorIs(t, err, device.ErrRefused)
+	})
+}
+
+func TestLateAnswerThatDoesNotVerifyIsNotUsed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sim := readySim(t)
+		l := start(t, sim)
+		l.health(device.Ready)
+		sim.SpoilSignatures(1)
+		sim.SetLatency(8 * time.Second)
+		p := payload(tezos.Attestation, 10, 0, 1)
+		require.ErrorIs(t, l.sign("consensus", p), tezsign.ErrNoAnswer)
+		pause(5 * time.Second)
+		require.ErrorIs(t, l.sign("consensus", p), device.ErrRefused)
+	})
+}
+
+func TestRefusalOfAnsweredBytesDoesNotWait(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := start(t, readySim(t))
+		l.health(device.Ready)
+		p := payload(tezos.Attestation, 10, 0, 1)
+		require.NoError(t, l.sign("consensus", p))
+		begin := time.Now()
+		require.ErrorIs(t, l.sign("consensus", p), device.ErrRefused)
+		require.Zero(t, time.Since(begin), "there is no late answer to wait for")
+	})
+}
+
+func TestManagementFrameCutOnTheWay(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sim := newSim(t, tezsignsim.Options{MaxPacket: 64, Keys: []string{"consensus"}})
+		m := manager(sim)
+		sim.CutWrites(tezsign.ManageInterface, 1)
+		_, err := m.Lock(t.Context(), []string{strings.Repeat("long", 20)})
+		require.Error(t, err)
+		wrote := sim.Received(tezsign.ManageInterface)
+		_, err = m.Version(t.Context())
+		require.ErrorIs(t, err, tezsign.ErrWedged)
+		require.Equal(t, wrote, sim.Received(tezsign.ManageInterface))
+		sim.Unplug()
+		_, err = m.Version(t.Context())
+		require.ErrorIs(t, err, tezsign.ErrGone)
+		require.NoError(t, sim.Replug())
+		_, err = m.Version(t.Context())
+		require.NoError(t, err)
 	})
 }
 
@@ -65,16 +111,16 @@ func TestAnswerLostForGoodIsARefusal(t *testing.T) {
 		l.health(device.Ready)
 		sim.DropAnswers(1)
 		p := payload(tezos.Attestation, 10, 0, 1)
-		_, err := l.sign("consensus", p)
+		err := l.sign("consensus", p)
 		require.True(t, deviceError(t, err).Retry)
-		_, err = l.sign("consensus", p)
+		err = l.sign("consensus", p)
 		de := deviceError(t, err)
 		require.ErrorIs(t, err, device.ErrRefused)
 		require.False(t, de.Retry)
 		var re *tezsign.RemoteError
 		require.ErrorAs(t, err, &re)
 		require.EqualValues(t, tezsign.CodeStale, re.Code)
-		_, err = l.sign("consensus", payload(tezos.Attestation, 11, 0, 1))
+		err = l.sign("consensus", payload(tezos.Attestation, 11, 0, 1))
 		require.NoError(t, err)
 	})
 }
@@ -94,13 +140,13 @@ func TestLinkLostWhileSigningIsAbsorbedBySameBytes(t *testing.T) {
 			pause(10 * time.Millisecond)
 			sim.Bind()
 		}()
-		_, err := l.sign("consensus", p)
+		err := l.sign("consensus", p)
 		de := deviceError(t, err)
 		require.True(t, de.Retry)
 		require.True(t, de.Asked)
 		<-bounced
 		// The gadget was still at it when the link came back: its answer goes to the new session.
-		_, err = l.sign("consensus", p)
+		err = l.sign("consensus", p)
 		require.NoError(t, err)
 		require.Len(t, sim.Signatures(), 1)
 	})
@@ -125,14 +171,14 @@ func TestRestartedProgram(t *testing.T) {
 		l.health(device.Ready)
 		sim.Forget()
 		p := payload(tezos.Block, 3, 0, 0)
-		_, err := l.sign("consensus", p)
+		err := l.sign("consensus", p)
 		de := deviceError(t, err)
 		require.Equal(t, device.Locked, de.Health)
 		require.ErrorContains(t, err, "locked: the gadget was restarted")
 		require.NotErrorIs(t, err, device.ErrNoKey)
 		require.True(t, de.Retry, "there is a passphrase: reconnecting unlocks it")
 		l.health(device.Ready)
-		_, err = l.sign("consensus", p)
+		err = l.sign("consensus", p)
 		require.NoError(t, err)
 	})
 }
@@ -143,7 +189,7 @@ func TestRestartedProgramWithoutPassphrase(t *testing.T) {
 		l := start(t, sim)
 		l.health(device.Ready)
 		sim.Forget()
-		_, err := l.sign("consensus", payload(tezos.Block, 3, 0, 0))
+		err := l.sign("consensus", payload(tezos.Block, 3, 0, 0))
 		de := deviceError(t, err)
 		require.Equal(t, device.Locked, de.Health)
 		require.Equal(t, "highwater tezsign unlock consensus", de.Hint)
@@ -160,7 +206,7 @@ func TestWedgedChannelIsRecognised(t *testing.T) {
 		l := start(t, sim)
 		l.health(device.Ready)
 		sim.Wedge(tezsign.SignInterface)
-		_, err = l.sign("consensus", payload(tezos.Block, 1, 0, 0))
+		err = l.sign("consensus", payload(tezos.Block, 1, 0, 0))
 		require.True(t, deviceError(t, err).Retry)
 		st := l.health(device.Broken)
 		require.Contains(t, st.Advice, "power-cycle the gadget")
@@ -230,12 +276,12 @@ func TestRetryOfTheGadgetIsHonouredForASignature(t *testing.T) {
 		l := start(t, sim)
 		l.health(device.Ready)
 		sim.LoseRequests(1)
-		_, err := l.sign("consensus", payload(tezos.Block, 1, 0, 0))
+		err := l.sign("consensus", payload(tezos.Block, 1, 0, 0))
 		require.NoError(t, err)
 		sim.LoseRequests(2) // once is absorbed in the session, twice is for a new one
-		_, err = l.sign("consensus", payload(tezos.Block, 2, 0, 0))
+		err = l.sign("consensus", payload(tezos.Block, 2, 0, 0))
 		require.True(t, deviceError(t, err).Retry)
-		_, err = l.sign("consensus", payload(tezos.Block, 2, 0, 0))
+		err = l.sign("consensus", payload(tezos.Block, 2, 0, 0))
 		require.NoError(t, err)
 	})
 }
@@ -246,7 +292,7 @@ func TestFrameCutOnTheWayStopsEverything(t *testing.T) {
 		l := start(t, sim)
 		l.health(device.Ready)
 		sim.CutWrites(tezsign.SignInterface, 1)
-		_, err := l.sign("consensus", payload(tezos.Block, 1, 0, 0))
+		err := l.sign("consensus", payload(tezos.Block, 1, 0, 0))
 		de := deviceError(t, err)
 		require.Equal(t, device.Broken, de.Health)
 		require.Contains(t, de.Hint, "power-cycle")
@@ -328,7 +374,7 @@ func TestOddPayloadsDoNotReachTheGadget(t *testing.T) {
 			"empty": nil, "operation": {3, 1, 2, 3}, "another chain": other,
 			"short": payload(tezos.Attestation, 1, 0, 0)[:46], "long": append(payload(tezos.Attestation, 1, 0, 0), 0),
 		} {
-			_, err := l.sign("consensus", p)
+			err := l.sign("consensus", p)
 			require.ErrorIs(t, err, device.ErrRefused, name)
 			require.False(t, deviceError(t, err).Asked, name)
 		}
@@ -344,7 +390,7 @@ func TestSimulatorRefusesMainnet(t *testing.T) {
 		l.health(device.Ready)
 		p := payload(tezos.Attestation, 1, 0, 0)
 		copy(p[1:], tezos.Mainnet[:])
-		_, err := l.sign("consensus", p)
+		err := l.sign("consensus", p)
 		require.ErrorContains(t, err, "mainnet")
 	})
 }

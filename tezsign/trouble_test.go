@@ -20,13 +20,13 @@ import (
 // more for the same bytes. The gadget's simulator records every rule that is broken: two signatures for one mark, a torn header, an
 // unlock of an unlocked key, a used id, a second request in flight.
 func TestLevelsOfTrouble(t *testing.T) {
-	for seed := range uint64(4) {
-		bubble(t, func(t *testing.T) { trouble(t, rand.New(rand.NewPCG(seed, 0))) }) //nolint:gosec // a test repeats
+	for seed := range uint64(3) {
+		bubble(t, func(t *testing.T) { trouble(t, rand.New(rand.NewPCG(seed, 0))) })
 	}
 }
 
 func trouble(t *testing.T, random *rand.Rand) {
-	const levels = 60
+	const levels = 40
 	sim := newSim(t, tezsignsim.Options{
 		Serial: "ts-1", Keys: []string{"consensus", "companion"}, Passphrase: "secret",
 		Latency: 5 * time.Millisecond, DeriveCost: 300 * time.Millisecond,

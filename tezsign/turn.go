@@ -174,7 +174,7 @@ func (t *turn) refused(key *KeyState, re *RemoteError) error {
 		// It was unlocked, and now the gadget does not know it: its program was restarted, and has only locked keys.
 		t.locked(key)
 		de := t.fail(device.Locked, unlock, false, fmt.Errorf("key %s is locked: the gadget was restarted (%w)", key.Alias, re))
-		de.Retry = t.d.cfg.Passphrase != nil && !t.d.passphraseWasWrong()
+		de.Retry = t.d.cfg.Passphrase != nil && !t.d.wasRefused(key.Alias)
 		return de
 	case CodeSign:
 		key.Corrupted = true

@@ -225,7 +225,7 @@ func (a *app) key(id keyID) (signKey, error) {
 // pubAnswer is the answer with a public key.
 func pubAnswer(k signKey) []byte {
 	w := k.point()
-	return append([]byte{byte(len(w))}, w...)
+	return append([]byte{byte(len(w) & 0xff)}, w...)
 }
 
 func address(id keyID, k signKey) string {
@@ -412,8 +412,8 @@ func sdk(b []byte, name, version string) (out []byte, quit, ok bool) {
 	}
 	switch b[1] {
 	case 0x01:
-		data := []byte{1, byte(len(name))}
-		data = append(append(data, name...), byte(len(version)))
+		data := []byte{1, byte(len(name) & 0xff)}
+		data = append(append(data, name...), byte(len(version)&0xff))
 		return answer(swOK, append(data, version...), []byte{1, 0}), false, true
 	case 0xa7:
 		return answer(swOK), true, true

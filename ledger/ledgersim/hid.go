@@ -150,7 +150,7 @@ func (p *hidPort) send(ctx context.Context) error {
 
 func cutReports(channel uint16, out []byte) [][]byte {
 	var reports [][]byte
-	rest := append(binary.BigEndian.AppendUint16(nil, uint16(len(out))), out...)
+	rest := append(binary.BigEndian.AppendUint16(nil, uint16(len(out)&0xffff)), out...)
 	for seq := uint16(0); len(rest) > 0; seq++ {
 		r := make([]byte, reportSize)
 		binary.BigEndian.PutUint16(r, channel)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -32,11 +33,13 @@ type cell struct {
 	slices [whoCount][]sample
 	disks  []diskTimes // in the same turns
 	use    usage       // of the zero-latency highwater in its slices
+	cpu    [whoCount]time.Duration
+	client time.Duration // the processor time of who asks, in all slices
 }
 
 // usage is what a signature costs.
 type usage struct {
-	signatures, commits, allocations, cpu float64
+	signatures, commits, allocations float64
 }
 
 func (c cell) disk() string {
@@ -47,6 +50,11 @@ func (c cell) disk() string {
 }
 
 func (c cell) merged(w who) sample { return merge(c.slices[w]...) }
+
+// cpuOf is the processor time for a signature in microseconds.
+func (c cell) cpuOf(w who) float64 {
+	return ratio(float64(c.cpu[w].Microseconds()), float64(len(c.merged(w).latency)))
+}
 
 // against compares highwater, with devices of zero latency, with another one: the median over the turns of the ratio of rates.
 func (c cell) against(w who) float64 { return rateRatio(c.slices[zeroDevice], c.slices[w]) }
@@ -124,28 +132,12 @@ func (p plan) turnsOf(ctx context.Context, c *cell, asked [whoCount]*contender, 
 		if turn == 0 {
 			slice /= 4
 		}
-		for w, who := range asked {
-			if who == nil {
+		for w, contender := range asked {
+			if contender == nil {
 				continue
 			}
-			before, err := readMetrics(ctx, fast.monitor)
-			if err != nil {
+			if err := p.turnOf(ctx, c, who(w), contender, slice, turn == 0, fast.monitor); err != nil {
 				return err
-			}
-			s, err := load(ctx, who, c.style, slice, 0)
-			if err != nil {
-				return err
-			}
-			if turn == 0 {
-				continue
-			}
-			c.slices[w] = append(c.slices[w], s)
-			if w == int(zeroDevice) {
-				after, err := readMetrics(ctx, fast.monitor)
-				if err != nil {
-					return err
-				}
-				c.use.add(after.since(before))
 			}
 		}
 		d, err := asked[theFloor].probe(ctx)
@@ -157,9 +149,33 @@ func (p plan) turnsOf(ctx context.Context, c *cell, asked [whoCount]*contender, 
 	return nil
 }
 
+// turnOf asks one of them for one slice, and reads what it cost.
+func (p plan) turnOf(ctx context.Context, c *cell, w who, asked *contender, slice time.Duration, warmUp bool, monitor string) error {
+	before, err := readMetrics(ctx, monitor)
+	if err != nil {
+		return err
+	}
+	theirs, own := processorTime(asked.cmd.Process.Pid), processorTime(os.Getpid())
+	s, err := load(ctx, asked, c.style, slice, 0)
+	if err != nil || warmUp {
+		return err
+	}
+	c.cpu[w] += processorTime(asked.cmd.Process.Pid) - theirs
+	c.client += processorTime(os.Getpid()) - own
+	c.slices[w] = append(c.slices[w], s)
+	if w != zeroDevice {
+		return nil
+	}
+	after, err := readMetrics(ctx, monitor)
+	if err != nil {
+		return err
+	}
+	c.use.add(after.since(before))
+	return nil
+}
+
 func (u *usage) add(m metrics) {
 	u.signatures += m["highwater_signatures_total"]
 	u.commits += m["highwater_commit_seconds_count"]
 	u.allocations += m["go_memstats_mallocs_total"]
-	u.cpu += m["process_cpu_seconds_total"]
 }

@@ -171,5 +171,6 @@ func (c *contender) probe(ctx context.Context) (diskTimes, error) {
 		return diskTimes{}, err
 	}
 	var t diskTimes
-	return t, json.Unmarshal(body, &t)
+	err = json.Unmarshal(body, &t)
+	return t, err
 }

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -51,4 +53,35 @@ func fileSystem(dir string) string {
 		return name
 	}
 	return fmt.Sprintf("file system %#x", st.Type)
+}
+
+// processorTime is what a process has used so far, user and system; zero when it cannot be told.
+func processorTime(pid int) time.Duration {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	return parseProcessorTime(string(text))
+}
+
+// clockTick is the unit of /proc/PID/stat on every Linux that Go runs on (sysconf _SC_CLK_TCK).
+const clockTick = 10 * time.Millisecond
+
+// parseProcessorTime adds utime and stime, the 14th and 15th field of proc(5); the second may hold spaces.
+func parseProcessorTime(stat string) time.Duration {
+	_, rest, ok := strings.Cut(stat, ") ")
+	fields := strings.Fields(rest)
+	const utime, stime = 11, 12
+	if !ok || len(fields) <= stime {
+		return 0
+	}
+	var ticks int64
+	for _, text := range fields[utime : stime+1] {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return 0
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * clockTick
 }

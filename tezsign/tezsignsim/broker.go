@@ -156,7 +156,11 @@ func (b *broker) request(f frame.Frame) {
 }
 
 func (b *broker) process(f frame.Frame) {
-	answer, err := proto.MarshalOptions{Deterministic: true}.Marshal(b.in.store.handle(b.iface, f.Payload, &b.g.faults))
+	resp := b.in.store.handle(b.iface, f.Payload, &b.g.faults)
+	if s := resp.GetSign(); s != nil && b.g.take(&b.g.faults.spoilSigns) {
+		s.Signature = b.in.store.all()[0].soft.Sign([]byte("other bytes")).Bytes()
+	}
+	answer, err := proto.MarshalOptions{Deterministic: true}.Marshal(resp)
 	if err != nil {
 		b.g.watch.violation("answer cannot be encoded: %v", err)
 		return

@@ -14,6 +14,7 @@ type faults struct {
 	dropAnswers  int
 	loseRequests int
 	notReady     bool
+	spoilSigns   int
 
 	mu          sync.Mutex
 	slow        *time.Duration
@@ -69,6 +70,13 @@ func (g *Gadget) DropAnswers(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.faults.dropAnswers = n
+}
+
+// SpoilSignatures has the next n signatures be those of other bytes.
+func (g *Gadget) SpoilSignatures(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.faults.spoilSigns = n
 }
 
 // LoseRequests has the gadget drop the next n requests with a read error: it asks for them again.

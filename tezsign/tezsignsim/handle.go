@@ -159,7 +159,7 @@ func (s *store) signWith(k *key, kind tezos.Kind, at mark, payload []byte) *pb.R
 	}
 	sig := k.soft.Sign(payload)
 	s.watch.note(Signed{
-		Alias: k.alias, Kind: kind, Level: int32(at.level), Round: int32(at.round), // readPayload bounds them
+		Alias: k.alias, Kind: kind, Level: int32(at.level), Round: int32(at.round), //nolint:gosec // readPayload bounds them
 		Chain: tezos.ChainID(payload[1:5]), Digest: tezos.Digest(payload),
 	})
 	return &pb.Response{Body: &pb.Response_Sign{Sign: &pb.Signature{Signature: sig.Bytes()}}}
@@ -216,7 +216,7 @@ func (s *store) setLevelText(req *pb.SetLevel) string {
 		if req.GetLevel() <= uint64(k.marks[kind].level) {
 			return fmt.Sprintf(levelNotGreaterText, kind, k.marks[kind].level)
 		}
-		m[kind] = mark{level: uint32(req.GetLevel())}
+		m[kind] = mark{level: uint32(req.GetLevel())} //nolint:gosec // bounded above
 	}
 	if err := s.save(k.alias, m); err != nil {
 		return "persist state: " + err.Error()

@@ -35,7 +35,7 @@ func NewConsole(in io.Reader, out io.Writer) *Console {
 func (c *Console) Tell(event, format string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_ = c.out.Encode(Event{event, fmt.Sprintf(format, args...)}) // when nobody listens any more the input ends too
+	_ = c.out.Encode(Event{event, fmt.Sprintf(format, args...)}) // nobody listens any more: the input ends too
 }
 
 // ErrUnknown is returned by a handler for a command that it does not know.

@@ -87,9 +87,9 @@ func speed(interfaces []Interface, bulk int, interval byte) (b []byte, n int) {
 		if f.Kind == Bulk {
 			size, interval = bulk, 0
 		}
-		b = append(b, 9, 4, byte(i), 0, 2, f.Class, 0, 0, byte(i+1)) //nolint:gosec // a few interfaces
+		b = append(b, 9, 4, byte(i), 0, 2, f.Class, 0, 0, byte(i+1))
 		if f.Report != nil {
-			b = append(b, 9, 0x21, 0x11, 0x01, 0, 1, 0x22, byte(len(f.Report)), 0)
+			b = append(b, 9, 0x21, 0x11, 0x01, 0, 1, 0x22, byte(len(f.Report)), 0) //nolint:gosec // a report descriptor of some 30 bytes
 			n++
 		}
 		for _, address := range []byte{0x80 | f.In, f.Out} {
@@ -151,11 +151,11 @@ func (f *Function) answer(s Setup, setup func(Setup) ([]byte, bool)) {
 	case in && ok:
 		_, _ = unix.Write(f.ep0, out[:min(len(out), s.Length)])
 	case in:
-		_, _ = unix.Read(f.ep0, nil) // stalls
+		_, _ = unix.Read(f.ep0, nil)
 	case ok:
-		_, _ = unix.Read(f.ep0, make([]byte, s.Length)) // acknowledges
+		_, _ = unix.Read(f.ep0, make([]byte, s.Length))
 	default:
-		_, _ = unix.Write(f.ep0, nil) // stalls
+		_, _ = unix.Write(f.ep0, nil)
 	}
 }
 
