@@ -98,7 +98,7 @@ func (m Mark) Encode(dbKey []byte) []byte {
 	b = append(b, m.Digest[:]...)
 	var sig [maxSignature]byte
 	n := copy(sig[:], m.Signature.Bytes())
-	b = append(b, byte(n))
+	b = append(b, byte(n)) //nolint:gosec // at most 96
 	b = append(b, sig[:]...)
 	return appendCRC(dbKey, b)
 }

@@ -97,7 +97,7 @@ func (m *machine) fault(t *rapid.T) {
 	how := rapid.SampledFrom([]string{"lost", "refused", "torn", "before"}).Draw(t, "how")
 	m.trouble = left
 	other := newKey(t, tezos.Ed25519, 77)
-	m.device.script(func(_ context.Context, pkh tezos.PublicKeyHash, payload []byte) (tezos.Signature, error) {
+	m.device.script(func(_ context.Context, _ tezos.PublicKeyHash, payload []byte) (tezos.Signature, error) {
 		if m.trouble == 0 {
 			return tezos.Signature{}, nil
 		}

@@ -235,10 +235,10 @@ func TestUnknownMeansNo(t *testing.T) {
 		require.ErrorContains(t, err, tezos.Mainnet.String())
 		require.ErrorContains(t, err, ghost.String())
 	})
-	t.Run("a payload for another curve", func(t *testing.T) {
+	t.Run("a payload for another curve", func(*testing.T) {
 		r.mustRefuse(payloadOf(tezos.BLS12381, tezos.Attestation, 20, 0, 1), "bad_payload")
 	})
-	t.Run("what is no consensus", func(t *testing.T) {
+	t.Run("what is no consensus", func(*testing.T) {
 		for _, p := range [][]byte{nil, {}, {0x05}, {0x11}, append([]byte{0x05}, make([]byte, 80)...)} {
 			r.mustRefuse(p, "bad_payload")
 		}
