@@ -220,7 +220,7 @@ func TestUnknownMeansNo(t *testing.T) {
 	})
 	t.Run("a key without a mark", func(t *testing.T) {
 		late := newKey(t, tezos.Ed25519, 8)
-		r.device.keys = append(r.device.keys, late)
+		r.device.hold(append(r.device.held(), late)...)
 		r.s.Learn()
 		_, err := r.s.Sign(t.Context(), late.PublicKey().Hash(), r.payload(tezos.Block, 20, 0, 1))
 		require.Equal(t, "no_mark", signer.ReasonOf(err))
@@ -259,7 +259,7 @@ func TestPolicy(t *testing.T) {
 	r.mustSign(r.payload(tezos.Attestation, 20, 0, 1))
 	r.mustRefuse(r.payload(tezos.Block, 20, 0, 1), signer.WrongKind)
 	other := newKey(t, tezos.Ed25519, 3)
-	r.device.keys = append(r.device.keys, other)
+	r.device.hold(append(r.device.held(), other)...)
 	r.s.Learn()
 	_, err := r.s.Sign(t.Context(), other.PublicKey().Hash(), r.payload(tezos.Attestation, 20, 0, 1))
 	require.Equal(t, signer.UnknownKey, signer.ReasonOf(err), "a key that the configuration does not list")
