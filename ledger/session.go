@@ -61,7 +61,9 @@ type noAnswerError struct {
 	limit   time.Duration
 }
 
-func (e noAnswerError) Error() string { return fmt.Sprintf("no answer to %s within %s", e.command, e.limit) }
+func (e noAnswerError) Error() string {
+	return fmt.Sprintf("no answer to %s within %s", e.command, e.limit)
+}
 
 // exchange does one exchange and gives the data of a 9000. The error is an *Error.
 func (s *session) exchange(ctx context.Context, c command) ([]byte, error) {

@@ -57,7 +57,9 @@ func reply(w http.ResponseWriter, v any) { _ = json.NewEncoder(w).Encode(v) }
 func serve(t *testing.T, keepAlive bool) (*fakeSigner, *baker.Client) {
 	t.Helper()
 	f := &fakeSigner{t: t, key: newKey(t, tezos.Ed25519), conns: map[string]bool{}}
-	f.answer = func(w http.ResponseWriter, payload []byte) { reply(w, map[string]any{"signature": f.key.Sign(payload)}) }
+	f.answer = func(w http.ResponseWriter, payload []byte) {
+		reply(w, map[string]any{"signature": f.key.Sign(payload)})
+	}
 	srv := httptest.NewServer(f)
 	t.Cleanup(srv.Close)
 	c := baker.New(srv.URL+"/", keepAlive)
