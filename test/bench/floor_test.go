@@ -53,7 +53,7 @@ func TestRecordersWriteBeforeTheyReturn(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, int64(askers*each*recordSize), info.Size(), name)
 	}
-	_, err := newRecorder("none", t.TempDir())
+	_, err := newRecorder("another", t.TempDir())
 	require.Error(t, err)
 }
 

@@ -74,6 +74,9 @@ func run(args []string, stdout, stderr io.Writer) (err error) {
 	if o.binary, err = filepath.Abs(o.binary); err != nil {
 		return err
 	}
+	if o.dir, err = filepath.Abs(o.dir); err != nil {
+		return err
+	}
 	if err = os.MkdirAll(o.dir, 0o700); err != nil {
 		return err
 	}

@@ -126,7 +126,14 @@ func (m measured) overheadRows(w who, slow bool, s style) []row {
 	}
 	tail := line("p99", got.p99())
 	tail.verdict = unknown // the target is about the median
-	return []row{line("p50", got.p50()), tail}
+	rows := []row{line("p50", got.p50()), tail}
+	if bare := c.merged(bareHTTP); w == slowDevice && bare.took > 0 {
+		httpOnly := line("p50 without any mark", bare.p50())
+		httpOnly.what, httpOnly.verdict = "  the same by a signer that only waits 5 ms and signs: HTTP alone, p50", unknown
+		httpOnly.measured += "; Highwater beyond it: " + milli(got.p50()-bare.p50())
+		rows = append(rows, httpOnly)
+	}
+	return rows
 }
 
 func (m measured) otherRows() []row {

@@ -35,6 +35,7 @@ func fine() measured {
 				c := cell{keys: keys, slow: slow, style: s, disks: []diskTimes{{time.Millisecond, 2 * time.Millisecond}}}
 				c.slices[zeroDevice] = turnsAt(90, time.Millisecond)
 				c.slices[slowDevice] = turnsAt(90, 5200*time.Microsecond)
+				c.slices[bareHTTP] = turnsAt(90, 5200*time.Microsecond)
 				c.slices[theFloor] = turnsAt(100, time.Millisecond)
 				if !slow {
 					c.slices[fileModel] = turnsAt(10, time.Millisecond)
