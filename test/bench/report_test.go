@@ -80,6 +80,17 @@ func TestEveryTargetCanBeMissed(t *testing.T) {
 	}
 }
 
+// A margin forgives what is within it, and nothing else.
+func TestMargin(t *testing.T) {
+	m := fine()
+	m.many.rss, m.cells[0].slices[zeroDevice] = 80<<20, turnsAt(50, time.Millisecond)
+	require.True(t, anyMissed(m.rows()))
+	m.margin = 1.5
+	require.False(t, anyMissed(m.rows()))
+	m.many.rss = 90 << 20
+	require.True(t, anyMissed(m.rows()))
+}
+
 func last(m *measured) *cell { return &m.cells[len(m.cells)-1] }
 
 // Without a slow disk its rows say so, and decide nothing.
@@ -107,7 +118,7 @@ func TestFlags(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, int64(100_000), o.signatures)
 	require.False(t, o.check)
-	for _, bad := range [][]string{{"-turns", "0"}, {"-slice", "1ms"}, {"-signatures", "0"}, {"-keys", "0"}, {"-nothing"}} {
+	for _, bad := range [][]string{{"-turns", "0"}, {"-slice", "1ms"}, {"-signatures", "0"}, {"-keys", "0"}, {"-margin", "0.9"}, {"-margin", "NaN"}, {"-nothing"}} {
 		_, err := parse(bad, io.Discard)
 		require.Error(t, err, "%v", bad)
 	}
