@@ -111,6 +111,23 @@ func TestKeysThatNobodyHolds(t *testing.T) {
 	require.Equal(t, "0", sample(t, ask(t, at, "GET", "/metrics", "").body, "highwater_ready"))
 }
 
+// TestADeviceThatWentBackwards is an alarm on the page and in the metrics, once it is connected again.
+func TestADeviceThatWentBackwards(t *testing.T) {
+	r := newRig(t).activate()
+	at := serve(t, api.NewMonitor(r.admin, r.metrics))
+	alarm := func() string {
+		return sample(t, ask(t, at, "GET", "/metrics", "").body, `highwater_device_alarm{device="left"}`)
+	}
+	require.Equal(t, "0", alarm())
+	devices, err := r.admin.Status(t.Context())
+	require.NoError(t, err)
+	pkh := r.keys[tezos.Ed25519].Hash()
+	require.NoError(t, r.store.SetSeen(devices.Devices[0].ID, pkh, 0, hwm.Position{Level: 1 << 20}))
+	r.ledger.PowerCycle()
+	require.Eventually(t, func() bool { return alarm() == "1" }, 10*time.Second, 2*time.Millisecond)
+	require.Contains(t, ask(t, at, "GET", "/", "").body, "was reset, restored, or lost its memory")
+}
+
 // TestABrokenStoreIsShown: the day it breaks is the day on which status, page and metrics are looked at.
 func TestABrokenStoreIsShown(t *testing.T) {
 	r := newRig(t).activate()
