@@ -90,6 +90,10 @@ bench-go: deps ## run the benchmarks of single functions
 test-clients: build ## let a client of another project (Taquito) speak to a real signer; installs Node if missing
 	@scripts/test-clients.sh
 
+.PHONY: test-usb
+test-usb: deps ## let the signer meet emulated devices on a real kernel's USB bus, in a virtual machine; installs QEMU (Debian)
+	@test/usb/test.sh $(ARGS)
+
 .PHONY: man
 man: build ## write the man pages to bin/man
 	@bin/highwater man bin/man

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra/doc"
 
 	"highwater/internal/tezos"
+	"highwater/internal/usb"
 )
 
 // build describes this build.
@@ -24,6 +25,9 @@ func buildInfo(version string) build {
 	b := build{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, Lacks: []string{}}
 	if !tezos.HasBLS {
 		b.Lacks = append(b.Lacks, "tz4 keys (built without cgo)")
+	}
+	if !usb.Available {
+		b.Lacks = append(b.Lacks, "USB devices (built without cgo); tcp:// works")
 	}
 	return b
 }

@@ -56,8 +56,8 @@ func eventSocket() (int, error) {
 	return fd, nil
 }
 
-// usbEvent tells whether an event is about a USB device, or an interface of one. Fields end with a zero byte, the kernel's and udevd's
-// alike. Nobody but the one who would be looked at is believed: an invented event costs a look.
+// usbEvent tells whether an event is about a USB device; its interfaces have events of their own, and the device one more when they
+// are all there. Fields end with a zero byte, the kernel's and udevd's alike. What it says is not believed: it costs a look.
 func usbEvent(b []byte) bool {
-	return bytes.Contains(b, []byte("\x00SUBSYSTEM=usb\x00"))
+	return bytes.Contains(b, []byte("\x00SUBSYSTEM=usb\x00")) && bytes.Contains(b, []byte("\x00DEVTYPE=usb_device\x00"))
 }

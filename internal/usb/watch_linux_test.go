@@ -24,5 +24,6 @@ func TestUSBEvent(t *testing.T) {
 	require.True(t, usbEvent([]byte("add@/devices/x\x00ACTION=add\x00SUBSYSTEM=usb\x00DEVTYPE=usb_device\x00")))
 	require.False(t, usbEvent([]byte("add@/devices/x\x00ACTION=add\x00SUBSYSTEM=usbmon\x00")))
 	require.False(t, usbEvent([]byte("SUBSYSTEM=usb")))
+	require.False(t, usbEvent([]byte("add@/devices/x\x00ACTION=add\x00SUBSYSTEM=usb\x00DEVTYPE=usb_interface\x00")))
 	require.False(t, usbEvent(nil))
 }

@@ -60,7 +60,7 @@ func start(t *testing.T, program string, args ...string) *emulated {
 	t.Helper()
 	number++
 	name := fmt.Sprintf("%s%d", program, number)
-	cmd := exec.Command(bin(program), append([]string{"-name", name}, args...)...)
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), bin(program), append([]string{"-name", name}, args...)...)
 	// A signal would interrupt a transfer half way; the scheduler's are not needed.
 	cmd.Env = append(os.Environ(), "GODEBUG=asyncpreemptoff=1")
 	stdin, err := cmd.StdinPipe()
@@ -192,6 +192,11 @@ const budget = 20 * time.Second
 // prepare makes a state directory and a configuration with these devices; nothing runs yet.
 func prepare(t *testing.T, devices string, user *syscall.Credential) *signerProcess {
 	t.Helper()
+	return prepareBudget(t, devices, user, budget)
+}
+
+func prepareBudget(t *testing.T, devices string, user *syscall.Credential, budget time.Duration) *signerProcess {
+	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "signer-")
 	require.NoError(t, err)
 	s := &signerProcess{t: t, config: filepath.Join(dir, "highwater.toml"), address: freeAddress(t), user: user, judge: baker.NewJudge()}
@@ -208,14 +213,14 @@ func prepare(t *testing.T, devices string, user *syscall.Credential) *signerProc
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer l.Close()
+	defer func() { require.NoError(t, l.Close()) }()
 	return l.Addr().String()
 }
 
 func (s *signerProcess) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(bin("highwater"), append(args, "--config", s.config)...)
+	cmd := exec.CommandContext(context.WithoutCancel(s.t.Context()), bin("highwater"), append(args, "--config", s.config)...)
 	if s.user != nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.user}
 	}
@@ -223,11 +228,10 @@ func (s *signerProcess) command(args ...string) *exec.Cmd {
 }
 
 // run runs another highwater command to its end.
-func (s *signerProcess) run(args ...string) string {
+func (s *signerProcess) run(args ...string) {
 	s.t.Helper()
 	out, err := s.command(args...).CombinedOutput()
 	require.NoError(s.t, err, "highwater %v: %s", args, out)
-	return string(out)
 }
 
 // serve starts the daemon and waits for its listeners.
@@ -264,7 +268,7 @@ func (s *signerProcess) stop() time.Duration {
 	case err := <-s.exited:
 		require.NoError(s.t, err)
 	case <-time.After(patience):
-		_ = s.cmd.Process.Signal(syscall.SIGQUIT)
+		require.NoError(s.t, s.cmd.Process.Signal(syscall.SIGQUIT))
 		<-s.exited
 		require.Fail(s.t, "SIGTERM did not end it")
 	}
@@ -320,10 +324,10 @@ func (s *signerProcess) keys(n int) []*tezos.PublicKey {
 	return out
 }
 
-// activate lets it sign above a level.
-func (s *signerProcess) activate(level int32) {
+// activate lets it sign above level 1000.
+func (s *signerProcess) activate() {
 	s.t.Helper()
-	s.run("activate", "--yes", "--level", fmt.Sprint(level))
+	s.run("activate", "--yes", "--level", "1000")
 }
 
 // sign asks for an attestation and hands what comes to the judge.

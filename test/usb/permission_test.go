@@ -22,7 +22,7 @@ type udev struct{ t *testing.T }
 
 func (u udev) admin(args ...string) {
 	u.t.Helper()
-	cmd := exec.Command(filepath.Join(os.Getenv("LAB_CACHE"), "udev/bin/udevadm"), args...)
+	cmd := exec.CommandContext(u.t.Context(), filepath.Join(os.Getenv("LAB_CACHE"), "udev", "bin", "udevadm"), args...)
 	out, err := cmd.CombinedOutput()
 	require.NoError(u.t, err, "udevadm %v: %s", args, out)
 }
@@ -33,7 +33,7 @@ func startUdev(t *testing.T) udev {
 	require.NoError(t, os.RemoveAll("/etc/udev/rules.d"))
 	require.NoError(t, os.MkdirAll("/etc/udev/rules.d", 0o755))
 	require.NoError(t, os.MkdirAll("/run/udev", 0o755))
-	path := filepath.Join(os.Getenv("LAB_CACHE"), "udev/bin/udevadm")
+	path := filepath.Join(os.Getenv("LAB_CACHE"), "udev", "bin", "udevadm")
 	cmd := &exec.Cmd{Path: path, Args: []string{"systemd-udevd"}} // the name decides what it is
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
@@ -51,13 +51,13 @@ func startUdev(t *testing.T) udev {
 // installRules does what the hint says.
 func (u udev) installRules() {
 	u.t.Helper()
-	rules, err := filepath.Glob(filepath.Join(os.Getenv("LAB_SOURCE"), "deploy/udev/*.rules"))
+	rules, err := filepath.Glob(filepath.Join(os.Getenv("LAB_SOURCE"), "deploy", "udev", "*.rules"))
 	require.NoError(u.t, err)
 	require.Len(u.t, rules, 2)
 	for _, r := range rules {
 		text, err := os.ReadFile(r)
 		require.NoError(u.t, err)
-		require.NoError(u.t, os.WriteFile(filepath.Join("/etc/udev/rules.d", filepath.Base(r)), text, 0o644))
+		require.NoError(u.t, os.WriteFile("/etc/udev/rules.d/"+filepath.Base(r), text, 0o644))
 	}
 	u.admin("control", "--reload")
 	u.admin("trigger", "--subsystem-match=usb")
@@ -103,7 +103,7 @@ func TestPermission(t *testing.T) {
 		s.health("dev", device.Ready)
 		took(t, "ordinary user: start to ready", time.Since(began))
 		key := s.keys(1)[0]
-		s.activate(1000)
+		s.activate()
 		require.NoError(t, s.sign(key, 1001, 1))
 		for level := int32(1002); level < 1005; level++ {
 			d.unplug()
@@ -111,7 +111,7 @@ func TestPermission(t *testing.T) {
 			began = time.Now()
 			d.plug()
 			require.NoError(t, s.sign(key, level, 1))
-			took(t, "ordinary user: plugged in again to the signature", time.Since(began))
+			returned(t, "ordinary user: plugged in again to the signature", time.Since(began))
 		}
 		s.stop()
 		require.NoError(t, os.RemoveAll("/etc/udev/rules.d"))

@@ -44,14 +44,24 @@ var fullSpeed = os.Getenv("LAB_SPEED") == "full"
 func took(t *testing.T, what string, d time.Duration) {
 	t.Helper()
 	if fullSpeed {
-		what += " (full speed)"
+		what = "full speed: " + what
 	}
-	line := fmt.Sprintf("%-28s %-62s %8.2f s\n", strings.TrimPrefix(t.Name(), "Test"), what, d.Seconds())
+	line := fmt.Sprintf("%-28s %-66s %7.2f s\n", strings.TrimPrefix(t.Name(), "Test"), what, d.Seconds())
 	f, err := os.OpenFile("table.txt", os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	require.NoError(t, err)
 	_, err = f.WriteString(line)
 	require.NoError(t, errors.Join(err, f.Close()))
 }
+
+// returned notes how long a device that came back took to sign again, and holds it to the promise: within 2 s after enumeration.
+func returned(t *testing.T, what string, d time.Duration) {
+	t.Helper()
+	took(t, what, d)
+	require.Less(t, d, slow*2*time.Second)
+}
+
+// slow is how much slower than a real machine this one may be.
+const slow = 5
 
 // TestDiscovery has two devices of each kind connected at once, each pinned to its own section.
 func TestDiscovery(t *testing.T) {
@@ -75,7 +85,7 @@ func TestDiscovery(t *testing.T) {
 	require.Equal(t, ids[0], states["one"].ID)
 	require.Equal(t, ids[1], states["two"].ID)
 	keys := s.keys(4)
-	s.activate(1000)
+	s.activate()
 	var all sync.WaitGroup
 	for _, key := range keys {
 		all.Go(func() {
@@ -151,7 +161,7 @@ func TestAfterStart(t *testing.T) {
 		s.health("dev", device.Ready)
 		took(t, "plugged in to ready", time.Since(began))
 		key := s.keys(1)[0]
-		s.activate(1000)
+		s.activate()
 		require.NoError(t, s.sign(key, 1001, 1))
 
 		d.unplug()
@@ -161,7 +171,7 @@ func TestAfterStart(t *testing.T) {
 		began = time.Now()
 		d.plug()
 		require.NoError(t, <-waiting, "the request that waited gets its signature")
-		took(t, "plugged in again to the waiting signature", time.Since(began))
+		returned(t, "plugged in again to the waiting signature", time.Since(began))
 		s.stop()
 	})
 }
@@ -170,11 +180,12 @@ func TestAfterStart(t *testing.T) {
 func TestNever(t *testing.T) {
 	both(t, func(t *testing.T, kind string, d *emulated) {
 		d.plug()
-		s := prepare(t, section("dev", kind, ""), nil)
+		const short = 3 * time.Second
+		s := prepareBudget(t, section("dev", kind, ""), nil, short)
 		s.serve()
 		s.health("dev", device.Ready)
 		key := s.keys(1)[0]
-		s.activate(1000)
+		s.activate()
 		d.unplug()
 		s.health("dev", device.Absent)
 		began := time.Now()
@@ -182,7 +193,7 @@ func TestNever(t *testing.T) {
 		var refusal *baker.Refusal
 		require.ErrorAs(t, err, &refusal)
 		took(t, "refused within the budget", time.Since(began))
-		require.Less(t, time.Since(began), budget+5*time.Second)
+		require.Less(t, time.Since(began), slow*short)
 		require.NotEmpty(t, s.states()["dev"].Advice)
 		took(t, "SIGTERM to the end", s.stop())
 	})
@@ -283,7 +294,7 @@ func TestSpare(t *testing.T) {
 		s.health("first", device.Ready)
 		s.health("spare", device.Ready)
 		key := s.keys(1)[0]
-		s.activate(1000)
+		s.activate()
 		for level := int32(1001); level <= 1003; level++ {
 			require.NoError(t, s.sign(key, level, 1))
 		}
@@ -310,7 +321,7 @@ func TestCut(t *testing.T) {
 		s.serve()
 		s.health("dev", device.Ready)
 		key := s.keys(1)[0]
-		s.activate(1000)
+		s.activate()
 		cuts := []string{"cut"}
 		if kind == "tezsign" {
 			cuts = []string{"cut-frame", "cut-answer"}
@@ -325,7 +336,7 @@ func TestCut(t *testing.T) {
 			began := time.Now()
 			d.plug()
 			err := <-waiting
-			took(t, fmt.Sprintf("%s: plugged in again to the answer (signed: %t)", cut, err == nil), time.Since(began))
+			returned(t, fmt.Sprintf("%s: plugged in again to the answer (signed: %t)", cut, err == nil), time.Since(began))
 			require.Error(t, s.sign(key, level, 2), "other bytes at the same place")
 			s.health("dev", device.Ready)
 			require.NoError(t, s.sign(key, level+1, 1))
@@ -343,7 +354,7 @@ func TestTerminate(t *testing.T) {
 		s.serve()
 		s.health("dev", device.Ready)
 		key := s.keys(1)[0]
-		s.activate(1000)
+		s.activate()
 		for level := int32(1001); level <= 1003; level++ {
 			if level > 1001 {
 				s.serve()
@@ -374,7 +385,7 @@ func TestReplug(t *testing.T) {
 	s.health("nano", device.Ready)
 	s.health("tez", device.Ready)
 	keys := s.keys(2)
-	s.activate(1000)
+	s.activate()
 	before := s.usage()
 
 	duration := 20 * time.Second
