@@ -360,7 +360,8 @@ func TestEmulatedNodeHasTheRecordedShape(t *testing.T) {
 	sign(t, n, newKey(t, tezos.BLS12381, 1), baker.Step{Kind: tezos.Attestation, Level: 1000})
 	sign(t, n, newKey(t, tezos.BLS12381, 2), baker.Step{Kind: tezos.Attestation, Level: 1000})
 	w := httptest.NewRecorder()
-	n.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/chains/main/blocks/"+n.Advance().Hash.BlockHash()+"/operations/0", http.NoBody))
+	n.ServeHTTP(w, httptest.NewRequestWithContext(
+		t.Context(), http.MethodGet, "/chains/main/blocks/"+n.Advance().Hash.BlockHash()+"/operations/0", http.NoBody))
 	var emulated any
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &emulated))
 	paths("", emulated, got)

@@ -268,7 +268,7 @@ func appendNatural(b []byte, n *big.Int) []byte {
 	low := new(big.Int)
 	mask := big.NewInt(0x7f)
 	for {
-		group := byte(low.And(rest, mask).Uint64())
+		group := byte(low.And(rest, mask).Uint64()) //nolint:gosec // seven bits
 		rest.Rsh(rest, 7)
 		if rest.Sign() == 0 {
 			return append(b, group)

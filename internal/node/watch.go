@@ -13,8 +13,8 @@ import (
 // Timing of a Watcher.
 const (
 	DefaultIdle = time.Minute // without a head for so long, a stream is given up: ten blocks at 6 s
-	backoffMin  = 200 * time.Millisecond
-	backoffMax  = 10 * time.Second
+	firstWait   = 200 * time.Millisecond
+	longestWait = 10 * time.Second
 )
 
 // Watcher follows the head of a chain, over lost connections.
@@ -31,7 +31,7 @@ type Watcher struct {
 
 // Run follows the head until ctx ends.
 func (w *Watcher) Run(ctx context.Context) {
-	wait := backoffMin
+	wait := firstWait
 	for ctx.Err() == nil {
 		heard, err := w.stream(ctx)
 		if ctx.Err() != nil {
@@ -42,14 +42,14 @@ func (w *Watcher) Run(ctx context.Context) {
 			w.Down(err)
 		}
 		if heard {
-			wait = backoffMin
+			wait = firstWait
 		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
 			return
 		}
-		wait = min(2*wait, backoffMax)
+		wait = min(2*wait, longestWait)
 	}
 }
 

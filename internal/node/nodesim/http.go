@@ -44,7 +44,7 @@ func answer(w http.ResponseWriter, status int, v any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(b, '\n')) //nolint:errcheck // the client is gone; there is nobody to tell
+	_, _ = w.Write(append(b, '\n')) // a client that is gone needs no answer
 }
 
 // get answers everything but the stream.
@@ -125,8 +125,8 @@ func (n *Node) rights(path string, q url.Values) ([]object, error) {
 			return nil, err
 		}
 		if path == "helpers/baking_rights" {
-			out = append(out, n.bakingRights(int32(level), int32(maxRound), wanted)...) //nolint:gosec // parsed as 32 bits
-		} else if d := n.attestationRights(int32(level), wanted); len(d) > 0 { //nolint:gosec // parsed as 32 bits
+			out = append(out, n.bakingRights(int32(level), int32(maxRound), wanted)...)
+		} else if d := n.attestationRights(int32(level), wanted); len(d) > 0 {
 			out = append(out, object{"level": level, "delegates": d})
 		}
 	}
