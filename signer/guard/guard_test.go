@@ -397,7 +397,7 @@ func TestAFailedAttempt(t *testing.T) {
 	h.twin(k, att(1002))
 	h.block()
 	h.block()
-	h.alarmed()
+	require.Contains(t, h.alarmed().Why, "above everything", "a refusal reached no device")
 }
 
 func TestOthersAreQuiet(t *testing.T) {
