@@ -23,7 +23,7 @@ LINT_VERSION := 2.15.0
 LINT         := bin/tools/golangci-lint
 
 # Packages that start goroutines or are called from several.
-RACE := $(patsubst %,./%/...,$(wildcard api cmd internal/device internal/usb ledger signer store tezsign))
+RACE := $(patsubst %,./%/...,$(wildcard api cmd internal/device internal/node internal/usb ledger signer store tezsign))
 
 .PHONY: help
 help: ## show this help
@@ -72,6 +72,11 @@ fmt: deps ## format the code (gofumpt, goimports)
 .PHONY: bench
 bench: deps ## run the benchmarks
 	@$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: model
+model: ## search the model of failover with Spin, and every deliberate breakage of it; installs spin if missing
+	@scripts/install-deps.sh spin
+	@scripts/model.sh
 
 .PHONY: test-clients
 test-clients: build ## let a client of another project (Taquito) speak to a real signer; installs Node if missing
