@@ -12,8 +12,7 @@ export CGO_ENABLED := 1
 GO      ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -X highwater/cmd.version=$(VERSION)
-# The demo ends by itself after ten levels; ARGS= runs it until Ctrl-C.
-ARGS    ?= --levels 10
+ARGS    ?=
 
 # FUZZTIME is per target; FUZZBUDGET bounds the whole loop, in seconds.
 FUZZTIME   ?= 10s
@@ -32,8 +31,8 @@ help: ## show this help
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: build ## build and run the demo: emulated devices, a chain, a baker (ARGS='--levels 5')
-	@bin/highwater demo $(ARGS)
+demo: build ## build and run the demo: emulated devices, a chain, a baker; ten levels (ARGS='--interval 6s': until Ctrl-C)
+	@bin/highwater demo $(or $(ARGS),--levels 10)
 
 .PHONY: build
 build: deps ## build bin/highwater
@@ -85,6 +84,11 @@ bench: build ## measure side by side with less durable signers, and print the ta
 .PHONY: bench-go
 bench-go: deps ## run the benchmarks of single functions
 	@$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: model
+model: ## search the model of failover with Spin, and every deliberate breakage of it; installs spin if missing
+	@scripts/install-deps.sh spin
+	@scripts/model.sh
 
 .PHONY: test-clients
 test-clients: build ## let a client of another project (Taquito) speak to a real signer; installs Node if missing

@@ -94,7 +94,7 @@ func TestAlertRulesNameRealMetrics(t *testing.T) {
 	require.Len(t, exprs, strings.Count(string(text), "        labels: {severity: "))
 	require.Len(t, exprs, strings.Count(string(text), "          summary: "))
 	for _, name := range []string{
-		"highwater_refusals_total", "highwater_ready", "highwater_device_health", "highwater_signatures_total", "highwater_commit_seconds_bucket",
+		"highwater_refusals_total", "highwater_ready", "highwater_device_health", "highwater_device_alarm", "highwater_signatures_total", "highwater_commit_seconds_bucket",
 		"highwater_failures_total", "highwater_role",
 	} {
 		require.True(t, used[name], "no alert looks at %s", name)

@@ -84,8 +84,10 @@ func (l *Local) notReady(st Status) []string {
 	if len(st.Keys) == 0 {
 		no = append(no, "keys: none is known yet")
 	}
-	for _, k := range st.Keys { // a ready device may have a key that is not
-		if ready[k.Device] && k.Health != string(device.Ready) {
+	for _, k := range st.Keys { // a ready device may have a key that is not, or lack one that the configuration names
+		if k.PublicKey == "" && k.Device == "" {
+			no = append(no, fmt.Sprintf("key %s: %s: no device that holds it was connected yet", k.PKH, k.Health))
+		} else if ready[k.Device] && k.Health != string(device.Ready) {
 			no = append(no, fmt.Sprintf("key %s: %s: %s", k.PKH, k.Health, k.Advice))
 		}
 	}
@@ -118,7 +120,7 @@ func (l *Local) Keys(context.Context) ([]KeyRow, error) {
 		for i, d := range k.Devices {
 			if i == 0 {
 				row.Device, row.Health, row.Advice = d.Name, string(d.Status.Health), d.Status.Advice
-				row.unusable(k.PKH, d.Keys)
+				row.unusable(k.PKH, d)
 				continue
 			}
 			row.Spares = append(row.Spares, d.Name)
@@ -129,11 +131,16 @@ func (l *Local) Keys(context.Context) ([]KeyRow, error) {
 }
 
 // unusable shows what keeps this key of a ready device from signing.
-func (row *KeyRow) unusable(pkh tezos.PublicKeyHash, keys []device.Key) {
-	for _, k := range keys {
-		if k.PublicKey.Hash() == pkh && k.Usable != "" {
-			row.Health, row.Advice = string(device.Locked), k.Usable
-		}
+func (row *KeyRow) unusable(pkh tezos.PublicKeyHash, d signer.DeviceInfo) {
+	if d.Status.Health != device.Ready {
+		return
+	}
+	held := slices.IndexFunc(d.Keys, func(k device.Key) bool { return k.PublicKey.Hash() == pkh })
+	switch {
+	case held < 0:
+		row.Health, row.Advice = string(device.Absent), "device "+d.Name+" does not hold this key: look at `device` of this key in the configuration"
+	case d.Keys[held].Usable != "":
+		row.Health, row.Advice = string(device.Locked), d.Keys[held].Usable
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"highwater/api"
 	"highwater/hwm"
 	"highwater/internal/tezos"
+	"highwater/signer"
 )
 
 func asJSON(t *testing.T, v any) string {
@@ -90,6 +91,41 @@ func TestReadiness(t *testing.T) {
 	require.NoError(t, r.store.Close())
 	has(t, at, "store: the watermark file is closed")
 	alive()
+}
+
+// TestKeysThatNobodyHolds: devices may be ready, and what the configuration wants of them not there.
+func TestKeysThatNobodyHolds(t *testing.T) {
+	misplaced, nowhere := client(t, tezos.Ed25519).PublicKey().Hash(), client(t, tezos.P256).PublicKey().Hash()
+	r := newRig(t, signer.KeyPolicy{PKH: misplaced, Devices: []string{"left"}}, signer.KeyPolicy{PKH: nowhere}).activate()
+	keys, err := r.admin.Keys(t.Context())
+	require.NoError(t, err)
+	require.Len(t, keys, 2)
+	for _, k := range keys {
+		require.Equal(t, "absent", k.Health, k.PKH)
+	}
+	at := serve(t, api.NewMonitor(r.admin, r.metrics))
+	reasons := readiness(t, at, http.StatusServiceUnavailable)
+	require.Len(t, reasons, 2)
+	has(t, at, "key "+misplaced.String()+": absent: device left does not hold this key")
+	has(t, at, "key "+nowhere.String()+": absent: no device that holds it was connected yet")
+	require.Equal(t, "0", sample(t, ask(t, at, "GET", "/metrics", "").body, "highwater_ready"))
+}
+
+// TestADeviceThatWentBackwards is an alarm on the page and in the metrics, once it is connected again.
+func TestADeviceThatWentBackwards(t *testing.T) {
+	r := newRig(t).activate()
+	at := serve(t, api.NewMonitor(r.admin, r.metrics))
+	alarm := func() string {
+		return sample(t, ask(t, at, "GET", "/metrics", "").body, `highwater_device_alarm{device="left"}`)
+	}
+	require.Equal(t, "0", alarm())
+	devices, err := r.admin.Status(t.Context())
+	require.NoError(t, err)
+	pkh := r.keys[tezos.Ed25519].Hash()
+	require.NoError(t, r.store.SetSeen(devices.Devices[0].ID, pkh, 0, hwm.Position{Level: 1 << 20}))
+	r.ledger.PowerCycle()
+	require.Eventually(t, func() bool { return alarm() == "1" }, 10*time.Second, 2*time.Millisecond)
+	require.Contains(t, ask(t, at, "GET", "/", "").body, "was reset, restored, or lost its memory")
 }
 
 // TestABrokenStoreIsShown: the day it breaks is the day on which status, page and metrics are looked at.

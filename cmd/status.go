@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,7 +47,7 @@ func (a *app) showStatus(st api.Status) error {
 	a.say("chain   %s\ninstance %s…\n", st.Chain, st.Instance[:16])
 	rows := [][]string{}
 	for _, d := range st.Devices {
-		rows = append(rows, []string{d.Name, a.paintHealth(d.Health), strings.TrimSpace(d.Model + " " + d.App), dash(d.ID), dash(d.Advice)})
+		rows = append(rows, []string{d.Name, a.paintHealth(d.Health), strings.TrimSpace(d.Model + " " + d.App), dash(d.ID), dash(strings.Join(slices.DeleteFunc([]string{d.Alarm, d.Advice}, func(s string) bool { return s == "" }), "; "))})
 	}
 	if err := a.table([]string{"device", "health", "model", "id", "what to do"}, rows); err != nil {
 		return err

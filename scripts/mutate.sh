@@ -37,6 +37,17 @@ lets bbolt find damaged pages | store/load.go | s/return verifyPages(f, first)/r
 overwrites a watermark file | store/create.go | s/os.Link(temporary, path)/os.Rename(temporary, path)/;s/os.Lstat(path); err == nil/os.Lstat(path); err == nil \&\& false/ | ./store | TestCreateNeverOverwrites
 forgets kept signatures at the end | store/commit.go | /<-db.stop:/,/return/s/db.commit(true)/db.commit(false)/ | ./store | TestConformance|TestKeptSignatures
 makes a mark from what a device says | signer/reconcile.go | s/^\t\tif st.Mark == nil {/\t\tif st.Mark == nil {\n\t\t\trows = append(rows, hwm.Row{Key: key, Mark: at})/ | ./signer | TestReconcileMakesNoMark
+lets anybody ask over HTTP | api/octez.go | s/if len(o.AuthorizedKeys) == 0 {/if len(o.AuthorizedKeys) >= 0 {/ | ./api | TestAuthentication
+takes an authentication for another key over HTTP | api/octez.go | s/pkh.Bytes()\.\.\.), payload/pkh.Bytes()[:1]...), payload/ | ./api | TestAuthentication
+signs another BLS scheme over HTTP | api/octez.go | s/if v != "2" \&\& v != "3" {/if false {/ | ./api | TestVersions$
+takes what follows the JSON value over HTTP | api/octez.go | s/json.Unmarshal(body, \&text)/json.NewDecoder(strings.NewReader(string(body))).Decode(\&text)/ | ./api | TestBadInput
+answers a refusal with 503 over HTTP | api/errors.go | s/return http.StatusConflict/return http.StatusServiceUnavailable/ | ./api | TestErrors$
+waits for slow clients over HTTP | api/server.go | s/ReadTimeout: lim.read,// | ./api | TestSlowClients
+takes the socket of a busy daemon away | api/server.go | s/case errors.Is(err, syscall.ECONNREFUSED):/case err != nil, errors.Is(err, syscall.ECONNREFUSED):/ | ./api | TestASocketWithAFullQueue
+does not ask for a client's certificate | api/server.go | s/tls.RequireAndVerifyClientCert/tls.RequestClientCert/ | ./api | TestTLS
+takes null for an act on the admin socket | api/admin.go | s/if q == nil {/if q = new(Q); false {/ | ./api | TestBadActs
+is ready without a watermark | api/local.go | s/if m.Level == nil \&\& !missing/if false \&\& !missing/ | ./api | TestReadiness
+lets an emulated device sign for mainnet | cmd/configcheck.go | s/c.chainID == tezos.Mainnet/false/ | ./cmd | TestFaults
 END
 }
 

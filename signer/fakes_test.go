@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -127,8 +128,21 @@ func (d *fakeDevice) script(f func(ctx context.Context, pkh tezos.PublicKeyHash,
 	d.sign = f
 }
 
+// hold makes the device hold these keys from now on.
+func (d *fakeDevice) hold(keys ...*softkey.Key) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.keys = keys
+}
+
+func (d *fakeDevice) held() []*softkey.Key {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.keys)
+}
+
 func (d *fakeDevice) Keys() (out []device.Key) {
-	for _, k := range d.keys {
+	for _, k := range d.held() {
 		out = append(out, device.Key{PublicKey: k.PublicKey(), Alias: d.name, Kinds: tezos.Kinds})
 	}
 	return out
@@ -171,7 +185,7 @@ func (t fakeTurn) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []b
 			return sig, err
 		}
 	}
-	for _, k := range t.d.keys {
+	for _, k := range t.d.held() {
 		if k.PublicKey().Hash() == pkh {
 			return k.Sign(payload), nil
 		}

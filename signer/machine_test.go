@@ -97,7 +97,7 @@ func (m *machine) fault(t *rapid.T) {
 	how := rapid.SampledFrom([]string{"lost", "refused", "torn", "before"}).Draw(t, "how")
 	m.trouble = left
 	other := newKey(t, tezos.Ed25519, 77)
-	m.device.script(func(_ context.Context, pkh tezos.PublicKeyHash, payload []byte) (tezos.Signature, error) {
+	m.device.script(func(_ context.Context, _ tezos.PublicKeyHash, payload []byte) (tezos.Signature, error) {
 		if m.trouble == 0 {
 			return tezos.Signature{}, nil
 		}
@@ -157,7 +157,7 @@ func TestStateMachine(t *testing.T) {
 		m := &machine{rig: newRig(t, tezos.Ed25519)}
 		defer m.stop()
 		m.keys = []*softkey.Key{m.key, newKey(rt, tezos.P256, 1), newKey(rt, tezos.BLS12381, 2)}
-		m.device.keys = m.keys
+		m.device.hold(m.keys...)
 		m.s.Learn()
 		for _, k := range m.keys {
 			for _, key := range hwm.KeysOf(ghost, k.PublicKey().Hash()) {

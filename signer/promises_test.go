@@ -220,7 +220,7 @@ func TestUnknownMeansNo(t *testing.T) {
 	})
 	t.Run("a key without a mark", func(t *testing.T) {
 		late := newKey(t, tezos.Ed25519, 8)
-		r.device.keys = append(r.device.keys, late)
+		r.device.hold(append(r.device.held(), late)...)
 		r.s.Learn()
 		_, err := r.s.Sign(t.Context(), late.PublicKey().Hash(), r.payload(tezos.Block, 20, 0, 1))
 		require.Equal(t, "no_mark", signer.ReasonOf(err))
@@ -235,10 +235,10 @@ func TestUnknownMeansNo(t *testing.T) {
 		require.ErrorContains(t, err, tezos.Mainnet.String())
 		require.ErrorContains(t, err, ghost.String())
 	})
-	t.Run("a payload for another curve", func(t *testing.T) {
+	t.Run("a payload for another curve", func(*testing.T) {
 		r.mustRefuse(payloadOf(tezos.BLS12381, tezos.Attestation, 20, 0, 1), "bad_payload")
 	})
-	t.Run("what is no consensus", func(t *testing.T) {
+	t.Run("what is no consensus", func(*testing.T) {
 		for _, p := range [][]byte{nil, {}, {0x05}, {0x11}, append([]byte{0x05}, make([]byte, 80)...)} {
 			r.mustRefuse(p, "bad_payload")
 		}
@@ -259,7 +259,7 @@ func TestPolicy(t *testing.T) {
 	r.mustSign(r.payload(tezos.Attestation, 20, 0, 1))
 	r.mustRefuse(r.payload(tezos.Block, 20, 0, 1), signer.WrongKind)
 	other := newKey(t, tezos.Ed25519, 3)
-	r.device.keys = append(r.device.keys, other)
+	r.device.hold(append(r.device.held(), other)...)
 	r.s.Learn()
 	_, err := r.s.Sign(t.Context(), other.PublicKey().Hash(), r.payload(tezos.Attestation, 20, 0, 1))
 	require.Equal(t, signer.UnknownKey, signer.ReasonOf(err), "a key that the configuration does not list")

@@ -104,7 +104,7 @@ func TestReconcileBackwards(t *testing.T) {
 func TestReconcileMakesNoMark(t *testing.T) {
 	r := newRig(t, tezos.Ed25519)
 	fresh := newKey(t, tezos.Ed25519, 5)
-	r.device.keys = append(r.device.keys, fresh)
+	r.device.hold(append(r.device.held(), fresh)...)
 	r.s.Learn()
 	stranger := newKey(t, tezos.Ed25519, 6)
 	before, err := r.db.Rows()

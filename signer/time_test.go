@@ -109,7 +109,7 @@ func (m *memStore) SetRole(next hwm.RoleRecord, _ []hwm.Row) error {
 // bubble runs a signer over a memStore, on a bubble's clock.
 func bubble(t *testing.T, disk time.Duration, config func(*signer.Config), f func(t *testing.T, s *signer.Signer, m *memStore), devices ...*fakeDevice) {
 	t.Helper()
-	m := newMemStore(disk, devices[0].keys...)
+	m := newMemStore(disk, devices[0].held()...)
 	cfg := signer.Config{Chain: ghost, Store: m}
 	for _, d := range devices {
 		cfg.Devices = append(cfg.Devices, d)

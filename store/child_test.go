@@ -218,7 +218,7 @@ func childLimit(dir string) error {
 		return err
 	}
 	key := storetest.Key(1, tezos.Block)
-	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 8192, Max: 8192}); err != nil {
+	if err = unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 8192, Max: 8192}); err != nil {
 		return err
 	}
 	err = storetest.Advance(db, key, storetest.Mark(11, 0, 1))

@@ -49,7 +49,7 @@ func Create(ctx context.Context, dir string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(createLocked(dir, now), lock.release())
+	return errors.Join(createLocked(dir, now), syncDir(filepath.Dir(filepath.Clean(dir))), lock.release())
 }
 
 func createLocked(dir string, now time.Time) error {

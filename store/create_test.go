@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"highwater/hwm"
 	"highwater/internal/device"
@@ -198,4 +199,13 @@ func TestRefusedKindsOfFile(t *testing.T) {
 	require.NoError(t, os.Mkdir(filepath.Join(dir, store.FileName), 0o700))
 	_, err := tryOpen(dir)
 	requireDistrust(t, err, hwm.ErrCorrupt)
+}
+
+// TestPipeIsNoDatabase: opening one would wait for a writer for ever.
+func TestPipeIsNoDatabase(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, unix.Mkfifo(filepath.Join(dir, store.FileName), 0o600))
+	_, err := store.Open(t.Context(), dir, store.Options{})
+	require.ErrorIs(t, err, hwm.ErrCorrupt)
+	require.ErrorContains(t, err, "not a regular file")
 }

@@ -19,15 +19,10 @@ import (
 
 // checkFile looks at the file before bbolt maps it: what bbolt would repair or create by itself is refused here.
 func checkFile(path string) error {
-	f, err := os.Open(path) //nolint:gosec // the operator's own path
+	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("%w: %s", ErrMissing, path)
 	}
-	if err != nil {
-		return err
-	}
-	defer f.Close() //nolint:errcheck // only read
-	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
@@ -37,6 +32,11 @@ func checkFile(path string) error {
 	if info.Mode().Perm()&0o077 != 0 {
 		return &ModeError{path, info.Mode().Perm()}
 	}
+	f, err := os.Open(path) //nolint:gosec // the operator's own path; a regular file: opening does not wait
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // only read
 	if err := checkPages(f, info.Size()); err != nil {
 		return &UntrustedError{path, err}
 	}

@@ -16,6 +16,7 @@ const (
 	slowDevice            // highwater with devices of deviceLatency
 	theFloor              // append and sync: one after the other for one key, together for more
 	fileModel             // our model of a file watermark that is never synced; only with the disk as it is
+	bareHTTP              // a wait of deviceLatency and a signature, nothing remembered; only for one key
 	whoCount
 )
 
@@ -109,6 +110,11 @@ func (p plan) measureKeys(ctx context.Context, keys int, slow bool) (cells []cel
 	}
 	if asked[theFloor], err = startFloor(ctx, p.dir, floorName, keys, slow); err != nil {
 		return nil, err
+	}
+	if keys == 1 {
+		if asked[bareHTTP], err = startFloor(ctx, p.dir, floorNone, keys, slow); err != nil {
+			return nil, err
+		}
 	}
 	if !slow {
 		if asked[fileModel], err = startFloor(ctx, p.dir, floorFile, keys, slow); err != nil {

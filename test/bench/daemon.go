@@ -47,7 +47,7 @@ latency = "%s"
 
 // newDaemon writes a configuration, makes the watermark file, sets the marks and activates, as an operator does; start is not done.
 func newDaemon(ctx context.Context, binary, dir string, n int, latency time.Duration, slow bool) (*daemon, error) {
-	own, err := os.MkdirTemp(dir, "highwater-")
+	own, err := os.MkdirTemp(dir, "hw-") // short: the path of a socket has 107 characters
 	if err != nil {
 		return nil, err
 	}

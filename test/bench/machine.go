@@ -69,10 +69,9 @@ const clockTick = 10 * time.Millisecond
 
 // parseProcessorTime adds utime and stime, the 14th and 15th field of proc(5); the second may hold spaces.
 func parseProcessorTime(stat string) time.Duration {
-	_, rest, ok := strings.Cut(stat, ") ")
-	fields := strings.Fields(rest)
-	const utime, stime = 11, 12
-	if !ok || len(fields) <= stime {
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	const utime, stime = 11, 12 // after the second field
+	if len(fields) <= stime {
 		return 0
 	}
 	var ticks int64

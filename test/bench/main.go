@@ -21,6 +21,7 @@ type options struct {
 	plan
 	signatures int64
 	check      bool
+	margin     float64
 
 	// of a floor's own process
 	floor, listen string
@@ -46,14 +47,15 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.IntVar(&o.turns, "turns", 8, "turns for each of those compared")
 	f.Int64Var(&o.signatures, "signatures", 100_000, "`count` after which the size of marks.db is looked at (the target speaks of 1000000)")
 	f.BoolVar(&o.check, "check", false, "exit 1 when a target is missed")
+	f.Float64Var(&o.margin, "margin", 1, "what a target may be missed by before it counts as missed, e.g. 1.5, for machines that others use too")
 	f.StringVar(&o.floor, "floor", "", "be one of the signers compared with (append, group, file); the benchmark starts itself so")
 	f.StringVar(&o.listen, "listen", "", "with -floor: its `address`")
 	f.IntVar(&o.keys, "keys", 1, "with -floor: how many keys it has")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
-	if o.slice < 10*time.Millisecond || o.turns < 1 || o.signatures < 1 || o.keys < 1 {
-		return o, errors.New("-slice is at least 10ms; -turns, -signatures and -keys are at least 1")
+	if o.slice < 10*time.Millisecond || o.turns < 1 || o.signatures < 1 || o.keys < 1 || !(o.margin >= 1) {
+		return o, errors.New("-slice is at least 10ms; -turns, -signatures, -keys and -margin are at least 1")
 	}
 	return o, nil
 }
@@ -72,6 +74,9 @@ func run(args []string, stdout, stderr io.Writer) (err error) {
 		return serveFloor(ctx, o.floor, o.dir, o.listen, o.keys)
 	}
 	if o.binary, err = filepath.Abs(o.binary); err != nil {
+		return err
+	}
+	if o.dir, err = filepath.Abs(o.dir); err != nil {
 		return err
 	}
 	if err = os.MkdirAll(o.dir, 0o700); err != nil {
@@ -97,7 +102,7 @@ func (o options) measure(ctx context.Context, stdout, stderr io.Writer) ([]row, 
 	progress := func(format string, args ...any) {
 		_, _ = fmt.Fprintf(stderr, "%5.0f s  %s\n", time.Since(start).Seconds(), fmt.Sprintf(format, args...)) // a courtesy
 	}
-	var m measured
+	m := measured{margin: o.margin}
 	m.noSlow = canSlowDisk(ctx)
 	disks := []bool{false, true}
 	if m.noSlow != nil {

@@ -13,6 +13,7 @@ type measured struct {
 	device        []time.Duration
 	batch, update []time.Duration
 	many          many
+	margin        float64 // what a target may be missed by: 1.5 is half as much again; zero is 1
 }
 
 // Targets.
@@ -26,6 +27,9 @@ const (
 	sizeTarget   = 4 << 20
 	batchDefault = 10 * time.Millisecond
 )
+
+// within tells whether something is below its target, with the margin.
+func (m measured) within(value, target float64) bool { return value < target*max(1, m.margin) }
 
 func (m measured) find(keys int, slow bool, s style) (cell, bool) {
 	for _, c := range m.cells {
@@ -49,7 +53,7 @@ func (m measured) rows() []row {
 	if c, ok := m.find(64, true, octezStyle); ok {
 		out = append(out, row{
 			"64 keys at once, p99, disk +2 ms", "< " + milli(slowTail), milli(c.merged(zeroDevice).p99()),
-			times(ratio(c.merged(zeroDevice).p99().Seconds(), c.merged(theFloor).p99().Seconds())), verdictOf(c.merged(zeroDevice).p99() < slowTail),
+			times(ratio(c.merged(zeroDevice).p99().Seconds(), c.merged(theFloor).p99().Seconds())), verdictOf(m.within(c.merged(zeroDevice).p99().Seconds(), slowTail.Seconds())),
 		})
 	}
 	for _, keys := range keyCounts {
@@ -72,7 +76,7 @@ func (m measured) floorRow(keys int, slow bool, s style) row {
 	}
 	if c, ok := m.find(keys, slow, s); ok {
 		share := c.against(theFloor)
-		r.ratio, r.verdict = times(share), verdictOf(share >= floorShare)
+		r.ratio, r.verdict = times(share), verdictOf(share*max(1, m.margin) >= floorShare)
 		r.measured = fmt.Sprintf("%.0f/s beside %.0f/s", c.merged(zeroDevice).rate(), c.merged(theFloor).rate())
 	}
 	return r
@@ -120,13 +124,20 @@ func (m measured) overheadRows(w who, slow bool, s style) []row {
 		added := total - own
 		return row{
 			what:   fmt.Sprintf("added to the device, 1 key, %s, disk %s, %s, %s", name, c.disk(), s.name, what),
-			target: "≤ " + milli(allowed), measured: milli(added),
-			ratio: times(ratio(added.Seconds(), allowed.Seconds())), verdict: verdictOf(added <= allowed),
+			target: "< " + milli(allowed), measured: milli(added),
+			ratio: times(ratio(added.Seconds(), allowed.Seconds())), verdict: verdictOf(m.within(added.Seconds(), allowed.Seconds())),
 		}
 	}
 	tail := line("p99", got.p99())
 	tail.verdict = unknown // the target is about the median
-	return []row{line("p50", got.p50()), tail}
+	rows := []row{line("p50", got.p50()), tail}
+	if bare := c.merged(bareHTTP); w == slowDevice && bare.took > 0 {
+		httpOnly := line("p50 without any mark", bare.p50())
+		httpOnly.what, httpOnly.verdict = "  the same by a signer that only waits 5 ms and signs: HTTP alone, p50", unknown
+		httpOnly.measured += "; Highwater beyond it: " + milli(got.p50()-bare.p50())
+		rows = append(rows, httpOnly)
+	}
+	return rows
 }
 
 func (m measured) otherRows() []row {
@@ -144,15 +155,15 @@ func (m measured) otherRows() []row {
 		{
 			fmt.Sprintf("start to ready, %d keys", manyKeys), "< " + milli(readyTarget) + " + the devices' own",
 			fmt.Sprintf("%s, of which devices %s", milli(x.ready), milli(x.devices)),
-			times(ratio(ready.Seconds(), readyTarget.Seconds())), verdictOf(ready < readyTarget),
+			times(ratio(ready.Seconds(), readyTarget.Seconds())), verdictOf(m.within(ready.Seconds(), readyTarget.Seconds())),
 		},
 		{
 			fmt.Sprintf("memory, %d keys under load (%.0f/s), emulated devices included", manyKeys, x.rate), fmt.Sprintf("< %d MiB", rssTarget>>20),
-			fmt.Sprintf("%.1f MiB", float64(x.rss)/(1<<20)), times(ratio(float64(x.rss), rssTarget)), verdictOf(x.rss < rssTarget),
+			fmt.Sprintf("%.1f MiB", float64(x.rss)/(1<<20)), times(ratio(float64(x.rss), rssTarget)), verdictOf(m.within(float64(x.rss), rssTarget)),
 		},
 		{
 			sizeWhat, fmt.Sprintf("< %d MiB", sizeTarget>>20), fmt.Sprintf("%.2f MiB (%.2f before)", float64(x.size)/(1<<20), float64(x.sizeBefore)/(1<<20)),
-			times(ratio(float64(x.size), sizeTarget)), verdictOf(x.size < sizeTarget),
+			times(ratio(float64(x.size), sizeTarget)), verdictOf(m.within(float64(x.size), sizeTarget)),
 		},
 	}
 }

@@ -68,8 +68,10 @@ func ratio(a, b float64) float64 {
 // neighbour that was slow for a while was slow for both.
 func rateRatio(a, b []sample) float64 {
 	ratios := make([]float64, 0, len(a))
-	for i := range min(len(a), len(b)) {
-		ratios = append(ratios, ratio(a[i].rate(), b[i].rate()))
+	for i, s := range a {
+		if i < len(b) {
+			ratios = append(ratios, ratio(s.rate(), b[i].rate()))
+		}
 	}
 	return median(ratios)
 }

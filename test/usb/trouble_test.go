@@ -143,7 +143,7 @@ func TestManagement(t *testing.T) {
 	readEnds := func(end func()) error {
 		read := make(chan error, 1)
 		go func() {
-			_, err := manage.Read(context.WithoutCancel(ctx), make([]byte, manage.MaxPacket()))
+			_, err = manage.Read(context.WithoutCancel(ctx), make([]byte, manage.MaxPacket()))
 			read <- err
 		}()
 		end()

@@ -115,6 +115,7 @@ func TestTornHeaderWedgesUntilPowerCycle(t *testing.T) {
 		ws[0].raw(t, whole[n:])
 		_, ok := ws[0].wait(t, 30*time.Millisecond)
 		require.False(t, ok, "torn after %d", n)
+		require.Eventually(t, func() bool { return len(g.Violations()) > 0 }, 10*time.Second, time.Millisecond)
 		require.Contains(t, g.Violations()[0], "torn header")
 		require.NotNil(t, ws[1].ask(t, askVersion).GetVersion(), "the other interface works")
 		ready, ok := g.Readiness(0x81, 0x5a, 0)
