@@ -4,11 +4,15 @@ package powercut_test
 
 import (
 	"math/rand/v2"
+	"net/http"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"highwater/internal/baker"
 )
 
 // longest is how long there is power at most, under load.
@@ -95,6 +99,57 @@ func TestControl(t *testing.T) {
 			all := cutOften(t, d, newControlProcess(t, d.at, true), controlKeys, 4)
 			require.Empty(t, all.doubles)
 			require.Empty(t, all.lower)
+		})
+	}
+}
+
+// Killed after a commit was written and before it was synced, the signer finds that commit in the page cache when it starts again. It
+// must not act on it before it is on the disk: with the power cut right after, the mark would be gone and its signature out.
+//
+// The first process has syncs that do nothing; what it signed counts as never released, as if it had been killed in the first of them.
+func TestKilledBeforeTheSync(t *testing.T) {
+	for _, fs := range fileSystems {
+		t.Run(fs, func(t *testing.T) {
+			d := newDiskIn(t, fs)
+			h, b := working(t, filepath.Join(d.at, "state"))
+			require.NoError(t, h.stop())
+			unsynced := *h
+			unsynced.command = func() *exec.Cmd {
+				c := h.cmdline("serve")
+				return exec.Command("strace", append([]string{
+					"-D", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:retval=0",
+				}, c.Args...)...)
+			}
+			unsynced.start()
+			b.level++
+			var steps []baker.Step
+			for _, kind := range kinds {
+				step := baker.Step{Chain: chain, Kind: kind, Level: b.level}
+				for _, key := range b.keys {
+					_, err := b.client.Sign(t.Context(), key, step.Payload(key.Curve()))
+					require.NoError(t, err)
+				}
+				steps = append(steps, step)
+			}
+			unsynced.kill()
+			h.start()
+			released := 0
+			for _, key := range b.keys {
+				for _, step := range steps {
+					if b.signs(key, step, http.StatusConflict, http.StatusInternalServerError) {
+						released++
+					}
+				}
+			}
+			require.Positive(t, released, "the same bytes are signed, or their signature given again")
+			var clone string
+			b.cut(func() {
+				clone = d.clone()
+				h.kill()
+			})
+			d.become(clone)
+			h.start()
+			b.requireSound()
 		})
 	}
 }
