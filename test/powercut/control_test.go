@@ -178,7 +178,7 @@ func newControlProcess(t *testing.T, dir string, sync bool) *process {
 	p := &process{
 		t: t, base: "http://" + address, ready: "http://" + address + "/authorized_keys",
 		command: func() *exec.Cmd {
-			c := exec.Command("/proc/self/exe")
+			c := command("/proc/self/exe")
 			c.Env = env
 			return c
 		},

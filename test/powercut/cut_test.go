@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -116,7 +117,7 @@ func TestKilledBeforeTheSync(t *testing.T) {
 			unsynced := *h
 			unsynced.command = func() *exec.Cmd {
 				c := h.cmdline("serve")
-				return exec.Command("strace", append([]string{
+				return command("strace", append([]string{
 					"-D", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:retval=0",
 				}, c.Args...)...)
 			}
@@ -150,6 +151,47 @@ func TestKilledBeforeTheSync(t *testing.T) {
 			d.become(clone)
 			h.start()
 			b.requireSound()
+		})
+	}
+}
+
+// What a command has reported as done stays done.
+func TestCutAfterCommand(t *testing.T) {
+	for _, fs := range fileSystems {
+		t.Run(fs, func(t *testing.T) {
+			d := newDiskIn(t, fs)
+			h := newHighwater(t, filepath.Join(d.at, "state"), devices)
+			cut := func() {
+				clone := d.clone()
+				h.kill()
+				d.become(clone)
+			}
+			h.do("init", "--yes")
+			cut()
+			require.FileExists(t, h.marks())
+			h.do("activate", "--yes", "--level", strconv.Itoa(firstFloor))
+			cut()
+			h.start()
+			b := newBakery(t, h.base)
+			defer b.client.Close()
+			b.meet(4)
+			const floor = firstFloor + 50
+			h.do("hwm", "set", "--all", "--level", strconv.Itoa(floor))
+			cut()
+			h.start()
+			b.power = true
+			for _, key := range b.keys {
+				require.False(t, b.signs(key, baker.Step{Chain: chain, Kind: kinds[2], Level: floor, Round: 1}, http.StatusConflict))
+				require.True(t, b.signs(key, baker.Step{Chain: chain, Kind: kinds[2], Level: floor + 1}))
+			}
+			h.do("standby")
+			cut()
+			h.launch()
+			require.Eventually(t, func() bool {
+				status, _ := h.get(h.ready)
+				return status == http.StatusServiceUnavailable
+			}, patience, 10*time.Millisecond)
+			require.Contains(t, h.notReady(), "role: standby")
 		})
 	}
 }

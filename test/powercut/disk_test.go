@@ -4,6 +4,7 @@
 package powercut_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,10 +23,15 @@ var fileSystems = []string{"ext4", "xfs", "btrfs"}
 // mkfs is what it takes for sectors of 4096 bytes; the rest is as each comes.
 var mkfs = map[string][]string{"ext4": {"-b", "4096"}, "xfs": {"-s", "size=4096"}}
 
+// command is one that the test ends itself: what cleans up runs when the test's context is over.
+func command(name string, args ...string) *exec.Cmd {
+	return exec.CommandContext(context.Background(), name, args...)
+}
+
 // run runs a tool, which must succeed.
 func run(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	out, err := exec.Command(name, args...).CombinedOutput()
+	out, err := command(name, args...).CombinedOutput()
 	require.NoError(t, err, "%s %s: %s", name, strings.Join(args, " "), out)
 	return strings.TrimSpace(string(out))
 }
@@ -44,7 +50,7 @@ func mount(t *testing.T, image, at string, direct bool, options ...string) {
 		require.NoError(t, err)
 		require.Equal(t, "1", strings.TrimSpace(string(dio)), "%s keeps writes in the page cache", loop)
 	}
-	out, err := exec.Command("mount", append(options, loop, at)...).CombinedOutput()
+	out, err := command("mount", append(options, loop, at)...).CombinedOutput()
 	run(t, "losetup", "--detach", loop) // once it is not mounted any more
 	require.NoError(t, err, "mount %s: %s", image, out)
 }

@@ -261,12 +261,12 @@ func TestYesterdaysCopy(t *testing.T) {
 	ledger := &process{t: t}
 	address := freeAddress(t)
 	ledger.command = func() *exec.Cmd {
-		return exec.Command(binary, "sim", "ledger", "--listen", address, "--seed", "a seed of the tests", "--accept")
+		return command(binary, "sim", "ledger", "--listen", address, "--seed", "a seed of the tests", "--accept")
 	}
 	ledger.launch()
 	t.Cleanup(ledger.kill)
 	require.Eventually(t, func() bool {
-		c, err := net.Dial("tcp", address)
+		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
 		return err == nil && c.Close() == nil
 	}, patience, 10*time.Millisecond)
 	h := newHighwater(t, filepath.Join(t.TempDir(), "state"), fmt.Sprintf(tcpLedger, address))

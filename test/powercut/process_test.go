@@ -133,7 +133,7 @@ func (p *process) notReady() string {
 // freeAddress is an address on which nobody listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, l.Close())
 	return l.Addr().String()
@@ -197,7 +197,7 @@ func newHighwater(t *testing.T, state, devices string) *highwater {
 }
 
 func (h *highwater) cmdline(args ...string) *exec.Cmd {
-	return exec.Command(binary, append(args, "--config", h.config)...)
+	return command(binary, append(args, "--config", h.config)...)
 }
 
 // do runs a command of the program, which must succeed.
