@@ -55,6 +55,10 @@ test-mutants: deps ## break each promise on purpose, and see that a test notices
 	@command -v strace >/dev/null || scripts/install-deps.sh strace
 	@scripts/mutate.sh
 
+.PHONY: test-powercut
+test-powercut: deps ## cut the power of the real program on ext4, XFS and btrfs, and break its disk (root; else a VM; ARGS='-cuts 100')
+	@test/powercut/test.sh $(ARGS)
+
 .PHONY: race
 race: deps ## run the tests of the concurrent packages under the race detector
 	@$(GO) test -race $(RACE)

@@ -11,6 +11,8 @@ cd "$(dirname "$0")/.."
 mutants() { cat <<'END'
 commits without a sync | store/store.go | s/^\t\tNoFreelistSync: true,/\t\tNoSync: true, NoFreelistSync: true,/ | ./test/trace | TestSignatureLeavesAfterTheSync
 commits without a sync (2) | store/store.go | s/^\t\tNoFreelistSync: true,/\t\tNoSync: true, NoFreelistSync: true,/ | ./store | TestFailedCommitPoisons
+acts on a commit that was never synced | store/disk.go | s/err := f.Sync()/err := error(nil)/ | ./test/trace | TestStartReadsWhatIsOnTheDisk
+believes pages whose writing failed | store/disk.go | s/return dropCache(f)/return nil/ | ./test/trace | TestStartReadsWhatIsOnTheDisk
 answers before the mark is durable | signer/signer.go | s/out.timeCommit(durable.Wait)/out.timeCommit(func() error { _ = durable; return nil })/ | ./signer | TestNothingLeavesBeforeItIsDurable
 takes a record whose checksum is wrong | hwm/record.go | s/got != binary.BigEndian.Uint32(sum) {/got != binary.BigEndian.Uint32(sum) \&\& len(record) == 0 {/ | ./hwm | TestMarkRecordRoundTrip
 compares levels by an unsigned difference | hwm/mark.go | s/cmp.Compare(p.Level, q.Level)/int(uint32(p.Level)-uint32(q.Level))/ | ./signer | TestMonotonic
