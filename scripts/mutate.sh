@@ -12,6 +12,7 @@ mutants() { cat <<'END'
 commits without a sync | store/store.go | s/^\t\tNoFreelistSync: true,/\t\tNoSync: true, NoFreelistSync: true,/ | ./test/trace | TestSignatureLeavesAfterTheSync
 commits without a sync (2) | store/store.go | s/^\t\tNoFreelistSync: true,/\t\tNoSync: true, NoFreelistSync: true,/ | ./store | TestFailedCommitPoisons
 answers before the mark is durable | signer/signer.go | s/out.timeCommit(durable.Wait)/out.timeCommit(func() error { _ = durable; return nil })/ | ./signer | TestNothingLeavesBeforeItIsDurable
+answers before the mark is durable (2) | signer/signer.go | s/out.timeCommit(durable.Wait)/out.timeCommit(func() error { _ = durable; return nil })/ | ./test/crash | TestCrash
 takes a record whose checksum is wrong | hwm/record.go | s/got != binary.BigEndian.Uint32(sum) {/got != binary.BigEndian.Uint32(sum) \&\& len(record) == 0 {/ | ./hwm | TestMarkRecordRoundTrip
 compares levels by an unsigned difference | hwm/mark.go | s/cmp.Compare(p.Level, q.Level)/int(uint32(p.Level)-uint32(q.Level))/ | ./signer | TestMonotonic
 does not lock the state directory | store/lock.go | s/err := unix.Flock(.*/var err error/ | ./store | TestSecondProcess|TestSecondOpen
