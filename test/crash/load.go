@@ -65,13 +65,13 @@ func (s *suite) report(err error) {
 
 // bake asks at one place after the other, sometimes with a second baker beside it that wants something else there.
 func (s *suite) bake(ctx context.Context, b *book) error {
-	client := s.daemon.Client()
+	client := s.daemon.Client(false)
 	defer client.Close()
 	var round int32
 	level := b.top() + 1
 	for ctx.Err() == nil {
 		for _, kind := range tezos.Kinds {
-			if err := s.bakeOne(ctx, client, b, b.try(kind, level, round, byte(chance(100)))); err != nil {
+			if err := s.bakeOne(ctx, client, b, b.try(kind, level, round, byte(chance(variants)&0xff))); err != nil {
 				return err
 			}
 		}
@@ -84,6 +84,9 @@ func (s *suite) bake(ctx context.Context, b *book) error {
 	return nil
 }
 
+// variants is how many different payloads a baker chooses from; its twin has as many others.
+const variants = 100
+
 // twinEvery is how often two bakers ask at once; standbyPause is how long a baker waits that was told that nobody signs here.
 const (
 	twinEvery    = 6
@@ -93,7 +96,7 @@ const (
 func (s *suite) bakeOne(ctx context.Context, client *baker.Client, b *book, t try) error {
 	tries := []try{t}
 	if chance(twinEvery) == 0 {
-		tries = append(tries, b.try(t.Kind, t.Level, t.Round, 100+t.Variant))
+		tries = append(tries, b.try(t.Kind, t.Level, t.Round, variants+t.Variant))
 	}
 	errs := make([]error, len(tries))
 	var wg sync.WaitGroup
@@ -157,7 +160,7 @@ func (s *suite) pause(ctx context.Context, admin *api.Client) error {
 	}
 	s.role.Store(role.Role.String())
 	s.count("operator: standby")
-	client := s.daemon.Client()
+	client := s.daemon.Client(false)
 	defer client.Close()
 	b := s.books[chance(len(s.books))]
 	if err := s.want(ctx, client, b, b.try(tezos.Block, b.top()+1, 0, 250), "on standby: refused", http.StatusForbidden); err != nil {

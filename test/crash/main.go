@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,8 +49,8 @@ func run(ctx context.Context, binary string, kills, control, slow int) error {
 		return err
 	}
 	err = s.cycles(ctx, kills, nil)
-	s.print(os.Stdout, time.Since(start))
-	if err = errors.Join(err, s.verdict()); err != nil {
+	_, printErr := os.Stdout.WriteString(s.table(time.Since(start)))
+	if err = errors.Join(err, printErr, s.verdict()); err != nil {
 		return fmt.Errorf("%w\nthe daemon's log: %s", err, s.daemon.Log)
 	}
 	return errors.Join(os.RemoveAll(s.daemon.Dir), runControl(ctx, binary, control))
@@ -164,7 +165,7 @@ func (s *suite) awake(ctx context.Context) error {
 		return err
 	}
 	if st.Role.Role != hwm.Active {
-		client := s.daemon.Client()
+		client := s.daemon.Client(false)
 		defer client.Close()
 		for _, b := range s.books {
 			next := b.try(tezos.Block, b.top()+1, 0, 251)
@@ -195,7 +196,7 @@ func runControl(ctx context.Context, binary string, kills int) error {
 	}
 	err = s.cycles(ctx, kills, func() error {
 		s.role.Store("")
-		return os.WriteFile(s.daemon.Marks(), yesterday, 0o600)
+		return os.WriteFile(s.daemon.Marks(), yesterday, 0o600) //nolint:gosec // our own directory
 	})
 	if err != nil {
 		return fmt.Errorf("control: %w\nthe daemon's log: %s", err, s.daemon.Log)
@@ -206,8 +207,9 @@ func runControl(ctx context.Context, binary string, kills int) error {
 			return fmt.Errorf("control: an old copy of the watermark file made no double signature of %s: this suite cannot fail", b.Hash())
 		}
 	}
-	fmt.Fprintf(os.Stdout, "control: an old copy of the watermark file made %d double signatures, of every key: the suite can fail\n", len(doubles))
-	return os.RemoveAll(s.daemon.Dir)
+	text := fmt.Sprintf("control: an old copy of the watermark file made %d double signatures, of every key: the suite can fail\n", len(doubles))
+	_, err = os.Stdout.WriteString(text)
+	return errors.Join(err, os.RemoveAll(s.daemon.Dir))
 }
 
 func (s *suite) count(what string) {
@@ -253,7 +255,9 @@ func (s *suite) verdict() error {
 	return errors.Join(errs...)
 }
 
-func (s *suite) print(w *os.File, took time.Duration) {
+// table is what happened.
+func (s *suite) table(took time.Duration) string {
+	w := &strings.Builder{}
 	for _, what := range slices.Sorted(maps.Keys(s.counts)) {
 		fmt.Fprintf(w, "%8d  %s\n", s.counts[what], what)
 	}
@@ -262,4 +266,5 @@ func (s *suite) print(w *os.File, took time.Duration) {
 	}
 	fmt.Fprintf(w, "%8d  DOUBLE SIGNATURES, of %d places signed at\n", len(s.judge.Doubles()), s.judge.Signed())
 	fmt.Fprintf(w, "%8d  other broken promises, in %s\n", len(s.faults), took.Round(time.Second))
+	return w.String()
 }

@@ -34,7 +34,7 @@ func (s *suite) probe(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for i, b := range s.books {
 		wg.Go(func() {
-			client := s.daemon.Client()
+			client := s.daemon.Client(false)
 			defer client.Close()
 			errs[i] = s.probeKey(ctx, client, b)
 		})

@@ -250,9 +250,32 @@ func up(st api.Status) bool {
 	return len(st.Keys) == KeyCount
 }
 
-// Client is a baker's, with the key that may ask.
-func (d *Daemon) Client() *baker.Client {
-	c := baker.New(d.octez, false)
+// Metrics gives the numbers of /metrics, each summed over its labels.
+func (d *Daemon) Metrics(ctx context.Context) (map[string]float64, error) {
+	page, err := d.Get(ctx, "/metrics")
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]float64{}
+	for line := range strings.Lines(string(page)) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		cut := strings.LastIndexByte(line, ' ')
+		v, err := strconv.ParseFloat(line[cut+1:], 64)
+		if err != nil {
+			return nil, fmt.Errorf("not a metric: %q: %w", line, err)
+		}
+		name, _, _ := strings.Cut(line[:max(cut, 0)], "{")
+		out[name] += v
+	}
+	return out, nil
+}
+
+// Client is a baker's, with the key that may ask. It opens a connection for each request, as octez does, or keeps them.
+func (d *Daemon) Client(keep bool) *baker.Client {
+	c := baker.New(d.octez, keep)
 	c.Auth = d.auth
 	return c
 }
@@ -262,7 +285,7 @@ func (d *Daemon) Admin(ctx context.Context) (*api.Client, error) { return api.Di
 
 // Keys asks for all keys, as a client does.
 func (d *Daemon) Keys(ctx context.Context) ([]*tezos.PublicKey, error) {
-	client := d.Client()
+	client := d.Client(false)
 	defer client.Close()
 	hashes, err := client.KnownKeys(ctx)
 	if err != nil {
