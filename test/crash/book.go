@@ -34,12 +34,13 @@ type page struct {
 	last  *try  // the highest that was signed; nil: nothing yet
 	open  []try // asked for and never answered: the daemon was killed meanwhile
 	floor int32 // the highest level that an answered `hwm set` raised the mark to
+	maybe int32 // the same, answered or not
 }
 
 func newBook(key *tezos.PublicKey, start int32) *book {
 	b := &book{PublicKey: key, tz1: key.Curve() == tezos.Ed25519, level: start, kinds: map[tezos.Kind]*page{}}
 	for _, kind := range tezos.Kinds {
-		b.kinds[kind] = &page{floor: start}
+		b.kinds[kind] = &page{floor: start, maybe: start}
 	}
 	return b
 }
@@ -76,9 +77,10 @@ func (b *book) answered(t try) {
 func (b *book) raised(kind tezos.Kind, level int32, certain bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.level = max(b.level, level)
+	p := b.kinds[kind]
+	b.level, p.maybe = max(b.level, level), max(p.maybe, level)
 	if certain {
-		b.kinds[kind].floor = max(b.kinds[kind].floor, level)
+		p.floor = max(p.floor, level)
 	}
 }
 

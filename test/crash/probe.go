@@ -54,8 +54,9 @@ func (s *suite) probeKey(ctx context.Context, client *baker.Client, b *book) err
 	}
 	level := b.top() + 1
 	for _, kind := range tezos.Kinds {
-		b.raised(kind, level, false)
-		if err := s.want(ctx, client, b, b.try(kind, level, 0, 1), "next level", http.StatusOK); err != nil {
+		next := b.try(kind, level, 0, 1)
+		b.opened(next)
+		if err := s.want(ctx, client, b, next, "next level", http.StatusOK); err != nil {
 			return err
 		}
 	}
@@ -93,7 +94,7 @@ func (s *suite) probeOther(ctx context.Context, client *baker.Client, b *book, p
 func (s *suite) probeSame(ctx context.Context, client *baker.Client, b *book, p *page) error {
 	at := *p.last
 	what, statuses := "same bytes", []int{http.StatusOK, http.StatusConflict, http.StatusInternalServerError}
-	if b.tz1 && len(p.open) == 0 && p.floor < at.Level {
+	if b.tz1 && len(p.open) == 0 && p.maybe < at.Level {
 		what, statuses = "same bytes, tz1", []int{http.StatusOK}
 	}
 	return s.want(ctx, client, b, at, what, statuses...)
