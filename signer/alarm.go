@@ -40,7 +40,8 @@ type Alarm struct {
 	Since time.Time `json:"since"`
 }
 
-// alarms are those that stand. There is one for each name, witness, key and kind at most, so that they are bounded.
+// alarms are those that stand. There is one for each name, witness and key at most, so that they are bounded, and that a gadget's three
+// marks of a key do not say one thing three times; the log has all.
 type alarms struct {
 	mu   sync.Mutex
 	last uint64
@@ -51,7 +52,6 @@ type alarmAt struct {
 	name    AlarmName
 	witness string
 	pkh     tezos.PublicKeyHash
-	kind    tezos.Kind
 }
 
 // alarm shows an alarm from now on, and logs it; one that stands already is left as it is.
@@ -143,7 +143,7 @@ func (s *Signer) suspect(witness string, known bool, m device.Mark, passed []pas
 	if own == nil {
 		return
 	}
-	at := alarmAt{AlarmRollback, witness, m.PKH, m.Kind}
+	at := alarmAt{AlarmRollback, witness, m.PKH}
 	theirs := hwm.Position{Level: m.Level, Round: m.Round}
 	text := fmt.Sprintf("%s knows of signatures with %s up to %s (%s mark), and the last that this instance signed is the %s at %s, on %s: ",
 		witness, m.PKH, theirs, markName(m.Kind), own.key.Kind, own.Mark.Position, own.Mark.At.UTC().Format("2006-01-02 15:04:05 MST"))

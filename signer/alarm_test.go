@@ -128,8 +128,21 @@ func TestBackwardsStays(t *testing.T) {
 	require.Contains(t, r.alarmed(signer.AlarmBackwards), "fell from level 30")
 	first := r.s.Alarms()[0].ID
 	r.reconcile(device.Mark{Level: 5})
-	require.Contains(t, r.alarmed(signer.AlarmBackwards), "fell from level 12", "one for each device, key and kind")
+	require.Contains(t, r.alarmed(signer.AlarmBackwards), "fell from level 12", "one for each device and key")
 	require.Len(t, r.s.Acknowledge(first), 1, "what was not shown stays")
+}
+
+// A gadget has three marks for a key: what they tell together is one alarm.
+func TestOneAlarmForAKey(t *testing.T) {
+	r := newRig(t, tezos.BLS12381)
+	var marks []device.Mark
+	for _, kind := range tezos.Kinds {
+		r.mustSign(r.payload(kind, 100, 0, 1))
+		marks = append(marks, device.Mark{Kind: kind, Level: 200})
+	}
+	r.reconcile(marks...)
+	r.alarmed(signer.AlarmElsewhere)
+	require.Equal(t, [3]hwm.Position{pos(200, 0), pos(200, 0), pos(200, 0)}, r.marks())
 }
 
 // witness knows marks by heart.

@@ -27,7 +27,7 @@ func (s *Signer) Reconcile(_ context.Context, id string, marks []device.Mark) ([
 		}
 		if backwards != "" {
 			fell = append(fell, backwards)
-			s.alarm(alarmAt{AlarmBackwards, id, m.PKH, m.Kind}, id+": "+backwards, hintBackwards)
+			s.alarm(alarmAt{AlarmBackwards, id, m.PKH}, id+": "+backwards, hintBackwards)
 		}
 		if err := s.raiseHost(id, known, m); err != nil {
 			return nil, "", err
