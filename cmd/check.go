@@ -165,6 +165,9 @@ func (a *app) checkInstance(ctx context.Context, cfg *config) []finding {
 	for _, d := range st.Devices {
 		out = append(out, checkDevice(d))
 	}
+	for _, m := range st.Alarms {
+		out = append(out, finding{"alarm " + string(m.Name), resultWarning, m.Text, m.Hint})
+	}
 	return append(out, checkMarks(st))
 }
 

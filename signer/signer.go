@@ -38,6 +38,7 @@ type Signer struct {
 	observe func(Outcome)
 	now     func() time.Time
 	changes *broadcast // a device changed, or the ring
+	alarms  alarms
 	tails   sync.WaitGroup
 }
 
