@@ -9,11 +9,13 @@ import (
 
 // gate lets requests in while the instance is active, and counts those inside, so that a fence can wait for them.
 type gate struct {
-	mu     sync.Mutex
-	isOpen bool
-	epoch  int           // grows when those inside are given up
-	inside int           // passes not yet returned
-	empty  chan struct{} // closed while nobody is inside
+	mu      sync.Mutex
+	isOpen  bool
+	ended   bool          // for good: the process stops
+	because *Denial       // why it is closed while the role is active; nil: nothing particular
+	epoch   int           // grows when those inside are given up
+	inside  int           // passes not yet returned
+	empty   chan struct{} // closed while nobody is inside
 }
 
 func newGate() *gate {
@@ -31,7 +33,21 @@ type pass struct {
 func (g *gate) open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.isOpen = true
+	g.isOpen, g.because = !g.ended, nil
+}
+
+// end closes for good.
+func (g *gate) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.isOpen, g.ended, g.because = false, true, nil
+}
+
+// explain says what those who are refused while the role is active are told.
+func (g *gate) explain(because *Denial) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.because = because
 }
 
 // close refuses newcomers from now on. Those inside go on.
@@ -59,7 +75,11 @@ func (g *gate) enter(role func() hwm.RoleRecord) (*pass, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.isOpen {
-		return nil, notActive(role())
+		r := role()
+		if r.Role == hwm.Active && g.because != nil {
+			return nil, g.because
+		}
+		return nil, notActive(r)
 	}
 	g.add()
 	return &pass{g, g.epoch}, nil
