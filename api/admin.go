@@ -40,6 +40,7 @@ func NewAdmin(a Admin) http.Handler {
 	r.Post("/v1/activate", act(a.Activate))
 	r.Post("/v1/standby", act(a.Standby))
 	r.Post("/v1/devices/{name}/call", deviceCall(a))
+	failoverRoutes(r, a)
 	return r
 }
 

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"highwater/failover"
 	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/tezos"
@@ -22,6 +23,7 @@ type Admin interface {
 	Activate(ctx context.Context, r ActivateRequest) (Role, error)
 	Standby(ctx context.Context, r StandbyRequest) (Role, error)
 	DeviceCall(ctx context.Context, c DeviceCall, show func(string)) (json.RawMessage, error)
+	Failover
 }
 
 // Role is the durable role as it is shown.
@@ -48,6 +50,8 @@ type Status struct {
 	Devices  []DeviceRow `json:"devices"`
 	Keys     []KeyRow    `json:"keys"`
 	Marks    []MarkRow   `json:"marks"`
+	// Pair is who may sign of the two instances, and what to do; null where that is not known.
+	Pair *failover.View `json:"pair,omitempty"`
 }
 
 // DeviceRow is a device.

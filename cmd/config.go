@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,6 +42,8 @@ type config struct {
 	Server   serverConfig   `toml:"server"`
 	Admin    adminConfig    `toml:"admin"`
 	Monitor  monitorConfig  `toml:"monitor"`
+	Peer     peerConfig     `toml:"peer"`
+	Hooks    hooksConfig    `toml:"hooks"`
 	Devices  []deviceConfig `toml:"device"`
 	Keys     []keyConfig    `toml:"key"`
 
@@ -68,6 +71,18 @@ type adminConfig struct {
 
 type monitorConfig struct {
 	Listen string `toml:"listen"`
+}
+
+// peerConfig is where the other instance reaches this one; who that is is kept with the marks (highwater peer add).
+type peerConfig struct {
+	Listen string `toml:"listen"`
+}
+
+// hooksConfig is what is told of each change of role and each alarm.
+type hooksConfig struct {
+	Command string   `toml:"command"`
+	Webhook string   `toml:"webhook"`
+	Timeout duration `toml:"timeout"`
 }
 
 type deviceConfig struct {
@@ -211,6 +226,7 @@ func (c *config) check(f *faultList) {
 		f.add("admin.socket: %d characters; a socket's path has %d at the most", len(c.Admin.Socket), maxSocketPath)
 	}
 	checkAddress(f, "monitor.listen", c.Monitor.Listen)
+	c.checkPair(f)
 	c.checkDevices(f)
 	c.checkKeys(f)
 }
@@ -236,6 +252,21 @@ func (c *config) checkServer(f *faultList) {
 	}
 	if p := c.Server.PathPrefix; p != "" && !strings.HasPrefix(p, "/") {
 		f.add("server.path_prefix: %q should start with /", p)
+	}
+}
+
+// checkPair looks at what is for the other instance, and for the hooks.
+func (c *config) checkPair(f *faultList) {
+	if c.Peer.Listen != "" {
+		if _, _, err := net.SplitHostPort(c.Peer.Listen); err != nil {
+			f.add("peer.listen: %v (use HOST:PORT)", err)
+		}
+	}
+	if u, err := url.Parse(c.Hooks.Webhook); err != nil || c.Hooks.Webhook != "" && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		f.add("hooks.webhook: %q is no http address", c.Hooks.Webhook)
+	}
+	if t := time.Duration(c.Hooks.Timeout); t < 0 || t > time.Minute {
+		f.add("hooks.timeout: %s; it lies between 0 and 1m", t)
 	}
 }
 

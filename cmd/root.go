@@ -87,7 +87,8 @@ func (a *app) root() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(
 		a.demoCmd(), a.initCmd(), a.serveCmd(), a.statusCmd(), a.checkCmd(), a.keysCmd(), a.hwmCmd(),
-		a.ledgerCmd(), a.tezsignCmd(), a.activateCmd(), a.standbyCmd(), a.versionCmd(), a.manCmd(), a.simCmd(),
+		a.ledgerCmd(), a.tezsignCmd(), a.activateCmd(), a.standbyCmd(), a.peerCmd(), a.handoverCmd(), a.releaseCmd(), a.acceptCmd(),
+		a.takeoverCmd(), a.versionCmd(), a.manCmd(), a.simCmd(),
 	)
 	return root
 }

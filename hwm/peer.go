@@ -1,6 +1,7 @@
 package hwm
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"time"
@@ -39,3 +40,6 @@ func (id *InstanceID) UnmarshalText(b []byte) error {
 	*id = InstanceID(key)
 	return nil
 }
+
+// Less orders instances, where one of two must give way.
+func (id InstanceID) Less(other InstanceID) bool { return bytes.Compare(id[:], other[:]) < 0 }
