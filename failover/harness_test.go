@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -169,8 +170,9 @@ type pair struct {
 func newPair(t testing.TB) *pair {
 	p := &pair{t: t, judge: baker.NewJudge(), level: start}
 	p.wire.pair = p
+	dir := fastDir(t)
 	for i := range p.sides {
-		p.sides[i] = &side{t: t, name: byte('a' + i), dir: filepath.Join(t.TempDir(), string(rune('a'+i))), pair: p, gadget: newGadget(t)}
+		p.sides[i] = &side{t: t, name: byte('a' + i), dir: filepath.Join(dir, string(rune('a'+i))), pair: p, gadget: newGadget(t)}
 		require.NoError(t, store.Create(t.Context(), p.sides[i].dir, time.Now()))
 	}
 	for _, s := range p.sides {
@@ -186,6 +188,16 @@ func newPair(t testing.TB) *pair {
 		}
 	})
 	return p
+}
+
+// fastDir is in memory where it can be: a process dies here, a machine does not.
+func fastDir(t testing.TB) string {
+	dir, err := os.MkdirTemp("/dev/shm", "highwater-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	return dir
 }
 
 // begin makes the first side the active one.
@@ -366,4 +378,20 @@ func (s *side) handover() Handover {
 func (s *side) takeover() (Takeover, error) {
 	require.False(s.t, s.other().up)
 	return s.node.Takeover(s.t.Context(), TakeoverRequest{CannotSign: true, CertificateDestroyed: true, Head: &s.pair.level})
+}
+
+// bakeOne asks for one block, and tells whether it came.
+func (s *side) bakeOne(level int32) int {
+	key := s.gadget.keys[0]
+	payload := baker.Step{Chain: ghost, Kind: tezos.Block, Level: level, Variant: s.name}.Payload(key.PublicKey().Curve())
+	if _, err := s.signer.Sign(s.t.Context(), key.PublicKey().Hash(), payload); err != nil {
+		return 0
+	}
+	return 1
+}
+
+func newKey(t testing.TB) *softkey.Key {
+	k, err := softkey.New(tezos.Secp256k1, bytes.Repeat([]byte{9}, softkey.MinSeed))
+	require.NoError(t, err)
+	return k
 }

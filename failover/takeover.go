@@ -75,7 +75,7 @@ func (n *Node) takeOver(ctx context.Context, t Takeover, r TakeoverRequest) (Tak
 	}
 	n.act.Lock()
 	defer n.act.Unlock()
-	if mine := n.store.Role(); mine.Role == hwm.Active && n.signer.Active() {
+	if n.signsHere() {
 		return t, refuse(IsActive, "", "this instance signs already")
 	}
 	n.forgetAll() // an answer that is still under way is of a time before this
@@ -89,6 +89,12 @@ func (n *Node) takeOver(ctx context.Context, t Takeover, r TakeoverRequest) (Tak
 	n.log.Warn("took over", "epoch", t.Epoch, "floor", t.Floor)
 	n.Poke() // tell the other side, should it live
 	return t, nil
+}
+
+// signsHere tells whether this instance signs in an epoch of its own; one that only goes up to its ceilings does not.
+func (n *Node) signsHere() bool {
+	mine := n.store.Role()
+	return mine.Role == hwm.Active && mine.Owner == n.Me() && n.signer.Active()
 }
 
 // nextEpoch is above anything that a release under way could have made.
@@ -169,7 +175,7 @@ func (n *Node) evidencePeer(ctx context.Context, peer hwm.Peer) Finding {
 	}
 	mine := n.store.Role()
 	switch {
-	case mine.Role == hwm.Active && n.signer.Active():
+	case n.signsHere():
 		return Finding{name, Bad, "this instance signs already", ""}
 	case a.Signing:
 		return Finding{name, Bad, "it answers, and it signs", "highwater handover"}
