@@ -58,7 +58,7 @@ func (a *app) handover(ctx context.Context, admin api.Admin, r failover.Handover
 	if !yes {
 		a.showChecklist(plan.Findings)
 		question := fmt.Sprintf("Move the right to sign from %s to %s?", short(plan.From), short(plan.To))
-		if err := a.confirm(question, "handover", "--yes"); err != nil {
+		if err = a.confirm(question, "handover", "--yes"); err != nil {
 			return err
 		}
 	}
@@ -207,7 +207,7 @@ func (a *app) accept(ctx context.Context, in string, r api.AcceptRequest, yes bo
 		return err
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxCertificate))
-	if err := errors.Join(err, f.Close()); err != nil {
+	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	cert, err := failover.ParseCertificate(text)

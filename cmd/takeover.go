@@ -70,7 +70,7 @@ func (a *app) takeover(ctx context.Context, admin api.Admin, f takeoverFlags) er
 	if !f.yes {
 		a.showChecklist(t.Findings)
 		a.say("floor: %d (%s)", t.Floor, t.Reason)
-		if err := a.confirm("Take the right to sign?", "takeover", "--yes"); err != nil {
+		if err = a.confirm("Take the right to sign?", "takeover", "--yes"); err != nil {
 			return err
 		}
 	}

@@ -96,7 +96,7 @@ func ParseCertificate(b []byte) (*Certificate, error) {
 	if err := dec.Decode(c); err != nil {
 		return nil, fmt.Errorf("this is no certificate: %w", err)
 	}
-	if _, err := dec.Token(); err != io.EOF { //nolint:errorlint // the decoder's own word for the end
+	if _, err := dec.Token(); err != io.EOF {
 		return nil, fmt.Errorf("this is no certificate: something comes after it")
 	}
 	if c.Protocol != Protocol {

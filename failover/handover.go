@@ -242,9 +242,7 @@ func (n *Node) take(ctx context.Context, peer hwm.Peer, h Handover) (Handover, e
 			h.GapMS = float64(time.Since(start).Microseconds()) / 1000
 		}
 		n.log.Info("handed over", "from", c.From.Short(), "epoch", c.Epoch, "gap_ms", h.GapMS)
-		if _, err := n.Ask(ctx); err != nil { // so that both know it at once; nothing hangs on it
-			n.log.Debug("the other instance did not answer", "error", err)
-		}
+		n.beat(ctx) // so that both know it at once; nothing hangs on it
 		return h, nil
 	}
 	return h, refuse(Unreachable, "ask again: highwater handover. Nothing is lost: the other instance gives the same answer again",

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,6 +38,7 @@ var errCrash = errors.New("the process died here")
 // frail is a store whose process dies at a chosen write: before it is durable, or after.
 type frail struct {
 	*store.DB
+	mu        sync.Mutex
 	countdown int // writes until then; negative: never
 	after     bool
 	dead      bool
@@ -44,6 +46,12 @@ type frail struct {
 
 // write runs one durable write, or the end of the process.
 func (f *frail) write(do func() error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.locked(do)
+}
+
+func (f *frail) locked(do func() error) error {
 	if f.dead {
 		return errCrash
 	}
@@ -67,7 +75,7 @@ func (f *frail) SetRole(next hwm.RoleRecord, floors []hwm.Row, c ...hwm.CeilingC
 func (f *frail) SetPeer(p *hwm.Peer) error { return f.write(func() error { return f.DB.SetPeer(p) }) }
 
 func (f *frail) Raise(rows []hwm.Row) (c []hwm.Change, err error) {
-	if len(rows) == 0 && !f.dead {
+	if len(rows) == 0 && !f.isDead() {
 		return f.DB.Raise(nil) // it writes nothing
 	}
 	err = f.write(func() error { c, err = f.DB.Raise(rows); return err })
@@ -75,18 +83,26 @@ func (f *frail) Raise(rows []hwm.Row) (c []hwm.Change, err error) {
 }
 
 func (f *frail) State(key hwm.Key) (hwm.State, error) {
-	if f.dead {
+	if f.isDead() {
 		return hwm.State{}, errCrash
 	}
 	return f.DB.State(key)
 }
 
+func (f *frail) isDead() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.dead
+}
+
 func (f *frail) Advance(key hwm.Key, m hwm.Mark) (hwm.Pending, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.countdown != 0 && !f.dead {
 		f.countdown--
 		return f.DB.Advance(key, m)
 	}
-	err := f.write(func() error {
+	err := f.locked(func() error {
 		p, err := f.DB.Advance(key, m)
 		if err != nil {
 			return err

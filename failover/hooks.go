@@ -85,13 +85,18 @@ func (h *Hooks) Run(ctx context.Context) {
 		case e := <-h.events:
 			h.fire(context.WithoutCancel(ctx), e)
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.cfg.Timeout)
-			defer cancel()
-			for len(h.events) > 0 {
-				h.fire(last, <-h.events)
-			}
+			h.last(context.WithoutCancel(ctx))
 			return
 		}
+	}
+}
+
+// last tells what waits yet.
+func (h *Hooks) last(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.Timeout)
+	defer cancel()
+	for len(h.events) > 0 {
+		h.fire(ctx, <-h.events)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"highwater/hwm"
@@ -144,7 +145,7 @@ func parse[T Question | Answer](b []byte) (T, error) {
 	if err := dec.Decode(&v); err != nil {
 		return zero, fmt.Errorf("a message that cannot be read: %w", err)
 	}
-	if _, err := dec.Token(); err != io.EOF { //nolint:errorlint // the decoder's own word for the end
+	if _, err := dec.Token(); err != io.EOF {
 		return zero, fmt.Errorf("a message with something after it")
 	}
 	if err := sound(&v); err != nil {
@@ -157,11 +158,11 @@ func parse[T Question | Answer](b []byte) (T, error) {
 func sound(v any) error {
 	switch v := v.(type) {
 	case *Question:
-		if len(v.Nonce) > maxNonce || v.At != nil && *v.At < 0 {
+		if !v.Role.Known() || len(v.Nonce) > maxNonce || v.At != nil && *v.At < 0 {
 			return fmt.Errorf("a question with impossible fields")
 		}
 	case *Answer:
-		if len(v.Nonce) > maxNonce {
+		if !v.Role.Known() || len(v.Nonce) > maxNonce {
 			return fmt.Errorf("an answer with impossible fields")
 		}
 		if v.Status != nil {
@@ -181,8 +182,8 @@ func soundMarks(marks []Mark) error {
 		return fmt.Errorf("%d marks are too many", len(marks))
 	}
 	for _, m := range marks {
-		if m.Level < 0 || m.Round < 0 {
-			return fmt.Errorf("a mark at level %d round %d", m.Level, m.Round)
+		if m.Level < 0 || m.Round < 0 || !m.Source.Known() || !slices.Contains(tezos.Kinds, m.Kind) {
+			return fmt.Errorf("a mark with impossible fields, at level %d round %d", m.Level, m.Round)
 		}
 	}
 	return nil

@@ -263,7 +263,7 @@ func TestAFalseStatement(t *testing.T) {
 	a.restart()
 	p.wire.cut = true
 	for _, s := range p.sides {
-		_, err := s.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
+		_, err = s.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
 		require.NoError(t, err)
 	}
 	p.level += Margin + 1
@@ -497,9 +497,9 @@ func TestAHangingDeviceIsGivenUp(t *testing.T) {
 func TestStrangersAreNotHeard(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
-	_, stranger, err := ed25519.GenerateKey(nil)
+	public, _, err := ed25519.GenerateKey(nil)
 	require.NoError(t, err)
-	key := hwm.InstanceID(stranger.Public().(ed25519.PublicKey))
+	key := hwm.InstanceID(public)
 	good := b.node.question(b.peer(), "")
 	for reason, q := range map[string]func(*Question){
 		WrongVersion: func(q *Question) { q.Protocol++ },

@@ -378,7 +378,7 @@ func (n *Node) step(ctx context.Context, verb string, q Question) (a Answer, err
 	if q.To != n.Me() {
 		return a, refuse(WrongKey, "compare with: highwater peer show", "the question is for the instance %s, this one is %s", q.To.Short(), n.Me().Short())
 	}
-	if err := n.heard(ctx, peer, q.Hello); err != nil {
+	if err = n.heard(ctx, peer, q.Hello); err != nil {
 		return a, err
 	}
 	peer, _ = n.store.Peer()

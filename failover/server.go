@@ -67,7 +67,7 @@ func write(w http.ResponseWriter, a Answer) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(body) //nolint:errcheck // the other side has gone: it asks again
+	_, _ = w.Write(body) // the other side may have gone: it asks again
 }
 
 // How often marks are looked at while they are followed, and how often something is said in any case.
@@ -106,7 +106,7 @@ func (n *Node) stream(ctx context.Context, last []Mark, each func(Answer) error)
 		}
 		marks, err := n.durableMarks()
 		if err != nil {
-			_ = each(Answer{Hello: n.hello(), Refusal: asRefusal(err)}) //nolint:errcheck // it ends here in any case
+			_ = each(Answer{Hello: n.hello(), Refusal: asRefusal(err)}) // it ends here in any case
 			return
 		}
 		changed := changedMarks(last, marks)
@@ -125,7 +125,7 @@ func send(w io.Writer, out *http.ResponseController, a Answer) error {
 	if err != nil {
 		return err
 	}
-	if err := out.SetWriteDeadline(time.Now().Add(followIdle)); err != nil {
+	if err = out.SetWriteDeadline(time.Now().Add(followIdle)); err != nil {
 		return err
 	}
 	_, err = w.Write(append(body, '\n'))

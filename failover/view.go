@@ -85,18 +85,23 @@ func (n *Node) words(mine hwm.RoleRecord, signing bool, p *PeerView) (maySign, w
 		if p.Error != "" {
 			text += "; no answer so far: " + p.Error
 		}
-		return "nobody now: this instance owns the right, and waits", text, []string{"start the other instance, or the link to it",
-			"if the other instance is gone for good: highwater takeover"}
+		return "nobody now: this instance owns the right, and waits", text,
+			[]string{"start the other instance, or the link to it", "if the other instance is gone for good: highwater takeover"}
 	case mine.Epoch == 0:
 		return "nobody: this instance was never active", "", []string{"on the machine that should sign: highwater activate"}
 	case mine.Owner == n.Me():
-		return "nobody: this instance owns the right, and stands by", "", []string{"to sign here: highwater activate", "to sign there: highwater handover, on either machine"}
+		return "nobody: this instance owns the right, and stands by", "",
+			[]string{"to sign here: highwater activate", "to sign there: highwater handover, on either machine"}
 	}
-	next = []string{"it is the backup now, and needs nothing: its devices stay connected, its marks follow", "to sign here again: highwater handover"}
+	next = []string{
+		"it is the backup now, and needs nothing: its devices stay connected, its marks follow", "to sign here again: highwater handover",
+	}
 	if p == nil {
 		next = []string{"name the other instance: highwater peer add ADDRESS KEY"}
 	} else if !p.Reachable {
-		next = []string{"bring the link to the other instance back, so that marks follow", "if the other instance is gone for good: highwater takeover"}
+		next = []string{
+			"bring the link to the other instance back, so that marks follow", "if the other instance is gone for good: highwater takeover",
+		}
 	}
 	return "the other instance, " + mine.Owner.Short(), "", next
 }

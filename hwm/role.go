@@ -27,6 +27,9 @@ func (r Role) String() string {
 	return fmt.Sprintf("role(%d)", uint8(r))
 }
 
+// Known tells whether it is a role.
+func (r Role) Known() bool { return roleNames[r] != "" }
+
 // MarshalText carries the name through JSON.
 func (r Role) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
