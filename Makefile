@@ -12,8 +12,7 @@ export CGO_ENABLED := 1
 GO      ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -X highwater/cmd.version=$(VERSION)
-# The demo ends by itself after ten levels; ARGS= runs it until Ctrl-C.
-ARGS    ?= --levels 10
+ARGS    ?=
 
 # FUZZTIME is per target; FUZZBUDGET bounds the whole loop, in seconds.
 FUZZTIME   ?= 10s
@@ -32,8 +31,8 @@ help: ## show this help
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: build ## build and run the demo: emulated devices, a chain, a baker (ARGS='--levels 5')
-	@bin/highwater demo $(ARGS)
+demo: build ## build and run the demo: emulated devices, a chain, a baker; ten levels (ARGS='--interval 6s': until Ctrl-C)
+	@bin/highwater demo $(or $(ARGS),--levels 10)
 
 .PHONY: build
 build: deps ## build bin/highwater
@@ -48,7 +47,13 @@ deps: .cache/deps.stamp ## install the C compiler, pkg-config and the libusb hea
 
 .PHONY: test
 test: deps ## run the tests of every package
+	@command -v strace >/dev/null || scripts/install-deps.sh strace
 	@$(GO) test ./...
+
+.PHONY: test-mutants
+test-mutants: deps ## break each promise on purpose, and see that a test notices (ONLY='a sync' for some)
+	@command -v strace >/dev/null || scripts/install-deps.sh strace
+	@scripts/mutate.sh
 
 .PHONY: race
 race: deps ## run the tests of the concurrent packages under the race detector
@@ -71,12 +76,27 @@ fmt: deps ## format the code (gofumpt, goimports)
 	@$(LINT) fmt ./...
 
 .PHONY: bench
-bench: deps ## run the benchmarks
+bench: build ## measure side by side with less durable signers, and print the targets (ARGS='-signatures 1000000')
+	@command -v strace >/dev/null || scripts/install-deps.sh strace
+	@$(GO) build -trimpath -o bin/bench ./test/bench
+	@bin/bench $(ARGS)
+
+.PHONY: bench-go
+bench-go: deps ## run the benchmarks of single functions
 	@$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: model
+model: ## search the model of failover with Spin, and every deliberate breakage of it; installs spin if missing
+	@scripts/install-deps.sh spin
+	@scripts/model.sh
 
 .PHONY: test-clients
 test-clients: build ## let a client of another project (Taquito) speak to a real signer; installs Node if missing
 	@scripts/test-clients.sh
+
+.PHONY: test-usb
+test-usb: deps ## let the signer meet emulated devices on a real kernel's USB bus, in a virtual machine; installs QEMU (Debian)
+	@test/usb/test.sh $(ARGS)
 
 .PHONY: man
 man: build ## write the man pages to bin/man

@@ -9,9 +9,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"syscall"
 	"time"
 
 	"github.com/go-chi/chi/v5"
+
+	"highwater/internal/tezos"
 )
 
 // Bounds of what goes over the admin socket.
@@ -35,14 +39,24 @@ func NewAdmin(a Admin) http.Handler {
 	r.Get("/v1/status", read(a.Status))
 	r.Get("/v1/keys", read(a.Keys))
 	r.Get("/v1/marks", read(a.Marks))
+	r.Post("/v1/prove", act(a.Prove))
 	r.Post("/v1/marks/raise", act(a.Raise))
 	r.Post("/v1/ceilings", act(a.SetCeiling))
 	r.Post("/v1/activate", act(a.Activate))
 	r.Post("/v1/standby", act(a.Standby))
 	r.Post("/v1/devices/{name}/call", deviceCall(a))
 	failoverRoutes(r, a)
+	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		writeJSON(w, http.StatusNotFound, adminError{Text: "there is nothing at " + shorten(r.URL.Path), Hint: versionHint})
+	})
+	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		text := fmt.Sprintf("%s is not answered at %s", shorten(r.Method), shorten(r.URL.Path))
+		writeJSON(w, http.StatusMethodNotAllowed, adminError{Text: text, Hint: versionHint})
+	})
 	return r
 }
+
+const versionHint = "are the command and the daemon of the same version?"
 
 func read[T any](f func(context.Context) (T, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -53,16 +67,31 @@ func read[T any](f func(context.Context) (T, error)) http.HandlerFunc {
 
 func act[Q, T any](f func(context.Context, Q) (T, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		var q Q
-		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAdminBody))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&q); err != nil {
-			writeJSON(w, http.StatusBadRequest, adminError{Text: "the request cannot be read: " + err.Error(), Hint: "are the command and the daemon of the same version?"})
+		q, err := readAct[Q](http.MaxBytesReader(w, r.Body, maxAdminBody))
+		if err != nil {
+			writeJSON(w, http.StatusBadRequest, adminError{Text: "the request cannot be read: " + err.Error(), Hint: versionHint})
 			return
 		}
 		v, err := f(r.Context(), q)
 		answer(w, v, err)
 	}
+}
+
+// readAct reads one JSON object and nothing else: null would be an act whose every field is zero.
+func readAct[Q any](r io.Reader) (out Q, err error) {
+	var q *Q
+	dec := json.NewDecoder(r)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&q); err != nil {
+		return out, err
+	}
+	if q == nil {
+		return out, errors.New("it is null")
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return out, errors.New("something follows the JSON object")
+	}
+	return *q, nil
 }
 
 func answer(w http.ResponseWriter, v any, err error) {
@@ -98,14 +127,17 @@ func (e *RemoteError) Error() string { return e.Text }
 // HintText is what to do.
 func (e *RemoteError) HintText() string { return e.Hint }
 
-// Dial connects to the daemon at a unix socket, or says ErrNoDaemon.
+// Dial connects to the daemon at a unix socket. The error wraps ErrNoDaemon when there is none for certain.
 func Dial(ctx context.Context, socket string) (*Client, error) {
 	dial := func(ctx context.Context) (net.Conn, error) {
 		return (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", socket)
 	}
 	probe, err := dial(ctx)
-	if err != nil {
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, fmt.Errorf("%w: %w", ErrNoDaemon, err)
+	}
+	if err != nil {
+		return nil, err // somebody may be there
 	}
 	if err := probe.Close(); err != nil {
 		return nil, err
@@ -138,12 +170,13 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 	}
 	if resp.StatusCode != http.StatusOK {
 		var e adminError
-		if err := json.Unmarshal(answer, &e); err != nil || e.Text == "" {
+		if err = json.Unmarshal(answer, &e); err != nil || e.Text == "" {
 			return out, fmt.Errorf("the daemon answered %s", resp.Status)
 		}
 		return out, &RemoteError{resp.StatusCode, e.Text, e.Hint}
 	}
-	return out, json.Unmarshal(answer, &out)
+	err = json.Unmarshal(answer, &out)
+	return out, err
 }
 
 // Status gives one screen.
@@ -159,6 +192,11 @@ func (c *Client) Keys(ctx context.Context) ([]KeyRow, error) {
 // Marks lists the marks.
 func (c *Client) Marks(ctx context.Context) ([]MarkRow, error) {
 	return call[[]MarkRow](ctx, c, http.MethodGet, "/v1/marks", nil)
+}
+
+// Prove gives the proof of possession of a tz4 key.
+func (c *Client) Prove(ctx context.Context, pkh tezos.PublicKeyHash) (Proof, error) {
+	return call[Proof](ctx, c, http.MethodPost, "/v1/prove", pkh)
 }
 
 // Raise merges floors by maximum.

@@ -66,7 +66,7 @@ func deviceCall(a Admin) http.HandlerFunc {
 				return
 			}
 			_, werr := w.Write(append(line, '\n'))
-			_ = errors.Join(werr, out.Flush()) //nolint:errcheck // the client has gone: its context ends the call
+			_ = errors.Join(werr, out.Flush())
 		}
 		result, err := a.DeviceCall(r.Context(), c, func(text string) { send(deviceEvent{Show: text}) })
 		if err != nil {

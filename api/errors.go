@@ -81,7 +81,7 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", fmt.Sprint(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body) //nolint:errcheck // the client has gone: there is nobody to tell
+	_, _ = w.Write(body)
 }
 
 // shorten keeps what a client sent to a length that is fit for an error.

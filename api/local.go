@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -37,17 +38,21 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	marks, err := l.Marks(ctx)
-	if err != nil {
-		return Status{}, err
+	// A store that failed tells nothing of its marks any more. That is what a status is for, and no reason to give none.
+	broken := l.Store.Healthy()
+	marks := []MarkRow{}
+	if broken == nil {
+		if marks, err = l.Marks(ctx); err != nil {
+			return Status{}, err
+		}
 	}
 	me := l.Store.Instance()
 	st := Status{
 		Version: l.Version, Running: l.Running, Signing: l.Running && l.Signer.Active(), Instance: hex.EncodeToString(me[:]),
 		Chain: l.Signer.Chain().String(), Role: l.role(), Store: "ok", Devices: []DeviceRow{}, Keys: keys, Marks: marks,
 	}
-	if err := l.Store.Healthy(); err != nil {
-		st.Store = err.Error()
+	if broken != nil {
+		st.Store = broken.Error()
 	}
 	for _, d := range l.Signer.Devices() {
 		st.Devices = append(st.Devices, DeviceRow{d.Name, d.Status, len(d.Keys)})
@@ -64,6 +69,7 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 // notReady says why the instance could not sign now; empty when it could.
 func (l *Local) notReady(st Status) []string {
 	var no []string
+	ready := map[string]bool{}
 	if !l.Running {
 		no = append(no, "the daemon does not run")
 	}
@@ -76,12 +82,20 @@ func (l *Local) notReady(st Status) []string {
 		no = append(no, "role: "+l.whyClosed(st))
 	}
 	for _, d := range st.Devices {
-		if d.Health != device.Ready {
+		ready[d.Name] = d.Health == device.Ready
+		if !ready[d.Name] {
 			no = append(no, fmt.Sprintf("device %s: %s: %s", d.Name, d.Health, d.Advice))
 		}
 	}
 	if len(st.Keys) == 0 {
 		no = append(no, "keys: none is known yet")
+	}
+	for _, k := range st.Keys { // a ready device may have a key that is not, or lack one that the configuration names
+		if k.PublicKey == "" && k.Device == "" {
+			no = append(no, fmt.Sprintf("key %s: %s: no device that holds it was connected yet", k.PKH, k.Health))
+		} else if ready[k.Device] && k.Health != string(device.Ready) {
+			no = append(no, fmt.Sprintf("key %s: %s: %s", k.PKH, k.Health, k.Advice))
+		}
 	}
 	missing := map[tezos.PublicKeyHash]bool{}
 	for _, m := range st.Marks {
@@ -120,7 +134,7 @@ func (l *Local) Keys(context.Context) ([]KeyRow, error) {
 		for i, d := range k.Devices {
 			if i == 0 {
 				row.Device, row.Health, row.Advice = d.Name, string(d.Status.Health), d.Status.Advice
-				row.unusable(k.PKH, d.Keys)
+				row.unusable(k.PKH, d)
 				continue
 			}
 			row.Spares = append(row.Spares, d.Name)
@@ -131,11 +145,16 @@ func (l *Local) Keys(context.Context) ([]KeyRow, error) {
 }
 
 // unusable shows what keeps this key of a ready device from signing.
-func (row *KeyRow) unusable(pkh tezos.PublicKeyHash, keys []device.Key) {
-	for _, k := range keys {
-		if k.PublicKey.Hash() == pkh && k.Usable != "" {
-			row.Health, row.Advice = string(device.Locked), k.Usable
-		}
+func (row *KeyRow) unusable(pkh tezos.PublicKeyHash, d signer.DeviceInfo) {
+	if d.Status.Health != device.Ready {
+		return
+	}
+	held := slices.IndexFunc(d.Keys, func(k device.Key) bool { return k.PublicKey.Hash() == pkh })
+	switch {
+	case held < 0:
+		row.Health, row.Advice = string(device.Absent), "device "+d.Name+" does not hold this key: look at `device` of this key in the configuration"
+	case d.Keys[held].Usable != "":
+		row.Health, row.Advice = string(device.Locked), d.Keys[held].Usable
 	}
 }
 
@@ -178,6 +197,19 @@ func (l *Local) aliases() map[tezos.PublicKeyHash]string {
 	return out
 }
 
+// Prove gives the proof of possession of a tz4 key.
+func (l *Local) Prove(ctx context.Context, pkh tezos.PublicKeyHash) (Proof, error) {
+	key, err := l.Signer.PublicKey(pkh)
+	if err != nil {
+		return Proof{}, err
+	}
+	proof, err := l.Signer.Prove(ctx, pkh)
+	if err != nil {
+		return Proof{}, err
+	}
+	return Proof{PKH: pkh, PublicKey: key.String(), Proof: proof}, nil
+}
+
 // FarError says that a level is far above everything known.
 type FarError struct{ Level, Highest int32 }
 
@@ -195,7 +227,7 @@ func (l *Local) Raise(_ context.Context, r RaiseRequest) ([]ChangeRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.checkFar(r, rows); err != nil {
+	if err = l.checkFar(r, rows); err != nil {
 		return nil, err
 	}
 	raise := l.Store.Raise
@@ -242,9 +274,16 @@ func (l *Local) wouldRaise(rows []hwm.Row) ([]hwm.Change, error) {
 }
 
 func (l *Local) floors(r RaiseRequest) ([]hwm.Row, error) {
+	if r.Level < 0 || r.Round != nil && *r.Round < 0 {
+		return nil, badRequest("a negative level or round")
+	}
 	if len(r.Rows) > 0 {
 		rows := make([]hwm.Row, 0, len(r.Rows))
-		for _, i := range r.Rows {
+		for n, i := range r.Rows {
+			// A row without its key or kind would be written, and never be read again.
+			if !slices.Contains(tezos.Kinds, i.Kind) || i.PKH == (tezos.PublicKeyHash{}) || i.Level < 0 || i.Round < 0 {
+				return nil, badRequest("row %d wants pkh, kind, and a level and round that are not negative", n+1)
+			}
 			mark := hwm.Mark{Position: hwm.Position{Level: i.Level, Round: i.Round}, At: l.Now(), Source: hwm.SourceImport}
 			rows = append(rows, hwm.Row{Key: hwm.Key{Chain: l.Signer.Chain(), PKH: i.PKH, Kind: i.Kind}, Mark: mark})
 		}
@@ -297,6 +336,9 @@ func (l *Local) checkFar(r RaiseRequest, rows []hwm.Row) error {
 
 // SetCeiling sets or lowers the ceilings of keys.
 func (l *Local) SetCeiling(_ context.Context, r CeilingRequest) ([]CeilingRow, error) {
+	if r.Level < 0 {
+		return nil, badRequest("a ceiling at the negative level %d", r.Level)
+	}
 	keys, err := l.Signer.Targets(r.PKHs, []tezos.Kind{tezos.Block})
 	if err != nil {
 		return nil, err
@@ -319,6 +361,12 @@ func (l *Local) SetCeiling(_ context.Context, r CeilingRequest) ([]CeilingRow, e
 
 // Activate makes the instance the one that signs.
 func (l *Local) Activate(ctx context.Context, r ActivateRequest) (Role, error) {
+	if r.Level != nil && *r.Level < 0 {
+		return Role{}, badRequest("the negative level %d", *r.Level)
+	}
+	if r.Level != nil && l.Store.Role().Role == hwm.Active {
+		return Role{}, &statusError{http.StatusConflict, "this instance is active already: no mark was raised"}
+	}
 	activate := func(context.Context, *int32, string) (hwm.RoleRecord, error) {
 		return l.Signer.Activate(r.Level, r.Why)
 	}

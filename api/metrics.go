@@ -9,6 +9,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/device"
+	"highwater/internal/tezos"
 	"highwater/signer"
 )
 
@@ -48,6 +49,13 @@ func NewMetrics() *Metrics {
 			Namespace: "highwater", Name: "commit_seconds", Help: "Time of a commit to the watermark file.", Buckets: buckets,
 		}),
 	}
+	// From the start, at zero: what appears with its first count has not increased for Prometheus, and no alert would be raised.
+	for _, reason := range []hwm.Reason{hwm.NoMark, hwm.NotAbove, hwm.Conflict, hwm.AboveCeiling} {
+		for _, kind := range tezos.Kinds {
+			m.refusals.WithLabelValues(string(reason), kind.String())
+		}
+	}
+	m.warnings.WithLabelValues(tezos.WarnBlockLayout)
 	m.Registry.MustRegister(m.signatures, m.refusals, m.failures, m.warnings, m.deviceTime, m.requests, m.commits,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -94,13 +102,14 @@ var (
 	descRole = prometheus.NewDesc("highwater_role", "1 for the role of this instance.", []string{"role"}, nil)
 	descEpo  = prometheus.NewDesc("highwater_epoch", "Epoch of the role.", nil, nil)
 	descDev  = prometheus.NewDesc("highwater_device_health", "1 for the health of a device.", []string{"device", "health"}, nil)
+	descAlrm = prometheus.NewDesc("highwater_device_alarm", "1 when a device's own watermark went backwards, or is corrupted.", []string{"device"}, nil)
 	descRdy  = prometheus.NewDesc("highwater_ready", "1 when a request could be signed now.", nil, nil)
 	descBld  = prometheus.NewDesc("highwater_build_info", "1, with the version.", []string{"version"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (s state) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descMark, descRole, descEpo, descDev, descRdy, descBld} {
+	for _, d := range []*prometheus.Desc{descMark, descRole, descEpo, descDev, descAlrm, descRdy, descBld} {
 		ch <- d
 	}
 }
@@ -111,8 +120,8 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	st, err := s.admin.Status(context.Background())
-	if err != nil {
-		ch <- prometheus.NewInvalidMetric(descRdy, err)
+	if err != nil { // what cannot tell is not ready; the counters are still worth having
+		gauge(descRdy, 0)
 		return
 	}
 	for _, m := range st.Marks {
@@ -128,6 +137,7 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 		for _, h := range []device.Health{device.Ready, device.Absent, device.Locked, device.WrongApp, device.NoApp, device.Busy, device.Broken} {
 			gauge(descDev, truth(d.Health == h), d.Name, string(h))
 		}
+		gauge(descAlrm, truth(d.Alarm != ""), d.Name)
 	}
 	gauge(descRdy, truth(st.Ready))
 	gauge(descBld, 1, st.Version)

@@ -49,5 +49,5 @@ func page(w http.ResponseWriter, r *http.Request, a Admin) {
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	_ = statusPage.Execute(w, st) //nolint:errcheck // the client has gone: there is nobody to tell
+	_ = statusPage.Execute(w, st)
 }

@@ -9,6 +9,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,16 +68,35 @@ func NewOctez(cfg OctezConfig) http.Handler {
 	endpoints.Get("/keys/{pkh}", o.publicKey)
 	endpoints.Post("/keys/{pkh}", o.sign)
 	endpoints.Get("/bls_prove_possession/{pkh}", o.provePossession)
-	endpoints.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		writeError(w, http.StatusNotFound, fmt.Sprintf("there is nothing at %s", shorten(r.URL.Path)), "")
-	})
+	endpoints.NotFound(nothingHere)
 	endpoints.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			if endpoints.Match(chi.NewRouteContext(), method, r.URL.Path) {
+				w.Header().Add("Allow", method)
+			}
+		}
 		writeError(w, http.StatusMethodNotAllowed, fmt.Sprintf("%s is not answered at %s", shorten(r.Method), shorten(r.URL.Path)), "")
 	})
-	if cfg.Prefix == "" || cfg.Prefix == "/" {
-		return endpoints
+	return behind(strings.TrimRight(cfg.Prefix, "/"), endpoints)
+}
+
+// behind puts a handler behind a path prefix. What is elsewhere gets octez's kind of error, which http.StripPrefix does not give.
+func behind(prefix string, h http.Handler) http.Handler {
+	if prefix == "" {
+		return h
 	}
-	return http.StripPrefix(strings.TrimSuffix(cfg.Prefix, "/"), endpoints)
+	stripped := http.StripPrefix(prefix, h)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, prefix+"/") || r.URL.RawPath != "" && !strings.HasPrefix(r.URL.RawPath, prefix+"/") {
+			nothingHere(w, r)
+			return
+		}
+		stripped.ServeHTTP(w, r)
+	})
+}
+
+func nothingHere(w http.ResponseWriter, r *http.Request) {
+	writeError(w, http.StatusNotFound, fmt.Sprintf("there is nothing at %s", shorten(r.URL.Path)), "")
 }
 
 func (o *octez) authorizedKeys(w http.ResponseWriter, _ *http.Request) {
@@ -130,11 +151,16 @@ func (o *octez) sign(w http.ResponseWriter, r *http.Request) {
 		writeFailure(w, err)
 		return
 	}
-	if err := checkVersion(pkh, r.URL.Query()["version"]); err != nil {
+	query, err := readQuery(r)
+	if err != nil {
 		writeFailure(w, err)
 		return
 	}
-	if err := o.authenticate(pkh, payload, r.URL.Query()["authentication"]); err != nil {
+	if err = checkVersion(pkh, query["version"]); err != nil {
+		writeFailure(w, err)
+		return
+	}
+	if err = o.authenticate(pkh, payload, query["authentication"]); err != nil {
 		o.Log.Warn("unauthenticated request", "request_id", id, "pkh", pkh.String(), "error", err)
 		writeFailure(w, err)
 		return
@@ -150,7 +176,9 @@ func (o *octez) sign(w http.ResponseWriter, r *http.Request) {
 		writeFailure(w, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"signature": sig})
+	writeJSON(w, http.StatusOK, struct {
+		Signature tezos.Signature `json:"signature"`
+	}{sig})
 }
 
 func (o *octez) provePossession(w http.ResponseWriter, r *http.Request) {
@@ -167,7 +195,12 @@ func (o *octez) provePossession(w http.ResponseWriter, r *http.Request) {
 		writeFailure(w, err)
 		return
 	}
-	if pk := r.URL.Query().Get("bls_pk"); pk != "" && pk != key.String() {
+	query, err := readQuery(r)
+	if err != nil {
+		writeFailure(w, err)
+		return
+	}
+	if slices.ContainsFunc(query["bls_pk"], func(pk string) bool { return pk != key.String() }) {
 		writeError(w, http.StatusForbidden, "a proof is given for the key itself only, not for another bls_pk", "")
 		return
 	}
@@ -183,12 +216,26 @@ func (o *octez) provePossession(w http.ResponseWriter, r *http.Request) {
 
 // pathKey reads the key of the path; it answers by itself when that is none.
 func pathKey(w http.ResponseWriter, r *http.Request) (tezos.PublicKeyHash, bool) {
-	pkh, err := tezos.ParsePublicKeyHash(chi.URLParam(r, "pkh"))
+	text, err := url.PathUnescape(chi.URLParam(r, "pkh")) // chi matches the path as it was sent
+	if err != nil {
+		writeFailure(w, badRequest("the address in the path: %v", err))
+		return tezos.PublicKeyHash{}, false
+	}
+	pkh, err := tezos.ParsePublicKeyHash(text)
 	if err != nil {
 		writeFailure(w, badRequest("the address in the path: %v", err))
 		return tezos.PublicKeyHash{}, false
 	}
 	return pkh, true
+}
+
+// readQuery reads the query whole or not at all: url.URL.Query leaves out what it cannot read.
+func readQuery(r *http.Request) (url.Values, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, badRequest("the query cannot be read: %v", err)
+	}
+	return query, nil
 }
 
 // readPayload reads a body that is a JSON string of hex.

@@ -14,18 +14,24 @@ import (
 	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
-// Time-outs of every listener. The write time-out must leave room for a request's whole budget.
-const (
-	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 10 * time.Second
-	writeTimeout      = 60 * time.Second
-	idleTimeout       = 90 * time.Second
-	maxHeaderBytes    = 16 << 10
-	shutdownTimeout   = 10 * time.Second
-)
+// limits bound what a connection may take.
+type limits struct {
+	readHeader, read, write, idle time.Duration
+	shutdown                      time.Duration // what the requests under way are given when all ends
+	headerBytes                   int
+}
+
+// standardLimits are those of every listener. The write time-out must leave room for a request's whole budget.
+func standardLimits() limits {
+	return limits{
+		readHeader: 5 * time.Second, read: 10 * time.Second, write: 60 * time.Second, idle: 90 * time.Second,
+		shutdown: 10 * time.Second, headerBytes: 16 << 10,
+	}
+}
 
 // UnixPrefix marks an address that is a path of a unix socket.
 const UnixPrefix = "unix:"
@@ -61,10 +67,15 @@ func removeStaleSocket(ctx context.Context, path string) error {
 	if info.Mode()&os.ModeSocket == 0 {
 		return fmt.Errorf("%s is there and is not a socket", path)
 	}
-	if c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path); err == nil {
+	c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path)
+	switch {
+	case err == nil:
 		return errors.Join(fmt.Errorf("%s is in use by another process", path), c.Close())
+	case errors.Is(err, syscall.ECONNREFUSED): // nobody has it open any more
+		return os.Remove(path)
 	}
-	return os.Remove(path)
+	// A full queue, no permission: somebody may be there. Better no listener than another one's socket taken away.
+	return fmt.Errorf("%s may be in use by another process: %w", path, err)
 }
 
 // TLSConfig loads a certificate, and the authority of client certificates when there is one.
@@ -91,10 +102,15 @@ func TLSConfig(certFile, keyFile, clientCA string) (*tls.Config, error) {
 
 // Serve answers on l until ctx ends, then lets the requests under way end. It closes l.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+	return serve(ctx, l, h, log, standardLimits())
+}
+
+func serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger, lim limits) error {
 	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+		Handler: h, ReadHeaderTimeout: lim.readHeader, ReadTimeout: lim.read, WriteTimeout: lim.write,
+		IdleTimeout: lim.idle, MaxHeaderBytes: lim.headerBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		BaseContext:                  func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+		DisableGeneralOptionsHandler: true, // "OPTIONS *" is answered like everything else
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
@@ -103,7 +119,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 		return err
 	case <-ctx.Done():
 	}
-	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), lim.shutdown)
 	defer cancel()
 	err := srv.Shutdown(wait)
 	if err != nil {

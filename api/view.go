@@ -18,6 +18,8 @@ type Admin interface {
 	Status(ctx context.Context) (Status, error)
 	Keys(ctx context.Context) ([]KeyRow, error)
 	Marks(ctx context.Context) ([]MarkRow, error)
+	// Prove gives the proof of possession of a tz4 key.
+	Prove(ctx context.Context, pkh tezos.PublicKeyHash) (Proof, error)
 	Raise(ctx context.Context, r RaiseRequest) ([]ChangeRow, error)
 	SetCeiling(ctx context.Context, r CeilingRequest) ([]CeilingRow, error)
 	Activate(ctx context.Context, r ActivateRequest) (Role, error)
@@ -107,6 +109,13 @@ func numberOr(n *int32, none string) string {
 		return none
 	}
 	return strconv.Itoa(int(*n))
+}
+
+// Proof is a verified proof of possession of a tz4 key.
+type Proof struct {
+	PKH       tezos.PublicKeyHash `json:"pkh"`
+	PublicKey string              `json:"public_key"`
+	Proof     tezos.Signature     `json:"proof"`
 }
 
 // RaiseRequest raises marks to a floor.

@@ -124,7 +124,7 @@ func checkSync(dir string) finding {
 	for range syncs {
 		start := time.Now()
 		_, werr := f.Write(block)
-		if err = errors.Join(werr, unix.Fdatasync(int(f.Fd()))); err != nil { //nolint:gosec // a file descriptor
+		if err = errors.Join(werr, unix.Fdatasync(int(f.Fd()))); err != nil {
 			break
 		}
 		took = append(took, time.Since(start))
@@ -172,8 +172,8 @@ func checkDevice(d api.DeviceRow) finding {
 	switch {
 	case d.Health != device.Ready:
 		f.Result, f.Detail, f.Hint = resultBad, string(d.Health), d.Advice
-		if d.Status.Detail != "" {
-			f.Detail += ": " + d.Status.Detail
+		if d.Detail != "" {
+			f.Detail += ": " + d.Detail
 		}
 	case d.Alarm != "":
 		f.Result, f.Detail, f.Hint = resultWarning, d.Alarm, "find out why before you trust the device's own mark"

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -121,6 +120,7 @@ type keyConfig struct {
 // duration is a text like "5ms" in the file.
 type duration time.Duration
 
+// UnmarshalText reads such a text.
 func (d *duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
 	if err != nil {
@@ -162,8 +162,27 @@ func loadConfig(path string) (*config, error) {
 	if err != nil {
 		return nil, hinted(fmt.Errorf("%s: %w", path, err), "docs/configuration.md explains every setting")
 	}
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
 	c.path = path
+	c.resolve(dir)
 	return c, nil
+}
+
+// resolve makes relative paths relative to the configuration: not to wherever a command is started, which would look for the
+// watermarks in one place today and in another tomorrow.
+func (c *config) resolve(dir string) {
+	paths := []*string{&c.StateDir, &c.Admin.Socket, &c.Server.TLSCert, &c.Server.TLSKey, &c.Server.ClientCA}
+	for i := range c.Devices {
+		paths = append(paths, &c.Devices[i].PassphraseFile)
+	}
+	for _, p := range paths {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
+		}
+	}
 }
 
 func parseConfig(text string) (*config, error) {
@@ -176,9 +195,15 @@ func parseConfig(text string) (*config, error) {
 	for _, key := range meta.Undecoded() {
 		faults.add("%s: there is no such setting", key)
 	}
+	if c.Server.Budget == 0 && !meta.IsDefined("server", "budget") {
+		c.Server.Budget = duration(api.DefaultBudget)
+	}
 	c.fillIn()
 	c.check(&faults)
-	return c, faults.err()
+	if err := faults.err(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // faultList collects all that is wrong, so that it is said at once.
@@ -203,9 +228,6 @@ func (c *config) fillIn() {
 	if c.Server.Listen == "" {
 		c.Server.Listen = defaultListen
 	}
-	if c.Server.Budget == 0 {
-		c.Server.Budget = duration(api.DefaultBudget)
-	}
 	if c.Admin.Socket == "" {
 		c.Admin.Socket = defaultAdminSocket
 		if c.StateDir != defaultStateDir {
@@ -227,32 +249,14 @@ func (c *config) check(f *faultList) {
 	}
 	checkAddress(f, "monitor.listen", c.Monitor.Listen)
 	c.checkPair(f)
+	if c.Monitor.Listen == c.Server.Listen && !strings.HasSuffix(c.Server.Listen, ":0") {
+		f.add("server.listen and monitor.listen are the same address, %s", c.Server.Listen)
+	}
+	if u, err := url.Parse(c.Node); c.Node != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		f.add("node: %q is no address such as http://127.0.0.1:8732", c.Node)
+	}
 	c.checkDevices(f)
 	c.checkKeys(f)
-}
-
-func (c *config) checkServer(f *faultList) {
-	checkAddress(f, "server.listen", c.Server.Listen)
-	for i, text := range c.Server.AuthorizedKeys {
-		key, err := tezos.ParsePublicKey(text)
-		if err != nil {
-			f.add("server.authorized_keys[%d]: %v (public keys, not addresses: octez-client show address ALIAS)", i, err)
-			continue
-		}
-		c.auth = append(c.auth, key)
-	}
-	if (c.Server.TLSCert == "") != (c.Server.TLSKey == "") {
-		f.add("server.tls_cert and server.tls_key go together")
-	}
-	if c.Server.ClientCA != "" && c.Server.TLSCert == "" {
-		f.add("server.client_ca needs server.tls_cert and server.tls_key")
-	}
-	if b := time.Duration(c.Server.Budget); b < 100*time.Millisecond || b > 30*time.Second {
-		f.add("server.budget: %s; it lies between 100ms and 30s", b)
-	}
-	if p := c.Server.PathPrefix; p != "" && !strings.HasPrefix(p, "/") {
-		f.add("server.path_prefix: %q should start with /", p)
-	}
 }
 
 // checkPair looks at what is for the other instance, and for the hooks.
@@ -270,21 +274,6 @@ func (c *config) checkPair(f *faultList) {
 	}
 }
 
-func checkAddress(f *faultList, name, address string) {
-	if address == "" {
-		return
-	}
-	if path, unix := strings.CutPrefix(address, api.UnixPrefix); unix {
-		if !filepath.IsAbs(path) || len(path) > maxSocketPath {
-			f.add("%s: %q should be an absolute path of at most %d characters", name, path, maxSocketPath)
-		}
-		return
-	}
-	if _, _, err := net.SplitHostPort(address); err != nil {
-		f.add("%s: %v (use HOST:PORT or unix:/PATH)", name, err)
-	}
-}
-
 // Kinds of devices, and the word for emulated transports.
 const (
 	kindLedger   = "ledger"
@@ -293,135 +282,3 @@ const (
 	transportUSB = "usb"
 	tcpScheme    = "tcp://"
 )
-
-func (c *config) checkDevices(f *faultList) {
-	names := map[string]bool{}
-	for i := range c.Devices {
-		d := &c.Devices[i]
-		at := fmt.Sprintf("device %q", d.Name)
-		if d.Name == "" {
-			at = fmt.Sprintf("device number %d", i+1)
-			f.add("%s: it has no name", at)
-		}
-		if names[d.Name] {
-			f.add("%s: the name is used twice", at)
-		}
-		names[d.Name] = true
-		if d.Kind != kindLedger && d.Kind != kindTezSign {
-			f.add("%s: kind %q; the kinds are ledger and tezsign", at, d.Kind)
-		}
-		if d.Transport == "" {
-			d.Transport = transportUSB
-		}
-		c.checkTransport(f, at, d)
-	}
-	if len(c.Devices) == 0 {
-		f.add("there is no [[device]]: nothing could sign")
-	}
-}
-
-func (c *config) checkTransport(f *faultList, at string, d *deviceConfig) {
-	switch {
-	case d.Transport == transportSim:
-		if c.chainID == tezos.Mainnet {
-			f.add("%s: an emulated device does not sign for mainnet", at)
-		}
-	case d.Transport == transportUSB:
-	case strings.HasPrefix(d.Transport, tcpScheme) && d.Kind == kindLedger:
-		if _, _, err := net.SplitHostPort(strings.TrimPrefix(d.Transport, tcpScheme)); err != nil {
-			f.add("%s: transport: %v", at, err)
-		}
-	default:
-		f.add("%s: transport %q; the transports are usb, sim, and tcp://HOST:PORT for a ledger", at, d.Transport)
-	}
-	if d.Sim != nil && d.Transport != transportSim {
-		f.add("%s: [device.sim] belongs to transport = \"sim\"", at)
-	}
-	if d.PassphraseFile != "" && d.PassphraseCredential != "" {
-		f.add("%s: passphrase_file or passphrase_credential, not both", at)
-	}
-	if d.Kind == kindLedger && d.PassphraseFile+d.PassphraseCredential != "" {
-		f.add("%s: a Ledger has no passphrase: its PIN is entered on the device", at)
-	}
-	if d.Serial != "" && d.Kind == kindLedger {
-		f.add("%s: a Ledger's serial is the same for all: pin it with id = \"four-words-like-this\"", at)
-	}
-	if d.ID != "" && d.Kind == kindTezSign {
-		f.add("%s: a TezSign is pinned by its serial", at)
-	}
-	d.checkLocators(f, at)
-}
-
-// checkLocators reads a Ledger's locators; the device's name in them pins it.
-func (d *deviceConfig) checkLocators(f *faultList, at string) {
-	if len(d.Keys) > 0 && d.Kind != kindLedger {
-		f.add("%s: keys are a Ledger's locators", at)
-		return
-	}
-	for _, text := range d.Keys {
-		l, err := ledger.ParseLocator(text)
-		if err != nil {
-			f.add("%s: keys: %v", at, err)
-			continue
-		}
-		if d.ID == "" {
-			d.ID = l.Device
-		}
-		if l.Device != d.ID {
-			f.add("%s: keys: %s is on another device than %s", at, text, d.ID)
-		}
-		d.locators = append(d.locators, l)
-	}
-}
-
-// checkAllow reads what a key may sign: kinds, and the two operations by which it registers as a baker.
-func (k keyConfig) checkAllow(f *faultList, at string, p *signer.KeyPolicy) {
-	for _, text := range k.Allow {
-		switch text {
-		case "reveal":
-			p.Reveal = true
-			continue
-		case "delegation":
-			p.Delegation = true
-			continue
-		}
-		kind, err := tezos.ParseKind(text)
-		if err != nil {
-			f.add("%s: allow: %v (or reveal, delegation)", at, err)
-			continue
-		}
-		p.Allow = append(p.Allow, kind)
-	}
-	if len(k.Allow) > 0 && len(p.Allow) == 0 {
-		f.add("%s: allow: name the kinds besides reveal and delegation; without `allow` it is all kinds", at)
-	}
-}
-
-// allowsOperations tells whether any key may register.
-func (c *config) allowsOperations() bool {
-	return slices.ContainsFunc(c.policy, func(p signer.KeyPolicy) bool { return p.Reveal || p.Delegation })
-}
-
-func (c *config) checkKeys(f *faultList) {
-	seen := map[tezos.PublicKeyHash]bool{}
-	for i, k := range c.Keys {
-		at := fmt.Sprintf("key number %d", i+1)
-		pkh, err := tezos.ParsePublicKeyHash(k.PKH)
-		if err != nil {
-			f.add("%s: pkh: %v", at, err)
-			continue
-		}
-		if seen[pkh] {
-			f.add("%s: %s is there twice", at, pkh)
-		}
-		seen[pkh] = true
-		p := signer.KeyPolicy{PKH: pkh, Alias: k.Alias, Devices: k.Device}
-		for _, name := range k.Device {
-			if !slices.ContainsFunc(c.Devices, func(d deviceConfig) bool { return d.Name == name }) {
-				f.add("%s: device %q is not configured", at, name)
-			}
-		}
-		k.checkAllow(f, at, &p)
-		c.policy = append(c.policy, p)
-	}
-}

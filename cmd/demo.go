@@ -123,7 +123,7 @@ func (a *app) demo(ctx context.Context, f demoFlags) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	d := &demonstration{app: a, flags: f, judge: baker.NewJudge()}
-	if err := d.prepare(ctx, dir); err != nil {
+	if err = d.prepare(ctx, dir); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.stop()) }()
@@ -180,12 +180,12 @@ func freeAddress(ctx context.Context, address string) string {
 	if err != nil {
 		return "127.0.0.1:0"
 	}
-	_ = l.Close() //nolint:errcheck // it listened: closing it is all
+	_ = l.Close()
 	return address
 }
 
 func (d *demonstration) start(ctx context.Context) error {
-	daemon, err := newDaemon(ctx, d.cfg, slog.New(slog.DiscardHandler), d.version, nil)
+	daemon, err := newDaemon(ctx, d.cfg, slog.New(slog.DiscardHandler), d.version)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"highwater/internal/usb"
 	"highwater/ledger"
 	"highwater/ledger/ledgersim"
 	"highwater/tezsign"
@@ -21,10 +22,10 @@ type wired struct {
 }
 
 // newDrivers makes the drivers of the configured devices; none is connected yet.
-func newDrivers(cfg *config, log *slog.Logger) ([]wired, error) {
+func newDrivers(cfg *config, bus *usb.Bus, log *slog.Logger) ([]wired, error) {
 	out := make([]wired, 0, len(cfg.Devices))
 	for _, d := range cfg.Devices {
-		made, err := newDriver(cfg, d, log)
+		made, err := newDriver(cfg, d, bus, log)
 		if err != nil {
 			err = fmt.Errorf("device %q: %w", d.Name, err)
 			for _, w := range out {
@@ -37,17 +38,18 @@ func newDrivers(cfg *config, log *slog.Logger) ([]wired, error) {
 	return out, nil
 }
 
-var errNoUSB = errors.New("this build has no USB transport yet")
-
-func newDriver(cfg *config, d deviceConfig, log *slog.Logger) (wired, error) {
+func newDriver(cfg *config, d deviceConfig, bus *usb.Bus, log *slog.Logger) (wired, error) {
+	if d.Transport == transportUSB && !usb.Available {
+		return wired{}, hinted(usb.ErrNoUSB, "build with CGO_ENABLED=1, or set another transport")
+	}
 	if d.Kind == kindLedger {
-		l, err := newLedger(cfg, d, log)
+		l, err := newLedger(cfg, d, bus, log)
 		return wired{l, func() error { return nil }}, err
 	}
-	return newTezSign(cfg, d, log)
+	return newTezSign(cfg, d, bus, log)
 }
 
-func newTezSign(cfg *config, d deviceConfig, log *slog.Logger) (wired, error) {
+func newTezSign(cfg *config, d deviceConfig, bus *usb.Bus, log *slog.Logger) (wired, error) {
 	c := tezsign.Config{Name: d.Name, Serial: d.Serial, Chain: cfg.chainID, Passphrase: passphraseOf(d), Log: log}
 	done := func() error { return nil }
 	switch d.Transport {
@@ -58,7 +60,7 @@ func newTezSign(cfg *config, d deviceConfig, log *slog.Logger) (wired, error) {
 		}
 		c.Open, done = sim.Open, sim.Close
 	default:
-		return wired{}, hinted(errNoUSB, "use transport = \"sim\"")
+		c.Open = tezsign.OpenUSB(bus)
 	}
 	return wired{tezsign.New(c), done}, nil
 }
@@ -89,7 +91,7 @@ func newTezSignSim(d deviceConfig) (*tezsignsim.Gadget, error) {
 	return tezsignsim.New(tezsignsim.Options{Serial: d.Serial, Seed: sim.Seed, Keys: sim.Keys, Latency: time.Duration(sim.Latency)})
 }
 
-func newLedger(cfg *config, d deviceConfig, log *slog.Logger) (*ledger.Device, error) {
+func newLedger(cfg *config, d deviceConfig, bus *usb.Bus, log *slog.Logger) (*ledger.Device, error) {
 	c := ledger.Config{Name: d.Name, ID: d.ID, Chain: cfg.chainID, Want: d.locators, AllowOperations: cfg.allowsOperations(), Log: log}
 	switch {
 	case d.Transport == transportSim:
@@ -102,7 +104,7 @@ func newLedger(cfg *config, d deviceConfig, log *slog.Logger) (*ledger.Device, e
 		address := strings.TrimPrefix(d.Transport, tcpScheme)
 		c.Dial = func(ctx context.Context) (ledger.Transport, error) { return ledger.DialTCP(ctx, address) }
 	default:
-		return nil, hinted(errNoUSB, "use transport = \"tcp://HOST:PORT\" or \"sim\"")
+		c.Dial = ledger.DialUSB(bus)
 	}
 	return ledger.New(c)
 }

@@ -14,12 +14,12 @@ import (
 	"highwater/failover"
 )
 
-const handoverLong = `Move the right to sign from the instance that has it to the other one. Either machine may be asked; both run, and reach each
-other.
+const handoverLong = `Move the right to sign from the instance that has it to the other one. Either machine may be asked; both run, and
+reach each other.
 
-Live: the side that signs stops, makes that durable, and answers with its final watermarks; the other side makes them its floors and
-signs. With --at LEVEL it goes by level: the one signs up to LEVEL, the other above it. Whatever is cut off in the middle, at most one
-may sign; ask again, and it goes on where it was.`
+Live: the side that signs stops, makes that durable, and answers with its final watermarks; the other side makes them its
+floors and signs. With --at LEVEL it goes by level: the one signs up to LEVEL, the other above it. Whatever is cut off in the
+middle, at most one may sign; ask again, and it goes on where it was.`
 
 func (a *app) handoverCmd() *cobra.Command {
 	var dry, yes bool
@@ -58,7 +58,7 @@ func (a *app) handover(ctx context.Context, admin api.Admin, r failover.Handover
 	if !yes {
 		a.showChecklist(plan.Findings)
 		question := fmt.Sprintf("Move the right to sign from %s to %s?", short(plan.From), short(plan.To))
-		if err = a.confirm(question, "handover", "--yes"); err != nil {
+		if err = a.confirm(question, "handover"); err != nil {
 			return err
 		}
 	}
@@ -93,9 +93,9 @@ func (a *app) showHandover(h api.HandoverAnswer) error {
 	return nil
 }
 
-const releaseLong = `Give the right to sign away from a level on, for an instance that cannot be reached: this one signs up to LEVEL, and the
-certificate in FILE lets the other one sign above it. Carry it there and accept it within a hundred levels after LEVEL. It is good for
-one activation of that one instance.`
+const releaseLong = `Give the right to sign away from a level on, for an instance that cannot be reached: this one signs up to LEVEL, and
+the certificate in FILE lets the other one sign above it. Carry it there and accept it within a hundred levels after LEVEL. It
+is good for one activation of that one instance.`
 
 func (a *app) releaseCmd() *cobra.Command {
 	var at int64
@@ -106,7 +106,7 @@ func (a *app) releaseCmd() *cobra.Command {
 		Args: noArgs, Example: "  highwater release --at 8000100 --out /media/stick/handover.json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !c.Flags().Changed("at") || out == "" {
-				return hinted(usagef("release wants --at LEVEL and --out FILE"), "both instances reachable? then: highwater handover")
+				return usagef("release wants --at LEVEL and --out FILE")
 			}
 			level, err := levelFlag("at", at)
 			if err != nil {
@@ -127,7 +127,7 @@ func (a *app) release(ctx context.Context, admin api.Admin, level int32, out str
 	}
 	if !yes {
 		question := fmt.Sprintf("This instance signs nothing above level %d from now on, until the right is given back?", level)
-		if err := a.confirm(question, "release", "--yes"); err != nil {
+		if err := a.confirm(question, "release"); err != nil {
 			return err
 		}
 	}
@@ -219,7 +219,7 @@ func (a *app) accept(ctx context.Context, in string, r api.AcceptRequest, yes bo
 		if !yes {
 			question := fmt.Sprintf("%s gave epoch %d to %s on %s, from level %d on. Sign here above it?", short(cert.From), cert.Epoch, short(cert.To),
 				when(cert.When), *cert.Level+1)
-			if err := a.confirm(question, "accept", "--yes"); err != nil {
+			if err := a.confirm(question, "accept"); err != nil {
 				return err
 			}
 		}

@@ -55,7 +55,7 @@ type choice struct {
 
 func (ch *choice) flags(c *cobra.Command) {
 	c.Flags().BoolVar(&ch.all, "all", false, "all known keys")
-	c.Flags().Int64Var(&ch.level, "level", -1, "the `LEVEL`")
+	c.Flags().Int64Var(&ch.level, "level", unset, "the `LEVEL`")
 }
 
 // keys finds the named keys; none, with --all, means all.
@@ -109,8 +109,8 @@ func (a *app) hwmSetCmd() *cobra.Command {
 				return err
 			}
 			if c.Flags().Changed("round") {
-				round, err := levelFlag("round", ch.round)
-				if err != nil {
+				var round int32
+				if round, err = levelFlag("round", ch.round); err != nil {
 					return err
 				}
 				req.Round = &round
@@ -136,7 +136,7 @@ func (a *app) hwmSetCmd() *cobra.Command {
 func (a *app) raise(ctx context.Context, admin api.Admin, req api.RaiseRequest) error {
 	changes, err := admin.Raise(ctx, req)
 	if isFar(err) && a.interactive {
-		if err := a.typed(err.Error(), fmt.Sprint(req.Level)); err != nil {
+		if err = a.typed(err.Error(), fmt.Sprint(req.Level)); err != nil {
 			return err
 		}
 		req.Far = true
@@ -161,17 +161,16 @@ func isFar(err error) bool {
 func (a *app) changesTable(changes []api.ChangeRow) error {
 	rows := [][]string{}
 	for _, c := range changes {
-		before := "none"
+		before, now := "none", c.After.String()
 		if c.Before != nil {
 			before = c.Before.String()
 		}
-		result := c.Result
 		if c.Why != "" {
-			result += ": " + c.Why
+			before, now = "-", c.Why
 		}
-		rows = append(rows, []string{c.PKH.String(), dash(shortAlias(c.Alias)), c.Kind.String(), before, c.After.String(), result})
+		rows = append(rows, []string{c.PKH.String(), dash(shortAlias(c.Alias)), c.Kind.String(), c.Result, before, now})
 	}
-	return a.table([]string{"key", "alias", "kind", "before", "now", "result"}, rows)
+	return a.table([]string{"key", "alias", "kind", "result", "before", "now"}, rows)
 }
 
 func (a *app) hwmCeilingCmd() *cobra.Command {
@@ -295,7 +294,7 @@ func (a *app) hwmLowerCmd() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().Int64Var(&ch.level, "level", -1, "the `LEVEL` at and below which nothing is signed afterwards")
+	c.Flags().Int64Var(&ch.level, "level", unset, "the `LEVEL` at and below which nothing is signed afterwards")
 	c.Flags().StringSliceVar(&ch.kinds, "kind", nil, "the `KIND`: block, preattestation, attestation (repeatable)")
 	c.Flags().StringVar(&reason, "reason", "", "why; kept for good")
 	return c

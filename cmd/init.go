@@ -89,7 +89,7 @@ func (a *app) createStore(ctx context.Context, cfg *config, f initFlags) error {
 	if !f.yes {
 		question := fmt.Sprintf("This creates a new, empty watermark file in %s.\n"+
 			"If these keys ever signed with another state directory, bring that one instead (or import its marks).", cfg.StateDir)
-		if err := a.confirm(question, "create", "--yes"); err != nil {
+		if err := a.confirm(question, "create"); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"highwater/api"
 	"highwater/failover"
 	"highwater/internal/device"
+	"highwater/internal/usb"
 	"highwater/signer"
 	"highwater/store"
 )
@@ -20,6 +21,7 @@ type instance struct {
 	cfg     *config
 	store   *store.DB
 	devices []wired
+	usb     *usb.Bus
 	signer  *signer.Signer
 	node    *failover.Node
 	hooks   *failover.Hooks
@@ -34,6 +36,7 @@ type driver interface {
 	signer.Device
 	SetReconciler(r device.Reconciler)
 	Run(ctx context.Context)
+	Poke() // look now
 }
 
 // instanceOptions say what an instance is for.
@@ -52,9 +55,9 @@ func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*insta
 	if err != nil {
 		return nil, explainStore(cfg, err)
 	}
-	in := &instance{cfg: cfg, store: db}
+	in := &instance{cfg: cfg, store: db, usb: usb.NewBus(opt.log)}
 	if opt.devices {
-		if in.devices, err = newDrivers(cfg, opt.log); err != nil {
+		if in.devices, err = newDrivers(cfg, in.usb, opt.log); err != nil {
 			return nil, errors.Join(err, db.Close())
 		}
 	}
@@ -89,10 +92,20 @@ func (in *instance) start(ctx context.Context) {
 		d.SetReconciler(in.signer)
 		in.devicesDone.Go(func() { d.Run(deviceCtx) })
 	}
+	in.devicesDone.Go(func() { usb.Watch(deviceCtx, in.poke) })
 	in.signerDone.Go(func() { in.signer.Run(signerCtx) })
 	in.nodeDone.Go(func() { in.hooks.Run(nodeCtx) })
 	if in.admin.Running { // only the daemon speaks with the other instance
 		in.nodeDone.Go(func() { in.node.Run(nodeCtx) })
+	}
+}
+
+// poke has the devices on USB looked at: something was plugged in, or unplugged.
+func (in *instance) poke() {
+	for i, d := range in.devices {
+		if in.cfg.Devices[i].Transport == transportUSB {
+			d.Poke()
+		}
 	}
 }
 
@@ -108,7 +121,7 @@ func (in *instance) close() error {
 	for _, d := range in.devices {
 		err = errors.Join(err, d.close())
 	}
-	return errors.Join(err, in.store.Close())
+	return errors.Join(err, in.usb.Close(), in.store.Close())
 }
 
 // settle waits until every device is ready, or until patience ends: a device that is absent stays so.
@@ -141,7 +154,7 @@ func (a *app) admin(ctx context.Context, cfg *config, devices bool) (api.Admin, 
 		return client, func() error { return nil }, nil
 	}
 	if !errors.Is(err, api.ErrNoDaemon) {
-		return nil, nil, err
+		return nil, nil, hinted(fmt.Errorf("the daemon's socket: %w", err), "run this as the user that serves: sudo -u highwater highwater …")
 	}
 	in, err := openInstance(ctx, cfg, instanceOptions{log: slog.New(slog.DiscardHandler), version: a.version, devices: devices})
 	if err != nil {

@@ -12,10 +12,11 @@ import (
 	"highwater/hwm"
 )
 
-const peerLong = `Two instances make a pair: one signs, the other follows its watermarks and can take its place. Each keeps the other's
-address and key, and accepts nobody else: there is no password and no authority.
+const peerLong = `Two instances make a pair: one signs, the other follows its watermarks and can take its place. Each keeps the
+other's address and key, and accepts nobody else: there is no password and no authority.
 
-On each machine: set [peer] listen in the configuration, restart, show its key, and add it on the other one. Nothing secret is in it.`
+On each machine: set [peer] listen in the configuration, restart, show its key, and add it on the other one. Nothing secret is
+in it.`
 
 func (a *app) peerCmd() *cobra.Command {
 	show := a.addJSON(&cobra.Command{

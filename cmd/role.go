@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -45,17 +46,21 @@ func (a *app) activate(ctx context.Context, admin api.Admin, req api.ActivateReq
 		return err
 	}
 	if st.Role.Role == hwm.Active {
+		if req.Level != nil {
+			return hinted(errors.New("this instance is active already: no mark was raised"),
+				fmt.Sprintf("highwater hwm set --all --level %d", *req.Level))
+		}
 		return a.showRole(st.Role, "it was active already")
 	}
 	if !yes {
 		a.note("This instance is on %s, epoch %d. Activating it lets it sign for:", st.Role.Role, st.Role.Epoch)
-		if err := a.marksTable(st.Marks); err != nil {
+		if err = a.marksTable(st.Marks); err != nil {
 			return err
 		}
 		if req.Level != nil {
 			a.note("Every mark is raised to level %d first.", *req.Level)
 		}
-		if err := a.confirm("No other machine signs with these keys, and none will?", "activate", "--yes"); err != nil {
+		if err = a.confirm("No other machine signs with these keys, and none will?", "activate"); err != nil {
 			return err
 		}
 	}
@@ -99,8 +104,14 @@ func (a *app) showRole(r api.Role, then string) error {
 	return nil
 }
 
+// unset is the value of a number flag that was not given.
+const unset = -1
+
 // levelFlag checks a level given on the command line.
 func levelFlag(name string, level int64) (int32, error) {
+	if level == unset && name == "level" {
+		return 0, usagef("--level is missing")
+	}
 	if level < 0 || level > hwm.MaxRound {
 		return 0, usageError{fmt.Errorf("--%s %d: it lies between 0 and %d", name, level, hwm.MaxRound)}
 	}

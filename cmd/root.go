@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -40,7 +41,7 @@ func Main(args []string, in io.Reader, out, errw io.Writer) int {
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errw)
-	err := root.ExecuteContext(ctx)
+	command, err := root.ExecuteContextC(ctx)
 	var usage usageError
 	switch {
 	case err == nil:
@@ -48,6 +49,9 @@ func Main(args []string, in io.Reader, out, errw io.Writer) int {
 	case errors.Is(err, errSaid):
 		return exitFail
 	case errors.As(err, &usage):
+		if hintOf(err) == "" {
+			err = hinted(err, "see: "+command.CommandPath()+" --help")
+		}
 		a.fail(err)
 		return exitUsage
 	default:
@@ -72,23 +76,22 @@ func (a *app) root() *cobra.Command {
 		SilenceErrors: true, SilenceUsage: true, DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return hinted(usagef("there is no command %q", args[0]), "see: highwater --help")
+				return usagef("there is no command %q", args[0])
 			}
 			return c.Help()
 		},
 		Args: cobra.ArbitraryArgs,
 	}
 	root.PersistentFlags().StringVar(&a.configFlag, "config", "", "configuration `FILE` (else $"+configEnv+", else "+defaultConfigPath+")")
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return hinted(usageError{err}, "see: "+c.CommandPath()+" --help")
-	})
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.SetHelpTemplate(helpTemplate)
 	root.SetUsageTemplate(helpTemplate)
-	root.CompletionOptions.HiddenDefaultCmd = false
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetHelpCommand(helpCmd(root))
 	root.AddCommand(
 		a.demoCmd(), a.initCmd(), a.serveCmd(), a.statusCmd(), a.checkCmd(), a.keysCmd(), a.hwmCmd(),
 		a.ledgerCmd(), a.tezsignCmd(), a.activateCmd(), a.standbyCmd(), a.peerCmd(), a.handoverCmd(), a.releaseCmd(), a.acceptCmd(),
-		a.takeoverCmd(), a.versionCmd(), a.manCmd(), a.simCmd(),
+		a.takeoverCmd(), a.versionCmd(), a.manCmd(), a.completionCmd(), a.simCmd(),
 	)
 	return root
 }
@@ -116,7 +119,7 @@ Example:
 // noArgs refuses arguments, as a mistake of usage.
 func noArgs(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return hinted(usagef("%s takes no arguments, not %q", c.CommandPath(), args[0]), "see: "+c.CommandPath()+" --help")
+		return usagef("%s takes no arguments, not %q", c.CommandPath(), args[0])
 	}
 	return nil
 }
@@ -133,13 +136,29 @@ func group(use, short, long, example string, subs ...*cobra.Command) *cobra.Comm
 		Use: use, Short: short, Long: long, Example: example, Args: cobra.ArbitraryArgs, DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return hinted(usagef("%s has no command %q", c.CommandPath(), args[0]), "see: "+c.CommandPath()+" --help")
+				return usagef("%s has no command %q", c.CommandPath(), args[0])
 			}
 			return c.Help()
 		},
 	}
 	c.AddCommand(subs...)
 	return c
+}
+
+// helpCmd is cobra's, but that an unknown command is a mistake of usage.
+func helpCmd(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Show the help of a command", Args: cobra.ArbitraryArgs, DisableFlagsInUseLine: true,
+		Long: "Show the help of a command, as --help does.", Example: "  highwater help hwm set",
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return hinted(usagef("there is no command %q", strings.Join(args, " ")), "see: highwater --help")
+			}
+			c.InitDefaultHelpFlag()
+			return c.Help()
+		},
+	}
 }
 
 func (a *app) versionCmd() *cobra.Command {

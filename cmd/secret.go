@@ -19,7 +19,7 @@ const maxSecret = 1024
 func (a *app) readSecret(fd int) ([]byte, error) {
 	var r io.Reader = a.in
 	if fd != 0 {
-		f := os.NewFile(uintptr(fd), "passphrase") //nolint:gosec // not negative
+		f := os.NewFile(uintptr(fd), "passphrase")
 		if f == nil {
 			return nil, fmt.Errorf("--passphrase-fd %d is not open", fd)
 		}
@@ -42,7 +42,7 @@ func (a *app) readSecret(fd int) ([]byte, error) {
 // askSecret asks on the terminal, without showing what is typed.
 func (a *app) askSecret(prompt string) ([]byte, error) {
 	fmt.Fprintf(a.err, "%s: ", prompt)
-	b, err := term.ReadPassword(int(os.Stdin.Fd())) //nolint:gosec // a file descriptor
+	b, err := term.ReadPassword(int(os.Stdin.Fd()))
 	a.note("")
 	if err == nil && len(b) == 0 {
 		err = errors.New("nothing was typed: nothing was changed")
@@ -75,4 +75,28 @@ func (a *app) pick(question string, options []string) ([]string, error) {
 		return nil, errors.New("nothing was chosen: nothing was changed")
 	}
 	return out, nil
+}
+
+// passphrase reads a secret from a file descriptor, or asks for it on the terminal; a new one is asked for twice.
+func (a *app) passphrase(fd int, prompt string, isNew bool) ([]byte, error) {
+	if fd >= 0 {
+		return a.readSecret(fd)
+	}
+	if !a.interactive {
+		return nil, hinted(errors.New("a passphrase is wanted, and nobody is there to type it"), "for scripts: --passphrase-fd 3 3<FILE")
+	}
+	first, err := a.askSecret(prompt)
+	if err != nil || !isNew {
+		return first, err
+	}
+	second, err := a.askSecret("The same again")
+	if err != nil {
+		return nil, err
+	}
+	defer clear(second)
+	if !bytes.Equal(first, second) {
+		clear(first)
+		return nil, errors.New("the two are not the same: nothing was changed")
+	}
+	return first, nil
 }

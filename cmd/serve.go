@@ -17,7 +17,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/api"
-	"highwater/signer"
 )
 
 const serveLong = `Run the signer. It needs a configuration and the watermark file that "highwater init" made, and signs once
@@ -40,7 +39,7 @@ func (a *app) serveCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			d, err := newDaemon(c.Context(), cfg, log, a.version, nil)
+			d, err := newDaemon(c.Context(), cfg, log, a.version)
 			if err != nil {
 				return err
 			}
@@ -82,16 +81,11 @@ type listener struct {
 }
 
 // newDaemon opens the instance and its listeners; nothing is answered before run.
-func newDaemon(ctx context.Context, cfg *config, log *slog.Logger, version string, also func(signer.Outcome)) (*daemon, error) {
+func newDaemon(ctx context.Context, cfg *config, log *slog.Logger, version string) (*daemon, error) {
 	metrics := api.NewMetrics()
 	in, err := openInstance(ctx, cfg, instanceOptions{
 		log: log, version: version, running: true, devices: true, onCommit: metrics.ObserveCommit,
-		observe: func(o signer.Outcome) {
-			metrics.Observe(o)
-			if also != nil {
-				also(o)
-			}
-		},
+		observe: metrics.Observe,
 	})
 	if err != nil {
 		return nil, err
@@ -189,6 +183,7 @@ func (d *daemon) run(ctx context.Context) error {
 		d.log.Info("listening", "listener", l.name, "address", l.Addr().String())
 		done.Go(func() {
 			if err := api.Serve(ctx, l.Listener, l.handler, d.log); err != nil {
+				d.log.Error("listener ended", "listener", l.name, "error", err)
 				stop(fmt.Errorf("%s listener: %w", l.name, err))
 			}
 		})

@@ -71,7 +71,7 @@ func (a *app) simLedger(ctx context.Context, address string, hid bool, opt ledge
 
 // serveHID serves raw reports to one client after the other.
 func serveHID(ctx context.Context, l net.Listener, d *ledgersim.Device) error {
-	stop := context.AfterFunc(ctx, func() { _ = l.Close() }) //nolint:errcheck // it ends Accept, whatever it says
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
 	for {
 		c, err := l.Accept()

@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,7 +48,7 @@ func (a *app) showStatus(st api.Status) error {
 	a.showPair(st.Pair)
 	rows := [][]string{}
 	for _, d := range st.Devices {
-		rows = append(rows, []string{d.Name, a.paintHealth(d.Health), strings.TrimSpace(d.Model + " " + d.App), dash(d.ID), dash(d.Advice)})
+		rows = append(rows, []string{d.Name, a.paintHealth(d.Health), strings.TrimSpace(d.Model + " " + d.App), dash(d.ID), dash(strings.Join(slices.DeleteFunc([]string{d.Alarm, d.Advice}, func(s string) bool { return s == "" }), "; "))})
 	}
 	if err := a.table([]string{"device", "health", "model", "id", "what to do"}, rows); err != nil {
 		return err
@@ -130,8 +131,16 @@ func (a *app) keysCmd() *cobra.Command {
 			return a.withAdmin(c.Context(), true, func(_ *config, admin api.Admin) error { return a.showKey(c.Context(), admin, args[0]) })
 		},
 	})
+	pop := a.addJSON(&cobra.Command{
+		Use: "pop KEY", Short: "Show the proof of possession of a tz4 key", Args: oneKey, Example: "  highwater keys pop consensus",
+		Long: "Show the proof of possession of a tz4 key, which octez-client wants when the key is registered or set as consensus or\n" +
+			"companion key.",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.withAdmin(c.Context(), true, func(_ *config, admin api.Admin) error { return a.showProof(c.Context(), admin, args[0]) })
+		},
+	})
 	return group("keys", "List and show keys", "The keys that a baker may ask for: those of the configuration, or all that the devices offer.",
-		"  highwater keys list", list, show)
+		"  highwater keys list", list, show, pop)
 }
 
 func oneKey(c *cobra.Command, args []string) error {
@@ -166,11 +175,37 @@ func (a *app) showKey(ctx context.Context, admin api.Admin, name string) error {
 		allow = append(allow, kind.String())
 	}
 	for _, line := range [][2]string{
-		{"key", k.PKH.String()}, {"public key", dash(k.PublicKey)}, {"curve", k.Curve}, {"alias", dash(k.Alias)},
-		{"device", dash(k.Device)}, {"spares", dash(strings.Join(k.Spares, ", "))}, {"health", k.Health}, {"may sign", strings.Join(allow, ", ")},
+		{"key", k.PKH.String()},
+		{"public key", dash(k.PublicKey)},
+		{"curve", k.Curve},
+		{"alias", dash(k.Alias)},
+		{"device", dash(k.Device)},
+		{"spares", dash(strings.Join(k.Spares, ", "))},
+		{"health", k.Health},
+		{"may sign", strings.Join(allow, ", ")},
 	} {
 		a.say("%-11s %s", line[0], line[1])
 	}
+	return nil
+}
+
+func (a *app) showProof(ctx context.Context, admin api.Admin, name string) error {
+	keys, err := admin.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	k, err := findKey(keys, name)
+	if err != nil {
+		return err
+	}
+	proof, err := admin.Prove(ctx, k.PKH)
+	if err != nil {
+		return err
+	}
+	if a.jsonFlag {
+		return a.json(proof)
+	}
+	a.say("%s", proof.Proof)
 	return nil
 }
 

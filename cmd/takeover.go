@@ -11,14 +11,16 @@ import (
 	"highwater/failover"
 )
 
-const takeoverLong = `Take the right to sign while the other instance is gone. It rests on your statement that the other instance cannot sign: its
-process is stopped or its devices are unplugged, and neither comes back by itself. The flag --the-other-instance-cannot-sign makes
-that statement; nothing else does, --yes least of all. If it is not true, both sign, and you are slashed.
+const takeoverLong = `Take the right to sign while the other instance is gone. It rests on your statement that the other instance cannot
+sign: its process is stopped or its devices are unplugged, and neither comes back by itself. The flag
+--the-other-instance-cannot-sign makes that statement; nothing else does, --yes least of all. If it is not true, both sign, and
+you are slashed.
 
-The rest is evidence: the other instance does not answer, the node is in step, your keys were silent on chain. Watermarks are raised
-above everything that is known, by ten levels. If the other instance answers, use highwater handover: it needs no statement.
+The rest is evidence: the other instance does not answer, the node is in step, your keys were silent on chain. Watermarks are
+raised above everything that is known, by ten levels. If the other instance answers, use highwater handover: it needs no
+statement.
 
-The checklist is shown until nothing stands in the way (on a terminal), or once (--json, exit status 1 when something does).`
+The checklist is shown until nothing stands in the way; with --check once, with exit status 1 when something does.`
 
 type takeoverFlags struct {
 	r    failover.TakeoverRequest
@@ -31,7 +33,7 @@ func (a *app) takeoverCmd() *cobra.Command {
 	var f takeoverFlags
 	c := &cobra.Command{
 		Use: "takeover", Short: "Take the right to sign while the other instance is gone", Long: takeoverLong, Args: noArgs,
-		Example: "  highwater takeover --check\n  highwater takeover --the-other-instance-cannot-sign",
+		Example: "  highwater takeover --check\n  highwater takeover --the-other-instance-cannot-sign --silence 3",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if c.Flags().Changed("head") {
 				level, err := levelFlag("head", f.head)
@@ -47,8 +49,8 @@ func (a *app) takeoverCmd() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&f.r.Check, "check", false, "only show the checklist")
-	c.Flags().BoolVar(&f.r.CannotSign, "the-other-instance-cannot-sign", false, "I state: its process is stopped or its devices are unplugged, for good")
-	c.Flags().BoolVar(&f.r.CertificateDestroyed, "the-certificate-is-destroyed", false, "I state: the certificate that this instance released exists no more")
+	c.Flags().BoolVar(&f.r.CannotSign, "the-other-instance-cannot-sign", false, "I state: it is stopped or its devices are unplugged")
+	c.Flags().BoolVar(&f.r.CertificateDestroyed, "the-certificate-is-destroyed", false, "I state: what was released to a file is destroyed")
 	c.Flags().IntVar(&f.r.Silence, "silence", 3, "wait for `N` levels at which our keys had rights and were not seen")
 	c.Flags().Int64Var(&f.head, "head", 0, "where the chain is: `LEVEL`, for an instance without a node")
 	c.Flags().StringVar(&f.r.Why, "why", "", "the reason, kept with the role")
@@ -70,7 +72,7 @@ func (a *app) takeover(ctx context.Context, admin api.Admin, f takeoverFlags) er
 	if !f.yes {
 		a.showChecklist(t.Findings)
 		a.say("floor: %d (%s)", t.Floor, t.Reason)
-		if err = a.confirm("Take the right to sign?", "takeover", "--yes"); err != nil {
+		if err = a.confirm("Take the right to sign?", "takeover"); err != nil {
 			return err
 		}
 	}

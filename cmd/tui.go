@@ -39,7 +39,7 @@ func newTerminal(in io.Reader, out, errw io.Writer) *terminal {
 
 func isTerminal(v any) bool {
 	f, ok := v.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // say writes a line to standard output.
@@ -89,10 +89,10 @@ func (t *terminal) paint(colour, text string) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
-// confirm asks for a typed word. Without a person to ask it says which flag stands for the answer.
-func (t *terminal) confirm(question, word, flag string) error {
+// confirm asks for a typed word. Without a person to ask it says that --yes stands for the answer.
+func (t *terminal) confirm(question, word string) error {
 	if !t.interactive {
-		return hinted(errors.New("this wants a confirmation, and nobody is there to give it"), "for scripts: "+flag)
+		return hinted(errors.New("this wants a confirmation, and nobody is there to give it"), "for scripts: --yes")
 	}
 	return t.typed(question, word)
 }

@@ -137,7 +137,8 @@ func call[R any](ctx context.Context, a *app, admin api.Admin, f *deviceFlags, n
 		}
 		return result, err
 	}
-	return result, json.Unmarshal(answer, &result)
+	err = json.Unmarshal(answer, &result)
+	return result, err
 }
 
 // countdown shows what a device waits for, and on a terminal how long it is still waited for.

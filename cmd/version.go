@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra/doc"
 
 	"highwater/internal/tezos"
+	"highwater/internal/usb"
 )
 
 // build describes this build.
@@ -25,6 +26,9 @@ func buildInfo(version string) build {
 	if !tezos.HasBLS {
 		b.Lacks = append(b.Lacks, "tz4 keys (built without cgo)")
 	}
+	if !usb.Available {
+		b.Lacks = append(b.Lacks, "USB devices (built without cgo); tcp:// works")
+	}
 	return b
 }
 
@@ -32,7 +36,13 @@ func buildInfo(version string) build {
 func (a *app) manCmd() *cobra.Command {
 	return &cobra.Command{
 		Use: "man DIRECTORY", Short: "Write the man pages to a directory", Hidden: true,
-		Args: cobra.ExactArgs(1), Example: "  highwater man /usr/local/share/man/man1",
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("%s wants one directory", c.CommandPath())
+			}
+			return nil
+		},
+		Example: "  highwater man /usr/local/share/man/man1",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := os.MkdirAll(args[0], 0o755); err != nil { //nolint:gosec // man pages are for everybody
 				return err

@@ -92,13 +92,13 @@ func (m Mark) Encode(dbKey []byte) []byte {
 		flags |= flagHasDigest
 	}
 	b = append(b, flags, byte(m.Source))
-	b = binary.BigEndian.AppendUint32(b, uint32(m.Level))          //nolint:gosec // not negative
-	b = binary.BigEndian.AppendUint32(b, uint32(m.Round))          //nolint:gosec // not negative
-	b = binary.BigEndian.AppendUint64(b, uint64(m.At.UnixMilli())) //nolint:gosec // the bits matter
+	b = binary.BigEndian.AppendUint32(b, uint32(m.Level)) //nolint:gosec // not negative
+	b = binary.BigEndian.AppendUint32(b, uint32(m.Round)) //nolint:gosec // not negative
+	b = binary.BigEndian.AppendUint64(b, uint64(m.At.UnixMilli()))
 	b = append(b, m.Digest[:]...)
 	var sig [maxSignature]byte
 	n := copy(sig[:], m.Signature.Bytes())
-	b = append(b, byte(n))
+	b = append(b, byte(n)) //nolint:gosec // at most 96
 	b = append(b, sig[:]...)
 	return appendCRC(dbKey, b)
 }
@@ -140,8 +140,8 @@ const ceilingLen = 1 + 4 + 8
 // Encode gives the record of a ceiling stored under dbKey.
 func (c Ceiling) Encode(dbKey []byte) []byte {
 	b := []byte{recordVersion, byte(c.Source)}
-	b = binary.BigEndian.AppendUint32(b, uint32(c.Level))          //nolint:gosec // not negative
-	b = binary.BigEndian.AppendUint64(b, uint64(c.At.UnixMilli())) //nolint:gosec // the bits matter
+	b = binary.BigEndian.AppendUint32(b, uint32(c.Level)) //nolint:gosec // not negative
+	b = binary.BigEndian.AppendUint64(b, uint64(c.At.UnixMilli()))
 	return appendCRC(dbKey, b)
 }
 

@@ -67,7 +67,7 @@ func (r RoleRecord) Encode(dbKey []byte) []byte {
 	b := []byte{recordVersion, byte(r.Role)}
 	b = binary.BigEndian.AppendUint64(b, r.Epoch)
 	b = append(b, r.Owner[:]...)
-	b = binary.BigEndian.AppendUint64(b, uint64(r.Since.UnixMilli())) //nolint:gosec // the bits matter
+	b = binary.BigEndian.AppendUint64(b, uint64(r.Since.UnixMilli()))
 	return appendCRC(dbKey, append(b, CutWhy(r.Why)...))
 }
 

@@ -78,7 +78,7 @@ type command struct {
 
 // instruction makes an APDU of the app; data has at most MaxPayload bytes.
 func instruction(ins Instruction, p1, p2 byte, data []byte) command {
-	raw := append([]byte{claApp, byte(ins), p1, p2, byte(len(data))}, data...) //nolint:gosec // checked by the callers
+	raw := append([]byte{claApp, byte(ins), p1, p2, byte(len(data) & 0xff)}, data...)
 	return command{ins.String(), raw}
 }
 
@@ -91,13 +91,13 @@ func publicKeyCommand(ins Instruction, curve Curve, path Path) command {
 
 func setupCommand(curve Curve, path Path, chain tezos.ChainID, mainLevel, testLevel int32) command {
 	data := append([]byte{}, chain[:]...)
-	data = binary.BigEndian.AppendUint32(data, uint32(mainLevel)) //nolint:gosec // not negative: checked by Setup
-	data = binary.BigEndian.AppendUint32(data, uint32(testLevel)) //nolint:gosec // as above
+	data = binary.BigEndian.AppendUint32(data, uint32(mainLevel&maxLevel))
+	data = binary.BigEndian.AppendUint32(data, uint32(testLevel&maxLevel))
 	return instruction(InsSetup, 0, byte(curve), append(data, path.Bytes()...))
 }
 
 func resetCommand(level int32) command {
-	return instruction(InsReset, 0, 0, binary.BigEndian.AppendUint32(nil, uint32(level))) //nolint:gosec // checked by Reset
+	return instruction(InsReset, 0, 0, binary.BigEndian.AppendUint32(nil, uint32(level&maxLevel)))
 }
 
 func selectCommand(curve Curve, path Path) command {

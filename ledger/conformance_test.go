@@ -81,31 +81,47 @@ func TestBakesOnEveryTransport(t *testing.T) {
 }
 
 func TestHealthIsSeenWithinASecond(t *testing.T) {
-	everyTransport(t, func(t *testing.T, connect func(*testing.T, *ledgersim.Device) func(context.Context) (ledger.Transport, error)) {
-		sim := newSim(t)
-		d := start(t, connect(t, sim), func(c *ledger.Config) { c.Tick, c.Probe = ledger.DefaultTick, ledger.DefaultProbe })
-		waitFor(t, d, device.Ready)
-		for _, step := range []struct {
-			do     func()
-			want   device.Health
-			advice string
-		}{
-			{sim.Lock, device.Locked, "enter its PIN"},
-			{sim.Unlock, device.Ready, ""},
-			{sim.Quit, device.NoApp, "open the Tezos Baking app"},
-			{sim.Open, device.Ready, ""},
-			{func() { sim.OpenOther("Tezos Wallet") }, device.WrongApp, "quit the open app"},
-			{sim.Open, device.Ready, ""},
-			{func() { sim.Exchange([]byte{0x80, 0x0c, 0, 0}) }, device.Broken, "highwater ledger setup"},
-		} {
-			begin := time.Now()
-			step.do()
-			st := waitFor(t, d, step.want)
-			require.Less(t, time.Since(begin), time.Second)
-			require.Contains(t, st.Advice, step.advice)
-			require.Equal(t, step.want == device.Ready, st.Advice == "")
-		}
+	t.Run("sim", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			sim := newSim(t)
+			healthIsSeen(t, sim, sim.Dial)
+		})
 	})
+	t.Run("hid", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			sim := newSim(t)
+			healthIsSeen(t, sim, hid(t, sim))
+		})
+	})
+	t.Run("tcp", func(t *testing.T) {
+		sim := newSim(t)
+		healthIsSeen(t, sim, tcp(t, sim))
+	})
+}
+
+func healthIsSeen(t *testing.T, sim *ledgersim.Device, dial func(context.Context) (ledger.Transport, error)) {
+	d := start(t, dial, func(c *ledger.Config) { c.Tick, c.Probe = ledger.DefaultTick, ledger.DefaultProbe })
+	waitFor(t, d, device.Ready)
+	for _, step := range []struct {
+		do     func()
+		want   device.Health
+		advice string
+	}{
+		{sim.Lock, device.Locked, "enter its PIN"},
+		{sim.Unlock, device.Ready, ""},
+		{sim.Quit, device.NoApp, "open the Tezos Baking app"},
+		{sim.Open, device.Ready, ""},
+		{func() { sim.OpenOther("Tezos Wallet") }, device.WrongApp, "quit the open app"},
+		{sim.Open, device.Ready, ""},
+		{func() { sim.Exchange([]byte{0x80, 0x0c, 0, 0}) }, device.Broken, "highwater ledger setup"},
+	} {
+		begin := time.Now()
+		step.do()
+		st := waitFor(t, d, step.want)
+		require.Less(t, time.Since(begin), time.Second)
+		require.Contains(t, st.Advice, step.advice)
+		require.Equal(t, step.want == device.Ready, st.Advice == "")
+	}
 }
 
 func TestPromptLeftOpen(t *testing.T) {

@@ -21,6 +21,7 @@ type Device struct {
 	life   context.Context
 	end    context.CancelFunc
 	others sync.WaitGroup // prompts whose caller has left
+	spare  Transport      // connected to a device that is not ready; it belongs to the holder of the session
 
 	mu         sync.Mutex
 	reconciler device.Reconciler
@@ -61,11 +62,12 @@ func (d *Device) SetReconciler(r device.Reconciler) {
 	d.reconciler = r
 }
 
-// Keys are the authorised keys, as of the last connection; none before the first.
+// Keys are the authorised keys, as of the last connection; none before the first. The slice is shared, and replaced as a whole when
+// the device is read again: it is not to be changed.
 func (d *Device) Keys() []device.Key {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.Clone(d.keys)
+	return d.keys
 }
 
 // Run keeps the device connected until ctx ends, and returns when nothing of it is left.
@@ -75,28 +77,60 @@ func (d *Device) Run(ctx context.Context) {
 	d.owner.Run(ctx)
 	d.end()
 	d.others.Wait()
+	d.hangUp(d.spare)
+	d.spare = nil
 }
 
 // driver is what the owner asks of a Ledger.
 type driver struct{ d *Device }
 
-// Open connects and identifies the device, reads its key and marks, and has them compared with the host's.
+// Open connects and identifies the device, reads its key and marks, and has them compared with the host's. The connection to a device
+// that answers, but is not ready, is kept for the next attempt: it may be locked for hours.
 func (r driver) Open(ctx context.Context) (*session, error) {
 	d := r.d
-	dial, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
-	defer cancel()
-	t, err := d.cfg.Dial(dial)
-	if err != nil {
-		return nil, d.named(dialError(err))
-	}
-	s := &session{t: t, log: d.cfg.Log, limit: d.cfg.Timeout}
-	if err := d.prepare(ctx, s); err != nil {
-		if cerr := t.Close(); cerr != nil {
-			d.cfg.Log.Debug("ledger close", "error", cerr)
+	t := d.spare
+	d.spare = nil
+	if t == nil {
+		dial, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
+		defer cancel()
+		var err error
+		if t, err = d.cfg.Dial(dial); err != nil {
+			return nil, d.named(dialError(err))
 		}
-		return nil, d.named(err)
 	}
-	return s, nil
+	s := &session{t: t, log: d.cfg.Log, limit: d.cfg.Timeout, slow: d.slow}
+	err := d.prepare(ctx, s)
+	switch {
+	case err == nil:
+		return s, nil
+	case s.broken, s.foreign, !alone(t):
+		d.hangUp(t)
+	default:
+		d.spare = t
+	}
+	return nil, d.named(err)
+}
+
+// slow shows that an answer is overdue; what comes of it is shown afterwards.
+func (d *Device) slow(c command) {
+	d.owner.Update(func(st *device.Status) {
+		st.Health, st.Advice, st.Detail = device.Busy, adviceBusy, "no answer to "+c.name+" yet"
+	})
+}
+
+func (d *Device) hangUp(t Transport) {
+	if t == nil {
+		return
+	}
+	if err := t.Close(); err != nil {
+		d.cfg.Log.Debug("ledger close", "error", err)
+	}
+}
+
+// alone tells whether there is no other device that a transport could be made to.
+func alone(t Transport) bool {
+	one, ok := t.(oneOfMany)
+	return !ok || one.Alone()
 }
 
 // dialError keeps what a transport knows of the device's state; else the device is absent.
@@ -135,10 +169,12 @@ func (d *Device) checkPin(s *session) error {
 	if d.cfg.ID == "" || d.cfg.ID == name || d.cfg.ID == s.root.String() {
 		return nil
 	}
-	return &device.Error{
-		Health: device.Absent, Hint: adviceOtherID, Retry: true,
-		Err: fmt.Errorf("another Ledger is connected: %s, not %s", name, d.cfg.ID),
+	err := fmt.Errorf("another Ledger is connected: %s, not %s", name, d.cfg.ID)
+	s.foreign = true
+	if one, ok := s.t.(oneOfMany); ok {
+		one.Reject(err)
 	}
+	return &device.Error{Health: device.Absent, Hint: adviceOtherID, Retry: true, Err: err}
 }
 
 func (d *Device) reconcile(ctx context.Context, s *session) error {
@@ -211,8 +247,15 @@ func (d *Device) wanted(s *session, k sessionKey) bool {
 	})
 }
 
-// Probe sees that an idle session still lives.
-func (r driver) Probe(ctx context.Context, s *session) error { return r.d.named(s.stillThere(ctx)) }
+// Probe sees that an idle session still lives. Any error has the device opened anew.
+func (r driver) Probe(ctx context.Context, s *session) error {
+	err := r.d.named(s.stillThere(ctx))
+	var de *device.Error
+	if errors.As(err, &de) {
+		de.Retry = true
+	}
+	return err
+}
 
 // Describe is the status of an open session.
 func (r driver) Describe(s *session) device.Status {

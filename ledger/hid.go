@@ -38,7 +38,7 @@ const (
 // encodeReports cuts an APDU into reports of our channel, padded with zeros.
 func encodeReports(apdu []byte) [][]byte {
 	var out [][]byte
-	rest := append(binary.BigEndian.AppendUint16(nil, uint16(len(apdu))), apdu...) //nolint:gosec // an APDU is short
+	rest := append(binary.BigEndian.AppendUint16(nil, uint16(len(apdu)&0xffff)), apdu...)
 	for seq := uint16(0); len(rest) > 0; seq++ {
 		report := make([]byte, ReportSize)
 		binary.BigEndian.PutUint16(report, hidChannel)
@@ -99,8 +99,8 @@ type hidTransport struct {
 // maxReports bounds reports that nobody waits for; more of them are dropped, as they belong to nothing.
 const maxReports = 16
 
-// NewHID makes a transport of a stream of reports: each Read gives one of 64 bytes (or nothing), each Write takes one, and Close ends
-// both. It sends a ping and waits for its echo, which brings the device's receiver to the beginning of a report, whatever a host
+// NewHID makes a transport of a stream of reports of 64 bytes: a device node, or any connection. Each Write is one report, and Close
+// ends reading and writing. It sends a ping and waits for its echo, which brings the device's receiver to the beginning of a report, whatever a host
 // before us left there. While a prompt is on the screen no echo comes: the error is an *Error with Busy then.
 func NewHID(ctx context.Context, rw io.ReadWriteCloser, where string) (Transport, error) {
 	t := &hidTransport{rw: rw, where: where, reports: make(chan []byte, maxReports), done: make(chan struct{})}
@@ -116,22 +116,23 @@ func (t *hidTransport) read() {
 	defer close(t.done)
 	buf := make([]byte, ReportSize)
 	for {
-		n, err := t.rw.Read(buf)
-		if n == ReportSize {
-			select {
-			case t.reports <- slices.Clone(buf):
-			default:
-			}
-		}
-		if err != nil {
+		if _, err := io.ReadFull(t.rw, buf); err != nil {
 			t.err = err
 			return
+		}
+		select {
+		case t.reports <- slices.Clone(buf):
+		default:
 		}
 	}
 }
 
-// pingAgain is how long an echo is waited for before the ping is sent once more.
-const pingAgain = 500 * time.Millisecond
+// An echo comes within a few milliseconds. The ping is sent again in case that the device was about to answer a host before us; after
+// pingLimit the device counts as busy.
+const (
+	pingAgain = 250 * time.Millisecond
+	pingLimit = 800 * time.Millisecond
+)
 
 func (t *hidTransport) resync(ctx context.Context) error {
 	ping := make([]byte, ReportSize)
@@ -140,6 +141,8 @@ func (t *hidTransport) resync(ctx context.Context) error {
 	if _, err := rand.Read(ping[offSeq : offSeq+8]); err != nil {
 		return err
 	}
+	ctx, stop := context.WithTimeout(ctx, pingLimit)
+	defer stop()
 	for {
 		if err := t.write(ctx, ping); err != nil {
 			return err

@@ -204,6 +204,14 @@ func (d *Device) promptKey(ctx context.Context, curve Curve, c command, text str
 	return key, nil
 }
 
+// settle shows the session's state again after a prompt, unless err is about to end the session. The caller holds the session.
+func (d *Device) settle(err error) {
+	var de *device.Error
+	if err == nil || errors.As(err, &de) && !de.Retry {
+		d.owner.Refresh()
+	}
+}
+
 // prompt sends a command that asks the user and waits for the answer. When ctx ends first, the caller gets ErrOnScreen and leaves, but
 // the session stays busy until the answer has come: taken by anybody else it would be paired with the wrong command.
 func (d *Device) prompt(ctx context.Context, c command, text string, show Show) ([]byte, error) {
@@ -226,9 +234,7 @@ func (d *Device) prompt(ctx context.Context, c command, text string, show Show) 
 		if statusOf(err) == StatusOK && err == nil || statusOf(err) == StatusRejected {
 			after = d.prepare(d.life, s) // what is authorised, and the marks, may be new
 		}
-		if after == nil || !s.broken {
-			d.owner.Refresh()
-		}
+		d.settle(after)
 		done <- result{out, d.named(err)}
 		release(d.named(after))
 	})

@@ -129,7 +129,7 @@ func ParsePath(text string) (Path, error) {
 
 // Bytes is the wire form: a count byte, then each component in 4 bytes.
 func (p Path) Bytes() []byte {
-	b := []byte{byte(len(p))} //nolint:gosec // at most MaxPath
+	b := []byte{byte(len(p) & 0xff)}
 	for _, c := range p {
 		b = binary.BigEndian.AppendUint32(b, c)
 	}

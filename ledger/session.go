@@ -21,7 +21,10 @@ type session struct {
 	t      Transport
 	log    *slog.Logger
 	limit  time.Duration // of an exchange without a prompt
+	slow   func(command) // is told that a question waits for its answer unusually long
 	broken bool          // an answer is lost or outstanding: no command may follow
+	// foreign: it is not the device that we look for.
+	foreign bool
 
 	version AppVersion
 	root    tezos.PublicKeyHash
@@ -42,12 +45,24 @@ func (s *session) Close() error { return s.t.Close() }
 
 // call does one exchange that shows no prompt and gives the data of a 9000. It does not end before the exchange does, nor after the
 // time limit; after a lost answer the session is broken.
-func (s *session) call(ctx context.Context, c command) ([]byte, error) { return s.callWithin(ctx, s.limit, c) }
+func (s *session) call(ctx context.Context, c command) ([]byte, error) {
+	return s.within(ctx, s.limit, c)
+}
 
-func (s *session) callWithin(ctx context.Context, limit time.Duration, c command) ([]byte, error) {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), limit, fmt.Errorf("no answer to %s within %s", c.name, limit))
+func (s *session) within(ctx context.Context, limit time.Duration, c command) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), limit, noAnswerError{c.name, limit})
 	defer cancel()
 	return s.exchange(ctx, c)
+}
+
+// noAnswerError says which command was not answered in time. Its text is made when it is wanted: hardly ever.
+type noAnswerError struct {
+	command string
+	limit   time.Duration
+}
+
+func (e noAnswerError) Error() string {
+	return fmt.Sprintf("no answer to %s within %s", e.command, e.limit)
 }
 
 // exchange does one exchange and gives the data of a 9000. The error is an *Error.
@@ -57,8 +72,10 @@ func (s *session) exchange(ctx context.Context, c command) ([]byte, error) {
 	}
 	start := time.Now()
 	out, err := s.t.Exchange(ctx, c.raw)
-	s.log.Debug("ledger exchange", "command", c.name, "apdu", hex.EncodeToString(c.raw), "answer", hex.EncodeToString(out),
-		"duration_ms", time.Since(start).Milliseconds(), "error", err)
+	if s.log.Enabled(ctx, slog.LevelDebug) { // the texts cost more than the rest of it
+		s.log.Debug("ledger exchange", "command", c.name, "apdu", hex.EncodeToString(c.raw), "answer", hex.EncodeToString(out),
+			"duration_ms", time.Since(start).Milliseconds(), "error", err)
+	}
 	if err != nil {
 		return nil, s.lost(ctx, c, err)
 	}
@@ -87,9 +104,21 @@ func (s *session) outOfStep(c command, err error) error {
 	return &device.Error{Health: device.Absent, Hint: advicePlug, Retry: true, Err: fmt.Errorf("%s: %w", c.name, err)}
 }
 
-// ask does a call and parses its answer.
+// patience is how long a question waits for its answer before the status says that the device is busy. The system and the app answer
+// in milliseconds, unless a prompt is on the screen, and then the operator should be told within a second.
+const patience = 900 * time.Millisecond
+
+// ask does a call that is not a signature, and parses its answer. One that does not belong to the command breaks the session.
 func ask[T any](ctx context.Context, s *session, c command, parse func([]byte) (T, error)) (v T, err error) {
+	told := make(chan struct{})
+	slow := time.AfterFunc(patience, func() {
+		defer close(told)
+		s.slow(c)
+	})
 	out, err := s.call(ctx, c)
+	if !slow.Stop() {
+		<-told
+	}
 	if err != nil {
 		return v, err
 	}

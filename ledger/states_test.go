@@ -150,7 +150,136 @@ func TestPromptOfADeadHost(t *testing.T) {
 	})
 }
 
-// TestBrokenReconnectsKeepTheKeys: what the signer lists does not vanish with the cable.
+// TestLateAnswerOfADeadHost: the answer to another host's prompt is not taken for the answer to our first command.
+func TestLateAnswerOfADeadHost(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sim := newSim(t)
+		require.NoError(t, sim.Connect().Send([]byte{0x80, 0x06, 0, 0, 4, 0, 0, 0, 200}))
+		d := start(t, sim.Dial)
+		begin := time.Now()
+		require.Contains(t, waitFor(t, d, device.Busy).Advice, "answer the prompt")
+		require.Less(t, time.Since(begin), time.Second)
+		require.True(t, sim.Answer(ledgersim.Accept))
+		waitFor(t, d, device.Ready)
+		_, err := sign(t, d, attestation(201))
+		require.NoError(t, err)
+	})
+}
+
+// TestLockedForHours keeps one connection, and does not open and close the device four times a second.
+func TestLockedForHours(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sim := newSim(t)
+		sim.Lock()
+		dials := 0
+		d := start(t, func(ctx context.Context) (ledger.Transport, error) {
+			dials++
+			return sim.Dial(ctx)
+		}, func(c *ledger.Config) { c.Tick = ledger.DefaultTick })
+		require.Equal(t, "the device is locked: enter its PIN", waitFor(t, d, device.Locked).Advice)
+		<-time.After(time.Hour)
+		require.Equal(t, 1, dials)
+		sim.Unlock()
+		waitFor(t, d, device.Ready)
+		require.Equal(t, 1, dials)
+	})
+}
+
+// TestRegistering signs a reveal, which nobody is asked about, and a delegation, which is shown.
+func TestRegistering(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sim := newSim(t)
+		d := start(t, sim.Dial, func(c *ledger.Config) { c.AllowOperations = true })
+		waitFor(t, d, device.Ready)
+		key := d.Keys()[0].PublicKey
+		head := func(tag byte) []byte {
+			op := append([]byte{3}, make([]byte, 32)...)
+			op = append(append(op, tag), key.Hash().Bytes()...)
+			return append(op, 0xa0, 0x0a, 5, 0x90, 0x4e, 0)
+		}
+		reveal := append(append(head(0x6b), 0), key.Bytes()...)
+		sig, err := sign(t, d, reveal)
+		require.NoError(t, err)
+		require.NoError(t, key.Verify(reveal, sig))
+
+		delegation := append(append(head(0x6e), 0xff), key.Hash().Bytes()...)
+		go func() {
+			<-time.After(30 * time.Second) // of the bubble's clock: the user takes the time
+			sim.Answer(ledgersim.Accept)
+		}()
+		turn, err := d.Turn(t.Context())
+		require.NoError(t, err)
+		sig, err = turn.Sign(t.Context(), key.Hash(), delegation)
+		turn.Done()
+		require.NoError(t, err)
+		require.NoError(t, key.Verify(delegation, sig))
+		waitFor(t, d, device.Ready)
+	})
+}
+
+// TestOverdueAnswerIsSaid: the status tells within a second, and the answer is still waited for and read.
+func TestOverdueAnswerIsSaid(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sim := newSim(t)
+		dials := 0
+		d := start(t, func(ctx context.Context) (ledger.Transport, error) {
+			dials++
+			return sim.Dial(ctx)
+		})
+		waitFor(t, d, device.Ready)
+		sim.SetFaults(func([]byte) ledgersim.Fault { return ledgersim.Fault{Delay: 3 * time.Second} })
+		begin := time.Now()
+		require.Contains(t, waitFor(t, d, device.Busy).Detail, "no answer to QUERY_AUTH_KEY_WITH_CURVE yet")
+		require.Less(t, time.Since(begin), time.Second)
+		sim.SetFaults(nil)
+		waitFor(t, d, device.Ready)
+		require.Equal(t, 1, dials)
+	})
+}
+
+// TestRefusedPrompt: a command that the app refuses without a prompt leaves no prompt behind.
+func TestRefusedPrompt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sim := newSim(t)
+		d := start(t, sim.Dial, func(c *ledger.Config) { c.Probe = time.Hour })
+		waitFor(t, d, device.Ready)
+		sim.SetFaults(func(apdu []byte) ledgersim.Fault {
+			if apdu[1] == byte(ledger.InsReset) {
+				return ledgersim.Fault{CutBefore: true}
+			}
+			return ledgersim.Fault{}
+		})
+		require.Equal(t, device.Absent, asError(t, d.Reset(t.Context(), 5, nil)).Health)
+		waitFor(t, d, device.Ready)
+		sim.SetFaults(func(apdu []byte) ledgersim.Fault {
+			if apdu[1] == byte(ledger.InsSetup) {
+				go sim.Answer(ledgersim.Reject)
+				return ledgersim.Fault{Garbage: []byte{0x6a, 0x80}}
+			}
+			return ledgersim.Fault{}
+		})
+		_, err := d.Setup(t.Context(), ledger.Setup{Chain: ghost, Main: 5}, nil)
+		require.ErrorIs(t, err, device.ErrRefused)
+		waitFor(t, d, device.Ready)
+	})
+}
+
+// TestLatencies holds the presets to what was measured.
+func TestLatencies(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for curve, want := range map[ledger.Curve]time.Duration{ledger.Ed25519: 465 * time.Millisecond, ledger.P256: 226 * time.Millisecond} {
+			sim := newSim(t, func(o *ledgersim.Options) { o.Latency, o.Setup[0].Curve = ledgersim.NanoSPlus, curve })
+			d := start(t, sim.Dial)
+			waitFor(t, d, device.Ready)
+			begin := time.Now()
+			_, err := sign(t, d, attestation(101))
+			require.NoError(t, err)
+			require.Equal(t, want, time.Since(begin))
+		}
+	})
+}
+
+// TestKeysOutliveTheConnection: what the signer lists does not vanish with the cable.
 func TestKeysOutliveTheConnection(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sim := newSim(t)

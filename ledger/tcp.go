@@ -40,7 +40,7 @@ func (t *tcpTransport) Exchange(ctx context.Context, apdu []byte) ([]byte, error
 	}
 	stop := context.AfterFunc(ctx, func() { _ = t.conn.SetDeadline(time.Unix(1, 0)) }) // it only wakes the reader
 	defer stop()
-	frame := binary.BigEndian.AppendUint32(nil, uint32(len(apdu))) //nolint:gosec // an APDU has at most 260 bytes
+	frame := binary.BigEndian.AppendUint32(nil, uint32(len(apdu)&0xffff))
 	if _, err := t.conn.Write(append(frame, apdu...)); err != nil {
 		return nil, orContext(ctx, err)
 	}

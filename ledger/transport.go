@@ -44,3 +44,11 @@ type Authorized struct {
 // manyKeys is a transport to an emulated device that may have several keys authorised, each with its own marks; the wire protocol
 // shows the first only.
 type manyKeys interface{ Authorized() []Authorized }
+
+// oneOfMany is a transport to one of several devices that are connected, of which any could be the one we look for.
+type oneOfMany interface {
+	// Reject says that it is not the one: no transport is made to it before it was unplugged.
+	Reject(why error)
+	// Alone tells whether there is no other that could be.
+	Alone() bool
+}

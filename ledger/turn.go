@@ -39,7 +39,7 @@ func (t *turn) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte
 	}
 	err = t.d.named(err)
 	t.err = err
-	if errors.Is(err, device.ErrNoKey) {
+	if errors.Is(err, device.ErrNoKey) && statusOf(err) != StatusOK {
 		// What is authorised has changed: have the device read again.
 		t.err = &device.Error{Health: device.Absent, Hint: "the device is read again", Retry: true, Err: err}
 	}
@@ -63,7 +63,16 @@ func (t *turn) sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte
 	if len(out) != 0 {
 		return tezos.Signature{}, t.s.outOfStep(choose, badAnswer("nothing", out))
 	}
-	out, err = t.s.message(ctx, payload)
+	limit := t.s.limit
+	if payload[0] == magicOperation {
+		// A delegation is shown, and stays until the user answers.
+		limit = promptLimit
+		t.d.owner.Update(func(st *device.Status) { st.Health, st.Advice = device.Busy, advicePrompt })
+	}
+	out, err = t.s.message(ctx, limit, payload)
+	if payload[0] == magicOperation {
+		t.d.settle(err)
+	}
 	if err != nil {
 		return tezos.Signature{}, err
 	}
@@ -73,6 +82,9 @@ func (t *turn) sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte
 	}
 	return sig, nil
 }
+
+// promptLimit bounds the prompt of a delegation, which a request waits for.
+const promptLimit = 2 * time.Minute
 
 // find is the authorised key with an address.
 func (s *session) find(pkh tezos.PublicKeyHash) (sessionKey, error) {
@@ -88,12 +100,9 @@ func (s *session) find(pkh tezos.PublicKeyHash) (sessionKey, error) {
 }
 
 // message sends the payload to the key that was just selected.
-func (s *session) message(ctx context.Context, payload []byte) ([]byte, error) {
-	c, limit := messageCommand(payload), s.limit
-	if len(payload) > 0 && payload[0] == magicOperation {
-		limit = promptLimit // a delegation is confirmed on the device
-	}
-	out, err := s.callWithin(ctx, limit, c)
+func (s *session) message(ctx context.Context, limit time.Duration, payload []byte) ([]byte, error) {
+	c := messageCommand(payload)
+	out, err := s.within(ctx, limit, c)
 	if err == nil {
 		return out, nil
 	}
@@ -137,9 +146,6 @@ func (d *Device) checkPayload(curve Curve, payload []byte) error {
 	}
 	return nil
 }
-
-// promptLimit is how long a delegation may stay on the screen.
-const promptLimit = 45 * time.Second
 
 // magicOperation is the first byte of any operation that is not a consensus one.
 const magicOperation = 0x03

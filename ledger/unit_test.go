@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/internal/device"
+	"highwater/internal/tezos"
 )
 
 func TestLocators(t *testing.T) {
@@ -48,6 +49,21 @@ func TestHighSBecomesLow(t *testing.T) {
 	raw, err := parseDER(Secp256k1, der)
 	require.NoError(t, err)
 	require.Equal(t, low, raw)
+}
+
+// TestAnswerToAnotherPayload holds that a signature is only taken together with the digest of what was asked for.
+func TestAnswerToAnotherPayload(t *testing.T) {
+	asked, other := tezos.Digest([]byte{1}), tezos.Digest([]byte{2})
+	sig, err := parseSignature(Ed25519, asked, append(asked[:], make([]byte, 64)...))
+	require.NoError(t, err)
+	require.False(t, sig.IsZero())
+	for _, answer := range [][]byte{
+		append(other[:], make([]byte, 64)...), make([]byte, 64), nil, asked[:], append(asked[:], make([]byte, 63)...), append(asked[:], make([]byte, 65)...),
+	} {
+		sig, err = parseSignature(Ed25519, asked, answer)
+		require.ErrorIs(t, err, ErrBadAnswer)
+		require.True(t, sig.IsZero())
+	}
 }
 
 func TestEveryStatusHasAdvice(t *testing.T) {

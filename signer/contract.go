@@ -56,7 +56,7 @@ type Device interface {
 	Status() device.Status
 	// Changed is closed at the next change of Status or Keys; take it before reading them.
 	Changed() <-chan struct{}
-	// Keys is what the device held when it was last ready.
+	// Keys is what the device held when it was last ready. It is not to be changed: it may be shared.
 	Keys() []device.Key
 	// Turn waits for the device to be connected and free. When ctx ends first the error is a *device.Error.
 	Turn(ctx context.Context) (device.Turn, error)

@@ -108,13 +108,16 @@ func (p *pass) leave() {
 }
 
 // check tells whether the holder may still let a signature out.
-func (p *pass) check() error {
+func (p *pass) check() error { return p.do(func() error { return nil }) }
+
+// do runs f while the holder may still sign. Whoever gives those inside up waits for an f that has begun; f must be quick.
+func (p *pass) do(f func() error) error {
 	p.gate.mu.Lock()
 	defer p.gate.mu.Unlock()
 	if p.epoch != p.gate.epoch {
 		return &Denial{Reason: NotActive, Text: "this instance stopped signing while the device was working"}
 	}
-	return nil
+	return f()
 }
 
 func notActive(r hwm.RoleRecord) *Denial {

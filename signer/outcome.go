@@ -17,9 +17,10 @@ type Outcome struct {
 	Kind      tezos.Kind // zero when the payload was not decoded
 	Level     int32
 	Round     int32
-	Decision  string // signed, replayed, registered, refused, failed
-	Reason    string // one word; empty when signed or replayed
-	Warning   string // tezos.WarnBlockLayout, or empty
+	Digest    [32]byte // of the payload; zero when it was not decoded
+	Decision  string   // signed, replayed, registered, refused, failed
+	Reason    string   // one word; empty when signed or replayed
+	Warning   string   // tezos.WarnBlockLayout, or empty
 	Device    string
 	Duration  time.Duration
 	DeviceFor time.Duration // the device's own time
@@ -50,6 +51,7 @@ func (o *outcome) request(req tezos.Request) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.o.Chain, o.o.Kind, o.o.Level, o.o.Round, o.o.Warning = req.Chain, req.Kind, req.Level, req.Round, req.Warning
+	o.o.Digest = req.Digest
 }
 
 func (o *outcome) decision(v hwm.Verdict) {

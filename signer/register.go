@@ -10,27 +10,29 @@ import (
 // register signs an operation by which a key registers as a baker: a reveal, or a delegation to itself. It has no place in the chain
 // and no mark. It is for keys that were allowed to, and only on standby: a reveal resets the round of a Ledger's own mark.
 func (s *Signer) register(ctx context.Context, key *ringKey, payload []byte, out *outcome) (tezos.Signature, error) {
+	if !key.policy.Reveal && !key.policy.Delegation {
+		return tezos.Signature{}, mayNotRegister(key)
+	}
 	reg, err := tezos.DecodeRegistration(key.public(), payload)
 	if err != nil {
 		return tezos.Signature{}, err
 	}
 	if reg.Reveal && !key.policy.Reveal || reg.Delegation && !key.policy.Delegation {
-		return tezos.Signature{}, &Denial{
-			Reason: WrongKind, Text: key.pkh.String() + " may not sign reveals or delegations",
-			Hint: "to register it as a baker: add \"reveal\" and \"delegation\" to `allow` of this key, while on standby",
-		}
+		return tezos.Signature{}, mayNotRegister(key)
 	}
-	if role := s.store.Role(); role.Role != hwm.Standby || s.Active() {
-		return tezos.Signature{}, &Denial{
-			Reason: WrongKind, Text: "reveals and delegations are signed on standby only, and this instance is " + role.Role.String(),
-			Hint: "highwater standby, then register, then highwater activate",
-		}
+	if err = s.onStandby(); err != nil {
+		return tezos.Signature{}, err
 	}
 	turn, err := s.turn(ctx, key, tezos.Attestation)
 	if err != nil {
 		return tezos.Signature{}, err
 	}
 	defer turn.end()
+	s.roleMu.Lock() // it stays on standby until the device is done
+	defer s.roleMu.Unlock()
+	if err = s.onStandby(); err != nil { // it may have been activated while the request waited for the device
+		return tezos.Signature{}, err
+	}
 	out.registration()
 	sig, err := turn.turn.Sign(context.WithoutCancel(ctx), key.pkh, payload)
 	if err != nil {
@@ -40,4 +42,22 @@ func (s *Signer) register(ctx context.Context, key *ringKey, payload []byte, out
 		return tezos.Signature{}, &WrongSignatureError{PKH: key.pkh, Device: turn.name(), Err: err}
 	}
 	return sig, nil
+}
+
+func (s *Signer) onStandby() error {
+	role := s.store.Role()
+	if role.Role == hwm.Standby && !s.Active() {
+		return nil
+	}
+	return &Denial{
+		Reason: WrongKind, Text: "reveals and delegations are signed on standby only, and this instance is " + role.Role.String(),
+		Hint: "highwater standby, then register, then highwater activate",
+	}
+}
+
+func mayNotRegister(key *ringKey) error {
+	return &Denial{
+		Reason: WrongKind, Text: key.pkh.String() + " may not sign operations (0x03)",
+		Hint: "to register it as a baker: add \"reveal\" and \"delegation\" to `allow` of this key, while on standby",
+	}
 }

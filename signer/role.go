@@ -109,7 +109,8 @@ func (s *Signer) Activate(level *int32, why string) (hwm.RoleRecord, error) {
 	}
 	prev := s.store.Role()
 	if prev.Role == hwm.Active {
-		return prev, nil
+		_, err := s.store.Raise(floors)
+		return prev, err
 	}
 	next := hwm.RoleRecord{Role: hwm.Active, Epoch: prev.Epoch + 1, Owner: s.store.Instance(), Why: why}
 	return s.become(context.Background(), next, floors, nil)

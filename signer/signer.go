@@ -3,6 +3,7 @@
 package signer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -37,11 +38,11 @@ type Signer struct {
 	devices []Device
 	ring    *ring
 	gate    *gate
+	roleMu  sync.Mutex // one change of role at a time, so that gate and record agree
 	log     *slog.Logger
 	observe func(Outcome)
 	now     func() time.Time
 	changed func(hwm.RoleRecord)
-	roleMu  sync.Mutex  // one change of role at a time
 	capped  atomic.Bool // the epoch is another owner's: every key needs a ceiling
 	changes *broadcast  // a device changed, or the ring
 	tails   sync.WaitGroup
@@ -112,11 +113,12 @@ func (s *Signer) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []by
 		err error
 	}
 	answers := make(chan answer, 1)
+	payload = bytes.Clone(payload) // the caller may go, and use its bytes for something else
 	pass.hold()
 	s.tails.Go(func() { // goes on to its end when ctx does not: half an exchange would confuse the device
 		defer pass.leave()
 		defer unlock()
-		sig, err := s.decideAndSign(ctx, key, req, payload, out)
+		sig, err := s.decideAndSign(ctx, pass, key, req, payload, out)
 		answers <- answer{sig, err}
 	})
 	select {
@@ -129,19 +131,23 @@ func (s *Signer) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []by
 		}
 		return a.sig, nil
 	case <-ctx.Done():
-		return tezos.Signature{}, s.late(ctx, key)
+		return tezos.Signature{}, s.late(ctx, key, req.Kind)
 	}
 }
 
-// decideAndSign decides, moves the mark, asks the device while the mark goes to disk, and verifies. The caller holds the lock
-// of the chain, key and kind.
+// decideAndSign decides, moves the mark, and while the mark goes to disk asks the device and verifies what it gave. The caller holds
+// the lock of the chain, key and kind.
 //
-// Invariant: a signature is returned only when the mark for it is durable.
+// Invariant: a signature is returned only when the mark for it is durable, and it verifies.
 func (s *Signer) decideAndSign(
-	ctx context.Context, key *ringKey, req tezos.Request, payload []byte, out *outcome,
+	ctx context.Context, pass *pass, key *ringKey, req tezos.Request, payload []byte, out *outcome,
 ) (tezos.Signature, error) {
-	if sig, settled, err := s.settle(key, req, out); settled {
-		return sig, err // a replay or a refusal needs no device
+	d, err := s.decide(key, req)
+	if err != nil {
+		return tezos.Signature{}, err
+	}
+	if d.Verdict == hwm.Replay { // needs no device
+		return s.replay(key, d.Mark, payload, out)
 	}
 	turn, err := s.turn(ctx, key, req.Kind) // waiting costs no mark
 	if err != nil {
@@ -149,35 +155,48 @@ func (s *Signer) decideAndSign(
 	}
 	defer turn.end()
 
-	d, err := s.decide(key, req) // again: an operator may have raised the mark meanwhile
+	if ctx.Err() != nil {
+		return tezos.Signature{}, s.late(ctx, key, req.Kind)
+	}
+	d, err = s.decide(key, req) // again: an operator may have raised the mark meanwhile
 	if err != nil {
 		return tezos.Signature{}, err
 	}
+	if d.Verdict == hwm.Replay {
+		return s.replay(key, d.Mark, payload, out)
+	}
 	var durable hwm.Pending = alreadyDurable{}
-	switch d.Verdict {
-	case hwm.Advance: // in memory now, on disk while the device works
-		if durable, err = s.store.Advance(key.mark(s.chain, req.Kind), hwm.MarkFor(req, s.now())); err != nil {
-			return tezos.Signature{}, err
+	err = pass.do(func() (err error) { // whoever fenced this instance has seen the last mark move
+		if d.Verdict == hwm.Advance { // in memory now, on disk while the device works
+			durable, err = s.store.Advance(key.mark(s.chain, req.Kind), hwm.MarkFor(req, s.now()))
 		}
-	case hwm.Resume:
-	case hwm.Replay, hwm.Refuse, hwm.Undecided:
-		sig, _, err := s.settle(key, req, out)
-		return sig, err
+		return err
+	})
+	if err != nil {
+		return tezos.Signature{}, err
 	}
 	out.decision(d.Verdict)
 
-	sig, deviceErr := s.ask(ctx, key, turn, req.Kind, payload, out)
-	if err := out.timeCommit(durable.Wait); err != nil { // not durable: nothing leaves
+	sig, err := s.ask(ctx, key, turn, req.Kind, payload, out)
+	if err == nil {
+		err = verify(key, turn, payload, sig) // the disk still works
+	}
+	if notDurable := out.timeCommit(durable.Wait); notDurable != nil { // nothing leaves
+		return tezos.Signature{}, notDurable
+	}
+	if err != nil {
 		return tezos.Signature{}, err
-	}
-	if deviceErr != nil {
-		return tezos.Signature{}, deviceErr
-	}
-	if err := key.public().Verify(payload, sig); err != nil {
-		return tezos.Signature{}, &WrongSignatureError{PKH: key.pkh, Device: turn.name(), Err: err}
 	}
 	s.store.Keep(key.mark(s.chain, req.Kind), req.Digest, sig)
 	return sig, nil
+}
+
+// verify checks what a device gave, over exactly the requested bytes.
+func verify(key *ringKey, turn *heldTurn, payload []byte, sig tezos.Signature) error {
+	if err := key.public().Verify(payload, sig); err != nil {
+		return &WrongSignatureError{PKH: key.pkh, Device: turn.name(), Err: err}
+	}
+	return nil
 }
 
 // alreadyDurable is the mark of a resumed request: it was made durable, or the store was poisoned, before the lock was free.
@@ -202,23 +221,22 @@ func (s *Signer) decide(key *ringKey, req tezos.Request) (hwm.Decision, error) {
 	return d, nil
 }
 
-// settle answers what needs no device: a refusal, or the signature that is kept.
-func (s *Signer) settle(key *ringKey, req tezos.Request, out *outcome) (sig tezos.Signature, settled bool, err error) {
-	d, err := s.decide(key, req)
-	if err != nil {
-		return tezos.Signature{}, true, err
+// replay gives the signature that is kept, once more verified: what a store holds may come from elsewhere.
+func (s *Signer) replay(key *ringKey, mark hwm.Mark, payload []byte, out *outcome) (tezos.Signature, error) {
+	if err := key.public().Verify(payload, mark.Signature); err != nil {
+		return tezos.Signature{}, &WrongSignatureError{PKH: key.pkh, Device: "store", Err: err}
 	}
-	if d.Verdict == hwm.Replay {
-		out.decision(d.Verdict)
-		return d.Mark.Signature, true, nil
-	}
-	return tezos.Signature{}, false, nil
+	out.decision(hwm.Replay)
+	return mark.Signature, nil
 }
 
-// late explains a budget that ran out.
-func (s *Signer) late(ctx context.Context, key *ringKey) error {
+// late explains a budget that ran out: by the device, if that is where it was spent.
+func (s *Signer) late(ctx context.Context, key *ringKey, kind tezos.Kind) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return &TimeoutError{PKH: key.pkh, Gone: true}
+	}
+	if candidates := s.candidates(key); firstUsable(candidates, key.pkh, kind) == nil {
+		return unavailable(candidates, key.pkh, kind)
 	}
 	return &TimeoutError{PKH: key.pkh}
 }
@@ -231,6 +249,7 @@ func (s *Signer) Run(ctx context.Context) {
 	}
 	watchers.Wait()
 	s.gate.end()
+	s.gate.drain(context.Background()) // then nobody starts another exchange
 	s.tails.Wait()
 }
 

@@ -57,12 +57,15 @@ func (s *Signer) turn(ctx context.Context, key *ringKey, kind tezos.Kind) (*held
 
 // candidates are the devices that may hold the key: those of its policy, or all, in order.
 func (s *Signer) candidates(key *ringKey) []Device {
-	if len(key.policy.Devices) == 0 {
-		return slices.DeleteFunc(slices.Clone(s.devices), func(d Device) bool {
-			return d.Status().Health == device.Ready && !holds(d, key.pkh)
-		})
-	}
 	var out []Device
+	if len(key.policy.Devices) == 0 {
+		for _, d := range s.devices {
+			if holds(d, key.pkh) || d.Status().Health != device.Ready {
+				out = append(out, d)
+			}
+		}
+		return out
+	}
 	for _, name := range key.policy.Devices {
 		for _, d := range s.devices {
 			if d.Name() == name {
@@ -127,10 +130,10 @@ func unavailable(candidates []Device, pkh tezos.PublicKeyHash, kind tezos.Kind) 
 
 // whileReady ends a wait at a device when it stops being ready, if there is a spare to turn to.
 func whileReady(ctx context.Context, d Device, spare bool) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
 	if !spare {
-		return ctx, cancel
+		return ctx, func() {}
 	}
+	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -76,10 +76,12 @@ func TestSecondProcessIsToldWhoHoldsTheDirectory(t *testing.T) {
 	_, err := out.ReadString('\n')
 	require.NoError(t, err)
 
-	_, err = tryOpen(dir)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = store.Open(ctx, dir, store.Options{})
 	require.ErrorIs(t, err, store.ErrInUse)
 	require.Contains(t, err.Error(), "process "+strconv.Itoa(c.Process.Pid))
-	require.ErrorIs(t, store.Create(t.Context(), dir, at), store.ErrInUse)
+	require.ErrorIs(t, store.Create(ctx, dir, at), store.ErrInUse)
 
 	// Without the lock file, too, which somebody may have tidied away: bbolt has its own lock on the file.
 	require.NoError(t, os.Remove(dir+"/lock"))
@@ -216,14 +218,14 @@ func childLimit(dir string) error {
 		return err
 	}
 	key := storetest.Key(1, tezos.Block)
-	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 8192, Max: 8192}); err != nil {
+	if err = unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 8192, Max: 8192}); err != nil {
 		return err
 	}
 	err = storetest.Advance(db, key, storetest.Mark(11, 0, 1))
 	if !errors.Is(err, store.ErrPoisoned) || !errors.Is(err, unix.EFBIG) {
 		return fmt.Errorf("advance: %w", err)
 	}
-	if err := refusesAll(db, key); err != nil {
+	if err = refusesAll(db, key); err != nil {
 		return err
 	}
 	return db.Close()

@@ -67,23 +67,13 @@ func (db *DB) commitLoop() {
 		select {
 		case <-db.wake:
 			db.commit(false)
-		case <-db.lateTimer():
+		case <-db.lateTimer.C:
 			db.commit(true)
 		case <-db.stop:
 			db.commit(true)
 			return
 		}
 	}
-}
-
-// lateTimer fires when signatures wait and nothing else does.
-func (db *DB) lateTimer() <-chan time.Time {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	if len(db.late) == 0 {
-		return nil
-	}
-	return time.After(lateDelay)
 }
 
 // record is a mark as it goes to disk.
@@ -149,7 +139,7 @@ func (db *DB) update(b *batch, records []record) error {
 					return err
 				}
 			}
-			return nil
+			return putSeal(tx)
 		})
 	})
 }

@@ -46,8 +46,8 @@ func TestGroupCommit(t *testing.T) {
 	<-commits // its transaction is on its way
 	var pending []hwm.Pending
 	for _, k := range names[1:] {
-		p, err := db.Advance(k, storetest.Mark(2, 0, 1))
-		require.NoError(t, err)
+		p, advErr := db.Advance(k, storetest.Mark(2, 0, 1))
+		require.NoError(t, advErr)
 		pending = append(pending, p)
 	}
 	again, err := db.Advance(names[1], storetest.Mark(3, 0, 1))

@@ -49,7 +49,7 @@ func Create(ctx context.Context, dir string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(createLocked(dir, now), lock.release())
+	return errors.Join(createLocked(dir, now), syncDir(filepath.Dir(filepath.Clean(dir))), lock.release())
 }
 
 func createLocked(dir string, now time.Time) error {
@@ -84,8 +84,8 @@ func writeNew(path string, now time.Time) error {
 	role := hwm.RoleRecord{Role: hwm.Standby, Owner: hwm.InstanceID(public), Since: now, Why: "created"}
 	err = db.Update(func(tx *bolt.Tx) error {
 		for _, name := range allBuckets {
-			if _, err := tx.CreateBucket(name); err != nil {
-				return err
+			if _, bucketErr := tx.CreateBucket(name); bucketErr != nil {
+				return bucketErr
 			}
 		}
 		meta := tx.Bucket(bucketMeta)
@@ -93,6 +93,7 @@ func writeNew(path string, now time.Time) error {
 			meta.Put(metaSchema, hwm.Seal(metaSchema, []byte(schema))),
 			meta.Put(metaInstance, hwm.Seal(metaInstance, private.Seed())),
 			meta.Put(metaRole, role.Encode(metaRole)),
+			putSeal(tx),
 		)
 	})
 	return errors.Join(err, db.Sync(), db.Close())

@@ -142,7 +142,7 @@ func (db *DB) appendJournal(e JournalEntry) func(*bolt.Tx) error {
 			return err
 		}
 		if seq > maxJournal {
-			if err := bucket.Delete(binary.BigEndian.AppendUint64(nil, seq-maxJournal)); err != nil {
+			if err = bucket.Delete(binary.BigEndian.AppendUint64(nil, seq-maxJournal)); err != nil {
 				return err
 			}
 		}

@@ -19,15 +19,10 @@ import (
 
 // checkFile looks at the file before bbolt maps it: what bbolt would repair or create by itself is refused here.
 func checkFile(path string) error {
-	f, err := os.Open(path) //nolint:gosec // the operator's own path
+	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("%w: %s", ErrMissing, path)
 	}
-	if err != nil {
-		return err
-	}
-	defer f.Close() //nolint:errcheck // only read
-	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
@@ -37,7 +32,12 @@ func checkFile(path string) error {
 	if info.Mode().Perm()&0o077 != 0 {
 		return &ModeError{path, info.Mode().Perm()}
 	}
-	if err := checkMeta(f, info.Size()); err != nil {
+	f, err := os.Open(path) //nolint:gosec // the operator's own path; a regular file: opening does not wait
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	if err := checkPages(f, info.Size()); err != nil {
 		return &UntrustedError{path, err}
 	}
 	return nil
@@ -57,55 +57,78 @@ func (e *ModeError) Error() string {
 func (e *ModeError) HintText() string { return "chmod 600 " + e.Path }
 
 // The header that bbolt keeps twice, in its first two pages: after 16 bytes of page header, magic 4 · version 4 · page size 4 ·
-// flags 4 · root 16 · freelist 8 · high page 8 · transaction 8 · FNV-64a 8, in the machine's byte order.
+// flags 4 · root 8 · sequence 8 · freelist 8 · high page 8 · transaction 8 · FNV-64a 8, in the machine's byte order.
 const (
 	metaOffset   = 16
 	metaLen      = 64
 	boltMagic    = 0xED0CDAED
+	boltVersion  = 2
 	minPageSize  = 1024
 	maxPageSize  = 65536
+	metaVersion  = 4
 	metaPageSize = 8
+	metaRoot     = 16
+	metaFreelist = 32
 	metaHigh     = 40
+	metaTx       = 48
 	metaSum      = 56
 )
 
-// checkMeta wants both headers whole. bbolt needs only one: with the newer one damaged it opens the file as it was one
-// transaction ago, which lowers a mark. A power cut cannot damage a header, since it lies within one sector.
-func checkMeta(f io.ReaderAt, size int64) error {
-	first, err := readMeta(f, 0)
+// boltMeta is what such a header says.
+type boltMeta struct {
+	pageSize                     int64
+	root, freelist, high, number uint64
+}
+
+// checkPages wants both headers whole, and the pages that the newer one leads to. bbolt needs only one header: with the newer one
+// damaged it opens the file as it was one transaction ago, which lowers a mark. A power cut cannot damage a header, since it lies
+// within one sector.
+func checkPages(f io.ReaderAt, size int64) error {
+	first, err := readMeta(f, 0, size)
 	if err != nil {
 		return fmt.Errorf("first header: %w", err)
 	}
-	pageSize := int64(binary.NativeEndian.Uint32(first[metaPageSize:]))
-	if pageSize < minPageSize || pageSize > maxPageSize || pageSize&(pageSize-1) != 0 {
-		return fmt.Errorf("%w: a page size of %d bytes", hwm.ErrCorrupt, pageSize)
-	}
-	second, err := readMeta(f, pageSize)
+	second, err := readMeta(f, first.pageSize, size)
 	if err != nil {
 		return fmt.Errorf("second header: %w", err)
 	}
-	for _, m := range [][]byte{first, second} {
-		if high := binary.NativeEndian.Uint64(m[metaHigh:]); high > uint64(size/pageSize) { //nolint:gosec // not negative
-			return fmt.Errorf("%w: the file is cut: %d pages of %d", hwm.ErrCorrupt, size/pageSize, high)
-		}
+	if first.pageSize != second.pageSize {
+		return fmt.Errorf("%w: its headers are of two files", hwm.ErrCorrupt)
 	}
-	return nil
+	if second.number > first.number {
+		first = second
+	}
+	if first.freelist != noFreelist { // ours never keep one; bbolt would believe it
+		return fmt.Errorf("%w: another program wrote to it: it has a list of free pages", hwm.ErrCorrupt)
+	}
+	return verifyPages(f, first)
 }
 
-func readMeta(f io.ReaderAt, page int64) ([]byte, error) {
+func readMeta(f io.ReaderAt, page, size int64) (boltMeta, error) {
 	b := make([]byte, metaLen)
 	if _, err := f.ReadAt(b, page+metaOffset); err != nil {
-		return nil, fmt.Errorf("%w: the file is too short", hwm.ErrCorrupt)
+		return boltMeta{}, fmt.Errorf("%w: the file is too short", hwm.ErrCorrupt)
 	}
-	if binary.NativeEndian.Uint32(b) != boltMagic {
-		return nil, fmt.Errorf("%w: not a bbolt file", hwm.ErrCorrupt)
+	if binary.NativeEndian.Uint32(b) != boltMagic || binary.NativeEndian.Uint32(b[metaVersion:]) != boltVersion {
+		return boltMeta{}, fmt.Errorf("%w: not a bbolt file", hwm.ErrCorrupt)
 	}
 	sum := fnv.New64a()
 	sum.Write(b[:metaSum])
 	if sum.Sum64() != binary.NativeEndian.Uint64(b[metaSum:]) {
-		return nil, fmt.Errorf("%w: its checksum is wrong", hwm.ErrCorrupt)
+		return boltMeta{}, fmt.Errorf("%w: its checksum is wrong", hwm.ErrCorrupt)
 	}
-	return b, nil
+	m := boltMeta{
+		pageSize: int64(binary.NativeEndian.Uint32(b[metaPageSize:])), root: binary.NativeEndian.Uint64(b[metaRoot:]),
+		freelist: binary.NativeEndian.Uint64(b[metaFreelist:]), high: binary.NativeEndian.Uint64(b[metaHigh:]),
+		number: binary.NativeEndian.Uint64(b[metaTx:]),
+	}
+	if m.pageSize < minPageSize || m.pageSize > maxPageSize || m.pageSize&(m.pageSize-1) != 0 {
+		return boltMeta{}, fmt.Errorf("%w: a page size of %d bytes", hwm.ErrCorrupt, m.pageSize)
+	}
+	if m.high > uint64(size/m.pageSize) { //nolint:gosec // not negative
+		return boltMeta{}, fmt.Errorf("%w: the file is cut: %d pages of %d", hwm.ErrCorrupt, size/m.pageSize, m.high)
+	}
+	return m, nil
 }
 
 // guard turns the panics with which bbolt answers damaged pages, and faults in its memory map, into errors.
@@ -121,19 +144,12 @@ func guard(f func() error) (err error) {
 
 // load reads everything into memory, and fails at the first thing that is not as it was written.
 func (db *DB) load(tx *bolt.Tx) error {
-	var damage error
-	for err := range tx.Check() { // to its end, or its goroutine would stay
-		damage = errors.Join(damage, err)
-	}
-	if damage != nil {
-		return fmt.Errorf("%w: %w", hwm.ErrCorrupt, damage)
-	}
 	for _, name := range allBuckets {
 		if tx.Bucket(name) == nil {
 			return fmt.Errorf("%w: it has no %s", hwm.ErrCorrupt, name)
 		}
 	}
-	for _, step := range []func(*bolt.Tx) error{db.loadMeta, db.loadPeer, db.loadMarks, db.loadCeilings, db.loadKeys, db.loadSeen, db.loadJournal} {
+	for _, step := range []func(*bolt.Tx) error{db.loadMeta, db.loadPeer, db.loadMarks, db.loadCeilings, db.loadKeys, db.loadSeen, db.loadJournal, checkSeal} {
 		if err := step(tx); err != nil {
 			return err
 		}

@@ -73,7 +73,7 @@ func writeHolder(f *os.File) error {
 
 func readHolder(f *os.File) string {
 	b := make([]byte, 32)
-	n, _ := f.ReadAt(b, 0) //nolint:errcheck // only for a message
+	n, _ := f.ReadAt(b, 0) // only for a message
 	if pid := strings.TrimSpace(string(b[:n])); pid != "" {
 		return "process " + pid
 	}

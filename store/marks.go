@@ -93,7 +93,7 @@ func (db *DB) Keep(key hwm.Key, digest [32]byte, sig tezos.Signature) {
 	e.late = true
 	db.late = append(db.late, e)
 	if len(db.late) == 1 {
-		db.kick() // so that the committer looks at the clock
+		db.lateTimer.Reset(lateDelay) // without waking the committer: there is nothing to do yet
 	}
 }
 

@@ -65,6 +65,7 @@ type DB struct {
 
 	roleMu    sync.Mutex // one change of role at a time
 	wake      chan struct{}
+	lateTimer *time.Timer // fires when signatures have waited for company long enough; firing for nothing is harmless
 	stop      chan struct{}
 	committed chan struct{} // closed when the committer has ended
 }
@@ -114,6 +115,7 @@ func open(path string, opt Options) (*DB, error) {
 		marks: map[hwm.Key]*entry{}, ceilings: map[hwm.CeilingKey]hwm.Ceiling{},
 		keys: map[tezos.PublicKeyHash]hwm.KnownKey{}, seen: map[seenKey]hwm.Position{},
 		next: newBatch(), taken: newBatch(), wake: make(chan struct{}, 1), stop: make(chan struct{}), committed: make(chan struct{}),
+		lateTimer: time.NewTimer(lateDelay),
 	}
 	close(db.taken.done)
 	if db.log == nil {
@@ -189,6 +191,7 @@ func (db *DB) Close() error {
 	}
 	db.closed = true
 	db.mu.Unlock()
+	db.lateTimer.Stop()
 	close(db.stop)
 	<-db.committed
 	return errors.Join(db.bolt.Close(), db.lock.release())

@@ -11,6 +11,7 @@ import (
 
 	"highwater/internal/device"
 	"highwater/internal/tezos"
+	"highwater/internal/usb"
 )
 
 // Config is one gadget, as the operator describes it.
@@ -21,7 +22,8 @@ type Config struct {
 	Chain  tezos.ChainID
 	// Aliases are the keys to use; empty: all that the gadget has.
 	Aliases []string
-	// Passphrase unlocks the keys after each connection; nil leaves that to the operator.
+	// Passphrase unlocks the keys after each connection; nil leaves that to the operator. Nothing is signed while it is asked, so
+	// it should not be a prompt.
 	Passphrase PassphraseSource
 	Log        *slog.Logger
 }
@@ -36,10 +38,10 @@ type Device struct {
 
 	reconciler device.Reconciler // set before Run
 
-	mu    sync.Mutex
-	keys  []KeyState // as last seen, those wanted
-	torn  bool       // a frame was cut off while it was sent: nothing is written before the gadget was gone once
-	wrong bool       // the passphrase source gave a wrong one: an operator must look
+	mu      sync.Mutex
+	keys    []KeyState      // as last seen, those wanted
+	torn    bool            // a frame was cut off while it was sent: nothing is written before the gadget was gone once
+	refused map[string]bool // aliases that the source's passphrase did not unlock: an operator must look
 }
 
 // Kind is the word for this kind of device in the configuration.
@@ -49,6 +51,7 @@ const Kind = "tezsign"
 func New(cfg Config) *Device {
 	d := &Device{
 		cfg:     cfg,
+		refused: map[string]bool{},
 		manager: NewManager(ManagerConfig{Name: cfg.Name, Serial: cfg.Serial, Open: cfg.Open, Log: cfg.Log}),
 	}
 	d.owner = device.NewOwner(cfg.Name, device.Driver[*link](driver{d}), cfg.Log)
@@ -170,6 +173,10 @@ func (d *Device) fault(err error) *device.Error {
 	switch {
 	case errors.Is(err, ErrWedged), le != nil && le.torn:
 		out.Health, out.Hint = device.Broken, powerCycle
+	case errors.Is(err, usb.ErrNoUSB):
+		out.Health, out.Retry = device.Broken, false
+	case usb.HintText(err) != "": // no permission
+		out.Hint = usb.HintText(err)
 	case errors.Is(err, ErrAmbiguous):
 		out.Health, out.Hint = device.Broken, "set serial in the device's section, or connect one gadget at a time"
 	case errors.Is(err, ErrInUse):

@@ -15,10 +15,10 @@ func TestSignsEachKindWithTwoKeys(t *testing.T) {
 	l := start(t, sim)
 	for level := range int32(20) {
 		for _, kind := range tezos.Kinds {
-			_, err := l.sign("consensus", payload(kind, level+1, 0, 0))
+			err := l.sign("consensus", payload(kind, level+1, 0, 0))
 			require.NoError(t, err)
 		}
-		_, err := l.sign("companion", payload(tezos.Attestation, level+1, 0, 0))
+		err := l.sign("companion", payload(tezos.Attestation, level+1, 0, 0))
 		require.NoError(t, err)
 	}
 	st := l.Status()

@@ -77,7 +77,7 @@ func (d *Device) connect(ctx context.Context, g Gadget) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkReady(ctx, g, SignInterface); err != nil {
+	if err = checkReady(ctx, g, SignInterface); err != nil {
 		return nil, errors.Join(err, ch.Close())
 	}
 	s := newSession(ch, d.cfg.Log, d.late.arrived)

@@ -86,6 +86,9 @@ func startWith(t testing.TB, sim *tezsignsim.Gadget, r device.Reconciler, change
 	}
 	d := tezsign.New(cfg)
 	d.SetTiming(20*time.Millisecond, 20*time.Millisecond)
+	if cfg.Name == slowProbes {
+		d.SetTiming(20*time.Millisecond, time.Hour)
+	}
 	if r != nil {
 		d.SetReconciler(r)
 	}
@@ -95,6 +98,9 @@ func startWith(t testing.TB, sim *tezsignsim.Gadget, r device.Reconciler, change
 	t.Cleanup(func() { cancel(); wg.Wait() })
 	return &lab{Device: d, t: t, sim: sim}
 }
+
+// slowProbes is the name of a device that looks at an idle gadget once in an hour.
+const slowProbes = "slow"
 
 // until waits for the device's status to fit.
 func (l *lab) until(what string, fits func(device.Status) bool) device.Status {
@@ -136,21 +142,23 @@ func (l *lab) key(alias string) device.Key {
 }
 
 // sign takes a turn for one signature, which it verifies.
-func (l *lab) sign(alias string, p []byte) (tezos.Signature, error) {
+func (l *lab) sign(alias string, p []byte) error {
 	l.t.Helper()
 	k := l.key(alias)
 	ctx, cancel := context.WithTimeout(l.t.Context(), 15*time.Second)
 	defer cancel()
 	turn, err := l.Turn(ctx)
 	if err != nil {
-		return tezos.Signature{}, err
+		return err
 	}
 	defer turn.Done()
 	sig, err := turn.Sign(ctx, k.PublicKey.Hash(), p)
-	if err == nil {
-		require.NoError(l.t, k.PublicKey.Verify(p, sig))
+	if err != nil {
+		require.True(l.t, sig.IsZero())
+		return err
 	}
-	return sig, err
+	require.NoError(l.t, k.PublicKey.Verify(p, sig))
+	return nil
 }
 
 // bubble runs a test on a clock of its own, so that time-outs cost nothing.
@@ -158,6 +166,9 @@ func bubble(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, test)
 }
+
+// pause lets time go by on a bubble's clock.
+func pause(d time.Duration) { <-time.After(d) }
 
 // lockedSim makes a gadget with keys that are locked, under the passphrase "secret".
 func lockedSim(t testing.TB, aliases ...string) *tezsignsim.Gadget {
@@ -179,6 +190,5 @@ func pass(text string) tezsign.PassphraseSource {
 	return tezsign.PassphraseFunc(func(context.Context, string) ([]byte, error) { return []byte(text), nil })
 }
 
-func withPass(text string) func(*tezsign.Config) {
-	return func(c *tezsign.Config) { c.Passphrase = pass(text) }
-}
+// withSecret unlocks the keys of lockedSim.
+func withSecret(c *tezsign.Config) { c.Passphrase = pass("secret") }

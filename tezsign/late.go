@@ -2,6 +2,7 @@ package tezsign
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,7 +39,7 @@ const lateMax = 32
 // lateWait is how long a refusal as stale waits for the late answer that explains it: the two are made within a few milliseconds.
 const lateWait = 300 * time.Millisecond
 
-// expect notes a request that was given up.
+// expect notes a request that is being made.
 func (l *lateAnswers) expect(id frame.ID, key lateKey) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -46,6 +47,13 @@ func (l *lateAnswers) expect(id frame.ID, key lateKey) {
 		l.open = l.open[1:]
 	}
 	l.open = append(l.open, lateRequest{id: id, key: key})
+}
+
+// forget drops a request that came to its end.
+func (l *lateAnswers) forget(id frame.ID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open = slices.DeleteFunc(l.open, func(r lateRequest) bool { return r.id == id })
 }
 
 // arrived is called with every answer that belongs to no request of its session.

@@ -76,7 +76,7 @@ func (m *Manager) unlock(ctx context.Context, s *session, aliases []string, pass
 	if wait := m.unlockPending(time.Now()); wait > 0 {
 		return results, fmt.Errorf("%w: try again in %s", ErrUnlocking, wait.Round(time.Second))
 	}
-	if err := m.tries.take(time.Now()); err != nil {
+	if err = m.tries.take(time.Now()); err != nil {
 		return results, err
 	}
 	req := &pb.KeysWithPassphrase{KeyIds: locked, Passphrase: passphrase}
@@ -147,9 +147,9 @@ func readResults(asked []string, got *pb.KeyResults) []KeyResult {
 // Lock locks the named keys.
 func (m *Manager) Lock(ctx context.Context, aliases []string) (results []KeyResult, err error) {
 	err = m.with(ctx, nil, func(s *session) error {
-		resp, err := s.do(ctx, callLock, &pb.Request{Body: &pb.Request_Lock{Lock: &pb.KeyIDs{KeyIds: aliases}}})
-		if err != nil {
-			return err
+		resp, doErr := s.do(ctx, callLock, &pb.Request{Body: &pb.Request_Lock{Lock: &pb.KeyIDs{KeyIds: aliases}}})
+		if doErr != nil {
+			return doErr
 		}
 		body, ok := resp.GetBody().(*pb.Response_Lock)
 		if !ok {
@@ -249,24 +249,28 @@ func (m *Manager) Delete(ctx context.Context, aliases []string, passphrase []byt
 		return nil, ErrNoPassphrase
 	}
 	err = m.with(ctx, nil, func(s *session) error {
-		if err := m.tries.take(time.Now()); err != nil {
-			return err
-		}
-		req := &pb.KeysWithPassphrase{KeyIds: aliases, Passphrase: passphrase}
-		resp, err := s.do(ctx, callDelete(len(aliases)), &pb.Request{Body: &pb.Request_DeleteKeys{DeleteKeys: req}})
-		var re *RemoteError
-		if errors.As(err, &re) && re.Code == CodeBadPassphrase {
-			return fmt.Errorf("%w: %w", ErrWrongPassphrase, err)
-		}
-		if err != nil {
-			return throttled(err)
-		}
-		body, ok := resp.GetBody().(*pb.Response_DeleteKeys)
-		if !ok {
-			return fmt.Errorf("%w to delete_keys", ErrAnswer)
-		}
-		results = readResults(aliases, body.DeleteKeys)
-		return nil
+		results, err = m.delete(ctx, s, aliases, passphrase)
+		return err
 	})
 	return results, err
+}
+
+func (m *Manager) delete(ctx context.Context, s *session, aliases []string, passphrase []byte) ([]KeyResult, error) {
+	if err := m.tries.take(time.Now()); err != nil {
+		return nil, err
+	}
+	req := &pb.KeysWithPassphrase{KeyIds: aliases, Passphrase: passphrase}
+	resp, err := s.do(ctx, callDelete(len(aliases)), &pb.Request{Body: &pb.Request_DeleteKeys{DeleteKeys: req}})
+	var re *RemoteError
+	if errors.As(err, &re) && re.Code == CodeBadPassphrase {
+		return nil, fmt.Errorf("%w: %w", ErrWrongPassphrase, err)
+	}
+	if err != nil {
+		return nil, throttled(err)
+	}
+	body, ok := resp.GetBody().(*pb.Response_DeleteKeys)
+	if !ok {
+		return nil, fmt.Errorf("%w to delete_keys", ErrAnswer)
+	}
+	return readResults(aliases, body.DeleteKeys), nil
 }

@@ -230,9 +230,9 @@ type InitInfo struct {
 // InitInfo asks whether the gadget was initialised.
 func (m *Manager) InitInfo(ctx context.Context) (info InitInfo, err error) {
 	err = m.with(ctx, nil, func(s *session) error {
-		resp, err := s.do(ctx, callInitInfo, &pb.Request{Body: &pb.Request_InitInfo{InitInfo: &pb.Empty{}}})
-		if err != nil {
-			return err
+		resp, doErr := s.do(ctx, callInitInfo, &pb.Request{Body: &pb.Request_InitInfo{InitInfo: &pb.Empty{}}})
+		if doErr != nil {
+			return doErr
 		}
 		body, ok := resp.GetBody().(*pb.Response_InitInfo)
 		if !ok {
@@ -252,9 +252,9 @@ func (m *Manager) Logs(ctx context.Context, limit int) (lines []string, err erro
 	limit = max(1, min(limit, MaxLogLines))
 	err = m.with(ctx, nil, func(s *session) error {
 		req := &pb.LogsRequest{Limit: uint32(limit)} //nolint:gosec // bounded above
-		resp, err := s.do(ctx, callLogs, &pb.Request{Body: &pb.Request_Logs{Logs: req}})
-		if err != nil {
-			return err
+		resp, doErr := s.do(ctx, callLogs, &pb.Request{Body: &pb.Request_Logs{Logs: req}})
+		if doErr != nil {
+			return doErr
 		}
 		body, ok := resp.GetBody().(*pb.Response_Logs)
 		if !ok {

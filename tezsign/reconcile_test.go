@@ -83,7 +83,7 @@ func TestReconcilesAtEachConnectionWithTheMarksOfUnlockedKeys(t *testing.T) {
 			{PKH: pkh, Kind: tezos.Block}, {PKH: pkh, Kind: tezos.Preattestation}, {PKH: pkh, Kind: tezos.Attestation},
 		}
 		require.Equal(t, [][]device.Mark{zero}, r.seen())
-		_, err := l.sign("consensus", payload(tezos.Preattestation, 7, 2, 0))
+		err := l.sign("consensus", payload(tezos.Preattestation, 7, 2, 0))
 		require.NoError(t, err)
 		sim.Unbind()
 		l.health(device.Absent)
@@ -105,7 +105,10 @@ func TestRaisesOnlyAboveAllThreeMarks(t *testing.T) {
 		l := startWith(t, sim, r)
 		l.health(device.Ready)
 		require.Equal(t, []int32{100, 100, 100}, levels(t, l, "consensus"))
-		_, err := l.sign("consensus", payload(tezos.Block, 150, 0, 0))
+		r.set(func(r *reconciler) {
+			require.Equal(t, []string{"tezsign:000000000000:left"}, r.ids, "others have that serial too")
+		})
+		err := l.sign("consensus", payload(tezos.Block, 150, 0, 0))
 		require.NoError(t, err)
 		for _, host := range []int32{120, 150} { // above two of three: the gadget is left alone
 			r.set(func(r *reconciler) { r.raise = host })
@@ -135,9 +138,9 @@ func TestLostStateFileIsSeenAndMadeGood(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sim := lockedSim(t, "consensus")
 		r := &reconciler{}
-		l := startWith(t, sim, r, withPass("secret"))
+		l := startWith(t, sim, r, withSecret)
 		l.health(device.Ready)
-		_, err := l.sign("consensus", payload(tezos.Attestation, 100, 0, 1))
+		err := l.sign("consensus", payload(tezos.Attestation, 100, 0, 1))
 		require.NoError(t, err)
 		require.NoError(t, sim.LoseState("consensus"))
 		r.set(func(r *reconciler) { r.raise, r.alarm = 100, "it fell from 100/0 to 0/0" })
@@ -145,7 +148,7 @@ func TestLostStateFileIsSeenAndMadeGood(t *testing.T) {
 		st := l.until("back", func(s device.Status) bool { return s.Health == device.Ready && len(r.seen()) == 2 })
 		require.Equal(t, "it fell from 100/0 to 0/0", st.Alarm)
 		require.Zero(t, r.seen()[1][2].Level)
-		_, err = l.sign("consensus", payload(tezos.Attestation, 100, 0, 2)) // other bytes: the gadget alone would sign them
+		err = l.sign("consensus", payload(tezos.Attestation, 100, 0, 2)) // other bytes: the gadget alone would sign them
 		require.ErrorIs(t, err, device.ErrRefused)
 	})
 }
@@ -153,18 +156,22 @@ func TestLostStateFileIsSeenAndMadeGood(t *testing.T) {
 func TestCorruptedStateIsRaisedOnTheOperatorsWordOnly(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sim := lockedSim(t, "consensus", "companion")
-		l := start(t, sim, withPass("secret"))
+		l := start(t, sim, withSecret)
 		l.health(device.Ready)
-		_, err := l.sign("consensus", payload(tezos.Attestation, 200, 0, 1))
+		err := l.sign("consensus", payload(tezos.Attestation, 200, 0, 1))
 		require.NoError(t, err)
 		require.NoError(t, sim.CorruptState("consensus", false))
 		require.NoError(t, sim.PowerCycle())
 		l.until("corrupted", func(s device.Status) bool { return s.Alarm != "" })
 		require.Equal(t, device.Ready, l.Status().Health, "the companion key still signs")
 		require.Contains(t, l.key("consensus").Usable, "corrupted")
-		_, err = l.sign("consensus", payload(tezos.Attestation, 201, 0, 1))
+		err = l.sign("consensus", payload(tezos.Attestation, 201, 0, 1))
 		require.Equal(t, device.Broken, deviceError(t, err).Health)
 		require.ErrorIs(t, err, tezsign.ErrCorrupted)
+
+		res, err := l.Unlock(t.Context(), []string{"consensus"}, []byte("secret"))
+		require.NoError(t, err)
+		require.ErrorIs(t, res[0].Err, tezsign.ErrCorrupted, "it shows as locked, and is not unlocked again")
 
 		host := tezsign.LevelOptions{HostMark: 200}
 		require.ErrorIs(t, l.SetLevel(t.Context(), "consensus", 300, host), tezsign.ErrNeedsRepair)
@@ -174,7 +181,7 @@ func TestCorruptedStateIsRaisedOnTheOperatorsWordOnly(t *testing.T) {
 		require.NoError(t, l.SetLevel(t.Context(), "consensus", 201, host))
 		require.Equal(t, device.Ready, l.Status().Health)
 		require.Empty(t, l.Status().Alarm)
-		_, err = l.sign("consensus", payload(tezos.Attestation, 202, 0, 1))
+		err = l.sign("consensus", payload(tezos.Attestation, 202, 0, 1))
 		require.NoError(t, err)
 	})
 }
@@ -193,7 +200,7 @@ func TestStateBrokenInBothSlotsIsAnAlarmAndNotTriedAgain(t *testing.T) {
 			})
 		})
 		l.health(device.Ready)
-		_, err := l.sign("consensus", payload(tezos.Attestation, 1, 0, 0)) // both slots are written now
+		err := l.sign("consensus", payload(tezos.Attestation, 1, 0, 0)) // both slots are written now
 		require.NoError(t, err)
 		require.NoError(t, sim.CorruptState("consensus", true))
 		require.NoError(t, sim.PowerCycle())
@@ -215,9 +222,9 @@ func TestSetLevelOfAHealthyKey(t *testing.T) {
 		require.ErrorIs(t, l.SetLevel(t.Context(), "consensus", 500, none), tezsign.ErrTooLow)
 		require.ErrorIs(t, l.SetLevel(t.Context(), "consensus", 0, none), tezsign.ErrTooLow)
 		require.ErrorIs(t, l.SetLevel(t.Context(), "nobody", 600, none), tezsign.ErrUnknownAlias)
-		_, err := l.sign("consensus", payload(tezos.Attestation, 500, 0, 0))
+		err := l.sign("consensus", payload(tezos.Attestation, 500, 0, 0))
 		require.ErrorIs(t, err, device.ErrRefused)
-		_, err = l.sign("consensus", payload(tezos.Attestation, 500, 1, 0))
+		err = l.sign("consensus", payload(tezos.Attestation, 500, 1, 0))
 		require.NoError(t, err)
 	})
 }

@@ -71,9 +71,10 @@ func (s *session) read(ctx context.Context) {
 
 func (s *session) dispatch(f frame.Frame) {
 	s.log.Debug("frame in", "type", f.Type.String(), "frame_id", f.ID.String(), "size", len(f.Payload))
+	// The lock is held while an answer is put, so that do, once it has ended the exchange, sees it or stray does.
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	x := s.current
-	s.mu.Unlock()
 	mine := x != nil && x.id == f.ID
 	switch {
 	case f.Type == frame.Accept && mine:
@@ -99,8 +100,13 @@ func put[T any](c chan T, v T) {
 // do makes one exchange. The error is a *RemoteError when the gadget answered with one, a *linkError when the exchange did not
 // come to its end.
 func (s *session) do(ctx context.Context, c call, req *pb.Request) (*pb.Response, error) {
+	return s.doAs(ctx, frame.NewID(), c, req)
+}
+
+// doAs is do with an id that the caller knows; it must be a fresh one.
+func (s *session) doAs(ctx context.Context, id frame.ID, c call, req *pb.Request) (*pb.Response, error) {
 	x := &exchange{
-		id: frame.NewID(), accept: make(chan struct{}, 1), retry: make(chan struct{}, 1), answer: make(chan []byte, 1),
+		id: id, accept: make(chan struct{}, 1), retry: make(chan struct{}, 1), answer: make(chan []byte, 1),
 	}
 	wire, err := encodeRequest(x.id, req, c.secret)
 	if err != nil {
@@ -109,16 +115,17 @@ func (s *session) do(ctx context.Context, c call, req *pb.Request) (*pb.Response
 	if c.secret {
 		defer clear(wire)
 	}
-	if err := s.begin(x); err != nil {
+	if err = s.begin(x); err != nil {
 		return nil, err
-	}
-	defer s.end()
-	if err := ctx.Err(); err != nil {
-		return nil, &linkError{id: x.id, request: c.name, err: err}
 	}
 	payload, err := s.exchange(ctx, c, x, wire)
+	s.end()
 	if err != nil {
-		return nil, err
+		select {
+		case payload = <-x.answer: // in the last moment
+		default:
+			return nil, err
+		}
 	}
 	return parseResponse(payload)
 }
@@ -142,6 +149,9 @@ func (s *session) end() {
 // exchange sends the frame and waits for the answer.
 func (s *session) exchange(ctx context.Context, c call, x *exchange, wire []byte) ([]byte, error) {
 	fail := &linkError{id: x.id, request: c.name}
+	if fail.err = ctx.Err(); fail.err != nil {
+		return nil, fail
+	}
 	if err := s.send(wire, fail); err != nil {
 		return nil, err
 	}
@@ -185,19 +195,9 @@ func (s *session) exchange(ctx context.Context, c call, x *exchange, wire []byte
 			fail.err = ctx.Err()
 			return nil, fail
 		case <-s.ended:
-			return s.last(x, fail)
+			fail.err = s.reason
+			return nil, fail
 		}
-	}
-}
-
-// last is for a reader that ended during an exchange: an answer that it read before still counts.
-func (s *session) last(x *exchange, fail *linkError) ([]byte, error) {
-	select {
-	case payload := <-x.answer:
-		return payload, nil
-	default:
-		fail.err = s.reason
-		return nil, fail
 	}
 }
 

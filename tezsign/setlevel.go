@@ -39,7 +39,7 @@ func (m *Manager) setLevel(ctx context.Context, s *session, alias string, level 
 	if at < 0 {
 		return fmt.Errorf("%s: %w", alias, ErrUnknownAlias)
 	}
-	if err := mayRaise(keys[at], level, o); err != nil {
+	if err = mayRaise(keys[at], level, o); err != nil {
 		return err
 	}
 	req := &pb.SetLevel{KeyId: alias, Level: uint64(level)} //nolint:gosec // mayRaise refuses negative ones

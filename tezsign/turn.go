@@ -7,6 +7,7 @@ import (
 
 	"highwater/internal/device"
 	"highwater/internal/tezos"
+	"highwater/tezsign/frame"
 	pb "highwater/tezsign/tezsignpb"
 )
 
@@ -48,11 +49,7 @@ func (t *turn) sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte
 	}
 	raw, err := t.ask(ctx, key, want, payload)
 	if err == nil {
-		sig, err := tezos.NewSignature(tezos.BLS12381, raw)
-		if err != nil {
-			return tezos.Signature{}, t.fail(device.Broken, "check the gadget's version", true, err)
-		}
-		return sig, nil
+		return t.signature(raw)
 	}
 	var re *RemoteError
 	if !errors.As(err, &re) {
@@ -65,6 +62,14 @@ func (t *turn) sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte
 		}
 	}
 	return tezos.Signature{}, t.refused(key, re)
+}
+
+func (t *turn) signature(raw []byte) (tezos.Signature, error) {
+	sig, err := tezos.NewSignature(tezos.BLS12381, raw)
+	if err != nil {
+		return tezos.Signature{}, t.fail(device.Broken, "check the gadget's version", true, err)
+	}
+	return sig, nil
 }
 
 // check is the driver's own look at what is to be signed: a well-formed consensus payload for a tz4 key, on the one chain. The gadget
@@ -114,10 +119,12 @@ func (t *turn) usableKey(ctx context.Context, pkh tezos.PublicKeyHash) (*KeyStat
 // ask does the exchange. A request whose fate is unknown is remembered, for its answer may come to the next session.
 func (t *turn) ask(ctx context.Context, key *KeyState, want lateKey, payload []byte) ([]byte, error) {
 	req := &pb.Request{Body: &pb.Request_Sign{Sign: &pb.Sign{Tz4: key.PKH.String(), Message: payload}}}
-	resp, err := t.link.session.do(ctx, callSign, req)
+	id := frame.NewID()
+	t.d.late.expect(id, want)
+	resp, err := t.link.session.doAs(ctx, id, callSign, req)
 	var le *linkError
-	if errors.As(err, &le) && le.written {
-		t.d.late.expect(le.id, want)
+	if !errors.As(err, &le) || !le.written {
+		t.d.late.forget(id)
 	}
 	if err != nil {
 		return nil, err
@@ -167,7 +174,7 @@ func (t *turn) refused(key *KeyState, re *RemoteError) error {
 		// It was unlocked, and now the gadget does not know it: its program was restarted, and has only locked keys.
 		t.locked(key)
 		de := t.fail(device.Locked, unlock, false, fmt.Errorf("key %s is locked: the gadget was restarted (%w)", key.Alias, re))
-		de.Retry = t.d.cfg.Passphrase != nil && !t.d.passphraseWasWrong()
+		de.Retry = t.d.cfg.Passphrase != nil && !t.d.wasRefused(key.Alias)
 		return de
 	case CodeSign:
 		key.Corrupted = true

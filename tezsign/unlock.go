@@ -19,7 +19,11 @@ func (d *Device) autoUnlock(ctx context.Context, l *link) error {
 		l.unlockDue, l.note = false, ""
 		return nil
 	}
-	if !l.unlockDue || d.cfg.Passphrase == nil || d.passphraseWasWrong() {
+	if !l.unlockDue || d.cfg.Passphrase == nil {
+		return nil
+	}
+	if aliases = slices.DeleteFunc(aliases, d.wasRefused); len(aliases) == 0 {
+		l.unlockDue, l.note = false, "the passphrase was wrong when it was tried last: unlock by hand"
 		return nil
 	}
 	results, err := d.unlockWith(ctx, l, aliases)
@@ -39,7 +43,7 @@ func (d *Device) autoUnlock(ctx context.Context, l *link) error {
 		d.cfg.Log.Warn("key not unlocked", "device", d.cfg.Name, "alias", r.Alias, "error", r.Err)
 		switch {
 		case errors.Is(r.Err, ErrWrongPassphrase):
-			d.setPassphraseWrong(true)
+			d.setRefused(r.Alias, true)
 		case errors.Is(r.Err, ErrCorrupted):
 			l.damaged = append(l.damaged, r.Alias)
 		}
@@ -73,16 +77,16 @@ func lockedAliases(l *link) (out []string) {
 	return out
 }
 
-func (d *Device) passphraseWasWrong() bool {
+func (d *Device) wasRefused(alias string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.wrong
+	return d.refused[alias]
 }
 
-func (d *Device) setPassphraseWrong(v bool) {
+func (d *Device) setRefused(alias string, v bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.wrong = v
+	d.refused[alias] = v
 }
 
 // reconcile has the marks of the unlocked keys compared with the host's, when there are keys that were not compared since this
@@ -182,7 +186,7 @@ func (d *Device) Unlock(ctx context.Context, aliases []string, passphrase []byte
 	})
 	for _, r := range results {
 		if r.Err == nil {
-			d.setPassphraseWrong(false)
+			d.setRefused(r.Alias, false)
 		}
 	}
 	return results, err

@@ -19,17 +19,17 @@ import (
 func TestUnlocksAtStartAndAfterPowerCycle(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sim := lockedSim(t, "consensus", "companion")
-		l := start(t, sim, withPass("secret"))
+		l := start(t, sim, withSecret)
 		l.health(device.Ready)
-		_, err := l.sign("consensus", payload(tezos.Attestation, 1, 0, 0))
+		err := l.sign("consensus", payload(tezos.Attestation, 1, 0, 0))
 		require.NoError(t, err)
 		for level := int32(2); level < 5; level++ {
 			require.NoError(t, sim.PowerCycle())
 			l.until("reconnected", func(device.Status) bool {
-				_, err = l.sign("companion", payload(tezos.Attestation, level, 0, 0))
+				err = l.sign("companion", payload(tezos.Attestation, level, 0, 0))
 				return err == nil
 			})
-			_, err = l.sign("consensus", payload(tezos.Attestation, level, 0, 0))
+			err = l.sign("consensus", payload(tezos.Attestation, level, 0, 0))
 			require.NoError(t, err)
 		}
 	})
@@ -37,11 +37,14 @@ func TestUnlocksAtStartAndAfterPowerCycle(t *testing.T) {
 
 func TestLockedGadgetSaysHowToUnlock(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		l := start(t, lockedSim(t, "consensus"))
+		sim := lockedSim(t, "consensus")
+		l := start(t, sim)
 		st := l.health(device.Locked)
 		require.Equal(t, "highwater tezsign unlock consensus", st.Advice)
 		require.Contains(t, l.key("consensus").Usable, "locked: highwater tezsign unlock consensus")
-		_, err := l.sign("consensus", payload(tezos.Block, 1, 0, 0))
+		wrote := sim.Received(tezsign.SignInterface)
+		err := l.sign("consensus", payload(tezos.Block, 1, 0, 0))
+		require.Less(t, sim.Received(tezsign.SignInterface)-wrote, 200, "the payload was not sent")
 		de := deviceError(t, err)
 		require.Equal(t, device.Locked, de.Health)
 		require.Equal(t, "highwater tezsign unlock consensus", de.Hint)
@@ -62,7 +65,7 @@ func TestOperatorUnlocksThroughTheRunningDevice(t *testing.T) {
 		st := l.Status()
 		require.Equal(t, device.Ready, st.Health)
 		require.Equal(t, "highwater tezsign unlock companion", st.Advice)
-		_, err = l.sign("consensus", payload(tezos.Block, 1, 0, 0))
+		err = l.sign("consensus", payload(tezos.Block, 1, 0, 0))
 		require.NoError(t, err)
 
 		res, err = l.Unlock(t.Context(), []string{"consensus"}, []byte("secret"))
@@ -75,28 +78,43 @@ func TestUnlockElsewhereIsNoticedAndReconciledFirst(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sim := lockedSim(t, "consensus")
 		r := &reconciler{}
-		l := startWith(t, sim, r)
+		l := startWith(t, sim, r, func(c *tezsign.Config) { c.Name = slowProbes })
 		l.health(device.Locked)
 		require.Empty(t, r.seen())
 		m := tezsign.NewManager(tezsign.ManagerConfig{Name: "cli", Open: sim.Open, Log: slog.New(slog.DiscardHandler)})
 		_, err := m.Unlock(t.Context(), nil, []byte("secret"))
 		require.NoError(t, err)
+		begin := time.Now()
 		l.health(device.Ready)
+		require.LessOrEqual(t, time.Since(begin), 2*time.Second)
 		require.Len(t, r.seen(), 1)
 		require.Len(t, r.seen()[0], 3)
 	})
 }
 
+func TestUnlockIsWaitedForWhateverTheCaller(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := start(t, lockedSim(t, "consensus", "companion"))
+		l.health(device.Locked)
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond) // both take a second
+		defer cancel()
+		res, err := l.Unlock(ctx, nil, []byte("secret"))
+		require.NoError(t, err)
+		require.Len(t, res, 2)
+		require.Equal(t, device.Ready, l.Status().Health)
+	})
+}
+
 func TestOperatorsLockIsNotUndone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		l := start(t, lockedSim(t, "consensus"), withPass("secret"))
+		l := start(t, lockedSim(t, "consensus"), withSecret)
 		l.health(device.Ready)
 		res, err := l.Lock(t.Context(), []string{"consensus", "nobody"})
 		require.NoError(t, err)
 		require.NoError(t, res[0].Err)
 		require.ErrorContains(t, res[1].Err, "unknown key")
 		require.Equal(t, device.Locked, l.Status().Health)
-		time.Sleep(time.Minute) // on the bubble's clock: many probes
+		pause(time.Minute) // on the bubble's clock: many probes
 		require.Equal(t, device.Locked, l.Status().Health)
 	})
 }
@@ -124,6 +142,7 @@ func TestWrongPassphraseIsTriedOnce(t *testing.T) {
 		mu.Lock()
 		require.Equal(t, 1, asked)
 		mu.Unlock()
+		require.Contains(t, l.Status().Detail, "unlock by hand")
 		_, err := l.Unlock(t.Context(), nil, []byte("secret"))
 		require.NoError(t, err)
 		require.Equal(t, device.Ready, l.Status().Health)
@@ -227,7 +246,7 @@ func TestThrottleIsRespectedOnOurSide(t *testing.T) {
 		lines, err := m.Logs(t.Context(), 100)
 		require.NoError(t, err)
 		require.Equal(t, 4, strings.Count(strings.Join(lines, "\n"), "msg=UNLOCK"), "the sixth attempt was not sent")
-		time.Sleep(te.Wait)
+		pause(te.Wait)
 		res, err := m.Unlock(t.Context(), nil, []byte("secret"))
 		require.NoError(t, err)
 		require.NoError(t, res[0].Err)
@@ -262,7 +281,7 @@ func TestUnlockWhoseAnswerWasLostIsWaitedFor(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				if asked++; asked == 1 {
-					go func() { time.Sleep(200 * time.Millisecond); sim.Unbind(); sim.Bind() }()
+					go func() { pause(200 * time.Millisecond); sim.Unbind(); sim.Bind() }()
 				}
 				return []byte("secret"), nil
 			})
@@ -270,7 +289,7 @@ func TestUnlockWhoseAnswerWasLostIsWaitedFor(t *testing.T) {
 		// The first unlock is under way in the gadget when the link goes, and ends without its answer being seen. A second one
 		// sent at once would reach an unlocked key, which the simulator records as a violation.
 		l.health(device.Ready)
-		_, err := l.sign("consensus", payload(tezos.Block, 1, 0, 0))
+		err := l.sign("consensus", payload(tezos.Block, 1, 0, 0))
 		require.NoError(t, err)
 	})
 }
@@ -294,10 +313,31 @@ func TestManagementInUseDelaysUnlockingOnly(t *testing.T) {
 		require.NoError(t, err)
 		ch, err := g.Claim(t.Context(), tezsign.ManageInterface)
 		require.NoError(t, err)
-		l := start(t, sim, withPass("secret"))
+		l := start(t, sim, withSecret)
 		st := l.health(device.Locked)
 		require.Contains(t, st.Detail, "in use")
 		require.NoError(t, ch.Close())
 		l.health(device.Ready)
+	})
+}
+
+// TestOneBadKeyDoesNotKeepTheOthersLocked: a key that the passphrase does not open is left out the next time.
+func TestOneBadKeyDoesNotKeepTheOthersLocked(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sim := lockedSim(t, "consensus", "companion")
+		sim.SpoilKey("companion")
+		l := start(t, sim, withSecret)
+		for level := int32(1); level < 4; level++ {
+			l.until("said", func(s device.Status) bool {
+				return s.Health == device.Ready && s.Advice == "highwater tezsign unlock companion"
+			})
+			require.NoError(t, l.sign("consensus", payload(tezos.Block, level, 0, 0)))
+			sim.Unplug()
+			l.health(device.Absent)
+			require.NoError(t, sim.Replug())
+		}
+		lines, err := l.Logs(t.Context(), 100)
+		require.NoError(t, err)
+		require.NotContains(t, strings.Join(lines, "\n"), "key=companion", "it is not tried again")
 	})
 }

@@ -15,6 +15,7 @@ func (d *Device) held(ctx context.Context, verb func(*link) error) error {
 		return err
 	}
 	verbErr := verb(l)
+	ctx = context.WithoutCancel(ctx) // what was done must be seen, and half a look would cost the session
 	err = d.refresh(ctx, l)
 	if err == nil {
 		err = d.reconcile(ctx, l)
@@ -46,12 +47,12 @@ func (d *Device) SetLevel(ctx context.Context, alias string, level int32, o Leve
 	return d.held(ctx, func(*link) error { return d.manager.SetLevel(ctx, alias, level, o) })
 }
 
-// Delete deletes keys for good.
-func (d *Device) Delete(ctx context.Context, aliases []string, passphrase []byte) (results []KeyResult, err error) {
-	err = d.held(ctx, func(*link) error {
-		results, err = d.manager.Delete(ctx, aliases, passphrase)
-		return err
-	})
+// Delete deletes keys for good, while the others go on signing.
+func (d *Device) Delete(ctx context.Context, aliases []string, passphrase []byte) ([]KeyResult, error) {
+	results, err := d.manager.Delete(ctx, aliases, passphrase)
+	if len(results) > 0 {
+		err = errors.Join(err, d.held(ctx, func(*link) error { return nil }))
+	}
 	return results, err
 }
 

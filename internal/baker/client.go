@@ -60,7 +60,8 @@ func (c *Client) AuthorizedKeys(ctx context.Context) ([]string, error) {
 	var v struct {
 		Keys []string `json:"authorized_keys"`
 	}
-	return v.Keys, c.do(ctx, http.MethodGet, "/authorized_keys", nil, &v)
+	err := c.do(ctx, http.MethodGet, "/authorized_keys", nil, &v)
+	return v.Keys, err
 }
 
 // KnownKeys are the keys of the signer, if it tells.
@@ -68,7 +69,8 @@ func (c *Client) KnownKeys(ctx context.Context) ([]tezos.PublicKeyHash, error) {
 	var v struct {
 		Keys []tezos.PublicKeyHash `json:"known_keys"`
 	}
-	return v.Keys, c.do(ctx, http.MethodGet, "/known_keys", nil, &v)
+	err := c.do(ctx, http.MethodGet, "/known_keys", nil, &v)
+	return v.Keys, err
 }
 
 // PublicKey asks for a key, and checks that it has that address.
@@ -87,19 +89,41 @@ func (c *Client) PublicKey(ctx context.Context, pkh tezos.PublicKeyHash) (*tezos
 
 // Sign asks as octez-baker does and verifies what comes back. The error is a *Refusal when the signer said no.
 func (c *Client) Sign(ctx context.Context, key *tezos.PublicKey, payload []byte) (tezos.Signature, error) {
-	wanted, err := c.AuthorizedKeys(ctx)
-	if err != nil {
-		return tezos.Signature{}, err
-	}
-	return c.signOnly(ctx, key, payload, len(wanted) > 0)
+	return verified(key, payload)(c.Ask(ctx, key, payload))
 }
 
 // SignOnly asks without looking at the authorized keys first, as Taquito does.
 func (c *Client) SignOnly(ctx context.Context, key *tezos.PublicKey, payload []byte) (tezos.Signature, error) {
-	return c.signOnly(ctx, key, payload, false)
+	return verified(key, payload)(c.AskOnly(ctx, key, payload))
 }
 
-func (c *Client) signOnly(ctx context.Context, key *tezos.PublicKey, payload []byte, authenticate bool) (tezos.Signature, error) {
+// Ask is Sign without the verification, for who measures how long a signer takes.
+func (c *Client) Ask(ctx context.Context, key *tezos.PublicKey, payload []byte) (tezos.Signature, error) {
+	wanted, err := c.AuthorizedKeys(ctx)
+	if err != nil {
+		return tezos.Signature{}, err
+	}
+	return c.ask(ctx, key, payload, len(wanted) > 0)
+}
+
+// AskOnly is SignOnly without the verification.
+func (c *Client) AskOnly(ctx context.Context, key *tezos.PublicKey, payload []byte) (tezos.Signature, error) {
+	return c.ask(ctx, key, payload, false)
+}
+
+func verified(key *tezos.PublicKey, payload []byte) func(tezos.Signature, error) (tezos.Signature, error) {
+	return func(sig tezos.Signature, err error) (tezos.Signature, error) {
+		if err != nil {
+			return tezos.Signature{}, err
+		}
+		if err := key.Verify(payload, sig); err != nil {
+			return tezos.Signature{}, fmt.Errorf("the signer's answer: %w", err)
+		}
+		return sig, nil
+	}
+}
+
+func (c *Client) ask(ctx context.Context, key *tezos.PublicKey, payload []byte, authenticate bool) (tezos.Signature, error) {
 	path := "/keys/" + key.Hash().String() + "?version=" + signatureVersion
 	if authenticate && c.Auth != nil {
 		message := append(append([]byte{0x04, 0x01}, key.Hash().Bytes()...), payload...)
@@ -111,9 +135,6 @@ func (c *Client) signOnly(ctx context.Context, key *tezos.PublicKey, payload []b
 	body := []byte(`"` + hex.EncodeToString(payload) + "\"\n")
 	if err := c.do(ctx, http.MethodPost, path, body, &v); err != nil {
 		return tezos.Signature{}, err
-	}
-	if err := key.Verify(payload, v.Signature); err != nil {
-		return tezos.Signature{}, fmt.Errorf("the signer's answer: %w", err)
 	}
 	return v.Signature, nil
 }

@@ -37,6 +37,12 @@ type app struct {
 
 	selected keyID // sticky: survives errors and signatures
 	packets  byte  // of the message so far; other instructions leave rubbish here
+
+	// last is the key that was derived last, so that an emulator under load is not mostly deriving. A real device derives each time.
+	last struct {
+		id  keyID
+		key signKey
+	}
 }
 
 // prompt is an open question to the user; resolve ends it and gives the answer.
@@ -205,12 +211,21 @@ func (a *app) selectKey(curve ledger.Curve, r *reader) error {
 	return nil
 }
 
-func (a *app) key(id keyID) (signKey, error) { return a.wallet.derive(id.curve, id.path) }
+func (a *app) key(id keyID) (signKey, error) {
+	if a.last.key != nil && a.last.id.equal(id) {
+		return a.last.key, nil
+	}
+	k, err := a.wallet.derive(id.curve, id.path)
+	if err == nil {
+		a.last.id, a.last.key = keyID{id.curve, slices.Clone(id.path)}, k
+	}
+	return k, err
+}
 
 // pubAnswer is the answer with a public key.
 func pubAnswer(k signKey) []byte {
 	w := k.point()
-	return append([]byte{byte(len(w))}, w...) //nolint:gosec // at most 97
+	return append([]byte{byte(len(w) & 0xff)}, w...)
 }
 
 func address(id keyID, k signKey) string {
@@ -390,119 +405,6 @@ func (a *app) hmac(c apdu) ([]byte, error) {
 	return mac.Sum(nil), nil
 }
 
-// sign is SIGN and SIGN_WITH_HASH: a packet that selects, then one with the message.
-func (a *app) sign(c apdu) ([]byte, *prompt, error) {
-	switch c.p1 {
-	case 0x00, 0x80:
-		a.packets = 0
-		curve, err := a.curve(c.p2)
-		if err != nil {
-			return nil, nil, err
-		}
-		r := &reader{b: c.data}
-		if err := a.selectKey(curve, r); err != nil {
-			return nil, nil, err
-		}
-		if len(r.b) != 0 {
-			return nil, nil, refusal(swWrongLength)
-		}
-		return nil, nil, nil
-	case 0x01, 0x81:
-		return a.message(c)
-	}
-	return nil, nil, refusal(swWrongParam)
-}
-
-func (a *app) message(c apdu) ([]byte, *prompt, error) {
-	if len(a.selected.path) == 0 {
-		return nil, nil, refusal(swNotReady)
-	}
-	if a.packets != 0 {
-		return nil, nil, refusal(swParse)
-	}
-	msg, err := parseMessage(c.data)
-	if err != nil {
-		return nil, nil, refusal(swParse)
-	}
-	if c.p1&0x80 == 0 {
-		a.packets++
-		return nil, nil, nil
-	}
-	rec := a.authorized(a.selected)
-	if rec < 0 {
-		return nil, nil, refusal(swSecurity)
-	}
-	k, err := a.key(a.selected)
-	if err != nil {
-		return nil, nil, err
-	}
-	digest := tezos.Digest(c.data)
-	signature := func() []byte {
-		sig := k.sign(c.data, digest[:])
-		if c.ins == 0x0f {
-			return append(digest[:], sig...)
-		}
-		return sig
-	}
-	if msg.op != nil {
-		return a.manager(rec, msg.op, k, signature)
-	}
-	if msg.chain == tezos.Mainnet && !a.mainnet {
-		return nil, nil, refusal(swMainnet)
-	}
-	m := a.ram[rec].markOf(msg.chain)
-	if !m.allows(msg.kind, msg.level, msg.round) {
-		return nil, nil, refusal(swWrongValues)
-	}
-	// The mark is moved, and written, before the signature is made.
-	m.signed(msg.kind, msg.level, msg.round)
-	a.saveMark(rec, msg.chain)
-	return signature(), nil, nil
-}
-
-// authorized is the index of the record whose key is id, or -1.
-func (a *app) authorized(id keyID) int {
-	return slices.IndexFunc(a.ram, func(r record) bool { return len(r.key.path) > 0 && r.key.equal(id) })
-}
-
-// saveMark writes one mark to NVRAM, unless the HWM setting is off.
-func (a *app) saveMark(rec int, chain tezos.ChainID) {
-	if a.hwmOn {
-		*a.nv[rec].markOf(chain) = *a.ram[rec].markOf(chain)
-	}
-}
-
-// manager signs reveals, which nobody is asked about, and a self-delegation, which is shown.
-func (a *app) manager(rec int, op *managerOp, k signKey, signature func() []byte) ([]byte, *prompt, error) {
-	pub, err := publicKey(a.selected.curve, k)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, s := range op.sources {
-		if s != pub.Hash() {
-			return nil, nil, refusal(swSecurity)
-		}
-	}
-	for _, r := range op.reveals {
-		if !slices.Equal(r, k.compressed()) {
-			return nil, nil, refusal(swParse)
-		}
-	}
-	if op.withdraw || op.delegate != nil && *op.delegate != pub.Hash() {
-		return nil, nil, refusal(swSecurity)
-	}
-	done := func() []byte {
-		// The chain of an operation counts as 0, and so does its level and round.
-		a.ram[rec].markOf(tezos.ChainID{}).signed(0, 0, 0)
-		a.saveMark(rec, tezos.ChainID{})
-		return signature()
-	}
-	if op.delegate == nil {
-		return done(), nil, nil
-	}
-	return nil, a.ask("Register as delegate?", []string{pub.Hash().String(), xtz(op.fee)}, done), nil
-}
-
 // sdk answers the commands of class B0, which the system handles before the app sees them.
 func sdk(b []byte, name, version string) (out []byte, quit, ok bool) {
 	if len(b) < 4 || b[0] != 0xb0 || binary.BigEndian.Uint16(b[2:]) != 0 {
@@ -510,8 +412,8 @@ func sdk(b []byte, name, version string) (out []byte, quit, ok bool) {
 	}
 	switch b[1] {
 	case 0x01:
-		data := []byte{1, byte(len(name))}                       //nolint:gosec // names are short
-		data = append(append(data, name...), byte(len(version))) //nolint:gosec // versions are short
+		data := []byte{1, byte(len(name) & 0xff)}
+		data = append(append(data, name...), byte(len(version)&0xff))
 		return answer(swOK, append(data, version...), []byte{1, 0}), false, true
 	case 0xa7:
 		return answer(swOK), true, true

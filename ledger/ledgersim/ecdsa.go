@@ -29,7 +29,7 @@ func (k *ecKey) point() []byte {
 
 func (k *ecKey) compressed() []byte {
 	p := make([]byte, 33)
-	p[0] = 2 + byte(k.y.Bit(0)) //nolint:gosec // a bit
+	p[0] = 2 + byte(k.y.Bit(0)&1)
 	k.x.FillBytes(p[1:])
 	return p
 }
@@ -48,7 +48,7 @@ func (k *ecKey) sign(_, digest []byte) []byte {
 		if r.Sign() == 0 || s.Sign() == 0 {
 			continue
 		}
-		parity := byte(y.Bit(0)) //nolint:gosec // a bit
+		parity := byte(y.Bit(0) & 1)
 		if s.Cmp(new(big.Int).Rsh(n, 1)) > 0 {
 			s.Sub(n, s)
 			parity ^= 1
@@ -65,10 +65,10 @@ func encodeDER(r, s *big.Int) []byte {
 		if b[0]&0x80 != 0 {
 			b = append([]byte{0}, b...)
 		}
-		return append([]byte{2, byte(len(b))}, b...) //nolint:gosec // at most 33
+		return append([]byte{2, byte(len(b) & 0xff)}, b...)
 	}
 	body := append(integer(r), integer(s)...)
-	return append([]byte{0x30, byte(len(body))}, body...) //nolint:gosec // at most 70
+	return append([]byte{0x30, byte(len(body) & 0xff)}, body...)
 }
 
 // nonces is the generator of RFC 6979 3.2 with HMAC-SHA-256, for orders of 256 bits.

@@ -36,8 +36,8 @@ type hidPort struct {
 	buf     []byte
 }
 
-// ServeHID serves the device as a stream of HID reports: each Read gives one of 64 bytes, each Write takes one and returns when the host
-// has fetched it, Close ends both. It returns when ctx ends, or the stream does; the stream is closed then.
+// ServeHID serves the device as a stream of HID reports of 64 bytes. Each Write is one report and should return when the host has
+// fetched it; Close ends reading and writing. It returns when ctx ends, or the stream does; the stream is closed then.
 func ServeHID(ctx context.Context, rw io.ReadWriteCloser, d *Device) error {
 	ctx, cancel := context.WithCancel(ctx)
 	p := &hidPort{d: d, conn: d.Connect(), rw: rw}
@@ -67,14 +67,11 @@ func ServeHID(ctx context.Context, rw io.ReadWriteCloser, d *Device) error {
 func (p *hidPort) receive() error {
 	buf := make([]byte, reportSize)
 	for {
-		n, err := p.rw.Read(buf)
-		if n == reportSize {
-			if rerr := p.report(buf); rerr != nil {
-				return rerr
-			}
-		}
-		if err != nil {
+		if _, err := io.ReadFull(p.rw, buf); err != nil {
 			return fmt.Errorf("read report: %w", err)
+		}
+		if err := p.report(buf); err != nil {
+			return err
 		}
 	}
 }
@@ -153,7 +150,7 @@ func (p *hidPort) send(ctx context.Context) error {
 
 func cutReports(channel uint16, out []byte) [][]byte {
 	var reports [][]byte
-	rest := append(binary.BigEndian.AppendUint16(nil, uint16(len(out))), out...) //nolint:gosec // an answer is short
+	rest := append(binary.BigEndian.AppendUint16(nil, uint16(len(out)&0xffff)), out...)
 	for seq := uint16(0); len(rest) > 0; seq++ {
 		r := make([]byte, reportSize)
 		binary.BigEndian.PutUint16(r, channel)

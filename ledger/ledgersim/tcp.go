@@ -59,7 +59,7 @@ func writeAnswers(ctx context.Context, c net.Conn, conn *Conn) {
 		if err != nil {
 			return
 		}
-		frame := binary.BigEndian.AppendUint32(nil, uint32(max(len(out)-swSize, 0))) //nolint:gosec // an answer is short
+		frame := binary.BigEndian.AppendUint32(nil, uint32(max(len(out)-swSize, 0)&0xffff))
 		if _, err := c.Write(append(frame, out...)); err != nil {
 			return
 		}

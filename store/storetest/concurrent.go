@@ -32,7 +32,7 @@ func oneWins(t *testing.T, open Open) {
 				switch err := Advance(s, key, Mark(level, 0, byte(i))); {
 				case err == nil:
 					wins.Add(1)
-					winner.Store(int32(i)) //nolint:gosec // small
+					winner.Store(int32(i))
 				case !errors.Is(err, hwm.ErrMoved):
 					odd.Add(1)
 				}

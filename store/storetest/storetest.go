@@ -59,7 +59,7 @@ var at = time.UnixMilli(1_700_000_000_123).UTC()
 
 // Key makes a key's mark name: n tells keys apart.
 func Key(n int, kind tezos.Kind) hwm.Key {
-	pkh := tezos.PublicKeyHash{Curve: tezos.Curve(n % 4)} //nolint:gosec // 0 to 3
+	pkh := tezos.PublicKeyHash{Curve: tezos.Curve(n % 4)}
 	copy(pkh.Hash[:], fmt.Sprintf("key %d", n))
 	return hwm.Key{Chain: Chain, PKH: pkh, Kind: kind}
 }
@@ -168,7 +168,7 @@ func advance(t *testing.T, open Open) {
 		{math.MaxInt32, 1, true},
 	} {
 		before := markOf(t, s, key)
-		err := Advance(s, key, Mark(step.level, step.round, byte(step.level+step.round))) //nolint:gosec // any byte does
+		err := Advance(s, key, Mark(step.level, step.round, byte(step.level+step.round)))
 		if step.ok {
 			require.NoError(t, err)
 			require.Equal(t, hwm.Position{Level: step.level, Round: step.round}, markOf(t, s, key).Position)
@@ -406,13 +406,13 @@ func apart(t *testing.T, open Open) {
 	all := []hwm.Key{base, curve, hash, kind, chain}
 	Floor(t, s, 5, all...)
 	for i, key := range all {
-		require.NoError(t, Advance(s, key, Mark(int32(10+i), 0, 1))) //nolint:gosec // small
+		require.NoError(t, Advance(s, key, Mark(int32(10+i), 0, 1)))
 	}
 	require.NoError(t, s.SetCeiling(hwm.CeilingKey{Chain: base.Chain, PKH: base.PKH}, hwm.Ceiling{Level: 99, At: at, Source: hwm.SourceSet}))
 	for range 2 {
 		for i, key := range all {
 			st := state(t, s, key)
-			require.Equal(t, int32(10+i), st.Mark.Level) //nolint:gosec // small
+			require.Equal(t, int32(10+i), st.Mark.Level)
 			require.Equal(t, key == base || key == kind, st.Ceiling != nil, "%s", key)
 		}
 		s = reopen()

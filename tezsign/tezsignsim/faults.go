@@ -1,6 +1,7 @@
 package tezsignsim
 
 import (
+	"bytes"
 	"errors"
 	"sync"
 	"time"
@@ -13,6 +14,7 @@ type faults struct {
 	dropAnswers  int
 	loseRequests int
 	notReady     bool
+	spoilSigns   int
 
 	mu          sync.Mutex
 	slow        *time.Duration
@@ -70,6 +72,13 @@ func (g *Gadget) DropAnswers(n int) {
 	g.faults.dropAnswers = n
 }
 
+// SpoilSignatures has the next n signatures be those of other bytes.
+func (g *Gadget) SpoilSignatures(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.faults.spoilSigns = n
+}
+
 // LoseRequests has the gadget drop the next n requests with a read error: it asks for them again.
 func (g *Gadget) LoseRequests(n int) {
 	g.mu.Lock()
@@ -93,11 +102,11 @@ func (g *Gadget) CutWrites(iface, n int) {
 }
 
 // Inject puts bytes on the wire as if a host had sent them in one transfer, whatever they are.
-func (g *Gadget) Inject(iface int, transfer []byte) {
+func (g *Gadget) Inject(iface int, b []byte) {
 	p := g.ports[iface]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.out = append(p.out, append([]byte{}, transfer...))
+	p.out = append(p.out, transfer{bytes.Clone(b), p.claims})
 	p.change()
 }
 
@@ -167,4 +176,17 @@ func (g *Gadget) CorruptState(alias string, both bool) error {
 		b[2*slotLen-1] ^= 0xff
 	}
 	return g.disk.write(stateName(alias), b)
+}
+
+// Forget restarts the gadget's program while the link stays: all keys are locked, and unknown to the signing path.
+func (g *Gadget) Forget() {
+	in := g.running()
+	if in == nil {
+		return
+	}
+	for _, k := range in.store.all() {
+		k.mu.Lock()
+		k.known, k.unlocked, k.corrupted, k.marks = false, false, false, marks{}
+		k.mu.Unlock()
+	}
 }

@@ -16,7 +16,7 @@ type files interface {
 	read(name string) ([]byte, error) // fs.ErrNotExist when there is none
 	write(name string, content []byte) error
 	remove(name string) error
-	list(prefix string) ([]string, error) // sorted
+	list(prefix string) ([]string, error) // of a folder, "keys/"; sorted
 }
 
 func openFiles(dir string) (files, error) {
@@ -90,15 +90,13 @@ func (f folder) remove(name string) error {
 }
 
 func (f folder) list(prefix string) ([]string, error) {
-	paths, err := filepath.Glob(f.path(prefix) + "*")
+	entries, err := os.ReadDir(f.path(prefix)) // sorted
 	if err != nil {
 		return nil, err
 	}
-	for i, p := range paths {
-		if paths[i], err = filepath.Rel(string(f), p); err != nil {
-			return nil, err
-		}
+	var out []string
+	for _, e := range entries {
+		out = append(out, prefix+e.Name())
 	}
-	slices.Sort(paths)
-	return paths, nil
+	return out, nil
 }

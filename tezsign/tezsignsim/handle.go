@@ -124,14 +124,23 @@ func (s *store) sign(tz4 string, payload []byte, f *faults) *pb.Response {
 	if !ok {
 		return failure(tezsign.CodeBadPayload, "bad sign payload")
 	}
-	chain := tezos.ChainID(payload[1:5])
-	if chain == tezos.Mainnet && !s.opts.AllowMainnet {
+	if tezos.ChainID(payload[1:5]) == tezos.Mainnet && !s.opts.AllowMainnet {
 		return failure(tezsign.CodeBadPayload, mainnetText)
 	}
 	k := s.byHash(tz4)
 	if k == nil {
 		return failure(tezsign.CodeKeyNotFound, "key not found")
 	}
+	begin := time.Now()
+	resp := s.signWith(k, kind, at, payload)
+	if resp.GetError() == nil {
+		time.Sleep(f.latency(s.opts) - time.Since(begin))
+		s.opts.Worked(time.Since(begin))
+	}
+	return resp
+}
+
+func (s *store) signWith(k *key, kind tezos.Kind, at mark, payload []byte) *pb.Response {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {
@@ -144,7 +153,6 @@ func (s *store) sign(tz4 string, payload []byte, f *faults) *pb.Response {
 	case !at.above(k.marks[kind]):
 		return failure(tezsign.CodeStale, "stale level/round")
 	}
-	begin := time.Now()
 	k.marks[kind] = at
 	if err := s.save(k.alias, k.marks); err != nil {
 		return failure(tezsign.CodeSign, "persist state: %v", err)
@@ -152,9 +160,8 @@ func (s *store) sign(tz4 string, payload []byte, f *faults) *pb.Response {
 	sig := k.soft.Sign(payload)
 	s.watch.note(Signed{
 		Alias: k.alias, Kind: kind, Level: int32(at.level), Round: int32(at.round), //nolint:gosec // readPayload bounds them
-		Chain: chain, Digest: tezos.Digest(payload),
+		Chain: tezos.ChainID(payload[1:5]), Digest: tezos.Digest(payload),
 	})
-	time.Sleep(f.latency(s.opts) - time.Since(begin))
 	return &pb.Response{Body: &pb.Response_Sign{Sign: &pb.Signature{Signature: sig.Bytes()}}}
 }
 

@@ -23,11 +23,19 @@ type port struct {
 	claims  int  // counts claims
 	claimed bool
 
-	out  [][]byte // whole transfers, not read by the gadget yet
-	part []byte   // of a transfer that has not ended
-	in   [][]byte // frames, the first one maybe begun
-	half bool     // the first one has begun
-	cut  int      // the next so many writes are cut after one packet
+	out  []transfer // whole ones, not read by the gadget yet
+	last int        // the claim under which the transfer came that the gadget read last
+	part []byte     // of a transfer that has not ended
+	in   [][]byte   // frames, the first one maybe begun
+	half bool       // the first one has begun
+	got  int        // bytes that the host wrote, ever
+	cut  int        // the next so many writes are cut after one packet
+}
+
+// transfer is what the host sent under a claim.
+type transfer struct {
+	bytes []byte
+	claim int
 }
 
 // Bounds of what waits. A real endpoint holds less.
@@ -95,10 +103,11 @@ func (p *port) bind() {
 	p.change()
 }
 
-func (p *port) claimNumber() int {
+// lastClaim is the number of the claim under which the gadget's last transfer came.
+func (p *port) lastClaim() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.claims
+	return p.last
 }
 
 // Read gives the gadget one transfer.
@@ -114,8 +123,8 @@ func (p *port) Read(buf []byte) (int, error) {
 			p.mu.Unlock()
 			return 0, errUnbound
 		case p.bound && len(p.out) > 0:
-			n := copy(buf, p.out[0])
-			p.out = p.out[1:]
+			n := copy(buf, p.out[0].bytes)
+			p.last, p.out = p.out[0].claim, p.out[1:]
 			p.change()
 			p.mu.Unlock()
 			return n, nil
@@ -150,8 +159,9 @@ func (p *port) hostWrite(ctx context.Context, plug int, b []byte) (int, error) {
 			return 0, tezsign.ErrGone
 		}
 		if len(p.out) < maxTransfers {
-			defer p.mu.Unlock()
-			return p.accept(b)
+			n, err := p.accept(b)
+			p.mu.Unlock()
+			return n, err
 		}
 		changed := p.changed
 		p.mu.Unlock()
@@ -172,9 +182,10 @@ func (p *port) accept(b []byte) (int, error) {
 		n, err = p.max, fmt.Errorf("cut after a packet: %w", tezsign.ErrGone)
 	}
 	p.part = append(p.part, b[:n]...)
+	p.got += n
 	if n%p.max != 0 || n == 0 {
 		if len(p.part) > 0 {
-			p.out = append(p.out, p.part)
+			p.out = append(p.out, transfer{p.part, p.claims})
 		}
 		p.part = nil
 		p.change()

@@ -117,7 +117,7 @@ func (k *translation) blank(payload []byte) string {
 	b = regexp.MustCompile(`BLsig[1-9A-HJ-NP-Za-km-z]{137}`).ReplaceAll(b, bytes.Repeat([]byte{'p'}, 142))
 	b = regexp.MustCompile(`time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`).ReplaceAll(b, bytes.Repeat([]byte{'t'}, 29))
 	if len(b) == 100 && bytes.HasPrefix(b, []byte{0x22, 0x62, 0x0a, 0x60}) {
-		b = append(b[:4:4], bytes.Repeat([]byte{0}, 96)...)
+		b = append(b[:4:4], make([]byte, 96)...)
 	}
 	return hex.EncodeToString(b)
 }

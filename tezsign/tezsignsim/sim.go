@@ -42,6 +42,8 @@ type Options struct {
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 	Log *slog.Logger // nil: none
+	// Worked is told how long the gadget was at each signature; may be nil.
+	Worked func(time.Duration)
 }
 
 // DefaultPassphrase protects the keys of Options.Keys.
@@ -110,6 +112,9 @@ func setDefaults(o *Options) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Worked == nil {
+		o.Worked = func(time.Duration) {}
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -67,7 +67,7 @@ func newStore(disk files, opts *Options, w *watch) (*store, error) {
 		return nil, err
 	default:
 		s.master = new(master)
-		if err := json.Unmarshal(b, s.master); err != nil {
+		if err = json.Unmarshal(b, s.master); err != nil {
 			return nil, fmt.Errorf("%s: %w", masterName, err)
 		}
 	}
@@ -228,7 +228,7 @@ func (s *store) save(alias string, m marks) error {
 func (s *store) unlockKey(k *key, passphrase []byte, cost time.Duration) string {
 	m, corrupted, err := loadMarks(s.disk, k.alias)
 	time.Sleep(cost)
-	if !s.right(passphrase) {
+	if !s.right(passphrase) || s.watch.isSpoiled(k.alias) {
 		return "bad password or corrupted key (unwrap)"
 	}
 	if err != nil {

@@ -25,10 +25,11 @@ type watch struct {
 	signed     []Signed
 	at         map[Signed][32]byte // the digest first signed, by the rest of its Signed
 	frames     map[[16]byte]bool   // ids of requests
+	spoiled    map[string]bool     // keys whose file on the card is broken
 }
 
 func newWatch() *watch {
-	return &watch{at: map[Signed][32]byte{}, frames: map[[16]byte]bool{}}
+	return &watch{at: map[Signed][32]byte{}, frames: map[[16]byte]bool{}, spoiled: map[string]bool{}}
 }
 
 func (w *watch) violation(format string, args ...any) {
@@ -75,4 +76,33 @@ func (g *Gadget) Signatures() []Signed {
 	g.watch.mu.Lock()
 	defer g.watch.mu.Unlock()
 	return slices.Clone(g.watch.signed)
+}
+
+// Received is how many bytes hosts wrote to an interface, ever.
+func (g *Gadget) Received(iface int) int {
+	p := g.ports[iface]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.got
+}
+
+// Waiting is how many frames wait for the host on an interface.
+func (g *Gadget) Waiting(iface int) int {
+	p := g.ports[iface]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.in)
+}
+
+// SpoilKey breaks a key's file: no passphrase opens it any more.
+func (g *Gadget) SpoilKey(alias string) {
+	g.watch.mu.Lock()
+	defer g.watch.mu.Unlock()
+	g.watch.spoiled[alias] = true
+}
+
+func (w *watch) isSpoiled(alias string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.spoiled[alias]
 }

@@ -1,0 +1,212 @@
+package api_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater/api"
+	"highwater/hwm"
+	"highwater/internal/device"
+	"highwater/internal/tezos"
+)
+
+// adminSocket serves the admin API as the daemon does, and connects to it.
+func adminSocket(t *testing.T, a api.Admin) (*api.Client, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	l, err := api.Listen(t.Context(), api.UnixPrefix+path, 0o600)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600)|os.ModeSocket, mode(t, path))
+	serveOn(t, l, api.NewAdmin(a))
+	c, err := api.Dial(t.Context(), path)
+	require.NoError(t, err)
+	return c, path
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func num(n int32) *int32 { return &n }
+
+// TestAdminThroughTheSocket: the client gives what the instance itself says, word by word.
+func TestAdminThroughTheSocket(t *testing.T) {
+	r := newRig(t)
+	c, _ := adminSocket(t, r.admin)
+	ctx := t.Context()
+	same := func() {
+		t.Helper()
+		want, err := r.admin.Status(ctx)
+		require.NoError(t, err)
+		got, err := c.Status(ctx)
+		require.NoError(t, err)
+		require.Equal(t, asJSON(t, want), asJSON(t, got))
+		keys, err := c.Keys(ctx)
+		require.NoError(t, err)
+		require.Equal(t, asJSON(t, want.Keys), asJSON(t, keys))
+		marks, err := c.Marks(ctx)
+		require.NoError(t, err)
+		require.Equal(t, asJSON(t, want.Marks), asJSON(t, marks))
+	}
+	same()
+	ed := r.keys[tezos.Ed25519].Hash()
+	changes, err := c.Raise(ctx, api.RaiseRequest{PKHs: []tezos.PublicKeyHash{ed}, Kinds: []tezos.Kind{tezos.Block}, Level: 7, Round: num(2)})
+	require.NoError(t, err)
+	require.Len(t, changes, 1)
+	require.Equal(t, "raised", changes[0].Result)
+	require.Nil(t, changes[0].Before)
+	require.Equal(t, hwm.Position{Level: 7, Round: 2}, changes[0].After)
+	changes, err = c.Raise(ctx, api.RaiseRequest{Level: 7})
+	require.NoError(t, err)
+	require.Len(t, changes, 12)
+	changes, err = c.Raise(ctx, api.RaiseRequest{Level: 6})
+	require.NoError(t, err)
+	for _, ch := range changes {
+		require.Equal(t, "kept", ch.Result)
+		require.Equal(t, int32(7), ch.After.Level)
+	}
+	changes, err = c.Raise(ctx, api.RaiseRequest{Rows: []hwm.ImportRow{{PKH: ed, Kind: tezos.Attestation, Level: 9, Round: 1}}})
+	require.NoError(t, err)
+	require.Equal(t, hwm.Position{Level: 9, Round: 1}, changes[0].After)
+	same()
+
+	set, err := c.SetCeiling(ctx, api.CeilingRequest{PKHs: []tezos.PublicKeyHash{ed}, Level: 50})
+	require.NoError(t, err)
+	require.Equal(t, []api.CeilingRow{{PKH: ed, Alias: set[0].Alias, After: 50}}, set)
+	role, err := c.Activate(ctx, api.ActivateRequest{Why: "a test"})
+	require.NoError(t, err)
+	require.Equal(t, hwm.Active, role.Role)
+	require.True(t, role.Mine)
+	same()
+	role, err = c.Standby(ctx, api.StandbyRequest{Why: "done"})
+	require.NoError(t, err)
+	require.Equal(t, hwm.Standby, role.Role)
+	require.Equal(t, uint64(1), role.Epoch)
+	same()
+}
+
+// TestErrorsThroughTheSocket keep their text and their hint.
+func TestErrorsThroughTheSocket(t *testing.T) {
+	r := newRig(t)
+	c, _ := adminSocket(t, r.admin)
+	ctx := t.Context()
+	stranger := client(t, tezos.Ed25519).PublicKey().Hash()
+	ed := r.keys[tezos.Ed25519].Hash()
+	_, noMarks := c.Activate(ctx, api.ActivateRequest{})
+	_, err := c.Raise(ctx, api.RaiseRequest{Level: 5})
+	require.NoError(t, err)
+	_, err = c.SetCeiling(ctx, api.CeilingRequest{PKHs: []tezos.PublicKeyHash{ed}, Level: 50})
+	require.NoError(t, err)
+	raise := func(q api.RaiseRequest) error { return second(c.Raise(ctx, q)) }
+	ceiling := func(q api.CeilingRequest) error { return second(c.SetCeiling(ctx, q)) }
+	activate := func(q api.ActivateRequest) error { return second(c.Activate(ctx, q)) }
+	row := hwm.ImportRow{PKH: ed, Kind: tezos.Block, Level: 6}
+	for name, e := range map[string]struct {
+		err        error
+		status     int
+		text, hint string
+	}{
+		"no marks":          {noMarks, 403, "12 watermarks are missing", "hwm set --all"},
+		"far":               {raise(api.RaiseRequest{Level: 5 + api.FarLevels + 1}), 409, "10001 above the highest known", "--far"},
+		"far in a row":      {raise(api.RaiseRequest{Rows: []hwm.ImportRow{{PKH: ed, Kind: tezos.Block, Level: 1 << 30}}}), 409, "above", "--far"},
+		"unknown key":       {raise(api.RaiseRequest{PKHs: []tezos.PublicKeyHash{stranger}, Level: 6}), 404, stranger.String(), "keys list"},
+		"negative level":    {raise(api.RaiseRequest{Level: -1}), 400, "negative", ""},
+		"negative round":    {raise(api.RaiseRequest{Level: 6, Round: num(-1)}), 400, "negative", ""},
+		"a row half":        {raise(api.RaiseRequest{Rows: []hwm.ImportRow{row, {PKH: ed, Kind: tezos.Block, Level: -6}}}), 400, "row 2", ""},
+		"a row without key": {raise(api.RaiseRequest{Rows: []hwm.ImportRow{{Kind: tezos.Block, Level: 6}}}), 400, "row 1", ""},
+		"ceiling raised":    {ceiling(api.CeilingRequest{PKHs: []tezos.PublicKeyHash{ed}, Level: 51}), 409, "not raised", ""},
+		"ceiling negative":  {ceiling(api.CeilingRequest{Level: -1}), 400, "negative", ""},
+		"ceiling unknown":   {ceiling(api.CeilingRequest{PKHs: []tezos.PublicKeyHash{stranger}, Level: 1}), 404, stranger.String(), "keys list"},
+		"activate below 0":  {activate(api.ActivateRequest{Level: num(-3)}), 400, "negative", ""},
+	} {
+		var remote *api.RemoteError
+		require.ErrorAs(t, e.err, &remote, name)
+		require.Equal(t, e.status, remote.Status, name)
+		require.Contains(t, remote.Error(), e.text, name)
+		require.Contains(t, remote.HintText(), e.hint, name)
+		var hinter device.Hinter
+		require.ErrorAs(t, e.err, &hinter)
+	}
+	marks, err := r.admin.Marks(ctx)
+	require.NoError(t, err)
+	for _, m := range marks {
+		require.Equal(t, int32(5), *m.Level, "no error changed anything")
+	}
+}
+
+// TestBadActs: what is not exactly an act is refused, and changes nothing.
+func TestBadActs(t *testing.T) {
+	r := newRig(t).activate()
+	_, path := adminSocket(t, r.admin)
+	before, err := r.admin.Status(t.Context())
+	require.NoError(t, err)
+	pkh := r.keys[tezos.Ed25519].Hash().String()
+	for _, c := range []struct{ method, target, body string }{
+		{"POST", "/v1/marks/raise", ""},
+		{"POST", "/v1/marks/raise", "null"},
+		{"POST", "/v1/marks/raise", "[]"},
+		{"POST", "/v1/marks/raise", `"x"`},
+		{"POST", "/v1/marks/raise", `{"level":5000,"lower":true}`},
+		{"POST", "/v1/marks/raise", `{"level":5000}{"level":6000}`},
+		{"POST", "/v1/marks/raise", `{"level":5000} x`},
+		{"POST", "/v1/marks/raise", `{"level":"5000"}`},
+		{"POST", "/v1/marks/raise", `{"level":5000.5}`},
+		{"POST", "/v1/marks/raise", `{"level":99999999999}`},
+		{"POST", "/v1/marks/raise", `{"level":-1}`},
+		{"POST", "/v1/marks/raise", `{"level":5000,"kinds":["baking"]}`},
+		{"POST", "/v1/marks/raise", `{"level":5000,"pkhs":["tz1"]}`},
+		{"POST", "/v1/marks/raise", `{"rows":[{"pkh":"` + pkh + `","level":5000,"round":0}]}`},
+		{"POST", "/v1/marks/raise", `{"rows":[{"kind":"block","level":5000,"round":0}]}`},
+		{"POST", "/v1/marks/raise", `{"level":5000`},
+		{"POST", "/v1/marks/raise", strings.Repeat(" ", 9<<20) + `{"level":5000}`},
+		{"POST", "/v1/ceilings", "null"},
+		{"POST", "/v1/ceilings", `{"ceiling":1}`},
+		{"POST", "/v1/ceilings", `{"level":-1}`},
+		{"POST", "/v1/standby", "null"},
+		{"POST", "/v1/standby", `{"reason":"x"}`},
+		{"POST", "/v1/activate", `{"level":-1}`},
+		{"GET", "/v1/standby", ""},
+		{"GET", "/v1/activate", ""},
+		{"DELETE", "/v1/marks", ""},
+		{"PUT", "/v1/marks", "{}"},
+		{"POST", "/v1/marks", "{}"},
+		{"POST", "/v1/marks/lower", `{"level":1}`},
+		{"GET", "/", ""},
+		{"GET", "/v2/status", ""},
+		{"POST", "/keys/" + pkh, attestation(tezos.Ed25519, 1)},
+	} {
+		got := ask(t, path, c.method, c.target, c.body)
+		require.Contains(t, []int{400, 404, 405}, got.status, "%s %s %.100s: %s", c.method, c.target, c.body, got.body)
+		require.Contains(t, got.body, `{"error":"`, c.target)
+	}
+	after, err := r.admin.Status(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, asJSON(t, before), asJSON(t, after))
+}
+
+// TestAnAnswerThatIsNone: whoever listens there is not believed blindly.
+func TestAnAnswerThatIsNone(t *testing.T) {
+	for name, h := range map[string]http.HandlerFunc{
+		"text":    func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "teapot", http.StatusTeapot) },
+		"no JSON": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") },
+		"empty":   func(http.ResponseWriter, *http.Request) {},
+		"gone":    func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	} {
+		path := filepath.Join(t.TempDir(), "other.sock")
+		l, err := api.Listen(t.Context(), api.UnixPrefix+path, 0o600)
+		require.NoError(t, err)
+		serving(t, func(ctx context.Context) error { return api.Serve(ctx, l, h, slog.New(slog.DiscardHandler)) })
+		c, err := api.Dial(t.Context(), path)
+		require.NoError(t, err)
+		_, err = c.Status(t.Context())
+		require.Error(t, err, name)
+		require.False(t, errors.Is(err, api.ErrNoDaemon), name)
+	}
+}

@@ -1,0 +1,25 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// ServeWithin is Serve with other limits: tests do not wait for the real ones.
+func ServeWithin(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger, read, idle, shutdown time.Duration) error {
+	lim := standardLimits()
+	lim.readHeader, lim.read, lim.idle, lim.shutdown = read, read, idle, shutdown
+	return serve(ctx, l, h, log, lim)
+}
+
+// DecodePayload is the parser of request bodies.
+func DecodePayload(body []byte) ([]byte, error) { return decodePayload(body) }
+
+// StandardLimits are the limits of every listener.
+func StandardLimits() (readHeader, read, write, idle, shutdown time.Duration, headerBytes int) {
+	l := standardLimits()
+	return l.readHeader, l.read, l.write, l.idle, l.shutdown, l.headerBytes
+}

@@ -1,0 +1,285 @@
+package api_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+
+	"highwater/api"
+	"highwater/hwm"
+	"highwater/internal/tezos"
+	"highwater/signer"
+)
+
+func asJSON(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.MarshalIndent(v, "", " ")
+	require.NoError(t, err)
+	return string(b)
+}
+
+func readiness(t *testing.T, at string, status int) []string {
+	t.Helper()
+	got := ask(t, at, "GET", "/readyz", "")
+	require.Equal(t, status, got.status, got.body)
+	var v struct {
+		Ready   bool     `json:"ready"`
+		Reasons []string `json:"reasons"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(got.body), &v))
+	require.Equal(t, status == http.StatusOK, v.Ready)
+	require.Equal(t, v.Ready, len(v.Reasons) == 0)
+	require.NotNil(t, v.Reasons)
+	return v.Reasons
+}
+
+// has waits until one of the reasons not to be ready says this.
+func has(t *testing.T, at, want string) {
+	t.Helper()
+	var got string
+	require.Eventually(t, func() bool {
+		got = ask(t, at, "GET", "/readyz", "").body
+		return strings.Contains(got, want)
+	}, 10*time.Second, 2*time.Millisecond, "%s not in %s", want, got)
+	readiness(t, at, http.StatusServiceUnavailable)
+}
+
+func isReady(t *testing.T, at string) {
+	t.Helper()
+	require.Eventually(t, func() bool { return ask(t, at, "GET", "/readyz", "").status == http.StatusOK }, 10*time.Second, 2*time.Millisecond)
+	require.Empty(t, readiness(t, at, http.StatusOK))
+}
+
+// TestReadiness gives each reason, one after the other; the process is alive all along.
+func TestReadiness(t *testing.T) {
+	r := newRig(t)
+	at := serve(t, api.NewMonitor(r.admin, r.metrics))
+	alive := func() { require.Equal(t, `{"status":"alive"}`, ask(t, at, "GET", "/healthz", "").body) }
+	alive()
+	has(t, at, "role: standby")
+	has(t, at, "has no block watermark")
+	r.activate()
+	isReady(t, at)
+
+	r.ledger.Lock()
+	has(t, at, "device left: locked: ")
+	r.ledger.Unlock()
+	isReady(t, at)
+	r.ledger.Quit()
+	has(t, at, "device left: no_app: ")
+	r.ledger.Open()
+	isReady(t, at)
+	r.gadget.Unplug()
+	has(t, at, "device right: absent: ")
+	require.NoError(t, r.gadget.Replug()) // its keys are locked after that
+	has(t, at, "device right: locked: highwater tezsign unlock")
+	alive()
+
+	r.admin.Running = false
+	has(t, at, "the daemon does not run")
+	r.admin.Running = true
+	_, err := r.admin.Standby(t.Context(), api.StandbyRequest{Why: "maintenance"})
+	require.NoError(t, err)
+	has(t, at, "role: standby: maintenance")
+
+	require.NoError(t, r.store.Close())
+	has(t, at, "store: the watermark file is closed")
+	alive()
+}
+
+// TestKeysThatNobodyHolds: devices may be ready, and what the configuration wants of them not there.
+func TestKeysThatNobodyHolds(t *testing.T) {
+	misplaced, nowhere := client(t, tezos.Ed25519).PublicKey().Hash(), client(t, tezos.P256).PublicKey().Hash()
+	r := newRig(t, signer.KeyPolicy{PKH: misplaced, Devices: []string{"left"}}, signer.KeyPolicy{PKH: nowhere}).activate()
+	keys, err := r.admin.Keys(t.Context())
+	require.NoError(t, err)
+	require.Len(t, keys, 2)
+	for _, k := range keys {
+		require.Equal(t, "absent", k.Health, k.PKH)
+	}
+	at := serve(t, api.NewMonitor(r.admin, r.metrics))
+	reasons := readiness(t, at, http.StatusServiceUnavailable)
+	require.Len(t, reasons, 2)
+	has(t, at, "key "+misplaced.String()+": absent: device left does not hold this key")
+	has(t, at, "key "+nowhere.String()+": absent: no device that holds it was connected yet")
+	require.Equal(t, "0", sample(t, ask(t, at, "GET", "/metrics", "").body, "highwater_ready"))
+}
+
+// TestADeviceThatWentBackwards is an alarm on the page and in the metrics, once it is connected again.
+func TestADeviceThatWentBackwards(t *testing.T) {
+	r := newRig(t).activate()
+	at := serve(t, api.NewMonitor(r.admin, r.metrics))
+	alarm := func() string {
+		return sample(t, ask(t, at, "GET", "/metrics", "").body, `highwater_device_alarm{device="left"}`)
+	}
+	require.Equal(t, "0", alarm())
+	devices, err := r.admin.Status(t.Context())
+	require.NoError(t, err)
+	pkh := r.keys[tezos.Ed25519].Hash()
+	require.NoError(t, r.store.SetSeen(devices.Devices[0].ID, pkh, 0, hwm.Position{Level: 1 << 20}))
+	r.ledger.PowerCycle()
+	require.Eventually(t, func() bool { return alarm() == "1" }, 10*time.Second, 2*time.Millisecond)
+	require.Contains(t, ask(t, at, "GET", "/", "").body, "was reset, restored, or lost its memory")
+}
+
+// TestABrokenStoreIsShown: the day it breaks is the day on which status, page and metrics are looked at.
+func TestABrokenStoreIsShown(t *testing.T) {
+	r := newRig(t).activate()
+	at := serve(t, api.NewMonitor(r.admin, r.metrics))
+	require.NoError(t, r.store.Close())
+	got := ask(t, at, "GET", "/metrics", "")
+	require.Equal(t, http.StatusOK, got.status, got.body)
+	require.Contains(t, got.body, "\nhighwater_ready 0\n")
+	require.Contains(t, got.body, "highwater_commit_seconds_count")
+	got = ask(t, at, "GET", "/", "")
+	require.Equal(t, http.StatusOK, got.status)
+	require.Contains(t, got.body, "store: the watermark file is closed")
+	st, err := r.admin.Status(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "the watermark file is closed", st.Store)
+	require.False(t, st.Ready)
+}
+
+// sample finds a metric's value in a scrape.
+func sample(t *testing.T, scrape, name string) string {
+	t.Helper()
+	found := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (.+)$`).FindStringSubmatch(scrape)
+	require.NotNil(t, found, "no %s in\n%s", name, scrape)
+	return found[1]
+}
+
+func TestMetrics(t *testing.T) {
+	r := newRig(t).activate()
+	octez := serve(t, r.octez())
+	at := serve(t, api.NewMonitor(r.admin, r.metrics))
+	problems, err := testutil.GatherAndLint(r.metrics.Registry)
+	require.NoError(t, err)
+	require.Empty(t, problems)
+
+	key := r.keys[tezos.Ed25519]
+	pkh := key.Hash().String()
+	path := "/keys/" + pkh
+	for level := int32(1); level <= 3; level++ {
+		ask(t, octez, "POST", path, attestation(tezos.Ed25519, level))
+	}
+	ask(t, octez, "POST", path, attestation(tezos.Ed25519, 3))                                 // replayed
+	ask(t, octez, "POST", path, attestation(tezos.Ed25519, 1)).refusal(t, http.StatusConflict) // not above
+	s := step(tezos.Attestation, 3)
+	s.Variant = 1
+	ask(t, octez, "POST", path, hexBody(s.Payload(tezos.Ed25519))).refusal(t, http.StatusConflict) // conflict
+	ask(t, octez, "POST", path, `"ff"`).refusal(t, http.StatusBadRequest)
+
+	scrape := ask(t, at, "GET", "/metrics", "").body
+	for name, want := range map[string]string{
+		`highwater_signatures_total{kind="attestation",pkh="` + pkh + `",replayed="no"}`:  "3",
+		`highwater_signatures_total{kind="attestation",pkh="` + pkh + `",replayed="yes"}`: "1",
+		`highwater_refusals_total{kind="attestation",reason="not_above"}`:                 "1",
+		`highwater_refusals_total{kind="attestation",reason="conflict"}`:                  "1",
+		`highwater_refusals_total{kind="",reason="bad_payload"}`:                          "1",
+		`highwater_request_seconds_count{decision="signed"}`:                              "3",
+		`highwater_request_seconds_count{decision="replayed"}`:                            "1",
+		`highwater_request_seconds_count{decision="refused"}`:                             "3",
+		`highwater_device_seconds_count{device="left"}`:                                   "3",
+		`highwater_role{role="active"}`:                                                   "1",
+		`highwater_role{role="standby"}`:                                                  "0",
+		`highwater_epoch`:                                                                 "1",
+		`highwater_ready`:                                                                 "1",
+		`highwater_device_health{device="right",health="ready"}`:                          "1",
+		`highwater_device_health{device="right",health="locked"}`:                         "0",
+		`highwater_build_info{version="test"}`:                                            "1",
+	} {
+		require.Equal(t, want, sample(t, scrape, name), name)
+	}
+	require.Contains(t, scrape, `highwater_mark_level{alias="`)
+	require.Regexp(t, `highwater_mark_level\{.*chain="`+chain.String()+`",kind="attestation",pkh="`+pkh+`"\} 1003\n`, scrape)
+	require.NotEqual(t, "0", sample(t, scrape, "highwater_commit_seconds_count"))
+
+	require.NoError(t, r.store.SetCeiling(hwm.CeilingKey{Chain: chain, PKH: key.Hash()}, hwm.Ceiling{Level: floor + 3, Source: hwm.SourceSet}))
+	ask(t, octez, "POST", path, attestation(tezos.Ed25519, 9))
+	scrape = ask(t, at, "GET", "/metrics", "").body
+	require.Equal(t, "1", sample(t, scrape, `highwater_refusals_total{kind="attestation",reason="above_ceiling"}`))
+}
+
+// TestNobodyFromOutsideMakesSeries: thousands of different bad requests leave as many time series as a dozen.
+func TestNobodyFromOutsideMakesSeries(t *testing.T) {
+	r := newRig(t).activate()
+	at := serve(t, api.NewMonitor(r.admin, r.metrics))
+	h := r.octez()
+	octez := serve(t, h)
+	series := func() int {
+		n := 0
+		for _, line := range strings.Split(ask(t, at, "GET", "/metrics", "").body, "\n") {
+			if strings.HasPrefix(line, "highwater_") {
+				n++
+			}
+		}
+		return n
+	}
+	round := func(from, to int) {
+		for i := from; i < to; i++ {
+			stranger := tezos.PublicKeyHash{Curve: tezos.Curve(i % 5), Hash: [20]byte{byte(i), byte(i >> 8), 1}}
+			ask(t, octez, "POST", "/keys/"+stranger.String(), attestation(tezos.Ed25519, int32(i)))
+			body := `"` + strings.Repeat("0", i%7*2) + itoa(10+i%90) + `"`
+			ask(t, octez, "POST", "/keys/"+r.keys[tezos.Ed25519].Hash().String(), body)
+			s := step(tezos.Kinds[i%3], 1)
+			s.Chain = tezos.ChainID{byte(i), byte(i >> 8)}
+			ask(t, octez, "POST", "/keys/"+r.keys[tezos.P256].Hash().String(), hexBody(s.Payload(tezos.P256)))
+		}
+	}
+	round(0, 100)
+	before := series()
+	round(100, 600)
+	require.Equal(t, before, series())
+	require.Less(t, before, 400)
+	scrape := ask(t, at, "GET", "/metrics", "").body
+	for i := range 600 {
+		stranger := tezos.PublicKeyHash{Curve: tezos.Curve(i % 5), Hash: [20]byte{byte(i), byte(i >> 8), 1}}
+		require.NotContains(t, scrape, stranger.String())
+	}
+	require.Equal(t, "600", sample(t, scrape, `highwater_refusals_total{kind="",reason="unknown_key"}`))
+}
+
+func TestStatusPage(t *testing.T) {
+	r := newRig(t)
+	at := serve(t, api.NewMonitor(r.admin, r.metrics))
+	got := ask(t, at, "GET", "/", "")
+	require.Equal(t, http.StatusOK, got.status)
+	require.Contains(t, got.body, "Not ready.")
+	_, err := r.admin.Activate(t.Context(), api.ActivateRequest{Level: num(floor), Why: `<script>alert("why")</script>`})
+	require.NoError(t, err)
+	got = ask(t, at, "GET", "/", "")
+	require.Equal(t, "text/html; charset=utf-8", got.header.Get("Content-Type"))
+	require.Contains(t, got.header.Get("Content-Security-Policy"), "default-src 'none'")
+	require.Contains(t, got.body, "Ready: it signs.")
+	require.Contains(t, got.body, "</html>")
+	require.NotContains(t, got.body, "<script")
+	for _, want := range []string{r.keys[tezos.BLS12381].Hash().String(), chain.String(), "left", "right", "1000", "consensus"} {
+		require.Contains(t, got.body, want)
+	}
+	require.Equal(t, 3*4, strings.Count(got.body, "<code>"))
+}
+
+// TestTheMonitorChangesNothing: it reads.
+func TestTheMonitorChangesNothing(t *testing.T) {
+	r := newRig(t).activate()
+	at := serve(t, api.NewMonitor(r.admin, r.metrics))
+	before, err := r.admin.Status(t.Context())
+	require.NoError(t, err)
+	for _, target := range []string{"/", "/status", "/readyz", "/healthz", "/v1/standby", "/v1/marks/raise", "/keys/" + r.keys[tezos.Ed25519].Hash().String()} {
+		for _, method := range []string{"POST", "PUT", "DELETE", "PATCH"} {
+			got := ask(t, at, method, target, `{"level":5000}`)
+			require.Contains(t, []int{404, 405}, got.status, "%s %s", method, target)
+		}
+	}
+	got := ask(t, at, "GET", "/status", "")
+	require.Equal(t, http.StatusOK, got.status)
+	var st api.Status
+	require.NoError(t, json.Unmarshal([]byte(got.body), &st))
+	require.Equal(t, asJSON(t, before), asJSON(t, st))
+}

@@ -1,0 +1,159 @@
+package cmd
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater/store"
+)
+
+// runDaemon runs a daemon of a configuration until the test ends.
+func runDaemon(t *testing.T, text string) *daemon {
+	t.Helper()
+	cfg, err := loadConfig(writeConfig(t, "state_dir = \"state\"\n"+text))
+	require.NoError(t, err)
+	require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
+	d, err := newDaemon(t.Context(), cfg, slog.New(slog.DiscardHandler), "test")
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- d.run(ctx) }()
+	t.Cleanup(func() { cancel(); require.NoError(t, <-ended) })
+	return d
+}
+
+// get asks through a transport.
+func get(t *testing.T, url string, transport *http.Transport) (status int, body string, err error) {
+	t.Helper()
+	c := &http.Client{Transport: transport}
+	defer c.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	resp, err := c.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	b, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(b), errors.Join(err, resp.Body.Close())
+}
+
+func require200(t *testing.T, url, body string, transport *http.Transport) {
+	t.Helper()
+	status, got, err := get(t, url, transport)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, body, got)
+}
+
+// TestSystemdIsTold: when the listeners are there, not before.
+func TestSystemdIsTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, manager.Close()) }()
+	t.Setenv("NOTIFY_SOCKET", path)
+	d := runDaemon(t, minimalConfig+"[server]\nlisten = \"127.0.0.1:0\"\n")
+	require.NoError(t, manager.SetReadDeadline(time.Now().Add(scriptPatience)))
+	b := make([]byte, 100)
+	n, err := manager.Read(b)
+	require.NoError(t, err)
+	require.Equal(t, "READY=1", string(b[:n]))
+	require200(t, "http://"+d.addresses["octez"]+"/authorized_keys", "{}", &http.Transport{})
+}
+
+func TestServeOnAUnixSocket(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "signer.sock")
+	runDaemon(t, minimalConfig+"[server]\nlisten = \"unix:"+socket+"\"\n")
+	info, err := os.Stat(socket)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o660), info.Mode().Perm())
+	require200(t, "http://signer/authorized_keys", "{}", &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		},
+	})
+}
+
+// TestServeTLS: the signer's listener speaks TLS, wants the client's certificate when an authority is set, and the monitor does not.
+func TestServeTLS(t *testing.T) {
+	dir := t.TempDir()
+	cert, pool := selfSigned(t, dir)
+	d := runDaemon(t, minimalConfig+"[monitor]\nlisten = \"127.0.0.1:0\"\n[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = \""+dir+
+		"/cert.pem\"\ntls_key = \""+dir+"/key.pem\"\nclient_ca = \""+dir+"/cert.pem\"\n")
+	url := "https://" + d.addresses["octez"] + "/authorized_keys"
+	require200(t, url, "{}", &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{cert}}})
+	_, _, err := get(t, url, &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}})
+	require.ErrorContains(t, err, "certificate required")
+	require200(t, "http://"+d.addresses["monitor"]+"/healthz", `{"status":"alive"}`, &http.Transport{})
+}
+
+// TestBadTLSFiles are said at start, and leave nothing behind that listens or locks.
+func TestBadTLSFiles(t *testing.T) {
+	for range 2 {
+		cfg, err := loadConfig(writeConfig(t, "state_dir = \"state\"\n"+minimalConfig+"[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = \"a\"\ntls_key = \"b\"\n"))
+		require.NoError(t, err)
+		require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
+		_, err = newDaemon(t.Context(), cfg, slog.New(slog.DiscardHandler), "test")
+		require.ErrorContains(t, err, "server.tls_cert: ")
+		require.NoFileExists(t, cfg.Admin.Socket)
+		db, err := store.Open(t.Context(), cfg.StateDir, store.Options{})
+		require.NoError(t, err)
+		require.NoError(t, db.Close())
+	}
+}
+
+// selfSigned writes cert.pem and key.pem of a certificate that is its own authority.
+func selfSigned(t *testing.T, dir string) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+	require.NoError(t, err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "cert.pem"), certPEM, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "key.pem"), keyPEM, 0o600))
+	pair, err := tls.X509KeyPair(certPEM, keyPEM)
+	require.NoError(t, err)
+	pool := x509.NewCertPool()
+	require.True(t, pool.AppendCertsFromPEM(certPEM))
+	return pair, pool
+}
+
+// TestASocketThatCannotBeOpened: a command that may not open the daemon's socket does not go behind its back.
+func TestASocketThatCannotBeOpened(t *testing.T) {
+	cfg, err := loadConfig(writeConfig(t, "state_dir = \"state\"\n"+minimalConfig))
+	require.NoError(t, err)
+	require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
+	require.NoError(t, os.Symlink(cfg.Admin.Socket, cfg.Admin.Socket)) // ELOOP: neither absent nor refused
+	var out bytes.Buffer
+	a := &app{terminal: newTerminal(&out, &out, &out)}
+	_, _, err = a.admin(t.Context(), cfg, false)
+	require.Error(t, err)
+	require.NotEmpty(t, hintOf(err), err.Error())
+}

@@ -1,0 +1,90 @@
+package cmd
+
+import (
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestDocsNameEverySetting: each setting has a row in the table of its section, and each row is a setting.
+func TestDocsNameEverySetting(t *testing.T) {
+	text, err := os.ReadFile("../docs/configuration.md")
+	require.NoError(t, err)
+	heading := regexp.MustCompile("^#+ .*?(?:`\\[+([a-z.]+)\\]+`)?(?::.*)?$")
+	name := regexp.MustCompile("`([a-z_]+)`")
+	table, documented := "", []string{}
+	for _, line := range strings.Split(string(text), "\n") {
+		if m := heading.FindStringSubmatch(line); m != nil {
+			table = m[1]
+			if table != "" {
+				table += "."
+			}
+		}
+		cells := strings.Split(line, " | ")
+		if !strings.HasPrefix(line, "| `") {
+			continue
+		}
+		require.Len(t, cells, 3, "%s: a setting has a meaning, and a default or bounds", line)
+		for _, m := range name.FindAllStringSubmatch(cells[0], -1) {
+			documented = append(documented, table+m[1])
+		}
+	}
+	actual := settings(reflect.TypeFor[config](), "")
+	slices.Sort(actual)
+	slices.Sort(documented)
+	require.Equal(t, actual, documented)
+}
+
+// TestExamplesAreConfigurations: the page's example, the one that init writes, the demo's.
+func TestExamplesAreConfigurations(t *testing.T) {
+	text, err := os.ReadFile("../docs/configuration.md")
+	require.NoError(t, err)
+	_, after, ok := strings.Cut(string(text), "```toml\n")
+	require.True(t, ok)
+	example, _, ok := strings.Cut(after, "```")
+	require.True(t, ok)
+	_, err = parseConfig(example)
+	require.NoError(t, err)
+
+	// What init writes is a configuration, and its commented settings are too once their comments are off.
+	written := strings.NewReplacer("%q", `"/x"`).Replace(strings.Replace(configTemplate, "%q       #", `"NetXdQprcVkpaWU" #`, 1))
+	_, err = parseConfig(written)
+	require.NoError(t, err)
+	uncommented := regexp.MustCompile(`(?m)^# (\[\[key\]\]|[a-z_]+ *=)`).ReplaceAllString(written, "$1")
+	require.NotEqual(t, written, uncommented)
+	_, err = parseConfig(uncommented)
+	for _, fault := range strings.Split(err.Error(), "\n") { // the placeholders alone are wrong
+		require.True(t, strings.Contains(fault, "faults:") || strings.Contains(fault, "…"), fault)
+	}
+}
+
+// TestUnitMatchesTheDefaults: the service's directories and commands are those that the program uses.
+func TestUnitMatchesTheDefaults(t *testing.T) {
+	text, err := os.ReadFile("../deploy/systemd/highwater.service")
+	require.NoError(t, err)
+	unit := map[string][]string{}
+	for _, line := range strings.Split(string(text), "\n") {
+		if key, value, ok := strings.Cut(line, "="); ok && !strings.HasPrefix(line, "#") {
+			unit[key] = append(unit[key], value)
+		}
+	}
+	require.Equal(t, []string{"/usr/bin/highwater serve --config " + defaultConfigPath}, unit["ExecStart"])
+	require.Equal(t, defaultStateDir, "/var/lib/"+unit["StateDirectory"][0])
+	require.Equal(t, []string{"0700"}, unit["StateDirectoryMode"])
+	require.True(t, strings.HasPrefix(defaultAdminSocket, "/run/"+unit["RuntimeDirectory"][0]+"/"))
+	require.Equal(t, []string{"notify"}, unit["Type"])
+	require.Equal(t, []string{"highwater"}, unit["User"])
+	for _, key := range []string{"NoNewPrivileges", "ProtectHome", "PrivateTmp", "LockPersonality"} {
+		require.Equal(t, []string{"yes"}, unit[key], key)
+	}
+	require.Equal(t, []string{"strict"}, unit["ProtectSystem"])
+	require.Equal(t, []string{""}, unit["CapabilityBoundingSet"])
+	require.Equal(t, []string{"closed"}, unit["DevicePolicy"])
+	require.NotContains(t, unit, "PrivateDevices", "it would hide the devices")
+	require.Contains(t, unit["RestrictAddressFamilies"][0], "AF_NETLINK")
+}

@@ -1,0 +1,192 @@
+package cmd
+
+import (
+	"context"
+	"strings"
+
+	"highwater/hwm"
+	"highwater/internal/tezos"
+	"highwater/ledger"
+)
+
+// ledgerKey is a key as the verbs take it.
+type ledgerKey struct {
+	Curve ledger.Curve `json:"curve"`
+	Path  string       `json:"path"`
+}
+
+// parseLedgerKey reads a locator as octez prints it, or its curve and path alone.
+func parseLedgerKey(text string) (ledgerKey, error) {
+	if strings.HasPrefix(text, "ledger://") {
+		l, err := ledger.ParseLocator(text)
+		return ledgerKey{l.Curve, l.Path.String()}, err
+	}
+	curve, path, _ := strings.Cut(text, "/")
+	c, err := ledger.ParseCurve(curve)
+	if err != nil {
+		return ledgerKey{}, err
+	}
+	if path == "" {
+		return ledgerKey{c, ledger.DefaultPath.String()}, nil
+	}
+	p, err := ledger.ParsePath(path)
+	return ledgerKey{c, p.String()}, err
+}
+
+func (k ledgerKey) path() (ledger.Path, error) { return ledger.ParsePath(k.Path) }
+
+// ledgerView is what is shown of a Ledger.
+type ledgerView struct {
+	Name    string           `json:"name"`
+	ID      string           `json:"id"`
+	App     string           `json:"app"`
+	Build   string           `json:"build"`
+	Where   string           `json:"where"`
+	Key     string           `json:"key"` // locator of the authorised key; empty: none
+	PKH     string           `json:"pkh"`
+	Chain   string           `json:"chain"` // main chain of the device; empty: any
+	Main    hwm.Position     `json:"main"`
+	Test    hwm.Position     `json:"test"`
+	Keys    []ledgerKeyView  `json:"keys,omitempty"`
+	Problem string           `json:"problem,omitempty"`
+	Compare []ledgerMarkView `json:"compare,omitempty"`
+}
+
+type ledgerKeyView struct {
+	Locator    string `json:"locator"`
+	PKH        string `json:"pkh"`
+	Authorised bool   `json:"authorised"`
+}
+
+type ledgerMarkView struct {
+	Kind   tezos.Kind    `json:"kind"`
+	Host   *hwm.Position `json:"host"`
+	Device hwm.Position  `json:"device"`
+	Note   string        `json:"note"`
+}
+
+type ledgerSetupArgs struct {
+	ledgerKey
+	Main int32 `json:"main"`
+	Test int32 `json:"test"`
+}
+
+type ledgerInfoArgs struct {
+	Keys    bool `json:"keys"`    // also the keys at the usual path of each curve
+	Compare bool `json:"compare"` // also the host's marks
+}
+
+// ledgerVerbs is what a Ledger's driver does for these commands.
+var ledgerVerbs = map[string]verb[*ledger.Device]{
+	"info": with(func(ctx context.Context, in *instance, d *ledger.Device, q ledgerInfoArgs, _ func(string)) (any, error) {
+		return ledgerInfo(ctx, in, d, q)
+	}),
+	"setup": with(func(ctx context.Context, in *instance, d *ledger.Device, q ledgerSetupArgs, show func(string)) (any, error) {
+		path, err := q.path()
+		if err != nil {
+			return nil, err
+		}
+		key, err := d.Setup(ctx, ledger.Setup{Curve: q.Curve, Path: path, Chain: in.cfg.chainID, Main: q.Main, Test: q.Test}, show)
+		return addressOf(key, err)
+	}),
+	"authorize": with(func(ctx context.Context, _ *instance, d *ledger.Device, q ledgerKey, show func(string)) (any, error) {
+		path, err := q.path()
+		if err != nil {
+			return nil, err
+		}
+		key, err := d.Authorize(ctx, q.Curve, path, show)
+		return addressOf(key, err)
+	}),
+	"deauthorize": with(func(ctx context.Context, _ *instance, d *ledger.Device, _ struct{}, _ func(string)) (any, error) {
+		return "done", d.Deauthorize(ctx)
+	}),
+	"reset": with(func(ctx context.Context, _ *instance, d *ledger.Device, level int32, show func(string)) (any, error) {
+		return "done", d.Reset(ctx, level, show)
+	}),
+}
+
+func addressOf(key *tezos.PublicKey, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return key.Hash().String(), nil
+}
+
+func ledgerInfo(ctx context.Context, in *instance, d *ledger.Device, q ledgerInfoArgs) (ledgerView, error) {
+	info, err := d.Info(ctx)
+	if err != nil {
+		return ledgerView{}, err
+	}
+	v := ledgerView{
+		Name: d.Name(), ID: info.ID, App: info.Version.String(), Build: info.Git, Where: info.Where,
+		Main: position(info.Marks.Main), Test: position(info.Marks.Test),
+	}
+	if info.Marks.Chain != (tezos.ChainID{}) {
+		v.Chain = info.Marks.Chain.String()
+	}
+	var pkh tezos.PublicKeyHash
+	if info.Key != nil {
+		v.Key = info.Key.String()
+		var key *tezos.PublicKey
+		if key, err = d.PublicKey(ctx, info.Key.Curve, info.Key.Path); err != nil {
+			return ledgerView{}, err
+		}
+		pkh = key.Hash()
+		v.PKH = pkh.String()
+	}
+	if q.Keys {
+		if v.Keys, err = usualKeys(ctx, d, info); err != nil {
+			return ledgerView{}, err
+		}
+	}
+	if q.Compare && info.Key != nil {
+		v.Compare, err = compareMarks(in, pkh, position(info.Marks.For(in.cfg.chainID)))
+	}
+	return v, err
+}
+
+func position(w ledger.Watermark) hwm.Position {
+	return hwm.Position{Level: int32(min(w.Level, hwm.MaxRound)), Round: int32(min(w.Round, hwm.MaxRound))}
+}
+
+// usualKeys lists the keys at the usual path of each curve that a baker can use.
+func usualKeys(ctx context.Context, d *ledger.Device, info ledger.Info) ([]ledgerKeyView, error) {
+	var out []ledgerKeyView
+	for _, curve := range []ledger.Curve{ledger.Ed25519, ledger.Secp256k1, ledger.P256, ledger.BIP25519} {
+		key, err := d.PublicKey(ctx, curve, ledger.DefaultPath)
+		if err != nil {
+			return nil, err
+		}
+		l := ledger.Locator{Device: info.ID, Curve: curve, Path: ledger.DefaultPath}
+		authorised := info.Key != nil && info.Key.String() == l.String()
+		out = append(out, ledgerKeyView{l.String(), key.Hash().String(), authorised})
+	}
+	return out, nil
+}
+
+// compareMarks puts the device's one mark beside the host's, kind by kind.
+func compareMarks(in *instance, pkh tezos.PublicKeyHash, dev hwm.Position) ([]ledgerMarkView, error) {
+	var out []ledgerMarkView
+	for _, key := range hwm.KeysOf(in.cfg.chainID, pkh) {
+		st, err := in.store.State(key)
+		if err != nil {
+			return nil, err
+		}
+		row := ledgerMarkView{Kind: key.Kind, Device: dev}
+		switch {
+		case st.Mark == nil:
+			row.Note = "the host has no mark: it does not sign this kind"
+		case dev.Compare(st.Mark.Position) > 0:
+			row.Note = "the device is ahead: it refuses what the host would still sign"
+		case dev.Compare(st.Mark.Position) < 0:
+			row.Note = "the device is behind: the host alone protects"
+		default:
+			row.Note = "the same"
+		}
+		if st.Mark != nil {
+			row.Host = &st.Mark.Position
+		}
+		out = append(out, row)
+	}
+	return out, nil
+}

@@ -1,0 +1,87 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater/api"
+	"highwater/internal/baker"
+	"highwater/internal/tezos"
+	"highwater/store"
+)
+
+// BenchmarkDaemon asks a whole daemon in this process over kept connections, with one emulated Ledger for each key: for profiles
+// (-cpuprofile, -memprofile, -mutexprofile). Client and devices are in the numbers; `make bench` measures side by side.
+func BenchmarkDaemon(b *testing.B) {
+	for _, keys := range []int{1, 64} {
+		b.Run(fmt.Sprintf("%d keys", keys), func(b *testing.B) { benchmarkDaemon(b, keys) })
+	}
+}
+
+func benchmarkDaemon(b *testing.B, keys int) {
+	ctx := b.Context()
+	d := startForBench(b, keys)
+	client := baker.New("http://"+d.addresses["octez"], true)
+	b.Cleanup(client.Close)
+	rows, err := d.admin.Keys(ctx)
+	require.NoError(b, err)
+	public := make([]*tezos.PublicKey, 0, keys)
+	for _, r := range rows {
+		key, err := client.PublicKey(ctx, r.PKH)
+		require.NoError(b, err)
+		public = append(public, key)
+	}
+	require.Len(b, public, keys)
+	var done atomic.Int64
+	var wg sync.WaitGroup
+	b.ReportAllocs()
+	b.ResetTimer()
+	for _, key := range public {
+		wg.Go(func() {
+			for level := int32(demoStart + 1); done.Add(1) <= int64(b.N); level++ {
+				step := baker.Step{Chain: demoChain, Kind: tezos.Attestation, Level: level}
+				if _, err := client.SignOnly(ctx, key, step.Payload(tezos.Ed25519)); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func startForBench(b *testing.B, keys int) *daemon {
+	var text strings.Builder
+	fmt.Fprintf(&text, "state_dir = %q\nchain = %q\n[server]\nlisten = \"127.0.0.1:0\"\n", filepath.Join(b.TempDir(), "state"), demoChain)
+	for i := range keys {
+		fmt.Fprintf(&text, "[[device]]\nname = \"ledger-%03d\"\nkind = \"ledger\"\ntransport = \"sim\"\n", i)
+	}
+	cfg, err := parseConfig(text.String())
+	require.NoError(b, err)
+	require.NoError(b, store.Create(b.Context(), cfg.StateDir, time.Now()))
+	log, err := os.Create(filepath.Join(b.TempDir(), "log")) // a line for each signature, as a service writes it
+	require.NoError(b, err)
+	b.Cleanup(func() { require.NoError(b, log.Close()) })
+	d, err := newDaemon(b.Context(), cfg, slog.New(slog.NewTextHandler(log, nil)), "bench")
+	require.NoError(b, err)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(b.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- d.run(ctx) }()
+	b.Cleanup(func() { cancel(); require.NoError(b, <-ended) })
+	d.settle(b.Context(), time.Minute)
+	d.signer.Learn()
+	level := int32(demoStart)
+	_, err = d.admin.Activate(b.Context(), api.ActivateRequest{Level: &level, Why: "benchmark"})
+	require.NoError(b, err)
+	return d
+}

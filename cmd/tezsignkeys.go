@@ -1,0 +1,163 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"highwater/api"
+)
+
+func (a *app) tezsignNewCmd() *cobra.Command {
+	var f *tezsignFlags
+	c := &cobra.Command{
+		Use: "new ALIAS…", Short: "Make keys", Args: someAliases, Example: "  highwater tezsign new consensus companion",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.keysVerb(c.Context(), f, "new", args, "made", true, false)
+		},
+	}
+	f = a.tezsignFlags(c, true)
+	return a.addJSON(c)
+}
+
+func someAliases(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return hinted(usagef("%s wants at least one alias", c.CommandPath()), "e.g. consensus")
+	}
+	return nil
+}
+
+func (a *app) tezsignUnlockCmd() *cobra.Command {
+	var f *tezsignFlags
+	c := &cobra.Command{
+		Use: "unlock [ALIAS…]", Short: "Unlock keys; signing waits meanwhile", Args: cobra.ArbitraryArgs,
+		Long: "Unlock keys with the passphrase. Only keys that are locked are unlocked, and no signature is made meanwhile: unlocking a\n" +
+			"key that signs could make the gadget forget its mark. The gadget takes five tries in 30 seconds.",
+		Example: "  highwater tezsign unlock consensus companion",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.keysVerb(c.Context(), f, "unlock", args, "unlocked", true, true)
+		},
+	}
+	f = a.tezsignFlags(c, true)
+	c.Flags().BoolVar(&f.all, "all", false, "all keys that are locked")
+	return a.addJSON(c)
+}
+
+func (a *app) tezsignLockCmd() *cobra.Command {
+	var f *tezsignFlags
+	c := &cobra.Command{
+		Use: "lock [ALIAS…]", Short: "Lock keys", Args: cobra.ArbitraryArgs, Example: "  highwater tezsign lock --all",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.keysVerb(c.Context(), f, "lock", args, "locked", false, true)
+		},
+	}
+	f = a.tezsignFlags(c, false)
+	c.Flags().BoolVar(&f.all, "all", false, "all keys")
+	return a.addJSON(c)
+}
+
+func (a *app) tezsignDeleteCmd() *cobra.Command {
+	var f *tezsignFlags
+	var yes bool
+	c := &cobra.Command{
+		Use: "delete ALIAS…", Short: "Delete keys from a gadget, for good", Args: someAliases,
+		Long:    "Delete keys. They are gone unless the gadget was initialised with --deterministic and its seed lives.",
+		Example: "  highwater tezsign delete old-companion",
+		RunE: func(c *cobra.Command, args []string) error {
+			if !yes {
+				question := "The gadget forgets for good: " + strings.Join(args, ", ")
+				if err := a.confirm(question, "delete"); err != nil {
+					return err
+				}
+			}
+			return a.keysVerb(c.Context(), f, "delete", args, "deleted", true, false)
+		},
+	}
+	f = a.tezsignFlags(c, true)
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return a.addJSON(c)
+}
+
+// keysVerb runs a verb over keys, each of which has a result of its own.
+func (a *app) keysVerb(ctx context.Context, f *tezsignFlags, verb string, aliases []string, done string, secret, choose bool) error {
+	return a.onDevice(ctx, &f.deviceFlags, func(_ *config, admin api.Admin, name string) error {
+		var err error
+		if choose {
+			if aliases, err = a.chooseKeys(ctx, admin, f, name, verb, aliases); err != nil {
+				return err
+			}
+		}
+		args := tezsignKeysArgs{Aliases: aliases}
+		if secret {
+			if args.Passphrase, err = a.passphrase(f.fd, "Passphrase of "+name, false); err != nil {
+				return err
+			}
+			defer clear(args.Passphrase)
+		}
+		results, err := call[[]tezsignResult](ctx, a, admin, &f.deviceFlags, name, verb, args)
+		if err != nil {
+			return err
+		}
+		return a.showResults(results, done)
+	})
+}
+
+func (a *app) showResults(results []tezsignResult, done string) error {
+	failed := 0
+	for _, r := range results {
+		if r.Error != "" {
+			failed++
+		}
+	}
+	if a.jsonFlag {
+		if err := a.json(results); err != nil {
+			return err
+		}
+	} else {
+		for _, r := range results {
+			switch {
+			case r.Error != "":
+				a.note("error: %s: %s", r.Alias, r.Error)
+			case r.Note != "":
+				a.say("%s: %s", r.Alias, r.Note)
+			default:
+				a.say("%s: %s %s", r.Alias, done, r.PKH)
+			}
+		}
+	}
+	if failed > 0 {
+		return errSaid
+	}
+	return nil
+}
+
+// chooseKeys is the keys of the arguments, all with --all, or those that the operator picks on a terminal.
+func (a *app) chooseKeys(ctx context.Context, admin api.Admin, f *tezsignFlags, name, verb string, aliases []string) ([]string, error) {
+	if len(aliases) > 0 {
+		if f.all {
+			return nil, usagef("name keys, or say --all, not both")
+		}
+		return aliases, nil
+	}
+	info, err := call[tezsignInfo](ctx, a, admin, &f.deviceFlags, name, "info", struct{}{})
+	if err != nil {
+		return nil, err
+	}
+	var fit []string
+	for _, k := range info.Keys {
+		if k.Locked == (verb == "unlock") {
+			fit = append(fit, k.Alias)
+		}
+	}
+	switch {
+	case len(fit) == 0:
+		return nil, fmt.Errorf("%s has no key to %s", name, verb)
+	case f.all:
+		return fit, nil
+	case !a.interactive:
+		return nil, hinted(usagef("name the keys to %s, or say --all", verb), "they are: "+strings.Join(fit, ", "))
+	}
+	return a.pick("Which keys to "+verb, fit)
+}

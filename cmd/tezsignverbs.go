@@ -1,0 +1,136 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+
+	"highwater/hwm"
+	"highwater/tezsign"
+)
+
+// Arguments and results of the verbs.
+type (
+	tezsignKeysArgs struct {
+		Aliases       []string `json:"aliases"`
+		Passphrase    []byte   `json:"passphrase,omitempty"`
+		Deterministic bool     `json:"deterministic,omitempty"`
+	}
+	tezsignLevelArgs struct {
+		Alias  string `json:"alias"`
+		Level  int32  `json:"level"`
+		Repair bool   `json:"repair"`
+	}
+	tezsignResult struct {
+		Alias string `json:"alias"`
+		PKH   string `json:"pkh,omitempty"`
+		Note  string `json:"note,omitempty"`
+		Error string `json:"error,omitempty"`
+	}
+	tezsignInfo struct {
+		Name          string             `json:"name"`
+		Serial        string             `json:"serial"`
+		Version       string             `json:"version"`
+		BuildDate     string             `json:"build_date"`
+		Initialised   bool               `json:"initialised"`
+		Deterministic bool               `json:"deterministic"`
+		Keys          []tezsign.KeyState `json:"keys"`
+		Problem       string             `json:"problem,omitempty"`
+	}
+)
+
+// tezsignVerbs is what a TezSign's driver does for these commands.
+var tezsignVerbs = map[string]verb[*tezsign.Device]{
+	"info": with(func(ctx context.Context, _ *instance, d *tezsign.Device, _ struct{}, _ func(string)) (any, error) {
+		return gadgetInfo(ctx, d)
+	}),
+	"init": with(func(ctx context.Context, _ *instance, d *tezsign.Device, q tezsignKeysArgs, _ func(string)) (any, error) {
+		defer clear(q.Passphrase)
+		return "done", d.Init(ctx, q.Deterministic, q.Passphrase)
+	}),
+	"new": with(func(ctx context.Context, _ *instance, d *tezsign.Device, q tezsignKeysArgs, show func(string)) (any, error) {
+		defer clear(q.Passphrase)
+		keys, err := d.NewKeys(ctx, q.Aliases, q.Passphrase, func(done, total int) {
+			show(fmt.Sprintf("the gadget derives keys: %d of %d done", done, total))
+		})
+		return newKeyResults(keys), err
+	}),
+	"unlock": with(func(ctx context.Context, _ *instance, d *tezsign.Device, q tezsignKeysArgs, show func(string)) (any, error) {
+		defer clear(q.Passphrase)
+		show("the gadget derives the keys' secret; signing waits meanwhile")
+		return keyResults(d.Unlock(ctx, q.Aliases, q.Passphrase))
+	}),
+	"lock": with(func(ctx context.Context, _ *instance, d *tezsign.Device, q tezsignKeysArgs, _ func(string)) (any, error) {
+		return keyResults(d.Lock(ctx, q.Aliases))
+	}),
+	"delete": with(func(ctx context.Context, _ *instance, d *tezsign.Device, q tezsignKeysArgs, _ func(string)) (any, error) {
+		defer clear(q.Passphrase)
+		return keyResults(d.Delete(ctx, q.Aliases, q.Passphrase))
+	}),
+	"set-level": with(setGadgetLevel),
+	"logs": with(func(ctx context.Context, _ *instance, d *tezsign.Device, limit int, _ func(string)) (any, error) {
+		return d.Logs(ctx, limit)
+	}),
+}
+
+func newKeyResults(keys []tezsign.NewKey) []tezsignResult {
+	out := []tezsignResult{}
+	for _, k := range keys {
+		r := tezsignResult{Alias: k.Alias, PKH: k.PKH}
+		if k.Err != nil {
+			r.PKH, r.Error = "", k.Err.Error()
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+func keyResults(results []tezsign.KeyResult, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	out := []tezsignResult{}
+	for _, k := range results {
+		r := tezsignResult{Alias: k.Alias, Note: k.Note}
+		if k.Err != nil {
+			r.Error = k.Err.Error()
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+func gadgetInfo(ctx context.Context, d *tezsign.Device) (tezsignInfo, error) {
+	v, err := d.Version(ctx)
+	if err != nil {
+		return tezsignInfo{}, err
+	}
+	info, err := d.InitInfo(ctx)
+	if err != nil {
+		return tezsignInfo{}, err
+	}
+	keys, err := d.KeyStates(ctx)
+	return tezsignInfo{
+		Name: d.Name(), Serial: d.Status().ID, Version: v.Version, BuildDate: v.BuildDate,
+		Initialised: info.Master, Deterministic: info.Deterministic, Keys: keys,
+	}, err
+}
+
+// setGadgetLevel raises a gadget's marks, and knows the host's.
+func setGadgetLevel(ctx context.Context, in *instance, d *tezsign.Device, q tezsignLevelArgs, _ func(string)) (any, error) {
+	host := int32(-1)
+	for _, k := range d.Keys() {
+		if k.Alias != q.Alias {
+			continue
+		}
+		for _, key := range hwm.KeysOf(in.cfg.chainID, k.PublicKey.Hash()) {
+			st, err := in.store.State(key)
+			if err != nil {
+				return nil, err
+			}
+			if st.Mark != nil {
+				host = max(host, st.Mark.Level)
+			}
+		}
+	}
+	return "done", d.SetLevel(ctx, q.Alias, q.Level, tezsign.LevelOptions{HostMark: host, Repair: q.Repair})
+}

@@ -1,0 +1,118 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"highwater/internal/tezos"
+)
+
+var (
+	// ErrUnreachable is returned when the node does not answer, or not in time.
+	ErrUnreachable = errors.New("it does not answer")
+	// ErrRefused is returned when the node answers with an error.
+	ErrRefused = errors.New("it answers with an error")
+	// ErrNotFound is returned when the node does not know the block, or not any more.
+	ErrNotFound = errors.New("it does not know this")
+	// ErrAnswer is returned when an answer cannot be read, or is impossible.
+	ErrAnswer = errors.New("its answer cannot be used")
+	// ErrWrongChain is returned when the node follows another chain.
+	ErrWrongChain = errors.New("it follows another chain")
+	// ErrNotSynced is returned when the node has not caught up with its chain, or stands still.
+	ErrNotSynced = errors.New("it is not synced")
+)
+
+// Error is what went wrong with a node. It is one of the sentinels above.
+type Error struct {
+	Node   string // scheme and host
+	Kind   error  // the sentinel
+	Detail string
+	Hint   string
+	Cause  error // may be nil
+}
+
+func (e *Error) Error() string {
+	text := fmt.Sprintf("the node at %s: %v", e.Node, e.Kind)
+	if e.Detail != "" {
+		text += ": " + e.Detail
+	}
+	return text
+}
+
+// HintText is what to do.
+func (e *Error) HintText() string { return e.Hint }
+
+// Unwrap gives the sentinel and the cause.
+func (e *Error) Unwrap() []error {
+	if e.Cause == nil {
+		return []error{e.Kind}
+	}
+	return []error{e.Kind, e.Cause}
+}
+
+// unreachable is for what happens before a whole answer is there. The text of a *url.Error would show the path, which may hold a token.
+func (c *Client) unreachable(err error) error {
+	cause := err
+	for {
+		inner := errors.Unwrap(cause)
+		if inner == nil {
+			break
+		}
+		cause = inner
+	}
+	detail := cause.Error()
+	if errors.Is(err, context.DeadlineExceeded) {
+		detail = "no answer in time"
+	}
+	return &Error{
+		Node: c.shown, Kind: ErrUnreachable, Detail: detail, Cause: err,
+		Hint: "see that octez-node runs and that its RPC listens there (--rpc-addr): curl " + c.shown + "/chains/main/chain_id",
+	}
+}
+
+func (c *Client) refused(path string, status int, body []byte) error {
+	e := &Error{Node: c.shown, Kind: ErrRefused, Detail: fmt.Sprintf("%s: status %d: %s", path, status, errorText(body))}
+	switch status {
+	case http.StatusNotFound, http.StatusGone:
+		e.Kind = ErrNotFound
+		e.Hint = "a block that was reorganised away, or is older than what the node keeps; or this address is not that of an octez node"
+	case http.StatusUnauthorized, http.StatusForbidden:
+		e.Hint = "the node's access list refuses this RPC: give octez-node --allow-all-rpc for this address"
+	}
+	return e
+}
+
+func (c *Client) bad(path string, err error) error {
+	return &Error{
+		Node: c.shown, Kind: ErrAnswer, Detail: path + ": " + err.Error(), Cause: err,
+		Hint: "see that the address is that of an octez node, and that Highwater knows its version: highwater version",
+	}
+}
+
+func (c *Client) wrongChain(has, want tezos.ChainID) error {
+	return &Error{
+		Node: c.shown, Kind: ErrWrongChain, Detail: fmt.Sprintf("%s, while %s is signed for", has, want),
+		Hint: "set node to a node of " + want.String() + ", or chain to what you bake on",
+	}
+}
+
+// errorText makes one short line of what octez says: an array of error objects, or any text.
+func errorText(body []byte) string {
+	var list []struct {
+		ID  string `json:"id"`
+		Msg string `json:"msg"`
+	}
+	text := string(body)
+	if err := json.Unmarshal(body, &list); err == nil && len(list) > 0 {
+		text = strings.TrimSpace(list[0].ID + " " + list[0].Msg)
+	}
+	text = strings.ToValidUTF8(strings.Join(strings.Fields(text), " "), "?")
+	if len(text) > maxErrorText {
+		text = strings.ToValidUTF8(text[:maxErrorText], "") + "…"
+	}
+	return text
+}

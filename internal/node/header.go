@@ -1,0 +1,111 @@
+package node
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"highwater/internal/tezos"
+)
+
+// Header is what is needed of a block's header.
+type Header struct {
+	Hash        tezos.Hash32
+	Predecessor tezos.Hash32
+	Level       int32
+	Round       int32 // the last field of the fitness
+	Timestamp   time.Time
+}
+
+func (h Header) String() string {
+	return fmt.Sprintf("block %s at level %d round %d", h.Hash.BlockHash(), h.Level, h.Round)
+}
+
+// Head asks for the header of the head.
+func (c *Client) Head(ctx context.Context) (Header, error) {
+	return ask(ctx, c, "/chains/main/blocks/head/header", nil, maxSmall, parseHeader)
+}
+
+// Header asks for the header of a block.
+func (c *Client) Header(ctx context.Context, block tezos.Hash32) (Header, error) {
+	h, err := ask(ctx, c, blockPath(block)+"/header", nil, maxSmall, parseHeader)
+	if err == nil && h.Hash != block {
+		return Header{}, c.bad(blockPath(block)+"/header", errors.New("it is another block"))
+	}
+	return h, err
+}
+
+func blockPath(block tezos.Hash32) string { return "/chains/main/blocks/" + block.BlockHash() }
+
+// parseHeader reads what /header and /monitor/heads have in common.
+func parseHeader(b []byte) (Header, error) {
+	var v struct {
+		Hash        string   `json:"hash"`
+		Predecessor string   `json:"predecessor"`
+		Level       *int32   `json:"level"`
+		Timestamp   string   `json:"timestamp"`
+		Fitness     []string `json:"fitness"`
+	}
+	if err := read(b, &v); err != nil {
+		return Header{}, err
+	}
+	round, err := fitnessRound(v.Fitness, v.Level)
+	if err != nil {
+		return Header{}, err
+	}
+	level, round32, err := position(v.Level, &round)
+	if err != nil {
+		return Header{}, err
+	}
+	h := Header{Level: level, Round: round32}
+	if h.Hash, err = blockHash(v.Hash); err != nil {
+		return Header{}, err
+	}
+	if h.Predecessor, err = blockHash(v.Predecessor); err != nil {
+		return Header{}, err
+	}
+	if h.Timestamp, err = time.Parse(time.RFC3339, v.Timestamp); err != nil {
+		return Header{}, fmt.Errorf("timestamp: %w", err)
+	}
+	h.Timestamp = h.Timestamp.UTC()
+	return h, nil
+}
+
+// blockHash reads a hash that must be a block's.
+func blockHash(text string) (tezos.Hash32, error) {
+	h, err := tezos.ParseHash32(text)
+	if err != nil {
+		return tezos.Hash32{}, err
+	}
+	if h.BlockHash() != text {
+		return tezos.Hash32{}, fmt.Errorf("%s is no block hash", text)
+	}
+	return h, nil
+}
+
+// fitnessRound gets the round out of a fitness of Tenderbake: five fields of hex: version 02, level, locked round or nothing,
+// predecessor round, round. The genesis block and those of older consensus have another; they are of no interest here.
+func fitnessRound(fields []string, level *int32) (int32, error) {
+	if len(fields) != 5 || fields[0] != "02" {
+		return 0, fmt.Errorf("a fitness of Tenderbake has five fields and version 02: %.80q", fields)
+	}
+	inside, err := hexInt32(fields[1])
+	if err != nil {
+		return 0, err
+	}
+	if level == nil || inside != *level {
+		return 0, errors.New("the level in the fitness is not that of the header")
+	}
+	return hexInt32(fields[4])
+}
+
+func hexInt32(text string) (int32, error) {
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b) != 4 {
+		return 0, fmt.Errorf("%.40q is no 4-byte field of a fitness", text)
+	}
+	return int32(binary.BigEndian.Uint32(b)), nil //nolint:gosec // signed in Octez; what is negative is refused
+}

@@ -1,0 +1,194 @@
+//go:build cgo
+
+package usb
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/gousb"
+)
+
+// queued is how many reads wait at the host controller: the device never finds none, however late the program comes back for more.
+const queued = 4
+
+// Channel is a claimed interface with one IN and one OUT endpoint. Reads are pending from the claim on. Read and Write may run at the
+// same time, each in one goroutine; Close ends both.
+type Channel struct {
+	d      *Device
+	iface  *gousb.Interface
+	number int
+	in     *gousb.ReadStream
+	out    *gousb.OutEndpoint
+	max    int
+
+	life   context.Context //nolint:containedctx // ends with Close, which must end reads and writes
+	cancel context.CancelFunc
+
+	mu     sync.Mutex
+	closed bool
+	users  sync.WaitGroup
+	end    func() // cancels what is under way, waits for its end and releases the interface, once
+}
+
+// newChannel takes over a claimed interface. The numbers and sizes of its endpoints come from the descriptors.
+func newChannel(d *Device, iface *gousb.Interface) (*Channel, error) {
+	in, out, err := endpoints(iface.Setting)
+	if err != nil {
+		return nil, err
+	}
+	c := &Channel{d: d, iface: iface, number: iface.Setting.Number, max: in.MaxPacketSize}
+	reader, err := iface.InEndpoint(in.Number)
+	if err != nil {
+		return nil, err
+	}
+	if c.out, err = iface.OutEndpoint(out.Number); err != nil {
+		return nil, err
+	}
+	if c.in, err = reader.NewStream(in.MaxPacketSize, queued); err != nil {
+		return nil, err
+	}
+	c.life, c.cancel = context.WithCancel(context.Background())
+	c.end = sync.OnceFunc(c.finish)
+	return c, nil
+}
+
+// endpoints finds the pair of an interface: bulk, or interrupt.
+func endpoints(s gousb.InterfaceSetting) (in, out gousb.EndpointDesc, err error) {
+	for _, e := range s.Endpoints {
+		if e.TransferType != gousb.TransferTypeBulk && e.TransferType != gousb.TransferTypeInterrupt {
+			continue
+		}
+		if e.Direction == gousb.EndpointDirectionIn {
+			in = e
+		} else {
+			out = e
+		}
+	}
+	if in.MaxPacketSize == 0 || out.MaxPacketSize == 0 {
+		return in, out, fmt.Errorf("interface %d has not one endpoint in each direction", s.Number)
+	}
+	return in, out, nil
+}
+
+// MaxPacket is wMaxPacketSize of the IN endpoint.
+func (c *Channel) MaxPacket() int { return c.max }
+
+// use begins a transfer: Close waits for its end.
+func (c *Channel) use() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return errClosed
+	}
+	c.users.Add(1)
+	return nil
+}
+
+// join gives a context that ends with the channel too.
+func (c *Channel) join(ctx context.Context) (joined context.Context, stop func()) {
+	joined, cancel := context.WithCancel(ctx)
+	undo := context.AfterFunc(c.life, cancel)
+	return joined, func() { undo(); cancel() }
+}
+
+// Read gives what one IN transfer of at most one packet brought. buf has MaxPacket bytes. When ctx ends, or on any error, nothing more
+// can be read.
+func (c *Channel) Read(ctx context.Context, buf []byte) (int, error) {
+	own := make([]byte, len(buf))
+	n, err := c.transfer(ctx, "read", func(ctx context.Context) (int, error) { return c.in.ReadContext(ctx, own) })
+	return copy(buf, own[:n]), err
+}
+
+// Write sends p as one OUT transfer; an empty p is a zero-length packet. It returns how many bytes surely left.
+func (c *Channel) Write(ctx context.Context, p []byte) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	own := bytes.Clone(p)
+	return c.transfer(ctx, "write", func(ctx context.Context) (int, error) {
+		defer clear(own) // it may hold a passphrase
+		return c.out.WriteContext(ctx, own)
+	})
+}
+
+// transfer does one transfer, and cancels it when ctx ends or the channel is closed. It does not wait for ever for the transfer to
+// end then: what libusb does not give back stays with a goroutine.
+func (c *Channel) transfer(ctx context.Context, what string, f func(context.Context) (int, error)) (int, error) {
+	if err := c.use(); err != nil {
+		return 0, err
+	}
+	joined, stop := c.join(ctx)
+	done := make(chan outcome, 1)
+	go func() {
+		defer c.users.Done()
+		defer stop()
+		n, err := f(joined)
+		done <- outcome{n, err}
+	}()
+	var o outcome
+	select {
+	case o = <-done:
+		return o.n, c.failed(ctx, what, o.err)
+	case <-joined.Done():
+	}
+	timer := time.NewTimer(closeTimeout)
+	defer timer.Stop()
+	select {
+	case o = <-done:
+		return o.n, c.failed(ctx, what, o.err)
+	case <-timer.C:
+		return 0, fmt.Errorf("%s: %w", what, ErrHung)
+	}
+}
+
+type outcome struct {
+	n   int
+	err error
+}
+
+// failed says why a transfer ended.
+func (c *Channel) failed(ctx context.Context, what string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case c.life.Err() != nil:
+		return errClosed
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return explain(fmt.Errorf("%s: %w", what, err), c.d.info)
+}
+
+// Close ends reading and writing, and gives the interface back. When the transfers do not end in time the error wraps ErrHung.
+func (c *Channel) Close() error {
+	return within(closeTimeout, func() error { c.end(); return nil })
+}
+
+func (c *Channel) finish() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.cancel()
+	c.users.Wait()
+	c.drain()
+	c.iface.Close()
+	c.d.bus.setClaimed(claim{c.d.info.ID, c.number}, false)
+	c.d.mu.Lock()
+	defer c.d.mu.Unlock()
+	c.d.channels = slices.DeleteFunc(c.d.channels, func(o *Channel) bool { return o == c })
+}
+
+// drain ends the reads that are still queued: a read whose context has ended cancels them all.
+func (c *Channel) drain() {
+	buf := make([]byte, c.max)
+	for {
+		if _, err := c.in.ReadContext(c.life, buf); err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,171 @@
+//go:build cgo
+
+package usb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/gousb"
+)
+
+// Timing of what has no deadline of its own.
+const (
+	// ControlTimeout bounds a control transfer: a device that is stopped never answers.
+	ControlTimeout = time.Second
+	// closeTimeout is how long closing waits for transfers to end that were cancelled.
+	closeTimeout = 2 * time.Second
+)
+
+// Device is an open device. Its methods can be called from anywhere.
+type Device struct {
+	bus    *Bus
+	gen    *generation
+	info   Info
+	handle *gousb.Device
+	config *gousb.Config
+
+	control sync.Mutex // one control transfer at a time
+
+	mu       sync.Mutex
+	channels []*Channel
+	closed   bool
+}
+
+// Info is what the system knew of the device when it was opened.
+func (d *Device) Info() Info { return d.info }
+
+// configure takes the device's configuration as it is. gousb detaches the kernel drivers of all interfaces here when automatic
+// detaching is on already, and gives back those only that are claimed later: so it is turned on afterwards.
+func (d *Device) configure() error {
+	d.handle.ControlTimeout = ControlTimeout
+	n, err := d.handle.ActiveConfigNum()
+	if err != nil {
+		return err
+	}
+	if d.config, err = d.handle.Config(n); err != nil {
+		return err
+	}
+	return d.handle.SetAutoDetach(true)
+}
+
+// Claim claims an interface; a kernel driver that has it is detached, and attached again by the channel's Close. The error wraps
+// ErrInUse when another program, or another part of this one, has it, and ErrGone when the device left.
+func (d *Device) Claim(_ context.Context, number int) (*Channel, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return nil, errClosed
+	}
+	iface, err := d.config.Interface(number, 0)
+	if err != nil {
+		return nil, explain(fmt.Errorf("claim interface %d: %w", number, err), d.info)
+	}
+	c, err := newChannel(d, iface)
+	if err != nil {
+		iface.Close()
+		return nil, explain(err, d.info)
+	}
+	d.bus.setClaimed(claim{d.info.ID, number}, true)
+	d.channels = append(d.channels, c)
+	return c, nil
+}
+
+// Control does a control transfer on endpoint 0. It ends within ControlTimeout, or ctx's deadline when that is earlier.
+func (d *Device) Control(ctx context.Context, requestType, request uint8, value, index uint16, data []byte) (int, error) {
+	d.control.Lock()
+	defer d.control.Unlock()
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	limit := ControlTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = min(limit, max(time.Until(deadline), time.Millisecond)) // 0 would be for ever
+	}
+	d.mu.Lock()
+	closed := d.closed
+	d.mu.Unlock()
+	if closed {
+		return 0, errClosed
+	}
+	d.handle.ControlTimeout = limit
+	n, err := d.handle.Control(requestType, request, value, index, data)
+	if err != nil {
+		return max(n, 0), explain(fmt.Errorf("control request %02x/%02x: %w", requestType, request, err), d.info)
+	}
+	return n, nil
+}
+
+// Close gives up what is under way and closes the device. When that does not end in time the error wraps ErrHung, and closing goes on
+// in the background.
+func (d *Device) Close() error {
+	d.mu.Lock()
+	if d.closed {
+		d.mu.Unlock()
+		return nil
+	}
+	d.closed = true
+	channels := slices.Clone(d.channels)
+	d.mu.Unlock()
+	return within(closeTimeout, func() error {
+		for _, c := range channels {
+			c.end()
+		}
+		d.control.Lock()
+		defer d.control.Unlock()
+		d.bus.mu.Lock()
+		defer d.bus.mu.Unlock()
+		return d.shut()
+	})
+}
+
+// shut closes the handle. The caller holds the bus's lock.
+func (d *Device) shut() error {
+	var err error
+	if d.config != nil {
+		err = d.config.Close()
+	}
+	return errors.Join(err, d.handle.Close(), d.gen.leave())
+}
+
+// within runs f, and waits for its end for a while.
+func within(limit time.Duration, f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-timer.C:
+		return fmt.Errorf("%w: not within %s", ErrHung, limit)
+	}
+}
+
+// code finds libusb's code in an error. gousb puts some into its texts only.
+func code(err error) gousb.Error {
+	var c gousb.Error
+	if errors.As(err, &c) {
+		return c
+	}
+	var status gousb.TransferStatus
+	if errors.As(err, &status) && status == gousb.TransferNoDevice {
+		return gousb.ErrorNoDevice
+	}
+	if err != nil {
+		for _, c := range []gousb.Error{gousb.ErrorNoDevice, gousb.ErrorBusy, gousb.ErrorAccess} {
+			if strings.HasSuffix(err.Error(), c.Error()) {
+				return c
+			}
+		}
+		if strings.HasSuffix(err.Error(), gousb.ErrorNotFound.Error()) {
+			return gousb.ErrorNoDevice // the interface is not there any more
+		}
+	}
+	return gousb.Success
+}

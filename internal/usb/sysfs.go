@@ -1,0 +1,198 @@
+package usb
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// sysfsRoot is where the kernel lists USB devices and their interfaces.
+const sysfsRoot = "/sys/bus/usb/devices"
+
+// Bounds of what is read there.
+const (
+	maxAttribute = 4096
+	maxDevices   = 4096
+)
+
+// scanner finds connected devices. It remembers the vendor and product of each entry, so that looking again costs one status call
+// for each device of the system while nothing changes.
+type scanner struct {
+	root string
+
+	mu   sync.Mutex
+	seen map[string]entry
+}
+
+type entry struct {
+	inode           uint64
+	vendor, product uint16
+}
+
+func newScanner(root string) *scanner { return &scanner{root: root, seen: map[string]entry{}} }
+
+// List gives the connected devices of interest, ordered by port. A system without USB has none.
+func List(match Match) ([]Info, error) { return newScanner(sysfsRoot).find(match) }
+
+func (s *scanner) find(match Match) ([]Info, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names, err := s.names()
+	if err != nil {
+		return nil, err
+	}
+	seen := make(map[string]entry, len(names))
+	var out []Info
+	for _, name := range names {
+		e, ok := s.entry(name)
+		if !ok {
+			continue // it left, or is on its way
+		}
+		seen[name] = e
+		if !match(e.vendor, e.product) {
+			continue
+		}
+		if info, ok := s.read(name, e); ok {
+			out = append(out, info)
+		}
+	}
+	s.seen = seen
+	slices.SortFunc(out, func(a, b Info) int { return strings.Compare(a.Port, b.Port) })
+	return out, nil
+}
+
+// names are the entries that are devices: interfaces have a colon in their name.
+func (s *scanner) names() ([]string, error) {
+	dir, err := os.Open(s.root)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close() //nolint:errcheck // it was only read
+	names, err := dir.Readdirnames(maxDevices)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return slices.DeleteFunc(names, func(n string) bool { return strings.Contains(n, ":") }), nil
+}
+
+// entry looks at a device. Its directory's inode number tells one plugging-in from the next.
+func (s *scanner) entry(name string) (entry, bool) {
+	info, err := os.Stat(filepath.Join(s.root, name))
+	if err != nil {
+		return entry{}, false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return entry{}, false
+	}
+	if e, ok := s.seen[name]; ok && e.inode == st.Ino {
+		return e, true
+	}
+	a := attributes(filepath.Join(s.root, name))
+	e := entry{inode: st.Ino, vendor: uint16(a.number("idVendor", 16, 16)), product: uint16(a.number("idProduct", 16, 16))} //nolint:gosec // 16 bits
+	return e, a.ok
+}
+
+// read reads a device in full. It is not complete when the kernel has not configured it yet, or it is leaving.
+func (s *scanner) read(name string, e entry) (Info, bool) {
+	dir := filepath.Join(s.root, name)
+	a := attributes(dir)
+	info := Info{
+		ID:     ID{Bus: int(a.number("busnum", 10, 16)), Address: int(a.number("devnum", 10, 16)), inode: e.inode}, //nolint:gosec // 16 bits
+		Vendor: e.vendor, Product: e.product, Port: name,
+		Speed: a.text("speed"), Manufacturer: a.optional("manufacturer"), Name: a.optional("product"), SerialNum: a.optional("serial"),
+	}
+	want := a.number("bNumInterfaces", 10, 8)
+	entries, err := os.ReadDir(dir)
+	if err != nil || !a.ok || want == 0 {
+		return Info{}, false
+	}
+	for _, d := range entries {
+		if strings.HasPrefix(d.Name(), name+":") {
+			if i, ok := readInterface(filepath.Join(dir, d.Name())); ok {
+				info.Interfaces = append(info.Interfaces, i)
+			}
+		}
+	}
+	slices.SortFunc(info.Interfaces, func(x, y Interface) int { return x.Number - y.Number })
+	return info, uint64(len(info.Interfaces)) == want
+}
+
+func readInterface(dir string) (Interface, bool) {
+	a := attributes(dir)
+	i := Interface{
+		Number: int(a.number("bInterfaceNumber", 16, 8)), Class: uint8(a.number("bInterfaceClass", 16, 8)), //nolint:gosec // 8 bits
+		Endpoints: int(a.number("bNumEndpoints", 16, 8)), //nolint:gosec // 8 bits
+	}
+	if target, err := os.Readlink(filepath.Join(dir, "driver")); err == nil {
+		i.Driver = filepath.Base(target)
+	}
+	if i.Class == ClassHID {
+		reports, err := filepath.Glob(filepath.Join(dir, "*", "report_descriptor"))
+		if err == nil && len(reports) == 1 {
+			if b, err := readBounded(reports[0]); err == nil {
+				i.UsagePage, i.Usage = FirstUsage(b)
+			}
+		}
+	}
+	return i, a.ok
+}
+
+// attrs reads the attributes of one entry; ok becomes false when a needed one cannot be read.
+type attrs struct {
+	dir string
+	ok  bool
+}
+
+func attributes(dir string) *attrs { return &attrs{dir: dir, ok: true} }
+
+func (a *attrs) text(name string) string {
+	b, err := readBounded(filepath.Join(a.dir, name))
+	if err != nil {
+		a.ok = false
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// optional is for what a device may leave out.
+func (a *attrs) optional(name string) string {
+	b, err := readBounded(filepath.Join(a.dir, name))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+func (a *attrs) number(name string, base, bits int) uint64 {
+	n, err := strconv.ParseUint(a.text(name), base, bits)
+	if err != nil {
+		a.ok = false
+	}
+	return n
+}
+
+func readBounded(path string) ([]byte, error) {
+	f, err := os.Open(path) //nolint:gosec // below the kernel's own directory
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	b, err := io.ReadAll(io.LimitReader(f, maxAttribute+1))
+	if err == nil && len(b) > maxAttribute {
+		err = fmt.Errorf("%s is longer than %d bytes", path, maxAttribute)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}

@@ -1,0 +1,264 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"highwater/internal/device"
+	"highwater/internal/usb"
+)
+
+// VendorID is Ledger's.
+const VendorID = 0x2c97
+
+// hidUsagePage is the vendor page of the interface for APDUs; another HID interface of the device may be a keyboard, or FIDO.
+const hidUsagePage = 0xffa0
+
+// models by the high byte of the product id; its low byte says which interfaces the open app has.
+var models = map[uint16]string{
+	0x10: "Nano S", 0x40: "Nano X", 0x50: "Nano S Plus", 0x60: "Stax", 0x70: "Flex",
+}
+
+// legacyModels by the whole product id, as old firmware has it.
+var legacyModels = map[uint16]string{
+	0x0001: "Nano S", 0x0004: "Nano X", 0x0005: "Nano S Plus", 0x0006: "Stax", 0x0007: "Flex",
+}
+
+// IsUSB tells whether a USB device is a Ledger.
+func IsUSB(vendor, product uint16) bool { return vendor == VendorID && usbModel(product) != "" }
+
+func usbModel(product uint16) string {
+	if m, ok := legacyModels[product]; ok {
+		return m
+	}
+	return models[product>>8]
+}
+
+// usbDialer finds one Ledger among those connected. They all show the same serial, so it tries one after the other until the
+// driver does not reject one.
+type usbDialer struct {
+	bus *usb.Bus
+
+	mu       sync.Mutex
+	last     string           // port that was tried last
+	rejected map[usb.ID]error // not the one we look for; until it is unplugged
+}
+
+// DialUSB gives a Dial for Config: it connects to the Ledgers on a bus in turn, leaving out those that this process has connected
+// already, and those that the driver found to be another device than the configured one.
+func DialUSB(bus *usb.Bus) func(ctx context.Context) (Transport, error) {
+	d := &usbDialer{bus: bus, rejected: map[usb.ID]error{}}
+	return d.dial
+}
+
+// adviceInUse is for a claimed interface.
+const adviceInUse = "another program has the Ledger open (Ledger's own software, octez-signer, a second highwater): stop it"
+
+func (d *usbDialer) dial(ctx context.Context) (Transport, error) {
+	found, err := d.bus.Find(IsUSB)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%w: no Ledger on the USB bus", usb.ErrGone)
+	}
+	var failed error
+	for _, info := range d.candidates(found) {
+		t, err := d.open(ctx, info)
+		if err == nil {
+			return t, nil
+		}
+		if failed == nil || errors.Is(failed, usb.ErrGone) {
+			failed = err
+		}
+		if !errors.Is(err, usb.ErrInUse) && !errors.Is(err, usb.ErrGone) {
+			break // it is there and something is wrong with it: say so; the next attempt is for the next one
+		}
+	}
+	if failed == nil {
+		failed = d.none(found)
+	}
+	return nil, failed
+}
+
+// candidates are the devices to try, beginning after the one that was tried last.
+func (d *usbDialer) candidates(found []usb.Info) []usb.Info {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id := range d.rejected {
+		if !slices.ContainsFunc(found, func(i usb.Info) bool { return i.ID == id }) {
+			delete(d.rejected, id)
+		}
+	}
+	var after, before []usb.Info
+	for _, i := range found {
+		switch _, no := d.rejected[i.ID]; {
+		case no || d.ours(i):
+		case i.Port > d.last:
+			after = append(after, i)
+		default:
+			before = append(before, i)
+		}
+	}
+	return append(after, before...)
+}
+
+// ours tells whether another device of this process is connected to it.
+func (d *usbDialer) ours(i usb.Info) bool {
+	return slices.ContainsFunc(i.Interfaces, func(f usb.Interface) bool { return d.bus.Claimed(i, f.Number) })
+}
+
+func (d *usbDialer) none(found []usb.Info) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, i := range found {
+		if why, no := d.rejected[i.ID]; no {
+			return &device.Error{Health: device.Absent, Hint: adviceOtherID, Retry: true, Err: why}
+		}
+	}
+	return &device.Error{
+		Health: device.Absent, Hint: advicePlug, Retry: true,
+		Err: fmt.Errorf("the Ledgers on the bus (%d) belong to other devices of the config", len(found)),
+	}
+}
+
+func (d *usbDialer) open(ctx context.Context, info usb.Info) (Transport, error) {
+	d.mu.Lock()
+	d.last = info.Port
+	d.mu.Unlock()
+	dev, err := d.bus.Open(ctx, info)
+	if err != nil {
+		return nil, usbError(err)
+	}
+	channel, err := claimHID(ctx, dev)
+	if err != nil {
+		return nil, errors.Join(usbError(err), dev.Close())
+	}
+	life, cancel := context.WithCancel(context.Background())
+	reports := &usbReports{dev: dev, channel: channel, life: life, cancel: cancel}
+	t, err := NewHID(ctx, reports, info.Where())
+	if err != nil {
+		return nil, usbError(err) // it has closed the reports
+	}
+	return &usbTransport{Transport: t, dialer: d, info: info}, nil
+}
+
+// usbError adds what an operator can do.
+func usbError(err error) error {
+	var de *device.Error
+	if errors.As(err, &de) {
+		return err
+	}
+	out := &device.Error{Health: device.Absent, Hint: advicePlug, Retry: true, Err: err}
+	switch hint := usb.HintText(err); {
+	case hint != "":
+		out.Hint = hint
+	case errors.Is(err, usb.ErrInUse):
+		out.Health, out.Hint = device.Busy, adviceInUse
+	case errors.Is(err, usb.ErrNoUSB):
+		out.Health, out.Hint, out.Retry = device.Broken, "", false
+	}
+	return out
+}
+
+// claimHID claims the HID interface that takes APDUs.
+func claimHID(ctx context.Context, dev *usb.Device) (*usb.Channel, error) {
+	info := dev.Info()
+	var hid []usb.Interface
+	for _, f := range info.Interfaces {
+		if f.Class == usb.ClassHID && f.Endpoints >= 2 && (f.UsagePage == 0 || f.UsagePage == hidUsagePage) {
+			hid = append(hid, f)
+		}
+	}
+	for _, f := range hid {
+		c, err := dev.Claim(ctx, f.Number)
+		if err != nil {
+			return nil, err
+		}
+		if len(hid) == 1 || f.UsagePage == hidUsagePage || usagePage(ctx, dev, f.Number) == hidUsagePage {
+			return checkSize(c)
+		}
+		if err := c.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("the Ledger at %s has no interface for APDUs: %w", info.Where(), usb.ErrGone)
+}
+
+func checkSize(c *usb.Channel) (*usb.Channel, error) {
+	if n := c.MaxPacket(); n != ReportSize {
+		return nil, errors.Join(fmt.Errorf("its reports have %d bytes, not %d", n, ReportSize), c.Close())
+	}
+	return c, nil
+}
+
+// The request for a HID report descriptor: GET_DESCRIPTOR, standard, of an interface.
+const (
+	getInterfaceDescriptor = 0x81
+	getDescriptor          = 0x06
+	reportDescriptor       = 0x2200
+	maxReportDescriptor    = 512
+)
+
+// usagePage asks a claimed interface what it is; 0 when it does not say.
+func usagePage(ctx context.Context, dev *usb.Device, number int) uint16 {
+	b := make([]byte, maxReportDescriptor)
+	n, err := dev.Control(ctx, getInterfaceDescriptor, getDescriptor, reportDescriptor, uint16(number), b) //nolint:gosec // an interface number
+	if err != nil {
+		return 0
+	}
+	page, _ := usb.FirstUsage(b[:n])
+	return page
+}
+
+// usbReports is a claimed interface as a stream of reports.
+type usbReports struct {
+	dev     *usb.Device
+	channel *usb.Channel
+	life    context.Context //nolint:containedctx // a stream's Read and Write have no context; it ends with Close
+	cancel  context.CancelFunc
+}
+
+func (r *usbReports) Read(p []byte) (int, error)  { return r.channel.Read(r.life, p) }
+func (r *usbReports) Write(p []byte) (int, error) { return r.channel.Write(r.life, p) }
+
+// Close ends reading and writing, and closes the device.
+func (r *usbReports) Close() error {
+	r.cancel()
+	return r.dev.Close()
+}
+
+// usbTransport is a HID transport that the driver can reject.
+type usbTransport struct {
+	Transport
+	dialer *usbDialer
+	info   usb.Info
+}
+
+// Model is what the product id tells.
+func (t *usbTransport) Model() string { return "Ledger " + usbModel(t.info.Product) }
+
+// Reject says that this is not the device that was looked for.
+func (t *usbTransport) Reject(why error) {
+	t.dialer.mu.Lock()
+	defer t.dialer.mu.Unlock()
+	t.dialer.rejected[t.info.ID] = why
+}
+
+// Alone tells whether no other Ledger could be the one that is looked for.
+func (t *usbTransport) Alone() bool {
+	found, err := t.dialer.bus.Find(IsUSB)
+	if err != nil {
+		return true
+	}
+	return !slices.ContainsFunc(t.dialer.candidates(found), func(i usb.Info) bool { return i.ID != t.info.ID })
+}
+
+// USBLabel names a connected Ledger for people.
+func USBLabel(i usb.Info) string {
+	return strings.TrimSpace("Ledger " + usbModel(i.Product))
+}

@@ -1,0 +1,76 @@
+package ledger
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater/internal/device"
+	"highwater/internal/usb"
+)
+
+func TestIsUSB(t *testing.T) {
+	for product, model := range map[uint16]string{
+		0x1011: "Nano S", 0x4015: "Nano X", 0x5011: "Nano S Plus", 0x5000: "Nano S Plus", 0x6011: "Stax", 0x7011: "Flex",
+		0x0001: "Nano S", 0x0004: "Nano X", 0x0005: "Nano S Plus", 0x0006: "Stax", 0x0007: "Flex",
+	} {
+		require.True(t, IsUSB(VendorID, product), "%04x", product)
+		require.Equal(t, model, usbModel(product))
+		require.False(t, IsUSB(0x9997, product))
+	}
+	for _, product := range []uint16{0, 2, 3, 8, 0x0011, 0x2011, 0x3011, 0x8011, 0xffff} {
+		require.False(t, IsUSB(VendorID, product), "%04x", product)
+	}
+}
+
+func ports(infos []usb.Info) (out []string) {
+	for _, i := range infos {
+		out = append(out, i.Port)
+	}
+	return out
+}
+
+func TestUSBCandidates(t *testing.T) {
+	found := []usb.Info{
+		{ID: usb.ID{Bus: 1, Address: 4}, Port: "1-1"}, {ID: usb.ID{Bus: 1, Address: 5}, Port: "1-2"}, {ID: usb.ID{Bus: 1, Address: 6}, Port: "1-3"},
+	}
+	d := &usbDialer{bus: usb.NewBus(nil), rejected: map[usb.ID]error{}}
+	require.Equal(t, []string{"1-1", "1-2", "1-3"}, ports(d.candidates(found)))
+	d.last = "1-1"
+	require.Equal(t, []string{"1-2", "1-3", "1-1"}, ports(d.candidates(found)), "each gets its turn")
+	d.last = "1-3"
+	require.Equal(t, []string{"1-1", "1-2", "1-3"}, ports(d.candidates(found)))
+
+	(&usbTransport{dialer: d, info: found[1]}).Reject(errors.New("another one"))
+	require.Equal(t, []string{"1-1", "1-3"}, ports(d.candidates(found)))
+	found[1].Address = 7
+	require.Len(t, d.candidates(found), 3, "plugged in anew, it may be another device")
+
+	for _, i := range found {
+		d.rejected[i.ID] = errors.New("another one")
+	}
+	require.Empty(t, d.candidates(found))
+	var de *device.Error
+	require.ErrorAs(t, d.none(found), &de)
+	require.Equal(t, device.Absent, de.Health)
+	require.Equal(t, adviceOtherID, de.Hint)
+}
+
+func TestUSBError(t *testing.T) {
+	health := func(err error) device.Health {
+		var de *device.Error
+		require.ErrorAs(t, usbError(err), &de)
+		require.ErrorIs(t, de, err)
+		return de.Health
+	}
+	require.Equal(t, device.Absent, health(usb.ErrGone))
+	require.Equal(t, device.Busy, health(usb.ErrInUse))
+	require.Equal(t, device.Broken, health(usb.ErrNoUSB))
+	require.Equal(t, device.Absent, health(&usb.AccessError{Hint: "install the rule"}))
+	var de *device.Error
+	require.ErrorAs(t, usbError(&usb.AccessError{Hint: "install the rule"}), &de)
+	require.Equal(t, "install the rule", de.Hint)
+	known := &device.Error{Health: device.Busy, Hint: "look"}
+	require.Equal(t, error(known), usbError(known))
+}

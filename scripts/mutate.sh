@@ -1,0 +1,77 @@
+#!/bin/bash
+# Breaks each promise on purpose, one at a time, and expects the tests named beside it to fail. Nothing in the tree is touched: the
+# compiler is given the broken file in place of the good one (go help build, -overlay).
+#
+# ONLY=text tries those whose name contains it.
+#
+# A line: name | file | sed script | package | tests
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+mutants() { cat <<'END'
+commits without a sync | store/store.go | s/^\t\tNoFreelistSync: true,/\t\tNoSync: true, NoFreelistSync: true,/ | ./test/trace | TestSignatureLeavesAfterTheSync
+commits without a sync (2) | store/store.go | s/^\t\tNoFreelistSync: true,/\t\tNoSync: true, NoFreelistSync: true,/ | ./store | TestFailedCommitPoisons
+answers before the mark is durable | signer/signer.go | s/out.timeCommit(durable.Wait)/out.timeCommit(func() error { _ = durable; return nil })/ | ./signer | TestNothingLeavesBeforeItIsDurable
+takes a record whose checksum is wrong | hwm/record.go | s/got != binary.BigEndian.Uint32(sum) {/got != binary.BigEndian.Uint32(sum) \&\& len(record) == 0 {/ | ./hwm | TestMarkRecordRoundTrip
+compares levels by an unsigned difference | hwm/mark.go | s/cmp.Compare(p.Level, q.Level)/int(uint32(p.Level)-uint32(q.Level))/ | ./signer | TestMonotonic
+does not lock the state directory | store/lock.go | s/err := unix.Flock(.*/var err error/ | ./store | TestSecondProcess|TestSecondOpen
+gives an attestation with DAL a kind of its own | internal/tezos/payload.go | s/^\treq.Kind = Kind(payload\[0\])/&\n\tif len(payload) > offTag \&\& payload[offTag] == tagAttestationWithDAL {\n\t\treq.Kind = 0x17\n\t}/ | ./signer | TestKinds
+does not verify what the device gave | signer/signer.go | /^func verify/,/^}/s/err := key.public().Verify(payload, sig)/err := error(nil)/ | ./signer | TestWrongSignatureNeverLeaves
+does not look at the fence when a signature leaves | signer/signer.go | s/a.err = pass.check()/a.err = nil/ | ./signer | TestStandGivesUp|TestGivenUpStaysGivenUp
+moves a mark behind the fence | signer/signer.go | s/err = pass.do(func() (err error) {/err = func(f func() error) error { return f() }(func() (err error) {/ | ./signer | TestStandGivesUp
+moves the mark after the device was asked | signer/signer.go | s/durable, err = s.store.Advance(\(.*\))$/durable = lazily(func() (hwm.Pending, error) { return s.store.Advance(\1) })/;$a type lazily func() (hwm.Pending, error)\nfunc (l lazily) Wait() error {\n\tp, err := l()\n\tif err != nil {\n\t\treturn err\n\t}\n\treturn p.Wait()\n} | ./signer | TestMarkMovesBeforeTheDeviceIsAsked
+does not wait for those inside when it stands by | signer/admin.go | s/s.gate.drain(drain)/_ = drain/ | ./signer | TestStandDrains
+changes roles without a lock | signer/admin.go | s/s.roleMu.Lock()/s.roleMu.TryLock()/;s/defer s.roleMu.Unlock()// | ./signer | TestActivateAgainstStand
+signs a caller's bytes, not its own copy | signer/signer.go | s/payload = bytes.Clone(payload)/_ = bytes.Clone(payload)/ | ./signer | TestPayloadIsNotTheCallers
+spends a mark for a client that has gone | signer/signer.go | s/if ctx.Err() != nil {/if false {/ | ./signer | TestGoneBeforeItsTurn
+resumes ECDSA after a restart | hwm/decide.go | s/case have.Fresh || curve.Deterministic():/case have.Fresh || true:/ | ./signer | TestResumeAfterARestart
+takes an equal position for a new one | hwm/decide.go | s/case order > 0:/case order >= 0:/ | ./hwm | TestDecide
+forgets ceilings | hwm/decide.go | s/have.Ceiling != nil \&\& /false \&\& have.Ceiling != nil \&\& / | ./hwm | TestDecide
+takes an absent mark for one at zero | hwm/decide.go | s/return refuse(NoMark)/have.Mark = \&Mark{}/ | ./hwm | TestDecide
+lowers by raising | hwm/row.go | s/if have == nil || want.Above(\*have) {/if have == nil || want.Level >= 0 {/ | ./store | TestConformance
+advances without comparing | store/marks.go | s/if !mark.Above(e.mark) {/if false {/ | ./store | TestConformance
+goes on after a failed commit | store/store.go | s/^\treturn db.poisoned$/\treturn nil/ | ./store | TestFailedCommitPoisons
+reads an older header when the newer one is damaged | store/load.go | s/return fmt.Errorf("second header: %w", err)/second = first/ | ./store | TestRefusedFiles|TestDamagedPages
+takes a transaction that is partly there | store/seal.go | s/!bytes.Equal(have, want)/false/ | ./store | TestTornCommit
+lets bbolt find damaged pages | store/load.go | s/return verifyPages(f, first)/return nil/ | ./store | TestDamagedPages|TestFlippedBits
+overwrites a watermark file | store/create.go | s/os.Link(temporary, path)/os.Rename(temporary, path)/;s/os.Lstat(path); err == nil/os.Lstat(path); err == nil \&\& false/ | ./store | TestCreateNeverOverwrites
+forgets kept signatures at the end | store/commit.go | /<-db.stop:/,/return/s/db.commit(true)/db.commit(false)/ | ./store | TestConformance|TestKeptSignatures
+makes a mark from what a device says | signer/reconcile.go | s/^\t\tif st.Mark == nil {/\t\tif st.Mark == nil {\n\t\t\trows = append(rows, hwm.Row{Key: key, Mark: at})/ | ./signer | TestReconcileMakesNoMark
+lets anybody ask over HTTP | api/octez.go | s/if len(o.AuthorizedKeys) == 0 {/if len(o.AuthorizedKeys) >= 0 {/ | ./api | TestAuthentication
+takes an authentication for another key over HTTP | api/octez.go | s/pkh.Bytes()\.\.\.), payload/pkh.Bytes()[:1]...), payload/ | ./api | TestAuthentication
+signs another BLS scheme over HTTP | api/octez.go | s/if v != "2" \&\& v != "3" {/if false {/ | ./api | TestVersions$
+takes what follows the JSON value over HTTP | api/octez.go | s/json.Unmarshal(body, \&text)/json.NewDecoder(strings.NewReader(string(body))).Decode(\&text)/ | ./api | TestBadInput
+answers a refusal with 503 over HTTP | api/errors.go | s/return http.StatusConflict/return http.StatusServiceUnavailable/ | ./api | TestErrors$
+waits for slow clients over HTTP | api/server.go | s/ReadTimeout: lim.read,// | ./api | TestSlowClients
+takes the socket of a busy daemon away | api/server.go | s/case errors.Is(err, syscall.ECONNREFUSED):/case err != nil, errors.Is(err, syscall.ECONNREFUSED):/ | ./api | TestASocketWithAFullQueue
+does not ask for a client's certificate | api/server.go | s/tls.RequireAndVerifyClientCert/tls.RequestClientCert/ | ./api | TestTLS
+takes null for an act on the admin socket | api/admin.go | s/if q == nil {/if q = new(Q); false {/ | ./api | TestBadActs
+is ready without a watermark | api/local.go | s/if m.Level == nil \&\& !missing/if false \&\& !missing/ | ./api | TestReadiness
+lets an emulated device sign for mainnet | cmd/configcheck.go | s/c.chainID == tezos.Mainnet/false/ | ./cmd | TestFaults
+END
+}
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+survivors=0 total=0
+while IFS= read -r line; do
+  IFS=$'\x1f' read -r name file script package tests <<<"${line// | /$'\x1f'}"
+  [[ $name == *"${ONLY:-}"* ]] || continue
+  total=$((total + 1))
+  sed -- "$script" "$file" >"$scratch/mutant.go"
+  printf '{"Replace": {"%s": "%s"}}\n' "$PWD/$file" "$scratch/mutant.go" >"$scratch/overlay.json"
+  export GOFLAGS="-overlay=$scratch/overlay.json"
+  if cmp -s "$file" "$scratch/mutant.go" || ! go test -c -o /dev/null "$package" >"$scratch/log" 2>&1; then
+    printf 'BROKEN    %s: it changes nothing, or does not compile\n' "$name"
+    cat "$scratch/log" 2>/dev/null || true
+    survivors=$((survivors + 1))
+  elif go test -count=1 -timeout 120s -run "$tests" "$package" >"$scratch/log" 2>&1; then
+    printf 'SURVIVED  %s: %s in %s passes\n' "$name" "$tests" "$package"
+    survivors=$((survivors + 1))
+  else
+    printf 'killed    %s: %s\n' "$name" "$(grep -oE '^(--- FAIL: \w+|panic: [^(]{1,60})' "$scratch/log" | head -3 | tr '\n' ' ')"
+  fi
+done < <(mutants)
+unset GOFLAGS
+[ "$survivors" -eq 0 ] || { printf 'error: %d of %d broken promises were not noticed\n' "$survivors" "$total" >&2; exit 1; }
+printf 'all %d broken promises were noticed\n' "$total"

@@ -1,0 +1,120 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"highwater/hwm"
+	"highwater/internal/node"
+	"highwater/internal/tezos"
+)
+
+// Sighting is something on chain that one of our keys signed.
+type Sighting struct {
+	Key   tezos.PublicKeyHash
+	Kind  tezos.Kind
+	Place hwm.Position
+	Block node.Header // where it was seen: for attestations a later one than they are of
+
+	digest [32]byte // of the payload, as it is built from what the node shows
+	proven bool     // the signature verifies over these bytes
+	form   string   // how the bytes were built; see Guard.trusted
+}
+
+// Finding is a sighting of what this instance did not sign.
+type Finding struct {
+	Sighting
+	Epoch uint64    // of the role when it was found
+	Mark  *hwm.Mark // ours, as it was then
+	Why   string    // why it cannot be ours
+}
+
+func (f Finding) String() string {
+	return fmt.Sprintf("%s signed a %s at %s, seen in %s: %s", f.Key, f.Kind, f.Place, f.Block, f.Why)
+}
+
+// examine looks for our keys in a block: as its baker, and in its consensus operations. The companion key of a tz4 baker signs the same
+// bytes as the consensus key and is not named on chain; the consensus key stands for both.
+func (g *Guard) examine(ctx context.Context, b node.Header) error {
+	keys := g.cfg.Keys()
+	ops, err := g.cfg.Node.ConsensusOperations(ctx, b.Hash)
+	if err != nil {
+		return err
+	}
+	makers, err := g.cfg.Node.Makers(ctx, b.Hash)
+	if err != nil {
+		return err
+	}
+	for _, op := range ops {
+		for _, s := range op.Signers {
+			if i := find(keys, s.Key); i >= 0 {
+				if err := g.weigh(ctx, g.operation(keys[i], op, b)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	// Who proposed the payload of a later round signed a block too, but that one is not here to be looked at.
+	if i := find(keys, makers.Baker.Key); i >= 0 {
+		s, err := g.block(ctx, keys[i], b)
+		if err != nil {
+			return err
+		}
+		return g.weigh(ctx, s)
+	}
+	return nil
+}
+
+func find(keys []Key, pkh tezos.PublicKeyHash) int {
+	return slices.IndexFunc(keys, func(k Key) bool { return k.PKH == pkh })
+}
+
+func (g *Guard) operation(key Key, op node.Operation, b node.Header) Sighting {
+	payload := op.Payload(g.cfg.Chain, key.PKH.Curve)
+	return Sighting{
+		Key: key.PKH, Kind: op.Kind, Place: hwm.Position{Level: op.Level, Round: op.Round}, Block: b,
+		digest: tezos.Digest(payload), proven: !op.Aggregate && verifies(key, payload, op.Signature),
+		form: fmt.Sprintf("%s %s %t %t %d", op.Protocol, op.Kind, op.Aggregate, op.DAL != nil, key.PKH.Curve),
+	}
+}
+
+func (g *Guard) block(ctx context.Context, key Key, b node.Header) (Sighting, error) {
+	s := Sighting{Key: key.PKH, Kind: tezos.Block, Place: hwm.Position{Level: b.Level, Round: b.Round}, Block: b, form: "block"}
+	raw, err := g.cfg.Node.RawHeader(ctx, b.Hash)
+	if err != nil {
+		return Sighting{}, err
+	}
+	payload, sig, err := node.BlockPayload(g.cfg.Chain, key.PKH.Curve, raw)
+	if err != nil {
+		return Sighting{}, err
+	}
+	s.digest, s.proven = tezos.Digest(payload), verifies(key, payload, sig)
+	return s, nil
+}
+
+func verifies(key Key, payload []byte, sig tezos.Signature) bool {
+	return key.Public != nil && key.Public.Verify(payload, sig) == nil
+}
+
+// weigh judges a sighting and raises the alarm.
+func (g *Guard) weigh(ctx context.Context, s Sighting) error {
+	state, err := g.cfg.Marks.State(hwm.Key{Chain: g.cfg.Chain, PKH: s.Key, Kind: s.Kind}) // after the sighting: our own is below it
+	if err != nil {
+		return err
+	}
+	why := g.judge(s, state)
+	if why == "" || g.alarmed {
+		return nil
+	}
+	if now := g.cfg.Role(); now.Role != hwm.Active || now.Epoch != g.epoch {
+		return nil // given away meanwhile: the other one may sign
+	}
+	f := Finding{Sighting: s, Epoch: g.epoch, Mark: state.Mark, Why: why}
+	g.alarmed = true
+	g.update(func(st *Status) { st.Finding = &f })
+	g.cfg.Log.Error("our key signed elsewhere", "pkh", s.Key.String(), "kind", s.Kind.String(), "level", s.Place.Level,
+		"round", s.Place.Round, "block", s.Block.Hash.BlockHash(), "block_level", s.Block.Level, "why", why)
+	g.cfg.Alarm(ctx, f)
+	return nil
+}

@@ -1,0 +1,198 @@
+package signer_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater/hwm"
+	"highwater/internal/device"
+	"highwater/internal/tezos"
+	"highwater/ledger"
+	"highwater/ledger/ledgersim"
+	"highwater/signer"
+	"highwater/store"
+)
+
+// ledgerRig is a signer over a real store and a real driver, with an emulated Ledger that holds three keys.
+type ledgerRig struct {
+	t    *testing.T
+	dir  string
+	sim  *ledgersim.Device
+	db   *store.DB
+	s    *signer.Signer
+	dev  *ledger.Device
+	keys map[tezos.Curve]*tezos.PublicKey
+	stop func()
+	list released
+}
+
+func newLedgerRig(t *testing.T) *ledgerRig {
+	curves := map[tezos.Curve]ledger.Curve{tezos.Ed25519: ledger.Ed25519, tezos.Secp256k1: ledger.Secp256k1, tezos.P256: ledger.P256}
+	opt := ledgersim.Options{Seed: "a seed of the tests"}
+	for _, c := range []tezos.Curve{tezos.Ed25519, tezos.Secp256k1, tezos.P256} {
+		opt.Setup = append(opt.Setup, ledgersim.Setup{Curve: curves[c], Chain: ghost})
+	}
+	sim, err := ledgersim.New(opt)
+	require.NoError(t, err)
+	r := &ledgerRig{t: t, dir: t.TempDir(), sim: sim, keys: map[tezos.Curve]*tezos.PublicKey{}}
+	for c, lc := range curves {
+		r.keys[c], err = sim.PublicKey(lc, ledger.DefaultPath)
+		require.NoError(t, err)
+	}
+	require.NoError(t, store.Create(t.Context(), r.dir, at))
+	r.start()
+	t.Cleanup(func() { r.stop() })
+	level := int32(10)
+	_, err = r.s.Activate(&level, "test")
+	require.NoError(t, err)
+	return r
+}
+
+func (r *ledgerRig) start() {
+	r.t.Helper()
+	db, err := store.Open(context.Background(), r.dir, store.Options{})
+	require.NoError(r.t, err)
+	dev, err := ledger.New(ledger.Config{
+		Name: "left", Dial: r.sim.Dial, Chain: ghost, Timeout: 500 * time.Millisecond, Tick: 2 * time.Millisecond, Probe: 5 * time.Millisecond,
+	})
+	require.NoError(r.t, err)
+	s := signer.New(signer.Config{Chain: ghost, Store: db, Devices: []signer.Device{dev}})
+	dev.SetReconciler(s)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { s.Run(ctx) })
+	running.Go(func() { dev.Run(ctx) })
+	r.db, r.s, r.dev = db, s, dev
+	r.stop = sync.OnceFunc(func() {
+		cancel()
+		running.Wait()
+		require.NoError(r.t, db.Close())
+	})
+	require.Eventually(r.t, func() bool { return len(s.Keys()) == 3 && dev.Status().Health == device.Ready }, 10*time.Second, time.Millisecond)
+}
+
+func (r *ledgerRig) sign(curve tezos.Curve, payload []byte) error {
+	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Second)
+	defer cancel()
+	key := r.keys[curve]
+	sig, err := r.s.Sign(ctx, key.Hash(), payload)
+	if err == nil {
+		require.NoError(r.t, key.Verify(payload, sig))
+		r.list.mu.Lock()
+		defer r.list.mu.Unlock()
+		req, wrong := tezos.Decode(curve, payload)
+		require.NoError(r.t, wrong)
+		now := release{key.Hash(), req.Kind, hwm.Position{Level: req.Level, Round: req.Round}, req.Digest, sig}
+		require.NoError(r.t, r.list.check(now))
+		r.list.all = append(r.list.all, now)
+	}
+	return err
+}
+
+// A day at a baker's: every kind for every key, replays, and refusals before the device is asked, over restarts of the signer and of
+// the device.
+func TestLedger(t *testing.T) {
+	r := newLedgerRig(t)
+	for level := int32(20); level < 26; level++ {
+		for _, curve := range []tezos.Curve{tezos.Ed25519, tezos.Secp256k1, tezos.P256} {
+			for _, kind := range []tezos.Kind{tezos.Block, tezos.Preattestation, tezos.Attestation} {
+				require.NoError(t, r.sign(curve, payloadOf(curve, kind, level, 0, 1)))
+				require.NoError(t, r.sign(curve, payloadOf(curve, kind, level, 0, 1)), "a replay")
+				require.Equal(t, "conflict", signer.ReasonOf(r.sign(curve, payloadOf(curve, kind, level, 0, 2))))
+				require.Equal(t, "not_above", signer.ReasonOf(r.sign(curve, payloadOf(curve, kind, level-1, 0, 1))))
+			}
+		}
+		switch level {
+		case 22:
+			r.stop()
+			r.start()
+		case 24: // what only the device's memory held is gone; the host's marks are not
+			r.sim.PowerCycle()
+		}
+	}
+}
+
+// signCommand tells the command with the payload from the others.
+func signCommand(apdu []byte) bool {
+	return len(apdu) > 2 && (apdu[1] == 0x04 || apdu[1] == 0x0f) && apdu[2] == 0x81
+}
+
+// The cable is pulled before the app has seen the payload: nothing is lost, the request takes a little longer.
+func TestLedgerFaultIsAbsorbed(t *testing.T) {
+	r := newLedgerRig(t)
+	cut := false
+	r.sim.SetFaults(func(apdu []byte) (f ledgersim.Fault) {
+		if signCommand(apdu) && !cut {
+			cut = true
+			f.CutBefore = true
+		}
+		return f
+	})
+	require.NoError(t, r.sign(tezos.Ed25519, block(20, 0, 1)))
+	require.True(t, cut)
+}
+
+// The app has signed, and its answer is lost: it refuses these bytes from then on, so nothing leaves for this mark; the next level goes.
+func TestLedgerAnswerLost(t *testing.T) {
+	r := newLedgerRig(t)
+	r.sim.SetFaults(func(apdu []byte) ledgersim.Fault { return ledgersim.Fault{CutAfter: signCommand(apdu)} })
+	err := r.sign(tezos.Secp256k1, block(20, 0, 1))
+	require.Error(t, err)
+	require.False(t, signer.Refused(err), "%v", err)
+	r.sim.SetFaults(nil)
+	require.Equal(t, "conflict", signer.ReasonOf(r.sign(tezos.Secp256k1, block(20, 0, 2))))
+	require.NoError(t, r.sign(tezos.Secp256k1, block(21, 0, 1)))
+}
+
+// Garbage, duplicated and late answers: whatever the device says, what leaves verifies, and is signed once.
+func TestLedgerBabble(t *testing.T) {
+	r := newLedgerRig(t)
+	for i, f := range []ledgersim.Fault{
+		{Garbage: []byte{0x90, 0x00}}, {Garbage: make([]byte, 80)}, {Duplicate: true}, {Drop: true}, {Delay: 700 * time.Millisecond},
+	} {
+		once := true
+		r.sim.SetFaults(func(apdu []byte) ledgersim.Fault {
+			if !signCommand(apdu) || !once {
+				return ledgersim.Fault{}
+			}
+			once = false
+			return f
+		})
+		level := 20 + 2*int32(i)
+		_ = r.sign(tezos.P256, block(level, 0, 1)) // answered or not: the list judges
+		require.Error(t, r.sign(tezos.P256, block(level, 0, 2)))
+		r.sim.SetFaults(nil)
+		// What is left on the wire may cost one more mark, no more: its answer is taken for another's, and thrown away.
+		if r.sign(tezos.P256, block(level+1, 0, 1)) != nil {
+			require.NoError(t, r.sign(tezos.P256, block(level+1, 1, 1)), "after fault %d", i)
+		}
+	}
+}
+
+// The device was used elsewhere, and is ahead: the host follows at the next connection, and not before.
+func TestLedgerIsAhead(t *testing.T) {
+	r := newLedgerRig(t)
+	require.NoError(t, r.sign(tezos.Ed25519, block(20, 0, 1)))
+	r.stop()
+	other := newLedgerRigOn(t, r.sim)
+	require.NoError(t, other.sign(tezos.Ed25519, block(40, 0, 1)))
+	other.stop()
+	r.start()
+	require.Equal(t, "not_above", signer.ReasonOf(r.sign(tezos.Ed25519, block(40, 0, 2))))
+	require.Equal(t, "not_above", signer.ReasonOf(r.sign(tezos.Ed25519, payloadOf(tezos.Ed25519, tezos.Attestation, 39, 0, 1))))
+	require.NoError(t, r.sign(tezos.Ed25519, block(41, 0, 1)))
+	require.NoError(t, r.sign(tezos.P256, block(21, 0, 1)), "another key's marks are its own")
+}
+
+// newLedgerRigOn is another machine, with a store of its own, at the same device.
+func newLedgerRigOn(t *testing.T, sim *ledgersim.Device) *ledgerRig {
+	r := newLedgerRig(t)
+	r.stop()
+	r.sim = sim
+	r.start()
+	return r
+}

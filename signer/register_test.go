@@ -1,0 +1,83 @@
+package signer_test
+
+import (
+	"bytes"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater/hwm"
+	"highwater/internal/softkey"
+	"highwater/internal/tezos"
+	"highwater/signer"
+)
+
+// operation is a reveal or a delegation to itself, as octez lays it out.
+func operation(key *softkey.Key, tag byte) []byte {
+	b := append([]byte{0x03}, bytes.Repeat([]byte{7}, 32)...)
+	b = append(append(b, tag), key.PublicKey().Hash().Bytes()...)
+	b = append(b, 1, 1, 1, 0)
+	if tag == 107 {
+		return append(append(b, byte(key.Curve())), key.PublicKey().Bytes()...)
+	}
+	return append(append(b, 0xff), key.PublicKey().Hash().Bytes()...)
+}
+
+// Registrations are signed for keys that were allowed to, on standby, and touch no mark. Nothing else of watermark 0x03 is.
+func TestRegistration(t *testing.T) {
+	key := newKey(t, tezos.Ed25519, 0)
+	r := newRig(t, tezos.Ed25519, func(c *signer.Config) {
+		c.Keys = []signer.KeyPolicy{{PKH: key.PublicKey().Hash(), Reveal: true, Delegation: true}}
+	})
+	r.mustRefuse(operation(key, 107), signer.WrongKind) // active
+	require.Empty(t, r.device.asks())
+	_, err := r.s.Stand(t.Context(), hwm.Standby, "to register")
+	require.NoError(t, err)
+	before := r.at(tezos.Attestation)
+
+	r.mustSign(operation(key, 107))
+	r.mustSign(operation(key, 110))
+	require.Equal(t, before, r.at(tezos.Attestation))
+	r.mustRefuse(operation(key, 108), "bad_payload")
+	r.mustRefuse(operation(newKey(t, tezos.Ed25519, 5), 110), "bad_payload")
+	r.mustRefuse(r.payload(tezos.Attestation, 500, 0, 1), signer.NotActive)
+	require.Len(t, r.device.asks(), 2)
+}
+
+func TestRegistrationIsOffByDefault(t *testing.T) {
+	key := newKey(t, tezos.Ed25519, 0)
+	only := func(c *signer.Config) { c.Keys = []signer.KeyPolicy{{PKH: key.PublicKey().Hash(), Reveal: true}} }
+	for name, r := range map[string]*rig{"nothing allowed": newRig(t, tezos.Ed25519), "reveal only": newRig(t, tezos.Ed25519, only)} {
+		_, err := r.s.Stand(t.Context(), hwm.Standby, "to register")
+		require.NoError(t, err)
+		r.mustRefuse(operation(key, 110), signer.WrongKind)
+		require.Empty(t, r.device.asks(), name)
+	}
+}
+
+// A registration that waits for the device while the instance is activated is not signed after all.
+func TestRegistrationThatWaitsWhileActivated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := newKey(t, tezos.Ed25519, 0)
+		d := newDevice("left", key)
+		policy := func(c *signer.Config) { c.Keys = []signer.KeyPolicy{{PKH: key.PublicKey().Hash(), Reveal: true}} }
+		bubble(t, time.Millisecond, policy, func(t *testing.T, s *signer.Signer, _ *memStore) {
+			_, standErr := s.Stand(t.Context(), hwm.Standby, "to register")
+			require.NoError(t, standErr)
+			<-d.baton
+			answer := make(chan error, 1)
+			go func() {
+				_, err := s.Sign(t.Context(), key.PublicKey().Hash(), operation(key, 107))
+				answer <- err
+			}()
+			synctest.Wait()
+			_, err := s.Activate(nil, "it signs now")
+			require.NoError(t, err)
+			d.baton <- struct{}{}
+			require.Equal(t, signer.WrongKind, signer.ReasonOf(<-answer))
+			require.Empty(t, d.asks())
+		}, d)
+	})
+}

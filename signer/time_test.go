@@ -1,0 +1,480 @@
+package signer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater/hwm"
+	"highwater/internal/device"
+	"highwater/internal/softkey"
+	"highwater/internal/tezos"
+	"highwater/signer"
+)
+
+// memStore is the part of a store that signing needs, in memory, for tests whose clock is a bubble's. Its disk takes its time.
+type memStore struct {
+	signer.Registry
+	sync   time.Duration
+	onRole func()
+
+	mu      sync.Mutex
+	marks   map[hwm.Key]hwm.State
+	role    hwm.RoleRecord
+	durable map[hwm.Key]hwm.Mark
+}
+
+func newMemStore(sync time.Duration, keys ...*softkey.Key) *memStore {
+	m := &memStore{
+		sync: sync, marks: map[hwm.Key]hwm.State{}, durable: map[hwm.Key]hwm.Mark{}, role: hwm.RoleRecord{Role: hwm.Active, Epoch: 1, Owner: hwm.InstanceID{1}},
+	}
+	for _, k := range keys {
+		for _, key := range hwm.KeysOf(ghost, k.PublicKey().Hash()) {
+			floor := hwm.Floor(10, at, hwm.SourceSet)
+			m.marks[key] = hwm.State{Mark: &floor}
+		}
+	}
+	return m
+}
+
+func (m *memStore) State(key hwm.Key) (hwm.State, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.marks[key], nil
+}
+
+func (m *memStore) Advance(key hwm.Key, mark hwm.Mark) (hwm.Pending, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if have := m.marks[key].Mark; have == nil || !mark.Above(*have) {
+		return nil, hwm.ErrMoved
+	}
+	m.marks[key] = hwm.State{Mark: &mark, Fresh: true}
+	return memPending{m, key, mark, time.Now().Add(m.sync)}, nil
+}
+
+type memPending struct {
+	m    *memStore
+	key  hwm.Key
+	mark hwm.Mark
+	done time.Time
+}
+
+func (p memPending) Wait() error {
+	<-time.After(time.Until(p.done))
+	p.m.mu.Lock()
+	defer p.m.mu.Unlock()
+	p.m.durable[p.key] = p.mark
+	return nil
+}
+
+func (m *memStore) Keep(key hwm.Key, digest [32]byte, sig tezos.Signature) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	st := m.marks[key]
+	if st.Mark != nil && st.Mark.Digest == digest {
+		mark := *st.Mark
+		mark.Signature = sig
+		m.marks[key] = hwm.State{Mark: &mark, Fresh: st.Fresh}
+	}
+}
+
+func (m *memStore) Raise([]hwm.Row) ([]hwm.Change, error)           { return nil, nil }
+func (m *memStore) KnownKeys() map[tezos.PublicKeyHash]hwm.KnownKey { return nil }
+func (m *memStore) RememberKey(hwm.KnownKey) error                  { return nil }
+func (m *memStore) Instance() hwm.InstanceID                        { return hwm.InstanceID{1} }
+func (m *memStore) Role() hwm.RoleRecord {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.role
+}
+
+func (m *memStore) SetRole(next hwm.RoleRecord, _ []hwm.Row, _ ...hwm.CeilingChange) error {
+	m.mu.Lock()
+	m.role = next
+	hook := m.onRole
+	m.mu.Unlock()
+	if hook != nil {
+		hook()
+	}
+	return nil
+}
+
+// bubble runs a signer over a memStore, on a bubble's clock.
+func bubble(t *testing.T, disk time.Duration, config func(*signer.Config), f func(t *testing.T, s *signer.Signer, m *memStore), devices ...*fakeDevice) {
+	t.Helper()
+	m := newMemStore(disk, devices[0].held()...)
+	cfg := signer.Config{Chain: ghost, Store: m}
+	for _, d := range devices {
+		cfg.Devices = append(cfg.Devices, d)
+	}
+	if config != nil {
+		config(&cfg)
+	}
+	s := signer.New(cfg)
+	s.Learn()
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { s.Run(ctx) })
+	f(t, s, m)
+	cancel()
+	running.Wait()
+}
+
+// slow is a script: the device takes its time.
+func slow(d time.Duration) func(context.Context, tezos.PublicKeyHash, []byte) (tezos.Signature, error) {
+	return func(context.Context, tezos.PublicKeyHash, []byte) (tezos.Signature, error) {
+		<-time.After(d)
+		return tezos.Signature{}, nil
+	}
+}
+
+func budget(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// The device works while the disk works: a request takes as long as the slower of the two.
+func TestOverlap(t *testing.T) {
+	for _, c := range []struct{ device, disk, want time.Duration }{
+		{200 * time.Millisecond, 10 * time.Millisecond, 200 * time.Millisecond},
+		{50 * time.Millisecond, 300 * time.Millisecond, 300 * time.Millisecond},
+		{0, 5 * time.Millisecond, 5 * time.Millisecond},
+	} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				key := newKey(t, tezos.Ed25519, 0)
+				d := newDevice("left", key)
+				d.script(slow(c.device))
+				var seen signer.Outcome
+				bubble(t, c.disk, func(cfg *signer.Config) { cfg.Observe = func(o signer.Outcome) { seen = o } }, func(t *testing.T, s *signer.Signer, m *memStore) {
+					start := time.Now()
+					_, err := s.Sign(t.Context(), key.PublicKey().Hash(), block(20, 0, 1))
+					require.NoError(t, err)
+					require.Equal(t, c.want, time.Since(start))
+					require.Len(t, m.durable, 1)
+					require.Equal(t, c.device, seen.DeviceFor)
+					require.Equal(t, max(0, c.disk-c.device), seen.CommitFor)
+				}, d)
+			})
+		})
+	}
+}
+
+// Different keys on different devices never wait for each other, different kinds of one key only for the device, and requests of one
+// kind for each other.
+func TestWhoWaitsForWhom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newKey(t, tezos.Ed25519, 0), newKey(t, tezos.Ed25519, 1)
+		left, right := newDevice("left", a), newDevice("right", b)
+		left.script(slow(time.Second))
+		right.script(slow(100 * time.Millisecond))
+		m := newMemStore(time.Millisecond, a, b)
+		s := signer.New(signer.Config{Chain: ghost, Store: m, Devices: []signer.Device{left, right}})
+		s.Learn()
+		start := time.Now()
+		took := make([]time.Duration, 3)
+		var all sync.WaitGroup
+		for i, ask := range []struct {
+			key     *softkey.Key
+			payload []byte
+		}{{a, block(20, 0, 1)}, {b, block(20, 0, 1)}, {a, payloadOf(tezos.Ed25519, tezos.Attestation, 20, 0, 1)}} {
+			all.Go(func() {
+				if i == 2 {
+					<-time.After(time.Millisecond) // after the block
+				}
+				_, err := s.Sign(t.Context(), ask.key.PublicKey().Hash(), ask.payload)
+				took[i] = time.Since(start)
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		require.Equal(t, []time.Duration{time.Second, 100 * time.Millisecond, 2 * time.Second}, took)
+		require.Len(t, left.asks(), 2)
+	})
+}
+
+// A client that gives up while it queues, for the lock of its kind or for the device, has spent no mark.
+func TestGivingUpWhileQueueing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := newKey(t, tezos.Secp256k1, 0)
+		d := newDevice("left", key)
+		d.script(slow(10 * time.Second))
+		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, m *memStore) {
+			pkh := key.PublicKey().Hash()
+			var first sync.WaitGroup
+			first.Go(func() {
+				if _, err := s.Sign(t.Context(), pkh, block(20, 0, 1)); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+			var late *signer.TimeoutError
+			_, err := s.Sign(budget(t, time.Second), pkh, block(21, 0, 1)) // waits for the lock
+			require.ErrorAs(t, err, &late)
+			require.False(t, late.Gone)
+			_, err = s.Sign(budget(t, time.Second), pkh, payloadOf(tezos.Secp256k1, tezos.Attestation, 21, 0, 1)) // waits for the device
+			require.Error(t, err)
+			first.Wait()
+			synctest.Wait()
+			require.Len(t, d.asks(), 1)
+			for kind, want := range map[tezos.Kind]int32{tezos.Block: 20, tezos.Attestation: 10} {
+				st, err := m.State(hwm.Key{Chain: ghost, PKH: pkh, Kind: kind})
+				require.NoError(t, err)
+				require.Equal(t, want, st.Mark.Level, "%s", kind)
+			}
+		}, d)
+	})
+}
+
+// A client that was gone before its turn came costs nothing either, however the race of the two ends.
+func TestGoneBeforeItsTurn(t *testing.T) {
+	r := newRig(t, tezos.Ed25519)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 50 {
+		_, err := r.s.Sign(gone, r.pkh(), r.payload(tezos.Block, 20, 0, 1))
+		require.Error(t, err)
+	}
+	r.mustSign(r.payload(tezos.Attestation, 20, 0, 1)) // those before have ended: the device is one
+	require.Len(t, r.device.asks(), 1)
+	require.Equal(t, int32(10), r.at(tezos.Block).Level)
+}
+
+// A budget that ends while the device works: the signature is kept, and given to the next who asks for the same bytes.
+func TestLateSignatureIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := newKey(t, tezos.P256, 0)
+		d := newDevice("left", key)
+		d.script(slow(5 * time.Second))
+		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, _ *memStore) {
+			pkh := key.PublicKey().Hash()
+			start := time.Now()
+			_, err := s.Sign(budget(t, 3*time.Second), pkh, block(20, 0, 1))
+			require.Equal(t, "timeout", signer.ReasonOf(err))
+			require.False(t, signer.Refused(err))
+			require.Equal(t, 3*time.Second, time.Since(start))
+			_, err = s.Sign(budget(t, time.Second), pkh, block(20, 0, 1)) // still on its way
+			require.Error(t, err)
+			sig, err := s.Sign(budget(t, 3*time.Second), pkh, block(20, 0, 1))
+			require.NoError(t, err)
+			require.Equal(t, 5*time.Second, time.Since(start), "it comes when the device is done")
+			require.NoError(t, key.PublicKey().Verify(block(20, 0, 1), sig))
+			_, err = s.Sign(t.Context(), pkh, block(20, 0, 2))
+			require.Equal(t, "conflict", signer.ReasonOf(err))
+			require.Len(t, d.asks(), 1)
+		}, d)
+	})
+}
+
+// 5. Standing by: newcomers are refused at once, those inside are waited for, and then nothing moves any more.
+func TestStandDrains(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := newKey(t, tezos.Ed25519, 0)
+		d := newDevice("left", key)
+		d.script(slow(2 * time.Second))
+		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, m *memStore) {
+			pkh := key.PublicKey().Hash()
+			var inside sync.WaitGroup
+			inside.Go(func() {
+				if _, err := s.Sign(t.Context(), pkh, block(20, 0, 1)); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+			start := time.Now()
+			stood := make(chan error, 1)
+			go func() {
+				_, err := s.Stand(t.Context(), hwm.Standby, "moving")
+				stood <- err
+			}()
+			synctest.Wait()
+			_, err := s.Sign(t.Context(), pkh, block(20, 0, 1))
+			require.Equal(t, signer.NotActive, signer.ReasonOf(err), "a newcomer while it drains")
+			require.Equal(t, hwm.Active, m.Role().Role, "the role changed before the last one was out")
+			require.NoError(t, <-stood)
+			require.Equal(t, 2*time.Second, time.Since(start))
+			inside.Wait()
+			require.Equal(t, hwm.Standby, m.Role().Role)
+		}, d)
+	})
+}
+
+// A device that hangs is given up: its signature never leaves, and whoever queued behind it neither moves a mark nor asks it.
+func TestStandGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := newKey(t, tezos.Ed25519, 0)
+		d := newDevice("left", key)
+		d.script(slow(time.Hour))
+		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, m *memStore) {
+			pkh := key.PublicKey().Hash()
+			answers := make(chan error, 2)
+			for _, kind := range []tezos.Kind{tezos.Block, tezos.Attestation} {
+				go func() {
+					sig, err := s.Sign(t.Context(), pkh, payloadOf(tezos.Ed25519, kind, 20, 0, 1))
+					if !sig.IsZero() {
+						t.Errorf("a %s left", kind)
+					}
+					answers <- err
+				}()
+				synctest.Wait()
+			}
+			start := time.Now()
+			_, err := s.Stand(t.Context(), hwm.Standby, "moving")
+			require.NoError(t, err)
+			require.Equal(t, signer.DrainTimeout, time.Since(start))
+			require.Equal(t, hwm.Standby, m.Role().Role)
+			for range 2 {
+				require.Equal(t, signer.NotActive, signer.ReasonOf(<-answers))
+			}
+			require.Len(t, d.asks(), 1, "the device was asked after the instance stood by")
+			st, err := m.State(hwm.Key{Chain: ghost, PKH: pkh, Kind: tezos.Attestation})
+			require.NoError(t, err)
+			require.Equal(t, int32(10), st.Mark.Level, "a mark moved after the last marks were read")
+		}, d)
+	})
+}
+
+// A fault that would be absorbed is not, once the instance stands by: an epoch that was given up stays given up after the next
+// activation.
+func TestGivenUpStaysGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := newKey(t, tezos.Ed25519, 0)
+		d := newDevice("left", key)
+		d.script(slow(time.Minute))
+		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, _ *memStore) {
+			answer := make(chan error, 1)
+			go func() {
+				_, err := s.Sign(t.Context(), key.PublicKey().Hash(), block(20, 0, 1))
+				answer <- err
+			}()
+			synctest.Wait()
+			_, err := s.Stand(t.Context(), hwm.Standby, "away")
+			require.NoError(t, err)
+			_, err = s.Activate(nil, "and back")
+			require.NoError(t, err)
+			require.Equal(t, signer.NotActive, signer.ReasonOf(<-answer))
+		}, d)
+	})
+}
+
+// Two operators at once: whatever the order, the gate is open only while the durable role is active.
+func TestActivateAgainstStand(t *testing.T) {
+	key := newKey(t, tezos.Ed25519, 0)
+	d := newDevice("left", key)
+	bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, m *memStore) {
+		_, err := s.Stand(t.Context(), hwm.Standby, "before")
+		require.NoError(t, err)
+		entered, release := make(chan struct{}), make(chan struct{})
+		m.onRole = func() { // the activation is durable, and has not returned
+			m.mu.Lock()
+			m.onRole = nil
+			m.mu.Unlock()
+			close(entered)
+			<-release
+		}
+		activated, stood := make(chan error, 1), make(chan error, 1)
+		go func() {
+			_, actErr := s.Activate(nil, "go")
+			activated <- actErr
+		}()
+		<-entered
+		go func() {
+			_, standErr := s.Stand(t.Context(), hwm.Fenced, "no")
+			stood <- standErr
+		}()
+		select {
+		case err = <-stood: // it did not wait: then the activation comes last
+		case <-time.After(100 * time.Millisecond):
+			close(release)
+			require.NoError(t, <-activated)
+			err = <-stood
+			activated <- nil
+			release = make(chan struct{})
+		}
+		require.NoError(t, err)
+		close(release)
+		require.NoError(t, <-activated)
+		require.Equal(t, hwm.Fenced, m.Role().Role)
+		require.False(t, s.Active(), "it signs while its durable role is fenced")
+		_, err = s.Sign(t.Context(), key.PublicKey().Hash(), block(20, 0, 1))
+		require.Equal(t, signer.NotActive, signer.ReasonOf(err))
+	}, d)
+}
+
+// Two devices hold the key: when the first is gone, the second signs the same request, and both stand behind one mark.
+func TestWarmSpare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := newKey(t, tezos.Ed25519, 0)
+		first, spare := newDevice("first", key), newDevice("spare", key)
+		policy := func(c *signer.Config) {
+			c.Keys = []signer.KeyPolicy{{PKH: key.PublicKey().Hash(), Devices: []string{"first", "spare"}}}
+		}
+		bubble(t, time.Millisecond, policy, func(t *testing.T, s *signer.Signer, _ *memStore) {
+			pkh := key.PublicKey().Hash()
+			sign := func(level int32) error {
+				_, err := s.Sign(budget(t, 3*time.Second), pkh, block(level, 0, 1))
+				return err
+			}
+			require.NoError(t, sign(20))
+			require.Len(t, first.asks(), 1)
+			require.Empty(t, spare.asks(), "in order of preference")
+
+			first.become(device.Absent)
+			require.NoError(t, sign(21))
+			require.Len(t, spare.asks(), 1)
+			_, err := s.Sign(t.Context(), pkh, block(20, 0, 2))
+			require.Equal(t, "not_above", signer.ReasonOf(err))
+			first.become(device.Ready)
+			require.NoError(t, sign(22))
+			require.Len(t, first.asks(), 2)
+
+			// It fails in the middle: the spare is asked for the same bytes, within the same request.
+			first.script(func(context.Context, tezos.PublicKeyHash, []byte) (tezos.Signature, error) {
+				first.become(device.Absent)
+				return tezos.Signature{}, &device.Error{Device: "first", Health: device.Absent, Retry: true, Asked: true, Err: errors.New("unplugged")}
+			})
+			require.NoError(t, sign(23))
+			require.Equal(t, block(23, 0, 1), first.asks()[2])
+			require.Equal(t, block(23, 0, 1), spare.asks()[1])
+
+			// It is busy with somebody else when it goes away: whoever queues at it goes over to the spare.
+			first.script(nil)
+			first.become(device.Ready)
+			<-first.baton
+			done := make(chan error, 1)
+			go func() { done <- sign(24) }()
+			synctest.Wait()
+			first.become(device.Absent)
+			require.NoError(t, <-done)
+			require.Equal(t, block(24, 0, 1), spare.asks()[2])
+			first.baton <- struct{}{}
+
+			// Both gone, one comes back within the budget.
+			spare.become(device.Locked)
+			go func() { done <- sign(25) }()
+			synctest.Wait()
+			<-time.After(2 * time.Second)
+			first.become(device.Ready)
+			require.NoError(t, <-done)
+
+			// Neither comes back: no mark is spent, and the reason is the preferred device's.
+			first.become(device.Locked)
+			start := time.Now()
+			err = sign(26)
+			require.Equal(t, "device_locked", signer.ReasonOf(err))
+			require.Equal(t, 3*time.Second, time.Since(start))
+			first.become(device.Ready)
+			require.NoError(t, sign(26))
+		}, first, spare)
+	})
+}

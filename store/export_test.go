@@ -1,0 +1,11 @@
+package store
+
+import "hash/crc32"
+
+// Reseal gives a record another version and the checksum that fits.
+func Reseal(dbKey []byte, version byte, record []byte) []byte {
+	body := append([]byte{version}, record[1:len(record)-4]...)
+	table := crc32.MakeTable(crc32.Castagnoli)
+	sum := crc32.Update(crc32.Checksum(dbKey, table), table, body)
+	return append(body, byte(sum>>24), byte(sum>>16), byte(sum>>8), byte(sum))
+}

@@ -1,0 +1,52 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+
+	bolt "go.etcd.io/bbolt"
+
+	"highwater/hwm"
+)
+
+// bbolt's pages carry neither checksums nor transaction numbers: a page that a disk lost shows what its place held before, and that
+// may be whole, valid marks of an older day. The seal, written by every transaction, says which transaction it was and what all that
+// decides about signing added up to. A file of which only parts reached the disk does not match its seal.
+var metaSeal = []byte("seal")
+
+// sealedBuckets are those that decide about signing.
+var sealedBuckets = [][]byte{bucketMeta, bucketMarks, bucketCeilings}
+
+// A seal's body: transaction 8 · FNV-64a 8 over the checksums of all records, in order; a record's checksum covers its key.
+func sealOf(tx *bolt.Tx) []byte {
+	sum := fnv.New64a()
+	for _, name := range sealedBuckets {
+		c := tx.Bucket(name).Cursor()
+		for k, v := c.First(); k != nil; k, v = c.Next() {
+			if !bytes.Equal(k, metaSeal) && len(v) >= 4 {
+				sum.Write(v[len(v)-4:])
+			}
+		}
+	}
+	body := binary.BigEndian.AppendUint64(nil, uint64(tx.ID())) //nolint:gosec // not negative
+	return sum.Sum(body)
+}
+
+// putSeal is the last write of every transaction.
+func putSeal(tx *bolt.Tx) error {
+	return tx.Bucket(bucketMeta).Put(metaSeal, hwm.Seal(metaSeal, sealOf(tx)))
+}
+
+// checkSeal wants the seal of the transaction that the header names, over what the file holds.
+func checkSeal(tx *bolt.Tx) error {
+	have, err := hwm.Unseal(metaSeal, tx.Bucket(bucketMeta).Get(metaSeal))
+	if err != nil {
+		return fmt.Errorf("seal: %w", err)
+	}
+	if want := sealOf(tx); !bytes.Equal(have, want) {
+		return fmt.Errorf("%w: not all of its last transaction is there: sealed %x, found %x", hwm.ErrCorrupt, have, want)
+	}
+	return nil
+}

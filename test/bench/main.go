@@ -1,0 +1,136 @@
+// Command bench measures Highwater side by side with less durable signers, in one run, and prints what it aims at, ratios first.
+//
+// Everything that is compared runs as a process of its own with the same HTTP settings, is asked by the same client, in turns of a
+// slice each, on the same disk. See docs/performance.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+type options struct {
+	plan
+	signatures int64
+	check      bool
+	margin     float64
+
+	// of a floor's own process
+	floor, listen string
+	keys          int
+}
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+var errMissed = errors.New("a target was missed")
+
+func parse(args []string, stderr io.Writer) (options, error) {
+	var o options
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&o.binary, "highwater", "bin/highwater", "the program to measure")
+	f.StringVar(&o.dir, "dir", ".cache", "measure the disk of this `directory`: state goes into a new one below it")
+	f.DurationVar(&o.slice, "slice", 250*time.Millisecond, "length of one turn under load")
+	f.IntVar(&o.turns, "turns", 8, "turns for each of those compared")
+	f.Int64Var(&o.signatures, "signatures", 100_000, "`count` after which the size of marks.db is looked at (the target speaks of 1000000)")
+	f.BoolVar(&o.check, "check", false, "exit 1 when a target is missed")
+	f.Float64Var(&o.margin, "margin", 1, "what a target may be missed by before it counts as missed, e.g. 1.5, for machines that others use too")
+	f.StringVar(&o.floor, "floor", "", "be one of the signers compared with (append, group, file); the benchmark starts itself so")
+	f.StringVar(&o.listen, "listen", "", "with -floor: its `address`")
+	f.IntVar(&o.keys, "keys", 1, "with -floor: how many keys it has")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if o.slice < 10*time.Millisecond || o.turns < 1 || o.signatures < 1 || o.keys < 1 || !(o.margin >= 1) {
+		return o, errors.New("-slice is at least 10ms; -turns, -signatures, -keys and -margin are at least 1")
+	}
+	return o, nil
+}
+
+func run(args []string, stdout, stderr io.Writer) (err error) {
+	o, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if o.floor != "" {
+		return serveFloor(ctx, o.floor, o.dir, o.listen, o.keys)
+	}
+	if o.binary, err = filepath.Abs(o.binary); err != nil {
+		return err
+	}
+	if o.dir, err = filepath.Abs(o.dir); err != nil {
+		return err
+	}
+	if err = os.MkdirAll(o.dir, 0o700); err != nil {
+		return err
+	}
+	if o.dir, err = os.MkdirTemp(o.dir, "bench-"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(o.dir)) }() //nolint:gosec // made just now
+	rows, err := o.measure(ctx, stdout, stderr)
+	if err != nil {
+		return err
+	}
+	if o.check && anyMissed(rows) {
+		return errMissed
+	}
+	return nil
+}
+
+// measure does all of it and prints as it goes; progress goes to stderr.
+func (o options) measure(ctx context.Context, stdout, stderr io.Writer) ([]row, error) {
+	start := time.Now()
+	progress := func(format string, args ...any) {
+		_, _ = fmt.Fprintf(stderr, "%5.0f s  %s\n", time.Since(start).Seconds(), fmt.Sprintf(format, args...)) // a courtesy
+	}
+	m := measured{margin: o.margin}
+	m.noSlow = canSlowDisk(ctx)
+	disks := []bool{false, true}
+	if m.noSlow != nil {
+		progress("no slow disk: %v", m.noSlow)
+		disks = disks[:1]
+	}
+	for _, slow := range disks {
+		for _, keys := range keyCounts {
+			progress("%d keys, disk %s", keys, cell{slow: slow}.disk())
+			cells, err := o.measureKeys(ctx, keys, slow)
+			if err != nil {
+				return nil, fmt.Errorf("%d keys: %w", keys, err)
+			}
+			m.cells = append(m.cells, cells...)
+		}
+	}
+	progress("the device alone; bbolt's Batch")
+	var err error
+	if m.device, err = deviceAlone(ctx, deviceLatency, 200); err != nil {
+		return nil, err
+	}
+	if m.batch, m.update, err = batchTimes(o.dir, 30); err != nil {
+		return nil, err
+	}
+	progress("%d keys, %d signatures", manyKeys, o.signatures)
+	if m.many, err = o.measureMany(ctx, o.signatures); err != nil {
+		return nil, err
+	}
+	rows := m.rows()
+	return rows, m.print(stdout, o, rows, time.Since(start))
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// manyKeys is a large baker's daemon: what it needs to start, and what it keeps.
+const manyKeys = 100
+
+type many struct {
+	signatures int
+	rate       float64
+	ready      time.Duration // from start to ready, the fastest of some
+	devices    time.Duration // of that, what the emulated devices take to be made and opened
+	rss        int64         // bytes, the most
+	size       int64         // of marks.db, bytes
+	sizeBefore int64
+}
+
+const starts = 3
+
+// measureMany loads a daemon of many keys until it gave the wanted number of signatures, and restarts it some times.
+func (p plan) measureMany(ctx context.Context, signatures int64) (out many, err error) {
+	d, err := startDaemon(ctx, p.binary, p.dir, manyKeys, 0, false)
+	if err != nil {
+		return out, err
+	}
+	if out.sizeBefore, err = d.fileSize(); err != nil {
+		return out, errors.Join(err, d.stop())
+	}
+	s, err := load(ctx, d.contender, keptStyle, time.Hour, signatures)
+	if err != nil {
+		return out, errors.Join(err, d.stop())
+	}
+	out.signatures, out.rate = len(s.latency), s.rate()
+	if out.rss, err = d.peakRSS(); err != nil {
+		return out, errors.Join(err, d.stop())
+	}
+	if err = d.stop(); err != nil {
+		return out, err
+	}
+	if out.size, err = d.fileSize(); err != nil {
+		return out, err
+	}
+	for i := range starts {
+		if err = d.start(ctx); err != nil {
+			return out, err
+		}
+		if i == 0 || d.ready < out.ready {
+			out.ready = d.ready
+		}
+		if err = d.stop(); err != nil {
+			return out, err
+		}
+	}
+	out.devices, err = openDevices(ctx, manyKeys)
+	return out, err
+}

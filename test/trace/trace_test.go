@@ -1,0 +1,265 @@
+// Package trace watches the system calls of a real process: what no test inside of a process can see is whether the kernel was told.
+package trace_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"highwater/internal/baker"
+	"highwater/internal/tezos"
+)
+
+// ghost is a test chain: emulated devices refuse the mainnet's.
+var ghost = tezos.ChainID{1, 2, 3, 4}
+
+// TestSignatureLeavesAfterTheSync signs once and reads what the kernel was asked: the marks' pages are written, fdatasync returns, the
+// header that makes them valid is written, fdatasync returns, and only then the answer with the signature is written to its socket.
+func TestSignatureLeavesAfterTheSync(t *testing.T) {
+	_, err := exec.LookPath("strace")
+	require.NoError(t, err, "this test needs strace: `make test` installs it, or scripts/install-deps.sh strace")
+	d := startTraced(t)
+	payload := baker.Step{Chain: ghost, Kind: tezos.Block, Level: 20}.Payload(tezos.Ed25519)
+	signature := d.sign(t, payload)
+	d.stop(t)
+
+	calls := readTrace(t, d.trace)
+	digest := tezos.Digest(payload)
+	db := filepath.Join(d.dir, "marks.db")
+	answer := one(t, calls, "the answer", func(c call) bool { return c.name == "write" && strings.Contains(c.args, signature) })
+	require.Contains(t, answer.args, "HTTP/1.1 200 OK")
+
+	data := one(t, before(calls, answer), "the marks' page", func(c call) bool {
+		return c.name == "pwrite64" && c.file == db && c.offset > header2() && strings.Contains(c.args, escaped(digest[:]))
+	})
+	header := one(t, calls, "the header", func(c call) bool {
+		return c.name == "pwrite64" && c.file == db && c.offset <= header2() && c.start > data.end && c.end < answer.start
+	})
+	for _, c := range calls {
+		if c.name == "pwrite64" && c.file == db && c.offset > header2() && c.start > data.start && c.start < answer.start {
+			require.Less(t, c.end, header.start, "a page was written after the header")
+		}
+	}
+	synced := func(after, before call, what string) {
+		t.Helper()
+		one(t, calls, "the sync of "+what, func(c call) bool {
+			return c.name == "fdatasync" && c.file == db && c.result == "0" && c.start > after.end && c.end < before.start
+		})
+	}
+	synced(data, header, "the pages, before the header")
+	synced(header, answer, "the header, before the answer")
+}
+
+// header2 is where the second header lies; pages with marks come behind it.
+func header2() int64 { return int64(os.Getpagesize()) }
+
+// escaped is how strace prints bytes of which some are not text.
+func escaped(b []byte) string {
+	var s strings.Builder
+	for _, c := range b {
+		fmt.Fprintf(&s, `\x%02x`, c)
+	}
+	return s.String()
+}
+
+// call is a system call that has returned. Start and end are line numbers of the trace: the order in which strace saw them.
+type call struct {
+	name, args, file, result string
+	offset                   int64
+	start, end               int
+}
+
+var (
+	lineHead    = regexp.MustCompile(`^(\d+) +(.*)$`)
+	lineWhole   = regexp.MustCompile(`^(\w+)\((.*)\) += (-?\d+)`)
+	lineBegun   = regexp.MustCompile(`^(\w+)\((.*) <unfinished \.\.\.>$`)
+	lineResumed = regexp.MustCompile(`^<\.\.\. (\w+) resumed>(.*)\) += (-?\d+)`)
+	firstFile   = regexp.MustCompile(`^\d+<([^>]*)>`)
+	lastNumber  = regexp.MustCompile(`, (\d+)$`)
+)
+
+// readTrace pairs the halves of calls that another thread's came between.
+func readTrace(t *testing.T, path string) (calls []call) {
+	t.Helper()
+	f, err := os.Open(path)
+	require.NoError(t, err)
+	defer f.Close()
+	begun := map[string]call{}
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 16<<20)
+	for n := 1; lines.Scan(); n++ {
+		head := lineHead.FindStringSubmatch(lines.Text())
+		if head == nil {
+			continue
+		}
+		thread, rest := head[1], head[2]
+		if m := lineBegun.FindStringSubmatch(rest); m != nil {
+			begun[thread] = call{name: m[1], args: m[2], start: n}
+		} else if m := lineResumed.FindStringSubmatch(rest); m != nil {
+			c := begun[thread]
+			c.args, c.result, c.end = c.args+m[2], m[3], n
+			calls = append(calls, complete(c))
+		} else if m := lineWhole.FindStringSubmatch(rest); m != nil {
+			calls = append(calls, complete(call{name: m[1], args: m[2], result: m[3], start: n, end: n}))
+		}
+	}
+	require.NoError(t, lines.Err())
+	require.NotEmpty(t, calls, "strace saw nothing: is ptrace permitted here?")
+	return calls
+}
+
+func complete(c call) call {
+	if m := firstFile.FindStringSubmatch(c.args); m != nil {
+		c.file = m[1]
+	}
+	if m := lastNumber.FindStringSubmatch(c.args); m != nil && c.name == "pwrite64" {
+		_, _ = fmt.Sscan(m[1], &c.offset)
+	}
+	return c
+}
+
+func before(calls []call, limit call) (out []call) {
+	for _, c := range calls {
+		if c.end < limit.start {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// one gives the first call of which something is true.
+func one(t *testing.T, calls []call, what string, is func(call) bool) call {
+	t.Helper()
+	for _, c := range calls {
+		if is(c) {
+			return c
+		}
+	}
+	require.Fail(t, "the trace does not show "+what)
+	return call{}
+}
+
+// daemon is `highwater serve` under strace, with an emulated Ledger.
+type daemon struct {
+	dir, trace, address, pkh string
+	process                  *exec.Cmd
+	log                      *bytes.Buffer
+	done                     chan struct{} // closed when its log has ended
+}
+
+const config = `state_dir = %q
+chain = %q
+[server]
+listen = "127.0.0.1:0"
+[admin]
+socket = %q
+[[device]]
+name = "left"
+kind = "ledger"
+transport = "sim"
+[device.sim]
+seed = "a seed of the tests"
+`
+
+func startTraced(t *testing.T) *daemon {
+	t.Helper()
+	base, err := os.MkdirTemp("", "hw") // short: a socket's path is
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(base)) })
+	binary, file := filepath.Join(base, "highwater"), filepath.Join(base, "config.toml")
+	d := &daemon{dir: filepath.Join(base, "state"), trace: filepath.Join(base, "trace"), log: &bytes.Buffer{}, done: make(chan struct{})}
+	run(t, "go", "build", "-o", binary, "highwater/cmd/highwater")
+	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, config, d.dir, ghost, filepath.Join(base, "admin.sock")), 0o600))
+	run(t, binary, "init", "--yes", "--config", file)
+	run(t, binary, "activate", "--yes", "--level", "10", "--config", file)
+	var keys []struct{ PKH string }
+	require.NoError(t, json.Unmarshal(run(t, binary, "keys", "list", "--json", "--config", file), &keys))
+	require.Len(t, keys, 1)
+	d.pkh = keys[0].PKH
+
+	d.process = exec.CommandContext(context.Background(), "strace", "-f", "-y", "-x", "-s", "65536", "-o", d.trace,
+		"-e", "trace=pwrite64,write,writev,sendto,sendmsg,fdatasync,fsync", binary, "serve", "--log-format", "json", "--config", file)
+	logs, err := d.process.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, d.process.Start())
+	t.Cleanup(func() { _ = d.process.Process.Kill() })
+	d.awaitListener(t, logs)
+	return d
+}
+
+// awaitListener reads the daemon's log until it says where it listens, and the rest of it in the background.
+func (d *daemon) awaitListener(t *testing.T, logs io.Reader) {
+	t.Helper()
+	lines := bufio.NewScanner(io.TeeReader(logs, d.log))
+	for d.address == "" && lines.Scan() {
+		var entry struct{ Msg, Listener, Address string }
+		if json.Unmarshal(lines.Bytes(), &entry) == nil && entry.Msg == "listening" && entry.Listener == "octez" {
+			d.address = entry.Address
+		}
+	}
+	require.NotEmpty(t, d.address, "it did not start: %s", d.log)
+	go func() {
+		defer close(d.done)
+		for lines.Scan() {
+			continue
+		}
+	}()
+}
+
+func run(t *testing.T, name string, args ...string) []byte {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), name, args...)
+	var errs bytes.Buffer
+	c.Stderr = &errs
+	out, err := c.Output()
+	require.NoError(t, err, "%s %s: %s", filepath.Base(name), args, &errs)
+	return out
+}
+
+func (d *daemon) sign(t *testing.T, payload []byte) (signature string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	body := strings.NewReader(`"` + hex.EncodeToString(payload) + `"`)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+d.address+"/keys/"+d.pkh, body)
+	require.NoError(t, err)
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, res.StatusCode, "%s", text)
+	var answer struct{ Signature string }
+	require.NoError(t, json.Unmarshal(text, &answer))
+	require.NotEmpty(t, answer.Signature)
+	http.DefaultClient.CloseIdleConnections()
+	return answer.Signature
+}
+
+// stop ends the daemon in an orderly way: strace hands no signals on, so its child gets them.
+func (d *daemon) stop(t *testing.T) {
+	t.Helper()
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", d.process.Process.Pid, d.process.Process.Pid))
+	require.NoError(t, err)
+	var pid int
+	_, err = fmt.Sscan(string(children), &pid)
+	require.NoError(t, err)
+	require.NoError(t, unix.Kill(pid, unix.SIGTERM))
+	<-d.done
+	require.NoError(t, d.process.Wait(), "%s", d.log)
+}

@@ -1,0 +1,88 @@
+package tezsign
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"highwater/internal/usb"
+)
+
+// IsUSB tells whether a USB device is a TezSign gadget.
+func IsUSB(vendor, product uint16) bool { return vendor == VendorID && product == ProductID }
+
+// OpenUSB gives an OpenFunc for the gadgets on a bus.
+func OpenUSB(bus *usb.Bus) OpenFunc {
+	return func(ctx context.Context, serial string) (Gadget, error) { return openUSB(ctx, bus, serial) }
+}
+
+func openUSB(ctx context.Context, bus *usb.Bus, serial string) (Gadget, error) {
+	found, err := bus.Find(IsUSB)
+	if err != nil {
+		return nil, err
+	}
+	connected := make([]Info, 0, len(found))
+	for _, i := range found {
+		connected = append(connected, usbInfo(i))
+	}
+	one, err := Pick(serial, connected)
+	if err != nil {
+		return nil, err
+	}
+	for i := range connected {
+		if connected[i] == one {
+			d, err := bus.Open(ctx, found[i])
+			if err != nil {
+				return nil, usbError(err)
+			}
+			return &usbGadget{d}, nil
+		}
+	}
+	return nil, ErrGone
+}
+
+func usbInfo(i usb.Info) Info { return Info{Serial: i.SerialNum, Where: i.Where()} }
+
+// usbError puts this package's errors in the place of those of the bus.
+func usbError(err error) error {
+	switch {
+	case errors.Is(err, usb.ErrGone):
+		return fmt.Errorf("%w (%w)", ErrGone, err)
+	case errors.Is(err, usb.ErrInUse):
+		return fmt.Errorf("%w (%w)", ErrInUse, err)
+	}
+	return err
+}
+
+// usbGadget is an open USB device.
+type usbGadget struct{ d *usb.Device }
+
+func (g *usbGadget) Info() Info { return usbInfo(g.d.Info()) }
+
+func (g *usbGadget) Claim(ctx context.Context, iface int) (Channel, error) {
+	c, err := g.d.Claim(ctx, iface)
+	if err != nil {
+		return nil, usbError(err)
+	}
+	return usbChannel{c}, nil
+}
+
+func (g *usbGadget) Control(ctx context.Context, requestType, request uint8, value, index uint16, data []byte) (int, error) {
+	n, err := g.d.Control(ctx, requestType, request, value, index, data)
+	return n, usbError(err)
+}
+
+func (g *usbGadget) Close() error { return g.d.Close() }
+
+// usbChannel is a claimed interface.
+type usbChannel struct{ *usb.Channel }
+
+func (c usbChannel) Write(ctx context.Context, p []byte) (int, error) {
+	n, err := c.Channel.Write(ctx, p)
+	return n, usbError(err)
+}
+
+func (c usbChannel) Read(ctx context.Context, buf []byte) (int, error) {
+	n, err := c.Channel.Read(ctx, buf)
+	return n, usbError(err)
+}
