@@ -66,10 +66,10 @@ func (a *app) takeover(ctx context.Context, admin api.Admin, f takeoverFlags) er
 	if err != nil {
 		return err
 	}
-	if f.r.Check || !t.Ready {
+	if f.r.Check {
 		return a.showTakeover(t)
 	}
-	if !f.yes {
+	if !f.yes && t.Ready { // what is not ready is refused by the daemon, in its words
 		a.showChecklist(t.Findings)
 		a.say("floor: %d (%s)", t.Floor, t.Reason)
 		if err = a.confirm("Take the right to sign?", "takeover"); err != nil {

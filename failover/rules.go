@@ -311,11 +311,11 @@ func (n *Node) onCertificate(ctx context.Context, c *Certificate, head *int32) e
 }
 
 func (n *Node) checkCertificate(c *Certificate) error {
-	if _, err := n.check(Hello{Protocol: c.Protocol, Chain: c.Chain, From: c.From}); err != nil {
-		return err
-	}
 	if c.To != n.Me() {
 		return refuse(WrongKey, "it belongs on the other machine", "the certificate is for the instance %s, this one is %s", c.To.Short(), n.Me().Short())
+	}
+	if _, err := n.check(Hello{Protocol: c.Protocol, Chain: c.Chain, From: c.From}); err != nil {
+		return err
 	}
 	return c.Verify()
 }

@@ -9,6 +9,7 @@ import (
 
 // gate lets requests in while the instance is active, and counts those inside, so that a fence can wait for them.
 type gate struct {
+	me      hwm.InstanceID
 	mu      sync.Mutex
 	isOpen  bool
 	ended   bool          // for good: the process stops
@@ -18,8 +19,8 @@ type gate struct {
 	empty   chan struct{} // closed while nobody is inside
 }
 
-func newGate() *gate {
-	g := &gate{empty: make(chan struct{})}
+func newGate(me hwm.InstanceID) *gate {
+	g := &gate{me: me, empty: make(chan struct{})}
 	close(g.empty)
 	return g
 }
@@ -79,7 +80,7 @@ func (g *gate) enter(role func() hwm.RoleRecord) (*pass, error) {
 		if r.Role == hwm.Active && g.because != nil {
 			return nil, g.because
 		}
-		return nil, notActive(r)
+		return nil, g.notActive(r)
 	}
 	g.add()
 	return &pass{g, g.epoch}, nil
@@ -120,12 +121,15 @@ func (p *pass) do(f func() error) error {
 	return f()
 }
 
-func notActive(r hwm.RoleRecord) *Denial {
+func (g *gate) notActive(r hwm.RoleRecord) *Denial {
 	d := &Denial{Reason: NotActive}
 	switch r.Role {
 	case hwm.Standby:
 		d.Text = "this instance is on standby since " + r.Since.Format("2006-01-02 15:04:05 MST") + " and does not sign: " + r.Why
 		d.Hint = "if no other machine signs with these keys: highwater activate"
+		if r.Owner != g.me {
+			d.Hint = "the other instance may sign; see: highwater status. To sign here: highwater handover"
+		}
 	case hwm.Fenced:
 		d.Text = "this instance is fenced since " + r.Since.Format("2006-01-02 15:04:05 MST") + " and does not sign: " + r.Why
 		d.Hint = "find out who signs with these keys (highwater status) before anything else"

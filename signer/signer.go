@@ -53,7 +53,7 @@ func New(cfg Config) *Signer {
 	s := &Signer{
 		chain: cfg.Chain, store: cfg.Store, devices: cfg.Devices, log: cfg.Log, observe: cfg.Observe, now: cfg.Now,
 		changed: cfg.Changed,
-		gate:    newGate(), changes: newBroadcast(),
+		gate:    newGate(cfg.Store.Instance()), changes: newBroadcast(),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
