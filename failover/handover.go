@@ -162,17 +162,20 @@ func (n *Node) planKeys(theirs []KeyReport) Finding {
 
 // planMarks tells how far the marks here are behind; they come with the certificate in any case.
 func (n *Node) planMarks(theirs []Mark) Finding {
-	behind := int64(0)
+	behind, missing := int64(0), 0
 	for _, m := range theirs {
 		st, err := n.store.State(hwm.Key{Chain: n.signer.Chain(), PKH: m.PKH, Kind: m.Kind})
 		if err != nil {
 			return bad("marks", err)
 		}
-		have := int64(-1)
-		if st.Mark != nil {
-			have = int64(st.Mark.Level)
+		if st.Mark == nil {
+			missing++
+			continue
 		}
-		behind = max(behind, int64(m.Level)-have)
+		behind = max(behind, int64(m.Level)-int64(st.Mark.Level))
+	}
+	if missing > 0 {
+		return Finding{"marks", Warning, fmt.Sprintf("%d are not here yet; they come with the handover", missing), ""}
 	}
 	if behind > 2 {
 		return Finding{"marks", Warning, fmt.Sprintf("those here are %d levels behind; they come with the handover", behind), ""}
