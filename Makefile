@@ -27,7 +27,7 @@ LINT_VERSION := 2.15.0
 LINT         := bin/tools/golangci-lint
 
 # Packages that start goroutines or are called from several; hwm is pure.
-RACE := $(patsubst %,./%/...,$(wildcard api cmd internal ledger signer store tezsign))
+RACE := $(patsubst %,./%/...,$(wildcard api cmd failover internal ledger signer store tezsign))
 
 .PHONY: help
 help: ## show this help
@@ -108,6 +108,11 @@ bench-go: deps ## run the benchmarks of single functions
 model: ## search the model of failover with Spin, and every deliberate breakage of it; installs spin if missing
 	@scripts/install-deps.sh spin
 	@scripts/model.sh
+
+.PHONY: test-failover
+test-failover: deps ## play a thousand random histories of two instances, and again with each rule of failover taken out
+	@HIGHWATER_SCHEDULES=1000 $(GO) test -count=1 -run TestSchedules ./failover
+	@$(GO) test -count=1 -tags mutation -run TestEachRuleIsNeeded -timeout 30m ./failover
 
 .PHONY: test-clients
 test-clients: build ## let a client of another project (Taquito) speak to a real signer; installs Node if missing

@@ -47,6 +47,7 @@ func NewAdmin(a Admin) http.Handler {
 	r.Post("/v1/standby", act(a.Standby))
 	r.Post("/v1/acknowledge", act(a.Acknowledge))
 	r.Post("/v1/devices/{name}/call", deviceCall(a))
+	failoverRoutes(r, a)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusNotFound, adminError{Text: "there is nothing at " + shorten(r.URL.Path), Hint: versionHint})
 	})

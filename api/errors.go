@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"highwater/failover"
 	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/tezos"
@@ -40,7 +41,7 @@ func statusOf(err error) int {
 		return http.StatusNotFound
 	case errors.As(err, &denial):
 		return http.StatusForbidden
-	case errors.Is(err, hwm.ErrRefused), errors.Is(err, hwm.ErrMoved):
+	case errors.Is(err, hwm.ErrRefused), errors.Is(err, hwm.ErrMoved), failover.IsRefusal(err):
 		return http.StatusConflict
 	default: // the device, or the store
 		return http.StatusInternalServerError

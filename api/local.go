@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"highwater/failover"
 	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/tezos"
@@ -21,7 +22,8 @@ type Local struct {
 	Version string
 	Running bool // this process is the daemon
 	Now     func() time.Time
-	Devices DeviceFunc // nil: the devices are not open here
+	Devices DeviceFunc     // nil: the devices are not open here
+	Node    *failover.Node // nil: nothing is known of another instance
 }
 
 var _ Admin = (*Local)(nil)
@@ -56,6 +58,10 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 		st.Devices = append(st.Devices, DeviceRow{d.Name, d.Status, len(d.Keys)})
 	}
 	st.Alarms = l.Signer.Alarms()
+	if l.Node != nil {
+		v := l.Node.View()
+		st.Pair = &v
+	}
 	st.NotReady = l.notReady(st)
 	st.Ready = len(st.NotReady) == 0
 	return st, nil
@@ -74,7 +80,7 @@ func (l *Local) notReady(st Status) []string {
 	if st.Role.Role != hwm.Active {
 		no = append(no, "role: "+st.Role.Role.String()+": "+st.Role.Why)
 	} else if l.Running && !st.Signing {
-		no = append(no, "role: changing, or stopping")
+		no = append(no, "role: "+l.whyClosed(st))
 	}
 	for _, d := range st.Devices {
 		ready[d.Name] = d.Health == device.Ready
@@ -100,6 +106,14 @@ func (l *Local) notReady(st Status) []string {
 		}
 	}
 	return no
+}
+
+// whyClosed says why an active instance lets nobody in.
+func (l *Local) whyClosed(st Status) string {
+	if st.Pair != nil && st.Pair.Waiting != "" {
+		return st.Pair.Waiting
+	}
+	return "changing, or stopping"
 }
 
 func (l *Local) role() Role {
@@ -347,14 +361,20 @@ func (l *Local) SetCeiling(_ context.Context, r CeilingRequest) ([]CeilingRow, e
 }
 
 // Activate makes the instance the one that signs.
-func (l *Local) Activate(_ context.Context, r ActivateRequest) (Role, error) {
+func (l *Local) Activate(ctx context.Context, r ActivateRequest) (Role, error) {
 	if r.Level != nil && *r.Level < 0 {
 		return Role{}, badRequest("the negative level %d", *r.Level)
 	}
 	if r.Level != nil && l.Store.Role().Role == hwm.Active {
 		return Role{}, &statusError{http.StatusConflict, "this instance is active already: no mark was raised"}
 	}
-	if _, err := l.Signer.Activate(r.Level, r.Why); err != nil {
+	activate := func(context.Context, *int32, string) (hwm.RoleRecord, error) {
+		return l.Signer.Activate(r.Level, r.Why)
+	}
+	if l.Node != nil {
+		activate = l.Node.Activate
+	}
+	if _, err := activate(ctx, r.Level, r.Why); err != nil {
 		return Role{}, err
 	}
 	return l.role(), nil
@@ -362,7 +382,13 @@ func (l *Local) Activate(_ context.Context, r ActivateRequest) (Role, error) {
 
 // Standby ends signing.
 func (l *Local) Standby(ctx context.Context, r StandbyRequest) (Role, error) {
-	if _, err := l.Signer.Stand(ctx, hwm.Standby, r.Why); err != nil {
+	stand := func(ctx context.Context, why string) (hwm.RoleRecord, error) {
+		return l.Signer.Stand(ctx, hwm.Standby, why)
+	}
+	if l.Node != nil {
+		stand = l.Node.Stand
+	}
+	if _, err := stand(ctx, r.Why); err != nil {
 		return Role{}, err
 	}
 	return l.role(), nil

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"highwater/failover"
 	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/tezos"
@@ -27,6 +28,7 @@ type Admin interface {
 	// Acknowledge ends the alarms that the operator was shown, and returns those that still stand.
 	Acknowledge(ctx context.Context, r AcknowledgeRequest) ([]signer.Alarm, error)
 	DeviceCall(ctx context.Context, c DeviceCall, show func(string)) (json.RawMessage, error)
+	Failover
 }
 
 // Role is the durable role as it is shown.
@@ -55,6 +57,8 @@ type Status struct {
 	Devices []DeviceRow    `json:"devices"`
 	Keys    []KeyRow       `json:"keys"`
 	Marks   []MarkRow      `json:"marks"`
+	// Pair is who may sign of the two instances, and what to do; null where that is not known.
+	Pair *failover.View `json:"pair,omitempty"`
 }
 
 // DeviceRow is a device.

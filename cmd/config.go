@@ -3,6 +3,7 @@ package cmd
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -40,6 +41,8 @@ type config struct {
 	Server   serverConfig   `toml:"server"`
 	Admin    adminConfig    `toml:"admin"`
 	Monitor  monitorConfig  `toml:"monitor"`
+	Peer     peerConfig     `toml:"peer"`
+	Hooks    hooksConfig    `toml:"hooks"`
 	Devices  []deviceConfig `toml:"device"`
 	Keys     []keyConfig    `toml:"key"`
 
@@ -67,6 +70,18 @@ type adminConfig struct {
 
 type monitorConfig struct {
 	Listen string `toml:"listen"`
+}
+
+// peerConfig is where the other instance reaches this one; who that is is kept with the marks (highwater peer add).
+type peerConfig struct {
+	Listen string `toml:"listen"`
+}
+
+// hooksConfig is what is told of each change of role and each alarm.
+type hooksConfig struct {
+	Command string   `toml:"command"`
+	Webhook string   `toml:"webhook"`
+	Timeout duration `toml:"timeout"`
 }
 
 type deviceConfig struct {
@@ -233,6 +248,7 @@ func (c *config) check(f *faultList) {
 		f.add("admin.socket: %d characters; a socket's path has %d at the most", len(c.Admin.Socket), maxSocketPath)
 	}
 	checkAddress(f, "monitor.listen", c.Monitor.Listen)
+	c.checkPair(f)
 	if c.Monitor.Listen == c.Server.Listen && !strings.HasSuffix(c.Server.Listen, ":0") {
 		f.add("server.listen and monitor.listen are the same address, %s", c.Server.Listen)
 	}
@@ -241,6 +257,21 @@ func (c *config) check(f *faultList) {
 	}
 	c.checkDevices(f)
 	c.checkKeys(f)
+}
+
+// checkPair looks at what is for the other instance, and for the hooks.
+func (c *config) checkPair(f *faultList) {
+	if c.Peer.Listen != "" {
+		if _, _, err := net.SplitHostPort(c.Peer.Listen); err != nil {
+			f.add("peer.listen: %v (use HOST:PORT)", err)
+		}
+	}
+	if u, err := url.Parse(c.Hooks.Webhook); err != nil || c.Hooks.Webhook != "" && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		f.add("hooks.webhook: %q is no http address", c.Hooks.Webhook)
+	}
+	if t := time.Duration(c.Hooks.Timeout); t < 0 || t > time.Minute {
+		f.add("hooks.timeout: %s; it lies between 0 and 1m", t)
+	}
 }
 
 // Kinds of devices, and the word for emulated transports.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"highwater/api"
+	"highwater/failover"
 	"highwater/internal/device"
 	"highwater/internal/usb"
 	"highwater/signer"
@@ -22,10 +23,12 @@ type instance struct {
 	devices []wired
 	usb     *usb.Bus
 	signer  *signer.Signer
+	node    *failover.Node
+	hooks   *failover.Hooks
 	admin   *api.Local
 
-	stopDevices, stopSigner context.CancelFunc
-	devicesDone, signerDone sync.WaitGroup
+	stopDevices, stopSigner, stopNode context.CancelFunc
+	devicesDone, signerDone, nodeDone sync.WaitGroup
 }
 
 // driver is a device with its own goroutine.
@@ -62,10 +65,16 @@ func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*insta
 	for _, d := range in.devices {
 		devices = append(devices, d)
 	}
+	in.hooks = failover.NewHooks(failover.HooksConfig{
+		Command: cfg.Hooks.Command, Webhook: cfg.Hooks.Webhook, Timeout: time.Duration(cfg.Hooks.Timeout), Instance: db.Instance(), Log: opt.log,
+	})
+	_, paired := db.Peer()
 	in.signer = signer.New(signer.Config{
 		Chain: cfg.chainID, Store: db, Devices: devices, Keys: cfg.policy, Log: opt.log, Observe: opt.observe,
+		Hold: paired, Changed: in.hooks.Role,
 	})
-	in.admin = &api.Local{Signer: in.signer, Store: db, Version: opt.version, Running: opt.running, Now: time.Now}
+	in.node = failover.New(failover.Config{Signer: in.signer, Store: db, Log: opt.log, Build: opt.version, Alarm: in.hooks.Alarm})
+	in.admin = &api.Local{Signer: in.signer, Store: db, Version: opt.version, Running: opt.running, Now: time.Now, Node: in.node}
 	if opt.devices {
 		in.admin.Devices = in.deviceCall
 	}
@@ -75,7 +84,8 @@ func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*insta
 
 // start runs devices and signer under contexts of their own: they end in close, in that order, whatever happens to ctx.
 func (in *instance) start(ctx context.Context) {
-	var deviceCtx, signerCtx context.Context
+	var deviceCtx, signerCtx, nodeCtx context.Context
+	nodeCtx, in.stopNode = context.WithCancel(context.WithoutCancel(ctx))
 	deviceCtx, in.stopDevices = context.WithCancel(context.WithoutCancel(ctx))
 	signerCtx, in.stopSigner = context.WithCancel(context.WithoutCancel(ctx))
 	for _, d := range in.devices {
@@ -84,6 +94,10 @@ func (in *instance) start(ctx context.Context) {
 	}
 	in.devicesDone.Go(func() { usb.Watch(deviceCtx, in.poke) })
 	in.signerDone.Go(func() { in.signer.Run(signerCtx) })
+	in.nodeDone.Go(func() { in.hooks.Run(nodeCtx) })
+	if in.admin.Running { // only the daemon speaks with the other instance
+		in.nodeDone.Go(func() { in.node.Run(nodeCtx) })
+	}
 }
 
 // poke has the devices on USB looked at: something was plugged in, or unplugged.
@@ -97,6 +111,8 @@ func (in *instance) poke() {
 
 // close lets the exchanges under way end, then the devices, then the store.
 func (in *instance) close() error {
+	in.stopNode()
+	in.nodeDone.Wait()
 	in.stopSigner()
 	in.signerDone.Wait()
 	in.stopDevices()

@@ -99,9 +99,13 @@ func setupScript(env *testscript.Env) error {
 	config := filepath.Join(env.WorkDir, "highwater.toml")
 	for name, value := range map[string]string{
 		"LISTEN": listen, "MONITOR": monitor, "LEDGER": ledgerAt, configEnv: config, "NO_COLOR": "1",
-		"TZ": key.Hash().String(), "OTHER": other.PublicKey().Hash().String(),
+		"TZ": key.Hash().String(), "OTHER": other.PublicKey().Hash().String(), "LISTEN2": freePort(), "PEER": freePort(), "PEER2": freePort(),
 	} {
 		env.Setenv(name, value)
+	}
+	second := fmt.Appendf(nil, scriptConfig, filepath.Join(env.WorkDir, "state2"), env.Getenv("LISTEN2"), "")
+	if err := os.WriteFile(filepath.Join(env.WorkDir, "second.toml"), second, 0o600); err != nil {
+		return err
 	}
 	return os.WriteFile(config, fmt.Appendf(nil, scriptConfig, filepath.Join(env.WorkDir, "state"), listen, monitor), 0o600)
 }

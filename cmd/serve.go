@@ -117,6 +117,11 @@ func (d *daemon) listen(ctx context.Context, metrics *api.Metrics) error {
 			return err
 		}
 	}
+	if cfg.Peer.Listen != "" {
+		if err := d.openPeer(ctx); err != nil {
+			return err
+		}
+	}
 	octez := api.NewOctez(api.OctezConfig{
 		Signer: d.signer, AuthorizedKeys: cfg.auth, KnownKeys: cfg.Server.KnownKeys, ProvePossession: cfg.Server.ProvePossession,
 		Prefix: cfg.Server.PathPrefix, Budget: time.Duration(cfg.Server.Budget), Log: d.log,
@@ -130,6 +135,20 @@ func (d *daemon) listen(ctx context.Context, metrics *api.Metrics) error {
 	tlsConfig, err := api.TLSConfig(cfg.Server.TLSCert, cfg.Server.TLSKey, cfg.Server.ClientCA)
 	if err != nil {
 		return fmt.Errorf("server.tls_cert: %w", err)
+	}
+	last := &d.listeners[len(d.listeners)-1]
+	last.Listener = tls.NewListener(last.Listener, tlsConfig)
+	return nil
+}
+
+// openPeer opens the listener of the other instance.
+func (d *daemon) openPeer(ctx context.Context) error {
+	tlsConfig, err := d.node.TLSConfig()
+	if err != nil {
+		return err
+	}
+	if err := d.open(ctx, "peer", d.cfg.Peer.Listen, octezSocketMode, d.node.Handler()); err != nil {
+		return err
 	}
 	last := &d.listeners[len(d.listeners)-1]
 	last.Listener = tls.NewListener(last.Listener, tlsConfig)
@@ -176,6 +195,7 @@ func (d *daemon) run(ctx context.Context) error {
 	}
 	<-ctx.Done()
 	d.log.Info("stopping")
+	d.stopNode() // or the other instance's streams would hold the listener open
 	done.Wait()
 	err := d.close()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {

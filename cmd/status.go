@@ -46,6 +46,7 @@ func (a *app) status(ctx context.Context, admin api.Admin) error {
 func (a *app) showStatus(st api.Status) error {
 	a.say("%s  epoch %d, since %s: %s", a.paintRole(st.Role.Role), st.Role.Epoch, when(st.Role.Since), st.Role.Why)
 	a.say("chain   %s\ninstance %s…\n", st.Chain, st.Instance[:16])
+	a.showPair(st.Pair)
 	rows := [][]string{}
 	for _, d := range st.Devices {
 		rows = append(rows, []string{d.Name, a.paintHealth(d.Health), strings.TrimSpace(d.Model + " " + d.App), dash(d.ID), dash(strings.Join(slices.DeleteFunc([]string{d.Alarm, d.Advice}, func(s string) bool { return s == "" }), "; "))})

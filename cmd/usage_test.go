@@ -36,6 +36,10 @@ func TestUsageErrors(t *testing.T) {
 		if c.Flags().Lookup("json") != nil {
 			usageError("--json=perhaps")
 		}
+		if c.CommandPath() == "highwater peer show" { // no key
+			usageError("one")
+			return
+		}
 		switch c.Name() {
 		case "show", "lower", "pop", "set-level": // one key
 			usageError()
@@ -54,6 +58,8 @@ func TestUsageErrors(t *testing.T) {
 		"hwm set --all --level -2", "hwm set --all --level 1 --round -2", "hwm set --all --level 1 --kind x", "hwm ceiling --all --lift",
 		"hwm lower k", "hwm lower k --level 1", "hwm lower k --level 1 --kind block", "demo --levels -1", "demo --interval -1s",
 		"demo --interval 5", "hwm set --all --level 2147483648", "hwm ceiling --all --level 2147483648",
+		"peer add", "peer add x:1", "peer add x:1 abc", "handover --at -1", "handover --at x", "release", "release --at 5", "release --out f",
+		"release --at -1 --out f", "accept", "accept --in f --head -1", "takeover --head -1", "takeover --silence -1", "takeover --wait x",
 	} {
 		if strings.HasPrefix(args, "init") {
 			args += " --config " + filepath.Join(t.TempDir(), "new.toml")

@@ -154,7 +154,8 @@ func TestRoleRecord(t *testing.T) {
 		{"stay", r, true},
 		{"stand by in the same epoch", hwm.RoleRecord{Role: hwm.Standby, Epoch: 7, Owner: r.Owner}, true},
 		{"lower epoch", hwm.RoleRecord{Role: hwm.Active, Epoch: 6, Owner: r.Owner}, false},
-		{"other owner, same epoch", hwm.RoleRecord{Role: hwm.Standby, Epoch: 7}, false},
+		{"yield to another owner in the same epoch", hwm.RoleRecord{Role: hwm.Standby, Epoch: 7}, true},
+		{"sign in another owner's epoch", hwm.RoleRecord{Role: hwm.Active, Epoch: 7}, false},
 		{"other owner, next epoch", hwm.RoleRecord{Role: hwm.Standby, Epoch: 8}, true},
 		{"no role", hwm.RoleRecord{Epoch: 8, Owner: r.Owner}, false},
 	} {

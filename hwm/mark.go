@@ -77,6 +77,9 @@ func (s Source) String() string {
 	return fmt.Sprintf("source(%d)", uint8(s))
 }
 
+// Known tells whether this program knows the source.
+func (s Source) Known() bool { return sourceNames[s] != "" }
+
 // MarshalText carries the name through JSON.
 func (s Source) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 

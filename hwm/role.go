@@ -27,6 +27,9 @@ func (r Role) String() string {
 	return fmt.Sprintf("role(%d)", uint8(r))
 }
 
+// Known tells whether it is a role.
+func (r Role) Known() bool { return roleNames[r] != "" }
+
 // MarshalText carries the name through JSON.
 func (r Role) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
@@ -87,15 +90,15 @@ func DecodeRole(dbKey, record []byte) (RoleRecord, error) {
 // ErrEpoch is returned when a change of role would not raise the epoch where it must.
 var ErrEpoch = errors.New("the epoch must grow")
 
-// CheckSuccession tells whether next may follow prev: the epoch never falls; to become active, or to hand the epoch to another
-// owner, takes a higher one.
+// CheckSuccession tells whether next may follow prev: the epoch never falls; to become active takes a higher one. So does another
+// owner, but for a role that does not sign: two takeovers can meet at one epoch, and one side yields it to the other.
 func CheckSuccession(prev, next RoleRecord) error {
 	switch {
 	case roleNames[next.Role] == "":
 		return fmt.Errorf("unknown role %d", next.Role)
 	case next.Epoch < prev.Epoch:
 		return fmt.Errorf("%w: %d after %d", ErrEpoch, next.Epoch, prev.Epoch)
-	case next.Epoch == prev.Epoch && (next.Owner != prev.Owner || next.Role == Active && prev.Role != Active):
+	case next.Epoch == prev.Epoch && next.Role == Active && (next.Owner != prev.Owner || prev.Role != Active):
 		return fmt.Errorf("%w: another owner or an activation needs an epoch above %d", ErrEpoch, prev.Epoch)
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"highwater/hwm"
 	"highwater/internal/device"
@@ -117,70 +116,6 @@ func (s *Signer) MissingMarks() ([]hwm.Key, error) {
 		}
 	}
 	return out, nil
-}
-
-// Activate makes this instance the one that signs, in a new epoch. With a level, the floors of all keys are raised to it in the
-// same write; without, every key must have its marks.
-func (s *Signer) Activate(level *int32, why string) (hwm.RoleRecord, error) {
-	if len(s.ring.all()) == 0 {
-		return hwm.RoleRecord{}, &Denial{
-			Reason: UnknownKey, Text: "no key is known yet: there is nothing to sign with",
-			Hint: "connect the device and run: highwater keys list",
-		}
-	}
-	var floors []hwm.Row
-	if level != nil {
-		for _, k := range s.ring.all() {
-			for _, kind := range k.kinds() {
-				floors = append(floors, hwm.Row{Key: k.mark(s.chain, kind), Mark: hwm.Floor(*level, s.now(), hwm.SourceSet)})
-			}
-		}
-	} else if missing, err := s.MissingMarks(); err != nil {
-		return hwm.RoleRecord{}, err
-	} else if len(missing) > 0 {
-		return hwm.RoleRecord{}, &Denial{
-			Reason: string(hwm.NoMark), Text: fmt.Sprintf("%d watermarks are missing, the first: %s", len(missing), missing[0]),
-			Hint: "set them first (highwater hwm set --all --level LEVEL), or give activate a --level above all that was ever signed",
-		}
-	}
-	s.roleMu.Lock()
-	defer s.roleMu.Unlock()
-	prev := s.store.Role()
-	if prev.Role == hwm.Active {
-		_, err := s.store.Raise(floors)
-		return prev, err
-	}
-	next := hwm.RoleRecord{Role: hwm.Active, Epoch: prev.Epoch + 1, Owner: s.store.Instance(), Since: s.now(), Why: why}
-	if err := s.store.SetRole(next, floors); err != nil {
-		return hwm.RoleRecord{}, err
-	}
-	s.gate.open()
-	s.log.Info("role", "role", next.Role.String(), "epoch", next.Epoch, "why", next.Why)
-	return s.store.Role(), nil
-}
-
-// DrainTimeout is how long a change of role waits for the signatures under way before it gives them up.
-const DrainTimeout = 5 * time.Second
-
-// Stand ends signing: newcomers are refused at once, those inside are waited for, then the role is durable. Signatures that the
-// wait gave up never leave.
-func (s *Signer) Stand(ctx context.Context, role hwm.Role, why string) (hwm.RoleRecord, error) {
-	if role == hwm.Active {
-		return hwm.RoleRecord{}, fmt.Errorf("%s is not a role to stand by in", role)
-	}
-	s.roleMu.Lock()
-	defer s.roleMu.Unlock()
-	s.gate.close()
-	drain, cancel := context.WithTimeout(ctx, DrainTimeout)
-	defer cancel()
-	s.gate.drain(drain)
-	next := s.store.Role()
-	next.Role, next.Since, next.Why = role, s.now(), why
-	if err := s.store.SetRole(next, nil); err != nil {
-		return hwm.RoleRecord{}, err
-	}
-	s.log.Info("role", "role", next.Role.String(), "epoch", next.Epoch, "why", next.Why)
-	return s.store.Role(), nil
 }
 
 // Targets expands a choice of keys to marks on our chain: all known keys when pkhs is empty, all kinds that a key may sign when

@@ -35,9 +35,10 @@ type Registry interface {
 	Ceilings() map[hwm.CeilingKey]hwm.Ceiling
 	// SetCeiling sets or lowers a ceiling, durably; hwm.ErrMoved when it would rise.
 	SetCeiling(key hwm.CeilingKey, c hwm.Ceiling) error
-	// Role is the durable role; SetRole changes it together with floors, in one write. Errors wrap hwm.ErrEpoch.
+	// Role is the durable role; SetRole changes it together with floors and ceilings, in one write: all of it or nothing. Errors
+	// wrap hwm.ErrEpoch, or hwm.ErrMoved for a ceiling that would rise, or lie below a mark.
 	Role() hwm.RoleRecord
-	SetRole(next hwm.RoleRecord, floors []hwm.Row) error
+	SetRole(next hwm.RoleRecord, floors []hwm.Row, ceilings ...hwm.CeilingChange) error
 	Instance() hwm.InstanceID
 	// Healthy is nil while marks can be made durable.
 	Healthy() error

@@ -9,15 +9,18 @@ import (
 
 // gate lets requests in while the instance is active, and counts those inside, so that a fence can wait for them.
 type gate struct {
-	mu     sync.Mutex
-	isOpen bool
-	epoch  int           // grows when those inside are given up
-	inside int           // passes not yet returned
-	empty  chan struct{} // closed while nobody is inside
+	me      hwm.InstanceID
+	mu      sync.Mutex
+	isOpen  bool
+	ended   bool          // for good: the process stops
+	because *Denial       // why it is closed while the role is active; nil: nothing particular
+	epoch   int           // grows when those inside are given up
+	inside  int           // passes not yet returned
+	empty   chan struct{} // closed while nobody is inside
 }
 
-func newGate() *gate {
-	g := &gate{empty: make(chan struct{})}
+func newGate(me hwm.InstanceID) *gate {
+	g := &gate{me: me, empty: make(chan struct{})}
 	close(g.empty)
 	return g
 }
@@ -31,7 +34,21 @@ type pass struct {
 func (g *gate) open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.isOpen = true
+	g.isOpen, g.because = !g.ended, nil
+}
+
+// end closes for good.
+func (g *gate) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.isOpen, g.ended, g.because = false, true, nil
+}
+
+// explain says what those who are refused while the role is active are told.
+func (g *gate) explain(because *Denial) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.because = because
 }
 
 // close refuses newcomers from now on. Those inside go on.
@@ -59,7 +76,11 @@ func (g *gate) enter(role func() hwm.RoleRecord) (*pass, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.isOpen {
-		return nil, notActive(role())
+		r := role()
+		if r.Role == hwm.Active && g.because != nil {
+			return nil, g.because
+		}
+		return nil, g.notActive(r)
 	}
 	g.add()
 	return &pass{g, g.epoch}, nil
@@ -100,12 +121,15 @@ func (p *pass) do(f func() error) error {
 	return f()
 }
 
-func notActive(r hwm.RoleRecord) *Denial {
+func (g *gate) notActive(r hwm.RoleRecord) *Denial {
 	d := &Denial{Reason: NotActive}
 	switch r.Role {
 	case hwm.Standby:
 		d.Text = "this instance is on standby since " + r.Since.Format("2006-01-02 15:04:05 MST") + " and does not sign: " + r.Why
 		d.Hint = "if no other machine signs with these keys: highwater activate"
+		if r.Owner != g.me {
+			d.Hint = "the other instance may sign; see: highwater status. To sign here: highwater handover"
+		}
 	case hwm.Fenced:
 		d.Text = "this instance is fenced since " + r.Since.Format("2006-01-02 15:04:05 MST") + " and does not sign: " + r.Why
 		d.Hint = "find out who signs with these keys (highwater status) before anything else"

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"highwater/hwm"
@@ -22,8 +23,12 @@ type Config struct {
 	Devices []Device
 	Keys    []KeyPolicy // empty: every key that the devices offer, for all kinds
 	Log     *slog.Logger
-	Observe func(Outcome)    // told of every decision; may be nil
-	Now     func() time.Time // may be nil
+	// Hold keeps requests out at the start although the durable role is active: there is another instance, and it must be asked
+	// first. Resume lets them in.
+	Hold    bool
+	Observe func(Outcome)        // told of every decision; may be nil
+	Changed func(hwm.RoleRecord) // told of every change of role, and of Resume; may be nil; it must not wait
+	Now     func() time.Time     // may be nil
 }
 
 // Signer answers requests. It is safe for concurrent use. Run must be running for devices to be noticed.
@@ -37,16 +42,19 @@ type Signer struct {
 	log     *slog.Logger
 	observe func(Outcome)
 	now     func() time.Time
-	changes *broadcast // a device changed, or the ring
+	changed func(hwm.RoleRecord)
+	capped  atomic.Bool // the epoch is another owner's: every key needs a ceiling
+	changes *broadcast  // a device changed, or the ring
 	alarms  alarms
 	tails   sync.WaitGroup
 }
 
-// New makes a signer. It signs once its role is active: at once, if the store says so.
+// New makes a signer. It signs once its role is active: at once, if the store says so and Hold does not.
 func New(cfg Config) *Signer {
 	s := &Signer{
 		chain: cfg.Chain, store: cfg.Store, devices: cfg.Devices, log: cfg.Log, observe: cfg.Observe, now: cfg.Now,
-		gate: newGate(), changes: newBroadcast(),
+		changed: cfg.Changed,
+		gate:    newGate(cfg.Store.Instance()), changes: newBroadcast(),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -58,7 +66,10 @@ func New(cfg Config) *Signer {
 		s.now = time.Now
 	}
 	s.ring = newRing(cfg.Keys, cfg.Store.KnownKeys())
-	if s.store.Role().Role == hwm.Active {
+	if s.changed == nil {
+		s.changed = func(hwm.RoleRecord) {}
+	}
+	if r := s.store.Role(); r.Role == hwm.Active && r.Owner == s.store.Instance() && !cfg.Hold {
 		s.gate.open()
 	}
 	return s
@@ -201,6 +212,9 @@ func (s *Signer) decide(key *ringKey, req tezos.Request) (hwm.Decision, error) {
 	if err != nil {
 		return hwm.Decision{}, err
 	}
+	if err := s.uncapped(state); err != nil {
+		return hwm.Decision{}, err
+	}
 	d := hwm.Decide(state, key.pkh.Curve, req)
 	if d.Verdict == hwm.Refuse || d.Verdict == hwm.Undecided {
 		return d, hwm.NewRefusal(mark, state, req, d)
@@ -235,7 +249,7 @@ func (s *Signer) Run(ctx context.Context) {
 		watchers.Go(func() { s.watch(ctx, d) })
 	}
 	watchers.Wait()
-	s.gate.close()
+	s.gate.end()
 	s.gate.drain(context.Background()) // then nobody starts another exchange
 	s.tails.Wait()
 }

@@ -32,7 +32,7 @@ type memStore struct {
 
 func newMemStore(sync time.Duration, keys ...*softkey.Key) *memStore {
 	m := &memStore{
-		sync: sync, marks: map[hwm.Key]hwm.State{}, durable: map[hwm.Key]hwm.Mark{}, role: hwm.RoleRecord{Role: hwm.Active, Epoch: 1},
+		sync: sync, marks: map[hwm.Key]hwm.State{}, durable: map[hwm.Key]hwm.Mark{}, role: hwm.RoleRecord{Role: hwm.Active, Epoch: 1, Owner: hwm.InstanceID{1}},
 	}
 	for _, k := range keys {
 		for _, key := range hwm.KeysOf(ghost, k.PublicKey().Hash()) {
@@ -95,7 +95,7 @@ func (m *memStore) Role() hwm.RoleRecord {
 	return m.role
 }
 
-func (m *memStore) SetRole(next hwm.RoleRecord, _ []hwm.Row) error {
+func (m *memStore) SetRole(next hwm.RoleRecord, _ []hwm.Row, _ ...hwm.CeilingChange) error {
 	m.mu.Lock()
 	m.role = next
 	hook := m.onRole

@@ -172,12 +172,8 @@ func (db *DB) SetCeiling(key hwm.CeilingKey, c hwm.Ceiling) error {
 	if c.Level < 0 {
 		return fmt.Errorf("a ceiling at the negative level %d", c.Level)
 	}
-	dbKey, err := key.MarshalBinary()
-	if err != nil {
+	if err := keepable(key, c); err != nil {
 		return err
-	}
-	if _, err := hwm.DecodeCeiling(dbKey, c.Encode(dbKey)); err != nil {
-		return fmt.Errorf("such a ceiling cannot be kept: %w", err)
 	}
 	db.mu.Lock()
 	if err := db.usable(); err != nil {
@@ -186,10 +182,9 @@ func (db *DB) SetCeiling(key hwm.CeilingKey, c hwm.Ceiling) error {
 	}
 	if have, ok := db.ceilings[key]; ok && c.Level > have.Level {
 		db.mu.Unlock()
-		return fmt.Errorf("%w: it is at %d; a ceiling is not raised to %d by setting it", hwm.ErrMoved, have.Level, c.Level)
+		return risen(have, c)
 	}
-	db.ceilings[key] = c
-	b := db.write(func(tx *bolt.Tx) error { return tx.Bucket(bucketCeilings).Put(dbKey, c.Encode(dbKey)) })
+	b := db.changeCeiling(hwm.CeilingChange{Key: key, Ceiling: &c})
 	db.mu.Unlock()
 	return b.Wait()
 }
@@ -201,9 +196,10 @@ func (db *DB) Role() hwm.RoleRecord {
 	return db.role
 }
 
-// SetRole changes the role and raises floors with it, in one transaction. The role in memory changes when it is durable.
-// Errors wrap hwm.ErrEpoch.
-func (db *DB) SetRole(next hwm.RoleRecord, floors []hwm.Row) error {
+// SetRole changes the role, and with it raises floors and sets or lifts ceilings, in one transaction. The role in memory changes
+// when it is durable; floors and ceilings bind at once. Errors wrap hwm.ErrEpoch, or hwm.ErrMoved for a ceiling that would rise or
+// lie below a mark: then nothing is changed.
+func (db *DB) SetRole(next hwm.RoleRecord, floors []hwm.Row, ceilings ...hwm.CeilingChange) error {
 	db.roleMu.Lock()
 	defer db.roleMu.Unlock()
 	next.Why, next.Since = hwm.CutWhy(next.Why), next.Since.UTC().Truncate(time.Millisecond)
@@ -211,14 +207,24 @@ func (db *DB) SetRole(next hwm.RoleRecord, floors []hwm.Row) error {
 		return err
 	}
 	what := fmt.Sprintf("epoch %d, %d floors", next.Epoch, len(floors))
+	if len(ceilings) > 0 {
+		what += fmt.Sprintf(", %d ceilings", len(ceilings))
+	}
 	entry, err := journaled(JournalEntry{At: next.Since, Action: next.Role.String(), What: what, Why: next.Why})
 	if err != nil {
 		return err
 	}
 	db.mu.Lock()
+	if err := db.checkCeilings(ceilings); err != nil {
+		db.mu.Unlock()
+		return err
+	}
 	if _, err := db.raise(floors); err != nil {
 		db.mu.Unlock()
 		return err
+	}
+	for _, c := range ceilings {
+		db.changeCeiling(c)
 	}
 	db.write(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(metaRole, next.Encode(metaRole)) })
 	b := db.write(db.appendJournal(entry))
@@ -230,4 +236,61 @@ func (db *DB) SetRole(next hwm.RoleRecord, floors []hwm.Row) error {
 	defer db.mu.Unlock()
 	db.role = next
 	return nil
+}
+
+// checkCeilings finds what is wrong with changes before any of them is made. The caller holds db.mu.
+func (db *DB) checkCeilings(changes []hwm.CeilingChange) error {
+	for _, c := range changes {
+		if c.Ceiling == nil {
+			continue
+		}
+		if err := keepable(c.Key, *c.Ceiling); err != nil {
+			return err
+		}
+		if have, ok := db.ceilings[c.Key]; ok && c.Ceiling.Level > have.Level {
+			return risen(have, *c.Ceiling)
+		}
+		for _, kind := range tezos.Kinds {
+			e, ok := db.marks[hwm.Key{Chain: c.Key.Chain, PKH: c.Key.PKH, Kind: kind}]
+			if ok && e.mark.Level > c.Ceiling.Level {
+				return fmt.Errorf("%w: %s is at %s, above a ceiling at %d", hwm.ErrMoved, e.key, e.mark.Position, c.Ceiling.Level)
+			}
+		}
+	}
+	return nil
+}
+
+// changeCeiling makes a checked change, in memory and in the next transaction. The caller holds db.mu.
+func (db *DB) changeCeiling(c hwm.CeilingChange) *batch {
+	dbKey, err := c.Key.MarshalBinary()
+	if err != nil {
+		panic(err) // it has no way to fail
+	}
+	if c.Ceiling == nil {
+		delete(db.ceilings, c.Key)
+		return db.write(func(tx *bolt.Tx) error { return tx.Bucket(bucketCeilings).Delete(dbKey) })
+	}
+	db.ceilings[c.Key] = *c.Ceiling
+	record := c.Ceiling.Encode(dbKey)
+	return db.write(func(tx *bolt.Tx) error { return tx.Bucket(bucketCeilings).Put(dbKey, record) })
+}
+
+// keepable tells whether a ceiling could be loaded again.
+func keepable(key hwm.CeilingKey, c hwm.Ceiling) error {
+	dbKey, err := key.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	var back hwm.CeilingKey
+	if err := back.UnmarshalBinary(dbKey); err != nil {
+		return fmt.Errorf("such a ceiling cannot be kept: %w", err)
+	}
+	if _, err := hwm.DecodeCeiling(dbKey, c.Encode(dbKey)); err != nil {
+		return fmt.Errorf("such a ceiling cannot be kept: %w", err)
+	}
+	return nil
+}
+
+func risen(have, want hwm.Ceiling) error {
+	return fmt.Errorf("%w: it is at %d; a ceiling is not raised to %d by setting it", hwm.ErrMoved, have.Level, want.Level)
 }

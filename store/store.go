@@ -56,6 +56,7 @@ type DB struct {
 	keys     map[tezos.PublicKeyHash]hwm.KnownKey
 	seen     map[seenKey]hwm.Position
 	journal  []JournalEntry
+	peer     *hwm.Peer // nil: alone
 	poisoned error  // set once, by a failed commit
 	closed   bool   // no newcomers
 	next     *batch // what the next transaction will hold

@@ -21,7 +21,6 @@ func roles(t *testing.T, open Open) {
 	active := hwm.RoleRecord{Role: hwm.Active, Epoch: first.Epoch + 1, Owner: s.Instance(), Since: at, Why: "here we go"}
 	for _, wrong := range []hwm.RoleRecord{
 		{Role: hwm.Active, Epoch: first.Epoch, Owner: s.Instance()},          // to become active takes a higher epoch
-		{Role: hwm.Standby, Epoch: first.Epoch, Owner: hwm.InstanceID{1}},    // so does another owner
 		{Role: 0, Epoch: first.Epoch + 1}, {Role: 9, Epoch: first.Epoch + 1}, // no role
 	} {
 		require.Error(t, s.SetRole(wrong, nil))
@@ -36,6 +35,13 @@ func roles(t *testing.T, open Open) {
 	require.NoError(t, s.SetRole(fenced, nil))
 	require.LessOrEqual(t, len(s.Role().Why), hwm.MaxWhy)
 	require.ErrorIs(t, s.SetRole(active, nil), hwm.ErrEpoch, "a fenced instance came back by itself")
+	// An active instance takes no other owner in its epoch; one that does not sign may yield to another claim.
+	claimed := fenced
+	claimed.Owner, claimed.Role = hwm.InstanceID{1}, hwm.Active
+	require.ErrorIs(t, s.SetRole(claimed, nil), hwm.ErrEpoch)
+	claimed.Role = hwm.Standby
+	require.NoError(t, s.SetRole(claimed, nil))
+	require.Equal(t, claimed.Owner, s.Role().Owner)
 	older := active
 	older.Epoch--
 	older.Role = hwm.Standby
@@ -78,6 +84,40 @@ func roleFloors(t *testing.T, open Open) {
 		require.Equal(t, int32(20), markOf(t, s, made).Level)
 		s = reopen()
 	}
+}
+
+// roleCeilings changes ceilings with the role: all of it or nothing, and none below what was signed.
+func roleCeilings(t *testing.T, open Open) {
+	s, reopen := open(t)
+	key, other := Key(1, tezos.Block), Key(2, tezos.Block)
+	Floor(t, s, 10, key, other)
+	at10 := hwm.CeilingKey{Chain: key.Chain, PKH: key.PKH}
+	set := func(level int32) hwm.CeilingChange {
+		return hwm.CeilingChange{Key: at10, Ceiling: &hwm.Ceiling{Level: level, At: at, Source: hwm.SourcePeer}}
+	}
+	next := hwm.RoleRecord{Role: hwm.Active, Epoch: s.Role().Epoch + 1, Owner: hwm.InstanceID{7}, Since: at, Why: "by level"}
+	before := s.Role()
+	require.ErrorIs(t, s.SetRole(next, nil, set(9)), hwm.ErrMoved, "a ceiling below what may have been signed")
+	require.Error(t, s.SetRole(next, nil, set(-1)))
+	require.Equal(t, before, s.Role())
+	require.Empty(t, s.Ceilings())
+
+	require.NoError(t, s.SetRole(next, nil, set(20)))
+	for range 2 {
+		require.Equal(t, next, s.Role())
+		require.Equal(t, int32(20), s.Ceilings()[at10].Level)
+		require.ErrorIs(t, Advance(s, key, Mark(21, 0, 1)), hwm.ErrMoved)
+		s = reopen()
+	}
+	require.NoError(t, Advance(s, key, Mark(20, 0, 1)))
+	next.Epoch++
+	require.ErrorIs(t, s.SetRole(next, nil, set(30)), hwm.ErrMoved, "a ceiling rose by being set")
+	require.NoError(t, s.SetRole(next, nil, hwm.CeilingChange{Key: at10}, hwm.CeilingChange{Key: hwm.CeilingKey{Chain: key.Chain, PKH: other.PKH}}))
+	for range 2 {
+		require.Empty(t, s.Ceilings())
+		s = reopen()
+	}
+	require.NoError(t, Advance(s, key, Mark(21, 0, 1)))
 }
 
 func identity(t *testing.T, open Open) {

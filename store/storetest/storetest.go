@@ -38,6 +38,7 @@ func Run(t *testing.T, open Open) {
 		{"fresh only in the process that made it", fresh},
 		{"roles", roles},
 		{"a role and its floors are one write", roleFloors},
+		{"a role and its ceilings are one write", roleCeilings},
 		{"identity", identity},
 		{"known keys", knownKeys},
 		{"seen", seen},

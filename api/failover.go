@@ -1,0 +1,188 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+
+	"highwater/failover"
+	"highwater/hwm"
+)
+
+// Failover is the part of the admin API that is about the other instance.
+type Failover interface {
+	Pair(ctx context.Context) (failover.View, error)
+	SetPeer(ctx context.Context, r PeerRequest) (failover.View, error)
+	Handover(ctx context.Context, r failover.HandoverRequest) (HandoverAnswer, error)
+	Release(ctx context.Context, r ReleaseRequest) (failover.Certificate, error)
+	Accept(ctx context.Context, r AcceptRequest) (Role, error)
+	Takeover(ctx context.Context, r failover.TakeoverRequest) (TakeoverAnswer, error)
+}
+
+// PeerRequest names the other instance; without an address this one is alone.
+type PeerRequest struct {
+	Address string         `json:"address"`
+	Key     hwm.InstanceID `json:"key"`
+}
+
+// ReleaseRequest asks for a certificate to be carried in a file.
+type ReleaseRequest struct {
+	At int32 `json:"at"`
+}
+
+// AcceptRequest brings one.
+type AcceptRequest struct {
+	Certificate failover.Certificate `json:"certificate"`
+	Head        *int32               `json:"head"`
+}
+
+// HandoverAnswer is what came of a handover, with what was found on the way also when it was refused.
+type HandoverAnswer struct {
+	failover.Handover
+	Refusal *failover.Refusal `json:"refusal,omitempty"`
+}
+
+// TakeoverAnswer is the checklist of a takeover, also when it was refused.
+type TakeoverAnswer struct {
+	failover.Takeover
+	Refusal *failover.Refusal `json:"refusal,omitempty"`
+}
+
+func failoverRoutes(r chi.Router, a Failover) {
+	r.Get("/v1/pair", read(a.Pair))
+	r.Post("/v1/peer", act(a.SetPeer))
+	r.Post("/v1/handover", unhurried(act(a.Handover)))
+	r.Post("/v1/release", act(a.Release))
+	r.Post("/v1/accept", act(a.Accept))
+	r.Post("/v1/takeover", act(a.Takeover))
+}
+
+// unhurried lifts the listener's time-outs: a handover may have to wait for a device.
+func unhurried(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := http.NewResponseController(w).SetWriteDeadline(noDeadline); err != nil {
+			writeJSON(w, http.StatusInternalServerError, adminError{Text: err.Error()})
+			return
+		}
+		h(w, r)
+	}
+}
+
+var errNoFailover = &failover.Refusal{Reason: failover.NotReady, Text: "the two instances talk through their daemons", Hint: "highwater serve"}
+
+// talking gives the node, when this process is the daemon: only it hears the other instance.
+func (l *Local) talking() (*failover.Node, error) {
+	if l.Node == nil || !l.Running {
+		return nil, errNoFailover
+	}
+	return l.Node, nil
+}
+
+// Pair tells who may sign.
+func (l *Local) Pair(context.Context) (failover.View, error) {
+	if l.Node == nil {
+		return failover.View{}, errNoFailover
+	}
+	return l.Node.View(), nil
+}
+
+// SetPeer names the other instance.
+func (l *Local) SetPeer(ctx context.Context, r PeerRequest) (failover.View, error) {
+	if l.Node == nil {
+		return failover.View{}, errNoFailover
+	}
+	var peer *hwm.Peer
+	if r.Address != "" {
+		peer = &hwm.Peer{Address: r.Address, Key: r.Key}
+	}
+	if err := l.Node.SetPeer(ctx, peer); err != nil {
+		return failover.View{}, err
+	}
+	return l.Node.View(), nil
+}
+
+// Handover moves the right to sign.
+func (l *Local) Handover(ctx context.Context, r failover.HandoverRequest) (HandoverAnswer, error) {
+	n, err := l.talking()
+	if err != nil {
+		return HandoverAnswer{}, err
+	}
+	h, err := n.Handover(ctx, r)
+	refusal, err := asRefusal(err)
+	return HandoverAnswer{h, refusal}, err
+}
+
+// asRefusal takes a refusal out of an error: it is an answer, not a breakage.
+func asRefusal(err error) (*failover.Refusal, error) {
+	if r, ok := err.(*failover.Refusal); ok { //nolint:errorlint // what wraps a refusal says more, and is an error
+		return r, nil
+	}
+	return nil, err
+}
+
+// Release makes a certificate for a file.
+func (l *Local) Release(ctx context.Context, r ReleaseRequest) (failover.Certificate, error) {
+	n, err := l.talking()
+	if err != nil {
+		return failover.Certificate{}, err
+	}
+	c, err := n.Release(ctx, r.At)
+	if err != nil {
+		return failover.Certificate{}, err
+	}
+	return *c, nil
+}
+
+// Accept takes the right to sign from a file.
+func (l *Local) Accept(ctx context.Context, r AcceptRequest) (Role, error) {
+	n, err := l.talking()
+	if err != nil {
+		return Role{}, err
+	}
+	if _, err := n.Accept(ctx, &r.Certificate, r.Head); err != nil {
+		return Role{}, err
+	}
+	return l.role(), nil
+}
+
+// Takeover takes the right to sign without the other instance.
+func (l *Local) Takeover(ctx context.Context, r failover.TakeoverRequest) (TakeoverAnswer, error) {
+	n, err := l.talking()
+	if err != nil {
+		return TakeoverAnswer{}, err
+	}
+	t, err := n.Takeover(ctx, r)
+	refusal, err := asRefusal(err)
+	return TakeoverAnswer{t, refusal}, err
+}
+
+// Pair tells who may sign.
+func (c *Client) Pair(ctx context.Context) (failover.View, error) {
+	return call[failover.View](ctx, c, http.MethodGet, "/v1/pair", nil)
+}
+
+// SetPeer names the other instance.
+func (c *Client) SetPeer(ctx context.Context, r PeerRequest) (failover.View, error) {
+	return call[failover.View](ctx, c, http.MethodPost, "/v1/peer", r)
+}
+
+// Handover moves the right to sign.
+func (c *Client) Handover(ctx context.Context, r failover.HandoverRequest) (HandoverAnswer, error) {
+	return call[HandoverAnswer](ctx, c, http.MethodPost, "/v1/handover", r)
+}
+
+// Release makes a certificate for a file.
+func (c *Client) Release(ctx context.Context, r ReleaseRequest) (failover.Certificate, error) {
+	return call[failover.Certificate](ctx, c, http.MethodPost, "/v1/release", r)
+}
+
+// Accept takes the right to sign from a file.
+func (c *Client) Accept(ctx context.Context, r AcceptRequest) (Role, error) {
+	return call[Role](ctx, c, http.MethodPost, "/v1/accept", r)
+}
+
+// Takeover takes the right to sign without the other instance.
+func (c *Client) Takeover(ctx context.Context, r failover.TakeoverRequest) (TakeoverAnswer, error) {
+	return call[TakeoverAnswer](ctx, c, http.MethodPost, "/v1/takeover", r)
+}

@@ -1,0 +1,232 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"highwater/api"
+	"highwater/failover"
+)
+
+const handoverLong = `Move the right to sign from the instance that has it to the other one. Either machine may be asked; both run, and
+reach each other.
+
+Live: the side that signs stops, makes that durable, and answers with its final watermarks; the other side makes them its
+floors and signs. With --at LEVEL it goes by level: the one signs up to LEVEL, the other above it. Whatever is cut off in the
+middle, at most one may sign; ask again, and it goes on where it was.`
+
+func (a *app) handoverCmd() *cobra.Command {
+	var dry, yes bool
+	var at int64
+	c := &cobra.Command{
+		Use: "handover", Short: "Move the right to sign to the other instance, or from it to here", Long: handoverLong, Args: noArgs,
+		Example: "  highwater handover --dry-run",
+		RunE: func(c *cobra.Command, _ []string) error {
+			r := failover.HandoverRequest{}
+			if c.Flags().Changed("at") {
+				level, err := levelFlag("at", at)
+				if err != nil {
+					return err
+				}
+				r.At = &level
+			}
+			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error { return a.handover(c.Context(), admin, r, dry, yes) })
+		},
+	}
+	c.Flags().BoolVar(&dry, "dry-run", false, "do everything but the switch")
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	c.Flags().Int64Var(&at, "at", 0, "by level: the one signs up to `LEVEL`, the other above it")
+	return a.addJSON(c)
+}
+
+func (a *app) handover(ctx context.Context, admin api.Admin, r failover.HandoverRequest, dry, yes bool) error {
+	look := r
+	look.DryRun = true
+	plan, err := admin.Handover(ctx, look)
+	if err != nil {
+		return err
+	}
+	if dry || plan.Refusal != nil {
+		return a.showHandover(plan)
+	}
+	if !yes {
+		a.showChecklist(plan.Findings)
+		question := fmt.Sprintf("Move the right to sign from %s to %s?", short(plan.From), short(plan.To))
+		if err = a.confirm(question, "handover"); err != nil {
+			return err
+		}
+	}
+	done, err := admin.Handover(ctx, r)
+	if err != nil {
+		return err
+	}
+	return a.showHandover(done)
+}
+
+func (a *app) showHandover(h api.HandoverAnswer) error {
+	if a.jsonFlag {
+		if err := a.json(h); err != nil {
+			return err
+		}
+		if h.Refusal != nil {
+			return errSaid
+		}
+		return nil
+	}
+	a.showChecklist(h.Findings)
+	switch {
+	case h.Refusal != nil:
+		return refused(h.Refusal)
+	case !h.Done:
+		a.say("%s: nothing stands in the way; nothing was changed", a.paint(green, "ready"))
+	case h.At != nil:
+		a.say("%s: %s signs up to level %d, %s above it; epoch %d", a.paint(green, "handed over"), short(h.From), *h.At, short(h.To), h.Epoch)
+	default:
+		a.say("%s: %s signs, epoch %d; nobody signed for %.1f ms", a.paint(green, "handed over"), short(h.To), h.Epoch, h.GapMS)
+	}
+	return nil
+}
+
+const releaseLong = `Give the right to sign away from a level on, for an instance that cannot be reached: this one signs up to LEVEL, and
+the certificate in FILE lets the other one sign above it. Carry it there and accept it within a hundred levels after LEVEL. It
+is good for one activation of that one instance.`
+
+func (a *app) releaseCmd() *cobra.Command {
+	var at int64
+	var out string
+	var yes bool
+	c := &cobra.Command{
+		Use: "release --at LEVEL --out FILE", Short: "Give the right to sign away from a level on, by a certificate in a file", Long: releaseLong,
+		Args: noArgs, Example: "  highwater release --at 8000100 --out /media/stick/handover.json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if !c.Flags().Changed("at") || out == "" {
+				return usagef("release wants --at LEVEL and --out FILE")
+			}
+			level, err := levelFlag("at", at)
+			if err != nil {
+				return err
+			}
+			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error { return a.release(c.Context(), admin, level, out, yes) })
+		},
+	}
+	c.Flags().Int64Var(&at, "at", 0, "sign up to `LEVEL` here, above it there")
+	c.Flags().StringVar(&out, "out", "", "write the certificate to `FILE`")
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return a.addJSON(c)
+}
+
+func (a *app) release(ctx context.Context, admin api.Admin, level int32, out string, yes bool) error {
+	if _, err := os.Stat(out); err == nil {
+		return hinted(fmt.Errorf("%s is there already", out), "name another file")
+	}
+	if !yes {
+		question := fmt.Sprintf("This instance signs nothing above level %d from now on, until the right is given back?", level)
+		if err := a.confirm(question, "release"); err != nil {
+			return err
+		}
+	}
+	cert, err := admin.Release(ctx, api.ReleaseRequest{At: level})
+	if err != nil {
+		return err
+	}
+	text, err := failover.EncodeCertificate(&cert)
+	if err != nil {
+		return err
+	}
+	if err := writeSynced(out, text); err != nil {
+		return hinted(err, "the right is given away already: run the same command again, with a file that can be written")
+	}
+	if a.jsonFlag {
+		return a.json(cert)
+	}
+	a.say("released: this instance signs up to level %d, %s above it, with %s", *cert.Level, short(cert.To), out)
+	a.note("next, on the other machine, before level %d: highwater accept --in FILE", *cert.Level+100)
+	return nil
+}
+
+// writeSynced writes a new file that is on the stick when it says so.
+func writeSynced(path string, text []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator's own path
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func (a *app) acceptCmd() *cobra.Command {
+	var in string
+	var head int64
+	var yes bool
+	c := &cobra.Command{
+		Use: "accept --in FILE", Short: "Take the right to sign from a certificate in a file", Args: noArgs,
+		Long: "Take the right to sign from a certificate that \"highwater release\" made on the other machine: this instance signs above the\n" +
+			"level that it names.",
+		Example: "  highwater accept --in /media/stick/handover.json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if in == "" {
+				return usagef("accept wants --in FILE")
+			}
+			r := api.AcceptRequest{}
+			if c.Flags().Changed("head") {
+				level, err := levelFlag("head", head)
+				if err != nil {
+					return err
+				}
+				r.Head = &level
+			}
+			return a.accept(c.Context(), in, r, yes)
+		},
+	}
+	c.Flags().StringVar(&in, "in", "", "read the certificate from `FILE`")
+	c.Flags().Int64Var(&head, "head", 0, "where the chain is: `LEVEL`, for an instance without a node")
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return a.addJSON(c)
+}
+
+// maxCertificate bounds a file that is read.
+const maxCertificate = 4 << 20
+
+func (a *app) accept(ctx context.Context, in string, r api.AcceptRequest, yes bool) error {
+	f, err := os.Open(in) //nolint:gosec // the operator's own path
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxCertificate))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	cert, err := failover.ParseCertificate(text)
+	if err != nil {
+		return err
+	}
+	r.Certificate = *cert
+	return a.withAdmin(ctx, false, func(_ *config, admin api.Admin) error {
+		if !yes {
+			question := fmt.Sprintf("%s gave epoch %d to %s on %s, from level %d on. Sign here above it?", short(cert.From), cert.Epoch, short(cert.To),
+				when(cert.When), *cert.Level+1)
+			if err := a.confirm(question, "accept"); err != nil {
+				return err
+			}
+		}
+		role, err := admin.Accept(ctx, r)
+		if err != nil {
+			return err
+		}
+		return a.showRole(role, fmt.Sprintf("it signs above level %d", *cert.Level))
+	})
+}

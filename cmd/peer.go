@@ -1,0 +1,155 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"highwater/api"
+	"highwater/failover"
+	"highwater/hwm"
+)
+
+const peerLong = `Two instances make a pair: one signs, the other follows its watermarks and can take its place. Each keeps the
+other's address and key, and accepts nobody else: there is no password and no authority.
+
+On each machine: set [peer] listen in the configuration, restart, show its key, and add it on the other one. Nothing secret is
+in it.`
+
+func (a *app) peerCmd() *cobra.Command {
+	show := a.addJSON(&cobra.Command{
+		Use: "show", Short: "Show this instance's key, the other one, and who may sign", Args: noArgs, Example: "  highwater peer show",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error {
+				v, err := admin.Pair(c.Context())
+				if err != nil {
+					return err
+				}
+				return a.pair(v)
+			})
+		},
+	})
+	add := a.addJSON(&cobra.Command{
+		Use: "add ADDRESS KEY", Short: "Name the other instance: HOST:PORT of its peer listener, and its key",
+		Example: "  highwater peer add 10.0.0.2:6734 1f0c…",
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return hinted(usagef("%s wants an address and a key", c.CommandPath()), "the other machine says its key: highwater peer show")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			r := api.PeerRequest{Address: args[0]}
+			if err := r.Key.UnmarshalText([]byte(args[1])); err != nil {
+				return usageError{err}
+			}
+			return a.setPeer(c.Context(), r)
+		},
+	})
+	remove := a.addJSON(&cobra.Command{
+		Use: "remove", Short: "Make this instance one that is alone", Args: noArgs, Example: "  highwater peer remove",
+		RunE: func(c *cobra.Command, _ []string) error { return a.setPeer(c.Context(), api.PeerRequest{}) },
+	})
+	return group("peer", "Show and name the other instance of a pair", peerLong, "  highwater peer show", show, add, remove)
+}
+
+func (a *app) setPeer(ctx context.Context, r api.PeerRequest) error {
+	return a.withAdmin(ctx, false, func(cfg *config, admin api.Admin) error {
+		v, err := admin.SetPeer(ctx, r)
+		if err != nil {
+			return err
+		}
+		if cfg.Peer.Listen == "" && r.Address != "" {
+			a.note("hint: the other instance cannot reach this one yet: set [peer] listen in %s, and restart", cfg.path)
+		}
+		return a.pair(v)
+	})
+}
+
+func (a *app) pair(v failover.View) error {
+	if a.jsonFlag {
+		return a.json(v)
+	}
+	a.say("this instance   %s", v.Instance)
+	a.showPair(&v)
+	return nil
+}
+
+// showPair is the part of the status that is about the pair.
+func (a *app) showPair(v *failover.View) {
+	if v == nil || v.Peer == nil {
+		return
+	}
+	p := v.Peer
+	a.say("may sign        %s", v.MaySign)
+	if v.Waiting != "" {
+		a.say("waiting         %s", a.paint(yellow, v.Waiting))
+	}
+	a.say("other instance  %s at %s", p.Key, p.Address)
+	switch {
+	case p.Reachable:
+		a.say("                %s: %s", a.paint(green, "answers"), peerWords(p))
+	case p.HeardAt != nil:
+		a.say("                %s: %s", a.paint(red, "not in touch"), p.Error)
+		a.say("                heard last at %s: %s", when(*p.HeardAt), peerWords(p))
+	case p.Error != "":
+		a.say("                %s: %s", a.paint(red, "not in touch"), p.Error)
+	default:
+		a.say("                not asked yet")
+	}
+	if d := time.Duration(p.SkewMS) * time.Millisecond; d.Abs() > 5*time.Second {
+		a.say("                %s: the clocks differ by %s", a.paint(yellow, "warning"), d.Abs())
+	}
+	for i, text := range v.Next {
+		label := "next"
+		if i > 0 {
+			label = ""
+		}
+		a.say("%-15s %s", label, text)
+	}
+	a.say("")
+}
+
+func peerWords(p *failover.PeerView) string {
+	text := fmt.Sprintf("%s, epoch %d", p.Role, p.Epoch)
+	if p.Signing {
+		text += ", it signs"
+	}
+	if p.Following {
+		text += "; its watermarks are followed"
+	}
+	return text
+}
+
+// showChecklist is a checklist of the pair, one line each, with what to do where something stands in the way.
+func (a *app) showChecklist(findings []failover.Finding) {
+	for _, f := range findings {
+		a.say("  %s  %-15s %s", a.paintResult(f.Result), f.Name, f.Detail)
+		if f.Hint != "" && f.Result != failover.OK {
+			a.say("           %-15s → %s", "", f.Hint)
+		}
+	}
+}
+
+func (a *app) paintResult(result string) string {
+	text := fmt.Sprintf("%-7s", result)
+	switch result {
+	case failover.OK:
+		return a.paint(green, text)
+	case failover.Bad:
+		return a.paint(red, text)
+	}
+	return a.paint(yellow, text)
+}
+
+// refused shows why a step of the pair was not made.
+func refused(r *failover.Refusal) error {
+	if r == nil {
+		return nil
+	}
+	return r
+}
+
+func short(id hwm.InstanceID) string { return id.Short() }

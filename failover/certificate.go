@@ -1,0 +1,110 @@
+package failover
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"highwater/hwm"
+	"highwater/internal/tezos"
+)
+
+// Certificate gives an epoch, and with it the right to sign, from one instance to another. It is made only after the fence of the
+// giver is durable.
+type Certificate struct {
+	Protocol int            `json:"protocol"`
+	Chain    tezos.ChainID  `json:"chain"`
+	From     hwm.InstanceID `json:"from"`
+	To       hwm.InstanceID `json:"to"`
+	Epoch    uint64         `json:"epoch"`
+	// Level is the cut-over of a release by level: From signs nothing above it, To nothing at or below it. Null: From signs nothing.
+	Level *int32 `json:"level,omitempty"`
+	Marks []Mark `json:"marks"` // From's, final when there is no level
+	// Nonce is the question's. It is empty for a certificate that travels in a file, which is always by level.
+	Nonce     string    `json:"nonce,omitempty"`
+	When      time.Time `json:"when"` // UTC, to the millisecond
+	Signature string    `json:"signature"`
+}
+
+// signing separates what is signed here from anything else that the key may ever sign.
+const signing = "highwater certificate 1\n"
+
+// message is what is signed: the certificate without its signature.
+func (c Certificate) message() ([]byte, error) {
+	c.Signature = ""
+	body, err := json.Marshal(c)
+	return append([]byte(signing), body...), err
+}
+
+func (c Certificate) signed(identity crypto.Signer) (*Certificate, error) {
+	c.When = c.When.UTC().Truncate(time.Millisecond)
+	message, err := c.message()
+	if err != nil {
+		return nil, err
+	}
+	sig, err := identity.Sign(rand.Reader, message, crypto.Hash(0))
+	if err != nil {
+		return nil, err
+	}
+	c.Signature = hex.EncodeToString(sig)
+	return &c, nil
+}
+
+// Verify tells whether From signed it.
+func (c *Certificate) Verify() error {
+	sig, err := hex.DecodeString(c.Signature)
+	if err != nil || len(sig) != ed25519.SignatureSize {
+		return refuse(WrongKey, "", "the certificate has no signature")
+	}
+	message, err := c.message()
+	if err != nil {
+		return err
+	}
+	if !ed25519.Verify(c.From[:], message, sig) {
+		return refuse(WrongKey, "it was changed on its way, or is not of that instance", "the certificate's signature is wrong")
+	}
+	return nil
+}
+
+func (c *Certificate) sound() error {
+	if len(c.Nonce) > maxNonce || c.Level != nil && *c.Level < 0 || c.Nonce == "" && c.Level == nil {
+		return fmt.Errorf("a certificate with impossible fields")
+	}
+	return soundMarks(c.Marks)
+}
+
+// EncodeCertificate gives what is written to a file.
+func EncodeCertificate(c *Certificate) ([]byte, error) {
+	b, err := json.MarshalIndent(c, "", "  ")
+	return append(b, '\n'), err
+}
+
+// ParseCertificate reads such a file. The signature is not looked at: see Verify.
+func ParseCertificate(b []byte) (*Certificate, error) {
+	if len(b) > maxMessage {
+		return nil, fmt.Errorf("a certificate of %d bytes is too long", len(b))
+	}
+	c := &Certificate{}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(c); err != nil {
+		return nil, fmt.Errorf("this is no certificate: %w", err)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, fmt.Errorf("this is no certificate: something comes after it")
+	}
+	if c.Protocol != Protocol {
+		return nil, refuse(WrongVersion, "run the same version of highwater on both machines",
+			"the certificate is of version %d, this program reads version %d", c.Protocol, Protocol)
+	}
+	if err := c.sound(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}

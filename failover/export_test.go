@@ -1,0 +1,16 @@
+package failover
+
+import "context"
+
+// askForIt is a handover to this side without its checklist and its waits.
+func (n *Node) askForIt(ctx context.Context) (bool, error) {
+	peer, ok := n.store.Peer()
+	if !ok {
+		return false, errNoPeer()
+	}
+	c, err := n.askRelease(ctx, peer, nil)
+	if err != nil {
+		return false, err
+	}
+	return true, n.onCertificate(ctx, c, nil)
+}

@@ -1,0 +1,413 @@
+package failover
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"highwater/hwm"
+	"highwater/internal/baker"
+	"highwater/internal/device"
+	"highwater/internal/softkey"
+	"highwater/internal/tezos"
+	"highwater/signer"
+	"highwater/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// ghost is a test chain.
+var ghost = tezos.ChainID{1, 2, 3, 4}
+
+// start is the level at which every pair begins.
+const start = 1000
+
+// errCrash is what a store says from the moment at which its process died.
+var errCrash = errors.New("the process died here")
+
+// frail is a store whose process dies at a chosen write: before it is durable, or after.
+type frail struct {
+	*store.DB
+	mu        sync.Mutex
+	countdown int // writes until then; negative: never
+	after     bool
+	dead      bool
+}
+
+// write runs one durable write, or the end of the process.
+func (f *frail) write(do func() error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.locked(do)
+}
+
+func (f *frail) locked(do func() error) error {
+	if f.dead {
+		return errCrash
+	}
+	if f.countdown == 0 {
+		f.dead = true
+		if f.after {
+			if err := do(); err != nil {
+				return err
+			}
+		}
+		return errCrash
+	}
+	f.countdown--
+	return do()
+}
+
+func (f *frail) SetRole(next hwm.RoleRecord, floors []hwm.Row, c ...hwm.CeilingChange) error {
+	return f.write(func() error { return f.DB.SetRole(next, floors, c...) })
+}
+
+func (f *frail) SetPeer(p *hwm.Peer) error { return f.write(func() error { return f.DB.SetPeer(p) }) }
+
+func (f *frail) Raise(rows []hwm.Row) (c []hwm.Change, err error) {
+	if len(rows) == 0 && !f.isDead() {
+		return f.DB.Raise(nil) // it writes nothing
+	}
+	err = f.write(func() error { c, err = f.DB.Raise(rows); return err })
+	return c, err
+}
+
+func (f *frail) State(key hwm.Key) (hwm.State, error) {
+	if f.isDead() {
+		return hwm.State{}, errCrash
+	}
+	return f.DB.State(key)
+}
+
+func (f *frail) isDead() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.dead
+}
+
+func (f *frail) Advance(key hwm.Key, m hwm.Mark) (hwm.Pending, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.countdown != 0 && !f.dead {
+		f.countdown--
+		return f.DB.Advance(key, m)
+	}
+	err := f.locked(func() error {
+		p, err := f.DB.Advance(key, m)
+		if err != nil {
+			return err
+		}
+		return p.Wait()
+	})
+	return crashed{err}, nil
+}
+
+type crashed struct{ err error }
+
+func (c crashed) Wait() error { return c.err }
+
+// gadget is a device with keys in memory: both sides have one of the same seed.
+type gadget struct {
+	keys []*softkey.Key
+	hold chan struct{} // when set, a signature waits for it
+	in   chan struct{} // told that a signature waits
+}
+
+func (g *gadget) Name() string             { return "gadget" }
+func (g *gadget) Status() device.Status    { return device.Status{Health: device.Ready} }
+func (g *gadget) Changed() <-chan struct{} { return nil }
+func (g *gadget) Keys() (out []device.Key) {
+	for _, k := range g.keys {
+		out = append(out, device.Key{PublicKey: k.PublicKey(), Kinds: tezos.Kinds})
+	}
+	return out
+}
+func (g *gadget) Turn(context.Context) (device.Turn, error) { return g, nil }
+func (g *gadget) Done()                                     {}
+func (g *gadget) Sign(_ context.Context, pkh tezos.PublicKeyHash, payload []byte) (tezos.Signature, error) {
+	if g.hold != nil {
+		g.in <- struct{}{}
+		<-g.hold
+	}
+	for _, k := range g.keys {
+		if k.PublicKey().Hash() == pkh {
+			return k.Sign(payload), nil
+		}
+	}
+	return tezos.Signature{}, device.ErrNoKey
+}
+
+func newGadget(t testing.TB) *gadget {
+	g := &gadget{}
+	for _, curve := range []tezos.Curve{tezos.Ed25519, tezos.P256} {
+		k, err := softkey.New(curve, bytes.Repeat([]byte{7}, softkey.MinSeed))
+		require.NoError(t, err)
+		g.keys = append(g.keys, k)
+	}
+	return g
+}
+
+// side is one of the two machines.
+type side struct {
+	t      testing.TB
+	name   byte
+	dir    string
+	pair   *pair
+	gadget *gadget
+	chain  Chain
+	link   Link // nil: the pair's wire
+
+	up     bool
+	store  *frail
+	signer *signer.Signer
+	node   *Node
+	alarms []string
+}
+
+// pair is two machines, what is between them, and who judges.
+type pair struct {
+	t     testing.TB
+	judge *baker.Judge
+	level int32
+	sides [2]*side
+	wire  wire
+}
+
+func newPair(t testing.TB) *pair {
+	p := &pair{t: t, judge: baker.NewJudge(), level: start}
+	p.wire.pair = p
+	dir := fastDir(t)
+	for i := range p.sides {
+		p.sides[i] = &side{t: t, name: byte('a' + i), dir: filepath.Join(dir, string(rune('a'+i))), pair: p, gadget: newGadget(t)}
+		require.NoError(t, store.Create(t.Context(), p.sides[i].dir, time.Now()))
+	}
+	for _, s := range p.sides {
+		s.start()
+	}
+	for i, s := range p.sides {
+		other := p.sides[1-i]
+		require.NoError(t, s.node.SetPeer(t.Context(), &hwm.Peer{Address: "other:1", Key: other.node.Me()}))
+	}
+	t.Cleanup(func() {
+		for _, s := range p.sides {
+			s.kill()
+		}
+	})
+	return p
+}
+
+// fastDir is in memory where it can be: a process dies here, a machine does not.
+func fastDir(t testing.TB) string {
+	dir, err := os.MkdirTemp("/dev/shm", "highwater-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	return dir
+}
+
+// begin makes the first side the active one.
+func (p *pair) begin() (a, b *side) {
+	level := int32(start)
+	_, err := p.sides[0].node.Activate(p.t.Context(), &level, "begin")
+	require.NoError(p.t, err)
+	p.level++
+	return p.sides[0], p.sides[1]
+}
+
+// start is what a process does: it opens its store, and is held when there is another instance.
+func (s *side) start() {
+	db, err := store.Open(s.t.Context(), s.dir, store.Options{})
+	require.NoError(s.t, err)
+	s.store = &frail{DB: db, countdown: -1}
+	_, paired := db.Peer()
+	s.signer = signer.New(signer.Config{Chain: ghost, Store: s.store, Devices: []signer.Device{s.gadget}, Hold: paired})
+	s.signer.Learn()
+	link := s.link
+	if link == nil {
+		link = &wireEnd{&s.pair.wire, s}
+	}
+	s.node = New(Config{
+		Signer: s.signer, Store: s.store, Link: link, Chain: s.chain, Every: 10 * time.Millisecond,
+		Alarm: func(text string) { s.alarms = append(s.alarms, text) },
+	})
+	s.node.boot(s.t.Context())
+	s.up = true
+}
+
+// kill ends the process: what is not on disk is gone.
+func (s *side) kill() {
+	if s.up {
+		s.up = false
+		require.NoError(s.t, s.store.Close())
+	}
+}
+
+func (s *side) restart() {
+	s.kill()
+	s.start()
+}
+
+func (s *side) other() *side {
+	if s.pair.sides[0] == s {
+		return s.pair.sides[1]
+	}
+	return s.pair.sides[0]
+}
+
+func (s *side) role() hwm.RoleRecord { return s.store.Role() }
+
+// bake asks for everything at a level, as a baker of this side does: its bytes are not the other side's. It counts what it got.
+func (s *side) bake(level int32) (signed int) {
+	if !s.up {
+		return 0
+	}
+	for _, key := range s.gadget.keys {
+		for _, kind := range tezos.Kinds {
+			payload := baker.Step{Chain: ghost, Kind: kind, Level: level, Variant: s.name}.Payload(key.PublicKey().Curve())
+			sig, err := s.signer.Sign(s.t.Context(), key.PublicKey().Hash(), payload)
+			if err != nil {
+				continue
+			}
+			_, err = s.pair.judge.Note(key.PublicKey().Hash(), payload, sig)
+			require.NoError(s.t, err)
+			signed++
+		}
+	}
+	return signed
+}
+
+// perLevel is how many signatures there are at a level.
+const perLevel = 6
+
+// wire carries messages between the two, as JSON, and may lose or keep them.
+type wire struct {
+	pair    *pair
+	cut     bool                                      // nothing gets through
+	lose    func(verb string) (question, answer bool) // nil: nothing is lost
+	twice   func(verb string) bool                    // a question that arrives twice
+	answers []late                                    // all that ever was answered
+}
+
+// late is an answer that may arrive once more, at any time.
+type late struct {
+	to   *side
+	verb string
+	body []byte
+}
+
+// wireEnd is the wire as one side sees it.
+type wireEnd struct {
+	*wire
+	from *side
+}
+
+func (w *wireEnd) Call(ctx context.Context, peer hwm.Peer, verb string, q Question) (Answer, error) {
+	to := w.from.other()
+	lost, answerLost := false, false
+	if w.lose != nil {
+		lost, answerLost = w.lose(verb)
+	}
+	if w.cut || !to.up || lost || peer.Key != to.node.Me() {
+		return Answer{}, refuse(Unreachable, "", "the other instance does not answer")
+	}
+	q = over[Question](w.from.t, q)
+	if w.twice != nil && w.twice(verb) {
+		w.keep(verb, to.node.handle(ctx, verb, q))
+	}
+	a := to.node.handle(ctx, verb, q)
+	if to.store.dead {
+		to.kill()
+		return Answer{}, refuse(Unreachable, "", "the other instance died")
+	}
+	w.keep(verb, a)
+	if answerLost {
+		return Answer{}, refuse(Unreachable, "", "the answer was lost")
+	}
+	return over[Answer](w.from.t, a), nil
+}
+
+func (w *wireEnd) keep(verb string, a Answer) {
+	body, err := json.Marshal(a)
+	require.NoError(w.from.t, err)
+	w.answers = append(w.answers, late{w.from, verb, body})
+}
+
+func (w *wireEnd) Follow(ctx context.Context, _ hwm.Peer, q Question, each func(Answer) error) error {
+	to := w.from.other()
+	if w.cut || !to.up {
+		return refuse(Unreachable, "", "the other instance does not answer")
+	}
+	return each(over[Answer](w.from.t, to.node.handle(ctx, verbFollow, over[Question](w.from.t, q))))
+}
+
+// deliver gives a side an answer again.
+func (l late) deliver(t testing.TB) error {
+	a, err := parse[Answer](l.body)
+	require.NoError(t, err)
+	if a.Certificate != nil {
+		return l.to.node.onCertificate(t.Context(), a.Certificate, nil)
+	}
+	return l.to.node.onStatus(t.Context(), a)
+}
+
+// over is a message after its way through JSON and the parser.
+func over[T Question | Answer](t testing.TB, m T) T {
+	body, err := json.Marshal(m)
+	require.NoError(t, err)
+	out, err := parse[T](body)
+	require.NoError(t, err, string(body))
+	return out
+}
+
+// is wants a refusal for a reason.
+func is(t testing.TB, err error, reason string) {
+	t.Helper()
+	var r *Refusal
+	require.ErrorAs(t, err, &r)
+	require.Equal(t, reason, r.Reason, r.Text)
+	require.NotEmpty(t, r.Text)
+}
+
+func level(n int32) *int32 { return &n }
+
+// handover moves the right to a side, and wants it to work.
+func (s *side) handover() Handover {
+	s.t.Helper()
+	h, err := s.node.Handover(s.t.Context(), HandoverRequest{})
+	require.NoError(s.t, err, fmt.Sprint(h.Findings))
+	require.True(s.t, h.Done)
+	return h
+}
+
+// takeover states what is true: the other side is down.
+func (s *side) takeover() (Takeover, error) {
+	require.False(s.t, s.other().up)
+	return s.node.Takeover(s.t.Context(), TakeoverRequest{CannotSign: true, CertificateDestroyed: true, Head: &s.pair.level})
+}
+
+// bakeOne asks for one block, and tells whether it came.
+func (s *side) bakeOne(level int32) int {
+	key := s.gadget.keys[0]
+	payload := baker.Step{Chain: ghost, Kind: tezos.Block, Level: level, Variant: s.name}.Payload(key.PublicKey().Curve())
+	if _, err := s.signer.Sign(s.t.Context(), key.PublicKey().Hash(), payload); err != nil {
+		return 0
+	}
+	return 1
+}
+
+func newKey(t testing.TB) *softkey.Key {
+	k, err := softkey.New(tezos.Secp256k1, bytes.Repeat([]byte{9}, softkey.MinSeed))
+	require.NoError(t, err)
+	return k
+}

@@ -1,0 +1,160 @@
+package failover
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os/exec"
+	"time"
+
+	"highwater/hwm"
+)
+
+// Event is what a hook is told: as one JSON object, on a command's standard input or in a webhook's body.
+type Event struct {
+	Event    string         `json:"event"` // role, alarm
+	At       time.Time      `json:"at"`
+	Instance hwm.InstanceID `json:"instance"`
+	Role     string         `json:"role,omitempty"`
+	Epoch    uint64         `json:"epoch,omitempty"`
+	Text     string         `json:"text"`
+}
+
+// HooksConfig says whom to tell. Both may be empty.
+type HooksConfig struct {
+	Command  string // run by /bin/sh
+	Webhook  string // an http(s) address
+	Timeout  time.Duration
+	Instance hwm.InstanceID
+	Log      *slog.Logger
+}
+
+// Hooks tells an operator's own programs of changes of role and of alarms. Telling never waits: signing goes on whatever they do.
+type Hooks struct {
+	cfg    HooksConfig
+	events chan Event
+	http   *http.Client
+}
+
+// Bounds of hooks.
+const (
+	hookTimeout = 10 * time.Second
+	maxEvents   = 64 // that wait; what comes when they are full is logged and lost
+	maxOutput   = 4 << 10
+)
+
+// NewHooks makes hooks; Run does the telling.
+func NewHooks(cfg HooksConfig) *Hooks {
+	if cfg.Timeout == 0 {
+		cfg.Timeout = hookTimeout
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Hooks{cfg: cfg, events: make(chan Event, maxEvents), http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+}
+
+// Role tells of a change of role.
+func (h *Hooks) Role(r hwm.RoleRecord) {
+	h.tell(Event{Event: "role", Role: r.Role.String(), Epoch: r.Epoch, Text: r.Why})
+}
+
+// Alarm tells of what a person must look at.
+func (h *Hooks) Alarm(text string) { h.tell(Event{Event: "alarm", Text: text}) }
+
+func (h *Hooks) tell(e Event) {
+	if h.cfg.Command == "" && h.cfg.Webhook == "" {
+		return
+	}
+	e.At, e.Instance = time.Now().UTC(), h.cfg.Instance
+	select {
+	case h.events <- e:
+	default:
+		h.cfg.Log.Error("hook not told", "event", e.Event, "text", e.Text)
+	}
+}
+
+// Run tells, one event after the other, until ctx ends; then what waits is told yet, within one time-out.
+func (h *Hooks) Run(ctx context.Context) {
+	for {
+		select {
+		case e := <-h.events:
+			h.fire(context.WithoutCancel(ctx), e)
+		case <-ctx.Done():
+			h.last(context.WithoutCancel(ctx))
+			return
+		}
+	}
+}
+
+// last tells what waits yet.
+func (h *Hooks) last(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.Timeout)
+	defer cancel()
+	for len(h.events) > 0 {
+		h.fire(ctx, <-h.events)
+	}
+}
+
+func (h *Hooks) fire(ctx context.Context, e Event) {
+	body, err := json.Marshal(e)
+	if err != nil {
+		return // it has no way to fail
+	}
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.Timeout)
+	defer cancel()
+	if h.cfg.Command != "" {
+		if err := h.run(ctx, body); err != nil {
+			h.cfg.Log.Error("hook failed", "hook", "command", "error", err)
+		}
+	}
+	if h.cfg.Webhook != "" {
+		if err := h.post(ctx, body); err != nil {
+			h.cfg.Log.Error("hook failed", "hook", "webhook", "error", err)
+		}
+	}
+}
+
+func (h *Hooks) run(ctx context.Context, body []byte) error {
+	c := exec.CommandContext(ctx, "/bin/sh", "-c", h.cfg.Command) //nolint:gosec // the operator's own command
+	c.Stdin = bytes.NewReader(body)
+	c.WaitDelay = time.Second // what the command left behind may hold its output open
+	var said head
+	c.Stdout, c.Stderr = &said, &said
+	if err := c.Run(); err != nil {
+		return fmt.Errorf("%w: %.200q", err, said)
+	}
+	return nil
+}
+
+// head keeps the beginning of what a command says.
+type head []byte
+
+func (b *head) Write(p []byte) (int, error) {
+	*b = append(*b, p[:min(len(p), maxOutput-len(*b))]...)
+	return len(p), nil
+}
+
+func (h *Hooks) post(ctx context.Context, body []byte) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.cfg.Webhook, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := h.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()                                                                //nolint:errcheck // nothing is read of it
+	if _, err := io.CopyN(io.Discard, resp.Body, maxOutput); err != nil && err != io.EOF { //nolint:errorlint // io.Copy's own word
+		return err
+	}
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		return fmt.Errorf("it answered %s", resp.Status)
+	}
+	return nil
+}

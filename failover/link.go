@@ -1,0 +1,138 @@
+package failover
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"highwater/hwm"
+)
+
+// tlsLink asks over HTTPS: one connection a question, so that nothing of an earlier one can be mistaken for an answer.
+type tlsLink struct{ identity crypto.Signer }
+
+func newTLSLink(identity crypto.Signer) *tlsLink { return &tlsLink{identity} }
+
+// dialTimeout bounds the connection and its handshake.
+const dialTimeout = 2 * time.Second
+
+func (l *tlsLink) client(peer hwm.Peer) (*http.Client, error) {
+	cfg, err := tlsConfig(l.identity, func() (hwm.InstanceID, bool) { return peer.Key, true })
+	if err != nil {
+		return nil, err
+	}
+	dialer := &tls.Dialer{NetDialer: &net.Dialer{Timeout: dialTimeout}, Config: cfg}
+	return &http.Client{
+		Transport: &http.Transport{
+			DialTLSContext:    dialer.DialContext,
+			DisableKeepAlives: true, MaxResponseHeaderBytes: 16 << 10,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, nil
+}
+
+func (l *tlsLink) post(ctx context.Context, peer hwm.Peer, verb string, q Question) (*http.Response, error) {
+	client, err := l.client(peer)
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(q)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+peer.Address+"/v1/"+verb, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, unreachable(peer, err)
+	}
+	return resp, nil
+}
+
+// Call asks one question.
+func (l *tlsLink) Call(ctx context.Context, peer hwm.Peer, verb string, q Question) (Answer, error) {
+	resp, err := l.post(ctx, peer, verb, q)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // read to its end
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxMessage+1))
+	if err != nil {
+		return Answer{}, unreachable(peer, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return Answer{}, refuse(WrongVersion, "is that address the peer listener of a highwater?", "the other instance answered %s", resp.Status)
+	}
+	return parse[Answer](body)
+}
+
+// followIdle ends a stream on which nothing was heard; the other side says something each second.
+const followIdle = 5 * time.Second
+
+// Follow reads a stream of answers, one a line.
+func (l *tlsLink) Follow(ctx context.Context, peer hwm.Peer, q Question, each func(Answer) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	idle := time.AfterFunc(followIdle, func() { cancel(errors.New("nothing was heard for " + followIdle.String())) })
+	defer idle.Stop()
+	resp, err := l.post(ctx, peer, verbFollow, q)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close() //nolint:errcheck // read as far as is wanted
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("the other instance answered %s", resp.Status)
+	}
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(make([]byte, 0, 4096), maxMessage)
+	for lines.Scan() {
+		idle.Reset(followIdle)
+		a, err := parse[Answer](lines.Bytes())
+		if err == nil {
+			err = each(a)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return errors.Join(context.Cause(ctx), lines.Err())
+}
+
+// unreachable says in words what kept the question from being answered. A wrong key is a matter of its own.
+func unreachable(peer hwm.Peer, err error) error {
+	var r *Refusal
+	if errors.As(err, &r) {
+		return r
+	}
+	if strings.Contains(err.Error(), "remote error: tls") {
+		return refuse(WrongKey, "on the other machine: highwater peer show; it must name this instance's key",
+			"the instance at %s does not accept this one's key", peer.Address)
+	}
+	return refuse(Unreachable, "is it running, and does `[peer] listen` and the firewall let this machine in?",
+		"the other instance at %s does not answer: %v", peer.Address, cause(err))
+}
+
+// cause leaves the method and the address out of what the HTTP client says.
+func cause(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op
+	}
+	if u := errors.Unwrap(err); u != nil {
+		return u
+	}
+	return err
+}

@@ -1,0 +1,98 @@
+//go:build mutation
+
+package failover
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A judge that cannot find anything proves nothing. Each of these takes one rule out of the code; the same histories must then end in
+// a double signature. What is here twice, in two places that each hold alone, is taken out twice. `make mutants` runs them; they compile the package anew each time.
+var mutations = []struct {
+	rule  string
+	edits []edit
+}{
+	{"2: the fence is durable before the answer", []edit{{"rules.go", `	if _, err := n.signer.Become(ctx, next, nil, ceilings...); err != nil { // rule 2: durable before the answer
+		return nil, err
+	}
+	return n.certify(q, q.At)`, `	marks, err := n.durableMarks()
+	if err != nil {
+		return nil, err
+	}
+	_ = ceilings
+	return Certificate{Protocol: Protocol, Chain: n.signer.Chain(), From: n.Me(), To: next.Owner, Epoch: next.Epoch, Level: q.At,
+		Marks: marks, Nonce: q.Nonce, When: n.now()}.signed(n.store.Identity())`}}},
+	{"5: floors travel with the right", []edit{{"rules.go", `floors := n.floors(c.Marks)`, `floors := n.floors(nil)`}}},
+	{"5: floors travel with every answer", []edit{{"rules.go", `return n.signer.Resume(n.floors(a.Status.Marks)) // rule 5`, `return n.signer.Resume(nil)`}}},
+	{"6: certificates are fresh", []edit{{"rules.go", `} else if !n.spend(c.Nonce, verbRelease) {`, `} else if n.spend(c.Nonce, verbRelease) && false {`}}},
+	{"6: answers are fresh", []edit{{"rules.go", `if !fresh || a.Status == nil {`, `if fresh && false || a.Status == nil {`}}},
+	{"7: a restarted owner asks", []edit{{"../signer/signer.go", ` && !cfg.Hold {`, ` {`}}},
+	{"7: a newer epoch fences", []edit{{"rules.go", `	case h.Epoch > mine.Epoch: // rule 7: newer, so somebody else may sign
+		return n.yield(`, `	case h.Epoch > mine.Epoch && n.signer.Active():
+		return nil
+	case h.Epoch > mine.Epoch:
+		return n.yield(`}}},
+	{"8: two claims to one epoch", []edit{
+		{"rules.go", `if a.Epoch == mine.Epoch && a.Owner != n.Me() {`, `if a.Epoch == mine.Epoch && a.Owner != n.Me() && false {`},
+		{"rules.go", `case h.Signing || n.Me().Less(h.From):`, `case false:`},
+		{"rules.go", `	case n.signer.Active() && (h.Signing || h.Role == hwm.Fenced):`, `	case false:`},
+	}},
+	{"10: a floor at the cut-over", []edit{{"rules.go", `	if c.Level != nil {
+		floors =`, `	if c.Level != nil && false {
+		floors =`}}},
+	{"10: a ceiling at the cut-over", []edit{{"rules.go", `ceilings = n.ceilings(*q.At)`, `ceilings = n.ceilings(*q.At + 5)`}}},
+	{"10: a certificate in a file is spent", []edit{
+		{"rules.go", `case c.Epoch <= mine.Epoch:`, `case c.Epoch <= mine.Epoch && c.Nonce != "":`},
+		{"rules.go", `Epoch: c.Epoch, Owner: n.Me(), Why: why}`, `Epoch: max(c.Epoch, mine.Epoch+1), Owner: n.Me(), Why: why}`},
+	}},
+	{"11: the ceiling is lifted by what gives the right back", []edit{
+		{"rules.go", `	if mine.Role != hwm.Active || mine.Owner != n.Me() || n.signer.Active() {
+		return n.passed(ctx, mine, a)`, `	if mine.Role == hwm.Active && mine.Owner != n.Me() {
+		_, err := n.signer.Become(ctx, hwm.RoleRecord{Role: mine.Role, Epoch: mine.Epoch, Owner: mine.Owner}, nil, n.lifts()...)
+		return err
+	}
+	if mine.Role != hwm.Active || mine.Owner != n.Me() || n.signer.Active() {
+		return n.passed(ctx, mine, a)`},
+		{"../signer/role.go", `if s.capped.Load() && state.Ceiling == nil {`, `if state.Ceiling == nil && false {`},
+	}},
+}
+
+// edit is one change of one file.
+type edit struct{ file, old, new string }
+
+func TestEachRuleIsNeeded(t *testing.T) {
+	for _, m := range mutations {
+		t.Run(m.rule, func(t *testing.T) {
+			dir, replace, texts := t.TempDir(), map[string]string{}, map[string]string{}
+			for _, e := range m.edits {
+				path, err := filepath.Abs(e.file)
+				require.NoError(t, err)
+				if texts[path] == "" {
+					text, err := os.ReadFile(path)
+					require.NoError(t, err)
+					texts[path] = string(text)
+				}
+				require.Equal(t, 1, strings.Count(texts[path], e.old), "the rule is not where it was: %s", e.old)
+				texts[path] = strings.Replace(texts[path], e.old, e.new, 1)
+				replace[path] = filepath.Join(dir, filepath.Base(path))
+				require.NoError(t, os.WriteFile(replace[path], []byte(texts[path]), 0o600))
+			}
+			overlay := filepath.Join(dir, "overlay.json")
+			list, err := json.Marshal(map[string]any{"Replace": replace})
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(overlay, list, 0o600))
+			c := exec.CommandContext(t.Context(), "go", "test", "-overlay", overlay, "-failfast", "-run", "TestSchedules", ".")
+			c.Env = append(os.Environ(), "HIGHWATER_SCHEDULES=1500")
+			out, err := c.CombinedOutput()
+			require.Error(t, err, "without the rule the judge found nothing")
+			require.Contains(t, string(out), ": two ", "%s", out)
+		})
+	}
+}

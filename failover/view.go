@@ -1,0 +1,145 @@
+package failover
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"highwater/hwm"
+)
+
+// View is what an operator is told about the pair.
+type View struct {
+	Instance hwm.InstanceID `json:"instance"`
+	Peer     *PeerView      `json:"peer"`     // null: this instance is alone
+	MaySign  string         `json:"may_sign"` // who, in one sentence
+	Waiting  string         `json:"waiting,omitempty"`
+	Next     []string       `json:"next,omitempty"` // what to do
+}
+
+// PeerView is the other instance as it was last heard.
+type PeerView struct {
+	Address   string         `json:"address"`
+	Key       hwm.InstanceID `json:"key"`
+	Reachable bool           `json:"reachable"`
+	Error     string         `json:"error,omitempty"`
+	HeardAt   *time.Time     `json:"heard_at"`
+	Role      string         `json:"role,omitempty"`
+	Epoch     uint64         `json:"epoch"`
+	Owner     hwm.InstanceID `json:"owner"`
+	Signing   bool           `json:"signing"`
+	Head      *int32         `json:"head"`
+	SkewMS    int64          `json:"skew_ms"`
+	Build     string         `json:"build,omitempty"`
+	Following bool           `json:"following"` // this instance has its marks as they are written
+}
+
+// View tells who may sign, and what to do.
+func (n *Node) View() View {
+	v := View{Instance: n.Me()}
+	peer, paired := n.store.Peer()
+	mine, signing := n.store.Role(), n.signer.Active()
+	if paired {
+		v.Peer = n.peerView(peer)
+	}
+	v.MaySign, v.Waiting, v.Next = n.words(mine, signing, v.Peer)
+	return v
+}
+
+func (n *Node) peerView(peer hwm.Peer) *PeerView {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p := &PeerView{Address: peer.Address, Key: peer.Key, Following: n.follow.connected}
+	if n.lastErr != nil {
+		p.Error = n.lastErr.Error()
+	}
+	if n.said == nil || n.said.From != peer.Key {
+		return p
+	}
+	at, a := n.heardAt, n.said
+	p.HeardAt, p.Role, p.Epoch, p.Owner, p.Signing = &at, a.Role.String(), a.Epoch, a.Owner, a.Signing
+	p.SkewMS = n.skew.Milliseconds()
+	p.Reachable = n.lastErr == nil
+	if a.Status != nil {
+		p.Head, p.Build = a.Status.Head, a.Status.Build
+	}
+	return p
+}
+
+// words are the sentences of a status.
+func (n *Node) words(mine hwm.RoleRecord, signing bool, p *PeerView) (maySign, waiting string, next []string) {
+	_, level := n.givenAway()
+	switch {
+	case mine.Role == hwm.Fenced:
+		return "nobody, as far as this instance knows: it is fenced", "",
+			[]string{"find out who signed with these keys", "then, on the machine that should sign: highwater takeover"}
+	case mine.Role == hwm.Active && mine.Owner != n.Me():
+		return fmt.Sprintf("this instance up to level %d, the instance %s above", level, mine.Owner.Short()), "", nil
+	case mine.Role == hwm.Active && signing:
+		return "this instance", "", nil
+	case mine.Role == hwm.Active && p == nil:
+		return "this instance, once it is served", "", nil
+	case mine.Role == hwm.Active:
+		text := "it was restarted and asks the other instance whether it may still sign"
+		if p.Error != "" {
+			text += "; no answer so far: " + p.Error
+		}
+		return "nobody now: this instance owns the right, and waits", text,
+			[]string{"start the other instance, or the link to it", "if the other instance is gone for good: highwater takeover"}
+	case mine.Epoch == 0:
+		return "nobody: this instance was never active", "", []string{"on the machine that should sign: highwater activate"}
+	case mine.Owner == n.Me():
+		return "nobody: this instance owns the right, and stands by", "",
+			[]string{"to sign here: highwater activate", "to sign there: highwater handover, on either machine"}
+	}
+	next = []string{
+		"it is the backup now, and needs nothing: its devices stay connected, its marks follow", "to sign here again: highwater handover",
+	}
+	if p == nil {
+		next = []string{"name the other instance: highwater peer add ADDRESS KEY"}
+	} else if !p.Reachable {
+		next = []string{
+			"bring the link to the other instance back, so that marks follow", "if the other instance is gone for good: highwater takeover",
+		}
+	}
+	return "the other instance, " + mine.Owner.Short(), "", next
+}
+
+// SetPeer names the other instance; nil makes this one alone. Whoever waits for an answer cannot get out of it this way.
+func (n *Node) SetPeer(_ context.Context, p *hwm.Peer) error {
+	n.act.Lock()
+	defer n.act.Unlock()
+	old, paired := n.store.Peer()
+	if mine := n.store.Role(); paired && mine.Role == hwm.Active && !n.signer.Active() {
+		return refuse(NotReady, "highwater takeover, or highwater standby first",
+			"this instance was active and must ask the other one before it signs: the other one cannot be changed now")
+	}
+	if p == nil {
+		return n.changePeer(nil)
+	}
+	if _, _, err := net.SplitHostPort(p.Address); err != nil {
+		return refuse(WrongKey, "highwater peer add HOST:PORT KEY", "%q is no address: %v", p.Address, err)
+	}
+	if p.Key == n.Me() {
+		return refuse(WrongKey, "the key of the other machine: highwater peer show, there", "that is the key of this instance")
+	}
+	next := *p
+	next.Since = n.now()
+	if paired && old.Key == p.Key {
+		next.Seen = old.Seen
+	}
+	return n.changePeer(&next)
+}
+
+func (n *Node) changePeer(p *hwm.Peer) error {
+	if err := n.store.SetPeer(p); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	n.said, n.lastErr, n.skew = nil, nil, 0
+	n.mu.Unlock()
+	n.forgetAll()
+	n.Poke()
+	return nil
+}

@@ -1,0 +1,151 @@
+package signer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"highwater/hwm"
+)
+
+// DrainTimeout is how long a change of role waits for the signatures under way before it gives them up.
+const DrainTimeout = 5 * time.Second
+
+// ErrNotOwner is returned by Resume when the durable role does not let this instance sign.
+var ErrNotOwner = errors.New("the durable role does not let this instance sign")
+
+// Become is the one way from a role to the next. To a role that does not sign: newcomers are refused at once, those inside are
+// waited for (what the wait gives up never leaves), then the role is durable. To active: role, floors and ceilings are durable in
+// one write, then requests are let in. An active role in another owner's epoch means that this instance may go on up to its
+// ceilings: nothing is closed, and nothing that was closed opens.
+//
+// A change that its epoch forbids changes nothing. Any other that fails leaves requests refused if they were, or if it was to stop
+// signing.
+func (s *Signer) Become(
+	ctx context.Context, next hwm.RoleRecord, floors []hwm.Row, ceilings ...hwm.CeilingChange,
+) (hwm.RoleRecord, error) {
+	s.roleMu.Lock()
+	defer s.roleMu.Unlock()
+	return s.become(ctx, next, floors, ceilings)
+}
+
+func (s *Signer) become(
+	ctx context.Context, next hwm.RoleRecord, floors []hwm.Row, ceilings []hwm.CeilingChange,
+) (hwm.RoleRecord, error) {
+	if err := hwm.CheckSuccession(s.store.Role(), next); err != nil {
+		return hwm.RoleRecord{}, err
+	}
+	if next.Role != hwm.Active {
+		s.gate.close()
+		drain, cancel := context.WithTimeout(ctx, DrainTimeout)
+		s.gate.drain(drain)
+		cancel()
+	}
+	mine, capped := next.Owner == s.store.Instance(), s.capped.Load()
+	if next.Role == hwm.Active && !mine {
+		s.capped.Store(true) // before the new epoch is there
+	}
+	next.Since = s.now()
+	if err := s.store.SetRole(next, floors, ceilings...); err != nil {
+		s.capped.Store(capped)
+		return hwm.RoleRecord{}, err
+	}
+	if next.Role == hwm.Active && mine {
+		s.capped.Store(false)
+		s.gate.open()
+	}
+	now := s.store.Role()
+	s.log.Info("role", "role", now.Role.String(), "epoch", now.Epoch, "why", now.Why)
+	s.changed(now)
+	return now, nil
+}
+
+// Resume lets requests in again after a start for which Config.Hold kept them out: the other instance knows nothing newer, and
+// floors is what it knows of marks. They are durable before anything is signed.
+func (s *Signer) Resume(floors []hwm.Row) error {
+	s.roleMu.Lock()
+	defer s.roleMu.Unlock()
+	role := s.store.Role()
+	if role.Role != hwm.Active || role.Owner != s.store.Instance() {
+		return fmt.Errorf("%w: it is %s in epoch %d", ErrNotOwner, role.Role, role.Epoch)
+	}
+	if _, err := s.store.Raise(floors); err != nil {
+		return err
+	}
+	s.capped.Store(false)
+	s.gate.open()
+	s.log.Info("resumed", "role", role.Role.String(), "epoch", role.Epoch)
+	s.changed(role)
+	return nil
+}
+
+// Explain says why an active instance does not sign for now, and what to do about it.
+func (s *Signer) Explain(text, hint string) {
+	s.gate.explain(&Denial{Reason: NotActive, Text: text, Hint: hint})
+}
+
+// Activate makes this instance the one that signs, in a new epoch. With a level, the floors of all keys are raised to it in the
+// same write; without, every key must have its marks.
+func (s *Signer) Activate(level *int32, why string) (hwm.RoleRecord, error) {
+	s.roleMu.Lock()
+	defer s.roleMu.Unlock()
+	if len(s.ring.all()) == 0 {
+		return hwm.RoleRecord{}, &Denial{
+			Reason: UnknownKey, Text: "no key is known yet: there is nothing to sign with",
+			Hint: "connect the device and run: highwater keys list",
+		}
+	}
+	var floors []hwm.Row
+	if level != nil {
+		floors = s.Floors(*level, hwm.SourceSet)
+	} else if missing, err := s.MissingMarks(); err != nil {
+		return hwm.RoleRecord{}, err
+	} else if len(missing) > 0 {
+		return hwm.RoleRecord{}, &Denial{
+			Reason: string(hwm.NoMark), Text: fmt.Sprintf("%d watermarks are missing, the first: %s", len(missing), missing[0]),
+			Hint: "set them first (highwater hwm set --all --level LEVEL), or give activate a --level above all that was ever signed",
+		}
+	}
+	prev := s.store.Role()
+	if prev.Role == hwm.Active {
+		_, err := s.store.Raise(floors)
+		return prev, err
+	}
+	next := hwm.RoleRecord{Role: hwm.Active, Epoch: prev.Epoch + 1, Owner: s.store.Instance(), Why: why}
+	return s.become(context.Background(), next, floors, nil)
+}
+
+// Floors are the rows that raise all marks of all known keys to a level.
+func (s *Signer) Floors(level int32, source hwm.Source) []hwm.Row {
+	var floors []hwm.Row
+	for _, k := range s.ring.all() {
+		for _, kind := range k.kinds() {
+			floors = append(floors, hwm.Row{Key: k.mark(s.chain, kind), Mark: hwm.Floor(level, s.now(), source)})
+		}
+	}
+	return floors
+}
+
+// Stand ends signing in the epoch that is, as Become does.
+func (s *Signer) Stand(ctx context.Context, role hwm.Role, why string) (hwm.RoleRecord, error) {
+	if role == hwm.Active {
+		return hwm.RoleRecord{}, fmt.Errorf("%s is not a role to stand by in", role)
+	}
+	s.roleMu.Lock()
+	defer s.roleMu.Unlock()
+	next := s.store.Role()
+	next.Role, next.Why = role, why
+	return s.become(ctx, next, nil, nil)
+}
+
+// uncapped refuses what a cut-over by level forgot: in another owner's epoch, a key without a ceiling does not sign.
+func (s *Signer) uncapped(state hwm.State) error {
+	if s.capped.Load() && state.Ceiling == nil {
+		return &Denial{
+			Reason: NotActive, Text: "signing was given to the other instance from a level on, and this key has no ceiling there",
+			Hint: "see: highwater status",
+		}
+	}
+	return nil
+}
