@@ -59,7 +59,7 @@ for (const [i, key] of octez.keys.entries()) {
   test(`${key.pkh}: bytes that are no consensus payload are BadSigningData`, async () => {
     const good = octez.attestation(level + 4, 0);
     const bad = {
-      'a transfer': `03${good.slice(2)}`,
+      'Michelson data': `05${good.slice(2)}`,
       'an authentication request': `0401${good}`,
       'a byte too many': `${good}00`,
       'a byte too few': good.slice(0, -2),
@@ -70,6 +70,8 @@ for (const [i, key] of octez.keys.entries()) {
     for (const [what, bytes] of Object.entries(bad)) {
       await assert.rejects(signer.sign(bytes), { name: 'BadSigningData' }, what);
     }
+    // An operation is well formed, and not allowed.
+    await assert.rejects(signer.sign(`03${good.slice(2)}`), { name: 'OperationNotAuthorized' });
     signatures[key.pkh + good] = (await signer.sign(good)).prefixSig; // none of them moved the watermark
   });
 }
