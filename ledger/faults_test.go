@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -105,16 +106,17 @@ var faults = map[string]ledgersim.Fault{
 func sweep(t *testing.T, fault ledgersim.Fault, connect func(*testing.T, *ledgersim.Device) func(context.Context) (ledger.Transport, error),
 	run func(*testing.T, func(*testing.T)),
 ) {
-	for at, hit := 0, true; hit; at++ {
-		hit = false
+	var hit atomic.Bool
+	hit.Store(true)
+	for at := 0; hit.Swap(false); at++ {
 		run(t, func(t *testing.T) {
 			w := &witness{}
 			sim := newSim(t, func(o *ledgersim.Options) { o.Trace = w.trace })
-			count, once := 0, &hit
+			count := 0
 			sim.SetFaults(func([]byte) ledgersim.Fault {
 				count++
 				if count-1 == at {
-					*once = true
+					hit.Store(true)
 					return fault
 				}
 				return ledgersim.Fault{}
