@@ -18,6 +18,10 @@ ARGS    ?=
 FUZZTIME   ?= 10s
 FUZZBUDGET ?= 1500
 
+# How often the crash suite kills, and how long the soak lasts.
+KILLS    ?= 150
+DURATION ?= 1h
+
 # golangci-lint is installed by `go install` into bin/tools, at exactly this version.
 LINT_VERSION := 2.15.0
 LINT         := bin/tools/golangci-lint
@@ -54,6 +58,21 @@ test: deps ## run the tests of every package
 test-mutants: deps ## break each promise on purpose, and see that a test notices (ONLY='a sync' for some)
 	@command -v strace >/dev/null || scripts/install-deps.sh strace
 	@scripts/mutate.sh
+
+.PHONY: test-powercut
+test-powercut: deps ## cut the power of the real program on ext4, XFS and btrfs, and break its disk (root; else a VM; ARGS='-cuts 100')
+	@test/powercut/test.sh $(ARGS)
+
+.PHONY: test-crash
+test-crash: build ## kill the real program under load, KILLS times (150), and ask it for everything that it must refuse
+	@command -v strace >/dev/null || scripts/install-deps.sh strace
+	@$(GO) build -trimpath -o bin/crash ./test/crash
+	@bin/crash -kills $(KILLS)
+
+.PHONY: soak
+soak: build ## run the real program under load for DURATION (1h); nothing that it takes may grow
+	@$(GO) build -trimpath -o bin/soak ./test/soak
+	@bin/soak -duration $(DURATION)
 
 .PHONY: race
 race: deps ## run the tests of the concurrent packages under the race detector

@@ -16,6 +16,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"highwater/internal/tezos"
+	"highwater/signer"
 )
 
 // Bounds of what goes over the admin socket.
@@ -44,6 +45,7 @@ func NewAdmin(a Admin) http.Handler {
 	r.Post("/v1/ceilings", act(a.SetCeiling))
 	r.Post("/v1/activate", act(a.Activate))
 	r.Post("/v1/standby", act(a.Standby))
+	r.Post("/v1/acknowledge", act(a.Acknowledge))
 	r.Post("/v1/devices/{name}/call", deviceCall(a))
 	failoverRoutes(r, a)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
@@ -217,4 +219,9 @@ func (c *Client) Activate(ctx context.Context, r ActivateRequest) (Role, error) 
 // Standby ends signing.
 func (c *Client) Standby(ctx context.Context, r StandbyRequest) (Role, error) {
 	return call[Role](ctx, c, http.MethodPost, "/v1/standby", r)
+}
+
+// Acknowledge ends alarms.
+func (c *Client) Acknowledge(ctx context.Context, r AcknowledgeRequest) ([]signer.Alarm, error) {
+	return call[[]signer.Alarm](ctx, c, http.MethodPost, "/v1/acknowledge", r)
 }

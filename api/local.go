@@ -57,6 +57,7 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 	for _, d := range l.Signer.Devices() {
 		st.Devices = append(st.Devices, DeviceRow{d.Name, d.Status, len(d.Keys)})
 	}
+	st.Alarms = l.Signer.Alarms()
 	if l.Node != nil {
 		v := l.Node.View()
 		st.Pair = &v
@@ -391,4 +392,9 @@ func (l *Local) Standby(ctx context.Context, r StandbyRequest) (Role, error) {
 		return Role{}, err
 	}
 	return l.role(), nil
+}
+
+// Acknowledge ends the alarms up to one.
+func (l *Local) Acknowledge(_ context.Context, r AcknowledgeRequest) ([]signer.Alarm, error) {
+	return l.Signer.Acknowledge(r.UpTo), nil
 }

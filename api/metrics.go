@@ -104,12 +104,13 @@ var (
 	descDev  = prometheus.NewDesc("highwater_device_health", "1 for the health of a device.", []string{"device", "health"}, nil)
 	descAlrm = prometheus.NewDesc("highwater_device_alarm", "1 when a device's own watermark went backwards, or is corrupted.", []string{"device"}, nil)
 	descRdy  = prometheus.NewDesc("highwater_ready", "1 when a request could be signed now.", nil, nil)
+	descAlm  = prometheus.NewDesc("highwater_alarms", "Alarms that stand and were not acknowledged.", []string{"alarm"}, nil)
 	descBld  = prometheus.NewDesc("highwater_build_info", "1, with the version.", []string{"version"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (s state) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descMark, descRole, descEpo, descDev, descAlrm, descRdy, descBld} {
+	for _, d := range []*prometheus.Desc{descMark, descRole, descEpo, descDev, descAlrm, descRdy, descAlm, descBld} {
 		ch <- d
 	}
 }
@@ -140,6 +141,13 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 		gauge(descAlrm, truth(d.Alarm != ""), d.Name)
 	}
 	gauge(descRdy, truth(st.Ready))
+	standing := map[signer.AlarmName]int{}
+	for _, a := range st.Alarms {
+		standing[a.Name]++
+	}
+	for _, name := range signer.AlarmNames {
+		gauge(descAlm, float64(standing[name]), string(name))
+	}
 	gauge(descBld, 1, st.Version)
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"highwater/api"
 	"highwater/hwm"
+	"highwater/internal/device"
 	"highwater/internal/tezos"
 	"highwater/signer"
 )
@@ -282,4 +283,29 @@ func TestTheMonitorChangesNothing(t *testing.T) {
 	var st api.Status
 	require.NoError(t, json.Unmarshal([]byte(got.body), &st))
 	require.Equal(t, asJSON(t, before), asJSON(t, st))
+}
+
+// TestAlarmsAreShownAndBlockNothing: wherever one may look, until they are acknowledged.
+func TestAlarmsAreShownAndBlockNothing(t *testing.T) {
+	r := newRig(t).activate()
+	at := serve(t, api.NewMonitor(r.admin, r.metrics))
+	isReady(t, at)
+	require.Contains(t, ask(t, at, "GET", "/readyz", "").body, `"alarms":[]`)
+	pkh := r.keys[tezos.Ed25519].Hash()
+	for _, level := range []int32{90, 80} {
+		_, _, err := r.signer.Reconcile(t.Context(), "serial", []device.Mark{{PKH: pkh, Level: level}})
+		require.NoError(t, err)
+	}
+	isReady(t, at)
+	for _, path := range []string{"/readyz", "/status", "/"} {
+		require.Contains(t, ask(t, at, "GET", path, "").body, "fell from level 90 round 0 to level 80 round 0", path)
+	}
+	require.Equal(t, "1", sample(t, ask(t, at, "GET", "/metrics", "").body, `highwater_alarms{alarm="backwards"}`))
+	require.Equal(t, "0", sample(t, ask(t, at, "GET", "/metrics", "").body, `highwater_alarms{alarm="rollback"}`))
+
+	left, err := r.admin.Acknowledge(t.Context(), api.AcknowledgeRequest{UpTo: r.signer.Alarms()[0].ID})
+	require.NoError(t, err)
+	require.Empty(t, left)
+	require.Contains(t, ask(t, at, "GET", "/readyz", "").body, `"alarms":[]`)
+	require.Equal(t, "0", sample(t, ask(t, at, "GET", "/metrics", "").body, `highwater_alarms{alarm="backwards"}`))
 }

@@ -10,6 +10,7 @@ import (
 	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/tezos"
+	"highwater/signer"
 )
 
 // Admin is what the command line asks of an instance: of the daemon through its socket (Client), or of the store itself when no
@@ -24,6 +25,8 @@ type Admin interface {
 	SetCeiling(ctx context.Context, r CeilingRequest) ([]CeilingRow, error)
 	Activate(ctx context.Context, r ActivateRequest) (Role, error)
 	Standby(ctx context.Context, r StandbyRequest) (Role, error)
+	// Acknowledge ends the alarms that the operator was shown, and returns those that still stand.
+	Acknowledge(ctx context.Context, r AcknowledgeRequest) ([]signer.Alarm, error)
 	DeviceCall(ctx context.Context, c DeviceCall, show func(string)) (json.RawMessage, error)
 	Failover
 }
@@ -40,18 +43,20 @@ type Role struct {
 
 // Status is one screen.
 type Status struct {
-	Version  string      `json:"version"`
-	Running  bool        `json:"running"` // a daemon answered
-	Signing  bool        `json:"signing"` // requests are let in now
-	Instance string      `json:"instance"`
-	Chain    string      `json:"chain"`
-	Role     Role        `json:"role"`
-	Store    string      `json:"store"` // "ok", or what is wrong
-	Ready    bool        `json:"ready"`
-	NotReady []string    `json:"not_ready,omitempty"` // a reason for each no
-	Devices  []DeviceRow `json:"devices"`
-	Keys     []KeyRow    `json:"keys"`
-	Marks    []MarkRow   `json:"marks"`
+	Version  string   `json:"version"`
+	Running  bool     `json:"running"` // a daemon answered
+	Signing  bool     `json:"signing"` // requests are let in now
+	Instance string   `json:"instance"`
+	Chain    string   `json:"chain"`
+	Role     Role     `json:"role"`
+	Store    string   `json:"store"` // "ok", or what is wrong
+	Ready    bool     `json:"ready"`
+	NotReady []string `json:"not_ready,omitempty"` // a reason for each no
+	// Alarms are what an operator should look into. None keeps the instance from signing.
+	Alarms  []signer.Alarm `json:"alarms"`
+	Devices []DeviceRow    `json:"devices"`
+	Keys    []KeyRow       `json:"keys"`
+	Marks   []MarkRow      `json:"marks"`
 	// Pair is who may sign of the two instances, and what to do; null where that is not known.
 	Pair *failover.View `json:"pair,omitempty"`
 }
@@ -161,6 +166,11 @@ type CeilingRow struct {
 type ActivateRequest struct {
 	Level *int32 `json:"level"` // floors for all keys
 	Why   string `json:"why"`
+}
+
+// AcknowledgeRequest names the last alarm that the operator was shown, by its ID.
+type AcknowledgeRequest struct {
+	UpTo uint64 `json:"up_to"`
 }
 
 // StandbyRequest ends signing.

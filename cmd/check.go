@@ -16,8 +16,8 @@ import (
 	"highwater/internal/device"
 )
 
-const checkLong = `Look at everything that signing needs, and change nothing: configuration, permissions, watermark file, devices, the
-time that a sync of the disk takes, the clock. Exit status 1 when something is wrong; each finding says what to do.`
+const checkLong = `Look at everything that signing needs, and change nothing: configuration, permissions, watermark file, USB buses and
+devices, the time that a sync of the disk takes, the clock. Exit status 1 when something is wrong; each finding says what to do.`
 
 // finding is one line of a check.
 type finding struct {
@@ -63,6 +63,7 @@ func (a *app) findings(ctx context.Context) []finding {
 	}
 	out := []finding{good("configuration", "%s, chain %s", cfg.path, cfg.chainID)}
 	out = append(out, checkConfigMode(cfg.path), checkStateDir(cfg.StateDir), checkSync(cfg.StateDir), checkClock())
+	out = append(out, checkBuses(cfg)...)
 	return append(out, a.checkInstance(ctx, cfg)...)
 }
 
@@ -163,6 +164,9 @@ func (a *app) checkInstance(ctx context.Context, cfg *config) []finding {
 	out = append(out, good("role", "%s, epoch %d", st.Role.Role, st.Role.Epoch))
 	for _, d := range st.Devices {
 		out = append(out, checkDevice(d))
+	}
+	for _, m := range st.Alarms {
+		out = append(out, finding{"alarm " + string(m.Name), resultWarning, m.Text, m.Hint})
 	}
 	return append(out, checkMarks(st))
 }

@@ -88,7 +88,9 @@ func newTezSignSim(d deviceConfig) (*tezsignsim.Gadget, error) {
 	if sim.Seed == "" {
 		sim.Seed = d.Name
 	}
-	return tezsignsim.New(tezsignsim.Options{Serial: d.Serial, Seed: sim.Seed, Keys: sim.Keys, Latency: time.Duration(sim.Latency)})
+	return tezsignsim.New(tezsignsim.Options{
+		Serial: d.Serial, Seed: sim.Seed, Keys: sim.Keys, Latency: time.Duration(sim.Latency), Forgetful: true,
+	})
 }
 
 func newLedger(cfg *config, d deviceConfig, bus *usb.Bus, log *slog.Logger) (*ledger.Device, error) {

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"fmt"
 	"os"
 	"reflect"
 	"regexp"
@@ -52,7 +53,7 @@ func TestExamplesAreConfigurations(t *testing.T) {
 	require.NoError(t, err)
 
 	// What init writes is a configuration, and its commented settings are too once their comments are off.
-	written := strings.NewReplacer("%q", `"/x"`).Replace(strings.Replace(configTemplate, "%q       #", `"NetXdQprcVkpaWU" #`, 1))
+	written := fmt.Sprintf(configTemplate, "/x", "NetXdQprcVkpaWU", deviceBlocks(nil))
 	_, err = parseConfig(written)
 	require.NoError(t, err)
 	uncommented := regexp.MustCompile(`(?m)^# (\[\[key\]\]|[a-z_]+ *=)`).ReplaceAllString(written, "$1")

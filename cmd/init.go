@@ -69,10 +69,20 @@ func (a *app) writeConfig(path string, f initFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // as /etc is
+	if err = os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // as /etc is
 		return err
 	}
-	if err := os.WriteFile(path, fmt.Appendf(nil, configTemplate, stateDir, f.chain), 0o644); err != nil { //nolint:gosec // no secret in it
+	found, err := lookAtBuses()
+	if err != nil {
+		a.note("warning: the USB buses could not be looked at: %s", err)
+	}
+	for _, c := range found {
+		a.say("found %s", c)
+		if c.finding.Hint != "" {
+			a.note("hint: %s", c.finding.Hint)
+		}
+	}
+	if err = os.WriteFile(path, fmt.Appendf(nil, configTemplate, stateDir, f.chain, deviceBlocks(found)), 0o644); err != nil { //nolint:gosec // no secret in it
 		return err
 	}
 	a.say("wrote a configuration:  %s", path)
@@ -137,13 +147,7 @@ listen = "127.0.0.1:6732"             # or "unix:/run/highwater/signer.sock"
 # listen = "127.0.0.1:6733"           # health, metrics, status page
 
 # The devices, each pinned. A Ledger by its four words (highwater ledger list), a TezSign by its serial.
-[[device]]
-name      = "left"
-kind      = "ledger"                  # or "tezsign"
-# id      = "four-words-like-this"
-transport = "usb"
-
-# Without any [[key]]: every key that the devices offer, for all kinds.
+%s# Without any [[key]]: every key that the devices offer, for all kinds.
 # [[key]]
 # pkh    = "tz1…"
 # alias  = "consensus"

@@ -172,11 +172,19 @@ func (a *app) admin(ctx context.Context, cfg *config, devices bool) (api.Admin, 
 	if err != nil {
 		return nil, nil, err
 	}
-	if devices {
-		in.settle(ctx, patience)
-		in.signer.Learn()
+	if !devices {
+		return in.admin, in.close, nil
 	}
-	return in.admin, in.close, nil
+	in.settle(ctx, patience)
+	in.signer.Learn()
+	return in.admin, func() error { a.leaveAlarms(in); return in.close() }, nil
+}
+
+// leaveAlarms tells of alarms that arose in this command: the marks that they are about were raised, so the daemon will not see them.
+func (a *app) leaveAlarms(in *instance) {
+	for _, m := range in.signer.Alarms() {
+		a.note("alarm: %s: %s\nhint: %s", m.Name, m.Text, m.Hint)
+	}
 }
 
 // withAdmin runs f with the admin API, and closes it.

@@ -90,8 +90,8 @@ func (a *app) root() *cobra.Command {
 	root.SetHelpCommand(helpCmd(root))
 	root.AddCommand(
 		a.demoCmd(), a.initCmd(), a.serveCmd(), a.statusCmd(), a.checkCmd(), a.keysCmd(), a.hwmCmd(),
-		a.ledgerCmd(), a.tezsignCmd(), a.activateCmd(), a.standbyCmd(), a.peerCmd(), a.handoverCmd(), a.releaseCmd(), a.acceptCmd(),
-		a.takeoverCmd(), a.versionCmd(), a.manCmd(), a.completionCmd(), a.simCmd(),
+		a.ledgerCmd(), a.tezsignCmd(), a.activateCmd(), a.standbyCmd(), a.acknowledgeCmd(), a.peerCmd(), a.handoverCmd(),
+		a.releaseCmd(), a.acceptCmd(), a.takeoverCmd(), a.versionCmd(), a.manCmd(), a.completionCmd(), a.simCmd(),
 	)
 	return root
 }

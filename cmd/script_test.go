@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 }
 
 // TestScript runs the program as its users do, a file a topic. Each has a configuration with an emulated Ledger at
-// $HIGHWATER_CONFIG, free ports at $LISTEN and $MONITOR, its tz1 key as $TZ, an unknown address as $OTHER, and these commands besides testscript's own:
+// $HIGHWATER_CONFIG, free ports at $LISTEN, $MONITOR and $LEDGER, its tz1 key as $TZ, an unknown address as $OTHER, and these commands besides testscript's own:
 //
 //	await ADDRESS          wait until something listens at HOST:PORT or a socket's path
 //	get URL STATUS         GET; the body becomes standard output
@@ -83,7 +83,7 @@ curves = ["ed25519", "secp256k1"]
 `
 
 func setupScript(env *testscript.Env) error {
-	listen, monitor := freePort(), freePort()
+	listen, monitor, ledgerAt := freePort(), freePort(), freePort()
 	sim, err := ledgersim.New(ledgersim.Options{Seed: scriptSeed})
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func setupScript(env *testscript.Env) error {
 	}
 	config := filepath.Join(env.WorkDir, "highwater.toml")
 	for name, value := range map[string]string{
-		"LISTEN": listen, "MONITOR": monitor, configEnv: config, "NO_COLOR": "1",
+		"LISTEN": listen, "MONITOR": monitor, "LEDGER": ledgerAt, configEnv: config, "NO_COLOR": "1",
 		"TZ": key.Hash().String(), "OTHER": other.PublicKey().Hash().String(), "LISTEN2": freePort(), "PEER": freePort(), "PEER2": freePort(),
 	} {
 		env.Setenv(name, value)

@@ -84,22 +84,24 @@ func TestHealthIsSeenWithinASecond(t *testing.T) {
 	t.Run("sim", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			sim := newSim(t)
-			healthIsSeen(t, sim, sim.Dial)
+			healthIsSeen(t, sim, sim.Dial, time.Second)
 		})
 	})
 	t.Run("hid", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			sim := newSim(t)
-			healthIsSeen(t, sim, hid(t, sim))
+			healthIsSeen(t, sim, hid(t, sim), time.Second)
 		})
 	})
 	t.Run("tcp", func(t *testing.T) {
 		sim := newSim(t)
-		healthIsSeen(t, sim, tcp(t, sim))
+		healthIsSeen(t, sim, tcp(t, sim), 10*time.Second) // by a busy machine's clock; the others have one of their own
 	})
 }
 
-func healthIsSeen(t *testing.T, sim *ledgersim.Device, dial func(context.Context) (ledger.Transport, error)) {
+func healthIsSeen(
+	t *testing.T, sim *ledgersim.Device, dial func(context.Context) (ledger.Transport, error), within time.Duration,
+) {
 	d := start(t, dial, func(c *ledger.Config) { c.Tick, c.Probe = ledger.DefaultTick, ledger.DefaultProbe })
 	waitFor(t, d, device.Ready)
 	for _, step := range []struct {
@@ -118,7 +120,7 @@ func healthIsSeen(t *testing.T, sim *ledgersim.Device, dial func(context.Context
 		begin := time.Now()
 		step.do()
 		st := waitFor(t, d, step.want)
-		require.Less(t, time.Since(begin), time.Second)
+		require.Less(t, time.Since(begin), within)
 		require.Contains(t, st.Advice, step.advice)
 		require.Equal(t, step.want == device.Ready, st.Advice == "")
 	}

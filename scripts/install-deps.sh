@@ -19,6 +19,11 @@ for tool in "$@"; do
   command -v "$tool" >/dev/null && continue
   case $tool in
     node) wanted+=(nodejs) ;;
+    losetup) wanted+=(mount) ;;
+    unshare) wanted+=(util-linux) ;;
+    mkfs.ext4) wanted+=(e2fsprogs) ;;
+    mkfs.xfs) wanted+=(xfsprogs) ;;
+    mkfs.btrfs) wanted+=(btrfs-progs) ;;
     *) wanted+=("$tool") ;;
   esac
 done

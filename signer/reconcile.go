@@ -14,20 +14,22 @@ var _ device.Reconciler = (*Signer)(nil)
 
 // Reconcile compares a device's own marks with the host's, at each connection. See device.Reconciler.
 //
-// A mark is never made here: what a device says of itself can be lost or reset, so a key without a mark stays without one.
+// A mark is never made here: what a device says of itself can be lost or reset, so a key without a mark stays without one. Whatever
+// does not fit is an alarm as well, which outlives the connection.
 func (s *Signer) Reconcile(_ context.Context, id string, marks []device.Mark) ([]device.Mark, string, error) {
 	var raise []device.Mark
-	var alarms []string
+	var fell []string
 	byKey := map[tezos.PublicKeyHash]bool{}
 	for _, m := range marks {
-		backwards, err := s.noteSeen(id, m)
+		known, backwards, err := s.noteSeen(id, m)
 		if err != nil {
 			return nil, "", err
 		}
 		if backwards != "" {
-			alarms = append(alarms, backwards)
+			fell = append(fell, backwards)
+			s.alarm(alarmAt{AlarmBackwards, id, m.PKH}, id+": "+backwards, hintBackwards)
 		}
-		if err := s.raiseHost(id, m); err != nil {
+		if err := s.raiseHost(id, known, m); err != nil {
 			return nil, "", err
 		}
 		if !byKey[m.PKH] {
@@ -37,20 +39,18 @@ func (s *Signer) Reconcile(_ context.Context, id string, marks []device.Mark) ([
 			}
 		}
 	}
-	alarm := strings.Join(alarms, "; ")
-	if alarm != "" {
-		s.log.Error("device went backwards", "device_id", id, "alarm", alarm)
-	}
-	return raise, alarm, nil
+	return raise, strings.Join(fell, "; "), nil
 }
 
-func (s *Signer) noteSeen(id string, m device.Mark) (alarm string, err error) {
+// noteSeen remembers a device's own mark. known tells whether there was one to remember before; backwards, that it fell.
+func (s *Signer) noteSeen(id string, m device.Mark) (known bool, backwards string, err error) {
 	now := hwm.Position{Level: m.Level, Round: m.Round}
-	if before, ok := s.store.Seen(id, m.PKH, m.Kind); ok && now.Compare(before) < 0 {
-		alarm = fmt.Sprintf("the %s mark of %s on the device fell from %s to %s: it was reset, restored, or lost its memory",
+	before, known := s.store.Seen(id, m.PKH, m.Kind)
+	if known && now.Compare(before) < 0 {
+		backwards = fmt.Sprintf("the %s mark of %s on the device fell from %s to %s: it was reset, restored, or lost its memory",
 			markName(m.Kind), m.PKH, before, now)
 	}
-	return alarm, s.store.SetSeen(id, m.PKH, m.Kind, now)
+	return known, backwards, s.store.SetSeen(id, m.PKH, m.Kind, now)
 }
 
 func markName(k tezos.Kind) string {
@@ -60,34 +60,17 @@ func markName(k tezos.Kind) string {
 	return k.String()
 }
 
-// raiseHost raises the host's marks to the device's where that is ahead: kind by kind, or, for one mark that covers all kinds,
-// all of them when it is above every one.
-func (s *Signer) raiseHost(id string, m device.Mark) error {
-	kinds := []tezos.Kind{m.Kind}
-	if m.Kind == 0 {
-		kinds = tezos.Kinds
+// raiseHost raises the host's marks to the device's where that is ahead, and says so when it should not have been.
+func (s *Signer) raiseHost(id string, known bool, m device.Mark) error {
+	passed, err := s.passed(m)
+	if err != nil || len(passed) == 0 {
+		return err
 	}
+	s.suspect("device "+id, known, m, passed) // before the marks are the device's
 	at := hwm.Mark{Position: hwm.Position{Level: m.Level, Round: m.Round}, At: s.now(), Source: hwm.SourceDevice}
-	var rows []hwm.Row
-	for _, kind := range kinds {
-		key := hwm.Key{Chain: s.chain, PKH: m.PKH, Kind: kind}
-		st, err := s.store.State(key)
-		if err != nil {
-			return err
-		}
-		if st.Mark == nil {
-			continue
-		}
-		if !at.Above(*st.Mark) {
-			if m.Kind == 0 {
-				return nil
-			}
-			continue
-		}
-		rows = append(rows, hwm.Row{Key: key, Mark: at})
-	}
-	if len(rows) == 0 {
-		return nil
+	rows := make([]hwm.Row, 0, len(passed))
+	for _, p := range passed {
+		rows = append(rows, hwm.Row{Key: p.key, Mark: at})
 	}
 	if _, err := s.store.Raise(rows); err != nil {
 		return err
@@ -95,6 +78,31 @@ func (s *Signer) raiseHost(id string, m device.Mark) error {
 	s.log.Warn("device is ahead, marks raised", "device_id", id, "pkh", m.PKH.String(), "kind", markName(m.Kind),
 		"level", m.Level, "round", m.Round)
 	return nil
+}
+
+// passed gives the marks of the host that another's mark is above: that of its kind; or, for one mark that covers all kinds, all of
+// them when it is above every one, and none otherwise.
+func (s *Signer) passed(m device.Mark) ([]passedMark, error) {
+	kinds := []tezos.Kind{m.Kind}
+	if m.Kind == 0 {
+		kinds = tezos.Kinds
+	}
+	var out []passedMark
+	for _, kind := range kinds {
+		key := hwm.Key{Chain: s.chain, PKH: m.PKH, Kind: kind}
+		st, err := s.store.State(key)
+		if err != nil {
+			return nil, err
+		}
+		if st.Mark == nil {
+			continue
+		}
+		if st.Mark.Compare(hwm.Position{Level: m.Level, Round: m.Round}) >= 0 {
+			return nil, nil
+		}
+		out = append(out, passedMark{key, st})
+	}
+	return out, nil
 }
 
 // lowest is the lowest level of the host's marks for a key, when it has all that it may sign with.

@@ -45,6 +45,7 @@ type Signer struct {
 	changed func(hwm.RoleRecord)
 	capped  atomic.Bool // the epoch is another owner's: every key needs a ceiling
 	changes *broadcast  // a device changed, or the ring
+	alarms  alarms
 	tails   sync.WaitGroup
 }
 

@@ -149,7 +149,7 @@ func (db *DB) poison(cause error) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	if db.poisoned == nil {
-		db.poisoned = fmt.Errorf("%w: %w", ErrPoisoned, cause)
+		db.poisoned = &DiskError{fmt.Errorf("%w: %w", ErrPoisoned, cause)}
 		db.log.Error("commit failed", "error", cause)
 	}
 	return db.poisoned

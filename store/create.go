@@ -47,9 +47,9 @@ func Create(ctx context.Context, dir string, now time.Time) error {
 	}
 	lock, err := lockDir(ctx, dir, openTimeout)
 	if err != nil {
-		return err
+		return failing(err)
 	}
-	return errors.Join(createLocked(dir, now), syncDir(filepath.Dir(filepath.Clean(dir))), lock.release())
+	return failing(errors.Join(createLocked(dir, now), syncDir(filepath.Dir(filepath.Clean(dir))), lock.release()))
 }
 
 func createLocked(dir string, now time.Time) error {

@@ -37,10 +37,14 @@ func checkFile(path string) error {
 		return err
 	}
 	defer f.Close() //nolint:errcheck // only read
-	if err := checkPages(f, info.Size()); err != nil {
-		return &UntrustedError{path, err}
+	if err = settle(f); err != nil {
+		return err
 	}
-	return nil
+	var disk *DiskError
+	if err = checkPages(f, info.Size()); err == nil || errors.As(err, &disk) {
+		return err
+	}
+	return &UntrustedError{path, err}
 }
 
 // ModeError says that others may read or write a file that holds a private key.
@@ -107,7 +111,7 @@ func checkPages(f io.ReaderAt, size int64) error {
 func readMeta(f io.ReaderAt, page, size int64) (boltMeta, error) {
 	b := make([]byte, metaLen)
 	if _, err := f.ReadAt(b, page+metaOffset); err != nil {
-		return boltMeta{}, fmt.Errorf("%w: the file is too short", hwm.ErrCorrupt)
+		return boltMeta{}, unreadable(err, "the file is too short")
 	}
 	if binary.NativeEndian.Uint32(b) != boltMagic || binary.NativeEndian.Uint32(b[metaVersion:]) != boltVersion {
 		return boltMeta{}, fmt.Errorf("%w: not a bbolt file", hwm.ErrCorrupt)

@@ -90,16 +90,18 @@ type Options struct {
 const openTimeout = 2 * time.Second
 
 // Open locks the state directory, loads its database and checks all of it. Errors wrap ErrMissing, ErrInUse, hwm.ErrCorrupt or
-// hwm.ErrVersion; a file that cannot be trusted is never repaired by guessing.
+// hwm.ErrVersion, or are a *DiskError; a file that cannot be trusted is never repaired by guessing.
+//
+// Invariant: what it shows is on the disk, not only in the page cache, so all that is in memory is durable from the start.
 func Open(ctx context.Context, dir string, opt Options) (*DB, error) {
 	path := filepath.Join(dir, FileName)
 	lock, err := lockDir(ctx, dir, openTimeout)
 	if err != nil {
-		return nil, err
+		return nil, failing(err)
 	}
 	db, err := open(path, opt)
 	if err != nil {
-		return nil, errors.Join(err, lock.release())
+		return nil, failing(errors.Join(err, lock.release()))
 	}
 	db.lock = lock
 	go db.commitLoop()

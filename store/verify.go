@@ -118,7 +118,7 @@ func (w *walker) page(id uint64) ([]byte, error) {
 	}
 	b := make([]byte, w.pageSize)
 	if _, err := w.f.ReadAt(b, int64(id)*w.pageSize); err != nil { //nolint:gosec // below high, which lies in the file
-		return nil, damaged("page %d: %v", id, err)
+		return nil, unreadable(err, "page %d: %v", id, err)
 	}
 	overflow := uint64(binary.NativeEndian.Uint32(b[12:]))
 	if self := binary.NativeEndian.Uint64(b); self != id || overflow >= w.high-id {
@@ -133,7 +133,7 @@ func (w *walker) page(id uint64) ([]byte, error) {
 	if overflow > 0 {
 		b = make([]byte, w.pageSize*int64(overflow+1))                 //nolint:gosec // within the file
 		if _, err := w.f.ReadAt(b, int64(id)*w.pageSize); err != nil { //nolint:gosec // below high
-			return nil, damaged("page %d: %v", id, err)
+			return nil, unreadable(err, "page %d: %v", id, err)
 		}
 	}
 	return b, nil

@@ -5,6 +5,7 @@ package usb
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -161,7 +162,11 @@ func (c *Channel) failed(ctx context.Context, what string, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	return explain(fmt.Errorf("%s: %w", what, err), c.d.info)
+	err = explain(fmt.Errorf("%s: %w", what, err), c.d.info)
+	if !errors.Is(err, ErrGone) && missing(c.d.info.Node()) {
+		err = fmt.Errorf("%w: %w", ErrGone, err) // the transfer failed before the kernel knew why
+	}
+	return err
 }
 
 // Close ends reading and writing, and gives the interface back. When the transfers do not end in time the error wraps ErrHung.
@@ -176,7 +181,7 @@ func (c *Channel) finish() {
 	c.cancel()
 	c.users.Wait()
 	c.drain()
-	c.iface.Close()
+	c.d.release(c.iface)
 	c.d.bus.setClaimed(claim{c.d.info.ID, c.number}, false)
 	c.d.mu.Lock()
 	defer c.d.mu.Unlock()

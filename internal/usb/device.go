@@ -101,6 +101,40 @@ func (d *Device) Control(ctx context.Context, requestType, request uint8, value,
 	return n, nil
 }
 
+// The request for a HID report descriptor, which is what usbhid asks first.
+const (
+	getInterfaceDescriptor = 0x81
+	getDescriptor          = 0x06
+	reportDescriptor       = 0x2200
+)
+
+// release gives an interface back, and to the kernel driver that had it. usbhid asks a device that does not answer for half a minute, in
+// which neither this program nor the device can be closed: then the driver is left out.
+func (d *Device) release(iface *gousb.Interface) {
+	silent := false
+	if uint8(iface.Setting.Class) == ClassHID {
+		d.control.Lock()
+		d.handle.ControlTimeout = ControlTimeout
+		_, err := d.handle.Control(getInterfaceDescriptor, getDescriptor, reportDescriptor, uint16(iface.Setting.Number), make([]byte, 1)) //nolint:gosec // a byte
+		d.control.Unlock()
+		silent = err != nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if silent {
+		d.detach(false)
+		defer d.detach(true)
+	}
+	iface.Close()
+}
+
+// detach says whether kernel drivers make room for a claim and come back after it.
+func (d *Device) detach(on bool) {
+	if err := d.handle.SetAutoDetach(on); err != nil {
+		d.bus.log.Debug("usb auto detach", "error", err)
+	}
+}
+
 // Close gives up what is under way and closes the device. When that does not end in time the error wraps ErrHung, and closing goes on
 // in the background.
 func (d *Device) Close() error {

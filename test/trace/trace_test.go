@@ -65,6 +65,23 @@ func TestSignatureLeavesAfterTheSync(t *testing.T) {
 	synced(header, answer, "the header, before the answer")
 }
 
+// TestStartReadsWhatIsOnTheDisk: before the file is read, all that a process that was killed may have left in the page cache is synced,
+// and what the cache holds is dropped, since pages whose writing failed stay there.
+func TestStartReadsWhatIsOnTheDisk(t *testing.T) {
+	d := startTraced(t)
+	d.stop(t)
+	calls := readTrace(t, d.trace)
+	db := filepath.Join(d.dir, "marks.db")
+	of := func(name string) func(call) bool {
+		return func(c call) bool { return c.name == name && c.file == db && c.result != "-1" }
+	}
+	synced, dropped, read := one(t, calls, "a sync", of("fsync")), one(t, calls, "the cache dropped", of("fadvise64")),
+		one(t, calls, "a read", of("pread64"))
+	require.Contains(t, dropped.args, "POSIX_FADV_DONTNEED")
+	require.Less(t, synced.end, dropped.start)
+	require.Less(t, dropped.end, read.start)
+}
+
 // header2 is where the second header lies; pages with marks come behind it.
 func header2() int64 { return int64(os.Getpagesize()) }
 
@@ -193,7 +210,7 @@ func startTraced(t *testing.T) *daemon {
 	d.pkh = keys[0].PKH
 
 	d.process = exec.CommandContext(context.Background(), "strace", "-f", "-y", "-x", "-s", "65536", "-o", d.trace,
-		"-e", "trace=pwrite64,write,writev,sendto,sendmsg,fdatasync,fsync", binary, "serve", "--log-format", "json", "--config", file)
+		"-e", "trace=pread64,fadvise64,pwrite64,write,writev,sendto,sendmsg,fdatasync,fsync", binary, "serve", "--log-format", "json", "--config", file)
 	logs, err := d.process.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, d.process.Start())

@@ -22,6 +22,8 @@ command -v ip >/dev/null || wanted+=(iproute2)
 
 # The modules that the guest loads; the rest of the kernel's is thrown away.
 modules=(virtio_pci virtio_console 9pnet_virtio 9p overlay udc-core dummy_hcd libcomposite usb_f_fs usbhid hid-generic usbmon configfs unix)
+read -ra more <<<"${MODULES:-}" # others that a caller wants
+modules+=("${more[@]}")
 have_kernel() { compgen -G "$cache/kernel/boot/vmlinuz-*" >/dev/null && compgen -G "$cache/kernel/lib/modules/*/modules.dep" >/dev/null; }
 have_udev() { [ -x "$cache/udev/bin/udevadm" ]; }
 [ ${#wanted[@]} -eq 0 ] && have_kernel && have_udev && exit 0

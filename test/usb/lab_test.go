@@ -247,7 +247,7 @@ func (s *signerProcess) serve() {
 	go func() { exited <- cmd.Wait() }()
 	s.t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		if s.t.Failed() {
+		if s.t.Failed() || os.Getenv("LAB_LOG") != "" {
 			s.t.Logf("highwater serve:\n%s", tail(log.String(), 200))
 		}
 	})

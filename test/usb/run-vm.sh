@@ -7,8 +7,8 @@
 # Environment:
 #   CACHE=dir      where install.sh put kernel/           [.cache/usb]
 #   UDCS=n         devices that can be connected at once  [2]      HCD_OPTS="is_high_speed=0" makes them full speed
-#   USBMON=1       load usbmon                            VERBOSE=1 print times
-#   ACCEL=kvm|tcg  [kvm where it works]   MEM=MiB [1536]  CPUS=n [2]   TIMEOUT=s [600]   CONSOLE=file of the kernel's messages
+#   USBMON=1       load usbmon                            VERBOSE=1 print times   CONSOLE=file of the kernel's messages
+#   ACCEL=kvm|tcg  [kvm where it works]   MEM=MiB [1536]  CPUS=n [2]   TIMEOUT=s [600]   BOOT_TIMEOUT=s [120]
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 [ $# -ge 2 ] || { sed -n '2,11s/^# \?//p' "$0"; exit 64; }
@@ -36,19 +36,36 @@ cp "$here/vm/stage2" "$ctl/"; chmod 755 "$ctl/stage2"
   for v in UDCS USBMON HCD_OPTS GUEST_ENV; do printf '%s=%q\n' "$v" "${!v:-}"; done
   if [ $# -eq 1 ]; then printf 'CMD=%q\n' "$1"; else printf 'CMD=%q\n' "$(printf '%q ' "$@")"; fi
 } >"$ctl/env"
-mkfifo "$ctl/out.fifo"; cat "$ctl/out.fifo" & reader=$!
 start=$(date +%s.%N)
-timeout --foreground -k 5 "${TIMEOUT:-600}" qemu-system-x86_64 -M q35 -accel "$ACCEL" -cpu "$cpu" -smp "${CPUS:-2}" -m "${MEM:-1536}" \
-  -nodefaults -no-user-config -no-reboot -display none -monitor none \
-  -kernel "$kernel" -initrd "$initrd" -append "console=ttyS0 loglevel=4 panic=-1 tsc=reliable no_timer_check" \
-  -chardev file,id=con,path="$console" -serial chardev:con \
-  -device virtio-serial -chardev file,id=out,path="$ctl/out.fifo" -device virtserialport,chardev=out,name=out \
-  -virtfs local,path=/,mount_tag=hostroot,security_model=none,readonly=on,multidevs=remap \
-  -virtfs local,path="$ctl",mount_tag=ctl,security_model=none \
-  -virtfs local,path="$share",mount_tag=share,security_model=none,multidevs=remap \
-  </dev/null
+machine() {
+  exec timeout --foreground -k 5 "${TIMEOUT:-600}" qemu-system-x86_64 -M q35 -accel "$ACCEL" -cpu "$cpu" -smp "${CPUS:-2}" -m "${MEM:-1536}" \
+    -nodefaults -no-user-config -no-reboot -display none -monitor none \
+    -kernel "$kernel" -initrd "$initrd" -append "console=ttyS0 loglevel=4 panic=-1 tsc=reliable no_timer_check" \
+    -chardev file,id=con,path="$console" -serial chardev:con \
+    -device virtio-serial -chardev file,id=out,path="$ctl/out.fifo" -device virtserialport,chardev=out,name=out \
+    -virtfs local,path=/,mount_tag=hostroot,security_model=none,readonly=on,multidevs=remap \
+    -virtfs local,path="$ctl",mount_tag=ctl,security_model=none \
+    -virtfs local,path="$share",mount_tag=share,security_model=none,multidevs=remap \
+    </dev/null
+}
+mkfifo "$ctl/out.fifo"
+exec 8<>"$ctl/out.fifo" # keeps the pipe open between two attempts
+cat "$ctl/out.fifo" 8>&- & reader=$!
+# An emulated machine with two processors hangs now and then while it boots; it is given another chance.
+for attempt in 1 2 3; do
+  machine 8>&- & qemu=$!
+  trap 'kill $qemu 2>/dev/null; rm -rf "$ctl"' EXIT
+  for ((tick = 0; tick < ${BOOT_TIMEOUT:-120} * 2; tick++)); do
+    [ ! -s "$ctl/times" ] && kill -0 $qemu 2>/dev/null || break
+    sleep 0.5
+  done
+  [ ! -s "$ctl/times" ] && kill -0 $qemu 2>/dev/null || break
+  echo "run-vm: the machine does not boot, attempt $attempt" >&2
+  kill $qemu; wait $qemu
+done
+wait $qemu
 machine=$?
-exec 8<>"$ctl/out.fifo"; exec 8>&-; wait "$reader" # ends the reader even if QEMU never opened the fifo
+exec 8>&-; wait "$reader"
 if [ -n "${VERBOSE:-}" ]; then
   { cat "$ctl/times"; echo "host: $(awk -v a="$start" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }') s in all, accelerator $ACCEL"; } >&2
 fi

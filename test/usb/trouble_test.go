@@ -40,7 +40,11 @@ func TestKill(t *testing.T) {
 		const level = 1001
 		asked := make(chan error, 1)
 		go func() { asked <- s.sign(key, level, 1) }()
-		s.until("it is on the wire", func() bool { return strings.Contains(s.log.String(), sending[kind]) })
+		if kind == "ledger" {
+			d.wait("command", "800f81")
+		} else {
+			s.until("it is on the wire", func() bool { return strings.Contains(s.log.String(), sending[kind]) })
+		}
 		s.kill()
 		first := <-asked
 		if kind == "ledger" && first != nil {
@@ -60,7 +64,7 @@ func TestKill(t *testing.T) {
 		require.NoError(t, s.sign(key, level+1, 1))
 		s.stop()
 	}
-	t.Run("ledger", func(t *testing.T) { run(t, "ledger", startLedger(t, t.Name(), "-latency", "1s")) })
+	t.Run("ledger", func(t *testing.T) { run(t, "ledger", startLedger(t, t.Name(), "-latency", "1s", "-trace")) })
 	t.Run("tezsign", func(t *testing.T) { run(t, "tezsign", startTezSign(t, "T-1", t.Name(), "-latency", "1s")) })
 }
 
@@ -78,7 +82,9 @@ func TestFrozen(t *testing.T) {
 		began := time.Now()
 		require.Error(t, s.sign(key, 1001, 1))
 		took(t, "silent device: refused", time.Since(began))
-		took(t, "silent device: SIGTERM to the end", s.stop())
+		end := s.stop()
+		took(t, "silent device: SIGTERM to the end", end)
+		require.Less(t, end, slow*5*time.Second)
 		require.NoError(t, d.cmd.Process.Signal(syscall.SIGCONT))
 		s.serve()
 		if kind == "ledger" {
@@ -148,7 +154,9 @@ func TestManagement(t *testing.T) {
 	took(t, "close with a read pending", time.Since(began))
 	manage, err = g.Claim(ctx, tezsign.ManageInterface)
 	require.NoError(t, err)
-	require.ErrorIs(t, readEnds(d.unplug), tezsign.ErrGone)
+	require.Error(t, readEnds(d.unplug))
+	_, err = manage.Read(ctx, make([]byte, manage.MaxPacket()))
+	require.ErrorIs(t, err, tezsign.ErrGone)
 	require.NoError(t, errors.Join(manage.Close(), g.Close()))
 	require.NoError(t, bus.Close())
 	s.stop()

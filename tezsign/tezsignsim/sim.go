@@ -39,6 +39,9 @@ type Options struct {
 	StorePath string
 	// AllowMainnet lets it sign for mainnet: for replays of recordings.
 	AllowMainnet bool
+	// Forgetful keeps no list of what it signed, and only the last requests' ids: for a process that lives for long. Signatures is
+	// empty then, and a double signature is no violation.
+	Forgetful bool
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 	Log *slog.Logger // nil: none
@@ -75,7 +78,7 @@ func New(opts Options) (*Gadget, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gadget{opts: opts, disk: disk, watch: newWatch()}
+	g := &Gadget{opts: opts, disk: disk, watch: newWatch(opts.Forgetful)}
 	for i := range g.ports {
 		g.ports[i] = newPort(opts.MaxPacket)
 	}

@@ -416,3 +416,17 @@ func TestServesEndpointFiles(t *testing.T) {
 	g.Unplug()
 	require.ErrorIs(t, g.Serve(t.Context(), 0, dev, dev, false), tezsignsim.ErrNoPower)
 }
+
+// TestForgetful: what it is asked leaves nothing behind, and what it does is the same.
+func TestForgetful(t *testing.T) {
+	g := newGadget(t, tezsignsim.Options{Keys: []string{"k"}, Forgetful: true})
+	w := claimBoth(t, g)[0]
+	tz4 := tz4Of(t, w)
+	for range 2100 { // more than twice what it remembers
+		require.NotNil(t, w.ask(t, askVersion).GetVersion())
+	}
+	require.Nil(t, w.ask(t, signRequest(tz4, attestation(1, 0, 0))).GetError())
+	require.EqualValues(t, 33, w.ask(t, signRequest(tz4, attestation(1, 0, 1))).GetError().GetCode())
+	require.Empty(t, g.Signatures())
+	require.Empty(t, g.Violations())
+}

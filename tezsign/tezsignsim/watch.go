@@ -20,6 +20,8 @@ type Signed struct {
 
 // watch records what the gadget did and what its host should not have done. It survives power cycles.
 type watch struct {
+	forgetful bool
+
 	mu         sync.Mutex
 	violations []string
 	signed     []Signed
@@ -28,8 +30,8 @@ type watch struct {
 	spoiled    map[string]bool     // keys whose file on the card is broken
 }
 
-func newWatch() *watch {
-	return &watch{at: map[Signed][32]byte{}, frames: map[[16]byte]bool{}, spoiled: map[string]bool{}}
+func newWatch(forgetful bool) *watch {
+	return &watch{forgetful: forgetful, at: map[Signed][32]byte{}, frames: map[[16]byte]bool{}, spoiled: map[string]bool{}}
 }
 
 func (w *watch) violation(format string, args ...any) {
@@ -40,6 +42,9 @@ func (w *watch) violation(format string, args ...any) {
 
 // note records a signature; two of different bytes for one mark are a violation.
 func (w *watch) note(s Signed) {
+	if w.forgetful {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	where := s
@@ -60,9 +65,15 @@ func (w *watch) id(id [16]byte, resend bool) (again bool) {
 	if again && !resend {
 		w.violations = append(w.violations, fmt.Sprintf("the id %x was used twice", id))
 	}
+	if w.forgetful && len(w.frames) == lastIDs {
+		clear(w.frames)
+	}
 	w.frames[id] = true
 	return again
 }
+
+// lastIDs is how many ids a forgetful gadget keeps at most.
+const lastIDs = 1000
 
 // Violations are what the host did against the rules of the device, in order.
 func (g *Gadget) Violations() []string {

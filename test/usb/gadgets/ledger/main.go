@@ -45,7 +45,7 @@ type settings struct {
 	name, seed, chain, curve string
 	product, level           uint
 	latency                  time.Duration
-	keyboard                 bool
+	keyboard, trace          bool
 }
 
 func run() error {
@@ -58,15 +58,17 @@ func run() error {
 	flag.UintVar(&s.level, "level", 0, "level of the main mark")
 	flag.DurationVar(&s.latency, "latency", 0, "time for a signature")
 	flag.BoolVar(&s.keyboard, "keyboard", false, "put a keyboard's HID interface first")
+	flag.BoolVar(&s.trace, "trace", false, "tell each command")
 	flag.Parse()
-	sim, err := newSim(s)
+	console := gadget.NewConsole(os.Stdin, os.Stdout)
+	sim, err := newSim(s, console)
 	if err != nil {
 		return err
 	}
-	return serve(s, sim)
+	return serve(s, sim, console)
 }
 
-func newSim(s settings) (*ledgersim.Device, error) {
+func newSim(s settings, console *gadget.Console) (*ledgersim.Device, error) {
 	chain, err := tezos.ParseChainID(s.chain)
 	if err != nil {
 		return nil, err
@@ -75,8 +77,12 @@ func newSim(s settings) (*ledgersim.Device, error) {
 	if err != nil {
 		return nil, err
 	}
+	trace := func([]byte, []byte) {}
+	if s.trace {
+		trace = func(apdu, _ []byte) { console.Tell("command", "%x", apdu[:min(len(apdu), 4)]) }
+	}
 	return ledgersim.New(ledgersim.Options{
-		Seed: s.seed, Latency: ledgersim.Uniform(s.latency), Decide: ledgersim.Always(ledgersim.Accept),
+		Trace: trace, Seed: s.seed, Latency: ledgersim.Uniform(s.latency), Decide: ledgersim.Always(ledgersim.Accept),
 		Setup: []ledgersim.Setup{{Curve: curve, Chain: chain, Main: uint32(s.level)}}, //nolint:gosec // a level
 	})
 }
@@ -92,7 +98,7 @@ type emulator struct {
 	reports chan report
 }
 
-func serve(s settings, sim *ledgersim.Device) error {
+func serve(s settings, sim *ledgersim.Device, console *gadget.Console) error {
 	g, err := gadget.New(gadget.Description{
 		Name: s.name, Vendor: ledger.VendorID, Product: uint16(s.product), Release: 0x0201, //nolint:gosec // 16 bits
 		Serial: "0001", Manufacturer: "Ledger", Caption: "Nano S Plus",
@@ -104,7 +110,7 @@ func serve(s settings, sim *ledgersim.Device) error {
 		{Class: 3, Kind: gadget.Interrupt, Report: appReport, Name: "app", In: 2, Out: 2},
 		{Class: 0xff, Kind: gadget.Interrupt, Name: "WebUSB", In: 3, Out: 3},
 	}
-	e := &emulator{Console: gadget.NewConsole(os.Stdin, os.Stdout), usb: g, sim: sim, reports: make(chan report)}
+	e := &emulator{Console: console, usb: g, sim: sim, reports: make(chan report)}
 	if s.keyboard {
 		e.iface = 1
 		first := gadget.Interface{Class: 3, Kind: gadget.Interrupt, Report: keyboardReport, Name: "keyboard", In: 4, Out: 4}

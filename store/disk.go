@@ -1,0 +1,60 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// settle makes sure that what is read from a file next is what the disk holds. A process that was killed may have left a commit in the
+// page cache that was never synced: acted upon, it would be a mark that the next power cut takes back. And pages whose writing failed stay
+// in memory as if they had reached the disk (fsync(2)); they are dropped.
+func settle(f *os.File) error {
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return dropCache(f)
+}
+
+// DiskError says that the disk or the file system under the state directory fails, and what to do about it.
+type DiskError struct{ Err error }
+
+func (e *DiskError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *DiskError) Unwrap() error { return e.Err }
+
+// HintText is what to do.
+func (e *DiskError) HintText() string {
+	switch {
+	case errors.Is(e.Err, unix.ENOSPC), errors.Is(e.Err, unix.EDQUOT):
+		return "make room on the file system of the state directory (df), then restart highwater"
+	case errors.Is(e.Err, unix.EROFS):
+		return "the file system is read-only, as it becomes after an error of its disk: see dmesg; make it writable, then restart highwater"
+	case errors.Is(e.Err, os.ErrPermission):
+		return "run this as the user that serves: sudo -u highwater highwater …"
+	}
+	return "see dmesg for the disk of the state directory; once it works, restart highwater; on another disk, with a copy of the files, " +
+		"first set every key above all that it may have signed: `highwater hwm set --all --level HEAD+10`"
+}
+
+// failing puts advice to what the system says about a file; other errors have their own.
+func failing(err error) error {
+	var errno unix.Errno
+	var advised interface{ HintText() string }
+	if !errors.As(err, &errno) || errors.As(err, &advised) || errors.Is(err, ErrInUse) || errors.Is(err, ErrMissing) {
+		return err
+	}
+	return &DiskError{err}
+}
+
+// unreadable is an error of reading at an offset that the file should have.
+func unreadable(err error, what string, args ...any) error {
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		return &DiskError{err}
+	}
+	return damaged("%s", fmt.Sprintf(what, args...))
+}

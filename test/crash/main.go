@@ -1,0 +1,270 @@
+// Command crash kills the real program at random moments, hundreds of times, under load, and then asks it for everything that it
+// must refuse, and for what it must sign. It ends with a control: the same against a watermark file that is put back to an older copy
+// between kill and restart, which must be found out, or the suite proves nothing.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"highwater/hwm"
+	"highwater/internal/baker"
+	"highwater/internal/tezos"
+	"highwater/test/harness"
+)
+
+var chain = harness.Chain
+
+func main() {
+	binary := flag.String("binary", "bin/highwater", "the program")
+	kills := flag.Int("kills", 150, "how often to kill it")
+	control := flag.Int("control", 3, "how often to kill the control")
+	slow := flag.Int("slow", 50, "how many of 100 starts are with a disk that syncs slowly (needs strace)")
+	flag.Parse()
+	if err := run(context.Background(), *binary, *kills, *control, *slow); err != nil {
+		fmt.Fprintln(os.Stderr, "FAILED:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, binary string, kills, control, slow int) error {
+	binary, err := filepath.Abs(binary)
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	s, err := newSuite(ctx, binary, slow)
+	if err != nil {
+		return err
+	}
+	err = s.cycles(ctx, kills, nil)
+	_, printErr := os.Stdout.WriteString(s.table(time.Since(start)))
+	if err = errors.Join(err, printErr, s.verdict()); err != nil {
+		return fmt.Errorf("%w\nthe daemon's log: %s", err, s.daemon.Log)
+	}
+	return errors.Join(os.RemoveAll(s.daemon.Dir), runControl(ctx, binary, control))
+}
+
+// suite is the daemon with all that its clients know.
+type suite struct {
+	daemon *harness.Daemon
+	judge  *baker.Judge
+	slow   int // percent of starts
+	books  []*book
+	role   atomic.Value // string: what was last answered of the role; empty while a change is under way
+
+	mu      sync.Mutex
+	counts  map[string]int
+	remarks map[string]int
+	faults  []string
+}
+
+func newSuite(ctx context.Context, binary string, slow int) (*suite, error) {
+	dir, err := os.MkdirTemp("", "highwater-crash-")
+	if err != nil {
+		return nil, err
+	}
+	s := &suite{slow: slow, judge: baker.NewJudge(), counts: map[string]int{}, remarks: map[string]int{}}
+	s.role.Store(hwm.Active.String())
+	if s.daemon, err = harness.New(ctx, binary, dir); err != nil {
+		return nil, err
+	}
+	if err = s.daemon.Start(0); err != nil {
+		return nil, err
+	}
+	_, err = s.daemon.AwaitUp(ctx)
+	var keys []*tezos.PublicKey
+	if err == nil {
+		keys, err = s.daemon.Keys(ctx)
+	}
+	for _, key := range keys {
+		s.books = append(s.books, newBook(key, harness.StartLevel))
+	}
+	return s, errors.Join(err, s.daemon.Stop())
+}
+
+// Kills come this long after the load began; one in startKillEvery comes before the daemon is up.
+const (
+	killWithin     = 600 * time.Millisecond
+	startKillEvery = 8
+)
+
+// cycles kills so many times; between is done while the daemon is dead, if anything.
+func (s *suite) cycles(ctx context.Context, kills int, between func() error) error {
+	for n := range kills {
+		if err := s.cycle(ctx); err != nil {
+			return fmt.Errorf("kill %d: %w", n+1, err)
+		}
+		if between != nil {
+			if err := between(); err != nil {
+				return err
+			}
+		}
+	}
+	if err := s.awake(ctx); err != nil {
+		return err
+	}
+	return s.daemon.Stop()
+}
+
+// cycle starts the daemon, asks for what must hold after the last kill, and kills it under load.
+func (s *suite) cycle(ctx context.Context) error {
+	if chance(startKillEvery) == 0 {
+		if err := s.start(); err != nil {
+			return err
+		}
+		<-time.After(time.Duration(chance(int(killWithin))))
+		s.count("killed while starting")
+		if err := s.daemon.Kill(); err != nil {
+			return err
+		}
+	}
+	if err := s.awake(ctx); err != nil {
+		return err
+	}
+	load := s.load(ctx)
+	<-time.After(time.Duration(chance(int(killWithin))))
+	s.count("killed under load")
+	err := s.daemon.Kill()
+	load.Wait()
+	return err
+}
+
+// slowSync is what is added to a sync: several times what a device needs.
+const slowSync = 4 * time.Millisecond
+
+func (s *suite) start() error {
+	if chance(100) >= s.slow {
+		return s.daemon.Start(0)
+	}
+	s.count("started with a slow disk")
+	return s.daemon.Start(slowSync)
+}
+
+// awake starts the daemon and probes it. On standby it must refuse; it is activated then, as an operator would.
+func (s *suite) awake(ctx context.Context) error {
+	if err := s.start(); err != nil {
+		return err
+	}
+	st, err := s.daemon.AwaitUp(ctx)
+	if err != nil {
+		return err
+	}
+	if err = s.checkRole(st.Role.Role); err != nil {
+		return err
+	}
+	if st.Role.Role != hwm.Active {
+		client := s.daemon.Client(false)
+		defer client.Close()
+		for _, b := range s.books {
+			next := b.try(tezos.Block, b.top()+1, 0, 251)
+			if err = s.want(ctx, client, b, next, "restarted on standby", http.StatusForbidden); err != nil {
+				return err
+			}
+		}
+		admin, dialErr := s.daemon.Admin(ctx)
+		if dialErr != nil {
+			return dialErr
+		}
+		if err = s.activate(ctx, admin); err != nil {
+			return err
+		}
+	}
+	return s.probe(ctx)
+}
+
+// runControl puts the watermark file back to its first state after each kill. The judge must find double signatures of every key.
+func runControl(ctx context.Context, binary string, kills int) error {
+	s, err := newSuite(ctx, binary, 0)
+	if err != nil {
+		return err
+	}
+	yesterday, err := os.ReadFile(s.daemon.Marks())
+	if err != nil {
+		return err
+	}
+	err = s.cycles(ctx, kills, func() error {
+		s.role.Store("")
+		return os.WriteFile(s.daemon.Marks(), yesterday, 0o600) //nolint:gosec // our own directory
+	})
+	if err != nil {
+		return fmt.Errorf("control: %w\nthe daemon's log: %s", err, s.daemon.Log)
+	}
+	doubles := s.judge.Doubles()
+	for _, b := range s.books {
+		if !slices.ContainsFunc(doubles, func(d string) bool { return d[:len(b.Hash().String())] == b.Hash().String() }) {
+			return fmt.Errorf("control: an old copy of the watermark file made no double signature of %s: this suite cannot fail", b.Hash())
+		}
+	}
+	text := fmt.Sprintf("control: an old copy of the watermark file made %d double signatures, of every key: the suite can fail\n", len(doubles))
+	_, err = os.Stdout.WriteString(text)
+	return errors.Join(err, os.RemoveAll(s.daemon.Dir))
+}
+
+func (s *suite) count(what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts[what]++
+}
+
+func (s *suite) countStatus(what string, status int) {
+	names := map[int]string{
+		http.StatusOK: "signed", http.StatusConflict: "refused", http.StatusForbidden: "refused, not active",
+		http.StatusInternalServerError: "failed at the device",
+	}
+	s.count(what + ": " + names[status])
+}
+
+// remark keeps what a device did not do.
+func (s *suite) remark(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.remarks[text]++
+}
+
+// maxFaults is how many broken promises are shown.
+const maxFaults = 20
+
+func (s *suite) fault(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = append(s.faults, fmt.Sprintf(format, args...))
+}
+
+// verdict is nil when every promise was kept.
+func (s *suite) verdict() error {
+	bad := append(s.judge.Doubles(), s.faults...)
+	if len(bad) == 0 && s.counts["next level: signed"] == 0 {
+		bad = append(bad, "nothing was probed")
+	}
+	var errs []error
+	for _, text := range bad[:min(len(bad), maxFaults)] {
+		errs = append(errs, errors.New(text))
+	}
+	return errors.Join(errs...)
+}
+
+// table is what happened.
+func (s *suite) table(took time.Duration) string {
+	w := &strings.Builder{}
+	for _, what := range slices.Sorted(maps.Keys(s.counts)) {
+		fmt.Fprintf(w, "%8d  %s\n", s.counts[what], what)
+	}
+	for _, what := range slices.Sorted(maps.Keys(s.remarks)) {
+		fmt.Fprintf(w, "%8d  device: %.140s\n", s.remarks[what], what)
+	}
+	fmt.Fprintf(w, "%8d  DOUBLE SIGNATURES, of %d places signed at\n", len(s.judge.Doubles()), s.judge.Signed())
+	fmt.Fprintf(w, "%8d  other broken promises, in %s\n", len(s.faults), took.Round(time.Second))
+	return w.String()
+}

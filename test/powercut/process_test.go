@@ -1,0 +1,218 @@
+//go:build powercut
+
+package powercut_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater/internal/tezos"
+)
+
+// patience is how long a process may take to become ready, or to end.
+const patience = 60 * time.Second
+
+// chain is no chain that exists.
+var chain = tezos.ChainID{'c', 'u', 't', '!'}
+
+// firstFloor is where the marks start.
+const firstFloor = 1000
+
+// process is a signer under test: the program, or a control.
+type process struct {
+	t       *testing.T
+	command func() *exec.Cmd
+	base    string // of its octez endpoints
+	ready   string // what is answered with 200 once it can sign
+
+	cmd   *exec.Cmd
+	log   bytes.Buffer
+	ended chan error
+}
+
+// start runs it until it is ready.
+func (p *process) start() {
+	p.t.Helper()
+	p.launch()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	for {
+		if status, _ := p.get(p.ready); status == http.StatusOK {
+			return
+		}
+		select {
+		case err := <-p.ended:
+			p.cmd = nil
+			require.FailNow(p.t, "it ended before it was ready", "%v: %s", err, p.log.String())
+		case <-deadline.C:
+			_, body := p.get(p.ready)
+			p.kill()
+			require.FailNow(p.t, "it does not become ready", "%s: %s", body, p.log.String())
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
+func (p *process) launch() {
+	p.t.Helper()
+	p.log.Reset()
+	p.cmd, p.ended = p.command(), make(chan error, 1)
+	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
+	require.NoError(p.t, p.cmd.Start())
+	go func(c *exec.Cmd, ended chan<- error) { ended <- c.Wait() }(p.cmd, p.ended)
+}
+
+// refused runs it, expects it to end by itself with an error and a hint, and gives what it said.
+func (p *process) refused() string {
+	p.t.Helper()
+	p.launch()
+	select {
+	case err := <-p.ended:
+		p.cmd = nil
+		require.Error(p.t, err, "it ended as if all were well: %s", p.log.String())
+	case <-time.After(patience):
+		p.kill()
+		require.FailNow(p.t, "it does not end", p.log.String())
+	}
+	return p.log.String()
+}
+
+func (p *process) kill() {
+	if p.cmd != nil {
+		_ = p.cmd.Process.Kill() // it may have ended
+		<-p.ended
+		p.cmd = nil
+	}
+}
+
+// stop ends it in order and gives its exit status.
+func (p *process) stop() error {
+	p.t.Helper()
+	require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGTERM))
+	err := <-p.ended
+	p.cmd = nil
+	return err
+}
+
+// get asks for a page; 0 when nobody answers.
+func (p *process) get(url string) (status int, body string) {
+	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, url, http.NoBody)
+	require.NoError(p.t, err)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer resp.Body.Close()
+	b, _ := io.ReadAll(resp.Body) // what there is of it
+	return resp.StatusCode, string(b)
+}
+
+// notReady gives the reasons for which /readyz says no.
+func (p *process) notReady() string {
+	p.t.Helper()
+	status, body := p.get(p.ready)
+	require.Equal(p.t, http.StatusServiceUnavailable, status, body)
+	var v struct{ Reasons []string }
+	require.NoError(p.t, json.Unmarshal([]byte(body), &v))
+	return strings.Join(v.Reasons, "\n")
+}
+
+// freeAddress is an address on which nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	return l.Addr().String()
+}
+
+// highwater is the program with a configuration.
+type highwater struct {
+	process
+	config string
+	state  string
+}
+
+const head = `state_dir = %q
+chain = %q
+[server]
+listen = %q
+known_keys = true
+[admin]
+socket = %q
+[monitor]
+listen = %q
+`
+
+// The emulated devices lose their marks when the program ends, so only the watermark file protects. One key each.
+const devices = `
+[[device]]
+name = "tz1"
+kind = "ledger"
+transport = "sim"
+sim = {curves = ["ed25519"]}
+[[device]]
+name = "tz2"
+kind = "ledger"
+transport = "sim"
+sim = {curves = ["secp256k1"]}
+[[device]]
+name = "tz3"
+kind = "ledger"
+transport = "sim"
+sim = {curves = ["P-256"]}
+[[device]]
+name = "tz4"
+kind = "tezsign"
+transport = "sim"
+sim = {keys = ["consensus"]}
+`
+
+// newHighwater writes a configuration with the state in a directory on a disk. The rest lies elsewhere.
+func newHighwater(t *testing.T, state, devices string) *highwater {
+	t.Helper()
+	dir, octez, monitor := t.TempDir(), freeAddress(t), freeAddress(t)
+	h := &highwater{config: filepath.Join(dir, "highwater.toml"), state: state}
+	h.process = process{
+		t: t, base: "http://" + octez, ready: "http://" + monitor + "/readyz",
+		command: func() *exec.Cmd { return h.cmdline("serve") },
+	}
+	text := fmt.Sprintf(head, state, chain, octez, filepath.Join(dir, "admin.sock"), monitor) + devices
+	require.NoError(t, os.WriteFile(h.config, []byte(text), 0o600))
+	t.Cleanup(h.kill)
+	return h
+}
+
+func (h *highwater) cmdline(args ...string) *exec.Cmd {
+	return command(binary, append(args, "--config", h.config)...)
+}
+
+// do runs a command of the program, which must succeed.
+func (h *highwater) do(args ...string) {
+	h.t.Helper()
+	out, err := h.cmdline(args...).CombinedOutput()
+	require.NoError(h.t, err, "highwater %s: %s", strings.Join(args, " "), out)
+}
+
+// setUp makes the watermark file and activates, as an operator does.
+func (h *highwater) setUp() {
+	h.t.Helper()
+	h.do("init", "--yes")
+	h.do("activate", "--yes", "--level", fmt.Sprint(firstFloor))
+}
+
+// marks is the watermark file.
+func (h *highwater) marks() string { return filepath.Join(h.state, "marks.db") }
