@@ -11,6 +11,7 @@ import (
 	"highwater/api"
 	"highwater/failover"
 	"highwater/internal/device"
+	"highwater/internal/node"
 	"highwater/internal/usb"
 	"highwater/signer"
 	"highwater/store"
@@ -23,6 +24,7 @@ type instance struct {
 	devices []wired
 	usb     *usb.Bus
 	signer  *signer.Signer
+	octez   *node.Client // nil: no node is configured
 	node    *failover.Node
 	hooks   *failover.Hooks
 	admin   *api.Local
@@ -73,7 +75,14 @@ func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*insta
 		Chain: cfg.chainID, Store: db, Devices: devices, Keys: cfg.policy, Log: opt.log, Observe: opt.observe,
 		Hold: paired, Changed: in.hooks.Role,
 	})
-	in.node = failover.New(failover.Config{Signer: in.signer, Store: db, Log: opt.log, Build: opt.version, Alarm: in.hooks.Alarm})
+	pair := failover.Config{Signer: in.signer, Store: db, Log: opt.log, Build: opt.version, Alarm: in.hooks.Alarm}
+	if cfg.Node != "" {
+		if in.octez, err = node.New(node.Config{URL: cfg.Node, Log: opt.log}); err != nil {
+			return nil, errors.Join(err, in.usb.Close(), db.Close())
+		}
+		pair.Chain = failover.NewOctez(in.octez, cfg.chainID)
+	}
+	in.node = failover.New(pair)
 	in.admin = &api.Local{Signer: in.signer, Store: db, Version: opt.version, Running: opt.running, Now: time.Now, Node: in.node}
 	if opt.devices {
 		in.admin.Devices = in.deviceCall
@@ -120,6 +129,9 @@ func (in *instance) close() error {
 	var err error
 	for _, d := range in.devices {
 		err = errors.Join(err, d.close())
+	}
+	if in.octez != nil {
+		in.octez.Close()
 	}
 	return errors.Join(err, in.usb.Close(), in.store.Close())
 }

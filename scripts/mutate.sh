@@ -23,8 +23,8 @@ does not verify what the device gave | signer/signer.go | /^func verify/,/^}/s/e
 does not look at the fence when a signature leaves | signer/signer.go | s/a.err = pass.check()/a.err = nil/ | ./signer | TestStandGivesUp|TestGivenUpStaysGivenUp
 moves a mark behind the fence | signer/signer.go | s/err = pass.do(func() (err error) {/err = func(f func() error) error { return f() }(func() (err error) {/ | ./signer | TestStandGivesUp
 moves the mark after the device was asked | signer/signer.go | s/durable, err = s.store.Advance(\(.*\))$/durable = lazily(func() (hwm.Pending, error) { return s.store.Advance(\1) })/;$a type lazily func() (hwm.Pending, error)\nfunc (l lazily) Wait() error {\n\tp, err := l()\n\tif err != nil {\n\t\treturn err\n\t}\n\treturn p.Wait()\n} | ./signer | TestMarkMovesBeforeTheDeviceIsAsked
-does not wait for those inside when it stands by | signer/admin.go | s/s.gate.drain(drain)/_ = drain/ | ./signer | TestStandDrains
-changes roles without a lock | signer/admin.go | s/s.roleMu.Lock()/s.roleMu.TryLock()/;s/defer s.roleMu.Unlock()// | ./signer | TestActivateAgainstStand
+does not wait for those inside when it stands by | signer/role.go | s/s.gate.drain(drain)/_ = drain/ | ./signer | TestStandDrains
+changes roles without a lock | signer/role.go | s/s.roleMu.Lock()/s.roleMu.TryLock()/;s/defer s.roleMu.Unlock()// | ./signer | TestActivateAgainstStand
 signs a caller's bytes, not its own copy | signer/signer.go | s/payload = bytes.Clone(payload)/_ = bytes.Clone(payload)/ | ./signer | TestPayloadIsNotTheCallers
 spends a mark for a client that has gone | signer/signer.go | s/if ctx.Err() != nil {/if false {/ | ./signer | TestGoneBeforeItsTurn
 resumes ECDSA after a restart | hwm/decide.go | s/case have.Fresh || curve.Deterministic():/case have.Fresh || true:/ | ./signer | TestResumeAfterARestart
