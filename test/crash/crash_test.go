@@ -10,6 +10,7 @@ import (
 
 // TestCrash is the suite in short, on a disk that syncs slowly: an answer that leaves before its mark is found out within some kills.
 func TestCrash(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir()) // what a failure leaves goes with the test
 	binary := filepath.Join(t.TempDir(), "highwater")
 	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "highwater/cmd/highwater").CombinedOutput()
 	require.NoError(t, err, "%s", out)
