@@ -91,13 +91,13 @@ func TestControl(t *testing.T) {
 	for _, fs := range fileSystems {
 		t.Run(fs, func(t *testing.T) {
 			d := newDiskIn(t, fs)
-			all := cutOften(t, d, newControlProcess(t, d.at, false), controlKeys, 4)
+			all := cutOften(t, d, newControlProcess(t, d.at, false), controlKeys, min(cuts, 4))
 			require.Equal(t, all.cuts, all.guilty, "cuts after which a signer that never syncs signed twice")
 			require.NotEmpty(t, all.doubles)
 		})
 		t.Run(fs+" synced", func(t *testing.T) {
 			d := newDiskIn(t, fs)
-			all := cutOften(t, d, newControlProcess(t, d.at, true), controlKeys, 4)
+			all := cutOften(t, d, newControlProcess(t, d.at, true), controlKeys, min(cuts, 4))
 			require.Empty(t, all.doubles)
 			require.Empty(t, all.lower)
 		})

@@ -16,7 +16,7 @@ go build -trimpath -o "$cache/highwater" ./cmd/highwater
 go test -c -trimpath -tags powercut -o "$cache/powercut.test" ./test/powercut
 
 # In a mount namespace of its own: what the test mounts goes away with it, and the loop devices with the mounts.
-suite=("$cache/powercut.test" -binary "$cache/highwater" -test.v -test.timeout 30m)
+suite=("$cache/powercut.test" -binary "$cache/highwater" -test.v -test.timeout 60m)
 native() { unshare -m "$here/native.sh" "$cache"; }
 
 if [ -z "${VM:-}" ] && why=$(native 2>&1); then
@@ -25,6 +25,6 @@ fi
 printf 'not on this kernel (%s): in a virtual machine\n' "${why:-VM=1}" >&2
 export CACHE=$cache/vm MODULES="loop ext4 xfs btrfs crc32c_generic"
 test/usb/install.sh "$CACHE"
-export MEM=${MEM:-3072} TIMEOUT=${TIMEOUT:-2400} CONSOLE=$cache/console.log
+export MEM=${MEM:-3072} TIMEOUT=${TIMEOUT:-3600} CONSOLE=$cache/console.log
 # Emulated, everything takes several times as long.
-exec test/usb/run-vm.sh "$cache" "for m in $MODULES; do modprobe \$m; done; exec ${suite[*]} -cuts ${CUTS:-5} $*"
+exec test/usb/run-vm.sh "$cache" "for m in $MODULES; do modprobe \$m; done; exec ${suite[*]} -cuts ${CUTS:-3} $*"
