@@ -85,6 +85,11 @@ bench: build ## measure side by side with less durable signers, and print the ta
 bench-go: deps ## run the benchmarks of single functions
 	@$(GO) test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: model
+model: ## search the model of failover with Spin, and every deliberate breakage of it; installs spin if missing
+	@scripts/install-deps.sh spin
+	@scripts/model.sh
+
 .PHONY: test-clients
 test-clients: build ## let a client of another project (Taquito) speak to a real signer; installs Node if missing
 	@scripts/test-clients.sh
