@@ -47,7 +47,7 @@ func took(t *testing.T, what string, d time.Duration) {
 		what = "full speed: " + what
 	}
 	line := fmt.Sprintf("%-28s %-66s %7.2f s\n", strings.TrimPrefix(t.Name(), "Test"), what, d.Seconds())
-	f, err := os.OpenFile("table.txt", os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(filepath.Join(os.Getenv("LAB_RESULTS"), "table.txt"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	require.NoError(t, err)
 	_, err = f.WriteString(line)
 	require.NoError(t, errors.Join(err, f.Close()))

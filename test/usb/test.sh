@@ -21,8 +21,8 @@ run() {
   local speed=$1 options=
   shift
   [ "$speed" = high ] || options="is_high_speed=0"
-  UDCS=5 HCD_OPTS=$options CONSOLE=$cache/results/console.log "$here/run-vm.sh" "$cache/results" \
-    env LAB_BIN="$cache/bin" LAB_CACHE="$cache" LAB_SOURCE="$PWD" LAB_SPEED="$speed" LAB_STORM="${LAB_STORM:-}" LAB_LOG="${LAB_LOG:-}" \
+  UDCS=5 HCD_OPTS=$options CONSOLE=$cache/results/console.log "$here/run-vm.sh" "$PWD" \
+    env LAB_RESULTS="$cache/results" LAB_BIN="$cache/bin" LAB_CACHE="$cache" LAB_SOURCE="$PWD" LAB_SPEED="$speed" LAB_STORM="${LAB_STORM:-}" LAB_LOG="${LAB_LOG:-}" \
     "$cache/bin/lab.test" -test.timeout=$((TIMEOUT - 60))s "$@" || status=$?
 }
 if [ $# -gt 0 ]; then
