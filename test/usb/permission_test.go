@@ -32,6 +32,7 @@ func startUdev(t *testing.T) udev {
 	t.Helper()
 	require.NoError(t, os.RemoveAll("/etc/udev/rules.d"))
 	require.NoError(t, os.MkdirAll("/etc/udev/rules.d", 0o755))
+	require.NoError(t, os.RemoveAll("/run/udev")) // the socket of one that has ended would look like a running one
 	require.NoError(t, os.MkdirAll("/run/udev", 0o755))
 	path := filepath.Join(os.Getenv("LAB_CACHE"), "udev", "bin", "udevadm")
 	cmd := &exec.Cmd{Path: path, Args: []string{"systemd-udevd"}} // the name decides what it is
@@ -42,8 +43,7 @@ func startUdev(t *testing.T) udev {
 	})
 	u := udev{t}
 	require.Eventually(t, func() bool {
-		_, err := os.Stat("/run/udev/control")
-		return err == nil
+		return exec.CommandContext(t.Context(), path, "control", "--ping").Run() == nil
 	}, patience, 20*time.Millisecond, "udevd runs")
 	return u
 }
