@@ -52,6 +52,23 @@ func (db *DB) latest() *batch {
 	return db.next
 }
 
+// durably makes a change in memory, under the lock and only while the store can be used, and waits for the batch that the change
+// went into. A change that fails has changed nothing.
+func (db *DB) durably(change func() (*batch, error)) error {
+	b, err := func() (*batch, error) {
+		db.mu.Lock()
+		defer db.mu.Unlock()
+		if err := db.usable(); err != nil {
+			return nil, err
+		}
+		return change()
+	}()
+	if err != nil {
+		return err
+	}
+	return b.Wait()
+}
+
 func (db *DB) kick() *batch {
 	select {
 	case db.wake <- struct{}{}:

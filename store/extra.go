@@ -36,18 +36,13 @@ func (db *DB) RememberKey(k hwm.KnownKey) error {
 	if err != nil {
 		return err
 	}
-	db.mu.Lock()
-	if err := db.usable(); err != nil {
-		db.mu.Unlock()
-		return err
-	}
-	b := db.latest()
-	if db.keys[pkh] != k {
+	return db.durably(func() (*batch, error) {
+		if db.keys[pkh] == k {
+			return db.latest(), nil
+		}
 		db.keys[pkh] = k
-		b = db.write(write)
-	}
-	db.mu.Unlock()
-	return b.Wait()
+		return db.write(write), nil
+	})
 }
 
 // seenKey names what a device said of itself: device identity, key, kind (zero: all kinds).
@@ -77,18 +72,13 @@ func (db *DB) SetSeen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind, p
 	if err != nil {
 		return err
 	}
-	db.mu.Lock()
-	if err := db.usable(); err != nil {
-		db.mu.Unlock()
-		return err
-	}
-	b := db.latest()
-	if have, known := db.seen[key]; !known || have != p {
+	return db.durably(func() (*batch, error) {
+		if have, known := db.seen[key]; known && have == p {
+			return db.latest(), nil
+		}
 		db.seen[key] = p
-		b = db.write(write)
-	}
-	db.mu.Unlock()
-	return b.Wait()
+		return db.write(write), nil
+	})
 }
 
 // putJSON makes a write of a sealed JSON record. What has no JSON, or too long a key, is found out here: a failing write would
@@ -160,14 +150,7 @@ func (db *DB) Record(e JournalEntry) error {
 	if err != nil {
 		return err
 	}
-	db.mu.Lock()
-	if err := db.usable(); err != nil {
-		db.mu.Unlock()
-		return err
-	}
-	b := db.write(db.appendJournal(e))
-	db.mu.Unlock()
-	return b.Wait()
+	return db.durably(func() (*batch, error) { return db.write(db.appendJournal(e)), nil })
 }
 
 var errNoReason = errors.New("lowering wants a reason: it is kept for good")
@@ -186,26 +169,19 @@ func (db *DB) Lower(key hwm.Key, mark hwm.Mark, why string) error {
 	if err != nil {
 		return err
 	}
-	db.mu.Lock()
-	if err := db.usable(); err != nil {
-		db.mu.Unlock()
-		return err
-	}
-	e, ok := db.marks[key]
-	if !ok {
-		db.mu.Unlock()
-		return fmt.Errorf("%w: %s", hwm.ErrNoMark, key)
-	}
-	if !e.mark.Above(mark) {
-		db.mu.Unlock()
-		return fmt.Errorf("%s is at %s: %s is not lower", key, e.mark.Position, mark.Position)
-	}
-	entry.What = fmt.Sprintf("%s: from %s to %s", key, e.mark.Position, mark.Position)
-	e.mark, e.fresh = mark, false
-	db.put(e)
-	b := db.write(db.appendJournal(entry))
-	db.mu.Unlock()
-	return b.Wait()
+	return db.durably(func() (*batch, error) {
+		e, ok := db.marks[key]
+		if !ok {
+			return nil, fmt.Errorf("%w: %s", hwm.ErrNoMark, key)
+		}
+		if !e.mark.Above(mark) {
+			return nil, fmt.Errorf("%s is at %s: %s is not lower", key, e.mark.Position, mark.Position)
+		}
+		entry.What = fmt.Sprintf("%s: from %s to %s", key, e.mark.Position, mark.Position)
+		e.mark, e.fresh = mark, false
+		db.put(e)
+		return db.write(db.appendJournal(entry)), nil
+	})
 }
 
 // Lift removes a ceiling, with a reason that is kept for good.
@@ -221,20 +197,14 @@ func (db *DB) Lift(key hwm.CeilingKey, at time.Time, why string) error {
 	if err != nil {
 		return err
 	}
-	db.mu.Lock()
-	if err := db.usable(); err != nil {
-		db.mu.Unlock()
-		return err
-	}
-	have, ok := db.ceilings[key]
-	if !ok {
-		db.mu.Unlock()
-		return fmt.Errorf("%s has no ceiling on %s", key.PKH, key.Chain)
-	}
-	delete(db.ceilings, key)
-	db.write(func(tx *bolt.Tx) error { return tx.Bucket(bucketCeilings).Delete(dbKey) })
-	entry.What = fmt.Sprintf("ceiling %d of %s", have.Level, key.PKH)
-	b := db.write(db.appendJournal(entry))
-	db.mu.Unlock()
-	return b.Wait()
+	return db.durably(func() (*batch, error) {
+		have, ok := db.ceilings[key]
+		if !ok {
+			return nil, fmt.Errorf("%s has no ceiling on %s", key.PKH, key.Chain)
+		}
+		delete(db.ceilings, key)
+		db.write(func(tx *bolt.Tx) error { return tx.Bucket(bucketCeilings).Delete(dbKey) })
+		entry.What = fmt.Sprintf("ceiling %d of %s", have.Level, key.PKH)
+		return db.write(db.appendJournal(entry)), nil
+	})
 }

@@ -175,18 +175,12 @@ func (db *DB) SetCeiling(key hwm.CeilingKey, c hwm.Ceiling) error {
 	if err := keepable(key, c); err != nil {
 		return err
 	}
-	db.mu.Lock()
-	if err := db.usable(); err != nil {
-		db.mu.Unlock()
-		return err
-	}
-	if have, ok := db.ceilings[key]; ok && c.Level > have.Level {
-		db.mu.Unlock()
-		return risen(have, c)
-	}
-	b := db.changeCeiling(hwm.CeilingChange{Key: key, Ceiling: &c})
-	db.mu.Unlock()
-	return b.Wait()
+	return db.durably(func() (*batch, error) {
+		if have, ok := db.ceilings[key]; ok && c.Level > have.Level {
+			return nil, risen(have, c)
+		}
+		return db.changeCeiling(hwm.CeilingChange{Key: key, Ceiling: &c}), nil
+	})
 }
 
 // Role is the durable role.

@@ -50,14 +50,7 @@ func (db *DB) SetPeer(p *hwm.Peer) error {
 	}
 	db.roleMu.Lock()
 	defer db.roleMu.Unlock()
-	db.mu.Lock()
-	if err := db.usable(); err != nil {
-		db.mu.Unlock()
-		return err
-	}
-	b := db.write(write)
-	db.mu.Unlock()
-	if err := b.Wait(); err != nil {
+	if err := db.durably(func() (*batch, error) { return db.write(write), nil }); err != nil {
 		return err
 	}
 	db.mu.Lock()
