@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	_ "highwater/cmd" // what is built and run here: Go's cache of results must know of it
 	"highwater/internal/baker"
 	"highwater/internal/tezos"
 )
