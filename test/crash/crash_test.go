@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	_ "highwater/cmd" // what is built and killed here: Go's cache of results must know of it
 )
 
 // TestCrash is the suite in short, on a disk that syncs slowly: an answer that leaves before its mark is found out within some kills.
