@@ -57,10 +57,11 @@ type DB struct {
 	seen     map[seenKey]hwm.Position
 	journal  []JournalEntry
 	peer     *hwm.Peer // nil: alone
-	poisoned error     // set once, by a failed commit
-	closed   bool      // no newcomers
-	next     *batch    // what the next transaction will hold
-	taken    *batch    // the one before it
+	alarms   []hwm.Alarm
+	poisoned error  // set once, by a failed commit
+	closed   bool   // no newcomers
+	next     *batch // what the next transaction will hold
+	taken    *batch // the one before it
 	late     []*entry
 
 	roleMu    sync.Mutex // one change of role at a time

@@ -179,3 +179,30 @@ func seen(t *testing.T, open Open) {
 	got, _ = s.Seen("right/odd", pkh, 0)
 	require.Equal(t, int32(80), got.Level)
 }
+
+func alarms(t *testing.T, open Open) {
+	s, reopen := open(t)
+	require.Empty(t, s.Alarms())
+	one := hwm.Alarm{ID: 7, Name: "rollback", Witness: "device 1", About: Key(1, tezos.Block).PKH.String(), Text: "look", Hint: "there", Since: at}
+	two := hwm.Alarm{ID: 8, Name: "twin", Witness: "chain", Text: "look again", Since: at}
+	require.NoError(t, s.SetAlarms([]hwm.Alarm{one, two}))
+	s = reopen()
+	require.Equal(t, []hwm.Alarm{one, two}, s.Alarms())
+	require.NoError(t, s.SetAlarms([]hwm.Alarm{two}))
+	given := s.Alarms()
+	given[0].Text = "changed by who was given it"
+	require.Equal(t, []hwm.Alarm{two}, s.Alarms())
+
+	many := make([]hwm.Alarm, 0, 2*hwm.MaxAlarms)
+	for i := range cap(many) {
+		a := one
+		a.ID, a.Text = uint64(i), strings.Repeat("é", hwm.MaxAlarmText/2)
+		many = append(many, a)
+	}
+	require.NoError(t, s.SetAlarms(many))
+	s = reopen()
+	require.Equal(t, many[hwm.MaxAlarms:], s.Alarms(), "the last ones")
+	require.NoError(t, s.SetAlarms(nil))
+	s = reopen()
+	require.Empty(t, s.Alarms())
+}

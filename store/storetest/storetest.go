@@ -42,6 +42,7 @@ func Run(t *testing.T, open Open) {
 		{"identity", identity},
 		{"known keys", knownKeys},
 		{"seen", seen},
+		{"alarms", alarms},
 		{"keys, kinds and chains are apart", apart},
 		{"one wins", oneWins},
 		{"many keys at once", manyKeys},

@@ -1,0 +1,53 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+
+	"highwater/hwm"
+)
+
+// metaAlarms is a record that earlier versions do not know and leave as it is.
+var metaAlarms = []byte("alarms")
+
+// Alarms are those that were kept last.
+func (db *DB) Alarms() []hwm.Alarm {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return slices.Clone(db.alarms)
+}
+
+// SetAlarms keeps these alarms instead of what was kept, durably: the last hwm.MaxAlarms of them. Nothing is written when nothing is new.
+func (db *DB) SetAlarms(alarms []hwm.Alarm) error {
+	kept := slices.Clone(alarms[max(0, len(alarms)-hwm.MaxAlarms):])
+	write, err := putJSON(bucketMeta, metaAlarms, kept)
+	if err != nil {
+		return err
+	}
+	return db.durably(func() (*batch, error) {
+		if slices.Equal(db.alarms, kept) {
+			return db.latest(), nil
+		}
+		db.alarms = kept
+		return db.write(write), nil
+	})
+}
+
+// loadAlarms reads them, if there are any.
+func (db *DB) loadAlarms(tx *bolt.Tx) error {
+	record := tx.Bucket(bucketMeta).Get(metaAlarms)
+	if record == nil {
+		return nil
+	}
+	body, err := hwm.Unseal(metaAlarms, record)
+	if err != nil {
+		return fmt.Errorf("alarms: %w", err)
+	}
+	if err := json.Unmarshal(body, &db.alarms); err != nil {
+		return fmt.Errorf("alarms: %w: %w", hwm.ErrCorrupt, err)
+	}
+	return nil
+}
