@@ -40,9 +40,10 @@ type Owner[S Session] struct {
 	baton chan struct{} // holds one token
 	wake  chan struct{} // asks the maintenance goroutine to look now
 
-	// session is valid when open is true; both belong to the holder of the baton.
+	// session is valid when open is true; all three belong to the holder of the baton.
 	session S
 	open    bool
+	seen    time.Time // when the session was opened, or last probed
 
 	mu      sync.Mutex
 	status  Status
@@ -177,9 +178,9 @@ func fatal(err error) bool {
 func (o *Owner[S]) drop(cause error) {
 	if o.open {
 		o.open = false
-		if err := o.session.Close(); err != nil {
-			o.log.Debug("device close", "device", o.name, "error", err)
-		}
+		start := time.Now()
+		err := o.session.Close()
+		o.log.Debug("device close", "device", o.name, "duration_ms", time.Since(start).Milliseconds(), "cause", cause, "error", err)
 		var none S
 		o.session = none
 	}
@@ -224,6 +225,10 @@ func (o *Owner[S]) maintain(ctx context.Context) time.Duration {
 	}
 	defer func() { o.baton <- struct{}{} }()
 	if o.open {
+		if left := o.tick - time.Since(o.seen); left > 0 {
+			return left // a poke came while it was opened: whoever waits for it goes first
+		}
+		o.seen = time.Now()
 		if err := o.driver.Probe(ctx, o.session); err != nil && fatal(err) {
 			o.drop(err)
 			return o.tick
@@ -231,14 +236,18 @@ func (o *Owner[S]) maintain(ctx context.Context) time.Duration {
 		o.describe()
 		return o.probe
 	}
+	start := time.Now()
 	s, err := o.driver.Open(ctx)
+	if took := time.Since(start); err == nil || took > o.tick {
+		o.log.Debug("device open", "device", o.name, "duration_ms", took.Milliseconds(), "error", err)
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			o.fail(err)
 		}
 		return o.tick
 	}
-	o.session, o.open = s, true
+	o.session, o.open, o.seen = s, true, time.Now()
 	o.describe()
 	o.Notify() // the status may read as it did before, and there is a session for those who wait
 	return o.probe

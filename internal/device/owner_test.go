@@ -36,6 +36,7 @@ type driver struct {
 	attempts int
 	openErr  func(attempt int) error
 	probeErr error
+	probes   int
 	health   device.Health
 }
 
@@ -56,6 +57,7 @@ func (d *driver) Open(context.Context) (*session, error) {
 func (d *driver) Probe(context.Context, *session) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.probes++
 	return d.probeErr
 }
 
@@ -310,6 +312,42 @@ func TestOwnerProbesAnIdleDevice(t *testing.T) {
 		require.Equal(t, device.Ready, o.Status().Health)
 		_, opened := d.count()
 		require.Equal(t, 2, opened)
+	})
+}
+
+// A plugged in device makes several events. Those that come while it is opened do not have it asked once more before it is lent.
+func TestOwnerDoesNotProbeWhatItHasJustOpened(t *testing.T) {
+	d := &driver{}
+	var o *device.Owner[*session]
+	d.openErr = func(int) error {
+		o.Poke()
+		return nil
+	}
+	probes := func() int {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.probes
+	}
+	synctest.Test(t, func(t *testing.T) {
+		o = device.NewOwner("left", d, slog.New(slog.DiscardHandler))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			o.Run(ctx)
+		}()
+		synctest.Wait()
+		require.Equal(t, device.Ready, o.Status().Health)
+		require.Zero(t, probes())
+		<-time.After(device.DefaultTick)
+		synctest.Wait()
+		require.Equal(t, 1, probes(), "the event may have been its unplugging")
+		o.Poke()
+		<-time.After(device.DefaultTick)
+		synctest.Wait()
+		require.Equal(t, 2, probes())
+		cancel()
+		<-done
 	})
 }
 

@@ -20,8 +20,29 @@ type Turn interface {
 // while nobody else can use the device.
 type Reconciler interface {
 	// Reconcile takes what the device holds and reports. It raises the host's marks where the device is ahead, and returns
-	// what the device may be raised to (Kind zero: all kinds), never above the lowest mark of the host for that key; and an
+	// what the device may be raised to (Kind zero: all kinds), so that nothing that the host would still have it sign is lost; and an
 	// alarm, empty or one line, when the device went backwards since it was last seen. An error means that the host could not
 	// record: the device must not be used.
 	Reconcile(ctx context.Context, id string, marks []Mark) (raise []Mark, alarm string, err error)
+}
+
+// Standing is how a device's own mark of a key stands to the host's.
+type Standing struct {
+	PKH tezos.PublicKeyHash `json:"pkh"`
+	// Level is the device's own mark, the highest of the kinds; -1 when it shows none.
+	Level int32 `json:"level"`
+	// Allowed is what it may be raised to; -1 when the host has no mark to raise it to.
+	Allowed int32 `json:"allowed"`
+	Raised  bool  `json:"raised"` // it was below, and is there now
+	// Why is empty, or says why it is still below: then Command is what to do, and Screen the device's screens in their order.
+	Why     string   `json:"why,omitempty"`
+	Command string   `json:"command,omitempty"`
+	Screen  []string `json:"screen,omitempty"`
+}
+
+// Raiser is a device whose own marks can be compared with the host's between connections, too.
+type Raiser interface {
+	// RaiseMarks has them compared now, as a (re)connection does, and raises what can be raised unattended. Nobody signs with the
+	// device meanwhile. The error is an *Error.
+	RaiseMarks(ctx context.Context) ([]Standing, error)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/google/gousb"
 )
@@ -21,26 +22,23 @@ type Bus struct {
 	log  *slog.Logger
 	scan *scanner
 
+	// renewing is held by whoever makes a new generation: libusb looks at every device of the system then, and the kernel makes it wait
+	// while a hub deals with one of its ports.
+	renewing sync.Mutex
+
+	// mu is not held during any call of libusb: a device that comes, or hangs, does not hold another one up.
 	mu      sync.Mutex
 	current *generation // nil: none yet
 	claimed map[claim]bool
 	closed  bool
+
+	ending sync.WaitGroup // generations that are being closed; none is added once closed is true
 }
 
 // claim is an interface that this process has.
 type claim struct {
 	id     ID
 	number int
-}
-
-// generation is a libusb context with what was connected when it was made. libusb learns of later devices from udevd only, which a
-// container, or a small system, has not: a device that the kernel shows and libusb does not (or whose address another device had)
-// needs a new context. The old one ends with its last device.
-type generation struct {
-	ctx     *gousb.Context
-	known   map[[2]int]ID // by bus and address
-	devices int
-	stale   bool
 }
 
 // NewBus makes a bus.
@@ -71,124 +69,120 @@ func (b *Bus) setClaimed(c claim, on bool) {
 // errClosed is for what comes after Close.
 var errClosed = errors.New("the USB bus is closed")
 
+// errUnknown: libusb does not know the device, or may take it for another one.
+var errUnknown = errors.New("libusb does not know the device")
+
 // Open opens a device. The error wraps ErrGone, or is an *AccessError, or of libusb.
-func (b *Bus) Open(_ context.Context, i Info) (*Device, error) {
+func (b *Bus) Open(ctx context.Context, i Info) (*Device, error) {
 	if err := Access(i); err != nil {
 		return nil, err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
-		return nil, errClosed
-	}
-	handle, err := b.handle(i)
+	start := time.Now()
+	d, err := b.open(ctx, i)
+	b.log.Debug("usb open", "where", i.Where(), "address", i.Address, "duration_ms", time.Since(start).Milliseconds(), "error", err)
+	return d, err
+}
+
+func (b *Bus) open(ctx context.Context, i Info) (*Device, error) {
+	g, handle, err := b.handle(ctx, i)
 	if err != nil {
 		return nil, explain(err, i)
 	}
-	d := &Device{bus: b, gen: b.current, info: i, handle: handle}
-	b.current.devices++
+	d := &Device{bus: b, gen: g, info: i, handle: handle}
 	if err := d.configure(); err != nil {
 		return nil, errors.Join(explain(err, i), d.shut())
 	}
 	return d, nil
 }
 
-// handle opens a device in the current generation, or in a new one. The caller holds the lock.
-func (b *Bus) handle(i Info) (*gousb.Device, error) {
-	if b.current != nil && b.current.fits(i) {
-		if handle, err := b.current.open(i); handle != nil || err != nil {
-			return handle, err
-		}
+// handle opens a device in the current generation, or in a new one when that does not know it. The generation has a user then.
+func (b *Bus) handle(ctx context.Context, i Info) (*generation, *gousb.Device, error) {
+	tried, handle, err := b.announced(ctx, i)
+	if !errors.Is(err, errUnknown) {
+		return tried, handle, err
 	}
-	if err := b.renew(); err != nil {
-		return nil, err
+	b.renewing.Lock()
+	defer b.renewing.Unlock()
+	g, handle, err := b.try(i, tried) // another one may have been made meanwhile
+	if !errors.Is(err, errUnknown) {
+		return g, handle, err
 	}
-	handle, err := b.current.open(i)
-	if handle == nil && err == nil {
+	if !b.scan.present(i) {
+		return nil, nil, ErrGone
+	}
+	if err = b.renew(); err != nil {
+		return nil, nil, err
+	}
+	g, handle, err = b.try(i, nil)
+	if errors.Is(err, errUnknown) {
 		err = ErrGone
 	}
-	return handle, err
+	return g, handle, err
 }
 
-// renew makes a new generation. The caller holds the lock.
-func (b *Bus) renew() error {
-	known := map[[2]int]ID{}
-	all, err := b.scan.find(func(uint16, uint16) bool { return true })
-	if err != nil {
-		return err
+// udevControl is there while udevd runs.
+const udevControl = "/run/udev/control"
+
+// libusb learns of a device from udevd some milliseconds after it has appeared. In a container udevd may run and not be heard.
+const (
+	announceWait = 500 * time.Millisecond
+	announceTick = 10 * time.Millisecond
+)
+
+// announced opens a device in the current generation. Where udevd runs it waits a little until libusb has heard of it: a new generation
+// takes longer, and would only be told of what the old one is about to be.
+func (b *Bus) announced(ctx context.Context, i Info) (*generation, *gousb.Device, error) {
+	g, handle, err := b.try(i, nil)
+	if !errors.Is(err, errUnknown) || g == nil || !g.fits(i) || missing(udevControl) {
+		return g, handle, err
 	}
-	for _, i := range all {
-		known[[2]int{i.Bus, i.Address}] = i.ID
-	}
-	ctx, err := newContext()
-	if err != nil {
-		return err
-	}
-	if b.current != nil {
-		b.current.stale = true
-		if err := b.current.endIfUnused(); err != nil {
-			b.log.Debug("usb context close", "error", err)
+	ctx, cancel := context.WithTimeout(ctx, announceWait)
+	defer cancel()
+	tick := time.NewTicker(announceTick)
+	defer tick.Stop()
+	for errors.Is(err, errUnknown) && b.scan.present(i) {
+		select {
+		case <-tick.C:
+			g, handle, err = b.try(i, nil)
+		case <-ctx.Done():
+			return g, nil, err
 		}
 	}
-	b.current = &generation{ctx: ctx, known: known}
-	return nil
+	return g, handle, err
 }
 
-// newContext starts libusb; gousb panics where libusb cannot.
-func newContext() (ctx *gousb.Context, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			ctx, err = nil, fmt.Errorf("libusb does not start: %v", r)
-		}
-	}()
-	return gousb.NewContext(), nil
-}
-
-// fits is false when another device had this address when the generation was made: libusb may still believe in that one.
-func (g *generation) fits(i Info) bool {
-	id, ok := g.known[[2]int{i.Bus, i.Address}]
-	return !ok || id == i.ID
-}
-
-// open opens the device at an address, or gives nil when libusb does not know it.
-func (g *generation) open(i Info) (*gousb.Device, error) {
-	all, err := g.ctx.OpenDevices(func(d *gousb.DeviceDesc) bool {
-		return d.Bus == i.Bus && d.Address == i.Address && uint16(d.Vendor) == i.Vendor && uint16(d.Product) == i.Product
-	})
-	if len(all) > 0 {
-		return all[0], nil // an error is of another device then, whose descriptors cannot be read
+// try opens a device in the current generation, unless that is the one that was tried already.
+func (b *Bus) try(i Info, tried *generation) (*generation, *gousb.Device, error) {
+	g, err := b.enter()
+	if err != nil {
+		return nil, nil, err
 	}
-	var code gousb.Error
-	if errors.As(err, &code) && code == gousb.ErrorNoDevice {
-		return nil, nil // it left, or libusb is behind
+	if g == nil {
+		return nil, nil, errUnknown
 	}
-	return nil, err
-}
-
-// leave is a device that was closed. The caller holds the bus's lock.
-func (g *generation) leave() error {
-	g.devices--
-	return g.endIfUnused()
-}
-
-func (g *generation) endIfUnused() error {
-	if !g.stale || g.devices > 0 {
-		return nil
+	err = errUnknown
+	var handle *gousb.Device
+	if g != tried && g.fits(i) {
+		handle, err = g.open(i)
 	}
-	return g.ctx.Close()
+	if err != nil {
+		b.leave(g)
+	}
+	return g, handle, err
 }
 
 // Close ends libusb when the last device is closed; nothing can be opened any more.
 func (b *Bus) Close() error {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed || b.current == nil {
+	end := func() {}
+	if !b.closed {
 		b.closed = true
-		return nil
+		end = b.retire(b.current)
 	}
-	b.closed = true
-	b.current.stale = true
-	return b.current.endIfUnused()
+	b.mu.Unlock()
+	end()
+	b.ending.Wait()
+	return nil
 }
 
 // explain makes an error of this package of one of libusb's.

@@ -105,17 +105,34 @@ func (c *Channel) Read(ctx context.Context, buf []byte) (int, error) {
 	return copy(buf, own[:n]), err
 }
 
-// Write sends p as one OUT transfer; an empty p is a zero-length packet. It returns how many bytes surely left.
+// Write sends p as one OUT transfer; an empty p is a zero-length packet. It returns how many bytes surely left; the error wraps
+// ErrUnsent when surely none did.
 func (c *Channel) Write(ctx context.Context, p []byte) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
 	own := bytes.Clone(p)
-	return c.transfer(ctx, "write", func(ctx context.Context) (int, error) {
+	n, err := c.transfer(ctx, "write", func(ctx context.Context) (int, error) {
 		defer clear(own) // it may hold a passphrase
 		return c.out.WriteContext(ctx, own)
 	})
+	return n, unsent(err)
 }
+
+// unsent marks an error of the submission: the kernel has not taken the transfer. How far one came that ended badly later, its status
+// does not tell.
+func unsent(err error) error {
+	var submission gousb.Error
+	if errors.As(err, &submission) {
+		return unsentError{err}
+	}
+	return err
+}
+
+type unsentError struct{ err error }
+
+func (e unsentError) Error() string   { return e.err.Error() }
+func (e unsentError) Unwrap() []error { return []error{ErrUnsent, e.err} }
 
 // transfer does one transfer, and cancels it when ctx ends or the channel is closed. It does not wait for ever for the transfer to
 // end then: what libusb does not give back stays with a goroutine.

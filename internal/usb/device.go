@@ -152,19 +152,19 @@ func (d *Device) Close() error {
 		}
 		d.control.Lock()
 		defer d.control.Unlock()
-		d.bus.mu.Lock()
-		defer d.bus.mu.Unlock()
 		return d.shut()
 	})
 }
 
-// shut closes the handle. The caller holds the bus's lock.
+// shut closes the handle.
 func (d *Device) shut() error {
 	var err error
 	if d.config != nil {
 		err = d.config.Close()
 	}
-	return errors.Join(err, d.handle.Close(), d.gen.leave())
+	err = errors.Join(err, d.handle.Close())
+	d.bus.leave(d.gen)
+	return err
 }
 
 // within runs f, and waits for its end for a while.

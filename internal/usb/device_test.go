@@ -3,6 +3,7 @@
 package usb
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -41,6 +42,20 @@ func TestExplain(t *testing.T) {
 	var access *AccessError
 	require.ErrorAs(t, explain(gousb.ErrorAccess, Info{Vendor: 0x2c97}), &access)
 	require.Contains(t, access.Hint, "udev")
+}
+
+// An error of the submission means that the kernel has not taken the transfer; a transfer's bad end does not.
+func TestUnsent(t *testing.T) {
+	require.NoError(t, unsent(nil))
+	gone := explain(fmt.Errorf("write: %w", gousb.ErrorNoDevice), Info{})
+	require.ErrorIs(t, unsent(gone), ErrUnsent)
+	require.ErrorIs(t, unsent(gone), ErrGone)
+	require.Equal(t, gone.Error(), unsent(gone).Error())
+	for _, err := range []error{gousb.TransferNoDevice, gousb.TransferError, gousb.TransferCancelled, errClosed, context.Canceled, ErrHung} {
+		err = explain(fmt.Errorf("write: %w", err), Info{})
+		require.NotErrorIs(t, unsent(err), ErrUnsent)
+		require.Equal(t, err, unsent(err))
+	}
 }
 
 func TestWithin(t *testing.T) {

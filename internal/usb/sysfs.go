@@ -22,18 +22,22 @@ const (
 	maxDevices   = 4096
 )
 
-// scanner finds connected devices. It remembers the vendor and product of each entry, so that looking again costs one status call
-// for each device of the system while nothing changes.
+// scanner finds connected devices. It remembers what does not change while a device is connected, so that looking again costs one
+// status call for each device of the system, and some small files for each of interest. The kernel lets nobody read some of those
+// (texts, the number of interfaces) while it configures or removes the device, or, of a hub, while that deals with a port: they are
+// read once, of devices of interest only.
 type scanner struct {
 	root string
 
-	mu   sync.Mutex
+	mu   sync.Mutex // not held while anything is read
 	seen map[string]entry
 }
 
 type entry struct {
 	inode           uint64
 	vendor, product uint16
+	info            *Info // nil: not read yet; without its interfaces
+	interfaces      int
 }
 
 func newScanner(root string) *scanner { return &scanner{root: root, seen: map[string]entry{}} }
@@ -43,7 +47,8 @@ func List(match Match) ([]Info, error) { return newScanner(sysfsRoot).find(match
 
 func (s *scanner) find(match Match) ([]Info, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	before := s.seen // replaced as a whole, never changed
+	s.mu.Unlock()
 	names, err := s.names()
 	if err != nil {
 		return nil, err
@@ -51,21 +56,48 @@ func (s *scanner) find(match Match) ([]Info, error) {
 	seen := make(map[string]entry, len(names))
 	var out []Info
 	for _, name := range names {
-		e, ok := s.entry(name)
+		e, ok := s.entry(name, before)
 		if !ok {
 			continue // it left, or is on its way
 		}
+		if match(e.vendor, e.product) {
+			var info Info
+			if info, ok = s.read(name, &e); ok {
+				out = append(out, info)
+			}
+		}
 		seen[name] = e
-		if !match(e.vendor, e.product) {
-			continue
-		}
-		if info, ok := s.read(name, e); ok {
-			out = append(out, info)
-		}
 	}
+	s.mu.Lock()
 	s.seen = seen
+	s.mu.Unlock()
 	slices.SortFunc(out, func(a, b Info) int { return strings.Compare(a.Port, b.Port) })
 	return out, nil
+}
+
+// connected gives the identity of everything that is connected, by bus and address. Nothing of it has to be waited for.
+func (s *scanner) connected() (map[[2]int]ID, error) {
+	names, err := s.names()
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[[2]int]ID, len(names))
+	for _, name := range names {
+		dir := filepath.Join(s.root, name)
+		inode, ok := inodeOf(dir)
+		a := attributes(dir)
+		id := a.id(inode)
+		if ok && a.ok {
+			out[[2]int{id.Bus, id.Address}] = id
+		}
+	}
+	return out, nil
+}
+
+// present tells whether a device that was found is still there.
+func (s *scanner) present(i Info) bool {
+	inode, ok := inodeOf(filepath.Join(s.root, i.Port))
+	return ok && inode == i.inode
 }
 
 // names are the entries that are devices: interfaces have a colon in their name.
@@ -86,37 +118,53 @@ func (s *scanner) names() ([]string, error) {
 }
 
 // entry looks at a device. Its directory's inode number tells one plugging-in from the next.
-func (s *scanner) entry(name string) (entry, bool) {
-	info, err := os.Stat(filepath.Join(s.root, name))
-	if err != nil {
-		return entry{}, false
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
+func (s *scanner) entry(name string, seen map[string]entry) (entry, bool) {
+	dir := filepath.Join(s.root, name)
+	inode, ok := inodeOf(dir)
 	if !ok {
 		return entry{}, false
 	}
-	if e, ok := s.seen[name]; ok && e.inode == st.Ino {
+	if e, ok := seen[name]; ok && e.inode == inode {
 		return e, true
 	}
-	a := attributes(filepath.Join(s.root, name))
-	e := entry{inode: st.Ino, vendor: uint16(a.number("idVendor", 16, 16)), product: uint16(a.number("idProduct", 16, 16))} //nolint:gosec // 16 bits
+	a := attributes(dir)
+	e := entry{inode: inode, vendor: uint16(a.number("idVendor", 16, 16)), product: uint16(a.number("idProduct", 16, 16))} //nolint:gosec // 16 bits
 	return e, a.ok
 }
 
-// read reads a device in full. It is not complete when the kernel has not configured it yet, or it is leaving.
-func (s *scanner) read(name string, e entry) (Info, bool) {
-	dir := filepath.Join(s.root, name)
-	a := attributes(dir)
-	info := Info{
-		ID:     ID{Bus: int(a.number("busnum", 10, 16)), Address: int(a.number("devnum", 10, 16)), inode: e.inode}, //nolint:gosec // 16 bits
-		Vendor: e.vendor, Product: e.product, Port: name,
-		Speed: a.text("speed"), Manufacturer: a.optional("manufacturer"), Name: a.optional("product"), SerialNum: a.optional("serial"),
+func inodeOf(path string) (uint64, bool) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, false
 	}
-	want := a.number("bNumInterfaces", 10, 8)
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return st.Ino, true
+}
+
+// read reads a device. It is not complete when the kernel has not configured it yet, or it is leaving; e keeps what was read of a
+// complete one.
+func (s *scanner) read(name string, e *entry) (Info, bool) {
+	dir := filepath.Join(s.root, name)
+	if e.info == nil {
+		a := attributes(dir)
+		info := Info{
+			ID: a.id(e.inode), Vendor: e.vendor, Product: e.product, Port: name,
+			Speed: a.text("speed"), Manufacturer: a.optional("manufacturer"), Name: a.optional("product"), SerialNum: a.optional("serial"),
+		}
+		want := int(a.number("bNumInterfaces", 10, 8)) //nolint:gosec // 8 bits
+		if !a.ok || want == 0 {
+			return Info{}, false
+		}
+		e.info, e.interfaces = &info, want
+	}
 	entries, err := os.ReadDir(dir)
-	if err != nil || !a.ok || want == 0 {
+	if err != nil {
 		return Info{}, false
 	}
+	info := *e.info
 	for _, d := range entries {
 		if strings.HasPrefix(d.Name(), name+":") {
 			if i, ok := readInterface(filepath.Join(dir, d.Name())); ok {
@@ -125,7 +173,7 @@ func (s *scanner) read(name string, e entry) (Info, bool) {
 		}
 	}
 	slices.SortFunc(info.Interfaces, func(x, y Interface) int { return x.Number - y.Number })
-	return info, uint64(len(info.Interfaces)) == want
+	return info, len(info.Interfaces) == e.interfaces
 }
 
 func readInterface(dir string) (Interface, bool) {
@@ -167,10 +215,15 @@ func (a *attrs) text(name string) string {
 // optional is for what a device may leave out.
 func (a *attrs) optional(name string) string {
 	b, err := readBounded(filepath.Join(a.dir, name))
-	if err != nil {
-		return ""
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		a.ok = false
 	}
 	return strings.TrimSpace(string(b))
+}
+
+// id is the device's identity.
+func (a *attrs) id(inode uint64) ID {
+	return ID{Bus: int(a.number("busnum", 10, 16)), Address: int(a.number("devnum", 10, 16)), inode: inode} //nolint:gosec // 16 bits
 }
 
 func (a *attrs) number(name string, base, bits int) uint64 {

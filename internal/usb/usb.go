@@ -16,6 +16,8 @@ var (
 	ErrGone = errors.New("the device is not connected")
 	// ErrInUse: another program, or another part of this one, has claimed the interface.
 	ErrInUse = errors.New("the interface is in use")
+	// ErrUnsent: nothing of a write can have reached the device.
+	ErrUnsent = errors.New("nothing was sent")
 	// ErrNoUSB: this build cannot open devices.
 	ErrNoUSB = errors.New("this build has no USB (it was built without cgo): use the full build, or a tcp:// transport")
 	// ErrHung: an operation did not end when it was given up; what it used stays open until it does.

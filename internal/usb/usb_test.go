@@ -7,7 +7,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -73,6 +75,8 @@ func any16(uint16, uint16) bool { return true }
 
 func ledgers(vendor, _ uint16) bool { return vendor == 0x2c97 }
 
+func tezsigns(vendor, _ uint16) bool { return vendor == 0x9997 }
+
 const appReport = "\x06\xa0\xff\x09\x01\xa1\x01"
 
 func TestFind(t *testing.T) {
@@ -109,7 +113,9 @@ func TestFindAgain(t *testing.T) {
 	first, err := s.find(ledgers)
 	require.NoError(t, err)
 	require.Len(t, first, 1)
+	require.True(t, s.present(first[0]))
 	b.unplug("1-1")
+	require.False(t, s.present(first[0]))
 	none, err := s.find(ledgers)
 	require.NoError(t, err)
 	require.Empty(t, none)
@@ -119,12 +125,89 @@ func TestFindAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, second, 1)
 	require.NotEqual(t, first[0].ID, second[0].ID, "another plugging-in")
+	require.False(t, s.present(first[0]))
 
 	b.unplug("1-1")
 	b.plug("1-1", "9997", "0001", "T-1", [2]string{"ff", "00"})
 	none, err = s.find(ledgers)
 	require.NoError(t, err)
 	require.Empty(t, none, "another device at the same port")
+}
+
+// locked are the files that the kernel lets nobody read while it configures or removes a device.
+var locked = []string{"manufacturer", "product", "serial", "bNumInterfaces"}
+
+// lock makes a file one that keeps its readers waiting, and gives its path.
+func (b *bus) lock(port, file string) string {
+	b.t.Helper()
+	path := filepath.Join(b.root, port, file)
+	require.NoError(b.t, os.Remove(path))
+	require.NoError(b.t, syscall.Mkfifo(path, 0o600))
+	return path
+}
+
+// inTime fails when f takes long; it is left behind then.
+func inTime[T any](t *testing.T, f func() (T, error)) T {
+	t.Helper()
+	type result struct {
+		v   T
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		v, err := f()
+		done <- result{v, err}
+	}()
+	var r result
+	select {
+	case r = <-done:
+	case <-time.After(10 * time.Second):
+		require.Fail(t, "it waits for the kernel")
+	}
+	require.NoError(t, r.err)
+	return r.v
+}
+
+// What the kernel may keep for itself for seconds is read once. A device on its way out, or a hub at work, keeps nobody waiting.
+func TestFindDoesNotWait(t *testing.T) {
+	b := newBus(t)
+	b.plug("1-1", "9997", "0001", "T-1", [2]string{"ff", "00"}, [2]string{"ff", "00"})
+	b.write(filepath.Join(b.root, "usb1"), map[string]string{"serial": "hub"})
+	s := newScanner(b.root)
+	find := func() ([]Info, error) { return s.find(tezsigns) }
+	first := inTime(t, find)
+	require.Len(t, first, 1)
+	for _, file := range locked {
+		b.lock("1-1", file)
+		b.lock("usb1", file)
+	}
+	require.Equal(t, first, inTime(t, find))
+	known := inTime(t, s.connected)
+	require.Len(t, known, 2)
+	require.Equal(t, first[0].ID, known[[2]int{first[0].Bus, first[0].Address}])
+}
+
+// A device that the kernel is busy with does not keep the drivers of others waiting.
+func TestFindOthersMeanwhile(t *testing.T) {
+	b := newBus(t)
+	b.plug("1-1", "9997", "0001", "T-1", [2]string{"ff", "00"}, [2]string{"ff", "00"})
+	b.plug("1-2", "2c97", "5011", "0001", [2]string{"03", "00"})
+	path := b.lock("1-2", "bNumInterfaces")
+	s := newScanner(b.root)
+	coming := make(chan int, 1)
+	go func() {
+		found, err := s.find(ledgers)
+		if err == nil {
+			coming <- len(found)
+		}
+		close(coming)
+	}()
+	file, err := os.OpenFile(path, os.O_WRONLY, 0) // waits for the reader
+	require.NoError(t, err)
+	require.Len(t, inTime(t, func() ([]Info, error) { return s.find(tezsigns) }), 1)
+	_, err = file.WriteString("1\n")
+	require.NoError(t, errors.Join(err, file.Close()))
+	require.Equal(t, 1, <-coming)
 }
 
 // A device that is coming or leaving is not there: its files appear and vanish one by one.
