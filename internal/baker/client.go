@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -31,13 +32,16 @@ const maxAnswer = 1 << 20
 
 // New makes a client of the signer at base, e.g. "http://127.0.0.1:6732". With keepAlive it reuses connections, as other clients
 // than octez do.
-func New(base string, keepAlive bool) *Client {
+func New(base string, keepAlive bool) *Client { return NewVia(base, keepAlive, nil) }
+
+// NewVia is New for a client that connects in a way of its own, e.g. from another network; nil is the usual way.
+func NewVia(base string, keepAlive bool, dial func(ctx context.Context, network, address string) (net.Conn, error)) *Client {
 	return &Client{
 		base: strings.TrimSuffix(base, "/"),
 		http: &http.Client{
 			Timeout: 30 * time.Second,
 			Transport: &http.Transport{
-				DisableKeepAlives: !keepAlive, MaxIdleConnsPerHost: 256,
+				DialContext: dial, DisableKeepAlives: !keepAlive, MaxIdleConnsPerHost: 256,
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},

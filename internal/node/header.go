@@ -38,6 +38,16 @@ func (c *Client) Header(ctx context.Context, block tezos.Hash32) (Header, error)
 	return h, err
 }
 
+// HeaderAt asks for the header of the block at a level of the main chain.
+func (c *Client) HeaderAt(ctx context.Context, level int32) (Header, error) {
+	path := fmt.Sprintf("/chains/main/blocks/%d/header", level)
+	h, err := ask(ctx, c, path, nil, maxSmall, parseHeader)
+	if err == nil && h.Level != level {
+		return Header{}, c.bad(path, errors.New("it is of another level"))
+	}
+	return h, err
+}
+
 func blockPath(block tezos.Hash32) string { return "/chains/main/blocks/" + block.BlockHash() }
 
 // parseHeader reads what /header and /monitor/heads have in common.

@@ -16,6 +16,7 @@ import (
 
 // ServeHTTP answers as octez-node does.
 func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	n.served.Add(1)
 	if d := n.Faults().Delay; d > 0 {
 		select {
 		case <-time.After(d):
@@ -81,6 +82,12 @@ func (n *Node) get(u *url.URL) (int, any) {
 func (n *Node) find(id string) *block {
 	if id == "head" {
 		return n.head()
+	}
+	if level, err := strconv.ParseInt(id, 10, 32); err == nil {
+		if at := slices.IndexFunc(n.chain, func(b *block) bool { return int64(b.header.Level) == level }); at >= 0 {
+			return n.chain[at]
+		}
+		return nil
 	}
 	hash, err := tezos.ParseHash32(id)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"highwater/internal/node"
@@ -37,6 +38,8 @@ type Config struct {
 type Node struct {
 	cfg  Config
 	name map[tezos.PublicKeyHash]tezos.PublicKeyHash // delegate of a key
+
+	served atomic.Int64
 
 	mu        sync.Mutex
 	chain     []*block // from the first to the head
@@ -170,6 +173,9 @@ func (n *Node) Head() node.Header {
 	defer n.mu.Unlock()
 	return n.head().header
 }
+
+// Served counts the requests so far.
+func (n *Node) Served() int64 { return n.served.Load() }
 
 // Faults tells what is wrong now.
 func (n *Node) Faults() Faults {

@@ -1,0 +1,12 @@
+// Package words puts numbers into sentences.
+package words
+
+import "fmt"
+
+// Count is a number of things: "0 keys", "1 key", "2 keys". one is the singular, of a noun whose plural ends in a bare s.
+func Count[N ~int | ~int32 | ~int64](n N, one string) string {
+	if n == 1 {
+		return fmt.Sprintf("%d %s", n, one)
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}
