@@ -184,7 +184,8 @@ func (d *Device) reconcile(ctx context.Context, s *session) error {
 	if r == nil || len(s.keys) == 0 {
 		return nil
 	}
-	raise, alarm, err := r.Reconcile(ctx, DeviceName(s.root), s.deviceMarks(d.cfg.Chain))
+	own := s.deviceMarks(d.cfg.Chain)
+	raise, alarm, err := r.Reconcile(ctx, DeviceName(s.root), own)
 	if err != nil {
 		return &device.Error{
 			Health: device.Broken, Retry: true, Hint: "the device is not used until its marks are recorded: look at the store",
@@ -192,9 +193,12 @@ func (d *Device) reconcile(ctx context.Context, s *session) error {
 		}
 	}
 	s.alarm = alarm
+	s.allowed = raise
 	for _, m := range raise {
 		// A Ledger asks its user before it moves its mark; it is never raised unattended.
-		s.notes = append(s.notes, fmt.Sprintf("its own mark for %s is behind; `highwater ledger reset --level %d` raises it", m.PKH, m.Level))
+		if slices.ContainsFunc(own, func(o device.Mark) bool { return o.PKH == m.PKH && o.Level < m.Level }) {
+			s.notes = append(s.notes, fmt.Sprintf("its own mark for %s is behind; `highwater ledger reset --level %d` raises it", m.PKH, m.Level))
+		}
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -320,7 +322,11 @@ func (b *book) Reconcile(_ context.Context, _ string, marks []device.Mark) ([]de
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.seen = append(b.seen, marks)
-	return b.raise, b.alarm, b.err
+	raise := slices.Clone(b.raise)
+	for i := range raise {
+		raise[i].PKH = marks[0].PKH
+	}
+	return raise, b.alarm, b.err
 }
 
 func (b *book) last() []device.Mark {
@@ -341,6 +347,14 @@ func TestReconciler(t *testing.T) {
 		m, err := d.Marks(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, uint32(100), m.Main.Level, "a Ledger is never raised unattended")
+
+		// One that is not behind is not to be lowered.
+		b.mu.Lock()
+		b.raise[0].Level = 100
+		b.mu.Unlock()
+		sim.Unplug()
+		require.Eventually(t, func() bool { return d.Status().Health == device.Ready && !strings.Contains(d.Status().Detail, "reset") },
+			10*time.Second, time.Millisecond)
 
 		// A host that cannot record does not use the device.
 		b.mu.Lock()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"highwater/internal/device"
+	"highwater/internal/usb"
 )
 
 // ReportSize is the length of a HID report, without a report id.
@@ -204,13 +205,20 @@ func (t *hidTransport) closeIO() error {
 	return t.closed
 }
 
+// errIncomplete is wrapped when a command surely did not reach the device whole: it does nothing then.
+var errIncomplete = errors.New("the command was not sent")
+
 // Exchange drops what came unasked, sends the APDU and waits for its answer.
 func (t *hidTransport) Exchange(ctx context.Context, apdu []byte) ([]byte, error) {
 	for len(t.reports) > 0 {
 		<-t.reports
 	}
-	for _, report := range encodeReports(apdu) {
-		if err := t.write(ctx, report); err != nil {
+	reports := encodeReports(apdu)
+	for i, report := range reports {
+		switch err := t.write(ctx, report); {
+		case err != nil && (i < len(reports)-1 || errors.Is(err, usb.ErrUnsent)):
+			return nil, fmt.Errorf("%w: %w", errIncomplete, err)
+		case err != nil:
 			return nil, err
 		}
 	}

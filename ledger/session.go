@@ -32,6 +32,7 @@ type session struct {
 	marks   Marks
 	alarm   string
 	notes   []string
+	allowed []device.Mark // what the host says the device's own marks may be raised to
 }
 
 // sessionKey is an authorised key.

@@ -106,8 +106,8 @@ func (s *session) message(ctx context.Context, limit time.Duration, payload []by
 	if err == nil {
 		return out, nil
 	}
-	// Without an answer the device may have signed; with one, it has not, unless it failed after its mark had moved.
-	if st := statusOf(err); st == StatusOK || st == StatusCrypto || st == StatusMemory || !st.known() {
+	// Without an answer to a whole command the device may have signed; with one, it has not, unless it failed after its mark had moved.
+	if st := statusOf(err); st == StatusOK && !errors.Is(err, errIncomplete) || st == StatusCrypto || st == StatusMemory || !st.known() {
 		err = asked(err)
 	}
 	return nil, err
