@@ -39,9 +39,10 @@ type Device struct {
 	reconciler device.Reconciler // set before Run
 
 	mu      sync.Mutex
-	keys    []KeyState      // as last seen, those wanted
-	torn    bool            // a frame was cut off while it was sent: nothing is written before the gadget was gone once
-	refused map[string]bool // aliases that the source's passphrase did not unlock: an operator must look
+	keys    []KeyState                    // as last seen, those wanted
+	allowed map[tezos.PublicKeyHash]int32 // what the host said last that their marks may be raised to
+	torn    bool                          // a frame was cut off while it was sent: nothing is written before the gadget was gone once
+	refused map[string]bool               // aliases that the source's passphrase did not unlock: an operator must look
 }
 
 // Kind is the word for this kind of device in the configuration.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"highwater/internal/usb"
 	"highwater/tezsign/frame"
 	pb "highwater/tezsign/tezsignpb"
 )
@@ -207,6 +208,7 @@ func (s *session) send(wire []byte, fail *linkError) error {
 	ctx, cancel := context.WithTimeout(context.Background(), writeWait)
 	defer cancel()
 	s.log.Debug("frame out", "request", fail.request, "frame_id", fail.id.String(), "size", len(wire)-frame.HeaderLen)
+	before := fail.written
 	fail.written = true
 	n, err := s.ch.Write(ctx, wire)
 	switch {
@@ -219,6 +221,9 @@ func (s *session) send(wire []byte, fail *linkError) error {
 		return nil
 	}
 	fail.torn = n > 0 && n < len(wire)
+	if n == 0 && errors.Is(err, usb.ErrUnsent) {
+		fail.written = before
+	}
 	fail.err = err
 	if errors.Is(err, context.DeadlineExceeded) {
 		fail.err = fmt.Errorf("%w: it took nothing for %s", ErrNoAnswer, writeWait)

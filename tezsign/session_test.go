@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"highwater/internal/tezsignrec"
+	"highwater/internal/usb"
 	"highwater/tezsign/frame"
 	pb "highwater/tezsign/tezsignpb"
 )
@@ -178,6 +180,7 @@ func TestSessionWriteFaults(t *testing.T) {
 		is      error
 	}{
 		{"nothing left", 0, broken, true, false, broken},
+		{"nothing can have left", 0, fmt.Errorf("%w: %w", usb.ErrUnsent, broken), false, false, broken},
 		{"a part left", 24, broken, true, true, broken},
 		{"a part left, no error", 24, nil, true, true, io.ErrShortWrite},
 		{"all left, then an error", 1 << 20, broken, true, false, broken},

@@ -31,8 +31,8 @@ var (
 type Channel interface {
 	// MaxPacket is wMaxPacketSize of the endpoints: 512 (high speed) or 64 (full speed).
 	MaxPacket() int
-	// Write sends p as one OUT transfer; an empty p is a zero-length packet. It returns how many bytes surely left. It is not
-	// to be given up half way: ctx ends only when the gadget is beyond hope.
+	// Write sends p as one OUT transfer; an empty p is a zero-length packet. It returns how many bytes surely left; the error wraps
+	// usb.ErrUnsent when surely none did. It is not to be given up half way: ctx ends only when the gadget is beyond hope.
 	Write(ctx context.Context, p []byte) (int, error)
 	// Read does one IN transfer into buf, which has MaxPacket bytes: the gadget sends no zero-length packets, so a longer buffer
 	// would wait for more.

@@ -113,6 +113,7 @@ func (d *Device) reconcile(ctx context.Context, l *link) error {
 			}
 		}
 		l.alarm = alarm
+		d.setAllowed(raise)
 		if err := d.raise(ctx, l, raise); err != nil {
 			return err
 		}

@@ -261,17 +261,20 @@ func TestUnlockOfAnUnlockedKeyRollsBack(t *testing.T) {
 	g := newGadget(t, tezsignsim.Options{Keys: []string{"k"}, DeriveCost: 100 * time.Millisecond})
 	ws := claimBoth(t, g)
 	tz4 := tz4Of(t, ws[0])
-	f := request(t, unlock("k"))
-	ws[1].send(t, f)
-	require.Equal(t, frame.Accept, ws[1].next(t).Type)
-	require.Eventually(t, func() bool {
-		return ws[0].ask(t, signRequest(tz4, attestation(100, 0, 1))).GetError() == nil
-	}, time.Second, time.Millisecond)
-	require.Equal(t, frame.Response, ws[1].next(t).Type)
-	require.Nil(t, ws[0].ask(t, signRequest(tz4, attestation(100, 0, 2))).GetError(), "signed a second time")
-	require.Len(t, g.Violations(), 2)
-	require.Contains(t, g.Violations()[0], "unlock of the unlocked key")
-	require.Contains(t, g.Violations()[1], "double signature")
+	// The marks are read at some moment after the request was accepted. A signature before that is no news to them: then once more.
+	again := false
+	for level := uint32(100); !again && level < 104; level++ {
+		ws[1].send(t, request(t, unlock("k")))
+		require.Equal(t, frame.Accept, ws[1].next(t).Type)
+		require.Nil(t, ws[0].ask(t, signRequest(tz4, attestation(level, 0, 1))).GetError())
+		require.Equal(t, frame.Response, ws[1].next(t).Type)
+		again = ws[0].ask(t, signRequest(tz4, attestation(level, 0, 2))).GetError() == nil
+	}
+	require.True(t, again, "signed a second time")
+	found := g.Violations()
+	require.GreaterOrEqual(t, len(found), 2)
+	require.Contains(t, found[0], "unlock of the unlocked key")
+	require.Contains(t, found[len(found)-1], "double signature")
 }
 
 func TestLostAndCorruptedState(t *testing.T) {
