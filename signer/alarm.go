@@ -14,7 +14,7 @@ import (
 )
 
 // AlarmName says what kind of alarm it is.
-type AlarmName string
+type AlarmName = hwm.AlarmName
 
 // The alarms.
 const (
@@ -25,20 +25,18 @@ const (
 	AlarmElsewhere AlarmName = "elsewhere"
 	// AlarmBackwards: a device's own mark is lower than it was.
 	AlarmBackwards AlarmName = "backwards"
+	// AlarmTwin: the guard saw on chain what a key of ours signed and this instance did not; it fenced itself.
+	AlarmTwin AlarmName = "twin"
+	// AlarmBothActive: both instances of a pair were signing in one epoch; both fenced themselves.
+	AlarmBothActive AlarmName = "both_active"
 )
 
 // AlarmNames lists them.
-var AlarmNames = []AlarmName{AlarmRollback, AlarmElsewhere, AlarmBackwards}
+var AlarmNames = []AlarmName{AlarmRollback, AlarmElsewhere, AlarmBackwards, AlarmTwin, AlarmBothActive}
 
-// Alarm is something that an operator should look into. It keeps nobody from signing: there are harmless reasons for each, and the
-// mark that it is about was raised already. It stays until it is acknowledged or the process ends.
-type Alarm struct {
-	ID    uint64    `json:"id"` // grows; an alarm whose text changed is a new one
-	Name  AlarmName `json:"name"`
-	Text  string    `json:"text"`
-	Hint  string    `json:"hint"`
-	Since time.Time `json:"since"`
-}
+// Alarm is something that an operator should look into. It keeps nobody from signing: where that is needed there is a fence beside it. It
+// stays, also over a restart, until it is acknowledged.
+type Alarm = hwm.Alarm
 
 // alarms are those that stand. There is one for each name, witness and key at most, so that they are bounded, and that a gadget's three
 // marks of a key do not say one thing three times; the log has all.
@@ -46,27 +44,51 @@ type alarms struct {
 	mu   sync.Mutex
 	last uint64
 	byAt map[alarmAt]Alarm
+	keep sync.Mutex // one writer to the store at a time, so that the last one wrote what is
 }
 
 type alarmAt struct {
 	name    AlarmName
 	witness string
-	pkh     tezos.PublicKeyHash
+	about   string // a key; empty: the instance
 }
 
-// alarm shows an alarm from now on, and logs it; one that stands already is left as it is.
-func (s *Signer) alarm(at alarmAt, text, hint string) {
+func at(a Alarm) alarmAt { return alarmAt{a.Name, a.Witness, a.About} }
+
+// recall takes over what stood when the process before ended.
+func (s *Signer) recall() {
+	s.alarms.byAt = map[alarmAt]Alarm{}
+	for _, a := range s.store.Alarms() {
+		s.alarms.byAt[at(a)] = a
+		s.alarms.last = max(s.alarms.last, a.ID)
+	}
+}
+
+// RaiseAlarm shows an alarm from now on, logs and keeps it, and tells Config.Alarmed; one that stands already with these words is left as
+// it is. about is the address of a key, or empty. That it is not kept ends nothing: the log has it.
+func (s *Signer) RaiseAlarm(name AlarmName, witness, about, text, hint string) {
+	a := Alarm{Name: name, Witness: witness, About: about, Text: hwm.CutAlarm(text), Hint: hwm.CutAlarm(hint), Since: s.now().UTC().Truncate(time.Millisecond)}
 	s.alarms.mu.Lock()
-	defer s.alarms.mu.Unlock()
-	if s.alarms.byAt[at].Text == text {
+	if s.alarms.byAt[at(a)].Text == a.Text {
+		s.alarms.mu.Unlock()
 		return
 	}
-	if s.alarms.byAt == nil {
-		s.alarms.byAt = map[alarmAt]Alarm{}
-	}
 	s.alarms.last++
-	s.alarms.byAt[at] = Alarm{ID: s.alarms.last, Name: at.name, Text: text, Hint: hint, Since: s.now().UTC().Truncate(time.Millisecond)}
-	s.log.Error("alarm", "alarm", string(at.name), "witness", at.witness, "text", text, "hint", hint)
+	a.ID = s.alarms.last
+	s.alarms.byAt[at(a)] = a
+	s.alarms.mu.Unlock()
+	s.log.Error("alarm", "alarm", string(name), "witness", witness, "text", text, "hint", hint)
+	s.alarmed(a)
+	s.keepAlarms()
+}
+
+// keepAlarms makes those that stand outlive the process.
+func (s *Signer) keepAlarms() {
+	s.alarms.keep.Lock()
+	defer s.alarms.keep.Unlock()
+	if err := s.store.SetAlarms(s.Alarms()); err != nil {
+		s.log.Error("alarms not kept", "error", err.Error())
+	}
 }
 
 // Alarms lists those that stand, oldest first.
@@ -84,20 +106,21 @@ func (s *Signer) Alarms() []Alarm {
 // Acknowledge ends the alarms up to the one with this ID: those that the operator was shown. It returns what still stands.
 func (s *Signer) Acknowledge(upTo uint64) []Alarm {
 	s.alarms.mu.Lock()
-	for at, a := range s.alarms.byAt {
+	for key, a := range s.alarms.byAt {
 		if a.ID <= upTo {
-			delete(s.alarms.byAt, at)
+			delete(s.alarms.byAt, key)
 			s.log.Info("alarm acknowledged", "alarm", string(a.Name), "text", a.Text)
 		}
 	}
 	s.alarms.mu.Unlock()
+	s.keepAlarms()
 	return s.Alarms()
 }
 
 // Witness is somebody besides the devices who may know of signatures that this state directory has forgotten: the node, by the
-// operations on chain; the peer, by its marks.
+// operations on chain. What the other instance of a pair knows is looked at before this one signs at all (package failover).
 type Witness interface {
-	Name() string // "node", "peer"
+	Name() string // "node"
 	// LastSigned gives the highest place at which each key is known to have signed; Kind is zero when the kind is not known.
 	LastSigned(ctx context.Context, keys []tezos.PublicKeyHash) ([]device.Mark, error)
 }
@@ -143,17 +166,17 @@ func (s *Signer) suspect(witness string, known bool, m device.Mark, passed []pas
 	if own == nil {
 		return
 	}
-	at := alarmAt{AlarmRollback, witness, m.PKH}
+	name := AlarmRollback
 	theirs := hwm.Position{Level: m.Level, Round: m.Round}
 	text := fmt.Sprintf("%s knows of signatures with %s up to %s (%s mark), and the last that this instance signed is the %s at %s, on %s: ",
 		witness, m.PKH, theirs, markName(m.Kind), own.key.Kind, own.Mark.Position, own.Mark.At.UTC().Format("2006-01-02 15:04:05 MST"))
 	hint := hintElsewhere
 	switch {
 	case own.Fresh:
-		at.name = AlarmElsewhere
+		name = AlarmElsewhere
 		text += "that was in this run, so something else signs with this key, or somebody set the mark higher by hand"
 	case !known:
-		at.name = AlarmElsewhere
+		name = AlarmElsewhere
 		text += "it was never connected here before, so it signed elsewhere, or somebody set the mark higher by hand"
 	default:
 		hint = hintRollback
@@ -162,7 +185,7 @@ func (s *Signer) suspect(witness string, known bool, m device.Mark, passed []pas
 			text += " (a crash in the middle of a signature leaves a device one place ahead, too)"
 		}
 	}
-	s.alarm(at, text, hint)
+	s.RaiseAlarm(name, witness, m.PKH.String(), text, hint)
 }
 
 const (

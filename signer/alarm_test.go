@@ -157,7 +157,7 @@ func (w witness) LastSigned(context.Context, []tezos.PublicKeyHash) ([]device.Ma
 	return w.marks, w.err
 }
 
-// The node and the peer can tell, too; they change no mark.
+// The node can tell, too; it changes no mark.
 func TestWitness(t *testing.T) {
 	r := newRig(t, tezos.Ed25519)
 	r.mustSign(r.payload(tezos.Attestation, 100, 0, 1))

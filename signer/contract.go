@@ -48,6 +48,9 @@ type Registry interface {
 	// Seen is what a device said of its own marks when it was last connected; SetSeen remembers it, durably.
 	Seen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind) (hwm.Position, bool)
 	SetSeen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind, p hwm.Position) error
+	// Alarms are those that stood last; SetAlarms keeps these instead, durably: the last hwm.MaxAlarms of them.
+	Alarms() []hwm.Alarm
+	SetAlarms(alarms []hwm.Alarm) error
 }
 
 // Device is one connected, or absent, device. Its driver runs elsewhere.

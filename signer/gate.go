@@ -132,7 +132,7 @@ func (g *gate) notActive(r hwm.RoleRecord) *Denial {
 		}
 	case hwm.Fenced:
 		d.Text = "this instance is fenced since " + r.Since.Format("2006-01-02 15:04:05 MST") + " and does not sign: " + r.Why
-		d.Hint = "find out who signs with these keys (highwater status) before anything else"
+		d.Hint = "find out who signs with these keys before anything else; highwater status says what was seen, and what to do then"
 	case hwm.Active:
 		d.Text = "this instance is changing its role, or stopping, and does not sign now"
 	default:

@@ -196,3 +196,29 @@ func newLedgerRigOn(t *testing.T, sim *ledgersim.Device) *ledgerRig {
 	r.start()
 	return r
 }
+
+// A Ledger is never raised unattended: the command and its screens come instead; and nothing once it is not behind.
+func TestALedgerIsNotRaisedUnattended(t *testing.T) {
+	r := newLedgerRig(t)
+	require.NoError(t, r.sign(tezos.Ed25519, payloadOf(tezos.Ed25519, tezos.Attestation, 20, 0, 1)))
+	standing := func() device.Standing {
+		for _, st := range r.s.RaiseDevices(t.Context())[0].Keys {
+			if st.PKH == r.keys[tezos.Ed25519].Hash() {
+				return st
+			}
+		}
+		return device.Standing{}
+	}
+	require.Equal(t, device.Standing{PKH: r.keys[tezos.Ed25519].Hash(), Level: 20, Allowed: 10}, standing(), "it is not behind")
+	_, err := r.db.Raise(r.s.Floors(500, hwm.SourceTakeover))
+	require.NoError(t, err)
+	st := standing()
+	require.Equal(t, int32(20), st.Level)
+	require.Equal(t, int32(500), st.Allowed)
+	require.False(t, st.Raised)
+	require.NotEmpty(t, st.Why)
+	require.Equal(t, "highwater ledger reset --device left --level 500", st.Command)
+	require.Equal(t, []string{"Review Request", "Reset HWM 500", "Reject", "Accept"}, st.Screen)
+	require.NoError(t, r.sign(tezos.Ed25519, payloadOf(tezos.Ed25519, tezos.Attestation, 501, 0, 1)), "signing goes on")
+	require.Empty(t, standing().Command)
+}

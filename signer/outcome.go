@@ -2,6 +2,7 @@ package signer
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -30,24 +31,36 @@ type Outcome struct {
 
 // outcome is filled along the way; a request whose time ran out is reported while its exchange goes on.
 type outcome struct {
-	mu    sync.Mutex
-	o     Outcome
-	start time.Time
+	mu      sync.Mutex
+	o       Outcome
+	start   time.Time
+	request *request
 }
 
-type requestIDKey struct{}
+// request is what its sender says of it, and its line for the log, which is written when the sender says so.
+type request struct {
+	id   string
+	line func()
+}
 
-// WithRequestID gives the requests made with ctx a name in the log.
-func WithRequestID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, requestIDKey{}, id)
+type requestKey struct{}
+
+// WithRequest gives a request made with ctx a name in the log, and keeps its line until report is called, by the same goroutine: after
+// the answer has left, which need not wait for a log.
+func WithRequest(ctx context.Context, id string) (_ context.Context, report func()) {
+	r := &request{id: id, line: func() {}}
+	return context.WithValue(ctx, requestKey{}, r), func() { r.line() }
 }
 
 func (s *Signer) begin(ctx context.Context, pkh tezos.PublicKeyHash) *outcome {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return &outcome{o: Outcome{RequestID: id, PKH: pkh, Chain: s.chain}, start: time.Now()}
+	out := &outcome{o: Outcome{PKH: pkh, Chain: s.chain}, start: time.Now()}
+	if r, ok := ctx.Value(requestKey{}).(*request); ok {
+		out.request, out.o.RequestID = r, r.id
+	}
+	return out
 }
 
-func (o *outcome) request(req tezos.Request) {
+func (o *outcome) decoded(req tezos.Request) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.o.Chain, o.o.Kind, o.o.Level, o.o.Round, o.o.Warning = req.Chain, req.Kind, req.Level, req.Round, req.Warning
@@ -85,7 +98,7 @@ func (o *outcome) timeCommit(wait func() error) error {
 	return err
 }
 
-// end reports a request. One line a decision.
+// end tells of a request. One line a decision.
 func (s *Signer) end(out *outcome, err error) {
 	out.mu.Lock()
 	o := out.o
@@ -99,20 +112,31 @@ func (s *Signer) end(out *outcome, err error) {
 		}
 	}
 	s.observe(o)
-	attrs := []any{
-		"request_id", o.RequestID, "chain", o.Chain.String(), "pkh", o.PKH.String(), "kind", kindName(o.Kind), "level", o.Level,
-		"round", o.Round, "decision", o.Decision, "reason", o.Reason, "device", o.Device,
-		"duration_ms", float64(o.Duration.Microseconds()) / 1000,
+	if out.request == nil {
+		s.line(o)
+		return
 	}
+	out.request.line = func() { s.line(o) }
+}
+
+// line writes a request into the log.
+func (s *Signer) line(o Outcome) {
+	attrs := []slog.Attr{
+		slog.String("request_id", o.RequestID), slog.String("chain", o.Chain.String()), slog.String("pkh", o.PKH.String()),
+		slog.String("kind", kindName(o.Kind)), slog.Int64("level", int64(o.Level)), slog.Int64("round", int64(o.Round)),
+		slog.String("decision", o.Decision), slog.String("reason", o.Reason), slog.String("device", o.Device),
+		slog.Float64("duration_ms", float64(o.Duration.Microseconds())/1000),
+	}
+	ctx := context.Background()
 	switch {
-	case err != nil && o.Decision == "refused":
-		s.log.Warn("refused", append(attrs, "error", err.Error())...)
-	case err != nil:
-		s.log.Error("failed", append(attrs, "error", err.Error())...)
+	case o.Err != nil && o.Decision == "refused":
+		s.log.LogAttrs(ctx, slog.LevelWarn, "refused", append(attrs, slog.String("error", o.Err.Error()))...)
+	case o.Err != nil:
+		s.log.LogAttrs(ctx, slog.LevelError, "failed", append(attrs, slog.String("error", o.Err.Error()))...)
 	case o.Warning != "":
-		s.log.Warn("signed", append(attrs, "warning", o.Warning)...)
+		s.log.LogAttrs(ctx, slog.LevelWarn, "signed", append(attrs, slog.String("warning", o.Warning))...)
 	default:
-		s.log.Info("signed", attrs...)
+		s.log.LogAttrs(ctx, slog.LevelInfo, "signed", attrs...)
 	}
 }
 

@@ -3,6 +3,7 @@ package signer
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 
 	"highwater/hwm"
@@ -27,14 +28,14 @@ func (s *Signer) Reconcile(_ context.Context, id string, marks []device.Mark) ([
 		}
 		if backwards != "" {
 			fell = append(fell, backwards)
-			s.alarm(alarmAt{AlarmBackwards, id, m.PKH}, id+": "+backwards, hintBackwards)
+			s.RaiseAlarm(AlarmBackwards, id, m.PKH.String(), id+": "+backwards, hintBackwards)
 		}
 		if err := s.raiseHost(id, known, m); err != nil {
 			return nil, "", err
 		}
 		if !byKey[m.PKH] {
 			byKey[m.PKH] = true
-			if level, ok := s.lowest(m.PKH); ok {
+			if level, ok := s.room(m.PKH); ok {
 				raise = append(raise, device.Mark{PKH: m.PKH, Level: level})
 			}
 		}
@@ -105,21 +106,24 @@ func (s *Signer) passed(m device.Mark) ([]passedMark, error) {
 	return out, nil
 }
 
-// lowest is the lowest level of the host's marks for a key, when it has all that it may sign with.
-func (s *Signer) lowest(pkh tezos.PublicKeyHash) (int32, bool) {
+// room is the level to which a device may be raised for a key, when the key has all marks that it may sign with: the lowest of what
+// each of them allows.
+func (s *Signer) room(pkh tezos.PublicKeyHash) (int32, bool) {
 	k, ok := s.ring.lookup(pkh)
 	if !ok {
 		return 0, false
 	}
-	var level int32
-	for i, kind := range k.kinds() {
+	lowest := int32(math.MaxInt32)
+	for _, kind := range k.kinds() {
 		st, err := s.store.State(k.mark(s.chain, kind))
-		if err != nil || st.Mark == nil {
+		if err != nil {
 			return 0, false
 		}
-		if i == 0 || st.Mark.Level < level {
-			level = st.Mark.Level
+		level, ok := hwm.Room(st, pkh.Curve)
+		if !ok {
+			return 0, false
 		}
+		lowest = min(lowest, level)
 	}
-	return level, true
+	return lowest, len(k.kinds()) > 0
 }

@@ -62,6 +62,9 @@ func (e *WrongSignatureError) Unwrap() error { return e.Err }
 
 // ReasonOf is the one word for why a request got no signature: for logs and metrics. It is empty for nil.
 func ReasonOf(err error) string {
+	if err == nil {
+		return "" // most of the time, and what follows is not for nothing: errors.As has its targets on the heap
+	}
 	var (
 		denial  *Denial
 		refusal *hwm.Refusal
@@ -71,8 +74,6 @@ func ReasonOf(err error) string {
 		dev     *device.Error
 	)
 	switch {
-	case err == nil:
-		return ""
 	case errors.As(err, &denial):
 		return denial.Reason
 	case errors.As(err, &refusal):

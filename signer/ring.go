@@ -36,6 +36,7 @@ type ringKey struct {
 	pkh     tezos.PublicKeyHash
 	policy  KeyPolicy
 	pub     atomic.Pointer[tezos.PublicKey] // nil until a device offered the key once
+	last    atomic.Pointer[search]          // for its devices
 	locks   map[tezos.Kind]chan struct{}
 	aliasMu sync.Mutex
 	alias   string

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"highwater/hwm"
+	"highwater/internal/words"
 )
 
 // DrainTimeout is how long a change of role waits for the signatures under way before it gives them up.
@@ -103,7 +104,7 @@ func (s *Signer) Activate(level *int32, why string) (hwm.RoleRecord, error) {
 		return hwm.RoleRecord{}, err
 	} else if len(missing) > 0 {
 		return hwm.RoleRecord{}, &Denial{
-			Reason: string(hwm.NoMark), Text: fmt.Sprintf("%d watermarks are missing, the first: %s", len(missing), missing[0]),
+			Reason: string(hwm.NoMark), Text: fmt.Sprintf("%s missing, the first: %s", words.Count(len(missing), "watermark"), missing[0]),
 			Hint: "set them first (highwater hwm set --all --level LEVEL), or give activate a --level above all that was ever signed",
 		}
 	}

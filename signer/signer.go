@@ -28,6 +28,7 @@ type Config struct {
 	Hold    bool
 	Observe func(Outcome)        // told of every decision; may be nil
 	Changed func(hwm.RoleRecord) // told of every change of role, and of Resume; may be nil; it must not wait
+	Alarmed func(Alarm)          // told of every new alarm; may be nil; it must not wait
 	Now     func() time.Time     // may be nil
 }
 
@@ -43,6 +44,7 @@ type Signer struct {
 	observe func(Outcome)
 	now     func() time.Time
 	changed func(hwm.RoleRecord)
+	alarmed func(Alarm)
 	capped  atomic.Bool // the epoch is another owner's: every key needs a ceiling
 	changes *broadcast  // a device changed, or the ring
 	alarms  alarms
@@ -53,8 +55,8 @@ type Signer struct {
 func New(cfg Config) *Signer {
 	s := &Signer{
 		chain: cfg.Chain, store: cfg.Store, devices: cfg.Devices, log: cfg.Log, observe: cfg.Observe, now: cfg.Now,
-		changed: cfg.Changed,
-		gate:    newGate(cfg.Store.Instance()), changes: newBroadcast(),
+		changed: cfg.Changed, alarmed: cfg.Alarmed,
+		gate: newGate(cfg.Store.Instance()), changes: newBroadcast(),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -69,6 +71,10 @@ func New(cfg Config) *Signer {
 	if s.changed == nil {
 		s.changed = func(hwm.RoleRecord) {}
 	}
+	if s.alarmed == nil {
+		s.alarmed = func(Alarm) {}
+	}
+	s.recall()
 	if r := s.store.Role(); r.Role == hwm.Active && r.Owner == s.store.Instance() && !cfg.Hold {
 		s.gate.open()
 	}
@@ -95,7 +101,7 @@ func (s *Signer) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []by
 	if err != nil {
 		return tezos.Signature{}, err
 	}
-	out.request(req)
+	out.decoded(req)
 	if err = s.allow(key, req); err != nil { // another chain, a kind that this key may not sign: refuse
 		return tezos.Signature{}, err
 	}

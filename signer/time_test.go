@@ -59,6 +59,8 @@ func (m *memStore) Advance(key hwm.Key, mark hwm.Mark) (hwm.Pending, error) {
 	return memPending{m, key, mark, time.Now().Add(m.sync)}, nil
 }
 
+func (*memStore) Alarms() []hwm.Alarm { return nil }
+
 type memPending struct {
 	m    *memStore
 	key  hwm.Key
@@ -476,5 +478,30 @@ func TestWarmSpare(t *testing.T) {
 			first.become(device.Ready)
 			require.NoError(t, sign(26))
 		}, first, spare)
+	})
+}
+
+// Without a policy any device that holds the key signs, also one that came by it after the last search for one.
+func TestKeyMovesToAnotherDevice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := newKey(t, tezos.Ed25519, 0)
+		first, second := newDevice("first", key), newDevice("second")
+		bubble(t, time.Millisecond, func(*signer.Config) {}, func(t *testing.T, s *signer.Signer, _ *memStore) {
+			sign := func(level int32) error {
+				_, err := s.Sign(budget(t, 3*time.Second), key.PublicKey().Hash(), block(level, 0, 1))
+				return err
+			}
+			require.NoError(t, sign(20))
+			require.NoError(t, sign(21))
+			require.Len(t, first.asks(), 2)
+			first.hold()
+			first.become(device.Ready) // read again: another key is on it
+			require.Equal(t, "device_absent", signer.ReasonOf(sign(22)))
+			second.hold(key)
+			second.become(device.Ready)
+			require.NoError(t, sign(22))
+			require.Len(t, second.asks(), 1)
+			require.Len(t, first.asks(), 2)
+		}, first, second)
 	})
 }

@@ -31,7 +31,7 @@ func (t *heldTurn) end() {
 func (s *Signer) turn(ctx context.Context, key *ringKey, kind tezos.Kind) (*heldTurn, error) {
 	for {
 		changed := s.changes.wait()
-		candidates := s.candidates(key)
+		candidates := s.found(key, changed)
 		if d := firstUsable(candidates, key.pkh, kind); d != nil {
 			waiting, cancel := whileReady(ctx, d, len(candidates) > 1)
 			t, err := d.Turn(waiting)
@@ -53,6 +53,23 @@ func (s *Signer) turn(ctx context.Context, key *ringKey, kind tezos.Kind) (*held
 			return nil, unavailable(candidates, key.pkh, kind)
 		}
 	}
+}
+
+// found gives the candidates of the last search, as long as no device has changed since: changed is the broadcast's channel. Among
+// dozens of devices a search takes as long as a hash.
+func (s *Signer) found(key *ringKey, changed <-chan struct{}) []Device {
+	if last := key.last.Load(); last != nil && last.until == changed {
+		return last.found
+	}
+	found := s.candidates(key)
+	key.last.Store(&search{found, changed})
+	return found
+}
+
+// search is what a search found, which is good until the channel is closed.
+type search struct {
+	found []Device
+	until <-chan struct{}
 }
 
 // candidates are the devices that may hold the key: those of its policy, or all, in order.

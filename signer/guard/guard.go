@@ -40,6 +40,8 @@ type Marks interface {
 type Key struct {
 	PKH    tezos.PublicKeyHash
 	Public *tezos.PublicKey
+	// Kinds are what it may sign here; empty: all. What it may not is somebody else's to sign, and no alarm.
+	Kinds []tezos.Kind
 }
 
 // Config is what a guard is made of.
@@ -49,13 +51,15 @@ type Config struct {
 	Keys   func() []Key
 	Marks  Marks
 	Memory *Memory
-	Role   func() hwm.RoleRecord
+	// Role is the role, and Active in it says that requests are let in: an owner that was restarted and waits for the other instance's
+	// word is not. While it waits the other one may sign.
+	Role func() hwm.RoleRecord
 	// Alarm is called once for an epoch, from Run's goroutine. It should fence the instance if its epoch still is Finding.Epoch. ctx is
 	// Run's own.
 	Alarm func(ctx context.Context, f Finding)
 	// Margin is what a takeover adds to the highest of head, marks and last own operation to get its floors (hwm.SourceTakeover).
 	// Inside it nobody may sign, neither the other side nor we, so that a twin shows before we sign at all. Zero: not looked at.
-	Margin int32
+	Margin func() int32
 	Idle   time.Duration // see node.Watcher
 	Log    *slog.Logger  // may be nil
 	Now    func() time.Time
@@ -63,7 +67,8 @@ type Config struct {
 
 // Guard watches while the role is active. Make it with New, and let Run run as long as the process.
 type Guard struct {
-	cfg Config
+	cfg  Config
+	kick chan struct{}
 
 	// These belong to Run's goroutine.
 	watching bool
@@ -81,8 +86,9 @@ type Guard struct {
 type Status struct {
 	Watching bool        // the role is active, and the last block could be looked at
 	Head     node.Header // looked at last
-	At       time.Time   // when
+	At       time.Time   // when; zero before the first
 	Err      error       // why the guard is blind; nil when it is not
+	Since    time.Time   // blind since; zero when it is not
 	Finding  *Finding    // of this epoch
 }
 
@@ -94,7 +100,7 @@ func New(cfg Config) *Guard {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Guard{cfg: cfg}
+	return &Guard{cfg: cfg, kick: make(chan struct{}, 1)}
 }
 
 // Status tells how the guard does.
@@ -110,18 +116,68 @@ func (g *Guard) update(f func(*Status)) {
 	f(&g.status)
 }
 
+// Poke makes the guard look now: the role changed. It does not wait.
+func (g *Guard) Poke() {
+	select {
+	case g.kick <- struct{}{}:
+	default:
+	}
+}
+
+// news is what the stream of heads says: a head, or why there is none.
+type news struct {
+	head node.Header
+	err  error
+}
+
 // Run watches until ctx ends.
 func (g *Guard) Run(ctx context.Context) {
+	heard := make(chan news)
+	tell := func(n news) {
+		select {
+		case heard <- n:
+		case <-ctx.Done():
+		}
+	}
 	w := &node.Watcher{
 		Client: g.cfg.Node, Chain: g.cfg.Chain, Idle: g.cfg.Idle,
-		Head: func(_ context.Context, h node.Header) { g.head(ctx, h) },
-		Down: func(err error) { g.blind(err) },
+		Head: func(_ context.Context, h node.Header) { tell(news{head: h}) },
+		Down: func(err error) { tell(news{err: err}) },
 	}
-	w.Run(ctx)
+	var watcher sync.WaitGroup
+	watcher.Go(func() { w.Run(ctx) })
+	defer watcher.Wait()
+	g.loop(ctx, heard)
+}
+
+// loop looks at each head as it comes, and once more at the last one when it is poked.
+func (g *Guard) loop(ctx context.Context, heard <-chan news) {
+	var last *news
+	for {
+		select {
+		case n := <-heard:
+			last = &n
+		case <-g.kick:
+		case <-ctx.Done():
+			return
+		}
+		switch {
+		case last == nil:
+		case last.err != nil:
+			g.blind(last.err)
+		default:
+			g.head(ctx, last.head)
+		}
+	}
 }
 
 func (g *Guard) blind(err error) {
-	g.update(func(s *Status) { s.Watching, s.Err = false, err })
+	g.update(func(s *Status) {
+		if s.Err == nil {
+			s.Since = g.cfg.Now()
+		}
+		s.Watching, s.Err = false, err
+	})
 }
 
 // head looks at a new head, and at what lies between it and what was looked at before. What could not be read is tried again with the
@@ -141,7 +197,8 @@ func (g *Guard) head(ctx context.Context, h node.Header) {
 		g.blind(err)
 		return
 	}
-	g.update(func(s *Status) { s.Watching, s.Err, s.Head, s.At = true, nil, h, g.cfg.Now() })
+	active := g.cfg.Role().Role == hwm.Active // it may have fenced itself
+	g.update(func(s *Status) { *s = Status{Watching: active, Head: h, At: g.cfg.Now(), Finding: s.Finding} })
 }
 
 func (g *Guard) look(ctx context.Context, role hwm.RoleRecord, h node.Header) error {
@@ -200,8 +257,8 @@ func (g *Guard) baseOf(key hwm.Key) (at hwm.Position, ok bool, err error) {
 		return hwm.Position{}, false, err
 	}
 	at = state.Mark.Position
-	if state.Mark.Source == hwm.SourceTakeover && g.cfg.Margin > Grace {
-		at.Level -= min(at.Level, g.cfg.Margin-Grace)
+	if margin := g.cfg.Margin(); state.Mark.Source == hwm.SourceTakeover && margin > Grace {
+		at.Level -= min(at.Level, margin-Grace)
 	}
 	return at, true, nil
 }

@@ -74,7 +74,7 @@ func (h *host) run() {
 	require.NoError(h.t, err)
 	h.memory = guard.NewMemory()
 	g := guard.New(guard.Config{
-		Node: client, Chain: chain, Marks: h, Memory: h.memory, Margin: 10,
+		Node: client, Chain: chain, Marks: h, Memory: h.memory, Margin: func() int32 { return 10 },
 		Keys:  func() []guard.Key { h.mu.Lock(); defer h.mu.Unlock(); return h.keys },
 		Role:  func() hwm.RoleRecord { h.mu.Lock(); defer h.mu.Unlock(); return h.role },
 		Alarm: func(_ context.Context, f guard.Finding) { h.alarms <- f },

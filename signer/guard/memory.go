@@ -59,9 +59,12 @@ func (m *Memory) Note(key hwm.Key, at hwm.Position, digest [32]byte) {
 	if len(r.places) <= MemorySize {
 		return
 	}
-	lowest := slices.IndexFunc(r.places, func(p place) bool {
-		return !slices.ContainsFunc(r.places, func(q place) bool { return q.Compare(p.Position) < 0 })
-	})
+	lowest := 0
+	for i := range r.places {
+		if r.places[i].Compare(r.places[lowest].Position) < 0 {
+			lowest = i
+		}
+	}
 	gone := r.places[lowest].Position
 	if r.forgotten == nil || gone.Compare(*r.forgotten) > 0 {
 		r.forgotten = &gone

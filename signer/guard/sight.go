@@ -27,11 +27,17 @@ type Finding struct {
 	Sighting
 	Epoch uint64    // of the role when it was found
 	Mark  *hwm.Mark // ours, as it was then
+	Fresh bool      // this process made that mark: no old copy of the state directory explains the finding
 	Why   string    // why it cannot be ours
 }
 
+// String fits into the reason that is kept with a role (hwm.MaxWhy).
 func (f Finding) String() string {
-	return fmt.Sprintf("%s signed a %s at %s, seen in %s: %s", f.Key, f.Kind, f.Place, f.Block, f.Why)
+	article := "a"
+	if f.Kind == tezos.Attestation {
+		article = "an"
+	}
+	return fmt.Sprintf("%s signed %s %s at %s, seen in %s: %s", f.Key, article, f.Kind, f.Place, f.Block, f.Why)
 }
 
 // examine looks for our keys in a block: as its baker, and in its consensus operations. The companion key of a tz4 baker signs the same
@@ -48,7 +54,7 @@ func (g *Guard) examine(ctx context.Context, b node.Header) error {
 	}
 	for _, op := range ops {
 		for _, s := range op.Signers {
-			if i := find(keys, s.Key); i >= 0 {
+			if i := find(keys, s.Key, op.Kind); i >= 0 {
 				if err := g.weigh(ctx, g.operation(keys[i], op, b)); err != nil {
 					return err
 				}
@@ -56,7 +62,7 @@ func (g *Guard) examine(ctx context.Context, b node.Header) error {
 		}
 	}
 	// Who proposed the payload of a later round signed a block too, but that one is not here to be looked at.
-	if i := find(keys, makers.Baker.Key); i >= 0 {
+	if i := find(keys, makers.Baker.Key, tezos.Block); i >= 0 {
 		s, err := g.block(ctx, keys[i], b)
 		if err != nil {
 			return err
@@ -66,8 +72,9 @@ func (g *Guard) examine(ctx context.Context, b node.Header) error {
 	return nil
 }
 
-func find(keys []Key, pkh tezos.PublicKeyHash) int {
-	return slices.IndexFunc(keys, func(k Key) bool { return k.PKH == pkh })
+// find gives the key of ours that may have signed this; negative when there is none.
+func find(keys []Key, pkh tezos.PublicKeyHash, kind tezos.Kind) int {
+	return slices.IndexFunc(keys, func(k Key) bool { return k.PKH == pkh && (len(k.Kinds) == 0 || slices.Contains(k.Kinds, kind)) })
 }
 
 func (g *Guard) operation(key Key, op node.Operation, b node.Header) Sighting {
@@ -110,7 +117,7 @@ func (g *Guard) weigh(ctx context.Context, s Sighting) error {
 	if now := g.cfg.Role(); now.Role != hwm.Active || now.Epoch != g.epoch {
 		return nil // given away meanwhile: the other one may sign
 	}
-	f := Finding{Sighting: s, Epoch: g.epoch, Mark: state.Mark, Why: why}
+	f := Finding{Sighting: s, Epoch: g.epoch, Mark: state.Mark, Fresh: state.Fresh, Why: why}
 	g.alarmed = true
 	g.update(func(st *Status) { st.Finding = &f })
 	g.cfg.Log.Error("our key signed elsewhere", "pkh", s.Key.String(), "kind", s.Kind.String(), "level", s.Place.Level,

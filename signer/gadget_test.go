@@ -1,0 +1,163 @@
+package signer_test
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater/hwm"
+	"highwater/internal/device"
+	"highwater/internal/tezos"
+	"highwater/signer"
+	"highwater/store"
+	"highwater/tezsign"
+	"highwater/tezsign/tezsignsim"
+)
+
+// gadgetRig is a signer over a real store and a real driver, with an emulated TezSign that holds one key.
+type gadgetRig struct {
+	t    *testing.T
+	dir  string
+	sim  *tezsignsim.Gadget
+	db   *store.DB
+	s    *signer.Signer
+	dev  *tezsign.Device
+	pkh  tezos.PublicKeyHash
+	stop func()
+}
+
+func newGadgetRig(t *testing.T) *gadgetRig {
+	sim, err := tezsignsim.New(tezsignsim.Options{Serial: "ts-1", Keys: []string{"consensus"}, Passphrase: "secret"})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, sim.Close()) })
+	r := &gadgetRig{t: t, dir: t.TempDir(), sim: sim}
+	require.NoError(t, store.Create(t.Context(), r.dir, at))
+	r.start()
+	t.Cleanup(func() { r.stop() })
+	level := int32(10)
+	_, err = r.s.Activate(&level, "test")
+	require.NoError(t, err)
+	return r
+}
+
+func (r *gadgetRig) start() {
+	r.t.Helper()
+	db, err := store.Open(context.Background(), r.dir, store.Options{})
+	require.NoError(r.t, err)
+	dev := tezsign.New(tezsign.Config{
+		Name: "left", Serial: "ts-1", Open: r.sim.Open, Chain: ghost, Log: slog.New(slog.DiscardHandler),
+		Passphrase: tezsign.PassphraseFunc(func(context.Context, string) ([]byte, error) { return []byte("secret"), nil }),
+	})
+	dev.SetTiming(2*time.Millisecond, 5*time.Millisecond)
+	s := signer.New(signer.Config{Chain: ghost, Store: db, Devices: []signer.Device{dev}})
+	dev.SetReconciler(s)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { s.Run(ctx) })
+	running.Go(func() { dev.Run(ctx) })
+	r.db, r.s, r.dev = db, s, dev
+	r.stop = sync.OnceFunc(func() {
+		cancel()
+		running.Wait()
+		require.NoError(r.t, db.Close())
+	})
+	require.Eventually(r.t, func() bool { return len(s.Keys()) == 1 && dev.Status().Health == device.Ready }, 10*time.Second, time.Millisecond)
+	r.pkh = s.Keys()[0].PKH
+}
+
+func (r *gadgetRig) sign(kind tezos.Kind, level, round int32) error {
+	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Second)
+	defer cancel()
+	_, err := r.s.Sign(ctx, r.pkh, payloadOf(tezos.BLS12381, kind, level, round, 1))
+	return err
+}
+
+// levels are the gadget's own.
+func (r *gadgetRig) levels() (out []int32) {
+	keys, err := r.dev.KeyStates(r.t.Context())
+	require.NoError(r.t, err)
+	for _, m := range keys[0].Marks {
+		out = append(out, m.Level)
+	}
+	return out
+}
+
+// An attestation was interrupted between its mark and the gadget, the process ended, and the gadget lost its own marks. When it is
+// raised again, the request that is asked once more for the same bytes must not be lost to that.
+func TestAnInterruptedRequestIsNotLostToRaisingTheGadget(t *testing.T) {
+	r := newGadgetRig(t)
+	require.NoError(t, r.sign(tezos.Block, 100, 0))
+	require.NoError(t, r.sign(tezos.Preattestation, 100, 0))
+	// The mark alone is durable: what a process leaves that is killed before the gadget has the request.
+	payload := payloadOf(tezos.BLS12381, tezos.Attestation, 100, 0, 1)
+	req, err := tezos.Decode(tezos.BLS12381, payload)
+	require.NoError(t, err)
+	key := hwm.Key{Chain: ghost, PKH: r.pkh, Kind: tezos.Attestation}
+	pending, err := r.db.Advance(key, hwm.MarkFor(req, at))
+	require.NoError(t, err)
+	require.NoError(t, pending.Wait())
+	r.stop()
+	require.NoError(t, r.sim.LoseState("consensus"))
+	require.NoError(t, r.sim.PowerCycle())
+	r.start()
+	require.Equal(t, []int32{99, 99, 99}, r.levels(), "raised as far as nothing is lost")
+	require.NoError(t, r.sign(tezos.Attestation, 100, 0), "the same bytes")
+	require.Equal(t, "not_above", signer.ReasonOf(r.sign(tezos.Attestation, 99, 5)))
+
+	// Once it is signed, there is nothing left to keep room for.
+	r.stop()
+	require.NoError(t, r.sim.LoseState("consensus"))
+	require.NoError(t, r.sim.PowerCycle())
+	r.start()
+	require.Equal(t, []int32{100, 100, 100}, r.levels())
+	require.NoError(t, r.sign(tezos.Attestation, 101, 0))
+}
+
+// After a takeover the host's marks are floors above all that the gadget knows: it is raised to them without a reconnection.
+func TestAGadgetIsRaisedToNewFloors(t *testing.T) {
+	r := newGadgetRig(t)
+	require.NoError(t, r.sign(tezos.Attestation, 20, 0))
+	_, err := r.db.Raise(r.s.Floors(500, hwm.SourceTakeover))
+	require.NoError(t, err)
+	out := r.s.RaiseDevices(t.Context())
+	want := device.Standing{PKH: r.pkh, Level: 500, Allowed: 500, Raised: true}
+	require.Equal(t, []signer.DeviceMarks{{Device: "left", Keys: []device.Standing{want}}}, out)
+	require.Equal(t, []int32{500, 500, 500}, r.levels())
+	want.Raised = false
+	require.Equal(t, want, r.s.RaiseDevices(t.Context())[0].Keys[0], "again: nothing is left to do")
+	require.NoError(t, r.sign(tezos.Attestation, 501, 0))
+
+	// The host is never raised by it, and a key that is locked is named, with what to do.
+	_, err = r.dev.Lock(t.Context(), []string{"consensus"})
+	require.NoError(t, err)
+	locked := r.s.RaiseDevices(t.Context())[0]
+	require.Empty(t, locked.Keys)
+	require.Equal(t, "it is locked", locked.Problem)
+	require.Contains(t, locked.Advice, "highwater tezsign unlock")
+	r.sim.Unplug()
+	require.Eventually(t, func() bool { return r.dev.Status().Health == device.Absent }, 10*time.Second, time.Millisecond)
+	require.Equal(t, "it is absent", r.s.RaiseDevices(t.Context())[0].Problem)
+}
+
+// A gadget that is in the middle of a signature is waited for, and one that cannot be raised says so.
+func TestAGadgetThatCannotBeRaised(t *testing.T) {
+	r := newGadgetRig(t)
+	_, err := r.db.Raise(r.s.Floors(500, hwm.SourceTakeover))
+	require.NoError(t, err)
+	busy, err := r.sim.Open(t.Context(), "ts-1") // another program holds the management interface
+	require.NoError(t, err)
+	held, err := busy.Claim(t.Context(), tezsign.ManageInterface)
+	require.NoError(t, err)
+	st := r.s.RaiseDevices(t.Context())[0].Keys[0]
+	require.NoError(t, held.Close())
+	require.NoError(t, busy.Close())
+	require.False(t, st.Raised)
+	require.Less(t, st.Level, st.Allowed)
+	require.Contains(t, st.Why, "could not be raised")
+	require.Equal(t, "highwater tezsign set-level --device left consensus --level 500", st.Command)
+	require.NoError(t, r.sign(tezos.Attestation, 501, 0), "it is the second line: signing goes on")
+}
