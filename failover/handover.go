@@ -2,17 +2,21 @@ package failover
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"highwater/hwm"
 	"highwater/internal/device"
+	"highwater/internal/words"
 )
 
 // HandoverRequest asks for the right to sign to move from the instance that has it to the other. Either may be asked.
 type HandoverRequest struct {
 	DryRun bool   `json:"dry_run"` // do everything but the switch
 	At     *int32 `json:"at"`      // by level: the old side signs up to it, the new side above
+	// Window, when given, is the moment that it is to be made in: else it is refused, or a dry run says so.
+	Window *Window `json:"window,omitempty"`
 }
 
 // Handover is what came of it.
@@ -21,7 +25,8 @@ type Handover struct {
 	Findings []Finding      `json:"findings"`
 	From     hwm.InstanceID `json:"from"`
 	To       hwm.InstanceID `json:"to"`
-	Epoch    uint64         `json:"epoch"` // after it, when done
+	Epoch    uint64         `json:"epoch"`            // after it, when done
+	Moment   *Moment        `json:"moment,omitempty"` // when a window was asked for
 	At       *int32         `json:"at,omitempty"`
 	// GapMS is the time from the question to the open gate: nobody signed for no longer than that. Zero for a handover by level.
 	GapMS float64 `json:"gap_ms"`
@@ -59,11 +64,35 @@ func (n *Node) Handover(ctx context.Context, r HandoverRequest) (Handover, error
 	if !ok {
 		return Handover{}, errNoPeer()
 	}
+	var moment *Moment
+	if r.Window != nil {
+		m, err := n.Moment(ctx, *r.Window)
+		if err != nil {
+			return Handover{}, err
+		}
+		if f := m.Finding(); !r.DryRun && !m.Good {
+			return Handover{Findings: m.Findings, Moment: &m}, refuse(BadMoment, "wait for it; or: --now", "%s: %s", f.Name, f.Detail)
+		}
+		moment = &m
+	}
 	if !n.busy.CompareAndSwap(false, true) {
 		return Handover{}, refuse(NotReady, "wait for it to end", "a handover is under way already")
 	}
 	defer n.busy.Store(false)
-	if mine := n.store.Role(); mine.Owner == n.Me() && mine.Epoch > 0 {
+	h, err := n.handover(ctx, peer, r)
+	if moment != nil {
+		h.Moment = moment
+		h.Findings = append(h.Findings, moment.Finding())
+	}
+	return h, err
+}
+
+func (n *Node) handover(ctx context.Context, peer hwm.Peer, r HandoverRequest) (Handover, error) {
+	out, err := n.outward(ctx, peer)
+	if err != nil {
+		return Handover{}, err
+	}
+	if out {
 		return n.invite(ctx, peer, r)
 	}
 	h := Handover{From: peer.Key, To: n.Me(), At: r.At}
@@ -77,6 +106,28 @@ func (n *Node) Handover(ctx context.Context, r HandoverRequest) (Handover, error
 	return n.take(ctx, peer, h)
 }
 
+// outward tells whether a handover that is asked for here moves the right to the other side: this one has it, or gave it away and the other
+// one does not know yet. Then a handover was cut off, and goes on.
+func (n *Node) outward(ctx context.Context, peer hwm.Peer) (bool, error) {
+	mine := n.store.Role()
+	if mine.Role == hwm.Active && mine.Owner == n.Me() && !n.signer.Active() { // restarted: the right may be the other one's by now
+		if _, err := n.Ask(ctx); err != nil {
+			return false, err
+		}
+		mine = n.store.Role()
+	}
+	if mine.Owner != peer.Key {
+		return mine.Owner == n.Me() && mine.Epoch > 0, nil
+	}
+	a, err := n.Ask(ctx)
+	return err == nil && notArrived(mine, a.Epoch, a.Owner), nil
+}
+
+// notArrived tells whether the other side lacks the epoch that it was given. One that took over meanwhile owns another, and signs in it.
+func notArrived(mine hwm.RoleRecord, epoch uint64, owner hwm.InstanceID) bool {
+	return epoch < mine.Epoch && (epoch == 0 || owner != mine.Owner)
+}
+
 // invite asks the other side, which is to sign, to start the handover.
 func (n *Node) invite(ctx context.Context, peer hwm.Peer, r HandoverRequest) (Handover, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*releaseTimeout)
@@ -85,6 +136,9 @@ func (n *Node) invite(ctx context.Context, peer hwm.Peer, r HandoverRequest) (Ha
 	q.DryRun, q.At = r.DryRun, r.At
 	a, err := n.link.Call(ctx, peer, verbInvite, q)
 	switch {
+	case err != nil && !r.DryRun && asRefusal(err).Reason == Unreachable:
+		return Handover{}, refuse(Unreachable, "see who may sign: highwater status, on both; then ask again on either, it goes on where it was cut off",
+			"the other instance was asked to take over, and its answer did not come: it may sign by now. %v", err)
 	case err != nil:
 		return Handover{}, err
 	case a.Refusal != nil:
@@ -92,7 +146,9 @@ func (n *Node) invite(ctx context.Context, peer hwm.Peer, r HandoverRequest) (Ha
 	case a.Handover == nil:
 		return Handover{}, refuse(Broken, "see on both machines: highwater status", "the other instance did not say what came of the handover")
 	}
-	n.Poke()
+	if !r.DryRun {
+		n.beat(ctx) // so that both know it at once; nothing hangs on it
+	}
 	return *a.Handover, nil
 }
 
@@ -102,10 +158,11 @@ func (n *Node) plan(ctx context.Context, peer hwm.Peer, r HandoverRequest) []Fin
 	if err != nil {
 		return []Finding{bad("other instance", err)}
 	}
-	out := []Finding{{Name: "other instance", Result: OK, Detail: fmt.Sprintf("%s at %s, %s, epoch %d", peer.Key.Short(), peer.Address, a.Role, a.Epoch)}}
-	out = append(out, n.planHere(), n.planClock(), n.planKeys(a.Status.Keys), n.planMarks(a.Status.Marks))
+	out := []Finding{n.planPeer(peer, a)}
+	out = append(out, n.planHere(), n.planClock(), usableOn("keys", a.Status.Keys, n.keyReports(), "here"), n.planMarks(a.Status.Marks))
 	if n.chain != nil {
-		out = append(out, n.planNode(ctx))
+		node, _ := CheckNode(ctx, n.chain, n.signer.Chain())
+		out = append(out, node)
 	}
 	return append(out, n.planThere(ctx, peer, r))
 }
@@ -113,9 +170,17 @@ func (n *Node) plan(ctx context.Context, peer hwm.Peer, r HandoverRequest) []Fin
 func bad(name string, err error) Finding {
 	f := Finding{Name: name, Result: Bad, Detail: err.Error()}
 	var h device.Hinter
-	if r := asRefusal(err); r.Reason != Broken {
-		h = r
+	if errors.As(err, &h) {
 		f.Hint = h.HintText()
+	}
+	return f
+}
+
+// planPeer shows the other side, and whether it has given the right away already: then a handover was cut off, and goes on here.
+func (n *Node) planPeer(peer hwm.Peer, a Answer) Finding {
+	f := Finding{Name: "other instance", Result: OK, Detail: fmt.Sprintf("%s at %s, %s, epoch %d", peer.Key.Short(), peer.Address, a.Role, a.Epoch)}
+	if a.Owner == n.Me() && a.Epoch > n.store.Role().Epoch {
+		f.Detail += ": it gave the right to this instance; a handover that was cut off goes on"
 	}
 	return f
 }
@@ -139,61 +204,35 @@ func (n *Node) planClock() Finding {
 	return Finding{Name: "clocks", Result: OK, Detail: detail}
 }
 
-// planKeys wants every key of the other side to be usable here.
-func (n *Node) planKeys(theirs []KeyReport) Finding {
-	ready := map[string]string{}
-	for _, k := range n.keyReports() {
-		ready[k.PKH.String()] = k.Health
-	}
-	for _, k := range theirs {
-		health, ok := ready[k.PKH.String()]
-		if !ok {
-			return Finding{"keys", Bad, fmt.Sprintf("%s is not known here", k.PKH), "connect the device that holds it, and see: highwater keys list"}
-		}
-		if health != string(device.Ready) {
-			return Finding{"keys", Bad, fmt.Sprintf("%s is %s here", k.PKH, health), "see: highwater status"}
-		}
-	}
-	if len(theirs) == 0 {
-		return Finding{"keys", Bad, "the other instance knows no key", "connect its devices"}
-	}
-	return Finding{Name: "keys", Result: OK, Detail: fmt.Sprintf("all %d are usable here", len(theirs))}
-}
-
 // planMarks tells how far the marks here are behind; they come with the certificate in any case.
 func (n *Node) planMarks(theirs []Mark) Finding {
-	behind, missing := int64(0), 0
-	for _, m := range theirs {
-		st, err := n.store.State(hwm.Key{Chain: n.signer.Chain(), PKH: m.PKH, Kind: m.Kind})
-		if err != nil {
-			return bad("marks", err)
-		}
-		if st.Mark == nil {
-			missing++
-			continue
-		}
-		behind = max(behind, int64(m.Level)-int64(st.Mark.Level))
+	behind, missing, err := n.behind(theirs)
+	if err != nil {
+		return bad("marks", err)
 	}
 	if missing > 0 {
 		return Finding{"marks", Warning, fmt.Sprintf("%d are not here yet; they come with the handover", missing), ""}
 	}
 	if behind > 2 {
-		return Finding{"marks", Warning, fmt.Sprintf("those here are %d levels behind; they come with the handover", behind), ""}
+		return Finding{"marks", Warning, fmt.Sprintf("those here are %s behind; they come with the handover", words.Count(behind, "level")), ""}
 	}
 	return Finding{Name: "marks", Result: OK, Detail: "they follow the other instance's"}
 }
 
-func (n *Node) planNode(ctx context.Context) Finding {
-	h, err := n.chain.Head(ctx)
-	switch {
-	case err != nil:
-		return Finding{"node", Bad, err.Error(), "see `node` in the configuration, and the node's log"}
-	case h.Chain != n.signer.Chain():
-		return Finding{"node", Bad, fmt.Sprintf("the node follows %s, not %s", h.Chain, n.signer.Chain()), "see `node` in the configuration"}
-	case !h.Synced:
-		return Finding{"node", Bad, h.Detail, "wait until it has caught up"}
+// behind tells how many levels the marks here are behind, and how many are not here at all.
+func (n *Node) behind(theirs []Mark) (levels int64, missing int, err error) {
+	for _, m := range theirs {
+		st, err := n.store.State(hwm.Key{Chain: n.signer.Chain(), PKH: m.PKH, Kind: m.Kind})
+		if err != nil {
+			return 0, 0, err
+		}
+		if st.Mark == nil {
+			missing++
+			continue
+		}
+		levels = max(levels, int64(m.Level)-int64(st.Mark.Level))
 	}
-	return Finding{Name: "node", Result: OK, Detail: fmt.Sprintf("in step, at level %d", h.Level)}
+	return levels, missing, nil
 }
 
 // planThere asks the other side whether it would give the right away.
@@ -248,8 +287,8 @@ func (n *Node) take(ctx context.Context, peer hwm.Peer, h Handover) (Handover, e
 		n.beat(ctx) // so that both know it at once; nothing hangs on it
 		return h, nil
 	}
-	return h, refuse(Unreachable, "ask again: highwater handover. Nothing is lost: the other instance gives the same answer again",
-		"the other instance was asked, and its answer did not come: it may have stopped signing. %v", err)
+	return h, refuse(Unreachable, "ask again on either machine: highwater handover. It goes on where it was cut off: the other instance gives the same answer again",
+		"the other instance was asked, and its answer did not come: it may have stopped signing, and this one does not sign. %v", err)
 }
 
 func (n *Node) askRelease(ctx context.Context, peer hwm.Peer, at *int32) (*Certificate, error) {
@@ -271,47 +310,4 @@ func (n *Node) askRelease(ctx context.Context, peer hwm.Peer, at *int32) (*Certi
 		return nil, refuse(Broken, "", "the other instance answered without a certificate")
 	}
 	return a.Certificate, nil
-}
-
-// Release makes a certificate by level for the other instance, to be carried in a file. This side signs on, up to the level.
-func (n *Node) Release(ctx context.Context, at int32) (*Certificate, error) {
-	n.act.Lock()
-	defer n.act.Unlock()
-	peer, ok := n.store.Peer()
-	if !ok {
-		return nil, errNoPeer()
-	}
-	q := Question{Hello: Hello{From: peer.Key, Epoch: peer.Seen}, At: &at}
-	c, err := n.release(context.WithoutCancel(ctx), peer, q)
-	if err != nil {
-		return nil, err
-	}
-	if c.Level == nil {
-		return nil, refuse(NotOwner, "ask for it there: highwater handover", "epoch %d was given to the other instance already, live", c.Epoch)
-	}
-	n.Poke()
-	return c, nil
-}
-
-// Accept takes the right to sign from a certificate in a file. head is where the chain is, when no node is configured to say it.
-func (n *Node) Accept(ctx context.Context, c *Certificate, head *int32) (hwm.RoleRecord, error) {
-	if c.Nonce != "" {
-		return hwm.RoleRecord{}, refuse(OldAnswer, "highwater release --at LEVEL --out FILE, on the other machine", "this certificate was an answer; it is not for a file")
-	}
-	if n.chain != nil {
-		f := n.planNode(ctx)
-		if f.Result != OK {
-			return hwm.RoleRecord{}, refuse(NotReady, f.Hint, "node: %s", f.Detail)
-		}
-		h, err := n.chain.Head(ctx)
-		if err != nil {
-			return hwm.RoleRecord{}, err
-		}
-		head = &h.Level
-	}
-	if err := n.onCertificate(ctx, c, head); err != nil {
-		return hwm.RoleRecord{}, err
-	}
-	n.Poke()
-	return n.store.Role(), nil
 }

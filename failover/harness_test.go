@@ -2,6 +2,7 @@ package failover
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,9 +19,11 @@ import (
 	"highwater/hwm"
 	"highwater/internal/baker"
 	"highwater/internal/device"
+	"highwater/internal/node"
 	"highwater/internal/softkey"
 	"highwater/internal/tezos"
 	"highwater/signer"
+	"highwater/signer/guard"
 	"highwater/store"
 )
 
@@ -119,13 +122,18 @@ func (c crashed) Wait() error { return c.err }
 // gadget is a device with keys in memory: both sides have one of the same seed.
 type gadget struct {
 	keys []*softkey.Key
-	hold chan struct{} // when set, a signature waits for it
-	in   chan struct{} // told that a signature waits
+	// health, when set, is its state
+	health device.Health
+	hold   chan struct{} // when set, a signature waits for it
+	in     chan struct{} // told that a signature waits
 }
 
 func (g *gadget) Name() string             { return "gadget" }
-func (g *gadget) Status() device.Status    { return device.Status{Health: device.Ready} }
 func (g *gadget) Changed() <-chan struct{} { return nil }
+func (g *gadget) Status() device.Status {
+	return device.Status{Health: cmp.Or(g.health, device.Ready)}
+}
+
 func (g *gadget) Keys() (out []device.Key) {
 	for _, k := range g.keys {
 		out = append(out, device.Key{PublicKey: k.PublicKey(), Kinds: tezos.Kinds})
@@ -171,7 +179,25 @@ type side struct {
 	store  *frail
 	signer *signer.Signer
 	node   *Node
-	alarms []string
+
+	octez  *node.Client // nil: no guard
+	memory *guard.Memory
+	guard  *guard.Guard
+	blind  func() // ends the guard
+}
+
+func (s *side) alarms() []signer.Alarm { return s.signer.Alarms() }
+
+func (s *side) observe(o signer.Outcome) {
+	if s.memory != nil {
+		s.memory.Observe(o)
+	}
+}
+
+func (s *side) changed(hwm.RoleRecord) {
+	if s.guard != nil {
+		s.guard.Poke()
+	}
 }
 
 // pair is two machines, what is between them, and who judges.
@@ -231,7 +257,9 @@ func (s *side) start() {
 	require.NoError(s.t, err)
 	s.store = &frail{DB: db, countdown: -1}
 	_, paired := db.Peer()
-	s.signer = signer.New(signer.Config{Chain: ghost, Store: s.store, Devices: []signer.Device{s.gadget}, Hold: paired})
+	s.signer = signer.New(signer.Config{
+		Chain: ghost, Store: s.store, Devices: []signer.Device{s.gadget}, Hold: paired, Observe: s.observe, Changed: s.changed,
+	})
 	s.signer.Learn()
 	link := s.link
 	if link == nil {
@@ -239,8 +267,10 @@ func (s *side) start() {
 	}
 	s.node = New(Config{
 		Signer: s.signer, Store: s.store, Link: link, Chain: s.chain, Every: 10 * time.Millisecond,
-		Alarm: func(text string) { s.alarms = append(s.alarms, text) },
 	})
+	if s.octez != nil {
+		s.watch()
+	}
 	s.node.boot(s.t.Context())
 	s.up = true
 }
@@ -249,6 +279,9 @@ func (s *side) start() {
 func (s *side) kill() {
 	if s.up {
 		s.up = false
+		if s.guard != nil {
+			s.blind()
+		}
 		require.NoError(s.t, s.store.Close())
 	}
 }
@@ -388,6 +421,12 @@ func (s *side) handover() Handover {
 	require.NoError(s.t, err, fmt.Sprint(h.Findings))
 	require.True(s.t, h.Done)
 	return h
+}
+
+// fence puts a side there whatever it was.
+func (s *side) fence() {
+	_, err := s.signer.Stand(s.t.Context(), hwm.Fenced, "a test")
+	require.NoError(s.t, err)
 }
 
 // takeover states what is true: the other side is down.

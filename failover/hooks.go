@@ -21,7 +21,9 @@ type Event struct {
 	Instance hwm.InstanceID `json:"instance"`
 	Role     string         `json:"role,omitempty"`
 	Epoch    uint64         `json:"epoch,omitempty"`
+	Alarm    hwm.AlarmName  `json:"alarm,omitempty"` // its name, as in signer.AlarmNames
 	Text     string         `json:"text"`
+	Hint     string         `json:"hint,omitempty"` // of an alarm: what to do
 }
 
 // HooksConfig says whom to tell. Both may be empty.
@@ -64,7 +66,9 @@ func (h *Hooks) Role(r hwm.RoleRecord) {
 }
 
 // Alarm tells of what a person must look at.
-func (h *Hooks) Alarm(text string) { h.tell(Event{Event: "alarm", Text: text}) }
+func (h *Hooks) Alarm(a hwm.Alarm) {
+	h.tell(Event{Event: "alarm", Alarm: a.Name, Text: a.Text, Hint: a.Hint})
+}
 
 func (h *Hooks) tell(e Event) {
 	if h.cfg.Command == "" && h.cfg.Webhook == "" {

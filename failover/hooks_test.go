@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/hwm"
+	"highwater/signer"
 )
 
 func runHooks(t *testing.T, h *Hooks) (stop func()) {
@@ -41,7 +42,7 @@ func TestHooksTell(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(<-bodies), &e))
 	require.Equal(t, "role standby 4 moved", strings.Join([]string{e.Event, e.Role, "4", e.Text}, " "))
 	require.Equal(t, uint64(4), e.Epoch)
-	h.Alarm("look")
+	h.Alarm(hwm.Alarm{Text: "look"})
 	stop() // what waits is told yet
 	require.Contains(t, <-bodies, `"text":"look"`)
 	text, err := os.ReadFile(file)
@@ -55,9 +56,41 @@ func TestHooksNeverBlock(t *testing.T) {
 	stop := runHooks(t, h)
 	start := time.Now()
 	for range 10 * maxEvents {
-		h.Alarm("again")
+		h.Alarm(hwm.Alarm{Text: "again"})
 	}
 	require.Less(t, time.Since(start), 5*time.Second)
 	stop()
 	require.Less(t, time.Since(start), 30*time.Second)
+}
+
+// TestDocsShowTheEvents: each example of docs/configuration.md is what a hook is told, field by field and in this order.
+func TestDocsShowTheEvents(t *testing.T) {
+	page, err := os.ReadFile("../docs/configuration.md")
+	require.NoError(t, err)
+	var documented []string
+	for _, part := range strings.Split(string(page), "```json\n")[1:] {
+		text, _, ok := strings.Cut(part, "\n```")
+		require.True(t, ok)
+		documented = append(documented, text)
+	}
+	require.Len(t, documented, 2, "a role and an alarm")
+	h := NewHooks(HooksConfig{Command: "true", Instance: hwm.InstanceID{5}})
+	for i, tell := range []func(Event){
+		func(e Event) { h.Role(hwm.RoleRecord{Role: hwm.Active, Epoch: e.Epoch, Why: e.Text}) },
+		func(e Event) { h.Alarm(hwm.Alarm{Name: e.Alarm, Text: e.Text, Hint: e.Hint}) },
+	} {
+		var want Event
+		require.NoError(t, json.Unmarshal([]byte(documented[i]), &want))
+		require.NotEmpty(t, want.Text)
+		require.False(t, want.At.IsZero())
+		tell(want)
+		got := <-h.events
+		got.At = want.At
+		body, err := json.MarshalIndent(got, "", "  ")
+		require.NoError(t, err)
+		require.Equal(t, documented[i], string(body))
+	}
+	for _, name := range signer.AlarmNames {
+		require.Contains(t, string(page), "`"+string(name)+"`", "an alarm that the page does not name")
+	}
 }

@@ -50,6 +50,7 @@ type Question struct {
 	Nonce  string         `json:"nonce,omitempty"`   // of this process's life; the answer repeats it
 	DryRun bool           `json:"dry_run,omitempty"` // of a release or an invitation: say what would happen
 	At     *int32         `json:"at,omitempty"`      // of a release or an invitation: the cut-over level
+	Seen   uint64         `json:"seen,omitempty"`    // the newest epoch that it heard the asked with
 }
 
 // Answer is what comes back. A refusal stands alone.
@@ -70,7 +71,7 @@ type Report struct {
 	Activating bool        `json:"activating"` // an operator is activating it for the first time just now
 	Marks      []Mark      `json:"marks"`
 	Keys       []KeyReport `json:"keys"`
-	Head       *int32      `json:"head,omitempty"` // of its node; null when it has none
+	Head       *int32      `json:"head,omitempty"` // of its node; null when it has none that is in step
 	Build      string      `json:"build"`
 }
 
@@ -115,6 +116,7 @@ const (
 	OldAnswer    = "old_answer"
 	BadLevel     = "bad_level"
 	NotReady     = "not_ready"
+	BadMoment    = "bad_moment" // it passes
 	IsActive     = "active"
 	Unstated     = "unstated"
 	Broken       = "broken"

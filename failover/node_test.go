@@ -152,7 +152,7 @@ func TestARestartedOwnerAsksFirst(t *testing.T) {
 	_, err = a.node.Ask(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, perLevel, a.bake(p.level))
-	require.Empty(t, b.alarms)
+	require.Empty(t, b.alarms())
 }
 
 func TestAnOldCertificateIsWorthNothing(t *testing.T) {
@@ -195,6 +195,14 @@ func TestTakeover(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, check.Ready)
 	require.Zero(t, b.bake(p.level+Margin+1))
+
+	for _, margin := range []int32{MinMargin - 1, MaxMargin + 1, -1} {
+		_, err = b.node.Takeover(t.Context(), TakeoverRequest{Check: true, Head: &p.level, Margin: &margin})
+		is(t, err, BadLevel)
+	}
+	near, err := b.node.Takeover(t.Context(), TakeoverRequest{Check: true, Head: &p.level, Margin: level(MinMargin)})
+	require.NoError(t, err)
+	require.Equal(t, p.level+MinMargin, near.Floor)
 
 	done, err := b.takeover()
 	require.NoError(t, err)
@@ -273,8 +281,8 @@ func TestAFalseStatement(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, hwm.Fenced, a.role().Role)
 	require.Equal(t, hwm.Fenced, b.role().Role)
-	require.NotEmpty(t, a.alarms)
-	require.NotEmpty(t, b.alarms)
+	require.NotEmpty(t, a.alarms())
+	require.NotEmpty(t, b.alarms())
 	p.level++
 	require.Zero(t, a.bake(p.level)+b.bake(p.level))
 	_, err = b.node.Handover(t.Context(), HandoverRequest{})
@@ -416,7 +424,7 @@ func TestARestoredCopyDoesNotSign(t *testing.T) {
 	a.start()
 	_, err := a.node.Ask(t.Context())
 	is(t, err, OldState)
-	require.NotEmpty(t, a.alarms)
+	require.NotEmpty(t, a.alarms())
 	_, err = b.node.askForIt(t.Context())
 	is(t, err, NotReady) // nor does it give away what it does not know
 	require.Zero(t, a.bake(p.level))
@@ -531,13 +539,28 @@ func TestStrangersAreNotHeard(t *testing.T) {
 func TestTheGuardsFence(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
-	_, err := a.node.Fence(t.Context(), "our key signed block 7 elsewhere")
+	fenced, err := a.node.fenceEpoch(1, "our key signed block 7 elsewhere")
 	require.NoError(t, err)
-	require.Len(t, a.alarms, 1)
+	require.True(t, fenced)
 	_, err = b.node.askForIt(t.Context())
 	is(t, err, IsFenced)
 	a.restart()
 	require.Equal(t, hwm.Fenced, a.role().Role)
 	require.Zero(t, a.bake(p.level))
 	require.Contains(t, a.node.View().MaySign, "fenced")
+}
+
+// An owner that was restarted after a takeover, and was asked for a handover before it heard of it, does not invite the new one to
+// what is the new one's already: the two would ask each other in a circle.
+func TestHandoverBeforeTheFirstAnswer(t *testing.T) {
+	p := newPair(t)
+	a, b := p.begin()
+	a.kill()
+	_, err := b.takeover()
+	require.NoError(t, err)
+	a.start()
+	h, err := a.node.Handover(t.Context(), HandoverRequest{DryRun: true})
+	require.NoError(t, err)
+	require.Equal(t, a.node.Me(), h.To)
+	require.Equal(t, hwm.Standby, a.role().Role)
 }

@@ -33,6 +33,12 @@ type PeerView struct {
 	SkewMS    int64          `json:"skew_ms"`
 	Build     string         `json:"build,omitempty"`
 	Following bool           `json:"following"` // this instance has its marks as they are written
+	// RTTMS is how long it took to answer the last question that it answered, in milliseconds.
+	RTTMS float64 `json:"rtt_ms"`
+	// Behind is how many levels the marks here are behind those that it told of last; null: it told of one that is not here, or of none.
+	Behind *int64 `json:"behind"`
+	// FollowedAt is when the stream of its marks was heard last.
+	FollowedAt *time.Time `json:"followed_at"`
 }
 
 // View tells who may sign, and what to do.
@@ -59,18 +65,34 @@ func (n *Node) peerView(peer hwm.Peer) *PeerView {
 	}
 	at, a := n.heardAt, n.said
 	p.HeardAt, p.Role, p.Epoch, p.Owner, p.Signing = &at, a.Role.String(), a.Epoch, a.Owner, a.Signing
-	p.SkewMS = n.skew.Milliseconds()
+	p.SkewMS, p.RTTMS = n.skew.Milliseconds(), float64(n.rtt.Microseconds())/1000
+	if !n.follow.at.IsZero() {
+		heard := n.follow.at
+		p.FollowedAt = &heard
+	}
 	p.Reachable = n.lastErr == nil
 	if a.Status != nil {
 		p.Head, p.Build = a.Status.Head, a.Status.Build
+		if levels, missing, err := n.behind(a.Status.Marks); err == nil && missing == 0 && len(a.Status.Marks) > 0 {
+			p.Behind = &levels
+		}
 	}
 	return p
 }
+
+// goesOn is for a handover that was cut off.
+const goesOn = "on either machine: highwater handover; it goes on where it was cut off"
+
+// arrival is how long what was given away may be on its way before it is missed.
+const arrival = 3 * time.Second
 
 // words are the sentences of a status.
 func (n *Node) words(mine hwm.RoleRecord, signing bool, p *PeerView) (maySign, waiting string, next []string) {
 	_, level := n.givenAway()
 	switch {
+	case mine.Role == hwm.Fenced && p == nil:
+		return "nobody, as far as this instance knows: it is fenced", "",
+			[]string{"find out who signed with these keys", "then, above all that was signed: highwater activate --level LEVEL"}
 	case mine.Role == hwm.Fenced:
 		return "nobody, as far as this instance knows: it is fenced", "",
 			[]string{"find out who signed with these keys", "then, on the machine that should sign: highwater takeover"}
@@ -87,6 +109,10 @@ func (n *Node) words(mine hwm.RoleRecord, signing bool, p *PeerView) (maySign, w
 		}
 		return "nobody now: this instance owns the right, and waits", text,
 			[]string{"start the other instance, or the link to it", "if the other instance is gone for good: highwater takeover"}
+	case p != nil && p.Reachable && mine.Owner == p.Key && notArrived(mine, p.Epoch, p.Owner) && p.HeardAt.After(mine.Since.Add(arrival)):
+		return "nobody: the right was given to the other instance, and has not arrived there", "", []string{goesOn}
+	case p != nil && p.Owner == n.Me() && p.Epoch > mine.Epoch:
+		return "nobody: the other instance gave the right to this one, and it has not arrived here", "", []string{goesOn}
 	case mine.Epoch == 0:
 		return "nobody: this instance was never active", "", []string{"on the machine that should sign: highwater activate"}
 	case mine.Owner == n.Me():
@@ -137,7 +163,7 @@ func (n *Node) changePeer(p *hwm.Peer) error {
 		return err
 	}
 	n.mu.Lock()
-	n.said, n.lastErr, n.skew = nil, nil, 0
+	n.said, n.lastErr, n.skew, n.rtt = nil, nil, 0, 0
 	n.mu.Unlock()
 	n.forgetAll()
 	n.Poke()

@@ -1,0 +1,113 @@
+package failover
+
+import (
+	"context"
+	"fmt"
+
+	"highwater/hwm"
+)
+
+// onCertificate takes the right to sign (rules 5, 6, 10 and 11).
+func (n *Node) onCertificate(ctx context.Context, c *Certificate, head *int32) error {
+	ctx = context.WithoutCancel(ctx)
+	n.act.Lock()
+	defer n.act.Unlock()
+	if err := n.checkCertificate(c); err != nil {
+		return err
+	}
+	mine := n.store.Role()
+	switch {
+	case mine.Role == hwm.Fenced:
+		return refuse(IsFenced, "find out who signed; then: highwater standby, and hand over again", "this instance is fenced: %s", mine.Why)
+	case c.Epoch <= mine.Epoch:
+		return refuse(OldAnswer, "a certificate is good for one activation", "the certificate is for epoch %d, and epoch %d is known here",
+			c.Epoch, mine.Epoch)
+	}
+	if c.Nonce == "" {
+		if err := n.checkOffline(c, head); err != nil {
+			return err
+		}
+	} else if !n.spend(c.Nonce, verbRelease) {
+		return refuse(OldAnswer, "ask again: highwater handover", "the certificate does not answer a question of this process")
+	}
+	floors := n.floors(c.Marks)
+	why := "handed over by " + c.From.Short()
+	if c.Level != nil {
+		floors = append(n.signer.Floors(*c.Level, hwm.SourcePeer), floors...)
+		floors = append(floors, n.levelFloors(c)...)
+		why += fmt.Sprintf(" from level %d on", *c.Level+1)
+	}
+	next := hwm.RoleRecord{Role: hwm.Active, Epoch: c.Epoch, Owner: n.Me(), Why: why}
+	_, err := n.signer.Become(ctx, next, floors, n.lifts()...)
+	return err
+}
+
+func (n *Node) checkCertificate(c *Certificate) error {
+	if c.To != n.Me() {
+		return refuse(WrongKey, "it belongs on the other machine", "the certificate is for the instance %s, this one is %s", c.To.Short(), n.Me().Short())
+	}
+	if _, err := n.check(Hello{Protocol: c.Protocol, Chain: c.Chain, From: c.From}); err != nil {
+		return err
+	}
+	return c.Verify()
+}
+
+// levelFloors raise the keys that only the certificate names.
+func (n *Node) levelFloors(c *Certificate) []hwm.Row {
+	rows := make([]hwm.Row, 0, len(c.Marks))
+	for _, m := range c.Marks {
+		rows = append(rows, hwm.Row{
+			Key:  hwm.Key{Chain: c.Chain, PKH: m.PKH, Kind: m.Kind},
+			Mark: hwm.Floor(*c.Level, n.now(), hwm.SourcePeer),
+		})
+	}
+	return rows
+}
+
+// maxPast is how far the chain may be past the cut-over of a certificate in a file: ten minutes of blocks.
+const maxPast = 100
+
+func (n *Node) checkOffline(c *Certificate, head *int32) error {
+	switch {
+	case c.Level == nil:
+		return refuse(OldAnswer, "highwater release --at LEVEL --out FILE", "a certificate in a file must have a cut-over level")
+	case head == nil:
+		return refuse(NotReady, "set `node` in the configuration, or say where the chain is: --head LEVEL",
+			"nobody says where the chain is, so it cannot be told whether the certificate is still good")
+	case int64(*head) > int64(*c.Level)+maxPast:
+		return refuse(OldAnswer, "make a new one, or hand over live: highwater handover",
+			"the certificate is for level %d, and the chain is at %d: more than %d levels past", *c.Level, *head, maxPast)
+	}
+	return nil
+}
+
+// floors are the other side's marks as floors of ours: a mark without its payload.
+func (n *Node) floors(marks []Mark) []hwm.Row {
+	rows := make([]hwm.Row, 0, len(marks))
+	for _, m := range marks {
+		rows = append(rows, hwm.Row{
+			Key:  hwm.Key{Chain: n.signer.Chain(), PKH: m.PKH, Kind: m.Kind},
+			Mark: hwm.Mark{Position: hwm.Position{Level: m.Level, Round: m.Round}, At: n.now(), Source: hwm.SourcePeer},
+		})
+	}
+	return rows
+}
+
+// Accept takes the right to sign from a certificate in a file. head is where the chain is, when no node is configured to say it.
+func (n *Node) Accept(ctx context.Context, c *Certificate, head *int32) (hwm.RoleRecord, error) {
+	if c.Nonce != "" {
+		return hwm.RoleRecord{}, refuse(OldAnswer, "highwater release --at LEVEL --out FILE, on the other machine", "this certificate was an answer; it is not for a file")
+	}
+	if n.chain != nil {
+		f, h := CheckNode(ctx, n.chain, n.signer.Chain())
+		if f.Result != OK {
+			return hwm.RoleRecord{}, refuse(NotReady, f.Hint, "node: %s", f.Detail)
+		}
+		head = &h.Level
+	}
+	if err := n.onCertificate(ctx, c, head); err != nil {
+		return hwm.RoleRecord{}, err
+	}
+	n.Poke()
+	return n.store.Role(), nil
+}

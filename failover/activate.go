@@ -1,0 +1,69 @@
+package failover
+
+import (
+	"context"
+
+	"highwater/hwm"
+)
+
+// Activate is an operator's first activation of the pair, or the owner's return from standby: it asks before it signs.
+func (n *Node) Activate(ctx context.Context, level *int32, why string) (hwm.RoleRecord, error) {
+	if _, paired := n.store.Peer(); !paired {
+		n.act.Lock()
+		defer n.act.Unlock()
+		return n.signer.Activate(level, why)
+	}
+	mine := n.store.Role()
+	if mine.Role == hwm.Active && n.signer.Active() {
+		return mine, nil
+	}
+	if err := n.mayActivate(mine); err != nil {
+		return hwm.RoleRecord{}, err
+	}
+	n.activating.Add(1) // before it asks: of two that do so at once, at least one sees the other
+	defer n.activating.Add(-1)
+	a, err := n.Ask(ctx)
+	if err != nil {
+		return hwm.RoleRecord{}, refuse(Unreachable, "when the other instance is gone for good: highwater takeover",
+			"the other instance must be asked before this one signs: %v", err)
+	}
+	n.act.Lock()
+	defer n.act.Unlock()
+	mine = n.store.Role()
+	if err := n.mayActivate(mine); err != nil {
+		return hwm.RoleRecord{}, err
+	}
+	if a.Signing || a.Status.Activating || a.Epoch > mine.Epoch || a.Status.Seen > mine.Epoch || a.Epoch == mine.Epoch && a.Epoch > 0 && a.Owner != n.Me() {
+		return hwm.RoleRecord{}, refuse(NotOwner, "see on both machines: highwater status", "the other instance is active, or is being activated too")
+	}
+	if mine.Epoch > 0 {
+		if err := n.checkCopied(a.Status.Marks); err != nil {
+			return hwm.RoleRecord{}, err
+		}
+	}
+	if _, err := n.store.Raise(n.floors(a.Status.Marks)); err != nil {
+		return hwm.RoleRecord{}, err
+	}
+	return n.signer.Activate(level, why)
+}
+
+func (n *Node) mayActivate(mine hwm.RoleRecord) error {
+	switch {
+	case mine.Role == hwm.Active:
+		return refuse(IsActive, "when the other instance is gone for good: highwater takeover",
+			"this instance is active in epoch %d, and waits for the other one's answer before it signs", mine.Epoch)
+	case mine.Role == hwm.Fenced:
+		return refuse(IsFenced, "find out who signed; then: highwater takeover", "this instance is fenced: %s", mine.Why)
+	case mine.Epoch > 0 && mine.Owner != n.Me():
+		return refuse(NotOwner, "highwater handover; when the other instance is gone for good: highwater takeover",
+			"epoch %d belongs to the other instance", mine.Epoch)
+	}
+	return nil
+}
+
+// Stand ends signing, in the epoch that is.
+func (n *Node) Stand(ctx context.Context, why string) (hwm.RoleRecord, error) {
+	n.act.Lock()
+	defer n.act.Unlock()
+	return n.signer.Stand(ctx, hwm.Standby, why)
+}

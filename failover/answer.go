@@ -1,0 +1,124 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"highwater/hwm"
+	"highwater/internal/tezos"
+	"highwater/signer"
+)
+
+// handle is this side's answer to a question that came from the pinned key of the other instance.
+func (n *Node) handle(ctx context.Context, verb string, q Question) Answer {
+	a, err := n.step(context.WithoutCancel(ctx), verb, q)
+	if verb == verbRelease && !q.DryRun {
+		n.Poke()
+	}
+	if err == nil && verb == verbInvite {
+		var h Handover
+		if h, err = n.Handover(ctx, HandoverRequest{DryRun: q.DryRun, At: q.At}); err == nil {
+			a.Handover = &h
+		}
+		a.Hello = n.hello()
+	}
+	if err != nil {
+		return Answer{Hello: n.hello(), Nonce: q.Nonce, Refusal: asRefusal(err)}
+	}
+	return a
+}
+
+func (n *Node) step(ctx context.Context, verb string, q Question) (a Answer, err error) {
+	n.act.Lock()
+	defer n.act.Unlock()
+	peer, err := n.check(q.Hello)
+	if err != nil {
+		return a, err
+	}
+	if q.To != n.Me() {
+		return a, refuse(WrongKey, "compare with: highwater peer show", "the question is for the instance %s, this one is %s", q.To.Short(), n.Me().Short())
+	}
+	if err = n.heard(ctx, peer, q.Hello); err != nil {
+		return a, err
+	}
+	peer, _ = n.store.Peer()
+	switch verb {
+	case verbStatus, verbFollow:
+		a.Status, err = n.report(peer)
+	case verbRelease:
+		a.Certificate, err = n.release(ctx, peer, q)
+	case verbFence, verbInvite:
+	default:
+		err = fmt.Errorf("an unknown question %q", verb)
+	}
+	a.Hello, a.Nonce = n.hello(), q.Nonce
+	return a, err
+}
+
+// report is what the other side is told. It is made after heard: marks of a side that was just fenced are final.
+func (n *Node) report(peer hwm.Peer) (*Report, error) {
+	marks, err := n.durableMarks()
+	if err != nil {
+		return nil, err
+	}
+	r := n.store.Role()
+	return &Report{
+		Why: r.Why, Since: r.Since, Seen: peer.Seen, Activating: n.activating.Load() > 0, Marks: marks, Keys: n.keyReports(),
+		Head: n.head.Load(), Build: n.build,
+	}, nil
+}
+
+// durableMarks are all marks of our chain, as they are on disk by now.
+func (n *Node) durableMarks() ([]Mark, error) {
+	rows, err := n.store.Rows()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := n.store.Raise(nil); err != nil { // returns when all that is in memory is durable
+		return nil, err
+	}
+	marks := []Mark{}
+	for _, r := range rows {
+		if r.Chain == n.signer.Chain() {
+			marks = append(marks, Mark{r.PKH, r.Kind, r.Level, r.Round, r.Source})
+		}
+	}
+	if len(marks) > maxMarks {
+		return nil, fmt.Errorf("%d marks are more than can be told", len(marks))
+	}
+	return marks, nil
+}
+
+func (n *Node) keyReports() []KeyReport {
+	out := []KeyReport{}
+	for _, k := range n.signer.Keys() {
+		health := "absent"
+		for _, d := range k.Devices {
+			if h := usable(d, k.PKH); h == "ready" || health == "absent" {
+				health = h
+			}
+		}
+		out = append(out, KeyReport{k.PKH, health})
+	}
+	return out
+}
+
+// usable is the health of a key on a device.
+func usable(d signer.DeviceInfo, pkh tezos.PublicKeyHash) string {
+	for _, k := range d.Keys {
+		if k.PublicKey.Hash() == pkh && k.Usable != "" {
+			return "locked"
+		}
+	}
+	return string(d.Status.Health)
+}
+
+// asRefusal makes an error fit to be sent.
+func asRefusal(err error) *Refusal {
+	var r *Refusal
+	if errors.As(err, &r) {
+		return r
+	}
+	return refuse(Broken, "see: highwater status", "%s", err.Error())
+}

@@ -1,0 +1,137 @@
+package failover
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"time"
+
+	"highwater/hwm"
+)
+
+// Ask asks the other instance for its status and does what follows from the answer. The error is a *Refusal when it says no.
+func (n *Node) Ask(ctx context.Context) (Answer, error) {
+	peer, ok := n.store.Peer()
+	if !ok {
+		return Answer{}, errNoPeer()
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	nonce := n.newNonce(verbStatus)
+	defer n.forget(nonce)
+	start := n.now()
+	a, err := n.link.Call(ctx, peer, verbStatus, n.question(peer, nonce))
+	if err == nil {
+		err = n.onStatus(ctx, a)
+	}
+	n.noted(a, start, err)
+	return a, err
+}
+
+func errNoPeer() *Refusal {
+	return refuse(NoPeer, "highwater peer add ADDRESS KEY", "no other instance is configured")
+}
+
+// maxSkew is the difference of clocks that is worth a warning.
+const maxSkew = 5 * time.Second
+
+// noted keeps what came of a question, for the status and for what clients are told.
+func (n *Node) noted(a Answer, start time.Time, err error) {
+	n.mu.Lock()
+	first := !n.asked || (err == nil) != (n.lastErr == nil)
+	n.asked, n.lastErr = true, err
+	if err == nil || a.From != (hwm.InstanceID{}) {
+		now := n.now()
+		n.said, n.heardAt = &a, now
+		n.rtt = now.Sub(start)
+		n.skew = a.Now.Sub(start.Add(n.rtt / 2))
+	}
+	skew := n.skew
+	n.mu.Unlock()
+	switch {
+	case err != nil && first:
+		n.log.Warn("the other instance is not heard", "error", err)
+	case err == nil && first:
+		n.log.Info("the other instance is heard", "role", a.Role.String(), "epoch", a.Epoch, "signing", a.Signing)
+		if skew.Abs() > maxSkew {
+			n.log.Warn("the clocks of the two instances differ", "skew_ms", skew.Milliseconds())
+		}
+	}
+	n.explain(err)
+}
+
+// explain tells clients why an active instance does not sign yet.
+func (n *Node) explain(err error) {
+	text := "this instance was restarted and asks the other one whether it may still sign"
+	if err != nil {
+		text += "; no answer so far: " + err.Error()
+	}
+	n.signer.Explain(text, "when the other instance is gone for good: highwater takeover")
+}
+
+func (n *Node) hello() Hello {
+	r := n.store.Role()
+	return Hello{
+		Protocol: Protocol, Chain: n.signer.Chain(), From: n.Me(), Role: r.Role, Epoch: r.Epoch, Owner: r.Owner,
+		Signing: n.signer.Active(), Now: n.now().UTC(),
+	}
+}
+
+func (n *Node) question(peer hwm.Peer, nonce string) Question {
+	if now, ok := n.store.Peer(); ok && now.Key == peer.Key {
+		peer = now
+	}
+	return Question{Hello: n.hello(), To: peer.Key, Nonce: nonce, Seen: peer.Seen}
+}
+
+// newNonce makes the name of a question. Names die with the process: an answer to an earlier life's question is no answer.
+func (n *Node) newNonce(verb string) string {
+	b := make([]byte, 16)
+	_, _ = rand.Read(b) // it never fails
+	nonce := hex.EncodeToString(b)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.nonces[nonce] = verb
+	return nonce
+}
+
+func (n *Node) forget(nonce string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.nonces, nonce)
+}
+
+// spend tells whether a question of this kind waits for this answer; it waits no longer.
+func (n *Node) spend(nonce, verb string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	fresh := nonce != "" && n.nonces[nonce] == verb
+	delete(n.nonces, nonce)
+	return fresh
+}
+
+// forgetAll makes every answer under way an old one.
+func (n *Node) forgetAll() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	clear(n.nonces)
+}
+
+// check sees that a message is from the other instance, to this one, and of our chain.
+func (n *Node) check(h Hello) (hwm.Peer, error) {
+	peer, ok := n.store.Peer()
+	switch {
+	case !ok:
+		return peer, errNoPeer()
+	case h.Protocol != Protocol:
+		return peer, refuse(WrongVersion, "run the same version of highwater on both machines",
+			"the other instance speaks version %d of the protocol, this one version %d", h.Protocol, Protocol)
+	case h.Chain != n.signer.Chain():
+		return peer, refuse(WrongChain, "compare `chain` in the two configurations",
+			"the other instance signs for %s, this one for %s", h.Chain, n.signer.Chain())
+	case h.From != peer.Key:
+		return peer, refuse(WrongKey, "compare with: highwater peer show, on the other machine",
+			"the message is of %s, and the other instance is %s", h.From, peer.Key)
+	}
+	return peer, nil
+}

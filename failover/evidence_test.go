@@ -1,0 +1,62 @@
+package failover
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// gone is a pair whose first side signed and is dead; the second has a chain of which the test decides.
+func gone(t *testing.T) (p *pair, b *side, chain *fakeChain) {
+	p, a, b, chains := chained(t)
+	_, err := b.node.Ask(t.Context())
+	require.NoError(t, err)
+	a.kill()
+	return p, b, chains[1]
+}
+
+// TestTheSilenceIsCountedDown: each line says how far it has come, for people and for programs, and the takeover is there at the last.
+func TestTheSilenceIsCountedDown(t *testing.T) {
+	p, b, chain := gone(t)
+	own := p.level
+	silence := Silence{Head: own + 1, LastOwn: own, Since: own - 15}
+	chain.silence = func() (Silence, error) { return silence, nil }
+	ask := TakeoverRequest{Check: true, CannotSign: true, Silence: 3}
+	for n := range 3 {
+		silence.Silent = n
+		c, err := b.node.Takeover(t.Context(), ask)
+		require.NoError(t, err)
+		require.False(t, c.Ready)
+		f := stands(c.Findings)
+		require.Equal(t, "silence", f.Name)
+		require.Equal(t, Waiting, f.Result)
+		require.Contains(t, f.Detail, []string{"0 of 3", "1 of 3", "2 of 3"}[n])
+		require.Contains(t, f.Detail, "last seen at level 1001, and the head is at 1002")
+		require.Equal(t, &SilenceSeen{Levels: n, Wanted: 3, LastOwn: &own, Since: own - 15, Head: own + 1}, c.Silence)
+	}
+	silence.Silent, silence.LastOwn = 3, -1
+	c, err := b.node.Takeover(t.Context(), ask)
+	require.NoError(t, err)
+	require.True(t, c.Ready, "%v", c.Findings)
+	require.Nil(t, c.Silence.LastOwn)
+	require.Contains(t, c.Findings[len(c.Findings)-1].Detail, "3 silent levels at which our keys had rights; not seen since level 986")
+	text, err := json.Marshal(c)
+	require.NoError(t, err)
+	require.Contains(t, string(text), `"silence":{"levels":3,"wanted":3,"last_own":null,"since":986,"head":1002}`)
+}
+
+// TestASilenceThatCannotBeSeen stands in the way, unless it is not wanted at all by leaving the node out.
+func TestASilenceThatCannotBeSeen(t *testing.T) {
+	_, b, chain := gone(t)
+	chain.silence = func() (Silence, error) { return Silence{}, errors.New("the node has no rights") }
+	_, err := b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Silence: 3})
+	is(t, err, NotReady)
+	require.Contains(t, err.Error(), "the node has no rights")
+	chain.head = func() (Head, error) { return Head{}, errors.New("gone") }
+	c, err := b.node.Takeover(t.Context(), TakeoverRequest{Check: true, CannotSign: true, Silence: 3})
+	require.NoError(t, err)
+	require.Nil(t, c.Silence)
+	require.Equal(t, "node", stands(c.Findings).Name)
+}

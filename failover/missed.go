@@ -1,0 +1,59 @@
+package failover
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"highwater/internal/tezos"
+)
+
+// Bounds of looking for missed levels.
+const (
+	maxMissedRange = 200 // levels
+	maxMissedPast  = 50  // levels between them and the head
+)
+
+// Missed gives the levels from..to at which one of our keys had the right to attest, and did not: the attestations of a level stand in
+// the block after it and nowhere else. The head must be past to.
+func (o *Octez) Missed(ctx context.Context, keys []tezos.PublicKeyHash, from, to int32) ([]int32, error) {
+	if from < 1 || to < from || int64(to)-int64(from) >= maxMissedRange || len(keys) == 0 {
+		return nil, fmt.Errorf("missed levels are looked for at 1 to %d levels, of at least one key", maxMissedRange)
+	}
+	o.past.mu.Lock()
+	defer o.past.mu.Unlock()
+	o.past.begin(keys)
+	b, err := o.client.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if b.Level <= to || int64(b.Level)-int64(to) > maxMissedPast {
+		return nil, fmt.Errorf("the node's head is at level %d; between 1 and %d levels past %d are wanted", b.Level, maxMissedPast, to)
+	}
+	attested, levels := map[int32][]tezos.PublicKeyHash{}, []int32{}
+	for b.Level > from {
+		var in signers
+		if in, err = o.inside(ctx, b); err != nil {
+			return nil, err
+		}
+		if level := b.Level - 1; level <= to {
+			attested[level] = in.attested[level]
+			levels = append(levels, level)
+		}
+		if b, err = o.header(ctx, b.Predecessor); err != nil {
+			return nil, err
+		}
+	}
+	rights, err := o.duties(ctx, keys, levels)
+	if err != nil {
+		return nil, err
+	}
+	missed := []int32{}
+	for _, r := range rights {
+		if !slices.Contains(attested[r.Level], r.Key) && !slices.Contains(missed, r.Level) {
+			missed = append(missed, r.Level)
+		}
+	}
+	slices.Sort(missed)
+	return missed, nil
+}

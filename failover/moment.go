@@ -1,0 +1,272 @@
+package failover
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"highwater/hwm"
+	"highwater/internal/device"
+	"highwater/internal/tezos"
+	"highwater/internal/words"
+)
+
+// A moment is good for a pause of signing, or for a handover, when no block of ours is near, and the other side is ready. It is advice:
+// what keeps two instances from signing does not depend on it.
+
+// Window is what is asked of a moment.
+type Window struct {
+	// Blocks is how many of the next levels are to be free of blocks of ours; zero: DefaultQuiet.
+	Blocks int `json:"blocks"`
+	// Within is how many levels there are left to wait. When no gap is long enough, the best that begins within them is taken.
+	Within int `json:"within"`
+	// Alone leaves the other instance out of it: nobody is to sign meanwhile.
+	Alone bool `json:"alone,omitempty"`
+}
+
+// Bounds of a window, in levels.
+const (
+	DefaultQuiet = 3
+	MaxQuiet     = 100  // ten minutes
+	MaxWithin    = 1000 // nobody waits longer; rights are asked for maxAheadRights levels at most
+	maxBehind    = 2    // that the other side's node, or its marks, may be behind
+)
+
+// BlockTime is what a level takes at round 0, on mainnet, for estimates.
+const BlockTime = 6 * time.Second
+
+func (w Window) sound() error {
+	if w.Blocks < 0 || w.Blocks > MaxQuiet || w.Within < 0 || w.Within > MaxWithin {
+		return refuse(BadLevel, fmt.Sprintf("between 1 and %d blocks are waited for", MaxQuiet), "a window of %d blocks within %d", w.Blocks, w.Within)
+	}
+	return nil
+}
+
+// Moment is what came of looking for one.
+type Moment struct {
+	Good     bool      `json:"good"`
+	Findings []Finding `json:"findings"`
+	Head     *int32    `json:"head"`           // null: no node says it
+	Next     *Right    `json:"next,omitempty"` // the next block that may be ours
+	// Gap is what is waited for, or begins now: free levels after the level Starts. Zero when nothing is known.
+	Starts int32 `json:"starts,omitempty"`
+	Gap    int   `json:"gap,omitempty"`
+}
+
+// Moment tells whether now is a good one. It changes nothing, and may be asked each second.
+func (n *Node) Moment(ctx context.Context, w Window) (Moment, error) {
+	if err := w.sound(); err != nil {
+		return Moment{}, err
+	}
+	if w.Blocks == 0 {
+		w.Blocks = DefaultQuiet
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	m := Moment{}
+	var said *Answer
+	if _, paired := n.store.Peer(); paired && !w.Alone {
+		var f Finding
+		f, said = n.momentPeer(ctx)
+		m.Findings = append(m.Findings, f)
+	}
+	if !n.signer.Active() && (said == nil && len(m.Findings) == 0 || said != nil && !said.Signing) {
+		m.Findings = append(m.Findings, Finding{Name: "signing", Result: OK, Detail: "nobody signs now: nothing is gained by waiting"})
+		m.Good = stands(m.Findings) == nil
+		return m, nil
+	}
+	if said != nil {
+		m.Findings = append(m.Findings, n.momentKeys(said), n.momentMarks(said))
+	}
+	m.Findings = append(m.Findings, n.momentChain(ctx, &m, said, w)...)
+	m.Good = stands(m.Findings) == nil
+	return m, nil
+}
+
+// lookTimeout bounds one look at the node and at the other instance.
+const lookTimeout = 30 * time.Second
+
+// Finding is the moment as one line of a longer checklist.
+func (m Moment) Finding() Finding {
+	const name = "moment"
+	if f := stands(m.Findings); f != nil {
+		return Finding{name, Waiting, f.Name + ": " + f.Detail, f.Hint}
+	}
+	out := Finding{Name: name, Result: OK, Detail: "good"}
+	for _, f := range m.Findings {
+		if f.Result == Warning {
+			return Finding{name, Warning, f.Name + ": " + f.Detail, f.Hint}
+		}
+		out.Detail = f.Detail
+	}
+	return out
+}
+
+// momentPeer asks the other instance; nothing is said when it does not answer.
+func (n *Node) momentPeer(ctx context.Context) (Finding, *Answer) {
+	const name = "other instance"
+	a, err := n.Ask(ctx)
+	if err != nil {
+		return waits(bad(name, err)), nil
+	}
+	if a.Role == hwm.Fenced {
+		return Finding{name, Bad, "it is fenced: " + a.Status.Why, "find out who signed; then: highwater standby, there"}, &a
+	}
+	return Finding{Name: name, Result: OK, Detail: fmt.Sprintf("it answers: %s, epoch %d", a.Role, a.Epoch)}, &a
+}
+
+// momentKeys wants the keys of the side that signs to be usable on the other.
+func (n *Node) momentKeys(said *Answer) Finding {
+	here, there := n.keyReports(), said.Status.Keys
+	where := "there"
+	if said.Signing {
+		here, there, where = there, here, "here"
+	}
+	return waits(usableOn("devices", here, there, where))
+}
+
+// waits makes what may mend itself something to wait for.
+func waits(f Finding) Finding {
+	if f.Result == Bad {
+		f.Result = Waiting
+	}
+	return f
+}
+
+// usableOn wants each of the keys to be ready on the side that is to sign.
+func usableOn(name string, keys, side []KeyReport, where string) Finding {
+	health := map[tezos.PublicKeyHash]string{}
+	for _, k := range side {
+		health[k.PKH] = k.Health
+	}
+	for _, k := range keys {
+		switch h, ok := health[k.PKH]; {
+		case !ok:
+			return Finding{name, Bad, fmt.Sprintf("%s is not known %s", k.PKH, where), "connect the device that holds it, and see: highwater keys list"}
+		case h != string(device.Ready):
+			return Finding{name, Bad, fmt.Sprintf("%s is %s %s", k.PKH, h, where), "see: highwater status"}
+		}
+	}
+	if len(keys) == 0 {
+		return Finding{name, Bad, "the instance that signs knows no key", "connect its devices"}
+	}
+	return Finding{Name: name, Result: OK, Detail: allUsable(len(keys)) + " " + where}
+}
+
+// allUsable says so of that many keys.
+func allUsable(keys int) string {
+	if keys == 1 {
+		return "the key is usable"
+	}
+	return fmt.Sprintf("all %d keys are usable", keys)
+}
+
+// momentMarks wants the marks of the side that does not sign to follow.
+func (n *Node) momentMarks(said *Answer) Finding {
+	const name = "marks"
+	ours, err := n.durableMarks()
+	if err != nil {
+		return bad(name, err)
+	}
+	signs, follows := ours, said.Status.Marks
+	if said.Signing {
+		signs, follows = follows, signs
+	}
+	have := map[hwm.Key]int32{}
+	for _, m := range follows {
+		have[hwm.Key{PKH: m.PKH, Kind: m.Kind}] = m.Level
+	}
+	behind, missing := int64(0), 0
+	for _, m := range signs {
+		level, ok := have[hwm.Key{PKH: m.PKH, Kind: m.Kind}]
+		if !ok {
+			missing++
+			continue
+		}
+		behind = max(behind, int64(m.Level)-int64(level))
+	}
+	const anyway = "they come with the handover in any case"
+	switch {
+	case (missing > 0 || behind > maxBehind) && said.Role == hwm.Active && n.store.Role().Role == hwm.Active:
+		return Finding{name, Warning, "after a release by level they do not follow", anyway}
+	case missing > 0:
+		return Finding{name, Waiting, fmt.Sprintf("%d do not follow yet", missing), anyway}
+	case behind > maxBehind:
+		return Finding{name, Waiting, fmt.Sprintf("they follow %s behind", words.Count(behind, "level")), anyway}
+	}
+	return Finding{Name: name, Result: OK, Detail: "they follow those of the instance that signs"}
+}
+
+// momentChain looks at both nodes, at what was signed at the head, and at the blocks that are ours to make.
+func (n *Node) momentChain(ctx context.Context, m *Moment, said *Answer, w Window) []Finding {
+	if n.chain == nil {
+		return []Finding{{
+			"node", Warning, "none is configured here: the blocks that are ours to make are not known, nor where the chain is",
+			"set `node` in the configuration",
+		}}
+	}
+	node, head := CheckNode(ctx, n.chain, n.signer.Chain())
+	out := []Finding{waits(node)}
+	if node.Result != OK {
+		return out
+	}
+	m.Head = &head.Level
+	if said != nil {
+		out = append(out, nodeThere(head.Level, said.Status.Head))
+	}
+	rights, err := n.chain.Rights(ctx, n.pkhs(), head.Level, min(w.Within+w.Blocks, maxAheadRights))
+	if err != nil {
+		return append(out, waits(bad("blocks", err)))
+	}
+	if f := n.momentSigned(head.Level, rights.Attest, said); f != nil {
+		out = append(out, *f)
+	}
+	return append(out, m.look(rights.Blocks, head.Level, w))
+}
+
+// nodeThere compares the two nodes.
+func nodeThere(ours int32, theirs *int32) Finding {
+	const name = "node there"
+	switch {
+	case theirs == nil:
+		return Finding{name, Warning, "the other instance does not say where the chain is: it has no node, or one that is not in step", ""}
+	case int64(ours)-int64(*theirs) > maxBehind:
+		return Finding{name, Waiting, fmt.Sprintf("it is at level %d, %d behind the one here", *theirs, ours-*theirs), "wait until it has caught up"}
+	}
+	return Finding{Name: name, Result: OK, Detail: fmt.Sprintf("at level %d", *theirs)}
+}
+
+// recent is how many levels a key may be behind the head for it to be waited for: one that stopped attesting is not.
+const recent = 4
+
+// momentSigned wants those who have to attest the head to have done it: then nothing is asked for until the next block comes. Nil when
+// nobody has to.
+func (n *Node) momentSigned(head int32, duty []tezos.PublicKeyHash, said *Answer) *Finding {
+	const name = "attestations"
+	marks, err := n.durableMarks()
+	if err != nil {
+		f := bad(name, err)
+		return &f
+	}
+	if said != nil && said.Signing {
+		marks = said.Status.Marks
+	}
+	done, late := 0, 0
+	for _, m := range marks {
+		switch {
+		case m.Kind != tezos.Attestation || m.Source != hwm.SourceSigned || !slices.Contains(duty, m.PKH):
+		case m.Level >= head:
+			done++
+		case int64(head)-int64(m.Level) <= recent:
+			late++
+		}
+	}
+	switch {
+	case late > 0:
+		return &Finding{name, Waiting, fmt.Sprintf("level %d: %d of %d keys have not attested yet", head, late, done+late), ""}
+	case done > 0:
+		return &Finding{Name: name, Result: OK, Detail: fmt.Sprintf("level %d: all keys have attested", head)}
+	}
+	return nil
+}

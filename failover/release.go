@@ -1,0 +1,181 @@
+package failover
+
+import (
+	"context"
+	"fmt"
+
+	"highwater/hwm"
+)
+
+// release gives the epoch away, or says again to whom it was given (rules 2 to 5).
+func (n *Node) release(ctx context.Context, peer hwm.Peer, q Question) (*Certificate, error) {
+	mine := n.store.Role()
+	switch {
+	case mine.Role == hwm.Fenced:
+		return nil, refuse(IsFenced, "find out who signed; then, on the machine that should sign: highwater takeover",
+			"the instance %s is fenced: %s", n.Me().Short(), mine.Why)
+	case mine.Epoch == 0:
+		return nil, refuse(NeverActive, "highwater activate, on one of the two machines", "the instance %s was never active", n.Me().Short())
+	case q.Epoch < peer.Seen:
+		return nil, refuse(OldState, "never sign from a restored copy; make its state anew: highwater init, hwm import, peer add",
+			"the instance %s was at epoch %d before and says %d now: its state is an old copy", q.From.Short(), peer.Seen, q.Epoch)
+	case q.Seen > mine.Epoch: // and what was signed since then is not in its marks
+		return nil, n.oldState(fmt.Sprintf("the other instance knew this one at epoch %d, and the record here says %d", q.Seen, mine.Epoch))
+	case mine.Owner == peer.Key:
+		return n.again(ctx, q, mine)
+	case mine.Role == hwm.Active && !n.signer.Active():
+		return nil, refuse(NotReady, "try again in a second", "the instance %s was restarted and has not asked yet whether it may still sign", n.Me().Short())
+	case mine.Owner != n.Me():
+		return nil, refuse(NotOwner, "see on both machines: highwater status", "epoch %d is owned by neither of the two, but by %s", mine.Epoch, mine.Owner.Short())
+	}
+	// Above all that the other side said too: it may know a newer epoch, given to this one by a certificate that never came.
+	epoch := max(mine.Epoch, peer.Seen, q.Epoch) + 1
+	next := hwm.RoleRecord{Role: hwm.Standby, Epoch: epoch, Owner: peer.Key, Why: "handed over to " + peer.Key.Short()}
+	var ceilings []hwm.CeilingChange
+	if q.At != nil {
+		if err := n.checkLevel(*q.At); err != nil {
+			return nil, err
+		}
+		ceilings = n.ceilings(*q.At)
+		next.Why = fmt.Sprintf("handed over to %s from level %d on", peer.Key.Short(), *q.At+1)
+		if n.signer.Active() { // it signs on, up to the ceilings
+			next.Role = hwm.Active
+		}
+	}
+	if q.DryRun {
+		return nil, nil //nolint:nilnil // nothing was given, and nothing is in the way
+	}
+	if _, err := n.signer.Become(ctx, next, nil, ceilings...); err != nil { // rule 2: durable before the answer
+		return nil, err
+	}
+	return n.certify(q, q.At)
+}
+
+// again answers as before (rule 3). A side that may still sign says up to where; when that cannot be told, it ends first.
+func (n *Node) again(ctx context.Context, q Question, mine hwm.RoleRecord) (*Certificate, error) {
+	keys, level := n.givenAway()
+	if len(keys) > 0 {
+		return n.certify(q, &level)
+	}
+	if mine.Role == hwm.Active && !q.DryRun {
+		mine.Role = hwm.Standby
+		if _, err := n.signer.Become(ctx, mine, nil); err != nil {
+			return nil, err
+		}
+	}
+	return n.certify(q, nil)
+}
+
+// certify signs the certificate for the epoch as it is on disk.
+func (n *Node) certify(q Question, level *int32) (*Certificate, error) {
+	marks, err := n.durableMarks()
+	if err != nil || q.DryRun {
+		return nil, err
+	}
+	n.given.Add(1)
+	mine := n.store.Role()
+	return Certificate{
+		Protocol: Protocol, Chain: n.signer.Chain(), From: n.Me(), To: mine.Owner, Epoch: mine.Epoch, Level: level,
+		Marks: marks, Nonce: q.Nonce, When: n.now(),
+	}.signed(n.store.Identity())
+}
+
+// maxAhead bounds how far above the highest mark a cut-over may lie: a day of blocks.
+const maxAhead = 15_000
+
+// checkLevel sees that a cut-over level is above what was signed, and not a mistyped one.
+func (n *Node) checkLevel(level int32) error {
+	highest, err := n.highest()
+	switch {
+	case err != nil:
+		return err
+	case level <= highest:
+		return refuse(BadLevel, fmt.Sprintf("choose a level some minutes ahead, e.g. --at %d", int64(highest)+50),
+			"level %d is not above level %d, which was signed or set already", level, highest)
+	case int64(level) > int64(highest)+maxAhead:
+		return refuse(BadLevel, "look at the level again", "level %d is %d above the highest mark, %d", level, level-highest, highest)
+	}
+	return nil
+}
+
+// highest is the highest level of all marks of our chain; -1 without any.
+func (n *Node) highest() (int32, error) {
+	rows, err := n.store.Rows()
+	if err != nil {
+		return 0, err
+	}
+	highest := int32(-1)
+	for _, r := range rows {
+		if r.Chain == n.signer.Chain() {
+			highest = max(highest, r.Level)
+		}
+	}
+	return highest, nil
+}
+
+// ceilings are those of all keys that have a mark or are known here. One that an operator set lower stays.
+func (n *Node) ceilings(level int32) []hwm.CeilingChange {
+	have, seen := n.store.Ceilings(), map[hwm.CeilingKey]bool{}
+	var out []hwm.CeilingChange
+	add := func(key hwm.CeilingKey) {
+		old, ok := have[key]
+		if seen[key] || ok && old.Level <= level {
+			return
+		}
+		seen[key] = true
+		c := hwm.Ceiling{Level: level, At: n.now(), Source: hwm.SourcePeer}
+		out = append(out, hwm.CeilingChange{Key: key, Ceiling: &c})
+	}
+	if rows, err := n.store.Rows(); err == nil {
+		for _, r := range rows {
+			if r.Chain == n.signer.Chain() {
+				add(hwm.CeilingKey{Chain: r.Chain, PKH: r.PKH})
+			}
+		}
+	}
+	for _, k := range n.signer.Keys() {
+		add(hwm.CeilingKey{Chain: n.signer.Chain(), PKH: k.PKH})
+	}
+	return out
+}
+
+// givenAway are the ceilings that a release by level left.
+func (n *Node) givenAway() (out []hwm.CeilingKey, level int32) {
+	for key, c := range n.store.Ceilings() {
+		if key.Chain == n.signer.Chain() && c.Source == hwm.SourcePeer {
+			out = append(out, key)
+			level = max(level, c.Level)
+		}
+	}
+	return out, level
+}
+
+// lifts lift them again.
+func (n *Node) lifts() []hwm.CeilingChange {
+	keys, _ := n.givenAway()
+	out := make([]hwm.CeilingChange, 0, len(keys))
+	for _, k := range keys {
+		out = append(out, hwm.CeilingChange{Key: k})
+	}
+	return out
+}
+
+// Release makes a certificate by level for the other instance, to be carried in a file. This side signs on, up to the level.
+func (n *Node) Release(ctx context.Context, at int32) (*Certificate, error) {
+	n.act.Lock()
+	defer n.act.Unlock()
+	peer, ok := n.store.Peer()
+	if !ok {
+		return nil, errNoPeer()
+	}
+	q := Question{Hello: Hello{From: peer.Key, Epoch: peer.Seen}, At: &at}
+	c, err := n.release(context.WithoutCancel(ctx), peer, q)
+	if err != nil {
+		return nil, err
+	}
+	if c.Level == nil {
+		return nil, refuse(NotOwner, "ask for it there: highwater handover", "epoch %d was given to the other instance already, live", c.Epoch)
+	}
+	n.Poke()
+	return c, nil
+}

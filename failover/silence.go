@@ -1,0 +1,248 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"highwater/internal/node"
+	"highwater/internal/tezos"
+)
+
+// Bounds of looking back. The newest blocks are looked at one by one: whatever our keys did stands there. Further back only the blocks
+// are that can hold what our keys had to do, so that keys with rare rights can be judged without asking for hundreds of blocks.
+const (
+	silenceWindow = 16  // blocks
+	silenceBack   = 240 // levels; twenty-four minutes
+	silenceBlocks = 32  // blocks further back than the window, for one answer
+	seenBlocks    = 4 * silenceWindow
+)
+
+// MaxSilence is how many silent levels can be seen.
+const MaxSilence = silenceWindow + silenceBlocks
+
+// past keeps what blocks and levels hold, which does not change: a second look costs the node one question.
+type past struct {
+	mu   sync.Mutex // held while the node is asked
+	keys []tezos.PublicKeyHash
+	seen map[tezos.Hash32]signers
+	deep map[int32]signers // by level, of blocks so old that they are final
+	duty map[int32]bool    // whether a key of ours had to attest a level
+}
+
+// signers are the keys that were seen in a block: in its attestations, which are of the level before it, and as its maker.
+type signers struct {
+	header   node.Header
+	attested map[int32][]tezos.PublicKeyHash
+	makers   []tezos.PublicKeyHash
+}
+
+// own tells the highest level at which the block shows one of the keys; -1 for none.
+func (s signers) own(keys []tezos.PublicKeyHash) int32 {
+	highest := int32(-1)
+	for level, who := range s.attested {
+		if ours(who, keys) {
+			highest = max(highest, level)
+		}
+	}
+	if ours(s.makers, keys) {
+		highest = max(highest, s.header.Level)
+	}
+	return highest
+}
+
+func ours(who, keys []tezos.PublicKeyHash) bool {
+	return slices.ContainsFunc(who, func(k tezos.PublicKeyHash) bool { return slices.Contains(keys, k) })
+}
+
+// Silence looks for operations and blocks of our keys, and counts the levels since at which they had to attest. It looks no further back
+// than it must for the last operation of ours, nor than its bounds.
+func (o *Octez) Silence(ctx context.Context, keys []tezos.PublicKeyHash) (Silence, error) {
+	p := &o.past
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.begin(keys)
+	head, err := o.client.Head(ctx)
+	if err != nil {
+		return Silence{}, err
+	}
+	s := Silence{Head: head.Level, LastOwn: -1, Since: head.Level}
+	levels, err := o.recent(ctx, head, &s)
+	if err != nil {
+		return Silence{}, err
+	}
+	if len(levels) == 0 || len(keys) == 0 {
+		return s, nil
+	}
+	s.Since = levels[len(levels)-1]
+	if err = o.askDuty(ctx, levels); err != nil {
+		return Silence{}, err
+	}
+	for _, level := range levels {
+		if p.duty[level] && level > s.LastOwn {
+			s.Silent++
+		}
+	}
+	if s.LastOwn >= 0 || len(levels) < silenceWindow {
+		return s, nil
+	}
+	return o.furtherBack(ctx, s)
+}
+
+// recent looks into the newest blocks, and gives the levels whose attestations can be in them, from the newest.
+func (o *Octez) recent(ctx context.Context, b node.Header, s *Silence) (levels []int32, err error) {
+	for b.Level > 1 {
+		in, err := o.block(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		s.LastOwn = max(s.LastOwn, in.own(o.past.keys))
+		if levels = append(levels, b.Level-1); len(levels) == silenceWindow {
+			break
+		}
+		b, err = o.header(ctx, b.Predecessor)
+		if errors.Is(err, node.ErrNotFound) {
+			break // the node has nothing older: fewer levels are evidence
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return levels, nil
+}
+
+// furtherBack looks at the levels at which a key of ours had to attest, until it was seen to.
+func (o *Octez) furtherBack(ctx context.Context, s Silence) (Silence, error) {
+	var levels []int32
+	for level := s.Since - 1; level > 0 && level >= s.Head-silenceBack; level-- {
+		levels = append(levels, level)
+	}
+	if err := o.askDuty(ctx, levels); err != nil {
+		return Silence{}, err
+	}
+	for looked := 0; len(levels) > 0 && looked < silenceBlocks; levels = levels[1:] {
+		level := levels[0]
+		if !o.past.duty[level] {
+			s.Since = level
+			continue
+		}
+		looked++
+		in, err := o.deep(ctx, level+1)
+		if errors.Is(err, node.ErrNotFound) {
+			return s, nil // as above
+		}
+		if err != nil {
+			return Silence{}, err
+		}
+		s.Since = level
+		if s.LastOwn = in.own(o.past.keys); s.LastOwn >= 0 {
+			return s, nil
+		}
+		s.Silent++
+	}
+	return s, nil
+}
+
+// begin forgets what was of other keys.
+func (p *past) begin(keys []tezos.PublicKeyHash) {
+	if p.seen == nil || len(p.seen) > seenBlocks {
+		p.seen = map[tezos.Hash32]signers{}
+	}
+	if len(p.deep) > 4*silenceBlocks {
+		p.deep = nil
+	}
+	if p.deep == nil {
+		p.deep = map[int32]signers{}
+	}
+	if p.duty == nil || len(p.duty) > 4*silenceBack || !slices.Equal(p.keys, keys) {
+		p.keys, p.duty = slices.Clone(keys), map[int32]bool{}
+	}
+}
+
+// askDuty asks for the levels that were not asked for yet.
+func (o *Octez) askDuty(ctx context.Context, levels []int32) error {
+	p := &o.past
+	missing := slices.DeleteFunc(slices.Clone(levels), func(level int32) bool { _, known := p.duty[level]; return known })
+	if len(missing) == 0 {
+		return nil
+	}
+	found := map[int32]bool{}
+	rights, err := o.duties(ctx, p.keys, missing)
+	if err != nil {
+		return err
+	}
+	for _, r := range rights {
+		found[r.Level] = true
+	}
+	for _, level := range missing {
+		p.duty[level] = found[level]
+	}
+	return nil
+}
+
+// duties are the rights to attest of any number of keys.
+func (o *Octez) duties(ctx context.Context, keys []tezos.PublicKeyHash, levels []int32) (out []node.AttestationRight, err error) {
+	for some := range slices.Chunk(keys, node.MaxRightsKeys) {
+		rights, err := o.client.AttestationRights(ctx, node.RightsQuery{ConsensusKeys: some, Levels: levels})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rights...)
+	}
+	return out, nil
+}
+
+// deep looks into a block that no reorganisation reaches any more.
+func (o *Octez) deep(ctx context.Context, level int32) (signers, error) {
+	if in, ok := o.past.deep[level]; ok {
+		return in, nil
+	}
+	b, err := o.client.HeaderAt(ctx, level)
+	if err != nil {
+		return signers{}, err
+	}
+	in, err := o.inside(ctx, b)
+	if err == nil {
+		o.past.deep[level] = in
+	}
+	return in, err
+}
+
+// header asks for the header of a block that was not looked into yet.
+func (o *Octez) header(ctx context.Context, block tezos.Hash32) (node.Header, error) {
+	if in, ok := o.past.seen[block]; ok {
+		return in.header, nil
+	}
+	return o.client.Header(ctx, block)
+}
+
+// block looks into a block, once.
+func (o *Octez) block(ctx context.Context, b node.Header) (signers, error) {
+	if in, ok := o.past.seen[b.Hash]; ok {
+		return in, nil
+	}
+	in, err := o.inside(ctx, b)
+	if err == nil {
+		o.past.seen[b.Hash] = in
+	}
+	return in, err
+}
+
+func (o *Octez) inside(ctx context.Context, b node.Header) (signers, error) {
+	ops, err := o.client.ConsensusOperations(ctx, b.Hash)
+	if err != nil {
+		return signers{}, err
+	}
+	makers, err := o.client.Makers(ctx, b.Hash)
+	if err != nil {
+		return signers{}, err
+	}
+	in := signers{header: b, attested: map[int32][]tezos.PublicKeyHash{}, makers: []tezos.PublicKeyHash{makers.Baker.Key, makers.Baker.Delegate}}
+	for _, op := range ops {
+		for _, s := range op.Signers {
+			in.attested[op.Level] = append(in.attested[op.Level], s.Key, s.Delegate)
+		}
+	}
+	return in, nil
+}
