@@ -1,0 +1,270 @@
+// Package bringup is the checklist by which a backup machine is brought into service: an engine that goes through steps, and the
+// record of what came of them, so that a checklist that was stopped goes on where it was. It knows neither the steps nor the disk.
+package bringup
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Version of the record.
+const Version = 1
+
+// Bounds of a record.
+const (
+	MaxSize    = 4 << 20 // bytes; what the rest adds up to, each character escaped
+	maxEntries = 64
+	maxDrills  = 20 // the newest are kept
+	maxLines   = 40 // of a drill
+	maxLevels  = 1000
+	maxText    = 2000 // bytes
+	maxLine    = 500
+)
+
+var (
+	// ErrContent is returned for bytes that are no record, or one that was damaged.
+	ErrContent = errors.New("not a record of a bring-up")
+	// ErrVersion is returned for the record of a later version.
+	ErrVersion = errors.New("a record of a version that is not known here")
+)
+
+// Result is what a step came to. The zero value is that it is not known.
+type Result string
+
+// The results. OK, Warning, Stated and Skipped let the checklist go on.
+const (
+	Unknown Result = ""
+	OK      Result = "ok"
+	Warning Result = "warning" // it is as it must be, and not as it should be
+	Waiting Result = "waiting" // something is still to be done
+	Bad     Result = "bad"
+	Stated  Result = "stated"  // nobody can look; the operator said so
+	Skipped Result = "skipped" // the operator did not want it, and said why
+)
+
+var results = []Result{OK, Warning, Waiting, Bad, Stated, Skipped}
+
+// Passed tells whether the checklist may go on.
+func (r Result) Passed() bool { return r == OK || r == Warning || r == Stated || r == Skipped }
+
+// Entry is what came of one step.
+type Entry struct {
+	Step   string    `json:"step"`
+	Result Result    `json:"result"`
+	Detail string    `json:"detail"`         // the evidence, or the operator's words
+	Hint   string    `json:"hint,omitempty"` // what to do
+	At     time.Time `json:"at"`             // UTC, to the second
+}
+
+// Line is one finding of a drill.
+type Line struct {
+	Name   string `json:"name"`
+	Result Result `json:"result"`
+	Detail string `json:"detail"`
+	Hint   string `json:"hint,omitempty"`
+}
+
+// Drill is what was measured.
+type Drill struct {
+	At       time.Time `json:"at"`       // UTC, to the second
+	Handover bool      `json:"handover"` // the right to sign went there and back; false: only looked at
+	Result   Result    `json:"result"`
+	Lines    []Line    `json:"lines"`
+	ThereMS  *float64  `json:"there_ms"` // nobody signed for no longer than that
+	BackMS   *float64  `json:"back_ms"`
+	Levels   []int32   `json:"levels"`   // at which this machine signed
+	Missed   []int32   `json:"missed"`   // levels with rights at which nothing of ours is on chain; null: nobody looked
+	MaySign  string    `json:"may_sign"` // after it, in one sentence
+}
+
+// Record is the checklist as it stands. The zero value is one that was never begun.
+type Record struct {
+	Version  int       `json:"version"`
+	Instance string    `json:"instance"` // the instance that it is about, in hex; empty until it has a watermark file
+	Chain    string    `json:"chain"`
+	Started  time.Time `json:"started"` // UTC, to the second
+	Updated  time.Time `json:"updated"`
+	Entries  []Entry   `json:"entries"`
+	Drills   []Drill   `json:"drills"` // the newest last
+	// UnderWay is when a drill gave the right to sign to this machine; null when the right was given back since.
+	UnderWay *time.Time `json:"under_way"`
+}
+
+// New makes a record.
+func New(chain string, now time.Time) *Record {
+	return &Record{Version: Version, Chain: chain, Started: stamp(now), Updated: stamp(now), Entries: []Entry{}, Drills: []Drill{}}
+}
+
+// Entry finds what came of a step.
+func (r *Record) Entry(step string) (Entry, bool) {
+	i := slices.IndexFunc(r.Entries, func(e Entry) bool { return e.Step == step })
+	if i < 0 {
+		return Entry{}, false
+	}
+	return r.Entries[i], true
+}
+
+// Put keeps what came of a step, in the place of what came of it before.
+func (r *Record) Put(e Entry) {
+	e.At, e.Detail, e.Hint = stamp(e.At), clip(e.Detail), clip(e.Hint)
+	r.Updated = e.At
+	i := slices.IndexFunc(r.Entries, func(have Entry) bool { return have.Step == e.Step })
+	if i < 0 {
+		r.Entries = append(r.Entries, e)
+		return
+	}
+	r.Entries[i] = e
+}
+
+// AddDrill keeps a drill; the oldest gives way. Of drills in a row that only looked the newest is kept.
+func (r *Record) AddDrill(d Drill) {
+	d.At, d.MaySign = stamp(d.At), clip(d.MaySign)
+	d.Lines = append([]Line{}, d.Lines[:min(len(d.Lines), maxLines)]...)
+	for i := range d.Lines {
+		l := &d.Lines[i]
+		l.Name, l.Detail, l.Hint = clipTo(maxLine, l.Name), clipTo(maxLine, l.Detail), clipTo(maxLine, l.Hint)
+	}
+	d.Levels, d.Missed = d.Levels[:min(len(d.Levels), maxLevels)], d.Missed[:min(len(d.Missed), maxLevels)]
+	r.Updated = d.At
+	if last := len(r.Drills) - 1; last >= 0 && !d.Handover && !r.Drills[last].Handover {
+		r.Drills = r.Drills[:last]
+	}
+	r.Drills = append(r.Drills, d)
+	r.Drills = slices.Clone(r.Drills[max(0, len(r.Drills)-maxDrills):])
+}
+
+// Begin says that a drill is about to bring the right to sign here.
+func (r *Record) Begin(now time.Time) { at := stamp(now); r.UnderWay = &at }
+
+// End says that the right is not here any more.
+func (r *Record) End() { r.UnderWay = nil }
+
+func stamp(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+
+// clip makes a text one that can be kept, and shown on a terminal as it is.
+func clip(text string) string { return clipTo(maxText, text) }
+
+func clipTo(longest int, text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
+	if len(text) <= longest {
+		return text
+	}
+	cut := longest - len("…")
+	for !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + "…"
+}
+
+// Encode gives what is written to the file. Parse wants exactly these bytes back.
+func Encode(r *Record) ([]byte, error) {
+	if err := r.sound(); err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(r); err != nil {
+		return nil, err
+	}
+	if b.Len() > MaxSize {
+		return nil, fmt.Errorf("%w: %d bytes, where at most %d are read", ErrContent, b.Len(), MaxSize)
+	}
+	return b.Bytes(), nil
+}
+
+// Parse reads what Encode wrote, byte for byte. On an error there is no record.
+func Parse(data []byte) (*Record, error) {
+	if len(data) > MaxSize {
+		return nil, fmt.Errorf("%w: %d bytes, where at most %d are read", ErrContent, len(data), MaxSize)
+	}
+	var head struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrContent, err)
+	}
+	if head.Version != Version {
+		return nil, fmt.Errorf("%w: version %d, where this program knows %d", ErrVersion, head.Version, Version)
+	}
+	r := &Record{}
+	dec := json.NewDecoder(io.LimitReader(bytes.NewReader(data), MaxSize))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(r); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrContent, err)
+	}
+	again, err := Encode(r)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(again, data) {
+		return nil, fmt.Errorf("%w: its bytes are not those that were written", ErrContent)
+	}
+	return r, nil
+}
+
+// sound checks what JSON does not.
+func (r *Record) sound() error {
+	bad := func(what string) error { return fmt.Errorf("%w: %s", ErrContent, what) }
+	if r.Version != Version || r.Entries == nil || r.Drills == nil || len(r.Instance) > maxText || len(r.Chain) > maxText {
+		return bad("impossible fields")
+	}
+	if len(r.Entries) > maxEntries || len(r.Drills) > maxDrills {
+		return bad("too many entries")
+	}
+	if !isStamp(r.Started) || !isStamp(r.Updated) || r.UnderWay != nil && !isStamp(*r.UnderWay) {
+		return bad("an impossible time")
+	}
+	seen := map[string]bool{}
+	for _, e := range r.Entries {
+		if seen[e.Step] || e.Step == "" || len(e.Step) > maxText || !slices.Contains(results, e.Result) || !isStamp(e.At) || !fits(e.Detail, e.Hint) {
+			return bad(fmt.Sprintf("an impossible entry %.80q", e.Step))
+		}
+		seen[e.Step] = true
+	}
+	for _, d := range r.Drills {
+		if !d.sound() {
+			return bad("an impossible drill")
+		}
+	}
+	return nil
+}
+
+func (d Drill) sound() bool {
+	if !isStamp(d.At) || d.Lines == nil || !slices.Contains(results, d.Result) || !fits(d.MaySign) ||
+		len(d.Lines) > maxLines || len(d.Levels) > maxLevels || len(d.Missed) > maxLevels {
+		return false
+	}
+	for _, ms := range []*float64{d.ThereMS, d.BackMS} {
+		if ms != nil && (*ms < 0 || math.IsNaN(*ms) || math.IsInf(*ms, 0)) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(d.Lines, func(l Line) bool {
+		return !slices.Contains(results, l.Result) || !fits(l.Name, l.Detail, l.Hint)
+	})
+}
+
+func fits(texts ...string) bool {
+	return !slices.ContainsFunc(texts, func(t string) bool { return len(t) > maxText || !utf8.ValidString(t) })
+}
+
+func isStamp(t time.Time) bool {
+	_, offset := t.Zone()
+	return offset == 0 && t.Equal(stamp(t)) && t.Year() >= 1970 && t.Year() <= 9999
+}
