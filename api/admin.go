@@ -40,12 +40,14 @@ func NewAdmin(a Admin) http.Handler {
 	r.Get("/v1/status", read(a.Status))
 	r.Get("/v1/keys", read(a.Keys))
 	r.Get("/v1/marks", read(a.Marks))
+	r.Get("/v1/bundle", read(a.Bundle))
 	r.Post("/v1/prove", act(a.Prove))
 	r.Post("/v1/marks/raise", act(a.Raise))
 	r.Post("/v1/ceilings", act(a.SetCeiling))
 	r.Post("/v1/activate", act(a.Activate))
 	r.Post("/v1/standby", act(a.Standby))
 	r.Post("/v1/acknowledge", act(a.Acknowledge))
+	r.Post("/v1/devices/raise", unhurried(act(func(ctx context.Context, _ struct{}) ([]signer.DeviceMarks, error) { return a.RaiseDevices(ctx) })))
 	r.Post("/v1/devices/{name}/call", deviceCall(a))
 	failoverRoutes(r, a)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
@@ -110,7 +112,10 @@ func answer(w http.ResponseWriter, v any, err error) {
 }
 
 // Client speaks with a daemon through its admin socket.
-type Client struct{ http *http.Client }
+type Client struct {
+	http  *http.Client
+	limit time.Duration // for all requests, in tests; zero: as patienceFor has it
+}
 
 var _ Admin = (*Client)(nil)
 
@@ -144,7 +149,7 @@ func Dial(ctx context.Context, socket string) (*Client, error) {
 	if err := probe.Close(); err != nil {
 		return nil, err
 	}
-	return &Client{&http.Client{Transport: &http.Transport{
+	return &Client{http: &http.Client{Transport: &http.Transport{
 		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
 		DisableKeepAlives: true,
 	}}}, nil
@@ -157,18 +162,20 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 			return out, err
 		}
 	}
+	ctx, cancel, late := c.bounded(ctx, method, path, limitOf(path))
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, "http://highwater"+path, bytes.NewReader(content))
 	if err != nil {
 		return out, err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return out, err
+		return out, late(err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // read to its end
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAdminAnswer))
 	if err != nil {
-		return out, err
+		return out, late(err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		var e adminError

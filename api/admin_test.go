@@ -113,7 +113,7 @@ func TestErrorsThroughTheSocket(t *testing.T) {
 		status     int
 		text, hint string
 	}{
-		"no marks":          {noMarks, 403, "12 watermarks are missing", "hwm set --all"},
+		"no marks":          {noMarks, 403, "12 watermarks missing", "hwm set --all"},
 		"far":               {raise(api.RaiseRequest{Level: 5 + api.FarLevels + 1}), 409, "10001 above the highest known", "--far"},
 		"far in a row":      {raise(api.RaiseRequest{Rows: []hwm.ImportRow{{PKH: ed, Kind: tezos.Block, Level: 1 << 30}}}), 409, "above", "--far"},
 		"unknown key":       {raise(api.RaiseRequest{PKHs: []tezos.PublicKeyHash{stranger}, Level: 6}), 404, stranger.String(), "keys list"},
@@ -124,6 +124,7 @@ func TestErrorsThroughTheSocket(t *testing.T) {
 		"ceiling raised":    {ceiling(api.CeilingRequest{PKHs: []tezos.PublicKeyHash{ed}, Level: 51}), 409, "not raised", ""},
 		"ceiling negative":  {ceiling(api.CeilingRequest{Level: -1}), 400, "negative", ""},
 		"ceiling unknown":   {ceiling(api.CeilingRequest{PKHs: []tezos.PublicKeyHash{stranger}, Level: 1}), 404, stranger.String(), "keys list"},
+		"activate far":      {activate(api.ActivateRequest{Level: num(5 + api.FarLevels + 1)}), 409, "10001 above the highest known", "--far"},
 		"activate below 0":  {activate(api.ActivateRequest{Level: num(-3)}), 400, "negative", ""},
 	} {
 		var remote *api.RemoteError

@@ -18,7 +18,9 @@ import (
 // everyMetric gives the names of all metrics that a running signer has, as Prometheus stores them, with their labels.
 func everyMetric(t *testing.T) map[string]map[string]bool {
 	t.Helper()
-	r := newRig(t).activate()
+	r := newRig(t)
+	r.paired()
+	r.activate()
 	pkh := r.keys[tezos.Ed25519].Hash()
 	for _, decision := range []string{"signed", "refused", "failed"} {
 		r.metrics.Observe(signer.Outcome{
@@ -36,7 +38,7 @@ func everyMetric(t *testing.T) map[string]map[string]bool {
 			}
 		}
 		names := []string{f.GetName()}
-		if strings.HasSuffix(f.GetName(), "_seconds") && strings.HasPrefix(f.GetName(), "highwater_") {
+		if f.GetMetric()[0].GetHistogram() != nil && strings.HasPrefix(f.GetName(), "highwater_") {
 			labels["le"] = true
 			names = []string{f.GetName() + "_bucket", f.GetName() + "_sum", f.GetName() + "_count"}
 		}
@@ -95,7 +97,8 @@ func TestAlertRulesNameRealMetrics(t *testing.T) {
 	require.Len(t, exprs, strings.Count(string(text), "          summary: "))
 	for _, name := range []string{
 		"highwater_refusals_total", "highwater_ready", "highwater_device_health", "highwater_device_alarm", "highwater_signatures_total", "highwater_commit_seconds_bucket",
-		"highwater_failures_total", "highwater_role",
+		"highwater_failures_total", "highwater_role", "highwater_alarms", "highwater_guard_state", "highwater_peer_reachable",
+		"highwater_peer_signing", "highwater_follow_connected", "highwater_follow_behind_levels", "highwater_peer_clock_skew_seconds",
 	} {
 		require.True(t, used[name], "no alert looks at %s", name)
 	}

@@ -35,6 +35,16 @@ func (l *Local) DeviceCall(ctx context.Context, c DeviceCall, show func(string))
 	return l.Devices(ctx, c, show)
 }
 
+// RaiseDevices compares in this process.
+func (l *Local) RaiseDevices(ctx context.Context) ([]signer.DeviceMarks, error) {
+	return l.Signer.RaiseDevices(ctx), nil
+}
+
+// RaiseDevices has the daemon compare.
+func (c *Client) RaiseDevices(ctx context.Context) ([]signer.DeviceMarks, error) {
+	return call[[]signer.DeviceMarks](ctx, c, http.MethodPost, "/v1/devices/raise", struct{}{})
+}
+
 // deviceEvent is one line of the answer to a device call: any number of shows, then a result or an error.
 type deviceEvent struct {
 	Show   string          `json:"show,omitempty"`
@@ -94,16 +104,20 @@ func (c *Client) DeviceCall(ctx context.Context, call DeviceCall, show func(stri
 		return nil, err
 	}
 	defer clear(body) // it may hold a passphrase
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://highwater/v1/devices/"+call.Device+"/call", bytes.NewReader(body))
+	path := "/v1/devices/" + call.Device + "/call"
+	ctx, cancel, late := c.bounded(ctx, http.MethodPost, path, forPeople)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://highwater"+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, late(err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // read to its last event
-	return readEvents(io.LimitReader(resp.Body, maxAdminAnswer), resp.StatusCode, show)
+	result, err := readEvents(io.LimitReader(resp.Body, maxAdminAnswer), resp.StatusCode, show)
+	return result, late(err)
 }
 
 // maxEvent bounds one line of an answer.

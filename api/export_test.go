@@ -23,3 +23,9 @@ func StandardLimits() (readHeader, read, write, idle, shutdown time.Duration, he
 	l := standardLimits()
 	return l.readHeader, l.read, l.write, l.idle, l.shutdown, l.headerBytes
 }
+
+// SetPatience makes a client wait this long for any answer.
+func (c *Client) SetPatience(d time.Duration) { c.limit = d }
+
+// Patience is how long a client waits for the answer to a request.
+func Patience(path string) time.Duration { return limitOf(path) }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
@@ -14,6 +15,8 @@ import (
 type Failover interface {
 	Pair(ctx context.Context) (failover.View, error)
 	SetPeer(ctx context.Context, r PeerRequest) (failover.View, error)
+	// Moment tells whether now is a good moment for a pause of signing, or a handover.
+	Moment(ctx context.Context, w failover.Window) (failover.Moment, error)
 	Handover(ctx context.Context, r failover.HandoverRequest) (HandoverAnswer, error)
 	Release(ctx context.Context, r ReleaseRequest) (failover.Certificate, error)
 	Accept(ctx context.Context, r AcceptRequest) (Role, error)
@@ -52,16 +55,19 @@ type TakeoverAnswer struct {
 func failoverRoutes(r chi.Router, a Failover) {
 	r.Get("/v1/pair", read(a.Pair))
 	r.Post("/v1/peer", act(a.SetPeer))
+	r.Post("/v1/moment", unhurried(act(a.Moment)))
 	r.Post("/v1/handover", unhurried(act(a.Handover)))
 	r.Post("/v1/release", act(a.Release))
-	r.Post("/v1/accept", act(a.Accept))
-	r.Post("/v1/takeover", act(a.Takeover))
+	r.Post("/v1/accept", unhurried(act(a.Accept)))
+	r.Post("/v1/takeover", unhurried(act(a.Takeover)))
 }
 
-// unhurried lifts the listener's time-outs: a handover may have to wait for a device.
+// unhurried lifts the listener's time-outs: a handover may have to wait for a device, and evidence for an octez node. The one for reading
+// would end the request's context in the middle.
 func unhurried(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if err := http.NewResponseController(w).SetWriteDeadline(noDeadline); err != nil {
+		out := http.NewResponseController(w)
+		if err := errors.Join(out.SetWriteDeadline(noDeadline), out.SetReadDeadline(noDeadline)); err != nil {
 			writeJSON(w, http.StatusInternalServerError, adminError{Text: err.Error()})
 			return
 		}
@@ -100,6 +106,15 @@ func (l *Local) SetPeer(ctx context.Context, r PeerRequest) (failover.View, erro
 		return failover.View{}, err
 	}
 	return l.Node.View(), nil
+}
+
+// Moment tells whether now is a good one.
+func (l *Local) Moment(ctx context.Context, w failover.Window) (failover.Moment, error) {
+	n, err := l.talking()
+	if err != nil {
+		return failover.Moment{}, err
+	}
+	return n.Moment(ctx, w)
 }
 
 // Handover moves the right to sign.
@@ -165,6 +180,11 @@ func (c *Client) Pair(ctx context.Context) (failover.View, error) {
 // SetPeer names the other instance.
 func (c *Client) SetPeer(ctx context.Context, r PeerRequest) (failover.View, error) {
 	return call[failover.View](ctx, c, http.MethodPost, "/v1/peer", r)
+}
+
+// Moment tells whether now is a good one.
+func (c *Client) Moment(ctx context.Context, w failover.Window) (failover.Moment, error) {
+	return call[failover.Moment](ctx, c, http.MethodPost, "/v1/moment", w)
 }
 
 // Handover moves the right to sign.

@@ -31,6 +31,7 @@ import (
 	"highwater/ledger"
 	"highwater/ledger/ledgersim"
 	"highwater/signer"
+	"highwater/signer/guard"
 	"highwater/store"
 	"highwater/tezsign"
 	"highwater/tezsign/tezsignsim"
@@ -53,7 +54,10 @@ type rig struct {
 	metrics *api.Metrics
 	ledger  *ledgersim.Device
 	gadget  *tezsignsim.Gadget
+	devices []signer.Device // ledger, gadget
 	keys    map[tezos.Curve]*tezos.PublicKey
+	guard   *guard.Guard // see paired
+	memory  *guard.Memory
 }
 
 // newRig starts everything and waits until both devices are ready. The role is standby, and there are no marks.
@@ -80,8 +84,9 @@ func newRig(t *testing.T, policies ...signer.KeyPolicy) *rig {
 	require.NoError(t, err)
 	right := tezsign.New(tezsign.Config{Name: "right", Chain: chain, Open: r.gadget.Open, Log: quiet})
 
+	r.devices = []signer.Device{left, right}
 	r.signer = signer.New(signer.Config{
-		Chain: chain, Store: r.store, Devices: []signer.Device{left, right}, Observe: r.metrics.Observe, Keys: policies,
+		Chain: chain, Store: r.store, Devices: r.devices, Observe: r.metrics.Observe, Keys: policies,
 	})
 	r.admin = &api.Local{Signer: r.signer, Store: r.store, Version: "test", Running: true, Now: time.Now}
 	r.metrics.Collect(r.admin)

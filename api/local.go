@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto"
 	"encoding/hex"
 	"fmt"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"highwater/internal/device"
 	"highwater/internal/tezos"
 	"highwater/signer"
+	"highwater/signer/guard"
 )
 
 // Local is the admin API of a signer in this process.
@@ -24,6 +26,10 @@ type Local struct {
 	Now     func() time.Time
 	Devices DeviceFunc     // nil: the devices are not open here
 	Node    *failover.Node // nil: nothing is known of another instance
+
+	Identity  crypto.Signer    // nil: bundles are not made here
+	LastAsked func() time.Time // when a client asked for a signature last; nil where clients cannot ask
+	Guard     *guard.Guard     // nil: it is no daemon, or no node is configured
 }
 
 var _ Admin = (*Local)(nil)
@@ -57,7 +63,12 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 	for _, d := range l.Signer.Devices() {
 		st.Devices = append(st.Devices, DeviceRow{d.Name, d.Status, len(d.Keys)})
 	}
-	st.Alarms = l.Signer.Alarms()
+	if l.LastAsked != nil {
+		if at := l.LastAsked(); !at.IsZero() {
+			st.LastAsked = &at
+		}
+	}
+	st.Alarms, st.Guard = l.Signer.Alarms(), l.guarded()
 	if l.Node != nil {
 		v := l.Node.View()
 		st.Pair = &v
@@ -70,7 +81,7 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 // notReady says why the instance could not sign now; empty when it could.
 func (l *Local) notReady(st Status) []string {
 	var no []string
-	ready := map[string]bool{}
+	ready, absent := map[string]bool{}, 0
 	if !l.Running {
 		no = append(no, "the daemon does not run")
 	}
@@ -85,6 +96,7 @@ func (l *Local) notReady(st Status) []string {
 	for _, d := range st.Devices {
 		ready[d.Name] = d.Health == device.Ready
 		if !ready[d.Name] {
+			absent++
 			no = append(no, fmt.Sprintf("device %s: %s: %s", d.Name, d.Health, d.Advice))
 		}
 	}
@@ -92,9 +104,12 @@ func (l *Local) notReady(st Status) []string {
 		no = append(no, "keys: none is known yet")
 	}
 	for _, k := range st.Keys { // a ready device may have a key that is not, or lack one that the configuration names
-		if k.PublicKey == "" && k.Device == "" {
+		switch {
+		case k.Device == "" && k.PublicKey == "":
 			no = append(no, fmt.Sprintf("key %s: %s: no device that holds it was connected yet", k.PKH, k.Health))
-		} else if ready[k.Device] && k.Health != string(device.Ready) {
+		case k.Device == "" && absent == 0: // else one of those that are not ready may hold it
+			no = append(no, fmt.Sprintf("key %s: %s: no device that is connected holds it", k.PKH, k.Health))
+		case ready[k.Device] && k.Health != string(device.Ready):
 			no = append(no, fmt.Sprintf("key %s: %s: %s", k.PKH, k.Health, k.Advice))
 		}
 	}
@@ -335,6 +350,14 @@ func (l *Local) checkFar(r RaiseRequest, rows []hwm.Row) error {
 	return nil
 }
 
+// checkFarFloor is checkFar for the floors of an activation.
+func (l *Local) checkFarFloor(r ActivateRequest) error {
+	if r.Level == nil {
+		return nil
+	}
+	return l.checkFar(RaiseRequest{Far: r.Far}, []hwm.Row{{Mark: hwm.Floor(*r.Level, l.Now(), hwm.SourceSet)}})
+}
+
 // SetCeiling sets or lowers the ceilings of keys.
 func (l *Local) SetCeiling(_ context.Context, r CeilingRequest) ([]CeilingRow, error) {
 	if r.Level < 0 {
@@ -367,6 +390,9 @@ func (l *Local) Activate(ctx context.Context, r ActivateRequest) (Role, error) {
 	}
 	if r.Level != nil && l.Store.Role().Role == hwm.Active {
 		return Role{}, &statusError{http.StatusConflict, "this instance is active already: no mark was raised"}
+	}
+	if err := l.checkFarFloor(r); err != nil {
+		return Role{}, err
 	}
 	activate := func(context.Context, *int32, string) (hwm.RoleRecord, error) {
 		return l.Signer.Activate(r.Level, r.Why)

@@ -1,14 +1,13 @@
 package api
 
 import (
-	"context"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"highwater/hwm"
-	"highwater/internal/device"
 	"highwater/internal/tezos"
 	"highwater/signer"
 )
@@ -24,6 +23,15 @@ type Metrics struct {
 	deviceTime *prometheus.HistogramVec
 	requests   *prometheus.HistogramVec
 	commits    prometheus.Histogram
+
+	mu    sync.Mutex
+	given map[givenKey]prometheus.Counter // signatures, found again without the texts of their labels
+}
+
+type givenKey struct {
+	kind     tezos.Kind
+	pkh      tezos.PublicKeyHash
+	replayed bool
 }
 
 // Buckets in seconds: an emulator answers in microseconds, a Nano S in 0.9 s; a commit takes 50 µs to some 100 ms.
@@ -39,6 +47,7 @@ func NewMetrics() *Metrics {
 	}
 	m := &Metrics{
 		Registry:   prometheus.NewRegistry(),
+		given:      map[givenKey]prometheus.Counter{},
 		signatures: counter("signatures_total", "Signatures given, by kind and key; replayed ones are those given again.", "kind", "pkh", "replayed"),
 		refusals:   counter("refusals_total", "Requests refused, by reason. A conflict is the alarming one.", "reason", "kind"),
 		failures:   counter("failures_total", "Requests that failed for another reason than a decision.", "reason", "kind"),
@@ -73,11 +82,7 @@ func (m *Metrics) Observe(o signer.Outcome) {
 	case "failed":
 		m.failures.WithLabelValues(o.Reason, kind).Inc()
 	default:
-		replayed := "no"
-		if o.Decision == "replayed" {
-			replayed = "yes"
-		}
-		m.signatures.WithLabelValues(kind, o.PKH.String(), replayed).Inc()
+		m.counter(givenKey{o.Kind, o.PKH, o.Decision == "replayed"}, kind).Inc()
 	}
 	if o.Warning != "" {
 		m.warnings.WithLabelValues(o.Warning).Inc()
@@ -88,72 +93,21 @@ func (m *Metrics) Observe(o signer.Outcome) {
 	m.requests.WithLabelValues(o.Decision).Observe(o.Duration.Seconds())
 }
 
+// counter is that of signatures given, which are few: the keys of one baker.
+func (m *Metrics) counter(key givenKey, kind string) prometheus.Counter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, ok := m.given[key]
+	if !ok {
+		replayed := "no"
+		if key.replayed {
+			replayed = "yes"
+		}
+		c = m.signatures.WithLabelValues(kind, key.pkh.String(), replayed)
+		m.given[key] = c
+	}
+	return c
+}
+
 // ObserveCommit counts a commit.
 func (m *Metrics) ObserveCommit(d time.Duration) { m.commits.Observe(d.Seconds()) }
-
-// state collects marks, role and health at each scrape.
-type state struct{ admin Admin }
-
-// Collect adds marks, role and health to the registry.
-func (m *Metrics) Collect(a Admin) { m.Registry.MustRegister(state{a}) }
-
-var (
-	descMark = prometheus.NewDesc("highwater_mark_level", "Level of the watermark.", []string{"chain", "pkh", "alias", "kind"}, nil)
-	descRole = prometheus.NewDesc("highwater_role", "1 for the role of this instance.", []string{"role"}, nil)
-	descEpo  = prometheus.NewDesc("highwater_epoch", "Epoch of the role.", nil, nil)
-	descDev  = prometheus.NewDesc("highwater_device_health", "1 for the health of a device.", []string{"device", "health"}, nil)
-	descAlrm = prometheus.NewDesc("highwater_device_alarm", "1 when a device's own watermark went backwards, or is corrupted.", []string{"device"}, nil)
-	descRdy  = prometheus.NewDesc("highwater_ready", "1 when a request could be signed now.", nil, nil)
-	descAlm  = prometheus.NewDesc("highwater_alarms", "Alarms that stand and were not acknowledged.", []string{"alarm"}, nil)
-	descBld  = prometheus.NewDesc("highwater_build_info", "1, with the version.", []string{"version"}, nil)
-)
-
-// Describe implements prometheus.Collector.
-func (s state) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descMark, descRole, descEpo, descDev, descAlrm, descRdy, descAlm, descBld} {
-		ch <- d
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (s state) Collect(ch chan<- prometheus.Metric) {
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-	}
-	st, err := s.admin.Status(context.Background())
-	if err != nil { // what cannot tell is not ready; the counters are still worth having
-		gauge(descRdy, 0)
-		return
-	}
-	for _, m := range st.Marks {
-		if m.Level != nil {
-			gauge(descMark, float64(*m.Level), m.Chain.String(), m.PKH.String(), m.Alias, m.Kind.String())
-		}
-	}
-	for _, role := range []hwm.Role{hwm.Standby, hwm.Active, hwm.Fenced} {
-		gauge(descRole, truth(st.Role.Role == role), role.String())
-	}
-	gauge(descEpo, float64(st.Role.Epoch))
-	for _, d := range st.Devices {
-		for _, h := range []device.Health{device.Ready, device.Absent, device.Locked, device.WrongApp, device.NoApp, device.Busy, device.Broken} {
-			gauge(descDev, truth(d.Health == h), d.Name, string(h))
-		}
-		gauge(descAlrm, truth(d.Alarm != ""), d.Name)
-	}
-	gauge(descRdy, truth(st.Ready))
-	standing := map[signer.AlarmName]int{}
-	for _, a := range st.Alarms {
-		standing[a.Name]++
-	}
-	for _, name := range signer.AlarmNames {
-		gauge(descAlm, float64(standing[name]), string(name))
-	}
-	gauge(descBld, 1, st.Version)
-}
-
-func truth(b bool) float64 {
-	if b {
-		return 1
-	}
-	return 0
-}

@@ -112,6 +112,25 @@ func TestKeysThatNobodyHolds(t *testing.T) {
 	require.Equal(t, "0", sample(t, ask(t, at, "GET", "/metrics", "").body, "highwater_ready"))
 }
 
+// TestAKeyWhoseDeviceWasTakenAway: it was seen once, and all devices that are left are ready.
+func TestAKeyWhoseDeviceWasTakenAway(t *testing.T) {
+	r := newRig(t).activate()
+	gone := client(t, tezos.P256).PublicKey()
+	require.NoError(t, r.store.RememberKey(hwm.KnownKey{PublicKey: gone.String(), Device: "sold"}))
+	again := signer.New(signer.Config{Chain: chain, Store: r.store, Devices: r.devices}) // as after a restart
+	later := &api.Local{Signer: again, Store: r.store, Running: true, Now: time.Now}
+	st, err := later.Status(t.Context())
+	require.NoError(t, err)
+	want := "key " + gone.Hash().String() + ": absent: no device that is connected holds it"
+	require.Contains(t, st.NotReady, want)
+
+	r.gadget.Unplug() // it may be there
+	require.Eventually(t, func() bool { return r.devices[1].Status().Health == device.Absent }, 10*time.Second, time.Millisecond)
+	st, err = later.Status(t.Context())
+	require.NoError(t, err)
+	require.NotContains(t, st.NotReady, want)
+}
+
 // TestADeviceThatWentBackwards is an alarm on the page and in the metrics, once it is connected again.
 func TestADeviceThatWentBackwards(t *testing.T) {
 	r := newRig(t).activate()

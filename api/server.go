@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -143,4 +144,4 @@ func newRequestIDs() *requestIDs {
 	return &requestIDs{process: hex.EncodeToString(b)}
 }
 
-func (r *requestIDs) next() string { return fmt.Sprintf("%s-%d", r.process, r.count.Add(1)) }
+func (r *requestIDs) next() string { return r.process + "-" + strconv.FormatUint(r.count.Add(1), 10) }

@@ -27,8 +27,11 @@ type Admin interface {
 	Standby(ctx context.Context, r StandbyRequest) (Role, error)
 	// Acknowledge ends the alarms that the operator was shown, and returns those that still stand.
 	Acknowledge(ctx context.Context, r AcknowledgeRequest) ([]signer.Alarm, error)
+	// RaiseDevices has the devices' own marks compared with the host's, and raises those that can be raised unattended.
+	RaiseDevices(ctx context.Context) ([]signer.DeviceMarks, error)
 	DeviceCall(ctx context.Context, c DeviceCall, show func(string)) (json.RawMessage, error)
 	Failover
+	Bundler
 }
 
 // Role is the durable role as it is shown.
@@ -57,6 +60,10 @@ type Status struct {
 	Devices []DeviceRow    `json:"devices"`
 	Keys    []KeyRow       `json:"keys"`
 	Marks   []MarkRow      `json:"marks"`
+	// LastAsked is when a client asked this process for a signature last, whatever came of it; null: it was not asked.
+	LastAsked *time.Time `json:"last_asked,omitempty"`
+	// Guard is how the look at the chain does.
+	Guard Guard `json:"guard"`
 	// Pair is who may sign of the two instances, and what to do; null where that is not known.
 	Pair *failover.View `json:"pair,omitempty"`
 }
@@ -165,7 +172,9 @@ type CeilingRow struct {
 // ActivateRequest makes the instance the one that signs.
 type ActivateRequest struct {
 	Level *int32 `json:"level"` // floors for all keys
-	Why   string `json:"why"`
+	// Far allows a level far above the highest known.
+	Far bool   `json:"far"`
+	Why string `json:"why"`
 }
 
 // AcknowledgeRequest names the last alarm that the operator was shown, by its ID.

@@ -1,0 +1,60 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"highwater/hwm/bundle"
+	"highwater/signer"
+)
+
+// Bundler is the part of the admin API that writes bundles.
+type Bundler interface {
+	// Bundle is what this instance knows now, signed by its key. What is in it is durable.
+	Bundle(ctx context.Context) (bundle.Bundle, error)
+}
+
+// Bundle makes one.
+func (l *Local) Bundle(ctx context.Context) (bundle.Bundle, error) {
+	if l.Identity == nil {
+		return bundle.Bundle{}, &signer.Denial{Reason: "no_identity", Text: "the instance's key is not open here"}
+	}
+	role := l.Store.Role()
+	b := bundle.Bundle{
+		Chain: l.Signer.Chain(), Role: role.Role, Epoch: role.Epoch, Owner: role.Owner, Build: l.Version, When: l.Now(),
+	}
+	keys, err := l.Keys(ctx)
+	if err != nil {
+		return bundle.Bundle{}, err
+	}
+	for _, k := range keys {
+		b.Keys = append(b.Keys, bundle.Key{PKH: k.PKH, PublicKey: k.PublicKey, Alias: k.Alias, Allow: k.Allow})
+	}
+	rows, err := l.Store.Rows()
+	if err != nil {
+		return bundle.Bundle{}, err
+	}
+	if _, err = l.Store.Raise(nil); err != nil { // returns when all that is in memory is durable
+		return bundle.Bundle{}, err
+	}
+	for _, r := range rows {
+		if r.Chain == b.Chain {
+			b.Marks = append(b.Marks, bundle.Mark{PKH: r.PKH, Kind: r.Kind, Level: r.Level, Round: r.Round, Source: r.Source, UpdatedAt: r.At})
+		}
+	}
+	for key, c := range l.Store.Ceilings() {
+		if key.Chain == b.Chain {
+			b.Ceilings = append(b.Ceilings, bundle.Ceiling{PKH: key.PKH, Level: c.Level, Source: c.Source})
+		}
+	}
+	signed, err := bundle.Sign(b, l.Identity)
+	if err != nil {
+		return bundle.Bundle{}, err
+	}
+	return *signed, nil
+}
+
+// Bundle asks the daemon for one.
+func (c *Client) Bundle(ctx context.Context) (bundle.Bundle, error) {
+	return call[bundle.Bundle](ctx, c, http.MethodGet, "/v1/bundle", nil)
+}

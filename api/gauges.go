@@ -1,0 +1,145 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"highwater/failover"
+	"highwater/hwm"
+	"highwater/internal/device"
+	"highwater/signer"
+)
+
+// state collects at each scrape what a status says: marks, role, health, the pair and the guard.
+type state struct{ admin Admin }
+
+// Collect adds them to the registry.
+func (m *Metrics) Collect(a Admin) { m.Registry.MustRegister(state{a}) }
+
+func gaugeDesc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("highwater_"+name, help, labels, nil)
+}
+
+var (
+	descMark = gaugeDesc("mark_level", "Level of the watermark.", "chain", "pkh", "alias", "kind")
+	descRole = gaugeDesc("role", "1 for the role of this instance.", "role")
+	descEpo  = gaugeDesc("epoch", "Epoch of the role.")
+	descSign = gaugeDesc("signing", "1 while requests are let in; an active instance that was restarted asks the other one first.")
+	descDev  = gaugeDesc("device_health", "1 for the health of a device.", "device", "health")
+	descAlrm = gaugeDesc("device_alarm", "1 when a device's own watermark went backwards, or is corrupted.", "device")
+	descRdy  = gaugeDesc("ready", "1 when a request could be signed now.")
+	descAlm  = gaugeDesc("alarms", "Alarms that stand and were not acknowledged.", "alarm")
+	descBld  = gaugeDesc("build_info", "1, with the version.", "version")
+
+	// Of the pair; all but the first are there once the other instance was heard.
+	descReach  = gaugeDesc("peer_reachable", "1 while the other instance of the pair answers; missing for an instance that is alone.")
+	descPEpo   = gaugeDesc("peer_epoch", "Newest epoch that the other instance knows.")
+	descPSign  = gaugeDesc("peer_signing", "1 while the other instance lets requests in.")
+	descPAge   = gaugeDesc("peer_heard_seconds", "Time since the other instance was heard.")
+	descSkew   = gaugeDesc("peer_clock_skew_seconds", "How far the other instance's clock is ahead of this one.")
+	descFollow = gaugeDesc("follow_connected", "1 while the other instance's watermarks are followed; who signs follows nobody.")
+	descBehind = gaugeDesc("follow_behind_levels", "How many levels the watermarks here are behind the other instance's, at most.")
+	descFAge   = gaugeDesc("follow_heard_seconds", "Time since the stream of watermarks said something.")
+
+	// Of the guard.
+	descGuard = gaugeDesc("guard_state", "1 for the state of the guard. Blind is to be looked into; off means that no node is configured.", "state")
+	descGHead = gaugeDesc("guard_head_level", "Level of the last block that the guard looked at.")
+	descGAge  = gaugeDesc("guard_head_seconds", "Time since the guard looked at a block.")
+)
+
+// Describe implements prometheus.Collector.
+func (s state) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		descMark, descRole, descEpo, descSign, descDev, descAlrm, descRdy, descAlm, descBld,
+		descReach, descPEpo, descPSign, descPAge, descSkew, descFollow, descBehind, descFAge, descGuard, descGHead, descGAge,
+	} {
+		ch <- d
+	}
+}
+
+// gauges is where a collection goes.
+type gauges chan<- prometheus.Metric
+
+func (ch gauges) set(d *prometheus.Desc, v float64, labels ...string) {
+	ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+// Collect implements prometheus.Collector.
+func (s state) Collect(ch chan<- prometheus.Metric) {
+	to := gauges(ch)
+	st, err := s.admin.Status(context.Background())
+	if err != nil { // what cannot tell is not ready; the counters are still worth having
+		to.set(descRdy, 0)
+		return
+	}
+	for _, m := range st.Marks {
+		if m.Level != nil {
+			to.set(descMark, float64(*m.Level), m.Chain.String(), m.PKH.String(), m.Alias, m.Kind.String())
+		}
+	}
+	for _, role := range []hwm.Role{hwm.Standby, hwm.Active, hwm.Fenced} {
+		to.set(descRole, truth(st.Role.Role == role), role.String())
+	}
+	to.set(descEpo, float64(st.Role.Epoch))
+	to.set(descSign, truth(st.Signing))
+	for _, d := range st.Devices {
+		for _, h := range []device.Health{device.Ready, device.Absent, device.Locked, device.WrongApp, device.NoApp, device.Busy, device.Broken} {
+			to.set(descDev, truth(d.Health == h), d.Name, string(h))
+		}
+		to.set(descAlrm, truth(d.Alarm != ""), d.Name)
+	}
+	to.set(descRdy, truth(st.Ready))
+	to.alarms(st.Alarms)
+	to.set(descBld, 1, st.Version)
+	to.guard(st.Guard)
+	if st.Pair != nil && st.Pair.Peer != nil {
+		to.peer(*st.Pair.Peer)
+	}
+}
+
+func (ch gauges) alarms(alarms []signer.Alarm) {
+	standing := map[signer.AlarmName]int{}
+	for _, a := range alarms {
+		standing[a.Name]++
+	}
+	for _, name := range signer.AlarmNames {
+		ch.set(descAlm, float64(standing[name]), string(name))
+	}
+}
+
+func (ch gauges) guard(g Guard) {
+	for _, name := range GuardStates {
+		ch.set(descGuard, truth(g.State == name), name)
+	}
+	if g.Head != nil {
+		ch.set(descGHead, float64(*g.Head))
+		ch.set(descGAge, time.Since(*g.At).Seconds())
+	}
+}
+
+func (ch gauges) peer(p failover.PeerView) {
+	ch.set(descReach, truth(p.Reachable))
+	ch.set(descFollow, truth(p.Following))
+	if p.FollowedAt != nil {
+		ch.set(descFAge, time.Since(*p.FollowedAt).Seconds())
+	}
+	if p.HeardAt == nil {
+		return
+	}
+	ch.set(descPEpo, float64(p.Epoch))
+	ch.set(descPSign, truth(p.Signing))
+	ch.set(descPAge, time.Since(*p.HeardAt).Seconds())
+	ch.set(descSkew, float64(p.SkewMS)/1000)
+	if p.Behind != nil {
+		ch.set(descBehind, float64(*p.Behind))
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
