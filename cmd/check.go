@@ -14,6 +14,7 @@ import (
 
 	"highwater/api"
 	"highwater/internal/device"
+	"highwater/internal/words"
 )
 
 const checkLong = `Look at everything that signing needs, and change nothing: configuration, permissions, watermark file, USB buses and
@@ -116,9 +117,21 @@ const slowSync = 100 * time.Millisecond
 
 // checkSync measures what makes a mark durable: an append and an fdatasync, in a file of its own.
 func checkSync(dir string) finding {
-	f, err := os.CreateTemp(dir, ".check-")
+	median, worst, err := measureSync(dir)
 	if err != nil {
 		return bad("disk sync", err)
+	}
+	text := fmt.Sprintf("median %s, worst %s of %d", median.Round(10*time.Microsecond), worst.Round(10*time.Microsecond), syncs)
+	if median > slowSync {
+		return finding{"disk sync", resultWarning, text, "a faster disk for " + dir + " (an SSD, no network file system)"}
+	}
+	return good("disk sync", "%s", text)
+}
+
+func measureSync(dir string) (median, worst time.Duration, err error) {
+	f, err := os.CreateTemp(dir, ".check-")
+	if err != nil {
+		return 0, 0, err
 	}
 	took := make([]time.Duration, 0, syncs)
 	block := make([]byte, 4096)
@@ -131,15 +144,10 @@ func checkSync(dir string) finding {
 		took = append(took, time.Since(start))
 	}
 	if err = errors.Join(err, f.Close(), os.Remove(filepath.Clean(f.Name()))); err != nil {
-		return bad("disk sync", err)
+		return 0, 0, err
 	}
 	slices.Sort(took)
-	median, worst := took[len(took)/2], took[len(took)-1]
-	text := fmt.Sprintf("median %s, worst %s of %d", median.Round(10*time.Microsecond), worst.Round(10*time.Microsecond), syncs)
-	if median > slowSync {
-		return finding{"disk sync", resultWarning, text, "a faster disk for " + dir + " (an SSD, no network file system)"}
-	}
-	return good("disk sync", "%s", text)
+	return took[len(took)/2], took[len(took)-1], nil
 }
 
 // checkClock compares with a date that is past for certain: a machine without a battery starts in 1970.
@@ -160,7 +168,7 @@ func (a *app) checkInstance(ctx context.Context, cfg *config) []finding {
 	if err = errors.Join(err, done()); err != nil {
 		return []finding{bad("watermark file", err)}
 	}
-	out := []finding{good("watermark file", "%s, %s", filepath.Join(cfg.StateDir, "marks.db"), plural(len(st.Marks), "mark"))}
+	out := []finding{good("watermark file", "%s, %s", filepath.Join(cfg.StateDir, "marks.db"), words.Count(len(st.Marks), "mark"))}
 	out = append(out, good("role", "%s, epoch %d", st.Role.Role, st.Role.Epoch))
 	for _, d := range st.Devices {
 		out = append(out, checkDevice(d))
@@ -172,7 +180,7 @@ func (a *app) checkInstance(ctx context.Context, cfg *config) []finding {
 }
 
 func checkDevice(d api.DeviceRow) finding {
-	f := finding{Name: "device " + d.Name, Result: resultOK, Detail: fmt.Sprintf("%s, %s %s, %s", d.Health, d.Model, d.App, plural(d.Keys, "key"))}
+	f := finding{Name: "device " + d.Name, Result: resultOK, Detail: fmt.Sprintf("%s, %s %s, %s", d.Health, d.Model, d.App, words.Count(d.Keys, "key"))}
 	switch {
 	case d.Health != device.Ready:
 		f.Result, f.Detail, f.Hint = resultBad, string(d.Health), d.Advice
@@ -193,7 +201,7 @@ func checkMarks(st api.Status) finding {
 		}
 	}
 	if missing > 0 {
-		return finding{"watermarks", resultWarning, plural(missing, "mark") + " missing: those keys do not sign", "highwater hwm set --all --level LEVEL"}
+		return finding{"watermarks", resultWarning, words.Count(missing, "mark") + " missing: those keys do not sign", "highwater hwm set --all --level LEVEL"}
 	}
 	return good("watermarks", "every key has them")
 }

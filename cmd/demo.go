@@ -18,6 +18,7 @@ import (
 	"highwater/hwm"
 	"highwater/internal/baker"
 	"highwater/internal/tezos"
+	"highwater/internal/words"
 	"highwater/store"
 )
 
@@ -360,8 +361,8 @@ func (d *demonstration) conclude() error {
 		}
 	} else {
 		s := d.summary
-		d.say("\n%s, %s, %s, %s, %s", plural(s.Levels, "level"), plural(s.Signatures, "signature"), plural(s.Replays, "replay"),
-			plural(s.Refusals, "refusal"), plural(s.DoubleSigns, "double signature"))
+		d.say("\n%s, %s, %s, %s, %s", words.Count(s.Levels, "level"), words.Count(s.Signatures, "signature"), words.Count(s.Replays, "replay"),
+			words.Count(s.Refusals, "refusal"), words.Count(s.DoubleSigns, "double signature"))
 	}
 	if len(doubles) > 0 {
 		return fmt.Errorf("the judge found double signatures, the first: %s", doubles[0])

@@ -7,66 +7,136 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"highwater/api"
 	"highwater/failover"
+	"highwater/hwm"
 )
 
 const handoverLong = `Move the right to sign from the instance that has it to the other one. Either machine may be asked; both run, and
 reach each other.
 
 Live: the side that signs stops, makes that durable, and answers with its final watermarks; the other side makes them its
-floors and signs. With --at LEVEL it goes by level: the one signs up to LEVEL, the other above it. Whatever is cut off in the
-middle, at most one may sign; ask again, and it goes on where it was.`
+floors and signs. It waits for a good moment first (see "highwater wait-window"), five minutes at most; --now does not. With --at
+LEVEL it goes by level: the one signs up to LEVEL, the other above it.
+
+Whatever is cut off in the middle, at most one may sign; ask again on either machine, and it goes on where it was.
+
+Exit status 0: handed over, or nothing stands in the way (--dry-run). 1: refused, no good moment came, or the link was cut.`
+
+// handoverFlags are those of the command.
+type handoverFlags struct {
+	windowFlags
+	r             failover.HandoverRequest
+	dry, yes, now bool
+	at            int64
+}
 
 func (a *app) handoverCmd() *cobra.Command {
-	var dry, yes bool
-	var at int64
+	var f handoverFlags
 	c := &cobra.Command{
 		Use: "handover", Short: "Move the right to sign to the other instance, or from it to here", Long: handoverLong, Args: noArgs,
-		Example: "  highwater handover --dry-run",
+		Example: "  highwater handover --dry-run\n  highwater handover --yes --timeout 15m",
 		RunE: func(c *cobra.Command, _ []string) error {
-			r := failover.HandoverRequest{}
 			if c.Flags().Changed("at") {
-				level, err := levelFlag("at", at)
+				level, err := levelFlag("at", f.at)
 				if err != nil {
 					return err
 				}
-				r.At = &level
+				f.r.At = &level
 			}
-			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error { return a.handover(c.Context(), admin, r, dry, yes) })
+			if err := f.check(); err != nil {
+				return err
+			}
+			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error { return a.handover(c.Context(), admin, &f) })
 		},
 	}
-	c.Flags().BoolVar(&dry, "dry-run", false, "do everything but the switch")
-	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
-	c.Flags().Int64Var(&at, "at", 0, "by level: the one signs up to `LEVEL`, the other above it")
+	f.flags(c, 5*time.Minute)
+	c.Flags().BoolVar(&f.dry, "dry-run", false, "do everything but the switch")
+	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask")
+	c.Flags().BoolVar(&f.now, "now", false, "do not wait for a good moment")
+	c.Flags().Int64Var(&f.at, "at", 0, "by level: the one signs up to `LEVEL`, the other above it")
 	return a.addJSON(c)
 }
 
-func (a *app) handover(ctx context.Context, admin api.Admin, r failover.HandoverRequest, dry, yes bool) error {
-	look := r
+// request asks for the moment too, unless it is not waited for: by level there is no gap that could cost something.
+func (f *handoverFlags) request(left time.Duration) failover.HandoverRequest {
+	r := f.r
+	if !f.now && r.At == nil {
+		w := f.window(left)
+		r.Window = &w
+	}
+	return r
+}
+
+func (a *app) handover(ctx context.Context, admin api.Admin, f *handoverFlags) error {
+	look := f.request(f.timeout)
 	look.DryRun = true
 	plan, err := admin.Handover(ctx, look)
 	if err != nil {
 		return err
 	}
-	if dry || plan.Refusal != nil {
+	if f.dry || plan.Refusal != nil {
 		return a.showHandover(plan)
 	}
-	if !yes {
+	if !f.yes {
 		a.showChecklist(plan.Findings)
 		question := fmt.Sprintf("Move the right to sign from %s to %s?", short(plan.From), short(plan.To))
 		if err = a.confirm(question, "handover"); err != nil {
 			return err
 		}
 	}
-	done, err := admin.Handover(ctx, r)
+	done, err := a.handOver(ctx, admin, f)
 	if err != nil {
 		return err
 	}
-	return a.showHandover(done)
+	if err = a.showHandover(done); err != nil || a.jsonFlag {
+		return err
+	}
+	return a.showMachines(ctx, admin)
+}
+
+// handOver asks until the moment is there: look and step are one request.
+func (a *app) handOver(ctx context.Context, admin api.Admin, f *handoverFlags) (api.HandoverAnswer, error) {
+	var h api.HandoverAnswer
+	done, err := a.await(ctx, f.timeout, func(left time.Duration) (bool, []failover.Finding, error) {
+		answer, err := admin.Handover(ctx, f.request(left))
+		h = answer
+		return h.Refusal == nil || h.Refusal.Reason != failover.BadMoment, h.Findings, err
+	})
+	if err == nil && !done && !a.jsonFlag {
+		err = noMoment(strings.TrimPrefix(h.Refusal.Text, "moment: ") + "; nothing was changed")
+	}
+	return h, err
+}
+
+// showMachines says what each of the two is now.
+func (a *app) showMachines(ctx context.Context, admin api.Admin) error {
+	st, err := admin.Status(ctx)
+	if err != nil || st.Pair == nil || st.Pair.Peer == nil {
+		return err
+	}
+	p := st.Pair.Peer
+	a.machine("this instance", st.Pair.Instance, st.Role.Role.String(), st.Role.Epoch, st.Signing)
+	if p.HeardAt != nil {
+		a.machine("other instance", p.Key, p.Role, p.Epoch, p.Signing)
+	}
+	return nil
+}
+
+func (a *app) machine(name string, id hwm.InstanceID, role string, epoch uint64, signing bool) {
+	what := "it does not sign"
+	switch {
+	case signing:
+		what = "it signs"
+	case role == hwm.Standby.String():
+		what = "the backup: its devices stay connected, its marks follow"
+	}
+	a.say("  %-15s %s  %s, epoch %d: %s", name, short(id), role, epoch, what)
 }
 
 func (a *app) showHandover(h api.HandoverAnswer) error {
@@ -83,6 +153,8 @@ func (a *app) showHandover(h api.HandoverAnswer) error {
 	switch {
 	case h.Refusal != nil:
 		return refused(h.Refusal)
+	case !h.Done && h.Moment != nil && !h.Moment.Good:
+		a.say("%s, but for the moment: a handover would wait for it, or --now; nothing was changed", a.paint(green, "ready"))
 	case !h.Done:
 		a.say("%s: nothing stands in the way; nothing was changed", a.paint(green, "ready"))
 	case h.At != nil:
@@ -146,7 +218,7 @@ func (a *app) release(ctx context.Context, admin api.Admin, level int32, out str
 		return a.json(cert)
 	}
 	a.say("released: this instance signs up to level %d, %s above it, with %s", *cert.Level, short(cert.To), out)
-	a.note("next, on the other machine, before level %d: highwater accept --in FILE", *cert.Level+100)
+	a.note("next, on the other machine, before level %d: highwater accept --in %s", *cert.Level+100, filepath.Base(out))
 	return nil
 }
 
@@ -161,7 +233,26 @@ func writeSynced(path string, text []byte) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(path))
 	}
-	d, err := os.Open(filepath.Dir(path))
+	return syncDir(filepath.Dir(path))
+}
+
+// replaceSynced puts a text in the place of a file's: after a power cut it is the one or the other.
+func replaceSynced(path string, text []byte) error {
+	next := path + ".new"
+	if err := os.Remove(next); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err // what was left when it was cut short
+	}
+	if err := writeSynced(next, text); err != nil {
+		return err
+	}
+	if err := os.Rename(next, path); err != nil {
+		return errors.Join(err, os.Remove(next))
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir) //nolint:gosec // the operator's own path
 	if err != nil {
 		return err
 	}

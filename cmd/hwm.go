@@ -12,6 +12,7 @@ import (
 	"highwater/api"
 	"highwater/hwm"
 	"highwater/internal/tezos"
+	"highwater/internal/words"
 )
 
 const hwmLong = `Watermarks: for each key and kind the highest level and round that was ever signed. Nothing at or below is signed.
@@ -243,7 +244,7 @@ func (a *app) liftCeilings(ctx context.Context, ch *choice, names []string, reas
 		if len(lifted) == 0 {
 			return errors.New("there is no ceiling to lift")
 		}
-		if err := a.typed(fmt.Sprintf("This lifts %s. If another machine signs above, both will be slashed.", plural(len(lifted), "ceiling")), "lift"); err != nil {
+		if err := a.typed(fmt.Sprintf("This lifts %s. If another machine signs above, both will be slashed.", words.Count(len(lifted), "ceiling")), "lift"); err != nil {
 			return err
 		}
 		for _, key := range lifted {

@@ -11,6 +11,7 @@ import (
 
 	"highwater/api"
 	"highwater/hwm"
+	"highwater/hwm/bundle"
 	"highwater/hwm/interchange"
 	"highwater/internal/tezos"
 )
@@ -63,11 +64,14 @@ const importLong = `Merge watermarks from files by maximum: a mark is raised or 
 wrote, octez-signer's *_high_watermarks, octez-baker's *_highwatermarks, and Signatory's watermark_v2/CHAIN.json; the file's
 name tells which. With --device the marks that a connected device has of itself.
 
+A bundle ("highwater bundle export") is taken when the other instance of the pair signed it, or the one that --key names.
+
 Stop the other signer first: what it signs after its file was copied is not in it.`
 
 func (a *app) hwmImportCmd() *cobra.Command {
 	var req api.RaiseRequest
 	var devices []string
+	var trust bundleTrust
 	c := &cobra.Command{
 		Use: "import [FILE…]", Short: "Merge watermarks from files of this or other signers", Long: importLong, Args: cobra.ArbitraryArgs,
 		Example: "  highwater hwm import --dry-run ~/.tezos-signer/*_high_watermarks",
@@ -75,8 +79,11 @@ func (a *app) hwmImportCmd() *cobra.Command {
 			if len(args)+len(devices) == 0 {
 				return hinted(usagef("name files, or a --device"), "see: highwater hwm import --help")
 			}
+			if err := trust.parse(); err != nil {
+				return err
+			}
 			return a.withAdmin(c.Context(), len(devices) > 0, func(cfg *config, admin api.Admin) error {
-				rows, refused, err := readMarkFiles(cfg, args)
+				rows, refused, err := readMarkFiles(c.Context(), cfg, admin, args, trust)
 				if err != nil {
 					return err
 				}
@@ -95,23 +102,27 @@ func (a *app) hwmImportCmd() *cobra.Command {
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "show what would become of each row, and change nothing")
 	c.Flags().BoolVar(&req.Far, "far", false, fmt.Sprintf("the levels are right, although more than %d above the highest known", api.FarLevels))
 	c.Flags().StringSliceVar(&devices, "device", nil, "the marks of this connected device, by its `NAME` (repeatable)")
+	trust.flag(c)
 	return a.addJSON(c)
 }
 
 // readMarkFiles reads files of watermarks. A row of another chain is refused by itself; a file that is damaged is an error, and
 // nothing of any file is taken.
-func readMarkFiles(cfg *config, paths []string) (rows []hwm.ImportRow, refused []api.ChangeRow, err error) {
+func readMarkFiles(
+	ctx context.Context, cfg *config, admin api.Admin, paths []string, trust bundleTrust,
+) (rows []hwm.ImportRow, refused []api.ChangeRow, err error) {
 	for _, path := range paths {
-		info, err := os.Stat(path)
+		data, err := readMarkFile(path)
 		if err != nil {
 			return nil, nil, err
 		}
-		if info.Size() > interchange.MaxSize {
-			return nil, nil, fmt.Errorf("%s has %d bytes: that is no watermark file", path, info.Size())
-		}
-		data, err := os.ReadFile(path) //nolint:gosec // the operator's own path
-		if err != nil {
-			return nil, nil, err
+		if bundle.Is(data) {
+			more, bundleErr := trust.rows(ctx, cfg, admin, path, data)
+			if bundleErr != nil {
+				return nil, nil, bundleErr
+			}
+			rows = append(rows, more...)
+			continue
 		}
 		parsed, _, err := interchange.Parse(filepath.Base(path), data, cfg.chainID)
 		if err != nil {
@@ -127,6 +138,17 @@ func readMarkFiles(cfg *config, paths []string) (rows []hwm.ImportRow, refused [
 		}
 	}
 	return rows, refused, nil
+}
+
+func readMarkFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > interchange.MaxSize {
+		return nil, fmt.Errorf("%s has %d bytes: that is no watermark file", path, info.Size())
+	}
+	return os.ReadFile(path) //nolint:gosec // the operator's own path
 }
 
 // deviceRows asks a device for its own marks.

@@ -10,10 +10,12 @@ import (
 
 	"highwater/api"
 	"highwater/failover"
+	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/node"
 	"highwater/internal/usb"
 	"highwater/signer"
+	"highwater/signer/guard"
 	"highwater/store"
 )
 
@@ -26,11 +28,12 @@ type instance struct {
 	signer  *signer.Signer
 	octez   *node.Client // nil: no node is configured
 	node    *failover.Node
+	guard   *guard.Guard // nil: it is no daemon, or no node is configured
 	hooks   *failover.Hooks
 	admin   *api.Local
 
-	stopDevices, stopSigner, stopNode context.CancelFunc
-	devicesDone, signerDone, nodeDone sync.WaitGroup
+	stopDevices, stopSigner, stopNode, stopGuard, stopHooks context.CancelFunc
+	devicesDone, signerDone, nodeDone, guardDone, hooksDone sync.WaitGroup
 }
 
 // driver is a device with its own goroutine.
@@ -65,17 +68,18 @@ func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*insta
 	}
 	devices := make([]signer.Device, 0, len(in.devices))
 	for _, d := range in.devices {
-		devices = append(devices, d)
+		devices = append(devices, d.driver) // itself, with all that it can do besides
 	}
 	in.hooks = failover.NewHooks(failover.HooksConfig{
 		Command: cfg.Hooks.Command, Webhook: cfg.Hooks.Webhook, Timeout: time.Duration(cfg.Hooks.Timeout), Instance: db.Instance(), Log: opt.log,
 	})
 	_, paired := db.Peer()
+	memory := guard.NewMemory() // it hears all from the first request on, or the guard would take our own signatures for a stranger's
 	in.signer = signer.New(signer.Config{
-		Chain: cfg.chainID, Store: db, Devices: devices, Keys: cfg.policy, Log: opt.log, Observe: opt.observe,
-		Hold: paired, Changed: in.hooks.Role,
+		Chain: cfg.chainID, Store: db, Devices: devices, Keys: cfg.policy, Log: opt.log, Hold: paired,
+		Observe: opt.observing(cfg, memory), Changed: in.changed, Alarmed: in.hooks.Alarm,
 	})
-	pair := failover.Config{Signer: in.signer, Store: db, Log: opt.log, Build: opt.version, Alarm: in.hooks.Alarm}
+	pair := failover.Config{Signer: in.signer, Store: db, Log: opt.log, Build: opt.version}
 	if cfg.Node != "" {
 		if in.octez, err = node.New(node.Config{URL: cfg.Node, Log: opt.log}); err != nil {
 			return nil, errors.Join(err, in.usb.Close(), db.Close())
@@ -84,6 +88,11 @@ func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*insta
 	}
 	in.node = failover.New(pair)
 	in.admin = &api.Local{Signer: in.signer, Store: db, Version: opt.version, Running: opt.running, Now: time.Now, Node: in.node}
+	in.admin.Identity = db.Identity()
+	if in.octez != nil && opt.running {
+		in.guard = in.node.NewGuard(in.octez, memory)
+		in.admin.Guard = in.guard
+	}
 	if opt.devices {
 		in.admin.Devices = in.deviceCall
 	}
@@ -91,19 +100,46 @@ func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*insta
 	return in, nil
 }
 
-// start runs devices and signer under contexts of their own: they end in close, in that order, whatever happens to ctx.
+// observing tells of every outcome what wants to know it.
+func (opt instanceOptions) observing(cfg *config, memory *guard.Memory) func(signer.Outcome) {
+	if cfg.Node == "" || !opt.running {
+		return opt.observe
+	}
+	return func(o signer.Outcome) {
+		memory.Observe(o)
+		if opt.observe != nil {
+			opt.observe(o)
+		}
+	}
+}
+
+// changed is told of every change of role. It does not wait.
+func (in *instance) changed(r hwm.RoleRecord) {
+	in.hooks.Role(r)
+	if in.guard != nil {
+		in.guard.Poke()
+	}
+}
+
+// start runs all of it, each part under a context of its own: they end in close, in its order, whatever happens to ctx.
 func (in *instance) start(ctx context.Context) {
-	var deviceCtx, signerCtx, nodeCtx context.Context
-	nodeCtx, in.stopNode = context.WithCancel(context.WithoutCancel(ctx))
-	deviceCtx, in.stopDevices = context.WithCancel(context.WithoutCancel(ctx))
-	signerCtx, in.stopSigner = context.WithCancel(context.WithoutCancel(ctx))
+	var deviceCtx, signerCtx, nodeCtx, guardCtx, hooksCtx context.Context
+	ctx = context.WithoutCancel(ctx)
+	nodeCtx, in.stopNode = context.WithCancel(ctx)
+	deviceCtx, in.stopDevices = context.WithCancel(ctx)
+	signerCtx, in.stopSigner = context.WithCancel(ctx)
+	guardCtx, in.stopGuard = context.WithCancel(ctx)
+	hooksCtx, in.stopHooks = context.WithCancel(ctx)
 	for _, d := range in.devices {
 		d.SetReconciler(in.signer)
 		in.devicesDone.Go(func() { d.Run(deviceCtx) })
 	}
 	in.devicesDone.Go(func() { usb.Watch(deviceCtx, in.poke) })
 	in.signerDone.Go(func() { in.signer.Run(signerCtx) })
-	in.nodeDone.Go(func() { in.hooks.Run(nodeCtx) })
+	in.hooksDone.Go(func() { in.hooks.Run(hooksCtx) })
+	if in.guard != nil {
+		in.guardDone.Go(func() { in.guard.Run(guardCtx) })
+	}
 	if in.admin.Running { // only the daemon speaks with the other instance
 		in.nodeDone.Go(func() { in.node.Run(nodeCtx) })
 	}
@@ -118,14 +154,19 @@ func (in *instance) poke() {
 	}
 }
 
-// close lets the exchanges under way end, then the devices, then the store.
+// close lets the exchanges under way end, then the guard, which watches as long as anything is signed, the devices, the hooks, which
+// tell of all of it, and the store.
 func (in *instance) close() error {
 	in.stopNode()
 	in.nodeDone.Wait()
 	in.stopSigner()
 	in.signerDone.Wait()
+	in.stopGuard()
+	in.guardDone.Wait()
 	in.stopDevices()
 	in.devicesDone.Wait()
+	in.stopHooks()
+	in.hooksDone.Wait()
 	var err error
 	for _, d := range in.devices {
 		err = errors.Join(err, d.close())

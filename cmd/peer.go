@@ -102,7 +102,11 @@ func (a *app) showPair(v *failover.View) {
 	if d := time.Duration(p.SkewMS) * time.Millisecond; d.Abs() > 5*time.Second {
 		a.say("                %s: the clocks differ by %s", a.paint(yellow, "warning"), d.Abs())
 	}
-	for i, text := range v.Next {
+	a.showNext(v.Next)
+}
+
+func (a *app) showNext(next []string) {
+	for i, text := range next {
 		label := "next"
 		if i > 0 {
 			label = ""

@@ -17,14 +17,14 @@ Be certain that no other machine signs with these keys: two signers for one leve
 watermark above all that was ever signed with it; --level sets one for all keys in the same step.`
 
 func (a *app) activateCmd() *cobra.Command {
-	var yes bool
+	var yes, far bool
 	var level int32
 	var why string
 	c := &cobra.Command{
 		Use: "activate", Short: "Make this instance the one that signs", Long: activateLong, Args: noArgs,
 		Example: "  highwater activate --level 8000010",
 		RunE: func(c *cobra.Command, _ []string) error {
-			req := api.ActivateRequest{Why: why}
+			req := api.ActivateRequest{Why: why, Far: far}
 			if c.Flags().Changed("level") {
 				if level < 0 {
 					return usagef("--level %d is negative", level)
@@ -36,6 +36,7 @@ func (a *app) activateCmd() *cobra.Command {
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask: I state that no other machine signs with these keys")
 	c.Flags().Int32Var(&level, "level", 0, "raise every mark to `LEVEL` first: nothing at or below it is signed")
+	c.Flags().BoolVar(&far, "far", false, fmt.Sprintf("the level is right, although it is more than %d above the highest known", api.FarLevels))
 	c.Flags().StringVar(&why, "why", "activated by the operator", "the reason, kept with the role")
 	return a.addJSON(c)
 }
@@ -65,6 +66,13 @@ func (a *app) activate(ctx context.Context, admin api.Admin, req api.ActivateReq
 		}
 	}
 	role, err := admin.Activate(ctx, req)
+	if isFar(err) && a.interactive {
+		if err = a.typed(err.Error(), fmt.Sprint(*req.Level)); err != nil {
+			return err
+		}
+		req.Far = true
+		role, err = admin.Activate(ctx, req)
+	}
 	if err != nil {
 		return err
 	}

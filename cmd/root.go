@@ -4,7 +4,6 @@ package cmd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os/signal"
 	"strings"
@@ -90,8 +89,9 @@ func (a *app) root() *cobra.Command {
 	root.SetHelpCommand(helpCmd(root))
 	root.AddCommand(
 		a.demoCmd(), a.initCmd(), a.serveCmd(), a.statusCmd(), a.checkCmd(), a.keysCmd(), a.hwmCmd(),
-		a.ledgerCmd(), a.tezsignCmd(), a.activateCmd(), a.standbyCmd(), a.acknowledgeCmd(), a.peerCmd(), a.handoverCmd(),
-		a.releaseCmd(), a.acceptCmd(), a.takeoverCmd(), a.versionCmd(), a.manCmd(), a.completionCmd(), a.simCmd(),
+		a.ledgerCmd(), a.tezsignCmd(), a.activateCmd(), a.standbyCmd(), a.acknowledgeCmd(), a.peerCmd(), a.waitWindowCmd(), a.handoverCmd(),
+		a.releaseCmd(), a.acceptCmd(), a.takeoverCmd(), a.bringUpCmd(), a.drillCmd(), a.bundleCmd(), a.versionCmd(), a.manCmd(),
+		a.completionCmd(), a.simCmd(),
 	)
 	return root
 }
@@ -180,10 +180,3 @@ func (a *app) versionCmd() *cobra.Command {
 }
 
 func (a *app) config() (*config, error) { return loadConfig(configPath(a.configFlag)) }
-
-func plural(n int, one string) string {
-	if n == 1 {
-		return fmt.Sprintf("%d %s", n, one)
-	}
-	return fmt.Sprintf("%d %ss", n, one)
-}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -49,17 +51,20 @@ func TestMain(m *testing.M) {
 //
 //	await ADDRESS          wait until something listens at HOST:PORT or a socket's path
 //	get URL STATUS         GET; the body becomes standard output
-//	bake LEVEL STATUS      ask $LISTEN for an attestation of every known key, as octez-baker does; 200 is a signature
+//	bake LEVEL STATUS      ask $LISTEN for an attestation of every known key, as octez-baker does; 200 is a signature, and on its way to
+//	                       the chain of the script's octez node. With AT and a letter behind it: ask there, and for other bytes
 //	rows FILE FIELD…       the JSON array has rows, and each has these fields and no others; FIELD? may be missing
 //	json FILE PATH VALUE   the JSON value has this value there; PATH is fields and indices with dots between
 //	status N COMMAND…      the exit status of highwater is N
 //	count FILE N           the JSON array has N elements
+//	octez …                an emulated octez node at $NODE: see scriptOctez
+//	guard STATE            wait until the guard at $MONITOR has dealt with that node's head, and is in this state
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true, Setup: setupScript,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"await": scriptAwait, "get": scriptGet, "bake": scriptBake, "rows": scriptRows, "json": scriptJSON, "count": scriptCount,
-			"status": scriptStatus,
+			"status": scriptStatus, "octez": scriptOctez, "guard": scriptGuard,
 		},
 	})
 }
@@ -103,6 +108,7 @@ func setupScript(env *testscript.Env) error {
 	} {
 		env.Setenv(name, value)
 	}
+	withOctez(env)
 	second := fmt.Appendf(nil, scriptConfig, filepath.Join(env.WorkDir, "state2"), env.Getenv("LISTEN2"), "")
 	if err := os.WriteFile(filepath.Join(env.WorkDir, "second.toml"), second, 0o600); err != nil {
 		return err
@@ -110,16 +116,23 @@ func setupScript(env *testscript.Env) error {
 	return os.WriteFile(config, fmt.Appendf(nil, scriptConfig, filepath.Join(env.WorkDir, "state"), listen, monitor), 0o600)
 }
 
+// freePort is an address at which nothing listens. It lies below the ports that the kernel gives to outgoing connections, of which a
+// script makes many.
 func freePort() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
-	if err != nil {
-		panic(err)
+	for {
+		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
+		l, err := net.Listen("tcp", address) //nolint:noctx // closed at once
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err == nil {
+			err = l.Close()
+		}
+		if err != nil {
+			panic(err)
+		}
+		return address
 	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		panic(err)
-	}
-	return address
 }
 
 // scriptPatience is how long a script waits for what should come.
@@ -162,34 +175,38 @@ func scriptGet(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func scriptBake(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: bake LEVEL STATUS")
+	if neg || len(args) != 2 && len(args) != 4 {
+		ts.Fatalf("usage: bake LEVEL STATUS [AT LETTER]")
 	}
 	level, err := strconv.ParseInt(args[0], 10, 32)
 	ts.Check(err)
+	chain, err := tezos.ParseChainID("NetXnHfVqm9iesp")
+	ts.Check(err)
+	s, at := baker.Step{Chain: chain, Kind: tezos.Attestation, Level: int32(level)}, ts.Getenv("LISTEN")
+	if len(args) == 4 {
+		at, s.Variant = args[2], args[3][0]
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), scriptPatience)
 	defer cancel()
-	c := baker.New("http://"+ts.Getenv("LISTEN"), false)
+	c := baker.New("http://"+at, false)
 	defer c.Close()
 	keys, err := c.KnownKeys(ctx)
 	ts.Check(err)
 	if len(keys) == 0 {
 		ts.Fatalf("no key is known")
 	}
-	chain, err := tezos.ParseChainID("NetXnHfVqm9iesp")
-	ts.Check(err)
 	for _, pkh := range keys {
 		key, err := c.PublicKey(ctx, pkh)
 		ts.Check(err)
-		s := baker.Step{Chain: chain, Kind: tezos.Attestation, Level: int32(level)}
-		_, err = c.Sign(ctx, key, s.Payload(pkh.Curve))
 		status := "200"
+		sig, err := c.Sign(ctx, key, s.Payload(pkh.Curve))
 		var no *baker.Refusal
 		if errors.As(err, &no) {
 			status = strconv.Itoa(no.Status)
 			writeLine(ts, no.Text)
 		} else {
 			ts.Check(err)
+			ts.Check(onChain(ts, pkh, s.Payload(pkh.Curve), sig))
 		}
 		if status != args[1] {
 			ts.Fatalf("%s at %d: %s, not %s (%v)", pkh, level, status, args[1], err)

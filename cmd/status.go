@@ -12,6 +12,7 @@ import (
 	"highwater/api"
 	"highwater/hwm"
 	"highwater/internal/device"
+	"highwater/internal/words"
 	"highwater/signer"
 )
 
@@ -45,8 +46,12 @@ func (a *app) status(ctx context.Context, admin api.Admin) error {
 
 func (a *app) showStatus(st api.Status) error {
 	a.say("%s  epoch %d, since %s: %s", a.paintRole(st.Role.Role), st.Role.Epoch, when(st.Role.Since), st.Role.Why)
-	a.say("chain   %s\ninstance %s…\n", st.Chain, st.Instance[:16])
+	a.say("chain   %s\ninstance %s…", st.Chain, st.Instance[:16])
+	a.showGuard(st.Guard)
 	a.showPair(st.Pair)
+	if v := st.Pair; v != nil && v.Peer == nil && st.Role.Role == hwm.Fenced { // alone, and in need of advice
+		a.showNext(v.Next)
+	}
 	rows := [][]string{}
 	for _, d := range st.Devices {
 		rows = append(rows, []string{d.Name, a.paintHealth(d.Health), strings.TrimSpace(d.Model + " " + d.App), dash(d.ID), dash(strings.Join(slices.DeleteFunc([]string{d.Alarm, d.Advice}, func(s string) bool { return s == "" }), "; "))})
@@ -69,6 +74,22 @@ func (a *app) showStatus(st api.Status) error {
 		a.say("  - %s", no)
 	}
 	return nil
+}
+
+// showGuard is the part of the status that is about the look at the chain.
+func (a *app) showGuard(g api.Guard) {
+	text := g.Line()
+	if g.State == api.GuardBlind {
+		text = a.paint(red, text)
+	}
+	a.say("guard   %s", text)
+	if g.Hint != "" {
+		a.say("        hint: %s", g.Hint)
+	}
+	if g.Finding != nil {
+		a.say("        %s: %s", a.paint(red, "it saw"), g.Finding.Text)
+	}
+	a.say("")
 }
 
 // showAlarms shows alarms with what to do about each.
@@ -104,7 +125,7 @@ func (a *app) acknowledge(ctx context.Context, admin api.Admin) error {
 		return a.json(st.Alarms)
 	}
 	a.showAlarms(st.Alarms)
-	a.say("%s acknowledged", plural(len(st.Alarms), "alarm"))
+	a.say("%s acknowledged", words.Count(len(st.Alarms), "alarm"))
 	return nil
 }
 

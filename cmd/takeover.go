@@ -3,12 +3,16 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"highwater/api"
 	"highwater/failover"
+	"highwater/hwm"
+	"highwater/internal/device"
+	"highwater/signer"
 )
 
 const takeoverLong = `Take the right to sign while the other instance is gone. It rests on your statement that the other instance cannot
@@ -17,23 +21,29 @@ sign: its process is stopped or its devices are unplugged, and neither comes bac
 you are slashed.
 
 The rest is evidence: the other instance does not answer, the node is in step, your keys were silent on chain. Watermarks are
-raised above everything that is known, by ten levels. If the other instance answers, use highwater handover: it needs no
-statement.
+raised by three levels above the chain's head at the time of your statement, when your node had a fresh head then and three
+silent levels were seen; else by ten above everything that is known. --margin chooses. If the other instance answers, use
+highwater handover: it needs no statement.
 
-The checklist is shown until nothing stands in the way; with --check once, with exit status 1 when something does.`
+The checklist is shown, and kept up to date, until nothing stands in the way; with --check once. Afterwards the devices' own marks
+are raised (a Ledger's by you: the command and its screens are shown), and the first signature is waited for.
+
+Exit status 0: taken over; with --check: nothing stands in the way. 1: something does, or the time ran out: nothing was changed.`
 
 type takeoverFlags struct {
-	r    failover.TakeoverRequest
-	head int64
-	yes  bool
-	wait time.Duration
+	r      failover.TakeoverRequest
+	head   int64
+	margin int32
+	yes    bool
+	noWait bool
+	wait   time.Duration
 }
 
 func (a *app) takeoverCmd() *cobra.Command {
 	var f takeoverFlags
 	c := &cobra.Command{
 		Use: "takeover", Short: "Take the right to sign while the other instance is gone", Long: takeoverLong, Args: noArgs,
-		Example: "  highwater takeover --check\n  highwater takeover --the-other-instance-cannot-sign --silence 3",
+		Example: "  highwater takeover --check --json\n  highwater takeover --the-other-instance-cannot-sign --silence 3",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if c.Flags().Changed("head") {
 				level, err := levelFlag("head", f.head)
@@ -42,10 +52,19 @@ func (a *app) takeoverCmd() *cobra.Command {
 				}
 				f.r.Head = &level
 			}
-			if f.r.Silence < 0 {
-				return usagef("--silence %d is negative", f.r.Silence)
+			if f.r.Silence < 0 || f.r.Silence > failover.MaxSilence {
+				return usagef("--silence %d: between 0 and %d", f.r.Silence, failover.MaxSilence)
 			}
-			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error { return a.takeover(c.Context(), admin, f) })
+			if c.Flags().Changed("margin") {
+				if f.margin < failover.MinMargin || f.margin > failover.MaxMargin {
+					return usagef("--margin %d: between %d and %d", f.margin, failover.MinMargin, failover.MaxMargin)
+				}
+				f.r.Margin = &f.margin
+			}
+			if f.wait < 0 {
+				return usagef("--wait %s is negative", f.wait)
+			}
+			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error { return a.takeover(c.Context(), admin, &f) })
 		},
 	}
 	c.Flags().BoolVar(&f.r.Check, "check", false, "only show the checklist")
@@ -53,13 +72,24 @@ func (a *app) takeoverCmd() *cobra.Command {
 	c.Flags().BoolVar(&f.r.CertificateDestroyed, "the-certificate-is-destroyed", false, "I state: what was released to a file is destroyed")
 	c.Flags().IntVar(&f.r.Silence, "silence", 3, "wait for `N` levels at which our keys had rights and were not seen")
 	c.Flags().Int64Var(&f.head, "head", 0, "where the chain is: `LEVEL`, for an instance without a node")
+	c.Flags().Int32Var(&f.margin, "margin", 0, "sign nothing up to `LEVELS` above all that is known (default: by the evidence)")
 	c.Flags().StringVar(&f.r.Why, "why", "", "the reason, kept with the role")
 	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask (this is not the statement)")
-	c.Flags().DurationVar(&f.wait, "wait", 2*time.Minute, "how long to wait for the evidence")
+	c.Flags().DurationVar(&f.wait, "wait", 2*time.Minute, "how long to wait for the evidence, and afterwards for the first signature")
+	c.Flags().BoolVar(&f.noWait, "no-wait", false, "do not wait for the first signature")
 	return a.addJSON(c)
 }
 
-func (a *app) takeover(ctx context.Context, admin api.Admin, f takeoverFlags) error {
+// takeoverReport is what a takeover prints as JSON.
+type takeoverReport struct {
+	api.TakeoverAnswer
+	Devices []signer.DeviceMarks `json:"devices,omitempty"` // their own marks, once it is done
+	// FirstSignatureMS is the time from the command to the first signature; null: it was not waited for, or did not come in time.
+	FirstSignatureMS *int64 `json:"first_signature_ms,omitempty"`
+}
+
+func (a *app) takeover(ctx context.Context, admin api.Admin, f *takeoverFlags) error {
+	start := time.Now()
 	check := f.r
 	check.Check = true
 	t, err := a.watchEvidence(ctx, admin, check, f)
@@ -67,7 +97,7 @@ func (a *app) takeover(ctx context.Context, admin api.Admin, f takeoverFlags) er
 		return err
 	}
 	if f.r.Check {
-		return a.showTakeover(t)
+		return a.showTakeover(takeoverReport{TakeoverAnswer: t})
 	}
 	if !f.yes && t.Ready { // what is not ready is refused by the daemon, in its words
 		a.showChecklist(t.Findings)
@@ -79,48 +109,60 @@ func (a *app) takeover(ctx context.Context, admin api.Admin, f takeoverFlags) er
 	if t, err = admin.Takeover(ctx, f.r); err != nil {
 		return err
 	}
-	return a.showTakeover(t)
+	for !t.Done && waitsForTime(t, f.r) { // what one of our keys signed before came on chain since the evidence was looked at
+		if t, err = a.watchEvidence(ctx, admin, check, f); err != nil {
+			return err
+		}
+		if !t.Ready {
+			break
+		}
+		if t, err = admin.Takeover(ctx, f.r); err != nil {
+			return err
+		}
+	}
+	report := takeoverReport{TakeoverAnswer: t}
+	if !t.Done {
+		return a.showTakeover(report)
+	}
+	if !a.jsonFlag {
+		if err = a.showTakeover(report); err != nil {
+			return err
+		}
+	}
+	if err = a.afterTakeover(ctx, admin, f, start, &report); err != nil || !a.jsonFlag {
+		return err
+	}
+	return a.showTakeover(report)
 }
 
 // watchEvidence looks until only time was missing, and it has passed.
-func (a *app) watchEvidence(ctx context.Context, admin api.Admin, check failover.TakeoverRequest, f takeoverFlags) (api.TakeoverAnswer, error) {
-	until := time.NewTimer(f.wait)
-	defer until.Stop()
-	shown := ""
-	for {
-		t, err := admin.Takeover(ctx, check)
-		if err != nil || f.r.Check || !waitsForTime(t, f.r) {
-			return t, err
-		}
-		if text := fmt.Sprint(t.Findings); text != shown && !a.jsonFlag {
-			shown = text
-			a.showChecklist(t.Findings)
-			a.note("waiting …")
-		}
-		select {
-		case <-time.After(time.Second):
-		case <-until.C:
-			return t, nil
-		case <-ctx.Done():
-			return t, ctx.Err()
-		}
-	}
+func (a *app) watchEvidence(ctx context.Context, admin api.Admin, check failover.TakeoverRequest, f *takeoverFlags) (api.TakeoverAnswer, error) {
+	var t api.TakeoverAnswer
+	_, err := a.await(ctx, f.wait, func(time.Duration) (bool, []failover.Finding, error) {
+		var err error
+		t, err = admin.Takeover(ctx, check)
+		return f.r.Check || !waitsForTime(t, f.r), t.Findings, err
+	})
+	return t, err
 }
+
+// mends names what may mend itself, or be mended by somebody at the machine, while it is looked at.
+var mends = map[string]bool{"silence": true, "devices": true, "node": true}
 
 // waitsForTime tells whether waiting may help: a statement is not made by waiting.
 func waitsForTime(t api.TakeoverAnswer, r failover.TakeoverRequest) bool {
-	if t.Ready || !r.CannotSign {
+	if t.Ready || !r.CannotSign || t.Refusal != nil {
 		return false
 	}
 	for _, f := range t.Findings {
-		if f.Result == failover.Bad || f.Result == failover.Waiting && f.Name != "silence" {
+		if (f.Result == failover.Bad || f.Result == failover.Waiting) && !mends[f.Name] {
 			return false
 		}
 	}
 	return true
 }
 
-func (a *app) showTakeover(t api.TakeoverAnswer) error {
+func (a *app) showTakeover(t takeoverReport) error {
 	if a.jsonFlag {
 		if err := a.json(t); err != nil {
 			return err
@@ -139,3 +181,118 @@ func (a *app) showTakeover(t api.TakeoverAnswer) error {
 	}
 	return nil
 }
+
+// afterTakeover raises the devices' own marks, and waits for the first signature. The right is taken: nothing here undoes it, and what
+// fails is said.
+func (a *app) afterTakeover(ctx context.Context, admin api.Admin, f *takeoverFlags, start time.Time, report *takeoverReport) error {
+	done := time.Now()
+	list := a.newLive()
+	if !a.jsonFlag {
+		list.show([]failover.Finding{{Name: "device marks", Result: failover.Waiting, Detail: "compared with the floor, and raised"}}, "")
+	}
+	devices, err := admin.RaiseDevices(ctx)
+	list.end()
+	if err != nil {
+		return hinted(fmt.Errorf("the right is taken, and the devices' own marks were not compared: %w", err),
+			"they are at each device's next connection; the host's marks protect in any case")
+	}
+	report.Devices = devices
+	if !a.jsonFlag {
+		a.showChecklist(markFindings(devices))
+	}
+	if f.noWait {
+		return nil
+	}
+	at, err := a.firstSignature(ctx, admin, f.wait, done)
+	switch {
+	case err != nil:
+		return err
+	case at == nil && !a.jsonFlag && ctx.Err() == nil:
+		a.note("no signature within %s: does a baker ask this instance, and is the chain above level %d?", f.wait, report.Floor)
+	case at != nil:
+		ms := at.Sub(start).Milliseconds()
+		report.FirstSignatureMS = &ms
+		if !a.jsonFlag {
+			a.say("%s: after %.1f s, %.1f s of them since the takeover", a.paint(green, "first signature"), at.Sub(start).Seconds(), at.Sub(done).Seconds())
+		}
+	}
+	return nil
+}
+
+// signatureEvery is how often marks are looked at for the first signature: what it is measured to.
+const signatureEvery = 100 * time.Millisecond
+
+// firstSignature waits until a mark shows a signature that was made here since then; nil when none was in time, or nobody waits any more.
+func (a *app) firstSignature(ctx context.Context, admin api.Admin, patience time.Duration, since time.Time) (*time.Time, error) {
+	deadline := time.Now().Add(patience)
+	list := a.newLive()
+	defer list.end()
+	for first := true; ; first = false {
+		marks, err := admin.Marks(ctx)
+		if ctx.Err() != nil {
+			return nil, nil //nolint:nilnil // Ctrl-C: what was taken stays taken
+		}
+		if err != nil {
+			return nil, err
+		}
+		now := time.Now()
+		for _, m := range marks {
+			if !m.Signed || m.Source != hwm.SourceSigned.String() || m.UpdatedAt == nil || m.UpdatedAt.Before(since.Truncate(time.Millisecond)) {
+				continue
+			}
+			if first { // it came while the devices were looked at: the mark's time is all that is known
+				return m.UpdatedAt, nil
+			}
+			return &now, nil
+		}
+		left := deadline.Sub(now)
+		if left <= 0 {
+			return nil, nil //nolint:nilnil // none came, and nothing failed
+		}
+		if !a.jsonFlag {
+			list.show([]failover.Finding{{Name: "first signature", Result: failover.Waiting, Detail: "of a baker's request here"}},
+				fmt.Sprintf("waiting, for %s at most; Ctrl-C ends the waiting only", left.Round(time.Second)))
+		}
+		select {
+		case <-time.After(min(signatureEvery, left)):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// markFindings are the devices' own marks as lines of a checklist.
+func markFindings(devices []signer.DeviceMarks) []failover.Finding {
+	var out []failover.Finding
+	for _, d := range devices {
+		name := "marks of " + d.Device
+		if d.Problem != "" {
+			out = append(out, failover.Finding{Name: name, Result: failover.Warning, Detail: "not compared: " + d.Problem, Hint: d.Advice})
+		}
+		for _, k := range d.Keys {
+			out = append(out, markFinding(name, k))
+		}
+	}
+	return out
+}
+
+func markFinding(name string, k device.Standing) failover.Finding {
+	f := failover.Finding{Name: name, Result: failover.OK, Detail: fmt.Sprintf("%s: at level %d", shorter(k.PKH.String()), k.Level)}
+	switch {
+	case k.Raised:
+		f.Detail = fmt.Sprintf("%s: raised to level %d", shorter(k.PKH.String()), k.Level)
+	case k.Why != "":
+		f.Result = failover.Warning
+		f.Detail = fmt.Sprintf("%s: %s", shorter(k.PKH.String()), k.Why)
+		if k.Level >= 0 && k.Allowed >= 0 {
+			f.Detail = fmt.Sprintf("%s: at level %d, and could be at %d: %s", shorter(k.PKH.String()), k.Level, k.Allowed, k.Why)
+		}
+		f.Hint = k.Command
+		if len(k.Screen) > 0 {
+			f.Hint += "; on its screen: " + strings.Join(k.Screen, " → ") + ": press both buttons at Accept"
+		}
+	}
+	return f
+}
+
+// shorter is an address of which one line has room for more.
+func shorter(pkh string) string { return pkh[:min(len(pkh), 10)] + "…" }

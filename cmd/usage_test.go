@@ -46,6 +46,9 @@ func TestUsageErrors(t *testing.T) {
 			usageError("one", "two")
 		case "man", "set", "ceiling", "import", "new", "delete": // at least one
 			usageError()
+		case "verify", "diff": // one file
+			usageError()
+			usageError("one", "two")
 		case "lock", "unlock": // any number, or those that are picked on a terminal
 		default:
 			usageError("no-such-argument")
@@ -59,7 +62,11 @@ func TestUsageErrors(t *testing.T) {
 		"hwm lower k", "hwm lower k --level 1", "hwm lower k --level 1 --kind block", "demo --levels -1", "demo --interval -1s",
 		"demo --interval 5", "hwm set --all --level 2147483648", "hwm ceiling --all --level 2147483648",
 		"peer add", "peer add x:1", "peer add x:1 abc", "handover --at -1", "handover --at x", "release", "release --at 5", "release --out f",
-		"release --at -1 --out f", "accept", "accept --in f --head -1", "takeover --head -1", "takeover --silence -1", "takeover --wait x",
+		"release --at -1 --out f", "accept", "accept --in f --head -1", "takeover --head -1", "takeover --silence -1", "takeover --wait x", "takeover --wait -1s", "takeover --silence 49", "takeover --margin 2", "takeover --margin 1001", "takeover --margin x",
+		"wait-window --blocks 0", "wait-window --blocks 101", "wait-window --quiet 11m", "wait-window --quiet -1s", "wait-window --timeout 2h",
+		"wait-window --timeout x", "handover --blocks -1", "handover --timeout 2h",
+		"drill --dry-run --handover", "drill --levels 0", "drill --wait 0s", "drill --timeout -1s", "bring-up --state x", "bring-up --skip =",
+		"bundle export", "bundle verify f --key abc", "bundle diff f --key abc", "hwm import f --key abc",
 	} {
 		if strings.HasPrefix(args, "init") {
 			args += " --config " + filepath.Join(t.TempDir(), "new.toml")
@@ -130,10 +137,11 @@ func parses(t *testing.T, want *cobra.Command, words []string) {
 	require.NoError(t, c.ValidateArgs(c.Flags().Args()), "%q", words)
 }
 
-// shellWords splits a line as a shell does: single quotes, and nothing after a redirection.
+// shellWords splits a line as a shell does: single quotes, and nothing after a redirection or another command.
 func shellWords(t *testing.T, line string) (words []string) {
 	t.Helper()
 	line, _, _ = strings.Cut(strings.TrimSpace(line), " > ")
+	line, _, _ = strings.Cut(line, " && ")
 	for i, part := range strings.Split(line, "'") {
 		if i%2 == 1 {
 			words = append(words, part)

@@ -1,0 +1,291 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"highwater/api"
+	"highwater/failover"
+	"highwater/hwm/bundle"
+	"highwater/internal/bringup"
+)
+
+const bringUpLong = `Go through everything that a second machine needs before it can take the first one's place, and measure at the end what a
+switch would take. It starts where it is: from a configuration and nothing else, or in the middle. What can be looked at is
+looked at, each time; what only you can know is asked, and kept with your words. It changes nothing about who signs.
+
+It can be stopped at any point and run again. Steps that wait say what to do, on which machine. Exit status 0 when all is done.
+
+Where nobody is there to answer: --state STEP=TEXT makes a statement about the world in your name, --skip STEP=WHY leaves a step
+out; both are kept. --yes makes no statement: it lets an empty watermark file be created where there is none.`
+
+type bringUpFlags struct {
+	yes      bool
+	bakerDir string
+	files    []string
+	trust    bundleTrust
+	state    []string
+	skip     []string
+	wait     time.Duration
+}
+
+// byStep reads STEP=TEXT.
+func byStep(flag string, texts []string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, t := range texts {
+		step, text, ok := strings.Cut(t, "=")
+		if !ok || strings.TrimSpace(text) == "" {
+			return nil, hinted(usagef("--%s %q says nothing", flag, t), "it wants STEP=TEXT, e.g. --"+flag+" 'baker-files=carried over today'")
+		}
+		out[step] = text
+	}
+	return out, nil
+}
+
+func (a *app) bringUpCmd() *cobra.Command {
+	var f bringUpFlags
+	c := a.addJSON(&cobra.Command{
+		Use: "bring-up", Short: "Bring this machine into service as the backup, step by step", Long: bringUpLong,
+		Example: "  highwater bring-up\n  highwater bring-up --baker-dir /home/tezos/.tezos-client --skip 'node=the baker asks a remote one'",
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("%s has no command %q", c.CommandPath(), args[0])
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := f.trust.parse(); err != nil {
+				return err
+			}
+			return a.bringUp(c.Context(), f)
+		},
+	})
+	c.Flags().BoolVar(&f.yes, "yes", false, "create an empty watermark file without asking, where there is none (this is no statement)")
+	c.Flags().StringVar(&f.bakerDir, "baker-dir", "", "the base `DIRECTORY` of octez-baker on this machine, to look at its files")
+	c.Flags().StringArrayVar(&f.files, "import", nil, "take watermarks over from this `FILE`: a bundle, or what hwm import reads (repeatable)")
+	c.Flags().StringArrayVar(&f.state, "state", nil, "answer the question of a step in your words: `STEP=TEXT` (repeatable)")
+	c.Flags().StringArrayVar(&f.skip, "skip", nil, "leave a step out, and why: `STEP=WHY` (repeatable)")
+	c.Flags().DurationVar(&f.wait, "wait", 10*time.Second, "how long to wait for watermarks that come from the other instance")
+	f.trust.flag(c)
+	c.AddCommand(a.bringUpReportCmd())
+	return c
+}
+
+// bringUp is one run through the checklist.
+type bringUp struct {
+	*app
+	cfg    *config
+	f      bringUpFlags
+	record *bringup.Record
+
+	// What was looked at already in this run.
+	snapshot *api.Status
+	lookErr  error
+	plan     *api.HandoverAnswer
+	bundles  []*bundle.Bundle
+}
+
+func (a *app) newBringUp(cfg *config, f bringUpFlags, r *bringup.Record) (*bringUp, *bringup.Checklist) {
+	b := &bringUp{app: a, cfg: cfg, f: f, record: r}
+	return b, &bringup.Checklist{
+		Steps: b.steps(), Record: r, Now: time.Now, Save: func() error { return saveRecord(cfg, r) },
+		Show: b.show,
+	}
+}
+
+func (a *app) bringUp(ctx context.Context, f bringUpFlags) error {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	record, err := openRecord(cfg)
+	if err != nil {
+		return err
+	}
+	b, list := a.newBringUp(cfg, f, record)
+	if list.Operator.State, err = byStep("state", f.state); err != nil {
+		return err
+	}
+	if list.Operator.Skip, err = byStep("skip", f.skip); err != nil {
+		return err
+	}
+	if id := list.Unnamed(); id != "" {
+		return hinted(usagef("%q is no step that can be stated or skipped so", id), "to state: "+b.named(list, true)+"; to skip: "+b.named(list, false))
+	}
+	if a.interactive && !a.jsonFlag {
+		list.Operator.Ask = b.ask
+	}
+	passed, err := list.Run(ctx)
+	if err != nil {
+		if errors.Is(err, context.Canceled) {
+			return hinted(errors.New("stopped"), "what was done is kept; run the same command again")
+		}
+		return err
+	}
+	return b.conclude(list, passed)
+}
+
+// named lists the steps that may be stated, or left out.
+func (b *bringUp) named(list *bringup.Checklist, state bool) string {
+	var ids []string
+	for _, s := range list.Steps {
+		if state && s.Question != "" || !state && s.Skip != "" {
+			ids = append(ids, s.ID)
+		}
+	}
+	return strings.Join(ids, ", ")
+}
+
+func (b *bringUp) show(e bringup.Entry) {
+	if b.jsonFlag {
+		return
+	}
+	b.showChecklist([]failover.Finding{{Name: e.Step, Result: string(e.Result), Detail: e.Detail, Hint: e.Hint}})
+}
+
+// ask puts a question at the terminal.
+func (b *bringUp) ask(s bringup.Step, f bringup.Found) (text string, skip bool) {
+	if f.Detail != "" {
+		b.note("%s: %s", s.ID, f.Detail)
+	}
+	b.note("%s", s.Question)
+	how := "Your answer is kept in the report; an empty line: later"
+	if s.Skip != "" {
+		how += "; skip: WHY leaves it out"
+	}
+	b.note("%s.", how)
+	fmt.Fprint(b.err, "> ")
+	line, err := b.in.ReadString('\n')
+	if err != nil && line == "" {
+		b.note("")
+		return "", false
+	}
+	line = strings.TrimSpace(line)
+	if why, ok := strings.CutPrefix(line, "skip:"); ok {
+		return why, true
+	}
+	return line, false
+}
+
+func (b *bringUp) conclude(list *bringup.Checklist, passed int) error {
+	missing := list.Missing()
+	if b.jsonFlag {
+		if err := b.json(b.record); err != nil {
+			return err
+		}
+	} else {
+		b.say("")
+		if len(missing) == 0 {
+			b.say("%s: all %d steps; %s", b.paint(green, "ready"), passed, b.outlook())
+		} else {
+			b.say("%s: %d of %d steps; next: %s", b.paint(yellow, "not ready yet"), passed, len(list.Steps), missing[0].Step)
+			if missing[0].Hint != "" {
+				b.say("  → %s", missing[0].Hint)
+			}
+		}
+		b.note("kept in %s; shown by: highwater bring-up report", recordPath(b.cfg))
+	}
+	if len(missing) > 0 {
+		return errSaid
+	}
+	return nil
+}
+
+// outlook is what this machine can do now, and how.
+func (b *bringUp) outlook() string {
+	if e, _ := b.record.Entry(stepPeer); e.Result == bringup.Skipped {
+		return "without a link the right to sign comes by highwater accept, or by highwater activate when the other machine cannot sign"
+	}
+	return "this machine can take the other one's place (highwater handover, highwater takeover)"
+}
+
+// look takes one snapshot of the instance: of the daemon, or of the store and the devices when none serves. The store is not held
+// while questions are asked.
+func (b *bringUp) look(ctx context.Context) (*api.Status, error) {
+	if b.snapshot == nil && b.lookErr == nil {
+		b.lookErr = b.with(ctx, true, func(admin api.Admin) error {
+			st, err := admin.Status(ctx)
+			b.snapshot = &st
+			return err
+		})
+		if b.lookErr != nil {
+			b.snapshot = nil
+		}
+	}
+	return b.snapshot, b.lookErr
+}
+
+// lookAgain forgets what was seen: something was changed, or had time to change.
+func (b *bringUp) lookAgain() { b.snapshot, b.lookErr = nil, nil }
+
+func (b *bringUp) with(ctx context.Context, devices bool, f func(api.Admin) error) error {
+	admin, done, err := b.admin(ctx, b.cfg, devices)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(admin), done())
+}
+
+// planned is a dry run of a handover: it asks the other instance. The same looks are made before every real one.
+func (b *bringUp) planned(ctx context.Context) (*api.HandoverAnswer, error) {
+	if b.plan == nil {
+		err := b.with(ctx, false, func(admin api.Admin) error {
+			h, err := admin.Handover(ctx, failover.HandoverRequest{DryRun: true})
+			b.plan = &h
+			return err
+		})
+		if err != nil {
+			b.plan = nil
+			return nil, err
+		}
+	}
+	return b.plan, nil
+}
+
+// planFinding is one line of that dry run; false when it did not get so far.
+func (b *bringUp) planFinding(ctx context.Context, name string) (bringup.Found, bool) {
+	plan, err := b.planned(ctx)
+	if err != nil {
+		return broken(err), true
+	}
+	for _, f := range plan.Findings {
+		if f.Name == name {
+			return bringup.Found{Result: bringup.Result(f.Result), Detail: f.Detail, Hint: f.Hint}, true
+		}
+	}
+	return bringup.Found{Result: bringup.Waiting, Detail: "the other instance did not say"}, false
+}
+
+func broken(err error) bringup.Found {
+	return bringup.Found{Result: bringup.Bad, Detail: err.Error(), Hint: hintOf(err)}
+}
+
+func fine(format string, args ...any) bringup.Found {
+	return bringup.Found{Result: bringup.OK, Detail: fmt.Sprintf(format, args...)}
+}
+
+func waiting(hint, format string, args ...any) bringup.Found {
+	return bringup.Found{Result: bringup.Waiting, Detail: fmt.Sprintf(format, args...), Hint: hint}
+}
+
+// foundOf is several findings of a check as one: the worst decides, and says what to do.
+func foundOf(findings ...finding) bringup.Found {
+	order := []bringup.Result{bringup.OK, bringup.Warning, bringup.Bad}
+	worst, texts := 0, []string{}
+	out := bringup.Found{}
+	for _, f := range findings {
+		texts = append(texts, f.Detail)
+		for i, r := range order {
+			if string(r) == f.Result && (i > worst || out.Result == "") {
+				worst, out.Result, out.Hint = i, r, f.Hint
+			}
+		}
+	}
+	out.Detail = strings.Join(texts, "; ")
+	return out
+}

@@ -1,0 +1,113 @@
+package cmd
+
+import (
+	"context"
+	"time"
+
+	"highwater/api"
+	"highwater/failover"
+	"highwater/internal/bringup"
+	"highwater/internal/node"
+)
+
+// The steps about what is around the machine: the other instance, a node, the clocks, a baker.
+
+// checkPeer wants the other instance named on both sides, and heard now.
+func (b *bringUp) checkPeer(ctx context.Context) bringup.Found {
+	st, err := b.look(ctx)
+	if err != nil {
+		return broken(err)
+	}
+	if st.Pair == nil || st.Pair.Peer == nil {
+		hint := "there: highwater peer add THIS-MACHINE:PORT " + st.Instance + "; here: highwater peer add ITS-ADDRESS:PORT ITS-KEY"
+		if b.cfg.Peer.Listen == "" {
+			hint = "set [peer] listen in " + b.cfg.path + " and restart; then, " + hint
+		}
+		return waiting(hint, "no other instance is named here; this one's key is %s", st.Instance)
+	}
+	f, _ := b.planFinding(ctx, "other instance")
+	if !f.Result.Passed() {
+		f.Result = bringup.Waiting
+		if f.Hint == "" {
+			f.Hint = "highwater peer show, on both machines"
+		}
+	} else if b.cfg.Peer.Listen == "" {
+		f.Result, f.Hint = bringup.Waiting, "the other instance cannot reach this one: set [peer] listen in "+b.cfg.path+", and restart"
+	}
+	return f
+}
+
+// paired tells whether there is another instance to ask.
+func (b *bringUp) paired(ctx context.Context) bool {
+	st, err := b.look(ctx)
+	return err == nil && st.Running && st.Pair != nil && st.Pair.Peer != nil
+}
+
+func (b *bringUp) checkNode(ctx context.Context) bringup.Found {
+	if b.cfg.Node == "" {
+		return bringup.Found{Detail: "no node is configured", Hint: "set `node` in " + b.cfg.path + ", so that a takeover has evidence"}
+	}
+	client, err := node.New(node.Config{URL: b.cfg.Node})
+	if err != nil {
+		return broken(err)
+	}
+	defer client.Close()
+	f, _ := failover.CheckNode(ctx, failover.NewOctez(client, b.cfg.chainID), b.cfg.chainID)
+	out := bringup.Found{Result: bringup.Result(f.Result), Detail: f.Detail, Hint: f.Hint}
+	if out.Result == bringup.Bad {
+		out.Result = bringup.Waiting // it may catch up
+	}
+	return out
+}
+
+func (b *bringUp) checkClocks(ctx context.Context) bringup.Found {
+	f := foundOf(checkClock())
+	if !b.paired(ctx) {
+		return f
+	}
+	if there, ok := b.planFinding(ctx, "clocks"); ok && there.Result.Passed() {
+		f.Detail += "; this machine's and the other's: " + there.Detail
+		if there.Result == bringup.Warning {
+			f.Result, f.Hint = there.Result, there.Hint
+		}
+	}
+	return f
+}
+
+// askedLately is how long ago a baker that runs has asked at the most: one without rights in a level asks nothing in it.
+const askedLately = 10 * time.Minute
+
+func (b *bringUp) checkBaker(ctx context.Context) bringup.Found {
+	st, err := b.look(ctx)
+	switch {
+	case err != nil:
+		return broken(err)
+	case st.LastAsked == nil:
+		return bringup.Found{Detail: "no client asked for a signature since the daemon started", Hint: "start octez-baker with the keys at " + b.signerAddress()}
+	case time.Since(*st.LastAsked) > askedLately:
+		return bringup.Found{Detail: "a client asked last at " + when(*st.LastAsked), Hint: "does octez-baker still run?"}
+	}
+	return fine("a client asked %s ago, and was refused as it should be", age(time.Since(*st.LastAsked)))
+}
+
+func (b *bringUp) drill(ctx context.Context, _ bringup.Found) bringup.Found {
+	var d bringup.Drill
+	err := b.with(ctx, true, func(admin api.Admin) (err error) {
+		d, err = measure(ctx, b.cfg, admin)
+		return err
+	})
+	if err != nil {
+		return broken(err)
+	}
+	b.record.AddDrill(d)
+	f := bringup.Found{Result: d.Result, Detail: drillWords(d)}
+	for _, l := range d.Lines {
+		if !l.Result.Passed() {
+			return waiting(l.Hint, "%s: %s", l.Name, l.Detail)
+		}
+		if l.Result == bringup.Warning && f.Hint == "" {
+			f.Hint = l.Name + ": " + l.Detail
+		}
+	}
+	return f
+}

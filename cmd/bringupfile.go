@@ -1,0 +1,62 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"highwater/internal/bringup"
+)
+
+// recordName is the file of the bring-up's record in the state directory. Nothing about signing is decided by it.
+const recordName = "bring-up.json"
+
+func recordPath(cfg *config) string { return filepath.Join(cfg.StateDir, recordName) }
+
+// loadRecord reads the record; false when there is none.
+func loadRecord(cfg *config) (*bringup.Record, bool, error) {
+	path := recordPath(cfg)
+	f, err := os.Open(path) //nolint:gosec // the operator's own path
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, hinted(err, "run this as the user that serves: sudo -u highwater highwater …")
+	}
+	text, err := io.ReadAll(io.LimitReader(f, bringup.MaxSize+1))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, false, err
+	}
+	r, err := bringup.Parse(text)
+	if err != nil {
+		return nil, false, hinted(fmt.Errorf("%s: %w", path, err), "it holds the report of a bring-up and nothing else: move it away, and go through the checklist again")
+	}
+	return r, true, nil
+}
+
+// openRecord reads the record, or begins one.
+func openRecord(cfg *config) (*bringup.Record, error) {
+	r, ok, err := loadRecord(cfg)
+	if err == nil && !ok {
+		r = bringup.New(cfg.Chain, time.Now())
+	}
+	return r, err
+}
+
+// saveRecord makes the record durable. Before there is a state directory there is nothing to keep.
+func saveRecord(cfg *config, r *bringup.Record) error {
+	if _, err := os.Stat(cfg.StateDir); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	text, err := bringup.Encode(r)
+	if err != nil {
+		return err
+	}
+	if err := replaceSynced(recordPath(cfg), text); err != nil {
+		return hinted(fmt.Errorf("the report cannot be kept: %w", err), "run this as the user that serves: sudo -u highwater highwater …")
+	}
+	return nil
+}

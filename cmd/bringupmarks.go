@@ -1,0 +1,152 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"highwater/api"
+	"highwater/hwm/bundle"
+	"highwater/internal/bringup"
+	"highwater/internal/words"
+)
+
+// checkKeys compares with the other instance; without a link with a bundle of it; else the operator must.
+func (b *bringUp) checkKeys(ctx context.Context) bringup.Found {
+	if b.paired(ctx) {
+		f, _ := b.planFinding(ctx, "keys")
+		return f
+	}
+	st, err := b.look(ctx)
+	if err != nil {
+		return broken(err)
+	}
+	if err := b.openBundles(ctx); err != nil {
+		return broken(err)
+	}
+	var there []string
+	for _, from := range b.bundles {
+		if texts := missingKeys(from, st.Keys); len(texts) > 0 {
+			return bringup.Found{Result: bringup.Bad, Detail: strings.Join(texts, "; "), Hint: "connect the device that holds it, and see: highwater keys list"}
+		}
+		there = append(there, fmt.Sprintf("%s of the bundle of %s, written %s: all are here", words.Count(len(from.Keys), "key"), from.Instance.Short(), when(from.When)))
+	}
+	if len(there) > 0 {
+		return fine("%s", strings.Join(there, "; "))
+	}
+	names := make([]string, 0, len(st.Keys))
+	for _, k := range st.Keys {
+		names = append(names, k.PKH.String())
+	}
+	return bringup.Found{Detail: "the keys here are " + strings.Join(names, ", "), Hint: "compare with the other machine, then: --state keys=…; or --import BUNDLE"}
+}
+
+// missingKeys are those of the other machine that are not here.
+func missingKeys(from *bundle.Bundle, here []api.KeyRow) []string {
+	var out []string
+	for _, k := range from.Keys {
+		if !slices.ContainsFunc(here, func(row api.KeyRow) bool { return row.PKH == k.PKH }) {
+			out = append(out, fmt.Sprintf("%s is a key there, and not known here", k.PKH))
+		}
+	}
+	return out
+}
+
+// openBundles reads the bundles among the files that are imported, once.
+func (b *bringUp) openBundles(ctx context.Context) error {
+	if b.bundles != nil {
+		return nil
+	}
+	b.bundles = []*bundle.Bundle{}
+	for _, path := range b.f.files {
+		data, err := readMarkFile(path)
+		if err != nil {
+			return err
+		}
+		if !bundle.Is(data) {
+			continue
+		}
+		from, err := openBundle(path, data)
+		if err == nil {
+			err = b.with(ctx, false, func(admin api.Admin) error {
+				_, whose := b.f.trust.check(ctx, b.cfg, admin, from)
+				return whose
+			})
+		}
+		if err != nil {
+			return err
+		}
+		b.bundles = append(b.bundles, from)
+	}
+	return nil
+}
+
+func (b *bringUp) checkMarks(ctx context.Context) bringup.Found {
+	st, err := b.look(ctx)
+	if err != nil {
+		return broken(err)
+	}
+	missing, highest, newest := 0, int32(-1), time.Time{}
+	for _, m := range st.Marks {
+		if m.Level == nil {
+			missing++
+			continue
+		}
+		highest = max(highest, *m.Level)
+		if m.UpdatedAt.After(newest) {
+			newest = *m.UpdatedAt
+		}
+	}
+	text := fmt.Sprintf("%s, up to level %d", words.Count(len(st.Marks), "mark"), highest)
+	switch {
+	case missing > 0 && !b.paired(ctx):
+		return waiting("take them over: highwater bring-up --import FILE (highwater bundle export, on the other machine)", "%s missing", words.Count(missing, "mark"))
+	case missing > 0:
+		return waiting("they come from the other instance once it has them: there, highwater hwm set or activate --level", "%s missing", words.Count(missing, "mark"))
+	case !b.paired(ctx):
+		return bringup.Found{
+			Result: bringup.Warning, Detail: fmt.Sprintf("%s, taken over %s: what the other machine signed since is not in them", text, when(newest)),
+			Hint: "take them over again before this machine is made active; or make the two a pair: highwater peer add",
+		}
+	case !st.Pair.Peer.Following:
+		return waiting("highwater peer show; it is followed within seconds, once it answers", "%s; those of the other instance are not followed", text)
+	}
+	return fine("%s; they follow the other instance's", text)
+}
+
+// takeMarks imports what was named, and waits for what comes by itself.
+func (b *bringUp) takeMarks(ctx context.Context, f bringup.Found) bringup.Found {
+	if len(b.f.files) > 0 {
+		if err := b.importFiles(ctx); err != nil {
+			return broken(err)
+		}
+		b.lookAgain()
+		f = b.checkMarks(ctx)
+	}
+	if !b.paired(ctx) {
+		return f
+	}
+	return b.until(ctx, b.f.wait, f, b.checkMarks)
+}
+
+func (b *bringUp) importFiles(ctx context.Context) error {
+	return b.with(ctx, false, func(admin api.Admin) error {
+		rows, refused, err := readMarkFiles(ctx, b.cfg, admin, b.f.files, b.f.trust)
+		if err != nil {
+			return err
+		}
+		for _, r := range refused {
+			b.note("refused: %s of %s: %s", r.Kind, r.PKH, r.Why)
+		}
+		if len(rows) == 0 {
+			return errors.New("the files hold no watermarks of this chain")
+		}
+		if _, err = admin.Raise(ctx, api.RaiseRequest{Rows: rows}); isFar(err) {
+			return hinted(err, "look at the levels again; if they are right: highwater hwm import --far FILE")
+		}
+		return err
+	})
+}

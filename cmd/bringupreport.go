@@ -1,0 +1,99 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"highwater/failover"
+	"highwater/hwm"
+	"highwater/internal/bringup"
+)
+
+func (a *app) bringUpReportCmd() *cobra.Command {
+	return a.addJSON(&cobra.Command{
+		Use: "report", Short: "Show what the bring-up came to, how old that is, and what is no longer true", Args: noArgs,
+		Long: "Show the kept report of the bring-up and its drills. What can be looked at is looked at again, and what is no longer true\n" +
+			"is said; nothing is changed, not even the report. Exit status 0 when all is done and still true.",
+		Example: "  highwater bring-up report --json",
+		RunE:    func(c *cobra.Command, _ []string) error { return a.bringUpReport(c.Context()) },
+	})
+}
+
+// reportView is what programs get.
+type reportView struct {
+	Record     *bringup.Record  `json:"record"`
+	AgeSeconds int64            `json:"age_seconds"` // since anything was written to it
+	Done       bool             `json:"done"`        // nothing was missing then
+	Changes    []bringup.Change `json:"changes"`     // what is no longer true
+}
+
+func (a *app) bringUpReport(ctx context.Context) error {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	record, ok, err := loadRecord(cfg)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return hinted(fmt.Errorf("no bring-up was begun with %s", cfg.StateDir), "highwater bring-up")
+	}
+	b, list := a.newBringUp(cfg, bringUpFlags{}, record)
+	if st, lookErr := b.look(ctx); lookErr == nil && st.Role.Role != hwm.Active {
+		record.End() // what a drill brought here has gone back since
+	}
+	v := reportView{Record: record, AgeSeconds: int64(time.Since(record.Updated).Seconds()), Done: len(list.Missing()) == 0, Changes: list.Changes(ctx)}
+	if ctx.Err() != nil {
+		return errors.New("stopped")
+	}
+	if a.jsonFlag {
+		err = a.json(v)
+	} else {
+		err = a.showReport(v)
+	}
+	if err == nil && (!v.Done || len(v.Changes) > 0) {
+		return errSaid
+	}
+	return err
+}
+
+func (a *app) showReport(v reportView) error {
+	r := v.Record
+	a.say("instance  %.8s on %s", dash(r.Instance), r.Chain)
+	a.say("begun     %s; looked at last %s, %s ago\n", when(r.Started), when(r.Updated), age(time.Since(r.Updated)))
+	rows := make([][]string, 0, len(r.Entries))
+	for _, e := range r.Entries {
+		rows = append(rows, []string{a.paintResult(string(e.Result)), e.Step, when(e.At), e.Detail})
+	}
+	if err := a.table([]string{"result", "step", "when", "found, or stated"}, rows); err != nil {
+		return err
+	}
+	if len(r.Drills) > 0 {
+		a.say("\ndrills")
+		for _, d := range r.Drills {
+			a.say("  %s  %s  %s", a.paintResult(string(d.Result)), when(d.At), drillWords(d))
+		}
+	}
+	if r.UnderWay != nil {
+		a.say("\n%s: a drill brought the right to sign here at %s, and did not end; it goes back by: highwater handover",
+			a.paint(red, "under way"), when(*r.UnderWay))
+	}
+	a.say("")
+	for _, c := range v.Changes {
+		a.say("%s: %s", a.paint(red, "no longer true"), c.Then.Step)
+		a.showChecklist([]failover.Finding{{Name: c.Now.Step, Result: string(c.Now.Result), Detail: c.Now.Detail, Hint: c.Now.Hint}})
+	}
+	switch {
+	case len(v.Changes) > 0:
+	case v.Done:
+		a.say("%s: all of it, and what can be looked at is still true", a.paint(green, "done"))
+	default:
+		a.say("%s: go on with highwater bring-up", a.paint(yellow, "not done yet"))
+	}
+	return nil
+}

@@ -1,0 +1,314 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"highwater/api"
+	"highwater/hwm"
+	"highwater/hwm/bundle"
+	"highwater/internal/words"
+)
+
+const bundleLong = `A bundle is one file that carries what a second machine must know of the first, where there is no link between them:
+watermarks, ceilings, epoch, public keys and what each may sign, signed by the instance that wrote it. Nothing secret is in it,
+and it gives nobody the right to sign.
+
+"highwater hwm import" merges its watermarks by maximum, if the other instance of the pair signed it, or the one that --key names.`
+
+func (a *app) bundleCmd() *cobra.Command {
+	return group("bundle", "Carry watermarks, keys and policy to another machine in one signed file", bundleLong,
+		"  highwater bundle export --out /media/stick/bundle.json", a.bundleExportCmd(), a.bundleVerifyCmd(), a.bundleDiffCmd())
+}
+
+func (a *app) bundleExportCmd() *cobra.Command {
+	var out string
+	c := &cobra.Command{
+		Use: "export --out FILE", Short: "Write a bundle of this instance", Args: noArgs,
+		Long:    "Write what this instance knows to a new file, signed by its key. What it signs afterwards is not in it.",
+		Example: "  highwater bundle export --out /media/stick/bundle.json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if out == "" {
+				return usagef("export wants --out FILE")
+			}
+			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error { return a.exportBundle(c.Context(), admin, out) })
+		},
+	}
+	c.Flags().StringVar(&out, "out", "", "write to this new `FILE`")
+	return a.addJSON(c)
+}
+
+func (a *app) exportBundle(ctx context.Context, admin api.Admin, out string) error {
+	b, err := admin.Bundle(ctx)
+	if err != nil {
+		return err
+	}
+	text, err := bundle.Encode(&b)
+	if err != nil {
+		return err
+	}
+	if err := writeSynced(out, text); err != nil {
+		return err
+	}
+	if a.jsonFlag {
+		return a.json(b)
+	}
+	a.say("wrote %s: %s, %s, of %s", out, words.Count(len(b.Keys), "key"), words.Count(len(b.Marks), "mark"), b.Instance)
+	if b.Role == hwm.Active {
+		a.note("hint: this instance is active: what it signs from now on is not in the file")
+	}
+	a.note("next, on the other machine: highwater bundle diff FILE, then: highwater hwm import FILE")
+	return nil
+}
+
+func (a *app) bundleVerifyCmd() *cobra.Command {
+	var trust bundleTrust
+	c := &cobra.Command{
+		Use: "verify FILE", Short: "Tell whether a bundle is whole, and whose it is", Args: oneFile,
+		Long: "Check a bundle's signature, and that the other instance of the pair made it, or the one that --key names. Exit status 1\n" +
+			"when it is not whole, or of somebody that nobody named. With --key it needs no configuration.",
+		Example: "  highwater bundle verify /media/stick/bundle.json",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.withBundle(c.Context(), args[0], &trust, func(b *bundle.Bundle, who string, _ api.Admin) error {
+				return a.showBundle(b, who)
+			})
+		},
+	}
+	trust.flag(c)
+	return a.addJSON(c)
+}
+
+func (a *app) bundleDiffCmd() *cobra.Command {
+	var trust bundleTrust
+	c := &cobra.Command{
+		Use: "diff FILE", Short: "Show what importing a bundle would raise here, and what else differs", Args: oneFile,
+		Long: "Compare a bundle with this instance, and change nothing: what importing it would raise, keys that are missing on either\n" +
+			"side, what a key may sign, ceilings. Keys, policy and ceilings are never imported: they are this machine's own.",
+		Example: "  highwater bundle diff /media/stick/bundle.json",
+		RunE: func(c *cobra.Command, args []string) error {
+			trust.local = true
+			return a.withBundle(c.Context(), args[0], &trust, func(b *bundle.Bundle, who string, admin api.Admin) error {
+				return a.diffBundle(c.Context(), admin, b, who)
+			})
+		},
+	}
+	trust.flag(c)
+	return a.addJSON(c)
+}
+
+func oneFile(c *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usagef("%s wants one file", c.CommandPath())
+	}
+	return nil
+}
+
+// bundleTrust is whose signature counts.
+type bundleTrust struct {
+	text  string
+	key   hwm.InstanceID
+	named bool
+	local bool // this machine's marks are wanted too
+}
+
+func (t *bundleTrust) flag(c *cobra.Command) {
+	c.Flags().StringVar(&t.text, "key", "", "take a bundle that the instance with this `KEY` signed (default: the other instance of the pair)")
+}
+
+func (t *bundleTrust) parse() error {
+	if t.text == "" {
+		return nil
+	}
+	t.named = true
+	if err := t.key.UnmarshalText([]byte(t.text)); err != nil {
+		return usageError{fmt.Errorf("--key: %w", err)}
+	}
+	return nil
+}
+
+// check tells whose a verified bundle is: of the instance that was named, else of the other one of the pair.
+func (t *bundleTrust) check(ctx context.Context, cfg *config, admin api.Admin, b *bundle.Bundle) (string, error) {
+	if cfg != nil && b.Chain != cfg.chainID {
+		return "", hinted(fmt.Errorf("the bundle is of chain %s, this instance signs for %s", b.Chain, cfg.chainID), "compare `chain` in the two configurations")
+	}
+	if t.named {
+		if b.Instance != t.key {
+			return "", fmt.Errorf("the bundle is of the instance %s, and --key names %s", b.Instance, t.key)
+		}
+		return "as --key names it", nil
+	}
+	v, err := admin.Pair(ctx)
+	switch {
+	case err != nil:
+		return "", err
+	case v.Peer != nil && v.Peer.Key == b.Instance:
+		return "the other instance of the pair", nil
+	}
+	return "", hinted(fmt.Errorf("the bundle is of the instance %s, which nobody named here", b.Instance),
+		"compare with the machine that wrote it (highwater peer show, there); if it is right: --key "+b.Instance.String())
+}
+
+// rows are the marks of a bundle that counts.
+func (t *bundleTrust) rows(ctx context.Context, cfg *config, admin api.Admin, path string, data []byte) ([]hwm.ImportRow, error) {
+	b, err := openBundle(path, data)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = t.check(ctx, cfg, admin, b); err != nil {
+		return nil, err
+	}
+	return b.Rows(), nil
+}
+
+// openBundle reads a bundle whose signature is right. Whether the signer is one that counts is another question.
+func openBundle(path string, data []byte) (*bundle.Bundle, error) {
+	b, err := bundle.Parse(data)
+	if err == nil {
+		err = b.Verify()
+	}
+	if err != nil {
+		return nil, hinted(fmt.Errorf("%s: %w", path, err), "copy the file again, as it is; or write it again: highwater bundle export")
+	}
+	return b, nil
+}
+
+// withBundle opens a bundle and checks whose it is. The instance is opened only where it is needed.
+func (a *app) withBundle(ctx context.Context, path string, trust *bundleTrust, f func(b *bundle.Bundle, who string, admin api.Admin) error) error {
+	if err := trust.parse(); err != nil {
+		return err
+	}
+	data, err := readMarkFile(path)
+	if err != nil {
+		return err
+	}
+	b, err := openBundle(path, data)
+	if err != nil {
+		return err
+	}
+	if trust.named && !trust.local {
+		who, err := trust.check(ctx, nil, nil, b)
+		if err != nil {
+			return err
+		}
+		return f(b, who, nil)
+	}
+	return a.withAdmin(ctx, false, func(cfg *config, admin api.Admin) error {
+		who, err := trust.check(ctx, cfg, admin, b)
+		if err != nil {
+			return err
+		}
+		return f(b, who, admin)
+	})
+}
+
+func (a *app) showBundle(b *bundle.Bundle, who string) error {
+	if a.jsonFlag {
+		return a.json(b)
+	}
+	a.sayBundle(b, who)
+	return nil
+}
+
+func (a *app) sayBundle(b *bundle.Bundle, who string) {
+	a.say("instance  %s: %s", b.Instance, who)
+	a.say("written   %s, %s ago; chain %s", when(b.When), age(time.Since(b.When)), b.Chain)
+	a.say("then      %s, epoch %d; %s, %s, %s", b.Role, b.Epoch, words.Count(len(b.Keys), "key"), words.Count(len(b.Marks), "mark"), words.Count(len(b.Ceilings), "ceiling"))
+	if b.Role == hwm.Active {
+		a.note("hint: that instance was active: what it signed afterwards is not in the file")
+	}
+}
+
+// bundleDiff is what importing would raise, and what else differs.
+type bundleDiff struct {
+	Instance hwm.InstanceID  `json:"instance"`
+	When     time.Time       `json:"when"`
+	Marks    []api.ChangeRow `json:"marks"`
+	Differs  []string        `json:"differs"`
+}
+
+func (a *app) diffBundle(ctx context.Context, admin api.Admin, b *bundle.Bundle, who string) error {
+	d := bundleDiff{Instance: b.Instance, When: b.When, Marks: []api.ChangeRow{}, Differs: []string{}}
+	if rows := b.Rows(); len(rows) > 0 {
+		changes, err := admin.Raise(ctx, api.RaiseRequest{Rows: rows, DryRun: true, Far: true}) // nothing is raised, so nothing is asked
+		if err != nil {
+			return err
+		}
+		d.Marks = changes
+	}
+	keys, err := admin.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	marks, err := admin.Marks(ctx)
+	if err != nil {
+		return err
+	}
+	d.Differs = append(differingKeys(b, keys), differingCeilings(b, marks)...)
+	if a.jsonFlag {
+		return a.json(d)
+	}
+	a.sayBundle(b, who)
+	a.say("")
+	if err := a.changesTable(d.Marks); err != nil {
+		return err
+	}
+	for _, text := range d.Differs {
+		a.say("differs: %s", text)
+	}
+	a.note("nothing was changed; to raise the marks: highwater hwm import FILE")
+	return nil
+}
+
+// differingKeys compares the keys and what each may sign.
+func differingKeys(b *bundle.Bundle, here []api.KeyRow) []string {
+	out := []string{}
+	for _, k := range b.Keys {
+		at := slices.IndexFunc(here, func(row api.KeyRow) bool { return row.PKH == k.PKH })
+		if at < 0 {
+			out = append(out, fmt.Sprintf("%s is a key there, and not known here", k.PKH))
+			continue
+		}
+		allow := slices.Sorted(slices.Values(here[at].Allow))
+		if !slices.Equal(allow, k.Allow) {
+			out = append(out, fmt.Sprintf("%s may sign %v there, %v here", k.PKH, k.Allow, allow))
+		}
+	}
+	for _, row := range here {
+		if !slices.ContainsFunc(b.Keys, func(k bundle.Key) bool { return k.PKH == row.PKH }) {
+			out = append(out, fmt.Sprintf("%s is a key here, and not known there", row.PKH))
+		}
+	}
+	return out
+}
+
+func differingCeilings(b *bundle.Bundle, marks []api.MarkRow) []string {
+	out := []string{}
+	for _, c := range b.Ceilings {
+		here := "none"
+		for _, m := range marks {
+			if m.PKH == c.PKH && m.Ceiling != nil {
+				here = fmt.Sprint(*m.Ceiling)
+			}
+		}
+		if here != fmt.Sprint(c.Level) {
+			out = append(out, fmt.Sprintf("the ceiling of %s is %d there, %s here", c.PKH, c.Level, here))
+		}
+	}
+	return out
+}
+
+// age is a duration for people.
+func age(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return d.Round(time.Second).String()
+	case d < 48*time.Hour:
+		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}

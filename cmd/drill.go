@@ -1,0 +1,281 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"highwater/api"
+	"highwater/failover"
+	"highwater/hwm"
+	"highwater/internal/bringup"
+	"highwater/internal/words"
+)
+
+const drillLong = `Measure what a switch to the other machine would take, on either of the two, without switching: the round trip, how close
+the watermarks follow, the disk, each device, and a handover's dry run on both sides.
+
+With --handover it is the real thing, run on the machine that does not sign: the right to sign comes here, this machine signs at
+some levels, and the right goes back; each way at a good moment, as "highwater handover" waits for it. It prints how long nobody
+signed, each way, and which levels were missed, where a node is configured. Whatever fails on the way, at most one machine may
+sign, and it says which and what to do.
+
+What was measured is kept: highwater bring-up report.`
+
+type drillFlags struct {
+	windowFlags
+	handover, yes, now bool
+	levels             int
+	wait               time.Duration
+}
+
+func (a *app) drillCmd() *cobra.Command {
+	var f drillFlags
+	var dry bool
+	c := &cobra.Command{
+		Use: "drill", Short: "Measure what a switch would take, or make one, there and back", Long: drillLong, Args: noArgs,
+		Example: "  highwater drill\n  highwater drill --handover --levels 3",
+		RunE: func(c *cobra.Command, _ []string) error {
+			switch {
+			case dry && f.handover:
+				return usagef("--dry-run or --handover, not both")
+			case f.levels < 1 || f.levels > 100:
+				return usagef("--levels %d: it lies between 1 and 100", f.levels)
+			case f.wait <= 0:
+				return usagef("--wait %s is no time", f.wait)
+			}
+			if err := f.check(); err != nil {
+				return err
+			}
+			return a.drill(c.Context(), f)
+		},
+	}
+	f.flags(c, 5*time.Minute)
+	c.Flags().BoolVar(&f.now, "now", false, "do not wait for a good moment")
+	c.Flags().BoolVar(&dry, "dry-run", false, "only measure, as without --handover")
+	c.Flags().BoolVar(&f.handover, "handover", false, "hand over to this machine, sign here, and hand back")
+	c.Flags().IntVar(&f.levels, "levels", 2, "sign here at `N` levels before the right goes back")
+	c.Flags().DurationVar(&f.wait, "wait", 2*time.Minute, "how long to wait for those signatures; then the right goes back all the same")
+	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask")
+	return a.addJSON(c)
+}
+
+func (a *app) drill(ctx context.Context, f drillFlags) error {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	record, err := openRecord(cfg)
+	if err != nil {
+		return err
+	}
+	var d bringup.Drill
+	err = a.withAdmin(ctx, true, func(_ *config, admin api.Admin) error {
+		if d, err = measure(ctx, cfg, admin); err != nil || !f.handover {
+			return err
+		}
+		return a.drillHandover(ctx, cfg, admin, record, f, &d)
+	})
+	if err != nil {
+		return err
+	}
+	record.AddDrill(d)
+	kept := saveRecord(cfg, record)
+	shown := a.showDrill(d) // what happened is said in any case
+	if kept != nil {
+		return kept
+	}
+	return shown
+}
+
+// harmless is how long a device may take to say who it is.
+const harmless = 5 * time.Second
+
+// measure looks at everything that a switch needs, and how long it takes. It changes nothing.
+func measure(ctx context.Context, cfg *config, admin api.Admin) (bringup.Drill, error) {
+	d := bringup.Drill{At: time.Now(), Lines: []bringup.Line{}}
+	st, err := admin.Status(ctx)
+	if err != nil {
+		return d, err
+	}
+	median, _, err := measureSync(cfg.StateDir)
+	disk := bringup.Line{Name: "disk sync", Result: bringup.OK, Detail: milliseconds(median)}
+	switch {
+	case err != nil:
+		disk.Result, disk.Detail = bringup.Bad, err.Error()
+	case median > slowSync:
+		disk.Result, disk.Hint = bringup.Warning, "a faster disk for "+cfg.StateDir
+	}
+	d.Lines = append(d.Lines, disk)
+	for _, row := range st.Devices {
+		d.Lines = append(d.Lines, measureDevice(ctx, admin, row))
+	}
+	if st.Pair == nil || st.Pair.Peer == nil {
+		d.Lines = append(d.Lines, bringup.Line{
+			Name: "other instance", Result: bringup.Warning, Detail: "none is named: what a switch takes cannot be measured", Hint: "highwater peer add ADDRESS KEY",
+		})
+	} else if err := measurePair(ctx, admin, &d, median, st.Role.Role == hwm.Active); err != nil {
+		return d, err
+	}
+	d.Result = worst(d.Lines)
+	d.MaySign = maySign(ctx, admin)
+	return d, nil
+}
+
+// measureDevice times an exchange that signs nothing.
+func measureDevice(ctx context.Context, admin api.Admin, row api.DeviceRow) bringup.Line {
+	found := checkDevice(row)
+	l := bringup.Line{Name: found.Name, Result: bringup.Result(found.Result), Detail: found.Detail, Hint: found.Hint}
+	if l.Result == bringup.Bad {
+		return l
+	}
+	ctx, cancel := context.WithTimeout(ctx, harmless)
+	defer cancel()
+	start := time.Now()
+	_, err := admin.DeviceCall(ctx, api.DeviceCall{Device: row.Name, Verb: "info", Args: []byte("{}")}, func(string) {})
+	if err != nil {
+		return bringup.Line{Name: l.Name, Result: bringup.Bad, Detail: err.Error(), Hint: hintOf(err)}
+	}
+	l.Detail += ", answers in " + milliseconds(time.Since(start))
+	return l
+}
+
+// measurePair is the link, the marks that follow, and the dry run on both sides.
+func measurePair(ctx context.Context, admin api.Admin, d *bringup.Drill, sync time.Duration, active bool) error {
+	start := time.Now()
+	plan, err := admin.Handover(ctx, failover.HandoverRequest{DryRun: true})
+	took := time.Since(start)
+	if err != nil {
+		return err
+	}
+	v, err := admin.Pair(ctx)
+	if err != nil {
+		return err
+	}
+	if v.Peer != nil && v.Peer.Reachable {
+		d.Lines = append(d.Lines, bringup.Line{Name: "round trip", Result: bringup.OK, Detail: fmt.Sprintf("%.1f ms, to %s and with the handshake", v.Peer.RTTMS, v.Peer.Address)})
+		if !active { // one that signs follows nobody
+			d.Lines = append(d.Lines, followed(v.Peer))
+		}
+	}
+	for _, f := range plan.Findings {
+		d.Lines = append(d.Lines, bringup.Line{Name: f.Name, Result: bringup.Result(f.Result), Detail: f.Detail, Hint: f.Hint})
+	}
+	if plan.Refusal != nil {
+		if worst(d.Lines).Passed() { // it is among the findings otherwise
+			d.Lines = append(d.Lines, bringup.Line{Name: "dry run", Result: bringup.Bad, Detail: plan.Refusal.Text, Hint: plan.Refusal.Hint})
+		}
+		return nil
+	}
+	d.Lines = append(d.Lines, bringup.Line{Name: "dry run", Result: bringup.OK, Detail: "both sides agree, in " + milliseconds(took)})
+	if v.Peer != nil {
+		estimate := 2*v.Peer.RTTMS + float64((2*sync).Microseconds())/1000
+		d.Lines = append(d.Lines, bringup.Line{
+			Name: "a handover", Result: bringup.OK, Detail: fmt.Sprintf("should take about %.1f ms: the link, and a sync on each side", estimate),
+		})
+	}
+	return nil
+}
+
+func followed(p *failover.PeerView) bringup.Line {
+	l := bringup.Line{Name: "followed marks", Result: bringup.OK}
+	switch {
+	case !p.Following:
+		l.Result, l.Detail = bringup.Warning, "they are not followed now: this instance signs, or the stream begins anew"
+	case p.Behind == nil:
+		l.Result, l.Detail = bringup.Warning, "the other instance has some that are not here"
+	default:
+		l.Detail = words.Count(*p.Behind, "level") + " behind"
+		if p.FollowedAt != nil {
+			l.Detail += ", heard " + milliseconds(time.Since(*p.FollowedAt)) + " ago"
+		}
+	}
+	return l
+}
+
+func milliseconds(d time.Duration) string {
+	return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
+}
+
+// worst is the result of all lines together.
+func worst(lines []bringup.Line) bringup.Result {
+	out := bringup.OK
+	for _, l := range lines {
+		switch {
+		case !l.Result.Passed():
+			return bringup.Bad
+		case l.Result == bringup.Warning:
+			out = bringup.Warning
+		}
+	}
+	return out
+}
+
+func maySign(ctx context.Context, admin api.Admin) string {
+	v, err := admin.Pair(ctx)
+	if err != nil {
+		return "not known from here: " + err.Error()
+	}
+	return v.MaySign
+}
+
+func (a *app) showDrill(d bringup.Drill) error {
+	if a.jsonFlag {
+		if err := a.json(d); err != nil {
+			return err
+		}
+	} else {
+		for _, l := range d.Lines {
+			a.showChecklist([]failover.Finding{{Name: l.Name, Result: string(l.Result), Detail: l.Detail, Hint: l.Hint}})
+		}
+		a.say("%s: %s", a.paintResult(string(d.Result)), drillWords(d))
+		a.say("may sign: %s", d.MaySign)
+	}
+	if !d.Result.Passed() {
+		return errSaid
+	}
+	return nil
+}
+
+// drillWords is a drill in one line.
+func drillWords(d bringup.Drill) string {
+	switch {
+	case !d.Handover && d.Result.Passed():
+		return "measured, nothing was changed"
+	case !d.Handover:
+		return "something stands in the way of a switch; nothing was changed"
+	}
+	text := "there"
+	if d.ThereMS != nil {
+		text += fmt.Sprintf(" in %.1f ms", *d.ThereMS)
+	}
+	text += fmt.Sprintf(", signed at %s", words.Count(len(d.Levels), "level"))
+	if d.BackMS != nil {
+		text += fmt.Sprintf(", back in %.1f ms", *d.BackMS)
+	} else {
+		text += ", and not back"
+	}
+	if d.Missed != nil {
+		text += fmt.Sprintf("; %s missed", words.Count(len(d.Missed), "level"))
+	}
+	return text
+}
+
+// errSigns is returned for a drill on the machine that signs.
+var errSigns = errors.New("this machine signs already: a drill brings the right to sign to the one that does not")
+
+// drillable tells whether the right can come here at all.
+func drillable(st api.Status) error {
+	switch {
+	case !st.Running:
+		return hinted(errors.New("the two instances talk through their daemons"), "highwater serve")
+	case st.Pair == nil || st.Pair.Peer == nil:
+		return hinted(errors.New("no other instance is named"), "highwater peer add ADDRESS KEY")
+	case st.Role.Role == hwm.Active || st.Role.Mine && st.Role.Epoch > 0:
+		return hinted(errSigns, "on the other machine: highwater drill --handover")
+	}
+	return nil
+}

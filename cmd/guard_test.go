@@ -1,0 +1,131 @@
+package cmd
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater/api"
+	"highwater/failover"
+	"highwater/hwm"
+	"highwater/internal/baker"
+	"highwater/internal/node/nodesim"
+	"highwater/internal/tezos"
+	"highwater/signer"
+	"highwater/store"
+)
+
+// guardedChain is no chain that exists.
+var guardedChain = tezos.ChainID{'g', 'u', 'a', 'r'}
+
+// hungHook is a webhook that does not answer before it is let go.
+type hungHook struct {
+	events chan failover.Event
+	letGo  func()
+	url    string
+}
+
+func newHungHook(t *testing.T) *hungHook {
+	free := make(chan struct{})
+	h := &hungHook{events: make(chan failover.Event, 16), letGo: sync.OnceFunc(func() { close(free) })}
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var e failover.Event
+		body, err := io.ReadAll(r.Body)
+		if err == nil {
+			err = json.Unmarshal(body, &e)
+		}
+		if err == nil {
+			h.events <- e
+		}
+		<-free
+	}))
+	t.Cleanup(srv.Close)
+	t.Cleanup(h.letGo) // before the server waits for its requests
+	h.url = srv.URL
+	return h
+}
+
+// TestAHookThatHangs delays neither a signature nor the fence; it is told of all of it once it answers again.
+func TestAHookThatHangs(t *testing.T) {
+	hook := newHungHook(t)
+	sim := nodesim.New(nodesim.Config{Chain: guardedChain})
+	srv := httptest.NewServer(sim)
+	t.Cleanup(srv.Close)
+	d := runDaemon(t, fmt.Sprintf(`node = %q
+chain = %q
+[server]
+listen = "127.0.0.1:0"
+[hooks]
+webhook = %q
+timeout = "1m"
+[[device]]
+name = "left"
+kind = "ledger"
+transport = "sim"
+`, srv.URL, guardedChain, hook.url))
+	d.settle(t.Context(), patience)
+	d.signer.Learn()
+	require.Eventually(t, func() bool { return !d.guard.Status().At.IsZero() }, 10*time.Second, time.Millisecond)
+	level := sim.Head().Level - 1
+	_, err := d.admin.Activate(t.Context(), api.ActivateRequest{Level: &level})
+	require.NoError(t, err)
+	require.Equal(t, "active", (<-hook.events).Role, "and it hangs there")
+	require.Eventually(t, func() bool { return d.guard.Status().Watching }, 10*time.Second, time.Millisecond, "before there is another block")
+
+	key := d.signer.Keys()[0].PublicKey
+	client := baker.New("http://"+d.addresses["octez"], false)
+	defer client.Close()
+	payload := func(level int32) []byte {
+		return baker.Step{Chain: guardedChain, Kind: tezos.Attestation, Level: level}.Payload(key.Curve())
+	}
+	sig, err := client.Sign(t.Context(), key, payload(level+1))
+	require.NoError(t, err)
+	require.NoError(t, sim.Note(key.Hash(), payload(level+1), sig))
+	require.NoError(t, sim.Note(key.Hash(), payload(level+2), sig)) // by whomever: it is not ours
+	sim.Advance()
+	sim.Advance()
+	require.Eventually(t, func() bool { return d.store.Role().Role == hwm.Fenced }, 10*time.Second, time.Millisecond)
+	_, err = client.Sign(t.Context(), key, payload(level+3))
+	var no *baker.Refusal
+	require.ErrorAs(t, err, &no)
+	require.Contains(t, no.Text, "is fenced since")
+	require.Empty(t, hook.events)
+
+	hook.letGo()
+	e := <-hook.events
+	require.Equal(t, "fenced", e.Role)
+	e = <-hook.events
+	require.Equal(t, signer.AlarmTwin, e.Alarm)
+	require.Equal(t, d.signer.Alarms()[0].Text, e.Text)
+	require.NotEmpty(t, e.Hint)
+}
+
+// TestTheLastAlarmIsTold: of what happens while the daemon ends, too.
+func TestTheLastAlarmIsTold(t *testing.T) {
+	hook := newHungHook(t)
+	hook.letGo()
+	cfg, err := loadConfig(writeConfig(t, fmt.Sprintf("state_dir = \"state\"\n%s[hooks]\nwebhook = %q\n", minimalConfig, hook.url)))
+	require.NoError(t, err)
+	in := openedInstance(t, cfg)
+	in.stopNode() // as run does, before the listeners have ended
+	in.signer.RaiseAlarm(signer.AlarmTwin, "chain", "", "the last", "")
+	require.NoError(t, in.close())
+	require.Equal(t, "the last", (<-hook.events).Text)
+}
+
+// openedInstance is an instance of a new store, which the test closes.
+func openedInstance(t *testing.T, cfg *config) *instance {
+	t.Helper()
+	require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
+	in, err := openInstance(t.Context(), cfg, instanceOptions{log: slog.New(slog.DiscardHandler), running: true})
+	require.NoError(t, err)
+	return in
+}

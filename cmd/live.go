@@ -1,0 +1,99 @@
+package cmd
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"highwater/failover"
+)
+
+// live shows a checklist while it changes: on a terminal in its place, elsewhere line by line as something changes. It speaks on
+// standard error; what comes of it in the end is a result, and goes to standard output.
+type live struct {
+	app   *app
+	out   io.Writer
+	width int               // columns of the terminal; zero: it is none
+	drawn int               // lines on the terminal
+	said  map[string]string // by name, elsewhere
+}
+
+func (a *app) newLive() *live {
+	l := &live{app: a, out: a.err, said: map[string]string{}}
+	if f, ok := a.err.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
+		l.width = 80
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			l.width = width
+		}
+	}
+	return l
+}
+
+// show brings the checklist up to date. What is only on its way by the second, such as a countdown, is for terminals.
+func (l *live) show(findings []failover.Finding, countdown string) {
+	if l.width == 0 {
+		l.tell(findings)
+		return
+	}
+	var b strings.Builder
+	l.up(&b)
+	l.drawn = 0
+	line := func(paint func(string) string, label, text string) {
+		const margin = 2 + 7 + 2
+		label = "  " + paint(fmt.Sprintf("%-7s", label)) + "  "
+		fmt.Fprintf(&b, "%s%s\x1b[K\n", label, cut(text, l.width-margin-1))
+		l.drawn++
+	}
+	plain := func(s string) string { return s }
+	for _, f := range findings {
+		line(l.app.paintResult, f.Result, fmt.Sprintf("%-15s %s", f.Name, f.Detail))
+		if f.Hint != "" && f.Result != failover.OK {
+			line(plain, "", fmt.Sprintf("%-15s → %s", "", f.Hint))
+		}
+	}
+	if countdown != "" {
+		line(plain, "", countdown)
+	}
+	b.WriteString("\x1b[J")
+	_, _ = io.WriteString(l.out, b.String()) // a terminal that is gone is no reason to stop
+}
+
+// up moves to where the list begins.
+func (l *live) up(w io.Writer) {
+	if l.drawn > 0 {
+		fmt.Fprintf(w, "\x1b[%dA", l.drawn)
+	}
+	fmt.Fprint(w, "\r")
+}
+
+// tell writes what is new.
+func (l *live) tell(findings []failover.Finding) {
+	for _, f := range findings {
+		text := l.app.paintResult(f.Result) + "  " + fmt.Sprintf("%-15s %s", f.Name, f.Detail)
+		if l.said[f.Name] != text {
+			l.said[f.Name] = text
+			l.app.note("  %s", text)
+		}
+	}
+}
+
+// end takes the list off the terminal: what is said next takes its place.
+func (l *live) end() {
+	if l.width > 0 && l.drawn > 0 {
+		l.up(l.out)
+		fmt.Fprint(l.out, "\x1b[J")
+		l.drawn = 0
+	}
+}
+
+// cut shortens a text to so many characters.
+func cut(text string, n int) string {
+	r := []rune(text)
+	if len(r) <= n || n < 1 {
+		return text
+	}
+	return string(r[:n-1]) + "…"
+}
