@@ -51,7 +51,57 @@ takes null for an act on the admin socket | api/admin.go | s/if q == nil {/if q 
 is ready without a watermark | api/local.go | s/if m.Level == nil \&\& !missing/if false \&\& !missing/ | ./api | TestReadiness
 lets an emulated device sign for mainnet | cmd/configcheck.go | s/c.chainID == tezos.Mainnet/false/ | ./cmd | TestFaults
 makes a mark from what a device says | signer/reconcile.go | s/^\t\tif st.Mark == nil {/\t\tif st.Mark == nil {\n\t\t\tout = append(out, passedMark{key, hwm.State{Mark: \&hwm.Mark{}}})/ | ./signer | TestReconcileMakesNoMark
+takes the level of a block of ours for a quiet one | failover/gap.go | s/head+int32(after+g.blocks)+1/head+int32(after+g.blocks)/ | ./failover | TestGaps
+raises a device over an interrupted request | hwm/room.go | s/return mark.Level - 1, mark.Level > 0/return mark.Level, true/ | ./signer | TestAnInterruptedRequestIsNotLost
+takes a bundle that was changed | hwm/bundle/bundle.go | s/if !ed25519.Verify(/if false \&\& !ed25519.Verify(/ | ./hwm/bundle | TestNoByteCanBeChanged
+reads a bundle in two ways | hwm/bundle/parse.go | s/if !bytes.Equal(again, data) {/if !bytes.Equal(again, data) \&\& false {/ | ./hwm/bundle | TestRefusedFiles
+takes a bundle of anybody | cmd/bundle.go | s/case v.Peer != nil \&\& v.Peer.Key == b.Instance:/case v.Peer != nil, b != nil:/ | ./cmd | TestScript/bundle
+makes a watermark file anew under a checklist that knows it | cmd/bringupsteps.go | s/case errors.Is(err, os.ErrNotExist) \&\& b.record.Instance != "":/case false:/ | ./cmd | TestScript/bringup$
+makes a watermark file without being told to | cmd/bringupsteps.go | s/if !b.f.yes \&\& !b.interactive {/if false {/;s/initFlags{yes: b.f.yes}/initFlags{yes: true}/ | ./cmd | TestScript/bringup$
+lets a backup leave its marks out | internal/bringup/run.go | s/ \&\& s.Skip != "" {/ {/ | ./internal/bringup | TestAStep
+keeps the right to sign after a drill | cmd/drillhandover.go | s/r.giveBack(context.WithoutCancel(ctx))/_ = r.giveBack/ | ./cmd | TestScript/bringup$
+guard: is not told what was signed | cmd/instance.go | s/^\t\tmemory.Observe(o)$/\t\t_ = memory/ | ./cmd | TestScript/guard
+guard: does not look before the next block | cmd/instance.go | s/^\t\tin.guard.Poke()$/\t\t_ = in.guard/ | ./cmd | TestAHookThatHangs
+guard: fences in an epoch that it did not look at | failover/guard.go | s/ || now.Epoch != epoch {/ {/ | ./failover | TestAFenceIsForItsEpoch
+guard: fences an instance that waits for an answer | failover/guard.go | s/if r.Role == hwm.Active \&\& !n.signer.Active() {/if false {/ | ./failover | TestWhoWaitsDoesNotFence
+guard: lets signatures under way leave | failover/guard.go | s/^\tcancel()$/\tdefer cancel()/ | ./failover | TestAFenceGivesUpWhatIsUnderWay
+guard: takes what a dying signer left for a twin's | signer/guard/guard.go | s/Grace = 1$/Grace = 0/ | ./failover | TestEveryWayIntoTheActiveRole
+guard: sees nothing inside the margin of a takeover | signer/guard/guard.go | s/at.Level -= min(at.Level, margin-Grace)/at.Level -= 0/ | ./failover | TestTheStatementWasFalse
+guard: takes what is above our ceiling for a twin's | signer/guard/judge.go | s/ || state.Ceiling != nil \&\& s.Place.Level > state.Ceiling.Level// | ./failover | TestEveryWayIntoTheActiveRole
+guard: does not fence | failover/guard.go | s/switch fenced, err := n.fenceEpoch(f.Epoch, f.String()); {/switch fenced, err := true, error(nil); {/ | ./failover | TestEveryWayIntoTheActiveRole
+loses alarms with the process | signer/alarm.go | s/err := s.store.SetAlarms(s.Alarms())/err := error(nil)/ | ./signer | TestAlarmsOutliveTheProcess
 does not tell of a restored state directory | signer/reconcile.go | s/^\ts.suspect(.*/\t_ = known/ | ./signer | TestRollback
+raises the host's mark to nothing that a device says | signer/reconcile.go | s/if _, err := s.store.Raise(rows); err != nil {/if err := error(nil); err != nil {/ | ./signer | TestReconcile
+does not know that a device went backwards | signer/reconcile.go | s/if known \&\& now.Compare(before) < 0 {/if false {/ | ./signer | TestReconcileBackwards
+raises a device above what an interrupted request needs | signer/reconcile.go | s/lowest = min(lowest, level)/lowest = max(lowest \& 1, level)/ | ./signer | TestReconcile
+forgets the ceiling of one key | signer/role.go | s/if s.capped.Load() \&\& state.Ceiling == nil {/if false {/ | ./failover | TestAKeyWithoutACeiling
+opens a file whose seal is of another transaction | store/seal.go | s/body := binary.BigEndian.AppendUint64(nil, uint64(tx.ID()))/body := binary.BigEndian.AppendUint64(nil, uint64(tx.ID()\&0))/ | ./store | TestTornCommit|TestDamagedPages
+takes a header whose checksum is wrong | store/load.go | s/if sum.Sum64() != binary.NativeEndian.Uint64(b\[metaSum:\]) {/if false {/ | ./store | TestRefusedFiles|TestDamagedPages|TestFlippedBits
+the guard alarms for an epoch that was given away | signer/guard/sight.go | s/if now := g.cfg.Role(); now.Role != hwm.Active || now.Epoch != g.epoch {/if false {/ | ./signer/guard | TestNoAlarmForAnEpochThatIsOver
+the guard takes an unknown encoding for a stranger's bytes | signer/guard/judge.go | s/return !s.proven \&\& !slices.Contains(g.trusted, s.form)/return false/ | ./signer/guard | TestAnUnknownEncoding|TestADoubleSignatureInAnAggregate
+the guard trusts what no signature proves | signer/guard/judge.go | s/return !s.proven \&\& !slices.Contains(g.trusted, s.form)/return !s.proven/ | ./signer/guard | TestADoubleSignatureInAnAggregate
+the guard forgets what failed | signer/guard/memory.go | s/o.Decision == "refused" {/o.Decision != "signed" {/ | ./signer/guard | TestAFailedAttempt
+the guard takes a refusal for a signature | signer/guard/memory.go | s/if o.Kind == 0 || o.Decision == "refused" {/if o.Kind == 0 {/ | ./signer/guard | TestAFailedAttempt
+the guard looks at no predecessors | signer/guard/guard.go | s/if len(out) == CatchUp {/if len(out) == 1 {/ | ./signer/guard | TestBlindAndSeeingAgain|TestReorganisations|TestARestart
+the guard looks at nothing below a mark | signer/guard/judge.go | s/if ok \&\& complete \&\& s.Place.Compare(base) > 0 {/if false \&\& ok \&\& complete \&\& s.Place.Compare(base) > 0 {/ | ./signer/guard | TestATwinBelowOurMark
+the guard knows no bytes at a place of ours | signer/guard/judge.go | s/^\tif len(digests) > 0 {/\tif len(digests) > 0 {\n\t\treturn ""\n\t}\n&/ | ./signer/guard | TestADoubleSignature
+the guard does not end a handover by level | signer/guard/judge.go | s/ || state.Ceiling != nil \&\& s.Place.Level > state.Ceiling.Level {/ {/ | ./signer/guard | TestAboveOurCeiling
+the guard believes a memory that forgot | signer/guard/memory.go | s/return digests, r.forgotten == nil || at.Compare(\*r.forgotten) > 0/return digests, true/ | ./signer/guard | TestMemoryIsBounded
+takes over beside a certificate under way | failover/evidence.go | s/case !n.harmless(a):/case false:/ | ./failover | TestNoTakeoverBesideACertificateUnderWay
+takes over what was given away meanwhile | failover/takeover.go | s/if n.given.Load() != given {/if false {/ | ./failover | TestNoTakeoverWhenTheRightWentMeanwhile
+gives away an epoch that is known already | failover/release.go | s/epoch := max(mine.Epoch, peer.Seen, q.Epoch) + 1/epoch := mine.Epoch + 1/ | ./failover | TestAReleaseIsAboveAllThatIsKnown
+signs on in an epoch that was taken over | failover/rules.go | s/if h.Epoch > mine.Epoch \&\& mine.Owner == n.Me() \&\& .* {/if false {/ | ./failover | TestASigningOwnerThatWasTakenOverStops
+takes a certificate for one that came | failover/rules.go | s/h.Epoch, h.Owner = h.Epoch-1, h.From/h.Owner = h.From/ | ./failover | TestATakenOverOwnerWaitsForItsCertificate
+hides an activation behind another | failover/activate.go | s/defer n.activating.Add(-1)/defer n.activating.Store(0)/ | ./failover | TestTwoActivationsAtOneSide
+activates without asking | failover/activate.go | s/if a.Signing || a.Status.Activating || .* {$/if false {/ | ./failover | TestBothAreActivatedAtOnce|TestTwoActivations
+gives away from an old copy | failover/release.go | s/case q.Seen > mine.Epoch:/case false:/ | ./failover | TestAnOldCopyGivesNothingAway
+resumes from an old copy | failover/rules.go | s/if st.Mark == nil || want.Compare(st.Mark.Position) > 0 {/if st.Mark == nil {/ | ./failover | TestARestoredCopyDoesNotSign
+does not know an old copy by its epoch | failover/rules.go | s/^\tif a.Status.Seen > mine.Epoch {/\tif false {/ | ./failover | TestAnOldCopyIsKnownByItsEpoch
+answers an old copy of the other side again | failover/release.go | s/case q.Epoch < peer.Seen:/case false:/ | ./failover | TestAnOldCopyIsKnownByItsEpoch
+lifts a ceiling while its certificate is out | failover/evidence.go | s/if !r.CertificateDestroyed {/if false {/ | ./failover | TestOffline
+keeps a statement though the other side was heard | failover/rules.go | s/^\tn.unstate()$// | ./failover | TestAStatementThatTimePassedBy
+keeps a statement though the right moved | failover/margin.go | s/ || n.stated.epoch != epoch//;s/epoch: epoch/epoch: epoch*0/ | ./failover | TestAStatementThatTimePassedBy
+takes over below the chain's head | failover/margin.go | s/t.Floor, t.Reason = level+margin,/t.Floor, t.Reason = 0*level*margin,/ | ./failover | TestTakeover$
 END
 }
 
