@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// asymmetric loses all packets of one direction between the machines, for each side in turn and in both directions: before a handover
+// is asked for, and in the middle of one, when the old side has answered and the answer can never arrive. Nobody signs beside the
+// other, and when the link is whole again, asking again finishes what was begun.
+func asymmetric(ctx context.Context, w *world) error {
+	signs, stuck := w.a, 0
+	for _, broken := range w.sides() {
+		for _, way := range []struct {
+			name string
+			cut  func(context.Context, int) error
+		}{{"hears nothing", w.net.deafen}, {"is not heard", w.net.mute}} {
+			to := w.other(signs)
+			cut := func() { w.fault(way.cut(ctx, broken.machine())) }
+			// Before.
+			cut()
+			if _, err := w.handover(ctx, to); err == nil {
+				return fmt.Errorf("%s %s, and a handover went through", broken, way.name)
+			}
+			if err := errors.Join(w.quiet(ctx, to), w.net.hear(ctx, broken.machine()), w.signs(ctx, signs)); err != nil {
+				return err
+			}
+			// In the middle: at an answer, whichever it is that time.
+			n := w.rand.IntN(4)
+			w.arrange(func(k int) []fate {
+				if k == n {
+					return []fate{{at: onAnswer, call: cut}}
+				}
+				return nil
+			})
+			_, first := w.handover(ctx, to, "--now")
+			w.arrange(nil)
+			if first != nil {
+				stuck++
+			}
+			if err := w.oneAtMost(ctx, 2); err != nil {
+				return fmt.Errorf("%s %s: %w", broken, way.name, err)
+			}
+			if err := errors.Join(w.net.hear(ctx, broken.machine()), w.finish(ctx, to, first), w.signs(ctx, to), w.quiet(ctx, signs)); err != nil {
+				return fmt.Errorf("%s %s: %w", broken, way.name, err)
+			}
+			signs = to
+		}
+	}
+	w.result.note("%d handovers were stuck in the middle, and finished when both heard each other again", stuck)
+	return nil
+}
+
+// oneAtMost sees that of the two sides not both sign within some levels.
+func (w *world) oneAtMost(ctx context.Context, levels int32) error {
+	since := time.Now()
+	if err := w.levels(ctx, levels); err != nil {
+		return err
+	}
+	if len(w.tally.by(0, since)) > 0 && len(w.tally.by(1, since)) > 0 {
+		return errors.New("both sign")
+	}
+	return nil
+}

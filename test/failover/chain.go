@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"highwater/internal/node"
+	"highwater/internal/node/nodesim"
+	"highwater/internal/tezos"
+	"highwater/test/harness"
+)
+
+// chain is the one chain that both machines' octez nodes follow. It goes on by itself.
+type chain struct {
+	*nodesim.Node
+	interval time.Duration
+
+	mu      sync.Mutex
+	changed chan struct{} // closed and replaced at each level
+	level   int32
+	since   time.Time // when it began
+}
+
+// strangers are other bakers of the chain: not every block may be ours.
+const strangers = 8
+
+// newChain makes a chain on which these keys have rights, and strangers too.
+func newChain(interval time.Duration, keys []*tezos.PublicKey) *chain {
+	cfg := nodesim.Config{Chain: harness.Chain, Level: harness.StartLevel + 1}
+	for _, k := range keys {
+		cfg.Bakers = append(cfg.Bakers, node.Signer{Delegate: k.Hash(), Key: k.Hash()})
+	}
+	for n := range strangers {
+		pkh := tezos.PublicKeyHash{Curve: tezos.Ed25519}
+		copy(pkh.Hash[:], fmt.Sprintf("a stranger, number %d", n))
+		cfg.Bakers = append(cfg.Bakers, node.Signer{Delegate: pkh, Key: pkh})
+	}
+	return &chain{
+		Node: nodesim.New(cfg), interval: interval, changed: make(chan struct{}), level: cfg.Level, since: time.Now(),
+	}
+}
+
+// run makes a block every interval.
+func (c *chain) run(ctx context.Context) {
+	tick := time.NewTicker(c.interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			c.step(c.Advance().Level)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (c *chain) step(level int32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.level, c.since = level, time.Now()
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// now is the head's level, since when, and what is closed when it is over.
+func (c *chain) now() (level int32, since time.Time, over <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.level, c.since, c.changed
+}
+
+// await waits until the chain is at a level.
+func (c *chain) await(ctx context.Context, level int32) error {
+	for {
+		at, _, over := c.now()
+		if at >= level {
+			return nil
+		}
+		select {
+		case <-over:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// turn is the key that bakes a level, at round 0, as nodesim has it; nil: a stranger's.
+func turn(keys []*tezos.PublicKey, level int32) *tezos.PublicKey {
+	if n := int(level) % (len(keys) + strangers); n < len(keys) {
+		return keys[n]
+	}
+	return nil
+}
+
+// serve answers as an octez node at an address, until ctx ends.
+func (c *chain) serve(ctx context.Context, l net.Listener) {
+	srv := &http.Server{Handler: c.Node, ReadHeaderTimeout: time.Minute}
+	stop := context.AfterFunc(ctx, func() { c.Cut(); _ = srv.Close() })
+	defer stop()
+	_ = srv.Serve(l) // it ends with ctx
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+// inside marks a process that has namespaces of its own.
+const inside = "HIGHWATER_LAB_INSIDE"
+
+// Ways to get namespaces of one's own, and in them the right to make more: as root, or as the root of a user namespace. All processes
+// and networks of the lab end with its first process, whatever happens to it.
+var (
+	ofOneself = []string{"--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"}
+	asNobody  = append([]string{"--user", "--map-root-user"}, ofOneself...)
+)
+
+// isolated tells whether this process is the lab itself. If not, isolate makes it.
+func isolated() bool { return os.Getenv(inside) != "" }
+
+// isolate runs this program again, in namespaces of its own, and gives its exit status.
+func isolate() (int, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return 1, err
+	}
+	ways := [][]string{asNobody}
+	if os.Geteuid() == 0 {
+		ways = [][]string{ofOneself, asNobody}
+	}
+	var refused []error
+	for _, way := range ways {
+		// What the lab will do: its own /run, a network in it, a link into that network.
+		const try = "mount -t tmpfs tmpfs /run && ip netns add try && ip link add try0 type veth peer name try1 netns try"
+		out, tryErr := exec.Command("unshare", append(way, "sh", "-c", try)...).CombinedOutput() //nolint:gosec,noctx // constant, short
+		if tryErr == nil {
+			return runAgain(append(way, append([]string{self}, os.Args[1:]...)...))
+		}
+		refused = append(refused, fmt.Errorf("unshare %v: %w: %s", way, tryErr, out))
+	}
+	return 1, fmt.Errorf("this machine allows no network namespaces, which the lab is made of; run it as root, "+
+		"or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces)\n%w", errors.Join(refused...))
+}
+
+func runAgain(args []string) (int, error) {
+	cmd := exec.Command("unshare", args...) //nolint:gosec,noctx // this program; it is told of our end below
+	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if err := cmd.Start(); err != nil {
+		return 1, err
+	}
+	go func() {
+		for range signals {
+			_ = cmd.Process.Kill() // and with it, by its end, everything in the lab
+		}
+	}()
+	err := cmd.Wait()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return max(exit.ExitCode(), 1), nil
+	}
+	return 0, err
+}
+
+// privileged tells whether the lab may mount file systems from images: not as the root of a user namespace.
+func privileged() bool {
+	b, err := os.ReadFile("/proc/self/uid_map")
+	return err == nil && strings.Join(strings.Fields(string(b)), " ") == "0 0 4294967295"
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"sync"
+
+	"highwater/ledger"
+	"highwater/ledger/ledgersim"
+	"highwater/test/harness"
+)
+
+// loose are emulated Ledgers outside of the signer's process, one for each key: they can be unplugged, and keep what they know.
+type loose struct {
+	devices map[string]*ledgersim.Device // by address
+	cancel  context.CancelFunc
+	done    sync.WaitGroup
+}
+
+// looseSeed gives the Ledgers of both machines the same keys.
+const looseSeed = "worth nothing: unplugged"
+
+// looseAt is where they are, in the machine's own network, with their one key each.
+var looseAt = map[string]ledger.Curve{"127.0.0.1:9998": ledger.P256, "127.0.0.1:9999": ledger.Secp256k1}
+
+func newLoose(ctx context.Context, ns *namespace) (*loose, error) {
+	l := &loose{devices: map[string]*ledgersim.Device{}}
+	for at, curve := range looseAt {
+		opt := ledgersim.Options{Seed: looseSeed, Decide: ledgersim.Always(ledgersim.Accept)}
+		opt.Setup = []ledgersim.Setup{{Curve: curve, Chain: harness.Chain}}
+		d, err := ledgersim.New(opt)
+		if err != nil {
+			return nil, err
+		}
+		l.devices[at] = d
+	}
+	err := l.plug(ctx, ns)
+	return l, err
+}
+
+// plug serves them to the machine.
+func (l *loose) plug(ctx context.Context, ns *namespace) error {
+	var serving context.Context
+	serving, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	for at, d := range l.devices {
+		listener, err := ns.listen(ctx, at)
+		if err != nil {
+			l.unplug()
+			return err
+		}
+		l.done.Go(func() { _ = ledgersim.ServeTCP(serving, listener, d) }) // it ends by unplug
+	}
+	return nil
+}
+
+// unplug ends whatever goes on with them, and waits until it has.
+func (l *loose) unplug() {
+	l.cancel()
+	l.done.Wait()
+}

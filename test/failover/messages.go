@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// faults are what may happen to one connection on its way: lost at each step, torn in the middle, late, or said twice.
+var faults = func() []fate {
+	out := []fate{}
+	for at := onConnect; at < stages; at++ {
+		out = append(out, fate{at: at, lose: true})
+	}
+	return append(out,
+		fate{at: onQuestion, half: true}, fate{at: onAnswer, half: true},
+		fate{at: onQuestion, delay: 400 * time.Millisecond}, fate{at: onAnswer, delay: 400 * time.Millisecond},
+		fate{at: onAnswer, again: true}, fate{at: onEnd, again: true, lose: true})
+}()
+
+func (f fate) String() string {
+	switch {
+	case f.half:
+		return fmt.Sprintf("torn at its %s", f.at)
+	case f.delay > 0:
+		return fmt.Sprintf("late at its %s", f.at)
+	case f.again:
+		return fmt.Sprintf("said twice at its %s", f.at)
+	}
+	return fmt.Sprintf("lost at its %s", f.at)
+}
+
+// messages hands over again and again, and lets each thing happen to each connection of it in turn, until there is no such connection any
+// more. Whatever is lost: nobody signs twice, and asking again finishes what was begun.
+func messages(ctx context.Context, w *world) error {
+	signs, tried, cut := w.a, 0, 0
+	for _, f := range faults {
+		for n := 0; ; n++ {
+			asked := []*side{w.other(signs), signs}[w.rand.IntN(2)]
+			hit, failed, err := w.disturbed(ctx, signs, asked, n, f)
+			if err != nil {
+				return fmt.Errorf("connection %d of a handover to %s, asked for on %s, %s: %w", n, w.other(signs), asked, f, err)
+			}
+			signs = w.other(signs)
+			if !hit {
+				break
+			}
+			tried++
+			if failed {
+				cut++
+			}
+		}
+	}
+	w.result.note("%d handovers with a connection lost, torn, late or said twice; %d of them had to be asked for again", tried, cut)
+	if cut == 0 || tried < 4*len(faults) {
+		return errors.New("too little was disturbed")
+	}
+	return nil
+}
+
+// disturbed hands over from one side to the other while something happens to connection n, counted over both directions. hit tells
+// whether there was such a connection; failed, whether the operator had to ask again.
+func (w *world) disturbed(ctx context.Context, from, asked *side, n int, f fate) (hit, failed bool, err error) {
+	seen := w.arrange(func(k int) []fate {
+		if k == n {
+			return []fate{f}
+		}
+		return nil
+	})
+	_, first := w.handover(ctx, asked, "--now")
+	hit = seen() > n
+	w.arrange(nil)
+	to := w.other(from)
+	if err = w.finish(ctx, to, first); err != nil {
+		return hit, first != nil, err
+	}
+	since := time.Now()
+	if err = w.signs(ctx, to); err != nil {
+		return hit, first != nil, err
+	}
+	if signed := w.tally.by(from.index, since); len(signed) > 0 {
+		err = fmt.Errorf("%s signed after it had given the right away", from)
+	}
+	return hit, first != nil, err
+}
+
+// finish asks again, as an operator does, until a side signs.
+func (w *world) finish(ctx context.Context, to *side, first error) error {
+	if first == nil {
+		return nil
+	}
+	return w.await(ctx, fmt.Sprintf("%s has taken over what was begun; first: %v", to, first), func() (bool, error) {
+		st, err := to.status(ctx)
+		if err != nil || st.Role.Mine { // it owns the right already: asked again, it would give it away
+			return err == nil && st.Signing, err
+		}
+		_, err = w.handover(ctx, to, "--now")
+		return err == nil, err
+	})
+}
+
+// arrange decides what happens to connections of both directions, numbered together as they come, and tells how many there were.
+func (w *world) arrange(f func(n int) []fate) (seen func() int) {
+	var count atomic.Int32
+	for _, s := range w.sides() {
+		if f == nil {
+			s.proxy.decide(nil)
+			continue
+		}
+		s.proxy.decide(func() []fate { return f(int(count.Add(1)) - 1) })
+	}
+	return func() int { return int(count.Load()) }
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// scenario is one thing that happens to a pair.
+type scenario struct {
+	name     string
+	what     string
+	interval time.Duration // between blocks
+	measure  time.Duration // between two questions for the gap; zero: as usual
+	measured bool          // it is about time: nothing else runs beside it
+	alone    bool          // the two instances know nothing of each other, and none is activated
+	idle     bool          // the two are paired, and none is activated
+	doubles  bool          // somebody lies: what follows is counted, and the scenario bounds it itself
+	skewed   bool          // the program with a clock that can be off
+	blind    bool          // bakers whose node is cut off ask for nothing new; they ask in any case else
+	disks    bool          // the states lie on disks of their own
+	loose    bool          // a holds the keys in a Ledger that can be unplugged
+	run      func(ctx context.Context, w *world) error
+}
+
+// fast is the time between blocks where it does not matter: levels pass quickly, and every level is asked for many times still.
+const fast = 250 * time.Millisecond
+
+func scenarios() []scenario {
+	return []scenario{
+		{
+			name: "planned", what: "handover by handover, both ways, asked for on either side, one block a second",
+			interval: time.Second, measure: 3 * time.Millisecond, measured: true, run: planned,
+		},
+		{
+			name: "by-level", what: "handover by level, both ways, asked for on either side",
+			interval: time.Second, run: byLevel,
+		},
+		{
+			name: "offline", what: "the link is cut; the right to sign moves by a certificate on a stick, once",
+			interval: time.Second, run: offline,
+		},
+		{
+			name: "takeover-kill", what: "the machine that signs is killed; the other takes over; it comes back",
+			interval: fast, run: takeoverAfterKill,
+		},
+		{
+			name: "takeover-power", what: "the power of the machine that signs is cut, then that of the other one",
+			interval: fast, disks: true, run: takeoverAfterPowerOff,
+		},
+		{
+			name: "takeover-devices", what: "the link is cut, the machine that signs lives, its devices are unplugged and plugged in again",
+			interval: fast, loose: true, run: takeoverFromUnplugged,
+		},
+		{
+			name: "takeover-healed", what: "the link is cut, the statement is false, the link comes back within the margin",
+			interval: fast, run: takeoverHealed,
+		},
+		{
+			name: "takeover-slow", what: "a takeover at the pace of the chain: three silent blocks of 6 s",
+			interval: 6 * time.Second, run: takeoverInEarnest,
+		},
+		{
+			name: "lie", what: "the link is cut, the statement is false, and stays so: the guard ends it",
+			interval: time.Second, doubles: true, run: lie,
+		},
+		{
+			name: "lie-cut", what: "all links of the one that signs are cut, the statement is false; the links come back later",
+			interval: 2 * fast, doubles: true, blind: true, run: lieCut,
+		},
+		{
+			name: "lie-frozen", what: "the one that signs is frozen, the statement is false; it thaws later",
+			interval: 2 * fast, doubles: true, run: lieFrozen,
+		},
+		{
+			name: "comes-back", what: "process, machine and network of the one that signed end, and come back after a takeover",
+			interval: fast, disks: true, run: comesBack,
+		},
+		{
+			name: "asymmetric", what: "all packets of one direction are lost, before a handover and in the middle of one",
+			interval: fast, run: asymmetric,
+		},
+		{
+			name: "both-activated", what: "both operators activate at once",
+			interval: fast, idle: true, run: bothActivated,
+		},
+		{
+			name: "both-started", what: "each took over while the other was down, truly; both are started at once as the one that signs",
+			interval: fast, run: bothOwners,
+		},
+		{
+			name: "restored", what: "an old copy of a state directory is put back on one side",
+			interval: fast, run: restored,
+		},
+		{
+			name: "clocks", what: "the clocks of the two machines are hours apart",
+			interval: fast, skewed: true, run: clocks,
+		},
+		{
+			name: "messages", what: "a handover, and each connection of it lost at each step, torn, late, said twice",
+			interval: fast, run: messages,
+		},
+		{
+			name: "crash-steps", what: "a handover, and either side killed at each step of each connection",
+			interval: fast, run: crashes,
+		},
+		{
+			name: "crash-writes", what: "a handover, and either side killed at each write to its disk",
+			interval: fast, run: crashWrites,
+		},
+		{
+			name: "random", what: "everything at random, with true statements",
+			interval: fast / 2, disks: true, run: random,
+		},
+		{
+			name: "control", what: "two instances with one key that know nothing of each other, both activated: the judge must see it",
+			interval: fast, alone: true, doubles: true, run: control,
+		},
+	}
+}
+
+// devices is the configuration of a machine's devices, and how many keys they hold.
+func (s scenario) devices(machine int) (text string, keys int) {
+	switch {
+	case !s.loose:
+		return probeText + bakeryText, 3
+	case machine == 0:
+		return looseText, 2
+	}
+	return twinText, 2
+}
+
+// names is a line for each.
+func names() string {
+	out := ""
+	for _, s := range scenarios() {
+		out += fmt.Sprintf("%-16s %s\n", s.name, s.what)
+	}
+	return out
+}

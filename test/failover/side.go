@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"highwater/api"
+	"highwater/failover"
+	"highwater/test/harness"
+)
+
+// What each machine listens on, in its own network.
+const (
+	octezAddress   = "127.0.0.1:6732"
+	monitorAddress = "127.0.0.1:6733"
+)
+
+// The devices of both machines hold the same keys. They forget their own marks when the process ends: nothing but the protocol and the
+// host's watermarks protects.
+const (
+	configText = `state_dir = %q
+chain = %q
+node = "http://%s:%s"
+[server]
+listen = %q
+known_keys = true
+[admin]
+socket = %q
+[monitor]
+listen = %q
+[peer]
+listen = "%s:%s"
+`
+	// For measuring gaps: a key that is asked for all the time, in a device of its own.
+	probeText = `[[device]]
+name = "probe"
+kind = "ledger"
+transport = "sim"
+[device.sim]
+seed = "worth nothing: the probe"
+curves = ["secp256k1"]
+latency = "1ms"
+`
+	bakeryText = `[[device]]
+name = "ledger"
+kind = "ledger"
+transport = "sim"
+[device.sim]
+seed = "worth nothing: the bakery"
+curves = ["P-256"]
+latency = "2ms"
+[[device]]
+name = "gadget"
+kind = "tezsign"
+serial = "gadget"
+transport = "sim"
+[device.sim]
+seed = "worth nothing: the bakery"
+keys = ["consensus"]
+latency = "2ms"
+`
+	// A Ledger that is a process of its own, and can be unplugged.
+	looseText = `[[device]]
+name = "loose"
+kind = "ledger"
+transport = "tcp://127.0.0.1:9998"
+[[device]]
+name = "loose probe"
+kind = "ledger"
+transport = "tcp://127.0.0.1:9999"
+`
+	// Its twin on the other machine.
+	twinText = `[[device]]
+name = "twin"
+kind = "ledger"
+transport = "sim"
+[device.sim]
+seed = "` + looseSeed + `"
+curves = ["P-256", "secp256k1"]
+latency = "2ms"
+`
+)
+
+// side is one of the two machines: the program, its network, its links.
+type side struct {
+	*harness.Daemon
+	index   int // 0 is a, 1 is b
+	net     *network
+	ns      *namespace
+	proxy   *proxy // that this side's questions go through
+	key     string // of the instance
+	running atomic.Bool
+	offline atomic.Bool // its node is cut off: what it signs does not reach the chain
+	loose   *loose      // nil: its devices live in the program's process
+	disk    *disk       // nil: the state lies where everything lies
+}
+
+// sideNames are what the two machines are called.
+var sideNames = [...]string{"a", "b"}
+
+func (s *side) String() string { return sideNames[s.index] }
+
+// machine is its number in addresses.
+func (s *side) machine() int { return s.index + 1 }
+
+// newSide makes a machine's program ready: configured, with a watermark file, on standby.
+func newSide(binary, dir string, index int, n *network, devices string, keys int) (*side, error) {
+	s := &side{index: index, net: n, ns: n.machines[index]}
+	dir = filepath.Join(dir, s.String())
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	text := fmt.Sprintf(configText, filepath.Join(dir, "state"), harness.Chain, address(linkNode, s.machine(), endBetween), nodePort,
+		octezAddress, harness.Socket(dir), monitorAddress, address(linkPeer, s.machine(), endMachine), peerPort)
+	d, err := harness.Make(harness.Options{
+		Host:   harness.Host{Dial: s.ns.dial, Start: s.ns.start},
+		Binary: binary, Dir: dir, Octez: octezAddress, Monitor: monitorAddress, Config: text + devices,
+		Keys: keys,
+	})
+	s.Daemon = d
+	return s, err
+}
+
+// initialise makes the watermark file, and learns the instance's key.
+func (s *side) initialise(ctx context.Context) error {
+	if _, err := s.Command(ctx, "init", "--yes", "--store-only"); err != nil {
+		return err
+	}
+	var v failover.View
+	err := s.asked(ctx, &v, "peer", "show")
+	s.key = v.Instance.String()
+	return err
+}
+
+// asked runs a command that answers in JSON.
+func (s *side) asked(ctx context.Context, v any, args ...string) error {
+	out, err := s.Command(ctx, append(args, "--json")...)
+	if len(out) > 0 {
+		err = errors.Join(err, json.Unmarshal(out, v))
+	}
+	return err
+}
+
+// up starts the program and waits until it answers with all devices, whatever its role.
+func (s *side) up(ctx context.Context) error {
+	if err := s.StartUnder(); err != nil {
+		return err
+	}
+	s.running.Store(true)
+	_, err := s.AwaitUp(ctx)
+	return err
+}
+
+// kill ends the program as SIGKILL does.
+func (s *side) kill() error {
+	s.running.Store(false)
+	return s.Kill()
+}
+
+// down ends the program in order, if it runs.
+func (s *side) down() error {
+	if !s.running.Swap(false) {
+		return nil
+	}
+	return s.Stop()
+}
+
+// status asks for one screen.
+func (s *side) status(ctx context.Context) (api.Status, error) {
+	admin, err := s.Admin(ctx)
+	if err != nil {
+		return api.Status{}, err
+	}
+	return admin.Status(ctx)
+}
+
+// unplug cuts the machine off; plug connects it again. Without links it is about all of them.
+func (s *side) unplug(ctx context.Context, links ...string) error {
+	links = orAll(links)
+	for _, l := range links {
+		if l == linkNode {
+			s.offline.Store(true)
+		}
+	}
+	return s.net.cut(ctx, s.machine(), links...)
+}
+
+func (s *side) plug(ctx context.Context, links ...string) error {
+	links = orAll(links)
+	err := s.net.mend(ctx, s.machine(), links...)
+	for _, l := range links {
+		if l == linkNode {
+			s.offline.Store(false)
+		}
+	}
+	return err
+}
+
+func orAll(links []string) []string {
+	if len(links) == 0 {
+		return []string{linkPeer, linkNode}
+	}
+	return links
+}

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"highwater/api"
+	"highwater/hwm"
+)
+
+// takeover has the operator of a side state that the other one cannot sign, and waits until this one has signed.
+func (w *world) takeover(ctx context.Context, s *side, args ...string) error {
+	_, err := w.takenOver(ctx, s, args...)
+	return err
+}
+
+func (w *world) takenOver(ctx context.Context, s *side, args ...string) (t api.TakeoverAnswer, err error) {
+	begin := time.Now()
+	err = s.asked(ctx, &t, append([]string{"takeover", "--yes", "--no-wait", "--the-other-instance-cannot-sign"}, args...)...)
+	if err == nil && !t.Done {
+		err = fmt.Errorf("it was not done: %v", t.Findings)
+	}
+	took := time.Since(begin)
+	if err == nil {
+		err = w.signsSince(ctx, s, begin)
+	}
+	if err != nil {
+		return t, err
+	}
+	first := w.tally.by(s.index, begin)[0]
+	w.result.note("taken over %s after the command, first signature after %s, at level %d", took.Round(time.Millisecond),
+		first.at.Sub(begin).Round(time.Millisecond), first.level)
+	return t, nil
+}
+
+// standsBy waits until a side knows that the other one may sign, and sees that it signs nothing itself.
+func (w *world) standsBy(ctx context.Context, s *side) error {
+	err := w.says(ctx, s, "stands by", func(st api.Status) bool { return st.Role.Role == hwm.Standby && !st.Role.Mine && !st.Signing })
+	return errors.Join(err, w.silent(ctx, s, 2))
+}
+
+// backAgain: the machine that came back is the backup now, and a handover makes it sign again.
+func (w *world) backAgain(ctx context.Context, s *side) error {
+	if err := errors.Join(w.standsBy(ctx, s), w.follows(ctx, s)); err != nil {
+		return err
+	}
+	if _, err := w.handover(ctx, s); err != nil {
+		return err
+	}
+	return errors.Join(w.signs(ctx, s), w.silent(ctx, w.other(s), 2))
+}
+
+// takeoverAfterKill: the process dies, the other side takes over; whenever it is started again, it does not sign by itself.
+func takeoverAfterKill(ctx context.Context, w *world) error {
+	if err := errors.Join(w.levels(ctx, 2), w.a.kill()); err != nil {
+		return err
+	}
+	if err := w.takeover(ctx, w.b, "--silence", "3"); err != nil {
+		return err
+	}
+	since := time.Now()
+	if err := w.a.up(ctx); err != nil {
+		return err
+	}
+	if err := w.standsBy(ctx, w.a); err != nil {
+		return err
+	}
+	if n := len(w.tally.by(w.a.index, since)); n > 0 {
+		return fmt.Errorf("a came back and signed %d times by itself", n)
+	}
+	return w.backAgain(ctx, w.a)
+}
+
+// takeoverAfterPowerOff: the power of the machine that signs is cut: its disk keeps what was synced, its links are down. Afterwards the same
+// with the other one.
+func takeoverAfterPowerOff(ctx context.Context, w *world) error {
+	if w.a.disk == nil {
+		w.result.note("no disks of their own here: the power cut is a SIGKILL with the links down")
+	}
+	for _, dies := range w.sides() {
+		if err := errors.Join(w.levels(ctx, 2), w.powerOff(ctx, dies)); err != nil {
+			return err
+		}
+		if err := w.takeover(ctx, w.other(dies), "--silence", "2"); err != nil {
+			return err
+		}
+		if err := w.powerOn(ctx, dies); err != nil {
+			return err
+		}
+		if err := errors.Join(w.standsBy(ctx, dies), w.follows(ctx, dies)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *world) powerOff(ctx context.Context, s *side) error {
+	if s.disk != nil {
+		if err := s.disk.powerOff(); err != nil {
+			return err
+		}
+	}
+	return errors.Join(s.kill(), s.unplug(ctx))
+}
+
+func (w *world) powerOn(ctx context.Context, s *side) error {
+	if s.disk != nil {
+		if err := s.disk.powerOn(ctx); err != nil {
+			return err
+		}
+	}
+	return errors.Join(s.plug(ctx), s.up(ctx))
+}
+
+// takeoverFromUnplugged: the machines are cut off from each other, the one that signs lives, and its devices are unplugged: the
+// statement is true. When the link is back, it stands by; when its devices are back, it still does.
+func takeoverFromUnplugged(ctx context.Context, w *world) error {
+	err := errors.Join(w.levels(ctx, 2), w.a.unplug(ctx, linkPeer), w.levels(ctx, 2))
+	if err != nil {
+		return err
+	}
+	w.a.loose.unplug()
+	if err = errors.Join(w.silent(ctx, w.a, 2), w.takeover(ctx, w.b, "--silence", "2")); err != nil {
+		return err
+	}
+	if err = errors.Join(w.a.plug(ctx, linkPeer), w.ends(ctx, w.a)); err != nil {
+		return err
+	}
+	if err = errors.Join(w.standsBy(ctx, w.a), w.a.loose.plug(ctx, w.a.ns)); err != nil {
+		return err
+	}
+	return w.backAgain(ctx, w.a)
+}
+
+// ends waits until a side that was the active one is no more. Its guard may have seen the other one's signatures before it heard of the
+// takeover: then it has fenced itself, and its operator, who knows why, makes it the backup.
+func (w *world) ends(ctx context.Context, s *side) error {
+	fenced := false
+	err := w.says(ctx, s, "has ended", func(st api.Status) bool {
+		fenced = st.Role.Role == hwm.Fenced
+		return st.Role.Role != hwm.Active
+	})
+	if err != nil || !fenced {
+		return err
+	}
+	w.result.note("%s's guard saw that the other one signs, and fenced it; its operator: highwater standby", s)
+	var r api.Role
+	return s.asked(ctx, &r, "standby", "--why", "the other one took over")
+}
+
+// takeoverHealed: the statement is false, and the link comes back while the margin lasts: the one that was thought dead yields before the
+// other may sign anything. If that one's guard saw the other alive before, it has fenced itself, and wants another takeover.
+func takeoverHealed(ctx context.Context, w *world) error {
+	if err := errors.Join(w.levels(ctx, 2), w.a.unplug(ctx, linkPeer), w.levels(ctx, 2)); err != nil {
+		return err
+	}
+	var t api.TakeoverAnswer
+	if err := w.b.asked(ctx, &t, "takeover", "--yes", "--no-wait", "--the-other-instance-cannot-sign", "--silence", "0"); err != nil {
+		return err
+	}
+	if err := errors.Join(w.signs(ctx, w.a), w.a.plug(ctx, linkPeer), w.standsBy(ctx, w.a)); err != nil {
+		return err
+	}
+	st, err := w.b.status(ctx)
+	if err == nil && st.Role.Role == hwm.Fenced {
+		w.result.note("b's guard saw that a lives, and fenced b")
+		err = w.takeover(ctx, w.b, "--silence", "1")
+	}
+	return errors.Join(err, w.signs(ctx, w.b), w.backAgain(ctx, w.a))
+}
+
+// comesBack: whatever was ended of the machine that signed (its process, its machine, its network) comes back at some moment after the
+// takeover, and it does not sign by itself.
+func comesBack(ctx context.Context, w *world) error {
+	signs := w.a
+	for n := range 6 {
+		what := []string{"process", "machine", "network and process"}[n%3]
+		since, err := w.goneAndBack(ctx, signs, what)
+		if err != nil {
+			return fmt.Errorf("%s of %s: %w", what, signs, err)
+		}
+		if err = errors.Join(w.standsBy(ctx, signs), w.follows(ctx, signs)); err != nil {
+			return fmt.Errorf("%s of %s: %w", what, signs, err)
+		}
+		if signed := w.tally.by(signs.index, since); len(signed) > 0 {
+			return fmt.Errorf("%s of %s came back and signed %s at level %d", what, signs, signed[0].kind, signed[0].level)
+		}
+		signs = w.other(signs)
+	}
+	return nil
+}
+
+// goneAndBack ends the signing side, has the other one take over, and brings the former back, now before and now after its first signature.
+func (w *world) goneAndBack(ctx context.Context, s *side, what string) (since time.Time, err error) {
+	alive := what == "network and process"
+	switch what {
+	case "process":
+		err = s.kill()
+	case "machine":
+		err = w.powerOff(ctx, s)
+	default:
+		err = errors.Join(s.unplug(ctx), s.kill(), s.up(ctx)) // it is up again, and can ask nobody
+	}
+	if err != nil {
+		return since, err
+	}
+	since = time.Now()
+	var t api.TakeoverAnswer
+	err = w.other(s).asked(ctx, &t, "takeover", "--yes", "--no-wait", "--the-other-instance-cannot-sign", "--silence", "1")
+	if err == nil && w.rand.IntN(2) == 0 {
+		err = w.signs(ctx, w.other(s))
+	}
+	switch {
+	case err != nil:
+		return since, err
+	case what == "machine":
+		err = w.powerOn(ctx, s)
+	case alive:
+		err = s.plug(ctx)
+	default:
+		err = s.up(ctx)
+	}
+	return since, errors.Join(err, w.signs(ctx, w.other(s)))
+}
+
+// maxTakeover is how long a takeover may take at six seconds a block, from the command to the first signature, three silent blocks included.
+const maxTakeover = 30 * time.Second
+
+// takeoverInEarnest is a takeover at the pace of the real chain, most of which is waiting for silence.
+func takeoverInEarnest(ctx context.Context, w *world) error {
+	if err := errors.Join(w.levels(ctx, 1), w.a.kill()); err != nil {
+		return err
+	}
+	begin := time.Now()
+	t, err := w.takenOver(ctx, w.b, "--silence", "3")
+	if err != nil {
+		return err
+	}
+	if t.Silence == nil || t.Silence.Levels < 3 {
+		return fmt.Errorf("it did not wait for three silent levels: %+v", t.Silence)
+	}
+	w.result.note("it may sign above level %d: %s", t.Floor, t.Reason)
+	if err = w.signsAt(ctx, w.b, t.Floor+1); err != nil {
+		return err
+	}
+	if took := w.tally.by(w.b.index, begin)[0].at.Sub(begin); took > maxTakeover {
+		return fmt.Errorf("it took %s from the command to the first signature", took)
+	}
+	if err = w.a.up(ctx); err != nil {
+		return err
+	}
+	return w.await(ctx, "a comes back and is refused", func() (bool, error) { return w.tally.refused(w.a.String()) > 0, nil })
+}
+
+// signsAt waits until a side has attested a level.
+func (w *world) signsAt(ctx context.Context, s *side, level int32) error {
+	return w.await(ctx, fmt.Sprintf("%s attests level %d", s, level), func() (bool, error) {
+		return len(w.tally.of(func(sig signature) bool { return sig.side == s.index && sig.level == level })) > 0, nil
+	})
+}
