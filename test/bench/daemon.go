@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -45,8 +46,9 @@ seed = "the benchmark's device number %03d"
 latency = "%s"
 `
 
-// newDaemon writes a configuration, makes the watermark file, sets the marks and activates, as an operator does; start is not done.
-func newDaemon(ctx context.Context, binary, dir string, n int, latency time.Duration, slow bool) (*daemon, error) {
+// newDaemon writes a configuration and makes the watermark file, as an operator does. It signs nothing before activate, and start is
+// not done. rest is what the configuration says of devices, and of another instance.
+func newDaemon(ctx context.Context, binary, dir, rest string, slow bool) (*daemon, error) {
 	own, err := os.MkdirTemp(dir, "hw-") // short: the path of a socket has 107 characters
 	if err != nil {
 		return nil, err
@@ -63,38 +65,55 @@ func newDaemon(ctx context.Context, binary, dir string, n int, latency time.Dura
 		contender: &contender{name: "highwater", base: "http://" + octez}, binary: binary, dir: own,
 		config: filepath.Join(own, "highwater.toml"), monitor: "http://" + monitor, slow: slow,
 	}
+	text := fmt.Sprintf(daemonConfig, filepath.Join(own, "state"), benchChain, octez, monitor) + rest
+	if err = os.WriteFile(d.config, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	err = d.command(ctx, "init", "--yes")
+	return d, err
+}
+
+// emulated describes n emulated Ledgers to the configuration.
+func emulated(n int, latency time.Duration) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, daemonConfig, filepath.Join(own, "state"), benchChain, octez, monitor)
 	for i := range n {
 		fmt.Fprintf(&text, daemonDevice, i, i, latency)
 	}
-	if err := os.WriteFile(d.config, []byte(text.String()), 0o600); err != nil {
-		return nil, err
-	}
-	for _, args := range [][]string{{"init", "--yes"}, {"activate", "--yes", "--level", strconv.Itoa(benchStart)}} {
-		if err := d.command(ctx, args...); err != nil {
-			return nil, err
-		}
-	}
-	return d, nil
+	return text.String()
+}
+
+// activate sets the marks to benchStart and makes it the instance that signs.
+func (d *daemon) activate(ctx context.Context) error {
+	return d.command(ctx, "activate", "--yes", "--level", strconv.Itoa(benchStart))
 }
 
 func (d *daemon) command(ctx context.Context, args ...string) error {
-	out, err := exec.CommandContext(ctx, d.binary, append(args, "--config", d.config)...).CombinedOutput() //nolint:gosec // ours
+	_, err := d.output(ctx, args...)
+	return err
+}
+
+func (d *daemon) output(ctx context.Context, args ...string) ([]byte, error) {
+	var complaint bytes.Buffer
+	cmd := exec.CommandContext(ctx, d.binary, append(args, "--config", d.config)...) //nolint:gosec // ours
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
 	if err != nil {
-		return fmt.Errorf("highwater %s: %w: %s", args[0], err, out)
+		return nil, fmt.Errorf("highwater %s: %w: %s%s", args[0], err, out, complaint.Bytes())
 	}
-	return nil
+	return out, nil
 }
 
 // start runs the daemon and waits until it is ready.
-func (d *daemon) start(ctx context.Context) error {
+func (d *daemon) start(ctx context.Context) error { return d.startUntil(ctx, "/readyz") }
+
+// startUntil runs the daemon and waits until its monitor answers the path with 200.
+func (d *daemon) startUntil(ctx context.Context, path string) error {
 	start := time.Now()
 	p, err := spawn(d.dir, d.slow, d.binary, "serve", "--config", d.config)
 	if err != nil {
 		return err
 	}
-	if d.ready, err = p.waitReady(ctx, d.monitor+"/readyz", start); err != nil {
+	if d.ready, err = p.waitReady(ctx, d.monitor+path, start); err != nil {
 		return errors.Join(err, p.stop())
 	}
 	d.process = p
@@ -123,8 +142,11 @@ func (d *daemon) findKeys(ctx context.Context) error {
 
 // startDaemon makes a daemon and starts it.
 func startDaemon(ctx context.Context, binary, dir string, n int, latency time.Duration, slow bool) (*daemon, error) {
-	d, err := newDaemon(ctx, binary, dir, n, latency, slow)
+	d, err := newDaemon(ctx, binary, dir, emulated(n, latency), slow)
 	if err != nil {
+		return nil, err
+	}
+	if err := d.activate(ctx); err != nil {
 		return nil, err
 	}
 	if err := d.start(ctx); err != nil {

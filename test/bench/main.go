@@ -22,6 +22,7 @@ type options struct {
 	signatures int64
 	check      bool
 	margin     float64
+	beside     string // another build to compare with, and nothing else
 
 	// of a floor's own process
 	floor, listen string
@@ -48,6 +49,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.Int64Var(&o.signatures, "signatures", 100_000, "`count` after which the size of marks.db is looked at (the target speaks of 1000000)")
 	f.BoolVar(&o.check, "check", false, "exit 1 when a target is missed")
 	f.Float64Var(&o.margin, "margin", 1, "what a target may be missed by before it counts as missed, e.g. 1.5, for machines that others use too")
+	f.StringVar(&o.beside, "beside", "", "compare with this other `build` of the program, in turns, and with nothing else: for judging one change")
 	f.StringVar(&o.floor, "floor", "", "be one of the signers compared with (append, group, file); the benchmark starts itself so")
 	f.StringVar(&o.listen, "listen", "", "with -floor: its `address`")
 	f.IntVar(&o.keys, "keys", 1, "with -floor: how many keys it has")
@@ -86,6 +88,12 @@ func run(args []string, stdout, stderr io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(o.dir)) }() //nolint:gosec // made just now
+	if o.beside != "" {
+		if o.beside, err = filepath.Abs(o.beside); err != nil {
+			return err
+		}
+		return o.measureBeside(ctx, o.beside, stdout, stderr)
+	}
 	rows, err := o.measure(ctx, stdout, stderr)
 	if err != nil {
 		return err
@@ -130,6 +138,14 @@ func (o options) measure(ctx context.Context, stdout, stderr io.Writer) ([]row, 
 	progress("%d keys, %d signatures", manyKeys, o.signatures)
 	if m.many, err = o.measureMany(ctx, o.signatures); err != nil {
 		return nil, err
+	}
+	progress("a device that is re-plugged")
+	if m.replug, err = o.measureReplug(ctx); err != nil {
+		return nil, fmt.Errorf("re-plugged: %w", err)
+	}
+	progress("handovers")
+	if m.gaps, err = o.measureHandover(ctx); err != nil {
+		return nil, fmt.Errorf("handover: %w", err)
 	}
 	rows := m.rows()
 	return rows, m.print(stdout, o, rows, time.Since(start))

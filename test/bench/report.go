@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"highwater/internal/words"
 )
 
 // measured is everything that one run found.
@@ -13,6 +15,7 @@ type measured struct {
 	device        []time.Duration
 	batch, update []time.Duration
 	many          many
+	replug, gaps  []time.Duration
 	margin        float64 // what a target may be missed by: 1.5 is half as much again; zero is 1
 }
 
@@ -26,6 +29,8 @@ const (
 	rssTarget    = 60 << 20
 	sizeTarget   = 4 << 20
 	batchDefault = 10 * time.Millisecond
+	replugTarget = 2 * time.Second
+	gapTarget    = 300 * time.Millisecond
 )
 
 // within tells whether something is below its target, with the margin.
@@ -66,12 +71,24 @@ func (m measured) rows() []row {
 			}
 		}
 	}
-	return append(out, m.otherRows()...)
+	out = append(out, m.otherRows()...)
+	return append(out,
+		m.worstRow("re-plugged device to the waiting request's signature, emulated", replugTarget, m.replug),
+		m.worstRow("live handover, from the last signature of one to the first of the other", gapTarget, m.gaps))
+}
+
+// worstRow holds the slowest of some against a target.
+func (m measured) worstRow(what string, target time.Duration, all []time.Duration) row {
+	worst := quantile(all, 1)
+	return row{
+		fmt.Sprintf("%s, slowest of %d", what, len(all)), "< " + milli(target), fmt.Sprintf("%s (p50 %s)", milli(worst), milli(quantile(all, 0.5))),
+		times(ratio(worst.Seconds(), target.Seconds())), verdictOf(len(all) > 0 && m.within(worst.Seconds(), target.Seconds())),
+	}
 }
 
 func (m measured) floorRow(keys int, slow bool, s style) row {
 	r := row{
-		what:   fmt.Sprintf("%s, disk %s, %s: rate beside the least durable signer's", plural(keys), cell{slow: slow}.disk(), s.name),
+		what:   fmt.Sprintf("%s, disk %s, %s: rate beside the least durable signer's", words.Count(keys, "key"), cell{slow: slow}.disk(), s.name),
 		target: fmt.Sprintf("≥ %.1f ×", floorShare), measured: "not measured", verdict: unknown,
 	}
 	if c, ok := m.find(keys, slow, s); ok {
@@ -82,13 +99,6 @@ func (m measured) floorRow(keys int, slow bool, s style) row {
 	return r
 }
 
-func plural(keys int) string {
-	if keys == 1 {
-		return "1 key"
-	}
-	return fmt.Sprintf("%d keys", keys)
-}
-
 // fileRow compares with the file model. The targets are about the real program, which does more: the verdict is not ours to give.
 func (m measured) fileRow(keys int) row {
 	want := 1.0
@@ -96,7 +106,7 @@ func (m measured) fileRow(keys int) row {
 		want = fileShare64
 	}
 	r := row{
-		what:   plural(keys) + ", new connections: beside a file watermark without sync (our model)",
+		what:   words.Count(keys, "key") + ", new connections: beside a file watermark without sync (our model)",
 		target: fmt.Sprintf("(real program: ≥ %.0f ×)", want), measured: "not measured", verdict: unknown,
 	}
 	if c, ok := m.find(keys, false, octezStyle); ok {

@@ -26,7 +26,7 @@ func turnsAt(rate int, latency time.Duration) []sample {
 // fine is a run in which every target is met with room to spare.
 func fine() measured {
 	m := measured{
-		device: durations(5), batch: durations(11), update: durations(1),
+		device: durations(5), batch: durations(11), update: durations(1), replug: durations(400, 500), gaps: durations(5, 9),
 		many: many{signatures: 10, ready: 200 * time.Millisecond, devices: 100 * time.Millisecond, rss: 30 << 20, size: 1 << 20},
 	}
 	for _, slow := range []bool{false, true} {
@@ -68,6 +68,8 @@ func TestEveryTargetCanBeMissed(t *testing.T) {
 		"a whole request beside bbolt's Batch":        func(m *measured) { m.cells[1].slices[zeroDevice] = turnsAt(90, 10*time.Millisecond) },
 		"start to ready":                              func(m *measured) { m.many.ready = 400 * time.Millisecond },
 		"memory, 100 keys":                            func(m *measured) { m.many.rss = 60 << 20 },
+		"re-plugged device to the waiting request":    func(m *measured) { m.replug = durations(1, 2000) },
+		"live handover, from the last signature":      func(m *measured) { m.gaps = nil },
 		"marks.db after 10 signatures":                func(m *measured) { m.many.size = 4 << 20 },
 	} {
 		m := fine()

@@ -1,5 +1,5 @@
 // Package harness runs the real program as an operator does: it writes a configuration, makes the watermark file, activates, serves,
-// waits, and ends it one way or the other. The suites that kill and soak it share this.
+// waits, and ends it one way or the other. The suites that kill it, soak it and pair it share this.
 package harness
 
 import (
@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -74,15 +75,39 @@ keys = ["consensus-3", "consensus-4"]
 latency = "1ms"
 `
 
+// Host is where a daemon runs. The zero value is this machine as it is.
+type Host struct {
+	// Dial connects as a program that runs there does; nil: as this one does.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Start starts a process there; nil: here.
+	Start func(cmd *exec.Cmd) error
+}
+
+// Options are what a daemon is made of.
+type Options struct {
+	Host
+	Binary  string       // the program
+	Dir     string       // for everything
+	Config  string       // the text of its configuration; its admin socket is Dir/admin.sock
+	Octez   string       // HOST:PORT of its octez endpoints
+	Monitor string       // HOST:PORT of its monitor
+	Auth    *softkey.Key // signs its clients' requests; nil: nobody has to
+	Keys    int          // that its devices hold
+}
+
 // Daemon is the program with its state directory; it may run, or not.
 type Daemon struct {
-	Dir     string // of everything below
-	Log     string // of all runs, one after the other
-	Monitor string // URL
+	Dir     string   // of everything below
+	Log     string   // of all runs, one after the other
+	Monitor string   // URL
+	Env     []string // of its processes, besides our own
 	octez   string
 	binary  string
 	config  string
 	auth    *softkey.Key
+	keys    int
+	host    Host
+	http    *http.Client
 
 	cmd   *exec.Cmd
 	ended chan error
@@ -107,21 +132,47 @@ func New(ctx context.Context, binary, dir string) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{
-		Dir: dir, Log: filepath.Join(dir, "log"), Monitor: "http://" + monitor, octez: "http://" + octez, binary: binary,
-		config: filepath.Join(dir, "highwater.toml"), auth: auth,
-	}
-	text := fmt.Sprintf(configuration, filepath.Join(dir, "state"), Chain, octez, auth.PublicKey(), d.socket(), monitor)
-	if err := os.WriteFile(d.config, []byte(text), 0o600); err != nil {
+	d, err := Make(Options{
+		Binary: binary, Dir: dir, Octez: octez, Monitor: monitor, Auth: auth, Keys: KeyCount,
+		Config: fmt.Sprintf(configuration, filepath.Join(dir, "state"), Chain, octez, auth.PublicKey(), Socket(dir), monitor),
+	})
+	if err != nil {
 		return nil, err
 	}
 	for _, args := range [][]string{{"init", "--yes"}, {"activate", "--yes", "--level", strconv.Itoa(StartLevel)}} {
-		out, err := exec.CommandContext(ctx, binary, append(args, "--config", d.config)...).CombinedOutput() //nolint:gosec // ours
-		if err != nil {
-			return nil, fmt.Errorf("highwater %s: %w: %s", args[0], err, out)
+		if _, err := d.Command(ctx, args...); err != nil {
+			return nil, err
 		}
 	}
 	return d, nil
+}
+
+// Make writes the configuration, and does nothing else.
+func Make(opt Options) (*Daemon, error) {
+	if opt.Dial == nil {
+		opt.Dial = (&net.Dialer{}).DialContext
+	}
+	if opt.Start == nil {
+		opt.Start = (*exec.Cmd).Start
+	}
+	d := &Daemon{
+		Dir: opt.Dir, Log: filepath.Join(opt.Dir, "log"), Monitor: "http://" + opt.Monitor, octez: "http://" + opt.Octez, binary: opt.Binary,
+		config: filepath.Join(opt.Dir, "highwater.toml"), auth: opt.Auth, keys: opt.Keys, host: opt.Host,
+		http: &http.Client{Transport: &http.Transport{DialContext: opt.Dial, DisableKeepAlives: true}},
+	}
+	return d, os.WriteFile(d.config, []byte(opt.Config), 0o600)
+}
+
+// Command runs the program with a command, as an operator does, and gives its standard output. The error carries what it said.
+func (d *Daemon) Command(ctx context.Context, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, d.binary, append(args, "--config", d.config)...) //nolint:gosec // ours
+	cmd.Env = append(os.Environ(), d.Env...)
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		return out.Bytes(), fmt.Errorf("highwater %s: %w: %s%s", args[0], err, said.Bytes(), out.Bytes())
+	}
+	return out.Bytes(), nil
 }
 
 func freeAddress(ctx context.Context) (string, error) {
@@ -132,7 +183,8 @@ func freeAddress(ctx context.Context) (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-func (d *Daemon) socket() string { return filepath.Join(d.Dir, "admin.sock") }
+// Socket is the admin socket of a daemon in a directory.
+func Socket(dir string) string { return filepath.Join(dir, "admin.sock") }
 
 // Marks is the watermark file.
 func (d *Daemon) Marks() string { return filepath.Join(d.Dir, "state", "marks.db") }
@@ -146,21 +198,26 @@ func slowDisk(wait time.Duration) []string {
 	}
 }
 
-// Start starts the process, and waits for nothing. With slowSync, which needs strace, every sync takes that much longer: SIGKILL
+// Start starts the process, and waits for nothing but the start. With slowSync, which needs strace, every sync takes that much longer: SIGKILL
 // forgets nothing that was written, but then it comes before much of it is.
 func (d *Daemon) Start(slowSync time.Duration) error {
+	if slowSync > 0 {
+		return d.StartUnder(slowDisk(slowSync)...)
+	}
+	return d.StartUnder()
+}
+
+// StartUnder starts the process by another command, which becomes it.
+func (d *Daemon) StartUnder(command ...string) error {
 	log, err := os.OpenFile(d.Log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer log.Close() //nolint:errcheck // the process has it
-	args := []string{d.binary, "serve", "--config", d.config}
-	if slowSync > 0 {
-		args = append(slowDisk(slowSync), args...)
-	}
+	args := slices.Concat(command, []string{d.binary, "serve", "--config", d.config})
 	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec,noctx // ours; Kill or Stop end it
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
+	cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), d.Env...), log, log
+	if err := d.host.Start(cmd); err != nil {
 		return err
 	}
 	ended := make(chan error, 1)
@@ -174,12 +231,31 @@ func (d *Daemon) Start(slowSync time.Duration) error {
 func (d *Daemon) Kill() error {
 	d.asked.Store(true)
 	err := d.cmd.Process.Kill()
-	var exit *exec.ExitError
-	if end := <-d.ended; !errors.As(end, &exit) || exit.ExitCode() != -1 {
-		return errors.Join(err, fmt.Errorf("it ended before it was killed: %w%s", end, d.lastWords()))
-	}
-	return err
+	return errors.Join(err, d.killed(<-d.ended))
 }
+
+// killed wants a process to have ended by a signal.
+func (d *Daemon) killed(end error) error {
+	var exit *exec.ExitError
+	if !errors.As(end, &exit) || exit.ExitCode() != -1 {
+		return fmt.Errorf("it ended before it was killed: %w%s", end, d.lastWords())
+	}
+	return nil
+}
+
+// AwaitKilled waits until somebody else has killed the process, as Kill does.
+func (d *Daemon) AwaitKilled(ctx context.Context) error {
+	d.asked.Store(true)
+	select {
+	case end := <-d.ended:
+		return d.killed(end)
+	case <-ctx.Done():
+		return fmt.Errorf("it was not killed: %w", ctx.Err())
+	}
+}
+
+// PID is the process's.
+func (d *Daemon) PID() int { return d.cmd.Process.Pid }
 
 // ToldToEnd tells whether a client that lost its connection should wonder.
 func (d *Daemon) ToldToEnd() bool { return d.asked.Load() }
@@ -209,8 +285,7 @@ func (d *Daemon) Get(ctx context.Context, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	req.Close = true // a connection of its own: none is left when the daemon is gone
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := d.http.Do(req) // a connection of its own: none is left when the daemon is gone
 	if err != nil {
 		return nil, err
 	}
@@ -227,7 +302,7 @@ func (d *Daemon) AwaitUp(ctx context.Context) (api.Status, error) {
 	for {
 		var st api.Status
 		body, err := d.Get(ctx, "/status")
-		if err == nil && json.Unmarshal(body, &st) == nil && up(st) {
+		if err == nil && json.Unmarshal(body, &st) == nil && d.up(st) {
 			return st, nil
 		}
 		select {
@@ -241,13 +316,13 @@ func (d *Daemon) AwaitUp(ctx context.Context) (api.Status, error) {
 	}
 }
 
-func up(st api.Status) bool {
-	for _, d := range st.Devices {
-		if d.Health != device.Ready || d.Keys == 0 {
+func (d *Daemon) up(st api.Status) bool {
+	for _, row := range st.Devices {
+		if row.Health != device.Ready || row.Keys == 0 {
 			return false
 		}
 	}
-	return len(st.Keys) == KeyCount
+	return len(st.Keys) == d.keys
 }
 
 // Metrics gives the numbers of /metrics, each summed over its labels.
@@ -275,13 +350,13 @@ func (d *Daemon) Metrics(ctx context.Context) (map[string]float64, error) {
 
 // Client is a baker's, with the key that may ask. It opens a connection for each request, as octez does, or keeps them.
 func (d *Daemon) Client(keep bool) *baker.Client {
-	c := baker.New(d.octez, keep)
+	c := baker.NewVia(d.octez, keep, d.host.Dial)
 	c.Auth = d.auth
 	return c
 }
 
 // Admin is the operator's.
-func (d *Daemon) Admin(ctx context.Context) (*api.Client, error) { return api.Dial(ctx, d.socket()) }
+func (d *Daemon) Admin(ctx context.Context) (*api.Client, error) { return api.Dial(ctx, Socket(d.Dir)) }
 
 // Keys asks for all keys, as a client does.
 func (d *Daemon) Keys(ctx context.Context) ([]*tezos.PublicKey, error) {
@@ -299,8 +374,8 @@ func (d *Daemon) Keys(ctx context.Context) ([]*tezos.PublicKey, error) {
 		}
 		keys = append(keys, key)
 	}
-	if len(keys) != KeyCount {
-		return nil, fmt.Errorf("%d keys, not %d", len(keys), KeyCount)
+	if len(keys) != d.keys {
+		return nil, fmt.Errorf("%d keys, not %d", len(keys), d.keys)
 	}
 	return keys, nil
 }

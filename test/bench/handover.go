@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"highwater/internal/baker"
+	"highwater/internal/tezos"
+)
+
+// handovers is how often the right to sign is moved, there and back.
+const handovers = 8
+
+const peerConfig = `[peer]
+listen = %q
+`
+
+// measureHandover moves the right to sign between two instances, there and back, while a baker asks one of them for level after level,
+// and the other one as soon as it is refused. It gives the time between the last answer of one and the first of the other. Each level
+// is asked for until it is signed, so none is missed but one that takes longer than its block.
+func (p plan) measureHandover(ctx context.Context) (gaps []time.Duration, err error) {
+	pair, stop, err := p.startPair(ctx)
+	defer func() { err = errors.Join(err, stop()) }()
+	if err != nil {
+		return nil, err
+	}
+	for i := range handovers {
+		from, to := pair[i%2], pair[(i+1)%2]
+		gap, err := moveUnderLoad(ctx, from, to)
+		if err != nil {
+			return nil, err
+		}
+		gaps = append(gaps, gap)
+	}
+	return gaps, nil
+}
+
+// startPair starts two instances with the same key, each of which knows the other; the first one signs.
+func (p plan) startPair(ctx context.Context) (pair [2]*daemon, stop func() error, err error) {
+	stop = func() (stopped error) {
+		for _, d := range pair {
+			if d != nil && d.process != nil {
+				stopped = errors.Join(stopped, d.stop())
+			}
+		}
+		return stopped
+	}
+	var address, instance [2]string
+	for i := range pair {
+		if address[i], err = freeAddress(ctx); err != nil {
+			return pair, stop, err
+		}
+		if pair[i], err = newDaemon(ctx, p.binary, p.dir, emulated(1, 0)+fmt.Sprintf(peerConfig, address[i]), false); err != nil {
+			return pair, stop, err
+		}
+		if instance[i], err = pair[i].instance(ctx); err != nil {
+			return pair, stop, err
+		}
+	}
+	for i, d := range pair {
+		if err = d.command(ctx, "peer", "add", address[1-i], instance[1-i]); err != nil {
+			return pair, stop, err
+		}
+	}
+	for _, d := range pair {
+		if err = d.startUntil(ctx, "/healthz"); err != nil {
+			return pair, stop, err
+		}
+	}
+	return pair, stop, pair[0].activate(ctx)
+}
+
+// instance is the key by which another instance knows this one.
+func (d *daemon) instance(ctx context.Context) (string, error) {
+	out, err := d.output(ctx, "peer", "show", "--json")
+	if err != nil {
+		return "", err
+	}
+	var v struct {
+		Instance string `json:"instance"`
+	}
+	err = json.Unmarshal(out, &v)
+	return v.Instance, err
+}
+
+// patience is how long a move may take before it counts as failed.
+const patience = 20 * time.Second
+
+func moveUnderLoad(ctx context.Context, from, to *daemon) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	moved := make(chan error, 1)
+	clients := [2]*baker.Client{baker.New(from.base, true), baker.New(to.base, true)}
+	defer clients[0].Close()
+	defer clients[1].Close()
+	// The devices are the same, so is the key; the level goes on where the other side was.
+	key := from.keys[0]
+	begun, side, last := false, 0, time.Time{}
+	for {
+		step := baker.Step{Chain: benchChain, Kind: tezos.Attestation, Level: key.level.Load() + 1}
+		_, err := clients[side].SignOnly(ctx, key.public, step.Payload(tezos.Ed25519))
+		var refusal *baker.Refusal
+		switch {
+		case err == nil && side == 1:
+			gap := time.Since(last)
+			to.keys[0].level.Store(key.level.Add(1))
+			return gap, <-moved
+		case err == nil:
+			last = time.Now()
+			key.level.Add(1)
+		case errors.As(err, &refusal) && begun:
+			side = 1 - side
+		default:
+			return 0, err
+		}
+		if !begun && err == nil {
+			begun = true
+			go func() { moved <- to.command(ctx, "handover", "--yes", "--now") }()
+		}
+	}
+}
