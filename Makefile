@@ -110,9 +110,15 @@ model: ## search the model of failover with Spin, and every deliberate breakage 
 	@scripts/model.sh
 
 .PHONY: test-failover
-test-failover: deps ## play a thousand random histories of two instances, and again with each rule of failover taken out
+test-failover: build ## two instances: a thousand random histories, each rule taken out, and two machines for real (ARGS='-run planned -seed 5': these alone)
+ifeq ($(ARGS),)
 	@HIGHWATER_SCHEDULES=1000 $(GO) test -count=1 -run TestSchedules ./failover
 	@$(GO) test -count=1 -tags mutation -run TestEachRuleIsNeeded -timeout 30m ./failover
+endif
+	@PATH=$$PATH:/usr/sbin:/sbin scripts/install-deps.sh ip unshare strace mkfs.ext4 losetup
+	@$(GO) build -trimpath -o bin/failover ./test/failover
+	@test/failover/skewed.sh bin/highwater-skewed
+	@PATH=$$PATH:/usr/sbin:/sbin bin/failover $(ARGS)
 
 .PHONY: test-clients
 test-clients: build ## let a client of another project (Taquito) speak to a real signer; installs Node if missing
