@@ -92,7 +92,11 @@ func (a *app) takeover(ctx context.Context, admin api.Admin, f *takeoverFlags) e
 	start := time.Now()
 	check := f.r
 	check.Check = true
-	t, err := a.watchEvidence(ctx, admin, check, f)
+	patience := f.wait
+	if f.r.Check {
+		patience = 0
+	}
+	t, err := a.watchEvidence(ctx, admin, check, patience)
 	if err != nil {
 		return err
 	}
@@ -106,15 +110,14 @@ func (a *app) takeover(ctx context.Context, admin api.Admin, f *takeoverFlags) e
 			return err
 		}
 	}
+	seen := t.Ready
 	if t, err = admin.Takeover(ctx, f.r); err != nil {
 		return err
 	}
-	for !t.Done && waitsForTime(t, f.r) { // what one of our keys signed before came on chain since the evidence was looked at
-		if t, err = a.watchEvidence(ctx, admin, check, f); err != nil {
+	// What one of our keys signed before may come on chain between the look at the evidence and the step: then the waiting goes on.
+	for end := time.Now().Add(f.wait); seen && !t.Done && waitsForTime(t, f.r) && time.Now().Before(end); {
+		if _, err = a.watchEvidence(ctx, admin, check, time.Until(end)); err != nil {
 			return err
-		}
-		if !t.Ready {
-			break
 		}
 		if t, err = admin.Takeover(ctx, f.r); err != nil {
 			return err
@@ -135,13 +138,15 @@ func (a *app) takeover(ctx context.Context, admin api.Admin, f *takeoverFlags) e
 	return a.showTakeover(report)
 }
 
-// watchEvidence looks until only time was missing, and it has passed.
-func (a *app) watchEvidence(ctx context.Context, admin api.Admin, check failover.TakeoverRequest, f *takeoverFlags) (api.TakeoverAnswer, error) {
+// watchEvidence looks until nothing is missing that time may bring, for so long at most, and once at least.
+func (a *app) watchEvidence(
+	ctx context.Context, admin api.Admin, check failover.TakeoverRequest, patience time.Duration,
+) (api.TakeoverAnswer, error) {
 	var t api.TakeoverAnswer
-	_, err := a.await(ctx, f.wait, func(time.Duration) (bool, []failover.Finding, error) {
+	_, err := a.await(ctx, patience, func(time.Duration) (bool, []failover.Finding, error) {
 		var err error
 		t, err = admin.Takeover(ctx, check)
-		return f.r.Check || !waitsForTime(t, f.r), t.Findings, err
+		return !waitsForTime(t, check), t.Findings, err
 	})
 	return t, err
 }
@@ -149,9 +154,10 @@ func (a *app) watchEvidence(ctx context.Context, admin api.Admin, check failover
 // mends names what may mend itself, or be mended by somebody at the machine, while it is looked at.
 var mends = map[string]bool{"silence": true, "devices": true, "node": true}
 
-// waitsForTime tells whether waiting may help: a statement is not made by waiting.
+// waitsForTime tells whether waiting may help: a statement is not made by waiting. A refusal for what the findings say is one more look at
+// them; any other one is final.
 func waitsForTime(t api.TakeoverAnswer, r failover.TakeoverRequest) bool {
-	if t.Ready || !r.CannotSign || t.Refusal != nil {
+	if t.Ready || !r.CannotSign || (t.Refusal != nil && t.Refusal.Reason != failover.NotReady) {
 		return false
 	}
 	for _, f := range t.Findings {

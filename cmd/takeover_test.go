@@ -1,0 +1,77 @@
+package cmd
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater/api"
+	"highwater/failover"
+	"highwater/signer"
+)
+
+// lateSight is a daemon whose chain shows a signature of ours, of before, just when the evidence has been looked at. Which look it comes
+// after cannot be arranged with a real one.
+type lateSight struct {
+	api.Admin
+	answers []api.TakeoverAnswer
+	checks  []bool // what was asked, in order
+}
+
+func (l *lateSight) Takeover(_ context.Context, r failover.TakeoverRequest) (api.TakeoverAnswer, error) {
+	l.checks = append(l.checks, r.Check)
+	next := l.answers[0]
+	l.answers = l.answers[1:]
+	return next, nil
+}
+
+func (*lateSight) RaiseDevices(context.Context) ([]signer.DeviceMarks, error) { return nil, nil }
+
+func evidence(result, refusal string) api.TakeoverAnswer {
+	var t api.TakeoverAnswer
+	t.Ready = result == failover.OK
+	t.Findings = []failover.Finding{{Name: "silence", Result: result}}
+	if refusal != "" {
+		t.Refusal = &failover.Refusal{Reason: refusal, Text: "one silent level is missing"}
+	}
+	return t
+}
+
+// TestTakeoverLooksAgain: a signature of before that comes on chain between the last look and the step costs some silent levels more,
+// and does not end the command.
+func TestTakeoverLooksAgain(t *testing.T) {
+	done := evidence(failover.OK, "")
+	done.Done = true
+	silent, heard := evidence(failover.OK, ""), evidence(failover.Waiting, failover.NotReady)
+	for name, c := range map[string]struct {
+		answers []api.TakeoverAnswer
+		wait    time.Duration
+		checks  []bool
+		error   bool
+	}{
+		"heard again":   {answers: []api.TakeoverAnswer{silent, heard, evidence(failover.Waiting, ""), silent, done}, wait: time.Minute, checks: []bool{true, false, true, true, false}},
+		"heard twice":   {answers: []api.TakeoverAnswer{silent, heard, silent, heard, silent, done}, wait: time.Minute, checks: []bool{true, false, true, false, true, false}},
+		"no time":       {answers: []api.TakeoverAnswer{evidence(failover.Waiting, ""), heard}, checks: []bool{true, false}, error: true},
+		"final refusal": {answers: []api.TakeoverAnswer{silent, evidence(failover.Waiting, failover.IsActive)}, wait: time.Minute, checks: []bool{true, false}, error: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			daemon := &lateSight{answers: c.answers}
+			var out, err bytes.Buffer
+			a := &app{terminal: newTerminal(strings.NewReader(""), &out, &err)}
+			f := &takeoverFlags{r: failover.TakeoverRequest{CannotSign: true}, yes: true, noWait: true, wait: c.wait}
+			got := a.takeover(t.Context(), daemon, f)
+			require.Equal(t, c.checks, daemon.checks)
+			require.Empty(t, daemon.answers)
+			if c.error {
+				require.ErrorContains(t, got, "one silent level is missing")
+				return
+			}
+			require.NoError(t, got)
+			require.Contains(t, out.String(), "taken over")
+		})
+	}
+}
