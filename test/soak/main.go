@@ -104,7 +104,9 @@ func watch(ctx context.Context, d *harness.Daemon, every time.Duration) ([]sampl
 			if err != nil {
 				return seen, err
 			}
-			seen = append(seen, s)
+			if seen = append(seen, s); len(seen)%(samples/10) == 0 {
+				fmt.Fprintln(os.Stderr, time.Duration(len(seen))*every, s)
+			}
 		}
 	}
 }

@@ -18,6 +18,15 @@ type sample struct {
 	values     [quantities]float64
 }
 
+// String is a line of progress.
+func (s sample) String() string {
+	out := fmt.Sprintf("%.0f signatures", s.signatures)
+	for i, v := range s.values {
+		out += fmt.Sprintf(", %s %.1f", limits[i].name, v/limits[i].unit)
+	}
+	return out
+}
+
 // The quantities that must not grow.
 const (
 	memory      = iota // resident, in bytes
