@@ -104,17 +104,23 @@ func (r *realDrill) run(ctx context.Context) {
 	}
 }
 
-// notCome says who may sign after a handover that came to no end. Its answer may have been lost on the way.
+// notCome says who may sign after a handover that came to no end. Where its answer was lost on the way, what it brought is given back; after a
+// refusal somebody else brought it.
 func (r *realDrill) notCome(ctx context.Context, err error) {
 	r.line("there", bringup.Bad, hintOf(err), "%s", err)
-	st, err := r.admin.Status(context.WithoutCancel(ctx))
-	if err != nil {
-		r.line("role", bringup.Bad, "highwater status, on both machines", "%s", err)
+	st, statusErr := r.admin.Status(context.WithoutCancel(ctx))
+	if statusErr != nil {
+		r.line("role", bringup.Bad, "highwater status, on both machines", "%s", statusErr)
 		return
 	}
 	r.back = st.Role.Role != hwm.Active
-	if !r.back {
+	switch {
+	case r.back:
+	case failover.IsRefusal(err):
 		r.line("role", bringup.Bad, "to give it back: highwater handover", "this machine has the right to sign")
+	default:
+		r.line("role", bringup.Warning, "", "this machine has the right to sign all the same")
+		r.giveBack(context.WithoutCancel(ctx))
 	}
 }
 

@@ -100,11 +100,16 @@ func (a *app) handover(ctx context.Context, admin api.Admin, f *handoverFlags) e
 	return a.showMachines(ctx, admin)
 }
 
-// handOver asks until the moment is there: look and step are one request.
+// handOver asks until the moment is there: look and step are one request, and one that is under way is heard to its end.
 func (a *app) handOver(ctx context.Context, admin api.Admin, f *handoverFlags) (api.HandoverAnswer, error) {
 	var h api.HandoverAnswer
+	heard, stop := toItsEnd(ctx)
+	defer stop()
 	done, err := a.await(ctx, f.timeout, func(left time.Duration) (bool, []failover.Finding, error) {
-		answer, err := admin.Handover(ctx, f.request(left))
+		answer, err := admin.Handover(heard, f.request(left))
+		if err != nil && ctx.Err() != nil {
+			err = hinted(fmt.Errorf("interrupted before the daemon said what came of it: %w", err), "see on both machines: highwater status")
+		}
 		h = answer
 		return h.Refusal == nil || h.Refusal.Reason != failover.BadMoment, h.Findings, err
 	})
@@ -112,6 +117,22 @@ func (a *app) handOver(ctx context.Context, admin api.Admin, f *handoverFlags) (
 		err = noMoment(strings.TrimPrefix(h.Refusal.Text, "moment: ") + "; nothing was changed")
 	}
 	return h, err
+}
+
+// lastWords is how long an answer is waited for after Ctrl-C: a step that is under way takes milliseconds, unless the other side is lost.
+const lastWords = 10 * time.Second
+
+// toItsEnd gives a context for a step of which nobody should be in doubt whether it was made: it ends some time after ctx.
+func toItsEnd(ctx context.Context) (context.Context, context.CancelFunc) {
+	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	timer := make(chan *time.Timer, 1)
+	undo := context.AfterFunc(ctx, func() { timer <- time.AfterFunc(lastWords, cancel) })
+	return later, func() {
+		if !undo() {
+			(<-timer).Stop()
+		}
+		cancel()
+	}
 }
 
 // showMachines says what each of the two is now.
@@ -203,7 +224,9 @@ func (a *app) release(ctx context.Context, admin api.Admin, level int32, out str
 			return err
 		}
 	}
-	cert, err := admin.Release(ctx, api.ReleaseRequest{At: level})
+	step, stop := toItsEnd(ctx)
+	defer stop()
+	cert, err := admin.Release(step, api.ReleaseRequest{At: level})
 	if err != nil {
 		return err
 	}
@@ -314,7 +337,9 @@ func (a *app) accept(ctx context.Context, in string, r api.AcceptRequest, yes bo
 				return err
 			}
 		}
-		role, err := admin.Accept(ctx, r)
+		step, stop := toItsEnd(ctx)
+		defer stop()
+		role, err := admin.Accept(step, r)
 		if err != nil {
 			return err
 		}

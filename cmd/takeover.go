@@ -92,11 +92,11 @@ func (a *app) takeover(ctx context.Context, admin api.Admin, f *takeoverFlags) e
 	start := time.Now()
 	check := f.r
 	check.Check = true
-	patience := f.wait
+	wait := f.wait
 	if f.r.Check {
-		patience = 0
+		wait = 0
 	}
-	t, err := a.watchEvidence(ctx, admin, check, patience)
+	t, err := a.watchEvidence(ctx, admin, check, wait)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,9 @@ func (a *app) takeover(ctx context.Context, admin api.Admin, f *takeoverFlags) e
 		}
 	}
 	seen := t.Ready
-	if t, err = admin.Takeover(ctx, f.r); err != nil {
+	step, stop := toItsEnd(ctx)
+	defer stop()
+	if t, err = admin.Takeover(step, f.r); err != nil {
 		return err
 	}
 	// What one of our keys signed before may come on chain between the look at the evidence and the step: then the waiting goes on.
@@ -119,7 +121,7 @@ func (a *app) takeover(ctx context.Context, admin api.Admin, f *takeoverFlags) e
 		if _, err = a.watchEvidence(ctx, admin, check, time.Until(end)); err != nil {
 			return err
 		}
-		if t, err = admin.Takeover(ctx, f.r); err != nil {
+		if t, err = admin.Takeover(step, f.r); err != nil {
 			return err
 		}
 	}
