@@ -305,6 +305,9 @@ func (a *app) accept(ctx context.Context, in string, r api.AcceptRequest, yes bo
 	if err != nil {
 		return err
 	}
+	if err = cert.ForFile(); err != nil {
+		return err
+	}
 	r.Certificate = *cert
 	return a.withAdmin(ctx, false, func(_ *config, admin api.Admin) error {
 		if !yes {

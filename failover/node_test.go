@@ -322,6 +322,20 @@ func TestByLevel(t *testing.T) {
 	require.Empty(t, p.judge.Doubles())
 }
 
+// TestACutOverWithoutMarks: no key has a mark, so there is nothing to compare a level with.
+func TestACutOverWithoutMarks(t *testing.T) {
+	p := newPair(t)
+	a := p.sides[0]
+	require.NoError(t, a.node.checkLevel(maxAhead-1))
+	for _, at := range []int32{-1, maxAhead, maxAhead + 1} {
+		err := a.node.checkLevel(at)
+		is(t, err, BadLevel)
+		require.NotContains(t, err.Error(), "mark, -1")
+		require.NotContains(t, err.Error(), "level -1, ")
+		require.NotContains(t, asRefusal(err).Hint, "49")
+	}
+}
+
 func TestAKeyWithoutACeilingDoesNotSignForAnotherOwner(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()

@@ -100,6 +100,10 @@ func (n *Node) checkLevel(level int32) error {
 	switch {
 	case err != nil:
 		return err
+	case level < 0:
+		return refuse(BadLevel, "choose a level some minutes ahead", "the level %d is negative", level)
+	case highest < 0 && level >= maxAhead:
+		return refuse(BadLevel, "set the marks first: highwater hwm set", "there is nothing to compare level %d with: no key has a mark here", level)
 	case level <= highest:
 		return refuse(BadLevel, fmt.Sprintf("choose a level some minutes ahead, e.g. --at %d", int64(highest)+50),
 			"level %d is not above level %d, which was signed or set already", level, highest)
