@@ -92,11 +92,11 @@ func (a *app) takeover(ctx context.Context, admin api.Admin, f *takeoverFlags) e
 	start := time.Now()
 	check := f.r
 	check.Check = true
-	patience := f.wait
+	wait := f.wait
 	if f.r.Check {
-		patience = 0
+		wait = 0
 	}
-	t, err := a.watchEvidence(ctx, admin, check, patience)
+	t, err := a.watchEvidence(ctx, admin, check, wait)
 	if err != nil {
 		return err
 	}
