@@ -101,5 +101,5 @@ func (b *bringUp) bakerMarksWords(ctx context.Context, path string) (words strin
 			above = above || theirs.Compare(hwm.Position{Level: *m.Level, Round: *m.Round}) > 0
 		}
 	}
-	return fmt.Sprintf("%s, up to level %d", fileWords(info), highest), above, nil
+	return fmt.Sprintf("%s, %s", fileWords(info), upTo(highest)), above, nil
 }

@@ -100,7 +100,7 @@ func (b *bringUp) checkMarks(ctx context.Context) bringup.Found {
 			newest = *m.UpdatedAt
 		}
 	}
-	text := fmt.Sprintf("%s, up to level %d", words.Count(len(st.Marks), "mark"), highest)
+	text := fmt.Sprintf("%s, %s", words.Count(len(st.Marks), "mark"), upTo(highest))
 	switch {
 	case missing > 0 && !b.paired(ctx):
 		return waiting("take them over: highwater bring-up --import FILE (highwater bundle export, on the other machine)", "%s missing", words.Count(missing, "mark"))
@@ -115,6 +115,14 @@ func (b *bringUp) checkMarks(ctx context.Context) bringup.Found {
 		return waiting("highwater peer show; it is followed within seconds, once it answers", "%s; those of the other instance are not followed", text)
 	}
 	return fine("%s; they follow the other instance's", text)
+}
+
+// upTo says how far marks go; a negative level is that of none.
+func upTo(level int32) string {
+	if level < 0 {
+		return "nothing signed yet"
+	}
+	return fmt.Sprintf("up to level %d", level)
 }
 
 // takeMarks imports what was named, and waits for what comes by itself.

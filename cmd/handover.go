@@ -22,7 +22,7 @@ reach each other.
 
 Live: the side that signs stops, makes that durable, and answers with its final watermarks; the other side makes them its
 floors and signs. It waits for a good moment first (see "highwater wait-window"), five minutes at most; --now does not. With --at
-LEVEL it goes by level: the one signs up to LEVEL, the other above it.
+LEVEL it goes by level: the one signs up to LEVEL, the other above it; until the chain is past it "highwater status" says so.
 
 Whatever is cut off in the middle, at most one may sign; ask again on either machine, and it goes on where it was.
 
@@ -142,18 +142,18 @@ func (a *app) showMachines(ctx context.Context, admin api.Admin) error {
 		return err
 	}
 	p := st.Pair.Peer
-	a.machine("this instance", st.Pair.Instance, st.Role.Role.String(), st.Role.Epoch, st.Signing)
+	a.machine("this instance", st.Pair.Instance, st.Role.Role.String(), st.Role.Epoch, st.Signing, st.Pair.Share)
 	if p.HeardAt != nil {
-		a.machine("other instance", p.Key, p.Role, p.Epoch, p.Signing)
+		a.machine("other instance", p.Key, p.Role, p.Epoch, p.Signing, p.Share)
 	}
 	return nil
 }
 
-func (a *app) machine(name string, id hwm.InstanceID, role string, epoch uint64, signing bool) {
+func (a *app) machine(name string, id hwm.InstanceID, role string, epoch uint64, signing bool, share failover.Share) {
 	what := "it does not sign"
 	switch {
 	case signing:
-		what = "it signs"
+		what = signsWords(share)
 	case role == hwm.Standby.String():
 		what = "the backup: its devices stay connected, its marks follow"
 	}
@@ -326,6 +326,9 @@ func (a *app) accept(ctx context.Context, in string, r api.AcceptRequest, yes bo
 	}
 	cert, err := failover.ParseCertificate(text)
 	if err != nil {
+		return err
+	}
+	if err = cert.ForFile(); err != nil {
 		return err
 	}
 	r.Certificate = *cert

@@ -119,12 +119,23 @@ func (a *app) showNext(next []string) {
 func peerWords(p *failover.PeerView) string {
 	text := fmt.Sprintf("%s, epoch %d", p.Role, p.Epoch)
 	if p.Signing {
-		text += ", it signs"
+		text += ", " + signsWords(p.Share)
 	}
 	if p.Following {
 		text += "; its watermarks are followed"
 	}
 	return text
+}
+
+// signsWords says that an instance signs, and which part of the levels.
+func signsWords(s failover.Share) string {
+	switch {
+	case s.SignsUpTo != nil:
+		return fmt.Sprintf("it signs up to level %d", *s.SignsUpTo)
+	case s.SignsFrom != nil:
+		return fmt.Sprintf("it signs from level %d on", *s.SignsFrom)
+	}
+	return "it signs"
 }
 
 // showChecklist is a checklist of the pair, one line each, with what to do where something stands in the way.

@@ -286,6 +286,8 @@ func markFindings(devices []signer.DeviceMarks) []failover.Finding {
 func markFinding(name string, k device.Standing) failover.Finding {
 	f := failover.Finding{Name: name, Result: failover.OK, Detail: fmt.Sprintf("%s: at level %d", shorter(k.PKH.String()), k.Level)}
 	switch {
+	case k.Level < 0 && k.Why == "":
+		f.Detail = fmt.Sprintf("%s: it shows no mark", shorter(k.PKH.String()))
 	case k.Raised:
 		f.Detail = fmt.Sprintf("%s: raised to level %d", shorter(k.PKH.String()), k.Level)
 	case k.Why != "":

@@ -11,6 +11,7 @@ import (
 
 	"highwater/api"
 	"highwater/failover"
+	"highwater/internal/device"
 	"highwater/signer"
 )
 
@@ -74,4 +75,10 @@ func TestTakeoverLooksAgain(t *testing.T) {
 			require.Contains(t, out.String(), "taken over")
 		})
 	}
+}
+
+// TestADeviceWithoutAMark is not said to be at a level.
+func TestADeviceWithoutAMark(t *testing.T) {
+	require.Contains(t, markFinding("marks of left", device.Standing{Level: -1, Allowed: -1}).Detail, "it shows no mark")
+	require.Contains(t, markFinding("marks of left", device.Standing{Level: 7, Allowed: -1}).Detail, "at level 7")
 }

@@ -95,8 +95,8 @@ func (n *Node) floors(marks []Mark) []hwm.Row {
 
 // Accept takes the right to sign from a certificate in a file. head is where the chain is, when no node is configured to say it.
 func (n *Node) Accept(ctx context.Context, c *Certificate, head *int32) (hwm.RoleRecord, error) {
-	if c.Nonce != "" {
-		return hwm.RoleRecord{}, refuse(OldAnswer, "highwater release --at LEVEL --out FILE, on the other machine", "this certificate was an answer; it is not for a file")
+	if err := c.ForFile(); err != nil {
+		return hwm.RoleRecord{}, err
 	}
 	if n.chain != nil {
 		f, h := CheckNode(ctx, n.chain, n.signer.Chain())

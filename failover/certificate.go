@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"highwater/hwm"
@@ -72,8 +73,16 @@ func (c *Certificate) Verify() error {
 	return nil
 }
 
+// ForFile tells whether it is of the kind that travels in a file: by level, and no answer to a question.
+func (c *Certificate) ForFile() error {
+	if c.Nonce != "" || c.Level == nil {
+		return refuse(OldAnswer, "highwater release --at LEVEL --out FILE, on the other machine", "this certificate was an answer; it is not for a file")
+	}
+	return nil
+}
+
 func (c *Certificate) sound() error {
-	if len(c.Nonce) > maxNonce || c.Level != nil && *c.Level < 0 || c.Nonce == "" && c.Level == nil {
+	if len(c.Nonce) > maxNonce || c.Level != nil && (*c.Level < 0 || *c.Level > math.MaxInt32-maxPast) || c.Nonce == "" && c.Level == nil {
 		return fmt.Errorf("a certificate with impossible fields")
 	}
 	return soundMarks(c.Marks)

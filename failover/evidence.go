@@ -19,17 +19,30 @@ func (n *Node) evidencePeer(ctx context.Context, peer hwm.Peer) Finding {
 	switch {
 	case n.signsHere():
 		return Finding{name, Bad, "this instance signs already", ""}
+	case oldCopy(err) != nil:
+		return Finding{name, Bad, "it answers; " + err.Error(), oldCopy(err).Hint}
 	case a.Signing:
 		return Finding{name, Bad, "it answers, and it signs", "highwater handover"}
 	case a.Role != hwm.Fenced && (a.Owner == peer.Key || a.Owner == n.Me() && a.Epoch > mine.Epoch && mine.Role != hwm.Active):
-		return Finding{name, Bad, fmt.Sprintf("it answers (%s, epoch %d), and can give the right to sign with proof", a.Role, a.Epoch), "highwater handover"}
+		return n.unlessOld(ctx, peer, Finding{
+			name, Bad, fmt.Sprintf("it answers (%s, epoch %d), and can give the right to sign with proof", a.Role, a.Epoch), "highwater handover",
+		})
 	case !n.harmless(a):
-		return Finding{
+		return n.unlessOld(ctx, peer, Finding{
 			name, Bad, fmt.Sprintf("it answers (%s, epoch %d), and may come to sign: a certificate for it may be under way, or the state here is an old copy",
 				a.Role, a.Epoch), "highwater handover, on the other machine; or stop its process first",
-		}
+		})
 	}
 	return Finding{Name: name, Result: OK, Detail: fmt.Sprintf("it answers (%s, epoch %d), does not sign, and cannot hand over", a.Role, a.Epoch)}
+}
+
+// unlessOld asks the other instance whether it would give the right away. One whose state is an old copy says so: then f has no better advice
+// than this.
+func (n *Node) unlessOld(ctx context.Context, peer hwm.Peer, f Finding) Finding {
+	if r := oldCopy(n.wouldRelease(ctx, peer, nil)); r != nil {
+		f.Detail, f.Hint = "it answers; "+r.Text, r.Hint
+	}
+	return f
 }
 
 const statementHint = "stop its process or unplug its devices, be sure that neither comes back by itself, then: --the-other-instance-cannot-sign"

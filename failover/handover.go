@@ -235,17 +235,22 @@ func (n *Node) behind(theirs []Mark) (levels int64, missing int, err error) {
 	return levels, missing, nil
 }
 
-// planThere asks the other side whether it would give the right away.
-func (n *Node) planThere(ctx context.Context, peer hwm.Peer, r HandoverRequest) Finding {
+// wouldRelease asks the other side whether it would give the right away.
+func (n *Node) wouldRelease(ctx context.Context, peer hwm.Peer, at *int32) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	q := n.question(peer, "")
-	q.DryRun, q.At = true, r.At
+	q.DryRun, q.At = true, at
 	a, err := n.link.Call(ctx, peer, verbRelease, q)
 	if err == nil && a.Refusal != nil {
-		err = a.Refusal
+		return a.Refusal
 	}
-	if err != nil {
+	return err
+}
+
+// planThere shows whether it would.
+func (n *Node) planThere(ctx context.Context, peer hwm.Peer, r HandoverRequest) Finding {
+	if err := n.wouldRelease(ctx, peer, r.At); err != nil {
 		return bad("release", err)
 	}
 	return Finding{Name: "release", Result: OK, Detail: "the other instance would give the right to sign"}

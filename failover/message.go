@@ -113,6 +113,7 @@ const (
 	NeverActive  = "never_active"
 	IsFenced     = "fenced"
 	OldState     = "old_state"
+	OldOrFloor   = "old_or_floor" // an old state, or a floor that the other side has from a certificate by level
 	OldAnswer    = "old_answer"
 	BadLevel     = "bad_level"
 	NotReady     = "not_ready"

@@ -30,6 +30,7 @@ func (o *Octez) Missed(ctx context.Context, keys []tezos.PublicKeyHash, from, to
 	if b.Level <= to || int64(b.Level)-int64(to) > maxMissedPast {
 		return nil, fmt.Errorf("the node's head is at level %d; between 1 and %d levels past %d are wanted", b.Level, maxMissedPast, to)
 	}
+	head := b.Level
 	attested, levels := map[int32][]tezos.PublicKeyHash{}, []int32{}
 	for b.Level > from {
 		var in signers
@@ -44,14 +45,14 @@ func (o *Octez) Missed(ctx context.Context, keys []tezos.PublicKeyHash, from, to
 			return nil, err
 		}
 	}
-	rights, err := o.duties(ctx, keys, levels)
+	duty, err := o.attesters(ctx, keys, head, levels)
 	if err != nil {
 		return nil, err
 	}
 	missed := []int32{}
-	for _, r := range rights {
-		if !slices.Contains(attested[r.Level], r.Key) && !slices.Contains(missed, r.Level) {
-			missed = append(missed, r.Level)
+	for _, level := range levels {
+		if slices.ContainsFunc(duty[level], func(key tezos.PublicKeyHash) bool { return !slices.Contains(attested[level], key) }) {
+			missed = append(missed, level)
 		}
 	}
 	slices.Sort(missed)

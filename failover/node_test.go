@@ -311,7 +311,6 @@ func TestByLevel(t *testing.T) {
 	p.level++
 	require.Zero(t, a.bake(p.level))
 	require.Equal(t, perLevel, b.bake(p.level))
-	require.Contains(t, a.node.View().MaySign, "up to level 1004")
 
 	// A restart below the level ends it; the way back lifts the ceilings.
 	a.restart()
@@ -321,6 +320,20 @@ func TestByLevel(t *testing.T) {
 	p.level++
 	require.Equal(t, perLevel, a.bake(p.level))
 	require.Empty(t, p.judge.Doubles())
+}
+
+// TestACutOverWithoutMarks: no key has a mark, so there is nothing to compare a level with.
+func TestACutOverWithoutMarks(t *testing.T) {
+	p := newPair(t)
+	a := p.sides[0]
+	require.NoError(t, a.node.checkLevel(maxAhead-1))
+	for _, at := range []int32{-1, maxAhead, maxAhead + 1} {
+		err := a.node.checkLevel(at)
+		is(t, err, BadLevel)
+		require.NotContains(t, err.Error(), "mark, -1")
+		require.NotContains(t, err.Error(), "level -1, ")
+		require.NotContains(t, asRefusal(err).Hint, "49")
+	}
 }
 
 func TestAKeyWithoutACeilingDoesNotSignForAnotherOwner(t *testing.T) {
@@ -426,7 +439,7 @@ func TestARestoredCopyDoesNotSign(t *testing.T) {
 	is(t, err, OldState)
 	require.NotEmpty(t, a.alarms())
 	_, err = b.node.askForIt(t.Context())
-	is(t, err, NotReady) // nor does it give away what it does not know
+	is(t, err, OldState) // nor does it give away what it does not know
 	require.Zero(t, a.bake(p.level))
 
 	// The right came back meanwhile: the copy is of an earlier epoch.

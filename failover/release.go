@@ -20,11 +20,11 @@ func (n *Node) release(ctx context.Context, peer hwm.Peer, q Question) (*Certifi
 		return nil, refuse(OldState, "never sign from a restored copy; make its state anew: highwater init, hwm import, peer add",
 			"the instance %s was at epoch %d before and says %d now: its state is an old copy", q.From.Short(), peer.Seen, q.Epoch)
 	case q.Seen > mine.Epoch: // and what was signed since then is not in its marks
-		return nil, n.oldState(fmt.Sprintf("the other instance knew this one at epoch %d, and the record here says %d", q.Seen, mine.Epoch))
+		return nil, n.told(oldCopy(n.oldState(fmt.Sprintf("the other instance knew this one at epoch %d, and the record here says %d", q.Seen, mine.Epoch))))
 	case mine.Owner == peer.Key:
 		return n.again(ctx, q, mine)
 	case mine.Role == hwm.Active && !n.signer.Active():
-		return nil, refuse(NotReady, "try again in a second", "the instance %s was restarted and has not asked yet whether it may still sign", n.Me().Short())
+		return nil, n.waits()
 	case mine.Owner != n.Me():
 		return nil, refuse(NotOwner, "see on both machines: highwater status", "epoch %d is owned by neither of the two, but by %s", mine.Epoch, mine.Owner.Short())
 	}
@@ -49,6 +49,17 @@ func (n *Node) release(ctx context.Context, peer hwm.Peer, q Question) (*Certifi
 		return nil, err
 	}
 	return n.certify(q, q.At)
+}
+
+// waits says why an owner that does not sign yet gives nothing away.
+func (n *Node) waits() error {
+	n.mu.Lock()
+	found := oldCopy(n.lastErr)
+	n.mu.Unlock()
+	if found != nil {
+		return n.told(found)
+	}
+	return refuse(NotReady, "try again in a second", "the instance %s was restarted and has not asked yet whether it may still sign", n.Me().Short())
 }
 
 // again answers as before (rule 3). A side that may still sign says up to where; when that cannot be told, it ends first.
@@ -89,6 +100,10 @@ func (n *Node) checkLevel(level int32) error {
 	switch {
 	case err != nil:
 		return err
+	case level < 0:
+		return refuse(BadLevel, "choose a level some minutes ahead", "the level %d is negative", level)
+	case highest < 0 && level >= maxAhead:
+		return refuse(BadLevel, "set the marks first: highwater hwm set", "there is nothing to compare level %d with: no key has a mark here", level)
 	case level <= highest:
 		return refuse(BadLevel, fmt.Sprintf("choose a level some minutes ahead, e.g. --at %d", int64(highest)+50),
 			"level %d is not above level %d, which was signed or set already", level, highest)

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -11,8 +12,9 @@ import (
 
 // Bounds of questions about rights.
 const (
-	maxAheadRights = 200 // levels; twenty minutes
-	lowRound       = 1   // rights of later rounds are rarely needed
+	maxAheadRights = 200                                            // levels; twenty minutes
+	lowRound       = 1                                              // rights of later rounds are rarely needed
+	keptRights     = maxMissedRange + maxMissedPast + silenceWindow // levels behind the head, of which somebody may ask again
 )
 
 // rightsCache keeps what a node said of levels: it is fixed before the cycle begins, so each level is asked for once.
@@ -28,45 +30,51 @@ func (o *Octez) Rights(ctx context.Context, keys []tezos.PublicKeyHash, head int
 	c := &o.rights
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !slices.Equal(c.keys, keys) {
-		c.keys, c.blocks, c.attest = slices.Clone(keys), map[int32][]Right{}, map[int32][]tezos.PublicKeyHash{}
-	}
-	c.forget(head)
+	c.begin(keys, head)
 	if len(keys) == 0 {
 		return Rights{}, nil
 	}
-	var missing []int32
+	var levels []int32
 	for level := head + 1; level <= head+int32(min(ahead, maxAheadRights)); level++ { //nolint:gosec // bounded
-		if _, known := c.blocks[level]; !known {
-			missing = append(missing, level)
-		}
+		levels = append(levels, level)
 	}
-	if err := o.askBlocks(ctx, missing); err != nil {
+	if err := o.askBlocks(ctx, unknown(c.blocks, levels)); err != nil {
 		return Rights{}, err
 	}
-	if err := o.askAttest(ctx, head); err != nil {
+	if err := o.askAttest(ctx, unknown(c.attest, []int32{head})); err != nil {
 		return Rights{}, err
 	}
 	out := Rights{Attest: c.attest[head]}
-	for level := head + 1; level <= head+int32(min(ahead, maxAheadRights)); level++ { //nolint:gosec // bounded
+	for _, level := range levels {
 		out.Blocks = append(out.Blocks, c.blocks[level]...)
 	}
 	return out, nil
 }
 
-// forget drops the past. A head may fall back by a few levels.
-func (c *rightsCache) forget(head int32) {
-	const kept = 16
-	for level := range c.blocks {
-		if level < head-kept {
-			delete(c.blocks, level)
-		}
+// attesters are those of the keys that have to attest, or had to, by level. No level is further back from the head than keptRights.
+func (o *Octez) attesters(ctx context.Context, keys []tezos.PublicKeyHash, head int32, levels []int32) (map[int32][]tezos.PublicKeyHash, error) {
+	c := &o.rights
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.begin(keys, head)
+	if err := o.askAttest(ctx, unknown(c.attest, levels)); err != nil {
+		return nil, err
 	}
-	for level := range c.attest {
-		if level < head-kept {
-			delete(c.attest, level)
-		}
+	return maps.Clone(c.attest), nil
+}
+
+// begin forgets what was of other keys, and what is too long ago. A head may fall back by a few levels.
+func (c *rightsCache) begin(keys []tezos.PublicKeyHash, head int32) {
+	if c.blocks == nil || !slices.Equal(c.keys, keys) {
+		c.keys, c.blocks, c.attest = slices.Clone(keys), map[int32][]Right{}, map[int32][]tezos.PublicKeyHash{}
 	}
+	maps.DeleteFunc(c.blocks, func(level int32, _ []Right) bool { return level < head-keptRights })
+	maps.DeleteFunc(c.attest, func(level int32, _ []tezos.PublicKeyHash) bool { return level < head-keptRights })
+}
+
+// unknown are the levels that were not asked for yet.
+func unknown[T any](known map[int32]T, levels []int32) []int32 {
+	return slices.DeleteFunc(slices.Clone(levels), func(level int32) bool { _, have := known[level]; return have })
 }
 
 // askBlocks fills the cache; it is held.
@@ -90,18 +98,23 @@ func (o *Octez) askBlocks(ctx context.Context, levels []int32) error {
 	return nil
 }
 
-func (o *Octez) askAttest(ctx context.Context, level int32) error {
-	if _, known := o.rights.attest[level]; known {
+// askAttest does the same.
+func (o *Octez) askAttest(ctx context.Context, levels []int32) error {
+	if len(levels) == 0 {
 		return nil
 	}
-	rights, err := o.duties(ctx, o.rights.keys, []int32{level})
-	if err != nil {
-		return err
+	found := map[int32][]tezos.PublicKeyHash{}
+	for keys := range slices.Chunk(o.rights.keys, node.MaxRightsKeys) {
+		rights, err := o.client.AttestationRights(ctx, node.RightsQuery{ConsensusKeys: keys, Levels: levels})
+		if err != nil {
+			return err
+		}
+		for _, r := range rights {
+			found[r.Level] = append(found[r.Level], r.Key)
+		}
 	}
-	found := []tezos.PublicKeyHash{}
-	for _, r := range rights {
-		found = append(found, r.Key)
+	for _, level := range levels {
+		o.rights.attest[level] = found[level]
 	}
-	o.rights.attest[level] = found
 	return nil
 }

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"highwater/hwm"
@@ -124,7 +125,12 @@ func (n *Node) resume(ctx context.Context, a Answer) error {
 
 // checkCopied finds an old copy of this instance's own state: what the other side follows is durable here before it is told, so
 // the owner of an epoch is never behind what the other side has from it.
+//
+// There is one floor that the other side has not followed: that of a certificate by level. It is above the marks here when this side gave
+// that certificate, the other used it, and this side then took over below its level, because it had not heard of the floor. Nothing is old
+// then; but the floor also hides how far the other side followed, so nobody can tell, and this side must not sign in either case.
 func (n *Node) checkCopied(marks []Mark) error {
+	floor := hwm.Position{Level: -1}
 	for _, m := range marks {
 		if m.Source != hwm.SourcePeer {
 			continue
@@ -135,17 +141,51 @@ func (n *Node) checkCopied(marks []Mark) error {
 			return err
 		}
 		want := hwm.Position{Level: m.Level, Round: m.Round}
-		if st.Mark == nil || want.Compare(st.Mark.Position) > 0 {
+		switch {
+		case st.Mark != nil && want.Compare(st.Mark.Position) <= 0:
+		case want.Round != hwm.MaxRound:
 			return n.oldState(fmt.Sprintf("the other instance followed this one to %s (%s of %s), and the mark here is below", want, m.Kind, m.PKH))
+		case want.Compare(floor) > 0:
+			floor = want
 		}
+	}
+	if floor.Level < 0 {
+		return nil
+	}
+	return n.copied(refuse(OldOrFloor, fmt.Sprintf("stop the other instance; then here: highwater takeover. Its floor is above level %d then; where the chain is far "+
+		"below that, restart this one in between, and make the other one's state anew: highwater init", floor.Level),
+		"the state directory may be an old copy: the other instance has a floor at level %d, above the marks here. It followed this one to it, or "+
+			"used a certificate by that level, before a takeover here: then nothing is old", floor.Level))
+}
+
+func (n *Node) oldState(what string) error {
+	return n.copied(refuse(OldState, "never sign from a restored copy: stop this instance; then on the other machine: highwater takeover; then start this one "+
+		"again, and it is the backup. If the other one is gone for good: highwater takeover", "the state directory is an old copy: %s", what))
+}
+
+func (n *Node) copied(r *Refusal) error {
+	n.raiseAlarm(signer.AlarmRollback, r.Text, r.Hint)
+	return r
+}
+
+// oldCopy is the refusal by which an instance finds its own state an old copy, or says so to the other one; nil for any other error.
+func oldCopy(err error) *Refusal {
+	var r *Refusal
+	if errors.As(err, &r) && (r.Reason == OldState || r.Reason == OldOrFloor) {
+		return r
 	}
 	return nil
 }
 
-func (n *Node) oldState(what string) error {
-	text, hint := "the state directory is an old copy: "+what, "never sign from a restored copy; if the other instance cannot sign any more: highwater takeover"
-	n.raiseAlarm(signer.AlarmRollback, text, hint)
-	return refuse(OldState, hint, "%s", text)
+// told is what the other side's operator is told when this side finds its own state an old copy.
+func (n *Node) told(found *Refusal) error {
+	me := n.Me().Short()
+	if found.Reason == OldOrFloor {
+		return refuse(found.Reason, "see, on its machine: highwater status; it says what to do",
+			"the instance %s signs nothing: its state directory is an old copy, or the floor of a certificate by level, which the other instance has, is above its marks", me)
+	}
+	return refuse(found.Reason, "on its machine: systemctl stop highwater; then here: highwater takeover; then start it again, and it is the backup",
+		"the instance %s signs nothing: it says that its state directory is an old copy", me)
 }
 
 // passed ends signing up to the ceilings when the new owner is above them.

@@ -22,13 +22,12 @@ const (
 // MaxSilence is how many silent levels can be seen.
 const MaxSilence = silenceWindow + silenceBlocks
 
-// past keeps what blocks and levels hold, which does not change: a second look costs the node one question.
+// past keeps what blocks hold, which does not change: a second look costs the node one question. Whose duty a level was is in rightsCache.
 type past struct {
 	mu   sync.Mutex // held while the node is asked
 	keys []tezos.PublicKeyHash
 	seen map[tezos.Hash32]signers
 	deep map[int32]signers // by level, of blocks so old that they are final
-	duty map[int32]bool    // whether a key of ours had to attest a level
 }
 
 // signers are the keys that were seen in a block: in its attestations, which are of the level before it, and as its maker.
@@ -76,11 +75,12 @@ func (o *Octez) Silence(ctx context.Context, keys []tezos.PublicKeyHash) (Silenc
 		return s, nil
 	}
 	s.Since = levels[len(levels)-1]
-	if err = o.askDuty(ctx, levels); err != nil {
+	duty, err := o.attesters(ctx, keys, head.Level, levels)
+	if err != nil {
 		return Silence{}, err
 	}
 	for _, level := range levels {
-		if p.duty[level] && level > s.LastOwn {
+		if len(duty[level]) > 0 && level > s.LastOwn {
 			s.Silent++
 		}
 	}
@@ -118,12 +118,13 @@ func (o *Octez) furtherBack(ctx context.Context, s Silence) (Silence, error) {
 	for level := s.Since - 1; level > 0 && level >= s.Head-silenceBack; level-- {
 		levels = append(levels, level)
 	}
-	if err := o.askDuty(ctx, levels); err != nil {
+	duty, err := o.attesters(ctx, o.past.keys, s.Head, levels)
+	if err != nil {
 		return Silence{}, err
 	}
 	for looked := 0; len(levels) > 0 && looked < silenceBlocks; levels = levels[1:] {
 		level := levels[0]
-		if !o.past.duty[level] {
+		if len(duty[level]) == 0 {
 			s.Since = level
 			continue
 		}
@@ -144,7 +145,7 @@ func (o *Octez) furtherBack(ctx context.Context, s Silence) (Silence, error) {
 	return s, nil
 }
 
-// begin forgets what was of other keys.
+// begin keeps the memory small, and looks for these keys in it.
 func (p *past) begin(keys []tezos.PublicKeyHash) {
 	if p.seen == nil || len(p.seen) > seenBlocks {
 		p.seen = map[tezos.Hash32]signers{}
@@ -155,42 +156,7 @@ func (p *past) begin(keys []tezos.PublicKeyHash) {
 	if p.deep == nil {
 		p.deep = map[int32]signers{}
 	}
-	if p.duty == nil || len(p.duty) > 4*silenceBack || !slices.Equal(p.keys, keys) {
-		p.keys, p.duty = slices.Clone(keys), map[int32]bool{}
-	}
-}
-
-// askDuty asks for the levels that were not asked for yet.
-func (o *Octez) askDuty(ctx context.Context, levels []int32) error {
-	p := &o.past
-	missing := slices.DeleteFunc(slices.Clone(levels), func(level int32) bool { _, known := p.duty[level]; return known })
-	if len(missing) == 0 {
-		return nil
-	}
-	found := map[int32]bool{}
-	rights, err := o.duties(ctx, p.keys, missing)
-	if err != nil {
-		return err
-	}
-	for _, r := range rights {
-		found[r.Level] = true
-	}
-	for _, level := range missing {
-		p.duty[level] = found[level]
-	}
-	return nil
-}
-
-// duties are the rights to attest of any number of keys.
-func (o *Octez) duties(ctx context.Context, keys []tezos.PublicKeyHash, levels []int32) (out []node.AttestationRight, err error) {
-	for some := range slices.Chunk(keys, node.MaxRightsKeys) {
-		rights, err := o.client.AttestationRights(ctx, node.RightsQuery{ConsensusKeys: some, Levels: levels})
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, rights...)
-	}
-	return out, nil
+	p.keys = slices.Clone(keys)
 }
 
 // deep looks into a block that no reorganisation reaches any more.

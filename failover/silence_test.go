@@ -99,3 +99,26 @@ func TestASignatureFarBackEndsTheSilence(t *testing.T) {
 	require.Equal(t, last, s.LastOwn)
 	require.Equal(t, silenceWindow+4, s.Silent)
 }
+
+// TestRightsAreAskedOnce: what one look asked of a level serves every other, and what is long past is forgotten.
+func TestRightsAreAskedOnce(t *testing.T) {
+	p, sim := octezPairWith(t, func(int32) bool { return true })
+	_, b := p.begin()
+	chain, keys := b.chain.(*Octez), b.node.pkhs()
+	sim.Advance()
+	_, err := chain.Silence(t.Context(), keys)
+	require.NoError(t, err)
+	level := sim.Head().Level - 1
+	chain.rights.blocks[level+1] = nil
+	before := sim.Served()
+	rights, err := chain.Rights(t.Context(), keys, level, 1)
+	require.NoError(t, err)
+	require.Len(t, rights.Attest, len(keys))
+	require.Equal(t, before, sim.Served())
+
+	far := level + 3*keptRights
+	_, err = chain.attesters(t.Context(), keys, far, nil)
+	require.NoError(t, err)
+	require.Empty(t, chain.rights.attest)
+	require.Empty(t, chain.rights.blocks)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"highwater/hwm"
@@ -16,6 +17,13 @@ type View struct {
 	MaySign  string         `json:"may_sign"` // who, in one sentence
 	Waiting  string         `json:"waiting,omitempty"`
 	Next     []string       `json:"next,omitempty"` // what to do
+	Share
+}
+
+// Share is the part of the levels that an instance may sign, where two of them share these after a release by level; null: no such bound.
+type Share struct {
+	SignsFrom *int32 `json:"signs_from"` // the first level of the part
+	SignsUpTo *int32 `json:"signs_up_to"`
 }
 
 // PeerView is the other instance as it was last heard.
@@ -39,6 +47,7 @@ type PeerView struct {
 	Behind *int64 `json:"behind"`
 	// FollowedAt is when the stream of its marks was heard last.
 	FollowedAt *time.Time `json:"followed_at"`
+	Share
 }
 
 // View tells who may sign, and what to do.
@@ -49,8 +58,55 @@ func (n *Node) View() View {
 	if paired {
 		v.Peer = n.peerView(peer)
 	}
+	v.share(n, mine, signing)
 	v.MaySign, v.Waiting, v.Next = n.words(mine, signing, v.Peer)
+	if v.SignsFrom != nil {
+		v.MaySign = fmt.Sprintf("this instance, from level %d on", *v.SignsFrom)
+		if v.Peer != nil && v.Peer.SignsUpTo != nil {
+			v.MaySign += fmt.Sprintf("; up to level %d the other instance, %s", *v.Peer.SignsUpTo, v.Peer.Key.Short())
+		}
+	}
 	return v
+}
+
+// share tells who signs up to which level, and from which. The giver's ceilings say it on the one side; on the other the floors do, which lie
+// at the same level, or above it when they were there before.
+func (v *View) share(n *Node, mine hwm.RoleRecord, signing bool) {
+	switch keys, level := n.givenAway(); {
+	case mine.Role != hwm.Active:
+	case mine.Owner != n.Me() && len(keys) > 0:
+		from := level + 1
+		v.SignsUpTo = &level
+		if v.Peer != nil && v.Peer.Key == mine.Owner {
+			v.Peer.SignsFrom = &from
+		}
+	case mine.Owner == n.Me() && signing:
+		floor, begun, ok := n.floorGiven()
+		below := v.Peer != nil && v.Peer.Signing && v.Peer.Owner == n.Me() && v.Peer.Epoch == mine.Epoch
+		if !ok || begun && !below {
+			return
+		}
+		from := floor + 1
+		v.SignsFrom = &from
+		if below {
+			v.Peer.SignsUpTo = &floor
+		}
+	}
+}
+
+// floorGiven is the lowest mark of our chain, when it is a floor that came from the other side, and whether anything is above it.
+func (n *Node) floorGiven() (level int32, begun, ok bool) {
+	rows, err := n.store.Rows()
+	if err != nil {
+		return 0, false, false
+	}
+	rows = slices.DeleteFunc(rows, func(r hwm.Row) bool { return r.Chain != n.signer.Chain() })
+	if len(rows) == 0 {
+		return 0, false, false
+	}
+	byPlace := func(a, b hwm.Row) int { return a.Compare(b.Position) }
+	low, high := slices.MinFunc(rows, byPlace), slices.MaxFunc(rows, byPlace)
+	return low.Level, high.Level > low.Level, low.Source == hwm.SourcePeer && low.Round == hwm.MaxRound
 }
 
 func (n *Node) peerView(peer hwm.Peer) *PeerView {
@@ -88,7 +144,7 @@ const arrival = 3 * time.Second
 
 // words are the sentences of a status.
 func (n *Node) words(mine hwm.RoleRecord, signing bool, p *PeerView) (maySign, waiting string, next []string) {
-	_, level := n.givenAway()
+	keys, level := n.givenAway()
 	switch {
 	case mine.Role == hwm.Fenced && p == nil:
 		return "nobody, as far as this instance knows: it is fenced", "",
@@ -96,8 +152,10 @@ func (n *Node) words(mine hwm.RoleRecord, signing bool, p *PeerView) (maySign, w
 	case mine.Role == hwm.Fenced:
 		return "nobody, as far as this instance knows: it is fenced", "",
 			[]string{"find out who signed with these keys", "then, on the machine that should sign: highwater takeover"}
+	case mine.Role == hwm.Active && mine.Owner != n.Me() && len(keys) == 0: // a key without a ceiling signs nothing for another owner
+		return "the other instance, " + mine.Owner.Short(), "", nil
 	case mine.Role == hwm.Active && mine.Owner != n.Me():
-		return fmt.Sprintf("this instance up to level %d, the instance %s above", level, mine.Owner.Short()), "", nil
+		return fmt.Sprintf("this instance, up to level %d; from level %d on the other instance, %s", level, level+1, mine.Owner.Short()), "", nil
 	case mine.Role == hwm.Active && signing:
 		return "this instance", "", nil
 	case mine.Role == hwm.Active && p == nil:

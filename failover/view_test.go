@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"highwater/hwm"
 )
 
 // TestWhatADrillMeasures: how long an answer took, how far the marks here are behind, when they were heard last.
@@ -42,4 +44,60 @@ func TestWhatADrillMeasures(t *testing.T) {
 	v = b.node.View().Peer
 	require.Zero(t, v.RTTMS)
 	require.Nil(t, v.Behind)
+}
+
+// TestWhoSignsWhichLevels: after a release by level each side says up to which level or from which one it signs, and what it knows of the
+// other one; when the level is past, or the right is given back, nobody speaks of it any more.
+func TestWhoSignsWhichLevels(t *testing.T) {
+	whole := Share{}
+	for _, stick := range []bool{false, true} {
+		p := newPair(t)
+		a, b := p.begin()
+		require.Equal(t, perLevel, a.bake(p.level))
+		require.Equal(t, whole, a.node.View().Share)
+		cut, from := p.level+3, p.level+4
+		below, above := Share{SignsUpTo: &cut}, Share{SignsFrom: &from}
+		if stick {
+			p.wire.cut = true
+			c, err := a.node.Release(t.Context(), cut)
+			require.NoError(t, err)
+			require.Equal(t, below, a.node.View().Share)
+			require.Equal(t, above, a.node.View().Peer.Share, "once it has the certificate")
+			_, err = b.node.Accept(t.Context(), c, &p.level)
+			require.NoError(t, err)
+			v := b.node.View()
+			require.Equal(t, above, v.Share)
+			require.Equal(t, whole, v.Peer.Share, "nobody heard of it")
+			require.Equal(t, "this instance, from level 1005 on", v.MaySign)
+			p.wire.cut = false
+			_, err = b.node.Ask(t.Context())
+			require.NoError(t, err)
+		} else {
+			_, err := b.node.Handover(t.Context(), HandoverRequest{At: &cut})
+			require.NoError(t, err)
+		}
+		_, err := a.node.Ask(t.Context())
+		require.NoError(t, err)
+		va, vb := a.node.View(), b.node.View()
+		require.Equal(t, []Share{below, above, above, below}, []Share{va.Share, va.Peer.Share, vb.Share, vb.Peer.Share})
+		require.Equal(t, "this instance, up to level 1004; from level 1005 on the other instance, "+b.node.Me().Short(), va.MaySign)
+		require.Equal(t, "this instance, from level 1005 on; up to level 1004 the other instance, "+a.node.Me().Short(), vb.MaySign)
+
+		require.Equal(t, 1, b.bakeOne(from))
+		require.Equal(t, above, b.node.View().Share, "the other one still signs below")
+
+		// Past the level it is as ever: also where one kind was not asked for yet.
+		require.Equal(t, 1, b.bakeOne(from+1))
+		_, err = a.node.Ask(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, hwm.Standby, a.role().Role)
+		_, err = b.node.Ask(t.Context())
+		require.NoError(t, err)
+		va, vb = a.node.View(), b.node.View()
+		require.Equal(t, []Share{whole, whole, whole, whole}, []Share{va.Share, va.Peer.Share, vb.Share, vb.Peer.Share})
+		require.Equal(t, "the other instance, "+b.node.Me().Short(), va.MaySign)
+		require.Equal(t, "this instance", vb.MaySign)
+		a.handover()
+		require.Equal(t, whole, a.node.View().Share)
+	}
 }
