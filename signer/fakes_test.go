@@ -3,7 +3,6 @@ package signer_test
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"slices"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"highwater/hwm"
+	"highwater/internal/baker"
 	"highwater/internal/device"
 	"highwater/internal/softkey"
 	"highwater/internal/tezos"
@@ -35,45 +35,17 @@ func newKey(t require.TestingT, curve tezos.Curve, n byte) *softkey.Key {
 
 // payloadOf makes a payload of any kind for a key of a curve; fill tells apart those of one position.
 func payloadOf(curve tezos.Curve, kind tezos.Kind, level, round int32, fill byte) []byte {
-	if kind == tezos.Block {
-		return block(level, round, fill)
-	}
-	p := make([]byte, 37, 80)
-	p[0] = byte(kind)
-	copy(p[1:], ghost[:])
-	switch {
-	case curve == tezos.BLS12381 && kind == tezos.Preattestation:
-		p = append(p, 0x28)
-	case curve == tezos.BLS12381:
-		p = append(p, 0x29)
-	case kind == tezos.Preattestation:
-		p = append(p, 0x14, 0, 0)
-	default:
-		p = append(p, 0x15, 0, 0)
-	}
-	p = binary.BigEndian.AppendUint32(p, uint32(level))
-	p = binary.BigEndian.AppendUint32(p, uint32(round))
-	return append(p, bytes.Repeat([]byte{fill}, 32)...)
+	return baker.Step{Chain: ghost, Kind: kind, Level: level, Round: round, Variant: fill}.Payload(curve)
 }
 
 // withDAL is an attestation that also carries a DAL bitset.
 func withDAL(level, round int32, fill byte) []byte {
-	p := payloadOf(tezos.Ed25519, tezos.Attestation, level, round, fill)
-	p[37] = 0x17
-	return append(p, 0x01)
+	return baker.Step{Chain: ghost, Kind: tezos.Attestation, Level: level, Round: round, Variant: fill, DAL: 1}.Payload(tezos.Ed25519)
 }
 
+// block is the same for all curves.
 func block(level, round int32, fill byte) []byte {
-	p := append([]byte{byte(tezos.Block)}, ghost[:]...)
-	p = binary.BigEndian.AppendUint32(p, uint32(level))
-	p = append(p, 1)
-	p = append(p, bytes.Repeat([]byte{fill}, 32)...)
-	p = append(p, make([]byte, 8+1+32)...)
-	p = append(p, 0, 0, 0, 33, 0, 0, 0, 1, 2, 0, 0, 0, 4)
-	p = binary.BigEndian.AppendUint32(p, uint32(level))
-	p = append(p, 0, 0, 0, 0, 0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 4)
-	p = binary.BigEndian.AppendUint32(p, uint32(round))
-	return append(p, make([]byte, 32+32+4+8+2)...)
+	return payloadOf(tezos.Ed25519, tezos.Block, level, round, fill)
 }
 
 // fakeDevice holds soft keys. Its fields are the accidents; set them before the device is used, or under mu.
