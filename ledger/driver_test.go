@@ -2,7 +2,6 @@ package ledger_test
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"net"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"highwater/internal/baker"
 	"highwater/internal/device"
 	"highwater/internal/tezos"
 	"highwater/ledger"
@@ -88,16 +88,7 @@ func tcp(t *testing.T, sim *ledgersim.Device) func(context.Context) (ledger.Tran
 
 // attestation of a tz1–tz3 key.
 func operation(kind tezos.Kind, chain tezos.ChainID, level, round int32) []byte {
-	p := make([]byte, 80)
-	p[0] = byte(kind)
-	copy(p[1:], chain[:])
-	p[37] = 0x15
-	if kind == tezos.Preattestation {
-		p[37] = 0x14
-	}
-	binary.BigEndian.PutUint32(p[40:], uint32(level))
-	binary.BigEndian.PutUint32(p[44:], uint32(round))
-	return p
+	return baker.Step{Chain: chain, Kind: kind, Level: level, Round: round}.Payload(tezos.Ed25519)
 }
 
 func attestation(level int32) []byte { return operation(tezos.Attestation, ghost, level, 0) }

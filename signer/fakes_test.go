@@ -3,9 +3,7 @@ package signer_test
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -15,11 +13,11 @@ import (
 	"go.uber.org/goleak"
 
 	"highwater/hwm"
+	"highwater/internal/baker"
 	"highwater/internal/device"
 	"highwater/internal/softkey"
 	"highwater/internal/tezos"
 	"highwater/signer"
-	"highwater/store"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -37,45 +35,17 @@ func newKey(t require.TestingT, curve tezos.Curve, n byte) *softkey.Key {
 
 // payloadOf makes a payload of any kind for a key of a curve; fill tells apart those of one position.
 func payloadOf(curve tezos.Curve, kind tezos.Kind, level, round int32, fill byte) []byte {
-	if kind == tezos.Block {
-		return block(level, round, fill)
-	}
-	p := make([]byte, 37, 80)
-	p[0] = byte(kind)
-	copy(p[1:], ghost[:])
-	switch {
-	case curve == tezos.BLS12381 && kind == tezos.Preattestation:
-		p = append(p, 0x28)
-	case curve == tezos.BLS12381:
-		p = append(p, 0x29)
-	case kind == tezos.Preattestation:
-		p = append(p, 0x14, 0, 0)
-	default:
-		p = append(p, 0x15, 0, 0)
-	}
-	p = binary.BigEndian.AppendUint32(p, uint32(level))
-	p = binary.BigEndian.AppendUint32(p, uint32(round))
-	return append(p, bytes.Repeat([]byte{fill}, 32)...)
+	return baker.Step{Chain: ghost, Kind: kind, Level: level, Round: round, Variant: fill}.Payload(curve)
 }
 
 // withDAL is an attestation that also carries a DAL bitset.
 func withDAL(level, round int32, fill byte) []byte {
-	p := payloadOf(tezos.Ed25519, tezos.Attestation, level, round, fill)
-	p[37] = 0x17
-	return append(p, 0x01)
+	return baker.Step{Chain: ghost, Kind: tezos.Attestation, Level: level, Round: round, Variant: fill, DAL: 1}.Payload(tezos.Ed25519)
 }
 
+// block is the same for all curves.
 func block(level, round int32, fill byte) []byte {
-	p := append([]byte{byte(tezos.Block)}, ghost[:]...)
-	p = binary.BigEndian.AppendUint32(p, uint32(level))
-	p = append(p, 1)
-	p = append(p, bytes.Repeat([]byte{fill}, 32)...)
-	p = append(p, make([]byte, 8+1+32)...)
-	p = append(p, 0, 0, 0, 33, 0, 0, 0, 1, 2, 0, 0, 0, 4)
-	p = binary.BigEndian.AppendUint32(p, uint32(level))
-	p = append(p, 0, 0, 0, 0, 0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 4)
-	p = binary.BigEndian.AppendUint32(p, uint32(round))
-	return append(p, make([]byte, 32+32+4+8+2)...)
+	return payloadOf(tezos.Ed25519, tezos.Block, level, round, fill)
 }
 
 // fakeDevice holds soft keys. Its fields are the accidents; set them before the device is used, or under mu.
@@ -193,62 +163,25 @@ func (t fakeTurn) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []b
 	return tezos.Signature{}, &device.Error{Device: t.d.name, Health: device.Ready, Err: device.ErrNoKey}
 }
 
-// rig is a signer over a real store and fake devices.
+// rig is a host with fake devices.
 type rig struct {
-	t       testing.TB
-	dir     string
-	db      *store.DB
-	s       *signer.Signer
-	key     *softkey.Key
-	device  *fakeDevice
-	devices []signer.Device
-	config  func(*signer.Config)
-	stop    func()
+	*host
+	key    *softkey.Key
+	device *fakeDevice
 }
 
-// newRig makes one with a key of a curve, active, all marks at level 10.
+// newRig makes one with a key of a curve.
 func newRig(t testing.TB, curve tezos.Curve, config ...func(*signer.Config)) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: filepath.Join(t.TempDir(), "state"), key: newKey(t, curve, 0)}
+	r := &rig{key: newKey(t, curve, 0)}
 	r.device = newDevice("left", r.key)
-	r.devices = []signer.Device{r.device}
-	r.config = func(c *signer.Config) {
+	r.host = newHost(t, 0, func(c *signer.Config) {
+		c.Devices = []signer.Device{r.device}
 		for _, f := range config {
 			f(c)
 		}
-	}
-	require.NoError(t, store.Create(t.Context(), r.dir, at))
-	r.start()
-	t.Cleanup(func() { r.stop() })
-	level := int32(10)
-	_, err := r.s.Activate(&level, "test")
-	require.NoError(t, err)
-	return r
-}
-
-// start opens the store and makes a signer, as a new process would.
-func (r *rig) start() {
-	r.t.Helper()
-	db, err := store.Open(context.Background(), r.dir, store.Options{})
-	require.NoError(r.t, err)
-	cfg := signer.Config{Chain: ghost, Store: db, Devices: r.devices}
-	r.config(&cfg)
-	r.db, r.s = db, signer.New(cfg)
-	r.s.Learn()
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { r.s.Run(ctx) })
-	r.stop = sync.OnceFunc(func() {
-		cancel()
-		running.Wait()
-		require.NoError(r.t, db.Close())
 	})
-}
-
-func (r *rig) restart() {
-	r.t.Helper()
-	r.stop()
-	r.start()
+	return r
 }
 
 func (r *rig) pkh() tezos.PublicKeyHash { return r.key.PublicKey().Hash() }
@@ -268,12 +201,7 @@ func (r *rig) payload(kind tezos.Kind, level, round int32, fill byte) []byte {
 	return payloadOf(r.key.Curve(), kind, level, round, fill)
 }
 
-// sign asks with a budget that no test uses up.
-func (r *rig) sign(payload []byte) (tezos.Signature, error) {
-	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
-	defer cancel()
-	return r.s.Sign(ctx, r.pkh(), payload)
-}
+func (r *rig) sign(payload []byte) (tezos.Signature, error) { return r.ask(r.pkh(), payload) }
 
 // mustSign wants a signature that verifies.
 func (r *rig) mustSign(payload []byte) tezos.Signature {

@@ -176,7 +176,7 @@ func faultRun(t *testing.T, curve tezos.Curve, i int, retry bool) (where string,
 	ask := func(payload []byte) bool {
 		sig, err := r.sign(payload)
 		if err == nil {
-			list.add(t, r.key, payload, sig)
+			list.add(t, r.key.PublicKey(), payload, sig)
 			return true
 		}
 		require.Zero(t, sig)

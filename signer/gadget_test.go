@@ -3,7 +3,6 @@ package signer_test
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,67 +12,46 @@ import (
 	"highwater/internal/device"
 	"highwater/internal/tezos"
 	"highwater/signer"
-	"highwater/store"
 	"highwater/tezsign"
 	"highwater/tezsign/tezsignsim"
 )
 
-// gadgetRig is a signer over a real store and a real driver, with an emulated TezSign that holds one key.
+// gadgetRig is a host with a real driver and an emulated TezSign that holds one key.
 type gadgetRig struct {
-	t    *testing.T
-	dir  string
-	sim  *tezsignsim.Gadget
-	db   *store.DB
-	s    *signer.Signer
-	dev  *tezsign.Device
-	pkh  tezos.PublicKeyHash
-	stop func()
+	*host
+	sim *tezsignsim.Gadget
+	dev *tezsign.Device // the driver since the last start
+	pkh tezos.PublicKeyHash
 }
 
 func newGadgetRig(t *testing.T) *gadgetRig {
 	sim, err := tezsignsim.New(tezsignsim.Options{Serial: "ts-1", Keys: []string{"consensus"}, Passphrase: "secret"})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, sim.Close()) })
-	r := &gadgetRig{t: t, dir: t.TempDir(), sim: sim}
-	require.NoError(t, store.Create(t.Context(), r.dir, at))
-	r.start()
-	t.Cleanup(func() { r.stop() })
-	level := int32(10)
-	_, err = r.s.Activate(&level, "test")
-	require.NoError(t, err)
+	r := &gadgetRig{sim: sim}
+	r.host = newHost(t, 1, func(c *signer.Config) {
+		r.dev = tezsign.New(tezsign.Config{
+			Name: "left", Serial: "ts-1", Open: sim.Open, Chain: ghost, Log: slog.New(slog.DiscardHandler),
+			Passphrase: tezsign.PassphraseFunc(func(context.Context, string) ([]byte, error) { return []byte("secret"), nil }),
+		})
+		r.dev.SetTiming(2*time.Millisecond, 5*time.Millisecond)
+		c.Devices = []signer.Device{r.dev}
+	})
+	r.pkh = r.s.Keys()[0].PKH
 	return r
 }
 
-func (r *gadgetRig) start() {
-	r.t.Helper()
-	db, err := store.Open(context.Background(), r.dir, store.Options{})
-	require.NoError(r.t, err)
-	dev := tezsign.New(tezsign.Config{
-		Name: "left", Serial: "ts-1", Open: r.sim.Open, Chain: ghost, Log: slog.New(slog.DiscardHandler),
-		Passphrase: tezsign.PassphraseFunc(func(context.Context, string) ([]byte, error) { return []byte("secret"), nil }),
-	})
-	dev.SetTiming(2*time.Millisecond, 5*time.Millisecond)
-	s := signer.New(signer.Config{Chain: ghost, Store: db, Devices: []signer.Device{dev}})
-	dev.SetReconciler(s)
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { s.Run(ctx) })
-	running.Go(func() { dev.Run(ctx) })
-	r.db, r.s, r.dev = db, s, dev
-	r.stop = sync.OnceFunc(func() {
-		cancel()
-		running.Wait()
-		require.NoError(r.t, db.Close())
-	})
-	require.Eventually(r.t, func() bool { return len(s.Keys()) == 1 && dev.Status().Health == device.Ready }, 10*time.Second, time.Millisecond)
-	r.pkh = s.Keys()[0].PKH
+func (r *gadgetRig) sign(kind tezos.Kind, level, round int32) error {
+	_, err := r.ask(r.pkh, payloadOf(tezos.BLS12381, kind, level, round, 1))
+	return err
 }
 
-func (r *gadgetRig) sign(kind tezos.Kind, level, round int32) error {
-	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Second)
-	defer cancel()
-	_, err := r.s.Sign(ctx, r.pkh, payloadOf(tezos.BLS12381, kind, level, round, 1))
-	return err
+// restartForgotten is a start of the host and of the gadget, which lost its own marks.
+func (r *gadgetRig) restartForgotten() {
+	r.stop()
+	require.NoError(r.t, r.sim.LoseState("consensus"))
+	require.NoError(r.t, r.sim.PowerCycle())
+	r.start()
 }
 
 // levels are the gadget's own.
@@ -100,19 +78,13 @@ func TestAnInterruptedRequestIsNotLostToRaisingTheGadget(t *testing.T) {
 	pending, err := r.db.Advance(key, hwm.MarkFor(req, at))
 	require.NoError(t, err)
 	require.NoError(t, pending.Wait())
-	r.stop()
-	require.NoError(t, r.sim.LoseState("consensus"))
-	require.NoError(t, r.sim.PowerCycle())
-	r.start()
+	r.restartForgotten()
 	require.Equal(t, []int32{99, 99, 99}, r.levels(), "raised as far as nothing is lost")
 	require.NoError(t, r.sign(tezos.Attestation, 100, 0), "the same bytes")
 	require.Equal(t, "not_above", signer.ReasonOf(r.sign(tezos.Attestation, 99, 5)))
 
 	// Once it is signed, there is nothing left to keep room for.
-	r.stop()
-	require.NoError(t, r.sim.LoseState("consensus"))
-	require.NoError(t, r.sim.PowerCycle())
-	r.start()
+	r.restartForgotten()
 	require.Equal(t, []int32{100, 100, 100}, r.levels())
 	require.NoError(t, r.sign(tezos.Attestation, 101, 0))
 }

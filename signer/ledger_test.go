@@ -1,8 +1,6 @@
 package signer_test
 
 import (
-	"context"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,81 +12,51 @@ import (
 	"highwater/ledger"
 	"highwater/ledger/ledgersim"
 	"highwater/signer"
-	"highwater/store"
 )
 
-// ledgerRig is a signer over a real store and a real driver, with an emulated Ledger that holds three keys.
+// ledgerRig is a host with a real driver and an emulated Ledger that holds three keys.
 type ledgerRig struct {
-	t    *testing.T
-	dir  string
+	*host
 	sim  *ledgersim.Device
-	db   *store.DB
-	s    *signer.Signer
-	dev  *ledger.Device
 	keys map[tezos.Curve]*tezos.PublicKey
-	stop func()
 	list released
 }
 
+var ledgerCurves = map[tezos.Curve]ledger.Curve{tezos.Ed25519: ledger.Ed25519, tezos.Secp256k1: ledger.Secp256k1, tezos.P256: ledger.P256}
+
 func newLedgerRig(t *testing.T) *ledgerRig {
-	curves := map[tezos.Curve]ledger.Curve{tezos.Ed25519: ledger.Ed25519, tezos.Secp256k1: ledger.Secp256k1, tezos.P256: ledger.P256}
 	opt := ledgersim.Options{Seed: "a seed of the tests"}
 	for _, c := range []tezos.Curve{tezos.Ed25519, tezos.Secp256k1, tezos.P256} {
-		opt.Setup = append(opt.Setup, ledgersim.Setup{Curve: curves[c], Chain: ghost})
+		opt.Setup = append(opt.Setup, ledgersim.Setup{Curve: ledgerCurves[c], Chain: ghost})
 	}
 	sim, err := ledgersim.New(opt)
 	require.NoError(t, err)
-	r := &ledgerRig{t: t, dir: t.TempDir(), sim: sim, keys: map[tezos.Curve]*tezos.PublicKey{}}
-	for c, lc := range curves {
-		r.keys[c], err = sim.PublicKey(lc, ledger.DefaultPath)
+	return newLedgerRigOn(t, sim)
+}
+
+// newLedgerRigOn is another machine, with a store of its own, at the same device.
+func newLedgerRigOn(t *testing.T, sim *ledgersim.Device) *ledgerRig {
+	r := &ledgerRig{sim: sim, keys: map[tezos.Curve]*tezos.PublicKey{}}
+	for c, lc := range ledgerCurves {
+		key, err := sim.PublicKey(lc, ledger.DefaultPath)
 		require.NoError(t, err)
+		r.keys[c] = key
 	}
-	require.NoError(t, store.Create(t.Context(), r.dir, at))
-	r.start()
-	t.Cleanup(func() { r.stop() })
-	level := int32(10)
-	_, err = r.s.Activate(&level, "test")
-	require.NoError(t, err)
+	r.host = newHost(t, len(ledgerCurves), func(c *signer.Config) {
+		dev, err := ledger.New(ledger.Config{
+			Name: "left", Dial: sim.Dial, Chain: ghost, Timeout: 500 * time.Millisecond, Tick: 2 * time.Millisecond, Probe: 5 * time.Millisecond,
+		})
+		require.NoError(t, err)
+		c.Devices = []signer.Device{dev}
+	})
 	return r
 }
 
-func (r *ledgerRig) start() {
-	r.t.Helper()
-	db, err := store.Open(context.Background(), r.dir, store.Options{})
-	require.NoError(r.t, err)
-	dev, err := ledger.New(ledger.Config{
-		Name: "left", Dial: r.sim.Dial, Chain: ghost, Timeout: 500 * time.Millisecond, Tick: 2 * time.Millisecond, Probe: 5 * time.Millisecond,
-	})
-	require.NoError(r.t, err)
-	s := signer.New(signer.Config{Chain: ghost, Store: db, Devices: []signer.Device{dev}})
-	dev.SetReconciler(s)
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { s.Run(ctx) })
-	running.Go(func() { dev.Run(ctx) })
-	r.db, r.s, r.dev = db, s, dev
-	r.stop = sync.OnceFunc(func() {
-		cancel()
-		running.Wait()
-		require.NoError(r.t, db.Close())
-	})
-	require.Eventually(r.t, func() bool { return len(s.Keys()) == 3 && dev.Status().Health == device.Ready }, 10*time.Second, time.Millisecond)
-}
-
 func (r *ledgerRig) sign(curve tezos.Curve, payload []byte) error {
-	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Second)
-	defer cancel()
 	key := r.keys[curve]
-	sig, err := r.s.Sign(ctx, key.Hash(), payload)
+	sig, err := r.ask(key.Hash(), payload)
 	if err == nil {
-		require.NoError(r.t, key.Verify(payload, sig))
-		r.list.mu.Lock()
-		defer r.list.mu.Unlock()
-		req, wrong := tezos.Decode(curve, payload)
-		require.NoError(r.t, wrong)
-		now := release{key.Hash(), req.Kind, hwm.Position{Level: req.Level, Round: req.Round}, req.Digest, sig}
-		require.NoError(r.t, r.list.check(now))
-		r.list.all = append(r.list.all, now)
+		r.list.add(r.t, key, payload, sig)
 	}
 	return err
 }
@@ -108,8 +76,7 @@ func TestLedger(t *testing.T) {
 		}
 		switch level {
 		case 22:
-			r.stop()
-			r.start()
+			r.restart()
 		case 24: // what only the device's memory held is gone; the host's marks are not
 			r.sim.PowerCycle()
 		}
@@ -186,15 +153,6 @@ func TestLedgerIsAhead(t *testing.T) {
 	require.Equal(t, "not_above", signer.ReasonOf(r.sign(tezos.Ed25519, payloadOf(tezos.Ed25519, tezos.Attestation, 39, 0, 1))))
 	require.NoError(t, r.sign(tezos.Ed25519, block(41, 0, 1)))
 	require.NoError(t, r.sign(tezos.P256, block(21, 0, 1)), "another key's marks are its own")
-}
-
-// newLedgerRigOn is another machine, with a store of its own, at the same device.
-func newLedgerRigOn(t *testing.T, sim *ledgersim.Device) *ledgerRig {
-	r := newLedgerRig(t)
-	r.stop()
-	r.sim = sim
-	r.start()
-	return r
 }
 
 // A Ledger is never raised unattended: the command and its screens come instead; and nothing once it is not behind.

@@ -49,7 +49,7 @@ func (m *machine) request(t *rapid.T) {
 	require.False(t, before.Mark.Above(*after.Mark), "a request lowered a mark")
 	if err == nil {
 		require.True(t, active, "it signed without being active")
-		m.list.add(t, key, payload, sig)
+		m.list.add(t, key.PublicKey(), payload, sig)
 		require.Equal(t, hwm.Position{Level: level, Round: round}, after.Mark.Position)
 		if before.Ceiling != nil {
 			require.LessOrEqual(t, level, before.Ceiling.Level)
@@ -79,7 +79,7 @@ func (m *machine) again(t *rapid.T) {
 			payload := payloadOf(key.Curve(), old.kind, old.at.Level, old.at.Round, fill)
 			sig, err := m.s.Sign(context.Background(), old.pkh, payload)
 			if err == nil {
-				m.list.add(t, key, payload, sig)
+				m.list.add(t, key.PublicKey(), payload, sig)
 			}
 			st, stateErr := m.db.State(hwm.Key{Chain: ghost, PKH: old.pkh, Kind: old.kind})
 			require.NoError(t, stateErr)

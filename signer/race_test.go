@@ -62,7 +62,7 @@ func TestSameBytesAtOnce(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				list.add(t, r.key, payload, sig)
+				list.add(t, r.key.PublicKey(), payload, sig)
 			})
 		}
 		all.Wait()

@@ -7,7 +7,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/hwm"
-	"highwater/internal/softkey"
 	"highwater/internal/tezos"
 )
 
@@ -26,11 +25,11 @@ type release struct {
 }
 
 // add takes a signature that was answered, and fails when it must not have been.
-func (r *released) add(t require.TestingT, key *softkey.Key, payload []byte, sig tezos.Signature) {
-	require.NoError(t, key.PublicKey().Verify(payload, sig), "a signature that does not verify")
+func (r *released) add(t require.TestingT, key *tezos.PublicKey, payload []byte, sig tezos.Signature) {
+	require.NoError(t, key.Verify(payload, sig), "a signature that does not verify")
 	req, err := tezos.Decode(key.Curve(), payload)
 	require.NoError(t, err)
-	now := release{key.PublicKey().Hash(), req.Kind, hwm.Position{Level: req.Level, Round: req.Round}, req.Digest, sig}
+	now := release{key.Hash(), req.Kind, hwm.Position{Level: req.Level, Round: req.Round}, req.Digest, sig}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	require.NoError(t, r.check(now))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -18,11 +19,7 @@ import (
 func (db *DB) KnownKeys() map[tezos.PublicKeyHash]hwm.KnownKey {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	out := make(map[tezos.PublicKeyHash]hwm.KnownKey, len(db.keys))
-	for k, v := range db.keys {
-		out[k] = v
-	}
-	return out
+	return maps.Clone(db.keys)
 }
 
 // RememberKey keeps a key, durably; nothing is written when nothing is new.

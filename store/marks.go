@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -160,11 +161,7 @@ func (db *DB) Rows() ([]hwm.Row, error) {
 func (db *DB) Ceilings() map[hwm.CeilingKey]hwm.Ceiling {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	out := make(map[hwm.CeilingKey]hwm.Ceiling, len(db.ceilings))
-	for k, v := range db.ceilings {
-		out[k] = v
-	}
-	return out
+	return maps.Clone(db.ceilings)
 }
 
 // SetCeiling sets or lowers a ceiling, durably. Raising or lifting one is Lift's.

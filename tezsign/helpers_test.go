@@ -2,9 +2,9 @@ package tezsign_test
 
 import (
 	"context"
-	"encoding/binary"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"highwater/internal/baker"
 	"highwater/internal/device"
 	"highwater/internal/tezos"
 	"highwater/tezsign"
@@ -25,34 +26,8 @@ var testChain = tezos.ChainID{1, 2, 3, 4}
 
 // payload makes a tz4 (pre)attestation or a block, of bytes that vary with salt.
 func payload(kind tezos.Kind, level, round int32, salt byte) []byte {
-	var p []byte
-	p = append(p, byte(kind))
-	p = append(p, testChain[:]...)
-	if kind == tezos.Block {
-		p = binary.BigEndian.AppendUint32(p, uint32(level))
-		p = append(p, 21)
-		p = append(p, make([]byte, 32+8)...)
-		p = append(p, 4)
-		p = append(p, make([]byte, 32)...)
-		p = binary.BigEndian.AppendUint32(p, 33)
-		for _, f := range [][]byte{{2}, be32(level), {}, {0xff, 0xff, 0xff, 0xff}, be32(round)} {
-			p = binary.BigEndian.AppendUint32(p, uint32(len(f)))
-			p = append(p, f...)
-		}
-		p = append(p, make([]byte, 32+32)...)
-		p = append(p, be32(0)...)
-		p = append(p, salt, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-		return p
-	}
-	p = append(p, make([]byte, 32)...)
-	p = append(p, map[tezos.Kind]byte{tezos.Preattestation: 0x28, tezos.Attestation: 0x29}[kind])
-	p = binary.BigEndian.AppendUint32(p, uint32(level))
-	p = binary.BigEndian.AppendUint32(p, uint32(round))
-	p = append(p, make([]byte, 31)...)
-	return append(p, salt)
+	return baker.Step{Chain: testChain, Kind: kind, Level: level, Round: round, Variant: salt}.Payload(tezos.BLS12381)
 }
-
-func be32(v int32) []byte { return binary.BigEndian.AppendUint32(nil, uint32(v)) }
 
 // newSim makes a gadget that fails the test if its host broke a rule of the device.
 func newSim(t testing.TB, o tezsignsim.Options) *tezsignsim.Gadget {
@@ -192,3 +167,14 @@ func pass(text string) tezsign.PassphraseSource {
 
 // withSecret unlocks the keys of lockedSim.
 func withSecret(c *tezsign.Config) { c.Passphrase = pass("secret") }
+
+// countAsks is a source of a passphrase that counts how often it is asked.
+type countAsks struct {
+	text  string
+	asked atomic.Int32
+}
+
+func (c *countAsks) Passphrase(context.Context, string) ([]byte, error) {
+	c.asked.Add(1)
+	return []byte(c.text), nil
+}

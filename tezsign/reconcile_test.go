@@ -189,16 +189,8 @@ func TestCorruptedStateIsRaisedOnTheOperatorsWordOnly(t *testing.T) {
 func TestStateBrokenInBothSlotsIsAnAlarmAndNotTriedAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sim := lockedSim(t, "consensus")
-		var mu sync.Mutex
-		asked := 0
-		l := start(t, sim, func(c *tezsign.Config) {
-			c.Passphrase = tezsign.PassphraseFunc(func(context.Context, string) ([]byte, error) {
-				mu.Lock()
-				defer mu.Unlock()
-				asked++
-				return []byte("secret"), nil
-			})
-		})
+		source := &countAsks{text: "secret"}
+		l := start(t, sim, func(c *tezsign.Config) { c.Passphrase = source })
 		l.health(device.Ready)
 		err := l.sign("consensus", payload(tezos.Attestation, 1, 0, 0)) // both slots are written now
 		require.NoError(t, err)
@@ -207,9 +199,7 @@ func TestStateBrokenInBothSlotsIsAnAlarmAndNotTriedAgain(t *testing.T) {
 		st := l.until("alarmed", func(s device.Status) bool { return s.Alarm != "" })
 		require.Equal(t, device.Broken, st.Health)
 		require.Contains(t, st.Detail, "checksum")
-		mu.Lock()
-		require.Equal(t, 2, asked)
-		mu.Unlock()
+		require.Equal(t, int32(2), source.asked.Load())
 	})
 }
 

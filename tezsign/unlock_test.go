@@ -122,16 +122,8 @@ func TestOperatorsLockIsNotUndone(t *testing.T) {
 func TestWrongPassphraseIsTriedOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sim := lockedSim(t, "consensus")
-		var mu sync.Mutex
-		asked := 0
-		l := start(t, sim, func(c *tezsign.Config) {
-			c.Passphrase = tezsign.PassphraseFunc(func(context.Context, string) ([]byte, error) {
-				mu.Lock()
-				defer mu.Unlock()
-				asked++
-				return []byte("wrong"), nil
-			})
-		})
+		source := &countAsks{text: "wrong"}
+		l := start(t, sim, func(c *tezsign.Config) { c.Passphrase = source })
 		l.until("told", func(s device.Status) bool { return strings.Contains(s.Detail, "wrong passphrase") })
 		for range 8 {
 			sim.Unbind()
@@ -139,9 +131,7 @@ func TestWrongPassphraseIsTriedOnce(t *testing.T) {
 			sim.Bind()
 			l.health(device.Locked)
 		}
-		mu.Lock()
-		require.Equal(t, 1, asked)
-		mu.Unlock()
+		require.Equal(t, int32(1), source.asked.Load())
 		require.Contains(t, l.Status().Detail, "unlock by hand")
 		_, err := l.Unlock(t.Context(), nil, []byte("secret"))
 		require.NoError(t, err)

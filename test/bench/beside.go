@@ -57,7 +57,7 @@ func (p plan) besideKeys(ctx context.Context, other string, keys int, device tim
 	var builds []*daemon
 	defer func() {
 		for _, d := range builds {
-			err = errors.Join(err, d.stop())
+			err = errors.Join(err, d.Stop())
 		}
 	}()
 	for _, binary := range []string{p.binary, other} {
@@ -84,21 +84,21 @@ func (p plan) besideKeys(ctx context.Context, other string, keys int, device tim
 // besideTurn asks one of the builds for one slice. The first turn warms up and is not counted.
 func (p plan) besideTurn(ctx context.Context, c *pair, i int, builds []*daemon, warmUp bool) error {
 	d := builds[i]
-	before, err := readMetrics(ctx, d.monitor)
+	before, err := d.Metrics(ctx)
 	if err != nil {
 		return err
 	}
-	cpu := processorTime(d.cmd.Process.Pid)
+	cpu := processorTime(d.PID())
 	s, err := load(ctx, d.contender, c.style, p.slice, 0)
 	if err != nil || warmUp {
 		return err
 	}
-	c.cpu[i] += processorTime(d.cmd.Process.Pid) - cpu
+	c.cpu[i] += processorTime(d.PID()) - cpu
 	c.slices[i] = append(c.slices[i], s)
-	after, err := readMetrics(ctx, d.monitor)
+	after, err := d.Metrics(ctx)
 	if err != nil {
 		return err
 	}
-	c.use[i].add(after.since(before))
+	c.use[i].add(after.Since(before))
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"highwater/test/harness"
 )
 
 // who is asked in a cell.
@@ -45,7 +47,7 @@ type usage struct {
 
 func (c cell) disk() string {
 	if c.slow {
-		return fmt.Sprintf("+%d ms", slowSync/1000)
+		return fmt.Sprintf("+%d ms", slowSync.Milliseconds())
 	}
 	return "as it is"
 }
@@ -90,7 +92,7 @@ func (p plan) measureKeys(ctx context.Context, keys int, slow bool) (cells []cel
 	defer func() {
 		for _, c := range asked {
 			if c != nil && c.process != nil {
-				err = errors.Join(err, c.stop())
+				err = errors.Join(err, c.process.Stop())
 			}
 		}
 	}()
@@ -142,7 +144,7 @@ func (p plan) turnsOf(ctx context.Context, c *cell, asked [whoCount]*contender, 
 			if contender == nil {
 				continue
 			}
-			if err := p.turnOf(ctx, c, who(w), contender, slice, turn == 0, fast.monitor); err != nil {
+			if err := p.turnOf(ctx, c, who(w), contender, slice, turn == 0, fast); err != nil {
 				return err
 			}
 		}
@@ -156,31 +158,31 @@ func (p plan) turnsOf(ctx context.Context, c *cell, asked [whoCount]*contender, 
 }
 
 // turnOf asks one of them for one slice, and reads what it cost.
-func (p plan) turnOf(ctx context.Context, c *cell, w who, asked *contender, slice time.Duration, warmUp bool, monitor string) error {
-	before, err := readMetrics(ctx, monitor)
+func (p plan) turnOf(ctx context.Context, c *cell, w who, asked *contender, slice time.Duration, warmUp bool, fast *daemon) error {
+	before, err := fast.Metrics(ctx)
 	if err != nil {
 		return err
 	}
-	theirs, own := processorTime(asked.cmd.Process.Pid), processorTime(os.Getpid())
+	theirs, own := processorTime(asked.process.PID()), processorTime(os.Getpid())
 	s, err := load(ctx, asked, c.style, slice, 0)
 	if err != nil || warmUp {
 		return err
 	}
-	c.cpu[w] += processorTime(asked.cmd.Process.Pid) - theirs
+	c.cpu[w] += processorTime(asked.process.PID()) - theirs
 	c.client += processorTime(os.Getpid()) - own
 	c.slices[w] = append(c.slices[w], s)
 	if w != zeroDevice {
 		return nil
 	}
-	after, err := readMetrics(ctx, monitor)
+	after, err := fast.Metrics(ctx)
 	if err != nil {
 		return err
 	}
-	c.use.add(after.since(before))
+	c.use.add(after.Since(before))
 	return nil
 }
 
-func (u *usage) add(m metrics) {
+func (u *usage) add(m harness.Metrics) {
 	u.signatures += m["highwater_signatures_total"]
 	u.commits += m["highwater_commit_seconds_count"]
 	u.allocations += m["go_memstats_mallocs_total"]

@@ -87,7 +87,7 @@ func TestFloorProcessUnderLoad(t *testing.T) {
 		require.NoError(t, err)
 		require.Positive(t, disk.Sync)
 		require.Greater(t, disk.Commit, disk.Sync, "two syncs take longer than one")
-		require.NoError(t, c.stop())
+		require.NoError(t, c.process.Stop())
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"highwater/internal/baker"
 	"highwater/internal/tezos"
+	"highwater/test/harness"
 )
 
 // handovers is how often the right to sign is moved, there and back.
@@ -43,17 +44,17 @@ func (p plan) startPair(ctx context.Context) (pair [2]*daemon, stop func() error
 	stop = func() (stopped error) {
 		for _, d := range pair {
 			if d != nil && d.process != nil {
-				stopped = errors.Join(stopped, d.stop())
+				stopped = errors.Join(stopped, d.Stop())
 			}
 		}
 		return stopped
 	}
 	var address, instance [2]string
 	for i := range pair {
-		if address[i], err = freeAddress(ctx); err != nil {
+		if address[i], err = harness.FreeAddress(ctx); err != nil {
 			return pair, stop, err
 		}
-		if pair[i], err = newDaemon(ctx, p.binary, p.dir, emulated(1, 0)+fmt.Sprintf(peerConfig, address[i]), false); err != nil {
+		if pair[i], err = newDaemon(ctx, p.binary, p.dir, emulated(1, 0)+fmt.Sprintf(peerConfig, address[i]), 1, false); err != nil {
 			return pair, stop, err
 		}
 		if instance[i], err = pair[i].instance(ctx); err != nil {
@@ -61,12 +62,13 @@ func (p plan) startPair(ctx context.Context) (pair [2]*daemon, stop func() error
 		}
 	}
 	for i, d := range pair {
-		if err = d.command(ctx, "peer", "add", address[1-i], instance[1-i]); err != nil {
+		if _, err = d.Command(ctx, "peer", "add", address[1-i], instance[1-i]); err != nil {
 			return pair, stop, err
 		}
 	}
 	for _, d := range pair {
-		if err = d.startUntil(ctx, "/healthz"); err != nil {
+		up := func(ctx context.Context) error { _, upErr := d.AwaitUp(ctx); return upErr }
+		if err = d.startUntil(ctx, up); err != nil {
 			return pair, stop, err
 		}
 	}
@@ -75,7 +77,7 @@ func (p plan) startPair(ctx context.Context) (pair [2]*daemon, stop func() error
 
 // instance is the key by which another instance knows this one.
 func (d *daemon) instance(ctx context.Context) (string, error) {
-	out, err := d.output(ctx, "peer", "show", "--json")
+	out, err := d.Command(ctx, "peer", "show", "--json")
 	if err != nil {
 		return "", err
 	}
@@ -118,7 +120,10 @@ func moveUnderLoad(ctx context.Context, from, to *daemon) (time.Duration, error)
 		}
 		if !begun && err == nil {
 			begun = true
-			go func() { moved <- to.command(ctx, "handover", "--yes", "--now") }()
+			go func() {
+				_, err := to.Command(ctx, "handover", "--yes", "--now")
+				moved <- err
+			}()
 		}
 	}
 }

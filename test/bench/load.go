@@ -9,6 +9,7 @@ import (
 
 	"highwater/internal/baker"
 	"highwater/internal/tezos"
+	"highwater/test/harness"
 )
 
 // benchChain is no chain that exists.
@@ -19,10 +20,10 @@ const benchStart = 1000
 
 // contender is a signer under load: one of ours, or one it is compared with.
 type contender struct {
-	name string
-	base string // its URL
-	keys []contenderKey
-	*process
+	name    string
+	base    string // its URL
+	keys    []contenderKey
+	process *harness.Process // nil: it does not run
 }
 
 // contenderKey is a key with the last level that was asked for.

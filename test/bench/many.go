@@ -27,21 +27,21 @@ func (p plan) measureMany(ctx context.Context, signatures int64) (out many, err 
 	if err != nil {
 		return out, err
 	}
-	if out.sizeBefore, err = d.fileSize(); err != nil {
-		return out, errors.Join(err, d.stop())
+	if out.sizeBefore, err = d.MarksSize(); err != nil {
+		return out, errors.Join(err, d.Stop())
 	}
 	s, err := load(ctx, d.contender, keptStyle, time.Hour, signatures)
 	if err != nil {
-		return out, errors.Join(err, d.stop())
+		return out, errors.Join(err, d.Stop())
 	}
 	out.signatures, out.rate = len(s.latency), s.rate()
-	if out.rss, err = d.peakRSS(); err != nil {
-		return out, errors.Join(err, d.stop())
+	if out.rss, err = peakRSS(d.PID()); err != nil {
+		return out, errors.Join(err, d.Stop())
 	}
-	if err = d.stop(); err != nil {
+	if err = d.Stop(); err != nil {
 		return out, err
 	}
-	if out.size, err = d.fileSize(); err != nil {
+	if out.size, err = d.MarksSize(); err != nil {
 		return out, err
 	}
 	for i := range starts {
@@ -51,7 +51,7 @@ func (p plan) measureMany(ctx context.Context, signatures int64) (out many, err 
 		if i == 0 || d.ready < out.ready {
 			out.ready = d.ready
 		}
-		if err = d.stop(); err != nil {
+		if err = d.Stop(); err != nil {
 			return out, err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"highwater/internal/tezos"
 	"highwater/ledger"
 	"highwater/ledger/ledgersim"
+	"highwater/test/harness"
 )
 
 // How often the device is unplugged, and for how long.
@@ -35,7 +36,7 @@ func (p plan) measureReplug(ctx context.Context) (times []time.Duration, err err
 	if err != nil {
 		return nil, err
 	}
-	address, err := freeAddress(ctx)
+	address, err := harness.FreeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +45,7 @@ func (p plan) measureReplug(ctx context.Context) (times []time.Duration, err err
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, unplug()) }()
-	d, err := newDaemon(ctx, p.binary, p.dir, fmt.Sprintf(tcpDevice, address), false)
+	d, err := newDaemon(ctx, p.binary, p.dir, fmt.Sprintf(tcpDevice, address), 1, false)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +55,7 @@ func (p plan) measureReplug(ctx context.Context) (times []time.Duration, err err
 	if err = d.start(ctx); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, d.stop()) }()
+	defer func() { err = errors.Join(err, d.Stop()) }()
 	client := baker.New(d.base, true)
 	defer client.Close()
 	for range replugs {

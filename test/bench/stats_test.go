@@ -65,17 +65,6 @@ func TestRateRatioComparesTurnByTurn(t *testing.T) {
 	require.Zero(t, rateRatio(nil, nil))
 }
 
-func TestParseMetrics(t *testing.T) {
-	m, err := parseMetrics("# HELP a b\na{k=\"x y\"} 1\na{k=\"}\"} 2.5\n\nb 3e+06\n")
-	require.NoError(t, err)
-	require.Equal(t, metrics{"a": 3.5, "b": 3e6}, m)
-	require.Equal(t, metrics{"a": 0.5, "b": 0}, m.since(metrics{"a": 3, "b": 3e6}))
-	for _, bad := range []string{"a", "a b"} {
-		_, err := parseMetrics(bad)
-		require.Error(t, err, bad)
-	}
-}
-
 func TestParseProc(t *testing.T) {
 	peak, err := parsePeak("Name:\tx\nVmHWM:\t   33000 kB\nVmRSS:\t 1 kB\n")
 	require.NoError(t, err)

@@ -28,13 +28,7 @@ func asymmetric(ctx context.Context, w *world) error {
 				return err
 			}
 			// In the middle: at an answer, whichever it is that time.
-			n := w.rand.IntN(4)
-			w.arrange(func(k int) []fate {
-				if k == n {
-					return []fate{{at: onAnswer, call: cut}}
-				}
-				return nil
-			})
+			w.arrangeOne(w.rand.IntN(4), fate{at: onAnswer, call: cut})
 			_, first := w.handover(ctx, to, "--now")
 			w.arrange(nil)
 			if first != nil {

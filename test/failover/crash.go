@@ -11,124 +11,125 @@ import (
 	"time"
 )
 
-// crashes hands over again and again, and kills one side at each step of each connection of it in turn. It is started again, and
-// whatever was left: nobody signs twice, and asking again finishes what was begun.
-func crashes(ctx context.Context, w *world) error {
-	signs, killed := w.a, 0
+// trap kills one side at a moment of a handover: what those moments are, and how that is arranged for the nth of them.
+type trap struct {
+	what string
+	set  func(ctx context.Context, w *world, to, dies *side, n int) (sprung, error)
+}
+
+// sprung is called with what came of the handover, and tells whether there was such a moment; the side is gone then.
+type sprung func(handed error) (bool, error)
+
+// crashSteps kills at each step of each connection.
+func crashSteps(ctx context.Context, w *world) error {
+	var traps []trap
 	for _, at := range []stage{onConnect, onQuestion, onAnswer, onEnd} {
-		for _, who := range []string{"the one that signs", "the one that will"} {
-			for n := 0; ; n++ {
-				dies := signs
-				if who == "the one that will" {
-					dies = w.other(signs)
-				}
-				hit, err := w.killedAt(ctx, signs, dies, n, at)
-				if err != nil {
-					return fmt.Errorf("connection %d of a handover to %s, at its %s, %s killed: %w", n, w.other(signs), at, dies, err)
-				}
-				signs = w.other(signs)
-				if !hit {
-					break
-				}
-				killed++
-			}
-		}
+		traps = append(traps, atStage(at))
 	}
-	w.result.note("%d handovers with one side killed on the way", killed)
-	if killed < 8 {
-		return errors.New("too few were killed")
-	}
-	return nil
+	return w.killings(ctx, 8, "on the way", traps...)
 }
 
-// killedAt hands over while a process is killed when connection n has come to a stage, and starts it again.
-func (w *world) killedAt(ctx context.Context, from, dies *side, n int, at stage) (hit bool, err error) {
-	to := w.other(from)
-	var killErr error
-	done := make(chan struct{})
-	seen := w.arrange(func(k int) []fate {
-		if k != n {
-			return nil
-		}
-		return []fate{{at: at, call: func() { defer close(done); killErr = dies.kill() }}}
-	})
-	_, first := w.handover(ctx, to, "--now")
-	w.arrange(nil)
-	if hit = seen() > n; hit {
-		select {
-		case <-done:
-		case <-time.After(patience):
-			return hit, errors.New("the connection never came to that stage")
-		}
-		if err = errors.Join(killErr, dies.up(ctx)); err != nil {
-			return hit, err
-		}
-		first = errors.Join(first, errors.New("killed"))
-	}
-	return hit, errors.Join(w.finish(ctx, to, first), w.signs(ctx, to), w.quiet(ctx, from))
-}
-
-// quiet sees that a side signs nothing from now on, for as long as the other one needs for a signature.
-func (w *world) quiet(ctx context.Context, s *side) error {
-	since := time.Now()
-	if err := w.signs(ctx, w.other(s)); err != nil {
-		return err
-	}
-	if signed := w.tally.by(s.index, since); len(signed) > 0 {
-		return fmt.Errorf("%s signed %s at level %d beside the other one", s, signed[0].kind, signed[0].level)
-	}
-	return nil
-}
-
-// crashWrites hands over again and again, and kills one side at each of its writes to the disk in turn, before the write is made: those are
-// the moments between what is durable and what is not yet.
+// crashWrites kills at each write to the disk, before the write is made: those are the moments between what is durable and what is not
+// yet.
 func crashWrites(ctx context.Context, w *world) error {
+	return w.killings(ctx, 4, "at a write", trap{"write", atWrite})
+}
+
+// killings hands over again and again, and kills either side at each moment of each kind in turn, until there is no such moment any more.
+// It is started again, and whatever was left: nobody signs twice, and asking again finishes what was begun.
+func (w *world) killings(ctx context.Context, fewest int, when string, traps ...trap) error {
 	signs, killed := w.a, 0
-	for _, old := range []bool{true, false} {
-		for n := 1; ; n++ {
-			dies := signs
-			if !old {
-				dies = w.other(signs)
+	for _, t := range traps {
+		for _, old := range []bool{true, false} {
+			for n, hit := 0, true; hit; n++ {
+				to := w.other(signs)
+				dies := to
+				if old {
+					dies = signs
+				}
+				var err error
+				if hit, err = w.killing(ctx, signs, dies, n, t); err != nil {
+					return fmt.Errorf("%s killed at %s %d of a handover to %s: %w", dies, t.what, n, to, err)
+				}
+				if hit {
+					killed++
+				}
+				signs = to
 			}
-			hit, err := w.killedWriting(ctx, signs, dies, n)
-			if err != nil {
-				return fmt.Errorf("%s killed at its write %d in a handover to %s: %w", dies, n, w.other(signs), err)
-			}
-			signs = w.other(signs)
-			if !hit {
-				break
-			}
-			killed++
 		}
 	}
-	w.result.note("%d handovers with one side killed at a write", killed)
-	if killed < 4 {
+	w.result.note("%d handovers with one side killed %s", killed, when)
+	if killed < fewest {
 		return errors.New("too few were killed")
 	}
 	return nil
 }
 
-func (w *world) killedWriting(ctx context.Context, from, dies *side, n int) (hit bool, err error) {
+// killing hands over into a trap, and starts what was killed again.
+func (w *world) killing(ctx context.Context, from, dies *side, n int, t trap) (hit bool, err error) {
 	to := w.other(from)
-	trace, err := attach(ctx, dies.PID(), n)
+	ended, err := t.set(ctx, w, to, dies, n)
 	if err != nil {
 		return false, err
 	}
 	_, first := w.handover(ctx, to, "--now")
-	if first == nil {
-		first = w.signs(ctx, to)
-	}
-	if hit, err = trace.end(dies.PID()); err != nil {
+	if hit, err = ended(first); err != nil {
 		return hit, err
 	}
 	if hit {
-		dies.running.Store(false)
-		if err = errors.Join(dies.AwaitKilled(ctx), dies.up(ctx)); err != nil {
+		if err = dies.up(ctx); err != nil {
 			return hit, err
 		}
 		first = errors.Join(first, errors.New("killed"))
 	}
 	return hit, errors.Join(w.finish(ctx, to, first), w.signs(ctx, to), w.quiet(ctx, from))
+}
+
+// atStage is when a connection has come to a stage.
+func atStage(at stage) trap {
+	return trap{fmt.Sprintf("the %s of connection", at), func(ctx context.Context, w *world, _, dies *side, n int) (sprung, error) {
+		ended := make(chan error, 1)
+		seen := w.arrangeOne(n, fate{at: at, call: func() { ended <- dies.kill() }})
+		return func(error) (hit bool, err error) {
+			w.arrange(nil)
+			if seen() <= n {
+				return false, nil
+			}
+			waited := w.await(ctx, "the connection comes to that stage", func() (bool, error) {
+				select {
+				case err = <-ended:
+					return true, nil
+				default:
+				}
+				if at == onEnd { // the stream of marks, which the old one follows from now on, has none by itself
+					w.a.proxy.hangUp()
+					w.b.proxy.hangUp()
+				}
+				return false, nil
+			})
+			return true, errors.Join(waited, err)
+		}, nil
+	}}
+}
+
+// atWrite is when a side is about to write to its disk, until the new one has signed.
+func atWrite(ctx context.Context, w *world, to, dies *side, n int) (sprung, error) {
+	trace, err := attach(ctx, dies.PID(), n+1)
+	if err != nil {
+		return nil, err
+	}
+	return func(handed error) (bool, error) {
+		var silent error
+		if handed == nil {
+			silent = w.signs(ctx, to)
+		}
+		hit, err := trace.end(dies.PID())
+		if err != nil || !hit {
+			return hit, errors.Join(err, silent)
+		}
+		dies.running.Store(false)
+		return hit, dies.AwaitKilled(ctx)
+	}, nil
 }
 
 // tracer is strace, attached to a process to kill it at a write.

@@ -61,14 +61,19 @@ func lieCut(ctx context.Context, w *world) error {
 	if err := errors.Join(w.signs(ctx, w.b), w.levels(ctx, 3)); err != nil {
 		return err
 	}
+	return w.yields(ctx, "its links were back", func() error { return w.a.plug(ctx) })
+}
+
+// yields brings a back, and waits until it has heard that it may not sign. What it signs until then is counted, and bounded.
+func (w *world) yields(ctx context.Context, when string, back func() error) error {
 	begin := time.Now()
-	if err := w.a.plug(ctx); err != nil {
+	if err := back(); err != nil {
 		return err
 	}
 	if err := w.says(ctx, w.a, "hears of it", func(st api.Status) bool { return st.Role.Role != hwm.Active }); err != nil {
 		return err
 	}
-	w.result.note("it signed %d times after its links were back, and stopped after %s", len(w.tally.by(w.a.index, begin)),
+	w.result.note("it signed %d times after %s, and stopped after %s", len(w.tally.by(w.a.index, begin)), when,
 		time.Since(begin).Round(time.Millisecond))
 	return errors.Join(w.bounded(ctx), w.oneAtMost(ctx, 3))
 }
@@ -144,14 +149,5 @@ func lieFrozen(ctx context.Context, w *world) error {
 	if err := errors.Join(w.signs(ctx, w.b), w.levels(ctx, 2)); err != nil {
 		return err
 	}
-	begin := time.Now()
-	if err := syscall.Kill(w.a.PID(), syscall.SIGCONT); err != nil {
-		return err
-	}
-	if err := w.says(ctx, w.a, "hears of it", func(st api.Status) bool { return st.Role.Role != hwm.Active }); err != nil {
-		return err
-	}
-	w.result.note("it signed %d times after it thawed, and stopped after %s", len(w.tally.by(w.a.index, begin)),
-		time.Since(begin).Round(time.Millisecond))
-	return errors.Join(w.bounded(ctx), w.oneAtMost(ctx, 3))
+	return w.yields(ctx, "it thawed", func() error { return syscall.Kill(w.a.PID(), syscall.SIGCONT) })
 }

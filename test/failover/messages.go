@@ -63,25 +63,12 @@ func messages(ctx context.Context, w *world) error {
 // disturbed hands over from one side to the other while something happens to connection n, counted over both directions. hit tells
 // whether there was such a connection; failed, whether the operator had to ask again.
 func (w *world) disturbed(ctx context.Context, from, asked *side, n int, f fate) (hit, failed bool, err error) {
-	seen := w.arrange(func(k int) []fate {
-		if k == n {
-			return []fate{f}
-		}
-		return nil
-	})
+	seen := w.arrangeOne(n, f)
 	_, first := w.handover(ctx, asked, "--now")
 	hit = seen() > n
 	w.arrange(nil)
-	to := w.other(from)
-	if err = w.finish(ctx, to, first); err != nil {
-		return hit, first != nil, err
-	}
-	since := time.Now()
-	if err = w.signs(ctx, to); err != nil {
-		return hit, first != nil, err
-	}
-	if signed := w.tally.by(from.index, since); len(signed) > 0 {
-		err = fmt.Errorf("%s signed after it had given the right away", from)
+	if err = w.finish(ctx, w.other(from), first); err == nil {
+		err = w.quiet(ctx, from)
 	}
 	return hit, first != nil, err
 }
@@ -112,4 +99,14 @@ func (w *world) arrange(f func(n int) []fate) (seen func() int) {
 		s.proxy.decide(func() []fate { return f(int(count.Add(1)) - 1) })
 	}
 	return func() int { return int(count.Load()) }
+}
+
+// arrangeOne lets something happen to the nth of them.
+func (w *world) arrangeOne(n int, f fate) (seen func() int) {
+	return w.arrange(func(k int) []fate {
+		if k != n {
+			return nil
+		}
+		return []fate{f}
+	})
 }

@@ -84,6 +84,20 @@ func (w *world) silent(ctx context.Context, s *side, levels int32) error {
 	if err := w.levels(ctx, levels); err != nil {
 		return err
 	}
+	return w.signedNothing(s, since)
+}
+
+// quiet sees that a side signs nothing from now on, for as long as the other one needs for a signature.
+func (w *world) quiet(ctx context.Context, s *side) error {
+	since := time.Now()
+	if err := w.signs(ctx, w.other(s)); err != nil {
+		return err
+	}
+	return w.signedNothing(s, since)
+}
+
+// signedNothing looks whether a side has signed since a moment.
+func (w *world) signedNothing(s *side, since time.Time) error {
 	if signed := w.tally.by(s.index, since); len(signed) > 0 {
 		return fmt.Errorf("%s signed %s at level %d, and should not sign", s, signed[0].kind, signed[0].level)
 	}

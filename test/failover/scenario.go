@@ -102,7 +102,7 @@ func scenarios() []scenario {
 		},
 		{
 			name: "crash-steps", what: "a handover, and either side killed at each step of each connection",
-			interval: fast, run: crashes,
+			interval: fast, run: crashSteps,
 		},
 		{
 			name: "crash-writes", what: "a handover, and either side killed at each write to its disk",

@@ -1,12 +1,11 @@
 // Package harness runs the real program as an operator does: it writes a configuration, makes the watermark file, activates, serves,
-// waits, and ends it one way or the other. The suites that kill it, soak it and pair it share this.
+// waits, and ends it one way or the other. The suites that kill it, soak it, pair it and measure it share this.
 package harness
 
 import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,9 +15,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
-	"sync/atomic"
-	"syscall"
 	"time"
 
 	"highwater/api"
@@ -97,8 +93,8 @@ type Options struct {
 
 // Daemon is the program with its state directory; it may run, or not.
 type Daemon struct {
+	Process
 	Dir     string   // of everything below
-	Log     string   // of all runs, one after the other
 	Monitor string   // URL
 	Env     []string // of its processes, besides our own
 	octez   string
@@ -108,10 +104,6 @@ type Daemon struct {
 	keys    int
 	host    Host
 	http    *http.Client
-
-	cmd   *exec.Cmd
-	ended chan error
-	asked atomic.Bool // this run was told to end
 }
 
 // loopback is an address that no outgoing connection has: with 127.0.0.1 one of them could be given the daemon's port while the
@@ -124,11 +116,11 @@ func New(ctx context.Context, binary, dir string) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	octez, err := freeAddress(ctx)
+	octez, err := FreeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
-	monitor, err := freeAddress(ctx)
+	monitor, err := FreeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +148,7 @@ func Make(opt Options) (*Daemon, error) {
 		opt.Start = (*exec.Cmd).Start
 	}
 	d := &Daemon{
-		Dir: opt.Dir, Log: filepath.Join(opt.Dir, "log"), Monitor: "http://" + opt.Monitor, octez: "http://" + opt.Octez, binary: opt.Binary,
+		Process: Process{Log: filepath.Join(opt.Dir, "log")}, Dir: opt.Dir, Monitor: "http://" + opt.Monitor, octez: "http://" + opt.Octez, binary: opt.Binary,
 		config: filepath.Join(opt.Dir, "highwater.toml"), auth: opt.Auth, keys: opt.Keys, host: opt.Host,
 		http: &http.Client{Transport: &http.Transport{DialContext: opt.Dial, DisableKeepAlives: true}},
 	}
@@ -175,7 +167,8 @@ func (d *Daemon) Command(ctx context.Context, args ...string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-func freeAddress(ctx context.Context) (string, error) {
+// FreeAddress is one on which nobody listens.
+func FreeAddress(ctx context.Context) (string, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", loopback+":0")
 	if err != nil {
 		return "", err
@@ -189,131 +182,66 @@ func Socket(dir string) string { return filepath.Join(dir, "admin.sock") }
 // Marks is the watermark file.
 func (d *Daemon) Marks() string { return filepath.Join(d.Dir, "state", "marks.db") }
 
-// slowDisk is what a command is started with to have each of its syncs wait first. strace detaches itself (-D): the process that
-// is started is the command's own.
-func slowDisk(wait time.Duration) []string {
-	return []string{
-		"strace", "-D", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fsync,fdatasync",
-		"-e", fmt.Sprintf("inject=fsync,fdatasync:delay_enter=%d", wait.Microseconds()),
+// MarksSize is how large it is, in bytes.
+func (d *Daemon) MarksSize() (int64, error) {
+	info, err := os.Stat(d.Marks())
+	if err != nil {
+		return 0, err
 	}
+	return info.Size(), nil
 }
 
 // Start starts the process, and waits for nothing but the start. With slowSync, which needs strace, every sync takes that much longer: SIGKILL
 // forgets nothing that was written, but then it comes before much of it is.
 func (d *Daemon) Start(slowSync time.Duration) error {
 	if slowSync > 0 {
-		return d.StartUnder(slowDisk(slowSync)...)
+		return d.StartUnder(SlowDisk(slowSync)...)
 	}
 	return d.StartUnder()
 }
 
 // StartUnder starts the process by another command, which becomes it.
 func (d *Daemon) StartUnder(command ...string) error {
-	log, err := os.OpenFile(d.Log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer log.Close() //nolint:errcheck // the process has it
 	args := slices.Concat(command, []string{d.binary, "serve", "--config", d.config})
 	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec,noctx // ours; Kill or Stop end it
-	cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), d.Env...), log, log
-	if err := d.host.Start(cmd); err != nil {
-		return err
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	d.cmd, d.ended = cmd, ended
-	d.asked.Store(false)
-	return nil
-}
-
-// Kill ends the process as SIGKILL does, and waits until it is gone. ToldToEnd is true from before the signal on.
-func (d *Daemon) Kill() error {
-	d.asked.Store(true)
-	err := d.cmd.Process.Kill()
-	return errors.Join(err, d.killed(<-d.ended))
-}
-
-// killed wants a process to have ended by a signal.
-func (d *Daemon) killed(end error) error {
-	var exit *exec.ExitError
-	if !errors.As(end, &exit) || exit.ExitCode() != -1 {
-		return fmt.Errorf("it ended before it was killed: %w%s", end, d.lastWords())
-	}
-	return nil
-}
-
-// AwaitKilled waits until somebody else has killed the process, as Kill does.
-func (d *Daemon) AwaitKilled(ctx context.Context) error {
-	d.asked.Store(true)
-	select {
-	case end := <-d.ended:
-		return d.killed(end)
-	case <-ctx.Done():
-		return fmt.Errorf("it was not killed: %w", ctx.Err())
-	}
-}
-
-// PID is the process's.
-func (d *Daemon) PID() int { return d.cmd.Process.Pid }
-
-// ToldToEnd tells whether a client that lost its connection should wonder.
-func (d *Daemon) ToldToEnd() bool { return d.asked.Load() }
-
-// Stop ends the process in order.
-func (d *Daemon) Stop() error {
-	d.asked.Store(true)
-	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return err
-	}
-	return <-d.ended
-}
-
-// lastWords are the end of the log, for an error.
-func (d *Daemon) lastWords() string {
-	text, err := os.ReadFile(d.Log)
-	if err != nil {
-		return ""
-	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return "\n" + strings.Join(lines[max(0, len(lines)-10):], "\n")
+	cmd.Env = append(os.Environ(), d.Env...)
+	return d.start(cmd, d.host.Start)
 }
 
 // Get asks the monitor.
 func (d *Daemon) Get(ctx context.Context, path string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.Monitor+path, http.NoBody)
+	return Get(ctx, d.http, d.Monitor+path) // a connection of its own: none is left when the daemon is gone
+}
+
+// Get asks for a page.
+func Get(ctx context.Context, client *http.Client, url string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := d.http.Do(req) // a connection of its own: none is left when the daemon is gone
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close() //nolint:errcheck // read to its end
-	return io.ReadAll(resp.Body)
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %s", url, resp.Status, bytes.TrimSpace(body))
+	}
+	return body, err
 }
 
 // AwaitUp waits until the daemon answers and all devices and keys are ready, whatever its role, and gives its status.
-func (d *Daemon) AwaitUp(ctx context.Context) (api.Status, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	tick := time.NewTicker(3 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		var st api.Status
-		body, err := d.Get(ctx, "/status")
-		if err == nil && json.Unmarshal(body, &st) == nil && d.up(st) {
-			return st, nil
-		}
-		select {
-		case err := <-d.ended:
-			d.ended <- err
-			return st, fmt.Errorf("it ended before it was ready: %w%s", err, d.lastWords())
-		case <-ctx.Done():
-			return st, fmt.Errorf("it is not ready within a minute: %v%s", st.NotReady, d.lastWords())
-		case <-tick.C:
-		}
+func (d *Daemon) AwaitUp(ctx context.Context) (st api.Status, err error) {
+	err = d.Await(ctx, func(ctx context.Context) bool {
+		st = api.Status{}
+		body, wrong := d.Get(ctx, "/status")
+		return wrong == nil && json.Unmarshal(body, &st) == nil && d.up(st)
+	})
+	if err != nil {
+		err = fmt.Errorf("%w\nnot ready: %v", err, st.NotReady)
 	}
+	return st, err
 }
 
 func (d *Daemon) up(st api.Status) bool {
@@ -323,29 +251,6 @@ func (d *Daemon) up(st api.Status) bool {
 		}
 	}
 	return len(st.Keys) == d.keys
-}
-
-// Metrics gives the numbers of /metrics, each summed over its labels.
-func (d *Daemon) Metrics(ctx context.Context) (map[string]float64, error) {
-	page, err := d.Get(ctx, "/metrics")
-	if err != nil {
-		return nil, err
-	}
-	out := map[string]float64{}
-	for line := range strings.Lines(string(page)) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		cut := strings.LastIndexByte(line, ' ')
-		v, err := strconv.ParseFloat(line[cut+1:], 64)
-		if err != nil {
-			return nil, fmt.Errorf("not a metric: %q: %w", line, err)
-		}
-		name, _, _ := strings.Cut(line[:max(cut, 0)], "{")
-		out[name] += v
-	}
-	return out, nil
 }
 
 // Client is a baker's, with the key that may ask. It opens a connection for each request, as octez does, or keeps them.

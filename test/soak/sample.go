@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -55,13 +54,13 @@ func look(ctx context.Context, d *harness.Daemon) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	info, err := os.Stat(d.Marks())
+	size, err := d.MarksSize()
 	if err != nil {
 		return sample{}, err
 	}
 	s := sample{signatures: m["highwater_signatures_total"]}
 	s.values = [quantities]float64{
-		m["process_resident_memory_bytes"], m["go_goroutines"], m["process_open_fds"], float64(info.Size()),
+		m["process_resident_memory_bytes"], m["go_goroutines"], m["process_open_fds"], float64(size),
 	}
 	for i, v := range s.values {
 		if v == 0 {

@@ -42,19 +42,24 @@ func TestStreamInPiecesOfAnySizeGivesTheSameFrames(t *testing.T) {
 	frames := recorded(t)
 	stream := bytes.Join(frames, nil)
 	for _, size := range []int{1, 7, 22, 23, 24, 64, 512, len(stream)} {
-		d := frame.NewDecoder(frame.MaxAnswer)
-		var got [][]byte
-		for piece := range pieces(stream, size) {
-			d.Write(piece)
-			for f, ok := d.Next(); ok; f, ok = d.Next() {
-				b, err := frame.Encode(f)
-				require.NoError(t, err)
-				got = append(got, b)
-			}
-		}
+		got, d := decode(t, stream, size, frame.MaxAnswer)
 		require.Equal(t, frames, got, "pieces of %d", size)
 		require.Zero(t, d.Skipped())
 	}
+}
+
+// decode gives the frames of a stream that comes in pieces.
+func decode(t *testing.T, in []byte, size, limit int) (out [][]byte, d *frame.Decoder) {
+	d = frame.NewDecoder(limit)
+	for piece := range pieces(in, size) {
+		d.Write(piece)
+		for f, ok := d.Next(); ok; f, ok = d.Next() {
+			b, err := frame.Encode(f)
+			require.NoError(t, err)
+			out = append(out, b)
+		}
+	}
+	return out, d
 }
 
 func pieces(b []byte, size int) func(func([]byte) bool) {
@@ -149,19 +154,7 @@ func FuzzDecoder(f *testing.F) {
 	f.Add(bytes.Join(frames[:6], []byte{0x56, 1}), uint8(64))
 	f.Fuzz(func(t *testing.T, in []byte, cut uint8) {
 		const limit = 2048
-		decode := func(size int) (out [][]byte, d *frame.Decoder) {
-			d = frame.NewDecoder(limit)
-			for piece := range pieces(in, size) {
-				d.Write(piece)
-				for fr, ok := d.Next(); ok; fr, ok = d.Next() {
-					b, err := frame.Encode(fr)
-					require.NoError(t, err)
-					out = append(out, b)
-				}
-			}
-			return out, d
-		}
-		whole, d := decode(max(1, len(in)))
+		whole, d := decode(t, in, max(1, len(in)), limit)
 		total, rest := 0, in
 		for _, b := range whole {
 			at := bytes.Index(rest, b)
@@ -171,7 +164,7 @@ func FuzzDecoder(f *testing.F) {
 			total += len(b)
 		}
 		require.Equal(t, len(in), total+d.Skipped()+d.Pending())
-		split, _ := decode(max(1, int(cut)))
+		split, _ := decode(t, in, max(1, int(cut)), limit)
 		require.Equal(t, whole, split)
 	})
 }
