@@ -123,7 +123,10 @@ func atWrite(ctx context.Context, w *world, to, dies *side, n int) (sprung, erro
 		if handed == nil {
 			silent = w.signs(ctx, to)
 		}
-		hit, err := trace.end(dies.PID())
+		if err := trace.end(); err != nil {
+			return false, err
+		}
+		hit, err := w.dead(ctx, dies)
 		if err != nil || !hit {
 			return hit, errors.Join(err, silent)
 		}
@@ -169,17 +172,28 @@ func attached(r *os.File) error {
 	return nil
 }
 
-// end detaches, and tells whether the process was killed.
-func (t *tracer) end(pid int) (killed bool, err error) {
+// end detaches. strace that is told so in the moment in which the process dies may wait for it for ever.
+func (t *tracer) end() error {
 	_ = t.cmd.Process.Signal(syscall.SIGINT) // it may have gone with the process
-	_ = t.cmd.Wait()                         // it ends as the process did
-	if err = t.said.Close(); err != nil {
-		return false, err
-	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if errors.Is(err, os.ErrNotExist) {
-		return true, nil
-	}
-	_, state, _ := strings.Cut(string(stat), ") ")
-	return strings.HasPrefix(state, "Z") || strings.HasPrefix(state, "X"), err
+	kill := time.AfterFunc(detachLimit, func() { _ = t.cmd.Process.Kill() })
+	defer kill.Stop()
+	_ = t.cmd.Wait() // it ends as the process did
+	return t.said.Close()
+}
+
+// detachLimit is what strace has to let a process go.
+const detachLimit = 5 * time.Second
+
+// dead waits until a side is gone, or shows that it lives: who is killed does not answer any more, and may take a moment to go.
+func (w *world) dead(ctx context.Context, s *side) (dead bool, err error) {
+	err = w.await(ctx, fmt.Sprintf("%s is gone, or answers", s), func() (bool, error) {
+		stat, readErr := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.PID()))
+		_, state, _ := strings.Cut(string(stat), ") ")
+		if dead = errors.Is(readErr, os.ErrNotExist) || strings.HasPrefix(state, "Z") || strings.HasPrefix(state, "X"); dead {
+			return true, nil
+		}
+		_, statusErr := s.status(ctx)
+		return statusErr == nil, statusErr
+	})
+	return dead, err
 }
