@@ -37,6 +37,10 @@ func (n *Node) release(ctx context.Context, peer hwm.Peer, q Question) (*Certifi
 			return nil, err
 		}
 		ceilings = n.ceilings(*q.At)
+		if given, _ := n.givenAway(); len(ceilings)+len(given) == 0 { // nothing would tell a later takeover of the certificate (rule 11)
+			return nil, refuse(BadLevel, "choose a level below them: see highwater hwm list; or lift them first: highwater hwm ceiling --lift",
+				"every key has a ceiling of an operator at or below level %d already", *q.At)
+		}
 		next.Why = fmt.Sprintf("handed over to %s from level %d on", peer.Key.Short(), *q.At+1)
 		if n.signer.Active() { // it signs on, up to the ceilings
 			next.Role = hwm.Active
