@@ -54,11 +54,19 @@ func (n *Node) mayActivate(mine hwm.RoleRecord) error {
 			"this instance is active in epoch %d, and waits for the other one's answer before it signs", mine.Epoch)
 	case mine.Role == hwm.Fenced:
 		return refuse(IsFenced, "find out who signed; then: highwater takeover", "this instance is fenced: %s", mine.Why)
+	case n.strange(mine):
+		return neither(mine)
 	case mine.Epoch > 0 && mine.Owner != n.Me():
 		return refuse(NotOwner, "highwater handover; when the other instance is gone for good: highwater takeover",
 			"epoch %d belongs to the other instance", mine.Epoch)
 	}
 	return nil
+}
+
+// strange tells whether the epoch is owned by neither of the two.
+func (n *Node) strange(mine hwm.RoleRecord) bool {
+	peer, paired := n.store.Peer()
+	return paired && mine.Epoch > 0 && mine.Owner != n.Me() && mine.Owner != peer.Key
 }
 
 // Stand ends signing, in the epoch that is.

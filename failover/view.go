@@ -171,6 +171,8 @@ func (n *Node) words(mine hwm.RoleRecord, signing bool, p *PeerView) (maySign, w
 		return "nobody: the right was given to the other instance, and has not arrived there", "", []string{goesOn}
 	case p != nil && p.Owner == n.Me() && p.Epoch > mine.Epoch:
 		return "nobody: the other instance gave the right to this one, and it has not arrived here", "", []string{goesOn}
+	case n.strange(mine):
+		return fmt.Sprintf("nobody here: epoch %d is owned by neither of the two, but by %s", mine.Epoch, mine.Owner.Short()), "", []string{ownerGone}
 	case mine.Epoch == 0:
 		return "nobody: this instance was never active", "", []string{"on the machine that should sign: highwater activate"}
 	case mine.Owner == n.Me():

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/hwm"
+	"highwater/store"
 )
 
 // TestWhatADrillMeasures: how long an answer took, how far the marks here are behind, when they were heard last.
@@ -100,4 +101,47 @@ func TestWhoSignsWhichLevels(t *testing.T) {
 		a.handover()
 		require.Equal(t, whole, a.node.View().Share)
 	}
+}
+
+// TestTheOwnersStateWasMadeAnew: the owner comes back with an empty state and another key. Nothing gives its epoch away any more: all that
+// asks for it names the way out, and that is one.
+func TestTheOwnersStateWasMadeAnew(t *testing.T) {
+	p := newPair(t)
+	a, b := p.begin()
+	_, err := b.node.Ask(t.Context())
+	require.NoError(t, err)
+	a.kill()
+	a.dir += " anew"
+	require.NoError(t, store.Create(t.Context(), a.dir, time.Now()))
+	a.start()
+	require.NoError(t, a.node.SetPeer(t.Context(), &hwm.Peer{Address: "other:1", Key: b.node.Me()}))
+	require.NoError(t, b.node.SetPeer(t.Context(), &hwm.Peer{Address: "other:1", Key: a.node.Me()}))
+	_, err = b.node.Ask(t.Context())
+	require.NoError(t, err)
+	_, err = a.node.Ask(t.Context())
+	require.NoError(t, err)
+	for _, s := range p.sides {
+		v := s.node.View()
+		require.Contains(t, v.MaySign, "nobody here: epoch 1 is owned by neither of the two")
+		require.Equal(t, []string{ownerGone}, v.Next)
+		_, err = s.node.Activate(t.Context(), &p.level, "a test")
+		is(t, err, NotOwner)
+		require.Equal(t, ownerGone, asRefusal(err).Hint)
+	}
+	_, err = a.node.Handover(t.Context(), HandoverRequest{})
+	is(t, err, NotReady)
+	require.Equal(t, ownerGone, asRefusal(err).Hint)
+
+	a.kill()
+	_, err = b.takeover()
+	require.NoError(t, err)
+	a.start()
+	_, err = a.node.Ask(t.Context())
+	require.NoError(t, err)
+	p.level += Margin + 1
+	require.Equal(t, perLevel, b.bake(p.level))
+	a.handover()
+	p.level++
+	require.Equal(t, perLevel, a.bake(p.level))
+	require.Empty(t, p.judge.Doubles())
 }
