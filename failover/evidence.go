@@ -145,7 +145,7 @@ func (n *Node) evidenceCertificate(r TakeoverRequest) *Finding {
 	if !r.CertificateDestroyed {
 		return &Finding{
 			name, Waiting, fmt.Sprintf("this instance gave the right away from level %d on; whoever has that certificate can still use it", level+1),
-			"destroy it and its copies, then: --the-certificate-is-destroyed",
+			"destroy it and its copies (one that went over the link is gone with the process there), then: --the-certificate-is-destroyed",
 		}
 	}
 	return &Finding{Name: name, Result: OK, Detail: "the operator states that it is destroyed"}
