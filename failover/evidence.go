@@ -13,6 +13,9 @@ func (n *Node) evidencePeer(ctx context.Context, peer hwm.Peer) Finding {
 	const name = "other instance"
 	a, err := n.Ask(ctx)
 	if err != nil && a.From != peer.Key {
+		if r := asRefusal(err); r.Reason != Unreachable { // something lives there, whatever it says
+			return Finding{name, Bad, r.Text, "stop the process there first; or: " + r.Hint}
+		}
 		return Finding{Name: name, Result: OK, Detail: err.Error()}
 	}
 	mine := n.store.Role()
