@@ -33,6 +33,10 @@ func (n *Node) Activate(ctx context.Context, level *int32, why string) (hwm.Role
 	if err := n.mayActivate(mine); err != nil {
 		return hwm.RoleRecord{}, err
 	}
+	if mine.Epoch > 0 && a.Epoch == mine.Epoch && a.Owner == a.From && !a.Signing {
+		return hwm.RoleRecord{}, refuse(NotOwner, "when it is fenced, or its process is stopped: highwater takeover",
+			"the other instance claims epoch %d too: it is %s", a.Epoch, a.Role)
+	}
 	if a.Signing || a.Status.Activating || a.Epoch > mine.Epoch || a.Status.Seen > mine.Epoch || a.Epoch == mine.Epoch && a.Epoch > 0 && a.Owner != n.Me() {
 		return hwm.RoleRecord{}, refuse(NotOwner, "see on both machines: highwater status", "the other instance is active, or is being activated too")
 	}

@@ -60,7 +60,7 @@ func TestSomebodyLivesThere(t *testing.T) {
 	ask := TakeoverRequest{CannotSign: true, Head: &p.level}
 	stopped := func(want string) {
 		t.Helper()
-		_, err := b.node.Takeover(t.Context(), ask)
+		_, err = b.node.Takeover(t.Context(), ask)
 		is(t, err, NotReady)
 		require.ErrorContains(t, err, "other instance: ")
 		require.ErrorContains(t, err, want)
@@ -91,7 +91,9 @@ type oddLink struct {
 	err error
 }
 
-func (o oddLink) Call(context.Context, hwm.Peer, string, Question) (Answer, error) { return Answer{}, o.err }
+func (o oddLink) Call(context.Context, hwm.Peer, string, Question) (Answer, error) {
+	return Answer{}, o.err
+}
 
 // TestASilenceThatCannotBeSeen stands in the way, unless it is not wanted at all by leaving the node out.
 func TestASilenceThatCannotBeSeen(t *testing.T) {

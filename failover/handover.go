@@ -17,6 +17,8 @@ type HandoverRequest struct {
 	At     *int32 `json:"at"`      // by level: the old side signs up to it, the new side above
 	// Window, when given, is the moment that it is to be made in: else it is refused, or a dry run says so.
 	Window *Window `json:"window,omitempty"`
+
+	invited bool // the other side asked for it, since it means to give the right away
 }
 
 // Handover is what came of it.
@@ -92,7 +94,12 @@ func (n *Node) handover(ctx context.Context, peer hwm.Peer, r HandoverRequest) (
 	if err != nil {
 		return Handover{}, err
 	}
-	if out {
+	switch {
+	case out && r.invited: // to invite it back would lead nowhere
+		mine := n.store.Role()
+		return Handover{}, refuse(NotOwner, "see on both machines: highwater status; on the one that should sign, the other being fenced or stopped: highwater takeover",
+			"both instances say that the right to sign is theirs to give: the instance %s is %s in epoch %d", n.Me().Short(), mine.Role, mine.Epoch)
+	case out:
 		return n.invite(ctx, peer, r)
 	}
 	h := Handover{From: peer.Key, To: n.Me(), At: r.At}
