@@ -21,7 +21,7 @@ func (n *Node) evidencePeer(ctx context.Context, peer hwm.Peer) Finding {
 	mine := n.store.Role()
 	switch {
 	case n.signsHere():
-		return Finding{name, Bad, "this instance signs already", ""}
+		return Finding{name, Bad, "this instance signs already", "there is nothing to take over; see: highwater peer show"}
 	case oldCopy(err) != nil:
 		return Finding{name, Bad, "it answers; " + err.Error(), oldCopy(err).Hint}
 	case a.Signing:

@@ -46,3 +46,32 @@ func TestACertificateIsRememberedUnderAnOperatorsCeiling(t *testing.T) {
 	require.Equal(t, perLevel, b.bake(p.level))
 	require.Empty(t, p.judge.Doubles())
 }
+
+// TestAnOperatorsCeilingIsTold: it stays when the right to sign comes, so that nobody would sign, and nothing said why.
+func TestAnOperatorsCeilingIsTold(t *testing.T) {
+	p := newPair(t)
+	a, b := p.begin()
+	told := func(findings []Finding) (details []string) {
+		for _, f := range findings {
+			if f.Name == "ceilings" {
+				require.Equal(t, Warning, f.Result)
+				require.Contains(t, f.Hint, "highwater hwm ceiling --lift")
+				details = append(details, f.Detail)
+			}
+		}
+		return details
+	}
+	h, err := b.node.Handover(t.Context(), HandoverRequest{DryRun: true})
+	require.NoError(t, err)
+	require.Empty(t, told(h.Findings))
+	b.lower(p.level + 3)
+	h, err = a.node.Handover(t.Context(), HandoverRequest{DryRun: true}) // asked for on either side
+	require.NoError(t, err)
+	require.Len(t, told(h.Findings), 1)
+	require.Contains(t, told(h.Findings)[0], "signs nothing above level 1004")
+	a.kill()
+	c, err := b.node.Takeover(t.Context(), TakeoverRequest{Check: true, CannotSign: true, Head: &p.level})
+	require.NoError(t, err)
+	require.Len(t, told(c.Findings), 1)
+	require.True(t, c.Ready)
+}

@@ -167,6 +167,7 @@ func (n *Node) plan(ctx context.Context, peer hwm.Peer, r HandoverRequest) []Fin
 	}
 	out := []Finding{n.planPeer(peer, a)}
 	out = append(out, n.planHere(), n.planClock(), usableOn("keys", a.Status.Keys, n.keyReports(), "here"), n.planMarks(a.Status.Marks))
+	out = append(out, n.ownCeilings()...)
 	if n.chain != nil {
 		node, _ := CheckNode(ctx, n.chain, n.signer.Chain())
 		out = append(out, node)
@@ -224,6 +225,20 @@ func (n *Node) planMarks(theirs []Mark) Finding {
 		return Finding{"marks", Warning, fmt.Sprintf("those here are %s behind; they come with the handover", words.Count(behind, "level")), ""}
 	}
 	return Finding{Name: "marks", Result: OK, Detail: "they follow the other instance's"}
+}
+
+// ownCeilings tells of those that an operator set here: the right to sign does not lift them.
+func (n *Node) ownCeilings() []Finding {
+	for _, k := range n.signer.Keys() {
+		c, ok := n.store.Ceilings()[hwm.CeilingKey{Chain: n.signer.Chain(), PKH: k.PKH}]
+		if ok && c.Source != hwm.SourcePeer {
+			return []Finding{{
+				"ceilings", Warning, fmt.Sprintf("an operator's stands here: %s signs nothing above level %d", k.PKH, c.Level),
+				"lift it, at a stopped instance, if nobody else signs above it: highwater hwm ceiling --lift",
+			}}
+		}
+	}
+	return nil
 }
 
 // behind tells how many levels the marks here are behind, and how many are not here at all.
