@@ -170,12 +170,12 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return out, late(err)
+		return out, late(lost(ctx, method, path, err))
 	}
 	defer resp.Body.Close() //nolint:errcheck // read to its end
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAdminAnswer))
 	if err != nil {
-		return out, late(err)
+		return out, late(lost(ctx, method, path, err))
 	}
 	if resp.StatusCode != http.StatusOK {
 		var e adminError

@@ -113,7 +113,7 @@ func (c *Client) DeviceCall(ctx context.Context, call DeviceCall, show func(stri
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, late(err)
+		return nil, late(lost(ctx, http.MethodPost, path, err))
 	}
 	defer resp.Body.Close() //nolint:errcheck // read to its last event
 	result, err := readEvents(io.LimitReader(resp.Body, maxAdminAnswer), resp.StatusCode, show)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 )
 
@@ -52,6 +53,23 @@ func (e *NoAnswerError) HintText() string {
 // Unwrap makes errors.Is(err, context.DeadlineExceeded) true.
 func (e *NoAnswerError) Unwrap() error { return context.DeadlineExceeded }
 
+// LostAnswerError says that the daemon went away before it answered. It may have done what it was asked for.
+type LostAnswerError struct {
+	Request string // method and path
+	Err     error
+}
+
+func (e *LostAnswerError) Error() string {
+	return fmt.Sprintf("the daemon ended before it answered (%s): %v", e.Request, e.Err)
+}
+
+// HintText is what to do.
+func (e *LostAnswerError) HintText() string {
+	return "it may have done it: start it again (its log says why it ended: journalctl -u highwater), and look with highwater status"
+}
+
+func (e *LostAnswerError) Unwrap() error { return e.Err }
+
 // bounded gives a request its time-out, and what makes an error of the client's own running out of patience. A deadline of the caller's
 // that is earlier stays the caller's.
 func (c *Client) bounded(ctx context.Context, method, path string, limit time.Duration) (context.Context, context.CancelFunc, func(error) error) {
@@ -66,6 +84,18 @@ func (c *Client) bounded(ctx context.Context, method, path string, limit time.Du
 		}
 		return err
 	}
+}
+
+// lost makes an error of an exchange that broke off; what ctx ended is the caller's.
+func lost(ctx context.Context, method, path string, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err // without the method and an address that nobody knows
+	}
+	return &LostAnswerError{method + " " + path, err}
 }
 
 func limitOf(path string) time.Duration {

@@ -68,6 +68,31 @@ func TestAHungDaemonHangsNobody(t *testing.T) {
 	}
 }
 
+// TestADaemonThatDiesIsSaidSo: before an answer, or in the middle of one. It may have done what it was asked for.
+func TestADaemonThatDiesIsSaidSo(t *testing.T) {
+	for name, begun := range map[string]func(http.ResponseWriter){
+		"no answer": func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
+		"half an answer": func(w http.ResponseWriter) {
+			_, _ = w.Write([]byte(`{"version":`))
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		},
+	} {
+		c := hungDaemon(t, begun)
+		errs := []error{second(c.Handover(t.Context(), failover.HandoverRequest{}))}
+		if name == "no answer" {
+			errs = append(errs, second(c.DeviceCall(t.Context(), api.DeviceCall{Device: "left"}, func(string) {})))
+		}
+		for _, err := range errs {
+			var lost *api.LostAnswerError
+			require.ErrorAs(t, err, &lost, name)
+			require.Regexp(t, `the daemon ended before it answered \(POST /v1/\S+\): (unexpected )?EOF$`, err.Error())
+			require.ErrorIs(t, err, lost.Err)
+			require.Contains(t, lost.HintText(), "highwater status")
+		}
+	}
+}
+
 // TestTheCallersOwnEndIsTheCallers: Ctrl-C is not the daemon's fault.
 func TestTheCallersOwnEndIsTheCallers(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

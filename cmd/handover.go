@@ -240,6 +240,9 @@ func (a *app) release(ctx context.Context, admin api.Admin, level int32, out str
 	if a.jsonFlag {
 		return a.json(cert)
 	}
+	if *cert.Level != level {
+		a.note("The right was given away from level %d on before, and given is given: this is that certificate again.", *cert.Level+1)
+	}
 	a.say("released: this instance signs up to level %d, %s above it, with %s", *cert.Level, short(cert.To), out)
 	a.note("next, on the other machine, before level %d: highwater accept --in %s", *cert.Level+100, filepath.Base(out))
 	return nil

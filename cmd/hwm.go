@@ -181,7 +181,8 @@ func (a *app) hwmCeilingCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "ceiling [KEY…]", Short: "Sign nothing above a level; or lift that", Args: cobra.ArbitraryArgs,
 		Long: "Set a ceiling: nothing above LEVEL is signed. Together with a floor at LEVEL on another machine it makes a cut-over that is\n" +
-			"provably disjoint. A ceiling can be lowered at any time; lifting one is for a stopped instance, typed, with a reason.",
+			"provably disjoint. A ceiling can be lowered at any time; lifting one is for a stopped instance, typed, with a reason.\n" +
+			"The ceiling of a release by level is lifted by what brings the right to sign back, and by nothing else.",
 		Example: "  highwater hwm ceiling --all --level 8000100",
 		RunE: func(c *cobra.Command, args []string) error {
 			if lift {
@@ -241,6 +242,9 @@ func (a *app) liftCeilings(ctx context.Context, ch *choice, names []string, reas
 			}
 			lifted = append(lifted, key)
 		}
+		if err := givenAway(in, lifted); err != nil {
+			return err
+		}
 		if len(lifted) == 0 {
 			return errors.New("there is no ceiling to lift")
 		}
@@ -255,6 +259,21 @@ func (a *app) liftCeilings(ctx context.Context, ch *choice, names []string, reas
 		}
 		return nil
 	})
+}
+
+// givenAway refuses to lift what belongs to a certificate: somebody may hold it, and a takeover asks for it only as long as the ceiling stands.
+func givenAway(in *instance, keys []hwm.CeilingKey) error {
+	if in.store.Role().Owner == in.store.Instance() { // the right is here: nothing is given away any more
+		return nil
+	}
+	have := in.store.Ceilings()
+	for _, key := range keys {
+		if c := have[key]; c.Source == hwm.SourcePeer {
+			return hinted(fmt.Errorf("the right to sign was given away above the ceiling %d of %s: it is lifted when the right comes back", c.Level, key.PKH),
+				"highwater handover; when the other instance is gone for good: highwater takeover")
+		}
+	}
+	return nil
 }
 
 func containsKey(pkhs []tezos.PublicKeyHash, pkh tezos.PublicKeyHash) bool {

@@ -16,9 +16,13 @@ const peerLong = `Two instances make a pair: one signs, the other follows its wa
 other's address and key, and accepts nobody else: there is no password and no authority.
 
 On each machine: set [peer] listen in the configuration, restart, show its key, and add it on the other one. Nothing secret is
-in it.`
+in it.
+
+An instance that signs, and no longer has the other one for a peer, does not ask it after a restart: the other one must never take
+over any more. So it asks you; --yes states it.`
 
 func (a *app) peerCmd() *cobra.Command {
+	var yes bool
 	show := a.addJSON(&cobra.Command{
 		Use: "show", Short: "Show this instance's key, the other one, and who may sign", Args: noArgs, Example: "  highwater peer show",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -45,18 +49,26 @@ func (a *app) peerCmd() *cobra.Command {
 			if err := r.Key.UnmarshalText([]byte(args[1])); err != nil {
 				return usageError{err}
 			}
-			return a.setPeer(c.Context(), r)
+			return a.setPeer(c.Context(), r, yes)
 		},
 	})
 	remove := a.addJSON(&cobra.Command{
 		Use: "remove", Short: "Make this instance one that is alone", Args: noArgs, Example: "  highwater peer remove",
-		RunE: func(c *cobra.Command, _ []string) error { return a.setPeer(c.Context(), api.PeerRequest{}) },
+		RunE: func(c *cobra.Command, _ []string) error { return a.setPeer(c.Context(), api.PeerRequest{}, yes) },
 	})
+	for _, c := range []*cobra.Command{add, remove} {
+		c.Flags().BoolVar(&yes, "yes", false, "do not ask: I state that the one that was the other instance never signs with these keys again")
+	}
 	return group("peer", "Show and name the other instance of a pair", peerLong, "  highwater peer show", show, add, remove)
 }
 
-func (a *app) setPeer(ctx context.Context, r api.PeerRequest) error {
+func (a *app) setPeer(ctx context.Context, r api.PeerRequest, yes bool) error {
 	return a.withAdmin(ctx, false, func(cfg *config, admin api.Admin) error {
+		if !yes {
+			if err := a.parting(ctx, admin, r); err != nil {
+				return err
+			}
+		}
 		v, err := admin.SetPeer(ctx, r)
 		if err != nil {
 			return err
@@ -66,6 +78,23 @@ func (a *app) setPeer(ctx context.Context, r api.PeerRequest) error {
 		}
 		return a.pair(v)
 	})
+}
+
+// parting asks before an instance that signs leaves the other one: its next start asks that one no more, so a takeover there, however true
+// its statement was, would make two signers.
+func (a *app) parting(ctx context.Context, admin api.Admin, r api.PeerRequest) error {
+	st, err := admin.Status(ctx)
+	if err != nil || !st.Signing || st.Pair == nil || st.Pair.Peer == nil || st.Pair.Peer.Key == r.Key {
+		return err
+	}
+	word := "replace"
+	if r.Address == "" {
+		word = "remove"
+	}
+	a.note("This instance signs, and will not ask the instance %s any more, after a restart either. Should that one ever take over, both sign.",
+		short(st.Pair.Peer.Key))
+	a.note("It is gone for good, or it is made anew, or there too: highwater peer remove. Else: highwater standby here first.")
+	return a.confirm(fmt.Sprintf("The instance %s never signs with these keys again?", short(st.Pair.Peer.Key)), word)
 }
 
 func (a *app) pair(v failover.View) error {

@@ -88,7 +88,7 @@ func (a *app) standbyCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "standby", Short: "Stop signing; everything else stays warm", Args: noArgs,
 		Long: "Stop signing: requests are refused at once, those under way are waited for, then the role is durable.\n" +
-			"A restart does not change it; only \"highwater activate\" does.",
+			"A restart does not change it; only \"highwater activate\" does, and of a pair a handover or a takeover.",
 		Example: "  highwater standby --why 'moving to the other machine'",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error {

@@ -75,7 +75,7 @@ func (n *Node) checkOffline(c *Certificate, head *int32) error {
 		return refuse(NotReady, "set `node` in the configuration, or say where the chain is: --head LEVEL",
 			"nobody says where the chain is, so it cannot be told whether the certificate is still good")
 	case int64(*head) > int64(*c.Level)+maxPast:
-		return refuse(OldAnswer, "make a new one, or hand over live: highwater handover",
+		return refuse(OldAnswer, "highwater handover takes its place; without a link, with the process there stopped: highwater takeover",
 			"the certificate is for level %d, and the chain is at %d: more than %d levels past", *c.Level, *head, maxPast)
 	}
 	return nil

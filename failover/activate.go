@@ -33,6 +33,10 @@ func (n *Node) Activate(ctx context.Context, level *int32, why string) (hwm.Role
 	if err := n.mayActivate(mine); err != nil {
 		return hwm.RoleRecord{}, err
 	}
+	if mine.Epoch > 0 && a.Epoch == mine.Epoch && a.Owner == a.From && !a.Signing {
+		return hwm.RoleRecord{}, refuse(NotOwner, "when it is fenced, or its process is stopped: highwater takeover",
+			"the other instance claims epoch %d too: it is %s", a.Epoch, a.Role)
+	}
 	if a.Signing || a.Status.Activating || a.Epoch > mine.Epoch || a.Status.Seen > mine.Epoch || a.Epoch == mine.Epoch && a.Epoch > 0 && a.Owner != n.Me() {
 		return hwm.RoleRecord{}, refuse(NotOwner, "see on both machines: highwater status", "the other instance is active, or is being activated too")
 	}
@@ -54,11 +58,19 @@ func (n *Node) mayActivate(mine hwm.RoleRecord) error {
 			"this instance is active in epoch %d, and waits for the other one's answer before it signs", mine.Epoch)
 	case mine.Role == hwm.Fenced:
 		return refuse(IsFenced, "find out who signed; then: highwater takeover", "this instance is fenced: %s", mine.Why)
+	case n.strange(mine):
+		return neither(mine)
 	case mine.Epoch > 0 && mine.Owner != n.Me():
 		return refuse(NotOwner, "highwater handover; when the other instance is gone for good: highwater takeover",
 			"epoch %d belongs to the other instance", mine.Epoch)
 	}
 	return nil
+}
+
+// strange tells whether the epoch is owned by neither of the two.
+func (n *Node) strange(mine hwm.RoleRecord) bool {
+	peer, paired := n.store.Peer()
+	return paired && mine.Epoch > 0 && mine.Owner != n.Me() && mine.Owner != peer.Key
 }
 
 // Stand ends signing, in the epoch that is.

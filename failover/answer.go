@@ -18,7 +18,7 @@ func (n *Node) handle(ctx context.Context, verb string, q Question) Answer {
 	}
 	if err == nil && verb == verbInvite {
 		var h Handover
-		if h, err = n.Handover(ctx, HandoverRequest{DryRun: q.DryRun, At: q.At}); err == nil {
+		if h, err = n.Handover(ctx, HandoverRequest{DryRun: q.DryRun, At: q.At, invited: true}); err == nil {
 			a.Handover = &h
 		}
 		a.Hello = n.hello()

@@ -13,12 +13,15 @@ func (n *Node) evidencePeer(ctx context.Context, peer hwm.Peer) Finding {
 	const name = "other instance"
 	a, err := n.Ask(ctx)
 	if err != nil && a.From != peer.Key {
+		if r := asRefusal(err); r.Reason != Unreachable { // something lives there, whatever it says
+			return Finding{name, Bad, r.Text, "stop the process there first; or: " + r.Hint}
+		}
 		return Finding{Name: name, Result: OK, Detail: err.Error()}
 	}
 	mine := n.store.Role()
 	switch {
 	case n.signsHere():
-		return Finding{name, Bad, "this instance signs already", ""}
+		return Finding{name, Bad, "this instance signs already", "there is nothing to take over; see: highwater peer show"}
 	case oldCopy(err) != nil:
 		return Finding{name, Bad, "it answers; " + err.Error(), oldCopy(err).Hint}
 	case a.Signing:
@@ -145,7 +148,7 @@ func (n *Node) evidenceCertificate(r TakeoverRequest) *Finding {
 	if !r.CertificateDestroyed {
 		return &Finding{
 			name, Waiting, fmt.Sprintf("this instance gave the right away from level %d on; whoever has that certificate can still use it", level+1),
-			"destroy it and its copies, then: --the-certificate-is-destroyed",
+			"destroy it and its copies (one that went over the link is gone with the process there), then: --the-certificate-is-destroyed",
 		}
 	}
 	return &Finding{Name: name, Result: OK, Detail: "the operator states that it is destroyed"}

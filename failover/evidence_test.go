@@ -1,11 +1,14 @@
 package failover
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"highwater/hwm"
 )
 
 // gone is a pair whose first side signed and is dead; the second has a chain of which the test decides.
@@ -45,6 +48,51 @@ func TestTheSilenceIsCountedDown(t *testing.T) {
 	text, err := json.Marshal(c)
 	require.NoError(t, err)
 	require.Contains(t, string(text), `"silence":{"levels":3,"wanted":3,"last_own":null,"since":986,"head":1002}`)
+}
+
+// TestSomebodyLivesThere: whatever answers at the other instance's address keeps a takeover out, however odd the answer: the one that does
+// not know this instance any more may well sign, and one with this instance's key says that a state directory was copied.
+func TestSomebodyLivesThere(t *testing.T) {
+	p, proxies := newTLSPair(t)
+	a, b := p.begin()
+	_, err := b.node.Ask(t.Context())
+	require.NoError(t, err)
+	ask := TakeoverRequest{CannotSign: true, Head: &p.level}
+	stopped := func(want string) {
+		t.Helper()
+		_, err = b.node.Takeover(t.Context(), ask)
+		is(t, err, NotReady)
+		require.ErrorContains(t, err, "other instance: ")
+		require.ErrorContains(t, err, want)
+		require.Contains(t, asRefusal(err).Hint, "stop the process there first; or: ")
+		require.Equal(t, hwm.Standby, b.role().Role)
+	}
+	require.NoError(t, a.node.SetPeer(t.Context(), nil))
+	stopped("does not accept this one's key")
+	peer, _ := b.store.Peer()
+	peer.Address = proxies[1].address()
+	require.NoError(t, b.node.SetPeer(t.Context(), &peer))
+	stopped("this instance's own key")
+
+	link := b.node.link
+	for _, odd := range []error{refuse(WrongVersion, "the same version", "it speaks version 9"), errors.New("a message that cannot be read")} {
+		b.node.link = oddLink{link, odd}
+		stopped(odd.Error())
+	}
+	b.node.link = oddLink{link, refuse(Unreachable, "is it running?", "connection refused")}
+	_, err = b.node.Takeover(t.Context(), ask)
+	require.NoError(t, err)
+	require.Equal(t, hwm.Active, b.role().Role)
+}
+
+// oddLink has one answer to everything.
+type oddLink struct {
+	Link
+	err error
+}
+
+func (o oddLink) Call(context.Context, hwm.Peer, string, Question) (Answer, error) {
+	return Answer{}, o.err
 }
 
 // TestASilenceThatCannotBeSeen stands in the way, unless it is not wanted at all by leaving the node out.

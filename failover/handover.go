@@ -17,6 +17,8 @@ type HandoverRequest struct {
 	At     *int32 `json:"at"`      // by level: the old side signs up to it, the new side above
 	// Window, when given, is the moment that it is to be made in: else it is refused, or a dry run says so.
 	Window *Window `json:"window,omitempty"`
+
+	invited bool // the other side asked for it, since it means to give the right away
 }
 
 // Handover is what came of it.
@@ -92,7 +94,12 @@ func (n *Node) handover(ctx context.Context, peer hwm.Peer, r HandoverRequest) (
 	if err != nil {
 		return Handover{}, err
 	}
-	if out {
+	switch {
+	case out && r.invited: // to invite it back would lead nowhere
+		mine := n.store.Role()
+		return Handover{}, refuse(NotOwner, "see on both machines: highwater status; on the one that should sign, the other being fenced or stopped: highwater takeover",
+			"both instances say that the right to sign is theirs to give: the instance %s is %s in epoch %d", n.Me().Short(), mine.Role, mine.Epoch)
+	case out:
 		return n.invite(ctx, peer, r)
 	}
 	h := Handover{From: peer.Key, To: n.Me(), At: r.At}
@@ -160,6 +167,7 @@ func (n *Node) plan(ctx context.Context, peer hwm.Peer, r HandoverRequest) []Fin
 	}
 	out := []Finding{n.planPeer(peer, a)}
 	out = append(out, n.planHere(), n.planClock(), usableOn("keys", a.Status.Keys, n.keyReports(), "here"), n.planMarks(a.Status.Marks))
+	out = append(out, n.ownCeilings()...)
 	if n.chain != nil {
 		node, _ := CheckNode(ctx, n.chain, n.signer.Chain())
 		out = append(out, node)
@@ -217,6 +225,20 @@ func (n *Node) planMarks(theirs []Mark) Finding {
 		return Finding{"marks", Warning, fmt.Sprintf("those here are %s behind; they come with the handover", words.Count(behind, "level")), ""}
 	}
 	return Finding{Name: "marks", Result: OK, Detail: "they follow the other instance's"}
+}
+
+// ownCeilings tells of those that an operator set here: the right to sign does not lift them.
+func (n *Node) ownCeilings() []Finding {
+	for _, k := range n.signer.Keys() {
+		c, ok := n.store.Ceilings()[hwm.CeilingKey{Chain: n.signer.Chain(), PKH: k.PKH}]
+		if ok && c.Source != hwm.SourcePeer {
+			return []Finding{{
+				"ceilings", Warning, fmt.Sprintf("an operator's stands here: %s signs nothing above level %d", k.PKH, c.Level),
+				"lift it, at a stopped instance, if nobody else signs above it: highwater hwm ceiling --lift",
+			}}
+		}
+	}
+	return nil
 }
 
 // behind tells how many levels the marks here are behind, and how many are not here at all.

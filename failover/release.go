@@ -26,7 +26,7 @@ func (n *Node) release(ctx context.Context, peer hwm.Peer, q Question) (*Certifi
 	case mine.Role == hwm.Active && !n.signer.Active():
 		return nil, n.waits()
 	case mine.Owner != n.Me():
-		return nil, refuse(NotOwner, "see on both machines: highwater status", "epoch %d is owned by neither of the two, but by %s", mine.Epoch, mine.Owner.Short())
+		return nil, neither(mine)
 	}
 	// Above all that the other side said too: it may know a newer epoch, given to this one by a certificate that never came.
 	epoch := max(mine.Epoch, peer.Seen, q.Epoch) + 1
@@ -37,6 +37,10 @@ func (n *Node) release(ctx context.Context, peer hwm.Peer, q Question) (*Certifi
 			return nil, err
 		}
 		ceilings = n.ceilings(*q.At)
+		if given, _ := n.givenAway(); len(ceilings)+len(given) == 0 { // nothing would tell a later takeover of the certificate (rule 11)
+			return nil, refuse(BadLevel, "choose a level below them: see highwater hwm list; or lift them first: highwater hwm ceiling --lift",
+				"every key has a ceiling of an operator at or below level %d already", *q.At)
+		}
 		next.Why = fmt.Sprintf("handed over to %s from level %d on", peer.Key.Short(), *q.At+1)
 		if n.signer.Active() { // it signs on, up to the ceilings
 			next.Role = hwm.Active
@@ -61,6 +65,14 @@ func (n *Node) waits() error {
 	}
 	return refuse(NotReady, "try again in a second", "the instance %s was restarted and has not asked yet whether it may still sign", n.Me().Short())
 }
+
+// neither refuses what only the owner could do, and the owner is a third instance: one of the two before its state was made anew.
+func neither(mine hwm.RoleRecord) *Refusal {
+	return refuse(NotOwner, ownerGone, "epoch %d is owned by neither of the two, but by %s", mine.Epoch, mine.Owner.Short())
+}
+
+// ownerGone is the way out of an epoch whose owner's state is lost.
+const ownerGone = "if that instance is gone for good: stop the process on one of the two machines, highwater takeover on the other, then start it again"
 
 // again answers as before (rule 3). A side that may still sign says up to where; when that cannot be told, it ends first.
 func (n *Node) again(ctx context.Context, q Question, mine hwm.RoleRecord) (*Certificate, error) {

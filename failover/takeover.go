@@ -62,6 +62,7 @@ func (n *Node) Takeover(ctx context.Context, r TakeoverRequest) (Takeover, error
 	t, given := Takeover{}, n.given.Load()
 	there := n.evidencePeer(ctx, peer)
 	t.Findings = append(t.Findings, there, stated(r), n.evidenceHere(), n.evidenceKeys())
+	t.Findings = append(t.Findings, n.ownCeilings()...)
 	head, silence, node := n.evidenceChain(ctx, &r)
 	t.Silence = seenSilence(silence, r.Silence)
 	t.Findings = append(t.Findings, node...)
@@ -91,7 +92,7 @@ func (n *Node) takeOver(ctx context.Context, t Takeover, r TakeoverRequest, give
 	n.act.Lock()
 	defer n.act.Unlock()
 	if n.signsHere() {
-		return t, refuse(IsActive, "", "this instance signs already")
+		return t, refuse(IsActive, "there is nothing to take over; see: highwater peer show", "this instance signs already")
 	}
 	if n.given.Load() != given {
 		return t, refuse(NotReady, "look again: highwater takeover --check", "this instance gave the right to sign away meanwhile")

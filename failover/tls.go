@@ -46,6 +46,10 @@ func tlsConfig(identity crypto.Signer, pinned func() (hwm.InstanceID, bool)) (*t
 	if err != nil {
 		return nil, err
 	}
+	me, ok := identity.Public().(ed25519.PublicKey)
+	if !ok {
+		return nil, errors.New("the instance's key is not an ed25519 key")
+	}
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAnyClientCert,
 		SessionTicketsDisabled: true,
@@ -58,6 +62,10 @@ func tlsConfig(identity crypto.Signer, pinned func() (hwm.InstanceID, bool)) (*t
 			want, ok := pinned()
 			if !ok {
 				return errNoPeer()
+			}
+			if key == hwm.InstanceID(me) && key != want {
+				return refuse(WrongKey, "highwater peer add ITS-ADDRESS ITS-KEY; or make the copy anew: highwater init in an empty directory",
+					"the machine there has this instance's own key: its address is this one's, or one of the two has a copy of the other's state directory")
 			}
 			if key != want {
 				return refuse(WrongKey, "compare with: highwater peer show, on the other machine",

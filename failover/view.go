@@ -155,7 +155,13 @@ func (n *Node) words(mine hwm.RoleRecord, signing bool, p *PeerView) (maySign, w
 	case mine.Role == hwm.Active && mine.Owner != n.Me() && len(keys) == 0: // a key without a ceiling signs nothing for another owner
 		return "the other instance, " + mine.Owner.Short(), "", nil
 	case mine.Role == hwm.Active && mine.Owner != n.Me():
-		return fmt.Sprintf("this instance, up to level %d; from level %d on the other instance, %s", level, level+1, mine.Owner.Short()), "", nil
+		if p != nil && (!p.Reachable || p.Epoch < mine.Epoch) { // nobody knows whether the certificate was used
+			next = []string{
+				fmt.Sprintf("to sign above level %d there: highwater accept, with the certificate, or highwater handover on either machine", level),
+				fmt.Sprintf("when it is lost, or %d levels past: highwater handover; without a link, one process stopped: highwater takeover on the other", maxPast),
+			}
+		}
+		return fmt.Sprintf("this instance, up to level %d; from level %d on the other instance, %s", level, level+1, mine.Owner.Short()), "", next
 	case mine.Role == hwm.Active && signing:
 		return "this instance", "", nil
 	case mine.Role == hwm.Active && p == nil:
@@ -171,6 +177,11 @@ func (n *Node) words(mine hwm.RoleRecord, signing bool, p *PeerView) (maySign, w
 		return "nobody: the right was given to the other instance, and has not arrived there", "", []string{goesOn}
 	case p != nil && p.Owner == n.Me() && p.Epoch > mine.Epoch:
 		return "nobody: the other instance gave the right to this one, and it has not arrived here", "", []string{goesOn}
+	case n.strange(mine):
+		return fmt.Sprintf("nobody here: epoch %d is owned by neither of the two, but by %s", mine.Epoch, mine.Owner.Short()), "", []string{ownerGone}
+	case mine.Epoch > 0 && mine.Owner == n.Me() && p != nil && p.Reachable && p.Owner == p.Key && p.Epoch == mine.Epoch:
+		return fmt.Sprintf("nobody here: the other instance claims epoch %d too", mine.Epoch), "",
+			[]string{"find out who signed with these keys", "then, on the machine that should sign, the other being fenced or stopped: highwater takeover"}
 	case mine.Epoch == 0:
 		return "nobody: this instance was never active", "", []string{"on the machine that should sign: highwater activate"}
 	case mine.Owner == n.Me():

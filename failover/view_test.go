@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/hwm"
+	"highwater/store"
 )
 
 // TestWhatADrillMeasures: how long an answer took, how far the marks here are behind, when they were heard last.
@@ -100,4 +101,121 @@ func TestWhoSignsWhichLevels(t *testing.T) {
 		a.handover()
 		require.Equal(t, whole, a.node.View().Share)
 	}
+}
+
+// TestTheOwnersStateWasMadeAnew: the owner comes back with an empty state and another key. Nothing gives its epoch away any more: all that
+// asks for it names the way out, and that is one.
+func TestTheOwnersStateWasMadeAnew(t *testing.T) {
+	p := newPair(t)
+	a, b := p.begin()
+	_, err := b.node.Ask(t.Context())
+	require.NoError(t, err)
+	a.kill()
+	a.dir += " anew"
+	require.NoError(t, store.Create(t.Context(), a.dir, time.Now()))
+	a.start()
+	require.NoError(t, a.node.SetPeer(t.Context(), &hwm.Peer{Address: "other:1", Key: b.node.Me()}))
+	require.NoError(t, b.node.SetPeer(t.Context(), &hwm.Peer{Address: "other:1", Key: a.node.Me()}))
+	_, err = b.node.Ask(t.Context())
+	require.NoError(t, err)
+	_, err = a.node.Ask(t.Context())
+	require.NoError(t, err)
+	for _, s := range p.sides {
+		v := s.node.View()
+		require.Contains(t, v.MaySign, "nobody here: epoch 1 is owned by neither of the two")
+		require.Equal(t, []string{ownerGone}, v.Next)
+		_, err = s.node.Activate(t.Context(), &p.level, "a test")
+		is(t, err, NotOwner)
+		require.Equal(t, ownerGone, asRefusal(err).Hint)
+	}
+	_, err = a.node.Handover(t.Context(), HandoverRequest{})
+	is(t, err, NotReady)
+	require.Equal(t, ownerGone, asRefusal(err).Hint)
+
+	a.kill()
+	_, err = b.takeover()
+	require.NoError(t, err)
+	a.start()
+	_, err = a.node.Ask(t.Context())
+	require.NoError(t, err)
+	p.level += Margin + 1
+	require.Equal(t, perLevel, b.bake(p.level))
+	a.handover()
+	p.level++
+	require.Equal(t, perLevel, a.bake(p.level))
+	require.Empty(t, p.judge.Doubles())
+}
+
+// TestBothClaimAnEpoch: two false statements, and both are fenced. Whatever is tried then says what the matter is, and the way out that it
+// names is one.
+func TestBothClaimAnEpoch(t *testing.T) {
+	p := newPair(t)
+	a, b := p.begin()
+	_, err := b.node.Ask(t.Context())
+	require.NoError(t, err)
+	p.wire.cut = true
+	lie := TakeoverRequest{CannotSign: true, Head: &p.level}
+	_, err = b.node.Takeover(t.Context(), lie)
+	require.NoError(t, err)
+	a.restart()
+	_, err = a.node.Takeover(t.Context(), lie)
+	require.NoError(t, err)
+	p.wire.cut = false
+	_, err = a.node.Ask(t.Context())
+	require.NoError(t, err)
+	_, err = b.node.Ask(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []hwm.Role{hwm.Fenced, hwm.Fenced}, []hwm.Role{a.role().Role, b.role().Role})
+
+	if a.node.Me().Less(b.node.Me()) { // the lesser key yields as soon as it is not fenced any more
+		a, b = b, a
+	}
+	_, err = a.node.Stand(t.Context(), "a test")
+	require.NoError(t, err)
+	_, err = a.node.Ask(t.Context())
+	require.NoError(t, err)
+	v := a.node.View()
+	require.Equal(t, "nobody here: the other instance claims epoch 3 too", v.MaySign)
+	require.Contains(t, v.Next[1], "highwater takeover")
+	for _, s := range p.sides {
+		_, err = s.node.Handover(t.Context(), HandoverRequest{})
+		is(t, err, NotOwner)
+		require.ErrorContains(t, err, "both instances say that the right to sign is theirs to give")
+	}
+	_, err = a.node.Activate(t.Context(), nil, "a test")
+	is(t, err, NotOwner)
+	require.ErrorContains(t, err, "the other instance claims epoch 3 too: it is fenced")
+	_, err = a.node.Takeover(t.Context(), lie) // it is true now: the other one is fenced
+	require.NoError(t, err)
+	_, err = b.node.Stand(t.Context(), "a test")
+	require.NoError(t, err)
+	_, err = b.node.Ask(t.Context())
+	require.NoError(t, err)
+	b.handover()
+	require.Equal(t, hwm.Active, b.role().Role)
+}
+
+// TestACertificateThatIsSpentUnused: nobody can make another one for the epoch, so nothing says so; what is named goes on.
+func TestACertificateThatIsSpentUnused(t *testing.T) {
+	p := newPair(t)
+	a, b := p.begin()
+	p.wire.cut = true
+	c, err := a.node.Release(t.Context(), p.level+2)
+	require.NoError(t, err)
+	p.level += maxPast + 3
+	_, err = b.node.Accept(t.Context(), c, &p.level)
+	is(t, err, OldAnswer)
+	require.Contains(t, asRefusal(err).Hint, "handover")
+	require.Contains(t, asRefusal(err).Hint, "takeover")
+	again, err := a.node.Release(t.Context(), p.level+2)
+	require.NoError(t, err)
+	require.Equal(t, c.Level, again.Level)
+	require.Contains(t, a.node.View().Next[1], "highwater handover")
+	p.wire.cut = false
+	b.handover()
+	require.Equal(t, perLevel, b.bake(p.level))
+	_, err = a.node.Ask(t.Context())
+	require.NoError(t, err)
+	require.NotContains(t, a.node.View().Next, "highwater accept")
+	require.Empty(t, p.judge.Doubles())
 }

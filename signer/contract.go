@@ -33,7 +33,7 @@ type Store interface {
 type Registry interface {
 	Rows() ([]hwm.Row, error)
 	Ceilings() map[hwm.CeilingKey]hwm.Ceiling
-	// SetCeiling sets or lowers a ceiling, durably; hwm.ErrMoved when it would rise.
+	// SetCeiling sets or lowers a ceiling, durably; hwm.ErrMoved when it would rise. One whose source is the peer keeps that source.
 	SetCeiling(key hwm.CeilingKey, c hwm.Ceiling) error
 	// Role is the durable role; SetRole changes it together with floors and ceilings, in one write: all of it or nothing. Errors
 	// wrap hwm.ErrEpoch, or hwm.ErrMoved for a ceiling that would rise, or lie below a mark.

@@ -164,7 +164,8 @@ func (db *DB) Ceilings() map[hwm.CeilingKey]hwm.Ceiling {
 	return maps.Clone(db.ceilings)
 }
 
-// SetCeiling sets or lowers a ceiling, durably. Raising or lifting one is Lift's.
+// SetCeiling sets or lowers a ceiling, durably. Raising or lifting one is Lift's. One of the pair's stays one when it is lowered: it says that
+// the right to sign was given away above it.
 func (db *DB) SetCeiling(key hwm.CeilingKey, c hwm.Ceiling) error {
 	if c.Level < 0 {
 		return fmt.Errorf("a ceiling at the negative level %d", c.Level)
@@ -173,8 +174,12 @@ func (db *DB) SetCeiling(key hwm.CeilingKey, c hwm.Ceiling) error {
 		return err
 	}
 	return db.durably(func() (*batch, error) {
-		if have, ok := db.ceilings[key]; ok && c.Level > have.Level {
+		have, ok := db.ceilings[key]
+		if ok && c.Level > have.Level {
 			return nil, risen(have, c)
+		}
+		if ok && have.Source == hwm.SourcePeer {
+			c.Source = have.Source
 		}
 		return db.changeCeiling(hwm.CeilingChange{Key: key, Ceiling: &c}), nil
 	})

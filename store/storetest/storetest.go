@@ -236,6 +236,8 @@ func ceilingFalls(t *testing.T, open Open) {
 	s = reopen()
 	require.Equal(t, want, s.Ceilings())
 	require.ErrorIs(t, set(51), hwm.ErrMoved)
+	require.NoError(t, s.SetCeiling(key, hwm.Ceiling{Level: 40, At: at, Source: hwm.SourceSet}))
+	require.Equal(t, hwm.SourcePeer, s.Ceilings()[key].Source, "an operator lowers it, and it is still what was given away")
 	require.NoError(t, set(0))
 	require.Equal(t, int32(0), reopen().Ceilings()[key].Level, "a ceiling of zero is a ceiling")
 }
