@@ -310,10 +310,7 @@ func (l *Local) floors(r RaiseRequest) ([]hwm.Row, error) {
 		return nil, err
 	}
 	if len(keys) == 0 {
-		return nil, &signer.Denial{
-			Reason: signer.UnknownKey, Text: "no key is known yet, so there is nothing to raise",
-			Hint: "connect the device and run: highwater keys list",
-		}
+		return nil, noKeys("so there is nothing to raise")
 	}
 	mark := hwm.Floor(r.Level, l.Now(), hwm.SourceSet)
 	if r.Round != nil {
@@ -367,6 +364,9 @@ func (l *Local) SetCeiling(_ context.Context, r CeilingRequest) ([]CeilingRow, e
 	if err != nil {
 		return nil, err
 	}
+	if len(keys) == 0 {
+		return nil, noKeys("so there is nothing to put a ceiling on")
+	}
 	aliases := l.aliases()
 	out := []CeilingRow{}
 	for _, k := range keys {
@@ -381,6 +381,12 @@ func (l *Local) SetCeiling(_ context.Context, r CeilingRequest) ([]CeilingRow, e
 		out = append(out, row)
 	}
 	return out, nil
+}
+
+func noKeys(so string) error {
+	return &signer.Denial{
+		Reason: signer.UnknownKey, Text: "no key is known yet, " + so, Hint: "connect the device and run: highwater keys list",
+	}
 }
 
 // Activate makes the instance the one that signs.

@@ -113,11 +113,9 @@ func (b *bringUp) createMarks(ctx context.Context, f bringup.Found) bringup.Foun
 	if !b.f.yes && !b.interactive {
 		return f
 	}
-	quiet := &app{terminal: b.terminal}
-	if b.jsonFlag {
-		copied := *b.terminal
-		copied.out = copied.err // the record alone goes to standard output
-		quiet.terminal = &copied
+	quiet := b.app
+	if b.jsonFlag { // the record alone goes to standard output
+		quiet = b.aside()
 	}
 	if err := quiet.createStore(ctx, b.cfg, initFlags{yes: b.f.yes}); err != nil {
 		return broken(err)

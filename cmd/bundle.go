@@ -33,8 +33,11 @@ func (a *app) bundleExportCmd() *cobra.Command {
 		Long:    "Write what this instance knows to a new file, signed by its key. What it signs afterwards is not in it.",
 		Example: "  highwater bundle export --out /media/stick/bundle.json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if out == "" {
-				return usagef("export wants --out FILE")
+			if err := wants(c, "out"); err != nil {
+				return err
+			}
+			if err := mustBeNew(out); err != nil {
+				return err
 			}
 			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error { return a.exportBundle(c.Context(), admin, out) })
 		},

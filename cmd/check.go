@@ -13,12 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"highwater/api"
+	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/words"
 )
 
 const checkLong = `Look at everything that signing needs, and change nothing: configuration, permissions, watermark file, USB buses and
-devices, the time that a sync of the disk takes, the clock. Exit status 1 when something is wrong; each finding says what to do.`
+devices, the time that a sync of the disk takes, the clock, the guard. Exit status 1 when something is wrong; each finding says
+what to do.`
 
 // finding is one line of a check.
 type finding struct {
@@ -63,7 +65,12 @@ func (a *app) findings(ctx context.Context) []finding {
 		return []finding{bad("configuration", err)}
 	}
 	out := []finding{good("configuration", "%s, chain %s", cfg.path, cfg.chainID)}
-	out = append(out, checkConfigMode(cfg.path), checkStateDir(cfg.StateDir), checkSync(cfg.StateDir), checkClock())
+	dir := checkStateDir(cfg.StateDir)
+	out = append(out, checkConfigMode(cfg.path), dir)
+	if dir.Result != resultBad { // or it would be said twice
+		out = append(out, checkSync(cfg.StateDir))
+	}
+	out = append(out, checkClock())
 	out = append(out, checkBuses(cfg)...)
 	return append(out, a.checkInstance(ctx, cfg)...)
 }
@@ -169,7 +176,7 @@ func (a *app) checkInstance(ctx context.Context, cfg *config) []finding {
 		return []finding{bad("watermark file", err)}
 	}
 	out := []finding{good("watermark file", "%s, %s", filepath.Join(cfg.StateDir, "marks.db"), words.Count(len(st.Marks), "mark"))}
-	out = append(out, good("role", "%s, epoch %d", st.Role.Role, st.Role.Epoch))
+	out = append(out, checkRole(st), checkGuard(cfg, st))
 	for _, d := range st.Devices {
 		out = append(out, checkDevice(d))
 	}
@@ -193,15 +200,64 @@ func checkDevice(d api.DeviceRow) finding {
 	return f
 }
 
-func checkMarks(st api.Status) finding {
+// checkRole says who this instance is, and what it lacks to sign.
+func checkRole(st api.Status) finding {
+	f := good("role", "%s, epoch %d", st.Role.Role, st.Role.Epoch)
+	switch {
+	case st.Role.Role != hwm.Active:
+		f.Detail += ": it signs nothing"
+	case !st.Running:
+		f.Detail += ": it signs as soon as highwater serve runs"
+	}
+	return f
+}
+
+// checkGuard says whether somebody looks on chain for what these keys sign elsewhere, and what that needs.
+func checkGuard(cfg *config, st api.Status) finding {
+	const what = "this instance fences itself when it sees on chain what its key signed and it did not"
+	paired := st.Pair != nil && st.Pair.Peer != nil
+	switch {
+	case cfg.Node == "" && paired:
+		return finding{
+			"guard", resultWarning, "off, and there is another instance: with a node " + what,
+			"set node = \"http://…\" (your octez node) in " + cfg.path + ", and restart",
+		}
+	case cfg.Node == "":
+		return good("guard", "off; with node = \"http://…\" (your octez node) %s", what)
+	case !st.Running:
+		return good("guard", "on as soon as highwater serve runs, with the node at %s", cfg.Node)
+	case st.Guard.State == api.GuardOff:
+		return finding{"guard", resultWarning, "off: the daemon was started before a node was configured", "restart the daemon"}
+	case st.Guard.State == api.GuardBlind:
+		return finding{"guard", resultWarning, st.Guard.Line(), st.Guard.Hint}
+	}
+	return good("guard", "on, %s", st.Guard.Line())
+}
+
+// raiseCommand gives all keys their marks, up to the level: in the same step with the right to sign, where that is not here yet.
+func raiseCommand(st api.Status) string {
+	if st.Role.Role == hwm.Active {
+		return "highwater hwm set --all --level "
+	}
+	return "highwater activate --level "
+}
+
+func missingMarks(st api.Status) int {
 	missing := 0
 	for _, m := range st.Marks {
 		if m.Level == nil {
 			missing++
 		}
 	}
-	if missing > 0 {
-		return finding{"watermarks", resultWarning, words.Count(missing, "mark") + " missing: those keys do not sign", "highwater hwm set --all --level LEVEL"}
+	return missing
+}
+
+func checkMarks(st api.Status) finding {
+	switch missing := missingMarks(st); {
+	case len(st.Marks) == 0:
+		return finding{"watermarks", resultWarning, "no key is known yet: there is nothing to sign with", "connect a device that holds one: highwater keys list"}
+	case missing > 0:
+		return finding{"watermarks", resultWarning, words.Count(missing, "mark") + " missing: those keys do not sign", "above all that these keys ever signed (docs/migrate.md): " + raiseCommand(st) + "LEVEL"}
 	}
 	return good("watermarks", "every key has them")
 }

@@ -206,6 +206,18 @@ func parseConfig(text string) (*config, error) {
 	return c, nil
 }
 
+// octezImport is how octez is told of a key. It speaks HTTP over TCP only: in front of a unix socket there is something else.
+func (c *config) octezImport() string {
+	scheme, address := "http", c.Server.Listen
+	if strings.HasPrefix(address, api.UnixPrefix) {
+		address = "ADDRESS"
+	}
+	if c.Server.TLSCert != "" {
+		scheme = "https"
+	}
+	return fmt.Sprintf("octez-client import secret key ALIAS %s://%s%s/tz…", scheme, address, strings.TrimSuffix(c.Server.PathPrefix, "/"))
+}
+
 // faultList collects all that is wrong, so that it is said at once.
 type faultList []string
 

@@ -50,8 +50,8 @@ func (a *app) demoCmd() *cobra.Command {
 	}
 	c.Flags().IntVar(&f.levels, "levels", 0, "end after `N` levels (0: at Ctrl-C)")
 	c.Flags().DurationVar(&f.interval, "interval", time.Second, "time between two levels")
-	c.Flags().StringVar(&f.listen, "listen", defaultListen, "address of the signer; a free port is taken when it is in use")
-	c.Flags().StringVar(&f.monitor, "monitor", "127.0.0.1:6733", "address of metrics and status page")
+	c.Flags().StringVar(&f.listen, "listen", defaultListen, "`ADDRESS` of the signer; a free port is taken when it is in use")
+	c.Flags().StringVar(&f.monitor, "monitor", "127.0.0.1:6733", "`ADDRESS` of metrics and status page")
 	return a.addJSON(c)
 }
 
@@ -135,7 +135,7 @@ func (a *app) demo(ctx context.Context, f demoFlags) (err error) {
 	return d.conclude()
 }
 
-// prepare does what the README does by hand: init, hwm set, activate, serve.
+// prepare does what the README does by hand: init, marks, activate, serve.
 func (d *demonstration) prepare(ctx context.Context, dir string) error {
 	state := filepath.Join(dir, "state")
 	text := fmt.Sprintf(demoConfig, state, demoChain, freeAddress(ctx, d.flags.listen), freeAddress(ctx, d.flags.monitor))

@@ -1,8 +1,10 @@
 package cmd
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -62,6 +64,43 @@ func TestExamplesAreConfigurations(t *testing.T) {
 	for _, fault := range strings.Split(err.Error(), "\n") { // the placeholders alone are wrong
 		require.True(t, strings.Contains(fault, "faults:") || strings.Contains(fault, "…"), fault)
 	}
+}
+
+var (
+	quotedCommand = regexp.MustCompile("`(highwater [^`]+)`")
+	shownCommand  = regexp.MustCompile(`^ *(?:[A-Z]?\$ )?(?:sudo )?(?:-u highwater )?(highwater .+)$`)
+	comment       = regexp.MustCompile(` +#.*| &$`)
+	placeholder   = regexp.MustCompile(`\b[A-Z]+(\+\d+)?\b|…`)
+)
+
+// TestDocsNameCommandsThatAreThere: every command in the pages is one, with flags that it has, and with as many arguments as it wants
+// where there are any.
+func TestDocsNameCommandsThatAreThere(t *testing.T) {
+	pages, err := filepath.Glob("../docs/*.md")
+	require.NoError(t, err)
+	seen := 0
+	for _, page := range append(pages, "../README.md", "../SECURITY.md") {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for i, line := range strings.Split(string(text), "\n") {
+			for _, m := range append(quotedCommand.FindAllStringSubmatch(line, -1), shownCommand.FindAllStringSubmatch(line, -1)...) {
+				seen++
+				words := shellWords(t, placeholder.ReplaceAllString(comment.ReplaceAllString(m[1], ""), "5"))
+				root := (&app{terminal: newTerminal(strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{})}).root()
+				c, args, err := root.Find(words[1:])
+				require.NoError(t, err, "%s:%d: %s", page, i+1, m[1])
+				if c.HasSubCommands() && len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+					require.Equal(t, []string{"5"}, args, "%s:%d: %s", page, i+1, m[1]) // `highwater ledger …`
+					continue
+				}
+				require.NoError(t, c.ParseFlags(args), "%s:%d: %s", page, i+1, m[1])
+				if len(args) > 0 {
+					require.NoError(t, c.ValidateArgs(c.Flags().Args()), "%s:%d: %s", page, i+1, m[1])
+				}
+			}
+		}
+	}
+	require.Greater(t, seen, 80)
 }
 
 // TestUnitMatchesTheDefaults: the service's directories and commands are those that the program uses.

@@ -50,6 +50,9 @@ func (a *app) drillCmd() *cobra.Command {
 			if err := f.check(); err != nil {
 				return err
 			}
+			if err := a.confirmable(f.yes || !f.handover); err != nil {
+				return err
+			}
 			return a.drill(c.Context(), f)
 		},
 	}

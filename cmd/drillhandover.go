@@ -31,11 +31,9 @@ func (a *app) drillHandover(
 	if !d.Result.Passed() {
 		return nil // what stands in the way is shown
 	}
-	if !f.yes {
-		question := fmt.Sprintf("Bring the right to sign here from %s, sign at %s, and give it back?", short(st.Pair.Peer.Key), words.Count(f.levels, "level"))
-		if err = a.confirm(question, "drill"); err != nil {
-			return err
-		}
+	question := fmt.Sprintf("Bring the right to sign here from %s, sign at %s, and give it back?", short(st.Pair.Peer.Key), words.Count(f.levels, "level"))
+	if err = a.confirm(f.yes, question, "drill"); err != nil {
+		return err
 	}
 	record.Begin(time.Now())
 	if err = saveRecord(cfg, record); err != nil {

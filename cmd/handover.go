@@ -52,6 +52,9 @@ func (a *app) handoverCmd() *cobra.Command {
 			if err := f.check(); err != nil {
 				return err
 			}
+			if err := a.confirmable(f.yes || f.dry); err != nil {
+				return err
+			}
 			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error { return a.handover(c.Context(), admin, &f) })
 		},
 	}
@@ -84,9 +87,9 @@ func (a *app) handover(ctx context.Context, admin api.Admin, f *handoverFlags) e
 		return a.showHandover(plan)
 	}
 	if !f.yes {
-		a.showChecklist(plan.Findings)
+		a.aside().showChecklist(plan.Findings)
 		question := fmt.Sprintf("Move the right to sign from %s to %s?", short(plan.From), short(plan.To))
-		if err = a.confirm(question, "handover"); err != nil {
+		if err = a.confirm(f.yes, question, "handover"); err != nil {
 			return err
 		}
 	}
@@ -198,11 +201,14 @@ func (a *app) releaseCmd() *cobra.Command {
 		Use: "release --at LEVEL --out FILE", Short: "Give the right to sign away from a level on, by a certificate in a file", Long: releaseLong,
 		Args: noArgs, Example: "  highwater release --at 8000100 --out /media/stick/handover.json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if !c.Flags().Changed("at") || out == "" {
-				return usagef("release wants --at LEVEL and --out FILE")
+			if err := wants(c, "at", "out"); err != nil {
+				return err
 			}
 			level, err := levelFlag("at", at)
 			if err != nil {
+				return err
+			}
+			if err := a.confirmable(yes); err != nil {
 				return err
 			}
 			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error { return a.release(c.Context(), admin, level, out, yes) })
@@ -215,14 +221,12 @@ func (a *app) releaseCmd() *cobra.Command {
 }
 
 func (a *app) release(ctx context.Context, admin api.Admin, level int32, out string, yes bool) error {
-	if _, err := os.Stat(out); err == nil {
-		return hinted(fmt.Errorf("%s is there already", out), "name another file")
+	if err := mustBeNew(out); err != nil {
+		return err
 	}
-	if !yes {
-		question := fmt.Sprintf("This instance signs nothing above level %d from now on, until the right is given back?", level)
-		if err := a.confirm(question, "release"); err != nil {
-			return err
-		}
+	question := fmt.Sprintf("This instance signs nothing above level %d from now on, until the right is given back?", level)
+	if err := a.confirm(yes, question, "release"); err != nil {
+		return err
 	}
 	step, stop := toItsEnd(ctx)
 	defer stop()
@@ -245,6 +249,13 @@ func (a *app) release(ctx context.Context, admin api.Admin, level int32, out str
 	}
 	a.say("released: this instance signs up to level %d, %s above it, with %s", *cert.Level, short(cert.To), out)
 	a.note("next, on the other machine, before level %d: highwater accept --in %s", *cert.Level+100, filepath.Base(out))
+	return nil
+}
+
+func mustBeNew(path string) error {
+	if _, err := os.Stat(path); err == nil {
+		return hinted(fmt.Errorf("%s is there already", path), "name another file")
+	}
 	return nil
 }
 
@@ -295,8 +306,8 @@ func (a *app) acceptCmd() *cobra.Command {
 			"level that it names.",
 		Example: "  highwater accept --in /media/stick/handover.json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if in == "" {
-				return usagef("accept wants --in FILE")
+			if err := wants(c, "in"); err != nil {
+				return err
 			}
 			r := api.AcceptRequest{}
 			if c.Flags().Changed("head") {
@@ -305,6 +316,9 @@ func (a *app) acceptCmd() *cobra.Command {
 					return err
 				}
 				r.Head = &level
+			}
+			if err := a.confirmable(yes); err != nil {
+				return err
 			}
 			return a.accept(c.Context(), in, r, yes)
 		},
@@ -336,12 +350,10 @@ func (a *app) accept(ctx context.Context, in string, r api.AcceptRequest, yes bo
 	}
 	r.Certificate = *cert
 	return a.withAdmin(ctx, false, func(_ *config, admin api.Admin) error {
-		if !yes {
-			question := fmt.Sprintf("%s gave epoch %d to %s on %s, from level %d on. Sign here above it?", short(cert.From), cert.Epoch, short(cert.To),
-				when(cert.When), *cert.Level+1)
-			if err := a.confirm(question, "accept"); err != nil {
-				return err
-			}
+		question := fmt.Sprintf("%s gave epoch %d to %s on %s, from level %d on. Sign here above it?", short(cert.From), cert.Epoch, short(cert.To),
+			when(cert.When), *cert.Level+1)
+		if err := a.confirm(yes, question, "accept"); err != nil {
+			return err
 		}
 		step, stop := toItsEnd(ctx)
 		defer stop()

@@ -56,7 +56,7 @@ type choice struct {
 
 func (ch *choice) flags(c *cobra.Command) {
 	c.Flags().BoolVar(&ch.all, "all", false, "all known keys")
-	c.Flags().Int64Var(&ch.level, "level", unset, "the `LEVEL`")
+	c.Flags().Int64Var(&ch.level, "level", 0, "the `LEVEL`")
 }
 
 // keys finds the named keys; none, with --all, means all.
@@ -104,6 +104,9 @@ func (a *app) hwmSetCmd() *cobra.Command {
 			"put there instead, and higher rounds of the same level may still be signed.",
 		Example: "  highwater hwm set --all --level 8000000",
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := wants(c, "level"); err != nil {
+				return err
+			}
 			req := api.RaiseRequest{Far: far}
 			var err error
 			if req.Level, err = levelFlag("level", ch.level); err != nil {
@@ -186,7 +189,16 @@ func (a *app) hwmCeilingCmd() *cobra.Command {
 		Example: "  highwater hwm ceiling --all --level 8000100",
 		RunE: func(c *cobra.Command, args []string) error {
 			if lift {
+				if err := wants(c, "reason"); err != nil {
+					return err
+				}
+				if a.jsonFlag {
+					return usagef("--lift wants to be typed: it has no --json")
+				}
 				return a.liftCeilings(c.Context(), &ch, args, reason)
+			}
+			if err := wants(c, "level"); err != nil {
+				return err
 			}
 			level, err := levelFlag("level", ch.level)
 			if err != nil {
@@ -203,7 +215,7 @@ func (a *app) hwmCeilingCmd() *cobra.Command {
 	}
 	ch.flags(c)
 	c.Flags().BoolVar(&lift, "lift", false, "remove the ceiling: only when no other machine signs above it")
-	c.Flags().StringVar(&reason, "reason", "", "why the ceiling is lifted; kept")
+	c.Flags().StringVar(&reason, "reason", "", "why the ceiling is lifted: a `TEXT` that is kept")
 	return a.addJSON(c)
 }
 
@@ -227,9 +239,6 @@ func (a *app) setCeilings(ctx context.Context, admin api.Admin, req api.CeilingR
 }
 
 func (a *app) liftCeilings(ctx context.Context, ch *choice, names []string, reason string) error {
-	if strings.TrimSpace(reason) == "" {
-		return usagef("--lift wants --reason TEXT: it is kept")
-	}
 	return a.offline(ctx, func(cfg *config, in *instance) error {
 		pkhs, err := ch.keys(ctx, in.admin, names)
 		if err != nil {
@@ -298,6 +307,9 @@ func (a *app) hwmLowerCmd() *cobra.Command {
 		Use: "lower KEY", Short: "Lower a watermark (dangerous; at a stopped instance only)", Long: lowerLong, Args: oneKey,
 		Example: "  highwater hwm lower tz1… --kind attestation --level 8000000 --reason 'typed one digit too many'",
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := wants(c, "kind", "level", "reason"); err != nil {
+				return err
+			}
 			level, err := levelFlag("level", ch.level)
 			if err != nil {
 				return err
@@ -306,17 +318,14 @@ func (a *app) hwmLowerCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if len(kinds) == 0 || strings.TrimSpace(reason) == "" {
-				return usagef("lowering wants --kind, --level and --reason")
-			}
 			return a.offline(c.Context(), func(cfg *config, in *instance) error {
 				return a.lower(c.Context(), cfg, in, args[0], kinds, level, reason)
 			})
 		},
 	}
-	c.Flags().Int64Var(&ch.level, "level", unset, "the `LEVEL` at and below which nothing is signed afterwards")
+	c.Flags().Int64Var(&ch.level, "level", 0, "the `LEVEL` at and below which nothing is signed afterwards")
 	c.Flags().StringSliceVar(&ch.kinds, "kind", nil, "the `KIND`: block, preattestation, attestation (repeatable)")
-	c.Flags().StringVar(&reason, "reason", "", "why; kept for good")
+	c.Flags().StringVar(&reason, "reason", "", "why: a `TEXT` that is kept for good")
 	return c
 }
 

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"highwater/api"
+	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/tezos"
 	"highwater/store"
@@ -19,8 +22,8 @@ import (
 const initLong = `Make ready what "highwater serve" needs: a configuration with comments (if there is none yet at --config), the state
 directory with an empty watermark file, and a look at the devices and their keys.
 
-Nothing that exists is overwritten. A new instance is on standby, and its keys have no watermarks: it signs nothing before you
-set them ("highwater hwm set") and activate it ("highwater activate").`
+Nothing that exists is overwritten. A new instance is on standby, and its keys have no watermarks: it signs nothing before it is
+activated with a level above all that they ever signed ("highwater activate --level LEVEL"). What to do next is said at the end.`
 
 type initFlags struct {
 	yes, storeOnly  bool
@@ -32,7 +35,12 @@ func (a *app) initCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "init", Short: "Write a configuration, create the watermark file, look at the devices", Long: initLong, Args: noArgs,
 		Example: "  highwater init --config /etc/highwater/highwater.toml --chain NetXdQprcVkpaWU",
-		RunE:    func(c *cobra.Command, _ []string) error { return a.init(c.Context(), f) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if _, err := tezos.ParseChainID(f.chain); err != nil {
+				return usagef("--chain: %w", err)
+			}
+			return a.init(c.Context(), f)
+		},
 	}
 	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask, for scripts")
 	c.Flags().BoolVar(&f.storeOnly, "store-only", false, "only create the watermark file, do not look at the devices")
@@ -44,6 +52,9 @@ func (a *app) initCmd() *cobra.Command {
 func (a *app) init(ctx context.Context, f initFlags) error {
 	path := configPath(a.configFlag)
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		if err := a.confirmable(f.yes || hasStore(f.stateDir)); err != nil {
+			return err
+		}
 		if err := a.writeConfig(path, f); err != nil {
 			return err
 		}
@@ -62,9 +73,6 @@ func (a *app) init(ctx context.Context, f initFlags) error {
 }
 
 func (a *app) writeConfig(path string, f initFlags) error {
-	if _, err := tezos.ParseChainID(f.chain); err != nil {
-		return usagef("--chain: %w", err)
-	}
 	stateDir, err := filepath.Abs(f.stateDir)
 	if err != nil {
 		return err
@@ -90,18 +98,21 @@ func (a *app) writeConfig(path string, f initFlags) error {
 	return nil
 }
 
+func hasStore(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, store.FileName))
+	return err == nil
+}
+
 func (a *app) createStore(ctx context.Context, cfg *config, f initFlags) error {
 	file := filepath.Join(cfg.StateDir, store.FileName)
-	if _, err := os.Stat(file); err == nil {
+	if hasStore(cfg.StateDir) {
 		a.say("kept the watermark file: %s", file)
 		return nil
 	}
-	if !f.yes {
-		question := fmt.Sprintf("This creates a new, empty watermark file in %s.\n"+
-			"If these keys ever signed with another state directory, bring that one instead (or import its marks).", cfg.StateDir)
-		if err := a.confirm(question, "create"); err != nil {
-			return err
-		}
+	question := fmt.Sprintf("This creates a new, empty watermark file in %s.\n"+
+		"If these keys ever signed with another state directory, bring that one instead (or import its marks).", cfg.StateDir)
+	if err := a.confirm(f.yes, question, "create"); err != nil {
+		return err
 	}
 	if err := store.Create(ctx, cfg.StateDir, time.Now()); err != nil {
 		return explainStore(cfg, err)
@@ -111,23 +122,44 @@ func (a *app) createStore(ctx context.Context, cfg *config, f initFlags) error {
 }
 
 func (a *app) lookAtDevices(ctx context.Context, cfg *config) error {
-	in, err := openInstance(ctx, cfg, instanceOptions{log: slog.New(slog.DiscardHandler), version: a.version, devices: true})
+	admin, done, err := a.admin(ctx, cfg, true)
 	if err != nil {
 		return err
 	}
-	in.settle(ctx, patience)
-	in.signer.Learn()
-	for _, d := range in.signer.Devices() {
-		a.say("device %s: %s %s %s", d.Name, d.Status.Health, d.Status.Model, d.Status.App)
-		if d.Status.Health != device.Ready {
-			a.note("hint: %s", d.Status.Advice)
+	st, err := admin.Status(ctx)
+	if err != nil {
+		return errors.Join(err, done())
+	}
+	keys, err := admin.Keys(ctx)
+	if err = errors.Join(err, done()); err != nil {
+		return err
+	}
+	for _, d := range st.Devices {
+		a.say("device %s: %s", d.Name, strings.Join(strings.Fields(string(d.Health)+" "+d.Model+" "+d.App), " "))
+		if d.Health != device.Ready {
+			a.note("hint: %s", d.Advice)
 		}
-		for _, k := range d.Keys {
-			a.say("  %s  %s", k.PublicKey.Hash(), k.Alias)
+		for _, k := range keys {
+			if k.Device == d.Name || slices.Contains(k.Spares, d.Name) {
+				a.say("  %s  %s", k.PKH, k.Alias)
+			}
 		}
 	}
-	a.note("next: highwater hwm set --all --level LEVEL (above all that these keys ever signed), then: highwater activate")
-	return in.close()
+	a.adviseFirstMarks(st)
+	return nil
+}
+
+// adviseFirstMarks says how keys get their first watermarks, where some have none.
+func (a *app) adviseFirstMarks(st api.Status) {
+	if missingMarks(st) == 0 && len(st.Marks) > 0 {
+		if st.Role.Role != hwm.Active {
+			a.note("next: highwater activate")
+		}
+		return
+	}
+	a.note("next, for keys that signed elsewhere before: stop that signer, import its marks (docs/migrate.md), then: %sHEAD+2", raiseCommand(st))
+	a.note("next, for keys that never signed: %sHEAD", raiseCommand(st))
+	a.note("HEAD is the level that the chain is at: nothing at or below is signed")
 }
 
 const configTemplate = `# Highwater. Every setting is explained in docs/configuration.md; a setting that does not exist is an error.

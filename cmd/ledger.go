@@ -1,8 +1,6 @@
 package cmd
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 
 	"highwater/api"
@@ -22,8 +20,7 @@ func (a *app) ledgerCmd() *cobra.Command {
 
 func (a *app) ledgerFlags(c *cobra.Command) *deviceFlags {
 	f := &deviceFlags{kind: kindLedger}
-	c.Flags().StringVar(&f.device, "device", "", "the Ledger's `NAME` in the configuration, when there are several")
-	c.Flags().DurationVar(&f.timeout, "timeout", defaultWait, "how long to wait for the device, and for you")
+	f.flags(c)
 	return f
 }
 
@@ -34,31 +31,15 @@ func (a *app) ledgerListCmd() *cobra.Command {
 		Long:    "List the configured Ledgers: four-word name, app, and the keys at the usual path of each curve, as octez prints them.",
 		Example: "  highwater ledger list",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withAdmin(c.Context(), true, func(cfg *config, admin api.Admin) error { return a.ledgerList(c.Context(), cfg, admin, f) })
+			problem := func(name, text string) ledgerView { return ledgerView{Name: name, Problem: text} }
+			return askEach(c, a, f, ledgerInfoArgs{Keys: true}, problem, a.ledgerList)
 		},
 	}
 	f = a.ledgerFlags(c)
 	return a.addJSON(c)
 }
 
-func (a *app) ledgerList(ctx context.Context, cfg *config, admin api.Admin, f *deviceFlags) error {
-	names, err := f.names(cfg)
-	if err != nil {
-		return err
-	}
-	views := []ledgerView{}
-	for _, name := range names {
-		one := *f
-		one.timeout = min(f.timeout, patience)
-		v, err := call[ledgerView](ctx, a, admin, &one, name, "info", ledgerInfoArgs{Keys: true})
-		if err != nil {
-			v = ledgerView{Name: name, Problem: err.Error()}
-		}
-		views = append(views, v)
-	}
-	if a.jsonFlag {
-		return a.json(views)
-	}
+func (a *app) ledgerList(views []ledgerView) error {
 	for _, v := range views {
 		if v.Problem != "" {
 			a.say("%s: %s", v.Name, v.Problem)
@@ -93,6 +74,9 @@ func (a *app) ledgerSetupCmd() *cobra.Command {
 			"one, registering a baker resets the round of the device's mark. At LEVEL round 0 itself the device may still attest.",
 		Example: "  highwater ledger setup --key ed25519/0h/0h --hwm 8000000",
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := wants(c, "hwm"); err != nil {
+				return err
+			}
 			k, err := parseLedgerKey(key)
 			if err != nil {
 				return usageError{err}
@@ -104,14 +88,14 @@ func (a *app) ledgerSetupCmd() *cobra.Command {
 			if args.Test, err = levelFlag("test-hwm", test); err != nil {
 				return err
 			}
-			return a.onDevice(c.Context(), f, func(cfg *config, admin api.Admin, name string) error {
-				if chain != "" && chain != cfg.chainID.String() {
-					return usagef("--chain %s: this signer is for %s", chain, cfg.chainID)
-				}
-				pkh, err := call[string](c.Context(), a, admin, f, name, "setup", args)
-				if err != nil {
-					return err
-				}
+			cfg, err := a.config()
+			if err != nil {
+				return err
+			}
+			if chain != "" && chain != cfg.chainID.String() {
+				return usagef("--chain %s: this signer is for %s", chain, cfg.chainID)
+			}
+			return ask(c, a, f, "setup", args, func(name, pkh string) error {
 				a.say("%s may bake with %s on %s, marks at %d", name, pkh, cfg.chainID, args.Main)
 				a.note("next: highwater hwm set %s --level LEVEL", pkh)
 				return nil
@@ -121,7 +105,7 @@ func (a *app) ledgerSetupCmd() *cobra.Command {
 	f = a.ledgerFlags(c)
 	c.Flags().StringVar(&key, "key", "ed25519/0h/0h", "the `KEY`: a locator as octez prints it, or CURVE/PATH")
 	c.Flags().StringVar(&chain, "chain", "", "chain `ID`; the configured one, which is the default")
-	c.Flags().Int64Var(&level, "hwm", -1, "`LEVEL` of the device's mark: above all that this key ever signed")
+	c.Flags().Int64Var(&level, "hwm", 0, "`LEVEL` of the device's mark: above all that this key ever signed")
 	c.Flags().Int64Var(&test, "test-hwm", 0, "`LEVEL` of the device's mark for all other chains")
 	return c
 }
@@ -134,16 +118,17 @@ func (a *app) ledgerAuthorizeCmd() *cobra.Command {
 		Long:    "Authorise another key for baking. The device has one such key, and one mark: it stays where it is.",
 		Example: "  highwater ledger authorize --key secp256k1/0h/0h",
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := wants(c, "key"); err != nil {
+				return err
+			}
 			k, err := parseLedgerKey(key)
 			if err != nil {
 				return usageError{err}
 			}
-			return a.onDevice(c.Context(), f, func(_ *config, admin api.Admin, name string) error {
-				pkh, err := call[string](c.Context(), a, admin, f, name, "authorize", k)
-				if err == nil {
-					a.say("%s may bake with %s", name, pkh)
-				}
-				return err
+			return ask(c, a, f, "authorize", k, func(name, pkh string) error {
+				a.say("%s may bake with %s", name, pkh)
+				a.note("next, unless it has marks (highwater hwm list): highwater hwm set %s --level LEVEL", pkh)
+				return nil
 			})
 		},
 	}
@@ -160,11 +145,12 @@ func (a *app) ledgerDeauthorizeCmd() *cobra.Command {
 		Long:    "Make the device forget which key may bake. The device does not ask, so this does. The baker is down until the next setup.",
 		Example: "  highwater ledger deauthorize --device left",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.onDevice(c.Context(), f, func(_ *config, admin api.Admin, name string) error {
-				if !yes {
-					if err := a.confirm("Baking with "+name+" ends until its next setup.", "deauthorize"); err != nil {
-						return err
-					}
+			if err := a.confirmable(yes); err != nil {
+				return err
+			}
+			return a.onDevice(c.Context(), f, func(admin api.Admin, name string) error {
+				if err := a.confirm(yes, "Baking with "+name+" ends until its next setup.", "deauthorize"); err != nil {
+					return err
 				}
 				if _, err := call[string](c.Context(), a, admin, f, name, "deauthorize", struct{}{}); err != nil {
 					return err
@@ -187,23 +173,14 @@ func (a *app) ledgerHWMCmd() *cobra.Command {
 			"survives a power cut depends on a setting of the app that nobody can query: see docs/ledger.md.",
 		Example: "  highwater ledger hwm",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.onDevice(c.Context(), f, func(_ *config, admin api.Admin, name string) error {
-				v, err := call[ledgerView](c.Context(), a, admin, f, name, "info", ledgerInfoArgs{Compare: true})
-				if err != nil {
-					return err
-				}
-				return a.showLedgerMarks(v)
-			})
+			return ask(c, a, f, "info", ledgerInfoArgs{Compare: true}, a.showLedgerMarks)
 		},
 	}
 	f = a.ledgerFlags(c)
 	return a.addJSON(c)
 }
 
-func (a *app) showLedgerMarks(v ledgerView) error {
-	if a.jsonFlag {
-		return a.json(v)
-	}
+func (a *app) showLedgerMarks(_ string, v ledgerView) error {
 	chain := v.Chain
 	if chain == "" {
 		chain = "any chain (set the device up again, with a chain)"
@@ -230,14 +207,14 @@ func (a *app) ledgerResetCmd() *cobra.Command {
 			"reset to LEVEL+1: then a block at LEVEL+1 round 0 is refused as well.",
 		Example: "  highwater ledger reset --level 8000000",
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := wants(c, "level"); err != nil {
+				return err
+			}
 			l, err := levelFlag("level", level)
 			if err != nil {
 				return err
 			}
-			return a.onDevice(c.Context(), f, func(_ *config, admin api.Admin, name string) error {
-				if _, err := call[string](c.Context(), a, admin, f, name, "reset", l); err != nil {
-					return err
-				}
+			return ask(c, a, f, "reset", l, func(name, _ string) error {
 				a.say("%s: its mark is at level %d round 0: an attestation there is still open, a block is not", name, l)
 				a.note("hint: to shut level %d for everything: highwater ledger reset --level %d", l, l+1)
 				return nil
@@ -245,7 +222,7 @@ func (a *app) ledgerResetCmd() *cobra.Command {
 		},
 	}
 	f = a.ledgerFlags(c)
-	c.Flags().Int64Var(&level, "level", -1, "the `LEVEL`")
+	c.Flags().Int64Var(&level, "level", 0, "the `LEVEL`")
 	return c
 }
 
@@ -254,14 +231,7 @@ func (a *app) ledgerVersionCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "version", Short: "Show the version of the device's app", Args: noArgs, Example: "  highwater ledger version",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.onDevice(c.Context(), f, func(_ *config, admin api.Admin, name string) error {
-				v, err := call[ledgerView](c.Context(), a, admin, f, name, "info", ledgerInfoArgs{})
-				if err != nil {
-					return err
-				}
-				if a.jsonFlag {
-					return a.json(map[string]string{"name": name, "app": v.App, "build": v.Build})
-				}
+			return ask(c, a, f, "info", ledgerInfoArgs{}, func(name string, v ledgerView) error {
 				a.say("%s: Tezos Baking %s (%s)", name, v.App, v.Build)
 				return nil
 			})

@@ -31,17 +31,22 @@ func (a *app) activateCmd() *cobra.Command {
 				}
 				req.Level = &level
 			}
-			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error { return a.activate(c.Context(), admin, req, yes) })
+			if err := a.confirmable(yes); err != nil {
+				return err
+			}
+			return a.withAdmin(c.Context(), false, func(cfg *config, admin api.Admin) error {
+				return a.activate(c.Context(), cfg, admin, req, yes)
+			})
 		},
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask: I state that no other machine signs with these keys")
 	c.Flags().Int32Var(&level, "level", 0, "raise every mark to `LEVEL` first: nothing at or below it is signed")
 	c.Flags().BoolVar(&far, "far", false, fmt.Sprintf("the level is right, although it is more than %d above the highest known", api.FarLevels))
-	c.Flags().StringVar(&why, "why", "activated by the operator", "the reason, kept with the role")
+	c.Flags().StringVar(&why, "why", "activated by the operator", "the reason, a `TEXT` that is kept with the role")
 	return a.addJSON(c)
 }
 
-func (a *app) activate(ctx context.Context, admin api.Admin, req api.ActivateRequest, yes bool) error {
+func (a *app) activate(ctx context.Context, cfg *config, admin api.Admin, req api.ActivateRequest, yes bool) error {
 	st, err := admin.Status(ctx)
 	if err != nil {
 		return err
@@ -55,13 +60,13 @@ func (a *app) activate(ctx context.Context, admin api.Admin, req api.ActivateReq
 	}
 	if !yes {
 		a.note("This instance is on %s, epoch %d. Activating it lets it sign for:", st.Role.Role, st.Role.Epoch)
-		if err = a.marksTable(st.Marks); err != nil {
+		if err = a.aside().marksTable(st.Marks); err != nil {
 			return err
 		}
 		if req.Level != nil {
 			a.note("Every mark is raised to level %d first.", *req.Level)
 		}
-		if err = a.confirm("No other machine signs with these keys, and none will?", "activate"); err != nil {
+		if err = a.confirm(yes, "No other machine signs with these keys, and none will?", "activate"); err != nil {
 			return err
 		}
 	}
@@ -76,11 +81,13 @@ func (a *app) activate(ctx context.Context, admin api.Admin, req api.ActivateReq
 	if err != nil {
 		return err
 	}
-	text := "it signs as soon as a device is ready"
-	if !st.Running {
-		text = "it signs as soon as highwater serve runs"
+	if st.Running {
+		return a.showRole(role, "it signs as soon as a device is ready")
 	}
-	return a.showRole(role, text)
+	if err = a.showRole(role, "it signs as soon as highwater serve runs"); err == nil && !a.jsonFlag {
+		a.note("next: highwater serve, tell octez about each key (%s), and see: highwater check", cfg.octezImport())
+	}
+	return err
 }
 
 func (a *app) standbyCmd() *cobra.Command {
@@ -100,7 +107,7 @@ func (a *app) standbyCmd() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&why, "why", "put on standby by the operator", "the reason, kept with the role")
+	c.Flags().StringVar(&why, "why", "put on standby by the operator", "the reason, a `TEXT` that is kept with the role")
 	return a.addJSON(c)
 }
 
@@ -112,16 +119,10 @@ func (a *app) showRole(r api.Role, then string) error {
 	return nil
 }
 
-// unset is the value of a number flag that was not given.
-const unset = -1
-
 // levelFlag checks a level given on the command line.
 func levelFlag(name string, level int64) (int32, error) {
-	if level == unset && name == "level" {
-		return 0, usagef("--level is missing")
-	}
 	if level < 0 || level > hwm.MaxRound {
-		return 0, usageError{fmt.Errorf("--%s %d: it lies between 0 and %d", name, level, hwm.MaxRound)}
+		return 0, usagef("--%s %d: it lies between 0 and %d", name, level, hwm.MaxRound)
 	}
 	return int32(level), nil
 }

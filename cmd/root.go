@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // version is set by the linker.
@@ -66,7 +67,7 @@ const rootLong = `Highwater stands between a Tezos baker and the USB devices tha
 level and round that each key ever signed. It never signs at or below it.
 
 Start with a look around, without hardware:      highwater demo
-Then, with a Ledger or a TezSign connected:      highwater init, hwm set, activate, serve`
+Then, with a Ledger or a TezSign connected:      highwater init; it says what comes next`
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
@@ -82,7 +83,7 @@ func (a *app) root() *cobra.Command {
 		Args: cobra.ArbitraryArgs,
 	}
 	root.PersistentFlags().StringVar(&a.configFlag, "config", "", "configuration `FILE` (else $"+configEnv+", else "+defaultConfigPath+")")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	root.SetHelpTemplate(helpTemplate)
 	root.SetUsageTemplate(helpTemplate)
 	root.CompletionOptions.DisableDefaultCmd = true
@@ -122,6 +123,50 @@ func noArgs(c *cobra.Command, args []string) error {
 		return usagef("%s takes no arguments, not %q", c.CommandPath(), args[0])
 	}
 	return nil
+}
+
+// flagError says what is wrong with a flag, without the words of the parser of its value.
+func flagError(err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return usageError{err}
+	}
+	what := map[string]string{
+		"int": "a whole number", "int32": "a whole number up to 2147483647", "int64": "a whole number", "bool": "true or false",
+		"duration": "a time such as 90s or 5m",
+	}[invalid.GetFlag().Value.Type()]
+	if what == "" {
+		return usageError{err}
+	}
+	return usagef("--%s %q: it takes %s", invalid.GetFlag().Name, invalid.GetValue(), what)
+}
+
+// wants refuses a command that lacks flags without which it means nothing.
+func wants(c *cobra.Command, names ...string) error {
+	missing := false
+	said := make([]string, 0, len(names))
+	for _, name := range names {
+		f := c.Flags().Lookup(name)
+		missing = missing || !f.Changed || strings.TrimSpace(f.Value.String()) == ""
+		placeholder, _ := pflag.UnquoteUsage(f)
+		said = append(said, "--"+name+" "+placeholder)
+	}
+	if !missing {
+		return nil
+	}
+	last := len(said) - 1
+	text := said[last]
+	if last > 0 {
+		text = strings.Join(said[:last], ", ") + " and " + text
+	}
+	return usagef("%s wants %s", c.CommandPath(), text)
+}
+
+// aside is the same app with results on standard error: for what is shown only so that a question can be answered.
+func (a *app) aside() *app {
+	t := *a.terminal
+	t.out = t.err
+	return &app{terminal: &t}
 }
 
 // addJSON gives a command that reads its --json.

@@ -52,8 +52,8 @@ func (a *app) serveCmd() *cobra.Command {
 			return d.run(c.Context())
 		},
 	}
-	c.Flags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
-	c.Flags().StringVar(&format, "log-format", "text", "text or json")
+	c.Flags().StringVar(&level, "log-level", "info", "the `LEVEL`: debug, info, warn or error")
+	c.Flags().StringVar(&format, "log-format", "text", "the `FORMAT`: text or json")
 	return c
 }
 

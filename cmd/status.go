@@ -181,6 +181,9 @@ func (a *app) keysCmd() *cobra.Command {
 				if a.jsonFlag {
 					return a.json(keys)
 				}
+				if len(keys) == 0 {
+					a.note("hint: no key is known: connect a device that holds one, and see: highwater check")
+				}
 				return a.keysTable(keys)
 			})
 		},

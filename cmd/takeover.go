@@ -64,6 +64,9 @@ func (a *app) takeoverCmd() *cobra.Command {
 			if f.wait < 0 {
 				return usagef("--wait %s is negative", f.wait)
 			}
+			if err := a.confirmable(f.yes || f.r.Check || !f.r.CannotSign); err != nil { // without the statement it is refused, and says why
+				return err
+			}
 			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error { return a.takeover(c.Context(), admin, &f) })
 		},
 	}
@@ -73,7 +76,7 @@ func (a *app) takeoverCmd() *cobra.Command {
 	c.Flags().IntVar(&f.r.Silence, "silence", 3, "wait for `N` levels at which our keys had rights and were not seen")
 	c.Flags().Int64Var(&f.head, "head", 0, "where the chain is: `LEVEL`, for an instance without a node")
 	c.Flags().Int32Var(&f.margin, "margin", 0, "sign nothing up to `LEVELS` above all that is known (default: by the evidence)")
-	c.Flags().StringVar(&f.r.Why, "why", "", "the reason, kept with the role")
+	c.Flags().StringVar(&f.r.Why, "why", "", "the reason, a `TEXT` that is kept with the role")
 	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask (this is not the statement)")
 	c.Flags().DurationVar(&f.wait, "wait", 2*time.Minute, "how long to wait for the evidence, and afterwards for the first signature")
 	c.Flags().BoolVar(&f.noWait, "no-wait", false, "do not wait for the first signature")
@@ -104,9 +107,10 @@ func (a *app) takeover(ctx context.Context, admin api.Admin, f *takeoverFlags) e
 		return a.showTakeover(takeoverReport{TakeoverAnswer: t})
 	}
 	if !f.yes && t.Ready { // what is not ready is refused by the daemon, in its words
-		a.showChecklist(t.Findings)
-		a.say("floor: %d (%s)", t.Floor, t.Reason)
-		if err = a.confirm("Take the right to sign?", "takeover"); err != nil {
+		aside := a.aside()
+		aside.showChecklist(t.Findings)
+		aside.say("floor: %d (%s)", t.Floor, t.Reason)
+		if err = a.confirm(f.yes, "Take the right to sign?", "takeover"); err != nil {
 			return err
 		}
 	}

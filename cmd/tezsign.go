@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
@@ -30,10 +29,10 @@ type tezsignFlags struct {
 
 func (a *app) tezsignFlags(c *cobra.Command, passphrase bool) *tezsignFlags {
 	f := &tezsignFlags{deviceFlags: deviceFlags{kind: kindTezSign}, fd: -1}
-	c.Flags().StringVar(&f.device, "device", "", "the gadget's `NAME` in the configuration, when there are several")
-	c.Flags().DurationVar(&f.timeout, "timeout", defaultWait, "how long to wait for the gadget")
+	f.flags(c)
 	if passphrase {
 		c.Flags().IntVar(&f.fd, "passphrase-fd", -1, "read the passphrase from this file descriptor `N` (0: standard input)")
+		c.Flags().Lookup("passphrase-fd").DefValue = "0" // or help would show what stands for none
 	}
 	return f
 }
@@ -43,38 +42,12 @@ func (a *app) tezsignListCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "List the configured gadgets and their keys", Args: noArgs, Example: "  highwater tezsign list",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withAdmin(c.Context(), true, func(cfg *config, admin api.Admin) error {
-				infos, err := a.gadgets(c.Context(), cfg, admin, f)
-				if err != nil {
-					return err
-				}
-				if a.jsonFlag {
-					return a.json(infos)
-				}
-				return a.gadgetsTable(infos)
-			})
+			problem := func(name, text string) tezsignInfo { return tezsignInfo{Name: name, Problem: text} }
+			return askEach(c, a, &f.deviceFlags, struct{}{}, problem, a.gadgetsTable)
 		},
 	}
 	f = a.tezsignFlags(c, false)
 	return a.addJSON(c)
-}
-
-func (a *app) gadgets(ctx context.Context, cfg *config, admin api.Admin, f *tezsignFlags) ([]tezsignInfo, error) {
-	names, err := f.names(cfg)
-	if err != nil {
-		return nil, err
-	}
-	infos := []tezsignInfo{}
-	for _, name := range names {
-		one := f.deviceFlags
-		one.timeout = min(f.timeout, patience)
-		info, err := call[tezsignInfo](ctx, a, admin, &one, name, "info", struct{}{})
-		if err != nil {
-			info = tezsignInfo{Name: name, Problem: err.Error()}
-		}
-		infos = append(infos, info)
-	}
-	return infos, nil
 }
 
 func (a *app) gadgetsTable(infos []tezsignInfo) error {
@@ -99,23 +72,14 @@ func (a *app) tezsignStatusCmd() *cobra.Command {
 		Long:    "Show a gadget's keys. It tells its own marks of unlocked keys only, and they are a second line: see highwater hwm list.",
 		Example: "  highwater tezsign status --json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.onDevice(c.Context(), &f.deviceFlags, func(_ *config, admin api.Admin, name string) error {
-				info, err := call[tezsignInfo](c.Context(), a, admin, &f.deviceFlags, name, "info", struct{}{})
-				if err != nil {
-					return err
-				}
-				if a.jsonFlag {
-					return a.json(info)
-				}
-				return a.gadgetKeysTable(info)
-			})
+			return ask(c, a, &f.deviceFlags, "info", struct{}{}, a.gadgetKeysTable)
 		},
 	}
 	f = a.tezsignFlags(c, false)
 	return a.addJSON(c)
 }
 
-func (a *app) gadgetKeysTable(info tezsignInfo) error {
+func (a *app) gadgetKeysTable(_ string, info tezsignInfo) error {
 	rows := [][]string{}
 	for _, k := range info.Keys {
 		state := "unlocked"
@@ -145,7 +109,7 @@ func (a *app) tezsignInitCmd() *cobra.Command {
 			"aliases give the same keys again.",
 		Example: "  highwater tezsign init --deterministic",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.onDevice(c.Context(), &f.deviceFlags, func(_ *config, admin api.Admin, name string) error {
+			return a.onDevice(c.Context(), &f.deviceFlags, func(admin api.Admin, name string) error {
 				pass, err := a.passphrase(f.fd, "New passphrase of "+name, true)
 				if err != nil {
 					return err
@@ -176,6 +140,9 @@ func (a *app) tezsignSetLevelCmd() *cobra.Command {
 			"(\"corrupted\") is set with --repair only, to more than the host's own mark.",
 		Example: "  highwater tezsign set-level consensus --level 8000000",
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := wants(c, "level"); err != nil {
+				return err
+			}
 			l, err := levelFlag("level", level)
 			if err != nil {
 				return err
@@ -183,18 +150,15 @@ func (a *app) tezsignSetLevelCmd() *cobra.Command {
 			if len(args) != 1 {
 				return usagef("one alias at a time")
 			}
-			return a.onDevice(c.Context(), &f.deviceFlags, func(_ *config, admin api.Admin, name string) error {
-				q := tezsignLevelArgs{Alias: args[0], Level: l, Repair: repair}
-				if _, err := call[string](c.Context(), a, admin, &f.deviceFlags, name, "set-level", q); err != nil {
-					return err
-				}
+			q := tezsignLevelArgs{Alias: args[0], Level: l, Repair: repair}
+			return ask(c, a, &f.deviceFlags, "set-level", q, func(name, _ string) error {
 				a.say("%s: its own marks of %s are at level %d round 0", name, args[0], l)
 				return nil
 			})
 		},
 	}
 	f = a.tezsignFlags(c, false)
-	c.Flags().Int64Var(&level, "level", -1, "the `LEVEL`")
+	c.Flags().Int64Var(&level, "level", 0, "the `LEVEL`")
 	c.Flags().BoolVar(&repair, "repair", false, "the gadget lost this key's state, and I know up to where it signed")
 	return c
 }
@@ -208,14 +172,7 @@ func (a *app) tezsignLogsCmd() *cobra.Command {
 			if lines < 1 {
 				return usagef("--lines %d: at least one", lines)
 			}
-			return a.onDevice(c.Context(), &f.deviceFlags, func(_ *config, admin api.Admin, name string) error {
-				log, err := call[[]string](c.Context(), a, admin, &f.deviceFlags, name, "logs", lines)
-				if err != nil {
-					return err
-				}
-				if a.jsonFlag {
-					return a.json(log)
-				}
+			return ask(c, a, &f.deviceFlags, "logs", lines, func(_ string, log []string) error {
 				for _, line := range log {
 					a.say("%s", line)
 				}
@@ -233,14 +190,7 @@ func (a *app) tezsignVersionCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "version", Short: "Show what runs on a gadget", Args: noArgs, Example: "  highwater tezsign version",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.onDevice(c.Context(), &f.deviceFlags, func(_ *config, admin api.Admin, name string) error {
-				info, err := call[tezsignInfo](c.Context(), a, admin, &f.deviceFlags, name, "info", struct{}{})
-				if err != nil {
-					return err
-				}
-				if a.jsonFlag {
-					return a.json(map[string]string{"name": name, "serial": info.Serial, "version": info.Version, "build_date": info.BuildDate})
-				}
+			return ask(c, a, &f.deviceFlags, "info", struct{}{}, func(name string, info tezsignInfo) error {
 				a.say("%s: TezSign %s, built %s", name, info.Version, info.BuildDate)
 				return nil
 			})

@@ -66,11 +66,8 @@ func (a *app) tezsignDeleteCmd() *cobra.Command {
 		Long:    "Delete keys. They are gone unless the gadget was initialised with --deterministic and its seed lives.",
 		Example: "  highwater tezsign delete old-companion",
 		RunE: func(c *cobra.Command, args []string) error {
-			if !yes {
-				question := "The gadget forgets for good: " + strings.Join(args, ", ")
-				if err := a.confirm(question, "delete"); err != nil {
-					return err
-				}
+			if err := a.confirm(yes, "The gadget forgets for good: "+strings.Join(args, ", "), "delete"); err != nil {
+				return err
 			}
 			return a.keysVerb(c.Context(), f, "delete", args, "deleted", true, false)
 		},
@@ -82,7 +79,7 @@ func (a *app) tezsignDeleteCmd() *cobra.Command {
 
 // keysVerb runs a verb over keys, each of which has a result of its own.
 func (a *app) keysVerb(ctx context.Context, f *tezsignFlags, verb string, aliases []string, done string, secret, choose bool) error {
-	return a.onDevice(ctx, &f.deviceFlags, func(_ *config, admin api.Admin, name string) error {
+	return a.onDevice(ctx, &f.deviceFlags, func(admin api.Admin, name string) error {
 		var err error
 		if choose {
 			if aliases, err = a.chooseKeys(ctx, admin, f, name, verb, aliases); err != nil {

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"highwater/hwm"
@@ -68,7 +69,8 @@ var tezsignVerbs = map[string]verb[*tezsign.Device]{
 	}),
 	"set-level": with(setGadgetLevel),
 	"logs": with(func(ctx context.Context, _ *instance, d *tezsign.Device, limit int, _ func(string)) (any, error) {
-		return d.Logs(ctx, limit)
+		lines, err := d.Logs(ctx, limit)
+		return append([]string{}, lines...), err // none is an empty list
 	}),
 }
 
@@ -132,5 +134,9 @@ func setGadgetLevel(ctx context.Context, in *instance, d *tezsign.Device, q tezs
 			}
 		}
 	}
-	return "done", d.SetLevel(ctx, q.Alias, q.Level, tezsign.LevelOptions{HostMark: host, Repair: q.Repair})
+	err := d.SetLevel(ctx, q.Alias, q.Level, tezsign.LevelOptions{HostMark: host, Repair: q.Repair})
+	if errors.Is(err, tezsign.ErrUnknownAlias) {
+		err = hinted(err, "see: highwater tezsign status")
+	}
+	return "done", err
 }

@@ -89,10 +89,22 @@ func (t *terminal) paint(colour, text string) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
-// confirm asks for a typed word. Without a person to ask it says that --yes stands for the answer.
-func (t *terminal) confirm(question, word string) error {
-	if !t.interactive {
-		return hinted(errors.New("this wants a confirmation, and nobody is there to give it"), "for scripts: --yes")
+// confirmable refuses what will have to be confirmed where nobody can: without a terminal and without --yes. A command calls it before
+// it looks at anything, so that nothing is shown, waited for or half done in vain.
+func (t *terminal) confirmable(yes bool) error {
+	if yes || t.interactive {
+		return nil
+	}
+	return hinted(errors.New("this wants a confirmation, and there is no terminal to give it at"), "add --yes")
+}
+
+// confirm asks for a typed word, for which --yes stands.
+func (t *terminal) confirm(yes bool, question, word string) error {
+	if yes {
+		return nil
+	}
+	if err := t.confirmable(yes); err != nil {
+		return err
 	}
 	return t.typed(question, word)
 }

@@ -58,7 +58,7 @@ func TestUsageErrors(t *testing.T) {
 	for _, args := range []string{
 		"init --chain Netx", "init --yes --store-only --chain tz1", "serve --log-level loud", "serve --log-format xml",
 		"activate --level -1", "activate --level 99999999999", "activate --level x", "hwm set --all", "hwm set --all --level -1",
-		"hwm set --all --level -2", "hwm set --all --level 1 --round -2", "hwm set --all --level 1 --kind x", "hwm ceiling --all --lift",
+		"hwm set --all --level -2", "hwm set --all --level 1 --round -2", "hwm set --all --level 1 --kind x", "hwm ceiling --all --lift", "hwm ceiling --all --lift --reason x --json",
 		"hwm lower k", "hwm lower k --level 1", "hwm lower k --level 1 --kind block", "demo --levels -1", "demo --interval -1s",
 		"demo --interval 5", "hwm set --all --level 2147483648", "hwm ceiling --all --level 2147483648",
 		"peer add", "peer add x:1", "peer add x:1 abc", "handover --at -1", "handover --at x", "release", "release --at 5", "release --out f",

@@ -9,7 +9,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"highwater/api"
+	"highwater/internal/device"
 	"highwater/ledger"
 	"highwater/tezsign"
 )
@@ -72,6 +75,11 @@ type deviceFlags struct {
 	timeout time.Duration
 }
 
+func (f *deviceFlags) flags(c *cobra.Command) {
+	c.Flags().StringVar(&f.device, "device", "", "the device's `NAME` in the configuration, when there are several")
+	c.Flags().DurationVar(&f.timeout, "timeout", defaultWait, "how long to wait for the device, and for you")
+}
+
 // defaultWait is how long a command waits for a device, or for a person in front of it.
 const defaultWait = 60 * time.Second
 
@@ -109,13 +117,68 @@ func (f *deviceFlags) one(cfg *config) (string, error) {
 }
 
 // onDevice runs a command about one device.
-func (a *app) onDevice(ctx context.Context, f *deviceFlags, do func(cfg *config, admin api.Admin, name string) error) error {
-	return a.withAdmin(ctx, true, func(cfg *config, admin api.Admin) error {
-		name, err := f.one(cfg)
+func (a *app) onDevice(ctx context.Context, f *deviceFlags, do func(admin api.Admin, name string) error) error {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	name, err := f.one(cfg)
+	if err != nil {
+		return err
+	}
+	return a.withAdmin(ctx, true, func(_ *config, admin api.Admin) error {
+		st, err := admin.Status(ctx)
 		if err != nil {
 			return err
 		}
-		return do(cfg, admin, name)
+		for _, d := range st.Devices {
+			if d.Name == name && d.Health == device.Absent {
+				a.note("waiting for %s, %s at most: %s", name, f.timeout, d.Advice)
+			}
+		}
+		return do(admin, name)
+	})
+}
+
+// ask is the outline of most of these commands: a verb of one device, and what is said of its result. With --json it is the result.
+func ask[R any](c *cobra.Command, a *app, f *deviceFlags, verb string, args any, say func(name string, r R) error) error {
+	return a.onDevice(c.Context(), f, func(admin api.Admin, name string) error {
+		r, err := call[R](c.Context(), a, admin, f, name, verb, args)
+		if err != nil {
+			return err
+		}
+		if a.jsonFlag {
+			return a.json(r)
+		}
+		return say(name, r)
+	})
+}
+
+// askEach asks all devices of a kind who they are. One that does not answer has a view of its own: its problem.
+func askEach[R any](c *cobra.Command, a *app, f *deviceFlags, args any, problem func(name, text string) R, say func([]R) error) error {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	names, err := f.names(cfg)
+	if err != nil {
+		return err
+	}
+	brief := *f
+	brief.timeout = min(f.timeout, patience)
+	return a.withAdmin(c.Context(), true, func(_ *config, admin api.Admin) error {
+		views := []R{}
+		for _, name := range names {
+			v, err := call[R](c.Context(), a, admin, &brief, name, "info", args)
+			if err != nil {
+				v = problem(name, err.Error())
+			}
+			views = append(views, v)
+		}
+		if a.jsonFlag {
+			return a.json(views)
+		}
+		return say(views)
 	})
 }
 
@@ -133,7 +196,11 @@ func call[R any](ctx context.Context, a *app, admin api.Admin, f *deviceFlags, n
 	countdown.end()
 	if err != nil {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return result, hinted(fmt.Errorf("nothing came back within %s: %w", f.timeout, err), "answer what is on the device's screen; --timeout gives more time")
+			hint := hintOf(err)
+			if hint == "" {
+				hint = "answer what is on the device's screen; --timeout gives more time"
+			}
+			return result, hinted(fmt.Errorf("nothing came back within %s: %w", f.timeout, err), hint)
 		}
 		return result, err
 	}
