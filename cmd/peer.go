@@ -64,10 +64,8 @@ func (a *app) peerCmd() *cobra.Command {
 
 func (a *app) setPeer(ctx context.Context, r api.PeerRequest, yes bool) error {
 	return a.withAdmin(ctx, false, func(cfg *config, admin api.Admin) error {
-		if !yes {
-			if err := a.parting(ctx, admin, r); err != nil {
-				return err
-			}
+		if err := a.parting(ctx, admin, r, yes); err != nil {
+			return err
 		}
 		v, err := admin.SetPeer(ctx, r)
 		if err != nil {
@@ -82,7 +80,10 @@ func (a *app) setPeer(ctx context.Context, r api.PeerRequest, yes bool) error {
 
 // parting asks before an instance that signs leaves the other one: its next start asks that one no more, so a takeover there, however true
 // its statement was, would make two signers.
-func (a *app) parting(ctx context.Context, admin api.Admin, r api.PeerRequest) error {
+func (a *app) parting(ctx context.Context, admin api.Admin, r api.PeerRequest, yes bool) error {
+	if yes {
+		return nil
+	}
 	st, err := admin.Status(ctx)
 	if err != nil || !st.Signing || st.Pair == nil || st.Pair.Peer == nil || st.Pair.Peer.Key == r.Key {
 		return err
@@ -94,7 +95,7 @@ func (a *app) parting(ctx context.Context, admin api.Admin, r api.PeerRequest) e
 	a.note("This instance signs, and will not ask the instance %s any more, after a restart either. Should that one ever take over, both sign.",
 		short(st.Pair.Peer.Key))
 	a.note("It is gone for good, or it is made anew, or there too: highwater peer remove. Else: highwater standby here first.")
-	return a.confirm(fmt.Sprintf("The instance %s never signs with these keys again?", short(st.Pair.Peer.Key)), word)
+	return a.confirm(false, fmt.Sprintf("The instance %s never signs with these keys again?", short(st.Pair.Peer.Key)), word)
 }
 
 func (a *app) pair(v failover.View) error {
