@@ -264,7 +264,7 @@ func decodePayload(body []byte) ([]byte, error) {
 	}
 	payload, err := hex.DecodeString(*text)
 	if err != nil {
-		return nil, badRequest("the body's string is not hex: %v", err)
+		return nil, badRequest("the body's string is not hex: %s", strings.TrimPrefix(err.Error(), "encoding/hex: "))
 	}
 	return payload, nil
 }

@@ -155,7 +155,7 @@ func TestErrors(t *testing.T) {
 
 	require.Contains(t, ask(t, at, "POST", path, hexBody(payload)).refusal(t, http.StatusForbidden), "standby")
 	r.activate()
-	require.Contains(t, ask(t, at, "POST", path, `"1g"`).refusal(t, http.StatusBadRequest), "not hex")
+	require.Contains(t, ask(t, at, "POST", path, `"1g"`).refusal(t, http.StatusBadRequest), "not hex: invalid byte")
 	require.Contains(t, ask(t, at, "POST", path, `"03ff"`).refusal(t, http.StatusForbidden), "0x03")
 	require.Contains(t, ask(t, at, "POST", path, `"05ff"`).refusal(t, http.StatusBadRequest), "0x05")
 	unknown := client(t, tezos.Ed25519).PublicKey().Hash().String()

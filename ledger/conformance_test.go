@@ -221,10 +221,12 @@ func TestRefusesBeforeSending(t *testing.T) {
 	d := start(t, sim.Dial)
 	waitFor(t, d, device.Ready)
 	long := append(blockHeader(t, ghost, 101), 0, 0)
+	high := attestation(0x40000000)
 	slotless := attestation(101)[:78]
 	slotless[37] = 0x29
 	for text, payload := range map[string][]byte{
 		"236 bytes, and the app takes 235": long,
+		"level 1073741824, and the app":    high,
 		"operations are not sent":          {3, 1, 2, 3},
 		"tag":                              slotless,
 		"no bytes":                         {},

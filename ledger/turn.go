@@ -30,6 +30,18 @@ func (d *Device) Turn(ctx context.Context) (device.Turn, error) {
 // Done gives the device back.
 func (t *turn) Done() { t.release(t.err) }
 
+// Check refuses what the app cannot sign: no mark is spent on it.
+func (t *turn) Check(pkh tezos.PublicKeyHash, payload []byte) error {
+	key, err := t.s.find(pkh)
+	if err != nil {
+		return nil //nolint:nilerr // Sign says so, and has the device read again
+	}
+	if err := t.d.checkPayload(key.Curve, payload); err != nil {
+		return t.d.named(err)
+	}
+	return nil
+}
+
 // Sign selects the key and sends the payload, as one exchange. What cannot be signed is refused before anything is sent. The answer
 // carries the digest of what was signed, so that it cannot be another payload's.
 func (t *turn) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte) (tezos.Signature, error) {
@@ -141,8 +153,12 @@ func (d *Device) checkPayload(curve Curve, payload []byte) error {
 		}
 		return nil
 	}
-	if _, err := tezos.Decode(curve.Tezos(), payload); err != nil {
+	req, err := tezos.Decode(curve.Tezos(), payload)
+	if err != nil {
 		return refused("", err.Error())
+	}
+	if req.Level > maxLevel {
+		return refused("", fmt.Sprintf("level %d, and the app takes levels from 0 to %d", req.Level, maxLevel))
 	}
 	return nil
 }

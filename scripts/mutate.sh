@@ -35,6 +35,8 @@ lowers by raising | hwm/row.go | s/if have == nil || want.Above(\*have) {/if hav
 advances without comparing | store/marks.go | s/if !mark.Above(e.mark) {/if false {/ | ./store | TestConformance
 goes on after a failed commit | store/store.go | s/^\treturn db.poisoned$/\treturn nil/ | ./store | TestFailedCommitPoisons
 reads an older header when the newer one is damaged | store/load.go | s/return fmt.Errorf("second header: %w", err)/second = first/ | ./store | TestRefusedFiles|TestDamagedPages
+builds upon a file that another program wrote over | store/commit.go | s/if err := db.untouched(); err != nil/if err := db.inPlace(); err != nil/ | ./store | TestReplacedWhileInUse
+commits to a file that has lost its name | store/commit.go | s/return db.inPlace() .*/return nil/ | ./store | TestReplacedDuringACommit
 takes a transaction that is partly there | store/seal.go | s/!bytes.Equal(have, want)/false/ | ./store | TestTornCommit
 lets bbolt find damaged pages | store/load.go | s/return verifyPages(f, first)/return nil/ | ./store | TestDamagedPages|TestFlippedBits
 overwrites a watermark file | store/create.go | s/os.Link(temporary, path)/os.Rename(temporary, path)/;s/os.Lstat(path); err == nil/os.Lstat(path); err == nil \&\& false/ | ./store | TestCreateNeverOverwrites

@@ -61,6 +61,18 @@ func (r *ledgerRig) sign(curve tezos.Curve, payload []byte) error {
 	return err
 }
 
+// What a Ledger cannot sign is refused before it spends a mark: the place is free for what it can sign.
+func TestLedgerRefusesBeforeTheMarkMoves(t *testing.T) {
+	r := newLedgerRig(t)
+	for _, curve := range []tezos.Curve{tezos.Ed25519, tezos.Secp256k1, tezos.P256} {
+		long := append(payloadOf(curve, tezos.Block, 20, 0, 1), make([]byte, ledger.MaxPayload)...)
+		for _, payload := range [][]byte{long, payloadOf(curve, tezos.Block, 0x40000000, 0, 1)} {
+			require.ErrorIs(t, r.sign(curve, payload), device.ErrRefused)
+		}
+		require.NoError(t, r.sign(curve, payloadOf(curve, tezos.Block, 20, 0, 2)))
+	}
+}
+
 // A day at a baker's: every kind for every key, replays, and refusals before the device is asked, over restarts of the signer and of
 // the device.
 func TestLedger(t *testing.T) {

@@ -172,6 +172,11 @@ func (s *Signer) decideAndSign(
 	if d.Verdict == hwm.Replay {
 		return s.replay(key, d.Mark, payload, out)
 	}
+	if c, ok := turn.turn.(device.Checker); ok {
+		if err = c.Check(key.pkh, payload); err != nil { // the device would not be asked: no mark is spent
+			return tezos.Signature{}, err
+		}
+	}
 	var durable hwm.Pending = alreadyDurable{}
 	err = pass.do(func() (err error) { // whoever fenced this instance has seen the last mark move
 		if d.Verdict == hwm.Advance { // in memory now, on disk while the device works

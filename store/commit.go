@@ -1,10 +1,13 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"highwater/hwm"
 )
 
 // lateDelay is how long a kept signature waits for company before it gets a transaction of its own. A baker asks a few times a
@@ -143,7 +146,10 @@ func (db *DB) update(b *batch, records []record) error {
 	if poisoned != nil {
 		return poisoned
 	}
-	return guard(func() error {
+	if err := db.untouched(); err != nil {
+		return err
+	}
+	err := guard(func() error {
 		return db.bolt.Update(func(tx *bolt.Tx) error {
 			marks := tx.Bucket(bucketMarks)
 			for _, r := range records {
@@ -156,9 +162,17 @@ func (db *DB) update(b *batch, records []record) error {
 					return err
 				}
 			}
-			return putSeal(tx)
+			if err := putSeal(tx); err != nil {
+				return err
+			}
+			return db.rememberSeal(tx)
 		})
 	})
+	if err != nil {
+		db.jammed = errors.Is(err, hwm.ErrCorrupt)
+		return err
+	}
+	return db.inPlace() // where the next start looks for it
 }
 
 // poison ends all signing of this process: after a failed commit nobody knows what is on disk.

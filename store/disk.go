@@ -29,6 +29,9 @@ func (e *DiskError) Unwrap() error { return e.Err }
 // HintText is what to do.
 func (e *DiskError) HintText() string {
 	switch {
+	case errors.Is(e.Err, ErrReplaced):
+		return "stop highwater and find out what did it; a file that was moved away is moved back, any other is too old: before highwater starts " +
+			"again, set every key above all that it may have signed: `highwater hwm set --all --level HEAD+10`"
 	case errors.Is(e.Err, unix.ENOSPC), errors.Is(e.Err, unix.EDQUOT):
 		return "make room on the file system of the state directory (df), then restart highwater"
 	case errors.Is(e.Err, unix.EROFS):

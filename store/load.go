@@ -153,7 +153,7 @@ func (db *DB) load(tx *bolt.Tx) error {
 			return fmt.Errorf("%w: it has no %s", hwm.ErrCorrupt, name)
 		}
 	}
-	for _, step := range []func(*bolt.Tx) error{db.loadMeta, db.loadPeer, db.loadAlarms, db.loadMarks, db.loadCeilings, db.loadKeys, db.loadSeen, db.loadJournal, checkSeal} {
+	for _, step := range []func(*bolt.Tx) error{db.loadMeta, db.loadPeer, db.loadAlarms, db.loadMarks, db.loadCeilings, db.loadKeys, db.loadSeen, db.loadJournal, checkSeal, db.rememberSeal} {
 		if err := step(tx); err != nil {
 			return err
 		}

@@ -176,7 +176,7 @@ func (db *DB) SetCeiling(key hwm.CeilingKey, c hwm.Ceiling) error {
 	return db.durably(func() (*batch, error) {
 		have, ok := db.ceilings[key]
 		if ok && c.Level > have.Level {
-			return nil, risen(have, c)
+			return nil, &RisenError{have.Level, c.Level}
 		}
 		if ok && have.Source == hwm.SourcePeer {
 			c.Source = have.Source
@@ -244,7 +244,7 @@ func (db *DB) checkCeilings(changes []hwm.CeilingChange) error {
 			return err
 		}
 		if have, ok := db.ceilings[c.Key]; ok && c.Ceiling.Level > have.Level {
-			return risen(have, *c.Ceiling)
+			return &RisenError{have.Level, c.Ceiling.Level}
 		}
 		for _, kind := range tezos.Kinds {
 			e, ok := db.marks[hwm.Key{Chain: c.Key.Chain, PKH: c.Key.PKH, Kind: kind}]
@@ -287,6 +287,17 @@ func keepable(key hwm.CeilingKey, c hwm.Ceiling) error {
 	return nil
 }
 
-func risen(have, want hwm.Ceiling) error {
-	return fmt.Errorf("%w: it is at %d; a ceiling is not raised to %d by setting it", hwm.ErrMoved, have.Level, want.Level)
+// RisenError says that a ceiling was to be raised by setting it. It is an hwm.ErrMoved.
+type RisenError struct{ Have, Want int32 }
+
+func (e *RisenError) Error() string {
+	return fmt.Sprintf("the ceiling is at %d: it is not raised to %d by setting it", e.Have, e.Want)
 }
+
+// HintText is what to do.
+func (e *RisenError) HintText() string {
+	return "lift it first, at a stopped instance: highwater hwm ceiling --lift"
+}
+
+// Unwrap makes errors.Is(err, hwm.ErrMoved) true.
+func (e *RisenError) Unwrap() error { return hwm.ErrMoved }

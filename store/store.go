@@ -43,6 +43,7 @@ var (
 type DB struct {
 	path string
 	bolt *bolt.DB
+	file os.FileInfo // of the open file, as it was at the last commit
 	lock *dirLock
 	log  *slog.Logger
 	obs  func(time.Duration) // told how long each commit took
@@ -65,6 +66,8 @@ type DB struct {
 	late     []*entry
 
 	roleMu    sync.Mutex // one change of role at a time
+	seal      []byte     // of the last transaction; the committer's, as are file and jammed
+	jammed    bool       // bbolt panicked in a commit, and may hold its own locks for good
 	wake      chan struct{}
 	lateTimer *time.Timer // fires when signatures have waited for company long enough; firing for nothing is harmless
 	stop      chan struct{}
@@ -129,7 +132,7 @@ func open(path string, opt Options) (*DB, error) {
 	}
 	err := guard(func() error {
 		var err error
-		if db.bolt, err = openBolt(path); err != nil {
+		if err = db.openBolt(); err != nil {
 			return err
 		}
 		return db.bolt.View(db.load)
@@ -144,15 +147,25 @@ func open(path string, opt Options) (*DB, error) {
 	return db, nil
 }
 
-func openBolt(path string) (*bolt.DB, error) {
-	return bolt.Open(path, fileMode, &bolt.Options{
+func (db *DB) openBolt() (err error) {
+	db.bolt, err = bolt.Open(db.path, fileMode, &bolt.Options{
 		Timeout:        openTimeout,
 		NoFreelistSync: true, // found again by a scan at start; saves pages in each commit
 		FreelistType:   bolt.FreelistMapType,
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-			return os.OpenFile(name, flag&^os.O_CREATE, mode) //nolint:gosec // the operator's own path
+			f, openErr := os.OpenFile(name, flag&^os.O_CREATE, mode) //nolint:gosec // the operator's own path
+			if openErr != nil {
+				return nil, openErr
+			}
+			info, statErr := f.Stat()
+			if statErr != nil {
+				return nil, errors.Join(statErr, f.Close())
+			}
+			db.file = info
+			return f, nil
 		},
 	})
+	return err
 }
 
 // distrust explains why a file cannot be used, and how to go on.
@@ -197,6 +210,9 @@ func (db *DB) Close() error {
 	db.lateTimer.Stop()
 	close(db.stop)
 	<-db.committed
+	if db.jammed { // closing would wait for bbolt's locks: the file goes with the process
+		return db.lock.release()
+	}
 	return errors.Join(db.bolt.Close(), db.lock.release())
 }
 

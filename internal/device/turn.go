@@ -16,6 +16,12 @@ type Turn interface {
 	Done()
 }
 
+// Checker is a Turn that knows of payloads that it would refuse before anything reaches the device. It is asked before a mark is spent on one.
+type Checker interface {
+	// Check gives the *Error with which Sign would refuse, or nil.
+	Check(pkh tezos.PublicKeyHash, payload []byte) error
+}
+
 // Reconciler compares a device's own marks with the host's. A driver calls it at each (re)connection, and after each unlocking,
 // while nobody else can use the device.
 type Reconciler interface {

@@ -1,0 +1,58 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+
+	bolt "go.etcd.io/bbolt"
+
+	"highwater/hwm"
+)
+
+// ErrReplaced is returned, with ErrPoisoned, when the database is not what this process made of it any more.
+var ErrReplaced = errors.New("the watermark file was overwritten, replaced or removed while it was in use")
+
+// inPlace wants the open file under its own name, and whole: what goes into a file that has no name, the next start does not find. Only the
+// committer calls it.
+func (db *DB) inPlace() error {
+	now, err := os.Stat(db.path)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrReplaced, err)
+	case !os.SameFile(db.file, now):
+		return fmt.Errorf("%w: %s is another file", ErrReplaced, db.path)
+	case now.Size() < db.file.Size():
+		return fmt.Errorf("%w: %s is cut from %d to %d bytes", ErrReplaced, db.path, db.file.Size(), now.Size())
+	}
+	db.file = now
+	return nil
+}
+
+// untouched wants, before a transaction is built upon it, the last one of this process in the file. A copy that somebody wrote over it has the
+// marks of its day. The seal names the transaction, and covers all that decides about signing.
+func (db *DB) untouched() error {
+	if err := db.inPlace(); err != nil {
+		return err
+	}
+	err := guard(func() error {
+		return db.bolt.View(func(tx *bolt.Tx) error {
+			if !bytes.Equal(tx.Bucket(bucketMeta).Get(metaSeal), db.seal) {
+				return errors.New("it does not hold the last transaction of this process")
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		db.jammed = errors.Is(err, hwm.ErrCorrupt)
+		return fmt.Errorf("%w: %s: %w", ErrReplaced, db.path, err)
+	}
+	return nil
+}
+
+// rememberSeal keeps the seal of a transaction for untouched.
+func (db *DB) rememberSeal(tx *bolt.Tx) error {
+	db.seal = bytes.Clone(tx.Bucket(bucketMeta).Get(metaSeal))
+	return nil
+}

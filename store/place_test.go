@@ -1,0 +1,94 @@
+package store_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater/internal/tezos"
+	"highwater/store"
+	"highwater/store/storetest"
+)
+
+// A file that somebody else writes over, takes away or puts another one in the place of, under a running process: a mark that is then
+// committed is one that the next start does not find. So it is no commit.
+func TestReplacedWhileInUse(t *testing.T) {
+	for name, replace := range map[string]func(path string, older []byte) error{
+		"overwritten": func(path string, older []byte) error {
+			f, err := os.OpenFile(path, os.O_WRONLY, 0)
+			if err != nil {
+				return err
+			}
+			if _, err = f.Write(older); err != nil {
+				return err
+			}
+			return f.Close()
+		},
+		"overwritten as cp does":  func(path string, older []byte) error { return os.WriteFile(path, older, 0o600) },
+		"overwritten, half of it": func(path string, older []byte) error { return os.WriteFile(path, older[:len(older)/2], 0o600) },
+		"zeroed": func(path string, older []byte) error {
+			f, err := os.OpenFile(path, os.O_WRONLY, 0)
+			if err != nil {
+				return err
+			}
+			if _, err = f.Write(make([]byte, len(older))); err != nil {
+				return err
+			}
+			return f.Close()
+		},
+		"emptied": func(path string, _ []byte) error { return os.Truncate(path, 0) },
+		"replaced": func(path string, older []byte) error {
+			if err := os.WriteFile(path+".older", older, 0o600); err != nil {
+				return err
+			}
+			return os.Rename(path+".older", path)
+		},
+		"removed":           func(path string, _ []byte) error { return os.Remove(path) },
+		"moved away":        func(path string, _ []byte) error { return os.Rename(path, path+".away") },
+		"directory removed": func(path string, _ []byte) error { return os.RemoveAll(filepath.Dir(path)) },
+		"directory made anew": func(path string, older []byte) error {
+			dir := filepath.Dir(path)
+			if err := os.Rename(dir, dir+".away"); err != nil {
+				return err
+			}
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				return err
+			}
+			return os.WriteFile(path, older, 0o600)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "state")
+			require.NoError(t, store.Create(t.Context(), dir, at))
+			db := openDir(t, dir)
+			key, other := storetest.Key(1, tezos.Block), storetest.Key(1, tezos.Attestation)
+			storetest.Floor(t, db, 10, key, other)
+			older, err := os.ReadFile(db.Path())
+			require.NoError(t, err)
+			require.NoError(t, storetest.Advance(db, other, storetest.Mark(20, 0, 1))) // this is what the older file would take back
+
+			require.NoError(t, replace(db.Path(), older))
+			err = storetest.Advance(db, key, storetest.Mark(11, 0, 1))
+			require.ErrorIs(t, err, store.ErrPoisoned)
+			require.ErrorIs(t, err, store.ErrReplaced)
+			var disk *store.DiskError
+			require.ErrorAs(t, err, &disk)
+			require.Contains(t, disk.HintText(), "highwater hwm set")
+			require.NoError(t, refusesAll(db, key))
+			require.NoError(t, db.Close())
+		})
+	}
+}
+
+// What happens to the file while a transaction is on its way is seen before the transaction counts as durable.
+func TestReplacedDuringACommit(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	require.NoError(t, store.Create(t.Context(), dir, at))
+	db := openDir(t, dir)
+	err := db.During(func() error { return os.Rename(db.Path(), db.Path()+".away") })
+	require.ErrorIs(t, err, store.ErrPoisoned)
+	require.ErrorIs(t, err, store.ErrReplaced)
+	require.NoError(t, refusesAll(db, storetest.Key(1, tezos.Block)))
+}
