@@ -89,12 +89,7 @@ func deviceCall(a Admin) http.HandlerFunc {
 }
 
 func toAdminError(err error) adminError {
-	e := adminError{Text: err.Error()}
-	var hinter device.Hinter
-	if errors.As(err, &hinter) {
-		e.Hint = hinter.HintText()
-	}
-	return e
+	return adminError{Text: err.Error(), Hint: device.HintOf(err)}
 }
 
 // DeviceCall has the daemon do a call. It ends when ctx does; the daemon is told.

@@ -57,12 +57,7 @@ type octezError struct {
 }
 
 func writeFailure(w http.ResponseWriter, err error) {
-	var hinter device.Hinter
-	hint := ""
-	if errors.As(err, &hinter) {
-		hint = hinter.HintText()
-	}
-	writeError(w, statusOf(err), err.Error(), hint)
+	writeError(w, statusOf(err), err.Error(), device.HintOf(err))
 }
 
 func writeError(w http.ResponseWriter, status int, text, hint string) {

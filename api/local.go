@@ -59,6 +59,9 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 	}
 	if broken != nil {
 		st.Store = broken.Error()
+		if hint := device.HintOf(broken); hint != "" {
+			st.Store += "; " + hint
+		}
 	}
 	for _, d := range l.Signer.Devices() {
 		st.Devices = append(st.Devices, DeviceRow{d.Name, d.Status, len(d.Keys)})

@@ -13,6 +13,7 @@ import (
 	"highwater/failover"
 	"highwater/hwm/bundle"
 	"highwater/internal/bringup"
+	"highwater/internal/device"
 )
 
 const bringUpLong = `Go through everything that a second machine needs before it can take the first one's place, and measure at the end what a
@@ -262,7 +263,7 @@ func (b *bringUp) planFinding(ctx context.Context, name string) (bringup.Found, 
 }
 
 func broken(err error) bringup.Found {
-	return bringup.Found{Result: bringup.Bad, Detail: err.Error(), Hint: hintOf(err)}
+	return bringup.Found{Result: bringup.Bad, Detail: err.Error(), Hint: device.HintOf(err)}
 }
 
 func fine(format string, args ...any) bringup.Found {

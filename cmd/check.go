@@ -80,7 +80,7 @@ func good(name, format string, args ...any) finding {
 }
 
 func bad(name string, err error) finding {
-	return finding{Name: name, Result: resultBad, Detail: err.Error(), Hint: hintOf(err)}
+	return finding{Name: name, Result: resultBad, Detail: err.Error(), Hint: device.HintOf(err)}
 }
 
 func checkConfigMode(path string) finding {

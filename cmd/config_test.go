@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/api"
+	"highwater/internal/device"
 	"highwater/internal/tezos"
 )
 
@@ -159,7 +160,7 @@ func TestFaults(t *testing.T) {
 func TestConfigFiles(t *testing.T) {
 	_, err := loadConfig(filepath.Join(t.TempDir(), "nothing"))
 	require.ErrorContains(t, err, "there is no configuration")
-	require.NotEmpty(t, hintOf(err))
+	require.NotEmpty(t, device.HintOf(err))
 	_, err = loadConfig(t.TempDir())
 	require.Error(t, err)
 	big := filepath.Join(t.TempDir(), "big")

@@ -22,6 +22,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/internal/device"
 	"highwater/store"
 )
 
@@ -155,5 +156,5 @@ func TestASocketThatCannotBeOpened(t *testing.T) {
 	a := &app{terminal: newTerminal(&out, &out, &out)}
 	_, _, err = a.admin(t.Context(), cfg, false)
 	require.Error(t, err)
-	require.NotEmpty(t, hintOf(err), err.Error())
+	require.NotEmpty(t, device.HintOf(err), err.Error())
 }

@@ -12,6 +12,7 @@ import (
 	"highwater/failover"
 	"highwater/hwm"
 	"highwater/internal/bringup"
+	"highwater/internal/device"
 	"highwater/internal/words"
 )
 
@@ -140,7 +141,7 @@ func measureDevice(ctx context.Context, admin api.Admin, row api.DeviceRow) brin
 	start := time.Now()
 	_, err := admin.DeviceCall(ctx, api.DeviceCall{Device: row.Name, Verb: "info", Args: []byte("{}")}, func(string) {})
 	if err != nil {
-		return bringup.Line{Name: l.Name, Result: bringup.Bad, Detail: err.Error(), Hint: hintOf(err)}
+		return bringup.Line{Name: l.Name, Result: bringup.Bad, Detail: err.Error(), Hint: device.HintOf(err)}
 	}
 	l.Detail += ", answers in " + milliseconds(time.Since(start))
 	return l

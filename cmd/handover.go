@@ -343,7 +343,8 @@ func (a *app) accept(ctx context.Context, in string, r api.AcceptRequest, yes bo
 	}
 	cert, err := failover.ParseCertificate(text)
 	if err != nil {
-		return err
+		return hinted(fmt.Errorf("%s holds no certificate: %w", in, err),
+			"it is what highwater release --out wrote, on the other machine; a bundle or an export of watermarks is for: highwater hwm import")
 	}
 	if err = cert.ForFile(); err != nil {
 		return err

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 
+	"highwater/internal/device"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -49,7 +51,7 @@ func Main(args []string, in io.Reader, out, errw io.Writer) int {
 	case errors.Is(err, errSaid):
 		return exitFail
 	case errors.As(err, &usage):
-		if hintOf(err) == "" {
+		if device.HintOf(err) == "" {
 			err = hinted(err, "see: "+command.CommandPath()+" --help")
 		}
 		a.fail(err)

@@ -181,7 +181,9 @@ func (a *app) showTakeover(t takeoverReport) error {
 		}
 	} else {
 		a.showChecklist(t.Findings)
-		a.say("floor: %d (%s)", t.Floor, t.Reason)
+		if t.Reason != "" { // what is refused at once has none
+			a.say("floor: %d (%s)", t.Floor, t.Reason)
+		}
 	}
 	switch {
 	case t.Refusal != nil && !a.jsonFlag:

@@ -51,7 +51,7 @@ func (t *terminal) note(format string, args ...any) { fmt.Fprintf(t.err, format+
 // fail writes an error, and its hint.
 func (t *terminal) fail(err error) {
 	t.note("error: %s", err)
-	if hint := hintOf(err); hint != "" {
+	if hint := device.HintOf(err); hint != "" {
 		t.note("hint: %s", hint)
 	}
 }
@@ -136,14 +136,6 @@ func (e *hintError) Unwrap() error    { return e.err }
 func (e *hintError) HintText() string { return e.hint }
 
 var _ device.Hinter = (*hintError)(nil)
-
-func hintOf(err error) string {
-	var h device.Hinter
-	if errors.As(err, &h) {
-		return h.HintText()
-	}
-	return ""
-}
 
 // usageError is a mistake in the command's words: exit status 2.
 type usageError struct{ error }

@@ -196,7 +196,7 @@ func call[R any](ctx context.Context, a *app, admin api.Admin, f *deviceFlags, n
 	countdown.end()
 	if err != nil {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			hint := hintOf(err)
+			hint := device.HintOf(err)
 			if hint == "" {
 				hint = "answer what is on the device's screen; --timeout gives more time"
 			}

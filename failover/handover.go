@@ -2,7 +2,6 @@ package failover
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -176,12 +175,7 @@ func (n *Node) plan(ctx context.Context, peer hwm.Peer, r HandoverRequest) []Fin
 }
 
 func bad(name string, err error) Finding {
-	f := Finding{Name: name, Result: Bad, Detail: err.Error()}
-	var h device.Hinter
-	if errors.As(err, &h) {
-		f.Hint = h.HintText()
-	}
-	return f
+	return Finding{Name: name, Result: Bad, Detail: err.Error(), Hint: device.HintOf(err)}
 }
 
 // planPeer shows the other side, and whether it has given the right away already: then a handover was cut off, and goes on here.

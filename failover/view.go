@@ -2,6 +2,7 @@ package failover
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -213,7 +214,11 @@ func (n *Node) SetPeer(_ context.Context, p *hwm.Peer) error {
 	if p == nil {
 		return n.changePeer(nil)
 	}
-	if _, _, err := net.SplitHostPort(p.Address); err != nil {
+	host, _, err := net.SplitHostPort(p.Address)
+	if err == nil && host == "" {
+		err = errors.New("the machine is missing")
+	}
+	if err != nil {
 		return refuse(WrongKey, "highwater peer add HOST:PORT KEY", "%q is no address: %v", p.Address, err)
 	}
 	if p.Key == n.Me() {
