@@ -66,7 +66,7 @@ func (r *rig) paired() (*other, *nodesim.Node) {
 	r.t.Helper()
 	peer := hwm.InstanceID{9}
 	o := &other{hello: failover.Hello{
-		Protocol: failover.Protocol, Chain: chain, From: peer, Role: hwm.Standby, Owner: peer, Now: time.Now().Add(time.Hour),
+		Protocol: failover.Protocol, Chain: chain, From: peer, Life: "0123456789abcdef", Role: hwm.Standby, Owner: peer, Now: time.Now().Add(time.Hour),
 	}, marks: []failover.Mark{{PKH: r.keys[tezos.Ed25519].Hash(), Kind: tezos.Block, Level: floor, Source: hwm.SourceSet}}}
 	require.NoError(r.t, r.store.SetPeer(&hwm.Peer{Address: "other:1", Key: peer, Since: time.Now()}))
 	sim := nodesim.New(nodesim.Config{Chain: chain, Level: floor})

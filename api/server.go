@@ -101,6 +101,11 @@ func TLSConfig(certFile, keyFile, clientCA string) (*tls.Config, error) {
 	return cfg, nil
 }
 
+// connNoter is a handler that wants to know of a connection before anything is read from it.
+type connNoter interface {
+	ConnContext(ctx context.Context, c net.Conn) context.Context
+}
+
 // Serve answers on l until ctx ends, then lets the requests under way end. It closes l.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
 	return serve(ctx, l, h, log, standardLimits())
@@ -112,6 +117,9 @@ func serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 		IdleTimeout: lim.idle, MaxHeaderBytes: lim.headerBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext:                  func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 		DisableGeneralOptionsHandler: true, // "OPTIONS *" is answered like everything else
+	}
+	if c, ok := h.(connNoter); ok {
+		srv.ConnContext = c.ConnContext
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()

@@ -27,7 +27,7 @@ func (n *Node) onCertificate(ctx context.Context, c *Certificate, head *int32) e
 		if err := n.checkOffline(c, head); err != nil {
 			return err
 		}
-	} else if !n.spend(c.Nonce, verbRelease) {
+	} else if _, fresh := n.spend(c.Nonce, verbRelease); !fresh {
 		return refuse(OldAnswer, "ask again: highwater handover", "the certificate does not answer a question of this process")
 	}
 	floors := n.floors(c.Marks)

@@ -12,6 +12,9 @@ import (
 
 // handle is this side's answer to a question that came from the pinned key of the other instance.
 func (n *Node) handle(ctx context.Context, verb string, q Question) Answer {
+	if n.greet(ctx, q) == nil && mayBeCopy(verb, q) {
+		n.lookFor(ctx, q)
+	}
 	a, err := n.step(context.WithoutCancel(ctx), verb, q)
 	if verb == verbRelease && !q.DryRun {
 		n.Poke()
@@ -29,6 +32,17 @@ func (n *Node) handle(ctx context.Context, verb string, q Question) Answer {
 	return a
 }
 
+// greet takes in which process asks.
+func (n *Node) greet(ctx context.Context, q Question) error {
+	n.act.Lock()
+	defer n.act.Unlock()
+	_, err := n.check(q.Hello)
+	if from, ok := acceptedAt(ctx); ok && err == nil {
+		n.spoke(q.Life, from, false)
+	}
+	return err
+}
+
 func (n *Node) step(ctx context.Context, verb string, q Question) (a Answer, err error) {
 	n.act.Lock()
 	defer n.act.Unlock()
@@ -41,6 +55,14 @@ func (n *Node) step(ctx context.Context, verb string, q Question) (a Answer, err
 	}
 	if err = n.heard(ctx, peer, q.Hello); err != nil {
 		return a, err
+	}
+	if r := n.sameKey(); r != nil && verb != verbFence {
+		return a, r
+	}
+	if mayBeCopy(verb, q) {
+		if err = n.alone(q); err != nil {
+			return a, err
+		}
 	}
 	peer, _ = n.store.Peer()
 	switch verb {

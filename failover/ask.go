@@ -17,14 +17,26 @@ func (n *Node) Ask(ctx context.Context) (Answer, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
+	start := n.now()
+	a, err := n.status(ctx, peer, Question{Activating: n.activating.Load() > 0})
+	n.noted(a, start, err)
+	return a, err
+}
+
+// probe asks who answers, and keeps nothing but what follows from the answer.
+func (n *Node) probe(ctx context.Context, peer hwm.Peer) (Answer, error) {
+	return n.status(ctx, peer, Question{Probe: true})
+}
+
+func (n *Node) status(ctx context.Context, peer hwm.Peer, as Question) (Answer, error) {
 	nonce := n.newNonce(verbStatus)
 	defer n.forget(nonce)
-	start := n.now()
-	a, err := n.link.Call(ctx, peer, verbStatus, n.question(peer, nonce))
+	q := n.question(peer, nonce)
+	q.Activating, q.Probe = as.Activating, as.Probe
+	a, err := n.link.Call(ctx, peer, verbStatus, q)
 	if err == nil {
 		err = n.onStatus(ctx, a)
 	}
-	n.noted(a, start, err)
 	return a, err
 }
 
@@ -72,7 +84,7 @@ func (n *Node) explain(err error) {
 func (n *Node) hello() Hello {
 	r := n.store.Role()
 	return Hello{
-		Protocol: Protocol, Chain: n.signer.Chain(), From: n.Me(), Role: r.Role, Epoch: r.Epoch, Owner: r.Owner,
+		Protocol: Protocol, Chain: n.signer.Chain(), From: n.Me(), Life: n.life, Role: r.Role, Epoch: r.Epoch, Owner: r.Owner,
 		Signing: n.signer.Active(), Now: n.now().UTC(),
 	}
 }
@@ -84,14 +96,22 @@ func (n *Node) question(peer hwm.Peer, nonce string) Question {
 	return Question{Hello: n.hello(), To: peer.Key, Nonce: nonce, Seen: peer.Seen}
 }
 
+// asked is a question that waits for its answer.
+type asked struct {
+	verb  string
+	drawn counted
+	epoch uint64 // that this side knew
+}
+
 // newNonce makes the name of a question. Names die with the process: an answer to an earlier life's question is no answer.
 func (n *Node) newNonce(verb string) string {
 	b := make([]byte, 16)
 	_, _ = rand.Read(b) // it never fails
 	nonce := hex.EncodeToString(b)
+	epoch := n.store.Role().Epoch
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.nonces[nonce] = verb
+	n.nonces[nonce] = asked{verb, n.counted(), epoch}
 	return nonce
 }
 
@@ -102,12 +122,12 @@ func (n *Node) forget(nonce string) {
 }
 
 // spend tells whether a question of this kind waits for this answer; it waits no longer.
-func (n *Node) spend(nonce, verb string) bool {
+func (n *Node) spend(nonce, verb string) (asked, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	fresh := nonce != "" && n.nonces[nonce] == verb
+	q, ok := n.nonces[nonce]
 	delete(n.nonces, nonce)
-	return fresh
+	return q, ok && nonce != "" && q.verb == verb
 }
 
 // forgetAll makes every answer under way an old one.

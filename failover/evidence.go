@@ -3,6 +3,7 @@ package failover
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"highwater/hwm"
 	"highwater/internal/tezos"
@@ -11,6 +12,9 @@ import (
 // evidencePeer looks whether the other instance answers: one that does can hand over.
 func (n *Node) evidencePeer(ctx context.Context, peer hwm.Peer) Finding {
 	const name = "other instance"
+	if r := n.sameKey(); r != nil {
+		return Finding{name, Bad, r.Text, r.Hint}
+	}
 	a, err := n.Ask(ctx)
 	if err != nil && a.From != peer.Key {
 		if r := asRefusal(err); r.Reason != Unreachable { // something lives there, whatever it says
@@ -22,6 +26,8 @@ func (n *Node) evidencePeer(ctx context.Context, peer hwm.Peer) Finding {
 	switch {
 	case n.signsHere():
 		return Finding{name, Bad, "this instance signs already", "there is nothing to take over; see: highwater peer show"}
+	case err != nil && slices.Contains([]string{SameKey, SameKeyBefore}, asRefusal(err).Reason):
+		return Finding{name, Bad, "it answers; " + err.Error(), asRefusal(err).Hint}
 	case oldCopy(err) != nil:
 		return Finding{name, Bad, "it answers; " + err.Error(), oldCopy(err).Hint}
 	case a.Signing:

@@ -174,6 +174,7 @@ type side struct {
 	gadget *gadget
 	chain  Chain
 	link   Link // nil: the pair's wire
+	copyOf *side
 
 	up     bool
 	store  *frail
@@ -292,6 +293,9 @@ func (s *side) restart() {
 }
 
 func (s *side) other() *side {
+	if s.copyOf != nil {
+		return s.copyOf.other()
+	}
 	if s.pair.sides[0] == s {
 		return s.pair.sides[1]
 	}
@@ -355,6 +359,7 @@ func (w *wireEnd) Call(ctx context.Context, peer hwm.Peer, verb string, q Questi
 		return Answer{}, refuse(Unreachable, "", "the other instance does not answer")
 	}
 	q = over[Question](w.from.t, q)
+	ctx = to.node.ConnContext(ctx, nil)
 	if w.twice != nil && w.twice(verb) {
 		w.keep(verb, to.node.handle(ctx, verb, q))
 	}
@@ -381,7 +386,7 @@ func (w *wireEnd) Follow(ctx context.Context, _ hwm.Peer, q Question, each func(
 	if w.cut || !to.up {
 		return refuse(Unreachable, "", "the other instance does not answer")
 	}
-	return each(over[Answer](w.from.t, to.node.handle(ctx, verbFollow, over[Question](w.from.t, q))))
+	return each(over[Answer](w.from.t, to.node.handle(to.node.ConnContext(ctx, nil), verbFollow, over[Question](w.from.t, q))))
 }
 
 // deliver gives a side an answer again.

@@ -13,7 +13,7 @@ import (
 )
 
 // Protocol is the version that both sides must speak.
-const Protocol = 1
+const Protocol = 2
 
 // Bounds of what comes from the other side.
 const (
@@ -36,6 +36,7 @@ type Hello struct {
 	Protocol int            `json:"protocol"`
 	Chain    tezos.ChainID  `json:"chain"`
 	From     hwm.InstanceID `json:"from"`
+	Life     string         `json:"life"` // of the process that speaks
 	Role     hwm.Role       `json:"role"`
 	Epoch    uint64         `json:"epoch"`   // the newest that it knows
 	Owner    hwm.InstanceID `json:"owner"`   // of that epoch
@@ -51,6 +52,9 @@ type Question struct {
 	DryRun bool           `json:"dry_run,omitempty"` // of a release or an invitation: say what would happen
 	At     *int32         `json:"at,omitempty"`      // of a release or an invitation: the cut-over level
 	Seen   uint64         `json:"seen,omitempty"`    // the newest epoch that it heard the asked with
+	// Activating is said by an operator's activation, which the answer lets sign.
+	Activating bool `json:"activating,omitempty"`
+	Probe      bool `json:"probe,omitempty"` // asked to see who answers, in the middle of a question of the other side
 }
 
 // Answer is what comes back. A refusal stands alone.
@@ -115,12 +119,17 @@ const (
 	OldState     = "old_state"
 	OldOrFloor   = "old_or_floor" // an old state, or a floor that the other side has from a certificate by level
 	OldAnswer    = "old_answer"
-	BadLevel     = "bad_level"
-	NotReady     = "not_ready"
-	BadMoment    = "bad_moment" // it passes
-	IsActive     = "active"
-	Unstated     = "unstated"
-	Broken       = "broken"
+	// SameKey is told to two processes that run with one key, SameKeyBefore as long as nobody has acknowledged that there were two, and
+	// OtherLife to one that may be such a one.
+	SameKey       = "same_key"
+	SameKeyBefore = "same_key_before"
+	OtherLife     = "other_life"
+	BadLevel      = "bad_level"
+	NotReady      = "not_ready"
+	BadMoment     = "bad_moment" // it passes
+	IsActive      = "active"
+	Unstated      = "unstated"
+	Broken        = "broken"
 )
 
 func refuse(reason, hint, format string, args ...any) *Refusal {
@@ -161,11 +170,11 @@ func parse[T Question | Answer](b []byte) (T, error) {
 func sound(v any) error {
 	switch v := v.(type) {
 	case *Question:
-		if !v.Role.Known() || len(v.Nonce) > maxNonce || v.At != nil && *v.At < 0 {
+		if !v.Role.Known() || !soundLife(v.Life) || len(v.Nonce) > maxNonce || v.At != nil && *v.At < 0 {
 			return fmt.Errorf("a question with impossible fields")
 		}
 	case *Answer:
-		if !v.Role.Known() || len(v.Nonce) > maxNonce {
+		if !v.Role.Known() || !soundLife(v.Life) || len(v.Nonce) > maxNonce {
 			return fmt.Errorf("an answer with impossible fields")
 		}
 		if v.Status != nil {

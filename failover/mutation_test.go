@@ -31,7 +31,7 @@ var mutations = []struct {
 		Marks: marks, Nonce: q.Nonce, When: n.now()}.signed(n.store.Identity())`}}},
 	{"5: floors travel with the right", []edit{{"accept.go", `floors := n.floors(c.Marks)`, `floors := n.floors(nil)`}}},
 	{"5: floors travel with every answer", []edit{{"rules.go", `return n.signer.Resume(n.floors(a.Status.Marks)) // rule 5`, `return n.signer.Resume(nil)`}}},
-	{"6: certificates are fresh", []edit{{"accept.go", `} else if !n.spend(c.Nonce, verbRelease) {`, `} else if n.spend(c.Nonce, verbRelease) && false {`}}},
+	{"6: certificates are fresh", []edit{{"accept.go", `} else if _, fresh := n.spend(c.Nonce, verbRelease); !fresh {`, `} else if _, fresh := n.spend(c.Nonce, verbRelease); !fresh && false {`}}},
 	{"6: answers are fresh", []edit{{"rules.go", `if !fresh || a.Status == nil {`, `if fresh && false || a.Status == nil {`}}},
 	{"7: a restarted owner asks", []edit{{"../signer/signer.go", ` && !cfg.Hold {`, ` {`}}},
 	{"7: a newer epoch fences", []edit{{"rules.go", `	case h.Epoch > mine.Epoch: // rule 7: newer, so somebody else may sign
@@ -63,7 +63,14 @@ var mutations = []struct {
 		return n.passed(ctx, mine, a)`},
 		{"../signer/role.go", `if s.capped.Load() && state.Ceiling == nil {`, `if state.Ceiling == nil && false {`},
 	}},
+	{ofTwo, []edit{
+		{"answer.go", `if r := n.sameKey(); r != nil && verb != verbFence {`, `if r := n.sameKey(); r != nil && verb == "" {`},
+		{"answer.go", `if err = n.alone(q); err != nil {`, `if err = n.alone(q); err != nil && verb == "" {`},
+	}},
 }
+
+// ofTwo is seen in histories with a copy only; every other rule must be missed without one.
+const ofTwo = "12: of two processes with one key neither is confirmed"
 
 // edit is one change of one file.
 type edit struct{ file, old, new string }
@@ -71,6 +78,10 @@ type edit struct{ file, old, new string }
 func TestEachRuleIsNeeded(t *testing.T) {
 	for _, m := range mutations {
 		t.Run(m.rule, func(t *testing.T) {
+			histories := "TestSchedulesSignNothingTwice"
+			if m.rule == ofTwo {
+				histories = "TestSchedulesBesideACopy"
+			}
 			dir, replace, texts := t.TempDir(), map[string]string{}, map[string]string{}
 			for _, e := range m.edits {
 				path, err := filepath.Abs(e.file)
@@ -89,7 +100,7 @@ func TestEachRuleIsNeeded(t *testing.T) {
 			list, err := json.Marshal(map[string]any{"Replace": replace})
 			require.NoError(t, err)
 			require.NoError(t, os.WriteFile(overlay, list, 0o600))
-			c := exec.CommandContext(t.Context(), "go", "test", "-overlay", overlay, "-failfast", "-run", "TestSchedules", ".")
+			c := exec.CommandContext(t.Context(), "go", "test", "-overlay", overlay, "-failfast", "-run", histories, ".")
 			c.Env = append(os.Environ(), "HIGHWATER_SCHEDULES=1500")
 			out, err := c.CombinedOutput()
 			require.Error(t, err, "without the rule the judge found nothing")

@@ -54,6 +54,8 @@ type Node struct {
 	now    func() time.Time
 	build  string
 	every  time.Duration
+	life   string        // of this process
+	count  atomic.Uint64 // of what happens in it, see life.go
 
 	// act makes the steps of the protocol one at a time. Nobody holds it while waiting for the network.
 	act        sync.Mutex
@@ -66,8 +68,9 @@ type Node struct {
 	stopped    chan struct{} // closed when Run ends
 
 	mu      sync.Mutex
-	nonces  map[string]string // questions of this process that wait for an answer: nonce, verb
-	said    *Answer           // what the other instance said last
+	nonces  map[string]asked // questions of this process that wait for an answer
+	lives   lives            // of the other instance
+	said    *Answer          // what the other instance said last
 	heardAt time.Time
 	asked   bool
 	lastErr error // of the last attempt to ask it
@@ -87,7 +90,7 @@ type followState struct {
 func New(cfg Config) *Node {
 	n := &Node{
 		signer: cfg.Signer, store: cfg.Store, link: cfg.Link, chain: cfg.Chain, log: cfg.Log, now: cfg.Now, build: cfg.Build,
-		every: cfg.Every, kick: make(chan struct{}, 1), stopped: make(chan struct{}), nonces: map[string]string{},
+		every: cfg.Every, kick: make(chan struct{}, 1), stopped: make(chan struct{}), nonces: map[string]asked{}, life: newLife(),
 	}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)

@@ -543,7 +543,7 @@ func TestStrangersAreNotHeard(t *testing.T) {
 	newer := good
 	newer.Epoch = 99
 	require.Nil(t, a.node.handle(t.Context(), verbFence, Question{Hello: Hello{
-		Protocol: Protocol, Chain: ghost, From: b.node.Me(), Role: hwm.Active, Epoch: 99, Owner: b.node.Me(),
+		Protocol: Protocol, Chain: ghost, From: b.node.Me(), Life: b.node.life, Role: hwm.Active, Epoch: 99, Owner: b.node.Me(),
 	}, To: a.node.Me()}).Refusal)
 	p.level++
 	require.Zero(t, a.bake(p.level))

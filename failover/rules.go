@@ -86,12 +86,21 @@ func (n *Node) onStatus(ctx context.Context, a Answer) error {
 	if err != nil {
 		return err
 	}
-	fresh := n.spend(a.Nonce, verbStatus)
+	q, fresh := n.spend(a.Nonce, verbStatus)
+	if fresh {
+		n.spoke(a.Life, q.drawn, true)
+	}
 	if err := n.heard(ctx, peer, a.Hello); err != nil {
 		return err
 	}
 	if a.Refusal != nil {
+		if fresh {
+			return errors.Join(n.toldSameKey(a.Refusal, q.epoch), a.Refusal)
+		}
 		return a.Refusal
+	}
+	if r := n.sameKey(); r != nil { // who answered may be either of the two
+		return r
 	}
 	if !fresh || a.Status == nil { // rule 6: an answer to an earlier life's question gives nobody the right to sign
 		return refuse(OldAnswer, "", "the other instance's answer is not to a question of this process")

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"time"
 
@@ -22,6 +23,21 @@ func (n *Node) pinned() (hwm.InstanceID, bool) {
 
 // Handler answers the other instance. It belongs behind TLSConfig, and looks at the key again: the peer may have been changed.
 func (n *Node) Handler() http.Handler {
+	return handler{n.routes(), n}
+}
+
+// handler is one whose server must know when a connection was accepted.
+type handler struct {
+	http.Handler
+	node *Node
+}
+
+// ConnContext is http.Server's.
+func (h handler) ConnContext(ctx context.Context, c net.Conn) context.Context {
+	return h.node.ConnContext(ctx, c)
+}
+
+func (n *Node) routes() http.Handler {
 	mux := http.NewServeMux()
 	for _, verb := range []string{verbStatus, verbRelease, verbFence, verbInvite} {
 		mux.HandleFunc("POST /v1/"+verb, func(w http.ResponseWriter, r *http.Request) {
@@ -47,6 +63,10 @@ func (n *Node) read(w http.ResponseWriter, r *http.Request) (Question, bool) {
 	}
 	if key, err := keyOf(*r.TLS); err != nil || key != want {
 		http.Error(w, "this is for the other instance only", http.StatusForbidden)
+		return Question{}, false
+	}
+	if _, ok := acceptedAt(r.Context()); !ok { // without it two with one key are never found
+		http.Error(w, "the server does not note when a connection is accepted", http.StatusInternalServerError)
 		return Question{}, false
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxMessage))

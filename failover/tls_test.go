@@ -31,7 +31,7 @@ func (s *side) serve(address string) *listener {
 	l, err := (&net.ListenConfig{}).Listen(s.t.Context(), "tcp", address)
 	require.NoError(s.t, err)
 	out := &listener{l, &http.Server{
-		Handler: s.node.Handler(), ReadHeaderTimeout: time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+		Handler: s.node.Handler(), ConnContext: s.node.ConnContext, ReadHeaderTimeout: time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}, make(chan error, 1)}
 	go func() { out.done <- out.srv.Serve(tls.NewListener(l, cfg)) }()
 	return out

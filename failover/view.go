@@ -61,6 +61,9 @@ func (n *Node) View() View {
 	}
 	v.share(n, mine, signing)
 	v.MaySign, v.Waiting, v.Next = n.words(mine, signing, v.Peer)
+	if r := n.sameKey(); r != nil {
+		v.Waiting, v.Next = r.Text, []string{r.Hint}
+	}
 	if v.SignsFrom != nil {
 		v.MaySign = fmt.Sprintf("this instance, from level %d on", *v.SignsFrom)
 		if v.Peer != nil && v.Peer.SignsUpTo != nil {
@@ -237,7 +240,7 @@ func (n *Node) changePeer(p *hwm.Peer) error {
 		return err
 	}
 	n.mu.Lock()
-	n.said, n.lastErr, n.skew, n.rtt = nil, nil, 0, 0
+	n.said, n.lastErr, n.skew, n.rtt, n.lives = nil, nil, 0, 0, lives{}
 	n.mu.Unlock()
 	n.forgetAll()
 	n.Poke()

@@ -29,10 +29,12 @@ const (
 	AlarmTwin AlarmName = "twin"
 	// AlarmBothActive: both instances of a pair were signing in one epoch; both fenced themselves.
 	AlarmBothActive AlarmName = "both_active"
+	// AlarmSameKey: two processes run with the key of one instance of a pair, one on a copy of the other's state directory.
+	AlarmSameKey AlarmName = "same_key"
 )
 
 // AlarmNames lists them.
-var AlarmNames = []AlarmName{AlarmRollback, AlarmElsewhere, AlarmBackwards, AlarmTwin, AlarmBothActive}
+var AlarmNames = []AlarmName{AlarmRollback, AlarmElsewhere, AlarmBackwards, AlarmTwin, AlarmBothActive, AlarmSameKey}
 
 // Alarm is something that an operator should look into. It keeps nobody from signing: where that is needed there is a fence beside it. It
 // stays, also over a restart, until it is acknowledged.

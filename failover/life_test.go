@@ -1,0 +1,344 @@
+package failover
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater/hwm"
+	"highwater/signer"
+)
+
+// copied makes a third machine with a copy of this side's state directory. Its process does not run yet. The other side's configuration names
+// this side, not the copy.
+func (s *side) copied() *side {
+	s.t.Helper()
+	c := &side{t: s.t, name: 'c', dir: filepath.Join(filepath.Dir(s.dir), "c"), pair: s.pair, gadget: newGadget(s.t), copyOf: s}
+	require.NoError(s.t, os.Mkdir(c.dir, 0o700))
+	text, err := os.ReadFile(filepath.Join(s.dir, "marks.db"))
+	require.NoError(s.t, err)
+	require.NoError(s.t, os.WriteFile(filepath.Join(c.dir, "marks.db"), text, 0o600))
+	s.t.Cleanup(c.kill)
+	return c
+}
+
+func (s *side) asks() error {
+	_, err := s.node.Ask(s.t.Context())
+	return err
+}
+
+// sameKey wants the alarm here, or none.
+func (s *side) sameKey(want bool) {
+	s.t.Helper()
+	have := false
+	for _, a := range s.alarms() {
+		have = have || a.Name == signer.AlarmSameKey
+	}
+	require.Equal(s.t, want, have)
+}
+
+// acknowledge is the operator's.
+func (s *side) acknowledge() { s.signer.Acknowledge(1 << 60) }
+
+// ends is what the operator does: the copy is stopped, and the one that is left is used again.
+func (p *pair) ends(a, b, c *side) {
+	t := p.t
+	c.kill()
+	is(t, b.asks(), SameKey)
+	_, err := b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
+	is(t, err, NotReady)
+	require.Contains(t, asRefusal(err).Hint, "highwater acknowledge")
+	for _, s := range []*side{a, b} {
+		s.acknowledge()
+		s.sameKey(false)
+		s.node.every = 0 // some seconds have passed since the copy was heard
+	}
+	_, err = b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
+	require.NoError(t, err, "the other one is fenced")
+	p.level += Margin + 1
+	require.Equal(t, perLevel, b.bake(p.level))
+	require.NoError(t, a.asks())
+	require.Equal(t, hwm.Fenced, a.role().Role)
+	_, err = a.node.Stand(t.Context(), "the copy is gone")
+	require.NoError(t, err)
+	a.handover()
+	p.level++
+	require.Equal(t, perLevel, a.bake(p.level))
+	require.Zero(t, b.bake(p.level))
+	for _, s := range []*side{a, b} {
+		s.restart()
+		require.NoError(t, s.asks())
+		s.sameKey(false)
+	}
+	p.level++
+	require.Equal(t, perLevel, a.bake(p.level))
+	require.Empty(t, p.judge.Doubles())
+}
+
+// TestACopyBesideTheOneThatSigns: it is refused with its first question, and both end.
+func TestACopyBesideTheOneThatSigns(t *testing.T) {
+	p := newPair(t)
+	a, b := p.begin()
+	require.Equal(t, perLevel, a.bake(p.level))
+	require.NoError(t, b.asks())
+	c := a.copied()
+	c.start()
+	is(t, c.asks(), SameKey)
+	require.Zero(t, c.bake(p.level+1))
+	require.Equal(t, hwm.Fenced, c.role().Role)
+	is(t, a.asks(), SameKey)
+	require.Zero(t, a.bake(p.level+1))
+	require.Equal(t, hwm.Fenced, a.role().Role)
+	for _, s := range []*side{a, b, c} {
+		s.sameKey(true)
+	}
+	require.Contains(t, b.node.View().Waiting, "two processes run with the key of the instance "+a.node.Me().Short())
+	require.Contains(t, b.node.View().Next[0], "highwater init in an empty directory")
+	p.ends(a, b, c)
+}
+
+// TestACopyBeforeTheOriginal: the copy was started while its original was down, and was believed. The original is not, and ends the copy.
+func TestACopyBeforeTheOriginal(t *testing.T) {
+	p := newPair(t)
+	a, b := p.begin()
+	c := a.copied()
+	require.NoError(t, a.asks())
+	a.kill()
+	b.node.every = time.Hour
+	c.start()
+	is(t, c.asks(), OtherLife) // the original was heard a moment ago
+	require.Zero(t, c.bake(p.level))
+	b.node.every = 0 // and then for long no more
+	require.NoError(t, c.asks())
+	require.Equal(t, perLevel, c.bake(p.level))
+	b.node.every = time.Hour
+	a.start()
+	is(t, a.asks(), OtherLife)
+	b.sameKey(false)
+	require.Zero(t, a.bake(p.level))
+	is(t, c.asks(), SameKey)
+	p.level++
+	require.Zero(t, c.bake(p.level))
+	is(t, a.asks(), SameKey)
+	require.Zero(t, a.bake(p.level))
+	p.ends(a, b, c)
+}
+
+// TestACopyOfTheBackup: nothing is given to either of them, and the other side signs on.
+func TestACopyOfTheBackup(t *testing.T) {
+	p := newPair(t)
+	a, b := p.begin()
+	b.handover()
+	c := a.copied()
+	c.start()
+	require.NoError(t, a.asks())
+	require.NoError(t, c.asks())
+	is(t, a.asks(), SameKey)
+	for _, s := range []*side{a, c} {
+		_, err := s.node.askForIt(t.Context())
+		is(t, err, SameKey)
+		require.Error(t, func() error { _, err := s.node.Handover(t.Context(), HandoverRequest{}); return err }())
+		require.Equal(t, hwm.Standby, s.role().Role, "it did not sign, so there is nothing to fence")
+	}
+	p.level++
+	require.Equal(t, perLevel, b.bake(p.level))
+
+	b.restart() // the alarm outlives it, and it trusts neither of the two to tell whether it may go on
+	is(t, b.asks(), SameKeyBefore)
+	_, err := a.node.askForIt(t.Context())
+	is(t, err, SameKeyBefore)
+	c.kill()
+	b.acknowledge()
+	require.NoError(t, b.asks())
+	p.level++
+	require.Equal(t, perLevel, b.bake(p.level))
+	a.handover()
+	p.level++
+	require.Equal(t, perLevel, a.bake(p.level))
+	require.Empty(t, p.judge.Doubles())
+}
+
+// TestACopyAndARestartOfTheOther: who was restarted remembers no process. It asks the configured address first, whoever asks it.
+func TestACopyAndARestartOfTheOther(t *testing.T) {
+	p := newPair(t)
+	a, b := p.begin()
+	c := a.copied()
+	b.restart()
+	c.start()
+	is(t, c.asks(), OtherLife)
+	require.Zero(t, c.bake(p.level))
+	require.Equal(t, perLevel, a.bake(p.level))
+	is(t, c.asks(), SameKey)
+	require.Equal(t, hwm.Fenced, c.role().Role)
+
+	b.restart() // before the other one was told
+	is(t, a.asks(), SameKeyBefore)
+	require.Equal(t, hwm.Active, a.role().Role, "nobody heard both in this run")
+	c.restart()
+	is(t, c.asks(), SameKeyBefore)
+	is(t, a.asks(), SameKey)
+	is(t, c.asks(), SameKey)
+	p.ends(a, b, c)
+}
+
+// TestManyRestartsAreNoCopy: however often a side is restarted, and however late what a dead process said arrives.
+func TestManyRestartsAreNoCopy(t *testing.T) {
+	p := newPair(t)
+	a, b := p.begin()
+	type old struct {
+		from counted
+		q    Question
+	}
+	var late []old
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		b.node.every = 0 // what a dead process left may have been said a moment ago; a copy's would be waited for
+		late = append(late, old{b.node.counted(), a.node.question(a.peer(), a.node.newNonce(verbStatus))})
+		switch r.IntN(3) {
+		case 0:
+			a.restart()
+		case 1:
+			a.kill()
+			a.start()
+			require.NoError(t, a.asks())
+			require.True(t, a.signer.Active(), "a restart does not wait")
+		case 2:
+			require.NoError(t, b.asks())
+		}
+		l := late[r.IntN(len(late))]
+		b.node.spoke(l.q.Life, l.from, false) // its connection is that old
+		b.sameKey(false)
+		if r.IntN(20) == 0 {
+			b.restart()
+			late = nil
+		}
+	}
+	require.NoError(t, a.asks())
+	p.level++
+	require.Equal(t, perLevel, a.bake(p.level))
+	require.Equal(t, hwm.Active, a.role().Role)
+
+	// What proves that two live is the connection, and not the order of arrival.
+	l := a.node.question(a.peer(), a.node.newNonce(verbStatus))
+	a.restart()
+	require.NoError(t, a.asks())
+	b.sameKey(false)
+	b.node.handle(b.node.ConnContext(t.Context(), nil), verbStatus, l)
+	b.sameKey(true)
+}
+
+// TestLives: what proves it, and what does not.
+func TestLives(t *testing.T) {
+	said := func(name string, from, to uint64) life { return life{name: name, from: from, to: to} }
+	for name, c := range map[string]struct {
+		heard []life
+		two   bool
+	}{
+		"one after the other":             {[]life{said("a", 1, 2), said("b", 3, 4), said("b", 5, 6), said("c", 7, 8)}, false},
+		"again":                           {[]life{said("a", 1, 2), said("b", 3, 4), said("a", 5, 6)}, true},
+		"again, late":                     {[]life{said("a", 1, 2), said("b", 3, 4), said("a", 1, 6)}, false},
+		"again, asked while another was":  {[]life{said("a", 1, 2), said("b", 3, 5), said("a", 4, 6)}, false},
+		"the other one before the answer": {[]life{said("a", 1, 3), said("b", 2, 4), said("a", 5, 6)}, false},
+		"late between two":                {[]life{said("a", 1, 2), said("a", 5, 6), said("b", 3, 7)}, false},
+		"between two, heard after them":   {[]life{said("b", 3, 4), said("a", 1, 2), said("a", 5, 6)}, true},
+		"with many between": {func() (out []life) {
+			out = append(out, said("a", 1, 2))
+			for i := range uint64(maxLives - 2) {
+				out = append(out, said(fmt.Sprint(i), 3+2*i, 4+2*i))
+			}
+			return append(out, said("a", 1000, 1001))
+		}(), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var l lives
+			two := false
+			for _, m := range c.heard {
+				two = l.spoke(m) || two
+			}
+			require.Equal(t, c.two, two)
+			require.LessOrEqual(t, len(l.heard), maxLives)
+		})
+	}
+}
+
+// TestAMessageNamesItsLife: exactly so.
+func TestAMessageNamesItsLife(t *testing.T) {
+	p := newPair(t)
+	a, _ := p.begin()
+	q := a.node.question(a.peer(), "")
+	require.True(t, soundLife(q.Life))
+	require.NotEqual(t, q.Life, p.sides[1].node.life)
+	for _, name := range []string{"", "0", "0123456789ABCDEF", "0123456789abcdef00", "0123456789abcdeg"} {
+		q.Life = name
+		require.Error(t, sound(&q), name)
+		require.Error(t, sound(&Answer{Hello: q.Hello}), name)
+	}
+}
+
+// TestACopyOverTheLink: real connections, both sides ask all the time, and the copy is found by itself.
+func TestACopyOverTheLink(t *testing.T) {
+	p, _ := newTLSPair(t)
+	a, b := p.begin()
+	c := a.copied()
+	p.run(t)
+	c.link = newTLSLink(nil)
+	c.start()
+	c.node.link = newTLSLink(c.store.Identity())
+	require.Equal(t, a.node.Me(), hwm.InstanceID(c.store.Identity().Public().(ed25519.PublicKey)))
+	require.Eventually(t, func() bool {
+		_ = c.asks()
+		return c.role().Role == hwm.Fenced && a.role().Role == hwm.Fenced
+	}, 20*time.Second, time.Millisecond)
+	require.Zero(t, a.bake(p.level)+b.bake(p.level)+c.bake(p.level))
+	b.sameKey(true)
+}
+
+// TestSchedulesBesideACopy: random histories of a pair and a copy of the one that signs. The side that remembers is not restarted once one of
+// the two was confirmed, or there is a second in which both may be.
+func TestSchedulesBesideACopy(t *testing.T) {
+	signed, fenced := 0, 0
+	for seed := range schedules(t) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(uint64(seed), 3))
+			p := newPair(t)
+			a, b := p.begin()
+			c := a.copied()
+			a.kill()
+			b.restart()
+			b.node.every = time.Hour // of two, the one that was confirmed is not forgotten
+			p.wire.lose = func(string) (bool, bool) { return r.IntN(8) == 0, r.IntN(6) == 0 }
+			for range 60 {
+				x := []*side{a, b, c}[r.IntN(3)]
+				switch n := r.IntN(10); {
+				case n < 3:
+					p.level++
+				case n < 7 && x.up:
+					_ = x.asks()
+				case n < 8 && b.up:
+					b.node.followOnce(t.Context())
+				case x != b && x.up:
+					x.kill()
+				case x != b:
+					x.start()
+				}
+				for _, s := range []*side{a, c} {
+					signed += s.bake(p.level)
+				}
+			}
+			require.Empty(t, p.judge.Doubles(), "seed %d", seed)
+			for _, s := range []*side{a, c} {
+				if s.up && s.role().Role == hwm.Fenced {
+					fenced++
+				}
+			}
+		})
+	}
+	require.NotZero(t, signed)
+	require.NotZero(t, fenced)
+}
