@@ -207,11 +207,12 @@ type pair struct {
 	judge *baker.Judge
 	level int32
 	sides [2]*side
+	every time.Duration // between two questions
 	wire  wire
 }
 
 func newPair(t testing.TB) *pair {
-	p := &pair{t: t, judge: baker.NewJudge(), level: start}
+	p := &pair{t: t, judge: baker.NewJudge(), level: start, every: 10 * time.Millisecond}
 	p.wire.pair = p
 	dir := fastDir(t)
 	for i := range p.sides {
@@ -267,7 +268,7 @@ func (s *side) start() {
 		link = &wireEnd{&s.pair.wire, s}
 	}
 	s.node = New(Config{
-		Signer: s.signer, Store: s.store, Link: link, Chain: s.chain, Every: 10 * time.Millisecond,
+		Signer: s.signer, Store: s.store, Link: link, Chain: s.chain, Every: s.pair.every,
 	})
 	if s.octez != nil {
 		s.watch()

@@ -305,7 +305,7 @@ func TestSchedulesBesideACopy(t *testing.T) {
 	signed, fenced := 0, 0
 	for seed := range schedules(t) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			r := rand.New(rand.NewPCG(uint64(seed), 3))
+			r := rand.New(rand.NewPCG(seed, 3))
 			p := newPair(t)
 			a, b := p.begin()
 			c := a.copied()

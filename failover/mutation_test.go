@@ -69,6 +69,10 @@ var mutations = []struct {
 	}},
 }
 
+// rarelyMissed are rules that one history in some thousands misses: their search begins at one that is known to. When that one is changed by a change of
+// the code, look for another.
+var rarelyMissed = map[string]string{"5: floors travel with every answer": "2291", "7: a newer epoch fences": "2116"}
+
 // ofTwo is seen in histories with a copy only; every other rule must be missed without one.
 const ofTwo = "12: of two processes with one key neither is confirmed"
 
@@ -101,7 +105,7 @@ func TestEachRuleIsNeeded(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, os.WriteFile(overlay, list, 0o600))
 			c := exec.CommandContext(t.Context(), "go", "test", "-overlay", overlay, "-failfast", "-run", histories, ".")
-			c.Env = append(os.Environ(), "HIGHWATER_SCHEDULES=1500")
+			c.Env = append(os.Environ(), "HIGHWATER_SCHEDULES=3000", "HIGHWATER_FIRST="+rarelyMissed[m.rule])
 			out, err := c.CombinedOutput()
 			require.Error(t, err, "without the rule the judge found nothing")
 			require.Contains(t, string(out), ": two ", "%s", out)

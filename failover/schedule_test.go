@@ -2,6 +2,7 @@ package failover
 
 import (
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -29,6 +30,10 @@ type stick struct {
 
 func newSchedule(t testing.TB, seed uint64) *schedule {
 	s := &schedule{pair: newPair(t), r: rand.New(rand.NewPCG(seed, 1)), count: map[string]int{}}
+	s.every = 1 // nobody waits for what was heard of an earlier process to be old: a history is over before that
+	for _, x := range s.sides {
+		x.node.every = s.every
+	}
 	s.begin()
 	s.wire.lose = func(string) (bool, bool) { return s.r.IntN(8) == 0, s.r.IntN(6) == 0 }
 	s.wire.twice = func(string) bool { return s.r.IntN(10) == 0 }
@@ -156,13 +161,21 @@ func (s *side) peer() hwm.Peer {
 	return p
 }
 
-// schedules is how many histories are tried, and how long each is.
-func schedules(t testing.TB) int {
-	text := os.Getenv("HIGHWATER_SCHEDULES")
-	if text == "" {
-		return 150
+// schedules are the seeds of the histories that are tried: HIGHWATER_SCHEDULES of them, from HIGHWATER_FIRST on.
+func schedules(t testing.TB) iter.Seq[uint64] {
+	first, n := number(t, "HIGHWATER_FIRST", 0), number(t, "HIGHWATER_SCHEDULES", 150)
+	return func(yield func(uint64) bool) {
+		for seed := first; seed < first+n && yield(seed); seed++ {
+		}
 	}
-	n, err := strconv.Atoi(text)
+}
+
+func number(t testing.TB, variable string, otherwise uint64) uint64 {
+	text := os.Getenv(variable)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
 	require.NoError(t, err)
 	return n
 }
@@ -173,7 +186,7 @@ func TestSchedulesSignNothingTwice(t *testing.T) {
 	total := map[string]int{}
 	for seed := range schedules(t) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			s := newSchedule(t, uint64(seed))
+			s := newSchedule(t, seed)
 			for range steps {
 				s.step()
 			}
