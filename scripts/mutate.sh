@@ -97,7 +97,11 @@ takes a certificate for one that came | failover/rules.go | s/h.Epoch, h.Owner =
 hides an activation behind another | failover/activate.go | s/defer n.activating.Add(-1)/defer n.activating.Store(0)/ | ./failover | TestTwoActivationsAtOneSide
 activates without asking | failover/activate.go | s/if a.Signing || a.Status.Activating || .* {$/if false {/ | ./failover | TestBothAreActivatedAtOnce|TestTwoActivations
 gives away from an old copy | failover/release.go | s/case q.Seen > mine.Epoch:/case false:/ | ./failover | TestAnOldCopyGivesNothingAway
-resumes from an old copy | failover/rules.go | s/if st.Mark == nil || want.Compare(st.Mark.Position) > 0 {/if st.Mark == nil {/ | ./failover | TestARestoredCopyDoesNotSign
+resumes from an old copy | failover/rules.go | s/case st.Mark != nil \&\& want.Compare(st.Mark.Position) <= 0:/case st.Mark != nil:/ | ./failover | TestARestoredCopyDoesNotSign
+takes two processes with one key for one | failover/life.go | s/return l.began <= other.from \&\& other.to <= l.alive/return false/ | ./failover | TestACopy|TestLives
+signs on when it is told of its copy | failover/life.go | s/if mine.Role == hwm.Active \&\& mine.Epoch == epoch {/if mine.Epoch == 0 {/ | ./failover | TestACopy
+lets a process begin beside another one with its key | failover/answer.go | s/if err = n.alone(q); err != nil {/if err = n.alone(q); err != nil \&\& verb == "" {/ | ./failover | TestACopyBesideTheOneThatSigns|TestSchedulesBesideACopy
+spends a mark on what a device cannot take | signer/signer.go | s/turn.turn.(device.Checker); ok {/turn.turn.(device.Checker); ok \&\& false {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
 does not know an old copy by its epoch | failover/rules.go | s/^\tif a.Status.Seen > mine.Epoch {/\tif false {/ | ./failover | TestAnOldCopyIsKnownByItsEpoch
 answers an old copy of the other side again | failover/release.go | s/case q.Epoch < peer.Seen:/case false:/ | ./failover | TestAnOldCopyIsKnownByItsEpoch
 lifts a ceiling while its certificate is out | failover/evidence.go | s/if !r.CertificateDestroyed {/if false {/ | ./failover | TestOffline
