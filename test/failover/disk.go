@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -53,9 +54,26 @@ func (d *disk) powerOff() error {
 	return errors.Join(err, f.Close())
 }
 
-// powerOn mounts what the disk kept. Nothing may run on it.
+// powerOn mounts what the disk kept. Nothing may run on it. A process with a copy of all mounts (ip makes one, for a moment) keeps the file
+// system that was shut down, and a mount gives that one again: then it is too early.
 func (d *disk) powerOn(ctx context.Context) error {
-	return errors.Join(tool(ctx, "umount", d.at), d.mount(ctx))
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		if err := errors.Join(tool(ctx, "umount", d.at), d.mount(ctx)); err != nil {
+			return err
+		}
+		alive := filepath.Join(d.at, "alive")
+		err := errors.Join(os.WriteFile(alive, nil, 0o600), os.Remove(alive))
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("the disk did not come back: %w", err)
+		}
+	}
 }
 
 func (d *disk) close() error { return tool(context.Background(), "umount", d.at) }
