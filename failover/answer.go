@@ -93,7 +93,7 @@ func (n *Node) report(peer hwm.Peer) (*Report, error) {
 
 // durableMarks are all marks of our chain, as they are on disk by now.
 func (n *Node) durableMarks() ([]Mark, error) {
-	rows, err := n.store.Rows()
+	rows, err := n.rows()
 	if err != nil {
 		return nil, err
 	}
@@ -102,9 +102,7 @@ func (n *Node) durableMarks() ([]Mark, error) {
 	}
 	marks := []Mark{}
 	for _, r := range rows {
-		if r.Chain == n.signer.Chain() {
-			marks = append(marks, Mark{r.PKH, r.Kind, r.Level, r.Round, r.Source})
-		}
+		marks = append(marks, Mark{r.PKH, r.Kind, r.Level, r.Round, r.Source})
 	}
 	if len(marks) > maxMarks {
 		return nil, fmt.Errorf("%d marks are more than can be told", len(marks))

@@ -3,6 +3,7 @@ package failover
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"highwater/hwm"
 )
@@ -127,17 +128,21 @@ func (n *Node) checkLevel(level int32) error {
 
 // highest is the highest level of all marks of our chain; -1 without any.
 func (n *Node) highest() (int32, error) {
-	rows, err := n.store.Rows()
+	rows, err := n.rows()
 	if err != nil {
 		return 0, err
 	}
 	highest := int32(-1)
 	for _, r := range rows {
-		if r.Chain == n.signer.Chain() {
-			highest = max(highest, r.Level)
-		}
+		highest = max(highest, r.Level)
 	}
 	return highest, nil
+}
+
+// rows are all marks of our chain.
+func (n *Node) rows() ([]hwm.Row, error) {
+	rows, err := n.store.Rows()
+	return slices.DeleteFunc(rows, func(r hwm.Row) bool { return r.Chain != n.signer.Chain() }), err
 }
 
 // ceilings are those of all keys that have a mark or are known here. One that an operator set lower stays.
@@ -153,11 +158,9 @@ func (n *Node) ceilings(level int32) []hwm.CeilingChange {
 		c := hwm.Ceiling{Level: level, At: n.now(), Source: hwm.SourcePeer}
 		out = append(out, hwm.CeilingChange{Key: key, Ceiling: &c})
 	}
-	if rows, err := n.store.Rows(); err == nil {
+	if rows, err := n.rows(); err == nil {
 		for _, r := range rows {
-			if r.Chain == n.signer.Chain() {
-				add(hwm.CeilingKey{Chain: r.Chain, PKH: r.PKH})
-			}
+			add(hwm.CeilingKey{Chain: r.Chain, PKH: r.PKH})
 		}
 	}
 	for _, k := range n.signer.Keys() {

@@ -134,14 +134,12 @@ func (n *Node) nextEpoch() uint64 {
 // takeoverFloors cover all keys that are known here, and all that have a mark.
 func (n *Node) takeoverFloors(level int32) []hwm.Row {
 	floors := n.signer.Floors(level, hwm.SourceTakeover)
-	rows, err := n.store.Rows()
+	rows, err := n.rows()
 	if err != nil {
 		return floors // the write that follows fails on the same store
 	}
 	for _, r := range rows {
-		if r.Chain == n.signer.Chain() {
-			floors = append(floors, hwm.Row{Key: r.Key, Mark: hwm.Floor(level, n.now(), hwm.SourceTakeover)})
-		}
+		floors = append(floors, hwm.Row{Key: r.Key, Mark: hwm.Floor(level, n.now(), hwm.SourceTakeover)})
 	}
 	return floors
 }

@@ -100,12 +100,8 @@ func (v *View) share(n *Node, mine hwm.RoleRecord, signing bool) {
 
 // floorGiven is the lowest mark of our chain, when it is a floor that came from the other side, and whether anything is above it.
 func (n *Node) floorGiven() (level int32, begun, ok bool) {
-	rows, err := n.store.Rows()
-	if err != nil {
-		return 0, false, false
-	}
-	rows = slices.DeleteFunc(rows, func(r hwm.Row) bool { return r.Chain != n.signer.Chain() })
-	if len(rows) == 0 {
+	rows, err := n.rows()
+	if err != nil || len(rows) == 0 {
 		return 0, false, false
 	}
 	byPlace := func(a, b hwm.Row) int { return a.Compare(b.Position) }
