@@ -166,7 +166,7 @@ func checkPath(curve Curve, path Path) error {
 	if curve > BLS12381 {
 		return fmt.Errorf("unknown curve %d", byte(curve))
 	}
-	if len(path) < len(Root) || len(path) > MaxPath || path[0] != Root[0] || path[1] != Root[1] {
+	if !path.belowRoot() || len(path) > MaxPath {
 		return fmt.Errorf("%w: the app derives only below 44'/1729', with at most %d components", ErrBadPath, MaxPath)
 	}
 	return nil

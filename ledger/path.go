@@ -78,10 +78,11 @@ var DefaultPath = Path{44 | Hardened, 1729 | Hardened, Hardened, Hardened}
 // ErrBadPath is returned for bytes or a text that are no path.
 var ErrBadPath = errors.New("not a derivation path")
 
-// String is the path below 44'/1729', as octez prints it: 0h/0h. Another path is printed whole, with a leading m.
+// String is the path below 44'/1729', as octez prints it: 0h/0h. Another path is printed whole, with a leading m, and so is one whose
+// components below 44'/1729' are these two again: ParsePath would take them for the whole.
 func (p Path) String() string {
 	parts, rest := []string{}, p
-	if len(p) >= len(Root) && slices.Equal(p[:len(Root)], Root) {
+	if p.belowRoot() && !p[len(Root):].belowRoot() {
 		rest = p[len(Root):]
 	} else {
 		parts = append(parts, "m")
@@ -95,6 +96,8 @@ func (p Path) String() string {
 	}
 	return strings.Join(parts, "/")
 }
+
+func (p Path) belowRoot() bool { return len(p) >= len(Root) && slices.Equal(p[:len(Root)], Root) }
 
 // ParsePath reads a path below 44'/1729': "0h/0h" or "0'/0'"; with a leading "m/", or when it begins with 44'/1729', the whole path.
 // The empty text is 44'/1729' itself.
@@ -118,7 +121,7 @@ func ParsePath(text string) (Path, error) {
 		}
 		p = append(p, uint32(n))
 	}
-	if !whole && (len(p) < len(Root) || !slices.Equal(p[:len(Root)], Root)) {
+	if !whole && !p.belowRoot() {
 		p = append(slices.Clone(Root), p...)
 	}
 	if len(p) == 0 || len(p) > MaxPath {
