@@ -79,7 +79,7 @@ race: deps ## run the tests of the concurrent packages under the race detector
 	@$(GO) test -race $(RACE)
 
 .PHONY: fuzz
-fuzz: deps ## run every fuzz target for FUZZTIME each (10s), FUZZBUDGET seconds in all
+fuzz: deps ## run every fuzz target for FUZZTIME each (10s), one on each processor at a time, FUZZBUDGET seconds in all
 	@FUZZTIME=$(FUZZTIME) FUZZBUDGET=$(FUZZBUDGET) scripts/fuzz.sh
 
 .PHONY: lint

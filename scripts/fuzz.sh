@@ -1,6 +1,6 @@
 #!/bin/bash
-# Runs every fuzz target of the module, one after the other: FUZZTIME each (10s), and never longer than FUZZBUDGET seconds in
-# all (1500): with many targets each gets an equal share. Names each target as it starts. The first finding ends it.
+# Runs every fuzz target of the module: FUZZTIME each (10s), one on each processor at a time, and never longer than FUZZBUDGET
+# seconds in all (1500): with many targets each gets an equal share. A line a target when it is done; the first finding ends it.
 set -euo pipefail
 
 seconds() { # 90, 90s or 2m
@@ -10,8 +10,33 @@ seconds() { # 90, 90s or 2m
   esac
 }
 
+# One target, called by xargs below: NUMBER PACKAGE NAME. 255 makes xargs start no more of them.
+if [ "${1:-}" = --one ]; then
+  number=$2 package=$3 name=$4
+  log=$(mktemp)
+  trap 'rm -f "$log"' EXIT
+  status=0
+  go test -vet=off -run '^$' -fuzz "^$name\$" -fuzztime "${FUZZEACH}s" -parallel 1 -timeout "$((FUZZEACH + 300))s" "$package" \
+    >"$log" 2>&1 || status=$?
+  # Before Go 1.27 the end of the time can itself be reported as a failure, with this line alone and without any input
+  # (go.dev/issue/75804). A finding always names its input.
+  if [ $status -ne 0 ] && grep -qx '    context deadline exceeded' "$log" && ! grep -qE 'Failing input|corpus entry|panic|^FAIL.*build' "$log"; then
+    status=0
+  fi
+  what="[$number/$FUZZTARGETS] $package $name"
+  if [ $status -ne 0 ]; then
+    printf '%s failed:\n%s\n' "$what" "$(cat "$log")"
+    exit 255
+  fi
+  last=$(grep '^fuzz: elapsed: .* execs: ' "$log" | tail -n 1 | sed 's/^fuzz: elapsed: //')
+  [ -n "$last" ] || { printf '%s ran nothing:\n%s\n' "$what" "$(cat "$log")"; exit 255; }
+  printf '%s: %s\n' "$what" "$last"
+  exit 0
+fi
+
 each=$(seconds "${FUZZTIME:-10s}")
 budget=$(seconds "${FUZZBUDGET:-1500}")
+jobs=$(nproc)
 
 targets=() names=()
 while read -r first rest; do
@@ -31,25 +56,12 @@ done < <(go test -vet=off -list '^Fuzz' ./... 2>&1 || echo "FAIL go test -list")
 
 [ ${#targets[@]} -gt 0 ] || { echo 'error: no fuzz target was found' >&2; exit 1; }
 
-share=$((budget / ${#targets[@]}))
+share=$((budget * jobs / ${#targets[@]}))
 [ "$each" -le "$share" ] || each=$share
 [ "$each" -ge 1 ] || { echo "error: FUZZBUDGET=$budget is too short for ${#targets[@]} targets" >&2; exit 1; }
 
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-run() {
-  go test -vet=off -run '^$' -fuzz "^$2\$" -fuzztime "${each}s" -timeout "$((each + 120))s" "$1" 2>&1 | tee "$log"
-}
-
+printf '%d targets, %ds each, %d at a time\n' ${#targets[@]} "$each" "$jobs"
+export FUZZEACH=$each FUZZTARGETS=${#targets[@]}
 for i in "${!targets[@]}"; do
-  read -r package name <<<"${targets[$i]}"
-  printf '[%d/%d] %s %s, %ds\n' $((i + 1)) ${#targets[@]} "$package" "$name" "$each"
-  run "$package" "$name" && continue
-  # Before Go 1.27 the end of the time can itself be reported as a failure, with this line alone and without any input
-  # (go.dev/issue/75804). A finding always names its input.
-  if grep -qx '    context deadline exceeded' "$log" && ! grep -qE 'Failing input|corpus entry|panic|^FAIL.*build' "$log"; then
-    echo 'nothing found when the time was over (go.dev/issue/75804)'
-    continue
-  fi
-  exit 1
-done
+  printf '%d %s\n' $((i + 1)) "${targets[$i]}"
+done | xargs -P "$jobs" -L 1 "$0" --one
