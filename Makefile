@@ -105,7 +105,7 @@ bench-go: deps ## run the benchmarks of single functions
 	@$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: model
-model: ## search the model of failover with Spin, and every deliberate breakage of it; installs spin if missing
+model: ## search the models of the sign path and of failover with Spin, and every deliberate breakage; installs spin if missing
 	@scripts/install-deps.sh spin
 	@scripts/model.sh
 

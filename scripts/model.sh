@@ -1,17 +1,38 @@
 #!/bin/bash
-# Searches the model of failover (model/handover.pml) completely within its bounds, in each of its shapes, and then each deliberate
-# breakage, which must be found. Prints a table; ends with 1 if a shape has an error or was not searched to its end, or if a breakage
-# was not found. MODELJOBS searches run at once (2), each with at most 3 GB.
+# Searches the models of the sign path (model/signpath.pml) and of failover (model/handover.pml) completely within their bounds, in
+# each of their shapes, and then each deliberate breakage, which must be found. Prints a table; ends with 1 if a shape has an error or
+# was not searched to its end, or if a breakage was not found. MODELJOBS searches run at once (2), each with at most 3 GB.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-model=$PWD/model/handover.pml
+models=$PWD/model
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
 stick='-DBY_LEVEL -DSTICK -DLEVELS=3'
 
 # name | what must come out | flags
-table="old copies of one side, live | holds | -DRESTORE -DLIVE -DTAKEOVER
+signpath="the same bytes, the same signature | holds | -DDETERMINISTIC
+the same bytes, another signature | holds |
+syncs that fail, the same signature | holds | -DASKS=3 -DEIO -DDETERMINISTIC
+syncs that fail, another signature | holds | -DASKS=3 -DEIO
+a lost file | holds | -DASKS=3 -DDAMAGE -DDETERMINISTIC
+given away, the same signature | holds | -DASKS=3 -DFENCE -DCRASHES=1 -DDETERMINISTIC
+given away, another signature | holds | -DASKS=3 -DFENCE -DCRASHES=1
+ANSWER_FIRST | breaks |
+NO_SYNC | breaks |
+NO_LOCK | breaks |
+LOCK_EARLY | breaks |
+KEEP_LATE | breaks |
+NO_DIGEST | breaks |
+RESUME_ALL | breaks |
+NO_POISON | breaks | -DEIO
+FAILED_IS_DONE | breaks | -DEIO
+NO_SETTLE | breaks | -DASKS=3 -DDETERMINISTIC
+NO_DROP | breaks | -DASKS=3 -DEIO -DDETERMINISTIC
+ABSENT_IS_ZERO | breaks | -DDAMAGE
+FENCE_UNASKED | breaks | -DFENCE"
+
+handover="old copies of one side, live | holds | -DRESTORE -DLIVE -DTAKEOVER
 old copies, activations, live | holds | -DRESTORE -DACTIVATE -DBEGUN -DLIVE
 old copies, takeovers, two crashes | holds | -DRESTORE -DTAKEOVER -DCRASHES=2
 live and takeovers, duplicates | holds | -DLIVE -DTAKEOVER -DCHAN=2 -DDUPS=1
@@ -48,9 +69,9 @@ NO_SEEN | breaks | -DRESTORE -DLIVE -DTAKEOVER
 FORGOTTEN | breaks | -DRESTORE -DACTIVATE -DBEGUN -DLIVE
 COPY_UNTOLD | breaks | -DRESTORE"
 
-search() { # search NUMBER NAME EXPECTED FLAGS...
-  local number=$1 name=$2 expected=$3 began
-  shift 3
+search() { # search NUMBER MODEL NAME EXPECTED FLAGS...
+  local number=$1 model=$models/$2.pml name=$3 expected=$4 began
+  shift 4
   [ "$expected" = holds ] || set -- "-D$name" "$@"
   mkdir "$dir/$number" && cd "$dir/$number"
   spin -a "$@" "$model" >spin.log 2>&1 && "${CC:-gcc}" -O1 -DSAFETY -DCOLLAPSE -DMEMLIM=3000 -o pan pan.c 2>cc.log || { cat spin.log cc.log; return 1; } >&2
@@ -68,16 +89,19 @@ search() { # search NUMBER NAME EXPECTED FLAGS...
   [ "$found" = "$expected" ] || { echo "expected: $expected" >>row; tail -n 20 out >>row; touch failed; }
 }
 export -f search
-export dir model
+export dir models
 
 i=0
-while IFS='|' read -r name expected flags; do
-  i=$((i + 1))
-  printf '%03d\0%s\0%s\0%s\0' "$i" "$(xargs <<<"$name")" "$(xargs <<<"$expected")" "$flags"
-done <<<"$table" |
-  xargs -0 -n 4 -P "${MODELJOBS:-2}" bash -c 'set -euo pipefail; search "$1" "$2" "$3" $4' search
+rows() { # rows MODEL, its table on standard input
+  while IFS='|' read -r name expected flags; do
+    i=$((i + 1))
+    printf '%03d\0%s\0%s\0%s\0%s\0' "$i" "$1" "$(xargs <<<"$name")" "$(xargs <<<"$expected")" "$flags"
+  done
+}
+{ rows signpath <<<"$signpath" && rows handover <<<"$handover"; } |
+  xargs -0 -n 5 -P "${MODELJOBS:-2}" bash -c 'set -euo pipefail; search "$1" "$2" "$3" "$4" $5' search
 
-printf '%-40s %12s %9s  %s\n' 'searched' 'states' 'time' 'no level signed twice'
+printf '%-40s %12s %9s  %s\n' 'searched' 'states' 'time' 'nothing signed twice'
 cat "$dir"/*/row
 if compgen -G "$dir/*/failed" >/dev/null; then
   echo 'error: the model does not say what it must' >&2
