@@ -82,7 +82,7 @@ func (c *Certificate) ForFile() error {
 }
 
 func (c *Certificate) sound() error {
-	if len(c.Nonce) > maxNonce || c.Level != nil && (*c.Level < 0 || *c.Level > math.MaxInt32-maxPast) || c.Nonce == "" && c.Level == nil {
+	if len(c.Nonce) > maxNonce || c.Epoch > maxEpoch || c.Level != nil && (*c.Level < 0 || *c.Level > math.MaxInt32-maxPast) || c.Nonce == "" && c.Level == nil {
 		return fmt.Errorf("a certificate with impossible fields")
 	}
 	return soundMarks(c.Marks)

@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -119,4 +120,25 @@ func TestASigningOwnerThatWasTakenOverStops(t *testing.T) {
 		require.Zero(t, b.bake(p.level))
 		require.Empty(t, p.judge.Doubles())
 	}
+}
+
+// TestNoEpochNearItsEnd: an epoch after which none could come is no epoch, wherever a message says it. Believed once, it would stay the newest.
+func TestNoEpochNearItsEnd(t *testing.T) {
+	p := newPair(t)
+	a, b := p.begin()
+	q := b.node.question(b.peer(), "")
+	for epoch, want := range map[uint64]bool{maxEpoch: true, maxEpoch + 1: false, math.MaxUint64: false} {
+		said, heard := q, q
+		said.Epoch, heard.Seen = epoch, epoch
+		for what, err := range map[string]error{
+			"epoch of a question": sound(&said),
+			"seen of a question":  sound(&heard),
+			"epoch of an answer":  sound(&Answer{Hello: said.Hello}),
+			"seen of an answer":   sound(&Answer{Hello: q.Hello, Status: &Report{Seen: epoch}}),
+			"a certificate":       (&Certificate{Epoch: epoch, Nonce: "n"}).sound(),
+		} {
+			require.Equal(t, want, err == nil, "%s, %d", what, epoch)
+		}
+	}
+	require.Less(t, a.role().Epoch, uint64(maxEpoch))
 }

@@ -20,6 +20,8 @@ const (
 	maxMessage = 4 << 20 // marks of some ten thousand keys
 	maxMarks   = 30_000
 	maxNonce   = 64 // characters
+	// maxEpoch keeps an epoch that nobody reached from becoming the newest for good: none could follow it.
+	maxEpoch = 1 << 53
 )
 
 // The verbs of a question. Each is a path under /v1/.
@@ -166,15 +168,17 @@ func parse[T Question | Answer](b []byte) (T, error) {
 	return v, nil
 }
 
+func (h Hello) sound() bool { return h.Role.Known() && soundLife(h.Life) && h.Epoch <= maxEpoch }
+
 // sound checks what JSON does not.
 func sound(v any) error {
 	switch v := v.(type) {
 	case *Question:
-		if !v.Role.Known() || !soundLife(v.Life) || len(v.Nonce) > maxNonce || v.At != nil && *v.At < 0 {
+		if !v.Hello.sound() || v.Seen > maxEpoch || len(v.Nonce) > maxNonce || v.At != nil && *v.At < 0 {
 			return fmt.Errorf("a question with impossible fields")
 		}
 	case *Answer:
-		if !v.Role.Known() || !soundLife(v.Life) || len(v.Nonce) > maxNonce {
+		if !v.Hello.sound() || len(v.Nonce) > maxNonce || v.Status != nil && v.Status.Seen > maxEpoch {
 			return fmt.Errorf("an answer with impossible fields")
 		}
 		if v.Status != nil {
