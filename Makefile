@@ -82,6 +82,10 @@ race: deps ## run the tests of the concurrent packages under the race detector
 fuzz: deps ## run every fuzz target for FUZZTIME each (10s), one on each processor at a time, FUZZBUDGET seconds in all
 	@FUZZTIME=$(FUZZTIME) FUZZBUDGET=$(FUZZBUDGET) scripts/fuzz.sh
 
+.PHONY: corpus
+corpus: deps ## keep what fuzzing found and the tests do not reach yet, under testdata/fuzz (ONLY=FuzzPath: of that target)
+	@scripts/corpus.sh
+
 .PHONY: lint
 lint: deps ## run go vet, golangci-lint and its formatters' check
 	@$(GO) vet ./...

@@ -44,23 +44,8 @@ each=$(seconds "${FUZZTIME:-10s}")
 budget=$(seconds "${FUZZBUDGET:-1500}")
 jobs=$(nproc)
 
-targets=() names=()
-while read -r first rest; do
-  case $first in
-    Fuzz*) names+=("$first") ;;
-    ok)
-      read -r package _ <<<"$rest"
-      for name in ${names[@]+"${names[@]}"}; do targets+=("$package $name"); done
-      names=()
-      ;;
-    FAIL* | "#"*)
-      printf 'error: the tests do not build: %s %s\n' "$first" "$rest" >&2
-      exit 1
-      ;;
-  esac
-done < <(go test -vet=off -list '^Fuzz' ./... 2>&1 || echo "FAIL go test -list")
-
-[ ${#targets[@]} -gt 0 ] || { echo 'error: no fuzz target was found' >&2; exit 1; }
+list=$("$(dirname "$0")"/fuzz-targets.sh)
+mapfile -t targets <<<"$list"
 
 share=$((budget * jobs / ${#targets[@]}))
 [ "$each" -le "$share" ] || each=$share
