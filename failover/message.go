@@ -174,11 +174,11 @@ func (h Hello) sound() bool { return h.Role.Known() && soundLife(h.Life) && h.Ep
 func sound(v any) error {
 	switch v := v.(type) {
 	case *Question:
-		if !v.Hello.sound() || v.Seen > maxEpoch || len(v.Nonce) > maxNonce || v.At != nil && *v.At < 0 {
+		if !v.sound() || v.Seen > maxEpoch || len(v.Nonce) > maxNonce || v.At != nil && *v.At < 0 {
 			return fmt.Errorf("a question with impossible fields")
 		}
 	case *Answer:
-		if !v.Hello.sound() || len(v.Nonce) > maxNonce || v.Status != nil && v.Status.Seen > maxEpoch {
+		if !v.sound() || len(v.Nonce) > maxNonce || v.Status != nil && v.Status.Seen > maxEpoch {
 			return fmt.Errorf("an answer with impossible fields")
 		}
 		if v.Status != nil {
