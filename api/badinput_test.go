@@ -165,6 +165,8 @@ func badRequests() []bad {
 		{"a host that is none", "GET KEY HTTP/1.1\r\nHost: a b\r\n\r\n", undecodable, true, ""},
 		{"a length that is none", "POST KEY HTTP/1.1\r\nHost: signer\r\nContent-Length: ten\r\n\r\n" + body, undecodable, true, ""},
 		{"a negative length", "POST KEY HTTP/1.1\r\nHost: signer\r\nContent-Length: -1\r\n\r\n" + body, undecodable, true, ""},
+		{"a length beyond the limit, and nothing behind it", "POST KEY HTTP/1.1\r\nHost: signer\r\nContent-Length: 99999999999\r\n\r\n", undecodable, false, "65536"},
+		{"a length beyond all numbers", "POST KEY HTTP/1.1\r\nHost: signer\r\nContent-Length: 99999999999999999999\r\n\r\n", undecodable, true, ""},
 		{"two lengths", post("KEY", body, "Content-Length: 3"), undecodable, true, ""},
 		{"an unknown encoding", "POST KEY HTTP/1.1\r\nHost: signer\r\nTransfer-Encoding: gzip\r\n\r\n" + body, http.StatusNotImplemented, true, ""},
 		{"bad chunks", chunked("KEY", "zz\r\n"+body+"\r\n0\r\n\r\n"), undecodable, false, "body"},

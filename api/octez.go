@@ -243,6 +243,9 @@ func readQuery(r *http.Request) (url.Values, error) {
 
 // readPayload reads a body that is a JSON string of hex.
 func readPayload(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength > MaxBody { // not waited for
+		return nil, badRequest("the body has %d bytes, and may have %d", r.ContentLength, MaxBody)
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	if err != nil {
 		return nil, badRequest("the body could not be read (at most %d bytes): %v", MaxBody, err)
