@@ -9,6 +9,7 @@ import (
 	"hash/fnv"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 
 	bolt "go.etcd.io/bbolt"
@@ -37,7 +38,7 @@ func checkFile(path string) error {
 		return err
 	}
 	defer f.Close() //nolint:errcheck // only read
-	if err = settle(f); err != nil {
+	if err = errors.Join(settle(f), syncDir(filepath.Dir(path))); err != nil { // and its name
 		return err
 	}
 	var disk *DiskError

@@ -67,7 +67,8 @@ func TestSignatureLeavesAfterTheSync(t *testing.T) {
 }
 
 // TestStartReadsWhatIsOnTheDisk: before the file is read, all that a process that was killed may have left in the page cache is synced,
-// and what the cache holds is dropped, since pages whose writing failed stay there.
+// and what the cache holds is dropped, since pages whose writing failed stay there. So is its name, which a creation that was killed, or who
+// moved a file there, may have left in memory only.
 func TestStartReadsWhatIsOnTheDisk(t *testing.T) {
 	d := startTraced(t)
 	d.stop(t)
@@ -81,6 +82,8 @@ func TestStartReadsWhatIsOnTheDisk(t *testing.T) {
 	require.Contains(t, dropped.args, "POSIX_FADV_DONTNEED")
 	require.Less(t, synced.end, dropped.start)
 	require.Less(t, dropped.end, read.start)
+	name := one(t, calls, "a sync of the directory", func(c call) bool { return c.name == "fsync" && c.file == d.dir && c.result == "0" })
+	require.Less(t, name.end, read.start)
 }
 
 // header2 is where the second header lies; pages with marks come behind it.
