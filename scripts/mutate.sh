@@ -39,6 +39,14 @@ reads an older header when the newer one is damaged | store/load.go | s/return f
 builds upon a file that another program wrote over | store/commit.go | s/if err := db.untouched(); err != nil/if err := db.inPlace(); err != nil/ | ./store | TestReplacedWhileInUse
 commits to a file that has lost its name | store/commit.go | s/return db.inPlace() .*/return nil/ | ./store | TestReplacedDuringACommit
 takes a transaction that is partly there | store/seal.go | s/!bytes.Equal(have, want)/false/ | ./store | TestTornCommit
+takes bytes for the same by a part of their digest | hwm/decide.go | s/mark.Digest != req.Digest:/[31]byte(mark.Digest[:31]) != [31]byte(req.Digest[:31]):/ | ./hwm | TestEveryBitOfADigestCounts
+signs what was decided before the device was free | signer/signer.go | s/^\td, err = s.decide(key, req) .*/\terr = nil/ | ./signer | TestDecidedAgainWithTheTurn
+leaves ceilings out of the seal | store/seal.go | s/{bucketMeta, bucketMarks, bucketCeilings}/{bucketMeta, bucketMarks}/ | ./store | TestTornCommit
+writes a kept signature only with a mark | store/marks.go | s/db.lateTimer.Reset(lateDelay)/_ = lateDelay/ | ./store | TestKeptSignatures
+takes a mark that is on its way for a durable one | store/commit.go | /^func (db \*DB) latest/,/^}/s/if db.next.empty() {/if true {/ | ./store | TestNothingIsDoneBeforeItIsDurable
+has a role before it is durable | store/marks.go | s/^\tb := db.write(db.appendJournal(entry))/\tdb.role = next\n&/ | ./store | TestNothingIsDoneBeforeItIsDurable
+signs after a start in an epoch of another owner | signer/signer.go | s/ \&\& r.Owner == s.store.Instance() \&\& !cfg.Hold {/ \&\& !cfg.Hold {/ | ./signer | TestAStartThatDoesNotSign
+signs after a start before the other instance was asked | signer/signer.go | s/ \&\& !cfg.Hold {/ {/ | ./signer | TestAStartThatDoesNotSign
 lets bbolt find damaged pages | store/load.go | s/return verifyPages(f, first)/return nil/ | ./store | TestDamagedPages|TestFlippedBits
 overwrites a watermark file | store/create.go | s/os.Link(temporary, path)/os.Rename(temporary, path)/;s/os.Lstat(path); err == nil/os.Lstat(path); err == nil \&\& false/ | ./store | TestCreateNeverOverwrites
 forgets kept signatures at the end | store/commit.go | /<-db.stop:/,/return/s/db.commit(true)/db.commit(false)/ | ./store | TestConformance|TestKeptSignatures

@@ -66,6 +66,32 @@ func TestKinds(t *testing.T) {
 	require.Len(t, rows, 3, "block, preattestation, attestation")
 }
 
+// 5. One active signer: after a start nothing is signed in an epoch of another owner, nor before the other instance was asked where there is
+// one, whatever the durable role was.
+func TestAStartThatDoesNotSign(t *testing.T) {
+	hold := false
+	r := newRig(t, tezos.Ed25519, func(c *signer.Config) { c.Hold = hold })
+	r.mustSign(r.payload(tezos.Block, 20, 0, 1))
+	hold = true
+	r.restart()
+	require.False(t, r.s.Active())
+	r.mustRefuse(r.payload(tezos.Block, 20, 0, 1), "not_active") // not even what was signed already
+	r.mustRefuse(r.payload(tezos.Block, 21, 0, 1), "not_active")
+	require.NoError(t, r.s.Resume(nil))
+	r.mustSign(r.payload(tezos.Block, 21, 0, 1))
+
+	hold = false
+	ceiling := hwm.CeilingChange{Key: hwm.CeilingKey{Chain: ghost, PKH: r.pkh()}, Ceiling: &hwm.Ceiling{Level: 30, At: at, Source: hwm.SourcePeer}}
+	_, err := r.s.Become(t.Context(), hwm.RoleRecord{Role: hwm.Active, Epoch: 2, Owner: hwm.InstanceID{9}}, nil, ceiling)
+	require.NoError(t, err)
+	r.mustSign(r.payload(tezos.Block, 22, 0, 1)) // up to its ceiling, in the process that gave the right away
+	r.restart()
+	require.False(t, r.s.Active())
+	r.mustRefuse(r.payload(tezos.Block, 23, 0, 1), "not_active")
+	require.ErrorIs(t, r.s.Resume(nil), signer.ErrNotOwner)
+	require.Equal(t, int32(22), r.at(tezos.Block).Level)
+}
+
 // The same bytes get the stored signature over restarts, byte for byte, without a device.
 func TestReplayOverRestarts(t *testing.T) {
 	eachCurve(t, func(t *testing.T, r *rig) {

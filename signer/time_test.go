@@ -49,6 +49,12 @@ func (m *memStore) State(key hwm.Key) (hwm.State, error) {
 	return m.marks[key], nil
 }
 
+func (m *memStore) set(key hwm.Key, st hwm.State) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.marks[key] = st
+}
+
 func (m *memStore) Advance(key hwm.Key, mark hwm.Mark) (hwm.Pending, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -234,6 +240,34 @@ func TestGivingUpWhileQueueing(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, want, st.Mark.Level, "%s", kind)
 			}
+		}, d)
+	})
+}
+
+// A request that waits for the device is decided once more when its turn comes: what was to be resumed is not, when an operator or the
+// other instance has put a floor above it meanwhile.
+func TestDecidedAgainWithTheTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := newKey(t, tezos.P256, 0)
+		d := newDevice("left", key)
+		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, m *memStore) {
+			pkh, payload := key.PublicKey().Hash(), block(20, 0, 1)
+			req, err := tezos.Decode(tezos.P256, payload)
+			require.NoError(t, err)
+			interrupted, floor := hwm.MarkFor(req, at), hwm.Floor(30, at, hwm.SourceSet)
+			m.set(hwm.Key{Chain: ghost, PKH: pkh, Kind: tezos.Block}, hwm.State{Mark: &interrupted, Fresh: true})
+			turn, err := d.Turn(t.Context())
+			require.NoError(t, err)
+			answers := make(chan error, 1)
+			go func() {
+				_, err := s.Sign(t.Context(), pkh, payload)
+				answers <- err
+			}()
+			synctest.Wait()
+			m.set(hwm.Key{Chain: ghost, PKH: pkh, Kind: tezos.Block}, hwm.State{Mark: &floor})
+			turn.Done()
+			require.Equal(t, "not_above", signer.ReasonOf(<-answers))
+			require.Empty(t, d.asks())
 		}, d)
 	})
 }

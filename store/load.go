@@ -38,7 +38,10 @@ func checkFile(path string) error {
 		return err
 	}
 	defer f.Close() //nolint:errcheck // only read
-	if err = errors.Join(settle(f), syncDir(filepath.Dir(path))); err != nil { // and its name
+	if err = settle(f); err != nil {
+		return err
+	}
+	if err = syncDir(filepath.Dir(path)); err != nil { // that the file has this name
 		return err
 	}
 	var disk *DiskError
