@@ -47,6 +47,17 @@ takes a mark that is on its way for a durable one | store/commit.go | /^func (db
 has a role before it is durable | store/marks.go | s/^\tb := db.write(db.appendJournal(entry))/\tdb.role = next\n&/ | ./store | TestNothingIsDoneBeforeItIsDurable
 signs after a start in an epoch of another owner | signer/signer.go | s/ \&\& r.Owner == s.store.Instance() \&\& !cfg.Hold {/ \&\& !cfg.Hold {/ | ./signer | TestAStartThatDoesNotSign
 signs after a start before the other instance was asked | signer/signer.go | s/ \&\& !cfg.Hold {/ {/ | ./signer | TestAStartThatDoesNotSign
+signs for another chain | signer/ring.go | s/if req.Chain != s.chain {/if false {/ | ./signer | TestPolicy
+takes all for given up after one was | signer/gate.go | s/return \&pass{g, g.epoch}, nil/return \&pass{g, 0}, nil/ | ./signer | TestGivenUpStaysGivenUp
+breaks off an exchange when the budget ends | signer/turn.go | s/turn.turn.Sign(context.WithoutCancel(ctx)/turn.turn.Sign(ctx/ | ./signer | TestWhatTheDeviceIsToldOfTheBudget
+asks again when nobody waits any more | signer/turn.go | s/if asked >= maxAsks || ctx.Err() != nil {/if asked >= maxAsks {/;s/again, turnErr := s.turn(ctx, key, kind)/again, turnErr := s.turn(context.WithoutCancel(ctx), key, kind)/ | ./signer | TestWhatTheDeviceIsToldOfTheBudget
+signs after its end | signer/signer.go | s/^\ts.gate.end()$/\ts.gate.close()/ | ./signer | TestNothingIsSignedAfterTheEnd
+is activated while a registration is at the device | signer/register.go | s/s.roleMu.Lock() .*//;s/defer s.roleMu.Unlock()// | ./signer | TestNobodyActivatesDuringARegistration
+knows of a release when it is durable only | signer/role.go | s/^\t\ts.capped.Store(true) .*/\t\tdefer s.capped.Store(true)/ | ./signer | TestAKeyWithoutACeilingInTheMomentOfTheRelease
+is activated without a watermark | signer/role.go | s/else if len(missing) > 0 {/else if false {/ | ./signer | TestNoActivationWithoutMarks
+resumes without what the other instance knows | signer/role.go | s/if _, err := s.store.Raise(floors); err != nil {/s.gate.open()\n\tif _, err := s.store.Raise(floors); err != nil {/ | ./signer | TestAStartThatDoesNotSign
+has one lock for all kinds of a key | signer/ring.go | s/k.locks\[kind\] = make(chan struct{}, 1)/k.locks[kind] = k.locks[tezos.Block]\n\t\tif k.locks[kind] == nil {\n\t\t\tk.locks[kind] = make(chan struct{}, 1)\n\t\t}/ | ./signer | TestAReplayWaitsForNoOtherKind
+commits what waited behind a failed commit | store/commit.go | s/^\tif poisoned != nil {/\tif poisoned != nil \&\& len(records) > 1<<20 {/ | ./store | TestNothingIsBuiltUponAFailedCommit
 lets bbolt find damaged pages | store/load.go | s/return verifyPages(f, first)/return nil/ | ./store | TestDamagedPages|TestFlippedBits
 overwrites a watermark file | store/create.go | s/os.Link(temporary, path)/os.Rename(temporary, path)/;s/os.Lstat(path); err == nil/os.Lstat(path); err == nil \&\& false/ | ./store | TestCreateNeverOverwrites
 forgets kept signatures at the end | store/commit.go | /<-db.stop:/,/return/s/db.commit(true)/db.commit(false)/ | ./store | TestConformance|TestKeptSignatures
@@ -54,6 +65,8 @@ lets anybody ask over HTTP | api/octez.go | s/if len(o.AuthorizedKeys) == 0 {/if
 takes an authentication for another key over HTTP | api/octez.go | s/pkh.Bytes()\.\.\.), payload/pkh.Bytes()[:1]...), payload/ | ./api | TestAuthentication
 signs another BLS scheme over HTTP | api/octez.go | s/if v != "2" \&\& v != "3" {/if false {/ | ./api | TestVersions$
 takes what follows the JSON value over HTTP | api/octez.go | s/json.Unmarshal(body, \&text)/json.NewDecoder(strings.NewReader(string(body))).Decode(\&text)/ | ./api | TestBadInput
+does not tell of a client that has gone | api/octez.go | s/context.WithTimeout(r.Context(), budget)/context.WithTimeout(context.WithoutCancel(r.Context()), budget)/ | ./api | TestHowARequestEnds
+waits for a proof for ever | api/octez.go | s/context.WithTimeout(r.Context(), o.Budget)/context.WithCancel(r.Context())/ | ./api | TestHowARequestEnds
 answers a refusal with 503 over HTTP | api/errors.go | s/return http.StatusConflict/return http.StatusServiceUnavailable/ | ./api | TestErrors$
 waits for slow clients over HTTP | api/server.go | s/ReadTimeout: lim.read,// | ./api | TestSlowClients
 takes the socket of a busy daemon away | api/server.go | s/case errors.Is(err, syscall.ECONNREFUSED):/case err != nil, errors.Is(err, syscall.ECONNREFUSED):/ | ./api | TestASocketWithAFullQueue

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/hwm"
+	"highwater/internal/baker"
 	"highwater/internal/device"
 	"highwater/internal/tezos"
 	"highwater/signer"
@@ -77,7 +78,12 @@ func TestAStartThatDoesNotSign(t *testing.T) {
 	require.False(t, r.s.Active())
 	r.mustRefuse(r.payload(tezos.Block, 20, 0, 1), "not_active") // not even what was signed already
 	r.mustRefuse(r.payload(tezos.Block, 21, 0, 1), "not_active")
-	require.NoError(t, r.s.Resume(nil))
+	floor := []hwm.Row{{Key: r.mark(tezos.Block), Mark: hwm.Floor(20, at, hwm.SourcePeer)}}
+	bad := []hwm.Row{{Key: r.mark(tezos.Block), Mark: hwm.Floor(-1, at, hwm.SourcePeer)}}
+	require.Error(t, r.s.Resume(bad))
+	require.False(t, r.s.Active(), "what the other instance knows is not kept")
+	require.NoError(t, r.s.Resume(floor))
+	r.mustRefuse(r.payload(tezos.Block, 20, 0, 1), "not_above")
 	r.mustSign(r.payload(tezos.Block, 21, 0, 1))
 
 	hold = false
@@ -89,6 +95,7 @@ func TestAStartThatDoesNotSign(t *testing.T) {
 	require.False(t, r.s.Active())
 	r.mustRefuse(r.payload(tezos.Block, 23, 0, 1), "not_active")
 	require.ErrorIs(t, r.s.Resume(nil), signer.ErrNotOwner)
+	require.False(t, r.s.Active())
 	require.Equal(t, int32(22), r.at(tezos.Block).Level)
 }
 
@@ -284,6 +291,9 @@ func TestPolicy(t *testing.T) {
 	})
 	r.mustSign(r.payload(tezos.Attestation, 20, 0, 1))
 	r.mustRefuse(r.payload(tezos.Block, 20, 0, 1), signer.WrongKind)
+	elsewhere := baker.Step{Chain: tezos.ChainID{1, 2, 3, 5}, Kind: tezos.Attestation, Level: 21}.Payload(tezos.Ed25519)
+	r.mustRefuse(elsewhere, signer.WrongChain)
+	require.Equal(t, int32(20), r.at(tezos.Attestation).Level)
 	other := newKey(t, tezos.Ed25519, 3)
 	r.device.hold(append(r.device.held(), other)...)
 	r.s.Learn()
