@@ -59,6 +59,14 @@ resumes without what the other instance knows | signer/role.go | s/if _, err := 
 has one lock for all kinds of a key | signer/ring.go | s/k.locks\[kind\] = make(chan struct{}, 1)/k.locks[kind] = k.locks[tezos.Block]\n\t\tif k.locks[kind] == nil {\n\t\t\tk.locks[kind] = make(chan struct{}, 1)\n\t\t}/ | ./signer | TestAReplayWaitsForNoOtherKind
 commits what waited behind a failed commit | store/commit.go | s/^\tif poisoned != nil {/\tif poisoned != nil \&\& len(records) > 1<<20 {/ | ./store | TestNothingIsBuiltUponAFailedCommit
 lets bbolt find damaged pages | store/load.go | s/return verifyPages(f, first)/return nil/ | ./store | TestDamagedPages|TestFlippedBits
+makes a file whose name is not synced | store/create.go | s/return errors.Join(os.Remove(temporary), syncDir(dir))/return os.Remove(temporary)/ | ./test/trace | TestCreationIsOnTheDisk
+makes a directory whose name is not synced | store/create.go | s/range made {/range made[1:] {/ | ./test/trace | TestCreationIsOnTheDisk
+makes directories above whose names are not synced | store/create.go | s/range made {/range made[:1] {/ | ./test/trace | TestCreationIsOnTheDisk
+makes a file that is not synced | store/create.go | s/errors.Join(err, db.Sync(), db.Close())/errors.Join(err, db.Close())/;s/NoFreelistSync: true, FreelistType: bolt.FreelistMapType})/NoSync: true, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})/ | ./test/trace | TestCreationIsOnTheDisk
+takes a block's round from its payload round | internal/tezos/payload.go | s/^\treq.Round = fit.round$/\treq.Round = fit.round\n\tif len(rest) >= contextLen+36 {\n\t\treq.Round = int32(binary.BigEndian.Uint32(rest[contextLen+32:]))\n\t}/ | ./internal/tezos | TestRoundOfABlockIsThatOfItsFitness
+takes a floor for no mark | store/marks.go | s/if e, ok := db.marks\[key\]; ok {/if e, ok := db.marks[key]; ok \&\& e.mark.HasDigest {/ | ./store | TestConformance
+keeps a signature under another kind | signer/signer.go | s/s.store.Keep(key.mark(s.chain, req.Kind)/s.store.Keep(key.mark(s.chain, tezos.Block)/ | ./signer | TestMonotonic$
+keeps the level alone of a preattestation | hwm/mark.go | s/Position: Position{req.Level, req.Round}, Digest: req.Digest/Position: Position{req.Level, req.Round * int32(min(1, req.Kind^tezos.Preattestation))}, Digest: req.Digest/ | ./signer | TestMonotonic$
 overwrites a watermark file | store/create.go | s/os.Link(temporary, path)/os.Rename(temporary, path)/;s/os.Lstat(path); err == nil/os.Lstat(path); err == nil \&\& false/ | ./store | TestCreateNeverOverwrites
 forgets kept signatures at the end | store/commit.go | /<-db.stop:/,/return/s/db.commit(true)/db.commit(false)/ | ./store | TestConformance|TestKeptSignatures
 lets anybody ask over HTTP | api/octez.go | s/if len(o.AuthorizedKeys) == 0 {/if len(o.AuthorizedKeys) >= 0 {/ | ./api | TestAuthentication
