@@ -1,7 +1,9 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -246,4 +248,33 @@ func TestBodyLimit(t *testing.T) {
 	ask(t, at, "POST", path, full).signature(t, ed, payload)
 	require.Contains(t, ask(t, at, "POST", path, full+" ").refusal(t, http.StatusBadRequest), "65536")
 	require.Contains(t, ask(t, at, "POST", path, strings.Repeat("1", 8<<20)).refusal(t, http.StatusBadRequest), "65536")
+}
+
+// A request ends with its budget, or with its client: a signer that knows so spends no mark on one that has gone.
+func TestHowARequestEnds(t *testing.T) {
+	key := client(t, tezos.BLS12381).PublicKey()
+	w := waiting{key: key, requests: make(chan context.Context, 1)}
+	start := func(budget time.Duration) string {
+		return serve(t, api.NewOctez(api.OctezConfig{Signer: w, ProvePossession: true, Budget: budget}))
+	}
+	sign, prove := "/keys/"+key.Hash().String(), "/bls_prove_possession/"+key.Hash().String()
+	hasty, patient := start(20*time.Millisecond), start(time.Hour)
+	ask(t, hasty, "POST", sign, attestation(tezos.BLS12381, 1)).refusal(t, http.StatusInternalServerError)
+	require.ErrorIs(t, (<-w.requests).Err(), context.DeadlineExceeded)
+	ask(t, hasty, "GET", prove, "").refusal(t, http.StatusInternalServerError)
+	require.ErrorIs(t, (<-w.requests).Err(), context.DeadlineExceeded)
+
+	for _, text := range []string{request("POST", sign, "HTTP/1.1", attestation(tezos.BLS12381, 1)), request("GET", prove, "HTTP/1.1", "")} {
+		conn := dial(t, patient)
+		_, err := io.WriteString(conn, text)
+		require.NoError(t, err)
+		ctx := <-w.requests
+		require.NoError(t, conn.Close())
+		select {
+		case <-ctx.Done():
+			require.ErrorIs(t, ctx.Err(), context.Canceled)
+		case <-time.After(10 * time.Second):
+			require.Fail(t, "nobody told the signer that the client has gone")
+		}
+	}
 }

@@ -86,6 +86,23 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+// Bytes that differ from those of the mark in one bit of their digest are other bytes.
+func TestEveryBitOfADigestCounts(t *testing.T) {
+	mine := tezos.Request{Kind: tezos.Block, Level: 10, Round: 3, Digest: [32]byte{1, 2, 3}}
+	interrupted := hwm.MarkFor(mine, at)
+	signed := interrupted
+	signed.Signature = sig(t, tezos.Ed25519, 7)
+	for mark, same := range map[*hwm.Mark]hwm.Verdict{&interrupted: hwm.Resume, &signed: hwm.Replay} {
+		have := hwm.State{Mark: mark, Fresh: true}
+		require.Equal(t, same, hwm.Decide(have, tezos.Ed25519, mine).Verdict)
+		for bit := range 8 * len(mine.Digest) {
+			other := mine
+			other.Digest[bit/8] ^= 1 << (bit % 8)
+			require.Equal(t, hwm.Decision{Verdict: hwm.Refuse, Reason: hwm.Conflict}, hwm.Decide(have, tezos.Ed25519, other), "bit %d", bit)
+		}
+	}
+}
+
 func genMark(t *rapid.T, curve tezos.Curve) hwm.Mark {
 	m := hwm.Mark{
 		Position:  hwm.Position{Level: rapid.Int32Range(0, math.MaxInt32).Draw(t, "level"), Round: rapid.Int32Range(0, math.MaxInt32).Draw(t, "round")},

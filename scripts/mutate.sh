@@ -13,6 +13,7 @@ commits without a sync | store/store.go | s/^\t\tNoFreelistSync: true,/\t\tNoSyn
 commits without a sync (2) | store/store.go | s/^\t\tNoFreelistSync: true,/\t\tNoSync: true, NoFreelistSync: true,/ | ./store | TestFailedCommitPoisons
 acts on a commit that was never synced | store/disk.go | s/err := f.Sync()/err := error(nil)/ | ./test/trace | TestStartReadsWhatIsOnTheDisk
 believes pages whose writing failed | store/disk.go | s/return dropCache(f)/return nil/ | ./test/trace | TestStartReadsWhatIsOnTheDisk
+believes a name that was never synced | store/load.go | s/syncDir(filepath.Dir(path))/func(string) error { return nil }(filepath.Dir(path))/ | ./test/trace | TestStartReadsWhatIsOnTheDisk
 answers before the mark is durable | signer/signer.go | s/out.timeCommit(durable.Wait)/out.timeCommit(func() error { _ = durable; return nil })/ | ./signer | TestNothingLeavesBeforeItIsDurable
 answers before the mark is durable (2) | signer/signer.go | s/out.timeCommit(durable.Wait)/out.timeCommit(func() error { _ = durable; return nil })/ | ./test/crash | TestCrash
 takes a record whose checksum is wrong | hwm/record.go | s/got != binary.BigEndian.Uint32(sum) {/got != binary.BigEndian.Uint32(sum) \&\& len(record) == 0 {/ | ./hwm | TestMarkRecordRoundTrip
@@ -38,13 +39,42 @@ reads an older header when the newer one is damaged | store/load.go | s/return f
 builds upon a file that another program wrote over | store/commit.go | s/if err := db.untouched(); err != nil/if err := db.inPlace(); err != nil/ | ./store | TestReplacedWhileInUse
 commits to a file that has lost its name | store/commit.go | s/return db.inPlace() .*/return nil/ | ./store | TestReplacedDuringACommit
 takes a transaction that is partly there | store/seal.go | s/!bytes.Equal(have, want)/false/ | ./store | TestTornCommit
+takes bytes for the same by a part of their digest | hwm/decide.go | s/mark.Digest != req.Digest:/[31]byte(mark.Digest[:31]) != [31]byte(req.Digest[:31]):/ | ./hwm | TestEveryBitOfADigestCounts
+signs what was decided before the device was free | signer/signer.go | s/^\td, err = s.decide(key, req) .*/\terr = nil/ | ./signer | TestDecidedAgainWithTheTurn
+leaves ceilings out of the seal | store/seal.go | s/{bucketMeta, bucketMarks, bucketCeilings}/{bucketMeta, bucketMarks}/ | ./store | TestTornCommit
+writes a kept signature only with a mark | store/marks.go | s/db.lateTimer.Reset(lateDelay)/_ = lateDelay/ | ./store | TestKeptSignatures
+takes a mark that is on its way for a durable one | store/commit.go | /^func (db \*DB) latest/,/^}/s/if db.next.empty() {/if true {/ | ./store | TestNothingIsDoneBeforeItIsDurable
+has a role before it is durable | store/marks.go | s/^\tb := db.write(db.appendJournal(entry))/\tdb.role = next\n&/ | ./store | TestNothingIsDoneBeforeItIsDurable
+signs after a start in an epoch of another owner | signer/signer.go | s/ \&\& r.Owner == s.store.Instance() \&\& !cfg.Hold {/ \&\& !cfg.Hold {/ | ./signer | TestAStartThatDoesNotSign
+signs after a start before the other instance was asked | signer/signer.go | s/ \&\& !cfg.Hold {/ {/ | ./signer | TestAStartThatDoesNotSign
+signs for another chain | signer/ring.go | s/if req.Chain != s.chain {/if false {/ | ./signer | TestPolicy
+takes all for given up after one was | signer/gate.go | s/return \&pass{g, g.epoch}, nil/return \&pass{g, 0}, nil/ | ./signer | TestGivenUpStaysGivenUp
+breaks off an exchange when the budget ends | signer/turn.go | s/turn.turn.Sign(context.WithoutCancel(ctx)/turn.turn.Sign(ctx/ | ./signer | TestWhatTheDeviceIsToldOfTheBudget
+asks again when nobody waits any more | signer/turn.go | s/if asked >= maxAsks || ctx.Err() != nil {/if asked >= maxAsks {/;s/again, turnErr := s.turn(ctx, key, kind)/again, turnErr := s.turn(context.WithoutCancel(ctx), key, kind)/ | ./signer | TestWhatTheDeviceIsToldOfTheBudget
+signs after its end | signer/signer.go | s/^\ts.gate.end()$/\ts.gate.close()/ | ./signer | TestNothingIsSignedAfterTheEnd
+is activated while a registration is at the device | signer/register.go | s/s.roleMu.Lock() .*//;s/defer s.roleMu.Unlock()// | ./signer | TestNobodyActivatesDuringARegistration
+knows of a release when it is durable only | signer/role.go | s/^\t\ts.capped.Store(true) .*/\t\tdefer s.capped.Store(true)/ | ./signer | TestAKeyWithoutACeilingInTheMomentOfTheRelease
+is activated without a watermark | signer/role.go | s/else if len(missing) > 0 {/else if false {/ | ./signer | TestNoActivationWithoutMarks
+resumes without what the other instance knows | signer/role.go | s/if _, err := s.store.Raise(floors); err != nil {/s.gate.open()\n\tif _, err := s.store.Raise(floors); err != nil {/ | ./signer | TestAStartThatDoesNotSign
+has one lock for all kinds of a key | signer/ring.go | s/k.locks\[kind\] = make(chan struct{}, 1)/k.locks[kind] = k.locks[tezos.Block]\n\t\tif k.locks[kind] == nil {\n\t\t\tk.locks[kind] = make(chan struct{}, 1)\n\t\t}/ | ./signer | TestAReplayWaitsForNoOtherKind
+commits what waited behind a failed commit | store/commit.go | s/^\tif poisoned != nil {/\tif poisoned != nil \&\& len(records) > 1<<20 {/ | ./store | TestNothingIsBuiltUponAFailedCommit
 lets bbolt find damaged pages | store/load.go | s/return verifyPages(f, first)/return nil/ | ./store | TestDamagedPages|TestFlippedBits
+makes a file whose name is not synced | store/create.go | s/return errors.Join(os.Remove(temporary), syncDir(dir))/return os.Remove(temporary)/ | ./test/trace | TestCreationIsOnTheDisk
+makes a directory whose name is not synced | store/create.go | s/range made {/range made[1:] {/ | ./test/trace | TestCreationIsOnTheDisk
+makes directories above whose names are not synced | store/create.go | s/range made {/range made[:1] {/ | ./test/trace | TestCreationIsOnTheDisk
+makes a file that is not synced | store/create.go | s/errors.Join(err, db.Sync(), db.Close())/errors.Join(err, db.Close())/;s/NoFreelistSync: true, FreelistType: bolt.FreelistMapType})/NoSync: true, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})/ | ./test/trace | TestCreationIsOnTheDisk
+takes a block's round from its payload round | internal/tezos/payload.go | s/^\treq.Round = fit.round$/\treq.Round = fit.round\n\tif len(rest) >= contextLen+36 {\n\t\treq.Round = int32(binary.BigEndian.Uint32(rest[contextLen+32:]))\n\t}/ | ./internal/tezos | TestRoundOfABlockIsThatOfItsFitness
+takes a floor for no mark | store/marks.go | s/if e, ok := db.marks\[key\]; ok {/if e, ok := db.marks[key]; ok \&\& e.mark.HasDigest {/ | ./store | TestConformance
+keeps a signature under another kind | signer/signer.go | s/s.store.Keep(key.mark(s.chain, req.Kind)/s.store.Keep(key.mark(s.chain, tezos.Block)/ | ./signer | TestMonotonic$
+keeps the level alone of a preattestation | hwm/mark.go | s/Position: Position{req.Level, req.Round}, Digest: req.Digest/Position: Position{req.Level, req.Round * int32(min(1, req.Kind^tezos.Preattestation))}, Digest: req.Digest/ | ./signer | TestMonotonic$
 overwrites a watermark file | store/create.go | s/os.Link(temporary, path)/os.Rename(temporary, path)/;s/os.Lstat(path); err == nil/os.Lstat(path); err == nil \&\& false/ | ./store | TestCreateNeverOverwrites
 forgets kept signatures at the end | store/commit.go | /<-db.stop:/,/return/s/db.commit(true)/db.commit(false)/ | ./store | TestConformance|TestKeptSignatures
 lets anybody ask over HTTP | api/octez.go | s/if len(o.AuthorizedKeys) == 0 {/if len(o.AuthorizedKeys) >= 0 {/ | ./api | TestAuthentication
 takes an authentication for another key over HTTP | api/octez.go | s/pkh.Bytes()\.\.\.), payload/pkh.Bytes()[:1]...), payload/ | ./api | TestAuthentication
 signs another BLS scheme over HTTP | api/octez.go | s/if v != "2" \&\& v != "3" {/if false {/ | ./api | TestVersions$
 takes what follows the JSON value over HTTP | api/octez.go | s/json.Unmarshal(body, \&text)/json.NewDecoder(strings.NewReader(string(body))).Decode(\&text)/ | ./api | TestBadInput
+does not tell of a client that has gone | api/octez.go | s/context.WithTimeout(r.Context(), budget)/context.WithTimeout(context.WithoutCancel(r.Context()), budget)/ | ./api | TestHowARequestEnds
+waits for a proof for ever | api/octez.go | s/context.WithTimeout(r.Context(), o.Budget)/context.WithCancel(r.Context())/ | ./api | TestHowARequestEnds
 answers a refusal with 503 over HTTP | api/errors.go | s/return http.StatusConflict/return http.StatusServiceUnavailable/ | ./api | TestErrors$
 waits for slow clients over HTTP | api/server.go | s/ReadTimeout: lim.read,// | ./api | TestSlowClients
 takes the socket of a busy daemon away | api/server.go | s/case errors.Is(err, syscall.ECONNREFUSED):/case err != nil, errors.Is(err, syscall.ECONNREFUSED):/ | ./api | TestASocketWithAFullQueue

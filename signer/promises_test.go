@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/hwm"
+	"highwater/internal/baker"
 	"highwater/internal/device"
 	"highwater/internal/tezos"
 	"highwater/signer"
@@ -64,6 +65,38 @@ func TestKinds(t *testing.T) {
 	rows, err := r.db.Rows()
 	require.NoError(t, err)
 	require.Len(t, rows, 3, "block, preattestation, attestation")
+}
+
+// 5. One active signer: after a start nothing is signed in an epoch of another owner, nor before the other instance was asked where there is
+// one, whatever the durable role was.
+func TestAStartThatDoesNotSign(t *testing.T) {
+	hold := false
+	r := newRig(t, tezos.Ed25519, func(c *signer.Config) { c.Hold = hold })
+	r.mustSign(r.payload(tezos.Block, 20, 0, 1))
+	hold = true
+	r.restart()
+	require.False(t, r.s.Active())
+	r.mustRefuse(r.payload(tezos.Block, 20, 0, 1), "not_active") // not even what was signed already
+	r.mustRefuse(r.payload(tezos.Block, 21, 0, 1), "not_active")
+	floor := []hwm.Row{{Key: r.mark(tezos.Block), Mark: hwm.Floor(20, at, hwm.SourcePeer)}}
+	bad := []hwm.Row{{Key: r.mark(tezos.Block), Mark: hwm.Floor(-1, at, hwm.SourcePeer)}}
+	require.Error(t, r.s.Resume(bad))
+	require.False(t, r.s.Active(), "what the other instance knows is not kept")
+	require.NoError(t, r.s.Resume(floor))
+	r.mustRefuse(r.payload(tezos.Block, 20, 0, 1), "not_above")
+	r.mustSign(r.payload(tezos.Block, 21, 0, 1))
+
+	hold = false
+	ceiling := hwm.CeilingChange{Key: hwm.CeilingKey{Chain: ghost, PKH: r.pkh()}, Ceiling: &hwm.Ceiling{Level: 30, At: at, Source: hwm.SourcePeer}}
+	_, err := r.s.Become(t.Context(), hwm.RoleRecord{Role: hwm.Active, Epoch: 2, Owner: hwm.InstanceID{9}}, nil, ceiling)
+	require.NoError(t, err)
+	r.mustSign(r.payload(tezos.Block, 22, 0, 1)) // up to its ceiling, in the process that gave the right away
+	r.restart()
+	require.False(t, r.s.Active())
+	r.mustRefuse(r.payload(tezos.Block, 23, 0, 1), "not_active")
+	require.ErrorIs(t, r.s.Resume(nil), signer.ErrNotOwner)
+	require.False(t, r.s.Active())
+	require.Equal(t, int32(22), r.at(tezos.Block).Level)
 }
 
 // The same bytes get the stored signature over restarts, byte for byte, without a device.
@@ -258,6 +291,9 @@ func TestPolicy(t *testing.T) {
 	})
 	r.mustSign(r.payload(tezos.Attestation, 20, 0, 1))
 	r.mustRefuse(r.payload(tezos.Block, 20, 0, 1), signer.WrongKind)
+	elsewhere := baker.Step{Chain: tezos.ChainID{1, 2, 3, 5}, Kind: tezos.Attestation, Level: 21}.Payload(tezos.Ed25519)
+	r.mustRefuse(elsewhere, signer.WrongChain)
+	require.Equal(t, int32(20), r.at(tezos.Attestation).Level)
 	other := newKey(t, tezos.Ed25519, 3)
 	r.device.hold(append(r.device.held(), other)...)
 	r.s.Learn()

@@ -2,6 +2,7 @@ package signer_test
 
 import (
 	"bytes"
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,4 +81,41 @@ func TestRegistrationThatWaitsWhileActivated(t *testing.T) {
 			require.Empty(t, d.asks())
 		}, d)
 	})
+}
+
+// A registration keeps the instance on standby until the device is done with it.
+func TestNobodyActivatesDuringARegistration(t *testing.T) {
+	key := newKey(t, tezos.Ed25519, 0)
+	d := newDevice("left", key)
+	asked, release := make(chan struct{}), make(chan struct{})
+	d.script(func(context.Context, tezos.PublicKeyHash, []byte) (tezos.Signature, error) {
+		close(asked)
+		<-release
+		return tezos.Signature{}, nil
+	})
+	policy := func(c *signer.Config) { c.Keys = []signer.KeyPolicy{{PKH: key.PublicKey().Hash(), Reveal: true}} }
+	bubble(t, time.Millisecond, policy, func(t *testing.T, s *signer.Signer, _ *memStore) {
+		_, err := s.Stand(t.Context(), hwm.Standby, "to register")
+		require.NoError(t, err)
+		answer, activated := make(chan error, 1), make(chan error, 1)
+		go func() {
+			_, err := s.Sign(t.Context(), key.PublicKey().Hash(), operation(key, 107))
+			answer <- err
+		}()
+		<-asked
+		go func() {
+			_, err := s.Activate(nil, "it signs now")
+			activated <- err
+		}()
+		select {
+		case <-activated:
+			t.Error("it was activated while the device signed a registration")
+			activated <- nil
+		case <-time.After(50 * time.Millisecond):
+		}
+		close(release)
+		require.NoError(t, <-answer)
+		require.NoError(t, <-activated)
+		require.True(t, s.Active())
+	}, d)
 }

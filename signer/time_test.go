@@ -49,6 +49,12 @@ func (m *memStore) State(key hwm.Key) (hwm.State, error) {
 	return m.marks[key], nil
 }
 
+func (m *memStore) set(key hwm.Key, st hwm.State) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.marks[key] = st
+}
+
 func (m *memStore) Advance(key hwm.Key, mark hwm.Mark) (hwm.Pending, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -238,6 +244,34 @@ func TestGivingUpWhileQueueing(t *testing.T) {
 	})
 }
 
+// A request that waits for the device is decided once more when its turn comes: what was to be resumed is not, when an operator or the
+// other instance has put a floor above it meanwhile.
+func TestDecidedAgainWithTheTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := newKey(t, tezos.P256, 0)
+		d := newDevice("left", key)
+		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, m *memStore) {
+			pkh, payload := key.PublicKey().Hash(), block(20, 0, 1)
+			req, err := tezos.Decode(tezos.P256, payload)
+			require.NoError(t, err)
+			interrupted, floor := hwm.MarkFor(req, at), hwm.Floor(30, at, hwm.SourceSet)
+			m.set(hwm.Key{Chain: ghost, PKH: pkh, Kind: tezos.Block}, hwm.State{Mark: &interrupted, Fresh: true})
+			turn, err := d.Turn(t.Context())
+			require.NoError(t, err)
+			answers := make(chan error, 1)
+			go func() {
+				_, err := s.Sign(t.Context(), pkh, payload)
+				answers <- err
+			}()
+			synctest.Wait()
+			m.set(hwm.Key{Chain: ghost, PKH: pkh, Kind: tezos.Block}, hwm.State{Mark: &floor})
+			turn.Done()
+			require.Equal(t, "not_above", signer.ReasonOf(<-answers))
+			require.Empty(t, d.asks())
+		}, d)
+	})
+}
+
 // A client that was gone before its turn came costs nothing either, however the race of the two ends.
 func TestGoneBeforeItsTurn(t *testing.T) {
 	r := newRig(t, tezos.Ed25519)
@@ -365,8 +399,102 @@ func TestGivenUpStaysGivenUp(t *testing.T) {
 			_, err = s.Activate(nil, "and back")
 			require.NoError(t, err)
 			require.Equal(t, signer.NotActive, signer.ReasonOf(<-answer))
+			d.script(nil)
+			_, err = s.Sign(t.Context(), key.PublicKey().Hash(), payloadOf(tezos.Ed25519, tezos.Attestation, 20, 0, 1))
+			require.NoError(t, err, "whoever comes after the next activation was not given up")
 		}, d)
 	})
+}
+
+// Once the device is asked, its exchange goes on when the client has gone. It is not asked again past the budget: nobody waits for that.
+func TestWhatTheDeviceIsToldOfTheBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := newKey(t, tezos.P256, 0)
+		d := newDevice("left", key)
+		d.script(func(ctx context.Context, _ tezos.PublicKeyHash, _ []byte) (tezos.Signature, error) {
+			select {
+			case <-ctx.Done():
+				t.Error("an exchange was broken off")
+			case <-time.After(5 * time.Second):
+			}
+			return tezos.Signature{}, &device.Error{Device: "left", Health: device.Ready, Retry: true, Asked: true, Err: errors.New("answer lost")}
+		})
+		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, _ *memStore) {
+			_, err := s.Sign(budget(t, 3*time.Second), key.PublicKey().Hash(), block(20, 0, 1))
+			require.Equal(t, "timeout", signer.ReasonOf(err))
+			<-time.After(time.Minute)
+			require.Len(t, d.asks(), 1)
+		}, d)
+	})
+}
+
+// A request that needs no device waits for nobody who does, of another kind of its key.
+func TestAReplayWaitsForNoOtherKind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := newKey(t, tezos.Ed25519, 0)
+		d := newDevice("left", key)
+		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, _ *memStore) {
+			pkh := key.PublicKey().Hash()
+			_, err := s.Sign(t.Context(), pkh, block(20, 0, 1))
+			require.NoError(t, err)
+			d.script(slow(time.Minute))
+			attested := make(chan error, 1)
+			go func() {
+				_, err := s.Sign(t.Context(), pkh, payloadOf(tezos.Ed25519, tezos.Attestation, 20, 0, 1))
+				attested <- err
+			}()
+			synctest.Wait()
+			start := time.Now()
+			_, err = s.Sign(budget(t, time.Second), pkh, block(20, 0, 1))
+			require.NoError(t, err)
+			require.Equal(t, start, time.Now())
+			require.NoError(t, <-attested)
+		}, d)
+	})
+}
+
+// What Run has ended stays ended: no role that comes after it lets anybody in.
+func TestNothingIsSignedAfterTheEnd(t *testing.T) {
+	r := newRig(t, tezos.Ed25519)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r.s.Run(ctx)
+	require.NoError(t, r.s.Resume(nil))
+	_, err := r.s.Stand(t.Context(), hwm.Standby, "moving")
+	require.NoError(t, err)
+	_, err = r.s.Activate(nil, "and back")
+	require.NoError(t, err)
+	require.False(t, r.s.Active())
+	r.mustRefuse(r.payload(tezos.Block, 20, 0, 1), signer.NotActive)
+	require.Empty(t, r.device.asks())
+}
+
+// An instance is not activated with a key that lacks a mark: it would be active, and not sign.
+func TestNoActivationWithoutMarks(t *testing.T) {
+	key := newKey(t, tezos.Ed25519, 0)
+	bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, m *memStore) {
+		_, err := s.Stand(t.Context(), hwm.Standby, "moving")
+		require.NoError(t, err)
+		m.set(hwm.Key{Chain: ghost, PKH: key.PublicKey().Hash(), Kind: tezos.Preattestation}, hwm.State{})
+		_, err = s.Activate(nil, "go")
+		require.Equal(t, string(hwm.NoMark), signer.ReasonOf(err))
+		require.False(t, s.Active())
+		require.Equal(t, hwm.Standby, m.Role().Role)
+	}, newDevice("left", key))
+}
+
+// In another owner's epoch a key without a ceiling does not sign, from the moment on in which that epoch may be on the disk.
+func TestAKeyWithoutACeilingInTheMomentOfTheRelease(t *testing.T) {
+	key := newKey(t, tezos.Ed25519, 0)
+	bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, m *memStore) {
+		_, err := s.Sign(t.Context(), key.PublicKey().Hash(), block(20, 0, 1))
+		require.NoError(t, err)
+		meanwhile := errors.New("it was not asked")
+		m.onRole = func() { _, meanwhile = s.Sign(t.Context(), key.PublicKey().Hash(), block(21, 0, 1)) }
+		_, err = s.Become(t.Context(), hwm.RoleRecord{Role: hwm.Active, Epoch: 2, Owner: hwm.InstanceID{9}}, nil)
+		require.NoError(t, err)
+		require.Equal(t, signer.NotActive, signer.ReasonOf(meanwhile), "%v", meanwhile)
+	}, newDevice("left", key))
 }
 
 // Two operators at once: whatever the order, the gate is open only while the durable role is active.

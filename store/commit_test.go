@@ -68,6 +68,59 @@ func TestGroupCommit(t *testing.T) {
 	require.Equal(t, int32(3), st.Mark.Level)
 }
 
+// What was there already is durable as well when a raise returns, also when it is only on its way yet; and a role is nobody's before it is.
+func TestNothingIsDoneBeforeItIsDurable(t *testing.T) {
+	commits, hold := make(chan struct{}, 10), make(chan struct{})
+	release := sync.OnceFunc(func() { close(hold) })
+	defer release() // or a failed test could not close its store
+	db := openDir(t, newDir(t), store.Options{OnCommit: func(time.Duration) {
+		commits <- struct{}{}
+		<-hold // as slow a disk as the test wants: nobody is told before it says so
+	}})
+	done := make(chan error, 4)
+	raise := func(n int) {
+		go func() {
+			_, err := db.Raise([]hwm.Row{{Key: storetest.Key(n, tezos.Block), Mark: hwm.Floor(1, at, hwm.SourceSet)}})
+			done <- err
+		}()
+	}
+	there := func(n int) func() bool {
+		return func() bool {
+			st, err := db.State(storetest.Key(n, tezos.Block))
+			return err == nil && st.Mark != nil
+		}
+	}
+	raise(0)
+	<-commits // its transaction is on its way
+	raise(1)
+	require.Eventually(t, there(1), 10*time.Second, time.Millisecond)
+	raise(1)
+	early := func() {
+		select {
+		case <-done:
+			require.Fail(t, "a raise returned before its mark was durable, or the mark that was there")
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	early()
+	hold <- struct{}{}
+	require.NoError(t, <-done)
+	<-commits // that of the second and third
+	early()
+	hold <- struct{}{}
+	require.NoError(t, <-done)
+	require.NoError(t, <-done)
+
+	go func() {
+		done <- db.SetRole(hwm.RoleRecord{Role: hwm.Active, Epoch: 1, Owner: db.Instance(), Since: at}, nil)
+	}()
+	<-commits
+	require.Equal(t, hwm.Standby, db.Role().Role, "active before it was durable")
+	release()
+	require.NoError(t, <-done)
+	require.Equal(t, hwm.Active, db.Role().Role)
+}
+
 // Under load from many goroutines there are far fewer transactions than advances.
 func TestGroupCommitUnderLoad(t *testing.T) {
 	const keys, steps = 32, 20
@@ -111,12 +164,18 @@ func TestKeptSignatures(t *testing.T) {
 	for len(commits) > 0 {
 		<-commits
 	}
-	db.Keep(a, mark.Digest, sig)
-	select {
-	case <-commits: // alone, soon
-	case <-time.After(5 * time.Second):
-		require.Fail(t, "the signature was not written")
+	for level := int32(2); level < 4; level++ { // more than once: the first may find a timer that runs since the start
+		mark = storetest.Mark(level, 0, 1)
+		require.NoError(t, storetest.Advance(db, a, mark))
+		<-commits
+		db.Keep(a, mark.Digest, sig)
+		select {
+		case <-commits: // alone, soon
+		case <-time.After(5 * time.Second):
+			require.Fail(t, "the signature was not written")
+		}
 	}
+	mark = storetest.Mark(1, 0, 1)
 	db.Keep(b, mark.Digest, sig)
 	require.NoError(t, db.Close())
 	db = openDir(t, dir)

@@ -42,6 +42,7 @@ const schema = "highwater marks, schema 1"
 // Create makes the state directory, if need be, and an empty database with a new identity, in standby. It never overwrites one.
 // The file is complete and synced under a temporary name before it gets its own: power loss leaves all or nothing.
 func Create(ctx context.Context, dir string, now time.Time) error {
+	made := missing(dir)
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return err
 	}
@@ -49,7 +50,24 @@ func Create(ctx context.Context, dir string, now time.Time) error {
 	if err != nil {
 		return failing(err)
 	}
-	return failing(errors.Join(createLocked(dir, now), syncDir(filepath.Dir(filepath.Clean(dir))), lock.release()))
+	err = createLocked(dir, now)
+	for _, d := range made {
+		err = errors.Join(err, syncDir(filepath.Dir(d)))
+	}
+	return failing(errors.Join(err, lock.release()))
+}
+
+// missing lists a directory, whose name may never have been synced though it is there, and those above it that are not there.
+func missing(dir string) []string {
+	dir = filepath.Clean(dir)
+	out := []string{dir}
+	for above := filepath.Dir(dir); above != dir; dir, above = above, filepath.Dir(above) {
+		if _, err := os.Stat(above); err == nil {
+			break
+		}
+		out = append(out, above)
+	}
+	return out
 }
 
 func createLocked(dir string, now time.Time) error {

@@ -65,6 +65,9 @@ func history(t *testing.T, keys int, last func(*testing.T, *store.DB)) (before, 
 	for level := int32(1); level <= 9; level++ {
 		for _, k := range names {
 			require.NoError(t, storetest.Advance(db, k, storetest.Mark(level, 0, byte(level))))
+			if keys > manyKeys { // so many that their ceilings have pages of their own
+				lowerCeiling(t, db, k, 100-level)
+			}
 		}
 	}
 	old = contentsOf(t, db)
@@ -99,10 +102,11 @@ func TestTornCommit(t *testing.T) {
 		keys int
 		last func(*testing.T, *store.DB)
 	}{
-		"one key": {2, advanceOne},
-		"64 keys": {64, advanceOne},
-		"ceiling": {2, func(t *testing.T, db *store.DB) { setCeiling(t, db, 11) }},
-		"role":    {2, func(t *testing.T, db *store.DB) { activate(t, db, 15) }},
+		"one key":            {2, advanceOne},
+		"64 keys":            {64, advanceOne},
+		"ceiling":            {2, func(t *testing.T, db *store.DB) { setCeiling(t, db, 11) }},
+		"ceiling among many": {64, func(t *testing.T, db *store.DB) { setCeiling(t, db, 11) }},
+		"role":               {2, func(t *testing.T, db *store.DB) { activate(t, db, 15) }},
 		"two keys": {40, func(t *testing.T, db *store.DB) {
 			storetest.Floor(t, db, 12, storetest.Key(0, tezos.Block), storetest.Key(39, tezos.Block))
 		}},
@@ -144,8 +148,14 @@ func TestTornCommit(t *testing.T) {
 	}
 }
 
+// manyKeys is how many keys a history has before they have ceilings, too.
+const manyKeys = 40
+
 func setCeiling(t *testing.T, db *store.DB, level int32) {
-	key := storetest.Key(1, tezos.Block)
+	lowerCeiling(t, db, storetest.Key(1, tezos.Block), level)
+}
+
+func lowerCeiling(t *testing.T, db *store.DB, key hwm.Key, level int32) {
 	require.NoError(t, db.SetCeiling(hwm.CeilingKey{Chain: key.Chain, PKH: key.PKH}, hwm.Ceiling{Level: level, At: at, Source: hwm.SourceSet}))
 }
 

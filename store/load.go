@@ -9,6 +9,7 @@ import (
 	"hash/fnv"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 
 	bolt "go.etcd.io/bbolt"
@@ -38,6 +39,9 @@ func checkFile(path string) error {
 	}
 	defer f.Close() //nolint:errcheck // only read
 	if err = settle(f); err != nil {
+		return err
+	}
+	if err = syncDir(filepath.Dir(path)); err != nil { // that the file has this name
 		return err
 	}
 	var disk *DiskError

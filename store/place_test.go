@@ -4,9 +4,11 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/hwm"
 	"highwater/internal/tezos"
 	"highwater/store"
 	"highwater/store/storetest"
@@ -91,4 +93,33 @@ func TestReplacedDuringACommit(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrPoisoned)
 	require.ErrorIs(t, err, store.ErrReplaced)
 	require.NoError(t, refusesAll(db, storetest.Key(1, tezos.Block)))
+}
+
+// What waits behind a commit that failed fails with it, though its own would have gone well: nobody knows what the first one left.
+func TestNothingIsBuiltUponAFailedCommit(t *testing.T) {
+	dir := newDir(t)
+	path := filepath.Join(dir, store.FileName)
+	var back func() error
+	db := openDir(t, dir, store.Options{OnCommit: func(time.Duration) {
+		if back != nil {
+			if err := back(); err != nil {
+				t.Error(err)
+			}
+			back = nil
+		}
+	}})
+	key := storetest.Key(1, tezos.Block)
+	storetest.Floor(t, db, 0, key)
+	var behind hwm.Pending
+	err := db.During(func() (err error) {
+		back = func() error { return os.Rename(path+".away", path) } // after the commit, before anybody is told
+		if err = os.Rename(path, path+".away"); err != nil {
+			return err
+		}
+		behind, err = db.Advance(key, storetest.Mark(1, 0, 1))
+		return err
+	})
+	require.ErrorIs(t, err, store.ErrReplaced)
+	require.ErrorIs(t, behind.Wait(), store.ErrPoisoned)
+	require.NoError(t, refusesAll(db, key))
 }

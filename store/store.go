@@ -96,7 +96,7 @@ const openTimeout = 2 * time.Second
 // Open locks the state directory, loads its database and checks all of it. Errors wrap ErrMissing, ErrInUse, hwm.ErrCorrupt or
 // hwm.ErrVersion, or are a *DiskError; a file that cannot be trusted is never repaired by guessing.
 //
-// Invariant: what it shows is on the disk, not only in the page cache, so all that is in memory is durable from the start.
+// Invariant: what it shows is on the disk, not only in the page cache, and so is its name: all that is in memory is durable from the start.
 func Open(ctx context.Context, dir string, opt Options) (*DB, error) {
 	path := filepath.Join(dir, FileName)
 	lock, err := lockDir(ctx, dir, openTimeout)

@@ -67,7 +67,8 @@ func TestSignatureLeavesAfterTheSync(t *testing.T) {
 }
 
 // TestStartReadsWhatIsOnTheDisk: before the file is read, all that a process that was killed may have left in the page cache is synced,
-// and what the cache holds is dropped, since pages whose writing failed stay there.
+// and what the cache holds is dropped, since pages whose writing failed stay there. So is its name, which a creation that was killed, or who
+// moved a file there, may have left in memory only.
 func TestStartReadsWhatIsOnTheDisk(t *testing.T) {
 	d := startTraced(t)
 	d.stop(t)
@@ -81,6 +82,39 @@ func TestStartReadsWhatIsOnTheDisk(t *testing.T) {
 	require.Contains(t, dropped.args, "POSIX_FADV_DONTNEED")
 	require.Less(t, synced.end, dropped.start)
 	require.Less(t, dropped.end, read.start)
+	name := one(t, calls, "a sync of the directory", func(c call) bool { return c.name == "fsync" && c.file == d.dir && c.result == "0" })
+	require.Less(t, name.end, read.start)
+}
+
+// TestCreationIsOnTheDisk: a watermark file is synced whole before it gets its name, and its directory afterwards, and those above it as far
+// as they were made for it.
+func TestCreationIsOnTheDisk(t *testing.T) {
+	base := t.TempDir()
+	binary, file, trace := filepath.Join(base, "highwater"), filepath.Join(base, "config.toml"), filepath.Join(base, "trace")
+	above := filepath.Join(base, "var", "lib")
+	dir := filepath.Join(above, "state")
+	run(t, "go", "build", "-o", binary, "highwater/cmd/highwater")
+	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, config, dir, ghost, filepath.Join(base, "admin.sock")), 0o600))
+	run(t, "strace", "-f", "-y", "-x", "-o", trace, "-e", "trace=pwrite64,linkat,fdatasync,fsync", binary, "init", "--yes", "--store-only", "--config", file)
+	calls, fresh := readTrace(t, trace), filepath.Join(dir, "marks.db.new")
+	named := one(t, calls, "the file's name", func(c call) bool {
+		return c.name == "linkat" && c.result == "0" && strings.Contains(c.args, `"`+filepath.Join(dir, "marks.db")+`"`)
+	})
+	written := call{}
+	for _, c := range before(calls, named) {
+		if c.name == "pwrite64" && c.file == fresh {
+			written = c
+		}
+	}
+	require.NotEmpty(t, written.name, "the trace does not show what is written")
+	one(t, before(calls, named), "a sync of the file, after the last write and before its name", func(c call) bool {
+		return (c.name == "fdatasync" || c.name == "fsync") && c.file == fresh && c.result == "0" && c.start > written.end
+	})
+	for _, of := range []string{dir, above, filepath.Dir(above), base} {
+		one(t, calls, "a sync of "+of+" after that", func(c call) bool {
+			return c.name == "fsync" && c.file == of && c.result == "0" && c.start > named.end
+		})
+	}
 }
 
 // header2 is where the second header lies; pages with marks come behind it.
