@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 
 	"golang.org/x/term"
 
@@ -27,11 +26,13 @@ type terminal struct {
 	// interactive is true when a person can answer questions.
 	interactive bool
 	colour      bool
+	width       int // columns of the terminal that results go to; zero: it is none
 }
 
 func newTerminal(in io.Reader, out, errw io.Writer) *terminal {
 	return &terminal{
-		in: bufio.NewReader(in), out: out, err: errw,
+		width: columns(out),
+		in:    bufio.NewReader(in), out: out, err: errw,
 		interactive: isTerminal(in) && isTerminal(errw),
 		colour:      isTerminal(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
 	}
@@ -62,16 +63,6 @@ func (t *terminal) json(v any) error {
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
-}
-
-// table writes rows with aligned columns under a header.
-func (t *terminal) table(header []string, rows [][]string) error {
-	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, strings.ToUpper(strings.Join(header, "\t")))
-	for _, r := range rows {
-		fmt.Fprintln(w, strings.Join(r, "\t"))
-	}
-	return w.Flush()
 }
 
 // ANSI colours.
