@@ -65,7 +65,7 @@ func (a *app) findings(ctx context.Context) []finding {
 		return []finding{bad("configuration", err)}
 	}
 	out := []finding{good("configuration", "%s, chain %s", cfg.path, cfg.chainID)}
-	dir := checkStateDir(cfg.StateDir)
+	dir := checkStateDir(cfg)
 	out = append(out, checkConfigMode(cfg.path), dir)
 	if dir.Result != resultBad { // or it would be said twice
 		out = append(out, checkSync(cfg.StateDir))
@@ -94,10 +94,14 @@ func checkConfigMode(path string) finding {
 	return good("permissions", "%s is %04o", path, info.Mode().Perm())
 }
 
-func checkStateDir(dir string) finding {
+func checkStateDir(cfg *config) finding {
+	dir := cfg.StateDir
 	info, err := os.Stat(dir)
 	if err != nil {
-		return bad("state directory", hinted(err, "create it with: highwater init"))
+		if errors.Is(err, os.ErrNotExist) {
+			err = hinted(fmt.Errorf("there is no directory %s", dir), "create it with: highwater init --config "+cfg.path)
+		}
+		return bad("state directory", explainAccess(err))
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return finding{"state directory", resultWarning, fmt.Sprintf("%s is %04o: others can look into it", dir, info.Mode().Perm()), "chmod 700 " + dir}

@@ -272,14 +272,14 @@ func (a *app) showProof(ctx context.Context, admin api.Admin, name string) error
 	return nil
 }
 
-// findKey finds a key by its address or its alias.
+// findKey finds a key by its address or its alias, a Ledger's also as the tables shorten it.
 func findKey(keys []api.KeyRow, name string) (api.KeyRow, error) {
 	var found []api.KeyRow
 	for _, k := range keys {
 		if k.PKH.String() == name {
 			return k, nil
 		}
-		if k.Alias == name && name != "" {
+		if name != "" && (k.Alias == name || shortAlias(k.Alias) == name) {
 			found = append(found, k)
 		}
 	}
