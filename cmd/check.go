@@ -16,6 +16,7 @@ import (
 	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/words"
+	"highwater/store"
 )
 
 const checkLong = `Look at everything that signing needs, and change nothing: configuration, permissions, watermark file, USB buses and
@@ -107,7 +108,7 @@ func checkStateDir(cfg *config) finding {
 		return finding{"state directory", resultWarning, fmt.Sprintf("%s is %04o: others can look into it", dir, info.Mode().Perm()), "chmod 700 " + dir}
 	}
 	if err := unix.Access(dir, unix.W_OK); err != nil {
-		return bad("state directory", hinted(fmt.Errorf("%s cannot be written by this user: %w", dir, err), "run this as the user that serves"))
+		return bad("state directory", &store.DiskError{Err: fmt.Errorf("%s cannot be written by this user: %w", dir, err)})
 	}
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {

@@ -269,5 +269,5 @@ func explainStore(cfg *config, err error) error {
 	case errors.Is(err, store.ErrInUse):
 		return hinted(err, fmt.Sprintf("two signers on one state directory would sign twice; is another highwater running on %s?", cfg.StateDir))
 	}
-	return explainAccess(err)
+	return err
 }

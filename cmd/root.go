@@ -38,6 +38,7 @@ func Main(args []string, in io.Reader, out, errw io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	a := &app{terminal: newTerminal(in, out, errw), version: version}
+	a.interrupted = ctx.Done()
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(in)

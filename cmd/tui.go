@@ -27,6 +27,8 @@ type terminal struct {
 	interactive bool
 	colour      bool
 	width       int // columns of the terminal that results go to; zero: it is none
+	// interrupted is closed by an interrupt (Ctrl-C): then nothing is waited for that a person would have to type. Nil: never.
+	interrupted <-chan struct{}
 }
 
 func newTerminal(in io.Reader, out, errw io.Writer) *terminal {
@@ -103,15 +105,54 @@ func (t *terminal) confirm(yes bool, question, word string) error {
 // typed asks for a typed word, from whatever standard input is.
 func (t *terminal) typed(question, word string) error {
 	fmt.Fprintf(t.err, "%s\nType %q to go on: ", question, word)
-	line, err := t.in.ReadString('\n')
-	if err != nil && line == "" {
-		t.note("")
-		return errors.New("nothing was typed: nothing was changed")
+	line, err := t.line()
+	if err != nil {
+		return err
 	}
 	if strings.TrimSpace(line) != word {
 		return errors.New("that was something else: nothing was changed")
 	}
 	return nil
+}
+
+// line reads a line that is typed.
+func (t *terminal) line() (string, error) {
+	return typedOr(t, func() (string, error) {
+		line, err := t.in.ReadString('\n')
+		if err != nil && line == "" {
+			t.note("")
+			return "", errors.New("nothing was typed: nothing was changed")
+		}
+		return line, nil
+	})
+}
+
+var errInterrupted = errors.New("interrupted: nothing was changed")
+
+// typedOr waits for what a person types, or for an interrupt. What still reads after that ends with the process; nothing else reads then.
+func typedOr[T any](t *terminal, read func() (T, error)) (T, error) {
+	type answer struct {
+		typed T
+		err   error
+	}
+	var none T
+	given := make(chan answer, 1)
+	select {
+	case <-t.interrupted:
+		return none, errInterrupted
+	default:
+	}
+	go func() {
+		typed, err := read()
+		given <- answer{typed, err}
+	}()
+	select {
+	case a := <-given:
+		return a.typed, a.err
+	case <-t.interrupted:
+		t.note("")
+		return none, errInterrupted
+	}
 }
 
 // hintError is an error with what to do about it.
