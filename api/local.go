@@ -86,7 +86,7 @@ func (l *Local) notReady(st Status) []string {
 	var no []string
 	ready, absent := map[string]bool{}, 0
 	if !l.Running {
-		no = append(no, "the daemon does not run")
+		no = append(no, "the daemon does not run: highwater serve")
 	}
 	if st.Store != "ok" {
 		no = append(no, "store: "+st.Store)

@@ -85,7 +85,7 @@ func TestReadiness(t *testing.T) {
 	alive()
 
 	r.admin.Running = false
-	has(t, at, "the daemon does not run")
+	has(t, at, "the daemon does not run: highwater serve")
 	r.admin.Running = true
 	_, err := r.admin.Standby(t.Context(), api.StandbyRequest{Why: "maintenance"})
 	require.NoError(t, err)

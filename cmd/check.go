@@ -180,7 +180,7 @@ func (a *app) checkInstance(ctx context.Context, cfg *config) []finding {
 	if err = errors.Join(err, done()); err != nil {
 		return []finding{bad("watermark file", err)}
 	}
-	out := []finding{good("watermark file", "%s, %s", filepath.Join(cfg.StateDir, "marks.db"), words.Count(len(st.Marks), "mark"))}
+	out := []finding{good("watermark file", "%s, %s", filepath.Join(cfg.StateDir, "marks.db"), words.Count(len(st.Marks)-missingMarks(st), "mark"))}
 	out = append(out, checkRole(st), checkGuard(cfg, st))
 	for _, d := range st.Devices {
 		out = append(out, checkDevice(d))
@@ -262,7 +262,11 @@ func checkMarks(st api.Status) finding {
 	case len(st.Marks) == 0:
 		return finding{"watermarks", resultWarning, "no key is known yet: there is nothing to sign with", "connect a device that holds one: highwater keys list"}
 	case missing > 0:
-		return finding{"watermarks", resultWarning, words.Count(missing, "mark") + " missing: those keys do not sign", "above all that these keys ever signed (docs/migrate.md): " + raiseCommand(st) + "LEVEL"}
+		f := finding{"watermarks", resultWarning, words.Count(missing, "mark") + " missing: those keys do not sign", "above all that these keys ever signed (docs/migrate.md): " + raiseCommand(st) + "LEVEL"}
+		if i := slices.IndexFunc(st.Marks, func(m api.MarkRow) bool { return m.Chain.String() != st.Chain }); i >= 0 {
+			f.Detail += fmt.Sprintf("; there are marks for chain %s, and `chain` is %s", st.Marks[i].Chain, st.Chain)
+		}
+		return f
 	}
 	return good("watermarks", "every key has them")
 }
