@@ -66,7 +66,7 @@ func TestReadiness(t *testing.T) {
 	alive := func() { require.Equal(t, `{"status":"alive"}`, ask(t, at, "GET", "/healthz", "").body) }
 	alive()
 	has(t, at, "role: standby")
-	has(t, at, "has no block watermark")
+	has(t, at, "has no block watermark: highwater hwm set tz")
 	r.activate()
 	isReady(t, at)
 
