@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"highwater/failover"
@@ -86,7 +87,7 @@ func (l *Local) notReady(st Status) []string {
 	var no []string
 	ready, absent := map[string]bool{}, 0
 	if !l.Running {
-		no = append(no, "the daemon does not run")
+		no = append(no, "the daemon does not run: highwater serve")
 	}
 	if st.Store != "ok" {
 		no = append(no, "store: "+st.Store)
@@ -113,14 +114,14 @@ func (l *Local) notReady(st Status) []string {
 		case k.Device == "" && absent == 0: // else one of those that are not ready may hold it
 			no = append(no, fmt.Sprintf("key %s: %s: no device that is connected holds it", k.PKH, k.Health))
 		case ready[k.Device] && k.Health != string(device.Ready):
-			no = append(no, fmt.Sprintf("key %s: %s: %s", k.PKH, k.Health, k.Advice))
+			no = append(no, fmt.Sprintf("key %s: %s: %s", k.PKH, k.Health, strings.TrimPrefix(k.Advice, k.Health+": ")))
 		}
 	}
 	missing := map[tezos.PublicKeyHash]bool{}
 	for _, m := range st.Marks {
 		if m.Level == nil && !missing[m.PKH] {
 			missing[m.PKH] = true
-			no = append(no, fmt.Sprintf("marks: %s has no %s watermark", m.PKH, m.Kind))
+			no = append(no, fmt.Sprintf("marks: %s has no %s watermark: highwater hwm set %s --level LEVEL", m.PKH, m.Kind, m.PKH))
 		}
 	}
 	return no

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/api"
+	"highwater/failover"
 	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/tezos"
@@ -64,7 +66,7 @@ func TestReadiness(t *testing.T) {
 	alive := func() { require.Equal(t, `{"status":"alive"}`, ask(t, at, "GET", "/healthz", "").body) }
 	alive()
 	has(t, at, "role: standby")
-	has(t, at, "has no block watermark")
+	has(t, at, "has no block watermark: highwater hwm set tz")
 	r.activate()
 	isReady(t, at)
 
@@ -83,7 +85,7 @@ func TestReadiness(t *testing.T) {
 	alive()
 
 	r.admin.Running = false
-	has(t, at, "the daemon does not run")
+	has(t, at, "the daemon does not run: highwater serve")
 	r.admin.Running = true
 	_, err := r.admin.Standby(t.Context(), api.StandbyRequest{Why: "maintenance"})
 	require.NoError(t, err)
@@ -283,6 +285,48 @@ func TestStatusPage(t *testing.T) {
 		require.Contains(t, got.body, want)
 	}
 	require.Equal(t, 3*4, strings.Count(got.body, "<code>"))
+}
+
+// toldAdmin has the status that it is told to have.
+type toldAdmin struct {
+	api.Admin
+	status api.Status
+}
+
+func (a toldAdmin) Status(context.Context) (api.Status, error) { return a.status, nil }
+
+// TestStatusPageSaysWhoMaySign: of a pair, with what to do; and no alarm without that.
+func TestStatusPageSaysWhoMaySign(t *testing.T) {
+	heard := time.Date(2026, 11, 27, 1, 2, 3, 0, time.FixedZone("CET", 3600))
+	status := api.Status{
+		Role: api.Role{Role: hwm.Active, Epoch: 7, Since: heard, Why: "handed over"}, NotReady: []string{"role: it waits", "device left: locked"},
+		Alarms: []signer.Alarm{{Name: "twin", Text: "somebody signed", Hint: "find out who", Since: heard}},
+		Pair: &failover.View{
+			MaySign: "nobody now: this instance waits", Waiting: "it was restarted", Next: []string{"start the other one", "or: highwater takeover"},
+			Peer: &failover.PeerView{Address: "10.0.0.2:6734", Key: hwm.InstanceID{0xab}, Error: "it does not answer", HeardAt: &heard, Role: "standby", Epoch: 7},
+		},
+		Guard: api.Guard{State: api.GuardBlind, Since: &heard, Why: "no node answers", Hint: "start it"},
+	}
+	body := func() string {
+		return ask(t, serve(t, api.NewMonitor(toldAdmin{status: status}, api.NewMetrics())), "GET", "/", "").body
+	}
+	got := body()
+	for _, want := range []string{
+		"<title>NOT READY, active, 1 alarm · Highwater</title>", "✗ Not ready.", "<li>device left: locked</li>",
+		"⚠ alarm: twin</span> since 2026-11-27 00:02:03Z: somebody signed", "find out who",
+		"<dt>May sign</dt><dd>nobody now: this instance waits</dd>", "<dt>Waiting</dt><dd>it was restarted</dd>",
+		"start the other one<br>or: highwater takeover", "ab000000 at 10.0.0.2:6734: <span class=\"bad\">not in touch</span>: it does not answer",
+		"heard last at 2026-11-27 00:02:03Z: standby, epoch 7", "What to do: start it",
+	} {
+		require.Contains(t, got, want)
+	}
+	// A backup that is well is no alarm.
+	status = api.Status{Role: api.Role{Role: hwm.Standby, Since: heard}, NotReady: []string{"role: standby: handed over"}, Pair: &failover.View{MaySign: "the other instance"}}
+	got = body()
+	require.Contains(t, got, "– Not ready.</strong> It is on standby, and signs nothing:")
+	require.NotContains(t, got, `class="bad"`)
+	require.Contains(t, got, "<dt>May sign</dt><dd>the other instance</dd>")
+	require.NotContains(t, got, "Other instance")
 }
 
 // TestTheMonitorChangesNothing: it reads.

@@ -187,7 +187,7 @@ func TestGuardIsShown(t *testing.T) {
 		}
 		st, err = r.admin.Status(t.Context())
 		require.NoError(t, err)
-		require.Contains(t, ask(t, monitor, "GET", "/", "").body, "Guard: ")
+		require.Contains(t, ask(t, monitor, "GET", "/", "").body, "<dt>Guard</dt><dd>")
 	}
 	in(api.GuardIdle)
 	r.activate()

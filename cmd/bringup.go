@@ -161,9 +161,8 @@ func (b *bringUp) ask(s bringup.Step, f bringup.Found) (text string, skip bool) 
 	}
 	b.note("%s.", how)
 	fmt.Fprint(b.err, "> ")
-	line, err := b.in.ReadString('\n')
-	if err != nil && line == "" {
-		b.note("")
+	line, err := b.line()
+	if err != nil {
 		return "", false
 	}
 	line = strings.TrimSpace(line)

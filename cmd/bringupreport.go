@@ -64,14 +64,20 @@ func (a *app) bringUpReport(ctx context.Context) error {
 
 func (a *app) showReport(v reportView) error {
 	r := v.Record
-	a.say("instance  %.8s on %s", dash(r.Instance), r.Chain)
+	if r.Instance == "" { // no more than a drill was made
+		a.say("chain     %s", r.Chain)
+	} else {
+		a.say("instance  %.8s on %s", r.Instance, r.Chain)
+	}
 	a.say("begun     %s; looked at last %s, %s ago\n", when(r.Started), when(r.Updated), age(time.Since(r.Updated)))
 	rows := make([][]string, 0, len(r.Entries))
 	for _, e := range r.Entries {
 		rows = append(rows, []string{a.paintResult(string(e.Result)), e.Step, when(e.At), e.Detail})
 	}
-	if err := a.table([]string{"result", "step", "when", "found, or stated"}, rows); err != nil {
-		return err
+	if len(rows) > 0 {
+		if err := a.table([]string{"result", "step", "when", "found, or stated"}, rows); err != nil {
+			return err
+		}
 	}
 	if len(r.Drills) > 0 {
 		a.say("\ndrills")

@@ -125,7 +125,7 @@ func (b *bringUp) createMarks(ctx context.Context, f bringup.Found) bringup.Foun
 }
 
 func (b *bringUp) checkPermissions(context.Context) bringup.Found {
-	return foundOf(append([]finding{checkStateDir(b.cfg.StateDir)}, checkBuses(b.cfg)...)...)
+	return foundOf(append([]finding{checkStateDir(b.cfg)}, checkBuses(b.cfg)...)...)
 }
 
 func (b *bringUp) checkDevices(ctx context.Context) bringup.Found {

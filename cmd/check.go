@@ -16,6 +16,7 @@ import (
 	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/words"
+	"highwater/store"
 )
 
 const checkLong = `Look at everything that signing needs, and change nothing: configuration, permissions, watermark file, USB buses and
@@ -65,7 +66,7 @@ func (a *app) findings(ctx context.Context) []finding {
 		return []finding{bad("configuration", err)}
 	}
 	out := []finding{good("configuration", "%s, chain %s", cfg.path, cfg.chainID)}
-	dir := checkStateDir(cfg.StateDir)
+	dir := checkStateDir(cfg)
 	out = append(out, checkConfigMode(cfg.path), dir)
 	if dir.Result != resultBad { // or it would be said twice
 		out = append(out, checkSync(cfg.StateDir))
@@ -94,16 +95,20 @@ func checkConfigMode(path string) finding {
 	return good("permissions", "%s is %04o", path, info.Mode().Perm())
 }
 
-func checkStateDir(dir string) finding {
+func checkStateDir(cfg *config) finding {
+	dir := cfg.StateDir
 	info, err := os.Stat(dir)
 	if err != nil {
-		return bad("state directory", hinted(err, "create it with: highwater init"))
+		if errors.Is(err, os.ErrNotExist) {
+			err = hinted(fmt.Errorf("there is no directory %s", dir), "create it with: highwater init --config "+cfg.path)
+		}
+		return bad("state directory", explainAccess(err))
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return finding{"state directory", resultWarning, fmt.Sprintf("%s is %04o: others can look into it", dir, info.Mode().Perm()), "chmod 700 " + dir}
 	}
 	if err := unix.Access(dir, unix.W_OK); err != nil {
-		return bad("state directory", hinted(fmt.Errorf("%s cannot be written by this user: %w", dir, err), "run this as the user that serves"))
+		return bad("state directory", &store.DiskError{Err: fmt.Errorf("%s cannot be written by this user: %w", dir, err)})
 	}
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {
@@ -175,7 +180,7 @@ func (a *app) checkInstance(ctx context.Context, cfg *config) []finding {
 	if err = errors.Join(err, done()); err != nil {
 		return []finding{bad("watermark file", err)}
 	}
-	out := []finding{good("watermark file", "%s, %s", filepath.Join(cfg.StateDir, "marks.db"), words.Count(len(st.Marks), "mark"))}
+	out := []finding{good("watermark file", "%s, %s", filepath.Join(cfg.StateDir, "marks.db"), words.Count(len(st.Marks)-missingMarks(st), "mark"))}
 	out = append(out, checkRole(st), checkGuard(cfg, st))
 	for _, d := range st.Devices {
 		out = append(out, checkDevice(d))
@@ -257,7 +262,11 @@ func checkMarks(st api.Status) finding {
 	case len(st.Marks) == 0:
 		return finding{"watermarks", resultWarning, "no key is known yet: there is nothing to sign with", "connect a device that holds one: highwater keys list"}
 	case missing > 0:
-		return finding{"watermarks", resultWarning, words.Count(missing, "mark") + " missing: those keys do not sign", "above all that these keys ever signed (docs/migrate.md): " + raiseCommand(st) + "LEVEL"}
+		f := finding{"watermarks", resultWarning, words.Count(missing, "mark") + " missing: those keys do not sign", "above all that these keys ever signed (docs/migrate.md): " + raiseCommand(st) + "LEVEL"}
+		if i := slices.IndexFunc(st.Marks, func(m api.MarkRow) bool { return m.Chain.String() != st.Chain }); i >= 0 {
+			f.Detail += fmt.Sprintf("; there are marks for chain %s, and `chain` is %s", st.Marks[i].Chain, st.Chain)
+		}
+		return f
 	}
 	return good("watermarks", "every key has them")
 }

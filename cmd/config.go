@@ -149,14 +149,17 @@ func loadConfig(path string) (*config, error) {
 			"write one with: highwater init --config "+path+"; or name another: --config FILE, $"+configEnv)
 	}
 	if err != nil {
-		return nil, err
+		return nil, explainAccess(err)
+	}
+	if info.IsDir() {
+		return nil, hinted(fmt.Errorf("%s is a directory", path), "name the file in it: --config FILE, $"+configEnv)
 	}
 	if info.Size() > maxConfig {
 		return nil, fmt.Errorf("%s has %d bytes: that is no configuration", path, info.Size())
 	}
 	text, err := os.ReadFile(path) //nolint:gosec // the operator's own path
 	if err != nil {
-		return nil, err
+		return nil, explainAccess(err)
 	}
 	c, err := parseConfig(string(text))
 	if err != nil {
@@ -170,6 +173,17 @@ func loadConfig(path string) (*config, error) {
 	c.resolve(dir)
 	return c, nil
 }
+
+// explainAccess adds what to do to the error of a file that is another user's.
+func explainAccess(err error) error {
+	if errors.Is(err, os.ErrPermission) {
+		return hinted(err, asTheUser)
+	}
+	return err
+}
+
+// asTheUser is what whoever cannot reach the instance's files does.
+const asTheUser = "run this as the user that serves: sudo -u highwater highwater …"
 
 // resolve makes relative paths relative to the configuration: not to wherever a command is started, which would look for the
 // watermarks in one place today and in another tomorrow.
@@ -193,7 +207,7 @@ func parseConfig(text string) (*config, error) {
 	}
 	var faults faultList
 	for _, key := range meta.Undecoded() {
-		faults.add("%s: there is no such setting", key)
+		faults.add("%s: there is no such setting%s", key, didYouMean(key[len(key)-1], settingNames(key)))
 	}
 	if c.Server.Budget == 0 && !meta.IsDefined("server", "budget") {
 		c.Server.Budget = duration(api.DefaultBudget)

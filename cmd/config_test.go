@@ -1,10 +1,12 @@
 package cmd
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -233,4 +235,13 @@ func settings(of reflect.Type, table string) (names []string) {
 		names = append(names, table+tag)
 	}
 	return names
+}
+
+// TestAnotherUsersFile: whoever may not read a file is told who may.
+func TestAnotherUsersFile(t *testing.T) {
+	err := explainAccess(&os.PathError{Op: "open", Path: "highwater.toml", Err: syscall.EACCES})
+	require.EqualError(t, err, "open highwater.toml: permission denied")
+	require.Equal(t, asTheUser, device.HintOf(err))
+	other := errors.New("other")
+	require.Equal(t, other, explainAccess(other))
 }

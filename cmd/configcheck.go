@@ -135,6 +135,7 @@ func (d *deviceConfig) checkLocators(f *faultList, at string) {
 
 // checkAllow reads what a key may sign: kinds, and the two operations by which it registers as a baker.
 func (k keyConfig) checkAllow(f *faultList, at string, p *signer.KeyPolicy) {
+	unknown := false
 	for _, text := range k.Allow {
 		switch text {
 		case "reveal":
@@ -147,6 +148,7 @@ func (k keyConfig) checkAllow(f *faultList, at string, p *signer.KeyPolicy) {
 		kind, err := tezos.ParseKind(text)
 		if err != nil {
 			f.add("%s: allow: %v (or reveal, delegation)", at, err)
+			unknown = true
 			continue
 		}
 		if slices.Contains(p.Allow, kind) {
@@ -154,7 +156,7 @@ func (k keyConfig) checkAllow(f *faultList, at string, p *signer.KeyPolicy) {
 		}
 		p.Allow = append(p.Allow, kind)
 	}
-	if len(k.Allow) > 0 && len(p.Allow) == 0 {
+	if len(k.Allow) > 0 && len(p.Allow) == 0 && !unknown {
 		f.add("%s: allow: name the kinds besides reveal and delegation; without `allow` it is all kinds", at)
 	}
 }
@@ -191,12 +193,10 @@ func (c *config) checkKeys(f *faultList) {
 		pkh, err := tezos.ParsePublicKeyHash(k.PKH)
 		if err != nil {
 			f.add("%s: pkh: %v", at, err)
-			continue
-		}
-		if seen[pkh] {
+		} else if seen[pkh] {
 			f.add("%s: %s is there twice", at, pkh)
 		}
-		seen[pkh] = true
+		seen[pkh] = err == nil
 		p := signer.KeyPolicy{PKH: pkh, Alias: k.Alias, Devices: k.Device}
 		// An empty list would mean all, and reads as none.
 		if k.Allow != nil && len(k.Allow) == 0 {

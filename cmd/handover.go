@@ -165,6 +165,9 @@ func (a *app) machine(name string, id hwm.InstanceID, role string, epoch uint64,
 
 func (a *app) showHandover(h api.HandoverAnswer) error {
 	if a.jsonFlag {
+		if h.Findings == nil {
+			h.Findings = []failover.Finding{}
+		}
 		if err := a.json(h); err != nil {
 			return err
 		}

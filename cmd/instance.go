@@ -207,9 +207,13 @@ func (a *app) admin(ctx context.Context, cfg *config, devices bool) (api.Admin, 
 		return client, func() error { return nil }, nil
 	}
 	if !errors.Is(err, api.ErrNoDaemon) {
-		return nil, nil, hinted(fmt.Errorf("the daemon's socket: %w", err), "run this as the user that serves: sudo -u highwater highwater …")
+		return nil, nil, hinted(fmt.Errorf("the daemon's socket: %w", err), asTheUser)
 	}
 	in, err := openInstance(ctx, cfg, instanceOptions{log: slog.New(slog.DiscardHandler), version: a.version, devices: devices})
+	if errors.Is(err, store.ErrInUse) { // nobody listens, and somebody is there
+		return nil, nil, hinted(err, fmt.Sprintf("nobody answers at %s: another command is at work there now, or a daemon that has another "+
+			"[admin] socket, or lost it: restart that one with this configuration", cfg.Admin.Socket))
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -38,6 +38,7 @@ func Main(args []string, in io.Reader, out, errw io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	a := &app{terminal: newTerminal(in, out, errw), version: version}
+	a.interrupted = ctx.Done()
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(in)
@@ -78,7 +79,7 @@ func (a *app) root() *cobra.Command {
 		SilenceErrors: true, SilenceUsage: true, DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("there is no command %q", args[0])
+				return usagef("there is no command %q%s", args[0], didYouMean(args[0], commandNames(c)))
 			}
 			return c.Help()
 		},
@@ -131,6 +132,9 @@ func noArgs(c *cobra.Command, args []string) error {
 func flagError(err error) error {
 	var invalid *pflag.InvalidValueError
 	if !errors.As(err, &invalid) {
+		if strings.HasSuffix(err.Error(), " --version") {
+			return hinted(usageError{err}, "see: highwater version")
+		}
 		return usageError{err}
 	}
 	what := map[string]string{
@@ -183,7 +187,7 @@ func group(use, short, long, example string, subs ...*cobra.Command) *cobra.Comm
 		Use: use, Short: short, Long: long, Example: example, Args: cobra.ArbitraryArgs, DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("%s has no command %q", c.CommandPath(), args[0])
+				return usagef("%s has no command %q%s", c.CommandPath(), args[0], didYouMean(args[0], commandNames(c)))
 			}
 			return c.Help()
 		},

@@ -42,7 +42,15 @@ func (a *app) readSecret(fd int) ([]byte, error) {
 // askSecret asks on the terminal, without showing what is typed.
 func (a *app) askSecret(prompt string) ([]byte, error) {
 	fmt.Fprintf(a.err, "%s: ", prompt)
-	b, err := term.ReadPassword(int(os.Stdin.Fd()))
+	fd := int(os.Stdin.Fd())
+	before, stateErr := term.GetState(fd)
+	b, err := typedOr(a.terminal, func() ([]byte, error) { return term.ReadPassword(fd) })
+	if errors.Is(err, errInterrupted) {
+		if stateErr == nil {
+			_ = term.Restore(fd, before) // or the shell would not show what is typed
+		}
+		return nil, err
+	}
 	a.note("")
 	if err == nil && len(b) == 0 {
 		err = errors.New("nothing was typed: nothing was changed")
@@ -56,9 +64,9 @@ func (a *app) pick(question string, options []string) ([]string, error) {
 		a.note("  %d  %s", i+1, o)
 	}
 	fmt.Fprintf(a.err, "%s? Numbers, or all: ", question)
-	line, err := a.in.ReadString('\n')
-	if err != nil && line == "" {
-		return nil, errors.New("nothing was typed: nothing was changed")
+	line, err := a.line()
+	if err != nil {
+		return nil, err
 	}
 	if strings.TrimSpace(line) == "all" {
 		return options, nil

@@ -49,7 +49,7 @@ func (a *app) showStatus(st api.Status) error {
 	a.say("chain   %s\ninstance %s…", st.Chain, st.Instance[:16])
 	a.showGuard(st.Guard)
 	a.showPair(st.Pair)
-	if v := st.Pair; v != nil && v.Peer == nil && st.Role.Role == hwm.Fenced { // alone, and in need of advice
+	if v := st.Pair; v != nil && v.Peer == nil && st.Role.Role != hwm.Active { // alone, and in need of advice
 		a.showNext(v.Next)
 	}
 	rows := [][]string{}
@@ -147,17 +147,26 @@ func (a *app) paintHealth(h device.Health) string {
 	return a.paint(red, string(h))
 }
 
-// marksTable shows marks, one line for each key and kind.
+// marksTable shows marks, one line for each key and kind; with the chain, where there are those of several.
 func (a *app) marksTable(marks []api.MarkRow) error {
+	header := []string{"key", "alias", "kind", "level", "round", "ceiling", "source", "updated"}
+	several := slices.ContainsFunc(marks, func(m api.MarkRow) bool { return m.Chain != marks[0].Chain })
+	if several {
+		header = append(header, "chain")
+	}
 	rows := [][]string{}
 	for _, m := range marks {
 		at := "-"
 		if m.UpdatedAt != nil {
 			at = when(*m.UpdatedAt)
 		}
-		rows = append(rows, []string{m.PKH.String(), dash(shortAlias(m.Alias)), m.Kind.String(), m.LevelText(), m.RoundText(), m.CeilingText(), dash(m.Source), at})
+		row := []string{m.PKH.String(), dash(shortAlias(m.Alias)), m.Kind.String(), m.LevelText(), m.RoundText(), m.CeilingText(), dash(m.Source), at}
+		if several {
+			row = append(row, m.Chain.String())
+		}
+		rows = append(rows, row)
 	}
-	return a.table([]string{"key", "alias", "kind", "level", "round", "ceiling", "source", "updated"}, rows)
+	return a.table(header, rows)
 }
 
 func when(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
@@ -272,14 +281,14 @@ func (a *app) showProof(ctx context.Context, admin api.Admin, name string) error
 	return nil
 }
 
-// findKey finds a key by its address or its alias.
+// findKey finds a key by its address or its alias, a Ledger's also as the tables shorten it.
 func findKey(keys []api.KeyRow, name string) (api.KeyRow, error) {
 	var found []api.KeyRow
 	for _, k := range keys {
 		if k.PKH.String() == name {
 			return k, nil
 		}
-		if k.Alias == name && name != "" {
+		if name != "" && (k.Alias == name || shortAlias(k.Alias) == name) {
 			found = append(found, k)
 		}
 	}

@@ -176,6 +176,9 @@ func waitsForTime(t api.TakeoverAnswer, r failover.TakeoverRequest) bool {
 
 func (a *app) showTakeover(t takeoverReport) error {
 	if a.jsonFlag {
+		if t.Findings == nil {
+			t.Findings = []failover.Finding{}
+		}
 		if err := a.json(t); err != nil {
 			return err
 		}

@@ -120,7 +120,7 @@ func (a *app) showResults(results []tezsignResult, done string) error {
 			case r.Note != "":
 				a.say("%s: %s", r.Alias, r.Note)
 			default:
-				a.say("%s: %s %s", r.Alias, done, r.PKH)
+				a.say("%s", strings.TrimSpace(fmt.Sprintf("%s: %s %s", r.Alias, done, r.PKH)))
 			}
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 
 	"golang.org/x/term"
 
@@ -27,11 +26,15 @@ type terminal struct {
 	// interactive is true when a person can answer questions.
 	interactive bool
 	colour      bool
+	width       int // columns of the terminal that results go to; zero: it is none
+	// interrupted is closed by an interrupt (Ctrl-C): then nothing is waited for that a person would have to type. Nil: never.
+	interrupted <-chan struct{}
 }
 
 func newTerminal(in io.Reader, out, errw io.Writer) *terminal {
 	return &terminal{
-		in: bufio.NewReader(in), out: out, err: errw,
+		width: columns(out),
+		in:    bufio.NewReader(in), out: out, err: errw,
 		interactive: isTerminal(in) && isTerminal(errw),
 		colour:      isTerminal(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
 	}
@@ -62,16 +65,6 @@ func (t *terminal) json(v any) error {
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
-}
-
-// table writes rows with aligned columns under a header.
-func (t *terminal) table(header []string, rows [][]string) error {
-	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, strings.ToUpper(strings.Join(header, "\t")))
-	for _, r := range rows {
-		fmt.Fprintln(w, strings.Join(r, "\t"))
-	}
-	return w.Flush()
 }
 
 // ANSI colours.
@@ -112,15 +105,54 @@ func (t *terminal) confirm(yes bool, question, word string) error {
 // typed asks for a typed word, from whatever standard input is.
 func (t *terminal) typed(question, word string) error {
 	fmt.Fprintf(t.err, "%s\nType %q to go on: ", question, word)
-	line, err := t.in.ReadString('\n')
-	if err != nil && line == "" {
-		t.note("")
-		return errors.New("nothing was typed: nothing was changed")
+	line, err := t.line()
+	if err != nil {
+		return err
 	}
 	if strings.TrimSpace(line) != word {
 		return errors.New("that was something else: nothing was changed")
 	}
 	return nil
+}
+
+// line reads a line that is typed.
+func (t *terminal) line() (string, error) {
+	return typedOr(t, func() (string, error) {
+		line, err := t.in.ReadString('\n')
+		if err != nil && line == "" {
+			t.note("")
+			return "", errors.New("nothing was typed: nothing was changed")
+		}
+		return line, nil
+	})
+}
+
+var errInterrupted = errors.New("interrupted: nothing was changed")
+
+// typedOr waits for what a person types, or for an interrupt. What still reads after that ends with the process; nothing else reads then.
+func typedOr[T any](t *terminal, read func() (T, error)) (T, error) {
+	type answer struct {
+		typed T
+		err   error
+	}
+	var none T
+	given := make(chan answer, 1)
+	select {
+	case <-t.interrupted:
+		return none, errInterrupted
+	default:
+	}
+	go func() {
+		typed, err := read()
+		given <- answer{typed, err}
+	}()
+	select {
+	case a := <-given:
+		return a.typed, a.err
+	case <-t.interrupted:
+		t.note("")
+		return none, errInterrupted
+	}
 }
 
 // hintError is an error with what to do about it.

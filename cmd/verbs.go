@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -196,16 +197,30 @@ func call[R any](ctx context.Context, a *app, admin api.Admin, f *deviceFlags, n
 	countdown.end()
 	if err != nil {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			hint := device.HintOf(err)
-			if hint == "" {
-				hint = "answer what is on the device's screen; --timeout gives more time"
-			}
-			return result, hinted(fmt.Errorf("nothing came back within %s: %w", f.timeout, err), hint)
+			return result, late(context.WithoutCancel(ctx), admin, f, name, err)
 		}
 		return result, err
 	}
 	err = json.Unmarshal(answer, &result)
 	return result, err
+}
+
+// late says why nothing came back in time: what is known of the device says more than where the wait ended.
+func late(ctx context.Context, admin api.Admin, f *deviceFlags, name string, err error) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if st, statusErr := admin.Status(ctx); statusErr == nil {
+		i := slices.IndexFunc(st.Devices, func(d api.DeviceRow) bool { return d.Name == name })
+		if i >= 0 && st.Devices[i].Health == device.Absent {
+			d := st.Devices[i]
+			return hinted(fmt.Errorf("nothing came back within %s: %s is absent: %s", f.timeout, name, d.Detail), d.Advice)
+		}
+	}
+	hint := device.HintOf(err)
+	if hint == "" {
+		hint = "answer what is on the device's screen; --timeout gives more time"
+	}
+	return hinted(fmt.Errorf("nothing came back within %s: %w", f.timeout, err), hint)
 }
 
 // countdown shows what a device waits for, and on a terminal how long it is still waited for.

@@ -185,8 +185,11 @@ func (n *Node) words(mine hwm.RoleRecord, signing bool, p *PeerView) (maySign, w
 	case mine.Epoch == 0:
 		return "nobody: this instance was never active", "", []string{"on the machine that should sign: highwater activate"}
 	case mine.Owner == n.Me():
-		return "nobody: this instance owns the right, and stands by", "",
-			[]string{"to sign here: highwater activate", "to sign there: highwater handover, on either machine"}
+		next = []string{"to sign here: highwater activate"}
+		if p != nil {
+			next = append(next, "to sign there: highwater handover, on either machine")
+		}
+		return "nobody: this instance owns the right, and stands by", "", next
 	}
 	next = []string{
 		"it is the backup now, and needs nothing: its devices stay connected, its marks follow", "to sign here again: highwater handover",

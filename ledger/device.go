@@ -214,7 +214,7 @@ func (d *Device) note(s *session) {
 	switch s.marks.Chain {
 	case d.cfg.Chain:
 	case tezos.ChainID{}:
-		s.notes = append(s.notes, "it was set up without a chain id: a reveal resets the round of its mark; run `highwater ledger setup` again")
+		s.notes = append(s.notes, "it was set up without a chain id: a reveal resets the round of its mark; run `highwater ledger setup --hwm LEVEL` again")
 	default:
 		s.notes = append(s.notes, fmt.Sprintf("it was set up for chain %s: ours shares the mark of all other chains", s.marks.Chain))
 	}
@@ -277,7 +277,7 @@ func (r driver) Describe(s *session) device.Status {
 	case !usable && s.keys[0].Curve == BLS12381:
 		st.Health, st.Advice, st.Detail = device.Broken, adviceTZ4, reasonTZ4
 	case !usable:
-		st.Health, st.Advice = device.Broken, "authorise the key that the config names: run `highwater ledger setup`"
+		st.Health, st.Advice = device.Broken, "authorise the key that the config names: run `highwater ledger setup --hwm LEVEL`"
 		st.Detail = fmt.Sprintf("the authorised key is %s/%s", s.keys[0].Curve, s.keys[0].Path)
 	}
 	return st

@@ -77,7 +77,7 @@ const (
 	adviceUnlock  = "the device is locked: enter its PIN"
 	adviceOpen    = "open the Tezos Baking app on the device"
 	adviceWrong   = "quit the open app and open the Tezos Baking app on the device"
-	adviceNoKey   = "no key is authorised for baking: run `highwater ledger setup`"
+	adviceNoKey   = "no key is authorised for baking: run `highwater ledger setup --hwm LEVEL`"
 	adviceOtherID = "connect the right Ledger, or correct id in the config"
 	advicePlug    = "plug the Ledger in, unlock it and open the Tezos Baking app"
 	adviceBusy    = "look at the device: answer the prompt on its screen; if there is none, unplug it and plug it in again"
@@ -103,7 +103,7 @@ func (s Status) verdict() verdict {
 	case StatusNoIns, StatusNoClass, StatusNoClass1:
 		return verdict{health: device.WrongApp, hint: adviceWrong, retry: true}
 	case StatusSecurity, StatusNoKey:
-		return verdict{health: device.Broken, hint: "authorise the key: run `highwater ledger setup`, or `highwater ledger authorize`"}
+		return verdict{health: device.Broken, hint: "authorise the key: run `highwater ledger setup --hwm LEVEL`, or `highwater ledger authorize --key KEY`"}
 	case StatusWrongValues:
 		return verdict{health: device.Ready, final: true, hint: "see `highwater ledger hwm` for the device's own water mark"}
 	case StatusRejected:

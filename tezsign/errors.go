@@ -32,6 +32,14 @@ func (e *RemoteError) Error() string {
 	return fmt.Sprintf("the gadget answered %d: %s", e.Code, e.Message)
 }
 
+// HintText is what to do, where the gadget's own words do not tell.
+func (e *RemoteError) HintText() string {
+	if e.Code == CodeInitialised {
+		return "it has a seed already, which stays: make keys of it with highwater tezsign new ALIAS"
+	}
+	return ""
+}
+
 // ErrNoAnswer is wrapped when the gadget did not answer in time.
 var ErrNoAnswer = errors.New("no answer from the gadget")
 

@@ -50,11 +50,11 @@ type Key struct {
 
 // Mark is a watermark that a device reports of itself.
 type Mark struct {
-	PKH tezos.PublicKeyHash
+	PKH tezos.PublicKeyHash `json:"pkh"`
 	// Kind is zero when the mark covers all kinds (Ledger).
-	Kind  tezos.Kind
-	Level int32
-	Round int32
+	Kind  tezos.Kind `json:"kind"`
+	Level int32      `json:"level"`
+	Round int32      `json:"round"`
 }
 
 // Error is what went wrong between host and device. Whether it can be absorbed is in Retry.
