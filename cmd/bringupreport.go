@@ -15,7 +15,7 @@ import (
 
 func (a *app) bringUpReportCmd() *cobra.Command {
 	return a.addJSON(&cobra.Command{
-		Use: "report", Short: "Show what the bring-up came to, how old that is, and what is no longer true", Args: noArgs,
+		Use: "report", Short: "Show the kept report, and what of it is no longer true", Args: noArgs,
 		Long: "Show the kept report of the bring-up and its drills. What can be looked at is looked at again, and what is no longer true\n" +
 			"is said; nothing is changed, not even the report. Exit status 0 when all is done and still true.",
 		Example: "  highwater bring-up report --json",

@@ -89,7 +89,7 @@ func (a *app) bundleVerifyCmd() *cobra.Command {
 func (a *app) bundleDiffCmd() *cobra.Command {
 	var trust bundleTrust
 	c := &cobra.Command{
-		Use: "diff FILE", Short: "Show what importing a bundle would raise here, and what else differs", Args: oneFile,
+		Use: "diff FILE", Short: "Show what a bundle would raise here, and what else differs", Args: oneFile,
 		Long: "Compare a bundle with this instance, and change nothing: what importing it would raise, keys that are missing on either\n" +
 			"side, what a key may sign, ceilings. Keys, policy and ceilings are never imported: they are this machine's own.",
 		Example: "  highwater bundle diff /media/stick/bundle.json",

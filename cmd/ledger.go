@@ -69,7 +69,7 @@ func (a *app) ledgerSetupCmd() *cobra.Command {
 	var key, chain string
 	var level, test int64
 	c := &cobra.Command{
-		Use: "setup", Short: "Authorise a key for baking and set the device's marks (confirm on the device)", Args: noArgs,
+		Use: "setup", Short: "Authorise a key and set the device's marks (confirm on the device)", Args: noArgs,
 		Long: "Authorise a key for baking and set the device's chain and marks. You confirm on the device. Always with a chain: without\n" +
 			"one, registering a baker resets the round of the device's mark. At LEVEL round 0 itself the device may still attest.",
 		Example: "  highwater ledger setup --key ed25519/0h/0h --hwm 8000000",

@@ -36,7 +36,7 @@ func (a *app) peerCmd() *cobra.Command {
 		},
 	})
 	add := a.addJSON(&cobra.Command{
-		Use: "add ADDRESS KEY", Short: "Name the other instance: HOST:PORT of its peer listener, and its key",
+		Use: "add ADDRESS KEY", Short: "Name the other instance: HOST:PORT of its peer listener, its key",
 		Example: "  highwater peer add 10.0.0.2:6734 1f0c…",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 2 {

@@ -97,6 +97,9 @@ func (a *app) root() *cobra.Command {
 		a.releaseCmd(), a.acceptCmd(), a.takeoverCmd(), a.bringUpCmd(), a.drillCmd(), a.bundleCmd(), a.versionCmd(), a.manCmd(),
 		a.completionCmd(), a.simCmd(),
 	)
+	if a.width > 0 {
+		fitHelp(root, a.width)
+	}
 	return root
 }
 

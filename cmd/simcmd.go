@@ -22,7 +22,7 @@ func (a *app) simLedgerCmd() *cobra.Command {
 	var listen, seed, app string
 	var hid, accept bool
 	c := &cobra.Command{
-		Use: "ledger", Short: "Serve an emulated Ledger on its emulator's APDU socket, or as raw HID reports", Args: noArgs,
+		Use: "ledger", Short: "Serve an emulated Ledger, as its emulator does, or as raw HID", Args: noArgs,
 		Example: "  highwater sim ledger --listen 127.0.0.1:9999 --seed zebra --accept",
 		RunE: func(c *cobra.Command, _ []string) error {
 			opt := ledgersim.Options{Seed: seed, AllowMainnet: true}

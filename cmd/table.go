@@ -14,10 +14,11 @@ const columnGap = 2
 
 // columns is the width of a terminal; zero where there is none.
 func columns(out any) int {
-	if !isTerminal(out) {
+	f, ok := out.(*os.File)
+	if !ok || !isTerminal(out) {
 		return 0
 	}
-	width, _, err := term.GetSize(int(out.(*os.File).Fd()))
+	width, _, err := term.GetSize(int(f.Fd()))
 	if err != nil || width <= 0 {
 		return 80
 	}
