@@ -440,8 +440,8 @@ func TestAReplayWaitsForNoOtherKind(t *testing.T) {
 			d.script(slow(time.Minute))
 			attested := make(chan error, 1)
 			go func() {
-				_, err := s.Sign(t.Context(), pkh, payloadOf(tezos.Ed25519, tezos.Attestation, 20, 0, 1))
-				attested <- err
+				_, attErr := s.Sign(t.Context(), pkh, payloadOf(tezos.Ed25519, tezos.Attestation, 20, 0, 1))
+				attested <- attErr
 			}()
 			synctest.Wait()
 			start := time.Now()
