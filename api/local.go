@@ -35,9 +35,8 @@ type Local struct {
 
 var _ Admin = (*Local)(nil)
 
-// FarLevels is how far above the highest known level a mark is raised only on the operator's word: a day and a half of blocks
-// too many costs nothing to confirm, and a mistyped digit would stop a baker for months.
-const FarLevels = 10_000
+// FarLevels is how far above the highest known level a mark is raised only on the operator's word.
+const FarLevels = failover.FarLevels
 
 // Status gives one screen.
 func (l *Local) Status(ctx context.Context) (Status, error) {

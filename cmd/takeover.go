@@ -75,6 +75,7 @@ func (a *app) takeoverCmd() *cobra.Command {
 	c.Flags().BoolVar(&f.r.CertificateDestroyed, "the-certificate-is-destroyed", false, "I state: what was released to a file is destroyed")
 	c.Flags().IntVar(&f.r.Silence, "silence", 3, "wait for `N` levels at which our keys had rights and were not seen")
 	c.Flags().Int64Var(&f.head, "head", 0, "where the chain is: `LEVEL`, for an instance without a node")
+	c.Flags().BoolVar(&f.r.Far, "far", false, fmt.Sprintf("the --head is right, although it is more than %d above the highest known level", api.FarLevels))
 	c.Flags().Int32Var(&f.margin, "margin", 0, "sign nothing up to `LEVELS` above all that is known (default: by the evidence)")
 	c.Flags().StringVar(&f.r.Why, "why", "", "the reason, a `TEXT` that is kept with the role")
 	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask (this is not the statement)")

@@ -76,8 +76,6 @@ func (n *Node) fenceEpoch(epoch uint64, why string) (fenced bool, err error) {
 	if now := n.watched(); now.Role != hwm.Active || now.Epoch != epoch {
 		return false, nil
 	}
-	atOnce, cancel := context.WithCancel(context.Background())
-	cancel()
-	_, err = n.signer.Stand(atOnce, hwm.Fenced, why)
+	_, err = n.signer.Stand(givenUp(), hwm.Fenced, why)
 	return err == nil, err
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os/exec"
+	"syscall"
 	"time"
 
 	"highwater/hwm"
@@ -82,25 +83,27 @@ func (h *Hooks) tell(e Event) {
 	}
 }
 
-// Run tells, one event after the other, until ctx ends; then what waits is told yet, within one time-out.
+// Run tells, one event after the other, until ctx ends; then what is under way and what waits is told yet, within one time-out.
 func (h *Hooks) Run(ctx context.Context) {
+	telling, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(h.cfg.Timeout):
+			cancel()
+		case <-telling.Done():
+		}
+	})()
 	for {
 		select {
 		case e := <-h.events:
-			h.fire(context.WithoutCancel(ctx), e)
+			h.fire(telling, e)
 		case <-ctx.Done():
-			h.last(context.WithoutCancel(ctx))
+			for len(h.events) > 0 {
+				h.fire(telling, <-h.events)
+			}
 			return
 		}
-	}
-}
-
-// last tells what waits yet.
-func (h *Hooks) last(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, h.cfg.Timeout)
-	defer cancel()
-	for len(h.events) > 0 {
-		h.fire(ctx, <-h.events)
 	}
 }
 
@@ -109,24 +112,29 @@ func (h *Hooks) fire(ctx context.Context, e Event) {
 	if err != nil {
 		return // it has no way to fail
 	}
-	ctx, cancel := context.WithTimeout(ctx, h.cfg.Timeout)
-	defer cancel()
 	if h.cfg.Command != "" {
-		if err := h.run(ctx, body); err != nil {
-			h.cfg.Log.Error("hook failed", "hook", "command", "error", err)
-		}
+		h.one(ctx, "command", body, h.run)
 	}
 	if h.cfg.Webhook != "" {
-		if err := h.post(ctx, body); err != nil {
-			h.cfg.Log.Error("hook failed", "hook", "webhook", "error", err)
-		}
+		h.one(ctx, "webhook", body, h.post)
+	}
+}
+
+// one tells one of the two. Each has a time-out of its own: a command that hangs leaves the webhook its time.
+func (h *Hooks) one(ctx context.Context, name string, body []byte, tell func(context.Context, []byte) error) {
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.Timeout)
+	defer cancel()
+	if err := tell(ctx, body); err != nil {
+		h.cfg.Log.Error("hook failed", "hook", name, "error", err)
 	}
 }
 
 func (h *Hooks) run(ctx context.Context, body []byte) error {
 	c := exec.CommandContext(ctx, "/bin/sh", "-c", h.cfg.Command) //nolint:gosec // the operator's own command
 	c.Stdin = bytes.NewReader(body)
-	c.WaitDelay = time.Second // what the command left behind may hold its output open
+	c.WaitDelay = time.Second                           // what the command left behind may hold its output open
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the shell's children end with it
+	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
 	var said head
 	c.Stdout, c.Stderr = &said, &said
 	if err := c.Run(); err != nil {

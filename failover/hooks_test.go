@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,6 +62,36 @@ func TestHooksNeverBlock(t *testing.T) {
 	require.Less(t, time.Since(start), 5*time.Second)
 	stop()
 	require.Less(t, time.Since(start), 30*time.Second)
+}
+
+// TestAHangingHookKeepsNothing: the webhook is told, the shell's children end with the shell, and a stop waits for one time-out.
+func TestAHangingHookKeepsNothing(t *testing.T) {
+	told := make(chan struct{}, 2)
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // or nobody notices that the client goes
+		told <- struct{}{}
+		<-r.Context().Done()
+	}))
+	defer srv.Close()
+	fifo := filepath.Join(t.TempDir(), "held")
+	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
+	const timeout = 2 * time.Second
+	h := NewHooks(HooksConfig{Command: "exec 3> " + fifo + "; sleep 60 & wait", Webhook: srv.URL, Timeout: timeout})
+	stop := runHooks(t, h)
+	defer stop()
+	start := time.Now()
+	h.Alarm(hwm.Alarm{Text: "first"})
+	held, err := os.Open(fifo) // when the command has begun
+	require.NoError(t, err)
+	defer held.Close()
+	require.NoError(t, held.SetReadDeadline(start.Add(timeout+10*time.Second)))
+	_, err = io.ReadAll(held)
+	require.NoError(t, err, "nobody holds it any more")
+	<-told
+	h.Alarm(hwm.Alarm{Text: "second"}) // it waits for the first one
+	start = time.Now()
+	stop()
+	require.Less(t, time.Since(start), 2*timeout)
 }
 
 // TestDocsShowTheEvents: each example of docs/configuration.md is what a hook is told, field by field and in this order.

@@ -169,9 +169,8 @@ func (n *Node) toldSameKey(r *Refusal, epoch uint64) error {
 	var err error
 	mine := n.store.Role()
 	if mine.Role == hwm.Active && mine.Epoch == epoch {
-		atOnce, cancel := context.WithCancel(context.Background())
-		cancel() // what is under way never leaves: the other one may be at the same level
-		_, err = n.signer.Stand(atOnce, hwm.Fenced, hwm.CutWhy("another process runs with this instance's key: a copy of its state directory"))
+		// What is under way never leaves: the other one may be at the same level.
+		_, err = n.signer.Stand(givenUp(), hwm.Fenced, hwm.CutWhy("another process runs with this instance's key: a copy of its state directory"))
 	}
 	n.signer.RaiseAlarm(signer.AlarmSameKey, "the other instance", "", "another process runs with the key of this instance at the same time: one of "+
 		"the two has a copy of the other's state directory, or this is the copy. Neither signs",

@@ -91,6 +91,23 @@ func (n *Node) floor(t *Takeover, s *Silence, r TakeoverRequest, stated *int32) 
 	return nil
 }
 
+// FarLevels is how far above the highest known level a mark is raised only on the operator's word: a day and a half of blocks
+// too many costs nothing to confirm, and a mistyped digit would stop a baker for months.
+const FarLevels = 10_000
+
+// farHead finds a mistyped head: the floor above it would be durable, and nothing up to it could be signed any more.
+func (n *Node) farHead(r TakeoverRequest) []Finding {
+	highest, err := n.highest() // where it fails, so does the floor
+	highest = max(highest, n.highestSaid())
+	if r.Head == nil || r.Far || err != nil || highest < 0 || int64(*r.Head) <= int64(highest)+FarLevels {
+		return nil
+	}
+	return []Finding{{
+		"head", Bad, fmt.Sprintf("level %d is stated, and the highest mark that is known is at %d", *r.Head, highest),
+		"look at the level again; if it is right: --far",
+	}}
+}
+
 // known is the highest level that is known of: of everything, and of what was signed or set as a mark.
 type known struct {
 	level, signed int32

@@ -174,3 +174,26 @@ func TestAStatementThatTimePassedBy(t *testing.T) {
 		})
 	}
 }
+
+// TestAMistypedHead: a digit too many makes no floor, which would be for good.
+func TestAMistypedHead(t *testing.T) {
+	p := newPair(t)
+	a, b := p.begin()
+	_, err := b.node.Ask(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, perLevel, a.bake(p.level))
+	a.kill()
+	r := TakeoverRequest{CannotSign: true, Head: level(p.level * 10_000)}
+	_, err = b.node.Takeover(t.Context(), r)
+	is(t, err, NotReady)
+	require.ErrorContains(t, err, "head: level")
+	require.NotEqual(t, hwm.Active, b.role().Role)
+	r.Head = level(start + FarLevels)
+	checked, err := b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: r.Head, Check: true})
+	require.NoError(t, err)
+	require.True(t, checked.Ready)
+	r.Head, r.Far = level(p.level*10_000), true
+	done, err := b.node.Takeover(t.Context(), r)
+	require.NoError(t, err)
+	require.Equal(t, p.level*10_000+Margin, done.Floor)
+}

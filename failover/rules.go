@@ -31,10 +31,10 @@ func (n *Node) heard(ctx context.Context, peer hwm.Peer, h Hello) error {
 	case h.Epoch < mine.Epoch || mine.Owner != n.Me() || mine.Epoch == 0 || mine.Role == hwm.Fenced || h.Owner != h.From:
 		return nil
 	case n.signer.Active() && (h.Signing || h.Role == hwm.Fenced): // rule 8: somebody's statement was false
+		mine.Role, mine.Why = hwm.Fenced, "the other instance signed in the same epoch: a takeover was stated that was not true"
+		_, err := n.signer.Become(givenUp(), mine, nil) // before the alarm, which is a write of its own
 		n.raiseAlarm(signer.AlarmBothActive, fmt.Sprintf("both instances were signing in epoch %d: both are fenced", mine.Epoch),
 			"a takeover was stated that was not true: look at the chain for what both signed, then on one of them: highwater takeover")
-		mine.Role, mine.Why = hwm.Fenced, "the other instance signed in the same epoch: a takeover was stated that was not true"
-		_, err := n.signer.Become(ctx, mine, nil)
 		return err
 	case n.signer.Active():
 		return nil // the other side yields when it hears this one
@@ -53,8 +53,18 @@ func (n *Node) yield(ctx context.Context, mine hwm.RoleRecord, h Hello, why stri
 	if mine.Role == hwm.Active {
 		n.log.Warn("signing ended by the other instance", "epoch", h.Epoch, "owner", h.Owner.Short(), "was_signing", n.signer.Active())
 	}
+	if n.signer.Active() { // it was taken over while it lives: the other one may be at the same level
+		ctx = givenUp()
+	}
 	_, err := n.signer.Become(ctx, next, nil)
 	return err
+}
+
+// givenUp is the context of a change of role that waits for nothing: signatures under way never leave.
+func givenUp() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
 }
 
 // superseded is an owner whose epoch was taken over by the other side, which gave the next one back by a certificate that has not

@@ -21,6 +21,8 @@ type TakeoverRequest struct {
 	Silence int `json:"silence"`
 	// Head is where the chain is, for an instance without a node.
 	Head *int32 `json:"head"`
+	// Far is the operator's word that Head is right, although it is more than FarLevels above every mark.
+	Far bool `json:"far,omitempty"`
 	// Margin is what the floor lies above all that is known, in levels; null: as the evidence lets it be.
 	Margin *int32 `json:"margin,omitempty"`
 	Why    string `json:"why"`
@@ -63,6 +65,7 @@ func (n *Node) Takeover(ctx context.Context, r TakeoverRequest) (Takeover, error
 	there := n.evidencePeer(ctx, peer)
 	t.Findings = append(t.Findings, there, stated(r), n.evidenceHere(), n.evidenceKeys())
 	t.Findings = append(t.Findings, n.ownCeilings()...)
+	t.Findings = append(t.Findings, n.farHead(r)...)
 	head, silence, node := n.evidenceChain(ctx, &r)
 	t.Silence = seenSilence(silence, r.Silence)
 	t.Findings = append(t.Findings, node...)
