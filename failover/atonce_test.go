@@ -33,8 +33,8 @@ func TestAFalseStatementGivesUpWhatIsUnderWay(t *testing.T) {
 		key := a.gadget.keys[0].PublicKey()
 		ended := make(chan error, 1)
 		go func() {
-			_, signed := a.signer.Sign(t.Context(), key.Hash(), baker.Step{Chain: ghost, Kind: tezos.Attestation, Level: p.level}.Payload(key.Curve()))
-			ended <- signed
+			_, denied := a.signer.Sign(t.Context(), key.Hash(), baker.Step{Chain: ghost, Kind: tezos.Attestation, Level: p.level}.Payload(key.Curve()))
+			ended <- denied
 		}()
 		<-a.gadget.in
 		p.wire.cut = false

@@ -281,7 +281,8 @@ func TestGoneBeforeItsTurn(t *testing.T) {
 		_, err := r.s.Sign(gone, r.pkh(), r.payload(tezos.Block, 20, 0, 1))
 		require.Error(t, err)
 	}
-	r.mustSign(r.payload(tezos.Attestation, 20, 0, 1)) // those before have ended: the device is one
+	r.mustSign(r.payload(tezos.Attestation, 20, 0, 1))
+	r.restart() // which waits for those that nobody waits for
 	require.Len(t, r.device.asks(), 1)
 	require.Equal(t, int32(10), r.at(tezos.Block).Level)
 }
