@@ -121,6 +121,13 @@ func (p *pass) do(f func() error) error {
 	return f()
 }
 
+// between runs f while nobody is in pass.do.
+func (g *gate) between(f func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f()
+}
+
 func (g *gate) notActive(r hwm.RoleRecord) *Denial {
 	d := &Denial{Reason: NotActive}
 	switch r.Role {

@@ -99,6 +99,56 @@ func TestAStartThatDoesNotSign(t *testing.T) {
 	require.Equal(t, int32(22), r.at(tezos.Block).Level)
 }
 
+// checkedDevice is one whose turns call check when a request was decided and its mark is about to move.
+type checkedDevice struct {
+	*fakeDevice
+	check func()
+}
+
+func (d *checkedDevice) Turn(ctx context.Context) (device.Turn, error) {
+	turn, err := d.fakeDevice.Turn(ctx)
+	return checkedTurn{turn, d.check}, err
+}
+
+type checkedTurn struct {
+	device.Turn
+	check func()
+}
+
+func (t checkedTurn) Check(tezos.PublicKeyHash, []byte) error {
+	t.check()
+	return nil
+}
+
+// 5. A request that was decided before a cut-over by level does not move its mark after it: neither above the ceiling of its key, nor where
+// the cut-over knew nothing of the key.
+func TestDecidedBeforeACutOver(t *testing.T) {
+	for name, ceilings := range map[string][]int32{"below": {19}, "no ceiling": nil} {
+		t.Run(name, func(t *testing.T) {
+			d := &checkedDevice{check: func() {}}
+			r := newRig(t, tezos.Ed25519, func(c *signer.Config) {
+				d.fakeDevice, _ = c.Devices[0].(*fakeDevice)
+				c.Devices = []signer.Device{d}
+			})
+			before := r.at(tezos.Block)
+			d.check = sync.OnceFunc(func() {
+				var changes []hwm.CeilingChange
+				for _, level := range ceilings {
+					changes = append(changes, hwm.CeilingChange{
+						Key: hwm.CeilingKey{Chain: ghost, PKH: r.pkh()}, Ceiling: &hwm.Ceiling{Level: level, At: at, Source: hwm.SourcePeer},
+					})
+				}
+				_, err := r.s.Become(t.Context(), hwm.RoleRecord{Role: hwm.Active, Epoch: r.db.Role().Epoch + 1, Owner: hwm.InstanceID{9}}, nil, changes...)
+				require.NoError(t, err)
+			})
+			_, err := r.sign(r.payload(tezos.Block, 20, 0, 1))
+			require.Error(t, err)
+			require.Empty(t, d.asks())
+			require.Equal(t, before, r.at(tezos.Block))
+		})
+	}
+}
+
 // The same bytes get the stored signature over restarts, byte for byte, without a device.
 func TestReplayOverRestarts(t *testing.T) {
 	eachCurve(t, func(t *testing.T, r *rig) {

@@ -45,7 +45,7 @@ func (s *Signer) become(
 	}
 	mine, capped := next.Owner == s.store.Instance(), s.capped.Load()
 	if next.Role == hwm.Active && !mine {
-		s.capped.Store(true) // before the new epoch is there
+		s.gate.between(func() { s.capped.Store(true) }) // before the new epoch is there
 	}
 	next.Since = s.now()
 	if err := s.store.SetRole(next, floors, ceilings...); err != nil {
@@ -138,6 +138,18 @@ func (s *Signer) Stand(ctx context.Context, role hwm.Role, why string) (hwm.Role
 	next := s.store.Role()
 	next.Role, next.Why = role, why
 	return s.become(ctx, next, nil, nil)
+}
+
+// stillUncapped looks again as a mark is about to move: a cut-over may have come after the decision. The caller is in pass.do.
+func (s *Signer) stillUncapped(mark hwm.Key) error {
+	if !s.capped.Load() {
+		return nil
+	}
+	state, err := s.store.State(mark)
+	if err != nil {
+		return err
+	}
+	return s.uncapped(state)
 }
 
 // uncapped refuses what a cut-over by level forgot: in another owner's epoch, a key without a ceiling does not sign.

@@ -178,10 +178,15 @@ func (s *Signer) decideAndSign(
 		}
 	}
 	var durable hwm.Pending = alreadyDurable{}
-	err = pass.do(func() (err error) { // whoever fenced this instance has seen the last mark move
-		if d.Verdict == hwm.Advance { // in memory now, on disk while the device works
-			durable, err = s.store.Advance(key.mark(s.chain, req.Kind), hwm.MarkFor(req, s.now()))
+	err = pass.do(func() (err error) { // whoever ended this instance's epoch has seen the last mark move
+		if d.Verdict != hwm.Advance {
+			return nil
 		}
+		if err = s.stillUncapped(key.mark(s.chain, req.Kind)); err != nil {
+			return err
+		}
+		// in memory now, on disk while the device works
+		durable, err = s.store.Advance(key.mark(s.chain, req.Kind), hwm.MarkFor(req, s.now()))
 		return err
 	})
 	if err != nil {
