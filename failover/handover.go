@@ -264,9 +264,19 @@ func (n *Node) wouldRelease(ctx context.Context, peer hwm.Peer, at *int32) error
 	return err
 }
 
-// planThere shows whether it would.
+// planThere shows whether it would. As long as the process before this one may still run, as far as the other side can tell, it says so:
+// that passes soon after a start, and is waited for.
 func (n *Node) planThere(ctx context.Context, peer hwm.Peer, r HandoverRequest) Finding {
-	if err := n.wouldRelease(ctx, peer, r.At); err != nil {
+	err := n.wouldRelease(ctx, peer, r.At)
+	for try := 0; err != nil && asRefusal(err).Reason == OtherLife && try < 2*quiet; try++ {
+		select {
+		case <-time.After(n.every):
+			err = n.wouldRelease(ctx, peer, r.At)
+		case <-ctx.Done():
+			return bad("release", err)
+		}
+	}
+	if err != nil {
 		return bad("release", err)
 	}
 	return Finding{Name: "release", Result: OK, Detail: "the other instance would give the right to sign"}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -128,6 +129,27 @@ func TestACopyBeforeTheOriginal(t *testing.T) {
 	is(t, a.asks(), SameKey)
 	require.Zero(t, a.bake(p.level))
 	p.ends(a, b, c)
+}
+
+// TestAHandoverSoonAfterAStart: the other side cannot see whether the process before this one still runs, so it gives nothing away for a
+// while. The operator who asks need not ask again.
+func TestAHandoverSoonAfterAStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		a, b := p.begin()
+		require.NoError(t, b.asks())
+		a.node.link = oddLink{err: refuse(Unreachable, "", "the way there is down")}
+		b.restart()
+		_, err := b.node.askForIt(t.Context())
+		is(t, err, OtherLife)
+		began := time.Now()
+		h, err := b.node.Handover(t.Context(), HandoverRequest{})
+		require.NoError(t, err)
+		require.True(t, h.Done)
+		require.GreaterOrEqual(t, time.Since(began), quiet*p.every)
+		p.level++
+		require.Equal(t, perLevel, b.bake(p.level))
+	})
 }
 
 // TestACopyOfTheBackup: nothing is given to either of them, and the other side signs on.
