@@ -93,6 +93,9 @@ type listener struct {
 
 // newDaemon opens the instance and its listeners; nothing is answered before run.
 func newDaemon(ctx context.Context, cfg *config, log *slog.Logger, version string) (*daemon, error) {
+	if f := checkConfigMode(cfg.path); f.Result != resultOK { // it names commands that are run, and devices
+		log.Warn("the configuration is not safe", "finding", f.Detail, "hint", f.Hint)
+	}
 	metrics := api.NewMetrics()
 	var asked atomic.Pointer[time.Time]
 	observe := func(o signer.Outcome) {
