@@ -77,7 +77,7 @@ func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*insta
 	memory := guard.NewMemory() // it hears all from the first request on, or the guard would take our own signatures for a stranger's
 	in.signer = signer.New(signer.Config{
 		Chain: cfg.chainID, Store: db, Devices: devices, Keys: cfg.policy, Log: opt.log, Hold: paired,
-		Observe: opt.observing(cfg, memory), Changed: in.changed, Alarmed: in.hooks.Alarm,
+		Observe: opt.observing(cfg, memory), Changed: in.changed, Alarmed: in.hooks.Alarm, Awake: in.awake,
 	})
 	pair := failover.Config{Signer: in.signer, Store: db, Log: opt.log, Build: opt.version}
 	if cfg.Node != "" {
@@ -120,6 +120,9 @@ func (in *instance) changed(r hwm.RoleRecord) {
 		in.guard.Poke()
 	}
 }
+
+// awake is asked before a signature leaves; whoever signs has a node by then.
+func (in *instance) awake(ctx context.Context) { in.node.Awake(ctx) }
 
 // start runs all of it, each part under a context of its own: they end in close, in its order, whatever happens to ctx.
 func (in *instance) start(ctx context.Context) {

@@ -261,6 +261,7 @@ func (s *side) start() {
 	_, paired := db.Peer()
 	s.signer = signer.New(signer.Config{
 		Chain: ghost, Store: s.store, Devices: []signer.Device{s.gadget}, Hold: paired, Observe: s.observe, Changed: s.changed,
+		Awake: func(ctx context.Context) { s.node.Awake(ctx) },
 	})
 	s.signer.Learn()
 	link := s.link

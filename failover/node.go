@@ -66,6 +66,8 @@ type Node struct {
 	head       atomic.Pointer[int32]
 	kick       chan struct{}
 	stopped    chan struct{} // closed when Run ends
+	pulse      pulse
+	waking     sync.Mutex // one asks after a standstill, the others wait for it
 
 	mu      sync.Mutex
 	nonces  map[string]asked // questions of this process that wait for an answer
@@ -127,6 +129,7 @@ func (n *Node) Run(ctx context.Context) {
 	var loops sync.WaitGroup
 	loops.Go(func() { n.loop(ctx, n.kick, n.beat) })
 	loops.Go(func() { n.loop(ctx, nil, n.followOnce) })
+	loops.Go(func() { n.loop(ctx, nil, n.beats) })
 	loops.Wait()
 }
 

@@ -25,7 +25,10 @@ type Config struct {
 	Log     *slog.Logger
 	// Hold keeps requests out at the start although the durable role is active: there is another instance, and it must be asked
 	// first. Resume lets them in.
-	Hold    bool
+	Hold bool
+	// Awake is called before a signature leaves. It may take its time after this process stood still: then the other instance is asked
+	// first, whose answer may end signing here. May be nil.
+	Awake   func(ctx context.Context)
 	Observe func(Outcome)        // told of every decision; may be nil
 	Changed func(hwm.RoleRecord) // told of every change of role, and of Resume; may be nil; it must not wait
 	Alarmed func(Alarm)          // told of every new alarm; may be nil; it must not wait
@@ -41,6 +44,7 @@ type Signer struct {
 	gate    *gate
 	roleMu  sync.Mutex // one change of role at a time, so that gate and record agree
 	log     *slog.Logger
+	awake   func(context.Context)
 	observe func(Outcome)
 	now     func() time.Time
 	changed func(hwm.RoleRecord)
@@ -55,7 +59,7 @@ type Signer struct {
 func New(cfg Config) *Signer {
 	s := &Signer{
 		chain: cfg.Chain, store: cfg.Store, devices: cfg.Devices, log: cfg.Log, observe: cfg.Observe, now: cfg.Now,
-		changed: cfg.Changed, alarmed: cfg.Alarmed,
+		changed: cfg.Changed, alarmed: cfg.Alarmed, awake: cfg.Awake,
 		gate: newGate(cfg.Store.Instance()), changes: newBroadcast(),
 	}
 	if s.log == nil {
@@ -66,6 +70,9 @@ func New(cfg Config) *Signer {
 	}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if s.awake == nil {
+		s.awake = func(context.Context) {}
 	}
 	s.ring = newRing(cfg.Keys, cfg.Store.KnownKeys())
 	if s.changed == nil {
@@ -131,6 +138,7 @@ func (s *Signer) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []by
 	select {
 	case a := <-answers:
 		if a.err == nil {
+			s.awake(ctx)
 			a.err = pass.check() // fenced meanwhile: it does not leave
 		}
 		if a.err != nil {

@@ -1,0 +1,87 @@
+package failover
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater/hwm"
+)
+
+// stoodStill makes a side's process one that did not run for a while, by one of its clocks, or by both.
+func (s *side) stoodStill(monotonic, wall bool) {
+	ran := time.Now()
+	switch {
+	case monotonic && wall:
+		ran = ran.Add(-time.Hour)
+	case wall:
+		ran = ran.Round(0).Add(-time.Hour)
+	}
+	s.node.pulse.ran = ran
+}
+
+// TestAfterAStandstillItAsks: the one that signs stood still, the other one was told that it is dead, and took over. What it was about to
+// give out when it goes on never leaves.
+func TestAfterAStandstillItAsks(t *testing.T) {
+	for _, both := range []bool{true, false} {
+		p := newPair(t)
+		a, b := p.begin()
+		_, err := b.node.Ask(t.Context())
+		require.NoError(t, err)
+		p.wire.cut = true
+		_, err = b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
+		require.NoError(t, err)
+		p.wire.cut = false
+		p.level += Margin + 1
+		a.stoodStill(both, true)
+		require.Zero(t, a.bake(p.level))
+		require.Equal(t, hwm.Standby, a.role().Role)
+		require.Equal(t, perLevel, b.bake(p.level))
+		require.Empty(t, p.judge.Doubles())
+	}
+}
+
+// TestAfterAStandstillAlone: without an answer it goes on, after it has asked once; and who did not stand still asks nobody.
+func TestAfterAStandstillAlone(t *testing.T) {
+	p := newPair(t)
+	a, _ := p.begin()
+	asked := 0
+	p.wire.lose = func(string) (question, answer bool) { asked++; return true, true }
+	a.stoodStill(false, false)
+	require.Equal(t, perLevel, a.bake(p.level))
+	require.Zero(t, asked)
+	a.stoodStill(true, true)
+	p.level++
+	require.Equal(t, perLevel, a.bake(p.level))
+	require.Equal(t, 1, asked)
+	a.node.pulse.ran = time.Time{} // a command, which does not look
+	p.level++
+	require.Equal(t, perLevel, a.bake(p.level))
+	require.Equal(t, 1, asked)
+}
+
+// TestAPulse: the beat that comes first after a standstill does not hide it, only a question does.
+func TestAPulse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p pulse
+		const limit = 3 * time.Second
+		beat := func() bool { return p.look(time.Now(), limit, true) }
+		require.False(t, beat())
+		for range 100 {
+			<-time.After(limit)
+			require.False(t, beat())
+		}
+		<-time.After(limit + 1)
+		require.True(t, p.look(time.Now(), limit, false))
+		for range 3 {
+			require.True(t, beat())
+		}
+		p.asked()
+		require.False(t, beat())
+		<-time.After(limit + 1)
+		require.True(t, beat(), "the beat that comes first")
+		require.True(t, p.look(time.Now(), limit, false))
+	})
+}
