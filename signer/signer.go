@@ -138,7 +138,7 @@ func (s *Signer) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []by
 	select {
 	case a := <-answers:
 		if a.err == nil {
-			s.awake(ctx) // after a standstill the other instance may have taken over
+			s.awake(ctx)         // after a standstill the other instance may have taken over
 			a.err = pass.check() // fenced meanwhile: it does not leave
 		}
 		if a.err != nil {
