@@ -3,6 +3,7 @@
 package powercut_test
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -18,20 +19,28 @@ import (
 	"sync"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"highwater/internal/softkey"
 	"highwater/internal/tezos"
 )
 
-// control is the signer that this suite must find guilty: it keeps its marks in a JSON file that it writes under another name and
-// renames before it answers, as signers do, but it never syncs. With sync it does, and must be found innocent.
+// control is the signer that this suite must find guilty, or innocent, by how it writes.
 type control struct {
 	dir  string
-	sync bool
+	way  string
 	keys map[string]*softkey.Key
 
 	mu    sync.Mutex
 	marks map[string]controlMark
 }
+
+// The ways of a control to keep its marks, in one JSON file.
+const (
+	renames = "renames" // writes it under another name and renames, as signers do, and never syncs
+	syncs   = "syncs"   // the same, and syncs
+	hands   = "hands"   // overwrites it in place, past the page cache: the disk is given everything, and never asked to flush it
+)
 
 type controlMark struct {
 	Level, Round int32
@@ -39,8 +48,8 @@ type controlMark struct {
 	Signature    string
 }
 
-func newControl(dir string, sync bool, n int) (*control, error) {
-	c := &control{dir: dir, sync: sync, keys: map[string]*softkey.Key{}, marks: map[string]controlMark{}}
+func newControl(dir, way string, n int) (*control, error) {
+	c := &control{dir: dir, way: way, keys: map[string]*softkey.Key{}, marks: map[string]controlMark{}}
 	for i := range n {
 		key, err := softkey.New(tezos.Ed25519, fmt.Appendf(nil, "the control's key number %03d", i))
 		if err != nil {
@@ -50,7 +59,8 @@ func newControl(dir string, sync bool, n int) (*control, error) {
 	}
 	text, err := os.ReadFile(c.path())
 	if errors.Is(err, fs.ErrNotExist) {
-		return c, nil
+		err = c.make()
+		return c, err
 	}
 	if err != nil {
 		return nil, err
@@ -83,27 +93,65 @@ func (c *control) sign(key *softkey.Key, payload []byte) (sig string, err error)
 	return sig, c.save()
 }
 
+// make makes the file, for a control that overwrites it: with blocks of its own, and durably.
+func (c *control) make() error {
+	if c.way != hands {
+		return nil
+	}
+	f, err := os.Create(c.path())
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, sector))
+	return errors.Join(err, f.Sync(), f.Close(), c.syncDir())
+}
+
+func (c *control) syncDir() error {
+	dir, err := os.Open(c.dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
 func (c *control) save() error {
 	text, err := json.Marshal(c.marks)
 	if err != nil {
 		return err
+	}
+	if c.way == hands {
+		return c.hand(text)
 	}
 	f, err := os.Create(c.path() + ".new")
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(text)
-	if c.sync {
+	if c.way == syncs {
 		err = errors.Join(err, f.Sync())
 	}
-	if err = errors.Join(err, f.Close(), os.Rename(f.Name(), c.path())); err != nil || !c.sync {
+	if err = errors.Join(err, f.Close(), os.Rename(f.Name(), c.path())); err != nil || c.way != syncs {
 		return err
 	}
-	dir, err := os.Open(c.dir)
+	return c.syncDir()
+}
+
+// hand gives the disk one sector, at an address in memory that O_DIRECT is content with.
+func (c *control) hand(text []byte) error {
+	if len(text) > sector {
+		return fmt.Errorf("%d bytes of marks: more than a sector", len(text))
+	}
+	block, err := unix.Mmap(-1, 0, sector, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil {
 		return err
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	copy(block, append(text, bytes.Repeat([]byte{' '}, sector-len(text))...))
+	f, err := os.OpenFile(c.path(), os.O_WRONLY|unix.O_DIRECT, 0)
+	if err != nil {
+		return errors.Join(err, unix.Munmap(block))
+	}
+	_, err = f.WriteAt(block, 0)
+	return errors.Join(err, f.Close(), unix.Munmap(block))
 }
 
 // ServeHTTP answers what the octez client asks.
@@ -143,7 +191,7 @@ func (c *control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 const (
 	controlDir    = "POWERCUT_CONTROL_DIR"
 	controlListen = "POWERCUT_CONTROL_LISTEN"
-	controlSync   = "POWERCUT_CONTROL_SYNC"
+	controlWay    = "POWERCUT_CONTROL_WAY"
 	controlKeys   = 4
 )
 
@@ -154,7 +202,7 @@ var (
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(controlDir); dir != "" {
-		c, err := newControl(dir, os.Getenv(controlSync) != "", controlKeys)
+		c, err := newControl(dir, os.Getenv(controlWay), controlKeys)
 		if err == nil {
 			err = http.ListenAndServe(os.Getenv(controlListen), c)
 		}
@@ -168,13 +216,10 @@ func TestMain(m *testing.M) {
 }
 
 // newControlProcess is the control as a process, with its marks in dir.
-func newControlProcess(t *testing.T, dir string, sync bool) *process {
+func newControlProcess(t *testing.T, dir, way string) *process {
 	t.Helper()
 	address := freeAddress(t)
-	env := append(os.Environ(), controlDir+"="+dir, controlListen+"="+address)
-	if sync {
-		env = append(env, controlSync+"=1")
-	}
+	env := append(os.Environ(), controlDir+"="+dir, controlListen+"="+address, controlWay+"="+way)
 	p := &process{
 		t: t, base: "http://" + address, ready: "http://" + address + "/authorized_keys",
 		command: func() *exec.Cmd {

@@ -42,7 +42,7 @@ func mount(t *testing.T, image, at string, direct bool, options ...string) {
 	t.Helper()
 	args := []string{"--find", "--show", image}
 	if direct {
-		args = append(args, "--direct-io=on", "--sector-size", "4096") // an XFS writes a shared file directly in whole blocks only
+		args = append(args, "--direct-io=on", "--sector-size", fmt.Sprint(sector)) // an XFS writes a shared file directly in whole blocks only
 	}
 	loop := run(t, "losetup", args...)
 	if direct {
@@ -105,16 +105,21 @@ type disk struct {
 	fs     string
 	image  string
 	at     string
+	cached bool   // it has a cache
+	cache  *cache // while it is plugged in
 	clones int
 	in     bool
 }
 
-// newDisk makes a disk in o. XFS is at least 300 MB; the images are sparse.
-func newDisk(o *outer, t *testing.T, fs string, size int64) *disk {
+// diskSize is about the least that mkfs.xfs takes; the images are sparse.
+const diskSize = 320 << 20
+
+// newDisk makes a disk in o, with or without a cache.
+func newDisk(o *outer, t *testing.T, fs string, cached bool) *disk {
 	t.Helper()
-	d := &disk{t: t, fs: fs, image: filepath.Join(o.at, fs+".img"), at: filepath.Join(t.TempDir(), "disk")}
+	d := &disk{t: t, fs: fs, image: filepath.Join(o.at, fs+".img"), at: filepath.Join(t.TempDir(), "disk"), cached: cached}
 	require.NoError(t, os.Mkdir(d.at, 0o700))
-	newImage(t, d.image, size)
+	newImage(t, d.image, diskSize)
 	run(t, "mkfs."+fs, append(mkfs[fs], "-q", d.image)...)
 	d.plug()
 	t.Cleanup(func() {
@@ -127,7 +132,12 @@ func newDisk(o *outer, t *testing.T, fs string, size int64) *disk {
 
 func (d *disk) plug(options ...string) {
 	d.t.Helper()
-	mount(d.t, d.image, d.at, true, options...)
+	image := d.image
+	if d.cached {
+		d.cache = newCache(d.t, d.image)
+		image = d.cache.path()
+	}
+	mount(d.t, image, d.at, true, options...)
 	d.in = true
 }
 
@@ -135,23 +145,27 @@ func (d *disk) unplug() {
 	d.t.Helper()
 	run(d.t, "umount", d.at)
 	d.in = false
+	if d.cached {
+		d.cache.remove()
+	}
 	if d.fs == "btrfs" { // else a clone is taken for an outdated half of the same file system
 		run(d.t, "btrfs", "device", "scan", "--forget")
 	}
 }
 
-// clone copies the image as it is at this moment, atomically (FICLONE).
+// clone makes an image of what the disk will hold if the power goes now.
 func (d *disk) clone() string {
 	d.t.Helper()
 	d.clones++
 	name := fmt.Sprintf("%s.%d", strings.TrimSuffix(d.image, filepath.Ext(d.image)), d.clones)
+	if d.cached {
+		d.cache.clone(name, fates[(d.clones-1)%len(fates)])
+		return name
+	}
 	from, err := os.Open(d.image)
 	require.NoError(d.t, err)
 	defer from.Close()
-	to, err := os.Create(name)
-	require.NoError(d.t, err)
-	require.NoError(d.t, unix.IoctlFileClone(int(to.Fd()), int(from.Fd())))
-	require.NoError(d.t, to.Close())
+	require.NoError(d.t, cloneFile(from, name))
 	return name
 }
 

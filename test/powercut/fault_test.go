@@ -158,7 +158,7 @@ func TestIOError(t *testing.T) {
 	for _, fs := range fileSystems {
 		t.Run(fs, func(t *testing.T) {
 			o := newOuter(t)
-			d := newDisk(o, t, fs, 320<<20)
+			d := newDisk(o, t, fs, false)
 			h, b := working(t, filepath.Join(d.at, "state"))
 			o.fail()
 			requirePoisoned(t, h, b, ioError, adviceDisk)

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Tells whether this machine can do what the suite needs: native.sh DIR, as root, in a mount namespace of its own.
 set -euo pipefail
+[ -c /dev/fuse ] || { echo "no /dev/fuse" >&2; exit 1; }
 dir=$(mktemp -d "$1/native.XXXXXX")
 finish() { umount -q "$dir/inner" "$dir/outer" || true; rm -rf "$dir"; }
 trap finish EXIT

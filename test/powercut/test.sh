@@ -1,5 +1,5 @@
 #!/bin/bash
-# Builds the program and the suite, and runs the suite as root where the kernel can loop-mount ext4, XFS and btrfs: here, or else in the
+# Builds the program and the suite, and runs the suite as root where the kernel can loop-mount ext4, XFS and btrfs and has FUSE: here, or else in the
 # virtual machine of test/usb. Fails if neither works. Arguments go to the test binary: test/powercut/test.sh -test.run Control -cuts 50
 #
 # VM=1 takes the virtual machine in any case. LOG=file keeps the output.
@@ -23,7 +23,7 @@ if [ -z "${VM:-}" ] && why=$(native 2>&1); then
   exec unshare -m "${suite[@]}" "$@"
 fi
 printf 'not on this kernel (%s): in a virtual machine\n' "${why:-VM=1}" >&2
-export CACHE=$cache/vm MODULES="loop ext4 xfs btrfs crc32c_generic"
+export CACHE=$cache/vm MODULES="loop ext4 xfs btrfs crc32c_generic fuse"
 test/usb/install.sh "$CACHE"
 export MEM=${MEM:-3072} TIMEOUT=${TIMEOUT:-3600} CONSOLE=$cache/console.log
 # Emulated, everything takes several times as long.
