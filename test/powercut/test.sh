@@ -27,4 +27,4 @@ export CACHE=$cache/vm MODULES="loop ext4 xfs btrfs crc32c_generic fuse"
 test/usb/install.sh "$CACHE"
 export MEM=${MEM:-3072} TIMEOUT=${TIMEOUT:-3600} CONSOLE=$cache/console.log
 # Emulated, everything takes several times as long.
-exec test/usb/run-vm.sh "$cache" "for m in $MODULES; do modprobe \$m; done; exec ${suite[*]} -cuts ${CUTS:-3} $*"
+exec test/usb/run-vm.sh "$cache" "for m in $MODULES; do modprobe \$m; done; exec $(printf '%q ' "${suite[@]}" -cuts "${CUTS:-3}" "$@")"
