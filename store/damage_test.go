@@ -323,6 +323,61 @@ func TestRefusedRecords(t *testing.T) {
 	}
 }
 
+// In place of a record there is the one that was there before it, whole and valid, and nothing else is changed: only the seal tells.
+func TestOlderRecordInPlace(t *testing.T) {
+	key := storetest.Key(1, tezos.Block)
+	dbKey, err := key.MarshalBinary()
+	require.NoError(t, err)
+	for _, c := range []struct {
+		name   string
+		change func(db *store.DB, level int32)
+		record func(db *store.DB) []byte
+	}{
+		{
+			"mark",
+			func(db *store.DB, level int32) { storetest.Floor(t, db, level, key) },
+			func(db *store.DB) []byte {
+				rows, err := db.Rows()
+				require.NoError(t, err)
+				return rows[0].Encode(dbKey)
+			},
+		},
+		{
+			"ceiling",
+			func(db *store.DB, level int32) { setCeiling(t, db, 100-level) },
+			func(db *store.DB) []byte {
+				at := hwm.CeilingKey{Chain: key.Chain, PKH: key.PKH}
+				ceilingKey, err := at.MarshalBinary()
+				require.NoError(t, err)
+				return db.Ceilings()[at].Encode(ceilingKey)
+			},
+		},
+		{
+			"role",
+			func(db *store.DB, level int32) { activate(t, db, level) },
+			func(db *store.DB) []byte { return db.Role().Encode([]byte("role")) },
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := newDir(t)
+			db := openDir(t, dir)
+			c.change(db, 10)
+			older := c.record(db)
+			c.change(db, 11)
+			newer := c.record(db)
+			require.NoError(t, db.Close())
+			path := filepath.Join(dir, store.FileName)
+			file, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.True(t, bytes.Contains(file, newer))
+			require.NoError(t, os.WriteFile(path, bytes.ReplaceAll(file, newer, older), 0o600))
+			_, err = tryOpen(dir)
+			requireDistrust(t, err, hwm.ErrCorrupt)
+			require.ErrorContains(t, err, "not all of its last transaction is there")
+		})
+	}
+}
+
 // The header in a machine's own byte order: a file from a machine of the other order is refused, not misread.
 func TestForeignByteOrder(t *testing.T) {
 	dir := newDir(t)
