@@ -2,14 +2,10 @@ package failover
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"highwater/hwm"
-	"highwater/internal/baker"
-	"highwater/internal/tezos"
-	"highwater/signer"
 )
 
 // TestAFalseStatementGivesUpWhatIsUnderWay: an owner that hears, while its device works, that the other side took over does not wait for the
@@ -18,34 +14,33 @@ func TestAFalseStatementGivesUpWhatIsUnderWay(t *testing.T) {
 	for _, both := range []bool{false, true} {
 		p := newPair(t)
 		a, b := p.begin()
-		_, err := b.node.Ask(t.Context())
-		require.NoError(t, err)
+		require.NoError(t, b.asks())
 		p.wire.cut = true
 		if both { // a took over too: two owners of one epoch
 			a.restart()
-			_, err = a.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
+			_, err := a.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
 			require.NoError(t, err)
 		}
-		_, err = b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
+		_, err := b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
 		require.NoError(t, err)
 		p.level += Margin + 1
-		a.gadget.hold, a.gadget.in = make(chan struct{}), make(chan struct{}, 1)
-		key := a.gadget.keys[0].PublicKey()
-		ended := make(chan error, 1)
-		go func() {
-			_, denied := a.signer.Sign(t.Context(), key.Hash(), baker.Step{Chain: ghost, Kind: tezos.Attestation, Level: p.level}.Payload(key.Curve()))
-			ended <- denied
-		}()
-		<-a.gadget.in
-		p.wire.cut = false
-		began := time.Now()
-		_, err = a.node.Ask(t.Context())
-		took := time.Since(began)
-		close(a.gadget.hold)
-		require.NoError(t, err)
-		var denial *signer.Denial
-		require.ErrorAs(t, <-ended, &denial)
-		require.Less(t, took, signer.DrainTimeout, "it waited for the device")
+		a.givesUp(p.level, func() {
+			p.wire.cut = false
+			require.NoError(t, a.asks())
+		})
 		require.NotEqual(t, hwm.Active, a.role().Role)
 	}
+}
+
+// TestACopyGivesUpWhatIsUnderWay: the original hears, while its device works, that a copy of it runs, which may sign at the same level.
+func TestACopyGivesUpWhatIsUnderWay(t *testing.T) {
+	p := newPair(t)
+	a, b := p.begin()
+	require.NoError(t, b.asks())
+	c := a.copied()
+	c.start()
+	is(t, c.asks(), SameKey)
+	a.givesUp(p.level, func() { is(t, a.asks(), SameKey) })
+	require.Equal(t, hwm.Fenced, a.role().Role)
+	p.ends(a, b, c)
 }

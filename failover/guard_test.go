@@ -412,22 +412,11 @@ func TestAFenceIsForItsEpoch(t *testing.T) {
 func TestAFenceGivesUpWhatIsUnderWay(t *testing.T) {
 	p := newPair(t)
 	a, _ := p.begin()
-	a.gadget.hold, a.gadget.in = make(chan struct{}), make(chan struct{}, 1)
-	key := a.gadget.keys[0].PublicKey()
-	ended := make(chan error, 1)
-	go func() {
-		_, err := a.signer.Sign(t.Context(), key.Hash(), baker.Step{Chain: ghost, Kind: tezos.Attestation, Level: p.level}.Payload(key.Curve()))
-		ended <- err
-	}()
-	<-a.gadget.in
-	began := time.Now()
-	fenced, err := a.node.fenceEpoch(1, "elsewhere")
-	require.NoError(t, err)
-	require.True(t, fenced)
-	require.Less(t, time.Since(began), signer.DrainTimeout, "it waited for the device")
-	close(a.gadget.hold)
-	var denial *signer.Denial
-	require.ErrorAs(t, <-ended, &denial)
+	a.givesUp(p.level, func() {
+		fenced, err := a.node.fenceEpoch(1, "elsewhere")
+		require.NoError(t, err)
+		require.True(t, fenced)
+	})
 }
 
 // A state directory that was put back is called that, beside the twin for which its newer self is taken; a mark of this run is not.

@@ -144,7 +144,10 @@ func (g *gadget) Turn(context.Context) (device.Turn, error) { return g, nil }
 func (g *gadget) Done()                                     {}
 func (g *gadget) Sign(_ context.Context, pkh tezos.PublicKeyHash, payload []byte) (tezos.Signature, error) {
 	if g.hold != nil {
-		g.in <- struct{}{}
+		select {
+		case g.in <- struct{}{}:
+		default:
+		}
 		<-g.hold
 	}
 	for _, k := range g.keys {
@@ -420,6 +423,35 @@ func is(t testing.TB, err error, reason string) {
 }
 
 func level(n int32) *int32 { return &n }
+
+// underWay lets a device begin with a block at a level, and keeps it there until release is called. The answer to the baker is
+// sent to answered.
+func (s *side) underWay(level int32) (release func(), answered <-chan error) {
+	s.t.Helper()
+	hold := make(chan struct{})
+	s.gadget.hold, s.gadget.in = hold, make(chan struct{}, 1)
+	key := s.gadget.keys[0].PublicKey()
+	answers := make(chan error, 1)
+	go func() {
+		_, err := s.signer.Sign(s.t.Context(), key.Hash(), baker.Step{Chain: ghost, Kind: tezos.Block, Level: level, Variant: s.name}.Payload(key.Curve()))
+		answers <- err
+	}()
+	<-s.gadget.in
+	return func() { close(hold) }, answers
+}
+
+// givesUp wants what is under way at a device not to leave, and f not to wait for the device.
+func (s *side) givesUp(level int32, f func()) {
+	s.t.Helper()
+	release, answered := s.underWay(level)
+	began := time.Now()
+	f()
+	took := time.Since(began)
+	release()
+	var denial *signer.Denial
+	require.ErrorAs(s.t, <-answered, &denial)
+	require.Less(s.t, took, signer.DrainTimeout, "it waited for the device")
+}
 
 // handover moves the right to a side, and wants it to work.
 func (s *side) handover() Handover {

@@ -502,14 +502,11 @@ func TestActivateAsksFirst(t *testing.T) {
 func TestAHangingDeviceIsGivenUp(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
-	a.gadget.hold, a.gadget.in = make(chan struct{}), make(chan struct{}, 1)
-	got := make(chan int)
-	go func() { got <- a.bakeOne(p.level) }()
-	<-a.gadget.in
+	release, answered := a.underWay(p.level)
 	h := b.handover()
 	require.GreaterOrEqual(t, h.GapMS, float64(signer.DrainTimeout.Milliseconds()))
-	close(a.gadget.hold)
-	require.Zero(t, <-got, "a signature left after the fence")
+	release()
+	require.Error(t, <-answered, "a signature left after the fence")
 	require.Equal(t, hwm.Standby, a.role().Role)
 	require.Zero(t, b.bakeOne(p.level), "the mark of the signature under way did not come along")
 	require.Equal(t, perLevel-1, b.bake(p.level))

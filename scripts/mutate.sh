@@ -101,7 +101,7 @@ guard: is not told what was signed | cmd/instance.go | s/^\t\tmemory.Observe(o)$
 guard: does not look before the next block | cmd/instance.go | s/^\t\tin.guard.Poke()$/\t\t_ = in.guard/ | ./cmd | TestAHookThatHangs
 guard: fences in an epoch that it did not look at | failover/guard.go | s/ || now.Epoch != epoch {/ {/ | ./failover | TestAFenceIsForItsEpoch
 guard: fences an instance that waits for an answer | failover/guard.go | s/if r.Role == hwm.Active \&\& !n.signer.Active() {/if false {/ | ./failover | TestWhoWaitsDoesNotFence
-guard: lets signatures under way leave | failover/guard.go | s/^\tcancel()$/\tdefer cancel()/ | ./failover | TestAFenceGivesUpWhatIsUnderWay
+guard: lets signatures under way leave | failover/guard.go | s/Stand(givenUp(), hwm.Fenced, why)/Stand(context.Background(), hwm.Fenced, why)/ | ./failover | TestAFenceGivesUpWhatIsUnderWay
 guard: takes what a dying signer left for a twin's | signer/guard/guard.go | s/Grace = 1$/Grace = 0/ | ./failover | TestEveryWayIntoTheActiveRole
 guard: sees nothing inside the margin of a takeover | signer/guard/guard.go | s/at.Level -= min(at.Level, margin-Grace)/at.Level -= 0/ | ./failover | TestTheStatementWasFalse
 guard: takes what is above our ceiling for a twin's | signer/guard/judge.go | s/ || state.Ceiling != nil \&\& s.Place.Level > state.Ceiling.Level// | ./failover | TestEveryWayIntoTheActiveRole
@@ -133,6 +133,8 @@ hides an activation behind another | failover/activate.go | s/defer n.activating
 activates without asking | failover/activate.go | s/if a.Signing || a.Status.Activating || .* {$/if false {/ | ./failover | TestBothAreActivatedAtOnce|TestTwoActivations
 gives away from an old copy | failover/release.go | s/case q.Seen > mine.Epoch:/case false:/ | ./failover | TestAnOldCopyGivesNothingAway
 resumes from an old copy | failover/rules.go | s/case st.Mark != nil \&\& want.Compare(st.Mark.Position) <= 0:/case st.Mark != nil:/ | ./failover | TestARestoredCopyDoesNotSign
+waits for its device when it was taken over | failover/rules.go | s/^\t\tctx = givenUp()$/\t\t_ = givenUp/ | ./failover | TestAFalseStatementGivesUpWhatIsUnderWay
+waits for its device when its copy runs | failover/life.go | s/Stand(givenUp(),/Stand(context.Background(),/ | ./failover | TestACopyGivesUpWhatIsUnderWay
 takes two processes with one key for one | failover/life.go | s/return l.began <= other.from \&\& other.to <= l.alive/return false/ | ./failover | TestACopy|TestLives
 signs on when it is told of its copy | failover/life.go | s/if mine.Role == hwm.Active \&\& mine.Epoch == epoch {/if mine.Epoch == 0 {/ | ./failover | TestACopy
 lets a process begin beside another one with its key | failover/answer.go | s/if err = n.alone(q); err != nil {/if err = n.alone(q); err != nil \&\& verb == "" {/ | ./failover | TestACopyBesideTheOneThatSigns|TestSchedulesBesideACopy
