@@ -1,8 +1,8 @@
 #!/bin/bash
-# Breaks each promise on purpose, one at a time, and expects the tests named beside it to fail. Nothing in the tree is touched: the
+# Breaks each promise on purpose, one on each processor at a time, and expects the tests named beside it to fail. Nothing in the tree is touched: the
 # compiler is given the broken file in place of the good one (go help build, -overlay).
 #
-# ONLY=text tries those whose name contains it.
+# ONLY=text tries the lines that contain it.
 #
 # A line: name | file | sed script | package | tests
 set -euo pipefail
@@ -148,28 +148,36 @@ takes over below the chain's head | failover/margin.go | s/t.Floor, t.Reason = l
 END
 }
 
+# one NAME | FILE | SED SCRIPT | PACKAGE | TESTS breaks one promise and prints what came of it; it fails if nobody noticed.
+one() {
+  local name file script package tests at
+  IFS=$'\x1f' read -r name file script package tests <<<"${1// | /$'\x1f'}"
+  at=$(mktemp -d "$scratch/XXXXXX")
+  sed -- "$script" "$file" >"$at/mutant.go"
+  printf '{"Replace": {"%s": "%s"}}\n' "$PWD/$file" "$at/mutant.go" >"$at/overlay.json"
+  export GOFLAGS="-overlay=$at/overlay.json" # for what tests build, too
+  if cmp -s "$file" "$at/mutant.go" || ! go test -c -o "$at/mutant.test" "$package" >"$at/log" 2>&1; then
+    printf 'BROKEN    %s: it changes nothing, or does not compile\n' "$name"
+    [ ! -e "$at/log" ] || cat "$at/log"
+  elif (cd "$package" && "$at/mutant.test" -test.timeout 120s -test.run "$tests") >"$at/log" 2>&1; then
+    printf 'SURVIVED  %s: %s in %s passes\n' "$name" "$tests" "$package"
+  else
+    printf 'killed    %s: %s\n' "$name" "$(grep -oE '^(--- FAIL: \w+|panic: [^(]{1,60})' "$at/log" | head -3 | tr '\n' ' ')"
+    rm -rf "$at"
+    return
+  fi
+  rm -rf "$at"
+  return 1
+}
+
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-survivors=0 total=0
-while IFS= read -r line; do
-  IFS=$'\x1f' read -r name file script package tests <<<"${line// | /$'\x1f'}"
-  [[ $name == *"${ONLY:-}"* ]] || continue
-  total=$((total + 1))
-  sed -- "$script" "$file" >"$scratch/mutant.go"
-  printf '{"Replace": {"%s": "%s"}}\n' "$PWD/$file" "$scratch/mutant.go" >"$scratch/overlay.json"
-  export GOFLAGS="-overlay=$scratch/overlay.json"
-  : >"$scratch/log"
-  if cmp -s "$file" "$scratch/mutant.go" || ! go test -c -o /dev/null "$package" >"$scratch/log" 2>&1; then
-    printf 'BROKEN    %s: it changes nothing, or does not compile\n' "$name"
-    cat "$scratch/log" 2>/dev/null || true
-    survivors=$((survivors + 1))
-  elif go test -count=1 -timeout 120s -run "$tests" "$package" >"$scratch/log" 2>&1; then
-    printf 'SURVIVED  %s: %s in %s passes\n' "$name" "$tests" "$package"
-    survivors=$((survivors + 1))
-  else
-    printf 'killed    %s: %s\n' "$name" "$(grep -oE '^(--- FAIL: \w+|panic: [^(]{1,60})' "$scratch/log" | head -3 | tr '\n' ' ')"
-  fi
-done < <(mutants)
-unset GOFLAGS
-[ "$survivors" -eq 0 ] || { printf 'error: %d of %d broken promises were not noticed\n' "$survivors" "$total" >&2; exit 1; }
-printf 'all %d broken promises were noticed\n' "$total"
+export scratch
+export -f one
+chosen=$(mutants | grep -F -- "${ONLY:-}" || true)
+[ -n "$chosen" ] || { printf 'error: no broken promise is called %s\n' "${ONLY:-}" >&2; exit 1; }
+if ! tr '\n' '\0' <<<"$chosen" | xargs -0 -n 1 -P "$(nproc)" bash -c 'one "$0"'; then
+  echo 'error: not all broken promises were noticed' >&2
+  exit 1
+fi
+printf 'all %d broken promises were noticed\n' "$(wc -l <<<"$chosen")"
