@@ -3,7 +3,6 @@ package cmd
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -19,15 +18,14 @@ func recordPath(cfg *config) string { return filepath.Join(cfg.StateDir, recordN
 // loadRecord reads the record; false when there is none.
 func loadRecord(cfg *config) (*bringup.Record, bool, error) {
 	path := recordPath(cfg)
-	f, err := os.Open(path) //nolint:gosec // the operator's own path
+	text, err := readFile(path, bringup.MaxSize, "a bring-up's record")
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, false, nil
 	}
-	if err != nil {
+	if errors.Is(err, os.ErrPermission) {
 		return nil, false, hinted(err, "run this as the user that serves: sudo -u highwater highwater …")
 	}
-	text, err := io.ReadAll(io.LimitReader(f, bringup.MaxSize+1))
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err != nil {
 		return nil, false, err
 	}
 	r, err := bringup.Parse(text)

@@ -143,21 +143,11 @@ func configPath(flag string) string {
 
 // loadConfig reads and checks a configuration. The error lists all that is wrong with it.
 func loadConfig(path string) (*config, error) {
-	info, err := os.Stat(path)
+	text, err := readFile(path, maxConfig, "a configuration")
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, hinted(fmt.Errorf("there is no configuration at %s", path),
 			"write one with: highwater init --config "+path+"; or name another: --config FILE, $"+configEnv)
 	}
-	if err != nil {
-		return nil, explainAccess(err)
-	}
-	if info.IsDir() {
-		return nil, hinted(fmt.Errorf("%s is a directory", path), "name the file in it: --config FILE, $"+configEnv)
-	}
-	if info.Size() > maxConfig {
-		return nil, fmt.Errorf("%s has %d bytes: that is no configuration", path, info.Size())
-	}
-	text, err := os.ReadFile(path) //nolint:gosec // the operator's own path
 	if err != nil {
 		return nil, explainAccess(err)
 	}

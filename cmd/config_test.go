@@ -168,7 +168,7 @@ func TestConfigFiles(t *testing.T) {
 	big := filepath.Join(t.TempDir(), "big")
 	require.NoError(t, os.WriteFile(big, []byte(strings.Repeat("#", maxConfig+1)), 0o600))
 	_, err = loadConfig(big)
-	require.ErrorContains(t, err, "is no configuration")
+	require.ErrorContains(t, err, "is not a configuration")
 
 	path := writeConfig(t, "state_dir = \"s\"\n"+strings.Replace(minimalConfig, "ledger", "tezsign", 1)+"passphrase_file = \"p\"\n"+
 		"[admin]\nsocket = \"a\"\n[server]\ntls_cert = \"c\"\ntls_key = \"/k\"\nclient_ca = \"d\"\n")

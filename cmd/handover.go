@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -336,12 +335,8 @@ func (a *app) acceptCmd() *cobra.Command {
 const maxCertificate = 4 << 20
 
 func (a *app) accept(ctx context.Context, in string, r api.AcceptRequest, yes bool) error {
-	f, err := os.Open(in) //nolint:gosec // the operator's own path
+	text, err := readFile(in, maxCertificate, "a certificate")
 	if err != nil {
-		return err
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxCertificate))
-	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	cert, err := failover.ParseCertificate(text)

@@ -141,14 +141,7 @@ func readMarkFiles(
 }
 
 func readMarkFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > interchange.MaxSize {
-		return nil, fmt.Errorf("%s has %d bytes: that is no watermark file", path, info.Size())
-	}
-	return os.ReadFile(path) //nolint:gosec // the operator's own path
+	return readFile(path, interchange.MaxSize, "a watermark file")
 }
 
 // deviceRows asks a device for its own marks.

@@ -1,0 +1,54 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// readFile reads a file that the operator named, of at most limit bytes: longer ones are not what they are taken for. What is not a
+// regular file is an error: a pipe would be waited for, and some devices never end.
+func readFile(path string, limit int64, what string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the operator's own path
+	if err != nil {
+		return nil, err
+	}
+	text, err := readRegular(f, path, limit, what)
+	return text, errors.Join(err, f.Close())
+}
+
+func readRegular(f *os.File, path string, limit int64, what string) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		kind, hint := kindOf(info.Mode()), "save "+what+" as a file, and name that"
+		if info.IsDir() {
+			hint = "name the file in it"
+		}
+		return nil, hinted(fmt.Errorf("%s is %s, not a file", path, kind), hint)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(text)) > limit {
+		return nil, fmt.Errorf("%s has %d bytes, more than %d: that is not %s", path, max(info.Size(), limit+1), limit, what)
+	}
+	return text, nil
+}
+
+func kindOf(mode fs.FileMode) string {
+	switch mode.Type() {
+	case fs.ModeDir:
+		return "a directory"
+	case fs.ModeNamedPipe:
+		return "a pipe"
+	default:
+		return "a device"
+	}
+}
