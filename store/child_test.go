@@ -168,11 +168,20 @@ func TestKilledAtRandom(t *testing.T) {
 	for round := range 20 {
 		c, _, out := startChild(t, "advance", dir)
 		var acked, asked [crashKeys]int32
-		kill := time.AfterFunc(time.Duration(15+7*(round%6))*time.Millisecond, func() { _ = c.Process.Kill() })
+		var kill *time.Timer
+		doom := func() {
+			kill = time.AfterFunc(time.Duration(15+7*(round%6))*time.Millisecond, func() { _ = c.Process.Kill() })
+		}
+		if round%2 == 0 { // maybe before it is open; the others when they are at work
+			doom()
+		}
 		for {
 			line, err := out.ReadString('\n')
 			if err != nil {
 				break
+			}
+			if kill == nil {
+				doom()
 			}
 			var verb string
 			var n int
