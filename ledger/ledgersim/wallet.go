@@ -52,6 +52,9 @@ func newWallet(text string) (wallet, error) {
 // derive gives the key of a curve at a path. Anything outside 44'/1729' is refused, as the OS does (what was recorded of BLS was not
 // checked); so is a component that is not hardened where SLIP-10 knows none.
 func (w wallet) derive(curve ledger.Curve, path ledger.Path) (signKey, error) {
+	if len(path) > ledger.MaxPath {
+		return nil, errDerivation
+	}
 	if curve == ledger.BLS12381 {
 		return newBLSKey(w.seed, path)
 	}
@@ -139,12 +142,14 @@ func (k edKey) sign(_, digest []byte) []byte {
 	return ed25519.Sign(ed25519.PrivateKey(k), digest)
 }
 
-// extKey is an extended ed25519 key (BIP32-Ed25519, Khovratovich and Law): the scalar kL and the nonce's half kR.
+// extKey is an extended ed25519 key (BIP32-Ed25519, Khovratovich and Law): the scalar kL and the nonce's half kR. Children are made of it;
+// the app signs with neither half as the scheme means them.
 type extKey struct {
 	left, right, chain []byte // little-endian scalar, 32 bytes, chain code
 	pub                []byte
 }
 
+// bip32Ed25519 derives as the system does. The app takes the left half of what it gets for the 32-byte seed of an ordinary ed25519 key.
 func (w wallet) bip32Ed25519(path ledger.Path) (signKey, error) {
 	chain := hmac.New(sha256.New, []byte("ed25519 seed"))
 	chain.Write(append([]byte{1}, w.seed...))
@@ -161,7 +166,10 @@ func (w wallet) bip32Ed25519(path ledger.Path) (signKey, error) {
 		}
 		k, err = k.child(c)
 	}
-	return k, err
+	if err != nil {
+		return nil, err
+	}
+	return edKey(ed25519.NewKeyFromSeed(k.left)), nil
 }
 
 func newExtKey(left, right, chain []byte) (*extKey, error) {
@@ -211,20 +219,6 @@ func addLE(a, b []byte) []byte {
 		out[i], carry = byte(v&0xff), v>>8
 	}
 	return out
-}
-
-func (k *extKey) compressed() []byte { return k.pub }
-func (k *extKey) point() []byte      { return append([]byte{2}, k.pub...) }
-
-// sign is EdDSA with the nonce made of kR.
-func (k *extKey) sign(_, digest []byte) []byte {
-	nonce := sha512.Sum512(append(append([]byte{}, k.right...), digest...))
-	r := must(edwards25519.NewScalar().SetUniformBytes(nonce[:]))
-	point := new(edwards25519.Point).ScalarBaseMult(r).Bytes()
-	hram := sha512.Sum512(append(append(append([]byte{}, point...), k.pub...), digest...))
-	h := must(edwards25519.NewScalar().SetUniformBytes(hram[:]))
-	s := edwards25519.NewScalar().MultiplyAdd(h, must(scalarOf(k.left)), r)
-	return append(point, s.Bytes()...)
 }
 
 // must is for calls whose arguments have the right length by construction.

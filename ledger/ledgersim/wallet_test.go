@@ -1,10 +1,12 @@
 package ledgersim
 
 import (
+	"crypto/ed25519"
 	"encoding/hex"
 	"strings"
 	"testing"
 
+	"github.com/mr-tron/base58"
 	"github.com/stretchr/testify/require"
 
 	"highwater/internal/tezos"
@@ -30,6 +32,24 @@ func TestRecordedPublicKeys(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, hex.EncodeToString(k.point()), curve)
 	}
+}
+
+// bip25519Seed is the key of the curve bip25519 at 44'/1729'/0'/0' of the recordings' mnemonic, as the app's authors print it in their own tests.
+const bip25519Seed = "edsk2oM2vowLX6m5wtTnkBNK3PCPL2rTow1U4MQmxZiQtJQc65KP5i"
+
+// TestBIP25519IsASeed holds the app's oddity: half of an extended key serves as the seed of an ordinary one.
+func TestBIP25519IsASeed(t *testing.T) {
+	raw, err := base58.Decode(bip25519Seed)
+	require.NoError(t, err)
+	require.Len(t, raw, 4+ed25519.SeedSize+4)
+	want := ed25519.NewKeyFromSeed(raw[4 : 4+ed25519.SeedSize])
+	w, err := newWallet(zebra)
+	require.NoError(t, err)
+	k, err := w.derive(ledger.BIP25519, ledger.DefaultPath)
+	require.NoError(t, err)
+	require.Equal(t, hex.EncodeToString(want.Public().(ed25519.PublicKey)), hex.EncodeToString(k.compressed()))
+	digest := tezos.Digest([]byte{0x13, 1, 2, 3})
+	require.Equal(t, ed25519.Sign(want, digest[:]), k.sign(nil, digest[:]))
 }
 
 // TestEverySignatureVerifies holds the curves that no recording covers against the verification that Tezos does.
