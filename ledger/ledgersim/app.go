@@ -190,24 +190,31 @@ func (a *app) curve(p2 byte) (ledger.Curve, error) {
 	return ledger.Curve(p2), nil
 }
 
-// selectKey reads a path into the selected key. A path that is cut short overwrites the components in place.
+// selectKey reads a path and a curve into the selected key.
 func (a *app) selectKey(curve ledger.Curve, r *reader) error {
-	n := r.u8()
-	if r.failed || n == 0 || n > ledger.MaxPath {
+	if err := a.selectPath(r); err != nil {
+		return err
+	}
+	a.selected.curve = curve
+	return nil
+}
+
+// selectPath reads a path over the selected one. The count is taken before it is judged: 0 leaves no key selected, and more than MaxPath one
+// that is nobody's. A path that is cut short overwrites the components in place.
+func (a *app) selectPath(r *reader) error {
+	path := make(ledger.Path, r.u8())
+	copy(path, a.selected.path)
+	a.selected.path = path
+	if len(path) == 0 || len(path) > ledger.MaxPath {
 		return refusal(swWrongValues)
 	}
-	path := make(ledger.Path, ledger.MaxPath)
-	copy(path, a.selected.path)
-	old := len(a.selected.path)
-	for i := range int(n) {
+	for i := range path {
 		c := r.u32()
 		if r.failed {
-			a.selected.path = path[:old]
 			return refusal(swWrongValues)
 		}
 		path[i] = c
 	}
-	a.selected = keyID{curve, path[:n]}
 	return nil
 }
 
@@ -281,6 +288,9 @@ func (a *app) readKey(c apdu) (signKey, error) {
 func (a *app) authorize(c apdu) ([]byte, *prompt, error) {
 	if c.p1 != 0 {
 		return nil, nil, refusal(swWrongParam)
+	}
+	if _, err := a.curve(c.p2); err != nil {
+		return nil, nil, err
 	}
 	var k signKey
 	var err error
@@ -386,7 +396,7 @@ func (a *app) hmac(c apdu) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	saved := a.selected
+	saved := a.selected.clone()
 	r := &reader{b: c.data}
 	err = a.selectKey(curve, r)
 	id := a.selected

@@ -41,23 +41,6 @@ func (r *reader) take(n int) []byte {
 func (r *reader) u8() byte    { return r.take(1)[0] }
 func (r *reader) u32() uint32 { return binary.BigEndian.Uint32(r.take(4)) }
 
-// natural reads a Zarith natural.
-func (r *reader) natural() (n uint64) {
-	for shift := 0; ; shift += 7 {
-		c := r.u8()
-		if shift > 56 {
-			r.failed = true
-		}
-		if r.failed {
-			return 0
-		}
-		n |= uint64(c&0x7f) << shift
-		if c&0x80 == 0 {
-			return n
-		}
-	}
-}
-
 func parseMessage(b []byte) (parsed, error) {
 	r := &reader{b: b}
 	var p parsed
@@ -71,8 +54,6 @@ func parseMessage(b []byte) (parsed, error) {
 		p.level, p.round = r.u32(), r.u32()
 		r.take(32)
 		p.kind = tezos.Kind(magic)
-	case magicOperation:
-		p.op = parseManager(r)
 	default:
 		r.failed = true
 	}
@@ -97,71 +78,6 @@ func parseBlock(r *reader) (p parsed) {
 	r.failed = r.failed || fit.failed || binary.BigEndian.Uint32(last) != 4
 	p.round = binary.BigEndian.Uint32(last[4:])
 	return p
-}
-
-// managerOp is what the app sees in a manager operation: reveals, and at most one delegation.
-type managerOp struct {
-	sources  []tezos.PublicKeyHash
-	reveals  [][]byte // raw public keys
-	delegate *tezos.PublicKeyHash
-	withdraw bool
-	fee      uint64
-}
-
-// Tags of manager operations.
-const (
-	opReveal     = 0x6b
-	opDelegation = 0x6e
-)
-
-func parseManager(r *reader) *managerOp {
-	op := new(managerOp)
-	r.take(32)
-	for first := true; !r.failed && (first || len(r.b) > 0); first = false {
-		tag := r.u8()
-		op.sources = append(op.sources, readHash(r))
-		op.fee += r.natural()
-		r.natural() // counter
-		r.natural() // gas
-		r.natural() // storage
-		switch {
-		case tag == opReveal:
-			op.reveals = append(op.reveals, readKey(r))
-		case tag == opDelegation && op.delegate == nil && !op.withdraw:
-			readDelegate(r, op)
-		default:
-			r.failed = true
-		}
-	}
-	return op
-}
-
-func readDelegate(r *reader, op *managerOp) {
-	switch r.u8() {
-	case 0:
-		op.withdraw = true
-	case 0xff:
-		h := readHash(r)
-		op.delegate = &h
-	default:
-		r.failed = true
-	}
-}
-
-func readHash(r *reader) tezos.PublicKeyHash {
-	h, err := tezos.PublicKeyHashFromBytes(r.take(tezos.PublicKeyHashLen))
-	r.failed = r.failed || err != nil
-	return h
-}
-
-func readKey(r *reader) []byte {
-	sizes := []int{32, 33, 33, 48}
-	tag := int(r.u8())
-	if tag >= len(sizes) {
-		r.failed = true
-		return nil
-	}
-	return r.take(sizes[tag])
 }
 
 // xtz is an amount as the app shows it: at least no decimals that are zero at the end.

@@ -16,12 +16,13 @@ func (a *app) sign(c apdu) ([]byte, *prompt, error) {
 			return nil, nil, err
 		}
 		r := &reader{b: c.data}
-		if err := a.selectKey(curve, r); err != nil {
+		if err := a.selectPath(r); err != nil {
 			return nil, nil, err
 		}
 		if len(r.b) != 0 {
 			return nil, nil, refusal(swWrongLength)
 		}
+		a.selected.curve = curve
 		return nil, nil, nil
 	case 0x01, 0x81:
 		return a.message(c)
@@ -36,15 +37,46 @@ func (a *app) message(c apdu) ([]byte, *prompt, error) {
 	if a.packets != 0 {
 		return nil, nil, refusal(swParse)
 	}
-	msg, err := parseMessage(c.data)
+	msg, err := a.parse(c.data)
 	if err != nil {
-		return nil, nil, refusal(swParse)
+		return nil, nil, err
 	}
 	if c.p1&0x80 == 0 {
 		a.packets++
 		return nil, nil, nil
 	}
+	if msg.op != nil && !msg.op.whole {
+		return nil, nil, refusal(swParse)
+	}
 	return a.signParsed(c, msg)
+}
+
+// parse reads a message. One that may be a manager operation is compared with the selected key, which is derived for that.
+func (a *app) parse(b []byte) (parsed, error) {
+	if len(b) > 0 && b[0] == magicOperation {
+		k, err := a.key(a.selected)
+		if err != nil {
+			return parsed{}, err
+		}
+		pub, err := publicKey(a.selected.curve, k)
+		if err != nil {
+			return parsed{}, err
+		}
+		last := tezos.P256
+		if a.version.bls {
+			last = tezos.BLS12381
+		}
+		op, ok := parseManager(b[1:], pub, last)
+		if !ok {
+			return parsed{}, refusal(swParse)
+		}
+		return parsed{op: op}, nil
+	}
+	msg, err := parseMessage(b)
+	if err != nil {
+		return parsed{}, refusal(swParse)
+	}
+	return msg, nil
 }
 
 // signParsed signs a whole message, if the key is authorised and the mark allows it.
@@ -99,17 +131,7 @@ func (a *app) manager(rec int, op *managerOp, k signKey, signature func() []byte
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, s := range op.sources {
-		if s != pub.Hash() {
-			return nil, nil, refusal(swSecurity)
-		}
-	}
-	for _, r := range op.reveals {
-		if !slices.Equal(r, k.compressed()) {
-			return nil, nil, refusal(swParse)
-		}
-	}
-	if op.withdraw || op.delegate != nil && *op.delegate != pub.Hash() {
+	if op.delegation && op.delegate != pub.Hash() {
 		return nil, nil, refusal(swSecurity)
 	}
 	done := func() []byte {
@@ -118,7 +140,7 @@ func (a *app) manager(rec int, op *managerOp, k signKey, signature func() []byte
 		a.saveMark(rec, tezos.ChainID{})
 		return signature()
 	}
-	if op.delegate == nil {
+	if !op.delegation {
 		return done(), nil, nil
 	}
 	return nil, a.ask("Register as delegate?", []string{pub.Hash().String(), xtz(op.fee)}, done), nil
