@@ -50,15 +50,33 @@ func (e *TimeoutError) HintText() string { return "look at the device: highwater
 type WrongSignatureError struct {
 	PKH    tezos.PublicKeyHash
 	Device string
+	Scheme string // of a BLS signature that is good in a scheme that Octez does not take; else empty
 	Err    error
 }
 
+// wrongSignature is the error of a device's signature that did not verify; err says why.
+func wrongSignature(key *ringKey, device string, payload []byte, sig tezos.Signature, err error) error {
+	return &WrongSignatureError{PKH: key.pkh, Device: device, Scheme: key.public().OtherScheme(payload, sig), Err: err}
+}
+
 func (e *WrongSignatureError) Error() string {
+	if e.Scheme != "" {
+		return fmt.Sprintf("device %s answered with a signature for %s in the %s BLS scheme, which Octez does not take: %v",
+			e.Device, e.PKH, e.Scheme, e.Err)
+	}
 	return fmt.Sprintf("device %s answered with a wrong signature for %s: %v", e.Device, e.PKH, e.Err)
 }
 
 // Unwrap gives the cause.
 func (e *WrongSignatureError) Unwrap() error { return e.Err }
+
+// HintText is what to do, where something is known.
+func (e *WrongSignatureError) HintText() string {
+	if e.Scheme != "" {
+		return "bake with this key on a device that signs as Octez does: a TezSign, for tz4"
+	}
+	return ""
+}
 
 // ReasonOf is the one word for why a request got no signature: for logs and metrics. It is empty for nil.
 func ReasonOf(err error) string {

@@ -39,7 +39,7 @@ func (s *Signer) register(ctx context.Context, key *ringKey, payload []byte, out
 		return tezos.Signature{}, err
 	}
 	if err := key.public().Verify(payload, sig); err != nil {
-		return tezos.Signature{}, &WrongSignatureError{PKH: key.pkh, Device: turn.name(), Err: err}
+		return tezos.Signature{}, wrongSignature(key, turn.name(), payload, sig, err)
 	}
 	return sig, nil
 }

@@ -219,7 +219,7 @@ func (s *Signer) decideAndSign(
 // verify checks what a device gave, over exactly the requested bytes.
 func verify(key *ringKey, turn *heldTurn, payload []byte, sig tezos.Signature) error {
 	if err := key.public().Verify(payload, sig); err != nil {
-		return &WrongSignatureError{PKH: key.pkh, Device: turn.name(), Err: err}
+		return wrongSignature(key, turn.name(), payload, sig, err)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ package tezos
 
 import (
 	"errors"
+	"slices"
 
 	blst "github.com/supranational/blst/bindings/go"
 )
@@ -16,6 +17,17 @@ var (
 	blsSignTag = []byte("BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_")
 	blsPopTag  = []byte("BLS_POP_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_")
 )
+
+// otherSchemes are the tags of schemes in which Octez does not sign, by their names in the draft; the augmented one signs the key and the message.
+var otherSchemes = []struct {
+	name      string
+	tag       []byte
+	augmented bool
+}{
+	{"augmented", []byte("BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_AUG_"), true},
+	{"basic", []byte("BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_NUL_"), false},
+	{"proof-of-possession of a key", blsPopTag, false},
+}
 
 type blsVerifier struct {
 	key *blst.P1Affine
@@ -33,6 +45,19 @@ func newBLSVerifier(raw []byte) (verifier, error) {
 func (v blsVerifier) verify(payload, sig []byte) bool { return v.check(payload, sig, blsSignTag) }
 
 func (v blsVerifier) verifyPossession(proof []byte) bool { return v.check(v.raw, proof, blsPopTag) }
+
+func (v blsVerifier) otherScheme(payload, sig []byte) string {
+	for _, s := range otherSchemes {
+		message := payload
+		if s.augmented {
+			message = slices.Concat(v.raw, payload)
+		}
+		if v.check(message, sig, s.tag) {
+			return s.name
+		}
+	}
+	return ""
+}
 
 func (v blsVerifier) check(message, sig, tag []byte) bool {
 	point := new(blst.P2Affine).Uncompress(sig)

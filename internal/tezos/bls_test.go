@@ -2,6 +2,9 @@ package tezos_test
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/mr-tron/base58"
@@ -65,6 +68,39 @@ func TestBLSInfinityIsNoSignature(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorIs(t, key.Verify(vector(t, "bls attestation"), sig), tezos.ErrBadSignature)
 	require.ErrorIs(t, key.VerifyPossession(sig), tezos.ErrBadSignature)
+}
+
+// What the app of a Ledger was recorded to sign with its tz4 key is in the augmented scheme: refused, and told apart from a wrong signature.
+func TestRecordedLedgerSignaturesAreAugmented(t *testing.T) {
+	key, err := tezos.ParsePublicKey("BLpk1nM7vggxQLhzFiHiyVAbDvWt71JZV8sU28JAS7UnqmvKb4NnNmkAGo1LqPC4XYziTj3q9fpL")
+	require.NoError(t, err)
+	file, err := os.ReadFile("../../testdata/ledger/apdu-2.5.1-curve4-bls.txt")
+	require.NoError(t, err)
+	const signature, status = 2 * 96, "9000"
+	var payload []byte
+	count := 0
+	for line := range strings.SplitSeq(string(file), "\n") {
+		text, _, _ := strings.Cut(line, " #")
+		if data, ok := strings.CutPrefix(text, "=> 800481"); ok {
+			payload, err = hex.DecodeString(data[4:])
+			require.NoError(t, err)
+		}
+		answer, ok := strings.CutPrefix(text, "<= ")
+		if !ok || len(answer) != signature+len(status) || payload == nil || payload[0] == 0x03 {
+			continue
+		}
+		raw, err := hex.DecodeString(answer[:signature])
+		require.NoError(t, err)
+		sig, err := tezos.NewSignature(tezos.BLS12381, raw)
+		require.NoError(t, err)
+		require.ErrorIs(t, key.Verify(payload, sig), tezos.ErrBadSignature)
+		if key.OtherScheme(payload, sig) != "" { // else it is of the other key of the recording
+			require.Equal(t, "augmented", key.OtherScheme(payload, sig))
+			count++
+		}
+		require.Empty(t, key.OtherScheme(append([]byte{0}, payload...), sig))
+	}
+	require.Greater(t, count, 20)
 }
 
 // genericText is the text sig… of 64 bytes. Nothing in the package writes one: it is only read.

@@ -117,6 +117,21 @@ func (k *PublicKey) VerifyPossession(proof Signature) error {
 	return nil
 }
 
+// schemeFinder is what a BLS key's verifier can tell of a signature that is not of Octez's scheme.
+type schemeFinder interface {
+	otherScheme(payload, sig []byte) string
+}
+
+// OtherScheme names the scheme in which sig signs these bytes, when it is a BLS scheme that Octez does not take: "augmented" is what a Ledger
+// makes. It is empty when the signature is good in none of those that are known. It costs several verifications.
+func (k *PublicKey) OtherScheme(payload []byte, sig Signature) string {
+	f, ok := k.verifier.(schemeFinder)
+	if !ok || sig.curve != k.curve {
+		return ""
+	}
+	return f.otherScheme(payload, sig.raw)
+}
+
 func newVerifier(curve Curve, raw []byte) (verifier, error) {
 	switch curve {
 	case Ed25519:
