@@ -100,6 +100,15 @@ func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*insta
 	return in, nil
 }
 
+// leavePrompts sends away who waits for somebody in front of a device: the listeners would wait for them.
+func (in *instance) leavePrompts() {
+	for _, w := range in.devices {
+		if d, ok := w.driver.(interface{ Leave() }); ok {
+			d.Leave()
+		}
+	}
+}
+
 // observing tells of every outcome what wants to know it.
 func (opt instanceOptions) observing(cfg *config, memory *guard.Memory) func(signer.Outcome) {
 	if cfg.Node == "" || !opt.running {

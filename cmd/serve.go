@@ -221,6 +221,7 @@ func (d *daemon) run(ctx context.Context) error {
 	}
 	<-ctx.Done()
 	d.log.Info("stopping")
+	d.leavePrompts()
 	d.stopNode() // or the other instance's streams would hold the listener open
 	done.Wait()
 	err := d.close()

@@ -20,8 +20,10 @@ type Device struct {
 	// life ends with Run: prompts that nobody answers are given up then.
 	life   context.Context
 	end    context.CancelFunc
-	others sync.WaitGroup // prompts whose caller has left
-	spare  Transport      // connected to a device that is not ready; it belongs to the holder of the session
+	others sync.WaitGroup  // prompts, some without a caller
+	people context.Context // ends when nobody waits any longer for somebody in front of the device
+	leave  context.CancelCauseFunc
+	spare  Transport // connected to a device that is not ready; it belongs to the holder of the session
 
 	mu         sync.Mutex
 	reconciler device.Reconciler
@@ -35,6 +37,7 @@ func New(cfg Config) (*Device, error) {
 	}
 	d := &Device{cfg: cfg, reconciler: cfg.Reconciler}
 	d.life, d.end = context.WithCancel(context.Background())
+	d.people, d.leave = context.WithCancelCause(d.life)
 	d.owner = device.NewOwner(cfg.Name, driver{d}, cfg.Log)
 	d.owner.SetTiming(cfg.Tick, cfg.Probe)
 	return d, nil

@@ -82,6 +82,8 @@ const (
 	advicePlug    = "plug the Ledger in, unlock it and open the Tezos Baking app"
 	adviceBusy    = "look at the device: answer the prompt on its screen; if there is none, unplug it and plug it in again"
 	advicePrompt  = "answer the prompt on the device's screen"
+	adviceLate    = "reject the prompt on the device, then ask again: what is accepted now reaches nobody"
+	adviceReveal  = "reveal the key before it bakes here, with a wallet app on the Ledger that knows today's layout; then ask for the delegation alone"
 	adviceUpdate  = "update the Tezos Baking app (2.5.0) with Ledger's own software"
 	adviceTZ4     = "use a tz1, tz2 or tz3 key on the Ledger, and a TezSign for tz4"
 )

@@ -9,13 +9,6 @@ import (
 	"highwater/internal/tezos"
 )
 
-// ErrOnScreen is wrapped when the caller stopped waiting for a prompt: it is still on the device's screen, and the device is busy
-// until it is answered. What the user then chooses is done.
-var ErrOnScreen = errors.New("the prompt is still on the device's screen")
-
-// maxLevel bounds a level that the app can sign at: its two top bits must be clear.
-const maxLevel = 0x3fffffff
-
 // Setup is what SETUP writes: the authorised key, the main chain, and both marks.
 type Setup struct {
 	Curve Curve
@@ -202,46 +195,4 @@ func (d *Device) promptKey(ctx context.Context, curve Curve, c command, text str
 		return nil, d.named(err)
 	}
 	return key, nil
-}
-
-// settle shows the session's state again after a prompt, unless err is about to end the session. The caller holds the session.
-func (d *Device) settle(err error) {
-	var de *device.Error
-	if err == nil || errors.As(err, &de) && !de.Retry {
-		d.owner.Refresh()
-	}
-}
-
-// prompt sends a command that asks the user and waits for the answer. When ctx ends first, the caller gets ErrOnScreen and leaves, but
-// the session stays busy until the answer has come: taken by anybody else it would be paired with the wrong command.
-func (d *Device) prompt(ctx context.Context, c command, text string, show Show) ([]byte, error) {
-	s, release, err := d.owner.Acquire(ctx)
-	if err != nil {
-		return nil, err
-	}
-	d.owner.Update(func(st *device.Status) { st.Health, st.Advice, st.Detail = device.Busy, advicePrompt, text })
-	if show != nil {
-		show(text)
-	}
-	type result struct {
-		out []byte
-		err error
-	}
-	done := make(chan result, 1)
-	d.others.Go(func() {
-		out, err := s.exchange(d.life, c)
-		after := err
-		if statusOf(err) == StatusOK && err == nil || statusOf(err) == StatusRejected {
-			after = d.prepare(d.life, s) // what is authorised, and the marks, may be new
-		}
-		d.settle(after)
-		done <- result{out, d.named(err)}
-		release(d.named(after))
-	})
-	select {
-	case r := <-done:
-		return r.out, r.err
-	case <-ctx.Done():
-		return nil, d.named(&device.Error{Health: device.Busy, Hint: advicePrompt, Asked: true, Err: fmt.Errorf("%w: %w", ErrOnScreen, ctx.Err())})
-	}
 }

@@ -38,7 +38,8 @@ type session struct {
 // sessionKey is an authorised key.
 type sessionKey struct {
 	Authorized
-	pub *tezos.PublicKey
+	pub  *tezos.PublicKey
+	last tezos.Kind // signed last, in this session; zero: none
 }
 
 // Close ends the connection.
@@ -223,7 +224,7 @@ func (s *session) load(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.keys = append(s.keys, sessionKey{k, pub})
+		s.keys = append(s.keys, sessionKey{Authorized: k, pub: pub})
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"highwater/internal/device"
 	"highwater/internal/tezos"
@@ -16,6 +15,7 @@ type turn struct {
 	s       *session
 	release func(error)
 	err     error // that ended the session, if one did
+	left    bool  // the session is no longer this turn's: a prompt is on the screen
 }
 
 // Turn waits for the device to be connected and free. The error is an *Error.
@@ -27,8 +27,12 @@ func (d *Device) Turn(ctx context.Context) (device.Turn, error) {
 	return &turn{d: d, s: s, release: release}, nil
 }
 
-// Done gives the device back.
-func (t *turn) Done() { t.release(t.err) }
+// Done gives the device back, unless it waits for the answer to a prompt: then the answer does.
+func (t *turn) Done() {
+	if !t.left {
+		t.release(t.err)
+	}
+}
 
 // Check refuses what the app cannot sign: no mark is spent on it.
 func (t *turn) Check(pkh tezos.PublicKeyHash, payload []byte) error {
@@ -36,21 +40,18 @@ func (t *turn) Check(pkh tezos.PublicKeyHash, payload []byte) error {
 	if err != nil {
 		return nil //nolint:nilerr // Sign says so, and has the device read again
 	}
-	if err := t.d.checkPayload(key.Curve, payload); err != nil {
-		return t.d.named(err)
-	}
-	return nil
+	return t.d.named(t.d.check(key, payload))
 }
 
 // Sign selects the key and sends the payload, as one exchange. What cannot be signed is refused before anything is sent. The answer
-// carries the digest of what was signed, so that it cannot be another payload's.
+// carries the digest of what was signed, so that it cannot be another payload's. ctx ends the waiting for the user's answer to a delegation.
 func (t *turn) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte) (tezos.Signature, error) {
 	sig, err := t.sign(ctx, pkh, payload)
 	if err == nil {
 		return sig, nil
 	}
 	err = t.d.named(err)
-	t.err = err
+	t.err = err // stays: the session may be one that ends
 	if errors.Is(err, device.ErrNoKey) && statusOf(err) != StatusOK {
 		// What is authorised has changed: have the device read again.
 		t.err = &device.Error{Health: device.Absent, Hint: "the device is read again", Retry: true, Err: err}
@@ -63,7 +64,7 @@ func (t *turn) sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte
 	if err != nil {
 		return tezos.Signature{}, err
 	}
-	if err = t.d.checkPayload(key.Curve, payload); err != nil {
+	if err = t.d.check(key, payload); err != nil {
 		return tezos.Signature{}, err
 	}
 	// A refused select leaves the key selected before armed: nothing is sent unless this one was taken.
@@ -75,28 +76,37 @@ func (t *turn) sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte
 	if len(out) != 0 {
 		return tezos.Signature{}, t.s.outOfStep(choose, badAnswer("nothing", out))
 	}
-	limit := t.s.limit
-	if payload[0] == magicOperation {
-		// A delegation is shown, and stays until the user answers.
-		limit = promptLimit
-		t.d.owner.Update(func(st *device.Status) { st.Health, st.Advice = device.Busy, advicePrompt })
-	}
-	out, err = t.s.message(ctx, limit, payload)
-	if payload[0] == magicOperation {
-		t.d.settle(err)
+	c := messageCommand(payload)
+	if tezos.IsRegistration(payload) {
+		out, err = t.register(ctx, c)
+	} else {
+		out, err = t.s.call(ctx, c)
 	}
 	if err != nil {
-		return tezos.Signature{}, err
+		return tezos.Signature{}, inDoubt(err)
 	}
 	sig, err := parseSignature(key.Curve, tezos.Digest(payload), out)
 	if err != nil {
-		return tezos.Signature{}, asked(t.s.outOfStep(command{name: "SIGN"}, err))
+		return tezos.Signature{}, asked(t.s.outOfStep(c, err))
 	}
+	t.s.signed(key, payload)
 	return sig, nil
 }
 
-// promptLimit bounds the prompt of a delegation, which a request waits for.
-const promptLimit = 2 * time.Minute
+// register sends an operation. A delegation is shown, and stays on the screen until the user answers, longer than the request, perhaps: its
+// signature is nobody's then.
+func (t *turn) register(ctx context.Context, c command) ([]byte, error) {
+	t.d.owner.Update(func(st *device.Status) { st.Health, st.Advice = device.Busy, advicePrompt })
+	out, left, err := t.d.shown(ctx, t.s, c, t.release)
+	t.left = left
+	if left {
+		return nil, withHint(err, adviceLate)
+	}
+	if after := t.d.answered(t.s, err); err == nil { // a registration resets the round of one of the marks
+		t.err = after
+	}
+	return out, err
+}
 
 // find is the authorised key with an address.
 func (s *session) find(pkh tezos.PublicKeyHash) (sessionKey, error) {
@@ -111,21 +121,26 @@ func (s *session) find(pkh tezos.PublicKeyHash) (sessionKey, error) {
 	}
 }
 
-// message sends the payload to the key that was just selected.
-func (s *session) message(ctx context.Context, limit time.Duration, payload []byte) ([]byte, error) {
-	c := messageCommand(payload)
-	out, err := s.within(ctx, limit, c)
-	if err == nil {
-		return out, nil
-	}
-	// Without an answer to a whole command the device may have signed; with one, it has not, unless it failed after its mark had moved.
+// inDoubt marks an error of a message after which the device may have signed. Without an answer to a whole command it may; with one, it has not,
+// unless it failed after its mark had moved.
+func inDoubt(err error) error {
 	if st := statusOf(err); st == StatusOK && !errors.Is(err, errIncomplete) || st == StatusCrypto || st == StatusMemory || !st.known() {
-		err = asked(err)
+		return asked(err)
 	}
-	return nil, err
+	return err
 }
 
 func (s Status) known() bool { return s.meaning() != Status(0).meaning() }
+
+func withHint(err error, hint string) error {
+	var de *device.Error
+	if !errors.As(err, &de) {
+		return err
+	}
+	out := *de
+	out.Hint = hint
+	return &out
+}
 
 // asked marks an error after which the device may have signed.
 func asked(err error) error {
@@ -136,36 +151,4 @@ func asked(err error) error {
 	out := *de
 	out.Asked = true
 	return &out
-}
-
-// checkPayload refuses what the app cannot sign, or would sign as something else.
-func (d *Device) checkPayload(curve Curve, payload []byte) error {
-	switch {
-	case curve == BLS12381:
-		return refused(adviceTZ4, reasonTZ4)
-	case len(payload) > MaxPayload:
-		return refused("use another device for this key: the limit is the app's", fmt.Sprintf(
-			"the payload has %d bytes, and the app takes %d", len(payload), MaxPayload))
-	case len(payload) > 0 && payload[0] == magicOperation:
-		if !d.cfg.AllowOperations {
-			return refused("allow reveal or delegation for the key, while the role is standby",
-				"operations are not sent to a baking Ledger: a reveal resets the round of its own water mark")
-		}
-		return nil
-	}
-	req, err := tezos.Decode(curve.Tezos(), payload)
-	if err != nil {
-		return refused("", err.Error())
-	}
-	if req.Level > maxLevel {
-		return refused("", fmt.Sprintf("level %d, and the app takes levels from 0 to %d", req.Level, maxLevel))
-	}
-	return nil
-}
-
-// magicOperation is the first byte of any operation that is not a consensus one.
-const magicOperation = 0x03
-
-func refused(hint, why string) error {
-	return &device.Error{Health: device.Ready, Hint: hint, Err: fmt.Errorf("%w: %s", device.ErrRefused, why)}
 }

@@ -21,6 +21,11 @@ compares levels by an unsigned difference | hwm/mark.go | s/cmp.Compare(p.Level,
 does not lock the state directory | store/lock.go | s/err := unix.Flock(.*/var err error/ | ./store | TestSecondProcess|TestSecondOpen
 gives an attestation with DAL a kind of its own | internal/tezos/payload.go | s/^\treq.Kind = Kind(payload\[0\])/&\n\tif len(payload) > offTag \&\& payload[offTag] == tagAttestationWithDAL {\n\t\treq.Kind = 0x17\n\t}/ | ./signer | TestKinds
 does not verify what the device gave | signer/signer.go | /^func verify/,/^}/s/err := key.public().Verify(payload, sig)/err := error(nil)/ | ./signer | TestWrongSignatureNeverLeaves
+spends a mark on a level that a Ledger does not take | ledger/limits.go | s/if req.Level > maxLevel {/if false {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
+spends a mark on what a Ledger's own mark refuses | ledger/limits.go | s/if !below(req, mark, key.last) {/if true {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
+asks a Ledger for a reveal that its app cannot read | ledger/limits.go | s/if reg.Proof {/if reg.Proof \&\& false {/ | ./ledger | TestRevealOfTodayIsRefusedFirst
+gives a Ledger away while a prompt is on its screen | ledger/prompt.go | s/release(d.named(d.answered(s, a.err)))/_ = d.answered(s, a.err)/;s/return nil, true, /release(nil)\n\t&/ | ./ledger | TestDelegationOutlivesItsRequest
+waits for whoever does not answer a prompt when it stops | cmd/instance.go | s/d.Leave()/_ = d/ | ./cmd | TestStopWhileADelegationIsShown
 does not look at the fence when a signature leaves | signer/signer.go | s/a.err = pass.check()/a.err = nil/ | ./signer | TestStandGivesUp|TestGivenUpStaysGivenUp
 moves a mark behind the fence | signer/signer.go | s/err = pass.do(func() (err error) {/err = func(f func() error) error { return f() }(func() (err error) {/ | ./signer | TestStandGivesUp
 moves the mark after the device was asked | signer/signer.go | s/durable, err = s.store.Advance(\(.*\))$/durable = lazily(func() (hwm.Pending, error) { return s.store.Advance(\1) })/;$a type lazily func() (hwm.Pending, error)\nfunc (l lazily) Wait() error {\n\tp, err := l()\n\tif err != nil {\n\t\treturn err\n\t}\n\treturn p.Wait()\n} | ./signer | TestMarkMovesBeforeTheDeviceIsAsked

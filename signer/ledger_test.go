@@ -70,6 +70,12 @@ func TestLedgerRefusesBeforeTheMarkMoves(t *testing.T) {
 			require.ErrorIs(t, r.sign(curve, payload), device.ErrRefused)
 		}
 		require.NoError(t, r.sign(curve, payloadOf(curve, tezos.Block, 20, 0, 2)))
+		// The device has one mark for all kinds: after the attestation a preattestation there is refused, and the host's mark stays.
+		require.NoError(t, r.sign(curve, payloadOf(curve, tezos.Attestation, 21, 0, 1)))
+		require.ErrorIs(t, r.sign(curve, payloadOf(curve, tezos.Preattestation, 21, 0, 1)), device.ErrRefused)
+		st, err := r.db.State(hwm.Key{Chain: ghost, PKH: r.keys[curve].Hash(), Kind: tezos.Preattestation})
+		require.NoError(t, err)
+		require.Less(t, st.Mark.Level, int32(20))
 	}
 }
 

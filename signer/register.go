@@ -34,7 +34,7 @@ func (s *Signer) register(ctx context.Context, key *ringKey, payload []byte, out
 		return tezos.Signature{}, err
 	}
 	out.registration()
-	sig, err := turn.turn.Sign(context.WithoutCancel(ctx), key.pkh, payload)
+	sig, err := turn.turn.Sign(ctx, key.pkh, payload) // somebody may have to confirm it: not for longer than the request
 	if err != nil {
 		return tezos.Signature{}, err
 	}

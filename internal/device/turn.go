@@ -9,7 +9,8 @@ import (
 // Turn is the exclusive use of one connected device, from Acquire to Done.
 type Turn interface {
 	// Sign asks the device for a signature of payload with the key pkh. The exchange obeys the driver's own time-out, not
-	// ctx's end: half an exchange would desynchronise the device; ctx carries values only, and a deadline that is a hint.
+	// ctx's end: half an exchange would desynchronise the device; ctx carries values only, and a deadline that is a hint. Where the
+	// device asks its user, Sign returns when ctx ends, and the device stays taken until the user has answered.
 	// The signature is not verified here. The error is an *Error.
 	Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte) (tezos.Signature, error)
 	// Done gives the device back. A turn whose last Sign broke the session has it opened anew. It is called exactly once.

@@ -7,6 +7,8 @@ import "bytes"
 type Registration struct {
 	Reveal     bool
 	Delegation bool
+	// Proof tells that the reveal has the layout of Seoul and later: behind the key a byte that says that there is no proof.
+	Proof bool
 }
 
 // Layout: magic 1 · branch 32 · contents. A content: tag 1 · source 21 · fee, counter, gas, storage (naturals) · and for a reveal
@@ -40,7 +42,7 @@ func DecodeRegistration(key *PublicKey, payload []byte) (Registration, error) {
 		switch {
 		case tag == tagReveal && !reg.Reveal && !reg.Delegation:
 			reg.Reveal = true
-			rest, err = revealed(key, after)
+			rest, reg.Proof, err = revealed(key, after)
 		case tag == tagDelegation && !reg.Delegation:
 			reg.Delegation = true
 			rest, err = delegated(key, after)
@@ -74,17 +76,17 @@ func managerPrefix(key *PublicKey, b []byte) ([]byte, error) {
 	return b, nil
 }
 
-// revealed passes over the key's own public key and the mark of no proof, which protocols before Seoul did not have.
-func revealed(key *PublicKey, b []byte) ([]byte, error) {
+// revealed passes over the key's own public key and the mark of no proof, which protocols before Seoul did not have: proof tells of it.
+func revealed(key *PublicKey, b []byte) (rest []byte, proof bool, err error) {
 	want := append([]byte{byte(key.curve)}, key.raw...)
 	if !bytes.HasPrefix(b, want) {
-		return nil, bad("public key", "the reveal is not of this key")
+		return nil, false, bad("public key", "the reveal is not of this key")
 	}
 	b = b[len(want):]
 	if len(b) > 0 && b[0] == 0x00 {
-		b = b[1:]
+		return b[1:], true, nil
 	}
-	return b, nil
+	return b, false, nil
 }
 
 func delegated(key *PublicKey, b []byte) ([]byte, error) {

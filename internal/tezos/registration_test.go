@@ -29,9 +29,9 @@ func TestDecodeRegistration(t *testing.T) {
 		field         string
 	}{
 		{"reveal", registrationHead + revealBytes, key, tezos.Registration{Reveal: true}, ""},
-		{"reveal as since Seoul", registrationHead + revealBytes + "00", key, tezos.Registration{Reveal: true}, ""},
+		{"reveal as since Seoul", registrationHead + revealBytes + "00", key, tezos.Registration{Reveal: true, Proof: true}, ""},
 		{"delegation", registrationHead + delegationBytes, key, tezos.Registration{Delegation: true}, ""},
-		{"both", registrationHead + revealBytes + "00" + delegationBytes, key, tezos.Registration{Reveal: true, Delegation: true}, ""},
+		{"both", registrationHead + revealBytes + "00" + delegationBytes, key, tezos.Registration{Reveal: true, Delegation: true, Proof: true}, ""},
 		{"twice", registrationHead + delegationBytes + delegationBytes, key, tezos.Registration{}, "tag"},
 		{"the wrong way round", registrationHead + delegationBytes + revealBytes, key, tezos.Registration{}, "tag"},
 		{"another key", registrationHead + revealBytes, other, tezos.Registration{}, "source"},

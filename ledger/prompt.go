@@ -1,0 +1,79 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"highwater/internal/device"
+)
+
+// ErrOnScreen is wrapped when the caller stopped waiting for a prompt: it is still on the device's screen, and the device is busy
+// until it is answered. What the user then chooses is done.
+var ErrOnScreen = errors.New("the prompt is still on the device's screen")
+
+// errLeaving is the cause when the callers that wait for a prompt are sent away.
+var errLeaving = errors.New("the signer is stopping")
+
+// Leave sends away all callers that wait for somebody in front of the device, now and later: they get ErrOnScreen. It is for the time before
+// Run ends, when requests are given no more time.
+func (d *Device) Leave() { d.leave(errLeaving) }
+
+// shown sends a command whose answer waits for the user, and waits for it. When ctx ends first, or Leave is called, the caller gets ErrOnScreen
+// and left: the session is no longer the caller's. It stays busy until the answer has come, and is released then: taken by anybody else the
+// answer would be paired with the wrong command. Nobody gets what comes late. Without left the session is still the caller's.
+func (d *Device) shown(ctx context.Context, s *session, c command, release func(error)) (out []byte, left bool, err error) {
+	type answer struct {
+		out []byte
+		err error
+	}
+	answers := make(chan answer, 1)
+	d.others.Go(func() {
+		out, err := s.exchange(d.life, c)
+		answers <- answer{out, err}
+	})
+	var why error
+	select {
+	case a := <-answers:
+		return a.out, false, a.err
+	case <-ctx.Done():
+		why = ctx.Err()
+	case <-d.people.Done():
+		why = context.Cause(d.people)
+	}
+	d.others.Go(func() {
+		a := <-answers
+		release(d.named(d.answered(s, a.err)))
+	})
+	return nil, true, &device.Error{Health: device.Busy, Hint: advicePrompt, Asked: true, Err: fmt.Errorf("%w: %w", ErrOnScreen, why)}
+}
+
+// answered reads the device again after a prompt whose exchange ended in err: what is authorised, and the marks, may be new. It gives the error
+// that the session's use ended in. The caller holds the session.
+func (d *Device) answered(s *session, err error) error {
+	if err == nil || statusOf(err) == StatusRejected {
+		err = d.prepare(d.life, s)
+	}
+	var de *device.Error
+	if err == nil || errors.As(err, &de) && !de.Retry { // else the session ends
+		d.owner.Refresh()
+	}
+	return err
+}
+
+// prompt sends a command that asks the user and waits for the answer, or leaves with ErrOnScreen.
+func (d *Device) prompt(ctx context.Context, c command, text string, show Show) ([]byte, error) {
+	s, release, err := d.owner.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d.owner.Update(func(st *device.Status) { st.Health, st.Advice, st.Detail = device.Busy, advicePrompt, text })
+	if show != nil {
+		show(text)
+	}
+	out, left, err := d.shown(ctx, s, c, release)
+	if !left {
+		release(d.named(d.answered(s, err)))
+	}
+	return out, d.named(err)
+}
