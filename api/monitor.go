@@ -28,7 +28,7 @@ func NewMonitor(a Admin, m *Metrics) http.Handler {
 }
 
 // readyz says whether a request could be signed now, with a reason for each no. Alarms are shown, and are no reason: each has a
-// harmless explanation, and a service manager that took the signer down for it would cost blocks.
+// harmless explanation, and a service manager that took the signer down for it would cost blocks. So are notes on devices that are ready.
 func readyz(w http.ResponseWriter, r *http.Request, a Admin) {
 	st, err := a.Status(r.Context())
 	if err != nil {
@@ -39,7 +39,7 @@ func readyz(w http.ResponseWriter, r *http.Request, a Admin) {
 	if !st.Ready {
 		status, reasons = http.StatusServiceUnavailable, st.NotReady
 	}
-	writeJSON(w, status, map[string]any{"ready": st.Ready, "reasons": reasons, "alarms": st.Alarms})
+	writeJSON(w, status, map[string]any{"ready": st.Ready, "reasons": reasons, "alarms": st.Alarms, "notes": st.notes()})
 }
 
 func page(w http.ResponseWriter, r *http.Request, a Admin) {

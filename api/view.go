@@ -68,6 +68,17 @@ type Status struct {
 	Pair *failover.View `json:"pair,omitempty"`
 }
 
+// notes are what should be known of devices that are ready.
+func (s Status) notes() []string {
+	out := []string{}
+	for _, d := range s.Devices {
+		if note := d.Note(); note != "" {
+			out = append(out, "device "+d.Name+": "+note)
+		}
+	}
+	return out
+}
+
 // DeviceRow is a device.
 type DeviceRow struct {
 	Name string `json:"name"`

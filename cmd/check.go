@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -200,7 +201,9 @@ func checkDevice(d api.DeviceRow) finding {
 			f.Detail += ": " + d.Detail
 		}
 	case d.Alarm != "":
-		f.Result, f.Detail, f.Hint = resultWarning, d.Alarm, "find out why before you trust the device's own mark"
+		f.Result, f.Detail, f.Hint = resultWarning, strings.Join(d.Remarks(), "; "), "find out why before you trust the device's own mark"
+	case d.Note() != "":
+		f.Detail += ": " + d.Note() // a mark that is behind is as it should be, after a power cut with the setting off
 	}
 	return f
 }

@@ -14,7 +14,6 @@ import (
 
 	"highwater/api"
 	"highwater/hwm"
-	"highwater/internal/device"
 	"highwater/internal/tezos"
 	"highwater/store"
 )
@@ -136,8 +135,8 @@ func (a *app) lookAtDevices(ctx context.Context, cfg *config) error {
 	}
 	for _, d := range st.Devices {
 		a.say("device %s: %s", d.Name, strings.Join(strings.Fields(string(d.Health)+" "+d.Model+" "+d.App), " "))
-		if d.Health != device.Ready {
-			a.note("hint: %s", d.Advice)
+		for _, text := range d.Remarks() {
+			a.note("hint: %s", text)
 		}
 		for _, k := range keys {
 			if k.Device == d.Name || slices.Contains(k.Spares, d.Name) {

@@ -57,8 +57,8 @@ func (a *app) ledgerList(views []ledgerView) error {
 		if err := a.table([]string{"locator", "key", "authorised"}, rows); err != nil {
 			return err
 		}
-		if v.Key == "" {
-			a.note("hint: no key may bake yet: highwater ledger setup --key ed25519 --hwm LEVEL")
+		if v.Note != "" {
+			a.note("hint: %s", v.Note)
 		}
 	}
 	return nil

@@ -48,6 +48,7 @@ type ledgerView struct {
 	Main    hwm.Position     `json:"main"`
 	Test    hwm.Position     `json:"test"`
 	Keys    []ledgerKeyView  `json:"keys,omitempty"`
+	Note    string           `json:"note,omitempty"` // what should be known of a device that is ready
 	Problem string           `json:"problem,omitempty"`
 	Compare []ledgerMarkView `json:"compare,omitempty"`
 }
@@ -119,7 +120,7 @@ func ledgerInfo(ctx context.Context, in *instance, d *ledger.Device, q ledgerInf
 	}
 	v := ledgerView{
 		Name: d.Name(), ID: info.ID, App: info.Version.String(), Build: info.Git, Where: info.Where,
-		Main: position(info.Marks.Main), Test: position(info.Marks.Test),
+		Main: position(info.Marks.Main), Test: position(info.Marks.Test), Note: strings.Join(d.Status().Remarks(), "; "),
 	}
 	if info.Marks.Chain != (tezos.ChainID{}) {
 		v.Chain = info.Marks.Chain.String()

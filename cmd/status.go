@@ -54,7 +54,7 @@ func (a *app) showStatus(st api.Status) error {
 	}
 	rows := [][]string{}
 	for _, d := range st.Devices {
-		rows = append(rows, []string{d.Name, a.paintHealth(d.Health), strings.TrimSpace(d.Model + " " + d.App), dash(d.ID), dash(strings.Join(slices.DeleteFunc([]string{d.Alarm, d.Advice}, func(s string) bool { return s == "" }), "; "))})
+		rows = append(rows, []string{d.Name, a.paintHealth(d.Health), strings.TrimSpace(d.Model + " " + d.App), dash(d.ID), dash(strings.Join(d.Remarks(), "; "))})
 	}
 	if err := a.table([]string{"device", "health", "model", "id", "what to do"}, rows); err != nil {
 		return err

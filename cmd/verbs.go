@@ -84,6 +84,9 @@ func (f *deviceFlags) flags(c *cobra.Command) {
 // defaultWait is how long a command waits for a device, or for a person in front of it.
 const defaultWait = 60 * time.Second
 
+// infoWait is how long a command waits for an answer that nobody has to confirm: an old Ledger takes a second for each key.
+const infoWait = 2 * patience
+
 // names gives the configured devices of the kind, or the one that was named.
 func (f *deviceFlags) names(cfg *config) ([]string, error) {
 	var all []string
@@ -133,16 +136,26 @@ func (a *app) onDevice(ctx context.Context, f *deviceFlags, do func(admin api.Ad
 			return err
 		}
 		for _, d := range st.Devices {
-			if d.Name == name && d.Health == device.Absent {
-				a.note("waiting for %s, %s at most: %s", name, f.timeout, d.Advice)
+			if d.Name == name && f.awaited(d.Health) {
+				a.note("waiting for %s, which is %s, %s at most: %s", name, d.Health, f.timeout, d.Advice)
 			}
 		}
 		return do(admin, name)
 	})
 }
 
-// ask is the outline of most of these commands: a verb of one device, and what is said of its result. With --json it is the result.
+// awaited tells of a device that answers no verb before somebody does something: plugs it in, enters its PIN, opens the right app. A TezSign
+// that is locked does answer.
+func (f *deviceFlags) awaited(h device.Health) bool {
+	return h == device.Absent || h == device.NoApp || h == device.WrongApp || h == device.Locked && f.kind == kindLedger
+}
+
+// ask is the outline of most of these commands: a verb of one device, and what is said of its result. With --json it is the result. A question
+// that nobody has to confirm is not waited for as long as a person is.
 func ask[R any](c *cobra.Command, a *app, f *deviceFlags, verb string, args any, say func(name string, r R) error) error {
+	if verb == "info" && !c.Flags().Changed("timeout") {
+		f.timeout = infoWait
+	}
 	return a.onDevice(c.Context(), f, func(admin api.Admin, name string) error {
 		r, err := call[R](c.Context(), a, admin, f, name, verb, args)
 		if err != nil {
@@ -166,7 +179,7 @@ func askEach[R any](c *cobra.Command, a *app, f *deviceFlags, args any, problem 
 		return err
 	}
 	brief := *f
-	brief.timeout = min(f.timeout, patience)
+	brief.timeout = min(f.timeout, infoWait)
 	return a.withAdmin(c.Context(), true, func(_ *config, admin api.Admin) error {
 		views := []R{}
 		for _, name := range names {
@@ -211,9 +224,9 @@ func late(ctx context.Context, admin api.Admin, f *deviceFlags, name string, err
 	defer cancel()
 	if st, statusErr := admin.Status(ctx); statusErr == nil {
 		i := slices.IndexFunc(st.Devices, func(d api.DeviceRow) bool { return d.Name == name })
-		if i >= 0 && st.Devices[i].Health == device.Absent {
+		if i >= 0 && f.awaited(st.Devices[i].Health) {
 			d := st.Devices[i]
-			return hinted(fmt.Errorf("nothing came back within %s: %s is absent: %s", f.timeout, name, d.Detail), d.Advice)
+			return hinted(fmt.Errorf("nothing came back within %s: %s is %s: %s", f.timeout, name, d.Health, d.Detail), d.Advice)
 		}
 	}
 	hint := device.HintOf(err)

@@ -85,6 +85,9 @@ func instruction(ins Instruction, p1, p2 byte, data []byte) command {
 // appName asks the system for the name of the open app.
 var appName = command{"app name", []byte{claSystem, 0x01, 0, 0, 0}}
 
+// derives tells a command that derives a key and shows no prompt.
+func (c command) derives() bool { return c.name == InsPublicKey.String() }
+
 func publicKeyCommand(ins Instruction, curve Curve, path Path) command {
 	return instruction(ins, 0, byte(curve), path.Bytes())
 }

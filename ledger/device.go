@@ -23,6 +23,7 @@ type Device struct {
 	others sync.WaitGroup  // prompts, some without a caller
 	people context.Context // ends when nobody waits any longer for somebody in front of the device
 	leave  context.CancelCauseFunc
+	known  known     // it belongs to the holder of the session
 	spare  Transport // connected to a device that is not ready; it belongs to the holder of the session
 
 	mu         sync.Mutex
@@ -118,6 +119,9 @@ func (r driver) Open(ctx context.Context) (*session, error) {
 func (d *Device) slow(c command) {
 	d.owner.Update(func(st *device.Status) {
 		st.Health, st.Advice, st.Detail = device.Busy, adviceBusy, "no answer to "+c.name+" yet"
+		if c.derives() {
+			st.Advice = adviceSlow
+		}
 	})
 }
 
@@ -151,10 +155,13 @@ func (d *Device) prepare(ctx context.Context, s *session) error {
 	if err := s.identify(ctx); err != nil {
 		return err
 	}
-	if err := d.checkPin(s); err != nil {
+	if err := s.load(ctx); err != nil {
 		return err
 	}
-	if err := s.load(ctx); err != nil {
+	if err := d.recognise(ctx, s); err != nil {
+		return err
+	}
+	if err := d.checkPin(s); err != nil {
 		return err
 	}
 	if err := d.reconcile(ctx, s); err != nil {
@@ -165,6 +172,33 @@ func (d *Device) prepare(ctx context.Context, s *session) error {
 	defer d.mu.Unlock()
 	d.keys = d.describeKeys(s)
 	return nil
+}
+
+// recognise finds out which device it is: by its root key, or, to save a slow device a derivation, by an authorised key that it is known to
+// have. One who has that key has its seed.
+func (d *Device) recognise(ctx context.Context, s *session) error {
+	for _, k := range s.keys {
+		if d.known.key != nil && d.known.Curve == k.Curve && slices.Equal(d.known.Path, k.Path) && d.known.key.String() == k.pub.String() {
+			s.root = d.known.root
+			return nil
+		}
+	}
+	root, err := s.publicKey(ctx, Ed25519, Root)
+	if err != nil {
+		return err
+	}
+	s.root = root.Hash()
+	if len(s.keys) > 0 {
+		d.known = known{Authorized: s.keys[0].Authorized, key: s.keys[0].pub, root: s.root}
+	}
+	return nil
+}
+
+// known is a device's root and one of its authorised keys.
+type known struct {
+	Authorized
+	key  *tezos.PublicKey
+	root tezos.PublicKeyHash
 }
 
 func (d *Device) checkPin(s *session) error {
@@ -200,7 +234,7 @@ func (d *Device) reconcile(ctx context.Context, s *session) error {
 	for _, m := range raise {
 		// A Ledger asks its user before it moves its mark; it is never raised unattended.
 		if slices.ContainsFunc(own, func(o device.Mark) bool { return o.PKH == m.PKH && o.Level < m.Level }) {
-			s.notes = append(s.notes, fmt.Sprintf("its own mark for %s is behind; `highwater ledger reset --level %d` raises it", m.PKH, m.Level))
+			s.notes = append(s.notes, fmt.Sprintf("its own mark for %s is behind the host's; `%s` raises it", m.PKH, d.resetAdvice(m.Level)))
 		}
 	}
 	return nil
@@ -217,9 +251,10 @@ func (d *Device) note(s *session) {
 	switch s.marks.Chain {
 	case d.cfg.Chain:
 	case tezos.ChainID{}:
-		s.notes = append(s.notes, "it was set up without a chain id: a reveal resets the round of its mark; run `highwater ledger setup --hwm LEVEL` again")
+		s.notes = append(s.notes, "it was set up without a chain id: a reveal resets the round of its mark; run `"+d.setupAdvice(s.keys[0].Authorized)+"`")
 	default:
-		s.notes = append(s.notes, fmt.Sprintf("it was set up for chain %s: ours shares the mark of all other chains", s.marks.Chain))
+		s.notes = append(s.notes, fmt.Sprintf("it was set up for chain %s: ours shares the mark of all other chains; `%s` sets it up for ours",
+			s.marks.Chain, d.setupAdvice(s.keys[0].Authorized)))
 	}
 }
 
@@ -276,11 +311,11 @@ func (r driver) Describe(s *session) device.Status {
 	usable := slices.ContainsFunc(r.d.describeKeys(s), func(k device.Key) bool { return k.Usable == "" })
 	switch {
 	case len(s.keys) == 0:
-		st.Health, st.Advice, st.Detail = device.Broken, adviceNoKey, "no key is authorised for baking"
+		st.Health, st.Advice, st.Detail = device.Broken, r.d.keyAdvice(), "no key is authorised for baking"
 	case !usable && s.keys[0].Curve == BLS12381:
 		st.Health, st.Advice, st.Detail = device.Broken, adviceTZ4, reasonTZ4
 	case !usable:
-		st.Health, st.Advice = device.Broken, "authorise the key that the config names: run `highwater ledger setup --hwm LEVEL`"
+		st.Health, st.Advice = device.Broken, r.d.keyAdvice()
 		st.Detail = fmt.Sprintf("the authorised key is %s/%s", s.keys[0].Curve, s.keys[0].Path)
 	}
 	return st

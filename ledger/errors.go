@@ -77,10 +77,11 @@ const (
 	adviceUnlock  = "the device is locked: enter its PIN"
 	adviceOpen    = "open the Tezos Baking app on the device"
 	adviceWrong   = "quit the open app and open the Tezos Baking app on the device"
-	adviceNoKey   = "no key is authorised for baking: run `highwater ledger setup --hwm LEVEL`"
+	adviceKey     = "authorise the key: run `highwater ledger setup --key KEY --hwm LEVEL`, or `highwater ledger authorize --key KEY`, which leaves the marks"
 	adviceOtherID = "connect the right Ledger, or correct id in the config"
 	advicePlug    = "plug the Ledger in, unlock it and open the Tezos Baking app"
 	adviceBusy    = "look at the device: answer the prompt on its screen; if there is none, unplug it and plug it in again"
+	adviceSlow    = "wait: the device is slow to derive a key; if that lasts, unplug it and plug it in again"
 	advicePrompt  = "answer the prompt on the device's screen"
 	adviceLate    = "reject the prompt on the device, then ask again: what is accepted now reaches nobody"
 	adviceReveal  = "reveal the key before it bakes here, with a wallet app on the Ledger that knows today's layout; then ask for the delegation alone"
@@ -105,7 +106,7 @@ func (s Status) verdict() verdict {
 	case StatusNoIns, StatusNoClass, StatusNoClass1:
 		return verdict{health: device.WrongApp, hint: adviceWrong, retry: true}
 	case StatusSecurity, StatusNoKey:
-		return verdict{health: device.Broken, hint: "authorise the key: run `highwater ledger setup --hwm LEVEL`, or `highwater ledger authorize --key KEY`"}
+		return verdict{health: device.Broken, hint: adviceKey}
 	case StatusWrongValues:
 		return verdict{health: device.Ready, final: true, hint: "see `highwater ledger hwm` for the device's own water mark"}
 	case StatusRejected:

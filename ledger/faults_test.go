@@ -299,6 +299,11 @@ func TestForgottenMark(t *testing.T) {
 			_, err := sign(t, d, attestation(150))
 			require.NoError(t, err)
 			sim.PowerCycle()
+			require.Eventually(t, func() bool {
+				book.mu.Lock()
+				defer book.mu.Unlock()
+				return len(book.seen) == 2 // it is connected again
+			}, time.Minute, time.Millisecond)
 			_, err = persist(t, d, &witness{}, attestation(150))
 			require.Equal(t, hwm, errors.Is(err, device.ErrRefused), "the device alone protects only with the setting on")
 			last := book.last()
@@ -342,7 +347,7 @@ func TestReconciler(t *testing.T) {
 		d := start(t, sim.Dial, func(c *ledger.Config) { c.Reconciler = b })
 		st := waitFor(t, d, device.Ready)
 		require.Equal(t, "the mark went backwards", st.Alarm)
-		require.Contains(t, st.Detail, "`highwater ledger reset --level 140`")
+		require.Contains(t, st.Detail, "`highwater ledger reset --device left --level 140`")
 		require.Equal(t, int32(100), b.last()[0].Level)
 		m, err := d.Marks(t.Context())
 		require.NoError(t, err)

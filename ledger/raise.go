@@ -35,7 +35,7 @@ func (d *Device) standing(own device.Mark, allowed []device.Mark) device.Standin
 		return st
 	}
 	st.Why = "a Ledger asks before it raises its mark"
-	st.Command = fmt.Sprintf("highwater ledger reset --device %s --level %d", d.cfg.Name, st.Allowed)
+	st.Command = d.resetAdvice(st.Allowed)
 	st.Screen = resetScreens(st.Allowed)
 	return st
 }

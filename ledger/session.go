@@ -107,13 +107,21 @@ func (s *session) outOfStep(c command, err error) error {
 }
 
 // patience is how long a question waits for its answer before the status says that the device is busy. The system and the app answer
-// in milliseconds, unless a prompt is on the screen, and then the operator should be told within a second.
-const patience = 900 * time.Millisecond
+// in milliseconds, unless a prompt is on the screen, and then the operator should be told within a second. Public keys are asked for after other
+// questions were answered, so there is no prompt; an old device takes a second to derive one, and more while it does something else.
+const (
+	patience       = 900 * time.Millisecond
+	derivePatience = 3 * time.Second
+)
 
 // ask does a call that is not a signature, and parses its answer. One that does not belong to the command breaks the session.
 func ask[T any](ctx context.Context, s *session, c command, parse func([]byte) (T, error)) (v T, err error) {
 	told := make(chan struct{})
-	slow := time.AfterFunc(patience, func() {
+	wait := patience
+	if c.derives() {
+		wait = derivePatience
+	}
+	slow := time.AfterFunc(wait, func() {
 		defer close(told)
 		s.slow(c)
 	})
@@ -132,7 +140,7 @@ func ask[T any](ctx context.Context, s *session, c command, parse func([]byte) (
 	return v, nil
 }
 
-// identify finds out which app of which device answers. Each command's answer has a form of its own, so that a late answer to an
+// identify finds out which app answers. Each command's answer has a form of its own, so that a late answer to an
 // earlier host's command is noticed here.
 func (s *session) identify(ctx context.Context) error {
 	name, err := ask(ctx, s, appName, func(b []byte) (string, error) {
@@ -157,11 +165,6 @@ func (s *session) identify(ctx context.Context) error {
 	if !s.version.Supported() {
 		return &device.Error{Health: device.Broken, Hint: adviceUpdate, Err: fmt.Errorf("version %s of the app is not supported", s.version)}
 	}
-	root, err := s.publicKey(ctx, Ed25519, Root)
-	if err != nil {
-		return err
-	}
-	s.root = root.Hash()
 	return nil
 }
 

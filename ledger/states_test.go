@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -78,7 +80,10 @@ func TestWantedKey(t *testing.T) {
 	want, err := ledger.ParseLocator("ledger://" + name(t, sim) + "/secp256k1/0h/0h")
 	require.NoError(t, err)
 	d := start(t, sim.Dial, func(c *ledger.Config) { c.Want = []ledger.Locator{want} })
-	require.Contains(t, waitFor(t, d, device.Broken).Advice, "authorise the key that the config names")
+	advice := waitFor(t, d, device.Broken).Advice
+	require.Contains(t, advice, "authorise the key that the config names")
+	require.Contains(t, advice, "`highwater ledger setup --device left --key secp256k1/0h/0h --hwm LEVEL`", "without its key, ed25519 would be set up")
+	require.Contains(t, advice, "`highwater ledger authorize --device left --key secp256k1/0h/0h`")
 	want.Curve = ledger.Ed25519
 	d = start(t, sim.Dial, func(c *ledger.Config) { c.Want, c.ID = []ledger.Locator{want}, want.Device })
 	waitFor(t, d, device.Ready)
@@ -97,7 +102,9 @@ func TestEmulatedDeviceRefusesTheMainnet(t *testing.T) {
 		o.Setup[0].Chain, o.Decide = tezos.ChainID{}, ledgersim.Always(ledgersim.Accept)
 	})
 	d := start(t, sim.Dial, func(c *ledger.Config) { c.Chain = tezos.Mainnet })
-	require.Contains(t, waitFor(t, d, device.Ready).Detail, "without a chain id")
+	st := waitFor(t, d, device.Ready)
+	require.Contains(t, st.Note(), "without a chain id")
+	require.Contains(t, st.Note(), "`highwater ledger setup --device left --key ed25519/0h/0h --hwm LEVEL`")
 	_, err := sign(t, d, operation(tezos.Attestation, tezos.Mainnet, 101, 0))
 	require.ErrorIs(t, err, device.ErrRefused)
 	require.ErrorContains(t, err, "an emulated device does not sign for the mainnet")
@@ -295,5 +302,86 @@ func TestKeysOutliveTheConnection(t *testing.T) {
 		sim.Unplug()
 		require.Contains(t, waitFor(t, d, device.Absent).Advice, "plug the Ledger in")
 		require.Len(t, d.Keys(), 1)
+	})
+}
+
+// TestReconnectionsDeriveOneKey: a slow device needs a second for each, and its authorised key tells which device it is.
+func TestReconnectionsDeriveOneKey(t *testing.T) {
+	var derived atomic.Int32
+	sim := newSim(t, func(o *ledgersim.Options) {
+		o.Decide = ledgersim.Always(ledgersim.Accept)
+		o.Trace = func(apdu, _ []byte) {
+			if apdu[0] == 0x80 && apdu[1] == byte(ledger.InsPublicKey) {
+				derived.Add(1)
+			}
+		}
+	})
+	connections := &book{}
+	d := start(t, sim.Dial, func(c *ledger.Config) { c.ID, c.Reconciler = name(t, sim), connections })
+	waitFor(t, d, device.Ready)
+	require.Equal(t, int32(2), derived.Load())
+	for i := range int32(3) {
+		sim.Unplug()
+		require.Eventually(t, func() bool {
+			connections.mu.Lock()
+			defer connections.mu.Unlock()
+			return len(connections.seen) == int(i)+2
+		}, 10*time.Second, time.Millisecond)
+		require.Equal(t, name(t, sim), waitFor(t, d, device.Ready).ID)
+		require.Equal(t, i+3, derived.Load())
+	}
+	// Another key tells nothing.
+	_, err := d.Authorize(t.Context(), ledger.P256, ledger.DefaultPath, nil)
+	require.NoError(t, err)
+	require.Equal(t, name(t, sim), waitFor(t, d, device.Ready).ID)
+	require.Equal(t, int32(5+2), derived.Load())
+}
+
+// TestKnownKeyOfAnotherDevice: a device with another seed at the same path is another device.
+func TestKnownKeyOfAnotherDevice(t *testing.T) {
+	right, wrong := newSim(t), newSim(t, func(o *ledgersim.Options) { o.Seed = "another seed" })
+	var other atomic.Bool
+	d := start(t, func(ctx context.Context) (ledger.Transport, error) {
+		if other.Load() {
+			return wrong.Dial(ctx)
+		}
+		return right.Dial(ctx)
+	}, func(c *ledger.Config) { c.ID = name(t, right) })
+	waitFor(t, d, device.Ready)
+	other.Store(true)
+	right.Unplug()
+	require.Eventually(t, func() bool {
+		return strings.Contains(d.Status().Detail, "another Ledger is connected: "+name(t, wrong))
+	}, 10*time.Second, time.Millisecond)
+	other.Store(false)
+	waitFor(t, d, device.Ready)
+}
+
+// TestSlowDeviceIsNoPrompt: nobody is sent to look for a prompt because a key takes its time.
+func TestSlowDeviceIsNoPrompt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var slow atomic.Int64
+		sim := newSim(t)
+		sim.SetFaults(func(apdu []byte) ledgersim.Fault {
+			if apdu[0] == 0x80 && apdu[1] == byte(ledger.InsPublicKey) {
+				return ledgersim.Fault{Delay: time.Duration(slow.Load())}
+			}
+			return ledgersim.Fault{}
+		})
+		slow.Store(int64(2 * time.Second))
+		d := start(t, sim.Dial)
+		for st := d.Status(); st.Health != device.Ready; st = d.Status() {
+			require.NotEqual(t, device.Busy, st.Health)
+			changed := d.Changed()
+			if d.Status() == st {
+				<-changed
+			}
+		}
+		slow.Store(int64(4 * time.Second))
+		sim.Unplug()
+		st := waitFor(t, d, device.Busy)
+		require.Contains(t, st.Advice, "slow")
+		require.NotContains(t, st.Advice, "prompt")
+		waitFor(t, d, device.Ready)
 	})
 }

@@ -116,7 +116,7 @@ func (s *session) find(pkh tezos.PublicKeyHash) (sessionKey, error) {
 		}
 	}
 	return sessionKey{}, &device.Error{
-		Health: device.Ready, Hint: "authorise the key: run `highwater ledger setup --hwm LEVEL`, or `highwater ledger authorize --key KEY`",
+		Health: device.Ready, Hint: adviceKey,
 		Err: fmt.Errorf("%w: %s is not authorised for baking", device.ErrNoKey, pkh),
 	}
 }

@@ -5,6 +5,7 @@ package device
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"highwater/internal/tezos"
@@ -28,13 +29,26 @@ const (
 type Status struct {
 	Health Health    `json:"health"`
 	Advice string    `json:"advice,omitempty"` // one line: what to do; empty when ready
-	Detail string    `json:"detail,omitempty"` // the technical cause
+	Detail string    `json:"detail,omitempty"` // the technical cause; when ready, what should be known all the same: see Note
 	Since  time.Time `json:"since"`
 	Model  string    `json:"model,omitempty"` // "Ledger Nano S+", "TezSign"
 	App    string    `json:"app,omitempty"`   // application or firmware version
 	ID     string    `json:"id,omitempty"`    // what pins it: serial, or four-word name
 	Where  string    `json:"where,omitempty"` // transport address: bus and port, host:port, "sim"
 	Alarm  string    `json:"alarm,omitempty"` // set when the device's own marks went backwards or are corrupted
+}
+
+// Note is what an operator should know of a device that is ready. It is empty for one that is not: Detail is the cause then.
+func (s Status) Note() string {
+	if s.Health == Ready {
+		return s.Detail
+	}
+	return ""
+}
+
+// Remarks are the alarm, the advice and the note, as far as there are: what each screen shows of a device.
+func (s Status) Remarks() []string {
+	return slices.DeleteFunc([]string{s.Alarm, s.Advice, s.Note()}, func(text string) bool { return text == "" })
 }
 
 // Key is a key that a device holds.
