@@ -39,6 +39,9 @@ func lookAtBuses() ([]connected, error) {
 
 func (c connected) String() string {
 	text := fmt.Sprintf("%s %04x:%04x at %s", c.kind, c.finding.Vendor, c.finding.Product, c.finding.Where())
+	if c.kind == kindLedger {
+		text += ", " + ledger.USBLabel(c.finding.Info)
+	}
 	if c.kind == kindTezSign && c.finding.SerialNum != "" {
 		text += ", serial " + c.finding.SerialNum
 	}

@@ -45,7 +45,7 @@ func (a *app) ledgerList(views []ledgerView) error {
 			a.say("%s: %s", v.Name, v.Problem)
 			continue
 		}
-		a.say("%s: %s, Tezos Baking %s, %s", v.Name, v.ID, v.App, v.Where)
+		a.say("%s: %s, %s, Tezos Baking %s, %s", v.Name, v.ID, v.Model, v.App, v.Where)
 		rows := [][]string{}
 		for _, k := range v.Keys {
 			mark := "-"

@@ -42,6 +42,7 @@ type ledgerView struct {
 	App     string           `json:"app"`
 	Build   string           `json:"build"`
 	Where   string           `json:"where"`
+	Model   string           `json:"model"`
 	Key     string           `json:"key"` // locator of the authorised key; empty: none
 	PKH     string           `json:"pkh"`
 	Chain   string           `json:"chain"` // main chain of the device; empty: any
@@ -120,7 +121,7 @@ func ledgerInfo(ctx context.Context, in *instance, d *ledger.Device, q ledgerInf
 	}
 	v := ledgerView{
 		Name: d.Name(), ID: info.ID, App: info.Version.String(), Build: info.Git, Where: info.Where,
-		Main: position(info.Marks.Main), Test: position(info.Marks.Test), Note: strings.Join(d.Status().Remarks(), "; "),
+		Main: position(info.Marks.Main), Test: position(info.Marks.Test), Note: strings.Join(d.Status().Remarks(), "; "), Model: d.Status().Model,
 	}
 	if info.Marks.Chain != (tezos.ChainID{}) {
 		v.Chain = info.Marks.Chain.String()

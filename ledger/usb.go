@@ -18,20 +18,29 @@ const VendorID = 0x2c97
 // hidUsagePage is the vendor page of the interface for APDUs; another HID interface of the device may be a keyboard, or FIDO.
 const hidUsagePage = 0xffa0
 
-// models by the high byte of the product id; its low byte says which interfaces the open app has.
+// models by the high byte of the product id; its low byte says which interfaces the open app has. A model that is not here is used as well.
 var models = map[uint16]string{
-	0x10: "Nano S", 0x40: "Nano X", 0x50: "Nano S Plus", 0x60: "Stax", 0x70: "Flex",
+	0x10: "Nano S", 0x40: "Nano X", 0x50: "Nano S Plus", 0x60: "Stax", 0x70: "Flex", 0x80: "Nano Gen5",
 }
 
 // legacyModels by the whole product id, as old firmware has it.
 var legacyModels = map[uint16]string{
-	0x0001: "Nano S", 0x0004: "Nano X", 0x0005: "Nano S Plus", 0x0006: "Stax", 0x0007: "Flex",
+	0x0001: "Nano S", 0x0004: "Nano X", 0x0005: "Nano S Plus", 0x0006: "Stax", 0x0007: "Flex", 0x0008: "Nano Gen5",
 }
 
-// IsUSB tells whether a USB device is a Ledger.
-func IsUSB(vendor, product uint16) bool { return vendor == VendorID && usbModel(product) != "" }
+// IsUSB tells whether a USB device is a Ledger, of whichever model. Whether it takes APDUs, an interface with the usage page for them tells, and
+// whether it can bake, its app.
+func IsUSB(vendor, _ uint16) bool { return vendor == VendorID }
 
+// usbModel is the model's name, or the product id of one that is not known.
 func usbModel(product uint16) string {
+	if m := knownModel(product); m != "" {
+		return m
+	}
+	return fmt.Sprintf("of a model that is not known here (product id %04x)", product)
+}
+
+func knownModel(product uint16) string {
 	if m, ok := legacyModels[product]; ok {
 		return m
 	}
@@ -179,7 +188,7 @@ func claimHID(ctx context.Context, dev *usb.Device) (*usb.Channel, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(hid) == 1 || f.UsagePage == hidUsagePage || usagePage(ctx, dev, f.Number) == hidUsagePage {
+		if takesAPDUs(ctx, dev, f, len(hid) == 1) {
 			return checkSize(c)
 		}
 		if err := c.Close(); err != nil {
@@ -187,6 +196,15 @@ func claimHID(ctx context.Context, dev *usb.Device) (*usb.Channel, error) {
 		}
 	}
 	return nil, fmt.Errorf("the Ledger at %s has no interface for APDUs: %w", info.Where(), usb.ErrGone)
+}
+
+// takesAPDUs tells whether a claimed interface is the one for APDUs, by its usage page. The only HID interface of a known model is.
+func takesAPDUs(ctx context.Context, dev *usb.Device, f usb.Interface, only bool) bool {
+	if f.UsagePage == hidUsagePage || only && knownModel(dev.Info().Product) != "" {
+		return true
+	}
+	page := usagePage(ctx, dev, f.Number)
+	return page == hidUsagePage || only && page == 0
 }
 
 func checkSize(c *usb.Channel) (*usb.Channel, error) {

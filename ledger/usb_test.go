@@ -2,6 +2,9 @@ package ledger
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,15 +16,32 @@ import (
 func TestIsUSB(t *testing.T) {
 	for product, model := range map[uint16]string{
 		0x1011: "Nano S", 0x4015: "Nano X", 0x5011: "Nano S Plus", 0x5000: "Nano S Plus", 0x6011: "Stax", 0x7011: "Flex",
-		0x0001: "Nano S", 0x0004: "Nano X", 0x0005: "Nano S Plus", 0x0006: "Stax", 0x0007: "Flex",
+		0x0001: "Nano S", 0x0004: "Nano X", 0x0005: "Nano S Plus", 0x0006: "Stax", 0x0007: "Flex", 0x8011: "Nano Gen5", 0x8000: "Nano Gen5", 0x0008: "Nano Gen5",
 	} {
 		require.True(t, IsUSB(VendorID, product), "%04x", product)
 		require.Equal(t, model, usbModel(product))
 		require.False(t, IsUSB(0x9997, product))
 	}
-	for _, product := range []uint16{0, 2, 3, 8, 0x0011, 0x2011, 0x3011, 0x8011, 0xffff} {
-		require.False(t, IsUSB(VendorID, product), "%04x", product)
+	for _, product := range []uint16{0, 2, 3, 9, 0x0011, 0x2011, 0x3011, 0x9011, 0xffff} { // the vendor's next models
+		require.True(t, IsUSB(VendorID, product), "%04x", product)
+		require.Empty(t, knownModel(product))
+		require.Equal(t, fmt.Sprintf("Ledger of a model that is not known here (product id %04x)", product), USBLabel(usb.Info{Product: product}))
 	}
+}
+
+// TestUdevRuleNamesNoModel: the rule lets the group at every product of the vendor, the next one too.
+func TestUdevRuleNamesNoModel(t *testing.T) {
+	rules, err := os.ReadFile("../deploy/udev/70-highwater-ledger.rules")
+	require.NoError(t, err)
+	count := 0
+	for line := range strings.SplitSeq(string(rules), "\n") {
+		if strings.Contains(line, "GROUP=") {
+			count++
+			require.Contains(t, line, fmt.Sprintf(`{idVendor}=="%04x"`, VendorID))
+			require.NotContains(t, line, "idProduct")
+		}
+	}
+	require.Equal(t, 2, count, "usb and hidraw")
 }
 
 func ports(infos []usb.Info) (out []string) {
