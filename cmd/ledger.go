@@ -216,7 +216,7 @@ func (a *app) ledgerResetCmd() *cobra.Command {
 			}
 			return ask(c, a, f, "reset", l, func(name, _ string) error {
 				a.say("%s: its mark is at level %d round 0: an attestation there is still open, a block is not", name, l)
-				a.note("hint: to shut level %d for everything: highwater ledger reset --level %d", l, l+1)
+				a.note("hint: to shut level %d for everything: highwater ledger reset --device %s --level %d", l, name, l+1)
 				return nil
 			})
 		},
