@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -16,53 +17,86 @@ import (
 	"highwater/internal/tezos"
 )
 
+const exportLong = `Write the watermarks as one JSON file, to take to another machine ("highwater hwm import" there merges by maximum).
+What this instance signs afterwards is not in it: put it on standby first, or use a handover.
+
+With --format octez-signer or signatory the marks are written as that signer keeps them, into new files below the directory --out,
+for a baker who leaves: see docs/migrate.md. An active instance refuses that. No file is ever written over.`
+
 func (a *app) hwmExportCmd() *cobra.Command {
-	var out string
+	var out, format string
 	c := &cobra.Command{
-		Use: "export", Short: "Write the watermarks to a file, for another machine", Args: noArgs,
-		Long: "Write the watermarks as one JSON file, to take to another machine (\"highwater hwm import\" there merges by maximum).\n" +
-			"What this instance signs afterwards is not in it: put it on standby first, or use a handover.",
-		Example: "  highwater hwm export --out marks.json",
+		Use: "export", Short: "Write the watermarks to files, for another machine or signer", Args: noArgs, Long: exportLong,
+		Example: "  highwater hwm export --out marks.json\n  highwater hwm export --format octez-signer --out marks",
 		RunE: func(c *cobra.Command, _ []string) error {
+			other := otherSigners[format] != nil
+			switch {
+			case !other && format != interchange.Highwater.String():
+				return usagef("--format %q: it is highwater, octez-signer or signatory", format)
+			case other && out == "":
+				return hinted(usagef("--format %s wants --out DIRECTORY", format), "e.g. --out marks")
+			}
 			return a.withAdmin(c.Context(), false, func(cfg *config, admin api.Admin) error {
-				text, err := exportMarks(c.Context(), cfg, admin)
-				if err != nil {
-					return err
+				if other {
+					return a.leave(c.Context(), cfg, admin, format, out)
 				}
-				if out == "" {
-					_, err = a.out.Write(text)
-					return err
-				}
-				if err := os.WriteFile(out, text, 0o600); err != nil {
-					return err
-				}
-				a.note("wrote %s", out)
-				return nil
+				return a.exportFile(c.Context(), cfg, admin, out)
 			})
 		},
 	}
-	c.Flags().StringVar(&out, "out", "", "write to this `FILE` instead of standard output")
+	c.Flags().StringVar(&out, "out", "", "write to this new `FILE` instead of standard output; for another signer, to new files below this directory")
+	c.Flags().StringVar(&format, "format", interchange.Highwater.String(), "write as this `PROGRAM` does: highwater, octez-signer, signatory")
 	return c
 }
 
-func exportMarks(ctx context.Context, cfg *config, admin api.Admin) ([]byte, error) {
+func (a *app) exportFile(ctx context.Context, cfg *config, admin api.Admin, out string) error {
+	if out != "" {
+		if err := mustBeNew(out); err != nil {
+			return err
+		}
+	}
+	rows, _, err := markRows(ctx, cfg, admin)
+	if err != nil {
+		return err
+	}
+	text, err := interchange.Write(cfg.chainID, rows)
+	if err != nil {
+		return err
+	}
+	if out == "" {
+		_, err = a.out.Write(text)
+		return err
+	}
+	if err := writeSynced(out, text); err != nil {
+		return err
+	}
+	a.note("wrote %s", out)
+	return nil
+}
+
+// markRows are the marks of our chain, and what has none.
+func markRows(ctx context.Context, cfg *config, admin api.Admin) (rows []interchange.Row, none []api.MarkRow, err error) {
 	marks, err := admin.Marks(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	rows := []interchange.Row{}
 	for _, m := range marks {
-		if m.Level == nil || m.Chain != cfg.chainID {
-			continue
+		switch {
+		case m.Chain != cfg.chainID:
+		case m.Level == nil:
+			none = append(none, m)
+		default:
+			rows = append(rows, interchange.Row{
+				Chain: m.Chain, PKH: m.PKH, Kind: m.Kind, Level: *m.Level, Round: *m.Round, UpdatedAt: *m.UpdatedAt,
+			})
 		}
-		rows = append(rows, interchange.Row{Chain: m.Chain, PKH: m.PKH, Kind: m.Kind, Level: *m.Level, Round: *m.Round, UpdatedAt: *m.UpdatedAt})
 	}
-	return interchange.Write(cfg.chainID, rows)
+	return rows, none, nil
 }
 
 const importLong = `Merge watermarks from files by maximum: a mark is raised or kept, never lowered. It reads what "highwater hwm export"
-wrote, octez-signer's *_high_watermarks, octez-baker's *_highwatermarks, and Signatory's watermark_v2/CHAIN.json; the file's
-name tells which. With --device the marks that a connected device has of itself.
+wrote, octez-signer's *_high_watermarks, octez-baker's *_highwatermarks, and Signatory's watermark_v2/CHAIN.json (watermark_v1/
+and watermark/ of older releases); the file's name tells which. With --device the marks that a connected device has of itself.
 
 A bundle ("highwater bundle export") is taken when the other instance of the pair signed it, or the one that --key names.
 
@@ -124,9 +158,12 @@ func readMarkFiles(
 			rows = append(rows, more...)
 			continue
 		}
-		parsed, _, err := interchange.Parse(filepath.Base(path), data, cfg.chainID)
+		parsed, format, err := interchange.Parse(filepath.Base(path), data, cfg.chainID)
 		if err != nil {
-			return nil, nil, hinted(err, "nothing was imported; the file must keep the name that its signer gave it")
+			return nil, nil, hinted(err, markFileHint(err))
+		}
+		if err := notReplaced(format, path, paths); err != nil {
+			return nil, nil, err
 		}
 		for _, r := range parsed {
 			if r.Chain != cfg.chainID && r.Chain != (tezos.ChainID{}) {
@@ -138,6 +175,45 @@ func readMarkFiles(
 		}
 	}
 	return rows, refused, nil
+}
+
+func markFileHint(err error) string {
+	switch {
+	case errors.Is(err, interchange.ErrUnknownFormat):
+		return "nothing was imported; the file must keep the name that its signer gave it: see docs/migrate.md"
+	case errors.Is(err, interchange.ErrOtherChain):
+		return "nothing was imported; choose the file of this chain, or the configuration of that one"
+	}
+	return "nothing was imported; copy the file again with its signer stopped, or set marks that are high enough: highwater hwm set"
+}
+
+// notReplaced refuses a file of an older Signatory when the release that came after has left a newer one beside it: it leaves the old
+// directories where they were, with marks that nobody raises any more.
+func notReplaced(format interchange.Format, path string, others []string) error {
+	if format != interchange.SignatoryV0 && format != interchange.SignatoryV1 {
+		return nil
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	given := func(newer string) bool {
+		return slices.ContainsFunc(others, func(o string) bool {
+			abs, err := filepath.Abs(o)
+			return err == nil && abs == newer
+		})
+	}
+	for _, dir := range []string{"watermark_v2", "watermark_v1"} {
+		newer := filepath.Join(filepath.Dir(path), "..", dir, filepath.Base(path))
+		if newer == path || given(newer) {
+			return nil
+		}
+		if _, err := os.Stat(newer); !errors.Is(err, os.ErrNotExist) {
+			return hinted(errors.Join(fmt.Errorf("%s is of an older release of Signatory, and %s came after it", path, newer), err),
+				"nothing was imported; use "+dir+"/: highwater hwm import "+newer)
+		}
+	}
+	return nil
 }
 
 func readMarkFile(path string) ([]byte, error) {

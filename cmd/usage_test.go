@@ -66,7 +66,8 @@ func TestUsageErrors(t *testing.T) {
 		"wait-window --blocks 0", "wait-window --blocks 101", "wait-window --quiet 11m", "wait-window --quiet -1s", "wait-window --timeout 2h",
 		"wait-window --timeout x", "handover --blocks -1", "handover --timeout 2h",
 		"drill --dry-run --handover", "drill --levels 0", "drill --wait 0s", "drill --timeout -1s", "bring-up --state x", "bring-up --skip =",
-		"bundle export", "bundle verify f --key abc", "bundle diff f --key abc", "hwm import f --key abc",
+		"bundle export", "bundle verify f --key abc", "bundle diff f --key abc", "hwm import f --key abc", "hwm export --format x",
+		"hwm export --format signatory", "hwm export --format octez-signer",
 	} {
 		if strings.HasPrefix(args, "init") {
 			args += " --config " + filepath.Join(t.TempDir(), "new.toml")

@@ -37,31 +37,51 @@ type documentRow struct {
 // Write prints rows, all of one chain, as our own file: sorted by key and kind, ending in a newline. The same rows in any order
 // give the same bytes. A row that Parse would not read back as it is, is an error.
 func Write(chain tezos.ChainID, rows []Row) ([]byte, error) {
+	rows, err := checked(chain, rows)
+	if err != nil {
+		return nil, err
+	}
 	doc := document{Format: FormatName, Version: Version, Chain: chain, Rows: make([]documentRow, 0, len(rows))}
-	for _, row := range sorted(rows) {
-		if row.Chain != chain {
-			return nil, fmt.Errorf("the %s of %s is of chain %s, not %s: %w", row.Kind, row.PKH, row.Chain, chain, ErrOtherChain)
-		}
-		if row.Level < 0 || row.Round < 0 {
-			return nil, fmt.Errorf("%w: the %s of %s is at level %d, round %d", ErrContent, row.Kind, row.PKH, row.Level, row.Round)
-		}
-		if last := len(doc.Rows) - 1; last >= 0 && doc.Rows[last].PKH == row.PKH && doc.Rows[last].Kind == row.Kind {
-			return nil, fmt.Errorf("%w: the %s of %s is there twice", ErrContent, row.Kind, row.PKH)
-		}
+	for _, row := range rows {
 		at, err := formatTime(row.UpdatedAt)
 		if err != nil {
 			return nil, fmt.Errorf("the %s of %s: %w", row.Kind, row.PKH, err)
 		}
 		doc.Rows = append(doc.Rows, documentRow{row.PKH, row.Kind, row.Level, row.Round, at})
 	}
+	return marshal(doc)
+}
+
+// marshal prints a document that Parse will not find too long, ending in a newline.
+func marshal(doc any) ([]byte, error) {
 	b, err := json.MarshalIndent(doc, "", "  ")
 	if err != nil {
 		return nil, err
 	}
 	if len(b) >= MaxSize {
-		return nil, fmt.Errorf("%w: %d rows make a file of %d bytes, where at most %d are read", ErrContent, len(rows), len(b), MaxSize)
+		return nil, fmt.Errorf("%w: the rows make a file of %d bytes, where at most %d are read", ErrContent, len(b), MaxSize)
 	}
 	return append(b, '\n'), nil
+}
+
+// checked sorts a copy of the rows. All must be of the chain, and none may be there twice or be what Parse would refuse.
+func checked(chain tezos.ChainID, rows []Row) ([]Row, error) {
+	rows = sorted(rows)
+	for i, row := range rows {
+		if row.Chain != chain {
+			return nil, fmt.Errorf("the %s of %s is of chain %s, not %s: %w", row.Kind, row.PKH, row.Chain, chain, ErrOtherChain)
+		}
+		if row.Level < 0 || row.Round < 0 {
+			return nil, fmt.Errorf("%w: the %s of %s is at level %d, round %d", ErrContent, row.Kind, row.PKH, row.Level, row.Round)
+		}
+		if !slices.Contains(tezos.Kinds, row.Kind) {
+			return nil, fmt.Errorf("%w: %s of %s has no watermark", ErrContent, row.Kind, row.PKH)
+		}
+		if i > 0 && rows[i-1].PKH == row.PKH && rows[i-1].Kind == row.Kind {
+			return nil, fmt.Errorf("%w: the %s of %s is there twice", ErrContent, row.Kind, row.PKH)
+		}
+	}
+	return rows, nil
 }
 
 func sorted(rows []Row) []Row {

@@ -57,8 +57,8 @@ type Row struct {
 	PKH   tezos.PublicKeyHash
 	Kind  tezos.Kind
 	Level int32 // never negative
-	// Round is never negative. An entry of octez-signer from before rounds has none: it becomes the highest round, so that
-	// nothing at its level is signed.
+	// Round is never negative. It is the highest round, so that nothing at its level is signed, where the file cannot tell: an entry from
+	// before rounds has none, and Signatory keeps a block's payload round.
 	Round int32
 	// UpdatedAt is when the mark was made, in UTC; zero if the file does not say (only ours does).
 	UpdatedAt time.Time
@@ -75,6 +75,8 @@ const (
 	OctezSigner                   // <base-dir>/block_high_watermarks, preattestation_…, attestation_…, and older names
 	OctezBaker                    // <base-dir>/<first 13 characters of the chain id>_highwatermarks
 	Signatory                     // <base-dir>/watermark_v2/<chain id>.json
+	SignatoryV1                   // <base-dir>/watermark_v1/<chain id>.json, of an older release: one mark for a key
+	SignatoryV0                   // <base-dir>/watermark/<chain id>.json, of a release older still
 )
 
 // String is the name of the program that writes such files.
@@ -88,6 +90,10 @@ func (f Format) String() string {
 		return "octez-baker"
 	case Signatory:
 		return "signatory"
+	case SignatoryV1:
+		return "signatory watermark_v1"
+	case SignatoryV0:
+		return "signatory watermark"
 	default:
 		return fmt.Sprintf("format(%d)", int(f))
 	}
@@ -122,7 +128,11 @@ func detect(name string, doc any) (Format, error) {
 	case bakerName.MatchString(base):
 		return OctezBaker, nil
 	case signatoryName.MatchString(base):
-		return Signatory, nil
+		return signatoryLayout(doc), nil
+	}
+	if o, ok := doc.(*object); ok && o.has("height") {
+		return 0, &FileError{Name: name, Err: fmt.Errorf("%w: it has a height, as the state of a CometBFT validator has (tmkms): "+
+			"it is of no Tezos signer", ErrUnknownFormat)}
 	}
 	return 0, &FileError{Name: name, Err: fmt.Errorf("%w: expected an export of highwater, or a file whose name ends as its program "+
 		"has it: block_high_watermarks, preattestation_…, attestation_… (octez-signer), NetXdQprcVkpa_highwatermarks (octez-baker), "+
@@ -141,7 +151,7 @@ func Parse(name string, data []byte, chain tezos.ChainID) ([]Row, Format, error)
 	if err != nil {
 		return nil, 0, err
 	}
-	p := &parser{name: name, source: format.String() + " " + baseName(name), chain: chain, seen: make(map[rowID]bool)}
+	p := &parser{name: name, format: format, source: format.String() + " " + baseName(name), chain: chain, seen: make(map[rowID]bool)}
 	switch format {
 	case Highwater:
 		err = p.highwater(doc)
@@ -149,8 +159,8 @@ func Parse(name string, data []byte, chain tezos.ChainID) ([]Row, Format, error)
 		err = p.octezSigner(doc)
 	case OctezBaker:
 		err = p.octezBaker(doc)
-	case Signatory:
-		err = p.signatory(doc)
+	case Signatory, SignatoryV1, SignatoryV0:
+		err = p.signatory(format, doc)
 	}
 	if err != nil {
 		return nil, 0, err
@@ -188,6 +198,7 @@ type rowID struct {
 // parser collects the rows of one file.
 type parser struct {
 	name, source string
+	format       Format
 	chain        tezos.ChainID
 	rows         []Row
 	seen         map[rowID]bool

@@ -50,7 +50,16 @@ var samples = []string{
 	"octez-signer/attestation_high_watermarks",
 	"octez-baker/NetXdQprcVkpa_highwatermarks",
 	"signatory/watermark_v2/NetXdQprcVkpaWU.json",
+	"signatory/v1.1.8/watermark_v2/NetXdQprcVkpaWU.json",
+	"signatory/watermark_v1/NetXdQprcVkpaWU.json",
+	"signatory/watermark/NetXdQprcVkpaWU.json",
 	"highwater/export.json",
+}
+
+// formats are those whose name is not the first part of the sample's path.
+var formats = map[string]interchange.Format{
+	"signatory/watermark_v1/NetXdQprcVkpaWU.json": interchange.SignatoryV1,
+	"signatory/watermark/NetXdQprcVkpaWU.json":    interchange.SignatoryV0,
 }
 
 func TestSamples(t *testing.T) {
@@ -61,6 +70,7 @@ func TestSamples(t *testing.T) {
 		r.UpdatedAt = time.Date(2026, 8, 21, 9, 30, 0, nanos, time.UTC)
 		return r
 	}
+	const old = "tz1KqTpEZ7Yob7QbPE4Hy4Wo8fHG8LhKxZSx"
 	const sigA, sigB = "tz4MXZafvZ5Dcf77DXF8wtz6PNkasGBQ2VXk", "tz4WSprDpn9GCzYRPqD8Aydpf55ghX5aDQ9Z"
 	want := map[string][]interchange.Row{
 		"octez-signer/block_high_watermarks":          {row(tz1, tezos.Block, 8000000, 0), row(tz4, tezos.Block, 8000003, 1)},
@@ -73,6 +83,15 @@ func TestSamples(t *testing.T) {
 			row(sigA, tezos.Preattestation, 214872656, 0), row(sigA, tezos.Attestation, 214872658, 0),
 			row(sigB, tezos.Preattestation, 214872652, 0), row(sigB, tezos.Attestation, 214872654, 0),
 		},
+		"signatory/v1.1.8/watermark_v2/NetXdQprcVkpaWU.json": {
+			row(old, tezos.Block, 100, math.MaxInt32), row(old, tezos.Preattestation, 101, 0), row(old, tezos.Attestation, 101, 0),
+		},
+		"signatory/watermark_v1/NetXdQprcVkpaWU.json": {
+			row(old, tezos.Block, 12180922, math.MaxInt32), row(old, tezos.Preattestation, 12180922, 0), row(old, tezos.Attestation, 12180922, 0),
+		},
+		"signatory/watermark/NetXdQprcVkpaWU.json": {
+			row(old, tezos.Block, 12180900, math.MaxInt32), row(old, tezos.Attestation, 12180922, 0),
+		},
 		"highwater/export.json": {
 			at(row(tz1, tezos.Block, 8000000, 0), 250_000_000),
 			row(tz1, tezos.Preattestation, 8000011, math.MaxInt32),
@@ -84,6 +103,9 @@ func TestSamples(t *testing.T) {
 			rows, format, err := interchange.Parse("/var/lib/"+name, sample(t, name), tezos.Mainnet)
 			require.NoError(t, err)
 			program, _, _ := strings.Cut(name, "/")
+			if old, ok := formats[name]; ok {
+				program = old.String()
+			}
 			require.Equal(t, program, format.String())
 			for i := range rows {
 				require.Equal(t, program+" "+filepath.Base(name), rows[i].Source)
@@ -113,7 +135,7 @@ func TestCutSamplesGiveNoRows(t *testing.T) {
 func TestNames(t *testing.T) {
 	signer := `{"NetXdQprcVkpaWU":{"` + tz1 + `":{"level":5,"round":1,"hash":"00"}}}`
 	baker := `{"blocks":[],"preattestations":[],"attestations":[{"delegate":"` + tz1 + `","highwatermark":{"round":1,"level":5}}]}`
-	signatory := `{"` + tz1 + `":{"block":{"level":5,"round":1,"hash":"vh"}}}`
+	signatory := `{"` + tz1 + `":{"preattestation":{"level":5,"round":1,"hash":"vh"}}}`
 	ours := `{"format":"highwater-watermarks","version":1,"chain":"NetXdQprcVkpaWU","rows":[{"pkh":"` + tz1 +
 		`","kind":"block","level":5,"round":1}]}`
 	rows := []struct {
@@ -133,7 +155,7 @@ func TestNames(t *testing.T) {
 		{`C:\baker\old.preattestation_high_watermarks.json`, signer, interchange.OctezSigner, tezos.Preattestation},
 		{"NetXdQprcVkpa_highwatermarks", baker, interchange.OctezBaker, tezos.Attestation},
 		{"copy-NetXdQprcVkpa_highwatermarks.json", baker, interchange.OctezBaker, tezos.Attestation},
-		{"NetXdQprcVkpaWU.json", signatory, interchange.Signatory, tezos.Block},
+		{"NetXdQprcVkpaWU.json", signatory, interchange.Signatory, tezos.Preattestation},
 		{"anything", ours, interchange.Highwater, tezos.Block},
 		{"block_high_watermarks", ours, interchange.Highwater, tezos.Block},
 
@@ -212,6 +234,37 @@ func TestSignatoryAttestationsAreOneKind(t *testing.T) {
 			require.Equal(t, int32(7), rows[0].Level)
 			require.Equal(t, int32(2), rows[0].Round)
 		}
+	}
+}
+
+// The two older names of a kind stand beside the newer ones for ever: the highest of them counts.
+func TestSignatoryOlderNames(t *testing.T) {
+	content := `{"` + tz4 + `":{"endorsement":{"level":9,"round":1,"hash":null},"attestation":{"level":9,"round":0,"hash":"vh"},` +
+		`"preattestation":{"level":9,"round":3},"preendorsement":{"level":8,"round":7}}}`
+	rows, _, err := interchange.Parse("NetXdQprcVkpaWU.json", []byte(content), tezos.Mainnet)
+	require.NoError(t, err)
+	require.Len(t, rows, 2)
+	require.Equal(t, [3]int32{int32(tezos.Preattestation), 9, 3}, [3]int32{int32(rows[0].Kind), rows[0].Level, rows[0].Round})
+	require.Equal(t, [3]int32{int32(tezos.Attestation), 9, 1}, [3]int32{int32(rows[1].Kind), rows[1].Level, rows[1].Round})
+}
+
+// Signatory keeps a block's payload round. A block of round 3 that takes over the payload of round 0 leaves a mark at round 0, and the block
+// of round 2 must not be signed after it.
+func TestSignatoryBlockRoundIsAnyRound(t *testing.T) {
+	for name, content := range map[string]string{
+		"v2":       `{"` + tz4 + `":{"block":{"level":5,"round":0,"hash":"vh"}}}`,
+		"v1":       `{"` + tz4 + `":{"level":5,"round":0,"order":0,"hash":"vh"}}`,
+		"early v1": `{"NetXdQprcVkpaWU":{"` + tz4 + `":{"level":5,"round":0,"order":2,"hash":null}}}`,
+		"v0":       `{"block":{"` + tz4 + `":{"level":5,"round":0,"hash":"vh"}}}`,
+		"emmy":     `{"endorsement":{"` + tz4 + `":{"level":4}},"block":{"` + tz4 + `":{"level":5,"hash":"vh"}}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			rows, _, err := interchange.Parse("NetXdQprcVkpaWU.json", []byte(content), tezos.Mainnet)
+			require.NoError(t, err)
+			require.Equal(t, tezos.Block, rows[0].Kind)
+			require.Equal(t, int32(5), rows[0].Level)
+			require.Equal(t, int32(math.MaxInt32), rows[0].Round)
+		})
 	}
 }
 

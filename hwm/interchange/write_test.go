@@ -34,6 +34,68 @@ func requireWrites(t *testing.T, want []byte, rows []interchange.Row) {
 	require.Equal(t, string(want), string(got))
 }
 
+// What another signer is given is never below ours: what it reads back is each mark as it is, or above. A block's mark comes back from
+// Signatory's file as a floor of its level.
+func TestLeaving(t *testing.T) {
+	writers := map[interchange.Format]func(tezos.ChainID, []interchange.Row) ([]interchange.File, error){
+		interchange.OctezSigner: interchange.WriteOctezSigner, interchange.Signatory: interchange.WriteSignatory,
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		rows := genRows(t)
+		for format, write := range writers {
+			files, err := write(ghostnet, rows)
+			require.NoError(t, err)
+			got := make(map[[2]any]interchange.Row)
+			for _, file := range files {
+				read, as, err := interchange.Parse(file.Name, file.Data, ghostnet)
+				require.NoError(t, err)
+				require.True(t, as == format || len(read) == 0)
+				for _, row := range read {
+					id := [2]any{row.PKH, row.Kind}
+					have, ok := got[id]
+					require.True(t, !ok || have.Level == row.Level && have.Round == row.Round, "the older name says something else")
+					got[id] = row
+				}
+			}
+			require.Len(t, got, len(rows))
+			for _, want := range rows {
+				row := got[[2]any{want.PKH, want.Kind}]
+				require.Equal(t, want.Level, row.Level)
+				if format == interchange.Signatory && want.Kind == tezos.Block {
+					want.Round = math.MaxInt32
+				}
+				require.Equal(t, want.Round, row.Round)
+			}
+		}
+	})
+}
+
+// Both texts are what the other signer's own code wants to read, member by member.
+func TestLeavingText(t *testing.T) {
+	rows := []interchange.Row{
+		{Chain: ghostnet, PKH: pkh(t, tz1), Kind: tezos.Attestation, Level: 7, Round: math.MaxInt32},
+		{Chain: ghostnet, PKH: pkh(t, tz1), Kind: tezos.Block, Level: 6, Round: 2},
+	}
+	files, err := interchange.WriteOctezSigner(ghostnet, rows)
+	require.NoError(t, err)
+	require.Len(t, files, 3)
+	zeros := `"0000000000000000000000000000000000000000000000000000000000000000"`
+	for i, name := range []string{"attestation_high_watermarks", "block_high_watermarks", "endorsement_high_watermarks"} {
+		require.Equal(t, name, files[i].Name)
+		mark := `{"level":7,"round":2147483647,"hash":` + zeros + `}`
+		if i == 1 {
+			mark = `{"level":6,"round":2,"hash":` + zeros + `}`
+		}
+		require.JSONEq(t, `{"NetXnHfVqm9iesp":{"`+tz1+`":`+mark+`}}`, string(files[i].Data))
+	}
+	files, err = interchange.WriteSignatory(ghostnet, rows)
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+	require.Equal(t, "watermark_v2/NetXnHfVqm9iesp.json", files[0].Name)
+	const seven, six = `{"level":7,"round":2147483647,"hash":null}`, `{"level":6,"round":2,"hash":null}`
+	require.JSONEq(t, `{"`+tz1+`":{"attestation":`+seven+`,"attestation_with_dal":`+seven+`,"endorsement":`+seven+`,"block":`+six+`}}`, string(files[0].Data))
+}
+
 func TestWriteDoesNotChangeItsInput(t *testing.T) {
 	rows := []interchange.Row{{Chain: ghostnet, PKH: pkh(t, tz4), Kind: tezos.Block}, {Chain: ghostnet, PKH: pkh(t, tz1), Kind: tezos.Block}}
 	before := slices.Clone(rows)
@@ -67,6 +129,15 @@ func TestWriteRefuses(t *testing.T) {
 			b, err := interchange.Write(ghostnet, []interchange.Row{good, other})
 			require.Error(t, err)
 			require.Nil(t, b)
+			if name == "year 12000" {
+				return // which no other signer is told
+			}
+			files, err := interchange.WriteOctezSigner(ghostnet, []interchange.Row{good, other})
+			require.Error(t, err)
+			require.Nil(t, files)
+			files, err = interchange.WriteSignatory(ghostnet, []interchange.Row{good, other})
+			require.Error(t, err)
+			require.Nil(t, files)
 		})
 	}
 }
@@ -111,6 +182,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(name, sample(f, name))
 	}
 	f.Add("endorsement_high_watermark", []byte(`{"NetXdQprcVkpaWU":{"`+tz1+`":{"level":5}}}`))
+	f.Add("NetXdQprcVkpaWU.json", []byte(`{"NetXdQprcVkpaWU":{"`+tz4+`":{"level":5,"round":null,"order":1,"hash":null}}}`))
 	f.Add("NetXdQprcVkpaWU.json", []byte(`{"`+tz4+`":{"attestation_with_dal":{"level":5,"round":7}}}`))
 	f.Fuzz(func(t *testing.T, name string, data []byte) {
 		rows, format, err := interchange.Parse(name, data, tezos.Mainnet)
@@ -143,6 +215,16 @@ func FuzzParse(f *testing.F) {
 				got[i].Source = ""
 			}
 			require.ElementsMatch(t, want, got)
+			for _, write := range []func(tezos.ChainID, []interchange.Row) ([]interchange.File, error){
+				interchange.WriteOctezSigner, interchange.WriteSignatory,
+			} {
+				files, err := write(chain, want)
+				require.NoError(t, err)
+				for _, file := range files {
+					_, _, err = interchange.Parse(file.Name, file.Data, chain)
+					require.NoError(t, err)
+				}
+			}
 		}
 	})
 }

@@ -1,0 +1,97 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"highwater/api"
+	"highwater/hwm"
+	"highwater/hwm/interchange"
+	"highwater/internal/tezos"
+)
+
+// otherSigners print watermarks as another signer keeps them.
+var otherSigners = map[string]func(tezos.ChainID, []interchange.Row) ([]interchange.File, error){
+	interchange.OctezSigner.String(): interchange.WriteOctezSigner,
+	interchange.Signatory.String():   interchange.WriteSignatory,
+}
+
+// leave writes the watermarks as files of another signer, below a directory. All files are new: marks that the other signer has of its own
+// may be higher, or of keys that nobody knows here.
+func (a *app) leave(ctx context.Context, cfg *config, admin api.Admin, format, dir string) error {
+	if err := maySignElsewhere(ctx, admin); err != nil {
+		return err
+	}
+	rows, none, err := markRows(ctx, cfg, admin)
+	if err != nil {
+		return err
+	}
+	if len(rows) == 0 {
+		return errors.New("there is no watermark to export")
+	}
+	files, err := otherSigners[format](cfg.chainID, rows)
+	if err != nil {
+		return err
+	}
+	if err := writeNew(dir, files); err != nil {
+		return err
+	}
+	for _, f := range files {
+		a.say("wrote %s", filepath.Join(dir, filepath.FromSlash(f.Name)))
+	}
+	for _, m := range none {
+		a.note("warning: %s has no %s mark here: %s signs the first that it is asked for", m.PKH, m.Kind, format)
+	}
+	a.note("next: keep this instance stopped, and give the files to %s's user; see docs/migrate.md", format)
+	return nil
+}
+
+// maySignElsewhere refuses while anything is signed after the export, by this instance or by the other one of the pair.
+func maySignElsewhere(ctx context.Context, admin api.Admin) error {
+	st, err := admin.Status(ctx)
+	switch {
+	case err != nil:
+		return err
+	case st.Role.Role == hwm.Active:
+		return hinted(errors.New("this instance is active: what it signs from now on would not be in the files"),
+			"stop the baker, then: highwater standby; then export again")
+	case !st.Role.Mine && st.Role.Epoch > 0:
+		return hinted(errors.New("the right to sign is with the other instance: it knows marks that are not here"),
+			"export there, on standby; if that instance is gone for good: highwater takeover, then highwater standby, then export here")
+	}
+	return nil
+}
+
+// writeNew writes new files, each readable by its owner alone, or none at all.
+func writeNew(dir string, files []interchange.File) (err error) {
+	var paths []string
+	for _, f := range files {
+		path := filepath.Join(dir, filepath.FromSlash(f.Name))
+		if _, err := os.Lstat(path); err == nil {
+			return hinted(fmt.Errorf("%s is there already: its marks may be higher, or of other keys", path),
+				fmt.Sprintf("take them over first (highwater hwm import %s), then name a new directory", path))
+		}
+		paths = append(paths, path)
+	}
+	written := 0
+	defer func() {
+		for _, path := range paths[:written] {
+			if err != nil {
+				err = errors.Join(err, os.Remove(path))
+			}
+		}
+	}()
+	for i, f := range files {
+		if err := os.MkdirAll(filepath.Dir(paths[i]), 0o700); err != nil {
+			return err
+		}
+		if err := writeSynced(paths[i], f.Data); err != nil {
+			return fmt.Errorf("nothing was exported: %w", err)
+		}
+		written++
+	}
+	return nil
+}
