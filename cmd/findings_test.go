@@ -1,0 +1,38 @@
+package cmd
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestFindings: each script can be run, says what was guessed and what was seen, and is in the list; and the pages name none that is not there.
+func TestFindings(t *testing.T) {
+	scripts, err := filepath.Glob("../findings/*.sh")
+	require.NoError(t, err)
+	require.NotEmpty(t, scripts)
+	list, err := os.ReadFile("../findings/README.md")
+	require.NoError(t, err)
+	for _, script := range scripts {
+		info, err := os.Stat(script)
+		require.NoError(t, err)
+		require.NotZero(t, info.Mode()&0o100, script)
+		text, err := os.ReadFile(script) //nolint:gosec // of the repository
+		require.NoError(t, err)
+		require.Regexp(t, `(?m)^# Guess: (.|\n)*^# Seen:  (.|\n)*^# So:    `, string(text), script)
+		require.Contains(t, string(text), "set -euo pipefail", script)
+		require.Contains(t, string(list), "| `"+filepath.Base(script)+"` |")
+	}
+	pages, err := filepath.Glob("../docs/*.md")
+	require.NoError(t, err)
+	for _, page := range append(pages, "../findings/README.md") {
+		text, err := os.ReadFile(page) //nolint:gosec // of the repository
+		require.NoError(t, err)
+		for _, m := range regexp.MustCompile("`(?:findings/)?([a-z0-9-]+\\.sh)` ?\\|").FindAllStringSubmatch(string(text), -1) {
+			require.FileExists(t, filepath.Join("../findings", m[1]), page)
+		}
+	}
+}
