@@ -40,14 +40,12 @@ const FarLevels = failover.FarLevels
 
 // Status gives one screen.
 func (l *Local) Status(ctx context.Context) (Status, error) {
-	keys, err := l.Keys(ctx)
-	if err != nil {
-		return Status{}, err
-	}
+	keys := l.Signer.KeysHealth()
 	// A store that failed tells nothing of its marks any more. That is what a status is for, and no reason to give none.
 	broken := l.Store.Healthy()
 	marks := []MarkRow{}
 	if broken == nil {
+		var err error
 		if marks, err = l.Marks(ctx); err != nil {
 			return Status{}, err
 		}
@@ -55,7 +53,7 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 	me := l.Store.Instance()
 	st := Status{
 		Version: l.Version, Running: l.Running, Signing: l.Running && l.Signer.Active(), Instance: hex.EncodeToString(me[:]),
-		Chain: l.Signer.Chain().String(), Role: l.role(), Store: "ok", Devices: []DeviceRow{}, Keys: keys, Marks: marks,
+		Chain: l.Signer.Chain().String(), Role: l.role(), Store: "ok", Devices: []DeviceRow{}, Keys: l.keyRows(keys), Marks: marks,
 	}
 	if broken != nil {
 		st.Store = broken.Error()
@@ -76,15 +74,13 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 		v := l.Node.View()
 		st.Pair = &v
 	}
-	st.NotReady = l.notReady(st)
+	st.NotReady, st.Notes = l.notReady(st, keys)
 	st.Ready = len(st.NotReady) == 0
 	return st, nil
 }
 
-// notReady says why the instance could not sign now; empty when it could.
-func (l *Local) notReady(st Status) []string {
-	var no []string
-	ready, absent := map[string]bool{}, 0
+// notReady says why the instance could not sign now; empty when it could. Notes are worth knowing, and no reason.
+func (l *Local) notReady(st Status, keys []signer.KeyHealth) (no, notes []string) {
 	if !l.Running {
 		no = append(no, "the daemon does not run: highwater serve")
 	}
@@ -96,34 +92,33 @@ func (l *Local) notReady(st Status) []string {
 	} else if l.Running && !st.Signing {
 		no = append(no, "role: "+l.whyClosed(st))
 	}
+	away := map[string]bool{}
 	for _, d := range st.Devices {
-		ready[d.Name] = d.Health == device.Ready
-		if !ready[d.Name] {
-			absent++
+		if away[d.Name] = d.Health != device.Ready; away[d.Name] {
 			no = append(no, fmt.Sprintf("device %s: %s: %s", d.Name, d.Health, d.Advice))
 		}
 	}
 	if len(st.Keys) == 0 {
 		no = append(no, "keys: none is known yet")
 	}
-	for _, k := range st.Keys { // a ready device may have a key that is not, or lack one that the configuration names
-		switch {
-		case k.Device == "" && k.PublicKey == "":
-			no = append(no, fmt.Sprintf("key %s: %s: no device that holds it was connected yet", k.PKH, k.Health))
-		case k.Device == "" && absent == 0: // else one of those that are not ready may hold it
-			no = append(no, fmt.Sprintf("key %s: %s: no device that is connected holds it", k.PKH, k.Health))
-		case ready[k.Device] && k.Health != string(device.Ready):
-			no = append(no, fmt.Sprintf("key %s: %s: %s", k.PKH, k.Health, strings.TrimPrefix(k.Advice, k.Health+": ")))
+	reasons, asides := signer.Readiness(keys)
+	for _, r := range reasons {
+		if !away[r.Device] { // or it would be said twice
+			no = append(no, keyLine(r))
 		}
 	}
-	missing := map[tezos.PublicKeyHash]bool{}
-	for _, m := range st.Marks {
-		if m.Level == nil && !missing[m.PKH] {
-			missing[m.PKH] = true
-			no = append(no, fmt.Sprintf("marks: %s has no %s watermark: highwater hwm set %s --level LEVEL", m.PKH, m.Kind, m.PKH))
-		}
+	for _, r := range asides {
+		notes = append(notes, keyLine(r))
 	}
-	return no
+	return no, notes
+}
+
+// keyLine is a fault of a key in one line.
+func keyLine(l signer.KeyLine) string {
+	if l.Reason == signer.KeyNoMark {
+		return fmt.Sprintf("marks: %s has %s: %s", l.PKH, strings.TrimPrefix(l.Text, "the key has "), l.Hint)
+	}
+	return fmt.Sprintf("key %s: %s: %s", l.PKH, l.Word(), l.Advice())
 }
 
 // whyClosed says why an active instance lets nobody in.
@@ -143,38 +138,31 @@ func (l *Local) role() Role {
 }
 
 // Keys lists the keys.
-func (l *Local) Keys(context.Context) ([]KeyRow, error) {
-	rows := []KeyRow{}
+func (l *Local) Keys(context.Context) ([]KeyRow, error) { return l.keyRows(l.Signer.KeysHealth()), nil }
+
+func (l *Local) keyRows(healths []signer.KeyHealth) []KeyRow {
+	rows, infos := []KeyRow{}, map[tezos.PublicKeyHash]signer.KeyInfo{}
 	for _, k := range l.Signer.Keys() {
-		row := KeyRow{PKH: k.PKH, Curve: k.PKH.Curve.String(), Alias: k.Alias, Allow: k.Allow, Health: string(device.Absent)}
+		infos[k.PKH] = k
+	}
+	for _, h := range healths {
+		k, ok := infos[h.PKH]
+		if !ok {
+			continue // a device offered it just now
+		}
+		row := KeyRow{
+			PKH: k.PKH, Curve: k.PKH.Curve.String(), Alias: k.Alias, Allow: k.Allow, Device: h.Device, Spares: h.Spares,
+			Health: string(h.Health), New: h.New, Faults: h.Own(),
+		}
 		if k.PublicKey != nil {
 			row.PublicKey = k.PublicKey.String()
 		}
-		for i, d := range k.Devices {
-			if i == 0 {
-				row.Device, row.Health, row.Advice = d.Name, string(d.Status.Health), d.Status.Advice
-				row.unusable(k.PKH, d)
-				continue
-			}
-			row.Spares = append(row.Spares, d.Name)
+		if f := h.Unable(); f != nil && f.OfDevice() {
+			row.Advice = f.Advice()
 		}
 		rows = append(rows, row)
 	}
-	return rows, nil
-}
-
-// unusable shows what keeps this key of a ready device from signing.
-func (row *KeyRow) unusable(pkh tezos.PublicKeyHash, d signer.DeviceInfo) {
-	if d.Status.Health != device.Ready {
-		return
-	}
-	held := slices.IndexFunc(d.Keys, func(k device.Key) bool { return k.PublicKey.Hash() == pkh })
-	switch {
-	case held < 0:
-		row.Health, row.Advice = string(device.Absent), "device "+d.Name+" does not hold this key: look at `device` of this key in the configuration"
-	case d.Keys[held].Usable != "":
-		row.Health, row.Advice = string(device.Locked), d.Keys[held].Usable
-	}
+	return rows
 }
 
 // Marks lists the marks, and the lack of them for keys that are known.

@@ -27,8 +27,8 @@ func NewMonitor(a Admin, m *Metrics) http.Handler {
 	return r
 }
 
-// readyz says whether a request could be signed now, with a reason for each no. Alarms are shown, and are no reason: each has a
-// harmless explanation, and a service manager that took the signer down for it would cost blocks. So are notes on devices that are ready.
+// readyz says whether a request could be signed now, with a reason for each no. Alarms and notes are shown, and are no reason: each alarm has a
+// harmless explanation, and a service manager that took the signer down for it would cost blocks.
 func readyz(w http.ResponseWriter, r *http.Request, a Admin) {
 	st, err := a.Status(r.Context())
 	if err != nil {

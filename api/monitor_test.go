@@ -124,13 +124,42 @@ func TestAKeyWhoseDeviceWasTakenAway(t *testing.T) {
 	st, err := later.Status(t.Context())
 	require.NoError(t, err)
 	want := "key " + gone.Hash().String() + ": absent: no device that is connected holds it"
-	require.Contains(t, st.NotReady, want)
+	require.NotContains(t, strings.Join(st.NotReady, "\n"), want, "it has no mark: nobody signs with it")
+	require.Contains(t, strings.Join(st.Notes, "\n"), want)
+	for _, k := range hwm.KeysOf(chain, gone.Hash()) {
+		_, err = r.store.Raise([]hwm.Row{{Key: k, Mark: hwm.Floor(floor, time.Now(), hwm.SourceSet)}})
+		require.NoError(t, err)
+	}
+	st, err = later.Status(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(st.NotReady, "\n"), want)
 
 	r.gadget.Unplug() // it may be there
 	require.Eventually(t, func() bool { return r.devices[1].Status().Health == device.Absent }, 10*time.Second, time.Millisecond)
 	st, err = later.Status(t.Context())
 	require.NoError(t, err)
-	require.NotContains(t, st.NotReady, want)
+	require.NotContains(t, strings.Join(st.NotReady, "\n"), want)
+}
+
+// TestANewKeyDoesNotEndReadiness: a key that was just made on a device has no mark and signs nothing; the others sign on, and it is said.
+func TestANewKeyDoesNotEndReadiness(t *testing.T) {
+	r := newRig(t).activate()
+	at := serve(t, api.NewMonitor(r.admin, r.metrics))
+	isReady(t, at)
+	fresh := client(t, tezos.P256).PublicKey()
+	require.NoError(t, r.store.RememberKey(hwm.KnownKey{PublicKey: fresh.String(), Device: "right"}))
+	again := signer.New(signer.Config{Chain: chain, Store: r.store, Devices: r.devices})
+	r.admin.Signer = again
+	isReady(t, at)
+	want := "marks: " + fresh.Hash().String() + " has no block watermark: highwater hwm set " + fresh.Hash().String() + " --level LEVEL"
+	require.Contains(t, ask(t, at, "GET", "/readyz", "").body, want)
+	require.Contains(t, ask(t, at, "GET", "/", "").body, "Note: "+want)
+	require.Contains(t, ask(t, at, "GET", "/", "").body, "Ready: it signs.")
+	keys, err := r.admin.Keys(t.Context())
+	require.NoError(t, err)
+	for _, k := range keys {
+		require.Equal(t, k.PKH == fresh.Hash(), k.New, k.PKH)
+	}
 }
 
 // TestADeviceThatWentBackwards is an alarm on the page and in the metrics, once it is connected again.

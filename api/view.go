@@ -55,6 +55,7 @@ type Status struct {
 	Store    string   `json:"store"` // "ok", or what is wrong
 	Ready    bool     `json:"ready"`
 	NotReady []string `json:"not_ready,omitempty"` // a reason for each no
+	Notes    []string `json:"notes,omitempty"`     // worth knowing, and no reason against readiness
 	// Alarms are what an operator should look into. None keeps the instance from signing.
 	Alarms  []signer.Alarm `json:"alarms"`
 	Devices []DeviceRow    `json:"devices"`
@@ -70,7 +71,7 @@ type Status struct {
 
 // notes are what should be known of devices that are ready.
 func (s Status) notes() []string {
-	out := []string{}
+	out := append([]string{}, s.Notes...)
 	for _, d := range s.Devices {
 		if note := d.Note(); note != "" {
 			out = append(out, "device "+d.Name+": "+note)
@@ -93,10 +94,22 @@ type KeyRow struct {
 	Curve     string              `json:"curve"`
 	Alias     string              `json:"alias"`
 	Device    string              `json:"device"` // the one that would be asked
-	Health    string              `json:"health"`
+	Health    string              `json:"health"` // of the key on its devices: ready, or what keeps them from signing with it
 	Advice    string              `json:"advice,omitempty"`
 	Spares    []string            `json:"spares,omitempty"`
 	Allow     []tezos.Kind        `json:"allow"`
+	New       bool                `json:"new,omitempty"`    // it has no mark, and never signed as far as is known
+	Faults    []signer.KeyFault   `json:"faults,omitempty"` // why it cannot sign here, the instance's store and role left out
+}
+
+// Unable is the first fault that lies between this machine and its devices; nil: given the right to sign, the key can sign here.
+func (k KeyRow) Unable() *signer.KeyFault {
+	for i, f := range k.Faults {
+		if f.OfDevice() {
+			return &k.Faults[i]
+		}
+	}
+	return nil
 }
 
 // MarkRow is a mark, or (with Level null) the lack of one.

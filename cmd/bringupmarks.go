@@ -44,12 +44,16 @@ func (b *bringUp) checkKeys(ctx context.Context) bringup.Found {
 	return bringup.Found{Detail: "the keys here are " + strings.Join(names, ", "), Hint: "compare with the other machine, then: --state keys=…; or --import BUNDLE"}
 }
 
-// missingKeys are those of the other machine that are not here.
+// missingKeys are those of the other machine that cannot sign here.
 func missingKeys(from *bundle.Bundle, here []api.KeyRow) []string {
 	var out []string
 	for _, k := range from.Keys {
-		if !slices.ContainsFunc(here, func(row api.KeyRow) bool { return row.PKH == k.PKH }) {
+		i := slices.IndexFunc(here, func(row api.KeyRow) bool { return row.PKH == k.PKH })
+		switch {
+		case i < 0:
 			out = append(out, fmt.Sprintf("%s is a key there, and not known here", k.PKH))
+		case here[i].Unable() != nil:
+			out = append(out, fmt.Sprintf("%s is a key there, and cannot sign here: %s", k.PKH, here[i].Unable().Text))
 		}
 	}
 	return out

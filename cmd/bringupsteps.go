@@ -140,8 +140,10 @@ func (b *bringUp) checkDevices(ctx context.Context) bringup.Found {
 		findings = append(findings, f)
 	}
 	for _, k := range st.Keys {
-		if k.Health != "ready" {
-			findings = append(findings, finding{Result: resultBad, Detail: fmt.Sprintf("%s is %s", k.PKH, k.Health), Hint: k.Advice})
+		if f := k.Unable(); f != nil {
+			line := keyFinding(k, *f)
+			line.Detail = line.Name + " cannot sign here: " + line.Detail
+			findings = append(findings, line)
 		}
 	}
 	if len(st.Keys) == 0 {

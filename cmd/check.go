@@ -20,9 +20,9 @@ import (
 	"highwater/store"
 )
 
-const checkLong = `Look at everything that signing needs, and change nothing: configuration, permissions, watermark file, USB buses and
-devices, the time that a sync of the disk takes, the clock, the guard. Exit status 1 when something is wrong; each finding says
-what to do.`
+const checkLong = `Look at everything that signing needs, and change nothing: configuration, permissions, listeners and certificates, the
+state directory and its disk, USB buses and devices, each key and the device that should hold it, the node, the clocks, the role,
+the guard. Exit status 1 when something is wrong; each finding says what to do.`
 
 // finding is one line of a check.
 type finding struct {
@@ -68,11 +68,13 @@ func (a *app) findings(ctx context.Context) []finding {
 	}
 	out := []finding{good("configuration", "%s, chain %s", cfg.path, cfg.chainID)}
 	dir := checkStateDir(cfg)
-	out = append(out, checkConfigMode(cfg.path), dir)
+	out = append(out, checkConfigMode(cfg.path))
+	out = append(out, checkListeners(cfg)...)
+	out = append(append(out, checkTLS(cfg, time.Now())...), dir)
 	if dir.Result != resultBad { // or it would be said twice
-		out = append(out, checkSync(cfg.StateDir))
+		out = append(append(out, checkFileSystem(cfg.StateDir)...), checkSync(cfg.StateDir))
 	}
-	out = append(out, checkClock())
+	out = append(append(out, checkClock()), checkNode(ctx, cfg, time.Now)...)
 	out = append(out, checkBuses(cfg)...)
 	return append(out, a.checkInstance(ctx, cfg)...)
 }
@@ -183,9 +185,11 @@ func (a *app) checkInstance(ctx context.Context, cfg *config) []finding {
 	}
 	out := []finding{good("watermark file", "%s, %s", filepath.Join(cfg.StateDir, "marks.db"), words.Count(len(st.Marks)-missingMarks(st), "mark"))}
 	out = append(out, checkRole(st), checkGuard(cfg, st))
+	out = append(out, checkPeerClock(st)...)
 	for _, d := range st.Devices {
 		out = append(out, checkDevice(d))
 	}
+	out = append(out, checkKeys(st)...)
 	for _, m := range st.Alarms {
 		out = append(out, finding{"alarm " + string(m.Name), resultWarning, m.Text, m.Hint})
 	}
@@ -212,6 +216,8 @@ func checkDevice(d api.DeviceRow) finding {
 func checkRole(st api.Status) finding {
 	f := good("role", "%s, epoch %d", st.Role.Role, st.Role.Epoch)
 	switch {
+	case st.Role.Role == hwm.Fenced:
+		return checkFenced(st)
 	case st.Role.Role != hwm.Active:
 		f.Detail += ": it signs nothing"
 	case !st.Running:

@@ -256,8 +256,10 @@ func (c *config) check(f *faultList) {
 	var err error
 	if c.Chain == "" {
 		f.add("chain: say which chain to sign for, e.g. chain = %q for mainnet", tezos.Mainnet)
-	} else if c.chainID, err = tezos.ParseChainID(c.Chain); err != nil {
+	} else if c.chainID, err = tezos.ParseNetwork(c.Chain); err != nil {
 		f.add("chain: %v", err)
+	} else {
+		c.Chain = c.chainID.String()
 	}
 	c.checkServer(f)
 	if len(c.Admin.Socket) > maxSocketPath {

@@ -117,6 +117,9 @@ func measure(ctx context.Context, cfg *config, admin api.Admin) (bringup.Drill, 
 	for _, row := range st.Devices {
 		d.Lines = append(d.Lines, measureDevice(ctx, admin, row))
 	}
+	for _, f := range checkKeys(st) {
+		d.Lines = append(d.Lines, bringup.Line{Name: f.Name, Result: bringup.Result(f.Result), Detail: f.Detail, Hint: f.Hint})
+	}
 	if st.Pair == nil || st.Pair.Peer == nil {
 		d.Lines = append(d.Lines, bringup.Line{
 			Name: "other instance", Result: bringup.Warning, Detail: "none is named: what a switch takes cannot be measured", Hint: "highwater peer add ADDRESS KEY",

@@ -15,6 +15,7 @@ import (
 	"highwater/api"
 	"highwater/hwm"
 	"highwater/internal/tezos"
+	"highwater/signer"
 	"highwater/store"
 )
 
@@ -35,15 +36,17 @@ func (a *app) initCmd() *cobra.Command {
 		Use: "init", Short: "Write a configuration, create the watermark file, look at the devices", Long: initLong, Args: noArgs,
 		Example: "  highwater init --config /etc/highwater/highwater.toml --chain NetXdQprcVkpaWU",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if _, err := tezos.ParseChainID(f.chain); err != nil {
+			chain, err := tezos.ParseNetwork(f.chain)
+			if err != nil {
 				return usagef("--chain: %w", err)
 			}
+			f.chain = chain.String()
 			return a.init(c.Context(), f)
 		},
 	}
 	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask, for scripts")
 	c.Flags().BoolVar(&f.storeOnly, "store-only", false, "only create the watermark file, do not look at the devices")
-	c.Flags().StringVar(&f.chain, "chain", tezos.Mainnet.String(), "chain `ID` for a new configuration")
+	c.Flags().StringVar(&f.chain, "chain", tezos.Mainnet.String(), "chain `ID`, or mainnet or ghostnet, for a new configuration")
 	c.Flags().StringVar(&f.stateDir, "state-dir", defaultStateDir, "state `DIRECTORY` for a new configuration")
 	return c
 }
@@ -129,8 +132,7 @@ func (a *app) lookAtDevices(ctx context.Context, cfg *config) error {
 	if err != nil {
 		return errors.Join(err, done())
 	}
-	keys, err := admin.Keys(ctx)
-	if err = errors.Join(err, done()); err != nil {
+	if err = done(); err != nil {
 		return err
 	}
 	for _, d := range st.Devices {
@@ -138,10 +140,18 @@ func (a *app) lookAtDevices(ctx context.Context, cfg *config) error {
 		for _, text := range d.Remarks() {
 			a.note("hint: %s", text)
 		}
-		for _, k := range keys {
+		for _, k := range st.Keys {
+			if f := k.Unable(); f != nil && f.Reason == signer.KeyNoDevice {
+				continue // the configuration names the device, and the device does not hold the key
+			}
 			if k.Device == d.Name || slices.Contains(k.Spares, d.Name) {
 				a.say("  %s  %s", k.PKH, k.Alias)
 			}
+		}
+	}
+	for _, f := range checkKeys(st) {
+		if f.Result != resultOK {
+			a.note("warning: %s cannot sign here: %s\nhint: %s", f.Name, f.Detail, f.Hint)
 		}
 	}
 	a.adviseFirstMarks(st)

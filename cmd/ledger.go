@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/api"
+	"highwater/internal/tezos"
 )
 
 const ledgerLong = `Look at Ledgers with the Tezos Baking app, and set them up. It works through the daemon when one runs, else with the devices
@@ -92,7 +93,7 @@ func (a *app) ledgerSetupCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if chain != "" && chain != cfg.chainID.String() {
+			if id, err := tezos.ParseNetwork(chain); chain != "" && (err != nil || id != cfg.chainID) {
 				return usagef("--chain %s: this signer is for %s", chain, cfg.chainID)
 			}
 			return ask(c, a, f, "setup", args, func(name, pkh string) error {

@@ -65,6 +65,9 @@ func (a *app) showStatus(st api.Status) error {
 	}
 	a.say("")
 	a.showAlarms(st.Alarms)
+	for _, note := range st.Notes {
+		a.say("%s %s", a.paint(yellow, "note:"), note)
+	}
 	if st.Ready {
 		a.say("%s: a request could be signed now", a.paint(green, "ready"))
 		return nil

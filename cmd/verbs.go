@@ -168,7 +168,8 @@ func ask[R any](c *cobra.Command, a *app, f *deviceFlags, verb string, args any,
 	})
 }
 
-// askEach asks all devices of a kind who they are. One that does not answer has a view of its own: its problem.
+// askEach asks all devices of a kind who they are. One that does not answer has a view of its own: its problem. Exit status 1 when none
+// of them answers.
 func askEach[R any](c *cobra.Command, a *app, f *deviceFlags, args any, problem func(name, text string) R, say func([]R) error) error {
 	cfg, err := a.config()
 	if err != nil {
@@ -181,18 +182,24 @@ func askEach[R any](c *cobra.Command, a *app, f *deviceFlags, args any, problem 
 	brief := *f
 	brief.timeout = min(f.timeout, infoWait)
 	return a.withAdmin(c.Context(), true, func(_ *config, admin api.Admin) error {
-		views := []R{}
+		views, found := []R{}, 0
 		for _, name := range names {
 			v, err := call[R](c.Context(), a, admin, &brief, name, "info", args)
 			if err != nil {
 				v = problem(name, err.Error())
+			} else {
+				found++
 			}
 			views = append(views, v)
 		}
 		if a.jsonFlag {
-			return a.json(views)
+			say = func(views []R) error { return a.json(views) }
 		}
-		return say(views)
+		if err := say(views); err != nil || found > 0 {
+			return err
+		}
+		a.note("hint: no %s was found: connect the device and unlock it; what is on the buses, and what each device lacks: highwater check", f.kind)
+		return errSaid
 	})
 }
 

@@ -78,6 +78,9 @@ func (n *Node) checkOffline(c *Certificate, head *int32) error {
 		return refuse(OldAnswer, "highwater handover takes its place; without a link, with the process there stopped: highwater takeover",
 			"the certificate is for level %d, and the chain is at %d: more than %d levels past", *c.Level, *head, maxPast)
 	}
+	if f := n.certifiedKeys(c); f.Result == Bad {
+		return refuse(NotReady, f.Hint, "%s: %s", f.Name, f.Detail)
+	}
 	return nil
 }
 

@@ -6,14 +6,15 @@ import (
 	"fmt"
 
 	"highwater/hwm"
-	"highwater/internal/tezos"
-	"highwater/signer"
 )
 
 // handle is this side's answer to a question that came from the pinned key of the other instance.
 func (n *Node) handle(ctx context.Context, verb string, q Question) Answer {
 	if n.greet(ctx, q) == nil && mayBeCopy(verb, q) {
 		n.lookFor(ctx, q)
+		if verb == verbRelease {
+			n.lookAtKeys(ctx)
+		}
 	}
 	a, err := n.step(context.WithoutCancel(ctx), verb, q)
 	if verb == verbRelease && !q.DryRun {
@@ -69,7 +70,7 @@ func (n *Node) step(ctx context.Context, verb string, q Question) (a Answer, err
 	case verbStatus, verbFollow:
 		a.Status, err = n.report(peer)
 	case verbRelease:
-		a.Certificate, err = n.release(ctx, peer, q)
+		a.Certificate, err = n.release(ctx, peer, q, n.fitThere)
 	case verbFence, verbInvite:
 	default:
 		err = fmt.Errorf("an unknown question %q", verb)
@@ -108,30 +109,6 @@ func (n *Node) durableMarks() ([]Mark, error) {
 		return nil, fmt.Errorf("%d marks are more than can be told", len(marks))
 	}
 	return marks, nil
-}
-
-func (n *Node) keyReports() []KeyReport {
-	out := []KeyReport{}
-	for _, k := range n.signer.Keys() {
-		health := "absent"
-		for _, d := range k.Devices {
-			if h := usable(d, k.PKH); h == "ready" || health == "absent" {
-				health = h
-			}
-		}
-		out = append(out, KeyReport{k.PKH, health})
-	}
-	return out
-}
-
-// usable is the health of a key on a device.
-func usable(d signer.DeviceInfo, pkh tezos.PublicKeyHash) string {
-	for _, k := range d.Keys {
-		if k.PublicKey.Hash() == pkh && k.Usable != "" {
-			return "locked"
-		}
-	}
-	return string(d.Status.Health)
 }
 
 // asRefusal makes an error fit to be sent.

@@ -74,20 +74,6 @@ func (n *Node) evidenceHere() Finding {
 	return f
 }
 
-func (n *Node) evidenceKeys() Finding {
-	const name = "devices"
-	reports := n.keyReports()
-	for _, k := range reports {
-		if k.Health != "ready" {
-			return Finding{name, Bad, fmt.Sprintf("%s is %s", k.PKH, k.Health), "see: highwater status"}
-		}
-	}
-	if len(reports) == 0 {
-		return Finding{name, Bad, "no key is known here", "connect the device that holds the keys"}
-	}
-	return Finding{Name: name, Result: OK, Detail: allUsable(len(reports))}
-}
-
 // evidenceChain looks at the node and at the silence of our keys.
 func (n *Node) evidenceChain(ctx context.Context, r *TakeoverRequest) (*Head, *Silence, []Finding) {
 	if n.chain == nil {

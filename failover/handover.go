@@ -165,7 +165,11 @@ func (n *Node) plan(ctx context.Context, peer hwm.Peer, r HandoverRequest) []Fin
 		return []Finding{bad("other instance", err)}
 	}
 	out := []Finding{n.planPeer(peer, a)}
-	out = append(out, n.planHere(), n.planClock(), usableOn("keys", a.Status.Keys, n.keyReports(), "here"), n.planMarks(a.Status.Marks))
+	keys := usableOn("keys", a.Status.Keys, a.Status.Marks, n.lackHere, "here")
+	if r.invited {
+		keys = usableOn("keys", a.Status.Keys, a.Status.Marks, n.lackInvited, "there")
+	}
+	out = append(out, n.planHere(), n.planClock(), keys, n.planMarks(a.Status.Marks))
 	out = append(out, n.ownCeilings()...)
 	if n.chain != nil {
 		node, _ := CheckNode(ctx, n.chain, n.signer.Chain())

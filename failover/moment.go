@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"highwater/hwm"
-	"highwater/internal/device"
 	"highwater/internal/tezos"
 	"highwater/internal/words"
 )
@@ -118,12 +117,15 @@ func (n *Node) momentPeer(ctx context.Context) (Finding, *Answer) {
 
 // momentKeys wants the keys of the side that signs to be usable on the other.
 func (n *Node) momentKeys(said *Answer) Finding {
-	here, there := n.keyReports(), said.Status.Keys
-	where := "there"
+	const name = "devices"
 	if said.Signing {
-		here, there, where = there, here, "here"
+		return waits(usableOn(name, said.Status.Keys, said.Status.Marks, n.lackHere, "here"))
 	}
-	return waits(usableOn("devices", here, there, where))
+	marks, err := n.durableMarks()
+	if err != nil {
+		return waits(bad(name, err))
+	}
+	return waits(usableOn(name, n.keyReports(), marks, lackThere(said.Status.Keys), "there"))
 }
 
 // waits makes what may mend itself something to wait for.
@@ -132,34 +134,6 @@ func waits(f Finding) Finding {
 		f.Result = Waiting
 	}
 	return f
-}
-
-// usableOn wants each of the keys to be ready on the side that is to sign.
-func usableOn(name string, keys, side []KeyReport, where string) Finding {
-	health := map[tezos.PublicKeyHash]string{}
-	for _, k := range side {
-		health[k.PKH] = k.Health
-	}
-	for _, k := range keys {
-		switch h, ok := health[k.PKH]; {
-		case !ok:
-			return Finding{name, Bad, fmt.Sprintf("%s is not known %s", k.PKH, where), "connect the device that holds it, and see: highwater keys list"}
-		case h != string(device.Ready):
-			return Finding{name, Bad, fmt.Sprintf("%s is %s %s", k.PKH, h, where), "see: highwater status"}
-		}
-	}
-	if len(keys) == 0 {
-		return Finding{name, Bad, "the instance that signs knows no key", "connect its devices"}
-	}
-	return Finding{Name: name, Result: OK, Detail: allUsable(len(keys)) + " " + where}
-}
-
-// allUsable says so of that many keys.
-func allUsable(keys int) string {
-	if keys == 1 {
-		return "the key is usable"
-	}
-	return fmt.Sprintf("all %d keys are usable", keys)
 }
 
 // momentMarks wants the marks of the side that does not sign to follow.

@@ -8,8 +8,8 @@ import (
 	"highwater/hwm"
 )
 
-// release gives the epoch away, or says again to whom it was given (rules 2 to 5).
-func (n *Node) release(ctx context.Context, peer hwm.Peer, q Question) (*Certificate, error) {
+// release gives the epoch away, or says again to whom it was given (rules 2 to 5). fit says why the other side cannot sign.
+func (n *Node) release(ctx context.Context, peer hwm.Peer, q Question, fit func(hwm.Peer) error) (*Certificate, error) {
 	mine := n.store.Role()
 	switch {
 	case mine.Role == hwm.Fenced:
@@ -28,6 +28,9 @@ func (n *Node) release(ctx context.Context, peer hwm.Peer, q Question) (*Certifi
 		return nil, n.waits()
 	case mine.Owner != n.Me():
 		return nil, neither(mine)
+	}
+	if err := fit(peer); err != nil {
+		return nil, err
 	}
 	// Above all that the other side said too: it may know a newer epoch, given to this one by a certificate that never came.
 	epoch := max(mine.Epoch, peer.Seen, q.Epoch) + 1
@@ -199,7 +202,7 @@ func (n *Node) Release(ctx context.Context, at int32) (*Certificate, error) {
 		return nil, errNoPeer()
 	}
 	q := Question{Hello: Hello{From: peer.Key, Epoch: peer.Seen}, At: &at}
-	c, err := n.release(context.WithoutCancel(ctx), peer, q)
+	c, err := n.release(context.WithoutCancel(ctx), peer, q, n.fitAsFar)
 	if err != nil {
 		return nil, err
 	}

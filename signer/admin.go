@@ -16,7 +16,6 @@ type KeyInfo struct {
 	PublicKey *tezos.PublicKey // nil when no device offered it yet
 	Alias     string
 	Allow     []tezos.Kind
-	Devices   []DeviceInfo // those that hold it, or may
 }
 
 // DeviceInfo is a device as it is shown.
@@ -30,13 +29,7 @@ type DeviceInfo struct {
 func (s *Signer) Keys() []KeyInfo {
 	var out []KeyInfo
 	for _, k := range s.ring.all() {
-		info := KeyInfo{PKH: k.pkh, PublicKey: k.public(), Alias: k.name(), Allow: k.kinds()}
-		for _, d := range s.candidates(k) {
-			if holds(d, k.pkh) || slices.Contains(k.policy.Devices, d.Name()) {
-				info.Devices = append(info.Devices, describe(d))
-			}
-		}
-		out = append(out, info)
+		out = append(out, KeyInfo{PKH: k.pkh, PublicKey: k.public(), Alias: k.name(), Allow: k.kinds()})
 	}
 	return out
 }

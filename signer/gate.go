@@ -75,15 +75,30 @@ func (g *gate) drain(ctx context.Context) {
 func (g *gate) enter(role func() hwm.RoleRecord) (*pass, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.isOpen {
-		r := role()
-		if r.Role == hwm.Active && g.because != nil {
-			return nil, g.because
-		}
-		return nil, g.notActive(r)
+	if no := g.closed(role); no != nil {
+		return nil, no
 	}
 	g.add()
 	return &pass{g, g.epoch}, nil
+}
+
+// denial is what enter would refuse with; nil while requests are let in.
+func (g *gate) denial(role func() hwm.RoleRecord) *Denial {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.closed(role)
+}
+
+// closed is denial for a caller that holds g.mu.
+func (g *gate) closed(role func() hwm.RoleRecord) *Denial {
+	if g.isOpen {
+		return nil
+	}
+	r := role()
+	if r.Role == hwm.Active && g.because != nil {
+		return g.because
+	}
+	return g.notActive(r)
 }
 
 func (g *gate) add() {

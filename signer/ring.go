@@ -34,6 +34,7 @@ type ring struct {
 // ringKey is a key with its locks. What is known of it grows; it never goes away while the process lives.
 type ringKey struct {
 	pkh     tezos.PublicKeyHash
+	text    string // of pkh: base58check is too dear to sort by
 	policy  KeyPolicy
 	pub     atomic.Pointer[tezos.PublicKey] // nil until a device offered the key once
 	last    atomic.Pointer[search]          // for its devices
@@ -56,7 +57,7 @@ func newRing(policies []KeyPolicy, known map[tezos.PublicKeyHash]hwm.KnownKey) *
 }
 
 func newRingKey(p KeyPolicy) *ringKey {
-	k := &ringKey{pkh: p.PKH, policy: p, alias: p.Alias, locks: map[tezos.Kind]chan struct{}{}}
+	k := &ringKey{pkh: p.PKH, text: p.PKH.String(), policy: p, alias: p.Alias, locks: map[tezos.Kind]chan struct{}{}}
 	for _, kind := range tezos.Kinds {
 		k.locks[kind] = make(chan struct{}, 1)
 	}
@@ -128,7 +129,7 @@ func (r *ring) all() []*ringKey {
 	for _, k := range r.keys {
 		out = append(out, k)
 	}
-	slices.SortFunc(out, func(a, b *ringKey) int { return strings.Compare(a.pkh.String(), b.pkh.String()) })
+	slices.SortFunc(out, func(a, b *ringKey) int { return strings.Compare(a.text, b.text) })
 	return out
 }
 

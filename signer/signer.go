@@ -261,7 +261,7 @@ func (s *Signer) late(ctx context.Context, key *ringKey, kind tezos.Kind) error 
 		return &TimeoutError{PKH: key.pkh, Gone: true}
 	}
 	if candidates := s.candidates(key); firstUsable(candidates, key.pkh, kind) == nil {
-		return unavailable(candidates, key.pkh, kind)
+		return s.unavailable(key, candidates, kind)
 	}
 	return &TimeoutError{PKH: key.pkh}
 }

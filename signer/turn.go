@@ -3,7 +3,6 @@ package signer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -50,7 +49,7 @@ func (s *Signer) turn(ctx context.Context, key *ringKey, kind tezos.Kind) (*held
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, unavailable(candidates, key.pkh, kind)
+			return nil, s.unavailable(key, candidates, kind)
 		}
 	}
 }
@@ -73,10 +72,12 @@ type search struct {
 }
 
 // candidates are the devices that may hold the key: those of its policy, or all, in order.
-func (s *Signer) candidates(key *ringKey) []Device {
+func (s *Signer) candidates(key *ringKey) []Device { return s.candidatesOf(key, s.devices) }
+
+func (s *Signer) candidatesOf(key *ringKey, devices []Device) []Device {
 	var out []Device
 	if len(key.policy.Devices) == 0 {
-		for _, d := range s.devices {
+		for _, d := range devices {
 			if holds(d, key.pkh) || d.Status().Health != device.Ready {
 				out = append(out, d)
 			}
@@ -84,7 +85,7 @@ func (s *Signer) candidates(key *ringKey) []Device {
 		return out
 	}
 	for _, name := range key.policy.Devices {
-		for _, d := range s.devices {
+		for _, d := range devices {
 			if d.Name() == name {
 				out = append(out, d)
 			}
@@ -99,6 +100,10 @@ func holds(d Device, pkh tezos.PublicKeyHash) bool {
 }
 
 func keyOn(d Device, pkh tezos.PublicKeyHash) (device.Key, bool) {
+	if at, ok := d.(*lookedAt); ok {
+		k, held := at.byHash[pkh]
+		return k, held
+	}
 	for _, k := range d.Keys() {
 		if k.PublicKey.Hash() == pkh {
 			return k, true
@@ -117,32 +122,6 @@ func firstUsable(candidates []Device, pkh tezos.PublicKeyHash, kind tezos.Kind) 
 		}
 	}
 	return nil
-}
-
-// unavailable explains why no device could be asked.
-func unavailable(candidates []Device, pkh tezos.PublicKeyHash, kind tezos.Kind) error {
-	if len(candidates) == 0 {
-		return &device.Error{Health: device.Absent, Err: fmt.Errorf("no connected device holds %s", pkh), Hint: "see: highwater status"}
-	}
-	d := candidates[0]
-	st := d.Status()
-	e := &device.Error{Device: d.Name(), Health: st.Health, Hint: st.Advice}
-	k, ok := keyOn(d, pkh)
-	switch {
-	case st.Health != device.Ready:
-		text := "the device is " + string(st.Health)
-		if st.Detail != "" {
-			text += ": " + st.Detail
-		}
-		e.Err = errors.New(text)
-	case !ok:
-		e.Health, e.Err = device.Absent, fmt.Errorf("%w: %s", device.ErrNoKey, pkh)
-	case k.Usable != "":
-		e.Health, e.Err = device.Locked, errors.New(k.Usable)
-	default:
-		e.Health, e.Err = device.Broken, fmt.Errorf("%s cannot sign a %s with %s", d.Name(), kind, pkh)
-	}
-	return e
 }
 
 // whileReady ends a wait at a device when it stops being ready, if there is a spare to turn to.

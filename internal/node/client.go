@@ -120,6 +120,9 @@ func (c *Client) open(ctx context.Context, path string, query url.Values) (*http
 		return resp, nil
 	}
 	defer resp.Body.Close() //nolint:errcheck // its text is all that is wanted
+	if to := resp.Header.Get("Location"); resp.StatusCode/100 == 3 && to != "" {
+		return nil, c.redirected(resp.StatusCode, to)
+	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxSmall))
 	if err != nil {
 		return nil, c.unreachable(err)

@@ -86,6 +86,26 @@ func (c *Client) refused(path string, status int, body []byte) error {
 	return e
 }
 
+// redirected names where the node's address points to, without what may be secret in it. Nothing follows a redirect.
+func (c *Client) redirected(status int, location string) error {
+	e := &Error{
+		Node: c.shown, Kind: ErrRefused, Detail: fmt.Sprintf("status %d: it redirects to an address that cannot be read", status),
+		Hint: "set node to the address of the node itself: redirects are not followed",
+	}
+	to, err := c.base.Parse(location)
+	if err != nil || to.Host == "" {
+		return e
+	}
+	target := to.Scheme + "://" + to.Host
+	if target == c.shown {
+		e.Detail = fmt.Sprintf("status %d: it redirects to another path of %s", status, cut(target))
+		return e
+	}
+	e.Detail = fmt.Sprintf("status %d: it redirects to %s", status, cut(target))
+	e.Hint = "redirects are not followed; if that is your node: node = \"" + cut(target) + "\", with the path behind it, if there is one"
+	return e
+}
+
 func (c *Client) bad(path string, err error) error {
 	return &Error{
 		Node: c.shown, Kind: ErrAnswer, Detail: path + ": " + err.Error(), Cause: err,

@@ -1,0 +1,49 @@
+package cmd
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// unfit are file systems that a state directory should not lie on, by the magic number of statfs(2).
+var unfit = map[uint32]struct{ name, why string }{
+	unix.TMPFS_MAGIC:           {"tmpfs", inMemory},
+	unix.RAMFS_MAGIC:           {"ramfs", inMemory},
+	unix.OVERLAYFS_SUPER_MAGIC: {"overlay", "a container's own layer, which goes with the container"},
+	unix.NFS_SUPER_MAGIC:       {"NFS", network},
+	unix.SMB_SUPER_MAGIC:       {"SMB", network},
+	unix.SMB2_SUPER_MAGIC:      {"SMB", network},
+	unix.CIFS_SUPER_MAGIC:      {"CIFS", network},
+	unix.CEPH_SUPER_MAGIC:      {"Ceph", network},
+	unix.AFS_SUPER_MAGIC:       {"AFS", network},
+	unix.AFS_FS_MAGIC:          {"AFS", network},
+	unix.CODA_SUPER_MAGIC:      {"Coda", network},
+	unix.NCP_SUPER_MAGIC:       {"NCP", network},
+	unix.OCFS2_SUPER_MAGIC:     {"OCFS2", network},
+	unix.V9FS_MAGIC:            {"9p", "a directory of another machine, whose syncs may not reach a disk"},
+	unix.FUSE_SUPER_MAGIC:      {"FUSE", "a file system of a program, whose syncs may not reach a disk"},
+}
+
+const (
+	inMemory = "in memory: the watermarks are gone after a restart of the machine"
+	network  = "on the network: a sync may not reach a disk, and two machines could open one state directory"
+)
+
+// checkFileSystem warns of a state directory on what does not keep it, or keeps it elsewhere. Nil for a missing directory, which is said
+// already.
+func checkFileSystem(dir string) []finding {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return nil
+	}
+	return []finding{judgeFileSystem(dir, uint32(fs.Type))} //nolint:gosec // the magic numbers have 32 bits; some platforms extend the sign
+}
+
+func judgeFileSystem(dir string, magic uint32) finding {
+	if fs, ok := unfit[magic]; ok {
+		return finding{
+			"file system", resultWarning, dir + " is on " + fs.name + ": " + fs.why,
+			"stop, move the directory to a local disk (a volume, in a container), and set state_dir",
+		}
+	}
+	return good("file system", "%s is on a local disk, as far as the kernel tells", dir)
+}

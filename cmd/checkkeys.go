@@ -1,0 +1,50 @@
+package cmd
+
+import (
+	"fmt"
+
+	"highwater/api"
+	"highwater/hwm"
+	"highwater/internal/device"
+	"highwater/signer"
+)
+
+// checkKeys is a line for each key that the devices cannot sign with. A device that is not ready has a line of its own already.
+func checkKeys(st api.Status) []finding {
+	away := map[string]bool{}
+	for _, d := range st.Devices {
+		away[d.Name] = d.Health != device.Ready
+	}
+	var out []finding
+	able := 0
+	for _, k := range st.Keys {
+		f := k.Unable()
+		switch {
+		case f == nil:
+			able++
+		case !away[f.Device]:
+			out = append(out, keyFinding(k, *f))
+		}
+	}
+	if len(out) == 0 && able > 0 {
+		return []finding{good("keys", "%d of %d on a device that can sign with them", able, len(st.Keys))}
+	}
+	return out
+}
+
+func keyFinding(k api.KeyRow, f signer.KeyFault) finding {
+	out := finding{"key " + k.PKH.String(), resultBad, f.Text, f.Hint}
+	if f.Note {
+		out.Result = resultWarning
+	}
+	return out
+}
+
+// checkFenced adds what to do to the role of an instance that ended signing by itself.
+func checkFenced(st api.Status) finding {
+	hint := "find out who signed with these keys; then, above all that was signed: highwater activate --level LEVEL"
+	if st.Pair != nil && st.Pair.Peer != nil {
+		hint = "find out who signed with these keys; then, on the machine that should sign: highwater takeover"
+	}
+	return finding{"role", resultBad, fmt.Sprintf("%s, epoch %d: it signs nothing: %s", hwm.Fenced, st.Role.Epoch, st.Role.Why), hint}
+}

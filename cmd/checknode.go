@@ -1,0 +1,80 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"highwater/api"
+	"highwater/internal/node"
+)
+
+// Bounds of the look at a node: how long it may take, and how old a head may be.
+const (
+	nodeTimeout = 5 * time.Second
+	maxHeadAge  = time.Minute
+)
+
+// maxClock is the difference of clocks that is worth a warning.
+const maxClock = 5 * time.Second
+
+// checkNode asks the configured node which chain it follows, whether it keeps up, and what time it is there.
+func checkNode(ctx context.Context, cfg *config, now func() time.Time) []finding {
+	if cfg.Node == "" {
+		return nil
+	}
+	client, err := node.New(node.Config{URL: cfg.Node, Timeout: nodeTimeout})
+	if err != nil {
+		return []finding{bad("node", err)}
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, 2*nodeTimeout)
+	defer cancel()
+	h, err := client.Check(ctx, cfg.chainID, now(), maxHeadAge)
+	f := good("node", "%s is in step, at level %d", client, h.Head.Level)
+	if err != nil {
+		f = bad("node", err)
+		if errors.Is(err, node.ErrNotSynced) { // it passes by itself, and signing goes on
+			f.Result = resultWarning
+		}
+	}
+	return append([]finding{f}, nodeClock(ctx, client, h, now)...)
+}
+
+// nodeClock compares this machine's clock with the node's: by the Date of an answer; else by the head, which cannot be of the future.
+func nodeClock(ctx context.Context, client *node.Client, h node.Health, now func() time.Time) []finding {
+	const name = "clock of the node"
+	there, here, err := client.Clock(ctx, now)
+	if err != nil {
+		return nil // what keeps the node from answering is said already
+	}
+	if there.IsZero() {
+		if ahead := h.Head.Timestamp.Sub(here); !h.Head.Timestamp.IsZero() && ahead > maxClock {
+			return []finding{{
+				name, resultWarning, fmt.Sprintf("its head is %s in the future of this machine's clock", ahead.Round(time.Second)), clockHint,
+			}}
+		}
+		return nil
+	}
+	return []finding{judgeClock(name, there.Sub(here))}
+}
+
+const clockHint = "run a time service on both machines: chrony, or systemd-timesyncd; see: timedatectl"
+
+// judgeClock is a line about the difference of two clocks; a Date has whole seconds.
+func judgeClock(name string, skew time.Duration) finding {
+	detail := fmt.Sprintf("it differs by %s from this machine's", skew.Abs().Round(100*time.Millisecond))
+	if skew.Abs() > maxClock {
+		return finding{name, resultWarning, detail, clockHint}
+	}
+	return good(name, "%s", detail)
+}
+
+// checkPeerClock compares with the other instance, as it was heard last.
+func checkPeerClock(st api.Status) []finding {
+	if st.Pair == nil || st.Pair.Peer == nil || st.Pair.Peer.HeardAt == nil {
+		return nil
+	}
+	return []finding{judgeClock("clock of the other instance", time.Duration(st.Pair.Peer.SkewMS)*time.Millisecond)}
+}

@@ -1,0 +1,123 @@
+package cmd
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"highwater/api"
+)
+
+// checkListeners warns of whoever may ask without saying who they are.
+func checkListeners(cfg *config) []finding {
+	var out []finding
+	if beyondLoopback(cfg.Server.Listen) && len(cfg.auth) == 0 && cfg.Server.ClientCA == "" {
+		out = append(out, finding{
+			"server.listen", resultWarning, cfg.Server.Listen + " is open to other machines, and whoever reaches it may ask for signatures",
+			"listen on 127.0.0.1; or set server.authorized_keys, or server.client_ca",
+		})
+	}
+	if beyondLoopback(cfg.Monitor.Listen) {
+		out = append(out, finding{
+			"monitor.listen", resultWarning, cfg.Monitor.Listen + " is open to other machines, and whoever reaches it reads keys, levels and devices",
+			"listen on 127.0.0.1, or let a firewall choose who may read",
+		})
+	}
+	if len(out) == 0 {
+		return []finding{good("listeners", "only this machine reaches them, or clients must say who they are")}
+	}
+	return out
+}
+
+// beyondLoopback tells whether other machines may reach an address. A name other than localhost counts as one that they reach.
+func beyondLoopback(address string) bool {
+	if address == "" || strings.HasPrefix(address, api.UnixPrefix) {
+		return false
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || host == "localhost" {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return ip == nil || !ip.IsLoopback()
+}
+
+// soonEnds is how long before its end a certificate is worth a warning.
+const soonEnds = 30 * 24 * time.Hour
+
+// checkTLS reads the certificate, its key and the clients' authority, as serve does.
+func checkTLS(cfg *config, now time.Time) []finding {
+	const name = "TLS"
+	if cfg.Server.TLSCert == "" {
+		return nil
+	}
+	const hint = "look at server.tls_cert, server.tls_key and server.client_ca; serve does not start with them"
+	pair, err := api.TLSConfig(cfg.Server.TLSCert, cfg.Server.TLSKey, cfg.Server.ClientCA)
+	if err != nil {
+		return []finding{{name, resultBad, err.Error(), hint}}
+	}
+	leaf, err := leafOf(pair)
+	if err != nil {
+		return []finding{{name, resultBad, cfg.Server.TLSCert + ": " + err.Error(), hint}}
+	}
+	out := []finding{judgeCertificate(name, cfg.Server.TLSCert, leaf, now)}
+	if cfg.Server.ClientCA == "" {
+		return out
+	}
+	cas, err := readCertificates(cfg.Server.ClientCA)
+	if err != nil {
+		return append(out, finding{"client CA", resultBad, cfg.Server.ClientCA + ": " + err.Error(), hint})
+	}
+	for _, ca := range cas {
+		out = append(out, judgeCertificate("client CA", cfg.Server.ClientCA, ca, now))
+	}
+	return out
+}
+
+func leafOf(c *tls.Config) (*x509.Certificate, error) {
+	if leaf := c.Certificates[0].Leaf; leaf != nil {
+		return leaf, nil
+	}
+	return x509.ParseCertificate(c.Certificates[0].Certificate[0])
+}
+
+func readCertificates(path string) (out []*x509.Certificate, err error) {
+	text, err := os.ReadFile(path) //nolint:gosec // the operator's own path
+	if err != nil {
+		return nil, err
+	}
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	if len(out) == 0 {
+		return nil, errors.New("it holds no certificate")
+	}
+	return out, nil
+}
+
+func judgeCertificate(name, path string, c *x509.Certificate, now time.Time) finding {
+	subject := fmt.Sprintf("%s (%s)", path, c.Subject.CommonName)
+	const anew = "have it issued anew, and restart"
+	switch {
+	case now.After(c.NotAfter):
+		return finding{name, resultBad, subject + " ended at " + when(c.NotAfter) + ": clients refuse it", anew}
+	case now.Before(c.NotBefore):
+		return finding{name, resultBad, subject + " begins at " + when(c.NotBefore) + ": clients refuse it until then", "is this machine's clock right? timedatectl"}
+	case c.NotAfter.Sub(now) < soonEnds:
+		return finding{name, resultWarning, subject + " ends soon, at " + when(c.NotAfter), anew}
+	}
+	return good(name, "%s is good until %s", subject, when(c.NotAfter))
+}

@@ -1,0 +1,174 @@
+package failover
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater/hwm"
+	"highwater/internal/device"
+	"highwater/internal/softkey"
+)
+
+// wrongDevice gives the side a device that is ready and holds other keys.
+func (s *side) wrongDevice(t *testing.T) {
+	t.Helper()
+	s.gadget.keys = []*softkey.Key{newKey(t)}
+	s.restart()
+}
+
+// TestNothingIsHandedToAnInstanceWithoutTheKeys: each of the two refuses, names the key, and goes on as it was.
+func TestNothingIsHandedToAnInstanceWithoutTheKeys(t *testing.T) {
+	p := newPair(t)
+	a, b := p.begin()
+	b.wrongDevice(t)
+	p.beats()
+	key := a.gadget.keys[0].PublicKey().Hash().String()
+	for _, s := range p.sides {
+		for _, dry := range []bool{true, false} {
+			h, err := s.node.Handover(t.Context(), HandoverRequest{DryRun: dry})
+			is(t, err, NotReady)
+			require.ErrorContains(t, err, "keys: ")
+			require.False(t, h.Done)
+		}
+	}
+	// The old side by itself, whatever the new side looked at before it asked.
+	peer, _ := b.store.Peer()
+	for _, at := range []*int32{nil, level(p.level + 5)} {
+		_, err := b.node.askRelease(t.Context(), peer, at)
+		is(t, err, NotReady)
+		require.ErrorContains(t, err, "cannot take the right to sign")
+		require.ErrorContains(t, err, key[:3])
+		require.NotEmpty(t, asRefusal(err).Hint)
+	}
+	require.Equal(t, hwm.Active, a.role().Role)
+	require.Equal(t, perLevel, a.bake(p.level))
+	require.Contains(t, b.node.evidenceKeys().Detail, "cannot sign here: no device that is connected holds it")
+	require.Equal(t, Bad, b.node.evidenceKeys().Result)
+	require.Equal(t, Waiting, b.node.momentKeys(b.mustAsk()).Result)
+	require.Equal(t, Waiting, a.node.momentKeys(a.mustAsk()).Result)
+}
+
+func (s *side) mustAsk() *Answer {
+	s.t.Helper()
+	a, err := s.node.Ask(s.t.Context())
+	require.NoError(s.t, err)
+	return &a
+}
+
+// beats lets both sides hear each other.
+func (p *pair) beats() {
+	for _, s := range p.sides {
+		s.mustAsk()
+	}
+}
+
+// TestADeviceThatIsLockedThereIsNamed: its state is told with the key, on the old side too; and once the device is ready, the old side
+// looks again instead of resting on what it heard.
+func TestADeviceThatIsLockedThereIsNamed(t *testing.T) {
+	p := newPair(t)
+	a, b := p.begin()
+	b.gadget.health = device.Locked
+	p.beats()
+	peer, _ := b.store.Peer()
+	_, err := b.node.askRelease(t.Context(), peer, nil)
+	is(t, err, NotReady)
+	require.ErrorContains(t, err, a.gadget.keys[0].PublicKey().Hash().String()[:3])
+	require.ErrorContains(t, err, "cannot sign there: device gadget is locked")
+	_, err = a.node.Release(t.Context(), p.level+5)
+	is(t, err, NotReady)
+
+	b.gadget.health = device.Ready
+	h, err := b.node.Handover(t.Context(), HandoverRequest{})
+	require.NoError(t, err)
+	require.True(t, h.Done)
+	p.level++
+	require.Equal(t, perLevel, b.bake(p.level))
+	require.Empty(t, p.judge.Doubles())
+}
+
+// silentLink answers, and asks nothing.
+type silentLink struct{ Link }
+
+func (silentLink) Call(context.Context, hwm.Peer, string, Question) (Answer, error) {
+	return Answer{}, refuse(Unreachable, "", "no way from here")
+}
+
+// TestNothingIsReleasedToWhoWasNotHeard: without a report of its keys the other side gets nothing; a certificate in a file needs no link.
+func TestNothingIsReleasedToWhoWasNotHeard(t *testing.T) {
+	p := newPair(t)
+	a, b := p.begin()
+	a.node.link = silentLink{}
+	a.node.mu.Lock()
+	a.node.heardAt = time.Now().Add(-2 * freshReport)
+	a.node.mu.Unlock()
+	peer, _ := b.store.Peer()
+	_, err := b.node.askRelease(t.Context(), peer, nil)
+	is(t, err, NotReady)
+	require.ErrorContains(t, err, "did not say with which keys it can sign")
+	require.Equal(t, perLevel, a.bake(p.level))
+	_, err = a.node.Release(t.Context(), p.level+5)
+	require.NoError(t, err)
+}
+
+// TestAnOldReport is not what a release rests on.
+func TestAnOldReport(t *testing.T) {
+	p := newPair(t)
+	a, b := p.begin()
+	p.beats()
+	peer, _ := a.store.Peer()
+	require.NoError(t, a.node.fitThere(peer))
+	a.node.mu.Lock()
+	a.node.heardAt = time.Now().Add(-2 * freshReport)
+	a.node.mu.Unlock()
+	is(t, a.node.fitThere(peer), NotReady)
+	b.gadget.health = device.Absent
+	a.node.lookAtKeys(t.Context())
+	require.ErrorContains(t, a.node.fitThere(peer), "device gadget is absent")
+}
+
+// TestReportsOfOlderVersions: a word alone is understood; a side that names no keys can sign with none.
+func TestReportsOfOlderVersions(t *testing.T) {
+	k := newKey(t).PublicKey().Hash()
+	key, marks := []KeyReport{{PKH: k}}, []Mark{{PKH: k}}
+	for _, c := range []struct {
+		there  []KeyReport
+		result string
+		text   string
+	}{
+		{nil, Bad, "is not known there"},
+		{[]KeyReport{{k, "locked"}}, Bad, "is locked there"},
+		{[]KeyReport{{k, "absent: device left does not hold this key"}}, Bad, "cannot sign there: device left does not hold this key"},
+		{[]KeyReport{{k, "ready"}}, OK, "the key is usable there"},
+	} {
+		f := usableOn("keys", key, marks, lackThere(c.there), "there")
+		require.Equal(t, c.result, f.Result)
+		require.Contains(t, f.Detail, c.text)
+	}
+	// A key without a mark signs nowhere, and holds nothing up.
+	other := newGadget(t).keys[0].PublicKey().Hash()
+	f := usableOn("keys", append(key, KeyReport{PKH: other}), []Mark{{PKH: other}}, lackThere([]KeyReport{{other, "ready"}}), "there")
+	require.Equal(t, Warning, f.Result, f.Detail)
+}
+
+// TestACertificateForKeysThatAreNotHere: it is not used up by an instance that cannot sign.
+func TestACertificateForKeysThatAreNotHere(t *testing.T) {
+	p := newPair(t)
+	a, b := p.begin()
+	c, err := a.node.Release(t.Context(), p.level+5)
+	require.NoError(t, err)
+	head := p.level
+	b.gadget.health = device.Locked
+	_, err = b.node.Accept(t.Context(), c, &head)
+	is(t, err, NotReady)
+	require.ErrorContains(t, err, "device gadget is locked")
+	keys := b.gadget.keys
+	b.gadget.health, b.gadget.keys = "", []*softkey.Key{newKey(t)}
+	_, err = b.node.Accept(t.Context(), c, &head)
+	is(t, err, NotReady)
+	b.gadget.keys = keys
+	_, err = b.node.Accept(t.Context(), c, &head)
+	require.NoError(t, err)
+}
