@@ -48,3 +48,12 @@ func checkFenced(st api.Status) finding {
 	}
 	return finding{"role", resultBad, fmt.Sprintf("%s, epoch %d: it signs nothing: %s", hwm.Fenced, st.Role.Epoch, st.Role.Why), hint}
 }
+
+// warnKeys names the keys that cannot sign here, for a command that does its work all the same.
+func (a *app) warnKeys(st api.Status) {
+	for _, f := range checkKeys(st) {
+		if f.Result != resultOK {
+			a.note("warning: %s cannot sign here: %s\nhint: %s", f.Name, f.Detail, f.Hint)
+		}
+	}
+}

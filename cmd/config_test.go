@@ -99,6 +99,8 @@ func TestFaults(t *testing.T) {
 		{"state_dirs = \"/x\"\n" + minimalConfig, "state_dirs: there is no such setting"},
 		{minimalConfig + "passphrase = \"x\"\n", "device.passphrase: there is no such setting"},
 		{"node = \"127.0.0.1:8732\"\n" + minimalConfig, "node: "},
+		{strings.Replace(minimalConfig, "NetXnHfVqm9iesp", "shadownet", 1), `chain: "shadownet" is no chain id, and no network`},
+		{strings.Replace(minimalConfig, "NetXnHfVqm9iesp", "NetXnHfVqm9iesq", 1), "checksum"},
 		{"node = \"ftp://x\"\n" + minimalConfig, "node: "},
 		{server("budget = \"99ms\""), "server.budget"},
 		{server("budget = \"0s\""), "server.budget"},

@@ -118,6 +118,9 @@ func measure(ctx context.Context, cfg *config, admin api.Admin) (bringup.Drill, 
 		d.Lines = append(d.Lines, measureDevice(ctx, admin, row))
 	}
 	for _, f := range checkKeys(st) {
+		if f.Result == resultOK {
+			continue
+		}
 		d.Lines = append(d.Lines, bringup.Line{Name: f.Name, Result: bringup.Result(f.Result), Detail: f.Detail, Hint: f.Hint})
 	}
 	if st.Pair == nil || st.Pair.Peer == nil {

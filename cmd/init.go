@@ -149,11 +149,7 @@ func (a *app) lookAtDevices(ctx context.Context, cfg *config) error {
 			}
 		}
 	}
-	for _, f := range checkKeys(st) {
-		if f.Result != resultOK {
-			a.note("warning: %s cannot sign here: %s\nhint: %s", f.Name, f.Detail, f.Hint)
-		}
-	}
+	a.warnKeys(st)
 	a.adviseFirstMarks(st)
 	return nil
 }

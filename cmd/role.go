@@ -82,6 +82,7 @@ func (a *app) activate(ctx context.Context, cfg *config, admin api.Admin, req ap
 		return err
 	}
 	if st.Running {
+		a.warnKeys(st) // without a daemon no device was opened
 		return a.showRole(role, "it signs as soon as a device is ready")
 	}
 	if err = a.showRole(role, "it signs as soon as highwater serve runs"); err == nil && !a.jsonFlag {

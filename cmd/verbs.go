@@ -210,6 +210,7 @@ func call[R any](ctx context.Context, a *app, admin api.Admin, f *deviceFlags, n
 	if err != nil {
 		return result, err
 	}
+	defer clear(raw) // they may hold a passphrase
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	countdown := a.newCountdown(ctx)

@@ -9,6 +9,7 @@ import (
 	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/tezos"
+	"highwater/signer"
 )
 
 // Which keys can sign on which side. Here signer.KeyHealth says it; there the other side's report does, which is made of the same.
@@ -112,8 +113,9 @@ func allUsable(keys int) string {
 func (n *Node) evidenceKeys() Finding {
 	const name = "devices"
 	health := n.signer.KeysHealth()
+	inService := signer.InService(health)
 	for _, h := range health {
-		if f := h.Unable(); f != nil && !f.Note {
+		if f := h.Unable(); f != nil && (!f.Note || !inService) {
 			return Finding{name, Bad, fmt.Sprintf("%s cannot sign here: %s", h.PKH, f.Text), f.Hint}
 		}
 	}
@@ -198,19 +200,21 @@ func (n *Node) fit(peer hwm.Peer, said *Report) error {
 }
 
 // certifiedKeys wants this side to be able to sign with the keys of a certificate that came in a file. Of keys that are not known here
-// nothing is asked as long as another key is known: a certificate has the marks of retired keys, too.
+// nothing is asked as long as another key is known: a certificate has the marks of retired keys, too. A command that opened the store
+// and no device cannot tell.
 func (n *Node) certifiedKeys(c *Certificate) Finding {
+	const name = "keys"
 	var keys []KeyReport
 	for _, m := range c.Marks {
 		if _, err := n.signer.KeyHealth(m.PKH); err == nil {
 			keys = append(keys, KeyReport{PKH: m.PKH})
 		}
 	}
-	if len(c.Marks) > 0 && len(keys) == 0 {
-		return Finding{"keys", Bad, "no key of the certificate is known here", "connect the device that holds the keys, and see: highwater keys list"}
+	switch {
+	case len(c.Marks) == 0 || len(n.signer.Devices()) == 0:
+		return Finding{Name: name, Result: OK}
+	case len(keys) == 0:
+		return Finding{name, Bad, "no key of the certificate is known here", "connect the device that holds the keys, and see: highwater keys list"}
 	}
-	if len(keys) == 0 {
-		return Finding{Name: "keys", Result: OK}
-	}
-	return usableOn("keys", keys, c.Marks, n.lackHere, "here")
+	return usableOn(name, keys, c.Marks, n.lackHere, "here")
 }

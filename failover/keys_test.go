@@ -10,6 +10,7 @@ import (
 	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/softkey"
+	"highwater/internal/tezos"
 )
 
 // wrongDevice gives the side a device that is ready and holds other keys.
@@ -171,4 +172,35 @@ func TestACertificateForKeysThatAreNotHere(t *testing.T) {
 	b.gadget.keys = keys
 	_, err = b.node.Accept(t.Context(), c, &head)
 	require.NoError(t, err)
+}
+
+// TestATakeoverWantsTheKeys: those that are known here, and those that the other side signed with when it was heard last.
+func TestATakeoverWantsTheKeys(t *testing.T) {
+	p := newPair(t)
+	a, b := p.begin()
+	b.node.said = nil // nothing was heard since the start
+	require.Equal(t, OK, b.node.evidenceKeys().Result)
+	b.gadget.health = device.Locked
+	f := b.node.evidenceKeys()
+	require.Equal(t, Bad, f.Result)
+	require.Contains(t, f.Detail, "cannot sign here: device gadget is locked")
+	c, err := b.node.Takeover(t.Context(), TakeoverRequest{Check: true, CannotSign: true, Head: &p.level})
+	require.NoError(t, err)
+	require.False(t, c.Ready)
+	require.Contains(t, c.Findings, f)
+
+	b.gadget.health = device.Ready
+	late := newKey(t) // connected to the other machine only
+	a.gadget.keys = append(a.gadget.keys, late)
+	a.signer.Learn()
+	b.mustAsk()
+	require.Equal(t, Warning, b.node.evidenceKeys().Result, "it signs nowhere yet")
+	_, err = a.store.Raise([]hwm.Row{{
+		Key: hwm.Key{Chain: ghost, PKH: late.PublicKey().Hash(), Kind: tezos.Block}, Mark: hwm.Floor(start, time.Now(), hwm.SourceSet),
+	}})
+	require.NoError(t, err)
+	b.mustAsk()
+	f = b.node.evidenceKeys()
+	require.Equal(t, Bad, f.Result)
+	require.Contains(t, f.Detail, late.PublicKey().Hash().String()+" is not known here")
 }

@@ -247,14 +247,18 @@ func (s *Signer) levelFault(states map[tezos.Kind]hwm.State) *KeyFault {
 	return nil
 }
 
-// Readiness sums the health of all keys up: reasons against readiness, and notes. Faults that the instance itself shows are left out, as
-// are those of a device that is not ready. Where no key is in service, the lack of marks is a reason: nothing could be signed.
+// InService tells whether any key is in service. Where none is, nothing could be signed, and no fault is a mere note.
+func InService(keys []KeyHealth) bool {
+	return slices.ContainsFunc(keys, func(h KeyHealth) bool { return !h.New })
+}
+
+// Readiness sums the health of all keys up: reasons against readiness, and notes. Faults that all keys share are left out.
 func Readiness(keys []KeyHealth) (reasons, notes []KeyLine) {
-	inService := slices.ContainsFunc(keys, func(h KeyHealth) bool { return !h.New })
+	inService := InService(keys)
 	for _, h := range keys {
 		for _, f := range h.Own() {
 			line := KeyLine{h.PKH, f}
-			if f.Note && (inService || f.Reason != KeyNoMark) {
+			if f.Note && inService {
 				notes = append(notes, line)
 			} else {
 				reasons = append(reasons, line)

@@ -367,3 +367,36 @@ func TestEmulatedNodeHasTheRecordedShape(t *testing.T) {
 	paths("", emulated, got)
 	require.Equal(t, want, got)
 }
+
+// TestRedirectsAreNamed: nothing follows them, and the target is told without its path, which may hold a token.
+func TestRedirectsAreNamed(t *testing.T) {
+	for target, want := range map[string]string{
+		"https://rpc.example/token/x": "status 308: it redirects to https://rpc.example",
+		"/token/elsewhere":            "status 308: it redirects to another path of http://127.0.0.1",
+	} {
+		c := client(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", target)
+			w.WriteHeader(http.StatusPermanentRedirect)
+		})).URL)
+		_, err := c.ChainID(t.Context())
+		require.ErrorIs(t, err, node.ErrRefused)
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, err.Error(), "token")
+	}
+}
+
+func TestClock(t *testing.T) {
+	there := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	date := there.Format(http.TimeFormat)
+	c := client(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header()["Date"] = []string{date} })).URL)
+	start := time.Unix(1000, 0)
+	ticks := 0
+	now := func() time.Time { ticks++; return start.Add(time.Duration(ticks) * 10 * time.Second) }
+	got, here, err := c.Clock(t.Context(), now)
+	require.NoError(t, err)
+	require.WithinDuration(t, there, got, time.Second)
+	require.Equal(t, start.Add(15*time.Second), here, "the middle of the exchange")
+	date = "yesterday"
+	_, _, err = c.Clock(t.Context(), now)
+	require.ErrorIs(t, err, node.ErrAnswer)
+}

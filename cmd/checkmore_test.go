@@ -1,0 +1,220 @@
+package cmd
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"highwater/api"
+	"highwater/failover"
+	"highwater/hwm"
+	"highwater/internal/device"
+	"highwater/internal/node/nodesim"
+	"highwater/internal/tezos"
+	"highwater/signer"
+)
+
+// only is the one finding there is.
+func only(t *testing.T, findings []finding) finding {
+	t.Helper()
+	require.Len(t, findings, 1)
+	f := findings[0]
+	require.Equal(t, f.Result == resultOK, f.Hint == "", "a hint belongs to what is not ok: %+v", f)
+	return f
+}
+
+func TestCheckFileSystem(t *testing.T) {
+	for magic, name := range map[uint32]string{
+		unix.TMPFS_MAGIC: "tmpfs", unix.OVERLAYFS_SUPER_MAGIC: "overlay", unix.NFS_SUPER_MAGIC: "NFS", unix.CIFS_SUPER_MAGIC: "CIFS",
+		unix.SMB2_SUPER_MAGIC: "SMB", unix.FUSE_SUPER_MAGIC: "FUSE", unix.V9FS_MAGIC: "9p",
+	} {
+		f := only(t, []finding{judgeFileSystem("/state", magic)})
+		require.Equal(t, resultWarning, f.Result, name)
+		require.Contains(t, f.Detail, "/state is on "+name+": ")
+	}
+	for _, magic := range []uint32{unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC} {
+		require.Equal(t, resultOK, judgeFileSystem("/state", magic).Result)
+	}
+	require.Empty(t, checkFileSystem(filepath.Join(t.TempDir(), "nowhere")))
+
+	var fs unix.Statfs_t
+	if unix.Statfs("/dev/shm", &fs) == nil && fs.Type == unix.TMPFS_MAGIC { // the real question, where the machine has such a directory
+		require.Contains(t, only(t, checkFileSystem("/dev/shm")).Detail, "tmpfs")
+	}
+}
+
+func TestCheckListeners(t *testing.T) {
+	for listen, open := range map[string]bool{
+		"127.0.0.1:6732": false, "[::1]:6732": false, "localhost:6732": false, "unix:/run/x.sock": false, "127.9.9.9:1": false,
+		"0.0.0.0:6732": true, ":6732": true, "[::]:6732": true, "10.0.0.1:6732": true, "baker.example:6732": true,
+	} {
+		cfg := &config{Server: serverConfig{Listen: listen}}
+		f := only(t, checkListeners(cfg))
+		require.Equal(t, open, f.Result == resultWarning, listen)
+		if open {
+			require.Contains(t, f.Detail, listen)
+		}
+		cfg.Server.ClientCA = "ca.pem"
+		require.Equal(t, resultOK, only(t, checkListeners(cfg)).Result, listen)
+		cfg.Server.ClientCA, cfg.auth = "", []*tezos.PublicKey{{}}
+		require.Equal(t, resultOK, only(t, checkListeners(cfg)).Result, listen)
+		cfg.Monitor.Listen = listen
+		require.Equal(t, open, only(t, checkListeners(cfg)).Result == resultWarning, listen)
+	}
+}
+
+// certificate writes a pair that is good from one time to another.
+func certificate(t *testing.T, dir string, from, to time.Time) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: from, NotAfter: to, Subject: pkix.Name{CommonName: "signer"}}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+	require.NoError(t, err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	for name, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "PRIVATE KEY", Bytes: private}} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600))
+	}
+}
+
+func TestCheckTLS(t *testing.T) {
+	now := time.Now()
+	dir := t.TempDir()
+	cfg := &config{}
+	require.Empty(t, checkTLS(cfg, now))
+	cfg.Server.TLSCert, cfg.Server.TLSKey = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	require.Equal(t, resultBad, only(t, checkTLS(cfg, now)).Result, "there are no files")
+	const day = 24 * time.Hour
+	for _, c := range []struct {
+		from, to     time.Duration
+		result, text string
+	}{
+		{-day, 31 * day, resultOK, "good until"},
+		{-day, 29 * day, resultWarning, "ends soon"},
+		{-2 * day, -day, resultBad, "ended at"},
+		{day, 90 * day, resultBad, "begins at"},
+	} {
+		certificate(t, dir, now.Add(c.from), now.Add(c.to))
+		f := only(t, checkTLS(cfg, now))
+		require.Equal(t, c.result, f.Result, f.Detail)
+		require.Contains(t, f.Detail, c.text)
+	}
+	certificate(t, dir, now.Add(-day), now.Add(90*day))
+	cfg.Server.ClientCA = cfg.Server.TLSCert
+	require.Len(t, checkTLS(cfg, now), 2)
+	cfg.Server.ClientCA = cfg.Server.TLSKey // it holds no certificate
+	require.Equal(t, resultBad, only(t, checkTLS(cfg, now)).Result)
+	cfg.Server.ClientCA = ""
+	other := t.TempDir() // a key that is another certificate's
+	certificate(t, other, now.Add(-day), now.Add(90*day))
+	cfg.Server.TLSKey = filepath.Join(other, "key.pem")
+	require.Contains(t, only(t, checkTLS(cfg, now)).Detail, "private key does not match")
+}
+
+// nodeAt is a configuration with a node that answers by h.
+func nodeAt(t *testing.T, h http.Handler) *config {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return &config{Node: s.URL, chainID: tezos.Ghostnet}
+}
+
+func TestCheckNode(t *testing.T) {
+	require.Empty(t, checkNode(t.Context(), &config{}, time.Now))
+	sim := nodesim.New(nodesim.Config{Chain: tezos.Ghostnet})
+	cfg := nodeAt(t, sim)
+	found := checkNode(t.Context(), cfg, time.Now)
+	require.Len(t, found, 2)
+	require.Equal(t, resultOK, found[0].Result, found[0].Detail)
+	require.Equal(t, resultOK, found[1].Result, found[1].Detail)
+
+	// This machine's clock is wrong, either way: a node cannot be from the future, and its Date tells the rest.
+	for _, off := range []time.Duration{-time.Hour, time.Hour} {
+		found = checkNode(t.Context(), cfg, func() time.Time { return time.Now().Add(off) })
+		require.Len(t, found, 2)
+		require.Equal(t, resultWarning, found[1].Result)
+		require.Regexp(t, "it differs by (59m|1h0m)", found[1].Detail)
+	}
+	noDate := nodeAt(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["Date"] = nil
+		sim.ServeHTTP(w, r)
+	}))
+	require.Len(t, checkNode(t.Context(), noDate, time.Now), 1)
+	found = checkNode(t.Context(), noDate, func() time.Time { return time.Now().Add(-time.Hour) })
+	require.Len(t, found, 2)
+	require.Contains(t, found[1].Detail, "in the future of this machine's clock")
+
+	sim.SetFaults(nodesim.Faults{Chain: tezos.Mainnet})
+	require.Contains(t, checkNode(t.Context(), cfg, time.Now)[0].Detail, "it follows another chain")
+	require.Equal(t, resultBad, checkNode(t.Context(), cfg, time.Now)[0].Result)
+	sim.SetFaults(nodesim.Faults{Starting: true})
+	require.Equal(t, resultWarning, checkNode(t.Context(), cfg, time.Now)[0].Result, "it catches up by itself")
+	sim.SetFaults(nodesim.Faults{Down: true})
+	require.Equal(t, resultBad, only(t, checkNode(t.Context(), cfg, time.Now)).Result)
+
+	wrong := nodeAt(t, http.NotFoundHandler())
+	f := checkNode(t.Context(), wrong, time.Now)[0]
+	require.Equal(t, resultBad, f.Result)
+	require.Contains(t, f.Hint, "not that of an octez node")
+}
+
+// TestCheckNamesWhereANodeRedirects: to another machine by its address, and without what stands in its path.
+func TestCheckNamesWhereANodeRedirects(t *testing.T) {
+	cfg := nodeAt(t, http.RedirectHandler("https://rpc.example/secret-token/chains/main/chain_id", http.StatusMovedPermanently))
+	f := checkNode(t.Context(), cfg, time.Now)[0]
+	require.Equal(t, resultBad, f.Result)
+	require.Contains(t, f.Detail, "status 301: it redirects to https://rpc.example")
+	require.Contains(t, f.Hint, `node = "https://rpc.example"`)
+	require.NotContains(t, f.Detail+f.Hint, "secret-token")
+	cfg = nodeAt(t, http.RedirectHandler("/v2", http.StatusFound))
+	require.Contains(t, checkNode(t.Context(), cfg, time.Now)[0].Detail, "another path of http://127.0.0.1")
+}
+
+func TestCheckPeerClock(t *testing.T) {
+	require.Empty(t, checkPeerClock(api.Status{}))
+	heard := time.Now()
+	st := api.Status{Pair: &failover.View{Peer: &failover.PeerView{HeardAt: &heard, SkewMS: 300}}}
+	require.Equal(t, resultOK, only(t, checkPeerClock(st)).Result)
+	st.Pair.Peer.SkewMS = -7000
+	require.Equal(t, resultWarning, only(t, checkPeerClock(st)).Result)
+	st.Pair.Peer.HeardAt = nil
+	require.Empty(t, checkPeerClock(st))
+}
+
+func TestCheckFenced(t *testing.T) {
+	st := api.Status{Role: api.Role{Role: hwm.Fenced, Epoch: 3, Why: "somebody else signed"}}
+	f := only(t, []finding{checkRole(st)})
+	require.Equal(t, resultBad, f.Result)
+	require.Contains(t, f.Detail, "fenced, epoch 3: it signs nothing: somebody else signed")
+	require.Contains(t, f.Hint, "activate --level")
+	st.Pair = &failover.View{Peer: &failover.PeerView{}}
+	require.Contains(t, checkRole(st).Hint, "takeover")
+}
+
+// TestCheckKeys: a line for each key that has no device, none that says the same as a device's own line.
+func TestCheckKeys(t *testing.T) {
+	fault := signer.KeyFault{Reason: signer.KeyNoDevice, Health: device.Absent, Text: "no device holds it", Hint: "connect it"}
+	st := api.Status{Keys: []api.KeyRow{{}, {Faults: []signer.KeyFault{fault}}}}
+	require.Equal(t, resultBad, only(t, checkKeys(st)).Result)
+	st.Keys[1].Faults[0].Note = true
+	require.Equal(t, resultWarning, only(t, checkKeys(st)).Result)
+	st.Keys[1].Faults[0] = signer.KeyFault{Reason: "locked", Device: "left", Health: device.Locked}
+	st.Devices = []api.DeviceRow{{Name: "left", Status: device.Status{Health: device.Locked}}}
+	require.Equal(t, "1 of 2 on a device that can sign with them", only(t, checkKeys(st)).Detail)
+	st.Keys[1].Faults[0] = signer.KeyFault{Reason: signer.KeyNoMark}
+	require.Equal(t, "2 of 2 on a device that can sign with them", only(t, checkKeys(st)).Detail)
+}
