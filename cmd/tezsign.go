@@ -105,8 +105,9 @@ func (a *app) tezsignInitCmd() *cobra.Command {
 	var deterministic bool
 	c := &cobra.Command{
 		Use: "init", Short: "Make a gadget's secret seed, once", Args: noArgs,
-		Long: "Make the seed of a new gadget, under a passphrase. With --deterministic its keys come from the seed, so that the same\n" +
-			"aliases give the same keys again.",
+		Long: "Make the seed of a new gadget, under a passphrase. With --deterministic the gadget derives each key from the seed and from\n" +
+			"the number of keys made before it. The number is never used again and the alias has no part in the key: a key that was\n" +
+			"deleted is gone, and the same alias gives another key with another address.",
 		Example: "  highwater tezsign init --deterministic",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.onDevice(c.Context(), &f.deviceFlags, func(admin api.Admin, name string) error {

@@ -63,7 +63,8 @@ func (a *app) tezsignDeleteCmd() *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use: "delete ALIAS…", Short: "Delete keys from a gadget, for good", Args: someAliases,
-		Long:    "Delete keys. They are gone unless the gadget was initialised with --deterministic and its seed lives.",
+		Long: "Delete keys. They are gone for good, also on a gadget that was initialised with --deterministic: a new key with the same\n" +
+			"alias has another address. Delete no key that is registered on chain.",
 		Example: "  highwater tezsign delete old-companion",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := a.confirm(yes, "The gadget forgets for good: "+strings.Join(args, ", "), "delete"); err != nil {

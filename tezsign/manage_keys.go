@@ -161,7 +161,8 @@ func (m *Manager) Lock(ctx context.Context, aliases []string) (results []KeyResu
 	return results, err
 }
 
-// Init makes the gadget's seed. It can be done once; deterministic keys can be made again from the seed in the same order.
+// Init makes the gadget's seed. It can be done once. A deterministic key follows from the seed and its creation index, which the gadget
+// counts up and never uses twice: a key that was deleted cannot be made again on it.
 func (m *Manager) Init(ctx context.Context, deterministic bool, passphrase []byte) error {
 	if len(passphrase) == 0 {
 		return ErrNoPassphrase

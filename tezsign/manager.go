@@ -224,7 +224,7 @@ func status(ctx context.Context, s *session, cache *keyCache) ([]KeyState, error
 // InitInfo is whether a gadget was initialised, and how.
 type InitInfo struct {
 	Master        bool `json:"master_present"`
-	Deterministic bool `json:"deterministic"` // keys are derived from one seed, and can be made again from it
+	Deterministic bool `json:"deterministic"` // keys are derived from one seed, by their creation index
 }
 
 // InitInfo asks whether the gadget was initialised.

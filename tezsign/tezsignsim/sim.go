@@ -22,7 +22,8 @@ type Options struct {
 	Serial    string
 	Version   string // empty: "sim"
 	BuildDate string // empty: "unknown"
-	// Seed decides its keys, together with their aliases: two gadgets with one seed hold the same keys.
+	// Seed decides its keys, together with their creation index (0, 1, …; never reused): two gadgets with one seed on which keys were
+	// made in the same order hold the same keys. The alias has no part in that, as on the gadget.
 	Seed string
 	// Keys are made and unlocked before New returns, under Passphrase (empty: DefaultPassphrase).
 	Keys       []string

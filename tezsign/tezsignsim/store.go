@@ -36,6 +36,13 @@ type store struct {
 type master struct {
 	Deterministic bool   `json:"deterministic"`
 	Check         string `json:"check"` // tells whether a passphrase is right
+	// Next is the creation index of the next key. An index is never used twice, also when its key was deleted.
+	Next uint32 `json:"next"`
+}
+
+// keyFile is a key's file on the card.
+type keyFile struct {
+	Index uint32 `json:"index"` // the creation index, from which the key is derived; the alias has no part in that
 }
 
 // key is one key. The fields below mu are the program's memory, lost with the power.
@@ -80,7 +87,15 @@ func newStore(disk files, opts *Options, w *watch) (*store, error) {
 		if !ok {
 			continue
 		}
-		if err := s.add(alias); err != nil {
+		b, err := disk.read(n)
+		if err != nil {
+			return nil, err
+		}
+		var f keyFile
+		if err := json.Unmarshal(b, &f); err != nil {
+			return nil, fmt.Errorf("%s: %w", n, err)
+		}
+		if err := s.add(alias, f.Index); err != nil {
 			return nil, err
 		}
 	}
@@ -88,8 +103,8 @@ func newStore(disk files, opts *Options, w *watch) (*store, error) {
 }
 
 // add puts a key of the card into the list.
-func (s *store) add(alias string) error {
-	seed := sha256.Sum256([]byte("tezsignsim/" + s.opts.Seed + "/" + alias))
+func (s *store) add(alias string, index uint32) error {
+	seed := sha256.Sum256(fmt.Appendf(nil, "tezsignsim/%s/%d", s.opts.Seed, index))
 	soft, err := softkey.New(tezos.BLS12381, seed[:])
 	if err != nil {
 		return err
@@ -129,7 +144,11 @@ func (s *store) provision(aliases []string, passphrase string) error {
 func (s *store) initMaster(deterministic bool, passphrase []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m := &master{Deterministic: deterministic, Check: check(passphrase)}
+	return s.saveMaster(master{Deterministic: deterministic, Check: check(passphrase)})
+}
+
+// saveMaster is called with s.mu held.
+func (s *store) saveMaster(m master) error {
 	b, err := json.Marshal(m)
 	if err != nil {
 		return err
@@ -137,7 +156,7 @@ func (s *store) initMaster(deterministic bool, passphrase []byte) error {
 	if err := s.disk.write(masterName, b); err != nil {
 		return err
 	}
-	s.master = m
+	s.master = &m
 	return nil
 }
 
@@ -152,20 +171,30 @@ func (s *store) right(passphrase []byte) bool {
 	return s.master != nil && s.master.Check == check(passphrase)
 }
 
-// create makes a key that is known, and locked.
+// create makes a key that is known, and locked. The gadget is initialised.
 func (s *store) create(alias string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.dead {
 		return errPower
 	}
-	if err := s.disk.write("keys/"+alias+keySuffix, []byte(alias)); err != nil {
+	next := *s.master
+	f := keyFile{Index: next.Next}
+	next.Next++
+	if err := s.saveMaster(next); err != nil { // first: an index is rather lost than used twice
+		return err
+	}
+	b, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	if err := s.disk.write("keys/"+alias+keySuffix, b); err != nil {
 		return err
 	}
 	if err := saveMarks(s.disk, alias, marks{}); err != nil {
 		return err
 	}
-	if err := s.add(alias); err != nil {
+	if err := s.add(alias, f.Index); err != nil {
 		return err
 	}
 	for _, k := range s.keys {
