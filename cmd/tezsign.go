@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/api"
+	"highwater/tezsign"
 )
 
 const tezsignLong = `Look at TezSign gadgets, make keys, unlock them. It works through the daemon when one runs, else with the gadgets themselves.
@@ -151,9 +152,13 @@ func (a *app) tezsignSetLevelCmd() *cobra.Command {
 			if len(args) != 1 {
 				return usagef("one alias at a time")
 			}
-			q := tezsignLevelArgs{Alias: args[0], Level: l, Repair: repair}
+			alias, err := tezsign.FoldAlias(args[0])
+			if err != nil {
+				return err
+			}
+			q := tezsignLevelArgs{Alias: alias, Level: l, Repair: repair}
 			return ask(c, a, &f.deviceFlags, "set-level", q, func(name, _ string) error {
-				a.say("%s: its own marks of %s are at level %d round 0", name, args[0], l)
+				a.say("%s: its own marks of %s are at level %d round 0", name, alias, l)
 				return nil
 			})
 		},

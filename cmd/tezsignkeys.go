@@ -3,11 +3,13 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"highwater/api"
+	"highwater/tezsign"
 )
 
 func (a *app) tezsignNewCmd() *cobra.Command {
@@ -67,15 +69,43 @@ func (a *app) tezsignDeleteCmd() *cobra.Command {
 			"alias has another address. Delete no key that is registered on chain.",
 		Example: "  highwater tezsign delete old-companion",
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := a.confirm(yes, "The gadget forgets for good: "+strings.Join(args, ", "), "delete"); err != nil {
+			if err := a.confirmable(yes); err != nil {
 				return err
 			}
-			return a.keysVerb(c.Context(), f, "delete", args, "deleted", true, false)
+			return a.onDevice(c.Context(), &f.deviceFlags, func(admin api.Admin, name string) error {
+				which, err := a.toDelete(c.Context(), admin, f, name, args)
+				if err != nil {
+					return err
+				}
+				if err := a.confirm(yes, name+" forgets for good: "+strings.Join(which, ", "), "delete"); err != nil {
+					return err
+				}
+				return a.keysVerbOn(c.Context(), admin, f, name, "delete", args, "deleted", true)
+			})
 		},
 	}
 	f = a.tezsignFlags(c, true)
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return a.addJSON(c)
+}
+
+// toDelete names the keys as the gadget has them, with their addresses: "TEST" is the gadget's "test".
+func (a *app) toDelete(ctx context.Context, admin api.Admin, f *tezsignFlags, name string, aliases []string) (which []string, err error) {
+	if aliases, err = tezsign.FoldAliases(aliases); err != nil {
+		return nil, err
+	}
+	info, err := call[tezsignInfo](ctx, a, admin, &f.deviceFlags, name, "info", struct{}{})
+	if err != nil {
+		return nil, err
+	}
+	for _, alias := range aliases {
+		at := slices.IndexFunc(info.Keys, func(k tezsign.KeyState) bool { return k.Alias == alias })
+		if at < 0 {
+			return nil, hinted(fmt.Errorf("%s: %w", alias, tezsign.ErrUnknownAlias), "see: highwater tezsign status")
+		}
+		which = append(which, alias+" ("+info.Keys[at].PKH.String()+")")
+	}
+	return which, nil
 }
 
 // keysVerb runs a verb over keys, each of which has a result of its own.
@@ -87,19 +117,28 @@ func (a *app) keysVerb(ctx context.Context, f *tezsignFlags, verb string, aliase
 				return err
 			}
 		}
-		args := tezsignKeysArgs{Aliases: aliases}
-		if secret {
-			if args.Passphrase, err = a.passphrase(f.fd, "Passphrase of "+name, false); err != nil {
-				return err
-			}
-			defer clear(args.Passphrase)
-		}
-		results, err := call[[]tezsignResult](ctx, a, admin, &f.deviceFlags, name, verb, args)
-		if err != nil {
+		return a.keysVerbOn(ctx, admin, f, name, verb, aliases, done, secret)
+	})
+}
+
+func (a *app) keysVerbOn(
+	ctx context.Context, admin api.Admin, f *tezsignFlags, name, verb string, aliases []string, done string, secret bool,
+) (err error) {
+	args := tezsignKeysArgs{}
+	if args.Aliases, err = tezsign.FoldAliases(aliases); err != nil {
+		return err
+	}
+	if secret {
+		if args.Passphrase, err = a.passphrase(f.fd, "Passphrase of "+name, false); err != nil {
 			return err
 		}
-		return a.showResults(results, done)
-	})
+		defer clear(args.Passphrase)
+	}
+	results, err := call[[]tezsignResult](ctx, a, admin, &f.deviceFlags, name, verb, args)
+	if err != nil {
+		return err
+	}
+	return a.showResults(results, done)
 }
 
 func (a *app) showResults(results []tezsignResult, done string) error {

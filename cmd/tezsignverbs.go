@@ -119,9 +119,13 @@ func gadgetInfo(ctx context.Context, d *tezsign.Device) (tezsignInfo, error) {
 
 // setGadgetLevel raises a gadget's marks, and knows the host's.
 func setGadgetLevel(ctx context.Context, in *instance, d *tezsign.Device, q tezsignLevelArgs, _ func(string)) (any, error) {
+	alias, err := tezsign.FoldAlias(q.Alias)
+	if err != nil {
+		return nil, err
+	}
 	host := int32(-1)
 	for _, k := range d.Keys() {
-		if k.Alias != q.Alias {
+		if k.Alias != alias {
 			continue
 		}
 		for _, key := range hwm.KeysOf(in.cfg.chainID, k.PublicKey.Hash()) {
@@ -134,7 +138,7 @@ func setGadgetLevel(ctx context.Context, in *instance, d *tezsign.Device, q tezs
 			}
 		}
 	}
-	err := d.SetLevel(ctx, q.Alias, q.Level, tezsign.LevelOptions{HostMark: host, Repair: q.Repair})
+	err = d.SetLevel(ctx, alias, q.Level, tezsign.LevelOptions{HostMark: host, Repair: q.Repair})
 	if errors.Is(err, tezsign.ErrUnknownAlias) {
 		err = hinted(err, "see: highwater tezsign status")
 	}

@@ -89,7 +89,7 @@ func TestManagementFrameCutOnTheWay(t *testing.T) {
 		sim := newSim(t, tezsignsim.Options{MaxPacket: 64, Keys: []string{"consensus"}})
 		m := manager(sim)
 		sim.CutWrites(tezsign.ManageInterface, 1)
-		_, err := m.Lock(t.Context(), []string{strings.Repeat("long", 20)})
+		_, err := m.Lock(t.Context(), []string{strings.Repeat("long", 16)})
 		require.Error(t, err)
 		wrote := sim.Received(tezsign.ManageInterface)
 		_, err = m.Version(t.Context())

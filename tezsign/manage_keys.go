@@ -26,11 +26,15 @@ var ErrUnknownAlias = errors.New("the gadget has no key of this name")
 // ErrCorrupted is wrapped when the gadget has lost a key's own watermark.
 var ErrCorrupted = errors.New("the gadget has lost this key's own watermark (state_corrupted)")
 
+// ErrNotInitialised is wrapped when the gadget has no seed yet.
+var ErrNotInitialised = errors.New("the gadget has no seed yet: highwater tezsign init")
+
 // Texts of the gadget in results per key, which carry no code.
 const (
 	textBadPassword  = "bad password"
 	textWrongSeed    = "seed corrupted or bad password"
 	textCorruptState = "state corrupted"
+	textNoSeed       = "/seed.bin: no such file or directory"
 )
 
 // resultError makes an error of a result's text.
@@ -54,6 +58,9 @@ func resultError(ok bool, text string) error {
 // the request. The passphrase stays the caller's, to wipe. Beside a daemon that signs it is safe, because a key that is locked
 // does not sign; the daemon compares the marks of a key that it finds unlocked before it uses it.
 func (m *Manager) Unlock(ctx context.Context, aliases []string, passphrase []byte) (results []KeyResult, err error) {
+	if aliases, err = FoldAliases(aliases); err != nil {
+		return nil, err
+	}
 	err = m.with(ctx, nil, func(s *session) error {
 		results, err = m.unlock(ctx, s, aliases, passphrase)
 		return err
@@ -146,6 +153,9 @@ func readResults(asked []string, got *pb.KeyResults) []KeyResult {
 
 // Lock locks the named keys.
 func (m *Manager) Lock(ctx context.Context, aliases []string) (results []KeyResult, err error) {
+	if aliases, err = FoldAliases(aliases); err != nil {
+		return nil, err
+	}
 	err = m.with(ctx, nil, func(s *session) error {
 		resp, doErr := s.do(ctx, callLock, &pb.Request{Body: &pb.Request_Lock{Lock: &pb.KeyIDs{KeyIds: aliases}}})
 		if doErr != nil {
@@ -202,11 +212,15 @@ func (m *Manager) NewKeys(ctx context.Context, aliases []string, passphrase []by
 	if len(passphrase) == 0 {
 		return nil, ErrNoPassphrase
 	}
+	aliases, err := FoldAliases(aliases) // all of them before the first is sent; one without an alias would be named by the gadget
+	if err != nil {
+		return nil, err
+	}
 	if progress == nil {
 		progress = func(int, int) {}
 	}
 	var out []NewKey
-	err := m.with(ctx, nil, func(s *session) error {
+	err = m.with(ctx, nil, func(s *session) error {
 		for i, alias := range aliases {
 			progress(i, len(aliases))
 			k, err := newKey(ctx, s, alias, passphrase)
@@ -225,9 +239,6 @@ func (m *Manager) NewKeys(ctx context.Context, aliases []string, passphrase []by
 }
 
 func newKey(ctx context.Context, s *session, alias string, passphrase []byte) (NewKey, error) {
-	if alias == "" {
-		return NewKey{}, errors.New("a key needs an alias")
-	}
 	req := &pb.KeysWithPassphrase{KeyIds: []string{alias}, Passphrase: passphrase}
 	resp, err := s.do(ctx, callNewKeys(1), &pb.Request{Body: &pb.Request_NewKeys{NewKeys: req}})
 	if err != nil {
@@ -240,14 +251,25 @@ func newKey(ctx context.Context, s *session, alias string, passphrase []byte) (N
 	r := results[0]
 	return NewKey{
 		Alias: alias, PublicKey: printable(r.GetBlPubkey()), PKH: printable(r.GetTz4()),
-		Err: resultError(r.GetOk(), r.GetError()),
+		Err: notInitialised(resultError(r.GetOk(), r.GetError())),
 	}, nil
+}
+
+// notInitialised names what the gadget tells by the name of a file that it misses.
+func notInitialised(err error) error {
+	if err == nil || !strings.HasSuffix(err.Error(), textNoSeed) {
+		return err
+	}
+	return fmt.Errorf("%w (%w)", ErrNotInitialised, err)
 }
 
 // Delete deletes keys for good.
 func (m *Manager) Delete(ctx context.Context, aliases []string, passphrase []byte) (results []KeyResult, err error) {
 	if len(passphrase) == 0 {
 		return nil, ErrNoPassphrase
+	}
+	if aliases, err = FoldAliases(aliases); err != nil {
+		return nil, err
 	}
 	err = m.with(ctx, nil, func(s *session) error {
 		results, err = m.delete(ctx, s, aliases, passphrase)

@@ -27,6 +27,10 @@ var ErrTooLow = errors.New("the level is too low")
 // SetLevel raises all three of the gadget's marks for a key to (level, round 0): it signs nothing at level, round 0 and below any
 // more. A key whose state is corrupted is set only with Repair, and then to at least the host's own mark + 1.
 func (m *Manager) SetLevel(ctx context.Context, alias string, level int32, o LevelOptions) error {
+	alias, err := FoldAlias(alias)
+	if err != nil {
+		return err
+	}
 	return m.with(ctx, nil, func(s *session) error { return m.setLevel(ctx, s, alias, level, o) })
 }
 

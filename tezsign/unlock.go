@@ -177,8 +177,12 @@ func (d *Device) Unlock(ctx context.Context, aliases []string, passphrase []byte
 	if len(aliases) == 0 {
 		aliases = slices.Clone(d.cfg.Aliases)
 	}
+	aliases, err := FoldAliases(aliases)
+	if err != nil {
+		return nil, err
+	}
 	var results []KeyResult
-	err := d.held(ctx, func(l *link) error {
+	err = d.held(ctx, func(l *link) error {
 		return d.manager.with(ctx, l.gadget, func(s *session) error {
 			var err error
 			results, err = d.manager.unlock(ctx, s, aliases, passphrase)

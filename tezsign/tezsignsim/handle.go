@@ -21,6 +21,7 @@ const (
 	codeLockNoIDs       = 20
 	codeInitNoPass      = 60
 	codeNewNoPass       = 70
+	codeNewOther        = 71
 	codeDeleteNoIDs     = 90
 	codeDeleteNoPass    = 91
 	codeWrongInterface  = 98
@@ -115,21 +116,21 @@ func readPayload(p []byte) (kind tezos.Kind, m mark, ok bool) {
 	default:
 		return 0, mark{}, false
 	}
-	m = mark{binary.BigEndian.Uint32(level), binary.BigEndian.Uint32(round)}
+	m = mark{uint64(binary.BigEndian.Uint32(level)), binary.BigEndian.Uint32(round)}
 	return kind, m, m.level <= math.MaxInt32 && m.round <= math.MaxInt32
 }
 
 func (s *store) sign(tz4 string, payload []byte, f *faults) *pb.Response {
+	k := s.byHash(tz4)
+	if k == nil || !k.isKnown() { // looked for first: an unknown key with a bad payload is 31
+		return failure(tezsign.CodeKeyNotFound, "key not found")
+	}
 	kind, at, ok := readPayload(payload)
 	if !ok {
 		return failure(tezsign.CodeBadPayload, "bad sign payload")
 	}
 	if tezos.ChainID(payload[1:5]) == tezos.Mainnet && !s.opts.AllowMainnet {
 		return failure(tezsign.CodeBadPayload, mainnetText)
-	}
-	k := s.byHash(tz4)
-	if k == nil {
-		return failure(tezsign.CodeKeyNotFound, "key not found")
 	}
 	begin := time.Now()
 	resp := s.signWith(k, kind, at, payload)
@@ -138,6 +139,12 @@ func (s *store) sign(tz4 string, payload []byte, f *faults) *pb.Response {
 		s.opts.Worked(time.Since(begin))
 	}
 	return resp
+}
+
+func (k *key) isKnown() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.known
 }
 
 func (s *store) signWith(k *key, kind tezos.Kind, at mark, payload []byte) *pb.Response {
@@ -182,7 +189,7 @@ func (s *store) status() *pb.Response {
 		case k.unlocked:
 			st.LockState = pb.LockState_LOCK_STATE_UNLOCKED
 			b, p, a := k.marks[tezos.Block], k.marks[tezos.Preattestation], k.marks[tezos.Attestation]
-			st.BlockLevel, st.PreattestationLevel, st.AttestationLevel = uint64(b.level), uint64(p.level), uint64(a.level)
+			st.BlockLevel, st.PreattestationLevel, st.AttestationLevel = b.level, p.level, a.level
 			st.BlockRound, st.PreattestationRound, st.AttestationRound = b.round, p.round, a.round
 		}
 		k.mu.Unlock()
@@ -208,15 +215,12 @@ func (s *store) setLevelText(req *pb.SetLevel) string {
 	if !k.unlocked {
 		return "key locked"
 	}
-	if req.GetLevel() > math.MaxInt32 {
-		return "level out of range"
-	}
-	m := marks{}
+	m := marks{} // the gadget has no bound for a level: its host has one
 	for _, kind := range tezos.Kinds {
-		if req.GetLevel() <= uint64(k.marks[kind].level) {
+		if req.GetLevel() <= k.marks[kind].level {
 			return fmt.Sprintf(levelNotGreaterText, kind, k.marks[kind].level)
 		}
-		m[kind] = mark{level: uint32(req.GetLevel())} //nolint:gosec // bounded above
+		m[kind] = mark{level: req.GetLevel()}
 	}
 	if err := s.save(k.alias, m); err != nil {
 		return "persist state: " + err.Error()

@@ -1,7 +1,6 @@
 package tezsignsim
 
 import (
-	"fmt"
 	"log/slog"
 	"math"
 	"slices"
@@ -78,10 +77,20 @@ func (s *store) newKeys(req *pb.KeysWithPassphrase) *pb.Response {
 	}
 	ids := req.GetKeyIds()
 	if len(ids) == 0 {
-		ids = []string{fmt.Sprintf("key%d", len(s.all())+1)}
+		ids = []string{""}
 	}
 	out := new(pb.NewKeyResults)
 	for _, id := range ids {
+		if aliasForm.MatchString(fold(id)) {
+			id = fold(id) // the answer names the key as it is kept
+		}
+		if id == "" && s.right(req.GetPassphrase()) {
+			name, err := s.nextName()
+			if err != nil {
+				return failure(codeNewOther, "new_keys: %v", err)
+			}
+			id = name
+		}
 		r := &pb.NewKeyResult{KeyId: id, Error: s.newKey(id, req.GetPassphrase())}
 		if r.GetError() == "" {
 			pub := s.find(id).soft.PublicKey()
@@ -95,7 +104,7 @@ func (s *store) newKeys(req *pb.KeysWithPassphrase) *pb.Response {
 
 func (s *store) newKey(id string, passphrase []byte) string {
 	switch {
-	case !aliasForm.MatchString(id):
+	case id != "" && !aliasForm.MatchString(id):
 		return "invalid key_id"
 	case !s.initialised():
 		return "open " + s.opts.StorePath + "/seed.bin: no such file or directory"
@@ -167,6 +176,7 @@ func (s *store) deleteKeys(req *pb.KeysWithPassphrase) *pb.Response {
 }
 
 func (s *store) delete(id string) string {
+	id = fold(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at := slices.IndexFunc(s.keys, func(k *key) bool { return k.alias == id })

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/tezsign"
+	pb "highwater/tezsign/tezsignpb"
 	"highwater/tezsign/tezsignsim"
 )
 
@@ -77,4 +78,60 @@ func TestADeletedKeyIsGone(t *testing.T) {
 	require.Equal(t, first["b"], other["y"])
 	require.Equal(t, second["c"], other["four"])
 	require.Equal(t, second["b"], other["five"])
+}
+
+func newKeysRequest(ids ...string) *pb.Request {
+	return &pb.Request{Body: &pb.Request_NewKeys{NewKeys: &pb.KeysWithPassphrase{KeyIds: ids, Passphrase: secret}}}
+}
+
+// Aliases are folded in every request; without an alias a counter gives the name, which goes on when a key was deleted.
+func TestAliases(t *testing.T) {
+	g := newGadget(t, tezsignsim.Options{Passphrase: string(secret)})
+	w := claimBoth(t, g)[1]
+	early := w.ask(t, newKeysRequest()).GetNewKeys().GetResults()[0]
+	require.Contains(t, early.GetError(), "seed.bin: no such file or directory")
+	require.Contains(t, w.ask(t, newKeysRequest("early")).GetNewKeys().GetResults()[0].GetError(), "seed.bin: no such file or directory")
+	init := &pb.InitMaster{Deterministic: true, Passphrase: secret}
+	require.True(t, w.ask(t, &pb.Request{Body: &pb.Request_InitMaster{InitMaster: init}}).GetOk().GetOk())
+
+	made := func(ids ...string) *pb.NewKeyResult {
+		return w.ask(t, newKeysRequest(ids...)).GetNewKeys().GetResults()[0]
+	}
+	require.Equal(t, "test", made(" Test").GetKeyId())
+	require.Equal(t, "key_id already exists", made("TEST").GetError())
+	require.Equal(t, "invalid key_id", made("a.b").GetError())
+	require.Equal(t, "key1", made().GetKeyId())
+	require.Equal(t, "key2", made().GetKeyId())
+	del := &pb.KeysWithPassphrase{KeyIds: []string{"KEY2"}, Passphrase: secret}
+	require.True(t, w.ask(t, &pb.Request{Body: &pb.Request_DeleteKeys{DeleteKeys: del}}).GetDeleteKeys().GetResults()[0].GetOk())
+	require.Equal(t, "key3", made().GetKeyId(), "the counter goes on")
+}
+
+// A key is looked for before the payload is looked at.
+func TestOrderOfChecks(t *testing.T) {
+	g := newGadget(t, tezsignsim.Options{Keys: []string{"k"}})
+	w := claimBoth(t, g)[0]
+	tz4 := tz4Of(t, w)
+	code := func(tz4 string, payload []byte) uint32 {
+		return w.ask(t, signRequest(tz4, payload)).GetError().GetCode()
+	}
+	require.EqualValues(t, 31, code("tz4XXXX", []byte{3, 1, 2, 3}), "unknown, with a bad payload")
+	require.EqualValues(t, 31, code("tz4XXXX", attestation(5, 0, 0)))
+	require.EqualValues(t, 34, code(tz4, []byte{3, 1, 2, 3}))
+	require.NoError(t, g.PowerCycle())
+	w = claimBoth(t, g)[0]
+	require.EqualValues(t, 31, code(tz4, []byte{3, 1, 2, 3}), "not unlocked since the power came")
+}
+
+// The gadget has no bound for a level: its host has to have one.
+func TestTheGadgetTakesAnyLevel(t *testing.T) {
+	const beyond = 1<<40 + 7
+	g := newGadget(t, tezsignsim.Options{Keys: []string{"k"}})
+	w := claimBoth(t, g)[1]
+	set := &pb.Request{Body: &pb.Request_SetLevel{SetLevel: &pb.SetLevel{KeyId: "k", Level: beyond}}}
+	require.True(t, w.ask(t, set).GetOk().GetOk())
+	require.NoError(t, g.PowerCycle())
+	w = claimBoth(t, g)[1]
+	require.True(t, w.ask(t, unlock("k")).GetUnlock().GetResults()[0].GetOk())
+	require.EqualValues(t, beyond, w.ask(t, askStatus).GetStatus().GetKeys()[0].GetAttestationLevel(), "it is kept on the card")
 }

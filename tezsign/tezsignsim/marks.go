@@ -11,7 +11,10 @@ import (
 
 // mark is a watermark; marks are those of one key, by kind.
 type (
-	mark  struct{ level, round uint32 }
+	mark struct {
+		level uint64
+		round uint32
+	}
 	marks map[tezos.Kind]mark
 )
 
@@ -28,16 +31,16 @@ func (m marks) clone() marks {
 	return out
 }
 
-// A state file has two slots, written in turn: sequence 8 · three times level 4, round 4 · CRC-32. A slot of zero bytes was never
+// A state file has two slots, written in turn: sequence 8 · three times level 8, round 4 · CRC-32. A slot of zero bytes was never
 // written.
-const slotLen = 8 + 3*8 + 4
+const slotLen = 8 + 3*12 + 4
 
 var errChecksum = errors.New("load state: state corrupted: checksum")
 
 func encodeSlot(seq uint64, m marks) []byte {
 	b := binary.LittleEndian.AppendUint64(nil, seq)
 	for _, k := range tezos.Kinds {
-		b = binary.LittleEndian.AppendUint32(b, m[k].level)
+		b = binary.LittleEndian.AppendUint64(b, m[k].level)
 		b = binary.LittleEndian.AppendUint32(b, m[k].round)
 	}
 	return binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
@@ -54,7 +57,7 @@ func decodeSlot(b []byte) (seq uint64, m marks, ok bool) {
 		return 0, nil, false
 	}
 	for i, k := range tezos.Kinds {
-		m[k] = mark{binary.LittleEndian.Uint32(b[8+8*i:]), binary.LittleEndian.Uint32(b[12+8*i:])}
+		m[k] = mark{binary.LittleEndian.Uint64(b[8+12*i:]), binary.LittleEndian.Uint32(b[16+12*i:])}
 	}
 	return binary.LittleEndian.Uint64(b), m, true
 }

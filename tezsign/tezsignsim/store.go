@@ -38,6 +38,8 @@ type master struct {
 	Check         string `json:"check"` // tells whether a passphrase is right
 	// Next is the creation index of the next key. An index is never used twice, also when its key was deleted.
 	Next uint32 `json:"next"`
+	// Unnamed counts the keys that were made without an alias: key1, key2, ….
+	Unnamed int `json:"unnamed"`
 }
 
 // keyFile is a key's file on the card.
@@ -63,7 +65,10 @@ const (
 	keySuffix  = ".key"
 )
 
-var aliasForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+var aliasForm = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
+
+// fold is what the gadget makes of every alias that it is given.
+func fold(alias string) string { return strings.ToLower(strings.TrimSpace(alias)) }
 
 func newStore(disk files, opts *Options, w *watch) (*store, error) {
 	s := &store{disk: disk, opts: opts, watch: w}
@@ -125,6 +130,7 @@ func (s *store) provision(aliases []string, passphrase string) error {
 		}
 	}
 	for _, a := range aliases {
+		a = fold(a)
 		if !aliasForm.MatchString(a) {
 			return fmt.Errorf("%q is not an alias", a)
 		}
@@ -207,7 +213,22 @@ func (s *store) create(alias string) error {
 
 var errPower = errors.New("the power went")
 
+// nextName is the alias of a key that is made without one. The counter goes on when a key is deleted; a name that is taken is left out.
+func (s *store) nextName() (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := *s.master
+	for {
+		next.Unnamed++
+		name := fmt.Sprintf("key%d", next.Unnamed)
+		if !slices.ContainsFunc(s.keys, func(k *key) bool { return k.alias == name }) {
+			return name, s.saveMaster(next)
+		}
+	}
+}
+
 func (s *store) find(alias string) *key {
+	alias = fold(alias)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, k := range s.keys {
