@@ -90,8 +90,8 @@ func newRig(t *testing.T, policies ...signer.KeyPolicy) *rig {
 	})
 	r.admin = &api.Local{Signer: r.signer, Store: r.store, Version: "test", Running: true, Now: time.Now}
 	r.metrics.Collect(r.admin)
-	left.SetReconciler(r.signer)
-	right.SetReconciler(r.signer)
+	left.SetReconciler(r.signer.Reconciler(left.Name()))
+	right.SetReconciler(r.signer.Reconciler(right.Name()))
 	r.run(left.Run, right.Run)
 
 	r.awaitReady(left, right)

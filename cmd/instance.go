@@ -143,7 +143,7 @@ func (in *instance) start(ctx context.Context) {
 	guardCtx, in.stopGuard = context.WithCancel(ctx)
 	hooksCtx, in.stopHooks = context.WithCancel(ctx)
 	for _, d := range in.devices {
-		d.SetReconciler(in.signer)
+		d.SetReconciler(in.signer.Reconciler(d.Name()))
 		in.devicesDone.Go(func() { d.Run(deviceCtx) })
 	}
 	in.devicesDone.Go(func() { usb.Watch(deviceCtx, in.poke) })

@@ -76,6 +76,11 @@ type command struct {
 	raw  []byte
 }
 
+// setsMarks tells that the app sets its marks to what the operator wants, when the operator confirms.
+func (c command) setsMarks() bool {
+	return c.name == InsReset.String() || c.name == InsSetup.String()
+}
+
 // instruction makes an APDU of the app; data has at most MaxPayload bytes.
 func instruction(ins Instruction, p1, p2 byte, data []byte) command {
 	raw := append([]byte{claApp, byte(ins), p1, p2, byte(len(data) & 0xff)}, data...)

@@ -222,7 +222,12 @@ func (d *Device) reconcile(ctx context.Context, s *session) error {
 		return nil
 	}
 	own := s.deviceMarks(d.cfg.Chain)
-	raise, alarm, err := r.Reconcile(ctx, DeviceName(s.root), own)
+	err := s.tellSet(r, own)
+	var raise []device.Mark
+	var alarm string
+	if err == nil {
+		raise, alarm, err = r.Reconcile(ctx, DeviceName(s.root), own)
+	}
 	if err != nil {
 		return &device.Error{
 			Health: device.Broken, Retry: true, Hint: "the device is not used until its marks are recorded: look at the store",
@@ -237,6 +242,19 @@ func (d *Device) reconcile(ctx context.Context, s *session) error {
 			s.notes = append(s.notes, fmt.Sprintf("its own mark for %s is behind the host's; `%s` raises it", m.PKH, d.resetAdvice(m.Level)))
 		}
 	}
+	return nil
+}
+
+// tellSet tells the host of marks that its operator has just set on the device.
+func (s *session) tellSet(r device.Reconciler, own []device.Mark) error {
+	set, ok := r.(device.MarkSetter)
+	if !ok || !s.byHand {
+		return nil
+	}
+	if err := set.SetMarks(DeviceName(s.root), own); err != nil {
+		return err
+	}
+	s.byHand = false
 	return nil
 }
 

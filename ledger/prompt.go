@@ -43,15 +43,16 @@ func (d *Device) shown(ctx context.Context, s *session, c command, release func(
 	}
 	d.others.Go(func() {
 		a := <-answers
-		release(d.named(d.answered(s, a.err)))
+		release(d.named(d.answered(s, c, a.err)))
 	})
 	return nil, true, &device.Error{Health: device.Busy, Hint: advicePrompt, Asked: true, Err: fmt.Errorf("%w: %w", ErrOnScreen, why)}
 }
 
 // answered reads the device again after a prompt whose exchange ended in err: what is authorised, and the marks, may be new. It gives the error
 // that the session's use ended in. The caller holds the session.
-func (d *Device) answered(s *session, err error) error {
+func (d *Device) answered(s *session, c command, err error) error {
 	if err == nil || statusOf(err) == StatusRejected {
+		s.byHand = err == nil && c.setsMarks()
 		err = d.prepare(d.life, s)
 	}
 	var de *device.Error
@@ -73,7 +74,7 @@ func (d *Device) prompt(ctx context.Context, c command, text string, show Show) 
 	}
 	out, left, err := d.shown(ctx, s, c, release)
 	if !left {
-		release(d.named(d.answered(s, err)))
+		release(d.named(d.answered(s, c, err)))
 	}
 	return out, d.named(err)
 }

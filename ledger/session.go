@@ -31,6 +31,7 @@ type session struct {
 	keys    []sessionKey
 	marks   Marks
 	alarm   string
+	byHand  bool // an operator has just set its marks: those that are read next are no news
 	notes   []string
 	allowed []device.Mark // what the host says the device's own marks may be raised to
 }

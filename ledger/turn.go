@@ -102,7 +102,7 @@ func (t *turn) register(ctx context.Context, c command) ([]byte, error) {
 	if left {
 		return nil, withHint(err, adviceLate)
 	}
-	if after := t.d.answered(t.s, err); err == nil { // a registration resets the round of one of the marks
+	if after := t.d.answered(t.s, c, err); err == nil { // a registration resets the round of one of the marks
 		t.err = after
 	}
 	return out, err

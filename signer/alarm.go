@@ -183,9 +183,6 @@ func (s *Signer) suspect(witness string, known bool, m device.Mark, passed []pas
 	default:
 		hint = hintRollback
 		text += "this state directory is older than that. Was it restored from a copy?"
-		if int64(theirs.Level)-int64(own.Mark.Level) <= 1 {
-			text += " (a crash in the middle of a signature leaves a device one place ahead, too)"
-		}
 	}
 	s.RaiseAlarm(name, witness, m.PKH.String(), text, hint)
 }

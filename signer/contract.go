@@ -48,6 +48,10 @@ type Registry interface {
 	// Seen is what a device said of its own marks when it was last connected; SetSeen remembers it, durably.
 	Seen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind) (hwm.Position, bool)
 	SetSeen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind, p hwm.Position) error
+	// SignedWith is what was signed with each device, as noted last; NoteSigned notes it without waiting. It is durable no later than
+	// any signature that Keep is given after it.
+	SignedWith() map[hwm.SignedBy]hwm.SignedUpTo
+	NoteSigned(rows map[hwm.SignedBy]hwm.SignedUpTo)
 	// Alarms are those that stood last; SetAlarms keeps these instead, durably: the last hwm.MaxAlarms of them.
 	Alarms() []hwm.Alarm
 	SetAlarms(alarms []hwm.Alarm) error

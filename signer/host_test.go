@@ -67,7 +67,7 @@ func (h *host) start() {
 	var drivers []driver
 	for _, d := range cfg.Devices {
 		if d, ok := d.(driver); ok {
-			d.SetReconciler(s)
+			d.SetReconciler(s.Reconciler(d.Name()))
 			running.Go(func() { d.Run(ctx) })
 			drivers = append(drivers, d)
 		}

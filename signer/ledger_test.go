@@ -20,12 +20,13 @@ type ledgerRig struct {
 	sim  *ledgersim.Device
 	keys map[tezos.Curve]*tezos.PublicKey
 	list released
+	dev  *ledger.Device // the driver since the last start
 }
 
 var ledgerCurves = map[tezos.Curve]ledger.Curve{tezos.Ed25519: ledger.Ed25519, tezos.Secp256k1: ledger.Secp256k1, tezos.P256: ledger.P256}
 
 func newLedgerRig(t *testing.T) *ledgerRig {
-	opt := ledgersim.Options{Seed: "a seed of the tests"}
+	opt := ledgersim.Options{Seed: "a seed of the tests", Decide: ledgersim.Always(ledgersim.Accept)}
 	for _, c := range []tezos.Curve{tezos.Ed25519, tezos.Secp256k1, tezos.P256} {
 		opt.Setup = append(opt.Setup, ledgersim.Setup{Curve: ledgerCurves[c], Chain: ghost})
 	}
@@ -47,6 +48,7 @@ func newLedgerRigOn(t *testing.T, sim *ledgersim.Device) *ledgerRig {
 			Name: "left", Dial: sim.Dial, Chain: ghost, Timeout: 500 * time.Millisecond, Tick: 2 * time.Millisecond, Probe: 5 * time.Millisecond,
 		})
 		require.NoError(t, err)
+		r.dev = dev
 		c.Devices = []signer.Device{dev}
 	})
 	return r
@@ -197,4 +199,24 @@ func TestALedgerIsNotRaisedUnattended(t *testing.T) {
 	require.Equal(t, []string{"Review Request", "Reset HWM 500", "Reject", "Accept"}, st.Screen)
 	require.NoError(t, r.sign(tezos.Ed25519, payloadOf(tezos.Ed25519, tezos.Attestation, 501, 0, 1)), "signing goes on")
 	require.Empty(t, standing().Command)
+}
+
+// The operator's own reset is no alarm, down or up, now or at the next connection; a reset by another program is.
+func TestOwnResetOfALedger(t *testing.T) {
+	r := newLedgerRig(t)
+	require.NoError(t, r.sign(tezos.Ed25519, payloadOf(tezos.Ed25519, tezos.Attestation, 100, 0, 1)))
+	for _, level := range []int32{50, 500} {
+		require.NoError(t, r.dev.Reset(t.Context(), level, nil))
+		r.restart()
+		require.Empty(t, r.s.Alarms(), "level %d", level)
+	}
+	require.Equal(t, "not_above", signer.ReasonOf(r.sign(tezos.Ed25519, payloadOf(tezos.Ed25519, tezos.Attestation, 500, 0, 2))), "the host went along")
+	require.NoError(t, r.sign(tezos.Ed25519, payloadOf(tezos.Ed25519, tezos.Attestation, 501, 0, 1)))
+	r.stop()
+	other := newLedgerRigOn(t, r.sim) // another machine's Highwater, at the same device
+	require.NoError(t, other.dev.Reset(t.Context(), 400, nil))
+	other.stop()
+	r.start()
+	require.NotEmpty(t, r.s.Alarms())
+	require.Equal(t, signer.AlarmBackwards, r.s.Alarms()[0].Name)
 }

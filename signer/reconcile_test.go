@@ -28,7 +28,7 @@ func (r *rig) reconcile(marks ...device.Mark) (raise []device.Mark, alarm string
 	for i := range marks {
 		marks[i].PKH = r.pkh()
 	}
-	raise, alarm, err := r.s.Reconcile(r.t.Context(), "serial", marks)
+	raise, alarm, err := r.s.Reconciler("left").Reconcile(r.t.Context(), "serial", marks)
 	require.NoError(r.t, err)
 	return raise, alarm
 }

@@ -52,6 +52,7 @@ type Signer struct {
 	capped  atomic.Bool // the epoch is another owner's: every key needs a ceiling
 	changes *broadcast  // a device changed, or the ring
 	alarms  alarms
+	with    signedWith // which device made the last signature of each key and kind
 	tails   sync.WaitGroup
 }
 
@@ -82,6 +83,7 @@ func New(cfg Config) *Signer {
 		s.alarmed = func(Alarm) {}
 	}
 	s.recall()
+	s.with.recall(cfg.Store.SignedWith())
 	if r := s.store.Role(); r.Role == hwm.Active && r.Owner == s.store.Instance() && !cfg.Hold {
 		s.gate.open()
 	}
@@ -212,6 +214,7 @@ func (s *Signer) decideAndSign(
 	if err != nil {
 		return tezos.Signature{}, err
 	}
+	s.noteSigned(key, turn.name(), req)
 	s.store.Keep(key.mark(s.chain, req.Kind), req.Digest, sig)
 	return sig, nil
 }
@@ -276,6 +279,7 @@ func (s *Signer) Run(ctx context.Context) {
 	s.gate.end()
 	s.gate.drain(context.Background()) // then nobody starts another exchange
 	s.tails.Wait()
+	s.keepSigned()
 }
 
 // watch learns the keys of a device at each of its changes, and tells those who wait for one.

@@ -43,6 +43,10 @@ func newMemStore(sync time.Duration, keys ...*softkey.Key) *memStore {
 	return m
 }
 
+func (*memStore) SignedWith() map[hwm.SignedBy]hwm.SignedUpTo { return nil }
+
+func (*memStore) NoteSigned(map[hwm.SignedBy]hwm.SignedUpTo) {}
+
 func (m *memStore) State(key hwm.Key) (hwm.State, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -52,6 +52,7 @@ type seenKey struct {
 type seenRecord struct {
 	seenKey
 	hwm.Position
+	Signed *signedRecord `json:"signed,omitempty"` // it is no mark of a device's own, but what was signed with the device
 }
 
 // Seen is the mark that a device had of itself when it was last seen.
@@ -65,7 +66,7 @@ func (db *DB) Seen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind) (hwm
 // SetSeen remembers a device's own mark, durably, also when it is lower than before: it is a fact about the device.
 func (db *DB) SetSeen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind, p hwm.Position) error {
 	key := seenKey{device, pkh, uint8(kind)}
-	write, err := putJSON(bucketSeen, fmt.Appendf(nil, "%s/%s/%02x", device, pkh, uint8(kind)), seenRecord{key, p})
+	write, err := putJSON(bucketSeen, fmt.Appendf(nil, "%s/%s/%02x", device, pkh, uint8(kind)), seenRecord{key, p, nil})
 	if err != nil {
 		return err
 	}

@@ -245,6 +245,11 @@ func (db *DB) loadKeys(tx *bolt.Tx) error {
 
 func (db *DB) loadSeen(tx *bolt.Tx) error {
 	return loadJSON(tx, bucketSeen, func(_ []byte, s seenRecord) error {
+		if s.Signed != nil {
+			by := hwm.SignedBy{Device: s.Signed.Device, PKH: s.PKH, Kind: tezos.Kind(s.Kind)}
+			db.signed[by] = hwm.SignedUpTo{Position: s.Position, Open: s.Signed.Open}
+			return nil
+		}
 		db.seen[s.seenKey] = s.Position
 		return nil
 	})

@@ -56,6 +56,7 @@ type DB struct {
 	role     hwm.RoleRecord
 	keys     map[tezos.PublicKeyHash]hwm.KnownKey
 	seen     map[seenKey]hwm.Position
+	signed   map[hwm.SignedBy]hwm.SignedUpTo
 	journal  []JournalEntry
 	peer     *hwm.Peer // nil: alone
 	alarms   []hwm.Alarm
@@ -120,7 +121,8 @@ func open(path string, opt Options) (*DB, error) {
 		path: path, log: opt.Log, obs: opt.OnCommit,
 		marks: map[hwm.Key]*entry{}, ceilings: map[hwm.CeilingKey]hwm.Ceiling{},
 		keys: map[tezos.PublicKeyHash]hwm.KnownKey{}, seen: map[seenKey]hwm.Position{},
-		next: newBatch(), taken: newBatch(), wake: make(chan struct{}, 1), stop: make(chan struct{}), committed: make(chan struct{}),
+		signed: map[hwm.SignedBy]hwm.SignedUpTo{},
+		next:   newBatch(), taken: newBatch(), wake: make(chan struct{}, 1), stop: make(chan struct{}), committed: make(chan struct{}),
 		lateTimer: time.NewTimer(lateDelay),
 	}
 	close(db.taken.done)

@@ -33,6 +33,14 @@ type Reconciler interface {
 	Reconcile(ctx context.Context, id string, marks []Mark) (raise []Mark, alarm string, err error)
 }
 
+// MarkSetter is a Reconciler that can be told of an operator's own hand: a command of ours sets a device's marks.
+type MarkSetter interface {
+	// SetMarks is told, durably, that the marks of the device are these from now on because an operator wanted that. Lower ones are no
+	// fall, and higher ones no sign of another signer: the host's marks are raised to them. It is called before the marks are compared
+	// again. An error means that the host could not record.
+	SetMarks(id string, marks []Mark) error
+}
+
 // Standing is how a device's own mark of a key stands to the host's.
 type Standing struct {
 	PKH tezos.PublicKeyHash `json:"pkh"`
