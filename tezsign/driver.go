@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"highwater/internal/device"
 	"highwater/internal/tezos"
+	pb "highwater/tezsign/tezsignpb"
 )
 
 // link is an open gadget with a session on its signing interface. It belongs to whoever holds the owner's session.
 type link struct {
+	since   time.Time
 	gadget  Gadget
 	session *session
 	version Version
@@ -22,8 +25,11 @@ type link struct {
 	damaged []string // keys whose state the gadget cannot read at all
 	// unlockDue: the keys were not unlocked since this connection, for want of an attempt or of the management interface.
 	unlockDue bool
+	// restarted: the gadget's program was restarted while the link stayed, and its keys were not unlocked since.
+	restarted bool
 	// reconciled are the keys whose marks were compared since this connection. Others do not sign.
 	reconciled map[tezos.PublicKeyHash]bool
+	signed     map[tezos.PublicKeyHash]bool // keys that signed since: the gadget is at nothing that an earlier process asked of them
 }
 
 // Close gives the signing interface back and closes the gadget.
@@ -81,7 +87,7 @@ func (d *Device) connect(ctx context.Context, g Gadget) (*link, error) {
 		return nil, errors.Join(err, ch.Close())
 	}
 	s := newSession(ch, d.cfg.Log, d.late.arrived)
-	l := &link{gadget: g, session: s, unlockDue: true, reconciled: map[tezos.PublicKeyHash]bool{}}
+	l := &link{since: time.Now(), gadget: g, session: s, unlockDue: true, reconciled: map[tezos.PublicKeyHash]bool{}, signed: map[tezos.PublicKeyHash]bool{}}
 	if l.version, err = version(ctx, s); err != nil {
 		return nil, errors.Join(d.diagnose(ctx, g, err), s.Close())
 	}
@@ -118,7 +124,13 @@ func (d *Device) refresh(ctx context.Context, l *link) error {
 	if err != nil {
 		return err
 	}
+	wereUnlocked := slices.ContainsFunc(l.keys, func(k KeyState) bool { return !k.Locked })
 	l.keys = all
+	if wereUnlocked && allLocked(all) {
+		if err := d.noteRestart(ctx, l, all); err != nil {
+			return err
+		}
+	}
 	if len(d.cfg.Aliases) > 0 {
 		l.keys = slices.DeleteFunc(slices.Clone(all), func(k KeyState) bool { return !slices.Contains(d.cfg.Aliases, k.Alias) })
 	}
@@ -128,6 +140,29 @@ func (d *Device) refresh(ctx context.Context, l *link) error {
 		}
 	}
 	d.publish(l)
+	return nil
+}
+
+func allLocked(keys []KeyState) bool {
+	return len(keys) > 0 && !slices.ContainsFunc(keys, func(k KeyState) bool { return !k.Locked })
+}
+
+// noteRestart finds out why all keys are locked at once. A program that was restarted does not know them to sign with, and says so
+// whatever it is asked to sign; one that was told to lock them knows them. The question is no payload, so nothing is ever signed by it.
+func (d *Device) noteRestart(ctx context.Context, l *link, keys []KeyState) error {
+	req := &pb.Request{Body: &pb.Request_Sign{Sign: &pb.Sign{Tz4: keys[0].PKH.String()}}}
+	_, err := l.session.do(ctx, callSign, req)
+	var re *RemoteError
+	if !errors.As(err, &re) {
+		if err == nil {
+			err = fmt.Errorf("%w: it signed nothing", ErrAnswer)
+		}
+		return err
+	}
+	if re.Code == CodeKeyNotFound {
+		l.unlockDue, l.restarted = true, true
+		d.cfg.Log.Warn("the gadget's program was restarted: its keys are locked", "device", d.cfg.Name)
+	}
 	return nil
 }
 

@@ -17,6 +17,7 @@ import (
 type lateAnswers struct {
 	mu      sync.Mutex
 	open    []lateRequest // oldest first, at most lateMax
+	strays  [][]byte      // signatures that this process did not ask for, oldest first, at most lateMax
 	changed chan struct{} // closed when an answer came; nil when nobody waits
 }
 
@@ -32,6 +33,9 @@ type lateKey struct {
 	pkh    tezos.PublicKeyHash
 	digest [32]byte
 }
+
+// blsLen is how long a signature is, in bytes.
+const blsLen = 96
 
 // lateMax bounds what is remembered: one request a channel is in flight, and each of these took seconds.
 const lateMax = 32
@@ -60,22 +64,67 @@ func (l *lateAnswers) forget(id frame.ID) {
 func (l *lateAnswers) arrived(id frame.ID, payload []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	defer l.tell()
+	resp, err := parseResponse(payload)
+	raw := resp.GetSign().GetSignature()
+	signed := err == nil && len(raw) > 0
 	for i := range l.open {
 		if l.open[i].id != id || l.open[i].raw != nil {
 			continue
 		}
-		resp, err := parseResponse(payload)
-		if raw := resp.GetSign().GetSignature(); err == nil && len(raw) > 0 {
+		if signed {
 			l.open[i].raw = raw
 		} else {
 			l.open = append(l.open[:i], l.open[i+1:]...) // refused: there is nothing to wait for
 		}
-		if l.changed != nil {
-			close(l.changed)
-			l.changed = nil
-		}
 		return
 	}
+	if signed && len(raw) == blsLen {
+		l.strays = append(l.strays[max(0, len(l.strays)+1-lateMax):], raw)
+	}
+}
+
+// tell wakes who waits. The caller holds the lock.
+func (l *lateAnswers) tell() {
+	if l.changed != nil {
+		close(l.changed)
+		l.changed = nil
+	}
+}
+
+// stray gives a signature that this process did not ask for and that fits. young: the session is so new that
+// the gadget may still be at what an earlier process asked; then one is waited for a little.
+func (l *lateAnswers) stray(ctx context.Context, fits func(raw []byte) bool, young bool) []byte {
+	timer := time.NewTimer(lateWait)
+	defer timer.Stop()
+	for tried := 0; ; {
+		changed, strays := l.waitStrays()
+		for _, raw := range strays[min(tried, len(strays)):] {
+			if fits(raw) {
+				return raw
+			}
+		}
+		tried = len(strays)
+		if !young {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (l *lateAnswers) waitStrays() (changed chan struct{}, strays [][]byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.changed == nil {
+		l.changed = make(chan struct{})
+	}
+	return l.changed, slices.Clone(l.strays)
 }
 
 // find gives the late signature for exactly these bytes; expected tells whether one may still come.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"highwater/internal/tezos"
 	pb "highwater/tezsign/tezsignpb"
 )
 
@@ -16,6 +17,8 @@ type LevelOptions struct {
 	// Repair says that the operator wants a key back whose watermark the gadget has lost (state_corrupted): the gadget would
 	// take any level for it then, also one that it signed at.
 	Repair bool
+	// Before is called when the level will be sent, with the key that it is for; an error keeps it from being sent. May be nil.
+	Before func(pkh tezos.PublicKeyHash) error
 }
 
 // ErrNeedsRepair is wrapped when a level is set on a key with a corrupted state without the operator's word.
@@ -45,6 +48,11 @@ func (m *Manager) setLevel(ctx context.Context, s *session, alias string, level 
 	}
 	if err = mayRaise(keys[at], level, o); err != nil {
 		return err
+	}
+	if o.Before != nil {
+		if err = o.Before(keys[at].PKH); err != nil {
+			return err
+		}
 	}
 	req := &pb.SetLevel{KeyId: alias, Level: uint64(level)} //nolint:gosec // mayRaise refuses negative ones
 	resp, err := s.do(ctx, callSetLevel, &pb.Request{Body: &pb.Request_SetLevel{SetLevel: req}})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"highwater/internal/device"
 	"highwater/internal/tezos"
@@ -55,13 +56,18 @@ func (t *turn) sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte
 	if !errors.As(err, &re) {
 		return tezos.Signature{}, t.broken(err)
 	}
+	refusal := t.refused(key, re)
 	if re.Code == CodeStale {
 		wait := func(k lateKey) ([]byte, bool) { return t.d.late.wait(ctx, k), true }
 		if sig, ok := t.rescued(key, payload, want, wait); ok {
 			return sig, nil
 		}
+		if sig, ok := t.stray(ctx, key, payload); ok {
+			return sig, nil
+		}
+		t.err = t.compareAgain(ctx, pkh)
 	}
-	return tezos.Signature{}, t.refused(key, re)
+	return tezos.Signature{}, refusal
 }
 
 func (t *turn) signature(raw []byte) (tezos.Signature, error) {
@@ -108,6 +114,10 @@ func (t *turn) usableKey(ctx context.Context, pkh tezos.PublicKeyHash) (*KeyStat
 	case key.Corrupted:
 		return nil, t.fail(device.Broken, "the gadget lost its watermark for this key: see highwater tezsign set-level "+key.Alias, false,
 			fmt.Errorf("key %s: %w", key.Alias, ErrCorrupted))
+	case key.Locked && t.link.restarted && t.unlocks(key): // the session is opened anew, which unlocks
+		de := t.fail(device.Locked, "highwater tezsign unlock "+key.Alias, false, fmt.Errorf("key %s is locked: the gadget was restarted", key.Alias))
+		de.Retry = true
+		return nil, de
 	case key.Locked:
 		return nil, t.fail(device.Locked, "highwater tezsign unlock "+key.Alias, false, fmt.Errorf("key %s is locked", key.Alias))
 	case key.Fault != "":
@@ -129,6 +139,7 @@ func (t *turn) ask(ctx context.Context, key *KeyState, want lateKey, payload []b
 	if err != nil {
 		return nil, err
 	}
+	t.link.signed[key.PKH] = true
 	return resp.GetSign().GetSignature(), nil
 }
 
@@ -147,6 +158,37 @@ func (t *turn) rescued(key *KeyState, payload []byte, want lateKey, look func(la
 		return tezos.Signature{}, false
 	}
 	t.d.cfg.Log.Info("late answer used", "device", t.d.cfg.Name, "alias", key.Alias)
+	return sig, true
+}
+
+// compareAgain has the marks of a key compared at once that the gadget refused as stale: another program may have moved them. The
+// refusal stands, whatever comes of it; an error ends the session.
+func (t *turn) compareAgain(ctx context.Context, pkh tezos.PublicKeyHash) error {
+	delete(t.link.reconciled, pkh)
+	err := t.d.refresh(ctx, t.link)
+	if err == nil {
+		err = t.d.reconcile(ctx, t.link)
+	}
+	t.d.owner.Refresh()
+	return err
+}
+
+// stray gives the signature that a process before this one asked for and did not live to see, if it is one of exactly these bytes with
+// this key. A BLS signature depends on nothing else, so it is the one that the gadget would make.
+func (t *turn) stray(ctx context.Context, key *KeyState, payload []byte) (tezos.Signature, bool) {
+	verifies := func(raw []byte) bool {
+		sig, err := tezos.NewSignature(tezos.BLS12381, raw)
+		return err == nil && key.PublicKey.Verify(payload, sig) == nil
+	}
+	raw := t.d.late.stray(ctx, verifies, !t.link.signed[key.PKH] && time.Since(t.link.since) < signWait)
+	if raw == nil {
+		return tezos.Signature{}, false
+	}
+	sig, err := tezos.NewSignature(tezos.BLS12381, raw)
+	if err != nil {
+		return tezos.Signature{}, false
+	}
+	t.d.cfg.Log.Info("answer to an earlier process used", "device", t.d.cfg.Name, "alias", key.Alias)
 	return sig, true
 }
 
@@ -174,7 +216,7 @@ func (t *turn) refused(key *KeyState, re *RemoteError) error {
 		// It was unlocked, and now the gadget does not know it: its program was restarted, and has only locked keys.
 		t.locked(key)
 		de := t.fail(device.Locked, unlock, false, fmt.Errorf("key %s is locked: the gadget was restarted (%w)", key.Alias, re))
-		de.Retry = t.d.cfg.Passphrase != nil && !t.d.wasRefused(key.Alias)
+		de.Retry = t.unlocks(key)
 		return de
 	case CodeSign:
 		key.Corrupted = true
@@ -183,6 +225,11 @@ func (t *turn) refused(key *KeyState, re *RemoteError) error {
 	default:
 		return t.fail(device.Broken, "", true, re)
 	}
+}
+
+// unlocks tells that a key is unlocked without an operator after the next connection.
+func (t *turn) unlocks(key *KeyState) bool {
+	return t.d.cfg.Passphrase != nil && !t.d.wasRefused(key.Alias)
 }
 
 func (t *turn) locked(key *KeyState) {

@@ -16,12 +16,13 @@ import (
 func (d *Device) autoUnlock(ctx context.Context, l *link) error {
 	aliases := lockedAliases(l)
 	if len(aliases) == 0 {
-		l.unlockDue, l.note = false, ""
+		l.unlockDue, l.restarted, l.note = false, false, ""
 		return nil
 	}
 	if !l.unlockDue || d.cfg.Passphrase == nil {
 		return nil
 	}
+	l.restarted = false // what comes of it stands in the note
 	if aliases = slices.DeleteFunc(aliases, d.wasRefused); len(aliases) == 0 {
 		l.unlockDue, l.note = false, "the passphrase was wrong when it was tried last: unlock by hand"
 		return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"highwater/internal/device"
+	"highwater/internal/tezos"
 )
 
 // held runs a verb that changes keys with signing held, then reads the keys anew and has new ones compared. An error of the verb
@@ -42,9 +43,22 @@ func (d *Device) Lock(ctx context.Context, aliases []string) (results []KeyResul
 	return results, err
 }
 
-// SetLevel raises the gadget's marks for a key; see Manager.SetLevel.
+// SetLevel raises the gadget's marks for a key; see Manager.SetLevel. The host is told first, and goes along: an operator wants it.
 func (d *Device) SetLevel(ctx context.Context, alias string, level int32, o LevelOptions) error {
-	return d.held(ctx, func(*link) error { return d.manager.SetLevel(ctx, alias, level, o) })
+	return d.held(ctx, func(l *link) error {
+		o.Before = func(pkh tezos.PublicKeyHash) error {
+			host, ok := d.reconciler.(device.MarkSetter)
+			if !ok {
+				return nil
+			}
+			marks := make([]device.Mark, 0, len(tezos.Kinds))
+			for _, kind := range tezos.Kinds {
+				marks = append(marks, device.Mark{PKH: pkh, Kind: kind, Level: level})
+			}
+			return host.SetMarks(d.identity(l), marks)
+		}
+		return d.manager.SetLevel(ctx, alias, level, o)
+	})
 }
 
 // Delete deletes keys for good, while the others go on signing.

@@ -130,6 +130,7 @@ func (b *broker) wedges() bool {
 // request accepts a request and starts its handler. An id that is being processed is ignored; one that was processed before is
 // processed again.
 func (b *broker) request(f frame.Frame) {
+	b.g.watch.count(b.iface)
 	b.mu.Lock()
 	claim := b.claim()
 	if _, ok := b.active[f.ID]; ok {

@@ -27,6 +27,7 @@ type watch struct {
 	signed     []Signed
 	at         map[Signed][32]byte // the digest first signed, by the rest of its Signed
 	frames     map[[16]byte]bool   // ids of requests
+	requests   [2]int              // how many came, by interface
 	spoiled    map[string]bool     // keys whose file on the card is broken
 }
 
@@ -87,6 +88,19 @@ func (g *Gadget) Signatures() []Signed {
 	g.watch.mu.Lock()
 	defer g.watch.mu.Unlock()
 	return slices.Clone(g.watch.signed)
+}
+
+// Requests is how many requests came on an interface, ever.
+func (g *Gadget) Requests(iface int) int {
+	g.watch.mu.Lock()
+	defer g.watch.mu.Unlock()
+	return g.watch.requests[iface]
+}
+
+func (w *watch) count(iface int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.requests[iface]++
 }
 
 // Received is how many bytes hosts wrote to an interface, ever.
