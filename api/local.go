@@ -301,7 +301,7 @@ func (l *Local) floors(r RaiseRequest) ([]hwm.Row, error) {
 		return nil, err
 	}
 	if len(keys) == 0 {
-		return nil, noKeys("so there is nothing to raise")
+		return nil, l.Signer.NoKeys("there is nothing to raise")
 	}
 	mark := hwm.Floor(r.Level, l.Now(), hwm.SourceSet)
 	if r.Round != nil {
@@ -356,7 +356,7 @@ func (l *Local) SetCeiling(_ context.Context, r CeilingRequest) ([]CeilingRow, e
 		return nil, err
 	}
 	if len(keys) == 0 {
-		return nil, noKeys("so there is nothing to put a ceiling on")
+		return nil, l.Signer.NoKeys("there is nothing to put a ceiling on")
 	}
 	aliases := l.aliases()
 	out := []CeilingRow{}
@@ -374,13 +374,11 @@ func (l *Local) SetCeiling(_ context.Context, r CeilingRequest) ([]CeilingRow, e
 	return out, nil
 }
 
-func noKeys(so string) error {
-	return &signer.Denial{
-		Reason: signer.UnknownKey, Text: "no key is known yet, " + so, Hint: "connect the device and run: highwater keys list",
-	}
-}
+// raiseAfterActivate bounds what raising the devices' own marks may hold up the answer to an activation.
+const raiseAfterActivate = 5 * time.Second
 
-// Activate makes the instance the one that signs.
+// Activate makes the instance the one that signs. The devices' own marks are raised to its marks before it returns, where a device can do
+// that unattended.
 func (l *Local) Activate(ctx context.Context, r ActivateRequest) (Role, error) {
 	if r.Level != nil && *r.Level < 0 {
 		return Role{}, badRequest("the negative level %d", *r.Level)
@@ -400,6 +398,9 @@ func (l *Local) Activate(ctx context.Context, r ActivateRequest) (Role, error) {
 	if _, err := activate(ctx, r.Level, r.Why); err != nil {
 		return Role{}, err
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), raiseAfterActivate)
+	defer cancel()
+	l.Signer.RaiseDevices(ctx) // the marks may be new; what cannot be raised now is raised at the device's next connection
 	return l.role(), nil
 }
 

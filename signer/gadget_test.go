@@ -133,3 +133,48 @@ func TestAGadgetThatCannotBeRaised(t *testing.T) {
 	require.Equal(t, "highwater tezsign set-level --device left consensus --level 500", st.Command)
 	require.NoError(t, r.sign(tezos.Attestation, 501, 0), "it is the second line: signing goes on")
 }
+
+// Our own set-level takes the host along, and is no alarm, now or at the next connection; so is the repair of a key whose state is corrupted.
+func TestOwnSetLevelOfAGadget(t *testing.T) {
+	r := newGadgetRig(t)
+	for _, kind := range tezos.Kinds {
+		require.NoError(t, r.sign(kind, 100, 0))
+	}
+	require.NoError(t, r.dev.SetLevel(t.Context(), "consensus", 200, tezsign.LevelOptions{HostMark: 100}))
+	require.Equal(t, "not_above", signer.ReasonOf(r.sign(tezos.Attestation, 200, 0)), "refused by the host, before the gadget")
+	require.NoError(t, r.sign(tezos.Attestation, 201, 0))
+	r.restart()
+	require.Empty(t, r.s.Alarms())
+
+	r.sim.Unplug()
+	require.NoError(t, r.sim.CorruptState("consensus", false))
+	require.NoError(t, r.sim.Replug())
+	require.Eventually(t, func() bool { return r.dev.Status().Health == device.Broken }, 10*time.Second, time.Millisecond)
+	require.NoError(t, r.dev.SetLevel(t.Context(), "consensus", 300, tezsign.LevelOptions{HostMark: 201, Repair: true}))
+	require.Equal(t, "not_above", signer.ReasonOf(r.sign(tezos.Block, 300, 0)))
+	require.Eventually(t, func() bool { return r.sign(tezos.Block, 301, 0) == nil }, 10*time.Second, time.Millisecond)
+	r.restart()
+	require.Empty(t, r.s.Alarms())
+}
+
+// A device that is locked, or was not looked for yet, is why no key is known: it is not to be connected.
+func TestWhyNoKeyIsKnown(t *testing.T) {
+	for word, st := range map[string]device.Status{
+		"highwater tezsign unlock consensus": {Health: device.Locked, Advice: "highwater tezsign unlock consensus"},
+		"wait some seconds":                  {Health: device.Absent, Advice: device.NotLookedFor},
+		"plug the gadget in":                 {Health: device.Absent, Advice: "plug the gadget in"},
+	} {
+		d := &statusOnly{fakeDevice: newDevice("left"), st: st}
+		s := signer.New(signer.Config{Chain: ghost, Store: newMemStore(0), Devices: []signer.Device{d}})
+		denial := s.NoKeys("there is nothing to sign with")
+		require.Contains(t, denial.Hint, word)
+		require.Contains(t, denial.Text, "the device left")
+	}
+}
+
+type statusOnly struct {
+	*fakeDevice
+	st device.Status
+}
+
+func (s *statusOnly) Status() device.Status { return s.st }

@@ -1,12 +1,14 @@
 package signer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"highwater/hwm"
+	"highwater/internal/device"
 	"highwater/internal/words"
 )
 
@@ -86,16 +88,36 @@ func (s *Signer) Explain(text, hint string) {
 	s.gate.explain(&Denial{Reason: NotActive, Text: text, Hint: hint})
 }
 
+// NoKeys says that no key is known yet, so that something cannot be done, and why: a device that is there may be locked, or was not looked
+// for yet.
+func (s *Signer) NoKeys(so string) *Denial {
+	out := &Denial{
+		Reason: UnknownKey, Text: "no key is known yet: " + so, Hint: "connect the device and run: highwater keys list",
+	}
+	for _, d := range s.devices {
+		st := d.Status()
+		switch {
+		case st.Health == device.Ready:
+			continue
+		case st.Advice == device.NotLookedFor:
+			out.Text += ": the device " + d.Name() + " was not looked for yet"
+			out.Hint = "if highwater serve has just begun, wait some seconds and try again; otherwise connect the device and run: highwater keys list"
+		default:
+			out.Text += ": the device " + d.Name() + " is " + string(st.Health)
+			out.Hint = cmp.Or(st.Advice, out.Hint)
+		}
+		return out
+	}
+	return out
+}
+
 // Activate makes this instance the one that signs, in a new epoch. With a level, the floors of all keys are raised to it in the
 // same write; without, every key must have its marks.
 func (s *Signer) Activate(level *int32, why string) (hwm.RoleRecord, error) {
 	s.roleMu.Lock()
 	defer s.roleMu.Unlock()
 	if len(s.ring.all()) == 0 {
-		return hwm.RoleRecord{}, &Denial{
-			Reason: UnknownKey, Text: "no key is known yet: there is nothing to sign with",
-			Hint: "connect the device and run: highwater keys list",
-		}
+		return hwm.RoleRecord{}, s.NoKeys("there is nothing to sign with")
 	}
 	var floors []hwm.Row
 	if level != nil {

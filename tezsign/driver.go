@@ -35,6 +35,13 @@ type link struct {
 // Close gives the signing interface back and closes the gadget.
 func (l *link) Close() error { return errors.Join(l.session.Close(), l.gadget.Close()) }
 
+// damage notes a key whose state the gadget cannot read.
+func (l *link) damage(alias string) {
+	if !slices.Contains(l.damaged, alias) {
+		l.damaged = append(l.damaged, alias)
+	}
+}
+
 func (l *link) find(pkh tezos.PublicKeyHash) *KeyState {
 	for i := range l.keys {
 		if l.keys[i].PKH == pkh {
@@ -134,7 +141,8 @@ func (d *Device) refresh(ctx context.Context, l *link) error {
 	if len(d.cfg.Aliases) > 0 {
 		l.keys = slices.DeleteFunc(slices.Clone(all), func(k KeyState) bool { return !slices.Contains(d.cfg.Aliases, k.Alias) })
 	}
-	for _, k := range l.keys {
+	for i, k := range l.keys {
+		l.keys[i].Lost = k.Locked && slices.Contains(l.damaged, k.Alias)
 		if k.usable() != "" {
 			delete(l.reconciled, k.PKH)
 		}
@@ -160,7 +168,7 @@ func (d *Device) noteRestart(ctx context.Context, l *link, keys []KeyState) erro
 		return err
 	}
 	if re.Code == CodeKeyNotFound {
-		l.unlockDue, l.restarted = true, true
+		l.unlockDue, l.restarted, l.damaged = true, true, nil
 		d.cfg.Log.Warn("the gadget's program was restarted: its keys are locked", "device", d.cfg.Name)
 	}
 	return nil
@@ -168,10 +176,7 @@ func (d *Device) noteRestart(ctx context.Context, l *link, keys []KeyState) erro
 
 // Probe is a round trip on the signing interface; it notices keys that were locked or unlocked by somebody else.
 func (d driver) Probe(ctx context.Context, l *link) error {
-	if _, err := version(ctx, l.session); err != nil {
-		return d.fault(err)
-	}
-	if err := d.prepare(ctx, l); err != nil {
+	if err := d.prepare(ctx, l); err != nil { // it begins with a status, which is a round trip
 		var de *device.Error
 		if errors.As(err, &de) {
 			return de
@@ -189,7 +194,7 @@ func (d driver) Describe(l *link) device.Status {
 		Detail: l.note,
 	}
 	var locked []string
-	lost := slices.Clone(l.damaged)
+	var lost []string
 	usable := 0
 	for _, k := range l.keys {
 		switch {
@@ -209,18 +214,21 @@ func (d driver) Describe(l *link) device.Status {
 	if len(lost) > 0 {
 		advice = append(advice, "the gadget lost its watermark for "+strings.Join(lost, ", ")+": see highwater tezsign set-level")
 	}
+	if len(l.damaged) > 0 {
+		advice = append(advice, strings.Join(l.damaged, ", ")+": "+lostState)
+	}
 	if missing := d.missing(l); len(missing) > 0 {
 		advice = append(advice, "the gadget has no key "+strings.Join(missing, ", "))
 	}
 	st.Advice, st.Alarm = strings.Join(advice, "; "), l.alarm
-	if len(lost) > 0 {
+	if lost := append(lost, l.damaged...); len(lost) > 0 {
 		st.Alarm = strings.TrimPrefix(st.Alarm+"; the gadget's own watermark is corrupted: "+strings.Join(lost, ", "), "; ")
 	}
 	switch {
 	case usable > 0:
 	case len(locked) > 0:
 		st.Health = device.Locked
-	case len(lost) > 0:
+	case len(lost)+len(l.damaged) > 0:
 		st.Health = device.Broken
 	case len(l.keys) == 0:
 		st.Health = device.Broken

@@ -20,6 +20,8 @@ type KeyState struct {
 	// Corrupted: the gadget could not read its own watermark of the key. It shows such a key as locked, also when it was
 	// unlocked, and refuses to sign with it until its level is set.
 	Corrupted bool `json:"state_corrupted"`
+	// Lost: both copies of that watermark are broken, so that the key cannot even be unlocked. The host notes it when it tried.
+	Lost bool `json:"state_lost,omitempty"`
 	// Marks are the gadget's watermarks, one per kind; nil for a locked key, of which it shows none.
 	Marks []device.Mark `json:"marks,omitempty"`
 	// Fault is empty, or why the key cannot be used although it is unlocked.
@@ -57,12 +59,17 @@ func (k KeyState) usable() string {
 	switch {
 	case k.Corrupted:
 		return "corrupted: the gadget lost its watermark"
+	case k.Lost:
+		return "locked for good: " + lostState
 	case k.Locked:
 		return "locked: highwater tezsign unlock " + k.Alias
 	default:
 		return k.Fault
 	}
 }
+
+// lostState is what to do about a key of which neither unlock nor set-level gets a watermark back.
+const lostState = "both copies of the gadget's watermark are broken: do not delete the key, see \"Both copies gone\" in docs/tezsign.md"
 
 // keyCache parses each public key once: what it costs to decompress and check a point is a millisecond.
 type keyCache struct {

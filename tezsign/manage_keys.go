@@ -26,6 +26,9 @@ var ErrUnknownAlias = errors.New("the gadget has no key of this name")
 // ErrCorrupted is wrapped when the gadget has lost a key's own watermark.
 var ErrCorrupted = errors.New("the gadget has lost this key's own watermark (state_corrupted)")
 
+// ErrStateLost is wrapped when both copies of a key's watermark are broken on the gadget; it is an ErrCorrupted.
+var ErrStateLost = fmt.Errorf("%w: %s", ErrCorrupted, lostState)
+
 // ErrNotInitialised is wrapped when the gadget has no seed yet.
 var ErrNotInitialised = errors.New("the gadget has no seed yet: highwater tezsign init")
 
@@ -33,6 +36,7 @@ var ErrNotInitialised = errors.New("the gadget has no seed yet: highwater tezsig
 const (
 	textBadPassword  = "bad password"
 	textWrongSeed    = "seed corrupted or bad password"
+	textLostState    = "state corrupted: checksum"
 	textCorruptState = "state corrupted"
 	textNoSeed       = "/seed.bin: no such file or directory"
 )
@@ -45,6 +49,8 @@ func resultError(ok bool, text string) error {
 		return nil
 	case strings.Contains(text, textBadPassword), strings.Contains(text, textWrongSeed):
 		return fmt.Errorf("%w: %s", ErrWrongPassphrase, text)
+	case strings.Contains(text, textLostState):
+		return fmt.Errorf("%w (%s)", ErrStateLost, text)
 	case strings.Contains(text, textCorruptState):
 		return fmt.Errorf("%w: %s", ErrCorrupted, text)
 	case text == "":

@@ -218,3 +218,41 @@ func TestSetLevelOfAHealthyKey(t *testing.T) {
 		require.NoError(t, err)
 	})
 }
+
+// With both copies of the watermark gone neither unlock nor set-level helps: none of the two points at the other, and each says what does.
+func TestBothCopiesGoneIsNoCircle(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sim := lockedSim(t, "consensus", "companion")
+		require.NoError(t, sim.CorruptState("consensus", true))
+		require.NoError(t, sim.PowerCycle())
+		l := start(t, sim, withSecret)
+		st := l.health(device.Ready) // the other key signs
+		require.Contains(t, st.Advice, "do not delete the key")
+		require.NotContains(t, st.Advice, "set-level")
+		require.NotContains(t, st.Advice, "tezsign unlock")
+		require.Empty(t, l.key("companion").Usable, "a ready key has nobody else's advice")
+		require.Contains(t, l.key("consensus").Usable, "Both copies gone")
+		res, err := l.Unlock(t.Context(), []string{"consensus"}, []byte("secret"))
+		require.NoError(t, err)
+		require.ErrorIs(t, res[0].Err, tezsign.ErrStateLost)
+		for _, repair := range []bool{false, true} {
+			err = l.SetLevel(t.Context(), "consensus", 500, tezsign.LevelOptions{HostMark: 1, Repair: repair})
+			require.ErrorIs(t, err, tezsign.ErrStateLost)
+			require.NotContains(t, err.Error(), "the gadget answered")
+		}
+		// A key that is only locked was not asked about either: no answer of the gadget is made up.
+		_, err = l.Lock(t.Context(), []string{"companion"})
+		require.NoError(t, err)
+		err = l.SetLevel(t.Context(), "companion", 500, tezsign.LevelOptions{HostMark: 1})
+		require.ErrorIs(t, err, tezsign.ErrLocked)
+		require.Contains(t, err.Error(), "highwater tezsign unlock companion")
+		require.NotContains(t, err.Error(), "the gadget answered")
+
+		// What does help: the file is removed from the card.
+		sim.Unplug()
+		require.NoError(t, sim.LoseState("consensus"))
+		require.NoError(t, sim.Replug())
+		l.until("unlocks both", func(device.Status) bool { return l.key("consensus").Usable == "" && l.key("companion").Usable == "" })
+		require.NoError(t, l.sign("consensus", payload(tezos.Block, 600, 0, 0)))
+	})
+}

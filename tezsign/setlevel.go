@@ -24,6 +24,9 @@ type LevelOptions struct {
 // ErrNeedsRepair is wrapped when a level is set on a key with a corrupted state without the operator's word.
 var ErrNeedsRepair = errors.New("setting the level of a corrupted key needs the operator's word")
 
+// ErrLocked is wrapped when a level is to be set on a key that is locked. The gadget was not asked.
+var ErrLocked = errors.New("the key is locked")
+
 // ErrTooLow is wrapped when a level is not above what it must be above.
 var ErrTooLow = errors.New("the level is too low")
 
@@ -74,7 +77,7 @@ func mayRaise(k KeyState, level int32, o LevelOptions) error {
 	case k.Corrupted:
 		return nil
 	case k.Locked:
-		return &RemoteError{Code: CodeKeyLocked, Message: "key locked: unlock it first"}
+		return fmt.Errorf("%w: unlock it first: highwater tezsign unlock %s", ErrLocked, k.Alias)
 	case level <= k.Level():
 		return fmt.Errorf("%s: %w: the gadget is at level %d", k.Alias, ErrTooLow, k.Level())
 	default:

@@ -114,6 +114,8 @@ func (t *turn) usableKey(ctx context.Context, pkh tezos.PublicKeyHash) (*KeyStat
 	case key.Corrupted:
 		return nil, t.fail(device.Broken, "the gadget lost its watermark for this key: see highwater tezsign set-level "+key.Alias, false,
 			fmt.Errorf("key %s: %w", key.Alias, ErrCorrupted))
+	case key.Lost:
+		return nil, t.fail(device.Broken, lostState, false, fmt.Errorf("key %s: %w", key.Alias, ErrCorrupted))
 	case key.Locked && t.link.restarted && t.unlocks(key): // the session is opened anew, which unlocks
 		de := t.fail(device.Locked, "highwater tezsign unlock "+key.Alias, false, fmt.Errorf("key %s is locked: the gadget was restarted", key.Alias))
 		de.Retry = true

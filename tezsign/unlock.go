@@ -46,7 +46,7 @@ func (d *Device) autoUnlock(ctx context.Context, l *link) error {
 		case errors.Is(r.Err, ErrWrongPassphrase):
 			d.setRefused(r.Alias, true)
 		case errors.Is(r.Err, ErrCorrupted):
-			l.damaged = append(l.damaged, r.Alias)
+			l.damage(r.Alias)
 		}
 	}
 	return d.refresh(ctx, l)
@@ -187,6 +187,11 @@ func (d *Device) Unlock(ctx context.Context, aliases []string, passphrase []byte
 		return d.manager.with(ctx, l.gadget, func(s *session) error {
 			var err error
 			results, err = d.manager.unlock(ctx, s, aliases, passphrase)
+			for _, r := range results {
+				if errors.Is(r.Err, ErrStateLost) {
+					l.damage(r.Alias)
+				}
+			}
 			return err
 		})
 	})

@@ -3,6 +3,8 @@ package tezsign
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
 	"highwater/internal/device"
 	"highwater/internal/tezos"
@@ -46,6 +48,9 @@ func (d *Device) Lock(ctx context.Context, aliases []string) (results []KeyResul
 // SetLevel raises the gadget's marks for a key; see Manager.SetLevel. The host is told first, and goes along: an operator wants it.
 func (d *Device) SetLevel(ctx context.Context, alias string, level int32, o LevelOptions) error {
 	return d.held(ctx, func(l *link) error {
+		if folded, err := FoldAlias(alias); err == nil && slices.Contains(l.damaged, folded) {
+			return fmt.Errorf("%s: %w", folded, ErrStateLost)
+		}
 		o.Before = func(pkh tezos.PublicKeyHash) error {
 			host, ok := d.reconciler.(device.MarkSetter)
 			if !ok {

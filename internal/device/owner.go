@@ -50,6 +50,9 @@ type Owner[S Session] struct {
 	changed chan struct{} // closed and replaced at each change of status
 }
 
+// NotLookedFor is the advice of a device before Run looked for it the first time.
+const NotLookedFor = "not looked for yet"
+
 // Timing of the maintenance goroutine.
 const (
 	DefaultTick  = 250 * time.Millisecond
@@ -61,7 +64,7 @@ func NewOwner[S Session](name string, d Driver[S], log *slog.Logger) *Owner[S] {
 	o := &Owner[S]{
 		name: name, driver: d, log: log, tick: DefaultTick, probe: DefaultProbe,
 		baton: make(chan struct{}, 1), wake: make(chan struct{}, 1), changed: make(chan struct{}),
-		status: Status{Health: Absent, Advice: "not looked for yet", Since: time.Now()},
+		status: Status{Health: Absent, Advice: NotLookedFor, Since: time.Now()},
 	}
 	o.baton <- struct{}{}
 	return o
