@@ -17,22 +17,28 @@ func TestFindings(t *testing.T) {
 	list, err := os.ReadFile("../findings/README.md")
 	require.NoError(t, err)
 	for _, script := range scripts {
-		info, err := os.Stat(script)
-		require.NoError(t, err)
-		require.NotZero(t, info.Mode()&0o100, script)
-		text, err := os.ReadFile(script) //nolint:gosec // of the repository
-		require.NoError(t, err)
-		require.Regexp(t, `(?m)^# Guess: (.|\n)*^# Seen:  (.|\n)*^# So:    `, string(text), script)
-		require.Contains(t, string(text), "set -euo pipefail", script)
+		text := readScript(t, script)
+		require.Regexp(t, `(?m)^# Guess: (.|\n)*^# Seen:  (.|\n)*^# So:    `, text, script)
+		require.Contains(t, text, "set -euo pipefail", script)
 		require.Contains(t, string(list), "| `"+filepath.Base(script)+"` |")
 	}
 	pages, err := filepath.Glob("../docs/*.md")
 	require.NoError(t, err)
 	for _, page := range append(pages, "../findings/README.md") {
-		text, err := os.ReadFile(page) //nolint:gosec // of the repository
-		require.NoError(t, err)
+		text, readErr := os.ReadFile(page)
+		require.NoError(t, readErr)
 		for _, m := range regexp.MustCompile("`(?:findings/)?([a-z0-9-]+\\.sh)` ?\\|").FindAllStringSubmatch(string(text), -1) {
-			require.FileExists(t, filepath.Join("../findings", m[1]), page)
+			require.FileExists(t, "../findings/"+m[1], page)
 		}
 	}
+}
+
+func readScript(t *testing.T, path string) string {
+	t.Helper()
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.NotZero(t, info.Mode()&0o100, path)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(text)
 }

@@ -66,32 +66,30 @@ func maySignElsewhere(ctx context.Context, admin api.Admin) error {
 }
 
 // writeNew writes new files, each readable by its owner alone, or none at all.
-func writeNew(dir string, files []interchange.File) (err error) {
-	var paths []string
-	for _, f := range files {
-		path := filepath.Join(dir, filepath.FromSlash(f.Name))
-		if _, err := os.Lstat(path); err == nil {
-			return hinted(fmt.Errorf("%s is there already: its marks may be higher, or of other keys", path),
-				fmt.Sprintf("take them over first (highwater hwm import %s), then name a new directory", path))
-		}
-		paths = append(paths, path)
-	}
-	written := 0
-	defer func() {
-		for _, path := range paths[:written] {
-			if err != nil {
-				err = errors.Join(err, os.Remove(path))
-			}
-		}
-	}()
+func writeNew(dir string, files []interchange.File) error {
+	paths := make([]string, len(files))
 	for i, f := range files {
-		if err := os.MkdirAll(filepath.Dir(paths[i]), 0o700); err != nil {
-			return err
+		paths[i] = filepath.Join(dir, filepath.FromSlash(f.Name))
+		if _, err := os.Lstat(paths[i]); err == nil {
+			return hinted(fmt.Errorf("%s is there already: its marks may be higher, or of other keys", paths[i]),
+				fmt.Sprintf("take them over first (highwater hwm import %s), then name a new directory", paths[i]))
 		}
-		if err := writeSynced(paths[i], f.Data); err != nil {
-			return fmt.Errorf("nothing was exported: %w", err)
+	}
+	for i, f := range files {
+		err := os.MkdirAll(filepath.Dir(paths[i]), 0o700)
+		if err == nil {
+			err = writeSynced(paths[i], f.Data)
 		}
-		written++
+		if err != nil {
+			return fmt.Errorf("nothing was exported: %w", errors.Join(err, removeAll(paths[:i])))
+		}
 	}
 	return nil
+}
+
+func removeAll(paths []string) (err error) {
+	for _, path := range paths {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
 }
