@@ -58,10 +58,9 @@ func newLedgerWorld(t *testing.T, setup ledgersim.Setup, more ...string) *ledger
 	return w
 }
 
-func (w *ledgerWorld) until(t *testing.T, want device.Health) device.Status {
+func (w *ledgerWorld) until(t *testing.T, want device.Health) {
 	t.Helper()
 	require.Eventually(t, func() bool { return w.daemon.devices[0].Status().Health == want }, scriptPatience, time.Millisecond)
-	return w.daemon.devices[0].Status()
 }
 
 // TestStopWhileADelegationIsShown: the request is answered and the daemon ends at once, whoever does not answer the prompt.

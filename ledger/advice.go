@@ -18,6 +18,6 @@ func (d *Device) keyAdvice() string {
 		return fmt.Sprintf("run `highwater ledger setup --device %s --key KEY --hwm LEVEL`; `highwater ledger list` shows the keys", d.cfg.Name)
 	}
 	want := d.cfg.Want[0]
-	return fmt.Sprintf("authorise the key that the config names: run `%s`, or `highwater ledger authorize --device %s --key %s/%s`, which leaves the marks",
+	return fmt.Sprintf("authorise the key that the config names: run %#q, or `highwater ledger authorize --device %s --key %s/%s`, which leaves the marks",
 		d.setupAdvice(Authorized{Curve: want.Curve, Path: want.Path}), d.cfg.Name, want.Curve, want.Path)
 }

@@ -239,7 +239,7 @@ func (d *Device) reconcile(ctx context.Context, s *session) error {
 	for _, m := range raise {
 		// A Ledger asks its user before it moves its mark; it is never raised unattended.
 		if slices.ContainsFunc(own, func(o device.Mark) bool { return o.PKH == m.PKH && o.Level < m.Level }) {
-			s.notes = append(s.notes, fmt.Sprintf("its own mark for %s is behind the host's; `%s` raises it", m.PKH, d.resetAdvice(m.Level)))
+			s.notes = append(s.notes, fmt.Sprintf("its own mark for %s is behind the host's; %#q raises it", m.PKH, d.resetAdvice(m.Level)))
 		}
 	}
 	return nil
@@ -271,7 +271,7 @@ func (d *Device) note(s *session) {
 	case tezos.ChainID{}:
 		s.notes = append(s.notes, "it was set up without a chain id: a reveal resets the round of its mark; run `"+d.setupAdvice(s.keys[0].Authorized)+"`")
 	default:
-		s.notes = append(s.notes, fmt.Sprintf("it was set up for chain %s: ours shares the mark of all other chains; `%s` sets it up for ours",
+		s.notes = append(s.notes, fmt.Sprintf("it was set up for chain %s: ours shares the mark of all other chains; %#q sets it up for ours",
 			s.marks.Chain, d.setupAdvice(s.keys[0].Authorized)))
 	}
 }

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -141,8 +142,8 @@ func TestRevealOfTodayIsRefusedFirst(t *testing.T) {
 		}
 		return ledgersim.Fault{}
 	})
-	today := append(reveal, 0)
-	for _, payload := range [][]byte{today, append(today, delegation[33:]...)} {
+	today := slices.Concat(reveal, []byte{0})
+	for _, payload := range [][]byte{today, slices.Concat(today, delegation[33:])} {
 		_, err = sign(t, d, payload)
 		require.ErrorIs(t, err, device.ErrRefused)
 		require.ErrorContains(t, err, "protocol Seoul and later")
