@@ -250,6 +250,7 @@ func refusesAll(db *store.DB, key hwm.Key) error {
 	role.Role, role.Epoch = hwm.Active, role.Epoch+1
 	for name, err := range map[string]error{
 		"state": state, "advance": advance, "raise": raise, "rows": rows, "healthy": db.Healthy(), "role": db.SetRole(role, nil),
+		"probe":   db.Probe(),
 		"seen":    db.SetSeen("left", key.PKH, 0, hwm.Position{}),
 		"ceiling": db.SetCeiling(hwm.CeilingKey{Chain: key.Chain, PKH: key.PKH}, hwm.Ceiling{Level: 1, Source: hwm.SourceSet}),
 		"record":  db.Record(store.JournalEntry{At: at, Action: "test"}),
@@ -279,32 +280,11 @@ func TestFileSizeLimitPoisons(t *testing.T) {
 	require.Equal(t, int32(10), st.Mark.Level)
 }
 
-// breakFile puts another file in the place of the open database: what is written to it fails as that file fails.
-func breakFile(t *testing.T, db *store.DB, with string) {
-	t.Helper()
-	fds, err := os.ReadDir("/proc/self/fd")
-	require.NoError(t, err)
-	for _, fd := range fds {
-		target, err := os.Readlink("/proc/self/fd/" + fd.Name())
-		if err != nil || target != db.Path() {
-			continue
-		}
-		n, err := strconv.Atoi(fd.Name())
-		require.NoError(t, err)
-		other, err := os.OpenFile(with, os.O_RDWR, 0)
-		require.NoError(t, err)
-		require.NoError(t, unix.Dup3(int(other.Fd()), n, unix.O_CLOEXEC))
-		require.NoError(t, other.Close())
-		return
-	}
-	require.Fail(t, "the database is not open")
-}
-
 // A write that fails (no space), and a sync that fails although every write went well: both poison.
 func TestFailedCommitPoisons(t *testing.T) {
 	for with, text := range map[string]string{
-		"/dev/full": "no space left", // pwrite: ENOSPC
-		"/dev/zero": "invalid",       // pwrite is taken, fdatasync: EINVAL
+		storetest.NoSpace:    "no space left",
+		storetest.FailedSync: "invalid",
 	} {
 		t.Run(strings.TrimPrefix(with, "/dev/"), func(t *testing.T) {
 			dir := newDir(t)
@@ -312,7 +292,7 @@ func TestFailedCommitPoisons(t *testing.T) {
 			db := openDir(t, dir)
 			storetest.Floor(t, db, 10, key)
 			require.NoError(t, db.Healthy())
-			breakFile(t, db, with)
+			storetest.Break(t, db.Path(), with)
 			p, err := db.Advance(key, storetest.Mark(11, 0, 1))
 			require.NoError(t, err)
 			err = p.Wait()
@@ -320,6 +300,10 @@ func TestFailedCommitPoisons(t *testing.T) {
 			require.ErrorContains(t, err, text)
 			require.ErrorIs(t, p.Wait(), store.ErrPoisoned, "asked again, it is durable all of a sudden")
 			require.NoError(t, refusesAll(db, key))
+			<-db.Failed()
+			require.True(t, store.Fails(db.Healthy()))
+			require.ErrorIs(t, db.Probe(), store.ErrPoisoned)
+			require.Equal(t, int32(11), db.Known()[0].Level, "what is known is told still")
 			db.Keep(key, storetest.Mark(11, 0, 1).Digest, storetest.Signature(t, key.PKH.Curve, 1))
 			require.NoError(t, db.Close())
 			st, err := openDir(t, dir).State(key)
@@ -337,7 +321,7 @@ func TestFailedKeepPoisons(t *testing.T) {
 	storetest.Floor(t, db, 10, key)
 	mark := storetest.Mark(11, 0, 1)
 	require.NoError(t, storetest.Advance(db, key, mark))
-	breakFile(t, db, "/dev/full")
+	storetest.Break(t, db.Path(), storetest.NoSpace)
 	db.Keep(key, mark.Digest, storetest.Signature(t, key.PKH.Curve, 1))
 	require.Eventually(t, func() bool { return errors.Is(db.Healthy(), store.ErrPoisoned) }, 5*time.Second, time.Millisecond)
 }

@@ -181,6 +181,7 @@ func (db *DB) poison(cause error) error {
 	defer db.mu.Unlock()
 	if db.poisoned == nil {
 		db.poisoned = &DiskError{fmt.Errorf("%w: %w", ErrPoisoned, cause)}
+		close(db.failed)
 		db.log.Error("commit failed", "error", cause)
 	}
 	return db.poisoned

@@ -149,12 +149,17 @@ func (db *DB) Rows() ([]hwm.Row, error) {
 	if err := db.usable(); err != nil {
 		return nil, err
 	}
+	return db.rows(), nil
+}
+
+// rows are all marks in memory. The caller holds db.mu.
+func (db *DB) rows() []hwm.Row {
 	rows := make([]hwm.Row, 0, len(db.marks))
 	for key, e := range db.marks {
 		rows = append(rows, hwm.Row{Key: key, Mark: e.mark})
 	}
 	hwm.SortRows(rows)
-	return rows, nil
+	return rows
 }
 
 // Ceilings gives all ceilings.

@@ -60,10 +60,11 @@ type DB struct {
 	journal  []JournalEntry
 	peer     *hwm.Peer // nil: alone
 	alarms   []hwm.Alarm
-	poisoned error  // set once, by a failed commit
-	closed   bool   // no newcomers
-	next     *batch // what the next transaction will hold
-	taken    *batch // the one before it
+	poisoned error         // set once, by a failed commit
+	failed   chan struct{} // closed then
+	closed   bool          // no newcomers
+	next     *batch        // what the next transaction will hold
+	taken    *batch        // the one before it
 	late     []*entry
 
 	roleMu    sync.Mutex // one change of role at a time
@@ -123,7 +124,7 @@ func open(path string, opt Options) (*DB, error) {
 		keys: map[tezos.PublicKeyHash]hwm.KnownKey{}, seen: map[seenKey]hwm.Position{},
 		signed: map[hwm.SignedBy]hwm.SignedUpTo{},
 		next:   newBatch(), taken: newBatch(), wake: make(chan struct{}, 1), stop: make(chan struct{}), committed: make(chan struct{}),
-		lateTimer: time.NewTimer(lateDelay),
+		lateTimer: time.NewTimer(lateDelay), failed: make(chan struct{}),
 	}
 	close(db.taken.done)
 	if db.log == nil {
