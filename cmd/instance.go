@@ -79,7 +79,7 @@ func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*insta
 		Chain: cfg.chainID, Store: db, Devices: devices, Keys: cfg.policy, Log: opt.log, Hold: paired,
 		Observe: opt.observing(cfg, memory), Changed: in.changed, Alarmed: in.hooks.Alarm, Awake: in.awake,
 	})
-	pair := failover.Config{Signer: in.signer, Store: db, Log: opt.log, Build: opt.version}
+	pair := failover.Config{Signer: in.signer, Store: db, Log: opt.log, Build: opt.version, Offline: !opt.running}
 	if cfg.Node != "" {
 		if in.octez, err = node.New(node.Config{URL: cfg.Node, Log: opt.log}); err != nil {
 			return nil, errors.Join(err, in.usb.Close(), db.Close())

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"highwater/internal/device"
+	"highwater/store"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -23,6 +24,7 @@ const (
 	exitDone  = 0
 	exitFail  = 1 // refused, or failed
 	exitUsage = 2
+	exitDisk  = 3 // of serve: the disk of the state directory fails
 )
 
 // app is what every subcommand shares.
@@ -57,6 +59,9 @@ func Main(args []string, in io.Reader, out, errw io.Writer) int {
 		}
 		a.fail(err)
 		return exitUsage
+	case command.Name() == "serve" && store.Fails(err):
+		a.fail(err)
+		return exitDisk
 	default:
 		a.fail(err)
 		return exitFail

@@ -26,7 +26,12 @@ const serveLong = `Run the signer. It needs a configuration and the watermark fi
 "highwater activate" made this instance the active one.
 
 octez-baker finds its keys at http://LISTEN/PKH: import each with
-  octez-client import secret key ALIAS http://127.0.0.1:6732/tz1…`
+  octez-client import secret key ALIAS http://127.0.0.1:6732/tz1…
+
+When the disk of the state directory fails, nothing is signed any more, hooks and log are told, and the daemon ends: a restart
+tells what is on the disk. A backup stays for the other instance's questions until its disk works.
+
+Exit status 0: stopped. 1: it could not start, or a listener failed. 2: a mistake on the command line. 3: the disk failed.`
 
 func (a *app) serveCmd() *cobra.Command {
 	var level, format string
@@ -83,6 +88,8 @@ type daemon struct {
 	log       *slog.Logger
 	listeners []listener
 	addresses map[string]string // by name: octez, admin, monitor
+
+	trialEvery time.Duration // how often a disk that failed is tried
 }
 
 type listener struct {
@@ -117,7 +124,10 @@ func newDaemon(ctx context.Context, cfg *config, log *slog.Logger, version strin
 		return time.Time{}
 	}
 	metrics.Collect(in.admin)
-	d := &daemon{instance: in, log: log, addresses: map[string]string{}}
+	if err := in.tryDisk(); err != nil {
+		return nil, errors.Join(err, in.close())
+	}
+	d := &daemon{instance: in, log: log, addresses: map[string]string{}, trialEvery: trialEvery}
 	if err := d.listen(ctx, metrics); err != nil {
 		return nil, errors.Join(err, d.closeListeners(), in.close())
 	}
@@ -214,6 +224,7 @@ func (d *daemon) run(ctx context.Context) error {
 			}
 		})
 	}
+	done.Go(func() { d.watchDisk(ctx, stop) })
 	role := d.store.Role()
 	d.log.Info("started", "role", role.Role.String(), "epoch", role.Epoch, "chain", d.cfg.chainID.String(), "state_dir", d.cfg.StateDir)
 	if err := notifySystemd("READY=1"); err != nil {

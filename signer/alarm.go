@@ -31,10 +31,12 @@ const (
 	AlarmBothActive AlarmName = "both_active"
 	// AlarmSameKey: two processes run with the key of one instance of a pair, one on a copy of the other's state directory.
 	AlarmSameKey AlarmName = "same_key"
+	// AlarmDisk: a commit to the watermark file failed; nothing is signed until a restart.
+	AlarmDisk AlarmName = "disk"
 )
 
 // AlarmNames lists them.
-var AlarmNames = []AlarmName{AlarmRollback, AlarmElsewhere, AlarmBackwards, AlarmTwin, AlarmBothActive, AlarmSameKey}
+var AlarmNames = []AlarmName{AlarmRollback, AlarmElsewhere, AlarmBackwards, AlarmTwin, AlarmBothActive, AlarmSameKey, AlarmDisk}
 
 // Alarm is something that an operator should look into. It keeps nobody from signing: where that is needed there is a fence beside it. It
 // stays, also over a restart, until it is acknowledged.

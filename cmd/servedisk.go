@@ -1,0 +1,71 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"highwater/hwm"
+	"highwater/internal/device"
+	"highwater/signer"
+	"highwater/store"
+)
+
+// trialEvery is how often a disk that failed is tried, while the daemon stays for the other instance.
+const trialEvery = 10 * time.Second
+
+// watchDisk ends the daemon after a failed commit: a restart alone tells what is on the disk. Hooks and log are told first.
+//
+// Two stay: an instance of a pair that does not sign, for as long as its disk fails, since the other one may need its answer to sign again;
+// and one whose file was replaced, which a restart would take for its own.
+func (d *daemon) watchDisk(ctx context.Context, end func(error)) {
+	select {
+	case <-d.store.Failed():
+	case <-ctx.Done():
+		return
+	}
+	err := d.store.Healthy()
+	d.signer.RaiseAlarm(signer.AlarmDisk, "the disk", "", err.Error(), device.HintOf(err))
+	if nerr := notifySystemd("STATUS=" + err.Error()); nerr != nil {
+		d.log.Warn("systemd not told", "error", nerr)
+	}
+	if errors.Is(err, store.ErrReplaced) {
+		return
+	}
+	if d.answersOnly() && !d.untilWritable(ctx) {
+		return
+	}
+	end(err)
+}
+
+// answersOnly tells whether this instance is one of a pair that does not sign.
+func (in *instance) answersOnly() bool {
+	_, paired := in.store.Peer()
+	return paired && in.store.Role().Role != hwm.Active
+}
+
+// untilWritable tries the disk until it takes a file again; false: ctx ended first.
+func (d *daemon) untilWritable(ctx context.Context) bool {
+	d.log.Warn("this instance stays for the other one's questions until its disk works, and signs nothing")
+	tick := time.NewTicker(d.trialEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+		if err := store.Writable(d.cfg.StateDir); err == nil {
+			d.log.Info("the disk works again: ending, to be started anew")
+			return true
+		}
+	}
+}
+
+// tryDisk makes a commit before anything is promised. A disk that fails ends the start, but for an instance that can still answer another one.
+func (in *instance) tryDisk() error {
+	if err := in.store.Probe(); err != nil && !(in.answersOnly() && store.Fails(err)) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package cmd
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater/api"
+	"highwater/hwm"
+	"highwater/signer"
+	"highwater/store"
+	"highwater/store/storetest"
+)
+
+// brokenDaemon runs a daemon until it ends by itself.
+func brokenDaemon(t *testing.T, text string, before func(*store.DB)) (d *daemon, ended chan error) {
+	t.Helper()
+	cfg, err := loadConfig(writeConfig(t, "state_dir = \"state\"\n"+text))
+	require.NoError(t, err)
+	require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
+	d, err = newDaemon(t.Context(), cfg, slog.New(slog.DiscardHandler), "test")
+	require.NoError(t, err)
+	before(d.store)
+	d.trialEvery = time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	ended = make(chan error, 1)
+	go func() { ended <- d.run(ctx) }()
+	return d, ended
+}
+
+// TestAFailedSyncEndsTheDaemon: with its own exit status, and hooks and alarms are told before.
+func TestAFailedSyncEndsTheDaemon(t *testing.T) {
+	for _, with := range []string{storetest.NoSpace, storetest.FailedSync} {
+		hook := newHungHook(t)
+		hook.letGo()
+		d, ended := brokenDaemon(t, fmt.Sprintf("%s[hooks]\nwebhook = %q\n", minimalConfig, hook.url), func(*store.DB) {})
+		storetest.Break(t, d.store.Path(), with)
+		require.ErrorIs(t, d.store.Probe(), store.ErrPoisoned)
+		err := <-ended
+		require.True(t, store.Fails(err), "%v", err)
+		e := <-hook.events
+		require.Equal(t, signer.AlarmDisk, e.Alarm)
+		require.Contains(t, e.Text, "a commit to the watermark file failed")
+		require.NotEmpty(t, e.Hint)
+	}
+}
+
+// TestAHookThatHangsDoesNotKeepABrokenDaemon: its end is bounded.
+func TestAHookThatHangsDoesNotKeepABrokenDaemon(t *testing.T) {
+	hook := newHungHook(t)
+	d, ended := brokenDaemon(t, fmt.Sprintf("%s[hooks]\nwebhook = %q\ntimeout = \"1s\"\n", minimalConfig, hook.url), func(*store.DB) {})
+	storetest.Break(t, d.store.Path(), storetest.FailedSync)
+	require.ErrorIs(t, d.store.Probe(), store.ErrPoisoned)
+	require.True(t, store.Fails(<-ended))
+	require.Equal(t, signer.AlarmDisk, (<-hook.events).Alarm)
+}
+
+// TestTheExitStatusOfABrokenDisk: of the process, with the words and the advice on its standard error.
+func TestTheExitStatusOfABrokenDisk(t *testing.T) {
+	path := writeConfig(t, "state_dir = \"state\"\n"+minimalConfig+"[server]\nlisten = \"127.0.0.1:0\"\n")
+	cfg, err := loadConfig(path)
+	require.NoError(t, err)
+	require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
+	var errw bytes.Buffer
+	status := make(chan int, 1)
+	go func() { status <- Main([]string{"serve", "--config", path}, &bytes.Buffer{}, &bytes.Buffer{}, &errw) }()
+	var client api.Admin
+	require.Eventually(t, func() bool {
+		c, err := api.Dial(t.Context(), cfg.Admin.Socket)
+		client = c
+		return err == nil
+	}, scriptPatience, time.Millisecond)
+	storetest.Break(t, filepath.Join(cfg.StateDir, store.FileName), storetest.NoSpace)
+	_, err = client.Standby(t.Context(), api.StandbyRequest{Why: "a write"})
+	require.Error(t, err)
+	require.Equal(t, exitDisk, <-status)
+	require.Contains(t, errw.String(), "error: a commit to the watermark file failed")
+	require.Contains(t, errw.String(), "hint: make room on the file system of the state directory (df), then restart highwater")
+}
+
+// TestABrokenBackupStaysForQuestions: until its disk works again; then it ends, to be started anew.
+func TestABrokenBackupStaysForQuestions(t *testing.T) {
+	d, ended := brokenDaemon(t, minimalConfig, func(db *store.DB) {
+		require.NoError(t, db.SetPeer(&hwm.Peer{Address: "127.0.0.1:1", Key: hwm.InstanceID{7}}))
+	})
+	trial := filepath.Join(d.cfg.StateDir, "disk-trial")
+	require.NoError(t, os.Mkdir(trial, 0o700))
+	storetest.Break(t, d.store.Path(), storetest.FailedSync)
+	require.ErrorIs(t, d.store.Probe(), store.ErrPoisoned)
+	require.Eventually(t, func() bool { return len(d.signer.Alarms()) == 1 }, scriptPatience, time.Millisecond)
+	st, err := d.admin.Status(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, st.Store, "a commit to the watermark file failed")
+	require.Equal(t, signer.AlarmDisk, st.Alarms[0].Name)
+	select {
+	case err := <-ended:
+		require.Fail(t, "it ended", "%v", err)
+	default:
+	}
+	require.NoError(t, os.Remove(trial))
+	require.True(t, store.Fails(<-ended))
+}
+
+// TestAStartOnABrokenDisk is refused before anything is promised; an instance that still answers another one starts.
+func TestAStartOnABrokenDisk(t *testing.T) {
+	cfg, err := loadConfig(writeConfig(t, "state_dir = \"state\"\n"+minimalConfig))
+	require.NoError(t, err)
+	in := openedInstance(t, cfg)
+	require.NoError(t, in.tryDisk())
+	storetest.Break(t, in.store.Path(), storetest.NoSpace)
+	require.True(t, store.Fails(in.tryDisk()))
+	require.NoError(t, in.close())
+
+	in, err = openInstance(t.Context(), cfg, instanceOptions{log: slog.New(slog.DiscardHandler), running: true})
+	require.NoError(t, err)
+	require.NoError(t, in.store.SetPeer(&hwm.Peer{Address: "127.0.0.1:1", Key: hwm.InstanceID{7}}))
+	storetest.Break(t, in.store.Path(), storetest.NoSpace)
+	require.NoError(t, in.tryDisk())
+	require.NoError(t, in.close())
+}
