@@ -27,6 +27,9 @@ func (n *Node) handle(ctx context.Context, verb string, q Question) Answer {
 		}
 		a.Hello = n.hello()
 	}
+	if err != nil && !IsRefusal(err) && n.broken() != "" { // it failed in the middle of the step
+		err = n.diskFails()
+	}
 	if err != nil {
 		return Answer{Hello: n.hello(), Nonce: q.Nonce, Refusal: asRefusal(err)}
 	}
@@ -54,7 +57,7 @@ func (n *Node) step(ctx context.Context, verb string, q Question) (a Answer, err
 	if q.To != n.Me() {
 		return a, refuse(WrongKey, "compare with: highwater peer show", "the question is for the instance %s, this one is %s", q.To.Short(), n.Me().Short())
 	}
-	if err = n.heard(ctx, peer, q.Hello); err != nil {
+	if err = n.takenIn(ctx, peer, verb, q); err != nil {
 		return a, err
 	}
 	if r := n.sameKey(); r != nil && verb != verbFence {
@@ -81,14 +84,14 @@ func (n *Node) step(ctx context.Context, verb string, q Question) (a Answer, err
 
 // report is what the other side is told. It is made after heard: marks of a side that was just fenced are final.
 func (n *Node) report(peer hwm.Peer) (*Report, error) {
-	marks, err := n.durableMarks()
+	marks, err := n.toldMarks()
 	if err != nil {
 		return nil, err
 	}
 	r := n.store.Role()
 	return &Report{
 		Why: r.Why, Since: r.Since, Seen: peer.Seen, Activating: n.activating.Load() > 0, Marks: marks, Keys: n.keyReports(),
-		Head: n.head.Load(), Build: n.build,
+		Head: n.head.Load(), Build: n.build, SignsUpTo: n.signsUpTo(r),
 	}, nil
 }
 
@@ -101,6 +104,10 @@ func (n *Node) durableMarks() ([]Mark, error) {
 	if _, err := n.store.Raise(nil); err != nil { // returns when all that is in memory is durable
 		return nil, err
 	}
+	return marksOf(rows)
+}
+
+func marksOf(rows []hwm.Row) ([]Mark, error) {
 	marks := []Mark{}
 	for _, r := range rows {
 		marks = append(marks, Mark{r.PKH, r.Kind, r.Level, r.Round, r.Source})

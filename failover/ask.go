@@ -82,10 +82,10 @@ func (n *Node) explain(err error) {
 }
 
 func (n *Node) hello() Hello {
-	r := n.store.Role()
+	r, broken := n.store.Role(), n.broken()
 	return Hello{
 		Protocol: Protocol, Chain: n.signer.Chain(), From: n.Me(), Life: n.life, Role: r.Role, Epoch: r.Epoch, Owner: r.Owner,
-		Signing: n.signer.Active(), Now: n.now().UTC(),
+		Signing: n.signer.Active() && broken == "", Now: n.now().UTC(), Broken: broken,
 	}
 }
 

@@ -20,7 +20,7 @@ func (n *Node) evidencePeer(ctx context.Context, peer hwm.Peer) Finding {
 		if r := asRefusal(err); r.Reason != Unreachable { // something lives there, whatever it says
 			return Finding{name, Bad, r.Text, "stop the process there first; or: " + r.Hint}
 		}
-		return Finding{Name: name, Result: OK, Detail: err.Error()}
+		return Finding{Name: name, Result: OK, Detail: err.Error(), Hint: stopsForGood}
 	}
 	mine := n.store.Role()
 	switch {
@@ -30,6 +30,8 @@ func (n *Node) evidencePeer(ctx context.Context, peer hwm.Peer) Finding {
 		return Finding{name, Bad, "it answers; " + err.Error(), asRefusal(err).Hint}
 	case oldCopy(err) != nil:
 		return Finding{name, Bad, "it answers; " + err.Error(), oldCopy(err).Hint}
+	case a.Broken != "" && !n.harmless(a):
+		return Finding{name, Bad, "it answers, and signs nothing: its disk fails: " + a.Broken, diskHint(peer.Key)}
 	case a.Signing:
 		return Finding{name, Bad, "it answers, and it signs", "highwater handover"}
 	case a.Role != hwm.Fenced && (a.Owner == peer.Key || a.Owner == n.Me() && a.Epoch > mine.Epoch && mine.Role != hwm.Active):
@@ -54,7 +56,11 @@ func (n *Node) unlessOld(ctx context.Context, peer hwm.Peer, f Finding) Finding 
 	return f
 }
 
-const statementHint = "stop its process or unplug its devices, be sure that neither comes back by itself, then: --the-other-instance-cannot-sign"
+// stopsForGood is how a process is stopped so that its unit does not start it again: one that is killed comes back by itself.
+const stopsForGood = "on its machine: systemctl disable --now highwater (after a kill its unit starts it again, and so does a reboot)"
+
+const statementHint = "stop its process (systemctl disable --now highwater, there: a kill is undone by the unit) or unplug its devices, be sure that neither " +
+	"comes back by itself, then: --the-other-instance-cannot-sign"
 
 func stated(r TakeoverRequest) Finding {
 	const name = "statement"

@@ -118,7 +118,7 @@ func (n *Node) outward(ctx context.Context, peer hwm.Peer) (bool, error) {
 	mine := n.store.Role()
 	if mine.Role == hwm.Active && mine.Owner == n.Me() && !n.signer.Active() { // restarted: the right may be the other one's by now
 		if _, err := n.Ask(ctx); err != nil {
-			return false, err
+			return false, orTakeover(err)
 		}
 		mine = n.store.Role()
 	}
@@ -160,9 +160,12 @@ func (n *Node) invite(ctx context.Context, peer hwm.Peer, r HandoverRequest) (Ha
 
 // plan looks at everything that a handover to this instance needs. It changes nothing.
 func (n *Node) plan(ctx context.Context, peer hwm.Peer, r HandoverRequest) []Finding {
+	if broken := n.diskHere(); broken != nil {
+		return []Finding{*broken}
+	}
 	a, err := n.Ask(ctx)
 	if err != nil {
-		return []Finding{bad("other instance", err)}
+		return []Finding{bad("other instance", orTakeover(err))}
 	}
 	out := []Finding{n.planPeer(peer, a)}
 	keys := usableOn("keys", a.Status.Keys, a.Status.Marks, n.lackHere, "here")
@@ -176,6 +179,16 @@ func (n *Node) plan(ctx context.Context, peer hwm.Peer, r HandoverRequest) []Fin
 		out = append(out, node)
 	}
 	return append(out, n.planThere(ctx, peer, r))
+}
+
+// orTakeover adds, to a refusal of an instance that does not answer, the way for one that never will.
+func orTakeover(err error) error {
+	r := asRefusal(err)
+	if r.Reason != Unreachable {
+		return err
+	}
+	return refuse(r.Reason, r.Hint+" When that machine is dead, a handover is not possible: see to it that its process does not start again, then, here: highwater takeover",
+		"%s", r.Text)
 }
 
 func bad(name string, err error) Finding {
@@ -322,7 +335,7 @@ func (n *Node) take(ctx context.Context, peer hwm.Peer, h Handover) (Handover, e
 		n.beat(ctx) // so that both know it at once; nothing hangs on it
 		return h, nil
 	}
-	return h, refuse(Unreachable, "ask again on either machine: highwater handover. It goes on where it was cut off: the other instance gives the same answer again",
+	return h, refuse(Unreachable, "ask again on either machine: highwater handover. It goes on where it was cut off: the other instance gives the same answer again. When that machine is dead: highwater takeover, here",
 		"the other instance was asked, and its answer did not come: it may have stopped signing, and this one does not sign. %v", err)
 }
 

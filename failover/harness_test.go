@@ -45,7 +45,17 @@ type frail struct {
 	countdown int // writes until then; negative: never
 	after     bool
 	dead      bool
+
+	// breaks makes the chosen write one that fails and leaves the process alive: with after, the write is on the disk all the same.
+	breaks bool
+	sick   error // what all says from then on
+	role   hwm.RoleRecord
+	peer   *hwm.Peer
+	known  []hwm.Row
 }
+
+// errSick is what a store says after a failed commit.
+var errSick = errors.New("a commit to the watermark file failed: no space left on device")
 
 // write runs one durable write, or the end of the process.
 func (f *frail) write(do func() error) error {
@@ -57,6 +67,12 @@ func (f *frail) write(do func() error) error {
 func (f *frail) locked(do func() error) error {
 	if f.dead {
 		return errCrash
+	}
+	if f.sick != nil {
+		return f.sick
+	}
+	if f.countdown == 0 && f.breaks {
+		return f.sicken(do)
 	}
 	if f.countdown == 0 {
 		f.dead = true
@@ -71,6 +87,65 @@ func (f *frail) locked(do func() error) error {
 	return do()
 }
 
+// sicken lets a write fail. Memory keeps what was durable before it, whatever the disk holds.
+func (f *frail) sicken(do func() error) error {
+	f.role, f.known = f.DB.Role(), f.DB.Known()
+	if p, ok := f.DB.Peer(); ok {
+		f.peer = &p
+	}
+	if f.after {
+		if err := do(); err != nil {
+			return err
+		}
+	}
+	f.sick = errSick
+	return errSick
+}
+
+func (f *frail) isSick() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.sick
+}
+
+// Healthy, and all that shows memory, are the broken store's own.
+func (f *frail) Healthy() error { return f.isSick() }
+
+func (f *frail) Role() hwm.RoleRecord {
+	if f.isSick() != nil {
+		return f.role
+	}
+	return f.DB.Role()
+}
+
+func (f *frail) Peer() (hwm.Peer, bool) {
+	if f.isSick() != nil && f.peer != nil {
+		return *f.peer, true
+	}
+	return f.DB.Peer()
+}
+
+func (f *frail) Rows() ([]hwm.Row, error) {
+	if err := f.isSick(); err != nil {
+		return nil, err
+	}
+	return f.DB.Rows()
+}
+
+func (f *frail) Known() []hwm.Row {
+	if f.isSick() != nil {
+		return f.known
+	}
+	return f.DB.Known()
+}
+
+func (f *frail) SetAlarms(alarms []hwm.Alarm) error {
+	if err := f.isSick(); err != nil {
+		return err
+	}
+	return f.DB.SetAlarms(alarms)
+}
+
 func (f *frail) SetRole(next hwm.RoleRecord, floors []hwm.Row, c ...hwm.CeilingChange) error {
 	return f.write(func() error { return f.DB.SetRole(next, floors, c...) })
 }
@@ -78,7 +153,7 @@ func (f *frail) SetRole(next hwm.RoleRecord, floors []hwm.Row, c ...hwm.CeilingC
 func (f *frail) SetPeer(p *hwm.Peer) error { return f.write(func() error { return f.DB.SetPeer(p) }) }
 
 func (f *frail) Raise(rows []hwm.Row) (c []hwm.Change, err error) {
-	if len(rows) == 0 && !f.isDead() {
+	if len(rows) == 0 && !f.isDead() && f.isSick() == nil {
 		return f.DB.Raise(nil) // it writes nothing
 	}
 	err = f.write(func() error { c, err = f.DB.Raise(rows); return err })
@@ -88,6 +163,9 @@ func (f *frail) Raise(rows []hwm.Row) (c []hwm.Change, err error) {
 func (f *frail) State(key hwm.Key) (hwm.State, error) {
 	if f.isDead() {
 		return hwm.State{}, errCrash
+	}
+	if err := f.isSick(); err != nil {
+		return hwm.State{}, err
 	}
 	return f.DB.State(key)
 }
@@ -101,6 +179,9 @@ func (f *frail) isDead() bool {
 func (f *frail) Advance(key hwm.Key, m hwm.Mark) (hwm.Pending, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.sick != nil {
+		return nil, f.sick
+	}
 	if f.countdown != 0 && !f.dead {
 		f.countdown--
 		return f.DB.Advance(key, m)
@@ -178,11 +259,15 @@ type side struct {
 	chain  Chain
 	link   Link // nil: the pair's wire
 	copyOf *side
+	// offline makes the next process one that is no daemon
+	offline bool
 
-	up     bool
-	store  *frail
-	signer *signer.Signer
-	node   *Node
+	up bool
+	// counted tells that this process's failed disk is counted
+	counted bool
+	store   *frail
+	signer  *signer.Signer
+	node    *Node
 
 	octez  *node.Client // nil: no guard
 	memory *guard.Memory
@@ -260,7 +345,7 @@ func (p *pair) begin() (a, b *side) {
 func (s *side) start() {
 	db, err := store.Open(s.t.Context(), s.dir, store.Options{})
 	require.NoError(s.t, err)
-	s.store = &frail{DB: db, countdown: -1}
+	s.store, s.counted = &frail{DB: db, countdown: -1}, false
 	_, paired := db.Peer()
 	s.signer = signer.New(signer.Config{
 		Chain: ghost, Store: s.store, Devices: []signer.Device{s.gadget}, Hold: paired, Observe: s.observe, Changed: s.changed,
@@ -272,7 +357,7 @@ func (s *side) start() {
 		link = &wireEnd{&s.pair.wire, s}
 	}
 	s.node = New(Config{
-		Signer: s.signer, Store: s.store, Link: link, Chain: s.chain, Every: s.pair.every,
+		Signer: s.signer, Store: s.store, Link: link, Chain: s.chain, Every: s.pair.every, Offline: s.offline,
 	})
 	if s.octez != nil {
 		s.watch()

@@ -20,6 +20,7 @@ const (
 	maxMessage = 4 << 20 // marks of some ten thousand keys
 	maxMarks   = 30_000
 	maxNonce   = 64 // characters
+	maxBroken  = 500
 	// maxEpoch keeps an epoch that nobody reached from becoming the newest for good: none could follow it.
 	maxEpoch = 1 << 53
 )
@@ -44,6 +45,9 @@ type Hello struct {
 	Owner    hwm.InstanceID `json:"owner"`   // of that epoch
 	Signing  bool           `json:"signing"` // requests are let in now
 	Now      time.Time      `json:"now"`
+	// Broken is what is wrong with its disk, for people; empty: nothing. An instance that says so signs nothing more in its life, and
+	// cannot write down what it hears.
+	Broken string `json:"broken,omitempty"`
 }
 
 // Question is what is asked of the other instance.
@@ -79,6 +83,8 @@ type Report struct {
 	Keys       []KeyReport `json:"keys"`
 	Head       *int32      `json:"head,omitempty"` // of its node; null when it has none that is in step
 	Build      string      `json:"build"`
+	// SignsUpTo is the level up to which it signs in the asker's epoch; null: it is no giver of a release by level.
+	SignsUpTo *int32 `json:"signs_up_to,omitempty"`
 }
 
 // Mark is a watermark without what made it.
@@ -132,6 +138,8 @@ const (
 	IsActive      = "active"
 	Unstated      = "unstated"
 	Broken        = "broken"
+	// DiskFails is said by an instance that cannot make anything durable any more.
+	DiskFails = "disk_fails"
 )
 
 func refuse(reason, hint, format string, args ...any) *Refusal {
@@ -168,7 +176,9 @@ func parse[T Question | Answer](b []byte) (T, error) {
 	return v, nil
 }
 
-func (h Hello) sound() bool { return h.Role.Known() && soundLife(h.Life) && h.Epoch <= maxEpoch }
+func (h Hello) sound() bool {
+	return h.Role.Known() && soundLife(h.Life) && h.Epoch <= maxEpoch && len(h.Broken) <= maxBroken
+}
 
 // sound checks what JSON does not.
 func sound(v any) error {
@@ -178,7 +188,7 @@ func sound(v any) error {
 			return fmt.Errorf("a question with impossible fields")
 		}
 	case *Answer:
-		if !v.sound() || len(v.Nonce) > maxNonce || v.Status != nil && v.Status.Seen > maxEpoch {
+		if !v.sound() || len(v.Nonce) > maxNonce || v.Status != nil && (v.Status.Seen > maxEpoch || v.Status.SignsUpTo != nil && *v.Status.SignsUpTo < 0) {
 			return fmt.Errorf("an answer with impossible fields")
 		}
 		if v.Status != nil {

@@ -22,6 +22,8 @@ type Store interface {
 	Peer() (hwm.Peer, bool)
 	SetPeer(p *hwm.Peer) error
 	Identity() crypto.Signer
+	// Known are all marks as they are in memory, also when nothing can be made durable any more.
+	Known() []hwm.Row
 }
 
 // Link carries questions to the other instance. An error is a *Refusal when the other side, or the way to it, is wrong for good.
@@ -42,20 +44,23 @@ type Config struct {
 	Now    func() time.Time
 	Build  string
 	Every  time.Duration // how often the other instance is asked; zero: a second
+	// Offline says that this process is no daemon: the node answers for one command, and nobody signs here meanwhile.
+	Offline bool
 }
 
 // Node is this instance's side of the protocol. It is safe for concurrent use.
 type Node struct {
-	signer *signer.Signer
-	store  Store
-	link   Link
-	chain  Chain
-	log    *slog.Logger
-	now    func() time.Time
-	build  string
-	every  time.Duration
-	life   string        // of this process
-	count  atomic.Uint64 // of what happens in it, see life.go
+	signer  *signer.Signer
+	store   Store
+	link    Link
+	chain   Chain
+	log     *slog.Logger
+	now     func() time.Time
+	build   string
+	every   time.Duration
+	offline bool          // no daemon runs
+	life    string        // of this process
+	count   atomic.Uint64 // of what happens in it, see life.go
 
 	// act makes the steps of the protocol one at a time. Nobody holds it while waiting for the network.
 	act        sync.Mutex
@@ -93,6 +98,7 @@ func New(cfg Config) *Node {
 	n := &Node{
 		signer: cfg.Signer, store: cfg.Store, link: cfg.Link, chain: cfg.Chain, log: cfg.Log, now: cfg.Now, build: cfg.Build,
 		every: cfg.Every, kick: make(chan struct{}, 1), stopped: make(chan struct{}), nonces: map[string]asked{}, life: newLife(),
+		offline: cfg.Offline,
 	}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)

@@ -145,7 +145,11 @@ func (n *Node) highest() (int32, error) {
 // rows are all marks of our chain.
 func (n *Node) rows() ([]hwm.Row, error) {
 	rows, err := n.store.Rows()
-	return slices.DeleteFunc(rows, func(r hwm.Row) bool { return r.Chain != n.signer.Chain() }), err
+	return n.ofChain(rows), err
+}
+
+func (n *Node) ofChain(rows []hwm.Row) []hwm.Row {
+	return slices.DeleteFunc(rows, func(r hwm.Row) bool { return r.Chain != n.signer.Chain() })
 }
 
 // ceilings are those of all keys that have a mark or are known here. One that an operator set lower stays.
@@ -181,6 +185,15 @@ func (n *Node) givenAway() (out []hwm.CeilingKey, level int32) {
 		}
 	}
 	return out, level
+}
+
+// signsUpTo is the level up to which this side signs in an epoch that it gave away by level; nil: it signs in no such epoch.
+func (n *Node) signsUpTo(mine hwm.RoleRecord) *int32 {
+	keys, level := n.givenAway()
+	if mine.Role != hwm.Active || mine.Owner == n.Me() || len(keys) == 0 {
+		return nil
+	}
+	return &level
 }
 
 // lifts lift them again.

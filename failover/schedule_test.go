@@ -60,6 +60,9 @@ func (s *schedule) step() {
 	case n < 40 && x.up:
 		_, err := x.node.Ask(ctx)
 		s.did("asked", err)
+		if x.other().up && x.other().store.isSick() != nil {
+			s.did("asked a broken one", err)
+		}
 	case n < 45 && x.up:
 		x.node.followOnce(ctx)
 	case n < 58 && x.up:
@@ -73,8 +76,10 @@ func (s *schedule) step() {
 		s.release(x)
 	case n < 70:
 		s.accept()
-	case n < 80:
+	case n < 78:
 		s.crash(x)
+	case n < 82 && x.up && x.store.sick == nil:
+		x.store.countdown, x.store.after, x.store.breaks = s.r.IntN(3), s.r.IntN(2) == 0, true
 	case n < 88 && !x.up:
 		x.start()
 	case n < 92 && x.up && !x.other().up:
@@ -98,6 +103,20 @@ func (s *schedule) bury() {
 			x.kill()
 			s.count["died in a write"]++
 		}
+		if x.up && x.store.sick != nil {
+			s.sick(x)
+		}
+	}
+}
+
+// sick is a process whose disk failed: one that does not sign stays for a while, the other one ends itself soon, and not at once.
+func (s *schedule) sick(x *side) {
+	if !x.counted {
+		x.counted = true
+		s.count["a disk failed"]++
+	}
+	if s.r.IntN(8) == 0 || x.role().Role == hwm.Active && s.r.IntN(2) == 0 {
+		x.kill()
 	}
 }
 
@@ -199,6 +218,7 @@ func TestSchedulesSignNothingTwice(t *testing.T) {
 	t.Log(total)
 	for _, what := range []string{
 		"signed", "asked", "handed over", "handed over by level", "released", "accepted", "taken over", "died in a write",
+		"a disk failed", "asked a broken one",
 	} {
 		require.NotZero(t, total[what], "no history had one: %s", what)
 	}

@@ -62,6 +62,13 @@ func (n *Node) Takeover(ctx context.Context, r TakeoverRequest) (Takeover, error
 		return Takeover{}, refuse(BadLevel, fmt.Sprintf("between %d and %d levels", MinMargin, MaxMargin), "a margin of %d levels", *r.Margin)
 	}
 	t, given := Takeover{}, n.given.Load()
+	if f := n.diskHere(); f != nil { // it could not even look at its marks
+		t.Findings = []Finding{*f}
+		if r.Check {
+			return t, nil
+		}
+		return t, refuse(NotReady, f.Hint, "%s: %s", f.Name, f.Detail)
+	}
 	there := n.evidencePeer(ctx, peer)
 	t.Findings = append(t.Findings, there, stated(r), n.evidenceHere(), n.evidenceKeys())
 	t.Findings = append(t.Findings, n.ownCeilings()...)

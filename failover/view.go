@@ -35,13 +35,15 @@ type PeerView struct {
 	Error     string         `json:"error,omitempty"`
 	HeardAt   *time.Time     `json:"heard_at"`
 	Role      string         `json:"role,omitempty"`
+	role      hwm.Role
 	Epoch     uint64         `json:"epoch"`
 	Owner     hwm.InstanceID `json:"owner"`
 	Signing   bool           `json:"signing"`
 	Head      *int32         `json:"head"`
 	SkewMS    int64          `json:"skew_ms"`
 	Build     string         `json:"build,omitempty"`
-	Following bool           `json:"following"` // this instance has its marks as they are written
+	Broken    string         `json:"broken,omitempty"` // what is wrong with its disk
+	Following bool           `json:"following"`        // this instance has its marks as they are written
 	// RTTMS is how long it took to answer the last question that it answered, in milliseconds.
 	RTTMS float64 `json:"rtt_ms"`
 	// Behind is how many levels the marks here are behind those that it told of last; null: it told of one that is not here, or of none.
@@ -49,6 +51,8 @@ type PeerView struct {
 	// FollowedAt is when the stream of its marks was heard last.
 	FollowedAt *time.Time `json:"followed_at"`
 	Share
+
+	gives *int32 // it says that it signs up to this level, in the epoch of this instance
 }
 
 // View tells who may sign, and what to do.
@@ -60,15 +64,14 @@ func (n *Node) View() View {
 		v.Peer = n.peerView(peer)
 	}
 	v.share(n, mine, signing)
-	v.MaySign, v.Waiting, v.Next = n.words(mine, signing, v.Peer)
+	who := n.verdict(v)
+	v.MaySign = who.say(n.Me(), peer.Key)
+	if who.is == signs && v.SignsFrom != nil {
+		v.MaySign = fmt.Sprintf("this instance, from level %d on", *v.SignsFrom)
+	}
+	v.Waiting, v.Next = n.advice(who, v.Peer)
 	if r := n.sameKey(); r != nil {
 		v.Waiting, v.Next = r.Text, []string{r.Hint}
-	}
-	if v.SignsFrom != nil {
-		v.MaySign = fmt.Sprintf("this instance, from level %d on", *v.SignsFrom)
-		if v.Peer != nil && v.Peer.SignsUpTo != nil {
-			v.MaySign += fmt.Sprintf("; up to level %d the other instance, %s", *v.Peer.SignsUpTo, v.Peer.Key.Short())
-		}
 	}
 	return v
 }
@@ -121,6 +124,7 @@ func (n *Node) peerView(peer hwm.Peer) *PeerView {
 	}
 	at, a := n.heardAt, n.said
 	p.HeardAt, p.Role, p.Epoch, p.Owner, p.Signing = &at, a.Role.String(), a.Epoch, a.Owner, a.Signing
+	p.Broken, p.role = a.Broken, a.Role
 	p.SkewMS, p.RTTMS = n.skew.Milliseconds(), float64(n.rtt.Microseconds())/1000
 	if !n.follow.at.IsZero() {
 		heard := n.follow.at
@@ -129,79 +133,12 @@ func (n *Node) peerView(peer hwm.Peer) *PeerView {
 	p.Reachable = n.lastErr == nil
 	if a.Status != nil {
 		p.Head, p.Build = a.Status.Head, a.Status.Build
+		p.gives = a.Status.SignsUpTo
 		if levels, missing, err := n.behind(a.Status.Marks); err == nil && missing == 0 && len(a.Status.Marks) > 0 {
 			p.Behind = &levels
 		}
 	}
 	return p
-}
-
-// goesOn is for a handover that was cut off.
-const goesOn = "on either machine: highwater handover; it goes on where it was cut off"
-
-// arrival is how long what was given away may be on its way before it is missed.
-const arrival = 3 * time.Second
-
-// words are the sentences of a status.
-func (n *Node) words(mine hwm.RoleRecord, signing bool, p *PeerView) (maySign, waiting string, next []string) {
-	keys, level := n.givenAway()
-	switch {
-	case mine.Role == hwm.Fenced && p == nil:
-		return "nobody, as far as this instance knows: it is fenced", "",
-			[]string{"find out who signed with these keys", "then, above all that was signed: highwater activate --level LEVEL"}
-	case mine.Role == hwm.Fenced:
-		return "nobody, as far as this instance knows: it is fenced", "",
-			[]string{"find out who signed with these keys", "then, on the machine that should sign: highwater takeover"}
-	case mine.Role == hwm.Active && mine.Owner != n.Me() && len(keys) == 0: // a key without a ceiling signs nothing for another owner
-		return "the other instance, " + mine.Owner.Short(), "", nil
-	case mine.Role == hwm.Active && mine.Owner != n.Me():
-		if p != nil && (!p.Reachable || p.Epoch < mine.Epoch) { // nobody knows whether the certificate was used
-			next = []string{
-				fmt.Sprintf("to sign above level %d there: highwater accept, with the certificate, or highwater handover on either machine", level),
-				fmt.Sprintf("when it is lost, or %d levels past: highwater handover; without a link, one process stopped: highwater takeover on the other", maxPast),
-			}
-		}
-		return fmt.Sprintf("this instance, up to level %d; from level %d on the other instance, %s", level, level+1, mine.Owner.Short()), "", next
-	case mine.Role == hwm.Active && signing:
-		return "this instance", "", nil
-	case mine.Role == hwm.Active && p == nil:
-		return "this instance, once it is served", "", nil
-	case mine.Role == hwm.Active:
-		text := "it was restarted and asks the other instance whether it may still sign"
-		if p.Error != "" {
-			text += "; no answer so far: " + p.Error
-		}
-		return "nobody now: this instance owns the right, and waits", text,
-			[]string{"start the other instance, or the link to it", "if the other instance is gone for good: highwater takeover"}
-	case p != nil && p.Reachable && mine.Owner == p.Key && notArrived(mine, p.Epoch, p.Owner) && p.HeardAt.After(mine.Since.Add(arrival)):
-		return "nobody: the right was given to the other instance, and has not arrived there", "", []string{goesOn}
-	case p != nil && p.Owner == n.Me() && p.Epoch > mine.Epoch:
-		return "nobody: the other instance gave the right to this one, and it has not arrived here", "", []string{goesOn}
-	case n.strange(mine):
-		return fmt.Sprintf("nobody here: epoch %d is owned by neither of the two, but by %s", mine.Epoch, mine.Owner.Short()), "", []string{ownerGone}
-	case mine.Epoch > 0 && mine.Owner == n.Me() && p != nil && p.Reachable && p.Owner == p.Key && p.Epoch == mine.Epoch:
-		return fmt.Sprintf("nobody here: the other instance claims epoch %d too", mine.Epoch), "",
-			[]string{"find out who signed with these keys", "then, on the machine that should sign, the other being fenced or stopped: highwater takeover"}
-	case mine.Epoch == 0:
-		return "nobody: this instance was never active", "", []string{"on the machine that should sign: highwater activate"}
-	case mine.Owner == n.Me():
-		next = []string{"to sign here: highwater activate"}
-		if p != nil {
-			next = append(next, "to sign there: highwater handover, on either machine")
-		}
-		return "nobody: this instance owns the right, and stands by", "", next
-	}
-	next = []string{
-		"it is the backup now, and needs nothing: its devices stay connected, its marks follow", "to sign here again: highwater handover",
-	}
-	if p == nil {
-		next = []string{"name the other instance: highwater peer add ADDRESS KEY"}
-	} else if !p.Reachable {
-		next = []string{
-			"bring the link to the other instance back, so that marks follow", "if the other instance is gone for good: highwater takeover",
-		}
-	}
-	return "the other instance, " + mine.Owner.Short(), "", next
 }
 
 // SetPeer names the other instance; nil makes this one alone. Whoever waits for an answer cannot get out of it this way.

@@ -175,7 +175,7 @@ func TestBothClaimAnEpoch(t *testing.T) {
 	_, err = a.node.Ask(t.Context())
 	require.NoError(t, err)
 	v := a.node.View()
-	require.Equal(t, "nobody here: the other instance claims epoch 3 too", v.MaySign)
+	require.Equal(t, "nobody: both instances claim epoch 3", v.MaySign)
 	require.Contains(t, v.Next[1], "highwater takeover")
 	for _, s := range p.sides {
 		_, err = s.node.Handover(t.Context(), HandoverRequest{})

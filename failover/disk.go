@@ -1,0 +1,66 @@
+package failover
+
+import (
+	"context"
+	"strings"
+
+	"highwater/hwm"
+	"highwater/internal/device"
+)
+
+// An instance whose disk failed signs nothing more, and can write nothing down. One that was the active one gives no answer but this: what
+// it signed last may not be on its disk. One that stands by or is fenced still answers a status: what it knows is as good as it was before
+// its disk failed, and the other instance may need the answer to sign again.
+
+// broken is what is wrong with the disk here, for people; empty: nothing.
+func (n *Node) broken() string {
+	err := n.store.Healthy()
+	if err == nil {
+		return ""
+	}
+	text := strings.ToValidUTF8(err.Error(), "?")
+	return strings.ToValidUTF8(text[:min(len(text), maxBroken)], "")
+}
+
+// takenIn takes in what a question says of the right to sign. Where it cannot be written down, because the disk failed, an instance that
+// does not sign answers a status in spite of that: it signs nothing in its life, and asks before it does so in the next one.
+func (n *Node) takenIn(ctx context.Context, peer hwm.Peer, verb string, q Question) error {
+	if n.broken() == "" {
+		return n.heard(ctx, peer, q.Hello)
+	}
+	err := n.heard(ctx, peer, q.Hello)
+	if verb != verbStatus || n.store.Role().Role == hwm.Active {
+		return n.diskFails()
+	}
+	if err != nil {
+		n.log.Warn("what the other instance says cannot be kept", "epoch", q.Epoch, "error", err)
+	}
+	return nil
+}
+
+func (n *Node) diskFails() *Refusal {
+	return refuse(DiskFails, diskHint(n.Me()), "the disk of the instance %s fails, so it signs nothing and gives nothing away: %s", n.Me().Short(), n.broken())
+}
+
+// diskHint is the way out for both machines, told by the name of the one whose process is to stop.
+func diskHint(id hwm.InstanceID) string {
+	return "on the machine of " + id.Short() + ": systemctl stop highwater, so that nothing starts it again; then, on the other machine: highwater takeover. " +
+		"Start the stopped one again when its disk works: it asks first"
+}
+
+// toldMarks are the marks that the other side is told of: durable ones, or what is known where nothing can be made durable any more.
+func (n *Node) toldMarks() ([]Mark, error) {
+	if n.broken() == "" {
+		return n.durableMarks()
+	}
+	return marksOf(n.ofChain(n.store.Known()))
+}
+
+// diskHere is the line of a checklist for a disk that fails on this side; nil: it works.
+func (n *Node) diskHere() *Finding {
+	err := n.store.Healthy()
+	if err == nil {
+		return nil
+	}
+	return &Finding{"this instance", Bad, "its disk fails, so it can take nothing: " + err.Error(), device.HintOf(err)}
+}
