@@ -46,7 +46,7 @@ func (n *Node) checkCertificate(c *Certificate) error {
 	if c.To != n.Me() {
 		return refuse(WrongKey, "it belongs on the other machine", "the certificate is for the instance %s, this one is %s", c.To.Short(), n.Me().Short())
 	}
-	if _, err := n.check(Hello{Protocol: c.Protocol, Chain: c.Chain, From: c.From}); err != nil {
+	if _, err := n.check(Hello{Protocol: c.Protocol, Chain: c.Chain, From: c.From, Epoch: c.Epoch}); err != nil {
 		return err
 	}
 	return c.Verify()

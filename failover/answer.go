@@ -57,6 +57,9 @@ func (n *Node) step(ctx context.Context, verb string, q Question) (a Answer, err
 	if q.To != n.Me() {
 		return a, refuse(WrongKey, "compare with: highwater peer show", "the question is for the instance %s, this one is %s", q.To.Short(), n.Me().Short())
 	}
+	if err = n.plausible(peer, q.Seen); err != nil {
+		return a, err
+	}
 	if err = n.takenIn(ctx, peer, verb, q); err != nil {
 		return a, err
 	}

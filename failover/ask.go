@@ -153,5 +153,16 @@ func (n *Node) check(h Hello) (hwm.Peer, error) {
 		return peer, refuse(WrongKey, "compare with: highwater peer show, on the other machine",
 			"the message is of %s, and the other instance is %s", h.From, peer.Key)
 	}
-	return peer, nil
+	return peer, n.plausible(peer, h.Epoch)
+}
+
+// plausible refuses an epoch that no history leads to. Believed once, it would be the newest for good, and the next ones would come close
+// to where no message may say them any more.
+func (n *Node) plausible(peer hwm.Peer, epoch uint64) error {
+	known := max(n.store.Role().Epoch, peer.Seen)
+	if epoch <= known || epoch-known <= maxJump {
+		return nil
+	}
+	return refuse(FarEpoch, "the state directory of the instance that says so is damaged, or not of this pair: stop it, and make its state anew with highwater init",
+		"a message names epoch %d, and the newest that is known here is %d: nobody comes that far, so it is not believed", epoch, known)
 }

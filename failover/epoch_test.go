@@ -142,3 +142,64 @@ func TestNoEpochNearItsEnd(t *testing.T) {
 	}
 	require.Less(t, a.role().Epoch, uint64(maxEpoch))
 }
+
+// TestNoJumpOfAnEpoch: an epoch that the parser takes, and that no history leads to, is not believed, whichever message says it. The pair goes
+// on as it was, and its epochs grow by small steps.
+func TestNoJumpOfAnEpoch(t *testing.T) {
+	for _, far := range []uint64{2 + maxJump, maxEpoch - 1, maxEpoch} {
+		p := newPair(t)
+		a, b := p.begin()
+		p.hear()
+		was := [2]hwm.RoleRecord{a.role(), b.role()}
+		q := b.node.question(b.peer(), "")
+		said, heard := q, q
+		said.Epoch, said.Owner = far, b.node.Me()
+		heard.Seen = far
+		for _, verb := range []string{verbStatus, verbFollow, verbRelease, verbFence, verbInvite} {
+			for what, m := range map[string]Question{"epoch": said, "seen": heard} {
+				answer := a.node.handle(a.node.ConnContext(t.Context(), nil), verb, over[Question](t, m))
+				require.NotNil(t, answer.Refusal, "%s: %s", verb, what)
+				require.Equal(t, FarEpoch, answer.Refusal.Reason, "%s: %s", verb, what)
+				require.NotEmpty(t, answer.Refusal.Hint)
+			}
+		}
+		answer := b.node.handle(b.node.ConnContext(t.Context(), nil), verbStatus, a.node.question(a.peer(), a.node.newNonce(verbStatus)))
+		jump := answer
+		jump.Epoch, jump.Owner = far, b.node.Me()
+		is(t, a.node.onStatus(t.Context(), jump), FarEpoch)
+		is(t, a.node.onFollow(t.Context(), jump), FarEpoch)
+		report := *answer.Status
+		report.Seen = far
+		jump = answer
+		jump.Status = &report
+		is(t, a.node.onStatus(t.Context(), jump), FarEpoch)
+		c := &Certificate{Protocol: Protocol, Chain: ghost, From: a.node.Me(), To: b.node.Me(), Epoch: far, Level: level(p.level), Marks: []Mark{}}
+		c, err := c.signed(a.store.Identity())
+		require.NoError(t, err)
+		_, err = b.node.Accept(t.Context(), c, &p.level)
+		is(t, err, FarEpoch)
+
+		require.Equal(t, was, [2]hwm.RoleRecord{a.role(), b.role()})
+		require.Equal(t, perLevel, a.bake(p.level+1))
+		// What was said last is looked at by a takeover, too.
+		b.node.noted(Answer{Hello: said.Hello}, b.node.now(), nil)
+		require.Equal(t, uint64(3), b.node.nextEpoch())
+		b.handover()
+		require.Equal(t, uint64(2), b.role().Epoch)
+	}
+}
+
+// TestAPlausibleJump: what both sides may have gone through while they did not hear each other is believed.
+func TestAPlausibleJump(t *testing.T) {
+	p := newPair(t)
+	a, b := p.begin()
+	p.hear()
+	b.kill()
+	next := a.role()
+	next.Epoch += maxJump
+	_, err := a.signer.Become(t.Context(), next, nil)
+	require.NoError(t, err)
+	b.start()
+	p.hear()
+	require.Equal(t, next.Epoch, b.role().Epoch)
+}

@@ -23,6 +23,8 @@ const (
 	maxBroken  = 500
 	// maxEpoch keeps an epoch that nobody reached from becoming the newest for good: none could follow it.
 	maxEpoch = 1 << 53
+	// maxJump is how far an epoch may lie above all that is known here: each handover, activation or takeover is a step of one or two.
+	maxJump = 1 << 20
 )
 
 // The verbs of a question. Each is a path under /v1/.
@@ -119,6 +121,7 @@ const (
 	WrongVersion = "wrong_version"
 	WrongChain   = "wrong_chain"
 	WrongKey     = "wrong_key"
+	FarEpoch     = "far_epoch" // no history leads to it
 	Unreachable  = "unreachable"
 	NoPeer       = "no_peer"
 	NotOwner     = "not_owner"

@@ -96,6 +96,11 @@ func (n *Node) onStatus(ctx context.Context, a Answer) error {
 	if err != nil {
 		return err
 	}
+	if a.Status != nil {
+		if err := n.plausible(peer, a.Status.Seen); err != nil {
+			return err
+		}
+	}
 	q, fresh := n.spend(a.Nonce, verbStatus)
 	if fresh {
 		n.spoke(a.Life, q.drawn, true)

@@ -130,12 +130,13 @@ func (n *Node) signsHere() bool {
 // nextEpoch is above anything that a release under way could have made.
 func (n *Node) nextEpoch() uint64 {
 	known := n.store.Role().Epoch
-	if peer, ok := n.store.Peer(); ok {
+	peer, paired := n.store.Peer()
+	if paired {
 		known = max(known, peer.Seen)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.said != nil {
+	if n.said != nil && (!paired || n.plausible(peer, n.said.Epoch) == nil) {
 		known = max(known, n.said.Epoch)
 	}
 	return known + 2

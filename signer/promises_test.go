@@ -463,3 +463,24 @@ func TestMarkMovesBeforeTheDeviceIsAsked(t *testing.T) {
 	require.Equal(t, tezos.Digest(p), seen.Mark.Digest)
 	require.Zero(t, seen.Mark.Signature)
 }
+
+// TestAForbiddenSuccessionChangesNothing: a role that its epoch forbids is refused before the gate is closed, and nobody inside is given up.
+func TestAForbiddenSuccessionChangesNothing(t *testing.T) {
+	r := newRig(t, tezos.Ed25519)
+	r.mustSign(r.payload(tezos.Block, 20, 0, 1))
+	was := r.db.Role()
+	for name, change := range map[string]func(*hwm.RoleRecord){
+		"an older epoch":           func(next *hwm.RoleRecord) { next.Role, next.Epoch = hwm.Standby, was.Epoch-1 },
+		"fenced in an older epoch": func(next *hwm.RoleRecord) { next.Role, next.Epoch = hwm.Fenced, was.Epoch-1 },
+		"another owner signs on":   func(next *hwm.RoleRecord) { next.Owner = hwm.InstanceID{7} },
+		"no role":                  func(next *hwm.RoleRecord) { next.Role = 0 },
+	} {
+		next := was
+		change(&next)
+		_, err := r.s.Become(t.Context(), next, nil)
+		require.Error(t, err, name)
+		require.True(t, r.s.Active(), name)
+		require.Equal(t, was, r.db.Role(), name)
+	}
+	r.mustSign(r.payload(tezos.Block, 21, 0, 1))
+}
