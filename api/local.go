@@ -418,7 +418,10 @@ func (l *Local) Standby(ctx context.Context, r StandbyRequest) (Role, error) {
 	return l.role(), nil
 }
 
-// Acknowledge ends the alarms up to one.
+// Acknowledge ends the alarms that are named.
 func (l *Local) Acknowledge(_ context.Context, r AcknowledgeRequest) ([]signer.Alarm, error) {
+	if len(r.IDs) > 0 {
+		return l.Signer.AcknowledgeThese(r.IDs...), nil
+	}
 	return l.Signer.Acknowledge(r.UpTo), nil
 }

@@ -201,9 +201,10 @@ type ActivateRequest struct {
 	Why string `json:"why"`
 }
 
-// AcknowledgeRequest names the last alarm that the operator was shown, by its ID.
+// AcknowledgeRequest names alarms by their IDs, or, without any, the last one of all that the operator was shown.
 type AcknowledgeRequest struct {
-	UpTo uint64 `json:"up_to"`
+	IDs  []uint64 `json:"ids,omitempty"`
+	UpTo uint64   `json:"up_to"`
 }
 
 // StandbyRequest ends signing.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"highwater/internal/bringup"
+	"highwater/store"
 )
 
 // recordName is the file of the bring-up's record in the state directory. Nothing about signing is decided by it.
@@ -23,7 +24,7 @@ func loadRecord(cfg *config) (*bringup.Record, bool, error) {
 		return nil, false, nil
 	}
 	if errors.Is(err, os.ErrPermission) {
-		return nil, false, hinted(err, "run this as the user that serves: sudo -u highwater highwater …")
+		return nil, false, hinted(err, store.AccessHint(err))
 	}
 	if err != nil {
 		return nil, false, err
@@ -54,7 +55,7 @@ func saveRecord(cfg *config, r *bringup.Record) error {
 		return err
 	}
 	if err := replaceSynced(recordPath(cfg), text); err != nil {
-		return hinted(fmt.Errorf("the report cannot be kept: %w", err), "run this as the user that serves: sudo -u highwater highwater …")
+		return hinted(fmt.Errorf("the report cannot be kept: %w", err), store.AccessHint(err))
 	}
 	return nil
 }

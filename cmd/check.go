@@ -103,7 +103,7 @@ func checkStateDir(cfg *config) finding {
 	info, err := os.Stat(dir)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
-			err = hinted(fmt.Errorf("there is no directory %s", dir), "create it with: highwater init --config "+cfg.path)
+			err = hinted(fmt.Errorf("there is no directory %s", dir), fmt.Sprintf("is its disk mounted (findmnt -T %s), and is state_dir right? A new instance gets it from: highwater init --config %s", dir, cfg.path))
 		}
 		return bad("state directory", explainAccess(err))
 	}

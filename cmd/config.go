@@ -16,6 +16,7 @@ import (
 	"highwater/internal/tezos"
 	"highwater/ledger"
 	"highwater/signer"
+	"highwater/store"
 )
 
 // Where things are when nothing else is said.
@@ -167,13 +168,10 @@ func loadConfig(path string) (*config, error) {
 // explainAccess adds what to do to the error of a file that is another user's.
 func explainAccess(err error) error {
 	if errors.Is(err, os.ErrPermission) {
-		return hinted(err, asTheUser)
+		return hinted(err, store.AccessHint(err))
 	}
 	return err
 }
-
-// asTheUser is what whoever cannot reach the instance's files does.
-const asTheUser = "run this as the user that serves: sudo -u highwater highwater …"
 
 // resolve makes relative paths relative to the configuration: not to wherever a command is started, which would look for the
 // watermarks in one place today and in another tomorrow.

@@ -15,6 +15,7 @@ import (
 	"highwater/api"
 	"highwater/internal/device"
 	"highwater/internal/tezos"
+	"highwater/store"
 )
 
 func TestDefaults(t *testing.T) {
@@ -243,7 +244,7 @@ func settings(of reflect.Type, table string) (names []string) {
 func TestAnotherUsersFile(t *testing.T) {
 	err := explainAccess(&os.PathError{Op: "open", Path: "highwater.toml", Err: syscall.EACCES})
 	require.EqualError(t, err, "open highwater.toml: permission denied")
-	require.Equal(t, asTheUser, device.HintOf(err))
+	require.Equal(t, store.AccessHint(err), device.HintOf(err))
 	other := errors.New("other")
 	require.Equal(t, other, explainAccess(other))
 }

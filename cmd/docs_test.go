@@ -126,5 +126,14 @@ func TestUnitMatchesTheDefaults(t *testing.T) {
 	require.Equal(t, []string{""}, unit["CapabilityBoundingSet"])
 	require.Equal(t, []string{"closed"}, unit["DevicePolicy"])
 	require.NotContains(t, unit, "PrivateDevices", "it would hide the devices")
+	require.Equal(t, []string{"on-failure"}, unit["Restart"], "a daemon whose disk failed ends, and is to be started anew")
+	require.NotContains(t, unit, "RestartPreventExitStatus")
+	number := func(key string) int {
+		n, err := strconv.Atoi(unit[key][0])
+		require.NoError(t, err, key)
+		return n
+	}
+	longest := number("StartLimitBurst") * number("RestartMaxDelaySec")
+	require.Greater(t, number("StartLimitIntervalSec"), longest, "a disk that still fails would be tried for ever")
 	require.Contains(t, unit["RestrictAddressFamilies"][0], "AF_NETLINK")
 }

@@ -232,16 +232,20 @@ func (a *app) release(ctx context.Context, admin api.Admin, level int32, out str
 	}
 	step, stop := toItsEnd(ctx)
 	defer stop()
+	file, err := reserve(out, maxCertificate)
+	if err != nil {
+		return hinted(fmt.Errorf("nothing was given away: the file cannot be written: %w", err), "name a file on a medium with room for it")
+	}
 	cert, err := admin.Release(step, api.ReleaseRequest{At: level})
 	if err != nil {
-		return err
+		return errors.Join(err, file.drop())
 	}
 	text, err := failover.EncodeCertificate(&cert)
-	if err != nil {
-		return err
+	if err == nil {
+		err = file.fill(text)
 	}
-	if err := writeSynced(out, text); err != nil {
-		return hinted(err, "the right is given away already: run the same command again, with a file that can be written")
+	if err != nil {
+		return hinted(err, "the right is given away already: run the same command again, with another file")
 	}
 	if a.jsonFlag {
 		return a.json(cert)

@@ -111,7 +111,8 @@ func (a *app) createStore(ctx context.Context, cfg *config, f initFlags) error {
 		a.say("kept the watermark file: %s", file)
 		return nil
 	}
-	question := fmt.Sprintf("This creates a new, empty watermark file in %s.\n"+
+	question := fmt.Sprintf("This creates a new, empty watermark file in %s. It knows nothing of what was signed.\n"+
+		"If there was such a file before: is its disk mounted?\n"+
 		"If these keys ever signed with another state directory, bring that one instead (or import its marks).", cfg.StateDir)
 	if err := a.confirm(f.yes, question, "create"); err != nil {
 		return err

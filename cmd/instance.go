@@ -219,7 +219,7 @@ func (a *app) admin(ctx context.Context, cfg *config, devices bool) (api.Admin, 
 		return client, func() error { return nil }, nil
 	}
 	if !errors.Is(err, api.ErrNoDaemon) {
-		return nil, nil, hinted(fmt.Errorf("the daemon's socket: %w", err), asTheUser)
+		return nil, nil, hinted(fmt.Errorf("the daemon's socket: %w", err), store.AccessHint(err))
 	}
 	in, err := openInstance(ctx, cfg, instanceOptions{log: slog.New(slog.DiscardHandler), version: a.version, devices: devices})
 	if errors.Is(err, store.ErrInUse) { // nobody listens, and somebody is there
@@ -277,7 +277,9 @@ func (a *app) offline(ctx context.Context, f func(*config, *instance) error) err
 func explainStore(cfg *config, err error) error {
 	switch {
 	case errors.Is(err, store.ErrMissing):
-		return hinted(err, "a watermark file is made once, and only on purpose: highwater init --config "+cfg.path)
+		return hinted(err, fmt.Sprintf("is its disk mounted (findmnt -T %s), and is that directory the state_dir of before? A missing file is brought back, or "+
+			"found. Only for keys that signed nothing with another one, or when the old one is lost for good, a watermark file is made once, empty, and on "+
+			"purpose: highwater init --config %s", cfg.StateDir, cfg.path))
 	case errors.Is(err, store.ErrInUse):
 		return hinted(err, fmt.Sprintf("two signers on one state directory would sign twice; is another highwater running on %s?", cfg.StateDir))
 	}

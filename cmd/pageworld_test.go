@@ -159,7 +159,7 @@ func (p *page) give(m *machine, command string) string {
 	case "systemctl enable --now highwater", "systemctl start highwater":
 		p.start(m)
 		return ""
-	case "systemctl stop highwater":
+	case "systemctl stop highwater", "systemctl disable --now highwater":
 		p.halt(m, syscall.SIGTERM)
 		return ""
 	case "systemctl kill -s KILL highwater":

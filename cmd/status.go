@@ -12,7 +12,6 @@ import (
 	"highwater/api"
 	"highwater/hwm"
 	"highwater/internal/device"
-	"highwater/internal/words"
 	"highwater/signer"
 )
 
@@ -100,36 +99,6 @@ func (a *app) showAlarms(alarms []signer.Alarm) {
 	for _, m := range alarms {
 		a.say("%s %s: %s\n  hint: %s", a.paint(red, "alarm:"), m.Name, m.Text, m.Hint)
 	}
-}
-
-func (a *app) acknowledgeCmd() *cobra.Command {
-	return a.addJSON(&cobra.Command{
-		Use: "acknowledge", Short: "Show the alarms that stand, and end them", Args: noArgs,
-		Long: "Show the alarms of the daemon, and end them: they are shown no more, unless their cause shows itself again. An alarm\n" +
-			"keeps nothing from being signed, so ending it allows nothing either.",
-		Example: "  highwater acknowledge",
-		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withAdmin(c.Context(), true, func(_ *config, admin api.Admin) error { return a.acknowledge(c.Context(), admin) })
-		},
-	})
-}
-
-func (a *app) acknowledge(ctx context.Context, admin api.Admin) error {
-	st, err := admin.Status(ctx)
-	if err != nil {
-		return err
-	}
-	if n := len(st.Alarms); n > 0 { // those that are shown here; not one that arises meanwhile
-		if _, err = admin.Acknowledge(ctx, api.AcknowledgeRequest{UpTo: st.Alarms[n-1].ID}); err != nil {
-			return err
-		}
-	}
-	if a.jsonFlag {
-		return a.json(st.Alarms)
-	}
-	a.showAlarms(st.Alarms)
-	a.say("%s acknowledged", words.Count(len(st.Alarms), "alarm"))
-	return nil
 }
 
 func (a *app) paintRole(r hwm.Role) string {

@@ -16,7 +16,8 @@ import (
 )
 
 const takeoverLong = `Take the right to sign while the other instance is gone. It rests on your statement that the other instance cannot
-sign: its process is stopped or its devices are unplugged, and neither comes back by itself. The flag
+sign: its process is stopped or its devices are unplugged, and neither comes back by itself. (systemctl disable --now highwater,
+there: a kill is undone by its unit, a mere stop by the next boot.) The flag
 --the-other-instance-cannot-sign makes that statement; nothing else does, --yes least of all. If it is not true, both sign, and
 you are slashed.
 

@@ -20,7 +20,7 @@ func (n *Node) evidencePeer(ctx context.Context, peer hwm.Peer) Finding {
 		if r := asRefusal(err); r.Reason != Unreachable { // something lives there, whatever it says
 			return Finding{name, Bad, r.Text, "stop the process there first; or: " + r.Hint}
 		}
-		return Finding{Name: name, Result: OK, Detail: err.Error(), Hint: stopsForGood}
+		return Finding{Name: name, Result: OK, Detail: err.Error()}
 	}
 	mine := n.store.Role()
 	switch {
@@ -56,9 +56,7 @@ func (n *Node) unlessOld(ctx context.Context, peer hwm.Peer, f Finding) Finding 
 	return f
 }
 
-// stopsForGood is how a process is stopped so that its unit does not start it again: one that is killed comes back by itself.
-const stopsForGood = "on its machine: systemctl disable --now highwater (after a kill its unit starts it again, and so does a reboot)"
-
+// A process that is killed is started again by its unit, and one that is only stopped by the next boot.
 const statementHint = "stop its process (systemctl disable --now highwater, there: a kill is undone by the unit) or unplug its devices, be sure that neither " +
 	"comes back by itself, then: --the-other-instance-cannot-sign"
 

@@ -169,8 +169,8 @@ func (v verdict) say(me, other hwm.InstanceID) string {
 
 func (v verdict) sayShare(me hwm.InstanceID, by, rest string) string {
 	above := fmt.Sprintf("from level %d on %s", v.upTo+1, by)
-	if v.is == awaited {
-		above = fmt.Sprintf("above it nobody, before the certificate is used by %s", by)
+	if v.is == awaited && v.by == me {
+		above += ", with the certificate"
 	}
 	if v.is == shares && v.by == me {
 		return fmt.Sprintf("this instance, from level %d on; up to level %d %s", v.upTo+1, v.upTo, rest)

@@ -109,9 +109,18 @@ func (s *Signer) Alarms() []Alarm {
 
 // Acknowledge ends the alarms up to the one with this ID: those that the operator was shown. It returns what still stands.
 func (s *Signer) Acknowledge(upTo uint64) []Alarm {
+	return s.acknowledge(func(a Alarm) bool { return a.ID <= upTo })
+}
+
+// AcknowledgeThese ends the alarms with these IDs, and returns what still stands.
+func (s *Signer) AcknowledgeThese(ids ...uint64) []Alarm {
+	return s.acknowledge(func(a Alarm) bool { return slices.Contains(ids, a.ID) })
+}
+
+func (s *Signer) acknowledge(ends func(Alarm) bool) []Alarm {
 	s.alarms.mu.Lock()
 	for key, a := range s.alarms.byAt {
-		if a.ID <= upTo {
+		if ends(a) {
 			delete(s.alarms.byAt, key)
 			s.log.Info("alarm acknowledged", "alarm", string(a.Name), "text", a.Text)
 		}

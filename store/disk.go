@@ -37,7 +37,7 @@ func (e *DiskError) HintText() string {
 	case errors.Is(e.Err, unix.EROFS):
 		return "the file system is read-only, as it becomes after an error of its disk: see dmesg; make it writable, then restart highwater"
 	case errors.Is(e.Err, os.ErrPermission):
-		return "run this as the user that serves: sudo -u highwater highwater …"
+		return AccessHint(e.Err)
 	}
 	return "see dmesg for the disk of the state directory; once it works, restart highwater; on another disk, with a copy of the files, " +
 		"first set every key above all that it may have signed: `highwater hwm set --all --level HEAD+10`"

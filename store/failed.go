@@ -45,6 +45,6 @@ func Writable(dir string) error {
 	if err != nil {
 		return fmt.Errorf("try the disk: %w", err)
 	}
-	_, err = f.Write(make([]byte, os.Getpagesize()))
+	_, err = f.WriteAt(make([]byte, os.Getpagesize()), 0) // as the database is written
 	return errors.Join(err, f.Sync(), f.Close(), os.Remove(path))
 }

@@ -144,18 +144,7 @@ type tracer struct {
 // attach has a process killed when it is about to make its nth write to a file at a place, which is how the store writes, and waits
 // until that is arranged.
 func attach(ctx context.Context, pid, n int) (*tracer, error) {
-	r, said, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, "strace", "-f", "-o", "/dev/null", "-e", "trace=pwrite64", //nolint:gosec // ours
-		"-e", fmt.Sprintf("inject=pwrite64:signal=KILL:when=%d", n), "-p", fmt.Sprint(pid))
-	cmd.Stderr = said
-	err = errors.Join(cmd.Start(), said.Close())
-	if err == nil {
-		err = attached(r)
-	}
-	return &tracer{cmd, r}, err
+	return trace(ctx, pid, "pwrite64", fmt.Sprintf("pwrite64:signal=KILL:when=%d", n))
 }
 
 func attached(r *os.File) error {

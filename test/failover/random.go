@@ -71,6 +71,8 @@ func (h *history) step(ctx context.Context) error {
 	case n < 70 && x.running.Load():
 		h.did("power cut", nil)
 		return errors.Join(h.powerOff(ctx, x), x.plug(ctx), h.diskOn(ctx, x))
+	case n < 74 && x.running.Load():
+		return h.failDisk(ctx, x)
 	case n < 90 && !x.running.Load():
 		h.did("started again", nil)
 		return x.up(ctx)
@@ -80,6 +82,23 @@ func (h *history) step(ctx context.Context) error {
 		return h.levels(ctx, 1)
 	}
 	return nil
+}
+
+// failDisk lets the disk of a side fail for some levels. A process that did not end of it is killed.
+func (h *history) failDisk(ctx context.Context, x *side) error {
+	f := diskFaults[h.rand.IntN(len(diskFaults))]
+	t, err := x.breakDisk(ctx, f)
+	if err != nil {
+		return err
+	}
+	err = h.levels(ctx, 2)
+	_, _ = h.handover(ctx, x) // whatever comes of it
+	st, _ := x.status(ctx)
+	if st.Store != "ok" {
+		h.did("disk failed: "+f.what, nil)
+	}
+	x.running.Store(false)
+	return errors.Join(err, t.end(), x.EndAnyhow())
 }
 
 func (h *history) diskOn(ctx context.Context, x *side) error {

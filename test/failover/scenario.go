@@ -109,6 +109,10 @@ func scenarios() []scenario {
 			interval: fast, run: crashWrites,
 		},
 		{
+			name: "disk-fails", what: "failing syncs, a full disk and a read-only one, on the machine that signs and on the backup",
+			interval: fast, run: diskFails,
+		},
+		{
 			name: "random", what: "everything at random, with true statements",
 			interval: fast / 2, disks: true, run: random,
 		},

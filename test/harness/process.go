@@ -103,6 +103,34 @@ func (p *Process) AwaitKilled(ctx context.Context) error {
 	}
 }
 
+// EndAnyhow kills the process if it has not ended by itself.
+func (p *Process) EndAnyhow() error {
+	p.asked.Store(true)
+	err := p.cmd.Process.Kill()
+	<-p.ended
+	if errors.Is(err, os.ErrProcessDone) {
+		return nil
+	}
+	return err
+}
+
+// AwaitExit waits until the process has ended by itself, with a status.
+func (p *Process) AwaitExit(ctx context.Context, status int) error {
+	p.asked.Store(true)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case end := <-p.ended:
+		var exit *exec.ExitError
+		if !errors.As(end, &exit) || exit.ExitCode() != status {
+			return fmt.Errorf("it did not end with status %d: %w%s", status, end, p.lastWords())
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("it did not end: %w%s", ctx.Err(), p.lastWords())
+	}
+}
+
 // PID is the process's.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 

@@ -1,0 +1,99 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"highwater/api"
+	"highwater/internal/words"
+	"highwater/signer"
+)
+
+const acknowledgeLong = `Show the alarms that stand, each with its number, and end the ones that are named: an ended alarm is shown no more, unless
+its cause shows itself again. An alarm keeps nothing from being signed, so ending it allows nothing either.
+
+Without a number the only alarm that stands is ended; of several none is, and they are shown. --all ends all that are shown.
+
+Exit status 0: ended, or no alarm stands. 1: several stand, and none was named; or it failed. 2: no alarm has that number.`
+
+func (a *app) acknowledgeCmd() *cobra.Command {
+	var all bool
+	c := &cobra.Command{
+		Use: "acknowledge [NUMBER...]", Short: "Show the alarms that stand, and end those that are named", Long: acknowledgeLong,
+		Example: "  highwater acknowledge 3",
+		RunE: func(c *cobra.Command, args []string) error {
+			var ids []uint64
+			for _, arg := range args {
+				id, err := strconv.ParseUint(arg, 10, 64)
+				if err != nil || all {
+					return usagef("it is highwater acknowledge with numbers of alarms, or with --all, not %q", arg)
+				}
+				ids = append(ids, id)
+			}
+			return a.withAdmin(c.Context(), true, func(_ *config, admin api.Admin) error { return a.acknowledge(c.Context(), admin, ids, all) })
+		},
+	}
+	c.Flags().BoolVar(&all, "all", false, "end all alarms that are shown")
+	return a.addJSON(c)
+}
+
+func (a *app) acknowledge(ctx context.Context, admin api.Admin, ids []uint64, all bool) error {
+	st, err := admin.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if len(ids) == 0 && len(st.Alarms) > 1 && !all {
+		a.numberAlarms(st.Alarms)
+		return hinted(fmt.Errorf("%s stand, and none was named: none was ended", words.Count(len(st.Alarms), "alarm")),
+			fmt.Sprintf("highwater acknowledge %d, for the first; --all for all of them", st.Alarms[0].ID))
+	}
+	ended, err := named(st.Alarms, ids)
+	if err != nil {
+		return err
+	}
+	if len(ended) > 0 { // by their numbers: not one that arises meanwhile
+		var request api.AcknowledgeRequest
+		for _, m := range ended {
+			request.IDs = append(request.IDs, m.ID)
+		}
+		if _, err = admin.Acknowledge(ctx, request); err != nil {
+			return err
+		}
+	}
+	if a.jsonFlag {
+		return a.json(ended)
+	}
+	a.showAlarms(ended)
+	a.say("%s acknowledged", words.Count(len(ended), "alarm"))
+	return nil
+}
+
+// named are the alarms with these numbers; all of them when none is given.
+func named(alarms []signer.Alarm, ids []uint64) ([]signer.Alarm, error) {
+	if len(ids) == 0 {
+		return alarms, nil
+	}
+	var out []signer.Alarm
+	for _, id := range ids {
+		before := len(out)
+		for _, m := range alarms {
+			if m.ID == id {
+				out = append(out, m)
+			}
+		}
+		if len(out) == before {
+			return nil, hinted(usagef("no alarm has the number %d", id), "see: highwater acknowledge")
+		}
+	}
+	return out, nil
+}
+
+// numberAlarms shows them with the numbers by which they are ended. Results in JSON have the numbers already.
+func (a *app) numberAlarms(alarms []signer.Alarm) {
+	for _, m := range alarms {
+		a.note("alarm %d: %s: %s\n  hint: %s", m.ID, m.Name, m.Text, m.Hint)
+	}
+}
