@@ -15,6 +15,7 @@
  *   -DGUARD           a guard that fences, whatever it saw
  *   -DRESTORE         an old copy of one side's state, put back
  *   -DLIE             a takeover from a primary that lives, and signs
+ *   -DBROKEN          a disk that fails at any write, on either side: the write is on it, or not, and the process stays for a while
  *
  * The breakages, and the shape that finds each, are in scripts/model.sh; each is an #ifdef below, where the rule is.
  */
@@ -81,11 +82,26 @@ typedef Life {
 #ifdef CEILING_LATE
   byte cutLater;        /* the ceiling that is not on disk yet */
 #endif
+#ifdef BROKEN
+  bool sick;            /* its disk failed: it signs and writes nothing more in its life, and answers a status from what it knew before */
+#endif
 #ifdef LIE
   bool knows            /* it has heard that the other side signed in its own epoch */
 #endif
 }
 Disk d[2];
+#ifdef BROKEN
+Disk known[2];          /* what a process whose disk failed answers from */
+byte budget_broken = 1;
+bool mute;              /* the write of this step fails: nothing of it leaves */
+#define MUTE mute
+#define SICK(n) l[n].sick
+#define SAYS(field) (l[1 - me].sick -> known[1 - me].field : d[1 - me].field)
+#else
+#define MUTE false
+#define SICK(n) false
+#define SAYS(field) d[1 - me].field
+#endif
 Life l[2];
 byte level = 1;
 bool sealed[LEVELS + 1];
@@ -111,7 +127,7 @@ chan c[2] = [CHAN] of { mtype, byte, byte, byte, byte, byte, byte };   /* c[i]: 
 hidden byte e, o, f, m, s, x, e2, o2, f2, m2, s2, x2, i, j;
 hidden mtype k, k2;
 
-#define SEND(to, k, e, o, f, m, s, x) if :: nfull(c[to]) -> c[to]!!k,e,o,f,m,s,x :: true fi    /* or it is lost */
+#define SEND(to, k, e, o, f, m, s, x) if :: !MUTE && nfull(c[to]) -> c[to]!!k,e,o,f,m,s,x :: true fi    /* or it is lost */
 #ifdef ACTIVATE
 #define ACTIVE_NOW (l[i].told -> ACTIVATING : 0)
 #define FORGET_ACT l[i].act = 0; l[i].told = false
@@ -320,6 +336,18 @@ inline onStatus() {
   fi
 }
 
+inline sickAnswer() {   /* one that was the active one answers nothing; nobody takes anything in */
+#ifdef BROKEN
+  if
+  :: k == ask && known[i].role != signing ->
+       SEND(j, status, known[i].epoch, known[i].owner, (known[i].role == fenced -> FENCED : 0) + (known[i].copied -> COPIED : 0), known[i].mark, known[i].seen, x)
+  :: else -> skip
+  fi
+#else
+  skip
+#endif
+}
+
 inline receive() {      /* any of the messages under way; it may arrive once more */
   if
   :: c[i]?k,e,o,f,m,s,x
@@ -329,10 +357,11 @@ inline receive() {      /* any of the messages under way; it may arrive once mor
   if :: budget_dup > 0 -> budget_dup--; c[i]!!k,e,o,f,m,s,x :: true fi;
 #endif
   if
-  :: k == release -> onRelease()
-  :: k == cert -> onCert()
-  :: k == ask -> heard(); REPORT(x)
-  :: k == status -> onStatus()
+  :: SICK(i) -> sickAnswer()
+  :: !SICK(i) && k == release -> onRelease()
+  :: !SICK(i) && k == cert -> onCert()
+  :: !SICK(i) && k == ask -> heard(); REPORT(x)
+  :: !SICK(i) && k == status -> onStatus()
   fi
 }
 
@@ -340,14 +369,14 @@ inline receive() {      /* any of the messages under way; it may arrive once mor
 #ifdef UNFENCED
 #define CANNOT_SIGN true
 #else
-#define CANNOT_SIGN (!l[1 - me].up || d[1 - me].role == fenced || ANSWERS_HARMLESS)
+#define CANNOT_SIGN (!l[1 - me].up || SAYS(role) == fenced || ANSWERS_HARMLESS)
 #endif
 /* What the checklist calls harmless of a side that answers: it has heard this one, and agrees whose the right is. */
 #ifdef EVIDENCE_GIVEN
 #define ANSWERS_HARMLESS (!l[1 - me].open && d[1 - me].owner == me && d[1 - me].epoch <= d[me].epoch)
 #else
-#define ANSWERS_HARMLESS (!l[1 - me].open && d[1 - me].owner == me && d[1 - me].epoch == d[me].epoch && d[me].owner == me && \
-    d[1 - me].seen <= d[me].epoch && !(d[1 - me].copied && d[1 - me].mark > d[me].mark))
+#define ANSWERS_HARMLESS (!l[1 - me].open && SAYS(owner) == me && SAYS(epoch) == d[me].epoch && d[me].owner == me && \
+    SAYS(seen) <= d[me].epoch && !(SAYS(copied) && SAYS(mark) > d[me].mark))
 #endif
 
 inline takeOver() {     /* rules 8 and 9 */
@@ -377,6 +406,8 @@ inline takeOver() {     /* rules 8 and 9 */
 #define TOLD_MORE ((d[1 - me].epoch > d[me].epoch || (d[1 - me].epoch == d[me].epoch && d[1 - me].owner == d[me].owner)) && \
     (d[1 - me].seen > copy.epoch || (d[1 - me].epoch > copy.epoch && d[1 - me].owner == 1 - me) || (d[1 - me].copied && d[1 - me].mark > copy.mark)))
 #endif
+#endif
+#if defined(RESTORE) || defined(BROKEN)
 #define DISK(a, b) a.role = b.role; a.epoch = b.epoch; a.owner = b.owner; a.seen = b.seen; a.mark = b.mark; a.copied = b.copied; a.ceiling = b.ceiling
 #endif
 
@@ -388,18 +419,54 @@ inline takeOver() {     /* rules 8 and 9 */
 #endif
 #define ME(who) i = who; j = 1 - who
 
+#ifdef BROKEN
+#define CAN_FAIL (l[me].up && !l[me].sick && budget_broken > 0)
+/* The write of a step fails, and is on the disk all the same, as far as the next life is concerned. (One that is not on the disk, and of
+ * which nothing left, is a step that was not made: see the plain failure below.) */
+#define FAILS budget_broken--; DISK(known[i], d[i]); mute = true
+#define FAILED mute = false; STAYS
+#ifdef SICK_SIGNS
+#define STAYS l[i].sick = true; l[i].want = 0; l[i].asked = 0; FORGET_ACT
+#else
+#define STAYS l[i].sick = true; CLOSE; l[i].want = 0; l[i].asked = 0; FORGET_ACT
+#endif
+#endif
+
 proctype Instance(byte me) {
 end:
   do
   /* ---- the baker asks; in another owner's epoch only up to a ceiling */
-  :: atomic { l[me].open && level > d[me].mark && level <= d[me].ceiling && CAPPED -> ME(me); sign() }
+  :: atomic { l[me].open && !SICK(me) && level > d[me].mark && level <= d[me].ceiling && CAPPED -> ME(me); sign() }
+
+#ifdef SICK_SIGNS
+  /* ---- its disk failed, and it signs on from memory: nothing of that is on the disk */
+  :: atomic { l[me].sick && l[me].open && level > known[me].mark -> assert(!sealed[level]); known[me].mark = level; sealed[level] = true }
+#endif
+#ifdef BROKEN
+  /* ---- the disk fails: before a write, in the middle of taking in a message, with the mark of a signature, in the middle of a takeover */
+  :: atomic { CAN_FAIL -> ME(me); budget_broken--; DISK(known[i], d[i]); STAYS }
+  :: atomic { CAN_FAIL && nempty(c[me]) -> ME(me);
+#ifdef SICK_GIVES
+       budget_broken--; DISK(known[i], d[i]); receive(); DISK(d[i], known[i]); STAYS }   /* what the failed write was to make true has left */
+#else
+       FAILS; receive(); FAILED }
+#endif
+  :: atomic { CAN_FAIL && l[me].open && level > d[me].mark && level <= d[me].ceiling && CAPPED -> ME(me); FAILS; d[i].mark = level; d[i].copied = false; FAILED }
+#ifdef TAKEOVER
+  :: atomic { CAN_FAIL && !(l[me].open && d[me].owner == me) && budget_ops > 0 && CANNOT_SIGN -> ME(me); budget_ops--; FAILS; takeOver(); FAILED }
+#endif
+  /* ---- such a process ends, sooner or later */
+  :: atomic { l[me].sick -> ME(me);
+       l[i].sick = false; l[i].up = false; CLOSE;
+       known[i].role = 0; known[i].epoch = 0; known[i].owner = 0; known[i].seen = 0; known[i].mark = 0; known[i].copied = 0; known[i].ceiling = 0 }
+#endif
 
   /* ---- a message arrives */
   :: atomic { l[me].up && nempty(c[me]) -> ME(me); receive() }
 
 #ifdef LIVE
   /* ---- the operator starts a handover from the other side to this one, and it asks again while it waits */
-  :: atomic { l[me].up && d[me].role != fenced && d[me].owner == 1 - me && l[me].want == 0 && budget_ops > 0 -> ME(me);
+  :: atomic { l[me].up && !SICK(me) && d[me].role != fenced && d[me].owner == 1 - me && l[me].want == 0 && budget_ops > 0 -> ME(me);
        budget_ops--; nonce++; l[i].want = nonce;
        s = 0;
 #ifdef BY_LEVEL
@@ -410,7 +477,7 @@ end:
 #endif
 
   /* ---- a crash: volatile state is gone */
-  :: atomic { l[me].up && budget_crash > 0 -> ME(me);
+  :: atomic { l[me].up && !SICK(me) && budget_crash > 0 -> ME(me);
        budget_crash--; l[i].up = false; l[i].open = false; l[i].want = 0; l[i].asked = 0; FORGET_ACT
 #ifdef NO_FENCE_FIRST
        ; l[i].later = false
@@ -428,14 +495,14 @@ end:
 #endif
        nonce++; l[i].asked = nonce;
        ASK(nonce) }
-  :: atomic { l[me].up && d[me].role == signing && !l[me].open && l[me].asked != 0 && nfull(c[1 - me]) -> ME(me); ASK(l[i].asked) }
+  :: atomic { l[me].up && !SICK(me) && d[me].role == signing && !l[me].open && l[me].asked != 0 && nfull(c[1 - me]) -> ME(me); ASK(l[i].asked) }
 #if defined(LIE) || defined(RESTORE) || defined(LIFTED)
   /* ---- each asks the other from time to time, whatever its role */
   :: atomic { l[me].up && (d[me].role != signing || l[me].open) && len(c[1 - me]) == 0 -> ME(me); ASK(0) }
 #endif
 
 #ifdef TAKEOVER
-  :: atomic { l[me].up && !(l[me].open && d[me].owner == me) && budget_ops > 0 && CANNOT_SIGN -> ME(me); budget_ops--; takeOver() }
+  :: atomic { l[me].up && !SICK(me) && !(l[me].open && d[me].owner == me) && budget_ops > 0 && CANNOT_SIGN -> ME(me); budget_ops--; takeOver() }
 #ifdef LIE
   :: atomic { l[me].up && !(l[me].open && d[me].owner == me) && budget_lie > 0 && !(CANNOT_SIGN) -> ME(me); budget_lie--; takeOver() }
 #endif
