@@ -36,6 +36,18 @@ func brokenDaemon(t *testing.T, text string, before func(*store.DB)) (d *daemon,
 	return d, ended
 }
 
+// within is what a channel gives, in time.
+func within[T any](t *testing.T, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(scriptPatience):
+		require.Fail(t, "it did not end")
+		panic("unreachable")
+	}
+}
+
 // TestAFailedSyncEndsTheDaemon: with its own exit status, and hooks and alarms are told before.
 func TestAFailedSyncEndsTheDaemon(t *testing.T) {
 	for _, with := range []string{storetest.NoSpace, storetest.FailedSync} {
@@ -44,7 +56,7 @@ func TestAFailedSyncEndsTheDaemon(t *testing.T) {
 		d, ended := brokenDaemon(t, fmt.Sprintf("%s[hooks]\nwebhook = %q\n", minimalConfig, hook.url), func(*store.DB) {})
 		storetest.Break(t, d.store.Path(), with)
 		require.ErrorIs(t, d.store.Probe(), store.ErrPoisoned)
-		err := <-ended
+		err := within(t, ended)
 		require.True(t, store.Fails(err), "%v", err)
 		e := <-hook.events
 		require.Equal(t, signer.AlarmDisk, e.Alarm)
@@ -59,7 +71,7 @@ func TestAHookThatHangsDoesNotKeepABrokenDaemon(t *testing.T) {
 	d, ended := brokenDaemon(t, fmt.Sprintf("%s[hooks]\nwebhook = %q\ntimeout = \"1s\"\n", minimalConfig, hook.url), func(*store.DB) {})
 	storetest.Break(t, d.store.Path(), storetest.FailedSync)
 	require.ErrorIs(t, d.store.Probe(), store.ErrPoisoned)
-	require.True(t, store.Fails(<-ended))
+	require.True(t, store.Fails(within(t, ended)))
 	require.Equal(t, signer.AlarmDisk, (<-hook.events).Alarm)
 }
 
@@ -81,7 +93,7 @@ func TestTheExitStatusOfABrokenDisk(t *testing.T) {
 	storetest.Break(t, filepath.Join(cfg.StateDir, store.FileName), storetest.NoSpace)
 	_, err = client.Standby(t.Context(), api.StandbyRequest{Why: "a write"})
 	require.Error(t, err)
-	require.Equal(t, exitDisk, <-status)
+	require.Equal(t, exitDisk, within(t, status))
 	require.Contains(t, errw.String(), "error: a commit to the watermark file failed")
 	require.Contains(t, errw.String(), "hint: make room on the file system of the state directory (df), then restart highwater")
 }
@@ -106,7 +118,7 @@ func TestABrokenBackupStaysForQuestions(t *testing.T) {
 	default:
 	}
 	require.NoError(t, os.Remove(trial))
-	require.True(t, store.Fails(<-ended))
+	require.True(t, store.Fails(within(t, ended)))
 }
 
 // TestAStartOnABrokenDisk is refused before anything is promised; an instance that still answers another one starts.

@@ -43,6 +43,8 @@ by level on sticks, two crashes | holds | $stick -DTAKEOVER -DOPS=3 -DCRASHES=2 
 by level on sticks, and live | holds | $stick -DLIVE -DTAKEOVER -DOPS=3
 first activation, and the like | holds | -DACTIVATE -DLIVE -DTAKEOVER -DCHAN=2 -DOPS=3
 a false statement | holds | -DLIE -DTAKEOVER -DCRASHES=2
+disks that fail, live and takeovers | holds | -DBROKEN -DLIVE -DTAKEOVER -DCHAN=2
+disks that fail, takeovers, two crashes | holds | -DBROKEN -DTAKEOVER -DCRASHES=2 -DOPS=3
 NO_FENCE_FIRST | breaks | -DLIVE
 NO_FLOOR | breaks | -DLIVE
 CANCEL | breaks | -DLIVE
@@ -67,7 +69,9 @@ ONE_FLAG | breaks | -DACTIVATE -DCHAN=2
 NO_COPY_CHECK | breaks | -DRESTORE
 NO_SEEN | breaks | -DRESTORE -DLIVE -DTAKEOVER
 FORGOTTEN | breaks | -DRESTORE -DACTIVATE -DBEGUN -DLIVE
-COPY_UNTOLD | breaks | -DRESTORE"
+COPY_UNTOLD | breaks | -DRESTORE
+SICK_SIGNS | breaks | -DBROKEN -DLIVE
+SICK_GIVES | breaks | -DBROKEN -DLIVE -DCHAN=2 -DOPS=1"
 
 search() { # search NUMBER MODEL NAME EXPECTED FLAGS...
   local number=$1 model=$models/$2.pml name=$3 expected=$4 began

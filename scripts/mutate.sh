@@ -167,6 +167,19 @@ answers an old copy of the other side again | failover/release.go | s/case q.Epo
 lifts a ceiling while its certificate is out | failover/evidence.go | s/if !r.CertificateDestroyed {/if false {/ | ./failover | TestOffline
 keeps a statement though the other side was heard | failover/rules.go | s/^\tn.unstate()$// | ./failover | TestAStatementThatTimePassedBy
 keeps a statement though the right moved | failover/margin.go | s/ || n.stated.epoch != epoch//;s/epoch: epoch/epoch: epoch*0/ | ./failover | TestAStatementThatTimePassedBy
+disk: stays alive after a failed commit | cmd/servedisk.go | s/^\tend(err)$/\t_ = end/ | ./cmd | TestAFailedSyncEndsTheDaemon
+disk: starts on one that takes nothing | cmd/servedisk.go | s/err := in.store.Probe(); err != nil/err := error(nil); err != nil/ | ./cmd | TestAStartOnABrokenDisk
+disk: has a file read that was replaced | cmd/servedisk.go | s/errors.Is(err, store.ErrReplaced)/errors.Is(err, nil)/ | ./cmd | TestScript/replaced
+disk: ends the backup that the other instance may need | cmd/servedisk.go | s/d.answersOnly() \&\& !d.untilWritable(ctx)/false/ | ./cmd | TestABrokenBackupStays
+disk: says that it signs when its disk failed | failover/ask.go | s/ \&\& broken == ""// | ./failover | TestNoCircle
+disk: answers nothing beside one that failed | failover/disk.go | s/if verb != verbStatus || .* {/if verb != "" {/ | ./failover | TestAHealthyOwnerResumes
+disk: answers as the active one when its disk failed | failover/disk.go | s/ || n.store.Role().Role == hwm.Active {/ {/ | ./failover | TestABrokenBackupThatCannotKeep
+believes an epoch that jumps | failover/ask.go | s/epoch-known <= maxJump/epoch >= known/ | ./failover | TestNoJumpOfAnEpoch
+closes the gate for a succession that is forbidden | signer/role.go | s/if err := hwm.CheckSuccession(s.store.Role(), next); err != nil {/if err := error(nil); err != nil {/ | ./signer | TestAForbiddenSuccession
+calls a fenced owner one that signs | failover/who.go | s/case p.role == hwm.Fenced:/case false:/ | ./failover | TestBothScreensSayTheSame
+sees one side only | failover/advice.go | s/return whoMaySign(here, there)/return whoMaySign(here, party{id: there.id})/ | ./failover | TestBothScreensSayTheSame
+gives the right away before there is a file for it | cmd/handover.go | s/file, err := reserve(out, maxCertificate)/file, err := \&reserved{path: out}, error(nil)/ | ./cmd | TestScript/failover
+ends alarms that nobody named | cmd/acknowledge.go | s/len(st.Alarms) > 1 \&\& !all/false/ | ./cmd | TestAlarmsEndOneByOne
 takes over below the chain's head | failover/margin.go | s/t.Floor, t.Reason = level+margin,/t.Floor, t.Reason = 0*level*margin,/ | ./failover | TestTakeover$
 END
 }
