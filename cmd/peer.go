@@ -151,6 +151,9 @@ func peerWords(p *failover.PeerView) string {
 	if p.Signing {
 		text += ", " + signsWords(p.Share)
 	}
+	if p.Broken != "" {
+		text += ", and its disk fails: " + p.Broken
+	}
 	if p.Following {
 		text += "; its watermarks are followed"
 	}

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,12 +22,18 @@ import (
 )
 
 // brokenDaemon runs a daemon until it ends by itself.
-func brokenDaemon(t *testing.T, text string, before func(*store.DB)) (d *daemon, ended chan error) {
+func brokenDaemon(t *testing.T, text string, before func(*store.DB)) (d *daemon, said *spoken, ended chan error) {
 	t.Helper()
 	cfg, err := loadConfig(writeConfig(t, "state_dir = \"state\"\n"+text))
 	require.NoError(t, err)
 	require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
-	d, err = newDaemon(t.Context(), cfg, slog.New(slog.DiscardHandler), "test")
+	said = &spoken{}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(said.String())
+		}
+	})
+	d, err = newDaemon(t.Context(), cfg, slog.New(slog.NewTextHandler(said, nil)), "test")
 	require.NoError(t, err)
 	before(d.store)
 	d.trialEvery = time.Millisecond
@@ -33,7 +41,25 @@ func brokenDaemon(t *testing.T, text string, before func(*store.DB)) (d *daemon,
 	t.Cleanup(cancel)
 	ended = make(chan error, 1)
 	go func() { ended <- d.run(ctx) }()
-	return d, ended
+	return d, said, ended
+}
+
+// spoken is a log that is read while it is written.
+type spoken struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *spoken) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(b)
+}
+
+func (s *spoken) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 // within is what a channel gives, in time.
@@ -53,7 +79,7 @@ func TestAFailedSyncEndsTheDaemon(t *testing.T) {
 	for _, with := range []string{storetest.NoSpace, storetest.FailedSync} {
 		hook := newHungHook(t)
 		hook.letGo()
-		d, ended := brokenDaemon(t, fmt.Sprintf("%s[hooks]\nwebhook = %q\n", minimalConfig, hook.url), func(*store.DB) {})
+		d, said, ended := brokenDaemon(t, fmt.Sprintf("%s[hooks]\nwebhook = %q\n", minimalConfig, hook.url), func(*store.DB) {})
 		storetest.Break(t, d.store.Path(), with)
 		require.ErrorIs(t, d.store.Probe(), store.ErrPoisoned)
 		err := within(t, ended)
@@ -62,13 +88,14 @@ func TestAFailedSyncEndsTheDaemon(t *testing.T) {
 		require.Equal(t, signer.AlarmDisk, e.Alarm)
 		require.Contains(t, e.Text, "a commit to the watermark file failed")
 		require.NotEmpty(t, e.Hint)
+		require.Contains(t, said.String(), "alarm=disk")
 	}
 }
 
 // TestAHookThatHangsDoesNotKeepABrokenDaemon: its end is bounded.
 func TestAHookThatHangsDoesNotKeepABrokenDaemon(t *testing.T) {
 	hook := newHungHook(t)
-	d, ended := brokenDaemon(t, fmt.Sprintf("%s[hooks]\nwebhook = %q\ntimeout = \"1s\"\n", minimalConfig, hook.url), func(*store.DB) {})
+	d, _, ended := brokenDaemon(t, fmt.Sprintf("%s[hooks]\nwebhook = %q\ntimeout = \"1s\"\n", minimalConfig, hook.url), func(*store.DB) {})
 	storetest.Break(t, d.store.Path(), storetest.FailedSync)
 	require.ErrorIs(t, d.store.Probe(), store.ErrPoisoned)
 	require.True(t, store.Fails(within(t, ended)))
@@ -100,14 +127,14 @@ func TestTheExitStatusOfABrokenDisk(t *testing.T) {
 
 // TestABrokenBackupStaysForQuestions: until its disk works again; then it ends, to be started anew.
 func TestABrokenBackupStaysForQuestions(t *testing.T) {
-	d, ended := brokenDaemon(t, minimalConfig, func(db *store.DB) {
+	d, said, ended := brokenDaemon(t, minimalConfig, func(db *store.DB) {
 		require.NoError(t, db.SetPeer(&hwm.Peer{Address: "127.0.0.1:1", Key: hwm.InstanceID{7}}))
 	})
 	trial := filepath.Join(d.cfg.StateDir, "disk-trial")
 	require.NoError(t, os.Mkdir(trial, 0o700))
 	storetest.Break(t, d.store.Path(), storetest.FailedSync)
 	require.ErrorIs(t, d.store.Probe(), store.ErrPoisoned)
-	require.Eventually(t, func() bool { return len(d.signer.Alarms()) == 1 }, scriptPatience, time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(said.String(), "stays for the other one's questions") }, scriptPatience, time.Millisecond)
 	st, err := d.admin.Status(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, st.Store, "a commit to the watermark file failed")

@@ -120,6 +120,21 @@ func (p *process) get(url string) (status int, body string) {
 	return resp.StatusCode, string(b)
 }
 
+// endsWith waits until it has ended by itself, with a status.
+func (p *process) endsWith(status int) {
+	p.t.Helper()
+	select {
+	case err := <-p.ended:
+		var exit *exec.ExitError
+		require.ErrorAs(p.t, err, &exit, p.log.String())
+		require.Equal(p.t, status, exit.ExitCode(), p.log.String())
+		p.cmd = nil
+	case <-time.After(patience):
+		p.kill()
+		require.FailNow(p.t, "it does not end", p.log.String())
+	}
+}
+
 // notReady gives the reasons for which /readyz says no.
 func (p *process) notReady() string {
 	p.t.Helper()
