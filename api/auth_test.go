@@ -48,6 +48,16 @@ func TestAuthentication(t *testing.T) {
 			ask(t, at, "POST", target+generic, hexBody(payload)).signature(t, key, payload)
 		}
 	}
+	// The bytes are of the key, however its path is written.
+	for _, path := range []string{"//keys/", "/keys//", "//keys///"} {
+		level++
+		key := r.keys[tezos.Ed25519]
+		payload := step(tezos.Attestation, level).Payload(tezos.Ed25519)
+		target := path + key.Hash().String() + "/?authentication="
+		auth := clients[tezos.Ed25519].Sign(authBytes(key.Hash(), payload)).String()
+		ask(t, at, "POST", target+auth, hexBody(payload)).signature(t, key, payload)
+		ask(t, at, "POST", path+key.Hash().String()+"/", hexBody(payload)).refusal(t, http.StatusUnauthorized)
+	}
 	// The octez client does it by itself, once told to.
 	c := baker.New("http://"+at, false)
 	defer c.Close()

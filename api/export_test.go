@@ -15,13 +15,20 @@ func ServeWithin(ctx context.Context, l net.Listener, h http.Handler, log *slog.
 	return serve(ctx, l, h, log, lim)
 }
 
+// ServeFew is Serve with another limit of connections.
+func ServeFew(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger, conns int) error {
+	lim := standardLimits()
+	lim.conns = conns
+	return serve(ctx, l, h, log, lim)
+}
+
 // DecodePayload is the parser of request bodies.
 func DecodePayload(body []byte) ([]byte, error) { return decodePayload(body) }
 
 // StandardLimits are the limits of every listener.
-func StandardLimits() (readHeader, read, write, idle, shutdown time.Duration, headerBytes int) {
+func StandardLimits() (readHeader, read, write, idle, shutdown time.Duration, headerBytes, conns int) {
 	l := standardLimits()
-	return l.readHeader, l.read, l.write, l.idle, l.shutdown, l.headerBytes
+	return l.readHeader, l.read, l.write, l.idle, l.shutdown, l.headerBytes, l.conns
 }
 
 // SetPatience makes a client wait this long for any answer.

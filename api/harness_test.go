@@ -197,7 +197,7 @@ type reply struct {
 // ask does one request on a connection of its own.
 func ask(t *testing.T, address, method, target, body string) reply {
 	t.Helper()
-	return raw(t, address, method+" "+target+" HTTP/1.1\r\nHost: signer\r\nConnection: close\r\nContent-Type: application/json\r\n"+
+	return raw(t, address, method+" "+target+" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n"+
 		"Content-Length: "+itoa(len(body))+"\r\n\r\n"+body)
 }
 
@@ -287,7 +287,7 @@ func (r reply) signature(t *testing.T, key *tezos.PublicKey, payload []byte) tez
 }
 
 // client is a key that a client of the signer has.
-func client(t *testing.T, curve tezos.Curve) *softkey.Key {
+func client(t testing.TB, curve tezos.Curve) *softkey.Key {
 	t.Helper()
 	k, err := softkey.New(curve, bytes.Repeat([]byte("client "), 4))
 	require.NoError(t, err)

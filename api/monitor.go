@@ -24,7 +24,9 @@ func NewMonitor(a Admin, m *Metrics) http.Handler {
 	r.Get("/status", read(a.Status))
 	r.Handle("/metrics", promhttp.HandlerFor(m.Registry, promhttp.HandlerOpts{}))
 	r.Get("/", func(w http.ResponseWriter, req *http.Request) { page(w, req, a) })
-	return r
+	return fromOutside(r, func(w http.ResponseWriter, status int, text, hint string) {
+		writeJSON(w, status, adminError{Text: text, Hint: hint})
+	})
 }
 
 // readyz says whether a request could be signed now, with a reason for each no. Alarms and notes are shown, and are no reason: each alarm has a
@@ -39,7 +41,10 @@ func readyz(w http.ResponseWriter, r *http.Request, a Admin) {
 	if !st.Ready {
 		status, reasons = http.StatusServiceUnavailable, st.NotReady
 	}
-	writeJSON(w, status, map[string]any{"ready": st.Ready, "reasons": reasons, "alarms": st.Alarms, "notes": st.notes()})
+	writeJSON(w, status, map[string]any{
+		"ready": st.Ready, "reasons": reasons, "alarms": st.Alarms, "notes": st.notes(),
+		"guard": map[string]string{"state": st.Guard.State, "why": st.Guard.Why},
+	})
 }
 
 func page(w http.ResponseWriter, r *http.Request, a Admin) {

@@ -46,8 +46,8 @@ const DefaultBudget = 3 * time.Second
 // registrationBudget is the time of a delegation, which somebody confirms on the device.
 const registrationBudget = 50 * time.Second
 
-// MaxBody bounds a request's body: the longest payload is some hundred bytes, in hex.
-const MaxBody = 64 << 10
+// MaxBody bounds a request's body, which is read before anybody knows whose it is: the longest payload is some hundred bytes, in hex.
+const MaxBody = 8 << 10
 
 type octez struct {
 	OctezConfig
@@ -78,7 +78,7 @@ func NewOctez(cfg OctezConfig) http.Handler {
 		}
 		writeError(w, http.StatusMethodNotAllowed, fmt.Sprintf("%s is not answered at %s", shorten(r.Method), shorten(r.URL.Path)), "")
 	})
-	return behind(strings.TrimRight(cfg.Prefix, "/"), endpoints)
+	return fromOutside(withoutEmptySegments(behind(strings.TrimRight(squeeze(cfg.Prefix), "/"), endpoints)), writeError)
 }
 
 // behind puts a handler behind a path prefix. What is elsewhere gets octez's kind of error, which http.StripPrefix does not give.
@@ -243,6 +243,10 @@ func readQuery(r *http.Request) (url.Values, error) {
 
 // readPayload reads a body that is a JSON string of hex.
 func readPayload(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if !jsonBody(r) {
+		text := "the body is " + shorten(r.Header.Get("Content-Type")) + ": it should be application/json"
+		return nil, &statusError{http.StatusUnsupportedMediaType, text}
+	}
 	if r.ContentLength > MaxBody { // not waited for
 		return nil, badRequest("the body has %d bytes, and may have %d", r.ContentLength, MaxBody)
 	}

@@ -24,13 +24,14 @@ type limits struct {
 	readHeader, read, write, idle time.Duration
 	shutdown                      time.Duration // what the requests under way are given when all ends
 	headerBytes                   int
+	conns                         int // of one listener
 }
 
 // standardLimits are those of every listener. The write time-out must leave room for a request's whole budget.
 func standardLimits() limits {
 	return limits{
 		readHeader: 5 * time.Second, read: 10 * time.Second, write: 60 * time.Second, idle: 90 * time.Second,
-		shutdown: 10 * time.Second, headerBytes: 16 << 10,
+		shutdown: 10 * time.Second, headerBytes: 8 << 10, conns: 512,
 	}
 }
 
@@ -106,20 +107,23 @@ type connNoter interface {
 	ConnContext(ctx context.Context, c net.Conn) context.Context
 }
 
-// Serve answers on l until ctx ends, then lets the requests under way end. It closes l.
+// Serve answers on l until ctx ends, then lets the requests under way end; connections without a whole request are cut. It closes l.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
 	return serve(ctx, l, h, log, standardLimits())
 }
 
 func serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger, lim limits) error {
+	open := newConns(lim.conns)
 	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: lim.readHeader, ReadTimeout: lim.read, WriteTimeout: lim.write,
+		Handler: open.handler(h), ConnState: open.state, ConnContext: open.context, ReadHeaderTimeout: lim.readHeader, ReadTimeout: lim.read, WriteTimeout: lim.write,
 		IdleTimeout: lim.idle, MaxHeaderBytes: lim.headerBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext:                  func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 		DisableGeneralOptionsHandler: true, // "OPTIONS *" is answered like everything else
 	}
 	if c, ok := h.(connNoter); ok {
-		srv.ConnContext = c.ConnContext
+		srv.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
+			return c.ConnContext(open.context(ctx, nc), nc)
+		}
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
@@ -130,6 +134,7 @@ func serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 	}
 	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), lim.shutdown)
 	defer cancel()
+	open.stop()
 	err := srv.Shutdown(wait)
 	if err != nil {
 		err = errors.Join(err, srv.Close())

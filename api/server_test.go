@@ -23,7 +23,7 @@ import (
 )
 
 func request(method, target, version, body string, headers ...string) string {
-	return method + " " + target + " " + version + "\r\nHost: signer\r\n" + strings.Join(append(headers, ""), "\r\n") +
+	return method + " " + target + " " + version + "\r\nHost: localhost\r\n" + strings.Join(append(headers, ""), "\r\n") +
 		"Content-Length: " + itoa(len(body)) + "\r\n\r\n" + body
 }
 
@@ -69,7 +69,7 @@ func TestPipelining(t *testing.T) {
 	for n := range 10 {
 		payload := step(tezos.Preattestation, int32(n)+1).Payload(tezos.P256)
 		all.WriteString(request("POST", "/keys/"+key.Hash().String(), "HTTP/1.1", hexBody(payload)))
-		all.WriteString("GET /authorized_keys HTTP/1.1\r\nHost: signer\r\n\r\n")
+		all.WriteString("GET /authorized_keys HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	}
 	_, err := io.WriteString(conn, all.String())
 	require.NoError(t, err)
@@ -203,7 +203,7 @@ func TestTLS(t *testing.T) {
 
 // TestLimits holds the real limits: no listener is without, and a request's budget fits.
 func TestLimits(t *testing.T) {
-	readHeader, read, write, idle, shutdown, header := api.StandardLimits()
+	readHeader, read, write, idle, shutdown, header, conns := api.StandardLimits()
 	for _, d := range []time.Duration{readHeader, read, write, idle, shutdown} {
 		require.Positive(t, d)
 		require.LessOrEqual(t, d, 2*time.Minute)
@@ -211,7 +211,12 @@ func TestLimits(t *testing.T) {
 	require.Greater(t, write, read+30*time.Second, "the longest budget that can be configured")
 	require.Greater(t, shutdown, api.DefaultBudget)
 	require.Positive(t, header)
-	require.LessOrEqual(t, header, 64<<10)
+	require.LessOrEqual(t, header, 16<<10)
+	require.Positive(t, conns)
+	// net/http has two buffers of 4 KiB and some more for a connection, and stacks of 8 KiB; what it reads of a body grows by copies.
+	const each = 4<<10 + 4<<10 + 16<<10 + 3*api.MaxBody
+	require.LessOrEqual(t, conns*(each+header), 64<<20, "all connections of a listener, each as large as it may be")
+	require.LessOrEqual(t, api.MaxBody, 8<<10)
 }
 
 // within serves with short limits.
@@ -253,7 +258,7 @@ func TestSlowClients(t *testing.T) {
 	// A connection that stays open after an answer is closed when it is idle.
 	idle := dial(t, at)
 	from := bufio.NewReader(idle)
-	_, err := io.WriteString(idle, "GET /authorized_keys HTTP/1.1\r\nHost: signer\r\n\r\n")
+	_, err := io.WriteString(idle, "GET /authorized_keys HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	require.NoError(t, err)
 	require.Equal(t, "{}", readReply(t, from, "GET").body)
 	_, err = from.ReadByte()
@@ -338,7 +343,7 @@ func TestShutdownWaits(t *testing.T) {
 	require.NoError(t, err)
 	stop := serveOn(t, l, h)
 	conn := dial(t, l.Addr().String())
-	_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: signer\r\n\r\n")
+	_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	require.NoError(t, err)
 	<-entered
 	stopped := make(chan error, 1)
@@ -375,7 +380,7 @@ func TestShutdownGivesUp(t *testing.T) {
 		ended <- api.ServeWithin(ctx, l, h, slog.New(slog.DiscardHandler), time.Second, time.Second, 50*time.Millisecond)
 	}()
 	conn := dial(t, l.Addr().String())
-	_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: signer\r\n\r\n")
+	_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	require.NoError(t, err)
 	<-entered
 	cancel()

@@ -1,0 +1,163 @@
+package api
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// conns bounds the connections of one listener, and knows which of them hold a whole request: only those are worth waiting for when all
+// ends. When there are too many, the connection that has been without a whole request for longest gives way: a flood of half requests
+// keeps nobody else out.
+type conns struct {
+	most int
+
+	mu       sync.Mutex
+	open     map[net.Conn]*conn
+	stopping bool
+}
+
+// conn is a connection: since when it waits for a whole request, or that it has one.
+type conn struct {
+	net.Conn
+	since  time.Time
+	whole  bool // a whole request was read, and its answer is not out yet
+	served bool // a whole request came over it once
+}
+
+type connKey struct{}
+
+func newConns(most int) *conns { return &conns{most: most, open: map[net.Conn]*conn{}} }
+
+// context names the connection to the handler of its requests (http.Server.ConnContext).
+func (c *conns) context(ctx context.Context, nc net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, nc)
+}
+
+// state hears what becomes of a connection (http.Server.ConnState).
+func (c *conns) state(nc net.Conn, state http.ConnState) {
+	var victim net.Conn
+	c.mu.Lock()
+	switch state {
+	case http.StateNew:
+		victim = c.add(nc)
+	case http.StateIdle:
+		if k := c.open[nc]; k != nil {
+			k.whole, k.since = false, time.Now()
+		}
+	case http.StateClosed, http.StateHijacked:
+		delete(c.open, nc)
+	case http.StateActive: // some bytes of a request: not worth anything yet
+	}
+	c.mu.Unlock()
+	if victim != nil {
+		cut(victim)
+	}
+}
+
+// add takes a connection in, and gives the connection that has to go for it; nil: none. The caller holds c.mu.
+func (c *conns) add(nc net.Conn) (victim net.Conn) {
+	if c.stopping {
+		return nc
+	}
+	if len(c.open) >= c.most {
+		if victim = c.longestWaiting(); victim == nil {
+			return nc // all have whole requests
+		}
+		delete(c.open, victim)
+	}
+	c.open[nc] = &conn{Conn: nc, since: time.Now()}
+	return victim
+}
+
+// longestWaiting gives the connection without a whole request that has waited longest. Connections that never carried a whole request
+// come first. The caller holds c.mu.
+func (c *conns) longestWaiting() net.Conn {
+	var worst *conn
+	for _, k := range c.open {
+		if k.whole {
+			continue
+		}
+		if worst == nil || worst.served && !k.served || worst.served == k.served && k.since.Before(worst.since) {
+			worst = k
+		}
+	}
+	if worst == nil {
+		return nil
+	}
+	return worst.Conn
+}
+
+// wholeNow notes that a request was read to its end. It is false when the connection was given up before.
+func (c *conns) wholeNow(nc net.Conn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.open[nc]
+	if k == nil {
+		return false
+	}
+	k.whole, k.served = true, true
+	return true
+}
+
+// stop cuts the connections that hold no whole request, those that come later too.
+func (c *conns) stop() {
+	c.mu.Lock()
+	c.stopping = true
+	var quiet []net.Conn
+	for nc, k := range c.open {
+		if !k.whole {
+			quiet = append(quiet, nc)
+			delete(c.open, nc)
+		}
+	}
+	c.mu.Unlock()
+	for _, nc := range quiet {
+		cut(nc)
+	}
+}
+
+// cut closes a connection without a word: TLS would wait for its peer to take a farewell.
+func cut(nc net.Conn) {
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	_ = nc.Close() // nobody is left who would want to know
+}
+
+// handler notes when a request of h is whole.
+func (c *conns) handler(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		nc, ok := r.Context().Value(connKey{}).(net.Conn)
+		switch {
+		case !ok:
+		case r.Body == nil || r.Body == http.NoBody:
+			if !c.wholeNow(nc) {
+				return
+			}
+		default:
+			noting := *r // a copy: the server looks at the body of its own after the answer
+			noting.Body = &noted{ReadCloser: r.Body, whole: func() bool { return c.wholeNow(nc) }}
+			r = &noting
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// noted is a body whose end is noted. A body that ends on a connection that was given up does not end well.
+type noted struct {
+	io.ReadCloser
+	whole func() bool
+}
+
+func (b *noted) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF && !b.whole() { //nolint:errorlint // a reader's end is io.EOF itself
+		err = net.ErrClosed
+	}
+	return n, err
+}

@@ -1,0 +1,85 @@
+package api
+
+import (
+	"context"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// fromOutside answers what no client of a signer sends, and a web page in a browser on the same machine can be made to send: a request
+// with an Origin, and over loopback without TLS a request whose Host is another machine's (a page whose name was made to point here).
+// deny writes the answer.
+func fromOutside(h http.Handler, deny func(w http.ResponseWriter, status int, text, hint string)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case len(r.Header.Values("Origin")) > 0:
+			deny(w, http.StatusForbidden, "requests of web pages are not answered (the request has an Origin)", "")
+		case foreignHost(r):
+			deny(w, http.StatusForbidden, "the request is for the host "+shorten(r.Host)+", and came over loopback",
+				"ask for localhost, or for an address such as 127.0.0.1")
+		default:
+			h.ServeHTTP(w, r)
+		}
+	})
+}
+
+// foreignHost tells whether a request over loopback names a host that is not this machine's own. A request without a Host (HTTP/1.0) is
+// of no browser. Under TLS the certificate has the name.
+func foreignHost(r *http.Request) bool {
+	return r.Host != "" && r.TLS == nil && overLoopback(r.Context()) && !ownName(r.Host)
+}
+
+// overLoopback tells whether the connection of a request ends at a loopback address of this machine.
+func overLoopback(ctx context.Context) bool {
+	at, ok := ctx.Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	return ok && at.IP.IsLoopback()
+}
+
+// ownName tells whether host, with a port or without, is localhost or a loopback address.
+func ownName(host string) bool {
+	name := (&url.URL{Host: host}).Hostname()
+	if strings.EqualFold(name, "localhost") {
+		return true
+	}
+	ip := net.ParseIP(name)
+	return ip != nil && ip.IsLoopback()
+}
+
+// jsonBody tells whether a body is said to be JSON, or is not said to be anything, which octez takes for JSON. A web page cannot say
+// JSON without asking first (CORS).
+func jsonBody(r *http.Request) bool {
+	for _, value := range r.Header.Values("Content-Type") {
+		if kind, _, err := mime.ParseMediaType(value); err != nil || kind != "application/json" {
+			return false
+		}
+	}
+	return true
+}
+
+// withoutEmptySegments gives h each path without its empty segments, as octez-signer reads paths: //keys/tz1…/ is /keys/tz1….
+func withoutEmptySegments(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path, raw := squeeze(r.URL.Path), squeeze(r.URL.RawPath)
+		if path == r.URL.Path && raw == r.URL.RawPath {
+			h.ServeHTTP(w, r)
+			return
+		}
+		same, where := *r, *r.URL
+		where.Path, where.RawPath = path, raw
+		same.URL = &where
+		h.ServeHTTP(w, &same)
+	})
+}
+
+// squeeze drops the empty segments of a path that begins with a slash; other paths are left as they are.
+func squeeze(path string) string {
+	last := len(path) - 1
+	if last < 1 || path[0] != '/' || path[last] != '/' && !strings.Contains(path, "//") {
+		return path
+	}
+	segments := strings.FieldsFunc(path, func(c rune) bool { return c == '/' })
+	return "/" + strings.Join(segments, "/")
+}
