@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,25 +15,24 @@ import (
 // permissions by then).
 const groups = 1 | 2
 
-// watchTick bounds how long the end of ctx waits for the reader.
-const watchTick = 500 * time.Millisecond
-
 // Watch calls changed after each change of what is connected, until ctx ends. Where the system tells nothing (some containers) it
 // just waits: it makes faster what a look now and then finds too.
 func Watch(ctx context.Context, changed func()) {
-	fd, err := eventSocket()
+	events, err := eventSocket()
 	if err != nil {
 		<-ctx.Done()
 		return
 	}
-	defer unix.Close(fd) //nolint:errcheck // nothing depends on it
+	defer events.Close() //nolint:errcheck // nothing depends on it
+	stop := context.AfterFunc(ctx, func() { _ = events.SetReadDeadline(time.Unix(1, 0)) }) // the reader ends at once
+	defer stop()
 	buf := make([]byte, 1<<16)
 	for ctx.Err() == nil {
-		n, _, err := unix.Recvfrom(fd, buf, 0)
+		n, err := events.Read(buf)
 		switch {
-		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.ENOBUFS): // events were lost
 			changed()
+		case errors.Is(err, io.EOF): // an empty message
 		case err != nil:
 			<-ctx.Done()
 			return
@@ -41,19 +42,16 @@ func Watch(ctx context.Context, changed func()) {
 	}
 }
 
-func eventSocket() (int, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.NETLINK_KOBJECT_UEVENT)
+// eventSocket gives the kernel's event socket, as a file whose readers Go can wake.
+func eventSocket() (*os.File, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_KOBJECT_UEVENT)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	tick := unix.NsecToTimeval(int64(watchTick))
-	err = errors.Join(
-		unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}),
-		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tick))
-	if err != nil {
-		return 0, errors.Join(err, unix.Close(fd))
+	if err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}); err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
 	}
-	return fd, nil
+	return os.NewFile(uintptr(fd), "uevents"), nil
 }
 
 // usbEvent tells whether an event is about a USB device; its interfaces have events of their own, and the device one more when they

@@ -3,6 +3,7 @@ package usb
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -18,6 +19,29 @@ func TestWatchEnds(t *testing.T) {
 	}()
 	cancel()
 	<-done
+}
+
+// The reader of events is woken by the end: it has no tick of its own.
+func TestWatchEndsAtOnce(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	events, err := eventSocket()
+	if err != nil {
+		t.Skipf("the system tells of no devices here: %v", err)
+	}
+	require.NoError(t, events.SetReadDeadline(time.Now().Add(time.Millisecond)), "a read that cannot be woken")
+	require.NoError(t, events.Close())
+	least := time.Hour
+	for range 5 { // the best of some: a machine may be busy, but not each time
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); Watch(ctx, func() {}) }()
+		time.AfterFunc(10*time.Millisecond, cancel) // it reads by then, or ends before
+		<-ctx.Done()
+		start := time.Now()
+		<-done
+		least = min(least, time.Since(start))
+	}
+	require.Less(t, least, 100*time.Millisecond)
 }
 
 func TestUSBEvent(t *testing.T) {
