@@ -2,6 +2,7 @@ package api
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +24,8 @@ type Metrics struct {
 	deviceTime *prometheus.HistogramVec
 	requests   *prometheus.HistogramVec
 	commits    prometheus.Histogram
+
+	droppedLines atomic.Pointer[func() uint64]
 
 	mu    sync.Mutex
 	given map[givenKey]prometheus.Counter // signatures, found again without the texts of their labels
@@ -65,9 +68,22 @@ func NewMetrics() *Metrics {
 		}
 	}
 	m.warnings.WithLabelValues(tezos.WarnBlockLayout)
-	m.Registry.MustRegister(m.signatures, m.refusals, m.failures, m.warnings, m.deviceTime, m.requests, m.commits,
+	dropped := prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Namespace: "highwater", Name: "log_lines_dropped_total", Help: "Lines of the log that nobody read in time.",
+	}, m.dropped)
+	m.Registry.MustRegister(m.signatures, m.refusals, m.failures, m.warnings, m.deviceTime, m.requests, m.commits, dropped,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// CountDroppedLines gives the source of the count of log lines that nobody read.
+func (m *Metrics) CountDroppedLines(dropped func() uint64) { m.droppedLines.Store(&dropped) }
+
+func (m *Metrics) dropped() float64 {
+	if f := m.droppedLines.Load(); f != nil {
+		return float64((*f)())
+	}
+	return 0
 }
 
 // Observe counts a decision.

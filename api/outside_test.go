@@ -27,7 +27,7 @@ func (c *counting) Sign(_ context.Context, pkh tezos.PublicKeyHash, _ []byte) (t
 }
 
 func (c *counting) PublicKey(tezos.PublicKeyHash) (*tezos.PublicKey, error) { return c.key, nil }
-func (c *counting) Keys() []signer.KeyInfo                                   { return nil }
+func (c *counting) Keys() []signer.KeyInfo                                  { return nil }
 func (c *counting) Prove(context.Context, tezos.PublicKeyHash) (tezos.Signature, error) {
 	c.signs.Add(1)
 	return tezos.Signature{}, &signer.Denial{Reason: signer.UnknownKey}

@@ -33,13 +33,15 @@ type app struct {
 	configFlag string
 	jsonFlag   bool
 	version    string
+	flush      func() // writes what is still to be said; it does not wait for long
 }
 
 // Main runs the command line and gives its exit status.
 func Main(args []string, in io.Reader, out, errw io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	a := &app{terminal: newTerminal(in, out, errw), version: version}
+	a := &app{terminal: newTerminal(in, out, errw), version: version, flush: func() {}}
+	defer func() { a.flush() }()
 	a.interrupted = ctx.Done()
 	root := a.root()
 	root.SetArgs(args)

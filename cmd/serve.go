@@ -39,10 +39,11 @@ func (a *app) serveCmd() *cobra.Command {
 		Use: "serve", Short: "Run the signer", Long: serveLong, Args: noArgs,
 		Example: "  highwater serve --config /etc/highwater/highwater.toml --log-level debug",
 		RunE: func(c *cobra.Command, _ []string) error {
-			log, err := newLogger(a.err, level, format)
+			log, queue, err := a.daemonLog(level, format)
 			if err != nil {
 				return err
 			}
+			defer survive(c.Context(), log)()
 			cfg, err := a.config()
 			if err != nil {
 				return err
@@ -51,6 +52,7 @@ func (a *app) serveCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			d.metrics.CountDroppedLines(queue.Dropped)
 			if os.Getenv("GOGC") == "" {
 				debug.SetGCPercent(heapGrowth)
 			}
@@ -86,6 +88,7 @@ func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 type daemon struct {
 	*instance
 	log       *slog.Logger
+	metrics   *api.Metrics
 	listeners []listener
 	addresses map[string]string // by name: octez, admin, monitor
 
@@ -127,7 +130,7 @@ func newDaemon(ctx context.Context, cfg *config, log *slog.Logger, version strin
 	if err := in.tryDisk(); err != nil {
 		return nil, errors.Join(err, in.close())
 	}
-	d := &daemon{instance: in, log: log, addresses: map[string]string{}, trialEvery: trialEvery}
+	d := &daemon{instance: in, log: log, metrics: metrics, addresses: map[string]string{}, trialEvery: trialEvery}
 	if err := d.listen(ctx, metrics); err != nil {
 		return nil, errors.Join(err, d.closeListeners(), in.close())
 	}
@@ -243,6 +246,9 @@ func (d *daemon) run(ctx context.Context) error {
 	return err
 }
 
+// notifyPatience is how long a service manager that reads nothing is waited for.
+const notifyPatience = time.Second
+
 // notifySystemd tells the service manager, if there is one (sd_notify(3)).
 func notifySystemd(state string) error {
 	socket := os.Getenv("NOTIFY_SOCKET")
@@ -253,6 +259,9 @@ func notifySystemd(state string) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.Write([]byte(state))
+	err = c.SetWriteDeadline(time.Now().Add(notifyPatience))
+	if err == nil {
+		_, err = c.Write([]byte(state))
+	}
 	return errors.Join(err, c.Close())
 }

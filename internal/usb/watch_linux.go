@@ -23,7 +23,7 @@ func Watch(ctx context.Context, changed func()) {
 		<-ctx.Done()
 		return
 	}
-	defer events.Close() //nolint:errcheck // nothing depends on it
+	defer events.Close()                                                                   //nolint:errcheck // nothing depends on it
 	stop := context.AfterFunc(ctx, func() { _ = events.SetReadDeadline(time.Unix(1, 0)) }) // the reader ends at once
 	defer stop()
 	buf := make([]byte, 1<<16)

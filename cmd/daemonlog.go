@@ -1,0 +1,61 @@
+package cmd
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"highwater/internal/logqueue"
+)
+
+// flushPatience is how long the end of the process waits for the reader of its log.
+const flushPatience = time.Second
+
+// daemonLog gives the daemon's log, which waits for no reader: neither of its lines nor of what the command says at its end. The queue
+// takes the place of standard error until Main flushes it.
+func (a *app) daemonLog(level, format string) (*slog.Logger, *logqueue.Queue, error) {
+	if _, err := newLogger(io.Discard, level, format); err != nil { // before anything is started
+		return nil, nil, err
+	}
+	lost := func(n uint64) []byte {
+		var line bytes.Buffer
+		log, err := newLogger(&line, slog.LevelError.String(), format)
+		if err != nil {
+			return nil // it was fine above
+		}
+		log.Error("log lines dropped: nobody read them", "lines", n)
+		return line.Bytes()
+	}
+	queue := logqueue.New(a.err, logqueue.Size, lost)
+	a.err, a.flush = queue, func() { queue.Close(flushPatience) }
+	log, err := newLogger(queue, level, format)
+	return log, queue, err
+}
+
+// survive makes the process outlive a terminal that is closed (SIGHUP) and a log whose reader has ended (SIGPIPE). Both signals are caught
+// for good; the programs that the process starts get them as ever. stop ends what listens.
+func survive(ctx context.Context, log *slog.Logger) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGPIPE)
+	var listening sync.WaitGroup
+	listening.Go(func() {
+		for {
+			select {
+			case s := <-signals:
+				if s == syscall.SIGHUP {
+					log.Warn("SIGHUP: nothing is read again", "hint", "to use a changed configuration: systemctl restart highwater")
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return func() { cancel(); listening.Wait() }
+}
