@@ -89,8 +89,9 @@ func (s *Signer) RaiseAlarm(name AlarmName, witness, about, text, hint string) {
 // keepAlarms makes those that stand outlive the process.
 func (s *Signer) keepAlarms() {
 	s.alarms.keep.Lock()
-	defer s.alarms.keep.Unlock()
-	if err := s.store.SetAlarms(s.Alarms()); err != nil {
+	err := s.store.SetAlarms(s.Alarms())
+	s.alarms.keep.Unlock()
+	if err != nil {
 		s.log.Error("alarms not kept", "error", err.Error())
 	}
 }
@@ -118,14 +119,18 @@ func (s *Signer) AcknowledgeThese(ids ...uint64) []Alarm {
 }
 
 func (s *Signer) acknowledge(ends func(Alarm) bool) []Alarm {
+	var ended []Alarm
 	s.alarms.mu.Lock()
 	for key, a := range s.alarms.byAt {
 		if ends(a) {
 			delete(s.alarms.byAt, key)
-			s.log.Info("alarm acknowledged", "alarm", string(a.Name), "text", a.Text)
+			ended = append(ended, a)
 		}
 	}
 	s.alarms.mu.Unlock()
+	for _, a := range ended {
+		s.log.Info("alarm acknowledged", "alarm", string(a.Name), "text", a.Text)
+	}
 	s.keepAlarms()
 	return s.Alarms()
 }

@@ -129,6 +129,9 @@ func (s *Signer) line(o Outcome) {
 	}
 	ctx := context.Background()
 	switch {
+	case o.Reason == NotActive: // a baker asks for all it has, all day
+		s.log.LogAttrs(ctx, slog.LevelDebug, "refused", append(attrs, slog.String("error", o.Err.Error()))...)
+		s.sumUp(o.Err.Error())
 	case o.Err != nil && o.Decision == "refused":
 		s.log.LogAttrs(ctx, slog.LevelWarn, "refused", append(attrs, slog.String("error", o.Err.Error()))...)
 	case o.Err != nil:

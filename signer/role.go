@@ -29,7 +29,7 @@ func (s *Signer) Become(
 	ctx context.Context, next hwm.RoleRecord, floors []hwm.Row, ceilings ...hwm.CeilingChange,
 ) (hwm.RoleRecord, error) {
 	s.roleMu.Lock()
-	defer s.roleMu.Unlock()
+	defer s.unlockRole()
 	return s.become(ctx, next, floors, ceilings)
 }
 
@@ -59,16 +59,26 @@ func (s *Signer) become(
 		s.gate.open()
 	}
 	now := s.store.Role()
-	s.log.Info("role", "role", now.Role.String(), "epoch", now.Epoch, "why", now.Why)
+	s.unsaid = append(s.unsaid, func() { s.log.Info("role", "role", now.Role.String(), "epoch", now.Epoch, "why", now.Why) })
 	s.changed(now)
 	return now, nil
+}
+
+// unlockRole ends a change of role, and then writes its lines: nobody waits for a log with the lock in hand.
+func (s *Signer) unlockRole() {
+	lines := s.unsaid
+	s.unsaid = nil
+	s.roleMu.Unlock()
+	for _, line := range lines {
+		line()
+	}
 }
 
 // Resume lets requests in again after a start for which Config.Hold kept them out: the other instance knows nothing newer, and
 // floors is what it knows of marks. They are durable before anything is signed.
 func (s *Signer) Resume(floors []hwm.Row) error {
 	s.roleMu.Lock()
-	defer s.roleMu.Unlock()
+	defer s.unlockRole()
 	role := s.store.Role()
 	if role.Role != hwm.Active || role.Owner != s.store.Instance() {
 		return fmt.Errorf("%w: it is %s in epoch %d", ErrNotOwner, role.Role, role.Epoch)
@@ -78,7 +88,7 @@ func (s *Signer) Resume(floors []hwm.Row) error {
 	}
 	s.capped.Store(false)
 	s.gate.open()
-	s.log.Info("resumed", "role", role.Role.String(), "epoch", role.Epoch)
+	s.unsaid = append(s.unsaid, func() { s.log.Info("resumed", "role", role.Role.String(), "epoch", role.Epoch) })
 	s.changed(role)
 	return nil
 }
@@ -115,7 +125,7 @@ func (s *Signer) NoKeys(so string) *Denial {
 // same write; without, every key must have its marks.
 func (s *Signer) Activate(level *int32, why string) (hwm.RoleRecord, error) {
 	s.roleMu.Lock()
-	defer s.roleMu.Unlock()
+	defer s.unlockRole()
 	if len(s.ring.all()) == 0 {
 		return hwm.RoleRecord{}, s.NoKeys("there is nothing to sign with")
 	}
@@ -156,7 +166,7 @@ func (s *Signer) Stand(ctx context.Context, role hwm.Role, why string) (hwm.Role
 		return hwm.RoleRecord{}, fmt.Errorf("%s is not a role to stand by in", role)
 	}
 	s.roleMu.Lock()
-	defer s.roleMu.Unlock()
+	defer s.unlockRole()
 	next := s.store.Role()
 	next.Role, next.Why = role, why
 	return s.become(ctx, next, nil, nil)

@@ -43,7 +43,9 @@ type Signer struct {
 	ring    *ring
 	gate    *gate
 	roleMu  sync.Mutex // one change of role at a time, so that gate and record agree
+	unsaid  []func()   // lines of the change of role, written once roleMu is free
 	log     *slog.Logger
+	refused refusals
 	awake   func(context.Context)
 	observe func(Outcome)
 	now     func() time.Time

@@ -178,11 +178,15 @@ func (db *DB) update(b *batch, records []record) error {
 // poison ends all signing of this process: after a failed commit nobody knows what is on disk.
 func (db *DB) poison(cause error) error {
 	db.mu.Lock()
-	defer db.mu.Unlock()
-	if db.poisoned == nil {
+	first := db.poisoned == nil
+	if first {
 		db.poisoned = &DiskError{fmt.Errorf("%w: %w", ErrPoisoned, cause)}
 		close(db.failed)
+	}
+	poisoned := db.poisoned
+	db.mu.Unlock()
+	if first {
 		db.log.Error("commit failed", "error", cause)
 	}
-	return db.poisoned
+	return poisoned
 }

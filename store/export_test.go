@@ -18,3 +18,12 @@ func Reseal(dbKey []byte, version byte, record []byte) []byte {
 func (db *DB) During(f func() error) error {
 	return db.durably(func() (*batch, error) { return db.write(func(*bolt.Tx) error { return f() }), nil })
 }
+
+// LockFree tells whether nobody holds the lock of the store now.
+func (db *DB) LockFree() bool {
+	if !db.mu.TryLock() {
+		return false
+	}
+	db.mu.Unlock()
+	return true
+}

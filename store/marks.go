@@ -75,27 +75,33 @@ func readable(dbKey []byte, mark hwm.Mark) error {
 // Keep attaches a signature to the mark that a request made. Nobody waits for it: it goes along with the next commit. A mark
 // that moved on meanwhile needs it no more.
 func (db *DB) Keep(key hwm.Key, digest [32]byte, sig tezos.Signature) {
+	if err := db.keep(key, digest, sig); err != nil {
+		db.log.Error("signature not kept", "error", err)
+	}
+}
+
+func (db *DB) keep(key hwm.Key, digest [32]byte, sig tezos.Signature) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	e, ok := db.marks[key]
 	if !ok || !e.mark.HasDigest || e.mark.Digest != digest || !e.mark.Signature.IsZero() {
-		return
+		return nil
 	}
 	signed := e.mark
 	signed.Signature = sig
 	if err := readable(e.dbKey, signed); err != nil {
-		db.log.Error("signature not kept", "error", err)
-		return
+		return err
 	}
 	e.mark = signed
 	if e.late {
-		return
+		return nil
 	}
 	e.late = true
 	db.late = append(db.late, e)
 	if len(db.late) == 1 {
 		db.lateTimer.Reset(lateDelay) // without waking the committer: there is nothing to do yet
 	}
+	return nil
 }
 
 // Raise merges rows by maximum and returns, once durable, what happened to each. A row that was kept is durable too.

@@ -97,19 +97,27 @@ func (o *Owner[S]) Poke() {
 
 // Update changes the status by hand; the holder of the session uses it for busy, alarms and the like.
 func (o *Owner[S]) Update(change func(*Status)) {
+	if now, turned := o.update(change); turned { // the lock is free: nobody who asks for the status waits for a log
+		o.log.Info("device health", "device", o.name, "health", string(now.Health), "advice", now.Advice, "detail", now.Detail)
+	}
+}
+
+// update gives the new status, and whether the health is another.
+func (o *Owner[S]) update(change func(*Status)) (now Status, turned bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	before := o.status
 	change(&o.status)
 	if o.status == before {
-		return
+		return before, false
 	}
-	if o.status.Health != before.Health {
+	turned = o.status.Health != before.Health
+	if turned {
 		o.status.Since = time.Now()
-		o.log.Info("device health", "device", o.name, "health", string(o.status.Health), "advice", o.status.Advice, "detail", o.status.Detail)
 	}
 	close(o.changed)
 	o.changed = make(chan struct{})
+	return o.status, turned
 }
 
 // Notify wakes those who wait on Changed although the status is the same: the device's keys changed.

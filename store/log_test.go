@@ -1,0 +1,53 @@
+package store_test
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater/internal/tezos"
+	"highwater/store"
+	"highwater/store/storetest"
+)
+
+// lockWatch is a log that finds out whether a line is written with the lock of the store in hand.
+type lockWatch struct {
+	slog.Handler
+	db    atomic.Pointer[store.DB]
+	lines atomic.Int32
+	held  atomic.Bool
+}
+
+func (l *lockWatch) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l *lockWatch) Handle(context.Context, slog.Record) error {
+	free := false
+	for deadline := time.Now().Add(2 * time.Second); !free && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		free = l.db.Load().LockFree() // another goroutine may hold it for a moment
+	}
+	if !free {
+		l.held.Store(true)
+	}
+	l.lines.Add(1)
+	return nil
+}
+
+// A failed commit has its line, and nobody holds the lock meanwhile: a log that nobody reads must not keep requests waiting.
+func TestNothingIsLoggedUnderTheLock(t *testing.T) {
+	w := &lockWatch{Handler: slog.DiscardHandler}
+	key := storetest.Key(1, tezos.Block)
+	db := openDir(t, newDir(t), store.Options{Log: slog.New(w)})
+	w.db.Store(db)
+	storetest.Floor(t, db, 10, key)
+	require.NoError(t, storetest.Advance(db, key, storetest.Mark(11, 0, 1)))
+	db.Keep(key, storetest.Mark(11, 0, 1).Digest, storetest.Signature(t, tezos.BLS12381, 1)) // of another curve: it cannot be kept
+	require.Equal(t, int32(1), w.lines.Load())
+	breakFile(t, db, "/dev/full")
+	require.ErrorIs(t, storetest.Advance(db, key, storetest.Mark(12, 0, 1)), store.ErrPoisoned)
+	require.Equal(t, int32(2), w.lines.Load())
+	require.False(t, w.held.Load())
+}
