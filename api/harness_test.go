@@ -63,30 +63,35 @@ type rig struct {
 // newRig starts everything and waits until both devices are ready. The role is standby, and there are no marks.
 func newRig(t *testing.T, policies ...signer.KeyPolicy) *rig {
 	t.Helper()
+	return newRigLogging(t, slog.New(slog.DiscardHandler), policies...)
+}
+
+// newRigLogging is newRig with a log for all of it.
+func newRigLogging(t *testing.T, log *slog.Logger, policies ...signer.KeyPolicy) *rig {
+	t.Helper()
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
 	r := &rig{t: t, metrics: api.NewMetrics(), keys: map[tezos.Curve]*tezos.PublicKey{}}
 	dir := filepath.Join(t.TempDir(), "state")
 	require.NoError(t, store.Create(t.Context(), dir, time.Now()))
 	var err error
-	r.store, err = store.Open(t.Context(), dir, store.Options{OnCommit: r.metrics.ObserveCommit})
+	r.store, err = store.Open(t.Context(), dir, store.Options{OnCommit: r.metrics.ObserveCommit, Log: log})
 	require.NoError(t, err)
 
-	quiet := slog.New(slog.DiscardHandler)
 	r.ledger, err = ledgersim.New(ledgersim.Options{
 		Seed: t.Name(), Decide: ledgersim.Always(ledgersim.Accept),
 		Setup: []ledgersim.Setup{{Curve: ledger.Ed25519, Chain: chain}, {Curve: ledger.Secp256k1, Chain: chain}, {Curve: ledger.P256, Chain: chain}},
 	})
 	require.NoError(t, err)
-	left, err := ledger.New(ledger.Config{Name: "left", Chain: chain, Dial: r.ledger.Dial, Log: quiet, Tick: 5 * time.Millisecond})
+	left, err := ledger.New(ledger.Config{Name: "left", Chain: chain, Dial: r.ledger.Dial, Log: log, Tick: 5 * time.Millisecond})
 	require.NoError(t, err)
 	r.gadget, err = tezsignsim.New(tezsignsim.Options{Seed: t.Name(), Keys: []string{"consensus"}})
 	require.NoError(t, err)
-	right := tezsign.New(tezsign.Config{Name: "right", Chain: chain, Open: r.gadget.Open, Log: quiet})
+	right := tezsign.New(tezsign.Config{Name: "right", Chain: chain, Open: r.gadget.Open, Log: log})
 
 	r.devices = []signer.Device{left, right}
 	r.signer = signer.New(signer.Config{
-		Chain: chain, Store: r.store, Devices: r.devices, Observe: r.metrics.Observe, Keys: policies,
+		Chain: chain, Store: r.store, Devices: r.devices, Observe: r.metrics.Observe, Keys: policies, Log: log,
 	})
 	r.admin = &api.Local{Signer: r.signer, Store: r.store, Version: "test", Running: true, Now: time.Now}
 	r.metrics.Collect(r.admin)

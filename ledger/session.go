@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -76,7 +75,7 @@ func (s *session) exchange(ctx context.Context, c command) ([]byte, error) {
 	start := time.Now()
 	out, err := s.t.Exchange(ctx, c.raw)
 	if s.log.Enabled(ctx, slog.LevelDebug) { // the texts cost more than the rest of it
-		s.log.Debug("ledger exchange", "command", c.name, "apdu", hex.EncodeToString(c.raw), "answer", hex.EncodeToString(out),
+		s.log.Debug("ledger exchange", "command", c.name, "sent", len(c.raw), "answered", len(out), "status", statusWord(out),
 			"duration_ms", time.Since(start).Milliseconds(), "error", err)
 	}
 	if err != nil {
@@ -90,6 +89,14 @@ func (s *session) exchange(ctx context.Context, c command) ([]byte, error) {
 		return nil, c.statusError(sw)
 	}
 	return data, nil
+}
+
+// statusWord is how an answer ended, for the log: what is asked and answered is a payload or a signature, and never logged.
+func statusWord(answer []byte) string {
+	if len(answer) < swSize {
+		return ""
+	}
+	return fmt.Sprintf("%04x", answer[len(answer)-swSize:])
 }
 
 // lost is an exchange whose answer did not come.
