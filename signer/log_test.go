@@ -136,8 +136,8 @@ func TestABackupsLogIsShort(t *testing.T) {
 type both [2]slog.Handler
 
 func (b both) Enabled(context.Context, slog.Level) bool { return true }
-func (b both) WithAttrs([]slog.Attr) slog.Handler        { return b }
-func (b both) WithGroup(string) slog.Handler             { return b }
+func (b both) WithAttrs([]slog.Attr) slog.Handler       { return b }
+func (b both) WithGroup(string) slog.Handler            { return b }
 
 func (b both) Handle(ctx context.Context, r slog.Record) error {
 	var err error

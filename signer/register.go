@@ -10,10 +10,10 @@ import (
 // register signs an operation by which a key registers as a baker: a reveal, or a delegation to itself. It has no place in the chain
 // and no mark. It is for keys that were allowed to, and only on standby: a reveal resets the round of a Ledger's own mark.
 func (s *Signer) register(ctx context.Context, key *ringKey, payload []byte, out *outcome) (tezos.Signature, error) {
-	if !key.policy.Reveal && !key.policy.Delegation {
-		return tezos.Signature{}, mayNotRegister(key)
-	}
 	reg, err := tezos.DecodeRegistration(key.public(), payload)
+	if err != nil && !key.policy.Reveal && !key.policy.Delegation {
+		return tezos.Signature{}, noOperations(key)
+	}
 	if err != nil {
 		return tezos.Signature{}, err
 	}
@@ -52,6 +52,14 @@ func (s *Signer) onStandby() error {
 	return &Denial{
 		Reason: WrongKind, Text: "reveals and delegations are signed on standby only, and this instance is " + role.Role.String(),
 		Hint: "highwater standby, then register, then highwater activate",
+	}
+}
+
+// noOperations is for what is no registration: nothing that could be allowed would have it signed.
+func noOperations(key *ringKey) error {
+	return &Denial{
+		Reason: WrongKind, Text: "transfers and other operations (0x03) are not signed with " + key.pkh.String() + ": a baker's blocks and attestations are",
+		Hint: "send it with the key's own wallet, or from an account whose key is not a baker's",
 	}
 }
 

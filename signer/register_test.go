@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/hwm"
+	"highwater/internal/device"
 	"highwater/internal/softkey"
 	"highwater/internal/tezos"
 	"highwater/signer"
@@ -55,6 +56,40 @@ func TestRegistrationIsOffByDefault(t *testing.T) {
 		require.NoError(t, err)
 		r.mustRefuse(operation(key, 110), signer.WrongKind)
 		require.Empty(t, r.device.asks(), name)
+	}
+}
+
+// Who asks for a transfer is not told how to register as a baker.
+func TestATransferIsNoRegistration(t *testing.T) {
+	key := newKey(t, tezos.Ed25519, 0)
+	r := newRig(t, tezos.Ed25519)
+	err := r.refusal(operation(key, 108), signer.WrongKind)
+	require.ErrorContains(t, err, "transfers and other operations (0x03) are not signed")
+	require.NotContains(t, device.HintOf(err), "register")
+	require.Contains(t, device.HintOf(r.refusal(operation(key, 107), signer.WrongKind)), "to register it as a baker")
+	require.Empty(t, r.device.asks())
+}
+
+// What a device gives for a registration leaves only if it is the key's signature of these bytes.
+func TestAWrongSignatureOfARegistrationNeverLeaves(t *testing.T) {
+	for _, curve := range []tezos.Curve{tezos.Ed25519, tezos.Secp256k1, tezos.P256, tezos.BLS12381} {
+		key, stranger := newKey(t, curve, 0), newKey(t, curve, 7)
+		r := newRig(t, curve, func(c *signer.Config) {
+			c.Keys = []signer.KeyPolicy{{PKH: key.PublicKey().Hash(), Reveal: true, Delegation: true}}
+		})
+		_, err := r.s.Stand(t.Context(), hwm.Standby, "to register")
+		require.NoError(t, err)
+		payload := operation(key, 110)
+		for name, sig := range map[string]tezos.Signature{
+			"another key": stranger.Sign(payload), "other bytes": key.Sign(operation(key, 107)), "a place in the chain": key.Sign(block(500, 0, 1)),
+		} {
+			r.device.script(func(context.Context, tezos.PublicKeyHash, []byte) (tezos.Signature, error) { return sig, nil })
+			err := r.refusal(payload, "wrong_signature")
+			var wrong *signer.WrongSignatureError
+			require.ErrorAs(t, err, &wrong, "%s %s", curve, name)
+		}
+		r.device.script(nil)
+		r.mustSign(payload)
 	}
 }
 

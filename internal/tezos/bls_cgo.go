@@ -60,7 +60,16 @@ func (v blsVerifier) otherScheme(payload, sig []byte) string {
 }
 
 func (v blsVerifier) check(message, sig, tag []byte) bool {
-	point := new(blst.P2Affine).Uncompress(sig)
-	// The key was validated when it was parsed; the signature's subgroup is checked here.
-	return point != nil && point.Verify(true, v.key, false, message, tag)
+	point := blsSignature(sig)
+	// The key was validated when it was parsed, the signature just now.
+	return point != nil && point.Verify(false, v.key, false, message, tag)
+}
+
+// blsSignature reads a signature: a point of G2, and not the point at infinity. It gives nil for any other bytes.
+func blsSignature(raw []byte) *blst.P2Affine {
+	point := new(blst.P2Affine).Uncompress(raw)
+	if point == nil || !point.SigValidate(true) {
+		return nil
+	}
+	return point
 }

@@ -3,7 +3,9 @@ package tezos_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"math/big"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,6 +59,60 @@ func TestBLSSignatureOutsideTheSubgroupIsRefused(t *testing.T) {
 		require.NoError(t, err)
 		require.ErrorIs(t, key.Verify(payload, sig), tezos.ErrBadSignature)
 		require.ErrorIs(t, key.VerifyPossession(sig), tezos.ErrBadSignature)
+	}
+}
+
+// order is that of G1 and G2, in little endian, as blst takes it.
+func order(t testing.TB) []byte {
+	t.Helper()
+	r, ok := new(big.Int).SetString("73eda753299d7d483339d80809a1d80553bda402fffe5bfeffffffff00000001", 16)
+	require.True(t, ok)
+	b := r.Bytes()
+	slices.Reverse(b)
+	return b
+}
+
+// A point outside G2 whose part in G2 is nothing, so that a pairing might not see it: alone, and added to a valid signature. It is no
+// signature before any pairing is looked at, since what pairings do outside the groups is nobody's promise.
+func TestBLSSignatureWithACofactorPartIsNone(t *testing.T) {
+	payload := vector(t, "bls attestation")
+	key := newKeys(t)[3]
+	valid := new(blst.P2Affine).Uncompress(key.sign(payload))
+	var outside, sum blst.P2
+	outside.FromAffine(pointOffG2(t))
+	small := outside.Mult(order(t), 255)
+	sum.FromAffine(valid)
+	require.True(t, tezos.IsBLSSignature(valid.Compress()))
+	for name, point := range map[string]*blst.P2Affine{
+		"alone": small.ToAffine(), "with a signature": sum.Add(small).ToAffine(), "any": pointOffG2(t),
+	} {
+		require.False(t, point.InG2(), name)
+		require.False(t, tezos.IsBLSSignature(point.Compress()), name)
+	}
+	infinity := make([]byte, 96)
+	infinity[0] = 0xc0
+	require.False(t, tezos.IsBLSSignature(infinity))
+	require.False(t, tezos.IsBLSSignature(make([]byte, 96)))
+	require.False(t, tezos.IsBLSSignature(valid.Compress()[:95]))
+}
+
+// A key with a part outside G1 would verify the signatures of the key without it: two keys, two addresses, one signature. It is none.
+func TestBLSKeyWithACofactorPartIsNone(t *testing.T) {
+	payload := vector(t, "bls attestation")
+	key := newKeys(t)[3]
+	good := new(blst.P1Affine).Uncompress(key.Bytes())
+	var outside, sum blst.P1
+	outside.FromAffine(new(blst.P1Affine).Uncompress(pointOffG1(t)))
+	small := outside.Mult(order(t), 255)
+	sum.FromAffine(good)
+	twin := sum.Add(small).ToAffine()
+	sig := new(blst.P2Affine).Uncompress(key.sign(payload))
+	require.True(t, sig.Verify(true, twin, false, payload, []byte("BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_")), "unless the key is looked at")
+	infinity := make([]byte, 48)
+	infinity[0] = 0xc0
+	for name, raw := range map[string][]byte{"with a key": twin.Compress(), "alone": small.ToAffine().Compress(), "infinity": infinity} {
+		_, err := tezos.NewPublicKey(tezos.BLS12381, raw)
+		require.Error(t, err, name)
 	}
 }
 

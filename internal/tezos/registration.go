@@ -19,8 +19,12 @@ const (
 	tagReveal         = 107
 	tagDelegation     = 110
 	registrationStart = 1 + 32
-	maxNatural        = 10 // bytes: more than 63 bits are no fee
+	maxNatural        = 9 // bytes: more than 63 bits are no fee
 )
+
+// MaxRegistrationFee bounds the fee of a reveal or a delegation, in mutez: 1 tez, the cap that octez-client has by default (--fee-cap). The
+// usual fee is below 0.001 tez, and whoever reaches the signer must not burn a baker's balance by it.
+const MaxRegistrationFee = 1_000_000
 
 // IsRegistration tells whether the payload claims to be an operation of watermark 0x03.
 func IsRegistration(payload []byte) bool { return len(payload) > 0 && payload[0] == magicRegistration }
@@ -56,24 +60,37 @@ func DecodeRegistration(key *PublicKey, payload []byte) (Registration, error) {
 	return reg, nil
 }
 
-// managerPrefix checks that the source is the key, and passes over fee, counter, gas and storage.
+// managerPrefix checks that the source is the key, and bounds the fee; counter, gas and storage are passed over.
 func managerPrefix(key *PublicKey, b []byte) ([]byte, error) {
 	source := key.Hash().Bytes()
 	if !bytes.HasPrefix(b, source) {
 		return nil, bad("source", "the operation is not of %s", key.Hash())
 	}
 	b = b[len(source):]
-	for range 4 {
-		n := 0
-		for n < len(b) && n < maxNatural && b[n]&0x80 != 0 {
-			n++
+	fee, b, err := natural(b)
+	if err != nil {
+		return nil, err
+	}
+	if fee > MaxRegistrationFee {
+		return nil, bad("fee", "a fee of %d mutez is above the cap of %d", fee, MaxRegistrationFee)
+	}
+	for range 3 { // counter, gas, storage: they cost nothing but what the fee pays
+		if _, b, err = natural(b); err != nil {
+			return nil, err
 		}
-		if n >= len(b) || n >= maxNatural {
-			return nil, bad("number", "fee, counter, gas or storage has no end")
-		}
-		b = b[n+1:]
 	}
 	return b, nil
+}
+
+// natural reads a number in groups of 7 bits, the lowest first; the top bit of each byte but the last is set.
+func natural(b []byte) (n uint64, rest []byte, err error) {
+	for i := 0; i < len(b) && i < maxNatural; i++ {
+		n |= uint64(b[i]&0x7f) << (7 * i)
+		if b[i]&0x80 == 0 {
+			return n, b[i+1:], nil
+		}
+	}
+	return 0, nil, bad("number", "fee, counter, gas or storage has no end")
 }
 
 // revealed passes over the key's own public key and the mark of no proof, which protocols before Seoul did not have: proof tells of it.

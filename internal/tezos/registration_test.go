@@ -17,6 +17,11 @@ const (
 	delegationBytes  = "6e" + managerFields + "ff00c921d4487c90b4472da6cc566a58d79f0d991dbf"
 )
 
+// withFee is the head of a delegation with another fee; delegatedTo is the rest.
+func withFee(fee string) string { return "6e" + managerFields[:42] + fee + managerFields[46:] }
+
+const delegatedTo = "ff00c921d4487c90b4472da6cc566a58d79f0d991dbf"
+
 func TestDecodeRegistration(t *testing.T) {
 	key, err := tezos.ParsePublicKey("edpkuXX2VdkdXzkN11oLCb8Aurdo1BTAtQiK8ZY9UPj2YMt3AHEpcY")
 	require.NoError(t, err)
@@ -41,6 +46,11 @@ func TestDecodeRegistration(t *testing.T) {
 		{"reveal of another key", registrationHead + "6b" + managerFields + "001a28a483a5b340173aee3e9542aeccb588d1527613f851ce1006cfbc351b9ebe", key, tezos.Registration{}, "public key"},
 		{"cut", registrationHead + revealBytes[:40], key, tezos.Registration{}, "source"},
 		{"numbers without an end", registrationHead + "6b00c921d4487c90b4472da6cc566a58d79f0d991dbfffffffffffffffffffffff", key, tezos.Registration{}, "number"},
+		{"the highest fee", registrationHead + withFee("c0843d") + delegatedTo, key, tezos.Registration{Delegation: true}, ""},
+		{"a fee above the cap", registrationHead + withFee("c1843d") + delegatedTo, key, tezos.Registration{}, "fee"},
+		{"the fee of a fortune", registrationHead + withFee("ffffffffffffffff7f") + delegatedTo, key, tezos.Registration{}, "fee"},
+		{"a fee whose low bits are small", registrationHead + withFee("8180808080808080808002") + delegatedTo, key, tezos.Registration{}, "number"},
+		{"a fee above the cap behind a reveal", registrationHead + revealBytes + withFee("c1843d") + delegatedTo, key, tezos.Registration{}, "fee"},
 		{"a byte behind", registrationHead + delegationBytes + "00", key, tezos.Registration{}, "source"},
 		{"no contents", registrationHead, key, tezos.Registration{}, "length"},
 	} {
