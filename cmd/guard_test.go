@@ -89,7 +89,9 @@ transport = "sim"
 	sig, err := client.Sign(t.Context(), key, payload(level+1))
 	require.NoError(t, err)
 	require.NoError(t, sim.Note(key.Hash(), payload(level+1), sig))
-	require.NoError(t, sim.Note(key.Hash(), payload(level+2), sig)) // by whomever: it is not ours
+	sig, err = twinOf(t).Sign(t.Context(), key, payload(level+2))
+	require.NoError(t, err)
+	require.NoError(t, sim.Note(key.Hash(), payload(level+2), sig))
 	sim.Advance()
 	sim.Advance()
 	require.Eventually(t, func() bool { return d.store.Role().Role == hwm.Fenced }, 10*time.Second, time.Millisecond)
@@ -106,6 +108,20 @@ transport = "sim"
 	require.Equal(t, signer.AlarmTwin, e.Alarm)
 	require.Equal(t, d.signer.Alarms()[0].Text, e.Text)
 	require.NotEmpty(t, e.Hint)
+}
+
+// twinOf gives a client of another daemon that holds the same key.
+func twinOf(t *testing.T) *baker.Client {
+	t.Helper()
+	d := runDaemon(t, fmt.Sprintf("chain = %q\n[server]\nlisten = \"127.0.0.1:0\"\n[[device]]\nname = \"left\"\nkind = \"ledger\"\ntransport = \"sim\"\n", guardedChain))
+	d.settle(t.Context(), patience)
+	d.signer.Learn()
+	level := int32(1)
+	_, err := d.admin.Activate(t.Context(), api.ActivateRequest{Level: &level})
+	require.NoError(t, err)
+	client := baker.New("http://"+d.addresses["octez"], false)
+	t.Cleanup(client.Close)
+	return client
 }
 
 // TestTheLastAlarmIsTold: of what happens while the daemon ends, too.

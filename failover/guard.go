@@ -46,6 +46,10 @@ func (n *Node) guarded() []guard.Key {
 // sighted is told by the guard that another signer of our keys is alive: fence first, then say so. Whether the state directory is to blame
 // is then asked of the chain.
 func (n *Node) sighted(ctx context.Context, f guard.Finding, chain signer.Witness) {
+	if f.Doubtful {
+		n.signer.RaiseAlarm(signer.AlarmUnproven, "chain", f.Key.String(), f.String()+"; but its signature does not verify", hintUnproven)
+		return
+	}
 	hint := hintSighted
 	switch fenced, err := n.fenceEpoch(f.Epoch, f.String()); {
 	case err != nil: // the gate is closed all the same, until a restart
@@ -65,6 +69,9 @@ func (n *Node) sighted(ctx context.Context, f guard.Finding, chain signer.Witnes
 
 const hintSighted = "find out what else signs with this key, and stop it; or the marks here were too low: restored from a copy, set too low, " +
 	"or taken over before the former signer ended. Then, above all that was signed: of a pair highwater takeover, alone highwater activate --level LEVEL"
+
+const hintUnproven = "this instance signs on. Look for that block on another node or an explorer: if it has the operation, something else may sign with this " +
+	"key: highwater standby, and find it. If it has not, do not use this node. After a new protocol, look for a new version of Highwater"
 
 // fenceEpoch ends signing for good, until an operator's deliberate act, because another signer of our keys was seen in this epoch. It
 // does so only while this instance signs in that very epoch, which no other step of the protocol can change meanwhile: what was seen in

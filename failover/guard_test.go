@@ -479,3 +479,25 @@ func TestASmallMarginIsNoAlarm(t *testing.T) {
 		}
 	}
 }
+
+// A node that shows what no key signed ends nothing: the instance says so, and signs on. What a key did sign still fences.
+func TestALieOfTheNodeFencesNothing(t *testing.T) {
+	g := newGuarded(t, 0)
+	a := g.begins(g.alone())
+	require.NotZero(t, g.bakes(a))
+	g.block()
+	key := a.gadget.keys[0]
+	lie := baker.Step{Kind: tezos.Block, Level: g.sim.Head().Level + 1, Chain: ghost, Variant: 'x'}.Payload(key.PublicKey().Curve())
+	g.send(key.PublicKey().Hash(), lie, key.Sign([]byte("something else")))
+	g.block()
+	require.Equal(t, hwm.Active, a.role().Role)
+	require.Len(t, a.alarms(), 1)
+	require.Equal(t, signer.AlarmUnproven, a.alarms()[0].Name)
+	require.NotZero(t, g.bakes(a))
+	g.block()
+	g.stranger(baker.Step{Kind: tezos.Attestation, Level: g.sim.Head().Level})
+	g.block()
+	g.block()
+	require.Equal(t, hwm.Fenced, a.role().Role)
+	require.Zero(t, g.bakes(a))
+}

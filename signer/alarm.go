@@ -27,6 +27,8 @@ const (
 	AlarmBackwards AlarmName = "backwards"
 	// AlarmTwin: the guard saw on chain what a key of ours signed and this instance did not; it fenced itself.
 	AlarmTwin AlarmName = "twin"
+	// AlarmUnproven: the node shows such a thing, and its signature does not verify; nothing was fenced.
+	AlarmUnproven AlarmName = "unproven"
 	// AlarmBothActive: both instances of a pair were signing in one epoch; both fenced themselves.
 	AlarmBothActive AlarmName = "both_active"
 	// AlarmSameKey: two processes run with the key of one instance of a pair, one on a copy of the other's state directory.
@@ -36,7 +38,7 @@ const (
 )
 
 // AlarmNames lists them.
-var AlarmNames = []AlarmName{AlarmRollback, AlarmElsewhere, AlarmBackwards, AlarmTwin, AlarmBothActive, AlarmSameKey, AlarmDisk}
+var AlarmNames = []AlarmName{AlarmRollback, AlarmElsewhere, AlarmBackwards, AlarmTwin, AlarmUnproven, AlarmBothActive, AlarmSameKey, AlarmDisk}
 
 // Alarm is something that an operator should look into. It keeps nobody from signing: where that is needed there is a fence beside it. It
 // stays, also over a restart, until it is acknowledged.

@@ -27,6 +27,8 @@ const (
 	Grace = 1
 	// seenKept bounds the blocks that are known to have been looked at.
 	seenKept = 4 * CatchUp
+	// MaxHeadAge is that of a head, by this machine's clock, that still shows what is signed now: some thirty blocks of any network.
+	MaxHeadAge = 5 * time.Minute
 	// trustedKept bounds the forms of operations that are trusted.
 	trustedKept = 64
 )
@@ -54,8 +56,8 @@ type Config struct {
 	// Role is the role, and Active in it says that requests are let in: an owner that was restarted and waits for the other instance's
 	// word is not. While it waits the other one may sign.
 	Role func() hwm.RoleRecord
-	// Alarm is called once for an epoch, from Run's goroutine. It should fence the instance if its epoch still is Finding.Epoch. ctx is
-	// Run's own.
+	// Alarm is called once for an epoch, from Run's goroutine, and once more at most for a finding that is doubtful. It should fence the
+	// instance if its epoch still is Finding.Epoch and the finding is not doubtful. ctx is Run's own.
 	Alarm func(ctx context.Context, f Finding)
 	// Margin is what a takeover adds to the highest of head, marks and last own operation to get its floors (hwm.SourceTakeover).
 	// Inside it nobody may sign, neither the other side nor we, so that a twin shows before we sign at all. Zero: not looked at.
@@ -74,6 +76,7 @@ type Guard struct {
 	watching bool
 	epoch    uint64                   // that was watched last
 	alarmed  bool                     // in this epoch
+	doubted  bool                     // in this epoch
 	base     map[hwm.Key]hwm.Position // at or below: not only ours
 	seen     []tezos.Hash32           // blocks looked at, the latest last
 	trusted  []string                 // forms whose bytes we build as they were signed
@@ -171,13 +174,13 @@ func (g *Guard) loop(ctx context.Context, heard <-chan news) {
 	}
 }
 
-func (g *Guard) blind(err error) {
-	g.update(func(s *Status) {
-		if s.Err == nil {
-			s.Since = g.cfg.Now()
-		}
-		s.Watching, s.Err = false, err
-	})
+func (g *Guard) blind(err error) { g.update(func(s *Status) { s.blind(g.cfg.Now(), err) }) }
+
+func (s *Status) blind(now time.Time, err error) {
+	if s.Err == nil {
+		s.Since = now
+	}
+	s.Watching, s.Err = false, err
 }
 
 // head looks at a new head, and at what lies between it and what was looked at before. What could not be read is tried again with the
@@ -197,8 +200,39 @@ func (g *Guard) head(ctx context.Context, h node.Header) {
 		g.blind(err)
 		return
 	}
+	if age := g.cfg.Now().Sub(h.Timestamp); age > MaxHeadAge { // what is signed now, it does not see
+		g.stale(h, age)
+		return
+	}
 	active := g.cfg.Role().Role == hwm.Active // it may have fenced itself
 	g.update(func(s *Status) { *s = Status{Watching: active, Head: h, At: g.cfg.Now(), Finding: s.Finding} })
+}
+
+// StaleError says that the newest block that the node knows is too old to show what is signed now.
+type StaleError struct {
+	Level int32
+	Age   time.Duration
+}
+
+func (e *StaleError) Error() string {
+	return fmt.Sprintf("the node's head, level %d, is %s old", e.Level, e.Age.Round(time.Minute))
+}
+
+// HintText is what to do.
+func (e *StaleError) HintText() string {
+	return "the node is behind (octez-client bootstrapped), the chain stands still, or the clock of this machine is wrong (timedatectl)"
+}
+
+// stale is blind for what the chain has now: the head was looked at, and is old.
+func (g *Guard) stale(h node.Header, age time.Duration) {
+	err := &StaleError{h.Level, age}
+	if g.Status().Err == nil {
+		g.cfg.Log.Error("the guard is blind", "level", h.Level, "error", err.Error())
+	}
+	g.update(func(s *Status) {
+		s.Head, s.At = h, g.cfg.Now()
+		s.blind(s.At, err)
+	})
 }
 
 func (g *Guard) look(ctx context.Context, role hwm.RoleRecord, h node.Header) error {
@@ -244,7 +278,7 @@ func (g *Guard) rebase(epoch uint64) error {
 		}
 	}
 	if epoch != g.epoch {
-		g.alarmed = false
+		g.alarmed, g.doubted = false, false
 		g.update(func(s *Status) { s.Finding = nil })
 	}
 	g.base, g.epoch, g.watching = base, epoch, true

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -307,7 +308,103 @@ func TestAnUnknownEncodingIsQuietAtOurPlaces(t *testing.T) {
 	payload = baker.Step{Chain: chain, Kind: tezos.Attestation, Level: 1001, Variant: 7}.Payload(tezos.Ed25519)
 	require.NoError(t, h.sim.Note(k.PublicKey().Hash(), payload, k.Sign([]byte("another layout"))))
 	h.block()
-	require.Contains(t, h.alarmed().Why, "above everything")
+	f := h.doubted()
+	require.Contains(t, f.Why, "above everything")
+	require.Equal(t, int32(1001), f.Place.Level)
+}
+
+// doubted takes the one finding that there must be, which no signature shows.
+func (h *host) doubted() guard.Finding {
+	h.t.Helper()
+	require.Len(h.t, h.alarms, 1)
+	f := <-h.alarms
+	require.True(h.t, f.Doubtful)
+	require.Nil(h.t, h.guard.Status().Finding)
+	return f
+}
+
+// A node that lies shows what our keys never signed. Where the signature can be verified it is no reason to fence: it is told once, and
+// hides no real twin.
+func TestASightingThatDoesNotVerify(t *testing.T) {
+	for _, curve := range curves {
+		for _, step := range []baker.Step{att(1000), pre(1001), made(1001)} {
+			t.Run(fmt.Sprint(curve, step.Kind), func(t *testing.T) {
+				k := newKey(t, curve, 1)
+				h := start(t, nodesim.Config{Separate: true}, k)
+				lie := func(step baker.Step) {
+					step.Chain = chain
+					payload := step.Payload(curve)
+					require.NoError(t, h.sim.Note(k.PublicKey().Hash(), payload, k.Sign([]byte("something else"))))
+					h.block()
+				}
+				lie(step)
+				h.doubted()
+				step.Level++
+				lie(step)
+				h.quiet()
+				step.Level++
+				h.twin(k, step)
+				h.block()
+				f := h.alarmed()
+				require.False(t, f.Doubtful)
+				require.Equal(t, step.Level, f.Place.Level)
+			})
+		}
+	}
+}
+
+// An aggregate of tz4 keys cannot be verified by one of them, and fences: there is no other form in which their attestations come.
+func TestAnAggregateIsNotDoubted(t *testing.T) {
+	k, other := newKey(t, tezos.BLS12381, 1), newKey(t, tezos.BLS12381, 2)
+	h := start(t, nodesim.Config{}, k)
+	h.twin(k, att(1000))
+	h.twin(other, att(1000))
+	h.block()
+	require.False(t, h.alarmed().Doubtful)
+}
+
+// A key that no device has offered cannot sign here: what is said of it is told, and fences nothing.
+func TestAKeyThatWasNeverHere(t *testing.T) {
+	for _, curve := range curves {
+		k := newKey(t, curve, 1)
+		h := start(t, nodesim.Config{}, k)
+		h.set(func() { h.keys[0].Public = nil })
+		h.twin(k, att(1000))
+		h.block()
+		h.doubted()
+	}
+}
+
+// A head that is hours old shows nothing of what is signed now: the guard is blind, and sees again with the next that is not.
+func TestAnOldHeadIsBlindness(t *testing.T) {
+	k := newKey(t, tezos.Ed25519, 1)
+	var old atomic.Int64
+	now := func() time.Time { return time.Now().Add(-time.Duration(old.Load())) }
+	old.Store(int64(3 * time.Hour))
+	h := start(t, nodesim.Config{Now: now}, k)
+	blind := func(age string) {
+		t.Helper()
+		var stale *guard.StaleError
+		require.ErrorAs(t, h.guard.Status().Err, &stale)
+		require.Contains(t, stale.Error(), age)
+		require.NotEmpty(t, stale.HintText())
+		require.False(t, h.guard.Status().Watching)
+	}
+	blind("3h0m0s old")
+	since := h.guard.Status().Since
+	old.Store(int64(2 * time.Hour))
+	h.block()
+	blind("2h0m0s old")
+	require.Equal(t, since, h.guard.Status().Since)
+	old.Store(int64(guard.MaxHeadAge - time.Minute))
+	h.block()
+	require.True(t, h.guard.Status().Watching)
+	require.NoError(t, h.guard.Status().Err)
+	old.Store(int64(guard.MaxHeadAge + time.Minute))
+	h.twin(k, att(h.sim.Head().Level))
+	h.block()
+	blind("6m0s old")
+	require.NotEmpty(t, h.alarms, "an old block is looked at all the same")
 }
 
 func TestReorganisationsLateAndAgain(t *testing.T) {

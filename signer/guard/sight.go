@@ -20,6 +20,9 @@ type Sighting struct {
 	digest [32]byte // of the payload, as it is built from what the node shows
 	proven bool     // the signature verifies over these bytes
 	form   string   // how the bytes were built; see Guard.trusted
+	// doubtful: nothing shows that the key signed it. The signature could be verified and does not, or the key was never here to sign with.
+	// What cannot be verified alone is not doubtful: the node took the block, and an aggregate is how each tz4 attestation comes on chain.
+	doubtful bool
 }
 
 // Finding is a sighting of what this instance did not sign.
@@ -29,6 +32,8 @@ type Finding struct {
 	Mark  *hwm.Mark // ours, as it was then
 	Fresh bool      // this process made that mark: no old copy of the state directory explains the finding
 	Why   string    // why it cannot be ours
+	// Doubtful: the signature does not verify over what the node shows, or no device ever offered the key. No reason to fence.
+	Doubtful bool
 }
 
 // String fits into the reason that is kept with a role (hwm.MaxWhy).
@@ -79,11 +84,14 @@ func find(keys []Key, pkh tezos.PublicKeyHash, kind tezos.Kind) int {
 
 func (g *Guard) operation(key Key, op node.Operation, b node.Header) Sighting {
 	payload := op.Payload(g.cfg.Chain, key.PKH.Curve)
-	return Sighting{
+	s := Sighting{
 		Key: key.PKH, Kind: op.Kind, Place: hwm.Position{Level: op.Level, Round: op.Round}, Block: b,
 		digest: tezos.Digest(payload), proven: !op.Aggregate && verifies(key, payload, op.Signature),
 		form: fmt.Sprintf("%s %s %t %t %d", op.Protocol, op.Kind, op.Aggregate, op.DAL != nil, key.PKH.Curve),
 	}
+	alone := key.PKH.Curve != tezos.BLS12381 || !op.Aggregate && op.DAL == nil // a companion key's share is in one with DAL
+	s.doubtful = !s.proven && (alone || key.Public == nil)
+	return s
 }
 
 func (g *Guard) block(ctx context.Context, key Key, b node.Header) (Sighting, error) {
@@ -97,6 +105,7 @@ func (g *Guard) block(ctx context.Context, key Key, b node.Header) (Sighting, er
 		return Sighting{}, err
 	}
 	s.digest, s.proven = tezos.Digest(payload), verifies(key, payload, sig)
+	s.doubtful = !s.proven
 	return s, nil
 }
 
@@ -111,16 +120,22 @@ func (g *Guard) weigh(ctx context.Context, s Sighting) error {
 		return err
 	}
 	why := g.judge(s, state)
-	if why == "" || g.alarmed {
+	if why == "" || g.alarmed || s.doubtful && g.doubted {
 		return nil
 	}
 	if now := g.cfg.Role(); now.Role != hwm.Active || now.Epoch != g.epoch {
 		return nil // given away meanwhile: the other one may sign
 	}
-	f := Finding{Sighting: s, Epoch: g.epoch, Mark: state.Mark, Fresh: state.Fresh, Why: why}
-	g.alarmed = true
-	g.update(func(st *Status) { st.Finding = &f })
-	g.cfg.Log.Error("our key signed elsewhere", "pkh", s.Key.String(), "kind", s.Kind.String(), "level", s.Place.Level,
+	f := Finding{Sighting: s, Epoch: g.epoch, Mark: state.Mark, Fresh: state.Fresh, Why: why, Doubtful: s.doubtful}
+	text := "our key signed elsewhere"
+	if s.doubtful {
+		g.doubted = true
+		text = "the node shows what our key shall have signed, and it does not verify"
+	} else {
+		g.alarmed = true
+		g.update(func(st *Status) { st.Finding = &f })
+	}
+	g.cfg.Log.Error(text, "pkh", s.Key.String(), "kind", s.Kind.String(), "level", s.Place.Level,
 		"round", s.Place.Round, "block", s.Block.Hash.BlockHash(), "block_level", s.Block.Level, "why", why)
 	g.cfg.Alarm(ctx, f)
 	return nil
