@@ -137,4 +137,10 @@ func TestUnitMatchesTheDefaults(t *testing.T) {
 	longest := number("StartLimitBurst") * number("RestartMaxDelaySec")
 	require.Greater(t, number("StartLimitIntervalSec"), longest, "a disk that still fails would be tried for ever")
 	require.Contains(t, unit["RestrictAddressFamilies"][0], "AF_NETLINK")
+	require.Equal(t, []string{"0"}, unit["MemorySwapMax"])
+	require.Len(t, unit["Environment"], 1)
+	var limit, bound int // the collector works harder before the kernel kills
+	_, err = fmt.Sscanf(unit["Environment"][0]+" "+unit["MemoryMax"][0], "GOMEMLIMIT=%dMiB %dM", &limit, &bound)
+	require.NoError(t, err)
+	require.LessOrEqual(t, limit, bound*3/4)
 }

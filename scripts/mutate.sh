@@ -83,6 +83,31 @@ lets anybody ask over HTTP | api/octez.go | s/if len(o.AuthorizedKeys) == 0 {/if
 takes an authentication for another key over HTTP | api/octez.go | s/pkh.Bytes()\.\.\.), payload/pkh.Bytes()[:1]...), payload/ | ./api | TestAuthentication
 signs another BLS scheme over HTTP | api/octez.go | s/if v != "2" \&\& v != "3" {/if false {/ | ./api | TestVersions$
 takes what follows the JSON value over HTTP | api/octez.go | s/json.Unmarshal(body, \&text)/json.NewDecoder(strings.NewReader(string(body))).Decode(\&text)/ | ./api | TestBadInput
+signs for a web page over HTTP | api/web.go | s/case len(r.Header.Values("Origin")) > 0:/case len(r.Header.Values("Origin")) > 100:/ | ./api | TestBadInput|TestWebPagesReachNothing
+signs for another host's name over loopback | api/web.go | s/case foreignHost(r):/case false:/ | ./api | TestBadInput|TestWebPagesReachNothing|TestHostBeyondLoopback
+signs what is not said to be JSON | api/web.go | s/err != nil || kind != "application\/json"/false \&\& kind == ""/;s/err != nil || false/false/ | ./api | TestBadInput
+gives half requests no end | api/conns.go | s/if len(c.open) >= c.most {/if false {/ | ./api | TestTheLongestSilenceGivesWay|TestAFloodOfHalfRequests
+cuts a whole request for a newcomer | api/conns.go | s/if k.whole {/if false {/ | ./api | TestTheLongestSilenceGivesWay
+waits for half requests at the end | api/server.go | s/^\topen.stop()$// | ./api | TestStopCutsWhatIsNotWhole
+cuts whole requests at the end | api/conns.go | s/if !k.whole {/if true {/ | ./api | TestStopCutsWhatIsNotWhole|TestShutdownWaits
+waits for the reader of its log | internal/logqueue/queue.go | s/^\t\tq.dropped.Add(1)$/\t\tq.lines <- line/ | ./internal/logqueue | TestNobodyReads
+waits for the reader of its log (2) | cmd/daemonlog.go | s/log, err := newLogger(queue, level, format)/log, err := newLogger(os.Stderr, level, format)/ | ./cmd | TestScript/unread
+dies with its terminal | cmd/daemonlog.go | s/signal.Notify(signals, syscall.SIGHUP, syscall.SIGPIPE)/signal.Notify(signals, syscall.SIGPIPE)/ | ./cmd | TestScript/signals
+dies with the reader of its log | cmd/daemonlog.go | s/signal.Notify(signals, syscall.SIGHUP, syscall.SIGPIPE)/signal.Notify(signals, syscall.SIGHUP)/ | ./cmd | TestScript/signals
+logs with a change of role in hand | signer/role.go | s/s.unsaid = append(s.unsaid, func() { \(s.log.Info("role".*\) })$/\1/ | ./signer | TestNothingIsLoggedUnderALock
+logs with the store in hand | store/commit.go | s/^\tpoisoned := db.poisoned$/\tpoisoned := db.poisoned\n\tdb.log.Error("commit failed")/ | ./store | TestNothingIsLoggedUnderTheLock
+logs what a Ledger is asked | ledger/session.go | s/"sent", len(c.raw)/"sent", fmt.Sprintf("%x", c.raw)/ | ./api | TestNoLogShowsPayloadsOrSignatures
+logs what a Ledger answers | ledger/session.go | s/"answered", len(out)/"answered", string(out), "hex", fmt.Sprintf("%x", out)/ | ./api | TestNoLogShowsPayloadsOrSignatures
+fences on what does not verify | signer/guard/sight.go | s/s.doubtful = !s.proven \&\& (alone || key.Public == nil)/s.doubtful = false/;s/^\ts.doubtful = !s.proven$// | ./signer/guard | TestASightingThatDoesNotVerify|TestAKeyThatWasNeverHere
+fences on what does not verify (2) | failover/guard.go | s/if f.Doubtful {/if false {/ | ./failover | TestALieOfTheNodeFencesNothing
+fences on no aggregate | signer/guard/sight.go | s/alone := .*/alone := true/ | ./signer/guard | TestAnAggregateIsNotDoubted
+is hidden a twin by a lie | signer/guard/sight.go | s/^\t\tg.doubted = true$/\t\tg.doubted, g.alarmed = true, true/ | ./signer/guard | TestASightingThatDoesNotVerify
+watches a chain that ended hours ago | signer/guard/guard.go | s/age > MaxHeadAge {/age > MaxHeadAge*1000 {/ | ./signer/guard | TestAnOldHeadIsBlindness
+does not verify what the device gave for a registration | signer/register.go | s/err := key.public().Verify(payload, sig); err != nil/err := error(nil); err != nil/ | ./signer | TestAWrongSignatureOfARegistrationNeverLeaves
+burns a balance as a fee | internal/tezos/registration.go | s/if fee > MaxRegistrationFee {/if false {/ | ./internal/tezos | TestDecodeRegistration
+takes a BLS signature outside the subgroup | internal/tezos/bls_cgo.go | s/point == nil || !point.SigValidate(true)/point == nil/ | ./internal/tezos | TestBLSSignatureWithACofactorPartIsNone
+takes a BLS key outside the subgroup | internal/tezos/bls_cgo.go | s/key == nil || !key.KeyValidate()/key == nil/ | ./internal/tezos | TestBLSKeyWithACofactorPartIsNone
+finds no key behind two slashes | api/web.go | s/path, raw := squeeze(r.URL.Path), squeeze(r.URL.RawPath)/path, raw := r.URL.Path, r.URL.RawPath/ | ./api | TestOnlyOnePlaceSigns
 does not tell of a client that has gone | api/octez.go | s/context.WithTimeout(r.Context(), budget)/context.WithTimeout(context.WithoutCancel(r.Context()), budget)/ | ./api | TestHowARequestEnds
 waits for a proof for ever | api/octez.go | s/context.WithTimeout(r.Context(), o.Budget)/context.WithCancel(r.Context())/ | ./api | TestHowARequestEnds
 answers a refusal with 503 over HTTP | api/errors.go | s/return http.StatusConflict/return http.StatusServiceUnavailable/ | ./api | TestErrors$
