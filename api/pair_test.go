@@ -215,6 +215,11 @@ func TestGuardIsShown(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, sim.Note(key.Hash(), payload, sig))
 	payload = baker.Step{Chain: chain, Kind: tezos.Attestation, Level: floor + 1, Round: 2}.Payload(tezos.Ed25519)
+	turn, err := r.devices[0].Turn(t.Context()) // the device itself, as another host would use it
+	require.NoError(t, err)
+	sig, err = turn.Sign(t.Context(), key.Hash(), payload)
+	turn.Done()
+	require.NoError(t, err)
 	require.NoError(t, sim.Note(key.Hash(), payload, sig))
 	sim.Advance()
 	sim.Advance()
