@@ -115,7 +115,8 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 func serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger, lim limits) error {
 	open := newConns(lim.conns)
 	srv := &http.Server{
-		Handler: open.handler(h), ConnState: open.state, ConnContext: open.context, ReadHeaderTimeout: lim.readHeader, ReadTimeout: lim.read, WriteTimeout: lim.write,
+		Handler: open.handler(h), ConnState: open.state, ConnContext: open.context,
+		ReadHeaderTimeout: lim.readHeader, ReadTimeout: lim.read, WriteTimeout: lim.write,
 		IdleTimeout: lim.idle, MaxHeaderBytes: lim.headerBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext:                  func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 		DisableGeneralOptionsHandler: true, // "OPTIONS *" is answered like everything else

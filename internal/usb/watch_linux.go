@@ -23,8 +23,10 @@ func Watch(ctx context.Context, changed func()) {
 		<-ctx.Done()
 		return
 	}
-	defer events.Close()                                                                   //nolint:errcheck // nothing depends on it
-	stop := context.AfterFunc(ctx, func() { _ = events.SetReadDeadline(time.Unix(1, 0)) }) // the reader ends at once
+	defer events.Close() //nolint:errcheck // nothing depends on it
+
+	// The reader ends at once.
+	stop := context.AfterFunc(ctx, func() { _ = events.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	buf := make([]byte, 1<<16)
 	for ctx.Err() == nil {
