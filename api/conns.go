@@ -156,7 +156,7 @@ type noted struct {
 
 func (b *noted) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF && !b.whole() { //nolint:errorlint // a reader's end is io.EOF itself
+	if err == io.EOF && !b.whole() {
 		err = net.ErrClosed
 	}
 	return n, err

@@ -176,16 +176,16 @@ func TestTheLongestSilenceGivesWay(t *testing.T) {
 		return c
 	}
 	gone := func(c net.Conn) {
-		_, err := c.Read(make([]byte, 1))
-		require.Error(t, err)
-		require.NotErrorIs(t, err, context.DeadlineExceeded)
+		_, readErr := c.Read(make([]byte, 1))
+		require.Error(t, readErr)
+		require.NotErrorIs(t, readErr, context.DeadlineExceeded)
 	}
 	first, second, third := open(), open(), open()
 	fourth := open()
 	gone(first)
 	var whole []*bufio.Reader
 	for _, c := range []net.Conn{third, fourth, second} {
-		_, err := io.WriteString(c, wholeRequest)
+		_, err = io.WriteString(c, wholeRequest)
 		require.NoError(t, err)
 		<-entered
 		whole = append(whole, bufio.NewReader(c))

@@ -34,7 +34,7 @@ func (l *lockWatch) Enabled(context.Context, slog.Level) bool { return true }
 
 func (l *lockWatch) Handle(_ context.Context, r slog.Record) error {
 	free := false
-	for deadline := time.Now().Add(2 * time.Second); !free && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Second); !free && time.Now().Before(deadline); <-time.After(time.Millisecond) {
 		free = l.free() // another goroutine may hold one for a moment
 	}
 	l.mu.Lock()
@@ -113,9 +113,9 @@ func TestABackupsLogIsShort(t *testing.T) {
 			require.NoError(t, err)
 			const asked = 3000
 			for n := range asked { // three in 8.6 s, as one key's baker asks: 29,000 a day
-				_, err := s.Sign(t.Context(), d.keys[0].PublicKey().Hash(), payloadOf(tezos.Ed25519, tezos.Attestation, int32(n), 0, 1))
+				_, err = s.Sign(t.Context(), d.keys[0].PublicKey().Hash(), payloadOf(tezos.Ed25519, tezos.Attestation, int32(n), 0, 1))
 				require.Equal(t, signer.NotActive, signer.ReasonOf(err))
-				time.Sleep(2880 * time.Millisecond)
+				<-time.After(2880 * time.Millisecond)
 			}
 			lines := strings.Count(info.String(), "this instance does not sign")
 			require.Positive(t, lines)

@@ -26,7 +26,7 @@ func (l *lockWatch) Enabled(context.Context, slog.Level) bool { return true }
 
 func (l *lockWatch) Handle(context.Context, slog.Record) error {
 	free := false
-	for deadline := time.Now().Add(2 * time.Second); !free && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Second); !free && time.Now().Before(deadline); <-time.After(time.Millisecond) {
 		free = l.db.Load().LockFree() // another goroutine may hold it for a moment
 	}
 	if !free {

@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"highwater/hwm"
@@ -127,16 +128,16 @@ func (g *Guard) weigh(ctx context.Context, s Sighting) error {
 		return nil // given away meanwhile: the other one may sign
 	}
 	f := Finding{Sighting: s, Epoch: g.epoch, Mark: state.Mark, Fresh: state.Fresh, Why: why, Doubtful: s.doubtful}
-	text := "our key signed elsewhere"
+	where := slog.Group("sighting", "pkh", s.Key.String(), "kind", s.Kind.String(), "level", s.Place.Level,
+		"round", s.Place.Round, "block", s.Block.Hash.BlockHash(), "block_level", s.Block.Level, "why", why)
 	if s.doubtful {
 		g.doubted = true
-		text = "the node shows what our key shall have signed, and it does not verify"
+		g.cfg.Log.Error("the node shows what our key shall have signed, and it does not verify", where)
 	} else {
 		g.alarmed = true
 		g.update(func(st *Status) { st.Finding = &f })
+		g.cfg.Log.Error("our key signed elsewhere", where)
 	}
-	g.cfg.Log.Error(text, "pkh", s.Key.String(), "kind", s.Kind.String(), "level", s.Place.Level,
-		"round", s.Place.Round, "block", s.Block.Hash.BlockHash(), "block_level", s.Block.Level, "why", why)
 	g.cfg.Alarm(ctx, f)
 	return nil
 }
