@@ -61,7 +61,7 @@ func (n *Node) advice(v verdict, p *PeerView) (waiting string, next []string) {
 	if v.by == n.Me() {
 		waiting, next = n.ownerAdvice(v, p)
 	} else {
-		waiting, next = n.otherAdvice(v, p)
+		next = n.otherAdvice(v, p)
 	}
 	if mine := n.store.Role(); mine.Role == hwm.Fenced && v.is != fencedOwner && v.is != claimed {
 		waiting = "this instance is fenced: " + mine.Why
@@ -121,32 +121,32 @@ func (n *Node) waitAdvice(p *PeerView) (string, []string) {
 }
 
 // otherAdvice is for the screen of the other side, or for an epoch without an owner here.
-func (n *Node) otherAdvice(v verdict, p *PeerView) (string, []string) {
+func (n *Node) otherAdvice(v verdict, p *PeerView) []string {
 	switch v.is {
 	case unheard:
-		return "", []string{
+		return []string{
 			"see that each machine knows the other one: highwater peer show, on both", "on the machine that should sign: highwater activate",
 		}
 	case neverActive:
-		return "", []string{"on the machine that should sign: highwater activate"}
+		return []string{"on the machine that should sign: highwater activate"}
 	case stranger:
-		return "", []string{ownerGone}
+		return []string{ownerGone}
 	case claimed:
-		return "", []string{findSigner, "then, on the machine that should sign, the other being fenced or stopped: highwater takeover"}
+		return []string{findSigner, "then, on the machine that should sign, the other being fenced or stopped: highwater takeover"}
 	case fencedOwner:
-		return "", []string{findSigner, takesOver}
+		return []string{findSigner, takesOver}
 	case brokenOwner:
-		return "", []string{diskHint(v.by)}
+		return []string{diskHint(v.by)}
 	case underWay:
-		return "", []string{goesOn}
+		return []string{goesOn}
 	case shares, awaited:
-		return "", n.shareAdvice(v, p)
+		return n.shareAdvice(v, p)
 	case standsBy:
-		return "", []string{"to sign there: highwater activate, there", "to sign here: highwater handover"}
+		return []string{"to sign there: highwater activate, there", "to sign here: highwater handover"}
 	case waiting:
-		return "", []string{"see on its machine: highwater status; it signs once it has this instance's answer", goneOwner}
+		return []string{"see on its machine: highwater status; it signs once it has this instance's answer", goneOwner}
 	default:
-		return "", backupAdvice(p)
+		return backupAdvice(p)
 	}
 }
 

@@ -57,7 +57,7 @@ func TestBothScreensSayTheSame(t *testing.T) {
 			_, err := b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
 			require.NoError(t, err)
 		}},
-		"taken over from a dead one": {signs, second, func(t *testing.T, p *pair, a, b *side) {
+		"taken over from a dead one": {signs, second, func(t *testing.T, _ *pair, a, b *side) {
 			a.kill()
 			_, err := b.takeover()
 			require.NoError(t, err)
@@ -82,7 +82,7 @@ func TestBothScreensSayTheSame(t *testing.T) {
 		"a's disk fails": {brokenOwner, first, func(_ *testing.T, _ *pair, a, _ *side) { a.failing(false) }},
 		"b's disk fails": {signs, first, func(_ *testing.T, _ *pair, _, b *side) { b.failing(false) }},
 		"a restarted":    {signs, first, func(_ *testing.T, _ *pair, a, _ *side) { a.restart() }},
-		"both claim": {claimed, none, func(t *testing.T, p *pair, a, b *side) {
+		"both claim": {claimed, none, func(t *testing.T, _ *pair, a, b *side) {
 			b.kill()
 			next := a.role()
 			next.Epoch += 2
@@ -178,7 +178,7 @@ func TestTheVerdictDoesNotCareWhichSideItIsOf(t *testing.T) {
 	}
 	for _, x := range all[0] {
 		for _, y := range all[1] {
-			if x.epoch == y.epoch && x.owner != y.owner && !(x.owns() && y.owns()) {
+			if x.epoch == y.epoch && x.owner != y.owner && (!x.owns() || !y.owns()) {
 				continue // an epoch has one owner, but for two takeovers
 			}
 			require.Equal(t, whoMaySign(x, y), whoMaySign(y, x), "%+v %+v", x, y)
