@@ -28,8 +28,8 @@ const (
 	network  = "on the network: a sync may not reach a disk, and two machines could open one state directory"
 )
 
-// checkFileSystem warns of a state directory on what does not keep it, or keeps it elsewhere. Nil for a missing directory, which is said
-// already.
+// checkFileSystem warns of a state directory on what does not keep it, or keeps it elsewhere. Nil for a missing
+// directory, which is said already.
 func checkFileSystem(dir string) []finding {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {

@@ -9,7 +9,8 @@ import (
 	"highwater/signer"
 )
 
-// checkKeys is a line for each key that the devices cannot sign with. A device that is not ready has a line of its own already.
+// checkKeys is a line for each key that the devices cannot sign with. A device that is not ready has a line of its
+// own already.
 func checkKeys(st api.Status) []finding {
 	away := map[string]bool{}
 	for _, d := range st.Devices {

@@ -42,7 +42,8 @@ func checkNode(ctx context.Context, cfg *config, now func() time.Time) []finding
 	return append([]finding{f}, nodeClock(ctx, client, h, now)...)
 }
 
-// nodeClock compares this machine's clock with the node's: by the Date of an answer; else by the head, which cannot be of the future.
+// nodeClock compares this machine's clock with the node's: by the Date of an answer; else by the head, which cannot
+// be of the future.
 func nodeClock(ctx context.Context, client *node.Client, h node.Health, now func() time.Time) []finding {
 	const name = "clock of the node"
 	there, here, err := client.Clock(ctx, now)

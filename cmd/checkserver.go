@@ -35,7 +35,8 @@ func checkListeners(cfg *config) []finding {
 	return out
 }
 
-// beyondLoopback tells whether other machines may reach an address. A name other than localhost counts as one that they reach.
+// beyondLoopback tells whether other machines may reach an address. A name other than localhost counts as one that
+// they reach.
 func beyondLoopback(address string) bool {
 	if address == "" || strings.HasPrefix(address, api.UnixPrefix) {
 		return false

@@ -12,7 +12,8 @@ import (
 	"highwater/signer"
 )
 
-// Which keys can sign on which side. Here signer.KeyHealth says it; there the other side's report does, which is made of the same.
+// Which keys can sign on which side. Here signer.KeyHealth says it; there the other side's report does, which is
+// made of the same.
 
 // lack is why a side cannot sign with a key; the zero value: it can.
 type lack struct{ text, hint string }
@@ -20,7 +21,8 @@ type lack struct{ text, hint string }
 // lacks looks a key up on one side.
 type lacks func(tezos.PublicKeyHash) lack
 
-// keyReports are what the other side is told. A report that is not "ready" is a word, and behind a colon what is the matter.
+// keyReports are what the other side is told. A report that is not "ready" is a word, and behind a colon what is
+// the matter.
 func (n *Node) keyReports() []KeyReport {
 	out := []KeyReport{}
 	for _, h := range n.signer.KeysHealth() {
@@ -56,7 +58,8 @@ func (n *Node) lackOwn(pkh tezos.PublicKeyHash, where string) lack {
 	return lack{}
 }
 
-// lackThere reads the other side's report. A key that the report does not name is one that the other side cannot sign with.
+// lackThere reads the other side's report. A key that the report does not name is one that the other side cannot
+// sign with.
 func lackThere(side []KeyReport) lacks {
 	health := map[tezos.PublicKeyHash]string{}
 	for _, k := range side {
@@ -77,8 +80,9 @@ func lackThere(side []KeyReport) lacks {
 	}
 }
 
-// usableOn wants each key in service on the side that signs to be able to sign on the side that is to sign. marks are those of the side
-// that signs: a key without any is new, and worth a warning only, as long as another key has some.
+// usableOn wants each key in service on the side that signs to be able to sign on the side that is to sign. marks
+// are those of the side that signs: a key without any is new, and worth a warning only, as long as another key has
+// some.
 func usableOn(name string, keys []KeyReport, marks []Mark, on lacks, where string) Finding {
 	if len(keys) == 0 {
 		return Finding{name, Bad, "the instance that signs knows no key", "connect its devices"}
@@ -109,7 +113,8 @@ func allUsable(keys int) string {
 	return fmt.Sprintf("all %d keys are usable", keys)
 }
 
-// evidenceKeys wants this side to be able to sign with each of its keys, and with those that the other side signed with.
+// evidenceKeys wants this side to be able to sign with each of its keys, and with those that the other side signed
+// with.
 func (n *Node) evidenceKeys() Finding {
 	const name = "devices"
 	health := n.signer.KeysHealth()
@@ -144,8 +149,8 @@ func (n *Node) lastReport() (*Report, bool) {
 // freshReport is how old a report may be that a release rests on. The other side is asked each second.
 const freshReport = 5 * time.Second
 
-// lookAtKeys asks the other side, which wants the right to sign, with which keys it can sign, unless it said so a moment ago and
-// nothing is in the way.
+// lookAtKeys asks the other side, which wants the right to sign, with which keys it can sign, unless it said so a
+// moment ago and nothing is in the way.
 func (n *Node) lookAtKeys(ctx context.Context) {
 	mine := n.store.Role()
 	peer, ok := n.store.Peer()
@@ -159,7 +164,8 @@ func (n *Node) lookAtKeys(ctx context.Context) {
 	n.noted(a, start, err)
 }
 
-// fitThere refuses to give the right to sign to an instance that cannot sign with each key in service here, or did not say so lately.
+// fitThere refuses to give the right to sign to an instance that cannot sign with each key in service here, or did
+// not say so lately.
 func (n *Node) fitThere(peer hwm.Peer) error {
 	n.mu.Lock()
 	at, lastErr := n.heardAt, n.lastErr
@@ -199,9 +205,9 @@ func (n *Node) fit(peer hwm.Peer, said *Report) error {
 	return nil
 }
 
-// certifiedKeys wants this side to be able to sign with the keys of a certificate that came in a file. Of keys that are not known here
-// nothing is asked as long as another key is known: a certificate has the marks of retired keys, too. A command that opened the store
-// and no device cannot tell.
+// certifiedKeys wants this side to be able to sign with the keys of a certificate that came in a file. Of keys that
+// are not known here nothing is asked as long as another key is known: a certificate has the marks of retired keys,
+// too. A command that opened the store and no device cannot tell.
 func (n *Node) certifiedKeys(c *Certificate) Finding {
 	const name = "keys"
 	var keys []KeyReport

@@ -10,8 +10,8 @@ import (
 	"highwater/internal/tezos"
 )
 
-// KeyReason says in one word why a key cannot sign here now. For a device that is not ready the word is that of its health: absent,
-// locked, wrong_app, no_app, busy, broken.
+// KeyReason says in one word why a key cannot sign here now. For a device that is not ready the word is that of its
+// health: absent, locked, wrong_app, no_app, busy, broken.
 type KeyReason string
 
 // The other reasons.
@@ -34,7 +34,8 @@ type KeyFault struct {
 	Hint   string    `json:"hint,omitempty"` // what to do; may be empty
 	// Note marks what is worth knowing and is no reason against readiness: the key is not in service yet.
 	Note bool `json:"note,omitempty"`
-	// Health is set for a fault that lies between this machine and its devices: of the device, or of the key on the device.
+	// Health is set for a fault that lies between this machine and its devices: of the device, or of the key on the
+	// device.
 	Health device.Health `json:"health,omitempty"`
 
 	cause error // as a request is told of a device's fault
@@ -81,8 +82,8 @@ func (h KeyHealth) Own() []KeyFault {
 	return slices.DeleteFunc(slices.Clone(h.Faults), KeyFault.ofInstance)
 }
 
-// Unable is the first fault that the right to sign would not mend: of the store or of the devices. Nil: given the right, and the marks
-// that come with it, this instance can sign with the key.
+// Unable is the first fault that the right to sign would not mend: of the store or of the devices. Nil: given the
+// right, and the marks that come with it, this instance can sign with the key.
 func (h KeyHealth) Unable() *KeyFault {
 	for i, f := range h.Faults {
 		if f.Reason == KeyStore || f.OfDevice() {
@@ -92,8 +93,8 @@ func (h KeyHealth) Unable() *KeyFault {
 	return nil
 }
 
-// KeyHealth tells whether a key can sign here now. It asks no device: it looks at what the devices said last, and at marks and role in
-// memory. A key that nobody knows here is a *Denial.
+// KeyHealth tells whether a key can sign here now. It asks no device: it looks at what the devices said last, and
+// at marks and role in memory. A key that nobody knows here is a *Denial.
 func (s *Signer) KeyHealth(pkh tezos.PublicKeyHash) (KeyHealth, error) {
 	key, ok := s.ring.lookup(pkh)
 	if !ok {
@@ -205,8 +206,8 @@ func (s *Signer) states(key *ringKey) (map[tezos.Kind]hwm.State, error) {
 	return out, nil
 }
 
-// isNew tells that nothing is known here of a signature by the key: no mark, and no device whose own mark for this key is above
-// level 0. A Ledger's mark says nothing: it covers all keys of the device.
+// isNew tells that nothing is known here of a signature by the key: no mark, and no device whose own mark for this
+// key is above level 0. A Ledger's mark says nothing: it covers all keys of the device.
 func (s *Signer) isNew(key *ringKey, states map[tezos.Kind]hwm.State, devices []Device) bool {
 	for _, st := range states {
 		if st.Mark != nil {
@@ -236,8 +237,9 @@ func missingMark(key *ringKey, states map[tezos.Kind]hwm.State, isNew bool) *Key
 	return nil
 }
 
-// levelFault tells why the key's next level would be refused although all its marks are there; nil: nothing is known against the level.
-// Every rule that compares marks, floors and ceilings with where the chain is belongs here.
+// levelFault tells why the key's next level would be refused although all its marks are there; nil: nothing is
+// known against the level. Every rule that compares marks, floors and ceilings with where the chain is belongs
+// here.
 func (s *Signer) levelFault(states map[tezos.Kind]hwm.State) *KeyFault {
 	for _, st := range states {
 		if err := s.uncapped(st); err != nil {
@@ -252,7 +254,8 @@ func InService(keys []KeyHealth) bool {
 	return slices.ContainsFunc(keys, func(h KeyHealth) bool { return !h.New })
 }
 
-// Readiness sums the health of all keys up: reasons against readiness, and notes. Faults that all keys share are left out.
+// Readiness sums the health of all keys up: reasons against readiness, and notes. Faults that all keys share are
+// left out.
 func Readiness(keys []KeyHealth) (reasons, notes []KeyLine) {
 	inService := InService(keys)
 	for _, h := range keys {

@@ -70,8 +70,9 @@ func (s *Signer) explain(key *ringKey, candidates []Device, kind tezos.Kind) Key
 	return f
 }
 
-// likeliest is the candidate that an operator should look at: the first that holds the key; else the one that held it when it was
-// connected last; else the first that is not ready, and may hold it; else the first. Nil without candidates.
+// likeliest is the candidate that an operator should look at: the first that holds the key; else the one that held
+// it when it was connected last; else the first that is not ready, and may hold it; else the first. Nil without
+// candidates.
 func (s *Signer) likeliest(key *ringKey, candidates []Device) Device {
 	var known, away Device
 	last := s.store.KnownKeys()[key.pkh].Device

@@ -10,10 +10,12 @@ import (
 // Ghostnet is the chain id of the oldest long-lived test network.
 var Ghostnet = ChainID{0xaf, 0x18, 0x64, 0xd9}
 
-// networks are the names of chains whose ids never change. Test networks that are made anew under one name are left out.
+// networks are the names of chains whose ids never change. Test networks that are made anew under one name are left
+// out.
 var networks = map[string]ChainID{"mainnet": Mainnet, "ghostnet": Ghostnet}
 
-// ParseNetwork reads a chain id Net…, or the name of a network whose chain id is known. The error of another text says what is known.
+// ParseNetwork reads a chain id Net…, or the name of a network whose chain id is known. The error of another text
+// says what is known.
 func ParseNetwork(text string) (ChainID, error) {
 	if id, ok := networks[strings.ToLower(strings.TrimSpace(text))]; ok {
 		return id, nil
