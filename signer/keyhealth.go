@@ -172,6 +172,7 @@ func (s *Signer) instanceFaults() []KeyFault {
 			reason = KeyStandby
 		case hwm.Fenced:
 			reason = KeyFenced
+		case hwm.Active: // not now
 		}
 		out = append(out, KeyFault{Reason: reason, Text: no.Text, Hint: no.Hint})
 	}
