@@ -173,7 +173,8 @@ func TestADeviceThatWentBackwards(t *testing.T) {
 	devices, err := r.admin.Status(t.Context())
 	require.NoError(t, err)
 	pkh := r.keys[tezos.Ed25519].Hash()
-	require.NoError(t, r.store.SetSeen(devices.Devices[0].ID, pkh, 0, hwm.Position{Level: 1 << 20}))
+	require.NoError(t, r.store.SetSeen("left\n"+devices.Devices[0].ID, pkh, 0, hwm.Position{Level: 1 << 20}))
+	require.NoError(t, r.store.SetSeen("base left\n"+devices.Devices[0].ID, pkh, 0, hwm.Position{Level: 7})) // it falls elsewhere
 	r.ledger.PowerCycle()
 	require.Eventually(t, func() bool { return alarm() == "1" }, 10*time.Second, 2*time.Millisecond)
 	require.Contains(t, ask(t, at, "GET", "/", "").body, "was reset, restored, or lost its memory")
