@@ -221,14 +221,15 @@ func (d driver) Describe(l *link) device.Status {
 		advice = append(advice, "the gadget has no key "+strings.Join(missing, ", "))
 	}
 	st.Advice, st.Alarm = strings.Join(advice, "; "), l.alarm
-	if lost := append(lost, l.damaged...); len(lost) > 0 {
+	lost = append(lost, l.damaged...)
+	if len(lost) > 0 {
 		st.Alarm = strings.TrimPrefix(st.Alarm+"; the gadget's own watermark is corrupted: "+strings.Join(lost, ", "), "; ")
 	}
 	switch {
 	case usable > 0:
 	case len(locked) > 0:
 		st.Health = device.Locked
-	case len(lost)+len(l.damaged) > 0:
+	case len(lost) > 0:
 		st.Health = device.Broken
 	case len(l.keys) == 0:
 		st.Health = device.Broken

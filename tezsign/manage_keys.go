@@ -229,9 +229,9 @@ func (m *Manager) NewKeys(ctx context.Context, aliases []string, passphrase []by
 	err = m.with(ctx, nil, func(s *session) error {
 		for i, alias := range aliases {
 			progress(i, len(aliases))
-			k, err := newKey(ctx, s, alias, passphrase)
-			if err != nil {
-				return err
+			k, failed := newKey(ctx, s, alias, passphrase)
+			if failed != nil {
+				return failed
 			}
 			out = append(out, k)
 			if errors.Is(k.Err, ErrWrongPassphrase) {

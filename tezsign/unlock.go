@@ -185,14 +185,14 @@ func (d *Device) Unlock(ctx context.Context, aliases []string, passphrase []byte
 	var results []KeyResult
 	err = d.held(ctx, func(l *link) error {
 		return d.manager.with(ctx, l.gadget, func(s *session) error {
-			var err error
-			results, err = d.manager.unlock(ctx, s, aliases, passphrase)
+			var failed error
+			results, failed = d.manager.unlock(ctx, s, aliases, passphrase)
 			for _, r := range results {
 				if errors.Is(r.Err, ErrStateLost) {
 					l.damage(r.Alias)
 				}
 			}
-			return err
+			return failed
 		})
 	})
 	for _, r := range results {
