@@ -32,6 +32,8 @@ var noDeadline time.Time
 type adminError struct {
 	Text string `json:"error"`
 	Hint string `json:"hint,omitempty"`
+	// Reason is the one word for a refusal of the watermark.
+	Reason string `json:"reason,omitempty"`
 }
 
 // NewAdmin gives the handler of the admin socket. Whoever can connect to the socket may do all of it: its mode is the lock.
@@ -103,12 +105,7 @@ func answer(w http.ResponseWriter, v any, err error) {
 		writeJSON(w, http.StatusOK, v)
 		return
 	}
-	status := statusOf(err)
-	var far *FarError
-	if errors.As(err, &far) {
-		status = http.StatusConflict
-	}
-	writeJSON(w, status, toAdminError(err))
+	writeJSON(w, statusOf(err), toAdminError(err))
 }
 
 // Client speaks with a daemon through its admin socket.
@@ -127,6 +124,7 @@ type RemoteError struct {
 	Status int
 	Text   string
 	Hint   string
+	Reason string // one word, as in the log: "too_far"; may be empty
 }
 
 func (e *RemoteError) Error() string { return e.Text }
@@ -182,7 +180,7 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 		if err = json.Unmarshal(answer, &e); err != nil || e.Text == "" {
 			return out, fmt.Errorf("the daemon answered %s", resp.Status)
 		}
-		return out, &RemoteError{resp.StatusCode, e.Text, e.Hint}
+		return out, &RemoteError{resp.StatusCode, e.Text, e.Hint, e.Reason}
 	}
 	err = json.Unmarshal(answer, &out)
 	return out, err

@@ -114,7 +114,7 @@ func TestErrorsThroughTheSocket(t *testing.T) {
 		text, hint string
 	}{
 		"no marks":          {noMarks, 403, "12 watermarks missing", "hwm set --all"},
-		"far":               {raise(api.RaiseRequest{Level: 5 + api.FarLevels + 1}), 409, "10001 above the highest known", "--far"},
+		"far":               {raise(api.RaiseRequest{Level: 5 + 2*api.FarLevels}), 409, "20000 levels (1 d 9 h) above the highest mark", "--far"},
 		"far in a row":      {raise(api.RaiseRequest{Rows: []hwm.ImportRow{{PKH: ed, Kind: tezos.Block, Level: 1 << 30}}}), 409, "above", "--far"},
 		"unknown key":       {raise(api.RaiseRequest{PKHs: []tezos.PublicKeyHash{stranger}, Level: 6}), 404, stranger.String(), "keys list"},
 		"negative level":    {raise(api.RaiseRequest{Level: -1}), 400, "negative", ""},
@@ -124,7 +124,8 @@ func TestErrorsThroughTheSocket(t *testing.T) {
 		"ceiling raised":    {ceiling(api.CeilingRequest{PKHs: []tezos.PublicKeyHash{ed}, Level: 51}), 409, "not raised", ""},
 		"ceiling negative":  {ceiling(api.CeilingRequest{Level: -1}), 400, "negative", ""},
 		"ceiling unknown":   {ceiling(api.CeilingRequest{PKHs: []tezos.PublicKeyHash{stranger}, Level: 1}), 404, stranger.String(), "keys list"},
-		"activate far":      {activate(api.ActivateRequest{Level: num(5 + api.FarLevels + 1)}), 409, "10001 above the highest known", "--far"},
+		"activate far":      {activate(api.ActivateRequest{Level: num(5 + 2*api.FarLevels)}), 409, "20000 levels (1 d 9 h) above the highest mark", "--far"},
+		"ceiling far":       {ceiling(api.CeilingRequest{Level: 5 + 2*api.FarLevels}), 409, "20000 levels (1 d 9 h) above the highest mark", "--far"},
 		"activate below 0":  {activate(api.ActivateRequest{Level: num(-3)}), 400, "negative", ""},
 	} {
 		var remote *api.RemoteError

@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/signer"
 )
@@ -89,7 +90,12 @@ func deviceCall(a Admin) http.HandlerFunc {
 }
 
 func toAdminError(err error) adminError {
-	return adminError{Text: err.Error(), Hint: device.HintOf(err)}
+	e := adminError{Text: err.Error(), Hint: device.HintOf(err)}
+	var refusal *hwm.Refusal
+	if errors.As(err, &refusal) {
+		e.Reason = string(refusal.Reason)
+	}
+	return e
 }
 
 // DeviceCall has the daemon do a call. It ends when ctx does; the daemon is told.
@@ -127,7 +133,7 @@ func readEvents(r io.Reader, status int, show func(string)) (json.RawMessage, er
 			if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
 				return nil, fmt.Errorf("the daemon answered with status %d", status)
 			}
-			return nil, &RemoteError{status, e.Text, e.Hint}
+			return nil, &RemoteError{status, e.Text, e.Hint, e.Reason}
 		}
 		var e deviceEvent
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
@@ -135,7 +141,7 @@ func readEvents(r io.Reader, status int, show func(string)) (json.RawMessage, er
 		}
 		switch {
 		case e.Error != nil:
-			return nil, &RemoteError{http.StatusInternalServerError, e.Error.Text, e.Error.Hint}
+			return nil, &RemoteError{http.StatusInternalServerError, e.Error.Text, e.Error.Hint, e.Error.Reason}
 		case e.Show != "":
 			show(e.Show)
 		default:

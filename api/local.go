@@ -36,7 +36,7 @@ type Local struct {
 var _ Admin = (*Local)(nil)
 
 // FarLevels is how far above the highest known level a mark is raised only on the operator's word.
-const FarLevels = failover.FarLevels
+const FarLevels = hwm.FarLevels
 
 // Status gives one screen.
 func (l *Local) Status(ctx context.Context) (Status, error) {
@@ -75,6 +75,7 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 		st.Pair = &v
 	}
 	st.NotReady, st.Notes = l.notReady(st, keys)
+	st.Ahead = ahead(keys)
 	st.Ready = len(st.NotReady) == 0
 	return st, nil
 }
@@ -115,10 +116,25 @@ func (l *Local) notReady(st Status, keys []signer.KeyHealth) (no, notes []string
 
 // keyLine is a fault of a key in one line.
 func keyLine(l signer.KeyLine) string {
+	if l.Level != nil {
+		return "marks: " + l.Text
+	}
 	if l.Reason == signer.KeyNoMark {
 		return fmt.Sprintf("marks: %s has %s: %s", l.PKH, strings.TrimPrefix(l.Text, "the key has "), l.Hint)
 	}
 	return fmt.Sprintf("key %s: %s: %s", l.PKH, l.Word(), l.Advice())
+}
+
+// ahead are the keys that would not sign the level after the head.
+func ahead(keys []signer.KeyHealth) (out []Ahead) {
+	for _, h := range keys {
+		for _, f := range h.Faults {
+			if f.Level != nil {
+				out = append(out, Ahead{h.PKH, f.Level.From, f.Level.Far, f.Text})
+			}
+		}
+	}
+	return out
 }
 
 // whyClosed says why an active instance lets nobody in.
@@ -217,24 +233,13 @@ func (l *Local) Prove(ctx context.Context, pkh tezos.PublicKeyHash) (Proof, erro
 	return Proof{PKH: pkh, PublicKey: key.String(), Proof: proof}, nil
 }
 
-// FarError says that a level is far above everything known.
-type FarError struct{ Level, Highest int32 }
-
-func (e *FarError) Error() string {
-	return fmt.Sprintf("level %d is %d above the highest known, %d: a mark only rises, so a mistyped level stops the baker",
-		e.Level, int64(e.Level)-int64(e.Highest), e.Highest)
-}
-
-// HintText is what to do.
-func (e *FarError) HintText() string { return "look at the level again; if it is right: --far" }
-
 // Raise merges floors by maximum.
-func (l *Local) Raise(_ context.Context, r RaiseRequest) ([]ChangeRow, error) {
+func (l *Local) Raise(ctx context.Context, r RaiseRequest) ([]ChangeRow, error) {
 	rows, err := l.floors(r)
 	if err != nil {
 		return nil, err
 	}
-	if err = l.checkFar(r, rows); err != nil {
+	if err = l.checkFar(ctx, r, rows); err != nil {
 		return nil, err
 	}
 	raise := l.Store.Raise
@@ -245,12 +250,20 @@ func (l *Local) Raise(_ context.Context, r RaiseRequest) ([]ChangeRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	aliases := l.aliases()
+	aliases, want := l.aliases(), map[hwm.Key]hwm.Position{}
+	for _, row := range rows {
+		want[row.Key] = row.Position
+	}
 	out := make([]ChangeRow, 0, len(changes))
 	for _, c := range changes {
 		row := ChangeRow{PKH: c.PKH, Alias: aliases[c.PKH], Kind: c.Kind, After: c.After.Position, Result: "kept"}
-		if c.Raised {
+		switch {
+		case c.Raised:
 			row.Result = "raised"
+		case c.Before.Position == want[c.Key]:
+			row.Why = "it is there already"
+		default:
+			row.Why = "it is higher, and a mark only rises; down goes: highwater hwm lower, at a stopped instance"
 		}
 		if c.Before != nil {
 			before := c.Before.Position
@@ -314,40 +327,44 @@ func (l *Local) floors(r RaiseRequest) ([]hwm.Row, error) {
 	return rows, nil
 }
 
-// checkFar wants the operator's word for a level far above the highest known on this chain. Where nothing is known, there is
-// nothing to compare with.
-func (l *Local) checkFar(r RaiseRequest, rows []hwm.Row) error {
+// limit is how far marks are moved without the operator's word. It asks the node, where its head is not known yet.
+func (l *Local) limit(ctx context.Context) (hwm.Limit, error) {
+	if l.Node != nil {
+		l.Node.LookAtHead(ctx)
+	}
+	return l.Signer.LimitOfAll()
+}
+
+// checkFar wants the operator's word for a level far above the highest known on this chain, and for a first mark that is typed far below
+// the node's head. Where nothing is known, there is nothing to compare with.
+func (l *Local) checkFar(ctx context.Context, r RaiseRequest, rows []hwm.Row) error {
 	if r.Far {
 		return nil
 	}
-	have, err := l.Store.Rows()
+	limit, err := l.limit(ctx)
 	if err != nil {
 		return err
 	}
-	highest := int32(-1)
-	for _, h := range have {
-		if h.Chain == l.Signer.Chain() {
-			highest = max(highest, h.Level)
-		}
-	}
 	for _, row := range rows {
-		if highest >= 0 && int64(row.Level) > int64(highest)+FarLevels {
-			return &FarError{row.Level, highest}
+		st, err := l.Store.State(row.Key)
+		if err != nil {
+			return err
+		}
+		switch {
+		case st.Mark == nil && row.Source == hwm.SourceSet:
+			err = limit.CheckFirst(row.Key, row.Position)
+		case st.Mark == nil || row.Above(*st.Mark): // what is there already goes nowhere
+			err = limit.Check(row.Key, row.Position)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// checkFarFloor is checkFar for the floors of an activation.
-func (l *Local) checkFarFloor(r ActivateRequest) error {
-	if r.Level == nil {
-		return nil
-	}
-	return l.checkFar(RaiseRequest{Far: r.Far}, []hwm.Row{{Mark: hwm.Floor(*r.Level, l.Now(), hwm.SourceSet)}})
-}
-
 // SetCeiling sets or lowers the ceilings of keys.
-func (l *Local) SetCeiling(_ context.Context, r CeilingRequest) ([]CeilingRow, error) {
+func (l *Local) SetCeiling(ctx context.Context, r CeilingRequest) ([]CeilingRow, error) {
 	if r.Level < 0 {
 		return nil, badRequest("a ceiling at the negative level %d", r.Level)
 	}
@@ -357,6 +374,15 @@ func (l *Local) SetCeiling(_ context.Context, r CeilingRequest) ([]CeilingRow, e
 	}
 	if len(keys) == 0 {
 		return nil, l.Signer.NoKeys("there is nothing to put a ceiling on")
+	}
+	limit, err := l.limit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !r.Far { // one that is too high keeps nothing back, and one far below the head ends signing
+		if err := limit.CheckFirst(keys[0], hwm.Position{Level: r.Level}); err != nil {
+			return nil, err
+		}
 	}
 	aliases := l.aliases()
 	out := []CeilingRow{}
@@ -386,8 +412,13 @@ func (l *Local) Activate(ctx context.Context, r ActivateRequest) (Role, error) {
 	if r.Level != nil && l.Store.Role().Role == hwm.Active {
 		return Role{}, &statusError{http.StatusConflict, "this instance is active already: no mark was raised"}
 	}
-	if err := l.checkFarFloor(r); err != nil {
-		return Role{}, err
+	if r.Level != nil {
+		if err := l.checkFar(ctx, RaiseRequest{Far: r.Far}, l.Signer.Floors(*r.Level, hwm.SourceSet)); err != nil {
+			return Role{}, err
+		}
+	}
+	if r.DryRun {
+		return l.role(), l.checkActivate(ctx, r.Level)
 	}
 	activate := func(context.Context, *int32, string) (hwm.RoleRecord, error) {
 		return l.Signer.Activate(r.Level, r.Why)
@@ -402,6 +433,16 @@ func (l *Local) Activate(ctx context.Context, r ActivateRequest) (Role, error) {
 	defer cancel()
 	l.Signer.RaiseDevices(ctx) // the marks may be new; what cannot be raised now is raised at the device's next connection
 	return l.role(), nil
+}
+
+// checkActivate finds what an activation would lack, before anybody is asked for a word.
+func (l *Local) checkActivate(ctx context.Context, level *int32) error {
+	if l.Node != nil {
+		if err := l.Node.CheckActivate(ctx); err != nil {
+			return err
+		}
+	}
+	return l.Signer.CheckActivate(level)
 }
 
 // Standby ends signing.

@@ -56,6 +56,8 @@ type Status struct {
 	Ready    bool     `json:"ready"`
 	NotReady []string `json:"not_ready,omitempty"` // a reason for each no
 	Notes    []string `json:"notes,omitempty"`     // worth knowing, and no reason against readiness
+	// Ahead are the keys that would not sign the level after the head of the node, because of a mark or a ceiling.
+	Ahead []Ahead `json:"ahead,omitempty"`
 	// Alarms are what an operator should look into. None keeps the instance from signing.
 	Alarms  []signer.Alarm `json:"alarms"`
 	Devices []DeviceRow    `json:"devices"`
@@ -78,6 +80,14 @@ func (s Status) notes() []string {
 		}
 	}
 	return out
+}
+
+// Ahead is a key that would not sign the level after the head.
+type Ahead struct {
+	PKH  tezos.PublicKeyHash `json:"pkh"`
+	From int32               `json:"from"` // the first level that it signs; zero: none, its ceiling is below the chain
+	Far  bool                `json:"far"`  // no margin is so wide
+	Text string              `json:"text"`
 }
 
 // DeviceRow is a device.
@@ -183,6 +193,8 @@ type ChangeRow struct {
 type CeilingRequest struct {
 	PKHs  []tezos.PublicKeyHash `json:"pkhs"`
 	Level int32                 `json:"level"`
+	// Far allows a level far from all that is known.
+	Far bool `json:"far,omitempty"`
 }
 
 // CeilingRow is a ceiling that was set.
@@ -199,6 +211,8 @@ type ActivateRequest struct {
 	// Far allows a level far above the highest known.
 	Far bool   `json:"far"`
 	Why string `json:"why"`
+	// DryRun finds what is missing, and changes nothing.
+	DryRun bool `json:"dry_run,omitempty"`
 }
 
 // AcknowledgeRequest names alarms by their IDs, or, without any, the last one of all that the operator was shown.

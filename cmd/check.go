@@ -193,7 +193,20 @@ func (a *app) checkInstance(ctx context.Context, cfg *config) []finding {
 	for _, m := range st.Alarms {
 		out = append(out, finding{"alarm " + string(m.Name), resultWarning, m.Text, m.Hint})
 	}
-	return append(out, checkMarks(st))
+	return append(append(out, checkMarks(st)), checkLevels(st)...)
+}
+
+// checkLevels tells which keys would not sign the level after the head.
+func checkLevels(st api.Status) []finding {
+	out := make([]finding, 0, len(st.Ahead))
+	for _, a := range st.Ahead {
+		f := finding{Name: "levels", Result: resultWarning, Detail: a.Text}
+		if a.Far {
+			f.Result = resultBad
+		}
+		out = append(out, f)
+	}
+	return out
 }
 
 func checkDevice(d api.DeviceRow) finding {

@@ -32,7 +32,7 @@ type handoverFlags struct {
 	windowFlags
 	r             failover.HandoverRequest
 	dry, yes, now bool
-	at            int64
+	at            levelValue
 }
 
 func (a *app) handoverCmd() *cobra.Command {
@@ -41,12 +41,9 @@ func (a *app) handoverCmd() *cobra.Command {
 		Use: "handover", Short: "Move the right to sign to the other instance, or from it to here", Long: handoverLong, Args: noArgs,
 		Example: "  highwater handover --dry-run\n  highwater handover --yes --timeout 15m",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if c.Flags().Changed("at") {
-				level, err := levelFlag("at", f.at)
-				if err != nil {
-					return err
-				}
-				f.r.At = &level
+			var err error
+			if f.r.At, err = a.levelIf(c, "at", f.at); err != nil {
+				return err
 			}
 			if err := f.check(); err != nil {
 				return err
@@ -61,7 +58,7 @@ func (a *app) handoverCmd() *cobra.Command {
 	c.Flags().BoolVar(&f.dry, "dry-run", false, "do everything but the switch")
 	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask")
 	c.Flags().BoolVar(&f.now, "now", false, "do not wait for a good moment")
-	c.Flags().Int64Var(&f.at, "at", 0, "by level: the one signs up to `LEVEL`, the other above it")
+	c.Flags().Var(&f.at, "at", "by level: the one signs up to `LEVEL` (a number, or head+N), the other above it")
 	return a.addJSON(c)
 }
 
@@ -196,7 +193,7 @@ the certificate in FILE lets the other one sign above it. Carry it there and acc
 is good for one activation of that one instance.`
 
 func (a *app) releaseCmd() *cobra.Command {
-	var at int64
+	var at levelValue
 	var out string
 	var yes bool
 	c := &cobra.Command{
@@ -206,7 +203,7 @@ func (a *app) releaseCmd() *cobra.Command {
 			if err := wants(c, "at", "out"); err != nil {
 				return err
 			}
-			level, err := levelFlag("at", at)
+			level, err := a.level(c.Context(), "at", at)
 			if err != nil {
 				return err
 			}
@@ -216,7 +213,7 @@ func (a *app) releaseCmd() *cobra.Command {
 			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error { return a.release(c.Context(), admin, level, out, yes) })
 		},
 	}
-	c.Flags().Int64Var(&at, "at", 0, "sign up to `LEVEL` here, above it there")
+	c.Flags().Var(&at, "at", "sign up to `LEVEL` (a number, or head+N) here, above it there")
 	c.Flags().StringVar(&out, "out", "", "write the certificate to `FILE`")
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return a.addJSON(c)
@@ -304,7 +301,7 @@ func syncDir(dir string) error {
 
 func (a *app) acceptCmd() *cobra.Command {
 	var in string
-	var head int64
+	var head levelValue
 	var yes bool
 	c := &cobra.Command{
 		Use: "accept --in FILE", Short: "Take the right to sign from a certificate in a file", Args: noArgs,
@@ -316,12 +313,9 @@ func (a *app) acceptCmd() *cobra.Command {
 				return err
 			}
 			r := api.AcceptRequest{}
-			if c.Flags().Changed("head") {
-				level, err := levelFlag("head", head)
-				if err != nil {
-					return err
-				}
-				r.Head = &level
+			var err error
+			if r.Head, err = a.levelIf(c, "head", head); err != nil {
+				return err
 			}
 			if err := a.confirmable(yes); err != nil {
 				return err
@@ -330,7 +324,7 @@ func (a *app) acceptCmd() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&in, "in", "", "read the certificate from `FILE`")
-	c.Flags().Int64Var(&head, "head", 0, "where the chain is: `LEVEL`, for an instance without a node")
+	c.Flags().Var(&head, "head", "where the chain is: `LEVEL`, for an instance without a node")
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return a.addJSON(c)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -50,13 +49,13 @@ func (a *app) hwmListCmd() *cobra.Command {
 type choice struct {
 	all   bool
 	kinds []string
-	level int64
+	level levelValue
 	round int64
 }
 
 func (ch *choice) flags(c *cobra.Command) {
 	c.Flags().BoolVar(&ch.all, "all", false, "all known keys")
-	c.Flags().Int64Var(&ch.level, "level", 0, "the `LEVEL`")
+	c.Flags().Var(&ch.level, "level", "the `LEVEL`: a number, or head+N with a node")
 }
 
 // keys finds the named keys; none, with --all, means all.
@@ -109,7 +108,7 @@ func (a *app) hwmSetCmd() *cobra.Command {
 			}
 			req := api.RaiseRequest{Far: far}
 			var err error
-			if req.Level, err = levelFlag("level", ch.level); err != nil {
+			if req.Level, err = a.level(c.Context(), "level", ch.level); err != nil {
 				return err
 			}
 			if c.Flags().Changed("round") {
@@ -133,19 +132,17 @@ func (a *app) hwmSetCmd() *cobra.Command {
 	ch.flags(c)
 	c.Flags().Int64Var(&ch.round, "round", 0, "put the mark at this `ROUND` of the level (default: above all rounds)")
 	c.Flags().StringSliceVar(&ch.kinds, "kind", nil, "only this `KIND`: block, preattestation, attestation (repeatable)")
-	c.Flags().BoolVar(&far, "far", false, fmt.Sprintf("the level is right, although it is more than %d above the highest known", api.FarLevels))
+	farFlag(c, &far)
 	return a.addJSON(c)
 }
 
 func (a *app) raise(ctx context.Context, admin api.Admin, req api.RaiseRequest) error {
-	changes, err := admin.Raise(ctx, req)
-	if isFar(err) && a.interactive {
-		if err = a.typed(err.Error(), fmt.Sprint(req.Level)); err != nil {
-			return err
-		}
-		req.Far = true
+	var changes []api.ChangeRow
+	_, err := a.confirmFar(req.Far, false, fmt.Sprint(req.Level), func(far bool) (err error) {
+		req.Far = far
 		changes, err = admin.Raise(ctx, req)
-	}
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -155,13 +152,6 @@ func (a *app) raise(ctx context.Context, admin api.Admin, req api.RaiseRequest) 
 	return a.changesTable(changes)
 }
 
-// isFar recognises the error of a level that is far above, from this process or from the daemon.
-func isFar(err error) bool {
-	var far *api.FarError
-	var remote *api.RemoteError
-	return errors.As(err, &far) || errors.As(err, &remote) && strings.HasSuffix(remote.Hint, "--far")
-}
-
 func (a *app) changesTable(changes []api.ChangeRow) error {
 	rows := [][]string{}
 	for _, c := range changes {
@@ -169,7 +159,10 @@ func (a *app) changesTable(changes []api.ChangeRow) error {
 		if c.Before != nil {
 			before = c.Before.String()
 		}
-		if c.Why != "" {
+		switch {
+		case c.Why != "" && c.Before != nil:
+			now += ": " + c.Why
+		case c.Why != "":
 			before, now = "-", c.Why
 		}
 		rows = append(rows, []string{c.PKH.String(), dash(shortAlias(c.Alias)), c.Kind.String(), c.Result, before, now})
@@ -179,7 +172,7 @@ func (a *app) changesTable(changes []api.ChangeRow) error {
 
 func (a *app) hwmCeilingCmd() *cobra.Command {
 	var ch choice
-	var lift bool
+	var lift, far bool
 	var reason string
 	c := &cobra.Command{
 		Use: "ceiling [KEY…]", Short: "Sign nothing above a level; or lift that", Args: cobra.ArbitraryArgs,
@@ -200,7 +193,7 @@ func (a *app) hwmCeilingCmd() *cobra.Command {
 			if err := wants(c, "level"); err != nil {
 				return err
 			}
-			level, err := levelFlag("level", ch.level)
+			level, err := a.level(c.Context(), "level", ch.level)
 			if err != nil {
 				return err
 			}
@@ -209,18 +202,24 @@ func (a *app) hwmCeilingCmd() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.setCeilings(c.Context(), admin, api.CeilingRequest{PKHs: pkhs, Level: level})
+				return a.setCeilings(c.Context(), admin, api.CeilingRequest{PKHs: pkhs, Level: level, Far: far})
 			})
 		},
 	}
 	ch.flags(c)
+	farFlag(c, &far)
 	c.Flags().BoolVar(&lift, "lift", false, "remove the ceiling: only when no other machine signs above it")
 	c.Flags().StringVar(&reason, "reason", "", "why the ceiling is lifted: a `TEXT` that is kept")
 	return a.addJSON(c)
 }
 
 func (a *app) setCeilings(ctx context.Context, admin api.Admin, req api.CeilingRequest) error {
-	set, err := admin.SetCeiling(ctx, req)
+	var set []api.CeilingRow
+	_, err := a.confirmFar(req.Far, false, fmt.Sprint(req.Level), func(far bool) (err error) {
+		req.Far = far
+		set, err = admin.SetCeiling(ctx, req)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -310,7 +309,7 @@ func (a *app) hwmLowerCmd() *cobra.Command {
 			if err := wants(c, "kind", "level", "reason"); err != nil {
 				return err
 			}
-			level, err := levelFlag("level", ch.level)
+			level, err := a.level(c.Context(), "level", ch.level)
 			if err != nil {
 				return err
 			}
@@ -323,7 +322,7 @@ func (a *app) hwmLowerCmd() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().Int64Var(&ch.level, "level", 0, "the `LEVEL` at and below which nothing is signed afterwards")
+	c.Flags().Var(&ch.level, "level", "the `LEVEL`, a number or head+N, at and below which nothing is signed afterwards")
 	c.Flags().StringSliceVar(&ch.kinds, "kind", nil, "the `KIND`: block, preattestation, attestation (repeatable)")
 	c.Flags().StringVar(&reason, "reason", "", "why: a `TEXT` that is kept for good")
 	return c

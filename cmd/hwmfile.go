@@ -274,8 +274,11 @@ func gadgetRows(info tezsignInfo) ([]hwm.ImportRow, error) {
 func (a *app) importRows(ctx context.Context, admin api.Admin, req api.RaiseRequest, refused []api.ChangeRow) error {
 	changes := []api.ChangeRow{}
 	if len(req.Rows) > 0 {
-		var err error
-		if changes, err = admin.Raise(ctx, req); err != nil {
+		if _, err := a.confirmFar(req.Far, req.DryRun, "import", func(far bool) (err error) {
+			req.Far = far
+			changes, err = admin.Raise(ctx, req)
+			return err
+		}); err != nil {
 			return err
 		}
 	}

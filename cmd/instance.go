@@ -77,7 +77,7 @@ func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*insta
 	memory := guard.NewMemory() // it hears all from the first request on, or the guard would take our own signatures for a stranger's
 	in.signer = signer.New(signer.Config{
 		Chain: cfg.chainID, Store: db, Devices: devices, Keys: cfg.policy, Log: opt.log, Hold: paired,
-		Observe: opt.observing(cfg, memory), Changed: in.changed, Alarmed: in.hooks.Alarm, Awake: in.awake,
+		Observe: opt.observing(cfg, memory), Changed: in.changed, Alarmed: in.hooks.Alarm, Awake: in.awake, Head: in.head,
 	})
 	pair := failover.Config{Signer: in.signer, Store: db, Log: opt.log, Build: opt.version, Offline: !opt.running}
 	if cfg.Node != "" {
@@ -132,6 +132,9 @@ func (in *instance) changed(r hwm.RoleRecord) {
 
 // awake is asked before a signature leaves; whoever signs has a node by then.
 func (in *instance) awake(ctx context.Context) { in.node.Awake(ctx) }
+
+// head is the newest head that is known; whoever asks has a node by then.
+func (in *instance) head() *hwm.Known { return in.node.KnownHead() }
 
 // start runs all of it, each part under a context of its own: they end in close, in its order, whatever happens to ctx.
 func (in *instance) start(ctx context.Context) {

@@ -68,7 +68,9 @@ func (a *app) ledgerList(views []ledgerView) error {
 func (a *app) ledgerSetupCmd() *cobra.Command {
 	var f *deviceFlags
 	var key, chain string
-	var level, test int64
+	var level levelValue
+	var test int64
+	var far bool
 	c := &cobra.Command{
 		Use: "setup", Short: "Authorise a key and set the device's marks (confirm on the device)", Args: noArgs,
 		Long: "Authorise a key for baking and set the device's chain and marks. You confirm on the device. Always with a chain: without\n" +
@@ -82,8 +84,8 @@ func (a *app) ledgerSetupCmd() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			args := ledgerSetupArgs{ledgerKey: k}
-			if args.Main, err = levelFlag("hwm", level); err != nil {
+			args := ledgerSetupArgs{ledgerKey: k, Far: far}
+			if args.Main, err = a.level(c.Context(), "hwm", level); err != nil {
 				return err
 			}
 			if args.Test, err = levelFlag("test-hwm", test); err != nil {
@@ -106,7 +108,8 @@ func (a *app) ledgerSetupCmd() *cobra.Command {
 	f = a.ledgerFlags(c)
 	c.Flags().StringVar(&key, "key", "ed25519/0h/0h", "the `KEY`: a locator as octez prints it, or CURVE/PATH")
 	c.Flags().StringVar(&chain, "chain", "", "chain `ID`; the configured one, which is the default")
-	c.Flags().Int64Var(&level, "hwm", 0, "`LEVEL` of the device's mark: above all that this key ever signed")
+	c.Flags().Var(&level, "hwm", "`LEVEL` of the device's mark, a number or head+N: above all that this key ever signed")
+	farFlag(c, &far)
 	c.Flags().Int64Var(&test, "test-hwm", 0, "`LEVEL` of the device's mark for all other chains")
 	return c
 }
@@ -200,7 +203,8 @@ func (a *app) showLedgerMarks(_ string, v ledgerView) error {
 
 func (a *app) ledgerResetCmd() *cobra.Command {
 	var f *deviceFlags
-	var level int64
+	var level levelValue
+	var far bool
 	c := &cobra.Command{
 		Use: "reset", Short: "Set the device's mark (confirm on the device)", Args: noArgs,
 		Long: "Set the device's mark to LEVEL round 0, up or down; you confirm on the device. The host's marks stay where they are.\n\n" +
@@ -211,11 +215,11 @@ func (a *app) ledgerResetCmd() *cobra.Command {
 			if err := wants(c, "level"); err != nil {
 				return err
 			}
-			l, err := levelFlag("level", level)
+			l, err := a.level(c.Context(), "level", level)
 			if err != nil {
 				return err
 			}
-			return ask(c, a, f, "reset", l, func(name, _ string) error {
+			return ask(c, a, f, "reset", ledgerResetArgs{l, far}, func(name, _ string) error {
 				a.say("%s: its mark is at level %d round 0: an attestation there is still open, a block is not", name, l)
 				a.note("hint: to shut level %d for everything: highwater ledger reset --device %s --level %d", l, name, l+1)
 				return nil
@@ -223,7 +227,8 @@ func (a *app) ledgerResetCmd() *cobra.Command {
 		},
 	}
 	f = a.ledgerFlags(c)
-	c.Flags().Int64Var(&level, "level", 0, "the `LEVEL`")
+	farFlag(c, &far)
+	c.Flags().Var(&level, "level", "the `LEVEL`: a number, or head+N with a node")
 	return c
 }
 

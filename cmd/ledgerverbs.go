@@ -71,6 +71,12 @@ type ledgerSetupArgs struct {
 	ledgerKey
 	Main int32 `json:"main"`
 	Test int32 `json:"test"`
+	Far  bool  `json:"far,omitempty"`
+}
+
+type ledgerResetArgs struct {
+	Level int32 `json:"level"`
+	Far   bool  `json:"far,omitempty"`
 }
 
 type ledgerInfoArgs struct {
@@ -88,6 +94,9 @@ var ledgerVerbs = map[string]verb[*ledger.Device]{
 		if err != nil {
 			return nil, err
 		}
+		if err = in.near(ctx, q.Main, q.Far); err != nil {
+			return nil, err
+		}
 		key, err := d.Setup(ctx, ledger.Setup{Curve: q.Curve, Path: path, Chain: in.cfg.chainID, Main: q.Main, Test: q.Test}, show)
 		return addressOf(key, err)
 	}),
@@ -102,8 +111,11 @@ var ledgerVerbs = map[string]verb[*ledger.Device]{
 	"deauthorize": with(func(ctx context.Context, _ *instance, d *ledger.Device, _ struct{}, _ func(string)) (any, error) {
 		return "done", d.Deauthorize(ctx)
 	}),
-	"reset": with(func(ctx context.Context, _ *instance, d *ledger.Device, level int32, show func(string)) (any, error) {
-		return "done", d.Reset(ctx, level, show)
+	"reset": with(func(ctx context.Context, in *instance, d *ledger.Device, q ledgerResetArgs, show func(string)) (any, error) {
+		if err := in.near(ctx, q.Level, q.Far); err != nil {
+			return nil, err
+		}
+		return "done", d.Reset(ctx, q.Level, show)
 	}),
 }
 

@@ -18,18 +18,16 @@ watermark above all that was ever signed with it; --level sets one for all keys 
 
 func (a *app) activateCmd() *cobra.Command {
 	var yes, far bool
-	var level int32
+	var level levelValue
 	var why string
 	c := &cobra.Command{
 		Use: "activate", Short: "Make this instance the one that signs", Long: activateLong, Args: noArgs,
 		Example: "  highwater activate --level 8000010",
 		RunE: func(c *cobra.Command, _ []string) error {
 			req := api.ActivateRequest{Why: why, Far: far}
-			if c.Flags().Changed("level") {
-				if level < 0 {
-					return usagef("--level %d is negative", level)
-				}
-				req.Level = &level
+			var err error
+			if req.Level, err = a.levelIf(c, "level", level); err != nil {
+				return err
 			}
 			if err := a.confirmable(yes); err != nil {
 				return err
@@ -40,8 +38,8 @@ func (a *app) activateCmd() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask: I state that no other machine signs with these keys")
-	c.Flags().Int32Var(&level, "level", 0, "raise every mark to `LEVEL` first: nothing at or below it is signed")
-	c.Flags().BoolVar(&far, "far", false, fmt.Sprintf("the level is right, although it is more than %d above the highest known", api.FarLevels))
+	c.Flags().Var(&level, "level", "raise every mark to `LEVEL` first, a number or head+N: nothing at or below it is signed")
+	farFlag(c, &far)
 	c.Flags().StringVar(&why, "why", "activated by the operator", "the reason, a `TEXT` that is kept with the role")
 	return a.addJSON(c)
 }
@@ -58,6 +56,9 @@ func (a *app) activate(ctx context.Context, cfg *config, admin api.Admin, req ap
 		}
 		return a.showRole(st.Role, "it was active already")
 	}
+	if req, err = a.checkActivation(ctx, admin, req, yes); err != nil { // before anybody is asked
+		return err
+	}
 	if !yes {
 		a.note("This instance is on %s, epoch %d. Activating it lets it sign for:", st.Role.Role, st.Role.Epoch)
 		if err = a.aside().marksTable(st.Marks); err != nil {
@@ -71,13 +72,6 @@ func (a *app) activate(ctx context.Context, cfg *config, admin api.Admin, req ap
 		}
 	}
 	role, err := admin.Activate(ctx, req)
-	if isFar(err) && a.interactive {
-		if err = a.typed(err.Error(), fmt.Sprint(*req.Level)); err != nil {
-			return err
-		}
-		req.Far = true
-		role, err = admin.Activate(ctx, req)
-	}
 	if err != nil {
 		return err
 	}
@@ -89,6 +83,22 @@ func (a *app) activate(ctx context.Context, cfg *config, admin api.Admin, req ap
 		a.note("next: highwater serve, tell octez about each key (%s), and see: highwater check", cfg.octezImport())
 	}
 	return err
+}
+
+// checkActivation finds what the activation would lack, and has a level that is far away confirmed.
+func (a *app) checkActivation(ctx context.Context, admin api.Admin, req api.ActivateRequest, yes bool) (api.ActivateRequest, error) {
+	var err error
+	word := ""
+	if req.Level != nil {
+		word = fmt.Sprint(*req.Level)
+	}
+	req.Far, err = a.confirmFar(req.Far, yes, word, func(far bool) error {
+		check := req
+		check.DryRun, check.Far = true, far
+		_, refused := admin.Activate(ctx, check)
+		return refused
+	})
+	return req, err
 }
 
 func (a *app) standbyCmd() *cobra.Command {
@@ -118,12 +128,4 @@ func (a *app) showRole(r api.Role, then string) error {
 	}
 	a.say("%s, epoch %d: %s", a.paintRole(r.Role), r.Epoch, then)
 	return nil
-}
-
-// levelFlag checks a level given on the command line.
-func levelFlag(name string, level int64) (int32, error) {
-	if level < 0 || level > hwm.MaxRound {
-		return 0, usagef("--%s %d: it lies between 0 and %d", name, level, hwm.MaxRound)
-	}
-	return int32(level), nil
 }

@@ -149,6 +149,7 @@ func flagError(err error) error {
 	}
 	what := map[string]string{
 		"int": "a whole number", "int32": "a whole number up to 2147483647", "int64": "a whole number", "bool": "true or false",
+		"LEVEL":    "a whole number, or head+N with a node",
 		"duration": "a time such as 90s or 5m",
 	}[invalid.GetFlag().Value.Type()]
 	if what == "" {

@@ -33,7 +33,7 @@ Exit status 0: taken over; with --check: nothing stands in the way. 1: something
 
 type takeoverFlags struct {
 	r      failover.TakeoverRequest
-	head   int64
+	head   levelValue
 	margin int32
 	yes    bool
 	noWait bool
@@ -46,12 +46,9 @@ func (a *app) takeoverCmd() *cobra.Command {
 		Use: "takeover", Short: "Take the right to sign while the other instance is gone", Long: takeoverLong, Args: noArgs,
 		Example: "  highwater takeover --check --json\n  highwater takeover --the-other-instance-cannot-sign --silence 3",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if c.Flags().Changed("head") {
-				level, err := levelFlag("head", f.head)
-				if err != nil {
-					return err
-				}
-				f.r.Head = &level
+			var err error
+			if f.r.Head, err = a.levelIf(c, "head", f.head); err != nil {
+				return err
 			}
 			if f.r.Silence < 0 || f.r.Silence > failover.MaxSilence {
 				return usagef("--silence %d: between 0 and %d", f.r.Silence, failover.MaxSilence)
@@ -65,7 +62,7 @@ func (a *app) takeoverCmd() *cobra.Command {
 			if f.wait < 0 {
 				return usagef("--wait %s is negative", f.wait)
 			}
-			if err := a.confirmable(f.yes || f.r.Check || !f.r.CannotSign); err != nil { // without the statement it is refused, and says why
+			if err = a.confirmable(f.yes || f.r.Check || !f.r.CannotSign); err != nil { // without the statement it is refused, and says why
 				return err
 			}
 			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error { return a.takeover(c.Context(), admin, &f) })
@@ -75,7 +72,7 @@ func (a *app) takeoverCmd() *cobra.Command {
 	c.Flags().BoolVar(&f.r.CannotSign, "the-other-instance-cannot-sign", false, "I state: it is stopped or its devices are unplugged")
 	c.Flags().BoolVar(&f.r.CertificateDestroyed, "the-certificate-is-destroyed", false, "I state: what was released to a file is destroyed")
 	c.Flags().IntVar(&f.r.Silence, "silence", 3, "wait for `N` levels at which our keys had rights and were not seen")
-	c.Flags().Int64Var(&f.head, "head", 0, "where the chain is: `LEVEL`, for an instance without a node")
+	c.Flags().Var(&f.head, "head", "where the chain is: `LEVEL`, for an instance without a node")
 	c.Flags().BoolVar(&f.r.Far, "far", false, fmt.Sprintf("the --head is right, although it is more than %d above the highest known level", api.FarLevels))
 	c.Flags().Int32Var(&f.margin, "margin", 0, "sign nothing up to `LEVELS` above all that is known (default: by the evidence)")
 	c.Flags().StringVar(&f.r.Why, "why", "", "the reason, a `TEXT` that is kept with the role")

@@ -134,8 +134,8 @@ func (a *app) tezsignInitCmd() *cobra.Command {
 
 func (a *app) tezsignSetLevelCmd() *cobra.Command {
 	var f *tezsignFlags
-	var level int64
-	var repair bool
+	var level levelValue
+	var repair, far bool
 	c := &cobra.Command{
 		Use: "set-level ALIAS", Short: "Raise a gadget's own marks of a key", Args: someAliases,
 		Long: "Raise all three of the gadget's own marks of a key to LEVEL round 0. A key whose state the gadget has lost\n" +
@@ -145,7 +145,7 @@ func (a *app) tezsignSetLevelCmd() *cobra.Command {
 			if err := wants(c, "level"); err != nil {
 				return err
 			}
-			l, err := levelFlag("level", level)
+			l, err := a.level(c.Context(), "level", level)
 			if err != nil {
 				return err
 			}
@@ -156,7 +156,7 @@ func (a *app) tezsignSetLevelCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			q := tezsignLevelArgs{Alias: alias, Level: l, Repair: repair}
+			q := tezsignLevelArgs{Alias: alias, Level: l, Repair: repair, Far: far}
 			return ask(c, a, &f.deviceFlags, "set-level", q, func(name, _ string) error {
 				a.say("%s: its own marks of %s are at level %d round 0", name, alias, l)
 				return nil
@@ -164,7 +164,8 @@ func (a *app) tezsignSetLevelCmd() *cobra.Command {
 		},
 	}
 	f = a.tezsignFlags(c, false)
-	c.Flags().Int64Var(&level, "level", 0, "the `LEVEL`")
+	c.Flags().Var(&level, "level", "the `LEVEL`: a number, or head+N with a node")
+	farFlag(c, &far)
 	c.Flags().BoolVar(&repair, "repair", false, "the gadget lost this key's state, and I know up to where it signed")
 	return c
 }

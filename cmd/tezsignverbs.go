@@ -20,6 +20,7 @@ type (
 		Alias  string `json:"alias"`
 		Level  int32  `json:"level"`
 		Repair bool   `json:"repair"`
+		Far    bool   `json:"far,omitempty"`
 	}
 	tezsignResult struct {
 		Alias string `json:"alias"`
@@ -119,6 +120,9 @@ func gadgetInfo(ctx context.Context, d *tezsign.Device) (tezsignInfo, error) {
 
 // setGadgetLevel raises a gadget's marks, and knows the host's.
 func setGadgetLevel(ctx context.Context, in *instance, d *tezsign.Device, q tezsignLevelArgs, _ func(string)) (any, error) {
+	if err := in.near(ctx, q.Level, q.Far); err != nil {
+		return nil, err
+	}
 	alias, err := tezsign.FoldAlias(q.Alias)
 	if err != nil {
 		return nil, err

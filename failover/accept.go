@@ -23,6 +23,9 @@ func (n *Node) onCertificate(ctx context.Context, c *Certificate, head *int32) e
 		return refuse(OldAnswer, "a certificate is good for one activation", "the certificate is for epoch %d, and epoch %d is known here",
 			c.Epoch, mine.Epoch)
 	}
+	if err := n.checkFar(c); err != nil {
+		return err
+	}
 	if c.Nonce == "" {
 		if err := n.checkOffline(c, head); err != nil {
 			return err
@@ -74,6 +77,8 @@ func (n *Node) checkOffline(c *Certificate, head *int32) error {
 	case head == nil:
 		return refuse(NotReady, "set `node` in the configuration, or say where the chain is: --head LEVEL",
 			"nobody says where the chain is, so it cannot be told whether the certificate is still good")
+	case int64(*c.Level) > int64(*head)+hwm.FarLevels:
+		return refuse(TooFar, "look at the head again, and at the level of the certificate", "the certificate is for level %d, and the chain is at %d", *c.Level, *head)
 	case int64(*head) > int64(*c.Level)+maxPast:
 		return refuse(OldAnswer, "highwater handover takes its place; without a link, with the process there stopped: highwater takeover",
 			"the certificate is for level %d, and the chain is at %d: more than %d levels past", *c.Level, *head, maxPast)
@@ -102,7 +107,7 @@ func (n *Node) Accept(ctx context.Context, c *Certificate, head *int32) (hwm.Rol
 		return hwm.RoleRecord{}, err
 	}
 	if n.chain != nil {
-		f, h := CheckNode(ctx, n.chain, n.signer.Chain())
+		f, h := n.checkNode(ctx)
 		if f.Result != OK {
 			return hwm.RoleRecord{}, refuse(NotReady, f.Hint, "node: %s", f.Detail)
 		}

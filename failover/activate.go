@@ -24,31 +24,63 @@ func (n *Node) Activate(ctx context.Context, level *int32, why string) (hwm.Role
 	defer n.activating.Add(-1)
 	a, err := n.Ask(ctx)
 	if err != nil {
-		return hwm.RoleRecord{}, refuse(Unreachable, "when the other instance is gone for good: highwater takeover",
-			"the other instance must be asked before this one signs: %v", err)
+		return hwm.RoleRecord{}, errUnasked(err)
 	}
 	n.act.Lock()
 	defer n.act.Unlock()
 	mine = n.store.Role()
-	if err := n.mayActivate(mine); err != nil {
+	if err = n.mayActivate(mine); err != nil {
 		return hwm.RoleRecord{}, err
 	}
-	if mine.Epoch > 0 && a.Epoch == mine.Epoch && a.Owner == a.From && !a.Signing {
-		return hwm.RoleRecord{}, refuse(NotOwner, "when it is fenced, or its process is stopped: highwater takeover",
-			"the other instance claims epoch %d too: it is %s", a.Epoch, a.Role)
-	}
-	if a.Signing || a.Status.Activating || a.Epoch > mine.Epoch || a.Status.Seen > mine.Epoch || a.Epoch == mine.Epoch && a.Epoch > 0 && a.Owner != n.Me() {
-		return hwm.RoleRecord{}, refuse(NotOwner, "see on both machines: highwater status", "the other instance is active, or is being activated too")
+	if err = n.othersClaim(mine, a); err != nil {
+		return hwm.RoleRecord{}, err
 	}
 	if mine.Epoch > 0 {
-		if err := n.checkCopied(a.Status.Marks); err != nil {
+		if err = n.checkCopied(a.Status.Marks); err != nil {
 			return hwm.RoleRecord{}, err
 		}
 	}
-	if _, err := n.store.Raise(n.floors(a.Status.Marks)); err != nil {
+	marks, err := n.believed(a.Status.Marks)
+	if err != nil {
+		return hwm.RoleRecord{}, err
+	}
+	if _, err := n.store.Raise(n.floors(marks)); err != nil {
 		return hwm.RoleRecord{}, err
 	}
 	return n.signer.Activate(level, why)
+}
+
+// CheckActivate finds what of the pair stands in the way of Activate, and changes nothing.
+func (n *Node) CheckActivate(ctx context.Context) error {
+	mine := n.store.Role()
+	if _, paired := n.store.Peer(); !paired || mine.Role == hwm.Active && n.signer.Active() {
+		return nil
+	}
+	if err := n.mayActivate(mine); err != nil {
+		return err
+	}
+	a, err := n.Ask(ctx)
+	if err != nil {
+		return errUnasked(err)
+	}
+	return n.othersClaim(n.store.Role(), a)
+}
+
+func errUnasked(err error) *Refusal {
+	return refuse(Unreachable, "when the other instance is gone for good: highwater takeover",
+		"the other instance must be asked before this one signs: %v", err)
+}
+
+// othersClaim refuses when the other side signs, may come to sign, or says that the epoch is its own.
+func (n *Node) othersClaim(mine hwm.RoleRecord, a Answer) error {
+	if mine.Epoch > 0 && a.Epoch == mine.Epoch && a.Owner == a.From && !a.Signing {
+		return refuse(NotOwner, "when it is fenced, or its process is stopped: highwater takeover",
+			"the other instance claims epoch %d too: it is %s", a.Epoch, a.Role)
+	}
+	if a.Signing || a.Status.Activating || a.Epoch > mine.Epoch || a.Status.Seen > mine.Epoch || a.Epoch == mine.Epoch && a.Epoch > 0 && a.Owner != n.Me() {
+		return refuse(NotOwner, "see on both machines: highwater status", "the other instance is active, or is being activated too")
+	}
+	return nil
 }
 
 func (n *Node) mayActivate(mine hwm.RoleRecord) error {

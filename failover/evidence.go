@@ -88,7 +88,7 @@ func (n *Node) evidenceChain(ctx context.Context, r *TakeoverRequest) (*Head, *S
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	node, head := CheckNode(ctx, n.chain, n.signer.Chain())
+	node, head := n.checkNode(ctx)
 	if node.Result != OK {
 		return nil, nil, []Finding{node}
 	}

@@ -36,7 +36,11 @@ func (n *Node) onFollow(ctx context.Context, a Answer) error {
 		return err
 	}
 	if a.Status != nil && n.store.Role().Role != hwm.Active {
-		if _, err := n.store.Raise(n.floors(a.Status.Marks)); err != nil {
+		marks, err := n.believed(a.Status.Marks)
+		if err != nil {
+			return err
+		}
+		if _, err := n.store.Raise(n.floors(marks)); err != nil {
 			return err
 		}
 	}

@@ -16,6 +16,7 @@ func (n *Node) NewGuard(client *node.Client, memory *guard.Memory) *guard.Guard 
 	return guard.New(guard.Config{
 		Node: client, Chain: n.signer.Chain(), Keys: n.guarded, Marks: n.store, Memory: memory, Role: n.watched, Margin: n.marginTaken,
 		Alarm: func(ctx context.Context, f guard.Finding) { n.sighted(ctx, f, witness) },
+		Head:  func(h node.Header) { n.sawHead(h.Level, h.Timestamp) },
 		Log:   n.log, Now: n.now,
 	})
 }

@@ -175,7 +175,7 @@ func (n *Node) plan(ctx context.Context, peer hwm.Peer, r HandoverRequest) []Fin
 	out = append(out, n.planHere(), n.planClock(), keys, n.planMarks(a.Status.Marks))
 	out = append(out, n.ownCeilings()...)
 	if n.chain != nil {
-		node, _ := CheckNode(ctx, n.chain, n.signer.Chain())
+		node, _ := n.checkNode(ctx)
 		out = append(out, node)
 	}
 	return append(out, n.planThere(ctx, peer, r))
@@ -225,6 +225,11 @@ func (n *Node) planClock() Finding {
 
 // planMarks tells how far the marks here are behind; they come with the certificate in any case.
 func (n *Node) planMarks(theirs []Mark) Finding {
+	for _, m := range theirs { // the certificate would be refused, with nobody signing
+		if err := n.tooFar(m); err != nil {
+			return Finding{"marks", Bad, "the other instance's: " + err.Error(), "look at its marks there: highwater hwm list, and highwater status"}
+		}
+	}
 	behind, missing, err := n.behind(theirs)
 	if err != nil {
 		return bad("marks", err)

@@ -349,7 +349,7 @@ func (s *side) start() {
 	_, paired := db.Peer()
 	s.signer = signer.New(signer.Config{
 		Chain: ghost, Store: s.store, Devices: []signer.Device{s.gadget}, Hold: paired, Observe: s.observe, Changed: s.changed,
-		Awake: func(ctx context.Context) { s.node.Awake(ctx) },
+		Awake: func(ctx context.Context) { s.node.Awake(ctx) }, Head: s.head,
 	})
 	s.signer.Learn()
 	link := s.link
@@ -375,6 +375,13 @@ func (s *side) kill() {
 		}
 		require.NoError(s.t, s.store.Close())
 	}
+}
+
+func (s *side) head() *hwm.Known {
+	if s.node == nil {
+		return nil
+	}
+	return s.node.KnownHead()
 }
 
 func (s *side) restart() {

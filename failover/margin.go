@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"highwater/hwm"
 	"highwater/signer/guard"
 )
 
@@ -91,20 +92,25 @@ func (n *Node) floor(t *Takeover, s *Silence, r TakeoverRequest, stated *int32) 
 	return nil
 }
 
-// FarLevels is how far above the highest known level a mark is raised only on the operator's word: a day and a half of blocks
-// too many costs nothing to confirm, and a mistyped digit would stop a baker for months.
-const FarLevels = 10_000
-
-// farHead finds a mistyped head: the floor above it would be durable, and nothing up to it could be signed any more.
+// farHead finds a mistyped head: the floor above it would be durable, and nothing up to it could be signed any more. What the other
+// instance told of is known too.
 func (n *Node) farHead(r TakeoverRequest) []Finding {
-	highest, err := n.highest() // where it fails, so does the floor
-	highest = max(highest, n.highestSaid())
-	if r.Head == nil || r.Far || err != nil || highest < 0 || int64(*r.Head) <= int64(highest)+FarLevels {
+	if r.Head == nil {
 		return nil
 	}
+	limit, err := n.signer.LimitOfAll()
+	if said := n.highestSaid(); said >= 0 {
+		limit = limit.Or(n.now(), hwm.Known{Level: said, At: n.now()})
+	}
+	if err != nil || limit.Allows(*r.Head) { // where it fails, so does the floor
+		return nil
+	}
+	result := Bad
+	if r.Far {
+		result = Warning
+	}
 	return []Finding{{
-		"head", Bad, fmt.Sprintf("level %d is stated, and the highest mark that is known is at %d", *r.Head, highest),
-		"look at the level again; if it is right: --far",
+		"head", result, fmt.Sprintf("level %d is stated, which is %s", *r.Head, limit.Distance(*r.Head)), "look at the level again; if it is right: --far",
 	}}
 }
 
@@ -115,7 +121,7 @@ type known struct {
 }
 
 func (n *Node) highestKnown(s *Silence, r TakeoverRequest) (known, error) {
-	level, err := n.highest()
+	level, err := n.highestNear()
 	if err != nil {
 		return known{}, err
 	}
@@ -139,14 +145,36 @@ func (n *Node) highestKnown(s *Silence, r TakeoverRequest) (known, error) {
 	return k, nil
 }
 
-// highestSaid is the highest level that the other instance told of; -1 when it told of none.
+// highestNear is the highest level of all marks of our chain, but of those that are too far above the head of our node: nothing was signed
+// there, and the mark of one key must not stop the others.
+func (n *Node) highestNear() (int32, error) {
+	rows, err := n.rows()
+	if err != nil {
+		return 0, err
+	}
+	limit, err := n.signer.LimitOfAll()
+	if err != nil {
+		return 0, err
+	}
+	highest := int32(-1)
+	for _, r := range rows {
+		if limit.Allows(r.Level) {
+			highest = max(highest, r.Level)
+		}
+	}
+	return highest, nil
+}
+
+// highestSaid is the highest level that the other instance told of and that is believed; -1 when it told of none.
 func (n *Node) highestSaid() int32 {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	highest := int32(-1)
 	if n.said != nil && n.said.Status != nil {
 		for _, m := range n.said.Status.Marks {
-			highest = max(highest, m.Level)
+			if n.tooFar(m) == nil {
+				highest = max(highest, m.Level)
+			}
 		}
 	}
 	return highest

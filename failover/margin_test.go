@@ -188,7 +188,7 @@ func TestAMistypedHead(t *testing.T) {
 	is(t, err, NotReady)
 	require.ErrorContains(t, err, "head: level")
 	require.NotEqual(t, hwm.Active, b.role().Role)
-	r.Head = level(start + FarLevels)
+	r.Head = level(start + hwm.FarLevels)
 	checked, err := b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: r.Head, Check: true})
 	require.NoError(t, err)
 	require.True(t, checked.Ready)

@@ -136,6 +136,7 @@ const (
 	SameKeyBefore = "same_key_before"
 	OtherLife     = "other_life"
 	BadLevel      = "bad_level"
+	TooFar        = "too_far" // as hwm.TooFar
 	NotReady      = "not_ready"
 	BadMoment     = "bad_moment" // it passes
 	IsActive      = "active"

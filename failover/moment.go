@@ -180,7 +180,7 @@ func (n *Node) momentChain(ctx context.Context, m *Moment, said *Answer, w Windo
 			"set `node` in the configuration",
 		}}
 	}
-	node, head := CheckNode(ctx, n.chain, n.signer.Chain())
+	node, head := n.checkNode(ctx)
 	out := []Finding{waits(node)}
 	if node.Result != OK {
 		return out

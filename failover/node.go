@@ -69,6 +69,7 @@ type Node struct {
 	margin     atomic.Int32  // of the takeover of this process, for the guard; zero: none
 	busy       atomic.Bool   // a handover is under way
 	head       atomic.Pointer[int32]
+	known      atomic.Pointer[hwm.Known] // the newest head that our node told
 	kick       chan struct{}
 	stopped    chan struct{} // closed when Run ends
 	pulse      pulse
@@ -202,7 +203,7 @@ func (n *Node) lookAtHead(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	h, err := n.chain.Head(ctx)
+	h, err := n.askHead(ctx)
 	if err != nil || h.Chain != n.signer.Chain() || !h.Synced {
 		n.head.Store(nil)
 		return

@@ -297,7 +297,7 @@ func TestByLevel(t *testing.T) {
 	require.Equal(t, perLevel, a.bake(p.level))
 	_, err := b.node.Handover(t.Context(), HandoverRequest{At: level(p.level)})
 	is(t, err, NotReady) // signed already
-	_, err = b.node.Handover(t.Context(), HandoverRequest{At: level(p.level + maxAhead + 1)})
+	_, err = b.node.Handover(t.Context(), HandoverRequest{At: level(p.level + 2*hwm.FarLevels)})
 	is(t, err, NotReady)
 	cut := p.level + 3
 	h, err := b.node.Handover(t.Context(), HandoverRequest{At: &cut})
@@ -326,8 +326,8 @@ func TestByLevel(t *testing.T) {
 func TestACutOverWithoutMarks(t *testing.T) {
 	p := newPair(t)
 	a := p.sides[0]
-	require.NoError(t, a.node.checkLevel(maxAhead-1))
-	for _, at := range []int32{-1, maxAhead, maxAhead + 1} {
+	require.NoError(t, a.node.checkLevel(hwm.FarLevels-1))
+	for _, at := range []int32{-1, hwm.FarLevels, hwm.FarLevels + 1} {
 		err := a.node.checkLevel(at)
 		is(t, err, BadLevel)
 		require.NotContains(t, err.Error(), "mark, -1")

@@ -107,24 +107,25 @@ func (n *Node) certify(q Question, level *int32) (*Certificate, error) {
 	}.signed(n.store.Identity())
 }
 
-// maxAhead bounds how far above the highest mark a cut-over may lie: a day of blocks.
-const maxAhead = 15_000
-
 // checkLevel sees that a cut-over level is above what was signed, and not a mistyped one.
 func (n *Node) checkLevel(level int32) error {
 	highest, err := n.highest()
+	if err != nil {
+		return err
+	}
+	limit, err := n.signer.LimitOfAll()
 	switch {
 	case err != nil:
 		return err
 	case level < 0:
 		return refuse(BadLevel, "choose a level some minutes ahead", "the level %d is negative", level)
-	case highest < 0 && level >= maxAhead:
+	case !limit.Known() && level >= hwm.FarLevels:
 		return refuse(BadLevel, "set the marks first: highwater hwm set", "there is nothing to compare level %d with: no key has a mark here", level)
 	case level <= highest:
 		return refuse(BadLevel, fmt.Sprintf("choose a level some minutes ahead, e.g. --at %d", int64(highest)+50),
 			"level %d is not above level %d, which was signed or set already", level, highest)
-	case int64(level) > int64(highest)+maxAhead:
-		return refuse(BadLevel, "look at the level again", "level %d is %d above the highest mark, %d", level, level-highest, highest)
+	case !limit.Allows(level):
+		return refuse(TooFar, "choose a level some minutes ahead", "level %d is %s", level, limit.Distance(level))
 	}
 	return nil
 }

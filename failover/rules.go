@@ -144,7 +144,11 @@ func (n *Node) resume(ctx context.Context, a Answer) error {
 	if err := n.checkCopied(a.Status.Marks); err != nil {
 		return err
 	}
-	return n.signer.Resume(n.floors(a.Status.Marks)) // rule 5
+	marks, err := n.believed(a.Status.Marks)
+	if err != nil {
+		return err
+	}
+	return n.signer.Resume(n.floors(marks)) // rule 5
 }
 
 // checkCopied finds an old copy of this instance's own state: what the other side follows is durable here before it is told, so

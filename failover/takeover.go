@@ -21,7 +21,7 @@ type TakeoverRequest struct {
 	Silence int `json:"silence"`
 	// Head is where the chain is, for an instance without a node.
 	Head *int32 `json:"head"`
-	// Far is the operator's word that Head is right, although it is more than FarLevels above every mark.
+	// Far is the operator's word that Head is right, although it is too far above all that is known (hwm.Limit).
 	Far bool `json:"far,omitempty"`
 	// Margin is what the floor lies above all that is known, in levels; null: as the evidence lets it be.
 	Margin *int32 `json:"margin,omitempty"`

@@ -15,6 +15,8 @@ type State struct {
 	Ceiling *Ceiling
 	// Fresh is true when this process made the mark: it then knows that no signature was released as long as none is kept.
 	Fresh bool
+	// Limit is the highest level to which the mark may be moved.
+	Limit Limit
 }
 
 // Verdict is the outcome of a decision. The zero value is no verdict, and not a yes.
@@ -53,6 +55,7 @@ const (
 	NotAbove     Reason = "not_above"     // at or below the mark
 	Conflict     Reason = "conflict"      // at the mark with other bytes: a double signature was asked for
 	AboveCeiling Reason = "above_ceiling" // another instance may sign up there
+	TooFar       Reason = "too_far"       // further above all that is known than time explains
 )
 
 // Decision is what to do with a request.
@@ -64,7 +67,7 @@ type Decision struct {
 
 // Decide applies the rule. It is the only place that compares a request with a mark.
 //
-// Invariant: Advance is returned only for a request strictly above the mark and not above the ceiling.
+// Invariant: Advance is returned only for a request strictly above the mark, not above the ceiling, and not too far away.
 func Decide(have State, curve tezos.Curve, req tezos.Request) Decision {
 	if have.Mark == nil {
 		return refuse(NoMark)
@@ -75,6 +78,8 @@ func Decide(have State, curve tezos.Curve, req tezos.Request) Decision {
 	mark := *have.Mark
 	want := Position{req.Level, req.Round}
 	switch order := want.Compare(mark.Position); {
+	case order > 0 && !have.Limit.Allows(req.Level):
+		return refuse(TooFar)
 	case order > 0:
 		return Decision{Verdict: Advance}
 	case order < 0 || !mark.HasDigest:
@@ -102,6 +107,8 @@ type Refusal struct {
 	Ceiling *Ceiling
 	Want    Position
 	Reason  Reason
+	Limit   Limit  // what is known, for TooFar
+	Hint    string // in the place of the reason's own
 }
 
 func (r *Refusal) Error() string {
@@ -114,6 +121,8 @@ func (r *Refusal) Error() string {
 	case Conflict:
 		return fmt.Sprintf("%s %s at %s: other bytes were already asked for there: signing these would be a double signature",
 			r.Key.PKH, r.Key.Kind, r.Want)
+	case TooFar:
+		return fmt.Sprintf("%s %s: level %d is %s: no mark is moved so far at once", r.Key.PKH, r.Key.Kind, r.Want.Level, r.Limit.Distance(r.Want.Level))
 	case NotAbove:
 	}
 	if r.Want.Compare(r.Have.Position) == 0 {
@@ -124,6 +133,9 @@ func (r *Refusal) Error() string {
 
 // HintText is what the operator does about it; empty when the refusal is the right end of the story.
 func (r *Refusal) HintText() string {
+	if r.Hint != "" {
+		return r.Hint
+	}
 	switch r.Reason {
 	case NoMark:
 		return "set one above everything that this key ever signed: highwater hwm set " + r.Key.PKH.String() + " --level LEVEL"
@@ -131,6 +143,9 @@ func (r *Refusal) HintText() string {
 		return "two bakers with the same key, or a baker that was restarted with an old state: find out which before going on"
 	case AboveCeiling:
 		return "see: highwater hwm list; a ceiling is lifted by the certificate that gives the right back, or offline by the operator"
+	case TooFar:
+		return "find out what asks for this level: a baker of another chain, or a clock that is wrong. If the chain is there: highwater hwm set " +
+			r.Key.PKH.String() + " --level LEVEL --far"
 	case NotAbove:
 	}
 	return ""
@@ -141,5 +156,5 @@ func (r *Refusal) Unwrap() error { return ErrRefused }
 
 // NewRefusal explains a decision to refuse.
 func NewRefusal(key Key, have State, req tezos.Request, d Decision) *Refusal {
-	return &Refusal{Key: key, Have: have.Mark, Ceiling: have.Ceiling, Want: Position{req.Level, req.Round}, Reason: d.Reason}
+	return &Refusal{Key: key, Have: have.Mark, Ceiling: have.Ceiling, Want: Position{req.Level, req.Round}, Reason: d.Reason, Limit: have.Limit}
 }

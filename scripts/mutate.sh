@@ -35,6 +35,18 @@ signs a caller's bytes, not its own copy | signer/signer.go | s/payload = bytes.
 spends a mark for a client that has gone | signer/signer.go | s/if ctx.Err() != nil {/if false {/ | ./signer | TestGoneBeforeItsTurn
 resumes ECDSA after a restart | hwm/decide.go | s/case have.Fresh || curve.Deterministic():/case have.Fresh || true:/ | ./signer | TestResumeAfterARestart
 takes an equal position for a new one | hwm/decide.go | s/case order > 0:/case order >= 0:/ | ./hwm | TestDecide
+moves a mark as far as it is asked to | hwm/decide.go | s/case order > 0 \&\& !have.Limit.Allows(req.Level):/case order > 0 \&\& false:/ | ./hwm | TestDecideTooFar
+lets a client move a mark as far as it likes | signer/signer.go | s/if state.Limit, err = s.limitFor(.*); err != nil {/if err != nil {/ | ./signer | TestARequestThatIsTooFar
+lets a client climb above the head | hwm/far.go | s/^\tif head != nil {/\tif head != nil \&\& len(marks) == 0 {/ | ./hwm | TestLimit
+lets a clock that went backwards take levels away | hwm/far.go | s/max(0, int64(now.Sub(k.At)\/time.Second))/int64(now.Sub(k.At)\/time.Second)/ | ./hwm | TestLimit
+believes a device of another chain | signer/reconcile.go | s/if !limit.Allows(m.Level) {/if false {/ | ./signer | TestASpareOfAnotherChain|TestAGadgetOfAnotherChain
+uses a device of another chain | signer/turn.go | s/ \&\& !s.isStrange(d, pkh) {/ {/ | ./signer | TestASpareOfAnotherChain
+believes the other instance's far marks | failover/far.go | s/if err == nil {$/if true {/ | ./failover | TestARestartTakesNoFarMarks|TestAStandbyFollowsNoFarMarks
+takes a certificate with far marks | failover/accept.go | s/if err := n.checkFar(c); err != nil {/if err := n.checkFar(c); err != nil \&\& c == nil {/ | ./failover | TestACertificateWithFarMarks
+hands over marks that the other side would refuse | failover/handover.go | s/if err := n.tooFar(m); err != nil {/if err := n.tooFar(m); err != nil \&\& false {/ | ./failover | TestACertificateWithFarMarks
+puts the floor of a takeover above a mark that went far | failover/margin.go | s/if limit.Allows(r.Level) {/if limit.Known() {/ | ./failover | TestATakeoverIsNotLedAway
+takes any level that an operator types | api/local.go | s/^\tif r.Far {$/\tif true {/ | ./api | TestErrorsThroughTheSocket
+calls a key ready that signs nothing for hours | api/local.go | s/case !h.OK():/case false:/ | ./cmd | TestScript/far
 forgets ceilings | hwm/decide.go | s/have.Ceiling != nil \&\& /false \&\& have.Ceiling != nil \&\& / | ./hwm | TestDecide
 takes an absent mark for one at zero | hwm/decide.go | s/return refuse(NoMark)/have.Mark = \&Mark{}/ | ./hwm | TestDecide
 lowers by raising | hwm/row.go | s/if have == nil || want.Above(\*have) {/if have == nil || want.Level >= 0 {/ | ./store | TestConformance

@@ -47,12 +47,14 @@ func (s *Signer) PublicKey(pkh tezos.PublicKeyHash) (*tezos.PublicKey, error) {
 func (s *Signer) Devices() []DeviceInfo {
 	out := make([]DeviceInfo, 0, len(s.devices))
 	for _, d := range s.devices {
-		out = append(out, describe(d))
+		out = append(out, s.describe(d))
 	}
 	return out
 }
 
-func describe(d Device) DeviceInfo { return DeviceInfo{d.Name(), d.Status(), d.Keys()} }
+func (s *Signer) describe(d Device) DeviceInfo {
+	return DeviceInfo{d.Name(), d.Status(), s.markStrange(d, d.Keys())}
+}
 
 // Prover is a device that can prove the possession of its tz4 keys.
 type Prover interface {

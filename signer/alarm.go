@@ -25,6 +25,8 @@ const (
 	AlarmElsewhere AlarmName = "elsewhere"
 	// AlarmBackwards: a device's own mark is lower than it was.
 	AlarmBackwards AlarmName = "backwards"
+	// AlarmOtherChain: a device's own mark is further ahead than anything on our chain can be. It is not believed.
+	AlarmOtherChain AlarmName = "other_chain"
 	// AlarmTwin: the guard saw on chain what a key of ours signed and this instance did not; it fenced itself.
 	AlarmTwin AlarmName = "twin"
 	// AlarmUnproven: the node shows such a thing, and its signature does not verify; nothing was fenced.
@@ -38,7 +40,7 @@ const (
 )
 
 // AlarmNames lists them.
-var AlarmNames = []AlarmName{AlarmRollback, AlarmElsewhere, AlarmBackwards, AlarmTwin, AlarmUnproven, AlarmBothActive, AlarmSameKey, AlarmDisk}
+var AlarmNames = []AlarmName{AlarmRollback, AlarmElsewhere, AlarmBackwards, AlarmOtherChain, AlarmTwin, AlarmUnproven, AlarmBothActive, AlarmSameKey, AlarmDisk}
 
 // Alarm is something that an operator should look into. It keeps nobody from signing: where that is needed there is a fence beside it. It
 // stays, also over a restart, until it is acknowledged.

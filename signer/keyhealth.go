@@ -38,6 +38,9 @@ type KeyFault struct {
 	// device.
 	Health device.Health `json:"health,omitempty"`
 
+	// Level says more of a fault of the level.
+	Level *LevelHealth `json:"-"`
+
 	cause error // as a request is told of a device's fault
 }
 
@@ -122,7 +125,7 @@ func (s *Signer) health(key *ringKey, devices []Device, shared []KeyFault) KeyHe
 		h.Faults = append(h.Faults, KeyFault{Reason: KeyStore, Text: err.Error(), Hint: device.HintOf(err)})
 	}
 	h.New = err == nil && s.isNew(key, states, devices)
-	h.place(key, s.candidatesOf(key, devices))
+	h.place(s, key, s.candidatesOf(key, devices))
 	if f := s.deviceFault(key, devices); f != nil {
 		h.Health, f.Note = f.Health, h.New && !s.ring.closed
 		h.Faults = append(h.Faults, *f)
@@ -132,14 +135,14 @@ func (s *Signer) health(key *ringKey, devices []Device, shared []KeyFault) KeyHe
 	}
 	if f := missingMark(key, states, h.New); f != nil {
 		h.Faults = append(h.Faults, *f)
-	} else if f := s.levelFault(states); f != nil {
+	} else if f := s.levelFault(key, states); f != nil {
 		h.Faults = append(h.Faults, *f)
 	}
 	return h
 }
 
 // place names the device that would be asked, and those that hold the key besides, or should.
-func (h *KeyHealth) place(key *ringKey, candidates []Device) {
+func (h *KeyHealth) place(s *Signer, key *ringKey, candidates []Device) {
 	named := slices.DeleteFunc(slices.Clone(candidates), func(d Device) bool {
 		return !holds(d, key.pkh) && !slices.Contains(key.policy.Devices, d.Name())
 	})
@@ -147,7 +150,7 @@ func (h *KeyHealth) place(key *ringKey, candidates []Device) {
 		return
 	}
 	first := named[0]
-	if d := firstUsable(named, key.pkh, key.kinds()[0]); d != nil {
+	if d := s.firstUsable(named, key.pkh, key.kinds()[0]); d != nil {
 		first = d
 	}
 	h.Device = first.Name()
@@ -183,7 +186,7 @@ func (s *Signer) instanceFaults() []KeyFault {
 func (s *Signer) deviceFault(key *ringKey, devices []Device) *KeyFault {
 	candidates := s.candidatesOf(key, devices)
 	for _, kind := range key.kinds() {
-		if firstUsable(candidates, key.pkh, kind) == nil {
+		if s.firstUsable(candidates, key.pkh, kind) == nil {
 			f := s.explain(key, candidates, kind)
 			return &f
 		}
@@ -241,11 +244,14 @@ func missingMark(key *ringKey, states map[tezos.Kind]hwm.State, isNew bool) *Key
 // levelFault tells why the key's next level would be refused although all its marks are there; nil: nothing is
 // known against the level. Every rule that compares marks, floors and ceilings with where the chain is belongs
 // here.
-func (s *Signer) levelFault(states map[tezos.Kind]hwm.State) *KeyFault {
+func (s *Signer) levelFault(key *ringKey, states map[tezos.Kind]hwm.State) *KeyFault {
 	for _, st := range states {
 		if err := s.uncapped(st); err != nil {
 			return &KeyFault{Reason: KeyLevel, Text: err.Error(), Hint: device.HintOf(err)}
 		}
+	}
+	if h := s.levelHealth(key, states); !h.OK() {
+		return &KeyFault{Reason: KeyLevel, Text: h.Text(key.pkh), Level: &h}
 	}
 	return nil
 }

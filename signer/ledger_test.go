@@ -68,9 +68,7 @@ func TestLedgerRefusesBeforeTheMarkMoves(t *testing.T) {
 	r := newLedgerRig(t)
 	for _, curve := range []tezos.Curve{tezos.Ed25519, tezos.Secp256k1, tezos.P256} {
 		long := append(payloadOf(curve, tezos.Block, 20, 0, 1), make([]byte, ledger.MaxPayload)...)
-		for _, payload := range [][]byte{long, payloadOf(curve, tezos.Block, 0x40000000, 0, 1)} {
-			require.ErrorIs(t, r.sign(curve, payload), device.ErrRefused)
-		}
+		require.ErrorIs(t, r.sign(curve, long), device.ErrRefused)
 		require.NoError(t, r.sign(curve, payloadOf(curve, tezos.Block, 20, 0, 2)))
 		// The device has one mark for all kinds: after the attestation a preattestation there is refused, and the host's mark stays.
 		require.NoError(t, r.sign(curve, payloadOf(curve, tezos.Attestation, 21, 0, 1)))
@@ -78,6 +76,13 @@ func TestLedgerRefusesBeforeTheMarkMoves(t *testing.T) {
 		st, err := r.db.State(hwm.Key{Chain: ghost, PKH: r.keys[curve].Hash(), Kind: tezos.Preattestation})
 		require.NoError(t, err)
 		require.Less(t, st.Mark.Level, int32(20))
+	}
+	// The two top bits of a level. The marks are near, so that nothing else is in the way.
+	_, err := r.db.Raise(r.s.Floors(0x40000000-2, hwm.SourceSet))
+	require.NoError(t, err)
+	for _, curve := range []tezos.Curve{tezos.Ed25519, tezos.Secp256k1, tezos.P256} {
+		require.ErrorIs(t, r.sign(curve, payloadOf(curve, tezos.Block, 0x40000000, 0, 1)), device.ErrRefused)
+		require.NoError(t, r.sign(curve, payloadOf(curve, tezos.Block, 0x40000000-1, 0, 1)), "no mark was spent")
 	}
 }
 

@@ -62,6 +62,9 @@ func (s *Signer) explain(key *ringKey, candidates []Device, kind tezos.Kind) Key
 		f.cause = fmt.Errorf("%w: %s", device.ErrNoKey, key.pkh)
 	case k.Usable != "":
 		f.Reason, f.Health, f.Text, f.cause = KeyReason(device.Locked), device.Locked, k.Usable, errors.New(k.Usable)
+	case s.isStrange(d, key.pkh):
+		f.Reason, f.Health, f.Text, f.Hint = KeyLevel, device.Broken, unusableStrange, hintStrange
+		f.cause = errors.New(f.Text)
 	default:
 		f.Reason, f.Health = KeyOtherUse, device.Broken
 		f.Text = fmt.Sprintf("%s cannot sign a %s with %s", d.Name(), kind, key.pkh)

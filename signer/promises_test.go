@@ -42,11 +42,13 @@ func TestMonotonic(t *testing.T) {
 // The whole range of levels: a difference of two of them does not fit.
 func TestMonotonicAtTheEnds(t *testing.T) {
 	r := newRig(t, tezos.Ed25519)
+	_, err := r.db.Raise([]hwm.Row{{Key: r.mark(tezos.Block), Mark: hwm.Floor(math.MaxInt32-1, at, hwm.SourceSet)}})
+	require.NoError(t, err)
 	r.mustSign(r.payload(tezos.Block, math.MaxInt32, 0, 1))
 	for _, level := range []int32{0, 1, 10, 11, math.MaxInt32 - 1} {
 		r.mustRefuse(r.payload(tezos.Block, level, 0, 1), "not_above")
 	}
-	_, err := r.sign(r.payload(tezos.Block, -1, 0, 1))
+	_, err = r.sign(r.payload(tezos.Block, -1, 0, 1))
 	require.ErrorIs(t, err, tezos.ErrPayload)
 	_, err = r.sign(r.payload(tezos.Attestation, 20, -1, 1))
 	require.ErrorIs(t, err, tezos.ErrPayload)

@@ -43,6 +43,7 @@ func (r *reconciler) Reconcile(_ context.Context, id string, marks []device.Mark
 	var raise []device.Mark
 	var fell []string
 	byKey := map[tezos.PublicKeyHash]bool{}
+	s.strange.forget(w.name, marks)
 	for _, m := range marks {
 		known, backwards, err := s.noteSeen(w, m)
 		if err != nil {
@@ -112,6 +113,14 @@ func (s *Signer) raiseHost(w witnessed, known bool, m device.Mark) error {
 	passed, err := s.passed(m)
 	if err != nil || len(passed) == 0 {
 		return err
+	}
+	limit, err := s.Limit(m.PKH)
+	if err != nil {
+		return err
+	}
+	if !limit.Allows(m.Level) {
+		s.disbelieve(w.name, m, limit)
+		return nil
 	}
 	interrupted, err := s.interrupted(m, passed)
 	if err != nil {

@@ -126,19 +126,12 @@ func (s *Signer) NoKeys(so string) *Denial {
 func (s *Signer) Activate(level *int32, why string) (hwm.RoleRecord, error) {
 	s.roleMu.Lock()
 	defer s.unlockRole()
-	if len(s.ring.all()) == 0 {
-		return hwm.RoleRecord{}, s.NoKeys("there is nothing to sign with")
+	if err := s.CheckActivate(level); err != nil {
+		return hwm.RoleRecord{}, err
 	}
 	var floors []hwm.Row
 	if level != nil {
 		floors = s.Floors(*level, hwm.SourceSet)
-	} else if missing, err := s.MissingMarks(); err != nil {
-		return hwm.RoleRecord{}, err
-	} else if len(missing) > 0 {
-		return hwm.RoleRecord{}, &Denial{
-			Reason: string(hwm.NoMark), Text: fmt.Sprintf("%s missing, the first: %s", words.Count(len(missing), "watermark"), missing[0]),
-			Hint: "set them first (highwater hwm set --all --level LEVEL), or give activate a --level above all that was ever signed",
-		}
 	}
 	prev := s.store.Role()
 	if prev.Role == hwm.Active {
@@ -147,6 +140,24 @@ func (s *Signer) Activate(level *int32, why string) (hwm.RoleRecord, error) {
 	}
 	next := hwm.RoleRecord{Role: hwm.Active, Epoch: prev.Epoch + 1, Owner: s.store.Instance(), Why: why}
 	return s.become(context.Background(), next, floors, nil)
+}
+
+// CheckActivate finds what Activate would lack: a key, or without a level a mark. It changes nothing.
+func (s *Signer) CheckActivate(level *int32) error {
+	if len(s.ring.all()) == 0 {
+		return s.NoKeys("there is nothing to sign with")
+	}
+	if level != nil {
+		return nil
+	}
+	missing, err := s.MissingMarks()
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	return &Denial{
+		Reason: string(hwm.NoMark), Text: fmt.Sprintf("%s missing, the first: %s", words.Count(len(missing), "watermark"), missing[0]),
+		Hint: "set them first (highwater hwm set --all --level LEVEL), or give activate a --level above all that was ever signed",
+	}
 }
 
 // Floors are the rows that raise all marks of all known keys to a level.

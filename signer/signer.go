@@ -32,7 +32,9 @@ type Config struct {
 	Observe func(Outcome)        // told of every decision; may be nil
 	Changed func(hwm.RoleRecord) // told of every change of role, and of Resume; may be nil; it must not wait
 	Alarmed func(Alarm)          // told of every new alarm; may be nil; it must not wait
-	Now     func() time.Time     // may be nil
+	// Head is the newest head of the node that is known, nil when none is; it must not wait. May be nil.
+	Head func() *hwm.Known
+	Now  func() time.Time // may be nil
 }
 
 // Signer answers requests. It is safe for concurrent use. Run must be running for devices to be noticed.
@@ -51,6 +53,8 @@ type Signer struct {
 	now     func() time.Time
 	changed func(hwm.RoleRecord)
 	alarmed func(Alarm)
+	head    func() *hwm.Known
+	strange strangers   // devices whose marks are not believed
 	capped  atomic.Bool // the epoch is another owner's: every key needs a ceiling
 	changes *broadcast  // a device changed, or the ring
 	alarms  alarms
@@ -62,7 +66,7 @@ type Signer struct {
 func New(cfg Config) *Signer {
 	s := &Signer{
 		chain: cfg.Chain, store: cfg.Store, devices: cfg.Devices, log: cfg.Log, observe: cfg.Observe, now: cfg.Now,
-		changed: cfg.Changed, alarmed: cfg.Alarmed, awake: cfg.Awake,
+		changed: cfg.Changed, alarmed: cfg.Alarmed, awake: cfg.Awake, head: cfg.Head,
 		gate: newGate(cfg.Store.Instance()), changes: newBroadcast(),
 	}
 	if s.log == nil {
@@ -76,6 +80,9 @@ func New(cfg Config) *Signer {
 	}
 	if s.awake == nil {
 		s.awake = func(context.Context) {}
+	}
+	if s.head == nil {
+		s.head = func() *hwm.Known { return nil }
 	}
 	s.ring = newRing(cfg.Keys, cfg.Store.KnownKeys())
 	if s.changed == nil {
@@ -241,7 +248,10 @@ func (s *Signer) decide(key *ringKey, req tezos.Request) (hwm.Decision, error) {
 	if err != nil {
 		return hwm.Decision{}, err
 	}
-	if err := s.uncapped(state); err != nil {
+	if err = s.uncapped(state); err != nil {
+		return hwm.Decision{}, err
+	}
+	if state.Limit, err = s.limitFor(mark, state, req.Level); err != nil {
 		return hwm.Decision{}, err
 	}
 	d := hwm.Decide(state, key.pkh.Curve, req)
@@ -265,7 +275,7 @@ func (s *Signer) late(ctx context.Context, key *ringKey, kind tezos.Kind) error 
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return &TimeoutError{PKH: key.pkh, Gone: true}
 	}
-	if candidates := s.candidates(key); firstUsable(candidates, key.pkh, kind) == nil {
+	if candidates := s.candidates(key); s.firstUsable(candidates, key.pkh, kind) == nil {
 		return s.unavailable(key, candidates, kind)
 	}
 	return &TimeoutError{PKH: key.pkh}

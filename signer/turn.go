@@ -31,7 +31,7 @@ func (s *Signer) turn(ctx context.Context, key *ringKey, kind tezos.Kind) (*held
 	for {
 		changed := s.changes.wait()
 		candidates := s.found(key, changed)
-		if d := firstUsable(candidates, key.pkh, kind); d != nil {
+		if d := s.firstUsable(candidates, key.pkh, kind); d != nil {
 			waiting, cancel := whileReady(ctx, d, len(candidates) > 1)
 			t, err := d.Turn(waiting)
 			cancel()
@@ -112,12 +112,12 @@ func keyOn(d Device, pkh tezos.PublicKeyHash) (device.Key, bool) {
 	return device.Key{}, false
 }
 
-func firstUsable(candidates []Device, pkh tezos.PublicKeyHash, kind tezos.Kind) Device {
+func (s *Signer) firstUsable(candidates []Device, pkh tezos.PublicKeyHash, kind tezos.Kind) Device {
 	for _, d := range candidates {
 		if d.Status().Health != device.Ready {
 			continue
 		}
-		if k, ok := keyOn(d, pkh); ok && k.Usable == "" && slices.Contains(k.Kinds, kind) {
+		if k, ok := keyOn(d, pkh); ok && k.Usable == "" && slices.Contains(k.Kinds, kind) && !s.isStrange(d, pkh) {
 			return d
 		}
 	}

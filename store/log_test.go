@@ -46,7 +46,7 @@ func TestNothingIsLoggedUnderTheLock(t *testing.T) {
 	require.NoError(t, storetest.Advance(db, key, storetest.Mark(11, 0, 1)))
 	db.Keep(key, storetest.Mark(11, 0, 1).Digest, storetest.Signature(t, tezos.BLS12381, 1)) // of another curve: it cannot be kept
 	require.Equal(t, int32(1), w.lines.Load())
-	breakFile(t, db, "/dev/full")
+	storetest.Break(t, db.Path(), storetest.NoSpace)
 	require.ErrorIs(t, storetest.Advance(db, key, storetest.Mark(12, 0, 1)), store.ErrPoisoned)
 	require.Equal(t, int32(2), w.lines.Load())
 	require.False(t, w.held.Load())

@@ -62,9 +62,11 @@ type Config struct {
 	// Margin is what a takeover adds to the highest of head, marks and last own operation to get its floors (hwm.SourceTakeover).
 	// Inside it nobody may sign, neither the other side nor we, so that a twin shows before we sign at all. Zero: not looked at.
 	Margin func() int32
-	Idle   time.Duration // see node.Watcher
-	Log    *slog.Logger  // may be nil
-	Now    func() time.Time
+	// Head is told each head as it comes, also while nothing is watched; may be nil. It must not wait.
+	Head func(h node.Header)
+	Idle time.Duration // see node.Watcher
+	Log  *slog.Logger  // may be nil
+	Now  func() time.Time
 }
 
 // Guard watches while the role is active. Make it with New, and let Run run as long as the process.
@@ -99,6 +101,9 @@ type Status struct {
 func New(cfg Config) *Guard {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Head == nil {
+		cfg.Head = func(node.Header) {}
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -144,7 +149,10 @@ func (g *Guard) Run(ctx context.Context) {
 	}
 	w := &node.Watcher{
 		Client: g.cfg.Node, Chain: g.cfg.Chain, Idle: g.cfg.Idle,
-		Head: func(_ context.Context, h node.Header) { tell(news{head: h}) },
+		Head: func(_ context.Context, h node.Header) {
+			g.cfg.Head(h)
+			tell(news{head: h})
+		},
 		Down: func(err error) { tell(news{err: err}) },
 	}
 	var watcher sync.WaitGroup

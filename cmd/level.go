@@ -1,0 +1,142 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"highwater/api"
+	"highwater/hwm"
+	"highwater/internal/node"
+)
+
+// levelValue is a level on the command line: a number, or head, head+N or head-N of the node.
+type levelValue struct {
+	text   string
+	number int64
+	head   bool // number is counted from the head
+}
+
+// String implements pflag.Value.
+func (v *levelValue) String() string { return v.text }
+
+// Type implements pflag.Value.
+func (v *levelValue) Type() string { return "LEVEL" }
+
+// Set implements pflag.Value. Capital letters are the same.
+func (v *levelValue) Set(text string) error {
+	digits, head := strings.CutPrefix(strings.ToLower(text), "head")
+	if head && digits == "" {
+		digits = "+0"
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || head && digits[0] != '+' && digits[0] != '-' {
+		return fmt.Errorf("%.40q is no level: a number, or head+N with a node", text)
+	}
+	*v = levelValue{text, n, head}
+	return nil
+}
+
+// levelIf is the level of a flag, nil when the flag was not given. One that counts from the head is shown as it is resolved.
+func (a *app) levelIf(c *cobra.Command, name string, v levelValue) (*int32, error) {
+	if !c.Flags().Changed(name) {
+		return nil, nil //nolint:nilnil // it was not given, and nothing failed
+	}
+	level, err := a.level(c.Context(), name, v)
+	return &level, err
+}
+
+func (a *app) level(ctx context.Context, name string, v levelValue) (int32, error) {
+	if !v.head {
+		return levelFlag(name, v.number)
+	}
+	cfg, err := a.config()
+	if err != nil {
+		return 0, err
+	}
+	head, err := askHead(ctx, cfg)
+	if err != nil {
+		return 0, hinted(fmt.Errorf("--%s %s: %w", name, v.text, err), "type the level itself, or see `node` in "+cfg.path)
+	}
+	level, err := levelFlag(name, int64(head)+v.number)
+	if err == nil {
+		a.note("--%s %s is level %d: the node's head is at %d", name, v.text, level, head)
+	}
+	return level, err
+}
+
+// headLimit bounds the question for the head, and headAge is how old the head of a node that is in step may be.
+const (
+	headLimit = 5 * time.Second
+	headAge   = time.Minute
+)
+
+var errNoHead = errors.New("no node is configured, so nobody says where the chain is")
+
+// askHead asks the node where the chain is. A node that is not in step does not say it.
+func askHead(ctx context.Context, cfg *config) (int32, error) {
+	if cfg.Node == "" {
+		return 0, errNoHead
+	}
+	client, err := node.New(node.Config{URL: cfg.Node, Timeout: headLimit})
+	if err != nil {
+		return 0, err
+	}
+	defer client.Close()
+	h, err := client.Check(ctx, cfg.chainID, time.Now(), headAge)
+	return h.Head.Level, err
+}
+
+// levelFlag checks a level given on the command line.
+func levelFlag(name string, level int64) (int32, error) {
+	if level < 0 || level > hwm.MaxRound {
+		return 0, usagef("--%s %d: it lies between 0 and %d", name, level, hwm.MaxRound)
+	}
+	return int32(level), nil
+}
+
+// farFlag is the operator's word for a level.
+func farFlag(c *cobra.Command, far *bool) {
+	c.Flags().BoolVar(far, "far", false, fmt.Sprintf("the level is right, although it is more than %d from the highest known", hwm.FarLevels))
+}
+
+// near refuses a level of a device's own mark that is too far away: a mark of a gadget never comes down again.
+func (in *instance) near(ctx context.Context, level int32, far bool) error {
+	if far {
+		return nil
+	}
+	in.node.LookAtHead(ctx)
+	limit, err := in.signer.LimitOfAll()
+	if err != nil || limit.Allows(level) {
+		return err
+	}
+	return hinted(fmt.Errorf("level %d is %s", level, limit.Distance(level)), "look at the level again; if it is right: --far")
+}
+
+// confirmFar asks for a word more when try refuses a level as too far away: the operator is shown the distance, and types a word. Where
+// nobody can be asked, and for --yes to ask nothing, --far has to be named. It returns whether the level may be far; an error of try that is none of this is returned.
+func (a *app) confirmFar(far, yes bool, word string, try func(far bool) error) (bool, error) {
+	if !a.interactive || yes && far {
+		return far, try(far)
+	}
+	err := try(false)
+	if !isFar(err) {
+		return far, err
+	}
+	if err = a.typed(err.Error(), word); err != nil {
+		return false, err
+	}
+	return true, try(true)
+}
+
+// isFar recognises the refusal of a level that is far away, from this process or from the daemon.
+func isFar(err error) bool {
+	var refusal *hwm.Refusal
+	var remote *api.RemoteError
+	return errors.As(err, &refusal) && refusal.Reason == hwm.TooFar || errors.As(err, &remote) && remote.Reason == string(hwm.TooFar)
+}

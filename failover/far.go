@@ -1,0 +1,111 @@
+package failover
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"highwater/hwm"
+	"highwater/internal/device"
+	"highwater/signer"
+)
+
+// KnownHead is the newest head that our octez node told of, nil when it told of none. It asks nobody.
+func (n *Node) KnownHead() *hwm.Known { return n.known.Load() }
+
+func (n *Node) sawHead(level int32, at time.Time) {
+	n.known.Store(&hwm.Known{Level: level, At: at, Node: true})
+}
+
+// LookAtHead asks our octez node for its head, if there is a node and the head is not known yet, for what an operator does. What it cannot
+// say is not known: then the marks and the time are what there is.
+func (n *Node) LookAtHead(ctx context.Context) {
+	if n.chain == nil || n.known.Load() != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	if _, err := n.askHead(ctx); err != nil {
+		n.log.Warn("the node did not say where the chain is", "error", err.Error())
+	}
+}
+
+// askHead asks the node, and keeps what it says of our chain.
+func (n *Node) askHead(ctx context.Context) (Head, error) {
+	h, err := n.chain.Head(ctx)
+	if err == nil && h.Chain == n.signer.Chain() && h.Level > 0 {
+		n.sawHead(h.Level, n.now().Add(-h.Age))
+	}
+	return h, err
+}
+
+// checkNode is CheckNode of our node, and keeps what it says.
+func (n *Node) checkNode(ctx context.Context) (Finding, Head) {
+	f, h := CheckNode(ctx, n.chain, n.signer.Chain())
+	if f.Result == OK {
+		n.sawHead(h.Level, n.now().Add(-h.Age))
+	}
+	return f, h
+}
+
+// believed leaves out the marks of the other side that are further ahead than anything on our chain can be: they move none here, and
+// nothing was signed for our chain at them. It says so. A mark that is here already is no news, whatever its level.
+func (n *Node) believed(marks []Mark) ([]Mark, error) {
+	out := make([]Mark, 0, len(marks))
+	for _, m := range marks {
+		err := n.tooFar(m)
+		if err != nil && !signer.Refused(err) {
+			return nil, err
+		}
+		if err == nil {
+			out = append(out, m)
+			continue
+		}
+		n.signer.RaiseOtherChain("the other instance", m.PKH, "the other instance: "+err.Error()+
+			". Its mark is not taken: did a device there sign for another chain?", "look at its marks there: highwater hwm list. "+device.HintOf(err))
+	}
+	return out, nil
+}
+
+// tooFar is a refusal when a mark of the other side would raise one here too far, and any other error when that cannot be told.
+func (n *Node) tooFar(m Mark) error {
+	key := hwm.Key{Chain: n.signer.Chain(), PKH: m.PKH, Kind: m.Kind}
+	want := hwm.Position{Level: m.Level, Round: m.Round}
+	st, err := n.store.State(key)
+	if err != nil || st.Mark != nil && st.Mark.Compare(want) >= 0 {
+		return err
+	}
+	limit, err := n.signer.Limit(m.PKH)
+	if err == nil && !limit.Known() { // a key that has no mark here
+		limit, err = n.signer.LimitOfAll()
+	}
+	if err != nil {
+		return err
+	}
+	return limit.Check(key, want)
+}
+
+// checkFar refuses a certificate that would move a mark too far. None of it is taken: the marks in it are final, and one that is not
+// believed would hide what was signed below.
+func (n *Node) checkFar(c *Certificate) error {
+	marks := c.Marks
+	if c.Level != nil {
+		limit, err := n.signer.LimitOfAll()
+		if err != nil {
+			return err
+		}
+		if !limit.Allows(*c.Level) {
+			return refuse(TooFar, "make another one at a level that is near: highwater release --at LEVEL --out FILE",
+				"the certificate is for level %d, which is %s", *c.Level, limit.Distance(*c.Level))
+		}
+	}
+	for _, m := range marks {
+		if err := n.tooFar(m); signer.Refused(err) {
+			return refuse(TooFar, "the key signs nothing there either. Look at the marks there: highwater hwm list. If the level is right: highwater hwm set "+
+				m.PKH.String()+fmt.Sprintf(" --level %d --far, here; else, the other instance being stopped: highwater takeover", m.Level), "the certificate: %v", err)
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,155 @@
+package signer
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"highwater/hwm"
+	"highwater/internal/device"
+	"highwater/internal/tezos"
+)
+
+// limitFor is how far a request may move a mark. It asks nobody: head and marks are in memory. What the key's other marks say is looked at
+// only when the head is not known and the mark itself does not let the request through.
+func (s *Signer) limitFor(mark hwm.Key, state hwm.State, level int32) (hwm.Limit, error) {
+	if state.Mark == nil {
+		return hwm.Limit{}, nil
+	}
+	now, head := s.now(), s.head()
+	l := hwm.NewLimit(now, head, *state.Mark)
+	if head != nil || l.Allows(level) {
+		return l, nil
+	}
+	return s.Limit(mark.PKH)
+}
+
+// Limit is how far a key's marks may be moved: by the node's head, or where none is known by the key's own marks.
+func (s *Signer) Limit(pkh tezos.PublicKeyHash) (hwm.Limit, error) {
+	head := s.head()
+	if head != nil {
+		return hwm.NewLimit(s.now(), head), nil
+	}
+	var marks []hwm.Mark
+	for _, key := range hwm.KeysOf(s.chain, pkh) {
+		st, err := s.store.State(key)
+		if err != nil {
+			return hwm.Limit{}, err
+		}
+		if st.Mark != nil {
+			marks = append(marks, *st.Mark)
+		}
+	}
+	return hwm.NewLimit(s.now(), nil, marks...), nil
+}
+
+// LimitOfAll is how far an operator may move marks without a word more: by the node's head, or where none is known by all marks.
+func (s *Signer) LimitOfAll() (hwm.Limit, error) {
+	rows, err := s.store.Rows()
+	if err != nil {
+		return hwm.Limit{}, err
+	}
+	var marks []hwm.Mark
+	for _, r := range rows {
+		if r.Chain == s.chain {
+			marks = append(marks, r.Mark)
+		}
+	}
+	return hwm.NewLimit(s.now(), s.head(), marks...), nil
+}
+
+// strangers are the devices with a mark that is not believed. They are not used for the key.
+type strangers struct {
+	any   atomic.Bool // whether there is one: what most requests look at
+	mu    sync.Mutex
+	marks map[stranger]device.Mark // the highest that was not believed
+}
+
+type stranger struct {
+	device string // its name
+	pkh    tezos.PublicKeyHash
+}
+
+const (
+	unusableStrange = "its own mark is far above the chain: used on another chain? It is not used for this key"
+	hintStrange     = "use another device with this key on this chain. A Ledger's mark can be put back: highwater ledger reset --level LEVEL. " +
+		"If this chain really is at the device's level: highwater hwm import --device NAME --far"
+)
+
+// forget begins a new look at a device: what it says now counts.
+func (t *strangers) forget(name string, marks []device.Mark) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, m := range marks {
+		delete(t.marks, stranger{name, m.PKH})
+	}
+	t.any.Store(len(t.marks) > 0)
+}
+
+func (t *strangers) add(name string, m device.Mark) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.marks == nil {
+		t.marks = map[stranger]device.Mark{}
+	}
+	at := stranger{name, m.PKH}
+	if have, ok := t.marks[at]; !ok || m.Level > have.Level {
+		t.marks[at] = m
+	}
+	t.any.Store(true)
+}
+
+func (t *strangers) find(d Device, pkh tezos.PublicKeyHash) (device.Mark, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	m, ok := t.marks[stranger{d.Name(), pkh}]
+	return m, ok
+}
+
+// disbelieve keeps a device away from a key: its mark moves none of ours, and it is not asked, until an operator decides.
+func (s *Signer) disbelieve(name string, m device.Mark, limit hwm.Limit) {
+	s.strange.add(name, m)
+	s.log.Warn("device is too far ahead, not believed", "device", name, "pkh", m.PKH.String(), "kind", markName(m.Kind), "level", m.Level)
+	s.RaiseOtherChain("device "+name, m.PKH, fmt.Sprintf(
+		"device %s: its own %s mark of %s is at level %d, which is %s: used on another chain? Its marks are not taken, and it is not used for this key",
+		name, markName(m.Kind), m.PKH, m.Level, limit.Distance(m.Level)), hintStrange)
+}
+
+// RaiseOtherChain raises the alarm that a witness has marks of a key which nothing on our chain explains, unless it stands: the distance in
+// its text is another one at each level.
+func (s *Signer) RaiseOtherChain(witness string, pkh tezos.PublicKeyHash, text, hint string) {
+	s.alarms.mu.Lock()
+	_, stands := s.alarms.byAt[alarmAt{AlarmOtherChain, witness, pkh.String()}]
+	s.alarms.mu.Unlock()
+	if !stands {
+		s.RaiseAlarm(AlarmOtherChain, witness, pkh.String(), text, hint)
+	}
+}
+
+// isStrange tells whether a device must not be used for a key: its mark was not believed, and no operator has raised ours to it since.
+func (s *Signer) isStrange(d Device, pkh tezos.PublicKeyHash) bool {
+	if !s.strange.any.Load() {
+		return false
+	}
+	m, ok := s.strange.find(d, pkh)
+	if !ok {
+		return false
+	}
+	ahead, err := s.passed(m)
+	return err != nil || len(ahead) > 0
+}
+
+// markStrange shows what keeps a device's keys from being used.
+func (s *Signer) markStrange(d Device, keys []device.Key) []device.Key {
+	if !s.strange.any.Load() {
+		return keys
+	}
+	keys = slices.Clone(keys)
+	for i := range keys {
+		if keys[i].Usable == "" && s.isStrange(d, keys[i].PublicKey.Hash()) {
+			keys[i].Usable = unusableStrange
+		}
+	}
+	return keys
+}

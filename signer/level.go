@@ -1,0 +1,76 @@
+package signer
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"highwater/hwm"
+	"highwater/internal/tezos"
+)
+
+// LevelHealth tells whether a key would sign the level after the head of the node, as far as marks and ceiling are concerned.
+type LevelHealth struct {
+	// From is the first level that would be signed, when that is above the head's next level by Ahead levels. Zero: the next one is.
+	From  int32
+	Ahead int64
+	// Far: so far ahead that no pause explains it.
+	Far bool
+	// UpTo is the ceiling, when the head's next level is above it.
+	UpTo *int32
+}
+
+// OK tells whether the head's next level would be signed.
+func (h LevelHealth) OK() bool { return h.From == 0 && h.UpTo == nil }
+
+// Text says why it would not be signed, and what to do; empty when it would.
+func (h LevelHealth) Text(pkh tezos.PublicKeyHash) string {
+	switch {
+	case h.UpTo != nil:
+		return fmt.Sprintf("%s signs nothing above level %d, its ceiling, and the chain is there: highwater hwm list", pkh, *h.UpTo)
+	case h.Far:
+		return fmt.Sprintf("%s signs from level %d on, in %s: its mark is %d levels above the chain, too far for a margin. If it was set by mistake: "+
+			"highwater hwm lower %s --help", pkh, h.From, hwm.Span(h.Ahead), h.Ahead, pkh)
+	case h.From != 0:
+		return fmt.Sprintf("%s signs from level %d on, in %s: its mark is above the chain. It needs nothing but time", pkh, h.From, hwm.Span(h.Ahead))
+	}
+	return ""
+}
+
+// headLag is how many levels the node of the baker may be ahead of ours: what was signed so far above our node's head shows where the
+// chain is, and no mark that is too high.
+const headLag = 3
+
+// farAhead is from where on a mark above the chain is no margin of an operator any more: ten minutes of blocks.
+const farAhead = 100
+
+// levelHealth looks at the marks and the ceiling of a key, of the kinds that it may sign. Without a head nothing is known of the chain.
+func (s *Signer) levelHealth(key *ringKey, states map[tezos.Kind]hwm.State) LevelHealth {
+	var out LevelHealth
+	head, now := s.head(), s.now()
+	for _, kind := range key.kinds() {
+		if st := states[kind]; head != nil && st.Mark != nil {
+			out.look(st, *head, now)
+		}
+	}
+	return out
+}
+
+func (h *LevelHealth) look(st hwm.State, head hwm.Known, now time.Time) {
+	age := max(0, now.Sub(head.At))
+	next := min(int64(head.Level)+1+int64(age/hwm.BlockTime), math.MaxInt32) // a head that is old is where the chain was
+	if st.Ceiling != nil && int64(st.Ceiling.Level) < next {
+		level := st.Ceiling.Level
+		h.UpTo = &level
+	}
+	from := int64(st.Mark.Level) + 1   // of a floor
+	if st.Mark.Round != hwm.MaxRound { // what was signed shows where the chain is, but for what no lag of a node explains
+		from -= 1 + headLag + int64(age/time.Second)
+	}
+	if from <= next {
+		return
+	}
+	if first := min(int64(st.Mark.Level)+1, math.MaxInt32); first > int64(h.From) {
+		h.From, h.Ahead, h.Far = int32(first), first-next, first-next > farAhead //nolint:gosec // bounded
+	}
+}
