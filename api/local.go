@@ -31,6 +31,7 @@ type Local struct {
 	Identity  crypto.Signer    // nil: bundles are not made here
 	LastAsked func() time.Time // when a client asked for a signature last; nil where clients cannot ask
 	Guard     *guard.Guard     // nil: it is no daemon, or no node is configured
+	LastRun   *LastRun         // nil: not known
 }
 
 var _ Admin = (*Local)(nil)
@@ -69,7 +70,7 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 			st.LastAsked = &at
 		}
 	}
-	st.Alarms, st.Guard = l.Signer.Alarms(), l.guarded()
+	st.Alarms, st.Guard, st.LastRun = l.Signer.Alarms(), l.guarded(), l.LastRun
 	if l.Node != nil {
 		v := l.Node.View()
 		st.Pair = &v
@@ -191,7 +192,7 @@ func (l *Local) Marks(context.Context) ([]MarkRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	aliases, ceilings := l.aliases(), l.Store.Ceilings()
+	aliases, ceilings, horizons := l.aliases(), l.Store.Ceilings(), l.Store.Horizons()
 	out := make([]MarkRow, 0, len(rows)+len(missing))
 	for _, key := range missing {
 		rows = append(rows, hwm.Row{Key: key, Mark: hwm.Mark{}})
@@ -206,6 +207,9 @@ func (l *Local) Marks(context.Context) ([]MarkRow, error) {
 		}
 		if c, ok := ceilings[hwm.CeilingKey{Chain: r.Chain, PKH: r.PKH}]; ok {
 			row.Ceiling = &c.Level
+		}
+		if h, ok := horizons[hwm.CeilingKey{Chain: r.Chain, PKH: r.PKH}]; ok {
+			row.Horizon = &h
 		}
 		out = append(out, row)
 	}

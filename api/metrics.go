@@ -24,6 +24,7 @@ type Metrics struct {
 	deviceTime *prometheus.HistogramVec
 	requests   *prometheus.HistogramVec
 	commits    prometheus.Histogram
+	diskWaits  prometheus.Counter
 
 	droppedLines atomic.Pointer[func() uint64]
 
@@ -60,6 +61,10 @@ func NewMetrics() *Metrics {
 		commits: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "highwater", Name: "commit_seconds", Help: "Time of a commit to the watermark file.", Buckets: buckets,
 		}),
+		diskWaits: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "highwater", Name: "disk_waits_total",
+			Help: "Requests whose device was done, and whose answer waited for the disk, for a millisecond or more.",
+		}),
 	}
 	// From the start, at zero: what appears with its first count has not increased for Prometheus, and no alert would be raised.
 	for _, reason := range []hwm.Reason{hwm.NoMark, hwm.NotAbove, hwm.Conflict, hwm.AboveCeiling} {
@@ -71,7 +76,7 @@ func NewMetrics() *Metrics {
 	dropped := prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Namespace: "highwater", Name: "log_lines_dropped_total", Help: "Lines of the log that nobody read in time.",
 	}, m.dropped)
-	m.Registry.MustRegister(m.signatures, m.refusals, m.failures, m.warnings, m.deviceTime, m.requests, m.commits, dropped,
+	m.Registry.MustRegister(m.signatures, m.refusals, m.failures, m.warnings, m.deviceTime, m.requests, m.commits, m.diskWaits, dropped,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -105,6 +110,9 @@ func (m *Metrics) Observe(o signer.Outcome) {
 	}
 	if o.DeviceFor > 0 {
 		m.deviceTime.WithLabelValues(o.Device).Observe(o.DeviceFor.Seconds())
+	}
+	if o.WaitedForDisk() {
+		m.diskWaits.Inc()
 	}
 	m.requests.WithLabelValues(o.Decision).Observe(o.Duration.Seconds())
 }

@@ -65,6 +65,8 @@ type Status struct {
 	Marks   []MarkRow      `json:"marks"`
 	// LastAsked is when a client asked this process for a signature last, whatever came of it; null: it was not asked.
 	LastAsked *time.Time `json:"last_asked,omitempty"`
+	// LastRun is how the run before this one ended; null where that is not known.
+	LastRun *LastRun `json:"last_run,omitempty"`
 	// Guard is how the look at the chain does.
 	Guard Guard `json:"guard"`
 	// Pair is who may sign of the two instances, and what to do; null where that is not known.
@@ -130,6 +132,7 @@ type MarkRow struct {
 	Kind      tezos.Kind          `json:"kind"`
 	Level     *int32              `json:"level"`
 	Round     *int32              `json:"round"`
+	Horizon   *int32              `json:"horizon"` // up to there the key's signatures wait for no disk; null: none
 	Ceiling   *int32              `json:"ceiling"`
 	Signed    bool                `json:"signed"` // a request made the mark, and its signature is kept
 	Source    string              `json:"source"`
@@ -146,6 +149,9 @@ func (m MarkRow) RoundText() string {
 	}
 	return numberOr(m.Round, "-")
 }
+
+// HorizonText is the horizon for people.
+func (m MarkRow) HorizonText() string { return numberOr(m.Horizon, "-") }
 
 // CeilingText is the ceiling for people.
 func (m MarkRow) CeilingText() string { return numberOr(m.Ceiling, "-") }

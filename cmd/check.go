@@ -74,7 +74,8 @@ func (a *app) findings(ctx context.Context) []finding {
 	if dir.Result != resultBad { // or it would be said twice
 		out = append(append(out, checkFileSystem(cfg.StateDir)...), checkSync(cfg.StateDir))
 	}
-	out = append(append(out, checkClock()), checkNode(ctx, cfg, time.Now)...)
+	out = append(out, checkRuntime(cfg), checkClock())
+	out = append(out, checkNode(ctx, cfg, time.Now)...)
 	out = append(out, checkBuses(cfg)...)
 	return append(out, a.checkInstance(ctx, cfg)...)
 }

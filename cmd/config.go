@@ -44,6 +44,7 @@ type config struct {
 	Monitor  monitorConfig  `toml:"monitor"`
 	Peer     peerConfig     `toml:"peer"`
 	Hooks    hooksConfig    `toml:"hooks"`
+	Store    storeConfig    `toml:"store"`
 	Devices  []deviceConfig `toml:"device"`
 	Keys     []keyConfig    `toml:"key"`
 
@@ -176,7 +177,7 @@ func explainAccess(err error) error {
 // resolve makes relative paths relative to the configuration: not to wherever a command is started, which would look for the
 // watermarks in one place today and in another tomorrow.
 func (c *config) resolve(dir string) {
-	paths := []*string{&c.StateDir, &c.Admin.Socket, &c.Server.TLSCert, &c.Server.TLSKey, &c.Server.ClientCA}
+	paths := []*string{&c.StateDir, &c.Store.RuntimeDir, &c.Admin.Socket, &c.Server.TLSCert, &c.Server.TLSKey, &c.Server.ClientCA}
 	for i := range c.Devices {
 		paths = append(paths, &c.Devices[i].PassphraseFile)
 	}
@@ -259,6 +260,7 @@ func (c *config) check(f *faultList) {
 	} else {
 		c.Chain = c.chainID.String()
 	}
+	c.Store.check(f)
 	c.checkServer(f)
 	if len(c.Admin.Socket) > maxSocketPath {
 		f.add("admin.socket: %d characters; a socket's path has %d at the most", len(c.Admin.Socket), maxSocketPath)

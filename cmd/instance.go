@@ -56,7 +56,7 @@ type instanceOptions struct {
 
 // openInstance opens the store, which must exist, and starts what was asked for. close ends all of it.
 func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*instance, error) {
-	db, err := store.Open(ctx, cfg.StateDir, store.Options{Log: opt.log, OnCommit: opt.onCommit})
+	db, err := store.Open(ctx, cfg.StateDir, cfg.storeOptions(opt))
 	if err != nil {
 		return nil, explainStore(cfg, err)
 	}
@@ -88,7 +88,7 @@ func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*insta
 	}
 	in.node = failover.New(pair)
 	in.admin = &api.Local{Signer: in.signer, Store: db, Version: opt.version, Running: opt.running, Now: time.Now, Node: in.node}
-	in.admin.Identity = db.Identity()
+	in.admin.Identity, in.admin.LastRun = db.Identity(), lastRun(db.Ended())
 	if in.octez != nil && opt.running {
 		in.guard = in.node.NewGuard(in.octez, memory)
 		in.admin.Guard = in.guard

@@ -228,6 +228,9 @@ func (d *daemon) run(ctx context.Context) error {
 		})
 	}
 	done.Go(func() { d.watchDisk(ctx, stop) })
+	if rows, err := d.store.Rows(); err == nil { // a store that failed says so by itself
+		sayLastRun(d.log, d.admin.LastRun, rows)
+	}
 	role := d.store.Role()
 	d.log.Info("started", "role", role.Role.String(), "epoch", role.Epoch, "chain", d.cfg.chainID.String(), "state_dir", d.cfg.StateDir)
 	if err := notifySystemd("READY=1"); err != nil {

@@ -46,6 +46,9 @@ func (a *app) status(ctx context.Context, admin api.Admin) error {
 func (a *app) showStatus(st api.Status) error {
 	a.say("%s  epoch %d, since %s: %s", a.paintRole(st.Role.Role), st.Role.Epoch, when(st.Role.Since), st.Role.Why)
 	a.say("chain   %s\ninstance %s…", st.Chain, st.Instance[:16])
+	if l := st.LastRun; l != nil && len(l.Floors) > 0 {
+		a.say("last run  %s", l.Line())
+	}
 	a.showGuard(st.Guard)
 	a.showPair(st.Pair)
 	if v := st.Pair; v != nil && v.Peer == nil && st.Role.Role != hwm.Active { // alone, and in need of advice
@@ -121,7 +124,7 @@ func (a *app) paintHealth(h device.Health) string {
 
 // marksTable shows marks, one line for each key and kind; with the chain, where there are those of several.
 func (a *app) marksTable(marks []api.MarkRow) error {
-	header := []string{"key", "alias", "kind", "level", "round", "ceiling", "source", "updated"}
+	header := []string{"key", "alias", "kind", "level", "round", "horizon", "ceiling", "source", "updated"}
 	several := slices.ContainsFunc(marks, func(m api.MarkRow) bool { return m.Chain != marks[0].Chain })
 	if several {
 		header = append(header, "chain")
@@ -132,7 +135,7 @@ func (a *app) marksTable(marks []api.MarkRow) error {
 		if m.UpdatedAt != nil {
 			at = when(*m.UpdatedAt)
 		}
-		row := []string{m.PKH.String(), dash(shortAlias(m.Alias)), m.Kind.String(), m.LevelText(), m.RoundText(), m.CeilingText(), dash(m.Source), at}
+		row := []string{m.PKH.String(), dash(shortAlias(m.Alias)), m.Kind.String(), m.LevelText(), m.RoundText(), m.HorizonText(), m.CeilingText(), dash(m.Source), at}
 		if several {
 			row = append(row, m.Chain.String())
 		}

@@ -113,7 +113,7 @@ func (n *Node) durableMarks() ([]Mark, error) {
 func marksOf(rows []hwm.Row) ([]Mark, error) {
 	marks := []Mark{}
 	for _, r := range rows {
-		marks = append(marks, Mark{r.PKH, r.Kind, r.Level, r.Round, r.Source})
+		marks = append(marks, Mark{r.PKH, r.Kind, r.Level, r.Round, r.Source.Told()})
 	}
 	if len(marks) > maxMarks {
 		return nil, fmt.Errorf("%d marks are more than can be told", len(marks))

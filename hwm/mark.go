@@ -63,11 +63,12 @@ const (
 	SourcePeer     Source = 5 // the other instance: followed, or handed over
 	SourceTakeover Source = 6 // the floor of a takeover
 	SourceLowered  Source = 7 // an offline `hwm lower`
+	SourceHorizon  Source = 8 // the horizon of a run that did not end in order: nobody knows what was signed below
 )
 
 var sourceNames = map[Source]string{
 	SourceSigned: "signed", SourceSet: "set", SourceImport: "import", SourceDevice: "device",
-	SourcePeer: "peer", SourceTakeover: "takeover", SourceLowered: "lowered",
+	SourcePeer: "peer", SourceTakeover: "takeover", SourceLowered: "lowered", SourceHorizon: "horizon",
 }
 
 func (s Source) String() string {
@@ -79,6 +80,14 @@ func (s Source) String() string {
 
 // Known tells whether this program knows the source.
 func (s Source) Known() bool { return sourceNames[s] != "" }
+
+// Told is the source as another instance is told it: an earlier version knows no horizon, and refuses what it does not know.
+func (s Source) Told() Source {
+	if s == SourceHorizon {
+		return SourceTakeover
+	}
+	return s
+}
 
 // MarshalText carries the name through JSON.
 func (s Source) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Searches the models of the sign path (model/signpath.pml) and of failover (model/handover.pml) completely within their bounds, in
-# each of their shapes, and then each deliberate breakage, which must be found. Prints a table; ends with 1 if a shape has an error or
+# Searches the models of the sign path (model/signpath.pml), of levels ahead (model/horizon.pml) and of failover (model/handover.pml) completely
+# within their bounds, in each of their shapes, and then each deliberate breakage, which must be found. Prints a table; ends with 1 if a shape has an error or
 # was not searched to its end, or if a breakage was not found. MODELJOBS searches run at once (2), each with at most 3 GB.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -31,6 +31,16 @@ NO_SETTLE | breaks | -DASKS=3 -DDETERMINISTIC
 NO_DROP | breaks | -DASKS=3 -DEIO -DDETERMINISTIC
 ABSENT_IS_ZERO | breaks | -DDAMAGE
 FENCE_UNASKED | breaks | -DFENCE"
+
+horizon="one level ahead | holds |
+two levels ahead | holds | -DAHEAD=2
+nothing ahead | holds | -DAHEAD=0
+any session | holds | -DANY_SESSION
+TRUST_QUEUED | breaks |
+FORGET | breaks |
+ANY_BOOT | breaks | -DONDISK
+LATE_RECORD | breaks |
+CLOSE_EARLY | breaks |"
 
 handover="old copies of one side, live | holds | -DRESTORE -DLIVE -DTAKEOVER
 old copies, activations, live | holds | -DRESTORE -DACTIVATE -DBEGUN -DLIVE
@@ -102,7 +112,7 @@ rows() { # rows MODEL, its table on standard input
     printf '%03d\0%s\0%s\0%s\0%s\0' "$i" "$1" "$(xargs <<<"$name")" "$(xargs <<<"$expected")" "$flags"
   done
 }
-{ rows signpath <<<"$signpath" && rows handover <<<"$handover"; } |
+{ rows signpath <<<"$signpath" && rows horizon <<<"$horizon" && rows handover <<<"$handover"; } |
   xargs -0 -n 5 -P "${MODELJOBS:-2}" bash -c 'set -euo pipefail; search "$1" "$2" "$3" "$4" $5' search
 
 printf '%-40s %12s %9s  %s\n' 'searched' 'states' 'time' 'nothing signed twice'

@@ -16,6 +16,27 @@ believes pages whose writing failed | store/disk.go | s/return dropCache(f)/retu
 believes a name that was never synced | store/load.go | s/syncDir(filepath.Dir(path))/func(string) error { return nil }(filepath.Dir(path))/ | ./test/trace | TestStartReadsWhatIsOnTheDisk
 answers before the mark is durable | signer/signer.go | s/out.timeCommit(durable.Wait)/out.timeCommit(func() error { _ = durable; return nil })/ | ./signer | TestNothingLeavesBeforeItIsDurable
 answers before the mark is durable (2) | signer/signer.go | s/out.timeCommit(durable.Wait)/out.timeCommit(func() error { _ = durable; return nil })/ | ./test/crash | TestCrash
+trusts a horizon that is only queued | store/horizon.go | s/case e.mark.Level <= h.durable:/case e.mark.Level <= h.want-db.ahead:/ | ./store | TestAHorizonThatIsOnDisk
+trusts a horizon that is on its way | store/horizon.go | /case e.mark.Level <= h.taken:/,/return db.taken/s/return db.taken/return covered{db}/ | ./store | TestAHorizonThatIsOnDisk
+forgets the horizon at the start | store/session.go | s/e.mark = floor$/_ = floor/ | ./store | TestAPowerCutCostsTheHorizon
+forgets the horizon at the start (2) | store/session.go | s/e.mark = floor$/_ = floor/ | ./signer | TestStateMachine
+makes a floor of a horizon for one kind only | store/session.go | s/open = append(open, e)/open = append(open[:0], e)/ | ./store | TestAPowerCutCostsTheHorizon
+believes the runtime file of another session | store/runtime.go | s/if \[idLen\]byte(b) != id {/if b[0] != id[0] || string(b[9:idLen]) != string(id[9:]) {/ | ./store | TestARuntimeFileThatIsNotBelieved
+believes the runtime file of another boot | store/runtime.go | s/ || here != last.boot {/ {/ | ./store | TestARuntimeFileThatIsNotBelieved
+believes a runtime file on a disk | store/runtime_linux.go | s/if int64(fs.Type) != unix.TMPFS_MAGIC {/if false {/ | ./store | TestNoRuntimeFileOnADisk
+believes a runtime file that was put back | store/runtime.go | s/if apart(newest, st.changed) > stampSlack {/if apart(newest, st.changed) < 0 {/ | ./store | TestARuntimeFileThatIsNotBelieved
+believes a copy of the runtime file | store/runtime.go | s/binary.BigEndian.PutUint64(id\[33:\], f.inode)/_ = f.inode/ | ./store | TestARuntimeFileThatIsNotBelieved
+believes a record below the disk's mark | store/session.go | s/return memory.Above(disk) || .*/return true/ | ./store | TestARecordBelowTheDisk
+answers before the record is in the runtime file | store/marks.go | s/db.cover(e, db.remember(e))/db.cover(e, true)/ | ./store | TestARecordThatCannotBeWritten|TestHistories
+moves a horizon before there is a runtime file | store/commit.go | s/^\t\tdb.putOff(b)$// | ./store | TestAKillAtTheBeginning
+calls a run clean before its marks are on disk | store/commit.go | s/^\tlate := db.late$/\tlate := db.late\n\tif last {\n\t\tlate = nil\n\t}/ | ./store | TestACleanEnd
+leaves horizons behind a release | store/marks.go | s/^\tdb.takeBack()$// | ./store | TestARoleTakesTheHorizonsBack|TestLateMarksAreWaitedFor
+leaves the horizon of a mark that was lowered | store/extra.go | s/^\t\tdb.dropHorizon(.*$// | ./store | TestLowerTakesTheHorizonAlong
+covers a mark that the disk does not have | store/horizon.go | s/case !recorded || !e.stored:/case !recorded:/ | ./store | TestAMarkThatIsNotOnDiskIsNotCovered
+covers by a file that is gone | store/horizon.go | s/if _, err := c.db.stillThere(last); err != nil {/if _, err := last, error(nil); err != nil {/ | ./store | TestNothingIsCoveredByAFileThatIsGone
+tells marks that are not on disk | store/commit.go | s/if db.ahead > 0 \&\& len(db.late) > 0 {/if false {/ | ./store | TestLateMarksAreWaitedFor
+does not seal the horizons | store/seal.go | s/, bucketHorizons}/}/ | ./store | TestOlderHorizonInPlace
+blames the device for the disk | signer/outcome.go | s/^\to.stage = StageDisk$// | ./signer | TestWhatTheTimeWasSpentOn
 takes a record whose checksum is wrong | hwm/record.go | s/got != binary.BigEndian.Uint32(sum) {/got != binary.BigEndian.Uint32(sum) \&\& len(record) == 0 {/ | ./hwm | TestMarkRecordRoundTrip
 compares levels by an unsigned difference | hwm/mark.go | s/cmp.Compare(p.Level, q.Level)/int(uint32(p.Level)-uint32(q.Level))/ | ./signer | TestMonotonic
 does not lock the state directory | store/lock.go | s/err := unix.Flock(.*/var err error/ | ./store | TestSecondProcess|TestSecondOpen

@@ -11,6 +11,9 @@ import (
 // Store keeps marks, and what goes with them. Implementations are safe for concurrent use by any number of goroutines, and pass
 // the suite of store/storetest.
 //
+// Horizon: a store may keep a level per key and chain on disk at or below which a restart after an end that was not in order signs nothing that is
+// not known exactly. A signature at or below it waits for nothing: a record on disk forbids its repetition already.
+//
 // Absence: a key without a mark is a State whose Mark is nil, never a mark at zero. Anything that cannot be read is an error.
 // Durability: what a method (or Pending.Wait) says is done survives a power cut from then on. After a failed write every method
 // that can fails until the store is opened anew.
@@ -19,7 +22,8 @@ type Store interface {
 	State(key hwm.Key) (hwm.State, error)
 	// Advance moves a mark up, as a compare-and-set: hwm.ErrMoved when the mark is not below any more or a ceiling is,
 	// hwm.ErrNoMark when there is none. Every State after it shows the new mark, whether or not it is durable yet; Wait tells
-	// that it is, or that the compare-and-set failed where the truth is elsewhere.
+	// that a record on disk forbids another signature there (the mark, or a horizon), or that the compare-and-set failed where the truth is
+	// elsewhere.
 	Advance(key hwm.Key, mark hwm.Mark) (hwm.Pending, error)
 	// Keep attaches a signature to the mark with this digest. It does not wait; a crash may lose it.
 	Keep(key hwm.Key, digest [32]byte, sig tezos.Signature)
@@ -33,9 +37,12 @@ type Store interface {
 type Registry interface {
 	Rows() ([]hwm.Row, error)
 	Ceilings() map[hwm.CeilingKey]hwm.Ceiling
+	// Horizons are those that are on disk now; a key without one waits for the disk.
+	Horizons() map[hwm.CeilingKey]int32
 	// SetCeiling sets or lowers a ceiling, durably; hwm.ErrMoved when it would rise. One whose source is the peer keeps that source.
 	SetCeiling(key hwm.CeilingKey, c hwm.Ceiling) error
-	// Role is the durable role; SetRole changes it together with floors and ceilings, in one write: all of it or nothing. Errors
+	// Role is the durable role; SetRole changes it together with floors and ceilings, in one write: all of it or nothing. All exact marks are in that
+	// write, and no horizon is left after it. Errors
 	// wrap hwm.ErrEpoch, or hwm.ErrMoved for a ceiling that would rise, or lie below a mark.
 	Role() hwm.RoleRecord
 	SetRole(next hwm.RoleRecord, floors []hwm.Row, ceilings ...hwm.CeilingChange) error

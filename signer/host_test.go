@@ -21,6 +21,7 @@ type host struct {
 	dir    string
 	db     *store.DB
 	s      *signer.Signer
+	opt    store.Options        // of each start
 	holds  int                  // how many keys its drivers hold
 	config func(*signer.Config) // called at each start: what it connects is of that start
 	stop   func()
@@ -49,7 +50,7 @@ func newHost(t testing.TB, holds int, config func(*signer.Config)) *host {
 // start opens the store, makes a signer, and waits until it knows what its drivers hold.
 func (h *host) start() {
 	h.t.Helper()
-	db, err := store.Open(context.Background(), h.dir, store.Options{})
+	db, err := store.Open(context.Background(), h.dir, h.opt)
 	require.NoError(h.t, err)
 	cfg := signer.Config{Chain: ghost, Store: db}
 	h.config(&cfg)

@@ -3,6 +3,9 @@ package signer_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +17,7 @@ import (
 	"highwater/internal/softkey"
 	"highwater/internal/tezos"
 	"highwater/signer"
+	"highwater/store"
 )
 
 // machine is a signer that a random history happens to. The naive list of all that was ever released judges it; and a request that
@@ -23,6 +27,27 @@ type machine struct {
 	list    released
 	trouble int // faults that the device still has in store
 	keys    []*softkey.Key
+	disk    atomic.Pointer[[]byte] // the watermark file after the last commit
+}
+
+// ahead has the signer keep levels ahead from now on.
+func (m *machine) ahead(levels int32) {
+	m.opt = store.Options{Ahead: levels, OnCommit: func(time.Duration) {
+		if file, err := os.ReadFile(filepath.Join(m.dir, store.FileName)); err == nil {
+			m.disk.Store(&file)
+		}
+	}}
+	m.restart()
+}
+
+// cut takes the power away: the disk has what the last commit left on it.
+func (m *machine) cut(t *rapid.T) {
+	file := m.disk.Load()
+	m.stop()
+	if file != nil {
+		require.NoError(t, os.WriteFile(filepath.Join(m.dir, store.FileName), *file, 0o600))
+	}
+	m.start()
 }
 
 func (m *machine) drawKey(t *rapid.T) *softkey.Key { return rapid.SampledFrom(m.keys).Draw(t, "key") }
@@ -165,9 +190,10 @@ func TestStateMachine(t *testing.T) {
 				require.NoError(rt, err)
 			}
 		}
+		m.ahead(rapid.Int32Range(0, 2).Draw(rt, "ahead"))
 		rt.Repeat(map[string]func(*rapid.T){
 			"request": m.request, "request more": m.request, "request most": m.request, "again": m.again, "fault": m.fault,
-			"restart": func(*rapid.T) { m.restart() }, "raise": m.raise, "ceiling": m.ceiling, "role": m.role, "reconcile": m.reconcile,
+			"restart": func(*rapid.T) { m.restart() }, "cut": m.cut, "raise": m.raise, "ceiling": m.ceiling, "role": m.role, "reconcile": m.reconcile,
 		})
 	})
 }

@@ -29,10 +29,17 @@ type Outcome struct {
 	Err       error
 }
 
+// DiskWait is how long a request waits for the disk, after its device is done, before that is counted, and said in its line of the log.
+const DiskWait = time.Millisecond
+
+// WaitedForDisk tells whether the answer was ready, and had to wait for the disk.
+func (o Outcome) WaitedForDisk() bool { return o.CommitFor >= DiskWait || o.Reason == SlowDisk }
+
 // outcome is filled along the way; a request whose time ran out is reported while its exchange goes on.
 type outcome struct {
 	mu      sync.Mutex
 	o       Outcome
+	stage   Stage
 	start   time.Time
 	request *request
 }
@@ -82,6 +89,20 @@ func (o *outcome) registration() {
 	o.o.Decision = "registered"
 }
 
+// reached says how far a request has come, and at which device, for who has to say why its time ran out.
+func (o *outcome) reached(stage Stage, device string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.stage, o.o.Device = stage, device
+}
+
+// where is how far it has come.
+func (o *outcome) where() (Stage, string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.stage, o.o.Device
+}
+
 func (o *outcome) device(name string, took time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -91,6 +112,9 @@ func (o *outcome) device(name string, took time.Duration) {
 
 func (o *outcome) timeCommit(wait func() error) error {
 	start := time.Now()
+	o.mu.Lock()
+	o.stage = StageDisk
+	o.mu.Unlock()
 	err := wait()
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -126,6 +150,9 @@ func (s *Signer) line(o Outcome) {
 		slog.String("kind", kindName(o.Kind)), slog.Int64("level", int64(o.Level)), slog.Int64("round", int64(o.Round)),
 		slog.String("decision", o.Decision), slog.String("reason", o.Reason), slog.String("device", o.Device),
 		slog.Float64("duration_ms", float64(o.Duration.Microseconds())/1000),
+	}
+	if o.CommitFor >= DiskWait {
+		attrs = append(attrs, slog.Float64("disk_ms", float64(o.CommitFor.Microseconds())/1000))
 	}
 	ctx := context.Background()
 	switch {

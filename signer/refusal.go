@@ -30,21 +30,54 @@ func (d *Denial) Error() string { return d.Text }
 // HintText is what to do.
 func (d *Denial) HintText() string { return d.Hint }
 
-// TimeoutError says that a request's budget ran out, or that its client went away.
+// SlowDisk is the reason of a request that the device signed in time, and whose mark did not reach the disk in time.
+const SlowDisk = "slow_disk"
+
+// Stage is how far a request has come.
+type Stage uint8
+
+// The stages.
+const (
+	StageQueue  Stage = iota // it waits for its turn
+	StageDevice              // the device was asked
+	StageDisk                // the device has answered, and the mark is not on disk yet
+)
+
+// TimeoutError says that a request's budget ran out, and where; or that its client went away.
 type TimeoutError struct {
-	PKH  tezos.PublicKeyHash
-	Gone bool // the client went away
+	PKH    tezos.PublicKeyHash
+	Gone   bool   // the client went away
+	Stage  Stage  // of the request; when it was behind another one of its kind, of that one
+	Behind bool   // it was behind another one of its kind
+	Device string // empty: none was asked
 }
 
 func (e *TimeoutError) Error() string {
 	if e.Gone {
 		return "the client went away before the signature was there"
 	}
-	return fmt.Sprintf("no signature of %s within the request's time", e.PKH)
+	text := fmt.Sprintf("no signature of %s within the request's time: ", e.PKH)
+	if e.Behind {
+		text += "another request of this kind was before it, of which "
+	}
+	switch e.Stage {
+	case StageDisk:
+		return text + "the device has signed, and the watermark is not on the disk yet"
+	case StageDevice:
+		return text + "device " + e.Device + " was asked, and has not answered"
+	case StageQueue:
+	}
+	return text + "the turn at the device had not come"
 }
 
 // HintText is what to do.
-func (e *TimeoutError) HintText() string { return "look at the device: highwater status" }
+func (e *TimeoutError) HintText() string {
+	if e.Stage == StageDisk {
+		return "the disk of the state directory is too busy or too slow, and not the device: highwater check measures it, highwater_commit_seconds " +
+			"shows it; with `ahead` in [store] signatures do not wait for it"
+	}
+	return "look at the device: highwater status"
+}
 
 // WrongSignatureError says that a device answered with something that is not a signature of what it was asked for.
 type WrongSignatureError struct {
@@ -104,6 +137,8 @@ func ReasonOf(err error) string {
 		return "device_refused"
 	case errors.As(err, &dev):
 		return "device_" + string(dev.Health)
+	case errors.As(err, &late) && late.Stage == StageDisk && !late.Gone:
+		return SlowDisk
 	case errors.As(err, &late), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return "timeout"
 	case errors.Is(err, hwm.ErrMoved):

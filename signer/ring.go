@@ -2,6 +2,7 @@ package signer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -31,6 +32,12 @@ type ring struct {
 	closed bool // only the keys of the configuration
 }
 
+// kindLock lets one request of a kind in at a time, and knows which.
+type kindLock struct {
+	baton  chan struct{}
+	holder atomic.Pointer[outcome]
+}
+
 // ringKey is a key with its locks. What is known of it grows; it never goes away while the process lives.
 type ringKey struct {
 	pkh     tezos.PublicKeyHash
@@ -38,7 +45,7 @@ type ringKey struct {
 	policy  KeyPolicy
 	pub     atomic.Pointer[tezos.PublicKey] // nil until a device offered the key once
 	last    atomic.Pointer[search]          // for its devices
-	locks   map[tezos.Kind]chan struct{}
+	locks   map[tezos.Kind]*kindLock
 	aliasMu sync.Mutex
 	alias   string
 }
@@ -57,9 +64,9 @@ func newRing(policies []KeyPolicy, known map[tezos.PublicKeyHash]hwm.KnownKey) *
 }
 
 func newRingKey(p KeyPolicy) *ringKey {
-	k := &ringKey{pkh: p.PKH, text: p.PKH.String(), policy: p, alias: p.Alias, locks: map[tezos.Kind]chan struct{}{}}
+	k := &ringKey{pkh: p.PKH, text: p.PKH.String(), policy: p, alias: p.Alias, locks: map[tezos.Kind]*kindLock{}}
 	for _, kind := range tezos.Kinds {
-		k.locks[kind] = make(chan struct{}, 1)
+		k.locks[kind] = &kindLock{baton: make(chan struct{}, 1)}
 	}
 	return k
 }
@@ -146,13 +153,18 @@ func (k *ringKey) mark(chain tezos.ChainID, kind tezos.Kind) hwm.Key {
 }
 
 // lock waits for the other request of the same kind to end; waiting obeys ctx.
-func (k *ringKey) lock(ctx context.Context, kind tezos.Kind) (unlock func(), err error) {
+func (k *ringKey) lock(ctx context.Context, kind tezos.Kind, out *outcome) (unlock func(), err error) {
 	l := k.locks[kind]
 	select {
-	case l <- struct{}{}:
-		return func() { <-l }, nil
+	case l.baton <- struct{}{}:
+		l.holder.Store(out)
+		return func() { l.holder.Store(nil); <-l.baton }, nil
 	case <-ctx.Done():
-		return nil, &TimeoutError{PKH: k.pkh}
+		e := &TimeoutError{PKH: k.pkh, Gone: errors.Is(ctx.Err(), context.Canceled), Behind: true}
+		if before := l.holder.Load(); before != nil {
+			e.Stage, e.Device = before.where()
+		}
+		return nil, e
 	}
 }
 

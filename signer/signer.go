@@ -1,5 +1,5 @@
-// Package signer decides and signs. Sign is the only way to a signature: no signature leaves the process before the mark that
-// forbids its repetition is durable, and a missing, unreadable or unwritable mark means refusal.
+// Package signer decides and signs. Sign is the only way to a signature: no signature leaves the process before a record on disk
+// forbids its repetition, and a missing, unreadable or unwritable mark means refusal.
 package signer
 
 import (
@@ -128,7 +128,7 @@ func (s *Signer) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []by
 		return tezos.Signature{}, err
 	}
 	defer pass.leave()
-	unlock, err := key.lock(ctx, req.Kind) // one request at a time for a chain, key and kind
+	unlock, err := key.lock(ctx, req.Kind, out) // one request at a time for a chain, key and kind
 	if err != nil {
 		return tezos.Signature{}, err
 	}
@@ -157,14 +157,14 @@ func (s *Signer) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []by
 		}
 		return a.sig, nil
 	case <-ctx.Done():
-		return tezos.Signature{}, s.late(ctx, key, req.Kind)
+		return tezos.Signature{}, s.late(ctx, key, req.Kind, out)
 	}
 }
 
 // decideAndSign decides, moves the mark, and while the mark goes to disk asks the device and verifies what it gave. The caller holds
 // the lock of the chain, key and kind.
 //
-// Invariant: a signature is returned only when the mark for it is durable, and it verifies.
+// Invariant: a signature is returned only when a record on disk forbids its repetition (its mark, or a horizon), and it verifies.
 func (s *Signer) decideAndSign(
 	ctx context.Context, pass *pass, key *ringKey, req tezos.Request, payload []byte, out *outcome,
 ) (tezos.Signature, error) {
@@ -182,7 +182,7 @@ func (s *Signer) decideAndSign(
 	defer turn.end()
 
 	if ctx.Err() != nil {
-		return tezos.Signature{}, s.late(ctx, key, req.Kind)
+		return tezos.Signature{}, s.late(ctx, key, req.Kind, out)
 	}
 	d, err = s.decide(key, req) // again: an operator may have raised the mark meanwhile
 	if err != nil {
@@ -270,15 +270,17 @@ func (s *Signer) replay(key *ringKey, mark hwm.Mark, payload []byte, out *outcom
 	return mark.Signature, nil
 }
 
-// late explains a budget that ran out: by the device, if that is where it was spent.
-func (s *Signer) late(ctx context.Context, key *ringKey, kind tezos.Kind) error {
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return &TimeoutError{PKH: key.pkh, Gone: true}
+// late explains a budget that ran out by where it was spent: in the sync of the disk, at a device that answers nobody, or in its queue.
+func (s *Signer) late(ctx context.Context, key *ringKey, kind tezos.Kind, out *outcome) error {
+	stage, device := out.where()
+	e := &TimeoutError{PKH: key.pkh, Gone: errors.Is(ctx.Err(), context.Canceled), Stage: stage, Device: device}
+	if e.Gone || stage == StageDisk {
+		return e
 	}
 	if candidates := s.candidates(key); s.firstUsable(candidates, key.pkh, kind) == nil {
 		return s.unavailable(key, candidates, kind)
 	}
-	return &TimeoutError{PKH: key.pkh}
+	return e
 }
 
 // Run watches the devices until ctx ends, then waits for the exchanges under way.

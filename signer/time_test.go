@@ -248,6 +248,60 @@ func TestGivingUpWhileQueueing(t *testing.T) {
 	})
 }
 
+// Whoever runs out of time is told by what: by the disk when the device has signed, by a device that does not answer, by its queue; and behind another
+// request by what that one waits for.
+func TestWhatTheTimeWasSpentOn(t *testing.T) {
+	for name, c := range map[string]struct {
+		device, disk   time.Duration
+		first, behind  string // reasons
+		says, hint     string
+		saysBehind     string
+		stage, another signer.Stage
+	}{
+		"disk": {
+			time.Millisecond, 10 * time.Second, "slow_disk", "slow_disk", "device has signed, and the watermark is not on the disk", "disk of the state directory",
+			"another request of this kind was before it", signer.StageDisk, signer.StageDisk,
+		},
+		"device": {
+			10 * time.Second, time.Millisecond, "timeout", "timeout", "device left was asked, and has not answered", "look at the device",
+			"of which device left was asked", signer.StageDevice, signer.StageDevice,
+		},
+		"device and disk": {
+			10 * time.Second, 20 * time.Second, "timeout", "timeout", "device left was asked", "look at the device",
+			"of which device left was asked", signer.StageDevice, signer.StageDevice,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				key := newKey(t, tezos.Secp256k1, 0)
+				d := newDevice("left", key)
+				d.script(slow(c.device))
+				var seen []signer.Outcome
+				observe := func(cfg *signer.Config) { cfg.Observe = func(o signer.Outcome) { seen = append(seen, o) } }
+				bubble(t, c.disk, observe, func(t *testing.T, s *signer.Signer, _ *memStore) {
+					pkh := key.PublicKey().Hash()
+					var late *signer.TimeoutError
+					_, err := s.Sign(budget(t, 3*time.Second), pkh, block(20, 0, 1))
+					require.Equal(t, c.first, signer.ReasonOf(err))
+					require.ErrorAs(t, err, &late)
+					require.Equal(t, c.stage, late.Stage)
+					require.ErrorContains(t, err, c.says)
+					require.Contains(t, late.HintText(), c.hint)
+					_, err = s.Sign(budget(t, 3*time.Second), pkh, block(21, 0, 1))
+					require.Equal(t, c.behind, signer.ReasonOf(err))
+					require.ErrorAs(t, err, &late)
+					require.True(t, late.Behind)
+					require.Equal(t, c.another, late.Stage)
+					require.ErrorContains(t, err, c.saysBehind)
+					for _, o := range seen {
+						require.Equal(t, c.first == "slow_disk", o.WaitedForDisk())
+					}
+				}, d)
+			})
+		})
+	}
+}
+
 // A request that waits for the device is decided once more when its turn comes: what was to be resumed is not, when an operator or the
 // other instance has put a floor above it meanwhile.
 func TestDecidedAgainWithTheTurn(t *testing.T) {

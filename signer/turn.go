@@ -160,6 +160,7 @@ func (s *Signer) ask(
 	asked := 0
 	for {
 		start := time.Now()
+		out.reached(StageDevice, turn.name())
 		sig, err := turn.turn.Sign(context.WithoutCancel(ctx), key.pkh, payload)
 		out.device(turn.name(), time.Since(start))
 		var de *device.Error

@@ -28,6 +28,8 @@ import (
 const (
 	childRole = "HIGHWATER_STORE_TEST_CHILD"
 	childDir  = "HIGHWATER_STORE_TEST_DIR"
+	// childRuntime is the runtime directory of a child that keeps a level ahead.
+	childRuntime = "HIGHWATER_STORE_TEST_RUNTIME"
 )
 
 // child is what the test binary does as another process; it gives the exit code.
@@ -118,7 +120,11 @@ const crashKeys = 8
 
 // childAdvance moves marks of several keys, as fast as it can, and says which are durable, until it is killed.
 func childAdvance(dir string) error {
-	db, err := tryOpen(dir)
+	var opt store.Options
+	if runtime := os.Getenv(childRuntime); runtime != "" {
+		opt = store.Options{Ahead: 1, RuntimeDir: runtime}
+	}
+	db, err := store.Open(context.Background(), dir, opt)
 	if err != nil {
 		return err
 	}
@@ -155,7 +161,16 @@ func (fatal) Errorf(format string, args ...any) { fmt.Fprintf(os.Stderr, format,
 func (fatal) FailNow()                          { os.Exit(1) }
 
 // A process that is killed at any time leaves what it acknowledged, and nothing that was not asked for.
-func TestKilledAtRandom(t *testing.T) {
+func TestKilledAtRandom(t *testing.T) { killedAtRandom(t, 20, store.Options{}) }
+
+// With a level ahead, too: a kill costs nothing, since the exact marks are in the runtime file when the disk does not have them yet.
+func TestKilledAtRandomAhead(t *testing.T) {
+	shm := tmpfs(t)
+	t.Setenv(childRuntime, shm)
+	killedAtRandom(t, 12, store.Options{Ahead: 1, RuntimeDir: shm})
+}
+
+func killedAtRandom(t *testing.T, rounds int, opt store.Options) {
 	dir := newDir(t)
 	keys := make([]hwm.Key, crashKeys)
 	for n := range keys {
@@ -165,7 +180,7 @@ func TestKilledAtRandom(t *testing.T) {
 	storetest.Floor(t, db, 0, keys...)
 	require.NoError(t, db.Close())
 	total := 0
-	for round := range 20 {
+	for round := range rounds {
 		c, _, out := startChild(t, "advance", dir)
 		var acked, asked [crashKeys]int32
 		var kill *time.Timer
@@ -198,7 +213,8 @@ func TestKilledAtRandom(t *testing.T) {
 		kill.Stop()
 		require.Error(t, c.Wait(), "it was killed")
 
-		db := openDir(t, dir)
+		db := openDir(t, dir, opt)
+		require.Empty(t, db.Ended().Floors, db.Ended().Why)
 		for n, key := range keys {
 			st, err := db.State(key)
 			require.NoError(t, err)

@@ -36,8 +36,12 @@ var (
 	metaRole     = []byte("role")
 )
 
-// schema names the layout of the whole file; another one is refused.
-const schema = "highwater marks, schema 1"
+// schema names the layout of the whole file; another one is refused. The one before had no horizons and no session: the first transaction makes a
+// file of this one of it.
+const (
+	schema       = "highwater marks, schema 2"
+	schemaBefore = "highwater marks, schema 1"
+)
 
 // Create makes the state directory, if need be, and an empty database with a new identity, in standby. It never overwrites one.
 // The file is complete and synced under a temporary name before it gets its own: power loss leaves all or nothing.
@@ -101,7 +105,7 @@ func writeNew(path string, now time.Time) error {
 	}
 	role := hwm.RoleRecord{Role: hwm.Standby, Owner: hwm.InstanceID(public), Since: now, Why: "created"}
 	err = db.Update(func(tx *bolt.Tx) error {
-		for _, name := range allBuckets {
+		for _, name := range append(allBuckets[:len(allBuckets):len(allBuckets)], bucketHorizons) {
 			if _, bucketErr := tx.CreateBucket(name); bucketErr != nil {
 				return bucketErr
 			}
@@ -111,6 +115,7 @@ func writeNew(path string, now time.Time) error {
 			meta.Put(metaSchema, hwm.Seal(metaSchema, []byte(schema))),
 			meta.Put(metaInstance, hwm.Seal(metaInstance, private.Seed())),
 			meta.Put(metaRole, role.Encode(metaRole)),
+			meta.Put(metaSession, sessionRecord{clean: true}.encode()),
 			putSeal(tx),
 		)
 	})

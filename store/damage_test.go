@@ -258,7 +258,7 @@ func TestRefusedRecords(t *testing.T) {
 		edit  func(tx *bolt.Tx) error
 	}{
 		{"unknown schema", hwm.ErrVersion, func(tx *bolt.Tx) error {
-			return tx.Bucket([]byte("meta")).Put([]byte("schema"), hwm.Seal([]byte("schema"), []byte("highwater marks, schema 2")))
+			return tx.Bucket([]byte("meta")).Put([]byte("schema"), hwm.Seal([]byte("schema"), []byte("highwater marks, schema 3")))
 		}},
 		{"unknown version of the schema's record", hwm.ErrVersion, func(tx *bolt.Tx) error { return otherVersion(tx, "meta", "schema") }},
 		{"unknown version of the role", hwm.ErrVersion, func(tx *bolt.Tx) error { return otherVersion(tx, "meta", "role") }},
@@ -268,6 +268,17 @@ func TestRefusedRecords(t *testing.T) {
 		{"no identity", hwm.ErrCorrupt, func(tx *bolt.Tx) error { return tx.Bucket([]byte("meta")).Delete([]byte("instance")) }},
 		{"no marks", hwm.ErrCorrupt, func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("marks")) }},
 		{"no ceilings", hwm.ErrCorrupt, func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("ceilings")) }},
+		{"no horizons", hwm.ErrCorrupt, func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("horizons")) }},
+		{"no session", hwm.ErrCorrupt, func(tx *bolt.Tx) error { return tx.Bucket([]byte("meta")).Delete([]byte("session")) }},
+		{"an impossible session", hwm.ErrCorrupt, func(tx *bolt.Tx) error {
+			return tx.Bucket([]byte("meta")).Put([]byte("session"), hwm.Seal([]byte("session"), make([]byte, 24)))
+		}},
+		{"an impossible horizon", hwm.ErrCorrupt, func(tx *bolt.Tx) error {
+			return tx.Bucket([]byte("horizons")).Put(dbKey[:25], hwm.Seal(dbKey[:25], []byte{0xff, 0, 0, 1}))
+		}},
+		{"a horizon that the last transaction did not write", hwm.ErrCorrupt, func(tx *bolt.Tx) error {
+			return tx.Bucket([]byte("horizons")).Put(dbKey[:25], hwm.Seal(dbKey[:25], []byte{0, 0, 0, 1}))
+		}},
 		{"wrong checksum", hwm.ErrCorrupt, func(tx *bolt.Tx) error {
 			b := tx.Bucket([]byte("marks"))
 			record := slices.Clone(b.Get(dbKey))
@@ -376,6 +387,28 @@ func TestOlderRecordInPlace(t *testing.T) {
 			require.ErrorContains(t, err, "not all of its last transaction is there")
 		})
 	}
+}
+
+// A horizon as it was before is no floor any more: only the seal tells.
+func TestOlderHorizonInPlace(t *testing.T) {
+	dir := newDir(t)
+	db := openDir(t, dir, store.Options{Ahead: 1})
+	key := storetest.Key(1, tezos.Block)
+	storetest.Floor(t, db, 10, key)
+	require.NoError(t, storetest.Advance(db, key, storetest.Mark(20, 0, 1)))
+	at := hwm.CeilingKey{Chain: key.Chain, PKH: key.PKH}
+	dbKey, err := at.MarshalBinary()
+	require.NoError(t, err)
+	newer, older := hwm.Seal(dbKey, []byte{0, 0, 0, 21}), hwm.Seal(dbKey, []byte{0, 0, 0, 20})
+	path := filepath.Join(dir, store.FileName)
+	file, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, db.Abandon())
+	require.True(t, bytes.Contains(file, newer))
+	require.NoError(t, os.WriteFile(path, bytes.ReplaceAll(file, newer, older), 0o600))
+	_, err = tryOpen(dir)
+	requireDistrust(t, err, hwm.ErrCorrupt)
+	require.ErrorContains(t, err, "not all of its last transaction is there")
 }
 
 // The header in a machine's own byte order: a file from a machine of the other order is refused, not misread.

@@ -1,7 +1,10 @@
 package store
 
 import (
+	"encoding/binary"
+	"errors"
 	"hash/crc32"
+	"os"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -26,4 +29,58 @@ func (db *DB) LockFree() bool {
 	}
 	db.mu.Unlock()
 	return true
+}
+
+// Abandon ends a run as a kill does: what is on its way to the disk may get there, nothing else is written, and the runtime file stays.
+func (db *DB) Abandon() error {
+	db.poison(errors.New("killed"))
+	return db.Close()
+}
+
+// RuntimeFile is where this run keeps its exact marks.
+func (db *DB) RuntimeFile() string { return db.runtimePath() }
+
+// OtherBoot makes the last run one of another boot.
+func OtherBoot(tx *bolt.Tx) error {
+	r, err := decodeSession(tx.Bucket(bucketMeta).Get(metaSession))
+	if err != nil {
+		return err
+	}
+	r.boot[0] ^= 0xff
+	return errors.Join(tx.Bucket(bucketMeta).Put(metaSession, r.encode()), putSeal(tx))
+}
+
+// Where the fields of a record of the runtime file begin.
+const (
+	RecordSize = recordSize
+	SessionAt  = 1
+	BootAt     = 9
+	InodeAt    = 33
+)
+
+// Forge changes each record of a runtime file in place, and makes its checksum and its time right again.
+func Forge(path string, change func(record []byte)) error {
+	all, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	stamp, err := realtime()
+	if err != nil {
+		return err
+	}
+	for at := 0; at < len(all); at += recordSize {
+		b := all[at : at+recordSize]
+		change(b)
+		binary.BigEndian.PutUint64(b[stampAt:], uint64(stamp))
+		binary.BigEndian.PutUint32(b[sumAt:], crc32.Checksum(b[:sumAt], crcTable))
+	}
+	return os.WriteFile(path, all, fileMode)
+}
+
+// DecodeRecords reads a runtime file's bytes under the ID of their first record.
+func DecodeRecords(all []byte) (records int, err error) {
+	var id [idLen]byte
+	copy(id[:], all)
+	marks, _, err := decodeRecords(all, id)
+	return len(marks), err
 }

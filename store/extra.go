@@ -177,6 +177,8 @@ func (db *DB) Lower(key hwm.Key, mark hwm.Mark, why string) error {
 		}
 		entry.What = fmt.Sprintf("%s: from %s to %s", key, e.mark.Position, mark.Position)
 		e.mark, e.fresh = mark, false
+		db.remember(e)
+		db.dropHorizon(hwm.CeilingKey{Chain: key.Chain, PKH: key.PKH}) // or it would be a floor after this run
 		db.put(e)
 		return db.write(db.appendJournal(entry)), nil
 	})

@@ -157,7 +157,7 @@ func (db *DB) load(tx *bolt.Tx) error {
 			return fmt.Errorf("%w: it has no %s", hwm.ErrCorrupt, name)
 		}
 	}
-	for _, step := range []func(*bolt.Tx) error{db.loadMeta, db.loadPeer, db.loadAlarms, db.loadMarks, db.loadCeilings, db.loadKeys, db.loadSeen, db.loadJournal, checkSeal, db.rememberSeal} {
+	for _, step := range []func(*bolt.Tx) error{db.loadMeta, db.loadPeer, db.loadAlarms, db.loadMarks, db.loadHorizons, db.loadCeilings, db.loadKeys, db.loadSeen, db.loadJournal, checkSeal, db.rememberSeal} {
 		if err := step(tx); err != nil {
 			return err
 		}
@@ -171,7 +171,8 @@ func (db *DB) loadMeta(tx *bolt.Tx) error {
 	if err != nil {
 		return fmt.Errorf("schema: %w", err)
 	}
-	if string(name) != schema {
+	db.schemaBefore = string(name) == schemaBefore
+	if string(name) != schema && !db.schemaBefore {
 		return fmt.Errorf("%w: %q, known is %q", hwm.ErrVersion, name, schema)
 	}
 	seed, err := hwm.Unseal(metaInstance, meta.Get(metaInstance))
@@ -198,7 +199,9 @@ func (db *DB) loadMarks(tx *bolt.Tx) error {
 		if err != nil {
 			return fmt.Errorf("mark of %s: %w", key, err)
 		}
-		db.marks[key] = newEntry(key, mark)
+		e := newEntry(key, mark)
+		e.stored = true
+		db.marks[key] = e
 		return nil
 	})
 }

@@ -33,7 +33,8 @@ func (db *DB) state(key hwm.Key) hwm.State {
 	return st
 }
 
-// Advance moves a mark up to where a request is, in memory at once and on disk with the next commit: Wait tells when. It fails
+// Advance moves a mark up to where a request is, in memory at once and on disk with the next commit: Wait tells when. At or below a durable
+// horizon there is nothing to wait for. It fails
 // with hwm.ErrMoved when the mark is not below mark any more or a ceiling is, and with hwm.ErrNoMark when there is none.
 //
 // Invariant: no mark ever moves down, and none above its ceiling.
@@ -57,7 +58,7 @@ func (db *DB) Advance(key hwm.Key, mark hwm.Mark) (hwm.Pending, error) {
 		return nil, fmt.Errorf("%w: %s has a ceiling at %d", hwm.ErrMoved, key, c.Level)
 	}
 	e.mark, e.fresh = mark, true
-	return db.put(e), nil
+	return db.cover(e, db.remember(e)), nil
 }
 
 // readable tells whether a mark could be loaded again: what cannot be would stop the signer at its next start, so it is not written.
@@ -93,14 +94,8 @@ func (db *DB) keep(key hwm.Key, digest [32]byte, sig tezos.Signature) error {
 		return err
 	}
 	e.mark = signed
-	if e.late {
-		return nil
-	}
-	e.late = true
-	db.late = append(db.late, e)
-	if len(db.late) == 1 {
-		db.lateTimer.Reset(lateDelay) // without waking the committer: there is nothing to do yet
-	}
+	db.remember(e)
+	db.later(e)
 	return nil
 }
 
@@ -143,6 +138,7 @@ func (db *DB) raise(rows []hwm.Row) ([]hwm.Change, error) {
 			db.marks[r.Key] = e
 		}
 		e.mark, e.fresh = r.Mark, false
+		db.remember(e)
 		db.put(e)
 	}
 	return changes, nil
@@ -203,7 +199,8 @@ func (db *DB) Role() hwm.RoleRecord {
 	return db.role
 }
 
-// SetRole changes the role, and with it raises floors and sets or lifts ceilings, in one transaction. The role in memory changes
+// SetRole changes the role, and with it raises floors and sets or lifts ceilings, in one transaction, which also holds all exact marks and takes the
+// horizons back to them. The role in memory changes
 // when it is durable; floors and ceilings bind at once. Errors wrap hwm.ErrEpoch, or hwm.ErrMoved for a ceiling that would rise or
 // lie below a mark: then nothing is changed.
 func (db *DB) SetRole(next hwm.RoleRecord, floors []hwm.Row, ceilings ...hwm.CeilingChange) error {
@@ -233,6 +230,7 @@ func (db *DB) SetRole(next hwm.RoleRecord, floors []hwm.Row, ceilings ...hwm.Cei
 	for _, c := range ceilings {
 		db.changeCeiling(c)
 	}
+	db.takeBack()
 	db.write(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(metaRole, next.Encode(metaRole)) })
 	b := db.write(db.appendJournal(entry))
 	db.mu.Unlock()

@@ -17,17 +17,31 @@ var ErrReplaced = errors.New("the watermark file was overwritten, replaced or re
 // inPlace wants the open file under its own name, and whole: what goes into a file that has no name, the next start does not find. Only the
 // committer calls it.
 func (db *DB) inPlace() error {
+	db.mu.Lock()
+	last := db.file
+	db.mu.Unlock()
+	now, err := db.stillThere(last)
+	if err != nil {
+		return err
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.file = now
+	return nil
+}
+
+// stillThere gives the file as it is now under its own name, if it is the one that it was.
+func (db *DB) stillThere(last os.FileInfo) (os.FileInfo, error) {
 	now, err := os.Stat(db.path)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: %w", ErrReplaced, err)
-	case !os.SameFile(db.file, now):
-		return fmt.Errorf("%w: %s is another file", ErrReplaced, db.path)
-	case now.Size() < db.file.Size():
-		return fmt.Errorf("%w: %s is cut from %d to %d bytes", ErrReplaced, db.path, db.file.Size(), now.Size())
+		return nil, fmt.Errorf("%w: %w", ErrReplaced, err)
+	case !os.SameFile(last, now):
+		return nil, fmt.Errorf("%w: %s is another file", ErrReplaced, db.path)
+	case now.Size() < last.Size():
+		return nil, fmt.Errorf("%w: %s is cut from %d to %d bytes", ErrReplaced, db.path, last.Size(), now.Size())
 	}
-	db.file = now
-	return nil
+	return now, nil
 }
 
 // untouched wants, before a transaction is built upon it, the last one of this process in the file. A copy that somebody wrote over it has the

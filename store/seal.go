@@ -17,13 +17,17 @@ import (
 var metaSeal = []byte("seal")
 
 // sealedBuckets are those that decide about signing.
-var sealedBuckets = [][]byte{bucketMeta, bucketMarks, bucketCeilings}
+var sealedBuckets = [][]byte{bucketMeta, bucketMarks, bucketCeilings, bucketHorizons}
 
 // A seal's body: transaction 8 · FNV-64a 8 over the checksums of all records, in order; a record's checksum covers its key.
 func sealOf(tx *bolt.Tx) []byte {
 	sum := fnv.New64a()
 	for _, name := range sealedBuckets {
-		c := tx.Bucket(name).Cursor()
+		b := tx.Bucket(name)
+		if b == nil { // a file of the schema before has no horizons
+			continue
+		}
+		c := b.Cursor()
 		for k, v := c.First(); k != nil; k, v = c.Next() {
 			if !bytes.Equal(k, metaSeal) && len(v) >= 4 {
 				sum.Write(v[len(v)-4:])

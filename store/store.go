@@ -43,7 +43,7 @@ var (
 type DB struct {
 	path string
 	bolt *bolt.DB
-	file os.FileInfo // of the open file, as it was at the last commit
+	file os.FileInfo // of the open file, as it was at the last commit; under mu
 	lock *dirLock
 	log  *slog.Logger
 	obs  func(time.Duration) // told how long each commit took
@@ -66,9 +66,20 @@ type DB struct {
 	next     *batch        // what the next transaction will hold
 	taken    *batch        // the one before it
 	late     []*entry
+	horizons map[hwm.CeilingKey]*horizon
+	begun    bool     // the first transaction of this run is on disk
+	floored  []*entry // marks that the end of the run before gave another place: the first transaction takes them along
+	runtime  *runtimeFile
+
+	ahead      int32
+	runtimeDir string
+	session    sessionRecord // of this run
+	ended      Ending        // of the run before
+
+	schemaBefore bool // as the file was found: it knows no horizons yet
 
 	roleMu    sync.Mutex // one change of role at a time
-	seal      []byte     // of the last transaction; the committer's, as are file and jammed
+	seal      []byte     // of the last transaction; the committer's, as is jammed
 	jammed    bool       // bbolt panicked in a commit, and may hold its own locks for good
 	wake      chan struct{}
 	lateTimer *time.Timer // fires when signatures have waited for company long enough; firing for nothing is harmless
@@ -83,13 +94,21 @@ type entry struct {
 	mark  hwm.Mark
 	fresh bool // this process made the mark
 	dirty bool // in the next batch already
-	late  bool // has a signature that waits for the next batch
+	late  bool // goes along with the next batch, whoever that one is for
+	// stored: the disk has a mark of this name, this one or a lower one
+	stored bool
 }
 
 // Options for Open. The zero value is fine.
 type Options struct {
 	Log      *slog.Logger
 	OnCommit func(time.Duration) // told how long each commit took
+	// Ahead is by how many levels a key's horizon is kept ahead of what it signs: what is at or below a horizon that is on disk waits for no
+	// commit. 0: every signature waits for its own.
+	Ahead int32
+	// RuntimeDir is a directory on a tmpfs, where exact marks outlive the process and not the boot. Empty, or on anything else: a killed process
+	// costs what a power cut costs.
+	RuntimeDir string
 }
 
 // openTimeout is how long to wait for another process that is about to let the file go.
@@ -119,8 +138,9 @@ func open(path string, opt Options) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{
-		path: path, log: opt.Log, obs: opt.OnCommit,
-		marks: map[hwm.Key]*entry{}, ceilings: map[hwm.CeilingKey]hwm.Ceiling{},
+		path: path, log: opt.Log, obs: opt.OnCommit, ahead: max(0, opt.Ahead), runtimeDir: opt.RuntimeDir,
+		horizons: map[hwm.CeilingKey]*horizon{},
+		marks:    map[hwm.Key]*entry{}, ceilings: map[hwm.CeilingKey]hwm.Ceiling{},
 		keys: map[tezos.PublicKeyHash]hwm.KnownKey{}, seen: map[seenKey]hwm.Position{},
 		signed: map[hwm.SignedBy]hwm.SignedUpTo{},
 		next:   newBatch(), taken: newBatch(), wake: make(chan struct{}, 1), stop: make(chan struct{}), committed: make(chan struct{}),
@@ -132,6 +152,9 @@ func open(path string, opt Options) (*DB, error) {
 	}
 	if db.obs == nil {
 		db.obs = func(time.Duration) {}
+	}
+	if err := db.drawSession(); err != nil {
+		return nil, err
 	}
 	err := guard(func() error {
 		var err error
@@ -201,7 +224,8 @@ func (e *UntrustedError) HintText() string {
 		"may have signed: `highwater hwm set --all --level HEAD+10`"
 }
 
-// Close commits what waits, ends the committer and lets the directory go. Close after Close is ErrClosed.
+// Close ends the run in order: one transaction holds what waits and every exact mark, takes the horizons back to them and calls the run clean.
+// Then it ends the committer and lets the directory go. Close after Close is ErrClosed.
 func (db *DB) Close() error {
 	db.mu.Lock()
 	if db.closed {
@@ -213,6 +237,7 @@ func (db *DB) Close() error {
 	db.lateTimer.Stop()
 	close(db.stop)
 	<-db.committed
+	db.endRuntime()
 	if db.jammed { // closing would wait for bbolt's locks: the file goes with the process
 		return db.lock.release()
 	}

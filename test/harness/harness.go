@@ -85,6 +85,7 @@ type Options struct {
 	Binary  string       // the program
 	Dir     string       // for everything
 	Config  string       // the text of its configuration; its admin socket is Dir/admin.sock
+	Store   string       // what its [store] section says; empty: no levels ahead
 	Octez   string       // HOST:PORT of its octez endpoints
 	Monitor string       // HOST:PORT of its monitor
 	Auth    *softkey.Key // signs its clients' requests; nil: nobody has to
@@ -152,7 +153,10 @@ func Make(opt Options) (*Daemon, error) {
 		config: filepath.Join(opt.Dir, "highwater.toml"), auth: opt.Auth, keys: opt.Keys, host: opt.Host,
 		http: &http.Client{Transport: &http.Transport{DialContext: opt.Dial, DisableKeepAlives: true}},
 	}
-	return d, os.WriteFile(d.config, []byte(opt.Config), 0o600)
+	if opt.Store == "" {
+		opt.Store = "ahead = 0"
+	}
+	return d, os.WriteFile(d.config, []byte(opt.Config+"\n[store]\n"+opt.Store+"\n"), 0o600)
 }
 
 // Command runs the program with a command, as an operator does, and gives its standard output. The error carries what it said.

@@ -170,6 +170,8 @@ known_keys = true
 socket = %q
 [monitor]
 listen = %q
+[store]
+ahead = 0
 `
 
 // The emulated devices lose their marks when the program ends, so only the watermark file protects. One key each.

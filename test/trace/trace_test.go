@@ -66,6 +66,49 @@ func TestSignatureLeavesAfterTheSync(t *testing.T) {
 	synced(header, answer, "the header, before the answer")
 }
 
+// TestASignatureUnderAHorizon signs at two levels and reads what the kernel was asked. The second answer waits for no sync: the transaction with the
+// horizon had ended before it was asked for. Its exact mark is written to the runtime file, on a tmpfs, before the answer is.
+func TestASignatureUnderAHorizon(t *testing.T) {
+	_, err := exec.LookPath("strace")
+	require.NoError(t, err, "this test needs strace: `make test` installs it, or scripts/install-deps.sh strace")
+	shm, err := os.MkdirTemp("/dev/shm", "hw")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(shm)) })
+	d := startTraced(t, fmt.Sprintf("[store]\nahead = 1\nruntime_dir = %q\n", shm))
+	d.sign(t, baker.Step{Chain: ghost, Kind: tezos.Block, Level: 20}.Payload(tezos.Ed25519))
+	payload := baker.Step{Chain: ghost, Kind: tezos.Block, Level: 21}.Payload(tezos.Ed25519)
+	signature := d.sign(t, payload)
+	left, err := filepath.Glob(filepath.Join(shm, "marks-*"))
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+	d.stop(t)
+	require.NoFileExists(t, left[0], "it outlives an end in order")
+
+	calls := readTrace(t, d.trace)
+	digest := tezos.Digest(payload)
+	db := filepath.Join(d.dir, "marks.db")
+	answer := one(t, calls, "the answer", func(c call) bool { return c.name == "write" && strings.Contains(c.args, signature) })
+	record := one(t, before(calls, answer), "the record", func(c call) bool {
+		return c.name == "pwrite64" && c.file == left[0] && strings.Contains(c.args, escaped(digest[:]))
+	})
+	level := escaped([]byte{0, 0, 0, 21}) // of a horizon's record, behind its version
+	horizon := one(t, before(calls, record), "the page with the horizon", func(c call) bool {
+		return c.name == "pwrite64" && c.file == db && c.offset > header2() && strings.Contains(c.args, `\x01`+level)
+	})
+	header := one(t, before(calls, record), "the header of its transaction", func(c call) bool {
+		return c.name == "pwrite64" && c.file == db && c.offset <= header2() && c.start > horizon.end
+	})
+	one(t, before(calls, record), "the sync of that header", func(c call) bool {
+		return c.name == "fdatasync" && c.file == db && c.result == "0" && c.start > header.end
+	})
+	one(t, calls, "the exact mark, later", func(c call) bool {
+		return c.name == "pwrite64" && c.file == db && strings.Contains(c.args, escaped(digest[:]))
+	})
+	for _, c := range calls {
+		require.False(t, (c.name == "fsync" || c.name == "fdatasync") && c.file == left[0], "the runtime file is synced")
+	}
+}
+
 // TestStartReadsWhatIsOnTheDisk: before the file is read, all that a process that was killed may have left in the page cache is synced,
 // and what the cache holds is dropped, since pages whose writing failed stay there. So is its name, which a creation that was killed, or who
 // moved a file there, may have left in memory only.
@@ -228,7 +271,7 @@ transport = "sim"
 seed = "a seed of the tests"
 `
 
-func startTraced(t *testing.T) *daemon {
+func startTraced(t *testing.T, settings ...string) *daemon {
 	t.Helper()
 	base, err := os.MkdirTemp("", "hw") // short: a socket's path is
 	require.NoError(t, err)
@@ -236,7 +279,7 @@ func startTraced(t *testing.T) *daemon {
 	binary, file := filepath.Join(base, "highwater"), filepath.Join(base, "config.toml")
 	d := &daemon{dir: filepath.Join(base, "state"), trace: filepath.Join(base, "trace"), log: &bytes.Buffer{}, done: make(chan struct{})}
 	run(t, "go", "build", "-o", binary, "highwater/cmd/highwater")
-	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, config, d.dir, ghost, filepath.Join(base, "admin.sock")), 0o600))
+	require.NoError(t, os.WriteFile(file, append(fmt.Appendf(nil, config, d.dir, ghost, filepath.Join(base, "admin.sock")), strings.Join(settings, "")...), 0o600))
 	run(t, binary, "init", "--yes", "--config", file)
 	run(t, binary, "activate", "--yes", "--level", "10", "--config", file)
 	var keys []struct{ PKH string }

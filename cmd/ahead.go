@@ -1,0 +1,113 @@
+package cmd
+
+import (
+	"bytes"
+	"cmp"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"highwater/api"
+	"highwater/hwm"
+	"highwater/store"
+)
+
+// defaultAhead is for a disk that now and then takes as long as a level for a sync.
+const defaultAhead = 1
+
+// maxAhead bounds what a power cut may cost.
+const maxAhead = 100
+
+// runtimeEnv is where systemd says which runtime directories it made (systemd.exec(5)), separated by colons.
+const runtimeEnv = "RUNTIME_DIRECTORY"
+
+// storeConfig is how the watermark file is written.
+type storeConfig struct {
+	Ahead      *int32 `toml:"ahead"`
+	RuntimeDir string `toml:"runtime_dir"`
+}
+
+func (c *storeConfig) check(f *faultList) {
+	if a := c.ahead(); a < 0 || a > maxAhead {
+		f.add("store.ahead: %d; it lies between 0 and %d levels", a, maxAhead)
+	}
+}
+
+// ahead is by how many levels horizons are kept ahead.
+func (c *storeConfig) ahead() int32 {
+	if c.Ahead == nil {
+		return defaultAhead
+	}
+	return *c.Ahead
+}
+
+// runtimeDir is where exact marks outlive a killed process: as configured, or as systemd made it, or beside the admin socket.
+func (c *config) runtimeDir() string {
+	if c.Store.RuntimeDir != "" {
+		return c.Store.RuntimeDir
+	}
+	if first, _, _ := strings.Cut(os.Getenv(runtimeEnv), ":"); filepath.IsAbs(first) {
+		return first
+	}
+	return filepath.Dir(c.Admin.Socket)
+}
+
+// storeOptions are those of the configuration.
+func (c *config) storeOptions(opt instanceOptions) store.Options {
+	return store.Options{Log: opt.log, OnCommit: opt.onCommit, Ahead: c.Store.ahead(), RuntimeDir: c.runtimeDir()}
+}
+
+// checkRuntime says what a killed process costs.
+func checkRuntime(cfg *config) finding {
+	const name = "levels ahead"
+	if cfg.Store.ahead() == 0 {
+		return good(name, "off: each signature waits for the disk")
+	}
+	dir := cfg.runtimeDir()
+	if err := store.CheckRuntimeDir(dir); err != nil {
+		return finding{
+			name, resultWarning, dir + ": " + err.Error() + ". A killed process costs what a power cut costs: the levels ahead",
+			"set runtime_dir in [store] to a directory on a tmpfs that this user owns, such as /run/highwater",
+		}
+	}
+	return good(name, "%d; a killed process costs none, by %s", cfg.Store.ahead(), dir)
+}
+
+// lastRun is how the run before ended, for people and programs.
+func lastRun(e store.Ending) *api.LastRun {
+	out := &api.LastRun{Ended: e.How, Why: e.Why, Floors: []api.HorizonFloor{}}
+	for key, level := range e.Floors {
+		out.Floors = append(out.Floors, api.HorizonFloor{Chain: key.Chain, PKH: key.PKH, Level: level})
+	}
+	slices.SortFunc(out.Floors, func(a, b api.HorizonFloor) int {
+		return cmp.Or(bytes.Compare(a.Chain[:], b.Chain[:]), strings.Compare(a.PKH.String(), b.PKH.String()))
+	})
+	return out
+}
+
+// sayLastRun logs how the run before ended, and from which level each key signs again.
+func sayLastRun(log *slog.Logger, last *api.LastRun, rows []hwm.Row) {
+	log.Info("last run", "ended", last.Ended, "text", last.Line())
+	floors := map[hwm.CeilingKey]bool{}
+	for _, f := range last.Floors {
+		floors[hwm.CeilingKey{Chain: f.Chain, PKH: f.PKH}] = true
+	}
+	for i, r := range rows { // those of a key lie together
+		if i > 0 && r.Chain == rows[i-1].Chain && r.PKH == rows[i-1].PKH {
+			continue
+		}
+		highest := r.Mark
+		for _, o := range rows[i:] {
+			if o.Chain == r.Chain && o.PKH == r.PKH && o.Above(highest) {
+				highest = o.Mark
+			}
+		}
+		from := int64(highest.Level)
+		if highest.Round == hwm.MaxRound {
+			from++
+		}
+		log.Info("signs again", "pkh", r.PKH.String(), "chain", r.Chain.String(), "from_level", from, "horizon", floors[hwm.CeilingKey{Chain: r.Chain, PKH: r.PKH}])
+	}
+}

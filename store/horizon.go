@@ -1,0 +1,177 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	bolt "go.etcd.io/bbolt"
+
+	"highwater/hwm"
+)
+
+// bucketHorizons holds one record for each key on a chain: how far it may sign before its exact marks are on disk.
+var bucketHorizons = []byte("horizons")
+
+// horizon is "this instance may sign up to here" of a key on a chain, for all its kinds. A run that does not end in order leaves it on disk, and
+// the next one signs nothing at or below it that is not known exactly.
+type horizon struct {
+	dbKey   []byte
+	want    int32 // of the next transaction
+	taken   int32 // of the last transaction that was begun
+	durable int32 // on disk; -1: nothing yet
+	queued  bool  // in the next batch already
+}
+
+// horizonLen is the length of a horizon's body: level 4.
+const horizonLen = 4
+
+func encodeHorizon(dbKey []byte, level int32) []byte {
+	return hwm.Seal(dbKey, binary.BigEndian.AppendUint32(nil, uint32(level))) //nolint:gosec // not negative
+}
+
+func decodeHorizon(dbKey, record []byte) (int32, error) {
+	body, err := hwm.Unseal(dbKey, record)
+	if err != nil {
+		return 0, err
+	}
+	if len(body) != horizonLen || body[0] > math.MaxInt8 {
+		return 0, fmt.Errorf("%w: a horizon with impossible fields", hwm.ErrCorrupt)
+	}
+	return int32(binary.BigEndian.Uint32(body)), nil //nolint:gosec // not negative
+}
+
+// cover gives what a request that has just moved the mark of e has to wait for: nothing, when a horizon that is on disk forbids the repetition
+// and the exact mark is where a start finds it after a kill; else a transaction. The caller holds db.mu.
+//
+// Invariant: what it calls covered is at or below a horizon that a commit made durable, of a mark that is on disk at some level.
+func (db *DB) cover(e *entry, recorded bool) hwm.Pending {
+	if db.ahead == 0 {
+		return db.put(e)
+	}
+	h := db.move(hwm.CeilingKey{Chain: e.key.Chain, PKH: e.key.PKH}, e.mark.Level)
+	switch {
+	case !recorded || !e.stored:
+		return db.put(e)
+	case e.mark.Level <= h.durable:
+		db.later(e)
+		return covered{db}
+	case e.mark.Level <= h.taken:
+		db.later(e)
+		return db.taken
+	}
+	return db.put(e)
+}
+
+// move moves a key's horizon ahead of a level, in the next transaction, and never above a ceiling. The caller holds db.mu.
+func (db *DB) move(key hwm.CeilingKey, level int32) *horizon {
+	h, ok := db.horizons[key]
+	if !ok {
+		dbKey, err := key.MarshalBinary()
+		if err != nil {
+			panic(err) // it has no way to fail
+		}
+		h = &horizon{dbKey: dbKey, want: -1, taken: -1, durable: -1}
+		db.horizons[key] = h
+	}
+	want := level + min(db.ahead, math.MaxInt32-level)
+	if c, capped := db.ceilings[key]; capped {
+		want = min(want, max(c.Level, level))
+	}
+	if want <= h.want {
+		return h
+	}
+	h.want = want
+	if !h.queued {
+		h.queued = true
+		db.next.horizons = append(db.next.horizons, h)
+	}
+	db.kick()
+	return h
+}
+
+// takeBack takes all horizons back to their marks, in the next transaction, which carries every exact mark. Nothing is covered from now on
+// before a later transaction has moved a horizon anew. The caller holds db.mu.
+func (db *DB) takeBack() {
+	clear(db.horizons)
+	db.next.wipe, db.next.horizons = true, nil
+}
+
+// dropHorizon forgets that of one key, in the next transaction. The caller holds db.mu.
+func (db *DB) dropHorizon(key hwm.CeilingKey) {
+	dbKey, err := key.MarshalBinary()
+	if err != nil {
+		panic(err) // it has no way to fail
+	}
+	delete(db.horizons, key)
+	live := db.next.horizons[:0]
+	for _, h := range db.next.horizons {
+		if !bytes.Equal(h.dbKey, dbKey) {
+			live = append(live, h)
+		}
+	}
+	db.next.horizons = live
+	db.write(func(tx *bolt.Tx) error { return tx.Bucket(bucketHorizons).Delete(dbKey) })
+}
+
+// covered is what a request waits for whose repetition a durable horizon forbids: nothing. It fails when the store has failed meanwhile, or when
+// its file is gone: then no start would find the horizon.
+type covered struct{ db *DB }
+
+// Wait does not wait.
+func (c covered) Wait() error {
+	c.db.mu.Lock()
+	poisoned, last := c.db.poisoned, c.db.file
+	c.db.mu.Unlock()
+	if poisoned != nil {
+		return poisoned
+	}
+	if _, err := c.db.stillThere(last); err != nil {
+		return c.db.poison(err)
+	}
+	return nil
+}
+
+// Horizons are those that are on disk now, by key: up to there signatures wait for no disk. Empty without levels ahead.
+func (db *DB) Horizons() map[hwm.CeilingKey]int32 {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	out := map[hwm.CeilingKey]int32{}
+	for key, h := range db.horizons {
+		if h.durable >= 0 {
+			out[key] = h.durable
+		}
+	}
+	return out
+}
+
+// putHorizons writes what a batch holds of horizons. The bucket is there: beginSession made it.
+func (b *batch) putHorizons(tx *bolt.Tx) error {
+	if b.wipe || b.last {
+		if err := emptyBucket(tx, bucketHorizons); err != nil {
+			return err
+		}
+	}
+	if b.last {
+		return nil
+	}
+	bucket := tx.Bucket(bucketHorizons)
+	for i, h := range b.horizons {
+		if err := bucket.Put(h.dbKey, encodeHorizon(h.dbKey, b.levels[i])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// emptyBucket makes an empty bucket of this name, whether or not there was one.
+func emptyBucket(tx *bolt.Tx, name []byte) error {
+	if tx.Bucket(name) != nil {
+		if err := tx.DeleteBucket(name); err != nil {
+			return err
+		}
+	}
+	_, err := tx.CreateBucket(name)
+	return err
+}

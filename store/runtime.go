@@ -1,0 +1,286 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"highwater/hwm"
+)
+
+// The runtime file holds every exact mark where a killed process leaves it and the end of the boot does not: on a tmpfs. It is never synced. What is
+// found in it is believed only when all of this holds:
+//
+//	the file system is a tmpfs           on a disk an older state of the file can outlive a power cut
+//	the boot is this one                 its number is in each record
+//	the session is that of the last run  which made its number durable before anything was signed under a horizon
+//	the file is the one that was written its device and inode are in each record: a copy is another file
+//	nobody changed it afterwards         the kernel's time of the last change is that of the newest record: a file that was put back is older inside
+//	each record is whole                 by its checksum
+//	no record is below the disk's mark   and every kind of the key that has a mark has a record
+//
+// Anything else means that the horizon is the floor.
+//
+// A record: version 1 · session 8 · boot 16 · device 8 · inode 8 · nanoseconds 8 · key 26 · mark 152 · zeros · CRC-32C 4. Records do not
+// cross pages, so that a kill tears none.
+const (
+	recordSize     = 256
+	runtimeVersion = 1
+	idLen          = 1 + 8 + 16 + 8 + 8
+	stampAt        = idLen
+	keyAt          = stampAt + 8
+	keySize        = 26
+	markAt         = keyAt + keySize
+	markSize       = 152
+	sumAt          = recordSize - 4
+	maxRecords     = 1 << 16
+)
+
+// stampSlack is how far the time in a record and the kernel's time of that change may lie apart: the kernel counts in ticks.
+const stampSlack = 20 * time.Millisecond
+
+// stampTries is how often a record is written whose times came to lie apart: the process was put aside in between.
+const stampTries = 3
+
+var crcTable = crc32.MakeTable(crc32.Castagnoli)
+
+// runtimeFile is the file of this run. All of it is under db.mu.
+type runtimeFile struct {
+	file  *os.File
+	id    [idLen]byte
+	slots map[hwm.Key]int64
+	buf   [recordSize]byte
+}
+
+// fileID is what tells a file on this boot from every other one.
+type fileID struct{ device, inode uint64 }
+
+func recordID(s sessionRecord, f fileID) (id [idLen]byte) {
+	id[0] = runtimeVersion
+	binary.BigEndian.PutUint64(id[1:], s.id)
+	copy(id[9:], s.boot[:])
+	binary.BigEndian.PutUint64(id[25:], f.device)
+	binary.BigEndian.PutUint64(id[33:], f.inode)
+	return id
+}
+
+// runtimePath is the file of this state directory in the runtime directory, empty without one. Its name is made of the instance and of the state
+// directory's path, so that two state directories can share a runtime directory.
+func (db *DB) runtimePath() string {
+	if db.runtimeDir == "" {
+		return ""
+	}
+	dir := filepath.Dir(db.path)
+	if direct, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = direct
+	}
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	id := db.Instance()
+	sum := sha256.Sum256(append(id[:], dir...))
+	return filepath.Join(db.runtimeDir, "marks-"+hex.EncodeToString(sum[:8]))
+}
+
+// beginRuntime makes the file of this run, with every mark in it. That it cannot be made is no reason not to sign: then a kill costs what a power
+// cut costs. The caller holds db.mu.
+func (db *DB) beginRuntime() {
+	path := db.runtimePath()
+	if path == "" || db.ahead == 0 {
+		return
+	}
+	r, err := createRuntime(path, db.session, db.marks)
+	if err != nil {
+		db.log.Warn("no runtime file: a killed process will cost what a power cut costs", "error", err.Error())
+		return
+	}
+	db.runtime = r
+}
+
+func createRuntime(path string, s sessionRecord, marks map[hwm.Key]*entry) (*runtimeFile, error) {
+	if s.boot == ([16]byte{}) {
+		return nil, errNoBoot
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode) //nolint:gosec // the operator's own path
+	if err != nil {
+		return nil, err
+	}
+	st, err := statTmpfs(f)
+	if err != nil {
+		return nil, errors.Join(err, f.Close(), os.Remove(path))
+	}
+	r := &runtimeFile{file: f, id: recordID(s, st.id), slots: map[hwm.Key]int64{}}
+	for _, e := range marks {
+		if err := r.put(e); err != nil {
+			return nil, errors.Join(err, f.Close(), os.Remove(path))
+		}
+	}
+	return r, nil
+}
+
+// put writes the record of a mark, and sees that its time is the kernel's.
+func (r *runtimeFile) put(e *entry) error {
+	slot, ok := r.slots[e.key]
+	if !ok {
+		slot = int64(len(r.slots))
+		r.slots[e.key] = slot
+	}
+	for range stampTries {
+		stamp, err := realtime()
+		if err != nil {
+			return err
+		}
+		r.encode(e, stamp)
+		if _, err = r.file.WriteAt(r.buf[:], slot*recordSize); err != nil {
+			return err
+		}
+		st, err := statTmpfs(r.file)
+		if err != nil {
+			return err
+		}
+		if apart(stamp, st.changed) <= stampSlack/2 {
+			return nil
+		}
+	}
+	return errors.New("the clock and the runtime file's times lie apart")
+}
+
+func (r *runtimeFile) encode(e *entry, stamp int64) {
+	b := r.buf[:]
+	clear(b)
+	copy(b, r.id[:])
+	binary.BigEndian.PutUint64(b[stampAt:], uint64(stamp)) //nolint:gosec // the bits matter
+	copy(b[keyAt:], e.dbKey)
+	copy(b[markAt:], e.mark.Encode(e.dbKey))
+	binary.BigEndian.PutUint32(b[sumAt:], crc32.Checksum(b[:sumAt], crcTable))
+}
+
+func apart(a, b int64) time.Duration { return time.Duration(max(a-b, b-a)) }
+
+// remember writes a mark into the runtime file, if there is one. False means that a start after a kill would find something older there, so the
+// exact mark must be on disk before anything leaves. The caller holds db.mu.
+func (db *DB) remember(e *entry) bool {
+	if db.runtime == nil {
+		return true
+	}
+	if err := db.runtime.put(e); err != nil {
+		db.log.Warn("runtime file not written: the signature waits for the disk", "error", err.Error())
+		return false
+	}
+	return true
+}
+
+// endRuntime lets the file go. It goes away when the run ended in order; else the next start looks into it.
+func (db *DB) endRuntime() {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.runtime == nil {
+		return
+	}
+	err := db.runtime.file.Close()
+	if db.poisoned == nil {
+		err = errors.Join(err, removeIfThere(db.runtime.file.Name()))
+	}
+	if err != nil {
+		db.log.Warn("runtime file", "error", err.Error())
+	}
+	db.runtime = nil
+}
+
+// CheckRuntimeDir tells why exact marks would not outlive a killed process in a directory; nil when they would.
+func CheckRuntimeDir(dir string) error {
+	if bootID() == ([16]byte{}) {
+		return errNoBoot
+	}
+	f, err := os.Open(dir) //nolint:gosec // the operator's own path
+	if err != nil {
+		return err
+	}
+	_, err = statTmpfs(f)
+	return errors.Join(err, f.Close())
+}
+
+var (
+	errNoRuntime = errors.New("no runtime directory is configured")
+	errNoBoot    = errors.New("the boot's number cannot be read: /proc/sys/kernel/random/boot_id")
+	errNoTmpfs   = errors.New("it is not on a tmpfs, so an older state of it could outlive a power cut")
+)
+
+// readRuntime gives the marks of a run's runtime file, by key, or says why none of them is believed.
+func readRuntime(path string, last sessionRecord) (map[hwm.Key]hwm.Mark, error) {
+	if path == "" {
+		return nil, errNoRuntime
+	}
+	if here := bootID(); here == ([16]byte{}) || here != last.boot {
+		return nil, errors.New("the machine was restarted since")
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0) //nolint:gosec // the operator's own path
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	st, err := statTmpfs(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if !st.ours {
+		return nil, fmt.Errorf("%s is not a file of this user's own", path)
+	}
+	all, err := io.ReadAll(io.LimitReader(f, maxRecords*recordSize+1))
+	if err != nil {
+		return nil, err
+	}
+	marks, newest, err := decodeRecords(all, recordID(last, st.id))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if apart(newest, st.changed) > stampSlack {
+		return nil, fmt.Errorf("%s was changed after its last record was written", path)
+	}
+	return marks, nil
+}
+
+// decodeRecords reads what is whole and carries the ID, and gives the time of the newest record. What is torn is left out, as if it were missing.
+func decodeRecords(all []byte, id [idLen]byte) (map[hwm.Key]hwm.Mark, int64, error) {
+	if len(all)%recordSize != 0 || len(all) > maxRecords*recordSize {
+		return nil, 0, fmt.Errorf("%w: %d bytes are no number of records", hwm.ErrCorrupt, len(all))
+	}
+	marks, newest := map[hwm.Key]hwm.Mark{}, int64(math.MinInt64)
+	for ; len(all) > 0; all = all[recordSize:] {
+		b := all[:recordSize]
+		if [idLen]byte(b) != id {
+			return nil, 0, errors.New("it is another run's, or a copy")
+		}
+		if crc32.Checksum(b[:sumAt], crcTable) != binary.BigEndian.Uint32(b[sumAt:]) {
+			continue
+		}
+		var key hwm.Key
+		dbKey := b[keyAt:markAt]
+		if err := key.UnmarshalBinary(dbKey); err != nil {
+			return nil, 0, err
+		}
+		mark, err := hwm.DecodeMark(dbKey, key.PKH.Curve, b[markAt:markAt+markSize])
+		if err != nil {
+			return nil, 0, err
+		}
+		if _, twice := marks[key]; twice {
+			return nil, 0, fmt.Errorf("%w: two records of %s", hwm.ErrCorrupt, key)
+		}
+		marks[key] = mark
+		newest = max(newest, int64(binary.BigEndian.Uint64(b[stampAt:]))) //nolint:gosec // the bits matter
+	}
+	return marks, newest, nil
+}

@@ -1,0 +1,55 @@
+package store
+
+import (
+	"encoding/hex"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// tmpfsStat is what the kernel says of a file on a tmpfs.
+type tmpfsStat struct {
+	id      fileID
+	changed int64 // nanoseconds; no program can set it
+	ours    bool  // a plain file of this user's own, under one name
+}
+
+// statTmpfs fails with errNoTmpfs for a file on anything else.
+func statTmpfs(f *os.File) (tmpfsStat, error) {
+	var fs unix.Statfs_t
+	var st unix.Stat_t
+	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil {
+		return tmpfsStat{}, os.NewSyscallError("fstatfs", err)
+	}
+	if int64(fs.Type) != unix.TMPFS_MAGIC { //nolint:unconvert // it is narrower elsewhere
+		return tmpfsStat{}, errNoTmpfs
+	}
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return tmpfsStat{}, os.NewSyscallError("fstat", err)
+	}
+	ours := st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink == 1 && int(st.Uid) == os.Geteuid() && st.Mode&0o077 == 0
+	return tmpfsStat{fileID{uint64(st.Dev), st.Ino}, st.Ctim.Nano(), ours}, nil //nolint:unconvert // it is narrower elsewhere
+}
+
+// bootID is this boot's number; zero when it cannot be read.
+func bootID() (id [16]byte) {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return id
+	}
+	b, err := hex.DecodeString(strings.ReplaceAll(strings.TrimSpace(string(text)), "-", ""))
+	if err != nil || len(b) != len(id) {
+		return [16]byte{}
+	}
+	return [16]byte(b)
+}
+
+// realtime is the clock that the kernel stamps files with, in nanoseconds.
+func realtime() (int64, error) {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_REALTIME, &ts); err != nil {
+		return 0, os.NewSyscallError("clock_gettime", err)
+	}
+	return ts.Nano(), nil
+}

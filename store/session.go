@@ -1,0 +1,188 @@
+package store
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"highwater/hwm"
+	"highwater/internal/tezos"
+)
+
+// metaSession is the record of the run that wrote last: session 8 · boot 16 · clean 1. The first transaction of a run draws a new session, the last
+// one calls it clean.
+var metaSession = []byte("session")
+
+type sessionRecord struct {
+	id    uint64 // zero: of the creation
+	boot  [16]byte
+	clean bool // every mark is exact, and no horizon is left
+}
+
+const sessionLen = 8 + 16 + 1
+
+func (r sessionRecord) encode() []byte {
+	b := binary.BigEndian.AppendUint64(nil, r.id)
+	b = append(b, r.boot[:]...)
+	clean := byte(0)
+	if r.clean {
+		clean = 1
+	}
+	return hwm.Seal(metaSession, append(b, clean))
+}
+
+func decodeSession(record []byte) (sessionRecord, error) {
+	b, err := hwm.Unseal(metaSession, record)
+	if err != nil {
+		return sessionRecord{}, fmt.Errorf("session: %w", err)
+	}
+	if len(b) != sessionLen || b[sessionLen-1] > 1 {
+		return sessionRecord{}, fmt.Errorf("session: %w: impossible fields", hwm.ErrCorrupt)
+	}
+	return sessionRecord{binary.BigEndian.Uint64(b), [16]byte(b[8:24]), b[24] == 1}, nil
+}
+
+// drawSession draws the number of this run. Records in memory that carry another one are another run's.
+func (db *DB) drawSession() error {
+	var b [8]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return err
+	}
+	db.session = sessionRecord{id: binary.BigEndian.Uint64(b[:]) | 1, boot: bootID()}
+	return nil
+}
+
+// beginSession is the beginning of a run's first transaction: the file is of this version from then on, and the horizons of the run before are
+// marks by now, which the same transaction holds.
+func (db *DB) beginSession(tx *bolt.Tx) error {
+	if err := emptyBucket(tx, bucketHorizons); err != nil {
+		return err
+	}
+	return tx.Bucket(bucketMeta).Put(metaSchema, hwm.Seal(metaSchema, []byte(schema)))
+}
+
+// putSession says of a transaction which run wrote it, where that is new.
+func (db *DB) putSession(tx *bolt.Tx, last bool) error {
+	if db.begun && !last {
+		return nil
+	}
+	now := db.session
+	now.clean = last
+	return tx.Bucket(bucketMeta).Put(metaSession, now.encode())
+}
+
+// How a run ended.
+const (
+	EndedNew    = "new"    // there was none, or one of a version that knew no levels ahead
+	EndedClean  = "clean"  // in order
+	EndedKilled = "killed" // the process ended; what it signed last is known exactly
+	EndedCut    = "cut"    // the machine lost its power, or what was signed last is not known: the horizons are the floors
+)
+
+// Ending is how the run before this one ended, and what it cost.
+type Ending struct {
+	How string `json:"how"` // one of the constants
+	// Why nothing was found of the marks that the run had in memory; empty where that was not needed.
+	Why string `json:"why,omitempty"`
+	// Floors are the keys of which nothing is signed at or below a horizon, and that horizon.
+	Floors map[hwm.CeilingKey]int32 `json:"-"`
+}
+
+// Ended is how the run before this one ended.
+func (db *DB) Ended() Ending { return db.ended }
+
+// loadHorizons finds out how the run before ended, and makes floors of the horizons that it left: in memory now, and on disk with the first
+// transaction of this run. Until then the horizons on disk forbid the same.
+//
+// Invariant: of a key whose horizon is above a mark, either every mark is known exactly, by a record that this boot and that very run wrote, or
+// each is a floor at the horizon. A kind without a mark stays without one: it does not sign, and nothing of it was ever signed.
+func (db *DB) loadHorizons(tx *bolt.Tx) error {
+	record := tx.Bucket(bucketMeta).Get(metaSession)
+	bucket := tx.Bucket(bucketHorizons)
+	switch {
+	case db.schemaBefore:
+		db.ended = Ending{How: EndedNew}
+		return nil
+	case bucket == nil:
+		return fmt.Errorf("%w: it has no horizons", hwm.ErrCorrupt)
+	}
+	last, err := decodeSession(record)
+	if err != nil {
+		return err
+	}
+	if last.id == 0 { // as it was created
+		db.ended = Ending{How: EndedNew}
+		return nil
+	}
+	db.ended = Ending{How: EndedClean, Floors: map[hwm.CeilingKey]int32{}}
+	if !last.clean {
+		db.ended.How = EndedKilled
+		if last.boot != db.session.boot {
+			db.ended.How = EndedCut
+		}
+	}
+	remembered := db.recall(last)
+	err = bucket.ForEach(func(k, v []byte) error {
+		var key hwm.CeilingKey
+		if keyErr := key.UnmarshalBinary(k); keyErr != nil {
+			return fmt.Errorf("horizon %x: %w", k, keyErr)
+		}
+		level, levelErr := decodeHorizon(k, v)
+		if levelErr != nil {
+			return fmt.Errorf("horizon of %s: %w", key.PKH, levelErr)
+		}
+		db.settleKey(key, level, remembered)
+		return nil
+	})
+	if len(db.ended.Floors) == 0 {
+		db.ended.Why = "" // nothing was lost by it
+	}
+	return err
+}
+
+// settleKey gives a key's marks their place after a run that left a horizon.
+func (db *DB) settleKey(key hwm.CeilingKey, level int32, remembered map[hwm.Key]hwm.Mark) {
+	floor := hwm.Floor(level, time.Now().UTC().Truncate(time.Millisecond), hwm.SourceHorizon)
+	var open []*entry // those that the run may have moved
+	exact := true
+	for _, kind := range tezos.Kinds {
+		e, ok := db.marks[hwm.Key{Chain: key.Chain, PKH: key.PKH, Kind: kind}]
+		if !ok || !floor.Above(e.mark) {
+			continue
+		}
+		open = append(open, e)
+		mark, known := remembered[e.key]
+		exact = exact && known && follows(mark, e.mark)
+	}
+	if len(open) == 0 {
+		return
+	}
+	for _, e := range open {
+		if exact {
+			e.mark = remembered[e.key]
+		} else {
+			e.mark = floor
+		}
+		db.floored = append(db.floored, e)
+	}
+	if !exact {
+		db.ended.How, db.ended.Floors[key] = EndedCut, level
+	}
+}
+
+// follows tells whether a mark that was in memory can be the one of which the disk has disk: it is above, or the same.
+func follows(memory, disk hwm.Mark) bool {
+	return memory.Above(disk) || memory.Position == disk.Position && memory.Digest == disk.Digest
+}
+
+// recall gives the marks that the run before had in memory as it ended, as far as they can be believed.
+func (db *DB) recall(last sessionRecord) map[hwm.Key]hwm.Mark {
+	marks, err := readRuntime(db.runtimePath(), last)
+	if err != nil && !last.clean {
+		db.ended.Why = err.Error()
+	}
+	return marks
+}
