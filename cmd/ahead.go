@@ -94,20 +94,23 @@ func sayLastRun(log *slog.Logger, last *api.LastRun, rows []hwm.Row) {
 	for _, f := range last.Floors {
 		floors[hwm.CeilingKey{Chain: f.Chain, PKH: f.PKH}] = true
 	}
-	for i, r := range rows { // those of a key lie together
-		if i > 0 && r.Chain == rows[i-1].Chain && r.PKH == rows[i-1].PKH {
-			continue
+	var order []hwm.CeilingKey
+	highest := map[hwm.CeilingKey]hwm.Mark{}
+	for _, r := range rows {
+		key := hwm.CeilingKey{Chain: r.Chain, PKH: r.PKH}
+		have, known := highest[key]
+		if !known {
+			order = append(order, key)
 		}
-		highest := r.Mark
-		for _, o := range rows[i:] {
-			if o.Chain == r.Chain && o.PKH == r.PKH && o.Above(highest) {
-				highest = o.Mark
-			}
+		if !known || r.Above(have) {
+			highest[key] = r.Mark
 		}
-		from := int64(highest.Level)
-		if highest.Round == hwm.MaxRound {
+	}
+	for _, key := range order {
+		from := int64(highest[key].Level)
+		if highest[key].Round == hwm.MaxRound {
 			from++
 		}
-		log.Info("signs again", "pkh", r.PKH.String(), "chain", r.Chain.String(), "from_level", from, "horizon", floors[hwm.CeilingKey{Chain: r.Chain, PKH: r.PKH}])
+		log.Info("signs again", "pkh", key.PKH.String(), "chain", key.Chain.String(), "from_level", from, "horizon", floors[key])
 	}
 }
