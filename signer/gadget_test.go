@@ -3,6 +3,7 @@ package signer_test
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -52,6 +53,21 @@ func (r *gadgetRig) restartForgotten() {
 	require.NoError(r.t, r.sim.LoseState("consensus"))
 	require.NoError(r.t, r.sim.PowerCycle())
 	r.start()
+}
+
+// elsewhere uses the gadget at another host, while this one is stopped.
+func (r *gadgetRig) elsewhere(use func(*tezsign.Device)) {
+	other := tezsign.New(tezsign.Config{
+		Name: "elsewhere", Serial: "ts-1", Open: r.sim.Open, Chain: ghost, Log: slog.New(slog.DiscardHandler),
+		Passphrase: tezsign.PassphraseFunc(func(context.Context, string) ([]byte, error) { return []byte("secret"), nil }),
+	})
+	ctx, cancel := context.WithCancel(r.t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { other.Run(ctx) })
+	require.Eventually(r.t, func() bool { return other.Status().Health == device.Ready }, 10*time.Second, time.Millisecond)
+	use(other)
+	cancel()
+	running.Wait()
 }
 
 // levels are the gadget's own.
