@@ -40,5 +40,5 @@ func TestAdviceIsAboutTheKeyItStandsBeside(t *testing.T) {
 			advice[row.Alias] = row.Health + ": " + row.Advice
 		}
 	}
-	require.Equal(t, map[string]string{"consensus": "ready: ", "companion": "locked: locked: highwater tezsign unlock companion"}, advice)
+	require.Equal(t, map[string]string{"consensus": "ready: ", "companion": "locked: highwater tezsign unlock companion"}, advice)
 }
