@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"highwater/guard"
 	"highwater/internal/tezos"
-	"highwater/signer/guard"
 )
 
 // Guard is how the guard does, which looks on chain for what our keys signed and this instance did not.

@@ -24,6 +24,7 @@ import (
 	"go.uber.org/goleak"
 
 	"highwater/api"
+	"highwater/guard"
 	"highwater/internal/baker"
 	"highwater/internal/device"
 	"highwater/internal/softkey"
@@ -31,7 +32,6 @@ import (
 	"highwater/ledger"
 	"highwater/ledger/ledgersim"
 	"highwater/signer"
-	"highwater/signer/guard"
 	"highwater/store"
 	"highwater/tezsign"
 	"highwater/tezsign/tezsignsim"

@@ -11,11 +11,11 @@ import (
 	"time"
 
 	"highwater/failover"
+	"highwater/guard"
 	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/tezos"
 	"highwater/signer"
-	"highwater/signer/guard"
 )
 
 // Local is the admin API of a signer in this process.

@@ -11,13 +11,13 @@ import (
 
 	"highwater/api"
 	"highwater/failover"
+	"highwater/guard"
 	"highwater/hwm"
 	"highwater/internal/baker"
 	"highwater/internal/node"
 	"highwater/internal/node/nodesim"
 	"highwater/internal/tezos"
 	"highwater/signer"
-	"highwater/signer/guard"
 )
 
 // other is the second machine of a pair, as the first one hears it.

@@ -14,9 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/api"
-	"highwater/failover"
 	"highwater/hwm"
 	"highwater/internal/baker"
+	"highwater/internal/hooks"
 	"highwater/internal/node/nodesim"
 	"highwater/internal/tezos"
 	"highwater/signer"
@@ -28,16 +28,16 @@ var guardedChain = tezos.ChainID{'g', 'u', 'a', 'r'}
 
 // hungHook is a webhook that does not answer before it is let go.
 type hungHook struct {
-	events chan failover.Event
+	events chan hooks.Event
 	letGo  func()
 	url    string
 }
 
 func newHungHook(t *testing.T) *hungHook {
 	free := make(chan struct{})
-	h := &hungHook{events: make(chan failover.Event, 16), letGo: sync.OnceFunc(func() { close(free) })}
+	h := &hungHook{events: make(chan hooks.Event, 16), letGo: sync.OnceFunc(func() { close(free) })}
 	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		var e failover.Event
+		var e hooks.Event
 		body, err := io.ReadAll(r.Body)
 		if err == nil {
 			err = json.Unmarshal(body, &e)

@@ -10,12 +10,13 @@ import (
 
 	"highwater/api"
 	"highwater/failover"
+	"highwater/guard"
 	"highwater/hwm"
 	"highwater/internal/device"
+	"highwater/internal/hooks"
 	"highwater/internal/node"
 	"highwater/internal/usb"
 	"highwater/signer"
-	"highwater/signer/guard"
 	"highwater/store"
 )
 
@@ -29,7 +30,7 @@ type instance struct {
 	octez   *node.Client // nil: no node is configured
 	node    *failover.Node
 	guard   *guard.Guard // nil: it is no daemon, or no node is configured
-	hooks   *failover.Hooks
+	hooks   *hooks.Hooks
 	admin   *api.Local
 
 	stopDevices, stopSigner, stopNode, stopGuard, stopHooks context.CancelFunc
@@ -70,7 +71,7 @@ func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*insta
 	for _, d := range in.devices {
 		devices = append(devices, d.driver) // itself, with all that it can do besides
 	}
-	in.hooks = failover.NewHooks(failover.HooksConfig{
+	in.hooks = hooks.New(hooks.Config{
 		Command: cfg.Hooks.Command, Webhook: cfg.Hooks.Webhook, Timeout: time.Duration(cfg.Hooks.Timeout), Instance: db.Instance(), Log: opt.log,
 	})
 	_, paired := db.Peer()

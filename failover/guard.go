@@ -3,10 +3,10 @@ package failover
 import (
 	"context"
 
+	"highwater/guard"
 	"highwater/hwm"
 	"highwater/internal/node"
 	"highwater/signer"
-	"highwater/signer/guard"
 )
 
 // NewGuard makes the guard of this instance, for one that has an octez node. memory must hear every outcome of the signer from the

@@ -12,13 +12,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/guard"
 	"highwater/hwm"
 	"highwater/internal/baker"
 	"highwater/internal/node"
 	"highwater/internal/node/nodesim"
 	"highwater/internal/tezos"
 	"highwater/signer"
-	"highwater/signer/guard"
 	"highwater/store"
 )
 

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"highwater/guard"
 	"highwater/hwm"
 	"highwater/internal/baker"
 	"highwater/internal/device"
@@ -23,7 +24,6 @@ import (
 	"highwater/internal/softkey"
 	"highwater/internal/tezos"
 	"highwater/signer"
-	"highwater/signer/guard"
 	"highwater/store"
 )
 

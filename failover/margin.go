@@ -5,8 +5,8 @@ import (
 	"math"
 	"time"
 
+	"highwater/guard"
 	"highwater/hwm"
-	"highwater/signer/guard"
 )
 
 // Margins of a takeover: levels at which nobody signs, so that nothing that the other instance may have signed comes again.

@@ -1,4 +1,5 @@
-package failover
+// Package hooks tells an operator's own programs, a command and a webhook, of changes of role and of alarms.
+package hooks
 
 import (
 	"bytes"
@@ -27,8 +28,8 @@ type Event struct {
 	Hint     string         `json:"hint,omitempty"` // of an alarm: what to do
 }
 
-// HooksConfig says whom to tell. Both may be empty.
-type HooksConfig struct {
+// Config says whom to tell. Both may be empty.
+type Config struct {
 	Command  string // run by /bin/sh
 	Webhook  string // an http(s) address
 	Timeout  time.Duration
@@ -38,7 +39,7 @@ type HooksConfig struct {
 
 // Hooks tells an operator's own programs of changes of role and of alarms. Telling never waits: signing goes on whatever they do.
 type Hooks struct {
-	cfg    HooksConfig
+	cfg    Config
 	events chan Event
 	http   *http.Client
 }
@@ -50,8 +51,8 @@ const (
 	maxOutput   = 4 << 10
 )
 
-// NewHooks makes hooks; Run does the telling.
-func NewHooks(cfg HooksConfig) *Hooks {
+// New makes hooks; Run does the telling.
+func New(cfg Config) *Hooks {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = hookTimeout
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"highwater/guard"
 	"highwater/hwm"
 	"highwater/internal/baker"
 	"highwater/internal/node"
@@ -20,7 +21,6 @@ import (
 	"highwater/internal/softkey"
 	"highwater/internal/tezos"
 	"highwater/signer"
-	"highwater/signer/guard"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -1,4 +1,4 @@
-package failover
+package hooks
 
 import (
 	"context"
@@ -14,10 +14,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"highwater/hwm"
 	"highwater/signer"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func runHooks(t *testing.T, h *Hooks) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
@@ -36,7 +39,7 @@ func TestHooksTell(t *testing.T) {
 	}))
 	defer srv.Close()
 	file := filepath.Join(t.TempDir(), "told")
-	h := NewHooks(HooksConfig{Command: "cat >> " + file, Webhook: srv.URL, Instance: hwm.InstanceID{5}})
+	h := New(Config{Command: "cat >> " + file, Webhook: srv.URL, Instance: hwm.InstanceID{5}})
 	stop := runHooks(t, h)
 	h.Role(hwm.RoleRecord{Role: hwm.Standby, Epoch: 4, Why: "moved"})
 	var e Event
@@ -53,7 +56,7 @@ func TestHooksTell(t *testing.T) {
 
 // TestHooksNeverBlock: a command that hangs, and more events than may wait.
 func TestHooksNeverBlock(t *testing.T) {
-	h := NewHooks(HooksConfig{Command: "sleep 60", Timeout: 50 * time.Millisecond})
+	h := New(Config{Command: "sleep 60", Timeout: 50 * time.Millisecond})
 	stop := runHooks(t, h)
 	start := time.Now()
 	for range 10 * maxEvents {
@@ -76,7 +79,7 @@ func TestAHangingHookKeepsNothing(t *testing.T) {
 	fifo := filepath.Join(t.TempDir(), "held")
 	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
 	const timeout = 2 * time.Second
-	h := NewHooks(HooksConfig{Command: "exec 3> " + fifo + "; sleep 60 & wait", Webhook: srv.URL, Timeout: timeout})
+	h := New(Config{Command: "exec 3> " + fifo + "; sleep 60 & wait", Webhook: srv.URL, Timeout: timeout})
 	stop := runHooks(t, h)
 	defer stop()
 	start := time.Now()
@@ -96,7 +99,7 @@ func TestAHangingHookKeepsNothing(t *testing.T) {
 
 // TestDocsShowTheEvents: each example of docs/configuration.md is what a hook is told, field by field and in this order.
 func TestDocsShowTheEvents(t *testing.T) {
-	page, err := os.ReadFile("../docs/configuration.md")
+	page, err := os.ReadFile("../../docs/configuration.md")
 	require.NoError(t, err)
 	var documented []string
 	for _, part := range strings.Split(string(page), "```json\n")[1:] {
@@ -105,7 +108,7 @@ func TestDocsShowTheEvents(t *testing.T) {
 		documented = append(documented, text)
 	}
 	require.Len(t, documented, 2, "a role and an alarm")
-	h := NewHooks(HooksConfig{Command: "true", Instance: hwm.InstanceID{5}})
+	h := New(Config{Command: "true", Instance: hwm.InstanceID{5}})
 	for i, tell := range []func(Event){
 		func(e Event) { h.Role(hwm.RoleRecord{Role: hwm.Active, Epoch: e.Epoch, Why: e.Text}) },
 		func(e Event) { h.Alarm(hwm.Alarm{Name: e.Alarm, Text: e.Text, Hint: e.Hint}) },
