@@ -15,7 +15,7 @@ import (
 
 	"highwater/api"
 	"highwater/hwm"
-	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/internal/tezos"
 )
 
@@ -133,7 +133,7 @@ func TestErrorsThroughTheSocket(t *testing.T) {
 		require.Equal(t, e.status, remote.Status, name)
 		require.Contains(t, remote.Error(), e.text, name)
 		require.Contains(t, remote.HintText(), e.hint, name)
-		var hinter device.Hinter
+		var hinter hints.Hinter
 		require.ErrorAs(t, e.err, &hinter)
 	}
 	marks, err := r.admin.Marks(ctx)

@@ -13,7 +13,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"highwater/hwm"
-	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/signer"
 )
 
@@ -90,7 +90,7 @@ func deviceCall(a Admin) http.HandlerFunc {
 }
 
 func toAdminError(err error) adminError {
-	e := adminError{Text: err.Error(), Hint: device.HintOf(err)}
+	e := adminError{Text: err.Error(), Hint: hints.Of(err)}
 	var refusal *hwm.Refusal
 	if errors.As(err, &refusal) {
 		e.Reason = string(refusal.Reason)

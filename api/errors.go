@@ -9,7 +9,7 @@ import (
 
 	"highwater/failover"
 	"highwater/hwm"
-	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/internal/tezos"
 	"highwater/signer"
 )
@@ -57,7 +57,7 @@ type octezError struct {
 }
 
 func writeFailure(w http.ResponseWriter, err error) {
-	writeError(w, statusOf(err), err.Error(), device.HintOf(err))
+	writeError(w, statusOf(err), err.Error(), hints.Of(err))
 }
 
 func writeError(w http.ResponseWriter, status int, text, hint string) {

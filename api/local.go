@@ -14,6 +14,7 @@ import (
 	"highwater/guard"
 	"highwater/hwm"
 	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/internal/tezos"
 	"highwater/signer"
 )
@@ -58,7 +59,7 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 	}
 	if broken != nil {
 		st.Store = broken.Error()
-		if hint := device.HintOf(broken); hint != "" {
+		if hint := hints.Of(broken); hint != "" {
 			st.Store += "; " + hint
 		}
 	}

@@ -14,7 +14,7 @@ import (
 
 	"highwater/api"
 	"highwater/failover"
-	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/internal/tezos"
 )
 
@@ -61,7 +61,7 @@ func TestAHungDaemonHangsNobody(t *testing.T) {
 			require.ErrorAs(t, err, &late, name)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			require.Contains(t, err.Error(), "did not answer within 20ms")
-			var hint device.Hinter
+			var hint hints.Hinter
 			require.ErrorAs(t, err, &hint)
 			require.Contains(t, hint.HintText(), "highwater status")
 		}

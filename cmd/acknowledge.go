@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/api"
+	"highwater/internal/hints"
 	"highwater/internal/words"
 	"highwater/signer"
 )
@@ -47,7 +48,7 @@ func (a *app) acknowledge(ctx context.Context, admin api.Admin, ids []uint64, al
 	}
 	if len(ids) == 0 && len(st.Alarms) > 1 && !all {
 		a.numberAlarms(st.Alarms)
-		return hinted(fmt.Errorf("%s stand, and none was named: none was ended", words.Count(len(st.Alarms), "alarm")),
+		return hints.Add(fmt.Errorf("%s stand, and none was named: none was ended", words.Count(len(st.Alarms), "alarm")),
 			fmt.Sprintf("highwater acknowledge %d, for the first; --all for all of them", st.Alarms[0].ID))
 	}
 	ended, err := named(st.Alarms, ids)
@@ -85,7 +86,7 @@ func named(alarms []signer.Alarm, ids []uint64) ([]signer.Alarm, error) {
 			}
 		}
 		if len(out) == before {
-			return nil, hinted(usagef("no alarm has the number %d", id), "see: highwater acknowledge")
+			return nil, hints.Add(usagef("no alarm has the number %d", id), "see: highwater acknowledge")
 		}
 	}
 	return out, nil

@@ -12,6 +12,7 @@ import (
 	"highwater/hwm"
 	"highwater/hwm/interchange"
 	"highwater/internal/bringup"
+	"highwater/internal/hints"
 )
 
 // Files of octez-baker in its base directory, behind the first 13 characters of the chain's id (baking_files.ml). Seed nonces were kept
@@ -37,7 +38,7 @@ func (b *bringUp) checkBakerFiles(ctx context.Context) bringup.Found {
 			continue
 		}
 		if err != nil {
-			return broken(hinted(err, "may this user look into "+b.f.bakerDir+"? If not: --state baker-files=…"))
+			return broken(hints.Add(err, "may this user look into "+b.f.bakerDir+"? If not: --state baker-files=…"))
 		}
 		nonces++
 		have = append(have, fileWords(info))
@@ -84,7 +85,7 @@ func (b *bringUp) bakerMarksWords(ctx context.Context, path string) (words strin
 	}
 	rows, _, err := interchange.Parse(filepath.Base(path), data, b.cfg.chainID)
 	if err != nil {
-		return "", false, hinted(err, "copy it from the other machine again")
+		return "", false, hints.Add(err, "copy it from the other machine again")
 	}
 	st, err := b.look(ctx)
 	if err != nil {

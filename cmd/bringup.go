@@ -13,7 +13,7 @@ import (
 	"highwater/failover"
 	"highwater/hwm/bundle"
 	"highwater/internal/bringup"
-	"highwater/internal/device"
+	"highwater/internal/hints"
 )
 
 const bringUpLong = `Go through everything that a second machine needs before it can take the first one's place, and measure at the end what a
@@ -41,7 +41,7 @@ func byStep(flag string, texts []string) (map[string]string, error) {
 	for _, t := range texts {
 		step, text, ok := strings.Cut(t, "=")
 		if !ok || strings.TrimSpace(text) == "" {
-			return nil, hinted(usagef("--%s %q says nothing", flag, t), "it wants STEP=TEXT, e.g. --"+flag+" 'baker-files=carried over today'")
+			return nil, hints.Add(usagef("--%s %q says nothing", flag, t), "it wants STEP=TEXT, e.g. --"+flag+" 'baker-files=carried over today'")
 		}
 		out[step] = text
 	}
@@ -116,7 +116,7 @@ func (a *app) bringUp(ctx context.Context, f bringUpFlags) error {
 		return err
 	}
 	if id := list.Unnamed(); id != "" {
-		return hinted(usagef("%q is no step that can be stated or skipped so", id), "to state: "+b.named(list, true)+"; to skip: "+b.named(list, false))
+		return hints.Add(usagef("%q is no step that can be stated or skipped so", id), "to state: "+b.named(list, true)+"; to skip: "+b.named(list, false))
 	}
 	if a.interactive && !a.jsonFlag {
 		list.Operator.Ask = b.ask
@@ -124,7 +124,7 @@ func (a *app) bringUp(ctx context.Context, f bringUpFlags) error {
 	passed, err := list.Run(ctx)
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
-			return hinted(errors.New("stopped"), "what was done is kept; run the same command again")
+			return hints.Add(errors.New("stopped"), "what was done is kept; run the same command again")
 		}
 		return err
 	}
@@ -262,7 +262,7 @@ func (b *bringUp) planFinding(ctx context.Context, name string) (bringup.Found, 
 }
 
 func broken(err error) bringup.Found {
-	return bringup.Found{Result: bringup.Bad, Detail: err.Error(), Hint: device.HintOf(err)}
+	return bringup.Found{Result: bringup.Bad, Detail: err.Error(), Hint: hints.Of(err)}
 }
 
 func fine(format string, args ...any) bringup.Found {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"highwater/internal/bringup"
+	"highwater/internal/hints"
 	"highwater/store"
 )
 
@@ -24,14 +25,14 @@ func loadRecord(cfg *config) (*bringup.Record, bool, error) {
 		return nil, false, nil
 	}
 	if errors.Is(err, os.ErrPermission) {
-		return nil, false, hinted(err, store.AccessHint(err))
+		return nil, false, hints.Add(err, store.AccessHint(err))
 	}
 	if err != nil {
 		return nil, false, err
 	}
 	r, err := bringup.Parse(text)
 	if err != nil {
-		return nil, false, hinted(fmt.Errorf("%s: %w", path, err), "it holds the report of a bring-up and nothing else: move it away, and go through the checklist again")
+		return nil, false, hints.Add(fmt.Errorf("%s: %w", path, err), "it holds the report of a bring-up and nothing else: move it away, and go through the checklist again")
 	}
 	return r, true, nil
 }
@@ -55,7 +56,7 @@ func saveRecord(cfg *config, r *bringup.Record) error {
 		return err
 	}
 	if err := replaceSynced(recordPath(cfg), text); err != nil {
-		return hinted(fmt.Errorf("the report cannot be kept: %w", err), store.AccessHint(err))
+		return hints.Add(fmt.Errorf("the report cannot be kept: %w", err), store.AccessHint(err))
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"highwater/api"
 	"highwater/hwm/bundle"
 	"highwater/internal/bringup"
+	"highwater/internal/hints"
 	"highwater/internal/words"
 )
 
@@ -157,7 +158,7 @@ func (b *bringUp) importFiles(ctx context.Context) error {
 			return errors.New("the files hold no watermarks of this chain")
 		}
 		if _, err = admin.Raise(ctx, api.RaiseRequest{Rows: rows}); isFar(err) {
-			return hinted(err, "look at the levels again; if they are right: highwater hwm import --far FILE")
+			return hints.Add(err, "look at the levels again; if they are right: highwater hwm import --far FILE")
 		}
 		return err
 	})

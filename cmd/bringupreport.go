@@ -11,6 +11,7 @@ import (
 	"highwater/failover"
 	"highwater/hwm"
 	"highwater/internal/bringup"
+	"highwater/internal/hints"
 )
 
 func (a *app) bringUpReportCmd() *cobra.Command {
@@ -41,7 +42,7 @@ func (a *app) bringUpReport(ctx context.Context) error {
 		return err
 	}
 	if !ok {
-		return hinted(fmt.Errorf("no bring-up was begun with %s", cfg.StateDir), "highwater bring-up")
+		return hints.Add(fmt.Errorf("no bring-up was begun with %s", cfg.StateDir), "highwater bring-up")
 	}
 	b, list := a.newBringUp(cfg, bringUpFlags{}, record)
 	if st, lookErr := b.look(ctx); lookErr == nil && st.Role.Role != hwm.Active {

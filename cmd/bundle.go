@@ -12,6 +12,7 @@ import (
 	"highwater/api"
 	"highwater/hwm"
 	"highwater/hwm/bundle"
+	"highwater/internal/hints"
 	"highwater/internal/words"
 )
 
@@ -137,7 +138,7 @@ func (t *bundleTrust) parse() error {
 // check tells whose a verified bundle is: of the instance that was named, else of the other one of the pair.
 func (t *bundleTrust) check(ctx context.Context, cfg *config, admin api.Admin, b *bundle.Bundle) (string, error) {
 	if cfg != nil && b.Chain != cfg.chainID {
-		return "", hinted(fmt.Errorf("the bundle is of chain %s, this instance signs for %s", b.Chain, cfg.chainID), "compare `chain` in the two configurations")
+		return "", hints.Add(fmt.Errorf("the bundle is of chain %s, this instance signs for %s", b.Chain, cfg.chainID), "compare `chain` in the two configurations")
 	}
 	if t.named {
 		if b.Instance != t.key {
@@ -152,7 +153,7 @@ func (t *bundleTrust) check(ctx context.Context, cfg *config, admin api.Admin, b
 	case v.Peer != nil && v.Peer.Key == b.Instance:
 		return "the other instance of the pair", nil
 	}
-	return "", hinted(fmt.Errorf("the bundle is of the instance %s, which nobody named here", b.Instance),
+	return "", hints.Add(fmt.Errorf("the bundle is of the instance %s, which nobody named here", b.Instance),
 		"compare with the machine that wrote it (highwater peer show, there); if it is right: --key "+b.Instance.String())
 }
 
@@ -175,7 +176,7 @@ func openBundle(path string, data []byte) (*bundle.Bundle, error) {
 		err = b.Verify()
 	}
 	if err != nil {
-		return nil, hinted(fmt.Errorf("%s: %w", path, err), "copy the file again, as it is; or write it again: highwater bundle export")
+		return nil, hints.Add(fmt.Errorf("%s: %w", path, err), "copy the file again, as it is; or write it again: highwater bundle export")
 	}
 	return b, nil
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"highwater/internal/hints"
 	"highwater/internal/usb"
 	"highwater/ledger"
 	"highwater/tezsign"
@@ -29,7 +30,7 @@ func lookAtBuses() ([]connected, error) {
 		}
 		for _, f := range found {
 			if f.Vendor == 0 {
-				return nil, hinted(f.Err, f.Hint) // nothing can be seen: there is no bus
+				return nil, hints.Add(f.Err, f.Hint) // nothing can be seen: there is no bus
 			}
 			out = append(out, connected{k.kind, f})
 		}

@@ -16,6 +16,7 @@ import (
 	"highwater/api"
 	"highwater/hwm"
 	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/internal/words"
 	"highwater/store"
 )
@@ -85,7 +86,7 @@ func good(name, format string, args ...any) finding {
 }
 
 func bad(name string, err error) finding {
-	return finding{Name: name, Result: resultBad, Detail: err.Error(), Hint: device.HintOf(err)}
+	return finding{Name: name, Result: resultBad, Detail: err.Error(), Hint: hints.Of(err)}
 }
 
 func checkConfigMode(path string) finding {
@@ -104,7 +105,7 @@ func checkStateDir(cfg *config) finding {
 	info, err := os.Stat(dir)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
-			err = hinted(fmt.Errorf("there is no directory %s", dir), fmt.Sprintf("is its disk mounted (findmnt -T %s), and is state_dir right? A new instance gets it from: highwater init --config %s", dir, cfg.path))
+			err = hints.Add(fmt.Errorf("there is no directory %s", dir), fmt.Sprintf("is its disk mounted (findmnt -T %s), and is state_dir right? A new instance gets it from: highwater init --config %s", dir, cfg.path))
 		}
 		return bad("state directory", explainAccess(err))
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"highwater/api"
+	"highwater/internal/hints"
 	"highwater/internal/tezos"
 	"highwater/ledger"
 	"highwater/signer"
@@ -147,7 +148,7 @@ func configPath(flag string) string {
 func loadConfig(path string) (*config, error) {
 	text, err := readFile(path, maxConfig, "a configuration")
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, hinted(fmt.Errorf("there is no configuration at %s", path),
+		return nil, hints.Add(fmt.Errorf("there is no configuration at %s", path),
 			"write one with: highwater init --config "+path+"; or name another: --config FILE, $"+configEnv)
 	}
 	if err != nil {
@@ -155,7 +156,7 @@ func loadConfig(path string) (*config, error) {
 	}
 	c, err := parseConfig(string(text))
 	if err != nil {
-		return nil, hinted(fmt.Errorf("%s: %w", path, err), "docs/configuration.md explains every setting")
+		return nil, hints.Add(fmt.Errorf("%s: %w", path, err), "docs/configuration.md explains every setting")
 	}
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
@@ -169,7 +170,7 @@ func loadConfig(path string) (*config, error) {
 // explainAccess adds what to do to the error of a file that is another user's.
 func explainAccess(err error) error {
 	if errors.Is(err, os.ErrPermission) {
-		return hinted(err, store.AccessHint(err))
+		return hints.Add(err, store.AccessHint(err))
 	}
 	return err
 }

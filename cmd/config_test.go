@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/api"
-	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/internal/tezos"
 	"highwater/store"
 )
@@ -165,7 +165,7 @@ func TestFaults(t *testing.T) {
 func TestConfigFiles(t *testing.T) {
 	_, err := loadConfig(filepath.Join(t.TempDir(), "nothing"))
 	require.ErrorContains(t, err, "there is no configuration")
-	require.NotEmpty(t, device.HintOf(err))
+	require.NotEmpty(t, hints.Of(err))
 	_, err = loadConfig(t.TempDir())
 	require.Error(t, err)
 	big := filepath.Join(t.TempDir(), "big")
@@ -244,7 +244,7 @@ func settings(of reflect.Type, table string) (names []string) {
 func TestAnotherUsersFile(t *testing.T) {
 	err := explainAccess(&os.PathError{Op: "open", Path: "highwater.toml", Err: syscall.EACCES})
 	require.EqualError(t, err, "open highwater.toml: permission denied")
-	require.Equal(t, store.AccessHint(err), device.HintOf(err))
+	require.Equal(t, store.AccessHint(err), hints.Of(err))
 	other := errors.New("other")
 	require.Equal(t, other, explainAccess(other))
 }

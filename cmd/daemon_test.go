@@ -22,7 +22,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/store"
 )
 
@@ -156,5 +156,5 @@ func TestASocketThatCannotBeOpened(t *testing.T) {
 	a := &app{terminal: newTerminal(&out, &out, &out)}
 	_, _, err = a.admin(t.Context(), cfg, false)
 	require.Error(t, err)
-	require.NotEmpty(t, device.HintOf(err), err.Error())
+	require.NotEmpty(t, hints.Of(err), err.Error())
 }

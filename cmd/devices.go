@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"highwater/internal/hints"
 	"highwater/internal/usb"
 	"highwater/ledger"
 	"highwater/ledger/ledgersim"
@@ -40,7 +41,7 @@ func newDrivers(cfg *config, bus *usb.Bus, log *slog.Logger) ([]wired, error) {
 
 func newDriver(cfg *config, d deviceConfig, bus *usb.Bus, log *slog.Logger) (wired, error) {
 	if d.Transport == transportUSB && !usb.Available {
-		return wired{}, hinted(usb.ErrNoUSB, "build with CGO_ENABLED=1, or set another transport")
+		return wired{}, hints.Add(usb.ErrNoUSB, "build with CGO_ENABLED=1, or set another transport")
 	}
 	if d.Kind == kindLedger {
 		l, err := newLedger(cfg, d, bus, log)

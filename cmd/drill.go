@@ -12,7 +12,7 @@ import (
 	"highwater/failover"
 	"highwater/hwm"
 	"highwater/internal/bringup"
-	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/internal/words"
 )
 
@@ -147,7 +147,7 @@ func measureDevice(ctx context.Context, admin api.Admin, row api.DeviceRow) brin
 	start := time.Now()
 	_, err := admin.DeviceCall(ctx, api.DeviceCall{Device: row.Name, Verb: "info", Args: []byte("{}")}, func(string) {})
 	if err != nil {
-		return bringup.Line{Name: l.Name, Result: bringup.Bad, Detail: err.Error(), Hint: device.HintOf(err)}
+		return bringup.Line{Name: l.Name, Result: bringup.Bad, Detail: err.Error(), Hint: hints.Of(err)}
 	}
 	l.Detail += ", answers in " + milliseconds(time.Since(start))
 	return l
@@ -281,11 +281,11 @@ var errSigns = errors.New("this machine signs already: a drill brings the right 
 func drillable(st api.Status) error {
 	switch {
 	case !st.Running:
-		return hinted(errors.New("the two instances talk through their daemons"), "highwater serve")
+		return hints.Add(errors.New("the two instances talk through their daemons"), "highwater serve")
 	case st.Pair == nil || st.Pair.Peer == nil:
-		return hinted(errors.New("no other instance is named"), "highwater peer add ADDRESS KEY")
+		return hints.Add(errors.New("no other instance is named"), "highwater peer add ADDRESS KEY")
 	case st.Role.Role == hwm.Active || st.Role.Mine && st.Role.Epoch > 0:
-		return hinted(errSigns, "on the other machine: highwater drill --handover")
+		return hints.Add(errSigns, "on the other machine: highwater drill --handover")
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 	"highwater/failover"
 	"highwater/hwm"
 	"highwater/internal/bringup"
-	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/internal/node"
 	"highwater/internal/tezos"
 	"highwater/internal/words"
@@ -106,7 +106,7 @@ func (r *realDrill) run(ctx context.Context) {
 // notCome says who may sign after a handover that came to no end. Where its answer was lost on the way, what it brought is given back; after a
 // refusal somebody else brought it.
 func (r *realDrill) notCome(ctx context.Context, err error) {
-	r.line("there", bringup.Bad, device.HintOf(err), "%s", err)
+	r.line("there", bringup.Bad, hints.Of(err), "%s", err)
 	st, statusErr := r.admin.Status(context.WithoutCancel(ctx))
 	if statusErr != nil {
 		r.line("role", bringup.Bad, "highwater status, on both machines", "%s", statusErr)

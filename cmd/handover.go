@@ -14,6 +14,7 @@ import (
 	"highwater/api"
 	"highwater/failover"
 	"highwater/hwm"
+	"highwater/internal/hints"
 )
 
 const handoverLong = `Move the right to sign from the instance that has it to the other one. Either machine may be asked; both run, and
@@ -107,7 +108,7 @@ func (a *app) handOver(ctx context.Context, admin api.Admin, f *handoverFlags) (
 	done, err := a.await(ctx, f.timeout, func(left time.Duration) (bool, []failover.Finding, error) {
 		answer, err := admin.Handover(heard, f.request(left))
 		if err != nil && ctx.Err() != nil {
-			err = hinted(fmt.Errorf("interrupted before the daemon said what came of it: %w", err), "see on both machines: highwater status")
+			err = hints.Add(fmt.Errorf("interrupted before the daemon said what came of it: %w", err), "see on both machines: highwater status")
 		}
 		h = answer
 		return h.Refusal == nil || h.Refusal.Reason != failover.BadMoment, h.Findings, err
@@ -231,7 +232,7 @@ func (a *app) release(ctx context.Context, admin api.Admin, level int32, out str
 	defer stop()
 	file, err := reserve(out, maxCertificate)
 	if err != nil {
-		return hinted(fmt.Errorf("nothing was given away: the file cannot be written: %w", err), "name a file on a medium with room for it")
+		return hints.Add(fmt.Errorf("nothing was given away: the file cannot be written: %w", err), "name a file on a medium with room for it")
 	}
 	cert, err := admin.Release(step, api.ReleaseRequest{At: level})
 	if err != nil {
@@ -242,7 +243,7 @@ func (a *app) release(ctx context.Context, admin api.Admin, level int32, out str
 		err = file.fill(text)
 	}
 	if err != nil {
-		return hinted(err, "the right is given away already: run the same command again, with another file")
+		return hints.Add(err, "the right is given away already: run the same command again, with another file")
 	}
 	if a.jsonFlag {
 		return a.json(cert)
@@ -257,7 +258,7 @@ func (a *app) release(ctx context.Context, admin api.Admin, level int32, out str
 
 func mustBeNew(path string) error {
 	if _, err := os.Stat(path); err == nil {
-		return hinted(fmt.Errorf("%s is there already", path), "name another file")
+		return hints.Add(fmt.Errorf("%s is there already", path), "name another file")
 	}
 	return nil
 }
@@ -339,7 +340,7 @@ func (a *app) accept(ctx context.Context, in string, r api.AcceptRequest, yes bo
 	}
 	cert, err := failover.ParseCertificate(text)
 	if err != nil {
-		return hinted(fmt.Errorf("%s holds no certificate: %w", in, err),
+		return hints.Add(fmt.Errorf("%s holds no certificate: %w", in, err),
 			"it is what highwater release --out wrote, on the other machine; a bundle or an export of watermarks is for: highwater hwm import")
 	}
 	if err = cert.ForFile(); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"highwater/api"
 	"highwater/hwm"
+	"highwater/internal/hints"
 	"highwater/internal/tezos"
 	"highwater/internal/words"
 )
@@ -61,7 +62,7 @@ func (ch *choice) flags(c *cobra.Command) {
 // keys finds the named keys; none, with --all, means all.
 func (ch *choice) keys(ctx context.Context, admin api.Admin, names []string) ([]tezos.PublicKeyHash, error) {
 	if ch.all == (len(names) > 0) {
-		return nil, hinted(usagef("name keys (address or alias), or say --all"), "see: highwater keys list")
+		return nil, hints.Add(usagef("name keys (address or alias), or say --all"), "see: highwater keys list")
 	}
 	rows, err := admin.Keys(ctx)
 	if err != nil {
@@ -277,7 +278,7 @@ func givenAway(in *instance, keys []hwm.CeilingKey) error {
 	have := in.store.Ceilings()
 	for _, key := range keys {
 		if c := have[key]; c.Source == hwm.SourcePeer {
-			return hinted(fmt.Errorf("the right to sign was given away above the ceiling %d of %s: it is lifted when the right comes back", c.Level, key.PKH),
+			return hints.Add(fmt.Errorf("the right to sign was given away above the ceiling %d of %s: it is lifted when the right comes back", c.Level, key.PKH),
 				"highwater handover; when the other instance is gone for good: highwater takeover")
 		}
 	}

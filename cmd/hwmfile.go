@@ -14,6 +14,7 @@ import (
 	"highwater/hwm"
 	"highwater/hwm/bundle"
 	"highwater/hwm/interchange"
+	"highwater/internal/hints"
 	"highwater/internal/tezos"
 )
 
@@ -34,7 +35,7 @@ func (a *app) hwmExportCmd() *cobra.Command {
 			case !other && format != interchange.Highwater.String():
 				return usagef("--format %q: it is highwater, octez-signer or signatory", format)
 			case other && out == "":
-				return hinted(usagef("--format %s wants --out DIRECTORY", format), "e.g. --out marks")
+				return hints.Add(usagef("--format %s wants --out DIRECTORY", format), "e.g. --out marks")
 			}
 			return a.withAdmin(c.Context(), false, func(cfg *config, admin api.Admin) error {
 				if other {
@@ -111,7 +112,7 @@ func (a *app) hwmImportCmd() *cobra.Command {
 		Example: "  highwater hwm import --dry-run ~/.tezos-signer/*_high_watermarks",
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args)+len(devices) == 0 {
-				return hinted(usagef("name files, or a --device"), "see: highwater hwm import --help")
+				return hints.Add(usagef("name files, or a --device"), "see: highwater hwm import --help")
 			}
 			if err := trust.parse(); err != nil {
 				return err
@@ -160,7 +161,7 @@ func readMarkFiles(
 		}
 		parsed, format, err := interchange.Parse(filepath.Base(path), data, cfg.chainID)
 		if err != nil {
-			return nil, nil, hinted(err, markFileHint(err))
+			return nil, nil, hints.Add(err, markFileHint(err))
 		}
 		if err := notReplaced(format, path, paths); err != nil {
 			return nil, nil, err
@@ -209,7 +210,7 @@ func notReplaced(format interchange.Format, path string, others []string) error 
 			return nil
 		}
 		if _, err := os.Stat(newer); !errors.Is(err, os.ErrNotExist) {
-			return hinted(errors.Join(fmt.Errorf("%s is of an older release of Signatory, and %s came after it", path, newer), err),
+			return hints.Add(errors.Join(fmt.Errorf("%s is of an older release of Signatory, and %s came after it", path, newer), err),
 				"nothing was imported; use "+dir+"/: highwater hwm import "+newer)
 		}
 	}
@@ -240,7 +241,7 @@ func (a *app) deviceRows(ctx context.Context, cfg *config, admin api.Admin, name
 		}
 		return gadgetRows(info)
 	}
-	return nil, hinted(fmt.Errorf("no device %q is configured", name), "see: highwater status")
+	return nil, hints.Add(fmt.Errorf("no device %q is configured", name), "see: highwater status")
 }
 
 func ledgerRows(v ledgerView) ([]hwm.ImportRow, error) {
@@ -266,7 +267,7 @@ func gadgetRows(info tezsignInfo) ([]hwm.ImportRow, error) {
 		}
 	}
 	if len(rows) == 0 {
-		return nil, hinted(errors.New("the gadget tells no marks: it does so for unlocked keys only"), "highwater tezsign unlock --all")
+		return nil, hints.Add(errors.New("the gadget tells no marks: it does so for unlocked keys only"), "highwater tezsign unlock --all")
 	}
 	return rows, nil
 }

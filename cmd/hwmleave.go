@@ -10,6 +10,7 @@ import (
 	"highwater/api"
 	"highwater/hwm"
 	"highwater/hwm/interchange"
+	"highwater/internal/hints"
 	"highwater/internal/tezos"
 )
 
@@ -56,10 +57,10 @@ func maySignElsewhere(ctx context.Context, admin api.Admin) error {
 	case err != nil:
 		return err
 	case st.Role.Role == hwm.Active:
-		return hinted(errors.New("this instance is active: what it signs from now on would not be in the files"),
+		return hints.Add(errors.New("this instance is active: what it signs from now on would not be in the files"),
 			"stop the baker, then: highwater standby; then export again")
 	case !st.Role.Mine && st.Role.Epoch > 0:
-		return hinted(errors.New("the right to sign is with the other instance: it knows marks that are not here"),
+		return hints.Add(errors.New("the right to sign is with the other instance: it knows marks that are not here"),
 			"export there, on standby; if that instance is gone for good: highwater takeover, then highwater standby, then export here")
 	}
 	return nil
@@ -71,7 +72,7 @@ func writeNew(dir string, files []interchange.File) error {
 	for i, f := range files {
 		paths[i] = filepath.Join(dir, filepath.FromSlash(f.Name))
 		if _, err := os.Lstat(paths[i]); err == nil {
-			return hinted(fmt.Errorf("%s is there already: its marks may be higher, or of other keys", paths[i]),
+			return hints.Add(fmt.Errorf("%s is there already: its marks may be higher, or of other keys", paths[i]),
 				fmt.Sprintf("take them over first (highwater hwm import %s), then name a new directory", paths[i]))
 		}
 	}

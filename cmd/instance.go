@@ -13,6 +13,7 @@ import (
 	"highwater/guard"
 	"highwater/hwm"
 	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/internal/hooks"
 	"highwater/internal/node"
 	"highwater/internal/usb"
@@ -223,11 +224,11 @@ func (a *app) admin(ctx context.Context, cfg *config, devices bool) (api.Admin, 
 		return client, func() error { return nil }, nil
 	}
 	if !errors.Is(err, api.ErrNoDaemon) {
-		return nil, nil, hinted(fmt.Errorf("the daemon's socket: %w", err), store.AccessHint(err))
+		return nil, nil, hints.Add(fmt.Errorf("the daemon's socket: %w", err), store.AccessHint(err))
 	}
 	in, err := openInstance(ctx, cfg, instanceOptions{log: slog.New(slog.DiscardHandler), version: a.version, devices: devices})
 	if errors.Is(err, store.ErrInUse) { // nobody listens, and somebody is there
-		return nil, nil, hinted(err, fmt.Sprintf("nobody answers at %s: another command is at work there now, or a daemon that has another "+
+		return nil, nil, hints.Add(err, fmt.Sprintf("nobody answers at %s: another command is at work there now, or a daemon that has another "+
 			"[admin] socket, or lost it: restart that one with this configuration", cfg.Admin.Socket))
 	}
 	if err != nil {
@@ -269,7 +270,7 @@ func (a *app) offline(ctx context.Context, f func(*config, *instance) error) err
 	}
 	in, err := openInstance(ctx, cfg, instanceOptions{log: slog.New(slog.DiscardHandler), version: a.version})
 	if errors.Is(err, store.ErrInUse) {
-		return hinted(err, "this is done at a stopped instance only: systemctl stop highwater")
+		return hints.Add(err, "this is done at a stopped instance only: systemctl stop highwater")
 	}
 	if err != nil {
 		return err
@@ -281,11 +282,11 @@ func (a *app) offline(ctx context.Context, f func(*config, *instance) error) err
 func explainStore(cfg *config, err error) error {
 	switch {
 	case errors.Is(err, store.ErrMissing):
-		return hinted(err, fmt.Sprintf("is its disk mounted (findmnt -T %s), and is that directory the state_dir of before? A missing file is brought back, or "+
+		return hints.Add(err, fmt.Sprintf("is its disk mounted (findmnt -T %s), and is that directory the state_dir of before? A missing file is brought back, or "+
 			"found. Only for keys that signed nothing with another one, or when the old one is lost for good, a watermark file is made once, empty, and on "+
 			"purpose: highwater init --config %s", cfg.StateDir, cfg.path))
 	case errors.Is(err, store.ErrInUse):
-		return hinted(err, fmt.Sprintf("two signers on one state directory would sign twice; is another highwater running on %s?", cfg.StateDir))
+		return hints.Add(err, fmt.Sprintf("two signers on one state directory would sign twice; is another highwater running on %s?", cfg.StateDir))
 	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 
 	"highwater/api"
 	"highwater/hwm"
+	"highwater/internal/hints"
 	"highwater/internal/node"
 )
 
@@ -61,7 +62,7 @@ func (a *app) level(ctx context.Context, name string, v levelValue) (int32, erro
 	}
 	head, err := askHead(ctx, cfg)
 	if err != nil {
-		return 0, hinted(fmt.Errorf("--%s %s: %w", name, v.text, err), "type the level itself, or see `node` in "+cfg.path)
+		return 0, hints.Add(fmt.Errorf("--%s %s: %w", name, v.text, err), "type the level itself, or see `node` in "+cfg.path)
 	}
 	level, err := levelFlag(name, int64(head)+v.number)
 	if err == nil {
@@ -115,7 +116,7 @@ func (in *instance) near(ctx context.Context, level int32, far bool) error {
 	if err != nil || limit.Allows(level) {
 		return err
 	}
-	return hinted(fmt.Errorf("level %d is %s", level, limit.Distance(level)), "look at the level again; if it is right: --far")
+	return hints.Add(fmt.Errorf("level %d is %s", level, limit.Distance(level)), "look at the level again; if it is right: --far")
 }
 
 // confirmFar asks for a word more when try refuses a level as too far away: the operator is shown the distance, and types a word. Where

@@ -10,6 +10,7 @@ import (
 	"highwater/api"
 	"highwater/failover"
 	"highwater/hwm"
+	"highwater/internal/hints"
 )
 
 const peerLong = `Two instances make a pair: one signs, the other follows its watermarks and can take its place. Each keeps the
@@ -40,7 +41,7 @@ func (a *app) peerCmd() *cobra.Command {
 		Example: "  highwater peer add 10.0.0.2:6734 1f0c…",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return hinted(usagef("%s wants an address and a key", c.CommandPath()), "the other machine says its key: highwater peer show")
+				return hints.Add(usagef("%s wants an address and a key", c.CommandPath()), "the other machine says its key: highwater peer show")
 			}
 			return nil
 		},

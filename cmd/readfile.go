@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"highwater/internal/hints"
 )
 
 // readFile reads a file that the operator named, of at most limit bytes: longer ones are not what they are taken for. What is not a
@@ -30,7 +32,7 @@ func readRegular(f *os.File, path string, limit int64, what string) ([]byte, err
 		if info.IsDir() {
 			hint = "name the file in it"
 		}
-		return nil, hinted(fmt.Errorf("%s is %s, not a file", path, kind), hint)
+		return nil, hints.Add(fmt.Errorf("%s is %s, not a file", path, kind), hint)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"highwater/internal/device"
+	"highwater/internal/hints"
 )
 
 // What is no file of a reasonable length is refused at once: nothing is waited for, or read without end.
@@ -31,7 +31,7 @@ func TestReadFile(t *testing.T) {
 	for name, kind := range map[string]string{"pipe": "a pipe", "zero": "a device", ".": "a directory"} {
 		_, err = readFile(at(name), 10, "a number")
 		require.ErrorContains(t, err, " is "+kind+", not a file")
-		require.NotEmpty(t, device.HintOf(err))
+		require.NotEmpty(t, hints.Of(err))
 	}
 }
 

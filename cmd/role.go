@@ -9,6 +9,7 @@ import (
 
 	"highwater/api"
 	"highwater/hwm"
+	"highwater/internal/hints"
 )
 
 const activateLong = `Make this instance the one that signs. It is the single deliberate act by which an instance starts to sign.
@@ -51,7 +52,7 @@ func (a *app) activate(ctx context.Context, cfg *config, admin api.Admin, req ap
 	}
 	if st.Role.Role == hwm.Active {
 		if req.Level != nil {
-			return hinted(errors.New("this instance is active already: no mark was raised"),
+			return hints.Add(errors.New("this instance is active already: no mark was raised"),
 				fmt.Sprintf("highwater hwm set --all --level %d", *req.Level))
 		}
 		return a.showRole(st.Role, "it was active already")

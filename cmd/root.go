@@ -9,7 +9,7 @@ import (
 	"strings"
 	"syscall"
 
-	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/store"
 
 	"github.com/spf13/cobra"
@@ -56,8 +56,8 @@ func Main(args []string, in io.Reader, out, errw io.Writer) int {
 	case errors.Is(err, errSaid):
 		return exitFail
 	case errors.As(err, &usage):
-		if device.HintOf(err) == "" {
-			err = hinted(err, "see: "+command.CommandPath()+" --help")
+		if hints.Of(err) == "" {
+			err = hints.Add(err, "see: "+command.CommandPath()+" --help")
 		}
 		a.fail(err)
 		return exitUsage
@@ -143,7 +143,7 @@ func flagError(err error) error {
 	var invalid *pflag.InvalidValueError
 	if !errors.As(err, &invalid) {
 		if strings.HasSuffix(err.Error(), " --version") {
-			return hinted(usageError{err}, "see: highwater version")
+			return hints.Add(usageError{err}, "see: highwater version")
 		}
 		return usageError{err}
 	}
@@ -215,7 +215,7 @@ func helpCmd(root *cobra.Command) *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			c, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
-				return hinted(usagef("there is no command %q", strings.Join(args, " ")), "see: highwater --help")
+				return hints.Add(usagef("there is no command %q", strings.Join(args, " ")), "see: highwater --help")
 			}
 			c.InitDefaultHelpFlag()
 			return c.Help()

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/term"
+
+	"highwater/internal/hints"
 )
 
 // maxSecret bounds a passphrase, in bytes.
@@ -91,7 +93,7 @@ func (a *app) passphrase(fd int, prompt string, isNew bool) ([]byte, error) {
 		return a.readSecret(fd)
 	}
 	if !a.interactive {
-		return nil, hinted(errors.New("a passphrase is wanted, and nobody is there to type it"), "for scripts: --passphrase-fd 3 3<FILE")
+		return nil, hints.Add(errors.New("a passphrase is wanted, and nobody is there to type it"), "for scripts: --passphrase-fd 3 3<FILE")
 	}
 	first, err := a.askSecret(prompt)
 	if err != nil || !isNew {

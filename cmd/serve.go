@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/api"
+	"highwater/internal/hints"
 	"highwater/signer"
 )
 
@@ -197,7 +198,7 @@ func (d *daemon) openPeer(ctx context.Context) error {
 func (d *daemon) open(ctx context.Context, name, address string, mode os.FileMode, h http.Handler) error {
 	l, err := api.Listen(ctx, address, mode)
 	if err != nil {
-		return hinted(fmt.Errorf("%s listener: %w", name, err), "is another program there? see the "+name+" address in "+d.cfg.path)
+		return hints.Add(fmt.Errorf("%s listener: %w", name, err), "is another program there? see the "+name+" address in "+d.cfg.path)
 	}
 	d.listeners = append(d.listeners, listener{name, l, h})
 	d.addresses[name] = l.Addr().String()

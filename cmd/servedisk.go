@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"highwater/hwm"
-	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/signer"
 	"highwater/store"
 )
@@ -25,7 +25,7 @@ func (d *daemon) watchDisk(ctx context.Context, end func(error)) {
 		return
 	}
 	err := d.store.Healthy()
-	d.signer.RaiseAlarm(signer.AlarmDisk, "the disk", "", err.Error(), device.HintOf(err))
+	d.signer.RaiseAlarm(signer.AlarmDisk, "the disk", "", err.Error(), hints.Of(err))
 	if nerr := notifySystemd("STATUS=" + err.Error()); nerr != nil {
 		d.log.Warn("systemd not told", "error", nerr)
 	}

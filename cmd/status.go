@@ -12,6 +12,7 @@ import (
 	"highwater/api"
 	"highwater/hwm"
 	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/signer"
 )
 
@@ -192,7 +193,7 @@ func (a *app) keysCmd() *cobra.Command {
 
 func oneKey(c *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return hinted(usagef("%s wants one key: its address or alias", c.CommandPath()), "see: highwater keys list")
+		return hints.Add(usagef("%s wants one key: its address or alias", c.CommandPath()), "see: highwater keys list")
 	}
 	return nil
 }
@@ -271,9 +272,9 @@ func findKey(keys []api.KeyRow, name string) (api.KeyRow, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return api.KeyRow{}, hinted(fmt.Errorf("no key %q is known", name), "see: highwater keys list")
+		return api.KeyRow{}, hints.Add(fmt.Errorf("no key %q is known", name), "see: highwater keys list")
 	}
-	return api.KeyRow{}, hinted(fmt.Errorf("%d keys have the alias %q", len(found), name), "use the address: highwater keys list")
+	return api.KeyRow{}, hints.Add(fmt.Errorf("%d keys have the alias %q", len(found), name), "use the address: highwater keys list")
 }
 
 // shortAlias leaves the device's name out of a Ledger's locator: the table has a column for the device.

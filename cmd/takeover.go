@@ -12,6 +12,7 @@ import (
 	"highwater/failover"
 	"highwater/hwm"
 	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/signer"
 )
 
@@ -209,7 +210,7 @@ func (a *app) afterTakeover(ctx context.Context, admin api.Admin, f *takeoverFla
 	devices, err := admin.RaiseDevices(ctx)
 	list.end()
 	if err != nil {
-		return hinted(fmt.Errorf("the right is taken, and the devices' own marks were not compared: %w", err),
+		return hints.Add(fmt.Errorf("the right is taken, and the devices' own marks were not compared: %w", err),
 			"they are at each device's next connection; the host's marks protect in any case")
 	}
 	report.Devices = devices

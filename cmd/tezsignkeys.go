@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/api"
+	"highwater/internal/hints"
 	"highwater/tezsign"
 )
 
@@ -26,7 +27,7 @@ func (a *app) tezsignNewCmd() *cobra.Command {
 
 func someAliases(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return hinted(usagef("%s wants at least one alias", c.CommandPath()), "e.g. consensus")
+		return hints.Add(usagef("%s wants at least one alias", c.CommandPath()), "e.g. consensus")
 	}
 	return nil
 }
@@ -101,7 +102,7 @@ func (a *app) toDelete(ctx context.Context, admin api.Admin, f *tezsignFlags, na
 	for _, alias := range aliases {
 		at := slices.IndexFunc(info.Keys, func(k tezsign.KeyState) bool { return k.Alias == alias })
 		if at < 0 {
-			return nil, hinted(fmt.Errorf("%s: %w", alias, tezsign.ErrUnknownAlias), "see: highwater tezsign status")
+			return nil, hints.Add(fmt.Errorf("%s: %w", alias, tezsign.ErrUnknownAlias), "see: highwater tezsign status")
 		}
 		which = append(which, alias+" ("+info.Keys[at].PKH.String()+")")
 	}
@@ -194,7 +195,7 @@ func (a *app) chooseKeys(ctx context.Context, admin api.Admin, f *tezsignFlags, 
 	case f.all:
 		return fit, nil
 	case !a.interactive:
-		return nil, hinted(usagef("name the keys to %s, or say --all", verb), "they are: "+strings.Join(fit, ", "))
+		return nil, hints.Add(usagef("name the keys to %s, or say --all", verb), "they are: "+strings.Join(fit, ", "))
 	}
 	return a.pick("Which keys to "+verb, fit)
 }

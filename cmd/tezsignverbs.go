@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"highwater/hwm"
+	"highwater/internal/hints"
 	"highwater/tezsign"
 )
 
@@ -144,7 +145,7 @@ func setGadgetLevel(ctx context.Context, in *instance, d *tezsign.Device, q tezs
 	}
 	err = d.SetLevel(ctx, alias, q.Level, tezsign.LevelOptions{HostMark: host, Repair: q.Repair})
 	if errors.Is(err, tezsign.ErrUnknownAlias) {
-		err = hinted(err, "see: highwater tezsign status")
+		err = hints.Add(err, "see: highwater tezsign status")
 	}
 	return "done", err
 }

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/term"
 
-	"highwater/internal/device"
+	"highwater/internal/hints"
 )
 
 // The rules of speech: results go to standard output, everything else to standard error. An error is one `error:` line and, where
@@ -54,7 +54,7 @@ func (t *terminal) note(format string, args ...any) { fmt.Fprintf(t.err, format+
 // fail writes an error, and its hint.
 func (t *terminal) fail(err error) {
 	t.note("error: %s", err)
-	if hint := device.HintOf(err); hint != "" {
+	if hint := hints.Of(err); hint != "" {
 		t.note("hint: %s", hint)
 	}
 }
@@ -88,7 +88,7 @@ func (t *terminal) confirmable(yes bool) error {
 	if yes || t.interactive {
 		return nil
 	}
-	return hinted(errors.New("this wants a confirmation, and there is no terminal to give it at"), "add --yes")
+	return hints.Add(errors.New("this wants a confirmation, and there is no terminal to give it at"), "add --yes")
 }
 
 // confirm asks for a typed word, for which --yes stands.
@@ -154,20 +154,6 @@ func typedOr[T any](t *terminal, read func() (T, error)) (T, error) {
 		return none, errInterrupted
 	}
 }
-
-// hintError is an error with what to do about it.
-type hintError struct {
-	err  error
-	hint string
-}
-
-func hinted(err error, hint string) error { return &hintError{err, hint} }
-
-func (e *hintError) Error() string    { return e.err.Error() }
-func (e *hintError) Unwrap() error    { return e.err }
-func (e *hintError) HintText() string { return e.hint }
-
-var _ device.Hinter = (*hintError)(nil)
 
 // usageError is a mistake in the command's words: exit status 2.
 type usageError struct{ error }

@@ -14,6 +14,7 @@ import (
 
 	"highwater/api"
 	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/ledger"
 	"highwater/tezsign"
 )
@@ -42,7 +43,7 @@ func (in *instance) deviceCall(ctx context.Context, c api.DeviceCall, show func(
 		}
 		return json.Marshal(result)
 	}
-	return nil, hinted(fmt.Errorf("no device %q is configured", c.Device), "see: highwater status")
+	return nil, hints.Add(fmt.Errorf("no device %q is configured", c.Device), "see: highwater status")
 }
 
 func runVerb[D any](
@@ -101,9 +102,9 @@ func (f *deviceFlags) names(cfg *config) ([]string, error) {
 	}
 	switch {
 	case f.device != "":
-		return nil, hinted(fmt.Errorf("no %s named %q is configured", f.kind, f.device), "configured: "+strings.Join(all, ", "))
+		return nil, hints.Add(fmt.Errorf("no %s named %q is configured", f.kind, f.device), "configured: "+strings.Join(all, ", "))
 	case len(all) == 0:
-		return nil, hinted(fmt.Errorf("no %s is configured", f.kind), "add a [[device]] with kind = \""+f.kind+"\" to "+cfg.path)
+		return nil, hints.Add(fmt.Errorf("no %s is configured", f.kind), "add a [[device]] with kind = \""+f.kind+"\" to "+cfg.path)
 	}
 	return all, nil
 }
@@ -112,7 +113,7 @@ func (f *deviceFlags) names(cfg *config) ([]string, error) {
 func (f *deviceFlags) one(cfg *config) (string, error) {
 	all, err := f.names(cfg)
 	if err == nil && len(all) > 1 {
-		err = hinted(usagef("there are %d: say which with --device", len(all)), "configured: "+strings.Join(all, ", "))
+		err = hints.Add(usagef("there are %d: say which with --device", len(all)), "configured: "+strings.Join(all, ", "))
 	}
 	if err != nil {
 		return "", err
@@ -234,14 +235,14 @@ func late(ctx context.Context, admin api.Admin, f *deviceFlags, name string, err
 		i := slices.IndexFunc(st.Devices, func(d api.DeviceRow) bool { return d.Name == name })
 		if i >= 0 && f.awaited(st.Devices[i].Health) {
 			d := st.Devices[i]
-			return hinted(fmt.Errorf("nothing came back within %s: %s is %s: %s", f.timeout, name, d.Health, d.Detail), d.Advice)
+			return hints.Add(fmt.Errorf("nothing came back within %s: %s is %s: %s", f.timeout, name, d.Health, d.Detail), d.Advice)
 		}
 	}
-	hint := device.HintOf(err)
+	hint := hints.Of(err)
 	if hint == "" {
 		hint = "answer what is on the device's screen; --timeout gives more time"
 	}
-	return hinted(fmt.Errorf("nothing came back within %s: %w", f.timeout, err), hint)
+	return hints.Add(fmt.Errorf("nothing came back within %s: %w", f.timeout, err), hint)
 }
 
 // countdown shows what a device waits for, and on a terminal how long it is still waited for.

@@ -9,6 +9,7 @@ import (
 
 	"highwater/api"
 	"highwater/failover"
+	"highwater/internal/hints"
 )
 
 const waitWindowLong = `Wait for a good moment for a pause of signing, or for a handover: no block of yours is near (as a baker of round 0
@@ -99,14 +100,14 @@ func (a *app) waitWindow(ctx context.Context, admin api.Admin, f *windowFlags, c
 		a.say("%s: this is the moment", a.paint(green, "good"))
 		return nil
 	case good:
-		return hinted(fmt.Errorf("now is no good moment: %s", f.Detail), "wait for one: highwater wait-window, without --check")
+		return hints.Add(fmt.Errorf("now is no good moment: %s", f.Detail), "wait for one: highwater wait-window, without --check")
 	default:
 		return noMoment(f.Detail)
 	}
 }
 
 func noMoment(detail string) error {
-	return hinted(fmt.Errorf("no good moment came in time: %s", detail), "--timeout gives more time, --blocks asks for less")
+	return hints.Add(fmt.Errorf("no good moment came in time: %s", detail), "--timeout gives more time, --blocks asks for less")
 }
 
 // How often what is waited for is looked at: attestations are a matter of a moment, all else takes longer.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"highwater/hwm"
-	"highwater/internal/device"
+	"highwater/internal/hints"
 )
 
 // verdict is this screen's: what it knows of both sides, put to whoMaySign.
@@ -75,7 +75,7 @@ func (n *Node) advice(v verdict, p *PeerView) (waiting string, next []string) {
 
 // brokenAdvice is for a screen whose own disk fails.
 func (n *Node) brokenAdvice(v verdict, err error) []string {
-	hint := device.HintOf(err)
+	hint := hints.Of(err)
 	if _, paired := n.store.Peer(); !paired || v.by != n.Me() {
 		return []string{hint}
 	}

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"highwater/hwm"
-	"highwater/internal/device"
+	"highwater/internal/hints"
 )
 
 // An instance whose disk failed signs nothing more, and can write nothing down. One that was the active one gives no answer but this: what
@@ -62,5 +62,5 @@ func (n *Node) diskHere() *Finding {
 	if err == nil {
 		return nil
 	}
-	return &Finding{"this instance", Bad, "its disk fails, so it can take nothing: " + err.Error(), device.HintOf(err)}
+	return &Finding{"this instance", Bad, "its disk fails, so it can take nothing: " + err.Error(), hints.Of(err)}
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"highwater/hwm"
-	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/signer"
 )
 
@@ -62,7 +62,7 @@ func (n *Node) believed(marks []Mark) ([]Mark, error) {
 			continue
 		}
 		n.signer.RaiseOtherChain("the other instance", m.PKH, "the other instance: "+err.Error()+
-			". Its mark is not taken: did a device there sign for another chain?", "look at its marks there: highwater hwm list. "+device.HintOf(err))
+			". Its mark is not taken: did a device there sign for another chain?", "look at its marks there: highwater hwm list. "+hints.Of(err))
 	}
 	return out, nil
 }

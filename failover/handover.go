@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"highwater/hwm"
-	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/internal/words"
 )
 
@@ -192,7 +192,7 @@ func orTakeover(err error) error {
 }
 
 func bad(name string, err error) Finding {
-	return Finding{Name: name, Result: Bad, Detail: err.Error(), Hint: device.HintOf(err)}
+	return Finding{Name: name, Result: Bad, Detail: err.Error(), Hint: hints.Of(err)}
 }
 
 // planPeer shows the other side, and whether it has given the right away already: then a handover was cut off, and goes on here.

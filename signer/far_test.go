@@ -11,6 +11,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/internal/tezos"
 	"highwater/signer"
 	"highwater/tezsign"
@@ -31,7 +32,7 @@ func TestARequestThatIsTooFar(t *testing.T) {
 		for _, level := range []int32{math.MaxInt32, 1_073_741_823, 11 + hwm.FarLevels} {
 			err := r.refusal(r.payload(kind, level, 0, 1), "too_far")
 			require.ErrorIs(t, err, hwm.ErrRefused)
-			require.Contains(t, device.HintOf(err), "--far")
+			require.Contains(t, hints.Of(err), "--far")
 		}
 	}
 	require.Equal(t, before, r.marks())

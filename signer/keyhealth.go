@@ -7,6 +7,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/internal/tezos"
 )
 
@@ -122,7 +123,7 @@ func (s *Signer) health(key *ringKey, devices []Device, shared []KeyFault) KeyHe
 	h := KeyHealth{PKH: key.pkh, Health: device.Ready, Faults: slices.Clone(shared)}
 	states, err := s.states(key)
 	if err != nil && len(shared) == 0 {
-		h.Faults = append(h.Faults, KeyFault{Reason: KeyStore, Text: err.Error(), Hint: device.HintOf(err)})
+		h.Faults = append(h.Faults, KeyFault{Reason: KeyStore, Text: err.Error(), Hint: hints.Of(err)})
 	}
 	h.New = err == nil && s.isNew(key, states, devices)
 	h.place(s, key, s.candidatesOf(key, devices))
@@ -165,7 +166,7 @@ func (h *KeyHealth) place(s *Signer, key *ringKey, candidates []Device) {
 func (s *Signer) instanceFaults() []KeyFault {
 	var out []KeyFault
 	if err := s.store.Healthy(); err != nil {
-		out = append(out, KeyFault{Reason: KeyStore, Text: err.Error(), Hint: device.HintOf(err)})
+		out = append(out, KeyFault{Reason: KeyStore, Text: err.Error(), Hint: hints.Of(err)})
 	}
 	role := s.store.Role()
 	if no := s.gate.denial(func() hwm.RoleRecord { return role }); no != nil {
@@ -192,7 +193,7 @@ func (s *Signer) deviceFault(key *ringKey, devices []Device) *KeyFault {
 		}
 	}
 	if _, err := s.ring.find(key.pkh); err != nil { // the device is there, and what it holds is not taken in yet
-		return &KeyFault{Reason: KeyNoDevice, Text: err.Error(), Hint: device.HintOf(err), Health: device.Absent, cause: err}
+		return &KeyFault{Reason: KeyNoDevice, Text: err.Error(), Hint: hints.Of(err), Health: device.Absent, cause: err}
 	}
 	return nil
 }
@@ -247,7 +248,7 @@ func missingMark(key *ringKey, states map[tezos.Kind]hwm.State, isNew bool) *Key
 func (s *Signer) levelFault(key *ringKey, states map[tezos.Kind]hwm.State) *KeyFault {
 	for _, st := range states {
 		if err := s.uncapped(st); err != nil {
-			return &KeyFault{Reason: KeyLevel, Text: err.Error(), Hint: device.HintOf(err)}
+			return &KeyFault{Reason: KeyLevel, Text: err.Error(), Hint: hints.Of(err)}
 		}
 	}
 	if h := s.levelHealth(key, states); !h.OK() {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/hwm"
-	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/internal/softkey"
 	"highwater/internal/tezos"
 	"highwater/signer"
@@ -65,8 +65,8 @@ func TestATransferIsNoRegistration(t *testing.T) {
 	r := newRig(t, tezos.Ed25519)
 	err := r.refusal(operation(key, 108), signer.WrongKind)
 	require.ErrorContains(t, err, "transfers and other operations (0x03) are not signed")
-	require.NotContains(t, device.HintOf(err), "register")
-	require.Contains(t, device.HintOf(r.refusal(operation(key, 107), signer.WrongKind)), "to register it as a baker")
+	require.NotContains(t, hints.Of(err), "register")
+	require.Contains(t, hints.Of(r.refusal(operation(key, 107), signer.WrongKind)), "to register it as a baker")
 	require.Empty(t, r.device.asks())
 }
 

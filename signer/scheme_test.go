@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	blst "github.com/supranational/blst/bindings/go"
 
-	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/internal/softkey"
 	"highwater/internal/tezos"
 	"highwater/signer"
@@ -36,7 +36,7 @@ func TestWrongSchemeIsNamed(t *testing.T) {
 		})
 		err = r.refusal(r.payload(tezos.Block, int32(20+i), 0, 1), "wrong_signature")
 		require.ErrorContains(t, err, "in the "+row.name+" BLS scheme")
-		require.Contains(t, device.HintOf(err), "TezSign")
+		require.Contains(t, hints.Of(err), "TezSign")
 	}
 	other := newKey(t, tezos.BLS12381, 9)
 	r.device.script(func(_ context.Context, _ tezos.PublicKeyHash, payload []byte) (tezos.Signature, error) {

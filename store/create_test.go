@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"highwater/hwm"
-	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/internal/tezos"
 	"highwater/store"
 	"highwater/store/storetest"
@@ -173,7 +173,7 @@ func requireDistrust(t *testing.T, err, cause error) {
 
 func requireHint(t *testing.T, err error) string {
 	t.Helper()
-	var hinter device.Hinter
+	var hinter hints.Hinter
 	require.ErrorAs(t, err, &hinter)
 	require.NotEmpty(t, hinter.HintText())
 	return hinter.HintText()

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/tezsign"
 	"highwater/tezsign/tezsignsim"
 )
@@ -54,7 +54,7 @@ func TestAliasesThatNoGadgetTakes(t *testing.T) {
 		for verb, err := range refused {
 			var ae *tezsign.AliasError
 			require.ErrorAs(t, err, &ae, "%s %q", verb, alias)
-			require.Contains(t, device.HintOf(err), "1 to 64")
+			require.Contains(t, hints.Of(err), "1 to 64")
 		}
 	}
 	require.Zero(t, sim.Received(tezsign.ManageInterface), "nothing was sent")

@@ -91,18 +91,6 @@ func (e *Error) Error() string {
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Hinter is implemented by errors that know what to do next.
-type Hinter interface{ HintText() string }
-
-// HintOf is what an error knows to do next; empty when it knows nothing.
-func HintOf(err error) string {
-	var h Hinter
-	if errors.As(err, &h) {
-		return h.HintText()
-	}
-	return ""
-}
-
 // HintText is what the operator does about it.
 func (e *Error) HintText() string { return e.Hint }
 
