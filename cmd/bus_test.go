@@ -24,6 +24,6 @@ func TestDeviceBlocks(t *testing.T) {
 	}
 	require.Equal(t, "ledger 2c97:5011 at usb 1-2, Ledger Nano S Plus", found[0].String())
 	found[0].finding.Product = 0x9011
-	require.Equal(t, "ledger 2c97:9011 at usb 1-2, Ledger of a model that is not known here (product id 9011)", found[0].String())
+	require.Equal(t, "ledger 2c97:9011 at usb 1-2, Ledger of an unknown model (product id 9011)", found[0].String())
 	require.Equal(t, "tezsign 9997:0001 at usb 1-3, serial 0123456789ab, in use by octez-signer (pid 8)", found[1].String())
 }

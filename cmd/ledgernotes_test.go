@@ -17,7 +17,7 @@ import (
 func TestNotesAreShownEverywhere(t *testing.T) {
 	w := newLedgerWorld(t, ledgersim.Setup{Curve: ledger.P256, Chain: tezos.ChainID{9, 9, 9, 9}})
 	w.until(t, device.Ready)
-	const note, command = "it was set up for chain", "highwater ledger setup --device left --key P-256/0h/0h --hwm LEVEL"
+	const note, command = "the device was set up for chain", "highwater ledger setup --device left --key P-256/0h/0h --hwm LEVEL"
 	for _, args := range [][]string{{"status"}, {"status", "--json"}, {"check"}, {"check", "--json"}, {"ledger", "list"}, {"ledger", "list", "--json"}} {
 		_, out, errs := run(t, append([]string{"--config", w.config}, args...)...)
 		require.Contains(t, out+errs, note, args)

@@ -2,7 +2,8 @@ package ledger
 
 import "fmt"
 
-// The commands that an operator is told to run: with the device's name and the key, or another device or another key would be meant.
+// The commands that the advice names carry the device's name and the key. Without them an operator could change
+// another device or another key.
 
 func (d *Device) resetAdvice(level int32) string {
 	return fmt.Sprintf("highwater ledger reset --device %s --level %d", d.cfg.Name, level)
@@ -12,12 +13,14 @@ func (d *Device) setupAdvice(key Authorized) string {
 	return fmt.Sprintf("highwater ledger setup --device %s --key %s/%s --hwm LEVEL", d.cfg.Name, key.Curve, key.Path)
 }
 
-// keyAdvice says how the right key is authorised: the one that the config names, or any.
+// keyAdvice says how to authorise the right key: the first key of the config, or any key when the config names none.
 func (d *Device) keyAdvice() string {
 	if len(d.cfg.Want) == 0 {
-		return fmt.Sprintf("run `highwater ledger setup --device %s --key KEY --hwm LEVEL`; `highwater ledger list` shows the keys", d.cfg.Name)
+		return fmt.Sprintf("run `highwater ledger setup --device %s --key KEY --hwm LEVEL`; "+
+			"`highwater ledger list` shows the keys", d.cfg.Name)
 	}
 	want := d.cfg.Want[0]
-	return fmt.Sprintf("authorise the key that the config names: run %#q, or `highwater ledger authorize --device %s --key %s/%s`, which leaves the marks",
+	return fmt.Sprintf("authorise the key of the config: run %#q, or "+
+		"`highwater ledger authorize --device %s --key %s/%s` to keep the marks",
 		d.setupAdvice(Authorized{Curve: want.Curve, Path: want.Path}), d.cfg.Name, want.Curve, want.Path)
 }

@@ -12,17 +12,17 @@ import (
 	"highwater/internal/tezos"
 )
 
-// ErrBadAnswer is returned when an answer does not have the form that belongs to the command: host and device are out of step, or
-// something else answers.
+// ErrBadAnswer is returned when an answer does not have the form that belongs to the command. Either host and device
+// are out of step, or the device is no Ledger.
 var ErrBadAnswer = errors.New("the answer does not belong to the command")
 
 func badAnswer(what string, b []byte) error {
 	return fmt.Errorf("%w: %s of %d bytes", ErrBadAnswer, what, len(b))
 }
 
-// AppVersion is what VERSION answers.
+// AppVersion is the answer to VERSION.
 type AppVersion struct {
-	Baking              bool // the baking app; else the wallet
+	Baking              bool // the baking app; false: the wallet app
 	Major, Minor, Patch byte
 }
 
@@ -31,7 +31,7 @@ func (v AppVersion) String() string { return fmt.Sprintf("%d.%d.%d", v.Major, v.
 // Known tells whether this driver was written for the version: 2.4.x and 2.5.x.
 func (v AppVersion) Known() bool { return v.Major == 2 && (v.Minor == 4 || v.Minor == 5) }
 
-// Supported tells whether the version has the commands and marks that are used here: 2.x.
+// Supported tells whether the version has the commands and marks of this driver: 2.x.
 func (v AppVersion) Supported() bool { return v.Major == 2 }
 
 func parseVersion(b []byte) (AppVersion, error) {
@@ -64,7 +64,8 @@ func parseAppName(b []byte) (name, version string, err error) {
 	return fields[0], fields[1], nil
 }
 
-// parsePublicKey reads a key answer: a length byte, then 02 and 32 bytes, 04 X Y, or 04, 48 bytes and Y (BLS).
+// parsePublicKey reads a key answer: a length byte, followed by 02 and 32 bytes, by 04 X Y, or by 04, 48 bytes and Y
+// (BLS).
 func parsePublicKey(curve Curve, b []byte) (*tezos.PublicKey, error) {
 	if len(b) < 2 || int(b[0]) != len(b)-1 {
 		return nil, badAnswer("a public key", b)
@@ -88,7 +89,7 @@ func parsePublicKey(curve Curve, b []byte) (*tezos.PublicKey, error) {
 	return key, nil
 }
 
-// parseAuthKey reads the authorised key; without one the path is empty.
+// parseAuthKey reads the authorised key. The path is nil when no key is authorised.
 func parseAuthKey(b []byte) (Curve, Path, error) {
 	if len(b) == 2 && b[0] == 0 && b[1] == 0 {
 		return 0, nil, nil // 2.5.1 and later, when no key is authorised
@@ -114,8 +115,8 @@ func parseMarks(b []byte) (Marks, error) {
 	}, nil
 }
 
-// parseSignature reads the answer of SIGN_WITH_HASH: the BLAKE2b-256 digest of the message, which ties the answer to the question,
-// and the signature in the curve's form.
+// parseSignature reads the answer of SIGN_WITH_HASH: the BLAKE2b-256 digest of the message, and the signature in the
+// curve's form. The digest ties the answer to the question.
 func parseSignature(curve Curve, digest [32]byte, b []byte) (tezos.Signature, error) {
 	if len(b) < len(digest) || [32]byte(b[:32]) != digest {
 		return tezos.Signature{}, badAnswer("a signature of something else", b)
@@ -134,8 +135,8 @@ func parseSignature(curve Curve, digest [32]byte, b []byte) (tezos.Signature, er
 	return sig, nil
 }
 
-// parseDER makes r ‖ s of a DER signature in which bit 0 of the first byte is the parity of the nonce point. A high s is replaced by
-// its negative, which is the same signature: octez takes low ones only for secp256k1.
+// parseDER makes r ‖ s of a DER signature. Bit 0 of the first byte is the parity of the nonce point, and is not part
+// of the DER. A high s is replaced by its negative, an equal signature: octez takes only a low s for secp256k1.
 func parseDER(curve Curve, b []byte) ([]byte, error) {
 	if len(b) < 2 || b[0]&^1 != 0x30 || int(b[1]) != len(b)-2 {
 		return nil, badAnswer("a DER signature", b)
@@ -162,7 +163,7 @@ func parseDER(curve Curve, b []byte) ([]byte, error) {
 	return out, nil
 }
 
-// derInteger reads one non-negative integer of at most 33 bytes, or gives nil.
+// derInteger reads one non-negative integer of at most 33 bytes, or returns nil.
 func derInteger(b []byte) (*big.Int, []byte) {
 	if len(b) < 3 || b[0] != 2 || b[1] == 0 || b[1] > 33 || len(b) < 2+int(b[1]) || b[2]&0x80 != 0 {
 		return nil, nil

@@ -10,7 +10,7 @@ import (
 // Instruction is an INS byte of the app.
 type Instruction byte
 
-// The instructions that are used here. HMAC (0E) and SIGN without the hash (04) are not.
+// The instructions of this driver. HMAC (0E) and SIGN without the hash (04) are never sent.
 const (
 	InsVersion      Instruction = 0x00
 	InsAuthorize    Instruction = 0x01 // prompts
@@ -70,13 +70,13 @@ const (
 	p1Last    = 0x81 // a message in its only packet
 )
 
-// command is one APDU and its name for errors.
+// command is one APDU, with a name for errors.
 type command struct {
 	name string
 	raw  []byte
 }
 
-// setsMarks tells that the app sets its marks to what the operator wants, when the operator confirms.
+// setsMarks tells whether the operator, by confirming the command, sets the app's marks.
 func (c command) setsMarks() bool {
 	return c.name == InsReset.String() || c.name == InsSetup.String()
 }
@@ -90,7 +90,7 @@ func instruction(ins Instruction, p1, p2 byte, data []byte) command {
 // appName asks the system for the name of the open app.
 var appName = command{"app name", []byte{claSystem, 0x01, 0, 0, 0}}
 
-// derives tells a command that derives a key and shows no prompt.
+// derives tells whether the command derives a key and shows no prompt.
 func (c command) derives() bool { return c.name == InsPublicKey.String() }
 
 func publicKeyCommand(ins Instruction, curve Curve, path Path) command {

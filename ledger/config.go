@@ -10,34 +10,35 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Config says which Ledger to drive, and how to reach it.
+// Config says which Ledger to drive, and how to reach the device.
 type Config struct {
 	// Name is the device's name in the configuration.
 	Name string
 	// ID pins the device: the four words that octez prints, or the address (tz1…) of its root key. Empty: any Ledger.
 	ID string
-	// Dial connects; it is called at each attempt, at most four times a second.
+	// Dial connects. The driver calls Dial at each attempt, at most four times a second.
 	Dial func(ctx context.Context) (Transport, error)
-	// Chain is the chain that is signed for. It decides which of the device's two marks is looked at.
+	// Chain is the chain of the payloads. Chain decides which of the device's two marks is compared with the host's.
 	Chain tezos.ChainID
-	// Want are the keys that are expected to be authorised, as octez's locators say them. Empty: whatever is authorised.
+	// Want lists the keys that must be authorised, as octez's locators name them. Empty: any authorised key will do.
 	Want []Locator
-	// AllowOperations lets reveals and self-delegations (0x03) through. A reveal resets the round of the device's own mark, so this is
-	// for registering a baker only.
+	// AllowOperations lets reveals and self-delegations (0x03) through. A reveal resets the round of the device's own
+	// mark: set AllowOperations only to register a baker.
 	AllowOperations bool
-	// Reconciler compares marks at each connection; nil: nobody does. See also SetReconciler.
+	// Reconciler compares marks at each connection; nil: no comparison. See also SetReconciler.
 	Reconciler device.Reconciler
 	Log        *slog.Logger // nil: none
-	// Timeout bounds an exchange that shows no prompt; 0: DefaultTimeout.
+	// Timeout bounds an exchange without a prompt; 0: DefaultTimeout.
 	Timeout time.Duration
-	// Tick and Probe are how often an absent device is looked for and an idle one is asked; 0: the defaults.
+	// Tick is the time between two looks for an absent device, Probe between two questions to an idle device; 0: the
+	// defaults.
 	Tick, Probe time.Duration
 }
 
-// DefaultTimeout bounds an exchange that shows no prompt. The slowest signature takes 0.9 s (Nano S).
+// DefaultTimeout bounds an exchange without a prompt. The slowest signature takes 0.9 s (Nano S).
 const DefaultTimeout = 5 * time.Second
 
-// Defaults of Config.Tick and Config.Probe: a change of the device's state shows within a second.
+// Defaults of Config.Tick and Config.Probe. A change of the device's state shows within a second.
 const (
 	DefaultTick  = 250 * time.Millisecond
 	DefaultProbe = 500 * time.Millisecond

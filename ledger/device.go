@@ -12,26 +12,27 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Device is one Ledger, kept connected. Make it with New and start Run; all methods can be called from anywhere.
+// Device is one Ledger, kept connected. Make a Device with New and start Run; all methods are safe for concurrent
+// use.
 type Device struct {
 	cfg   Config
 	owner *device.Owner[*session]
 
-	// life ends with Run: prompts that nobody answers are given up then.
+	// life ends with Run, and ends prompts without an answer.
 	life   context.Context
 	end    context.CancelFunc
 	others sync.WaitGroup  // prompts, some without a caller
-	people context.Context // ends when nobody waits any longer for somebody in front of the device
+	people context.Context // ends when all callers that wait for a person at the device are sent away
 	leave  context.CancelCauseFunc
-	known  known     // it belongs to the holder of the session
-	spare  Transport // connected to a device that is not ready; it belongs to the holder of the session
+	known  known     // guarded by the session: only its holder reads or changes known
+	spare  Transport // connected to a device that is not ready; guarded by the session like known
 
 	mu         sync.Mutex
 	reconciler device.Reconciler
 	keys       []device.Key
 }
 
-// New makes a device; nothing happens before Run.
+// New makes a device. Nothing happens before Run.
 func New(cfg Config) (*Device, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
@@ -53,28 +54,29 @@ func (d *Device) Kind() string { return "ledger" }
 // Status is the device's state now.
 func (d *Device) Status() device.Status { return d.owner.Status() }
 
-// Changed is closed at the next change of status. Take it before reading Status, to miss nothing.
+// Changed is closed at the next change of status. Take Changed before reading Status, and no change is missed.
 func (d *Device) Changed() <-chan struct{} { return d.owner.Changed() }
 
-// Poke makes the device be looked at now: a hot-plug event came.
+// Poke makes the driver look at the device now: a hot-plug event came.
 func (d *Device) Poke() { d.owner.Poke() }
 
-// SetReconciler installs what compares marks at the next connection.
+// SetReconciler installs the reconciler of the next connection.
 func (d *Device) SetReconciler(r device.Reconciler) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.reconciler = r
 }
 
-// Keys are the authorised keys, as of the last connection; none before the first. The slice is shared, and replaced as a whole when
-// the device is read again: it is not to be changed.
+// Keys are the authorised keys, as of the last connection; none before the first. The slice is shared and must not be
+// changed: the driver replaces the whole slice when the device is read again.
 func (d *Device) Keys() []device.Key {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.keys
 }
 
-// Run keeps the device connected until ctx ends, and returns when nothing of it is left.
+// Run keeps the device connected until ctx ends. Run returns when no goroutine and no connection of the device is
+// left.
 func (d *Device) Run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, d.end)
 	defer stop()
@@ -85,11 +87,12 @@ func (d *Device) Run(ctx context.Context) {
 	d.spare = nil
 }
 
-// driver is what the owner asks of a Ledger.
+// driver holds the owner's callbacks for a Ledger.
 type driver struct{ d *Device }
 
-// Open connects and identifies the device, reads its key and marks, and has them compared with the host's. The connection to a device
-// that answers, but is not ready, is kept for the next attempt: it may be locked for hours.
+// Open connects and identifies the device, reads its key and marks, and has the marks compared with the host's. When
+// a device answers without being ready, the connection is kept for the next attempt: the device may stay locked for
+// hours.
 func (r driver) Open(ctx context.Context) (*session, error) {
 	d := r.d
 	t := d.spare
@@ -115,7 +118,7 @@ func (r driver) Open(ctx context.Context) (*session, error) {
 	return nil, d.named(err)
 }
 
-// slow shows that an answer is overdue; what comes of it is shown afterwards.
+// slow shows an overdue answer in the status. The owner replaces the status when the answer comes.
 func (d *Device) slow(c command) {
 	d.owner.Update(func(st *device.Status) {
 		st.Health, st.Advice, st.Detail = device.Busy, adviceBusy, "no answer to "+c.name+" yet"
@@ -134,22 +137,27 @@ func (d *Device) hangUp(t Transport) {
 	}
 }
 
-// alone tells whether there is no other device that a transport could be made to.
+// alone tells whether the transport's device is the only candidate.
 func alone(t Transport) bool {
 	one, ok := t.(oneOfMany)
 	return !ok || one.Alone()
 }
 
-// dialError keeps what a transport knows of the device's state; else the device is absent.
+// dialError keeps the transport's own *Error. Any other error means an absent device.
 func dialError(err error) error {
 	var de *device.Error
 	if errors.As(err, &de) {
 		return err
 	}
+	return absent(err)
+}
+
+// absent is the error of a device that does not answer.
+func absent(err error) error {
 	return &device.Error{Health: device.Absent, Hint: advicePlug, Retry: true, Err: err}
 }
 
-// prepare brings a new session, or one after a change, to where it can sign.
+// prepare makes a session ready to sign: a new session, or a session after a change of the device.
 func (d *Device) prepare(ctx context.Context, s *session) error {
 	s.alarm, s.notes = "", nil
 	if err := s.identify(ctx); err != nil {
@@ -174,11 +182,11 @@ func (d *Device) prepare(ctx context.Context, s *session) error {
 	return nil
 }
 
-// recognise finds out which device it is: by its root key, or, to save a slow device a derivation, by an authorised key that it is known to
-// have. One who has that key has its seed.
+// recognise finds the root key, which identifies the device. A known authorised key saves a slow device the
+// derivation of its root key: a device with the authorised key has the same seed.
 func (d *Device) recognise(ctx context.Context, s *session) error {
 	for _, k := range s.keys {
-		if d.known.key != nil && d.known.Curve == k.Curve && slices.Equal(d.known.Path, k.Path) && d.known.key.String() == k.pub.String() {
+		if d.known.is(k) {
 			s.root = d.known.root
 			return nil
 		}
@@ -199,6 +207,11 @@ type known struct {
 	Authorized
 	key  *tezos.PublicKey
 	root tezos.PublicKeyHash
+}
+
+// is tells whether an authorised key is the known key.
+func (n known) is(k sessionKey) bool {
+	return n.key != nil && n.same(k.Authorized) && n.key.String() == k.pub.String()
 }
 
 func (d *Device) checkPin(s *session) error {
@@ -237,15 +250,16 @@ func (d *Device) reconcile(ctx context.Context, s *session) error {
 	s.alarm = alarm
 	s.allowed = raise
 	for _, m := range raise {
-		// A Ledger asks its user before it moves its mark; it is never raised unattended.
+		// A Ledger asks its user before its mark moves. The driver never raises the mark unattended.
 		if slices.ContainsFunc(own, func(o device.Mark) bool { return o.PKH == m.PKH && o.Level < m.Level }) {
-			s.notes = append(s.notes, fmt.Sprintf("its own mark for %s is behind the host's; %#q raises it", m.PKH, d.resetAdvice(m.Level)))
+			s.notes = append(s.notes, fmt.Sprintf("the device's own mark for %s is behind the host's; raise the mark with %#q",
+				m.PKH, d.resetAdvice(m.Level)))
 		}
 	}
 	return nil
 }
 
-// tellSet tells the host of marks that its operator has just set on the device.
+// tellSet tells the host about marks that the operator has just set on the device.
 func (s *session) tellSet(r device.Reconciler, own []device.Mark) error {
 	set, ok := r.(device.MarkSetter)
 	if !ok || !s.byHand {
@@ -258,7 +272,7 @@ func (s *session) tellSet(r device.Reconciler, own []device.Mark) error {
 	return nil
 }
 
-// note collects what an operator should know although the device is ready.
+// note collects notes for the operator about a device that is ready.
 func (d *Device) note(s *session) {
 	if !s.version.Known() {
 		s.notes = append(s.notes, fmt.Sprintf("version %s of the app is not known here: 2.4 and 2.5 are", s.version))
@@ -269,9 +283,11 @@ func (d *Device) note(s *session) {
 	switch s.marks.Chain {
 	case d.cfg.Chain:
 	case tezos.ChainID{}:
-		s.notes = append(s.notes, "it was set up without a chain id: a reveal resets the round of its mark; run `"+d.setupAdvice(s.keys[0].Authorized)+"`")
+		s.notes = append(s.notes, "the device was set up without a chain id: "+
+			"a reveal resets the round of its mark; run `"+d.setupAdvice(s.keys[0].Authorized)+"`")
 	default:
-		s.notes = append(s.notes, fmt.Sprintf("it was set up for chain %s: ours shares the mark of all other chains; %#q sets it up for ours",
+		s.notes = append(s.notes, fmt.Sprintf("the device was set up for chain %s, "+
+			"and our chain shares the mark of all other chains; set up our chain with %#q",
 			s.marks.Chain, d.setupAdvice(s.keys[0].Authorized)))
 	}
 }
@@ -284,7 +300,7 @@ func (d *Device) describeKeys(s *session) []device.Key {
 		case k.Curve == BLS12381:
 			key.Usable = reasonTZ4
 		case !d.wanted(s, k):
-			key.Usable = "not a key that the config names for this device"
+			key.Usable = "the config does not name the key for this device"
 		default:
 			key.Kinds = slices.Clone(tezos.Kinds)
 		}
@@ -294,8 +310,8 @@ func (d *Device) describeKeys(s *session) []device.Key {
 }
 
 // reasonTZ4 is why a BLS key on a Ledger is of no use today.
-const reasonTZ4 = "a Ledger cannot sign as tz4: its app signs blocks in a scheme that Octez no longer takes, and cannot read the tz4 form of " +
-	"attestations"
+const reasonTZ4 = "a Ledger cannot sign as tz4: its app signs blocks in a scheme that Octez has dropped, " +
+	"and cannot read the tz4 form of attestations"
 
 // wanted tells whether the config asks for a key, or for none in particular.
 func (d *Device) wanted(s *session, k sessionKey) bool {
@@ -303,11 +319,12 @@ func (d *Device) wanted(s *session, k sessionKey) bool {
 		return true
 	}
 	return slices.ContainsFunc(d.cfg.Want, func(l Locator) bool {
-		return l.Curve == k.Curve && slices.Equal(l.Path, k.Path) && (l.Device == "" || l.Device == DeviceName(s.root) || l.Device == s.root.String())
+		return l.Curve == k.Curve && slices.Equal(l.Path, k.Path) &&
+			(l.Device == "" || l.Device == DeviceName(s.root) || l.Device == s.root.String())
 	})
 }
 
-// Probe sees that an idle session still lives. Any error has the device opened anew.
+// Probe asks whether an idle session still lives. After any error the owner opens the device anew.
 func (r driver) Probe(ctx context.Context, s *session) error {
 	err := r.d.named(s.stillThere(ctx))
 	var de *device.Error
@@ -320,7 +337,8 @@ func (r driver) Probe(ctx context.Context, s *session) error {
 // Describe is the status of an open session.
 func (r driver) Describe(s *session) device.Status {
 	st := device.Status{
-		Health: device.Ready, App: "Tezos Baking " + s.version.String(), Model: "Ledger", ID: DeviceName(s.root), Where: s.t.Where(),
+		Health: device.Ready, App: "Tezos Baking " + s.version.String(), Model: "Ledger",
+		ID: DeviceName(s.root), Where: s.t.Where(),
 		Alarm: s.alarm, Detail: strings.Join(s.notes, "; "),
 	}
 	if m, ok := s.t.(interface{ Model() string }); ok {
@@ -339,7 +357,7 @@ func (r driver) Describe(s *session) device.Status {
 	return st
 }
 
-// named puts the device's name into an *Error, and makes one of anything else.
+// named puts the device's name into an *Error. Any other error becomes an *Error.
 func (d *Device) named(err error) error {
 	if err == nil {
 		return nil

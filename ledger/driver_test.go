@@ -36,7 +36,8 @@ func newSim(t *testing.T, change ...func(*ledgersim.Options)) *ledgersim.Device 
 	return sim
 }
 
-// start runs a driver until the test ends. Its time-outs are short enough for tests, and long enough for a busy machine.
+// start runs a driver until the test ends. Its time-outs are short enough for tests, and long enough for a busy
+// machine.
 func start(t *testing.T, dial func(context.Context) (ledger.Transport, error), change ...func(*ledger.Config)) *ledger.Device {
 	cfg := ledger.Config{Name: "left", Dial: dial, Chain: ghost, Tick: 2 * time.Millisecond, Probe: 5 * time.Millisecond}
 	for _, c := range change {

@@ -10,7 +10,7 @@ import (
 // Status is a status word.
 type Status uint16
 
-// The status words that mean something here.
+// The status words with a meaning here.
 const (
 	StatusOK          Status = 0x9000
 	StatusRejected    Status = 0x6985
@@ -31,7 +31,7 @@ const (
 	StatusMainnet     Status = 0x6fee // of this project's emulator only
 )
 
-// StatusError is an answer that is not 9000.
+// StatusError is an answer with a status word other than 9000.
 type StatusError struct {
 	Command string // the name of the command
 	Status  Status
@@ -41,7 +41,7 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("%s answered %04x: %s", e.Command, uint16(e.Status), e.Status.meaning())
 }
 
-// meaning says in a few words what the app means.
+// meaning is the app's meaning in a few words.
 func (s Status) meaning() string {
 	switch s {
 	case StatusOK:
@@ -74,22 +74,26 @@ func (s Status) meaning() string {
 
 // Advice, one line each.
 const (
-	adviceUnlock  = "the device is locked: enter its PIN"
-	adviceOpen    = "open the Tezos Baking app on the device"
-	adviceWrong   = "quit the open app and open the Tezos Baking app on the device"
-	adviceKey     = "authorise the key: run `highwater ledger setup --key KEY --hwm LEVEL`, or `highwater ledger authorize --key KEY`, which leaves the marks"
+	adviceUnlock = "the device is locked: enter its PIN"
+	adviceOpen   = "open the Tezos Baking app on the device"
+	adviceWrong  = "quit the open app and open the Tezos Baking app on the device"
+	adviceKey    = "authorise the key: run `highwater ledger setup --key KEY --hwm LEVEL`, " +
+		"or `highwater ledger authorize --key KEY` to keep the marks"
 	adviceOtherID = "connect the right Ledger, or correct id in the config"
 	advicePlug    = "plug the Ledger in, unlock it and open the Tezos Baking app"
-	adviceBusy    = "look at the device: answer the prompt on its screen; if there is none, unplug it and plug it in again"
-	adviceSlow    = "wait: the device is slow to derive a key; if that lasts, unplug it and plug it in again"
-	advicePrompt  = "answer the prompt on the device's screen"
-	adviceLate    = "reject the prompt on the device, then ask again: what is accepted now reaches nobody"
-	adviceReveal  = "reveal the key before it bakes here, with a wallet app on the Ledger that knows today's layout; then ask for the delegation alone"
-	adviceUpdate  = "update the Tezos Baking app (2.5.0) with Ledger's own software"
-	adviceTZ4     = "use a tz1, tz2 or tz3 key on the Ledger, and a TezSign for tz4"
+	adviceBusy    = "look at the device: answer the prompt on its screen; " +
+		"if there is no prompt, unplug the device and plug it in again"
+	adviceSlow = "wait: the device is slow to derive a key; " +
+		"if the wait gets long, unplug the device and plug it in again"
+	advicePrompt = "answer the prompt on the device's screen"
+	adviceLate   = "reject the prompt on the device and ask again: an answer now reaches nobody"
+	adviceReveal = "reveal the key with a wallet app on the Ledger that knows today's layout, before the key bakes here; " +
+		"after the reveal ask for the delegation alone"
+	adviceUpdate = "update the Tezos Baking app (2.5.0) with Ledger's own software"
+	adviceTZ4    = "use a tz1, tz2 or tz3 key on the Ledger, and a TezSign for tz4"
 )
 
-// What a status word means for the signer, whatever the command was.
+// verdict is the meaning of a status word for the signer, whatever the command was.
 type verdict struct {
 	health device.Health
 	hint   string
@@ -114,11 +118,11 @@ func (s Status) verdict() verdict {
 	case StatusMainnet:
 		return verdict{health: device.Ready, final: true, hint: "use a real device for the mainnet"}
 	case StatusOK, StatusWrongParam, StatusWrongLength, StatusNotReady, StatusParse:
-		return verdict{health: device.Ready, final: true, hint: "check that the app's version is known: run `highwater ledger version`"}
+		return verdict{health: device.Ready, final: true, hint: "see `highwater ledger version` for the app's version"}
 	case StatusCrypto, StatusMemory:
 		return verdict{health: device.Broken, hint: "unplug the Ledger, plug it in again and open the Tezos Baking app"}
 	}
-	return verdict{health: device.Broken, hint: "the answer is unknown: check the app's version with `highwater ledger version`"}
+	return verdict{health: device.Broken, hint: "the answer is unknown: see `highwater ledger version` for the app's version"}
 }
 
 // statusError makes the device's error of a status word.

@@ -103,8 +103,9 @@ var faults = map[string]ledgersim.Fault{
 	"empty":      {Garbage: []byte{}},
 }
 
-// sweep injects a fault at the i-th exchange, i = 0, 1, 2 …, until a run is not hit by it any more. After each, what was answered
-// verifies, nothing was signed twice, what the device signed without an answer was said to be in doubt, and the device comes back.
+// sweep injects a fault at the i-th exchange, i = 0, 1, 2 …, until a run is not hit by it any more. After each, what
+// was answered verifies, nothing was signed twice, what the device signed without an answer was said to be in doubt,
+// and the device comes back.
 func sweep(t *testing.T, fault ledgersim.Fault, connect func(*testing.T, *ledgersim.Device) func(context.Context) (ledger.Transport, error),
 	run func(*testing.T, func(*testing.T)),
 ) {
@@ -200,7 +201,8 @@ func (e *emulator) kill() {
 	e.stop()
 }
 
-// TestEmulatorKilledAtEveryExchange kills the emulator, power and all, before and after each command, and starts it again.
+// TestEmulatorKilledAtEveryExchange kills the emulator, power and all, before and after each command, and starts it
+// again.
 func TestEmulatorKilledAtEveryExchange(t *testing.T) {
 	for _, fault := range []ledgersim.Fault{{CutBefore: true}, {CutAfter: true}} {
 		for at, hit := 0, true; hit; at++ {
@@ -373,7 +375,7 @@ func TestReconciler(t *testing.T) {
 		e := start(t, newSim(t, func(o *ledgersim.Options) { o.Setup[0].Test = 7 }).Dial, func(c *ledger.Config) {
 			c.Reconciler, c.Chain = other, tezos.ChainID{9}
 		})
-		require.Contains(t, waitFor(t, e, device.Ready).Detail, "ours shares the mark")
+		require.Contains(t, waitFor(t, e, device.Ready).Detail, "our chain shares the mark")
 		require.Equal(t, int32(7), other.last()[0].Level)
 	})
 }

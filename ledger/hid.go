@@ -19,7 +19,7 @@ import (
 // ReportSize is the length of a HID report, without a report id.
 const ReportSize = 64
 
-// hidChannel is ours: the device echoes what the first report of a command says.
+// hidChannel is this host's channel. The device echoes the channel of a command's first report.
 const hidChannel = 0x0101
 
 // Tags of a report, after its channel.
@@ -36,7 +36,7 @@ const (
 	offFirst = offData + 2
 )
 
-// encodeReports cuts an APDU into reports of our channel, padded with zeros.
+// encodeReports cuts an APDU into reports of hidChannel, padded with zeros.
 func encodeReports(apdu []byte) [][]byte {
 	var out [][]byte
 	rest := append(binary.BigEndian.AppendUint16(nil, uint16(len(apdu)&0xffff)), apdu...)
@@ -51,14 +51,15 @@ func encodeReports(apdu []byte) [][]byte {
 	return out
 }
 
-// assembler puts an answer together. Reports that do not belong to it are skipped; it is bounded by maxAnswer.
+// assembler puts an answer together, of at most maxAnswer bytes. Foreign reports are skipped.
 type assembler struct {
 	total int
 	data  []byte
 	next  uint16
 }
 
-// add takes a report and gives the answer when it is complete. After an error the assembler is of no more use.
+// add takes a report, and returns the answer when the answer is complete. After an error the assembler is of no more
+// use.
 func (a *assembler) add(report []byte) ([]byte, error) {
 	if len(report) != ReportSize || binary.BigEndian.Uint16(report) != hidChannel || report[offTag] != tagAPDU {
 		return nil, nil
@@ -67,13 +68,13 @@ func (a *assembler) add(report []byte) ([]byte, error) {
 	chunk := report[offData:]
 	switch {
 	case a.next == 0 && seq != 0:
-		return nil, nil // the end of an answer whose beginning somebody else read
+		return nil, nil // the end of an answer whose beginning an earlier host read
 	case seq != a.next:
 		return nil, fmt.Errorf("%w: report %d follows report %d", ErrBadAnswer, seq, a.next-1)
 	case seq == 0:
 		a.total = int(binary.BigEndian.Uint16(chunk))
 		if a.total < swSize || a.total > maxAnswer {
-			return nil, fmt.Errorf("%w: it announces %d bytes", ErrBadAnswer, a.total)
+			return nil, fmt.Errorf("%w: the answer announces %d bytes", ErrBadAnswer, a.total)
 		}
 		chunk = report[offFirst:]
 	}
@@ -85,24 +86,25 @@ func (a *assembler) add(report []byte) ([]byte, error) {
 	return a.data, nil
 }
 
-// hidTransport carries APDUs in reports. A goroutine reads all the time: an answer that is not fetched within 2 s ends the app
-// and locks the device.
+// hidTransport carries APDUs in reports. A goroutine reads all the time: when an answer is not fetched within 2 s,
+// the app ends and the device locks.
 type hidTransport struct {
 	rw      io.ReadWriteCloser
 	where   string
 	reports chan []byte
 	done    chan struct{} // closed when the reader has ended
-	err     error         // why it has; valid after done
+	err     error         // the reason why the reader has ended; valid after done
 	closing sync.Once
 	closed  error
 }
 
-// maxReports bounds reports that nobody waits for; more of them are dropped, as they belong to nothing.
+// maxReports bounds the reports without a reader. Reports beyond the bound are dropped: no command waits for them.
 const maxReports = 16
 
-// NewHID makes a transport of a stream of reports of 64 bytes: a device node, or any connection. Each Write is one report, and Close
-// ends reading and writing. It sends a ping and waits for its echo, which brings the device's receiver to the beginning of a report, whatever a host
-// before us left there. While a prompt is on the screen no echo comes: the error is an *Error with Busy then.
+// NewHID makes a transport of a stream of 64-byte reports: a device node, or any connection. Each Write is one
+// report, and Close ends reading and writing. NewHID sends a ping and waits for the echo: the ping brings the
+// device's receiver to the beginning of a report, whatever an earlier host has left behind. While a prompt is on the
+// screen no echo comes, and the error is an *Error with Busy.
 func NewHID(ctx context.Context, rw io.ReadWriteCloser, where string) (Transport, error) {
 	t := &hidTransport{rw: rw, where: where, reports: make(chan []byte, maxReports), done: make(chan struct{})}
 	go t.read()
@@ -128,8 +130,8 @@ func (t *hidTransport) read() {
 	}
 }
 
-// An echo comes within a few milliseconds. The ping is sent again in case that the device was about to answer a host before us; after
-// pingLimit the device counts as busy.
+// An echo comes within a few milliseconds. The ping is sent again in case the device was about to answer an earlier
+// host. After pingLimit the device counts as busy.
 const (
 	pingAgain = 250 * time.Millisecond
 	pingLimit = 800 * time.Millisecond
@@ -155,7 +157,10 @@ func (t *hidTransport) resync(ctx context.Context) error {
 		case err == nil:
 			return nil
 		case ctx.Err() != nil:
-			return &device.Error{Health: device.Busy, Hint: adviceBusy, Retry: true, Err: errors.New("no echo to a ping: an answer or a prompt is outstanding")}
+			return &device.Error{
+				Health: device.Busy, Hint: adviceBusy, Retry: true,
+				Err: errors.New("no echo to a ping: an answer or a prompt is outstanding"),
+			}
 		case !errors.Is(err, context.DeadlineExceeded):
 			return err
 		}
@@ -190,7 +195,7 @@ func (t *hidTransport) next(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// write sends a report; a write that hangs is ended by closing everything.
+// write sends a report. When ctx ends, write closes the stream, which ends a hanging write.
 func (t *hidTransport) write(ctx context.Context, report []byte) error {
 	stop := context.AfterFunc(ctx, func() { _ = t.closeIO() })
 	defer stop()
@@ -205,10 +210,11 @@ func (t *hidTransport) closeIO() error {
 	return t.closed
 }
 
-// errIncomplete is wrapped when a command surely did not reach the device whole: it does nothing then.
+// errIncomplete is wrapped when a command surely did not reach the device whole. The device does nothing with a part
+// of a command.
 var errIncomplete = errors.New("the command was not sent")
 
-// Exchange drops what came unasked, sends the APDU and waits for its answer.
+// Exchange drops reports that came unasked, sends the APDU and waits for its answer.
 func (t *hidTransport) Exchange(ctx context.Context, apdu []byte) ([]byte, error) {
 	for len(t.reports) > 0 {
 		<-t.reports
@@ -235,7 +241,7 @@ func (t *hidTransport) Exchange(ctx context.Context, apdu []byte) ([]byte, error
 	}
 }
 
-// Where is the address that the transport was made with.
+// Where is the address given to NewHID.
 func (t *hidTransport) Where() string { return t.where }
 
 // Close ends reading and writing.

@@ -8,16 +8,16 @@ import (
 	"highwater/internal/tezos"
 )
 
-// maxLevel bounds a level that the app can sign at: its two top bits must be clear.
+// maxLevel is the highest level that the app can sign: the two top bits must be clear.
 const maxLevel = 0x3fffffff
 
-// check refuses what the app cannot sign, or would sign as something else.
+// check refuses payloads that the app cannot sign, or would sign as something else.
 func (d *Device) check(key sessionKey, payload []byte) error {
 	switch {
 	case key.Curve == BLS12381:
 		return refused(adviceTZ4, reasonTZ4)
 	case len(payload) > MaxPayload:
-		return refused("use another device for this key: the limit is the app's", fmt.Sprintf(
+		return refused("use another device for this key: the app sets the limit", fmt.Sprintf(
 			"the payload has %d bytes, and the app takes %d", len(payload), MaxPayload))
 	case tezos.IsRegistration(payload):
 		return d.checkRegistration(key, payload)
@@ -32,7 +32,8 @@ func (d *Device) check(key sessionKey, payload []byte) error {
 	return checkMark(key, req)
 }
 
-// checkRegistration refuses operations that nobody allowed, that are none of a registration, or that the app cannot read.
+// checkRegistration refuses an operation when operations are not allowed, when the operation does not belong to a
+// registration, or when the app cannot read the operation.
 func (d *Device) checkRegistration(key sessionKey, payload []byte) error {
 	if !d.cfg.AllowOperations {
 		return refused("allow reveal or delegation for the key, while the role is standby",
@@ -44,29 +45,32 @@ func (d *Device) checkRegistration(key sessionKey, payload []byte) error {
 	}
 	if reg.Proof {
 		return refused(adviceReveal,
-			"the reveal has the layout of protocol Seoul and later (a byte for a proof behind the key), and the Tezos Baking app cannot read it")
+			"the Tezos Baking app cannot read a reveal in the layout of protocol Seoul and later "+
+				"(a byte for a proof behind the key)")
 	}
 	return nil
 }
 
-// checkMark refuses what the device's own mark surely refuses.
+// checkMark refuses a request that the device's own mark surely refuses.
 func checkMark(key sessionKey, req tezos.Request) error {
 	mark := key.Marks.For(req.Chain)
 	if !below(req, mark, key.last) {
 		return nil
 	}
-	return refused(StatusWrongValues.verdict().hint, fmt.Sprintf("the device's own water mark is at level %d, round %d: a %s at level %d, round %d is refused",
+	return refused(StatusWrongValues.verdict().hint, fmt.Sprintf(
+		"the device's own water mark is at level %d, round %d: a %s at level %d, round %d is refused",
 		mark.Level, mark.Round, req.Kind, req.Level, req.Round))
 }
 
-// below tells whether a mark forbids a request for sure. At the mark itself a preattestation and then an attestation may still be open: the app
-// does not show which; last is the kind that was signed there, where that is known.
+// below tells whether a mark surely forbids a request. At the mark itself a preattestation, and after it an
+// attestation, may still be open, and the app does not show which. last is the kind signed last at the mark, if
+// known.
 func below(req tezos.Request, mark Watermark, last tezos.Kind) bool {
 	order := cmp.Or(cmp.Compare(int64(req.Level), int64(mark.Level)), cmp.Compare(int64(req.Round), int64(mark.Round)))
 	return order < 0 || order == 0 && (req.Kind == tezos.Block || last == tezos.Attestation || last == req.Kind)
 }
 
-// signed follows the device's own mark: it is where the last signature was.
+// signed moves the session's copy of the device's own mark to the signature just made.
 func (s *session) signed(key sessionKey, payload []byte) {
 	req, err := tezos.Decode(key.Curve.Tezos(), payload)
 	if err != nil {

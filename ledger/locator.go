@@ -8,14 +8,14 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Locator names a key on a Ledger, as octez prints it: ledger://four-words-like-this/ed25519/0h/0h.
+// Locator names a key on a Ledger, as octez prints the key: ledger://four-words-like-this/ed25519/0h/0h.
 type Locator struct {
 	Device string // four words, or the address (tz1…) of the root key
 	Curve  Curve
-	Path   Path // from the root of the seed: 44'/1729' is part of it
+	Path   Path // from the root of the seed, with 44'/1729'
 }
 
-// ErrBadLocator is returned for a text that is no locator of a key.
+// ErrBadLocator is returned for a text that is not a key's locator.
 var ErrBadLocator = errors.New("not a Ledger locator")
 
 const locatorScheme = "ledger://"
@@ -25,7 +25,7 @@ func (l Locator) String() string {
 	return locatorScheme + l.Device + "/" + l.Curve.String() + "/" + l.Path.String()
 }
 
-// ParseLocator reads a locator. The curve may be left out, as octez allows: it is ed25519 then. Components of an ed25519 path
+// ParseLocator reads a locator. Without a curve, the curve is ed25519, as in octez. Components of an ed25519 path
 // must be hardened.
 func ParseLocator(text string) (Locator, error) {
 	rest, ok := strings.CutPrefix(text, locatorScheme)

@@ -9,7 +9,7 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Setup is what SETUP writes: the authorised key, the main chain, and both marks.
+// Setup is the content of SETUP: the authorised key, the main chain, and both marks.
 type Setup struct {
 	Curve Curve
 	Path  Path          // nil: DefaultPath
@@ -18,7 +18,8 @@ type Setup struct {
 	Test  int32         // level of the mark of all other chains
 }
 
-// Show tells what stands on the device's screen and what to press; it is called before the device is waited for.
+// Show tells the user about the text on the device's screen and the button to press. Show is called before the driver
+// waits for the device.
 type Show func(text string)
 
 // Setup authorises a key for baking and sets both marks. The user confirms on the device. The answer is the key.
@@ -28,37 +29,39 @@ func (d *Device) Setup(ctx context.Context, in Setup, show Show) (*tezos.PublicK
 	}
 	switch {
 	case in.Chain == tezos.ChainID{}:
-		return nil, d.usage("a Ledger is set up with a chain id: without one a reveal resets the round of its mark")
+		return nil, d.usage("a Ledger is set up with a chain id: without a chain id a reveal resets the round of the mark")
 	case in.Main < 0 || in.Main > maxLevel || in.Test < 0 || in.Test > maxLevel:
 		return nil, d.usage(fmt.Sprintf("the app takes levels from 0 to %d", maxLevel))
 	}
 	if err := d.checkKey(in.Curve, in.Path); err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf("Setup Baking? %s/%s on %s, main mark %d, test mark %d: compare, then press both buttons at Accept",
+	text := fmt.Sprintf("Setup Baking? %s/%s on %s, main mark %d, test mark %d: compare, and press both buttons at Accept",
 		in.Curve, in.Path, in.Chain, in.Main, in.Test)
 	return d.promptKey(ctx, in.Curve, setupCommand(in.Curve, in.Path, in.Chain, in.Main, in.Test), text, show)
 }
 
-// Authorize authorises a key for baking and leaves marks and chain as they are. The user confirms on the device.
+// Authorize authorises a key for baking and keeps marks and chain. The user confirms on the device.
 func (d *Device) Authorize(ctx context.Context, curve Curve, path Path, show Show) (*tezos.PublicKey, error) {
 	if err := d.checkKey(curve, path); err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf("Authorize Baking With Public Key? %s/%s: compare the address, then press both buttons at Accept", curve, path)
+	text := fmt.Sprintf("Authorize Baking With Public Key? %s/%s: compare the address, and press both buttons at Accept",
+		curve, path)
 	return d.promptKey(ctx, curve, publicKeyCommand(InsAuthorize, curve, path), text, show)
 }
 
-// ShowKey has the device show a key's address, so that the user can compare it.
+// ShowKey makes the device show a key's address, for the user to compare.
 func (d *Device) ShowKey(ctx context.Context, curve Curve, path Path, show Show) (*tezos.PublicKey, error) {
 	if err := checkPath(curve, path); err != nil {
 		return nil, d.usage(err.Error())
 	}
-	text := fmt.Sprintf("Provide Public Key: %s/%s: compare the address, then press both buttons at Accept", curve, path)
+	text := fmt.Sprintf("Provide Public Key: %s/%s: compare the address, and press both buttons at Accept", curve, path)
 	return d.promptKey(ctx, curve, publicKeyCommand(InsPromptKey, curve, path), text, show)
 }
 
-// Reset sets both marks to (level, 0), up or down. The user confirms on the device. (level, 0) itself may still be attested.
+// Reset sets both marks to (level, 0), up or down. The user confirms on the device. (level, 0) itself may still be
+// attested.
 func (d *Device) Reset(ctx context.Context, level int32, show Show) error {
 	if level < 0 || level > maxLevel {
 		return d.usage(fmt.Sprintf("the app takes levels from 0 to %d", maxLevel))
@@ -67,7 +70,7 @@ func (d *Device) Reset(ctx context.Context, level int32, show Show) error {
 	return err
 }
 
-// Deauthorize makes the app forget the authorised key. The device does NOT ask: the caller must have.
+// Deauthorize makes the app forget the authorised key. The device does NOT ask: the caller must have asked.
 func (d *Device) Deauthorize(ctx context.Context) error {
 	return d.use(ctx, func(s *session) error {
 		if _, err := s.call(ctx, instruction(InsDeauthorize, 0, 0, nil)); err != nil {
@@ -86,7 +89,7 @@ func (d *Device) Marks(ctx context.Context) (m Marks, err error) {
 	return m, err
 }
 
-// Info is what a device says of itself.
+// Info is a device's description of itself.
 type Info struct {
 	ID        string // four words
 	Root      tezos.PublicKeyHash
@@ -98,7 +101,7 @@ type Info struct {
 	Authority []Authorized // all authorised keys; a Ledger has at most one
 }
 
-// Info asks the device for everything that it says of itself.
+// Info asks the device for its whole description.
 func (d *Device) Info(ctx context.Context) (Info, error) {
 	var in Info
 	err := d.use(ctx, func(s *session) error {
@@ -109,7 +112,10 @@ func (d *Device) Info(ctx context.Context) (Info, error) {
 		if err != nil {
 			return err
 		}
-		in = Info{ID: DeviceName(s.root), Root: s.root, Version: s.version, Git: text(git), Marks: s.marks, Where: s.t.Where()}
+		in = Info{
+			ID: DeviceName(s.root), Root: s.root, Version: s.version,
+			Git: text(git), Marks: s.marks, Where: s.t.Where(),
+		}
 		for _, k := range s.keys {
 			in.Authority = append(in.Authority, k.Authorized)
 		}
@@ -121,7 +127,7 @@ func (d *Device) Info(ctx context.Context) (Info, error) {
 	return in, err
 }
 
-// text drops what is not printable, and the NUL at the end.
+// text drops unprintable bytes, and the NUL at the end.
 func text(b []byte) string {
 	out := make([]byte, 0, len(b))
 	for _, c := range b {
@@ -144,7 +150,7 @@ func (d *Device) PublicKey(ctx context.Context, curve Curve, path Path) (k *tezo
 	return k, err
 }
 
-// checkKey refuses keys that a baker has no use for.
+// checkKey refuses keys that a baker cannot use.
 func (d *Device) checkKey(curve Curve, path Path) error {
 	if curve == BLS12381 {
 		return d.named(refused(adviceTZ4, reasonTZ4))
@@ -165,7 +171,7 @@ func checkPath(curve Curve, path Path) error {
 	return nil
 }
 
-// usage is a request that makes no sense; nothing was sent.
+// usage is the error of a senseless request; nothing was sent.
 func (d *Device) usage(why string) error {
 	return d.named(&device.Error{Health: d.Status().Health, Err: errors.New(why)})
 }
@@ -184,8 +190,10 @@ func (d *Device) use(ctx context.Context, f func(*session) error) error {
 	return err
 }
 
-// promptKey is a prompt that answers a key, and the device is read again after it.
-func (d *Device) promptKey(ctx context.Context, curve Curve, c command, text string, show Show) (*tezos.PublicKey, error) {
+// promptKey sends a prompt whose answer is a key. The device is read again after the prompt.
+func (d *Device) promptKey(
+	ctx context.Context, curve Curve, c command, text string, show Show,
+) (*tezos.PublicKey, error) {
 	out, err := d.prompt(ctx, c, text, show)
 	if err != nil {
 		return nil, err

@@ -19,12 +19,12 @@ var (
 	animals    = strings.Fields(animalText)
 )
 
-// DeviceName is the name that octez gives to the device whose root key (ed25519 at 44'/1729') has an address: four words, each picked
-// by the hash of the one before (Octez, ledger_names.ml).
+// DeviceName is octez's name for a device, made of the address of its root key (ed25519 at 44'/1729'): four words,
+// each picked by the hash of the previous hash (Octez, ledger_names.ml).
 func DeviceName(root tezos.PublicKeyHash) string { return crouchingTiger(root.String()) }
 
-// crouchingTiger picks adjective, animal, adjective, animal: the word's index is the n-fold BLAKE2b-256 of the text, read as a little-endian
-// number, modulo the length of its list.
+// crouchingTiger picks adjective, animal, adjective, animal. The n-th word's index is the n-fold BLAKE2b-256 of the
+// text, read as a little-endian number, modulo the length of its list.
 func crouchingTiger(text string) string {
 	words := make([]string, 4)
 	hash := []byte(text)

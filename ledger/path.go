@@ -11,10 +11,10 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Curve is a derivation scheme of the app, as its P2 byte says it.
+// Curve is a derivation scheme of the app, with the value of the P2 byte.
 type Curve byte
 
-// The curves. BIP25519 keys are ed25519 keys (tz1) that are derived another way. BLS is known to 2.5.1 and later.
+// The curves. BIP25519 keys are ed25519 keys (tz1), derived in another way. Versions 2.5.1 and later know BLS.
 const (
 	Ed25519   Curve = 0
 	Secp256k1 Curve = 1
@@ -25,7 +25,7 @@ const (
 
 var curveNames = []string{"ed25519", "secp256k1", "P-256", "bip25519", "bls12-381"}
 
-// String is the name that octez prints in locators; it knows none for BLS.
+// String is the name that octez prints in locators. Octez has no name for BLS.
 func (c Curve) String() string {
 	if int(c) < len(curveNames) {
 		return curveNames[c]
@@ -33,7 +33,7 @@ func (c Curve) String() string {
 	return fmt.Sprintf("curve(%d)", byte(c))
 }
 
-// ParseCurve reads a curve's name as octez prints it; the case does not matter, and secp256r1 is P-256.
+// ParseCurve reads a curve's name as octez prints the name, in any case. secp256r1 and p256 are P-256.
 func ParseCurve(text string) (Curve, error) {
 	if strings.EqualFold(text, "secp256r1") || strings.EqualFold(text, "p256") {
 		return P256, nil
@@ -63,23 +63,24 @@ func (c Curve) Tezos() tezos.Curve {
 // Hardened is the bit of a hardened component of a path.
 const Hardened = 0x80000000
 
-// MaxPath is the number of components that the app takes.
+// MaxPath is the highest number of components that the app takes.
 const MaxPath = 10
 
 // Path is a derivation path from the root of the seed: 44'/1729'/0'/0' has four components, hardened bit included.
 type Path []uint32
 
-// Root is 44'/1729': the app derives nothing outside it, and its ed25519 key names the device.
+// Root is 44'/1729'. The app derives nothing outside of Root, and the ed25519 key at Root names the device.
 var Root = Path{44 | Hardened, 1729 | Hardened}
 
-// DefaultPath is 44'/1729'/0'/0', what octez-client imports by default.
+// DefaultPath is 44'/1729'/0'/0', the default of octez-client.
 var DefaultPath = Path{44 | Hardened, 1729 | Hardened, Hardened, Hardened}
 
 // ErrBadPath is returned for bytes or a text that are no path.
 var ErrBadPath = errors.New("not a derivation path")
 
-// String is the path below 44'/1729', as octez prints it: 0h/0h. Another path is printed whole, with a leading m, and so is one whose
-// components below 44'/1729' are these two again: ParsePath would take them for the whole.
+// String is the path below 44'/1729', as octez prints the path: 0h/0h. A path outside 44'/1729' is printed whole,
+// with a leading m. A path with 44'/1729' twice at its beginning is printed whole as well: ParsePath would take the
+// second pair for the root.
 func (p Path) String() string {
 	parts, rest := []string{}, p
 	if p.belowRoot() && !p[len(Root):].belowRoot() {
@@ -99,8 +100,8 @@ func (p Path) String() string {
 
 func (p Path) belowRoot() bool { return len(p) >= len(Root) && slices.Equal(p[:len(Root)], Root) }
 
-// ParsePath reads a path below 44'/1729': "0h/0h" or "0'/0'"; with a leading "m/", or when it begins with 44'/1729', the whole path.
-// The empty text is 44'/1729' itself.
+// ParsePath reads a path below 44'/1729': "0h/0h" or "0'/0'". A text with a leading "m/", or with 44'/1729' at the
+// beginning, is the whole path. The empty text is 44'/1729' itself.
 func ParsePath(text string) (Path, error) {
 	whole := false
 	if rest, ok := strings.CutPrefix(text, "m/"); ok {
@@ -130,7 +131,7 @@ func ParsePath(text string) (Path, error) {
 	return p, nil
 }
 
-// Bytes is the wire form: a count byte, then each component in 4 bytes.
+// Bytes is the wire form: a count byte, and 4 bytes for each component.
 func (p Path) Bytes() []byte {
 	b := []byte{byte(len(p) & 0xff)}
 	for _, c := range p {
@@ -139,7 +140,7 @@ func (p Path) Bytes() []byte {
 	return b
 }
 
-// PathFromBytes reads the wire form. It must be the whole of b.
+// PathFromBytes reads the wire form, which must fill b.
 func PathFromBytes(b []byte) (Path, error) {
 	if len(b) == 0 || b[0] == 0 || b[0] > MaxPath || len(b) != 1+4*int(b[0]) {
 		return nil, fmt.Errorf("%w: % x", ErrBadPath, b)

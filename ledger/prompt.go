@@ -8,21 +8,24 @@ import (
 	"highwater/internal/device"
 )
 
-// ErrOnScreen is wrapped when the caller stopped waiting for a prompt: it is still on the device's screen, and the device is busy
-// until it is answered. What the user then chooses is done.
+// ErrOnScreen is wrapped when the caller stopped waiting for a prompt. The prompt is still on the device's screen,
+// the device is busy until the user answers, and the device does what the user chooses.
 var ErrOnScreen = errors.New("the prompt is still on the device's screen")
 
-// errLeaving is the cause when the callers that wait for a prompt are sent away.
+// errLeaving is the cause when Leave sends callers away.
 var errLeaving = errors.New("the signer is stopping")
 
-// Leave sends away all callers that wait for somebody in front of the device, now and later: they get ErrOnScreen. It is for the time before
-// Run ends, when requests are given no more time.
+// Leave sends away all callers that wait for a person at the device, now and later, with ErrOnScreen. Call Leave
+// before Run ends, when requests get no more time.
 func (d *Device) Leave() { d.leave(errLeaving) }
 
-// shown sends a command whose answer waits for the user, and waits for it. When ctx ends first, or Leave is called, the caller gets ErrOnScreen
-// and left: the session is no longer the caller's. It stays busy until the answer has come, and is released then: taken by anybody else the
-// answer would be paired with the wrong command. Nobody gets what comes late. Without left the session is still the caller's.
-func (d *Device) shown(ctx context.Context, s *session, c command, release func(error)) (out []byte, left bool, err error) {
+// shown sends a command whose answer waits for the user, and waits for the answer. When ctx ends first, or Leave is
+// called, the caller gets ErrOnScreen and left: the session is no longer the caller's. The session stays busy until
+// the answer has come, and is released only after the answer: a next holder would pair the answer with the wrong
+// command. A late answer reaches nobody. Without left the session is still the caller's.
+func (d *Device) shown(
+	ctx context.Context, s *session, c command, release func(error),
+) (out []byte, left bool, err error) {
 	type answer struct {
 		out []byte
 		err error
@@ -45,11 +48,13 @@ func (d *Device) shown(ctx context.Context, s *session, c command, release func(
 		a := <-answers
 		release(d.named(d.answered(s, c, a.err)))
 	})
-	return nil, true, &device.Error{Health: device.Busy, Hint: advicePrompt, Asked: true, Err: fmt.Errorf("%w: %w", ErrOnScreen, why)}
+	return nil, true, &device.Error{
+		Health: device.Busy, Hint: advicePrompt, Asked: true, Err: fmt.Errorf("%w: %w", ErrOnScreen, why),
+	}
 }
 
-// answered reads the device again after a prompt whose exchange ended in err: what is authorised, and the marks, may be new. It gives the error
-// that the session's use ended in. The caller holds the session.
+// answered reads the device again after a prompt whose exchange ended in err: the authorised key and the marks may be
+// new. The result is the error that ends the use of the session. The caller holds the session.
 func (d *Device) answered(s *session, c command, err error) error {
 	if err == nil || statusOf(err) == StatusRejected {
 		s.byHand = err == nil && c.setsMarks()
@@ -62,7 +67,7 @@ func (d *Device) answered(s *session, c command, err error) error {
 	return err
 }
 
-// prompt sends a command that asks the user and waits for the answer, or leaves with ErrOnScreen.
+// prompt sends a command that asks the user, and waits for the answer, or leaves with ErrOnScreen.
 func (d *Device) prompt(ctx context.Context, c command, text string, show Show) ([]byte, error) {
 	s, release, err := d.owner.Acquire(ctx)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 
 var _ device.Raiser = (*Device)(nil)
 
-// RaiseMarks has the device's marks compared with the host's now. A Ledger asks its user before it moves its mark, so what is behind
-// comes with the command that raises it, and with the screens on which it is confirmed.
+// RaiseMarks compares the device's marks with the host's now. A Ledger asks its user before its mark moves: a mark
+// that is behind is returned with the command for raising the mark, and with the screens of the confirmation.
 func (d *Device) RaiseMarks(ctx context.Context) (out []device.Standing, err error) {
 	err = d.use(ctx, func(s *session) error {
 		if wrong := d.prepare(ctx, s); wrong != nil {
@@ -34,13 +34,14 @@ func (d *Device) standing(own device.Mark, allowed []device.Mark) device.Standin
 	if st.Allowed <= st.Level {
 		return st
 	}
-	st.Why = "a Ledger asks before it raises its mark"
+	st.Why = "a Ledger asks its user before its mark moves"
 	st.Command = d.resetAdvice(st.Allowed)
 	st.Screen = resetScreens(st.Allowed)
 	return st
 }
 
-// resetScreens are what the app shows for RESET, from the first to the last (its ui flow: review, the level, reject, accept).
+// resetScreens are the app's screens for RESET, from the first to the last (the app's flow: review, the level,
+// reject, accept).
 func resetScreens(level int32) []string {
 	return []string{"Review Request", fmt.Sprintf("Reset HWM %d", level), "Reject", "Accept"}
 }

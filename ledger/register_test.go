@@ -44,8 +44,8 @@ func delegate(ctx context.Context, t *testing.T, sim *ledgersim.Device, d *ledge
 	return out
 }
 
-// TestDelegationOutlivesItsRequest: the request ends with its budget, the prompt does not; what is answered late is nobody's, above all not the
-// next command's.
+// TestDelegationOutlivesItsRequest: the request ends with its budget, the prompt does not; what is answered late is
+// nobody's, above all not the next command's.
 func TestDelegationOutlivesItsRequest(t *testing.T) {
 	for _, decision := range []ledgersim.Decision{ledgersim.Accept, ledgersim.Reject} {
 		everyTransport(t, func(t *testing.T, connect func(*testing.T, *ledgersim.Device) func(context.Context) (ledger.Transport, error)) {
@@ -147,15 +147,17 @@ func TestRevealOfTodayIsRefusedFirst(t *testing.T) {
 		_, err = sign(t, d, payload)
 		require.ErrorIs(t, err, device.ErrRefused)
 		require.ErrorContains(t, err, "protocol Seoul and later")
-		require.Contains(t, asError(t, err).Hint, "reveal the key before")
+		require.Contains(t, asError(t, err).Hint, "reveal the key with a wallet app")
 	}
-	for _, payload := range [][]byte{{3}, reveal[:60], registration(0x6c, key), append(delegation, 0)} { // nothing that is no registration
+	// nothing that is no registration
+	for _, payload := range [][]byte{{3}, reveal[:60], registration(0x6c, key), append(delegation, 0)} {
 		_, err = sign(t, d, payload)
 		require.ErrorIs(t, err, device.ErrRefused)
 	}
 }
 
-// TestOwnMarkIsKnown: what the device's own mark surely refuses is refused before anything is sent, and what it may sign is not.
+// TestOwnMarkIsKnown: what the device's own mark surely refuses is refused before anything is sent, and what it may
+// sign is not.
 func TestOwnMarkIsKnown(t *testing.T) {
 	w := &witness{}
 	sim := newSim(t, func(o *ledgersim.Options) { o.Trace = w.trace })

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,14 +14,14 @@ import (
 	"highwater/internal/tezos"
 )
 
-// session is one connection to an identified baking app. It is used by one goroutine at a time.
+// session is one connection to an identified baking app. One goroutine at a time uses a session.
 type session struct {
 	t      Transport
 	log    *slog.Logger
 	limit  time.Duration // of an exchange without a prompt
-	slow   func(command) // is told that a question waits for its answer unusually long
+	slow   func(command) // called when the answer to a question takes unusually long
 	broken bool          // an answer is lost or outstanding: no command may follow
-	// foreign: it is not the device that we look for.
+	// foreign: the connected device is not the configured device.
 	foreign bool
 
 	version AppVersion
@@ -30,23 +29,23 @@ type session struct {
 	keys    []sessionKey
 	marks   Marks
 	alarm   string
-	byHand  bool // an operator has just set its marks: those that are read next are no news
+	byHand  bool // the operator has just set the marks: the next marks read are no news
 	notes   []string
-	allowed []device.Mark // what the host says the device's own marks may be raised to
+	allowed []device.Mark // the levels up to which the host allows raising the device's own marks
 }
 
 // sessionKey is an authorised key.
 type sessionKey struct {
 	Authorized
 	pub  *tezos.PublicKey
-	last tezos.Kind // signed last, in this session; zero: none
+	last tezos.Kind // the kind signed last in this session; zero: none
 }
 
 // Close ends the connection.
 func (s *session) Close() error { return s.t.Close() }
 
-// call does one exchange that shows no prompt and gives the data of a 9000. It does not end before the exchange does, nor after the
-// time limit; after a lost answer the session is broken.
+// call does one exchange without a prompt and returns the data of a 9000. call ends with the exchange or at the time
+// limit, never earlier. After a lost answer the session is broken.
 func (s *session) call(ctx context.Context, c command) ([]byte, error) {
 	return s.within(ctx, s.limit, c)
 }
@@ -57,7 +56,7 @@ func (s *session) within(ctx context.Context, limit time.Duration, c command) ([
 	return s.exchange(ctx, c)
 }
 
-// noAnswerError says which command was not answered in time. Its text is made when it is wanted: hardly ever.
+// noAnswerError names the command without an answer in time. The text is made on demand, which is hardly ever.
 type noAnswerError struct {
 	command string
 	limit   time.Duration
@@ -67,14 +66,14 @@ func (e noAnswerError) Error() string {
 	return fmt.Sprintf("no answer to %s within %s", e.command, e.limit)
 }
 
-// exchange does one exchange and gives the data of a 9000. The error is an *Error.
+// exchange does one exchange and returns the data of a 9000. The error is an *Error.
 func (s *session) exchange(ctx context.Context, c command) ([]byte, error) {
 	if s.broken {
-		return nil, &device.Error{Health: device.Absent, Hint: advicePlug, Retry: true, Err: errors.New("the connection is broken")}
+		return nil, absent(errors.New("the connection is broken"))
 	}
 	start := time.Now()
 	out, err := s.t.Exchange(ctx, c.raw)
-	if s.log.Enabled(ctx, slog.LevelDebug) { // the texts cost more than the rest of it
+	if s.log.Enabled(ctx, slog.LevelDebug) { // the texts cost more than the rest
 		s.log.Debug("ledger exchange", "command", c.name, "sent", len(c.raw), "answered", len(out), "status", statusWord(out),
 			"duration_ms", time.Since(start).Milliseconds(), "error", err)
 	}
@@ -91,7 +90,8 @@ func (s *session) exchange(ctx context.Context, c command) ([]byte, error) {
 	return data, nil
 }
 
-// statusWord is how an answer ended, for the log: what is asked and answered is a payload or a signature, and never logged.
+// statusWord is the status word of an answer, for the log. Questions and answers hold payloads and signatures, and
+// are never logged.
 func statusWord(answer []byte) string {
 	if len(answer) < swSize {
 		return ""
@@ -99,30 +99,32 @@ func statusWord(answer []byte) string {
 	return fmt.Sprintf("%04x", answer[len(answer)-swSize:])
 }
 
-// lost is an exchange whose answer did not come.
+// lost is the error of an exchange without an answer.
 func (s *session) lost(ctx context.Context, c command, err error) error {
 	s.broken = true
 	if ctx.Err() != nil {
 		return &device.Error{Health: device.Busy, Hint: adviceBusy, Retry: true, Err: context.Cause(ctx)}
 	}
-	return &device.Error{Health: device.Absent, Hint: advicePlug, Retry: true, Err: fmt.Errorf("%s: %w", c.name, err)}
+	return absent(fmt.Errorf("%s: %w", c.name, err))
 }
 
-// outOfStep is an answer that belongs to something else. The connection is opened anew.
+// outOfStep is the error of an answer that belongs to another command. The owner opens the connection anew.
 func (s *session) outOfStep(c command, err error) error {
 	s.broken = true
-	return &device.Error{Health: device.Absent, Hint: advicePlug, Retry: true, Err: fmt.Errorf("%s: %w", c.name, err)}
+	return absent(fmt.Errorf("%s: %w", c.name, err))
 }
 
-// patience is how long a question waits for its answer before the status says that the device is busy. The system and the app answer
-// in milliseconds, unless a prompt is on the screen, and then the operator should be told within a second. Public keys are asked for after other
-// questions were answered, so there is no prompt; an old device takes a second to derive one, and more while it does something else.
+// patience is the time from a question to a status of "busy". The system and the app answer within milliseconds
+// unless a prompt is on the screen, and an operator should learn about a prompt within a second. Public keys are
+// asked for after other questions were answered, hence no prompt is on the screen. An old device takes a second to
+// derive a key, and longer under load.
 const (
 	patience       = 900 * time.Millisecond
 	derivePatience = 3 * time.Second
 )
 
-// ask does a call that is not a signature, and parses its answer. One that does not belong to the command breaks the session.
+// ask does a call that is not a signature, and parses the answer. An answer that does not belong to the command
+// breaks the session.
 func ask[T any](ctx context.Context, s *session, c command, parse func([]byte) (T, error)) (v T, err error) {
 	told := make(chan struct{})
 	wait := patience
@@ -148,8 +150,8 @@ func ask[T any](ctx context.Context, s *session, c command, parse func([]byte) (
 	return v, nil
 }
 
-// identify finds out which app answers. Each command's answer has a form of its own, so that a late answer to an
-// earlier host's command is noticed here.
+// identify finds out which app is open. Each command's answer has a form of its own: a late answer to an earlier
+// host's command is noticed here.
 func (s *session) identify(ctx context.Context) error {
 	name, err := ask(ctx, s, appName, func(b []byte) (string, error) {
 		n, _, err := parseAppName(b)
@@ -171,7 +173,9 @@ func (s *session) identify(ctx context.Context) error {
 		return wrongApp("Tezos Wallet")
 	}
 	if !s.version.Supported() {
-		return &device.Error{Health: device.Broken, Hint: adviceUpdate, Err: fmt.Errorf("version %s of the app is not supported", s.version)}
+		return &device.Error{
+			Health: device.Broken, Hint: adviceUpdate, Err: fmt.Errorf("version %s of the app is not supported", s.version),
+		}
 	}
 	return nil
 }
@@ -187,7 +191,9 @@ func checkApp(name string) error {
 }
 
 func wrongApp(name string) error {
-	return &device.Error{Health: device.WrongApp, Hint: adviceWrong, Retry: true, Err: fmt.Errorf("the app %q is open", name)}
+	return &device.Error{
+		Health: device.WrongApp, Hint: adviceWrong, Retry: true, Err: fmt.Errorf("the app %q is open", name),
+	}
 }
 
 func (s *session) publicKey(ctx context.Context, curve Curve, path Path) (*tezos.PublicKey, error) {
@@ -196,7 +202,7 @@ func (s *session) publicKey(ctx context.Context, curve Curve, path Path) (*tezos
 	})
 }
 
-// authorized asks for the authorised key; there may be none.
+// authorized asks for the authorised key, if any.
 func (s *session) authorized(ctx context.Context) ([]Authorized, error) {
 	key, err := ask(ctx, s, instruction(InsAuthKey, 0, 0, nil), func(b []byte) (Authorized, error) {
 		curve, path, err := parseAuthKey(b)
@@ -240,7 +246,7 @@ func (s *session) load(ctx context.Context) error {
 	return nil
 }
 
-// stillThere is a probe: the app is open, not locked, and the authorised key is what it was.
+// stillThere is a probe: the app is open and not locked, and the authorised key is unchanged.
 func (s *session) stillThere(ctx context.Context) error {
 	keys, err := s.authorized(ctx)
 	if err != nil {
@@ -249,13 +255,16 @@ func (s *session) stillThere(ctx context.Context) error {
 	if len(keys) == 0 && len(s.keys) == 0 {
 		return nil
 	}
-	if len(keys) == 0 || len(s.keys) == 0 || keys[0].Curve != s.keys[0].Curve || !slices.Equal(keys[0].Path, s.keys[0].Path) {
-		return &device.Error{Health: device.Absent, Hint: "the device is read again", Retry: true, Err: errors.New("another key was authorised")}
+	if len(keys) == 0 || len(s.keys) == 0 || !keys[0].same(s.keys[0].Authorized) {
+		return &device.Error{
+			Health: device.Absent, Hint: "the device is read again", Retry: true,
+			Err: errors.New("another key was authorised"),
+		}
 	}
 	return nil
 }
 
-// deviceMarks are the marks that cover a chain, in the contract's form: one for all kinds.
+// deviceMarks are the marks that cover a chain, in the form of device.Reconciler: one mark for all kinds.
 func (s *session) deviceMarks(chain tezos.ChainID) []device.Mark {
 	marks := make([]device.Mark, 0, len(s.keys))
 	for _, k := range s.keys {
@@ -265,5 +274,5 @@ func (s *session) deviceMarks(chain tezos.ChainID) []device.Mark {
 	return marks
 }
 
-// clamp makes an int32 of what the app counts without a sign.
+// clamp makes an int32 of the app's unsigned number.
 func clamp(n uint32) int32 { return int32(min(n, math.MaxInt32)) }

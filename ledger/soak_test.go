@@ -44,8 +44,8 @@ func after(r *rand.Rand, f func()) {
 	time.AfterFunc(time.Duration(r.IntN(5000))*time.Millisecond, f)
 }
 
-// TestSoak bakes 500 levels with an accident at every tenth step. What was answered verifies; nothing is signed twice; what is refused, the
-// device had signed before its answer was lost; and nothing else is refused.
+// TestSoak bakes 500 levels with an accident at every tenth step. What was answered verifies; nothing is signed
+// twice; what is refused, the device had signed before its answer was lost; and nothing else is refused.
 func TestSoak(t *testing.T) {
 	for name, connect := range map[string]func(*testing.T, *ledgersim.Device) func(context.Context) (ledger.Transport, error){
 		"sim": func(_ *testing.T, d *ledgersim.Device) func(context.Context) (ledger.Transport, error) { return d.Dial },

@@ -81,7 +81,7 @@ func TestWantedKey(t *testing.T) {
 	require.NoError(t, err)
 	d := start(t, sim.Dial, func(c *ledger.Config) { c.Want = []ledger.Locator{want} })
 	advice := waitFor(t, d, device.Broken).Advice
-	require.Contains(t, advice, "authorise the key that the config names")
+	require.Contains(t, advice, "authorise the key of the config")
 	require.Contains(t, advice, "`highwater ledger setup --device left --key secp256k1/0h/0h --hwm LEVEL`", "without its key, ed25519 would be set up")
 	require.Contains(t, advice, "`highwater ledger authorize --device left --key secp256k1/0h/0h`")
 	want.Curve = ledger.Ed25519
@@ -305,7 +305,8 @@ func TestKeysOutliveTheConnection(t *testing.T) {
 	})
 }
 
-// TestReconnectionsDeriveOneKey: a slow device needs a second for each, and its authorised key tells which device it is.
+// TestReconnectionsDeriveOneKey: a slow device needs a second for each, and its authorised key tells which device it
+// is.
 func TestReconnectionsDeriveOneKey(t *testing.T) {
 	var derived atomic.Int32
 	sim := newSim(t, func(o *ledgersim.Options) {

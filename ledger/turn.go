@@ -14,8 +14,8 @@ type turn struct {
 	d       *Device
 	s       *session
 	release func(error)
-	err     error // that ended the session, if one did
-	left    bool  // the session is no longer this turn's: a prompt is on the screen
+	err     error // the error that ended the session, if any
+	left    bool  // the turn has lost the session: a prompt is on the screen
 }
 
 // Turn waits for the device to be connected and free. The error is an *Error.
@@ -27,14 +27,15 @@ func (d *Device) Turn(ctx context.Context) (device.Turn, error) {
 	return &turn{d: d, s: s, release: release}, nil
 }
 
-// Done gives the device back, unless it waits for the answer to a prompt: then the answer does.
+// Done gives the device back. While a prompt is on the screen Done does nothing: the answer to the prompt gives the
+// device back.
 func (t *turn) Done() {
 	if !t.left {
 		t.release(t.err)
 	}
 }
 
-// Check refuses what the app cannot sign: no mark is spent on it.
+// Check refuses a payload that the app cannot sign, before a mark is spent.
 func (t *turn) Check(pkh tezos.PublicKeyHash, payload []byte) error {
 	key, err := t.s.find(pkh)
 	if err != nil {
@@ -43,17 +44,18 @@ func (t *turn) Check(pkh tezos.PublicKeyHash, payload []byte) error {
 	return t.d.named(t.d.check(key, payload))
 }
 
-// Sign selects the key and sends the payload, as one exchange. What cannot be signed is refused before anything is sent. The answer
-// carries the digest of what was signed, so that it cannot be another payload's. ctx ends the waiting for the user's answer to a delegation.
+// Sign selects the key and sends the payload, as one exchange. A payload that the app cannot sign is refused before
+// anything is sent. The answer carries the digest of the signed payload, and a signature of another payload is
+// noticed. When ctx ends, Sign stops waiting for the user's answer to a delegation.
 func (t *turn) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte) (tezos.Signature, error) {
 	sig, err := t.sign(ctx, pkh, payload)
 	if err == nil {
 		return sig, nil
 	}
 	err = t.d.named(err)
-	t.err = err // stays: the session may be one that ends
+	t.err = err // keep an error of the turn: it may have ended the session
 	if errors.Is(err, device.ErrNoKey) && statusOf(err) != StatusOK {
-		// What is authorised has changed: have the device read again.
+		// The authorised key has changed: have the device read again.
 		t.err = &device.Error{Health: device.Absent, Hint: "the device is read again", Retry: true, Err: err}
 	}
 	return tezos.Signature{}, err
@@ -67,7 +69,8 @@ func (t *turn) sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte
 	if err = t.d.check(key, payload); err != nil {
 		return tezos.Signature{}, err
 	}
-	// A refused select leaves the key selected before armed: nothing is sent unless this one was taken.
+	// After a refused select the app would sign with the key selected before. The message is sent only after a select
+	// that succeeded.
 	choose := selectCommand(key.Curve, key.Path)
 	out, err := t.s.call(ctx, choose)
 	if err != nil {
@@ -93,8 +96,8 @@ func (t *turn) sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte
 	return sig, nil
 }
 
-// register sends an operation. A delegation is shown, and stays on the screen until the user answers, longer than the request, perhaps: its
-// signature is nobody's then.
+// register sends an operation. A delegation stays on the screen until the user answers, perhaps longer than the
+// request lives. A signature after the request's end reaches nobody.
 func (t *turn) register(ctx context.Context, c command) ([]byte, error) {
 	t.d.owner.Update(func(st *device.Status) { st.Health, st.Advice = device.Busy, advicePrompt })
 	out, left, err := t.d.shown(ctx, t.s, c, t.release)
@@ -121,10 +124,12 @@ func (s *session) find(pkh tezos.PublicKeyHash) (sessionKey, error) {
 	}
 }
 
-// inDoubt marks an error of a message after which the device may have signed. Without an answer to a whole command it may; with one, it has not,
-// unless it failed after its mark had moved.
+// inDoubt marks an error of a message after which the device may have signed. Without an answer to a whole command,
+// the device may have signed. With an error answer, the device has not signed, unless the app failed after its mark
+// had moved.
 func inDoubt(err error) error {
-	if st := statusOf(err); st == StatusOK && !errors.Is(err, errIncomplete) || st == StatusCrypto || st == StatusMemory || !st.known() {
+	st := statusOf(err)
+	if st == StatusOK && !errors.Is(err, errIncomplete) || st == StatusCrypto || st == StatusMemory || !st.known() {
 		return asked(err)
 	}
 	return err

@@ -59,8 +59,8 @@ func (c cut) Write(report []byte) (int, error) {
 	return c.Conn.Write(report)
 }
 
-// TestUnsentCommandIsNotInDoubt: a message whose last report did not leave cannot have been signed, and may be asked for as if it had
-// never been. What became of a last report whose transfer failed, nobody knows.
+// TestUnsentCommandIsNotInDoubt: a message whose last report did not leave cannot have been signed, and may be asked
+// for as if it had never been. What became of a last report whose transfer failed, nobody knows.
 func TestUnsentCommandIsNotInDoubt(t *testing.T) {
 	w := &witness{}
 	sim := newSim(t, func(o *ledgersim.Options) { o.Trace = w.trace })

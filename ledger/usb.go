@@ -15,29 +15,31 @@ import (
 // VendorID is Ledger's.
 const VendorID = 0x2c97
 
-// hidUsagePage is the vendor page of the interface for APDUs; another HID interface of the device may be a keyboard, or FIDO.
+// hidUsagePage is the vendor page of the interface for APDUs; another HID interface of the device may be a keyboard,
+// or FIDO.
 const hidUsagePage = 0xffa0
 
-// models by the high byte of the product id; its low byte says which interfaces the open app has. A model that is not here is used as well.
+// models maps the high byte of the product id to a model. The low byte says which interfaces the open app has.
+// Unknown models are used as well.
 var models = map[uint16]string{
 	0x10: "Nano S", 0x40: "Nano X", 0x50: "Nano S Plus", 0x60: "Stax", 0x70: "Flex", 0x80: "Nano Gen5",
 }
 
-// legacyModels by the whole product id, as old firmware has it.
+// legacyModels maps the whole product id of old firmware to a model.
 var legacyModels = map[uint16]string{
 	0x0001: "Nano S", 0x0004: "Nano X", 0x0005: "Nano S Plus", 0x0006: "Stax", 0x0007: "Flex", 0x0008: "Nano Gen5",
 }
 
-// IsUSB tells whether a USB device is a Ledger, of whichever model. Whether it takes APDUs, an interface with the usage page for them tells, and
-// whether it can bake, its app.
+// IsUSB tells whether a USB device is a Ledger of any model. The interface's usage page tells whether the device
+// takes APDUs, and the app whether the device can bake.
 func IsUSB(vendor, _ uint16) bool { return vendor == VendorID }
 
-// usbModel is the model's name, or the product id of one that is not known.
+// usbModel is the model's name, or the product id of an unknown model.
 func usbModel(product uint16) string {
 	if m := knownModel(product); m != "" {
 		return m
 	}
-	return fmt.Sprintf("of a model that is not known here (product id %04x)", product)
+	return fmt.Sprintf("of an unknown model (product id %04x)", product)
 }
 
 func knownModel(product uint16) string {
@@ -47,25 +49,26 @@ func knownModel(product uint16) string {
 	return models[product>>8]
 }
 
-// usbDialer finds one Ledger among those connected. They all show the same serial, so it tries one after the other until the
-// driver does not reject one.
+// usbDialer finds one Ledger among the connected devices. All Ledgers show the same serial: usbDialer tries the
+// devices in turn until the driver rejects none.
 type usbDialer struct {
 	bus *usb.Bus
 
 	mu       sync.Mutex
-	last     string           // port that was tried last
-	rejected map[usb.ID]error // not the one we look for; until it is unplugged
+	last     string           // port of the last attempt
+	rejected map[usb.ID]error // foreign devices, until unplugged
 }
 
-// DialUSB gives a Dial for Config: it connects to the Ledgers on a bus in turn, leaving out those that this process has connected
-// already, and those that the driver found to be another device than the configured one.
+// DialUSB gives a Dial for Config. Dial connects to the Ledgers on a bus in turn, without the devices that this
+// process has connected already, and without the devices that the driver has found to be foreign.
 func DialUSB(bus *usb.Bus) func(ctx context.Context) (Transport, error) {
 	d := &usbDialer{bus: bus, rejected: map[usb.ID]error{}}
 	return d.dial
 }
 
 // adviceInUse is for a claimed interface.
-const adviceInUse = "another program has the Ledger open (Ledger's own software, octez-signer, a second highwater): stop it"
+const adviceInUse = "another program has the Ledger open (Ledger's own software, octez-signer, a second highwater): " +
+	"stop the program"
 
 func (d *usbDialer) dial(ctx context.Context) (Transport, error) {
 	found, err := d.bus.Find(IsUSB)
@@ -85,7 +88,7 @@ func (d *usbDialer) dial(ctx context.Context) (Transport, error) {
 			failed = err
 		}
 		if !errors.Is(err, usb.ErrInUse) && !errors.Is(err, usb.ErrGone) {
-			break // it is there and something is wrong with it: say so; the next attempt is for the next one
+			break // a present device with a fault: report the fault; the next attempt takes the next device
 		}
 	}
 	if failed == nil {
@@ -94,7 +97,7 @@ func (d *usbDialer) dial(ctx context.Context) (Transport, error) {
 	return nil, failed
 }
 
-// candidates are the devices to try, beginning after the one that was tried last.
+// candidates are the devices to try, beginning after the last attempt's port.
 func (d *usbDialer) candidates(found []usb.Info) []usb.Info {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -116,7 +119,7 @@ func (d *usbDialer) candidates(found []usb.Info) []usb.Info {
 	return append(after, before...)
 }
 
-// ours tells whether another device of this process is connected to it.
+// ours tells whether this process has claimed an interface of the device.
 func (d *usbDialer) ours(i usb.Info) bool {
 	return slices.ContainsFunc(i.Interfaces, func(f usb.Interface) bool { return d.bus.Claimed(i, f.Number) })
 }
@@ -151,12 +154,12 @@ func (d *usbDialer) open(ctx context.Context, info usb.Info) (Transport, error) 
 	reports := &usbReports{dev: dev, channel: channel, life: life, cancel: cancel}
 	t, err := NewHID(ctx, reports, info.Where())
 	if err != nil {
-		return nil, usbError(err) // it has closed the reports
+		return nil, usbError(err) // NewHID has closed the reports
 	}
 	return &usbTransport{Transport: t, dialer: d, info: info}, nil
 }
 
-// usbError adds what an operator can do.
+// usbError adds advice for the operator.
 func usbError(err error) error {
 	var de *device.Error
 	if errors.As(err, &de) {
@@ -174,7 +177,7 @@ func usbError(err error) error {
 	return out
 }
 
-// claimHID claims the HID interface that takes APDUs.
+// claimHID claims the HID interface for APDUs.
 func claimHID(ctx context.Context, dev *usb.Device) (*usb.Channel, error) {
 	info := dev.Info()
 	var hid []usb.Interface
@@ -198,7 +201,8 @@ func claimHID(ctx context.Context, dev *usb.Device) (*usb.Channel, error) {
 	return nil, fmt.Errorf("the Ledger at %s has no interface for APDUs: %w", info.Where(), usb.ErrGone)
 }
 
-// takesAPDUs tells whether a claimed interface is the one for APDUs, by its usage page. The only HID interface of a known model is.
+// takesAPDUs tells by the usage page whether a claimed interface takes APDUs. The only HID interface of a known model
+// always does.
 func takesAPDUs(ctx context.Context, dev *usb.Device, f usb.Interface, only bool) bool {
 	if f.UsagePage == hidUsagePage || only && knownModel(dev.Info().Product) != "" {
 		return true
@@ -209,7 +213,7 @@ func takesAPDUs(ctx context.Context, dev *usb.Device, f usb.Interface, only bool
 
 func checkSize(c *usb.Channel) (*usb.Channel, error) {
 	if n := c.MaxPacket(); n != ReportSize {
-		return nil, errors.Join(fmt.Errorf("its reports have %d bytes, not %d", n, ReportSize), c.Close())
+		return nil, errors.Join(fmt.Errorf("the Ledger's reports have %d bytes, not %d", n, ReportSize), c.Close())
 	}
 	return c, nil
 }
@@ -222,10 +226,11 @@ const (
 	maxReportDescriptor    = 512
 )
 
-// usagePage asks a claimed interface what it is; 0 when it does not say.
+// usagePage asks a claimed interface for its usage page; 0: no answer.
 func usagePage(ctx context.Context, dev *usb.Device, number int) uint16 {
 	b := make([]byte, maxReportDescriptor)
-	n, err := dev.Control(ctx, getInterfaceDescriptor, getDescriptor, reportDescriptor, uint16(number), b) //nolint:gosec // an interface number
+	//nolint:gosec // an interface number
+	n, err := dev.Control(ctx, getInterfaceDescriptor, getDescriptor, reportDescriptor, uint16(number), b)
 	if err != nil {
 		return 0
 	}
@@ -257,17 +262,17 @@ type usbTransport struct {
 	info   usb.Info
 }
 
-// Model is what the product id tells.
+// Model is the model of the product id.
 func (t *usbTransport) Model() string { return "Ledger " + usbModel(t.info.Product) }
 
-// Reject says that this is not the device that was looked for.
+// Reject marks the device as foreign, for all later attempts until the device is unplugged.
 func (t *usbTransport) Reject(why error) {
 	t.dialer.mu.Lock()
 	defer t.dialer.mu.Unlock()
 	t.dialer.rejected[t.info.ID] = why
 }
 
-// Alone tells whether no other Ledger could be the one that is looked for.
+// Alone tells whether no other Ledger is a candidate.
 func (t *usbTransport) Alone() bool {
 	found, err := t.dialer.bus.Find(IsUSB)
 	if err != nil {

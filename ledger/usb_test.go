@@ -25,7 +25,7 @@ func TestIsUSB(t *testing.T) {
 	for _, product := range []uint16{0, 2, 3, 9, 0x0011, 0x2011, 0x3011, 0x9011, 0xffff} { // the vendor's next models
 		require.True(t, IsUSB(VendorID, product), "%04x", product)
 		require.Empty(t, knownModel(product))
-		require.Equal(t, fmt.Sprintf("Ledger of a model that is not known here (product id %04x)", product), USBLabel(usb.Info{Product: product}))
+		require.Equal(t, fmt.Sprintf("Ledger of an unknown model (product id %04x)", product), USBLabel(usb.Info{Product: product}))
 	}
 }
 

@@ -45,7 +45,7 @@ does not verify what the device gave | signer/signer.go | /^func verify/,/^}/s/e
 spends a mark on a level that a Ledger does not take | ledger/limits.go | s/if req.Level > maxLevel {/if false {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
 spends a mark on what a Ledger's own mark refuses | ledger/limits.go | s/if !below(req, mark, key.last) {/if true {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
 asks a Ledger for a reveal that its app cannot read | ledger/limits.go | s/if reg.Proof {/if reg.Proof \&\& false {/ | ./ledger | TestRevealOfTodayIsRefusedFirst
-gives a Ledger away while a prompt is on its screen | ledger/prompt.go | s/release(d.named(d.answered(s, a.err)))/_ = d.answered(s, a.err)/;s/return nil, true, /release(nil)\n\t&/ | ./ledger | TestDelegationOutlivesItsRequest
+gives a Ledger away while a prompt is on its screen | ledger/prompt.go | s/release(d.named(d.answered(s, c, a.err)))/_ = d.answered(s, c, a.err)/;s/return nil, true, /release(nil)\n\t&/ | ./ledger | TestDelegationOutlivesItsRequest
 waits for whoever does not answer a prompt when it stops | cmd/instance.go | s/d.Leave()/_ = d/ | ./cmd | TestStopWhileADelegationIsShown
 does not look at the fence when a signature leaves | signer/signer.go | s/a.err = pass.check()/a.err = nil/ | ./signer | TestStandGivesUp|TestGivenUpStaysGivenUp
 moves a mark behind the fence | signer/signer.go | s/err = pass.do(func() (err error) {/err = func(f func() error) error { return f() }(func() (err error) {/ | ./signer | TestStandGivesUp

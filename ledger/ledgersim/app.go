@@ -28,30 +28,32 @@ func (k keyID) clone() keyID { return keyID{k.curve, slices.Clone(k.path)} }
 type app struct {
 	version  Version
 	wallet   wallet
-	hwmOn    bool // the setting "High Watermark": what is signed goes to NVRAM at once
+	hwmOn    bool // the setting "High Watermark": every signature's mark goes to NVRAM at once
 	pinValid bool // for the app's own check, where the system does not check
 	mainnet  bool // sign for the mainnet
 
-	// nv and ram have the app's record first, and then those of the keys authorised beside it, which the real app does not have.
+	// nv and ram begin with the app's record. Records of further authorised keys follow: the real app has only the
+	// first record.
 	nv, ram []record
 
 	selected keyID // sticky: survives errors and signatures
-	packets  byte  // of the message so far; other instructions leave rubbish here
+	packets  byte  // packets of the message so far; other instructions leave rubbish here
 
-	// last is the key that was derived last, so that an emulator under load is not mostly deriving. A real device derives each time.
+	// last is the key derived last: without last, an emulator under load would spend its time on deriving. A real
+	// device derives each time.
 	last struct {
 		id  keyID
 		key signKey
 	}
 }
 
-// prompt is an open question to the user; resolve ends it and gives the answer.
+// prompt is an open question to the user. resolve ends the prompt and returns the answer.
 type prompt struct {
 	Prompt
 	resolve func(accept bool) []byte
 }
 
-// apdu is a command whose lengths are right.
+// apdu is a command with the right lengths.
 type apdu struct {
 	cla, ins, p1, p2 byte
 	data             []byte
@@ -59,7 +61,7 @@ type apdu struct {
 
 var errLength = errors.New("wrong length")
 
-// parseAPDU checks the lengths: a header of 4 bytes and, if there is more, a count that fits the data.
+// parseAPDU checks the lengths: a header of 4 bytes and, in a longer command, a count that fits the data.
 func parseAPDU(b []byte) (apdu, error) {
 	if len(b) < 4 {
 		return apdu{}, errLength
@@ -88,7 +90,7 @@ func (a *app) start() {
 // save writes the whole record to NVRAM.
 func (a *app) save() { a.nv = slices.Clone(a.ram) }
 
-// handle answers an APDU, or gives the prompt whose end will answer it.
+// handle answers an APDU, or returns the prompt whose end will bring the answer.
 func (a *app) handle(b []byte) ([]byte, *prompt) {
 	cmd, err := parseAPDU(b)
 	if err != nil {
@@ -199,8 +201,8 @@ func (a *app) selectKey(curve ledger.Curve, r *reader) error {
 	return nil
 }
 
-// selectPath reads a path over the selected one. The count is taken before it is judged: 0 leaves no key selected, and more than MaxPath one
-// that is nobody's. A path that is cut short overwrites the components in place.
+// selectPath reads a path over the selected path. The count is taken before it is checked: 0 leaves no key selected,
+// and more than MaxPath leaves a key without an owner. A path that is cut short overwrites the components in place.
 func (a *app) selectPath(r *reader) error {
 	path := make(ledger.Path, r.u8())
 	copy(path, a.selected.path)
@@ -269,7 +271,7 @@ func (a *app) publicKey(c apdu) ([]byte, *prompt, error) {
 	return nil, a.ask("Provide Public Key", []string{address(a.selected, k)}, func() []byte { return pubAnswer(k) }), nil
 }
 
-// readKey selects the key of a whole data field and derives it.
+// readKey derives the key named by a whole data field, and selects the key.
 func (a *app) readKey(c apdu) (signKey, error) {
 	curve, err := a.curve(c.p2)
 	if err != nil {
@@ -385,7 +387,7 @@ func chainName(c tezos.ChainID) string {
 	return c.String()
 }
 
-// hmacLabel is the constant whose signature makes the key of the HMAC instruction.
+// hmacLabel is the constant from whose signature the HMAC instruction makes its key.
 var hmacLabel = must(hex.DecodeString("6c4e7e706c54d367c87a8d89c16adfe06cb5680cb7d18e625a90475ec0dbdb9f"))
 
 func (a *app) hmac(c apdu) ([]byte, error) {
@@ -415,7 +417,7 @@ func (a *app) hmac(c apdu) ([]byte, error) {
 	return mac.Sum(nil), nil
 }
 
-// sdk answers the commands of class B0, which the system handles before the app sees them.
+// sdk answers the commands of class B0, before the app sees them.
 func sdk(b []byte, name, version string) (out []byte, quit, ok bool) {
 	if len(b) < 4 || b[0] != 0xb0 || binary.BigEndian.Uint16(b[2:]) != 0 {
 		return nil, false, false

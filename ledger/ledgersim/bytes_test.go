@@ -60,7 +60,8 @@ func exchange(t *testing.T, d *ledgersim.Device, conn *ledgersim.Conn, command s
 	return hex.EncodeToString(out[len(out)-2:])
 }
 
-// TestWhatTheAppAnswers holds answers that no recording has: each was seen on the app itself, by random commands, and is read in its sources.
+// TestWhatTheAppAnswers holds answers that no recording has: each was seen on the app itself, by random commands, and
+// is read in its sources.
 func TestWhatTheAppAnswers(t *testing.T) {
 	for name, row := range map[string]struct{ commands, want []string }{
 		"a select with count 0 leaves no key": {

@@ -11,20 +11,20 @@ import (
 
 var errGone = errors.New("the connection to the emulated device is gone")
 
-// Conn is a connection to a device. There is one at a time: a new one displaces it. An answer goes to the connection that is there
-// when it comes, as on a cable, and not to the one that asked.
+// Conn is a connection to a device. A device has at most one connection: a new connection displaces the old. An
+// answer goes to the present connection, as on a cable, even when an earlier connection asked.
 type Conn struct {
 	d *Device
 
 	mu      sync.Mutex
 	answers [][]byte
-	ready   chan struct{} // has room for one token: something changed
+	ready   chan struct{} // has room for one token: the state has changed
 	done    chan struct{} // closed at the end
 	ended   bool
 	fetched *sync.Cond // answers have become fewer, or ended
 }
 
-// maxQueue bounds the answers that nobody fetches.
+// maxQueue bounds the answers that the host does not fetch.
 const maxQueue = 16
 
 var _ ledger.Transport = (*Conn)(nil)
@@ -40,7 +40,7 @@ func (d *Device) Connect() *Conn {
 	return c
 }
 
-// Dial connects a driver in process; it is the Dial of a ledger.Config.
+// Dial connects a driver in process. Dial fits ledger.Config.
 func (d *Device) Dial(context.Context) (ledger.Transport, error) { return d.Connect(), nil }
 
 func (c *Conn) put(answer []byte) {
@@ -69,10 +69,11 @@ func (c *Conn) end() {
 	}
 }
 
-// Send hands over a command and does not wait. A command that the device drops is no error: its answer never comes.
+// Send hands over a command and does not wait. A dropped command is no error: the answer never comes.
 func (c *Conn) Send(apdu []byte) error { return c.d.accept(c, apdu) }
 
-// Receive waits for the next answer. What was answered before the end can still be had; then it is io.EOF.
+// Receive waits for the next answer. Answers given before the end are still delivered; after the last answer the
+// error is io.EOF.
 func (c *Conn) Receive(ctx context.Context) ([]byte, error) {
 	out, err := c.peek(ctx)
 	if err == nil {
@@ -88,7 +89,7 @@ func (c *Conn) owed() bool {
 	return c.d.pending != 0
 }
 
-// waitFetched waits until the host has fetched what was answered, or the connection has ended.
+// waitFetched waits until the host has fetched all answers, or the connection has ended.
 func (c *Conn) waitFetched() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -104,7 +105,7 @@ func (c *Conn) pop() {
 	c.fetched.Broadcast()
 }
 
-// peek waits for the next answer and leaves it where it is. One goroutine receives.
+// peek waits for the next answer and leaves the answer in the queue. Only one goroutine receives.
 func (c *Conn) peek(ctx context.Context) ([]byte, error) {
 	for {
 		c.mu.Lock()
@@ -127,7 +128,7 @@ func (c *Conn) peek(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// Exchange sends a command and takes the next answer, whatever it belongs to.
+// Exchange sends a command and takes the next answer, which may belong to an earlier command.
 func (c *Conn) Exchange(ctx context.Context, apdu []byte) ([]byte, error) {
 	if err := c.Send(apdu); err != nil {
 		return nil, err
@@ -141,7 +142,7 @@ func (c *Conn) Authorized() []ledger.Authorized { return c.d.Authorized() }
 // Where is the transport's address.
 func (c *Conn) Where() string { return "sim" }
 
-// Close unplugs this host.
+// Close unplugs the host.
 func (c *Conn) Close() error {
 	c.d.change(func() {
 		if c.d.conn == c {

@@ -10,23 +10,23 @@ import (
 	"highwater/ledger"
 )
 
-// Device is an emulated Ledger. All its methods can be called from anywhere at any time: they are the hands of its user, and the
-// accidents.
+// Device is an emulated Ledger. The methods are the hands of its user, and the accidents; all are safe for concurrent
+// use.
 type Device struct {
 	opt Options
 
 	mu      sync.Mutex
 	app     *app
 	running bool   // the baking app is open
-	other   string // name of another open app; with running false and no other, the dashboard is shown
+	other   string // name of another open app; empty, with running false: the dashboard is shown
 	locked  bool
-	sdkPIN  bool // the system answers 5515 when locked; without it only the app's own check is left
+	sdkPIN  bool // the system answers 5515 when locked; false: only the app checks the PIN
 	prompt  *prompt
 	faults  func(apdu []byte) Fault
 
-	// pending is the number of the exchange whose answer is still to come, or 0. Meanwhile every APDU is dropped.
+	// pending is the number of the exchange without an answer yet, or 0. Until the answer every APDU is dropped.
 	pending, serial uint64
-	conn            *Conn // the one that answers go to
+	conn            *Conn // the receiver of answers
 }
 
 // New makes a device with the baking app open, not locked.
@@ -61,7 +61,7 @@ func New(opt Options) (*Device, error) {
 	return &Device{opt: opt, app: a, running: true, sdkPIN: true}, nil
 }
 
-// Authorized is what the emulator's extension adds beside the wire protocol: every authorised key with its marks.
+// Authorized lists every authorised key with its marks: the emulator's extension beside the wire protocol.
 func (d *Device) Authorized() []ledger.Authorized {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -95,16 +95,17 @@ func (d *Device) Unlock() { d.change(func() { d.setLocked(false) }) }
 
 func (d *Device) setLocked(on bool) { d.locked, d.app.pinValid = on, !on }
 
-// SetSystemPIN says whether the system checks the PIN before the app sees a command, as all firmware known does.
+// SetSystemPIN says whether the system checks the PIN before the app sees a command, as all known firmware does.
 func (d *Device) SetSystemPIN(on bool) { d.change(func() { d.sdkPIN = on }) }
 
-// SetHWM is the setting "High Watermark" of the device's menu: whether what is signed goes to NVRAM at once.
+// SetHWM is the setting "High Watermark" of the device's menu: whether a signature's mark goes to NVRAM at once.
 func (d *Device) SetHWM(on bool) { d.change(func() { d.app.hwmOn = on }) }
 
-// SetFaults installs a script that is asked at each command; nil ends it. It must not call the device.
+// SetFaults installs a script, called at each command; nil removes the script. The script must not call the device.
 func (d *Device) SetFaults(script func(apdu []byte) Fault) { d.change(func() { d.faults = script }) }
 
-// PowerCycle cuts the power and opens the app again: what only RAM held is gone, and so are prompts and outstanding answers.
+// PowerCycle cuts the power and opens the app again. The content of RAM is lost, with prompts and outstanding
+// answers.
 func (d *Device) PowerCycle() {
 	d.change(func() {
 		d.replug()
@@ -113,7 +114,7 @@ func (d *Device) PowerCycle() {
 	})
 }
 
-// Quit is the menu entry: it saves the RAM copy and shows the dashboard.
+// Quit is the menu entry: the app saves the RAM copy, and the dashboard appears.
 func (d *Device) Quit() {
 	d.change(func() {
 		d.app.save()
@@ -121,7 +122,7 @@ func (d *Device) Quit() {
 	})
 }
 
-// OpenOther opens another app, without saving anything of this one.
+// OpenOther opens another app; the baking app saves nothing.
 func (d *Device) OpenOther(name string) { d.change(func() { d.leave(name) }) }
 
 // Open opens the baking app.
@@ -135,7 +136,7 @@ func (d *Device) Open() {
 	})
 }
 
-// expire is an answer that nobody fetched: the app ends, nothing is saved, and the PIN is asked for.
+// expire follows an answer that the host did not fetch: the app ends without saving, and the device asks for the PIN.
 func (d *Device) expire() {
 	d.change(func() {
 		d.leave("")
@@ -152,7 +153,7 @@ func (d *Device) change(f func()) {
 	f()
 }
 
-// leave ends the app: the device shows another one, or the dashboard, and appears anew on the bus.
+// leave ends the app: the device shows another app, or the dashboard, and appears anew on the bus.
 func (d *Device) leave(other string) {
 	d.replug()
 	d.running, d.other = false, other
@@ -170,7 +171,7 @@ func (d *Device) cut() {
 	}
 }
 
-// Prompt is what stands on the screen, if a prompt does.
+// Prompt is the prompt on the screen, if any.
 func (d *Device) Prompt() (Prompt, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -180,7 +181,7 @@ func (d *Device) Prompt() (Prompt, bool) {
 	return d.prompt.Prompt, true
 }
 
-// Answer decides the prompt on the screen. It reports whether there was one.
+// Answer decides the prompt on the screen, and reports whether a prompt was on the screen.
 func (d *Device) Answer(decision Decision) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -191,8 +192,8 @@ func (d *Device) Answer(decision Decision) bool {
 	return true
 }
 
-// Exchange hands an APDU to the device and gives its answer, or nil when the device drops the command or holds a prompt. It
-// knows no latency, no faults and no connection: it is the app itself, for tests and replays.
+// Exchange hands an APDU to the device and returns the answer, or nil when the device drops the command or holds a
+// prompt. Exchange has no latency, no faults and no connection: tests and replays reach the app itself.
 func (d *Device) Exchange(apdu []byte) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -255,7 +256,7 @@ func (d *Device) process(b []byte) ([]byte, *prompt) {
 	return answer(swNoApp), nil
 }
 
-// accept takes a command from a connection: it is dropped while an answer is outstanding.
+// accept takes a command from a connection. While an answer is outstanding the command is dropped.
 func (d *Device) accept(c *Conn, apdu []byte) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -294,7 +295,8 @@ func (d *Device) accept(c *Conn, apdu []byte) error {
 	return nil
 }
 
-// show puts a prompt on the screen, and has the user decide it if the options say how. The caller holds the lock.
+// show puts a prompt on the screen. If the options decide the prompt, the user decides alike. The caller holds the
+// lock.
 func (d *Device) show(p *prompt, apdu []byte, f Fault) {
 	resolve := p.resolve
 	p.resolve = func(accept bool) []byte {
@@ -336,7 +338,7 @@ func (d *Device) resolve(serial uint64, decision Decision, f Fault) {
 	d.deliver(serial, p.resolve(decision == Accept), f)
 }
 
-// deliver puts an answer on the wire, for whoever is connected now. The caller holds the lock.
+// deliver puts an answer on the wire, for the present connection. The caller holds the lock.
 func (d *Device) deliver(serial uint64, out []byte, f Fault) {
 	if d.pending != serial {
 		return // the power was cut meanwhile

@@ -7,7 +7,7 @@ import (
 	"math/big"
 )
 
-// ecKey is an ECDSA key. Constant time does not matter here: it is an emulator's.
+// ecKey is an emulator's ECDSA key, for which constant time does not matter.
 type ecKey struct {
 	curve elliptic.Curve
 	d     *big.Int
@@ -34,8 +34,8 @@ func (k *ecKey) compressed() []byte {
 	return p
 }
 
-// sign signs a digest with the nonce of RFC 6979 (SHA-256), as DER with a low s; the parity of the nonce point's y lies in bit 0
-// of the first byte.
+// sign signs a digest with the nonce of RFC 6979 (SHA-256), as DER with a low s; the parity of the nonce point's y
+// lies in bit 0 of the first byte.
 func (k *ecKey) sign(_, digest []byte) []byte {
 	n := k.curve.Params().N
 	for nonces := newNonces(n, k.d, digest); ; {

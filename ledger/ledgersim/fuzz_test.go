@@ -10,8 +10,8 @@ import (
 	"highwater/internal/tezos"
 )
 
-// FuzzApp sends a series of commands, each with a length byte before it, to an app whose user accepts everything. It answers each with a
-// status word, and no mark goes down or is passed without SETUP or RESET.
+// FuzzApp sends a series of commands, each with a length byte before it, to an app whose user accepts everything. It
+// answers each with a status word, and no mark goes down or is passed without SETUP or RESET.
 func FuzzApp(f *testing.F) {
 	b, err := os.ReadFile("../../testdata/ledger/apdu-2.5.0-curve0.txt")
 	require.NoError(f, err)

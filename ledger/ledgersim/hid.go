@@ -11,13 +11,15 @@ import (
 	"time"
 )
 
-// Sizes of the HID framing: report = channel 2 · tag 1 · sequence 2 · payload; the first payload begins with the total length.
+// Sizes of the HID framing: report = channel 2 · tag 1 · sequence 2 · payload; the first payload begins with the
+// total length.
 const (
 	reportSize = 64
 	hidHeader  = 5
 )
 
-// hidTimeout is how long an answer may wait for its host; then the app ends and the device is locked.
+// hidTimeout bounds the time from an answer to its fetching by the host. After hidTimeout the app ends and the device
+// is locked.
 const hidTimeout = 2 * time.Second
 
 // ErrNotFetched is returned when the host did not fetch an answer in time.
@@ -36,8 +38,9 @@ type hidPort struct {
 	buf     []byte
 }
 
-// ServeHID serves the device as a stream of HID reports of 64 bytes. Each Write is one report and should return when the host has
-// fetched it; Close ends reading and writing. It returns when ctx ends, or the stream does; the stream is closed then.
+// ServeHID serves the device as a stream of 64-byte HID reports. Each Write is one report and should return when the
+// host has fetched the report; Close ends reading and writing. ServeHID returns when ctx or the stream ends, with the
+// stream closed.
 func ServeHID(ctx context.Context, rw io.ReadWriteCloser, d *Device) error {
 	ctx, cancel := context.WithCancel(ctx)
 	p := &hidPort{d: d, conn: d.Connect(), rw: rw}
@@ -45,14 +48,14 @@ func ServeHID(ctx context.Context, rw io.ReadWriteCloser, d *Device) error {
 	var sent error
 	answers.Go(func() {
 		sent = p.send(ctx)
-		_ = rw.Close() // it ends the reader
+		_ = rw.Close() // ends the reader
 	})
-	stop := context.AfterFunc(ctx, func() { _ = rw.Close() }) // it ends the reader
+	stop := context.AfterFunc(ctx, func() { _ = rw.Close() }) // ends the reader
 	received := p.receive()
 	ended := !stop()
 	cancel()
-	_ = p.conn.Close() // it never fails
-	_ = rw.Close()     // it ends the sender
+	_ = p.conn.Close() // never fails
+	_ = rw.Close()     // ends the sender
 	answers.Wait()
 	switch {
 	case errors.Is(sent, ErrNotFetched), errors.Is(received, ErrNotFetched):
@@ -76,7 +79,7 @@ func (p *hidPort) receive() error {
 	}
 }
 
-// report takes one report. While the device owes an answer everything is dropped, pings too.
+// report takes one report. While the device owes an answer every report is dropped, pings too.
 func (p *hidPort) report(r []byte) error {
 	if p.conn.owed() {
 		return nil
@@ -110,7 +113,8 @@ func (p *hidPort) echo(r, id []byte) error {
 	return p.write(out)
 }
 
-// part takes a part of an APDU. A wrong sequence number, or too long an APDU, drops the report and begins anew.
+// part takes a part of an APDU. After a wrong sequence number, or when an APDU is too long, the report is dropped and
+// the receiver begins anew.
 func (p *hidPort) part(channel, seq uint16, data []byte) error {
 	if seq != p.expect {
 		p.expect = 0
@@ -170,7 +174,7 @@ func (p *hidPort) write(r []byte) error {
 	timer := time.AfterFunc(hidTimeout, func() {
 		defer close(expired)
 		p.d.expire()
-		_ = p.rw.Close() // it ends the write
+		_ = p.rw.Close() // ends the write
 	})
 	_, err := p.rw.Write(r)
 	if !timer.Stop() {

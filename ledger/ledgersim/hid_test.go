@@ -16,7 +16,8 @@ import (
 	"highwater/ledger/ledgersim"
 )
 
-// lockstep is a stream whose reader tells when it is back for the next report: what was sent before has been dealt with.
+// lockstep is a stream whose reader tells when it is back for the next report: what was sent before has been dealt
+// with.
 type lockstep struct {
 	net.Conn
 	back chan struct{}
@@ -27,8 +28,8 @@ func (l lockstep) Read(p []byte) (int, error) {
 	return l.Conn.Read(p)
 }
 
-// TestHIDRecordingReplays feeds the recorded reports to the emulated USB port. What was not answered shows in the order of the
-// answers: the next one that comes is the next one that was recorded.
+// TestHIDRecordingReplays feeds the recorded reports to the emulated USB port. What was not answered shows in the
+// order of the answers: the next one that comes is the next one that was recorded.
 func TestHIDRecordingReplays(t *testing.T) {
 	device, err := ledgersim.New(ledgersim.Options{Seed: zebra, Version: ledgersim.V251})
 	require.NoError(t, err)

@@ -8,8 +8,8 @@ type mark struct {
 	hadAtt, hadPre bool
 }
 
-// allows tells whether the app signs (kind, level, round). A block needs strictly more than the mark; at the mark itself one
-// preattestation and one attestation are open, in this order.
+// allows tells whether the app signs (kind, level, round). A block needs strictly more than the mark. At the mark
+// itself one preattestation and one attestation are open, in this order.
 func (m mark) allows(kind tezos.Kind, level, round uint32) bool {
 	switch {
 	case level&hwmLevelFlags != 0 || level < m.level:
@@ -22,7 +22,8 @@ func (m mark) allows(kind tezos.Kind, level, round uint32) bool {
 	return kind == tezos.Attestation && !m.hadAtt || kind == tezos.Preattestation && !m.hadAtt && !m.hadPre
 }
 
-// signed moves the mark. A manager operation comes as kind 0 at (0, 0): the level stays, the round becomes 0, the flags stay.
+// signed moves the mark. A manager operation has kind 0, level 0 and round 0: the level stays, the round becomes 0,
+// the flags stay.
 func (m *mark) signed(kind tezos.Kind, level, round uint32) {
 	if level > m.level || round > m.round {
 		m.hadAtt, m.hadPre = false, false
@@ -32,14 +33,14 @@ func (m *mark) signed(kind tezos.Kind, level, round uint32) {
 	m.hadPre = m.hadPre || kind == tezos.Preattestation
 }
 
-// reset is what RESET does: the flag of the preattestation survives it.
+// reset is the effect of RESET: the flag of the preattestation survives.
 func (m *mark) reset(level uint32) { m.level, m.round, m.hadAtt = level, 0, false }
 
-// record is what the app keeps: once in NVRAM, once in RAM.
+// record is the app's stored state: one record in NVRAM, one in RAM.
 type record struct {
 	chain      tezos.ChainID // the main chain; zero: every chain is main
 	main, test mark
-	key        keyID // the authorised key; without a path there is none
+	key        keyID // the authorised key; no path: no key
 }
 
 // markOf picks the mark that covers a chain.

@@ -6,13 +6,14 @@ import (
 	"highwater/internal/tezos"
 )
 
-// managerOp is what the app sees in a manager operation: reveals of the selected key, and at most one delegation by it.
+// managerOp is the app's view of a manager operation: reveals of the selected key, and at most one delegation by the
+// key.
 type managerOp struct {
 	reveals    int
 	delegation bool
 	delegate   tezos.PublicKeyHash // the zero value for a withdrawal: nobody's hash
 	fee        uint64
-	whole      bool // it ended where an operation ends, and had contents
+	whole      bool // the bytes end at the end of an operation, with contents before
 }
 
 // Tags of manager operations.
@@ -21,21 +22,21 @@ const (
 	opDelegation = 0x6e
 )
 
-// managerReader reads a manager operation as the app does, byte after byte: an error is found with the first byte that shows it, and an
-// operation that is cut short is no error before the message is to be signed.
+// managerReader reads a manager operation as the app does, byte after byte. The first wrong byte is an error. An
+// operation that is cut short becomes an error only when the message is to be signed.
 type managerReader struct {
 	reader
 
 	signer *tezos.PublicKey
-	last   tezos.Curve // the highest curve that the app knows
+	last   tezos.Curve // the highest curve known to the app
 	wrong  bool
 }
 
-// stopped tells that nothing more is read: the bytes are at their end, or one of them is wrong.
+// stopped tells whether reading is over: no bytes are left, or a byte is wrong.
 func (r *managerReader) stopped() bool { return r.failed || r.wrong }
 
-// parseManager reads what follows the magic byte, for the key that was selected. It tells whether the app takes the bytes, as a whole operation
-// or as the beginning of one.
+// parseManager reads the bytes after the magic byte, for the selected key. The second result tells whether the app
+// takes the bytes, as a whole operation or as the beginning of an operation.
 func parseManager(b []byte, signer *tezos.PublicKey, last tezos.Curve) (*managerOp, bool) {
 	r, op := &managerReader{reader: reader{b: b}, signer: signer, last: last}, new(managerOp)
 	r.take(32)
@@ -49,7 +50,7 @@ func parseManager(b []byte, signer *tezos.PublicKey, last tezos.Curve) (*manager
 // content reads one operation of the group.
 func (r *managerReader) content(op *managerOp) {
 	tag := r.u8()
-	if len(r.b) == 0 { // the app looks at the tag when the next byte is there
+	if len(r.b) == 0 { // the app looks at the tag when the next byte is present
 		r.failed = true
 		return
 	}
@@ -70,7 +71,7 @@ func (r *managerReader) content(op *managerOp) {
 	}
 }
 
-// natural reads a Zarith natural that fits 64 bits: ten bytes at the most, of which the tenth is 1.
+// natural reads a Zarith natural of at most 64 bits: at most ten bytes, the tenth of which is 1.
 func (r *managerReader) natural() (n uint64) {
 	for shift := 0; !r.stopped(); shift += 7 {
 		c := r.u8()
@@ -106,13 +107,13 @@ func (r *managerReader) reveal(op *managerOp) {
 	}
 }
 
-// delegation reads a delegate, or that there is none. Any flag but 0 means that there is one.
+// delegation reads a delegate, or a withdrawal. Any flag but 0 announces a delegate.
 func (r *managerReader) delegation(op *managerOp) {
 	if r.stopped() || len(r.b) == 0 {
 		r.failed = true
 		return
 	}
-	if op.delegation { // one in a group
+	if op.delegation { // at most one in a group
 		r.wrong = true
 		return
 	}

@@ -14,7 +14,7 @@ var errParse = errors.New("the message does not parse")
 // Magic bytes beside the consensus kinds.
 const magicOperation = 0x03
 
-// parsed is what the app takes from a message. It looks at much less than octez means.
+// parsed is the part of a message that the app reads, much less than octez's meaning.
 type parsed struct {
 	kind         tezos.Kind // zero for a manager operation
 	chain        tezos.ChainID
@@ -22,7 +22,7 @@ type parsed struct {
 	op           *managerOp
 }
 
-// reader takes fields from the front of a message; after the first shortage everything is zero and failed is set.
+// reader takes fields from the front of a message. After the first shortage every field is zero and failed is set.
 type reader struct {
 	b      []byte
 	failed bool
@@ -48,7 +48,7 @@ func parseMessage(b []byte) (parsed, error) {
 	case byte(tezos.Block):
 		p = parseBlock(r)
 	case byte(tezos.Preattestation), byte(tezos.Attestation):
-		// The tag inside, the slot and what follows the payload hash are not looked at.
+		// The app ignores the tag inside, the slot and the bytes after the payload hash.
 		p.chain = tezos.ChainID(r.take(4))
 		r.take(32 + 1 + 2)
 		p.level, p.round = r.u32(), r.u32()
@@ -63,7 +63,7 @@ func parseMessage(b []byte) (parsed, error) {
 	return p, nil
 }
 
-// parseBlock reads chain, level and the round at the end of the fitness; what follows may be missing.
+// parseBlock reads chain, level and the round at the end of the fitness. The rest of the block may be missing.
 func parseBlock(r *reader) (p parsed) {
 	p.kind, p.chain, p.level = tezos.Block, tezos.ChainID(r.take(4)), r.u32()
 	r.take(1 + 32 + 8 + 1 + 32)
@@ -80,7 +80,7 @@ func parseBlock(r *reader) (p parsed) {
 	return p
 }
 
-// xtz is an amount as the app shows it: at least no decimals that are zero at the end.
+// xtz is an amount as the app shows amounts: without trailing zeros after the point.
 func xtz(mutez uint64) string {
 	whole, rest := mutez/1_000_000, mutez%1_000_000
 	if rest == 0 {

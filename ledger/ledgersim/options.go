@@ -15,19 +15,19 @@ type Version struct {
 	bls    bool
 }
 
-// The releases that were recorded. V251 is a build with BLS (P2=04), which Ledger has not published.
+// The recorded releases. V251 is a build with BLS (P2=04), not published by Ledger.
 var (
 	V250 = Version{name: "2.5.0", number: [3]byte{2, 5, 0}, git: "flex_1.2.1_2.5.0_sdk_0f3417ca328c8af249d442edd0c2b5fe5a0cc7ea-0-g48bbc81a"}
 	V251 = Version{name: "2.5.1", number: [3]byte{2, 5, 1}, git: "v2.4.7-321-g50ec8cfc", bls: true}
 )
 
-// Prompt is what a prompt shows after its first screen.
+// Prompt is the text of a prompt after its first screen.
 type Prompt struct {
 	Title string
 	Lines []string
 }
 
-// Decision is what the user does at a prompt.
+// Decision is the user's answer to a prompt.
 type Decision int
 
 // The decisions. Hold leaves the prompt on the screen until Device.Answer.
@@ -40,7 +40,7 @@ const (
 // Always decides every prompt alike.
 func Always(d Decision) func(Prompt) Decision { return func(Prompt) Decision { return d } }
 
-// Setup is what a SETUP has left behind: a key that is authorised, and where its marks stand.
+// Setup is the result of a SETUP: an authorised key, and the position of its marks.
 type Setup struct {
 	Curve ledger.Curve
 	Path  ledger.Path   // nil: ledger.DefaultPath
@@ -52,7 +52,7 @@ type Setup struct {
 // Latency is how long a signature takes, by curve.
 type Latency map[ledger.Curve]time.Duration
 
-// What the app's own benchmark measured on hardware. BLS was not measured.
+// Latencies measured on hardware by the app's own benchmark. BLS was not measured.
 var (
 	NanoSPlus = Latency{
 		ledger.Ed25519: 465 * time.Millisecond, ledger.Secp256k1: 229 * time.Millisecond,
@@ -73,29 +73,31 @@ func Uniform(d time.Duration) Latency {
 	return l
 }
 
-// Options say what device to emulate.
+// Options describe the device to emulate.
 type Options struct {
-	// Seed decides the keys: a BIP-39 mnemonic (12 to 24 words) as the app derives them, any other text its own.
+	// Seed decides the keys: a BIP-39 mnemonic (12 to 24 words) gives the app's keys, any other text gives the
+	// emulator's own.
 	Seed    string
 	Version Version // zero: V250
 	Latency Latency // nil: none
-	// Decide is asked at each prompt; nil holds them all. It must not call the device.
+	// Decide is called at each prompt; nil holds every prompt. Decide must not call the device.
 	Decide func(Prompt) Decision
-	// Trace is told each command that the device took, when it answers it. It must not call the device.
+	// Trace is called with each command that the device took, and the answer. Trace must not call the device.
 	Trace func(apdu, answer []byte)
 	// PromptDelay is how long the user takes to decide.
 	PromptDelay time.Duration
-	// AllowMainnet makes the device sign for the mainnet like a real one. Without it, SETUP and SIGN for it answer 6FEE.
+	// AllowMainnet makes the device sign for the mainnet like a real device. Without AllowMainnet, SETUP and SIGN for
+	// the mainnet answer 6FEE.
 	AllowMainnet bool
-	// Setup holds the authorised key. More than one is an extension: the real app has one. The wire protocol shows the first only;
-	// Device.Authorized shows all, and each has its own marks.
+	// Setup holds the authorised key. Several keys are an extension: the real app has one key. The wire protocol
+	// shows only the first key. Device.Authorized shows all keys, each with its own marks.
 	Setup []Setup
 }
 
-// Fault is what goes wrong with one exchange.
+// Fault is a fault of one exchange.
 type Fault struct {
 	CutBefore bool          // the connection ends, and the app never sees the command
-	CutAfter  bool          // the connection ends when the app has done it
+	CutAfter  bool          // the connection ends after the app has done the command
 	Drop      bool          // the answer is lost
 	Duplicate bool          // the answer comes twice
 	Garbage   []byte        // comes in place of the answer

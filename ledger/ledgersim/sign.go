@@ -6,7 +6,7 @@ import (
 	"highwater/internal/tezos"
 )
 
-// sign is SIGN and SIGN_WITH_HASH: a packet that selects, then one with the message.
+// sign is SIGN and SIGN_WITH_HASH: a packet that selects the key, and a packet with the message.
 func (a *app) sign(c apdu) ([]byte, *prompt, error) {
 	switch c.p1 {
 	case 0x00, 0x80:
@@ -51,7 +51,7 @@ func (a *app) message(c apdu) ([]byte, *prompt, error) {
 	return a.signParsed(c, msg)
 }
 
-// parse reads a message. One that may be a manager operation is compared with the selected key, which is derived for that.
+// parse reads a message. For a manager operation parse derives the selected key, and compares.
 func (a *app) parse(b []byte) (parsed, error) {
 	if len(b) > 0 && b[0] == magicOperation {
 		k, err := a.key(a.selected)
@@ -79,7 +79,7 @@ func (a *app) parse(b []byte) (parsed, error) {
 	return msg, nil
 }
 
-// signParsed signs a whole message, if the key is authorised and the mark allows it.
+// signParsed signs a whole message, if the key is authorised and the mark allows the message.
 func (a *app) signParsed(c apdu, msg parsed) ([]byte, *prompt, error) {
 	rec := a.authorized(a.selected)
 	if rec < 0 {
@@ -113,7 +113,7 @@ func (a *app) signParsed(c apdu, msg parsed) ([]byte, *prompt, error) {
 	return signature(), nil, nil
 }
 
-// authorized is the index of the record whose key is id, or -1.
+// authorized is the index of the record with the key id, or -1.
 func (a *app) authorized(id keyID) int {
 	return slices.IndexFunc(a.ram, func(r record) bool { return len(r.key.path) > 0 && r.key.equal(id) })
 }
@@ -125,7 +125,7 @@ func (a *app) saveMark(rec int, chain tezos.ChainID) {
 	}
 }
 
-// manager signs reveals, which nobody is asked about, and a self-delegation, which is shown.
+// manager signs reveals without a prompt, and a self-delegation after a prompt.
 func (a *app) manager(rec int, op *managerOp, k signKey, signature func() []byte) ([]byte, *prompt, error) {
 	pub, err := publicKey(a.selected.curve, k)
 	if err != nil {
@@ -135,7 +135,7 @@ func (a *app) manager(rec int, op *managerOp, k signKey, signature func() []byte
 		return nil, nil, refusal(swSecurity)
 	}
 	done := func() []byte {
-		// The chain of an operation counts as 0, and so does its level and round.
+		// The chain of an operation counts as 0, and so do its level and round.
 		a.ram[rec].markOf(tezos.ChainID{}).signed(0, 0, 0)
 		a.saveMark(rec, tezos.ChainID{})
 		return signature()

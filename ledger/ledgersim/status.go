@@ -5,7 +5,7 @@ import "encoding/binary"
 // status is a status word.
 type status uint16
 
-// The status words that the app and its system answer.
+// The status words of the app and its system.
 const (
 	swOK           status = 0x9000
 	swRejected     status = 0x6985 // the user pressed Reject
@@ -21,7 +21,7 @@ const (
 	swParse        status = 0x9405
 	swLocked       status = 0x5515
 	swNoApp        status = 0x6511 // at the dashboard
-	swMainnet      status = 0x6fee // this emulator's own: it does not sign for the mainnet
+	swMainnet      status = 0x6fee // this emulator's own: no signature for the mainnet
 	hwmLevelFlags         = 0xc0000000
 	maxData               = 235
 	swSize                = 2

@@ -10,9 +10,10 @@ import (
 	"sync"
 )
 
-// ServeTCP serves the device on an APDU socket as Ledger's emulator does: a request is its length in 4 bytes and the APDU; an answer
-// is the length of its data, the data, and 2 bytes of status word. One client at a time: a new one displaces the old. It returns
-// when ctx ends, or the listener fails; every connection is closed then.
+// ServeTCP serves the device on an APDU socket as Ledger's emulator does. A request is the length of the APDU in 4
+// bytes, and the APDU. An answer is the length of its data, the data, and 2 bytes of status word. One client at a
+// time: a new client displaces the old. ServeTCP returns when ctx ends or the listener fails, with every connection
+// closed.
 func ServeTCP(ctx context.Context, l net.Listener, d *Device) error {
 	var clients sync.WaitGroup
 	defer clients.Wait()
@@ -24,7 +25,7 @@ func ServeTCP(ctx context.Context, l net.Listener, d *Device) error {
 		c, err := l.Accept()
 		if err != nil {
 			if ctx.Err() != nil {
-				return nil // the end was asked for
+				return nil // the caller ended ctx
 			}
 			return fmt.Errorf("accept: %w", err)
 		}
@@ -33,13 +34,13 @@ func ServeTCP(ctx context.Context, l net.Listener, d *Device) error {
 	}
 }
 
-// serveConn moves commands and answers between a socket and a connection to the device, until one of them ends.
+// serveConn moves commands and answers between a socket and a connection to the device, until either ends.
 func serveConn(ctx context.Context, c net.Conn, conn *Conn) {
 	ctx, cancel := context.WithCancel(ctx)
 	var answers sync.WaitGroup
 	answers.Go(func() {
 		writeAnswers(ctx, c, conn)
-		_ = c.Close() // it ends the reader below
+		_ = c.Close() // ends the reader below
 	})
 	for {
 		apdu, err := readRequest(c)
@@ -48,8 +49,8 @@ func serveConn(ctx context.Context, c net.Conn, conn *Conn) {
 		}
 	}
 	cancel()
-	_ = conn.Close() // it never fails
-	_ = c.Close()    // nobody is left to tell
+	_ = conn.Close() // never fails
+	_ = c.Close()    // no client is left to tell
 	answers.Wait()
 }
 

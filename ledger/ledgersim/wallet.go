@@ -23,21 +23,21 @@ import (
 // errDerivation is answered as 9001: the OS refuses the path.
 var errDerivation = errors.New("the path is refused")
 
-// signKey is a derived private key: the app's encoding of its public key, the compressed form of it, and its signatures.
+// signKey is a derived private key: the app's encoding of the public key, the compressed form, and signatures.
 type signKey interface {
 	// point is W: 02 and 32 bytes, 04 X Y, or 04, 48 bytes and Y.
 	point() []byte
-	// compressed is what a public key hash is made of.
+	// compressed is the input of a public key hash.
 	compressed() []byte
-	// sign signs a message (BLS) or its digest (the others), as the app sends it.
+	// sign signs a message (BLS) or its digest (all other curves), as the app sends signatures.
 	sign(message, digest []byte) []byte
 }
 
 // wallet derives the app's keys from a seed.
 type wallet struct{ seed []byte }
 
-// newWallet takes a BIP-39 mnemonic (12 to 24 words) as the device does; the checksum is not looked at. Any other text decides the
-// keys in a way of its own.
+// newWallet takes a BIP-39 mnemonic (12 to 24 words) as the device does, without checking the checksum. Any other
+// text decides the keys in the emulator's own way.
 func newWallet(text string) (wallet, error) {
 	salt, words := "mnemonic", strings.Fields(text)
 	if n := len(words); n < 12 || n > 24 || n%3 != 0 {
@@ -49,8 +49,9 @@ func newWallet(text string) (wallet, error) {
 	return wallet{seed}, err
 }
 
-// derive gives the key of a curve at a path. Anything outside 44'/1729' is refused, as the OS does (what was recorded of BLS was not
-// checked); so is a component that is not hardened where SLIP-10 knows none.
+// derive returns the key of a curve at a path. A path outside 44'/1729' is refused, as the OS refuses it, except for
+// BLS, for which the recorded device checked nothing. A component without the hardened bit is refused where SLIP-10
+// has no such components.
 func (w wallet) derive(curve ledger.Curve, path ledger.Path) (signKey, error) {
 	if len(path) > ledger.MaxPath {
 		return nil, errDerivation
@@ -76,7 +77,7 @@ func (w wallet) derive(curve ledger.Curve, path ledger.Path) (signKey, error) {
 	return nil, fmt.Errorf("curve %d is unknown", curve)
 }
 
-// publicKey is the key as Tezos knows it.
+// publicKey is the key in Tezos' form.
 func publicKey(curve ledger.Curve, k signKey) (*tezos.PublicKey, error) {
 	return tezos.NewPublicKey(curve.Tezos(), k.compressed())
 }
@@ -104,7 +105,7 @@ func (w wallet) slip10Ed25519(path ledger.Path) (signKey, error) {
 	return edKey(ed25519.NewKeyFromSeed(key)), nil
 }
 
-// bip32 is BIP-32 (secp256k1), and SLIP-0010 (P-256), which differ in the retries of a bad scalar.
+// bip32 is BIP-32 (secp256k1), and SLIP-0010 (P-256). The two schemes differ in the retries of a bad scalar.
 func (w wallet) bip32(curve elliptic.Curve, salt string, path ledger.Path) *big.Int {
 	order := curve.Params().N
 	key, chain := hmac512([]byte(salt), w.seed)
@@ -134,7 +135,7 @@ func bad(scalar []byte, order *big.Int) bool {
 
 type edKey ed25519.PrivateKey
 
-// compressed is the second half of the private key as Go keeps it.
+// compressed is the second half of Go's private key.
 func (k edKey) compressed() []byte { return k[ed25519.SeedSize:] }
 
 func (k edKey) point() []byte { return append([]byte{2}, k.compressed()...) }
@@ -142,14 +143,15 @@ func (k edKey) sign(_, digest []byte) []byte {
 	return ed25519.Sign(ed25519.PrivateKey(k), digest)
 }
 
-// extKey is an extended ed25519 key (BIP32-Ed25519, Khovratovich and Law): the scalar kL and the nonce's half kR. Children are made of it;
-// the app signs with neither half as the scheme means them.
+// extKey is an extended ed25519 key (BIP32-Ed25519, Khovratovich and Law): the scalar kL, and kR, the nonce's half.
+// Children derive from both halves. The app's signatures use neither half in the scheme's way.
 type extKey struct {
 	left, right, chain []byte // little-endian scalar, 32 bytes, chain code
 	pub                []byte
 }
 
-// bip32Ed25519 derives as the system does. The app takes the left half of what it gets for the 32-byte seed of an ordinary ed25519 key.
+// bip32Ed25519 derives as the system does. The app takes the left half of the result for the 32-byte seed of an
+// ordinary ed25519 key.
 func (w wallet) bip32Ed25519(path ledger.Path) (signKey, error) {
 	chain := hmac.New(sha256.New, []byte("ed25519 seed"))
 	chain.Write(append([]byte{1}, w.seed...))
@@ -221,7 +223,7 @@ func addLE(a, b []byte) []byte {
 	return out
 }
 
-// must is for calls whose arguments have the right length by construction.
+// must is for calls that cannot fail: the arguments have the right length by construction.
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic("ledgersim: " + err.Error())

@@ -8,7 +8,7 @@ import (
 	"highwater/ledger"
 )
 
-// blsTag is that of the augmented scheme, in which the app signs; Octez signs with the proof-of-possession scheme.
+// blsTag is the tag of the augmented scheme, in which the app signs. Octez signs in the proof-of-possession scheme.
 var blsTag = []byte("BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_AUG_")
 
 type blsKey struct {

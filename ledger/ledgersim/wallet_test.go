@@ -34,7 +34,8 @@ func TestRecordedPublicKeys(t *testing.T) {
 	}
 }
 
-// bip25519Seed is the key of the curve bip25519 at 44'/1729'/0'/0' of the recordings' mnemonic, as the app's authors print it in their own tests.
+// bip25519Seed is the key of the curve bip25519 at 44'/1729'/0'/0' of the recordings' mnemonic, as the app's authors
+// print it in their own tests.
 const bip25519Seed = "edsk2oM2vowLX6m5wtTnkBNK3PCPL2rTow1U4MQmxZiQtJQc65KP5i"
 
 // TestBIP25519IsASeed holds the app's oddity: half of an extended key serves as the seed of an ordinary one.
