@@ -61,7 +61,7 @@ var mutations = []struct {
 	}
 	if mine.Role != hwm.Active || mine.Owner != n.Me() || n.signer.Active() {
 		return n.passed(ctx, mine, a)`},
-		{"../signer/role.go", `if s.capped.Load() && state.Ceiling == nil {`, `if state.Ceiling == nil && false {`},
+		{"../signer/ceilings.go", `if s.capped.Load() && state.Ceiling == nil {`, `if state.Ceiling == nil && false {`},
 	}},
 	{ofTwo, []edit{
 		{"answer.go", `if r := n.sameKey(); r != nil && verb != verbFence {`, `if r := n.sameKey(); r != nil && verb == "" {`},

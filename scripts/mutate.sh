@@ -9,106 +9,106 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 mutants() { cat <<'END'
-commits without a sync | store/store.go | s/^\t\tNoFreelistSync: true,/\t\tNoSync: true, NoFreelistSync: true,/ | ./test/trace | TestSignatureLeavesAfterTheSync
-commits without a sync (2) | store/store.go | s/^\t\tNoFreelistSync: true,/\t\tNoSync: true, NoFreelistSync: true,/ | ./store | TestFailedCommitPoisons
+commits without a sync | store/open.go | s/^\t\tNoFreelistSync: true,/\t\tNoSync: true, NoFreelistSync: true,/ | ./test/trace | TestSignatureLeavesAfterTheSync
+commits without a sync (2) | store/open.go | s/^\t\tNoFreelistSync: true,/\t\tNoSync: true, NoFreelistSync: true,/ | ./store | TestFailedCommitPoisons
 acts on a commit that was never synced | store/disk.go | s/err := f.Sync()/err := error(nil)/ | ./test/trace | TestStartReadsWhatIsOnTheDisk
 believes pages whose writing failed | store/disk.go | s/return dropCache(f)/return nil/ | ./test/trace | TestStartReadsWhatIsOnTheDisk
-believes a name that was never synced | store/load.go | s/syncDir(filepath.Dir(path))/func(string) error { return nil }(filepath.Dir(path))/ | ./test/trace | TestStartReadsWhatIsOnTheDisk
-answers before the mark is durable | signer/signer.go | s/out.timeCommit(durable.Wait)/out.timeCommit(func() error { _ = durable; return nil })/ | ./signer | TestNothingLeavesBeforeItIsDurable
-answers before the mark is durable (2) | signer/signer.go | s/out.timeCommit(durable.Wait)/out.timeCommit(func() error { _ = durable; return nil })/ | ./test/crash | TestCrash
+believes a name that was never synced | store/filecheck.go | s/syncDir(filepath.Dir(path))/func(string) error { return nil }(filepath.Dir(path))/ | ./test/trace | TestStartReadsWhatIsOnTheDisk
+answers before the mark is durable | signer/sign.go | s/out.timeCommit(durable.Wait)/out.timeCommit(func() error { _ = durable; return nil })/ | ./signer | TestNothingLeavesBeforeItIsDurable
+answers before the mark is durable (2) | signer/sign.go | s/out.timeCommit(durable.Wait)/out.timeCommit(func() error { _ = durable; return nil })/ | ./test/crash | TestCrash
 trusts a horizon that is only queued | store/horizon.go | s/case e.mark.Level <= h.durable:/case e.mark.Level <= h.want-db.ahead:/ | ./store | TestAHorizonThatIsOnDisk
 trusts a horizon that is on its way | store/horizon.go | /case e.mark.Level <= h.taken:/,/return db.taken/s/return db.taken/return covered{db}/ | ./store | TestAHorizonThatIsOnDisk
 forgets the horizon at the start | store/session.go | s/e.mark = floor$/_ = floor/ | ./store | TestAPowerCutCostsTheHorizon
 forgets the horizon at the start (2) | store/session.go | s/e.mark = floor$/_ = floor/ | ./signer | TestStateMachine
 makes a floor of a horizon for one kind only | store/session.go | s/open = append(open, e)/open = append(open[:0], e)/ | ./store | TestAPowerCutCostsTheHorizon
-believes the runtime file of another session | store/runtime.go | s/if \[idLen\]byte(b) != id {/if b[0] != id[0] || string(b[9:idLen]) != string(id[9:]) {/ | ./store | TestARuntimeFileThatIsNotBelieved
-believes the runtime file of another boot | store/runtime.go | s/ || here != last.boot {/ {/ | ./store | TestARuntimeFileThatIsNotBelieved
+believes the runtime file of another session | store/runtimeread.go | s/if \[idLen\]byte(b) != id {/if b[0] != id[0] || string(b[9:idLen]) != string(id[9:]) {/ | ./store | TestARuntimeFileThatIsNotBelieved
+believes the runtime file of another boot | store/runtimeread.go | s/ || here != last.boot {/ {/ | ./store | TestARuntimeFileThatIsNotBelieved
 believes a runtime file on a disk | store/runtime_linux.go | s/if int64(fs.Type) != unix.TMPFS_MAGIC {/if false {/ | ./store | TestNoRuntimeFileOnADisk
-believes a runtime file that was put back | store/runtime.go | s/if apart(newest, st.changed) > stampSlack {/if apart(newest, st.changed) < 0 {/ | ./store | TestARuntimeFileThatIsNotBelieved
+believes a runtime file that was put back | store/runtimeread.go | s/if apart(newest, st.changed) > stampSlack {/if apart(newest, st.changed) < 0 {/ | ./store | TestARuntimeFileThatIsNotBelieved
 believes a copy of the runtime file | store/runtime.go | s/binary.BigEndian.PutUint64(id\[33:\], f.inode)/_ = f.inode/ | ./store | TestARuntimeFileThatIsNotBelieved
 believes a record below the disk's mark | store/session.go | s/return memory.Above(disk) || .*/return true/ | ./store | TestARecordBelowTheDisk
 answers before the record is in the runtime file | store/marks.go | s/db.cover(e, db.remember(e))/db.cover(e, true)/ | ./store | TestARecordThatCannotBeWritten|TestHistories
 moves a horizon before there is a runtime file | store/commit.go | s/^\t\tdb.putOff(b)$// | ./store | TestAKillAtTheBeginning
 calls a run clean before its marks are on disk | store/commit.go | s/^\tlate := db.late$/\tlate := db.late\n\tif last {\n\t\tlate = nil\n\t}/ | ./store | TestACleanEnd
-leaves horizons behind a release | store/marks.go | s/^\tdb.takeBack()$// | ./store | TestARoleTakesTheHorizonsBack|TestLateMarksAreWaitedFor
-leaves the horizon of a mark that was lowered | store/extra.go | s/^\t\tdb.dropHorizon(.*$// | ./store | TestLowerTakesTheHorizonAlong
+leaves horizons behind a release | store/role.go | s/^\tdb.takeBack()$// | ./store | TestARoleTakesTheHorizonsBack|TestLateMarksAreWaitedFor
+leaves the horizon of a mark that was lowered | store/lower.go | s/^\t\tdb.dropHorizon(.*$// | ./store | TestLowerTakesTheHorizonAlong
 covers a mark that the disk does not have | store/horizon.go | s/case !recorded || !e.stored:/case !recorded:/ | ./store | TestAMarkThatIsNotOnDiskIsNotCovered
 covers by a file that is gone | store/horizon.go | s/if _, err := c.db.stillThere(last); err != nil {/if _, err := last, error(nil); err != nil {/ | ./store | TestNothingIsCoveredByAFileThatIsGone
-tells marks that are not on disk | store/commit.go | s/if db.ahead > 0 \&\& len(db.late) > 0 {/if false {/ | ./store | TestLateMarksAreWaitedFor
+tells marks that are not on disk | store/batch.go | s/if db.ahead > 0 \&\& len(db.late) > 0 {/if false {/ | ./store | TestLateMarksAreWaitedFor
 does not seal the horizons | store/seal.go | s/, bucketHorizons}/}/ | ./store | TestOlderHorizonInPlace
 blames the device for the disk | signer/outcome.go | s/^\to.stage = StageDisk$// | ./signer | TestWhatTheTimeWasSpentOn
 takes a record whose checksum is wrong | hwm/record.go | s/got != binary.BigEndian.Uint32(sum) {/got != binary.BigEndian.Uint32(sum) \&\& len(record) == 0 {/ | ./hwm | TestMarkRecordRoundTrip
 compares levels by an unsigned difference | hwm/mark.go | s/cmp.Compare(p.Level, q.Level)/int(uint32(p.Level)-uint32(q.Level))/ | ./signer | TestMonotonic
 does not lock the state directory | store/lock.go | s/err := unix.Flock(.*/var err error/ | ./store | TestSecondProcess|TestSecondOpen
 gives an attestation with DAL a kind of its own | internal/tezos/payload.go | s/^\treq.Kind = Kind(payload\[0\])/&\n\tif len(payload) > offTag \&\& payload[offTag] == tagAttestationWithDAL {\n\t\treq.Kind = 0x17\n\t}/ | ./signer | TestKinds
-does not verify what the device gave | signer/signer.go | /^func verify/,/^}/s/err := key.public().Verify(payload, sig)/err := error(nil)/ | ./signer | TestWrongSignatureNeverLeaves
+does not verify what the device gave | signer/ask.go | /^func verify/,/^}/s/err := key.public().Verify(payload, sig)/err := error(nil)/ | ./signer | TestWrongSignatureNeverLeaves
 spends a mark on a level that a Ledger does not take | ledger/limits.go | s/if req.Level > maxLevel {/if false {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
 spends a mark on what a Ledger's own mark refuses | ledger/limits.go | s/if !below(req, mark, key.last) {/if true {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
 asks a Ledger for a reveal that its app cannot read | ledger/limits.go | s/if reg.Proof {/if reg.Proof \&\& false {/ | ./ledger | TestRevealOfTodayIsRefusedFirst
 gives a Ledger away while a prompt is on its screen | ledger/prompt.go | s/release(d.named(d.answered(s, c, a.err)))/_ = d.answered(s, c, a.err)/;s/return nil, true, /release(nil)\n\t&/ | ./ledger | TestDelegationOutlivesItsRequest
 waits for whoever does not answer a prompt when it stops | cmd/instance.go | s/d.Leave()/_ = d/ | ./cmd | TestStopWhileADelegationIsShown
-does not look at the fence when a signature leaves | signer/signer.go | s/a.err = pass.check()/a.err = nil/ | ./signer | TestStandGivesUp|TestGivenUpStaysGivenUp
-moves a mark behind the fence | signer/signer.go | s/err = pass.do(func() (err error) {/err = func(f func() error) error { return f() }(func() (err error) {/ | ./signer | TestStandGivesUp
+does not look at the fence when a signature leaves | signer/sign.go | s/a.err = pass.check()/a.err = nil/ | ./signer | TestStandGivesUp|TestGivenUpStaysGivenUp
+moves a mark behind the fence | signer/sign.go | s/err = pass.do(func() (err error) {/err = func(f func() error) error { return f() }(func() (err error) {/ | ./signer | TestStandGivesUp
 moves the mark after the device was asked | signer/signer.go | s/durable, err = s.store.Advance(\(.*\))$/durable = lazily(func() (hwm.Pending, error) { return s.store.Advance(\1) })/;$a type lazily func() (hwm.Pending, error)\nfunc (l lazily) Wait() error {\n\tp, err := l()\n\tif err != nil {\n\t\treturn err\n\t}\n\treturn p.Wait()\n} | ./signer | TestMarkMovesBeforeTheDeviceIsAsked
 does not wait for those inside when it stands by | signer/role.go | s/s.gate.drain(drain)/_ = drain/ | ./signer | TestStandDrains
 changes roles without a lock | signer/role.go | s/s.roleMu.Lock()/s.roleMu.TryLock()/;s/defer s.roleMu.Unlock()// | ./signer | TestActivateAgainstStand
-signs a caller's bytes, not its own copy | signer/signer.go | s/payload = bytes.Clone(payload)/_ = bytes.Clone(payload)/ | ./signer | TestPayloadIsNotTheCallers
-spends a mark for a client that has gone | signer/signer.go | s/if ctx.Err() != nil {/if false {/ | ./signer | TestGoneBeforeItsTurn
+signs a caller's bytes, not its own copy | signer/sign.go | s/payload = bytes.Clone(payload)/_ = bytes.Clone(payload)/ | ./signer | TestPayloadIsNotTheCallers
+spends a mark for a client that has gone | signer/sign.go | s/if ctx.Err() != nil {/if false {/ | ./signer | TestGoneBeforeItsTurn
 resumes ECDSA after a restart | hwm/decide.go | s/case have.Fresh || curve.Deterministic():/case have.Fresh || true:/ | ./signer | TestResumeAfterARestart
 takes an equal position for a new one | hwm/decide.go | s/case order > 0:/case order >= 0:/ | ./hwm | TestDecide
 moves a mark as far as it is asked to | hwm/decide.go | s/case order > 0 \&\& !have.Limit.Allows(req.Level):/case order > 0 \&\& false:/ | ./hwm | TestDecideTooFar
-lets a client move a mark as far as it likes | signer/signer.go | s/if state.Limit, err = s.limitFor(.*); err != nil {/if err != nil {/ | ./signer | TestARequestThatIsTooFar
+lets a client move a mark as far as it likes | signer/request.go | s/if state.Limit, err = s.limitFor(.*); err != nil {/if err != nil {/ | ./signer | TestARequestThatIsTooFar
 lets a client climb above the head | hwm/far.go | s/^\tif head != nil {/\tif head != nil \&\& len(marks) == 0 {/ | ./hwm | TestLimit
 lets a clock that went backwards take levels away | hwm/far.go | s/max(0, int64(now.Sub(k.At)\/time.Second))/int64(now.Sub(k.At)\/time.Second)/ | ./hwm | TestLimit
-believes a device of another chain | signer/reconcile.go | s/if !limit.Allows(m.Level) {/if false {/ | ./signer | TestASpareOfAnotherChain|TestAGadgetOfAnotherChain
-uses a device of another chain | signer/turn.go | s/ \&\& !s.isStrange(d, pkh) {/ {/ | ./signer | TestASpareOfAnotherChain
+believes a device of another chain | signer/ahead.go | s/if !limit.Allows(m.Level) {/if false {/ | ./signer | TestASpareOfAnotherChain|TestAGadgetOfAnotherChain
+uses a device of another chain | signer/candidates.go | s/ \&\& !s.isStrange(d, pkh) {/ {/ | ./signer | TestASpareOfAnotherChain
 believes the other instance's far marks | failover/far.go | s/if err == nil {$/if true {/ | ./failover | TestARestartTakesNoFarMarks|TestAStandbyFollowsNoFarMarks
 takes a certificate with far marks | failover/accept.go | s/if err := n.checkFar(c); err != nil {/if err := n.checkFar(c); err != nil \&\& c == nil {/ | ./failover | TestACertificateWithFarMarks
 hands over marks that the other side would refuse | failover/handover.go | s/if err := n.tooFar(m); err != nil {/if err := n.tooFar(m); err != nil \&\& false {/ | ./failover | TestACertificateWithFarMarks
 puts the floor of a takeover above a mark that went far | failover/margin.go | s/if limit.Allows(r.Level) {/if limit.Known() {/ | ./failover | TestATakeoverIsNotLedAway
 takes any level that an operator types | api/local.go | s/^\tif r.Far {$/\tif true {/ | ./api | TestErrorsThroughTheSocket
-calls a key ready that signs nothing for hours | signer/keyhealth.go | s/!h.OK() {/false {/ | ./cmd | TestScript/far
+calls a key ready that signs nothing for hours | signer/faults.go | s/!h.OK() {/false {/ | ./cmd | TestScript/far
 forgets ceilings | hwm/decide.go | s/have.Ceiling != nil \&\& /false \&\& have.Ceiling != nil \&\& / | ./hwm | TestDecide
 takes an absent mark for one at zero | hwm/decide.go | s/return refuse(NoMark)/have.Mark = \&Mark{}/ | ./hwm | TestDecide
 lowers by raising | hwm/row.go | s/if have == nil || want.Above(\*have) {/if have == nil || want.Level >= 0 {/ | ./store | TestConformance
 advances without comparing | store/marks.go | s/if !mark.Above(e.mark) {/if false {/ | ./store | TestConformance
 goes on after a failed commit | store/store.go | s/^\treturn db.poisoned$/\treturn nil/ | ./store | TestFailedCommitPoisons
-reads an older header when the newer one is damaged | store/load.go | s/return fmt.Errorf("second header: %w", err)/second = first/ | ./store | TestRefusedFiles|TestDamagedPages
+reads an older header when the newer one is damaged | store/headers.go | s/return fmt.Errorf("second header: %w", err)/second = first/ | ./store | TestRefusedFiles|TestDamagedPages
 builds upon a file that another program wrote over | store/commit.go | s/if err := db.untouched(); err != nil/if err := db.inPlace(); err != nil/ | ./store | TestReplacedWhileInUse
 commits to a file that has lost its name | store/commit.go | s/return db.inPlace() .*/return nil/ | ./store | TestReplacedDuringACommit
 takes a transaction that is partly there | store/seal.go | s/!bytes.Equal(have, want)/false/ | ./store | TestTornCommit
 takes bytes for the same by a part of their digest | hwm/decide.go | s/mark.Digest != req.Digest:/[31]byte(mark.Digest[:31]) != [31]byte(req.Digest[:31]):/ | ./hwm | TestEveryBitOfADigestCounts
-signs what was decided before the device was free | signer/signer.go | s/^\td, err = s.decide(key, req) .*/\terr = nil/ | ./signer | TestDecidedAgainWithTheTurn
+signs what was decided before the device was free | signer/sign.go | s/^\td, err = s.decide(key, req) .*/\terr = nil/ | ./signer | TestDecidedAgainWithTheTurn
 leaves ceilings out of the seal | store/seal.go | s/{bucketMeta, bucketMarks, bucketCeilings, bucketHorizons}/{bucketMeta, bucketMarks, bucketHorizons}/ | ./store | TestOlderRecordInPlace
 leaves the role out of the seal | store/seal.go | s/{bucketMeta, bucketMarks, bucketCeilings, bucketHorizons}/{bucketMarks, bucketCeilings, bucketHorizons}/ | ./store | TestOlderRecordInPlace
 leaves marks out of the seal | store/seal.go | s/{bucketMeta, bucketMarks, bucketCeilings, bucketHorizons}/{bucketMeta, bucketCeilings, bucketHorizons}/ | ./store | TestOlderRecordInPlace
-writes a kept signature only with a mark | store/commit.go | s/db.lateTimer.Reset(.*)/_ = delay/ | ./store | TestKeptSignatures
-takes a mark that is on its way for a durable one | store/commit.go | /^func (db \*DB) latest/,/^}/s/if db.next.empty() {/if true {/ | ./store | TestNothingIsDoneBeforeItIsDurable
-has a role before it is durable | store/marks.go | s/^\tb := db.write(db.appendJournal(entry))/\tdb.role = next\n&/ | ./store | TestNothingIsDoneBeforeItIsDurable
-moves a mark that a cut-over by level did not know of | signer/signer.go | s/if err = s.stillUncapped(.*); err != nil {/if false {/ | ./signer | TestDecidedBeforeACutOver
-lets a signature out after a standstill | signer/signer.go | s/^\t\t\ts.awake(ctx) .*// | ./failover | TestAfterAStandstillItAsks
+writes a kept signature only with a mark | store/batch.go | s/db.lateTimer.Reset(.*)/_ = delay/ | ./store | TestKeptSignatures
+takes a mark that is on its way for a durable one | store/batch.go | /^func (db \*DB) latest/,/^}/s/if db.next.empty() {/if true {/ | ./store | TestNothingIsDoneBeforeItIsDurable
+has a role before it is durable | store/role.go | s/^\tb := db.write(db.appendJournal(entry))/\tdb.role = next\n&/ | ./store | TestNothingIsDoneBeforeItIsDurable
+moves a mark that a cut-over by level did not know of | signer/sign.go | s/if err = s.stillUncapped(.*); err != nil {/if false {/ | ./signer | TestDecidedBeforeACutOver
+lets a signature out after a standstill | signer/sign.go | s/^\t\t\ts.awake(ctx) .*// | ./failover | TestAfterAStandstillItAsks
 hides a standstill by the next beat | failover/awake.go | s/p.slept = true/p.slept = !beats/ | ./failover | TestAPulse
 signs after a start in an epoch of another owner | signer/signer.go | s/ \&\& r.Owner == s.store.Instance() \&\& !cfg.Hold {/ \&\& !cfg.Hold {/ | ./signer | TestAStartThatDoesNotSign
 signs after a start before the other instance was asked | signer/signer.go | s/ \&\& !cfg.Hold {/ {/ | ./signer | TestAStartThatDoesNotSign
-signs for another chain | signer/ring.go | s/if req.Chain != s.chain {/if false {/ | ./signer | TestPolicy
+signs for another chain | signer/admission.go | s/if req.Chain != s.chain {/if false {/ | ./signer | TestPolicy
 takes all for given up after one was | signer/gate.go | s/return \&pass{g, g.epoch}, nil/return \&pass{g, 0}, nil/ | ./signer | TestGivenUpStaysGivenUp
-breaks off an exchange when the budget ends | signer/turn.go | s/turn.turn.Sign(context.WithoutCancel(ctx)/turn.turn.Sign(ctx/ | ./signer | TestWhatTheDeviceIsToldOfTheBudget
-asks again when nobody waits any more | signer/turn.go | s/if asked >= maxAsks || ctx.Err() != nil {/if asked >= maxAsks {/;s/again, turnErr := s.turn(ctx, key, kind)/again, turnErr := s.turn(context.WithoutCancel(ctx), key, kind)/ | ./signer | TestWhatTheDeviceIsToldOfTheBudget
-signs after its end | signer/signer.go | s/^\ts.gate.end()$/\ts.gate.close()/ | ./signer | TestNothingIsSignedAfterTheEnd
-is activated while a registration is at the device | signer/register.go | s/s.roleMu.Lock() .*//;s/defer s.roleMu.Unlock()// | ./signer | TestNobodyActivatesDuringARegistration
+breaks off an exchange when the budget ends | signer/ask.go | s/turn.turn.Sign(context.WithoutCancel(ctx)/turn.turn.Sign(ctx/ | ./signer | TestWhatTheDeviceIsToldOfTheBudget
+asks again when nobody waits any more | signer/ask.go | s/if asked >= maxAsks || ctx.Err() != nil {/if asked >= maxAsks {/;s/again, turnErr := s.turn(ctx, key, kind)/again, turnErr := s.turn(context.WithoutCancel(ctx), key, kind)/ | ./signer | TestWhatTheDeviceIsToldOfTheBudget
+signs after its end | signer/run.go | s/^\ts.gate.end()$/\ts.gate.close()/ | ./signer | TestNothingIsSignedAfterTheEnd
+is activated while a registration is at the device | signer/registration.go | s/s.roleMu.Lock() .*//;s/defer s.roleMu.Unlock()// | ./signer | TestNobodyActivatesDuringARegistration
 knows of a release when it is durable only | signer/role.go | s/^\t\ts.gate.between(func() { s.capped.Store(true) }) .*/\t\tdefer s.capped.Store(true)/ | ./signer | TestAKeyWithoutACeilingInTheMomentOfTheRelease
-is activated without a watermark | signer/role.go | s/if err != nil || len(missing) == 0 {/if true {/ | ./signer | TestNoActivationWithoutMarks
+is activated without a watermark | signer/activation.go | s/if err != nil || len(missing) == 0 {/if true {/ | ./signer | TestNoActivationWithoutMarks
 resumes without what the other instance knows | signer/role.go | s/if _, err := s.store.Raise(floors); err != nil {/s.gate.open()\n\tif _, err := s.store.Raise(floors); err != nil {/ | ./signer | TestAStartThatDoesNotSign
-has one lock for all kinds of a key | signer/ring.go | s/k.locks\[kind\] = \&kindLock{.*/k.locks[kind] = k.locks[tezos.Block]\n\t\tif k.locks[kind] == nil {\n\t\t\tk.locks[kind] = \&kindLock{baton: make(chan struct{}, 1)}\n\t\t}/ | ./signer | TestAReplayWaitsForNoOtherKind
+has one lock for all kinds of a key | signer/key.go | s/k.locks\[kind\] = \&kindLock{.*/k.locks[kind] = k.locks[tezos.Block]\n\t\tif k.locks[kind] == nil {\n\t\t\tk.locks[kind] = \&kindLock{baton: make(chan struct{}, 1)}\n\t\t}/ | ./signer | TestAReplayWaitsForNoOtherKind
 commits what waited behind a failed commit | store/commit.go | s/^\tif poisoned != nil {/\tif poisoned != nil \&\& len(records) > 1<<20 {/ | ./store | TestNothingIsBuiltUponAFailedCommit
-lets bbolt find damaged pages | store/load.go | s/return verifyPages(f, first)/return nil/ | ./store | TestDamagedPages|TestFlippedBits
+lets bbolt find damaged pages | store/headers.go | s/return verifyPages(f, first)/return nil/ | ./store | TestDamagedPages|TestFlippedBits
 makes a file whose name is not synced | store/create.go | s/return errors.Join(os.Remove(temporary), syncDir(dir))/return os.Remove(temporary)/ | ./test/trace | TestCreationIsOnTheDisk
 makes a directory whose name is not synced | store/create.go | s/range made {/range made[1:] {/ | ./test/trace | TestCreationIsOnTheDisk
 makes directories above whose names are not synced | store/create.go | s/range made {/range made[:1] {/ | ./test/trace | TestCreationIsOnTheDisk
 makes a file that is not synced | store/create.go | s/errors.Join(err, db.Sync(), db.Close())/errors.Join(err, db.Close())/;s/NoFreelistSync: true, FreelistType: bolt.FreelistMapType})/NoSync: true, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})/ | ./test/trace | TestCreationIsOnTheDisk
 takes a block's round from its payload round | internal/tezos/payload.go | s/^\treq.Round = fit.round$/\treq.Round = fit.round\n\tif len(rest) >= contextLen+36 {\n\t\treq.Round = int32(binary.BigEndian.Uint32(rest[contextLen+32:]))\n\t}/ | ./internal/tezos | TestRoundOfABlockIsThatOfItsFitness
 takes a floor for no mark | store/marks.go | s/if e, ok := db.marks\[key\]; ok {/if e, ok := db.marks[key]; ok \&\& e.mark.HasDigest {/ | ./store | TestConformance
-keeps a signature under another kind | signer/signer.go | s/s.store.Keep(key.mark(s.chain, req.Kind)/s.store.Keep(key.mark(s.chain, tezos.Block)/ | ./signer | TestMonotonic$
+keeps a signature under another kind | signer/sign.go | s/s.store.Keep(key.mark(s.chain, req.Kind)/s.store.Keep(key.mark(s.chain, tezos.Block)/ | ./signer | TestMonotonic$
 keeps the level alone of a preattestation | hwm/mark.go | s/Position: Position{req.Level, req.Round}, Digest: req.Digest/Position: Position{req.Level, req.Round * int32(min(1, req.Kind^tezos.Preattestation))}, Digest: req.Digest/ | ./signer | TestMonotonic$
 overwrites a watermark file | store/create.go | s/os.Link(temporary, path)/os.Rename(temporary, path)/;s/os.Lstat(path); err == nil/os.Lstat(path); err == nil \&\& false/ | ./store | TestCreateNeverOverwrites
 forgets kept signatures at the end | store/commit.go | /<-db.stop:/,/return/s/db.commit(true, true)/db.commit(false, true)/ | ./store | TestConformance|TestKeptSignatures
@@ -136,7 +136,7 @@ fences on what does not verify (2) | failover/guard.go | s/if f.Doubtful {/if fa
 fences on no aggregate | guard/sight.go | s/alone := .*/alone := true/ | ./guard | TestAnAggregateIsNotDoubted
 is hidden a twin by a lie | guard/sight.go | s/^\t\tg.doubted = true$/\t\tg.doubted, g.alarmed = true, true/ | ./guard | TestASightingThatDoesNotVerify
 watches a chain that ended hours ago | guard/guard.go | s/age > MaxHeadAge {/age > MaxHeadAge*1000 {/ | ./guard | TestAnOldHeadIsBlindness
-does not verify what the device gave for a registration | signer/register.go | s/err := key.public().Verify(payload, sig); err != nil/err := error(nil); err != nil/ | ./signer | TestAWrongSignatureOfARegistrationNeverLeaves
+does not verify what the device gave for a registration | signer/registration.go | s/err := key.public().Verify(payload, sig); err != nil/err := error(nil); err != nil/ | ./signer | TestAWrongSignatureOfARegistrationNeverLeaves
 burns a balance as a fee | internal/tezos/registration.go | s/if fee > MaxRegistrationFee {/if false {/ | ./internal/tezos | TestDecodeRegistration
 takes a BLS signature outside the subgroup | internal/tezos/bls_cgo.go | s/point == nil || !point.SigValidate(true)/point == nil/ | ./internal/tezos | TestBLSSignatureWithACofactorPartIsNone
 takes a BLS key outside the subgroup | internal/tezos/bls_cgo.go | s/key == nil || !key.KeyValidate()/key == nil/ | ./internal/tezos | TestBLSKeyWithACofactorPartIsNone
@@ -148,9 +148,9 @@ waits for slow clients over HTTP | api/server.go | s/ReadTimeout: lim.read,// | 
 takes the socket of a busy daemon away | api/server.go | s/case errors.Is(err, syscall.ECONNREFUSED):/case err != nil, errors.Is(err, syscall.ECONNREFUSED):/ | ./api | TestASocketWithAFullQueue
 does not ask for a client's certificate | api/server.go | s/tls.RequireAndVerifyClientCert/tls.RequestClientCert/ | ./api | TestTLS
 takes null for an act on the admin socket | api/admin.go | s/if q == nil {/if q = new(Q); false {/ | ./api | TestBadActs
-is ready without a watermark | signer/keyhealth.go | s/if states\[kind\].Mark == nil {/if false {/ | ./api | TestReadiness
+is ready without a watermark | signer/faults.go | s/if states\[kind\].Mark == nil {/if false {/ | ./api | TestReadiness
 lets an emulated device sign for mainnet | cmd/configcheck.go | s/c.chainID == tezos.Mainnet/false/ | ./cmd | TestFaults
-makes a mark from what a device says | signer/reconcile.go | s/^\t\tif st.Mark == nil {/\t\tif st.Mark == nil {\n\t\t\tout = append(out, passedMark{key, hwm.State{Mark: \&hwm.Mark{}}})/ | ./signer | TestReconcileMakesNoMark
+makes a mark from what a device says | signer/ahead.go | s/^\t\tif st.Mark == nil {/\t\tif st.Mark == nil {\n\t\t\tout = append(out, passedMark{key, hwm.State{Mark: \&hwm.Mark{}}})/ | ./signer | TestReconcileMakesNoMark
 takes the level of a block of ours for a quiet one | failover/gap.go | s/head+int32(after+g.blocks)+1/head+int32(after+g.blocks)/ | ./failover | TestGaps
 raises a device over an interrupted request | hwm/room.go | s/return mark.Level - 1, mark.Level > 0/return mark.Level, true/ | ./signer | TestAnInterruptedRequestIsNotLost
 takes a bundle that was changed | hwm/bundle/bundle.go | s/if !ed25519.Verify(/if false \&\& !ed25519.Verify(/ | ./hwm/bundle | TestNoByteCanBeChanged
@@ -175,22 +175,22 @@ guard: takes what a dying signer left for a twin's | guard/guard.go | s/Grace = 
 guard: sees nothing inside the margin of a takeover | guard/guard.go | s/at.Level -= min(at.Level, margin-Grace)/at.Level -= 0/ | ./failover | TestTheStatementWasFalse
 guard: takes what is above our ceiling for a twin's | guard/judge.go | s/ || state.Ceiling != nil \&\& s.Place.Level > state.Ceiling.Level// | ./failover | TestEveryWayIntoTheActiveRole
 guard: does not fence | failover/guard.go | s/switch fenced, err := n.fenceEpoch(f.Epoch, f.String()); {/switch fenced, err := true, error(nil); {/ | ./failover | TestEveryWayIntoTheActiveRole
-loses alarms with the process | signer/alarm.go | s/err := s.store.SetAlarms(s.Alarms())/err := error(nil)/ | ./signer | TestAlarmsOutliveTheProcess
-does not tell of a restored state directory | signer/reconcile.go | s/^\t\ts.suspect(.*/\t\t_ = known/ | ./signer | TestRollback
-raises the host's mark to nothing that a device says | signer/reconcile.go | s/_, err := s.store.Raise(rows)/err := error(nil)/ | ./signer | TestReconcile
-does not know that a device went backwards | signer/reconcile.go | s/case now.Compare(high) >= 0:/case now.Compare(high) >= 0 || true:/ | ./signer | TestReconcileBackwards
+loses alarms with the process | signer/alarms.go | s/err := s.store.SetAlarms(s.Alarms())/err := error(nil)/ | ./signer | TestAlarmsOutliveTheProcess
+does not tell of a restored state directory | signer/ahead.go | s/^\t\ts.suspect(.*/\t\t_ = known/ | ./signer | TestRollback
+raises the host's mark to nothing that a device says | signer/ahead.go | s/_, err := s.store.Raise(rows)/err := error(nil)/ | ./signer | TestReconcile
+does not know that a device went backwards | signer/backwards.go | s/case now.Compare(high) >= 0:/case now.Compare(high) >= 0 || true:/ | ./signer | TestReconcileBackwards
 does not see that a gadget was restarted | tezsign/driver.go | s/if wereUnlocked \&\& allLocked(all) {/if false {/ | ./tezsign | TestRestartThatTheProbeFinds
 undoes another program's lock | tezsign/driver.go | s/if re.Code == CodeKeyNotFound {/if true {/ | ./tezsign | TestAnotherProgramsLock
 compares moved marks at the next connection only | tezsign/turn.go | s/t.err = t.compareAgain(ctx, pkh)/_ = t.compareAgain/ | ./tezsign | TestMarksThatAnotherProgramMoved
 gives an earlier process's signature for other bytes | tezsign/turn.go | s/return err == nil \&\& key.PublicKey.Verify(payload, sig) == nil/return err == nil/ | ./tezsign | TestSignatureThatAKilled
-forgets what was signed with a device | signer/reconcile.go | s/case now.Compare(high) >= 0:/case now.Compare(before) >= 0:/ | ./signer | TestSignedAndFallen
+forgets what was signed with a device | signer/backwards.go | s/case now.Compare(high) >= 0:/case now.Compare(before) >= 0:/ | ./signer | TestSignedAndFallen
 knows two devices of one seed as one | signer/signedwith.go | s/return w.name + "\\n" + w.id/return w.id/ | ./signer | TestSparePairOfOneSeed
-forgets what earlier versions saw of a device | signer/signedwith.go | s/return s.store.Seen(w.id, pkh, kind)/return hwm.Position{}, false/ | ./signer | TestSeenByAnEarlierVersion
-takes an older state directory for a crash | signer/reconcile.go | s/int64(own)+1, nil/int64(own)+9, nil/ | ./signer | TestOnePlace
+forgets what earlier versions saw of a device | signer/backwards.go | s/return s.store.Seen(w.id, pkh, kind)/return hwm.Position{}, false/ | ./signer | TestSeenByAnEarlierVersion
+takes an older state directory for a crash | signer/ahead.go | s/int64(own)+1, nil/int64(own)+9, nil/ | ./signer | TestOnePlace
 raises a device above what an interrupted request needs | signer/reconcile.go | s/lowest = min(lowest, level)/lowest = max(lowest \& 1, level)/ | ./signer | TestReconcile
-forgets the ceiling of one key | signer/role.go | s/if s.capped.Load() \&\& state.Ceiling == nil {/if false {/ | ./failover | TestAKeyWithoutACeiling
+forgets the ceiling of one key | signer/ceilings.go | s/if s.capped.Load() \&\& state.Ceiling == nil {/if false {/ | ./failover | TestAKeyWithoutACeiling
 opens a file whose seal is of another transaction | store/seal.go | s/body := binary.BigEndian.AppendUint64(nil, uint64(tx.ID()))/body := binary.BigEndian.AppendUint64(nil, uint64(tx.ID()\&0))/ | ./store | TestTornCommit|TestDamagedPages
-takes a header whose checksum is wrong | store/load.go | s/if sum.Sum64() != binary.NativeEndian.Uint64(b\[metaSum:\]) {/if false {/ | ./store | TestRefusedFiles|TestDamagedPages|TestFlippedBits
+takes a header whose checksum is wrong | store/headers.go | s/if sum.Sum64() != binary.NativeEndian.Uint64(b\[metaSum:\]) {/if false {/ | ./store | TestRefusedFiles|TestDamagedPages|TestFlippedBits
 the guard alarms for an epoch that was given away | guard/sight.go | s/if now := g.cfg.Role(); now.Role != hwm.Active || now.Epoch != g.epoch {/if false {/ | ./guard | TestNoAlarmForAnEpochThatIsOver
 the guard takes an unknown encoding for a stranger's bytes | guard/judge.go | s/return !s.proven \&\& !slices.Contains(g.trusted, s.form)/return false/ | ./guard | TestAnUnknownEncoding|TestADoubleSignatureInAnAggregate
 the guard trusts what no signature proves | guard/judge.go | s/return !s.proven \&\& !slices.Contains(g.trusted, s.form)/return !s.proven/ | ./guard | TestADoubleSignatureInAnAggregate
@@ -214,8 +214,8 @@ rests a release on an old report of keys | failover/keys.go | s/n.now().Sub(at) 
 takes a side that names no key for one that can sign | failover/keys.go | s/return lack{"is not known there".*/return lack{}/ | ./failover | TestReportsOfOlderVersions
 uses a certificate up that it cannot sign by | failover/accept.go | s/f := n.certifiedKeys(c); f.Result == Bad {/f := n.certifiedKeys(c); f.Result == "" {/ | ./failover | TestACertificateForKeysThatAreNotHere
 takes over with a device that lacks the key | failover/keys.go | s/f != nil \&\& (!f.Note || !inService) {/f != nil \&\& !f.Note \&\& !inService {/ | ./failover | TestATakeoverWantsTheKeys
-takes a ready device for one that holds the key | signer/keyhealth.go | s/if s.firstUsable(candidates, key.pkh, kind) == nil {/if len(candidates) == 0 {/ | ./signer | TestAKeyThatItsDeviceDoesNotHold
-ends readiness for a key that was never in service | signer/keyhealth.go | s/if f.Note \&\& inService {/if f.Note \&\& !inService {/ | ./signer | TestANewKeyIsANote
+takes a ready device for one that holds the key | signer/faults.go | s/if s.firstUsable(candidates, key.pkh, kind) == nil {/if len(candidates) == 0 {/ | ./signer | TestAKeyThatItsDeviceDoesNotHold
+ends readiness for a key that was never in service | signer/readiness.go | s/if f.Note \&\& inService {/if f.Note \&\& !inService {/ | ./signer | TestANewKeyIsANote
 gives away from an old copy | failover/release.go | s/case q.Seen > mine.Epoch:/case false:/ | ./failover | TestAnOldCopyGivesNothingAway
 resumes from an old copy | failover/rules.go | s/case st.Mark != nil \&\& want.Compare(st.Mark.Position) <= 0:/case st.Mark != nil:/ | ./failover | TestARestoredCopyDoesNotSign
 waits for its device when it was taken over | failover/rules.go | s/^\t\tctx = givenUp()$/\t\t_ = givenUp/ | ./failover | TestAFalseStatementGivesUpWhatIsUnderWay
@@ -223,7 +223,7 @@ waits for its device when its copy runs | failover/life.go | s/Stand(givenUp(),/
 takes two processes with one key for one | failover/life.go | s/return l.began <= other.from \&\& other.to <= l.alive/return false/ | ./failover | TestACopy|TestLives
 signs on when it is told of its copy | failover/life.go | s/if mine.Role == hwm.Active \&\& mine.Epoch == epoch {/if mine.Epoch == 0 {/ | ./failover | TestACopy
 lets a process begin beside another one with its key | failover/answer.go | s/if err = n.alone(q); err != nil {/if err = n.alone(q); err != nil \&\& verb == "" {/ | ./failover | TestACopyBesideTheOneThatSigns|TestSchedulesBesideACopy
-spends a mark on what a device cannot take | signer/signer.go | s/turn.turn.(device.Checker); ok {/turn.turn.(device.Checker); ok \&\& false {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
+spends a mark on what a device cannot take | signer/sign.go | s/turn.turn.(device.Checker); ok {/turn.turn.(device.Checker); ok \&\& false {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
 does not know an old copy by its epoch | failover/rules.go | s/^\tif a.Status.Seen > mine.Epoch {/\tif false {/ | ./failover | TestAnOldCopyIsKnownByItsEpoch
 answers an old copy of the other side again | failover/release.go | s/case q.Epoch < peer.Seen:/case false:/ | ./failover | TestAnOldCopyIsKnownByItsEpoch
 lifts a ceiling while its certificate is out | failover/evidence.go | s/if !r.CertificateDestroyed {/if false {/ | ./failover | TestOffline

@@ -1,9 +1,6 @@
 package signer
 
 import (
-	"errors"
-	"fmt"
-
 	"highwater/internal/device"
 	"highwater/internal/tezos"
 )
@@ -30,78 +27,4 @@ func (s *Signer) lookAtDevices() []Device {
 		out = append(out, at)
 	}
 	return out
-}
-
-// explain says why none of the candidates signs this kind with the key.
-func (s *Signer) explain(key *ringKey, candidates []Device, kind tezos.Kind) KeyFault {
-	d := s.likeliest(key, candidates)
-	if d == nil {
-		text := "no device that is connected holds it"
-		if key.public() == nil {
-			text = "no device that holds it was connected yet"
-		}
-		return KeyFault{
-			Reason: KeyNoDevice, Text: text, Hint: "connect the device that holds this key; see: highwater keys list", Health: device.Absent,
-			cause: fmt.Errorf("no connected device holds %s", key.pkh),
-		}
-	}
-	st := d.Status()
-	f := KeyFault{Reason: KeyReason(st.Health), Device: d.Name(), Hint: st.Advice, Health: st.Health}
-	k, ok := keyOn(d, key.pkh)
-	switch {
-	case st.Health != device.Ready:
-		f.Text = "the device is " + string(st.Health)
-		if st.Detail != "" {
-			f.Text += ": " + st.Detail
-		}
-		f.cause = errors.New(f.Text)
-		f.Text = "device " + d.Name() + " is" + f.Text[len("the device is"):]
-	case !ok:
-		f.Reason, f.Health, f.Text = KeyNoDevice, device.Absent, "device "+d.Name()+" does not hold this key"
-		f.Hint = "connect the device that holds it, or look at `device` of this key in the configuration; see: highwater keys list"
-		f.cause = fmt.Errorf("%w: %s", device.ErrNoKey, key.pkh)
-	case k.Usable != "":
-		f.Reason, f.Health, f.Text, f.cause = KeyReason(device.Locked), device.Locked, k.Usable, errors.New(k.Usable)
-	case s.isStrange(d, key.pkh):
-		f.Reason, f.Health, f.Text, f.Hint = KeyLevel, device.Broken, unusableStrange, hintStrange
-		f.cause = errors.New(f.Text)
-	default:
-		f.Reason, f.Health = KeyOtherUse, device.Broken
-		f.Text = fmt.Sprintf("%s cannot sign a %s with %s", d.Name(), kind, key.pkh)
-		f.cause = errors.New(f.Text)
-	}
-	return f
-}
-
-// likeliest is the candidate that an operator should look at: the first that holds the key; else the one that held
-// it when it was connected last; else the first that is not ready, and may hold it; else the first. Nil without
-// candidates.
-func (s *Signer) likeliest(key *ringKey, candidates []Device) Device {
-	var known, away Device
-	last := s.store.KnownKeys()[key.pkh].Device
-	for _, d := range candidates {
-		switch {
-		case holds(d, key.pkh):
-			return d
-		case d.Name() == last:
-			known = d
-		case away == nil && d.Status().Health != device.Ready:
-			away = d
-		}
-	}
-	switch {
-	case known != nil:
-		return known
-	case away != nil:
-		return away
-	case len(candidates) > 0:
-		return candidates[0]
-	}
-	return nil
-}
-
-// unavailable explains to a request why no device could be asked.
-func (s *Signer) unavailable(key *ringKey, candidates []Device, kind tezos.Kind) error {
-	f := s.explain(key, candidates, kind)
-	return &device.Error{Device: f.Device, Health: f.Health, Err: f.cause, Hint: f.Hint}
 }

@@ -2,7 +2,6 @@ package signer
 
 import (
 	"context"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -141,38 +140,4 @@ func (s *Signer) end(out *outcome, err error) {
 		return
 	}
 	out.request.line = func() { s.line(o) }
-}
-
-// line writes a request into the log.
-func (s *Signer) line(o Outcome) {
-	attrs := []slog.Attr{
-		slog.String("request_id", o.RequestID), slog.String("chain", o.Chain.String()), slog.String("pkh", o.PKH.String()),
-		slog.String("kind", kindName(o.Kind)), slog.Int64("level", int64(o.Level)), slog.Int64("round", int64(o.Round)),
-		slog.String("decision", o.Decision), slog.String("reason", o.Reason), slog.String("device", o.Device),
-		slog.Float64("duration_ms", float64(o.Duration.Microseconds())/1000),
-	}
-	if o.CommitFor >= DiskWait {
-		attrs = append(attrs, slog.Float64("disk_ms", float64(o.CommitFor.Microseconds())/1000))
-	}
-	ctx := context.Background()
-	switch {
-	case o.Reason == NotActive: // a baker asks for all it has, all day
-		s.log.LogAttrs(ctx, slog.LevelDebug, "refused", append(attrs, slog.String("error", o.Err.Error()))...)
-		s.sumUp(o.Err.Error())
-	case o.Err != nil && o.Decision == "refused":
-		s.log.LogAttrs(ctx, slog.LevelWarn, "refused", append(attrs, slog.String("error", o.Err.Error()))...)
-	case o.Err != nil:
-		s.log.LogAttrs(ctx, slog.LevelError, "failed", append(attrs, slog.String("error", o.Err.Error()))...)
-	case o.Warning != "":
-		s.log.LogAttrs(ctx, slog.LevelWarn, "signed", append(attrs, slog.String("warning", o.Warning))...)
-	default:
-		s.log.LogAttrs(ctx, slog.LevelInfo, "signed", attrs...)
-	}
-}
-
-func kindName(k tezos.Kind) string {
-	if k == 0 {
-		return ""
-	}
-	return k.String()
 }

@@ -2,7 +2,6 @@ package signer
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"strings"
 
@@ -66,138 +65,31 @@ func (r *reconciler) Reconcile(_ context.Context, id string, marks []device.Mark
 	return raise, strings.Join(fell, "; "), nil
 }
 
-// noteSeen remembers a device's own mark. known tells whether there was one to remember before; backwards, that it is below what it was, or
-// below what was signed with it since. A fall is told once.
-func (s *Signer) noteSeen(w witnessed, m device.Mark) (known bool, backwards string, err error) {
-	now := hwm.Position{Level: m.Level, Round: m.Round}
-	before, known := s.seen(w, m.PKH, m.Kind)
-	signed, err := s.signedUpTo(w, m)
-	if err != nil {
-		return known, "", err
-	}
-	switch high := higher(before, signed); {
-	case now.Compare(high) >= 0:
-	case s.forgot(w, m):
-		s.log.Info("device forgot its mark, as a Ledger does after a power cut whose setting High Watermark is off", "device", w.String(),
-			"pkh", m.PKH.String(), "was", high.String(), "is", now.String())
-		s.noteFell(w, m)
-	default:
-		backwards = fmt.Sprintf("the %s mark of %s on the device fell from %s to %s: it was reset, restored, or lost its memory",
-			markName(m.Kind), m.PKH, high, now)
-		s.noteFell(w, m)
-	}
-	if backwards != "" || !known {
-		if err := s.setBase(w, m); err != nil {
-			return known, backwards, err
+// SetMarks is that of the Reconciler for a device without a name.
+func (s *Signer) SetMarks(id string, marks []device.Mark) error {
+	return (&reconciler{s, ""}).SetMarks(id, marks)
+}
+
+// SetMarks is told of marks that an operator set on the device. See device.MarkSetter.
+func (r *reconciler) SetMarks(id string, marks []device.Mark) error {
+	w := r.s.with.connected(r.name, id)
+	for _, m := range marks {
+		passed, err := r.s.passed(m)
+		if err != nil {
+			return err
+		}
+		if err := r.s.raiseTo(m, passed, hwm.SourceSet); err != nil {
+			return err
+		}
+		r.s.noteFell(w, m)
+		if err := r.s.setBase(w, m); err != nil {
+			return err
+		}
+		if err := r.s.store.SetSeen(w.key(), m.PKH, m.Kind, hwm.Position{Level: m.Level, Round: m.Round}); err != nil {
+			return err
 		}
 	}
-	return known, backwards, s.store.SetSeen(w.key(), m.PKH, m.Kind, now)
-}
-
-func higher(p, q hwm.Position) hwm.Position {
-	if p.Compare(q) >= 0 {
-		return p
-	}
-	return q
-}
-
-func markName(k tezos.Kind) string {
-	if k == 0 {
-		return "water"
-	}
-	return k.String()
-}
-
-// raiseHost raises the host's marks to the device's where that is ahead, and says so when it should not have been.
-func (s *Signer) raiseHost(w witnessed, known bool, m device.Mark) error {
-	passed, err := s.passed(m)
-	if err != nil || len(passed) == 0 {
-		return err
-	}
-	limit, err := s.Limit(m.PKH)
-	if err != nil {
-		return err
-	}
-	if !limit.Allows(m.Level) {
-		s.disbelieve(w.name, m, limit)
-		return nil
-	}
-	interrupted, err := s.interrupted(m, passed)
-	if err != nil {
-		return err
-	}
-	if known && interrupted {
-		s.log.Warn("device is one place ahead: a request was interrupted when this program ended, and its signature never left", "device", w.String(),
-			"pkh", m.PKH.String(), "kind", markName(m.Kind), "level", m.Level, "round", m.Round)
-	} else {
-		s.suspect("device "+w.String(), known, m, passed) // before the marks are the device's
-	}
-	if err := s.raiseTo(m, passed, hwm.SourceDevice); err != nil {
-		return err
-	}
-	s.log.Warn("device is ahead, marks raised", "device", w.name, "device_id", w.id, "pkh", m.PKH.String(), "kind", markName(m.Kind),
-		"level", m.Level, "round", m.Round)
 	return nil
-}
-
-func (s *Signer) raiseTo(m device.Mark, passed []passedMark, source hwm.Source) error {
-	if len(passed) == 0 {
-		return nil
-	}
-	at := hwm.Mark{Position: hwm.Position{Level: m.Level, Round: m.Round}, At: s.now(), Source: source}
-	rows := make([]hwm.Row, 0, len(passed))
-	for _, p := range passed {
-		rows = append(rows, hwm.Row{Key: p.key, Mark: at})
-	}
-	_, err := s.store.Raise(rows)
-	return err
-}
-
-// interrupted tells that a device is ahead by no more than what a process leaves that is killed in the middle of a request: before its
-// mark was durable, and with the device at work. That is one place: the device's mark is not beyond the level after the highest of the
-// key's own marks, of any kind, and those are of an earlier run.
-func (s *Signer) interrupted(m device.Mark, passed []passedMark) (bool, error) {
-	own := int32(-1)
-	for _, key := range hwm.KeysOf(s.chain, m.PKH) {
-		st, err := s.store.State(key)
-		if err != nil {
-			return false, err
-		}
-		if st.Mark != nil && st.Mark.Source == hwm.SourceSigned {
-			own = max(own, st.Mark.Level)
-		}
-	}
-	for _, p := range passed {
-		if p.Fresh { // made by this process, which was not killed
-			return false, nil
-		}
-	}
-	return own >= 0 && int64(m.Level) <= int64(own)+1, nil
-}
-
-// passed gives the marks of the host that another's mark is above: that of its kind; or, for one mark that covers all kinds, all of
-// them when it is above every one, and none otherwise.
-func (s *Signer) passed(m device.Mark) ([]passedMark, error) {
-	kinds := []tezos.Kind{m.Kind}
-	if m.Kind == 0 {
-		kinds = tezos.Kinds
-	}
-	var out []passedMark
-	for _, kind := range kinds {
-		key := hwm.Key{Chain: s.chain, PKH: m.PKH, Kind: kind}
-		st, err := s.store.State(key)
-		if err != nil {
-			return nil, err
-		}
-		if st.Mark == nil {
-			continue
-		}
-		if st.Mark.Compare(hwm.Position{Level: m.Level, Round: m.Round}) >= 0 {
-			return nil, nil
-		}
-		out = append(out, passedMark{key, st})
-	}
-	return out, nil
 }
 
 // room is the level to which a device may be raised for a key, when the key has all marks that it may sign with: the lowest of what
@@ -220,4 +112,11 @@ func (s *Signer) room(pkh tezos.PublicKeyHash) (int32, bool) {
 		lowest = min(lowest, level)
 	}
 	return lowest, len(k.kinds()) > 0
+}
+
+func markName(k tezos.Kind) string {
+	if k == 0 {
+		return "water"
+	}
+	return k.String()
 }

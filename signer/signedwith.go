@@ -27,14 +27,6 @@ func (w witnessed) String() string {
 	return w.name + " (" + w.id + ")"
 }
 
-// seen is the mark that the device had of itself when it was last connected. Earlier versions kept it by the identity alone.
-func (s *Signer) seen(w witnessed, pkh tezos.PublicKeyHash, kind tezos.Kind) (hwm.Position, bool) {
-	if p, ok := s.store.Seen(w.key(), pkh, kind); ok {
-		return p, true
-	}
-	return s.store.Seen(w.id, pkh, kind)
-}
-
 // signedWith knows which device made the last signature of each key and kind, and up to where each other device did. A device that lost
 // its memory is found out by it: what was signed counts, and not only what was seen at a connection.
 //
@@ -130,65 +122,4 @@ func kindsOf(m device.Mark) []tezos.Kind {
 		return tezos.Kinds
 	}
 	return []tezos.Kind{m.Kind}
-}
-
-// noteFell forgets what was signed with the device above its mark: the fall is told, and is told once.
-func (s *Signer) noteFell(who witnessed, m device.Mark) {
-	s.with.mu.Lock()
-	changed := map[hwm.SignedBy]hwm.SignedUpTo{}
-	for _, kind := range kindsOf(m) {
-		by := hwm.SignedBy{Device: who.key(), PKH: m.PKH, Kind: kind}
-		if _, ok := s.with.upTo[by]; ok {
-			changed[by] = hwm.SignedUpTo{Position: hwm.Position{Level: m.Level, Round: m.Round}}
-		}
-	}
-	maps.Copy(s.with.upTo, changed)
-	s.with.mu.Unlock()
-	s.store.NoteSigned(changed)
-}
-
-// basePrefix begins the name under which a device's base is kept.
-const basePrefix = "base "
-
-// setBase remembers the mark to which a device was set, or fell, or with which it was first seen: the one to which a device falls back
-// that does not write its marks down.
-func (s *Signer) setBase(w witnessed, m device.Mark) error {
-	if m.Kind != 0 {
-		return nil // a gadget writes them down
-	}
-	return s.store.SetSeen(basePrefix+w.key(), m.PKH, 0, hwm.Position{Level: m.Level, Round: m.Round})
-}
-
-// forgot tells that a device fell back to its base: a Ledger whose setting High Watermark is off does so at each power cut, and its
-// setting cannot be asked for.
-func (s *Signer) forgot(w witnessed, m device.Mark) bool {
-	base, ok := s.store.Seen(basePrefix+w.key(), m.PKH, 0)
-	return m.Kind == 0 && ok && base == hwm.Position{Level: m.Level, Round: m.Round}
-}
-
-// SetMarks is that of the Reconciler for a device without a name.
-func (s *Signer) SetMarks(id string, marks []device.Mark) error {
-	return (&reconciler{s, ""}).SetMarks(id, marks)
-}
-
-// SetMarks is told of marks that an operator set on the device. See device.MarkSetter.
-func (r *reconciler) SetMarks(id string, marks []device.Mark) error {
-	w := r.s.with.connected(r.name, id)
-	for _, m := range marks {
-		passed, err := r.s.passed(m)
-		if err != nil {
-			return err
-		}
-		if err := r.s.raiseTo(m, passed, hwm.SourceSet); err != nil {
-			return err
-		}
-		r.s.noteFell(w, m)
-		if err := r.s.setBase(w, m); err != nil {
-			return err
-		}
-		if err := r.s.store.SetSeen(w.key(), m.PKH, m.Kind, hwm.Position{Level: m.Level, Round: m.Round}); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -11,54 +11,6 @@ import (
 	"highwater/internal/tezos"
 )
 
-// limitFor is how far a request may move a mark. It asks nobody: head and marks are in memory. What the key's other marks say is looked at
-// only when the head is not known and the mark itself does not let the request through.
-func (s *Signer) limitFor(mark hwm.Key, state hwm.State, level int32) (hwm.Limit, error) {
-	if state.Mark == nil {
-		return hwm.Limit{}, nil
-	}
-	now, head := s.now(), s.head()
-	l := hwm.NewLimit(now, head, *state.Mark)
-	if head != nil || l.Allows(level) {
-		return l, nil
-	}
-	return s.Limit(mark.PKH)
-}
-
-// Limit is how far a key's marks may be moved: by the node's head, or where none is known by the key's own marks.
-func (s *Signer) Limit(pkh tezos.PublicKeyHash) (hwm.Limit, error) {
-	head := s.head()
-	if head != nil {
-		return hwm.NewLimit(s.now(), head), nil
-	}
-	var marks []hwm.Mark
-	for _, key := range hwm.KeysOf(s.chain, pkh) {
-		st, err := s.store.State(key)
-		if err != nil {
-			return hwm.Limit{}, err
-		}
-		if st.Mark != nil {
-			marks = append(marks, *st.Mark)
-		}
-	}
-	return hwm.NewLimit(s.now(), nil, marks...), nil
-}
-
-// LimitOfAll is how far an operator may move marks without a word more: by the node's head, or where none is known by all marks.
-func (s *Signer) LimitOfAll() (hwm.Limit, error) {
-	rows, err := s.store.Rows()
-	if err != nil {
-		return hwm.Limit{}, err
-	}
-	var marks []hwm.Mark
-	for _, r := range rows {
-		if r.Chain == s.chain {
-			marks = append(marks, r.Mark)
-		}
-	}
-	return hwm.NewLimit(s.now(), s.head(), marks...), nil
-}
-
 // strangers are the devices with a mark that is not believed. They are not used for the key.
 type strangers struct {
 	any   atomic.Bool // whether there is one: what most requests look at

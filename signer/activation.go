@@ -1,0 +1,102 @@
+package signer
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+
+	"highwater/hwm"
+	"highwater/internal/device"
+	"highwater/internal/words"
+)
+
+// Activate makes this instance the one that signs, in a new epoch. With a level, the floors of all keys are raised to it in the
+// same write; without, every key must have its marks.
+func (s *Signer) Activate(level *int32, why string) (hwm.RoleRecord, error) {
+	s.roleMu.Lock()
+	defer s.unlockRole()
+	if err := s.CheckActivate(level); err != nil {
+		return hwm.RoleRecord{}, err
+	}
+	var floors []hwm.Row
+	if level != nil {
+		floors = s.Floors(*level, hwm.SourceSet)
+	}
+	prev := s.store.Role()
+	if prev.Role == hwm.Active {
+		_, err := s.store.Raise(floors)
+		return prev, err
+	}
+	next := hwm.RoleRecord{Role: hwm.Active, Epoch: prev.Epoch + 1, Owner: s.store.Instance(), Why: why}
+	return s.become(context.Background(), next, floors, nil)
+}
+
+// CheckActivate finds what Activate would lack: a key, or without a level a mark. It changes nothing.
+func (s *Signer) CheckActivate(level *int32) error {
+	if len(s.ring.all()) == 0 {
+		return s.NoKeys("there is nothing to sign with")
+	}
+	if level != nil {
+		return nil
+	}
+	missing, err := s.MissingMarks()
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	return &Denial{
+		Reason: string(hwm.NoMark), Text: fmt.Sprintf("%s missing, the first: %s", words.Count(len(missing), "watermark"), missing[0]),
+		Hint: "set them first (highwater hwm set --all --level LEVEL), or give activate a --level above all that was ever signed",
+	}
+}
+
+// NoKeys says that no key is known yet, so that something cannot be done, and why: a device that is there may be locked, or was not looked
+// for yet.
+func (s *Signer) NoKeys(so string) *Denial {
+	out := &Denial{
+		Reason: UnknownKey, Text: "no key is known yet: " + so, Hint: "connect the device and run: highwater keys list",
+	}
+	for _, d := range s.devices {
+		st := d.Status()
+		switch {
+		case st.Health == device.Ready:
+			continue
+		case st.Advice == device.NotLookedFor:
+			out.Text += ": the device " + d.Name() + " was not looked for yet"
+			out.Hint = "if highwater serve has just begun, wait some seconds and try again; otherwise connect the device and run: highwater keys list"
+		default:
+			out.Text += ": the device " + d.Name() + " is " + string(st.Health)
+			out.Hint = cmp.Or(st.Advice, out.Hint)
+		}
+		return out
+	}
+	return out
+}
+
+// MissingMarks lists what the keys that are known here lack on our chain: a key without a mark does not sign.
+func (s *Signer) MissingMarks() ([]hwm.Key, error) {
+	var out []hwm.Key
+	for _, k := range s.ring.all() {
+		for _, kind := range k.kinds() {
+			key := k.mark(s.chain, kind)
+			st, err := s.store.State(key)
+			if err != nil {
+				return nil, err
+			}
+			if st.Mark == nil {
+				out = append(out, key)
+			}
+		}
+	}
+	return out, nil
+}
+
+// Floors are the rows that raise all marks of all known keys to a level.
+func (s *Signer) Floors(level int32, source hwm.Source) []hwm.Row {
+	var floors []hwm.Row
+	for _, k := range s.ring.all() {
+		for _, kind := range k.kinds() {
+			floors = append(floors, hwm.Row{Key: k.mark(s.chain, kind), Mark: hwm.Floor(level, s.now(), source)})
+		}
+	}
+	return floors
+}

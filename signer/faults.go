@@ -1,0 +1,72 @@
+package signer
+
+import (
+	"highwater/hwm"
+	"highwater/internal/device"
+	"highwater/internal/hints"
+	"highwater/internal/tezos"
+)
+
+// instanceFaults are those that all keys share: of the store, then of the role.
+func (s *Signer) instanceFaults() []KeyFault {
+	var out []KeyFault
+	if err := s.store.Healthy(); err != nil {
+		out = append(out, KeyFault{Reason: KeyStore, Text: err.Error(), Hint: hints.Of(err)})
+	}
+	role := s.store.Role()
+	if no := s.gate.denial(func() hwm.RoleRecord { return role }); no != nil {
+		reason := KeyWaiting
+		switch role.Role {
+		case hwm.Standby:
+			reason = KeyStandby
+		case hwm.Fenced:
+			reason = KeyFenced
+		case hwm.Active: // not now
+		}
+		out = append(out, KeyFault{Reason: reason, Text: no.Text, Hint: no.Hint})
+	}
+	return out
+}
+
+// deviceFault is what keeps the devices from signing with the key; nil when Sign would find a device for each kind.
+func (s *Signer) deviceFault(key *ringKey, devices []Device) *KeyFault {
+	candidates := s.candidatesOf(key, devices)
+	for _, kind := range key.kinds() {
+		if s.firstUsable(candidates, key.pkh, kind) == nil {
+			f := s.explain(key, candidates, kind)
+			return &f
+		}
+	}
+	if _, err := s.ring.find(key.pkh); err != nil { // the device is there, and what it holds is not taken in yet
+		return &KeyFault{Reason: KeyNoDevice, Text: err.Error(), Hint: hints.Of(err), Health: device.Absent, cause: err}
+	}
+	return nil
+}
+
+// missingMark is the first kind that the key may sign and has no mark for.
+func missingMark(key *ringKey, states map[tezos.Kind]hwm.State, isNew bool) *KeyFault {
+	for _, kind := range key.kinds() {
+		if states[kind].Mark == nil {
+			return &KeyFault{
+				Reason: KeyNoMark, Text: "the key has no " + kind.String() + " watermark", Note: isNew,
+				Hint: "highwater hwm set " + key.pkh.String() + " --level LEVEL",
+			}
+		}
+	}
+	return nil
+}
+
+// levelFault tells why the key's next level would be refused although all its marks are there; nil: nothing is
+// known against the level. Every rule that compares marks, floors and ceilings with where the chain is belongs
+// here.
+func (s *Signer) levelFault(key *ringKey, states map[tezos.Kind]hwm.State) *KeyFault {
+	for _, st := range states {
+		if err := s.uncapped(st); err != nil {
+			return &KeyFault{Reason: KeyLevel, Text: err.Error(), Hint: hints.Of(err)}
+		}
+	}
+	if h := s.levelHealth(key, states); !h.OK() {
+		return &KeyFault{Reason: KeyLevel, Text: h.Text(key.pkh), Level: &h}
+	}
+	return nil
+}

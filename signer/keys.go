@@ -1,0 +1,57 @@
+package signer
+
+import (
+	"fmt"
+	"slices"
+
+	"highwater/hwm"
+	"highwater/internal/tezos"
+)
+
+// KeyInfo is a key as it is shown.
+type KeyInfo struct {
+	PKH       tezos.PublicKeyHash
+	PublicKey *tezos.PublicKey // nil when no device offered it yet
+	Alias     string
+	Allow     []tezos.Kind
+}
+
+// Keys lists the keys that may be asked for.
+func (s *Signer) Keys() []KeyInfo {
+	var out []KeyInfo
+	for _, k := range s.ring.all() {
+		out = append(out, KeyInfo{PKH: k.pkh, PublicKey: k.public(), Alias: k.name(), Allow: k.kinds()})
+	}
+	return out
+}
+
+// PublicKey gives a key that may be asked for. The error is a *Denial, or a *device.Error when no device offered it yet.
+func (s *Signer) PublicKey(pkh tezos.PublicKeyHash) (*tezos.PublicKey, error) {
+	k, err := s.ring.find(pkh)
+	if err != nil {
+		return nil, err
+	}
+	return k.public(), nil
+}
+
+// Targets expands a choice of keys to marks on our chain: all known keys when pkhs is empty, all kinds that a key may sign when
+// kinds is.
+func (s *Signer) Targets(pkhs []tezos.PublicKeyHash, kinds []tezos.Kind) ([]hwm.Key, error) {
+	var out []hwm.Key
+	for _, k := range s.ring.all() {
+		if len(pkhs) > 0 && !slices.Contains(pkhs, k.pkh) {
+			continue
+		}
+		for _, kind := range tezos.Kinds {
+			if len(kinds) > 0 && slices.Contains(kinds, kind) || len(kinds) == 0 && k.allows(kind) {
+				out = append(out, k.mark(s.chain, kind))
+			}
+		}
+	}
+	for _, pkh := range pkhs {
+		if _, ok := s.ring.lookup(pkh); !ok {
+			return nil, &Denial{Reason: UnknownKey, Text: fmt.Sprintf("no key %s is known here", pkh), Hint: "see: highwater keys list"}
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,68 @@
+package signer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"highwater/internal/tezos"
+)
+
+// Stage is how far a request has come.
+type Stage uint8
+
+// The stages.
+const (
+	StageQueue  Stage = iota // it waits for its turn
+	StageDevice              // the device was asked
+	StageDisk                // the device has answered, and the mark is not on disk yet
+)
+
+// TimeoutError says that a request's budget ran out, and where; or that its client went away.
+type TimeoutError struct {
+	PKH    tezos.PublicKeyHash
+	Gone   bool   // the client went away
+	Stage  Stage  // of the request; when it was behind another one of its kind, of that one
+	Behind bool   // it was behind another one of its kind
+	Device string // empty: none was asked
+}
+
+func (e *TimeoutError) Error() string {
+	if e.Gone {
+		return "the client went away before the signature was there"
+	}
+	text := fmt.Sprintf("no signature of %s within the request's time: ", e.PKH)
+	if e.Behind {
+		text += "another request of this kind was before it, of which "
+	}
+	switch e.Stage {
+	case StageDisk:
+		return text + "the device has signed, and the watermark is not on the disk yet"
+	case StageDevice:
+		return text + "device " + e.Device + " was asked, and has not answered"
+	case StageQueue:
+	}
+	return text + "the turn at the device had not come"
+}
+
+// HintText is what to do.
+func (e *TimeoutError) HintText() string {
+	if e.Stage == StageDisk {
+		return "the disk of the state directory is too busy or too slow, and not the device: highwater check measures it, highwater_commit_seconds " +
+			"shows it; with `ahead` in [store] signatures do not wait for it"
+	}
+	return "look at the device: highwater status"
+}
+
+// late explains a budget that ran out by where it was spent: in the sync of the disk, at a device that answers nobody, or in its queue.
+func (s *Signer) late(ctx context.Context, key *ringKey, kind tezos.Kind, out *outcome) error {
+	stage, device := out.where()
+	e := &TimeoutError{PKH: key.pkh, Gone: errors.Is(ctx.Err(), context.Canceled), Stage: stage, Device: device}
+	if e.Gone || stage == StageDisk {
+		return e
+	}
+	if candidates := s.candidates(key); s.firstUsable(candidates, key.pkh, kind) == nil {
+		return s.unavailable(key, candidates, kind)
+	}
+	return e
+}

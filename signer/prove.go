@@ -1,0 +1,36 @@
+package signer
+
+import (
+	"context"
+
+	"highwater/internal/tezos"
+)
+
+// Prover is a device that can prove the possession of its tz4 keys.
+type Prover interface {
+	Prove(ctx context.Context, pkh tezos.PublicKeyHash) (tezos.Signature, error)
+}
+
+// Prove gives a verified proof of possession of a tz4 key. It is no signature of anything that a chain knows besides, and moves
+// no mark.
+func (s *Signer) Prove(ctx context.Context, pkh tezos.PublicKeyHash) (tezos.Signature, error) {
+	k, err := s.ring.find(pkh)
+	if err != nil {
+		return tezos.Signature{}, err
+	}
+	for _, d := range s.candidates(k) {
+		p, ok := d.(Prover)
+		if !ok || !holds(d, pkh) {
+			continue
+		}
+		proof, err := p.Prove(ctx, pkh)
+		if err != nil {
+			return tezos.Signature{}, err
+		}
+		if err := k.public().VerifyPossession(proof); err != nil {
+			return tezos.Signature{}, &WrongSignatureError{PKH: pkh, Device: d.Name(), Err: err}
+		}
+		return proof, nil
+	}
+	return tezos.Signature{}, &Denial{Reason: WrongKind, Text: "no connected device can prove the possession of " + pkh.String()}
+}

@@ -1,0 +1,85 @@
+package signer
+
+import (
+	"context"
+	"fmt"
+
+	"highwater/hwm"
+	"highwater/internal/device"
+	"highwater/internal/tezos"
+)
+
+// Witness is somebody besides the devices who may know of signatures that this state directory has forgotten: the node, by the
+// operations on chain. What the other instance of a pair knows is looked at before this one signs at all (package failover).
+type Witness interface {
+	Name() string // "node"
+	// LastSigned gives the highest place at which each key is known to have signed; Kind is zero when the kind is not known.
+	LastSigned(ctx context.Context, keys []tezos.PublicKeyHash) ([]device.Mark, error)
+}
+
+// Consult asks a witness and raises an alarm for each mark that this instance made itself and that the witness is ahead of. It
+// changes no mark: what to do about it is for who asks.
+func (s *Signer) Consult(ctx context.Context, w Witness) error {
+	var keys []tezos.PublicKeyHash
+	for _, k := range s.ring.all() {
+		keys = append(keys, k.pkh)
+	}
+	marks, err := w.LastSigned(ctx, keys)
+	if err != nil {
+		return fmt.Errorf("ask the %s what was signed: %w", w.Name(), err)
+	}
+	for _, m := range marks {
+		passed, err := s.passed(m)
+		if err != nil {
+			return err
+		}
+		s.suspect("the "+w.Name(), true, m, passed)
+	}
+	return nil
+}
+
+// passedMark is a mark of the host that somebody else is above.
+type passedMark struct {
+	key hwm.Key
+	hwm.State
+}
+
+// suspect raises an alarm when a witness is above a mark that a request to this instance made: it has made none higher since, as
+// far as this state directory knows. known tells whether the witness was met before with this state directory.
+//
+// A mark that an operator, a file or a device set is no evidence: whoever set it did so for what was signed elsewhere.
+func (s *Signer) suspect(witness string, known bool, m device.Mark, passed []passedMark) {
+	var own *passedMark
+	for i, p := range passed {
+		if p.Mark.Source == hwm.SourceSigned && (own == nil || p.Mark.Above(*own.Mark)) {
+			own = &passed[i]
+		}
+	}
+	if own == nil {
+		return
+	}
+	name := AlarmRollback
+	theirs := hwm.Position{Level: m.Level, Round: m.Round}
+	text := fmt.Sprintf("%s knows of signatures with %s up to %s (%s mark), and the last that this instance signed is the %s at %s, on %s: ",
+		witness, m.PKH, theirs, markName(m.Kind), own.key.Kind, own.Mark.Position, own.Mark.At.UTC().Format("2006-01-02 15:04:05 MST"))
+	hint := hintElsewhere
+	switch {
+	case own.Fresh:
+		name = AlarmElsewhere
+		text += "that was in this run, so something else signs with this key, or somebody set the mark higher by hand"
+	case !known:
+		name = AlarmElsewhere
+		text += "it was never connected here before, so it signed elsewhere, or somebody set the mark higher by hand"
+	default:
+		hint = hintRollback
+		text += "this state directory is older than that. Was it restored from a copy?"
+	}
+	s.RaiseAlarm(name, witness, m.PKH.String(), text, hint)
+}
+
+const (
+	hintRollback = "if it was restored, every other mark in it is too old as well: before anything else, highwater hwm set --all --level LEVEL, " +
+		"above all that was signed since; if another host used the device, or somebody set it higher, all is well: highwater acknowledge"
+	hintElsewhere = "find out what else signs with this key, and stop it; if it was you, and it has ended: highwater acknowledge"
+	hintBackwards = "its own mark protects less than before, the host's hold: find out who reset or restored it, then highwater acknowledge"
+)

@@ -1,0 +1,109 @@
+package store
+
+import (
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// batch is what one transaction makes durable, and what its waiters wait for.
+type batch struct {
+	entries  []*entry
+	horizons []*horizon
+	levels   []int32 // of the horizons, as they go to disk
+	wipe     bool    // all horizons that are on disk go first
+	writes   []func(*bolt.Tx) error
+	awaited  bool // somebody waits for late marks
+	last     bool // of the run: the marks are exact, and no horizon is left
+	done     chan struct{}
+	err      error // valid once done is closed
+}
+
+func newBatch() *batch { return &batch{done: make(chan struct{})} }
+
+func (b *batch) empty() bool {
+	return len(b.entries)+len(b.horizons)+len(b.writes) == 0 && !b.wipe && !b.awaited
+}
+
+// Wait returns when the batch is durable (fdatasync returned), or failed: then the store is poisoned, and the error says so.
+func (b *batch) Wait() error {
+	<-b.done
+	return b.err
+}
+
+// put adds an entry to the next transaction. The caller holds db.mu.
+func (db *DB) put(e *entry) *batch {
+	if !e.dirty {
+		e.dirty = true
+		db.next.entries = append(db.next.entries, e)
+	}
+	return db.kick()
+}
+
+// write adds a write of its own to the next transaction. The caller holds db.mu.
+func (db *DB) write(f func(*bolt.Tx) error) *batch {
+	db.next.writes = append(db.next.writes, f)
+	return db.kick()
+}
+
+// latest is the batch after which all that is in memory now is durable. The caller holds db.mu.
+func (db *DB) latest() *batch {
+	if db.ahead > 0 && len(db.late) > 0 { // there may be marks among them, not only signatures
+		db.next.awaited = true
+		return db.kick()
+	}
+	if db.next.empty() {
+		return db.taken
+	}
+	return db.next
+}
+
+// lateDelay is how long a kept signature waits for company before it gets a transaction of its own. A baker asks a few times a
+// second at the most, so a flush rarely stands in the way of a request.
+const lateDelay = 20 * time.Millisecond
+
+// coveredDelay is the same where a horizon covers the marks, too: they go along with the next level's transaction. It is longer than a level
+// takes, and only a baker that has stopped asking lets it pass.
+const coveredDelay = 10 * time.Second
+
+// later has an entry go along with the next transaction, or with one of its own after a while: nobody waits for it. The caller holds db.mu.
+func (db *DB) later(e *entry) {
+	if e.late {
+		return
+	}
+	e.late = true
+	db.late = append(db.late, e)
+	if len(db.late) > 1 {
+		return
+	}
+	delay := lateDelay
+	if db.ahead > 0 {
+		delay = coveredDelay
+	}
+	db.lateTimer.Reset(delay) // without waking the committer: there is nothing to do yet
+}
+
+// durably makes a change in memory, under the lock and only while the store can be used, and waits for the batch that the change
+// went into. A change that fails has changed nothing.
+func (db *DB) durably(change func() (*batch, error)) error {
+	b, err := func() (*batch, error) {
+		db.mu.Lock()
+		defer db.mu.Unlock()
+		if err := db.usable(); err != nil {
+			return nil, err
+		}
+		return change()
+	}()
+	if err != nil {
+		return err
+	}
+	return b.Wait()
+}
+
+func (db *DB) kick() *batch {
+	select {
+	case db.wake <- struct{}{}:
+	default:
+	}
+	return db.next
+}

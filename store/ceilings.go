@@ -1,0 +1,122 @@
+package store
+
+import (
+	"fmt"
+	"maps"
+
+	bolt "go.etcd.io/bbolt"
+
+	"highwater/hwm"
+	"highwater/internal/tezos"
+)
+
+// Ceilings gives all ceilings.
+func (db *DB) Ceilings() map[hwm.CeilingKey]hwm.Ceiling {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return maps.Clone(db.ceilings)
+}
+
+// SetCeiling sets or lowers a ceiling, durably. Raising or lifting one is Lift's. One of the pair's stays one when it is lowered: it says that
+// the right to sign was given away above it.
+func (db *DB) SetCeiling(key hwm.CeilingKey, c hwm.Ceiling) error {
+	if c.Level < 0 {
+		return fmt.Errorf("a ceiling at the negative level %d", c.Level)
+	}
+	if err := keepable(key, c); err != nil {
+		return err
+	}
+	return db.durably(func() (*batch, error) {
+		have, ok := db.ceilings[key]
+		if ok && c.Level > have.Level {
+			return nil, &RisenError{have.Level, c.Level}
+		}
+		if ok && have.Source == hwm.SourcePeer {
+			c.Source = have.Source
+		}
+		return db.changeCeiling(hwm.CeilingChange{Key: key, Ceiling: &c}), nil
+	})
+}
+
+// checkCeilings finds what is wrong with changes before any of them is made. The caller holds db.mu.
+func (db *DB) checkCeilings(changes []hwm.CeilingChange) error {
+	for _, c := range changes {
+		if c.Ceiling == nil {
+			continue
+		}
+		if err := keepable(c.Key, *c.Ceiling); err != nil {
+			return err
+		}
+		if have, ok := db.ceilings[c.Key]; ok && c.Ceiling.Level > have.Level {
+			return &RisenError{have.Level, c.Ceiling.Level}
+		}
+		for _, kind := range tezos.Kinds {
+			e, ok := db.marks[hwm.Key{Chain: c.Key.Chain, PKH: c.Key.PKH, Kind: kind}]
+			if ok && e.mark.Level > c.Ceiling.Level {
+				return fmt.Errorf("%w: %s is at %s, above a ceiling at %d", hwm.ErrMoved, e.key, e.mark.Position, c.Ceiling.Level)
+			}
+		}
+	}
+	return nil
+}
+
+// changeCeiling makes a checked change, in memory and in the next transaction. The caller holds db.mu.
+func (db *DB) changeCeiling(c hwm.CeilingChange) *batch {
+	dbKey, err := c.Key.MarshalBinary()
+	if err != nil {
+		panic(err) // it has no way to fail
+	}
+	if c.Ceiling == nil {
+		delete(db.ceilings, c.Key)
+		return db.write(func(tx *bolt.Tx) error { return tx.Bucket(bucketCeilings).Delete(dbKey) })
+	}
+	db.ceilings[c.Key] = *c.Ceiling
+	record := c.Ceiling.Encode(dbKey)
+	return db.write(func(tx *bolt.Tx) error { return tx.Bucket(bucketCeilings).Put(dbKey, record) })
+}
+
+// keepable tells whether a ceiling could be loaded again.
+func keepable(key hwm.CeilingKey, c hwm.Ceiling) error {
+	dbKey, err := key.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	var back hwm.CeilingKey
+	if err := back.UnmarshalBinary(dbKey); err != nil {
+		return fmt.Errorf("such a ceiling cannot be kept: %w", err)
+	}
+	if _, err := hwm.DecodeCeiling(dbKey, c.Encode(dbKey)); err != nil {
+		return fmt.Errorf("such a ceiling cannot be kept: %w", err)
+	}
+	return nil
+}
+
+// RisenError says that a ceiling was to be raised by setting it. It is an hwm.ErrMoved.
+type RisenError struct{ Have, Want int32 }
+
+func (e *RisenError) Error() string {
+	return fmt.Sprintf("the ceiling is at %d: it is not raised to %d by setting it", e.Have, e.Want)
+}
+
+// HintText is what to do.
+func (e *RisenError) HintText() string {
+	return "lift it first, at a stopped instance: highwater hwm ceiling --lift"
+}
+
+// Unwrap makes errors.Is(err, hwm.ErrMoved) true.
+func (e *RisenError) Unwrap() error { return hwm.ErrMoved }
+
+func (db *DB) loadCeilings(tx *bolt.Tx) error {
+	return tx.Bucket(bucketCeilings).ForEach(func(k, v []byte) error {
+		var key hwm.CeilingKey
+		if err := key.UnmarshalBinary(k); err != nil {
+			return fmt.Errorf("ceiling %x: %w", k, err)
+		}
+		c, err := hwm.DecodeCeiling(k, v)
+		if err != nil {
+			return fmt.Errorf("ceiling of %s: %w", key.PKH, err)
+		}
+		db.ceilings[key] = c
+		return nil
+	})
+}

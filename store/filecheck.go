@@ -1,0 +1,56 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"highwater/hwm"
+)
+
+// checkFile looks at the file before bbolt maps it: what bbolt would repair or create by itself is refused here.
+func checkFile(path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%w: %s", ErrMissing, path)
+	}
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return &UntrustedError{path, fmt.Errorf("%w: not a regular file", hwm.ErrCorrupt)}
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return &ModeError{path, info.Mode().Perm()}
+	}
+	f, err := os.Open(path) //nolint:gosec // the operator's own path; a regular file: opening does not wait
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	if err = settle(f); err != nil {
+		return err
+	}
+	if err = syncDir(filepath.Dir(path)); err != nil { // that the file has this name
+		return err
+	}
+	var disk *DiskError
+	if err = checkPages(f, info.Size()); err == nil || errors.As(err, &disk) {
+		return err
+	}
+	return &UntrustedError{path, err}
+}
+
+// ModeError says that others may read or write a file that holds a private key.
+type ModeError struct {
+	Path string
+	Mode os.FileMode
+}
+
+func (e *ModeError) Error() string {
+	return fmt.Sprintf("%s can be read or written by others (mode %04o)", e.Path, e.Mode)
+}
+
+// HintText is what to do.
+func (e *ModeError) HintText() string { return "chmod 600 " + e.Path }

@@ -1,0 +1,78 @@
+package store
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"slices"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"highwater/hwm"
+)
+
+// JournalEntry is a deliberate act that is kept for good: a change of role, a mark lowered, a ceiling lifted.
+type JournalEntry struct {
+	At     time.Time `json:"at"`
+	Action string    `json:"action"` // activate, standby, fenced, lower, lift
+	What   string    `json:"what"`
+	Why    string    `json:"why"`
+}
+
+// maxJournal bounds the journal; the oldest entries go first.
+const maxJournal = 1000
+
+// Journal gives all entries, oldest first.
+func (db *DB) Journal() []JournalEntry {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return slices.Clone(db.journal)
+}
+
+// Record adds an entry to the journal, durably.
+func (db *DB) Record(e JournalEntry) error {
+	e, err := journaled(e)
+	if err != nil {
+		return err
+	}
+	return db.durably(func() (*batch, error) { return db.write(db.appendJournal(e)), nil })
+}
+
+// journaled makes an entry fit to be kept: what has no JSON (a year beyond 9999) would poison the store.
+func journaled(e JournalEntry) (JournalEntry, error) {
+	e.Why, e.At = hwm.CutWhy(e.Why), e.At.UTC().Truncate(time.Millisecond)
+	_, err := json.Marshal(e)
+	return e, err
+}
+
+// appendJournal returns the write that adds an entry made by journaled. The caller holds db.mu.
+func (db *DB) appendJournal(e JournalEntry) func(*bolt.Tx) error {
+	db.journal = append(db.journal, e)
+	if len(db.journal) > maxJournal {
+		db.journal = db.journal[1:]
+	}
+	return func(tx *bolt.Tx) error {
+		bucket := tx.Bucket(bucketJournal)
+		seq, err := bucket.NextSequence()
+		if err != nil {
+			return err
+		}
+		if seq > maxJournal {
+			if err = bucket.Delete(binary.BigEndian.AppendUint64(nil, seq-maxJournal)); err != nil {
+				return err
+			}
+		}
+		write, err := putJSON(bucketJournal, binary.BigEndian.AppendUint64(nil, seq), e)
+		if err != nil {
+			return err
+		}
+		return write(tx)
+	}
+}
+
+func (db *DB) loadJournal(tx *bolt.Tx) error {
+	return loadJSON(tx, bucketJournal, func(_ []byte, e JournalEntry) error {
+		db.journal = append(db.journal, e)
+		return nil
+	})
+}

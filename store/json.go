@@ -1,0 +1,41 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+
+	"highwater/hwm"
+)
+
+// putJSON makes a write of a sealed JSON record. What has no JSON, or too long a key, is found out here: a failing write would
+// poison the store.
+func putJSON(bucket, key []byte, value any) (func(*bolt.Tx) error, error) {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	if len(key) > bolt.MaxKeySize {
+		return nil, fmt.Errorf("a name of %d bytes is too long", len(key))
+	}
+	return func(tx *bolt.Tx) error { return tx.Bucket(bucket).Put(key, hwm.Seal(key, body)) }, nil
+}
+
+// loadJSON reads a bucket of sealed JSON records.
+func loadJSON[T any](tx *bolt.Tx, bucket []byte, each func(k []byte, v T) error) error {
+	return tx.Bucket(bucket).ForEach(func(k, v []byte) error {
+		body, err := hwm.Unseal(k, v)
+		if err != nil {
+			return fmt.Errorf("%s %x: %w", bucket, k, err)
+		}
+		var value T
+		if err := json.Unmarshal(body, &value); err != nil {
+			return fmt.Errorf("%s %x: %w: %w", bucket, k, hwm.ErrCorrupt, err)
+		}
+		if err := each(k, value); err != nil {
+			return fmt.Errorf("%s %x: %w: %w", bucket, k, hwm.ErrCorrupt, err)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,55 @@
+package store
+
+import (
+	"errors"
+	"maps"
+
+	bolt "go.etcd.io/bbolt"
+
+	"highwater/hwm"
+	"highwater/internal/tezos"
+)
+
+// KnownKeys gives all of them.
+func (db *DB) KnownKeys() map[tezos.PublicKeyHash]hwm.KnownKey {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return maps.Clone(db.keys)
+}
+
+// RememberKey keeps a key, durably; nothing is written when nothing is new.
+func (db *DB) RememberKey(k hwm.KnownKey) error {
+	public, err := tezos.ParsePublicKey(k.PublicKey)
+	if err != nil {
+		return err
+	}
+	pkh := public.Hash()
+	write, err := putJSON(bucketKeys, pkh.Bytes(), k)
+	if err != nil {
+		return err
+	}
+	return db.durably(func() (*batch, error) {
+		if db.keys[pkh] == k {
+			return db.latest(), nil
+		}
+		db.keys[pkh] = k
+		return db.write(write), nil
+	})
+}
+
+func (db *DB) loadKeys(tx *bolt.Tx) error {
+	return loadJSON(tx, bucketKeys, func(_ []byte, k hwm.KnownKey) error {
+		if k.PublicKey == "" {
+			return errors.New("no public key")
+		}
+		public, err := tezos.ParsePublicKey(k.PublicKey)
+		if err != nil {
+			if !tezos.HasBLS {
+				return nil // a build that cannot read it cannot sign with it either
+			}
+			return err
+		}
+		db.keys[public.Hash()] = k
+		return nil
+	})
+}

@@ -1,0 +1,142 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	berrors "go.etcd.io/bbolt/errors"
+	bolt "go.etcd.io/bbolt"
+
+	"highwater/hwm"
+	"highwater/internal/tezos"
+)
+
+// openTimeout is how long to wait for another process that is about to let the file go.
+const openTimeout = 2 * time.Second
+
+// Options for Open. The zero value is fine.
+type Options struct {
+	Log      *slog.Logger
+	OnCommit func(time.Duration) // told how long each commit took
+	// Ahead is by how many levels a key's horizon is kept ahead of what it signs: what is at or below a horizon that is on disk waits for no
+	// commit. 0: every signature waits for its own.
+	Ahead int32
+	// RuntimeDir is a directory on a tmpfs, where exact marks outlive the process and not the boot. Empty, or on anything else: a killed process
+	// costs what a power cut costs.
+	RuntimeDir string
+}
+
+// Open locks the state directory, loads its database and checks all of it. Errors wrap ErrMissing, ErrInUse, hwm.ErrCorrupt or
+// hwm.ErrVersion, or are a *DiskError; a file that cannot be trusted is never repaired by guessing.
+//
+// Invariant: what it shows is on the disk, not only in the page cache, and so is its name: all that is in memory is durable from the start.
+func Open(ctx context.Context, dir string, opt Options) (*DB, error) {
+	path := filepath.Join(dir, FileName)
+	lock, err := lockDir(ctx, dir, openTimeout)
+	if err != nil {
+		return nil, failing(err)
+	}
+	db, err := open(path, opt)
+	if err != nil {
+		return nil, failing(errors.Join(err, lock.release()))
+	}
+	db.lock = lock
+	go db.commitLoop()
+	return db, nil
+}
+
+func open(path string, opt Options) (*DB, error) {
+	if err := checkFile(path); err != nil {
+		return nil, err
+	}
+	db := &DB{
+		path: path, log: opt.Log, obs: opt.OnCommit, ahead: max(0, opt.Ahead), runtimeDir: opt.RuntimeDir,
+		horizons: map[hwm.CeilingKey]*horizon{},
+		marks:    map[hwm.Key]*entry{}, ceilings: map[hwm.CeilingKey]hwm.Ceiling{},
+		keys: map[tezos.PublicKeyHash]hwm.KnownKey{}, seen: map[seenKey]hwm.Position{},
+		signed: map[hwm.SignedBy]hwm.SignedUpTo{},
+		next:   newBatch(), taken: newBatch(), wake: make(chan struct{}, 1), stop: make(chan struct{}), committed: make(chan struct{}),
+		lateTimer: time.NewTimer(lateDelay), failed: make(chan struct{}),
+	}
+	close(db.taken.done)
+	if db.log == nil {
+		db.log = slog.New(slog.DiscardHandler)
+	}
+	if db.obs == nil {
+		db.obs = func(time.Duration) {}
+	}
+	if err := db.drawSession(); err != nil {
+		return nil, err
+	}
+	err := guard(func() error {
+		var err error
+		if err = db.openBolt(); err != nil {
+			return err
+		}
+		return db.bolt.View(db.load)
+	})
+	if err != nil {
+		err = db.distrust(err)
+		if db.bolt != nil {
+			err = errors.Join(err, db.bolt.Close())
+		}
+		return nil, err
+	}
+	return db, nil
+}
+
+func (db *DB) openBolt() (err error) {
+	db.bolt, err = bolt.Open(db.path, fileMode, &bolt.Options{
+		Timeout:        openTimeout,
+		NoFreelistSync: true, // found again by a scan at start; saves pages in each commit
+		FreelistType:   bolt.FreelistMapType,
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			f, openErr := os.OpenFile(name, flag&^os.O_CREATE, mode) //nolint:gosec // the operator's own path
+			if openErr != nil {
+				return nil, openErr
+			}
+			info, statErr := f.Stat()
+			if statErr != nil {
+				return nil, errors.Join(statErr, f.Close())
+			}
+			db.file = info
+			return f, nil
+		},
+	})
+	return err
+}
+
+// distrust explains why a file cannot be used, and how to go on.
+func (db *DB) distrust(err error) error {
+	if errors.Is(err, berrors.ErrTimeout) {
+		return fmt.Errorf("%w: another process has %s open", ErrInUse, db.path)
+	}
+	return &UntrustedError{Path: db.path, Err: err}
+}
+
+// UntrustedError says that a watermark file cannot be used as it is.
+type UntrustedError struct {
+	Path string
+	Err  error
+}
+
+func (e *UntrustedError) Error() string {
+	return fmt.Sprintf("%s cannot be trusted: %v", e.Path, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *UntrustedError) Unwrap() error { return e.Err }
+
+// HintText is how to go on.
+func (e *UntrustedError) HintText() string {
+	if errors.Is(e.Err, hwm.ErrVersion) {
+		return "a newer highwater wrote it: use that version; never delete the file to get an older one going"
+	}
+	return "stop the baker; move the file aside (keep it); then `highwater init --store-only`, and set every key above all that it " +
+		"may have signed: `highwater hwm set --all --level HEAD+10`"
+}
