@@ -7,6 +7,7 @@ import (
 	"highwater/api"
 	"highwater/failover"
 	"highwater/internal/bringup"
+	"highwater/internal/chain"
 	"highwater/internal/node"
 )
 
@@ -52,7 +53,7 @@ func (b *bringUp) checkNode(ctx context.Context) bringup.Found {
 		return broken(err)
 	}
 	defer client.Close()
-	f, _ := failover.CheckNode(ctx, failover.NewOctez(client, b.cfg.chainID), b.cfg.chainID)
+	f, _ := failover.CheckNode(ctx, chain.New(client, b.cfg.chainID), b.cfg.chainID)
 	out := bringup.Found{Result: bringup.Result(f.Result), Detail: f.Detail, Hint: f.Hint}
 	if out.Result == bringup.Bad {
 		out.Result = bringup.Waiting // it may catch up

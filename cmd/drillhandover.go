@@ -11,6 +11,7 @@ import (
 	"highwater/failover"
 	"highwater/hwm"
 	"highwater/internal/bringup"
+	"highwater/internal/chain"
 	"highwater/internal/hints"
 	"highwater/internal/node"
 	"highwater/internal/tezos"
@@ -214,21 +215,21 @@ func (r *realDrill) missed(ctx context.Context) {
 }
 
 // octez runs f with the configured node.
-func (r *realDrill) octez(f func(*failover.Octez) error) error {
+func (r *realDrill) octez(f func(*chain.Reader) error) error {
 	client, err := node.New(node.Config{URL: r.cfg.Node})
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	return f(failover.NewOctez(client, r.cfg.chainID))
+	return f(chain.New(client, r.cfg.chainID))
 }
 
 func (r *realDrill) chainHead(ctx context.Context) (level int32, err error) {
 	if r.cfg.Node == "" {
 		return 0, errNoNode
 	}
-	err = r.octez(func(chain *failover.Octez) error {
-		h, headErr := chain.Head(ctx)
+	err = r.octez(func(at *chain.Reader) error {
+		h, headErr := at.Head(ctx)
 		level = h.Level
 		return headErr
 	})
@@ -255,19 +256,19 @@ func (r *realDrill) lookForMissed(ctx context.Context) (missed []int32, err erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.f.wait)
 	defer cancel()
-	err = r.octez(func(chain *failover.Octez) error {
-		head, headErr := chain.Head(ctx)
+	err = r.octez(func(at *chain.Reader) error {
+		head, headErr := at.Head(ctx)
 		to := head.Level
 		for headErr == nil && head.Level < to+settled {
 			select {
 			case <-time.After(poll):
-				head, headErr = chain.Head(ctx)
+				head, headErr = at.Head(ctx)
 			case <-ctx.Done():
 				headErr = fmt.Errorf("the chain did not get to level %d", to+settled)
 			}
 		}
 		if headErr == nil {
-			missed, headErr = chain.Missed(ctx, pkhs, r.head, to)
+			missed, headErr = at.Missed(ctx, pkhs, r.head, to)
 		}
 		return headErr
 	})

@@ -12,6 +12,7 @@ import (
 	"highwater/failover"
 	"highwater/guard"
 	"highwater/hwm"
+	"highwater/internal/chain"
 	"highwater/internal/device"
 	"highwater/internal/hints"
 	"highwater/internal/hooks"
@@ -86,7 +87,7 @@ func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*insta
 		if in.octez, err = node.New(node.Config{URL: cfg.Node, Log: opt.log}); err != nil {
 			return nil, errors.Join(err, in.usb.Close(), db.Close())
 		}
-		pair.Chain = failover.NewOctez(in.octez, cfg.chainID)
+		pair.Chain = chain.New(in.octez, cfg.chainID)
 	}
 	in.node = failover.New(pair)
 	in.admin = &api.Local{Signer: in.signer, Store: db, Version: opt.version, Running: opt.running, Now: time.Now, Node: in.node}

@@ -11,6 +11,7 @@ import (
 	"highwater/api"
 	"highwater/failover"
 	"highwater/hwm"
+	"highwater/internal/chain"
 	"highwater/internal/device"
 	"highwater/internal/hints"
 	"highwater/signer"
@@ -51,8 +52,8 @@ func (a *app) takeoverCmd() *cobra.Command {
 			if f.r.Head, err = a.levelIf(c, "head", f.head); err != nil {
 				return err
 			}
-			if f.r.Silence < 0 || f.r.Silence > failover.MaxSilence {
-				return usagef("--silence %d: between 0 and %d", f.r.Silence, failover.MaxSilence)
+			if f.r.Silence < 0 || f.r.Silence > chain.MaxSilence {
+				return usagef("--silence %d: between 0 and %d", f.r.Silence, chain.MaxSilence)
 			}
 			if c.Flags().Changed("margin") {
 				if f.margin < failover.MinMargin || f.margin > failover.MaxMargin {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"highwater/hwm"
+	"highwater/internal/chain"
 	"highwater/internal/tezos"
 )
 
@@ -79,7 +80,7 @@ func (n *Node) evidenceHere() Finding {
 }
 
 // evidenceChain looks at the node and at the silence of our keys.
-func (n *Node) evidenceChain(ctx context.Context, r *TakeoverRequest) (*Head, *Silence, []Finding) {
+func (n *Node) evidenceChain(ctx context.Context, r *TakeoverRequest) (*chain.Head, *chain.Silence, []Finding) {
 	if n.chain == nil {
 		if r.Head == nil {
 			return nil, nil, []Finding{{"node", Bad, "no node is configured, so nobody says where the chain is", "set `node` in the configuration, or say it: --head LEVEL"}}
@@ -100,7 +101,7 @@ func (n *Node) evidenceChain(ctx context.Context, r *TakeoverRequest) (*Head, *S
 }
 
 // silent is the countdown of silence.
-func silent(s Silence, wanted int) Finding {
+func silent(s chain.Silence, wanted int) Finding {
 	f := Finding{Name: "silence", Result: OK, Detail: fmt.Sprintf("%d silent levels at which our keys had rights", s.Silent)}
 	if s.Silent < wanted {
 		f.Result = Waiting
@@ -115,7 +116,7 @@ func silent(s Silence, wanted int) Finding {
 	return f
 }
 
-func seenSilence(s *Silence, wanted int) *SilenceSeen {
+func seenSilence(s *chain.Silence, wanted int) *SilenceSeen {
 	if s == nil {
 		return nil
 	}

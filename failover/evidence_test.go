@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/hwm"
+	"highwater/internal/chain"
 )
 
 // gone is a pair whose first side signed and is dead; the second has a chain of which the test decides.
@@ -22,10 +23,10 @@ func gone(t *testing.T) (p *pair, b *side, chain *fakeChain) {
 
 // TestTheSilenceIsCountedDown: each line says how far it has come, for people and for programs, and the takeover is there at the last.
 func TestTheSilenceIsCountedDown(t *testing.T) {
-	p, b, chain := gone(t)
+	p, b, fake := gone(t)
 	own := p.level
-	silence := Silence{Head: own + 1, LastOwn: own, Since: own - 15}
-	chain.silence = func() (Silence, error) { return silence, nil }
+	silence := chain.Silence{Head: own + 1, LastOwn: own, Since: own - 15}
+	fake.silence = func() (chain.Silence, error) { return silence, nil }
 	ask := TakeoverRequest{Check: true, CannotSign: true, Silence: 3}
 	for n := range 3 {
 		silence.Silent = n
@@ -97,12 +98,12 @@ func (o oddLink) Call(context.Context, hwm.Peer, string, Question) (Answer, erro
 
 // TestASilenceThatCannotBeSeen stands in the way, unless it is not wanted at all by leaving the node out.
 func TestASilenceThatCannotBeSeen(t *testing.T) {
-	_, b, chain := gone(t)
-	chain.silence = func() (Silence, error) { return Silence{}, errors.New("the node has no rights") }
+	_, b, fake := gone(t)
+	fake.silence = func() (chain.Silence, error) { return chain.Silence{}, errors.New("the node has no rights") }
 	_, err := b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Silence: 3})
 	is(t, err, NotReady)
 	require.Contains(t, err.Error(), "the node has no rights")
-	chain.head = func() (Head, error) { return Head{}, errors.New("gone") }
+	fake.head = func() (chain.Head, error) { return chain.Head{}, errors.New("gone") }
 	c, err := b.node.Takeover(t.Context(), TakeoverRequest{Check: true, CannotSign: true, Silence: 3})
 	require.NoError(t, err)
 	require.Nil(t, c.Silence)

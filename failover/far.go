@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"highwater/hwm"
+	"highwater/internal/chain"
 	"highwater/internal/hints"
 	"highwater/signer"
 )
@@ -31,7 +32,7 @@ func (n *Node) LookAtHead(ctx context.Context) {
 }
 
 // askHead asks the node, and keeps what it says of our chain.
-func (n *Node) askHead(ctx context.Context) (Head, error) {
+func (n *Node) askHead(ctx context.Context) (chain.Head, error) {
 	h, err := n.chain.Head(ctx)
 	if err == nil && h.Chain == n.signer.Chain() && h.Level > 0 {
 		n.sawHead(h.Level, n.now().Add(-h.Age))
@@ -40,7 +41,7 @@ func (n *Node) askHead(ctx context.Context) (Head, error) {
 }
 
 // checkNode is CheckNode of our node, and keeps what it says.
-func (n *Node) checkNode(ctx context.Context) (Finding, Head) {
+func (n *Node) checkNode(ctx context.Context) (Finding, chain.Head) {
 	f, h := CheckNode(ctx, n.chain, n.signer.Chain())
 	if f.Result == OK {
 		n.sawHead(h.Level, n.now().Add(-h.Age))

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"highwater/hwm"
+	"highwater/internal/chain"
 	"highwater/internal/words"
 )
 
@@ -14,7 +15,7 @@ type gap struct{ after, blocks int }
 
 // choose gives the first gap that is long enough and begins in time. Where none is, it gives the longest, the first if there are several,
 // of those that begin so early that a long one could still have come: who has no time left is not given less than was asked for.
-func choose(rights []Right, head int32, w Window) gap {
+func choose(rights []chain.Right, head int32, w Window) gap {
 	ours := map[int32]bool{}
 	for _, r := range rights {
 		ours[r.Level] = true
@@ -36,22 +37,22 @@ func choose(rights []Right, head int32, w Window) gap {
 }
 
 // look chooses when to go, and says why.
-func (m *Moment) look(rights []Right, head int32, w Window) Finding {
-	w.Within = min(w.Within, maxAheadRights-w.Blocks)
+func (m *Moment) look(rights []chain.Right, head int32, w Window) Finding {
+	w.Within = min(w.Within, chain.MaxAhead-w.Blocks)
 	if len(rights) > 0 {
-		next := slices.MinFunc(rights, func(a, b Right) int { return hwm.Position(a).Compare(hwm.Position(b)) })
+		next := slices.MinFunc(rights, func(a, b chain.Right) int { return hwm.Position(a).Compare(hwm.Position(b)) })
 		m.Next = &next
 	}
 	g, rounds := choose(rights, head, w), ""
 	if g.blocks == 0 && w.Within >= w.Blocks { // often ours at round 1: that round is rarely needed
-		g = choose(slices.DeleteFunc(slices.Clone(rights), func(r Right) bool { return r.Round > 0 }), head, w)
+		g = choose(slices.DeleteFunc(slices.Clone(rights), func(r chain.Right) bool { return r.Round > 0 }), head, w)
 		rounds = " at round 0"
 	}
 	m.Starts, m.Gap = head+int32(g.after), g.blocks //nolint:gosec // a window is small
 	return g.finding(m.Next, w, rounds)
 }
 
-func (g gap) finding(next *Right, w Window, rounds string) Finding {
+func (g gap) finding(next *chain.Right, w Window, rounds string) Finding {
 	const name = "blocks"
 	far := fmt.Sprintf("in %s, about %s", words.Count(g.after, "level"), time.Duration(g.after)*BlockTime)
 	near := fmt.Sprintf("no %d levels in a row are without a block that may be ours%s", w.Blocks, rounds)

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/hwm"
+	"highwater/internal/chain"
 	"highwater/internal/tezos"
 )
 
@@ -42,13 +43,13 @@ type meanwhile struct {
 	do   func()
 }
 
-func (m meanwhile) Head(context.Context) (Head, error) {
-	return Head{Chain: m.head, Level: m.at, Synced: true}, nil
+func (m meanwhile) Head(context.Context) (chain.Head, error) {
+	return chain.Head{Chain: m.head, Level: m.at, Synced: true}, nil
 }
 
-func (m meanwhile) Silence(context.Context, []tezos.PublicKeyHash) (Silence, error) {
+func (m meanwhile) Silence(context.Context, []tezos.PublicKeyHash) (chain.Silence, error) {
 	m.do()
-	return Silence{Head: m.at, LastOwn: -1}, nil
+	return chain.Silence{Head: m.at, LastOwn: -1}, nil
 }
 
 // Evidence that was gathered before the right was given away says nothing: live, or by level on a stick.

@@ -7,6 +7,7 @@ import (
 
 	"highwater/guard"
 	"highwater/hwm"
+	"highwater/internal/chain"
 )
 
 // Margins of a takeover: levels at which nobody signs, so that nothing that the other instance may have signed comes again.
@@ -47,7 +48,7 @@ func (n *Node) unstate() {
 
 // statedAt gives the chain's head at the time of the statement, which whoever waits for evidence repeats all the while; nil when it was
 // not made, is not true, or nobody could say where the chain was.
-func (n *Node) statedAt(r TakeoverRequest, alive bool, h *Head) *int32 {
+func (n *Node) statedAt(r TakeoverRequest, alive bool, h *chain.Head) *int32 {
 	epoch := n.store.Role().Epoch // another one: the right moved since then
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -71,7 +72,7 @@ func (n *Node) statedAt(r TakeoverRequest, alive bool, h *Head) *int32 {
 
 // floor is above everything that the other instance may have signed. stated is where the chain was when the statement was made, if that
 // can be told.
-func (n *Node) floor(t *Takeover, s *Silence, r TakeoverRequest, stated *int32) error {
+func (n *Node) floor(t *Takeover, s *chain.Silence, r TakeoverRequest, stated *int32) error {
 	known, err := n.highestKnown(s, r)
 	if err != nil {
 		return err
@@ -120,7 +121,7 @@ type known struct {
 	what          string
 }
 
-func (n *Node) highestKnown(s *Silence, r TakeoverRequest) (known, error) {
+func (n *Node) highestKnown(s *chain.Silence, r TakeoverRequest) (known, error) {
 	level, err := n.highestNear()
 	if err != nil {
 		return known{}, err

@@ -8,28 +8,29 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/hwm"
+	"highwater/internal/chain"
 	"highwater/internal/tezos"
 )
 
 // told is a chain that says what a test wants.
 type told struct {
-	head    Head
-	silence Silence
+	head    chain.Head
+	silence chain.Silence
 }
 
-func (c *told) Head(context.Context) (Head, error) { return c.head, nil }
+func (c *told) Head(context.Context) (chain.Head, error) { return c.head, nil }
 
-func (c *told) Silence(context.Context, []tezos.PublicKeyHash) (Silence, error) {
+func (c *told) Silence(context.Context, []tezos.PublicKeyHash) (chain.Silence, error) {
 	return c.silence, nil
 }
 
-func (c *told) Rights(context.Context, []tezos.PublicKeyHash, int32, int) (Rights, error) {
-	return Rights{}, nil
+func (c *told) Rights(context.Context, []tezos.PublicKeyHash, int32, int) (chain.Rights, error) {
+	return chain.Rights{}, nil
 }
 
 func (c *told) at(level int32, silent int) {
-	c.head = Head{Chain: ghost, Level: level, Synced: true, Age: time.Second}
-	c.silence = Silence{Head: level, LastOwn: level - int32(silent) - 1, Silent: silent, Since: start}
+	c.head = chain.Head{Chain: ghost, Level: level, Synced: true, Age: time.Second}
+	c.silence = chain.Silence{Head: level, LastOwn: level - int32(silent) - 1, Silent: silent, Since: start}
 }
 
 // bereft is a pair whose first side has died, at the level of the second one's node.

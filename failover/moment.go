@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"highwater/hwm"
+	"highwater/internal/chain"
 	"highwater/internal/tezos"
 	"highwater/internal/words"
 )
@@ -28,7 +29,7 @@ type Window struct {
 const (
 	DefaultQuiet = 3
 	MaxQuiet     = 100  // ten minutes
-	MaxWithin    = 1000 // nobody waits longer; rights are asked for maxAheadRights levels at most
+	MaxWithin    = 1000 // nobody waits longer; rights are asked for chain.MaxAhead levels at most
 	maxBehind    = 2    // that the other side's node, or its marks, may be behind
 )
 
@@ -44,10 +45,10 @@ func (w Window) sound() error {
 
 // Moment is what came of looking for one.
 type Moment struct {
-	Good     bool      `json:"good"`
-	Findings []Finding `json:"findings"`
-	Head     *int32    `json:"head"`           // null: no node says it
-	Next     *Right    `json:"next,omitempty"` // the next block that may be ours
+	Good     bool         `json:"good"`
+	Findings []Finding    `json:"findings"`
+	Head     *int32       `json:"head"`           // null: no node says it
+	Next     *chain.Right `json:"next,omitempty"` // the next block that may be ours
 	// Gap is what is waited for, or begins now: free levels after the level Starts. Zero when nothing is known.
 	Starts int32 `json:"starts,omitempty"`
 	Gap    int   `json:"gap,omitempty"`
@@ -189,7 +190,7 @@ func (n *Node) momentChain(ctx context.Context, m *Moment, said *Answer, w Windo
 	if said != nil {
 		out = append(out, nodeThere(head.Level, said.Status.Head))
 	}
-	rights, err := n.chain.Rights(ctx, n.pkhs(), head.Level, min(w.Within+w.Blocks, maxAheadRights))
+	rights, err := n.chain.Rights(ctx, n.pkhs(), head.Level, min(w.Within+w.Blocks, chain.MaxAhead))
 	if err != nil {
 		return append(out, waits(bad("blocks", err)))
 	}

@@ -3,12 +3,14 @@ package failover
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"highwater/hwm"
+	"highwater/internal/chain"
 	"highwater/internal/device"
 	"highwater/internal/node/nodesim"
 	"highwater/internal/tezos"
@@ -16,19 +18,27 @@ import (
 
 // fakeChain is a chain of which a test decides the answers.
 type fakeChain struct {
-	head    func() (Head, error)
-	silence func() (Silence, error)
-	rights  func(head int32, ahead int) (Rights, error)
+	head    func() (chain.Head, error)
+	silence func() (chain.Silence, error)
+	rights  func(head int32, ahead int) (chain.Rights, error)
 	asked   int
 }
 
-func (f *fakeChain) Head(context.Context) (Head, error) { return f.head() }
+// turns makes rights of pairs of a level and a round.
+func turns(pairs ...int32) (out []chain.Right) {
+	for pair := range slices.Chunk(pairs, 2) {
+		out = append(out, chain.Right{Level: pair[0], Round: pair[1]})
+	}
+	return out
+}
 
-func (f *fakeChain) Silence(_ context.Context, _ []tezos.PublicKeyHash) (Silence, error) {
+func (f *fakeChain) Head(context.Context) (chain.Head, error) { return f.head() }
+
+func (f *fakeChain) Silence(_ context.Context, _ []tezos.PublicKeyHash) (chain.Silence, error) {
 	return f.silence()
 }
 
-func (f *fakeChain) Rights(_ context.Context, _ []tezos.PublicKeyHash, head int32, ahead int) (Rights, error) {
+func (f *fakeChain) Rights(_ context.Context, _ []tezos.PublicKeyHash, head int32, ahead int) (chain.Rights, error) {
 	f.asked++
 	return f.rights(head, ahead)
 }
@@ -36,9 +46,9 @@ func (f *fakeChain) Rights(_ context.Context, _ []tezos.PublicKeyHash, head int3
 // atLevel is a chain at a level that has nothing for us.
 func atLevel(level *int32) *fakeChain {
 	return &fakeChain{
-		head:    func() (Head, error) { return Head{Chain: ghost, Level: *level, Synced: true}, nil },
-		silence: func() (Silence, error) { return Silence{Head: *level, LastOwn: -1}, nil },
-		rights:  func(int32, int) (Rights, error) { return Rights{}, nil },
+		head:    func() (chain.Head, error) { return chain.Head{Chain: ghost, Level: *level, Synced: true}, nil },
+		silence: func() (chain.Silence, error) { return chain.Silence{Head: *level, LastOwn: -1}, nil },
+		rights:  func(int32, int) (chain.Rights, error) { return chain.Rights{}, nil },
 	}
 }
 
@@ -95,11 +105,13 @@ func TestAGoodMomentOnEitherSide(t *testing.T) {
 		require.Equal(t, OK, m.result(t, "marks").Result)
 		require.Equal(t, OK, m.result(t, "node there").Result)
 		// A block of ours is near: not now.
-		chains[i].rights = func(head int32, _ int) (Rights, error) { return Rights{Blocks: []Right{{head + 2, 0}}}, nil }
+		chains[i].rights = func(head int32, _ int) (chain.Rights, error) {
+			return chain.Rights{Blocks: turns(head+2, 0)}, nil
+		}
 		m = s.moment(Window{Blocks: 5, Within: 10})
 		require.False(t, m.Good)
 		require.Equal(t, Waiting, m.Finding().Result)
-		require.Equal(t, &Right{p.level + 2, 0}, m.Next)
+		require.Equal(t, &chain.Right{Level: p.level + 2}, m.Next)
 		require.Equal(t, p.level+2, m.Starts)
 		require.Contains(t, m.Finding().Detail, "5 free levels begin in 2 levels, about 12s")
 		// Fewer are wanted.
@@ -116,16 +128,20 @@ func TestWhatAMomentWaitsFor(t *testing.T) {
 		spoil           func(p *pair, chains [2]*fakeChain)
 	}{
 		"our node is not in step": {"node", Waiting, func(p *pair, c [2]*fakeChain) {
-			c[0].head = func() (Head, error) { return Head{Chain: ghost, Level: p.level, Detail: "it is unsynced"}, nil }
+			c[0].head = func() (chain.Head, error) {
+				return chain.Head{Chain: ghost, Level: p.level, Detail: "it is unsynced"}, nil
+			}
 		}},
 		"our node is gone": {"node", Waiting, func(_ *pair, c [2]*fakeChain) {
-			c[0].head = func() (Head, error) { return Head{}, errors.New("gone") }
+			c[0].head = func() (chain.Head, error) { return chain.Head{}, errors.New("gone") }
 		}},
 		"their node is far behind": {"node there", Waiting, func(p *pair, c [2]*fakeChain) {
-			c[1].head = func() (Head, error) { return Head{Chain: ghost, Level: p.level - maxBehind - 1, Synced: true}, nil }
+			c[1].head = func() (chain.Head, error) {
+				return chain.Head{Chain: ghost, Level: p.level - maxBehind - 1, Synced: true}, nil
+			}
 		}},
 		"their node is not in step": {"node there", Warning, func(p *pair, c [2]*fakeChain) {
-			c[1].head = func() (Head, error) { return Head{Chain: ghost, Level: p.level}, nil }
+			c[1].head = func() (chain.Head, error) { return chain.Head{Chain: ghost, Level: p.level}, nil }
 		}},
 		"they are silent":    {"other instance", Waiting, func(p *pair, _ [2]*fakeChain) { p.wire.cut = true }},
 		"they are fenced":    {"other instance", Bad, func(p *pair, _ [2]*fakeChain) { p.sides[1].fence() }},
@@ -137,11 +153,11 @@ func TestWhatAMomentWaitsFor(t *testing.T) {
 			}
 		}},
 		"nobody says who bakes": {"blocks", Waiting, func(_ *pair, c [2]*fakeChain) {
-			c[0].rights = func(int32, int) (Rights, error) { return Rights{}, errors.New("no rights") }
+			c[0].rights = func(int32, int) (chain.Rights, error) { return chain.Rights{}, errors.New("no rights") }
 		}},
 		"the head is not attested": {"attestations", Waiting, func(p *pair, c [2]*fakeChain) {
 			p.level++
-			c[0].rights = func(int32, int) (Rights, error) { return Rights{Attest: p.sides[0].node.pkhs()}, nil }
+			c[0].rights = func(int32, int) (chain.Rights, error) { return chain.Rights{Attest: p.sides[0].node.pkhs()}, nil }
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -166,7 +182,7 @@ func TestWhatAMomentWaitsFor(t *testing.T) {
 // TestTheHeadIsAttested: the moment is after the attestations of a level, whoever signs; a key that does not attest is not waited for.
 func TestTheHeadIsAttested(t *testing.T) {
 	p, a, b, chains := chained(t)
-	duty := func(int32, int) (Rights, error) { return Rights{Attest: a.node.pkhs()}, nil }
+	duty := func(int32, int) (chain.Rights, error) { return chain.Rights{Attest: a.node.pkhs()}, nil }
 	chains[0].rights, chains[1].rights = duty, duty
 	p.level++
 	for _, s := range p.sides {
@@ -186,7 +202,9 @@ func TestTheHeadIsAttested(t *testing.T) {
 func TestNobodySigns(t *testing.T) {
 	p, a, b, chains := chained(t)
 	for _, c := range chains {
-		c.rights = func(head int32, _ int) (Rights, error) { return Rights{Blocks: []Right{{head + 1, 0}}}, nil }
+		c.rights = func(head int32, _ int) (chain.Rights, error) {
+			return chain.Rights{Blocks: turns(head+1, 0)}, nil
+		}
 	}
 	require.False(t, b.moment(Window{}).Good)
 	p.wire.lose = func(verb string) (bool, bool) { return false, verb == verbRelease } // the answers alone
@@ -235,7 +253,9 @@ func TestAMomentForOneAlone(t *testing.T) {
 
 func TestAHandoverWaitsForItsMoment(t *testing.T) {
 	_, a, b, chains := chained(t)
-	near := func(head int32, _ int) (Rights, error) { return Rights{Blocks: []Right{{head + 1, 0}}}, nil }
+	near := func(head int32, _ int) (chain.Rights, error) {
+		return chain.Rights{Blocks: turns(head+1, 0)}, nil
+	}
 	chains[0].rights, chains[1].rights = near, near
 	for _, s := range []*side{a, b} { // also of an invitation
 		h, err := s.node.Handover(t.Context(), HandoverRequest{Window: &Window{Within: 5}})
@@ -247,7 +267,9 @@ func TestAHandoverWaitsForItsMoment(t *testing.T) {
 		require.Equal(t, "moment", h.Findings[len(h.Findings)-1].Name)
 		require.Equal(t, Waiting, h.Findings[len(h.Findings)-1].Result)
 	}
-	far := func(head int32, _ int) (Rights, error) { return Rights{Blocks: []Right{{head + 9, 1}}}, nil }
+	far := func(head int32, _ int) (chain.Rights, error) {
+		return chain.Rights{Blocks: turns(head+9, 1)}, nil
+	}
 	chains[0].rights = far
 	h, err := a.node.Handover(t.Context(), HandoverRequest{Window: &Window{Within: 5}})
 	require.NoError(t, err)
@@ -284,7 +306,7 @@ func TestBadWindows(t *testing.T) {
 
 func TestGaps(t *testing.T) {
 	for name, c := range map[string]struct {
-		rights []Right
+		rights []chain.Right
 		w      Window
 		starts int32
 		gap    int
@@ -292,16 +314,16 @@ func TestGaps(t *testing.T) {
 		detail string
 	}{
 		"nothing":             {nil, Window{Blocks: 3}, 100, 3, OK, "none of ours at the next 3 levels"},
-		"far enough":          {[]Right{{104, 0}}, Window{Blocks: 3, Within: 9}, 100, 3, OK, "one may come at level 104, round 0"},
-		"too near":            {[]Right{{103, 1}}, Window{Blocks: 3, Within: 9}, 103, 3, Waiting, "3 free levels begin in 3 levels, about 18s"},
-		"the first of two":    {[]Right{{102, 0}, {106, 0}, {111, 0}}, Window{Blocks: 3, Within: 20}, 102, 3, Waiting, "begin in 2"},
-		"the best is later":   {[]Right{{102, 0}, {104, 0}, {107, 0}, {109, 0}}, Window{Blocks: 4, Within: 8}, 104, 2, Waiting, "best gap, of 2, begins in 4"},
-		"the best is now":     {[]Right{{103, 0}, {105, 0}, {107, 0}, {109, 0}}, Window{Blocks: 4, Within: 8}, 100, 2, Warning, "best gap is now: 2"},
-		"each level is ours":  {[]Right{{101, 0}, {102, 0}, {103, 0}, {104, 0}}, Window{Blocks: 1, Within: 3}, 100, 0, Warning, "no moment is better"},
-		"at round 1 always":   {[]Right{{101, 1}, {102, 1}, {103, 0}, {104, 1}, {105, 1}}, Window{Blocks: 2, Within: 3}, 100, 2, OK, "at round 0"},
-		"no time to wait":     {[]Right{{101, 0}}, Window{Blocks: 2}, 100, 0, Waiting, "one of ours may come at level 101, round 0"},
-		"no time for less":    {[]Right{{102, 0}}, Window{Blocks: 2, Within: 1}, 100, 0, Waiting, "one of ours may come at level 102, round 0"},
-		"no time for the gap": {[]Right{{101, 0}, {103, 0}, {105, 0}, {106, 0}}, Window{Blocks: 2, Within: 4}, 101, 1, Waiting, "of 1, begins in 1"},
+		"far enough":          {turns(104, 0), Window{Blocks: 3, Within: 9}, 100, 3, OK, "one may come at level 104, round 0"},
+		"too near":            {turns(103, 1), Window{Blocks: 3, Within: 9}, 103, 3, Waiting, "3 free levels begin in 3 levels, about 18s"},
+		"the first of two":    {turns(102, 0, 106, 0, 111, 0), Window{Blocks: 3, Within: 20}, 102, 3, Waiting, "begin in 2"},
+		"the best is later":   {turns(102, 0, 104, 0, 107, 0, 109, 0), Window{Blocks: 4, Within: 8}, 104, 2, Waiting, "best gap, of 2, begins in 4"},
+		"the best is now":     {turns(103, 0, 105, 0, 107, 0, 109, 0), Window{Blocks: 4, Within: 8}, 100, 2, Warning, "best gap is now: 2"},
+		"each level is ours":  {turns(101, 0, 102, 0, 103, 0, 104, 0), Window{Blocks: 1, Within: 3}, 100, 0, Warning, "no moment is better"},
+		"at round 1 always":   {turns(101, 1, 102, 1, 103, 0, 104, 1, 105, 1), Window{Blocks: 2, Within: 3}, 100, 2, OK, "at round 0"},
+		"no time to wait":     {turns(101, 0), Window{Blocks: 2}, 100, 0, Waiting, "one of ours may come at level 101, round 0"},
+		"no time for less":    {turns(102, 0), Window{Blocks: 2, Within: 1}, 100, 0, Waiting, "one of ours may come at level 102, round 0"},
+		"no time for the gap": {turns(101, 0, 103, 0, 105, 0, 106, 0), Window{Blocks: 2, Within: 4}, 101, 1, Waiting, "of 1, begins in 1"},
 	} {
 		m := Moment{}
 		f := m.look(c.rights, 100, c.w)
@@ -318,12 +340,12 @@ func TestWhoeverWaitsGoes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want, bound := rapid.IntRange(1, 6).Draw(t, "want"), rapid.IntRange(6, 40).Draw(t, "bound")
 		ours := map[int32]bool{}
-		var rights []Right
+		var rights []chain.Right
 		share := rapid.IntRange(0, 10).Draw(t, "share")
 		for level := int32(1); level <= int32(bound+want+1); level++ {
 			if rapid.IntRange(0, 9).Draw(t, "ours") < share {
 				ours[level] = true
-				rights = append(rights, Right{Level: level})
+				rights = append(rights, chain.Right{Level: level})
 			}
 		}
 		longest := func(from int32) int {
@@ -340,7 +362,7 @@ func TestWhoeverWaitsGoes(t *testing.T) {
 			}
 		}
 		for head := range int32(bound + 1) {
-			var ahead []Right
+			var ahead []chain.Right
 			for _, r := range rights {
 				if r.Level > head {
 					ahead = append(ahead, r)
@@ -355,44 +377,6 @@ func TestWhoeverWaitsGoes(t *testing.T) {
 		}
 		require.Fail(t, "waited for ever")
 	})
-}
-
-// TestRightsAreAskedForOnce: a second look at a level costs the node one question, a level later one more of each kind.
-func TestRightsAreAskedForOnce(t *testing.T) {
-	p, sim := octezPair(t)
-	_, b := p.begin()
-	keys := b.node.pkhs()
-	first, err := b.chain.Rights(t.Context(), keys, start, 52)
-	require.NoError(t, err)
-	require.NotEmpty(t, first.Blocks)
-	require.Len(t, first.Attest, len(keys))
-	for _, r := range first.Blocks {
-		require.LessOrEqual(t, r.Round, int32(lowRound))
-		require.Greater(t, r.Level, int32(start))
-	}
-	before := sim.Served()
-	again, err := b.chain.Rights(t.Context(), keys, start, 52)
-	require.NoError(t, err)
-	require.Equal(t, first, again)
-	require.Equal(t, before, sim.Served())
-	next, err := b.chain.Rights(t.Context(), keys, start+1, 52)
-	require.NoError(t, err)
-	require.Equal(t, before+2, sim.Served())
-	require.NotEqual(t, first, next)
-
-	// What failed is asked for again, and other keys have other rights.
-	sim.SetFaults(nodesim.Faults{Down: true})
-	_, err = b.chain.Rights(t.Context(), keys, start+2, 52)
-	require.Error(t, err)
-	sim.SetFaults(nodesim.Faults{})
-	_, err = b.chain.Rights(t.Context(), keys, start+2, 52)
-	require.NoError(t, err)
-	one, err := b.chain.Rights(t.Context(), keys[:1], start, 52)
-	require.NoError(t, err)
-	require.Less(t, len(one.Blocks), len(first.Blocks))
-	none, err := b.chain.Rights(t.Context(), nil, start, 52)
-	require.NoError(t, err)
-	require.Empty(t, none)
 }
 
 // TestAMomentOfARealNode goes through the RPC.

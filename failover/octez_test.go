@@ -9,6 +9,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/baker"
+	"highwater/internal/chain"
 	"highwater/internal/node"
 	"highwater/internal/node/nodesim"
 	"highwater/internal/tezos"
@@ -36,7 +37,7 @@ func octezPairWith(t *testing.T, duty func(level int32) bool) (*pair, *nodesim.N
 	client, err := node.New(node.Config{URL: srv.URL})
 	require.NoError(t, err)
 	t.Cleanup(client.Close)
-	b.chain = NewOctez(client, ghost)
+	b.chain = chain.New(client, ghost)
 	b.restart()
 	return p, sim
 }
@@ -62,14 +63,14 @@ func TestSilenceIsCountedWhereThereWereRights(t *testing.T) {
 	}
 	s, err := b.chain.Silence(t.Context(), b.node.pkhs())
 	require.NoError(t, err)
-	require.Equal(t, Silence{Head: start + 4, LastOwn: start + 3, Since: start - 1}, s)
+	require.Equal(t, chain.Silence{Head: start + 4, LastOwn: start + 3, Since: start - 1}, s)
 	a.kill()
 	for range 4 { // the head goes to 1008: 1004 to 1007 are silent, and at 1006 there were no rights
 		sim.Advance()
 	}
 	s, err = b.chain.Silence(t.Context(), b.node.pkhs())
 	require.NoError(t, err)
-	require.Equal(t, Silence{Head: start + 8, LastOwn: start + 3, Silent: 3, Since: start - 1}, s)
+	require.Equal(t, chain.Silence{Head: start + 8, LastOwn: start + 3, Silent: 3, Since: start - 1}, s)
 
 	// The evidence decides: one level more is wanted than there was.
 	_, err = b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Silence: s.Silent + 1})

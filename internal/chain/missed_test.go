@@ -1,4 +1,4 @@
-package failover
+package chain
 
 import (
 	"testing"
@@ -11,39 +11,37 @@ import (
 
 // TestMissedLevels: those with rights and without an attestation; a level without rights is none, and neither is what cannot be seen.
 func TestMissedLevels(t *testing.T) {
-	p, sim := octezPair(t)
-	a, b := p.begin()
-	chain := b.chain.(*Octez)
-	keys := b.node.pkhs()
-	sim.Advance() // 1001
-	attest(t, a, sim)
-	sim.Advance() // 1002 is missed
+	r := newRig(t, butOne)
+	keys := r.keys
+	r.sim.Advance() // 1001
+	r.attest()
+	r.sim.Advance() // 1002 is missed
 	for range 2 {
-		attest(t, a, sim) // 1003, 1004
+		r.attest() // 1003, 1004
 	}
 	for range 3 { // 1005 to 1007; at 1006 there are no rights
-		sim.Advance()
+		r.sim.Advance()
 	}
-	missed, err := chain.Missed(t.Context(), keys, start+1, start+7)
+	missed, err := r.reader.Missed(t.Context(), keys, start+1, start+7)
 	require.NoError(t, err)
 	require.Equal(t, []int32{start + 2, start + 5, start + 7}, missed)
-	missed, err = chain.Missed(t.Context(), keys, start+3, start+4)
+	missed, err = r.reader.Missed(t.Context(), keys, start+3, start+4)
 	require.NoError(t, err)
 	require.Empty(t, missed)
 
 	// One key of several is missing: the level is missed too.
-	missed, err = chain.Missed(t.Context(), append(keys[:1:1], newKey(t).PublicKey().Hash()), start+3, start+4)
+	missed, err = r.reader.Missed(t.Context(), append(keys[:1:1], newKey(t, tezos.Secp256k1, 9).PublicKey().Hash()), start+3, start+4)
 	require.NoError(t, err)
 	require.Empty(t, missed, "a key without rights misses nothing")
 
-	for name, r := range map[string][2]int32{
+	for name, span := range map[string][2]int32{
 		"the head itself": {start + 1, start + 8}, "backwards": {start + 3, start + 2}, "too far": {1, maxMissedRange + 1}, "before the chain": {0, 3},
 	} {
-		_, err = chain.Missed(t.Context(), keys, r[0], r[1])
+		_, err = r.reader.Missed(t.Context(), keys, span[0], span[1])
 		require.Error(t, err, name)
 	}
-	_, err = chain.Missed(t.Context(), []tezos.PublicKeyHash{}, start+1, start+2)
+	_, err = r.reader.Missed(t.Context(), []tezos.PublicKeyHash{}, start+1, start+2)
 	require.Error(t, err)
-	_, err = chain.Missed(t.Context(), keys, start-5, start+2)
+	_, err = r.reader.Missed(t.Context(), keys, start-5, start+2)
 	require.ErrorIs(t, err, node.ErrNotFound, "what is older than the node's history is not evidence")
 }

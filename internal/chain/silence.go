@@ -1,4 +1,4 @@
-package failover
+package chain
 
 import (
 	"context"
@@ -21,6 +21,15 @@ const (
 
 // MaxSilence is how many silent levels can be seen.
 const MaxSilence = silenceWindow + silenceBlocks
+
+// Silence is what the chain shows of our keys.
+type Silence struct {
+	Head    int32
+	LastOwn int32 // the highest level with an operation or a block of ours; -1 when none was seen since Since
+	Since   int32 // the oldest level that was looked at
+	// Silent counts the newest levels at which a key had rights and nothing of ours was seen. Levels without rights do not count.
+	Silent int
+}
 
 // past keeps what blocks hold, which does not change: a second look costs the node one question. Whose duty a level was is in rightsCache.
 type past struct {
@@ -57,17 +66,17 @@ func ours(who, keys []tezos.PublicKeyHash) bool {
 
 // Silence looks for operations and blocks of our keys, and counts the levels since at which they had to attest. It looks no further back
 // than it must for the last operation of ours, nor than its bounds.
-func (o *Octez) Silence(ctx context.Context, keys []tezos.PublicKeyHash) (Silence, error) {
-	p := &o.past
+func (r *Reader) Silence(ctx context.Context, keys []tezos.PublicKeyHash) (Silence, error) {
+	p := &r.past
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.begin(keys)
-	head, err := o.client.Head(ctx)
+	head, err := r.client.Head(ctx)
 	if err != nil {
 		return Silence{}, err
 	}
 	s := Silence{Head: head.Level, LastOwn: -1, Since: head.Level}
-	levels, err := o.recent(ctx, head, &s)
+	levels, err := r.recent(ctx, head, &s)
 	if err != nil {
 		return Silence{}, err
 	}
@@ -75,7 +84,7 @@ func (o *Octez) Silence(ctx context.Context, keys []tezos.PublicKeyHash) (Silenc
 		return s, nil
 	}
 	s.Since = levels[len(levels)-1]
-	duty, err := o.attesters(ctx, keys, head.Level, levels)
+	duty, err := r.attesters(ctx, keys, head.Level, levels)
 	if err != nil {
 		return Silence{}, err
 	}
@@ -87,21 +96,21 @@ func (o *Octez) Silence(ctx context.Context, keys []tezos.PublicKeyHash) (Silenc
 	if s.LastOwn >= 0 || len(levels) < silenceWindow {
 		return s, nil
 	}
-	return o.furtherBack(ctx, s)
+	return r.furtherBack(ctx, s)
 }
 
 // recent looks into the newest blocks, and gives the levels whose attestations can be in them, from the newest.
-func (o *Octez) recent(ctx context.Context, b node.Header, s *Silence) (levels []int32, err error) {
+func (r *Reader) recent(ctx context.Context, b node.Header, s *Silence) (levels []int32, err error) {
 	for b.Level > 1 {
-		in, err := o.block(ctx, b)
+		in, err := r.block(ctx, b)
 		if err != nil {
 			return nil, err
 		}
-		s.LastOwn = max(s.LastOwn, in.own(o.past.keys))
+		s.LastOwn = max(s.LastOwn, in.own(r.past.keys))
 		if levels = append(levels, b.Level-1); len(levels) == silenceWindow {
 			break
 		}
-		b, err = o.header(ctx, b.Predecessor)
+		b, err = r.header(ctx, b.Predecessor)
 		if errors.Is(err, node.ErrNotFound) {
 			break // the node has nothing older: fewer levels are evidence
 		}
@@ -113,12 +122,12 @@ func (o *Octez) recent(ctx context.Context, b node.Header, s *Silence) (levels [
 }
 
 // furtherBack looks at the levels at which a key of ours had to attest, until it was seen to.
-func (o *Octez) furtherBack(ctx context.Context, s Silence) (Silence, error) {
+func (r *Reader) furtherBack(ctx context.Context, s Silence) (Silence, error) {
 	var levels []int32
 	for level := s.Since - 1; level > 0 && level >= s.Head-silenceBack; level-- {
 		levels = append(levels, level)
 	}
-	duty, err := o.attesters(ctx, o.past.keys, s.Head, levels)
+	duty, err := r.attesters(ctx, r.past.keys, s.Head, levels)
 	if err != nil {
 		return Silence{}, err
 	}
@@ -129,7 +138,7 @@ func (o *Octez) furtherBack(ctx context.Context, s Silence) (Silence, error) {
 			continue
 		}
 		looked++
-		in, err := o.deep(ctx, level+1)
+		in, err := r.deep(ctx, level+1)
 		if errors.Is(err, node.ErrNotFound) {
 			return s, nil // as above
 		}
@@ -137,7 +146,7 @@ func (o *Octez) furtherBack(ctx context.Context, s Silence) (Silence, error) {
 			return Silence{}, err
 		}
 		s.Since = level
-		if s.LastOwn = in.own(o.past.keys); s.LastOwn >= 0 {
+		if s.LastOwn = in.own(r.past.keys); s.LastOwn >= 0 {
 			return s, nil
 		}
 		s.Silent++
@@ -160,47 +169,47 @@ func (p *past) begin(keys []tezos.PublicKeyHash) {
 }
 
 // deep looks into a block that no reorganisation reaches any more.
-func (o *Octez) deep(ctx context.Context, level int32) (signers, error) {
-	if in, ok := o.past.deep[level]; ok {
+func (r *Reader) deep(ctx context.Context, level int32) (signers, error) {
+	if in, ok := r.past.deep[level]; ok {
 		return in, nil
 	}
-	b, err := o.client.HeaderAt(ctx, level)
+	b, err := r.client.HeaderAt(ctx, level)
 	if err != nil {
 		return signers{}, err
 	}
-	in, err := o.inside(ctx, b)
+	in, err := r.inside(ctx, b)
 	if err == nil {
-		o.past.deep[level] = in
+		r.past.deep[level] = in
 	}
 	return in, err
 }
 
 // header asks for the header of a block that was not looked into yet.
-func (o *Octez) header(ctx context.Context, block tezos.Hash32) (node.Header, error) {
-	if in, ok := o.past.seen[block]; ok {
+func (r *Reader) header(ctx context.Context, block tezos.Hash32) (node.Header, error) {
+	if in, ok := r.past.seen[block]; ok {
 		return in.header, nil
 	}
-	return o.client.Header(ctx, block)
+	return r.client.Header(ctx, block)
 }
 
 // block looks into a block, once.
-func (o *Octez) block(ctx context.Context, b node.Header) (signers, error) {
-	if in, ok := o.past.seen[b.Hash]; ok {
+func (r *Reader) block(ctx context.Context, b node.Header) (signers, error) {
+	if in, ok := r.past.seen[b.Hash]; ok {
 		return in, nil
 	}
-	in, err := o.inside(ctx, b)
+	in, err := r.inside(ctx, b)
 	if err == nil {
-		o.past.seen[b.Hash] = in
+		r.past.seen[b.Hash] = in
 	}
 	return in, err
 }
 
-func (o *Octez) inside(ctx context.Context, b node.Header) (signers, error) {
-	ops, err := o.client.ConsensusOperations(ctx, b.Hash)
+func (r *Reader) inside(ctx context.Context, b node.Header) (signers, error) {
+	ops, err := r.client.ConsensusOperations(ctx, b.Hash)
 	if err != nil {
 		return signers{}, err
 	}
-	makers, err := o.client.Makers(ctx, b.Hash)
+	makers, err := r.client.Makers(ctx, b.Hash)
 	if err != nil {
 		return signers{}, err
 	}

@@ -1,4 +1,4 @@
-package failover
+package chain
 
 import (
 	"context"
@@ -12,10 +12,22 @@ import (
 
 // Bounds of questions about rights.
 const (
-	maxAheadRights = 200                                            // levels; twenty minutes
-	lowRound       = 1                                              // rights of later rounds are rarely needed
-	keptRights     = maxMissedRange + maxMissedPast + silenceWindow // levels behind the head, of which somebody may ask again
+	MaxAhead   = 200                                            // levels; twenty minutes
+	lowRound   = 1                                              // rights of later rounds are rarely needed
+	keptRights = maxMissedRange + maxMissedPast + silenceWindow // levels behind the head, of which somebody may ask again
 )
+
+// Right is the right of one of our keys to make a block.
+type Right struct {
+	Level int32 `json:"level"`
+	Round int32 `json:"round"`
+}
+
+// Rights are what our keys have to do soon.
+type Rights struct {
+	Blocks []Right               // at the levels after the head, of the first rounds
+	Attest []tezos.PublicKeyHash // those that have to attest the head
+}
 
 // rightsCache keeps what a node said of levels: it is fixed before the cycle begins, so each level is asked for once.
 type rightsCache struct {
@@ -26,8 +38,8 @@ type rightsCache struct {
 }
 
 // Rights asks for the levels that were not asked for yet: once a level, when it is polled.
-func (o *Octez) Rights(ctx context.Context, keys []tezos.PublicKeyHash, head int32, ahead int) (Rights, error) {
-	c := &o.rights
+func (r *Reader) Rights(ctx context.Context, keys []tezos.PublicKeyHash, head int32, ahead int) (Rights, error) {
+	c := &r.rights
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.begin(keys, head)
@@ -35,13 +47,13 @@ func (o *Octez) Rights(ctx context.Context, keys []tezos.PublicKeyHash, head int
 		return Rights{}, nil
 	}
 	var levels []int32
-	for level := head + 1; level <= head+int32(min(ahead, maxAheadRights)); level++ { //nolint:gosec // bounded
+	for level := head + 1; level <= head+int32(min(ahead, MaxAhead)); level++ { //nolint:gosec // bounded
 		levels = append(levels, level)
 	}
-	if err := o.askBlocks(ctx, unknown(c.blocks, levels)); err != nil {
+	if err := r.askBlocks(ctx, unknown(c.blocks, levels)); err != nil {
 		return Rights{}, err
 	}
-	if err := o.askAttest(ctx, unknown(c.attest, []int32{head})); err != nil {
+	if err := r.askAttest(ctx, unknown(c.attest, []int32{head})); err != nil {
 		return Rights{}, err
 	}
 	out := Rights{Attest: c.attest[head]}
@@ -52,12 +64,12 @@ func (o *Octez) Rights(ctx context.Context, keys []tezos.PublicKeyHash, head int
 }
 
 // attesters are those of the keys that have to attest, or had to, by level. No level is further back from the head than keptRights.
-func (o *Octez) attesters(ctx context.Context, keys []tezos.PublicKeyHash, head int32, levels []int32) (map[int32][]tezos.PublicKeyHash, error) {
-	c := &o.rights
+func (r *Reader) attesters(ctx context.Context, keys []tezos.PublicKeyHash, head int32, levels []int32) (map[int32][]tezos.PublicKeyHash, error) {
+	c := &r.rights
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.begin(keys, head)
-	if err := o.askAttest(ctx, unknown(c.attest, levels)); err != nil {
+	if err := r.askAttest(ctx, unknown(c.attest, levels)); err != nil {
 		return nil, err
 	}
 	return maps.Clone(c.attest), nil
@@ -78,43 +90,43 @@ func unknown[T any](known map[int32]T, levels []int32) []int32 {
 }
 
 // askBlocks fills the cache; it is held.
-func (o *Octez) askBlocks(ctx context.Context, levels []int32) error {
+func (r *Reader) askBlocks(ctx context.Context, levels []int32) error {
 	if len(levels) == 0 {
 		return nil
 	}
 	found := map[int32][]Right{}
-	for keys := range slices.Chunk(o.rights.keys, node.MaxRightsKeys) {
-		rights, err := o.client.BakingRights(ctx, node.RightsQuery{ConsensusKeys: keys, Levels: levels, MaxRound: lowRound})
+	for keys := range slices.Chunk(r.rights.keys, node.MaxRightsKeys) {
+		rights, err := r.client.BakingRights(ctx, node.RightsQuery{ConsensusKeys: keys, Levels: levels, MaxRound: lowRound})
 		if err != nil {
 			return err
 		}
-		for _, r := range rights {
-			found[r.Level] = append(found[r.Level], Right{r.Level, r.Round})
+		for _, right := range rights {
+			found[right.Level] = append(found[right.Level], Right{right.Level, right.Round})
 		}
 	}
 	for _, level := range levels {
-		o.rights.blocks[level] = found[level]
+		r.rights.blocks[level] = found[level]
 	}
 	return nil
 }
 
 // askAttest does the same.
-func (o *Octez) askAttest(ctx context.Context, levels []int32) error {
+func (r *Reader) askAttest(ctx context.Context, levels []int32) error {
 	if len(levels) == 0 {
 		return nil
 	}
 	found := map[int32][]tezos.PublicKeyHash{}
-	for keys := range slices.Chunk(o.rights.keys, node.MaxRightsKeys) {
-		rights, err := o.client.AttestationRights(ctx, node.RightsQuery{ConsensusKeys: keys, Levels: levels})
+	for keys := range slices.Chunk(r.rights.keys, node.MaxRightsKeys) {
+		rights, err := r.client.AttestationRights(ctx, node.RightsQuery{ConsensusKeys: keys, Levels: levels})
 		if err != nil {
 			return err
 		}
-		for _, r := range rights {
-			found[r.Level] = append(found[r.Level], r.Key)
+		for _, right := range rights {
+			found[right.Level] = append(found[right.Level], right.Key)
 		}
 	}
 	for _, level := range levels {
-		o.rights.attest[level] = found[level]
+		r.rights.attest[level] = found[level]
 	}
 	return nil
 }

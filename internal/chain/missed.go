@@ -1,4 +1,4 @@
-package failover
+package chain
 
 import (
 	"context"
@@ -16,14 +16,14 @@ const (
 
 // Missed gives the levels from..to at which one of our keys had the right to attest, and did not: the attestations of a level stand in
 // the block after it and nowhere else. The head must be past to.
-func (o *Octez) Missed(ctx context.Context, keys []tezos.PublicKeyHash, from, to int32) ([]int32, error) {
+func (r *Reader) Missed(ctx context.Context, keys []tezos.PublicKeyHash, from, to int32) ([]int32, error) {
 	if from < 1 || to < from || int64(to)-int64(from) >= maxMissedRange || len(keys) == 0 {
 		return nil, fmt.Errorf("missed levels are looked for at 1 to %d levels, of at least one key", maxMissedRange)
 	}
-	o.past.mu.Lock()
-	defer o.past.mu.Unlock()
-	o.past.begin(keys)
-	b, err := o.client.Head(ctx)
+	r.past.mu.Lock()
+	defer r.past.mu.Unlock()
+	r.past.begin(keys)
+	b, err := r.client.Head(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -34,18 +34,18 @@ func (o *Octez) Missed(ctx context.Context, keys []tezos.PublicKeyHash, from, to
 	attested, levels := map[int32][]tezos.PublicKeyHash{}, []int32{}
 	for b.Level > from {
 		var in signers
-		if in, err = o.inside(ctx, b); err != nil {
+		if in, err = r.inside(ctx, b); err != nil {
 			return nil, err
 		}
 		if level := b.Level - 1; level <= to {
 			attested[level] = in.attested[level]
 			levels = append(levels, level)
 		}
-		if b, err = o.header(ctx, b.Predecessor); err != nil {
+		if b, err = r.header(ctx, b.Predecessor); err != nil {
 			return nil, err
 		}
 	}
-	duty, err := o.attesters(ctx, keys, head, levels)
+	duty, err := r.attesters(ctx, keys, head, levels)
 	if err != nil {
 		return nil, err
 	}
