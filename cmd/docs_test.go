@@ -130,8 +130,8 @@ func TestUnitMatchesTheDefaults(t *testing.T) {
 	require.Equal(t, []string{"on-failure"}, unit["Restart"], "a daemon whose disk failed ends, and is to be started anew")
 	require.NotContains(t, unit, "RestartPreventExitStatus")
 	number := func(key string) int {
-		n, err := strconv.Atoi(unit[key][0])
-		require.NoError(t, err, key)
+		n, numErr := strconv.Atoi(unit[key][0])
+		require.NoError(t, numErr, key)
 		return n
 	}
 	longest := number("StartLimitBurst") * number("RestartMaxDelaySec")

@@ -64,8 +64,9 @@ func (d *daemon) untilWritable(ctx context.Context) bool {
 
 // tryDisk makes a commit before anything is promised. A disk that fails ends the start, but for an instance that can still answer another one.
 func (in *instance) tryDisk() error {
-	if err := in.store.Probe(); err != nil && !(in.answersOnly() && store.Fails(err)) {
-		return err
+	err := in.store.Probe()
+	if in.answersOnly() && store.Fails(err) {
+		return nil
 	}
-	return nil
+	return err
 }

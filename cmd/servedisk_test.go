@@ -113,9 +113,9 @@ func TestTheExitStatusOfABrokenDisk(t *testing.T) {
 	go func() { status <- Main([]string{"serve", "--config", path}, &bytes.Buffer{}, &bytes.Buffer{}, &errw) }()
 	var client api.Admin
 	require.Eventually(t, func() bool {
-		c, err := api.Dial(t.Context(), cfg.Admin.Socket)
+		c, dialErr := api.Dial(t.Context(), cfg.Admin.Socket)
 		client = c
-		return err == nil
+		return dialErr == nil
 	}, scriptPatience, time.Millisecond)
 	storetest.Break(t, filepath.Join(cfg.StateDir, store.FileName), storetest.NoSpace)
 	_, err = client.Standby(t.Context(), api.StandbyRequest{Why: "a write"})

@@ -134,9 +134,9 @@ func setGadgetLevel(ctx context.Context, in *instance, d *tezsign.Device, q tezs
 			continue
 		}
 		for _, key := range hwm.KeysOf(in.cfg.chainID, k.PublicKey.Hash()) {
-			st, err := in.store.State(key)
-			if err != nil {
-				return nil, err
+			st, stateErr := in.store.State(key)
+			if stateErr != nil {
+				return nil, stateErr
 			}
 			if st.Mark != nil {
 				host = max(host, st.Mark.Level)

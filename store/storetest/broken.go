@@ -25,9 +25,9 @@ func Break(t require.TestingT, path, with string) {
 		}
 		n, err := strconv.Atoi(fd.Name())
 		require.NoError(t, err)
-		other, err := os.OpenFile(with, os.O_RDWR, 0) //nolint:gosec // one of the two
+		other, err := os.OpenFile(with, os.O_RDWR, 0)
 		require.NoError(t, err)
-		require.NoError(t, unix.Dup3(int(other.Fd()), n, unix.O_CLOEXEC)) //nolint:gosec // a descriptor
+		require.NoError(t, unix.Dup3(int(other.Fd()), n, unix.O_CLOEXEC))
 		require.NoError(t, other.Close())
 		return
 	}
