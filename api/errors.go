@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"strconv"
 
-	"highwater/failover"
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/hints"
 	"highwater/internal/tezos"
@@ -42,7 +42,7 @@ func statusOf(err error) int {
 		return http.StatusNotFound
 	case errors.As(err, &denial):
 		return http.StatusForbidden
-	case errors.Is(err, hwm.ErrRefused), errors.Is(err, hwm.ErrMoved), failover.IsRefusal(err):
+	case errors.Is(err, hwm.ErrRefused), errors.Is(err, hwm.ErrMoved), wire.IsRefusal(err):
 		return http.StatusConflict
 	default: // the device, or the store
 		return http.StatusInternalServerError

@@ -8,6 +8,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"highwater/failover"
+	"highwater/failover/wire"
 	"highwater/hwm"
 )
 
@@ -18,7 +19,7 @@ type Failover interface {
 	// Moment tells whether now is a good moment for a pause of signing, or a handover.
 	Moment(ctx context.Context, w failover.Window) (failover.Moment, error)
 	Handover(ctx context.Context, r failover.HandoverRequest) (HandoverAnswer, error)
-	Release(ctx context.Context, r ReleaseRequest) (failover.Certificate, error)
+	Release(ctx context.Context, r ReleaseRequest) (wire.Certificate, error)
 	Accept(ctx context.Context, r AcceptRequest) (Role, error)
 	Takeover(ctx context.Context, r failover.TakeoverRequest) (TakeoverAnswer, error)
 }
@@ -36,20 +37,20 @@ type ReleaseRequest struct {
 
 // AcceptRequest brings one.
 type AcceptRequest struct {
-	Certificate failover.Certificate `json:"certificate"`
-	Head        *int32               `json:"head"`
+	Certificate wire.Certificate `json:"certificate"`
+	Head        *int32           `json:"head"`
 }
 
 // HandoverAnswer is what came of a handover, with what was found on the way also when it was refused.
 type HandoverAnswer struct {
 	failover.Handover
-	Refusal *failover.Refusal `json:"refusal,omitempty"`
+	Refusal *wire.Refusal `json:"refusal,omitempty"`
 }
 
 // TakeoverAnswer is the checklist of a takeover, also when it was refused.
 type TakeoverAnswer struct {
 	failover.Takeover
-	Refusal *failover.Refusal `json:"refusal,omitempty"`
+	Refusal *wire.Refusal `json:"refusal,omitempty"`
 }
 
 func failoverRoutes(r chi.Router, a Failover) {
@@ -75,7 +76,7 @@ func unhurried(h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-var errNoFailover = &failover.Refusal{Reason: failover.NotReady, Text: "the two instances talk through their daemons", Hint: "highwater serve"}
+var errNoFailover = &wire.Refusal{Reason: wire.NotReady, Text: "the two instances talk through their daemons", Hint: "highwater serve"}
 
 // talking gives the node, when this process is the daemon: only it hears the other instance.
 func (l *Local) talking() (*failover.Node, error) {
@@ -129,22 +130,22 @@ func (l *Local) Handover(ctx context.Context, r failover.HandoverRequest) (Hando
 }
 
 // asRefusal takes a refusal out of an error: it is an answer, not a breakage.
-func asRefusal(err error) (*failover.Refusal, error) {
-	if r, ok := err.(*failover.Refusal); ok { //nolint:errorlint // what wraps a refusal says more, and is an error
+func asRefusal(err error) (*wire.Refusal, error) {
+	if r, ok := err.(*wire.Refusal); ok { //nolint:errorlint // what wraps a refusal says more, and is an error
 		return r, nil
 	}
 	return nil, err
 }
 
 // Release makes a certificate for a file.
-func (l *Local) Release(ctx context.Context, r ReleaseRequest) (failover.Certificate, error) {
+func (l *Local) Release(ctx context.Context, r ReleaseRequest) (wire.Certificate, error) {
 	n, err := l.talking()
 	if err != nil {
-		return failover.Certificate{}, err
+		return wire.Certificate{}, err
 	}
 	c, err := n.Release(ctx, r.At)
 	if err != nil {
-		return failover.Certificate{}, err
+		return wire.Certificate{}, err
 	}
 	return *c, nil
 }
@@ -193,8 +194,8 @@ func (c *Client) Handover(ctx context.Context, r failover.HandoverRequest) (Hand
 }
 
 // Release makes a certificate for a file.
-func (c *Client) Release(ctx context.Context, r ReleaseRequest) (failover.Certificate, error) {
-	return call[failover.Certificate](ctx, c, http.MethodPost, "/v1/release", r)
+func (c *Client) Release(ctx context.Context, r ReleaseRequest) (wire.Certificate, error) {
+	return call[wire.Certificate](ctx, c, http.MethodPost, "/v1/release", r)
 }
 
 // Accept takes the right to sign from a file.

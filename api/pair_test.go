@@ -11,6 +11,7 @@ import (
 
 	"highwater/api"
 	"highwater/failover"
+	"highwater/failover/wire"
 	"highwater/guard"
 	"highwater/hwm"
 	"highwater/internal/baker"
@@ -23,18 +24,18 @@ import (
 // other is the second machine of a pair, as the first one hears it.
 type other struct {
 	mu     sync.Mutex
-	hello  failover.Hello
-	marks  []failover.Mark
+	hello  wire.Hello
+	marks  []wire.Mark
 	silent error // it does not answer, and why
 }
 
-func (o *other) Call(_ context.Context, _ hwm.Peer, _ string, q failover.Question) (failover.Answer, error) {
+func (o *other) Call(_ context.Context, _ hwm.Peer, _ string, q wire.Question) (wire.Answer, error) {
 	a, err := o.says()
 	a.Nonce = q.Nonce
 	return a, err
 }
 
-func (o *other) Follow(ctx context.Context, _ hwm.Peer, _ failover.Question, each func(failover.Answer) error) error {
+func (o *other) Follow(ctx context.Context, _ hwm.Peer, _ wire.Question, each func(wire.Answer) error) error {
 	a, err := o.says()
 	if err == nil {
 		err = each(a)
@@ -46,13 +47,13 @@ func (o *other) Follow(ctx context.Context, _ hwm.Peer, _ failover.Question, eac
 	return nil
 }
 
-func (o *other) says() (failover.Answer, error) {
+func (o *other) says() (wire.Answer, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.silent != nil {
-		return failover.Answer{}, o.silent
+		return wire.Answer{}, o.silent
 	}
-	return failover.Answer{Hello: o.hello, Status: &failover.Report{Marks: o.marks, Keys: []failover.KeyReport{}, Build: "test"}}, nil
+	return wire.Answer{Hello: o.hello, Status: &wire.Report{Marks: o.marks, Keys: []wire.KeyReport{}, Build: "test"}}, nil
 }
 
 func (o *other) set(f func()) {
@@ -65,9 +66,9 @@ func (o *other) set(f func()) {
 func (r *rig) paired() (*other, *nodesim.Node) {
 	r.t.Helper()
 	peer := hwm.InstanceID{9}
-	o := &other{hello: failover.Hello{
-		Protocol: failover.Protocol, Chain: chain, From: peer, Life: "0123456789abcdef", Role: hwm.Standby, Owner: peer, Now: time.Now().Add(time.Hour),
-	}, marks: []failover.Mark{{PKH: r.keys[tezos.Ed25519].Hash(), Kind: tezos.Block, Level: floor, Source: hwm.SourceSet}}}
+	o := &other{hello: wire.Hello{
+		Protocol: wire.Protocol, Chain: chain, From: peer, Life: "0123456789abcdef", Role: hwm.Standby, Owner: peer, Now: time.Now().Add(time.Hour),
+	}, marks: []wire.Mark{{PKH: r.keys[tezos.Ed25519].Hash(), Kind: tezos.Block, Level: floor, Source: hwm.SourceSet}}}
 	require.NoError(r.t, r.store.SetPeer(&hwm.Peer{Address: "other:1", Key: peer, Since: time.Now()}))
 	sim := nodesim.New(nodesim.Config{Chain: chain, Level: floor})
 	srv := httptest.NewServer(sim)
@@ -142,7 +143,7 @@ func TestPairMetrics(t *testing.T) {
 	// The other one takes over, and signs on.
 	o.set(func() {
 		o.hello.Role, o.hello.Epoch, o.hello.Signing = hwm.Active, 3, true
-		o.marks = []failover.Mark{{PKH: pkh, Kind: tezos.Block, Level: floor + 5, Source: hwm.SourceSigned}}
+		o.marks = []wire.Mark{{PKH: pkh, Kind: tezos.Block, Level: floor + 5, Source: hwm.SourceSigned}}
 	})
 	require.Eventually(t, func() bool { v, _ := r.gauge("highwater_role", "role", "standby"); return v == 1 }, 10*time.Second, time.Millisecond)
 	r.is(3, "highwater_epoch")
@@ -157,7 +158,7 @@ func TestPairMetrics(t *testing.T) {
 	require.True(t, ok)
 	require.Positive(t, age)
 
-	o.set(func() { o.silent = &failover.Refusal{Reason: failover.Unreachable, Text: "gone"} })
+	o.set(func() { o.silent = &wire.Refusal{Reason: wire.Unreachable, Text: "gone"} })
 	require.Eventually(t, func() bool { v, _ := r.gauge("highwater_peer_reachable"); return v == 0 }, 10*time.Second, time.Millisecond)
 	r.is(1, "highwater_peer_signing") // as it was heard last
 }

@@ -9,6 +9,7 @@ import (
 
 	"highwater/api"
 	"highwater/failover"
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/bringup"
 	"highwater/internal/chain"
@@ -116,7 +117,7 @@ func (r *realDrill) notCome(ctx context.Context, err error) {
 	r.back = st.Role.Role != hwm.Active
 	switch {
 	case r.back:
-	case failover.IsRefusal(err):
+	case wire.IsRefusal(err):
 		r.line("role", bringup.Bad, "to give it back: highwater handover", "this machine has the right to sign")
 	default:
 		r.line("role", bringup.Warning, "", "this machine has the right to sign all the same")

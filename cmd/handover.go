@@ -13,6 +13,7 @@ import (
 
 	"highwater/api"
 	"highwater/failover"
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/hints"
 )
@@ -111,7 +112,7 @@ func (a *app) handOver(ctx context.Context, admin api.Admin, f *handoverFlags) (
 			err = hints.Add(fmt.Errorf("interrupted before the daemon said what came of it: %w", err), "see on both machines: highwater status")
 		}
 		h = answer
-		return h.Refusal == nil || h.Refusal.Reason != failover.BadMoment, h.Findings, err
+		return h.Refusal == nil || h.Refusal.Reason != wire.BadMoment, h.Findings, err
 	})
 	if err == nil && !done && !a.jsonFlag {
 		err = noMoment(strings.TrimPrefix(h.Refusal.Text, "moment: ") + "; nothing was changed")
@@ -238,7 +239,7 @@ func (a *app) release(ctx context.Context, admin api.Admin, level int32, out str
 	if err != nil {
 		return errors.Join(err, file.drop())
 	}
-	text, err := failover.EncodeCertificate(&cert)
+	text, err := wire.EncodeCertificate(&cert)
 	if err == nil {
 		err = file.fill(text)
 	}
@@ -338,7 +339,7 @@ func (a *app) accept(ctx context.Context, in string, r api.AcceptRequest, yes bo
 	if err != nil {
 		return err
 	}
-	cert, err := failover.ParseCertificate(text)
+	cert, err := wire.ParseCertificate(text)
 	if err != nil {
 		return hints.Add(fmt.Errorf("%s holds no certificate: %w", in, err),
 			"it is what highwater release --out wrote, on the other machine; a bundle or an export of watermarks is for: highwater hwm import")

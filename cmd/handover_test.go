@@ -12,6 +12,7 @@ import (
 
 	"highwater/api"
 	"highwater/failover"
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/bringup"
 )
@@ -74,7 +75,7 @@ func (l *lostAnswer) Handover(context.Context, failover.HandoverRequest) (h api.
 	case l.asked > 1:
 		h.Done = true
 	case l.refuses:
-		h.Refusal = &failover.Refusal{Reason: failover.NotReady, Text: "a handover is under way already"}
+		h.Refusal = &wire.Refusal{Reason: wire.NotReady, Text: "a handover is under way already"}
 	default:
 		err = &api.NoAnswerError{Request: "POST /v1/handover"}
 	}

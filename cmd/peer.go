@@ -9,6 +9,7 @@ import (
 
 	"highwater/api"
 	"highwater/failover"
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/hints"
 )
@@ -194,7 +195,7 @@ func (a *app) paintResult(result string) string {
 }
 
 // refused shows why a step of the pair was not made.
-func refused(r *failover.Refusal) error {
+func refused(r *wire.Refusal) error {
 	if r == nil {
 		return nil
 	}

@@ -183,11 +183,11 @@ func (d *daemon) listen(ctx context.Context, metrics *api.Metrics) error {
 
 // openPeer opens the listener of the other instance.
 func (d *daemon) openPeer(ctx context.Context) error {
-	tlsConfig, err := d.node.TLSConfig()
+	tlsConfig, err := d.node.Server().TLSConfig()
 	if err != nil {
 		return err
 	}
-	if err := d.open(ctx, "peer", d.cfg.Peer.Listen, octezSocketMode, d.node.Handler()); err != nil {
+	if err := d.open(ctx, "peer", d.cfg.Peer.Listen, octezSocketMode, d.node.Server()); err != nil {
 		return err
 	}
 	last := &d.listeners[len(d.listeners)-1]

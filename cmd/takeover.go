@@ -10,6 +10,7 @@ import (
 
 	"highwater/api"
 	"highwater/failover"
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/chain"
 	"highwater/internal/device"
@@ -164,7 +165,7 @@ var mends = map[string]bool{"silence": true, "devices": true, "node": true}
 // waitsForTime tells whether waiting may help: a statement is not made by waiting. A refusal for what the findings say is one more look at
 // them; any other one is final.
 func waitsForTime(t api.TakeoverAnswer, r failover.TakeoverRequest) bool {
-	if t.Ready || !r.CannotSign || (t.Refusal != nil && t.Refusal.Reason != failover.NotReady) {
+	if t.Ready || !r.CannotSign || (t.Refusal != nil && t.Refusal.Reason != wire.NotReady) {
 		return false
 	}
 	for _, f := range t.Findings {

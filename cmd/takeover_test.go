@@ -11,6 +11,7 @@ import (
 
 	"highwater/api"
 	"highwater/failover"
+	"highwater/failover/wire"
 	"highwater/internal/device"
 	"highwater/signer"
 )
@@ -37,7 +38,7 @@ func evidence(result, refusal string) api.TakeoverAnswer {
 	t.Ready = result == failover.OK
 	t.Findings = []failover.Finding{{Name: "silence", Result: result}}
 	if refusal != "" {
-		t.Refusal = &failover.Refusal{Reason: refusal, Text: "one silent level is missing"}
+		t.Refusal = &wire.Refusal{Reason: refusal, Text: "one silent level is missing"}
 	}
 	return t
 }
@@ -47,7 +48,7 @@ func evidence(result, refusal string) api.TakeoverAnswer {
 func TestTakeoverLooksAgain(t *testing.T) {
 	done := evidence(failover.OK, "")
 	done.Done = true
-	silent, heard := evidence(failover.OK, ""), evidence(failover.Waiting, failover.NotReady)
+	silent, heard := evidence(failover.OK, ""), evidence(failover.Waiting, wire.NotReady)
 	for name, c := range map[string]struct {
 		answers []api.TakeoverAnswer
 		wait    time.Duration
@@ -57,7 +58,7 @@ func TestTakeoverLooksAgain(t *testing.T) {
 		"heard again":   {answers: []api.TakeoverAnswer{silent, heard, evidence(failover.Waiting, ""), silent, done}, wait: time.Minute, checks: []bool{true, false, true, true, false}},
 		"heard twice":   {answers: []api.TakeoverAnswer{silent, heard, silent, heard, silent, done}, wait: time.Minute, checks: []bool{true, false, true, false, true, false}},
 		"no time":       {answers: []api.TakeoverAnswer{evidence(failover.Waiting, ""), heard}, checks: []bool{true, false}, error: true},
-		"final refusal": {answers: []api.TakeoverAnswer{silent, evidence(failover.Waiting, failover.IsActive)}, wait: time.Minute, checks: []bool{true, false}, error: true},
+		"final refusal": {answers: []api.TakeoverAnswer{silent, evidence(failover.Waiting, wire.IsActive)}, wait: time.Minute, checks: []bool{true, false}, error: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			daemon := &lateSight{answers: c.answers}

@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 )
 
 // onCertificate takes the right to sign (rules 5, 6, 10 and 11).
-func (n *Node) onCertificate(ctx context.Context, c *Certificate, head *int32) error {
+func (n *Node) onCertificate(ctx context.Context, c *wire.Certificate, head *int32) error {
 	ctx = context.WithoutCancel(ctx)
 	n.act.Lock()
 	defer n.act.Unlock()
@@ -18,9 +19,9 @@ func (n *Node) onCertificate(ctx context.Context, c *Certificate, head *int32) e
 	mine := n.store.Role()
 	switch {
 	case mine.Role == hwm.Fenced:
-		return refuse(IsFenced, "find out who signed; then: highwater standby, and hand over again", "this instance is fenced: %s", mine.Why)
+		return wire.Refuse(wire.IsFenced, "find out who signed; then: highwater standby, and hand over again", "this instance is fenced: %s", mine.Why)
 	case c.Epoch <= mine.Epoch:
-		return refuse(OldAnswer, "a certificate is good for one activation", "the certificate is for epoch %d, and epoch %d is known here",
+		return wire.Refuse(wire.OldAnswer, "a certificate is good for one activation", "the certificate is for epoch %d, and epoch %d is known here",
 			c.Epoch, mine.Epoch)
 	}
 	if err := n.checkFar(c); err != nil {
@@ -30,8 +31,8 @@ func (n *Node) onCertificate(ctx context.Context, c *Certificate, head *int32) e
 		if err := n.checkOffline(c, head); err != nil {
 			return err
 		}
-	} else if _, fresh := n.spend(c.Nonce, verbRelease); !fresh {
-		return refuse(OldAnswer, "ask again: highwater handover", "the certificate does not answer a question of this process")
+	} else if _, fresh := n.spend(c.Nonce, wire.Release); !fresh {
+		return wire.Refuse(wire.OldAnswer, "ask again: highwater handover", "the certificate does not answer a question of this process")
 	}
 	floors := n.floors(c.Marks)
 	why := "handed over by " + c.From.Short()
@@ -45,18 +46,18 @@ func (n *Node) onCertificate(ctx context.Context, c *Certificate, head *int32) e
 	return err
 }
 
-func (n *Node) checkCertificate(c *Certificate) error {
+func (n *Node) checkCertificate(c *wire.Certificate) error {
 	if c.To != n.Me() {
-		return refuse(WrongKey, "it belongs on the other machine", "the certificate is for the instance %s, this one is %s", c.To.Short(), n.Me().Short())
+		return wire.Refuse(wire.WrongKey, "it belongs on the other machine", "the certificate is for the instance %s, this one is %s", c.To.Short(), n.Me().Short())
 	}
-	if _, err := n.check(Hello{Protocol: c.Protocol, Chain: c.Chain, From: c.From, Epoch: c.Epoch}); err != nil {
+	if _, err := n.check(wire.Hello{Protocol: c.Protocol, Chain: c.Chain, From: c.From, Epoch: c.Epoch}); err != nil {
 		return err
 	}
 	return c.Verify()
 }
 
 // levelFloors raise the keys that only the certificate names.
-func (n *Node) levelFloors(c *Certificate) []hwm.Row {
+func (n *Node) levelFloors(c *wire.Certificate) []hwm.Row {
 	rows := make([]hwm.Row, 0, len(c.Marks))
 	for _, m := range c.Marks {
 		rows = append(rows, hwm.Row{
@@ -67,30 +68,27 @@ func (n *Node) levelFloors(c *Certificate) []hwm.Row {
 	return rows
 }
 
-// maxPast is how far the chain may be past the cut-over of a certificate in a file: ten minutes of blocks.
-const maxPast = 100
-
-func (n *Node) checkOffline(c *Certificate, head *int32) error {
+func (n *Node) checkOffline(c *wire.Certificate, head *int32) error {
 	switch {
 	case c.Level == nil:
-		return refuse(OldAnswer, "highwater release --at LEVEL --out FILE", "a certificate in a file must have a cut-over level")
+		return wire.Refuse(wire.OldAnswer, "highwater release --at LEVEL --out FILE", "a certificate in a file must have a cut-over level")
 	case head == nil:
-		return refuse(NotReady, "set `node` in the configuration, or say where the chain is: --head LEVEL",
+		return wire.Refuse(wire.NotReady, "set `node` in the configuration, or say where the chain is: --head LEVEL",
 			"nobody says where the chain is, so it cannot be told whether the certificate is still good")
 	case int64(*c.Level) > int64(*head)+hwm.FarLevels:
-		return refuse(TooFar, "look at the head again, and at the level of the certificate", "the certificate is for level %d, and the chain is at %d", *c.Level, *head)
-	case int64(*head) > int64(*c.Level)+maxPast:
-		return refuse(OldAnswer, "highwater handover takes its place; without a link, with the process there stopped: highwater takeover",
-			"the certificate is for level %d, and the chain is at %d: more than %d levels past", *c.Level, *head, maxPast)
+		return wire.Refuse(wire.TooFar, "look at the head again, and at the level of the certificate", "the certificate is for level %d, and the chain is at %d", *c.Level, *head)
+	case int64(*head) > int64(*c.Level)+wire.MaxPast:
+		return wire.Refuse(wire.OldAnswer, "highwater handover takes its place; without a link, with the process there stopped: highwater takeover",
+			"the certificate is for level %d, and the chain is at %d: more than %d levels past", *c.Level, *head, wire.MaxPast)
 	}
 	if f := n.certifiedKeys(c); f.Result == Bad {
-		return refuse(NotReady, f.Hint, "%s: %s", f.Name, f.Detail)
+		return wire.Refuse(wire.NotReady, f.Hint, "%s: %s", f.Name, f.Detail)
 	}
 	return nil
 }
 
 // floors are the other side's marks as floors of ours: a mark without its payload.
-func (n *Node) floors(marks []Mark) []hwm.Row {
+func (n *Node) floors(marks []wire.Mark) []hwm.Row {
 	rows := make([]hwm.Row, 0, len(marks))
 	for _, m := range marks {
 		rows = append(rows, hwm.Row{
@@ -102,14 +100,14 @@ func (n *Node) floors(marks []Mark) []hwm.Row {
 }
 
 // Accept takes the right to sign from a certificate in a file. head is where the chain is, when no node is configured to say it.
-func (n *Node) Accept(ctx context.Context, c *Certificate, head *int32) (hwm.RoleRecord, error) {
+func (n *Node) Accept(ctx context.Context, c *wire.Certificate, head *int32) (hwm.RoleRecord, error) {
 	if err := c.ForFile(); err != nil {
 		return hwm.RoleRecord{}, err
 	}
 	if n.chain != nil {
 		f, h := n.checkNode(ctx)
 		if f.Result != OK {
-			return hwm.RoleRecord{}, refuse(NotReady, f.Hint, "node: %s", f.Detail)
+			return hwm.RoleRecord{}, wire.Refuse(wire.NotReady, f.Hint, "node: %s", f.Detail)
 		}
 		head = &h.Level
 	}

@@ -3,6 +3,7 @@ package failover
 import (
 	"context"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 )
 
@@ -66,19 +67,19 @@ func (n *Node) CheckActivate(ctx context.Context) error {
 	return n.othersClaim(n.store.Role(), a)
 }
 
-func errUnasked(err error) *Refusal {
-	return refuse(Unreachable, "when the other instance is gone for good: highwater takeover",
+func errUnasked(err error) *wire.Refusal {
+	return wire.Refuse(wire.Unreachable, "when the other instance is gone for good: highwater takeover",
 		"the other instance must be asked before this one signs: %v", err)
 }
 
 // othersClaim refuses when the other side signs, may come to sign, or says that the epoch is its own.
-func (n *Node) othersClaim(mine hwm.RoleRecord, a Answer) error {
+func (n *Node) othersClaim(mine hwm.RoleRecord, a wire.Answer) error {
 	if mine.Epoch > 0 && a.Epoch == mine.Epoch && a.Owner == a.From && !a.Signing {
-		return refuse(NotOwner, "when it is fenced, or its process is stopped: highwater takeover",
+		return wire.Refuse(wire.NotOwner, "when it is fenced, or its process is stopped: highwater takeover",
 			"the other instance claims epoch %d too: it is %s", a.Epoch, a.Role)
 	}
 	if a.Signing || a.Status.Activating || a.Epoch > mine.Epoch || a.Status.Seen > mine.Epoch || a.Epoch == mine.Epoch && a.Epoch > 0 && a.Owner != n.Me() {
-		return refuse(NotOwner, "see on both machines: highwater status", "the other instance is active, or is being activated too")
+		return wire.Refuse(wire.NotOwner, "see on both machines: highwater status", "the other instance is active, or is being activated too")
 	}
 	return nil
 }
@@ -86,14 +87,14 @@ func (n *Node) othersClaim(mine hwm.RoleRecord, a Answer) error {
 func (n *Node) mayActivate(mine hwm.RoleRecord) error {
 	switch {
 	case mine.Role == hwm.Active:
-		return refuse(IsActive, "when the other instance is gone for good: highwater takeover",
+		return wire.Refuse(wire.IsActive, "when the other instance is gone for good: highwater takeover",
 			"this instance is active in epoch %d, and waits for the other one's answer before it signs", mine.Epoch)
 	case mine.Role == hwm.Fenced:
-		return refuse(IsFenced, "find out who signed; then: highwater takeover", "this instance is fenced: %s", mine.Why)
+		return wire.Refuse(wire.IsFenced, "find out who signed; then: highwater takeover", "this instance is fenced: %s", mine.Why)
 	case n.strange(mine):
 		return neither(mine)
 	case mine.Epoch > 0 && mine.Owner != n.Me():
-		return refuse(NotOwner, "highwater handover; when the other instance is gone for good: highwater takeover",
+		return wire.Refuse(wire.NotOwner, "highwater handover; when the other instance is gone for good: highwater takeover",
 			"epoch %d belongs to the other instance", mine.Epoch)
 	}
 	return nil

@@ -3,6 +3,7 @@ package failover
 import (
 	"fmt"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/hints"
 )
@@ -157,7 +158,7 @@ func (n *Node) shareAdvice(v verdict, p *PeerView) []string {
 	}
 	return []string{
 		fmt.Sprintf("to sign above level %d there: highwater accept, with the certificate, or highwater handover on either machine", v.upTo),
-		fmt.Sprintf("when it is lost, or %d levels past: highwater handover; without a link, one process stopped: highwater takeover on the other", maxPast),
+		fmt.Sprintf("when it is lost, or %d levels past: highwater handover; without a link, one process stopped: highwater takeover on the other", wire.MaxPast),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 )
 
@@ -15,7 +16,7 @@ func TestAFalseStatementGivesUpWhatIsUnderWay(t *testing.T) {
 		p := newPair(t)
 		a, b := p.begin()
 		require.NoError(t, b.asks())
-		p.wire.cut = true
+		p.cable.cut = true
 		if both { // a took over too: two owners of one epoch
 			a.restart()
 			_, err := a.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
@@ -25,7 +26,7 @@ func TestAFalseStatementGivesUpWhatIsUnderWay(t *testing.T) {
 		require.NoError(t, err)
 		p.level += Margin + 1
 		a.givesUp(p.level, func() {
-			p.wire.cut = false
+			p.cable.cut = false
 			require.NoError(t, a.asks())
 		})
 		require.NotEqual(t, hwm.Active, a.role().Role)
@@ -39,8 +40,8 @@ func TestACopyGivesUpWhatIsUnderWay(t *testing.T) {
 	require.NoError(t, b.asks())
 	c := a.copied()
 	c.start()
-	is(t, c.asks(), SameKey)
-	a.givesUp(p.level, func() { is(t, a.asks(), SameKey) })
+	is(t, c.asks(), wire.SameKey)
+	a.givesUp(p.level, func() { is(t, a.asks(), wire.SameKey) })
 	require.Equal(t, hwm.Fenced, a.role().Role)
 	p.ends(a, b, c)
 }

@@ -30,10 +30,10 @@ func TestAfterAStandstillItAsks(t *testing.T) {
 		a, b := p.begin()
 		_, err := b.node.Ask(t.Context())
 		require.NoError(t, err)
-		p.wire.cut = true
+		p.cable.cut = true
 		_, err = b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
 		require.NoError(t, err)
-		p.wire.cut = false
+		p.cable.cut = false
 		p.level += Margin + 1
 		a.stoodStill(both, true)
 		require.Zero(t, a.bake(p.level))
@@ -48,7 +48,7 @@ func TestAfterAStandstillAlone(t *testing.T) {
 	p := newPair(t)
 	a, _ := p.begin()
 	asked := 0
-	p.wire.lose = func(string) (question, answer bool) { asked++; return true, true }
+	p.cable.lose = func(string) (question, answer bool) { asked++; return true, true }
 	a.stoodStill(false, false)
 	require.Equal(t, perLevel, a.bake(p.level))
 	require.Zero(t, asked)

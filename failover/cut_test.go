@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 )
 
@@ -27,10 +28,10 @@ func TestACutHandoverGoesOn(t *testing.T) {
 			p := newPair(t)
 			a, b := p.begin()
 			a.bake(p.level)
-			p.wire.lose = func(verb string) (bool, bool) { return false, verb == verbRelease }
+			p.cable.lose = func(verb string) (bool, bool) { return false, verb == wire.Release }
 			_, err := b.node.askRelease(t.Context(), b.peer(), c.at)
-			is(t, err, Unreachable)
-			p.wire.lose = nil
+			is(t, err, wire.Unreachable)
+			p.cable.lose = nil
 			if c.restart {
 				a.restart()
 				b.restart()
@@ -69,24 +70,24 @@ func TestACutHandoverGoesOn(t *testing.T) {
 func TestACutIsSaid(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
-	p.wire.lose = func(verb string) (bool, bool) { return false, verb == verbInvite }
+	p.cable.lose = func(verb string) (bool, bool) { return false, verb == wire.Invite }
 	_, err := a.node.Handover(t.Context(), HandoverRequest{})
-	is(t, err, Unreachable)
+	is(t, err, wire.Unreachable)
 	require.Contains(t, err.Error(), "it may sign by now")
-	require.Contains(t, asRefusal(err).Hint, "it goes on where it was cut off")
+	require.Contains(t, wire.AsRefusal(err).Hint, "it goes on where it was cut off")
 	require.Equal(t, hwm.Active, b.role().Role)
-	p.wire.lose = nil
+	p.cable.lose = nil
 	h, err := b.node.Handover(t.Context(), HandoverRequest{DryRun: true}) // the way back
 	require.NoError(t, err)
 	require.Equal(t, a.node.Me(), h.To)
 	released := 0 // the first question is a dry run
-	p.wire.lose = func(verb string) (bool, bool) {
-		if verb == verbRelease {
+	p.cable.lose = func(verb string) (bool, bool) {
+		if verb == wire.Release {
 			released++
 		}
-		return false, verb == verbRelease && released > 1
+		return false, verb == wire.Release && released > 1
 	}
 	_, err = b.node.askForIt(t.Context())
 	require.Error(t, err)
-	require.Contains(t, b.node.planPeer(b.peer(), Answer{Hello: Hello{Owner: b.node.Me(), Epoch: 99}}).Detail, "a handover that was cut off goes on")
+	require.Contains(t, b.node.planPeer(b.peer(), wire.Answer{Hello: wire.Hello{Owner: b.node.Me(), Epoch: 99}}).Detail, "a handover that was cut off goes on")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/hints"
 )
@@ -19,17 +20,17 @@ func (n *Node) broken() string {
 		return ""
 	}
 	text := strings.ToValidUTF8(err.Error(), "?")
-	return strings.ToValidUTF8(text[:min(len(text), maxBroken)], "")
+	return strings.ToValidUTF8(text[:min(len(text), wire.MaxBroken)], "")
 }
 
 // takenIn takes in what a question says of the right to sign. Where it cannot be written down, because the disk failed, an instance that
 // does not sign answers a status in spite of that: it signs nothing in its life, and asks before it does so in the next one.
-func (n *Node) takenIn(ctx context.Context, peer hwm.Peer, verb string, q Question) error {
+func (n *Node) takenIn(ctx context.Context, peer hwm.Peer, verb string, q wire.Question) error {
 	if n.broken() == "" {
 		return n.heard(ctx, peer, q.Hello)
 	}
 	err := n.heard(ctx, peer, q.Hello)
-	if verb != verbStatus || n.store.Role().Role == hwm.Active {
+	if verb != wire.Status || n.store.Role().Role == hwm.Active {
 		return n.diskFails()
 	}
 	if err != nil {
@@ -38,8 +39,8 @@ func (n *Node) takenIn(ctx context.Context, peer hwm.Peer, verb string, q Questi
 	return nil
 }
 
-func (n *Node) diskFails() *Refusal {
-	return refuse(DiskFails, diskHint(n.Me()), "the disk of the instance %s fails, so it signs nothing and gives nothing away: %s", n.Me().Short(), n.broken())
+func (n *Node) diskFails() *wire.Refusal {
+	return wire.Refuse(wire.DiskFails, diskHint(n.Me()), "the disk of the instance %s fails, so it signs nothing and gives nothing away: %s", n.Me().Short(), n.broken())
 }
 
 // diskHint is the way out for both machines, told by the name of the one whose process is to stop.
@@ -49,7 +50,7 @@ func diskHint(id hwm.InstanceID) string {
 }
 
 // toldMarks are the marks that the other side is told of: durable ones, or what is known where nothing can be made durable any more.
-func (n *Node) toldMarks() ([]Mark, error) {
+func (n *Node) toldMarks() ([]wire.Mark, error) {
 	if n.broken() == "" {
 		return n.durableMarks()
 	}

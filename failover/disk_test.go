@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 )
 
@@ -53,7 +54,7 @@ func TestABrokenBackupThatCannotKeepWhatItHears(t *testing.T) {
 	require.Equal(t, hwm.Active, b.role().Role, "it has not heard of the takeover")
 	a.restart()
 	_, err = a.node.Ask(t.Context())
-	is(t, err, DiskFails)
+	is(t, err, wire.DiskFails)
 	require.Zero(t, a.bake(p.level+100), "an owner whose disk fails is waited for: what it signed last may not be on its disk")
 	require.Zero(t, b.bake(p.level+100))
 
@@ -65,7 +66,7 @@ func TestABrokenBackupThatCannotKeepWhatItHears(t *testing.T) {
 	epoch := b.role().Epoch
 	b.kill()
 	_, err = a.node.Ask(t.Context())
-	is(t, err, Unreachable)
+	is(t, err, wire.Unreachable)
 	next := a.role()
 	next.Epoch += 2
 	_, err = a.signer.Become(t.Context(), next, nil)
@@ -80,7 +81,7 @@ func TestABrokenBackupThatCannotKeepWhatItHears(t *testing.T) {
 	_, err = b.node.Handover(t.Context(), HandoverRequest{})
 	require.Error(t, err)
 	_, err = b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
-	is(t, err, NotReady)
+	is(t, err, wire.NotReady)
 }
 
 // TestNoCircleBetweenTwoMachines: the disk of the one that signs fails. It says so, and no screen and no checklist of either side names
@@ -99,7 +100,7 @@ func TestNoCircleBetweenTwoMachines(t *testing.T) {
 
 	for _, s := range []*side{a, b} {
 		_, err := s.node.Handover(t.Context(), HandoverRequest{DryRun: true})
-		var r *Refusal
+		var r *wire.Refusal
 		require.ErrorAs(t, err, &r)
 		require.Contains(t, r.Text, "disk")
 		require.Contains(t, r.Hint, way)
@@ -135,7 +136,7 @@ func TestADiskThatFailsInTheMiddleOfARelease(t *testing.T) {
 		require.NoError(t, err)
 		a.store.countdown, a.store.after, a.store.breaks = 0, after, true
 		_, err = b.node.askRelease(t.Context(), b.peer(), nil)
-		is(t, err, DiskFails)
+		is(t, err, wire.DiskFails)
 		require.Zero(t, a.bake(p.level+1)+b.bake(p.level+1))
 		a.restart()
 		_, _ = a.node.Ask(t.Context())
@@ -152,7 +153,7 @@ func TestADiskThatFailsHere(t *testing.T) {
 	require.Equal(t, perLevel, a.bake(p.level))
 	b.failing(false)
 	h, err := b.node.Handover(context.WithoutCancel(t.Context()), HandoverRequest{})
-	is(t, err, NotReady)
+	is(t, err, wire.NotReady)
 	require.ErrorContains(t, err, "its disk fails")
 	require.False(t, h.Done)
 	require.Equal(t, perLevel, a.bake(p.level+1))

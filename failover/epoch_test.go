@@ -1,11 +1,11 @@
 package failover
 
 import (
-	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 )
 
@@ -74,7 +74,7 @@ func TestATakenOverOwnerWaitsForItsCertificate(t *testing.T) {
 			require.Equal(t, c.Epoch, a.role().Epoch)
 			require.Equal(t, perLevel, a.bake(p.level))
 			_, err = a.node.Accept(t.Context(), c, &p.level)
-			is(t, err, OldAnswer)
+			is(t, err, wire.OldAnswer)
 			require.Zero(t, b.bake(p.level))
 			require.Empty(t, p.judge.Doubles())
 		})
@@ -82,7 +82,7 @@ func TestATakenOverOwnerWaitsForItsCertificate(t *testing.T) {
 }
 
 // takenOverAndGivenBack leaves a dead, and b signing up to the level of a certificate for a.
-func takenOverAndGivenBack(t *testing.T, p *pair) *Certificate {
+func takenOverAndGivenBack(t *testing.T, p *pair) *wire.Certificate {
 	a, b := p.sides[0], p.sides[1]
 	a.kill()
 	_, err := b.takeover()
@@ -98,12 +98,12 @@ func TestASigningOwnerThatWasTakenOverStops(t *testing.T) {
 	for _, asks := range []bool{true, false} {
 		p := newPair(t)
 		a, b := p.begin()
-		p.wire.cut = true
+		p.cable.cut = true
 		_, err := b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
 		require.NoError(t, err)
 		c, err := b.node.Release(t.Context(), p.level+Margin+5)
 		require.NoError(t, err)
-		p.wire.cut = false
+		p.cable.cut = false
 		if asks {
 			_, err = a.node.Ask(t.Context())
 		} else {
@@ -122,31 +122,10 @@ func TestASigningOwnerThatWasTakenOverStops(t *testing.T) {
 	}
 }
 
-// TestNoEpochNearItsEnd: an epoch after which none could come is no epoch, wherever a message says it. Believed once, it would stay the newest.
-func TestNoEpochNearItsEnd(t *testing.T) {
-	p := newPair(t)
-	a, b := p.begin()
-	q := b.node.question(b.peer(), "")
-	for epoch, want := range map[uint64]bool{maxEpoch: true, maxEpoch + 1: false, math.MaxUint64: false} {
-		said, heard := q, q
-		said.Epoch, heard.Seen = epoch, epoch
-		for what, err := range map[string]error{
-			"epoch of a question": sound(&said),
-			"seen of a question":  sound(&heard),
-			"epoch of an answer":  sound(&Answer{Hello: said.Hello}),
-			"seen of an answer":   sound(&Answer{Hello: q.Hello, Status: &Report{Seen: epoch}}),
-			"a certificate":       (&Certificate{Epoch: epoch, Nonce: "n"}).sound(),
-		} {
-			require.Equal(t, want, err == nil, "%s, %d", what, epoch)
-		}
-	}
-	require.Less(t, a.role().Epoch, uint64(maxEpoch))
-}
-
 // TestNoJumpOfAnEpoch: an epoch that the parser takes, and that no history leads to, is not believed, whichever message says it. The pair goes
 // on as it was, and its epochs grow by small steps.
 func TestNoJumpOfAnEpoch(t *testing.T) {
-	for _, far := range []uint64{2 + maxJump, maxEpoch - 1, maxEpoch} {
+	for _, far := range []uint64{2 + maxJump, wire.MaxEpoch - 1, wire.MaxEpoch} {
 		p := newPair(t)
 		a, b := p.begin()
 		p.hear()
@@ -155,34 +134,34 @@ func TestNoJumpOfAnEpoch(t *testing.T) {
 		said, heard := q, q
 		said.Epoch, said.Owner = far, b.node.Me()
 		heard.Seen = far
-		for _, verb := range []string{verbStatus, verbFollow, verbRelease, verbFence, verbInvite} {
-			for what, m := range map[string]Question{"epoch": said, "seen": heard} {
-				answer := a.node.handle(a.node.ConnContext(t.Context(), nil), verb, over[Question](t, m))
+		for _, verb := range []string{wire.Status, wire.Follow, wire.Release, wire.Invite} {
+			for what, m := range map[string]wire.Question{"epoch": said, "seen": heard} {
+				answer := a.node.handle(a.node.Server().ConnContext(t.Context(), nil), verb, over[wire.Question](t, m))
 				require.NotNil(t, answer.Refusal, "%s: %s", verb, what)
-				require.Equal(t, FarEpoch, answer.Refusal.Reason, "%s: %s", verb, what)
+				require.Equal(t, wire.FarEpoch, answer.Refusal.Reason, "%s: %s", verb, what)
 				require.NotEmpty(t, answer.Refusal.Hint)
 			}
 		}
-		answer := b.node.handle(b.node.ConnContext(t.Context(), nil), verbStatus, a.node.question(a.peer(), a.node.newNonce(verbStatus)))
+		answer := b.node.handle(b.node.Server().ConnContext(t.Context(), nil), wire.Status, a.node.question(a.peer(), a.node.newNonce(wire.Status)))
 		jump := answer
 		jump.Epoch, jump.Owner = far, b.node.Me()
-		is(t, a.node.onStatus(t.Context(), jump), FarEpoch)
-		is(t, a.node.onFollow(t.Context(), jump), FarEpoch)
+		is(t, a.node.onStatus(t.Context(), jump), wire.FarEpoch)
+		is(t, a.node.onFollow(t.Context(), jump), wire.FarEpoch)
 		report := *answer.Status
 		report.Seen = far
 		jump = answer
 		jump.Status = &report
-		is(t, a.node.onStatus(t.Context(), jump), FarEpoch)
-		c := &Certificate{Protocol: Protocol, Chain: ghost, From: a.node.Me(), To: b.node.Me(), Epoch: far, Level: level(p.level), Marks: []Mark{}}
-		c, err := c.signed(a.store.Identity())
+		is(t, a.node.onStatus(t.Context(), jump), wire.FarEpoch)
+		c := &wire.Certificate{Protocol: wire.Protocol, Chain: ghost, From: a.node.Me(), To: b.node.Me(), Epoch: far, Level: level(p.level), Marks: []wire.Mark{}}
+		c, err := c.Sign(a.store.Identity())
 		require.NoError(t, err)
 		_, err = b.node.Accept(t.Context(), c, &p.level)
-		is(t, err, FarEpoch)
+		is(t, err, wire.FarEpoch)
 
 		require.Equal(t, was, [2]hwm.RoleRecord{a.role(), b.role()})
 		require.Equal(t, perLevel, a.bake(p.level+1))
 		// What was said last is looked at by a takeover, too.
-		b.node.noted(Answer{Hello: said.Hello}, b.node.now(), nil)
+		b.node.noted(wire.Answer{Hello: said.Hello}, b.node.now(), nil)
 		require.Equal(t, uint64(3), b.node.nextEpoch())
 		b.handover()
 		require.Equal(t, uint64(2), b.role().Epoch)

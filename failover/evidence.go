@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/chain"
 	"highwater/internal/tezos"
@@ -18,7 +19,7 @@ func (n *Node) evidencePeer(ctx context.Context, peer hwm.Peer) Finding {
 	}
 	a, err := n.Ask(ctx)
 	if err != nil && a.From != peer.Key {
-		if r := asRefusal(err); r.Reason != Unreachable { // something lives there, whatever it says
+		if r := wire.AsRefusal(err); r.Reason != wire.Unreachable { // something lives there, whatever it says
 			return Finding{name, Bad, r.Text, "stop the process there first; or: " + r.Hint}
 		}
 		return Finding{Name: name, Result: OK, Detail: err.Error()}
@@ -27,8 +28,8 @@ func (n *Node) evidencePeer(ctx context.Context, peer hwm.Peer) Finding {
 	switch {
 	case n.signsHere():
 		return Finding{name, Bad, "this instance signs already", "there is nothing to take over; see: highwater peer show"}
-	case err != nil && slices.Contains([]string{SameKey, SameKeyBefore}, asRefusal(err).Reason):
-		return Finding{name, Bad, "it answers; " + err.Error(), asRefusal(err).Hint}
+	case err != nil && slices.Contains([]string{wire.SameKey, wire.SameKeyBefore}, wire.AsRefusal(err).Reason):
+		return Finding{name, Bad, "it answers; " + err.Error(), wire.AsRefusal(err).Hint}
 	case oldCopy(err) != nil:
 		return Finding{name, Bad, "it answers; " + err.Error(), oldCopy(err).Hint}
 	case a.Broken != "" && !n.harmless(a):

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/chain"
 )
@@ -62,10 +63,10 @@ func TestSomebodyLivesThere(t *testing.T) {
 	stopped := func(want string) {
 		t.Helper()
 		_, err = b.node.Takeover(t.Context(), ask)
-		is(t, err, NotReady)
+		is(t, err, wire.NotReady)
 		require.ErrorContains(t, err, "other instance: ")
 		require.ErrorContains(t, err, want)
-		require.Contains(t, asRefusal(err).Hint, "stop the process there first; or: ")
+		require.Contains(t, wire.AsRefusal(err).Hint, "stop the process there first; or: ")
 		require.Equal(t, hwm.Standby, b.role().Role)
 	}
 	require.NoError(t, a.node.SetPeer(t.Context(), nil))
@@ -76,11 +77,11 @@ func TestSomebodyLivesThere(t *testing.T) {
 	stopped("this instance's own key")
 
 	link := b.node.link
-	for _, odd := range []error{refuse(WrongVersion, "the same version", "it speaks version 9"), errors.New("a message that cannot be read")} {
+	for _, odd := range []error{wire.Refuse(wire.WrongVersion, "the same version", "it speaks version 9"), errors.New("a message that cannot be read")} {
 		b.node.link = oddLink{link, odd}
 		stopped(odd.Error())
 	}
-	b.node.link = oddLink{link, refuse(Unreachable, "is it running?", "connection refused")}
+	b.node.link = oddLink{link, wire.Refuse(wire.Unreachable, "is it running?", "connection refused")}
 	_, err = b.node.Takeover(t.Context(), ask)
 	require.NoError(t, err)
 	require.Equal(t, hwm.Active, b.role().Role)
@@ -92,8 +93,8 @@ type oddLink struct {
 	err error
 }
 
-func (o oddLink) Call(context.Context, hwm.Peer, string, Question) (Answer, error) {
-	return Answer{}, o.err
+func (o oddLink) Call(context.Context, hwm.Peer, string, wire.Question) (wire.Answer, error) {
+	return wire.Answer{}, o.err
 }
 
 // TestASilenceThatCannotBeSeen stands in the way, unless it is not wanted at all by leaving the node out.
@@ -101,7 +102,7 @@ func TestASilenceThatCannotBeSeen(t *testing.T) {
 	_, b, fake := gone(t)
 	fake.silence = func() (chain.Silence, error) { return chain.Silence{}, errors.New("the node has no rights") }
 	_, err := b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Silence: 3})
-	is(t, err, NotReady)
+	is(t, err, wire.NotReady)
 	require.Contains(t, err.Error(), "the node has no rights")
 	fake.head = func() (chain.Head, error) { return chain.Head{}, errors.New("gone") }
 	c, err := b.node.Takeover(t.Context(), TakeoverRequest{Check: true, CannotSign: true, Silence: 3})

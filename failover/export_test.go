@@ -1,12 +1,16 @@
 package failover
 
-import "context"
+import (
+	"context"
+
+	"highwater/failover/wire"
+)
 
 // askForIt is a handover to this side without its checklist and its waits.
 func (n *Node) askForIt(ctx context.Context) (bool, error) {
 	peer, ok := n.store.Peer()
 	if !ok {
-		return false, errNoPeer()
+		return false, wire.RefuseNoPeer()
 	}
 	c, err := n.askRelease(ctx, peer, nil)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/chain"
 	"highwater/internal/hints"
@@ -51,8 +52,8 @@ func (n *Node) checkNode(ctx context.Context) (Finding, chain.Head) {
 
 // believed leaves out the marks of the other side that are further ahead than anything on our chain can be: they move none here, and
 // nothing was signed for our chain at them. It says so. A mark that is here already is no news, whatever its level.
-func (n *Node) believed(marks []Mark) ([]Mark, error) {
-	out := make([]Mark, 0, len(marks))
+func (n *Node) believed(marks []wire.Mark) ([]wire.Mark, error) {
+	out := make([]wire.Mark, 0, len(marks))
 	for _, m := range marks {
 		err := n.tooFar(m)
 		if err != nil && !signer.Refused(err) {
@@ -69,7 +70,7 @@ func (n *Node) believed(marks []Mark) ([]Mark, error) {
 }
 
 // tooFar is a refusal when a mark of the other side would raise one here too far, and any other error when that cannot be told.
-func (n *Node) tooFar(m Mark) error {
+func (n *Node) tooFar(m wire.Mark) error {
 	key := hwm.Key{Chain: n.signer.Chain(), PKH: m.PKH, Kind: m.Kind}
 	want := hwm.Position{Level: m.Level, Round: m.Round}
 	st, err := n.store.State(key)
@@ -88,7 +89,7 @@ func (n *Node) tooFar(m Mark) error {
 
 // checkFar refuses a certificate that would move a mark too far. None of it is taken: the marks in it are final, and one that is not
 // believed would hide what was signed below.
-func (n *Node) checkFar(c *Certificate) error {
+func (n *Node) checkFar(c *wire.Certificate) error {
 	marks := c.Marks
 	if c.Level != nil {
 		limit, err := n.signer.LimitOfAll()
@@ -96,13 +97,13 @@ func (n *Node) checkFar(c *Certificate) error {
 			return err
 		}
 		if !limit.Allows(*c.Level) {
-			return refuse(TooFar, "make another one at a level that is near: highwater release --at LEVEL --out FILE",
+			return wire.Refuse(wire.TooFar, "make another one at a level that is near: highwater release --at LEVEL --out FILE",
 				"the certificate is for level %d, which is %s", *c.Level, limit.Distance(*c.Level))
 		}
 	}
 	for _, m := range marks {
 		if err := n.tooFar(m); signer.Refused(err) {
-			return refuse(TooFar, "the key signs nothing there either. Look at the marks there: highwater hwm list. If the level is right: highwater hwm set "+
+			return wire.Refuse(wire.TooFar, "the key signs nothing there either. Look at the marks there: highwater hwm list. If the level is right: highwater hwm set "+
 				m.PKH.String()+fmt.Sprintf(" --level %d --far, here; else, the other instance being stopped: highwater takeover", m.Level), "the certificate: %v", err)
 		} else if err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/tezos"
 	"highwater/signer"
@@ -82,7 +83,7 @@ func tell(t *testing.T, from, to *side) {
 	peer, _ := from.store.Peer()
 	report, err := from.node.report(peer)
 	require.NoError(t, err)
-	require.NoError(t, to.node.onFollow(t.Context(), over(t, Answer{Hello: from.node.hello(), Status: report})))
+	require.NoError(t, to.node.onFollow(t.Context(), over(t, wire.Answer{Hello: from.node.hello(), Status: report})))
 }
 
 // A standby that has nothing yet compares with the head of its node.
@@ -104,38 +105,38 @@ func TestACertificateWithFarMarks(t *testing.T) {
 	a, b := p.begin()
 	require.Equal(t, perLevel, a.bake(p.level))
 	follow(t, p)
-	refused := func(c *Certificate) {
+	refused := func(c *wire.Certificate) {
 		t.Helper()
 		was, role := b.role(), hwm.Key{Chain: ghost, PKH: a.gadget.keys[0].PublicKey().Hash(), Kind: tezos.Block}
 		at := b.levelOf(role)
 		head := p.level
 		_, err := b.node.Accept(t.Context(), c, &head)
-		is(t, err, TooFar)
-		require.NotEmpty(t, asRefusal(err).Hint)
+		is(t, err, wire.TooFar)
+		require.NotEmpty(t, wire.AsRefusal(err).Hint)
 		require.Equal(t, was, b.role())
 		require.Equal(t, at, b.levelOf(role))
 	}
 	_, err := a.node.Release(t.Context(), farLevel)
-	is(t, err, TooFar)
+	is(t, err, wire.TooFar)
 	marks, err := a.node.durableMarks()
 	require.NoError(t, err)
-	made := func(level int32, marks []Mark) *Certificate {
-		c, signErr := Certificate{
-			Protocol: Protocol, Chain: ghost, From: a.node.Me(), To: b.node.Me(), Epoch: a.role().Epoch + 1, Level: &level, Marks: marks, When: time.Now(),
-		}.signed(a.store.Identity())
+	made := func(level int32, marks []wire.Mark) *wire.Certificate {
+		c, signErr := wire.Certificate{
+			Protocol: wire.Protocol, Chain: ghost, From: a.node.Me(), To: b.node.Me(), Epoch: a.role().Epoch + 1, Level: &level, Marks: marks, When: time.Now(),
+		}.Sign(a.store.Identity())
 		require.NoError(t, signErr)
 		return c
 	}
 	refused(made(farLevel, marks))
 	low := int32(5)
 	c := made(low+2*hwm.FarLevels, nil)
-	is(t, b.node.checkOffline(c, &low), TooFar)
+	is(t, b.node.checkOffline(c, &low), wire.TooFar)
 	marks[0].Level = farLevel
 	refused(made(p.level+5, marks))
 
 	a.strayed(tezos.Block)
 	_, err = b.node.Handover(t.Context(), HandoverRequest{})
-	is(t, err, NotReady)
+	is(t, err, wire.NotReady)
 	require.ErrorContains(t, err, "marks: the other instance's")
 	require.Equal(t, hwm.Active, a.role().Role, "it still signs")
 }

@@ -3,6 +3,7 @@ package failover
 import (
 	"context"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 )
 
@@ -12,7 +13,7 @@ func (n *Node) followOnce(ctx context.Context) {
 	if !ok || n.store.Role().Role == hwm.Active {
 		return
 	}
-	err := n.link.Follow(ctx, peer, n.question(peer, ""), func(a Answer) error { return n.onFollow(ctx, a) })
+	err := n.link.Follow(ctx, peer, n.question(peer, ""), func(a wire.Answer) error { return n.onFollow(ctx, a) })
 	n.mu.Lock()
 	n.follow.connected = false
 	n.mu.Unlock()
@@ -22,7 +23,7 @@ func (n *Node) followOnce(ctx context.Context) {
 }
 
 // onFollow merges marks by maximum, so that those here are close when they are needed.
-func (n *Node) onFollow(ctx context.Context, a Answer) error {
+func (n *Node) onFollow(ctx context.Context, a wire.Answer) error {
 	if a.Refusal != nil {
 		return a.Refusal
 	}
@@ -48,22 +49,7 @@ func (n *Node) onFollow(ctx context.Context, a Answer) error {
 	defer n.mu.Unlock()
 	n.follow = followState{true, n.now()}
 	if n.store.Role().Role == hwm.Active {
-		return refuse(IsActive, "", "this instance is active and follows nobody")
+		return wire.Refuse(wire.IsActive, "", "this instance is active and follows nobody")
 	}
 	return nil
-}
-
-// changedMarks are those of next that are not in last; nil when there is none.
-func changedMarks(last, next []Mark) []Mark {
-	have := make(map[Mark]bool, len(last))
-	for _, m := range last {
-		have[m] = true
-	}
-	var out []Mark
-	for _, m := range next {
-		if !have[m] {
-			out = append(out, m)
-		}
-	}
-	return out
 }

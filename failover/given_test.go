@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 )
 
@@ -25,7 +26,7 @@ func TestACertificateIsRememberedUnderAnOperatorsCeiling(t *testing.T) {
 	a.lower(p.level + 3)
 	for _, at := range []int32{p.level + 3, p.level + 5} {
 		_, err := a.node.Release(t.Context(), at)
-		is(t, err, BadLevel)
+		is(t, err, wire.BadLevel)
 		require.Equal(t, a.node.Me(), a.role().Owner)
 	}
 	c, err := a.node.Release(t.Context(), p.level+2)
@@ -35,10 +36,10 @@ func TestACertificateIsRememberedUnderAnOperatorsCeiling(t *testing.T) {
 	b.kill()
 	request := TakeoverRequest{CannotSign: true, Head: &p.level}
 	_, err = a.node.Takeover(t.Context(), request)
-	is(t, err, NotReady)
+	is(t, err, wire.NotReady)
 	require.ErrorContains(t, err, "whoever has that certificate can still use it")
 	b.start()
-	p.wire.cut = true
+	p.cable.cut = true
 	_, err = b.node.Accept(t.Context(), c, &p.level)
 	require.NoError(t, err)
 	p.level += Margin + 1

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/wire"
 	"highwater/guard"
 	"highwater/hwm"
 	"highwater/internal/baker"
@@ -336,12 +337,12 @@ func TestWhoWaitsDoesNotFence(t *testing.T) {
 	head := g.sim.Head().Level
 	_, err := b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &head})
 	require.NoError(t, err)
-	g.wire.cut = true
+	g.cable.cut = true
 	a.start()
 	require.Equal(t, atATime, g.run(b, Margin+3))
 	require.Equal(t, hwm.Active, a.role().Role, "it waits")
 	require.Empty(t, a.alarms())
-	g.wire.cut = false
+	g.cable.cut = false
 	_, err = a.node.Ask(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, hwm.Standby, a.role().Role)
@@ -354,7 +355,7 @@ func TestWhoWaitsDoesNotFence(t *testing.T) {
 func TestTheStatementWasFalse(t *testing.T) {
 	g := newGuarded(t, 0)
 	a, b := g.begins(g.sides[0]), g.sides[1]
-	g.wire.cut = true
+	g.cable.cut = true
 	head := g.sim.Head().Level
 	_, err := b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &head})
 	require.NoError(t, err)
@@ -392,7 +393,7 @@ func TestAFenceIsForItsEpoch(t *testing.T) {
 		late.Wait()
 		require.NoError(t, err)
 		if fenced {
-			is(t, asked, IsFenced)
+			is(t, asked, wire.IsFenced)
 			require.Equal(t, epoch, a.role().Epoch)
 			return
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/hints"
 	"highwater/internal/words"
@@ -63,7 +64,7 @@ func stands(findings []Finding) *Finding {
 func (n *Node) Handover(ctx context.Context, r HandoverRequest) (Handover, error) {
 	peer, ok := n.store.Peer()
 	if !ok {
-		return Handover{}, errNoPeer()
+		return Handover{}, wire.RefuseNoPeer()
 	}
 	var moment *Moment
 	if r.Window != nil {
@@ -72,12 +73,12 @@ func (n *Node) Handover(ctx context.Context, r HandoverRequest) (Handover, error
 			return Handover{}, err
 		}
 		if f := m.Finding(); !r.DryRun && !m.Good {
-			return Handover{Findings: m.Findings, Moment: &m}, refuse(BadMoment, "wait for it; or: --now", "%s: %s", f.Name, f.Detail)
+			return Handover{Findings: m.Findings, Moment: &m}, wire.Refuse(wire.BadMoment, "wait for it; or: --now", "%s: %s", f.Name, f.Detail)
 		}
 		moment = &m
 	}
 	if !n.busy.CompareAndSwap(false, true) {
-		return Handover{}, refuse(NotReady, "wait for it to end", "a handover is under way already")
+		return Handover{}, wire.Refuse(wire.NotReady, "wait for it to end", "a handover is under way already")
 	}
 	defer n.busy.Store(false)
 	h, err := n.handover(ctx, peer, r)
@@ -96,7 +97,7 @@ func (n *Node) handover(ctx context.Context, peer hwm.Peer, r HandoverRequest) (
 	switch {
 	case out && r.invited: // to invite it back would lead nowhere
 		mine := n.store.Role()
-		return Handover{}, refuse(NotOwner, "see on both machines: highwater status; on the one that should sign, the other being fenced or stopped: highwater takeover",
+		return Handover{}, wire.Refuse(wire.NotOwner, "see on both machines: highwater status; on the one that should sign, the other being fenced or stopped: highwater takeover",
 			"both instances say that the right to sign is theirs to give: the instance %s is %s in epoch %d", n.Me().Short(), mine.Role, mine.Epoch)
 	case out:
 		return n.invite(ctx, peer, r)
@@ -104,7 +105,7 @@ func (n *Node) handover(ctx context.Context, peer hwm.Peer, r HandoverRequest) (
 	h := Handover{From: peer.Key, To: n.Me(), At: r.At}
 	h.Findings = n.plan(ctx, peer, r)
 	if f := stands(h.Findings); f != nil {
-		return h, refuse(NotReady, f.Hint, "%s: %s", f.Name, f.Detail)
+		return h, wire.Refuse(wire.NotReady, f.Hint, "%s: %s", f.Name, f.Detail)
 	}
 	if r.DryRun {
 		return h, nil
@@ -140,22 +141,22 @@ func (n *Node) invite(ctx context.Context, peer hwm.Peer, r HandoverRequest) (Ha
 	defer cancel()
 	q := n.question(peer, "")
 	q.DryRun, q.At = r.DryRun, r.At
-	a, err := n.link.Call(ctx, peer, verbInvite, q)
+	a, err := n.link.Call(ctx, peer, wire.Invite, q)
 	switch {
-	case err != nil && !r.DryRun && asRefusal(err).Reason == Unreachable:
-		return Handover{}, refuse(Unreachable, "see who may sign: highwater status, on both; then ask again on either, it goes on where it was cut off",
+	case err != nil && !r.DryRun && wire.AsRefusal(err).Reason == wire.Unreachable:
+		return Handover{}, wire.Refuse(wire.Unreachable, "see who may sign: highwater status, on both; then ask again on either, it goes on where it was cut off",
 			"the other instance was asked to take over, and its answer did not come: it may sign by now. %v", err)
 	case err != nil:
 		return Handover{}, err
 	case a.Refusal != nil:
 		return Handover{}, a.Refusal
 	case a.Handover == nil:
-		return Handover{}, refuse(Broken, "see on both machines: highwater status", "the other instance did not say what came of the handover")
+		return Handover{}, wire.Refuse(wire.Broken, "see on both machines: highwater status", "the other instance did not say what came of the handover")
 	}
 	if !r.DryRun {
 		n.beat(ctx) // so that both know it at once; nothing hangs on it
 	}
-	return *a.Handover, nil
+	return fromWire(*a.Handover), nil
 }
 
 // plan looks at everything that a handover to this instance needs. It changes nothing.
@@ -183,11 +184,11 @@ func (n *Node) plan(ctx context.Context, peer hwm.Peer, r HandoverRequest) []Fin
 
 // orTakeover adds, to a refusal of an instance that does not answer, the way for one that never will.
 func orTakeover(err error) error {
-	r := asRefusal(err)
-	if r.Reason != Unreachable {
+	r := wire.AsRefusal(err)
+	if r.Reason != wire.Unreachable {
 		return err
 	}
-	return refuse(r.Reason, r.Hint+" When that machine is dead, a handover is not possible: see to it that its process does not start again, then, here: highwater takeover",
+	return wire.Refuse(r.Reason, r.Hint+" When that machine is dead, a handover is not possible: see to it that its process does not start again, then, here: highwater takeover",
 		"%s", r.Text)
 }
 
@@ -196,7 +197,7 @@ func bad(name string, err error) Finding {
 }
 
 // planPeer shows the other side, and whether it has given the right away already: then a handover was cut off, and goes on here.
-func (n *Node) planPeer(peer hwm.Peer, a Answer) Finding {
+func (n *Node) planPeer(peer hwm.Peer, a wire.Answer) Finding {
 	f := Finding{Name: "other instance", Result: OK, Detail: fmt.Sprintf("%s at %s, %s, epoch %d", peer.Key.Short(), peer.Address, a.Role, a.Epoch)}
 	if a.Owner == n.Me() && a.Epoch > n.store.Role().Epoch {
 		f.Detail += ": it gave the right to this instance; a handover that was cut off goes on"
@@ -224,7 +225,7 @@ func (n *Node) planClock() Finding {
 }
 
 // planMarks tells how far the marks here are behind; they come with the certificate in any case.
-func (n *Node) planMarks(theirs []Mark) Finding {
+func (n *Node) planMarks(theirs []wire.Mark) Finding {
 	for _, m := range theirs { // the certificate would be refused, with nobody signing
 		if err := n.tooFar(m); err != nil {
 			return Finding{"marks", Bad, "the other instance's: " + err.Error(), "look at its marks there: highwater hwm list, and highwater status"}
@@ -258,7 +259,7 @@ func (n *Node) ownCeilings() []Finding {
 }
 
 // behind tells how many levels the marks here are behind, and how many are not here at all.
-func (n *Node) behind(theirs []Mark) (levels int64, missing int, err error) {
+func (n *Node) behind(theirs []wire.Mark) (levels int64, missing int, err error) {
 	for _, m := range theirs {
 		st, err := n.store.State(hwm.Key{Chain: n.signer.Chain(), PKH: m.PKH, Kind: m.Kind})
 		if err != nil {
@@ -279,7 +280,7 @@ func (n *Node) wouldRelease(ctx context.Context, peer hwm.Peer, at *int32) error
 	defer cancel()
 	q := n.question(peer, "")
 	q.DryRun, q.At = true, at
-	a, err := n.link.Call(ctx, peer, verbRelease, q)
+	a, err := n.link.Call(ctx, peer, wire.Release, q)
 	if err == nil && a.Refusal != nil {
 		return a.Refusal
 	}
@@ -290,7 +291,7 @@ func (n *Node) wouldRelease(ctx context.Context, peer hwm.Peer, at *int32) error
 // that passes soon after a start, and is waited for.
 func (n *Node) planThere(ctx context.Context, peer hwm.Peer, r HandoverRequest) Finding {
 	err := n.wouldRelease(ctx, peer, r.At)
-	for try := 0; err != nil && asRefusal(err).Reason == OtherLife && try < 2*quiet; try++ {
+	for try := 0; err != nil && wire.AsRefusal(err).Reason == wire.OtherLife && try < 2*quiet; try++ {
 		select {
 		case <-time.After(n.every):
 			err = n.wouldRelease(ctx, peer, r.At)
@@ -322,9 +323,9 @@ func (n *Node) take(ctx context.Context, peer hwm.Peer, h Handover) (Handover, e
 				return h, ctx.Err()
 			}
 		}
-		var c *Certificate
+		var c *wire.Certificate
 		if c, err = n.askRelease(ctx, peer, h.At); err != nil {
-			if asRefusal(err).Reason != Unreachable {
+			if wire.AsRefusal(err).Reason != wire.Unreachable {
 				return h, err
 			}
 			continue
@@ -340,17 +341,17 @@ func (n *Node) take(ctx context.Context, peer hwm.Peer, h Handover) (Handover, e
 		n.beat(ctx) // so that both know it at once; nothing hangs on it
 		return h, nil
 	}
-	return h, refuse(Unreachable, "ask again on either machine: highwater handover. It goes on where it was cut off: the other instance gives the same answer again. When that machine is dead: highwater takeover, here",
+	return h, wire.Refuse(wire.Unreachable, "ask again on either machine: highwater handover. It goes on where it was cut off: the other instance gives the same answer again. When that machine is dead: highwater takeover, here",
 		"the other instance was asked, and its answer did not come: it may have stopped signing, and this one does not sign. %v", err)
 }
 
-func (n *Node) askRelease(ctx context.Context, peer hwm.Peer, at *int32) (*Certificate, error) {
+func (n *Node) askRelease(ctx context.Context, peer hwm.Peer, at *int32) (*wire.Certificate, error) {
 	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
 	defer cancel()
-	nonce := n.newNonce(verbRelease)
+	nonce := n.newNonce(wire.Release)
 	q := n.question(peer, nonce)
 	q.At = at
-	a, err := n.link.Call(ctx, peer, verbRelease, q)
+	a, err := n.link.Call(ctx, peer, wire.Release, q)
 	switch {
 	case err != nil:
 		n.forget(nonce)
@@ -360,7 +361,7 @@ func (n *Node) askRelease(ctx context.Context, peer hwm.Peer, at *int32) (*Certi
 		return nil, a.Refusal
 	case a.Certificate == nil:
 		n.forget(nonce)
-		return nil, refuse(Broken, "", "the other instance answered without a certificate")
+		return nil, wire.Refuse(wire.Broken, "", "the other instance answered without a certificate")
 	}
 	return a.Certificate, nil
 }

@@ -1,10 +1,14 @@
 package failover
 
-import "highwater/hwm"
+import (
+	"highwater/hwm"
+
+	"highwater/failover/wire"
+)
 
 // harmless tells of an instance that answers whether it cannot come to sign by itself: it is fenced, or both agree that this one owns
 // the epoch. Else a certificate for it may be under way, and take effect after a takeover here.
-func (n *Node) harmless(a Answer) bool {
+func (n *Node) harmless(a wire.Answer) bool {
 	mine := n.store.Role()
 	switch {
 	case a.Role == hwm.Fenced:

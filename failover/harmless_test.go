@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/chain"
 	"highwater/internal/tezos"
@@ -23,7 +24,7 @@ func TestNoTakeoverBesideACertificateUnderWay(t *testing.T) {
 	c, err := b.node.askRelease(t.Context(), b.peer(), nil)
 	require.NoError(t, err)
 	_, err = a.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
-	is(t, err, NotReady)
+	is(t, err, wire.NotReady)
 	require.NoError(t, b.node.onCertificate(t.Context(), c, nil))
 	require.NotZero(t, b.bake(p.level+1))
 	require.Zero(t, a.bake(p.level+1))
@@ -73,7 +74,7 @@ func TestNoTakeoverWhenTheRightWentMeanwhile(t *testing.T) {
 			require.NoError(t, err)
 			a.node.chain = meanwhile{head: ghost, at: p.level, do: func() { require.NoError(t, give(a, b)) }}
 			_, err = a.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true})
-			is(t, err, NotReady)
+			is(t, err, wire.NotReady)
 			require.Equal(t, b.node.Me(), a.role().Owner)
 			require.Zero(t, a.bake(p.level+5))
 		})
@@ -83,10 +84,10 @@ func TestNoTakeoverWhenTheRightWentMeanwhile(t *testing.T) {
 // through is a link whose calls a test decides.
 type through struct {
 	Link
-	call func(ctx context.Context, peer hwm.Peer, verb string, q Question) (Answer, error)
+	call func(ctx context.Context, peer hwm.Peer, verb string, q wire.Question) (wire.Answer, error)
 }
 
-func (l through) Call(ctx context.Context, peer hwm.Peer, verb string, q Question) (Answer, error) {
+func (l through) Call(ctx context.Context, peer hwm.Peer, verb string, q wire.Question) (wire.Answer, error) {
 	return l.call(ctx, peer, verb, q)
 }
 
@@ -94,11 +95,11 @@ func (l through) Call(ctx context.Context, peer hwm.Peer, verb string, q Questio
 func TestTwoActivationsAtOneSide(t *testing.T) {
 	p := newPair(t)
 	a, b := p.sides[0], p.sides[1]
-	wire := a.node.link
+	link := a.node.link
 	heard, goOn, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	first := int32(start)
-	a.node.link = through{wire, func(ctx context.Context, peer hwm.Peer, verb string, q Question) (Answer, error) {
-		answer, err := wire.Call(ctx, peer, verb, q)
+	a.node.link = through{link, func(ctx context.Context, peer hwm.Peer, verb string, q wire.Question) (wire.Answer, error) {
+		answer, err := link.Call(ctx, peer, verb, q)
 		close(heard)
 		<-goOn
 		return answer, err
@@ -108,13 +109,13 @@ func TestTwoActivationsAtOneSide(t *testing.T) {
 		done <- err
 	}()
 	<-heard
-	a.node.link = through{wire, func(context.Context, hwm.Peer, string, Question) (Answer, error) {
-		return Answer{}, refuse(Unreachable, "", "lost")
+	a.node.link = through{link, func(context.Context, hwm.Peer, string, wire.Question) (wire.Answer, error) {
+		return wire.Answer{}, wire.Refuse(wire.Unreachable, "", "lost")
 	}}
 	_, err := a.node.Activate(t.Context(), &first, "another operator")
-	is(t, err, Unreachable)
+	is(t, err, wire.Unreachable)
 	_, err = b.node.Activate(t.Context(), &first, "on the other machine")
-	is(t, err, NotOwner)
+	is(t, err, wire.NotOwner)
 	close(goOn)
 	require.NoError(t, <-done)
 	require.Equal(t, perLevel, a.bake(start+1))
@@ -141,7 +142,7 @@ func TestAnOldCopyGivesNothingAway(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, old, 0o600))
 	a.start()
 	_, err = b.node.askRelease(t.Context(), b.peer(), nil)
-	is(t, err, OldState)
+	is(t, err, wire.OldState)
 	require.NotEmpty(t, a.alarms())
 	require.Zero(t, b.bake(p.level))
 }
@@ -170,7 +171,7 @@ func TestAnOldCopyIsKnownByItsEpoch(t *testing.T) {
 		require.NoError(t, err)
 	})
 	_, err := a.node.Ask(t.Context())
-	is(t, err, OldState)
+	is(t, err, wire.OldState)
 	require.Zero(t, a.bake(p.level))
 
 	p = newPair(t)
@@ -182,7 +183,7 @@ func TestAnOldCopyIsKnownByItsEpoch(t *testing.T) {
 		require.Equal(t, perLevel, b.bake(p.level))
 	})
 	_, err = b.node.askRelease(t.Context(), b.peer(), nil)
-	is(t, err, OldState)
+	is(t, err, wire.OldState)
 	require.Zero(t, b.bake(p.level))
 	require.Zero(t, a.bake(p.level))
 }

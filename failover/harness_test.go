@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"highwater/failover/wire"
 	"highwater/guard"
 	"highwater/hwm"
 	"highwater/internal/baker"
@@ -257,7 +258,7 @@ type side struct {
 	pair   *pair
 	gadget *gadget
 	chain  Chain
-	link   Link // nil: the pair's wire
+	link   Link // nil: the pair's cable
 	copyOf *side
 	// offline makes the next process one that is no daemon
 	offline bool
@@ -296,12 +297,12 @@ type pair struct {
 	level int32
 	sides [2]*side
 	every time.Duration // between two questions
-	wire  wire
+	cable cable
 }
 
 func newPair(t testing.TB) *pair {
 	p := &pair{t: t, judge: baker.NewJudge(), level: start, every: 10 * time.Millisecond}
-	p.wire.pair = p
+	p.cable.pair = p
 	dir := fastDir(t)
 	for i := range p.sides {
 		p.sides[i] = &side{t: t, name: byte('a' + i), dir: filepath.Join(dir, string(rune('a'+i))), pair: p, gadget: newGadget(t)}
@@ -354,7 +355,7 @@ func (s *side) start() {
 	s.signer.Learn()
 	link := s.link
 	if link == nil {
-		link = &wireEnd{&s.pair.wire, s}
+		link = &cableEnd{&s.pair.cable, s}
 	}
 	s.node = New(Config{
 		Signer: s.signer, Store: s.store, Link: link, Chain: s.chain, Every: s.pair.every, Offline: s.offline,
@@ -424,8 +425,8 @@ func (s *side) bake(level int32) (signed int) {
 // perLevel is how many signatures there are at a level.
 const perLevel = 6
 
-// wire carries messages between the two, as JSON, and may lose or keep them.
-type wire struct {
+// cable carries messages between the two, as JSON, and may lose or keep them.
+type cable struct {
 	pair    *pair
 	cut     bool                                      // nothing gets through
 	lose    func(verb string) (question, answer bool) // nil: nothing is lost
@@ -440,55 +441,55 @@ type late struct {
 	body []byte
 }
 
-// wireEnd is the wire as one side sees it.
-type wireEnd struct {
-	*wire
+// cableEnd is the cable as one side sees it.
+type cableEnd struct {
+	*cable
 	from *side
 }
 
-func (w *wireEnd) Call(ctx context.Context, peer hwm.Peer, verb string, q Question) (Answer, error) {
+func (w *cableEnd) Call(ctx context.Context, peer hwm.Peer, verb string, q wire.Question) (wire.Answer, error) {
 	to := w.from.other()
 	lost, answerLost := false, false
 	if w.lose != nil {
 		lost, answerLost = w.lose(verb)
 	}
 	if w.cut || !to.up || lost || peer.Key != to.node.Me() {
-		return Answer{}, refuse(Unreachable, "", "the other instance does not answer")
+		return wire.Answer{}, wire.Refuse(wire.Unreachable, "", "the other instance does not answer")
 	}
-	q = over[Question](w.from.t, q)
-	ctx = to.node.ConnContext(ctx, nil)
+	q = over[wire.Question](w.from.t, q)
+	ctx = to.node.Server().ConnContext(ctx, nil)
 	if w.twice != nil && w.twice(verb) {
 		w.keep(verb, to.node.handle(ctx, verb, q))
 	}
 	a := to.node.handle(ctx, verb, q)
 	if to.store.dead {
 		to.kill()
-		return Answer{}, refuse(Unreachable, "", "the other instance died")
+		return wire.Answer{}, wire.Refuse(wire.Unreachable, "", "the other instance died")
 	}
 	w.keep(verb, a)
 	if answerLost {
-		return Answer{}, refuse(Unreachable, "", "the answer was lost")
+		return wire.Answer{}, wire.Refuse(wire.Unreachable, "", "the answer was lost")
 	}
-	return over[Answer](w.from.t, a), nil
+	return over[wire.Answer](w.from.t, a), nil
 }
 
-func (w *wireEnd) keep(verb string, a Answer) {
+func (w *cableEnd) keep(verb string, a wire.Answer) {
 	body, err := json.Marshal(a)
 	require.NoError(w.from.t, err)
 	w.answers = append(w.answers, late{w.from, verb, body})
 }
 
-func (w *wireEnd) Follow(ctx context.Context, _ hwm.Peer, q Question, each func(Answer) error) error {
+func (w *cableEnd) Follow(ctx context.Context, _ hwm.Peer, q wire.Question, each func(wire.Answer) error) error {
 	to := w.from.other()
 	if w.cut || !to.up {
-		return refuse(Unreachable, "", "the other instance does not answer")
+		return wire.Refuse(wire.Unreachable, "", "the other instance does not answer")
 	}
-	return each(over[Answer](w.from.t, to.node.handle(to.node.ConnContext(ctx, nil), verbFollow, over[Question](w.from.t, q))))
+	return each(over[wire.Answer](w.from.t, to.node.handle(to.node.Server().ConnContext(ctx, nil), wire.Follow, over[wire.Question](w.from.t, q))))
 }
 
 // deliver gives a side an answer again.
 func (l late) deliver(t testing.TB) error {
-	a, err := parse[Answer](l.body)
+	a, err := wire.Parse[wire.Answer](l.body)
 	require.NoError(t, err)
 	if a.Certificate != nil {
 		return l.to.node.onCertificate(t.Context(), a.Certificate, nil)
@@ -497,10 +498,10 @@ func (l late) deliver(t testing.TB) error {
 }
 
 // over is a message after its way through JSON and the parser.
-func over[T Question | Answer](t testing.TB, m T) T {
+func over[T wire.Question | wire.Answer](t testing.TB, m T) T {
 	body, err := json.Marshal(m)
 	require.NoError(t, err)
-	out, err := parse[T](body)
+	out, err := wire.Parse[T](body)
 	require.NoError(t, err, string(body))
 	return out
 }
@@ -508,7 +509,7 @@ func over[T Question | Answer](t testing.TB, m T) T {
 // is wants a refusal for a reason.
 func is(t testing.TB, err error, reason string) {
 	t.Helper()
-	var r *Refusal
+	var r *wire.Refusal
 	require.ErrorAs(t, err, &r)
 	require.Equal(t, reason, r.Reason, r.Text)
 	require.NotEmpty(t, r.Text)

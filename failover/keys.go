@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/tezos"
@@ -23,14 +24,14 @@ type lacks func(tezos.PublicKeyHash) lack
 
 // keyReports are what the other side is told. A report that is not "ready" is a word, and behind a colon what is
 // the matter.
-func (n *Node) keyReports() []KeyReport {
-	out := []KeyReport{}
+func (n *Node) keyReports() []wire.KeyReport {
+	out := []wire.KeyReport{}
 	for _, h := range n.signer.KeysHealth() {
 		health := string(device.Ready)
 		if f := h.Unable(); f != nil {
 			health = f.Word() + ": " + f.Text
 		}
-		out = append(out, KeyReport{h.PKH, health})
+		out = append(out, wire.KeyReport{PKH: h.PKH, Health: health})
 	}
 	return out
 }
@@ -60,7 +61,7 @@ func (n *Node) lackOwn(pkh tezos.PublicKeyHash, where string) lack {
 
 // lackThere reads the other side's report. A key that the report does not name is one that the other side cannot
 // sign with.
-func lackThere(side []KeyReport) lacks {
+func lackThere(side []wire.KeyReport) lacks {
 	health := map[tezos.PublicKeyHash]string{}
 	for _, k := range side {
 		health[k.PKH] = k.Health
@@ -83,7 +84,7 @@ func lackThere(side []KeyReport) lacks {
 // usableOn wants each key in service on the side that signs to be able to sign on the side that is to sign. marks
 // are those of the side that signs: a key without any is new, and worth a warning only, as long as another key has
 // some.
-func usableOn(name string, keys []KeyReport, marks []Mark, on lacks, where string) Finding {
+func usableOn(name string, keys []wire.KeyReport, marks []wire.Mark, on lacks, where string) Finding {
 	if len(keys) == 0 {
 		return Finding{name, Bad, "the instance that signs knows no key", "connect its devices"}
 	}
@@ -136,7 +137,7 @@ func (n *Node) evidenceKeys() Finding {
 }
 
 // lastReport is what the other instance said last of its keys, however long ago.
-func (n *Node) lastReport() (*Report, bool) {
+func (n *Node) lastReport() (*wire.Report, bool) {
 	peer, _ := n.store.Peer()
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -176,7 +177,7 @@ func (n *Node) fitThere(peer hwm.Peer) error {
 		if lastErr != nil {
 			why = lastErr.Error()
 		}
-		return refuse(NotReady, "bring the link from this machine to the other one back: highwater peer show, on both",
+		return wire.Refuse(wire.NotReady, "bring the link from this machine to the other one back: highwater peer show, on both",
 			"the instance %s did not say with which keys it can sign: %s", peer.Key.Short(), why)
 	}
 	return n.fit(peer, said)
@@ -190,17 +191,17 @@ func (n *Node) fitAsFar(peer hwm.Peer) error {
 	return nil
 }
 
-func (n *Node) fit(peer hwm.Peer, said *Report) error {
+func (n *Node) fit(peer hwm.Peer, said *wire.Report) error {
 	rows, err := n.rows()
 	if err != nil {
 		return err
 	}
-	marks, keys := make([]Mark, 0, len(rows)), n.keyReports()
+	marks, keys := make([]wire.Mark, 0, len(rows)), n.keyReports()
 	for _, r := range rows {
-		marks = append(marks, Mark{PKH: r.PKH})
+		marks = append(marks, wire.Mark{PKH: r.PKH})
 	}
 	if f := usableOn("keys", keys, marks, lackThere(said.Keys), "there"); f.Result == Bad && len(keys) > 0 {
-		return refuse(NotReady, f.Hint, "the instance %s cannot take the right to sign: %s", peer.Key.Short(), f.Detail)
+		return wire.Refuse(wire.NotReady, f.Hint, "the instance %s cannot take the right to sign: %s", peer.Key.Short(), f.Detail)
 	}
 	return nil
 }
@@ -208,12 +209,12 @@ func (n *Node) fit(peer hwm.Peer, said *Report) error {
 // certifiedKeys wants this side to be able to sign with the keys of a certificate that came in a file. Of keys that
 // are not known here nothing is asked as long as another key is known: a certificate has the marks of retired keys,
 // too. A command that opened the store and no device cannot tell.
-func (n *Node) certifiedKeys(c *Certificate) Finding {
+func (n *Node) certifiedKeys(c *wire.Certificate) Finding {
 	const name = "keys"
-	var keys []KeyReport
+	var keys []wire.KeyReport
 	for _, m := range c.Marks {
 		if _, err := n.signer.KeyHealth(m.PKH); err == nil {
-			keys = append(keys, KeyReport{PKH: m.PKH})
+			keys = append(keys, wire.KeyReport{PKH: m.PKH})
 		}
 	}
 	switch {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/softkey"
@@ -30,7 +31,7 @@ func TestNothingIsHandedToAnInstanceWithoutTheKeys(t *testing.T) {
 	for _, s := range p.sides {
 		for _, dry := range []bool{true, false} {
 			h, err := s.node.Handover(t.Context(), HandoverRequest{DryRun: dry})
-			is(t, err, NotReady)
+			is(t, err, wire.NotReady)
 			require.ErrorContains(t, err, "keys: ")
 			require.False(t, h.Done)
 		}
@@ -39,10 +40,10 @@ func TestNothingIsHandedToAnInstanceWithoutTheKeys(t *testing.T) {
 	peer, _ := b.store.Peer()
 	for _, at := range []*int32{nil, level(p.level + 5)} {
 		_, err := b.node.askRelease(t.Context(), peer, at)
-		is(t, err, NotReady)
+		is(t, err, wire.NotReady)
 		require.ErrorContains(t, err, "cannot take the right to sign")
 		require.ErrorContains(t, err, key[:3])
-		require.NotEmpty(t, asRefusal(err).Hint)
+		require.NotEmpty(t, wire.AsRefusal(err).Hint)
 	}
 	require.Equal(t, hwm.Active, a.role().Role)
 	require.Equal(t, perLevel, a.bake(p.level))
@@ -52,7 +53,7 @@ func TestNothingIsHandedToAnInstanceWithoutTheKeys(t *testing.T) {
 	require.Equal(t, Waiting, a.node.momentKeys(a.mustAsk()).Result)
 }
 
-func (s *side) mustAsk() *Answer {
+func (s *side) mustAsk() *wire.Answer {
 	s.t.Helper()
 	a, err := s.node.Ask(s.t.Context())
 	require.NoError(s.t, err)
@@ -75,11 +76,11 @@ func TestADeviceThatIsLockedThereIsNamed(t *testing.T) {
 	p.beats()
 	peer, _ := b.store.Peer()
 	_, err := b.node.askRelease(t.Context(), peer, nil)
-	is(t, err, NotReady)
+	is(t, err, wire.NotReady)
 	require.ErrorContains(t, err, a.gadget.keys[0].PublicKey().Hash().String()[:3])
 	require.ErrorContains(t, err, "cannot sign there: device gadget is locked")
 	_, err = a.node.Release(t.Context(), p.level+5)
-	is(t, err, NotReady)
+	is(t, err, wire.NotReady)
 
 	b.gadget.health = device.Ready
 	h, err := b.node.Handover(t.Context(), HandoverRequest{})
@@ -93,8 +94,8 @@ func TestADeviceThatIsLockedThereIsNamed(t *testing.T) {
 // silentLink answers, and asks nothing.
 type silentLink struct{ Link }
 
-func (silentLink) Call(context.Context, hwm.Peer, string, Question) (Answer, error) {
-	return Answer{}, refuse(Unreachable, "", "no way from here")
+func (silentLink) Call(context.Context, hwm.Peer, string, wire.Question) (wire.Answer, error) {
+	return wire.Answer{}, wire.Refuse(wire.Unreachable, "", "no way from here")
 }
 
 // TestNothingIsReleasedToWhoWasNotHeard: without a report of its keys the other side gets nothing; a certificate in a file needs no link.
@@ -107,7 +108,7 @@ func TestNothingIsReleasedToWhoWasNotHeard(t *testing.T) {
 	a.node.mu.Unlock()
 	peer, _ := b.store.Peer()
 	_, err := b.node.askRelease(t.Context(), peer, nil)
-	is(t, err, NotReady)
+	is(t, err, wire.NotReady)
 	require.ErrorContains(t, err, "did not say with which keys it can sign")
 	require.Equal(t, perLevel, a.bake(p.level))
 	_, err = a.node.Release(t.Context(), p.level+5)
@@ -124,7 +125,7 @@ func TestAnOldReport(t *testing.T) {
 	a.node.mu.Lock()
 	a.node.heardAt = time.Now().Add(-2 * freshReport)
 	a.node.mu.Unlock()
-	is(t, a.node.fitThere(peer), NotReady)
+	is(t, a.node.fitThere(peer), wire.NotReady)
 	b.gadget.health = device.Absent
 	a.node.lookAtKeys(t.Context())
 	require.ErrorContains(t, a.node.fitThere(peer), "device gadget is absent")
@@ -133,16 +134,16 @@ func TestAnOldReport(t *testing.T) {
 // TestReportsOfOlderVersions: a word alone is understood; a side that names no keys can sign with none.
 func TestReportsOfOlderVersions(t *testing.T) {
 	k := newKey(t).PublicKey().Hash()
-	key, marks := []KeyReport{{PKH: k}}, []Mark{{PKH: k}}
+	key, marks := []wire.KeyReport{{PKH: k}}, []wire.Mark{{PKH: k}}
 	for _, c := range []struct {
-		there  []KeyReport
+		there  []wire.KeyReport
 		result string
 		text   string
 	}{
 		{nil, Bad, "is not known there"},
-		{[]KeyReport{{k, "locked"}}, Bad, "is locked there"},
-		{[]KeyReport{{k, "absent: device left does not hold this key"}}, Bad, "cannot sign there: device left does not hold this key"},
-		{[]KeyReport{{k, "ready"}}, OK, "the key is usable there"},
+		{[]wire.KeyReport{{PKH: k, Health: "locked"}}, Bad, "is locked there"},
+		{[]wire.KeyReport{{PKH: k, Health: "absent: device left does not hold this key"}}, Bad, "cannot sign there: device left does not hold this key"},
+		{[]wire.KeyReport{{PKH: k, Health: "ready"}}, OK, "the key is usable there"},
 	} {
 		f := usableOn("keys", key, marks, lackThere(c.there), "there")
 		require.Equal(t, c.result, f.Result)
@@ -150,7 +151,7 @@ func TestReportsOfOlderVersions(t *testing.T) {
 	}
 	// A key without a mark signs nowhere, and holds nothing up.
 	other := newGadget(t).keys[0].PublicKey().Hash()
-	f := usableOn("keys", append(key, KeyReport{PKH: other}), []Mark{{PKH: other}}, lackThere([]KeyReport{{other, "ready"}}), "there")
+	f := usableOn("keys", append(key, wire.KeyReport{PKH: other}), []wire.Mark{{PKH: other}}, lackThere([]wire.KeyReport{{PKH: other, Health: "ready"}}), "there")
 	require.Equal(t, Warning, f.Result, f.Detail)
 }
 
@@ -163,12 +164,12 @@ func TestACertificateForKeysThatAreNotHere(t *testing.T) {
 	head := p.level
 	b.gadget.health = device.Locked
 	_, err = b.node.Accept(t.Context(), c, &head)
-	is(t, err, NotReady)
+	is(t, err, wire.NotReady)
 	require.ErrorContains(t, err, "device gadget is locked")
 	keys := b.gadget.keys
 	b.gadget.health, b.gadget.keys = "", []*softkey.Key{newKey(t)}
 	_, err = b.node.Accept(t.Context(), c, &head)
-	is(t, err, NotReady)
+	is(t, err, wire.NotReady)
 	b.gadget.keys = keys
 	_, err = b.node.Accept(t.Context(), c, &head)
 	require.NoError(t, err)

@@ -2,13 +2,11 @@ package failover
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
-	"net"
 	"slices"
 	"time"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/signer"
 )
@@ -41,7 +39,6 @@ type lives struct {
 }
 
 const (
-	lifeSize = 8  // bytes of a life's name
 	maxLives = 16 // that are remembered
 	// quiet is how many turns without a word make a process that may be anywhere one that is not there any more.
 	quiet = 3
@@ -51,44 +48,12 @@ const (
 	probeTimeout = askTimeout / 3
 )
 
-func newLife() string {
-	b := make([]byte, lifeSize)
-	_, _ = rand.Read(b) // it never fails
-	return hex.EncodeToString(b)
-}
-
-func soundLife(name string) bool {
-	b, err := hex.DecodeString(name)
-	return err == nil && len(b) == lifeSize && hex.EncodeToString(b) == name
-}
-
-type countKey struct{}
-
-// counted is where this process was when something fresh was drawn.
-type counted struct {
-	count uint64
-	at    time.Time // for what only has to pass
-}
-
-func (n *Node) counted() counted { return counted{n.count.Add(1), time.Now()} }
-
-// ConnContext notes when a connection was accepted: before its handshake, which needs the other side alive. It is http.Server's.
-func (n *Node) ConnContext(ctx context.Context, _ net.Conn) context.Context {
-	return context.WithValue(ctx, countKey{}, n.counted())
-}
-
-// acceptedAt is when the connection of a question was accepted.
-func acceptedAt(ctx context.Context) (counted, bool) {
-	from, ok := ctx.Value(countKey{}).(counted)
-	return from, ok
-}
-
 // spoke takes in that a process said something that it could not have said before from. answered is for what came from the
 // configured address. Two at once raise the alarm, durably, before anything is answered.
-func (n *Node) spoke(name string, from counted, answered bool) {
+func (n *Node) spoke(name string, from wire.Instant, answered bool) {
 	n.mu.Lock()
 	isNew := !n.lives.knows(name)
-	two := n.lives.spoke(life{name: name, from: from.count, to: n.count.Add(1), answered: answered, at: from.at})
+	two := n.lives.spoke(life{name: name, from: from.Count, to: n.count.Next(), answered: answered, at: from.At})
 	n.mu.Unlock()
 	if isNew && !answered {
 		n.Poke() // whether it is the one at the configured address
@@ -143,7 +108,7 @@ func (l life) livedAt(other life) bool { return l.began <= other.from && other.t
 
 // sameKey refuses everything as long as the alarm stands. Where the two were heard not long ago it says so: then who asked is one of them,
 // and the other one lives.
-func (n *Node) sameKey() *Refusal {
+func (n *Node) sameKey() *wire.Refusal {
 	for _, a := range n.signer.Alarms() {
 		if a.Name != signer.AlarmSameKey || a.Witness != witnessLink {
 			continue
@@ -152,9 +117,9 @@ func (n *Node) sameKey() *Refusal {
 		proved := n.lives.proved
 		n.mu.Unlock()
 		if !proved.IsZero() && time.Since(proved) < provedFor {
-			return refuse(SameKey, a.Hint, "%s", a.Text)
+			return wire.Refuse(wire.SameKey, a.Hint, "%s", a.Text)
 		}
-		return refuse(SameKeyBefore, a.Hint, "two processes were heard with one key, and nobody acknowledged it there: %s", a.Text)
+		return wire.Refuse(wire.SameKeyBefore, a.Hint, "two processes were heard with one key, and nobody acknowledged it there: %s", a.Text)
 	}
 	return nil
 }
@@ -162,8 +127,8 @@ func (n *Node) sameKey() *Refusal {
 // toldSameKey is for who hears that somebody else runs with its own key. It ends signing in the epoch in which it asked: what the other
 // one signed is not in the marks here, so only a takeover, whose floor is above all of that, ends the fence. One that waits for
 // an answer is fenced too, for the same reason.
-func (n *Node) toldSameKey(r *Refusal, epoch uint64) error {
-	if r.Reason != SameKey {
+func (n *Node) toldSameKey(r *wire.Refusal, epoch uint64) error {
+	if r.Reason != wire.SameKey {
 		return nil
 	}
 	var err error
@@ -179,12 +144,12 @@ func (n *Node) toldSameKey(r *Refusal, epoch uint64) error {
 }
 
 // mayBeCopy tells of a question whose answer may let a process sign that did not. One that is asked for such an answer asks back first.
-func mayBeCopy(verb string, q Question) bool {
-	return verb == verbRelease || verb == verbStatus && !q.Signing && !q.Probe && (q.Role == hwm.Active || q.Activating)
+func mayBeCopy(verb string, q wire.Question) bool {
+	return verb == wire.Release || verb == wire.Status && !q.Signing && !q.Probe && (q.Role == hwm.Active || q.Activating)
 }
 
 // lookFor asks the configured address who answers there, unless that is known to be who asks.
-func (n *Node) lookFor(ctx context.Context, q Question) {
+func (n *Node) lookFor(ctx context.Context, q wire.Question) {
 	n.mu.Lock()
 	there := n.lives.there
 	n.mu.Unlock()
@@ -202,18 +167,18 @@ func (n *Node) lookFor(ctx context.Context, q Question) {
 // alone refuses a process what would let it sign while another one with its key may live: one that answers at the configured address,
 // or one that was heard not long ago, and was not replaced at that address by the one that asks. It passes with time, or with the
 // next message of the other one it is proved.
-func (n *Node) alone(q Question) error {
+func (n *Node) alone(q wire.Question) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, l := range n.lives.heard {
 		switch {
 		case l.name == q.Life:
 		case l.name == n.lives.there && time.Since(l.at) < quiet*n.every:
-			return refuse(OtherLife, "see, on both: highwater status. A copy of a state directory must never run: stop it, and make its state anew with highwater init",
+			return wire.Refuse(wire.OtherLife, "see, on both: highwater status. A copy of a state directory must never run: stop it, and make its state anew with highwater init",
 				"another process with the key of the instance %s answers at the address that is configured for it", q.From.Short())
 		case n.lives.there == q.Life && l.answered:
 		case time.Since(l.at) < quiet*n.every:
-			return refuse(OtherLife, "wait some seconds; if it does not pass, a copy of the state directory runs: stop it, and make its state anew with highwater init",
+			return wire.Refuse(wire.OtherLife, "wait some seconds; if it does not pass, a copy of the state directory runs: stop it, and make its state anew with highwater init",
 				"another process with the key of the instance %s was heard a moment ago, and may still run", q.From.Short())
 		}
 	}

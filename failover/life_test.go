@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/signer"
 )
@@ -51,10 +52,10 @@ func (s *side) acknowledge() { s.signer.Acknowledge(1 << 60) }
 func (p *pair) ends(a, b, c *side) {
 	t := p.t
 	c.kill()
-	is(t, b.asks(), SameKey)
+	is(t, b.asks(), wire.SameKey)
 	_, err := b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
-	is(t, err, NotReady)
-	require.Contains(t, asRefusal(err).Hint, "highwater acknowledge")
+	is(t, err, wire.NotReady)
+	require.Contains(t, wire.AsRefusal(err).Hint, "highwater acknowledge")
 	for _, s := range []*side{a, b} {
 		s.acknowledge()
 		s.sameKey(false)
@@ -90,10 +91,10 @@ func TestACopyBesideTheOneThatSigns(t *testing.T) {
 	require.NoError(t, b.asks())
 	c := a.copied()
 	c.start()
-	is(t, c.asks(), SameKey)
+	is(t, c.asks(), wire.SameKey)
 	require.Zero(t, c.bake(p.level+1))
 	require.Equal(t, hwm.Fenced, c.role().Role)
-	is(t, a.asks(), SameKey)
+	is(t, a.asks(), wire.SameKey)
 	require.Zero(t, a.bake(p.level+1))
 	require.Equal(t, hwm.Fenced, a.role().Role)
 	for _, s := range []*side{a, b, c} {
@@ -113,20 +114,20 @@ func TestACopyBeforeTheOriginal(t *testing.T) {
 	a.kill()
 	b.node.every = time.Hour
 	c.start()
-	is(t, c.asks(), OtherLife) // the original was heard a moment ago
+	is(t, c.asks(), wire.OtherLife) // the original was heard a moment ago
 	require.Zero(t, c.bake(p.level))
 	b.node.every = 0 // and then for long no more
 	require.NoError(t, c.asks())
 	require.Equal(t, perLevel, c.bake(p.level))
 	b.node.every = time.Hour
 	a.start()
-	is(t, a.asks(), OtherLife)
+	is(t, a.asks(), wire.OtherLife)
 	b.sameKey(false)
 	require.Zero(t, a.bake(p.level))
-	is(t, c.asks(), SameKey)
+	is(t, c.asks(), wire.SameKey)
 	p.level++
 	require.Zero(t, c.bake(p.level))
-	is(t, a.asks(), SameKey)
+	is(t, a.asks(), wire.SameKey)
 	require.Zero(t, a.bake(p.level))
 	p.ends(a, b, c)
 }
@@ -138,10 +139,10 @@ func TestAHandoverSoonAfterAStart(t *testing.T) {
 		p := newPair(t)
 		a, b := p.begin()
 		require.NoError(t, b.asks())
-		a.node.link = oddLink{err: refuse(Unreachable, "", "the way there is down")}
+		a.node.link = oddLink{err: wire.Refuse(wire.Unreachable, "", "the way there is down")}
 		b.restart()
 		_, err := b.node.askForIt(t.Context())
-		is(t, err, OtherLife)
+		is(t, err, wire.OtherLife)
 		began := time.Now()
 		h, err := b.node.Handover(t.Context(), HandoverRequest{})
 		require.NoError(t, err)
@@ -161,10 +162,10 @@ func TestACopyOfTheBackup(t *testing.T) {
 	c.start()
 	require.NoError(t, a.asks())
 	require.NoError(t, c.asks())
-	is(t, a.asks(), SameKey)
+	is(t, a.asks(), wire.SameKey)
 	for _, s := range []*side{a, c} {
 		_, err := s.node.askForIt(t.Context())
-		is(t, err, SameKey)
+		is(t, err, wire.SameKey)
 		require.Error(t, func() error { _, err := s.node.Handover(t.Context(), HandoverRequest{}); return err }())
 		require.Equal(t, hwm.Standby, s.role().Role, "it did not sign, so there is nothing to fence")
 	}
@@ -172,9 +173,9 @@ func TestACopyOfTheBackup(t *testing.T) {
 	require.Equal(t, perLevel, b.bake(p.level))
 
 	b.restart() // the alarm outlives it, and it trusts neither of the two to tell whether it may go on
-	is(t, b.asks(), SameKeyBefore)
+	is(t, b.asks(), wire.SameKeyBefore)
 	_, err := a.node.askForIt(t.Context())
-	is(t, err, SameKeyBefore)
+	is(t, err, wire.SameKeyBefore)
 	c.kill()
 	b.acknowledge()
 	require.NoError(t, b.asks())
@@ -193,19 +194,19 @@ func TestACopyAndARestartOfTheOther(t *testing.T) {
 	c := a.copied()
 	b.restart()
 	c.start()
-	is(t, c.asks(), OtherLife)
+	is(t, c.asks(), wire.OtherLife)
 	require.Zero(t, c.bake(p.level))
 	require.Equal(t, perLevel, a.bake(p.level))
-	is(t, c.asks(), SameKey)
+	is(t, c.asks(), wire.SameKey)
 	require.Equal(t, hwm.Fenced, c.role().Role)
 
 	b.restart() // before the other one was told
-	is(t, a.asks(), SameKeyBefore)
+	is(t, a.asks(), wire.SameKeyBefore)
 	require.Equal(t, hwm.Active, a.role().Role, "nobody heard both in this run")
 	c.restart()
-	is(t, c.asks(), SameKeyBefore)
-	is(t, a.asks(), SameKey)
-	is(t, c.asks(), SameKey)
+	is(t, c.asks(), wire.SameKeyBefore)
+	is(t, a.asks(), wire.SameKey)
+	is(t, c.asks(), wire.SameKey)
 	p.ends(a, b, c)
 }
 
@@ -214,14 +215,14 @@ func TestManyRestartsAreNoCopy(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
 	type old struct {
-		from counted
-		q    Question
+		from wire.Instant
+		q    wire.Question
 	}
 	var late []old
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
 		b.node.every = 0 // what a dead process left may have been said a moment ago; a copy's would be waited for
-		late = append(late, old{b.node.counted(), a.node.question(a.peer(), a.node.newNonce(verbStatus))})
+		late = append(late, old{b.node.count.Instant(), a.node.question(a.peer(), a.node.newNonce(wire.Status))})
 		switch r.IntN(3) {
 		case 0:
 			a.restart()
@@ -247,11 +248,11 @@ func TestManyRestartsAreNoCopy(t *testing.T) {
 	require.Equal(t, hwm.Active, a.role().Role)
 
 	// What proves that two live is the connection, and not the order of arrival.
-	l := a.node.question(a.peer(), a.node.newNonce(verbStatus))
+	l := a.node.question(a.peer(), a.node.newNonce(wire.Status))
 	a.restart()
 	require.NoError(t, a.asks())
 	b.sameKey(false)
-	b.node.handle(b.node.ConnContext(t.Context(), nil), verbStatus, l)
+	b.node.handle(b.node.Server().ConnContext(t.Context(), nil), wire.Status, l)
 	b.sameKey(true)
 }
 
@@ -289,18 +290,15 @@ func TestLives(t *testing.T) {
 	}
 }
 
-// TestAMessageNamesItsLife: exactly so.
-func TestAMessageNamesItsLife(t *testing.T) {
+// TestEachProcessHasItsLife: no two share one.
+func TestEachProcessHasItsLife(t *testing.T) {
 	p := newPair(t)
-	a, _ := p.begin()
-	q := a.node.question(a.peer(), "")
-	require.True(t, soundLife(q.Life))
-	require.NotEqual(t, q.Life, p.sides[1].node.life)
-	for _, name := range []string{"", "0", "0123456789ABCDEF", "0123456789abcdef00", "0123456789abcdeg"} {
-		q.Life = name
-		require.Error(t, sound(&q), name)
-		require.Error(t, sound(&Answer{Hello: q.Hello}), name)
-	}
+	a, b := p.begin()
+	was := a.node.life
+	require.Equal(t, was, a.node.question(a.peer(), "").Life)
+	require.NotEqual(t, was, b.node.life)
+	a.restart()
+	require.NotEqual(t, was, a.node.life)
 }
 
 // TestACopyOverTheLink: real connections, both sides ask all the time, and the copy is found by itself.
@@ -309,9 +307,9 @@ func TestACopyOverTheLink(t *testing.T) {
 	a, b := p.begin()
 	c := a.copied()
 	p.run(t)
-	c.link = newTLSLink(nil)
+	c.link = wire.NewClient(nil)
 	c.start()
-	c.node.link = newTLSLink(c.store.Identity())
+	c.node.link = wire.NewClient(c.store.Identity())
 	require.Equal(t, a.node.Me(), hwm.InstanceID(c.store.Identity().Public().(ed25519.PublicKey)))
 	require.Eventually(t, func() bool {
 		_ = c.asks()
@@ -334,7 +332,7 @@ func TestSchedulesBesideACopy(t *testing.T) {
 			a.kill()
 			b.restart()
 			b.node.every = time.Hour // of two, the one that was confirmed is not forgotten
-			p.wire.lose = func(string) (bool, bool) { return r.IntN(8) == 0, r.IntN(6) == 0 }
+			p.cable.lose = func(string) (bool, bool) { return r.IntN(8) == 0, r.IntN(6) == 0 }
 			for range 60 {
 				x := []*side{a, b, c}[r.IntN(3)]
 				switch n := r.IntN(10); {

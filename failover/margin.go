@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"highwater/failover/wire"
 	"highwater/guard"
 	"highwater/hwm"
 	"highwater/internal/chain"
@@ -87,7 +88,7 @@ func (n *Node) floor(t *Takeover, s *chain.Silence, r TakeoverRequest, stated *i
 		t.guarded = guard.Grace // no level of it is surely nobody's
 	}
 	if level > math.MaxInt32-margin || level < 0 {
-		return refuse(BadLevel, "set the marks first: highwater hwm set", "there is no level to start from")
+		return wire.Refuse(wire.BadLevel, "set the marks first: highwater hwm set", "there is no level to start from")
 	}
 	t.Floor, t.Reason = level+margin, fmt.Sprintf("%d, %s, and a margin of %d", level, what, margin)
 	return nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/chain"
 	"highwater/internal/tezos"
@@ -186,7 +187,7 @@ func TestAMistypedHead(t *testing.T) {
 	a.kill()
 	r := TakeoverRequest{CannotSign: true, Head: level(p.level * 10_000)}
 	_, err = b.node.Takeover(t.Context(), r)
-	is(t, err, NotReady)
+	is(t, err, wire.NotReady)
 	require.ErrorContains(t, err, "head: level")
 	require.NotEqual(t, hwm.Active, b.role().Role)
 	r.Head = level(start + hwm.FarLevels)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/chain"
 	"highwater/internal/tezos"
@@ -38,7 +39,7 @@ const BlockTime = 6 * time.Second
 
 func (w Window) sound() error {
 	if w.Blocks < 0 || w.Blocks > MaxQuiet || w.Within < 0 || w.Within > MaxWithin {
-		return refuse(BadLevel, fmt.Sprintf("between 1 and %d blocks are waited for", MaxQuiet), "a window of %d blocks within %d", w.Blocks, w.Within)
+		return wire.Refuse(wire.BadLevel, fmt.Sprintf("between 1 and %d blocks are waited for", MaxQuiet), "a window of %d blocks within %d", w.Blocks, w.Within)
 	}
 	return nil
 }
@@ -65,7 +66,7 @@ func (n *Node) Moment(ctx context.Context, w Window) (Moment, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	m := Moment{}
-	var said *Answer
+	var said *wire.Answer
 	if _, paired := n.store.Peer(); paired && !w.Alone {
 		var f Finding
 		f, said = n.momentPeer(ctx)
@@ -104,7 +105,7 @@ func (m Moment) Finding() Finding {
 }
 
 // momentPeer asks the other instance; nothing is said when it does not answer.
-func (n *Node) momentPeer(ctx context.Context) (Finding, *Answer) {
+func (n *Node) momentPeer(ctx context.Context) (Finding, *wire.Answer) {
 	const name = "other instance"
 	a, err := n.Ask(ctx)
 	if err != nil {
@@ -117,7 +118,7 @@ func (n *Node) momentPeer(ctx context.Context) (Finding, *Answer) {
 }
 
 // momentKeys wants the keys of the side that signs to be usable on the other.
-func (n *Node) momentKeys(said *Answer) Finding {
+func (n *Node) momentKeys(said *wire.Answer) Finding {
 	const name = "devices"
 	if said.Signing {
 		return waits(usableOn(name, said.Status.Keys, said.Status.Marks, n.lackHere, "here"))
@@ -138,7 +139,7 @@ func waits(f Finding) Finding {
 }
 
 // momentMarks wants the marks of the side that does not sign to follow.
-func (n *Node) momentMarks(said *Answer) Finding {
+func (n *Node) momentMarks(said *wire.Answer) Finding {
 	const name = "marks"
 	ours, err := n.durableMarks()
 	if err != nil {
@@ -174,7 +175,7 @@ func (n *Node) momentMarks(said *Answer) Finding {
 }
 
 // momentChain looks at both nodes, at what was signed at the head, and at the blocks that are ours to make.
-func (n *Node) momentChain(ctx context.Context, m *Moment, said *Answer, w Window) []Finding {
+func (n *Node) momentChain(ctx context.Context, m *Moment, said *wire.Answer, w Window) []Finding {
 	if n.chain == nil {
 		return []Finding{{
 			"node", Warning, "none is configured here: the blocks that are ours to make are not known, nor where the chain is",
@@ -217,7 +218,7 @@ const recent = 4
 
 // momentSigned wants those who have to attest the head to have done it: then nothing is asked for until the next block comes. Nil when
 // nobody has to.
-func (n *Node) momentSigned(head int32, duty []tezos.PublicKeyHash, said *Answer) *Finding {
+func (n *Node) momentSigned(head int32, duty []tezos.PublicKeyHash, said *wire.Answer) *Finding {
 	const name = "attestations"
 	marks, err := n.durableMarks()
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/chain"
 	"highwater/internal/device"
@@ -143,7 +144,7 @@ func TestWhatAMomentWaitsFor(t *testing.T) {
 		"their node is not in step": {"node there", Warning, func(p *pair, c [2]*fakeChain) {
 			c[1].head = func() (chain.Head, error) { return chain.Head{Chain: ghost, Level: p.level}, nil }
 		}},
-		"they are silent":    {"other instance", Waiting, func(p *pair, _ [2]*fakeChain) { p.wire.cut = true }},
+		"they are silent":    {"other instance", Waiting, func(p *pair, _ [2]*fakeChain) { p.cable.cut = true }},
 		"they are fenced":    {"other instance", Bad, func(p *pair, _ [2]*fakeChain) { p.sides[1].fence() }},
 		"they lack a device": {"devices", Waiting, func(p *pair, _ [2]*fakeChain) { p.sides[1].gadget.health = device.Absent }},
 		"they do not follow": {"marks", Waiting, func(p *pair, _ [2]*fakeChain) {
@@ -172,7 +173,7 @@ func TestWhatAMomentWaitsFor(t *testing.T) {
 			if !m.Good {
 				require.Contains(t, m.Finding().Detail, c.finding+": ")
 				_, err := a.node.Handover(t.Context(), HandoverRequest{Window: &Window{}})
-				is(t, err, BadMoment)
+				is(t, err, wire.BadMoment)
 				require.Equal(t, hwm.Active, a.role().Role)
 			}
 		})
@@ -207,16 +208,16 @@ func TestNobodySigns(t *testing.T) {
 		}
 	}
 	require.False(t, b.moment(Window{}).Good)
-	p.wire.lose = func(verb string) (bool, bool) { return false, verb == verbRelease } // the answers alone
+	p.cable.lose = func(verb string) (bool, bool) { return false, verb == wire.Release } // the answers alone
 	_, err := b.node.askForIt(t.Context())
-	is(t, err, Unreachable)
+	is(t, err, wire.Unreachable)
 	require.False(t, a.signer.Active())
 	for _, s := range []*side{a, b} {
 		m := s.moment(Window{})
 		require.True(t, m.Good)
 		require.Contains(t, m.Finding().Detail, "nobody signs")
 	}
-	p.wire.lose = nil
+	p.cable.lose = nil
 	h, err := b.node.Handover(t.Context(), HandoverRequest{Window: &Window{}})
 	require.NoError(t, err)
 	require.True(t, h.Done)
@@ -240,10 +241,10 @@ func TestAMomentWithoutANode(t *testing.T) {
 
 func TestAMomentForOneAlone(t *testing.T) {
 	p, a, _, _ := chained(t)
-	p.wire.cut = true
+	p.cable.cut = true
 	require.False(t, a.moment(Window{}).Good)
 	require.True(t, a.moment(Window{Alone: true}).Good, "a restart: nobody is to sign meanwhile")
-	p.wire.cut = false
+	p.cable.cut = false
 	require.NoError(t, a.node.SetPeer(t.Context(), nil))
 	require.True(t, a.moment(Window{}).Good)
 	_, err := a.node.Stand(t.Context(), "a test")
@@ -259,7 +260,7 @@ func TestAHandoverWaitsForItsMoment(t *testing.T) {
 	chains[0].rights, chains[1].rights = near, near
 	for _, s := range []*side{a, b} { // also of an invitation
 		h, err := s.node.Handover(t.Context(), HandoverRequest{Window: &Window{Within: 5}})
-		is(t, err, BadMoment)
+		is(t, err, wire.BadMoment)
 		require.False(t, h.Moment.Good)
 		require.Equal(t, hwm.Active, a.role().Role)
 		h, err = s.node.Handover(t.Context(), HandoverRequest{Window: &Window{Within: 5}, DryRun: true})
@@ -297,9 +298,9 @@ func TestBadWindows(t *testing.T) {
 	_, a, _, _ := chained(t)
 	for _, w := range []Window{{Blocks: -1}, {Blocks: MaxQuiet + 1}, {Within: -1}, {Within: MaxWithin + 1}} {
 		_, err := a.node.Moment(t.Context(), w)
-		is(t, err, BadLevel)
+		is(t, err, wire.BadLevel)
 		_, err = a.node.Handover(t.Context(), HandoverRequest{Window: &w})
-		is(t, err, BadLevel)
+		is(t, err, wire.BadLevel)
 	}
 	require.True(t, a.moment(Window{Blocks: MaxQuiet, Within: MaxWithin}).Good)
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"highwater/failover/wire"
 )
 
 // A judge that cannot find anything proves nothing. Each of these takes one rule out of the code; the same histories must then end in
@@ -27,11 +29,11 @@ var mutations = []struct {
 		return nil, err
 	}
 	_ = ceilings
-	return Certificate{Protocol: Protocol, Chain: n.signer.Chain(), From: n.Me(), To: next.Owner, Epoch: next.Epoch, Level: q.At,
-		Marks: marks, Nonce: q.Nonce, When: n.now()}.signed(n.store.Identity())`}}},
+	return wire.Certificate{Protocol: wire.Protocol, Chain: n.signer.Chain(), From: n.Me(), To: next.Owner, Epoch: next.Epoch, Level: q.At,
+		Marks: marks, Nonce: q.Nonce, When: n.now()}.Sign(n.store.Identity())`}}},
 	{"5: floors travel with the right", []edit{{"accept.go", `floors := n.floors(c.Marks)`, `floors := n.floors(nil)`}}},
-	{"5: floors travel with every answer", []edit{{"rules.go", `return n.signer.Resume(n.floors(a.Status.Marks)) // rule 5`, `return n.signer.Resume(nil)`}}},
-	{"6: certificates are fresh", []edit{{"accept.go", `} else if _, fresh := n.spend(c.Nonce, verbRelease); !fresh {`, `} else if _, fresh := n.spend(c.Nonce, verbRelease); !fresh && false {`}}},
+	{"5: floors travel with every answer", []edit{{"rules.go", `return n.signer.Resume(n.floors(marks)) // rule 5`, `return n.signer.Resume(n.floors(marks[:0]))`}}},
+	{"6: certificates are fresh", []edit{{"accept.go", `} else if _, fresh := n.spend(c.Nonce, wire.Release); !fresh {`, `} else if _, fresh := n.spend(c.Nonce, wire.Release); !fresh && false {`}}},
 	{"6: answers are fresh", []edit{{"rules.go", `if !fresh || a.Status == nil {`, `if fresh && false || a.Status == nil {`}}},
 	{"7: a restarted owner asks", []edit{{"../signer/signer.go", ` && !cfg.Hold {`, ` {`}}},
 	{"7: a newer epoch fences", []edit{{"rules.go", `	case h.Epoch > mine.Epoch: // rule 7: newer, so somebody else may sign
@@ -64,7 +66,7 @@ var mutations = []struct {
 		{"../signer/ceilings.go", `if s.capped.Load() && state.Ceiling == nil {`, `if state.Ceiling == nil && false {`},
 	}},
 	{ofTwo, []edit{
-		{"answer.go", `if r := n.sameKey(); r != nil && verb != verbFence {`, `if r := n.sameKey(); r != nil && verb == "" {`},
+		{"answer.go", `if r := n.sameKey(); r != nil {`, `if r := n.sameKey(); r != nil && verb == "" {`},
 		{"answer.go", `if err = n.alone(q); err != nil {`, `if err = n.alone(q); err != nil && verb == "" {`},
 	}},
 }

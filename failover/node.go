@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/signer"
 )
@@ -29,9 +30,9 @@ type Store interface {
 // Link carries questions to the other instance. An error is a *Refusal when the other side, or the way to it, is wrong for good.
 type Link interface {
 	// Call asks, and waits for the answer as long as ctx lets it.
-	Call(ctx context.Context, peer hwm.Peer, verb string, q Question) (Answer, error)
+	Call(ctx context.Context, peer hwm.Peer, verb string, q wire.Question) (wire.Answer, error)
 	// Follow calls each for every report of marks, until ctx or the connection ends.
-	Follow(ctx context.Context, peer hwm.Peer, q Question, each func(Answer) error) error
+	Follow(ctx context.Context, peer hwm.Peer, q wire.Question, each func(wire.Answer) error) error
 }
 
 // Config is what a node is made of.
@@ -53,14 +54,15 @@ type Node struct {
 	signer  *signer.Signer
 	store   Store
 	link    Link
+	server  *wire.Server
 	chain   Chain
 	log     *slog.Logger
 	now     func() time.Time
 	build   string
 	every   time.Duration
-	offline bool          // no daemon runs
-	life    string        // of this process
-	count   atomic.Uint64 // of what happens in it, see life.go
+	offline bool         // no daemon runs
+	life    string       // of this process
+	count   wire.Counter // of what happens in it, see life.go
 
 	// act makes the steps of the protocol one at a time. Nobody holds it while waiting for the network.
 	act        sync.Mutex
@@ -78,7 +80,7 @@ type Node struct {
 	mu      sync.Mutex
 	nonces  map[string]asked // questions of this process that wait for an answer
 	lives   lives            // of the other instance
-	said    *Answer          // what the other instance said last
+	said    *wire.Answer     // what the other instance said last
 	heardAt time.Time
 	asked   bool
 	lastErr error // of the last attempt to ask it
@@ -98,7 +100,7 @@ type followState struct {
 func New(cfg Config) *Node {
 	n := &Node{
 		signer: cfg.Signer, store: cfg.Store, link: cfg.Link, chain: cfg.Chain, log: cfg.Log, now: cfg.Now, build: cfg.Build,
-		every: cfg.Every, kick: make(chan struct{}, 1), stopped: make(chan struct{}), nonces: map[string]asked{}, life: newLife(),
+		every: cfg.Every, kick: make(chan struct{}, 1), stopped: make(chan struct{}), nonces: map[string]asked{}, life: wire.NewLife(),
 		offline: cfg.Offline,
 	}
 	if n.log == nil {
@@ -111,8 +113,9 @@ func New(cfg Config) *Node {
 		n.every = time.Second
 	}
 	if n.link == nil {
-		n.link = newTLSLink(cfg.Store.Identity())
+		n.link = wire.NewClient(cfg.Store.Identity())
 	}
+	n.server = n.newServer()
 	if _, paired := n.store.Peer(); paired {
 		n.explain(nil)
 	}
@@ -162,8 +165,6 @@ func (n *Node) Poke() {
 	default:
 	}
 }
-
-func (n *Node) ended() <-chan struct{} { return n.stopped }
 
 // boot settles what a start finds: an instance that was only signing up to its ceilings is on standby after a restart.
 func (n *Node) boot(ctx context.Context) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/tezos"
 	"highwater/signer"
@@ -91,7 +92,7 @@ func TestAHandoverSurvivesACrashAtEveryWrite(t *testing.T) {
 				}
 				for _, s := range p.sides {
 					if _, err := s.node.Ask(t.Context()); err != nil {
-						require.True(t, IsRefusal(err), "%v", err)
+						require.True(t, wire.IsRefusal(err), "%v", err)
 					}
 				}
 				p.level++
@@ -117,8 +118,8 @@ func TestALostAnswerIsAskedForAgain(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
 	asked := 0
-	p.wire.lose = func(verb string) (bool, bool) {
-		if verb == verbRelease {
+	p.cable.lose = func(verb string) (bool, bool) {
+		if verb == wire.Release {
 			asked++
 		}
 		return false, asked == 2 || asked == 3 // the first only asks what would happen
@@ -132,12 +133,12 @@ func TestARestartedOwnerAsksFirst(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
 	require.Equal(t, perLevel, a.bake(p.level))
-	p.wire.cut = true
+	p.cable.cut = true
 	a.restart()
 	p.level++
 	require.Zero(t, a.bake(p.level), "it signed without asking")
 	_, err := a.node.Ask(t.Context())
-	is(t, err, Unreachable)
+	is(t, err, wire.Unreachable)
 	require.Zero(t, a.bake(p.level))
 	key := a.gadget.keys[0].PublicKey()
 	_, err = a.signer.PublicKey(key.Hash())
@@ -146,9 +147,9 @@ func TestARestartedOwnerAsksFirst(t *testing.T) {
 	require.Contains(t, v.Waiting, "no answer so far")
 	require.Contains(t, v.Next[1], "highwater takeover")
 	_, err = a.node.Activate(t.Context(), nil, "let me")
-	is(t, err, IsActive)
-	is(t, a.node.SetPeer(t.Context(), nil), NotReady) // no way around it
-	p.wire.cut = false
+	is(t, err, wire.IsActive)
+	is(t, a.node.SetPeer(t.Context(), nil), wire.NotReady) // no way around it
+	p.cable.cut = false
 	_, err = a.node.Ask(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, perLevel, a.bake(p.level))
@@ -160,16 +161,16 @@ func TestAnOldCertificateIsWorthNothing(t *testing.T) {
 	_, b := p.begin()
 	b.handover()
 	var certs []late
-	for _, l := range p.wire.answers {
-		if l.verb == verbRelease {
+	for _, l := range p.cable.answers {
+		if l.verb == wire.Release {
 			certs = append(certs, l)
 		}
 	}
 	require.NotEmpty(t, certs)
 	b.restart()
 	for _, l := range certs {
-		if a, err := parse[Answer](l.body); err == nil && a.Certificate != nil {
-			is(t, l.deliver(t), OldAnswer)
+		if a, err := wire.Parse[wire.Answer](l.body); err == nil && a.Certificate != nil {
+			is(t, l.deliver(t), wire.OldAnswer)
 		}
 	}
 	p.level++
@@ -185,12 +186,12 @@ func TestTakeover(t *testing.T) {
 
 	// While the other side answers there is a better way, whatever is stated.
 	_, err = b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
-	is(t, err, NotReady)
+	is(t, err, wire.NotReady)
 	require.Contains(t, err.Error(), "it signs")
 	a.kill()
 	// Nothing implies the statement.
 	_, err = b.node.Takeover(t.Context(), TakeoverRequest{Head: &p.level})
-	is(t, err, NotReady)
+	is(t, err, wire.NotReady)
 	check, err := b.node.Takeover(t.Context(), TakeoverRequest{Head: &p.level, Check: true})
 	require.NoError(t, err)
 	require.False(t, check.Ready)
@@ -198,7 +199,7 @@ func TestTakeover(t *testing.T) {
 
 	for _, margin := range []int32{MinMargin - 1, MaxMargin + 1, -1} {
 		_, err = b.node.Takeover(t.Context(), TakeoverRequest{Check: true, Head: &p.level, Margin: &margin})
-		is(t, err, BadLevel)
+		is(t, err, wire.BadLevel)
 	}
 	near, err := b.node.Takeover(t.Context(), TakeoverRequest{Check: true, Head: &p.level, Margin: level(MinMargin)})
 	require.NoError(t, err)
@@ -252,7 +253,7 @@ func TestBothTookOver(t *testing.T) {
 			for _, s := range []*side{p.sides[first], p.sides[1-first]} {
 				_, err = s.node.Ask(t.Context())
 				if err != nil {
-					is(t, err, NotOwner)
+					is(t, err, wire.NotOwner)
 				}
 			}
 		}
@@ -269,14 +270,14 @@ func TestAFalseStatement(t *testing.T) {
 	_, err := b.node.Ask(t.Context())
 	require.NoError(t, err)
 	a.restart()
-	p.wire.cut = true
+	p.cable.cut = true
 	for _, s := range p.sides {
 		_, err = s.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
 		require.NoError(t, err)
 	}
 	p.level += Margin + 1
 	require.Equal(t, perLevel, a.bake(p.level))
-	p.wire.cut = false
+	p.cable.cut = false
 	_, err = b.node.Ask(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, hwm.Fenced, a.role().Role)
@@ -288,7 +289,7 @@ func TestAFalseStatement(t *testing.T) {
 	_, err = b.node.Handover(t.Context(), HandoverRequest{})
 	require.Error(t, err)
 	_, err = a.node.Activate(t.Context(), nil, "again")
-	is(t, err, IsFenced)
+	is(t, err, wire.IsFenced)
 }
 
 func TestByLevel(t *testing.T) {
@@ -296,9 +297,9 @@ func TestByLevel(t *testing.T) {
 	a, b := p.begin()
 	require.Equal(t, perLevel, a.bake(p.level))
 	_, err := b.node.Handover(t.Context(), HandoverRequest{At: level(p.level)})
-	is(t, err, NotReady) // signed already
+	is(t, err, wire.NotReady) // signed already
 	_, err = b.node.Handover(t.Context(), HandoverRequest{At: level(p.level + 2*hwm.FarLevels)})
-	is(t, err, NotReady)
+	is(t, err, wire.NotReady)
 	cut := p.level + 3
 	h, err := b.node.Handover(t.Context(), HandoverRequest{At: &cut})
 	require.NoError(t, err)
@@ -329,10 +330,10 @@ func TestACutOverWithoutMarks(t *testing.T) {
 	require.NoError(t, a.node.checkLevel(hwm.FarLevels-1))
 	for _, at := range []int32{-1, hwm.FarLevels, hwm.FarLevels + 1} {
 		err := a.node.checkLevel(at)
-		is(t, err, BadLevel)
+		is(t, err, wire.BadLevel)
 		require.NotContains(t, err.Error(), "mark, -1")
 		require.NotContains(t, err.Error(), "level -1, ")
-		require.NotContains(t, asRefusal(err).Hint, "49")
+		require.NotContains(t, wire.AsRefusal(err).Hint, "49")
 	}
 }
 
@@ -360,8 +361,8 @@ func TestOffline(t *testing.T) {
 	_, err := b.node.Ask(t.Context())
 	require.NoError(t, err)
 	_, err = b.node.Release(t.Context(), p.level+2)
-	is(t, err, NotOwner)
-	p.wire.cut = true
+	is(t, err, wire.NotOwner)
+	p.cable.cut = true
 	cut := p.level + 2
 	c, err := a.node.Release(t.Context(), cut)
 	require.NoError(t, err)
@@ -370,33 +371,33 @@ func TestOffline(t *testing.T) {
 	require.Equal(t, c.Epoch, again.Epoch)
 	require.Equal(t, cut, *again.Level, "a second certificate moved the cut")
 
-	text, err := EncodeCertificate(c)
+	text, err := wire.EncodeCertificate(c)
 	require.NoError(t, err)
-	c, err = ParseCertificate(text)
+	c, err = wire.ParseCertificate(text)
 	require.NoError(t, err)
-	for _, bad := range []func(*Certificate){
-		func(c *Certificate) { c.Epoch++ }, func(c *Certificate) { c.Level = level(cut - 1) }, func(c *Certificate) { c.Marks = nil },
-		func(c *Certificate) { c.Signature = "" }, func(c *Certificate) { c.To = c.From }, func(c *Certificate) { c.When = c.When.Add(1) },
+	for _, bad := range []func(*wire.Certificate){
+		func(c *wire.Certificate) { c.Epoch++ }, func(c *wire.Certificate) { c.Level = level(cut - 1) }, func(c *wire.Certificate) { c.Marks = nil },
+		func(c *wire.Certificate) { c.Signature = "" }, func(c *wire.Certificate) { c.To = c.From }, func(c *wire.Certificate) { c.When = c.When.Add(1) },
 	} {
 		forged := *c
 		bad(&forged)
 		_, err = b.node.Accept(t.Context(), &forged, &p.level)
-		is(t, err, WrongKey)
+		is(t, err, wire.WrongKey)
 	}
 	wrong := *c
 	wrong.Chain = tezos.ChainID{9}
 	_, err = b.node.Accept(t.Context(), &wrong, &p.level)
-	is(t, err, WrongChain)
+	is(t, err, wire.WrongChain)
 	_, err = b.node.Accept(t.Context(), c, nil)
-	is(t, err, NotReady) // nobody says where the chain is
-	_, err = b.node.Accept(t.Context(), c, level(cut+maxPast+1))
-	is(t, err, OldAnswer)
+	is(t, err, wire.NotReady) // nobody says where the chain is
+	_, err = b.node.Accept(t.Context(), c, level(cut+wire.MaxPast+1))
+	is(t, err, wire.OldAnswer)
 	_, err = a.node.Accept(t.Context(), c, &p.level)
-	is(t, err, WrongKey) // it is not for the machine that made it
-	_, err = b.node.Accept(t.Context(), c, level(cut+maxPast))
+	is(t, err, wire.WrongKey) // it is not for the machine that made it
+	_, err = b.node.Accept(t.Context(), c, level(cut+wire.MaxPast))
 	require.NoError(t, err)
 	_, err = b.node.Accept(t.Context(), c, &p.level)
-	is(t, err, OldAnswer) // spent
+	is(t, err, wire.OldAnswer) // spent
 	for ; p.level < cut+3; p.level++ {
 		require.Equal(t, perLevel, a.bake(p.level)+b.bake(p.level), "level %d", p.level)
 	}
@@ -405,7 +406,7 @@ func TestOffline(t *testing.T) {
 	// A takeover on the giving side wants the certificate destroyed.
 	b.kill()
 	_, err = a.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
-	is(t, err, NotReady)
+	is(t, err, wire.NotReady)
 	require.Contains(t, err.Error(), "certificate")
 	_, err = a.takeover()
 	require.NoError(t, err)
@@ -436,10 +437,10 @@ func TestARestoredCopyDoesNotSign(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(a.dir, "marks.db"), yesterday, 0o600))
 	a.start()
 	_, err := a.node.Ask(t.Context())
-	is(t, err, OldState)
+	is(t, err, wire.OldState)
 	require.NotEmpty(t, a.alarms())
 	_, err = b.node.askForIt(t.Context())
-	is(t, err, OldState) // nor does it give away what it does not know
+	is(t, err, wire.OldState) // nor does it give away what it does not know
 	require.Zero(t, a.bake(p.level))
 
 	// The right came back meanwhile: the copy is of an earlier epoch.
@@ -466,11 +467,11 @@ func TestBothAreActivatedAtOnce(t *testing.T) {
 	a, b := p.sides[0], p.sides[1]
 	// b is asked to activate while a's question is on its way.
 	inner := false
-	p.wire.lose = func(string) (bool, bool) {
+	p.cable.lose = func(string) (bool, bool) {
 		if !inner {
 			inner = true
 			_, err := b.node.Activate(t.Context(), level(start), "b")
-			is(t, err, NotOwner)
+			is(t, err, wire.NotOwner)
 		}
 		return false, false
 	}
@@ -483,13 +484,13 @@ func TestBothAreActivatedAtOnce(t *testing.T) {
 
 func TestActivateAsksFirst(t *testing.T) {
 	p := newPair(t)
-	p.wire.cut = true
+	p.cable.cut = true
 	_, err := p.sides[0].node.Activate(t.Context(), level(start), "alone")
-	is(t, err, Unreachable)
-	p.wire.cut = false
+	is(t, err, wire.Unreachable)
+	p.cable.cut = false
 	a, b := p.begin()
 	_, err = b.node.Activate(t.Context(), level(start), "me too")
-	is(t, err, NotOwner)
+	is(t, err, wire.NotOwner)
 	_, err = a.node.Stand(t.Context(), "a rest")
 	require.NoError(t, err)
 	require.Zero(t, a.bake(p.level))
@@ -519,28 +520,28 @@ func TestStrangersAreNotHeard(t *testing.T) {
 	require.NoError(t, err)
 	key := hwm.InstanceID(public)
 	good := b.node.question(b.peer(), "")
-	for reason, q := range map[string]func(*Question){
-		WrongVersion: func(q *Question) { q.Protocol++ },
-		WrongChain:   func(q *Question) { q.Chain = tezos.ChainID{9} },
-		WrongKey:     func(q *Question) { q.From, q.Owner = key, key },
+	for reason, q := range map[string]func(*wire.Question){
+		wire.WrongVersion: func(q *wire.Question) { q.Protocol++ },
+		wire.WrongChain:   func(q *wire.Question) { q.Chain = tezos.ChainID{9} },
+		wire.WrongKey:     func(q *wire.Question) { q.From, q.Owner = key, key },
 	} {
 		question := good
 		question.Epoch = 99
 		q(&question)
-		for _, verb := range []string{verbStatus, verbRelease, verbFence, verbFollow, verbInvite} {
+		for _, verb := range []string{wire.Status, wire.Release, wire.Follow, wire.Invite} {
 			answer := a.node.handle(t.Context(), verb, question)
 			is(t, answer.Refusal, reason)
 		}
 	}
 	misled := good
 	misled.To = key
-	is(t, a.node.handle(t.Context(), verbStatus, misled).Refusal, WrongKey)
+	is(t, a.node.handle(t.Context(), wire.Status, misled).Refusal, wire.WrongKey)
 	require.Equal(t, perLevel, a.bake(p.level))
 	// The same from the other instance is a fence.
 	newer := good
 	newer.Epoch = 99
-	require.Nil(t, a.node.handle(t.Context(), verbFence, Question{Hello: Hello{
-		Protocol: Protocol, Chain: ghost, From: b.node.Me(), Life: b.node.life, Role: hwm.Active, Epoch: 99, Owner: b.node.Me(),
+	require.Nil(t, a.node.handle(t.Context(), wire.Status, wire.Question{Hello: wire.Hello{
+		Protocol: wire.Protocol, Chain: ghost, From: b.node.Me(), Life: b.node.life, Role: hwm.Active, Epoch: 99, Owner: b.node.Me(),
 	}, To: a.node.Me()}).Refusal)
 	p.level++
 	require.Zero(t, a.bake(p.level))
@@ -553,7 +554,7 @@ func TestTheGuardsFence(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, fenced)
 	_, err = b.node.askForIt(t.Context())
-	is(t, err, IsFenced)
+	is(t, err, wire.IsFenced)
 	a.restart()
 	require.Equal(t, hwm.Fenced, a.role().Role)
 	require.Zero(t, a.bake(p.level))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/baker"
 	"highwater/internal/chain"
@@ -74,7 +75,7 @@ func TestSilenceIsCountedWhereThereWereRights(t *testing.T) {
 
 	// The evidence decides: one level more is wanted than there was.
 	_, err = b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Silence: s.Silent + 1})
-	is(t, err, NotReady)
+	is(t, err, wire.NotReady)
 	require.Contains(t, err.Error(), "silence")
 	sim.Advance()
 	done, err := b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Silence: s.Silent + 1})
@@ -90,11 +91,11 @@ func TestANodeThatIsNotInStepStandsInTheWay(t *testing.T) {
 	for _, f := range []nodesim.Faults{{State: "unsynced"}, {Starting: true}, {Down: true}, {Chain: tezos.ChainID{9}}} {
 		sim.SetFaults(f)
 		_, err := b.node.Handover(t.Context(), HandoverRequest{})
-		is(t, err, NotReady)
+		is(t, err, wire.NotReady)
 		require.Contains(t, err.Error(), "node")
-		c := &Certificate{Level: level(start + 5)}
+		c := &wire.Certificate{Level: level(start + 5)}
 		_, err = b.node.Accept(t.Context(), c, level(start))
-		is(t, err, NotReady)
+		is(t, err, wire.NotReady)
 	}
 	sim.SetFaults(nodesim.Faults{})
 	sim.Advance()

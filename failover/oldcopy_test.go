@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 )
 
@@ -49,7 +50,7 @@ func TestAnOldCopyThatAnswersSaysWhatToDo(t *testing.T) {
 				require.NoError(t, err)
 			})
 			_, err := a.node.Ask(t.Context())
-			is(t, err, OldState)
+			is(t, err, wire.OldState)
 
 			// There: the other machine must be stopped first.
 			for what, try := range map[string]func() error{
@@ -63,17 +64,17 @@ func TestAnOldCopyThatAnswersSaysWhatToDo(t *testing.T) {
 				},
 			} {
 				err = try()
-				is(t, err, NotReady)
+				is(t, err, wire.NotReady)
 				require.Contains(t, err.Error(), "the instance "+a.node.Me().Short()+" signs nothing: it says that its state directory is an old copy", what)
-				require.Contains(t, asRefusal(err).Hint, "systemctl stop highwater; then here: highwater takeover", what)
+				require.Contains(t, wire.AsRefusal(err).Hint, "systemctl stop highwater; then here: highwater takeover", what)
 			}
 
 			// On the machine of the copy: this one must be.
 			_, err = a.node.Handover(t.Context(), HandoverRequest{})
-			is(t, err, OldState)
-			require.Contains(t, asRefusal(err).Hint, "stop this instance")
+			is(t, err, wire.OldState)
+			require.Contains(t, wire.AsRefusal(err).Hint, "stop this instance")
 			look, err := a.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
-			is(t, err, NotReady)
+			is(t, err, wire.NotReady)
 			require.Equal(t, Bad, look.Findings[0].Result)
 			require.Contains(t, look.Findings[0].Detail, "the state directory is an old copy")
 			require.Contains(t, look.Findings[0].Hint, "stop this instance")
@@ -103,13 +104,13 @@ func farAhead(t *testing.T, p *pair) (a, b *side, level int32) {
 	a, b = p.begin()
 	require.Equal(t, perLevel, a.bake(p.level))
 	level = p.level + 500
-	p.wire.cut = true
+	p.cable.cut = true
 	c, err := a.node.Release(t.Context(), level)
 	require.NoError(t, err)
 	_, err = b.node.Accept(t.Context(), c, &p.level)
 	require.NoError(t, err)
 	b.kill()
-	p.wire.cut = false
+	p.cable.cut = false
 	a.restart()
 	done, err := a.takeover()
 	require.NoError(t, err)
@@ -132,22 +133,22 @@ func TestAFloorFarAheadIsNotCalledAnOldCopy(t *testing.T) {
 		a, b, level := farAhead(t, p)
 		a.restart()
 		_, err := a.node.Ask(t.Context())
-		is(t, err, OldOrFloor)
+		is(t, err, wire.OldOrFloor)
 		require.Contains(t, err.Error(), "the state directory may be an old copy")
 		require.Contains(t, err.Error(), "used a certificate by that level, before a takeover here: then nothing is old")
-		require.Contains(t, asRefusal(err).Hint, "stop the other instance; then here: highwater takeover")
+		require.Contains(t, wire.AsRefusal(err).Hint, "stop the other instance; then here: highwater takeover")
 		require.NotEmpty(t, a.alarms())
 		p.level++
 		require.Zero(t, a.bake(p.level))
 		_, err = b.node.Handover(t.Context(), HandoverRequest{})
-		is(t, err, NotReady)
+		is(t, err, wire.NotReady)
 		require.Contains(t, err.Error(), "or the floor of a certificate by level")
 		_, err = b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
-		is(t, err, NotReady)
+		is(t, err, wire.NotReady)
 		require.Contains(t, err.Error(), "or the floor of a certificate by level")
 		_, err = a.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
-		is(t, err, NotReady)
-		require.Contains(t, asRefusal(err).Hint, "stop the other instance")
+		is(t, err, wire.NotReady)
+		require.Contains(t, wire.AsRefusal(err).Hint, "stop the other instance")
 
 		b.kill()
 		if below {
@@ -176,9 +177,9 @@ func TestAnOldCopyBesideAFloorFarAhead(t *testing.T) {
 	for _, above := range []bool{false, true} {
 		p := newPair(t)
 		a, b, level := farAhead(t, p)
-		reason := OldOrFloor
+		reason := wire.OldOrFloor
 		if above {
-			p.level, reason = level, OldState
+			p.level, reason = level, wire.OldState
 		}
 		p.level++
 		require.Equal(t, perLevel, a.bake(p.level))
@@ -191,7 +192,7 @@ func TestAnOldCopyBesideAFloorFarAhead(t *testing.T) {
 		is(t, err, reason)
 		require.Zero(t, a.bake(p.level))
 		_, err = a.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
-		is(t, err, NotReady)
+		is(t, err, wire.NotReady)
 
 		// What either message says to do is safe with an old copy too.
 		b.kill()

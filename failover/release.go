@@ -5,20 +5,21 @@ import (
 	"fmt"
 	"slices"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 )
 
 // release gives the epoch away, or says again to whom it was given (rules 2 to 5). fit says why the other side cannot sign.
-func (n *Node) release(ctx context.Context, peer hwm.Peer, q Question, fit func(hwm.Peer) error) (*Certificate, error) {
+func (n *Node) release(ctx context.Context, peer hwm.Peer, q wire.Question, fit func(hwm.Peer) error) (*wire.Certificate, error) {
 	mine := n.store.Role()
 	switch {
 	case mine.Role == hwm.Fenced:
-		return nil, refuse(IsFenced, "find out who signed; then, on the machine that should sign: highwater takeover",
+		return nil, wire.Refuse(wire.IsFenced, "find out who signed; then, on the machine that should sign: highwater takeover",
 			"the instance %s is fenced: %s", n.Me().Short(), mine.Why)
 	case mine.Epoch == 0:
-		return nil, refuse(NeverActive, "highwater activate, on one of the two machines", "the instance %s was never active", n.Me().Short())
+		return nil, wire.Refuse(wire.NeverActive, "highwater activate, on one of the two machines", "the instance %s was never active", n.Me().Short())
 	case q.Epoch < peer.Seen:
-		return nil, refuse(OldState, "never sign from a restored copy; make its state anew: highwater init, hwm import, peer add",
+		return nil, wire.Refuse(wire.OldState, "never sign from a restored copy; make its state anew: highwater init, hwm import, peer add",
 			"the instance %s was at epoch %d before and says %d now: its state is an old copy", q.From.Short(), peer.Seen, q.Epoch)
 	case q.Seen > mine.Epoch: // and what was signed since then is not in its marks
 		return nil, n.told(oldCopy(n.oldState(fmt.Sprintf("the other instance knew this one at epoch %d, and the record here says %d", q.Seen, mine.Epoch))))
@@ -42,7 +43,7 @@ func (n *Node) release(ctx context.Context, peer hwm.Peer, q Question, fit func(
 		}
 		ceilings = n.ceilings(*q.At)
 		if given, _ := n.givenAway(); len(ceilings)+len(given) == 0 { // nothing would tell a later takeover of the certificate (rule 11)
-			return nil, refuse(BadLevel, "choose a level below them: see highwater hwm list; or lift them first: highwater hwm ceiling --lift",
+			return nil, wire.Refuse(wire.BadLevel, "choose a level below them: see highwater hwm list; or lift them first: highwater hwm ceiling --lift",
 				"every key has a ceiling of an operator at or below level %d already", *q.At)
 		}
 		next.Why = fmt.Sprintf("handed over to %s from level %d on", peer.Key.Short(), *q.At+1)
@@ -67,19 +68,19 @@ func (n *Node) waits() error {
 	if found != nil {
 		return n.told(found)
 	}
-	return refuse(NotReady, "try again in a second", "the instance %s was restarted and has not asked yet whether it may still sign", n.Me().Short())
+	return wire.Refuse(wire.NotReady, "try again in a second", "the instance %s was restarted and has not asked yet whether it may still sign", n.Me().Short())
 }
 
 // neither refuses what only the owner could do, and the owner is a third instance: one of the two before its state was made anew.
-func neither(mine hwm.RoleRecord) *Refusal {
-	return refuse(NotOwner, ownerGone, "epoch %d is owned by neither of the two, but by %s", mine.Epoch, mine.Owner.Short())
+func neither(mine hwm.RoleRecord) *wire.Refusal {
+	return wire.Refuse(wire.NotOwner, ownerGone, "epoch %d is owned by neither of the two, but by %s", mine.Epoch, mine.Owner.Short())
 }
 
 // ownerGone is the way out of an epoch whose owner's state is lost.
 const ownerGone = "if that instance is gone for good: stop the process on one of the two machines, highwater takeover on the other, then start it again"
 
 // again answers as before (rule 3). A side that may still sign says up to where; when that cannot be told, it ends first.
-func (n *Node) again(ctx context.Context, q Question, mine hwm.RoleRecord) (*Certificate, error) {
+func (n *Node) again(ctx context.Context, q wire.Question, mine hwm.RoleRecord) (*wire.Certificate, error) {
 	keys, level := n.givenAway()
 	if len(keys) > 0 {
 		return n.certify(q, &level)
@@ -94,17 +95,17 @@ func (n *Node) again(ctx context.Context, q Question, mine hwm.RoleRecord) (*Cer
 }
 
 // certify signs the certificate for the epoch as it is on disk.
-func (n *Node) certify(q Question, level *int32) (*Certificate, error) {
+func (n *Node) certify(q wire.Question, level *int32) (*wire.Certificate, error) {
 	marks, err := n.durableMarks()
 	if err != nil || q.DryRun {
 		return nil, err
 	}
 	n.given.Add(1)
 	mine := n.store.Role()
-	return Certificate{
-		Protocol: Protocol, Chain: n.signer.Chain(), From: n.Me(), To: mine.Owner, Epoch: mine.Epoch, Level: level,
+	return wire.Certificate{
+		Protocol: wire.Protocol, Chain: n.signer.Chain(), From: n.Me(), To: mine.Owner, Epoch: mine.Epoch, Level: level,
 		Marks: marks, Nonce: q.Nonce, When: n.now(),
-	}.signed(n.store.Identity())
+	}.Sign(n.store.Identity())
 }
 
 // checkLevel sees that a cut-over level is above what was signed, and not a mistyped one.
@@ -118,14 +119,14 @@ func (n *Node) checkLevel(level int32) error {
 	case err != nil:
 		return err
 	case level < 0:
-		return refuse(BadLevel, "choose a level some minutes ahead", "the level %d is negative", level)
+		return wire.Refuse(wire.BadLevel, "choose a level some minutes ahead", "the level %d is negative", level)
 	case !limit.Known() && level >= hwm.FarLevels:
-		return refuse(BadLevel, "set the marks first: highwater hwm set", "there is nothing to compare level %d with: no key has a mark here", level)
+		return wire.Refuse(wire.BadLevel, "set the marks first: highwater hwm set", "there is nothing to compare level %d with: no key has a mark here", level)
 	case level <= highest:
-		return refuse(BadLevel, fmt.Sprintf("choose a level some minutes ahead, e.g. --at %d", int64(highest)+50),
+		return wire.Refuse(wire.BadLevel, fmt.Sprintf("choose a level some minutes ahead, e.g. --at %d", int64(highest)+50),
 			"level %d is not above level %d, which was signed or set already", level, highest)
 	case !limit.Allows(level):
-		return refuse(TooFar, "choose a level some minutes ahead", "level %d is %s", level, limit.Distance(level))
+		return wire.Refuse(wire.TooFar, "choose a level some minutes ahead", "level %d is %s", level, limit.Distance(level))
 	}
 	return nil
 }
@@ -208,20 +209,20 @@ func (n *Node) lifts() []hwm.CeilingChange {
 }
 
 // Release makes a certificate by level for the other instance, to be carried in a file. This side signs on, up to the level.
-func (n *Node) Release(ctx context.Context, at int32) (*Certificate, error) {
+func (n *Node) Release(ctx context.Context, at int32) (*wire.Certificate, error) {
 	n.act.Lock()
 	defer n.act.Unlock()
 	peer, ok := n.store.Peer()
 	if !ok {
-		return nil, errNoPeer()
+		return nil, wire.RefuseNoPeer()
 	}
-	q := Question{Hello: Hello{From: peer.Key, Epoch: peer.Seen}, At: &at}
+	q := wire.Question{Hello: wire.Hello{From: peer.Key, Epoch: peer.Seen}, At: &at}
 	c, err := n.release(context.WithoutCancel(ctx), peer, q, n.fitAsFar)
 	if err != nil {
 		return nil, err
 	}
 	if c.Level == nil {
-		return nil, refuse(NotOwner, "ask for it there: highwater handover", "epoch %d was given to the other instance already, live", c.Epoch)
+		return nil, wire.Refuse(wire.NotOwner, "ask for it there: highwater handover", "epoch %d was given to the other instance already, live", c.Epoch)
 	}
 	n.Poke()
 	return c, nil

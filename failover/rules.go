@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/signer"
 )
@@ -13,7 +14,7 @@ import (
 // what it decides is durable before anybody hears of it.
 
 // heard takes in what a message of the other side says of the right to sign (rules 1, 7 and 8).
-func (n *Node) heard(ctx context.Context, peer hwm.Peer, h Hello) error {
+func (n *Node) heard(ctx context.Context, peer hwm.Peer, h wire.Hello) error {
 	n.unstate()
 	if err := n.seen(peer, h); err != nil {
 		return err
@@ -45,7 +46,7 @@ func (n *Node) heard(ctx context.Context, peer hwm.Peer, h Hello) error {
 }
 
 // yield makes this side stand by in somebody else's epoch. A fence stays one until an operator lifts it.
-func (n *Node) yield(ctx context.Context, mine hwm.RoleRecord, h Hello, why string) error {
+func (n *Node) yield(ctx context.Context, mine hwm.RoleRecord, h wire.Hello, why string) error {
 	next := hwm.RoleRecord{Role: hwm.Standby, Epoch: h.Epoch, Owner: h.Owner, Why: why}
 	if mine.Role == hwm.Fenced {
 		next.Role, next.Why = hwm.Fenced, mine.Why
@@ -69,14 +70,14 @@ func givenUp() context.Context {
 
 // superseded is an owner whose epoch was taken over by the other side, which gave the next one back by a certificate that has not
 // arrived: it stands by in the epoch before that one, so that the certificate, or a handover in its place, is still good.
-func (n *Node) superseded(ctx context.Context, mine hwm.RoleRecord, h Hello) error {
+func (n *Node) superseded(ctx context.Context, mine hwm.RoleRecord, h wire.Hello) error {
 	given := h.Epoch
 	h.Epoch, h.Owner = h.Epoch-1, h.From
 	return n.yield(ctx, mine, h, fmt.Sprintf("the other instance took over, and gave epoch %d to this one by a certificate that has not come", given))
 }
 
 // seen keeps the newest epoch that the other side was heard with, so that an old copy of its state is recognised.
-func (n *Node) seen(peer hwm.Peer, h Hello) error {
+func (n *Node) seen(peer hwm.Peer, h wire.Hello) error {
 	switch {
 	case h.Epoch > peer.Seen:
 		peer.Seen = h.Epoch
@@ -88,7 +89,7 @@ func (n *Node) seen(peer hwm.Peer, h Hello) error {
 }
 
 // onStatus does what follows from the other side's status: fence, yield, or resume (rules 5 to 8).
-func (n *Node) onStatus(ctx context.Context, a Answer) error {
+func (n *Node) onStatus(ctx context.Context, a wire.Answer) error {
 	ctx = context.WithoutCancel(ctx)
 	n.act.Lock()
 	defer n.act.Unlock()
@@ -101,7 +102,7 @@ func (n *Node) onStatus(ctx context.Context, a Answer) error {
 			return err
 		}
 	}
-	q, fresh := n.spend(a.Nonce, verbStatus)
+	q, fresh := n.spend(a.Nonce, wire.Status)
 	if fresh {
 		n.spoke(a.Life, q.drawn, true)
 	}
@@ -118,7 +119,7 @@ func (n *Node) onStatus(ctx context.Context, a Answer) error {
 		return r
 	}
 	if !fresh || a.Status == nil { // rule 6: an answer to an earlier life's question gives nobody the right to sign
-		return refuse(OldAnswer, "", "the other instance's answer is not to a question of this process")
+		return wire.Refuse(wire.OldAnswer, "", "the other instance's answer is not to a question of this process")
 	}
 	if err := n.settle(ctx); err != nil {
 		return err
@@ -127,7 +128,7 @@ func (n *Node) onStatus(ctx context.Context, a Answer) error {
 }
 
 // resume lets a restarted owner sign again, when a fresh answer knows nothing newer (rule 7).
-func (n *Node) resume(ctx context.Context, a Answer) error {
+func (n *Node) resume(ctx context.Context, a wire.Answer) error {
 	mine := n.store.Role()
 	if mine.Role != hwm.Active || mine.Owner != n.Me() || n.signer.Active() {
 		return n.passed(ctx, mine, a)
@@ -139,7 +140,7 @@ func (n *Node) resume(ctx context.Context, a Answer) error {
 		return n.superseded(ctx, mine, a.Hello)
 	}
 	if a.Epoch == mine.Epoch && a.Owner != n.Me() { // rule 8: equal, but not agreed
-		return refuse(NotOwner, "", "the other instance claims epoch %d too; it is waited for", a.Epoch)
+		return wire.Refuse(wire.NotOwner, "", "the other instance claims epoch %d too; it is waited for", a.Epoch)
 	}
 	if err := n.checkCopied(a.Status.Marks); err != nil {
 		return err
@@ -157,7 +158,7 @@ func (n *Node) resume(ctx context.Context, a Answer) error {
 // There is one floor that the other side has not followed: that of a certificate by level. It is above the marks here when this side gave
 // that certificate, the other used it, and this side then took over below its level, because it had not heard of the floor. Nothing is old
 // then; but the floor also hides how far the other side followed, so nobody can tell, and this side must not sign in either case.
-func (n *Node) checkCopied(marks []Mark) error {
+func (n *Node) checkCopied(marks []wire.Mark) error {
 	floor := hwm.Position{Level: -1}
 	for _, m := range marks {
 		if m.Source != hwm.SourcePeer {
@@ -180,44 +181,44 @@ func (n *Node) checkCopied(marks []Mark) error {
 	if floor.Level < 0 {
 		return nil
 	}
-	return n.copied(refuse(OldOrFloor, fmt.Sprintf("stop the other instance; then here: highwater takeover. Its floor is above level %d then; where the chain is far "+
+	return n.copied(wire.Refuse(wire.OldOrFloor, fmt.Sprintf("stop the other instance; then here: highwater takeover. Its floor is above level %d then; where the chain is far "+
 		"below that, restart this one in between, and make the other one's state anew: highwater init", floor.Level),
 		"the state directory may be an old copy: the other instance has a floor at level %d, above the marks here. It followed this one to it, or "+
 			"used a certificate by that level, before a takeover here: then nothing is old", floor.Level))
 }
 
 func (n *Node) oldState(what string) error {
-	return n.copied(refuse(OldState, "never sign from a restored copy: stop this instance; then on the other machine: highwater takeover; then start this one "+
+	return n.copied(wire.Refuse(wire.OldState, "never sign from a restored copy: stop this instance; then on the other machine: highwater takeover; then start this one "+
 		"again, and it is the backup. If the other one is gone for good: highwater takeover", "the state directory is an old copy: %s", what))
 }
 
-func (n *Node) copied(r *Refusal) error {
+func (n *Node) copied(r *wire.Refusal) error {
 	n.raiseAlarm(signer.AlarmRollback, r.Text, r.Hint)
 	return r
 }
 
 // oldCopy is the refusal by which an instance finds its own state an old copy, or says so to the other one; nil for any other error.
-func oldCopy(err error) *Refusal {
-	var r *Refusal
-	if errors.As(err, &r) && (r.Reason == OldState || r.Reason == OldOrFloor) {
+func oldCopy(err error) *wire.Refusal {
+	var r *wire.Refusal
+	if errors.As(err, &r) && (r.Reason == wire.OldState || r.Reason == wire.OldOrFloor) {
 		return r
 	}
 	return nil
 }
 
 // told is what the other side's operator is told when this side finds its own state an old copy.
-func (n *Node) told(found *Refusal) error {
+func (n *Node) told(found *wire.Refusal) error {
 	me := n.Me().Short()
-	if found.Reason == OldOrFloor {
-		return refuse(found.Reason, "see, on its machine: highwater status; it says what to do",
+	if found.Reason == wire.OldOrFloor {
+		return wire.Refuse(found.Reason, "see, on its machine: highwater status; it says what to do",
 			"the instance %s signs nothing: its state directory is an old copy, or the floor of a certificate by level, which the other instance has, is above its marks", me)
 	}
-	return refuse(found.Reason, "on its machine: systemctl stop highwater; then here: highwater takeover; then start it again, and it is the backup",
+	return wire.Refuse(found.Reason, "on its machine: systemctl stop highwater; then here: highwater takeover; then start it again, and it is the backup",
 		"the instance %s signs nothing: it says that its state directory is an old copy", me)
 }
 
 // passed ends signing up to the ceilings when the new owner is above them.
-func (n *Node) passed(ctx context.Context, mine hwm.RoleRecord, a Answer) error {
+func (n *Node) passed(ctx context.Context, mine hwm.RoleRecord, a wire.Answer) error {
 	if mine.Role != hwm.Active || mine.Owner == n.Me() {
 		return nil
 	}

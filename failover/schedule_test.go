@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 )
 
@@ -25,7 +26,7 @@ type schedule struct {
 // stick is a certificate on its way by foot.
 type stick struct {
 	from, to *side
-	cert     *Certificate
+	cert     *wire.Certificate
 }
 
 func newSchedule(t testing.TB, seed uint64) *schedule {
@@ -35,8 +36,8 @@ func newSchedule(t testing.TB, seed uint64) *schedule {
 		x.node.every = s.every
 	}
 	s.begin()
-	s.wire.lose = func(string) (bool, bool) { return s.r.IntN(8) == 0, s.r.IntN(6) == 0 }
-	s.wire.twice = func(string) bool { return s.r.IntN(10) == 0 }
+	s.cable.lose = func(string) (bool, bool) { return s.r.IntN(8) == 0, s.r.IntN(6) == 0 }
+	s.cable.twice = func(string) bool { return s.r.IntN(10) == 0 }
 	return s
 }
 
@@ -84,8 +85,8 @@ func (s *schedule) step() {
 		x.start()
 	case n < 92 && x.up && !x.other().up:
 		s.takeover(x)
-	case n < 98 && len(s.wire.answers) > 0:
-		if l := s.wire.answers[s.r.IntN(len(s.wire.answers))]; l.to.up {
+	case n < 98 && len(s.cable.answers) > 0:
+		if l := s.cable.answers[s.r.IntN(len(s.cable.answers))]; l.to.up {
 			s.did("stale", l.deliver(s.t))
 		}
 	}

@@ -2,9 +2,9 @@ package failover
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 )
 
@@ -56,10 +56,10 @@ type SilenceSeen struct {
 func (n *Node) Takeover(ctx context.Context, r TakeoverRequest) (Takeover, error) {
 	peer, ok := n.store.Peer()
 	if !ok {
-		return Takeover{}, refuse(NoPeer, "highwater activate", "no other instance is configured: there is nothing to take over from")
+		return Takeover{}, wire.Refuse(wire.NoPeer, "highwater activate", "no other instance is configured: there is nothing to take over from")
 	}
 	if r.Margin != nil && (*r.Margin < MinMargin || *r.Margin > MaxMargin) {
-		return Takeover{}, refuse(BadLevel, fmt.Sprintf("between %d and %d levels", MinMargin, MaxMargin), "a margin of %d levels", *r.Margin)
+		return Takeover{}, wire.Refuse(wire.BadLevel, fmt.Sprintf("between %d and %d levels", MinMargin, MaxMargin), "a margin of %d levels", *r.Margin)
 	}
 	t, given := Takeover{}, n.given.Load()
 	if f := n.diskHere(); f != nil { // it could not even look at its marks
@@ -67,7 +67,7 @@ func (n *Node) Takeover(ctx context.Context, r TakeoverRequest) (Takeover, error
 		if r.Check {
 			return t, nil
 		}
-		return t, refuse(NotReady, f.Hint, "%s: %s", f.Name, f.Detail)
+		return t, wire.Refuse(wire.NotReady, f.Hint, "%s: %s", f.Name, f.Detail)
 	}
 	there := n.evidencePeer(ctx, peer)
 	t.Findings = append(t.Findings, there, stated(r), n.evidenceHere(), n.evidenceKeys())
@@ -89,7 +89,7 @@ func (n *Node) Takeover(ctx context.Context, r TakeoverRequest) (Takeover, error
 		return t, nil
 	}
 	if f != nil {
-		return t, refuse(NotReady, f.Hint, "%s: %s", f.Name, f.Detail)
+		return t, wire.Refuse(wire.NotReady, f.Hint, "%s: %s", f.Name, f.Detail)
 	}
 	return n.takeOver(ctx, t, r, given)
 }
@@ -97,15 +97,15 @@ func (n *Node) Takeover(ctx context.Context, r TakeoverRequest) (Takeover, error
 // takeOver is the step itself. given is how many certificates had left when the evidence began: it says nothing of a later one.
 func (n *Node) takeOver(ctx context.Context, t Takeover, r TakeoverRequest, given uint64) (Takeover, error) {
 	if !r.CannotSign {
-		return t, refuse(Unstated, statementHint, "nobody stated that the other instance cannot sign")
+		return t, wire.Refuse(wire.Unstated, statementHint, "nobody stated that the other instance cannot sign")
 	}
 	n.act.Lock()
 	defer n.act.Unlock()
 	if n.signsHere() {
-		return t, refuse(IsActive, "there is nothing to take over; see: highwater peer show", "this instance signs already")
+		return t, wire.Refuse(wire.IsActive, "there is nothing to take over; see: highwater peer show", "this instance signs already")
 	}
 	if n.given.Load() != given {
-		return t, refuse(NotReady, "look again: highwater takeover --check", "this instance gave the right to sign away meanwhile")
+		return t, wire.Refuse(wire.NotReady, "look again: highwater takeover --check", "this instance gave the right to sign away meanwhile")
 	}
 	n.forgetAll()             // an answer that is still under way is of a time before this
 	n.margin.Store(t.guarded) // before the guard sees the new epoch
@@ -153,10 +153,4 @@ func (n *Node) takeoverFloors(level int32) []hwm.Row {
 		floors = append(floors, hwm.Row{Key: r.Key, Mark: hwm.Floor(level, n.now(), hwm.SourceTakeover)})
 	}
 	return floors
-}
-
-// IsRefusal tells a decision from a breakage.
-func IsRefusal(err error) bool {
-	var r *Refusal
-	return errors.As(err, &r)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 )
 
@@ -26,12 +27,12 @@ type listener struct {
 }
 
 func (s *side) serve(address string) *listener {
-	cfg, err := s.node.TLSConfig()
+	cfg, err := s.node.Server().TLSConfig()
 	require.NoError(s.t, err)
 	l, err := (&net.ListenConfig{}).Listen(s.t.Context(), "tcp", address)
 	require.NoError(s.t, err)
 	out := &listener{l, &http.Server{
-		Handler: s.node.Handler(), ConnContext: s.node.ConnContext, ReadHeaderTimeout: time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+		Handler: s.node.Server(), ConnContext: s.node.Server().ConnContext, ReadHeaderTimeout: time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}, make(chan error, 1)}
 	go func() { out.done <- out.srv.Serve(tls.NewListener(l, cfg)) }()
 	return out
@@ -47,9 +48,9 @@ func newTLSPair(t *testing.T) (p *pair, proxies [2]*proxy) {
 	p = newPair(t)
 	for i, s := range p.sides {
 		s.kill()
-		s.link = newTLSLink(nil)
+		s.link = wire.NewClient(nil)
 		s.start()
-		s.node.link = newTLSLink(s.store.Identity())
+		s.node.link = wire.NewClient(s.store.Identity())
 		l := s.serve("127.0.0.1:0")
 		t.Cleanup(func() { l.close(t) })
 		proxies[i] = newProxy(t, l.Addr().String())
@@ -192,7 +193,7 @@ func TestALinkThatIsCutAnywhere(t *testing.T) {
 		_, err := b.node.askForIt(t.Context())
 		passed := err == nil
 		if !passed {
-			is(t, err, Unreachable)
+			is(t, err, wire.Unreachable)
 		}
 		p.level++
 		require.LessOrEqual(t, a.bake(p.level)+b.bake(p.level), perLevel)
@@ -218,7 +219,7 @@ func TestAnAsymmetricPartition(t *testing.T) {
 	// a's questions reach b, b's do not reach a. The old side still learns of a takeover, from the answer to its own question.
 	proxies[0].set(func(int, string) bool { return false })
 	_, err := b.node.Ask(t.Context())
-	is(t, err, Unreachable)
+	is(t, err, wire.Unreachable)
 	require.Equal(t, perLevel, a.bake(p.level))
 	_, err = b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level}) // not true: a lives
 	require.NoError(t, err)
@@ -237,7 +238,7 @@ func TestWrongKeys(t *testing.T) {
 	// b expects another key at that address.
 	require.NoError(t, b.node.SetPeer(t.Context(), &hwm.Peer{Address: proxies[0].address(), Key: hwm.InstanceID{1}}))
 	_, err := b.node.Ask(t.Context())
-	is(t, err, WrongKey)
+	is(t, err, wire.WrongKey)
 	require.Contains(t, err.Error(), a.node.Me().String())
 	require.NoError(t, b.node.SetPeer(t.Context(), &hwm.Peer{Address: proxies[0].address(), Key: a.node.Me()}))
 	_, err = b.node.Ask(t.Context())
@@ -245,16 +246,16 @@ func TestWrongKeys(t *testing.T) {
 	// a expects another key to come.
 	require.NoError(t, a.node.SetPeer(t.Context(), &hwm.Peer{Address: proxies[1].address(), Key: hwm.InstanceID{1}}))
 	_, err = b.node.Ask(t.Context())
-	is(t, err, WrongKey)
+	is(t, err, wire.WrongKey)
 	require.Contains(t, err.Error(), "does not accept")
 	// a has no other instance any more.
 	require.NoError(t, a.node.SetPeer(t.Context(), nil))
 	_, err = b.node.Ask(t.Context())
 	require.Error(t, err)
 	_, err = a.node.Ask(t.Context())
-	is(t, err, NoPeer)
+	is(t, err, wire.NoPeer)
 	for _, bad := range []hwm.Peer{{Address: "nowhere", Key: hwm.InstanceID{1}}, {Address: "x:1", Key: a.node.Me()}} {
-		is(t, a.node.SetPeer(t.Context(), &bad), WrongKey)
+		is(t, a.node.SetPeer(t.Context(), &bad), wire.WrongKey)
 	}
 }
 
@@ -279,11 +280,11 @@ func TestStrangersGetNothing(t *testing.T) {
 		_ = naked.Close() // the other end has closed it
 	}
 	require.ErrorContains(t, err, "tls")
-	for _, verb := range []string{verbStatus, verbFollow, verbRelease} {
+	for _, verb := range []string{wire.Status, wire.Follow, wire.Release} {
 		w := &recorder{header: http.Header{}}
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/"+verb, strings.NewReader("{}"))
 		require.NoError(t, err)
-		a.node.Handler().ServeHTTP(w, r)
+		a.node.Server().ServeHTTP(w, r)
 		require.Equal(t, http.StatusForbidden, w.status)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 )
 
@@ -147,7 +148,7 @@ func (n *Node) SetPeer(_ context.Context, p *hwm.Peer) error {
 	defer n.act.Unlock()
 	old, paired := n.store.Peer()
 	if mine := n.store.Role(); paired && mine.Role == hwm.Active && !n.signer.Active() {
-		return refuse(NotReady, "highwater takeover, or highwater standby first",
+		return wire.Refuse(wire.NotReady, "highwater takeover, or highwater standby first",
 			"this instance was active and must ask the other one before it signs: the other one cannot be changed now")
 	}
 	if p == nil {
@@ -158,10 +159,10 @@ func (n *Node) SetPeer(_ context.Context, p *hwm.Peer) error {
 		err = errors.New("the machine is missing")
 	}
 	if err != nil {
-		return refuse(WrongKey, "highwater peer add HOST:PORT KEY", "%q is no address: %v", p.Address, err)
+		return wire.Refuse(wire.WrongKey, "highwater peer add HOST:PORT KEY", "%q is no address: %v", p.Address, err)
 	}
 	if p.Key == n.Me() {
-		return refuse(WrongKey, "the key of the other machine: highwater peer show, there", "that is the key of this instance")
+		return wire.Refuse(wire.WrongKey, "the key of the other machine: highwater peer show, there", "that is the key of this instance")
 	}
 	next := *p
 	next.Since = n.now()

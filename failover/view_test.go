@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/store"
 )
@@ -59,7 +60,7 @@ func TestWhoSignsWhichLevels(t *testing.T) {
 		cut, from := p.level+3, p.level+4
 		below, above := Share{SignsUpTo: &cut}, Share{SignsFrom: &from}
 		if stick {
-			p.wire.cut = true
+			p.cable.cut = true
 			c, err := a.node.Release(t.Context(), cut)
 			require.NoError(t, err)
 			require.Equal(t, below, a.node.View().Share)
@@ -70,7 +71,7 @@ func TestWhoSignsWhichLevels(t *testing.T) {
 			require.Equal(t, above, v.Share)
 			require.Equal(t, whole, v.Peer.Share, "nobody heard of it")
 			require.Equal(t, "this instance, from level 1005 on", v.MaySign)
-			p.wire.cut = false
+			p.cable.cut = false
 			_, err = b.node.Ask(t.Context())
 			require.NoError(t, err)
 		} else {
@@ -125,12 +126,12 @@ func TestTheOwnersStateWasMadeAnew(t *testing.T) {
 		require.Contains(t, v.MaySign, "nobody here: epoch 1 is owned by neither of the two")
 		require.Equal(t, []string{ownerGone}, v.Next)
 		_, err = s.node.Activate(t.Context(), &p.level, "a test")
-		is(t, err, NotOwner)
-		require.Equal(t, ownerGone, asRefusal(err).Hint)
+		is(t, err, wire.NotOwner)
+		require.Equal(t, ownerGone, wire.AsRefusal(err).Hint)
 	}
 	_, err = a.node.Handover(t.Context(), HandoverRequest{})
-	is(t, err, NotReady)
-	require.Equal(t, ownerGone, asRefusal(err).Hint)
+	is(t, err, wire.NotReady)
+	require.Equal(t, ownerGone, wire.AsRefusal(err).Hint)
 
 	a.kill()
 	_, err = b.takeover()
@@ -153,14 +154,14 @@ func TestBothClaimAnEpoch(t *testing.T) {
 	a, b := p.begin()
 	_, err := b.node.Ask(t.Context())
 	require.NoError(t, err)
-	p.wire.cut = true
+	p.cable.cut = true
 	lie := TakeoverRequest{CannotSign: true, Head: &p.level}
 	_, err = b.node.Takeover(t.Context(), lie)
 	require.NoError(t, err)
 	a.restart()
 	_, err = a.node.Takeover(t.Context(), lie)
 	require.NoError(t, err)
-	p.wire.cut = false
+	p.cable.cut = false
 	_, err = a.node.Ask(t.Context())
 	require.NoError(t, err)
 	_, err = b.node.Ask(t.Context())
@@ -179,11 +180,11 @@ func TestBothClaimAnEpoch(t *testing.T) {
 	require.Contains(t, v.Next[1], "highwater takeover")
 	for _, s := range p.sides {
 		_, err = s.node.Handover(t.Context(), HandoverRequest{})
-		is(t, err, NotOwner)
+		is(t, err, wire.NotOwner)
 		require.ErrorContains(t, err, "both instances say that the right to sign is theirs to give")
 	}
 	_, err = a.node.Activate(t.Context(), nil, "a test")
-	is(t, err, NotOwner)
+	is(t, err, wire.NotOwner)
 	require.ErrorContains(t, err, "the other instance claims epoch 3 too: it is fenced")
 	_, err = a.node.Takeover(t.Context(), lie) // it is true now: the other one is fenced
 	require.NoError(t, err)
@@ -199,19 +200,20 @@ func TestBothClaimAnEpoch(t *testing.T) {
 func TestACertificateThatIsSpentUnused(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
-	p.wire.cut = true
+	p.cable.cut = true
 	c, err := a.node.Release(t.Context(), p.level+2)
 	require.NoError(t, err)
-	p.level += maxPast + 3
+	p.level += wire.MaxPast + 3
 	_, err = b.node.Accept(t.Context(), c, &p.level)
-	is(t, err, OldAnswer)
-	require.Contains(t, asRefusal(err).Hint, "handover")
-	require.Contains(t, asRefusal(err).Hint, "takeover")
+	is(t, err, wire.OldAnswer)
+	require.Contains(t, wire.AsRefusal(err).Hint, "handover")
+	require.Contains(t, wire.AsRefusal(err).Hint, "takeover")
 	again, err := a.node.Release(t.Context(), p.level+2)
 	require.NoError(t, err)
 	require.Equal(t, c.Level, again.Level)
+	is(t, a.asks(), wire.Unreachable) // as each second
 	require.Contains(t, a.node.View().Next[1], "highwater handover")
-	p.wire.cut = false
+	p.cable.cut = false
 	b.handover()
 	require.Equal(t, perLevel, b.bake(p.level))
 	_, err = a.node.Ask(t.Context())

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/store"
 )
@@ -64,10 +65,10 @@ func TestBothScreensSayTheSame(t *testing.T) {
 			a.start()
 		}},
 		"a release whose answer was lost": {underWay, second, func(t *testing.T, p *pair, _, b *side) {
-			p.wire.lose = func(verb string) (bool, bool) { return false, verb == verbRelease }
+			p.cable.lose = func(verb string) (bool, bool) { return false, verb == wire.Release }
 			_, err := b.node.askRelease(t.Context(), b.peer(), nil)
-			is(t, err, Unreachable)
-			p.wire.lose = nil
+			is(t, err, wire.Unreachable)
+			p.cable.lose = nil
 		}},
 		"between release and accept by level": {awaited, second, func(t *testing.T, p *pair, a, _ *side) {
 			_, err := a.node.Release(t.Context(), p.level+3)
@@ -126,7 +127,7 @@ func TestScreensOfAPairThatWasNeverActive(t *testing.T) {
 	require.Error(t, err)
 	require.Equal(t, "this instance", a.node.View().MaySign)
 
-	alone := &side{t: t, name: 'c', dir: t.TempDir(), pair: p, gadget: newGadget(t), link: &wireEnd{&p.wire, b}}
+	alone := &side{t: t, name: 'c', dir: t.TempDir(), pair: p, gadget: newGadget(t), link: &cableEnd{&p.cable, b}}
 	require.NoError(t, store.Create(t.Context(), alone.dir, time.Now()))
 	alone.start()
 	t.Cleanup(alone.kill)

@@ -234,7 +234,7 @@ disk: starts on one that takes nothing | cmd/servedisk.go | s/^\terr := in.store
 disk: has a file read that was replaced | cmd/servedisk.go | s/errors.Is(err, store.ErrReplaced)/errors.Is(err, nil)/ | ./cmd | TestScript/replaced
 disk: ends the backup that the other instance may need | cmd/servedisk.go | s/d.answersOnly() \&\& !d.untilWritable(ctx)/false/ | ./cmd | TestABrokenBackupStays
 disk: says that it signs when its disk failed | failover/ask.go | s/ \&\& broken == ""// | ./failover | TestNoCircle
-disk: answers nothing beside one that failed | failover/disk.go | s/if verb != verbStatus || .* {/if verb != "" {/ | ./failover | TestAHealthyOwnerResumes
+disk: answers nothing beside one that failed | failover/disk.go | s/if verb != wire.Status || .* {/if verb != "" {/ | ./failover | TestAHealthyOwnerResumes
 disk: answers as the active one when its disk failed | failover/disk.go | s/ || n.store.Role().Role == hwm.Active {/ {/ | ./failover | TestABrokenBackupThatCannotKeep
 believes an epoch that jumps | failover/ask.go | s/epoch-known <= maxJump/epoch >= known/ | ./failover | TestNoJumpOfAnEpoch
 closes the gate for a succession that is forbidden | signer/role.go | s/if err := hwm.CheckSuccession(s.store.Role(), next); err != nil {/if err := error(nil); err != nil {/ | ./signer | TestAForbiddenSuccession

@@ -1,4 +1,4 @@
-package failover
+package wire
 
 import (
 	"bufio"
@@ -18,15 +18,15 @@ import (
 	"highwater/hwm"
 )
 
-// tlsLink asks over HTTPS: one connection a question, so that nothing of an earlier one can be mistaken for an answer.
-type tlsLink struct{ identity crypto.Signer }
+// Client asks over HTTPS: one connection a question, so that nothing of an earlier one can be mistaken for an answer.
+type Client struct{ identity crypto.Signer }
 
-func newTLSLink(identity crypto.Signer) *tlsLink { return &tlsLink{identity} }
+func NewClient(identity crypto.Signer) *Client { return &Client{identity} }
 
 // dialTimeout bounds the connection and its handshake.
 const dialTimeout = 2 * time.Second
 
-func (l *tlsLink) client(peer hwm.Peer) (*http.Client, error) {
+func (l *Client) client(peer hwm.Peer) (*http.Client, error) {
 	cfg, err := tlsConfig(l.identity, func() (hwm.InstanceID, bool) { return peer.Key, true })
 	if err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func (l *tlsLink) client(peer hwm.Peer) (*http.Client, error) {
 	}, nil
 }
 
-func (l *tlsLink) post(ctx context.Context, peer hwm.Peer, verb string, q Question) (*http.Response, error) {
+func (l *Client) post(ctx context.Context, peer hwm.Peer, verb string, q Question) (*http.Response, error) {
 	client, err := l.client(peer)
 	if err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func (l *tlsLink) post(ctx context.Context, peer hwm.Peer, verb string, q Questi
 }
 
 // Call asks one question.
-func (l *tlsLink) Call(ctx context.Context, peer hwm.Peer, verb string, q Question) (Answer, error) {
+func (l *Client) Call(ctx context.Context, peer hwm.Peer, verb string, q Question) (Answer, error) {
 	resp, err := l.post(ctx, peer, verb, q)
 	if err != nil {
 		return Answer{}, err
@@ -74,21 +74,21 @@ func (l *tlsLink) Call(ctx context.Context, peer hwm.Peer, verb string, q Questi
 		return Answer{}, unreachable(peer, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return Answer{}, refuse(WrongVersion, "is that address the peer listener of a highwater?", "the other instance answered %s", resp.Status)
+		return Answer{}, Refuse(WrongVersion, "is that address the peer listener of a highwater?", "the other instance answered %s", resp.Status)
 	}
-	return parse[Answer](body)
+	return Parse[Answer](body)
 }
 
 // followIdle ends a stream on which nothing was heard; the other side says something each second.
 const followIdle = 5 * time.Second
 
 // Follow reads a stream of answers, one a line.
-func (l *tlsLink) Follow(ctx context.Context, peer hwm.Peer, q Question, each func(Answer) error) error {
+func (l *Client) Follow(ctx context.Context, peer hwm.Peer, q Question, each func(Answer) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	idle := time.AfterFunc(followIdle, func() { cancel(errors.New("nothing was heard for " + followIdle.String())) })
 	defer idle.Stop()
-	resp, err := l.post(ctx, peer, verbFollow, q)
+	resp, err := l.post(ctx, peer, Follow, q)
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (l *tlsLink) Follow(ctx context.Context, peer hwm.Peer, q Question, each fu
 	lines.Buffer(make([]byte, 0, 4096), maxMessage)
 	for lines.Scan() {
 		idle.Reset(followIdle)
-		a, err := parse[Answer](lines.Bytes())
+		a, err := Parse[Answer](lines.Bytes())
 		if err == nil {
 			err = each(a)
 		}
@@ -118,10 +118,10 @@ func unreachable(peer hwm.Peer, err error) error {
 		return r
 	}
 	if strings.Contains(err.Error(), "remote error: tls") {
-		return refuse(WrongKey, "on the other machine: highwater peer show; it must name this instance's key",
+		return Refuse(WrongKey, "on the other machine: highwater peer show; it must name this instance's key",
 			"the instance at %s does not accept this one's key", peer.Address)
 	}
-	return refuse(Unreachable, "is it running, and does `[peer] listen` and the firewall let this machine in?",
+	return Refuse(Unreachable, "is it running, and does `[peer] listen` and the firewall let this machine in?",
 		"the other instance at %s does not answer: %v", peer.Address, cause(err))
 }
 

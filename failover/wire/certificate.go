@@ -1,4 +1,4 @@
-package failover
+package wire
 
 import (
 	"bytes"
@@ -15,6 +15,9 @@ import (
 	"highwater/hwm"
 	"highwater/internal/tezos"
 )
+
+// MaxPast is how far the chain may be past the cut-over of a certificate in a file: ten minutes of blocks.
+const MaxPast = 100
 
 // Certificate gives an epoch, and with it the right to sign, from one instance to another. It is made only after the fence of the
 // giver is durable.
@@ -43,7 +46,8 @@ func (c Certificate) message() ([]byte, error) {
 	return append([]byte(signing), body...), err
 }
 
-func (c Certificate) signed(identity crypto.Signer) (*Certificate, error) {
+// Sign gives the certificate with the signature of identity, the ed25519 key of From. The time is cut to milliseconds.
+func (c Certificate) Sign(identity crypto.Signer) (*Certificate, error) {
 	c.When = c.When.UTC().Truncate(time.Millisecond)
 	message, err := c.message()
 	if err != nil {
@@ -61,14 +65,14 @@ func (c Certificate) signed(identity crypto.Signer) (*Certificate, error) {
 func (c *Certificate) Verify() error {
 	sig, err := hex.DecodeString(c.Signature)
 	if err != nil || len(sig) != ed25519.SignatureSize {
-		return refuse(WrongKey, "", "the certificate has no signature")
+		return Refuse(WrongKey, "", "the certificate has no signature")
 	}
 	message, err := c.message()
 	if err != nil {
 		return err
 	}
 	if !ed25519.Verify(c.From[:], message, sig) {
-		return refuse(WrongKey, "it was changed on its way, or is not of that instance", "the certificate's signature is wrong")
+		return Refuse(WrongKey, "it was changed on its way, or is not of that instance", "the certificate's signature is wrong")
 	}
 	return nil
 }
@@ -76,13 +80,13 @@ func (c *Certificate) Verify() error {
 // ForFile tells whether it is of the kind that travels in a file: by level, and no answer to a question.
 func (c *Certificate) ForFile() error {
 	if c.Nonce != "" || c.Level == nil {
-		return refuse(OldAnswer, "highwater release --at LEVEL --out FILE, on the other machine", "this certificate was an answer; it is not for a file")
+		return Refuse(OldAnswer, "highwater release --at LEVEL --out FILE, on the other machine", "this certificate was an answer; it is not for a file")
 	}
 	return nil
 }
 
 func (c *Certificate) sound() error {
-	if len(c.Nonce) > maxNonce || c.Epoch > maxEpoch || c.Level != nil && (*c.Level < 0 || *c.Level > math.MaxInt32-maxPast) || c.Nonce == "" && c.Level == nil {
+	if len(c.Nonce) > maxNonce || c.Epoch > MaxEpoch || c.Level != nil && (*c.Level < 0 || *c.Level > math.MaxInt32-MaxPast) || c.Nonce == "" && c.Level == nil {
 		return fmt.Errorf("a certificate with impossible fields")
 	}
 	return soundMarks(c.Marks)
@@ -109,7 +113,7 @@ func ParseCertificate(b []byte) (*Certificate, error) {
 		return nil, fmt.Errorf("this is no certificate: something comes after it")
 	}
 	if c.Protocol != Protocol {
-		return nil, refuse(WrongVersion, "run the same version of highwater on both machines",
+		return nil, Refuse(WrongVersion, "run the same version of highwater on both machines",
 			"the certificate is of version %d, this program reads version %d", c.Protocol, Protocol)
 	}
 	if err := c.sound(); err != nil {

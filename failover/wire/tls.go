@@ -1,4 +1,4 @@
-package failover
+package wire
 
 import (
 	"crypto"
@@ -61,14 +61,14 @@ func tlsConfig(identity crypto.Signer, pinned func() (hwm.InstanceID, bool)) (*t
 			}
 			want, ok := pinned()
 			if !ok {
-				return errNoPeer()
+				return RefuseNoPeer()
 			}
 			if key == hwm.InstanceID(me) && key != want {
-				return refuse(WrongKey, "highwater peer add ITS-ADDRESS ITS-KEY; or make the copy anew: highwater init in an empty directory",
+				return Refuse(WrongKey, "highwater peer add ITS-ADDRESS ITS-KEY; or make the copy anew: highwater init in an empty directory",
 					"the machine there has this instance's own key: its address is this one's, or one of the two has a copy of the other's state directory")
 			}
 			if key != want {
-				return refuse(WrongKey, "compare with: highwater peer show, on the other machine",
+				return Refuse(WrongKey, "compare with: highwater peer show, on the other machine",
 					"the machine there is the instance %s, and %s is expected", key, want)
 			}
 			return nil

@@ -1,0 +1,73 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Refusal is a decision of the protocol not to do something. It is not a breakage.
+type Refusal struct {
+	Reason string `json:"reason"`
+	Text   string `json:"text"`
+	Hint   string `json:"hint,omitempty"`
+}
+
+func (r *Refusal) Error() string { return r.Text }
+
+// HintText is what to do.
+func (r *Refusal) HintText() string { return r.Hint }
+
+// Reasons of refusals.
+const (
+	WrongVersion = "wrong_version"
+	WrongChain   = "wrong_chain"
+	WrongKey     = "wrong_key"
+	FarEpoch     = "far_epoch" // no history leads to it
+	Unreachable  = "unreachable"
+	NoPeer       = "no_peer"
+	NotOwner     = "not_owner"
+	NeverActive  = "never_active"
+	IsFenced     = "fenced"
+	OldState     = "old_state"
+	OldOrFloor   = "old_or_floor" // an old state, or a floor that the other side has from a certificate by level
+	OldAnswer    = "old_answer"
+	// SameKey is told to two processes that run with one key, SameKeyBefore as long as nobody has acknowledged that there were two, and
+	// OtherLife to one that may be such a one.
+	SameKey       = "same_key"
+	SameKeyBefore = "same_key_before"
+	OtherLife     = "other_life"
+	BadLevel      = "bad_level"
+	TooFar        = "too_far" // as hwm.TooFar
+	NotReady      = "not_ready"
+	BadMoment     = "bad_moment" // it passes
+	IsActive      = "active"
+	Unstated      = "unstated"
+	Broken        = "broken"
+	// DiskFails is said by an instance that cannot make anything durable any more.
+	DiskFails = "disk_fails"
+)
+
+// Refuse makes a refusal.
+func Refuse(reason, hint, format string, args ...any) *Refusal {
+	return &Refusal{Reason: reason, Text: fmt.Sprintf(format, args...), Hint: hint}
+}
+
+// RefuseNoPeer is the refusal of an instance that has no other one.
+func RefuseNoPeer() *Refusal {
+	return Refuse(NoPeer, "highwater peer add ADDRESS KEY", "no other instance is configured")
+}
+
+// IsRefusal tells a decision from a breakage.
+func IsRefusal(err error) bool {
+	var r *Refusal
+	return errors.As(err, &r)
+}
+
+// AsRefusal makes an error fit to be sent.
+func AsRefusal(err error) *Refusal {
+	var r *Refusal
+	if errors.As(err, &r) {
+		return r
+	}
+	return Refuse(Broken, "see: highwater status", "%s", err.Error())
+}
