@@ -1,12 +1,43 @@
 package signer
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 
 	"highwater/internal/tezos"
 )
 
-// allow checks what is the operator's to decide: chain and kinds.
+// admit takes a request in, first of its chain, key and kind, or refuses: an unknown key, odd bytes, another chain, a kind that the key may
+// not sign, a role that does not sign. The caller gives the pass and the lock back.
+func (s *Signer) admit(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte, out *outcome) (*request, error) {
+	key, err := s.ring.find(pkh)
+	if err != nil {
+		return nil, err
+	}
+	asked, err := tezos.Decode(pkh.Curve, payload)
+	if err != nil {
+		return nil, err
+	}
+	out.decoded(asked)
+	if err = s.allow(key, asked); err != nil {
+		return nil, err
+	}
+	pass, err := s.gate.enter(s.store.Role)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := key.lock(ctx, asked.Kind, out)
+	if err != nil {
+		pass.leave()
+		return nil, err
+	}
+	return &request{
+		Request: asked, key: key, mark: key.mark(s.chain, asked.Kind), payload: bytes.Clone(payload), pass: pass, lock: lock, out: out,
+	}, nil
+}
+
+// allow checks chain and kind, which the operator decides.
 func (s *Signer) allow(key *ringKey, req tezos.Request) error {
 	if req.Chain != s.chain {
 		return &Denial{

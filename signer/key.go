@@ -62,12 +62,12 @@ type kindLock struct {
 }
 
 // lock waits for the other request of the same kind to end; waiting obeys ctx.
-func (k *ringKey) lock(ctx context.Context, kind tezos.Kind, out *outcome) (unlock func(), err error) {
+func (k *ringKey) lock(ctx context.Context, kind tezos.Kind, out *outcome) (*kindLock, error) {
 	l := k.locks[kind]
 	select {
 	case l.baton <- struct{}{}:
 		l.holder.Store(out)
-		return func() { l.holder.Store(nil); <-l.baton }, nil
+		return l, nil
 	case <-ctx.Done():
 		e := &TimeoutError{PKH: k.pkh, Gone: errors.Is(ctx.Err(), context.Canceled), Behind: true}
 		if before := l.holder.Load(); before != nil {
@@ -75,4 +75,9 @@ func (k *ringKey) lock(ctx context.Context, kind tezos.Kind, out *outcome) (unlo
 		}
 		return nil, e
 	}
+}
+
+func (l *kindLock) unlock() {
+	l.holder.Store(nil)
+	<-l.baton
 }

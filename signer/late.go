@@ -55,14 +55,14 @@ func (e *TimeoutError) HintText() string {
 }
 
 // late explains a budget that ran out by where it was spent: in the sync of the disk, at a device that answers nobody, or in its queue.
-func (s *Signer) late(ctx context.Context, key *ringKey, kind tezos.Kind, out *outcome) error {
-	stage, device := out.where()
-	e := &TimeoutError{PKH: key.pkh, Gone: errors.Is(ctx.Err(), context.Canceled), Stage: stage, Device: device}
+func (s *Signer) late(ctx context.Context, r *request) error {
+	stage, device := r.out.where()
+	e := &TimeoutError{PKH: r.key.pkh, Gone: errors.Is(ctx.Err(), context.Canceled), Stage: stage, Device: device}
 	if e.Gone || stage == StageDisk {
 		return e
 	}
-	if candidates := s.candidates(key); s.firstUsable(candidates, key.pkh, kind) == nil {
-		return s.unavailable(key, candidates, kind)
+	if candidates := s.candidates(r.key); s.firstUsable(candidates, r.key.pkh, r.Kind) == nil {
+		return s.unavailable(r.key, candidates, r.Kind)
 	}
 	return e
 }

@@ -36,32 +36,32 @@ func (o Outcome) WaitedForDisk() bool { return o.CommitFor >= DiskWait || o.Reas
 
 // outcome is filled along the way; a request whose time ran out is reported while its exchange goes on.
 type outcome struct {
-	mu      sync.Mutex
-	o       Outcome
-	stage   Stage
-	start   time.Time
-	request *request
+	mu     sync.Mutex
+	o      Outcome
+	stage  Stage
+	start  time.Time
+	sender *sender
 }
 
-// request is what its sender says of it, and its line for the log, which is written when the sender says so.
-type request struct {
+// sender is where a request came from: its name for the request, and the line of the log, which is written when the sender says so.
+type sender struct {
 	id   string
 	line func()
 }
 
-type requestKey struct{}
+type senderKey struct{}
 
 // WithRequest gives a request made with ctx a name in the log, and keeps its line until report is called, by the same goroutine: after
 // the answer has left, which need not wait for a log.
 func WithRequest(ctx context.Context, id string) (_ context.Context, report func()) {
-	r := &request{id: id, line: func() {}}
-	return context.WithValue(ctx, requestKey{}, r), func() { r.line() }
+	r := &sender{id: id, line: func() {}}
+	return context.WithValue(ctx, senderKey{}, r), func() { r.line() }
 }
 
 func (s *Signer) begin(ctx context.Context, pkh tezos.PublicKeyHash) *outcome {
 	out := &outcome{o: Outcome{PKH: pkh, Chain: s.chain}, start: time.Now()}
-	if r, ok := ctx.Value(requestKey{}).(*request); ok {
-		out.request, out.o.RequestID = r, r.id
+	if r, ok := ctx.Value(senderKey{}).(*sender); ok {
+		out.sender, out.o.RequestID = r, r.id
 	}
 	return out
 }
@@ -135,9 +135,9 @@ func (s *Signer) end(out *outcome, err error) {
 		}
 	}
 	s.observe(o)
-	if out.request == nil {
+	if out.sender == nil {
 		s.line(o)
 		return
 	}
-	out.request.line = func() { s.line(o) }
+	out.sender.line = func() { s.line(o) }
 }

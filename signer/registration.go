@@ -9,7 +9,11 @@ import (
 
 // register signs an operation by which a key registers as a baker: a reveal, or a delegation to itself. It has no place in the chain
 // and no mark. It is for keys that were allowed to, and only on standby: a reveal resets the round of a Ledger's own mark.
-func (s *Signer) register(ctx context.Context, key *ringKey, payload []byte, out *outcome) (tezos.Signature, error) {
+func (s *Signer) register(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte, out *outcome) (tezos.Signature, error) {
+	key, err := s.ring.find(pkh)
+	if err != nil {
+		return tezos.Signature{}, err
+	}
 	reg, err := tezos.DecodeRegistration(key.public(), payload)
 	if err != nil && !key.policy.Reveal && !key.policy.Delegation {
 		return tezos.Signature{}, noOperations(key)
@@ -38,8 +42,8 @@ func (s *Signer) register(ctx context.Context, key *ringKey, payload []byte, out
 	if err != nil {
 		return tezos.Signature{}, err
 	}
-	if err := key.public().Verify(payload, sig); err != nil {
-		return tezos.Signature{}, wrongSignature(key, turn.name(), payload, sig, err)
+	if err := verify(key, turn, payload, sig); err != nil {
+		return tezos.Signature{}, err
 	}
 	return sig, nil
 }

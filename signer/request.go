@@ -1,40 +1,104 @@
 package signer
 
 import (
+	"context"
+
 	"highwater/hwm"
 	"highwater/internal/tezos"
 )
 
-// decide looks the request's mark up and applies the rule.
-func (s *Signer) decide(key *ringKey, req tezos.Request) (hwm.Decision, error) {
-	mark := key.mark(s.chain, req.Kind)
-	state, err := s.store.State(mark)
+// request is a question for a signature, from its admission to its end.
+type request struct {
+	tezos.Request // the decoded payload
+
+	key     *ringKey
+	mark    hwm.Key // the mark that decides, and moves
+	payload []byte  // our own copy: the caller may go, and reuse its bytes
+	pass    *pass
+	lock    *kindLock
+	out     *outcome
+}
+
+// answer is the end of a request, on its way from finish to Sign.
+type answer struct {
+	sig tezos.Signature
+	err error
+}
+
+// done lets the next request of the same chain, key and kind in, and counts this one out of the gate.
+func (r *request) done() {
+	r.lock.unlock()
+	r.pass.leave()
+}
+
+// decide looks the request's mark up and applies the rule. A refusal is an error. The decision to replay carries a signature that was
+// verified once more: the store's content may come from elsewhere. Beside an error the decision is empty.
+func (s *Signer) decide(r *request) (hwm.Decision, error) {
+	state, err := s.store.State(r.mark)
 	if err != nil {
 		return hwm.Decision{}, err
 	}
 	if err = s.uncapped(state); err != nil {
 		return hwm.Decision{}, err
 	}
-	if state.Limit, err = s.limitFor(mark, state, req.Level); err != nil {
+	if state.Limit, err = s.limitFor(r.mark, state, r.Level); err != nil {
 		return hwm.Decision{}, err
 	}
-	d := hwm.Decide(state, key.pkh.Curve, req)
-	if d.Verdict == hwm.Refuse || d.Verdict == hwm.Undecided {
-		return d, hwm.NewRefusal(mark, state, req, d)
+	d := hwm.Decide(state, r.key.pkh.Curve, r.Request)
+	switch d.Verdict {
+	case hwm.Advance, hwm.Resume:
+		return d, nil
+	case hwm.Replay:
+		if err = r.key.public().Verify(r.payload, d.Mark.Signature); err != nil {
+			return hwm.Decision{}, &WrongSignatureError{PKH: r.key.pkh, Device: "store", Err: err}
+		}
+		r.out.decision(hwm.Replay)
+		return d, nil
+	default:
+		return hwm.Decision{}, hwm.NewRefusal(r.mark, state, r.Request, d)
 	}
-	return d, nil
 }
 
-// replay gives the signature that is kept, once more verified: what a store holds may come from elsewhere.
-func (s *Signer) replay(key *ringKey, mark hwm.Mark, payload []byte, out *outcome) (tezos.Signature, error) {
-	if err := key.public().Verify(payload, mark.Signature); err != nil {
-		return tezos.Signature{}, &WrongSignatureError{PKH: key.pkh, Device: "store", Err: err}
+// borrow waits for a turn at a device that can sign the request. Where the budget ends at the same moment the turn is given back.
+func (s *Signer) borrow(ctx context.Context, r *request) (*heldTurn, error) {
+	turn, err := s.turn(ctx, r.key, r.Kind)
+	if err != nil {
+		return nil, err
 	}
-	out.decision(hwm.Replay)
-	return mark.Signature, nil
+	if ctx.Err() != nil {
+		turn.end()
+		return nil, s.late(ctx, r)
+	}
+	return turn, nil
 }
 
-// alreadyDurable is the mark of a resumed request: it was made durable, or the store was poisoned, before the lock was free.
+// moveMark moves the mark in memory, and queues the mark for the disk. A resumed request's mark is where it belongs.
+func (s *Signer) moveMark(r *request, v hwm.Verdict) (hwm.Pending, error) {
+	var durable hwm.Pending = alreadyDurable{}
+	err := r.pass.do(func() (err error) { // after the end of an epoch no mark moves
+		if v != hwm.Advance {
+			return nil
+		}
+		if err = s.stillUncapped(r.mark); err != nil {
+			return err
+		}
+		durable, err = s.store.Advance(r.mark, hwm.MarkFor(r.Request, s.now()))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.out.decision(v)
+	return durable, nil
+}
+
+// alreadyDurable stands for the mark of a resumed request: before the request's lock was free the mark was on disk, or the store poisoned.
 type alreadyDurable struct{}
 
 func (alreadyDurable) Wait() error { return nil }
+
+// keep remembers a verified signature for the same request asked again, and notes the device.
+func (s *Signer) keep(r *request, turn *heldTurn, sig tezos.Signature) {
+	s.noteSigned(r.key, turn.name(), r.Request)
+	s.store.Keep(r.mark, r.Digest, sig)
+}

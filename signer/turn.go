@@ -22,6 +22,15 @@ func (t *heldTurn) end() {
 	}
 }
 
+// check asks the device whether it would sign the request, where the device can tell. No mark was spent yet.
+func (t *heldTurn) check(r *request) error {
+	c, ok := t.turn.(device.Checker)
+	if !ok {
+		return nil
+	}
+	return c.Check(r.key.pkh, r.payload)
+}
+
 // turn waits for a device that holds the key, is ready and free: the first in the order of preference, the spare when that one
 // is not ready. Waiting obeys ctx.
 func (s *Signer) turn(ctx context.Context, key *ringKey, kind tezos.Kind) (*heldTurn, error) {

@@ -1,0 +1,42 @@
+package signer
+
+import (
+	"fmt"
+
+	"highwater/internal/tezos"
+)
+
+// verify checks a device's signature, over exactly the requested bytes. The error is a *WrongSignatureError.
+func verify(key *ringKey, turn *heldTurn, payload []byte, sig tezos.Signature) error {
+	if err := key.public().Verify(payload, sig); err != nil {
+		return &WrongSignatureError{PKH: key.pkh, Device: turn.name(), Scheme: key.public().OtherScheme(payload, sig), Err: err}
+	}
+	return nil
+}
+
+// WrongSignatureError says that a device, or the store, gave a signature that does not verify.
+type WrongSignatureError struct {
+	PKH    tezos.PublicKeyHash
+	Device string
+	Scheme string // of a BLS signature that verifies in a scheme which Octez does not take; else empty
+	Err    error
+}
+
+func (e *WrongSignatureError) Error() string {
+	if e.Scheme != "" {
+		return fmt.Sprintf("device %s answered with a signature for %s in the %s BLS scheme, which Octez does not take: %v",
+			e.Device, e.PKH, e.Scheme, e.Err)
+	}
+	return fmt.Sprintf("device %s answered with a wrong signature for %s: %v", e.Device, e.PKH, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *WrongSignatureError) Unwrap() error { return e.Err }
+
+// HintText is the advice; empty where none is known.
+func (e *WrongSignatureError) HintText() string {
+	if e.Scheme != "" {
+		return "bake with this key on a device that signs as Octez does: a TezSign, for tz4"
+	}
+	return ""
+}
