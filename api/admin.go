@@ -43,6 +43,7 @@ func NewAdmin(a Admin) http.Handler {
 	r.Get("/v1/keys", read(a.Keys))
 	r.Get("/v1/marks", read(a.Marks))
 	r.Get("/v1/bundle", read(a.Bundle))
+	r.Get("/v1/journal", read(a.Journal))
 	r.Post("/v1/prove", act(a.Prove))
 	r.Post("/v1/marks/raise", act(a.Raise))
 	r.Post("/v1/ceilings", act(a.SetCeiling))

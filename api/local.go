@@ -33,6 +33,8 @@ type Local struct {
 	LastAsked func() time.Time // when a client asked for a signature last; nil where clients cannot ask
 	Guard     *guard.Guard     // nil: it is no daemon, or no node is configured
 	LastRun   *LastRun         // nil: not known
+	// Acts gives the journal, oldest entry first; nil: none is kept.
+	Acts func() []hwm.JournalEntry
 }
 
 var _ Admin = (*Local)(nil)

@@ -32,6 +32,7 @@ type Admin interface {
 	DeviceCall(ctx context.Context, c DeviceCall, show func(string)) (json.RawMessage, error)
 	Failover
 	Bundler
+	Journaler
 }
 
 // Role is the durable role as it is shown.

@@ -18,12 +18,12 @@ import (
 const hwmLong = `Watermarks: for each key and kind the highest level and round that was ever signed. Nothing at or below is signed.
 
 A mark only rises. "set" raises, "import" merges by maximum; the one way down is "lower", at a stopped instance, typed, with a
-reason that is kept.`
+reason that is kept ("journal" shows the reasons).`
 
 func (a *app) hwmCmd() *cobra.Command {
 	return group("hwm", "Show and raise watermarks", hwmLong, "  highwater hwm list",
-		a.hwmListCmd(), a.hwmSetCmd(), a.hwmCeilingCmd(), a.hwmExportCmd(),
-		a.hwmImportCmd(), a.hwmLowerCmd())
+		a.hwmListCmd(), a.hwmShowCmd(), a.hwmSetCmd(), a.hwmCeilingCmd(), a.hwmExportCmd(),
+		a.hwmImportCmd(), a.hwmLowerCmd(), a.hwmJournalCmd())
 }
 
 func (a *app) hwmListCmd() *cobra.Command {

@@ -91,7 +91,7 @@ func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*insta
 	}
 	in.node = failover.New(pair)
 	in.admin = &api.Local{Signer: in.signer, Store: db, Version: opt.version, Running: opt.running, Now: time.Now, Node: in.node}
-	in.admin.Identity, in.admin.LastRun = db.Identity(), lastRun(db.Ended())
+	in.admin.Identity, in.admin.LastRun, in.admin.Acts = db.Identity(), lastRun(db.Ended()), db.Journal
 	if in.octez != nil && opt.running {
 		in.guard = in.node.NewGuard(in.octez, memory)
 		in.admin.Guard = in.guard

@@ -104,6 +104,7 @@ func (a *app) root() *cobra.Command {
 		a.releaseCmd(), a.acceptCmd(), a.takeoverCmd(), a.bringUpCmd(), a.drillCmd(), a.bundleCmd(), a.versionCmd(), a.manCmd(),
 		a.completionCmd(), a.simCmd(),
 	)
+	groupHelp(root)
 	if a.width > 0 {
 		fitHelp(root, a.width)
 	}
@@ -116,10 +117,13 @@ const helpTemplate = `{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
 {{end}}Usage:
 {{if .Runnable}}  {{.UseLine}}
 {{end}}{{if .HasAvailableSubCommands}}  {{.CommandPath}} COMMAND
-
+{{if .Groups}}{{range $group := .Groups}}
+{{$group.Title}}:{{range $.Commands}}{{if and (eq .GroupID $group.ID) .IsAvailableCommand}}
+  {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}
+{{end}}{{else}}
 Commands:{{range .Commands}}{{if .IsAvailableCommand}}
   {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}
-{{end}}{{if .HasAvailableLocalFlags}}
+{{end}}{{end}}{{if .HasAvailableLocalFlags}}
 Flags:
 {{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
 {{end}}{{if .HasAvailableInheritedFlags}}

@@ -11,13 +11,8 @@ import (
 	"highwater/hwm"
 )
 
-// JournalEntry is a deliberate act that is kept for good: a change of role, a mark lowered, a ceiling lifted.
-type JournalEntry struct {
-	At     time.Time `json:"at"`
-	Action string    `json:"action"` // activate, standby, fenced, lower, lift
-	What   string    `json:"what"`
-	Why    string    `json:"why"`
-}
+// JournalEntry is a deliberate act that is kept for good.
+type JournalEntry = hwm.JournalEntry
 
 // maxJournal bounds the journal; the oldest entries go first.
 const maxJournal = 1000

@@ -1,0 +1,42 @@
+package cmd
+
+import (
+	"github.com/spf13/cobra"
+
+	"highwater/api"
+	"highwater/hwm"
+)
+
+const journalLong = `Show the journal of the watermark file: every change of role, every mark that was lowered and every ceiling that was lifted, with
+its time and its reason, oldest first. The newest 1000 entries are kept.`
+
+func (a *app) hwmJournalCmd() *cobra.Command {
+	return a.addJSON(&cobra.Command{
+		Use: "journal", Short: "Show the acts that were kept with a reason", Args: noArgs, Long: journalLong,
+		Example: "  highwater hwm journal --json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error {
+				entries, err := admin.Journal(c.Context())
+				if err != nil {
+					return err
+				}
+				if a.jsonFlag {
+					return a.json(entries)
+				}
+				return a.journalTable(entries)
+			})
+		},
+	})
+}
+
+func (a *app) journalTable(entries []hwm.JournalEntry) error {
+	if len(entries) == 0 {
+		a.say("the journal is empty: no role was changed, no mark lowered, no ceiling lifted")
+		return nil
+	}
+	rows := [][]string{}
+	for _, e := range entries {
+		rows = append(rows, []string{when(e.At), e.Action, dash(e.What), dash(e.Why)})
+	}
+	return a.table([]string{"time", "act", "change", "reason"}, rows)
+}

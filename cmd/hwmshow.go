@@ -1,0 +1,75 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"highwater/api"
+	"highwater/internal/tezos"
+)
+
+func (a *app) hwmShowCmd() *cobra.Command {
+	return a.addJSON(&cobra.Command{
+		Use: "show KEY", Short: "Show the marks, the horizon and the ceiling of one key", Args: oneKey,
+		Example: "  highwater hwm show consensus",
+		Long: "Show one key, by address or alias: its marks, one for each kind; its horizon, up to which signatures wait for no disk; and its\n" +
+			"ceiling, above which nothing is signed. With --json the rows are those of \"hwm list\".",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error {
+				marks, err := marksOf(c.Context(), admin, args[0])
+				if err != nil {
+					return err
+				}
+				if a.jsonFlag {
+					return a.json(marks)
+				}
+				return a.showMarks(marks)
+			})
+		},
+	})
+}
+
+// marksOf gives the rows of one key, at least one. A key that no device offers may still have marks: its address finds them.
+func marksOf(ctx context.Context, admin api.Admin, name string) ([]api.MarkRow, error) {
+	keys, err := admin.Keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	key, unknown := findKey(keys, name)
+	pkh := key.PKH
+	if unknown != nil {
+		if pkh, err = tezos.ParsePublicKeyHash(name); err != nil {
+			return nil, unknown
+		}
+	}
+	marks, err := admin.Marks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	marks = slices.DeleteFunc(marks, func(m api.MarkRow) bool { return m.PKH != pkh })
+	if len(marks) == 0 {
+		return nil, errors.Join(unknown, hinted(fmt.Errorf("%s has no marks here", pkh), "see: highwater hwm list"))
+	}
+	return marks, nil
+}
+
+// showMarks shows the rows of one key. The horizon and the ceiling are those of the key on a chain, the same in each row.
+func (a *app) showMarks(marks []api.MarkRow) error {
+	m := marks[0]
+	a.say("key       %s", m.PKH)
+	a.say("alias     %s", dash(m.Alias))
+	for i, m := range marks {
+		if i > 0 && m.Chain == marks[i-1].Chain {
+			continue
+		}
+		a.say("chain     %s", m.Chain)
+		a.say("horizon   %s", m.HorizonText())
+		a.say("ceiling   %s", m.CeilingText())
+	}
+	a.say("")
+	return a.marksTable(marks)
+}
