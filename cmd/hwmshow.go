@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/api"
+	"highwater/internal/hints"
 	"highwater/internal/tezos"
 )
 
@@ -52,7 +53,7 @@ func marksOf(ctx context.Context, admin api.Admin, name string) ([]api.MarkRow, 
 	}
 	marks = slices.DeleteFunc(marks, func(m api.MarkRow) bool { return m.PKH != pkh })
 	if len(marks) == 0 {
-		return nil, errors.Join(unknown, hinted(fmt.Errorf("%s has no marks here", pkh), "see: highwater hwm list"))
+		return nil, errors.Join(unknown, hints.Add(fmt.Errorf("%s has no marks here", pkh), "see: highwater hwm list"))
 	}
 	return marks, nil
 }
