@@ -13,15 +13,15 @@ func (e *AliasError) Error() string {
 	return fmt.Sprintf("%q is no alias of a key", printable(e.Alias))
 }
 
-// HintText says what an alias looks like.
+// HintText describes a valid alias.
 func (e *AliasError) HintText() string {
 	return "an alias has 1 to 64 characters: letters, digits, _ and -; the gadget writes letters small"
 }
 
 var aliasForm = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
 
-// FoldAlias gives an alias as the gadget keeps it: without spaces around it, and in small letters. "Test" and "test" are one key. The
-// error is an *AliasError.
+// FoldAlias returns an alias as the gadget keeps the alias: without surrounding spaces, and in small letters. "Test"
+// and "test" name one key. The error is an *AliasError.
 func FoldAlias(alias string) (string, error) {
 	folded := strings.ToLower(strings.TrimSpace(alias))
 	if !aliasForm.MatchString(folded) {
@@ -30,7 +30,7 @@ func FoldAlias(alias string) (string, error) {
 	return folded, nil
 }
 
-// FoldAliases folds all of them; one that appears twice after that stays once.
+// FoldAliases folds every alias, and drops repetitions.
 func FoldAliases(aliases []string) ([]string, error) {
 	out := make([]string, 0, len(aliases))
 	seen := map[string]bool{}

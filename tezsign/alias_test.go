@@ -12,8 +12,8 @@ import (
 	"highwater/tezsign/tezsignsim"
 )
 
-// An alias is folded as the gadget folds it, so that an answer about "test" belongs to a request for "Test"; what the gadget would not
-// take is refused before anything is sent.
+// An alias is folded as the gadget folds it, so that an answer about "test" belongs to a request for "Test"; what the
+// gadget would not take is refused before anything is sent.
 func TestAliasesAreFoldedAsTheGadgetDoes(t *testing.T) {
 	sim := newSim(t, tezsignsim.Options{Serial: "ts-1"})
 	m := tezsign.NewManager(tezsign.ManagerConfig{Name: "left", Open: sim.Open, Log: slog.New(slog.DiscardHandler)})

@@ -14,22 +14,22 @@ import (
 	"highwater/internal/usb"
 )
 
-// Config is one gadget, as the operator describes it.
+// Config is one gadget, as the operator describes the gadget.
 type Config struct {
-	Name   string   // the operator's name for it
-	Serial string   // what pins it; empty: the only one connected
+	Name   string   // the operator's name for the gadget
+	Serial string   // pins the gadget; empty: the only connected gadget
 	Open   OpenFunc // transport
 	Chain  tezos.ChainID
-	// Aliases are the keys to use; empty: all that the gadget has.
+	// Aliases are the keys to use; empty: all keys of the gadget.
 	Aliases []string
-	// Passphrase unlocks the keys after each connection; nil leaves that to the operator. Nothing is signed while it is asked, so
-	// it should not be a prompt.
+	// Passphrase unlocks the keys after each connection; nil leaves unlocking to the operator. Signing waits for the
+	// passphrase: do not use a prompt as a source.
 	Passphrase PassphraseSource
 	Log        *slog.Logger
 }
 
-// Device keeps one gadget connected, its keys unlocked when it has a passphrase, and its marks compared with the host's; and
-// lends it to one signature at a time. Its methods are safe for concurrent use.
+// Device keeps one gadget connected, unlocks the gadget's keys with the passphrase, if any, compares the gadget's
+// marks with the host's, and lends the gadget to one signature at a time. The methods are safe for concurrent use.
 type Device struct {
 	cfg     Config
 	owner   *device.Owner[*link]
@@ -38,17 +38,18 @@ type Device struct {
 
 	reconciler device.Reconciler // set before Run
 
-	mu      sync.Mutex
-	keys    []KeyState                    // as last seen, those wanted
-	allowed map[tezos.PublicKeyHash]int32 // what the host said last that their marks may be raised to
-	torn    bool                          // a frame was cut off while it was sent: nothing is written before the gadget was gone once
-	refused map[string]bool               // aliases that the source's passphrase did not unlock: an operator must look
+	mu   sync.Mutex
+	keys []KeyState // the wanted keys, as last seen
+	// the levels up to which the host allows raising the gadget's marks, as of the last comparison
+	allowed map[tezos.PublicKeyHash]int32
+	torn    bool            // a frame was cut off on its way: write nothing until the gadget has left the bus once
+	refused map[string]bool // aliases that the source's passphrase did not unlock: an operator must look
 }
 
-// Kind is the word for this kind of device in the configuration.
+// Kind is the word for TezSign gadgets in the configuration.
 const Kind = "tezsign"
 
-// New makes a device; nothing happens before Run.
+// New makes a device. Nothing happens before Run.
 func New(cfg Config) *Device {
 	d := &Device{
 		cfg:     cfg,
@@ -71,10 +72,10 @@ func (d *Device) Status() device.Status { return d.owner.Status() }
 // Changed is closed at the next change of Status or Keys.
 func (d *Device) Changed() <-chan struct{} { return d.owner.Changed() }
 
-// Poke makes the device look for its gadget now: a hot-plug event came.
+// Poke makes the driver look for the gadget now: a hot-plug event came.
 func (d *Device) Poke() { d.owner.Poke() }
 
-// SetReconciler sets who compares marks; call it before Run.
+// SetReconciler installs the reconciler. Call SetReconciler before Run.
 func (d *Device) SetReconciler(r device.Reconciler) { d.reconciler = r }
 
 // Run connects, unlocks, reconciles, probes and reconnects until ctx ends.
@@ -85,7 +86,7 @@ func (d *Device) Run(ctx context.Context) {
 	looking.Wait()
 }
 
-// lockedLook is how often a gadget with locked keys is looked at: another program may have unlocked them.
+// lockedLook is the time between two looks at a gadget with locked keys: another program may have unlocked the keys.
 const lockedLook = time.Second
 
 func (d *Device) watchLocked(ctx context.Context) {
@@ -109,7 +110,7 @@ func (d *Device) anyUnusable() bool {
 	return slices.ContainsFunc(d.keys, func(k KeyState) bool { return k.usable() != "" })
 }
 
-// Keys are the wanted keys as they were last seen; also of a gadget that is not connected now.
+// Keys are the wanted keys as last seen, also while the gadget is not connected.
 func (d *Device) Keys() []device.Key {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -122,7 +123,7 @@ func (d *Device) Keys() []device.Key {
 	return out
 }
 
-// Prove gives the proof of possession of a key, as the gadget reported it, verified under the key.
+// Prove returns a key's proof of possession as the gadget reported the proof, verified under the key.
 func (d *Device) Prove(_ context.Context, pkh tezos.PublicKeyHash) (tezos.Signature, error) {
 	d.mu.Lock()
 	at := slices.IndexFunc(d.keys, func(k KeyState) bool { return k.PKH == pkh })
@@ -132,7 +133,9 @@ func (d *Device) Prove(_ context.Context, pkh tezos.PublicKeyHash) (tezos.Signat
 	}
 	d.mu.Unlock()
 	if at < 0 {
-		return tezos.Signature{}, &device.Error{Device: d.cfg.Name, Health: d.Status().Health, Err: fmt.Errorf("%s: %w", pkh, device.ErrNoKey)}
+		return tezos.Signature{}, &device.Error{
+			Device: d.cfg.Name, Health: d.Status().Health, Err: fmt.Errorf("%s: %w", pkh, device.ErrNoKey),
+		}
 	}
 	proof, err := k.Proof()
 	if err != nil {
@@ -141,7 +144,7 @@ func (d *Device) Prove(_ context.Context, pkh tezos.PublicKeyHash) (tezos.Signat
 	return proof, nil
 }
 
-// Turn waits for the gadget to be connected and free, first come first served, and lends it.
+// Turn waits for the gadget to be connected and free, first come first served, and lends the gadget.
 func (d *Device) Turn(ctx context.Context) (device.Turn, error) {
 	l, release, err := d.owner.Acquire(ctx)
 	if err != nil {
@@ -150,7 +153,7 @@ func (d *Device) Turn(ctx context.Context) (device.Turn, error) {
 	return &turn{d: d, link: l, release: release}, nil
 }
 
-// publish shows the link's keys to the world.
+// publish shows the link's keys to readers of Keys.
 func (d *Device) publish(l *link) {
 	d.mu.Lock()
 	before := d.keys
@@ -163,7 +166,7 @@ func (d *Device) publish(l *link) {
 	}
 }
 
-// fault makes a *device.Error of what went wrong with the signing channel, or on the way to it.
+// fault makes a *device.Error of an error of the signing channel, or of an error on the way to the channel.
 func (d *Device) fault(err error) *device.Error {
 	out := &device.Error{Device: d.cfg.Name, Health: device.Absent, Retry: true, Err: err}
 	var le *linkError
@@ -179,9 +182,9 @@ func (d *Device) fault(err error) *device.Error {
 	case usb.HintText(err) != "": // no permission
 		out.Hint = usb.HintText(err)
 	case errors.Is(err, ErrAmbiguous):
-		out.Health, out.Hint = device.Broken, "set serial in the device's section, or connect one gadget at a time"
+		out.Health, out.Hint = device.Broken, "set serial in the device's section, or connect a single gadget"
 	case errors.Is(err, ErrInUse):
-		out.Health, out.Hint = device.Busy, "another program has claimed the gadget's signing interface: stop it"
+		out.Health, out.Hint = device.Busy, "another program has claimed the gadget's signing interface: stop the program"
 	case errors.Is(err, ErrStarting):
 		out.Hint = "wait for the gadget to start"
 	case errors.Is(err, ErrGone):
@@ -189,15 +192,16 @@ func (d *Device) fault(err error) *device.Error {
 	case errors.Is(err, ErrAnswer), errors.As(err, &re):
 		out.Health, out.Hint = device.Broken, "the gadget's answers make no sense: check its version"
 	case errors.Is(err, ErrNoAnswer):
-		out.Hint = "the gadget is connected but silent: if it stays so, power-cycle it"
+		out.Hint = "the gadget is connected but silent: wait, and power-cycle a gadget that stays silent"
 	case le != nil:
 		out.Hint = "check the cable"
 	}
 	return out
 }
 
-const powerCycle = "power-cycle the gadget: unplug it, wait two seconds, plug it in again; then its keys need unlocking"
+const powerCycle = "power-cycle the gadget: unplug the gadget, wait two seconds, plug it in again; " +
+	"after that unlock the keys"
 
-// SetTiming changes how often the device looks for its gadget, and how often it asks an idle one for a sign of life; call it before
-// Run.
+// SetTiming changes the time between two looks for the gadget, and the time between two signs of life of an idle
+// gadget. Call SetTiming before Run.
 func (d *Device) SetTiming(tick, probe time.Duration) { d.owner.SetTiming(tick, probe) }

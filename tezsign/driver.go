@@ -13,29 +13,31 @@ import (
 	pb "highwater/tezsign/tezsignpb"
 )
 
-// link is an open gadget with a session on its signing interface. It belongs to whoever holds the owner's session.
+// link is an open gadget with a session on its signing interface. Only the holder of the owner's session uses a link.
 type link struct {
 	since   time.Time
 	gadget  Gadget
 	session *session
 	version Version
-	keys    []KeyState // those wanted
+	keys    []KeyState // the wanted keys
 	alarm   string
 	note    string   // why keys stayed locked, or were not raised
-	damaged []string // keys whose state the gadget cannot read at all
-	// unlockDue: the keys were not unlocked since this connection, for want of an attempt or of the management interface.
+	damaged []string // keys with a state that the gadget cannot read at all
+	// unlockDue: the keys were not unlocked since the connection began, because the attempts were used up or the
+	// management interface was not free.
 	unlockDue bool
-	// restarted: the gadget's program was restarted while the link stayed, and its keys were not unlocked since.
+	// restarted: the gadget's program was restarted while the link stayed, and the keys were not unlocked since.
 	restarted bool
-	// reconciled are the keys whose marks were compared since this connection. Others do not sign.
+	// reconciled are the keys with marks compared since the connection began. Other keys do not sign.
 	reconciled map[tezos.PublicKeyHash]bool
-	signed     map[tezos.PublicKeyHash]bool // keys that signed since: the gadget is at nothing that an earlier process asked of them
+	// keys that have signed since the connection began: no request of an earlier process is under way for them
+	signed map[tezos.PublicKeyHash]bool
 }
 
 // Close gives the signing interface back and closes the gadget.
 func (l *link) Close() error { return errors.Join(l.session.Close(), l.gadget.Close()) }
 
-// damage notes a key whose state the gadget cannot read.
+// damage notes a key with a state that the gadget cannot read.
 func (l *link) damage(alias string) {
 	if !slices.Contains(l.damaged, alias) {
 		l.damaged = append(l.damaged, alias)
@@ -51,10 +53,10 @@ func (l *link) find(pkh tezos.PublicKeyHash) *KeyState {
 	return nil
 }
 
-// driver is the Device as its owner sees it; the methods are not for others.
+// driver holds the owner's callbacks for a gadget.
 type driver struct{ *Device }
 
-// Open connects, sees that the signing channel lives, unlocks what is locked, and has the marks compared.
+// Open connects, checks that the signing channel lives, unlocks locked keys, and has the marks compared.
 func (d driver) Open(ctx context.Context) (*link, error) {
 	g, err := d.cfg.Open(ctx, d.cfg.Serial)
 	if err != nil {
@@ -81,7 +83,8 @@ func (d driver) Open(ctx context.Context) (*link, error) {
 	return l, nil
 }
 
-// connect claims the signing interface and does the first round trip, behind which the answers to requests of dead sessions lie.
+// connect claims the signing interface and does the first round trip. The answers to requests of dead sessions arrive
+// before the round trip's answer.
 func (d *Device) connect(ctx context.Context, g Gadget) (*link, error) {
 	if d.isTorn() {
 		return nil, errTorn
@@ -94,14 +97,18 @@ func (d *Device) connect(ctx context.Context, g Gadget) (*link, error) {
 		return nil, errors.Join(err, ch.Close())
 	}
 	s := newSession(ch, d.cfg.Log, d.late.arrived)
-	l := &link{since: time.Now(), gadget: g, session: s, unlockDue: true, reconciled: map[tezos.PublicKeyHash]bool{}, signed: map[tezos.PublicKeyHash]bool{}}
+	l := &link{
+		since: time.Now(), gadget: g, session: s, unlockDue: true,
+		reconciled: map[tezos.PublicKeyHash]bool{}, signed: map[tezos.PublicKeyHash]bool{},
+	}
 	if l.version, err = version(ctx, s); err != nil {
 		return nil, errors.Join(d.diagnose(ctx, g, err), s.Close())
 	}
 	return l, nil
 }
 
-// diagnose tells a wedged signing channel from a gadget that is silent altogether: the management interface answers.
+// diagnose tells a wedged signing channel from a silent gadget: in a gadget with a wedged channel the management
+// interface answers.
 func (d *Device) diagnose(ctx context.Context, g Gadget, cause error) error {
 	if !errors.Is(cause, ErrNoAnswer) {
 		return cause
@@ -114,7 +121,7 @@ func (d *Device) diagnose(ctx context.Context, g Gadget, cause error) error {
 	return fmt.Errorf("the signing channel is silent while the management channel answers: %w (%w)", ErrWedged, cause)
 }
 
-// prepare brings a fresh link to where it can sign.
+// prepare makes a fresh link ready to sign.
 func (d *Device) prepare(ctx context.Context, l *link) error {
 	if err := d.refresh(ctx, l); err != nil {
 		return err
@@ -125,7 +132,7 @@ func (d *Device) prepare(ctx context.Context, l *link) error {
 	return d.reconcile(ctx, l)
 }
 
-// refresh reads the keys anew and shows them.
+// refresh reads the keys anew and publishes the keys.
 func (d *Device) refresh(ctx context.Context, l *link) error {
 	all, err := status(ctx, l.session, d.manager.keys)
 	if err != nil {
@@ -139,7 +146,8 @@ func (d *Device) refresh(ctx context.Context, l *link) error {
 		}
 	}
 	if len(d.cfg.Aliases) > 0 {
-		l.keys = slices.DeleteFunc(slices.Clone(all), func(k KeyState) bool { return !slices.Contains(d.cfg.Aliases, k.Alias) })
+		unwanted := func(k KeyState) bool { return !slices.Contains(d.cfg.Aliases, k.Alias) }
+		l.keys = slices.DeleteFunc(slices.Clone(all), unwanted)
 	}
 	for i, k := range l.keys {
 		l.keys[i].Lost = k.Locked && slices.Contains(l.damaged, k.Alias)
@@ -155,15 +163,16 @@ func allLocked(keys []KeyState) bool {
 	return len(keys) > 0 && !slices.ContainsFunc(keys, func(k KeyState) bool { return !k.Locked })
 }
 
-// noteRestart finds out why all keys are locked at once. A program that was restarted does not know them to sign with, and says so
-// whatever it is asked to sign; one that was told to lock them knows them. The question is no payload, so nothing is ever signed by it.
+// noteRestart finds out why all keys are locked at once. A restarted program does not know the keys for signing, and
+// answers every sign request with CodeKeyNotFound. A program that was told to lock the keys knows the keys. The
+// request holds no payload: nothing is ever signed.
 func (d *Device) noteRestart(ctx context.Context, l *link, keys []KeyState) error {
 	req := &pb.Request{Body: &pb.Request_Sign{Sign: &pb.Sign{Tz4: keys[0].PKH.String()}}}
 	_, err := l.session.do(ctx, callSign, req)
 	var re *RemoteError
 	if !errors.As(err, &re) {
 		if err == nil {
-			err = fmt.Errorf("%w: it signed nothing", ErrAnswer)
+			err = fmt.Errorf("%w: a signature of nothing", ErrAnswer)
 		}
 		return err
 	}
@@ -174,9 +183,9 @@ func (d *Device) noteRestart(ctx context.Context, l *link, keys []KeyState) erro
 	return nil
 }
 
-// Probe is a round trip on the signing interface; it notices keys that were locked or unlocked by somebody else.
+// Probe is a round trip on the signing interface. Probe notices keys that another program has locked or unlocked.
 func (d driver) Probe(ctx context.Context, l *link) error {
-	if err := d.prepare(ctx, l); err != nil { // it begins with a status, which is a round trip
+	if err := d.prepare(ctx, l); err != nil { // begins with a status, a round trip
 		var de *device.Error
 		if errors.As(err, &de) {
 			return de
@@ -186,7 +195,7 @@ func (d driver) Probe(ctx context.Context, l *link) error {
 	return nil
 }
 
-// Describe is the link in a status.
+// Describe is the link's status.
 func (d driver) Describe(l *link) device.Status {
 	info := l.gadget.Info()
 	st := device.Status{
@@ -212,7 +221,8 @@ func (d driver) Describe(l *link) device.Status {
 		advice = append(advice, "highwater tezsign unlock "+strings.Join(locked, " "))
 	}
 	if len(lost) > 0 {
-		advice = append(advice, "the gadget lost its watermark for "+strings.Join(lost, ", ")+": see highwater tezsign set-level")
+		advice = append(advice, "the gadget lost its watermark for "+strings.Join(lost, ", ")+
+			": see highwater tezsign set-level")
 	}
 	if len(l.damaged) > 0 {
 		advice = append(advice, strings.Join(l.damaged, ", ")+": "+lostState)
@@ -234,7 +244,7 @@ func (d driver) Describe(l *link) device.Status {
 	case len(l.keys) == 0:
 		st.Health = device.Broken
 		if st.Advice == "" {
-			st.Advice = "the gadget has no keys: highwater tezsign init, then highwater tezsign new"
+			st.Advice = "the gadget has no keys: run highwater tezsign init, and after that highwater tezsign new"
 		}
 	default:
 		st.Health = device.Broken

@@ -8,7 +8,7 @@ import (
 	"highwater/tezsign/frame"
 )
 
-// Error codes of the gadget that the host tells apart.
+// Error codes of the gadget that the host distinguishes.
 const (
 	CodeUnlockThrottled = 12
 	CodeSign            = 30 // "sign: state corrupted", "persist state"
@@ -22,7 +22,7 @@ const (
 	CodeBadPassphrase   = 93
 )
 
-// RemoteError is an error that the gadget answered with: the exchange itself was complete.
+// RemoteError is an error answer of the gadget: the exchange itself was complete.
 type RemoteError struct {
 	Code    uint32
 	Message string
@@ -32,10 +32,10 @@ func (e *RemoteError) Error() string {
 	return fmt.Sprintf("the gadget answered %d: %s", e.Code, e.Message)
 }
 
-// HintText is what to do, where the gadget's own words do not tell.
+// HintText is advice where the gadget's own words give none.
 func (e *RemoteError) HintText() string {
 	if e.Code == CodeInitialised {
-		return "it has a seed already, which stays: make keys of it with highwater tezsign new ALIAS"
+		return "the gadget has a seed already, and keeps the seed: make keys with highwater tezsign new ALIAS"
 	}
 	return ""
 }
@@ -46,33 +46,36 @@ var ErrNoAnswer = errors.New("no answer from the gadget")
 // ErrWedged is wrapped when a channel is deaf for good while the gadget itself lives.
 var ErrWedged = errors.New("the channel is wedged: power-cycle the gadget")
 
-var errTorn = fmt.Errorf("a frame was cut off while it was sent, and another one now could be taken for its rest: %w", ErrWedged)
+var errTorn = fmt.Errorf(
+	"a frame was cut off on its way, and the gadget could take the next frame for the rest: %w", ErrWedged)
 
-// ErrUnlocking is wrapped when an earlier unlock, whose answer was lost, may still be under way in the gadget.
+// ErrUnlocking is wrapped when an earlier unlock without an answer may still be under way in the gadget.
 var ErrUnlocking = errors.New("an earlier unlock may still be under way")
 
-// ErrWrongPassphrase is wrapped when the gadget could not open a key or its seed with the passphrase.
+// ErrWrongPassphrase is wrapped when the passphrase opened neither key nor seed.
 var ErrWrongPassphrase = errors.New("wrong passphrase (or a corrupted key)")
 
-// ErrAnswer is wrapped when an answer is not one that belongs to its request.
+// ErrAnswer is wrapped when an answer does not belong to its request.
 var ErrAnswer = errors.New("unexpected answer from the gadget")
 
-// errLost is the cause when the gadget asked for a request again that must not be sent twice.
+// errLost is the cause when the gadget asks again for a request that must not be sent twice.
 var errLost = errors.New("the gadget had a read error; the request is not repeated")
 
-// ThrottledError is returned instead of an attempt to unlock or delete that the gadget would refuse: it takes 5 in 30 seconds.
+// ThrottledError is returned instead of sending an unlock or delete that the gadget would refuse: the gadget takes 5
+// attempts in 30 seconds.
 type ThrottledError struct{ Wait time.Duration }
 
 func (e *ThrottledError) Error() string {
-	return fmt.Sprintf("the gadget takes %d passphrases in %s: the next in %s", triesMax, triesWindow, e.Wait.Round(time.Second))
+	return fmt.Sprintf("the gadget takes %d passphrases in %s: the next in %s",
+		triesMax, triesWindow, e.Wait.Round(time.Second))
 }
 
-// linkError is an exchange that did not come to its end.
+// linkError is an exchange without an end.
 type linkError struct {
 	id       frame.ID
-	request  string // its name, for people
+	request  string // the request's name, for people
 	written  bool   // the frame may have reached the gadget
-	torn     bool   // a part of the frame left, the rest did not: nothing may be written before the gadget was restarted
+	torn     bool   // the frame left in part only: write nothing until the gadget has been restarted
 	accepted bool
 	err      error
 }
@@ -80,11 +83,11 @@ type linkError struct {
 func (e *linkError) Error() string {
 	switch {
 	case e.torn:
-		return fmt.Sprintf("%s: cut off while it was sent: %v", e.request, e.err)
+		return fmt.Sprintf("%s: cut off while being sent: %v", e.request, e.err)
 	case e.accepted:
-		return fmt.Sprintf("%s: accepted, then: %v", e.request, e.err)
+		return fmt.Sprintf("%s: accepted and not finished: %v", e.request, e.err)
 	case e.written:
-		return fmt.Sprintf("%s: sent, then: %v", e.request, e.err)
+		return fmt.Sprintf("%s: sent and not finished: %v", e.request, e.err)
 	default:
 		return fmt.Sprintf("%s: not sent: %v", e.request, e.err)
 	}

@@ -163,7 +163,8 @@ func TestPowerCycleWithoutPassphraseSaysLocked(t *testing.T) {
 	})
 }
 
-// TestRestartedProgram: the gadget's program loses its memory while the link stays: a known key answers 31, "not found".
+// TestRestartedProgram: the gadget's program loses its memory while the link stays: a known key answers 31, "not
+// found".
 func TestRestartedProgram(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sim := lockedSim(t, "consensus")
@@ -358,7 +359,7 @@ func TestPinnedBySerial(t *testing.T) {
 		require.Equal(t, "b", l.Keys()[0].Alias)
 		b.Unplug()
 		l.until("told", func(s device.Status) bool {
-			return s.Health == device.Absent && strings.Contains(s.Detail, "none of the 1 connected has the serial B")
+			return s.Health == device.Absent && strings.Contains(s.Detail, "no gadget of the 1 connected has the serial B")
 		})
 	})
 }

@@ -148,7 +148,9 @@ func pause(d time.Duration) { <-time.After(d) }
 // lockedSim makes a gadget with keys that are locked, under the passphrase "secret".
 func lockedSim(t testing.TB, aliases ...string) *tezsignsim.Gadget {
 	t.Helper()
-	sim := newSim(t, tezsignsim.Options{Serial: "ts-1", Keys: aliases, Passphrase: "secret", DeriveCost: 500 * time.Millisecond})
+	sim := newSim(t, tezsignsim.Options{
+		Serial: "ts-1", Keys: aliases, Passphrase: "secret", DeriveCost: 500 * time.Millisecond,
+	})
 	require.NoError(t, sim.PowerCycle())
 	return sim
 }

@@ -11,26 +11,28 @@ import (
 	pb "highwater/tezsign/tezsignpb"
 )
 
-// KeyState is what a gadget reports of one of its keys.
+// KeyState is a gadget's report of one key.
 type KeyState struct {
 	Alias     string              `json:"alias"`
 	PKH       tezos.PublicKeyHash `json:"pkh"`
 	PublicKey *tezos.PublicKey    `json:"public_key"`
 	Locked    bool                `json:"locked"`
-	// Corrupted: the gadget could not read its own watermark of the key. It shows such a key as locked, also when it was
-	// unlocked, and refuses to sign with it until its level is set.
+	// Corrupted: the gadget could not read its own watermark of the key. The gadget shows a corrupted key as locked,
+	// even an unlocked key, and refuses to sign with the key until the operator sets the key's level.
 	Corrupted bool `json:"state_corrupted"`
-	// Lost: both copies of that watermark are broken, so that the key cannot even be unlocked. The host notes it when it tried.
+	// Lost: both copies of the gadget's watermark are broken, and the key cannot even be unlocked. The host sets Lost
+	// after a failed unlock.
 	Lost bool `json:"state_lost,omitempty"`
-	// Marks are the gadget's watermarks, one per kind; nil for a locked key, of which it shows none.
+	// Marks are the gadget's watermarks, one per kind; nil for a locked key: the gadget shows no marks of locked
+	// keys.
 	Marks []device.Mark `json:"marks,omitempty"`
-	// Fault is empty, or why the key cannot be used although it is unlocked.
+	// Fault is the reason why an unlocked key cannot be used; empty: the key can be used.
 	Fault string `json:"fault,omitempty"`
 
 	proof string // base58 text, not verified yet
 }
 
-// Level is the highest level of the key's marks; -1 when they are not known.
+// Level is the highest level of the key's marks; -1 when the marks are unknown.
 func (k KeyState) Level() int32 {
 	high := int32(-1)
 	for _, m := range k.Marks {
@@ -39,7 +41,7 @@ func (k KeyState) Level() int32 {
 	return high
 }
 
-// Proof gives the proof of possession that the gadget reports, verified.
+// Proof returns the reported proof of possession, verified.
 func (k KeyState) Proof() (tezos.Signature, error) {
 	if k.proof == "" {
 		return tezos.Signature{}, fmt.Errorf("the gadget reports no proof of possession for %s", k.Alias)
@@ -54,7 +56,7 @@ func (k KeyState) Proof() (tezos.Signature, error) {
 	return sig, nil
 }
 
-// usable is empty, or says why the key cannot sign now.
+// usable is empty, or the reason why the key cannot sign now.
 func (k KeyState) usable() string {
 	switch {
 	case k.Corrupted:
@@ -68,10 +70,11 @@ func (k KeyState) usable() string {
 	}
 }
 
-// lostState is what to do about a key of which neither unlock nor set-level gets a watermark back.
-const lostState = "both copies of the gadget's watermark are broken: do not delete the key, see \"Both copies gone\" in docs/tezsign.md"
+// lostState is the advice for a key without any watermark, which neither unlock nor set-level can mend.
+const lostState = "both copies of the gadget's watermark are broken: do not delete the key, " +
+	"see \"Both copies gone\" in docs/tezsign.md"
 
-// keyCache parses each public key once: what it costs to decompress and check a point is a millisecond.
+// keyCache parses each public key once: decompressing and checking a point takes a millisecond.
 type keyCache struct {
 	mu   sync.Mutex
 	keys map[string]*tezos.PublicKey
@@ -118,18 +121,19 @@ func readStatus(st *pb.Status, cache *keyCache) ([]KeyState, error) {
 func readKey(k *pb.KeyStatus, cache *keyCache) (KeyState, error) {
 	alias := k.GetKeyId()
 	if alias == "" || alias != printable(alias) {
-		return KeyState{}, errors.New("its alias cannot be shown")
+		return KeyState{}, errors.New("the alias cannot be shown")
 	}
 	pub, err := cache.parse(k.GetBlPubkey())
 	if err != nil {
 		return KeyState{}, err
 	}
 	if pub.Curve() != tezos.BLS12381 || pub.Hash().String() != k.GetTz4() {
-		return KeyState{}, fmt.Errorf("its public key belongs to %s, not to %s", pub.Hash(), printable(k.GetTz4()))
+		return KeyState{}, fmt.Errorf("the public key belongs to %s, not to %s", pub.Hash(), printable(k.GetTz4()))
 	}
 	state := KeyState{
 		Alias: alias, PKH: pub.Hash(), PublicKey: pub, proof: k.GetPop(),
-		Locked:    k.GetLockState() != pb.LockState_LOCK_STATE_UNLOCKED, // what is not surely unlocked is locked
+		// a key that is not surely unlocked is locked
+		Locked:    k.GetLockState() != pb.LockState_LOCK_STATE_UNLOCKED,
 		Corrupted: k.GetStateCorrupted(),
 	}
 	if !state.Locked && !state.Corrupted {
@@ -138,8 +142,8 @@ func readKey(k *pb.KeyStatus, cache *keyCache) (KeyState, error) {
 	return state, nil
 }
 
-// readMarks reads the levels, which are 64 bits wide on the wire, and rounds of 32. A mark that no level of a chain can reach is a
-// fault: the gadget would refuse everything, and the host must not take it over.
+// readMarks reads the levels, 64 bits wide on the wire, and the rounds, 32 bits wide. A mark beyond every level of a
+// chain is a fault: the gadget would refuse every request, and the host must not take over the mark.
 func readMarks(pkh tezos.PublicKeyHash, k *pb.KeyStatus) (marks []device.Mark, fault string) {
 	for _, m := range []struct {
 		kind  tezos.Kind
@@ -151,7 +155,8 @@ func readMarks(pkh tezos.PublicKeyHash, k *pb.KeyStatus) (marks []device.Mark, f
 		{tezos.Attestation, k.GetAttestationLevel(), k.GetAttestationRound()},
 	} {
 		if m.level > math.MaxInt32 || m.round > math.MaxInt32 {
-			return nil, fmt.Sprintf("the gadget's own %s mark, %d/%d, is beyond every level: it cannot sign any more", m.kind, m.level, m.round)
+			return nil, fmt.Sprintf("the gadget's own %s mark, %d/%d, is beyond every level: the key cannot sign any more",
+				m.kind, m.level, m.round)
 		}
 		marks = append(marks, device.Mark{PKH: pkh, Kind: m.kind, Level: int32(m.level), Round: int32(m.round)})
 	}

@@ -10,22 +10,22 @@ import (
 	"highwater/tezsign/frame"
 )
 
-// lateAnswers remembers sign requests whose answers were lost (a time-out, an unplugged cable), across sessions. The gadget finishes
-// a request whose requester has gone, and delivers the answer to the next session; asking again gives "stale", since it does not
-// keep signatures. So the answer that comes late is the only one there will ever be. It is safe for concurrent use; the zero value
-// is ready.
+// lateAnswers remembers sign requests with lost answers (a time-out, an unplugged cable), across sessions. The gadget
+// finishes a request even when the requester has gone, and delivers the answer to the next session. Asking again
+// gives "stale": the gadget keeps no signatures, and a late answer is the only answer. lateAnswers is safe for
+// concurrent use; the zero value is ready.
 type lateAnswers struct {
 	mu      sync.Mutex
 	open    []lateRequest // oldest first, at most lateMax
-	strays  [][]byte      // signatures that this process did not ask for, oldest first, at most lateMax
-	changed chan struct{} // closed when an answer came; nil when nobody waits
+	strays  [][]byte      // signatures of requests unknown to this process, oldest first, at most lateMax
+	changed chan struct{} // closed when an answer comes; nil without a waiter
 }
 
-// lateRequest is a request that was given up, and its signature once that came.
+// lateRequest is an abandoned request, with its signature once the signature has come.
 type lateRequest struct {
 	id  frame.ID
 	key lateKey
-	raw []byte // nil: not come yet
+	raw []byte // nil: no signature yet
 }
 
 // lateKey identifies exact bytes for an exact key.
@@ -34,16 +34,18 @@ type lateKey struct {
 	digest [32]byte
 }
 
-// blsLen is how long a signature is, in bytes.
+// blsLen is the length of a signature, in bytes.
 const blsLen = 96
 
-// lateMax bounds what is remembered: one request a channel is in flight, and each of these took seconds.
+// lateMax bounds the remembered requests and signatures. A channel has one request in flight, and each lost request
+// took seconds.
 const lateMax = 32
 
-// lateWait is how long a refusal as stale waits for the late answer that explains it: the two are made within a few milliseconds.
+// lateWait bounds the wait, after a refusal as stale, for the late answer that explains the refusal. The gadget makes
+// both within a few milliseconds.
 const lateWait = 300 * time.Millisecond
 
-// expect notes a request that is being made.
+// expect notes a request before the request is sent.
 func (l *lateAnswers) expect(id frame.ID, key lateKey) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -53,14 +55,14 @@ func (l *lateAnswers) expect(id frame.ID, key lateKey) {
 	l.open = append(l.open, lateRequest{id: id, key: key})
 }
 
-// forget drops a request that came to its end.
+// forget drops a completed request.
 func (l *lateAnswers) forget(id frame.ID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open = slices.DeleteFunc(l.open, func(r lateRequest) bool { return r.id == id })
 }
 
-// arrived is called with every answer that belongs to no request of its session.
+// arrived is called with every answer without a request in its session.
 func (l *lateAnswers) arrived(id frame.ID, payload []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -75,7 +77,7 @@ func (l *lateAnswers) arrived(id frame.ID, payload []byte) {
 		if signed {
 			l.open[i].raw = raw
 		} else {
-			l.open = append(l.open[:i], l.open[i+1:]...) // refused: there is nothing to wait for
+			l.open = append(l.open[:i], l.open[i+1:]...) // refused: no signature will come
 		}
 		return
 	}
@@ -84,7 +86,7 @@ func (l *lateAnswers) arrived(id frame.ID, payload []byte) {
 	}
 }
 
-// tell wakes who waits. The caller holds the lock.
+// tell wakes the waiters. The caller holds the lock.
 func (l *lateAnswers) tell() {
 	if l.changed != nil {
 		close(l.changed)
@@ -92,8 +94,8 @@ func (l *lateAnswers) tell() {
 	}
 }
 
-// stray gives a signature that this process did not ask for and that fits. young: the session is so new that
-// the gadget may still be at what an earlier process asked; then one is waited for a little.
+// stray returns a fitting signature of a request unknown to this process. In a young session the gadget may still be
+// working for an earlier process, and stray waits a little for the signature.
 func (l *lateAnswers) stray(ctx context.Context, fits func(raw []byte) bool, young bool) []byte {
 	timer := time.NewTimer(lateWait)
 	defer timer.Stop()
@@ -127,7 +129,7 @@ func (l *lateAnswers) waitStrays() (changed chan struct{}, strays [][]byte) {
 	return l.changed, slices.Clone(l.strays)
 }
 
-// find gives the late signature for exactly these bytes; expected tells whether one may still come.
+// find returns the late signature for exactly these bytes. expected tells whether a signature may still come.
 func (l *lateAnswers) find(key lateKey) (raw []byte, expected bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -147,7 +149,7 @@ func (l *lateAnswers) look(key lateKey) (raw []byte, expected bool) {
 	return nil, expected
 }
 
-// wait is find that waits a little for what may still come.
+// wait is find, with a short wait for a signature that may still come.
 func (l *lateAnswers) wait(ctx context.Context, key lateKey) []byte {
 	timer := time.NewTimer(lateWait)
 	defer timer.Stop()

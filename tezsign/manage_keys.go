@@ -11,28 +11,29 @@ import (
 	pb "highwater/tezsign/tezsignpb"
 )
 
-// KeyResult is what became of one key in a verb that takes several.
+// KeyResult is the result for one key of a verb that takes several keys.
 type KeyResult struct {
 	Alias string
-	// Note is set when nothing had to be done ("already unlocked").
+	// Note is set when the key was already in the wanted state ("already unlocked").
 	Note string
-	// Err is nil when the key is now as it was asked to be.
+	// Err is nil when the key is in the wanted state.
 	Err error
 }
 
-// ErrUnknownAlias is wrapped when the gadget has no key of that name.
+// ErrUnknownAlias is wrapped when the gadget has no key with the alias.
 var ErrUnknownAlias = errors.New("the gadget has no key of this name")
 
 // ErrCorrupted is wrapped when the gadget has lost a key's own watermark.
 var ErrCorrupted = errors.New("the gadget has lost this key's own watermark (state_corrupted)")
 
-// ErrStateLost is wrapped when both copies of a key's watermark are broken on the gadget; it is an ErrCorrupted.
+// ErrStateLost is wrapped when both copies of a key's watermark on the gadget are broken. ErrStateLost wraps
+// ErrCorrupted.
 var ErrStateLost = fmt.Errorf("%w: %s", ErrCorrupted, lostState)
 
 // ErrNotInitialised is wrapped when the gadget has no seed yet.
 var ErrNotInitialised = errors.New("the gadget has no seed yet: highwater tezsign init")
 
-// Texts of the gadget in results per key, which carry no code.
+// The gadget's error texts in results per key, without a code.
 const (
 	textBadPassword  = "bad password"
 	textWrongSeed    = "seed corrupted or bad password"
@@ -60,9 +61,10 @@ func resultError(ok bool, text string) error {
 	}
 }
 
-// Unlock unlocks the named keys, or all that are locked. Only keys that the gadget calls LOCKED in the same session are named in
-// the request. The passphrase stays the caller's, to wipe. Beside a daemon that signs it is safe, because a key that is locked
-// does not sign; the daemon compares the marks of a key that it finds unlocked before it uses it.
+// Unlock unlocks the named keys, or all locked keys. The request names only keys that the gadget calls LOCKED in the
+// same session. The passphrase stays the caller's, who wipes the bytes. Unlock is safe beside a signing daemon,
+// because a locked key does not sign: the daemon compares the marks of a newly unlocked key before the key's first
+// use.
 func (m *Manager) Unlock(ctx context.Context, aliases []string, passphrase []byte) (results []KeyResult, err error) {
 	if aliases, err = FoldAliases(aliases); err != nil {
 		return nil, err
@@ -108,9 +110,10 @@ func (m *Manager) unlock(ctx context.Context, s *session, aliases []string, pass
 	return append(results, readResults(locked, body.Unlock)...), nil
 }
 
-// lockedOnly gives the aliases that an unlock may name, and what is to be said of the others.
+// lockedOnly returns the aliases that an unlock may name, and the results for all other keys.
 //
-// Invariant: an unlocked key is never named; nor is one with state_corrupted, which shows as locked after it was unlocked.
+// Invariant: an unlock never names an unlocked key, and never a key with state_corrupted, which the gadget shows as
+// locked even after an unlock.
 func lockedOnly(keys []KeyState, aliases []string) (locked []string, results []KeyResult) {
 	for _, k := range keys {
 		if len(aliases) > 0 && !slices.Contains(aliases, k.Alias) {
@@ -142,7 +145,7 @@ func throttled(err error) error {
 	return err
 }
 
-// readResults pairs the results with the keys that were asked for; a key without one is an error.
+// readResults pairs the results with the requested keys. A key without a result gets an error.
 func readResults(asked []string, got *pb.KeyResults) []KeyResult {
 	out := make([]KeyResult, 0, len(asked))
 	for _, a := range asked {
@@ -177,8 +180,9 @@ func (m *Manager) Lock(ctx context.Context, aliases []string) (results []KeyResu
 	return results, err
 }
 
-// Init makes the gadget's seed. It can be done once. A deterministic key follows from the seed and its creation index, which the gadget
-// counts up and never uses twice: a key that was deleted cannot be made again on it.
+// Init makes the gadget's seed, once in the gadget's life. A deterministic key follows from the seed and its creation
+// index. The gadget counts the index up and uses no index twice: a deleted key cannot be made again on the same
+// gadget.
 func (m *Manager) Init(ctx context.Context, deterministic bool, passphrase []byte) error {
 	if len(passphrase) == 0 {
 		return ErrNoPassphrase
@@ -200,7 +204,7 @@ func readOk(resp *pb.Response, request string) error {
 	return nil
 }
 
-// NewKey is a key that was made, or why it was not.
+// NewKey is a new key, or the reason why the key was not made.
 type NewKey struct {
 	Alias     string
 	PublicKey string // BLpk…
@@ -208,17 +212,20 @@ type NewKey struct {
 	Err       error
 }
 
-// NewKeys makes keys, one request each, so that progress (called with how many are done, before each and at the end; may be nil)
-// has something to tell: the gadget derives each for seconds. It stops at the first exchange that fails; a key that could not be
-// made is in the results.
+// NewKeys makes keys, one request each, because the gadget derives each key for seconds. progress may be nil. NewKeys
+// calls progress before each key and at the end, with the number of finished keys. NewKeys stops at the first failed
+// exchange; a key that the gadget could not make is in the results.
 //
-// The gadget does not throttle this request, so that it tells about passphrases without limit: whoever can claim its management
-// interface can try them all.
-func (m *Manager) NewKeys(ctx context.Context, aliases []string, passphrase []byte, progress func(done, total int)) ([]NewKey, error) {
+// The gadget does not throttle new_keys, and answers about any number of passphrases: a program with access to the
+// management interface can try passphrases without limit.
+func (m *Manager) NewKeys(
+	ctx context.Context, aliases []string, passphrase []byte, progress func(done, total int),
+) ([]NewKey, error) {
 	if len(passphrase) == 0 {
 		return nil, ErrNoPassphrase
 	}
-	aliases, err := FoldAliases(aliases) // all of them before the first is sent; one without an alias would be named by the gadget
+	// fold every alias before the first request; the gadget itself would name a key without an alias
+	aliases, err := FoldAliases(aliases)
 	if err != nil {
 		return nil, err
 	}
@@ -261,7 +268,7 @@ func newKey(ctx context.Context, s *session, alias string, passphrase []byte) (N
 	}, nil
 }
 
-// notInitialised names what the gadget tells by the name of a file that it misses.
+// notInitialised names the error behind the gadget's text about a missing file.
 func notInitialised(err error) error {
 	if err == nil || !strings.HasSuffix(err.Error(), textNoSeed) {
 		return err

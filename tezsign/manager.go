@@ -12,16 +12,17 @@ import (
 	pb "highwater/tezsign/tezsignpb"
 )
 
-// ManagerConfig says which gadget is managed.
+// ManagerConfig describes the gadget to manage.
 type ManagerConfig struct {
 	Name   string   // for messages
-	Serial string   // empty: the only one connected
+	Serial string   // empty: the only connected gadget
 	Open   OpenFunc // transport
 	Log    *slog.Logger
 }
 
-// Manager speaks to a gadget's management interface. It claims that interface for the time of each verb only, and never the
-// signing one, so that it works beside a daemon that signs; two processes take turns. It is safe for concurrent use.
+// Manager speaks to a gadget's management interface. Each verb claims the management interface for its own time only,
+// and never the signing interface: a Manager works beside a signing daemon, and two processes take turns. A Manager
+// is safe for concurrent use.
 type Manager struct {
 	cfg   ManagerConfig
 	keys  *keyCache
@@ -29,11 +30,11 @@ type Manager struct {
 	baton chan struct{} // holds one token: one verb at a time
 
 	mu      sync.Mutex
-	torn    bool                   // a frame was cut off while it was sent; see Device.torn
-	pending map[frame.ID]time.Time // unlocks whose answer was lost, and when they must be over
+	torn    bool                   // a frame was cut off on its way; see Device.torn
+	pending map[frame.ID]time.Time // unlocks with lost answers, and the time when the gadget must have finished
 }
 
-// NewManager makes a manager; nothing is opened yet.
+// NewManager makes a manager without opening the gadget.
 func NewManager(cfg ManagerConfig) *Manager {
 	m := &Manager{cfg: cfg, keys: new(keyCache), baton: make(chan struct{}, 1), pending: map[frame.ID]time.Time{}}
 	m.baton <- struct{}{}
@@ -44,11 +45,11 @@ func NewManager(cfg ManagerConfig) *Manager {
 const (
 	claimWait  = 10 * time.Second // for another process to give the interface back
 	claimAgain = 50 * time.Millisecond
-	patience   = 2 * time.Second // the same, while signatures are held up
+	patience   = 2 * time.Second // for another process to give the interface back, while signatures are held up
 	readyWait  = time.Second
 )
 
-// with runs f in a session on the management interface of g, or of a gadget that is opened for it when g is nil.
+// with runs f in a session on the management interface of g. When g is nil, with opens a gadget for f.
 func (m *Manager) with(ctx context.Context, g Gadget, f func(*session) error) error {
 	select {
 	case <-m.baton:
@@ -92,22 +93,22 @@ func (m *Manager) isTorn() bool {
 	return m.torn
 }
 
-// expectUnlock notes an unlock whose answer was lost: the gadget may still be at it, and a second one would then reach keys that
-// the first has unlocked.
+// expectUnlock notes an unlock with a lost answer: the gadget may still be working, and a second unlock would reach
+// keys unlocked by the first.
 func (m *Manager) expectUnlock(id frame.ID, keys int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.pending[id] = time.Now().Add(time.Duration(keys) * perKeyWait)
 }
 
-// unlockOver is called with every answer that belongs to no request of its session.
+// unlockOver is called with every answer without a request in its session.
 func (m *Manager) unlockOver(id frame.ID, _ []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.pending, id)
 }
 
-// unlockPending tells how long an earlier unlock may still take.
+// unlockPending returns the time that an earlier unlock may still take.
 func (m *Manager) unlockPending(now time.Time) (wait time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -121,7 +122,8 @@ func (m *Manager) unlockPending(now time.Time) (wait time.Duration) {
 	return wait
 }
 
-// claim claims the management interface, waiting for another process if need be, and sees that it answers.
+// claim claims the management interface, waits for another process if necessary, and checks that the interface
+// answers.
 func (m *Manager) claim(ctx context.Context, g Gadget) (*session, error) {
 	ctx, cancel := context.WithTimeout(ctx, claimWait)
 	defer cancel()
@@ -141,7 +143,8 @@ func (m *Manager) claim(ctx context.Context, g Gadget) (*session, error) {
 	}
 }
 
-// greet makes a session of a claimed channel with a version round trip, behind which the answers to requests of dead sessions lie.
+// greet makes a session of a claimed channel with a version round trip. The answers to requests of dead sessions
+// arrive before the answer to version.
 func (m *Manager) greet(ctx context.Context, g Gadget, ch Channel) (*session, error) {
 	if m.isTorn() {
 		return nil, errors.Join(errTorn, ch.Close())
@@ -156,7 +159,7 @@ func (m *Manager) greet(ctx context.Context, g Gadget, ch Channel) (*session, er
 	return s, nil
 }
 
-// ErrStarting is wrapped when the gadget is on the bus, but its program does not run (yet).
+// ErrStarting is wrapped when the gadget is on the bus without a running program (yet).
 var ErrStarting = errors.New("the gadget is starting")
 
 // checkReady keeps the host from writing to a gadget whose program does not read.
@@ -173,7 +176,7 @@ func checkReady(ctx context.Context, g Gadget, iface int) error {
 	return nil
 }
 
-// Version is what runs on the gadget.
+// Version is the version of the gadget's program.
 type Version struct {
 	Version   string `json:"version"`
 	BuildDate string `json:"build_date"`
@@ -221,10 +224,10 @@ func status(ctx context.Context, s *session, cache *keyCache) ([]KeyState, error
 	return readStatus(st.Status, cache)
 }
 
-// InitInfo is whether a gadget was initialised, and how.
+// InitInfo tells whether a gadget was initialised, and how.
 type InitInfo struct {
 	Master        bool `json:"master_present"`
-	Deterministic bool `json:"deterministic"` // keys are derived from one seed, by their creation index
+	Deterministic bool `json:"deterministic"` // the gadget derives keys from one seed, by their creation index
 }
 
 // InitInfo asks whether the gadget was initialised.
@@ -244,10 +247,10 @@ func (m *Manager) InitInfo(ctx context.Context) (info InitInfo, err error) {
 	return info, err
 }
 
-// MaxLogLines is how many lines Logs asks for at most: an answer has 64 KiB.
+// MaxLogLines is the highest number of lines that Logs asks for: an answer has at most 64 KiB.
 const MaxLogLines = 200
 
-// Logs gives the last lines of the gadget's log, newest last.
+// Logs returns the last lines of the gadget's log, newest last.
 func (m *Manager) Logs(ctx context.Context, limit int) (lines []string, err error) {
 	limit = max(1, min(limit, MaxLogLines))
 	err = m.with(ctx, nil, func(s *session) error {

@@ -24,7 +24,9 @@ func manager(sim *tezsignsim.Gadget) *tezsign.Manager {
 func TestLifeOfAGadget(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ctx := t.Context()
-		sim := newSim(t, tezsignsim.Options{Serial: "ts-1", DeriveCost: time.Second, Version: "1.0.0", BuildDate: "2026-04-01"})
+		sim := newSim(t, tezsignsim.Options{
+			Serial: "ts-1", DeriveCost: time.Second, Version: "1.0.0", BuildDate: "2026-04-01",
+		})
 		l := start(t, sim)
 		m := manager(sim)
 		v, err := m.Version(ctx)
@@ -187,7 +189,8 @@ func TestManagerSaysGone(t *testing.T) {
 
 func TestPick(t *testing.T) {
 	a, b := tezsign.Info{Serial: "A", Where: "1-1"}, tezsign.Info{Serial: "B", Where: "1-2"}
-	d1, d2 := tezsign.Info{Serial: tezsign.DefaultSerial, Where: "1-3"}, tezsign.Info{Serial: tezsign.DefaultSerial, Where: "1-4"}
+	d1 := tezsign.Info{Serial: tezsign.DefaultSerial, Where: "1-3"}
+	d2 := tezsign.Info{Serial: tezsign.DefaultSerial, Where: "1-4"}
 	cases := []struct {
 		name      string
 		serial    string
@@ -200,9 +203,12 @@ func TestPick(t *testing.T) {
 		{"the only one", "", []tezsign.Info{a}, a, nil, ""},
 		{"by serial", "B", []tezsign.Info{a, b}, b, nil, ""},
 		{"not there", "C", []tezsign.Info{a, b}, tezsign.Info{}, tezsign.ErrGone, "serial C"},
-		{"which one", "", []tezsign.Info{a, b}, tezsign.Info{}, tezsign.ErrAmbiguous, "say which"},
+		{"which one", "", []tezsign.Info{a, b}, tezsign.Info{}, tezsign.ErrAmbiguous, "name the right gadget"},
 		{"the only default one", tezsign.DefaultSerial, []tezsign.Info{a, d1}, d1, nil, ""},
-		{"two default ones", tezsign.DefaultSerial, []tezsign.Info{d1, d2}, tezsign.Info{}, tezsign.ErrAmbiguous, "no serial of their own"},
+		{
+			"two default ones", tezsign.DefaultSerial, []tezsign.Info{d1, d2}, tezsign.Info{},
+			tezsign.ErrAmbiguous, "no serial of their own",
+		},
 		{"twins", "A", []tezsign.Info{a, a}, tezsign.Info{}, tezsign.ErrAmbiguous, "with the serial A"},
 	}
 	for _, c := range cases {

@@ -9,16 +9,17 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 )
 
-// ErrNoPassphrase is returned by a source that has none (now): keys stay locked until an operator unlocks them.
+// ErrNoPassphrase is returned by a source without a passphrase (now): keys stay locked until an operator unlocks the
+// keys.
 var ErrNoPassphrase = errors.New("no passphrase is available")
 
-// PassphraseSource gives the passphrase that unlocks a gadget's keys.
+// PassphraseSource returns the passphrase for a gadget's keys.
 type PassphraseSource interface {
-	// Passphrase returns bytes that belong to the caller, who wipes them after use. ErrNoPassphrase when there is none.
+	// Passphrase returns bytes that belong to the caller, for the caller to wipe after use. Without a passphrase the
+	// error is ErrNoPassphrase.
 	Passphrase(ctx context.Context, device string) ([]byte, error)
 }
 
@@ -30,22 +31,23 @@ func (f PassphraseFunc) Passphrase(ctx context.Context, device string) ([]byte, 
 	return f(ctx, device)
 }
 
-// maxPassphrase bounds what is read, in bytes.
+// maxPassphrase bounds a passphrase, in bytes.
 const maxPassphrase = 1024
 
-// FromFile reads the passphrase from a file, anew each time. The file must be a regular one, belong to the user that runs the
-// program or to root, and be closed to everybody else (mode 0600 or 0400).
+// FromFile reads the passphrase from a file, anew each time. The file must be a regular file, belong to root or to
+// the program's user, and be closed to all other users (mode 0600 or 0400).
 func FromFile(path string) PassphraseSource {
 	return PassphraseFunc(func(context.Context, string) ([]byte, error) { return readSecretFile(path, true) })
 }
 
-// FromCredential reads the passphrase from a systemd credential (LoadCredential=, LoadCredentialEncrypted=). Who may read it is
-// systemd's care: it grants the service access by an access list, which shows as a mode.
+// FromCredential reads the passphrase from a systemd credential (LoadCredential=, LoadCredentialEncrypted=). systemd
+// controls the access: an access list grants the service access, and shows up as a mode.
 func FromCredential(name string) PassphraseSource {
 	return PassphraseFunc(func(context.Context, string) ([]byte, error) {
 		dir := os.Getenv("CREDENTIALS_DIRECTORY")
 		if dir == "" {
-			return nil, fmt.Errorf("%w: credential %s: systemd gave this process no credentials (LoadCredential= in its unit)", ErrNoPassphrase, name)
+			return nil, fmt.Errorf("%w: credential %s: systemd gave this process no credentials (LoadCredential= in its unit)",
+				ErrNoPassphrase, name)
 		}
 		if name == "" || name != filepath.Base(name) || strings.HasPrefix(name, ".") {
 			return nil, fmt.Errorf("%q is not the name of a credential", name)
@@ -55,7 +57,8 @@ func FromCredential(name string) PassphraseSource {
 }
 
 func readSecretFile(path string, strict bool) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0) //nolint:gosec // the operator names it
+	//nolint:gosec // the operator names the file
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("passphrase: %w", err)
 	}
@@ -77,40 +80,12 @@ func readSecretFile(path string, strict bool) ([]byte, error) {
 
 func checkPrivate(path string, info os.FileInfo) error {
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return fmt.Errorf("passphrase: %s can be read by others (mode %04o): chmod 600 %s", path, mode, path)
+		return fmt.Errorf("passphrase: users other than the owner can read %s (mode %04o): chmod 600 %s", path, mode, path)
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 && int(st.Uid) != os.Geteuid() {
 		return fmt.Errorf("passphrase: %s belongs to user %d", path, st.Uid)
 	}
 	return nil
-}
-
-// FromFD reads the passphrase from an open file: a descriptor that the parent process left. A regular file is read anew each
-// time; a pipe gives its passphrase once, since it is not kept in memory, and ErrNoPassphrase after that.
-func FromFD(f *os.File) PassphraseSource { return &fdSource{f: f} }
-
-type fdSource struct {
-	mu   sync.Mutex
-	f    *os.File
-	done bool
-}
-
-// Passphrase reads the file.
-func (s *fdSource) Passphrase(context.Context, string) ([]byte, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	info, err := s.f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("passphrase: %w", err)
-	}
-	if info.Mode().IsRegular() {
-		return readSecret(io.NewSectionReader(s.f, 0, maxPassphrase+2))
-	}
-	if s.done {
-		return nil, fmt.Errorf("%w: the descriptor gave its passphrase before", ErrNoPassphrase)
-	}
-	s.done = true
-	return readSecret(s.f)
 }
 
 // readSecret reads to the end without leaving copies behind, and cuts one line end off.
@@ -126,7 +101,7 @@ func readSecret(r io.Reader) ([]byte, error) {
 	case len(text) > maxPassphrase:
 		return nil, fmt.Errorf("passphrase: longer than %d bytes", maxPassphrase)
 	case len(text) == 0:
-		return nil, fmt.Errorf("%w: it is empty", ErrNoPassphrase)
+		return nil, fmt.Errorf("%w: an empty passphrase", ErrNoPassphrase)
 	}
 	return bytes.Clone(text), nil
 }

@@ -11,14 +11,14 @@ import (
 
 var _ device.Raiser = (*Device)(nil)
 
-// RaiseMarks has the gadget's marks compared with the host's now, and raises those of the unlocked keys that are behind.
+// RaiseMarks compares the gadget's marks with the host's now, and raises the marks of unlocked keys that are behind.
 func (d *Device) RaiseMarks(ctx context.Context) ([]device.Standing, error) {
 	before := map[tezos.PublicKeyHash]int32{}
 	err := d.held(ctx, func(l *link) error {
 		for _, k := range l.keys {
 			before[k.PKH] = k.Level()
 		}
-		clear(l.reconciled) // held compares those that were not
+		clear(l.reconciled) // held compares keys that are not reconciled
 		return nil
 	})
 	if err != nil {
@@ -48,8 +48,9 @@ func (d *Device) standing(k KeyState, before int32, note string) device.Standing
 	}
 	st.Raised = st.Level == st.Allowed && before < st.Level
 	if st.Level < st.Allowed {
-		st.Why = cmp.Or(note, "it was not raised")
-		st.Command = "highwater tezsign set-level --device " + d.cfg.Name + " " + k.Alias + " --level " + strconv.Itoa(int(st.Allowed))
+		st.Why = cmp.Or(note, "the mark was not raised")
+		st.Command = "highwater tezsign set-level --device " + d.cfg.Name + " " + k.Alias +
+			" --level " + strconv.Itoa(int(st.Allowed))
 	}
 	return st
 }

@@ -219,7 +219,8 @@ func TestSetLevelOfAHealthyKey(t *testing.T) {
 	})
 }
 
-// With both copies of the watermark gone neither unlock nor set-level helps: none of the two points at the other, and each says what does.
+// With both copies of the watermark gone neither unlock nor set-level helps: none of the two points at the other, and
+// each says what does.
 func TestBothCopiesGoneIsNoCircle(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sim := lockedSim(t, "consensus", "companion")
@@ -252,7 +253,9 @@ func TestBothCopiesGoneIsNoCircle(t *testing.T) {
 		sim.Unplug()
 		require.NoError(t, sim.LoseState("consensus"))
 		require.NoError(t, sim.Replug())
-		l.until("unlocks both", func(device.Status) bool { return l.key("consensus").Usable == "" && l.key("companion").Usable == "" })
+		l.until("unlocks both", func(device.Status) bool {
+			return l.key("consensus").Usable == "" && l.key("companion").Usable == ""
+		})
 		require.NoError(t, l.sign("consensus", payload(tezos.Block, 600, 0, 0)))
 	})
 }

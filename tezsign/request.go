@@ -10,22 +10,24 @@ import (
 	pb "highwater/tezsign/tezsignpb"
 )
 
-// call is what the session needs to know of a kind of request.
+// call describes a kind of request to the session.
 type call struct {
 	name string
 	// accept bounds the wait for the first sign of life after the frame was sent, answer the whole wait.
 	accept, answer time.Duration
-	// repeatable: sending it twice does no harm, so a Retry of the gadget is honoured. A sign repeats the same bytes, which the
-	// gadget's own mark refuses; an unlock would reach a key that the first one unlocked.
+	// repeatable: sending the request twice does no harm, and a Retry of the gadget is honoured. A repeated sign
+	// holds the same bytes, refused by the gadget's own mark. A repeated unlock would reach a key unlocked by the
+	// first request.
 	repeatable bool
-	// whole: the wait does not end with the caller's context: what may have been signed or unlocked must be known.
+	// whole: the wait goes on after the end of the caller's context, because the host must know whether the gadget
+	// has signed or unlocked.
 	whole bool
-	// secret: the request holds a passphrase; its bytes are wiped once sent.
+	// secret: the request holds a passphrase, wiped once sent.
 	secret bool
 }
 
-// Waits. The stock host gives sign 5 s and most others 3 s. Keys are derived one by one with Argon2id (64 MiB, 3 passes) on a small
-// board: 1.5–7 s each were seen, twice for a new key.
+// Waits. The stock host gives sign 5 s and most other requests 3 s. Keys are derived in turn with Argon2id (64 MiB, 3
+// passes) on a small board: 1.5–7 s each were seen, twice for a new key.
 const (
 	acceptWait  = 3 * time.Second
 	greetWait   = 2 * time.Second // for the round trip that shows whether a channel lives
@@ -63,7 +65,7 @@ func derivation(times int) time.Duration {
 	return min(deriveWait+time.Duration(times)*perKeyWait, longestWait)
 }
 
-// encodeRequest gives the whole frame of a request.
+// encodeRequest returns the whole frame of a request.
 func encodeRequest(id frame.ID, req *pb.Request, secret bool) ([]byte, error) {
 	payload, err := proto.Marshal(req)
 	if err != nil {
@@ -78,7 +80,8 @@ func encodeRequest(id frame.ID, req *pb.Request, secret bool) ([]byte, error) {
 	return frame.Encode(frame.Frame{Type: frame.Request, ID: id, Payload: payload})
 }
 
-// parseResponse reads a response, which the frame's limit bounds. An error message of the gadget becomes a *RemoteError.
+// parseResponse reads a response of at most frame.MaxAnswer bytes. An error message of the gadget becomes a
+// *RemoteError.
 func parseResponse(payload []byte) (*pb.Response, error) {
 	if len(payload) > frame.MaxAnswer {
 		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", ErrAnswer, len(payload), frame.MaxAnswer)
@@ -88,7 +91,7 @@ func parseResponse(payload []byte) (*pb.Response, error) {
 		return nil, fmt.Errorf("%w: %w", ErrAnswer, err)
 	}
 	if resp.GetBody() == nil {
-		return nil, fmt.Errorf("%w: it is empty", ErrAnswer)
+		return nil, fmt.Errorf("%w: an empty answer", ErrAnswer)
 	}
 	if e := resp.GetError(); e != nil {
 		return nil, &RemoteError{Code: e.GetCode(), Message: printable(e.GetMessage())}

@@ -16,8 +16,8 @@ import (
 	"highwater/tezsign/tezsignsim"
 )
 
-// The gadget's program is restarted while USB stays, and nobody asks for a signature: the idle probe finds all keys locked, and the keys
-// are unlocked again.
+// The gadget's program is restarted while USB stays, and nobody asks for a signature: the idle probe finds all keys
+// locked, and the keys are unlocked again.
 func TestRestartThatTheProbeFinds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sim := lockedSim(t, "consensus", "companion")
@@ -54,7 +54,8 @@ func TestAnotherProgramsLockIsNotUndone(t *testing.T) {
 	})
 }
 
-// Another program moves the gadget's marks while we run: the first refusal as stale has them compared, and not the next connection.
+// Another program moves the gadget's marks while we run: the first refusal as stale has them compared, and not the
+// next connection.
 func TestMarksThatAnotherProgramMoved(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sim := newSim(t, tezsignsim.Options{Serial: "ts-1", Keys: []string{"consensus"}})
@@ -91,8 +92,8 @@ func kill(t *testing.T, sim *tezsignsim.Gadget, tz4 string, p []byte) {
 	require.NoError(t, ch.Close())
 }
 
-// The answer to a process that was killed comes to the next one. It serves for exactly the bytes that it signs, with exactly that key, and
-// for nothing else.
+// The answer to a process that was killed comes to the next one. It serves for exactly the bytes that it signs, with
+// exactly that key, and for nothing else.
 func TestSignatureThatAKilledProcessAskedFor(t *testing.T) {
 	for name, latency := range map[string]time.Duration{"made before": 0, "still being made": 200 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
@@ -110,7 +111,8 @@ func TestSignatureThatAKilledProcessAskedFor(t *testing.T) {
 				pause(latency / 2)
 
 				l := start(t, sim)
-				require.ErrorIs(t, l.sign("consensus", payload(tezos.Attestation, 100, 0, 2)), device.ErrRefused, "another key's bytes")
+				err = l.sign("consensus", payload(tezos.Attestation, 100, 0, 2))
+				require.ErrorIs(t, err, device.ErrRefused, "another key's bytes")
 				require.ErrorIs(t, l.sign("consensus", payload(tezos.Attestation, 99, 0, 1)), device.ErrRefused)
 				require.NoError(t, l.sign("companion", payload(tezos.Attestation, 100, 0, 2))) // sign verifies
 				require.NoError(t, l.sign("consensus", payload(tezos.Attestation, 100, 0, 1)))

@@ -14,8 +14,8 @@ import (
 	pb "highwater/tezsign/tezsignpb"
 )
 
-// session is a conversation over one claimed interface: one request in flight, each with a fresh id. A goroutine reads all the
-// time, so that answers to somebody's earlier requests never stand in the way; they go to stray.
+// session is a conversation over one claimed interface: one request in flight, each with a fresh id. A goroutine
+// reads all the time and passes answers to earlier requests to stray, out of the way of the current request.
 type session struct {
 	ch    Channel
 	log   *slog.Logger
@@ -23,13 +23,13 @@ type session struct {
 
 	stop   context.CancelFunc
 	ended  chan struct{} // closed when the reader has ended
-	reason error         // why; valid once ended is closed
+	reason error         // the error of the reader; valid once ended is closed
 
 	mu      sync.Mutex
 	current *exchange // nil when idle
 }
 
-// exchange is the request in flight. The channels have room for all that the reader may put there, so that it never waits.
+// exchange is the request in flight. The channels have room for every value of the reader: the reader never waits.
 type exchange struct {
 	id     frame.ID
 	accept chan struct{}
@@ -72,7 +72,7 @@ func (s *session) read(ctx context.Context) {
 
 func (s *session) dispatch(f frame.Frame) {
 	s.log.Debug("frame in", "type", f.Type.String(), "frame_id", f.ID.String(), "size", len(f.Payload))
-	// The lock is held while an answer is put, so that do, once it has ended the exchange, sees it or stray does.
+	// The lock is held while an answer is put. After do has ended the exchange, either do or stray sees the answer.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.current
@@ -86,11 +86,11 @@ func (s *session) dispatch(f frame.Frame) {
 		put(x.retry, struct{}{})
 	case f.Type == frame.Response && s.stray != nil:
 		s.stray(f.ID, f.Payload)
-	default: // an accept of a request that was given up, a keep-alive, a request: nothing to a host
+	default: // an accept of an abandoned request, a keep-alive, a request: no meaning for a host
 	}
 }
 
-// put drops what does not fit: the first accept, retry or answer is the one that counts.
+// put drops a value when the channel is full: only the first accept, retry or answer counts.
 func put[T any](c chan T, v T) {
 	select {
 	case c <- v:
@@ -98,13 +98,13 @@ func put[T any](c chan T, v T) {
 	}
 }
 
-// do makes one exchange. The error is a *RemoteError when the gadget answered with one, a *linkError when the exchange did not
-// come to its end.
+// do makes one exchange. The error is a *RemoteError when the gadget answered with an error, a *linkError when the
+// exchange did not end.
 func (s *session) do(ctx context.Context, c call, req *pb.Request) (*pb.Response, error) {
 	return s.doAs(ctx, frame.NewID(), c, req)
 }
 
-// doAs is do with an id that the caller knows; it must be a fresh one.
+// doAs is do with an id known to the caller; the id must be fresh.
 func (s *session) doAs(ctx context.Context, id frame.ID, c call, req *pb.Request) (*pb.Response, error) {
 	x := &exchange{
 		id: id, accept: make(chan struct{}, 1), retry: make(chan struct{}, 1), answer: make(chan []byte, 1),
@@ -168,12 +168,12 @@ func (s *session) exchange(ctx context.Context, c call, x *exchange, wire []byte
 	var again <-chan time.Time
 	for {
 		select {
-		case payload := <-x.answer: // with or without an accept before it
+		case payload := <-x.answer: // with or without an earlier accept
 			return payload, nil
 		case <-x.accept:
 			fail.accepted, again = true, nil
 			first.Stop()
-		case <-x.retry: // perhaps of a request before ours: an accept tells
+		case <-x.retry: // perhaps for an earlier request: an accept tells
 			if !fail.accepted && again == nil {
 				again = time.After(retryGrace)
 			}
@@ -182,7 +182,7 @@ func (s *session) exchange(ctx context.Context, c call, x *exchange, wire []byte
 				fail.err = errLost
 				return nil, fail
 			}
-			repeat, again = false, nil // once: a sender that keeps failing is a fault to be seen
+			repeat, again = false, nil // only once: a sender that keeps failing is a fault to be seen
 			if err := s.send(wire, fail); err != nil {
 				return nil, err
 			}
@@ -202,8 +202,8 @@ func (s *session) exchange(ctx context.Context, c call, x *exchange, wire []byte
 	}
 }
 
-// send writes a whole frame as one transfer. A transfer whose length is a multiple of the packet size does not end by itself: a
-// zero-length packet ends it.
+// send writes a whole frame as one transfer. A transfer with a length that is a multiple of the packet size does not
+// end by itself: a zero-length packet ends the transfer.
 func (s *session) send(wire []byte, fail *linkError) error {
 	ctx, cancel := context.WithTimeout(context.Background(), writeWait)
 	defer cancel()
@@ -226,14 +226,15 @@ func (s *session) send(wire []byte, fail *linkError) error {
 	}
 	fail.err = err
 	if errors.Is(err, context.DeadlineExceeded) {
-		fail.err = fmt.Errorf("%w: it took nothing for %s", ErrNoAnswer, writeWait)
+		fail.err = fmt.Errorf("%w: the gadget took nothing for %s", ErrNoAnswer, writeWait)
 	}
 	return fail
 }
 
-// retryGrace is how long an accept may be behind a Retry. A gadget that was taken off the bus sends one to the next session, which
-// has nothing to repeat.
+// retryGrace bounds the time from a Retry to a late accept. After a gadget was taken off the bus, the next session
+// gets a Retry with nothing to repeat.
 const retryGrace = 150 * time.Millisecond
 
-// writeWait is for a gadget that does not read: its process was stopped, or the channel is wedged.
+// writeWait bounds a write to a gadget that does not read: the gadget's process was stopped, or the channel is
+// wedged.
 const writeWait = 5 * time.Second

@@ -109,7 +109,8 @@ func TestSessionExchanges(t *testing.T) {
 		}, nil, 1, 0, 0},
 		{"somebody else's answers first", callVersion, func(t *testing.T, _ int, f frame.Frame) [][]byte {
 			return [][]byte{
-				wire(t, frame.Accept, stale, nil), wire(t, frame.Response, stale, okVersion), wire(t, frame.KeepAlive, frame.ID{}, nil),
+				wire(t, frame.Accept, stale, nil), wire(t, frame.Response, stale, okVersion),
+				wire(t, frame.KeepAlive, frame.ID{}, nil),
 				wire(t, frame.Request, f.ID, nil), wire(t, frame.Accept, f.ID, nil), wire(t, frame.Response, f.ID, okVersion),
 			}
 		}, nil, 1, 1, 0},
@@ -210,7 +211,8 @@ func TestZeroLengthPacket(t *testing.T) {
 		})
 		ch.max = 64
 		s := newSession(ch, slog.New(slog.DiscardHandler), nil)
-		_, err := s.do(t.Context(), callSign, &pb.Request{Body: &pb.Request_Sign{Sign: &pb.Sign{Message: make([]byte, size)}}})
+		message := &pb.Sign{Message: make([]byte, size)}
+		_, err := s.do(t.Context(), callSign, &pb.Request{Body: &pb.Request_Sign{Sign: message}})
 		require.NoError(t, err)
 		require.NoError(t, s.Close())
 		require.GreaterOrEqual(t, len(ch.writes[0]), frame.HeaderLen)
@@ -242,7 +244,8 @@ func TestSessionTakesOneRequestAtATimeAndNoneThatEnded(t *testing.T) {
 }
 
 func TestRequestsAreBounded(t *testing.T) {
-	_, err := encodeRequest(frame.ID{}, &pb.Request{Body: &pb.Request_Sign{Sign: &pb.Sign{Message: make([]byte, frame.MaxRequest)}}}, false)
+	message := &pb.Sign{Message: make([]byte, frame.MaxRequest)}
+	_, err := encodeRequest(frame.ID{}, &pb.Request{Body: &pb.Request_Sign{Sign: message}}, false)
 	require.ErrorIs(t, err, frame.ErrTooLong)
 }
 
@@ -283,8 +286,8 @@ func recording(t testing.TB) []tezsignrec.Event {
 	return events
 }
 
-// FuzzResponse: whatever a gadget answers is read within bounds; an error leaves nothing behind; a status gives only keys that belong to
-// their addresses, with levels of a chain.
+// FuzzResponse: whatever a gadget answers is read within bounds; an error leaves nothing behind; a status gives only
+// keys that belong to their addresses, with levels of a chain.
 func FuzzResponse(f *testing.F) {
 	for _, e := range recording(f) {
 		if !e.FromHost && len(e.Raw) > frame.HeaderLen {
@@ -324,7 +327,8 @@ func TestReadStatusRefusesInconsistency(t *testing.T) {
 	var good *pb.Status
 	for _, e := range recording(t) {
 		resp := new(pb.Response)
-		if len(e.Raw) > frame.HeaderLen && !e.FromHost && proto.Unmarshal(e.Raw[frame.HeaderLen:], resp) == nil && len(resp.GetStatus().GetKeys()) == 2 {
+		if len(e.Raw) > frame.HeaderLen && !e.FromHost &&
+			proto.Unmarshal(e.Raw[frame.HeaderLen:], resp) == nil && len(resp.GetStatus().GetKeys()) == 2 {
 			good = resp.GetStatus()
 		}
 	}

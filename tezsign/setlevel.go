@@ -12,26 +12,28 @@ import (
 
 // LevelOptions are the operator's words for SetLevel.
 type LevelOptions struct {
-	// HostMark is the highest level of the host's own marks and floors for the key, over all kinds; -1 when it has none.
+	// HostMark is the highest level of the host's own marks and floors for the key, over all kinds; -1: no marks.
 	HostMark int32
-	// Repair says that the operator wants a key back whose watermark the gadget has lost (state_corrupted): the gadget would
-	// take any level for it then, also one that it signed at.
+	// Repair says that the operator wants a key back after the gadget has lost the key's watermark (state_corrupted).
+	// The gadget would take any level for the key, even a level already signed.
 	Repair bool
-	// Before is called when the level will be sent, with the key that it is for; an error keeps it from being sent. May be nil.
+	// Before is called with the key before the level is sent. An error stops SetLevel before the level is sent. May
+	// be nil.
 	Before func(pkh tezos.PublicKeyHash) error
 }
 
 // ErrNeedsRepair is wrapped when a level is set on a key with a corrupted state without the operator's word.
 var ErrNeedsRepair = errors.New("setting the level of a corrupted key needs the operator's word")
 
-// ErrLocked is wrapped when a level is to be set on a key that is locked. The gadget was not asked.
+// ErrLocked is wrapped when the key to set is locked. The gadget was not asked.
 var ErrLocked = errors.New("the key is locked")
 
-// ErrTooLow is wrapped when a level is not above what it must be above.
+// ErrTooLow is wrapped when a level is not above the gadget's or the host's mark.
 var ErrTooLow = errors.New("the level is too low")
 
-// SetLevel raises all three of the gadget's marks for a key to (level, round 0): it signs nothing at level, round 0 and below any
-// more. A key whose state is corrupted is set only with Repair, and then to at least the host's own mark + 1.
+// SetLevel raises all three of the gadget's marks for a key to (level, round 0): after SetLevel the gadget signs
+// nothing at level, round 0 and below. A corrupted key is set only with Repair, and only to the host's own mark + 1
+// or above.
 func (m *Manager) SetLevel(ctx context.Context, alias string, level int32, o LevelOptions) error {
 	alias, err := FoldAlias(alias)
 	if err != nil {
@@ -65,7 +67,7 @@ func (m *Manager) setLevel(ctx context.Context, s *session, alias string, level 
 	return readOk(resp, "set_level")
 }
 
-// mayRaise keeps a level from being lowered, which the gadget allows after a corruption.
+// mayRaise keeps a level from being lowered: the gadget would allow lowering after a corruption.
 func mayRaise(k KeyState, level int32, o LevelOptions) error {
 	switch {
 	case level < 1:
@@ -73,11 +75,12 @@ func mayRaise(k KeyState, level int32, o LevelOptions) error {
 	case k.Corrupted && !o.Repair:
 		return fmt.Errorf("%s: %w: %w", k.Alias, ErrNeedsRepair, ErrCorrupted)
 	case k.Corrupted && level <= o.HostMark:
-		return fmt.Errorf("%s: %w: the host has signed at level %d, so it must be at least %d", k.Alias, ErrTooLow, o.HostMark, int64(o.HostMark)+1)
+		return fmt.Errorf("%s: %w: the host has signed at level %d, and the new level must be at least %d",
+			k.Alias, ErrTooLow, o.HostMark, int64(o.HostMark)+1)
 	case k.Corrupted:
 		return nil
 	case k.Locked:
-		return fmt.Errorf("%w: unlock it first: highwater tezsign unlock %s", ErrLocked, k.Alias)
+		return fmt.Errorf("%w: first run highwater tezsign unlock %s", ErrLocked, k.Alias)
 	case level <= k.Level():
 		return fmt.Errorf("%s: %w: the gadget is at level %d", k.Alias, ErrTooLow, k.Level())
 	default:

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// What the gadget allows: unlock and delete together, good and bad ones alike.
+// The gadget's limit for unlock and delete together, right and wrong passphrases alike.
 const (
 	triesMax    = 5
 	triesWindow = 30 * time.Second
 )
 
-// throttle counts attempts in a sliding window, so that the host never sends one that the gadget would refuse. It is safe for
-// concurrent use; the zero value is ready.
+// throttle counts attempts in a sliding window, and stops an attempt that the gadget would refuse. A throttle is safe
+// for concurrent use; the zero value is ready.
 type throttle struct {
 	mu sync.Mutex
 	at []time.Time // of the attempts in the window, oldest first

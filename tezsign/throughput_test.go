@@ -17,8 +17,9 @@ import (
 	"highwater/tezsign/tezsignsim"
 )
 
-// TestSixtyFourKeysOnFourGadgets: 16 keys a gadget, each key signing at once, at 5 ms a signature. The gadgets allow one signature after the
-// other on each, and the driver lets no gadget wait: on the clock of the bubble, where only waiting takes time, nothing is added.
+// TestSixtyFourKeysOnFourGadgets: 16 keys a gadget, each key signing at once, at 5 ms a signature. The gadgets allow
+// one signature after the other on each, and the driver lets no gadget wait: on the clock of the bubble, where only
+// waiting takes time, nothing is added.
 func TestSixtyFourKeysOnFourGadgets(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const gadgets, keysEach, rounds = 4, 16, 6

@@ -16,9 +16,9 @@ import (
 	"highwater/tezsign/tezsignsim"
 )
 
-// TestLevelsOfTrouble: two keys sign through replugging, power cycles, a hung program and lost answers, with a host that asks once
-// more for the same bytes. The gadget's simulator records every rule that is broken: two signatures for one mark, a torn header, an
-// unlock of an unlocked key, a used id, a second request in flight.
+// TestLevelsOfTrouble: two keys sign through replugging, power cycles, a hung program and lost answers, with a host
+// that asks once more for the same bytes. The gadget's simulator records every rule that is broken: two signatures
+// for one mark, a torn header, an unlock of an unlocked key, a used id, a second request in flight.
 func TestLevelsOfTrouble(t *testing.T) {
 	for seed := range uint64(3) {
 		bubble(t, func(t *testing.T) { trouble(t, rand.New(rand.NewPCG(seed, 0))) })

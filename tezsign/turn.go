@@ -17,7 +17,7 @@ type turn struct {
 	d       *Device
 	link    *link
 	release func(error)
-	err     error // that broke the session
+	err     error // the error that broke the session, if any
 }
 
 var _ device.Turn = (*turn)(nil)
@@ -25,13 +25,13 @@ var _ device.Turn = (*turn)(nil)
 // Done gives the gadget back.
 func (t *turn) Done() { t.release(t.err) }
 
-// Sign asks the gadget for one signature. When an earlier request for the same bytes lost its answer, and the answer came late, it
-// gives that one: the gadget would refuse to sign the bytes twice.
+// Sign asks the gadget for one signature. When an earlier request for the same bytes has lost its answer, and the
+// answer came late, Sign returns the late signature: the gadget would refuse to sign the bytes twice.
 func (t *turn) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte) (tezos.Signature, error) {
 	sig, err := t.sign(ctx, pkh, payload)
 	var de *device.Error
 	if errors.As(err, &de) && de.Retry {
-		t.err = err // stays: the session is not to be used again
+		t.err = err // keep an error of the turn: the session is not to be used again
 	}
 	return sig, err
 }
@@ -78,8 +78,8 @@ func (t *turn) signature(raw []byte) (tezos.Signature, error) {
 	return sig, nil
 }
 
-// check is the driver's own look at what is to be signed: a well-formed consensus payload for a tz4 key, on the one chain. The gadget
-// itself looks at the level and the round only, and knows no chain.
+// check is the driver's own check of the payload: a well-formed consensus payload for a tz4 key, on the configured
+// chain. The gadget itself checks only level and round, and knows no chain.
 func (t *turn) check(payload []byte) error {
 	req, err := tezos.Decode(tezos.BLS12381, payload)
 	if err == nil && req.Chain != t.d.cfg.Chain {
@@ -91,7 +91,7 @@ func (t *turn) check(payload []byte) error {
 	return nil
 }
 
-// usableKey finds the key. One that was locked when it was last seen is looked at again: an operator may have unlocked it.
+// usableKey finds the key. A key last seen locked is read again: an operator may have unlocked the key.
 func (t *turn) usableKey(ctx context.Context, pkh tezos.PublicKeyHash) (*KeyState, error) {
 	key := t.link.find(pkh)
 	if key == nil || key.usable() != "" || !t.link.reconciled[pkh] {
@@ -112,23 +112,25 @@ func (t *turn) usableKey(ctx context.Context, pkh tezos.PublicKeyHash) (*KeyStat
 	case key == nil:
 		return nil, t.fail(device.Ready, "", false, fmt.Errorf("%s: %w", pkh, device.ErrNoKey))
 	case key.Corrupted:
-		return nil, t.fail(device.Broken, "the gadget lost its watermark for this key: see highwater tezsign set-level "+key.Alias, false,
-			fmt.Errorf("key %s: %w", key.Alias, ErrCorrupted))
+		const hint = "the gadget lost its watermark for this key: see highwater tezsign set-level "
+		return nil, t.fail(device.Broken, hint+key.Alias, false, fmt.Errorf("key %s: %w", key.Alias, ErrCorrupted))
 	case key.Lost:
 		return nil, t.fail(device.Broken, lostState, false, fmt.Errorf("key %s: %w", key.Alias, ErrCorrupted))
-	case key.Locked && t.link.restarted && t.unlocks(key): // the session is opened anew, which unlocks
-		de := t.fail(device.Locked, "highwater tezsign unlock "+key.Alias, false, fmt.Errorf("key %s is locked: the gadget was restarted", key.Alias))
+	case key.Locked && t.link.restarted && t.unlocks(key): // a new session unlocks the key
+		de := t.fail(device.Locked, "highwater tezsign unlock "+key.Alias, false,
+			fmt.Errorf("key %s is locked: the gadget was restarted", key.Alias))
 		de.Retry = true
 		return nil, de
 	case key.Locked:
-		return nil, t.fail(device.Locked, "highwater tezsign unlock "+key.Alias, false, fmt.Errorf("key %s is locked", key.Alias))
+		return nil, t.fail(device.Locked, "highwater tezsign unlock "+key.Alias, false,
+			fmt.Errorf("key %s is locked", key.Alias))
 	case key.Fault != "":
 		return nil, t.fail(device.Broken, "", false, errors.New(key.Fault))
 	}
 	return key, nil
 }
 
-// ask does the exchange. A request whose fate is unknown is remembered, for its answer may come to the next session.
+// ask does the exchange. A request with an unknown fate is remembered: its answer may come to the next session.
 func (t *turn) ask(ctx context.Context, key *KeyState, want lateKey, payload []byte) ([]byte, error) {
 	req := &pb.Request{Body: &pb.Request_Sign{Sign: &pb.Sign{Tz4: key.PKH.String(), Message: payload}}}
 	id := frame.NewID()
@@ -145,8 +147,10 @@ func (t *turn) ask(ctx context.Context, key *KeyState, want lateKey, payload []b
 	return resp.GetSign().GetSignature(), nil
 }
 
-// rescued gives the late answer for these bytes, if there is one that verifies.
-func (t *turn) rescued(key *KeyState, payload []byte, want lateKey, look func(lateKey) ([]byte, bool)) (tezos.Signature, bool) {
+// rescued returns the late signature for exactly these bytes, if a late signature verifies.
+func (t *turn) rescued(
+	key *KeyState, payload []byte, want lateKey, look func(lateKey) ([]byte, bool),
+) (tezos.Signature, bool) {
 	raw, _ := look(want)
 	if raw == nil {
 		return tezos.Signature{}, false
@@ -163,8 +167,8 @@ func (t *turn) rescued(key *KeyState, payload []byte, want lateKey, look func(la
 	return sig, true
 }
 
-// compareAgain has the marks of a key compared at once that the gadget refused as stale: another program may have moved them. The
-// refusal stands, whatever comes of it; an error ends the session.
+// compareAgain compares the marks of a key at once after the gadget has refused a request as stale: another program
+// may have moved the marks. The refusal stands in any case; an error ends the session.
 func (t *turn) compareAgain(ctx context.Context, pkh tezos.PublicKeyHash) error {
 	delete(t.link.reconciled, pkh)
 	err := t.d.refresh(ctx, t.link)
@@ -175,8 +179,9 @@ func (t *turn) compareAgain(ctx context.Context, pkh tezos.PublicKeyHash) error 
 	return err
 }
 
-// stray gives the signature that a process before this one asked for and did not live to see, if it is one of exactly these bytes with
-// this key. A BLS signature depends on nothing else, so it is the one that the gadget would make.
+// stray returns a signature requested by an earlier process that has ended since, if the signature is of exactly
+// these bytes with this key. A BLS signature depends on nothing but key and bytes: the gadget would make the same
+// signature.
 func (t *turn) stray(ctx context.Context, key *KeyState, payload []byte) (tezos.Signature, bool) {
 	verifies := func(raw []byte) bool {
 		sig, err := tezos.NewSignature(tezos.BLS12381, raw)
@@ -194,7 +199,7 @@ func (t *turn) stray(ctx context.Context, key *KeyState, payload []byte) (tezos.
 	return sig, true
 }
 
-// broken is an exchange that did not come to its end: the session is opened anew.
+// broken is the error of an exchange without an end: the owner opens the session anew.
 func (t *turn) broken(err error) error {
 	de := t.d.fault(err)
 	var le *linkError
@@ -202,12 +207,12 @@ func (t *turn) broken(err error) error {
 	return de
 }
 
-// refused is the gadget's own no. The session goes on.
+// refused is the error of the gadget's own refusal. The session goes on.
 func (t *turn) refused(key *KeyState, re *RemoteError) error {
 	unlock := "highwater tezsign unlock " + key.Alias
 	switch re.Code {
 	case CodeStale:
-		return t.fail(device.Ready, "the gadget has signed at this level and round, or above, before", true,
+		return t.fail(device.Ready, "the gadget has signed at the same level and round, or above, before", true,
 			fmt.Errorf("%w: %w", device.ErrRefused, re))
 	case CodeBadPayload:
 		return t.fail(device.Ready, "", false, fmt.Errorf("%w: %w", device.ErrRefused, re))
@@ -215,21 +220,24 @@ func (t *turn) refused(key *KeyState, re *RemoteError) error {
 		t.locked(key)
 		return t.fail(device.Locked, unlock, false, fmt.Errorf("key %s is locked (%w)", key.Alias, re))
 	case CodeKeyNotFound:
-		// It was unlocked, and now the gadget does not know it: its program was restarted, and has only locked keys.
+		// The gadget does not know a key that was unlocked: the gadget's program was restarted, and has only locked
+		// keys.
 		t.locked(key)
-		de := t.fail(device.Locked, unlock, false, fmt.Errorf("key %s is locked: the gadget was restarted (%w)", key.Alias, re))
+		de := t.fail(device.Locked, unlock, false,
+			fmt.Errorf("key %s is locked: the gadget was restarted (%w)", key.Alias, re))
 		de.Retry = t.unlocks(key)
 		return de
 	case CodeSign:
 		key.Corrupted = true
 		t.changed()
-		return t.fail(device.Broken, "the gadget cannot keep its watermark for this key: see highwater tezsign set-level "+key.Alias, true, re)
+		const hint = "the gadget cannot keep its watermark for this key: see highwater tezsign set-level "
+		return t.fail(device.Broken, hint+key.Alias, true, re)
 	default:
 		return t.fail(device.Broken, "", true, re)
 	}
 }
 
-// unlocks tells that a key is unlocked without an operator after the next connection.
+// unlocks tells whether the next connection unlocks the key without an operator.
 func (t *turn) unlocks(key *KeyState) bool {
 	return t.d.cfg.Passphrase != nil && !t.d.wasRefused(key.Alias)
 }

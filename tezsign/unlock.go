@@ -11,8 +11,9 @@ import (
 	"highwater/internal/tezos"
 )
 
-// autoUnlock unlocks, once after each connection, the wanted keys that are locked, if there is a passphrase. The caller holds the
-// link, so that nothing is signed meanwhile. Keys that stay locked are no error: the others sign.
+// autoUnlock unlocks the wanted keys that are locked, once after each connection, if a passphrase is configured. The
+// caller holds the link: nothing is signed meanwhile. A key that stays locked is no error, because the other keys
+// sign.
 func (d *Device) autoUnlock(ctx context.Context, l *link) error {
 	aliases := lockedAliases(l)
 	if len(aliases) == 0 {
@@ -22,14 +23,14 @@ func (d *Device) autoUnlock(ctx context.Context, l *link) error {
 	if !l.unlockDue || d.cfg.Passphrase == nil {
 		return nil
 	}
-	l.restarted = false // what comes of it stands in the note
+	l.restarted = false // the note holds the result
 	if aliases = slices.DeleteFunc(aliases, d.wasRefused); len(aliases) == 0 {
-		l.unlockDue, l.note = false, "the passphrase was wrong when it was tried last: unlock by hand"
+		l.unlockDue, l.note = false, "the last try of the passphrase failed: unlock by hand"
 		return nil
 	}
 	results, err := d.unlockWith(ctx, l, aliases)
 	if err != nil {
-		// The next probe tries again (throttled, the interface in use, …); meanwhile the keys that are unlocked sign.
+		// The next probe tries again (throttled, the interface in use, …). Meanwhile the unlocked keys sign.
 		l.note = "unlock: " + err.Error()
 		l.unlockDue = !errors.Is(err, ErrNoPassphrase)
 		return nil
@@ -52,7 +53,8 @@ func (d *Device) autoUnlock(ctx context.Context, l *link) error {
 	return d.refresh(ctx, l)
 }
 
-// unlockWith fetches the passphrase and wipes it after use. A source that fails is like one that has none.
+// unlockWith fetches the passphrase and wipes the passphrase after use. A failing source is like a source without a
+// passphrase.
 func (d *Device) unlockWith(ctx context.Context, l *link, aliases []string) (results []KeyResult, err error) {
 	pass, err := d.cfg.Passphrase.Passphrase(ctx, d.cfg.Name)
 	if err != nil {
@@ -90,8 +92,8 @@ func (d *Device) setRefused(alias string, v bool) {
 	d.refused[alias] = v
 }
 
-// reconcile has the marks of the unlocked keys compared with the host's, when there are keys that were not compared since this
-// connection, and raises the gadget to what the host allows. The caller holds the link.
+// reconcile compares the marks of the unlocked keys with the host's, unless all were compared since the connection
+// began, and raises the gadget to the level that the host allows. The caller holds the link.
 func (d *Device) reconcile(ctx context.Context, l *link) error {
 	fresh := false
 	var marks []device.Mark
@@ -109,7 +111,7 @@ func (d *Device) reconcile(ctx context.Context, l *link) error {
 		if err != nil {
 			return &device.Error{
 				Device: d.cfg.Name, Health: device.Broken, Retry: true,
-				Hint: "the signer could not record the gadget's marks: look at its store",
+				Hint: "the signer could not record the gadget's marks: look at the signer's store",
 				Err:  fmt.Errorf("reconcile marks: %w", err),
 			}
 		}
@@ -127,8 +129,8 @@ func (d *Device) reconcile(ctx context.Context, l *link) error {
 	return nil
 }
 
-// identity is what the host remembers the gadget's marks under: its serial, and the operator's name for it too when it has only the
-// default serial, which others share.
+// identity is the host's name for the gadget's marks: the serial. Several gadgets may show the default serial: for a
+// gadget with the default serial, identity holds the operator's name too.
 func (d *Device) identity(l *link) string {
 	serial := l.gadget.Info().Serial
 	if serial == DefaultSerial || serial == "" {
@@ -137,8 +139,8 @@ func (d *Device) identity(l *link) string {
 	return Kind + ":" + serial
 }
 
-// raise lifts keys whose three marks are all below what the host allows. The host never allows more than the lowest of its own
-// marks for the key, so that nothing that it would still sign is lost.
+// raise lifts keys whose three marks are all below the allowed level. The host never allows more than the lowest of
+// its own marks for the key: every request that the host would sign stays possible.
 func (d *Device) raise(ctx context.Context, l *link, allowed []device.Mark) error {
 	wanted := map[tezos.PublicKeyHash]int32{}
 	for _, m := range allowed {
@@ -168,12 +170,12 @@ func (d *Device) raise(ctx context.Context, l *link, allowed []device.Mark) erro
 	if err != nil {
 		// The host's marks are the first line: a gadget that could not be raised still signs.
 		d.cfg.Log.Warn("gadget's marks not raised", "device", d.cfg.Name, "error", err)
-		l.note = "its marks could not be raised: " + err.Error()
+		l.note = "the gadget's marks could not be raised: " + err.Error()
 	}
 	return d.refresh(ctx, l)
 }
 
-// Unlock unlocks the named keys, or all of the wanted ones that are locked, with signing held meanwhile.
+// Unlock unlocks the named keys, or all locked keys of the wanted keys. Signing is held meanwhile.
 func (d *Device) Unlock(ctx context.Context, aliases []string, passphrase []byte) ([]KeyResult, error) {
 	if len(aliases) == 0 {
 		aliases = slices.Clone(d.cfg.Aliases)

@@ -276,8 +276,8 @@ func TestUnlockWhoseAnswerWasLostIsWaitedFor(t *testing.T) {
 				return []byte("secret"), nil
 			})
 		})
-		// The first unlock is under way in the gadget when the link goes, and ends without its answer being seen. A second one
-		// sent at once would reach an unlocked key, which the simulator records as a violation.
+		// The first unlock is under way in the gadget when the link goes, and ends without its answer being seen. A
+		// second one sent at once would reach an unlocked key, which the simulator records as a violation.
 		l.health(device.Ready)
 		err := l.sign("consensus", payload(tezos.Block, 1, 0, 0))
 		require.NoError(t, err)

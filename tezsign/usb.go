@@ -11,7 +11,7 @@ import (
 // IsUSB tells whether a USB device is a TezSign gadget.
 func IsUSB(vendor, product uint16) bool { return vendor == VendorID && product == ProductID }
 
-// OpenUSB gives an OpenFunc for the gadgets on a bus.
+// OpenUSB returns an OpenFunc for the gadgets on a bus.
 func OpenUSB(bus *usb.Bus) OpenFunc {
 	return func(ctx context.Context, serial string) (Gadget, error) { return openUSB(ctx, bus, serial) }
 }
@@ -43,7 +43,7 @@ func openUSB(ctx context.Context, bus *usb.Bus, serial string) (Gadget, error) {
 
 func usbInfo(i usb.Info) Info { return Info{Serial: i.SerialNum, Where: i.Where()} }
 
-// usbError puts this package's errors in the place of those of the bus.
+// usbError replaces the bus's errors with this package's.
 func usbError(err error) error {
 	switch {
 	case errors.Is(err, usb.ErrGone):
@@ -67,7 +67,9 @@ func (g *usbGadget) Claim(ctx context.Context, iface int) (Channel, error) {
 	return usbChannel{c}, nil
 }
 
-func (g *usbGadget) Control(ctx context.Context, requestType, request uint8, value, index uint16, data []byte) (int, error) {
+func (g *usbGadget) Control(
+	ctx context.Context, requestType, request uint8, value, index uint16, data []byte,
+) (int, error) {
 	n, err := g.d.Control(ctx, requestType, request, value, index, data)
 	return n, usbError(err)
 }

@@ -10,15 +10,15 @@ import (
 	"highwater/internal/tezos"
 )
 
-// held runs a verb that changes keys with signing held, then reads the keys anew and has new ones compared. An error of the verb
-// does not break the signing session.
+// held runs a verb that changes keys, with signing held. After the verb, held reads the keys anew and has new keys
+// compared. An error of the verb does not break the signing session.
 func (d *Device) held(ctx context.Context, verb func(*link) error) error {
 	l, release, err := d.owner.Acquire(ctx)
 	if err != nil {
 		return err
 	}
 	verbErr := verb(l)
-	ctx = context.WithoutCancel(ctx) // what was done must be seen, and half a look would cost the session
+	ctx = context.WithoutCancel(ctx) // the change must be seen; a cancelled look would cost the session
 	err = d.refresh(ctx, l)
 	if err == nil {
 		err = d.reconcile(ctx, l)
@@ -45,7 +45,8 @@ func (d *Device) Lock(ctx context.Context, aliases []string) (results []KeyResul
 	return results, err
 }
 
-// SetLevel raises the gadget's marks for a key; see Manager.SetLevel. The host is told first, and goes along: an operator wants it.
+// SetLevel raises the gadget's marks for a key; see Manager.SetLevel. The host is told first, and raises its marks
+// too: the operator wants the level.
 func (d *Device) SetLevel(ctx context.Context, alias string, level int32, o LevelOptions) error {
 	return d.held(ctx, func(l *link) error {
 		if folded, err := FoldAlias(alias); err == nil && slices.Contains(l.damaged, folded) {
@@ -66,7 +67,7 @@ func (d *Device) SetLevel(ctx context.Context, alias string, level int32, o Leve
 	})
 }
 
-// Delete deletes keys for good, while the others go on signing.
+// Delete deletes keys for good, while other keys go on signing.
 func (d *Device) Delete(ctx context.Context, aliases []string, passphrase []byte) ([]KeyResult, error) {
 	results, err := d.manager.Delete(ctx, aliases, passphrase)
 	if len(results) > 0 {
@@ -75,13 +76,15 @@ func (d *Device) Delete(ctx context.Context, aliases []string, passphrase []byte
 	return results, err
 }
 
-// Init makes the gadget's seed, without holding signatures up: it has no keys yet.
+// Init makes the gadget's seed without holding up signatures: a gadget without a seed has no keys.
 func (d *Device) Init(ctx context.Context, deterministic bool, passphrase []byte) error {
 	return d.manager.Init(ctx, deterministic, passphrase)
 }
 
-// NewKeys makes keys, for seconds each, while the others go on signing. See Manager.NewKeys.
-func (d *Device) NewKeys(ctx context.Context, aliases []string, passphrase []byte, progress func(done, total int)) ([]NewKey, error) {
+// NewKeys makes keys, each for seconds, while other keys go on signing. See Manager.NewKeys.
+func (d *Device) NewKeys(
+	ctx context.Context, aliases []string, passphrase []byte, progress func(done, total int),
+) ([]NewKey, error) {
 	keys, err := d.manager.NewKeys(ctx, aliases, passphrase, progress)
 	if len(keys) > 0 {
 		err = errors.Join(err, d.held(ctx, func(*link) error { return nil }))
@@ -92,13 +95,13 @@ func (d *Device) NewKeys(ctx context.Context, aliases []string, passphrase []byt
 // InitInfo asks whether the gadget was initialised.
 func (d *Device) InitInfo(ctx context.Context) (InitInfo, error) { return d.manager.InitInfo(ctx) }
 
-// Logs gives the last lines of the gadget's log.
+// Logs returns the last lines of the gadget's log.
 func (d *Device) Logs(ctx context.Context, limit int) ([]string, error) {
 	return d.manager.Logs(ctx, limit)
 }
 
-// Version asks what runs on the gadget.
+// Version asks for the version of the gadget's program.
 func (d *Device) Version(ctx context.Context) (Version, error) { return d.manager.Version(ctx) }
 
-// KeyStates asks for all keys of the gadget, also those that are not used here.
+// KeyStates asks for all keys of the gadget, also for keys that this signer does not use.
 func (d *Device) KeyStates(ctx context.Context) ([]KeyState, error) { return d.manager.Status(ctx) }

@@ -2,23 +2,24 @@ package frame
 
 import "bytes"
 
-// Decoder takes a stream of bytes, in pieces of any size, and gives the frames that are in it. What is not a frame is skipped: it
-// looks for the next byte 0x56 that begins a header with the right parity, a known type and a size within the limit.
+// Decoder takes a stream of bytes, in pieces of any size, and returns the frames of the stream. Bytes outside of
+// frames are skipped: Decoder looks for the next byte 0x56 at the beginning of a header with the right parity, a
+// known type and a size within the limit.
 //
-// It holds at most one frame of the limit's size beside the piece that it was given last. The zero value is not usable.
+// Decoder holds at most one frame of the limit's size beside the piece written last. The zero value is not usable.
 type Decoder struct {
 	limit   int
 	buf     []byte
 	skipped int
 }
 
-// NewDecoder makes a decoder that takes payloads of at most limit bytes.
+// NewDecoder makes a decoder for payloads of at most limit bytes.
 func NewDecoder(limit int) *Decoder { return &Decoder{limit: limit} }
 
-// Write appends a piece of the stream. Call Next until it has no more, after each Write.
+// Write appends a piece of the stream. After each Write, call Next until Next returns false.
 func (d *Decoder) Write(piece []byte) { d.buf = append(d.buf, piece...) }
 
-// Next gives the next whole frame, or false when more bytes are wanted. The payload is the caller's to keep.
+// Next returns the next whole frame, or false when more bytes are needed. The payload is the caller's to keep.
 func (d *Decoder) Next() (Frame, bool) {
 	for {
 		d.resync()
@@ -42,13 +43,13 @@ func (d *Decoder) Next() (Frame, bool) {
 	}
 }
 
-// Skipped counts the bytes that belonged to no frame.
+// Skipped counts the bytes outside of frames.
 func (d *Decoder) Skipped() int { return d.skipped }
 
-// Pending counts the bytes that wait for the rest of their frame.
+// Pending counts the bytes of an incomplete frame.
 func (d *Decoder) Pending() int { return len(d.buf) }
 
-// resync drops what stands before the next byte that may begin a header.
+// resync drops the bytes before the next possible header.
 func (d *Decoder) resync() {
 	at := bytes.IndexByte(d.buf, magic)
 	if at < 0 {
@@ -65,6 +66,6 @@ func (d *Decoder) skip(n int) {
 func (d *Decoder) consume(n int) {
 	d.buf = d.buf[n:]
 	if len(d.buf) == 0 {
-		d.buf = nil // lets go of the array that the payloads were cut from
+		d.buf = nil // lets go of the array behind the payloads
 	}
 }

@@ -1,8 +1,8 @@
-// Package frame is the framing of a TezSign gadget, the same in both directions and on both of its interfaces:
+// Package frame is the framing of a TezSign gadget, the same in both directions and on both interfaces:
 //
 //	56 · type 1 · id 16 · size 4 (little endian) · parity 1 (XOR of the 22 bytes before) · payload
 //
-// It is pure: bytes in, frames out.
+// The package is pure: bytes in, frames out.
 package frame
 
 import (
@@ -16,11 +16,11 @@ import (
 // Sizes on the wire, in bytes.
 const (
 	HeaderLen = 23
-	// MaxDevicePayload is what a gadget takes at most; a header that announces more is dropped by it.
+	// MaxDevicePayload is a gadget's limit: a gadget drops a header with a larger size.
 	MaxDevicePayload = 25 << 20
-	// MaxAnswer is what a host takes at most: the longest answer is a status of some 200 keys, at 285 bytes each.
+	// MaxAnswer is the host's limit for answers: the longest answer is a status of some 200 keys, at 285 bytes each.
 	MaxAnswer = 64 << 10
-	// MaxRequest is what a host sends at most: a block of a few hundred bytes, or a list of key ids.
+	// MaxRequest is the host's limit for requests: a block of a few hundred bytes, or a list of key ids.
 	MaxRequest = 64 << 10
 )
 
@@ -34,11 +34,11 @@ const (
 	offParity = 22
 )
 
-// Type says what a frame is.
+// Type is the type of a frame.
 type Type byte
 
-// The types of frames. Accept says "received, the work begins", not "signed". Retry (with a zero id) says that the sender
-// had a read error, and asks for whatever it did not accept.
+// The types of frames. Accept says "received, the work begins", not "signed". Retry (with a zero id) says that the
+// sender had a read error, and asks for every request without an Accept.
 const (
 	Request   Type = 1
 	Response  Type = 2
@@ -65,13 +65,13 @@ func (t Type) String() string {
 	}
 }
 
-// ID pairs a request with its accept and its response. The requester chooses it.
+// ID pairs a request with its accept and its response. The requester chooses the id.
 type ID [16]byte
 
 // NewID makes a fresh random id.
 func NewID() ID {
 	var id ID
-	rand.Read(id[:]) // never fails: it ends the program instead
+	rand.Read(id[:]) // never fails: rand.Read ends the program instead
 	return id
 }
 
@@ -86,15 +86,15 @@ type Frame struct {
 }
 
 var (
-	// ErrType is returned when a frame that is to be encoded has no known type.
+	// ErrType is returned when a frame to encode has no known type.
 	ErrType = errors.New("unknown type of frame")
 	// ErrTooLong is returned when a payload is longer than the limit.
 	ErrTooLong = errors.New("payload too long for a frame")
 )
 
-// Encode gives the whole frame, header and payload together. There is no way to get a header alone of a frame with a payload: a
-// transfer that ends inside the header wedges the gadget's channel until it is power-cycled, so whole frames are all that is
-// ever handed to a transport.
+// Encode returns the whole frame, header and payload together. No function returns the header of a frame without the
+// payload: a transfer that ends inside the header wedges the gadget's channel until the gadget is power-cycled, and
+// whole frames are all that a transport ever gets.
 func Encode(f Frame) ([]byte, error) {
 	if f.Type < Request || f.Type > KeepAlive {
 		return nil, fmt.Errorf("%w: %d", ErrType, byte(f.Type))
@@ -127,7 +127,8 @@ type header struct {
 	size int
 }
 
-// parseHeader reads the first HeaderLen bytes of b. ok is false when they are not a header, or announce more than limit bytes.
+// parseHeader reads the first HeaderLen bytes of b. ok is false when the bytes are not a header, or announce more
+// than limit bytes.
 func parseHeader(b []byte, limit int) (h header, ok bool) {
 	if b[0] != magic || parity(b) != b[offParity] {
 		return header{}, false

@@ -144,8 +144,8 @@ func TestIDsAreFresh(t *testing.T) {
 	}
 }
 
-// FuzzDecoder: every frame that comes out encodes to bytes that stand in the input, in order; nothing is counted twice; cutting the
-// input elsewhere gives the same frames.
+// FuzzDecoder: every frame that comes out encodes to bytes that stand in the input, in order; nothing is counted
+// twice; cutting the input elsewhere gives the same frames.
 func FuzzDecoder(f *testing.F) {
 	frames := recorded(f)
 	for _, raw := range frames[:20] {

@@ -12,8 +12,8 @@ import (
 	"highwater/tezsign/frame"
 )
 
-// broker is the gadget's side of one interface: it finds frames in what it reads, and answers each request in a goroutine of its
-// own, as the gadget does.
+// broker is the gadget's side of one interface. A broker finds frames in the bytes read, and answers each request in
+// a goroutine of its own, as the gadget does.
 type broker struct {
 	iface int
 	in    *instance
@@ -23,13 +23,13 @@ type broker struct {
 
 	mu     sync.Mutex
 	out    io.Writer
-	active map[frame.ID]int // requests being processed, by the claim under which they came
-	claim  func() int       // the number of the claim under which the last transfer came
+	active map[frame.ID]int // requests being processed, with the claim of their arrival
+	claim  func() int       // the number of the last transfer's claim
 	stash  []byte
-	resend int // how many Retry frames were sent: so many requests may come a second time
+	resend int // number of Retry frames sent: as many requests may come a second time
 }
 
-// readLen is what the gadget reads at once.
+// readLen is the length of the gadget's reads.
 const readLen = 256 << 10
 
 func newBroker(iface int, in *instance, g *Gadget) *broker {
@@ -39,7 +39,8 @@ func newBroker(iface int, in *instance, g *Gadget) *broker {
 	}
 }
 
-// errUnbound is a port's read error when the controller was taken from the gadget; it is returned once it is back.
+// errUnbound is a port's read error after the controller was taken from the gadget, returned once the controller is
+// back.
 var errUnbound = errors.New("the endpoint was disabled and enabled again")
 
 // serve reads transfers until the power goes.
@@ -55,7 +56,7 @@ func (b *broker) serve(p *port) {
 	}
 }
 
-// retry asks the host for what was not accepted.
+// retry asks the host for every request without an Accept.
 func (b *broker) retry() {
 	b.mu.Lock()
 	b.resend++
@@ -63,7 +64,7 @@ func (b *broker) retry() {
 	b.write(frame.Frame{Type: frame.Retry})
 }
 
-// run reads transfers from r and writes frames, one Write each, to w, until reading fails or the channel wedges.
+// run reads transfers from r and writes frames to w, one Write each, until reading fails or the channel wedges.
 func (b *broker) run(r io.Reader, w io.Writer) error {
 	b.mu.Lock()
 	b.out = w
@@ -88,8 +89,8 @@ func (b *broker) run(r io.Reader, w io.Writer) error {
 
 var errWedged = errors.New("the channel is wedged")
 
-// wedges takes the frames out of the stash. It is true when what is left is the beginning of a header, on which the gadget's program
-// loops for ever.
+// wedges takes the frames out of the stash. The result is true when the beginning of a header is left: on a torn
+// header the gadget's program loops for ever.
 func (b *broker) wedges() bool {
 	for {
 		at := bytes.IndexByte(b.stash, 0x56)
@@ -114,7 +115,7 @@ func (b *broker) wedges() bool {
 			b.stash = b.stash[frame.HeaderLen:]
 			continue
 		case len(b.stash) < frame.HeaderLen+size:
-			return false // waits for the rest, however long that is
+			return false // waits for the rest, in however long a time
 		}
 		f := frame.Frame{
 			Type: frame.Type(b.stash[1]), ID: frame.ID(b.stash[2:18]),
@@ -127,8 +128,8 @@ func (b *broker) wedges() bool {
 	}
 }
 
-// request accepts a request and starts its handler. An id that is being processed is ignored; one that was processed before is
-// processed again.
+// request accepts a request and starts its handler. An id in process is ignored; an id processed before is processed
+// again.
 func (b *broker) request(f frame.Frame) {
 	b.g.watch.count(b.iface)
 	b.mu.Lock()
@@ -175,7 +176,7 @@ func (b *broker) process(f frame.Frame) {
 	}
 }
 
-// write writes a whole frame. What cannot be written is dropped, as the gadget does when the link is down.
+// write writes a whole frame. A frame that cannot be written is dropped, as the gadget does when the link is down.
 func (b *broker) write(f frame.Frame) {
 	wire, err := frame.Encode(f)
 	if err != nil {

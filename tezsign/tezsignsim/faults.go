@@ -9,7 +9,7 @@ import (
 	pb "highwater/tezsign/tezsignpb"
 )
 
-// faults are those that wait to happen. The counters belong to Gadget.mu.
+// faults are the pending faults. Gadget.mu guards the counters.
 type faults struct {
 	dropAnswers  int
 	loseRequests int
@@ -22,7 +22,7 @@ type faults struct {
 	versionDate string
 }
 
-// take uses up one of a counter.
+// take counts a counter down.
 func (g *Gadget) take(counter *int) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -51,49 +51,49 @@ func (f *faults) versionAnswer(o *Options) *pb.Version {
 	return &pb.Version{Version: o.Version, BuildDate: o.BuildDate}
 }
 
-// SetLatency changes what a signature takes.
+// SetLatency changes the duration of a signature.
 func (g *Gadget) SetLatency(d time.Duration) {
 	g.faults.mu.Lock()
 	defer g.faults.mu.Unlock()
 	g.faults.slow = &d
 }
 
-// SetVersion changes the answer to version: with long texts, a frame of a multiple of the packet size.
+// SetVersion changes the answer to version: long texts give a frame of a multiple of the packet size.
 func (g *Gadget) SetVersion(version, buildDate string) {
 	g.faults.mu.Lock()
 	defer g.faults.mu.Unlock()
 	g.faults.version, g.faults.versionDate = version, buildDate
 }
 
-// DropAnswers loses the next n answers: what they answer was done.
+// DropAnswers loses the next n answers, after the gadget has done the requests.
 func (g *Gadget) DropAnswers(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.faults.dropAnswers = n
 }
 
-// SpoilSignatures has the next n signatures be those of other bytes.
+// SpoilSignatures makes the next n signatures those of other bytes.
 func (g *Gadget) SpoilSignatures(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.faults.spoilSigns = n
 }
 
-// LoseRequests has the gadget drop the next n requests with a read error: it asks for them again.
+// LoseRequests makes the gadget drop the next n requests with a read error, and ask for the requests again.
 func (g *Gadget) LoseRequests(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.faults.loseRequests = n
 }
 
-// SetReady changes the readiness byte: a gadget whose program is still starting.
+// SetReady changes the readiness byte: false is a gadget with a program still starting.
 func (g *Gadget) SetReady(v bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.faults.notReady = !v
 }
 
-// CutWrites has the host's next n transfers of more than a packet on an interface cut after their first packet.
+// CutWrites cuts the host's next n transfers of more than a packet on an interface, after the first packet.
 func (g *Gadget) CutWrites(iface, n int) {
 	p := g.ports[iface]
 	p.mu.Lock()
@@ -101,7 +101,7 @@ func (g *Gadget) CutWrites(iface, n int) {
 	p.cut = n
 }
 
-// Inject puts bytes on the wire as if a host had sent them in one transfer, whatever they are.
+// Inject puts any bytes on the wire, as if a host had sent the bytes in one transfer.
 func (g *Gadget) Inject(iface int, b []byte) {
 	p := g.ports[iface]
 	p.mu.Lock()
@@ -110,10 +110,10 @@ func (g *Gadget) Inject(iface int, b []byte) {
 	p.change()
 }
 
-// Wedge sends a torn header: the channel is deaf until a power cycle. It counts as a violation.
+// Wedge sends a torn header: the channel is deaf until a power cycle. Wedge counts as a violation.
 func (g *Gadget) Wedge(iface int) { g.Inject(iface, []byte{0x56}) }
 
-// Unplug takes power and cable away: the keys are locked when it returns.
+// Unplug takes power and cable away. The keys are locked when Unplug returns.
 func (g *Gadget) Unplug() { g.powerOff() }
 
 // Replug powers the gadget on.
@@ -125,14 +125,15 @@ func (g *Gadget) PowerCycle() error {
 	return g.powerOn()
 }
 
-// Unbind takes the USB controller from the gadget, which stays powered: keys stay unlocked, and what is under way is finished.
+// Unbind takes the USB controller from the gadget. The gadget stays powered: keys stay unlocked, and the gadget
+// finishes requests under way.
 func (g *Gadget) Unbind() {
 	for _, p := range g.ports {
 		p.unbind()
 	}
 }
 
-// Bind gives it back.
+// Bind gives the controller back.
 func (g *Gadget) Bind() {
 	for _, p := range g.ports {
 		p.bind()
@@ -146,7 +147,7 @@ func (g *Gadget) Stop() {
 	}
 }
 
-// Continue lets it go on.
+// Continue lets the program go on.
 func (g *Gadget) Continue() {
 	if in := g.running(); in != nil {
 		in.gate.run()
@@ -159,7 +160,7 @@ func (g *Gadget) running() *instance {
 	return g.boot
 }
 
-// LoseState removes a key's state file: after the next power cycle its watermarks are zero.
+// LoseState removes a key's state file: after the next power cycle the key's watermarks are zero.
 func (g *Gadget) LoseState(alias string) error { return g.disk.remove(stateName(alias)) }
 
 // CorruptState breaks one or both slots of a key's state file.

@@ -11,9 +11,9 @@ import (
 	"sync"
 )
 
-// files is the gadget's card: small files by name, which may hold one slash.
+// files is the gadget's card: small files by name, with at most one slash in a name.
 type files interface {
-	read(name string) ([]byte, error) // fs.ErrNotExist when there is none
+	read(name string) ([]byte, error) // fs.ErrNotExist when the file is missing
 	write(name string, content []byte) error
 	remove(name string) error
 	list(prefix string) ([]string, error) // of a folder, "keys/"; sorted

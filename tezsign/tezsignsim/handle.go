@@ -13,7 +13,7 @@ import (
 	pb "highwater/tezsign/tezsignpb"
 )
 
-// The gadget's error codes, those that no host needs to tell apart included.
+// The gadget's error codes, beside the codes that a host must distinguish.
 const (
 	codeBadProtobuf     = 1
 	codeUnlockNoIDs     = 10
@@ -45,7 +45,7 @@ func okay() *pb.Response { return &pb.Response{Body: &pb.Response_Ok{Ok: &pb.Ok{
 func (s *store) handle(iface int, payload []byte, f *faults) *pb.Response {
 	req := new(pb.Request)
 	if err := proto.Unmarshal(payload, req); err != nil {
-		// The library varies the space after "proto:" from build to build; the recording has this one.
+		// The library varies the space after "proto:" from build to build; the recording has a no-break space.
 		return failure(codeBadProtobuf, "bad protobuf: proto:\u00a0cannot parse invalid wire-format data")
 	}
 	switch body := req.GetBody().(type) {
@@ -88,7 +88,7 @@ func (s *store) manage(req *pb.Request) *pb.Response {
 	}
 }
 
-// readPayload is all that the gadget looks at: the kind, and level and round at fixed places.
+// readPayload reads all that the gadget looks at: the kind, and level and round at fixed places.
 func readPayload(p []byte) (kind tezos.Kind, m mark, ok bool) {
 	if len(p) == 0 {
 		return 0, mark{}, false
@@ -183,7 +183,8 @@ func (s *store) status() *pb.Response {
 		k.mu.Lock()
 		switch {
 		case k.corrupted:
-			// The gadget shows it as locked, and forgets the levels that it had read: set_level takes any after that.
+			// The gadget shows the key as locked, and forgets the levels read before: set_level takes any level
+			// afterwards.
 			st.StateCorrupted = true
 			k.marks = marks{}
 		case k.unlocked:
@@ -215,7 +216,7 @@ func (s *store) setLevelText(req *pb.SetLevel) string {
 	if !k.unlocked {
 		return "key locked"
 	}
-	m := marks{} // the gadget has no bound for a level: its host has one
+	m := marks{} // the gadget has no bound for a level; the host has one
 	for _, kind := range tezos.Kinds {
 		if req.GetLevel() <= k.marks[kind].level {
 			return fmt.Sprintf(levelNotGreaterText, kind, k.marks[kind].level)

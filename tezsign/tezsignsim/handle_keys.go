@@ -20,7 +20,7 @@ func (k *key) proof() string {
 	return k.pop
 }
 
-// seconds rounds: a wait of 13.05 s was told as "~13s".
+// seconds rounds: the gadget wrote "~13s" for a wait of 13.05 s.
 func seconds(d time.Duration) int { return int(math.Round(d.Seconds())) }
 
 func (s *store) unlock(req *pb.KeysWithPassphrase) *pb.Response {
@@ -82,7 +82,7 @@ func (s *store) newKeys(req *pb.KeysWithPassphrase) *pb.Response {
 	out := new(pb.NewKeyResults)
 	for _, id := range ids {
 		if aliasForm.MatchString(fold(id)) {
-			id = fold(id) // the answer names the key as it is kept
+			id = fold(id) // the answer names the key by the folded alias
 		}
 		if id == "" && s.right(req.GetPassphrase()) {
 			name, err := s.nextName()

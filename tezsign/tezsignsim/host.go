@@ -8,15 +8,15 @@ import (
 	"highwater/tezsign"
 )
 
-// Open opens the gadget as a host does. It is a tezsign.OpenFunc.
+// Open opens the gadget as a host does. Open is a tezsign.OpenFunc.
 func (g *Gadget) Open(ctx context.Context, serial string) (tezsign.Gadget, error) {
 	return Bus{g}.Open(ctx, serial)
 }
 
-// Bus is a set of gadgets that are connected to one host.
+// Bus is a set of gadgets connected to one host.
 type Bus []*Gadget
 
-// Open finds and opens a gadget by its serial. It is a tezsign.OpenFunc.
+// Open finds and opens a gadget by its serial. Open is a tezsign.OpenFunc.
 func (b Bus) Open(_ context.Context, serial string) (tezsign.Gadget, error) {
 	var infos []tezsign.Info
 	var found []*Gadget
@@ -33,7 +33,8 @@ func (b Bus) Open(_ context.Context, serial string) (tezsign.Gadget, error) {
 	for i := range infos {
 		if infos[i] == info {
 			info.Where = "sim"
-			return &handle{g: found[i], info: info, plugs: [2]int{found[i].ports[0].plugNumber(), found[i].ports[1].plugNumber()}}, nil
+			plugs := [2]int{found[i].ports[0].plugNumber(), found[i].ports[1].plugNumber()}
+			return &handle{g: found[i], info: info, plugs: plugs}, nil
 		}
 	}
 	return nil, tezsign.ErrGone
@@ -82,7 +83,7 @@ func (h *handle) Claim(_ context.Context, iface int) (tezsign.Channel, error) {
 	return &channel{p: p, plug: p.plug, ctx: ctx, cancel: cancel}, nil
 }
 
-// Control answers the readiness request; anything else stalls.
+// Control answers the readiness request; any other request stalls.
 func (h *handle) Control(_ context.Context, requestType, request uint8, value, index uint16, data []byte) (int, error) {
 	if int(index) >= len(h.g.ports) || h.g.ports[index].plugNumber() != h.plugs[index] {
 		return 0, tezsign.ErrGone
@@ -94,7 +95,8 @@ func (h *handle) Control(_ context.Context, requestType, request uint8, value, i
 	return copy(data, answer), nil
 }
 
-// Readiness is the answer to a control request on endpoint 0, false for a stall: "TZSG", version 1 little endian, ready, a filler.
+// Readiness is the answer to a control request on endpoint 0, false for a stall: "TZSG", version 1 little endian,
+// ready, a filler.
 func (g *Gadget) Readiness(requestType, request uint8, value uint16) ([]byte, bool) {
 	switch {
 	case request != 0x5a || value != 0:
@@ -136,7 +138,7 @@ func (c *channel) Read(ctx context.Context, buf []byte) (int, error) {
 	return c.p.hostRead(ctx, c.plug, buf)
 }
 
-// join gives a context that ends with the channel too.
+// join returns a context that ends with the channel too.
 func (c *channel) join(ctx context.Context) (joined context.Context, stop func()) {
 	joined, cancel := context.WithCancel(ctx)
 	undo := context.AfterFunc(c.ctx, cancel)

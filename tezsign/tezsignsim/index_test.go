@@ -15,7 +15,9 @@ import (
 type manager struct{ *tezsign.Manager }
 
 func managerOf(sim *tezsignsim.Gadget) manager {
-	return manager{tezsign.NewManager(tezsign.ManagerConfig{Name: "left", Open: sim.Open, Log: slog.New(slog.DiscardHandler)})}
+	return manager{tezsign.NewManager(tezsign.ManagerConfig{
+		Name: "left", Open: sim.Open, Log: slog.New(slog.DiscardHandler),
+	})}
 }
 
 var secret = []byte("secret")
@@ -42,8 +44,8 @@ func addresses(t *testing.T, m manager) map[string]string {
 	return out
 }
 
-// A key follows from the seed and its creation index, which is kept on the card and never used twice: neither the alias, nor deleting,
-// nor a power cut brings a deleted key back.
+// A key follows from the seed and its creation index, which is kept on the card and never used twice: neither the
+// alias, nor deleting, nor a power cut brings a deleted key back.
 func TestADeletedKeyIsGone(t *testing.T) {
 	dir := t.TempDir()
 	sim, err := tezsignsim.New(tezsignsim.Options{Dir: dir, Seed: "index"})
@@ -90,7 +92,8 @@ func TestAliases(t *testing.T) {
 	w := claimBoth(t, g)[1]
 	early := w.ask(t, newKeysRequest()).GetNewKeys().GetResults()[0]
 	require.Contains(t, early.GetError(), "seed.bin: no such file or directory")
-	require.Contains(t, w.ask(t, newKeysRequest("early")).GetNewKeys().GetResults()[0].GetError(), "seed.bin: no such file or directory")
+	early = w.ask(t, newKeysRequest("early")).GetNewKeys().GetResults()[0]
+	require.Contains(t, early.GetError(), "seed.bin: no such file or directory")
 	init := &pb.InitMaster{Deterministic: true, Passphrase: secret}
 	require.True(t, w.ask(t, &pb.Request{Body: &pb.Request_InitMaster{InitMaster: init}}).GetOk().GetOk())
 
@@ -103,7 +106,8 @@ func TestAliases(t *testing.T) {
 	require.Equal(t, "key1", made().GetKeyId())
 	require.Equal(t, "key2", made().GetKeyId())
 	del := &pb.KeysWithPassphrase{KeyIds: []string{"KEY2"}, Passphrase: secret}
-	require.True(t, w.ask(t, &pb.Request{Body: &pb.Request_DeleteKeys{DeleteKeys: del}}).GetDeleteKeys().GetResults()[0].GetOk())
+	deleted := w.ask(t, &pb.Request{Body: &pb.Request_DeleteKeys{DeleteKeys: del}}).GetDeleteKeys().GetResults()[0]
+	require.True(t, deleted.GetOk())
 	require.Equal(t, "key3", made().GetKeyId(), "the counter goes on")
 }
 
@@ -133,5 +137,6 @@ func TestTheGadgetTakesAnyLevel(t *testing.T) {
 	require.NoError(t, g.PowerCycle())
 	w = claimBoth(t, g)[1]
 	require.True(t, w.ask(t, unlock("k")).GetUnlock().GetResults()[0].GetOk())
-	require.EqualValues(t, beyond, w.ask(t, askStatus).GetStatus().GetKeys()[0].GetAttestationLevel(), "it is kept on the card")
+	kept := w.ask(t, askStatus).GetStatus().GetKeys()[0]
+	require.EqualValues(t, beyond, kept.GetAttestationLevel(), "it is kept on the card")
 }

@@ -9,7 +9,7 @@ import (
 	"highwater/internal/tezos"
 )
 
-// mark is a watermark; marks are those of one key, by kind.
+// mark is a watermark; marks are one key's watermarks, by kind.
 type (
 	mark struct {
 		level uint64
@@ -18,7 +18,7 @@ type (
 	marks map[tezos.Kind]mark
 )
 
-// above is the gadget's rule: strictly increasing, so that 0/0 never signs.
+// above is the gadget's rule, strictly increasing: 0/0 never signs.
 func (m mark) above(last mark) bool {
 	return m.level > last.level || (m.level == last.level && m.round > last.round)
 }
@@ -31,8 +31,8 @@ func (m marks) clone() marks {
 	return out
 }
 
-// A state file has two slots, written in turn: sequence 8 · three times level 8, round 4 · CRC-32. A slot of zero bytes was never
-// written.
+// A state file has two slots, written in turn: sequence 8 · three times level 8, round 4 · CRC-32. A slot of zero
+// bytes was never written.
 const slotLen = 8 + 3*12 + 4
 
 var errChecksum = errors.New("load state: state corrupted: checksum")
@@ -46,7 +46,7 @@ func encodeSlot(seq uint64, m marks) []byte {
 	return binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
 }
 
-// decodeSlot gives sequence 0 for a slot that was never written, and false for a broken one.
+// decodeSlot returns sequence 0 for a slot that was never written, and false for a broken slot.
 func decodeSlot(b []byte) (seq uint64, m marks, ok bool) {
 	m = marks{}
 	if allZero(b) {
@@ -73,8 +73,8 @@ func allZero(b []byte) bool {
 
 func stateName(alias string) string { return "keys/" + alias + ".level2.bin" }
 
-// loadMarks reads a state file as the gadget does: no file means watermarks of zero, silently; one broken slot means the other
-// one, with the state called corrupted; two mean an error.
+// loadMarks reads a state file as the gadget does. Without a file the watermarks are zero, silently. With one broken
+// slot the gadget uses the intact slot and calls the state corrupted. Two broken slots are an error.
 func loadMarks(disk files, alias string) (m marks, corrupted bool, err error) {
 	b, err := disk.read(stateName(alias))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -102,7 +102,7 @@ func loadMarks(disk files, alias string) (m marks, corrupted bool, err error) {
 	}
 }
 
-// saveMarks writes the slot whose turn it is.
+// saveMarks writes the slots in turn.
 func saveMarks(disk files, alias string, m marks) error {
 	b, err := disk.read(stateName(alias))
 	if err != nil || len(b) != 2*slotLen {

@@ -9,8 +9,8 @@ import (
 	"highwater/tezsign/frame"
 )
 
-// port is the USB of one interface: transfers of the host wait for the gadget, frames of the gadget wait, packet by packet, for the
-// host. It is the gadget's reader and writer, and outlives its power.
+// port is the USB side of one interface. Transfers of the host wait for the gadget; frames of the gadget wait for the
+// host, packet by packet. A port is the gadget's reader and writer, and outlives the gadget's power.
 type port struct {
 	max int
 
@@ -19,26 +19,26 @@ type port struct {
 	powered bool
 	bound   bool
 	reset   bool // unbound since the gadget's last read
-	plug    int  // counts (re)enumerations: handles of earlier ones are dead
+	plug    int  // counts (re)enumerations: handles of earlier enumerations are dead
 	claims  int  // counts claims
 	claimed bool
 
-	out  []transfer // whole ones, not read by the gadget yet
-	last int        // the claim under which the transfer came that the gadget read last
-	part []byte     // of a transfer that has not ended
-	in   [][]byte   // frames, the first one maybe begun
-	half bool       // the first one has begun
-	got  int        // bytes that the host wrote, ever
-	cut  int        // the next so many writes are cut after one packet
+	out  []transfer // whole transfers, not read by the gadget yet
+	last int        // the claim of the gadget's last transfer read
+	part []byte     // of an unfinished transfer
+	in   [][]byte   // frames, the first perhaps begun
+	half bool       // the first frame has begun
+	got  int        // bytes ever written by the host
+	cut  int        // number of coming writes to cut after one packet
 }
 
-// transfer is what the host sent under a claim.
+// transfer is the bytes that the host sent under a claim.
 type transfer struct {
 	bytes []byte
 	claim int
 }
 
-// Bounds of what waits. A real endpoint holds less.
+// Bounds of the waiting transfers and frames. A real endpoint holds less.
 const (
 	maxTransfers = 4
 	maxFrames    = 1024
@@ -52,7 +52,7 @@ func (p *port) change() {
 	p.changed = make(chan struct{})
 }
 
-// attach is the power coming on: everything that waited is gone.
+// attach is the power coming on: every waiting transfer and frame is gone.
 func (p *port) attach() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -71,8 +71,8 @@ func (p *port) powerOff() {
 	p.change()
 }
 
-// unbind takes the controller away: the host sees the gadget leave. Answers that were not fetched are written again by the
-// gadget's program when it is back; what the host wrote and the gadget had not read is lost.
+// unbind takes the controller away: the host sees the gadget leave. When the controller is back, the gadget's program
+// writes unfetched answers again. Bytes from the host that the gadget had not read are lost.
 func (p *port) unbind() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -103,7 +103,7 @@ func (p *port) bind() {
 	p.change()
 }
 
-// lastClaim is the number of the claim under which the gadget's last transfer came.
+// lastClaim is the number of the claim of the gadget's last transfer.
 func (p *port) lastClaim() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -150,7 +150,7 @@ func (p *port) Write(wire []byte) (int, error) {
 	return len(wire), nil
 }
 
-// hostWrite takes one OUT transfer. A transfer of whole packets ends only with the next short or empty one.
+// hostWrite takes one OUT transfer. A transfer of whole packets ends only with the next short or empty packet.
 func (p *port) hostWrite(ctx context.Context, plug int, b []byte) (int, error) {
 	for {
 		p.mu.Lock()
@@ -193,8 +193,8 @@ func (p *port) accept(b []byte) (int, error) {
 	return n, err
 }
 
-// hostRead does one IN transfer: it ends when the buffer is full or with a short packet, and only then. The gadget sends no
-// zero-length packets, so that a larger buffer waits on for what comes next.
+// hostRead does one IN transfer. The transfer ends only when the buffer is full or with a short packet. The gadget
+// sends no zero-length packets: a larger buffer waits for the next frame.
 func (p *port) hostRead(ctx context.Context, plug int, buf []byte) (int, error) {
 	got := 0
 	for {
@@ -221,7 +221,7 @@ func (p *port) hostRead(ctx context.Context, plug int, buf []byte) (int, error) 
 	}
 }
 
-// packet moves one packet; called with the lock held and a frame waiting.
+// packet moves one packet. The caller holds the lock, and a frame is waiting.
 func (p *port) packet(buf []byte) int {
 	n := copy(buf, p.in[0][:min(p.max, len(p.in[0]))])
 	p.in[0] = p.in[0][n:]

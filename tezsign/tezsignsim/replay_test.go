@@ -23,9 +23,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestRecordedSessionReplays sends what the host of the recording sent, at the times at which it did, and expects the answers of the
-// gadget: the same frames, in the same order, of the same sizes and with the same bytes, key material and the times in log lines
-// aside.
+// TestRecordedSessionReplays sends what the host of the recording sent, at the times at which it did, and expects the
+// answers of the gadget: the same frames, in the same order, of the same sizes and with the same bytes, key material
+// and the times in log lines aside.
 func TestRecordedSessionReplays(t *testing.T) {
 	events, err := tezsignrec.Read("../../testdata/tezsign/frames.txt")
 	require.NoError(t, err)
@@ -111,7 +111,8 @@ func (k *translation) pair(t *testing.T, recorded, simulated string) {
 	k.pairs = append(k.pairs, [2][]byte{[]byte(recorded), []byte(simulated)})
 }
 
-// blank makes answers of two gadgets comparable: keys translated, proofs and signatures blanked, times in log lines blanked.
+// blank makes answers of two gadgets comparable: keys translated, proofs and signatures blanked, times in log lines
+// blanked.
 func (k *translation) blank(payload []byte) string {
 	b := k.toSim(payload)
 	b = regexp.MustCompile(`BLsig[1-9A-HJ-NP-Za-km-z]{137}`).ReplaceAll(b, bytes.Repeat([]byte{'p'}, 142))

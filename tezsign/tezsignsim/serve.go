@@ -11,12 +11,13 @@ import (
 // ErrNoPower is returned when the gadget has no power.
 var ErrNoPower = errors.New("the simulated gadget has no power")
 
-// Serve runs one interface of the gadget over endpoint files, as FunctionFS gives them: one Read of out is one transfer, one Write to
-// in one frame. The kernel splits frames into packets, and adds no zero-length packet, as the gadget does not. It ends when reading
-// or writing fails: the host's side was disabled. Call it again when it is enabled (again), with again true, so that the host is asked
-// for what it sent meanwhile. To end it with ctx, close the files. The emulated bus of Open must not be used for the same gadget.
+// Serve runs one interface of the gadget over endpoint files, as FunctionFS gives the files: one Read of out is one
+// transfer, one Write to in one frame. The kernel splits frames into packets and, like the gadget, adds no
+// zero-length packet. Serve ends when reading or writing fails, because the host's side was disabled. When the host's
+// side is enabled again, call Serve with again true: the host is asked for the requests sent meanwhile. To end Serve
+// with ctx, close the files. Do not use the emulated bus of Open for the same gadget.
 //
-// Endpoint 0 is the caller's: it answers control requests with Readiness.
+// Endpoint 0 is the caller's: answer control requests with Readiness.
 func (g *Gadget) Serve(ctx context.Context, iface int, out io.Reader, in io.Writer, again bool) error {
 	inst := g.running()
 	if inst == nil {
@@ -41,7 +42,7 @@ func (g *Gadget) Serve(ctx context.Context, iface int, out io.Reader, in io.Writ
 	return err
 }
 
-// ctxReader does not begin a read after the end.
+// ctxReader begins no read after the end.
 type ctxReader struct {
 	ctx context.Context //nolint:containedctx // of one call of Serve
 	r   io.Reader

@@ -1,9 +1,9 @@
-// Package tezsignsim is an emulated TezSign gadget: two channels with the packet rules of USB, a keystore, the gadget's own
-// watermarks, locks, throttle, error codes and texts; and each of its known faults, on demand. It also watches its host: what a host
-// must never do (a torn header, unlocking an unlocked key, a second request before the first was answered, …) is recorded as a
-// violation, for tests to look at.
+// Package tezsignsim is an emulated TezSign gadget: two channels with the packet rules of USB, a keystore, the
+// gadget's own watermarks, locks, throttle, error codes and texts, and each of the known faults, on demand. The
+// gadget also watches its host: a forbidden act of the host (a torn header, unlocking an unlocked key, a second
+// request before the first was answered, …) is recorded as a violation, for tests to look at.
 //
-// Its keys are software keys made from a seed. By default it refuses to sign for mainnet.
+// The keys are software keys made from a seed. Without AllowMainnet the gadget refuses to sign for mainnet.
 package tezsignsim
 
 import (
@@ -16,44 +16,44 @@ import (
 	"highwater/tezsign"
 )
 
-// Options describe a gadget. The zero value is a gadget fresh from its box.
+// Options describe a gadget. The zero value is a gadget fresh from the box.
 type Options struct {
-	// Serial is what it shows on the bus; empty: the default serial, which gadgets without a serial file share.
+	// Serial is the serial on the bus; empty: the default serial, common to gadgets without a serial file.
 	Serial    string
 	Version   string // empty: "sim"
 	BuildDate string // empty: "unknown"
-	// Seed decides its keys, together with their creation index (0, 1, …; never reused): two gadgets with one seed on which keys were
-	// made in the same order hold the same keys. The alias has no part in that, as on the gadget.
+	// Seed and the creation index (0, 1, …; never reused) decide the keys. Two gadgets with one seed and keys made in
+	// the same order hold the same keys. As on the gadget, the alias does not matter.
 	Seed string
 	// Keys are made and unlocked before New returns, under Passphrase (empty: DefaultPassphrase).
 	Keys       []string
 	Passphrase string
-	// Latency is what a signature takes, at least.
+	// Latency is the shortest duration of a signature.
 	Latency time.Duration
-	// DeriveCost is what deriving a key from the passphrase takes: unlock once per key, new twice, delete once.
+	// DeriveCost is the time for deriving a key from the passphrase: unlock once per key, new twice, delete once.
 	DeriveCost time.Duration
 	// MaxPacket is 512 (high speed; also for 0) or 64 (full speed).
 	MaxPacket int
 	// Dir keeps the keystore in a folder; empty: in memory.
 	Dir string
-	// StorePath is the folder that error texts name; empty: /data/keystore.
+	// StorePath is the folder in error texts; empty: /data/keystore.
 	StorePath string
-	// AllowMainnet lets it sign for mainnet: for replays of recordings.
+	// AllowMainnet lets the gadget sign for mainnet, for replays of recordings.
 	AllowMainnet bool
-	// Forgetful keeps no list of what it signed, and only the last requests' ids: for a process that lives for long. Signatures is
-	// empty then, and a double signature is no violation.
+	// Forgetful keeps no list of signatures, and only the last requests' ids: for a process with a long life.
+	// Signatures is empty for a forgetful gadget, and a double signature is no violation.
 	Forgetful bool
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 	Log *slog.Logger // nil: none
-	// Worked is told how long the gadget was at each signature; may be nil.
+	// Worked is called with the gadget's working time at each signature; may be nil.
 	Worked func(time.Duration)
 }
 
 // DefaultPassphrase protects the keys of Options.Keys.
 const DefaultPassphrase = "simulated"
 
-// Gadget is an emulated gadget. Its methods are safe for concurrent use.
+// Gadget is an emulated gadget. The methods are safe for concurrent use.
 type Gadget struct {
 	opts  Options
 	disk  files
@@ -66,7 +66,7 @@ type Gadget struct {
 	closed bool
 }
 
-// New makes a gadget and powers it on. Close ends its goroutines.
+// New makes a gadget and powers the gadget on. Close ends its goroutines.
 func New(opts Options) (*Gadget, error) {
 	if !tezos.HasBLS {
 		return nil, errors.New("a simulated TezSign needs BLS12-381: this program was built without cgo")
@@ -155,7 +155,7 @@ func (g *Gadget) powerOn() error {
 	return nil
 }
 
-// powerOff ends the program where it stands.
+// powerOff ends the program at any point.
 func (g *Gadget) powerOff() {
 	g.mu.Lock()
 	in := g.boot
@@ -181,7 +181,7 @@ func (g *Gadget) Close() error {
 	return nil
 }
 
-// gate holds the program up while it is stopped.
+// gate holds up a stopped program.
 type gate struct {
 	mu   sync.Mutex
 	open chan struct{} // closed while the program runs
@@ -194,7 +194,7 @@ func newGate() *gate {
 	return g
 }
 
-// pass waits for the program to run; it is false when the power went.
+// pass waits for the program to run; false: the power went.
 func (g *gate) pass() bool {
 	for {
 		g.mu.Lock()

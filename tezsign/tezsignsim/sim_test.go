@@ -58,7 +58,8 @@ var (
 )
 
 func unlock(ids ...string) *pb.Request {
-	return &pb.Request{Body: &pb.Request_Unlock{Unlock: &pb.KeysWithPassphrase{KeyIds: ids, Passphrase: []byte(tezsignsim.DefaultPassphrase)}}}
+	keys := &pb.KeysWithPassphrase{KeyIds: ids, Passphrase: []byte(tezsignsim.DefaultPassphrase)}
+	return &pb.Request{Body: &pb.Request_Unlock{Unlock: keys}}
 }
 
 // attestation is one as short as the gadget takes it.
@@ -261,7 +262,8 @@ func TestUnlockOfAnUnlockedKeyRollsBack(t *testing.T) {
 	g := newGadget(t, tezsignsim.Options{Keys: []string{"k"}, DeriveCost: 100 * time.Millisecond})
 	ws := claimBoth(t, g)
 	tz4 := tz4Of(t, ws[0])
-	// The marks are read at some moment after the request was accepted. A signature before that is no news to them: then once more.
+	// The marks are read at some moment after the request was accepted. A signature before that is no news to them:
+	// then once more.
 	again := false
 	for level := uint32(100); !again && level < 104; level++ {
 		ws[1].send(t, request(t, unlock("k")))
@@ -283,9 +285,12 @@ func TestLostAndCorruptedState(t *testing.T) {
 		unlock string
 		sign   uint32
 	}{
-		"lost":      {func(g *tezsignsim.Gadget) error { return g.LoseState("k") }, "", 0},
-		"one slot":  {func(g *tezsignsim.Gadget) error { return g.CorruptState("k", false) }, "", 30},
-		"two slots": {func(g *tezsignsim.Gadget) error { return g.CorruptState("k", true) }, "load state: state corrupted: checksum", 31},
+		"lost":     {func(g *tezsignsim.Gadget) error { return g.LoseState("k") }, "", 0},
+		"one slot": {func(g *tezsignsim.Gadget) error { return g.CorruptState("k", false) }, "", 30},
+		"two slots": {
+			func(g *tezsignsim.Gadget) error { return g.CorruptState("k", true) },
+			"load state: state corrupted: checksum", 31,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGadget(t, tezsignsim.Options{Keys: []string{"k"}})

@@ -25,7 +25,7 @@ type store struct {
 	watch *watch
 
 	mu     sync.Mutex
-	dead   bool // the power went: nothing is written any more
+	dead   bool // the power went: no file is written any more
 	master *master
 	keys   []*key      // sorted by alias
 	tries  []time.Time // unlock and delete attempts of the last 30 s
@@ -35,16 +35,16 @@ type store struct {
 // master is master.json.
 type master struct {
 	Deterministic bool   `json:"deterministic"`
-	Check         string `json:"check"` // tells whether a passphrase is right
-	// Next is the creation index of the next key. An index is never used twice, also when its key was deleted.
+	Check         string `json:"check"` // tells a right passphrase
+	// Next is the creation index of the next key. No index is used twice, not even after its key was deleted.
 	Next uint32 `json:"next"`
-	// Unnamed counts the keys that were made without an alias: key1, key2, ….
+	// Unnamed counts the keys made without an alias: key1, key2, ….
 	Unnamed int `json:"unnamed"`
 }
 
 // keyFile is a key's file on the card.
 type keyFile struct {
-	Index uint32 `json:"index"` // the creation index, from which the key is derived; the alias has no part in that
+	Index uint32 `json:"index"` // the creation index, from which the key is derived; the alias does not matter
 }
 
 // key is one key. The fields below mu are the program's memory, lost with the power.
@@ -67,7 +67,7 @@ const (
 
 var aliasForm = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
 
-// fold is what the gadget makes of every alias that it is given.
+// fold is the gadget's form of an alias.
 func fold(alias string) string { return strings.ToLower(strings.TrimSpace(alias)) }
 
 func newStore(disk files, opts *Options, w *watch) (*store, error) {
@@ -146,7 +146,7 @@ func (s *store) provision(aliases []string, passphrase string) error {
 	return nil
 }
 
-// initMaster makes the master file. A software seed stands in for the encrypted one.
+// initMaster makes the master file. A software seed stands in for the encrypted seed.
 func (s *store) initMaster(deterministic bool, passphrase []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -177,7 +177,7 @@ func (s *store) right(passphrase []byte) bool {
 	return s.master != nil && s.master.Check == check(passphrase)
 }
 
-// create makes a key that is known, and locked. The gadget is initialised.
+// create makes a key, known and locked. The gadget is initialised.
 func (s *store) create(alias string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -187,7 +187,7 @@ func (s *store) create(alias string) error {
 	next := *s.master
 	f := keyFile{Index: next.Next}
 	next.Next++
-	if err := s.saveMaster(next); err != nil { // first: an index is rather lost than used twice
+	if err := s.saveMaster(next); err != nil { // first: losing an index is better than using an index twice
 		return err
 	}
 	b, err := json.Marshal(f)
@@ -213,7 +213,7 @@ func (s *store) create(alias string) error {
 
 var errPower = errors.New("the power went")
 
-// nextName is the alias of a key that is made without one. The counter goes on when a key is deleted; a name that is taken is left out.
+// nextName is the alias for a key without one. The counter goes on when a key is deleted; a taken name is skipped.
 func (s *store) nextName() (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -273,8 +273,8 @@ func (s *store) save(alias string, m marks) error {
 	return saveMarks(s.disk, alias, m)
 }
 
-// unlockKey returns the gadget's error text, or nothing. Like the gadget it reads the state before it takes the key: unlocking a key
-// that is unlocked installs an old state over the one that a signature has just left.
+// unlockKey returns the gadget's error text, or nothing. Like the gadget, unlockKey reads the state before taking the
+// key: unlocking an unlocked key installs an old state over the state of a signature just made.
 func (s *store) unlockKey(k *key, passphrase []byte, cost time.Duration) string {
 	m, corrupted, err := loadMarks(s.disk, k.alias)
 	time.Sleep(cost)
@@ -293,7 +293,7 @@ func (s *store) unlockKey(k *key, passphrase []byte, cost time.Duration) string 
 	return ""
 }
 
-// attempt counts an unlock or delete; it returns how long to wait when there were too many.
+// attempt counts an unlock or delete, and returns the time to wait after too many.
 func (s *store) attempt() (wait time.Duration) {
 	const most, window = 5, 30 * time.Second
 	s.mu.Lock()
@@ -309,7 +309,7 @@ func (s *store) attempt() (wait time.Duration) {
 	return 0
 }
 
-// log keeps a line as the gadget writes it, and forgets the oldest.
+// log keeps a line in the gadget's form, and forgets the oldest.
 func (s *store) log(level slog.Level, msg string, args ...any) {
 	const most = 1000
 	line := formatLine(s.opts.Now(), level, msg, args...)

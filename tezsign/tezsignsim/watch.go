@@ -8,7 +8,7 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Signed is a signature that the gadget made, whether its answer arrived or not.
+// Signed is a signature of the gadget, with or without an answer that arrived.
 type Signed struct {
 	Alias  string
 	Kind   tezos.Kind
@@ -18,17 +18,17 @@ type Signed struct {
 	Digest [32]byte
 }
 
-// watch records what the gadget did and what its host should not have done. It survives power cycles.
+// watch records the gadget's deeds and the host's violations. A watch survives power cycles.
 type watch struct {
 	forgetful bool
 
 	mu         sync.Mutex
 	violations []string
 	signed     []Signed
-	at         map[Signed][32]byte // the digest first signed, by the rest of its Signed
+	at         map[Signed][32]byte // the digest signed first, by the rest of Signed
 	frames     map[[16]byte]bool   // ids of requests
-	requests   [2]int              // how many came, by interface
-	spoiled    map[string]bool     // keys whose file on the card is broken
+	requests   [2]int              // number of requests, by interface
+	spoiled    map[string]bool     // keys with a broken file on the card
 }
 
 func newWatch(forgetful bool) *watch {
@@ -41,7 +41,7 @@ func (w *watch) violation(format string, args ...any) {
 	w.violations = append(w.violations, fmt.Sprintf(format, args...))
 }
 
-// note records a signature; two of different bytes for one mark are a violation.
+// note records a signature. Two signatures of different bytes for one mark are a violation.
 func (w *watch) note(s Signed) {
 	if w.forgetful {
 		return
@@ -58,7 +58,8 @@ func (w *watch) note(s Signed) {
 	w.signed = append(w.signed, s)
 }
 
-// id records a request's id and tells whether it came before; that is a violation, except in a resend that the gadget asked for.
+// id records a request's id and returns whether the id came before. A repeated id is a violation, except in a resend
+// requested by the gadget.
 func (w *watch) id(id [16]byte, resend bool) (again bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -73,24 +74,24 @@ func (w *watch) id(id [16]byte, resend bool) (again bool) {
 	return again
 }
 
-// lastIDs is how many ids a forgetful gadget keeps at most.
+// lastIDs bounds the ids kept by a forgetful gadget.
 const lastIDs = 1000
 
-// Violations are what the host did against the rules of the device, in order.
+// Violations are the host's breaches of the device's rules, in order.
 func (g *Gadget) Violations() []string {
 	g.watch.mu.Lock()
 	defer g.watch.mu.Unlock()
 	return slices.Clone(g.watch.violations)
 }
 
-// Signatures are all signatures that the gadget made, in order.
+// Signatures are all signatures of the gadget, in order.
 func (g *Gadget) Signatures() []Signed {
 	g.watch.mu.Lock()
 	defer g.watch.mu.Unlock()
 	return slices.Clone(g.watch.signed)
 }
 
-// Requests is how many requests came on an interface, ever.
+// Requests is the number of requests ever received on an interface.
 func (g *Gadget) Requests(iface int) int {
 	g.watch.mu.Lock()
 	defer g.watch.mu.Unlock()
@@ -103,7 +104,7 @@ func (w *watch) count(iface int) {
 	w.requests[iface]++
 }
 
-// Received is how many bytes hosts wrote to an interface, ever.
+// Received is the number of bytes ever written to an interface by hosts.
 func (g *Gadget) Received(iface int) int {
 	p := g.ports[iface]
 	p.mu.Lock()
@@ -111,7 +112,7 @@ func (g *Gadget) Received(iface int) int {
 	return p.got
 }
 
-// Waiting is how many frames wait for the host on an interface.
+// Waiting is the number of frames that wait for the host on an interface.
 func (g *Gadget) Waiting(iface int) int {
 	p := g.ports[iface]
 	p.mu.Lock()
@@ -119,7 +120,7 @@ func (g *Gadget) Waiting(iface int) int {
 	return len(p.in)
 }
 
-// SpoilKey breaks a key's file: no passphrase opens it any more.
+// SpoilKey breaks a key's file: no passphrase opens the key any more.
 func (g *Gadget) SpoilKey(alias string) {
 	g.watch.mu.Lock()
 	defer g.watch.mu.Unlock()
