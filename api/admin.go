@@ -15,7 +15,10 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"highwater/hwm"
+	"highwater/hwm/bundle"
 	"highwater/internal/tezos"
+	"highwater/operate"
 	"highwater/signer"
 )
 
@@ -37,7 +40,7 @@ type adminError struct {
 }
 
 // NewAdmin gives the handler of the admin socket. Whoever can connect to the socket may do all of it: its mode is the lock.
-func NewAdmin(a Admin) http.Handler {
+func NewAdmin(a operate.Admin) http.Handler {
 	r := chi.NewRouter()
 	r.Get("/v1/status", read(a.Status))
 	r.Get("/v1/keys", read(a.Keys))
@@ -51,8 +54,8 @@ func NewAdmin(a Admin) http.Handler {
 	r.Post("/v1/standby", act(a.Standby))
 	r.Post("/v1/acknowledge", act(a.Acknowledge))
 	r.Post("/v1/devices/raise", unhurried(act(func(ctx context.Context, _ struct{}) ([]signer.DeviceMarks, error) { return a.RaiseDevices(ctx) })))
-	r.Post("/v1/devices/{name}/call", deviceCall(a))
-	failoverRoutes(r, a)
+	r.Post("/v1/devices/{name}/call", deviceCall(a.Devices))
+	failoverRoutes(r, a.Failover)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusNotFound, adminError{Text: "there is nothing at " + shorten(r.URL.Path), Hint: versionHint})
 	})
@@ -115,7 +118,10 @@ type Client struct {
 	limit time.Duration // for all requests, in tests; zero: as patienceFor has it
 }
 
-var _ Admin = (*Client)(nil)
+// Admin gives all that the daemon can be asked.
+func (c *Client) Admin() operate.Admin {
+	return operate.Admin{Monitor: c, Alarms: c, Keyring: c, Watermarks: c, Roles: c, Devices: c, Failover: c}
+}
 
 // ErrNoDaemon is returned by Dial when nobody listens at the socket.
 var ErrNoDaemon = errors.New("no daemon listens at the admin socket")
@@ -129,6 +135,9 @@ type RemoteError struct {
 }
 
 func (e *RemoteError) Error() string { return e.Text }
+
+// ReasonWord is the reason, as operate.ReasonOf gives it.
+func (e *RemoteError) ReasonWord() string { return e.Reason }
 
 // HintText is what to do.
 func (e *RemoteError) HintText() string { return e.Hint }
@@ -188,46 +197,56 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 }
 
 // Status gives one screen.
-func (c *Client) Status(ctx context.Context) (Status, error) {
-	return call[Status](ctx, c, http.MethodGet, "/v1/status", nil)
+func (c *Client) Status(ctx context.Context) (operate.Status, error) {
+	return call[operate.Status](ctx, c, http.MethodGet, "/v1/status", nil)
 }
 
 // Keys lists the keys.
-func (c *Client) Keys(ctx context.Context) ([]KeyRow, error) {
-	return call[[]KeyRow](ctx, c, http.MethodGet, "/v1/keys", nil)
+func (c *Client) Keys(ctx context.Context) ([]operate.KeyRow, error) {
+	return call[[]operate.KeyRow](ctx, c, http.MethodGet, "/v1/keys", nil)
 }
 
 // Marks lists the marks.
-func (c *Client) Marks(ctx context.Context) ([]MarkRow, error) {
-	return call[[]MarkRow](ctx, c, http.MethodGet, "/v1/marks", nil)
+func (c *Client) Marks(ctx context.Context) ([]operate.MarkRow, error) {
+	return call[[]operate.MarkRow](ctx, c, http.MethodGet, "/v1/marks", nil)
 }
 
 // Prove gives the proof of possession of a tz4 key.
-func (c *Client) Prove(ctx context.Context, pkh tezos.PublicKeyHash) (Proof, error) {
-	return call[Proof](ctx, c, http.MethodPost, "/v1/prove", pkh)
+func (c *Client) Prove(ctx context.Context, pkh tezos.PublicKeyHash) (operate.Proof, error) {
+	return call[operate.Proof](ctx, c, http.MethodPost, "/v1/prove", pkh)
 }
 
 // Raise merges floors by maximum.
-func (c *Client) Raise(ctx context.Context, r RaiseRequest) ([]ChangeRow, error) {
-	return call[[]ChangeRow](ctx, c, http.MethodPost, "/v1/marks/raise", r)
+func (c *Client) Raise(ctx context.Context, r operate.RaiseRequest) ([]operate.ChangeRow, error) {
+	return call[[]operate.ChangeRow](ctx, c, http.MethodPost, "/v1/marks/raise", r)
 }
 
 // SetCeiling sets or lowers ceilings.
-func (c *Client) SetCeiling(ctx context.Context, r CeilingRequest) ([]CeilingRow, error) {
-	return call[[]CeilingRow](ctx, c, http.MethodPost, "/v1/ceilings", r)
+func (c *Client) SetCeiling(ctx context.Context, r operate.CeilingRequest) ([]operate.CeilingRow, error) {
+	return call[[]operate.CeilingRow](ctx, c, http.MethodPost, "/v1/ceilings", r)
 }
 
 // Activate makes the instance the one that signs.
-func (c *Client) Activate(ctx context.Context, r ActivateRequest) (Role, error) {
-	return call[Role](ctx, c, http.MethodPost, "/v1/activate", r)
+func (c *Client) Activate(ctx context.Context, r operate.ActivateRequest) (operate.Role, error) {
+	return call[operate.Role](ctx, c, http.MethodPost, "/v1/activate", r)
 }
 
 // Standby ends signing.
-func (c *Client) Standby(ctx context.Context, r StandbyRequest) (Role, error) {
-	return call[Role](ctx, c, http.MethodPost, "/v1/standby", r)
+func (c *Client) Standby(ctx context.Context, r operate.StandbyRequest) (operate.Role, error) {
+	return call[operate.Role](ctx, c, http.MethodPost, "/v1/standby", r)
 }
 
 // Acknowledge ends alarms.
-func (c *Client) Acknowledge(ctx context.Context, r AcknowledgeRequest) ([]signer.Alarm, error) {
+func (c *Client) Acknowledge(ctx context.Context, r operate.AcknowledgeRequest) ([]signer.Alarm, error) {
 	return call[[]signer.Alarm](ctx, c, http.MethodPost, "/v1/acknowledge", r)
+}
+
+// Bundle asks the daemon for one.
+func (c *Client) Bundle(ctx context.Context) (bundle.Bundle, error) {
+	return call[bundle.Bundle](ctx, c, http.MethodGet, "/v1/bundle", nil)
+}
+
+// Journal gives the acts with their reasons, oldest first.
+func (c *Client) Journal(ctx context.Context) ([]hwm.JournalEntry, error) {
+	return call[[]hwm.JournalEntry](ctx, c, http.MethodGet, "/v1/journal", nil)
 }

@@ -17,10 +17,11 @@ import (
 	"highwater/hwm"
 	"highwater/internal/hints"
 	"highwater/internal/tezos"
+	"highwater/operate"
 )
 
 // adminSocket serves the admin API as the daemon does, and connects to it.
-func adminSocket(t *testing.T, a api.Admin) (*api.Client, string) {
+func adminSocket(t *testing.T, a operate.Admin) (*api.Client, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "admin.sock")
 	l, err := api.Listen(t.Context(), api.UnixPrefix+path, 0o600)
@@ -39,7 +40,7 @@ func num(n int32) *int32 { return &n }
 // TestAdminThroughTheSocket: the client gives what the instance itself says, word by word.
 func TestAdminThroughTheSocket(t *testing.T) {
 	r := newRig(t)
-	c, _ := adminSocket(t, r.admin)
+	c, _ := adminSocket(t, r.admin.Admin())
 	ctx := t.Context()
 	same := func() {
 		t.Helper()
@@ -57,35 +58,35 @@ func TestAdminThroughTheSocket(t *testing.T) {
 	}
 	same()
 	ed := r.keys[tezos.Ed25519].Hash()
-	changes, err := c.Raise(ctx, api.RaiseRequest{PKHs: []tezos.PublicKeyHash{ed}, Kinds: []tezos.Kind{tezos.Block}, Level: 7, Round: num(2)})
+	changes, err := c.Raise(ctx, operate.RaiseRequest{PKHs: []tezos.PublicKeyHash{ed}, Kinds: []tezos.Kind{tezos.Block}, Level: 7, Round: num(2)})
 	require.NoError(t, err)
 	require.Len(t, changes, 1)
 	require.Equal(t, "raised", changes[0].Result)
 	require.Nil(t, changes[0].Before)
 	require.Equal(t, hwm.Position{Level: 7, Round: 2}, changes[0].After)
-	changes, err = c.Raise(ctx, api.RaiseRequest{Level: 7})
+	changes, err = c.Raise(ctx, operate.RaiseRequest{Level: 7})
 	require.NoError(t, err)
 	require.Len(t, changes, 12)
-	changes, err = c.Raise(ctx, api.RaiseRequest{Level: 6})
+	changes, err = c.Raise(ctx, operate.RaiseRequest{Level: 6})
 	require.NoError(t, err)
 	for _, ch := range changes {
 		require.Equal(t, "kept", ch.Result)
 		require.Equal(t, int32(7), ch.After.Level)
 	}
-	changes, err = c.Raise(ctx, api.RaiseRequest{Rows: []hwm.ImportRow{{PKH: ed, Kind: tezos.Attestation, Level: 9, Round: 1}}})
+	changes, err = c.Raise(ctx, operate.RaiseRequest{Rows: []hwm.ImportRow{{PKH: ed, Kind: tezos.Attestation, Level: 9, Round: 1}}})
 	require.NoError(t, err)
 	require.Equal(t, hwm.Position{Level: 9, Round: 1}, changes[0].After)
 	same()
 
-	set, err := c.SetCeiling(ctx, api.CeilingRequest{PKHs: []tezos.PublicKeyHash{ed}, Level: 50})
+	set, err := c.SetCeiling(ctx, operate.CeilingRequest{PKHs: []tezos.PublicKeyHash{ed}, Level: 50})
 	require.NoError(t, err)
-	require.Equal(t, []api.CeilingRow{{PKH: ed, Alias: set[0].Alias, After: 50}}, set)
-	role, err := c.Activate(ctx, api.ActivateRequest{Why: "a test"})
+	require.Equal(t, []operate.CeilingRow{{PKH: ed, Alias: set[0].Alias, After: 50}}, set)
+	role, err := c.Activate(ctx, operate.ActivateRequest{Why: "a test"})
 	require.NoError(t, err)
 	require.Equal(t, hwm.Active, role.Role)
 	require.True(t, role.Mine)
 	same()
-	role, err = c.Standby(ctx, api.StandbyRequest{Why: "done"})
+	role, err = c.Standby(ctx, operate.StandbyRequest{Why: "done"})
 	require.NoError(t, err)
 	require.Equal(t, hwm.Standby, role.Role)
 	require.Equal(t, uint64(1), role.Epoch)
@@ -95,18 +96,18 @@ func TestAdminThroughTheSocket(t *testing.T) {
 // TestErrorsThroughTheSocket keep their text and their hint.
 func TestErrorsThroughTheSocket(t *testing.T) {
 	r := newRig(t)
-	c, _ := adminSocket(t, r.admin)
+	c, _ := adminSocket(t, r.admin.Admin())
 	ctx := t.Context()
 	stranger := client(t, tezos.Ed25519).PublicKey().Hash()
 	ed := r.keys[tezos.Ed25519].Hash()
-	_, noMarks := c.Activate(ctx, api.ActivateRequest{})
-	_, err := c.Raise(ctx, api.RaiseRequest{Level: 5})
+	_, noMarks := c.Activate(ctx, operate.ActivateRequest{})
+	_, err := c.Raise(ctx, operate.RaiseRequest{Level: 5})
 	require.NoError(t, err)
-	_, err = c.SetCeiling(ctx, api.CeilingRequest{PKHs: []tezos.PublicKeyHash{ed}, Level: 50})
+	_, err = c.SetCeiling(ctx, operate.CeilingRequest{PKHs: []tezos.PublicKeyHash{ed}, Level: 50})
 	require.NoError(t, err)
-	raise := func(q api.RaiseRequest) error { return second(c.Raise(ctx, q)) }
-	ceiling := func(q api.CeilingRequest) error { return second(c.SetCeiling(ctx, q)) }
-	activate := func(q api.ActivateRequest) error { return second(c.Activate(ctx, q)) }
+	raise := func(q operate.RaiseRequest) error { return second(c.Raise(ctx, q)) }
+	ceiling := func(q operate.CeilingRequest) error { return second(c.SetCeiling(ctx, q)) }
+	activate := func(q operate.ActivateRequest) error { return second(c.Activate(ctx, q)) }
 	row := hwm.ImportRow{PKH: ed, Kind: tezos.Block, Level: 6}
 	for name, e := range map[string]struct {
 		err        error
@@ -114,19 +115,19 @@ func TestErrorsThroughTheSocket(t *testing.T) {
 		text, hint string
 	}{
 		"no marks":          {noMarks, 403, "12 watermarks missing", "hwm set --all"},
-		"far":               {raise(api.RaiseRequest{Level: 5 + 2*api.FarLevels}), 409, "20000 levels (1 d 9 h) above the highest mark", "--far"},
-		"far in a row":      {raise(api.RaiseRequest{Rows: []hwm.ImportRow{{PKH: ed, Kind: tezos.Block, Level: 1 << 30}}}), 409, "above", "--far"},
-		"unknown key":       {raise(api.RaiseRequest{PKHs: []tezos.PublicKeyHash{stranger}, Level: 6}), 404, stranger.String(), "keys list"},
-		"negative level":    {raise(api.RaiseRequest{Level: -1}), 400, "negative", ""},
-		"negative round":    {raise(api.RaiseRequest{Level: 6, Round: num(-1)}), 400, "negative", ""},
-		"a row half":        {raise(api.RaiseRequest{Rows: []hwm.ImportRow{row, {PKH: ed, Kind: tezos.Block, Level: -6}}}), 400, "row 2", ""},
-		"a row without key": {raise(api.RaiseRequest{Rows: []hwm.ImportRow{{Kind: tezos.Block, Level: 6}}}), 400, "row 1", ""},
-		"ceiling raised":    {ceiling(api.CeilingRequest{PKHs: []tezos.PublicKeyHash{ed}, Level: 51}), 409, "not raised", ""},
-		"ceiling negative":  {ceiling(api.CeilingRequest{Level: -1}), 400, "negative", ""},
-		"ceiling unknown":   {ceiling(api.CeilingRequest{PKHs: []tezos.PublicKeyHash{stranger}, Level: 1}), 404, stranger.String(), "keys list"},
-		"activate far":      {activate(api.ActivateRequest{Level: num(5 + 2*api.FarLevels)}), 409, "20000 levels (1 d 9 h) above the highest mark", "--far"},
-		"ceiling far":       {ceiling(api.CeilingRequest{Level: 5 + 2*api.FarLevels}), 409, "20000 levels (1 d 9 h) above the highest mark", "--far"},
-		"activate below 0":  {activate(api.ActivateRequest{Level: num(-3)}), 400, "negative", ""},
+		"far":               {raise(operate.RaiseRequest{Level: 5 + 2*hwm.FarLevels}), 409, "20000 levels (1 d 9 h) above the highest mark", "--far"},
+		"far in a row":      {raise(operate.RaiseRequest{Rows: []hwm.ImportRow{{PKH: ed, Kind: tezos.Block, Level: 1 << 30}}}), 409, "above", "--far"},
+		"unknown key":       {raise(operate.RaiseRequest{PKHs: []tezos.PublicKeyHash{stranger}, Level: 6}), 404, stranger.String(), "keys list"},
+		"negative level":    {raise(operate.RaiseRequest{Level: -1}), 400, "negative", ""},
+		"negative round":    {raise(operate.RaiseRequest{Level: 6, Round: num(-1)}), 400, "negative", ""},
+		"a row half":        {raise(operate.RaiseRequest{Rows: []hwm.ImportRow{row, {PKH: ed, Kind: tezos.Block, Level: -6}}}), 400, "row 2", ""},
+		"a row without key": {raise(operate.RaiseRequest{Rows: []hwm.ImportRow{{Kind: tezos.Block, Level: 6}}}), 400, "row 1", ""},
+		"ceiling raised":    {ceiling(operate.CeilingRequest{PKHs: []tezos.PublicKeyHash{ed}, Level: 51}), 409, "not raised", ""},
+		"ceiling negative":  {ceiling(operate.CeilingRequest{Level: -1}), 400, "negative", ""},
+		"ceiling unknown":   {ceiling(operate.CeilingRequest{PKHs: []tezos.PublicKeyHash{stranger}, Level: 1}), 404, stranger.String(), "keys list"},
+		"activate far":      {activate(operate.ActivateRequest{Level: num(5 + 2*hwm.FarLevels)}), 409, "20000 levels (1 d 9 h) above the highest mark", "--far"},
+		"ceiling far":       {ceiling(operate.CeilingRequest{Level: 5 + 2*hwm.FarLevels}), 409, "20000 levels (1 d 9 h) above the highest mark", "--far"},
+		"activate below 0":  {activate(operate.ActivateRequest{Level: num(-3)}), 400, "negative", ""},
 	} {
 		var remote *api.RemoteError
 		require.ErrorAs(t, e.err, &remote, name)
@@ -146,7 +147,7 @@ func TestErrorsThroughTheSocket(t *testing.T) {
 // TestBadActs: what is not exactly an act is refused, and changes nothing.
 func TestBadActs(t *testing.T) {
 	r := newRig(t).activate()
-	_, path := adminSocket(t, r.admin)
+	_, path := adminSocket(t, r.admin.Admin())
 	before, err := r.admin.Status(t.Context())
 	require.NoError(t, err)
 	pkh := r.keys[tezos.Ed25519].Hash().String()

@@ -27,7 +27,7 @@ func TestBundle(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "admin.sock")
 	l, err := api.Listen(t.Context(), api.UnixPrefix+path, 0o600)
 	require.NoError(t, err)
-	serveOn(t, l, api.NewAdmin(r.admin))
+	serveOn(t, l, api.NewAdmin(r.admin.Admin()))
 	c, err := api.Dial(t.Context(), path)
 	require.NoError(t, err)
 	_, err = c.Bundle(t.Context())

@@ -12,34 +12,10 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
-	"highwater/hwm"
 	"highwater/internal/hints"
+	"highwater/operate"
 	"highwater/signer"
 )
-
-// DeviceCall asks a device's driver for something that only its kind can do: show a prompt, unlock a key. What verbs there are,
-// and what they take and give, is between the command and the driver.
-type DeviceCall struct {
-	Device string          `json:"device"`
-	Verb   string          `json:"verb"`
-	Args   json.RawMessage `json:"args"`
-}
-
-// DeviceFunc does a device call. It tells through show what is on a screen or under way.
-type DeviceFunc func(ctx context.Context, c DeviceCall, show func(string)) (json.RawMessage, error)
-
-// DeviceCall does a call in this process.
-func (l *Local) DeviceCall(ctx context.Context, c DeviceCall, show func(string)) (json.RawMessage, error) {
-	if l.Devices == nil {
-		return nil, &signer.Denial{Reason: "no_devices", Text: "the devices are not open here"}
-	}
-	return l.Devices(ctx, c, show)
-}
-
-// RaiseDevices compares in this process.
-func (l *Local) RaiseDevices(ctx context.Context) ([]signer.DeviceMarks, error) {
-	return l.Signer.RaiseDevices(ctx), nil
-}
 
 // RaiseDevices has the daemon compare.
 func (c *Client) RaiseDevices(ctx context.Context) ([]signer.DeviceMarks, error) {
@@ -54,9 +30,9 @@ type deviceEvent struct {
 }
 
 // deviceCall answers with a line of JSON for each event as it happens. When the client goes away the call's context ends.
-func deviceCall(a Admin) http.HandlerFunc {
+func deviceCall(a operate.Devices) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		var c DeviceCall
+		var c operate.DeviceCall
 		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAdminBody))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&c); err != nil {
@@ -90,16 +66,11 @@ func deviceCall(a Admin) http.HandlerFunc {
 }
 
 func toAdminError(err error) adminError {
-	e := adminError{Text: err.Error(), Hint: hints.Of(err)}
-	var refusal *hwm.Refusal
-	if errors.As(err, &refusal) {
-		e.Reason = string(refusal.Reason)
-	}
-	return e
+	return adminError{Text: err.Error(), Hint: hints.Of(err), Reason: operate.ReasonOf(err)}
 }
 
 // DeviceCall has the daemon do a call. It ends when ctx does; the daemon is told.
-func (c *Client) DeviceCall(ctx context.Context, call DeviceCall, show func(string)) (json.RawMessage, error) {
+func (c *Client) DeviceCall(ctx context.Context, call operate.DeviceCall, show func(string)) (json.RawMessage, error) {
 	body, err := json.Marshal(call)
 	if err != nil {
 		return nil, err

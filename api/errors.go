@@ -11,6 +11,7 @@ import (
 	"highwater/hwm"
 	"highwater/internal/hints"
 	"highwater/internal/tezos"
+	"highwater/operate"
 	"highwater/signer"
 )
 
@@ -30,12 +31,15 @@ func badRequest(format string, args ...any) error {
 func statusOf(err error) int {
 	var (
 		own     *statusError
+		refusal *operate.Refusal
 		payload *tezos.PayloadError
 		denial  *signer.Denial
 	)
 	switch {
 	case errors.As(err, &own):
 		return own.status
+	case errors.As(err, &refusal):
+		return refusalStatus(refusal.Reason)
 	case errors.As(err, &payload):
 		return http.StatusBadRequest
 	case errors.As(err, &denial) && denial.Reason == signer.UnknownKey:
@@ -47,6 +51,16 @@ func statusOf(err error) int {
 	default: // the device, or the store
 		return http.StatusInternalServerError
 	}
+}
+
+func refusalStatus(reason string) int {
+	switch reason {
+	case operate.BadRequest:
+		return http.StatusBadRequest
+	case operate.AlreadyActive:
+		return http.StatusConflict
+	}
+	return http.StatusForbidden // the process cannot do it
 }
 
 // octezError is how octez-client shows an error well: an array of these.

@@ -9,51 +9,10 @@ import (
 
 	"highwater/failover"
 	"highwater/failover/wire"
-	"highwater/hwm"
+	"highwater/operate"
 )
 
-// Failover is the part of the admin API that is about the other instance.
-type Failover interface {
-	Pair(ctx context.Context) (failover.View, error)
-	SetPeer(ctx context.Context, r PeerRequest) (failover.View, error)
-	// Moment tells whether now is a good moment for a pause of signing, or a handover.
-	Moment(ctx context.Context, w failover.Window) (failover.Moment, error)
-	Handover(ctx context.Context, r failover.HandoverRequest) (HandoverAnswer, error)
-	Release(ctx context.Context, r ReleaseRequest) (wire.Certificate, error)
-	Accept(ctx context.Context, r AcceptRequest) (Role, error)
-	Takeover(ctx context.Context, r failover.TakeoverRequest) (TakeoverAnswer, error)
-}
-
-// PeerRequest names the other instance; without an address this one is alone.
-type PeerRequest struct {
-	Address string         `json:"address"`
-	Key     hwm.InstanceID `json:"key"`
-}
-
-// ReleaseRequest asks for a certificate to be carried in a file.
-type ReleaseRequest struct {
-	At int32 `json:"at"`
-}
-
-// AcceptRequest brings one.
-type AcceptRequest struct {
-	Certificate wire.Certificate `json:"certificate"`
-	Head        *int32           `json:"head"`
-}
-
-// HandoverAnswer is what came of a handover, with what was found on the way also when it was refused.
-type HandoverAnswer struct {
-	failover.Handover
-	Refusal *wire.Refusal `json:"refusal,omitempty"`
-}
-
-// TakeoverAnswer is the checklist of a takeover, also when it was refused.
-type TakeoverAnswer struct {
-	failover.Takeover
-	Refusal *wire.Refusal `json:"refusal,omitempty"`
-}
-
-func failoverRoutes(r chi.Router, a Failover) {
+func failoverRoutes(r chi.Router, a operate.Failover) {
 	r.Get("/v1/pair", read(a.Pair))
 	r.Post("/v1/peer", act(a.SetPeer))
 	r.Post("/v1/moment", unhurried(act(a.Moment)))
@@ -76,110 +35,13 @@ func unhurried(h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-var errNoFailover = &wire.Refusal{Reason: wire.NotReady, Text: "the two instances talk through their daemons", Hint: "highwater serve"}
-
-// talking gives the node, when this process is the daemon: only it hears the other instance.
-func (l *Local) talking() (*failover.Node, error) {
-	if l.Node == nil || !l.Running {
-		return nil, errNoFailover
-	}
-	return l.Node, nil
-}
-
-// Pair tells who may sign.
-func (l *Local) Pair(context.Context) (failover.View, error) {
-	if l.Node == nil {
-		return failover.View{}, errNoFailover
-	}
-	return l.Node.View(), nil
-}
-
-// SetPeer names the other instance.
-func (l *Local) SetPeer(ctx context.Context, r PeerRequest) (failover.View, error) {
-	if l.Node == nil {
-		return failover.View{}, errNoFailover
-	}
-	var peer *hwm.Peer
-	if r.Address != "" {
-		peer = &hwm.Peer{Address: r.Address, Key: r.Key}
-	}
-	if err := l.Node.SetPeer(ctx, peer); err != nil {
-		return failover.View{}, err
-	}
-	return l.Node.View(), nil
-}
-
-// Moment tells whether now is a good one.
-func (l *Local) Moment(ctx context.Context, w failover.Window) (failover.Moment, error) {
-	n, err := l.talking()
-	if err != nil {
-		return failover.Moment{}, err
-	}
-	return n.Moment(ctx, w)
-}
-
-// Handover moves the right to sign.
-func (l *Local) Handover(ctx context.Context, r failover.HandoverRequest) (HandoverAnswer, error) {
-	n, err := l.talking()
-	if err != nil {
-		return HandoverAnswer{}, err
-	}
-	h, err := n.Handover(ctx, r)
-	refusal, err := asRefusal(err)
-	return HandoverAnswer{h, refusal}, err
-}
-
-// asRefusal takes a refusal out of an error: it is an answer, not a breakage.
-func asRefusal(err error) (*wire.Refusal, error) {
-	if r, ok := err.(*wire.Refusal); ok { //nolint:errorlint // what wraps a refusal says more, and is an error
-		return r, nil
-	}
-	return nil, err
-}
-
-// Release makes a certificate for a file.
-func (l *Local) Release(ctx context.Context, r ReleaseRequest) (wire.Certificate, error) {
-	n, err := l.talking()
-	if err != nil {
-		return wire.Certificate{}, err
-	}
-	c, err := n.Release(ctx, r.At)
-	if err != nil {
-		return wire.Certificate{}, err
-	}
-	return *c, nil
-}
-
-// Accept takes the right to sign from a file.
-func (l *Local) Accept(ctx context.Context, r AcceptRequest) (Role, error) {
-	n, err := l.talking()
-	if err != nil {
-		return Role{}, err
-	}
-	if _, err := n.Accept(ctx, &r.Certificate, r.Head); err != nil {
-		return Role{}, err
-	}
-	return l.role(), nil
-}
-
-// Takeover takes the right to sign without the other instance.
-func (l *Local) Takeover(ctx context.Context, r failover.TakeoverRequest) (TakeoverAnswer, error) {
-	n, err := l.talking()
-	if err != nil {
-		return TakeoverAnswer{}, err
-	}
-	t, err := n.Takeover(ctx, r)
-	refusal, err := asRefusal(err)
-	return TakeoverAnswer{t, refusal}, err
-}
-
 // Pair tells who may sign.
 func (c *Client) Pair(ctx context.Context) (failover.View, error) {
 	return call[failover.View](ctx, c, http.MethodGet, "/v1/pair", nil)
 }
 
 // SetPeer names the other instance.
-func (c *Client) SetPeer(ctx context.Context, r PeerRequest) (failover.View, error) {
+func (c *Client) SetPeer(ctx context.Context, r operate.PeerRequest) (failover.View, error) {
 	return call[failover.View](ctx, c, http.MethodPost, "/v1/peer", r)
 }
 
@@ -189,21 +51,21 @@ func (c *Client) Moment(ctx context.Context, w failover.Window) (failover.Moment
 }
 
 // Handover moves the right to sign.
-func (c *Client) Handover(ctx context.Context, r failover.HandoverRequest) (HandoverAnswer, error) {
-	return call[HandoverAnswer](ctx, c, http.MethodPost, "/v1/handover", r)
+func (c *Client) Handover(ctx context.Context, r failover.HandoverRequest) (operate.HandoverAnswer, error) {
+	return call[operate.HandoverAnswer](ctx, c, http.MethodPost, "/v1/handover", r)
 }
 
 // Release makes a certificate for a file.
-func (c *Client) Release(ctx context.Context, r ReleaseRequest) (wire.Certificate, error) {
+func (c *Client) Release(ctx context.Context, r operate.ReleaseRequest) (wire.Certificate, error) {
 	return call[wire.Certificate](ctx, c, http.MethodPost, "/v1/release", r)
 }
 
 // Accept takes the right to sign from a file.
-func (c *Client) Accept(ctx context.Context, r AcceptRequest) (Role, error) {
-	return call[Role](ctx, c, http.MethodPost, "/v1/accept", r)
+func (c *Client) Accept(ctx context.Context, r operate.AcceptRequest) (operate.Role, error) {
+	return call[operate.Role](ctx, c, http.MethodPost, "/v1/accept", r)
 }
 
 // Takeover takes the right to sign without the other instance.
-func (c *Client) Takeover(ctx context.Context, r failover.TakeoverRequest) (TakeoverAnswer, error) {
-	return call[TakeoverAnswer](ctx, c, http.MethodPost, "/v1/takeover", r)
+func (c *Client) Takeover(ctx context.Context, r failover.TakeoverRequest) (operate.TakeoverAnswer, error) {
+	return call[operate.TakeoverAnswer](ctx, c, http.MethodPost, "/v1/takeover", r)
 }

@@ -6,8 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"highwater/api"
 	"highwater/internal/tezos"
+	"highwater/operate"
 )
 
 // A key that never signed and has no mark is a note: making one on a device does not turn a signer red that signs well. Without any key in
@@ -26,7 +26,7 @@ func TestAKeyThatNeverSignedIsANote(t *testing.T) {
 			served = append(served, k.Hash())
 		}
 	}
-	_, err = r.admin.Raise(t.Context(), api.RaiseRequest{PKHs: served, Level: floor})
+	_, err = r.admin.Raise(t.Context(), operate.RaiseRequest{PKHs: served, Level: floor})
 	require.NoError(t, err)
 	reasons := func() (marks []string, notes []string) {
 		st, err = r.admin.Status(t.Context())
@@ -43,7 +43,7 @@ func TestAKeyThatNeverSignedIsANote(t *testing.T) {
 	require.Len(t, notes, 1)
 	require.Contains(t, notes[0], fresh.String())
 	require.Contains(t, notes[0], "highwater hwm set")
-	_, err = r.admin.Raise(t.Context(), api.RaiseRequest{
+	_, err = r.admin.Raise(t.Context(), operate.RaiseRequest{
 		PKHs: []tezos.PublicKeyHash{fresh}, Kinds: []tezos.Kind{tezos.Block}, Level: floor,
 	})
 	require.NoError(t, err)

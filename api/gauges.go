@@ -9,14 +9,15 @@ import (
 	"highwater/failover"
 	"highwater/hwm"
 	"highwater/internal/device"
+	"highwater/operate"
 	"highwater/signer"
 )
 
 // state collects at each scrape what a status says: marks, role, health, the pair and the guard.
-type state struct{ admin Admin }
+type state struct{ of operate.Monitor }
 
 // Collect adds them to the registry.
-func (m *Metrics) Collect(a Admin) { m.Registry.MustRegister(state{a}) }
+func (m *Metrics) Collect(a operate.Monitor) { m.Registry.MustRegister(state{a}) }
 
 func gaugeDesc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("highwater_"+name, help, labels, nil)
@@ -69,7 +70,7 @@ func (ch gauges) set(d *prometheus.Desc, v float64, labels ...string) {
 // Collect implements prometheus.Collector.
 func (s state) Collect(ch chan<- prometheus.Metric) {
 	to := gauges(ch)
-	st, err := s.admin.Status(context.Background())
+	st, err := s.of.Status(context.Background())
 	if err != nil { // what cannot tell is not ready; the counters are still worth having
 		to.set(descRdy, 0)
 		return
@@ -109,8 +110,8 @@ func (ch gauges) alarms(alarms []signer.Alarm) {
 	}
 }
 
-func (ch gauges) guard(g Guard) {
-	for _, name := range GuardStates {
+func (ch gauges) guard(g operate.Guard) {
+	for _, name := range operate.GuardStates {
 		ch.set(descGuard, truth(g.State == name), name)
 	}
 	if g.Head != nil {

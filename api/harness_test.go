@@ -31,6 +31,7 @@ import (
 	"highwater/internal/tezos"
 	"highwater/ledger"
 	"highwater/ledger/ledgersim"
+	"highwater/operate"
 	"highwater/signer"
 	"highwater/store"
 	"highwater/tezsign"
@@ -50,7 +51,7 @@ type rig struct {
 	t       *testing.T
 	store   *store.DB
 	signer  *signer.Signer
-	admin   *api.Local
+	admin   *operate.Local
 	metrics *api.Metrics
 	ledger  *ledgersim.Device
 	gadget  *tezsignsim.Gadget
@@ -93,7 +94,7 @@ func newRigLogging(t *testing.T, log *slog.Logger, policies ...signer.KeyPolicy)
 	r.signer = signer.New(signer.Config{
 		Chain: chain, Store: r.store, Devices: r.devices, Observe: r.metrics.Observe, Keys: policies, Log: log,
 	})
-	r.admin = &api.Local{Signer: r.signer, Store: r.store, Version: "test", Running: true, Now: time.Now}
+	r.admin = &operate.Local{Signer: r.signer, Store: r.store, Version: "test", Running: true, Now: time.Now}
 	r.metrics.Collect(r.admin)
 	left.SetReconciler(r.signer.Reconciler(left.Name()))
 	right.SetReconciler(r.signer.Reconciler(right.Name()))
@@ -142,7 +143,7 @@ func (r *rig) awaitReady(devices ...signer.Device) {
 func (r *rig) activate() *rig {
 	r.t.Helper()
 	level := int32(floor)
-	_, err := r.admin.Activate(r.t.Context(), api.ActivateRequest{Level: &level, Why: "test"})
+	_, err := r.admin.Activate(r.t.Context(), operate.ActivateRequest{Level: &level, Why: "test"})
 	require.NoError(r.t, err)
 	return r
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"highwater/operate"
 )
 
 //go:embed status.html
@@ -15,7 +17,7 @@ var statusHTML string
 var statusPage = template.Must(template.New("status").Parse(statusHTML))
 
 // NewMonitor gives the handler of the monitor listener: it reads, and changes nothing.
-func NewMonitor(a Admin, m *Metrics) http.Handler {
+func NewMonitor(a operate.Monitor, m *Metrics) http.Handler {
 	r := chi.NewRouter()
 	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
@@ -31,7 +33,7 @@ func NewMonitor(a Admin, m *Metrics) http.Handler {
 
 // readyz says whether a request could be signed now, with a reason for each no. Alarms and notes are shown, and are no reason: each alarm has a
 // harmless explanation, and a service manager that took the signer down for it would cost blocks.
-func readyz(w http.ResponseWriter, r *http.Request, a Admin) {
+func readyz(w http.ResponseWriter, r *http.Request, a operate.Monitor) {
 	st, err := a.Status(r.Context())
 	if err != nil {
 		writeJSON(w, http.StatusServiceUnavailable, map[string]any{"ready": false, "reasons": []string{"store: " + err.Error()}})
@@ -42,12 +44,12 @@ func readyz(w http.ResponseWriter, r *http.Request, a Admin) {
 		status, reasons = http.StatusServiceUnavailable, st.NotReady
 	}
 	writeJSON(w, status, map[string]any{
-		"ready": st.Ready, "reasons": reasons, "alarms": st.Alarms, "notes": st.notes(),
+		"ready": st.Ready, "reasons": reasons, "alarms": st.Alarms, "notes": st.AllNotes(),
 		"guard": map[string]string{"state": st.Guard.State, "why": st.Guard.Why},
 	})
 }
 
-func page(w http.ResponseWriter, r *http.Request, a Admin) {
+func page(w http.ResponseWriter, r *http.Request, a operate.Monitor) {
 	st, err := a.Status(r.Context())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)

@@ -17,6 +17,7 @@ import (
 	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/tezos"
+	"highwater/operate"
 	"highwater/signer"
 )
 
@@ -87,7 +88,7 @@ func TestReadiness(t *testing.T) {
 	r.admin.Running = false
 	has(t, at, "the daemon does not run: highwater serve")
 	r.admin.Running = true
-	_, err := r.admin.Standby(t.Context(), api.StandbyRequest{Why: "maintenance"})
+	_, err := r.admin.Standby(t.Context(), operate.StandbyRequest{Why: "maintenance"})
 	require.NoError(t, err)
 	has(t, at, "role: standby: maintenance")
 
@@ -120,7 +121,7 @@ func TestAKeyWhoseDeviceWasTakenAway(t *testing.T) {
 	gone := client(t, tezos.P256).PublicKey()
 	require.NoError(t, r.store.RememberKey(hwm.KnownKey{PublicKey: gone.String(), Device: "sold"}))
 	again := signer.New(signer.Config{Chain: chain, Store: r.store, Devices: r.devices}) // as after a restart
-	later := &api.Local{Signer: again, Store: r.store, Running: true, Now: time.Now}
+	later := &operate.Local{Signer: again, Store: r.store, Running: true, Now: time.Now}
 	st, err := later.Status(t.Context())
 	require.NoError(t, err)
 	want := "key " + gone.Hash().String() + ": absent: no device that is connected holds it"
@@ -303,7 +304,7 @@ func TestStatusPage(t *testing.T) {
 	got := ask(t, at, "GET", "/", "")
 	require.Equal(t, http.StatusOK, got.status)
 	require.Contains(t, got.body, "Not ready.")
-	_, err := r.admin.Activate(t.Context(), api.ActivateRequest{Level: num(floor), Why: `<script>alert("why")</script>`})
+	_, err := r.admin.Activate(t.Context(), operate.ActivateRequest{Level: num(floor), Why: `<script>alert("why")</script>`})
 	require.NoError(t, err)
 	got = ask(t, at, "GET", "/", "")
 	require.Equal(t, "text/html; charset=utf-8", got.header.Get("Content-Type"))
@@ -319,23 +320,23 @@ func TestStatusPage(t *testing.T) {
 
 // toldAdmin has the status that it is told to have.
 type toldAdmin struct {
-	api.Admin
-	status api.Status
+	operate.Admin
+	status operate.Status
 }
 
-func (a toldAdmin) Status(context.Context) (api.Status, error) { return a.status, nil }
+func (a toldAdmin) Status(context.Context) (operate.Status, error) { return a.status, nil }
 
 // TestStatusPageSaysWhoMaySign: of a pair, with what to do; and no alarm without that.
 func TestStatusPageSaysWhoMaySign(t *testing.T) {
 	heard := time.Date(2026, 11, 27, 1, 2, 3, 0, time.FixedZone("CET", 3600))
-	status := api.Status{
-		Role: api.Role{Role: hwm.Active, Epoch: 7, Since: heard, Why: "handed over"}, NotReady: []string{"role: it waits", "device left: locked"},
+	status := operate.Status{
+		Role: operate.Role{Role: hwm.Active, Epoch: 7, Since: heard, Why: "handed over"}, NotReady: []string{"role: it waits", "device left: locked"},
 		Alarms: []signer.Alarm{{Name: "twin", Text: "somebody signed", Hint: "find out who", Since: heard}},
 		Pair: &failover.View{
 			MaySign: "nobody now: this instance waits", Waiting: "it was restarted", Next: []string{"start the other one", "or: highwater takeover"},
 			Peer: &failover.PeerView{Address: "10.0.0.2:6734", Key: hwm.InstanceID{0xab}, Error: "it does not answer", HeardAt: &heard, Role: "standby", Epoch: 7},
 		},
-		Guard: api.Guard{State: api.GuardBlind, Since: &heard, Why: "no node answers", Hint: "start it"},
+		Guard: operate.Guard{State: operate.GuardBlind, Since: &heard, Why: "no node answers", Hint: "start it"},
 	}
 	body := func() string {
 		return ask(t, serve(t, api.NewMonitor(toldAdmin{status: status}, api.NewMetrics())), "GET", "/", "").body
@@ -351,7 +352,7 @@ func TestStatusPageSaysWhoMaySign(t *testing.T) {
 		require.Contains(t, got, want)
 	}
 	// A backup that is well is no alarm.
-	status = api.Status{Role: api.Role{Role: hwm.Standby, Since: heard}, NotReady: []string{"role: standby: handed over"}, Pair: &failover.View{MaySign: "the other instance"}}
+	status = operate.Status{Role: operate.Role{Role: hwm.Standby, Since: heard}, NotReady: []string{"role: standby: handed over"}, Pair: &failover.View{MaySign: "the other instance"}}
 	got = body()
 	require.Contains(t, got, "– Not ready.</strong> It is on standby, and signs nothing:")
 	require.NotContains(t, got, `class="bad"`)
@@ -373,7 +374,7 @@ func TestTheMonitorChangesNothing(t *testing.T) {
 	}
 	got := ask(t, at, "GET", "/status", "")
 	require.Equal(t, http.StatusOK, got.status)
-	var st api.Status
+	var st operate.Status
 	require.NoError(t, json.Unmarshal([]byte(got.body), &st))
 	require.Equal(t, asJSON(t, before), asJSON(t, st))
 }
@@ -396,7 +397,7 @@ func TestAlarmsAreShownAndBlockNothing(t *testing.T) {
 	require.Equal(t, "1", sample(t, ask(t, at, "GET", "/metrics", "").body, `highwater_alarms{alarm="backwards"}`))
 	require.Equal(t, "0", sample(t, ask(t, at, "GET", "/metrics", "").body, `highwater_alarms{alarm="rollback"}`))
 
-	left, err := r.admin.Acknowledge(t.Context(), api.AcknowledgeRequest{UpTo: r.signer.Alarms()[0].ID})
+	left, err := r.admin.Acknowledge(t.Context(), operate.AcknowledgeRequest{UpTo: r.signer.Alarms()[0].ID})
 	require.NoError(t, err)
 	require.Empty(t, left)
 	require.Contains(t, ask(t, at, "GET", "/readyz", "").body, `"alarms":[]`)

@@ -18,6 +18,7 @@ import (
 	"highwater/internal/node"
 	"highwater/internal/node/nodesim"
 	"highwater/internal/tezos"
+	"highwater/operate"
 	"highwater/signer"
 )
 
@@ -167,7 +168,7 @@ func TestGuardIsShown(t *testing.T) {
 	r := newRig(t)
 	st, err := r.admin.Status(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, api.GuardOff, st.Guard.State)
+	require.Equal(t, operate.GuardOff, st.Guard.State)
 	require.Contains(t, st.Guard.Hint, "`node`")
 	r.is(1, "highwater_guard_state", "state", "off")
 
@@ -179,7 +180,7 @@ func TestGuardIsShown(t *testing.T) {
 			now, failed := r.admin.Status(t.Context())
 			return failed == nil && now.Guard.State == state
 		}, 10*time.Second, time.Millisecond)
-		for _, s := range api.GuardStates {
+		for _, s := range operate.GuardStates {
 			want := 0.0
 			if s == state {
 				want = 1
@@ -190,15 +191,15 @@ func TestGuardIsShown(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, ask(t, monitor, "GET", "/", "").body, "<dt>Guard</dt><dd>")
 	}
-	in(api.GuardIdle)
+	in(operate.GuardIdle)
 	r.activate()
 	r.guard.Poke()
-	in(api.GuardWatching)
+	in(operate.GuardWatching)
 	r.is(floor, "highwater_guard_head_level")
 	require.Nil(t, st.Guard.Since)
 
 	sim.SetFaults(nodesim.Faults{Down: true})
-	in(api.GuardBlind)
+	in(operate.GuardBlind)
 	require.Contains(t, st.Guard.Why, "does not answer")
 	require.Contains(t, st.Guard.Hint, "octez-node")
 	require.Contains(t, st.Guard.Line(), "blind since ")
@@ -207,7 +208,7 @@ func TestGuardIsShown(t *testing.T) {
 	require.Equal(t, 200, ask(t, monitor, "GET", "/readyz", "").status)
 	require.Contains(t, ask(t, monitor, "GET", "/", "").body, `<span class="bad">blind since `)
 	sim.SetFaults(nodesim.Faults{})
-	in(api.GuardWatching)
+	in(operate.GuardWatching)
 
 	// A twin: what it signed, and where that was seen.
 	key := r.keys[tezos.Ed25519]
@@ -224,7 +225,7 @@ func TestGuardIsShown(t *testing.T) {
 	require.NoError(t, sim.Note(key.Hash(), payload, sig))
 	sim.Advance()
 	sim.Advance()
-	in(api.GuardIdle)
+	in(operate.GuardIdle)
 	f := st.Guard.Finding
 	require.NotNil(t, f)
 	require.Equal(t, key.Hash(), f.PKH)

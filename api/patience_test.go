@@ -16,6 +16,7 @@ import (
 	"highwater/failover"
 	"highwater/internal/hints"
 	"highwater/internal/tezos"
+	"highwater/operate"
 )
 
 // hungDaemon takes every request, and answers none before the client has gone.
@@ -49,13 +50,13 @@ func TestAHungDaemonHangsNobody(t *testing.T) {
 		ctx := t.Context()
 		for _, err := range []error{
 			second(c.Status(ctx)), second(c.Keys(ctx)), second(c.Marks(ctx)), second(c.Prove(ctx, tezos.PublicKeyHash{})),
-			second(c.Raise(ctx, api.RaiseRequest{})), second(c.SetCeiling(ctx, api.CeilingRequest{})),
-			second(c.Activate(ctx, api.ActivateRequest{})), second(c.Standby(ctx, api.StandbyRequest{})),
-			second(c.Acknowledge(ctx, api.AcknowledgeRequest{})), second(c.Pair(ctx)), second(c.SetPeer(ctx, api.PeerRequest{})),
-			second(c.Handover(ctx, failover.HandoverRequest{})), second(c.Release(ctx, api.ReleaseRequest{})),
-			second(c.Accept(ctx, api.AcceptRequest{})), second(c.Takeover(ctx, failover.TakeoverRequest{})),
+			second(c.Raise(ctx, operate.RaiseRequest{})), second(c.SetCeiling(ctx, operate.CeilingRequest{})),
+			second(c.Activate(ctx, operate.ActivateRequest{})), second(c.Standby(ctx, operate.StandbyRequest{})),
+			second(c.Acknowledge(ctx, operate.AcknowledgeRequest{})), second(c.Pair(ctx)), second(c.SetPeer(ctx, operate.PeerRequest{})),
+			second(c.Handover(ctx, failover.HandoverRequest{})), second(c.Release(ctx, operate.ReleaseRequest{})),
+			second(c.Accept(ctx, operate.AcceptRequest{})), second(c.Takeover(ctx, failover.TakeoverRequest{})),
 			second(c.Moment(ctx, failover.Window{})), second(c.RaiseDevices(ctx)),
-			second(c.DeviceCall(ctx, api.DeviceCall{Device: "left"}, func(string) {})),
+			second(c.DeviceCall(ctx, operate.DeviceCall{Device: "left"}, func(string) {})),
 		} {
 			var late *api.NoAnswerError
 			require.ErrorAs(t, err, &late, name)
@@ -81,7 +82,7 @@ func TestADaemonThatDiesIsSaidSo(t *testing.T) {
 		c := hungDaemon(t, begun)
 		errs := []error{second(c.Handover(t.Context(), failover.HandoverRequest{}))}
 		if name == "no answer" {
-			errs = append(errs, second(c.DeviceCall(t.Context(), api.DeviceCall{Device: "left"}, func(string) {})))
+			errs = append(errs, second(c.DeviceCall(t.Context(), operate.DeviceCall{Device: "left"}, func(string) {})))
 		}
 		for _, err := range errs {
 			var lost *api.LostAnswerError

@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"highwater/api"
 	"highwater/internal/hints"
 	"highwater/internal/words"
+	"highwater/operate"
 	"highwater/signer"
 )
 
@@ -34,14 +34,14 @@ func (a *app) acknowledgeCmd() *cobra.Command {
 				}
 				ids = append(ids, id)
 			}
-			return a.withAdmin(c.Context(), true, func(_ *config, admin api.Admin) error { return a.acknowledge(c.Context(), admin, ids, all) })
+			return a.withAdmin(c.Context(), true, func(_ *config, admin operate.Admin) error { return a.acknowledge(c.Context(), admin, ids, all) })
 		},
 	}
 	c.Flags().BoolVar(&all, "all", false, "end all alarms that are shown")
 	return a.addJSON(c)
 }
 
-func (a *app) acknowledge(ctx context.Context, admin api.Admin, ids []uint64, all bool) error {
+func (a *app) acknowledge(ctx context.Context, admin operate.Admin, ids []uint64, all bool) error {
 	st, err := admin.Status(ctx)
 	if err != nil {
 		return err
@@ -56,7 +56,7 @@ func (a *app) acknowledge(ctx context.Context, admin api.Admin, ids []uint64, al
 		return err
 	}
 	if len(ended) > 0 { // by their numbers: not one that arises meanwhile
-		var request api.AcknowledgeRequest
+		var request operate.AcknowledgeRequest
 		for _, m := range ended {
 			request.IDs = append(request.IDs, m.ID)
 		}

@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	"highwater/api"
 	"highwater/hwm"
+	"highwater/operate"
 	"highwater/store"
 )
 
@@ -76,19 +76,19 @@ func checkRuntime(cfg *config) finding {
 }
 
 // lastRun is how the run before ended, for people and programs.
-func lastRun(e store.Ending) *api.LastRun {
-	out := &api.LastRun{Ended: e.How, Why: e.Why, Floors: []api.HorizonFloor{}}
+func lastRun(e store.Ending) *operate.LastRun {
+	out := &operate.LastRun{Ended: e.How, Why: e.Why, Floors: []operate.HorizonFloor{}}
 	for key, level := range e.Floors {
-		out.Floors = append(out.Floors, api.HorizonFloor{Chain: key.Chain, PKH: key.PKH, Level: level})
+		out.Floors = append(out.Floors, operate.HorizonFloor{Chain: key.Chain, PKH: key.PKH, Level: level})
 	}
-	slices.SortFunc(out.Floors, func(a, b api.HorizonFloor) int {
+	slices.SortFunc(out.Floors, func(a, b operate.HorizonFloor) int {
 		return cmp.Or(bytes.Compare(a.Chain[:], b.Chain[:]), strings.Compare(a.PKH.String(), b.PKH.String()))
 	})
 	return out
 }
 
 // sayLastRun logs how the run before ended, and from which level each key signs again.
-func sayLastRun(log *slog.Logger, last *api.LastRun, rows []hwm.Row) {
+func sayLastRun(log *slog.Logger, last *operate.LastRun, rows []hwm.Row) {
 	log.Info("last run", "ended", last.Ended, "text", last.Line())
 	floors := map[hwm.CeilingKey]bool{}
 	for _, f := range last.Floors {

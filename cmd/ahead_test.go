@@ -10,9 +10,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"highwater/api"
 	"highwater/hwm"
 	"highwater/internal/tezos"
+	"highwater/operate"
 	"highwater/store"
 )
 
@@ -47,7 +47,7 @@ func TestSayLastRun(t *testing.T) {
 		{Key: hwm.Key{Chain: chain, PKH: exact, Kind: tezos.Block}, Mark: hwm.Mark{Position: hwm.Position{Level: 20, Round: 1}}},
 	}
 	last := lastRun(store.Ending{How: store.EndedCut, Why: "the machine was restarted since", Floors: map[hwm.CeilingKey]int32{{Chain: chain, PKH: cut}: 13}})
-	require.Equal(t, []api.HorizonFloor{{Chain: chain, PKH: cut, Level: 13}}, last.Floors)
+	require.Equal(t, []operate.HorizonFloor{{Chain: chain, PKH: cut, Level: 13}}, last.Floors)
 	var out bytes.Buffer
 	sayLastRun(slog.New(slog.NewJSONHandler(&out, nil)), last, rows)
 	type line struct {
@@ -70,6 +70,6 @@ func TestSayLastRun(t *testing.T) {
 		store.EndedClean: "ended in order: nothing was lost", store.EndedKilled: "was killed: nothing was lost", store.EndedNew: "none that is known of",
 		store.EndedCut: "did not end in order: nothing was lost",
 	} {
-		require.Equal(t, says, api.LastRun{Ended: how}.Line())
+		require.Equal(t, says, operate.LastRun{Ended: how}.Line())
 	}
 }

@@ -9,11 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"highwater/api"
 	"highwater/failover"
 	"highwater/hwm/bundle"
 	"highwater/internal/bringup"
 	"highwater/internal/hints"
+	"highwater/operate"
 )
 
 const bringUpLong = `Go through everything that a second machine needs before it can take the first one's place, and measure at the end what a
@@ -85,9 +85,9 @@ type bringUp struct {
 	record *bringup.Record
 
 	// What was looked at already in this run.
-	snapshot *api.Status
+	snapshot *operate.Status
 	lookErr  error
-	plan     *api.HandoverAnswer
+	plan     *operate.HandoverAnswer
 	bundles  []*bundle.Bundle
 }
 
@@ -206,9 +206,9 @@ func (b *bringUp) outlook() string {
 
 // look takes one snapshot of the instance: of the daemon, or of the store and the devices when none serves. The store is not held
 // while questions are asked.
-func (b *bringUp) look(ctx context.Context) (*api.Status, error) {
+func (b *bringUp) look(ctx context.Context) (*operate.Status, error) {
 	if b.snapshot == nil && b.lookErr == nil {
-		b.lookErr = b.with(ctx, true, func(admin api.Admin) error {
+		b.lookErr = b.with(ctx, true, func(admin operate.Admin) error {
 			st, err := admin.Status(ctx)
 			b.snapshot = &st
 			return err
@@ -223,7 +223,7 @@ func (b *bringUp) look(ctx context.Context) (*api.Status, error) {
 // lookAgain forgets what was seen: something was changed, or had time to change.
 func (b *bringUp) lookAgain() { b.snapshot, b.lookErr = nil, nil }
 
-func (b *bringUp) with(ctx context.Context, devices bool, f func(api.Admin) error) error {
+func (b *bringUp) with(ctx context.Context, devices bool, f func(operate.Admin) error) error {
 	admin, done, err := b.admin(ctx, b.cfg, devices)
 	if err != nil {
 		return err
@@ -232,9 +232,9 @@ func (b *bringUp) with(ctx context.Context, devices bool, f func(api.Admin) erro
 }
 
 // planned is a dry run of a handover: it asks the other instance. The same looks are made before every real one.
-func (b *bringUp) planned(ctx context.Context) (*api.HandoverAnswer, error) {
+func (b *bringUp) planned(ctx context.Context) (*operate.HandoverAnswer, error) {
 	if b.plan == nil {
-		err := b.with(ctx, false, func(admin api.Admin) error {
+		err := b.with(ctx, false, func(admin operate.Admin) error {
 			h, err := admin.Handover(ctx, failover.HandoverRequest{DryRun: true})
 			b.plan = &h
 			return err

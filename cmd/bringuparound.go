@@ -4,11 +4,11 @@ import (
 	"context"
 	"time"
 
-	"highwater/api"
 	"highwater/failover"
 	"highwater/internal/bringup"
 	"highwater/internal/chain"
 	"highwater/internal/node"
+	"highwater/operate"
 )
 
 // The steps about what is around the machine: the other instance, a node, the clocks, a baker.
@@ -93,7 +93,7 @@ func (b *bringUp) checkBaker(ctx context.Context) bringup.Found {
 
 func (b *bringUp) drill(ctx context.Context, _ bringup.Found) bringup.Found {
 	var d bringup.Drill
-	err := b.with(ctx, true, func(admin api.Admin) (err error) {
+	err := b.with(ctx, true, func(admin operate.Admin) (err error) {
 		d, err = measure(ctx, b.cfg, admin)
 		return err
 	})

@@ -8,11 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"highwater/api"
 	"highwater/hwm/bundle"
 	"highwater/internal/bringup"
 	"highwater/internal/hints"
 	"highwater/internal/words"
+	"highwater/operate"
 )
 
 // checkKeys compares with the other instance; without a link with a bundle of it; else the operator must.
@@ -46,10 +46,10 @@ func (b *bringUp) checkKeys(ctx context.Context) bringup.Found {
 }
 
 // missingKeys are those of the other machine that cannot sign here.
-func missingKeys(from *bundle.Bundle, here []api.KeyRow) []string {
+func missingKeys(from *bundle.Bundle, here []operate.KeyRow) []string {
 	var out []string
 	for _, k := range from.Keys {
-		i := slices.IndexFunc(here, func(row api.KeyRow) bool { return row.PKH == k.PKH })
+		i := slices.IndexFunc(here, func(row operate.KeyRow) bool { return row.PKH == k.PKH })
 		switch {
 		case i < 0:
 			out = append(out, fmt.Sprintf("%s is a key there, and not known here", k.PKH))
@@ -76,7 +76,7 @@ func (b *bringUp) openBundles(ctx context.Context) error {
 		}
 		from, err := openBundle(path, data)
 		if err == nil {
-			err = b.with(ctx, false, func(admin api.Admin) error {
+			err = b.with(ctx, false, func(admin operate.Admin) error {
 				_, whose := b.f.trust.check(ctx, b.cfg, admin, from)
 				return whose
 			})
@@ -146,7 +146,7 @@ func (b *bringUp) takeMarks(ctx context.Context, f bringup.Found) bringup.Found 
 }
 
 func (b *bringUp) importFiles(ctx context.Context) error {
-	return b.with(ctx, false, func(admin api.Admin) error {
+	return b.with(ctx, false, func(admin operate.Admin) error {
 		rows, refused, err := readMarkFiles(ctx, b.cfg, admin, b.f.files, b.f.trust)
 		if err != nil {
 			return err
@@ -157,7 +157,7 @@ func (b *bringUp) importFiles(ctx context.Context) error {
 		if len(rows) == 0 {
 			return errors.New("the files hold no watermarks of this chain")
 		}
-		if _, err = admin.Raise(ctx, api.RaiseRequest{Rows: rows}); isFar(err) {
+		if _, err = admin.Raise(ctx, operate.RaiseRequest{Rows: rows}); isFar(err) {
 			return hints.Add(err, "look at the levels again; if they are right: highwater hwm import --far FILE")
 		}
 		return err

@@ -9,11 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"highwater/api"
 	"highwater/hwm"
 	"highwater/hwm/bundle"
 	"highwater/internal/hints"
 	"highwater/internal/words"
+	"highwater/operate"
 )
 
 const bundleLong = `A bundle is one file that carries what a second machine must know of the first, where there is no link between them:
@@ -40,14 +40,14 @@ func (a *app) bundleExportCmd() *cobra.Command {
 			if err := mustBeNew(out); err != nil {
 				return err
 			}
-			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error { return a.exportBundle(c.Context(), admin, out) })
+			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error { return a.exportBundle(c.Context(), admin, out) })
 		},
 	}
 	c.Flags().StringVar(&out, "out", "", "write to this new `FILE`")
 	return a.addJSON(c)
 }
 
-func (a *app) exportBundle(ctx context.Context, admin api.Admin, out string) error {
+func (a *app) exportBundle(ctx context.Context, admin operate.Admin, out string) error {
 	b, err := admin.Bundle(ctx)
 	if err != nil {
 		return err
@@ -78,7 +78,7 @@ func (a *app) bundleVerifyCmd() *cobra.Command {
 			"when it is not whole, or of somebody that nobody named. With --key it needs no configuration.",
 		Example: "  highwater bundle verify /media/stick/bundle.json",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.withBundle(c.Context(), args[0], &trust, func(b *bundle.Bundle, who string, _ api.Admin) error {
+			return a.withBundle(c.Context(), args[0], &trust, func(b *bundle.Bundle, who string, _ operate.Admin) error {
 				return a.showBundle(b, who)
 			})
 		},
@@ -96,7 +96,7 @@ func (a *app) bundleDiffCmd() *cobra.Command {
 		Example: "  highwater bundle diff /media/stick/bundle.json",
 		RunE: func(c *cobra.Command, args []string) error {
 			trust.local = true
-			return a.withBundle(c.Context(), args[0], &trust, func(b *bundle.Bundle, who string, admin api.Admin) error {
+			return a.withBundle(c.Context(), args[0], &trust, func(b *bundle.Bundle, who string, admin operate.Admin) error {
 				return a.diffBundle(c.Context(), admin, b, who)
 			})
 		},
@@ -136,7 +136,7 @@ func (t *bundleTrust) parse() error {
 }
 
 // check tells whose a verified bundle is: of the instance that was named, else of the other one of the pair.
-func (t *bundleTrust) check(ctx context.Context, cfg *config, admin api.Admin, b *bundle.Bundle) (string, error) {
+func (t *bundleTrust) check(ctx context.Context, cfg *config, admin operate.Admin, b *bundle.Bundle) (string, error) {
 	if cfg != nil && b.Chain != cfg.chainID {
 		return "", hints.Add(fmt.Errorf("the bundle is of chain %s, this instance signs for %s", b.Chain, cfg.chainID), "compare `chain` in the two configurations")
 	}
@@ -158,7 +158,7 @@ func (t *bundleTrust) check(ctx context.Context, cfg *config, admin api.Admin, b
 }
 
 // rows are the marks of a bundle that counts.
-func (t *bundleTrust) rows(ctx context.Context, cfg *config, admin api.Admin, path string, data []byte) ([]hwm.ImportRow, error) {
+func (t *bundleTrust) rows(ctx context.Context, cfg *config, admin operate.Admin, path string, data []byte) ([]hwm.ImportRow, error) {
 	b, err := openBundle(path, data)
 	if err != nil {
 		return nil, err
@@ -182,7 +182,7 @@ func openBundle(path string, data []byte) (*bundle.Bundle, error) {
 }
 
 // withBundle opens a bundle and checks whose it is. The instance is opened only where it is needed.
-func (a *app) withBundle(ctx context.Context, path string, trust *bundleTrust, f func(b *bundle.Bundle, who string, admin api.Admin) error) error {
+func (a *app) withBundle(ctx context.Context, path string, trust *bundleTrust, f func(b *bundle.Bundle, who string, admin operate.Admin) error) error {
 	if err := trust.parse(); err != nil {
 		return err
 	}
@@ -195,13 +195,13 @@ func (a *app) withBundle(ctx context.Context, path string, trust *bundleTrust, f
 		return err
 	}
 	if trust.named && !trust.local {
-		who, err := trust.check(ctx, nil, nil, b)
+		who, err := trust.check(ctx, nil, operate.Admin{}, b)
 		if err != nil {
 			return err
 		}
-		return f(b, who, nil)
+		return f(b, who, operate.Admin{})
 	}
-	return a.withAdmin(ctx, false, func(cfg *config, admin api.Admin) error {
+	return a.withAdmin(ctx, false, func(cfg *config, admin operate.Admin) error {
 		who, err := trust.check(ctx, cfg, admin, b)
 		if err != nil {
 			return err
@@ -229,16 +229,16 @@ func (a *app) sayBundle(b *bundle.Bundle, who string) {
 
 // bundleDiff is what importing would raise, and what else differs.
 type bundleDiff struct {
-	Instance hwm.InstanceID  `json:"instance"`
-	When     time.Time       `json:"when"`
-	Marks    []api.ChangeRow `json:"marks"`
-	Differs  []string        `json:"differs"`
+	Instance hwm.InstanceID      `json:"instance"`
+	When     time.Time           `json:"when"`
+	Marks    []operate.ChangeRow `json:"marks"`
+	Differs  []string            `json:"differs"`
 }
 
-func (a *app) diffBundle(ctx context.Context, admin api.Admin, b *bundle.Bundle, who string) error {
-	d := bundleDiff{Instance: b.Instance, When: b.When, Marks: []api.ChangeRow{}, Differs: []string{}}
+func (a *app) diffBundle(ctx context.Context, admin operate.Admin, b *bundle.Bundle, who string) error {
+	d := bundleDiff{Instance: b.Instance, When: b.When, Marks: []operate.ChangeRow{}, Differs: []string{}}
 	if rows := b.Rows(); len(rows) > 0 {
-		changes, err := admin.Raise(ctx, api.RaiseRequest{Rows: rows, DryRun: true, Far: true}) // nothing is raised, so nothing is asked
+		changes, err := admin.Raise(ctx, operate.RaiseRequest{Rows: rows, DryRun: true, Far: true}) // nothing is raised, so nothing is asked
 		if err != nil {
 			return err
 		}
@@ -269,10 +269,10 @@ func (a *app) diffBundle(ctx context.Context, admin api.Admin, b *bundle.Bundle,
 }
 
 // differingKeys compares the keys and what each may sign.
-func differingKeys(b *bundle.Bundle, here []api.KeyRow) []string {
+func differingKeys(b *bundle.Bundle, here []operate.KeyRow) []string {
 	out := []string{}
 	for _, k := range b.Keys {
-		at := slices.IndexFunc(here, func(row api.KeyRow) bool { return row.PKH == k.PKH })
+		at := slices.IndexFunc(here, func(row operate.KeyRow) bool { return row.PKH == k.PKH })
 		if at < 0 {
 			out = append(out, fmt.Sprintf("%s is a key there, and not known here", k.PKH))
 			continue
@@ -290,7 +290,7 @@ func differingKeys(b *bundle.Bundle, here []api.KeyRow) []string {
 	return out
 }
 
-func differingCeilings(b *bundle.Bundle, marks []api.MarkRow) []string {
+func differingCeilings(b *bundle.Bundle, marks []operate.MarkRow) []string {
 	out := []string{}
 	for _, c := range b.Ceilings {
 		here := "none"

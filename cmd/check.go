@@ -13,11 +13,11 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"highwater/api"
 	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/hints"
 	"highwater/internal/words"
+	"highwater/operate"
 	"highwater/store"
 )
 
@@ -199,7 +199,7 @@ func (a *app) checkInstance(ctx context.Context, cfg *config) []finding {
 }
 
 // checkLevels tells which keys would not sign the level after the head.
-func checkLevels(st api.Status) []finding {
+func checkLevels(st operate.Status) []finding {
 	out := make([]finding, 0, len(st.Ahead))
 	for _, a := range st.Ahead {
 		f := finding{Name: "levels", Result: resultWarning, Detail: a.Text}
@@ -211,7 +211,7 @@ func checkLevels(st api.Status) []finding {
 	return out
 }
 
-func checkDevice(d api.DeviceRow) finding {
+func checkDevice(d operate.DeviceRow) finding {
 	f := finding{Name: "device " + d.Name, Result: resultOK, Detail: fmt.Sprintf("%s, %s %s, %s", d.Health, d.Model, d.App, words.Count(d.Keys, "key"))}
 	switch {
 	case d.Health != device.Ready:
@@ -228,7 +228,7 @@ func checkDevice(d api.DeviceRow) finding {
 }
 
 // checkRole says who this instance is, and what it lacks to sign.
-func checkRole(st api.Status) finding {
+func checkRole(st operate.Status) finding {
 	f := good("role", "%s, epoch %d", st.Role.Role, st.Role.Epoch)
 	switch {
 	case st.Role.Role == hwm.Fenced:
@@ -242,7 +242,7 @@ func checkRole(st api.Status) finding {
 }
 
 // checkGuard says whether somebody looks on chain for what these keys sign elsewhere, and what that needs.
-func checkGuard(cfg *config, st api.Status) finding {
+func checkGuard(cfg *config, st operate.Status) finding {
 	const what = "this instance fences itself when it sees on chain what its key signed and it did not"
 	paired := st.Pair != nil && st.Pair.Peer != nil
 	switch {
@@ -255,23 +255,23 @@ func checkGuard(cfg *config, st api.Status) finding {
 		return good("guard", "off; with node = \"http://…\" (your octez node) %s", what)
 	case !st.Running:
 		return good("guard", "on as soon as highwater serve runs, with the node at %s", cfg.Node)
-	case st.Guard.State == api.GuardOff:
+	case st.Guard.State == operate.GuardOff:
 		return finding{"guard", resultWarning, "off: the daemon was started before a node was configured", "restart the daemon"}
-	case st.Guard.State == api.GuardBlind:
+	case st.Guard.State == operate.GuardBlind:
 		return finding{"guard", resultWarning, st.Guard.Line(), st.Guard.Hint}
 	}
 	return good("guard", "on, %s", st.Guard.Line())
 }
 
 // raiseCommand gives all keys their marks, up to the level: in the same step with the right to sign, where that is not here yet.
-func raiseCommand(st api.Status) string {
+func raiseCommand(st operate.Status) string {
 	if st.Role.Role == hwm.Active {
 		return "highwater hwm set --all --level "
 	}
 	return "highwater activate --level "
 }
 
-func missingMarks(st api.Status) int {
+func missingMarks(st operate.Status) int {
 	missing := 0
 	for _, m := range st.Marks {
 		if m.Level == nil {
@@ -281,13 +281,13 @@ func missingMarks(st api.Status) int {
 	return missing
 }
 
-func checkMarks(st api.Status) finding {
+func checkMarks(st operate.Status) finding {
 	switch missing := missingMarks(st); {
 	case len(st.Marks) == 0:
 		return finding{"watermarks", resultWarning, "no key is known yet: there is nothing to sign with", "connect a device that holds one: highwater keys list"}
 	case missing > 0:
 		f := finding{"watermarks", resultWarning, words.Count(missing, "mark") + " missing: those keys do not sign", "above all that these keys ever signed (docs/migrate.md): " + raiseCommand(st) + "LEVEL"}
-		if i := slices.IndexFunc(st.Marks, func(m api.MarkRow) bool { return m.Chain.String() != st.Chain }); i >= 0 {
+		if i := slices.IndexFunc(st.Marks, func(m operate.MarkRow) bool { return m.Chain.String() != st.Chain }); i >= 0 {
 			f.Detail += fmt.Sprintf("; there are marks for chain %s, and `chain` is %s", st.Marks[i].Chain, st.Chain)
 		}
 		return f

@@ -3,15 +3,15 @@ package cmd
 import (
 	"fmt"
 
-	"highwater/api"
 	"highwater/hwm"
 	"highwater/internal/device"
+	"highwater/operate"
 	"highwater/signer"
 )
 
 // checkKeys is a line for each key that the devices cannot sign with. A device that is not ready has a line of its
 // own already.
-func checkKeys(st api.Status) []finding {
+func checkKeys(st operate.Status) []finding {
 	away := map[string]bool{}
 	for _, d := range st.Devices {
 		away[d.Name] = d.Health != device.Ready
@@ -33,7 +33,7 @@ func checkKeys(st api.Status) []finding {
 	return out
 }
 
-func keyFinding(k api.KeyRow, f signer.KeyFault) finding {
+func keyFinding(k operate.KeyRow, f signer.KeyFault) finding {
 	out := finding{"key " + k.PKH.String(), resultBad, f.Text, f.Hint}
 	if f.Note {
 		out.Result = resultWarning
@@ -42,7 +42,7 @@ func keyFinding(k api.KeyRow, f signer.KeyFault) finding {
 }
 
 // checkFenced adds what to do to the role of an instance that ended signing by itself.
-func checkFenced(st api.Status) finding {
+func checkFenced(st operate.Status) finding {
 	hint := "find out who signed with these keys; then, above all that was signed: highwater activate --level LEVEL"
 	if st.Pair != nil && st.Pair.Peer != nil {
 		hint = "find out who signed with these keys; then, on the machine that should sign: highwater takeover"
@@ -51,7 +51,7 @@ func checkFenced(st api.Status) finding {
 }
 
 // warnKeys names the keys that cannot sign here, for a command that does its work all the same.
-func (a *app) warnKeys(st api.Status) {
+func (a *app) warnKeys(st operate.Status) {
 	for _, f := range checkKeys(st) {
 		if f.Result != resultOK {
 			a.note("warning: %s cannot sign here: %s\nhint: %s", f.Name, f.Detail, f.Hint)

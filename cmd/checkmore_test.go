@@ -18,12 +18,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"highwater/api"
 	"highwater/failover"
 	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/node/nodesim"
 	"highwater/internal/tezos"
+	"highwater/operate"
 	"highwater/signer"
 )
 
@@ -185,9 +185,9 @@ func TestCheckNamesWhereANodeRedirects(t *testing.T) {
 }
 
 func TestCheckPeerClock(t *testing.T) {
-	require.Empty(t, checkPeerClock(api.Status{}))
+	require.Empty(t, checkPeerClock(operate.Status{}))
 	heard := time.Now()
-	st := api.Status{Pair: &failover.View{Peer: &failover.PeerView{HeardAt: &heard, SkewMS: 300}}}
+	st := operate.Status{Pair: &failover.View{Peer: &failover.PeerView{HeardAt: &heard, SkewMS: 300}}}
 	require.Equal(t, resultOK, only(t, checkPeerClock(st)).Result)
 	st.Pair.Peer.SkewMS = -7000
 	require.Equal(t, resultWarning, only(t, checkPeerClock(st)).Result)
@@ -196,7 +196,7 @@ func TestCheckPeerClock(t *testing.T) {
 }
 
 func TestCheckFenced(t *testing.T) {
-	st := api.Status{Role: api.Role{Role: hwm.Fenced, Epoch: 3, Why: "somebody else signed"}}
+	st := operate.Status{Role: operate.Role{Role: hwm.Fenced, Epoch: 3, Why: "somebody else signed"}}
 	f := only(t, []finding{checkRole(st)})
 	require.Equal(t, resultBad, f.Result)
 	require.Contains(t, f.Detail, "fenced, epoch 3: it signs nothing: somebody else signed")
@@ -208,12 +208,12 @@ func TestCheckFenced(t *testing.T) {
 // TestCheckKeys: a line for each key that has no device, none that says the same as a device's own line.
 func TestCheckKeys(t *testing.T) {
 	fault := signer.KeyFault{Reason: signer.KeyNoDevice, Health: device.Absent, Text: "no device holds it", Hint: "connect it"}
-	st := api.Status{Keys: []api.KeyRow{{}, {Faults: []signer.KeyFault{fault}}}}
+	st := operate.Status{Keys: []operate.KeyRow{{}, {Faults: []signer.KeyFault{fault}}}}
 	require.Equal(t, resultBad, only(t, checkKeys(st)).Result)
 	st.Keys[1].Faults[0].Note = true
 	require.Equal(t, resultWarning, only(t, checkKeys(st)).Result)
 	st.Keys[1].Faults[0] = signer.KeyFault{Reason: "locked", Device: "left", Health: device.Locked}
-	st.Devices = []api.DeviceRow{{Name: "left", Status: device.Status{Health: device.Locked}}}
+	st.Devices = []operate.DeviceRow{{Name: "left", Status: device.Status{Health: device.Locked}}}
 	require.Equal(t, "1 of 2 on a device that can sign with them", only(t, checkKeys(st)).Detail)
 	st.Keys[1].Faults[0] = signer.KeyFault{Reason: signer.KeyNoMark}
 	require.Equal(t, "2 of 2 on a device that can sign with them", only(t, checkKeys(st)).Detail)

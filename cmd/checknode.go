@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"highwater/api"
 	"highwater/internal/node"
+	"highwater/operate"
 )
 
 // Bounds of the look at a node: how long it may take, and how old a head may be.
@@ -73,7 +73,7 @@ func judgeClock(name string, skew time.Duration) finding {
 }
 
 // checkPeerClock compares with the other instance, as it was heard last.
-func checkPeerClock(st api.Status) []finding {
+func checkPeerClock(st operate.Status) []finding {
 	if st.Pair == nil || st.Pair.Peer == nil || st.Pair.Peer.HeardAt == nil {
 		return nil
 	}

@@ -14,11 +14,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"highwater/api"
 	"highwater/hwm"
 	"highwater/internal/baker"
 	"highwater/internal/tezos"
 	"highwater/internal/words"
+	"highwater/operate"
 	"highwater/store"
 )
 
@@ -153,7 +153,7 @@ func (d *demonstration) prepare(ctx context.Context, dir string) error {
 	d.daemon.settle(ctx, patience)
 	d.daemon.signer.Learn()
 	level := int32(demoStart)
-	if _, err := d.daemon.admin.Activate(ctx, api.ActivateRequest{Level: &level, Why: "demo"}); err != nil {
+	if _, err := d.daemon.admin.Activate(ctx, operate.ActivateRequest{Level: &level, Why: "demo"}); err != nil {
 		return err
 	}
 	return d.findKeys(ctx)

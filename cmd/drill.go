@@ -8,12 +8,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"highwater/api"
 	"highwater/failover"
 	"highwater/hwm"
 	"highwater/internal/bringup"
 	"highwater/internal/hints"
 	"highwater/internal/words"
+	"highwater/operate"
 )
 
 const drillLong = `Measure what a switch to the other machine would take, on either of the two, without switching: the round trip, how close
@@ -77,7 +77,7 @@ func (a *app) drill(ctx context.Context, f drillFlags) error {
 		return err
 	}
 	var d bringup.Drill
-	err = a.withAdmin(ctx, true, func(_ *config, admin api.Admin) error {
+	err = a.withAdmin(ctx, true, func(_ *config, admin operate.Admin) error {
 		if d, err = measure(ctx, cfg, admin); err != nil || !f.handover {
 			return err
 		}
@@ -99,7 +99,7 @@ func (a *app) drill(ctx context.Context, f drillFlags) error {
 const harmless = 5 * time.Second
 
 // measure looks at everything that a switch needs, and how long it takes. It changes nothing.
-func measure(ctx context.Context, cfg *config, admin api.Admin) (bringup.Drill, error) {
+func measure(ctx context.Context, cfg *config, admin operate.Admin) (bringup.Drill, error) {
 	d := bringup.Drill{At: time.Now(), Lines: []bringup.Line{}}
 	st, err := admin.Status(ctx)
 	if err != nil {
@@ -136,7 +136,7 @@ func measure(ctx context.Context, cfg *config, admin api.Admin) (bringup.Drill, 
 }
 
 // measureDevice times an exchange that signs nothing.
-func measureDevice(ctx context.Context, admin api.Admin, row api.DeviceRow) bringup.Line {
+func measureDevice(ctx context.Context, admin operate.Admin, row operate.DeviceRow) bringup.Line {
 	found := checkDevice(row)
 	l := bringup.Line{Name: found.Name, Result: bringup.Result(found.Result), Detail: found.Detail, Hint: found.Hint}
 	if l.Result == bringup.Bad {
@@ -145,7 +145,7 @@ func measureDevice(ctx context.Context, admin api.Admin, row api.DeviceRow) brin
 	ctx, cancel := context.WithTimeout(ctx, harmless)
 	defer cancel()
 	start := time.Now()
-	_, err := admin.DeviceCall(ctx, api.DeviceCall{Device: row.Name, Verb: "info", Args: []byte("{}")}, func(string) {})
+	_, err := admin.DeviceCall(ctx, operate.DeviceCall{Device: row.Name, Verb: "info", Args: []byte("{}")}, func(string) {})
 	if err != nil {
 		return bringup.Line{Name: l.Name, Result: bringup.Bad, Detail: err.Error(), Hint: hints.Of(err)}
 	}
@@ -154,7 +154,7 @@ func measureDevice(ctx context.Context, admin api.Admin, row api.DeviceRow) brin
 }
 
 // measurePair is the link, the marks that follow, and the dry run on both sides.
-func measurePair(ctx context.Context, admin api.Admin, d *bringup.Drill, sync time.Duration, active bool) error {
+func measurePair(ctx context.Context, admin operate.Admin, d *bringup.Drill, sync time.Duration, active bool) error {
 	start := time.Now()
 	plan, err := admin.Handover(ctx, failover.HandoverRequest{DryRun: true})
 	took := time.Since(start)
@@ -224,7 +224,7 @@ func worst(lines []bringup.Line) bringup.Result {
 	return out
 }
 
-func maySign(ctx context.Context, admin api.Admin) string {
+func maySign(ctx context.Context, admin operate.Admin) string {
 	v, err := admin.Pair(ctx)
 	if err != nil {
 		return "not known from here: " + err.Error()
@@ -278,7 +278,7 @@ func drillWords(d bringup.Drill) string {
 var errSigns = errors.New("this machine signs already: a drill brings the right to sign to the one that does not")
 
 // drillable tells whether the right can come here at all.
-func drillable(st api.Status) error {
+func drillable(st operate.Status) error {
 	switch {
 	case !st.Running:
 		return hints.Add(errors.New("the two instances talk through their daemons"), "highwater serve")

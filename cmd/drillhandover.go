@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"highwater/api"
 	"highwater/failover"
 	"highwater/failover/wire"
 	"highwater/hwm"
@@ -17,12 +16,13 @@ import (
 	"highwater/internal/node"
 	"highwater/internal/tezos"
 	"highwater/internal/words"
+	"highwater/operate"
 )
 
 // drillHandover brings the right to sign here, waits for signatures, and gives it back. From the moment in which it asks, it only ends
 // when the right is back, or when it cannot be brought back; then it says so. An error means that nothing was asked for.
 func (a *app) drillHandover(
-	ctx context.Context, cfg *config, admin api.Admin, record *bringup.Record, f drillFlags, d *bringup.Drill,
+	ctx context.Context, cfg *config, admin operate.Admin, record *bringup.Record, f drillFlags, d *bringup.Drill,
 ) error {
 	st, err := admin.Status(ctx)
 	if err == nil {
@@ -59,7 +59,7 @@ func (a *app) drillHandover(
 type realDrill struct {
 	*app
 	cfg   *config
-	admin api.Admin
+	admin operate.Admin
 	f     drillFlags
 	d     *bringup.Drill
 	from  int32 // the highest mark before it
@@ -174,7 +174,7 @@ func (r *realDrill) giveBack(ctx context.Context) {
 			case <-ctx.Done():
 			}
 		}
-		var h api.HandoverAnswer
+		var h operate.HandoverAnswer
 		if h, err = r.admin.Handover(ctx, failover.HandoverRequest{}); err == nil && h.Refusal == nil && h.Done {
 			r.back, r.d.BackMS = true, &h.GapMS
 			r.line("back", bringup.OK, "", "the other instance signs, epoch %d; nobody signed for %.1f ms", h.Epoch, h.GapMS)
@@ -276,7 +276,7 @@ func (r *realDrill) lookForMissed(ctx context.Context) (missed []int32, err erro
 	return missed, err
 }
 
-func highestMark(st api.Status) int32 {
+func highestMark(st operate.Status) int32 {
 	highest := int32(0)
 	for _, m := range st.Marks {
 		if m.Level != nil {

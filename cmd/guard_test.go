@@ -13,12 +13,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"highwater/api"
 	"highwater/hwm"
 	"highwater/internal/baker"
 	"highwater/internal/hooks"
 	"highwater/internal/node/nodesim"
 	"highwater/internal/tezos"
+	"highwater/operate"
 	"highwater/signer"
 	"highwater/store"
 )
@@ -75,7 +75,7 @@ transport = "sim"
 	d.signer.Learn()
 	require.Eventually(t, func() bool { return !d.guard.Status().At.IsZero() }, 10*time.Second, time.Millisecond)
 	level := sim.Head().Level - 1
-	_, err := d.admin.Activate(t.Context(), api.ActivateRequest{Level: &level})
+	_, err := d.admin.Activate(t.Context(), operate.ActivateRequest{Level: &level})
 	require.NoError(t, err)
 	require.Equal(t, "active", (<-hook.events).Role, "and it hangs there")
 	require.Eventually(t, func() bool { return d.guard.Status().Watching }, 10*time.Second, time.Millisecond, "before there is another block")
@@ -117,7 +117,7 @@ func twinOf(t *testing.T) *baker.Client {
 	d.settle(t.Context(), patience)
 	d.signer.Learn()
 	level := int32(1)
-	_, err := d.admin.Activate(t.Context(), api.ActivateRequest{Level: &level})
+	_, err := d.admin.Activate(t.Context(), operate.ActivateRequest{Level: &level})
 	require.NoError(t, err)
 	client := baker.New("http://"+d.addresses["octez"], false)
 	t.Cleanup(client.Close)

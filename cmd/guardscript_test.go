@@ -8,8 +8,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"highwater/api"
 	"highwater/internal/tezos"
+	"highwater/operate"
 )
 
 // onChain sends a signature to the script's octez node, if it has one: what is valid there is in the next block that has room for it.
@@ -29,10 +29,10 @@ func scriptGuard(ts *testscript.TestScript, neg bool, args []string) {
 	for deadline := time.Now().Add(scriptPatience); ; {
 		resp, err := http.Get("http://" + ts.Getenv("MONITOR") + "/status") //nolint:noctx // a test's own server
 		ts.Check(err)
-		var st api.Status
+		var st operate.Status
 		ts.Check(errors.Join(json.NewDecoder(resp.Body).Decode(&st), resp.Body.Close()))
 		http.DefaultClient.CloseIdleConnections()
-		if st.Guard.State == args[0] && (args[0] == api.GuardBlind || st.Guard.Head != nil && *st.Guard.Head == head) {
+		if st.Guard.State == args[0] && (args[0] == operate.GuardBlind || st.Guard.Head != nil && *st.Guard.Head == head) {
 			return
 		}
 		if time.Now().After(deadline) {

@@ -11,11 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"highwater/api"
 	"highwater/failover"
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/hints"
+	"highwater/operate"
 )
 
 const handoverLong = `Move the right to sign from the instance that has it to the other one. Either machine may be asked; both run, and
@@ -53,7 +53,7 @@ func (a *app) handoverCmd() *cobra.Command {
 			if err := a.confirmable(f.yes || f.dry); err != nil {
 				return err
 			}
-			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error { return a.handover(c.Context(), admin, &f) })
+			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error { return a.handover(c.Context(), admin, &f) })
 		},
 	}
 	f.flags(c, 5*time.Minute)
@@ -74,7 +74,7 @@ func (f *handoverFlags) request(left time.Duration) failover.HandoverRequest {
 	return r
 }
 
-func (a *app) handover(ctx context.Context, admin api.Admin, f *handoverFlags) error {
+func (a *app) handover(ctx context.Context, admin operate.Admin, f *handoverFlags) error {
 	look := f.request(f.timeout)
 	look.DryRun = true
 	plan, err := admin.Handover(ctx, look)
@@ -102,8 +102,8 @@ func (a *app) handover(ctx context.Context, admin api.Admin, f *handoverFlags) e
 }
 
 // handOver asks until the moment is there: look and step are one request, and one that is under way is heard to its end.
-func (a *app) handOver(ctx context.Context, admin api.Admin, f *handoverFlags) (api.HandoverAnswer, error) {
-	var h api.HandoverAnswer
+func (a *app) handOver(ctx context.Context, admin operate.Admin, f *handoverFlags) (operate.HandoverAnswer, error) {
+	var h operate.HandoverAnswer
 	heard, stop := toItsEnd(ctx)
 	defer stop()
 	done, err := a.await(ctx, f.timeout, func(left time.Duration) (bool, []failover.Finding, error) {
@@ -137,7 +137,7 @@ func toItsEnd(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // showMachines says what each of the two is now.
-func (a *app) showMachines(ctx context.Context, admin api.Admin) error {
+func (a *app) showMachines(ctx context.Context, admin operate.Admin) error {
 	st, err := admin.Status(ctx)
 	if err != nil || st.Pair == nil || st.Pair.Peer == nil {
 		return err
@@ -161,7 +161,7 @@ func (a *app) machine(name string, id hwm.InstanceID, role string, epoch uint64,
 	a.say("  %-15s %s  %s, epoch %d: %s", name, short(id), role, epoch, what)
 }
 
-func (a *app) showHandover(h api.HandoverAnswer) error {
+func (a *app) showHandover(h operate.HandoverAnswer) error {
 	if a.jsonFlag {
 		if h.Findings == nil {
 			h.Findings = []failover.Finding{}
@@ -212,7 +212,7 @@ func (a *app) releaseCmd() *cobra.Command {
 			if err := a.confirmable(yes); err != nil {
 				return err
 			}
-			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error { return a.release(c.Context(), admin, level, out, yes) })
+			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error { return a.release(c.Context(), admin, level, out, yes) })
 		},
 	}
 	c.Flags().Var(&at, "at", "sign up to `LEVEL` (a number, or head+N) here, above it there")
@@ -221,7 +221,7 @@ func (a *app) releaseCmd() *cobra.Command {
 	return a.addJSON(c)
 }
 
-func (a *app) release(ctx context.Context, admin api.Admin, level int32, out string, yes bool) error {
+func (a *app) release(ctx context.Context, admin operate.Admin, level int32, out string, yes bool) error {
 	if err := mustBeNew(out); err != nil {
 		return err
 	}
@@ -235,7 +235,7 @@ func (a *app) release(ctx context.Context, admin api.Admin, level int32, out str
 	if err != nil {
 		return hints.Add(fmt.Errorf("nothing was given away: the file cannot be written: %w", err), "name a file on a medium with room for it")
 	}
-	cert, err := admin.Release(step, api.ReleaseRequest{At: level})
+	cert, err := admin.Release(step, operate.ReleaseRequest{At: level})
 	if err != nil {
 		return errors.Join(err, file.drop())
 	}
@@ -314,7 +314,7 @@ func (a *app) acceptCmd() *cobra.Command {
 			if err := wants(c, "in"); err != nil {
 				return err
 			}
-			r := api.AcceptRequest{}
+			r := operate.AcceptRequest{}
 			var err error
 			if r.Head, err = a.levelIf(c, "head", head); err != nil {
 				return err
@@ -334,7 +334,7 @@ func (a *app) acceptCmd() *cobra.Command {
 // maxCertificate bounds a file that is read.
 const maxCertificate = 4 << 20
 
-func (a *app) accept(ctx context.Context, in string, r api.AcceptRequest, yes bool) error {
+func (a *app) accept(ctx context.Context, in string, r operate.AcceptRequest, yes bool) error {
 	text, err := readFile(in, maxCertificate, "a certificate")
 	if err != nil {
 		return err
@@ -348,7 +348,7 @@ func (a *app) accept(ctx context.Context, in string, r api.AcceptRequest, yes bo
 		return err
 	}
 	r.Certificate = *cert
-	return a.withAdmin(ctx, false, func(_ *config, admin api.Admin) error {
+	return a.withAdmin(ctx, false, func(_ *config, admin operate.Admin) error {
 		question := fmt.Sprintf("%s gave epoch %d to %s on %s, from level %d on. Sign here above it?", short(cert.From), cert.Epoch, short(cert.To),
 			when(cert.When), *cert.Level+1)
 		if err := a.confirm(yes, question, "accept"); err != nil {

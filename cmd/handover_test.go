@@ -15,15 +15,16 @@ import (
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/bringup"
+	"highwater/operate"
 )
 
 // slowStep is a daemon that is in the middle of a handover for so long.
 type slowStep struct {
-	api.Admin
+	operate.Failover
 	takes time.Duration
 }
 
-func (s slowStep) Handover(ctx context.Context, _ failover.HandoverRequest) (h api.HandoverAnswer, err error) {
+func (s slowStep) Handover(ctx context.Context, _ failover.HandoverRequest) (h operate.HandoverAnswer, err error) {
 	select {
 	case <-time.After(s.takes):
 		h.Done = true
@@ -49,7 +50,7 @@ func TestInterruptedHandover(t *testing.T) {
 				var out, errw bytes.Buffer
 				a := &app{terminal: newTerminal(strings.NewReader(""), &out, &errw)}
 				begin := time.Now()
-				h, err := a.handOver(ctx, slowStep{takes: c.takes}, &handoverFlags{now: true})
+				h, err := a.handOver(ctx, operate.Admin{Failover: slowStep{takes: c.takes}}, &handoverFlags{now: true})
 				require.Equal(t, c.done, h.Done)
 				if c.done {
 					require.NoError(t, err)
@@ -64,12 +65,12 @@ func TestInterruptedHandover(t *testing.T) {
 
 // lostAnswer is a daemon that brings the right to sign here and does not say so, or refuses while somebody else brings it.
 type lostAnswer struct {
-	api.Admin
+	operate.Failover
 	refuses bool
 	asked   int
 }
 
-func (l *lostAnswer) Handover(context.Context, failover.HandoverRequest) (h api.HandoverAnswer, err error) {
+func (l *lostAnswer) Handover(context.Context, failover.HandoverRequest) (h operate.HandoverAnswer, err error) {
 	l.asked++
 	switch {
 	case l.asked > 1:
@@ -82,7 +83,7 @@ func (l *lostAnswer) Handover(context.Context, failover.HandoverRequest) (h api.
 	return h, err
 }
 
-func (l *lostAnswer) Status(context.Context) (st api.Status, err error) {
+func (l *lostAnswer) Status(context.Context) (st operate.Status, err error) {
 	st.Role.Role = hwm.Active
 	return st, nil
 }
@@ -94,7 +95,7 @@ func TestDrillAfterALostAnswer(t *testing.T) {
 			var out, errw bytes.Buffer
 			daemon := &lostAnswer{refuses: refuses}
 			r := &realDrill{
-				app: &app{terminal: newTerminal(strings.NewReader(""), &out, &errw)}, cfg: &config{}, admin: daemon,
+				app: &app{terminal: newTerminal(strings.NewReader(""), &out, &errw)}, cfg: &config{}, admin: operate.Admin{Failover: daemon, Monitor: daemon},
 				f: drillFlags{handover: true}, d: &bringup.Drill{},
 			}
 			r.f.now = true

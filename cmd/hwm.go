@@ -8,11 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"highwater/api"
 	"highwater/hwm"
 	"highwater/internal/hints"
 	"highwater/internal/tezos"
 	"highwater/internal/words"
+	"highwater/operate"
 )
 
 const hwmLong = `Watermarks: for each key and kind the highest level and round that was ever signed. Nothing at or below is signed.
@@ -32,7 +32,7 @@ func (a *app) hwmListCmd() *cobra.Command {
 		Long: "List the watermarks. A key without one (level \"none\") does not sign that kind. Round \"any\" is a floor: nothing at its\n" +
 			"level is signed either.",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error {
+			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error {
 				marks, err := admin.Marks(c.Context())
 				if err != nil {
 					return err
@@ -60,7 +60,7 @@ func (ch *choice) flags(c *cobra.Command) {
 }
 
 // keys finds the named keys; none, with --all, means all.
-func (ch *choice) keys(ctx context.Context, admin api.Admin, names []string) ([]tezos.PublicKeyHash, error) {
+func (ch *choice) keys(ctx context.Context, admin operate.Admin, names []string) ([]tezos.PublicKeyHash, error) {
 	if ch.all == (len(names) > 0) {
 		return nil, hints.Add(usagef("name keys (address or alias), or say --all"), "see: highwater keys list")
 	}
@@ -107,7 +107,7 @@ func (a *app) hwmSetCmd() *cobra.Command {
 			if err := wants(c, "level"); err != nil {
 				return err
 			}
-			req := api.RaiseRequest{Far: far}
+			req := operate.RaiseRequest{Far: far}
 			var err error
 			if req.Level, err = a.level(c.Context(), "level", ch.level); err != nil {
 				return err
@@ -122,7 +122,7 @@ func (a *app) hwmSetCmd() *cobra.Command {
 			if req.Kinds, err = ch.parseKinds(); err != nil {
 				return err
 			}
-			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error {
+			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error {
 				if req.PKHs, err = ch.keys(c.Context(), admin, args); err != nil {
 					return err
 				}
@@ -137,8 +137,8 @@ func (a *app) hwmSetCmd() *cobra.Command {
 	return a.addJSON(c)
 }
 
-func (a *app) raise(ctx context.Context, admin api.Admin, req api.RaiseRequest) error {
-	var changes []api.ChangeRow
+func (a *app) raise(ctx context.Context, admin operate.Admin, req operate.RaiseRequest) error {
+	var changes []operate.ChangeRow
 	_, err := a.confirmFar(req.Far, false, fmt.Sprint(req.Level), func(far bool) (err error) {
 		req.Far = far
 		changes, err = admin.Raise(ctx, req)
@@ -153,7 +153,7 @@ func (a *app) raise(ctx context.Context, admin api.Admin, req api.RaiseRequest) 
 	return a.changesTable(changes)
 }
 
-func (a *app) changesTable(changes []api.ChangeRow) error {
+func (a *app) changesTable(changes []operate.ChangeRow) error {
 	rows := [][]string{}
 	for _, c := range changes {
 		before, now := "none", c.After.String()
@@ -198,12 +198,12 @@ func (a *app) hwmCeilingCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error {
+			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error {
 				pkhs, err := ch.keys(c.Context(), admin, args)
 				if err != nil {
 					return err
 				}
-				return a.setCeilings(c.Context(), admin, api.CeilingRequest{PKHs: pkhs, Level: level, Far: far})
+				return a.setCeilings(c.Context(), admin, operate.CeilingRequest{PKHs: pkhs, Level: level, Far: far})
 			})
 		},
 	}
@@ -214,8 +214,8 @@ func (a *app) hwmCeilingCmd() *cobra.Command {
 	return a.addJSON(c)
 }
 
-func (a *app) setCeilings(ctx context.Context, admin api.Admin, req api.CeilingRequest) error {
-	var set []api.CeilingRow
+func (a *app) setCeilings(ctx context.Context, admin operate.Admin, req operate.CeilingRequest) error {
+	var set []operate.CeilingRow
 	_, err := a.confirmFar(req.Far, false, fmt.Sprint(req.Level), func(far bool) (err error) {
 		req.Far = far
 		set, err = admin.SetCeiling(ctx, req)
@@ -240,7 +240,7 @@ func (a *app) setCeilings(ctx context.Context, admin api.Admin, req api.CeilingR
 
 func (a *app) liftCeilings(ctx context.Context, ch *choice, names []string, reason string) error {
 	return a.offline(ctx, func(cfg *config, in *instance) error {
-		pkhs, err := ch.keys(ctx, in.admin, names)
+		pkhs, err := ch.keys(ctx, in.admin.Admin(), names)
 		if err != nil {
 			return err
 		}

@@ -10,12 +10,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"highwater/api"
 	"highwater/hwm"
 	"highwater/hwm/bundle"
 	"highwater/hwm/interchange"
 	"highwater/internal/hints"
 	"highwater/internal/tezos"
+	"highwater/operate"
 )
 
 const exportLong = `Write the watermarks as one JSON file, to take to another machine ("highwater hwm import" there merges by maximum).
@@ -37,7 +37,7 @@ func (a *app) hwmExportCmd() *cobra.Command {
 			case other && out == "":
 				return hints.Add(usagef("--format %s wants --out DIRECTORY", format), "e.g. --out marks")
 			}
-			return a.withAdmin(c.Context(), false, func(cfg *config, admin api.Admin) error {
+			return a.withAdmin(c.Context(), false, func(cfg *config, admin operate.Admin) error {
 				if other {
 					return a.leave(c.Context(), cfg, admin, format, out)
 				}
@@ -50,7 +50,7 @@ func (a *app) hwmExportCmd() *cobra.Command {
 	return c
 }
 
-func (a *app) exportFile(ctx context.Context, cfg *config, admin api.Admin, out string) error {
+func (a *app) exportFile(ctx context.Context, cfg *config, admin operate.Admin, out string) error {
 	if out != "" {
 		if err := mustBeNew(out); err != nil {
 			return err
@@ -76,7 +76,7 @@ func (a *app) exportFile(ctx context.Context, cfg *config, admin api.Admin, out 
 }
 
 // markRows are the marks of our chain, and what has none.
-func markRows(ctx context.Context, cfg *config, admin api.Admin) (rows []interchange.Row, none []api.MarkRow, err error) {
+func markRows(ctx context.Context, cfg *config, admin operate.Admin) (rows []interchange.Row, none []operate.MarkRow, err error) {
 	marks, err := admin.Marks(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -104,7 +104,7 @@ A bundle ("highwater bundle export") is taken when the other instance of the pai
 Stop the other signer first: what it signs after its file was copied is not in it.`
 
 func (a *app) hwmImportCmd() *cobra.Command {
-	var req api.RaiseRequest
+	var req operate.RaiseRequest
 	var devices []string
 	var trust bundleTrust
 	c := &cobra.Command{
@@ -117,7 +117,7 @@ func (a *app) hwmImportCmd() *cobra.Command {
 			if err := trust.parse(); err != nil {
 				return err
 			}
-			return a.withAdmin(c.Context(), len(devices) > 0, func(cfg *config, admin api.Admin) error {
+			return a.withAdmin(c.Context(), len(devices) > 0, func(cfg *config, admin operate.Admin) error {
 				rows, refused, err := readMarkFiles(c.Context(), cfg, admin, args, trust)
 				if err != nil {
 					return err
@@ -135,7 +135,7 @@ func (a *app) hwmImportCmd() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "show what would become of each row, and change nothing")
-	c.Flags().BoolVar(&req.Far, "far", false, fmt.Sprintf("the levels are right, although more than %d above the highest known", api.FarLevels))
+	c.Flags().BoolVar(&req.Far, "far", false, fmt.Sprintf("the levels are right, although more than %d above the highest known", hwm.FarLevels))
 	c.Flags().StringSliceVar(&devices, "device", nil, "the marks of this connected device, by its `NAME` (repeatable)")
 	trust.flag(c)
 	return a.addJSON(c)
@@ -144,8 +144,8 @@ func (a *app) hwmImportCmd() *cobra.Command {
 // readMarkFiles reads files of watermarks. A row of another chain is refused by itself; a file that is damaged is an error, and
 // nothing of any file is taken.
 func readMarkFiles(
-	ctx context.Context, cfg *config, admin api.Admin, paths []string, trust bundleTrust,
-) (rows []hwm.ImportRow, refused []api.ChangeRow, err error) {
+	ctx context.Context, cfg *config, admin operate.Admin, paths []string, trust bundleTrust,
+) (rows []hwm.ImportRow, refused []operate.ChangeRow, err error) {
 	for _, path := range paths {
 		data, err := readMarkFile(path)
 		if err != nil {
@@ -169,7 +169,7 @@ func readMarkFiles(
 		for _, r := range parsed {
 			if r.Chain != cfg.chainID && r.Chain != (tezos.ChainID{}) {
 				at := hwm.Position{Level: r.Level, Round: r.Round}
-				refused = append(refused, api.ChangeRow{PKH: r.PKH, Kind: r.Kind, After: at, Result: "refused", Why: "it is for chain " + r.Chain.String()})
+				refused = append(refused, operate.ChangeRow{PKH: r.PKH, Kind: r.Kind, After: at, Result: "refused", Why: "it is for chain " + r.Chain.String()})
 				continue
 			}
 			rows = append(rows, hwm.ImportRow{PKH: r.PKH, Kind: r.Kind, Level: r.Level, Round: r.Round})
@@ -222,7 +222,7 @@ func readMarkFile(path string) ([]byte, error) {
 }
 
 // deviceRows asks a device for its own marks.
-func (a *app) deviceRows(ctx context.Context, cfg *config, admin api.Admin, name string) ([]hwm.ImportRow, error) {
+func (a *app) deviceRows(ctx context.Context, cfg *config, admin operate.Admin, name string) ([]hwm.ImportRow, error) {
 	for _, d := range cfg.Devices {
 		if d.Name != name {
 			continue
@@ -272,8 +272,8 @@ func gadgetRows(info tezsignInfo) ([]hwm.ImportRow, error) {
 	return rows, nil
 }
 
-func (a *app) importRows(ctx context.Context, admin api.Admin, req api.RaiseRequest, refused []api.ChangeRow) error {
-	changes := []api.ChangeRow{}
+func (a *app) importRows(ctx context.Context, admin operate.Admin, req operate.RaiseRequest, refused []operate.ChangeRow) error {
+	changes := []operate.ChangeRow{}
 	if len(req.Rows) > 0 {
 		if _, err := a.confirmFar(req.Far, req.DryRun, "import", func(far bool) (err error) {
 			req.Far = far

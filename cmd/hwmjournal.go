@@ -3,8 +3,8 @@ package cmd
 import (
 	"github.com/spf13/cobra"
 
-	"highwater/api"
 	"highwater/hwm"
+	"highwater/operate"
 )
 
 const journalLong = `Show the journal of the watermark file: every change of role, every mark that was lowered and every ceiling that was lifted, with
@@ -15,7 +15,7 @@ func (a *app) hwmJournalCmd() *cobra.Command {
 		Use: "journal", Short: "Show the acts that were kept with a reason", Args: noArgs, Long: journalLong,
 		Example: "  highwater hwm journal --json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error {
+			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error {
 				entries, err := admin.Journal(c.Context())
 				if err != nil {
 					return err

@@ -7,11 +7,11 @@ import (
 	"os"
 	"path/filepath"
 
-	"highwater/api"
 	"highwater/hwm"
 	"highwater/hwm/interchange"
 	"highwater/internal/hints"
 	"highwater/internal/tezos"
+	"highwater/operate"
 )
 
 // otherSigners print watermarks as another signer keeps them.
@@ -22,7 +22,7 @@ var otherSigners = map[string]func(tezos.ChainID, []interchange.Row) ([]intercha
 
 // leave writes the watermarks as files of another signer, below a directory. All files are new: marks that the other signer has of its own
 // may be higher, or of keys that nobody knows here.
-func (a *app) leave(ctx context.Context, cfg *config, admin api.Admin, format, dir string) error {
+func (a *app) leave(ctx context.Context, cfg *config, admin operate.Admin, format, dir string) error {
 	if err := maySignElsewhere(ctx, admin); err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (a *app) leave(ctx context.Context, cfg *config, admin api.Admin, format, d
 }
 
 // maySignElsewhere refuses while anything is signed after the export, by this instance or by the other one of the pair.
-func maySignElsewhere(ctx context.Context, admin api.Admin) error {
+func maySignElsewhere(ctx context.Context, admin operate.Admin) error {
 	st, err := admin.Status(ctx)
 	switch {
 	case err != nil:

@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"highwater/api"
 	"highwater/internal/hints"
 	"highwater/internal/tezos"
+	"highwater/operate"
 )
 
 func (a *app) hwmShowCmd() *cobra.Command {
@@ -20,7 +20,7 @@ func (a *app) hwmShowCmd() *cobra.Command {
 		Long: "Show one key, by address or alias: its marks, one for each kind; its horizon, up to which signatures wait for no disk; and its\n" +
 			"ceiling, above which nothing is signed. With --json the rows are those of \"hwm list\".",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error {
+			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error {
 				marks, err := marksOf(c.Context(), admin, args[0])
 				if err != nil {
 					return err
@@ -35,7 +35,7 @@ func (a *app) hwmShowCmd() *cobra.Command {
 }
 
 // marksOf gives the rows of one key, at least one. A key that no device offers may still have marks: its address finds them.
-func marksOf(ctx context.Context, admin api.Admin, name string) ([]api.MarkRow, error) {
+func marksOf(ctx context.Context, admin operate.Admin, name string) ([]operate.MarkRow, error) {
 	keys, err := admin.Keys(ctx)
 	if err != nil {
 		return nil, err
@@ -51,7 +51,7 @@ func marksOf(ctx context.Context, admin api.Admin, name string) ([]api.MarkRow, 
 	if err != nil {
 		return nil, err
 	}
-	marks = slices.DeleteFunc(marks, func(m api.MarkRow) bool { return m.PKH != pkh })
+	marks = slices.DeleteFunc(marks, func(m operate.MarkRow) bool { return m.PKH != pkh })
 	if len(marks) == 0 {
 		return nil, errors.Join(unknown, hints.Add(fmt.Errorf("%s has no marks here", pkh), "see: highwater hwm list"))
 	}
@@ -59,7 +59,7 @@ func marksOf(ctx context.Context, admin api.Admin, name string) ([]api.MarkRow, 
 }
 
 // showMarks shows the rows of one key. The horizon and the ceiling are those of the key on a chain, the same in each row.
-func (a *app) showMarks(marks []api.MarkRow) error {
+func (a *app) showMarks(marks []operate.MarkRow) error {
 	m := marks[0]
 	a.say("key       %s", m.PKH)
 	a.say("alias     %s", dash(m.Alias))

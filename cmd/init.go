@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"highwater/api"
 	"highwater/hwm"
 	"highwater/internal/tezos"
+	"highwater/operate"
 	"highwater/signer"
 	"highwater/store"
 )
@@ -156,7 +156,7 @@ func (a *app) lookAtDevices(ctx context.Context, cfg *config) error {
 }
 
 // adviseFirstMarks says how keys get their first watermarks, where some have none.
-func (a *app) adviseFirstMarks(st api.Status) {
+func (a *app) adviseFirstMarks(st operate.Status) {
 	if missingMarks(st) == 0 && len(st.Marks) > 0 {
 		if st.Role.Role != hwm.Active {
 			a.note("next: highwater activate")

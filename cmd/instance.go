@@ -18,6 +18,7 @@ import (
 	"highwater/internal/hooks"
 	"highwater/internal/node"
 	"highwater/internal/usb"
+	"highwater/operate"
 	"highwater/signer"
 	"highwater/store"
 )
@@ -33,7 +34,7 @@ type instance struct {
 	node    *failover.Node
 	guard   *guard.Guard // nil: it is no daemon, or no node is configured
 	hooks   *hooks.Hooks
-	admin   *api.Local
+	admin   *operate.Local
 
 	stopDevices, stopSigner, stopNode, stopGuard, stopHooks context.CancelFunc
 	devicesDone, signerDone, nodeDone, guardDone, hooksDone sync.WaitGroup
@@ -90,7 +91,7 @@ func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*insta
 		pair.Chain = chain.New(in.octez, cfg.chainID)
 	}
 	in.node = failover.New(pair)
-	in.admin = &api.Local{Signer: in.signer, Store: db, Version: opt.version, Running: opt.running, Now: time.Now, Node: in.node}
+	in.admin = &operate.Local{Signer: in.signer, Store: db, Version: opt.version, Running: opt.running, Now: time.Now, Node: in.node}
 	in.admin.Identity, in.admin.LastRun, in.admin.Acts = db.Identity(), lastRun(db.Ended()), db.Journal
 	if in.octez != nil && opt.running {
 		in.guard = in.node.NewGuard(in.octez, memory)
@@ -219,28 +220,28 @@ func (in *instance) settle(ctx context.Context, patience time.Duration) {
 const patience = 3 * time.Second
 
 // admin gives the admin API: the daemon's, when one runs; else of the store itself, with the devices if they are asked for.
-func (a *app) admin(ctx context.Context, cfg *config, devices bool) (api.Admin, func() error, error) {
+func (a *app) admin(ctx context.Context, cfg *config, devices bool) (operate.Admin, func() error, error) {
 	client, err := api.Dial(ctx, cfg.Admin.Socket)
 	if err == nil {
-		return client, func() error { return nil }, nil
+		return client.Admin(), func() error { return nil }, nil
 	}
 	if !errors.Is(err, api.ErrNoDaemon) {
-		return nil, nil, hints.Add(fmt.Errorf("the daemon's socket: %w", err), store.AccessHint(err))
+		return operate.Admin{}, nil, hints.Add(fmt.Errorf("the daemon's socket: %w", err), store.AccessHint(err))
 	}
 	in, err := openInstance(ctx, cfg, instanceOptions{log: slog.New(slog.DiscardHandler), version: a.version, devices: devices})
 	if errors.Is(err, store.ErrInUse) { // nobody listens, and somebody is there
-		return nil, nil, hints.Add(err, fmt.Sprintf("nobody answers at %s: another command is at work there now, or a daemon that has another "+
+		return operate.Admin{}, nil, hints.Add(err, fmt.Sprintf("nobody answers at %s: another command is at work there now, or a daemon that has another "+
 			"[admin] socket, or lost it: restart that one with this configuration", cfg.Admin.Socket))
 	}
 	if err != nil {
-		return nil, nil, err
+		return operate.Admin{}, nil, err
 	}
 	if !devices {
-		return in.admin, in.close, nil
+		return in.admin.Admin(), in.close, nil
 	}
 	in.settle(ctx, patience)
 	in.signer.Learn()
-	return in.admin, func() error { a.leaveAlarms(in); return in.close() }, nil
+	return in.admin.Admin(), func() error { a.leaveAlarms(in); return in.close() }, nil
 }
 
 // leaveAlarms tells of alarms that arose in this command: the marks that they are about were raised, so the daemon will not see them.
@@ -251,7 +252,7 @@ func (a *app) leaveAlarms(in *instance) {
 }
 
 // withAdmin runs f with the admin API, and closes it.
-func (a *app) withAdmin(ctx context.Context, devices bool, f func(*config, api.Admin) error) error {
+func (a *app) withAdmin(ctx context.Context, devices bool, f func(*config, operate.Admin) error) error {
 	cfg, err := a.config()
 	if err != nil {
 		return err

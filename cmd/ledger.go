@@ -3,8 +3,8 @@ package cmd
 import (
 	"github.com/spf13/cobra"
 
-	"highwater/api"
 	"highwater/internal/tezos"
+	"highwater/operate"
 )
 
 const ledgerLong = `Look at Ledgers with the Tezos Baking app, and set them up. It works through the daemon when one runs, else with the devices
@@ -152,7 +152,7 @@ func (a *app) ledgerDeauthorizeCmd() *cobra.Command {
 			if err := a.confirmable(yes); err != nil {
 				return err
 			}
-			return a.onDevice(c.Context(), f, func(admin api.Admin, name string) error {
+			return a.onDevice(c.Context(), f, func(admin operate.Admin, name string) error {
 				if err := a.confirm(yes, "Baking with "+name+" ends until its next setup.", "deauthorize"); err != nil {
 					return err
 				}

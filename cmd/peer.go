@@ -7,11 +7,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"highwater/api"
 	"highwater/failover"
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/hints"
+	"highwater/operate"
 )
 
 const peerLong = `Two instances make a pair: one signs, the other follows its watermarks and can take its place. Each keeps the
@@ -28,7 +28,7 @@ func (a *app) peerCmd() *cobra.Command {
 	show := a.addJSON(&cobra.Command{
 		Use: "show", Short: "Show this instance's key, the other one, and who may sign", Args: noArgs, Example: "  highwater peer show",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error {
+			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error {
 				v, err := admin.Pair(c.Context())
 				if err != nil {
 					return err
@@ -47,7 +47,7 @@ func (a *app) peerCmd() *cobra.Command {
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			r := api.PeerRequest{Address: args[0]}
+			r := operate.PeerRequest{Address: args[0]}
 			if err := r.Key.UnmarshalText([]byte(args[1])); err != nil {
 				return usageError{err}
 			}
@@ -56,7 +56,7 @@ func (a *app) peerCmd() *cobra.Command {
 	})
 	remove := a.addJSON(&cobra.Command{
 		Use: "remove", Short: "Make this instance one that is alone", Args: noArgs, Example: "  highwater peer remove",
-		RunE: func(c *cobra.Command, _ []string) error { return a.setPeer(c.Context(), api.PeerRequest{}, yes) },
+		RunE: func(c *cobra.Command, _ []string) error { return a.setPeer(c.Context(), operate.PeerRequest{}, yes) },
 	})
 	for _, c := range []*cobra.Command{add, remove} {
 		c.Flags().BoolVar(&yes, "yes", false, "do not ask: I state that the one that was the other instance never signs with these keys again")
@@ -64,8 +64,8 @@ func (a *app) peerCmd() *cobra.Command {
 	return group("peer", "Show and name the other instance of a pair", peerLong, "  highwater peer show", show, add, remove)
 }
 
-func (a *app) setPeer(ctx context.Context, r api.PeerRequest, yes bool) error {
-	return a.withAdmin(ctx, false, func(cfg *config, admin api.Admin) error {
+func (a *app) setPeer(ctx context.Context, r operate.PeerRequest, yes bool) error {
+	return a.withAdmin(ctx, false, func(cfg *config, admin operate.Admin) error {
 		if err := a.parting(ctx, admin, r, yes); err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func (a *app) setPeer(ctx context.Context, r api.PeerRequest, yes bool) error {
 
 // parting asks before an instance that signs leaves the other one: its next start asks that one no more, so a takeover there, however true
 // its statement was, would make two signers.
-func (a *app) parting(ctx context.Context, admin api.Admin, r api.PeerRequest, yes bool) error {
+func (a *app) parting(ctx context.Context, admin operate.Admin, r operate.PeerRequest, yes bool) error {
 	if yes {
 		return nil
 	}

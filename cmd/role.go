@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"highwater/api"
 	"highwater/hwm"
 	"highwater/internal/hints"
+	"highwater/operate"
 )
 
 const activateLong = `Make this instance the one that signs. It is the single deliberate act by which an instance starts to sign.
@@ -25,7 +25,7 @@ func (a *app) activateCmd() *cobra.Command {
 		Use: "activate", Short: "Make this instance the one that signs", Long: activateLong, Args: noArgs,
 		Example: "  highwater activate --level 8000010",
 		RunE: func(c *cobra.Command, _ []string) error {
-			req := api.ActivateRequest{Why: why, Far: far}
+			req := operate.ActivateRequest{Why: why, Far: far}
 			var err error
 			if req.Level, err = a.levelIf(c, "level", level); err != nil {
 				return err
@@ -33,7 +33,7 @@ func (a *app) activateCmd() *cobra.Command {
 			if err := a.confirmable(yes); err != nil {
 				return err
 			}
-			return a.withAdmin(c.Context(), false, func(cfg *config, admin api.Admin) error {
+			return a.withAdmin(c.Context(), false, func(cfg *config, admin operate.Admin) error {
 				return a.activate(c.Context(), cfg, admin, req, yes)
 			})
 		},
@@ -45,7 +45,7 @@ func (a *app) activateCmd() *cobra.Command {
 	return a.addJSON(c)
 }
 
-func (a *app) activate(ctx context.Context, cfg *config, admin api.Admin, req api.ActivateRequest, yes bool) error {
+func (a *app) activate(ctx context.Context, cfg *config, admin operate.Admin, req operate.ActivateRequest, yes bool) error {
 	st, err := admin.Status(ctx)
 	if err != nil {
 		return err
@@ -87,7 +87,7 @@ func (a *app) activate(ctx context.Context, cfg *config, admin api.Admin, req ap
 }
 
 // checkActivation finds what the activation would lack, and has a level that is far away confirmed.
-func (a *app) checkActivation(ctx context.Context, admin api.Admin, req api.ActivateRequest, yes bool) (api.ActivateRequest, error) {
+func (a *app) checkActivation(ctx context.Context, admin operate.Admin, req operate.ActivateRequest, yes bool) (operate.ActivateRequest, error) {
 	var err error
 	word := ""
 	if req.Level != nil {
@@ -110,8 +110,8 @@ func (a *app) standbyCmd() *cobra.Command {
 			"A restart does not change it; only \"highwater activate\" does, and of a pair a handover or a takeover.",
 		Example: "  highwater standby --why 'moving to the other machine'",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error {
-				role, err := admin.Standby(c.Context(), api.StandbyRequest{Why: why})
+			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error {
+				role, err := admin.Standby(c.Context(), operate.StandbyRequest{Why: why})
 				if err != nil {
 					return err
 				}
@@ -123,7 +123,7 @@ func (a *app) standbyCmd() *cobra.Command {
 	return a.addJSON(c)
 }
 
-func (a *app) showRole(r api.Role, then string) error {
+func (a *app) showRole(r operate.Role, then string) error {
 	if a.jsonFlag {
 		return a.json(r)
 	}

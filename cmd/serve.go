@@ -149,7 +149,7 @@ func (d *daemon) listen(ctx context.Context, metrics *api.Metrics) error {
 	if err := os.MkdirAll(filepath.Dir(cfg.Admin.Socket), 0o700); err != nil {
 		return err
 	}
-	if err := d.open(ctx, "admin", api.UnixPrefix+cfg.Admin.Socket, adminSocketMode, api.NewAdmin(d.admin)); err != nil {
+	if err := d.open(ctx, "admin", api.UnixPrefix+cfg.Admin.Socket, adminSocketMode, api.NewAdmin(d.admin.Admin())); err != nil {
 		return err
 	}
 	if cfg.Monitor.Listen != "" {

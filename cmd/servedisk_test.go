@@ -16,6 +16,7 @@ import (
 
 	"highwater/api"
 	"highwater/hwm"
+	"highwater/operate"
 	"highwater/signer"
 	"highwater/store"
 	"highwater/store/storetest"
@@ -111,14 +112,14 @@ func TestTheExitStatusOfABrokenDisk(t *testing.T) {
 	var errw bytes.Buffer
 	status := make(chan int, 1)
 	go func() { status <- Main([]string{"serve", "--config", path}, &bytes.Buffer{}, &bytes.Buffer{}, &errw) }()
-	var client api.Admin
+	var client *api.Client
 	require.Eventually(t, func() bool {
 		c, dialErr := api.Dial(t.Context(), cfg.Admin.Socket)
 		client = c
 		return dialErr == nil
 	}, scriptPatience, time.Millisecond)
 	storetest.Break(t, filepath.Join(cfg.StateDir, store.FileName), storetest.NoSpace)
-	_, err = client.Standby(t.Context(), api.StandbyRequest{Why: "a write"})
+	_, err = client.Standby(t.Context(), operate.StandbyRequest{Why: "a write"})
 	require.Error(t, err)
 	require.Equal(t, exitDisk, within(t, status))
 	require.Contains(t, errw.String(), "error: a commit to the watermark file failed")

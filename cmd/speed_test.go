@@ -14,9 +14,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"highwater/api"
 	"highwater/internal/baker"
 	"highwater/internal/tezos"
+	"highwater/operate"
 	"highwater/store"
 )
 
@@ -81,7 +81,7 @@ func startForBench(b *testing.B, keys int) *daemon {
 	d.settle(b.Context(), time.Minute)
 	d.signer.Learn()
 	level := int32(demoStart)
-	_, err = d.admin.Activate(b.Context(), api.ActivateRequest{Level: &level, Why: "benchmark"})
+	_, err = d.admin.Activate(b.Context(), operate.ActivateRequest{Level: &level, Why: "benchmark"})
 	require.NoError(b, err)
 	return d
 }

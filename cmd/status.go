@@ -9,10 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"highwater/api"
 	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/hints"
+	"highwater/operate"
 	"highwater/signer"
 )
 
@@ -23,12 +23,12 @@ func (a *app) statusCmd() *cobra.Command {
 			"signed now, with a reason for each no.",
 		Example: "  highwater status",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withAdmin(c.Context(), true, func(_ *config, admin api.Admin) error { return a.status(c.Context(), admin) })
+			return a.withAdmin(c.Context(), true, func(_ *config, admin operate.Admin) error { return a.status(c.Context(), admin) })
 		},
 	})
 }
 
-func (a *app) status(ctx context.Context, admin api.Admin) error {
+func (a *app) status(ctx context.Context, admin operate.Admin) error {
 	st, err := admin.Status(ctx)
 	if err != nil {
 		return err
@@ -44,7 +44,7 @@ func (a *app) status(ctx context.Context, admin api.Admin) error {
 	return err
 }
 
-func (a *app) showStatus(st api.Status) error {
+func (a *app) showStatus(st operate.Status) error {
 	a.say("%s  epoch %d, since %s: %s", a.paintRole(st.Role.Role), st.Role.Epoch, when(st.Role.Since), st.Role.Why)
 	a.say("chain   %s\ninstance %s…", st.Chain, st.Instance[:16])
 	if l := st.LastRun; l != nil && len(l.Floors) > 0 {
@@ -83,9 +83,9 @@ func (a *app) showStatus(st api.Status) error {
 }
 
 // showGuard is the part of the status that is about the look at the chain.
-func (a *app) showGuard(g api.Guard) {
+func (a *app) showGuard(g operate.Guard) {
 	text := g.Line()
-	if g.State == api.GuardBlind {
+	if g.State == operate.GuardBlind {
 		text = a.paint(red, text)
 	}
 	a.say("guard   %s", text)
@@ -124,9 +124,9 @@ func (a *app) paintHealth(h device.Health) string {
 }
 
 // marksTable shows marks, one line for each key and kind; with the chain, where there are those of several.
-func (a *app) marksTable(marks []api.MarkRow) error {
+func (a *app) marksTable(marks []operate.MarkRow) error {
 	header := []string{"key", "alias", "kind", "level", "round", "horizon", "ceiling", "source", "updated"}
-	several := slices.ContainsFunc(marks, func(m api.MarkRow) bool { return m.Chain != marks[0].Chain })
+	several := slices.ContainsFunc(marks, func(m operate.MarkRow) bool { return m.Chain != marks[0].Chain })
 	if several {
 		header = append(header, "chain")
 	}
@@ -158,7 +158,7 @@ func (a *app) keysCmd() *cobra.Command {
 	list := a.addJSON(&cobra.Command{
 		Use: "list", Short: "List the keys that may be asked for", Args: noArgs, Example: "  highwater keys list --json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withAdmin(c.Context(), true, func(_ *config, admin api.Admin) error {
+			return a.withAdmin(c.Context(), true, func(_ *config, admin operate.Admin) error {
 				keys, err := admin.Keys(c.Context())
 				if err != nil {
 					return err
@@ -176,7 +176,7 @@ func (a *app) keysCmd() *cobra.Command {
 	show := a.addJSON(&cobra.Command{
 		Use: "show KEY", Short: "Show one key, by address or alias", Args: oneKey, Example: "  highwater keys show consensus",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.withAdmin(c.Context(), true, func(_ *config, admin api.Admin) error { return a.showKey(c.Context(), admin, args[0]) })
+			return a.withAdmin(c.Context(), true, func(_ *config, admin operate.Admin) error { return a.showKey(c.Context(), admin, args[0]) })
 		},
 	})
 	pop := a.addJSON(&cobra.Command{
@@ -184,7 +184,7 @@ func (a *app) keysCmd() *cobra.Command {
 		Long: "Show the proof of possession of a tz4 key, which octez-client wants when the key is registered or set as consensus or\n" +
 			"companion key.",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.withAdmin(c.Context(), true, func(_ *config, admin api.Admin) error { return a.showProof(c.Context(), admin, args[0]) })
+			return a.withAdmin(c.Context(), true, func(_ *config, admin operate.Admin) error { return a.showProof(c.Context(), admin, args[0]) })
 		},
 	})
 	return group("keys", "List and show keys", "The keys that a baker may ask for: those of the configuration, or all that the devices offer.",
@@ -198,7 +198,7 @@ func oneKey(c *cobra.Command, args []string) error {
 	return nil
 }
 
-func (a *app) keysTable(keys []api.KeyRow) error {
+func (a *app) keysTable(keys []operate.KeyRow) error {
 	rows := [][]string{}
 	for _, k := range keys {
 		rows = append(rows, []string{k.PKH.String(), k.Curve, dash(shortAlias(k.Alias)), dash(k.Device), a.paintHealth(device.Health(k.Health)), dash(k.Advice)})
@@ -206,7 +206,7 @@ func (a *app) keysTable(keys []api.KeyRow) error {
 	return a.table([]string{"key", "curve", "alias", "device", "health", "what to do"}, rows)
 }
 
-func (a *app) showKey(ctx context.Context, admin api.Admin, name string) error {
+func (a *app) showKey(ctx context.Context, admin operate.Admin, name string) error {
 	keys, err := admin.Keys(ctx)
 	if err != nil {
 		return err
@@ -237,7 +237,7 @@ func (a *app) showKey(ctx context.Context, admin api.Admin, name string) error {
 	return nil
 }
 
-func (a *app) showProof(ctx context.Context, admin api.Admin, name string) error {
+func (a *app) showProof(ctx context.Context, admin operate.Admin, name string) error {
 	keys, err := admin.Keys(ctx)
 	if err != nil {
 		return err
@@ -258,8 +258,8 @@ func (a *app) showProof(ctx context.Context, admin api.Admin, name string) error
 }
 
 // findKey finds a key by its address or its alias, a Ledger's also as the tables shorten it.
-func findKey(keys []api.KeyRow, name string) (api.KeyRow, error) {
-	var found []api.KeyRow
+func findKey(keys []operate.KeyRow, name string) (operate.KeyRow, error) {
+	var found []operate.KeyRow
 	for _, k := range keys {
 		if k.PKH.String() == name {
 			return k, nil
@@ -272,9 +272,9 @@ func findKey(keys []api.KeyRow, name string) (api.KeyRow, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return api.KeyRow{}, hints.Add(fmt.Errorf("no key %q is known", name), "see: highwater keys list")
+		return operate.KeyRow{}, hints.Add(fmt.Errorf("no key %q is known", name), "see: highwater keys list")
 	}
-	return api.KeyRow{}, hints.Add(fmt.Errorf("%d keys have the alias %q", len(found), name), "use the address: highwater keys list")
+	return operate.KeyRow{}, hints.Add(fmt.Errorf("%d keys have the alias %q", len(found), name), "use the address: highwater keys list")
 }
 
 // shortAlias leaves the device's name out of a Ledger's locator: the table has a column for the device.

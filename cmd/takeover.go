@@ -8,13 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"highwater/api"
 	"highwater/failover"
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/chain"
 	"highwater/internal/device"
 	"highwater/internal/hints"
+	"highwater/operate"
 	"highwater/signer"
 )
 
@@ -68,7 +68,7 @@ func (a *app) takeoverCmd() *cobra.Command {
 			if err = a.confirmable(f.yes || f.r.Check || !f.r.CannotSign); err != nil { // without the statement it is refused, and says why
 				return err
 			}
-			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error { return a.takeover(c.Context(), admin, &f) })
+			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error { return a.takeover(c.Context(), admin, &f) })
 		},
 	}
 	c.Flags().BoolVar(&f.r.Check, "check", false, "only show the checklist")
@@ -76,7 +76,7 @@ func (a *app) takeoverCmd() *cobra.Command {
 	c.Flags().BoolVar(&f.r.CertificateDestroyed, "the-certificate-is-destroyed", false, "I state: what was released to a file is destroyed")
 	c.Flags().IntVar(&f.r.Silence, "silence", 3, "wait for `N` levels at which our keys had rights and were not seen")
 	c.Flags().Var(&f.head, "head", "where the chain is: `LEVEL`, for an instance without a node")
-	c.Flags().BoolVar(&f.r.Far, "far", false, fmt.Sprintf("the --head is right, although it is more than %d above the highest known level", api.FarLevels))
+	c.Flags().BoolVar(&f.r.Far, "far", false, fmt.Sprintf("the --head is right, although it is more than %d above the highest known level", hwm.FarLevels))
 	c.Flags().Int32Var(&f.margin, "margin", 0, "sign nothing up to `LEVELS` above all that is known (default: by the evidence)")
 	c.Flags().StringVar(&f.r.Why, "why", "", "the reason, a `TEXT` that is kept with the role")
 	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask (this is not the statement)")
@@ -87,13 +87,13 @@ func (a *app) takeoverCmd() *cobra.Command {
 
 // takeoverReport is what a takeover prints as JSON.
 type takeoverReport struct {
-	api.TakeoverAnswer
+	operate.TakeoverAnswer
 	Devices []signer.DeviceMarks `json:"devices,omitempty"` // their own marks, once it is done
 	// FirstSignatureMS is the time from the command to the first signature; null: it was not waited for, or did not come in time.
 	FirstSignatureMS *int64 `json:"first_signature_ms,omitempty"`
 }
 
-func (a *app) takeover(ctx context.Context, admin api.Admin, f *takeoverFlags) error {
+func (a *app) takeover(ctx context.Context, admin operate.Admin, f *takeoverFlags) error {
 	start := time.Now()
 	check := f.r
 	check.Check = true
@@ -148,9 +148,9 @@ func (a *app) takeover(ctx context.Context, admin api.Admin, f *takeoverFlags) e
 
 // watchEvidence looks until nothing is missing that time may bring, for so long at most, and once at least.
 func (a *app) watchEvidence(
-	ctx context.Context, admin api.Admin, check failover.TakeoverRequest, patience time.Duration,
-) (api.TakeoverAnswer, error) {
-	var t api.TakeoverAnswer
+	ctx context.Context, admin operate.Admin, check failover.TakeoverRequest, patience time.Duration,
+) (operate.TakeoverAnswer, error) {
+	var t operate.TakeoverAnswer
 	_, err := a.await(ctx, patience, func(time.Duration) (bool, []failover.Finding, error) {
 		var err error
 		t, err = admin.Takeover(ctx, check)
@@ -164,7 +164,7 @@ var mends = map[string]bool{"silence": true, "devices": true, "node": true}
 
 // waitsForTime tells whether waiting may help: a statement is not made by waiting. A refusal for what the findings say is one more look at
 // them; any other one is final.
-func waitsForTime(t api.TakeoverAnswer, r failover.TakeoverRequest) bool {
+func waitsForTime(t operate.TakeoverAnswer, r failover.TakeoverRequest) bool {
 	if t.Ready || !r.CannotSign || (t.Refusal != nil && t.Refusal.Reason != wire.NotReady) {
 		return false
 	}
@@ -203,7 +203,7 @@ func (a *app) showTakeover(t takeoverReport) error {
 
 // afterTakeover raises the devices' own marks, and waits for the first signature. The right is taken: nothing here undoes it, and what
 // fails is said.
-func (a *app) afterTakeover(ctx context.Context, admin api.Admin, f *takeoverFlags, start time.Time, report *takeoverReport) error {
+func (a *app) afterTakeover(ctx context.Context, admin operate.Admin, f *takeoverFlags, start time.Time, report *takeoverReport) error {
 	done := time.Now()
 	list := a.newLive()
 	if !a.jsonFlag {
@@ -242,7 +242,7 @@ func (a *app) afterTakeover(ctx context.Context, admin api.Admin, f *takeoverFla
 const signatureEvery = 100 * time.Millisecond
 
 // firstSignature waits until a mark shows a signature that was made here since then; nil when none was in time, or nobody waits any more.
-func (a *app) firstSignature(ctx context.Context, admin api.Admin, patience time.Duration, since time.Time) (*time.Time, error) {
+func (a *app) firstSignature(ctx context.Context, admin operate.Admin, patience time.Duration, since time.Time) (*time.Time, error) {
 	deadline := time.Now().Add(patience)
 	list := a.newLive()
 	defer list.end()

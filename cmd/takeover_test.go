@@ -9,22 +9,23 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"highwater/api"
 	"highwater/failover"
 	"highwater/failover/wire"
 	"highwater/internal/device"
+	"highwater/operate"
 	"highwater/signer"
 )
 
 // lateSight is a daemon whose chain shows a signature of ours, of before, just when the evidence has been looked at. Which look it comes
 // after cannot be arranged with a real one.
 type lateSight struct {
-	api.Admin
-	answers []api.TakeoverAnswer
+	operate.Failover
+	operate.Devices
+	answers []operate.TakeoverAnswer
 	checks  []bool // what was asked, in order
 }
 
-func (l *lateSight) Takeover(_ context.Context, r failover.TakeoverRequest) (api.TakeoverAnswer, error) {
+func (l *lateSight) Takeover(_ context.Context, r failover.TakeoverRequest) (operate.TakeoverAnswer, error) {
 	l.checks = append(l.checks, r.Check)
 	next := l.answers[0]
 	l.answers = l.answers[1:]
@@ -33,8 +34,8 @@ func (l *lateSight) Takeover(_ context.Context, r failover.TakeoverRequest) (api
 
 func (*lateSight) RaiseDevices(context.Context) ([]signer.DeviceMarks, error) { return nil, nil }
 
-func evidence(result, refusal string) api.TakeoverAnswer {
-	var t api.TakeoverAnswer
+func evidence(result, refusal string) operate.TakeoverAnswer {
+	var t operate.TakeoverAnswer
 	t.Ready = result == failover.OK
 	t.Findings = []failover.Finding{{Name: "silence", Result: result}}
 	if refusal != "" {
@@ -50,22 +51,22 @@ func TestTakeoverLooksAgain(t *testing.T) {
 	done.Done = true
 	silent, heard := evidence(failover.OK, ""), evidence(failover.Waiting, wire.NotReady)
 	for name, c := range map[string]struct {
-		answers []api.TakeoverAnswer
+		answers []operate.TakeoverAnswer
 		wait    time.Duration
 		checks  []bool
 		error   bool
 	}{
-		"heard again":   {answers: []api.TakeoverAnswer{silent, heard, evidence(failover.Waiting, ""), silent, done}, wait: time.Minute, checks: []bool{true, false, true, true, false}},
-		"heard twice":   {answers: []api.TakeoverAnswer{silent, heard, silent, heard, silent, done}, wait: time.Minute, checks: []bool{true, false, true, false, true, false}},
-		"no time":       {answers: []api.TakeoverAnswer{evidence(failover.Waiting, ""), heard}, checks: []bool{true, false}, error: true},
-		"final refusal": {answers: []api.TakeoverAnswer{silent, evidence(failover.Waiting, wire.IsActive)}, wait: time.Minute, checks: []bool{true, false}, error: true},
+		"heard again":   {answers: []operate.TakeoverAnswer{silent, heard, evidence(failover.Waiting, ""), silent, done}, wait: time.Minute, checks: []bool{true, false, true, true, false}},
+		"heard twice":   {answers: []operate.TakeoverAnswer{silent, heard, silent, heard, silent, done}, wait: time.Minute, checks: []bool{true, false, true, false, true, false}},
+		"no time":       {answers: []operate.TakeoverAnswer{evidence(failover.Waiting, ""), heard}, checks: []bool{true, false}, error: true},
+		"final refusal": {answers: []operate.TakeoverAnswer{silent, evidence(failover.Waiting, wire.IsActive)}, wait: time.Minute, checks: []bool{true, false}, error: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			daemon := &lateSight{answers: c.answers}
 			var out, err bytes.Buffer
 			a := &app{terminal: newTerminal(strings.NewReader(""), &out, &err)}
 			f := &takeoverFlags{r: failover.TakeoverRequest{CannotSign: true}, yes: true, noWait: true, wait: c.wait}
-			got := a.takeover(t.Context(), daemon, f)
+			got := a.takeover(t.Context(), operate.Admin{Failover: daemon, Devices: daemon}, f)
 			require.Equal(t, c.checks, daemon.checks)
 			require.Empty(t, daemon.answers)
 			if c.error {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"highwater/api"
+	"highwater/operate"
 	"highwater/tezsign"
 )
 
@@ -111,7 +111,7 @@ func (a *app) tezsignInitCmd() *cobra.Command {
 			"deleted is gone, and the same alias gives another key with another address.",
 		Example: "  highwater tezsign init --deterministic",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.onDevice(c.Context(), &f.deviceFlags, func(admin api.Admin, name string) error {
+			return a.onDevice(c.Context(), &f.deviceFlags, func(admin operate.Admin, name string) error {
 				pass, err := a.passphrase(f.fd, "New passphrase of "+name, true)
 				if err != nil {
 					return err

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"highwater/api"
 	"highwater/internal/hints"
+	"highwater/operate"
 	"highwater/tezsign"
 )
 
@@ -73,7 +73,7 @@ func (a *app) tezsignDeleteCmd() *cobra.Command {
 			if err := a.confirmable(yes); err != nil {
 				return err
 			}
-			return a.onDevice(c.Context(), &f.deviceFlags, func(admin api.Admin, name string) error {
+			return a.onDevice(c.Context(), &f.deviceFlags, func(admin operate.Admin, name string) error {
 				which, err := a.toDelete(c.Context(), admin, f, name, args)
 				if err != nil {
 					return err
@@ -91,7 +91,7 @@ func (a *app) tezsignDeleteCmd() *cobra.Command {
 }
 
 // toDelete names the keys as the gadget has them, with their addresses: "TEST" is the gadget's "test".
-func (a *app) toDelete(ctx context.Context, admin api.Admin, f *tezsignFlags, name string, aliases []string) (which []string, err error) {
+func (a *app) toDelete(ctx context.Context, admin operate.Admin, f *tezsignFlags, name string, aliases []string) (which []string, err error) {
 	if aliases, err = tezsign.FoldAliases(aliases); err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func (a *app) toDelete(ctx context.Context, admin api.Admin, f *tezsignFlags, na
 
 // keysVerb runs a verb over keys, each of which has a result of its own.
 func (a *app) keysVerb(ctx context.Context, f *tezsignFlags, verb string, aliases []string, done string, secret, choose bool) error {
-	return a.onDevice(ctx, &f.deviceFlags, func(admin api.Admin, name string) error {
+	return a.onDevice(ctx, &f.deviceFlags, func(admin operate.Admin, name string) error {
 		var err error
 		if choose {
 			if aliases, err = a.chooseKeys(ctx, admin, f, name, verb, aliases); err != nil {
@@ -123,7 +123,7 @@ func (a *app) keysVerb(ctx context.Context, f *tezsignFlags, verb string, aliase
 }
 
 func (a *app) keysVerbOn(
-	ctx context.Context, admin api.Admin, f *tezsignFlags, name, verb string, aliases []string, done string, secret bool,
+	ctx context.Context, admin operate.Admin, f *tezsignFlags, name, verb string, aliases []string, done string, secret bool,
 ) (err error) {
 	args := tezsignKeysArgs{}
 	if args.Aliases, err = tezsign.FoldAliases(aliases); err != nil {
@@ -172,7 +172,7 @@ func (a *app) showResults(results []tezsignResult, done string) error {
 }
 
 // chooseKeys is the keys of the arguments, all with --all, or those that the operator picks on a terminal.
-func (a *app) chooseKeys(ctx context.Context, admin api.Admin, f *tezsignFlags, name, verb string, aliases []string) ([]string, error) {
+func (a *app) chooseKeys(ctx context.Context, admin operate.Admin, f *tezsignFlags, name, verb string, aliases []string) ([]string, error) {
 	if len(aliases) > 0 {
 		if f.all {
 			return nil, usagef("name keys, or say --all, not both")

@@ -12,10 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"highwater/api"
 	"highwater/internal/device"
 	"highwater/internal/hints"
 	"highwater/ledger"
+	"highwater/operate"
 	"highwater/tezsign"
 )
 
@@ -23,7 +23,7 @@ import (
 type verb[D any] func(ctx context.Context, in *instance, d D, args json.RawMessage, show func(string)) (any, error)
 
 // deviceCall does a verb of a device's kind: for the daemon's admin socket, and for a command when no daemon runs.
-func (in *instance) deviceCall(ctx context.Context, c api.DeviceCall, show func(string)) (json.RawMessage, error) {
+func (in *instance) deviceCall(ctx context.Context, c operate.DeviceCall, show func(string)) (json.RawMessage, error) {
 	for _, w := range in.devices {
 		if w.Name() != c.Device {
 			continue
@@ -47,7 +47,7 @@ func (in *instance) deviceCall(ctx context.Context, c api.DeviceCall, show func(
 }
 
 func runVerb[D any](
-	ctx context.Context, in *instance, d D, verbs map[string]verb[D], c api.DeviceCall, show func(string),
+	ctx context.Context, in *instance, d D, verbs map[string]verb[D], c operate.DeviceCall, show func(string),
 ) (any, error) {
 	v, ok := verbs[c.Verb]
 	if !ok {
@@ -122,7 +122,7 @@ func (f *deviceFlags) one(cfg *config) (string, error) {
 }
 
 // onDevice runs a command about one device.
-func (a *app) onDevice(ctx context.Context, f *deviceFlags, do func(admin api.Admin, name string) error) error {
+func (a *app) onDevice(ctx context.Context, f *deviceFlags, do func(admin operate.Admin, name string) error) error {
 	cfg, err := a.config()
 	if err != nil {
 		return err
@@ -131,7 +131,7 @@ func (a *app) onDevice(ctx context.Context, f *deviceFlags, do func(admin api.Ad
 	if err != nil {
 		return err
 	}
-	return a.withAdmin(ctx, true, func(_ *config, admin api.Admin) error {
+	return a.withAdmin(ctx, true, func(_ *config, admin operate.Admin) error {
 		st, err := admin.Status(ctx)
 		if err != nil {
 			return err
@@ -157,7 +157,7 @@ func ask[R any](c *cobra.Command, a *app, f *deviceFlags, verb string, args any,
 	if verb == "info" && !c.Flags().Changed("timeout") {
 		f.timeout = infoWait
 	}
-	return a.onDevice(c.Context(), f, func(admin api.Admin, name string) error {
+	return a.onDevice(c.Context(), f, func(admin operate.Admin, name string) error {
 		r, err := call[R](c.Context(), a, admin, f, name, verb, args)
 		if err != nil {
 			return err
@@ -182,7 +182,7 @@ func askEach[R any](c *cobra.Command, a *app, f *deviceFlags, args any, problem 
 	}
 	brief := *f
 	brief.timeout = min(f.timeout, infoWait)
-	return a.withAdmin(c.Context(), true, func(_ *config, admin api.Admin) error {
+	return a.withAdmin(c.Context(), true, func(_ *config, admin operate.Admin) error {
 		views, found := []R{}, 0
 		for _, name := range names {
 			v, err := call[R](c.Context(), a, admin, &brief, name, "info", args)
@@ -205,7 +205,7 @@ func askEach[R any](c *cobra.Command, a *app, f *deviceFlags, args any, problem 
 }
 
 // call asks a device for a verb, shows what it shows with a countdown, and decodes the result.
-func call[R any](ctx context.Context, a *app, admin api.Admin, f *deviceFlags, name, verb string, args any) (R, error) {
+func call[R any](ctx context.Context, a *app, admin operate.Admin, f *deviceFlags, name, verb string, args any) (R, error) {
 	var result R
 	raw, err := json.Marshal(args)
 	if err != nil {
@@ -215,7 +215,7 @@ func call[R any](ctx context.Context, a *app, admin api.Admin, f *deviceFlags, n
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	countdown := a.newCountdown(ctx)
-	answer, err := admin.DeviceCall(ctx, api.DeviceCall{Device: name, Verb: verb, Args: raw}, countdown.show)
+	answer, err := admin.DeviceCall(ctx, operate.DeviceCall{Device: name, Verb: verb, Args: raw}, countdown.show)
 	countdown.end()
 	if err != nil {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
@@ -228,11 +228,11 @@ func call[R any](ctx context.Context, a *app, admin api.Admin, f *deviceFlags, n
 }
 
 // late says why nothing came back in time: what is known of the device says more than where the wait ended.
-func late(ctx context.Context, admin api.Admin, f *deviceFlags, name string, err error) error {
+func late(ctx context.Context, admin operate.Admin, f *deviceFlags, name string, err error) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if st, statusErr := admin.Status(ctx); statusErr == nil {
-		i := slices.IndexFunc(st.Devices, func(d api.DeviceRow) bool { return d.Name == name })
+		i := slices.IndexFunc(st.Devices, func(d operate.DeviceRow) bool { return d.Name == name })
 		if i >= 0 && f.awaited(st.Devices[i].Health) {
 			d := st.Devices[i]
 			return hints.Add(fmt.Errorf("nothing came back within %s: %s is %s: %s", f.timeout, name, d.Health, d.Detail), d.Advice)

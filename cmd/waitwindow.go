@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"highwater/api"
 	"highwater/failover"
 	"highwater/internal/hints"
+	"highwater/operate"
 )
 
 const waitWindowLong = `Wait for a good moment for a pause of signing, or for a handover: no block of yours is near (as a baker of round 0
@@ -65,7 +65,7 @@ func (a *app) waitWindowCmd() *cobra.Command {
 			if err := f.check(); err != nil {
 				return err
 			}
-			return a.withAdmin(c.Context(), false, func(_ *config, admin api.Admin) error { return a.waitWindow(c.Context(), admin, &f, check) })
+			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error { return a.waitWindow(c.Context(), admin, &f, check) })
 		},
 	}
 	f.flags(c, 10*time.Minute)
@@ -75,7 +75,7 @@ func (a *app) waitWindowCmd() *cobra.Command {
 	return a.addJSON(c)
 }
 
-func (a *app) waitWindow(ctx context.Context, admin api.Admin, f *windowFlags, check bool) error {
+func (a *app) waitWindow(ctx context.Context, admin operate.Admin, f *windowFlags, check bool) error {
 	var m failover.Moment
 	good, err := a.await(ctx, f.timeout, func(left time.Duration) (bool, []failover.Finding, error) {
 		var err error

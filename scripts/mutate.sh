@@ -66,8 +66,8 @@ believes the other instance's far marks | failover/far.go | s/if err == nil {$/i
 takes a certificate with far marks | failover/accept.go | s/if err := n.checkFar(c); err != nil {/if err := n.checkFar(c); err != nil \&\& c == nil {/ | ./failover | TestACertificateWithFarMarks
 hands over marks that the other side would refuse | failover/handover.go | s/if err := n.tooFar(m); err != nil {/if err := n.tooFar(m); err != nil \&\& false {/ | ./failover | TestACertificateWithFarMarks
 puts the floor of a takeover above a mark that went far | failover/margin.go | s/if limit.Allows(r.Level) {/if limit.Known() {/ | ./failover | TestATakeoverIsNotLedAway
-takes any level that an operator types | api/local.go | s/^\tif r.Far {$/\tif true {/ | ./api | TestErrorsThroughTheSocket
 calls a key ready that signs nothing for hours | signer/faults.go | s/!h.OK() {/false {/ | ./cmd | TestScript/far
+takes any level that an operator types | operate/local.go | s/^\tif r.Far {$/\tif true {/ | ./api | TestErrorsThroughTheSocket
 forgets ceilings | hwm/decide.go | s/have.Ceiling != nil \&\& /false \&\& have.Ceiling != nil \&\& / | ./hwm | TestDecide
 takes an absent mark for one at zero | hwm/decide.go | s/return refuse(NoMark)/have.Mark = \&Mark{}/ | ./hwm | TestDecide
 lowers by raising | hwm/row.go | s/if have == nil || want.Above(\*have) {/if have == nil || want.Level >= 0 {/ | ./store | TestConformance

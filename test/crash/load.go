@@ -12,6 +12,7 @@ import (
 	"highwater/api"
 	"highwater/internal/baker"
 	"highwater/internal/tezos"
+	"highwater/operate"
 )
 
 // chance gives a number from 0 to n-1.
@@ -143,7 +144,7 @@ func (s *suite) raise(ctx context.Context, admin *api.Client) error {
 	b, kind := s.books[chance(len(s.books))], tezos.Kinds[chance(len(tezos.Kinds))]
 	level := b.top() + int32(chance(3)) //nolint:gosec // small
 	b.raised(kind, level, false)
-	_, err := admin.Raise(ctx, api.RaiseRequest{PKHs: []tezos.PublicKeyHash{b.Hash()}, Kinds: []tezos.Kind{kind}, Level: level})
+	_, err := admin.Raise(ctx, operate.RaiseRequest{PKHs: []tezos.PublicKeyHash{b.Hash()}, Kinds: []tezos.Kind{kind}, Level: level})
 	if err == nil {
 		b.raised(kind, level, true)
 		s.count("operator: hwm set")
@@ -154,7 +155,7 @@ func (s *suite) raise(ctx context.Context, admin *api.Client) error {
 // pause puts the instance on standby and back. What is asked in between is refused.
 func (s *suite) pause(ctx context.Context, admin *api.Client) error {
 	s.role.Store("")
-	role, err := admin.Standby(ctx, api.StandbyRequest{Why: "crash suite"})
+	role, err := admin.Standby(ctx, operate.StandbyRequest{Why: "crash suite"})
 	if err != nil {
 		return err
 	}
@@ -171,7 +172,7 @@ func (s *suite) pause(ctx context.Context, admin *api.Client) error {
 }
 
 func (s *suite) activate(ctx context.Context, admin *api.Client) error {
-	role, err := admin.Activate(ctx, api.ActivateRequest{Why: "crash suite"})
+	role, err := admin.Activate(ctx, operate.ActivateRequest{Why: "crash suite"})
 	if err != nil {
 		return err
 	}

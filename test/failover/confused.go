@@ -10,8 +10,8 @@ import (
 	"strings"
 	"sync"
 
-	"highwater/api"
 	"highwater/hwm"
+	"highwater/operate"
 	"highwater/test/harness"
 )
 
@@ -76,7 +76,7 @@ func (w *world) makeBothOwners(ctx context.Context) error {
 	if err := errors.Join(w.a.kill(), w.takeover(ctx, w.b, "--silence", "1"), w.b.kill(), w.a.up(ctx)); err != nil {
 		return err
 	}
-	err := w.says(ctx, w.a, "owns an epoch, and does not sign", func(st api.Status) bool { return st.Role.Role == hwm.Active && !st.Signing })
+	err := w.says(ctx, w.a, "owns an epoch, and does not sign", func(st operate.Status) bool { return st.Role.Role == hwm.Active && !st.Signing })
 	return errors.Join(err, w.quietAlone(ctx, w.a), w.takeover(ctx, w.a, "--silence", "1"), w.a.kill())
 }
 
@@ -191,7 +191,7 @@ func restoredBackup(ctx context.Context, w *world) error {
 
 // alarmed waits until a side says that its state is an old copy.
 func (w *world) alarmed(ctx context.Context, s *side) error {
-	return w.says(ctx, s, "finds its state an old copy", func(st api.Status) bool {
+	return w.says(ctx, s, "finds its state an old copy", func(st operate.Status) bool {
 		return st.Pair != nil && st.Pair.Peer != nil && !st.Signing && strings.Contains(st.Pair.Waiting, "old copy")
 	})
 }

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"highwater/api"
 	"highwater/hwm"
+	"highwater/operate"
 )
 
 // diskFault is what the system says to a process about its disk, from some moment on.
@@ -78,9 +78,9 @@ func (w *world) backupDiskFails(ctx context.Context, signs *side, f diskFault) e
 	if err != nil {
 		return err
 	}
-	err = w.says(ctx, backup, "says that its disk fails", func(st api.Status) bool { return st.Store != "ok" && st.Role.Role == hwm.Standby })
+	err = w.says(ctx, backup, "says that its disk fails", func(st operate.Status) bool { return st.Store != "ok" && st.Role.Role == hwm.Standby })
 	err = errors.Join(err, signs.kill(), signs.up(ctx), w.signs(ctx, signs))
-	err = errors.Join(err, w.says(ctx, signs, "says that there is no backup", func(st api.Status) bool {
+	err = errors.Join(err, w.says(ctx, signs, "says that there is no backup", func(st operate.Status) bool {
 		return st.Signing && st.Pair.Peer.Broken != "" && strings.Contains(st.Pair.Waiting, "no backup")
 	}))
 	if err = errors.Join(err, t.end()); err != nil {

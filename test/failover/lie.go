@@ -8,9 +8,9 @@ import (
 	"syscall"
 	"time"
 
-	"highwater/api"
 	"highwater/hwm"
 	"highwater/internal/tezos"
+	"highwater/operate"
 )
 
 // maxOverlap is how many levels may be signed twice after a false statement, before the guard or another rule ends it.
@@ -42,8 +42,8 @@ func lie(ctx context.Context, w *world) error {
 	if err = w.a.plug(ctx, linkPeer); err != nil {
 		return err
 	}
-	err = w.says(ctx, w.a, "yields", func(st api.Status) bool { return st.Role.Role != hwm.Active })
-	if err = errors.Join(err, w.says(ctx, w.b, "does not sign", func(st api.Status) bool { return !st.Signing })); err != nil {
+	err = w.says(ctx, w.a, "yields", func(st operate.Status) bool { return st.Role.Role != hwm.Active })
+	if err = errors.Join(err, w.says(ctx, w.b, "does not sign", func(st operate.Status) bool { return !st.Signing })); err != nil {
 		return err
 	}
 	return errors.Join(w.takeover(ctx, w.a, "--silence", "1"), w.quiet(ctx, w.b))
@@ -70,7 +70,7 @@ func (w *world) yields(ctx context.Context, when string, back func() error) erro
 	if err := back(); err != nil {
 		return err
 	}
-	if err := w.says(ctx, w.a, "hears of it", func(st api.Status) bool { return st.Role.Role != hwm.Active }); err != nil {
+	if err := w.says(ctx, w.a, "hears of it", func(st operate.Status) bool { return st.Role.Role != hwm.Active }); err != nil {
 		return err
 	}
 	w.result.note("it signed %d times after %s, and stopped after %s", len(w.tally.by(w.a.index, begin)), when,
@@ -80,7 +80,7 @@ func (w *world) yields(ctx context.Context, when string, back func() error) erro
 
 // lieAbout takes over with a statement that is not true, and gives the level at which that was.
 func (w *world) lieAbout(ctx context.Context, s *side) (int32, error) {
-	var t api.TakeoverAnswer
+	var t operate.TakeoverAnswer
 	err := s.asked(ctx, &t, "takeover", "--yes", "--no-wait", "--the-other-instance-cannot-sign", "--silence", "0")
 	if err == nil && !t.Done {
 		err = errors.New("it was not done")

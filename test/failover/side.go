@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"sync/atomic"
 
-	"highwater/api"
 	"highwater/failover"
+	"highwater/operate"
 	"highwater/test/harness"
 )
 
@@ -171,10 +171,10 @@ func (s *side) down() error {
 }
 
 // status asks for one screen.
-func (s *side) status(ctx context.Context) (api.Status, error) {
+func (s *side) status(ctx context.Context) (operate.Status, error) {
 	admin, err := s.Admin(ctx)
 	if err != nil {
-		return api.Status{}, err
+		return operate.Status{}, err
 	}
 	return admin.Status(ctx)
 }

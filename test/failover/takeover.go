@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"highwater/api"
 	"highwater/hwm"
+	"highwater/operate"
 )
 
 // takeover has the operator of a side state that the other one cannot sign, and waits until this one has signed.
@@ -16,7 +16,7 @@ func (w *world) takeover(ctx context.Context, s *side, args ...string) error {
 	return err
 }
 
-func (w *world) takenOver(ctx context.Context, s *side, args ...string) (t api.TakeoverAnswer, err error) {
+func (w *world) takenOver(ctx context.Context, s *side, args ...string) (t operate.TakeoverAnswer, err error) {
 	begin := time.Now()
 	err = s.asked(ctx, &t, append([]string{"takeover", "--yes", "--no-wait", "--the-other-instance-cannot-sign"}, args...)...)
 	if err == nil && !t.Done {
@@ -37,7 +37,7 @@ func (w *world) takenOver(ctx context.Context, s *side, args ...string) (t api.T
 
 // standsBy waits until a side knows that the other one may sign, and sees that it signs nothing itself.
 func (w *world) standsBy(ctx context.Context, s *side) error {
-	err := w.says(ctx, s, "stands by", func(st api.Status) bool { return st.Role.Role == hwm.Standby && !st.Role.Mine && !st.Signing })
+	err := w.says(ctx, s, "stands by", func(st operate.Status) bool { return st.Role.Role == hwm.Standby && !st.Role.Mine && !st.Signing })
 	return errors.Join(err, w.silent(ctx, s, 2))
 }
 
@@ -138,7 +138,7 @@ func takeoverFromUnplugged(ctx context.Context, w *world) error {
 // takeover: then it has fenced itself, and its operator, who knows why, makes it the backup.
 func (w *world) ends(ctx context.Context, s *side) error {
 	fenced := false
-	err := w.says(ctx, s, "has ended", func(st api.Status) bool {
+	err := w.says(ctx, s, "has ended", func(st operate.Status) bool {
 		fenced = st.Role.Role == hwm.Fenced
 		return st.Role.Role != hwm.Active
 	})
@@ -146,7 +146,7 @@ func (w *world) ends(ctx context.Context, s *side) error {
 		return err
 	}
 	w.result.note("%s's guard saw that the other one signs, and fenced it; its operator: highwater standby", s)
-	var r api.Role
+	var r operate.Role
 	return s.asked(ctx, &r, "standby", "--why", "the other one took over")
 }
 
@@ -156,7 +156,7 @@ func takeoverHealed(ctx context.Context, w *world) error {
 	if err := errors.Join(w.levels(ctx, 2), w.a.unplug(ctx, linkPeer), w.levels(ctx, 2)); err != nil {
 		return err
 	}
-	var t api.TakeoverAnswer
+	var t operate.TakeoverAnswer
 	if err := w.b.asked(ctx, &t, "takeover", "--yes", "--no-wait", "--the-other-instance-cannot-sign", "--silence", "0"); err != nil {
 		return err
 	}
@@ -204,7 +204,7 @@ func (w *world) goneAndBack(ctx context.Context, s *side, what string) (since ti
 		return since, err
 	}
 	since = time.Now()
-	var t api.TakeoverAnswer
+	var t operate.TakeoverAnswer
 	err = w.other(s).asked(ctx, &t, "takeover", "--yes", "--no-wait", "--the-other-instance-cannot-sign", "--silence", "1")
 	if err == nil && w.rand.IntN(2) == 0 {
 		err = w.signs(ctx, w.other(s))

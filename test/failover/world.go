@@ -12,8 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"highwater/api"
 	"highwater/internal/tezos"
+	"highwater/operate"
 	"highwater/test/harness"
 )
 
@@ -214,7 +214,7 @@ func (w *world) await(ctx context.Context, what string, f func() (bool, error)) 
 }
 
 // says waits until the status of a side fulfils f.
-func (w *world) says(ctx context.Context, s *side, what string, f func(api.Status) bool) error {
+func (w *world) says(ctx context.Context, s *side, what string, f func(operate.Status) bool) error {
 	var last string
 	err := w.await(ctx, fmt.Sprintf("%s %s", s, what), func() (bool, error) {
 		st, err := s.status(ctx)
@@ -232,7 +232,7 @@ func (w *world) says(ctx context.Context, s *side, what string, f func(api.Statu
 
 // follows waits until a side follows the other one's marks.
 func (w *world) follows(ctx context.Context, s *side) error {
-	return w.says(ctx, s, "follows the other one", func(st api.Status) bool {
+	return w.says(ctx, s, "follows the other one", func(st operate.Status) bool {
 		return st.Pair != nil && st.Pair.Peer != nil && st.Pair.Peer.Reachable && st.Pair.Peer.Following
 	})
 }

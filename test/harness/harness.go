@@ -22,6 +22,7 @@ import (
 	"highwater/internal/device"
 	"highwater/internal/softkey"
 	"highwater/internal/tezos"
+	"highwater/operate"
 )
 
 // Chain is no chain that exists.
@@ -236,9 +237,9 @@ func Get(ctx context.Context, client *http.Client, url string) ([]byte, error) {
 }
 
 // AwaitUp waits until the daemon answers and all devices and keys are ready, whatever its role, and gives its status.
-func (d *Daemon) AwaitUp(ctx context.Context) (st api.Status, err error) {
+func (d *Daemon) AwaitUp(ctx context.Context) (st operate.Status, err error) {
 	err = d.Await(ctx, func(ctx context.Context) bool {
-		st = api.Status{}
+		st = operate.Status{}
 		body, wrong := d.Get(ctx, "/status")
 		return wrong == nil && json.Unmarshal(body, &st) == nil && d.up(st)
 	})
@@ -248,7 +249,7 @@ func (d *Daemon) AwaitUp(ctx context.Context) (st api.Status, err error) {
 	return st, err
 }
 
-func (d *Daemon) up(st api.Status) bool {
+func (d *Daemon) up(st operate.Status) bool {
 	for _, row := range st.Devices {
 		if row.Health != device.Ready || row.Keys == 0 {
 			return false

@@ -27,6 +27,7 @@ import (
 	"highwater/internal/baker"
 	"highwater/internal/device"
 	"highwater/internal/tezos"
+	"highwater/operate"
 	"highwater/test/usb/gadget"
 )
 
@@ -284,8 +285,8 @@ func (s *signerProcess) until(what string, ok func() bool) time.Duration {
 }
 
 // states are the devices as `highwater status` shows them, by name.
-func (s *signerProcess) states() map[string]api.DeviceRow {
-	out := map[string]api.DeviceRow{}
+func (s *signerProcess) states() map[string]operate.DeviceRow {
+	out := map[string]operate.DeviceRow{}
 	client, err := api.Dial(context.Background(), filepath.Join(filepath.Dir(s.config), "state", "admin.sock"))
 	if err != nil {
 		return out

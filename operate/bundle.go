@@ -1,23 +1,15 @@
-package api
+package operate
 
 import (
 	"context"
-	"net/http"
 
 	"highwater/hwm/bundle"
-	"highwater/signer"
 )
-
-// Bundler is the part of the admin API that writes bundles.
-type Bundler interface {
-	// Bundle is what this instance knows now, signed by its key. What is in it is durable.
-	Bundle(ctx context.Context) (bundle.Bundle, error)
-}
 
 // Bundle makes one.
 func (l *Local) Bundle(ctx context.Context) (bundle.Bundle, error) {
 	if l.Identity == nil {
-		return bundle.Bundle{}, &signer.Denial{Reason: "no_identity", Text: "the instance's key is not open here"}
+		return bundle.Bundle{}, &Refusal{NoIdentity, "the instance's key is not open here"}
 	}
 	role := l.Store.Role()
 	b := bundle.Bundle{
@@ -52,9 +44,4 @@ func (l *Local) Bundle(ctx context.Context) (bundle.Bundle, error) {
 		return bundle.Bundle{}, err
 	}
 	return *signed, nil
-}
-
-// Bundle asks the daemon for one.
-func (c *Client) Bundle(ctx context.Context) (bundle.Bundle, error) {
-	return call[bundle.Bundle](ctx, c, http.MethodGet, "/v1/bundle", nil)
 }

@@ -1,11 +1,10 @@
-package api
+package operate
 
 import (
 	"context"
 	"crypto"
 	"encoding/hex"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -37,10 +36,8 @@ type Local struct {
 	Acts func() []hwm.JournalEntry
 }
 
-var _ Admin = (*Local)(nil)
-
-// FarLevels is how far above the highest known level a mark is raised only on the operator's word.
-const FarLevels = hwm.FarLevels
+// Admin gives all of it.
+func (l *Local) Admin() Admin { return Admin{l, l, l, l, l, l, l} }
 
 // Status gives one screen.
 func (l *Local) Status(ctx context.Context) (Status, error) {
@@ -417,7 +414,7 @@ func (l *Local) Activate(ctx context.Context, r ActivateRequest) (Role, error) {
 		return Role{}, badRequest("the negative level %d", *r.Level)
 	}
 	if r.Level != nil && l.Store.Role().Role == hwm.Active {
-		return Role{}, &statusError{http.StatusConflict, "this instance is active already: no mark was raised"}
+		return Role{}, &Refusal{AlreadyActive, "this instance is active already: no mark was raised"}
 	}
 	if r.Level != nil {
 		if err := l.checkFar(ctx, RaiseRequest{Far: r.Far}, l.Signer.Floors(*r.Level, hwm.SourceSet)); err != nil {

@@ -1,4 +1,4 @@
-package api
+package operate
 
 import (
 	"fmt"

@@ -1,10 +1,11 @@
-package api
+package operate
 
 import (
 	"fmt"
 	"time"
 
 	"highwater/guard"
+	"highwater/internal/hints"
 	"highwater/internal/tezos"
 )
 
@@ -64,7 +65,7 @@ func guardOf(st guard.Status) Guard {
 	case st.Err != nil:
 		since := st.Since
 		g.State, g.Why, g.Since = GuardBlind, st.Err.Error(), &since
-		g.Hint = toAdminError(st.Err).Hint
+		g.Hint = hints.Of(st.Err)
 	case st.Watching:
 		g.State = GuardWatching
 	case g.At == nil:

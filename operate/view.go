@@ -1,8 +1,6 @@
-package api
+package operate
 
 import (
-	"context"
-	"encoding/json"
 	"strconv"
 	"time"
 
@@ -12,28 +10,6 @@ import (
 	"highwater/internal/tezos"
 	"highwater/signer"
 )
-
-// Admin is what the command line asks of an instance: of the daemon through its socket (Client), or of the store itself when no
-// daemon runs (Local).
-type Admin interface {
-	Status(ctx context.Context) (Status, error)
-	Keys(ctx context.Context) ([]KeyRow, error)
-	Marks(ctx context.Context) ([]MarkRow, error)
-	// Prove gives the proof of possession of a tz4 key.
-	Prove(ctx context.Context, pkh tezos.PublicKeyHash) (Proof, error)
-	Raise(ctx context.Context, r RaiseRequest) ([]ChangeRow, error)
-	SetCeiling(ctx context.Context, r CeilingRequest) ([]CeilingRow, error)
-	Activate(ctx context.Context, r ActivateRequest) (Role, error)
-	Standby(ctx context.Context, r StandbyRequest) (Role, error)
-	// Acknowledge ends the alarms that the operator was shown, and returns those that still stand.
-	Acknowledge(ctx context.Context, r AcknowledgeRequest) ([]signer.Alarm, error)
-	// RaiseDevices has the devices' own marks compared with the host's, and raises those that can be raised unattended.
-	RaiseDevices(ctx context.Context) ([]signer.DeviceMarks, error)
-	DeviceCall(ctx context.Context, c DeviceCall, show func(string)) (json.RawMessage, error)
-	Failover
-	Bundler
-	Journaler
-}
 
 // Role is the durable role as it is shown.
 type Role struct {
@@ -74,8 +50,8 @@ type Status struct {
 	Pair *failover.View `json:"pair,omitempty"`
 }
 
-// notes are what should be known of devices that are ready.
-func (s Status) notes() []string {
+// AllNotes are the notes, and those of devices that are ready.
+func (s Status) AllNotes() []string {
 	out := append([]string{}, s.Notes...)
 	for _, d := range s.Devices {
 		if note := d.Note(); note != "" {

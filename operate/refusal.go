@@ -1,0 +1,61 @@
+package operate
+
+import (
+	"errors"
+	"fmt"
+
+	"highwater/failover/wire"
+	"highwater/hwm"
+	"highwater/signer"
+)
+
+// Reasons of this package's refusals.
+const (
+	BadRequest    = "bad_request"    // the request itself is wrong
+	AlreadyActive = "already_active" // an activation with a level, at an active instance
+	NoIdentity    = "no_identity"    // the instance's key is not open in this process
+	NoDevices     = "no_devices"     // the devices are not open in this process
+)
+
+// Refusal says that an instance does not do what a request asks for. Nothing was changed.
+type Refusal struct {
+	Reason string // a constant above
+	Text   string
+}
+
+func (r *Refusal) Error() string { return r.Text }
+
+func badRequest(format string, args ...any) error {
+	return &Refusal{BadRequest, fmt.Sprintf(format, args...)}
+}
+
+// Reasoned is an error that brings its reason along: an error that came over the admin socket.
+type Reasoned interface {
+	error
+	ReasonWord() string
+}
+
+// ReasonOf is the reason of an admin error in one word, the same in the daemon and beyond its socket: a constant of this package, of hwm,
+// signer or failover. It is empty for an error that is no decision, such as a broken disk.
+func ReasonOf(err error) string {
+	var (
+		own      *Refusal
+		mark     *hwm.Refusal
+		denial   *signer.Denial
+		pair     *wire.Refusal
+		reasoned Reasoned
+	)
+	switch {
+	case errors.As(err, &own):
+		return own.Reason
+	case errors.As(err, &mark):
+		return string(mark.Reason)
+	case errors.As(err, &denial):
+		return denial.Reason
+	case errors.As(err, &pair):
+		return pair.Reason
+	case errors.As(err, &reasoned):
+		return reasoned.ReasonWord()
+	}
+	return ""
+}
