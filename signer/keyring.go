@@ -62,7 +62,7 @@ func (r *ring) add(public *tezos.PublicKey, alias string) *ringKey {
 }
 
 // learn takes over what a device offers, and remembers it for times when the device is away.
-func (r *ring) learn(d Device, store Registry, log *slog.Logger) {
+func (r *ring) learn(d Device, store Memory, log *slog.Logger) {
 	for _, dk := range d.Keys() {
 		r.mu.Lock()
 		k := r.add(dk.PublicKey, dk.Alias)

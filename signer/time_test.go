@@ -20,7 +20,7 @@ import (
 
 // memStore is the part of a store that signing needs, in memory, for tests whose clock is a bubble's. Its disk takes its time.
 type memStore struct {
-	signer.Registry
+	signer.Store
 	sync   time.Duration
 	onRole func()
 
