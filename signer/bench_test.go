@@ -8,13 +8,14 @@ import (
 
 	"highwater/internal/tezos"
 	"highwater/signer"
+	"highwater/signer/signertest"
 )
 
 // What a signature costs besides its device and its disk.
 func BenchmarkSign(b *testing.B) {
 	key := newKey(b, tezos.Ed25519, 0)
 	d := newDevice("left", key)
-	s := signer.New(signer.Config{Chain: ghost, Store: newMemStore(0, key), Devices: []signer.Device{d}})
+	s := signer.New(signer.Config{Chain: ghost, Store: signertest.NewStore(0, key), Devices: []signer.Device{d}})
 	s.Learn()
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()

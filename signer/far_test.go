@@ -36,7 +36,7 @@ func TestARequestThatIsTooFar(t *testing.T) {
 		}
 	}
 	require.Equal(t, before, r.marks())
-	require.Empty(t, r.device.asks())
+	require.Empty(t, r.device.Asks())
 	r.mustSign(r.payload(tezos.Block, 10+hwm.FarLevels, 0, 1))
 	r.mustSign(r.payload(tezos.Attestation, 20+hwm.FarLevels, 0, 1)) // the key's other mark is known too
 }
@@ -82,7 +82,7 @@ func TestALedgerIsNotAskedForWhatIsTooFar(t *testing.T) {
 func TestASpareOfAnotherChainKillsNothing(t *testing.T) {
 	spare := newDevice("spare")
 	r := newFarRig(t, nil, func(c *signer.Config) { c.Devices = append(c.Devices, spare) })
-	spare.hold(r.key)
+	spare.Hold(r.key)
 	r.s.Learn()
 	before := r.marks()
 	far := []device.Mark{
@@ -98,12 +98,12 @@ func TestASpareOfAnotherChainKillsNothing(t *testing.T) {
 	require.Contains(t, alarms[0].Hint, "highwater hwm import --device")
 
 	r.mustSign(r.payload(tezos.Block, 11, 0, 1))
-	r.device.become(device.Absent)
+	r.device.Become(device.Absent)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err = r.s.Sign(ctx, r.pkh(), r.payload(tezos.Block, 12, 0, 1))
 	require.Error(t, err, "the spare is not used")
-	require.Empty(t, spare.asks())
+	require.Empty(t, spare.Asks())
 	for _, d := range r.s.Devices() {
 		if d.Name == "spare" {
 			require.Contains(t, d.Keys[0].Usable, "another chain")
@@ -115,7 +115,7 @@ func TestASpareOfAnotherChainKillsNothing(t *testing.T) {
 	_, _, err = r.s.Reconciler("spare").Reconcile(t.Context(), "tezsign:1", near)
 	require.NoError(t, err)
 	r.mustSign(r.payload(tezos.Block, 13, 0, 1))
-	require.Len(t, spare.asks(), 1)
+	require.Len(t, spare.Asks(), 1)
 
 	// Or the operator takes its marks: then it is ahead of nothing.
 	_, _, err = r.s.Reconciler("spare").Reconcile(t.Context(), "tezsign:1", far)
@@ -127,7 +127,7 @@ func TestASpareOfAnotherChainKillsNothing(t *testing.T) {
 	_, err = r.db.Raise(rows)
 	require.NoError(t, err)
 	r.mustSign(r.payload(tezos.Block, 3_000_001, 0, 1))
-	require.Len(t, spare.asks(), 2)
+	require.Len(t, spare.Asks(), 2)
 }
 
 // The same with a real driver: what the gadget says at its connection.

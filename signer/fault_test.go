@@ -13,6 +13,7 @@ import (
 	"highwater/internal/device"
 	"highwater/internal/tezos"
 	"highwater/signer"
+	"highwater/signer/signertest"
 )
 
 var errInjected = errors.New("injected")
@@ -90,20 +91,20 @@ func (p faultyPending) Wait() error {
 
 // faultyDevice fails where faults say: a turn, before the device has seen the payload, or after it has signed.
 type faultyDevice struct {
-	*fakeDevice
+	*signertest.Device
 	f     *faults
 	retry bool
 }
 
 func (d faultyDevice) fail(asked bool) error {
-	return &device.Error{Device: d.name, Health: device.Ready, Retry: d.retry, Asked: asked, Err: errInjected}
+	return &device.Error{Device: d.Name(), Health: device.Ready, Retry: d.retry, Asked: asked, Err: errInjected}
 }
 
 func (d faultyDevice) Turn(ctx context.Context) (device.Turn, error) {
 	if d.f.hit("turn") {
 		return nil, d.fail(false)
 	}
-	t, err := d.fakeDevice.Turn(ctx)
+	t, err := d.Device.Turn(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +163,7 @@ func faultRun(t *testing.T, curve tezos.Curve, i int, retry bool) (where string,
 	r := newRig(t, curve, func(c *signer.Config) {
 		faulty = &faultyStore{Store: c.Store, f: f}
 		c.Store = faulty
-		fake, ok := c.Devices[0].(*fakeDevice)
+		fake, ok := c.Devices[0].(*signertest.Device)
 		require.True(t, ok)
 		c.Devices = []signer.Device{faultyDevice{fake, f, retry}}
 	})
@@ -171,12 +172,12 @@ func faultRun(t *testing.T, curve tezos.Curve, i int, retry bool) (where string,
 	f.at, f.calls = i, 0
 	f.mu.Unlock()
 
-	var list released
+	var list signertest.Released
 	shown := false
 	ask := func(payload []byte) bool {
 		sig, err := r.sign(payload)
 		if err == nil {
-			list.add(t, r.key.PublicKey(), payload, sig)
+			list.Add(t, r.key.PublicKey(), payload, sig)
 			return true
 		}
 		require.Zero(t, sig)

@@ -13,6 +13,7 @@ import (
 	"highwater/internal/device"
 	"highwater/internal/tezos"
 	"highwater/signer"
+	"highwater/signer/signertest"
 	"highwater/tezsign"
 	"highwater/tezsign/tezsignsim"
 )
@@ -180,8 +181,8 @@ func TestWhyNoKeyIsKnown(t *testing.T) {
 		"wait some seconds":                  {Health: device.Absent, Advice: device.NotLookedFor},
 		"plug the gadget in":                 {Health: device.Absent, Advice: "plug the gadget in"},
 	} {
-		d := &statusOnly{fakeDevice: newDevice("left"), st: st}
-		s := signer.New(signer.Config{Chain: ghost, Store: newMemStore(0), Devices: []signer.Device{d}})
+		d := &statusOnly{Device: newDevice("left"), st: st}
+		s := signer.New(signer.Config{Chain: ghost, Store: signertest.NewStore(0), Devices: []signer.Device{d}})
 		denial := s.NoKeys("there is nothing to sign with")
 		require.Contains(t, denial.Hint, word)
 		require.Contains(t, denial.Text, "the device left")
@@ -189,7 +190,7 @@ func TestWhyNoKeyIsKnown(t *testing.T) {
 }
 
 type statusOnly struct {
-	*fakeDevice
+	*signertest.Device
 	st device.Status
 }
 

@@ -36,7 +36,7 @@ func TestKeyHealthAgreesWithSign(t *testing.T) {
 	require.Equal(t, "left", r.health(r.pkh()).Device)
 	r.mustSign(r.payload(tezos.Attestation, 11, 0, 1))
 	for _, health := range []device.Health{device.Absent, device.Locked, device.WrongApp, device.NoApp, device.Busy, device.Broken} {
-		r.device.become(health)
+		r.device.Become(health)
 		got := r.health(r.pkh())
 		require.Equal(t, []signer.KeyReason{signer.KeyReason(health)}, why(got), health)
 		require.Equal(t, health, got.Health)
@@ -44,11 +44,11 @@ func TestKeyHealthAgreesWithSign(t *testing.T) {
 		require.Contains(t, got.Unable().Text, "device left is "+string(health))
 		require.False(t, got.CanSign())
 	}
-	r.device.become(device.Ready)
+	r.device.Become(device.Ready)
 	require.True(t, r.health(r.pkh()).CanSign())
 
-	r.device.hold(newKey(t, tezos.Ed25519, 9)) // it was restored from another seed
-	r.device.become(device.Ready)
+	r.device.Hold(newKey(t, tezos.Ed25519, 9)) // it was restored from another seed
+	r.device.Become(device.Ready)
 	got := r.health(r.pkh())
 	require.Equal(t, []signer.KeyReason{signer.KeyNoDevice}, why(got))
 	require.Equal(t, device.Absent, got.Health)
@@ -102,8 +102,8 @@ func TestKeyHealthOfTheInstance(t *testing.T) {
 func TestANewKeyIsANote(t *testing.T) {
 	r := newRig(t, tezos.Ed25519)
 	fresh := newKey(t, tezos.P256, 3)
-	learn := func() { r.device.become(device.Ready); r.s.Learn() }
-	r.device.hold(r.key, fresh)
+	learn := func() { r.device.Become(device.Ready); r.s.Learn() }
+	r.device.Hold(r.key, fresh)
 	learn()
 	got := r.health(fresh.PublicKey().Hash())
 	require.True(t, got.New)
@@ -114,11 +114,11 @@ func TestANewKeyIsANote(t *testing.T) {
 	require.Len(t, notes, 1)
 	require.Equal(t, fresh.PublicKey().Hash(), notes[0].PKH)
 
-	r.device.hold(r.key) // deleted again: nobody needs it
+	r.device.Hold(r.key) // deleted again: nobody needs it
 	learn()
 	reasons, _ = signer.Readiness(r.s.KeysHealth())
 	require.Empty(t, reasons)
-	r.device.hold(r.key, fresh)
+	r.device.Hold(r.key, fresh)
 	learn()
 
 	// One mark of three: it is in service, and some of its requests are refused.
@@ -135,9 +135,9 @@ func TestANewKeyIsANote(t *testing.T) {
 func TestAKeyThatSignedElsewhereIsNotNew(t *testing.T) {
 	r := newRig(t, tezos.Ed25519)
 	moved := newKey(t, tezos.P256, 3)
-	r.device.hold(r.key, moved)
-	r.device.status.ID = "serial"
-	r.device.become(device.Ready)
+	r.device.Hold(r.key, moved)
+	r.device.SetStatus(func(st *device.Status) { st.ID = "serial" })
+	r.device.Become(device.Ready)
 	r.s.Learn()
 	require.NoError(t, r.db.SetSeen("serial", moved.PublicKey().Hash(), tezos.Block, hwm.Position{Level: 5}))
 	require.False(t, r.health(moved.PublicKey().Hash()).New)
@@ -158,12 +158,12 @@ func TestASpareThatIsReadyMakesTheKeyReady(t *testing.T) {
 	key := newKey(t, tezos.Ed25519, 0)
 	left, right := newDevice("left", key), newDevice("right", key)
 	h := newHost(t, 0, func(c *signer.Config) { c.Devices = []signer.Device{left, right} })
-	left.become(device.Locked)
+	left.Become(device.Locked)
 	got := h.health(key.PublicKey().Hash())
 	require.True(t, got.CanSign())
 	require.Equal(t, "right", got.Device)
 	require.Equal(t, []string{"left"}, got.Spares)
-	right.become(device.Absent)
+	right.Become(device.Absent)
 	require.Equal(t, "left", h.health(key.PublicKey().Hash()).Unable().Device)
 }
 
@@ -176,7 +176,9 @@ func TestKeysHealthIsCheap(t *testing.T) {
 		keys = append(keys, k)
 	}
 	d := newDevice("left", keys...)
-	<-d.baton // somebody works with the device
+	busy, err := d.Turn(t.Context()) // somebody works with the device
+	require.NoError(t, err)
+	t.Cleanup(busy.Done)
 	h := newHost(t, 0, func(c *signer.Config) { c.Devices = []signer.Device{d} })
 	done := make(chan []signer.KeyHealth, 1)
 	go func() { done <- h.s.KeysHealth() }()
@@ -187,7 +189,7 @@ func TestKeysHealthIsCheap(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("a question about health waits for the device")
 	}
-	require.Empty(t, d.asks())
+	require.Empty(t, d.Asks())
 }
 
 func BenchmarkKeysHealth(b *testing.B) {

@@ -12,6 +12,7 @@ import (
 	"highwater/ledger"
 	"highwater/ledger/ledgersim"
 	"highwater/signer"
+	"highwater/signer/signertest"
 )
 
 // ledgerRig is a host with a real driver and an emulated Ledger that holds three keys.
@@ -19,7 +20,7 @@ type ledgerRig struct {
 	*host
 	sim  *ledgersim.Device
 	keys map[tezos.Curve]*tezos.PublicKey
-	list released
+	list signertest.Released
 	dev  *ledger.Device // the driver since the last start
 }
 
@@ -58,7 +59,7 @@ func (r *ledgerRig) sign(curve tezos.Curve, payload []byte) error {
 	key := r.keys[curve]
 	sig, err := r.ask(key.Hash(), payload)
 	if err == nil {
-		r.list.add(r.t, key, payload, sig)
+		r.list.Add(r.t, key, payload, sig)
 	}
 	return err
 }

@@ -18,6 +18,7 @@ import (
 	"highwater/internal/device"
 	"highwater/internal/tezos"
 	"highwater/signer"
+	"highwater/signer/signertest"
 )
 
 // lockWatch is a log that finds out whether a line is written with a lock of the signer in hand.
@@ -70,7 +71,7 @@ func TestNothingIsLoggedUnderALock(t *testing.T) {
 	r.mustSign(r.payload(tezos.Block, 1000, 0, 1))
 	r.mustRefuse(r.payload(tezos.Block, 1000, 0, 2), string(hwm.Conflict))
 	failed := false
-	r.device.script(func(context.Context, tezos.PublicKeyHash, []byte) (tezos.Signature, error) {
+	r.device.Script(func(context.Context, tezos.PublicKeyHash, []byte) (tezos.Signature, error) {
 		if failed {
 			return tezos.Signature{}, nil
 		}
@@ -108,12 +109,12 @@ func TestABackupsLogIsShort(t *testing.T) {
 		d := newDevice("left", newKey(t, tezos.Ed25519, 0))
 		log := slog.New(both{slog.NewTextHandler(&info, nil), slog.NewTextHandler(&all, &slog.HandlerOptions{Level: slog.LevelDebug})})
 		config := func(c *signer.Config) { c.Log, c.Now = log, time.Now }
-		bubble(t, time.Millisecond, config, func(t *testing.T, s *signer.Signer, _ *memStore) {
+		bubble(t, time.Millisecond, config, func(t *testing.T, s *signer.Signer, _ *signertest.Store) {
 			_, err := s.Stand(t.Context(), hwm.Standby, "the backup")
 			require.NoError(t, err)
 			const asked = 3000
 			for n := range asked { // three in 8.6 s, as one key's baker asks: 29,000 a day
-				_, err = s.Sign(t.Context(), d.keys[0].PublicKey().Hash(), payloadOf(tezos.Ed25519, tezos.Attestation, int32(n), 0, 1))
+				_, err = s.Sign(t.Context(), d.Held()[0].PublicKey().Hash(), payloadOf(tezos.Ed25519, tezos.Attestation, int32(n), 0, 1))
 				require.Equal(t, signer.NotActive, signer.ReasonOf(err))
 				<-time.After(2880 * time.Millisecond)
 			}
@@ -125,7 +126,7 @@ func TestABackupsLogIsShort(t *testing.T) {
 			_, err = s.Stand(t.Context(), hwm.Fenced, "another reason")
 			require.NoError(t, err)
 			before := info.Len()
-			_, err = s.Sign(t.Context(), d.keys[0].PublicKey().Hash(), payloadOf(tezos.Ed25519, tezos.Attestation, 9999, 0, 1))
+			_, err = s.Sign(t.Context(), d.Held()[0].PublicKey().Hash(), payloadOf(tezos.Ed25519, tezos.Attestation, 9999, 0, 1))
 			require.Error(t, err)
 			require.Contains(t, info.String()[before:], "another reason", "what is new is said at once")
 		}, d)

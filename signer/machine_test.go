@@ -17,6 +17,7 @@ import (
 	"highwater/internal/softkey"
 	"highwater/internal/tezos"
 	"highwater/signer"
+	"highwater/signer/signertest"
 	"highwater/store"
 )
 
@@ -24,7 +25,7 @@ import (
 // nothing stands against must be signed, or a signer that refuses all would pass.
 type machine struct {
 	*rig
-	list    released
+	list    signertest.Released
 	trouble int // faults that the device still has in store
 	keys    []*softkey.Key
 	disk    atomic.Pointer[[]byte] // the watermark file after the last commit
@@ -76,7 +77,7 @@ func (m *machine) request(t *rapid.T) {
 	require.False(t, before.Mark.Above(*after.Mark), "a request lowered a mark")
 	if err == nil {
 		require.True(t, active, "it signed without being active")
-		m.list.add(t, key.PublicKey(), payload, sig)
+		m.list.Add(t, key.PublicKey(), payload, sig)
 		require.Equal(t, hwm.Position{Level: level, Round: round}, after.Mark.Position)
 		if before.Ceiling != nil {
 			require.LessOrEqual(t, level, before.Ceiling.Level)
@@ -94,25 +95,25 @@ func (m *machine) request(t *rapid.T) {
 
 // again asks for something that was released: the same signature, as long as no mark has passed it.
 func (m *machine) again(t *rapid.T) {
-	if len(m.list.all) == 0 {
+	if len(m.list.All()) == 0 {
 		t.Skip("nothing was released yet")
 	}
-	old := rapid.SampledFrom(m.list.all).Draw(t, "old")
+	old := rapid.SampledFrom(m.list.All()).Draw(t, "old")
 	for _, key := range m.keys {
-		if key.PublicKey().Hash() != old.pkh {
+		if key.PublicKey().Hash() != old.PKH {
 			continue
 		}
 		for fill := range byte(3) {
-			payload := payloadOf(key.Curve(), old.kind, old.at.Level, old.at.Round, fill)
-			sig, err := m.s.Sign(context.Background(), old.pkh, payload)
+			payload := payloadOf(key.Curve(), old.Kind, old.At.Level, old.At.Round, fill)
+			sig, err := m.s.Sign(context.Background(), old.PKH, payload)
 			if err == nil {
-				m.list.add(t, key.PublicKey(), payload, sig)
+				m.list.Add(t, key.PublicKey(), payload, sig)
 			}
-			st, stateErr := m.db.State(hwm.Key{Chain: ghost, PKH: old.pkh, Kind: old.kind})
+			st, stateErr := m.db.State(hwm.Key{Chain: ghost, PKH: old.PKH, Kind: old.Kind})
 			require.NoError(t, stateErr)
-			stands := st.Mark.Position == old.at && (st.Ceiling == nil || st.Ceiling.Level >= old.at.Level)
+			stands := st.Mark.Position == old.At && (st.Ceiling == nil || st.Ceiling.Level >= old.At.Level)
 			kept := !m.forgot || !st.Mark.Signature.IsZero()
-			if stands && kept && m.s.Active() && tezos.Digest(payload) == old.digest {
+			if stands && kept && m.s.Active() && tezos.Digest(payload) == old.Digest {
 				require.NoError(t, err, "a replay was refused")
 			}
 		}
@@ -125,7 +126,7 @@ func (m *machine) fault(t *rapid.T) {
 	how := rapid.SampledFrom([]string{"lost", "refused", "torn", "before"}).Draw(t, "how")
 	m.trouble = left
 	other := newKey(t, tezos.Ed25519, 77)
-	m.device.script(func(_ context.Context, _ tezos.PublicKeyHash, payload []byte) (tezos.Signature, error) {
+	m.device.Script(func(_ context.Context, _ tezos.PublicKeyHash, payload []byte) (tezos.Signature, error) {
 		if m.trouble == 0 {
 			return tezos.Signature{}, nil
 		}
@@ -185,7 +186,7 @@ func TestStateMachine(t *testing.T) {
 		m := &machine{rig: newRig(t, tezos.Ed25519)}
 		defer m.stop()
 		m.keys = []*softkey.Key{m.key, newKey(rt, tezos.P256, 1), newKey(rt, tezos.BLS12381, 2)}
-		m.device.hold(m.keys...)
+		m.device.Hold(m.keys...)
 		m.s.Learn()
 		for _, k := range m.keys {
 			for _, key := range hwm.KeysOf(ghost, k.PublicKey().Hash()) {

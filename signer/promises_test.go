@@ -16,6 +16,7 @@ import (
 	"highwater/internal/device"
 	"highwater/internal/tezos"
 	"highwater/signer"
+	"highwater/signer/signertest"
 )
 
 // 1. Monotonic: at, below and beside the mark nothing new is signed; the same bytes get the same signature.
@@ -23,14 +24,14 @@ func TestMonotonic(t *testing.T) {
 	eachCurve(t, func(t *testing.T, r *rig) {
 		for _, kind := range tezos.Kinds {
 			first := r.mustSign(r.payload(kind, 100, 2, 1))
-			asks := len(r.device.asks())
+			asks := len(r.device.Asks())
 			require.True(t, first.Equal(r.mustSign(r.payload(kind, 100, 2, 1))), "the same bytes, another signature")
-			require.Len(t, r.device.asks(), asks, "a replay asked the device")
+			require.Len(t, r.device.Asks(), asks, "a replay asked the device")
 			r.mustRefuse(r.payload(kind, 100, 2, 9), "conflict")
 			r.mustRefuse(r.payload(kind, 100, 1, 1), "not_above")
 			r.mustRefuse(r.payload(kind, 99, 7, 1), "not_above")
 			r.mustRefuse(r.payload(kind, 0, 0, 1), "not_above")
-			require.Len(t, r.device.asks(), asks, "a refused payload reached the device")
+			require.Len(t, r.device.Asks(), asks, "a refused payload reached the device")
 			r.mustSign(r.payload(kind, 100, 3, 1))
 			r.mustRefuse(r.payload(kind, 100, 2, 1), "not_above") // what was signed before the mark moved on
 			r.mustSign(r.payload(kind, 101, 0, 1))
@@ -103,12 +104,12 @@ func TestAStartThatDoesNotSign(t *testing.T) {
 
 // checkedDevice is one whose turns call check when a request was decided and its mark is about to move.
 type checkedDevice struct {
-	*fakeDevice
+	*signertest.Device
 	check func()
 }
 
 func (d *checkedDevice) Turn(ctx context.Context) (device.Turn, error) {
-	turn, err := d.fakeDevice.Turn(ctx)
+	turn, err := d.Device.Turn(ctx)
 	return checkedTurn{turn, d.check}, err
 }
 
@@ -129,7 +130,7 @@ func TestDecidedBeforeACutOver(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := &checkedDevice{check: func() {}}
 			r := newRig(t, tezos.Ed25519, func(c *signer.Config) {
-				d.fakeDevice, _ = c.Devices[0].(*fakeDevice)
+				d.Device, _ = c.Devices[0].(*signertest.Device)
 				c.Devices = []signer.Device{d}
 			})
 			before := r.at(tezos.Block)
@@ -145,7 +146,7 @@ func TestDecidedBeforeACutOver(t *testing.T) {
 			})
 			_, err := r.sign(r.payload(tezos.Block, 20, 0, 1))
 			require.Error(t, err)
-			require.Empty(t, d.asks())
+			require.Empty(t, d.Asks())
 			require.Equal(t, before, r.at(tezos.Block))
 		})
 	}
@@ -155,16 +156,16 @@ func TestDecidedBeforeACutOver(t *testing.T) {
 func TestReplayOverRestarts(t *testing.T) {
 	eachCurve(t, func(t *testing.T, r *rig) {
 		sig := r.mustSign(r.payload(tezos.Block, 20, 1, 1))
-		asks := len(r.device.asks())
+		asks := len(r.device.Asks())
 		for range 3 {
 			r.restart()
-			r.device.become(device.Absent)
+			r.device.Become(device.Absent)
 			require.True(t, sig.Equal(r.mustSign(r.payload(tezos.Block, 20, 1, 1))))
 			r.mustRefuse(r.payload(tezos.Block, 20, 1, 2), "conflict")
 			r.mustRefuse(r.payload(tezos.Block, 20, 0, 1), "not_above")
-			r.device.become(device.Ready)
+			r.device.Become(device.Ready)
 		}
-		require.Len(t, r.device.asks(), asks)
+		require.Len(t, r.device.Asks(), asks)
 		r.mustSign(r.payload(tezos.Block, 20, 2, 1))
 	})
 }
@@ -172,14 +173,14 @@ func TestReplayOverRestarts(t *testing.T) {
 // lost makes the device sign and lose the answer, so that nothing comes of the request and its one more try.
 func (r *rig) lost(payload []byte) {
 	r.t.Helper()
-	r.device.script(func(context.Context, tezos.PublicKeyHash, []byte) (tezos.Signature, error) {
+	r.device.Script(func(context.Context, tezos.PublicKeyHash, []byte) (tezos.Signature, error) {
 		return tezos.Signature{}, &device.Error{Device: "left", Health: device.Absent, Retry: true, Asked: true, Err: errors.New("answer lost")}
 	})
-	before := len(r.device.asks())
+	before := len(r.device.Asks())
 	_, err := r.sign(payload)
 	require.ErrorContains(r.t, err, "answer lost")
-	require.Len(r.t, r.device.asks(), before+2, "asked once, and once more")
-	r.device.script(nil)
+	require.Len(r.t, r.device.Asks(), before+2, "asked once, and once more")
+	r.device.Script(nil)
 }
 
 // Within the process that made the mark, the device is asked again for exactly these bytes, and for no others.
@@ -199,14 +200,14 @@ func TestResumeAfterARestart(t *testing.T) {
 	eachCurve(t, func(t *testing.T, r *rig) {
 		r.lost(r.payload(tezos.Block, 20, 0, 1))
 		r.restart()
-		asks := len(r.device.asks())
+		asks := len(r.device.Asks())
 		r.mustRefuse(r.payload(tezos.Block, 20, 0, 2), "conflict")
 		if r.key.Curve() == tezos.Ed25519 || r.key.Curve() == tezos.BLS12381 {
 			r.mustSign(r.payload(tezos.Block, 20, 0, 1))
 			return
 		}
 		r.mustRefuse(r.payload(tezos.Block, 20, 0, 1), "not_above")
-		require.Len(t, r.device.asks(), asks)
+		require.Len(t, r.device.Asks(), asks)
 		r.mustSign(r.payload(tezos.Block, 20, 1, 1))
 	})
 }
@@ -222,7 +223,7 @@ func TestNothingLeavesBeforeItIsDurable(t *testing.T) {
 		_, err := r.sign(r.payload(tezos.Block, 20, 0, 1))
 		answers <- err
 	}()
-	require.Eventually(t, func() bool { return len(r.device.asks()) == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(r.device.Asks()) == 1 }, 10*time.Second, time.Millisecond)
 	select {
 	case err := <-answers:
 		require.Fail(t, "answered before the mark was durable", "%v", err)
@@ -283,7 +284,7 @@ func TestFailedCommit(t *testing.T) {
 	sig, err := r.sign(r.payload(tezos.Block, 20, 0, 1))
 	require.ErrorIs(t, err, broken)
 	require.Zero(t, sig)
-	require.Len(t, r.device.asks(), 1)
+	require.Len(t, r.device.Asks(), 1)
 	st, err := r.db.State(r.mark(tezos.Block))
 	require.NoError(t, err)
 	require.Zero(t, st.Mark.Signature, "the signature was kept, and would be replayed")
@@ -305,7 +306,7 @@ func TestUnknownMeansNo(t *testing.T) {
 	})
 	t.Run("a key without a mark", func(t *testing.T) {
 		late := newKey(t, tezos.Ed25519, 8)
-		r.device.hold(append(r.device.held(), late)...)
+		r.device.Hold(append(r.device.Held(), late)...)
 		r.s.Learn()
 		_, err := r.s.Sign(t.Context(), late.PublicKey().Hash(), r.payload(tezos.Block, 20, 0, 1))
 		require.Equal(t, "no_mark", signer.ReasonOf(err))
@@ -331,7 +332,7 @@ func TestUnknownMeansNo(t *testing.T) {
 			r.mustRefuse(p, signer.WrongKind)
 		}
 	})
-	require.Empty(t, r.device.asks())
+	require.Empty(t, r.device.Asks())
 	require.Equal(t, hwm.Floor(10, at, 0).Position, r.at(tezos.Block))
 }
 
@@ -347,7 +348,7 @@ func TestPolicy(t *testing.T) {
 	r.mustRefuse(elsewhere, signer.WrongChain)
 	require.Equal(t, int32(20), r.at(tezos.Attestation).Level)
 	other := newKey(t, tezos.Ed25519, 3)
-	r.device.hold(append(r.device.held(), other)...)
+	r.device.Hold(append(r.device.Held(), other)...)
 	r.s.Learn()
 	_, err := r.s.Sign(t.Context(), other.PublicKey().Hash(), r.payload(tezos.Attestation, 20, 0, 1))
 	require.Equal(t, signer.UnknownKey, signer.ReasonOf(err), "a key that the configuration does not list")
@@ -390,12 +391,12 @@ func TestWrongSignatureNeverLeaves(t *testing.T) {
 		for name, f := range wrong {
 			level++
 			p := r.payload(tezos.Block, level, 0, 1)
-			r.device.script(func(_ context.Context, pkh tezos.PublicKeyHash, payload []byte) (tezos.Signature, error) {
+			r.device.Script(func(_ context.Context, pkh tezos.PublicKeyHash, payload []byte) (tezos.Signature, error) {
 				return f(pkh, payload), nil
 			})
 			r.mustRefuse(p, "wrong_signature")
 			r.mustRefuse(r.payload(tezos.Block, level, 0, 2), "conflict")
-			r.device.script(nil)
+			r.device.Script(nil)
 			r.mustSign(p)
 			require.Equal(t, level, r.at(tezos.Block).Level, name)
 		}
@@ -414,7 +415,7 @@ func TestWrongSignatureInTheStore(t *testing.T) {
 	_, err = r.db.Raise([]hwm.Row{{Key: r.mark(tezos.Block), Mark: mark}})
 	require.NoError(t, err)
 	r.mustRefuse(p, "wrong_signature")
-	require.Empty(t, r.device.asks())
+	require.Empty(t, r.device.Asks())
 }
 
 // A caller that goes away may use its bytes for something else while the device still works on them.
@@ -422,7 +423,7 @@ func TestPayloadIsNotTheCallers(t *testing.T) {
 	r := newRig(t, tezos.Ed25519)
 	entered, release := make(chan struct{}), make(chan struct{})
 	var seen []byte
-	r.device.script(func(_ context.Context, _ tezos.PublicKeyHash, payload []byte) (tezos.Signature, error) {
+	r.device.Script(func(_ context.Context, _ tezos.PublicKeyHash, payload []byte) (tezos.Signature, error) {
 		close(entered)
 		<-release
 		seen = append(seen, payload...)
@@ -446,7 +447,7 @@ func TestPayloadIsNotTheCallers(t *testing.T) {
 		return err == nil && !st.Mark.Signature.IsZero()
 	}, 10*time.Second, time.Millisecond)
 	require.Equal(t, want, seen)
-	r.device.script(nil)
+	r.device.Script(nil)
 	r.mustSign(want)
 	r.mustRefuse(r.payload(tezos.Block, 20, 0, 2), "conflict")
 }
@@ -455,7 +456,7 @@ func TestPayloadIsNotTheCallers(t *testing.T) {
 func TestMarkMovesBeforeTheDeviceIsAsked(t *testing.T) {
 	r := newRig(t, tezos.Ed25519)
 	var seen hwm.State
-	r.device.script(func(context.Context, tezos.PublicKeyHash, []byte) (sig tezos.Signature, err error) {
+	r.device.Script(func(context.Context, tezos.PublicKeyHash, []byte) (sig tezos.Signature, err error) {
 		seen, err = r.db.State(r.mark(tezos.Block))
 		return tezos.Signature{}, err
 	})

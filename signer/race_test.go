@@ -10,6 +10,7 @@ import (
 	"highwater/internal/device"
 	"highwater/internal/tezos"
 	"highwater/signer"
+	"highwater/signer/signertest"
 )
 
 // 100 ask for different payloads at one level and round: exactly one wins, 1,000 times.
@@ -42,7 +43,7 @@ func TestOneWins(t *testing.T) {
 		all.Wait()
 		require.Len(t, won, 1)
 		require.Equal(t, map[string]int{"conflict": askers - 1}, reasons)
-		asks := r.device.asks()
+		asks := r.device.Asks()
 		require.Len(t, asks, int(round)+1)
 		require.Equal(t, won[0], asks[round])
 	}
@@ -53,7 +54,7 @@ func TestSameBytesAtOnce(t *testing.T) {
 	r := newRig(t, tezos.P256)
 	for level := int32(20); level < 40; level++ {
 		var all sync.WaitGroup
-		var list released
+		var list signertest.Released
 		for range 20 {
 			all.Go(func() {
 				payload := r.payload(tezos.Attestation, level, 0, 1)
@@ -62,13 +63,13 @@ func TestSameBytesAtOnce(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				list.add(t, r.key.PublicKey(), payload, sig)
+				list.Add(t, r.key.PublicKey(), payload, sig)
 			})
 		}
 		all.Wait()
-		require.Len(t, list.all, 20)
+		require.Len(t, list.All(), 20)
 	}
-	require.Len(t, r.device.asks(), 20)
+	require.Len(t, r.device.Asks(), 20)
 }
 
 // Requests, operators and role changes, all at the same time. What is released is checked by the naive list, in the order of release.

@@ -104,7 +104,7 @@ func TestReconcileBackwards(t *testing.T) {
 func TestReconcileMakesNoMark(t *testing.T) {
 	r := newRig(t, tezos.Ed25519)
 	fresh := newKey(t, tezos.Ed25519, 5)
-	r.device.hold(append(r.device.held(), fresh)...)
+	r.device.Hold(append(r.device.Held(), fresh)...)
 	r.s.Learn()
 	stranger := newKey(t, tezos.Ed25519, 6)
 	before, err := r.db.Rows()

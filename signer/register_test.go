@@ -14,6 +14,7 @@ import (
 	"highwater/internal/softkey"
 	"highwater/internal/tezos"
 	"highwater/signer"
+	"highwater/signer/signertest"
 )
 
 // operation is a reveal or a delegation to itself, as octez lays it out.
@@ -34,7 +35,7 @@ func TestRegistration(t *testing.T) {
 		c.Keys = []signer.KeyPolicy{{PKH: key.PublicKey().Hash(), Reveal: true, Delegation: true}}
 	})
 	r.mustRefuse(operation(key, 107), signer.WrongKind) // active
-	require.Empty(t, r.device.asks())
+	require.Empty(t, r.device.Asks())
 	_, err := r.s.Stand(t.Context(), hwm.Standby, "to register")
 	require.NoError(t, err)
 	before := r.at(tezos.Attestation)
@@ -45,7 +46,7 @@ func TestRegistration(t *testing.T) {
 	r.mustRefuse(operation(key, 108), "bad_payload")
 	r.mustRefuse(operation(newKey(t, tezos.Ed25519, 5), 110), "bad_payload")
 	r.mustRefuse(r.payload(tezos.Attestation, 500, 0, 1), signer.NotActive)
-	require.Len(t, r.device.asks(), 2)
+	require.Len(t, r.device.Asks(), 2)
 }
 
 func TestRegistrationIsOffByDefault(t *testing.T) {
@@ -55,7 +56,7 @@ func TestRegistrationIsOffByDefault(t *testing.T) {
 		_, err := r.s.Stand(t.Context(), hwm.Standby, "to register")
 		require.NoError(t, err)
 		r.mustRefuse(operation(key, 110), signer.WrongKind)
-		require.Empty(t, r.device.asks(), name)
+		require.Empty(t, r.device.Asks(), name)
 	}
 }
 
@@ -67,7 +68,7 @@ func TestATransferIsNoRegistration(t *testing.T) {
 	require.ErrorContains(t, err, "transfers and other operations (0x03) are not signed")
 	require.NotContains(t, hints.Of(err), "register")
 	require.Contains(t, hints.Of(r.refusal(operation(key, 107), signer.WrongKind)), "to register it as a baker")
-	require.Empty(t, r.device.asks())
+	require.Empty(t, r.device.Asks())
 }
 
 // What a device gives for a registration leaves only if it is the key's signature of these bytes.
@@ -83,12 +84,12 @@ func TestAWrongSignatureOfARegistrationNeverLeaves(t *testing.T) {
 		for name, sig := range map[string]tezos.Signature{
 			"another key": stranger.Sign(payload), "other bytes": key.Sign(operation(key, 107)), "a place in the chain": key.Sign(block(500, 0, 1)),
 		} {
-			r.device.script(func(context.Context, tezos.PublicKeyHash, []byte) (tezos.Signature, error) { return sig, nil })
+			r.device.Script(func(context.Context, tezos.PublicKeyHash, []byte) (tezos.Signature, error) { return sig, nil })
 			err := r.refusal(payload, "wrong_signature")
 			var wrong *signer.WrongSignatureError
 			require.ErrorAs(t, err, &wrong, "%s %s", curve, name)
 		}
-		r.device.script(nil)
+		r.device.Script(nil)
 		r.mustSign(payload)
 	}
 }
@@ -99,10 +100,11 @@ func TestRegistrationThatWaitsWhileActivated(t *testing.T) {
 		key := newKey(t, tezos.Ed25519, 0)
 		d := newDevice("left", key)
 		policy := func(c *signer.Config) { c.Keys = []signer.KeyPolicy{{PKH: key.PublicKey().Hash(), Reveal: true}} }
-		bubble(t, time.Millisecond, policy, func(t *testing.T, s *signer.Signer, _ *memStore) {
+		bubble(t, time.Millisecond, policy, func(t *testing.T, s *signer.Signer, _ *signertest.Store) {
 			_, standErr := s.Stand(t.Context(), hwm.Standby, "to register")
 			require.NoError(t, standErr)
-			<-d.baton
+			busy, turnErr := d.Turn(t.Context())
+			require.NoError(t, turnErr)
 			answer := make(chan error, 1)
 			go func() {
 				_, err := s.Sign(t.Context(), key.PublicKey().Hash(), operation(key, 107))
@@ -111,9 +113,9 @@ func TestRegistrationThatWaitsWhileActivated(t *testing.T) {
 			synctest.Wait()
 			_, err := s.Activate(nil, "it signs now")
 			require.NoError(t, err)
-			d.baton <- struct{}{}
+			busy.Done()
 			require.Equal(t, signer.WrongKind, signer.ReasonOf(<-answer))
-			require.Empty(t, d.asks())
+			require.Empty(t, d.Asks())
 		}, d)
 	})
 }
@@ -123,13 +125,13 @@ func TestNobodyActivatesDuringARegistration(t *testing.T) {
 	key := newKey(t, tezos.Ed25519, 0)
 	d := newDevice("left", key)
 	asked, release := make(chan struct{}), make(chan struct{})
-	d.script(func(context.Context, tezos.PublicKeyHash, []byte) (tezos.Signature, error) {
+	d.Script(func(context.Context, tezos.PublicKeyHash, []byte) (tezos.Signature, error) {
 		close(asked)
 		<-release
 		return tezos.Signature{}, nil
 	})
 	policy := func(c *signer.Config) { c.Keys = []signer.KeyPolicy{{PKH: key.PublicKey().Hash(), Reveal: true}} }
-	bubble(t, time.Millisecond, policy, func(t *testing.T, s *signer.Signer, _ *memStore) {
+	bubble(t, time.Millisecond, policy, func(t *testing.T, s *signer.Signer, _ *signertest.Store) {
 		_, err := s.Stand(t.Context(), hwm.Standby, "to register")
 		require.NoError(t, err)
 		answer, activated := make(chan error, 1), make(chan error, 1)

@@ -28,7 +28,7 @@ func TestWrongSchemeIsNamed(t *testing.T) {
 		{"augmented", "AUG_", key.PublicKey().Bytes()},
 		{"basic", "NUL_", nil},
 	} {
-		r.device.script(func(_ context.Context, _ tezos.PublicKeyHash, payload []byte) (tezos.Signature, error) {
+		r.device.Script(func(_ context.Context, _ tezos.PublicKeyHash, payload []byte) (tezos.Signature, error) {
 			secret := new(blst.SecretKey).Deserialize(scalar)
 			message := append(bytes.Clone(row.before), payload...)
 			point := new(blst.P2Affine).Sign(secret, message, []byte("BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_"+row.tag))
@@ -39,7 +39,7 @@ func TestWrongSchemeIsNamed(t *testing.T) {
 		require.Contains(t, hints.Of(err), "TezSign")
 	}
 	other := newKey(t, tezos.BLS12381, 9)
-	r.device.script(func(_ context.Context, _ tezos.PublicKeyHash, payload []byte) (tezos.Signature, error) {
+	r.device.Script(func(_ context.Context, _ tezos.PublicKeyHash, payload []byte) (tezos.Signature, error) {
 		return other.Sign(payload), nil
 	})
 	require.NotContains(t, r.refusal(r.payload(tezos.Block, 40, 0, 1), "wrong_signature").Error(), "scheme")

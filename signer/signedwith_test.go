@@ -90,10 +90,10 @@ func TestSparePairOfOneSeed(t *testing.T) {
 	}
 	require.Empty(t, r.s.Alarms())
 
-	r.device.become(device.Absent)
+	r.device.Become(device.Absent)
 	r.s.Learn()
 	r.mustSign(r.payload(tezos.Attestation, 30, 0, 1)) // with the spare
-	r.device.become(device.Ready)
+	r.device.Become(device.Ready)
 	r.restart()
 	require.Equal(t, [2]string{}, meet(20, 30))
 	// A real fall of either is seen.

@@ -16,112 +16,13 @@ import (
 	"highwater/internal/softkey"
 	"highwater/internal/tezos"
 	"highwater/signer"
+	"highwater/signer/signertest"
 )
 
-// memStore is the part of a store that signing needs, in memory, for tests whose clock is a bubble's. Its disk takes its time.
-type memStore struct {
-	signer.Store
-	sync   time.Duration
-	onRole func()
-
-	mu      sync.Mutex
-	marks   map[hwm.Key]hwm.State
-	role    hwm.RoleRecord
-	durable map[hwm.Key]hwm.Mark
-}
-
-func newMemStore(sync time.Duration, keys ...*softkey.Key) *memStore {
-	m := &memStore{
-		sync: sync, marks: map[hwm.Key]hwm.State{}, durable: map[hwm.Key]hwm.Mark{}, role: hwm.RoleRecord{Role: hwm.Active, Epoch: 1, Owner: hwm.InstanceID{1}},
-	}
-	for _, k := range keys {
-		for _, key := range hwm.KeysOf(ghost, k.PublicKey().Hash()) {
-			floor := hwm.Floor(10, at, hwm.SourceSet)
-			m.marks[key] = hwm.State{Mark: &floor}
-		}
-	}
-	return m
-}
-
-func (*memStore) SignedWith() map[hwm.SignedBy]hwm.SignedUpTo { return nil }
-
-func (*memStore) NoteSigned(map[hwm.SignedBy]hwm.SignedUpTo) {}
-
-func (m *memStore) State(key hwm.Key) (hwm.State, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.marks[key], nil
-}
-
-func (m *memStore) set(key hwm.Key, st hwm.State) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.marks[key] = st
-}
-
-func (m *memStore) Advance(key hwm.Key, mark hwm.Mark) (hwm.Pending, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if have := m.marks[key].Mark; have == nil || !mark.Above(*have) {
-		return nil, hwm.ErrMoved
-	}
-	m.marks[key] = hwm.State{Mark: &mark, Fresh: true}
-	return memPending{m, key, mark, time.Now().Add(m.sync)}, nil
-}
-
-func (*memStore) Alarms() []hwm.Alarm { return nil }
-
-type memPending struct {
-	m    *memStore
-	key  hwm.Key
-	mark hwm.Mark
-	done time.Time
-}
-
-func (p memPending) Wait() error {
-	<-time.After(time.Until(p.done))
-	p.m.mu.Lock()
-	defer p.m.mu.Unlock()
-	p.m.durable[p.key] = p.mark
-	return nil
-}
-
-func (m *memStore) Keep(key hwm.Key, digest [32]byte, sig tezos.Signature) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	st := m.marks[key]
-	if st.Mark != nil && st.Mark.Digest == digest {
-		mark := *st.Mark
-		mark.Signature = sig
-		m.marks[key] = hwm.State{Mark: &mark, Fresh: st.Fresh}
-	}
-}
-
-func (m *memStore) Raise([]hwm.Row) ([]hwm.Change, error)           { return nil, nil }
-func (m *memStore) KnownKeys() map[tezos.PublicKeyHash]hwm.KnownKey { return nil }
-func (m *memStore) RememberKey(hwm.KnownKey) error                  { return nil }
-func (m *memStore) Instance() hwm.InstanceID                        { return hwm.InstanceID{1} }
-func (m *memStore) Role() hwm.RoleRecord {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.role
-}
-
-func (m *memStore) SetRole(next hwm.RoleRecord, _ []hwm.Row, _ ...hwm.CeilingChange) error {
-	m.mu.Lock()
-	m.role = next
-	hook := m.onRole
-	m.mu.Unlock()
-	if hook != nil {
-		hook()
-	}
-	return nil
-}
-
 // bubble runs a signer over a memStore, on a bubble's clock.
-func bubble(t *testing.T, disk time.Duration, config func(*signer.Config), f func(t *testing.T, s *signer.Signer, m *memStore), devices ...*fakeDevice) {
+func bubble(t *testing.T, disk time.Duration, config func(*signer.Config), f func(t *testing.T, s *signer.Signer, m *signertest.Store), devices ...*signertest.Device) {
 	t.Helper()
-	m := newMemStore(disk, devices[0].held()...)
+	m := signertest.NewStore(disk, devices[0].Held()...)
 	cfg := signer.Config{Chain: ghost, Store: m}
 	for _, d := range devices {
 		cfg.Devices = append(cfg.Devices, d)
@@ -137,14 +38,6 @@ func bubble(t *testing.T, disk time.Duration, config func(*signer.Config), f fun
 	f(t, s, m)
 	cancel()
 	running.Wait()
-}
-
-// slow is a script: the device takes its time.
-func slow(d time.Duration) func(context.Context, tezos.PublicKeyHash, []byte) (tezos.Signature, error) {
-	return func(context.Context, tezos.PublicKeyHash, []byte) (tezos.Signature, error) {
-		<-time.After(d)
-		return tezos.Signature{}, nil
-	}
 }
 
 func budget(t *testing.T, d time.Duration) context.Context {
@@ -164,14 +57,14 @@ func TestOverlap(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				key := newKey(t, tezos.Ed25519, 0)
 				d := newDevice("left", key)
-				d.script(slow(c.device))
+				d.Script(slow(c.device))
 				var seen signer.Outcome
-				bubble(t, c.disk, func(cfg *signer.Config) { cfg.Observe = func(o signer.Outcome) { seen = o } }, func(t *testing.T, s *signer.Signer, m *memStore) {
+				bubble(t, c.disk, func(cfg *signer.Config) { cfg.Observe = func(o signer.Outcome) { seen = o } }, func(t *testing.T, s *signer.Signer, m *signertest.Store) {
 					start := time.Now()
 					_, err := s.Sign(t.Context(), key.PublicKey().Hash(), block(20, 0, 1))
 					require.NoError(t, err)
 					require.Equal(t, c.want, time.Since(start))
-					require.Len(t, m.durable, 1)
+					require.Equal(t, 1, m.Durable())
 					require.Equal(t, c.device, seen.DeviceFor)
 					require.Equal(t, max(0, c.disk-c.device), seen.CommitFor)
 				}, d)
@@ -186,9 +79,9 @@ func TestWhoWaitsForWhom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newKey(t, tezos.Ed25519, 0), newKey(t, tezos.Ed25519, 1)
 		left, right := newDevice("left", a), newDevice("right", b)
-		left.script(slow(time.Second))
-		right.script(slow(100 * time.Millisecond))
-		m := newMemStore(time.Millisecond, a, b)
+		left.Script(slow(time.Second))
+		right.Script(slow(100 * time.Millisecond))
+		m := signertest.NewStore(time.Millisecond, a, b)
 		s := signer.New(signer.Config{Chain: ghost, Store: m, Devices: []signer.Device{left, right}})
 		s.Learn()
 		start := time.Now()
@@ -211,7 +104,7 @@ func TestWhoWaitsForWhom(t *testing.T) {
 		}
 		all.Wait()
 		require.Equal(t, []time.Duration{time.Second, 100 * time.Millisecond, 2 * time.Second}, took)
-		require.Len(t, left.asks(), 2)
+		require.Len(t, left.Asks(), 2)
 	})
 }
 
@@ -220,8 +113,8 @@ func TestGivingUpWhileQueueing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := newKey(t, tezos.Secp256k1, 0)
 		d := newDevice("left", key)
-		d.script(slow(10 * time.Second))
-		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, m *memStore) {
+		d.Script(slow(10 * time.Second))
+		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, m *signertest.Store) {
 			pkh := key.PublicKey().Hash()
 			var first sync.WaitGroup
 			first.Go(func() {
@@ -238,7 +131,7 @@ func TestGivingUpWhileQueueing(t *testing.T) {
 			require.Error(t, err)
 			first.Wait()
 			synctest.Wait()
-			require.Len(t, d.asks(), 1)
+			require.Len(t, d.Asks(), 1)
 			for kind, want := range map[tezos.Kind]int32{tezos.Block: 20, tezos.Attestation: 10} {
 				st, err := m.State(hwm.Key{Chain: ghost, PKH: pkh, Kind: kind})
 				require.NoError(t, err)
@@ -275,10 +168,10 @@ func TestWhatTheTimeWasSpentOn(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				key := newKey(t, tezos.Secp256k1, 0)
 				d := newDevice("left", key)
-				d.script(slow(c.device))
+				d.Script(slow(c.device))
 				var seen []signer.Outcome
 				observe := func(cfg *signer.Config) { cfg.Observe = func(o signer.Outcome) { seen = append(seen, o) } }
-				bubble(t, c.disk, observe, func(t *testing.T, s *signer.Signer, _ *memStore) {
+				bubble(t, c.disk, observe, func(t *testing.T, s *signer.Signer, _ *signertest.Store) {
 					pkh := key.PublicKey().Hash()
 					var late *signer.TimeoutError
 					_, err := s.Sign(budget(t, 3*time.Second), pkh, block(20, 0, 1))
@@ -308,12 +201,12 @@ func TestDecidedAgainWithTheTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := newKey(t, tezos.P256, 0)
 		d := newDevice("left", key)
-		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, m *memStore) {
+		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, m *signertest.Store) {
 			pkh, payload := key.PublicKey().Hash(), block(20, 0, 1)
 			req, err := tezos.Decode(tezos.P256, payload)
 			require.NoError(t, err)
 			interrupted, floor := hwm.MarkFor(req, at), hwm.Floor(30, at, hwm.SourceSet)
-			m.set(hwm.Key{Chain: ghost, PKH: pkh, Kind: tezos.Block}, hwm.State{Mark: &interrupted, Fresh: true})
+			m.Set(hwm.Key{Chain: ghost, PKH: pkh, Kind: tezos.Block}, hwm.State{Mark: &interrupted, Fresh: true})
 			turn, err := d.Turn(t.Context())
 			require.NoError(t, err)
 			answers := make(chan error, 1)
@@ -322,10 +215,10 @@ func TestDecidedAgainWithTheTurn(t *testing.T) {
 				answers <- err
 			}()
 			synctest.Wait()
-			m.set(hwm.Key{Chain: ghost, PKH: pkh, Kind: tezos.Block}, hwm.State{Mark: &floor})
+			m.Set(hwm.Key{Chain: ghost, PKH: pkh, Kind: tezos.Block}, hwm.State{Mark: &floor})
 			turn.Done()
 			require.Equal(t, "not_above", signer.ReasonOf(<-answers))
-			require.Empty(t, d.asks())
+			require.Empty(t, d.Asks())
 		}, d)
 	})
 }
@@ -341,7 +234,7 @@ func TestGoneBeforeItsTurn(t *testing.T) {
 	}
 	r.mustSign(r.payload(tezos.Attestation, 20, 0, 1))
 	r.restart() // which waits for those that nobody waits for
-	require.Len(t, r.device.asks(), 1)
+	require.Len(t, r.device.Asks(), 1)
 	require.Equal(t, int32(10), r.at(tezos.Block).Level)
 }
 
@@ -350,8 +243,8 @@ func TestLateSignatureIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := newKey(t, tezos.P256, 0)
 		d := newDevice("left", key)
-		d.script(slow(5 * time.Second))
-		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, _ *memStore) {
+		d.Script(slow(5 * time.Second))
+		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, _ *signertest.Store) {
 			pkh := key.PublicKey().Hash()
 			start := time.Now()
 			_, err := s.Sign(budget(t, 3*time.Second), pkh, block(20, 0, 1))
@@ -366,7 +259,7 @@ func TestLateSignatureIsKept(t *testing.T) {
 			require.NoError(t, key.PublicKey().Verify(block(20, 0, 1), sig))
 			_, err = s.Sign(t.Context(), pkh, block(20, 0, 2))
 			require.Equal(t, "conflict", signer.ReasonOf(err))
-			require.Len(t, d.asks(), 1)
+			require.Len(t, d.Asks(), 1)
 		}, d)
 	})
 }
@@ -376,8 +269,8 @@ func TestStandDrains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := newKey(t, tezos.Ed25519, 0)
 		d := newDevice("left", key)
-		d.script(slow(2 * time.Second))
-		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, m *memStore) {
+		d.Script(slow(2 * time.Second))
+		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, m *signertest.Store) {
 			pkh := key.PublicKey().Hash()
 			var inside sync.WaitGroup
 			inside.Go(func() {
@@ -409,8 +302,8 @@ func TestStandGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := newKey(t, tezos.Ed25519, 0)
 		d := newDevice("left", key)
-		d.script(slow(time.Hour))
-		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, m *memStore) {
+		d.Script(slow(time.Hour))
+		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, m *signertest.Store) {
 			pkh := key.PublicKey().Hash()
 			answers := make(chan error, 2)
 			for _, kind := range []tezos.Kind{tezos.Block, tezos.Attestation} {
@@ -431,7 +324,7 @@ func TestStandGivesUp(t *testing.T) {
 			for range 2 {
 				require.Equal(t, signer.NotActive, signer.ReasonOf(<-answers))
 			}
-			require.Len(t, d.asks(), 1, "the device was asked after the instance stood by")
+			require.Len(t, d.Asks(), 1, "the device was asked after the instance stood by")
 			st, err := m.State(hwm.Key{Chain: ghost, PKH: pkh, Kind: tezos.Attestation})
 			require.NoError(t, err)
 			require.Equal(t, int32(10), st.Mark.Level, "a mark moved after the last marks were read")
@@ -445,8 +338,8 @@ func TestGivenUpStaysGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := newKey(t, tezos.Ed25519, 0)
 		d := newDevice("left", key)
-		d.script(slow(time.Minute))
-		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, _ *memStore) {
+		d.Script(slow(time.Minute))
+		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, _ *signertest.Store) {
 			answer := make(chan error, 1)
 			go func() {
 				_, err := s.Sign(t.Context(), key.PublicKey().Hash(), block(20, 0, 1))
@@ -458,7 +351,7 @@ func TestGivenUpStaysGivenUp(t *testing.T) {
 			_, err = s.Activate(nil, "and back")
 			require.NoError(t, err)
 			require.Equal(t, signer.NotActive, signer.ReasonOf(<-answer))
-			d.script(nil)
+			d.Script(nil)
 			_, err = s.Sign(t.Context(), key.PublicKey().Hash(), payloadOf(tezos.Ed25519, tezos.Attestation, 20, 0, 1))
 			require.NoError(t, err, "whoever comes after the next activation was not given up")
 		}, d)
@@ -470,7 +363,7 @@ func TestWhatTheDeviceIsToldOfTheBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := newKey(t, tezos.P256, 0)
 		d := newDevice("left", key)
-		d.script(func(ctx context.Context, _ tezos.PublicKeyHash, _ []byte) (tezos.Signature, error) {
+		d.Script(func(ctx context.Context, _ tezos.PublicKeyHash, _ []byte) (tezos.Signature, error) {
 			select {
 			case <-ctx.Done():
 				t.Error("an exchange was broken off")
@@ -478,11 +371,11 @@ func TestWhatTheDeviceIsToldOfTheBudget(t *testing.T) {
 			}
 			return tezos.Signature{}, &device.Error{Device: "left", Health: device.Ready, Retry: true, Asked: true, Err: errors.New("answer lost")}
 		})
-		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, _ *memStore) {
+		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, _ *signertest.Store) {
 			_, err := s.Sign(budget(t, 3*time.Second), key.PublicKey().Hash(), block(20, 0, 1))
 			require.Equal(t, "timeout", signer.ReasonOf(err))
 			<-time.After(time.Minute)
-			require.Len(t, d.asks(), 1)
+			require.Len(t, d.Asks(), 1)
 		}, d)
 	})
 }
@@ -492,11 +385,11 @@ func TestAReplayWaitsForNoOtherKind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := newKey(t, tezos.Ed25519, 0)
 		d := newDevice("left", key)
-		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, _ *memStore) {
+		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, _ *signertest.Store) {
 			pkh := key.PublicKey().Hash()
 			_, err := s.Sign(t.Context(), pkh, block(20, 0, 1))
 			require.NoError(t, err)
-			d.script(slow(time.Minute))
+			d.Script(slow(time.Minute))
 			attested := make(chan error, 1)
 			go func() {
 				_, attErr := s.Sign(t.Context(), pkh, payloadOf(tezos.Ed25519, tezos.Attestation, 20, 0, 1))
@@ -525,16 +418,16 @@ func TestNothingIsSignedAfterTheEnd(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, r.s.Active())
 	r.mustRefuse(r.payload(tezos.Block, 20, 0, 1), signer.NotActive)
-	require.Empty(t, r.device.asks())
+	require.Empty(t, r.device.Asks())
 }
 
 // An instance is not activated with a key that lacks a mark: it would be active, and not sign.
 func TestNoActivationWithoutMarks(t *testing.T) {
 	key := newKey(t, tezos.Ed25519, 0)
-	bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, m *memStore) {
+	bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, m *signertest.Store) {
 		_, err := s.Stand(t.Context(), hwm.Standby, "moving")
 		require.NoError(t, err)
-		m.set(hwm.Key{Chain: ghost, PKH: key.PublicKey().Hash(), Kind: tezos.Preattestation}, hwm.State{})
+		m.Set(hwm.Key{Chain: ghost, PKH: key.PublicKey().Hash(), Kind: tezos.Preattestation}, hwm.State{})
 		_, err = s.Activate(nil, "go")
 		require.Equal(t, string(hwm.NoMark), signer.ReasonOf(err))
 		require.False(t, s.Active())
@@ -545,11 +438,11 @@ func TestNoActivationWithoutMarks(t *testing.T) {
 // In another owner's epoch a key without a ceiling does not sign, from the moment on in which that epoch may be on the disk.
 func TestAKeyWithoutACeilingInTheMomentOfTheRelease(t *testing.T) {
 	key := newKey(t, tezos.Ed25519, 0)
-	bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, m *memStore) {
+	bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, m *signertest.Store) {
 		_, err := s.Sign(t.Context(), key.PublicKey().Hash(), block(20, 0, 1))
 		require.NoError(t, err)
 		meanwhile := errors.New("it was not asked")
-		m.onRole = func() { _, meanwhile = s.Sign(t.Context(), key.PublicKey().Hash(), block(21, 0, 1)) }
+		m.OnRole(func() { _, meanwhile = s.Sign(t.Context(), key.PublicKey().Hash(), block(21, 0, 1)) })
 		_, err = s.Become(t.Context(), hwm.RoleRecord{Role: hwm.Active, Epoch: 2, Owner: hwm.InstanceID{9}}, nil)
 		require.NoError(t, err)
 		require.Equal(t, signer.NotActive, signer.ReasonOf(meanwhile), "%v", meanwhile)
@@ -560,17 +453,15 @@ func TestAKeyWithoutACeilingInTheMomentOfTheRelease(t *testing.T) {
 func TestActivateAgainstStand(t *testing.T) {
 	key := newKey(t, tezos.Ed25519, 0)
 	d := newDevice("left", key)
-	bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, m *memStore) {
+	bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, m *signertest.Store) {
 		_, err := s.Stand(t.Context(), hwm.Standby, "before")
 		require.NoError(t, err)
 		entered, release := make(chan struct{}), make(chan struct{})
-		m.onRole = func() { // the activation is durable, and has not returned
-			m.mu.Lock()
-			m.onRole = nil
-			m.mu.Unlock()
+		m.OnRole(func() { // the activation is durable, and has not returned
+			m.OnRole(nil)
 			close(entered)
 			<-release
-		}
+		})
 		activated, stood := make(chan error, 1), make(chan error, 1)
 		go func() {
 			_, actErr := s.Activate(nil, "go")
@@ -608,61 +499,62 @@ func TestWarmSpare(t *testing.T) {
 		policy := func(c *signer.Config) {
 			c.Keys = []signer.KeyPolicy{{PKH: key.PublicKey().Hash(), Devices: []string{"first", "spare"}}}
 		}
-		bubble(t, time.Millisecond, policy, func(t *testing.T, s *signer.Signer, _ *memStore) {
+		bubble(t, time.Millisecond, policy, func(t *testing.T, s *signer.Signer, _ *signertest.Store) {
 			pkh := key.PublicKey().Hash()
 			sign := func(level int32) error {
 				_, err := s.Sign(budget(t, 3*time.Second), pkh, block(level, 0, 1))
 				return err
 			}
 			require.NoError(t, sign(20))
-			require.Len(t, first.asks(), 1)
-			require.Empty(t, spare.asks(), "in order of preference")
+			require.Len(t, first.Asks(), 1)
+			require.Empty(t, spare.Asks(), "in order of preference")
 
-			first.become(device.Absent)
+			first.Become(device.Absent)
 			require.NoError(t, sign(21))
-			require.Len(t, spare.asks(), 1)
+			require.Len(t, spare.Asks(), 1)
 			_, err := s.Sign(t.Context(), pkh, block(20, 0, 2))
 			require.Equal(t, "not_above", signer.ReasonOf(err))
-			first.become(device.Ready)
+			first.Become(device.Ready)
 			require.NoError(t, sign(22))
-			require.Len(t, first.asks(), 2)
+			require.Len(t, first.Asks(), 2)
 
 			// It fails in the middle: the spare is asked for the same bytes, within the same request.
-			first.script(func(context.Context, tezos.PublicKeyHash, []byte) (tezos.Signature, error) {
-				first.become(device.Absent)
+			first.Script(func(context.Context, tezos.PublicKeyHash, []byte) (tezos.Signature, error) {
+				first.Become(device.Absent)
 				return tezos.Signature{}, &device.Error{Device: "first", Health: device.Absent, Retry: true, Asked: true, Err: errors.New("unplugged")}
 			})
 			require.NoError(t, sign(23))
-			require.Equal(t, block(23, 0, 1), first.asks()[2])
-			require.Equal(t, block(23, 0, 1), spare.asks()[1])
+			require.Equal(t, block(23, 0, 1), first.Asks()[2])
+			require.Equal(t, block(23, 0, 1), spare.Asks()[1])
 
 			// It is busy with somebody else when it goes away: whoever queues at it goes over to the spare.
-			first.script(nil)
-			first.become(device.Ready)
-			<-first.baton
+			first.Script(nil)
+			first.Become(device.Ready)
+			busy, turnErr := first.Turn(t.Context())
+			require.NoError(t, turnErr)
 			done := make(chan error, 1)
 			go func() { done <- sign(24) }()
 			synctest.Wait()
-			first.become(device.Absent)
+			first.Become(device.Absent)
 			require.NoError(t, <-done)
-			require.Equal(t, block(24, 0, 1), spare.asks()[2])
-			first.baton <- struct{}{}
+			require.Equal(t, block(24, 0, 1), spare.Asks()[2])
+			busy.Done()
 
 			// Both gone, one comes back within the budget.
-			spare.become(device.Locked)
+			spare.Become(device.Locked)
 			go func() { done <- sign(25) }()
 			synctest.Wait()
 			<-time.After(2 * time.Second)
-			first.become(device.Ready)
+			first.Become(device.Ready)
 			require.NoError(t, <-done)
 
 			// Neither comes back: no mark is spent, and the reason is the preferred device's.
-			first.become(device.Locked)
+			first.Become(device.Locked)
 			start := time.Now()
 			err = sign(26)
 			require.Equal(t, "device_locked", signer.ReasonOf(err))
 			require.Equal(t, 3*time.Second, time.Since(start))
-			first.become(device.Ready)
+			first.Become(device.Ready)
 			require.NoError(t, sign(26))
 		}, first, spare)
 	})
@@ -673,22 +565,22 @@ func TestKeyMovesToAnotherDevice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := newKey(t, tezos.Ed25519, 0)
 		first, second := newDevice("first", key), newDevice("second")
-		bubble(t, time.Millisecond, func(*signer.Config) {}, func(t *testing.T, s *signer.Signer, _ *memStore) {
+		bubble(t, time.Millisecond, func(*signer.Config) {}, func(t *testing.T, s *signer.Signer, _ *signertest.Store) {
 			sign := func(level int32) error {
 				_, err := s.Sign(budget(t, 3*time.Second), key.PublicKey().Hash(), block(level, 0, 1))
 				return err
 			}
 			require.NoError(t, sign(20))
 			require.NoError(t, sign(21))
-			require.Len(t, first.asks(), 2)
-			first.hold()
-			first.become(device.Ready) // read again: another key is on it
+			require.Len(t, first.Asks(), 2)
+			first.Hold()
+			first.Become(device.Ready) // read again: another key is on it
 			require.Equal(t, "device_absent", signer.ReasonOf(sign(22)))
-			second.hold(key)
-			second.become(device.Ready)
+			second.Hold(key)
+			second.Become(device.Ready)
 			require.NoError(t, sign(22))
-			require.Len(t, second.asks(), 1)
-			require.Len(t, first.asks(), 2)
+			require.Len(t, second.Asks(), 1)
+			require.Len(t, first.Asks(), 2)
 		}, first, second)
 	})
 }
