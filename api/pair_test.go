@@ -15,6 +15,7 @@ import (
 	"highwater/guard"
 	"highwater/hwm"
 	"highwater/internal/baker"
+	reader "highwater/internal/chain"
 	"highwater/internal/node"
 	"highwater/internal/node/nodesim"
 	"highwater/internal/tezos"
@@ -77,7 +78,9 @@ func (r *rig) paired() (*other, *nodesim.Node) {
 	require.NoError(r.t, err)
 	n := failover.New(failover.Config{Signer: r.signer, Store: r.store, Link: o, Every: 5 * time.Millisecond})
 	r.memory, r.guard = guard.NewMemory(), nil
-	g := n.NewGuard(client, r.memory)
+	g := guard.For(guard.Instance{
+		Signer: r.signer, Store: r.store, Protocol: n, Reader: reader.New(client, chain), Memory: r.memory,
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { n.Run(ctx) })

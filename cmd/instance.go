@@ -84,17 +84,21 @@ func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*insta
 		Observe: opt.observing(cfg, memory), Changed: in.changed, Alarmed: in.hooks.Alarm, Awake: in.awake, Head: in.head,
 	})
 	pair := failover.Config{Signer: in.signer, Store: db, Log: opt.log, Build: opt.version, Offline: !opt.running}
+	var reader *chain.Reader // one for the guard and the protocol: each block is read once
 	if cfg.Node != "" {
 		if in.octez, err = node.New(node.Config{URL: cfg.Node, Log: opt.log}); err != nil {
 			return nil, errors.Join(err, in.usb.Close(), db.Close())
 		}
-		pair.Chain = chain.New(in.octez, cfg.chainID)
+		reader = chain.New(in.octez, cfg.chainID)
+		pair.Chain = reader
 	}
 	in.node = failover.New(pair)
 	in.admin = &operate.Local{Signer: in.signer, Store: db, Version: opt.version, Running: opt.running, Now: time.Now, Node: in.node}
 	in.admin.Identity, in.admin.LastRun, in.admin.Acts = db.Identity(), lastRun(db.Ended()), db.Journal
 	if in.octez != nil && opt.running {
-		in.guard = in.node.NewGuard(in.octez, memory)
+		in.guard = guard.For(guard.Instance{
+			Signer: in.signer, Store: db, Protocol: in.node, Reader: reader, Memory: memory, Log: opt.log,
+		})
 		in.admin.Guard = in.guard
 	}
 	if opt.devices {

@@ -15,7 +15,8 @@ import (
 // KnownHead is the newest head that our octez node told of, nil when it told of none. It asks nobody.
 func (n *Node) KnownHead() *hwm.Known { return n.known.Load() }
 
-func (n *Node) sawHead(level int32, at time.Time) {
+// SawHead keeps a head of our chain as the newest.
+func (n *Node) SawHead(level int32, at time.Time) {
 	n.known.Store(&hwm.Known{Level: level, At: at, Node: true})
 }
 
@@ -36,7 +37,7 @@ func (n *Node) LookAtHead(ctx context.Context) {
 func (n *Node) askHead(ctx context.Context) (chain.Head, error) {
 	h, err := n.chain.Head(ctx)
 	if err == nil && h.Chain == n.signer.Chain() && h.Level > 0 {
-		n.sawHead(h.Level, n.now().Add(-h.Age))
+		n.SawHead(h.Level, n.now().Add(-h.Age))
 	}
 	return h, err
 }
@@ -45,7 +46,7 @@ func (n *Node) askHead(ctx context.Context) (chain.Head, error) {
 func (n *Node) checkNode(ctx context.Context) (Finding, chain.Head) {
 	f, h := CheckNode(ctx, n.chain, n.signer.Chain())
 	if f.Result == OK {
-		n.sawHead(h.Level, n.now().Add(-h.Age))
+		n.SawHead(h.Level, n.now().Add(-h.Age))
 	}
 	return f, h
 }

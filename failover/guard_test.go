@@ -16,6 +16,7 @@ import (
 	"highwater/guard"
 	"highwater/hwm"
 	"highwater/internal/baker"
+	"highwater/internal/chain"
 	"highwater/internal/node"
 	"highwater/internal/node/nodesim"
 	"highwater/internal/tezos"
@@ -67,7 +68,9 @@ func (g *guarded) alone() *side {
 // watch runs the guard of a side, as the daemon does.
 func (s *side) watch() {
 	s.memory = guard.NewMemory()
-	s.guard = s.node.NewGuard(s.octez, s.memory)
+	s.guard = guard.For(guard.Instance{
+		Signer: s.signer, Store: s.store, Protocol: s.node, Reader: chain.New(s.octez, ghost), Memory: s.memory,
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
 	done.Go(func() { s.guard.Run(ctx) })
@@ -374,12 +377,12 @@ func TestAFenceIsForItsEpoch(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
 	for _, epoch := range []uint64{0, 2} {
-		fenced, err := a.node.fenceEpoch(epoch, "elsewhere")
+		fenced, err := a.node.Fence(epoch, "elsewhere")
 		require.NoError(t, err)
 		require.False(t, fenced)
 	}
 	require.Equal(t, perLevel, a.bake(p.level))
-	fenced, err := b.node.fenceEpoch(b.role().Epoch, "elsewhere")
+	fenced, err := b.node.Fence(b.role().Epoch, "elsewhere")
 	require.NoError(t, err)
 	require.False(t, fenced, "it does not sign")
 
@@ -387,7 +390,7 @@ func TestAFenceIsForItsEpoch(t *testing.T) {
 		epoch := a.role().Epoch
 		var late sync.WaitGroup
 		late.Go(func() {
-			fenced, err = a.node.fenceEpoch(epoch, "elsewhere")
+			fenced, err = a.node.Fence(epoch, "elsewhere")
 		})
 		_, asked := b.node.askForIt(t.Context())
 		late.Wait()
@@ -401,7 +404,7 @@ func TestAFenceIsForItsEpoch(t *testing.T) {
 		require.Equal(t, hwm.Standby, a.role().Role)
 		_, err = a.node.askForIt(t.Context())
 		require.NoError(t, err)
-		fenced, err = a.node.fenceEpoch(epoch, "elsewhere")
+		fenced, err = a.node.Fence(epoch, "elsewhere")
 		require.NoError(t, err)
 		require.False(t, fenced)
 		p.level++
@@ -414,7 +417,7 @@ func TestAFenceGivesUpWhatIsUnderWay(t *testing.T) {
 	p := newPair(t)
 	a, _ := p.begin()
 	a.givesUp(p.level, func() {
-		fenced, err := a.node.fenceEpoch(1, "elsewhere")
+		fenced, err := a.node.Fence(1, "elsewhere")
 		require.NoError(t, err)
 		require.True(t, fenced)
 	})

@@ -30,7 +30,7 @@ func TestNoTakeoverBesideACertificateUnderWay(t *testing.T) {
 	require.Zero(t, a.bake(p.level+1))
 
 	// One that is fenced does not take it, so this is no reason to wait.
-	_, err = b.node.fenceEpoch(b.role().Epoch, "somebody else signed")
+	_, err = b.node.Fence(b.role().Epoch, "somebody else signed")
 	require.NoError(t, err)
 	_, err = a.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
 	require.NoError(t, err)

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"highwater/failover/wire"
-	"highwater/guard"
 	"highwater/hwm"
 	"highwater/internal/chain"
 )
@@ -85,7 +84,7 @@ func (n *Node) floor(t *Takeover, s *chain.Silence, r TakeoverRequest, stated *i
 		margin, t.guarded = *r.Margin, *r.Margin
 	case stated != nil && s != nil && s.Silent >= enoughSilence && known.signed <= *stated+MinMargin: // else its node was further ahead
 		level, what, margin = *stated, "the chain's head when it was stated", MinMargin
-		t.guarded = guard.Grace // no level of it is surely nobody's
+		t.guarded = 0 // no level of the margin is surely free
 	}
 	if level > math.MaxInt32-margin || level < 0 {
 		return wire.Refuse(wire.BadLevel, "set the marks first: highwater hwm set", "there is no level to start from")

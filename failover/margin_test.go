@@ -72,7 +72,7 @@ func TestTheMarginThatSilenceBuys(t *testing.T) {
 	require.Zero(t, b.bake(p.level))
 	p.level++
 	require.Equal(t, perLevel, b.bake(p.level), "the level of the head, which is the first that the other side cannot have signed")
-	require.Equal(t, int32(1), b.node.marginTaken(), "the guard takes no level below the floor for nobody's")
+	require.Zero(t, b.node.TakeoverMargin(), "the guard takes no level below the floor for nobody's")
 }
 
 // Whatever casts doubt on where the other side was brings the whole margin back.

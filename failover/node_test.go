@@ -550,7 +550,7 @@ func TestStrangersAreNotHeard(t *testing.T) {
 func TestTheGuardsFence(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
-	fenced, err := a.node.fenceEpoch(1, "our key signed block 7 elsewhere")
+	fenced, err := a.node.Fence(1, "our key signed block 7 elsewhere")
 	require.NoError(t, err)
 	require.True(t, fenced)
 	_, err = b.node.askForIt(t.Context())

@@ -16,13 +16,14 @@ import (
 	"time"
 
 	"highwater/hwm"
+	"highwater/internal/chain"
 	"highwater/internal/node"
 	"highwater/internal/tezos"
 )
 
 const (
 	// CatchUp is how many blocks are looked at, back from a head, at the start, after a lost connection or a reorganisation.
-	CatchUp = 16
+	CatchUp = chain.Window
 	// Grace is how many levels above what was known at a takeover a signer may have signed before it died: the next one.
 	Grace = 1
 	// seenKept bounds the blocks that are known to have been looked at.
@@ -48,8 +49,8 @@ type Key struct {
 
 // Config is what a guard is made of.
 type Config struct {
-	Node   *node.Client
-	Chain  tezos.ChainID
+	Reader *chain.Reader
+	Chain  tezos.ChainID // the reader's
 	Keys   func() []Key
 	Marks  Marks
 	Memory *Memory
@@ -147,13 +148,12 @@ func (g *Guard) Run(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
-	w := &node.Watcher{
-		Client: g.cfg.Node, Chain: g.cfg.Chain, Idle: g.cfg.Idle,
-		Head: func(_ context.Context, h node.Header) {
-			g.cfg.Head(h)
-			tell(news{head: h})
-		},
-		Down: func(err error) { tell(news{err: err}) },
+	w := g.cfg.Reader.Watcher()
+	w.Idle = g.cfg.Idle
+	w.Down = func(err error) { tell(news{err: err}) }
+	w.Head = func(_ context.Context, h node.Header) {
+		g.cfg.Head(h)
+		tell(news{head: h})
 	}
 	var watcher sync.WaitGroup
 	watcher.Go(func() { w.Run(ctx) })
@@ -308,22 +308,23 @@ func (g *Guard) baseOf(key hwm.Key) (at hwm.Position, ok bool, err error) {
 // since gives the blocks from the last that was looked at up to h, the oldest first.
 func (g *Guard) since(ctx context.Context, h node.Header) ([]node.Header, error) {
 	var out []node.Header
-	for !slices.Contains(g.seen, h.Hash) {
-		out = append(out, h)
+	for b, err := range g.cfg.Reader.Back(ctx, h) {
+		if errors.Is(err, node.ErrNotFound) || errors.Is(err, node.ErrAnswer) {
+			break // the node was started from a snapshot
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the block before level %d: %w", out[len(out)-1].Level, err)
+		}
+		if slices.Contains(g.seen, b.Hash) {
+			break
+		}
+		out = append(out, b)
 		if len(out) == CatchUp {
 			if len(g.seen) > 0 {
-				g.cfg.Log.Warn("the guard was away: older blocks are not looked at", "level", h.Level)
+				g.cfg.Log.Warn("the guard was away: older blocks are not looked at", "level", b.Level)
 			}
 			break
 		}
-		before, err := g.cfg.Node.Header(ctx, h.Predecessor)
-		if errors.Is(err, node.ErrNotFound) || errors.Is(err, node.ErrAnswer) {
-			break // the first block, or a node that was started from a snapshot
-		}
-		if err != nil {
-			return nil, fmt.Errorf("the block before level %d: %w", h.Level, err)
-		}
-		h = before
 	}
 	slices.Reverse(out)
 	return out, nil

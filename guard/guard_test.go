@@ -16,6 +16,7 @@ import (
 	"highwater/guard"
 	"highwater/hwm"
 	"highwater/internal/baker"
+	"highwater/internal/chain"
 	"highwater/internal/node"
 	"highwater/internal/node/nodesim"
 	"highwater/internal/softkey"
@@ -25,7 +26,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var chain = tezos.ChainID{1, 2, 3, 4}
+// ghost is no chain that exists.
+var ghost = tezos.ChainID{1, 2, 3, 4}
 
 // host is an instance as the guard sees it: marks, a role, what it signed; and the chain beside it.
 type host struct {
@@ -48,7 +50,7 @@ type host struct {
 // start makes a host whose keys have marks at level 990, and a chain whose head is level 1000.
 func start(t *testing.T, sim nodesim.Config, keys ...*softkey.Key) *host {
 	t.Helper()
-	sim.Chain = chain
+	sim.Chain = ghost
 	h := &host{
 		t: t, sim: nodesim.New(sim), states: map[hwm.Key]hwm.State{}, alarms: make(chan guard.Finding, 100),
 		role: hwm.RoleRecord{Role: hwm.Active, Epoch: 3},
@@ -75,7 +77,7 @@ func (h *host) run() {
 	require.NoError(h.t, err)
 	h.memory = guard.NewMemory()
 	g := guard.New(guard.Config{
-		Node: client, Chain: chain, Marks: h, Memory: h.memory, Margin: func() int32 { return 10 },
+		Reader: chain.New(client, ghost), Chain: ghost, Marks: h, Memory: h.memory, Margin: func() int32 { return 10 },
 		Keys:  func() []guard.Key { h.mu.Lock(); defer h.mu.Unlock(); return h.keys },
 		Role:  func() hwm.RoleRecord { h.mu.Lock(); defer h.mu.Unlock(); return h.role },
 		Alarm: func(_ context.Context, f guard.Finding) { h.alarms <- f },
@@ -100,7 +102,7 @@ func (h *host) State(key hwm.Key) (hwm.State, error) {
 func (h *host) raise(k *softkey.Key, kind tezos.Kind, m hwm.Mark) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	key := hwm.Key{Chain: chain, PKH: k.PublicKey().Hash(), Kind: kind}
+	key := hwm.Key{Chain: ghost, PKH: k.PublicKey().Hash(), Kind: kind}
 	st := h.states[key]
 	st.Mark = &m
 	h.states[key] = st
@@ -121,19 +123,19 @@ func (h *host) sign(k *softkey.Key, step baker.Step) {
 
 func (h *host) attempt(k *softkey.Key, step baker.Step, decision string) {
 	h.t.Helper()
-	step.Chain = chain
+	step.Chain = ghost
 	req, err := tezos.Decode(k.Curve(), step.Payload(k.Curve()))
 	require.NoError(h.t, err)
 	h.raise(k, step.Kind, hwm.MarkFor(req, time.Time{}))
 	h.memory.Observe(signer.Outcome{
-		Chain: chain, PKH: k.PublicKey().Hash(), Kind: req.Kind, Level: req.Level, Round: req.Round, Digest: req.Digest, Decision: decision,
+		Chain: ghost, PKH: k.PublicKey().Hash(), Kind: req.Kind, Level: req.Level, Round: req.Round, Digest: req.Digest, Decision: decision,
 	})
 }
 
 // twin lets another signer with the same key send something to the network.
 func (h *host) twin(k *softkey.Key, step baker.Step) {
 	h.t.Helper()
-	step.Chain = chain
+	step.Chain = ghost
 	payload := step.Payload(k.Curve())
 	require.NoError(h.t, h.sim.Note(k.PublicKey().Hash(), payload, k.Sign(payload)))
 }
@@ -301,11 +303,11 @@ func TestAnUnknownEncodingIsQuietAtOurPlaces(t *testing.T) {
 	k := newKey(t, tezos.Ed25519, 1)
 	h := start(t, nodesim.Config{}, k)
 	h.attempt(k, att(1000), "signed")
-	payload := baker.Step{Chain: chain, Kind: tezos.Attestation, Level: 1000, Variant: 7}.Payload(tezos.Ed25519)
+	payload := baker.Step{Chain: ghost, Kind: tezos.Attestation, Level: 1000, Variant: 7}.Payload(tezos.Ed25519)
 	require.NoError(t, h.sim.Note(k.PublicKey().Hash(), payload, k.Sign([]byte("another layout"))))
 	h.block()
 	h.quiet()
-	payload = baker.Step{Chain: chain, Kind: tezos.Attestation, Level: 1001, Variant: 7}.Payload(tezos.Ed25519)
+	payload = baker.Step{Chain: ghost, Kind: tezos.Attestation, Level: 1001, Variant: 7}.Payload(tezos.Ed25519)
 	require.NoError(t, h.sim.Note(k.PublicKey().Hash(), payload, k.Sign([]byte("another layout"))))
 	h.block()
 	f := h.doubted()
@@ -332,7 +334,7 @@ func TestASightingThatDoesNotVerify(t *testing.T) {
 				k := newKey(t, curve, 1)
 				h := start(t, nodesim.Config{Separate: true}, k)
 				lie := func(step baker.Step) {
-					step.Chain = chain
+					step.Chain = ghost
 					payload := step.Payload(curve)
 					require.NoError(t, h.sim.Note(k.PublicKey().Hash(), payload, k.Sign([]byte("something else"))))
 					h.block()
@@ -490,7 +492,7 @@ func TestAFailedAttempt(t *testing.T) {
 	h.twin(k, att(1000))
 	h.block()
 	h.quiet()
-	h.memory.Observe(signer.Outcome{Chain: chain, PKH: k.PublicKey().Hash(), Kind: tezos.Attestation, Level: 1002, Decision: "refused"})
+	h.memory.Observe(signer.Outcome{Chain: ghost, PKH: k.PublicKey().Hash(), Kind: tezos.Attestation, Level: 1002, Decision: "refused"})
 	h.twin(k, att(1002))
 	h.block()
 	h.block()

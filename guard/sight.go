@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"highwater/hwm"
+	"highwater/internal/chain"
 	"highwater/internal/node"
 	"highwater/internal/tezos"
 )
@@ -50,32 +51,35 @@ func (f Finding) String() string {
 // bytes as the consensus key and is not named on chain; the consensus key stands for both.
 func (g *Guard) examine(ctx context.Context, b node.Header) error {
 	keys := g.cfg.Keys()
-	ops, err := g.cfg.Node.ConsensusOperations(ctx, b.Hash)
+	pkhs := make([]tezos.PublicKeyHash, 0, len(keys))
+	for _, k := range keys {
+		pkhs = append(pkhs, k.PKH)
+	}
+	read, err := g.cfg.Reader.Block(ctx, b, pkhs)
 	if err != nil {
 		return err
 	}
-	makers, err := g.cfg.Node.Makers(ctx, b.Hash)
-	if err != nil {
-		return err
-	}
-	for _, op := range ops {
-		for _, s := range op.Signers {
-			if i := find(keys, s.Key, op.Kind); i >= 0 {
-				if err := g.weigh(ctx, g.operation(keys[i], op, b)); err != nil {
-					return err
-				}
-			}
+	for _, signed := range read.Ours {
+		i := find(keys, signed.Key, signed.Kind)
+		if i < 0 {
+			continue
 		}
-	}
-	// Who proposed the payload of a later round signed a block too, but that one is not here to be looked at.
-	if i := find(keys, makers.Baker.Key, tezos.Block); i >= 0 {
-		s, err := g.block(ctx, keys[i], b)
+		s, err := g.sighting(ctx, keys[i], signed, b)
 		if err != nil {
 			return err
 		}
-		return g.weigh(ctx, s)
+		if err = g.weigh(ctx, s); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+func (g *Guard) sighting(ctx context.Context, key Key, signed chain.Signed, b node.Header) (Sighting, error) {
+	if signed.Operation == nil {
+		return g.block(ctx, key, b)
+	}
+	return g.operation(key, signed.Operation, b), nil
 }
 
 // find gives the key of ours that may have signed this; negative when there is none.
@@ -83,7 +87,7 @@ func find(keys []Key, pkh tezos.PublicKeyHash, kind tezos.Kind) int {
 	return slices.IndexFunc(keys, func(k Key) bool { return k.PKH == pkh && (len(k.Kinds) == 0 || slices.Contains(k.Kinds, kind)) })
 }
 
-func (g *Guard) operation(key Key, op node.Operation, b node.Header) Sighting {
+func (g *Guard) operation(key Key, op *node.Operation, b node.Header) Sighting {
 	payload := op.Payload(g.cfg.Chain, key.PKH.Curve)
 	s := Sighting{
 		Key: key.PKH, Kind: op.Kind, Place: hwm.Position{Level: op.Level, Round: op.Round}, Block: b,
@@ -97,11 +101,7 @@ func (g *Guard) operation(key Key, op node.Operation, b node.Header) Sighting {
 
 func (g *Guard) block(ctx context.Context, key Key, b node.Header) (Sighting, error) {
 	s := Sighting{Key: key.PKH, Kind: tezos.Block, Place: hwm.Position{Level: b.Level, Round: b.Round}, Block: b, form: "block"}
-	raw, err := g.cfg.Node.RawHeader(ctx, b.Hash)
-	if err != nil {
-		return Sighting{}, err
-	}
-	payload, sig, err := node.BlockPayload(g.cfg.Chain, key.PKH.Curve, raw)
+	payload, sig, err := g.cfg.Reader.Payload(ctx, b, key.PKH.Curve)
 	if err != nil {
 		return Sighting{}, err
 	}

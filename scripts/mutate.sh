@@ -132,7 +132,7 @@ logs with the store in hand | store/commit.go | s/^\tpoisoned := db.poisoned$/\t
 logs what a Ledger is asked | ledger/session.go | s/"sent", len(c.raw)/"sent", fmt.Sprintf("%x", c.raw)/ | ./api | TestNoLogShowsPayloadsOrSignatures
 logs what a Ledger answers | ledger/session.go | s/"answered", len(out)/"answered", string(out), "hex", fmt.Sprintf("%x", out)/ | ./api | TestNoLogShowsPayloadsOrSignatures
 fences on what does not verify | guard/sight.go | s/s.doubtful = !s.proven \&\& (alone || key.Public == nil)/s.doubtful = false \&\& alone/;s/^\ts.doubtful = !s.proven$// | ./guard | TestASightingThatDoesNotVerify|TestAKeyThatWasNeverHere
-fences on what does not verify (2) | failover/guard.go | s/if f.Doubtful {/if false {/ | ./failover | TestALieOfTheNodeFencesNothing
+fences on what does not verify (2) | guard/instance.go | s/if f.Doubtful {/if false {/ | ./failover | TestALieOfTheNodeFencesNothing
 fences on no aggregate | guard/sight.go | s/alone := .*/alone := true/ | ./guard | TestAnAggregateIsNotDoubted
 is hidden a twin by a lie | guard/sight.go | s/^\t\tg.doubted = true$/\t\tg.doubted, g.alarmed = true, true/ | ./guard | TestASightingThatDoesNotVerify
 watches a chain that ended hours ago | guard/guard.go | s/age > MaxHeadAge {/age > MaxHeadAge*1000 {/ | ./guard | TestAnOldHeadIsBlindness
@@ -168,13 +168,13 @@ lets a backup leave its marks out | internal/bringup/run.go | s/ \&\& s.Skip != 
 keeps the right to sign after a drill | cmd/drillhandover.go | s/r.giveBack(context.WithoutCancel(ctx))/_ = r.giveBack/ | ./cmd | TestScript/bringup$
 guard: is not told what was signed | cmd/instance.go | s/^\t\tmemory.Observe(o)$/\t\t_ = memory/ | ./cmd | TestScript/guard
 guard: does not look before the next block | cmd/instance.go | s/^\t\tin.guard.Poke()$/\t\t_ = in.guard/ | ./cmd | TestAHookThatHangs
-guard: fences in an epoch that it did not look at | failover/guard.go | s/ || now.Epoch != epoch {/ {/ | ./failover | TestAFenceIsForItsEpoch
-guard: fences an instance that waits for an answer | failover/guard.go | s/if r.Role == hwm.Active \&\& !n.signer.Active() {/if false {/ | ./failover | TestWhoWaitsDoesNotFence
-guard: lets signatures under way leave | failover/guard.go | s/Stand(givenUp(), hwm.Fenced, why)/Stand(context.Background(), hwm.Fenced, why)/ | ./failover | TestAFenceGivesUpWhatIsUnderWay
+guard: fences in an epoch that it did not look at | failover/fence.go | s/ || now.Epoch != epoch {/ {/ | ./failover | TestAFenceIsForItsEpoch
+guard: fences an instance that waits for an answer | failover/fence.go | s/if r.Role == hwm.Active \&\& !n.signer.Active() {/if false {/ | ./failover | TestWhoWaitsDoesNotFence
+guard: lets signatures under way leave | failover/fence.go | s/Stand(givenUp(), hwm.Fenced, why)/Stand(context.Background(), hwm.Fenced, why)/ | ./failover | TestAFenceGivesUpWhatIsUnderWay
 guard: takes what a dying signer left for a twin's | guard/guard.go | s/Grace = 1$/Grace = 0/ | ./failover | TestEveryWayIntoTheActiveRole
 guard: sees nothing inside the margin of a takeover | guard/guard.go | s/at.Level -= min(at.Level, margin-Grace)/at.Level -= 0/ | ./failover | TestTheStatementWasFalse
 guard: takes what is above our ceiling for a twin's | guard/judge.go | s/ || state.Ceiling != nil \&\& s.Place.Level > state.Ceiling.Level// | ./failover | TestEveryWayIntoTheActiveRole
-guard: does not fence | failover/guard.go | s/switch fenced, err := n.fenceEpoch(f.Epoch, f.String()); {/switch fenced, err := true, error(nil); {/ | ./failover | TestEveryWayIntoTheActiveRole
+guard: does not fence | guard/instance.go | s/switch fenced, err := in.Protocol.Fence(f.Epoch, f.String()); {/switch fenced, err := true, error(nil); {/ | ./failover | TestEveryWayIntoTheActiveRole
 loses alarms with the process | signer/alarms.go | s/err := s.store.SetAlarms(s.Alarms())/err := error(nil)/ | ./signer | TestAlarmsOutliveTheProcess
 does not tell of a restored state directory | signer/ahead.go | s/^\t\ts.suspect(.*/\t\t_ = known/ | ./signer | TestRollback
 raises the host's mark to nothing that a device says | signer/ahead.go | s/_, err := s.store.Raise(rows)/err := error(nil)/ | ./signer | TestReconcile

@@ -3,8 +3,10 @@ package chain
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
+	"highwater/internal/node"
 	"highwater/internal/tezos"
 )
 
@@ -14,47 +16,54 @@ const (
 	maxMissedPast  = 50  // levels between them and the head
 )
 
-// Missed gives the levels from..to at which one of our keys had the right to attest, and did not: the attestations of a level stand in
-// the block after it and nowhere else. The head must be past to.
+// Missed gives the levels from..to at which one of our keys had the right to attest and did not attest, the lowest first. The
+// attestations of a level stand in the block after that level, so the head must be past to. node.ErrNotFound: the node has no block that old.
 func (r *Reader) Missed(ctx context.Context, keys []tezos.PublicKeyHash, from, to int32) ([]int32, error) {
 	if from < 1 || to < from || int64(to)-int64(from) >= maxMissedRange || len(keys) == 0 {
 		return nil, fmt.Errorf("missed levels are looked for at 1 to %d levels, of at least one key", maxMissedRange)
 	}
-	r.past.mu.Lock()
-	defer r.past.mu.Unlock()
-	r.past.begin(keys)
-	b, err := r.client.Head(ctx)
+	head, err := r.node.Head(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if b.Level <= to || int64(b.Level)-int64(to) > maxMissedPast {
-		return nil, fmt.Errorf("the node's head is at level %d; between 1 and %d levels past %d are wanted", b.Level, maxMissedPast, to)
+	if head.Level <= to || int64(head.Level)-int64(to) > maxMissedPast {
+		return nil, fmt.Errorf("the node's head is at level %d, and must be 1 to %d levels past level %d", head.Level, maxMissedPast, to)
 	}
-	head := b.Level
-	attested, levels := map[int32][]tezos.PublicKeyHash{}, []int32{}
-	for b.Level > from {
-		var in signers
-		if in, err = r.inside(ctx, b); err != nil {
-			return nil, err
-		}
-		if level := b.Level - 1; level <= to {
-			attested[level] = in.attested[level]
-			levels = append(levels, level)
-		}
-		if b, err = r.header(ctx, b.Predecessor); err != nil {
-			return nil, err
-		}
+	blocks, err := r.after(ctx, keys, head, from, to)
+	if err != nil {
+		return nil, err
 	}
-	duty, err := r.attesters(ctx, keys, head, levels)
+	duty, err := r.attesters(ctx, keys, head.Level, slices.Collect(maps.Keys(blocks)))
 	if err != nil {
 		return nil, err
 	}
 	missed := []int32{}
-	for _, level := range levels {
-		if slices.ContainsFunc(duty[level], func(key tezos.PublicKeyHash) bool { return !slices.Contains(attested[level], key) }) {
+	for level, b := range blocks {
+		if slices.ContainsFunc(duty[level], func(key tezos.PublicKeyHash) bool { return !b.has(key, level) }) {
 			missed = append(missed, level)
 		}
 	}
 	slices.Sort(missed)
 	return missed, nil
+}
+
+// after reads the blocks that follow the levels from..to, by the level before each block.
+func (r *Reader) after(ctx context.Context, keys []tezos.PublicKeyHash, head node.Header, from, to int32) (map[int32]Block, error) {
+	out := map[int32]Block{}
+	for h, err := range r.Back(ctx, head) {
+		if err != nil {
+			return nil, err
+		}
+		level := h.Level - 1
+		if level < from {
+			break
+		}
+		if level > to {
+			continue
+		}
+		if out[level], err = r.Block(ctx, h, keys); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }

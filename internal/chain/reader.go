@@ -1,4 +1,4 @@
-// Package chain reads what an octez node shows of our keys: rights, operations and blocks of theirs, and where the head is.
+// Package chain reads one chain from one octez node: where the head is, the rights of our keys, and all that our keys signed.
 package chain
 
 import (
@@ -10,36 +10,37 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Reader reads one chain from one octez node.
+// Reader reads one chain from one node. It keeps the newest blocks and the rights that it read, so that a second look costs
+// the node nothing. It is safe for concurrent use.
 type Reader struct {
-	client *node.Client
-	chain  tezos.ChainID
-	now    func() time.Time
+	node  *node.Client
+	chain tezos.ChainID
+	now   func() time.Time
 
-	past   past
+	blocks cache
 	rights rightsCache
 }
 
-// maxHeadAge is that of a head that still counts as the chain's.
+// maxHeadAge is the age at which a head no longer counts as the chain's.
 const maxHeadAge = time.Minute
 
-// New makes a reader of one chain.
-func New(client *node.Client, chain tezos.ChainID) *Reader {
-	return &Reader{client: client, chain: chain, now: time.Now}
+// New makes a reader of one chain. New asks the node nothing.
+func New(client *node.Client, id tezos.ChainID) *Reader {
+	return &Reader{node: client, chain: id, now: time.Now}
 }
 
-// Head is what the octez node says of its chain.
+// Head is where the chain is, as the node sees the chain.
 type Head struct {
 	Chain  tezos.ChainID
 	Level  int32
 	Age    time.Duration // of the head, by this machine's clock
-	Synced bool          // it follows the network
-	Detail string        // why not, for people
+	Synced bool          // the node follows the network
+	Detail string        // why the node is not synced, for people
 }
 
-// Head asks where the chain is, and whether the node keeps up with it.
+// Head asks the node for its head. A node that is behind, or on another chain, is no error: Synced is false then, and Detail says why.
 func (r *Reader) Head(ctx context.Context) (Head, error) {
-	h, err := r.client.Check(ctx, r.chain, r.now(), maxHeadAge)
+	h, err := r.node.Check(ctx, r.chain, r.now(), maxHeadAge)
 	out := Head{Chain: h.Chain, Level: h.Head.Level, Age: h.Age, Synced: err == nil}
 	if err != nil && !errors.Is(err, node.ErrNotSynced) && !errors.Is(err, node.ErrWrongChain) {
 		return Head{}, err
@@ -49,3 +50,6 @@ func (r *Reader) Head(ctx context.Context) (Head, error) {
 	}
 	return out, nil
 }
+
+// Watcher makes a watcher of the chain's head. The caller sets Head, and Down and Idle if needed.
+func (r *Reader) Watcher() *node.Watcher { return &node.Watcher{Client: r.node, Chain: r.chain} }

@@ -12,9 +12,9 @@ import (
 
 // Bounds of questions about rights.
 const (
-	MaxAhead   = 200                                            // levels; twenty minutes
-	lowRound   = 1                                              // rights of later rounds are rarely needed
-	keptRights = maxMissedRange + maxMissedPast + silenceWindow // levels behind the head, of which somebody may ask again
+	MaxAhead   = 200                                     // levels; twenty minutes
+	lowRound   = 1                                       // rights of later rounds are rarely needed
+	keptRights = maxMissedRange + maxMissedPast + Window // levels behind the head, of which somebody may ask again
 )
 
 // Right is the right of one of our keys to make a block.
@@ -96,7 +96,7 @@ func (r *Reader) askBlocks(ctx context.Context, levels []int32) error {
 	}
 	found := map[int32][]Right{}
 	for keys := range slices.Chunk(r.rights.keys, node.MaxRightsKeys) {
-		rights, err := r.client.BakingRights(ctx, node.RightsQuery{ConsensusKeys: keys, Levels: levels, MaxRound: lowRound})
+		rights, err := r.node.BakingRights(ctx, node.RightsQuery{ConsensusKeys: keys, Levels: levels, MaxRound: lowRound})
 		if err != nil {
 			return err
 		}
@@ -117,7 +117,7 @@ func (r *Reader) askAttest(ctx context.Context, levels []int32) error {
 	}
 	found := map[int32][]tezos.PublicKeyHash{}
 	for keys := range slices.Chunk(r.rights.keys, node.MaxRightsKeys) {
-		rights, err := r.client.AttestationRights(ctx, node.RightsQuery{ConsensusKeys: keys, Levels: levels})
+		rights, err := r.node.AttestationRights(ctx, node.RightsQuery{ConsensusKeys: keys, Levels: levels})
 		if err != nil {
 			return err
 		}

@@ -49,7 +49,7 @@ func TestSilenceOfRareRights(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, Silence{Head: head, LastOwn: start + 100, Silent: 3, Since: start + 100}, s)
 	asked := r.sim.Served() - before
-	require.Less(t, asked, int64(3*(silenceWindow+5)), "%d questions", asked)
+	require.Less(t, asked, int64(3*(Window+5)), "%d questions", asked)
 
 	// A second look costs one question; a new block, what it holds and who had to attest.
 	before = r.sim.Served()
@@ -104,11 +104,11 @@ func TestASignatureFarBackEndsTheSilence(t *testing.T) {
 		r.attest()
 	}
 	last := r.sim.Head().Level - 1
-	for range silenceWindow + 4 {
+	for range Window + 4 {
 		r.sim.Advance()
 	}
 	s, err := r.reader.Silence(t.Context(), r.keys)
 	require.NoError(t, err)
 	require.Equal(t, last, s.LastOwn)
-	require.Equal(t, silenceWindow+4, s.Silent)
+	require.Equal(t, Window+4, s.Silent)
 }

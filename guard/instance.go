@@ -1,0 +1,96 @@
+package guard
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"highwater/hwm"
+	"highwater/internal/chain"
+	"highwater/internal/node"
+	"highwater/internal/tezos"
+	"highwater/signer"
+)
+
+// Protocol is the role of an instance and the way to end it; failover.Node has both.
+type Protocol interface {
+	// Watched is the role; Active means that the instance signs now.
+	Watched() hwm.RoleRecord
+	// TakeoverMargin is the margin of the takeover that made this epoch; zero when that is not known.
+	TakeoverMargin() int32
+	// Fence ends signing if the instance still signs in this epoch, and tells whether it did.
+	Fence(epoch uint64, why string) (fenced bool, err error)
+	// SawHead is told each head of the chain. It must not wait.
+	SawHead(level int32, at time.Time)
+}
+
+// Store is the part of a store that a guard reads.
+type Store interface {
+	Marks
+	Role() hwm.RoleRecord
+	Instance() hwm.InstanceID
+}
+
+// Instance is what a guard watches over, and reads from.
+type Instance struct {
+	Signer   *signer.Signer
+	Store    Store
+	Protocol Protocol
+	Reader   *chain.Reader
+	Memory   *Memory      // has heard every outcome of the signer since the start of the process
+	Log      *slog.Logger // may be nil
+}
+
+// For makes the guard of an instance. Whoever runs the guard pokes it at each change of role.
+func For(in Instance) *Guard {
+	if in.Log == nil {
+		in.Log = slog.New(slog.DiscardHandler)
+	}
+	return New(Config{
+		Reader: in.Reader, Chain: in.Signer.Chain(), Keys: in.keys, Marks: in.Store, Memory: in.Memory, Role: in.Protocol.Watched,
+		Margin: in.Protocol.TakeoverMargin, Alarm: in.alarm, Log: in.Log,
+		Head: func(h node.Header) { in.Protocol.SawHead(h.Level, h.Timestamp) },
+	})
+}
+
+func (in Instance) keys() []Key {
+	infos := in.Signer.Keys()
+	keys := make([]Key, 0, len(infos))
+	for _, k := range infos {
+		keys = append(keys, Key{PKH: k.PKH, Public: k.PublicKey, Kinds: k.Allow})
+	}
+	return keys
+}
+
+// alarm fences first, and raises an alarm after that. Whether an old state directory explains the finding is then asked of the chain.
+func (in Instance) alarm(ctx context.Context, f Finding) {
+	if f.Doubtful {
+		in.raise(signer.AlarmUnproven, f.Key, f.String()+"; but its signature does not verify", hintUnproven)
+		return
+	}
+	hint := hintSighted
+	switch fenced, err := in.Protocol.Fence(f.Epoch, f.String()); {
+	case err != nil: // the gate is closed all the same, until a restart
+		in.Log.Error("the fence is not durable", "error", err.Error())
+		hint = "the fence could not be written down: do not restart this instance before the disk is well; " + hint
+	case !fenced:
+		hint = "this instance stopped signing before it was found; " + hint
+	}
+	in.raise(signer.AlarmTwin, f.Key, f.String(), hint)
+	if f.Fresh || in.Store.Role().Owner != in.Store.Instance() {
+		return // no old copy explains the finding; or the other instance's signatures are on chain too
+	}
+	if err := in.Signer.Consult(ctx, in.Reader); err != nil && ctx.Err() == nil {
+		in.Log.Warn("the chain was not searched for the age of the marks", "error", err.Error())
+	}
+}
+
+func (in Instance) raise(name signer.AlarmName, key tezos.PublicKeyHash, text, hint string) {
+	in.Signer.RaiseAlarm(name, "chain", key.String(), text, hint)
+}
+
+const hintSighted = "find out what else signs with this key, and stop it; or the marks here were too low: restored from a copy, set too low, " +
+	"or taken over before the former signer ended. Then, above all that was signed: of a pair highwater takeover, alone highwater activate --level LEVEL"
+
+const hintUnproven = "this instance signs on. Look for that block on another node or an explorer: if it has the operation, something else may sign with this " +
+	"key: highwater standby, and find it. If it has not, do not use this node. After a new protocol, look for a new version of Highwater"
