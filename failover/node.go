@@ -1,7 +1,7 @@
 // Package failover is the protocol between two instances of one signer: who may sign, how the right moves from one to the other,
 // and why no crash, loss, delay or restart between them makes two signers.
 //
-// The rules are in rules.go, release.go and accept.go; docs/failover.md explains them to operators, and model/ checks them.
+// The rules are in rules.go, release.go and accept.go; docs/failover-theory.md explains them, and model/ checks them.
 package failover
 
 import (

@@ -10,7 +10,7 @@ import (
 	"highwater/signer"
 )
 
-// The rules, as docs/failover.md numbers them. Each function here is called with Node.act held: it is one step of the protocol, and
+// The rules, as docs/failover-theory.md numbers them. Each function here is called with Node.act held: it is one step of the protocol, and
 // what it decides is durable before anybody hears of it.
 
 // heard takes in what a message of the other side says of the right to sign (rules 1, 7 and 8).
