@@ -18,6 +18,7 @@ import (
 	"highwater/internal/hints"
 	"highwater/internal/tezos"
 	"highwater/operate"
+	"highwater/signer"
 )
 
 // adminSocket serves the admin API as the daemon does, and connects to it.
@@ -113,27 +114,29 @@ func TestErrorsThroughTheSocket(t *testing.T) {
 		err        error
 		status     int
 		text, hint string
+		reason     string
 	}{
-		"no marks":          {noMarks, 403, "12 watermarks missing", "hwm set --all"},
-		"far":               {raise(operate.RaiseRequest{Level: 5 + 2*hwm.FarLevels}), 409, "20000 levels (1 d 9 h) above the highest mark", "--far"},
-		"far in a row":      {raise(operate.RaiseRequest{Rows: []hwm.ImportRow{{PKH: ed, Kind: tezos.Block, Level: 1 << 30}}}), 409, "above", "--far"},
-		"unknown key":       {raise(operate.RaiseRequest{PKHs: []tezos.PublicKeyHash{stranger}, Level: 6}), 404, stranger.String(), "keys list"},
-		"negative level":    {raise(operate.RaiseRequest{Level: -1}), 400, "negative", ""},
-		"negative round":    {raise(operate.RaiseRequest{Level: 6, Round: num(-1)}), 400, "negative", ""},
-		"a row half":        {raise(operate.RaiseRequest{Rows: []hwm.ImportRow{row, {PKH: ed, Kind: tezos.Block, Level: -6}}}), 400, "row 2", ""},
-		"a row without key": {raise(operate.RaiseRequest{Rows: []hwm.ImportRow{{Kind: tezos.Block, Level: 6}}}), 400, "row 1", ""},
-		"ceiling raised":    {ceiling(operate.CeilingRequest{PKHs: []tezos.PublicKeyHash{ed}, Level: 51}), 409, "not raised", ""},
-		"ceiling negative":  {ceiling(operate.CeilingRequest{Level: -1}), 400, "negative", ""},
-		"ceiling unknown":   {ceiling(operate.CeilingRequest{PKHs: []tezos.PublicKeyHash{stranger}, Level: 1}), 404, stranger.String(), "keys list"},
-		"activate far":      {activate(operate.ActivateRequest{Level: num(5 + 2*hwm.FarLevels)}), 409, "20000 levels (1 d 9 h) above the highest mark", "--far"},
-		"ceiling far":       {ceiling(operate.CeilingRequest{Level: 5 + 2*hwm.FarLevels}), 409, "20000 levels (1 d 9 h) above the highest mark", "--far"},
-		"activate below 0":  {activate(operate.ActivateRequest{Level: num(-3)}), 400, "negative", ""},
+		"no marks":          {noMarks, 403, "12 watermarks missing", "hwm set --all", string(hwm.NoMark)},
+		"far":               {raise(operate.RaiseRequest{Level: 5 + 2*hwm.FarLevels}), 409, "20000 levels (1 d 9 h) above the highest mark", "--far", string(hwm.TooFar)},
+		"far in a row":      {raise(operate.RaiseRequest{Rows: []hwm.ImportRow{{PKH: ed, Kind: tezos.Block, Level: 1 << 30}}}), 409, "above", "--far", string(hwm.TooFar)},
+		"unknown key":       {raise(operate.RaiseRequest{PKHs: []tezos.PublicKeyHash{stranger}, Level: 6}), 404, stranger.String(), "keys list", signer.UnknownKey},
+		"negative level":    {raise(operate.RaiseRequest{Level: -1}), 400, "negative", "", operate.BadRequest},
+		"negative round":    {raise(operate.RaiseRequest{Level: 6, Round: num(-1)}), 400, "negative", "", operate.BadRequest},
+		"a row half":        {raise(operate.RaiseRequest{Rows: []hwm.ImportRow{row, {PKH: ed, Kind: tezos.Block, Level: -6}}}), 400, "row 2", "", operate.BadRequest},
+		"a row without key": {raise(operate.RaiseRequest{Rows: []hwm.ImportRow{{Kind: tezos.Block, Level: 6}}}), 400, "row 1", "", operate.BadRequest},
+		"ceiling raised":    {ceiling(operate.CeilingRequest{PKHs: []tezos.PublicKeyHash{ed}, Level: 51}), 409, "not raised", "", "ceiling_not_raised"},
+		"ceiling negative":  {ceiling(operate.CeilingRequest{Level: -1}), 400, "negative", "", operate.BadRequest},
+		"ceiling unknown":   {ceiling(operate.CeilingRequest{PKHs: []tezos.PublicKeyHash{stranger}, Level: 1}), 404, stranger.String(), "keys list", signer.UnknownKey},
+		"activate far":      {activate(operate.ActivateRequest{Level: num(5 + 2*hwm.FarLevels)}), 409, "20000 levels (1 d 9 h) above the highest mark", "--far", string(hwm.TooFar)},
+		"ceiling far":       {ceiling(operate.CeilingRequest{Level: 5 + 2*hwm.FarLevels}), 409, "20000 levels (1 d 9 h) above the highest mark", "--far", string(hwm.TooFar)},
+		"activate below 0":  {activate(operate.ActivateRequest{Level: num(-3)}), 400, "negative", "", operate.BadRequest},
 	} {
 		var remote *api.RemoteError
 		require.ErrorAs(t, e.err, &remote, name)
 		require.Equal(t, e.status, remote.Status, name)
 		require.Contains(t, remote.Error(), e.text, name)
 		require.Contains(t, remote.HintText(), e.hint, name)
+		require.Equal(t, e.reason, operate.ReasonOf(e.err), name)
 		var hinter hints.Hinter
 		require.ErrorAs(t, e.err, &hinter)
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,16 +90,28 @@ func TestProofsThatAreNotGiven(t *testing.T) {
 	}
 }
 
+// numbering numbers the connections of its requests: the kernel gives an address to one connection after another.
+type numbering struct {
+	http.Handler
+	conns atomic.Int64
+}
+
+type connNumber struct{}
+
+func (n *numbering) ConnContext(ctx context.Context, _ net.Conn) context.Context {
+	return context.WithValue(ctx, connNumber{}, n.conns.Add(1))
+}
+
 // TestAsTheOctezClientDoes bakes some levels through the client of internal/baker, which speaks as Octez does: a connection for each
 // request, /authorized_keys before each signature, ?version=3, a body with a newline at its end.
 func TestAsTheOctezClientDoes(t *testing.T) {
 	r := newRig(t).activate()
 	asked := make(chan *http.Request, 1000)
 	h := r.octez()
-	at := serve(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		asked <- req.Clone(t.Context())
+	at := serve(t, &numbering{Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		asked <- req.Clone(context.WithoutCancel(req.Context()))
 		h.ServeHTTP(w, req)
-	}))
+	})})
 	c := baker.New("http://"+at, false)
 	defer c.Close()
 	judge := baker.NewJudge()
@@ -132,12 +146,14 @@ func TestAsTheOctezClientDoes(t *testing.T) {
 	require.Empty(t, judge.Doubles())
 
 	require.Len(t, asked, signed*6)
-	connections := map[string]bool{}
+	connections := map[any]bool{}
 	for i := range signed * 6 {
 		req := <-asked
 		require.Equal(t, "application/json;q=1,application/bson;q=0.100,application/octet-stream;q=0.200", req.Header.Get("Accept"))
-		require.False(t, connections[req.RemoteAddr], "each request has a connection of its own")
-		connections[req.RemoteAddr] = true
+		number := req.Context().Value(connNumber{})
+		require.NotNil(t, number)
+		require.False(t, connections[number], "request %d came over a connection that had a request before", i)
+		connections[number] = true
 		if i%2 == 0 {
 			require.Equal(t, "/authorized_keys", req.URL.Path)
 			continue

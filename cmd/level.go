@@ -10,10 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"highwater/api"
 	"highwater/hwm"
 	"highwater/internal/hints"
 	"highwater/internal/node"
+	"highwater/operate"
 )
 
 // levelValue is a level on the command line: a number, or head, head+N or head-N of the node.
@@ -136,8 +136,4 @@ func (a *app) confirmFar(far, yes bool, word string, try func(far bool) error) (
 }
 
 // isFar recognises the refusal of a level that is far away, from this process or from the daemon.
-func isFar(err error) bool {
-	var refusal *hwm.Refusal
-	var remote *api.RemoteError
-	return errors.As(err, &refusal) && refusal.Reason == hwm.TooFar || errors.As(err, &remote) && remote.Reason == string(hwm.TooFar)
-}
+func isFar(err error) bool { return operate.ReasonOf(err) == string(hwm.TooFar) }

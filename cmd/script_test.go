@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -14,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -26,6 +24,7 @@ import (
 	"highwater/internal/tezos"
 	"highwater/ledger"
 	"highwater/ledger/ledgersim"
+	"highwater/test/harness"
 )
 
 // leakChecked looks for goroutines that are left when all tests have ended.
@@ -116,23 +115,13 @@ func setupScript(env *testscript.Env) error {
 	return os.WriteFile(config, fmt.Appendf(nil, scriptConfig, filepath.Join(env.WorkDir, "state"), listen, monitor), 0o600)
 }
 
-// freePort is an address at which nothing listens. It lies below the ports that the kernel gives to outgoing connections, of which a
-// script makes many.
+// freePort is an address at which nothing listens.
 func freePort() string {
-	for {
-		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
-		l, err := net.Listen("tcp", address) //nolint:noctx // closed at once
-		if errors.Is(err, syscall.EADDRINUSE) {
-			continue
-		}
-		if err == nil {
-			err = l.Close()
-		}
-		if err != nil {
-			panic(err)
-		}
-		return address
+	address, err := harness.FreeAddress(context.Background())
+	if err != nil {
+		panic(err)
 	}
+	return address
 }
 
 // scriptPatience is how long a script waits for what should come.

@@ -67,7 +67,7 @@ takes a certificate with far marks | failover/accept.go | s/if err := n.checkFar
 hands over marks that the other side would refuse | failover/handover.go | s/if err := n.tooFar(m); err != nil {/if err := n.tooFar(m); err != nil \&\& false {/ | ./failover | TestACertificateWithFarMarks
 puts the floor of a takeover above a mark that went far | failover/margin.go | s/if limit.Allows(r.Level) {/if limit.Known() {/ | ./failover | TestATakeoverIsNotLedAway
 calls a key ready that signs nothing for hours | signer/faults.go | s/!h.OK() {/false {/ | ./cmd | TestScript/far
-takes any level that an operator types | operate/local.go | s/^\tif r.Far {$/\tif true {/ | ./api | TestErrorsThroughTheSocket
+takes any level that an operator types | operate/raise.go | s/^\tif r.Far {$/\tif true {/ | ./api | TestErrorsThroughTheSocket
 forgets ceilings | hwm/decide.go | s/have.Ceiling != nil \&\& /false \&\& have.Ceiling != nil \&\& / | ./hwm | TestDecide
 takes an absent mark for one at zero | hwm/decide.go | s/return refuse(NoMark)/have.Mark = \&Mark{}/ | ./hwm | TestDecide
 lowers by raising | hwm/row.go | s/if have == nil || want.Above(\*have) {/if have == nil || want.Level >= 0 {/ | ./store | TestConformance

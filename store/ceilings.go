@@ -98,6 +98,9 @@ func (e *RisenError) Error() string {
 	return fmt.Sprintf("the ceiling is at %d: it is not raised to %d by setting it", e.Have, e.Want)
 }
 
+// ReasonWord is the reason in one word, for programs.
+func (e *RisenError) ReasonWord() string { return "ceiling_not_raised" }
+
 // HintText is what to do.
 func (e *RisenError) HintText() string {
 	return "lift it first, at a stopped instance: highwater hwm ceiling --lift"

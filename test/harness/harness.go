@@ -172,15 +172,6 @@ func (d *Daemon) Command(ctx context.Context, args ...string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// FreeAddress is one on which nobody listens.
-func FreeAddress(ctx context.Context) (string, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", loopback+":0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
-}
-
 // Socket is the admin socket of a daemon in a directory.
 func Socket(dir string) string { return filepath.Join(dir, "admin.sock") }
 

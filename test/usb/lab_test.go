@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +27,7 @@ import (
 	"highwater/internal/device"
 	"highwater/internal/tezos"
 	"highwater/operate"
+	"highwater/test/harness"
 	"highwater/test/usb/gadget"
 )
 
@@ -214,10 +214,9 @@ func prepareBudget(t *testing.T, devices string, user *syscall.Credential, budge
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	address, err := harness.FreeAddress(t.Context())
 	require.NoError(t, err)
-	defer func() { require.NoError(t, l.Close()) }()
-	return l.Addr().String()
+	return address
 }
 
 func (s *signerProcess) command(args ...string) *exec.Cmd {

@@ -1,0 +1,120 @@
+package operate
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"highwater/hwm"
+	"highwater/internal/device"
+	"highwater/internal/hints"
+	"highwater/signer"
+)
+
+// Status gives one screen.
+func (l *Local) Status(ctx context.Context) (Status, error) {
+	keys := l.Signer.KeysHealth()
+	// A store that failed tells nothing of its marks any more. That is what a status is for, and no reason to give none.
+	broken := l.Store.Healthy()
+	marks := []MarkRow{}
+	if broken == nil {
+		var err error
+		if marks, err = l.Marks(ctx); err != nil {
+			return Status{}, err
+		}
+	}
+	me := l.Store.Instance()
+	st := Status{
+		Version: l.Version, Running: l.Running, Signing: l.Running && l.Signer.Active(), Instance: hex.EncodeToString(me[:]),
+		Chain: l.Signer.Chain().String(), Role: l.role(), Store: "ok", Devices: []DeviceRow{}, Keys: l.keyRows(keys), Marks: marks,
+	}
+	if broken != nil {
+		st.Store = broken.Error()
+		if hint := hints.Of(broken); hint != "" {
+			st.Store += "; " + hint
+		}
+	}
+	for _, d := range l.Signer.Devices() {
+		st.Devices = append(st.Devices, DeviceRow{d.Name, d.Status, len(d.Keys)})
+	}
+	if l.LastAsked != nil {
+		if at := l.LastAsked(); !at.IsZero() {
+			st.LastAsked = &at
+		}
+	}
+	st.Alarms, st.Guard, st.LastRun = l.Signer.Alarms(), l.guarded(), l.LastRun
+	if l.Node != nil {
+		v := l.Node.View()
+		st.Pair = &v
+	}
+	st.NotReady, st.Notes = l.notReady(st, keys)
+	st.Ahead = ahead(keys)
+	st.Ready = len(st.NotReady) == 0
+	return st, nil
+}
+
+// notReady says why the instance could not sign now; empty when it could. Notes are worth knowing, and no reason.
+func (l *Local) notReady(st Status, keys []signer.KeyHealth) (no, notes []string) {
+	if !l.Running {
+		no = append(no, "the daemon does not run: highwater serve")
+	}
+	if st.Store != "ok" {
+		no = append(no, "store: "+st.Store)
+	}
+	if st.Role.Role != hwm.Active {
+		no = append(no, "role: "+st.Role.Role.String()+": "+st.Role.Why)
+	} else if l.Running && !st.Signing {
+		no = append(no, "role: "+l.whyClosed(st))
+	}
+	away := map[string]bool{}
+	for _, d := range st.Devices {
+		if away[d.Name] = d.Health != device.Ready; away[d.Name] {
+			no = append(no, fmt.Sprintf("device %s: %s: %s", d.Name, d.Health, d.Advice))
+		}
+	}
+	if len(st.Keys) == 0 {
+		no = append(no, "keys: none is known yet")
+	}
+	reasons, asides := signer.Readiness(keys)
+	for _, r := range reasons {
+		if !away[r.Device] { // or it would be said twice
+			no = append(no, keyLine(r))
+		}
+	}
+	for _, r := range asides {
+		notes = append(notes, keyLine(r))
+	}
+	return no, notes
+}
+
+// keyLine is a fault of a key in one line.
+func keyLine(l signer.KeyLine) string {
+	if l.Level != nil {
+		return "marks: " + l.Text
+	}
+	if l.Reason == signer.KeyNoMark {
+		return fmt.Sprintf("marks: %s has %s: %s", l.PKH, strings.TrimPrefix(l.Text, "the key has "), l.Hint)
+	}
+	return fmt.Sprintf("key %s: %s: %s", l.PKH, l.Word(), l.Advice())
+}
+
+// ahead are the keys that would not sign the level after the head.
+func ahead(keys []signer.KeyHealth) (out []Ahead) {
+	for _, h := range keys {
+		for _, f := range h.Faults {
+			if f.Level != nil {
+				out = append(out, Ahead{h.PKH, f.Level.From, f.Level.Far, f.Text})
+			}
+		}
+	}
+	return out
+}
+
+// whyClosed says why an active instance lets nobody in.
+func (l *Local) whyClosed(st Status) string {
+	if st.Pair != nil && st.Pair.Waiting != "" {
+		return st.Pair.Waiting
+	}
+	return "changing, or stopping"
+}

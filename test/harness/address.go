@@ -1,0 +1,32 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"syscall"
+)
+
+// The ports of FreeAddress lie below the ports that the kernel gives to outgoing connections (32768 to 60999): no client of the same
+// test takes the port before the program that the port is meant for.
+const (
+	firstPort = 10_000
+	ports     = 20_000
+)
+
+// FreeAddress gives a loopback address at which nothing listens.
+func FreeAddress(ctx context.Context) (string, error) {
+	for {
+		address := fmt.Sprintf("%s:%d", loopback, firstPort+rand.IntN(ports)) //nolint:gosec // any port is as good
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		return address, l.Close()
+	}
+}
