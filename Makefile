@@ -67,6 +67,7 @@ test-powercut: deps ## cut the power of the real program on ext4, XFS and btrfs,
 test-crash: build ## kill the real program under load, KILLS times (150), and ask it for everything that it must refuse
 	@command -v strace >/dev/null || scripts/install-deps.sh strace
 	@$(GO) build -trimpath -o bin/crash ./test/crash
+	@test/harness/forgetful.sh bin/highwater-forgetful
 	@bin/crash -kills $(KILLS)
 
 .PHONY: soak

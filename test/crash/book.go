@@ -27,6 +27,8 @@ type book struct {
 	mu    sync.Mutex
 	kinds map[tezos.Kind]*page
 	level int32 // the highest that was asked for, or that a mark was raised to
+
+	horizon int32 // that became a floor at the last start; 0: none
 }
 
 // page is the part of a book for one kind.

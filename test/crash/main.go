@@ -1,6 +1,6 @@
 // Command crash kills the real program at random moments, hundreds of times, under load, and then asks it for everything that it
-// must refuse, and for what it must sign. It ends with a control: the same against a watermark file that is put back to an older copy
-// between kill and restart, which must be found out, or the suite proves nothing.
+// must refuse, and for what it must sign. It ends with two controls: a watermark file that is put back to an older copy between kill and
+// restart, and a program that forgets its horizons. Both must be found out, or the suite proves nothing.
 package main
 
 import (
@@ -26,34 +26,74 @@ import (
 
 var chain = harness.Chain
 
+// options are what is asked for on the command line.
+type options struct {
+	binary    string
+	forgetful string // the program as test/harness/forgetful.sh builds it
+	before    string // an earlier build, whose state the program takes over; empty: none
+	kills     int    // in all, over the numbers of levels ahead
+	control   int    // of each control
+	slow      int    // percent of starts with a disk that syncs slowly
+	aheads    []int
+}
+
 func main() {
-	binary := flag.String("binary", "bin/highwater", "the program")
-	kills := flag.Int("kills", 150, "how often to kill it")
-	control := flag.Int("control", 3, "how often to kill the control")
-	slow := flag.Int("slow", 50, "how many of 100 starts are with a disk that syncs slowly (needs strace)")
+	o := options{aheads: []int{1, 2, 0}}
+	flag.StringVar(&o.binary, "binary", "bin/highwater", "the program")
+	flag.StringVar(&o.forgetful, "forgetful", "bin/highwater-forgetful", "the program as test/harness/forgetful.sh builds it")
+	flag.StringVar(&o.before, "before", "", "an earlier `build` without levels ahead: it is killed under load first, and the program goes on with its state")
+	flag.IntVar(&o.kills, "kills", 150, "how often to kill it")
+	flag.IntVar(&o.control, "control", 3, "how often to kill each control")
+	flag.IntVar(&o.slow, "slow", 50, "how many of 100 starts are with a disk that syncs slowly (needs strace)")
 	flag.Parse()
-	if err := run(context.Background(), *binary, *kills, *control, *slow); err != nil {
+	if err := run(context.Background(), o); err != nil {
 		fmt.Fprintln(os.Stderr, "FAILED:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, binary string, kills, control, slow int) error {
-	binary, err := filepath.Abs(binary)
-	if err != nil {
-		return err
+func run(ctx context.Context, o options) (err error) {
+	for _, path := range []*string{&o.binary, &o.forgetful, &o.before} {
+		if *path == "" {
+			continue
+		}
+		if *path, err = filepath.Abs(*path); err != nil {
+			return err
+		}
 	}
+	if o.before != "" {
+		return upgrade(ctx, o)
+	}
+	for i, ahead := range o.aheads {
+		kills := o.kills / len(o.aheads)
+		if i < o.kills%len(o.aheads) {
+			kills++
+		}
+		if err = kill(ctx, o, ahead, kills); err != nil {
+			return fmt.Errorf("ahead = %d: %w", ahead, err)
+		}
+	}
+	return errors.Join(oldCopy(ctx, o), forgets(ctx, o))
+}
+
+// kill kills the program so many times, with so many levels ahead.
+func kill(ctx context.Context, o options, ahead, kills int) error {
 	start := time.Now()
-	s, err := newSuite(ctx, binary, slow)
+	s, err := newSuite(ctx, o.binary, o.slow, harness.Store{Ahead: ahead})
 	if err != nil {
 		return err
 	}
-	err = s.cycles(ctx, kills, nil)
+	n, err := newNeighbour(ctx, s, o.binary)
+	if err != nil {
+		return err
+	}
+	err = s.cycles(ctx, kills, func() error { return s.harm(n) })
+	err = errors.Join(err, n.comesBack(ctx))
 	_, printErr := os.Stdout.WriteString(s.table(time.Since(start)))
-	if err = errors.Join(err, printErr, s.verdict()); err != nil {
+	if err = errors.Join(err, printErr, s.verdict(), n.verdict()); err != nil {
 		return fmt.Errorf("%w\nthe daemon's log: %s", err, s.daemon.Log)
 	}
-	return errors.Join(os.RemoveAll(s.daemon.Dir), runControl(ctx, binary, control))
+	return errors.Join(s.remove(), n.remove())
 }
 
 // suite is the daemon with all that its clients know.
@@ -61,8 +101,13 @@ type suite struct {
 	daemon *harness.Daemon
 	judge  *baker.Judge
 	slow   int // percent of starts
-	books  []*book
-	role   atomic.Value // string: what was last answered of the role; empty while a change is under way
+	store  harness.Store
+	lost   bool   // the last run was killed, and what it left in memory is not there as it left it
+	stale  []byte // an older runtime file
+
+	neighbours string // the runtime file of another instance; empty: none
+	books      []*book
+	role       atomic.Value // string: what was last answered of the role; empty while a change is under way
 
 	mu      sync.Mutex
 	counts  map[string]int
@@ -70,14 +115,20 @@ type suite struct {
 	faults  []string
 }
 
-func newSuite(ctx context.Context, binary string, slow int) (*suite, error) {
+// newSuite makes a daemon in directories of its own; in a runtime directory that is there already, if the store has one.
+func newSuite(ctx context.Context, binary string, slow int, store harness.Store) (*suite, error) {
 	dir, err := os.MkdirTemp("", "highwater-crash-")
 	if err != nil {
 		return nil, err
 	}
-	s := &suite{slow: slow, judge: baker.NewJudge(), counts: map[string]int{}, remarks: map[string]int{}}
+	if store.Runtime == "" {
+		if store.Runtime, err = harness.NewRuntime(); err != nil {
+			return nil, err
+		}
+	}
+	s := &suite{slow: slow, store: store, judge: baker.NewJudge(), counts: map[string]int{}, remarks: map[string]int{}}
 	s.role.Store(hwm.Active.String())
-	if s.daemon, err = harness.New(ctx, binary, dir); err != nil {
+	if s.daemon, err = harness.New(ctx, binary, dir, store); err != nil {
 		return nil, err
 	}
 	if err = s.daemon.Start(0); err != nil {
@@ -161,7 +212,7 @@ func (s *suite) awake(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err = s.checkRole(st.Role.Role); err != nil {
+	if err = errors.Join(s.checkRole(st.Role.Role), s.checkEnd(st.LastRun)); err != nil {
 		return err
 	}
 	if st.Role.Role != hwm.Active {
@@ -181,12 +232,19 @@ func (s *suite) awake(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.probe(ctx)
+	err = s.probe(ctx)
+	s.lost = false
+	return err
 }
 
-// runControl puts the watermark file back to its first state after each kill. The judge must find double signatures of every key.
-func runControl(ctx context.Context, binary string, kills int) error {
-	s, err := newSuite(ctx, binary, 0)
+// remove takes the directories away.
+func (s *suite) remove() error {
+	return errors.Join(os.RemoveAll(s.daemon.Dir), os.RemoveAll(s.store.Runtime))
+}
+
+// oldCopy puts the watermark file back to its first state after each kill. The judge must find double signatures of every key.
+func oldCopy(ctx context.Context, o options) error {
+	s, err := newSuite(ctx, o.binary, 0, harness.Store{})
 	if err != nil {
 		return err
 	}
@@ -194,7 +252,7 @@ func runControl(ctx context.Context, binary string, kills int) error {
 	if err != nil {
 		return err
 	}
-	err = s.cycles(ctx, kills, func() error {
+	err = s.cycles(ctx, o.control, func() error {
 		s.role.Store("")
 		return os.WriteFile(s.daemon.Marks(), yesterday, 0o600) //nolint:gosec // our own directory
 	})
@@ -209,7 +267,25 @@ func runControl(ctx context.Context, binary string, kills int) error {
 	}
 	text := fmt.Sprintf("control: an old copy of the watermark file made %d double signatures, of every key: the suite can fail\n", len(doubles))
 	_, err = os.Stdout.WriteString(text)
-	return errors.Join(err, os.RemoveAll(s.daemon.Dir))
+	return errors.Join(err, s.remove())
+}
+
+// forgets kills a program that forgets its horizons, and takes its runtime file away each time. The judge must find double signatures.
+func forgets(ctx context.Context, o options) error {
+	s, err := newSuite(ctx, o.forgetful, 100, harness.Store{Ahead: 2})
+	if err != nil {
+		return err
+	}
+	if err = s.cycles(ctx, o.control, func() error { return s.loseRuntime(os.Remove) }); err != nil {
+		return fmt.Errorf("control: %w\nthe daemon's log: %s", err, s.daemon.Log)
+	}
+	doubles := s.judge.Doubles()
+	if len(doubles) == 0 {
+		return errors.New("control: a program that forgets its horizons made no double signature: this suite cannot fail")
+	}
+	text := fmt.Sprintf("control: a program that forgets its horizons made %d double signatures: the suite can fail\n", len(doubles))
+	_, err = os.Stdout.WriteString(text)
+	return errors.Join(err, s.remove())
 }
 
 func (s *suite) count(what string) {
@@ -248,6 +324,9 @@ func (s *suite) verdict() error {
 	if len(bad) == 0 && s.counts["next level: signed"] == 0 {
 		bad = append(bad, "nothing was probed")
 	}
+	if s.counts[harmed] > harmless && s.counts["at the horizon: refused"] == 0 {
+		bad = append(bad, "runtime files were taken away, and no horizon became a floor")
+	}
 	var errs []error
 	for _, text := range bad[:min(len(bad), maxFaults)] {
 		errs = append(errs, errors.New(text))
@@ -258,6 +337,7 @@ func (s *suite) verdict() error {
 // table is what happened.
 func (s *suite) table(took time.Duration) string {
 	w := &strings.Builder{}
+	fmt.Fprintf(w, "levels ahead: %d\n", s.store.Ahead)
 	for _, what := range slices.Sorted(maps.Keys(s.counts)) {
 		fmt.Fprintf(w, "%8d  %s\n", s.counts[what], what)
 	}

@@ -117,14 +117,21 @@ func newSide(binary, dir string, index int, n *network, devices string, keys int
 	}
 	text := fmt.Sprintf(configText, filepath.Join(dir, "state"), harness.Chain, address(linkNode, s.machine(), endBetween), nodePort,
 		octezAddress, harness.Socket(dir), monitorAddress, address(linkPeer, s.machine(), endMachine), peerPort)
+	runtime := s.runtime()
+	if err := os.MkdirAll(runtime, 0o700); err != nil {
+		return nil, err
+	}
 	d, err := harness.Make(harness.Options{
 		Host:   harness.Host{Dial: s.ns.dial, Start: s.ns.start},
 		Binary: binary, Dir: dir, Octez: octezAddress, Monitor: monitorAddress, Config: text + devices,
-		Keys: keys,
+		Store: harness.Store{Ahead: 1, Runtime: runtime}, Keys: keys,
 	})
 	s.Daemon = d
 	return s, err
 }
+
+// runtime is its runtime directory. /run is a tmpfs of this process's own.
+func (s *side) runtime() string { return filepath.Join("/run", "highwater-"+s.ns.name) }
 
 // initialise makes the watermark file, and learns the instance's key.
 func (s *side) initialise(ctx context.Context) error {

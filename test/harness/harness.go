@@ -86,7 +86,7 @@ type Options struct {
 	Binary  string       // the program
 	Dir     string       // for everything
 	Config  string       // the text of its configuration; its admin socket is Dir/admin.sock
-	Store   string       // what its [store] section says; empty: no levels ahead
+	Store   Store        // what its [store] section says
 	Octez   string       // HOST:PORT of its octez endpoints
 	Monitor string       // HOST:PORT of its monitor
 	Auth    *softkey.Key // signs its clients' requests; nil: nobody has to
@@ -102,6 +102,7 @@ type Daemon struct {
 	octez   string
 	binary  string
 	config  string
+	rest    string // of the configuration, without [store]
 	auth    *softkey.Key
 	keys    int
 	host    Host
@@ -113,7 +114,7 @@ type Daemon struct {
 const loopback = "127.0.0.2"
 
 // New writes the configuration, makes the watermark file, sets the marks and activates; the daemon is not started.
-func New(ctx context.Context, binary, dir string) (*Daemon, error) {
+func New(ctx context.Context, binary, dir string, store Store) (*Daemon, error) {
 	auth, err := softkey.New(tezos.Ed25519, bytes.Repeat([]byte{7}, softkey.MinSeed))
 	if err != nil {
 		return nil, err
@@ -127,7 +128,7 @@ func New(ctx context.Context, binary, dir string) (*Daemon, error) {
 		return nil, err
 	}
 	d, err := Make(Options{
-		Binary: binary, Dir: dir, Octez: octez, Monitor: monitor, Auth: auth, Keys: KeyCount,
+		Binary: binary, Dir: dir, Store: store, Octez: octez, Monitor: monitor, Auth: auth, Keys: KeyCount,
 		Config: fmt.Sprintf(configuration, filepath.Join(dir, "state"), Chain, octez, auth.PublicKey(), Socket(dir), monitor),
 	})
 	if err != nil {
@@ -151,13 +152,10 @@ func Make(opt Options) (*Daemon, error) {
 	}
 	d := &Daemon{
 		Process: Process{Log: filepath.Join(opt.Dir, "log")}, Dir: opt.Dir, Monitor: "http://" + opt.Monitor, octez: "http://" + opt.Octez, binary: opt.Binary,
-		config: filepath.Join(opt.Dir, "highwater.toml"), auth: opt.Auth, keys: opt.Keys, host: opt.Host,
+		config: filepath.Join(opt.Dir, "highwater.toml"), rest: opt.Config, auth: opt.Auth, keys: opt.Keys, host: opt.Host,
 		http: &http.Client{Transport: &http.Transport{DialContext: opt.Dial, DisableKeepAlives: true}},
 	}
-	if opt.Store == "" {
-		opt.Store = "ahead = 0"
-	}
-	return d, os.WriteFile(d.config, []byte(opt.Config+"\n[store]\n"+opt.Store+"\n"), 0o600)
+	return d, d.Use(opt.Binary, opt.Store)
 }
 
 // Command runs the program with a command, as an operator does, and gives its standard output. The error carries what it said.

@@ -36,7 +36,11 @@ func run(ctx context.Context, binary string, duration time.Duration) error {
 	if err != nil {
 		return err
 	}
-	d, err := harness.New(ctx, binary, dir)
+	store := harness.Store{Ahead: 1}
+	if store.Runtime, err = harness.NewRuntime(); err != nil {
+		return err
+	}
+	d, err := harness.New(ctx, binary, dir, store)
 	if err != nil {
 		return err
 	}
@@ -47,7 +51,7 @@ func run(ctx context.Context, binary string, duration time.Duration) error {
 	if err = errors.Join(err, d.Stop()); err != nil {
 		return fmt.Errorf("%w\nthe daemon's log: %s", err, d.Log)
 	}
-	return os.RemoveAll(dir)
+	return errors.Join(os.RemoveAll(dir), os.RemoveAll(store.Runtime))
 }
 
 // How often it is looked at, and for how long at least, and at most, what was seen counts as warming up.
