@@ -79,7 +79,7 @@ func run(ctx context.Context, o options) (err error) {
 // kill kills the program so many times, with so many levels ahead.
 func kill(ctx context.Context, o options, ahead, kills int) error {
 	start := time.Now()
-	s, err := newSuite(ctx, o.binary, o.slow, harness.Store{Ahead: ahead})
+	s, err := newSuite(ctx, o.binary, o.slow, harness.Store{Ahead: ahead}, harness.Bakery)
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ type suite struct {
 }
 
 // newSuite makes a daemon in directories of its own; in a runtime directory that is there already, if the store has one.
-func newSuite(ctx context.Context, binary string, slow int, store harness.Store) (*suite, error) {
+func newSuite(ctx context.Context, binary string, slow int, store harness.Store, devices harness.Devices) (*suite, error) {
 	dir, err := os.MkdirTemp("", "highwater-crash-")
 	if err != nil {
 		return nil, err
@@ -128,7 +128,7 @@ func newSuite(ctx context.Context, binary string, slow int, store harness.Store)
 	}
 	s := &suite{slow: slow, store: store, judge: baker.NewJudge(), counts: map[string]int{}, remarks: map[string]int{}}
 	s.role.Store(hwm.Active.String())
-	if s.daemon, err = harness.New(ctx, binary, dir, store); err != nil {
+	if s.daemon, err = harness.New(ctx, binary, dir, store, devices); err != nil {
 		return nil, err
 	}
 	if err = s.daemon.Start(0); err != nil {
@@ -244,7 +244,7 @@ func (s *suite) remove() error {
 
 // oldCopy puts the watermark file back to its first state after each kill. The judge must find double signatures of every key.
 func oldCopy(ctx context.Context, o options) error {
-	s, err := newSuite(ctx, o.binary, 0, harness.Store{})
+	s, err := newSuite(ctx, o.binary, 0, harness.Store{}, harness.Bakery)
 	if err != nil {
 		return err
 	}
@@ -272,7 +272,7 @@ func oldCopy(ctx context.Context, o options) error {
 
 // forgets kills a program that forgets its horizons, and takes its runtime file away each time. The judge must find double signatures.
 func forgets(ctx context.Context, o options) error {
-	s, err := newSuite(ctx, o.forgetful, 100, harness.Store{Ahead: 2})
+	s, err := newSuite(ctx, o.forgetful, 100, harness.Store{Ahead: 2}, harness.Bakery)
 	if err != nil {
 		return err
 	}

@@ -131,7 +131,7 @@ type neighbour struct {
 
 // newNeighbour kills an instance once under load, and leaves its runtime file there.
 func newNeighbour(ctx context.Context, s *suite, binary string) (*neighbour, error) {
-	own, err := newSuite(ctx, binary, 0, harness.Store{Ahead: s.store.Ahead, Runtime: s.store.Runtime})
+	own, err := newSuite(ctx, binary, 0, harness.Store{Ahead: s.store.Ahead, Runtime: s.store.Runtime}, harness.Three)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func (n *neighbour) comesBack(ctx context.Context) error {
 // afterwards.
 func upgrade(ctx context.Context, o options) error {
 	before := harness.Store{Unknown: true}
-	s, err := newSuite(ctx, o.before, o.slow, before)
+	s, err := newSuite(ctx, o.before, o.slow, before, harness.Three)
 	if err != nil {
 		return err
 	}

@@ -31,8 +31,18 @@ var Chain = tezos.ChainID{'t', 'e', 's', 't'}
 // StartLevel is where all marks are before the first request.
 const StartLevel = 1000
 
-// KeyCount is how many keys the devices below hold: tz1 twice, tz2, tz3, and four tz4.
-const KeyCount = 8
+// Devices are what the configuration says of emulated devices, and how many keys those hold.
+type Devices struct {
+	Text string
+	Keys int
+}
+
+// Bakery are the devices of most suites, with all kinds of keys: tz1 twice, tz2, tz3, and four tz4. Three are those of its keys that earlier
+// builds derive in the same way: tz1, tz2, tz3.
+var (
+	Bakery = Devices{ledgerText(`"ed25519", "secp256k1", "P-256", "bip25519"`) + gadgets, 8}
+	Three  = Devices{ledgerText(`"ed25519", "secp256k1", "P-256"`), 3}
+)
 
 // The devices live in the daemon's process: what they know of their own marks is gone with it, as it is for a Ledger whose setting is
 // off. The clients that may ask are authenticated, as octez offers it.
@@ -46,15 +56,21 @@ known_keys = true
 socket = %q
 [monitor]
 listen = %q
-[[device]]
+`
+
+func ledgerText(curves string) string {
+	return fmt.Sprintf(`[[device]]
 name = "ledger"
 kind = "ledger"
 transport = "sim"
 [device.sim]
 seed = "worth nothing"
-curves = ["ed25519", "secp256k1", "P-256", "bip25519"]
+curves = [%s]
 latency = "1ms"
-[[device]]
+`, curves)
+}
+
+const gadgets = `[[device]]
 name = "left"
 kind = "tezsign"
 serial = "left"
@@ -114,7 +130,7 @@ type Daemon struct {
 const loopback = "127.0.0.2"
 
 // New writes the configuration, makes the watermark file, sets the marks and activates; the daemon is not started.
-func New(ctx context.Context, binary, dir string, store Store) (*Daemon, error) {
+func New(ctx context.Context, binary, dir string, store Store, devices Devices) (*Daemon, error) {
 	auth, err := softkey.New(tezos.Ed25519, bytes.Repeat([]byte{7}, softkey.MinSeed))
 	if err != nil {
 		return nil, err
@@ -128,8 +144,8 @@ func New(ctx context.Context, binary, dir string, store Store) (*Daemon, error) 
 		return nil, err
 	}
 	d, err := Make(Options{
-		Binary: binary, Dir: dir, Store: store, Octez: octez, Monitor: monitor, Auth: auth, Keys: KeyCount,
-		Config: fmt.Sprintf(configuration, filepath.Join(dir, "state"), Chain, octez, auth.PublicKey(), Socket(dir), monitor),
+		Binary: binary, Dir: dir, Store: store, Octez: octez, Monitor: monitor, Auth: auth, Keys: devices.Keys,
+		Config: fmt.Sprintf(configuration, filepath.Join(dir, "state"), Chain, octez, auth.PublicKey(), Socket(dir), monitor) + devices.Text,
 	})
 	if err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ func run(ctx context.Context, binary string, duration time.Duration) error {
 	if store.Runtime, err = harness.NewRuntime(); err != nil {
 		return err
 	}
-	d, err := harness.New(ctx, binary, dir, store)
+	d, err := harness.New(ctx, binary, dir, store, harness.Bakery)
 	if err != nil {
 		return err
 	}
