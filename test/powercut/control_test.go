@@ -196,8 +196,9 @@ const (
 )
 
 var (
-	binary = "" // the program
-	cuts   = 0
+	binary    = "" // the program
+	forgetful = "" // the program as test/harness/forgetful.sh builds it
+	cuts      = 0
 )
 
 func TestMain(m *testing.M) {
@@ -210,6 +211,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	flag.StringVar(&binary, "binary", "bin/highwater", "the program under test")
+	flag.StringVar(&forgetful, "forgetful", "bin/highwater-forgetful", "the program that forgets its horizons: a control")
 	flag.IntVar(&cuts, "cuts", 20, "how often the power is cut on each disk: each file system, with and without a cache")
 	flag.Parse()
 	os.Exit(m.Run())

@@ -23,17 +23,26 @@ const longest = 400 * time.Millisecond
 type tally struct {
 	cuts, guilty, signed int
 	doubles, lower       []string
+
+	between int // cuts that came when an answer had left and its exact mark was not on the disk
+	ahead   int // such answers
+	within  int // cuts with levels ahead
 }
 
 // cutOften lets a signer work on a disk and cuts the power n times, each time at a random moment: the disk is cloned as the device has
 // it, then the process is killed, the clone is mounted in the disk's place, and the signer starts again and is probed.
-func cutOften(t *testing.T, d *disk, p *process, keys, n int) (all tally) {
+func cutOften(t *testing.T, d *disk, s signer, base string, keys, n int, aheads ...int32) (all tally) {
 	t.Helper()
-	p.start()
-	b := newBakery(t, p.base)
+	h, _ := s.(*highwater)
+	if h != nil {
+		h.setAhead(aheads[0])
+	}
+	s.start()
+	b := newBakery(t, base)
 	defer b.client.Close()
+	b.control = h != nil && h.binary == forgetful
 	b.meet(keys)
-	for range n {
+	for i := range n {
 		var clone string
 		wait := b.load()
 		select {
@@ -44,28 +53,56 @@ func cutOften(t *testing.T, d *disk, p *process, keys, n int) (all tally) {
 		<-time.After(rand.N(longest))
 		b.cut(func() {
 			clone = d.clone()
-			p.kill()
+			s.powerGoes()
 		})
 		wait()
 		require.Empty(t, b.wrong, "while there was power")
 		d.become(clone)
-		p.start()
+		if h != nil {
+			all.look(readDisk(t, h.marks()), b, h.ahead)
+			h.setAhead(aheads[(i+1)%len(aheads)])
+		}
+		s.start()
 		before := all
 		found := b.probe()
-		require.Empty(t, found.stuck, "the next level is not signed")
+		require.Empty(t, found.stuck, "the next level is not signed, or the one above the horizon")
 		all.doubles, all.lower = found.doubles, append(all.lower, found.lower...)
 		if len(all.doubles) > len(before.doubles) || len(found.lower) > 0 {
 			all.guilty++
 		}
 		all.cuts++
 	}
-	p.kill()
+	s.kill()
 	d.check()
 	all.signed = b.judge.Signed()
 	t.Logf("%s: %d cuts, %d signatures, %d double signatures, %d below a mark, after %d of the cuts",
 		d.fs, all.cuts, all.signed, len(all.doubles), len(all.lower), all.guilty)
+	if all.within > 0 {
+		t.Logf("%s: %d of %d cuts with levels ahead came between an answer and its exact mark on the disk: %d answers", d.fs, all.between, all.within, all.ahead)
+	}
 	return all
 }
+
+// look takes down what a disk has of the answers since the cut before, and tells the bakery of its horizons.
+func (all *tally) look(disk onDisk, b *bakery, ahead int32) {
+	b.horizons = disk.horizons
+	for key, level := range disk.horizons {
+		require.LessOrEqual(b.t, level, b.level+ahead, "the horizon of %s", key)
+	}
+	n := disk.ahead(b.answers)
+	all.ahead += n
+	if n > 0 {
+		all.between++
+	}
+	if ahead > 0 {
+		all.within++
+	} else {
+		require.Zero(b.t, n, "answers left before their marks were on the disk")
+	}
+}
+
+// aheads are the numbers of levels ahead, one for each cut in turn.
+var aheads = []int32{1, 2, 1, 0}
 
 func diskName(fs string, cached bool) string {
 	if cached {
@@ -86,9 +123,10 @@ func TestPowerCut(t *testing.T) {
 				d := newDisk(newOuter(t), t, fs, cached)
 				h := newHighwater(t, filepath.Join(d.at, "state"), devices)
 				h.setUp()
-				all := cutOften(t, d, &h.process, 4, cuts)
+				all := cutOften(t, d, h, h.base, 4, cuts, aheads...)
 				require.Empty(t, all.doubles)
 				require.Empty(t, all.lower)
+				require.Greater(t, 2*all.between, all.within, "cuts between an answer and its exact mark are not most of the cuts")
 			})
 		}
 	}
@@ -106,7 +144,8 @@ func TestControl(t *testing.T) {
 				t.Run(diskName(fs, cached)+" "+way, func(t *testing.T) {
 					d := newDisk(newOuter(t), t, fs, cached)
 					n := min(cuts, 4)
-					all := cutOften(t, d, newControlProcess(t, d.at, way), controlKeys, n)
+					control := newControlProcess(t, d.at, way)
+					all := cutOften(t, d, control, control.base, controlKeys, n)
 					switch {
 					case way == syncs, way == hands && !cached:
 						require.Empty(t, all.doubles)
@@ -120,6 +159,23 @@ func TestControl(t *testing.T) {
 					}
 				})
 			}
+		}
+	}
+}
+
+// A program that forgets its horizons at the start must be found guilty, on each disk, and of something that the exact marks do not forbid.
+func TestControlForgetsTheHorizon(t *testing.T) {
+	for _, fs := range fileSystems {
+		for _, cached := range []bool{false, true} {
+			t.Run(diskName(fs, cached), func(t *testing.T) {
+				d := newDisk(newOuter(t), t, fs, cached)
+				h := newHighwater(t, filepath.Join(d.at, "state"), devices)
+				h.setUp()
+				h.binary = forgetful
+				all := cutOften(t, d, h, h.base, 4, min(cuts, 4), 2)
+				require.Positive(t, all.guilty, "cuts after which it signed twice")
+				require.NotEmpty(t, all.doubles)
+			})
 		}
 	}
 }
@@ -166,9 +222,10 @@ func TestKilledBeforeTheSync(t *testing.T) {
 			var clone string
 			b.cut(func() {
 				clone = d.clone()
-				h.kill()
+				h.powerGoes()
 			})
 			d.become(clone)
+			b.horizons = readDisk(t, h.marks()).horizons
 			h.start()
 			b.requireSound()
 		})
@@ -189,7 +246,7 @@ func testCutAfterCommand(t *testing.T, fs string, cached bool) {
 	h := newHighwater(t, filepath.Join(d.at, "state"), devices)
 	cut := func() {
 		clone := d.clone()
-		h.kill()
+		h.powerGoes()
 		d.become(clone)
 	}
 	h.do("init", "--yes")

@@ -4,6 +4,7 @@ package powercut_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -63,7 +64,26 @@ func working(t *testing.T, state string) (*highwater, *bakery) {
 	t.Cleanup(b.client.Close)
 	b.meet(4)
 	b.signLevels(3)
+	h.settles(b.level)
 	return h, b
+}
+
+// settles waits until no commit is under way after a level: each key's horizon has followed.
+func (h *highwater) settles(level int32) {
+	h.t.Helper()
+	require.Eventually(h.t, func() bool {
+		out, err := h.cmdline("hwm", "list", "--json").Output()
+		var rows []struct{ Horizon int32 }
+		if err != nil || json.Unmarshal(out, &rows) != nil || len(rows) == 0 {
+			return false
+		}
+		for _, row := range rows {
+			if row.Horizon != level+h.ahead {
+				return false
+			}
+		}
+		return true
+	}, patience, 10*time.Millisecond)
 }
 
 // A file that is not whole, not ours or not there: a refusal with advice, the file left as it is, and no new one. With the right file
@@ -129,7 +149,7 @@ const exitDisk = 3
 // requirePoisoned wants a request refused with the cause and the advice, and the process to end itself with its own status, saying both.
 func requirePoisoned(t *testing.T, h *highwater, b *bakery, cause, advice string) {
 	t.Helper()
-	said := b.refusal(b.level + 1)
+	said := b.refusal(b.level + h.ahead + 1) // above the horizon
 	require.Contains(t, said, poisoned)
 	require.Contains(t, said, cause)
 	require.Contains(t, said, advice)

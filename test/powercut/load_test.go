@@ -38,6 +38,9 @@ type bakery struct {
 	wrong   []string // what should not happen while there is power
 	level   int32    // the highest that was asked for
 
+	control  bool                          // the program is one that forgets its horizons
+	horizons map[tezos.PublicKeyHash]int32 // that the last cut left on the disk
+
 	signed chan struct{} // there was an answer
 }
 
@@ -137,8 +140,8 @@ func (b *bakery) cut(f func()) {
 // findings are what a signer did wrong after a cut.
 type findings struct{ doubles, lower, stuck []string }
 
-// probe asks for what must not be signed: other bytes for every place that was answered, other bytes below them, the same bytes (the
-// same signature is right), and in the end for what must be: the next level.
+// probe asks for what must not be signed: other bytes for every place that was answered, other bytes below them, anything at a horizon, the same
+// bytes (the same signature is right), and in the end for what must be: the level above the horizon, and the next level of all.
 func (b *bakery) probe() (f findings) {
 	b.t.Helper()
 	b.power = true
@@ -160,6 +163,7 @@ func (b *bakery) probe() (f findings) {
 		// The judge compares. The last ones may have no signature on disk yet; a device whose mark was raised in the meantime refuses then.
 		b.signs(a.key, a.step, http.StatusConflict, http.StatusInternalServerError)
 	}
+	b.probeHorizons(&f)
 	f.doubles = b.judge.Doubles()
 	next := b.level + 1
 	for _, key := range b.keys {
@@ -170,6 +174,33 @@ func (b *bakery) probe() (f findings) {
 		}
 	}
 	return f
+}
+
+// probeHorizons asks each key for something at its horizon, which is refused, and above it, which is signed.
+func (b *bakery) probeHorizons(f *findings) {
+	b.t.Helper()
+	no := []int{http.StatusConflict}
+	if b.control { // what it signed at the horizon has raised the device's mark
+		no = append(no, http.StatusInternalServerError)
+	}
+	for _, key := range b.keys {
+		horizon, ok := b.horizons[key.Hash()]
+		if !ok {
+			continue
+		}
+		b.level = max(b.level, horizon+1)
+		for _, kind := range kinds {
+			step := baker.Step{Chain: chain, Kind: kind, Level: horizon, Round: 9, Variant: 0x77}
+			if b.signs(key, step, no...) {
+				f.lower = append(f.lower, fmt.Sprintf("%s %s at the horizon %d", key.Hash(), kind, horizon))
+			}
+			step.Level, step.Round = horizon+1, 0
+			if !b.signs(key, step, http.StatusConflict) {
+				f.stuck = append(f.stuck, fmt.Sprintf("%s %s %d, above the horizon", key.Hash(), kind, horizon+1))
+			}
+		}
+	}
+	b.horizons = nil
 }
 
 // signs asks, and tells whether a signature came. A no must be an answer with one of these statuses.

@@ -31,6 +31,13 @@ var chain = tezos.ChainID{'c', 'u', 't', '!'}
 // firstFloor is where the marks start.
 const firstFloor = 1000
 
+// signer is what is cut off: the program, or a control.
+type signer interface {
+	start()
+	kill()
+	powerGoes()
+}
+
 // process is a signer under test: the program, or a control.
 type process struct {
 	t       *testing.T
@@ -98,6 +105,9 @@ func (p *process) kill() {
 	}
 }
 
+// powerGoes is the end of a process that leaves nothing in memory.
+func (p *process) powerGoes() { p.kill() }
+
 // stop ends it in order and gives its exit status.
 func (p *process) stop() error {
 	p.t.Helper()
@@ -156,8 +166,12 @@ func freeAddress(t *testing.T) string {
 // highwater is the program with a configuration.
 type highwater struct {
 	process
-	config string
-	state  string
+	binary  string
+	config  string
+	state   string
+	runtime string // a tmpfs of its own
+	ahead   int32
+	text    func() string // of the configuration
 }
 
 const head = `state_dir = %q
@@ -170,7 +184,8 @@ socket = %q
 [monitor]
 listen = %q
 [store]
-ahead = 0
+ahead = %d
+runtime_dir = %q
 `
 
 // The emulated devices lose their marks when the program ends, so only the watermark file protects. One key each.
@@ -201,19 +216,44 @@ sim = {keys = ["consensus"]}
 func newHighwater(t *testing.T, state, devices string) *highwater {
 	t.Helper()
 	dir, octez, monitor := t.TempDir(), freeAddress(t), freeAddress(t)
-	h := &highwater{config: filepath.Join(dir, "highwater.toml"), state: state}
+	h := &highwater{
+		binary: binary, config: filepath.Join(dir, "highwater.toml"), state: state, runtime: filepath.Join(dir, "run"), ahead: defaultAhead,
+	}
 	h.process = process{
 		t: t, base: "http://" + octez, ready: "http://" + monitor + "/readyz",
 		command: func() *exec.Cmd { return h.cmdline("serve") },
 	}
-	text := fmt.Sprintf(head, state, chain, octez, filepath.Join(dir, "admin.sock"), monitor) + devices
-	require.NoError(t, os.WriteFile(h.config, []byte(text), 0o600))
+	h.text = func() string {
+		return fmt.Sprintf(head, state, chain, octez, filepath.Join(dir, "admin.sock"), monitor, h.ahead, h.runtime) + devices
+	}
+	require.NoError(t, os.Mkdir(h.runtime, 0o700))
+	run(t, "mount", "-t", "tmpfs", "-o", "mode=0700", "tmpfs", h.runtime)
+	t.Cleanup(func() { run(t, "umount", h.runtime) })
+	h.setAhead(defaultAhead)
 	t.Cleanup(h.kill)
 	return h
 }
 
+// defaultAhead is the program's own.
+const defaultAhead = 1
+
+// setAhead makes the next start that of a program with so many levels ahead.
+func (h *highwater) setAhead(levels int32) {
+	h.t.Helper()
+	h.ahead = levels
+	require.NoError(h.t, os.WriteFile(h.config, []byte(h.text()), 0o600))
+}
+
+// powerGoes is the end of the process with all that is in memory: the runtime directory is empty afterwards.
+func (h *highwater) powerGoes() {
+	h.t.Helper()
+	h.kill()
+	run(h.t, "umount", h.runtime)
+	run(h.t, "mount", "-t", "tmpfs", "-o", "mode=0700", "tmpfs", h.runtime)
+}
+
 func (h *highwater) cmdline(args ...string) *exec.Cmd {
-	return command(binary, append(args, "--config", h.config)...)
+	return command(h.binary, append(args, "--config", h.config)...)
 }
 
 // do runs a command of the program, which must succeed.

@@ -13,10 +13,11 @@ mkdir -p "$cache"
 scripts/install-deps.sh losetup mkfs.ext4 mkfs.xfs mkfs.btrfs strace unshare
 export CGO_CFLAGS=${CGO_CFLAGS:--O2 -D__BLST_PORTABLE__}
 go build -trimpath -o "$cache/highwater" ./cmd/highwater
+test/harness/forgetful.sh "$cache/highwater-forgetful"
 go test -c -trimpath -tags powercut -o "$cache/powercut.test" ./test/powercut
 
 # In a mount namespace of its own: what the test mounts goes away with it, and the loop devices with the mounts.
-suite=("$cache/powercut.test" -binary "$cache/highwater" -test.v -test.timeout 60m)
+suite=("$cache/powercut.test" -binary "$cache/highwater" -forgetful "$cache/highwater-forgetful" -test.v -test.timeout 60m)
 native() { unshare -m "$here/native.sh" "$cache"; }
 
 if [ -z "${VM:-}" ] && why=$(native 2>&1); then
