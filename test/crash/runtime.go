@@ -7,8 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"highwater/api"
 	"highwater/internal/tezos"
+	"highwater/operate"
 	"highwater/test/harness"
 )
 
@@ -100,7 +100,7 @@ func (s *suite) putBack(path string) error {
 }
 
 // checkEnd: a killed process costs nothing, and a lost runtime file no more than the levels ahead.
-func (s *suite) checkEnd(last *api.LastRun) error {
+func (s *suite) checkEnd(last *operate.LastRun) error {
 	if s.store.Unknown {
 		return nil
 	}
