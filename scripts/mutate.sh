@@ -198,6 +198,8 @@ the guard trusts what no signature proves | guard/judge.go | s/return !s.proven 
 the guard forgets what failed | guard/memory.go | s/o.Decision == "refused" {/o.Decision != "signed" {/ | ./guard | TestAFailedAttempt
 the guard takes a refusal for a signature | guard/memory.go | s/if o.Kind == 0 || o.Decision == "refused" {/if o.Kind == 0 {/ | ./guard | TestAFailedAttempt
 the guard looks at no predecessors | guard/guard.go | s/if len(out) == CatchUp {/if len(out) == 1 {/ | ./guard | TestBlindAndSeeingAgain|TestReorganisations|TestARestart
+the chain: counts a key and not its baker | internal/chain/block.go | s/ || slices.Contains(keys, s.Delegate)//;s/ || s.Delegate == key// | ./internal/chain | TestABlockShows
+the chain: remembers what blocks showed of other keys | internal/chain/cache.go | s/ || !slices.Equal(c.keys, keys) {/ {\n\t\t_ = slices.Equal(c.keys, keys)/ | ./internal/chain | TestBlocksAreReadOnce|TestTheCacheIsBounded
 the guard looks at nothing below a mark | guard/judge.go | s/if ok \&\& complete \&\& s.Place.Compare(base) > 0 {/if false \&\& ok \&\& complete \&\& s.Place.Compare(base) > 0 {/ | ./guard | TestATwinBelowOurMark
 the guard knows no bytes at a place of ours | guard/judge.go | s/^\tif len(digests) > 0 {/\tif len(digests) > 0 {\n\t\treturn ""\n\t}\n&/ | ./guard | TestADoubleSignature
 the guard does not end a handover by level | guard/judge.go | s/ || state.Ceiling != nil \&\& s.Place.Level > state.Ceiling.Level {/ {/ | ./guard | TestAboveOurCeiling
