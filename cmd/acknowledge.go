@@ -7,7 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"highwater/internal/config"
 	"highwater/internal/hints"
+	"highwater/internal/terminal"
 	"highwater/internal/words"
 	"highwater/operate"
 	"highwater/signer"
@@ -30,11 +32,11 @@ func (a *app) acknowledgeCmd() *cobra.Command {
 			for _, arg := range args {
 				id, err := strconv.ParseUint(arg, 10, 64)
 				if err != nil || all {
-					return usagef("it is highwater acknowledge with numbers of alarms, or with --all, not %q", arg)
+					return terminal.Usagef("it is highwater acknowledge with numbers of alarms, or with --all, not %q", arg)
 				}
 				ids = append(ids, id)
 			}
-			return a.withAdmin(c.Context(), true, func(_ *config, admin operate.Admin) error { return a.acknowledge(c.Context(), admin, ids, all) })
+			return a.withAdmin(c.Context(), true, func(_ *config.Config, admin operate.Admin) error { return a.acknowledge(c.Context(), admin, ids, all) })
 		},
 	}
 	c.Flags().BoolVar(&all, "all", false, "end all alarms that are shown")
@@ -65,10 +67,10 @@ func (a *app) acknowledge(ctx context.Context, admin operate.Admin, ids []uint64
 		}
 	}
 	if a.jsonFlag {
-		return a.json(ended)
+		return a.JSON(ended)
 	}
 	a.showAlarms(ended)
-	a.say("%s acknowledged", words.Count(len(ended), "alarm"))
+	a.Say("%s acknowledged", words.Count(len(ended), "alarm"))
 	return nil
 }
 
@@ -86,7 +88,7 @@ func named(alarms []signer.Alarm, ids []uint64) ([]signer.Alarm, error) {
 			}
 		}
 		if len(out) == before {
-			return nil, hints.Add(usagef("no alarm has the number %d", id), "see: highwater acknowledge")
+			return nil, hints.Add(terminal.Usagef("no alarm has the number %d", id), "see: highwater acknowledge")
 		}
 	}
 	return out, nil
@@ -95,6 +97,6 @@ func named(alarms []signer.Alarm, ids []uint64) ([]signer.Alarm, error) {
 // numberAlarms shows them with the numbers by which they are ended. Results in JSON have the numbers already.
 func (a *app) numberAlarms(alarms []signer.Alarm) {
 	for _, m := range alarms {
-		a.note("alarm %d: %s: %s\n  hint: %s", m.ID, m.Name, m.Text, m.Hint)
+		a.Note("alarm %d: %s: %s\n  hint: %s", m.ID, m.Name, m.Text, m.Hint)
 	}
 }

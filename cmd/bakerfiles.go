@@ -83,7 +83,7 @@ func (b *bringUp) bakerMarksWords(ctx context.Context, path string) (words strin
 	if err != nil {
 		return "", false, err
 	}
-	rows, _, err := interchange.Parse(filepath.Base(path), data, b.cfg.chainID)
+	rows, _, err := interchange.Parse(filepath.Base(path), data, b.cfg.ChainID)
 	if err != nil {
 		return "", false, hints.Add(err, "copy it from the other machine again")
 	}

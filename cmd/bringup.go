@@ -12,7 +12,9 @@ import (
 	"highwater/failover"
 	"highwater/hwm/bundle"
 	"highwater/internal/bringup"
+	"highwater/internal/config"
 	"highwater/internal/hints"
+	"highwater/internal/terminal"
 	"highwater/operate"
 )
 
@@ -41,7 +43,7 @@ func byStep(flag string, texts []string) (map[string]string, error) {
 	for _, t := range texts {
 		step, text, ok := strings.Cut(t, "=")
 		if !ok || strings.TrimSpace(text) == "" {
-			return nil, hints.Add(usagef("--%s %q says nothing", flag, t), "it wants STEP=TEXT, e.g. --"+flag+" 'baker-files=carried over today'")
+			return nil, hints.Add(terminal.Usagef("--%s %q says nothing", flag, t), "it wants STEP=TEXT, e.g. --"+flag+" 'baker-files=carried over today'")
 		}
 		out[step] = text
 	}
@@ -55,7 +57,7 @@ func (a *app) bringUpCmd() *cobra.Command {
 		Example: "  highwater bring-up\n  highwater bring-up --baker-dir /home/tezos/.tezos-client --skip 'node=the baker asks a remote one'",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("%s has no command %q", c.CommandPath(), args[0])
+				return terminal.Usagef("%s has no command %q", c.CommandPath(), args[0])
 			}
 			return nil
 		},
@@ -80,7 +82,7 @@ func (a *app) bringUpCmd() *cobra.Command {
 // bringUp is one run through the checklist.
 type bringUp struct {
 	*app
-	cfg    *config
+	cfg    *config.Config
 	f      bringUpFlags
 	record *bringup.Record
 
@@ -91,7 +93,7 @@ type bringUp struct {
 	bundles  []*bundle.Bundle
 }
 
-func (a *app) newBringUp(cfg *config, f bringUpFlags, r *bringup.Record) (*bringUp, *bringup.Checklist) {
+func (a *app) newBringUp(cfg *config.Config, f bringUpFlags, r *bringup.Record) (*bringUp, *bringup.Checklist) {
 	b := &bringUp{app: a, cfg: cfg, f: f, record: r}
 	return b, &bringup.Checklist{
 		Steps: b.steps(), Record: r, Now: time.Now, Save: func() error { return saveRecord(cfg, r) },
@@ -116,9 +118,9 @@ func (a *app) bringUp(ctx context.Context, f bringUpFlags) error {
 		return err
 	}
 	if id := list.Unnamed(); id != "" {
-		return hints.Add(usagef("%q is no step that can be stated or skipped so", id), "to state: "+b.named(list, true)+"; to skip: "+b.named(list, false))
+		return hints.Add(terminal.Usagef("%q is no step that can be stated or skipped so", id), "to state: "+b.named(list, true)+"; to skip: "+b.named(list, false))
 	}
-	if a.interactive && !a.jsonFlag {
+	if a.Interactive && !a.jsonFlag {
 		list.Operator.Ask = b.ask
 	}
 	passed, err := list.Run(ctx)
@@ -152,16 +154,16 @@ func (b *bringUp) show(e bringup.Entry) {
 // ask puts a question at the terminal.
 func (b *bringUp) ask(s bringup.Step, f bringup.Found) (text string, skip bool) {
 	if f.Detail != "" {
-		b.note("%s: %s", s.ID, f.Detail)
+		b.Note("%s: %s", s.ID, f.Detail)
 	}
-	b.note("%s", s.Question)
+	b.Note("%s", s.Question)
 	how := "Your answer is kept in the report; an empty line: later"
 	if s.Skip != "" {
 		how += "; skip: WHY leaves it out"
 	}
-	b.note("%s.", how)
-	fmt.Fprint(b.err, "> ")
-	line, err := b.line()
+	b.Note("%s.", how)
+	fmt.Fprint(b.Err, "> ")
+	line, err := b.Line()
 	if err != nil {
 		return "", false
 	}
@@ -175,20 +177,20 @@ func (b *bringUp) ask(s bringup.Step, f bringup.Found) (text string, skip bool) 
 func (b *bringUp) conclude(list *bringup.Checklist, passed int) error {
 	missing := list.Missing()
 	if b.jsonFlag {
-		if err := b.json(b.record); err != nil {
+		if err := b.JSON(b.record); err != nil {
 			return err
 		}
 	} else {
-		b.say("")
+		b.Say("")
 		if len(missing) == 0 {
-			b.say("%s: all %d steps; %s", b.paint(green, "ready"), passed, b.outlook())
+			b.Say("%s: all %d steps; %s", b.Paint(terminal.Green, "ready"), passed, b.outlook())
 		} else {
-			b.say("%s: %d of %d steps; next: %s", b.paint(yellow, "not ready yet"), passed, len(list.Steps), missing[0].Step)
+			b.Say("%s: %d of %d steps; next: %s", b.Paint(terminal.Yellow, "not ready yet"), passed, len(list.Steps), missing[0].Step)
 			if missing[0].Hint != "" {
-				b.say("  → %s", missing[0].Hint)
+				b.Say("  → %s", missing[0].Hint)
 			}
 		}
-		b.note("kept in %s; shown by: highwater bring-up report", recordPath(b.cfg))
+		b.Note("kept in %s; shown by: highwater bring-up report", recordPath(b.cfg))
 	}
 	if len(missing) > 0 {
 		return errSaid

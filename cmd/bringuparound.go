@@ -22,7 +22,7 @@ func (b *bringUp) checkPeer(ctx context.Context) bringup.Found {
 	if st.Pair == nil || st.Pair.Peer == nil {
 		hint := "there: highwater peer add THIS-MACHINE:PORT " + st.Instance + "; here: highwater peer add ITS-ADDRESS:PORT ITS-KEY"
 		if b.cfg.Peer.Listen == "" {
-			hint = "set [peer] listen in " + b.cfg.path + " and restart; then, " + hint
+			hint = "set [peer] listen in " + b.cfg.Path + " and restart; then, " + hint
 		}
 		return waiting(hint, "no other instance is named here; this one's key is %s", st.Instance)
 	}
@@ -33,7 +33,7 @@ func (b *bringUp) checkPeer(ctx context.Context) bringup.Found {
 			f.Hint = "highwater peer show, on both machines"
 		}
 	} else if b.cfg.Peer.Listen == "" {
-		f.Result, f.Hint = bringup.Waiting, "the other instance cannot reach this one: set [peer] listen in "+b.cfg.path+", and restart"
+		f.Result, f.Hint = bringup.Waiting, "the other instance cannot reach this one: set [peer] listen in "+b.cfg.Path+", and restart"
 	}
 	return f
 }
@@ -46,14 +46,14 @@ func (b *bringUp) paired(ctx context.Context) bool {
 
 func (b *bringUp) checkNode(ctx context.Context) bringup.Found {
 	if b.cfg.Node == "" {
-		return bringup.Found{Detail: "no node is configured", Hint: "set `node` in " + b.cfg.path + ", so that a takeover has evidence"}
+		return bringup.Found{Detail: "no node is configured", Hint: "set `node` in " + b.cfg.Path + ", so that a takeover has evidence"}
 	}
 	client, err := node.New(node.Config{URL: b.cfg.Node})
 	if err != nil {
 		return broken(err)
 	}
 	defer client.Close()
-	f, _ := failover.CheckNode(ctx, chain.New(client, b.cfg.chainID), b.cfg.chainID)
+	f, _ := failover.CheckNode(ctx, chain.New(client, b.cfg.ChainID), b.cfg.ChainID)
 	out := bringup.Found{Result: bringup.Result(f.Result), Detail: f.Detail, Hint: f.Hint}
 	if out.Result == bringup.Bad {
 		out.Result = bringup.Waiting // it may catch up

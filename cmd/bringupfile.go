@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"highwater/internal/bringup"
+	"highwater/internal/config"
+	"highwater/internal/durable"
 	"highwater/internal/hints"
 	"highwater/store"
 )
@@ -15,12 +17,12 @@ import (
 // recordName is the file of the bring-up's record in the state directory. Nothing about signing is decided by it.
 const recordName = "bring-up.json"
 
-func recordPath(cfg *config) string { return filepath.Join(cfg.StateDir, recordName) }
+func recordPath(cfg *config.Config) string { return filepath.Join(cfg.StateDir, recordName) }
 
 // loadRecord reads the record; false when there is none.
-func loadRecord(cfg *config) (*bringup.Record, bool, error) {
+func loadRecord(cfg *config.Config) (*bringup.Record, bool, error) {
 	path := recordPath(cfg)
-	text, err := readFile(path, bringup.MaxSize, "a bring-up's record")
+	text, err := durable.Read(path, bringup.MaxSize, "a bring-up's record")
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, false, nil
 	}
@@ -38,7 +40,7 @@ func loadRecord(cfg *config) (*bringup.Record, bool, error) {
 }
 
 // openRecord reads the record, or begins one.
-func openRecord(cfg *config) (*bringup.Record, error) {
+func openRecord(cfg *config.Config) (*bringup.Record, error) {
 	r, ok, err := loadRecord(cfg)
 	if err == nil && !ok {
 		r = bringup.New(cfg.Chain, time.Now())
@@ -47,7 +49,7 @@ func openRecord(cfg *config) (*bringup.Record, error) {
 }
 
 // saveRecord makes the record durable. Before there is a state directory there is nothing to keep.
-func saveRecord(cfg *config, r *bringup.Record) error {
+func saveRecord(cfg *config.Config, r *bringup.Record) error {
 	if _, err := os.Stat(cfg.StateDir); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -55,7 +57,7 @@ func saveRecord(cfg *config, r *bringup.Record) error {
 	if err != nil {
 		return err
 	}
-	if err := replaceSynced(recordPath(cfg), text); err != nil {
+	if err := durable.Replace(recordPath(cfg), text); err != nil {
 		return hints.Add(fmt.Errorf("the report cannot be kept: %w", err), store.AccessHint(err))
 	}
 	return nil

@@ -152,7 +152,7 @@ func (b *bringUp) importFiles(ctx context.Context) error {
 			return err
 		}
 		for _, r := range refused {
-			b.note("refused: %s of %s: %s", r.Kind, r.PKH, r.Why)
+			b.Note("refused: %s of %s: %s", r.Kind, r.PKH, r.Why)
 		}
 		if len(rows) == 0 {
 			return errors.New("the files hold no watermarks of this chain")

@@ -12,6 +12,7 @@ import (
 	"highwater/hwm"
 	"highwater/internal/bringup"
 	"highwater/internal/hints"
+	"highwater/internal/terminal"
 )
 
 func (a *app) bringUpReportCmd() *cobra.Command {
@@ -53,7 +54,7 @@ func (a *app) bringUpReport(ctx context.Context) error {
 		return errors.New("stopped")
 	}
 	if a.jsonFlag {
-		err = a.json(v)
+		err = a.JSON(v)
 	} else {
 		err = a.showReport(v)
 	}
@@ -66,41 +67,41 @@ func (a *app) bringUpReport(ctx context.Context) error {
 func (a *app) showReport(v reportView) error {
 	r := v.Record
 	if r.Instance == "" { // no more than a drill was made
-		a.say("chain     %s", r.Chain)
+		a.Say("chain     %s", r.Chain)
 	} else {
-		a.say("instance  %.8s on %s", r.Instance, r.Chain)
+		a.Say("instance  %.8s on %s", r.Instance, r.Chain)
 	}
-	a.say("begun     %s; looked at last %s, %s ago\n", when(r.Started), when(r.Updated), age(time.Since(r.Updated)))
+	a.Say("begun     %s; looked at last %s, %s ago\n", when(r.Started), when(r.Updated), age(time.Since(r.Updated)))
 	rows := make([][]string, 0, len(r.Entries))
 	for _, e := range r.Entries {
-		rows = append(rows, []string{a.paintResult(string(e.Result)), e.Step, when(e.At), e.Detail})
+		rows = append(rows, []string{a.PaintResult(string(e.Result)), e.Step, when(e.At), e.Detail})
 	}
 	if len(rows) > 0 {
-		if err := a.table([]string{"result", "step", "when", "found, or stated"}, rows); err != nil {
+		if err := a.Table([]string{"result", "step", "when", "found, or stated"}, rows); err != nil {
 			return err
 		}
 	}
 	if len(r.Drills) > 0 {
-		a.say("\ndrills")
+		a.Say("\ndrills")
 		for _, d := range r.Drills {
-			a.say("  %s  %s  %s", a.paintResult(string(d.Result)), when(d.At), drillWords(d))
+			a.Say("  %s  %s  %s", a.PaintResult(string(d.Result)), when(d.At), drillWords(d))
 		}
 	}
 	if r.UnderWay != nil {
-		a.say("\n%s: a drill brought the right to sign here at %s, and did not end; it goes back by: highwater handover",
-			a.paint(red, "under way"), when(*r.UnderWay))
+		a.Say("\n%s: a drill brought the right to sign here at %s, and did not end; it goes back by: highwater handover",
+			a.Paint(terminal.Red, "under way"), when(*r.UnderWay))
 	}
-	a.say("")
+	a.Say("")
 	for _, c := range v.Changes {
-		a.say("%s: %s", a.paint(red, "no longer true"), c.Then.Step)
+		a.Say("%s: %s", a.Paint(terminal.Red, "no longer true"), c.Then.Step)
 		a.showChecklist([]failover.Finding{{Name: c.Now.Step, Result: string(c.Now.Result), Detail: c.Now.Detail, Hint: c.Now.Hint}})
 	}
 	switch {
 	case len(v.Changes) > 0:
 	case v.Done:
-		a.say("%s: all of it, and what can be looked at is still true", a.paint(green, "done"))
+		a.Say("%s: all of it, and what can be looked at is still true", a.Paint(terminal.Green, "done"))
 	default:
-		a.say("%s: go on with highwater bring-up", a.paint(yellow, "not done yet"))
+		a.Say("%s: go on with highwater bring-up", a.Paint(terminal.Yellow, "not done yet"))
 	}
 	return nil
 }

@@ -69,11 +69,11 @@ func (b *bringUp) steps() []bringup.Step {
 func (b *bringUp) checkConfiguration(context.Context) bringup.Found {
 	if b.record.Chain != b.cfg.Chain {
 		return bringup.Found{
-			Result: bringup.Bad, Detail: fmt.Sprintf("%s is for chain %s, and this checklist was begun for %s", b.cfg.path, b.cfg.Chain, b.record.Chain),
+			Result: bringup.Bad, Detail: fmt.Sprintf("%s is for chain %s, and this checklist was begun for %s", b.cfg.Path, b.cfg.Chain, b.record.Chain),
 			Hint: "look at `chain` again; to begin anew, on purpose: move " + recordPath(b.cfg) + " away",
 		}
 	}
-	return foundOf(good("configuration", "%s, chain %s", b.cfg.path, b.cfg.chainID), checkConfigMode(b.cfg.path))
+	return foundOf(good("configuration", "%s, chain %s", b.cfg.Path, b.cfg.ChainID), checkConfigMode(b.cfg.Path))
 }
 
 // checkStore sees that the watermark file is there, and is the one that this record is about.
@@ -110,7 +110,7 @@ func (b *bringUp) createMarks(ctx context.Context, f bringup.Found) bringup.Foun
 	if f.Result != bringup.Waiting {
 		return f
 	}
-	if !b.f.yes && !b.interactive {
+	if !b.f.yes && !b.Interactive {
 		return f
 	}
 	quiet := b.app

@@ -11,7 +11,10 @@ import (
 
 	"highwater/hwm"
 	"highwater/hwm/bundle"
+	"highwater/internal/config"
+	"highwater/internal/durable"
 	"highwater/internal/hints"
+	"highwater/internal/terminal"
 	"highwater/internal/words"
 	"highwater/operate"
 )
@@ -37,10 +40,10 @@ func (a *app) bundleExportCmd() *cobra.Command {
 			if err := wants(c, "out"); err != nil {
 				return err
 			}
-			if err := mustBeNew(out); err != nil {
+			if err := durable.MustBeNew(out); err != nil {
 				return err
 			}
-			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error { return a.exportBundle(c.Context(), admin, out) })
+			return a.withAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error { return a.exportBundle(c.Context(), admin, out) })
 		},
 	}
 	c.Flags().StringVar(&out, "out", "", "write to this new `FILE`")
@@ -56,17 +59,17 @@ func (a *app) exportBundle(ctx context.Context, admin operate.Admin, out string)
 	if err != nil {
 		return err
 	}
-	if err := writeSynced(out, text); err != nil {
+	if err := durable.Create(out, text); err != nil {
 		return err
 	}
 	if a.jsonFlag {
-		return a.json(b)
+		return a.JSON(b)
 	}
-	a.say("wrote %s: %s, %s, of %s", out, words.Count(len(b.Keys), "key"), words.Count(len(b.Marks), "mark"), b.Instance)
+	a.Say("wrote %s: %s, %s, of %s", out, words.Count(len(b.Keys), "key"), words.Count(len(b.Marks), "mark"), b.Instance)
 	if b.Role == hwm.Active {
-		a.note("hint: this instance is active: what it signs from now on is not in the file")
+		a.Note("hint: this instance is active: what it signs from now on is not in the file")
 	}
-	a.note("next, on the other machine: highwater bundle diff FILE, then: highwater hwm import FILE")
+	a.Note("next, on the other machine: highwater bundle diff FILE, then: highwater hwm import FILE")
 	return nil
 }
 
@@ -107,7 +110,7 @@ func (a *app) bundleDiffCmd() *cobra.Command {
 
 func oneFile(c *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return usagef("%s wants one file", c.CommandPath())
+		return terminal.Usagef("%s wants one file", c.CommandPath())
 	}
 	return nil
 }
@@ -130,15 +133,15 @@ func (t *bundleTrust) parse() error {
 	}
 	t.named = true
 	if err := t.key.UnmarshalText([]byte(t.text)); err != nil {
-		return usageError{fmt.Errorf("--key: %w", err)}
+		return terminal.Misuse(fmt.Errorf("--key: %w", err))
 	}
 	return nil
 }
 
 // check tells whose a verified bundle is: of the instance that was named, else of the other one of the pair.
-func (t *bundleTrust) check(ctx context.Context, cfg *config, admin operate.Admin, b *bundle.Bundle) (string, error) {
-	if cfg != nil && b.Chain != cfg.chainID {
-		return "", hints.Add(fmt.Errorf("the bundle is of chain %s, this instance signs for %s", b.Chain, cfg.chainID), "compare `chain` in the two configurations")
+func (t *bundleTrust) check(ctx context.Context, cfg *config.Config, admin operate.Admin, b *bundle.Bundle) (string, error) {
+	if cfg != nil && b.Chain != cfg.ChainID {
+		return "", hints.Add(fmt.Errorf("the bundle is of chain %s, this instance signs for %s", b.Chain, cfg.ChainID), "compare `chain` in the two configurations")
 	}
 	if t.named {
 		if b.Instance != t.key {
@@ -158,7 +161,7 @@ func (t *bundleTrust) check(ctx context.Context, cfg *config, admin operate.Admi
 }
 
 // rows are the marks of a bundle that counts.
-func (t *bundleTrust) rows(ctx context.Context, cfg *config, admin operate.Admin, path string, data []byte) ([]hwm.ImportRow, error) {
+func (t *bundleTrust) rows(ctx context.Context, cfg *config.Config, admin operate.Admin, path string, data []byte) ([]hwm.ImportRow, error) {
 	b, err := openBundle(path, data)
 	if err != nil {
 		return nil, err
@@ -201,7 +204,7 @@ func (a *app) withBundle(ctx context.Context, path string, trust *bundleTrust, f
 		}
 		return f(b, who, operate.Admin{})
 	}
-	return a.withAdmin(ctx, false, func(cfg *config, admin operate.Admin) error {
+	return a.withAdmin(ctx, false, func(cfg *config.Config, admin operate.Admin) error {
 		who, err := trust.check(ctx, cfg, admin, b)
 		if err != nil {
 			return err
@@ -212,18 +215,18 @@ func (a *app) withBundle(ctx context.Context, path string, trust *bundleTrust, f
 
 func (a *app) showBundle(b *bundle.Bundle, who string) error {
 	if a.jsonFlag {
-		return a.json(b)
+		return a.JSON(b)
 	}
 	a.sayBundle(b, who)
 	return nil
 }
 
 func (a *app) sayBundle(b *bundle.Bundle, who string) {
-	a.say("instance  %s: %s", b.Instance, who)
-	a.say("written   %s, %s ago; chain %s", when(b.When), age(time.Since(b.When)), b.Chain)
-	a.say("then      %s, epoch %d; %s, %s, %s", b.Role, b.Epoch, words.Count(len(b.Keys), "key"), words.Count(len(b.Marks), "mark"), words.Count(len(b.Ceilings), "ceiling"))
+	a.Say("instance  %s: %s", b.Instance, who)
+	a.Say("written   %s, %s ago; chain %s", when(b.When), age(time.Since(b.When)), b.Chain)
+	a.Say("then      %s, epoch %d; %s, %s, %s", b.Role, b.Epoch, words.Count(len(b.Keys), "key"), words.Count(len(b.Marks), "mark"), words.Count(len(b.Ceilings), "ceiling"))
 	if b.Role == hwm.Active {
-		a.note("hint: that instance was active: what it signed afterwards is not in the file")
+		a.Note("hint: that instance was active: what it signed afterwards is not in the file")
 	}
 }
 
@@ -254,17 +257,17 @@ func (a *app) diffBundle(ctx context.Context, admin operate.Admin, b *bundle.Bun
 	}
 	d.Differs = append(differingKeys(b, keys), differingCeilings(b, marks)...)
 	if a.jsonFlag {
-		return a.json(d)
+		return a.JSON(d)
 	}
 	a.sayBundle(b, who)
-	a.say("")
+	a.Say("")
 	if err := a.changesTable(d.Marks); err != nil {
 		return err
 	}
 	for _, text := range d.Differs {
-		a.say("differs: %s", text)
+		a.Say("differs: %s", text)
 	}
-	a.note("nothing was changed; to raise the marks: highwater hwm import FILE")
+	a.Note("nothing was changed; to raise the marks: highwater hwm import FILE")
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"highwater/internal/config"
 	"highwater/internal/hints"
 	"highwater/internal/usb"
 	"highwater/ledger"
@@ -23,7 +24,7 @@ func lookAtBuses() ([]connected, error) {
 	for _, k := range []struct {
 		kind  string
 		match usb.Match
-	}{{kindLedger, ledger.IsUSB}, {kindTezSign, tezsign.IsUSB}} {
+	}{{config.KindLedger, ledger.IsUSB}, {config.KindTezSign, tezsign.IsUSB}} {
 		found, err := usb.Survey(k.match)
 		if err != nil {
 			return nil, err
@@ -40,10 +41,10 @@ func lookAtBuses() ([]connected, error) {
 
 func (c connected) String() string {
 	text := fmt.Sprintf("%s %04x:%04x at %s", c.kind, c.finding.Vendor, c.finding.Product, c.finding.Where())
-	if c.kind == kindLedger {
+	if c.kind == config.KindLedger {
 		text += ", " + ledger.USBLabel(c.finding.Info)
 	}
-	if c.kind == kindTezSign && c.finding.SerialNum != "" {
+	if c.kind == config.KindTezSign && c.finding.SerialNum != "" {
 		text += ", serial " + c.finding.SerialNum
 	}
 	if len(c.finding.Holders) > 0 {
@@ -60,7 +61,7 @@ func deviceBlocks(found []connected) string {
 	var out strings.Builder
 	for i, c := range found {
 		fmt.Fprintf(&out, "# %s\n[[device]]\nname      = \"%s%d\"\nkind      = %q\ntransport = \"usb\"\n", c, c.kind, i+1, c.kind)
-		if c.kind == kindTezSign {
+		if c.kind == config.KindTezSign {
 			fmt.Fprintf(&out, "serial    = %q\n", c.finding.SerialNum)
 		} else {
 			out.WriteString("# id      = \"four-words-like-this\"  # see: highwater ledger list\n")
@@ -80,9 +81,9 @@ transport = "usb"
 
 // checkBuses is a line for each device that is connected, and whether it could be opened. A machine without a bus is fine for a
 // configuration without USB devices.
-func checkBuses(cfg *config) []finding {
+func checkBuses(cfg *config.Config) []finding {
 	found, err := lookAtBuses()
-	wanted := slices.ContainsFunc(cfg.Devices, func(d deviceConfig) bool { return d.Transport == transportUSB })
+	wanted := slices.ContainsFunc(cfg.Devices, func(d config.Device) bool { return d.Transport == config.TransportUSB })
 	switch {
 	case err != nil && wanted:
 		return []finding{bad("usb", err)}

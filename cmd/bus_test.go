@@ -7,20 +7,21 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/internal/config"
 	"highwater/internal/usb"
 )
 
 // TestDeviceBlocks: what is found on the bus becomes a configuration that is accepted.
 func TestDeviceBlocks(t *testing.T) {
 	found := []connected{
-		{kindLedger, usb.Finding{Info: usb.Info{Vendor: 0x2c97, Product: 0x5011, Port: "1-2"}}},
-		{kindTezSign, usb.Finding{Info: usb.Info{Vendor: 0x9997, Product: 1, Port: "1-3", SerialNum: "0123456789ab"}, Err: errors.New("no"), Holders: []string{"octez-signer (pid 8)"}}},
+		{config.KindLedger, usb.Finding{Info: usb.Info{Vendor: 0x2c97, Product: 0x5011, Port: "1-2"}}},
+		{config.KindTezSign, usb.Finding{Info: usb.Info{Vendor: 0x9997, Product: 1, Port: "1-3", SerialNum: "0123456789ab"}, Err: errors.New("no"), Holders: []string{"octez-signer (pid 8)"}}},
 	}
 	for _, devices := range [][]connected{nil, found} {
-		cfg, err := parseConfig(fmt.Sprintf(configTemplate, "/var/lib/highwater", "NetXdQprcVkpaWU", deviceBlocks(devices)))
+		cfg, err := config.Parse(fmt.Sprintf(configTemplate, "/var/lib/highwater", "NetXdQprcVkpaWU", deviceBlocks(devices)))
 		require.NoError(t, err)
 		require.Len(t, cfg.Devices, max(1, len(devices)))
-		require.Equal(t, transportUSB, cfg.Devices[0].Transport)
+		require.Equal(t, config.TransportUSB, cfg.Devices[0].Transport)
 	}
 	require.Equal(t, "ledger 2c97:5011 at usb 1-2, Ledger Nano S Plus", found[0].String())
 	found[0].finding.Product = 0x9011

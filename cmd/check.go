@@ -14,8 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"highwater/hwm"
+	"highwater/internal/config"
 	"highwater/internal/device"
 	"highwater/internal/hints"
+	"highwater/internal/terminal"
 	"highwater/internal/words"
 	"highwater/operate"
 	"highwater/store"
@@ -50,7 +52,7 @@ func (a *app) checkCmd() *cobra.Command {
 func (a *app) check(ctx context.Context) error {
 	findings := a.findings(ctx)
 	if a.jsonFlag {
-		if err := a.json(findings); err != nil {
+		if err := a.JSON(findings); err != nil {
 			return err
 		}
 	} else if err := a.showFindings(findings); err != nil {
@@ -67,9 +69,9 @@ func (a *app) findings(ctx context.Context) []finding {
 	if err != nil {
 		return []finding{bad("configuration", err)}
 	}
-	out := []finding{good("configuration", "%s, chain %s", cfg.path, cfg.chainID)}
+	out := []finding{good("configuration", "%s, chain %s", cfg.Path, cfg.ChainID)}
 	dir := checkStateDir(cfg)
-	out = append(out, checkConfigMode(cfg.path))
+	out = append(out, checkConfigMode(cfg.Path))
 	out = append(out, checkListeners(cfg)...)
 	out = append(append(out, checkTLS(cfg, time.Now())...), dir)
 	if dir.Result != resultBad { // or it would be said twice
@@ -100,14 +102,14 @@ func checkConfigMode(path string) finding {
 	return good("permissions", "%s is %04o", path, info.Mode().Perm())
 }
 
-func checkStateDir(cfg *config) finding {
+func checkStateDir(cfg *config.Config) finding {
 	dir := cfg.StateDir
 	info, err := os.Stat(dir)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
-			err = hints.Add(fmt.Errorf("there is no directory %s", dir), fmt.Sprintf("is its disk mounted (findmnt -T %s), and is state_dir right? A new instance gets it from: highwater init --config %s", dir, cfg.path))
+			err = hints.Add(fmt.Errorf("there is no directory %s", dir), fmt.Sprintf("is its disk mounted (findmnt -T %s), and is state_dir right? A new instance gets it from: highwater init --config %s", dir, cfg.Path))
 		}
-		return bad("state directory", explainAccess(err))
+		return bad("state directory", config.ExplainAccess(err))
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return finding{"state directory", resultWarning, fmt.Sprintf("%s is %04o: others can look into it", dir, info.Mode().Perm()), "chmod 700 " + dir}
@@ -176,7 +178,7 @@ func checkClock() finding {
 }
 
 // checkInstance asks the daemon, or opens the store and the devices.
-func (a *app) checkInstance(ctx context.Context, cfg *config) []finding {
+func (a *app) checkInstance(ctx context.Context, cfg *config.Config) []finding {
 	admin, done, err := a.admin(ctx, cfg, true)
 	if err != nil {
 		return []finding{bad("watermark file", err)}
@@ -242,14 +244,14 @@ func checkRole(st operate.Status) finding {
 }
 
 // checkGuard says whether somebody looks on chain for what these keys sign elsewhere, and what that needs.
-func checkGuard(cfg *config, st operate.Status) finding {
+func checkGuard(cfg *config.Config, st operate.Status) finding {
 	const what = "this instance fences itself when it sees on chain what its key signed and it did not"
 	paired := st.Pair != nil && st.Pair.Peer != nil
 	switch {
 	case cfg.Node == "" && paired:
 		return finding{
 			"guard", resultWarning, "off, and there is another instance: with a node " + what,
-			"set node = \"http://…\" (your octez node) in " + cfg.path + ", and restart",
+			"set node = \"http://…\" (your octez node) in " + cfg.Path + ", and restart",
 		}
 	case cfg.Node == "":
 		return good("guard", "off; with node = \"http://…\" (your octez node) %s", what)
@@ -296,17 +298,17 @@ func checkMarks(st operate.Status) finding {
 }
 
 func (a *app) showFindings(findings []finding) error {
-	colours := map[string]string{resultOK: green, resultWarning: yellow, resultBad: red}
+	colours := map[string]string{resultOK: terminal.Green, resultWarning: terminal.Yellow, resultBad: terminal.Red}
 	rows := [][]string{}
 	for _, f := range findings {
-		rows = append(rows, []string{a.paint(colours[f.Result], f.Result), f.Name, f.Detail})
+		rows = append(rows, []string{a.Paint(colours[f.Result], f.Result), f.Name, f.Detail})
 	}
-	if err := a.table([]string{"result", "what", "found"}, rows); err != nil {
+	if err := a.Table([]string{"result", "what", "found"}, rows); err != nil {
 		return err
 	}
 	for _, f := range findings {
 		if f.Hint != "" {
-			a.note("hint: %s: %s", f.Name, f.Hint)
+			a.Note("hint: %s: %s", f.Name, f.Hint)
 		}
 	}
 	return nil

@@ -2,6 +2,9 @@ package cmd
 
 import (
 	"golang.org/x/sys/unix"
+
+	"highwater/internal/config"
+	"highwater/store"
 )
 
 // unfit are file systems that a state directory should not lie on, by the magic number of statfs(2).
@@ -46,4 +49,20 @@ func judgeFileSystem(dir string, magic uint32) finding {
 		}
 	}
 	return good("file system", "%s is on a local disk, as far as the kernel tells", dir)
+}
+
+// checkRuntime says what a killed process costs.
+func checkRuntime(cfg *config.Config) finding {
+	const name = "levels ahead"
+	if cfg.Store.Levels() == 0 {
+		return good(name, "off: each signature waits for the disk")
+	}
+	dir := cfg.RuntimeDir()
+	if err := store.CheckRuntimeDir(dir); err != nil {
+		return finding{
+			name, resultWarning, dir + ": " + err.Error() + ". A killed process costs what a power cut costs: the levels ahead",
+			"set runtime_dir in [store] to a directory on a tmpfs that this user owns, such as /run/highwater",
+		}
+	}
+	return good(name, "%d; a killed process costs none, by %s", cfg.Store.Levels(), dir)
 }

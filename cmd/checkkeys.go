@@ -54,7 +54,7 @@ func checkFenced(st operate.Status) finding {
 func (a *app) warnKeys(st operate.Status) {
 	for _, f := range checkKeys(st) {
 		if f.Result != resultOK {
-			a.note("warning: %s cannot sign here: %s\nhint: %s", f.Name, f.Detail, f.Hint)
+			a.Note("warning: %s cannot sign here: %s\nhint: %s", f.Name, f.Detail, f.Hint)
 		}
 	}
 }

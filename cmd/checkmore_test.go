@@ -20,6 +20,7 @@ import (
 
 	"highwater/failover"
 	"highwater/hwm"
+	"highwater/internal/config"
 	"highwater/internal/device"
 	"highwater/internal/node/nodesim"
 	"highwater/internal/tezos"
@@ -61,7 +62,7 @@ func TestCheckListeners(t *testing.T) {
 		"127.0.0.1:6732": false, "[::1]:6732": false, "localhost:6732": false, "unix:/run/x.sock": false, "127.9.9.9:1": false,
 		"0.0.0.0:6732": true, ":6732": true, "[::]:6732": true, "10.0.0.1:6732": true, "baker.example:6732": true,
 	} {
-		cfg := &config{Server: serverConfig{Listen: listen}}
+		cfg := &config.Config{Server: config.Server{Listen: listen}}
 		f := only(t, checkListeners(cfg))
 		require.Equal(t, open, f.Result == resultWarning, listen)
 		if open {
@@ -69,7 +70,7 @@ func TestCheckListeners(t *testing.T) {
 		}
 		cfg.Server.ClientCA = "ca.pem"
 		require.Equal(t, resultOK, only(t, checkListeners(cfg)).Result, listen)
-		cfg.Server.ClientCA, cfg.auth = "", []*tezos.PublicKey{{}}
+		cfg.Server.ClientCA, cfg.Auth = "", []*tezos.PublicKey{{}}
 		require.Equal(t, resultOK, only(t, checkListeners(cfg)).Result, listen)
 		cfg.Monitor.Listen = listen
 		require.Equal(t, open, only(t, checkListeners(cfg)).Result == resultWarning, listen)
@@ -94,7 +95,7 @@ func certificate(t *testing.T, dir string, from, to time.Time) {
 func TestCheckTLS(t *testing.T) {
 	now := time.Now()
 	dir := t.TempDir()
-	cfg := &config{}
+	cfg := &config.Config{}
 	require.Empty(t, checkTLS(cfg, now))
 	cfg.Server.TLSCert, cfg.Server.TLSKey = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	require.Equal(t, resultBad, only(t, checkTLS(cfg, now)).Result, "there are no files")
@@ -126,15 +127,15 @@ func TestCheckTLS(t *testing.T) {
 }
 
 // nodeAt is a configuration with a node that answers by h.
-func nodeAt(t *testing.T, h http.Handler) *config {
+func nodeAt(t *testing.T, h http.Handler) *config.Config {
 	t.Helper()
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
-	return &config{Node: s.URL, chainID: tezos.Ghostnet}
+	return &config.Config{Node: s.URL, ChainID: tezos.Ghostnet}
 }
 
 func TestCheckNode(t *testing.T) {
-	require.Empty(t, checkNode(t.Context(), &config{}, time.Now))
+	require.Empty(t, checkNode(t.Context(), &config.Config{}, time.Now))
 	sim := nodesim.New(nodesim.Config{Chain: tezos.Ghostnet})
 	cfg := nodeAt(t, sim)
 	found := checkNode(t.Context(), cfg, time.Now)

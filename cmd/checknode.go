@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"highwater/internal/config"
 	"highwater/internal/node"
 	"highwater/operate"
 )
@@ -20,7 +21,7 @@ const (
 const maxClock = 5 * time.Second
 
 // checkNode asks the configured node which chain it follows, whether it keeps up, and what time it is there.
-func checkNode(ctx context.Context, cfg *config, now func() time.Time) []finding {
+func checkNode(ctx context.Context, cfg *config.Config, now func() time.Time) []finding {
 	if cfg.Node == "" {
 		return nil
 	}
@@ -31,7 +32,7 @@ func checkNode(ctx context.Context, cfg *config, now func() time.Time) []finding
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, 2*nodeTimeout)
 	defer cancel()
-	h, err := client.Check(ctx, cfg.chainID, now(), maxHeadAge)
+	h, err := client.Check(ctx, cfg.ChainID, now(), maxHeadAge)
 	f := good("node", "%s is in step, at level %d", client, h.Head.Level)
 	if err != nil {
 		f = bad("node", err)

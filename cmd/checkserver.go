@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"highwater/api"
+	"highwater/internal/config"
+	"highwater/internal/durable"
 )
 
 // checkListeners warns of whoever may ask without saying who they are.
-func checkListeners(cfg *config) []finding {
+func checkListeners(cfg *config.Config) []finding {
 	var out []finding
-	if beyondLoopback(cfg.Server.Listen) && len(cfg.auth) == 0 && cfg.Server.ClientCA == "" {
+	if beyondLoopback(cfg.Server.Listen) && len(cfg.Auth) == 0 && cfg.Server.ClientCA == "" {
 		out = append(out, finding{
 			"server.listen", resultWarning, cfg.Server.Listen + " is open to other machines, and whoever reaches it may ask for signatures",
 			"listen on 127.0.0.1; or set server.authorized_keys, or server.client_ca",
@@ -52,7 +54,7 @@ func beyondLoopback(address string) bool {
 const soonEnds = 30 * 24 * time.Hour
 
 // checkTLS reads the certificate, its key and the clients' authority, as serve does.
-func checkTLS(cfg *config, now time.Time) []finding {
+func checkTLS(cfg *config.Config, now time.Time) []finding {
 	const name = "TLS"
 	if cfg.Server.TLSCert == "" {
 		return nil
@@ -88,7 +90,7 @@ func leafOf(c *tls.Config) (*x509.Certificate, error) {
 }
 
 func readCertificates(path string) (out []*x509.Certificate, err error) {
-	text, err := readFile(path, maxConfig, "a file of certificates")
+	text, err := durable.Read(path, config.MaxSize, "a file of certificates")
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ func (a *app) completionCmd() *cobra.Command {
 	shell := func(name, example string, write func(root *cobra.Command, w io.Writer) error) *cobra.Command {
 		return &cobra.Command{
 			Use: name, Short: "Write the completion for " + name, Long: completionLong, Args: noArgs, Example: "  highwater completion " + example,
-			RunE: func(c *cobra.Command, _ []string) error { return write(c.Root(), a.out) },
+			RunE: func(c *cobra.Command, _ []string) error { return write(c.Root(), a.Out) },
 		}
 	}
 	return group("completion", "Write the completion for a shell", completionLong, "  highwater completion bash > /etc/bash_completion.d/highwater",

@@ -22,14 +22,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/internal/config"
 	"highwater/internal/hints"
+	"highwater/internal/terminal"
 	"highwater/store"
 )
 
 // runDaemon runs a daemon of a configuration until the test ends.
 func runDaemon(t *testing.T, text string) *daemon {
 	t.Helper()
-	cfg, err := loadConfig(writeConfig(t, "state_dir = \"state\"\n"+text))
+	cfg, err := config.Load(writeConfig(t, "state_dir = \"state\"\n"+text))
 	require.NoError(t, err)
 	require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
 	d, err := newDaemon(t.Context(), cfg, slog.New(slog.DiscardHandler), "test")
@@ -109,7 +111,7 @@ func TestServeTLS(t *testing.T) {
 // TestBadTLSFiles are said at start, and leave nothing behind that listens or locks.
 func TestBadTLSFiles(t *testing.T) {
 	for range 2 {
-		cfg, err := loadConfig(writeConfig(t, "state_dir = \"state\"\n"+minimalConfig+"[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = \"a\"\ntls_key = \"b\"\n"))
+		cfg, err := config.Load(writeConfig(t, "state_dir = \"state\"\n"+minimalConfig+"[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = \"a\"\ntls_key = \"b\"\n"))
 		require.NoError(t, err)
 		require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
 		_, err = newDaemon(t.Context(), cfg, slog.New(slog.DiscardHandler), "test")
@@ -148,12 +150,12 @@ func selfSigned(t *testing.T, dir string) (tls.Certificate, *x509.CertPool) {
 
 // TestASocketThatCannotBeOpened: a command that may not open the daemon's socket does not go behind its back.
 func TestASocketThatCannotBeOpened(t *testing.T) {
-	cfg, err := loadConfig(writeConfig(t, "state_dir = \"state\"\n"+minimalConfig))
+	cfg, err := config.Load(writeConfig(t, "state_dir = \"state\"\n"+minimalConfig))
 	require.NoError(t, err)
 	require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
 	require.NoError(t, os.Symlink(cfg.Admin.Socket, cfg.Admin.Socket)) // ELOOP: neither absent nor refused
 	var out bytes.Buffer
-	a := &app{terminal: newTerminal(&out, &out, &out)}
+	a := &app{Terminal: terminal.New(&out, &out, &out)}
 	_, _, err = a.admin(t.Context(), cfg, false)
 	require.Error(t, err)
 	require.NotEmpty(t, hints.Of(err), err.Error())

@@ -32,8 +32,8 @@ func (a *app) daemonLog(level, format string) (*slog.Logger, *logqueue.Queue, er
 		log.Error("log lines dropped: nobody read them", "lines", n)
 		return line.Bytes()
 	}
-	queue := logqueue.New(a.err, logqueue.Size, lost)
-	a.err, a.flush = queue, func() { queue.Close(flushPatience) }
+	queue := logqueue.New(a.Err, logqueue.Size, lost)
+	a.Err, a.flush = queue, func() { queue.Close(flushPatience) }
 	log, err := newLogger(queue, level, format)
 	return log, queue, err
 }

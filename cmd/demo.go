@@ -16,6 +16,8 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/baker"
+	"highwater/internal/config"
+	"highwater/internal/terminal"
 	"highwater/internal/tezos"
 	"highwater/internal/words"
 	"highwater/operate"
@@ -43,14 +45,14 @@ func (a *app) demoCmd() *cobra.Command {
 		Example: "  highwater demo --levels 10 --interval 500ms",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if f.levels < 0 || f.interval <= 0 {
-				return usagef("--levels is not negative, and --interval is more than nothing")
+				return terminal.Usagef("--levels is not negative, and --interval is more than nothing")
 			}
 			return a.demo(c.Context(), f)
 		},
 	}
 	c.Flags().IntVar(&f.levels, "levels", 0, "end after `N` levels (0: at Ctrl-C)")
 	c.Flags().DurationVar(&f.interval, "interval", time.Second, "time between two levels")
-	c.Flags().StringVar(&f.listen, "listen", defaultListen, "`ADDRESS` of the signer; a free port is taken when it is in use")
+	c.Flags().StringVar(&f.listen, "listen", config.DefaultListen, "`ADDRESS` of the signer; a free port is taken when it is in use")
 	c.Flags().StringVar(&f.monitor, "monitor", "127.0.0.1:6733", "`ADDRESS` of metrics and status page")
 	return a.addJSON(c)
 }
@@ -99,7 +101,7 @@ type demoSummary struct {
 type demonstration struct {
 	*app
 	flags   demoFlags
-	cfg     *config
+	cfg     *config.Config
 	daemon  *daemon
 	stop    func() error
 	client  *baker.Client
@@ -139,7 +141,7 @@ func (a *app) demo(ctx context.Context, f demoFlags) (err error) {
 func (d *demonstration) prepare(ctx context.Context, dir string) error {
 	state := filepath.Join(dir, "state")
 	text := fmt.Sprintf(demoConfig, state, demoChain, freeAddress(ctx, d.flags.listen), freeAddress(ctx, d.flags.monitor))
-	cfg, err := parseConfig(text)
+	cfg, err := config.Parse(text)
 	if err != nil {
 		return err
 	}
@@ -205,13 +207,13 @@ func (d *demonstration) introduce() {
 	if d.jsonFlag {
 		return
 	}
-	d.say("An emulated Ledger, an emulated TezSign, a chain of %s a level, and a baker. The signer is at http://%s", d.flags.interval, d.cfg.Server.Listen)
-	d.say("  its keys:     curl http://%s/known_keys", d.cfg.Server.Listen)
-	d.say("  status page:  http://%s/", d.cfg.Monitor.Listen)
+	d.Say("An emulated Ledger, an emulated TezSign, a chain of %s a level, and a baker. The signer is at http://%s", d.flags.interval, d.cfg.Server.Listen)
+	d.Say("  its keys:     curl http://%s/known_keys", d.cfg.Server.Listen)
+	d.Say("  status page:  http://%s/", d.cfg.Monitor.Listen)
 	for _, k := range d.keys {
-		d.say("  %s  %-9s  %s", k.Hash(), k.Curve(), shortAlias(k.alias))
+		d.Say("  %s  %-9s  %s", k.Hash(), k.Curve(), shortAlias(k.alias))
 	}
-	d.say("\n%5s  %-11s  %-14s %-8s  %9s", "LEVEL", "KEY", "KIND", "RESULT", "TIME")
+	d.Say("\n%5s  %-11s  %-14s %-8s  %9s", "LEVEL", "KEY", "KIND", "RESULT", "TIME")
 }
 
 // bake asks at every level, as long as there is one.
@@ -318,19 +320,19 @@ func (d *demonstration) event(key demoKey, s baker.Step, got string, took time.D
 	if d.jsonFlag {
 		return
 	}
-	colour, text := green, ""
+	colour, text := terminal.Green, ""
 	switch got {
 	case "signed":
 		text = sig.String()[:20] + "…"
 	case "replayed":
-		colour, text = yellow, "the same bytes were asked again: the same signature"
+		colour, text = terminal.Yellow, "the same bytes were asked again: the same signature"
 	default:
 		text, _, _ = strings.Cut(no.Text, " (hint:")
 		_, text, _ = strings.Cut(text, ": ")
-		colour = red
+		colour = terminal.Red
 	}
-	d.say("%5d  %s…  %-14s %s  %6.1f ms  %s", s.Level, key.Hash().String()[:10], s.Kind,
-		d.paint(colour, fmt.Sprintf("%-8s", got)), float64(took.Microseconds())/1000, text)
+	d.Say("%5d  %s…  %-14s %s  %6.1f ms  %s", s.Level, key.Hash().String()[:10], s.Kind,
+		d.Paint(colour, fmt.Sprintf("%-8s", got)), float64(took.Microseconds())/1000, text)
 }
 
 // restart ends the signer and starts it again on the same state: a baker that asks for an old level with other bytes is refused.
@@ -347,7 +349,7 @@ func (d *demonstration) restart(ctx context.Context, level int32) error {
 		return fmt.Errorf("after a restart the role is %s", role.Role)
 	}
 	if !d.jsonFlag {
-		d.say("%s", d.paint(bold, "the signer was restarted; it is active still, and remembers:"))
+		d.Say("%s", d.Paint(terminal.Bold, "the signer was restarted; it is active still, and remembers:"))
 	}
 	return d.ask(ctx, d.keys[0], baker.Step{Chain: demoChain, Kind: tezos.Attestation, Level: level, Variant: 0xdd}, "refused")
 }
@@ -356,12 +358,12 @@ func (d *demonstration) conclude() error {
 	doubles := d.judge.Doubles()
 	d.summary.DoubleSigns = len(doubles)
 	if d.jsonFlag {
-		if err := d.json(d.summary); err != nil {
+		if err := d.JSON(d.summary); err != nil {
 			return err
 		}
 	} else {
 		s := d.summary
-		d.say("\n%s, %s, %s, %s, %s", words.Count(s.Levels, "level"), words.Count(s.Signatures, "signature"), words.Count(s.Replays, "replay"),
+		d.Say("\n%s, %s, %s, %s, %s", words.Count(s.Levels, "level"), words.Count(s.Signatures, "signature"), words.Count(s.Replays, "replay"),
 			words.Count(s.Refusals, "refusal"), words.Count(s.DoubleSigns, "double signature"))
 	}
 	if len(doubles) > 0 {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"highwater/internal/config"
 	"highwater/internal/hints"
 	"highwater/internal/usb"
 	"highwater/ledger"
@@ -23,7 +24,7 @@ type wired struct {
 }
 
 // newDrivers makes the drivers of the configured devices; none is connected yet.
-func newDrivers(cfg *config, bus *usb.Bus, log *slog.Logger) ([]wired, error) {
+func newDrivers(cfg *config.Config, bus *usb.Bus, log *slog.Logger) ([]wired, error) {
 	out := make([]wired, 0, len(cfg.Devices))
 	for _, d := range cfg.Devices {
 		made, err := newDriver(cfg, d, bus, log)
@@ -39,22 +40,22 @@ func newDrivers(cfg *config, bus *usb.Bus, log *slog.Logger) ([]wired, error) {
 	return out, nil
 }
 
-func newDriver(cfg *config, d deviceConfig, bus *usb.Bus, log *slog.Logger) (wired, error) {
-	if d.Transport == transportUSB && !usb.Available {
+func newDriver(cfg *config.Config, d config.Device, bus *usb.Bus, log *slog.Logger) (wired, error) {
+	if d.Transport == config.TransportUSB && !usb.Available {
 		return wired{}, hints.Add(usb.ErrNoUSB, "build with CGO_ENABLED=1, or set another transport")
 	}
-	if d.Kind == kindLedger {
+	if d.Kind == config.KindLedger {
 		l, err := newLedger(cfg, d, bus, log)
 		return wired{l, func() error { return nil }}, err
 	}
 	return newTezSign(cfg, d, bus, log)
 }
 
-func newTezSign(cfg *config, d deviceConfig, bus *usb.Bus, log *slog.Logger) (wired, error) {
-	c := tezsign.Config{Name: d.Name, Serial: d.Serial, Chain: cfg.chainID, Passphrase: passphraseOf(d), Log: log}
+func newTezSign(cfg *config.Config, d config.Device, bus *usb.Bus, log *slog.Logger) (wired, error) {
+	c := tezsign.Config{Name: d.Name, Serial: d.Serial, Chain: cfg.ChainID, Passphrase: passphraseOf(d), Log: log}
 	done := func() error { return nil }
 	switch d.Transport {
-	case transportSim:
+	case config.TransportSim:
 		sim, err := newTezSignSim(d)
 		if err != nil {
 			return wired{}, err
@@ -67,7 +68,7 @@ func newTezSign(cfg *config, d deviceConfig, bus *usb.Bus, log *slog.Logger) (wi
 }
 
 // passphraseOf is where the passphrase of a TezSign comes from, or nil: then an operator unlocks.
-func passphraseOf(d deviceConfig) tezsign.PassphraseSource {
+func passphraseOf(d config.Device) tezsign.PassphraseSource {
 	switch {
 	case d.PassphraseFile != "":
 		return tezsign.FromFile(d.PassphraseFile)
@@ -78,8 +79,8 @@ func passphraseOf(d deviceConfig) tezsign.PassphraseSource {
 }
 
 // newTezSignSim makes an emulated TezSign with unlocked keys.
-func newTezSignSim(d deviceConfig) (*tezsignsim.Gadget, error) {
-	sim := simConfig{}
+func newTezSignSim(d config.Device) (*tezsignsim.Gadget, error) {
+	sim := config.Sim{}
 	if d.Sim != nil {
 		sim = *d.Sim
 	}
@@ -94,17 +95,17 @@ func newTezSignSim(d deviceConfig) (*tezsignsim.Gadget, error) {
 	})
 }
 
-func newLedger(cfg *config, d deviceConfig, bus *usb.Bus, log *slog.Logger) (*ledger.Device, error) {
-	c := ledger.Config{Name: d.Name, ID: d.ID, Chain: cfg.chainID, Want: d.locators, AllowOperations: cfg.allowsOperations(), Log: log}
+func newLedger(cfg *config.Config, d config.Device, bus *usb.Bus, log *slog.Logger) (*ledger.Device, error) {
+	c := ledger.Config{Name: d.Name, ID: d.ID, Chain: cfg.ChainID, Want: d.Locators, AllowOperations: cfg.AllowsOperations(), Log: log}
 	switch {
-	case d.Transport == transportSim:
+	case d.Transport == config.TransportSim:
 		sim, err := newLedgerSim(cfg, d)
 		if err != nil {
 			return nil, err
 		}
 		c.Dial = sim.Dial
-	case strings.HasPrefix(d.Transport, tcpScheme):
-		address := strings.TrimPrefix(d.Transport, tcpScheme)
+	case strings.HasPrefix(d.Transport, config.TCPScheme):
+		address := strings.TrimPrefix(d.Transport, config.TCPScheme)
 		c.Dial = func(ctx context.Context) (ledger.Transport, error) { return ledger.DialTCP(ctx, address) }
 	default:
 		c.Dial = ledger.DialUSB(bus)
@@ -113,8 +114,8 @@ func newLedger(cfg *config, d deviceConfig, bus *usb.Bus, log *slog.Logger) (*le
 }
 
 // newLedgerSim makes an emulated Ledger that was set up for our chain at level 0, with one key for each curve.
-func newLedgerSim(cfg *config, d deviceConfig) (*ledgersim.Device, error) {
-	sim := simConfig{}
+func newLedgerSim(cfg *config.Config, d config.Device) (*ledgersim.Device, error) {
+	sim := config.Sim{}
 	if d.Sim != nil {
 		sim = *d.Sim
 	}
@@ -132,7 +133,7 @@ func newLedgerSim(cfg *config, d deviceConfig) (*ledgersim.Device, error) {
 		if err != nil {
 			return nil, err
 		}
-		opt.Setup = append(opt.Setup, ledgersim.Setup{Curve: curve, Chain: cfg.chainID})
+		opt.Setup = append(opt.Setup, ledgersim.Setup{Curve: curve, Chain: cfg.ChainID})
 	}
 	return ledgersim.New(opt)
 }

@@ -5,44 +5,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"reflect"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-)
 
-// TestDocsNameEverySetting: each setting has a row in the table of its section, and each row is a setting.
-func TestDocsNameEverySetting(t *testing.T) {
-	text, err := os.ReadFile("../docs/configuration.md")
-	require.NoError(t, err)
-	heading := regexp.MustCompile("^#+ .*?(?:`\\[+([a-z.]+)\\]+`)?(?::.*)?$")
-	name := regexp.MustCompile("`([a-z_]+)`")
-	table, documented := "", []string{}
-	for _, line := range strings.Split(string(text), "\n") {
-		if m := heading.FindStringSubmatch(line); m != nil {
-			table = m[1]
-			if table != "" {
-				table += "."
-			}
-		}
-		cells := strings.Split(line, " | ")
-		if !strings.HasPrefix(line, "| `") {
-			continue
-		}
-		require.Len(t, cells, 3, "%s: a setting has a meaning, and a default or bounds", line)
-		for _, m := range name.FindAllStringSubmatch(cells[0], -1) {
-			documented = append(documented, table+m[1])
-		}
-	}
-	actual := settings(reflect.TypeFor[config](), "")
-	slices.Sort(actual)
-	slices.Sort(documented)
-	require.Equal(t, actual, documented)
-}
+	"highwater/internal/config"
+	"highwater/internal/terminal"
+)
 
 // TestExamplesAreConfigurations: the page's example, the one that init writes, the demo's.
 func TestExamplesAreConfigurations(t *testing.T) {
@@ -52,16 +24,16 @@ func TestExamplesAreConfigurations(t *testing.T) {
 	require.True(t, ok)
 	example, _, ok := strings.Cut(after, "```")
 	require.True(t, ok)
-	_, err = parseConfig(example)
+	_, err = config.Parse(example)
 	require.NoError(t, err)
 
 	// What init writes is a configuration, and its commented settings are too once their comments are off.
 	written := fmt.Sprintf(configTemplate, "/x", "NetXdQprcVkpaWU", deviceBlocks(nil))
-	_, err = parseConfig(written)
+	_, err = config.Parse(written)
 	require.NoError(t, err)
 	uncommented := regexp.MustCompile(`(?m)^# (\[\[key\]\]|[a-z_]+ *=)`).ReplaceAllString(written, "$1")
 	require.NotEqual(t, written, uncommented)
-	_, err = parseConfig(uncommented)
+	_, err = config.Parse(uncommented)
 	for _, fault := range strings.Split(err.Error(), "\n") { // the placeholders alone are wrong
 		require.True(t, strings.Contains(fault, "faults:") || strings.Contains(fault, "…"), fault)
 	}
@@ -87,7 +59,7 @@ func TestDocsNameCommandsThatAreThere(t *testing.T) {
 			for _, m := range append(quotedCommand.FindAllStringSubmatch(line, -1), shownCommand.FindAllStringSubmatch(line, -1)...) {
 				seen++
 				words := shellWords(t, placeholder.ReplaceAllString(comment.ReplaceAllString(m[1], ""), "5"))
-				root := (&app{terminal: newTerminal(strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{})}).root()
+				root := (&app{Terminal: terminal.New(strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{})}).root()
 				c, args, err := root.Find(words[1:])
 				require.NoError(t, err, "%s:%d: %s", page, i+1, m[1])
 				if c.HasSubCommands() && len(args) > 0 && !strings.HasPrefix(args[0], "-") {
@@ -114,10 +86,10 @@ func TestUnitMatchesTheDefaults(t *testing.T) {
 			unit[key] = append(unit[key], value)
 		}
 	}
-	require.Equal(t, []string{"/usr/bin/highwater serve --config " + defaultConfigPath}, unit["ExecStart"])
-	require.Equal(t, defaultStateDir, "/var/lib/"+unit["StateDirectory"][0])
+	require.Equal(t, []string{"/usr/bin/highwater serve --config " + config.DefaultPath}, unit["ExecStart"])
+	require.Equal(t, config.DefaultStateDir, "/var/lib/"+unit["StateDirectory"][0])
 	require.Equal(t, []string{"0700"}, unit["StateDirectoryMode"])
-	require.True(t, strings.HasPrefix(defaultAdminSocket, "/run/"+unit["RuntimeDirectory"][0]+"/"))
+	require.True(t, strings.HasPrefix(config.DefaultAdminSocket, "/run/"+unit["RuntimeDirectory"][0]+"/"))
 	require.Equal(t, []string{"notify"}, unit["Type"])
 	require.Equal(t, []string{"highwater"}, unit["User"])
 	for _, key := range []string{"NoNewPrivileges", "ProtectHome", "PrivateTmp", "LockPersonality"} {

@@ -11,7 +11,9 @@ import (
 	"highwater/failover"
 	"highwater/hwm"
 	"highwater/internal/bringup"
+	"highwater/internal/config"
 	"highwater/internal/hints"
+	"highwater/internal/terminal"
 	"highwater/internal/words"
 	"highwater/operate"
 )
@@ -42,16 +44,16 @@ func (a *app) drillCmd() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch {
 			case dry && f.handover:
-				return usagef("--dry-run or --handover, not both")
+				return terminal.Usagef("--dry-run or --handover, not both")
 			case f.levels < 1 || f.levels > 100:
-				return usagef("--levels %d: it lies between 1 and 100", f.levels)
+				return terminal.Usagef("--levels %d: it lies between 1 and 100", f.levels)
 			case f.wait <= 0:
-				return usagef("--wait %s is no time", f.wait)
+				return terminal.Usagef("--wait %s is no time", f.wait)
 			}
 			if err := f.check(); err != nil {
 				return err
 			}
-			if err := a.confirmable(f.yes || !f.handover); err != nil {
+			if err := a.Confirmable(f.yes || !f.handover); err != nil {
 				return err
 			}
 			return a.drill(c.Context(), f)
@@ -77,7 +79,7 @@ func (a *app) drill(ctx context.Context, f drillFlags) error {
 		return err
 	}
 	var d bringup.Drill
-	err = a.withAdmin(ctx, true, func(_ *config, admin operate.Admin) error {
+	err = a.withAdmin(ctx, true, func(_ *config.Config, admin operate.Admin) error {
 		if d, err = measure(ctx, cfg, admin); err != nil || !f.handover {
 			return err
 		}
@@ -99,7 +101,7 @@ func (a *app) drill(ctx context.Context, f drillFlags) error {
 const harmless = 5 * time.Second
 
 // measure looks at everything that a switch needs, and how long it takes. It changes nothing.
-func measure(ctx context.Context, cfg *config, admin operate.Admin) (bringup.Drill, error) {
+func measure(ctx context.Context, cfg *config.Config, admin operate.Admin) (bringup.Drill, error) {
 	d := bringup.Drill{At: time.Now(), Lines: []bringup.Line{}}
 	st, err := admin.Status(ctx)
 	if err != nil {
@@ -234,15 +236,15 @@ func maySign(ctx context.Context, admin operate.Admin) string {
 
 func (a *app) showDrill(d bringup.Drill) error {
 	if a.jsonFlag {
-		if err := a.json(d); err != nil {
+		if err := a.JSON(d); err != nil {
 			return err
 		}
 	} else {
 		for _, l := range d.Lines {
 			a.showChecklist([]failover.Finding{{Name: l.Name, Result: string(l.Result), Detail: l.Detail, Hint: l.Hint}})
 		}
-		a.say("%s: %s", a.paintResult(string(d.Result)), drillWords(d))
-		a.say("may sign: %s", d.MaySign)
+		a.Say("%s: %s", a.PaintResult(string(d.Result)), drillWords(d))
+		a.Say("may sign: %s", d.MaySign)
 	}
 	if !d.Result.Passed() {
 		return errSaid

@@ -12,6 +12,7 @@ import (
 	"highwater/hwm"
 	"highwater/internal/bringup"
 	"highwater/internal/chain"
+	"highwater/internal/config"
 	"highwater/internal/hints"
 	"highwater/internal/node"
 	"highwater/internal/tezos"
@@ -22,7 +23,7 @@ import (
 // drillHandover brings the right to sign here, waits for signatures, and gives it back. From the moment in which it asks, it only ends
 // when the right is back, or when it cannot be brought back; then it says so. An error means that nothing was asked for.
 func (a *app) drillHandover(
-	ctx context.Context, cfg *config, admin operate.Admin, record *bringup.Record, f drillFlags, d *bringup.Drill,
+	ctx context.Context, cfg *config.Config, admin operate.Admin, record *bringup.Record, f drillFlags, d *bringup.Drill,
 ) error {
 	st, err := admin.Status(ctx)
 	if err == nil {
@@ -35,7 +36,7 @@ func (a *app) drillHandover(
 		return nil // what stands in the way is shown
 	}
 	question := fmt.Sprintf("Bring the right to sign here from %s, sign at %s, and give it back?", short(st.Pair.Peer.Key), words.Count(f.levels, "level"))
-	if err = a.confirm(f.yes, question, "drill"); err != nil {
+	if err = a.Confirm(f.yes, question, "drill"); err != nil {
 		return err
 	}
 	record.Begin(time.Now())
@@ -58,7 +59,7 @@ func (a *app) drillHandover(
 // realDrill is a drill with a handover under way.
 type realDrill struct {
 	*app
-	cfg   *config
+	cfg   *config.Config
 	admin operate.Admin
 	f     drillFlags
 	d     *bringup.Drill
@@ -222,7 +223,7 @@ func (r *realDrill) octez(f func(*chain.Reader) error) error {
 		return err
 	}
 	defer client.Close()
-	return f(chain.New(client, r.cfg.chainID))
+	return f(chain.New(client, r.cfg.ChainID))
 }
 
 func (r *realDrill) chainHead(ctx context.Context) (level int32, err error) {

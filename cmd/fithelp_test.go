@@ -7,14 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
-)
 
-func TestFit(t *testing.T) {
-	require.Equal(t, "one two\nthree\n\nfour five\nsix", fit("one\ntwo three\n\nfour five six", 9))
-	require.Equal(t, "a   table of it\nis kept", fit("a   table of it\nis kept", 5))
-	require.Equal(t, "awordthatislong\nb", fit("awordthatislong b", 5))
-	require.Empty(t, fit("", 80))
-}
+	"highwater/internal/terminal"
+)
 
 // TestHelpFitsATerminal: nothing but a command, which is to be copied, is wider than the terminal; and nothing is lost.
 func TestHelpFitsATerminal(t *testing.T) {
@@ -24,8 +19,8 @@ func TestHelpFitsATerminal(t *testing.T) {
 	require.Greater(t, len(names), 50)
 	help := func(name string, width int) string {
 		var out bytes.Buffer
-		a := &app{terminal: newTerminal(strings.NewReader(""), &out, &out)}
-		a.width = width
+		a := &app{Terminal: terminal.New(strings.NewReader(""), &out, &out)}
+		a.Width = width
 		root := a.root()
 		root.SetOut(&out)
 		root.SetArgs(append(strings.Fields(name)[1:], "--help"))
@@ -39,7 +34,7 @@ func TestHelpFitsATerminal(t *testing.T) {
 			if strings.HasPrefix(line, "  highwater ") || strings.Contains(line, "   highwater completion ") {
 				continue
 			}
-			require.LessOrEqual(t, cells(strings.TrimRight(line, "\n")), width, "%s: %q", name, line)
+			require.LessOrEqual(t, terminal.Cells(strings.TrimRight(line, "\n")), width, "%s: %q", name, line)
 		}
 	}
 }

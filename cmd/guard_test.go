@@ -15,6 +15,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/baker"
+	"highwater/internal/config"
 	"highwater/internal/hooks"
 	"highwater/internal/node/nodesim"
 	"highwater/internal/tezos"
@@ -128,7 +129,7 @@ func twinOf(t *testing.T) *baker.Client {
 func TestTheLastAlarmIsTold(t *testing.T) {
 	hook := newHungHook(t)
 	hook.letGo()
-	cfg, err := loadConfig(writeConfig(t, fmt.Sprintf("state_dir = \"state\"\n%s[hooks]\nwebhook = %q\n", minimalConfig, hook.url)))
+	cfg, err := config.Load(writeConfig(t, fmt.Sprintf("state_dir = \"state\"\n%s[hooks]\nwebhook = %q\n", minimalConfig, hook.url)))
 	require.NoError(t, err)
 	in := openedInstance(t, cfg)
 	in.stopNode() // as run does, before the listeners have ended
@@ -138,7 +139,7 @@ func TestTheLastAlarmIsTold(t *testing.T) {
 }
 
 // openedInstance is an instance of a new store, which the test closes.
-func openedInstance(t *testing.T, cfg *config) *instance {
+func openedInstance(t *testing.T, cfg *config.Config) *instance {
 	t.Helper()
 	require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
 	in, err := openInstance(t.Context(), cfg, instanceOptions{log: slog.New(slog.DiscardHandler), running: true})

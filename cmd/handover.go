@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -14,7 +13,10 @@ import (
 	"highwater/failover"
 	"highwater/failover/wire"
 	"highwater/hwm"
+	"highwater/internal/config"
+	"highwater/internal/durable"
 	"highwater/internal/hints"
+	"highwater/internal/terminal"
 	"highwater/operate"
 )
 
@@ -50,10 +52,10 @@ func (a *app) handoverCmd() *cobra.Command {
 			if err := f.check(); err != nil {
 				return err
 			}
-			if err := a.confirmable(f.yes || f.dry); err != nil {
+			if err := a.Confirmable(f.yes || f.dry); err != nil {
 				return err
 			}
-			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error { return a.handover(c.Context(), admin, &f) })
+			return a.withAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error { return a.handover(c.Context(), admin, &f) })
 		},
 	}
 	f.flags(c, 5*time.Minute)
@@ -87,7 +89,7 @@ func (a *app) handover(ctx context.Context, admin operate.Admin, f *handoverFlag
 	if !f.yes {
 		a.aside().showChecklist(plan.Findings)
 		question := fmt.Sprintf("Move the right to sign from %s to %s?", short(plan.From), short(plan.To))
-		if err = a.confirm(f.yes, question, "handover"); err != nil {
+		if err = a.Confirm(f.yes, question, "handover"); err != nil {
 			return err
 		}
 	}
@@ -158,7 +160,7 @@ func (a *app) machine(name string, id hwm.InstanceID, role string, epoch uint64,
 	case role == hwm.Standby.String():
 		what = "the backup: its devices stay connected, its marks follow"
 	}
-	a.say("  %-15s %s  %s, epoch %d: %s", name, short(id), role, epoch, what)
+	a.Say("  %-15s %s  %s, epoch %d: %s", name, short(id), role, epoch, what)
 }
 
 func (a *app) showHandover(h operate.HandoverAnswer) error {
@@ -166,7 +168,7 @@ func (a *app) showHandover(h operate.HandoverAnswer) error {
 		if h.Findings == nil {
 			h.Findings = []failover.Finding{}
 		}
-		if err := a.json(h); err != nil {
+		if err := a.JSON(h); err != nil {
 			return err
 		}
 		if h.Refusal != nil {
@@ -179,13 +181,13 @@ func (a *app) showHandover(h operate.HandoverAnswer) error {
 	case h.Refusal != nil:
 		return refused(h.Refusal)
 	case !h.Done && h.Moment != nil && !h.Moment.Good:
-		a.say("%s, but for the moment: a handover would wait for it, or --now; nothing was changed", a.paint(green, "ready"))
+		a.Say("%s, but for the moment: a handover would wait for it, or --now; nothing was changed", a.Paint(terminal.Green, "ready"))
 	case !h.Done:
-		a.say("%s: nothing stands in the way; nothing was changed", a.paint(green, "ready"))
+		a.Say("%s: nothing stands in the way; nothing was changed", a.Paint(terminal.Green, "ready"))
 	case h.At != nil:
-		a.say("%s: %s signs up to level %d, %s above it; epoch %d", a.paint(green, "handed over"), short(h.From), *h.At, short(h.To), h.Epoch)
+		a.Say("%s: %s signs up to level %d, %s above it; epoch %d", a.Paint(terminal.Green, "handed over"), short(h.From), *h.At, short(h.To), h.Epoch)
 	default:
-		a.say("%s: %s signs, epoch %d; nobody signed for %.1f ms", a.paint(green, "handed over"), short(h.To), h.Epoch, h.GapMS)
+		a.Say("%s: %s signs, epoch %d; nobody signed for %.1f ms", a.Paint(terminal.Green, "handed over"), short(h.To), h.Epoch, h.GapMS)
 	}
 	return nil
 }
@@ -209,10 +211,12 @@ func (a *app) releaseCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := a.confirmable(yes); err != nil {
+			if err := a.Confirmable(yes); err != nil {
 				return err
 			}
-			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error { return a.release(c.Context(), admin, level, out, yes) })
+			return a.withAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error {
+				return a.release(c.Context(), admin, level, out, yes)
+			})
 		},
 	}
 	c.Flags().Var(&at, "at", "sign up to `LEVEL` (a number, or head+N) here, above it there")
@@ -222,83 +226,39 @@ func (a *app) releaseCmd() *cobra.Command {
 }
 
 func (a *app) release(ctx context.Context, admin operate.Admin, level int32, out string, yes bool) error {
-	if err := mustBeNew(out); err != nil {
+	if err := durable.MustBeNew(out); err != nil {
 		return err
 	}
 	question := fmt.Sprintf("This instance signs nothing above level %d from now on, until the right is given back?", level)
-	if err := a.confirm(yes, question, "release"); err != nil {
+	if err := a.Confirm(yes, question, "release"); err != nil {
 		return err
 	}
 	step, stop := toItsEnd(ctx)
 	defer stop()
-	file, err := reserve(out, maxCertificate)
+	file, err := durable.Reserve(out, maxCertificate)
 	if err != nil {
 		return hints.Add(fmt.Errorf("nothing was given away: the file cannot be written: %w", err), "name a file on a medium with room for it")
 	}
 	cert, err := admin.Release(step, operate.ReleaseRequest{At: level})
 	if err != nil {
-		return errors.Join(err, file.drop())
+		return errors.Join(err, file.Drop())
 	}
 	text, err := wire.EncodeCertificate(&cert)
 	if err == nil {
-		err = file.fill(text)
+		err = file.Fill(text)
 	}
 	if err != nil {
 		return hints.Add(err, "the right is given away already: run the same command again, with another file")
 	}
 	if a.jsonFlag {
-		return a.json(cert)
+		return a.JSON(cert)
 	}
 	if *cert.Level != level {
-		a.note("The right was given away from level %d on before, and given is given: this is that certificate again.", *cert.Level+1)
+		a.Note("The right was given away from level %d on before, and given is given: this is that certificate again.", *cert.Level+1)
 	}
-	a.say("released: this instance signs up to level %d, %s above it, with %s", *cert.Level, short(cert.To), out)
-	a.note("next, on the other machine, before level %d: highwater accept --in %s", *cert.Level+100, filepath.Base(out))
+	a.Say("released: this instance signs up to level %d, %s above it, with %s", *cert.Level, short(cert.To), out)
+	a.Note("next, on the other machine, before level %d: highwater accept --in %s", *cert.Level+100, filepath.Base(out))
 	return nil
-}
-
-func mustBeNew(path string) error {
-	if _, err := os.Stat(path); err == nil {
-		return hints.Add(fmt.Errorf("%s is there already", path), "name another file")
-	}
-	return nil
-}
-
-// writeSynced writes a new file that is on the stick when it says so.
-func writeSynced(path string, text []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator's own path
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return errors.Join(err, os.Remove(path))
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// replaceSynced puts a text in the place of a file's: after a power cut it is the one or the other.
-func replaceSynced(path string, text []byte) error {
-	next := path + ".new"
-	if err := os.Remove(next); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err // what was left when it was cut short
-	}
-	if err := writeSynced(next, text); err != nil {
-		return err
-	}
-	if err := os.Rename(next, path); err != nil {
-		return errors.Join(err, os.Remove(next))
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // the operator's own path
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 func (a *app) acceptCmd() *cobra.Command {
@@ -319,7 +279,7 @@ func (a *app) acceptCmd() *cobra.Command {
 			if r.Head, err = a.levelIf(c, "head", head); err != nil {
 				return err
 			}
-			if err := a.confirmable(yes); err != nil {
+			if err := a.Confirmable(yes); err != nil {
 				return err
 			}
 			return a.accept(c.Context(), in, r, yes)
@@ -335,7 +295,7 @@ func (a *app) acceptCmd() *cobra.Command {
 const maxCertificate = 4 << 20
 
 func (a *app) accept(ctx context.Context, in string, r operate.AcceptRequest, yes bool) error {
-	text, err := readFile(in, maxCertificate, "a certificate")
+	text, err := durable.Read(in, maxCertificate, "a certificate")
 	if err != nil {
 		return err
 	}
@@ -348,10 +308,10 @@ func (a *app) accept(ctx context.Context, in string, r operate.AcceptRequest, ye
 		return err
 	}
 	r.Certificate = *cert
-	return a.withAdmin(ctx, false, func(_ *config, admin operate.Admin) error {
+	return a.withAdmin(ctx, false, func(_ *config.Config, admin operate.Admin) error {
 		question := fmt.Sprintf("%s gave epoch %d to %s on %s, from level %d on. Sign here above it?", short(cert.From), cert.Epoch, short(cert.To),
 			when(cert.When), *cert.Level+1)
-		if err := a.confirm(yes, question, "accept"); err != nil {
+		if err := a.Confirm(yes, question, "accept"); err != nil {
 			return err
 		}
 		step, stop := toItsEnd(ctx)

@@ -15,6 +15,8 @@ import (
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/bringup"
+	"highwater/internal/config"
+	"highwater/internal/terminal"
 	"highwater/operate"
 )
 
@@ -48,7 +50,7 @@ func TestInterruptedHandover(t *testing.T) {
 				ctx, interrupt := context.WithCancel(t.Context())
 				time.AfterFunc(time.Millisecond, interrupt)
 				var out, errw bytes.Buffer
-				a := &app{terminal: newTerminal(strings.NewReader(""), &out, &errw)}
+				a := &app{Terminal: terminal.New(strings.NewReader(""), &out, &errw)}
 				begin := time.Now()
 				h, err := a.handOver(ctx, operate.Admin{Failover: slowStep{takes: c.takes}}, &handoverFlags{now: true})
 				require.Equal(t, c.done, h.Done)
@@ -95,7 +97,7 @@ func TestDrillAfterALostAnswer(t *testing.T) {
 			var out, errw bytes.Buffer
 			daemon := &lostAnswer{refuses: refuses}
 			r := &realDrill{
-				app: &app{terminal: newTerminal(strings.NewReader(""), &out, &errw)}, cfg: &config{}, admin: operate.Admin{Failover: daemon, Monitor: daemon},
+				app: &app{Terminal: terminal.New(strings.NewReader(""), &out, &errw)}, cfg: &config.Config{}, admin: operate.Admin{Failover: daemon, Monitor: daemon},
 				f: drillFlags{handover: true}, d: &bringup.Drill{},
 			}
 			r.f.now = true

@@ -9,7 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/hwm"
+	"highwater/internal/config"
 	"highwater/internal/hints"
+	"highwater/internal/terminal"
 	"highwater/internal/tezos"
 	"highwater/internal/words"
 	"highwater/operate"
@@ -32,13 +34,13 @@ func (a *app) hwmListCmd() *cobra.Command {
 		Long: "List the watermarks. A key without one (level \"none\") does not sign that kind. Round \"any\" is a floor: nothing at its\n" +
 			"level is signed either.",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error {
+			return a.withAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error {
 				marks, err := admin.Marks(c.Context())
 				if err != nil {
 					return err
 				}
 				if a.jsonFlag {
-					return a.json(marks)
+					return a.JSON(marks)
 				}
 				return a.marksTable(marks)
 			})
@@ -62,7 +64,7 @@ func (ch *choice) flags(c *cobra.Command) {
 // keys finds the named keys; none, with --all, means all.
 func (ch *choice) keys(ctx context.Context, admin operate.Admin, names []string) ([]tezos.PublicKeyHash, error) {
 	if ch.all == (len(names) > 0) {
-		return nil, hints.Add(usagef("name keys (address or alias), or say --all"), "see: highwater keys list")
+		return nil, hints.Add(terminal.Usagef("name keys (address or alias), or say --all"), "see: highwater keys list")
 	}
 	rows, err := admin.Keys(ctx)
 	if err != nil {
@@ -88,7 +90,7 @@ func (ch *choice) parseKinds() ([]tezos.Kind, error) {
 	for _, text := range ch.kinds {
 		kind, err := tezos.ParseKind(text)
 		if err != nil {
-			return nil, usageError{err}
+			return nil, terminal.Misuse(err)
 		}
 		out = append(out, kind)
 	}
@@ -122,7 +124,7 @@ func (a *app) hwmSetCmd() *cobra.Command {
 			if req.Kinds, err = ch.parseKinds(); err != nil {
 				return err
 			}
-			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error {
+			return a.withAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error {
 				if req.PKHs, err = ch.keys(c.Context(), admin, args); err != nil {
 					return err
 				}
@@ -148,7 +150,7 @@ func (a *app) raise(ctx context.Context, admin operate.Admin, req operate.RaiseR
 		return err
 	}
 	if a.jsonFlag {
-		return a.json(changes)
+		return a.JSON(changes)
 	}
 	return a.changesTable(changes)
 }
@@ -168,7 +170,7 @@ func (a *app) changesTable(changes []operate.ChangeRow) error {
 		}
 		rows = append(rows, []string{c.PKH.String(), dash(shortAlias(c.Alias)), c.Kind.String(), c.Result, before, now})
 	}
-	return a.table([]string{"key", "alias", "kind", "result", "before", "now"}, rows)
+	return a.Table([]string{"key", "alias", "kind", "result", "before", "now"}, rows)
 }
 
 func (a *app) hwmCeilingCmd() *cobra.Command {
@@ -187,7 +189,7 @@ func (a *app) hwmCeilingCmd() *cobra.Command {
 					return err
 				}
 				if a.jsonFlag {
-					return usagef("--lift wants to be typed: it has no --json")
+					return terminal.Usagef("--lift wants to be typed: it has no --json")
 				}
 				return a.liftCeilings(c.Context(), &ch, args, reason)
 			}
@@ -198,7 +200,7 @@ func (a *app) hwmCeilingCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error {
+			return a.withAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error {
 				pkhs, err := ch.keys(c.Context(), admin, args)
 				if err != nil {
 					return err
@@ -225,7 +227,7 @@ func (a *app) setCeilings(ctx context.Context, admin operate.Admin, req operate.
 		return err
 	}
 	if a.jsonFlag {
-		return a.json(set)
+		return a.JSON(set)
 	}
 	rows := [][]string{}
 	for _, s := range set {
@@ -235,18 +237,18 @@ func (a *app) setCeilings(ctx context.Context, admin operate.Admin, req operate.
 		}
 		rows = append(rows, []string{s.PKH.String(), dash(shortAlias(s.Alias)), before, fmt.Sprint(s.After)})
 	}
-	return a.table([]string{"key", "alias", "before", "ceiling"}, rows)
+	return a.Table([]string{"key", "alias", "before", "ceiling"}, rows)
 }
 
 func (a *app) liftCeilings(ctx context.Context, ch *choice, names []string, reason string) error {
-	return a.offline(ctx, func(cfg *config, in *instance) error {
+	return a.offline(ctx, func(cfg *config.Config, in *instance) error {
 		pkhs, err := ch.keys(ctx, in.admin.Admin(), names)
 		if err != nil {
 			return err
 		}
 		var lifted []hwm.CeilingKey
 		for key := range in.store.Ceilings() {
-			if key.Chain != cfg.chainID || len(pkhs) > 0 && !containsKey(pkhs, key.PKH) {
+			if key.Chain != cfg.ChainID || len(pkhs) > 0 && !containsKey(pkhs, key.PKH) {
 				continue
 			}
 			lifted = append(lifted, key)
@@ -257,14 +259,14 @@ func (a *app) liftCeilings(ctx context.Context, ch *choice, names []string, reas
 		if len(lifted) == 0 {
 			return errors.New("there is no ceiling to lift")
 		}
-		if err := a.typed(fmt.Sprintf("This lifts %s. If another machine signs above, both will be slashed.", words.Count(len(lifted), "ceiling")), "lift"); err != nil {
+		if err := a.Typed(fmt.Sprintf("This lifts %s. If another machine signs above, both will be slashed.", words.Count(len(lifted), "ceiling")), "lift"); err != nil {
 			return err
 		}
 		for _, key := range lifted {
 			if err := in.store.Lift(key, time.Now(), reason); err != nil {
 				return err
 			}
-			a.say("lifted the ceiling of %s", key.PKH)
+			a.Say("lifted the ceiling of %s", key.PKH)
 		}
 		return nil
 	})
@@ -318,7 +320,7 @@ func (a *app) hwmLowerCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.offline(c.Context(), func(cfg *config, in *instance) error {
+			return a.offline(c.Context(), func(cfg *config.Config, in *instance) error {
 				return a.lower(c.Context(), cfg, in, args[0], kinds, level, reason)
 			})
 		},
@@ -329,7 +331,7 @@ func (a *app) hwmLowerCmd() *cobra.Command {
 	return c
 }
 
-func (a *app) lower(ctx context.Context, cfg *config, in *instance, name string, kinds []tezos.Kind, level int32, reason string) error {
+func (a *app) lower(ctx context.Context, cfg *config.Config, in *instance, name string, kinds []tezos.Kind, level int32, reason string) error {
 	rows, err := in.admin.Keys(ctx)
 	if err != nil {
 		return err
@@ -339,7 +341,7 @@ func (a *app) lower(ctx context.Context, cfg *config, in *instance, name string,
 		return err
 	}
 	for _, kind := range kinds {
-		mark := hwm.Key{Chain: cfg.chainID, PKH: key.PKH, Kind: kind}
+		mark := hwm.Key{Chain: cfg.ChainID, PKH: key.PKH, Kind: kind}
 		st, err := in.store.State(mark)
 		if err != nil {
 			return err
@@ -350,13 +352,13 @@ func (a *app) lower(ctx context.Context, cfg *config, in *instance, name string,
 		}
 		question := fmt.Sprintf("The %s mark of %s goes from %s down to level %d.\nWhatever was signed between can be signed again, and is slashed if it is.",
 			kind, key.PKH, st.Mark.Position, level)
-		if err := a.typed(question, fmt.Sprintf("lower %s to %d", kind, level)); err != nil {
+		if err := a.Typed(question, fmt.Sprintf("lower %s to %d", kind, level)); err != nil {
 			return err
 		}
 		if err := in.store.Lower(mark, next, reason); err != nil {
 			return err
 		}
-		a.say("lowered: %s %s, from %s to level %d", key.PKH, kind, st.Mark.Position, level)
+		a.Say("lowered: %s %s, from %s to level %d", key.PKH, kind, st.Mark.Position, level)
 	}
 	return nil
 }

@@ -13,7 +13,10 @@ import (
 	"highwater/hwm"
 	"highwater/hwm/bundle"
 	"highwater/hwm/interchange"
+	"highwater/internal/config"
+	"highwater/internal/durable"
 	"highwater/internal/hints"
+	"highwater/internal/terminal"
 	"highwater/internal/tezos"
 	"highwater/operate"
 )
@@ -33,11 +36,11 @@ func (a *app) hwmExportCmd() *cobra.Command {
 			other := otherSigners[format] != nil
 			switch {
 			case !other && format != interchange.Highwater.String():
-				return usagef("--format %q: it is highwater, octez-signer or signatory", format)
+				return terminal.Usagef("--format %q: it is highwater, octez-signer or signatory", format)
 			case other && out == "":
-				return hints.Add(usagef("--format %s wants --out DIRECTORY", format), "e.g. --out marks")
+				return hints.Add(terminal.Usagef("--format %s wants --out DIRECTORY", format), "e.g. --out marks")
 			}
-			return a.withAdmin(c.Context(), false, func(cfg *config, admin operate.Admin) error {
+			return a.withAdmin(c.Context(), false, func(cfg *config.Config, admin operate.Admin) error {
 				if other {
 					return a.leave(c.Context(), cfg, admin, format, out)
 				}
@@ -50,9 +53,9 @@ func (a *app) hwmExportCmd() *cobra.Command {
 	return c
 }
 
-func (a *app) exportFile(ctx context.Context, cfg *config, admin operate.Admin, out string) error {
+func (a *app) exportFile(ctx context.Context, cfg *config.Config, admin operate.Admin, out string) error {
 	if out != "" {
-		if err := mustBeNew(out); err != nil {
+		if err := durable.MustBeNew(out); err != nil {
 			return err
 		}
 	}
@@ -60,30 +63,30 @@ func (a *app) exportFile(ctx context.Context, cfg *config, admin operate.Admin, 
 	if err != nil {
 		return err
 	}
-	text, err := interchange.Write(cfg.chainID, rows)
+	text, err := interchange.Write(cfg.ChainID, rows)
 	if err != nil {
 		return err
 	}
 	if out == "" {
-		_, err = a.out.Write(text)
+		_, err = a.Out.Write(text)
 		return err
 	}
-	if err := writeSynced(out, text); err != nil {
+	if err := durable.Create(out, text); err != nil {
 		return err
 	}
-	a.note("wrote %s", out)
+	a.Note("wrote %s", out)
 	return nil
 }
 
 // markRows are the marks of our chain, and what has none.
-func markRows(ctx context.Context, cfg *config, admin operate.Admin) (rows []interchange.Row, none []operate.MarkRow, err error) {
+func markRows(ctx context.Context, cfg *config.Config, admin operate.Admin) (rows []interchange.Row, none []operate.MarkRow, err error) {
 	marks, err := admin.Marks(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, m := range marks {
 		switch {
-		case m.Chain != cfg.chainID:
+		case m.Chain != cfg.ChainID:
 		case m.Level == nil:
 			none = append(none, m)
 		default:
@@ -112,12 +115,12 @@ func (a *app) hwmImportCmd() *cobra.Command {
 		Example: "  highwater hwm import --dry-run ~/.tezos-signer/*_high_watermarks",
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args)+len(devices) == 0 {
-				return hints.Add(usagef("name files, or a --device"), "see: highwater hwm import --help")
+				return hints.Add(terminal.Usagef("name files, or a --device"), "see: highwater hwm import --help")
 			}
 			if err := trust.parse(); err != nil {
 				return err
 			}
-			return a.withAdmin(c.Context(), len(devices) > 0, func(cfg *config, admin operate.Admin) error {
+			return a.withAdmin(c.Context(), len(devices) > 0, func(cfg *config.Config, admin operate.Admin) error {
 				rows, refused, err := readMarkFiles(c.Context(), cfg, admin, args, trust)
 				if err != nil {
 					return err
@@ -144,7 +147,7 @@ func (a *app) hwmImportCmd() *cobra.Command {
 // readMarkFiles reads files of watermarks. A row of another chain is refused by itself; a file that is damaged is an error, and
 // nothing of any file is taken.
 func readMarkFiles(
-	ctx context.Context, cfg *config, admin operate.Admin, paths []string, trust bundleTrust,
+	ctx context.Context, cfg *config.Config, admin operate.Admin, paths []string, trust bundleTrust,
 ) (rows []hwm.ImportRow, refused []operate.ChangeRow, err error) {
 	for _, path := range paths {
 		data, err := readMarkFile(path)
@@ -159,7 +162,7 @@ func readMarkFiles(
 			rows = append(rows, more...)
 			continue
 		}
-		parsed, format, err := interchange.Parse(filepath.Base(path), data, cfg.chainID)
+		parsed, format, err := interchange.Parse(filepath.Base(path), data, cfg.ChainID)
 		if err != nil {
 			return nil, nil, hints.Add(err, markFileHint(err))
 		}
@@ -167,7 +170,7 @@ func readMarkFiles(
 			return nil, nil, err
 		}
 		for _, r := range parsed {
-			if r.Chain != cfg.chainID && r.Chain != (tezos.ChainID{}) {
+			if r.Chain != cfg.ChainID && r.Chain != (tezos.ChainID{}) {
 				at := hwm.Position{Level: r.Level, Round: r.Round}
 				refused = append(refused, operate.ChangeRow{PKH: r.PKH, Kind: r.Kind, After: at, Result: "refused", Why: "it is for chain " + r.Chain.String()})
 				continue
@@ -218,17 +221,17 @@ func notReplaced(format interchange.Format, path string, others []string) error 
 }
 
 func readMarkFile(path string) ([]byte, error) {
-	return readFile(path, interchange.MaxSize, "a watermark file")
+	return durable.Read(path, interchange.MaxSize, "a watermark file")
 }
 
 // deviceRows asks a device for its own marks.
-func (a *app) deviceRows(ctx context.Context, cfg *config, admin operate.Admin, name string) ([]hwm.ImportRow, error) {
+func (a *app) deviceRows(ctx context.Context, cfg *config.Config, admin operate.Admin, name string) ([]hwm.ImportRow, error) {
 	for _, d := range cfg.Devices {
 		if d.Name != name {
 			continue
 		}
 		f := &deviceFlags{kind: d.Kind, device: name, timeout: defaultWait}
-		if d.Kind == kindLedger {
+		if d.Kind == config.KindLedger {
 			v, err := call[ledgerView](ctx, a, admin, f, name, "info", ledgerInfoArgs{Compare: true})
 			if err != nil {
 				return nil, err
@@ -285,17 +288,17 @@ func (a *app) importRows(ctx context.Context, admin operate.Admin, req operate.R
 	}
 	changes = append(changes, refused...)
 	if a.jsonFlag {
-		return a.json(changes)
+		return a.JSON(changes)
 	}
 	if len(changes) == 0 {
-		a.say("the files hold no watermarks")
+		a.Say("the files hold no watermarks")
 		return nil
 	}
 	if err := a.changesTable(changes); err != nil {
 		return err
 	}
 	if req.DryRun {
-		a.note("nothing was changed (--dry-run)")
+		a.Note("nothing was changed (--dry-run)")
 	}
 	return nil
 }

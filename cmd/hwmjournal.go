@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/hwm"
+	"highwater/internal/config"
 	"highwater/operate"
 )
 
@@ -15,13 +16,13 @@ func (a *app) hwmJournalCmd() *cobra.Command {
 		Use: "journal", Short: "Show the acts that were kept with a reason", Args: noArgs, Long: journalLong,
 		Example: "  highwater hwm journal --json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error {
+			return a.withAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error {
 				entries, err := admin.Journal(c.Context())
 				if err != nil {
 					return err
 				}
 				if a.jsonFlag {
-					return a.json(entries)
+					return a.JSON(entries)
 				}
 				return a.journalTable(entries)
 			})
@@ -31,12 +32,12 @@ func (a *app) hwmJournalCmd() *cobra.Command {
 
 func (a *app) journalTable(entries []hwm.JournalEntry) error {
 	if len(entries) == 0 {
-		a.say("the journal is empty: no role was changed, no mark lowered, no ceiling lifted")
+		a.Say("the journal is empty: no role was changed, no mark lowered, no ceiling lifted")
 		return nil
 	}
 	rows := [][]string{}
 	for _, e := range entries {
 		rows = append(rows, []string{when(e.At), e.Action, dash(e.What), dash(e.Why)})
 	}
-	return a.table([]string{"time", "act", "change", "reason"}, rows)
+	return a.Table([]string{"time", "act", "change", "reason"}, rows)
 }

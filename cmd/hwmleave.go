@@ -9,6 +9,8 @@ import (
 
 	"highwater/hwm"
 	"highwater/hwm/interchange"
+	"highwater/internal/config"
+	"highwater/internal/durable"
 	"highwater/internal/hints"
 	"highwater/internal/tezos"
 	"highwater/operate"
@@ -22,7 +24,7 @@ var otherSigners = map[string]func(tezos.ChainID, []interchange.Row) ([]intercha
 
 // leave writes the watermarks as files of another signer, below a directory. All files are new: marks that the other signer has of its own
 // may be higher, or of keys that nobody knows here.
-func (a *app) leave(ctx context.Context, cfg *config, admin operate.Admin, format, dir string) error {
+func (a *app) leave(ctx context.Context, cfg *config.Config, admin operate.Admin, format, dir string) error {
 	if err := maySignElsewhere(ctx, admin); err != nil {
 		return err
 	}
@@ -33,7 +35,7 @@ func (a *app) leave(ctx context.Context, cfg *config, admin operate.Admin, forma
 	if len(rows) == 0 {
 		return errors.New("there is no watermark to export")
 	}
-	files, err := otherSigners[format](cfg.chainID, rows)
+	files, err := otherSigners[format](cfg.ChainID, rows)
 	if err != nil {
 		return err
 	}
@@ -41,12 +43,12 @@ func (a *app) leave(ctx context.Context, cfg *config, admin operate.Admin, forma
 		return err
 	}
 	for _, f := range files {
-		a.say("wrote %s", filepath.Join(dir, filepath.FromSlash(f.Name)))
+		a.Say("wrote %s", filepath.Join(dir, filepath.FromSlash(f.Name)))
 	}
 	for _, m := range none {
-		a.note("warning: %s has no %s mark here: %s signs the first that it is asked for", m.PKH, m.Kind, format)
+		a.Note("warning: %s has no %s mark here: %s signs the first that it is asked for", m.PKH, m.Kind, format)
 	}
-	a.note("next: keep this instance stopped, and give the files to %s's user; see docs/migrate.md", format)
+	a.Note("next: keep this instance stopped, and give the files to %s's user; see docs/migrate.md", format)
 	return nil
 }
 
@@ -79,7 +81,7 @@ func writeNew(dir string, files []interchange.File) error {
 	for i, f := range files {
 		err := os.MkdirAll(filepath.Dir(paths[i]), 0o700)
 		if err == nil {
-			err = writeSynced(paths[i], f.Data)
+			err = durable.Create(paths[i], f.Data)
 		}
 		if err != nil {
 			return fmt.Errorf("nothing was exported: %w", errors.Join(err, removeAll(paths[:i])))

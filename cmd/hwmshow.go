@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"highwater/internal/config"
 	"highwater/internal/hints"
 	"highwater/internal/tezos"
 	"highwater/operate"
@@ -20,13 +21,13 @@ func (a *app) hwmShowCmd() *cobra.Command {
 		Long: "Show one key, by address or alias: its marks, one for each kind; its horizon, up to which signatures wait for no disk; and its\n" +
 			"ceiling, above which nothing is signed. With --json the rows are those of \"hwm list\".",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error {
+			return a.withAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error {
 				marks, err := marksOf(c.Context(), admin, args[0])
 				if err != nil {
 					return err
 				}
 				if a.jsonFlag {
-					return a.json(marks)
+					return a.JSON(marks)
 				}
 				return a.showMarks(marks)
 			})
@@ -61,16 +62,16 @@ func marksOf(ctx context.Context, admin operate.Admin, name string) ([]operate.M
 // showMarks shows the rows of one key. The horizon and the ceiling are those of the key on a chain, the same in each row.
 func (a *app) showMarks(marks []operate.MarkRow) error {
 	m := marks[0]
-	a.say("key       %s", m.PKH)
-	a.say("alias     %s", dash(m.Alias))
+	a.Say("key       %s", m.PKH)
+	a.Say("alias     %s", dash(m.Alias))
 	for i, m := range marks {
 		if i > 0 && m.Chain == marks[i-1].Chain {
 			continue
 		}
-		a.say("chain     %s", m.Chain)
-		a.say("horizon   %s", m.HorizonText())
-		a.say("ceiling   %s", m.CeilingText())
+		a.Say("chain     %s", m.Chain)
+		a.Say("horizon   %s", m.HorizonText())
+		a.Say("ceiling   %s", m.CeilingText())
 	}
-	a.say("")
+	a.Say("")
 	return a.marksTable(marks)
 }

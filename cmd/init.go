@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/hwm"
+	"highwater/internal/config"
+	"highwater/internal/terminal"
 	"highwater/internal/tezos"
 	"highwater/operate"
 	"highwater/signer"
@@ -38,7 +40,7 @@ func (a *app) initCmd() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			chain, err := tezos.ParseNetwork(f.chain)
 			if err != nil {
-				return usagef("--chain: %w", err)
+				return terminal.Usagef("--chain: %w", err)
 			}
 			f.chain = chain.String()
 			return a.init(c.Context(), f)
@@ -47,21 +49,21 @@ func (a *app) initCmd() *cobra.Command {
 	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask, for scripts")
 	c.Flags().BoolVar(&f.storeOnly, "store-only", false, "only create the watermark file, do not look at the devices")
 	c.Flags().StringVar(&f.chain, "chain", tezos.Mainnet.String(), "chain `ID`, or mainnet or ghostnet, for a new configuration")
-	c.Flags().StringVar(&f.stateDir, "state-dir", defaultStateDir, "state `DIRECTORY` for a new configuration")
+	c.Flags().StringVar(&f.stateDir, "state-dir", config.DefaultStateDir, "state `DIRECTORY` for a new configuration")
 	return c
 }
 
 func (a *app) init(ctx context.Context, f initFlags) error {
-	path := configPath(a.configFlag)
+	path := config.PathOf(a.configFlag)
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		if err := a.confirmable(f.yes || hasStore(f.stateDir)); err != nil {
+		if err := a.Confirmable(f.yes || hasStore(f.stateDir)); err != nil {
 			return err
 		}
 		if err := a.writeConfig(path, f); err != nil {
 			return err
 		}
 	}
-	cfg, err := loadConfig(path)
+	cfg, err := config.Load(path)
 	if err != nil {
 		return err
 	}
@@ -84,19 +86,19 @@ func (a *app) writeConfig(path string, f initFlags) error {
 	}
 	found, err := lookAtBuses()
 	if err != nil {
-		a.note("warning: the USB buses could not be looked at: %s", err)
+		a.Note("warning: the USB buses could not be looked at: %s", err)
 	}
 	for _, c := range found {
-		a.say("found %s", c)
+		a.Say("found %s", c)
 		if c.finding.Hint != "" {
-			a.note("hint: %s", c.finding.Hint)
+			a.Note("hint: %s", c.finding.Hint)
 		}
 	}
 	if err = os.WriteFile(path, fmt.Appendf(nil, configTemplate, stateDir, f.chain, deviceBlocks(found)), 0o644); err != nil { //nolint:gosec // no secret in it
 		return err
 	}
-	a.say("wrote a configuration:  %s", path)
-	a.note("hint: look at its [[device]] before you go on")
+	a.Say("wrote a configuration:  %s", path)
+	a.Note("hint: look at its [[device]] before you go on")
 	return nil
 }
 
@@ -105,26 +107,26 @@ func hasStore(dir string) bool {
 	return err == nil
 }
 
-func (a *app) createStore(ctx context.Context, cfg *config, f initFlags) error {
+func (a *app) createStore(ctx context.Context, cfg *config.Config, f initFlags) error {
 	file := filepath.Join(cfg.StateDir, store.FileName)
 	if hasStore(cfg.StateDir) {
-		a.say("kept the watermark file: %s", file)
+		a.Say("kept the watermark file: %s", file)
 		return nil
 	}
 	question := fmt.Sprintf("This creates a new, empty watermark file in %s. It knows nothing of what was signed.\n"+
 		"If there was such a file before: is its disk mounted?\n"+
 		"If these keys ever signed with another state directory, bring that one instead (or import its marks).", cfg.StateDir)
-	if err := a.confirm(f.yes, question, "create"); err != nil {
+	if err := a.Confirm(f.yes, question, "create"); err != nil {
 		return err
 	}
 	if err := store.Create(ctx, cfg.StateDir, time.Now()); err != nil {
 		return explainStore(cfg, err)
 	}
-	a.say("created the watermark file: %s", file)
+	a.Say("created the watermark file: %s", file)
 	return nil
 }
 
-func (a *app) lookAtDevices(ctx context.Context, cfg *config) error {
+func (a *app) lookAtDevices(ctx context.Context, cfg *config.Config) error {
 	admin, done, err := a.admin(ctx, cfg, true)
 	if err != nil {
 		return err
@@ -137,16 +139,16 @@ func (a *app) lookAtDevices(ctx context.Context, cfg *config) error {
 		return err
 	}
 	for _, d := range st.Devices {
-		a.say("device %s: %s", d.Name, strings.Join(strings.Fields(string(d.Health)+" "+d.Model+" "+d.App), " "))
+		a.Say("device %s: %s", d.Name, strings.Join(strings.Fields(string(d.Health)+" "+d.Model+" "+d.App), " "))
 		for _, text := range d.Remarks() {
-			a.note("hint: %s", text)
+			a.Note("hint: %s", text)
 		}
 		for _, k := range st.Keys {
 			if f := k.Unable(); f != nil && f.Reason == signer.KeyNoDevice {
 				continue // the configuration names the device, and the device does not hold the key
 			}
 			if k.Device == d.Name || slices.Contains(k.Spares, d.Name) {
-				a.say("  %s  %s", k.PKH, k.Alias)
+				a.Say("  %s  %s", k.PKH, k.Alias)
 			}
 		}
 	}
@@ -159,13 +161,13 @@ func (a *app) lookAtDevices(ctx context.Context, cfg *config) error {
 func (a *app) adviseFirstMarks(st operate.Status) {
 	if missingMarks(st) == 0 && len(st.Marks) > 0 {
 		if st.Role.Role != hwm.Active {
-			a.note("next: highwater activate")
+			a.Note("next: highwater activate")
 		}
 		return
 	}
-	a.note("next, for keys that signed elsewhere before: stop that signer, import its marks (docs/migrate.md), then: %sHEAD+2", raiseCommand(st))
-	a.note("next, for keys that never signed: %sHEAD", raiseCommand(st))
-	a.note("HEAD is the level that the chain is at: nothing at or below is signed")
+	a.Note("next, for keys that signed elsewhere before: stop that signer, import its marks (docs/migrate.md), then: %sHEAD+2", raiseCommand(st))
+	a.Note("next, for keys that never signed: %sHEAD", raiseCommand(st))
+	a.Note("HEAD is the level that the chain is at: nothing at or below is signed")
 }
 
 const configTemplate = `# Highwater. Every setting is explained in docs/configuration.md; a setting that does not exist is an error.

@@ -13,6 +13,7 @@ import (
 	"highwater/guard"
 	"highwater/hwm"
 	"highwater/internal/chain"
+	"highwater/internal/config"
 	"highwater/internal/device"
 	"highwater/internal/hints"
 	"highwater/internal/hooks"
@@ -25,7 +26,7 @@ import (
 
 // instance is an open state directory with its devices and signer: the daemon's, or for the time of one command.
 type instance struct {
-	cfg     *config
+	cfg     *config.Config
 	store   *store.DB
 	devices []wired
 	usb     *usb.Bus
@@ -59,8 +60,8 @@ type instanceOptions struct {
 }
 
 // openInstance opens the store, which must exist, and starts what was asked for. close ends all of it.
-func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*instance, error) {
-	db, err := store.Open(ctx, cfg.StateDir, cfg.storeOptions(opt))
+func openInstance(ctx context.Context, cfg *config.Config, opt instanceOptions) (*instance, error) {
+	db, err := store.Open(ctx, cfg.StateDir, storeOptions(cfg, opt))
 	if err != nil {
 		return nil, explainStore(cfg, err)
 	}
@@ -80,7 +81,7 @@ func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*insta
 	_, paired := db.Peer()
 	memory := guard.NewMemory() // it hears all from the first request on, or the guard would take our own signatures for a stranger's
 	in.signer = signer.New(signer.Config{
-		Chain: cfg.chainID, Store: db, Devices: devices, Keys: cfg.policy, Log: opt.log, Hold: paired,
+		Chain: cfg.ChainID, Store: db, Devices: devices, Keys: cfg.Policy, Log: opt.log, Hold: paired,
 		Observe: opt.observing(cfg, memory), Changed: in.changed, Alarmed: in.hooks.Alarm, Awake: in.awake, Head: in.head,
 	})
 	pair := failover.Config{Signer: in.signer, Store: db, Log: opt.log, Build: opt.version, Offline: !opt.running}
@@ -89,7 +90,7 @@ func openInstance(ctx context.Context, cfg *config, opt instanceOptions) (*insta
 		if in.octez, err = node.New(node.Config{URL: cfg.Node, Log: opt.log}); err != nil {
 			return nil, errors.Join(err, in.usb.Close(), db.Close())
 		}
-		reader = chain.New(in.octez, cfg.chainID)
+		reader = chain.New(in.octez, cfg.ChainID)
 		pair.Chain = reader
 	}
 	in.node = failover.New(pair)
@@ -118,7 +119,7 @@ func (in *instance) leavePrompts() {
 }
 
 // observing tells of every outcome what wants to know it.
-func (opt instanceOptions) observing(cfg *config, memory *guard.Memory) func(signer.Outcome) {
+func (opt instanceOptions) observing(cfg *config.Config, memory *guard.Memory) func(signer.Outcome) {
 	if cfg.Node == "" || !opt.running {
 		return opt.observe
 	}
@@ -171,7 +172,7 @@ func (in *instance) start(ctx context.Context) {
 // poke has the devices on USB looked at: something was plugged in, or unplugged.
 func (in *instance) poke() {
 	for i, d := range in.devices {
-		if in.cfg.Devices[i].Transport == transportUSB {
+		if in.cfg.Devices[i].Transport == config.TransportUSB {
 			d.Poke()
 		}
 	}
@@ -224,7 +225,7 @@ func (in *instance) settle(ctx context.Context, patience time.Duration) {
 const patience = 3 * time.Second
 
 // admin gives the admin API: the daemon's, when one runs; else of the store itself, with the devices if they are asked for.
-func (a *app) admin(ctx context.Context, cfg *config, devices bool) (operate.Admin, func() error, error) {
+func (a *app) admin(ctx context.Context, cfg *config.Config, devices bool) (operate.Admin, func() error, error) {
 	client, err := api.Dial(ctx, cfg.Admin.Socket)
 	if err == nil {
 		return client.Admin(), func() error { return nil }, nil
@@ -251,12 +252,12 @@ func (a *app) admin(ctx context.Context, cfg *config, devices bool) (operate.Adm
 // leaveAlarms tells of alarms that arose in this command: the marks that they are about were raised, so the daemon will not see them.
 func (a *app) leaveAlarms(in *instance) {
 	for _, m := range in.signer.Alarms() {
-		a.note("alarm: %s: %s\nhint: %s", m.Name, m.Text, m.Hint)
+		a.Note("alarm: %s: %s\nhint: %s", m.Name, m.Text, m.Hint)
 	}
 }
 
 // withAdmin runs f with the admin API, and closes it.
-func (a *app) withAdmin(ctx context.Context, devices bool, f func(*config, operate.Admin) error) error {
+func (a *app) withAdmin(ctx context.Context, devices bool, f func(*config.Config, operate.Admin) error) error {
 	cfg, err := a.config()
 	if err != nil {
 		return err
@@ -269,7 +270,7 @@ func (a *app) withAdmin(ctx context.Context, devices bool, f func(*config, opera
 }
 
 // offline opens the store for what is only done while no daemon runs.
-func (a *app) offline(ctx context.Context, f func(*config, *instance) error) error {
+func (a *app) offline(ctx context.Context, f func(*config.Config, *instance) error) error {
 	cfg, err := a.config()
 	if err != nil {
 		return err
@@ -285,14 +286,19 @@ func (a *app) offline(ctx context.Context, f func(*config, *instance) error) err
 }
 
 // explainStore adds what to do to the errors of opening a store.
-func explainStore(cfg *config, err error) error {
+func explainStore(cfg *config.Config, err error) error {
 	switch {
 	case errors.Is(err, store.ErrMissing):
 		return hints.Add(err, fmt.Sprintf("is its disk mounted (findmnt -T %s), and is that directory the state_dir of before? A missing file is brought back, or "+
 			"found. Only for keys that signed nothing with another one, or when the old one is lost for good, a watermark file is made once, empty, and on "+
-			"purpose: highwater init --config %s", cfg.StateDir, cfg.path))
+			"purpose: highwater init --config %s", cfg.StateDir, cfg.Path))
 	case errors.Is(err, store.ErrInUse):
 		return hints.Add(err, fmt.Sprintf("two signers on one state directory would sign twice; is another highwater running on %s?", cfg.StateDir))
 	}
 	return err
+}
+
+// storeOptions are those of the configuration.
+func storeOptions(cfg *config.Config, opt instanceOptions) store.Options {
+	return store.Options{Log: opt.log, OnCommit: opt.onCommit, Ahead: cfg.Store.Levels(), RuntimeDir: cfg.RuntimeDir()}
 }

@@ -3,6 +3,8 @@ package cmd
 import (
 	"github.com/spf13/cobra"
 
+	"highwater/internal/config"
+	"highwater/internal/terminal"
 	"highwater/internal/tezos"
 	"highwater/operate"
 )
@@ -20,7 +22,7 @@ func (a *app) ledgerCmd() *cobra.Command {
 }
 
 func (a *app) ledgerFlags(c *cobra.Command) *deviceFlags {
-	f := &deviceFlags{kind: kindLedger}
+	f := &deviceFlags{kind: config.KindLedger}
 	f.flags(c)
 	return f
 }
@@ -43,10 +45,10 @@ func (a *app) ledgerListCmd() *cobra.Command {
 func (a *app) ledgerList(views []ledgerView) error {
 	for _, v := range views {
 		if v.Problem != "" {
-			a.say("%s: %s", v.Name, v.Problem)
+			a.Say("%s: %s", v.Name, v.Problem)
 			continue
 		}
-		a.say("%s: %s, %s, Tezos Baking %s, %s", v.Name, v.ID, v.Model, v.App, v.Where)
+		a.Say("%s: %s, %s, Tezos Baking %s, %s", v.Name, v.ID, v.Model, v.App, v.Where)
 		rows := [][]string{}
 		for _, k := range v.Keys {
 			mark := "-"
@@ -55,11 +57,11 @@ func (a *app) ledgerList(views []ledgerView) error {
 			}
 			rows = append(rows, []string{k.Locator, k.PKH, mark})
 		}
-		if err := a.table([]string{"locator", "key", "authorised"}, rows); err != nil {
+		if err := a.Table([]string{"locator", "key", "authorised"}, rows); err != nil {
 			return err
 		}
 		if v.Note != "" {
-			a.note("hint: %s", v.Note)
+			a.Note("hint: %s", v.Note)
 		}
 	}
 	return nil
@@ -82,7 +84,7 @@ func (a *app) ledgerSetupCmd() *cobra.Command {
 			}
 			k, err := parseLedgerKey(key)
 			if err != nil {
-				return usageError{err}
+				return terminal.Misuse(err)
 			}
 			args := ledgerSetupArgs{ledgerKey: k, Far: far}
 			if args.Main, err = a.level(c.Context(), "hwm", level); err != nil {
@@ -95,12 +97,12 @@ func (a *app) ledgerSetupCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if id, err := tezos.ParseNetwork(chain); chain != "" && (err != nil || id != cfg.chainID) {
-				return usagef("--chain %s: this signer is for %s", chain, cfg.chainID)
+			if id, err := tezos.ParseNetwork(chain); chain != "" && (err != nil || id != cfg.ChainID) {
+				return terminal.Usagef("--chain %s: this signer is for %s", chain, cfg.ChainID)
 			}
 			return ask(c, a, f, "setup", args, func(name, pkh string) error {
-				a.say("%s may bake with %s on %s, marks at %d", name, pkh, cfg.chainID, args.Main)
-				a.note("next: highwater hwm set %s --level LEVEL", pkh)
+				a.Say("%s may bake with %s on %s, marks at %d", name, pkh, cfg.ChainID, args.Main)
+				a.Note("next: highwater hwm set %s --level LEVEL", pkh)
 				return nil
 			})
 		},
@@ -127,11 +129,11 @@ func (a *app) ledgerAuthorizeCmd() *cobra.Command {
 			}
 			k, err := parseLedgerKey(key)
 			if err != nil {
-				return usageError{err}
+				return terminal.Misuse(err)
 			}
 			return ask(c, a, f, "authorize", k, func(name, pkh string) error {
-				a.say("%s may bake with %s", name, pkh)
-				a.note("next, unless it has marks (highwater hwm list): highwater hwm set %s --level LEVEL", pkh)
+				a.Say("%s may bake with %s", name, pkh)
+				a.Note("next, unless it has marks (highwater hwm list): highwater hwm set %s --level LEVEL", pkh)
 				return nil
 			})
 		},
@@ -149,17 +151,17 @@ func (a *app) ledgerDeauthorizeCmd() *cobra.Command {
 		Long:    "Make the device forget which key may bake. The device does not ask, so this does. The baker is down until the next setup.",
 		Example: "  highwater ledger deauthorize --device left",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := a.confirmable(yes); err != nil {
+			if err := a.Confirmable(yes); err != nil {
 				return err
 			}
 			return a.onDevice(c.Context(), f, func(admin operate.Admin, name string) error {
-				if err := a.confirm(yes, "Baking with "+name+" ends until its next setup.", "deauthorize"); err != nil {
+				if err := a.Confirm(yes, "Baking with "+name+" ends until its next setup.", "deauthorize"); err != nil {
 					return err
 				}
 				if _, err := call[string](c.Context(), a, admin, f, name, "deauthorize", struct{}{}); err != nil {
 					return err
 				}
-				a.say("%s has no baking key now", name)
+				a.Say("%s has no baking key now", name)
 				return nil
 			})
 		},
@@ -189,7 +191,7 @@ func (a *app) showLedgerMarks(_ string, v ledgerView) error {
 	if chain == "" {
 		chain = "any chain (set the device up again, with a chain)"
 	}
-	a.say("%s: %s\nmain    %s, for %s\nother   %s\nkey     %s\n", v.Name, v.ID, v.Main, chain, v.Test, dash(v.PKH))
+	a.Say("%s: %s\nmain    %s, for %s\nother   %s\nkey     %s\n", v.Name, v.ID, v.Main, chain, v.Test, dash(v.PKH))
 	rows := [][]string{}
 	for _, m := range v.Compare {
 		host := "none"
@@ -198,7 +200,7 @@ func (a *app) showLedgerMarks(_ string, v ledgerView) error {
 		}
 		rows = append(rows, []string{m.Kind.String(), host, m.Device.String(), m.Note})
 	}
-	return a.table([]string{"kind", "host", "device", "what differs"}, rows)
+	return a.Table([]string{"kind", "host", "device", "what differs"}, rows)
 }
 
 func (a *app) ledgerResetCmd() *cobra.Command {
@@ -220,8 +222,8 @@ func (a *app) ledgerResetCmd() *cobra.Command {
 				return err
 			}
 			return ask(c, a, f, "reset", ledgerResetArgs{l, far}, func(name, _ string) error {
-				a.say("%s: its mark is at level %d round 0: an attestation there is still open, a block is not", name, l)
-				a.note("hint: to shut level %d for everything: highwater ledger reset --device %s --level %d", l, name, l+1)
+				a.Say("%s: its mark is at level %d round 0: an attestation there is still open, a block is not", name, l)
+				a.Note("hint: to shut level %d for everything: highwater ledger reset --device %s --level %d", l, name, l+1)
 				return nil
 			})
 		},
@@ -238,7 +240,7 @@ func (a *app) ledgerVersionCmd() *cobra.Command {
 		Use: "version", Short: "Show the version of the device's app", Args: noArgs, Example: "  highwater ledger version",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return ask(c, a, f, "info", ledgerInfoArgs{}, func(name string, v ledgerView) error {
-				a.say("%s: Tezos Baking %s (%s)", name, v.App, v.Build)
+				a.Say("%s: Tezos Baking %s (%s)", name, v.App, v.Build)
 				return nil
 			})
 		},

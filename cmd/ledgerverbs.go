@@ -97,7 +97,7 @@ var ledgerVerbs = map[string]verb[*ledger.Device]{
 		if err = in.near(ctx, q.Main, q.Far); err != nil {
 			return nil, err
 		}
-		key, err := d.Setup(ctx, ledger.Setup{Curve: q.Curve, Path: path, Chain: in.cfg.chainID, Main: q.Main, Test: q.Test}, show)
+		key, err := d.Setup(ctx, ledger.Setup{Curve: q.Curve, Path: path, Chain: in.cfg.ChainID, Main: q.Main, Test: q.Test}, show)
 		return addressOf(key, err)
 	}),
 	"authorize": with(func(ctx context.Context, _ *instance, d *ledger.Device, q ledgerKey, show func(string)) (any, error) {
@@ -154,7 +154,7 @@ func ledgerInfo(ctx context.Context, in *instance, d *ledger.Device, q ledgerInf
 		}
 	}
 	if q.Compare && info.Key != nil {
-		v.Compare, err = compareMarks(in, pkh, position(info.Marks.For(in.cfg.chainID)))
+		v.Compare, err = compareMarks(in, pkh, position(info.Marks.For(in.cfg.ChainID)))
 	}
 	return v, err
 }
@@ -181,7 +181,7 @@ func usualKeys(ctx context.Context, d *ledger.Device, info ledger.Info) ([]ledge
 // compareMarks puts the device's one mark beside the host's, kind by kind.
 func compareMarks(in *instance, pkh tezos.PublicKeyHash, dev hwm.Position) ([]ledgerMarkView, error) {
 	var out []ledgerMarkView
-	for _, key := range hwm.KeysOf(in.cfg.chainID, pkh) {
+	for _, key := range hwm.KeysOf(in.cfg.ChainID, pkh) {
 		st, err := in.store.State(key)
 		if err != nil {
 			return nil, err

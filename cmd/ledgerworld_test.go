@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/internal/config"
 	"highwater/internal/device"
 	"highwater/ledger"
 	"highwater/ledger/ledgersim"
@@ -45,7 +46,7 @@ func newLedgerWorld(t *testing.T, setup ledgersim.Setup, more ...string) *ledger
 		`state_dir = "state"`, `chain = "NetXnHfVqm9iesp"`, `[server]`, `listen = "127.0.0.1:0"`, `[monitor]`, `listen = "127.0.0.1:0"`,
 		`[[device]]`, `name = "left"`, `kind = "ledger"`, `transport = "tcp://` + l.Addr().String() + `"`,
 	}, more...), "\n"))
-	cfg, err := loadConfig(w.config)
+	cfg, err := config.Load(w.config)
 	require.NoError(t, err)
 	require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
 	w.daemon, err = newDaemon(t.Context(), cfg, slog.New(slog.DiscardHandler), "test")

@@ -11,8 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/hwm"
+	"highwater/internal/config"
 	"highwater/internal/hints"
 	"highwater/internal/node"
+	"highwater/internal/terminal"
 	"highwater/operate"
 )
 
@@ -62,11 +64,11 @@ func (a *app) level(ctx context.Context, name string, v levelValue) (int32, erro
 	}
 	head, err := askHead(ctx, cfg)
 	if err != nil {
-		return 0, hints.Add(fmt.Errorf("--%s %s: %w", name, v.text, err), "type the level itself, or see `node` in "+cfg.path)
+		return 0, hints.Add(fmt.Errorf("--%s %s: %w", name, v.text, err), "type the level itself, or see `node` in "+cfg.Path)
 	}
 	level, err := levelFlag(name, int64(head)+v.number)
 	if err == nil {
-		a.note("--%s %s is level %d: the node's head is at %d", name, v.text, level, head)
+		a.Note("--%s %s is level %d: the node's head is at %d", name, v.text, level, head)
 	}
 	return level, err
 }
@@ -80,7 +82,7 @@ const (
 var errNoHead = errors.New("no node is configured, so nobody says where the chain is")
 
 // askHead asks the node where the chain is. A node that is not in step does not say it.
-func askHead(ctx context.Context, cfg *config) (int32, error) {
+func askHead(ctx context.Context, cfg *config.Config) (int32, error) {
 	if cfg.Node == "" {
 		return 0, errNoHead
 	}
@@ -89,14 +91,14 @@ func askHead(ctx context.Context, cfg *config) (int32, error) {
 		return 0, err
 	}
 	defer client.Close()
-	h, err := client.Check(ctx, cfg.chainID, time.Now(), headAge)
+	h, err := client.Check(ctx, cfg.ChainID, time.Now(), headAge)
 	return h.Head.Level, err
 }
 
 // levelFlag checks a level given on the command line.
 func levelFlag(name string, level int64) (int32, error) {
 	if level < 0 || level > hwm.MaxRound {
-		return 0, usagef("--%s %d: it lies between 0 and %d", name, level, hwm.MaxRound)
+		return 0, terminal.Usagef("--%s %d: it lies between 0 and %d", name, level, hwm.MaxRound)
 	}
 	return int32(level), nil
 }
@@ -122,14 +124,14 @@ func (in *instance) near(ctx context.Context, level int32, far bool) error {
 // confirmFar asks for a word more when try refuses a level as too far away: the operator is shown the distance, and types a word. Where
 // nobody can be asked, and for --yes to ask nothing, --far has to be named. It returns whether the level may be far; an error of try that is none of this is returned.
 func (a *app) confirmFar(far, yes bool, word string, try func(far bool) error) (bool, error) {
-	if !a.interactive || yes && far {
+	if !a.Interactive || yes && far {
 		return far, try(far)
 	}
 	err := try(false)
 	if !isFar(err) {
 		return far, err
 	}
-	if err = a.typed(err.Error(), word); err != nil {
+	if err = a.Typed(err.Error(), word); err != nil {
 		return false, err
 	}
 	return true, try(true)

@@ -22,8 +22,8 @@ type live struct {
 }
 
 func (a *app) newLive() *live {
-	l := &live{app: a, out: a.err, said: map[string]string{}}
-	if f, ok := a.err.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
+	l := &live{app: a, out: a.Err, said: map[string]string{}}
+	if f, ok := a.Err.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
 		l.width = 80
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
 			l.width = width
@@ -49,7 +49,7 @@ func (l *live) show(findings []failover.Finding, countdown string) {
 	}
 	plain := func(s string) string { return s }
 	for _, f := range findings {
-		line(l.app.paintResult, f.Result, fmt.Sprintf("%-15s %s", f.Name, f.Detail))
+		line(l.app.PaintResult, f.Result, fmt.Sprintf("%-15s %s", f.Name, f.Detail))
 		if f.Hint != "" && f.Result != failover.OK {
 			line(plain, "", fmt.Sprintf("%-15s → %s", "", f.Hint))
 		}
@@ -72,10 +72,10 @@ func (l *live) up(w io.Writer) {
 // tell writes what is new.
 func (l *live) tell(findings []failover.Finding) {
 	for _, f := range findings {
-		text := l.app.paintResult(f.Result) + "  " + fmt.Sprintf("%-15s %s", f.Name, f.Detail)
+		text := l.app.PaintResult(f.Result) + "  " + fmt.Sprintf("%-15s %s", f.Name, f.Detail)
 		if l.said[f.Name] != text {
 			l.said[f.Name] = text
-			l.app.note("  %s", text)
+			l.app.Note("  %s", text)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/failover"
+	"highwater/internal/terminal"
 )
 
 // screen is what a terminal shows of what was written to it.
@@ -52,7 +53,7 @@ func screen(t *testing.T, written string, width int) []string {
 
 func TestLiveOnATerminal(t *testing.T) {
 	var out, err bytes.Buffer
-	a := &app{terminal: newTerminal(strings.NewReader(""), &out, &err)}
+	a := &app{Terminal: terminal.New(strings.NewReader(""), &out, &err)}
 	l := a.newLive()
 	require.Zero(t, l.width, "a buffer is no terminal")
 	l.width = 48
@@ -82,7 +83,7 @@ func ascii(text string) string { return strings.NewReplacer("…", "_", "→", "
 // TestLiveElsewhere: a line for what changed, none for what did not, none for a countdown, nothing that moves a cursor.
 func TestLiveElsewhere(t *testing.T) {
 	var err bytes.Buffer
-	a := &app{terminal: newTerminal(strings.NewReader(""), &bytes.Buffer{}, &err)}
+	a := &app{Terminal: terminal.New(strings.NewReader(""), &bytes.Buffer{}, &err)}
 	l := a.newLive()
 	node := failover.Finding{Name: "node", Result: failover.OK, Detail: "in step"}
 	for _, silence := range []string{"1 of 3", "1 of 3", "2 of 3", "2 of 3"} {

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/internal/baker"
+	"highwater/internal/config"
 	"highwater/internal/node"
 	"highwater/internal/node/nodesim"
 	"highwater/internal/tezos"
@@ -209,7 +210,7 @@ func (p *page) halt(m *machine, sig syscall.Signal) {
 }
 
 func (p *page) env(m *machine) []string {
-	return append(os.Environ(), configEnv+"="+m.config, "NO_COLOR=1", "HOME="+p.dir, "GORACE=atexit_sleep_ms=10")
+	return append(os.Environ(), config.Env+"="+m.config, "NO_COLOR=1", "HOME="+p.dir, "GORACE=atexit_sleep_ms=10")
 }
 
 var (

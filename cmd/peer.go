@@ -10,7 +10,9 @@ import (
 	"highwater/failover"
 	"highwater/failover/wire"
 	"highwater/hwm"
+	"highwater/internal/config"
 	"highwater/internal/hints"
+	"highwater/internal/terminal"
 	"highwater/operate"
 )
 
@@ -28,7 +30,7 @@ func (a *app) peerCmd() *cobra.Command {
 	show := a.addJSON(&cobra.Command{
 		Use: "show", Short: "Show this instance's key, the other one, and who may sign", Args: noArgs, Example: "  highwater peer show",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error {
+			return a.withAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error {
 				v, err := admin.Pair(c.Context())
 				if err != nil {
 					return err
@@ -42,14 +44,14 @@ func (a *app) peerCmd() *cobra.Command {
 		Example: "  highwater peer add 10.0.0.2:6734 1f0c…",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return hints.Add(usagef("%s wants an address and a key", c.CommandPath()), "the other machine says its key: highwater peer show")
+				return hints.Add(terminal.Usagef("%s wants an address and a key", c.CommandPath()), "the other machine says its key: highwater peer show")
 			}
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			r := operate.PeerRequest{Address: args[0]}
 			if err := r.Key.UnmarshalText([]byte(args[1])); err != nil {
-				return usageError{err}
+				return terminal.Misuse(err)
 			}
 			return a.setPeer(c.Context(), r, yes)
 		},
@@ -65,7 +67,7 @@ func (a *app) peerCmd() *cobra.Command {
 }
 
 func (a *app) setPeer(ctx context.Context, r operate.PeerRequest, yes bool) error {
-	return a.withAdmin(ctx, false, func(cfg *config, admin operate.Admin) error {
+	return a.withAdmin(ctx, false, func(cfg *config.Config, admin operate.Admin) error {
 		if err := a.parting(ctx, admin, r, yes); err != nil {
 			return err
 		}
@@ -74,7 +76,7 @@ func (a *app) setPeer(ctx context.Context, r operate.PeerRequest, yes bool) erro
 			return err
 		}
 		if cfg.Peer.Listen == "" && r.Address != "" {
-			a.note("hint: the other instance cannot reach this one yet: set [peer] listen in %s, and restart", cfg.path)
+			a.Note("hint: the other instance cannot reach this one yet: set [peer] listen in %s, and restart", cfg.Path)
 		}
 		return a.pair(v)
 	})
@@ -94,17 +96,17 @@ func (a *app) parting(ctx context.Context, admin operate.Admin, r operate.PeerRe
 	if r.Address == "" {
 		word = "remove"
 	}
-	a.note("This instance signs, and will not ask the instance %s any more, after a restart either. Should that one ever take over, both sign.",
+	a.Note("This instance signs, and will not ask the instance %s any more, after a restart either. Should that one ever take over, both sign.",
 		short(st.Pair.Peer.Key))
-	a.note("It is gone for good, or it is made anew, or there too: highwater peer remove. Else: highwater standby here first.")
-	return a.confirm(false, fmt.Sprintf("The instance %s never signs with these keys again?", short(st.Pair.Peer.Key)), word)
+	a.Note("It is gone for good, or it is made anew, or there too: highwater peer remove. Else: highwater standby here first.")
+	return a.Confirm(false, fmt.Sprintf("The instance %s never signs with these keys again?", short(st.Pair.Peer.Key)), word)
 }
 
 func (a *app) pair(v failover.View) error {
 	if a.jsonFlag {
-		return a.json(v)
+		return a.JSON(v)
 	}
-	a.say("this instance   %s", v.Instance)
+	a.Say("this instance   %s", v.Instance)
 	a.showPair(&v)
 	return nil
 }
@@ -115,24 +117,24 @@ func (a *app) showPair(v *failover.View) {
 		return
 	}
 	p := v.Peer
-	a.say("may sign        %s", v.MaySign)
+	a.Say("may sign        %s", v.MaySign)
 	if v.Waiting != "" {
-		a.say("waiting         %s", a.paint(yellow, v.Waiting))
+		a.Say("waiting         %s", a.Paint(terminal.Yellow, v.Waiting))
 	}
-	a.say("other instance  %s at %s", p.Key, p.Address)
+	a.Say("other instance  %s at %s", p.Key, p.Address)
 	switch {
 	case p.Reachable:
-		a.say("                %s: %s", a.paint(green, "answers"), peerWords(p))
+		a.Say("                %s: %s", a.Paint(terminal.Green, "answers"), peerWords(p))
 	case p.HeardAt != nil:
-		a.say("                %s: %s", a.paint(red, "not in touch"), p.Error)
-		a.say("                heard last at %s: %s", when(*p.HeardAt), peerWords(p))
+		a.Say("                %s: %s", a.Paint(terminal.Red, "not in touch"), p.Error)
+		a.Say("                heard last at %s: %s", when(*p.HeardAt), peerWords(p))
 	case p.Error != "":
-		a.say("                %s: %s", a.paint(red, "not in touch"), p.Error)
+		a.Say("                %s: %s", a.Paint(terminal.Red, "not in touch"), p.Error)
 	default:
-		a.say("                not asked yet")
+		a.Say("                not asked yet")
 	}
 	if d := time.Duration(p.SkewMS) * time.Millisecond; d.Abs() > 5*time.Second {
-		a.say("                %s: the clocks differ by %s", a.paint(yellow, "warning"), d.Abs())
+		a.Say("                %s: the clocks differ by %s", a.Paint(terminal.Yellow, "warning"), d.Abs())
 	}
 	a.showNext(v.Next)
 }
@@ -143,9 +145,9 @@ func (a *app) showNext(next []string) {
 		if i > 0 {
 			label = ""
 		}
-		a.say("%-15s %s", label, text)
+		a.Say("%-15s %s", label, text)
 	}
-	a.say("")
+	a.Say("")
 }
 
 func peerWords(p *failover.PeerView) string {
@@ -176,22 +178,11 @@ func signsWords(s failover.Share) string {
 // showChecklist is a checklist of the pair, one line each, with what to do where something stands in the way.
 func (a *app) showChecklist(findings []failover.Finding) {
 	for _, f := range findings {
-		a.say("  %s  %-15s %s", a.paintResult(f.Result), f.Name, f.Detail)
+		a.Say("  %s  %-15s %s", a.PaintResult(f.Result), f.Name, f.Detail)
 		if f.Hint != "" && f.Result != failover.OK {
-			a.say("           %-15s → %s", "", f.Hint)
+			a.Say("           %-15s → %s", "", f.Hint)
 		}
 	}
-}
-
-func (a *app) paintResult(result string) string {
-	text := fmt.Sprintf("%-7s", result)
-	switch result {
-	case failover.OK:
-		return a.paint(green, text)
-	case failover.Bad:
-		return a.paint(red, text)
-	}
-	return a.paint(yellow, text)
 }
 
 // refused shows why a step of the pair was not made.

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/hwm"
+	"highwater/internal/config"
 	"highwater/internal/hints"
 	"highwater/operate"
 )
@@ -30,10 +31,10 @@ func (a *app) activateCmd() *cobra.Command {
 			if req.Level, err = a.levelIf(c, "level", level); err != nil {
 				return err
 			}
-			if err := a.confirmable(yes); err != nil {
+			if err := a.Confirmable(yes); err != nil {
 				return err
 			}
-			return a.withAdmin(c.Context(), false, func(cfg *config, admin operate.Admin) error {
+			return a.withAdmin(c.Context(), false, func(cfg *config.Config, admin operate.Admin) error {
 				return a.activate(c.Context(), cfg, admin, req, yes)
 			})
 		},
@@ -45,7 +46,7 @@ func (a *app) activateCmd() *cobra.Command {
 	return a.addJSON(c)
 }
 
-func (a *app) activate(ctx context.Context, cfg *config, admin operate.Admin, req operate.ActivateRequest, yes bool) error {
+func (a *app) activate(ctx context.Context, cfg *config.Config, admin operate.Admin, req operate.ActivateRequest, yes bool) error {
 	st, err := admin.Status(ctx)
 	if err != nil {
 		return err
@@ -61,14 +62,14 @@ func (a *app) activate(ctx context.Context, cfg *config, admin operate.Admin, re
 		return err
 	}
 	if !yes {
-		a.note("This instance is on %s, epoch %d. Activating it lets it sign for:", st.Role.Role, st.Role.Epoch)
+		a.Note("This instance is on %s, epoch %d. Activating it lets it sign for:", st.Role.Role, st.Role.Epoch)
 		if err = a.aside().marksTable(st.Marks); err != nil {
 			return err
 		}
 		if req.Level != nil {
-			a.note("Every mark is raised to level %d first.", *req.Level)
+			a.Note("Every mark is raised to level %d first.", *req.Level)
 		}
-		if err = a.confirm(yes, "No other machine signs with these keys, and none will?", "activate"); err != nil {
+		if err = a.Confirm(yes, "No other machine signs with these keys, and none will?", "activate"); err != nil {
 			return err
 		}
 	}
@@ -81,7 +82,7 @@ func (a *app) activate(ctx context.Context, cfg *config, admin operate.Admin, re
 		return a.showRole(role, "it signs as soon as a device is ready")
 	}
 	if err = a.showRole(role, "it signs as soon as highwater serve runs"); err == nil && !a.jsonFlag {
-		a.note("next: highwater serve, tell octez about each key (%s), and see: highwater check", cfg.octezImport())
+		a.Note("next: highwater serve, tell octez about each key (%s), and see: highwater check", cfg.OctezImport())
 	}
 	return err
 }
@@ -110,7 +111,7 @@ func (a *app) standbyCmd() *cobra.Command {
 			"A restart does not change it; only \"highwater activate\" does, and of a pair a handover or a takeover.",
 		Example: "  highwater standby --why 'moving to the other machine'",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error {
+			return a.withAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error {
 				role, err := admin.Standby(c.Context(), operate.StandbyRequest{Why: why})
 				if err != nil {
 					return err
@@ -125,8 +126,8 @@ func (a *app) standbyCmd() *cobra.Command {
 
 func (a *app) showRole(r operate.Role, then string) error {
 	if a.jsonFlag {
-		return a.json(r)
+		return a.JSON(r)
 	}
-	a.say("%s, epoch %d: %s", a.paintRole(r.Role), r.Epoch, then)
+	a.Say("%s, epoch %d: %s", a.paintRole(r.Role), r.Epoch, then)
 	return nil
 }

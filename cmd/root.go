@@ -9,7 +9,10 @@ import (
 	"strings"
 	"syscall"
 
+	"highwater/internal/config"
 	"highwater/internal/hints"
+	"highwater/internal/terminal"
+	"highwater/internal/words"
 	"highwater/store"
 
 	"github.com/spf13/cobra"
@@ -29,7 +32,7 @@ const (
 
 // app is what every subcommand shares.
 type app struct {
-	*terminal
+	*terminal.Terminal
 	configFlag string
 	jsonFlag   bool
 	version    string
@@ -40,16 +43,16 @@ type app struct {
 func Main(args []string, in io.Reader, out, errw io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	a := &app{terminal: newTerminal(in, out, errw), version: version, flush: func() {}}
+	a := &app{Terminal: terminal.New(in, out, errw), version: version, flush: func() {}}
 	defer func() { a.flush() }()
-	a.interrupted = ctx.Done()
+	a.Interrupted = ctx.Done()
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errw)
 	command, err := root.ExecuteContextC(ctx)
-	var usage usageError
+	var usage terminal.UsageError
 	switch {
 	case err == nil:
 		return exitDone
@@ -59,13 +62,13 @@ func Main(args []string, in io.Reader, out, errw io.Writer) int {
 		if hints.Of(err) == "" {
 			err = hints.Add(err, "see: "+command.CommandPath()+" --help")
 		}
-		a.fail(err)
+		a.Fail(err)
 		return exitUsage
 	case command.Name() == "serve" && store.Fails(err):
-		a.fail(err)
+		a.Fail(err)
 		return exitDisk
 	default:
-		a.fail(err)
+		a.Fail(err)
 		return exitFail
 	}
 }
@@ -86,13 +89,13 @@ func (a *app) root() *cobra.Command {
 		SilenceErrors: true, SilenceUsage: true, DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("there is no command %q%s", args[0], didYouMean(args[0], commandNames(c)))
+				return terminal.Usagef("there is no command %q%s", args[0], words.DidYouMean(args[0], commandNames(c)))
 			}
 			return c.Help()
 		},
 		Args: cobra.ArbitraryArgs,
 	}
-	root.PersistentFlags().StringVar(&a.configFlag, "config", "", "configuration `FILE` (else $"+configEnv+", else "+defaultConfigPath+")")
+	root.PersistentFlags().StringVar(&a.configFlag, "config", "", "configuration `FILE` (else $"+config.Env+", else "+config.DefaultPath+")")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	root.SetHelpTemplate(helpTemplate)
 	root.SetUsageTemplate(helpTemplate)
@@ -105,8 +108,8 @@ func (a *app) root() *cobra.Command {
 		a.completionCmd(), a.simCmd(),
 	)
 	groupHelp(root)
-	if a.width > 0 {
-		fitHelp(root, a.width)
+	if a.Width > 0 {
+		fitHelp(root, a.Width)
 	}
 	return root
 }
@@ -137,7 +140,7 @@ Example:
 // noArgs refuses arguments, as a mistake of usage.
 func noArgs(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usagef("%s takes no arguments, not %q", c.CommandPath(), args[0])
+		return terminal.Usagef("%s takes no arguments, not %q", c.CommandPath(), args[0])
 	}
 	return nil
 }
@@ -147,9 +150,9 @@ func flagError(err error) error {
 	var invalid *pflag.InvalidValueError
 	if !errors.As(err, &invalid) {
 		if strings.HasSuffix(err.Error(), " --version") {
-			return hints.Add(usageError{err}, "see: highwater version")
+			return hints.Add(terminal.Misuse(err), "see: highwater version")
 		}
-		return usageError{err}
+		return terminal.Misuse(err)
 	}
 	what := map[string]string{
 		"int": "a whole number", "int32": "a whole number up to 2147483647", "int64": "a whole number", "bool": "true or false",
@@ -157,9 +160,9 @@ func flagError(err error) error {
 		"duration": "a time such as 90s or 5m",
 	}[invalid.GetFlag().Value.Type()]
 	if what == "" {
-		return usageError{err}
+		return terminal.Misuse(err)
 	}
-	return usagef("--%s %q: it takes %s", invalid.GetFlag().Name, invalid.GetValue(), what)
+	return terminal.Usagef("--%s %q: it takes %s", invalid.GetFlag().Name, invalid.GetValue(), what)
 }
 
 // wants refuses a command that lacks flags without which it means nothing.
@@ -180,14 +183,14 @@ func wants(c *cobra.Command, names ...string) error {
 	if last > 0 {
 		text = strings.Join(said[:last], ", ") + " and " + text
 	}
-	return usagef("%s wants %s", c.CommandPath(), text)
+	return terminal.Usagef("%s wants %s", c.CommandPath(), text)
 }
 
 // aside is the same app with results on standard error: for what is shown only so that a question can be answered.
 func (a *app) aside() *app {
-	t := *a.terminal
-	t.out = t.err
-	return &app{terminal: &t}
+	t := *a.Terminal
+	t.Out = t.Err
+	return &app{Terminal: &t}
 }
 
 // addJSON gives a command that reads its --json.
@@ -202,7 +205,7 @@ func group(use, short, long, example string, subs ...*cobra.Command) *cobra.Comm
 		Use: use, Short: short, Long: long, Example: example, Args: cobra.ArbitraryArgs, DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("%s has no command %q%s", c.CommandPath(), args[0], didYouMean(args[0], commandNames(c)))
+				return terminal.Usagef("%s has no command %q%s", c.CommandPath(), args[0], words.DidYouMean(args[0], commandNames(c)))
 			}
 			return c.Help()
 		},
@@ -219,7 +222,7 @@ func helpCmd(root *cobra.Command) *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			c, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
-				return hints.Add(usagef("there is no command %q", strings.Join(args, " ")), "see: highwater --help")
+				return hints.Add(terminal.Usagef("there is no command %q", strings.Join(args, " ")), "see: highwater --help")
 			}
 			c.InitDefaultHelpFlag()
 			return c.Help()
@@ -234,15 +237,26 @@ func (a *app) versionCmd() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			v := buildInfo(a.version)
 			if a.jsonFlag {
-				return a.json(v)
+				return a.JSON(v)
 			}
-			a.say("highwater %s (%s)", v.Version, v.Go)
+			a.Say("highwater %s (%s)", v.Version, v.Go)
 			for _, f := range v.Lacks {
-				a.say("lacks: %s", f)
+				a.Say("lacks: %s", f)
 			}
 			return nil
 		},
 	})
 }
 
-func (a *app) config() (*config, error) { return loadConfig(configPath(a.configFlag)) }
+func (a *app) config() (*config.Config, error) { return config.Load(config.PathOf(a.configFlag)) }
+
+// commandNames are the commands right below one, those that its help shows.
+func commandNames(c *cobra.Command) []string {
+	var names []string
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
+		}
+	}
+	return names
+}

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"highwater/internal/baker"
+	"highwater/internal/config"
 	"highwater/internal/softkey"
 	"highwater/internal/tezos"
 	"highwater/ledger"
@@ -100,9 +101,9 @@ func setupScript(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	config := filepath.Join(env.WorkDir, "highwater.toml")
+	path := filepath.Join(env.WorkDir, "highwater.toml")
 	for name, value := range map[string]string{
-		"LISTEN": listen, "MONITOR": monitor, "LEDGER": ledgerAt, configEnv: config, "NO_COLOR": "1",
+		"LISTEN": listen, "MONITOR": monitor, "LEDGER": ledgerAt, config.Env: path, "NO_COLOR": "1",
 		"TZ": key.Hash().String(), "OTHER": other.PublicKey().Hash().String(), "LISTEN2": freePort(), "PEER": freePort(), "PEER2": freePort(),
 	} {
 		env.Setenv(name, value)
@@ -112,7 +113,7 @@ func setupScript(env *testscript.Env) error {
 	if err := os.WriteFile(filepath.Join(env.WorkDir, "second.toml"), second, 0o600); err != nil {
 		return err
 	}
-	return os.WriteFile(config, fmt.Appendf(nil, scriptConfig, filepath.Join(env.WorkDir, "state"), listen, monitor), 0o600)
+	return os.WriteFile(path, fmt.Appendf(nil, scriptConfig, filepath.Join(env.WorkDir, "state"), listen, monitor), 0o600)
 }
 
 // freePort is an address at which nothing listens.

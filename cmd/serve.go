@@ -19,7 +19,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/api"
+	"highwater/internal/config"
 	"highwater/internal/hints"
+	"highwater/internal/terminal"
 	"highwater/signer"
 )
 
@@ -73,7 +75,7 @@ const heapGrowth = 200
 func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, usagef("--log-level %q: it is debug, info, warn or error", level)
+		return nil, terminal.Usagef("--log-level %q: it is debug, info, warn or error", level)
 	}
 	opt := &slog.HandlerOptions{Level: l}
 	switch format {
@@ -82,7 +84,7 @@ func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	case "json":
 		return slog.New(slog.NewJSONHandler(w, opt)), nil
 	}
-	return nil, usagef("--log-format %q: it is text or json", format)
+	return nil, terminal.Usagef("--log-format %q: it is text or json", format)
 }
 
 // daemon is an instance with its listeners.
@@ -103,8 +105,8 @@ type listener struct {
 }
 
 // newDaemon opens the instance and its listeners; nothing is answered before run.
-func newDaemon(ctx context.Context, cfg *config, log *slog.Logger, version string) (*daemon, error) {
-	if f := checkConfigMode(cfg.path); f.Result != resultOK { // it names commands that are run, and devices
+func newDaemon(ctx context.Context, cfg *config.Config, log *slog.Logger, version string) (*daemon, error) {
+	if f := checkConfigMode(cfg.Path); f.Result != resultOK { // it names commands that are run, and devices
 		log.Warn("the configuration is not safe", "finding", f.Detail, "hint", f.Hint)
 	}
 	metrics := api.NewMetrics()
@@ -163,7 +165,7 @@ func (d *daemon) listen(ctx context.Context, metrics *api.Metrics) error {
 		}
 	}
 	octez := api.NewOctez(api.OctezConfig{
-		Signer: d.signer, AuthorizedKeys: cfg.auth, KnownKeys: cfg.Server.KnownKeys, ProvePossession: cfg.Server.ProvePossession,
+		Signer: d.signer, AuthorizedKeys: cfg.Auth, KnownKeys: cfg.Server.KnownKeys, ProvePossession: cfg.Server.ProvePossession,
 		Prefix: cfg.Server.PathPrefix, Budget: time.Duration(cfg.Server.Budget), Log: d.log,
 	})
 	if err := d.open(ctx, "octez", cfg.Server.Listen, octezSocketMode, octez); err != nil {
@@ -198,7 +200,7 @@ func (d *daemon) openPeer(ctx context.Context) error {
 func (d *daemon) open(ctx context.Context, name, address string, mode os.FileMode, h http.Handler) error {
 	l, err := api.Listen(ctx, address, mode)
 	if err != nil {
-		return hints.Add(fmt.Errorf("%s listener: %w", name, err), "is another program there? see the "+name+" address in "+d.cfg.path)
+		return hints.Add(fmt.Errorf("%s listener: %w", name, err), "is another program there? see the "+name+" address in "+d.cfg.Path)
 	}
 	d.listeners = append(d.listeners, listener{name, l, h})
 	d.addresses[name] = l.Addr().String()
@@ -233,7 +235,7 @@ func (d *daemon) run(ctx context.Context) error {
 		sayLastRun(d.log, d.admin.LastRun, rows)
 	}
 	role := d.store.Role()
-	d.log.Info("started", "role", role.Role.String(), "epoch", role.Epoch, "chain", d.cfg.chainID.String(), "state_dir", d.cfg.StateDir)
+	d.log.Info("started", "role", role.Role.String(), "epoch", role.Epoch, "chain", d.cfg.ChainID.String(), "state_dir", d.cfg.StateDir)
 	if err := notifySystemd("READY=1"); err != nil {
 		d.log.Warn("systemd not told", "error", err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"highwater/api"
 	"highwater/hwm"
+	"highwater/internal/config"
 	"highwater/operate"
 	"highwater/signer"
 	"highwater/store"
@@ -25,7 +26,7 @@ import (
 // brokenDaemon runs a daemon until it ends by itself.
 func brokenDaemon(t *testing.T, text string, before func(*store.DB)) (d *daemon, said *spoken, ended chan error) {
 	t.Helper()
-	cfg, err := loadConfig(writeConfig(t, "state_dir = \"state\"\n"+text))
+	cfg, err := config.Load(writeConfig(t, "state_dir = \"state\"\n"+text))
 	require.NoError(t, err)
 	require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
 	said = &spoken{}
@@ -106,7 +107,7 @@ func TestAHookThatHangsDoesNotKeepABrokenDaemon(t *testing.T) {
 // TestTheExitStatusOfABrokenDisk: of the process, with the words and the advice on its standard error.
 func TestTheExitStatusOfABrokenDisk(t *testing.T) {
 	path := writeConfig(t, "state_dir = \"state\"\n"+minimalConfig+"[server]\nlisten = \"127.0.0.1:0\"\n")
-	cfg, err := loadConfig(path)
+	cfg, err := config.Load(path)
 	require.NoError(t, err)
 	require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
 	var errw bytes.Buffer
@@ -151,7 +152,7 @@ func TestABrokenBackupStaysForQuestions(t *testing.T) {
 
 // TestAStartOnABrokenDisk is refused before anything is promised; an instance that still answers another one starts.
 func TestAStartOnABrokenDisk(t *testing.T) {
-	cfg, err := loadConfig(writeConfig(t, "state_dir = \"state\"\n"+minimalConfig))
+	cfg, err := config.Load(writeConfig(t, "state_dir = \"state\"\n"+minimalConfig))
 	require.NoError(t, err)
 	in := openedInstance(t, cfg)
 	require.NoError(t, in.tryDisk())
@@ -172,7 +173,7 @@ func TestAlarmsEndOneByOne(t *testing.T) {
 	d := runDaemon(t, minimalConfig+"[server]\nlisten = \"127.0.0.1:0\"\n")
 	run := func(args ...string) (int, string) {
 		var out bytes.Buffer
-		status := Main(append(args, "--config", d.cfg.path), &bytes.Buffer{}, &out, &out)
+		status := Main(append(args, "--config", d.cfg.Path), &bytes.Buffer{}, &out, &out)
 		return status, out.String()
 	}
 	for _, about := range []string{"one", "two", "three"} {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/api"
+	"highwater/internal/terminal"
 	"highwater/ledger/ledgersim"
 )
 
@@ -32,7 +33,7 @@ func (a *app) simLedgerCmd() *cobra.Command {
 			case "2.5.1":
 				opt.Version = ledgersim.V251
 			default:
-				return usagef("--app %q: it is 2.5.0 or 2.5.1", app)
+				return terminal.Usagef("--app %q: it is 2.5.0 or 2.5.1", app)
 			}
 			if accept {
 				opt.Decide = ledgersim.Always(ledgersim.Accept)
@@ -57,7 +58,7 @@ func (a *app) simLedger(ctx context.Context, address string, hid bool, opt ledge
 	if err != nil {
 		return err
 	}
-	a.say("listening on %s", l.Addr())
+	a.Say("listening on %s", l.Addr())
 	if hid {
 		err = serveHID(ctx, l, d)
 	} else {

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/internal/baker"
+	"highwater/internal/config"
 	"highwater/internal/tezos"
 	"highwater/operate"
 	"highwater/store"
@@ -66,7 +67,7 @@ func startForBench(b *testing.B, keys int) *daemon {
 	for i := range keys {
 		fmt.Fprintf(&text, "[[device]]\nname = \"ledger-%03d\"\nkind = \"ledger\"\ntransport = \"sim\"\n", i)
 	}
-	cfg, err := parseConfig(text.String())
+	cfg, err := config.Parse(text.String())
 	require.NoError(b, err)
 	require.NoError(b, store.Create(b.Context(), cfg.StateDir, time.Now()))
 	log, err := os.Create(filepath.Join(b.TempDir(), "log")) // a line for each signature, as a service writes it

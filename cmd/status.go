@@ -10,8 +10,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/hwm"
+	"highwater/internal/config"
 	"highwater/internal/device"
 	"highwater/internal/hints"
+	"highwater/internal/terminal"
 	"highwater/operate"
 	"highwater/signer"
 )
@@ -23,7 +25,7 @@ func (a *app) statusCmd() *cobra.Command {
 			"signed now, with a reason for each no.",
 		Example: "  highwater status",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withAdmin(c.Context(), true, func(_ *config, admin operate.Admin) error { return a.status(c.Context(), admin) })
+			return a.withAdmin(c.Context(), true, func(_ *config.Config, admin operate.Admin) error { return a.status(c.Context(), admin) })
 		},
 	})
 }
@@ -34,7 +36,7 @@ func (a *app) status(ctx context.Context, admin operate.Admin) error {
 		return err
 	}
 	if a.jsonFlag {
-		err = a.json(st)
+		err = a.JSON(st)
 	} else {
 		err = a.showStatus(st)
 	}
@@ -45,10 +47,10 @@ func (a *app) status(ctx context.Context, admin operate.Admin) error {
 }
 
 func (a *app) showStatus(st operate.Status) error {
-	a.say("%s  epoch %d, since %s: %s", a.paintRole(st.Role.Role), st.Role.Epoch, when(st.Role.Since), st.Role.Why)
-	a.say("chain   %s\ninstance %s…", st.Chain, st.Instance[:16])
+	a.Say("%s  epoch %d, since %s: %s", a.paintRole(st.Role.Role), st.Role.Epoch, when(st.Role.Since), st.Role.Why)
+	a.Say("chain   %s\ninstance %s…", st.Chain, st.Instance[:16])
 	if l := st.LastRun; l != nil && len(l.Floors) > 0 {
-		a.say("last run  %s", l.Line())
+		a.Say("last run  %s", l.Line())
 	}
 	a.showGuard(st.Guard)
 	a.showPair(st.Pair)
@@ -59,25 +61,25 @@ func (a *app) showStatus(st operate.Status) error {
 	for _, d := range st.Devices {
 		rows = append(rows, []string{d.Name, a.paintHealth(d.Health), strings.TrimSpace(d.Model + " " + d.App), dash(d.ID), dash(strings.Join(d.Remarks(), "; "))})
 	}
-	if err := a.table([]string{"device", "health", "model", "id", "what to do"}, rows); err != nil {
+	if err := a.Table([]string{"device", "health", "model", "id", "what to do"}, rows); err != nil {
 		return err
 	}
-	a.say("")
+	a.Say("")
 	if err := a.marksTable(st.Marks); err != nil {
 		return err
 	}
-	a.say("")
+	a.Say("")
 	a.showAlarms(st.Alarms)
 	for _, note := range st.Notes {
-		a.say("%s %s", a.paint(yellow, "note:"), note)
+		a.Say("%s %s", a.Paint(terminal.Yellow, "note:"), note)
 	}
 	if st.Ready {
-		a.say("%s: a request could be signed now", a.paint(green, "ready"))
+		a.Say("%s: a request could be signed now", a.Paint(terminal.Green, "ready"))
 		return nil
 	}
-	a.say("%s:", a.paint(red, "not ready"))
+	a.Say("%s:", a.Paint(terminal.Red, "not ready"))
 	for _, no := range st.NotReady {
-		a.say("  - %s", no)
+		a.Say("  - %s", no)
 	}
 	return nil
 }
@@ -86,41 +88,41 @@ func (a *app) showStatus(st operate.Status) error {
 func (a *app) showGuard(g operate.Guard) {
 	text := g.Line()
 	if g.State == operate.GuardBlind {
-		text = a.paint(red, text)
+		text = a.Paint(terminal.Red, text)
 	}
-	a.say("guard   %s", text)
+	a.Say("guard   %s", text)
 	if g.Hint != "" {
-		a.say("        hint: %s", g.Hint)
+		a.Say("        hint: %s", g.Hint)
 	}
 	if g.Finding != nil {
-		a.say("        %s: %s", a.paint(red, "it saw"), g.Finding.Text)
+		a.Say("        %s: %s", a.Paint(terminal.Red, "it saw"), g.Finding.Text)
 	}
-	a.say("")
+	a.Say("")
 }
 
 // showAlarms shows alarms with what to do about each.
 func (a *app) showAlarms(alarms []signer.Alarm) {
 	for _, m := range alarms {
-		a.say("%s %s: %s\n  hint: %s", a.paint(red, "alarm:"), m.Name, m.Text, m.Hint)
+		a.Say("%s %s: %s\n  hint: %s", a.Paint(terminal.Red, "alarm:"), m.Name, m.Text, m.Hint)
 	}
 }
 
 func (a *app) paintRole(r hwm.Role) string {
 	switch r {
 	case hwm.Active:
-		return a.paint(green, "active")
+		return a.Paint(terminal.Green, "active")
 	case hwm.Fenced:
-		return a.paint(red, "fenced")
+		return a.Paint(terminal.Red, "fenced")
 	case hwm.Standby:
 	}
-	return a.paint(yellow, r.String())
+	return a.Paint(terminal.Yellow, r.String())
 }
 
 func (a *app) paintHealth(h device.Health) string {
 	if h == device.Ready {
-		return a.paint(green, string(h))
+		return a.Paint(terminal.Green, string(h))
 	}
-	return a.paint(red, string(h))
+	return a.Paint(terminal.Red, string(h))
 }
 
 // marksTable shows marks, one line for each key and kind; with the chain, where there are those of several.
@@ -142,7 +144,7 @@ func (a *app) marksTable(marks []operate.MarkRow) error {
 		}
 		rows = append(rows, row)
 	}
-	return a.table(header, rows)
+	return a.Table(header, rows)
 }
 
 func when(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
@@ -158,16 +160,16 @@ func (a *app) keysCmd() *cobra.Command {
 	list := a.addJSON(&cobra.Command{
 		Use: "list", Short: "List the keys that may be asked for", Args: noArgs, Example: "  highwater keys list --json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withAdmin(c.Context(), true, func(_ *config, admin operate.Admin) error {
+			return a.withAdmin(c.Context(), true, func(_ *config.Config, admin operate.Admin) error {
 				keys, err := admin.Keys(c.Context())
 				if err != nil {
 					return err
 				}
 				if a.jsonFlag {
-					return a.json(keys)
+					return a.JSON(keys)
 				}
 				if len(keys) == 0 {
-					a.note("hint: no key is known: connect a device that holds one, and see: highwater check")
+					a.Note("hint: no key is known: connect a device that holds one, and see: highwater check")
 				}
 				return a.keysTable(keys)
 			})
@@ -176,7 +178,7 @@ func (a *app) keysCmd() *cobra.Command {
 	show := a.addJSON(&cobra.Command{
 		Use: "show KEY", Short: "Show one key, by address or alias", Args: oneKey, Example: "  highwater keys show consensus",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.withAdmin(c.Context(), true, func(_ *config, admin operate.Admin) error { return a.showKey(c.Context(), admin, args[0]) })
+			return a.withAdmin(c.Context(), true, func(_ *config.Config, admin operate.Admin) error { return a.showKey(c.Context(), admin, args[0]) })
 		},
 	})
 	pop := a.addJSON(&cobra.Command{
@@ -184,7 +186,7 @@ func (a *app) keysCmd() *cobra.Command {
 		Long: "Show the proof of possession of a tz4 key, which octez-client wants when the key is registered or set as consensus or\n" +
 			"companion key.",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.withAdmin(c.Context(), true, func(_ *config, admin operate.Admin) error { return a.showProof(c.Context(), admin, args[0]) })
+			return a.withAdmin(c.Context(), true, func(_ *config.Config, admin operate.Admin) error { return a.showProof(c.Context(), admin, args[0]) })
 		},
 	})
 	return group("keys", "List and show keys", "The keys that a baker may ask for: those of the configuration, or all that the devices offer.",
@@ -193,7 +195,7 @@ func (a *app) keysCmd() *cobra.Command {
 
 func oneKey(c *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return hints.Add(usagef("%s wants one key: its address or alias", c.CommandPath()), "see: highwater keys list")
+		return hints.Add(terminal.Usagef("%s wants one key: its address or alias", c.CommandPath()), "see: highwater keys list")
 	}
 	return nil
 }
@@ -203,7 +205,7 @@ func (a *app) keysTable(keys []operate.KeyRow) error {
 	for _, k := range keys {
 		rows = append(rows, []string{k.PKH.String(), k.Curve, dash(shortAlias(k.Alias)), dash(k.Device), a.paintHealth(device.Health(k.Health)), dash(k.Advice)})
 	}
-	return a.table([]string{"key", "curve", "alias", "device", "health", "what to do"}, rows)
+	return a.Table([]string{"key", "curve", "alias", "device", "health", "what to do"}, rows)
 }
 
 func (a *app) showKey(ctx context.Context, admin operate.Admin, name string) error {
@@ -216,7 +218,7 @@ func (a *app) showKey(ctx context.Context, admin operate.Admin, name string) err
 		return err
 	}
 	if a.jsonFlag {
-		return a.json(k)
+		return a.JSON(k)
 	}
 	allow := []string{}
 	for _, kind := range k.Allow {
@@ -232,7 +234,7 @@ func (a *app) showKey(ctx context.Context, admin operate.Admin, name string) err
 		{"health", k.Health},
 		{"may sign", strings.Join(allow, ", ")},
 	} {
-		a.say("%-11s %s", line[0], line[1])
+		a.Say("%-11s %s", line[0], line[1])
 	}
 	return nil
 }
@@ -251,9 +253,9 @@ func (a *app) showProof(ctx context.Context, admin operate.Admin, name string) e
 		return err
 	}
 	if a.jsonFlag {
-		return a.json(proof)
+		return a.JSON(proof)
 	}
-	a.say("%s", proof.Proof)
+	a.Say("%s", proof.Proof)
 	return nil
 }
 

@@ -12,8 +12,10 @@ import (
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/chain"
+	"highwater/internal/config"
 	"highwater/internal/device"
 	"highwater/internal/hints"
+	"highwater/internal/terminal"
 	"highwater/operate"
 	"highwater/signer"
 )
@@ -54,21 +56,21 @@ func (a *app) takeoverCmd() *cobra.Command {
 				return err
 			}
 			if f.r.Silence < 0 || f.r.Silence > chain.MaxSilence {
-				return usagef("--silence %d: between 0 and %d", f.r.Silence, chain.MaxSilence)
+				return terminal.Usagef("--silence %d: between 0 and %d", f.r.Silence, chain.MaxSilence)
 			}
 			if c.Flags().Changed("margin") {
 				if f.margin < failover.MinMargin || f.margin > failover.MaxMargin {
-					return usagef("--margin %d: between %d and %d", f.margin, failover.MinMargin, failover.MaxMargin)
+					return terminal.Usagef("--margin %d: between %d and %d", f.margin, failover.MinMargin, failover.MaxMargin)
 				}
 				f.r.Margin = &f.margin
 			}
 			if f.wait < 0 {
-				return usagef("--wait %s is negative", f.wait)
+				return terminal.Usagef("--wait %s is negative", f.wait)
 			}
-			if err = a.confirmable(f.yes || f.r.Check || !f.r.CannotSign); err != nil { // without the statement it is refused, and says why
+			if err = a.Confirmable(f.yes || f.r.Check || !f.r.CannotSign); err != nil { // without the statement it is refused, and says why
 				return err
 			}
-			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error { return a.takeover(c.Context(), admin, &f) })
+			return a.withAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error { return a.takeover(c.Context(), admin, &f) })
 		},
 	}
 	c.Flags().BoolVar(&f.r.Check, "check", false, "only show the checklist")
@@ -111,8 +113,8 @@ func (a *app) takeover(ctx context.Context, admin operate.Admin, f *takeoverFlag
 	if !f.yes && t.Ready { // what is not ready is refused by the daemon, in its words
 		aside := a.aside()
 		aside.showChecklist(t.Findings)
-		aside.say("floor: %d (%s)", t.Floor, t.Reason)
-		if err = a.confirm(f.yes, "Take the right to sign?", "takeover"); err != nil {
+		aside.Say("floor: %d (%s)", t.Floor, t.Reason)
+		if err = a.Confirm(f.yes, "Take the right to sign?", "takeover"); err != nil {
 			return err
 		}
 	}
@@ -181,13 +183,13 @@ func (a *app) showTakeover(t takeoverReport) error {
 		if t.Findings == nil {
 			t.Findings = []failover.Finding{}
 		}
-		if err := a.json(t); err != nil {
+		if err := a.JSON(t); err != nil {
 			return err
 		}
 	} else {
 		a.showChecklist(t.Findings)
 		if t.Reason != "" { // what is refused at once has none
-			a.say("floor: %d (%s)", t.Floor, t.Reason)
+			a.Say("floor: %d (%s)", t.Floor, t.Reason)
 		}
 	}
 	switch {
@@ -196,7 +198,7 @@ func (a *app) showTakeover(t takeoverReport) error {
 	case t.Refusal != nil, !t.Ready && !t.Done:
 		return errSaid
 	case t.Done && !a.jsonFlag:
-		a.say("%s: this instance signs above level %d, epoch %d", a.paint(green, "taken over"), t.Floor, t.Epoch)
+		a.Say("%s: this instance signs above level %d, epoch %d", a.Paint(terminal.Green, "taken over"), t.Floor, t.Epoch)
 	}
 	return nil
 }
@@ -227,12 +229,12 @@ func (a *app) afterTakeover(ctx context.Context, admin operate.Admin, f *takeove
 	case err != nil:
 		return err
 	case at == nil && !a.jsonFlag && ctx.Err() == nil:
-		a.note("no signature within %s: does a baker ask this instance, and is the chain above level %d?", f.wait, report.Floor)
+		a.Note("no signature within %s: does a baker ask this instance, and is the chain above level %d?", f.wait, report.Floor)
 	case at != nil:
 		ms := at.Sub(start).Milliseconds()
 		report.FirstSignatureMS = &ms
 		if !a.jsonFlag {
-			a.say("%s: after %.1f s, %.1f s of them since the takeover", a.paint(green, "first signature"), at.Sub(start).Seconds(), at.Sub(done).Seconds())
+			a.Say("%s: after %.1f s, %.1f s of them since the takeover", a.Paint(terminal.Green, "first signature"), at.Sub(start).Seconds(), at.Sub(done).Seconds())
 		}
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"highwater/failover"
 	"highwater/failover/wire"
 	"highwater/internal/device"
+	"highwater/internal/terminal"
 	"highwater/operate"
 	"highwater/signer"
 )
@@ -64,7 +65,7 @@ func TestTakeoverLooksAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			daemon := &lateSight{answers: c.answers}
 			var out, err bytes.Buffer
-			a := &app{terminal: newTerminal(strings.NewReader(""), &out, &err)}
+			a := &app{Terminal: terminal.New(strings.NewReader(""), &out, &err)}
 			f := &takeoverFlags{r: failover.TakeoverRequest{CannotSign: true}, yes: true, noWait: true, wait: c.wait}
 			got := a.takeover(t.Context(), operate.Admin{Failover: daemon, Devices: daemon}, f)
 			require.Equal(t, c.checks, daemon.checks)

@@ -6,6 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"highwater/internal/config"
+	"highwater/internal/terminal"
 	"highwater/operate"
 	"highwater/tezsign"
 )
@@ -29,7 +31,7 @@ type tezsignFlags struct {
 }
 
 func (a *app) tezsignFlags(c *cobra.Command, passphrase bool) *tezsignFlags {
-	f := &tezsignFlags{deviceFlags: deviceFlags{kind: kindTezSign}, fd: -1}
+	f := &tezsignFlags{deviceFlags: deviceFlags{kind: config.KindTezSign}, fd: -1}
 	f.flags(c)
 	if passphrase {
 		c.Flags().IntVar(&f.fd, "passphrase-fd", -1, "read the passphrase from this file descriptor `N` (0: standard input)")
@@ -63,7 +65,7 @@ func (a *app) gadgetsTable(infos []tezsignInfo) error {
 		}
 		rows = append(rows, []string{g.Name, dash(g.Serial), dash(g.Version), fmt.Sprint(len(g.Keys)), state})
 	}
-	return a.table([]string{"name", "serial", "version", "keys", "state"}, rows)
+	return a.Table([]string{"name", "serial", "version", "keys", "state"}, rows)
 }
 
 func (a *app) tezsignStatusCmd() *cobra.Command {
@@ -98,7 +100,7 @@ func (a *app) gadgetKeysTable(_ string, info tezsignInfo) error {
 		}
 		rows = append(rows, []string{k.Alias, k.PKH.String(), state, dash(strings.Join(marks, ", "))})
 	}
-	return a.table([]string{"alias", "key", "state", "its own marks"}, rows)
+	return a.Table([]string{"alias", "key", "state", "its own marks"}, rows)
 }
 
 func (a *app) tezsignInitCmd() *cobra.Command {
@@ -112,7 +114,7 @@ func (a *app) tezsignInitCmd() *cobra.Command {
 		Example: "  highwater tezsign init --deterministic",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.onDevice(c.Context(), &f.deviceFlags, func(admin operate.Admin, name string) error {
-				pass, err := a.passphrase(f.fd, "New passphrase of "+name, true)
+				pass, err := a.Passphrase(f.fd, "New passphrase of "+name, true)
 				if err != nil {
 					return err
 				}
@@ -121,8 +123,8 @@ func (a *app) tezsignInitCmd() *cobra.Command {
 				if _, err := call[string](c.Context(), a, admin, &f.deviceFlags, name, "init", args); err != nil {
 					return err
 				}
-				a.say("%s is initialised", name)
-				a.note("next: highwater tezsign new consensus")
+				a.Say("%s is initialised", name)
+				a.Note("next: highwater tezsign new consensus")
 				return nil
 			})
 		},
@@ -150,7 +152,7 @@ func (a *app) tezsignSetLevelCmd() *cobra.Command {
 				return err
 			}
 			if len(args) != 1 {
-				return usagef("one alias at a time")
+				return terminal.Usagef("one alias at a time")
 			}
 			alias, err := tezsign.FoldAlias(args[0])
 			if err != nil {
@@ -158,7 +160,7 @@ func (a *app) tezsignSetLevelCmd() *cobra.Command {
 			}
 			q := tezsignLevelArgs{Alias: alias, Level: l, Repair: repair, Far: far}
 			return ask(c, a, &f.deviceFlags, "set-level", q, func(name, _ string) error {
-				a.say("%s: its own marks of %s are at level %d round 0", name, alias, l)
+				a.Say("%s: its own marks of %s are at level %d round 0", name, alias, l)
 				return nil
 			})
 		},
@@ -177,11 +179,11 @@ func (a *app) tezsignLogsCmd() *cobra.Command {
 		Use: "logs", Short: "Show the last lines of a gadget's log", Args: noArgs, Example: "  highwater tezsign logs --lines 50",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if lines < 1 {
-				return usagef("--lines %d: at least one", lines)
+				return terminal.Usagef("--lines %d: at least one", lines)
 			}
 			return ask(c, a, &f.deviceFlags, "logs", lines, func(_ string, log []string) error {
 				for _, line := range log {
-					a.say("%s", line)
+					a.Say("%s", line)
 				}
 				return nil
 			})
@@ -198,7 +200,7 @@ func (a *app) tezsignVersionCmd() *cobra.Command {
 		Use: "version", Short: "Show what runs on a gadget", Args: noArgs, Example: "  highwater tezsign version",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return ask(c, a, &f.deviceFlags, "info", struct{}{}, func(name string, info tezsignInfo) error {
-				a.say("%s: TezSign %s, built %s", name, info.Version, info.BuildDate)
+				a.Say("%s: TezSign %s, built %s", name, info.Version, info.BuildDate)
 				return nil
 			})
 		},

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/internal/hints"
+	"highwater/internal/terminal"
 	"highwater/operate"
 	"highwater/tezsign"
 )
@@ -27,7 +28,7 @@ func (a *app) tezsignNewCmd() *cobra.Command {
 
 func someAliases(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return hints.Add(usagef("%s wants at least one alias", c.CommandPath()), "e.g. consensus")
+		return hints.Add(terminal.Usagef("%s wants at least one alias", c.CommandPath()), "e.g. consensus")
 	}
 	return nil
 }
@@ -70,7 +71,7 @@ func (a *app) tezsignDeleteCmd() *cobra.Command {
 			"alias has another address. Delete no key that is registered on chain.",
 		Example: "  highwater tezsign delete old-companion",
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := a.confirmable(yes); err != nil {
+			if err := a.Confirmable(yes); err != nil {
 				return err
 			}
 			return a.onDevice(c.Context(), &f.deviceFlags, func(admin operate.Admin, name string) error {
@@ -78,7 +79,7 @@ func (a *app) tezsignDeleteCmd() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := a.confirm(yes, name+" forgets for good: "+strings.Join(which, ", "), "delete"); err != nil {
+				if err := a.Confirm(yes, name+" forgets for good: "+strings.Join(which, ", "), "delete"); err != nil {
 					return err
 				}
 				return a.keysVerbOn(c.Context(), admin, f, name, "delete", args, "deleted", true)
@@ -130,7 +131,7 @@ func (a *app) keysVerbOn(
 		return err
 	}
 	if secret {
-		if args.Passphrase, err = a.passphrase(f.fd, "Passphrase of "+name, false); err != nil {
+		if args.Passphrase, err = a.Passphrase(f.fd, "Passphrase of "+name, false); err != nil {
 			return err
 		}
 		defer clear(args.Passphrase)
@@ -150,18 +151,18 @@ func (a *app) showResults(results []tezsignResult, done string) error {
 		}
 	}
 	if a.jsonFlag {
-		if err := a.json(results); err != nil {
+		if err := a.JSON(results); err != nil {
 			return err
 		}
 	} else {
 		for _, r := range results {
 			switch {
 			case r.Error != "":
-				a.note("error: %s: %s", r.Alias, r.Error)
+				a.Note("error: %s: %s", r.Alias, r.Error)
 			case r.Note != "":
-				a.say("%s: %s", r.Alias, r.Note)
+				a.Say("%s: %s", r.Alias, r.Note)
 			default:
-				a.say("%s", strings.TrimSpace(fmt.Sprintf("%s: %s %s", r.Alias, done, r.PKH)))
+				a.Say("%s", strings.TrimSpace(fmt.Sprintf("%s: %s %s", r.Alias, done, r.PKH)))
 			}
 		}
 	}
@@ -175,7 +176,7 @@ func (a *app) showResults(results []tezsignResult, done string) error {
 func (a *app) chooseKeys(ctx context.Context, admin operate.Admin, f *tezsignFlags, name, verb string, aliases []string) ([]string, error) {
 	if len(aliases) > 0 {
 		if f.all {
-			return nil, usagef("name keys, or say --all, not both")
+			return nil, terminal.Usagef("name keys, or say --all, not both")
 		}
 		return aliases, nil
 	}
@@ -194,8 +195,8 @@ func (a *app) chooseKeys(ctx context.Context, admin operate.Admin, f *tezsignFla
 		return nil, fmt.Errorf("%s has no key to %s", name, verb)
 	case f.all:
 		return fit, nil
-	case !a.interactive:
-		return nil, hints.Add(usagef("name the keys to %s, or say --all", verb), "they are: "+strings.Join(fit, ", "))
+	case !a.Interactive:
+		return nil, hints.Add(terminal.Usagef("name the keys to %s, or say --all", verb), "they are: "+strings.Join(fit, ", "))
 	}
-	return a.pick("Which keys to "+verb, fit)
+	return a.Pick("Which keys to "+verb, fit)
 }

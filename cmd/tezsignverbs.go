@@ -133,7 +133,7 @@ func setGadgetLevel(ctx context.Context, in *instance, d *tezsign.Device, q tezs
 		if k.Alias != alias {
 			continue
 		}
-		for _, key := range hwm.KeysOf(in.cfg.chainID, k.PublicKey.Hash()) {
+		for _, key := range hwm.KeysOf(in.cfg.ChainID, k.PublicKey.Hash()) {
 			st, stateErr := in.store.State(key)
 			if stateErr != nil {
 				return nil, stateErr

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
+
+	"highwater/internal/config"
 )
 
 // TestNoConfirmationIsWaitedFor: what wants a confirmation says so before it looks at anything, where nobody can give it: here there is
@@ -69,9 +71,9 @@ func TestJSONOrNothing(t *testing.T) {
 		"nothing": "", "no store": "config", "a store": "init --yes",
 	} {
 		if prepare != "" {
-			t.Setenv(configEnv, writeConfig(t, fmt.Sprintf("state_dir = %q\n", filepath.Join(t.TempDir(), "state"))+minimalConfig))
+			t.Setenv(config.Env, writeConfig(t, fmt.Sprintf("state_dir = %q\n", filepath.Join(t.TempDir(), "state"))+minimalConfig))
 		} else {
-			t.Setenv(configEnv, filepath.Join(t.TempDir(), "none.toml"))
+			t.Setenv(config.Env, filepath.Join(t.TempDir(), "none.toml"))
 		}
 		if strings.HasPrefix(prepare, "init") {
 			status, _, errs := run(t, strings.Fields(prepare)...)

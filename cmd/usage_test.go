@@ -9,6 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
+
+	"highwater/internal/config"
+	"highwater/internal/terminal"
 )
 
 // run runs the program in this process, with nothing on standard input.
@@ -21,7 +24,7 @@ func run(t *testing.T, args ...string) (status int, out, errs string) {
 
 // TestUsageErrors: each is exit status 2, one `error:` line and one `hint:` line, before anything was opened.
 func TestUsageErrors(t *testing.T) {
-	t.Setenv(configEnv, writeConfig(t, minimalConfig))
+	t.Setenv(config.Env, writeConfig(t, minimalConfig))
 	commands := 0
 	walk(t, func(c *cobra.Command) {
 		commands++
@@ -90,7 +93,7 @@ func isUsageError(t *testing.T, args ...string) {
 // walk visits every command, the hidden ones too.
 func walk(t *testing.T, visit func(*cobra.Command)) {
 	t.Helper()
-	a := &app{terminal: newTerminal(strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{})}
+	a := &app{Terminal: terminal.New(strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{})}
 	root := a.root()
 	root.InitDefaultHelpCmd()
 	var each func(*cobra.Command)
@@ -129,7 +132,7 @@ func TestHelp(t *testing.T) {
 func parses(t *testing.T, want *cobra.Command, words []string) {
 	t.Helper()
 	require.Equal(t, "highwater", words[0])
-	root := (&app{terminal: newTerminal(strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{})}).root()
+	root := (&app{Terminal: terminal.New(strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{})}).root()
 	root.InitDefaultHelpCmd()
 	c, args, err := root.Find(words[1:])
 	require.NoError(t, err)

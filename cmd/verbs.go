@@ -12,8 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"highwater/internal/config"
 	"highwater/internal/device"
 	"highwater/internal/hints"
+	"highwater/internal/terminal"
 	"highwater/ledger"
 	"highwater/operate"
 	"highwater/tezsign"
@@ -89,7 +91,7 @@ const defaultWait = 60 * time.Second
 const infoWait = 2 * patience
 
 // names gives the configured devices of the kind, or the one that was named.
-func (f *deviceFlags) names(cfg *config) ([]string, error) {
+func (f *deviceFlags) names(cfg *config.Config) ([]string, error) {
 	var all []string
 	for _, d := range cfg.Devices {
 		if d.Kind != f.kind {
@@ -104,16 +106,16 @@ func (f *deviceFlags) names(cfg *config) ([]string, error) {
 	case f.device != "":
 		return nil, hints.Add(fmt.Errorf("no %s named %q is configured", f.kind, f.device), "configured: "+strings.Join(all, ", "))
 	case len(all) == 0:
-		return nil, hints.Add(fmt.Errorf("no %s is configured", f.kind), "add a [[device]] with kind = \""+f.kind+"\" to "+cfg.path)
+		return nil, hints.Add(fmt.Errorf("no %s is configured", f.kind), "add a [[device]] with kind = \""+f.kind+"\" to "+cfg.Path)
 	}
 	return all, nil
 }
 
 // one gives the device that a command is for.
-func (f *deviceFlags) one(cfg *config) (string, error) {
+func (f *deviceFlags) one(cfg *config.Config) (string, error) {
 	all, err := f.names(cfg)
 	if err == nil && len(all) > 1 {
-		err = hints.Add(usagef("there are %d: say which with --device", len(all)), "configured: "+strings.Join(all, ", "))
+		err = hints.Add(terminal.Usagef("there are %d: say which with --device", len(all)), "configured: "+strings.Join(all, ", "))
 	}
 	if err != nil {
 		return "", err
@@ -131,14 +133,14 @@ func (a *app) onDevice(ctx context.Context, f *deviceFlags, do func(admin operat
 	if err != nil {
 		return err
 	}
-	return a.withAdmin(ctx, true, func(_ *config, admin operate.Admin) error {
+	return a.withAdmin(ctx, true, func(_ *config.Config, admin operate.Admin) error {
 		st, err := admin.Status(ctx)
 		if err != nil {
 			return err
 		}
 		for _, d := range st.Devices {
 			if d.Name == name && f.awaited(d.Health) {
-				a.note("waiting for %s, which is %s, %s at most: %s", name, d.Health, f.timeout, d.Advice)
+				a.Note("waiting for %s, which is %s, %s at most: %s", name, d.Health, f.timeout, d.Advice)
 			}
 		}
 		return do(admin, name)
@@ -148,7 +150,7 @@ func (a *app) onDevice(ctx context.Context, f *deviceFlags, do func(admin operat
 // awaited tells of a device that answers no verb before somebody does something: plugs it in, enters its PIN, opens the right app. A TezSign
 // that is locked does answer.
 func (f *deviceFlags) awaited(h device.Health) bool {
-	return h == device.Absent || h == device.NoApp || h == device.WrongApp || h == device.Locked && f.kind == kindLedger
+	return h == device.Absent || h == device.NoApp || h == device.WrongApp || h == device.Locked && f.kind == config.KindLedger
 }
 
 // ask is the outline of most of these commands: a verb of one device, and what is said of its result. With --json it is the result. A question
@@ -163,7 +165,7 @@ func ask[R any](c *cobra.Command, a *app, f *deviceFlags, verb string, args any,
 			return err
 		}
 		if a.jsonFlag {
-			return a.json(r)
+			return a.JSON(r)
 		}
 		return say(name, r)
 	})
@@ -182,7 +184,7 @@ func askEach[R any](c *cobra.Command, a *app, f *deviceFlags, args any, problem 
 	}
 	brief := *f
 	brief.timeout = min(f.timeout, infoWait)
-	return a.withAdmin(c.Context(), true, func(_ *config, admin operate.Admin) error {
+	return a.withAdmin(c.Context(), true, func(_ *config.Config, admin operate.Admin) error {
 		views, found := []R{}, 0
 		for _, name := range names {
 			v, err := call[R](c.Context(), a, admin, &brief, name, "info", args)
@@ -194,12 +196,12 @@ func askEach[R any](c *cobra.Command, a *app, f *deviceFlags, args any, problem 
 			views = append(views, v)
 		}
 		if a.jsonFlag {
-			say = func(views []R) error { return a.json(views) }
+			say = func(views []R) error { return a.JSON(views) }
 		}
 		if err := say(views); err != nil || found > 0 {
 			return err
 		}
-		a.note("hint: no %s was found: connect the device and unlock it; what is on the buses, and what each device lacks: highwater check", f.kind)
+		a.Note("hint: no %s was found: connect the device and unlock it; what is on the buses, and what each device lacks: highwater check", f.kind)
 		return errSaid
 	})
 }
@@ -266,7 +268,7 @@ func (c *countdown) show(text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.text = text
-	c.app.note("%s", text)
+	c.app.Note("%s", text)
 }
 
 func (c *countdown) run() {
@@ -279,8 +281,8 @@ func (c *countdown) run() {
 			return
 		case <-tick.C:
 			c.mu.Lock()
-			if c.text != "" && c.app.interactive {
-				fmt.Fprintf(c.app.err, "\r\x1b[Kwaiting: %d s ", int(time.Until(c.until).Seconds()))
+			if c.text != "" && c.app.Interactive {
+				fmt.Fprintf(c.app.Err, "\r\x1b[Kwaiting: %d s ", int(time.Until(c.until).Seconds()))
 			}
 			c.mu.Unlock()
 		}
@@ -290,7 +292,7 @@ func (c *countdown) run() {
 func (c *countdown) end() {
 	close(c.stop)
 	<-c.done
-	if c.text != "" && c.app.interactive {
-		fmt.Fprint(c.app.err, "\r\x1b[K")
+	if c.text != "" && c.app.Interactive {
+		fmt.Fprint(c.app.Err, "\r\x1b[K")
 	}
 }

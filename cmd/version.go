@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 
+	"highwater/internal/terminal"
 	"highwater/internal/tezos"
 	"highwater/internal/usb"
 )
@@ -38,7 +39,7 @@ func (a *app) manCmd() *cobra.Command {
 		Use: "man DIRECTORY", Short: "Write the man pages to a directory", Hidden: true,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usagef("%s wants one directory", c.CommandPath())
+				return terminal.Usagef("%s wants one directory", c.CommandPath())
 			}
 			return nil
 		},

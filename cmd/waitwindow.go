@@ -8,7 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/failover"
+	"highwater/internal/config"
 	"highwater/internal/hints"
+	"highwater/internal/terminal"
 	"highwater/operate"
 )
 
@@ -36,16 +38,16 @@ func (f *windowFlags) flags(c *cobra.Command, timeout time.Duration) {
 
 func (f *windowFlags) check() error {
 	if f.quiet < 0 || f.timeout < 0 {
-		return usagef("a time is not negative")
+		return terminal.Usagef("a time is not negative")
 	}
 	if f.quiet > 0 {
 		f.blocks = int((f.quiet + failover.BlockTime - 1) / failover.BlockTime)
 	}
 	if f.blocks < 1 || f.blocks > failover.MaxQuiet {
-		return usagef("between 1 and %d blocks are waited for, which is %s", failover.MaxQuiet, failover.MaxQuiet*failover.BlockTime)
+		return terminal.Usagef("between 1 and %d blocks are waited for, which is %s", failover.MaxQuiet, failover.MaxQuiet*failover.BlockTime)
 	}
 	if longest := failover.MaxWithin * failover.BlockTime; f.timeout > longest {
-		return usagef("--timeout %s: at most %s", f.timeout, longest)
+		return terminal.Usagef("--timeout %s: at most %s", f.timeout, longest)
 	}
 	return nil
 }
@@ -65,7 +67,7 @@ func (a *app) waitWindowCmd() *cobra.Command {
 			if err := f.check(); err != nil {
 				return err
 			}
-			return a.withAdmin(c.Context(), false, func(_ *config, admin operate.Admin) error { return a.waitWindow(c.Context(), admin, &f, check) })
+			return a.withAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error { return a.waitWindow(c.Context(), admin, &f, check) })
 		},
 	}
 	f.flags(c, 10*time.Minute)
@@ -86,7 +88,7 @@ func (a *app) waitWindow(ctx context.Context, admin operate.Admin, f *windowFlag
 		return err
 	}
 	if a.jsonFlag {
-		if err := a.json(m); err != nil {
+		if err := a.JSON(m); err != nil {
 			return err
 		}
 		if !m.Good {
@@ -97,7 +99,7 @@ func (a *app) waitWindow(ctx context.Context, admin operate.Admin, f *windowFlag
 	a.showChecklist(m.Findings)
 	switch f := m.Finding(); {
 	case m.Good:
-		a.say("%s: this is the moment", a.paint(green, "good"))
+		a.Say("%s: this is the moment", a.Paint(terminal.Green, "good"))
 		return nil
 	case good:
 		return hints.Add(fmt.Errorf("now is no good moment: %s", f.Detail), "wait for one: highwater wait-window, without --check")

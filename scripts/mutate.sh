@@ -150,7 +150,7 @@ takes the socket of a busy daemon away | api/server.go | s/case errors.Is(err, s
 does not ask for a client's certificate | api/server.go | s/tls.RequireAndVerifyClientCert/tls.RequestClientCert/ | ./api | TestTLS
 takes null for an act on the admin socket | api/admin.go | s/if q == nil {/if q = new(Q); false {/ | ./api | TestBadActs
 is ready without a watermark | signer/faults.go | s/if states\[kind\].Mark == nil {/if false {/ | ./api | TestReadiness
-lets an emulated device sign for mainnet | cmd/configcheck.go | s/c.chainID == tezos.Mainnet/false/ | ./cmd | TestFaults
+lets an emulated device sign for mainnet | internal/config/check.go | s/c.ChainID == tezos.Mainnet/false/ | ./internal/config | TestFaults
 makes a mark from what a device says | signer/ahead.go | s/^\t\tif st.Mark == nil {/\t\tif st.Mark == nil {\n\t\t\tout = append(out, passedMark{key, hwm.State{Mark: \&hwm.Mark{}}})/ | ./signer | TestReconcileMakesNoMark
 takes the level of a block of ours for a quiet one | failover/gap.go | s/head+int32(after+g.blocks)+1/head+int32(after+g.blocks)/ | ./failover | TestGaps
 raises a device over an interrupted request | hwm/room.go | s/return mark.Level - 1, mark.Level > 0/return mark.Level, true/ | ./signer | TestAnInterruptedRequestIsNotLost
@@ -243,7 +243,7 @@ believes an epoch that jumps | failover/ask.go | s/epoch-known <= maxJump/epoch 
 closes the gate for a succession that is forbidden | signer/role.go | s/if err := hwm.CheckSuccession(s.store.Role(), next); err != nil {/if err := error(nil); err != nil {/ | ./signer | TestAForbiddenSuccession
 calls a fenced owner one that signs | failover/who.go | s/case p.role == hwm.Fenced:/case false:/ | ./failover | TestBothScreensSayTheSame
 sees one side only | failover/advice.go | s/return whoMaySign(here, there)/return whoMaySign(here, party{id: there.id})/ | ./failover | TestBothScreensSayTheSame
-gives the right away before there is a file for it | cmd/handover.go | s/file, err := reserve(out, maxCertificate)/file, err := \&reserved{path: out}, error(nil)/ | ./cmd | TestScript/failover
+gives the right away before there is a file for it | cmd/handover.go | s/file, err := durable.Reserve(out, maxCertificate)/file, err := (*durable.Room)(nil), error(nil)/ | ./cmd | TestScript/failover
 ends alarms that nobody named | cmd/acknowledge.go | s/len(st.Alarms) > 1 \&\& !all/false/ | ./cmd | TestAlarmsEndOneByOne
 takes over below the chain's head | failover/margin.go | s/t.Floor, t.Reason = level+margin,/t.Floor, t.Reason = 0*level*margin,/ | ./failover | TestTakeover$
 END

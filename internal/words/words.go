@@ -1,4 +1,4 @@
-// Package words puts numbers into sentences.
+// Package words puts numbers and names into sentences.
 package words
 
 import "fmt"

@@ -1,4 +1,5 @@
-package cmd
+// Package config is the configuration file: its settings, their defaults, and whether they make sense together.
+package config
 
 import (
 	"errors"
@@ -13,8 +14,10 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"highwater/api"
+	"highwater/internal/durable"
 	"highwater/internal/hints"
 	"highwater/internal/tezos"
+	"highwater/internal/words"
 	"highwater/ledger"
 	"highwater/signer"
 	"highwater/store"
@@ -22,72 +25,72 @@ import (
 
 // Where things are when nothing else is said.
 const (
-	defaultConfigPath  = "/etc/highwater/highwater.toml"
-	configEnv          = "HIGHWATER_CONFIG"
-	defaultStateDir    = "/var/lib/highwater"
-	defaultAdminSocket = "/run/highwater/admin.sock"
-	defaultListen      = "127.0.0.1:6732"
+	DefaultPath        = "/etc/highwater/highwater.toml"
+	Env                = "HIGHWATER_CONFIG"
+	DefaultStateDir    = "/var/lib/highwater"
+	DefaultAdminSocket = "/run/highwater/admin.sock"
+	DefaultListen      = "127.0.0.1:6732"
 )
 
 // Bounds of a configuration.
 const (
-	maxConfig     = 1 << 20
+	MaxSize       = 1 << 20
 	maxSocketPath = 107 // sun_path of Linux, without its zero
 )
 
-// config is the file, as docs/configuration.md describes it.
-type config struct {
-	StateDir string         `toml:"state_dir"`
-	Chain    string         `toml:"chain"`
-	Node     string         `toml:"node"`
-	Server   serverConfig   `toml:"server"`
-	Admin    adminConfig    `toml:"admin"`
-	Monitor  monitorConfig  `toml:"monitor"`
-	Peer     peerConfig     `toml:"peer"`
-	Hooks    hooksConfig    `toml:"hooks"`
-	Store    storeConfig    `toml:"store"`
-	Devices  []deviceConfig `toml:"device"`
-	Keys     []keyConfig    `toml:"key"`
+// Config is the file, as docs/configuration.md describes it.
+type Config struct {
+	StateDir string   `toml:"state_dir"`
+	Chain    string   `toml:"chain"`
+	Node     string   `toml:"node"`
+	Server   Server   `toml:"server"`
+	Admin    Admin    `toml:"admin"`
+	Monitor  Monitor  `toml:"monitor"`
+	Peer     Peer     `toml:"peer"`
+	Hooks    Hooks    `toml:"hooks"`
+	Store    Store    `toml:"store"`
+	Devices  []Device `toml:"device"`
+	Keys     []Key    `toml:"key"`
 
-	path    string
-	chainID tezos.ChainID
-	auth    []*tezos.PublicKey
-	policy  []signer.KeyPolicy
+	Path    string             `toml:"-"`
+	ChainID tezos.ChainID      `toml:"-"`
+	Auth    []*tezos.PublicKey `toml:"-"`
+	Policy  []signer.KeyPolicy `toml:"-"`
 }
 
-type serverConfig struct {
+type Server struct {
 	Listen          string   `toml:"listen"`
 	PathPrefix      string   `toml:"path_prefix"`
 	AuthorizedKeys  []string `toml:"authorized_keys"`
 	KnownKeys       bool     `toml:"known_keys"`
 	ProvePossession bool     `toml:"prove_possession"`
-	Budget          duration `toml:"budget"`
+	Budget          Duration `toml:"budget"`
 	TLSCert         string   `toml:"tls_cert"`
 	TLSKey          string   `toml:"tls_key"`
 	ClientCA        string   `toml:"client_ca"`
 }
 
-type adminConfig struct {
+type Admin struct {
 	Socket string `toml:"socket"`
 }
 
-type monitorConfig struct {
+type Monitor struct {
 	Listen string `toml:"listen"`
 }
 
-// peerConfig is where the other instance reaches this one; who that is is kept with the marks (highwater peer add).
-type peerConfig struct {
+// Peer is where the other instance reaches this one; who that is is kept with the marks (highwater peer add).
+type Peer struct {
 	Listen string `toml:"listen"`
 }
 
-// hooksConfig is what is told of each change of role and each alarm.
-type hooksConfig struct {
+// Hooks is what is told of each change of role and each alarm.
+type Hooks struct {
 	Command string   `toml:"command"`
 	Webhook string   `toml:"webhook"`
-	Timeout duration `toml:"timeout"`
+	Timeout Duration `toml:"timeout"`
 }
 
-type deviceConfig struct {
+type Device struct {
 	Name      string `toml:"name"`
 	Kind      string `toml:"kind"`
 	Serial    string `toml:"serial"`
@@ -101,60 +104,60 @@ type deviceConfig struct {
 	PassphraseFile       string `toml:"passphrase_file"`
 	PassphraseCredential string `toml:"passphrase_credential"`
 
-	Sim *simConfig `toml:"sim"`
+	Sim *Sim `toml:"sim"`
 
-	locators []ledger.Locator
+	Locators []ledger.Locator `toml:"-"`
 }
 
-type simConfig struct {
+type Sim struct {
 	Seed    string   `toml:"seed"`
 	Curves  []string `toml:"curves"`
 	Keys    []string `toml:"keys"`
-	Latency duration `toml:"latency"`
+	Latency Duration `toml:"latency"`
 }
 
-type keyConfig struct {
+type Key struct {
 	PKH    string   `toml:"pkh"`
 	Alias  string   `toml:"alias"`
 	Device []string `toml:"device"`
 	Allow  []string `toml:"allow"`
 }
 
-// duration is a text like "5ms" in the file.
-type duration time.Duration
+// Duration is a text like "5ms" in the file.
+type Duration time.Duration
 
 // UnmarshalText reads such a text.
-func (d *duration) UnmarshalText(b []byte) error {
+func (d *Duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
 	if err != nil {
 		return fmt.Errorf("%q is not a duration such as \"5ms\" or \"3s\"", b)
 	}
-	*d = duration(v)
+	*d = Duration(v)
 	return nil
 }
 
-// configPath is the file of --config, else of $HIGHWATER_CONFIG, else the usual one.
-func configPath(flag string) string {
+// PathOf is the file of --config, else of $HIGHWATER_CONFIG, else the usual one.
+func PathOf(flag string) string {
 	if flag != "" {
 		return flag
 	}
-	if env := os.Getenv(configEnv); env != "" {
+	if env := os.Getenv(Env); env != "" {
 		return env
 	}
-	return defaultConfigPath
+	return DefaultPath
 }
 
-// loadConfig reads and checks a configuration. The error lists all that is wrong with it.
-func loadConfig(path string) (*config, error) {
-	text, err := readFile(path, maxConfig, "a configuration")
+// Load reads and checks a configuration. The error lists all that is wrong with it.
+func Load(path string) (*Config, error) {
+	text, err := durable.Read(path, MaxSize, "a configuration")
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, hints.Add(fmt.Errorf("there is no configuration at %s", path),
-			"write one with: highwater init --config "+path+"; or name another: --config FILE, $"+configEnv)
+			"write one with: highwater init --config "+path+"; or name another: --config FILE, $"+Env)
 	}
 	if err != nil {
-		return nil, explainAccess(err)
+		return nil, ExplainAccess(err)
 	}
-	c, err := parseConfig(string(text))
+	c, err := Parse(string(text))
 	if err != nil {
 		return nil, hints.Add(fmt.Errorf("%s: %w", path, err), "docs/configuration.md explains every setting")
 	}
@@ -162,13 +165,13 @@ func loadConfig(path string) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.path = path
+	c.Path = path
 	c.resolve(dir)
 	return c, nil
 }
 
-// explainAccess adds what to do to the error of a file that is another user's.
-func explainAccess(err error) error {
+// ExplainAccess adds what to do to the error of a file that is another user's.
+func ExplainAccess(err error) error {
 	if errors.Is(err, os.ErrPermission) {
 		return hints.Add(err, store.AccessHint(err))
 	}
@@ -177,7 +180,7 @@ func explainAccess(err error) error {
 
 // resolve makes relative paths relative to the configuration: not to wherever a command is started, which would look for the
 // watermarks in one place today and in another tomorrow.
-func (c *config) resolve(dir string) {
+func (c *Config) resolve(dir string) {
 	paths := []*string{&c.StateDir, &c.Store.RuntimeDir, &c.Admin.Socket, &c.Server.TLSCert, &c.Server.TLSKey, &c.Server.ClientCA}
 	for i := range c.Devices {
 		paths = append(paths, &c.Devices[i].PassphraseFile)
@@ -189,18 +192,18 @@ func (c *config) resolve(dir string) {
 	}
 }
 
-func parseConfig(text string) (*config, error) {
-	c := &config{}
+func Parse(text string) (*Config, error) {
+	c := &Config{}
 	meta, err := toml.Decode(text, c)
 	if err != nil {
 		return nil, err
 	}
 	var faults faultList
 	for _, key := range meta.Undecoded() {
-		faults.add("%s: there is no such setting%s", key, didYouMean(key[len(key)-1], settingNames(key)))
+		faults.add("%s: there is no such setting%s", key, words.DidYouMean(key[len(key)-1], settingNames(key)))
 	}
 	if c.Server.Budget == 0 && !meta.IsDefined("server", "budget") {
-		c.Server.Budget = duration(api.DefaultBudget)
+		c.Server.Budget = Duration(api.DefaultBudget)
 	}
 	c.fillIn()
 	c.check(&faults)
@@ -210,8 +213,8 @@ func parseConfig(text string) (*config, error) {
 	return c, nil
 }
 
-// octezImport is how octez is told of a key. It speaks HTTP over TCP only: in front of a unix socket there is something else.
-func (c *config) octezImport() string {
+// OctezImport is how octez is told of a key. It speaks HTTP over TCP only: in front of a unix socket there is something else.
+func (c *Config) OctezImport() string {
 	scheme, address := "http", c.Server.Listen
 	if strings.HasPrefix(address, api.UnixPrefix) {
 		address = "ADDRESS"
@@ -237,29 +240,29 @@ func (f faultList) err() error {
 	return fmt.Errorf("%d faults:\n  - %s", len(f), strings.Join(f, "\n  - "))
 }
 
-func (c *config) fillIn() {
+func (c *Config) fillIn() {
 	if c.StateDir == "" {
-		c.StateDir = defaultStateDir
+		c.StateDir = DefaultStateDir
 	}
 	if c.Server.Listen == "" {
-		c.Server.Listen = defaultListen
+		c.Server.Listen = DefaultListen
 	}
 	if c.Admin.Socket == "" {
-		c.Admin.Socket = defaultAdminSocket
-		if c.StateDir != defaultStateDir {
+		c.Admin.Socket = DefaultAdminSocket
+		if c.StateDir != DefaultStateDir {
 			c.Admin.Socket = filepath.Join(c.StateDir, "admin.sock")
 		}
 	}
 }
 
-func (c *config) check(f *faultList) {
+func (c *Config) check(f *faultList) {
 	var err error
 	if c.Chain == "" {
 		f.add("chain: say which chain to sign for, e.g. chain = %q for mainnet", tezos.Mainnet)
-	} else if c.chainID, err = tezos.ParseNetwork(c.Chain); err != nil {
+	} else if c.ChainID, err = tezos.ParseNetwork(c.Chain); err != nil {
 		f.add("chain: %v", err)
 	} else {
-		c.Chain = c.chainID.String()
+		c.Chain = c.ChainID.String()
 	}
 	c.Store.check(f)
 	c.checkServer(f)
@@ -279,7 +282,7 @@ func (c *config) check(f *faultList) {
 }
 
 // checkPair looks at what is for the other instance, and for the hooks.
-func (c *config) checkPair(f *faultList) {
+func (c *Config) checkPair(f *faultList) {
 	if c.Peer.Listen != "" {
 		if _, _, err := net.SplitHostPort(c.Peer.Listen); err != nil {
 			f.add("peer.listen: %v (use HOST:PORT)", err)
@@ -295,9 +298,9 @@ func (c *config) checkPair(f *faultList) {
 
 // Kinds of devices, and the word for emulated transports.
 const (
-	kindLedger   = "ledger"
-	kindTezSign  = "tezsign"
-	transportSim = "sim"
-	transportUSB = "usb"
-	tcpScheme    = "tcp://"
+	KindLedger   = "ledger"
+	KindTezSign  = "tezsign"
+	TransportSim = "sim"
+	TransportUSB = "usb"
+	TCPScheme    = "tcp://"
 )

@@ -1,4 +1,4 @@
-package cmd
+package terminal
 
 import (
 	"bytes"
@@ -11,11 +11,11 @@ import (
 func tableOf(t *testing.T, width int, colour bool, header []string, rows [][]string) []string {
 	t.Helper()
 	var out bytes.Buffer
-	term := &terminal{out: &out, width: width, colour: colour}
+	term := &Terminal{Out: &out, Width: width, colour: colour}
 	for _, r := range rows {
-		r[1] = term.paint(green, r[1])
+		r[1] = term.Paint(Green, r[1])
 	}
-	require.NoError(t, term.table(header, rows))
+	require.NoError(t, term.Table(header, rows))
 	return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 }
 
@@ -29,7 +29,7 @@ func TestTableLinesUp(t *testing.T) {
 			for _, last := range [][2]string{{lines[0], "LEVEL"}, {lines[1], "1"}, {lines[2], "22"}} {
 				before, found := strings.CutSuffix(last[0], last[1])
 				require.True(t, found, last[0])
-				require.Equal(t, max(5, cells(alias))+2+6+2, cells(before), "%q", last[0])
+				require.Equal(t, max(5, Cells(alias))+2+6+2, Cells(before), "%q", last[0])
 			}
 		}
 	}

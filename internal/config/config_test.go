@@ -1,10 +1,9 @@
-package cmd
+package config
 
 import (
 	"errors"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,8 +17,16 @@ import (
 	"highwater/store"
 )
 
+// minimal is the shortest configuration.
+const minimal = `chain = "NetXnHfVqm9iesp"
+[[device]]
+name = "left"
+kind = "ledger"
+transport = "sim"
+`
+
 func TestDefaults(t *testing.T) {
-	c, err := parseConfig(minimalConfig)
+	c, err := Parse(minimal)
 	require.NoError(t, err)
 	require.Equal(t, "/var/lib/highwater", c.StateDir)
 	require.Equal(t, "127.0.0.1:6732", c.Server.Listen)
@@ -28,17 +35,17 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, api.DefaultBudget, time.Duration(c.Server.Budget))
 	require.False(t, c.Server.KnownKeys)
 	require.False(t, c.Server.ProvePossession)
-	require.Empty(t, c.auth)
-	require.Empty(t, c.policy)
-	c, err = parseConfig("state_dir = \"/elsewhere\"\n" + minimalConfig)
+	require.Empty(t, c.Auth)
+	require.Empty(t, c.Policy)
+	c, err = Parse("state_dir = \"/elsewhere\"\n" + minimal)
 	require.NoError(t, err)
 	require.Equal(t, "/elsewhere/admin.sock", c.Admin.Socket, "another state directory has a socket of its own")
-	require.Equal(t, "usb", mustParse(t, strings.ReplaceAll(minimalConfig, `transport = "sim"`, "")).Devices[0].Transport)
+	require.Equal(t, "usb", mustParse(t, strings.ReplaceAll(minimal, `transport = "sim"`, "")).Devices[0].Transport)
 }
 
-func mustParse(t *testing.T, text string) *config {
+func mustParse(t *testing.T, text string) *Config {
 	t.Helper()
-	c, err := parseConfig(text)
+	c, err := Parse(text)
 	require.NoError(t, err)
 	return c
 }
@@ -48,7 +55,7 @@ const anAddress = "tz1Ke2h7sDdakHJQh8WX4Z372du1KChsksyU"
 // TestGoodSettings: what is allowed arrives.
 func TestGoodSettings(t *testing.T) {
 	c := mustParse(t, `node = "http://127.0.0.1:8732"
-`+minimalConfig+`
+`+minimal+`
 [device.sim]
 seed = "a"
 curves = ["ed25519", "P-256"]
@@ -79,30 +86,35 @@ budget = "30s"
 [monitor]
 listen = "[::1]:6733"
 `)
-	require.Len(t, c.auth, 1)
+	require.Len(t, c.Auth, 1)
 	require.Equal(t, 30*time.Second, time.Duration(c.Server.Budget))
 	require.Equal(t, 5*time.Millisecond, time.Duration(c.Devices[0].Sim.Latency))
-	require.Equal(t, []string{"speculos", "left"}, c.policy[0].Devices)
-	require.Equal(t, []tezos.Kind{tezos.Attestation, tezos.Block}, c.policy[0].Allow)
+	require.Equal(t, []string{"speculos", "left"}, c.Policy[0].Devices)
+	require.Equal(t, []tezos.Kind{tezos.Attestation, tezos.Block}, c.Policy[0].Allow)
 	for _, budget := range []string{"100ms", "30s", "1.5s"} {
-		mustParse(t, minimalConfig+"[server]\nbudget = \""+budget+"\"\n")
+		mustParse(t, minimal+"[server]\nbudget = \""+budget+"\"\n")
 	}
 }
 
 // TestFaults: each is found, named with its place, and found together with the others.
 func TestFaults(t *testing.T) {
-	device := strings.TrimPrefix(minimalConfig, "chain = \"NetXnHfVqm9iesp\"\n")
-	key := func(lines string) string { return minimalConfig + "[[key]]\npkh = \"" + anAddress + "\"\n" + lines }
-	server := func(lines string) string { return minimalConfig + "[server]\n" + lines }
+	device := strings.TrimPrefix(minimal, "chain = \"NetXnHfVqm9iesp\"\n")
+	key := func(lines string) string { return minimal + "[[key]]\npkh = \"" + anAddress + "\"\n" + lines }
+	server := func(lines string) string { return minimal + "[server]\n" + lines }
 	for _, c := range []struct{ text, says string }{
 		{device, "chain: say which"},
 		{"chain = \"NetXnHfVqm9iesp\"\n", "no [[device]]"},
-		{"state_dirs = \"/x\"\n" + minimalConfig, "state_dirs: there is no such setting"},
-		{minimalConfig + "passphrase = \"x\"\n", "device.passphrase: there is no such setting"},
-		{"node = \"127.0.0.1:8732\"\n" + minimalConfig, "node: "},
-		{strings.Replace(minimalConfig, "NetXnHfVqm9iesp", "shadownet", 1), `chain: "shadownet" is no chain id, and no network`},
-		{strings.Replace(minimalConfig, "NetXnHfVqm9iesp", "NetXnHfVqm9iesq", 1), "checksum"},
-		{"node = \"ftp://x\"\n" + minimalConfig, "node: "},
+		{"state_dirs = \"/x\"\n" + minimal, "state_dirs: there is no such setting"},
+		{"policy = []\n" + minimal, "policy: there is no such setting"},
+		{"auth = []\n" + minimal, "auth: there is no such setting"},
+		{"chainid = \"NetXnHfVqm9iesp\"\n" + minimal, "chainid: there is no such setting"},
+		{"path = \"/x\"\n" + minimal, "path: there is no such setting"},
+		{minimal + "locators = []\n", "device.locators: there is no such setting"},
+		{minimal + "passphrase = \"x\"\n", "device.passphrase: there is no such setting"},
+		{"node = \"127.0.0.1:8732\"\n" + minimal, "node: "},
+		{strings.Replace(minimal, "NetXnHfVqm9iesp", "shadownet", 1), `chain: "shadownet" is no chain id, and no network`},
+		{strings.Replace(minimal, "NetXnHfVqm9iesp", "NetXnHfVqm9iesq", 1), "checksum"},
+		{"node = \"ftp://x\"\n" + minimal, "node: "},
 		{server("budget = \"99ms\""), "server.budget"},
 		{server("budget = \"0s\""), "server.budget"},
 		{server("budget = \"-3s\""), "server.budget"},
@@ -120,23 +132,23 @@ func TestFaults(t *testing.T) {
 		{server("client_ca = \"/x\""), "client_ca needs"},
 		{server("known_keys = \"yes\""), "known_keys"},
 		{server("listen = \"127.0.0.1:1\"\n[monitor]\nlisten = \"127.0.0.1:1\""), "same address"},
-		{minimalConfig + "[monitor]\nlisten = \"6733\"", "monitor.listen"},
-		{minimalConfig + "[admin]\nsocket = \"/" + strings.Repeat("x", 107) + "\"", "admin.socket: 108 characters"},
-		{strings.Replace(minimalConfig, "left", "", 1), "device number 1: it has no name"},
-		{minimalConfig + device, "the name is used twice"},
-		{strings.Replace(minimalConfig, "ledger", "trezor", 1), "the kinds are ledger and tezsign"},
-		{strings.Replace(minimalConfig, "sim", "tcp://nowhere", 1), "transport: "},
-		{strings.Replace(strings.Replace(minimalConfig, "sim", "tcp://127.0.0.1:1", 1), "ledger", "tezsign", 1), "the transports are"},
-		{strings.Replace(minimalConfig, "NetXnHfVqm9iesp", "NetXdQprcVkpaWU", 1), "does not sign for mainnet"},
-		{strings.Replace(minimalConfig, `"sim"`, `"usb"`, 1) + "[device.sim]\nseed = \"x\"", "belongs to transport"},
-		{minimalConfig + "[device.sim]\ncurves = [\"ed448\"]", "sim.curves: unknown curve"},
-		{minimalConfig + "[device.sim]\nkeys = [\"consensus\"]", "sim.keys is for a tezsign"},
-		{minimalConfig + "[device.sim]\nlatency = \"-1s\"", "latency is negative"},
-		{strings.Replace(minimalConfig, "ledger", "tezsign", 1) + "[device.sim]\ncurves = [\"ed25519\"]", "sim.curves is for a ledger"},
-		{minimalConfig + "passphrase_file = \"/x\"", "a Ledger has no passphrase"},
-		{strings.Replace(minimalConfig, "ledger", "tezsign", 1) + "passphrase_file = \"/x\"\npassphrase_credential = \"y\"", "not both"},
-		{minimalConfig + "serial = \"0001\"", "a Ledger's serial"},
-		{strings.Replace(minimalConfig, "ledger", "tezsign", 1) + "id = \"a-b-c-d\"", "pinned by its serial"},
+		{minimal + "[monitor]\nlisten = \"6733\"", "monitor.listen"},
+		{minimal + "[admin]\nsocket = \"/" + strings.Repeat("x", 107) + "\"", "admin.socket: 108 characters"},
+		{strings.Replace(minimal, "left", "", 1), "device number 1: it has no name"},
+		{minimal + device, "the name is used twice"},
+		{strings.Replace(minimal, "ledger", "trezor", 1), "the kinds are ledger and tezsign"},
+		{strings.Replace(minimal, "sim", "tcp://nowhere", 1), "transport: "},
+		{strings.Replace(strings.Replace(minimal, "sim", "tcp://127.0.0.1:1", 1), "ledger", "tezsign", 1), "the transports are"},
+		{strings.Replace(minimal, "NetXnHfVqm9iesp", "NetXdQprcVkpaWU", 1), "does not sign for mainnet"},
+		{strings.Replace(minimal, `"sim"`, `"usb"`, 1) + "[device.sim]\nseed = \"x\"", "belongs to transport"},
+		{minimal + "[device.sim]\ncurves = [\"ed448\"]", "sim.curves: unknown curve"},
+		{minimal + "[device.sim]\nkeys = [\"consensus\"]", "sim.keys is for a tezsign"},
+		{minimal + "[device.sim]\nlatency = \"-1s\"", "latency is negative"},
+		{strings.Replace(minimal, "ledger", "tezsign", 1) + "[device.sim]\ncurves = [\"ed25519\"]", "sim.curves is for a ledger"},
+		{minimal + "passphrase_file = \"/x\"", "a Ledger has no passphrase"},
+		{strings.Replace(minimal, "ledger", "tezsign", 1) + "passphrase_file = \"/x\"\npassphrase_credential = \"y\"", "not both"},
+		{minimal + "serial = \"0001\"", "a Ledger's serial"},
+		{strings.Replace(minimal, "ledger", "tezsign", 1) + "id = \"a-b-c-d\"", "pinned by its serial"},
 		{key("device = [\"right\"]"), `device "right" is not configured`},
 		{key("device = []"), "device = [] is no device"},
 		{key("allow = []"), "allow = [] allows nothing"},
@@ -144,61 +156,64 @@ func TestFaults(t *testing.T) {
 		{key("allow = [\"reveal\"]"), "allow: name the kinds besides"},
 		{key("allow = [\"block\", \"block\"]"), "block is there twice"},
 		{key("[[key]]\npkh = \"" + anAddress + "\""), "is there twice"},
-		{minimalConfig + "[[key]]\nalias = \"x\"", "key number 1: pkh: "},
-		{minimalConfig + "[[key]]\npkh = \"edpkuBknW28nW72KG6RoHtYW7p12T6GKc7nAbwYX5m8Wd9sDVC9yav\"", "key number 1: pkh: "},
+		{minimal + "[[key]]\nalias = \"x\"", "key number 1: pkh: "},
+		{minimal + "[[key]]\npkh = \"edpkuBknW28nW72KG6RoHtYW7p12T6GKc7nAbwYX5m8Wd9sDVC9yav\"", "key number 1: pkh: "},
 		{"chain = \"x\"\nchain = \"y\"", "chain"},
 		{"\x00", "toml"},
 		{"chain = 5", "chain"},
 		{"device = \"left\"", "device"},
 		{"", "2 faults"},
 	} {
-		got, err := parseConfig(c.text)
+		got, err := Parse(c.text)
 		require.ErrorContains(t, err, c.says, c.text)
 		require.Nil(t, got)
 	}
-	_, err := parseConfig("a = 1\nb = 2\n[server]\nbudget = \"1ms\"\n[[device]]\n[[key]]\npkh = \"x\"")
+	_, err := Parse("a = 1\nb = 2\n[server]\nbudget = \"1ms\"\n[[device]]\n[[key]]\npkh = \"x\"")
 	for _, each := range []string{"7 faults", "a: ", "b: ", "server.budget", "chain: ", "no name", "device number 1: kind", "key number 1"} {
 		require.ErrorContains(t, err, each)
 	}
 }
 
 func TestConfigFiles(t *testing.T) {
-	_, err := loadConfig(filepath.Join(t.TempDir(), "nothing"))
+	_, err := Load(filepath.Join(t.TempDir(), "nothing"))
 	require.ErrorContains(t, err, "there is no configuration")
 	require.NotEmpty(t, hints.Of(err))
-	_, err = loadConfig(t.TempDir())
+	_, err = Load(t.TempDir())
 	require.Error(t, err)
 	big := filepath.Join(t.TempDir(), "big")
-	require.NoError(t, os.WriteFile(big, []byte(strings.Repeat("#", maxConfig+1)), 0o600))
-	_, err = loadConfig(big)
+	require.NoError(t, os.WriteFile(big, []byte(strings.Repeat("#", MaxSize+1)), 0o600))
+	_, err = Load(big)
 	require.ErrorContains(t, err, "is not a configuration")
 
-	path := writeConfig(t, "state_dir = \"s\"\n"+strings.Replace(minimalConfig, "ledger", "tezsign", 1)+"passphrase_file = \"p\"\n"+
-		"[admin]\nsocket = \"a\"\n[server]\ntls_cert = \"c\"\ntls_key = \"/k\"\nclient_ca = \"d\"\n")
-	c, err := loadConfig(path)
+	path := filepath.Join(t.TempDir(), "highwater.toml")
+	text := "state_dir = \"s\"\n" + strings.Replace(minimal, "ledger", "tezsign", 1) + "passphrase_file = \"p\"\n" +
+		"[admin]\nsocket = \"a\"\n[server]\ntls_cert = \"c\"\ntls_key = \"/k\"\nclient_ca = \"d\"\n"
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	c, err := Load(path)
 	require.NoError(t, err)
 	dir := filepath.Dir(path)
 	require.Equal(t, []string{dir + "/s", dir + "/a", dir + "/c", "/k", dir + "/d", dir + "/p"}, []string{
 		c.StateDir, c.Admin.Socket, c.Server.TLSCert, c.Server.TLSKey, c.Server.ClientCA, c.Devices[0].PassphraseFile,
 	})
 
-	t.Setenv(configEnv, "")
-	require.Equal(t, defaultConfigPath, configPath(""))
-	t.Setenv(configEnv, "/env")
-	require.Equal(t, "/env", configPath(""))
-	require.Equal(t, "/flag", configPath("/flag"))
+	t.Setenv(Env, "")
+	require.Equal(t, DefaultPath, PathOf(""))
+	t.Setenv(Env, "/env")
+	require.Equal(t, "/env", PathOf(""))
+	require.Equal(t, "/flag", PathOf("/flag"))
 }
 
 // FuzzParseConfig: whatever a file holds, it is a whole configuration or an error that leaves nothing.
 func FuzzParseConfig(f *testing.F) {
-	f.Add(minimalConfig)
-	f.Add(configTemplate)
-	f.Add(demoConfig)
-	f.Add(scriptConfig)
+	f.Add(minimal)
+	page, err := os.ReadFile("../../docs/configuration.md")
+	require.NoError(f, err)
+	_, example, _ := strings.Cut(string(page), "```toml\n")
+	f.Add(example[:strings.Index(example, "```")])
 	f.Add("[[device]]\n[[key]]\n[server]\nbudget = \"1h\"")
 	f.Add("chain = \"NetXnHfVqm9iesp\"\n[[key]]\npkh = \"" + anAddress + "\"\nallow = []")
 	f.Fuzz(func(t *testing.T, text string) {
-		c, err := parseConfig(text)
+		c, err := Parse(text)
 		if err != nil {
 			require.Nil(t, c)
 			return
@@ -206,45 +221,24 @@ func FuzzParseConfig(f *testing.F) {
 		require.NotEmpty(t, c.StateDir)
 		require.NotEmpty(t, c.Server.Listen)
 		require.NotEmpty(t, c.Devices)
-		require.NotEqual(t, tezos.ChainID{}, c.chainID)
-		require.Len(t, c.auth, len(c.Server.AuthorizedKeys))
-		require.Len(t, c.policy, len(c.Keys))
-		for i, k := range c.policy {
+		require.NotEqual(t, tezos.ChainID{}, c.ChainID)
+		require.Len(t, c.Auth, len(c.Server.AuthorizedKeys))
+		require.Len(t, c.Policy, len(c.Keys))
+		for i, k := range c.Policy {
 			require.Len(t, k.Allow, len(c.Keys[i].Allow))
 			require.False(t, c.Keys[i].Allow != nil && len(k.Allow) == 0)
 		}
 		for _, d := range c.Devices {
-			require.False(t, d.Transport == transportSim && c.chainID == tezos.Mainnet)
+			require.False(t, d.Transport == TransportSim && c.ChainID == tezos.Mainnet)
 		}
 	})
 }
 
-// settings lists the toml names of a configuration, with the tables they are in.
-func settings(of reflect.Type, table string) (names []string) {
-	for i := range of.NumField() {
-		field := of.Field(i)
-		tag := field.Tag.Get("toml")
-		if tag == "" {
-			continue
-		}
-		inner := field.Type
-		for inner.Kind() == reflect.Pointer || inner.Kind() == reflect.Slice {
-			inner = inner.Elem()
-		}
-		if inner.Kind() == reflect.Struct {
-			names = append(names, settings(inner, table+tag+".")...)
-			continue
-		}
-		names = append(names, table+tag)
-	}
-	return names
-}
-
 // TestAnotherUsersFile: whoever may not read a file is told who may.
 func TestAnotherUsersFile(t *testing.T) {
-	err := explainAccess(&os.PathError{Op: "open", Path: "highwater.toml", Err: syscall.EACCES})
+	err := ExplainAccess(&os.PathError{Op: "open", Path: "highwater.toml", Err: syscall.EACCES})
 	require.EqualError(t, err, "open highwater.toml: permission denied")
 	require.Equal(t, store.AccessHint(err), hints.Of(err))
 	other := errors.New("other")
-	require.Equal(t, other, explainAccess(other))
+	require.Equal(t, other, ExplainAccess(other))
 }

@@ -1,4 +1,4 @@
-package cmd
+package terminal
 
 import (
 	"fmt"
@@ -25,9 +25,9 @@ func columns(out any) int {
 	return width
 }
 
-// table writes rows with aligned columns under a header. On a terminal that is too narrow for it each row is folded between two
+// Table writes rows with aligned columns under a header. On a terminal that is too narrow for it each row is folded between two
 // columns, the header likewise, rather than broken by the terminal in the middle of a number.
-func (t *terminal) table(header []string, rows [][]string) error {
+func (t *Terminal) Table(header []string, rows [][]string) error {
 	head := make([]string, len(header))
 	for i, h := range header {
 		head[i] = strings.ToUpper(h)
@@ -36,10 +36,10 @@ func (t *terminal) table(header []string, rows [][]string) error {
 	widths := make([]int, len(head))
 	for _, r := range rows {
 		for i, cell := range r {
-			widths[i] = max(widths[i], cells(cell))
+			widths[i] = max(widths[i], Cells(cell))
 		}
 	}
-	folds := foldsAt(widths, t.width)
+	folds := foldsAt(widths, t.Width)
 	var b strings.Builder
 	for _, r := range rows {
 		gap := 0
@@ -49,11 +49,11 @@ func (t *terminal) table(header []string, rows [][]string) error {
 				gap = columnGap
 			}
 			b.WriteString(strings.Repeat(" ", gap) + cell)
-			gap = columnGap + widths[i] - cells(cell)
+			gap = columnGap + widths[i] - Cells(cell)
 		}
 		b.WriteByte('\n')
 	}
-	_, err := fmt.Fprint(t.out, b.String())
+	_, err := fmt.Fprint(t.Out, b.String())
 	return err
 }
 
@@ -77,8 +77,8 @@ func foldsAt(widths []int, width int) []bool {
 	return folds
 }
 
-// cells is how many columns of a terminal a text takes: colours none, a letter of Chinese, Japanese or Korean two.
-func cells(text string) int {
+// Cells is how many columns of a terminal a text takes: colours none, a letter of Chinese, Japanese or Korean two.
+func Cells(text string) int {
 	n, escape := 0, false
 	for _, r := range text {
 		switch {

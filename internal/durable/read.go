@@ -1,4 +1,4 @@
-package cmd
+package durable
 
 import (
 	"errors"
@@ -11,9 +11,9 @@ import (
 	"highwater/internal/hints"
 )
 
-// readFile reads a file that the operator named, of at most limit bytes: longer ones are not what they are taken for. What is not a
+// Read reads a file that the operator named, of at most limit bytes: longer ones are not what they are taken for. What is not a
 // regular file is an error: a pipe would be waited for, and some devices never end.
-func readFile(path string, limit int64, what string) ([]byte, error) {
+func Read(path string, limit int64, what string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the operator's own path
 	if err != nil {
 		return nil, err

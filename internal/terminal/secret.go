@@ -1,4 +1,4 @@
-package cmd
+package terminal
 
 import (
 	"bytes"
@@ -18,8 +18,8 @@ import (
 const maxSecret = 1024
 
 // readSecret reads a passphrase, without the newline at its end, from an open file descriptor.
-func (a *app) readSecret(fd int) ([]byte, error) {
-	var r io.Reader = a.in
+func (t *Terminal) readSecret(fd int) ([]byte, error) {
+	var r io.Reader = t.in
 	if fd != 0 {
 		f := os.NewFile(uintptr(fd), "passphrase")
 		if f == nil {
@@ -42,31 +42,31 @@ func (a *app) readSecret(fd int) ([]byte, error) {
 }
 
 // askSecret asks on the terminal, without showing what is typed.
-func (a *app) askSecret(prompt string) ([]byte, error) {
-	fmt.Fprintf(a.err, "%s: ", prompt)
+func (t *Terminal) askSecret(prompt string) ([]byte, error) {
+	fmt.Fprintf(t.Err, "%s: ", prompt)
 	fd := int(os.Stdin.Fd())
 	before, stateErr := term.GetState(fd)
-	b, err := typedOr(a.terminal, func() ([]byte, error) { return term.ReadPassword(fd) })
+	b, err := typedOr(t, func() ([]byte, error) { return term.ReadPassword(fd) })
 	if errors.Is(err, errInterrupted) {
 		if stateErr == nil {
 			_ = term.Restore(fd, before) // or the shell would not show what is typed
 		}
 		return nil, err
 	}
-	a.note("")
+	t.Note("")
 	if err == nil && len(b) == 0 {
 		err = errors.New("nothing was typed: nothing was changed")
 	}
 	return b, err
 }
 
-// pick has the operator choose from a numbered list: numbers, or "all".
-func (a *app) pick(question string, options []string) ([]string, error) {
+// Pick has the operator choose from a numbered list: numbers, or "all".
+func (t *Terminal) Pick(question string, options []string) ([]string, error) {
 	for i, o := range options {
-		a.note("  %d  %s", i+1, o)
+		t.Note("  %d  %s", i+1, o)
 	}
-	fmt.Fprintf(a.err, "%s? Numbers, or all: ", question)
-	line, err := a.line()
+	fmt.Fprintf(t.Err, "%s? Numbers, or all: ", question)
+	line, err := t.Line()
 	if err != nil {
 		return nil, err
 	}
@@ -87,19 +87,19 @@ func (a *app) pick(question string, options []string) ([]string, error) {
 	return out, nil
 }
 
-// passphrase reads a secret from a file descriptor, or asks for it on the terminal; a new one is asked for twice.
-func (a *app) passphrase(fd int, prompt string, isNew bool) ([]byte, error) {
+// Passphrase reads a secret from a file descriptor, or asks for it on the terminal; a new one is asked for twice.
+func (t *Terminal) Passphrase(fd int, prompt string, isNew bool) ([]byte, error) {
 	if fd >= 0 {
-		return a.readSecret(fd)
+		return t.readSecret(fd)
 	}
-	if !a.interactive {
+	if !t.Interactive {
 		return nil, hints.Add(errors.New("a passphrase is wanted, and nobody is there to type it"), "for scripts: --passphrase-fd 3 3<FILE")
 	}
-	first, err := a.askSecret(prompt)
+	first, err := t.askSecret(prompt)
 	if err != nil || !isNew {
 		return first, err
 	}
-	second, err := a.askSecret("The same again")
+	second, err := t.askSecret("The same again")
 	if err != nil {
 		return nil, err
 	}

@@ -16,26 +16,6 @@ import (
 	"highwater/store"
 )
 
-func TestLevelsAheadInTheConfiguration(t *testing.T) {
-	t.Setenv(runtimeEnv, "")
-	c, err := parseConfig(minimalConfig)
-	require.NoError(t, err)
-	require.Equal(t, int32(1), c.Store.ahead())
-	c.Admin.Socket = "/run/there/admin.sock"
-	require.Equal(t, "/run/there", c.runtimeDir())
-	t.Setenv(runtimeEnv, "/run/one:/run/two")
-	require.Equal(t, "/run/one", c.runtimeDir())
-	c, err = parseConfig(minimalConfig + "[store]\nahead = 0\nruntime_dir = \"run\"\n")
-	require.NoError(t, err)
-	c.resolve("/etc/highwater")
-	require.Equal(t, "/etc/highwater/run", c.runtimeDir())
-	require.Zero(t, c.Store.ahead(), "a zero that was written is no default")
-	for _, wrong := range []string{"-1", "101"} {
-		_, err = parseConfig(minimalConfig + "[store]\nahead = " + wrong + "\n")
-		require.ErrorContains(t, err, "store.ahead: "+wrong)
-	}
-}
-
 // The log says how the last run ended, and from which level each key signs again.
 func TestSayLastRun(t *testing.T) {
 	at := time.UnixMilli(1_700_000_000_123).UTC()

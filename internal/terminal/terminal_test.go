@@ -1,4 +1,4 @@
-package cmd
+package terminal
 
 import (
 	"bufio"
@@ -16,9 +16,9 @@ func TestAnInterruptEndsAQuestion(t *testing.T) {
 		in, types := io.Pipe()
 		interrupt := make(chan struct{})
 		var said bytes.Buffer
-		term := &terminal{in: bufio.NewReader(in), err: &said, interactive: true, interrupted: interrupt}
+		term := &Terminal{in: bufio.NewReader(in), Err: &said, Interactive: true, Interrupted: interrupt}
 		ended := make(chan error)
-		ask := func() { ended <- term.confirm(false, "Certain?", "activate") }
+		ask := func() { ended <- term.Confirm(false, "Certain?", "activate") }
 
 		go ask()
 		_, err := io.WriteString(types, "activate\n")
@@ -29,8 +29,8 @@ func TestAnInterruptEndsAQuestion(t *testing.T) {
 		synctest.Wait()
 		close(interrupt)
 		require.ErrorIs(t, <-ended, errInterrupted)
-		require.ErrorIs(t, term.confirm(false, "Certain?", "activate"), errInterrupted, "nothing is asked after it")
-		_, err = (&app{terminal: term}).pick("Which", []string{"a"})
+		require.ErrorIs(t, term.Confirm(false, "Certain?", "activate"), errInterrupted, "nothing is asked after it")
+		_, err = term.Pick("Which", []string{"a"})
 		require.ErrorIs(t, err, errInterrupted)
 		require.NoError(t, types.Close()) // ends the one that still reads
 	})

@@ -1,4 +1,4 @@
-package cmd
+package config
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 	"highwater/signer"
 )
 
-func (c *config) checkServer(f *faultList) {
+func (c *Config) checkServer(f *faultList) {
 	checkAddress(f, "server.listen", c.Server.Listen)
 	for i, text := range c.Server.AuthorizedKeys {
 		key, err := tezos.ParsePublicKey(text)
@@ -22,7 +22,7 @@ func (c *config) checkServer(f *faultList) {
 			f.add("server.authorized_keys[%d]: %v (public keys, not addresses: octez-client show address ALIAS)", i, err)
 			continue
 		}
-		c.auth = append(c.auth, key)
+		c.Auth = append(c.Auth, key)
 	}
 	if (c.Server.TLSCert == "") != (c.Server.TLSKey == "") {
 		f.add("server.tls_cert and server.tls_key go together")
@@ -53,7 +53,7 @@ func checkAddress(f *faultList, name, address string) {
 	}
 }
 
-func (c *config) checkDevices(f *faultList) {
+func (c *Config) checkDevices(f *faultList) {
 	names := map[string]bool{}
 	for i := range c.Devices {
 		d := &c.Devices[i]
@@ -66,11 +66,11 @@ func (c *config) checkDevices(f *faultList) {
 			f.add("%s: the name is used twice", at)
 		}
 		names[d.Name] = true
-		if d.Kind != kindLedger && d.Kind != kindTezSign {
+		if d.Kind != KindLedger && d.Kind != KindTezSign {
 			f.add("%s: kind %q; the kinds are ledger and tezsign", at, d.Kind)
 		}
 		if d.Transport == "" {
-			d.Transport = transportUSB
+			d.Transport = TransportUSB
 		}
 		c.checkTransport(f, at, d)
 	}
@@ -79,15 +79,15 @@ func (c *config) checkDevices(f *faultList) {
 	}
 }
 
-func (c *config) checkTransport(f *faultList, at string, d *deviceConfig) {
+func (c *Config) checkTransport(f *faultList, at string, d *Device) {
 	switch {
-	case d.Transport == transportSim:
-		if c.chainID == tezos.Mainnet {
+	case d.Transport == TransportSim:
+		if c.ChainID == tezos.Mainnet {
 			f.add("%s: an emulated device does not sign for mainnet", at)
 		}
-	case d.Transport == transportUSB:
-	case strings.HasPrefix(d.Transport, tcpScheme) && d.Kind == kindLedger:
-		if _, _, err := net.SplitHostPort(strings.TrimPrefix(d.Transport, tcpScheme)); err != nil {
+	case d.Transport == TransportUSB:
+	case strings.HasPrefix(d.Transport, TCPScheme) && d.Kind == KindLedger:
+		if _, _, err := net.SplitHostPort(strings.TrimPrefix(d.Transport, TCPScheme)); err != nil {
 			f.add("%s: transport: %v", at, err)
 		}
 	default:
@@ -99,21 +99,21 @@ func (c *config) checkTransport(f *faultList, at string, d *deviceConfig) {
 	if d.PassphraseFile != "" && d.PassphraseCredential != "" {
 		f.add("%s: passphrase_file or passphrase_credential, not both", at)
 	}
-	if d.Kind == kindLedger && d.PassphraseFile+d.PassphraseCredential != "" {
+	if d.Kind == KindLedger && d.PassphraseFile+d.PassphraseCredential != "" {
 		f.add("%s: a Ledger has no passphrase: its PIN is entered on the device", at)
 	}
-	if d.Serial != "" && d.Kind == kindLedger {
+	if d.Serial != "" && d.Kind == KindLedger {
 		f.add("%s: a Ledger's serial is the same for all: pin it with id = \"four-words-like-this\"", at)
 	}
-	if d.ID != "" && d.Kind == kindTezSign {
+	if d.ID != "" && d.Kind == KindTezSign {
 		f.add("%s: a TezSign is pinned by its serial", at)
 	}
 	d.checkLocators(f, at)
 }
 
 // checkLocators reads a Ledger's locators; the device's name in them pins it.
-func (d *deviceConfig) checkLocators(f *faultList, at string) {
-	if len(d.Keys) > 0 && d.Kind != kindLedger {
+func (d *Device) checkLocators(f *faultList, at string) {
+	if len(d.Keys) > 0 && d.Kind != KindLedger {
 		f.add("%s: keys are a Ledger's locators", at)
 		return
 	}
@@ -129,12 +129,12 @@ func (d *deviceConfig) checkLocators(f *faultList, at string) {
 		if l.Device != d.ID {
 			f.add("%s: keys: %s is on another device than %s", at, text, d.ID)
 		}
-		d.locators = append(d.locators, l)
+		d.Locators = append(d.Locators, l)
 	}
 }
 
 // checkAllow reads what a key may sign: kinds, and the two operations by which it registers as a baker.
-func (k keyConfig) checkAllow(f *faultList, at string, p *signer.KeyPolicy) {
+func (k Key) checkAllow(f *faultList, at string, p *signer.KeyPolicy) {
 	unknown := false
 	for _, text := range k.Allow {
 		switch text {
@@ -161,19 +161,19 @@ func (k keyConfig) checkAllow(f *faultList, at string, p *signer.KeyPolicy) {
 	}
 }
 
-// allowsOperations tells whether any key may register.
-func (c *config) allowsOperations() bool {
-	return slices.ContainsFunc(c.policy, func(p signer.KeyPolicy) bool { return p.Reveal || p.Delegation })
+// AllowsOperations tells whether any key may register.
+func (c *Config) AllowsOperations() bool {
+	return slices.ContainsFunc(c.Policy, func(p signer.KeyPolicy) bool { return p.Reveal || p.Delegation })
 }
 
-func checkSim(f *faultList, at string, d *deviceConfig) {
-	if d.Transport != transportSim {
+func checkSim(f *faultList, at string, d *Device) {
+	if d.Transport != TransportSim {
 		f.add("%s: [device.sim] belongs to transport = \"sim\"", at)
 	}
-	if len(d.Sim.Curves) > 0 && d.Kind == kindTezSign {
+	if len(d.Sim.Curves) > 0 && d.Kind == KindTezSign {
 		f.add("%s: sim.curves is for a ledger; a tezsign has sim.keys", at)
 	}
-	if len(d.Sim.Keys) > 0 && d.Kind == kindLedger {
+	if len(d.Sim.Keys) > 0 && d.Kind == KindLedger {
 		f.add("%s: sim.keys is for a tezsign; a ledger has sim.curves", at)
 	}
 	for _, text := range d.Sim.Curves {
@@ -186,7 +186,7 @@ func checkSim(f *faultList, at string, d *deviceConfig) {
 	}
 }
 
-func (c *config) checkKeys(f *faultList) {
+func (c *Config) checkKeys(f *faultList) {
 	seen := map[tezos.PublicKeyHash]bool{}
 	for i, k := range c.Keys {
 		at := fmt.Sprintf("key number %d", i+1)
@@ -206,11 +206,11 @@ func (c *config) checkKeys(f *faultList) {
 			f.add("%s: device = [] is no device; leave it out for any that holds the key", at)
 		}
 		for _, name := range k.Device {
-			if !slices.ContainsFunc(c.Devices, func(d deviceConfig) bool { return d.Name == name }) {
+			if !slices.ContainsFunc(c.Devices, func(d Device) bool { return d.Name == name }) {
 				f.add("%s: device %q is not configured", at, name)
 			}
 		}
 		k.checkAllow(f, at, &p)
-		c.policy = append(c.policy, p)
+		c.Policy = append(c.Policy, p)
 	}
 }

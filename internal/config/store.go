@@ -1,0 +1,47 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// defaultAhead is for a disk that now and then takes as long as a level for a sync.
+const defaultAhead = 1
+
+// maxAhead bounds what a power cut may cost.
+const maxAhead = 100
+
+// runtimeEnv is where systemd says which runtime directories it made (systemd.exec(5)), separated by colons.
+const runtimeEnv = "RUNTIME_DIRECTORY"
+
+// Store is how the watermark file is written.
+type Store struct {
+	Ahead      *int32 `toml:"ahead"`
+	RuntimeDir string `toml:"runtime_dir"`
+}
+
+func (c *Store) check(f *faultList) {
+	if a := c.Levels(); a < 0 || a > maxAhead {
+		f.add("store.ahead: %d; it lies between 0 and %d levels", a, maxAhead)
+	}
+}
+
+// Levels is by how many levels horizons are kept ahead.
+func (c *Store) Levels() int32 {
+	if c.Ahead == nil {
+		return defaultAhead
+	}
+	return *c.Ahead
+}
+
+// RuntimeDir is where exact marks outlive a killed process: as configured, or as systemd made it, or beside the admin socket.
+func (c *Config) RuntimeDir() string {
+	if c.Store.RuntimeDir != "" {
+		return c.Store.RuntimeDir
+	}
+	if first, _, _ := strings.Cut(os.Getenv(runtimeEnv), ":"); filepath.IsAbs(first) {
+		return first
+	}
+	return filepath.Dir(c.Admin.Socket)
+}

@@ -1,0 +1,32 @@
+package terminal
+
+import (
+	"strings"
+)
+
+// Fit breaks paragraphs between words. One with columns in it stays as it is.
+func Fit(text string, width int) string {
+	paragraphs := strings.Split(text, "\n\n")
+	for i, p := range paragraphs {
+		if strings.Contains(p, "  ") {
+			continue
+		}
+		var b strings.Builder
+		at := 0
+		for _, word := range strings.Fields(p) {
+			switch n := Cells(word); {
+			case at == 0:
+				at = n
+			case at+1+n > width:
+				b.WriteByte('\n')
+				at = n
+			default:
+				b.WriteByte(' ')
+				at += 1 + n
+			}
+			b.WriteString(word)
+		}
+		paragraphs[i] = b.String()
+	}
+	return strings.Join(paragraphs, "\n\n")
+}

@@ -1,0 +1,181 @@
+// Package terminal is how a command speaks with a person: lines, tables, colours, questions, secrets.
+package terminal
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"highwater/failover"
+
+	"golang.org/x/term"
+
+	"highwater/internal/hints"
+)
+
+// The rules of speech: results go to standard output, everything else to standard error. An error is one `error:` line and, where
+// there is something to do about it, a `hint:` line. Tables are for people; --json is for programs. Colour appears on a terminal
+// only, and never carries a meaning alone.
+
+// Terminal is where a command speaks.
+type Terminal struct {
+	in  *bufio.Reader
+	Out io.Writer
+	Err io.Writer
+	// interactive is true when a person can answer questions.
+	Interactive bool
+	colour      bool
+	Width       int // columns of the terminal that results go to; zero: it is none
+	// interrupted is closed by an interrupt (Ctrl-C): then nothing is waited for that a person would have to type. Nil: never.
+	Interrupted <-chan struct{}
+}
+
+func New(in io.Reader, out, errw io.Writer) *Terminal {
+	return &Terminal{
+		Width: columns(out),
+		in:    bufio.NewReader(in), Out: out, Err: errw,
+		Interactive: isTerminal(in) && isTerminal(errw),
+		colour:      isTerminal(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+	}
+}
+
+func isTerminal(v any) bool {
+	f, ok := v.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// Say writes a line to standard output.
+func (t *Terminal) Say(format string, args ...any) { fmt.Fprintf(t.Out, format+"\n", args...) }
+
+// Note writes a line to standard error: progress, advice, warnings.
+func (t *Terminal) Note(format string, args ...any) { fmt.Fprintf(t.Err, format+"\n", args...) }
+
+// Fail writes an error, and its hint.
+func (t *Terminal) Fail(err error) {
+	t.Note("error: %s", err)
+	if hint := hints.Of(err); hint != "" {
+		t.Note("hint: %s", hint)
+	}
+}
+
+// JSON writes a value for programs.
+func (t *Terminal) JSON(v any) error {
+	enc := json.NewEncoder(t.Out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// ANSI colours.
+const (
+	Green  = "32"
+	Yellow = "33"
+	Red    = "31"
+	Bold   = "1"
+)
+
+func (t *Terminal) Paint(colour, text string) string {
+	if !t.colour {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+}
+
+// Confirmable refuses what will have to be confirmed where nobody can: without a terminal and without --yes. A command calls it before
+// it looks at anything, so that nothing is shown, waited for or half done in vain.
+func (t *Terminal) Confirmable(yes bool) error {
+	if yes || t.Interactive {
+		return nil
+	}
+	return hints.Add(errors.New("this wants a confirmation, and there is no terminal to give it at"), "add --yes")
+}
+
+// Confirm asks for a typed word, for which --yes stands.
+func (t *Terminal) Confirm(yes bool, question, word string) error {
+	if yes {
+		return nil
+	}
+	if err := t.Confirmable(yes); err != nil {
+		return err
+	}
+	return t.Typed(question, word)
+}
+
+// Typed asks for a typed word, from whatever standard input is.
+func (t *Terminal) Typed(question, word string) error {
+	fmt.Fprintf(t.Err, "%s\nType %q to go on: ", question, word)
+	line, err := t.Line()
+	if err != nil {
+		return err
+	}
+	if strings.TrimSpace(line) != word {
+		return errors.New("that was something else: nothing was changed")
+	}
+	return nil
+}
+
+// Line reads a line that is typed.
+func (t *Terminal) Line() (string, error) {
+	return typedOr(t, func() (string, error) {
+		line, err := t.in.ReadString('\n')
+		if err != nil && line == "" {
+			t.Note("")
+			return "", errors.New("nothing was typed: nothing was changed")
+		}
+		return line, nil
+	})
+}
+
+var errInterrupted = errors.New("interrupted: nothing was changed")
+
+// typedOr waits for what a person types, or for an interrupt. What still reads after that ends with the process; nothing else reads then.
+func typedOr[T any](t *Terminal, read func() (T, error)) (T, error) {
+	type answer struct {
+		typed T
+		err   error
+	}
+	var none T
+	given := make(chan answer, 1)
+	select {
+	case <-t.Interrupted:
+		return none, errInterrupted
+	default:
+	}
+	go func() {
+		typed, err := read()
+		given <- answer{typed, err}
+	}()
+	select {
+	case a := <-given:
+		return a.typed, a.err
+	case <-t.Interrupted:
+		t.Note("")
+		return none, errInterrupted
+	}
+}
+
+// UsageError is a mistake in the command's words: exit status 2.
+type UsageError struct{ error }
+
+// Misuse makes an error a mistake in the command's words.
+func Misuse(err error) error { return UsageError{err} }
+
+// Unwrap gives the cause.
+func (e UsageError) Unwrap() error { return e.error }
+
+func Usagef(format string, args ...any) error { return UsageError{fmt.Errorf(format, args...)} }
+
+func (t *Terminal) PaintResult(result string) string {
+	text := fmt.Sprintf("%-7s", result)
+	switch result {
+	case failover.OK:
+		return t.Paint(Green, text)
+	case failover.Bad:
+		return t.Paint(Red, text)
+	}
+	return t.Paint(Yellow, text)
+}
