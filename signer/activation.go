@@ -10,8 +10,8 @@ import (
 	"highwater/internal/words"
 )
 
-// Activate makes this instance the one that signs, in a new epoch. With a level, the floors of all keys are raised to it in the
-// same write; without, every key must have its marks.
+// Activate makes this instance sign, in a new epoch. With a level the same write raises the floors of all keys to the
+// level; without, every key must have its marks.
 func (s *Signer) Activate(level *int32, why string) (hwm.RoleRecord, error) {
 	s.roleMu.Lock()
 	defer s.unlockRole()
@@ -31,7 +31,7 @@ func (s *Signer) Activate(level *int32, why string) (hwm.RoleRecord, error) {
 	return s.become(context.Background(), next, floors, nil)
 }
 
-// CheckActivate finds what Activate would lack: a key, or without a level a mark. It changes nothing.
+// CheckActivate finds a key, or without a level a mark, which Activate would lack. CheckActivate changes nothing.
 func (s *Signer) CheckActivate(level *int32) error {
 	if len(s.ring.all()) == 0 {
 		return s.NoKeys("there is nothing to sign with")
@@ -49,8 +49,8 @@ func (s *Signer) CheckActivate(level *int32) error {
 	}
 }
 
-// NoKeys says that no key is known yet, so that something cannot be done, and why: a device that is there may be locked, or was not looked
-// for yet.
+// NoKeys says that no key is known yet, and why: a connected device may be locked, or was not looked for yet. The
+// word so says what cannot be done.
 func (s *Signer) NoKeys(so string) *Denial {
 	out := &Denial{
 		Reason: UnknownKey, Text: "no key is known yet: " + so, Hint: "connect the device and run: highwater keys list",
@@ -72,7 +72,7 @@ func (s *Signer) NoKeys(so string) *Denial {
 	return out
 }
 
-// MissingMarks lists what the keys that are known here lack on our chain: a key without a mark does not sign.
+// MissingMarks lists the marks on our chain that known keys lack: a key without a mark does not sign.
 func (s *Signer) MissingMarks() ([]hwm.Key, error) {
 	var out []hwm.Key
 	for _, k := range s.ring.all() {
@@ -90,7 +90,7 @@ func (s *Signer) MissingMarks() ([]hwm.Key, error) {
 	return out, nil
 }
 
-// Floors are the rows that raise all marks of all known keys to a level.
+// Floors are rows: they raise all marks of all known keys to a level.
 func (s *Signer) Floors(level int32, source hwm.Source) []hwm.Row {
 	var floors []hwm.Row
 	for _, k := range s.ring.all() {

@@ -6,7 +6,8 @@ import (
 	"highwater/internal/tezos"
 )
 
-// raiseHost raises the host's marks to the device's where that is ahead, and says so when it should not have been.
+// raiseHost raises the host's marks to the device's where the device is ahead, and says so when the device should not
+// have been.
 func (s *Signer) raiseHost(w witnessed, known bool, m device.Mark) error {
 	passed, err := s.passed(m)
 	if err != nil || len(passed) == 0 {
@@ -51,9 +52,9 @@ func (s *Signer) raiseTo(m device.Mark, passed []passedMark, source hwm.Source) 
 	return err
 }
 
-// interrupted tells that a device is ahead by no more than what a process leaves that is killed in the middle of a request: before its
-// mark was durable, and with the device at work. That is one place: the device's mark is not beyond the level after the highest of the
-// key's own marks, of any kind, and those are of an earlier run.
+// interrupted tells that a device is one place ahead: as far as a process leaves the device when killed in the middle
+// of a request, with the mark not durable and the device at work. The device's mark is not beyond the level after the
+// highest of the key's own marks, of any kind, and those marks are of an earlier run.
 func (s *Signer) interrupted(m device.Mark, passed []passedMark) (bool, error) {
 	own := int32(-1)
 	for _, key := range hwm.KeysOf(s.chain, m.PKH) {
@@ -66,15 +67,15 @@ func (s *Signer) interrupted(m device.Mark, passed []passedMark) (bool, error) {
 		}
 	}
 	for _, p := range passed {
-		if p.Fresh { // made by this process, which was not killed
+		if p.Fresh { // this process made the mark, and was not killed
 			return false, nil
 		}
 	}
 	return own >= 0 && int64(m.Level) <= int64(own)+1, nil
 }
 
-// passed gives the marks of the host that another's mark is above: that of its kind; or, for one mark that covers all kinds, all of
-// them when it is above every one, and none otherwise.
+// passed gives the marks of the host below another mark. A mark of a kind passes the host's mark of that kind. A mark
+// for all kinds passes all marks of the host or none.
 func (s *Signer) passed(m device.Mark) ([]passedMark, error) {
 	kinds := []tezos.Kind{m.Kind}
 	if m.Kind == 0 {

@@ -9,13 +9,13 @@ import (
 	"highwater/hwm"
 )
 
-// alarms are those that stand. There is one for each name, witness and key at most, so that they are bounded, and that a gadget's three
-// marks of a key do not say one thing three times; the log has all.
+// alarms are the alarms that stand: at most one for each name, witness and key. So the list is bounded, and a
+// gadget's three marks of a key do not say the same three times; the log has all.
 type alarms struct {
 	mu   sync.Mutex
 	last uint64
 	byAt map[alarmAt]Alarm
-	keep sync.Mutex // one writer to the store at a time, so that the last one wrote what is
+	keep sync.Mutex // a single writer to the store at a time: the last write is the newest list
 }
 
 type alarmAt struct {
@@ -26,7 +26,7 @@ type alarmAt struct {
 
 func at(a Alarm) alarmAt { return alarmAt{a.Name, a.Witness, a.About} }
 
-// recall takes over what stood when the process before ended.
+// recall takes over the alarms of the process before.
 func (s *Signer) recall() {
 	s.alarms.byAt = map[alarmAt]Alarm{}
 	for _, a := range s.store.Alarms() {
@@ -35,8 +35,8 @@ func (s *Signer) recall() {
 	}
 }
 
-// RaiseAlarm shows an alarm from now on, logs and keeps it, and tells Config.Alarmed; one that stands already with these words is left as
-// it is. about is the address of a key, or empty. That it is not kept ends nothing: the log has it.
+// RaiseAlarm shows an alarm from now on, logs and keeps the alarm, and tells Config.Alarmed. A standing alarm with
+// the same words stays as it is. about is the address of a key, or empty. Where keeping fails the log has the alarm.
 func (s *Signer) RaiseAlarm(name AlarmName, witness, about, text, hint string) {
 	a := Alarm{Name: name, Witness: witness, About: about, Text: hwm.CutAlarm(text), Hint: hwm.CutAlarm(hint), Since: s.now().UTC().Truncate(time.Millisecond)}
 	s.alarms.mu.Lock()
@@ -53,7 +53,7 @@ func (s *Signer) RaiseAlarm(name AlarmName, witness, about, text, hint string) {
 	s.keepAlarms()
 }
 
-// keepAlarms makes those that stand outlive the process.
+// keepAlarms makes the standing alarms outlive the process.
 func (s *Signer) keepAlarms() {
 	s.alarms.keep.Lock()
 	err := s.store.SetAlarms(s.Alarms())
@@ -63,7 +63,7 @@ func (s *Signer) keepAlarms() {
 	}
 }
 
-// Alarms lists those that stand, oldest first.
+// Alarms lists the standing alarms, oldest first.
 func (s *Signer) Alarms() []Alarm {
 	s.alarms.mu.Lock()
 	defer s.alarms.mu.Unlock()
@@ -75,12 +75,12 @@ func (s *Signer) Alarms() []Alarm {
 	return out
 }
 
-// Acknowledge ends the alarms up to the one with this ID: those that the operator was shown. It returns what still stands.
+// Acknowledge ends the alarms up to this ID, the last that the operator was shown. The result still stands.
 func (s *Signer) Acknowledge(upTo uint64) []Alarm {
 	return s.acknowledge(func(a Alarm) bool { return a.ID <= upTo })
 }
 
-// AcknowledgeThese ends the alarms with these IDs, and returns what still stands.
+// AcknowledgeThese ends the alarms with these IDs. The result still stands.
 func (s *Signer) AcknowledgeThese(ids ...uint64) []Alarm {
 	return s.acknowledge(func(a Alarm) bool { return slices.Contains(ids, a.ID) })
 }

@@ -9,7 +9,7 @@ import (
 	"highwater/internal/tezos"
 )
 
-// askAndVerify gives a signature of the request that verifies, or an error.
+// askAndVerify gives a verified signature of the request, or an error.
 func (s *Signer) askAndVerify(ctx context.Context, r *request, turn *heldTurn) (tezos.Signature, error) {
 	sig, err := s.ask(ctx, r, turn)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"highwater/internal/tezos"
 )
 
-// noteSeen remembers a device's own mark. known tells whether there was one to remember before; backwards, that it is below what it was, or
-// below what was signed with it since. A fall is told once.
+// noteSeen remembers a device's own mark. known tells whether an earlier mark was remembered. backwards is the text
+// of a fall: the mark is below the earlier mark, or below a signature by the device since. A fall is told once.
 func (s *Signer) noteSeen(w witnessed, m device.Mark) (known bool, backwards string, err error) {
 	now := hwm.Position{Level: m.Level, Round: m.Round}
 	before, known := s.seen(w, m.PKH, m.Kind)
@@ -37,7 +37,7 @@ func (s *Signer) noteSeen(w witnessed, m device.Mark) (known bool, backwards str
 	return known, backwards, s.store.SetSeen(w.key(), m.PKH, m.Kind, now)
 }
 
-// seen is the mark that the device had of itself when it was last connected. Earlier versions kept it by the identity alone.
+// seen is the device's own mark as of its last connection. Earlier versions kept the mark by the identity alone.
 func (s *Signer) seen(w witnessed, pkh tezos.PublicKeyHash, kind tezos.Kind) (hwm.Position, bool) {
 	if p, ok := s.store.Seen(w.key(), pkh, kind); ok {
 		return p, true
@@ -45,7 +45,7 @@ func (s *Signer) seen(w witnessed, pkh tezos.PublicKeyHash, kind tezos.Kind) (hw
 	return s.store.Seen(w.id, pkh, kind)
 }
 
-// noteFell forgets what was signed with the device above its mark: the fall is told, and is told once.
+// noteFell forgets the device's signatures above its mark, so that a fall is told once.
 func (s *Signer) noteFell(who witnessed, m device.Mark) {
 	s.with.mu.Lock()
 	changed := map[hwm.SignedBy]hwm.SignedUpTo{}
@@ -63,17 +63,17 @@ func (s *Signer) noteFell(who witnessed, m device.Mark) {
 // basePrefix begins the name under which a device's base is kept.
 const basePrefix = "base "
 
-// setBase remembers the mark to which a device was set, or fell, or with which it was first seen: the one to which a device falls back
-// that does not write its marks down.
+// setBase remembers the mark to which a device was set, or fell, or with which the device was first seen: the base. A
+// device that does not write its marks down falls back to its base.
 func (s *Signer) setBase(w witnessed, m device.Mark) error {
 	if m.Kind != 0 {
-		return nil // a gadget writes them down
+		return nil // a gadget writes its marks down
 	}
 	return s.store.SetSeen(basePrefix+w.key(), m.PKH, 0, hwm.Position{Level: m.Level, Round: m.Round})
 }
 
-// forgot tells that a device fell back to its base: a Ledger whose setting High Watermark is off does so at each power cut, and its
-// setting cannot be asked for.
+// forgot tells that a device fell back to its base, as a Ledger does at each power cut whose setting High Watermark
+// is off. The setting cannot be asked for.
 func (s *Signer) forgot(w witnessed, m device.Mark) bool {
 	base, ok := s.store.Seen(basePrefix+w.key(), m.PKH, 0)
 	return m.Kind == 0 && ok && base == hwm.Position{Level: m.Level, Round: m.Round}

@@ -2,7 +2,7 @@ package signer
 
 import "sync"
 
-// broadcast tells everybody who waits that something changed.
+// broadcast tells all waiting goroutines of a change.
 type broadcast struct {
 	mu sync.Mutex
 	ch chan struct{}
@@ -10,7 +10,7 @@ type broadcast struct {
 
 func newBroadcast() *broadcast { return &broadcast{ch: make(chan struct{})} }
 
-// wait is closed at the next send; take it before looking at what may change.
+// wait is closed at the next send. Take the channel before looking at the thing that may change.
 func (b *broadcast) wait() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()

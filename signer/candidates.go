@@ -18,13 +18,13 @@ func (s *Signer) found(key *ringKey, changed <-chan struct{}) []Device {
 	return found
 }
 
-// search is what a search found, which is good until the channel is closed.
+// search is the result of a search, good until the channel is closed.
 type search struct {
 	found []Device
 	until <-chan struct{}
 }
 
-// candidates are the devices that may hold the key: those of its policy, or all, in order.
+// candidates are the devices that may hold the key: the devices of its policy, or all, in order.
 func (s *Signer) candidates(key *ringKey) []Device { return s.candidatesOf(key, s.devices) }
 
 func (s *Signer) candidatesOf(key *ringKey, devices []Device) []Device {

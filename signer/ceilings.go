@@ -2,7 +2,8 @@ package signer
 
 import "highwater/hwm"
 
-// uncapped refuses what a cut-over by level forgot: in another owner's epoch, a key without a ceiling does not sign.
+// uncapped refuses a key that a cut-over by level forgot: in another owner's epoch a key without a ceiling does not
+// sign.
 func (s *Signer) uncapped(state hwm.State) error {
 	if s.capped.Load() && state.Ceiling == nil {
 		return &Denial{

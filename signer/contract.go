@@ -11,9 +11,9 @@ import (
 // Store keeps everything that must outlive the process. Implementations are safe for concurrent use by any number of goroutines, and pass
 // the suite of store/storetest.
 //
-// Absence: a key without a mark is a State whose Mark is nil, never a mark at zero. Content that cannot be read is an error.
-// Durability: a change survives a power cut once its method, or Pending.Wait, has returned without an error. After a failed write every
-// method that can fail does, until the store is opened anew.
+// Absence: a key without a mark is a State whose Mark is nil, never a mark at zero. Unreadable content is an error.
+// Durability: a change survives a power cut once its method, or Pending.Wait, has returned without an error. After a
+// failed write every method with an error fails, until the store is opened anew.
 type Store interface {
 	Marks
 	Rights

@@ -2,7 +2,7 @@ package signer
 
 import "highwater/internal/device"
 
-// DeviceInfo is a device as it is shown.
+// DeviceInfo is a device, as shown to people.
 type DeviceInfo struct {
 	Name   string
 	Status device.Status

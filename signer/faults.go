@@ -7,7 +7,7 @@ import (
 	"highwater/internal/tezos"
 )
 
-// instanceFaults are those that all keys share: of the store, then of the role.
+// instanceFaults are the faults of all keys alike: of the store, then of the role.
 func (s *Signer) instanceFaults() []KeyFault {
 	var out []KeyFault
 	if err := s.store.Healthy(); err != nil {
@@ -28,7 +28,7 @@ func (s *Signer) instanceFaults() []KeyFault {
 	return out
 }
 
-// deviceFault is what keeps the devices from signing with the key; nil when Sign would find a device for each kind.
+// deviceFault keeps the devices from signing with the key; nil when Sign would find a device for each kind.
 func (s *Signer) deviceFault(key *ringKey, devices []Device) *KeyFault {
 	candidates := s.candidatesOf(key, devices)
 	for _, kind := range key.kinds() {
@@ -37,13 +37,13 @@ func (s *Signer) deviceFault(key *ringKey, devices []Device) *KeyFault {
 			return &f
 		}
 	}
-	if _, err := s.ring.find(key.pkh); err != nil { // the device is there, and what it holds is not taken in yet
+	if _, err := s.ring.find(key.pkh); err != nil { // the device is connected, and its keys are not taken in yet
 		return &KeyFault{Reason: KeyNoDevice, Text: err.Error(), Hint: hints.Of(err), Health: device.Absent, cause: err}
 	}
 	return nil
 }
 
-// missingMark is the first kind that the key may sign and has no mark for.
+// missingMark is the fault of the first kind without a mark that the key may sign.
 func missingMark(key *ringKey, states map[tezos.Kind]hwm.State, isNew bool) *KeyFault {
 	for _, kind := range key.kinds() {
 		if states[kind].Mark == nil {
@@ -56,9 +56,8 @@ func missingMark(key *ringKey, states map[tezos.Kind]hwm.State, isNew bool) *Key
 	return nil
 }
 
-// levelFault tells why the key's next level would be refused although all its marks are there; nil: nothing is
-// known against the level. Every rule that compares marks, floors and ceilings with where the chain is belongs
-// here.
+// levelFault tells why the key's next level would be refused although all its marks exist; nil: nothing is known
+// against the level. Every rule that compares marks, floors and ceilings with the chain's level belongs here.
 func (s *Signer) levelFault(key *ringKey, states map[tezos.Kind]hwm.State) *KeyFault {
 	for _, st := range states {
 		if err := s.uncapped(st); err != nil {

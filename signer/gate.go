@@ -7,14 +7,15 @@ import (
 	"highwater/hwm"
 )
 
-// gate lets requests in while the instance is active, and counts those inside, so that a fence can wait for them.
+// gate lets requests in while the instance is active, and counts the requests inside, so that a fence can wait for
+// them.
 type gate struct {
 	me      hwm.InstanceID
 	mu      sync.Mutex
 	isOpen  bool
 	ended   bool          // for good: the process stops
-	because *Denial       // why it is closed while the role is active; nil: nothing particular
-	epoch   int           // grows when those inside are given up
+	because *Denial       // why the gate is closed while the role is active; nil: nothing particular
+	epoch   int           // grows when the requests inside are given up
 	inside  int           // passes not yet returned
 	empty   chan struct{} // closed while nobody is inside
 }
@@ -25,7 +26,7 @@ func newGate(me hwm.InstanceID) *gate {
 	return g
 }
 
-// pass is the right to be inside. Whoever has one returns it by leave; hold makes it count once more.
+// pass is the right to be inside. The holder returns the pass by leave; hold makes the pass count once more.
 type pass struct {
 	gate  *gate
 	epoch int
@@ -44,21 +45,22 @@ func (g *gate) end() {
 	g.isOpen, g.ended, g.because = false, true, nil
 }
 
-// explain says what those who are refused while the role is active are told.
+// explain sets the refusal for requests while the role is active.
 func (g *gate) explain(because *Denial) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.because = because
 }
 
-// close refuses newcomers from now on. Those inside go on.
+// close refuses newcomers from now on. Requests inside go on.
 func (g *gate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.isOpen = false
 }
 
-// drain waits until nobody is inside. When ctx ends first, those inside are given up: their signatures never leave.
+// drain waits until nobody is inside. When ctx ends first, the requests inside are given up: their signatures never
+// leave.
 func (g *gate) drain(ctx context.Context) {
 	g.mu.Lock()
 	empty := g.empty
@@ -82,14 +84,14 @@ func (g *gate) enter(role func() hwm.RoleRecord) (*pass, error) {
 	return &pass{g, g.epoch}, nil
 }
 
-// denial is what enter would refuse with; nil while requests are let in.
+// denial is the refusal of enter; nil while requests are let in.
 func (g *gate) denial(role func() hwm.RoleRecord) *Denial {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.closed(role)
 }
 
-// closed is denial for a caller that holds g.mu.
+// closed is denial; the caller holds g.mu.
 func (g *gate) closed(role func() hwm.RoleRecord) *Denial {
 	if g.isOpen {
 		return nil
@@ -126,7 +128,8 @@ func (p *pass) leave() {
 // check tells whether the holder may still let a signature out.
 func (p *pass) check() error { return p.do(func() error { return nil }) }
 
-// do runs f while the holder may still sign. Whoever gives those inside up waits for an f that has begun; f must be quick.
+// do runs f while the holder may still sign. A fence that gives up the requests inside waits for a running f; f must
+// be quick.
 func (p *pass) do(f func() error) error {
 	p.gate.mu.Lock()
 	defer p.gate.mu.Unlock()

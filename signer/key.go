@@ -11,13 +11,13 @@ import (
 	"highwater/internal/tezos"
 )
 
-// ringKey is a key with its locks. What is known of it grows; it never goes away while the process lives.
+// ringKey is a key with its locks. Knowledge of the key grows; the key never goes away while the process lives.
 type ringKey struct {
 	pkh     tezos.PublicKeyHash
 	text    string // of pkh: base58check is too dear to sort by
 	policy  KeyPolicy
 	pub     atomic.Pointer[tezos.PublicKey] // nil until a device offered the key once
-	last    atomic.Pointer[search]          // for its devices
+	last    atomic.Pointer[search]          // the last search for the key's devices
 	locks   map[tezos.Kind]*kindLock
 	aliasMu sync.Mutex
 	alias   string
@@ -47,7 +47,7 @@ func (k *ringKey) allows(kind tezos.Kind) bool {
 	return len(k.policy.Allow) == 0 || slices.Contains(k.policy.Allow, kind)
 }
 
-// kinds lists what the key may sign.
+// kinds lists the kinds that the key may sign.
 func (k *ringKey) kinds() []tezos.Kind {
 	if len(k.policy.Allow) == 0 {
 		return tezos.Kinds
@@ -55,13 +55,13 @@ func (k *ringKey) kinds() []tezos.Kind {
 	return k.policy.Allow
 }
 
-// kindLock lets one request of a kind in at a time, and knows which.
+// kindLock lets a single request of a kind in at a time, and knows the request.
 type kindLock struct {
 	baton  chan struct{}
 	holder atomic.Pointer[outcome]
 }
 
-// lock waits for the other request of the same kind to end; waiting obeys ctx.
+// lock waits for the earlier request of the same kind to end; waiting obeys ctx.
 func (k *ringKey) lock(ctx context.Context, kind tezos.Kind, out *outcome) (*kindLock, error) {
 	l := k.locks[kind]
 	select {

@@ -12,24 +12,24 @@ import (
 // KeyHealth is whether a key can sign here now, and why not.
 type KeyHealth struct {
 	PKH    tezos.PublicKeyHash
-	Device string        // the device that would be asked; else the device that holds the key, or should; empty: none is known
-	Spares []string      // the other devices that hold the key, or should
-	Health device.Health // of the key on its device: ready, or what keeps the device from signing with it
-	// New tells that the key has no mark on this chain, and that no device tells of a signature by it.
+	Device string        // the device that would be asked; else a device that holds the key, or should; empty: none is known
+	Spares []string      // further devices that hold the key, or should
+	Health device.Health // of the key on its device: ready, or the reason why the device does not sign with the key
+	// New: the key has no mark on this chain, and no device tells of a signature by the key.
 	New    bool
-	Faults []KeyFault // the first stands for what to mend first; empty: a request could be signed now
+	Faults []KeyFault // mend the first fault first; empty: a request could be signed now
 }
 
 // CanSign tells whether a request for this key could be signed now.
 func (h KeyHealth) CanSign() bool { return len(h.Faults) == 0 }
 
-// Own are the faults of this key alone: without the instance's store and role, which all keys share.
+// Own are the faults of this key alone: without the instance's store and role.
 func (h KeyHealth) Own() []KeyFault {
 	return slices.DeleteFunc(slices.Clone(h.Faults), KeyFault.ofInstance)
 }
 
 // Unable is the first fault that the right to sign would not mend: of the store or of the devices. Nil: given the
-// right, and the marks that come with it, this instance can sign with the key.
+// right and its marks, this instance can sign with the key.
 func (h KeyHealth) Unable() *KeyFault {
 	for i, f := range h.Faults {
 		if f.Reason == KeyStore || f.OfDevice() {
@@ -39,8 +39,8 @@ func (h KeyHealth) Unable() *KeyFault {
 	return nil
 }
 
-// KeyHealth tells whether a key can sign here now. It asks no device: it looks at what the devices said last, and
-// at marks and role in memory. A key that nobody knows here is a *Denial.
+// KeyHealth tells whether a key can sign here now. KeyHealth asks no device: the devices' last words, the marks and
+// the role are in memory. A key that nobody knows here is a *Denial.
 func (s *Signer) KeyHealth(pkh tezos.PublicKeyHash) (KeyHealth, error) {
 	key, ok := s.ring.lookup(pkh)
 	if !ok {
@@ -84,7 +84,7 @@ func (s *Signer) health(key *ringKey, devices []Device, shared []KeyFault) KeyHe
 	return h
 }
 
-// place names the device that would be asked, and those that hold the key besides, or should.
+// place names the device that would be asked, and further devices that hold the key, or should.
 func (h *KeyHealth) place(s *Signer, key *ringKey, candidates []Device) {
 	named := slices.DeleteFunc(slices.Clone(candidates), func(d Device) bool {
 		return !holds(d, key.pkh) && !slices.Contains(key.policy.Devices, d.Name())
@@ -118,7 +118,7 @@ func (s *Signer) states(key *ringKey) (map[tezos.Kind]hwm.State, error) {
 }
 
 // isNew tells that nothing is known here of a signature by the key: no mark, and no device whose own mark for this
-// key is above level 0. A Ledger's mark says nothing: it covers all keys of the device.
+// key is above level 0. A Ledger's mark says nothing, since the mark covers all keys of the device.
 func (s *Signer) isNew(key *ringKey, states map[tezos.Kind]hwm.State, devices []Device) bool {
 	for _, st := range states {
 		if st.Mark != nil {

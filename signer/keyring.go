@@ -12,7 +12,7 @@ import (
 	"highwater/internal/tezos"
 )
 
-// KeyPolicy says what a key may be used for.
+// KeyPolicy says how a key may be used.
 type KeyPolicy struct {
 	PKH     tezos.PublicKeyHash
 	Alias   string
@@ -42,7 +42,8 @@ func newRing(policies []KeyPolicy, known map[tezos.PublicKeyHash]hwm.KnownKey) *
 	return r
 }
 
-// add makes a key known, unless the configuration lists others only. The caller holds r.mu, or the only reference.
+// add makes a key known, unless the configuration lists only other keys. The caller holds r.mu, or the only
+// reference.
 func (r *ring) add(public *tezos.PublicKey, alias string) *ringKey {
 	k, ok := r.keys[public.Hash()]
 	if !ok {
@@ -61,7 +62,7 @@ func (r *ring) add(public *tezos.PublicKey, alias string) *ringKey {
 	return k
 }
 
-// learn takes over what a device offers, and remembers it for times when the device is away.
+// learn takes over a device's keys, and remembers the keys for times when the device is away.
 func (r *ring) learn(d Device, store Memory, log *slog.Logger) {
 	for _, dk := range d.Keys() {
 		r.mu.Lock()

@@ -8,10 +8,10 @@ import (
 	"highwater/internal/tezos"
 )
 
-// KeyInfo is a key as it is shown.
+// KeyInfo is a key, as shown to people.
 type KeyInfo struct {
 	PKH       tezos.PublicKeyHash
-	PublicKey *tezos.PublicKey // nil when no device offered it yet
+	PublicKey *tezos.PublicKey // nil: no device offered the key yet
 	Alias     string
 	Allow     []tezos.Kind
 }
@@ -25,7 +25,8 @@ func (s *Signer) Keys() []KeyInfo {
 	return out
 }
 
-// PublicKey gives a key that may be asked for. The error is a *Denial, or a *device.Error when no device offered it yet.
+// PublicKey gives a key that may be asked for. The error is a *Denial, or a *device.Error when no device offered the
+// key yet.
 func (s *Signer) PublicKey(pkh tezos.PublicKeyHash) (*tezos.PublicKey, error) {
 	k, err := s.ring.find(pkh)
 	if err != nil {

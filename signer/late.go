@@ -13,7 +13,7 @@ type Stage uint8
 
 // The stages.
 const (
-	StageQueue  Stage = iota // it waits for its turn
+	StageQueue  Stage = iota // the request waits for its turn
 	StageDevice              // the device was asked
 	StageDisk                // the device has answered, and the mark is not on disk yet
 )
@@ -22,8 +22,8 @@ const (
 type TimeoutError struct {
 	PKH    tezos.PublicKeyHash
 	Gone   bool   // the client went away
-	Stage  Stage  // of the request; when it was behind another one of its kind, of that one
-	Behind bool   // it was behind another one of its kind
+	Stage  Stage  // of the request; of the request before, when Behind
+	Behind bool   // the request was behind another request of its kind
 	Device string // empty: none was asked
 }
 
@@ -45,7 +45,7 @@ func (e *TimeoutError) Error() string {
 	return text + "the turn at the device had not come"
 }
 
-// HintText is what to do.
+// HintText is the advice.
 func (e *TimeoutError) HintText() string {
 	if e.Stage == StageDisk {
 		return "the disk of the state directory is too busy or too slow, and not the device: highwater check measures it, highwater_commit_seconds " +
@@ -54,7 +54,8 @@ func (e *TimeoutError) HintText() string {
 	return "look at the device: highwater status"
 }
 
-// late explains a budget that ran out by where it was spent: in the sync of the disk, at a device that answers nobody, or in its queue.
+// late explains where the budget of a request was spent: in the sync of the disk, at a device that does not answer,
+// or in its queue.
 func (s *Signer) late(ctx context.Context, r *request) error {
 	stage, device := r.out.where()
 	e := &TimeoutError{PKH: r.key.pkh, Gone: errors.Is(ctx.Err(), context.Canceled), Stage: stage, Device: device}

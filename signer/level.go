@@ -11,19 +11,20 @@ import (
 
 // LevelHealth tells whether a key would sign the level after the head of the node, as far as marks and ceiling are concerned.
 type LevelHealth struct {
-	// From is the first level that would be signed, when that is above the head's next level by Ahead levels. Zero: the next one is.
+	// From is the first level that would be signed, when From is above the head's next level by Ahead levels. Zero:
+	// the next level is signed.
 	From  int32
 	Ahead int64
-	// Far: so far ahead that no pause explains it.
+	// Far: no pause explains the distance.
 	Far bool
-	// UpTo is the ceiling, when the head's next level is above it.
+	// UpTo is the ceiling, when the head's next level is above the ceiling.
 	UpTo *int32
 }
 
 // OK tells whether the head's next level would be signed.
 func (h LevelHealth) OK() bool { return h.From == 0 && h.UpTo == nil }
 
-// Text says why it would not be signed, and what to do; empty when it would.
+// Text says why the next level would not be signed, and gives the advice; empty when the level would be signed.
 func (h LevelHealth) Text(pkh tezos.PublicKeyHash) string {
 	switch {
 	case h.UpTo != nil:
@@ -37,14 +38,15 @@ func (h LevelHealth) Text(pkh tezos.PublicKeyHash) string {
 	return ""
 }
 
-// headLag is how many levels the node of the baker may be ahead of ours: what was signed so far above our node's head shows where the
-// chain is, and no mark that is too high.
+// headLag is how many levels the baker's node may be ahead of our node: a signature so far above our node's head
+// shows where the chain is, and no mark that is too high.
 const headLag = 3
 
 // farAhead is from where on a mark above the chain is no margin of an operator any more: ten minutes of blocks.
 const farAhead = 100
 
-// levelHealth looks at the marks and the ceiling of a key, of the kinds that it may sign. Without a head nothing is known of the chain.
+// levelHealth looks at the marks and the ceiling of a key, of the kinds that the key may sign. Without a head nothing
+// is known of the chain.
 func (s *Signer) levelHealth(key *ringKey, states map[tezos.Kind]hwm.State) LevelHealth {
 	var out LevelHealth
 	head, now := s.head(), s.now()
@@ -58,13 +60,13 @@ func (s *Signer) levelHealth(key *ringKey, states map[tezos.Kind]hwm.State) Leve
 
 func (h *LevelHealth) look(st hwm.State, head hwm.Known, now time.Time) {
 	age := max(0, now.Sub(head.At))
-	next := min(int64(head.Level)+1+int64(age/hwm.BlockTime), math.MaxInt32) // a head that is old is where the chain was
+	next := min(int64(head.Level)+1+int64(age/hwm.BlockTime), math.MaxInt32) // an old head shows where the chain was
 	if st.Ceiling != nil && int64(st.Ceiling.Level) < next {
 		level := st.Ceiling.Level
 		h.UpTo = &level
 	}
 	from := int64(st.Mark.Level) + 1   // of a floor
-	if st.Mark.Round != hwm.MaxRound { // what was signed shows where the chain is, but for what no lag of a node explains
+	if st.Mark.Round != hwm.MaxRound { // a signature shows where the chain is, up to the lag of a node
 		from -= 1 + headLag + int64(age/time.Second)
 	}
 	if from <= next {

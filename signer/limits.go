@@ -5,8 +5,8 @@ import (
 	"highwater/internal/tezos"
 )
 
-// limitFor is how far a request may move a mark. It asks nobody: head and marks are in memory. What the key's other marks say is looked at
-// only when the head is not known and the mark itself does not let the request through.
+// limitFor is how far a request may move a mark. Head and marks are in memory: nobody is asked. The key's further
+// marks count only when the head is not known and the mark itself does not let the request through.
 func (s *Signer) limitFor(mark hwm.Key, state hwm.State, level int32) (hwm.Limit, error) {
 	if state.Mark == nil {
 		return hwm.Limit{}, nil

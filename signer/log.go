@@ -22,7 +22,7 @@ func (s *Signer) line(o Outcome) {
 	}
 	ctx := context.Background()
 	switch {
-	case o.Reason == NotActive: // a baker asks for all it has, all day
+	case o.Reason == NotActive: // a baker asks for all its keys, all day
 		s.log.LogAttrs(ctx, slog.LevelDebug, "refused", append(attrs, slog.String("error", o.Err.Error()))...)
 		s.sumUp(o.Err.Error())
 	case o.Err != nil && o.Decision == "refused":
@@ -43,13 +43,13 @@ func kindName(k tezos.Kind) string {
 	return k.String()
 }
 
-// sumEvery is how often the log tells of requests that are refused because this instance does not sign.
+// sumEvery is how often the log tells of requests refused because this instance does not sign.
 const sumEvery = 10 * time.Minute
 
-// refusals counts those requests: each of them is a line at debug only.
+// refusals counts such requests: each has a line at debug only.
 type refusals struct {
 	mu    sync.Mutex
-	text  string // what their clients are told
+	text  string // the refusal, as clients are told
 	count int    // since the last line
 	next  time.Time
 }
@@ -67,7 +67,7 @@ func (r *refusals) note(text string, now time.Time) (due int) {
 	return due
 }
 
-// sumUp tells of requests that were refused because this instance does not sign, once for many.
+// sumUp tells of requests refused because this instance does not sign, once for many.
 func (s *Signer) sumUp(text string) {
 	if due := s.refused.note(text, s.now()); due > 0 {
 		s.log.Info("requests refused: this instance does not sign", "requests", due, "error", text)

@@ -5,17 +5,17 @@ import (
 	"highwater/internal/tezos"
 )
 
-// lookedAt is a device as it was at one moment, its keys by address: for questions about many keys at once.
+// lookedAt is a device at a moment, its keys by address: for questions about many keys at once.
 type lookedAt struct {
 	Device
 	status device.Status
 	byHash map[tezos.PublicKeyHash]device.Key
 }
 
-// Status is the device's state at that moment.
+// Status is the device's state at the moment of the look.
 func (d *lookedAt) Status() device.Status { return d.status }
 
-// lookAtDevices takes in what all devices said last. It asks none of them.
+// lookAtDevices takes in the last words of all devices. No device is asked.
 func (s *Signer) lookAtDevices() []Device {
 	out := make([]Device, 0, len(s.devices))
 	for _, d := range s.devices {

@@ -9,7 +9,7 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Outcome is what became of a request, for the log and the metrics.
+// Outcome is the end of a request, for the log and the metrics.
 type Outcome struct {
 	RequestID string
 	Chain     tezos.ChainID
@@ -17,7 +17,7 @@ type Outcome struct {
 	Kind      tezos.Kind // zero when the payload was not decoded
 	Level     int32
 	Round     int32
-	Digest    [32]byte // of the payload; zero when it was not decoded
+	Digest    [32]byte // of the payload; zero when the payload was not decoded
 	Decision  string   // signed, replayed, registered, refused, failed
 	Reason    string   // one word; empty when signed or replayed
 	Warning   string   // tezos.WarnBlockLayout, or empty
@@ -28,13 +28,14 @@ type Outcome struct {
 	Err       error
 }
 
-// DiskWait is how long a request waits for the disk, after its device is done, before that is counted, and said in its line of the log.
+// DiskWait is how long a request waits for the disk, after its device is done, before the wait is counted, and said
+// in the log.
 const DiskWait = time.Millisecond
 
 // WaitedForDisk tells whether the answer was ready, and had to wait for the disk.
 func (o Outcome) WaitedForDisk() bool { return o.CommitFor >= DiskWait || o.Reason == SlowDisk }
 
-// outcome is filled along the way; a request whose time ran out is reported while its exchange goes on.
+// outcome is filled along the way; a late request is reported while its exchange goes on.
 type outcome struct {
 	mu     sync.Mutex
 	o      Outcome
@@ -43,7 +44,8 @@ type outcome struct {
 	sender *sender
 }
 
-// sender is where a request came from: its name for the request, and the line of the log, which is written when the sender says so.
+// sender is the origin of a request: the sender's name for the request, and the line of the log, written when the
+// sender says so.
 type sender struct {
 	id   string
 	line func()
@@ -51,8 +53,8 @@ type sender struct {
 
 type senderKey struct{}
 
-// WithRequest gives a request made with ctx a name in the log, and keeps its line until report is called, by the same goroutine: after
-// the answer has left, which need not wait for a log.
+// WithRequest gives a request made with ctx a name in the log, and keeps the request's line until the same goroutine
+// calls report: the answer leaves first, and waits for no log.
 func WithRequest(ctx context.Context, id string) (_ context.Context, report func()) {
 	r := &sender{id: id, line: func() {}}
 	return context.WithValue(ctx, senderKey{}, r), func() { r.line() }
@@ -88,14 +90,14 @@ func (o *outcome) registration() {
 	o.o.Decision = "registered"
 }
 
-// reached says how far a request has come, and at which device, for who has to say why its time ran out.
+// reached notes how far a request has come, and at which device: late tells of both.
 func (o *outcome) reached(stage Stage, device string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.stage, o.o.Device = stage, device
 }
 
-// where is how far it has come.
+// where is how far the request has come.
 func (o *outcome) where() (Stage, string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -121,7 +123,7 @@ func (o *outcome) timeCommit(wait func() error) error {
 	return err
 }
 
-// end tells of a request. One line a decision.
+// end tells of a request: one line for each decision.
 func (s *Signer) end(out *outcome, err error) {
 	out.mu.Lock()
 	o := out.o

@@ -11,8 +11,8 @@ type Prover interface {
 	Prove(ctx context.Context, pkh tezos.PublicKeyHash) (tezos.Signature, error)
 }
 
-// Prove gives a verified proof of possession of a tz4 key. It is no signature of anything that a chain knows besides, and moves
-// no mark.
+// Prove gives a verified proof of possession of a tz4 key. A proof is no signature of anything else that a chain
+// knows, and moves no mark.
 func (s *Signer) Prove(ctx context.Context, pkh tezos.PublicKeyHash) (tezos.Signature, error) {
 	k, err := s.ring.find(pkh)
 	if err != nil {

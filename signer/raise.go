@@ -8,20 +8,22 @@ import (
 	"highwater/internal/device"
 )
 
-// raiseTimeout bounds what one device takes. A gadget that derives keys lets nobody near it for that long.
+// raiseTimeout bounds the time for a device. A gadget that derives keys answers nothing for so long.
 const raiseTimeout = 20 * time.Second
 
-// DeviceMarks is how a device's own marks stand to ours, after they were raised as far as it goes unattended.
+// DeviceMarks compares a device's own marks with ours, after the device was raised as far as possible unattended.
 type DeviceMarks struct {
 	Device string            `json:"device"`
 	Keys   []device.Standing `json:"keys"`
-	// Problem is why nothing was compared; then Advice is what to do. They are compared at the device's next connection in any case.
+	// Problem is why nothing was compared, with Advice beside. The next connection of the device compares the marks
+	// in any case.
 	Problem string `json:"problem,omitempty"`
 	Advice  string `json:"advice,omitempty"`
 }
 
-// RaiseDevices has every device's own marks compared with ours now, and raised where a device can do that unattended: never so far
-// that a request which the rule lets through would be lost. They are the second line: signing does not wait for it, nor depend on it.
+// RaiseDevices compares every device's own marks with ours, and raises the device's where possible unattended: never
+// so far that a request within the rule would be lost. A device's marks are the second line: signing neither waits
+// for them nor depends on them.
 func (s *Signer) RaiseDevices(ctx context.Context) []DeviceMarks {
 	out := make([]DeviceMarks, len(s.devices))
 	var all sync.WaitGroup

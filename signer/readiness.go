@@ -17,8 +17,8 @@ func InService(keys []KeyHealth) bool {
 	return slices.ContainsFunc(keys, func(h KeyHealth) bool { return !h.New })
 }
 
-// Readiness sums the health of all keys up: reasons against readiness, and notes. Faults that all keys share are
-// left out.
+// Readiness sums the health of all keys up: reasons against readiness, and notes. Faults of all keys alike are left
+// out.
 func Readiness(keys []KeyHealth) (reasons, notes []KeyLine) {
 	inService := InService(keys)
 	for _, h := range keys {

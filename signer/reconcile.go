@@ -17,25 +17,25 @@ var (
 	_ device.MarkSetter = (*reconciler)(nil)
 )
 
-// reconciler is the Signer for one configured device. What is remembered of a device goes by its name here as well as by its identity:
-// two Ledgers of one seed share the identity.
+// reconciler is the Signer for one configured device. Memories of a device go by its name here and its identity: two
+// Ledgers of one seed share the identity.
 type reconciler struct {
 	s    *Signer
 	name string
 }
 
-// Reconciler is what compares the marks of the device of this name. See device.Reconciler and device.MarkSetter.
+// Reconciler compares the marks of the device of this name. See device.Reconciler and device.MarkSetter.
 func (s *Signer) Reconciler(name string) device.Reconciler { return &reconciler{s, name} }
 
-// Reconcile is that of the Reconciler for a device without a name.
+// Reconcile is the Reconciler's for a device without a name.
 func (s *Signer) Reconcile(ctx context.Context, id string, marks []device.Mark) ([]device.Mark, string, error) {
 	return s.Reconciler("").Reconcile(ctx, id, marks)
 }
 
 // Reconcile compares a device's own marks with the host's, at each connection. See device.Reconciler.
 //
-// A mark is never made here: what a device says of itself can be lost or reset, so a key without a mark stays without one. Whatever
-// does not fit is an alarm as well, which outlives the connection.
+// Reconcile never makes a mark: a device's own mark can be lost or reset, so a key without a mark stays without. Each
+// contradiction is an alarm as well, which outlives the connection.
 func (r *reconciler) Reconcile(_ context.Context, id string, marks []device.Mark) ([]device.Mark, string, error) {
 	s := r.s
 	w := s.with.connected(r.name, id)
@@ -65,7 +65,7 @@ func (r *reconciler) Reconcile(_ context.Context, id string, marks []device.Mark
 	return raise, strings.Join(fell, "; "), nil
 }
 
-// SetMarks is that of the Reconciler for a device without a name.
+// SetMarks is the Reconciler's for a device without a name.
 func (s *Signer) SetMarks(id string, marks []device.Mark) error {
 	return (&reconciler{s, ""}).SetMarks(id, marks)
 }
@@ -92,8 +92,8 @@ func (r *reconciler) SetMarks(id string, marks []device.Mark) error {
 	return nil
 }
 
-// room is the level to which a device may be raised for a key, when the key has all marks that it may sign with: the lowest of what
-// each of them allows.
+// room is the level to which a device may be raised for a key with all its marks: the lowest that any of the marks
+// allows.
 func (s *Signer) room(pkh tezos.PublicKeyHash) (int32, bool) {
 	k, ok := s.ring.lookup(pkh)
 	if !ok {

@@ -9,14 +9,14 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Denial is a decision not to sign that has nothing to do with marks. It is not a breakage.
+// Denial is a decision not to sign for a reason beside marks. A Denial is not a breakage.
 type Denial struct {
-	Reason string // one of the constants below
+	Reason string // a constant of the list below
 	Text   string
 	Hint   string
 }
 
-// Reasons of denials. Those of marks are hwm.Reason.
+// Reasons of denials. For the reasons of marks see hwm.Reason.
 const (
 	UnknownKey = "unknown_key"
 	NotActive  = "not_active"
@@ -26,16 +26,16 @@ const (
 
 func (d *Denial) Error() string { return d.Text }
 
-// HintText is what to do.
+// HintText is the advice.
 func (d *Denial) HintText() string { return d.Hint }
 
-// SlowDisk is the reason of a request that the device signed in time, and whose mark did not reach the disk in time.
+// SlowDisk is the reason of a request that the device signed in time, and whose mark came too late to the disk.
 const SlowDisk = "slow_disk"
 
-// ReasonOf is the one word for why a request got no signature: for logs and metrics. It is empty for nil.
+// ReasonOf says in one word why a request got no signature, for logs and metrics; empty for nil.
 func ReasonOf(err error) string {
 	if err == nil {
-		return "" // most of the time, and what follows is not for nothing: errors.As has its targets on the heap
+		return "" // the usual case first: the targets of errors.As cost allocations
 	}
 	var (
 		denial  *Denial

@@ -7,8 +7,9 @@ import (
 	"highwater/internal/tezos"
 )
 
-// register signs an operation by which a key registers as a baker: a reveal, or a delegation to itself. It has no place in the chain
-// and no mark. It is for keys that were allowed to, and only on standby: a reveal resets the round of a Ledger's own mark.
+// register signs an operation by which a key registers as a baker: a reveal, or a delegation to itself. The operation
+// has no place in the chain and no mark. Only allowed keys register, and only on standby: a reveal resets the round
+// of a Ledger's own mark.
 func (s *Signer) register(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte, out *outcome) (tezos.Signature, error) {
 	key, err := s.ring.find(pkh)
 	if err != nil {
@@ -32,13 +33,13 @@ func (s *Signer) register(ctx context.Context, pkh tezos.PublicKeyHash, payload 
 		return tezos.Signature{}, err
 	}
 	defer turn.end()
-	s.roleMu.Lock() // it stays on standby until the device is done
+	s.roleMu.Lock() // the instance stays on standby until the device is done
 	defer s.roleMu.Unlock()
-	if err = s.onStandby(); err != nil { // it may have been activated while the request waited for the device
+	if err = s.onStandby(); err != nil { // the instance may have been activated while the request waited for the device
 		return tezos.Signature{}, err
 	}
 	out.registration()
-	sig, err := turn.turn.Sign(ctx, key.pkh, payload) // somebody may have to confirm it: not for longer than the request
+	sig, err := turn.turn.Sign(ctx, key.pkh, payload) // an operator may have to confirm: not for longer than the request
 	if err != nil {
 		return tezos.Signature{}, err
 	}
@@ -59,7 +60,7 @@ func (s *Signer) onStandby() error {
 	}
 }
 
-// noOperations is for what is no registration: nothing that could be allowed would have it signed.
+// noOperations refuses an operation that no setting would let through.
 func noOperations(key *ringKey) error {
 	return &Denial{
 		Reason: WrongKind, Text: "transfers and other operations (0x03) are not signed with " + key.pkh.String() + ": a baker's blocks and attestations are",

@@ -25,7 +25,7 @@ type answer struct {
 	err error
 }
 
-// done lets the next request of the same chain, key and kind in, and counts this one out of the gate.
+// done lets the next request of the same chain, key and kind in, and counts this request out of the gate.
 func (r *request) done() {
 	r.lock.unlock()
 	r.pass.leave()

@@ -9,19 +9,19 @@ import (
 	"highwater/hwm"
 )
 
-// DrainTimeout is how long a change of role waits for the signatures under way before it gives them up.
+// DrainTimeout is how long a change of role waits for the signatures under way before giving them up.
 const DrainTimeout = 5 * time.Second
 
 // ErrNotOwner is returned by Resume when the durable role does not let this instance sign.
 var ErrNotOwner = errors.New("the durable role does not let this instance sign")
 
-// Become is the one way from a role to the next. To a role that does not sign: newcomers are refused at once, those inside are
-// waited for (what the wait gives up never leaves), then the role is durable. To active: role, floors and ceilings are durable in
-// one write, then requests are let in. An active role in another owner's epoch means that this instance may go on up to its
-// ceilings: nothing is closed, and nothing that was closed opens.
+// Become is the only way from a role to the next. To a role that does not sign: newcomers are refused at once;
+// requests inside are waited for, and those given up never get out; then the role is durable. To active: role, floors
+// and ceilings are durable in one write, then requests are let in. An active role in another owner's epoch lets this
+// instance go on up to its ceilings: nothing is closed, and nothing closed opens.
 //
-// A change that its epoch forbids changes nothing. Any other that fails leaves requests refused if they were, or if it was to stop
-// signing.
+// A change that its epoch forbids changes nothing. After any other failure requests stay refused if they were, or if
+// the instance was to stop signing.
 func (s *Signer) Become(
 	ctx context.Context, next hwm.RoleRecord, floors []hwm.Row, ceilings ...hwm.CeilingChange,
 ) (hwm.RoleRecord, error) {
@@ -44,7 +44,7 @@ func (s *Signer) become(
 	}
 	mine, capped := next.Owner == s.store.Instance(), s.capped.Load()
 	if next.Role == hwm.Active && !mine {
-		s.gate.between(func() { s.capped.Store(true) }) // before the new epoch is there
+		s.gate.between(func() { s.capped.Store(true) }) // before the new epoch exists
 	}
 	next.Since = s.now()
 	if err := s.store.SetRole(next, floors, ceilings...); err != nil {
@@ -61,7 +61,8 @@ func (s *Signer) become(
 	return now, nil
 }
 
-// unlockRole ends a change of role, and then writes its lines: nobody waits for a log with the lock in hand.
+// unlockRole ends a change of role, and only afterwards writes its lines: nobody waits for a log with the lock in
+// hand.
 func (s *Signer) unlockRole() {
 	lines := s.unsaid
 	s.unsaid = nil
@@ -71,7 +72,7 @@ func (s *Signer) unlockRole() {
 	}
 }
 
-// Stand ends signing in the epoch that is, as Become does.
+// Stand ends signing in the present epoch, as Become does.
 func (s *Signer) Stand(ctx context.Context, role hwm.Role, why string) (hwm.RoleRecord, error) {
 	if role == hwm.Active {
 		return hwm.RoleRecord{}, fmt.Errorf("%s is not a role to stand by in", role)
@@ -83,8 +84,8 @@ func (s *Signer) Stand(ctx context.Context, role hwm.Role, why string) (hwm.Role
 	return s.become(ctx, next, nil, nil)
 }
 
-// Resume lets requests in again after a start for which Config.Hold kept them out: the other instance knows nothing newer, and
-// floors is what it knows of marks. They are durable before anything is signed.
+// Resume lets requests in again after a start for which Config.Hold kept requests out: the other instance knows
+// nothing newer. floors are the marks that the other instance knows, durable before anything is signed.
 func (s *Signer) Resume(floors []hwm.Row) error {
 	s.roleMu.Lock()
 	defer s.unlockRole()
@@ -102,7 +103,7 @@ func (s *Signer) Resume(floors []hwm.Row) error {
 	return nil
 }
 
-// Explain says why an active instance does not sign for now, and what to do about it.
+// Explain says why an active instance does not sign for now, with a hint.
 func (s *Signer) Explain(text, hint string) {
 	s.gate.explain(&Denial{Reason: NotActive, Text: text, Hint: hint})
 }

@@ -15,12 +15,12 @@ func (s *Signer) Run(ctx context.Context) {
 	}
 	watchers.Wait()
 	s.gate.end()
-	s.gate.drain(context.Background()) // then nobody starts another exchange
+	s.gate.drain(context.Background()) // from here on nobody starts another exchange
 	s.tails.Wait()
 	s.keepSigned()
 }
 
-// watch learns the keys of a device at each of its changes, and tells those who wait for one.
+// watch learns the keys of a device at each of its changes, and tells the requests that wait for a device.
 func (s *Signer) watch(ctx context.Context, d Device) {
 	for {
 		changed := d.Changed()
@@ -34,7 +34,7 @@ func (s *Signer) watch(ctx context.Context, d Device) {
 	}
 }
 
-// Learn makes the keys of all ready devices known now, for who does not want to wait until Run has noticed them.
+// Learn makes the keys of all ready devices known now, without waiting for Run.
 func (s *Signer) Learn() {
 	for _, d := range s.devices {
 		s.learn(d)

@@ -9,10 +9,10 @@ import (
 	"highwater/internal/tezos"
 )
 
-// witnessed is a connected device, by its name in the configuration and by its identity. The name may be empty.
+// witnessed is a connected device, by its name in the configuration and its identity. The name may be empty.
 type witnessed struct{ name, id string }
 
-// key is what is remembered of the device under. The separator is in no name and no identity.
+// key is the name under which memories of the device are kept. The separator is in no name and no identity.
 func (w witnessed) key() string {
 	if w.name == "" {
 		return w.id
@@ -27,14 +27,14 @@ func (w witnessed) String() string {
 	return w.name + " (" + w.id + ")"
 }
 
-// signedWith knows which device made the last signature of each key and kind, and up to where each other device did. A device that lost
-// its memory is found out by it: what was signed counts, and not only what was seen at a connection.
+// signedWith knows for each key and kind which device made the last signature, and up to where every other device
+// signed. So a device that lost its memory is found out by its signatures, and not only by its marks at a connection.
 //
-// On disk it changes when another device takes over, and not at each signature: for the device that made the last one the host's own
-// mark says the rest.
+// The disk is written when another device takes over, and not at each signature: for the device that made the last
+// signature the host's own mark says the rest.
 type signedWith struct {
 	mu   sync.Mutex
-	ids  map[string]witnessed // of the devices that were connected in this run, by their names
+	ids  map[string]witnessed // the devices that were connected in this run, by name
 	upTo map[hwm.SignedBy]hwm.SignedUpTo
 }
 
@@ -51,18 +51,19 @@ func (w *signedWith) connected(name, id string) witnessed {
 	return out
 }
 
-// noteSigned is called with each signature, before it is kept. It costs a look into a map unless another device made the last one.
+// noteSigned is called with each signature, before the signature is kept. The cost is a look into a map, unless
+// another device made the last signature.
 func (s *Signer) noteSigned(key *ringKey, name string, req tezos.Request) {
 	w := &s.with
 	w.mu.Lock()
 	who, ok := w.ids[name]
-	if !ok { // a device whose marks nobody compares
+	if !ok { // nobody compares the marks of this device
 		w.mu.Unlock()
 		return
 	}
 	at := hwm.Position{Level: req.Level, Round: req.Round}
 	by := hwm.SignedBy{Device: who.key(), PKH: key.pkh, Kind: req.Kind}
-	if w.upTo[by].Open { // at most one device is
+	if w.upTo[by].Open { // at most one device is open
 		w.upTo[by] = hwm.SignedUpTo{Position: at, Open: true}
 		w.mu.Unlock()
 		return
@@ -72,7 +73,7 @@ func (s *Signer) noteSigned(key *ringKey, name string, req tezos.Request) {
 	s.store.NoteSigned(changed)
 }
 
-// keepSigned writes down what only the memory knows, when the signer ends: the last mark may be that of a request without a signature.
+// keepSigned writes down the memory when the signer ends: the last mark may be of a request without a signature.
 func (s *Signer) keepSigned() {
 	s.with.mu.Lock()
 	all := maps.Clone(s.with.upTo)
@@ -80,7 +81,7 @@ func (s *Signer) keepSigned() {
 	s.store.NoteSigned(all)
 }
 
-// takeOver closes what other devices have open, and opens by. The caller holds the lock.
+// takeOver closes the open rows of further devices, and opens by. The caller holds the lock.
 func (w *signedWith) takeOver(by hwm.SignedBy, at hwm.Position) map[hwm.SignedBy]hwm.SignedUpTo {
 	changed := map[hwm.SignedBy]hwm.SignedUpTo{}
 	for other, upTo := range w.upTo {
@@ -110,7 +111,7 @@ func (s *Signer) signedUpTo(who witnessed, m device.Mark) (high hwm.Position, er
 		if err != nil {
 			return high, err
 		}
-		if st.Mark != nil && st.Mark.Source == hwm.SourceSigned && !st.Mark.Signature.IsZero() { // it was signed, and not only asked for
+		if st.Mark != nil && st.Mark.Source == hwm.SourceSigned && !st.Mark.Signature.IsZero() { // signed, and not only asked for
 			high = higher(high, st.Mark.Position)
 		}
 	}

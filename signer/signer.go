@@ -13,35 +13,35 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Config is what a signer is made of.
+// Config is the parts of a signer.
 type Config struct {
-	Chain   tezos.ChainID // the only chain that is signed for
+	Chain   tezos.ChainID // the only chain to sign for
 	Store   Store
 	Devices []Device
 	Keys    []KeyPolicy // empty: every key that the devices offer, for all kinds
 	Log     *slog.Logger
-	// Hold keeps requests out at the start although the durable role is active: there is another instance, and it must be asked
-	// first. Resume lets them in.
+	// Hold keeps requests out at the start although the durable role is active: another instance exists, and must be
+	// asked first. Resume lets requests in.
 	Hold bool
-	// Awake is called before a signature leaves. It may take its time after this process stood still: then the other instance is asked
-	// first, whose answer may end signing here. May be nil.
+	// Awake is called before a signature leaves, and may take its time after this process stood still: the other
+	// instance is asked, and its answer may end signing here. May be nil.
 	Awake   func(ctx context.Context)
 	Observe func(Outcome)        // told of every decision; may be nil
-	Changed func(hwm.RoleRecord) // told of every change of role, and of Resume; may be nil; it must not wait
-	Alarmed func(Alarm)          // told of every new alarm; may be nil; it must not wait
-	// Head is the newest head of the node that is known, nil when none is; it must not wait. May be nil.
+	Changed func(hwm.RoleRecord) // told of every change of role, and of Resume; may be nil; must not wait
+	Alarmed func(Alarm)          // told of every new alarm; may be nil; must not wait
+	// Head is the node's newest known head, nil when none is known; must not wait. May be nil.
 	Head func() *hwm.Known
 	Now  func() time.Time // may be nil
 }
 
-// Signer answers requests. It is safe for concurrent use. Run must be running for devices to be noticed.
+// Signer answers requests. A Signer is safe for concurrent use. Without Run no device is noticed.
 type Signer struct {
 	chain   tezos.ChainID
 	store   Store
 	devices []Device
 	ring    *ring
 	gate    *gate
-	roleMu  sync.Mutex // one change of role at a time, so that gate and record agree
+	roleMu  sync.Mutex // a single change of role at a time: gate and record agree
 	unsaid  []func()   // lines of the change of role, written once roleMu is free
 	log     *slog.Logger
 	refused refusals
@@ -55,11 +55,11 @@ type Signer struct {
 	capped  atomic.Bool // the epoch is another owner's: every key needs a ceiling
 	changes *broadcast  // a device changed, or the ring
 	alarms  alarms
-	with    signedWith // which device made the last signature of each key and kind
+	with    signedWith // the device that made the last signature of each key and kind
 	tails   sync.WaitGroup
 }
 
-// New makes a signer. It signs once its role is active: at once, if the store says so and Hold does not.
+// New makes a signer. The signer signs once its role is active: at once, if the store says so and Hold does not.
 func New(cfg Config) *Signer {
 	s := &Signer{
 		chain: cfg.Chain, store: cfg.Store, devices: cfg.Devices, log: cfg.Log, observe: cfg.Observe, now: cfg.Now,
@@ -96,5 +96,5 @@ func New(cfg Config) *Signer {
 	return s
 }
 
-// Chain is the chain that is signed for.
+// Chain is the only chain to sign for.
 func (s *Signer) Chain() tezos.ChainID { return s.chain }

@@ -11,11 +11,11 @@ import (
 	"highwater/internal/tezos"
 )
 
-// strangers are the devices with a mark that is not believed. They are not used for the key.
+// strangers are the devices with a mark that is not believed. Such a device is not used for the key.
 type strangers struct {
-	any   atomic.Bool // whether there is one: what most requests look at
+	any   atomic.Bool // whether any exists: most requests look no further
 	mu    sync.Mutex
-	marks map[stranger]device.Mark // the highest that was not believed
+	marks map[stranger]device.Mark // the highest mark that was not believed
 }
 
 type stranger struct {
@@ -29,7 +29,7 @@ const (
 		"If this chain really is at the device's level: highwater hwm import --device NAME --far"
 )
 
-// forget begins a new look at a device: what it says now counts.
+// forget begins a new look at a device: its present marks count.
 func (t *strangers) forget(name string, marks []device.Mark) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -59,7 +59,8 @@ func (t *strangers) find(d Device, pkh tezos.PublicKeyHash) (device.Mark, bool) 
 	return m, ok
 }
 
-// disbelieve keeps a device away from a key: its mark moves none of ours, and it is not asked, until an operator decides.
+// disbelieve keeps a device away from a key, until an operator decides: the device's mark moves none of ours, and the
+// device is not asked.
 func (s *Signer) disbelieve(name string, m device.Mark, limit hwm.Limit) {
 	s.strange.add(name, m)
 	s.log.Warn("device is too far ahead, not believed", "device", name, "pkh", m.PKH.String(), "kind", markName(m.Kind), "level", m.Level)
@@ -68,8 +69,8 @@ func (s *Signer) disbelieve(name string, m device.Mark, limit hwm.Limit) {
 		name, markName(m.Kind), m.PKH, m.Level, limit.Distance(m.Level)), hintStrange)
 }
 
-// RaiseOtherChain raises the alarm that a witness has marks of a key which nothing on our chain explains, unless it stands: the distance in
-// its text is another one at each level.
+// RaiseOtherChain raises the alarm that nothing on our chain explains a witness's marks of a key. A standing alarm
+// stays as it is: the distance in its text changes with each level.
 func (s *Signer) RaiseOtherChain(witness string, pkh tezos.PublicKeyHash, text, hint string) {
 	s.alarms.mu.Lock()
 	_, stands := s.alarms.byAt[alarmAt{AlarmOtherChain, witness, pkh.String()}]
@@ -79,7 +80,8 @@ func (s *Signer) RaiseOtherChain(witness string, pkh tezos.PublicKeyHash, text, 
 	}
 }
 
-// isStrange tells whether a device must not be used for a key: its mark was not believed, and no operator has raised ours to it since.
+// isStrange tells whether a device must not be used for a key: its mark was not believed, and no operator has raised
+// ours to the device's since.
 func (s *Signer) isStrange(d Device, pkh tezos.PublicKeyHash) bool {
 	if !s.strange.any.Load() {
 		return false
@@ -92,7 +94,7 @@ func (s *Signer) isStrange(d Device, pkh tezos.PublicKeyHash) bool {
 	return err != nil || len(ahead) > 0
 }
 
-// markStrange shows what keeps a device's keys from being used.
+// markStrange shows why a device's keys are not used.
 func (s *Signer) markStrange(d Device, keys []device.Key) []device.Key {
 	if !s.strange.any.Load() {
 		return keys

@@ -9,16 +9,16 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Witness is somebody besides the devices who may know of signatures that this state directory has forgotten: the node, by the
-// operations on chain. What the other instance of a pair knows is looked at before this one signs at all (package failover).
+// Witness knows, beside the devices, of signatures that this state directory may have forgotten: the node, by the
+// operations on chain. The other instance of a pair is asked before this instance signs at all (package failover).
 type Witness interface {
 	Name() string // "node"
 	// LastSigned gives the highest place at which each key is known to have signed; Kind is zero when the kind is not known.
 	LastSigned(ctx context.Context, keys []tezos.PublicKeyHash) ([]device.Mark, error)
 }
 
-// Consult asks a witness and raises an alarm for each mark that this instance made itself and that the witness is ahead of. It
-// changes no mark: what to do about it is for who asks.
+// Consult asks a witness, and raises an alarm for each mark of this instance's own making that the witness is ahead
+// of. Consult changes no mark: the caller decides.
 func (s *Signer) Consult(ctx context.Context, w Witness) error {
 	var keys []tezos.PublicKeyHash
 	for _, k := range s.ring.all() {
@@ -38,16 +38,16 @@ func (s *Signer) Consult(ctx context.Context, w Witness) error {
 	return nil
 }
 
-// passedMark is a mark of the host that somebody else is above.
+// passedMark is a mark of the host below a witness's mark.
 type passedMark struct {
 	key hwm.Key
 	hwm.State
 }
 
-// suspect raises an alarm when a witness is above a mark that a request to this instance made: it has made none higher since, as
-// far as this state directory knows. known tells whether the witness was met before with this state directory.
+// suspect raises an alarm when a witness is above a mark that a request to this instance made: the last, as far as
+// this state directory knows. known tells whether the witness was met before with this state directory.
 //
-// A mark that an operator, a file or a device set is no evidence: whoever set it did so for what was signed elsewhere.
+// A mark set by an operator, a file or a device is no evidence: such a mark stands for signatures made elsewhere.
 func (s *Signer) suspect(witness string, known bool, m device.Mark, passed []passedMark) {
 	var own *passedMark
 	for i, p := range passed {

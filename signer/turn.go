@@ -7,7 +7,7 @@ import (
 	"highwater/internal/tezos"
 )
 
-// heldTurn is a turn at a device that may be changed for another one when the device fails.
+// heldTurn is a turn at a device. When the device fails, the turn may be changed for a turn at another device.
 type heldTurn struct {
 	device Device
 	turn   device.Turn // nil once given back
@@ -22,7 +22,7 @@ func (t *heldTurn) end() {
 	}
 }
 
-// check asks the device whether it would sign the request, where the device can tell. No mark was spent yet.
+// check asks the device whether the request would be signed, where the device can tell. No mark was spent yet.
 func (t *heldTurn) check(r *request) error {
 	c, ok := t.turn.(device.Checker)
 	if !ok {
@@ -31,8 +31,8 @@ func (t *heldTurn) check(r *request) error {
 	return c.Check(r.key.pkh, r.payload)
 }
 
-// turn waits for a device that holds the key, is ready and free: the first in the order of preference, the spare when that one
-// is not ready. Waiting obeys ctx.
+// turn waits for a ready and free device with the key: the first in the order of preference, or the spare when the
+// first is not ready. Waiting obeys ctx.
 func (s *Signer) turn(ctx context.Context, key *ringKey, kind tezos.Kind) (*heldTurn, error) {
 	for {
 		changed := s.changes.wait()
@@ -60,7 +60,7 @@ func (s *Signer) turn(ctx context.Context, key *ringKey, kind tezos.Kind) (*held
 	}
 }
 
-// whileReady ends a wait at a device when it stops being ready, if there is a spare to turn to.
+// whileReady ends a wait at a device when the device stops being ready, if a spare exists.
 func whileReady(ctx context.Context, d Device, spare bool) (context.Context, context.CancelFunc) {
 	if !spare {
 		return ctx, func() {}

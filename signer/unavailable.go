@@ -8,7 +8,7 @@ import (
 	"highwater/internal/tezos"
 )
 
-// explain says why none of the candidates signs this kind with the key.
+// explain says why no candidate signs this kind with the key.
 func (s *Signer) explain(key *ringKey, candidates []Device, kind tezos.Kind) KeyFault {
 	d := s.likeliest(key, candidates)
 	if d == nil {
@@ -49,9 +49,8 @@ func (s *Signer) explain(key *ringKey, candidates []Device, kind tezos.Kind) Key
 	return f
 }
 
-// likeliest is the candidate that an operator should look at: the first that holds the key; else the one that held
-// it when it was connected last; else the first that is not ready, and may hold it; else the first. Nil without
-// candidates.
+// likeliest is the candidate for an operator to look at: the first that holds the key; else the holder at the last
+// connection; else the first that is not ready, and may hold the key; else the first. Nil without candidates.
 func (s *Signer) likeliest(key *ringKey, candidates []Device) Device {
 	var known, away Device
 	last := s.store.KnownKeys()[key.pkh].Device

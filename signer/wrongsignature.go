@@ -14,11 +14,11 @@ func verify(key *ringKey, turn *heldTurn, payload []byte, sig tezos.Signature) e
 	return nil
 }
 
-// WrongSignatureError says that a device, or the store, gave a signature that does not verify.
+// WrongSignatureError says that a signature of a device, or of the store, does not verify.
 type WrongSignatureError struct {
 	PKH    tezos.PublicKeyHash
 	Device string
-	Scheme string // of a BLS signature that verifies in a scheme which Octez does not take; else empty
+	Scheme string // the BLS scheme in which the signature verifies, and which Octez does not take; else empty
 	Err    error
 }
 

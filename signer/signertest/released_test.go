@@ -30,7 +30,9 @@ func said(add func(f *failure)) (text string) {
 
 func TestReleasedNamesThePromise(t *testing.T) {
 	key := signertest.NewKey(t, tezos.P256, 0)
-	block := func(level int32, fill byte) []byte { return signertest.Payload(tezos.P256, tezos.Block, level, 0, fill) }
+	block := func(level int32, fill byte) []byte {
+		return signertest.Payload(tezos.P256, tezos.Block, level, 0, fill)
+	}
 	var list signertest.Released
 	first := block(11, 1)
 	list.Add(t, key.PublicKey(), first, key.Sign(first))
