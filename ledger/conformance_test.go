@@ -19,7 +19,7 @@ import (
 )
 
 // hid serves a device as reports, anew for each connection, until the test ends.
-func hid(t *testing.T, sim *ledgersim.Device) func(context.Context) (ledger.Transport, error) {
+func hid(t *testing.T, sim *ledgersim.Device) dialer {
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
 	t.Cleanup(func() {
@@ -33,10 +33,16 @@ func hid(t *testing.T, sim *ledgersim.Device) func(context.Context) (ledger.Tran
 	}
 }
 
+// dialer reaches one device; connector makes a dialer for an emulated device.
+type (
+	dialer    = func(context.Context) (ledger.Transport, error)
+	connector = func(*testing.T, *ledgersim.Device) dialer
+)
+
 // everyTransport runs a test over each way to reach a device.
-func everyTransport(t *testing.T, test func(t *testing.T, connect func(*testing.T, *ledgersim.Device) func(context.Context) (ledger.Transport, error))) {
-	for name, connect := range map[string]func(*testing.T, *ledgersim.Device) func(context.Context) (ledger.Transport, error){
-		"sim": func(_ *testing.T, d *ledgersim.Device) func(context.Context) (ledger.Transport, error) { return d.Dial },
+func everyTransport(t *testing.T, test func(t *testing.T, connect connector)) {
+	for name, connect := range map[string]connector{
+		"sim": func(_ *testing.T, d *ledgersim.Device) dialer { return d.Dial },
 		"tcp": tcp,
 		"hid": hid,
 	} {
@@ -46,10 +52,13 @@ func everyTransport(t *testing.T, test func(t *testing.T, connect func(*testing.
 
 // blockHeader is a header of 234 bytes, the longest that Octez makes today: locked round and seed nonce hash are there.
 func blockHeader(t *testing.T, chain tezos.ChainID, level int32) []byte {
-	p, err := hex.DecodeString("11" + hex.EncodeToString(chain[:]) + hex.EncodeToString(be(level)) + "15" + strings.Repeat("aa", 32) +
+	p, err := hex.DecodeString("11" + hex.EncodeToString(chain[:]) + hex.EncodeToString(be(level)) + "15" +
+		strings.Repeat("aa", 32) +
 		"00000000673c3900" + "04" + strings.Repeat("bb", 32) +
-		"00000025" + "0000000102" + "00000004" + hex.EncodeToString(be(level)) + "0000000400000000" + "00000004ffffffff" + "0000000400000001" +
-		strings.Repeat("cc", 32) + strings.Repeat("dd", 32) + "00000000" + "0102030405060708" + "ff" + strings.Repeat("ee", 32) + "0a")
+		"00000025" + "0000000102" + "00000004" + hex.EncodeToString(be(level)) + "0000000400000000" + "00000004ffffffff" +
+		"0000000400000001" +
+		strings.Repeat("cc", 32) + strings.Repeat("dd", 32) + "00000000" + "0102030405060708" + "ff" +
+		strings.Repeat("ee", 32) + "0a")
 	require.NoError(t, err)
 	require.Len(t, p, 234)
 	return p
@@ -58,14 +67,15 @@ func blockHeader(t *testing.T, chain tezos.ChainID, level int32) []byte {
 func be(n int32) []byte { return []byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)} }
 
 func TestBakesOnEveryTransport(t *testing.T) {
-	everyTransport(t, func(t *testing.T, connect func(*testing.T, *ledgersim.Device) func(context.Context) (ledger.Transport, error)) {
+	everyTransport(t, func(t *testing.T, connect connector) {
 		d := start(t, connect(t, newSim(t)))
 		waitFor(t, d, device.Ready)
 		key := d.Keys()[0]
 		require.Equal(t, tezos.Kinds, key.Kinds)
 		for level := int32(101); level < 121; level++ {
 			for _, payload := range [][]byte{
-				blockHeader(t, ghost, level), operation(tezos.Preattestation, ghost, level, 1), operation(tezos.Attestation, ghost, level, 1),
+				blockHeader(t, ghost, level), operation(tezos.Preattestation, ghost, level, 1), operation(tezos.Attestation,
+					ghost, level, 1),
 			} {
 				sig, err := sign(t, d, payload)
 				require.NoError(t, err)
@@ -100,7 +110,7 @@ func TestHealthIsSeenWithinASecond(t *testing.T) {
 }
 
 func healthIsSeen(
-	t *testing.T, sim *ledgersim.Device, dial func(context.Context) (ledger.Transport, error), within time.Duration,
+	t *testing.T, sim *ledgersim.Device, dial dialer, within time.Duration,
 ) {
 	d := start(t, dial, func(c *ledger.Config) { c.Tick, c.Probe = ledger.DefaultTick, ledger.DefaultProbe })
 	waitFor(t, d, device.Ready)
@@ -127,7 +137,7 @@ func healthIsSeen(
 }
 
 func TestPromptLeftOpen(t *testing.T) {
-	everyTransport(t, func(t *testing.T, connect func(*testing.T, *ledgersim.Device) func(context.Context) (ledger.Transport, error)) {
+	everyTransport(t, func(t *testing.T, connect connector) {
 		sim := newSim(t)
 		d := start(t, connect(t, sim))
 		waitFor(t, d, device.Ready)
@@ -177,7 +187,7 @@ func TestRejectedPrompt(t *testing.T) {
 }
 
 func TestSetUpFromNothing(t *testing.T) {
-	everyTransport(t, func(t *testing.T, connect func(*testing.T, *ledgersim.Device) func(context.Context) (ledger.Transport, error)) {
+	everyTransport(t, func(t *testing.T, connect connector) {
 		sim := newSim(t, func(o *ledgersim.Options) { o.Setup, o.Decide = nil, ledgersim.Always(ledgersim.Accept) })
 		d := start(t, connect(t, sim))
 		st := waitFor(t, d, device.Broken)
@@ -287,14 +297,16 @@ func TestFailedSelectIsNeverFollowed(t *testing.T) {
 func TestPinnedToOneLedger(t *testing.T) {
 	d := start(t, newSim(t).Dial, func(c *ledger.Config) { c.ID = "calculating-meerkat-straight-beetle" })
 	st := waitFor(t, d, device.Absent)
-	require.Eventually(t, func() bool { return strings.Contains(d.Status().Detail, "another Ledger is connected") }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(d.Status().Detail, "another Ledger is connected") },
+		5*time.Second, time.Millisecond)
 	require.Equal(t, device.Absent, st.Health)
 	require.Empty(t, d.Keys())
 }
 
 func TestSimulatedLedgerWithThreeKeys(t *testing.T) {
 	sim := newSim(t, func(o *ledgersim.Options) {
-		o.Setup = []ledgersim.Setup{{Curve: ledger.Ed25519, Chain: ghost}, {Curve: ledger.Secp256k1, Chain: ghost}, {Curve: ledger.P256, Chain: ghost}}
+		o.Setup = []ledgersim.Setup{{Curve: ledger.Ed25519, Chain: ghost}, {Curve: ledger.Secp256k1, Chain: ghost},
+			{Curve: ledger.P256, Chain: ghost}}
 	})
 	d := start(t, sim.Dial)
 	waitFor(t, d, device.Ready)

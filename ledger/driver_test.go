@@ -38,7 +38,7 @@ func newSim(t *testing.T, change ...func(*ledgersim.Options)) *ledgersim.Device 
 
 // start runs a driver until the test ends. Its time-outs are short enough for tests, and long enough for a busy
 // machine.
-func start(t *testing.T, dial func(context.Context) (ledger.Transport, error), change ...func(*ledger.Config)) *ledger.Device {
+func start(t *testing.T, dial dialer, change ...func(*ledger.Config)) *ledger.Device {
 	cfg := ledger.Config{Name: "left", Dial: dial, Chain: ghost, Tick: 2 * time.Millisecond, Probe: 5 * time.Millisecond}
 	for _, c := range change {
 		c(&cfg)
@@ -74,7 +74,7 @@ func waitFor(t *testing.T, d *ledger.Device, want device.Health) device.Status {
 }
 
 // tcp serves a device on a socket until the test ends, and gives a dialer.
-func tcp(t *testing.T, sim *ledgersim.Device) func(context.Context) (ledger.Transport, error) {
+func tcp(t *testing.T, sim *ledgersim.Device) dialer {
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())

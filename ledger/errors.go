@@ -87,8 +87,8 @@ const (
 		"if the wait gets long, unplug the device and plug it in again"
 	advicePrompt = "answer the prompt on the device's screen"
 	adviceLate   = "reject the prompt on the device and ask again: an answer now reaches nobody"
-	adviceReveal = "reveal the key with a wallet app on the Ledger that knows today's layout, before the key bakes here; " +
-		"after the reveal ask for the delegation alone"
+	adviceReveal = "reveal the key with a wallet app on the Ledger that knows today's layout, " +
+		"before the key bakes here; after the reveal ask for the delegation alone"
 	adviceUpdate = "update the Tezos Baking app (2.5.0) with Ledger's own software"
 	adviceTZ4    = "use a tz1, tz2 or tz3 key on the Ledger, and a TezSign for tz4"
 )
@@ -122,7 +122,8 @@ func (s Status) verdict() verdict {
 	case StatusCrypto, StatusMemory:
 		return verdict{health: device.Broken, hint: "unplug the Ledger, plug it in again and open the Tezos Baking app"}
 	}
-	return verdict{health: device.Broken, hint: "the answer is unknown: see `highwater ledger version` for the app's version"}
+	hint := "the answer is unknown: see `highwater ledger version` for the app's version"
+	return verdict{health: device.Broken, hint: hint}
 }
 
 // statusError makes the device's error of a status word.

@@ -106,7 +106,7 @@ var faults = map[string]ledgersim.Fault{
 // sweep injects a fault at the i-th exchange, i = 0, 1, 2 …, until a run is not hit by it any more. After each, what
 // was answered verifies, nothing was signed twice, what the device signed without an answer was said to be in doubt,
 // and the device comes back.
-func sweep(t *testing.T, fault ledgersim.Fault, connect func(*testing.T, *ledgersim.Device) func(context.Context) (ledger.Transport, error),
+func sweep(t *testing.T, fault ledgersim.Fault, connect connector,
 	run func(*testing.T, func(*testing.T)),
 ) {
 	var hit atomic.Bool
@@ -150,7 +150,7 @@ func bubble(t *testing.T, f func(*testing.T)) { synctest.Test(t, f) }
 func TestFaultsAtEveryExchange(t *testing.T) {
 	for name, fault := range faults {
 		t.Run(name+"/sim", func(t *testing.T) {
-			sweep(t, fault, func(_ *testing.T, d *ledgersim.Device) func(context.Context) (ledger.Transport, error) { return d.Dial }, bubble)
+			sweep(t, fault, func(_ *testing.T, d *ledgersim.Device) dialer { return d.Dial }, bubble)
 		})
 		t.Run(name+"/hid", func(t *testing.T) { sweep(t, fault, hid, bubble) })
 	}
@@ -360,7 +360,10 @@ func TestReconciler(t *testing.T) {
 		b.raise[0].Level = 100
 		b.mu.Unlock()
 		sim.Unplug()
-		require.Eventually(t, func() bool { return d.Status().Health == device.Ready && !strings.Contains(d.Status().Detail, "reset") },
+		require.Eventually(t, func() bool {
+			return d.Status().Health == device.Ready &&
+				!strings.Contains(d.Status().Detail, "reset")
+		},
 			10*time.Second, time.Millisecond)
 
 		// A host that cannot record does not use the device.

@@ -48,7 +48,7 @@ func delegate(ctx context.Context, t *testing.T, sim *ledgersim.Device, d *ledge
 // nobody's, above all not the next command's.
 func TestDelegationOutlivesItsRequest(t *testing.T) {
 	for _, decision := range []ledgersim.Decision{ledgersim.Accept, ledgersim.Reject} {
-		everyTransport(t, func(t *testing.T, connect func(*testing.T, *ledgersim.Device) func(context.Context) (ledger.Transport, error)) {
+		everyTransport(t, func(t *testing.T, connect connector) {
 			w := &witness{}
 			sim := newSim(t, func(o *ledgersim.Options) { o.Trace = w.trace })
 			book := &book{}
@@ -182,7 +182,8 @@ func TestOwnMarkIsKnown(t *testing.T) {
 	err = check(operation(tezos.Preattestation, ghost, 120, 2))
 	require.ErrorIs(t, err, device.ErrRefused)
 	require.ErrorContains(t, err, "the device's own water mark is at level 120, round 3")
-	require.ErrorIs(t, check(operation(tezos.Preattestation, ghost, 120, 3)), device.ErrRefused, "an attestation closes it")
+	require.ErrorIs(t, check(operation(tezos.Preattestation, ghost, 120, 3)), device.ErrRefused,
+		"an attestation closes it")
 	require.NoError(t, check(operation(tezos.Block, ghost, 121, 0)), "the round begins anew")
 	require.ErrorIs(t, check(operation(tezos.Block, ghost, 0x40000000, 0)), device.ErrRefused)
 	require.NoError(t, check(operation(tezos.Block, ghost, 0x3fffffff, 0)))

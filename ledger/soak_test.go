@@ -1,7 +1,6 @@
 package ledger_test
 
 import (
-	"context"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -23,7 +22,8 @@ var accidents = []func(*rand.Rand, *ledgersim.Device){
 	func(r *rand.Rand, sim *ledgersim.Device) { sim.OpenOther("Bitcoin"); after(r, sim.Open) },
 	func(r *rand.Rand, sim *ledgersim.Device) {
 		once := true
-		fault := []ledgersim.Fault{{CutBefore: true}, {CutAfter: true}, {Drop: true}, {Delay: 6 * time.Second}, {Garbage: []byte{7, 0x90, 0}}}[r.IntN(5)]
+		fault := []ledgersim.Fault{{CutBefore: true}, {CutAfter: true}, {Drop: true}, {Delay: 6 * time.Second},
+			{Garbage: []byte{7, 0x90, 0}}}[r.IntN(5)]
 		skip := r.IntN(4)
 		sim.SetFaults(func([]byte) ledgersim.Fault {
 			if skip--; skip >= 0 || !once {
@@ -47,8 +47,8 @@ func after(r *rand.Rand, f func()) {
 // TestSoak bakes 500 levels with an accident at every tenth step. What was answered verifies; nothing is signed
 // twice; what is refused, the device had signed before its answer was lost; and nothing else is refused.
 func TestSoak(t *testing.T) {
-	for name, connect := range map[string]func(*testing.T, *ledgersim.Device) func(context.Context) (ledger.Transport, error){
-		"sim": func(_ *testing.T, d *ledgersim.Device) func(context.Context) (ledger.Transport, error) { return d.Dial },
+	for name, connect := range map[string]connector{
+		"sim": func(_ *testing.T, d *ledgersim.Device) dialer { return d.Dial },
 		"hid": hid,
 	} {
 		for seed := range uint64(3) {
@@ -57,7 +57,7 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-func soak(t *testing.T, seed uint64, connect func(*testing.T, *ledgersim.Device) func(context.Context) (ledger.Transport, error)) {
+func soak(t *testing.T, seed uint64, connect connector) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	w := &witness{}
 	sim := newSim(t, func(o *ledgersim.Options) { o.Trace = w.trace })

@@ -44,11 +44,13 @@ func TestAppsThatAreNotOurs(t *testing.T) {
 		{scripted{"\xb0\x01": {0x6e, 0x00}, "\x80\x00": {0x6e, 0x01}}, device.WrongApp, "quit the open app"},
 		{scripted{"\xb0\x01": {0x65, 0x11}, "\x80\x00": {0x65, 0x11}}, device.NoApp, "open the Tezos Baking app"},
 		{scripted{"\xb0\x01": name("Tezos Baking"), "\x80\x00": {0, 2, 5, 0, 0x90, 0}}, device.WrongApp, "quit the open app"},
-		{scripted{"\xb0\x01": name("Tezos Baking"), "\x80\x00": {1, 1, 5, 0, 0x90, 0}}, device.Broken, "update the Tezos Baking app"},
+		{scripted{"\xb0\x01": name("Tezos Baking"), "\x80\x00": {1, 1, 5, 0, 0x90, 0}}, device.Broken,
+			"update the Tezos Baking app"},
 		{scripted{"\xb0\x01": name("Tezos Baking"), "\x80\x00": {1, 2, 0x90, 0}}, device.Absent, "plug the Ledger in"},
 	} {
 		d := start(t, func(context.Context) (ledger.Transport, error) { return c.answers, nil })
-		require.Eventually(t, func() bool { return d.Status().Health == c.want && d.Status().Detail != "" }, 5*time.Second, time.Millisecond,
+		require.Eventually(t, func() bool { return d.Status().Health == c.want && d.Status().Detail != "" },
+			5*time.Second, time.Millisecond,
 			"%v %v", c.answers, d.Status())
 		require.Contains(t, d.Status().Advice, c.advice)
 	}
@@ -82,7 +84,8 @@ func TestWantedKey(t *testing.T) {
 	d := start(t, sim.Dial, func(c *ledger.Config) { c.Want = []ledger.Locator{want} })
 	advice := waitFor(t, d, device.Broken).Advice
 	require.Contains(t, advice, "authorise the key of the config")
-	require.Contains(t, advice, "`highwater ledger setup --device left --key secp256k1/0h/0h --hwm LEVEL`", "without its key, ed25519 would be set up")
+	require.Contains(t, advice, "`highwater ledger setup --device left --key secp256k1/0h/0h --hwm LEVEL`",
+		"without its key, ed25519 would be set up")
 	require.Contains(t, advice, "`highwater ledger authorize --device left --key secp256k1/0h/0h`")
 	want.Curve = ledger.Ed25519
 	d = start(t, sim.Dial, func(c *ledger.Config) { c.Want, c.ID = []ledger.Locator{want}, want.Device })
@@ -274,7 +277,8 @@ func TestRefusedPrompt(t *testing.T) {
 // TestLatencies holds the presets to what was measured.
 func TestLatencies(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		for curve, want := range map[ledger.Curve]time.Duration{ledger.Ed25519: 465 * time.Millisecond, ledger.P256: 226 * time.Millisecond} {
+		for curve, want := range map[ledger.Curve]time.Duration{ledger.Ed25519: 465 * time.Millisecond,
+			ledger.P256: 226 * time.Millisecond} {
 			sim := newSim(t, func(o *ledgersim.Options) { o.Latency, o.Setup[0].Curve = ledgersim.NanoSPlus, curve })
 			d := start(t, sim.Dial)
 			waitFor(t, d, device.Ready)

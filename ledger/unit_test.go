@@ -16,7 +16,8 @@ import (
 func TestLocators(t *testing.T) {
 	for text, want := range map[string]Locator{
 		"ledger://calculating-meerkat-straight-beetle/ed25519/0h/0h": {Curve: Ed25519, Path: DefaultPath},
-		"ledger://calculating-meerkat-straight-beetle/P-256/0'/1'":   {Curve: P256, Path: append(Root[:2:2], Hardened, 1|Hardened)},
+		"ledger://calculating-meerkat-straight-beetle/P-256/0'/1'": {Curve: P256,
+			Path: append(Root[:2:2], Hardened, 1|Hardened)},
 		"ledger://calculating-meerkat-straight-beetle/secp256k1/0/0": {Curve: Secp256k1, Path: append(Root[:2:2], 0, 0)},
 		"ledger://calculating-meerkat-straight-beetle/bip25519/0h":   {Curve: BIP25519, Path: append(Root[:2:2], Hardened)},
 		"ledger://calculating-meerkat-straight-beetle/0h/0h":         {Curve: Ed25519, Path: DefaultPath},
@@ -29,7 +30,8 @@ func TestLocators(t *testing.T) {
 	}
 	for _, text := range []string{
 		"", "http://a-b-c-d/ed25519/0h", "ledger:///ed25519/0h", "ledger://a-b-c/ed25519/0h", "ledger://a-b-C-d/ed25519/0h",
-		"ledger://a-b-c-d/ed25519/0/0", "ledger://a-b-c-d/ed448/0h/0h", "ledger://a-b-c-d/P-256/0hh", "ledger://a-b-c-d/P-256/-1",
+		"ledger://a-b-c-d/ed25519/0/0", "ledger://a-b-c-d/ed448/0h/0h",
+		"ledger://a-b-c-d/P-256/0hh", "ledger://a-b-c-d/P-256/-1",
 		"ledger://a-b-c-d/P-256/2147483648", "ledger://a-b-c-d/P-256/1/2/3/4/5/6/7/8/9", "ledger://a-b-c-d/P-256//",
 	} {
 		_, err := ParseLocator(text)
@@ -58,7 +60,8 @@ func TestAnswerToAnotherPayload(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, sig.IsZero())
 	for _, answer := range [][]byte{
-		append(other[:], make([]byte, 64)...), make([]byte, 64), nil, asked[:], append(asked[:], make([]byte, 63)...), append(asked[:], make([]byte, 65)...),
+		append(other[:], make([]byte, 64)...), make([]byte, 64), nil, asked[:], append(asked[:],
+			make([]byte, 63)...), append(asked[:], make([]byte, 65)...),
 	} {
 		sig, err = parseSignature(Ed25519, asked, answer)
 		require.ErrorIs(t, err, ErrBadAnswer)
@@ -68,8 +71,10 @@ func TestAnswerToAnotherPayload(t *testing.T) {
 
 func TestEveryStatusHasAdvice(t *testing.T) {
 	for _, s := range []Status{
-		StatusRejected, StatusSecurity, StatusWrongValues, StatusNoKey, StatusWrongParam, StatusWrongLength, StatusNoIns, StatusNoClass,
-		StatusNoClass1, StatusNotReady, StatusCrypto, StatusMemory, StatusParse, StatusLocked, StatusDashboard, StatusMainnet, 0x1234,
+		StatusRejected, StatusSecurity, StatusWrongValues, StatusNoKey, StatusWrongParam,
+		StatusWrongLength, StatusNoIns, StatusNoClass,
+		StatusNoClass1, StatusNotReady, StatusCrypto, StatusMemory, StatusParse, StatusLocked,
+		StatusDashboard, StatusMainnet, 0x1234,
 	} {
 		err := command{name: "SIGN"}.statusError(s)
 		require.NotEmpty(t, err.Hint, "%04x", uint16(s))

@@ -16,7 +16,8 @@ import (
 func TestIsUSB(t *testing.T) {
 	for product, model := range map[uint16]string{
 		0x1011: "Nano S", 0x4015: "Nano X", 0x5011: "Nano S Plus", 0x5000: "Nano S Plus", 0x6011: "Stax", 0x7011: "Flex",
-		0x0001: "Nano S", 0x0004: "Nano X", 0x0005: "Nano S Plus", 0x0006: "Stax", 0x0007: "Flex", 0x8011: "Nano Gen5", 0x8000: "Nano Gen5", 0x0008: "Nano Gen5",
+		0x0001: "Nano S", 0x0004: "Nano X", 0x0005: "Nano S Plus", 0x0006: "Stax", 0x0007: "Flex",
+		0x8011: "Nano Gen5", 0x8000: "Nano Gen5", 0x0008: "Nano Gen5",
 	} {
 		require.True(t, IsUSB(VendorID, product), "%04x", product)
 		require.Equal(t, model, usbModel(product))
@@ -25,7 +26,8 @@ func TestIsUSB(t *testing.T) {
 	for _, product := range []uint16{0, 2, 3, 9, 0x0011, 0x2011, 0x3011, 0x9011, 0xffff} { // the vendor's next models
 		require.True(t, IsUSB(VendorID, product), "%04x", product)
 		require.Empty(t, knownModel(product))
-		require.Equal(t, fmt.Sprintf("Ledger of an unknown model (product id %04x)", product), USBLabel(usb.Info{Product: product}))
+		require.Equal(t, fmt.Sprintf("Ledger of an unknown model (product id %04x)", product),
+			USBLabel(usb.Info{Product: product}))
 	}
 }
 
@@ -53,7 +55,8 @@ func ports(infos []usb.Info) (out []string) {
 
 func TestUSBCandidates(t *testing.T) {
 	found := []usb.Info{
-		{ID: usb.ID{Bus: 1, Address: 4}, Port: "1-1"}, {ID: usb.ID{Bus: 1, Address: 5}, Port: "1-2"}, {ID: usb.ID{Bus: 1, Address: 6}, Port: "1-3"},
+		{ID: usb.ID{Bus: 1, Address: 4}, Port: "1-1"}, {ID: usb.ID{Bus: 1, Address: 5},
+			Port: "1-2"}, {ID: usb.ID{Bus: 1, Address: 6}, Port: "1-3"},
 	}
 	d := &usbDialer{bus: usb.NewBus(nil), rejected: map[usb.ID]error{}}
 	require.Equal(t, []string{"1-1", "1-2", "1-3"}, ports(d.candidates(found)))

@@ -15,27 +15,30 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Client speaks as the octez client does (Octez, src/lib_signer_backends/http_gen.ml): it asks for the authorized keys before every
-// signature, opens a new connection for every request, and always names the signature version.
+// Client speaks as the octez client does (Octez, src/lib_signer_backends/http_gen.ml): a Client asks for the
+// authorized keys before every signature, opens a new connection for every request, and always names the signature
+// version.
 type Client struct {
 	base string
 	http *http.Client
-	// Auth signs requests when the signer wants authentication; nil when it has no key to.
+	// Auth signs requests when the signer wants authentication; nil: no key to authenticate with.
 	Auth *softkey.Key
 }
 
-// signatureVersion is what octez sends today.
+// signatureVersion is the version that octez sends today.
 const signatureVersion = "3"
 
 // maxAnswer bounds an answer.
 const maxAnswer = 1 << 20
 
-// New makes a client of the signer at base, e.g. "http://127.0.0.1:6732". With keepAlive it reuses connections, as other clients
-// than octez do.
+// New makes a client of the signer at base, e.g. "http://127.0.0.1:6732". With keepAlive the client reuses
+// connections, as most clients but octez do.
 func New(base string, keepAlive bool) *Client { return NewVia(base, keepAlive, nil) }
 
-// NewVia is New for a client that connects in a way of its own, e.g. from another network; nil is the usual way.
-func NewVia(base string, keepAlive bool, dial func(ctx context.Context, network, address string) (net.Conn, error)) *Client {
+// NewVia is New for a client with a dial function of its own, e.g. for another network; nil is the usual dial.
+func NewVia(
+	base string, keepAlive bool, dial func(ctx context.Context, network, address string) (net.Conn, error),
+) *Client {
 	return &Client{
 		base: strings.TrimSuffix(base, "/"),
 		http: &http.Client{
@@ -51,7 +54,7 @@ func NewVia(base string, keepAlive bool, dial func(ctx context.Context, network,
 // Close lets idle connections go.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Refusal is an answer that is not a signature.
+// Refusal is an answer without a signature.
 type Refusal struct {
 	Status int
 	Text   string
@@ -59,7 +62,8 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return fmt.Sprintf("%d: %s", r.Status, r.Text) }
 
-// AuthorizedKeys are the addresses of which one must sign each request; nil when none has to.
+// AuthorizedKeys are the addresses of the authentication keys: each request needs a signature of any authentication
+// key. nil: no authentication.
 func (c *Client) AuthorizedKeys(ctx context.Context) ([]string, error) {
 	var v struct {
 		Keys []string `json:"authorized_keys"`
@@ -68,7 +72,7 @@ func (c *Client) AuthorizedKeys(ctx context.Context) ([]string, error) {
 	return v.Keys, err
 }
 
-// KnownKeys are the keys of the signer, if it tells.
+// KnownKeys are the keys of the signer, if the signer shows its keys.
 func (c *Client) KnownKeys(ctx context.Context) ([]tezos.PublicKeyHash, error) {
 	var v struct {
 		Keys []tezos.PublicKeyHash `json:"known_keys"`
@@ -77,7 +81,7 @@ func (c *Client) KnownKeys(ctx context.Context) ([]tezos.PublicKeyHash, error) {
 	return v.Keys, err
 }
 
-// PublicKey asks for a key, and checks that it has that address.
+// PublicKey asks for the key of an address, and checks the key against the address.
 func (c *Client) PublicKey(ctx context.Context, pkh tezos.PublicKeyHash) (*tezos.PublicKey, error) {
 	var v struct {
 		Key tezos.PublicKey `json:"public_key"`
@@ -91,7 +95,7 @@ func (c *Client) PublicKey(ctx context.Context, pkh tezos.PublicKeyHash) (*tezos
 	return &v.Key, nil
 }
 
-// Sign asks as octez-baker does and verifies what comes back. The error is a *Refusal when the signer said no.
+// Sign asks as octez-baker does and verifies the answer. The error is a *Refusal when the signer refused.
 func (c *Client) Sign(ctx context.Context, key *tezos.PublicKey, payload []byte) (tezos.Signature, error) {
 	return verified(key, payload)(c.Ask(ctx, key, payload))
 }
@@ -101,7 +105,7 @@ func (c *Client) SignOnly(ctx context.Context, key *tezos.PublicKey, payload []b
 	return verified(key, payload)(c.AskOnly(ctx, key, payload))
 }
 
-// Ask is Sign without the verification, for who measures how long a signer takes.
+// Ask is Sign without the verification, for measuring the signer's time.
 func (c *Client) Ask(ctx context.Context, key *tezos.PublicKey, payload []byte) (tezos.Signature, error) {
 	wanted, err := c.AuthorizedKeys(ctx)
 	if err != nil {
@@ -127,7 +131,9 @@ func verified(key *tezos.PublicKey, payload []byte) func(tezos.Signature, error)
 	}
 }
 
-func (c *Client) ask(ctx context.Context, key *tezos.PublicKey, payload []byte, authenticate bool) (tezos.Signature, error) {
+func (c *Client) ask(
+	ctx context.Context, key *tezos.PublicKey, payload []byte, authenticate bool,
+) (tezos.Signature, error) {
 	path := "/keys/" + key.Hash().String() + "?version=" + signatureVersion
 	if authenticate && c.Auth != nil {
 		message := append(append([]byte{0x04, 0x01}, key.Hash().Bytes()...), payload...)
@@ -167,7 +173,7 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, into 
 	return json.Unmarshal(answer, into)
 }
 
-// errorText gets the message out of octez's error shape; what is not of that shape is shown as it is.
+// errorText returns the message of octez's error shape; an answer of another shape is returned unchanged.
 func errorText(answer []byte) string {
 	var list []struct {
 		Msg string `json:"msg"`

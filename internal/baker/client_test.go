@@ -91,7 +91,8 @@ func TestClientAsksAsOctezDoes(t *testing.T) {
 	sig, err := c.Sign(t.Context(), f.key.PublicKey(), payload)
 	require.NoError(t, err)
 	require.True(t, sig.Equal(f.key.Sign(payload)))
-	require.Equal(t, []string{"GET /authorized_keys", "POST /keys/" + f.key.PublicKey().Hash().String() + "?version=3"}, f.asked)
+	sign := "POST /keys/" + f.key.PublicKey().Hash().String() + "?version=3"
+	require.Equal(t, []string{"GET /authorized_keys", sign}, f.asked)
 	require.Equal(t, 2, f.opened(), "a connection for each request")
 }
 
@@ -129,7 +130,8 @@ func TestClientShowsARefusal(t *testing.T) {
 		status     int
 		body, want string
 	}{
-		"octez's shape":   {409, `[{"kind":"temporary","id":"failure","msg":"level 5 is not above"}]`, "level 5 is not above"},
+		"octez's shape": {409, `[{"kind":"temporary","id":"failure","msg":"level 5 is not above"}]`,
+			"level 5 is not above"},
 		"an empty list":   {403, `[]`, `[]`},
 		"something else":  {500, "it broke", "it broke"},
 		"a redirection":   {302, "elsewhere", "elsewhere"},

@@ -59,7 +59,7 @@ func TestJudgeFindsTwoSignaturesOfOnePayload(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Len(t, j.Doubles(), 1)
-	require.Contains(t, j.Doubles()[0], "two signatures of one block")
+	require.Contains(t, j.Doubles()[0], "two signatures of a single block")
 }
 
 func TestJudgeDoesNotAccuseOtherPlaces(t *testing.T) {

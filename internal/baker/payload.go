@@ -1,5 +1,6 @@
-// Package baker asks a signer as octez-baker does: it builds the payloads, speaks the protocol of the octez client, verifies what
-// comes back, and keeps a list of everything that was ever signed. The demo, the tests and the load generator use it.
+// Package baker asks a signer as octez-baker does: the package builds the payloads, speaks the protocol of the octez
+// client, verifies the answers, and keeps a list of every signature ever made. The demo, the tests and the load
+// generator use the package.
 package baker
 
 import (
@@ -8,15 +9,15 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Step is what there is to sign at one place of a chain.
+// Step is a payload to sign at one place of a chain.
 type Step struct {
 	Chain tezos.ChainID
 	Kind  tezos.Kind
 	Level int32
 	Round int32
-	// Variant makes other bytes for the same place: another block was seen, or two bakers have one key.
+	// Variant makes other bytes for the same place: the baker saw another block, or two bakers have one key.
 	Variant byte
-	// DAL adds a bitset of that many bytes to an attestation of a tz1–tz3 key.
+	// DAL adds a bitset of DAL bytes to an attestation of a tz1–tz3 key.
 	DAL int
 }
 
@@ -29,7 +30,7 @@ const (
 	tagBLSAttestation     = 0x29
 )
 
-// Payload gives the bytes to sign for a key of this curve, watermark byte first.
+// Payload returns the bytes to sign for a key of the curve, watermark byte first.
 func (s Step) Payload(curve tezos.Curve) []byte {
 	if s.Kind == tezos.Block {
 		return s.block()
@@ -64,7 +65,7 @@ func (s Step) tag(curve tezos.Curve) byte {
 	return tagAttestation
 }
 
-// block is a header as the protocol has it today: without seed nonce, payload round as the round.
+// block is a header in today's layout: without seed nonce, payload round as the round.
 func (s Step) block() []byte {
 	b := append([]byte{byte(tezos.Block)}, s.Chain[:]...)
 	b = appendInt(b, s.Level)
@@ -73,7 +74,8 @@ func (s Step) block() []byte {
 	b = binary.BigEndian.AppendUint64(b, 1_700_000_000+uint64(s.Level)*6) //nolint:gosec // not negative
 	b = append(b, 4)                                                      // validation passes
 	b = append(b, fill(32, s.Variant)...)                                 // operations
-	b = appendInt(b, 33)                                                  // fitness: version, level, no locked round, predecessor round, round
+	// fitness: version, level, no locked round, predecessor round, round
+	b = appendInt(b, 33)
 	b = append(appendInt(b, 1), 2)
 	b = appendInt(appendInt(b, 4), s.Level)
 	b = appendInt(b, 0)

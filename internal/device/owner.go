@@ -8,28 +8,29 @@ import (
 	"time"
 )
 
-// Session is an open, identified conversation with a device. It is used by one goroutine at a time.
+// Session is an open, identified conversation with a device. One goroutine at a time uses a session.
 type Session interface {
-	// Close ends the conversation; it must not block for longer than the driver's own time-outs.
+	// Close ends the conversation, and blocks no longer than the driver's own time-outs.
 	Close() error
 }
 
 // Driver opens sessions and judges their errors. S is the driver's session type.
 type Driver[S Session] interface {
-	// Open connects, identifies, and reads what is needed to sign. It returns an *Error when the device is not ready.
-	// Status fields that describe the device (model, app, id, where) are taken from Describe after success.
+	// Open connects, identifies the device, and reads the device's keys and marks. Open returns an *Error when the
+	// device is not ready. After success, Describe gives the status fields about the device (model, app, id, where).
 	Open(ctx context.Context) (S, error)
-	// Probe is called now and then on an idle session, to see that it still lives. An error closes the session when Fatal says so.
+	// Probe is called now and then on an idle session, to check that the session still lives. After an *Error without
+	// Retry the session stays open; any other error closes the session.
 	Probe(ctx context.Context, s S) error
-	// Describe fills the describing fields of a Status for an open session; Health may be left empty for Ready, or tell that the
-	// device is connected but cannot sign (locked).
+	// Describe fills the fields of a Status that describe the device of an open session. Health may be left empty for
+	// Ready, or may say that the device is connected but cannot sign (locked).
 	Describe(s S) Status
 }
 
-// Owner keeps one device connected and lends its session to one user at a time, first come first served. The maintenance
-// goroutine (Run) connects, reconnects and probes, under the same rule.
+// Owner keeps one device connected and lends its session to one user at a time, first come first served. The
+// maintenance goroutine (Run) connects, reconnects and probes, under the same rule.
 //
-// Invariant: whoever touches the session holds the baton (a receive from o.baton).
+// Invariant: every user of the session holds the baton (a receive from o.baton).
 type Owner[S Session] struct {
 	name   string
 	driver Driver[S]
@@ -40,17 +41,17 @@ type Owner[S Session] struct {
 	baton chan struct{} // holds one token
 	wake  chan struct{} // asks the maintenance goroutine to look now
 
-	// session is valid when open is true; all three belong to the holder of the baton.
+	// session is valid when open is true. The holder of the baton guards session, open and seen.
 	session S
 	open    bool
-	seen    time.Time // when the session was opened, or last probed
+	seen    time.Time // the time of opening the session, or of its last probe
 
 	mu      sync.Mutex
 	status  Status
 	changed chan struct{} // closed and replaced at each change of status
 }
 
-// NotLookedFor is the advice of a device before Run looked for it the first time.
+// NotLookedFor is the advice of a device before the first look of Run.
 const NotLookedFor = "not looked for yet"
 
 // Timing of the maintenance goroutine.
@@ -59,7 +60,7 @@ const (
 	DefaultProbe = 5 * time.Second
 )
 
-// NewOwner makes an owner; nothing happens before Run.
+// NewOwner makes an owner. Nothing happens before Run.
 func NewOwner[S Session](name string, d Driver[S], log *slog.Logger) *Owner[S] {
 	o := &Owner[S]{
 		name: name, driver: d, log: log, tick: DefaultTick, probe: DefaultProbe,
@@ -70,7 +71,7 @@ func NewOwner[S Session](name string, d Driver[S], log *slog.Logger) *Owner[S] {
 	return o
 }
 
-// SetTiming changes how often the maintenance goroutine looks; call it before Run.
+// SetTiming changes the pace of the maintenance goroutine. Call SetTiming before Run.
 func (o *Owner[S]) SetTiming(tick, probe time.Duration) { o.tick, o.probe = tick, probe }
 
 // Status is the device's state now.
@@ -80,7 +81,7 @@ func (o *Owner[S]) Status() Status {
 	return o.status
 }
 
-// Changed is closed at the next change of status. Take it before reading Status, to miss nothing.
+// Changed is closed at the next change of status. Take Changed before reading Status, and no change is missed.
 func (o *Owner[S]) Changed() <-chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -95,14 +96,15 @@ func (o *Owner[S]) Poke() {
 	}
 }
 
-// Update changes the status by hand; the holder of the session uses it for busy, alarms and the like.
+// Update changes the status by hand. The holder of the session calls Update for busy, alarms and similar.
 func (o *Owner[S]) Update(change func(*Status)) {
-	if now, turned := o.update(change); turned { // the lock is free: nobody who asks for the status waits for a log
-		o.log.Info("device health", "device", o.name, "health", string(now.Health), "advice", now.Advice, "detail", now.Detail)
+	if now, turned := o.update(change); turned { // the lock is free: no reader of the status waits for a log
+		o.log.Info("device health", "device", o.name,
+			"health", string(now.Health), "advice", now.Advice, "detail", now.Detail)
 	}
 }
 
-// update gives the new status, and whether the health is another.
+// update returns the new status, and whether the health has changed.
 func (o *Owner[S]) update(change func(*Status)) (now Status, turned bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -120,7 +122,7 @@ func (o *Owner[S]) update(change func(*Status)) (now Status, turned bool) {
 	return o.status, turned
 }
 
-// Notify wakes those who wait on Changed although the status is the same: the device's keys changed.
+// Notify wakes the waiters on Changed after a change of the device's keys, although the status is the same.
 func (o *Owner[S]) Notify() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -128,9 +130,10 @@ func (o *Owner[S]) Notify() {
 	o.changed = make(chan struct{})
 }
 
-// Acquire waits for the device to be connected and free, and lends its session. The caller must call the returned function
-// once, with the error that the session's use ended in (nil when it went well): a session whose error says Retry, or is not an
-// *Error at all, is closed and opened anew. When ctx ends first, the error is an *Error with the device's state.
+// Acquire waits for the device to be connected and free, and lends its session. The caller must call the returned
+// function once, with the error that ended the use of the session (nil: no error). A session is closed and opened
+// anew after an error with Retry, and after an error that is not an *Error. When ctx ends first, the error is an
+// *Error with the device's state.
 func (o *Owner[S]) Acquire(ctx context.Context) (s S, release func(error), err error) {
 	for first := true; ; first = false {
 		changed := o.Changed()
@@ -139,7 +142,7 @@ func (o *Owner[S]) Acquire(ctx context.Context) (s S, release func(error), err e
 		case <-ctx.Done():
 			return s, nil, o.unavailable(ctx.Err())
 		}
-		if err := ctx.Err(); err != nil { // both were ready: whoever has gone gets nothing
+		if err := ctx.Err(); err != nil { // baton and ctx were both ready: a caller that has gone gets nothing
 			o.baton <- struct{}{}
 			return s, nil, o.unavailable(err)
 		}
@@ -147,7 +150,8 @@ func (o *Owner[S]) Acquire(ctx context.Context) (s S, release func(error), err e
 			return o.session, o.giveBack, nil
 		}
 		o.baton <- struct{}{}
-		if first { // at each change it would have a device that fails in ever new words asked without a pause
+		// only once: with a Poke at each change, a device failing in ever new words would be asked without a pause
+		if first {
 			o.Poke()
 		}
 		select {
@@ -161,13 +165,16 @@ func (o *Owner[S]) Acquire(ctx context.Context) (s S, release func(error), err e
 func (o *Owner[S]) unavailable(cause error) error {
 	st := o.Status()
 	if st.Health == Ready {
-		return &Error{Device: o.name, Health: Busy, Err: errors.New("the device is busy with other requests"), Retry: true}
+		return &Error{Device: o.name, Health: Busy, Err: errors.New("the device is busy with earlier requests"), Retry: true}
 	}
 	text := "the device is " + string(st.Health)
 	if st.Detail != "" {
 		text += ": " + st.Detail
 	}
-	return &Error{Device: o.name, Health: st.Health, Hint: st.Advice, Err: errors.New(text + " (" + cause.Error() + ")"), Retry: true}
+	return &Error{
+		Device: o.name, Health: st.Health, Hint: st.Advice,
+		Err: errors.New(text + " (" + cause.Error() + ")"), Retry: true,
+	}
 }
 
 // giveBack takes the session back from a user whose use ended in err.
@@ -179,7 +186,8 @@ func (o *Owner[S]) giveBack(err error) {
 	o.baton <- struct{}{}
 }
 
-// fatal tells whether a session cannot go on after err: everything but the device's own, complete answer.
+// fatal tells whether a session cannot go on after err. Only after the device's own, complete answer can a session go
+// on.
 func fatal(err error) bool {
 	var de *Error
 	return !errors.As(err, &de) || de.Retry
@@ -191,14 +199,15 @@ func (o *Owner[S]) drop(cause error) {
 		o.open = false
 		start := time.Now()
 		err := o.session.Close()
-		o.log.Debug("device close", "device", o.name, "duration_ms", time.Since(start).Milliseconds(), "cause", cause, "error", err)
+		o.log.Debug("device close", "device", o.name,
+			"duration_ms", time.Since(start).Milliseconds(), "cause", cause, "error", err)
 		var none S
 		o.session = none
 	}
 	o.fail(cause)
 }
 
-// fail shows in the status why there is no session.
+// fail shows in the status why no session is open.
 func (o *Owner[S]) fail(cause error) {
 	st := Status{Health: Absent, Detail: cause.Error()}
 	var de *Error
@@ -208,7 +217,8 @@ func (o *Owner[S]) fail(cause error) {
 	o.Update(func(s *Status) { s.Health, s.Advice, s.Detail = st.Health, st.Advice, st.Detail })
 }
 
-// Run connects, reconnects and probes until ctx ends; then it takes the device from its last user and closes it.
+// Run connects, reconnects and probes until ctx ends. After the end of ctx, Run takes the device from its last user
+// and closes the device.
 func (o *Owner[S]) Run(ctx context.Context) {
 	for {
 		wait := o.maintain(ctx)
@@ -227,17 +237,18 @@ func (o *Owner[S]) Run(ctx context.Context) {
 	}
 }
 
-// maintain does one round: open what is closed, probe what is idle. It returns how long to wait for the next one.
+// maintain does one round: open a closed session, probe an idle session. The result is the wait before the next
+// round.
 func (o *Owner[S]) maintain(ctx context.Context) time.Duration {
 	select {
 	case <-o.baton:
 	default:
-		return o.tick // somebody uses it: it lives
+		return o.tick // the session is in use, and lives
 	}
 	defer func() { o.baton <- struct{}{} }()
 	if o.open {
 		if left := o.tick - time.Since(o.seen); left > 0 {
-			return left // a poke came while it was opened: whoever waits for it goes first
+			return left // a poke came during the opening: a waiting user goes first
 		}
 		o.seen = time.Now()
 		if err := o.driver.Probe(ctx, o.session); err != nil && fatal(err) {
@@ -260,11 +271,11 @@ func (o *Owner[S]) maintain(ctx context.Context) time.Duration {
 	}
 	o.session, o.open, o.seen = s, true, time.Now()
 	o.describe()
-	o.Notify() // the status may read as it did before, and there is a session for those who wait
+	o.Notify() // the status may read as before; a session is open for the waiters
 	return o.probe
 }
 
-// Refresh shows the session's description in the status; call it while holding the session, after something changed.
+// Refresh shows the session's description in the status. Call Refresh while holding the session, after a change.
 func (o *Owner[S]) Refresh() { o.describe() }
 
 func (o *Owner[S]) describe() {

@@ -315,7 +315,8 @@ func TestOwnerProbesAnIdleDevice(t *testing.T) {
 	})
 }
 
-// A plugged in device makes several events. Those that come while it is opened do not have it asked once more before it is lent.
+// A plugged in device makes several events. Those that come while it is opened do not have it asked once more before
+// it is lent.
 func TestOwnerDoesNotProbeWhatItHasJustOpened(t *testing.T) {
 	d := &driver{}
 	var o *device.Owner[*session]

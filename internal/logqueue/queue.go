@@ -1,4 +1,5 @@
-// Package logqueue stands between a program and the reader of its log, so that a reader that reads nothing keeps nobody waiting.
+// Package logqueue stands between a program and the reader of its log: a reader that reads nothing holds up no
+// writer.
 package logqueue
 
 import (
@@ -7,11 +8,11 @@ import (
 	"time"
 )
 
-// Size is how many lines wait for their reader at most: some hundred bytes each.
+// Size bounds the lines that wait for their reader: some hundred bytes each.
 const Size = 4096
 
-// Queue is an io.Writer that never waits. Each Write is a line. Lines that find the queue full, or that the reader does not take, are
-// dropped and counted. It is safe for concurrent use.
+// Queue is an io.Writer that never waits. Each Write is a line. Lines are dropped and counted when the queue is full,
+// or when the reader does not take the line. A Queue is safe for concurrent use.
 type Queue struct {
 	lines   chan []byte
 	dropped atomic.Uint64
@@ -20,15 +21,15 @@ type Queue struct {
 	done    chan struct{}
 }
 
-// New starts a queue of size lines in front of w. notice makes the line that tells of so many lines lost; it is written before the next
-// line that gets through. Close ends the queue.
+// New starts a queue of size lines in front of w. notice makes the line about a number of lost lines; the notice is
+// written before the next line that gets through. Close ends the queue.
 func New(w io.Writer, size int, notice func(lost uint64) []byte) *Queue {
 	q := &Queue{lines: make(chan []byte, size), notice: notice, end: make(chan struct{}), done: make(chan struct{})}
 	go q.run(w)
 	return q
 }
 
-// Write queues a copy of a line. It never fails.
+// Write queues a copy of a line. Write never fails.
 func (q *Queue) Write(line []byte) (int, error) {
 	select {
 	case q.lines <- append([]byte(nil), line...):
@@ -38,17 +39,18 @@ func (q *Queue) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Dropped is how many lines were lost so far.
+// Dropped is the number of lines lost so far.
 func (q *Queue) Dropped() uint64 { return q.dropped.Load() }
 
-// Close writes what is queued, and waits for that no longer than patience. Nothing may be written to the queue after it.
+// Close writes the queued lines, and waits no longer than patience for the reader. Write nothing to the queue after
+// Close.
 func (q *Queue) Close(patience time.Duration) {
 	close(q.end)
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case <-q.done:
-	case <-timer.C: // the reader is not there: what it did not read is lost
+	case <-timer.C: // the reader is gone: unread lines are lost
 	}
 }
 
@@ -72,7 +74,7 @@ func (q *Queue) run(w io.Writer) {
 			continue
 		case <-q.end:
 		}
-		for { // what was queued before the end
+		for { // lines queued before the end
 			select {
 			case line := <-q.lines:
 				put(line)

@@ -6,7 +6,7 @@ import (
 	blst "github.com/supranational/blst/bindings/go"
 )
 
-// HasBLS tells whether this build can make tz4 keys (it needs cgo).
+// HasBLS tells whether the build can make tz4 keys, for which cgo is needed.
 const HasBLS = true
 
 // The tags of the proof-of-possession scheme (draft-irtf-cfrg-bls-signature, min-pk).

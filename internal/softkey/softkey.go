@@ -1,5 +1,5 @@
-// Package softkey holds private keys in memory for the emulated devices, the demo and tests. No real key belongs here: the
-// signer itself never holds one.
+// Package softkey holds private keys in memory for the emulated devices, the demo and tests. No real key belongs
+// here: the signer itself never holds a private key.
 package softkey
 
 import (
@@ -19,27 +19,28 @@ import (
 	"highwater/internal/tezos"
 )
 
-// MinSeed is the least number of bytes that New takes as a seed.
+// MinSeed is the length of the shortest seed that New takes, in bytes.
 const MinSeed = 16
 
-// ErrBadScalar is returned when bytes are not a private key of their curve: a wrong length, zero, or not below the order.
-var ErrBadScalar = errors.New("not a private key of this curve")
+// ErrBadScalar is returned when bytes are not a private key of their curve: a wrong length, zero, or not below the
+// order.
+var ErrBadScalar = errors.New("not a private key of the curve")
 
-// secret is a private key of one curve. Both methods give raw bytes: a public key as tezos.NewPublicKey takes it, and a
-// signature as tezos.NewSignature does, of a payload with its watermark byte.
+// secret is a private key of one curve. Both methods return raw bytes: a public key for tezos.NewPublicKey, and, for
+// tezos.NewSignature, a signature of a payload with its watermark byte.
 type secret interface {
 	public() []byte
 	sign(payload []byte) ([]byte, error)
 }
 
-// Key is a private key tz1–tz4 in memory. It is immutable and safe for concurrent use.
+// Key is a private key tz1–tz4 in memory. A Key is immutable and safe for concurrent use.
 type Key struct {
 	secret secret
 	pub    *tezos.PublicKey
 }
 
-// New makes the key of a curve that belongs to a seed of at least 16 bytes. The same seed gives the same key; seeds are hashed
-// together with the curve's name, so one seed gives unrelated keys on different curves.
+// New makes the key of a curve that belongs to a seed of at least MinSeed bytes. The same seed gives the same key.
+// Seeds are hashed together with the curve's name: one seed gives unrelated keys on different curves.
 func New(curve tezos.Curve, seed []byte) (*Key, error) {
 	if len(seed) < MinSeed {
 		return nil, fmt.Errorf("a seed has at least %d bytes, not %d", MinSeed, len(seed))
@@ -58,7 +59,7 @@ func New(curve tezos.Curve, seed []byte) (*Key, error) {
 	return FromScalar(curve, d.Add(d, big.NewInt(1)).FillBytes(make([]byte, 32)))
 }
 
-// orders are those of the groups whose private keys are scalars.
+// orders are the orders of the groups with scalars as private keys.
 var orders = map[tezos.Curve]*big.Int{
 	tezos.Secp256k1: secp256k1.Params().N,
 	tezos.P256:      elliptic.P256().Params().N,
@@ -73,8 +74,8 @@ func mustHex(s string) *big.Int {
 	return n
 }
 
-// FromScalar makes a key of its 32 private bytes: the scalar, big endian (secp256k1, P-256, BLS12-381), or the seed of RFC 8032
-// (ed25519). It returns ErrBadScalar for bytes that are no such key.
+// FromScalar makes a key of its 32 private bytes: the scalar, big endian (secp256k1, P-256, BLS12-381), or the seed
+// of RFC 8032 (ed25519). FromScalar returns ErrBadScalar for bytes that are not a private key.
 func FromScalar(curve tezos.Curve, scalar []byte) (*Key, error) {
 	if len(scalar) != 32 {
 		return nil, fmt.Errorf("%w: %d bytes, not 32", ErrBadScalar, len(scalar))
@@ -120,11 +121,12 @@ func (k *Key) Curve() tezos.Curve { return k.pub.Curve() }
 // PublicKey is the public half.
 func (k *Key) PublicKey() *tezos.PublicKey { return k.pub }
 
-// Sign signs a payload, its watermark byte included, as Octez does: the BLAKE2b-256 digest for tz1–tz3 (ECDSA with the nonce of
-// RFC 6979 and a low s, so that it is deterministic), the bytes themselves with the proof-of-possession scheme for tz4.
+// Sign signs a payload with its watermark byte, as Octez does. tz1–tz3 keys sign the BLAKE2b-256 digest, ECDSA with
+// the nonce of RFC 6979 and a low s, which makes ECDSA deterministic. tz4 keys sign the bytes themselves with the
+// proof-of-possession scheme.
 func (k *Key) Sign(payload []byte) tezos.Signature { return k.signature(k.secret.sign(payload)) }
 
-// Prove makes the proof of possession of a tz4 key. For another curve it is the zero signature.
+// Prove makes the proof of possession of a tz4 key. For another curve the result is the zero signature.
 func (k *Key) Prove() tezos.Signature {
 	p, ok := k.secret.(interface{ prove() []byte })
 	if !ok {
@@ -133,7 +135,7 @@ func (k *Key) Prove() tezos.Signature {
 	return k.signature(p.prove(), nil)
 }
 
-// signature wraps raw bytes; a valid private key has no way to fail here, so that an error is a programmer's mistake.
+// signature wraps raw bytes. Signing with a valid private key cannot fail: an error is a programmer's mistake.
 func (k *Key) signature(raw []byte, err error) tezos.Signature {
 	if err != nil {
 		panic("softkey: " + err.Error())
@@ -147,7 +149,7 @@ func (k *Key) signature(raw []byte, err error) tezos.Signature {
 
 type edSecret ed25519.PrivateKey
 
-// public is the second half of the private key as Go keeps it.
+// public is the second half of Go's private key.
 func (s edSecret) public() []byte { return s[ed25519.SeedSize:] }
 
 func (s edSecret) sign(payload []byte) ([]byte, error) {
@@ -175,7 +177,7 @@ func (s p256Secret) public() []byte {
 
 func (s p256Secret) sign(payload []byte) ([]byte, error) {
 	digest := tezos.Digest(payload)
-	// Without a source of randomness the nonce is that of RFC 6979 with the given hash.
+	// Without a source of randomness the nonce is the nonce of RFC 6979 with the given hash.
 	der, err := s.key.Sign(nil, digest[:], crypto.SHA256)
 	if err != nil {
 		return nil, err

@@ -50,7 +50,8 @@ func TestProofOfPossession(t *testing.T) {
 			continue
 		}
 		require.NoError(t, k.PublicKey().VerifyPossession(k.Prove()))
-		require.Error(t, k.PublicKey().VerifyPossession(k.Sign(k.PublicKey().Bytes())), "a signature is no proof: the tags differ")
+		require.Error(t, k.PublicKey().VerifyPossession(k.Sign(k.PublicKey().Bytes())),
+			"a signature is no proof: the tags differ")
 	}
 }
 

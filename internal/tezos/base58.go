@@ -13,20 +13,21 @@ import (
 // ErrBase58 is returned when a text is not base58check, has a wrong checksum, or is not of the expected kind.
 var ErrBase58 = errors.New("not a valid base58check text")
 
-// maxText bounds what is given to the base58 decoder, whose cost is quadratic. The longest text of the table is a BLS
+// maxText bounds a text for the base58 decoder, which takes quadratic time. The longest text of the table is a BLS
 // signature, 142 characters.
 const maxText = 256
 
 const checksumLen = 4
 
-// format is one row of the base58check table: what the text is, its prefix, and the length of its payload in bytes.
+// format is one row of the base58check table: the name of the text, its prefix, and the length of its payload in
+// bytes.
 type format struct {
 	name   string
 	prefix []byte
 	size   int
 }
 
-// The prefixes are those of Octez, src/lib_crypto/base58.ml and the modules of each hash and key.
+// The prefixes of Octez, src/lib_crypto/base58.ml and the modules of each hash and key.
 var (
 	formatEd25519Hash   = format{"ed25519 public key hash (tz1)", []byte{6, 161, 159}, 20}
 	formatSecp256k1Hash = format{"secp256k1 public key hash (tz2)", []byte{6, 161, 161}, 20}
@@ -58,7 +59,8 @@ func (f format) encode(payload []byte) string {
 	return base58.Encode(append(raw, checksum(raw)...))
 }
 
-// decodeAs decodes text with the one of the formats whose prefix and length it has, and tells which: its index.
+// decodeAs decodes text in the first of the formats with the text's prefix and length, and returns the index of the
+// format.
 func decodeAs(text string, formats ...format) (int, []byte, error) {
 	raw, err := decodeChecked(text)
 	if err != nil {
@@ -69,7 +71,7 @@ func decodeAs(text string, formats ...format) (int, []byte, error) {
 			return i, raw[len(f.prefix):], nil
 		}
 	}
-	return 0, nil, fmt.Errorf("%w: %s is not what is expected: %s", ErrBase58, quoteText(text), names(formats))
+	return 0, nil, fmt.Errorf("%w: %s is not of the expected kind: %s", ErrBase58, quoteText(text), names(formats))
 }
 
 func decodeChecked(text string) ([]byte, error) {
@@ -88,7 +90,8 @@ func decodeChecked(text string) ([]byte, error) {
 	}
 	body, sum := raw[:len(raw)-checksumLen], raw[len(raw)-checksumLen:]
 	if !bytes.Equal(checksum(body), sum) {
-		return nil, fmt.Errorf("%w: the checksum of %s is wrong: a character was mistyped or lost", ErrBase58, quoteText(text))
+		return nil, fmt.Errorf("%w: the checksum of %s is wrong: a character was mistyped or lost",
+			ErrBase58, quoteText(text))
 	}
 	return body, nil
 }
@@ -107,7 +110,7 @@ func names(formats []format) string {
 	return strings.Join(out, ", ")
 }
 
-// quoteText quotes what the user gave, shortened, so that an error stays one line.
+// quoteText quotes the user's text, shortened, to keep an error in one line.
 func quoteText(text string) string {
 	const longest = 48
 	if len(text) > longest {

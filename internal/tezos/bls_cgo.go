@@ -9,7 +9,7 @@ import (
 	blst "github.com/supranational/blst/bindings/go"
 )
 
-// HasBLS tells whether this build can verify tz4 signatures (it needs cgo).
+// HasBLS tells whether the build can verify tz4 signatures, for which cgo is needed.
 const HasBLS = true
 
 // The tags of the proof-of-possession scheme (draft-irtf-cfrg-bls-signature, min-pk).
@@ -18,7 +18,8 @@ var (
 	blsPopTag  = []byte("BLS_POP_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_")
 )
 
-// otherSchemes are the tags of schemes in which Octez does not sign, by their names in the draft; the augmented one signs the key and the message.
+// otherSchemes are the tags of schemes in which Octez does not sign, by their names in the draft. The augmented
+// scheme signs the key and the message.
 var otherSchemes = []struct {
 	name      string
 	tag       []byte
@@ -61,11 +62,11 @@ func (v blsVerifier) otherScheme(payload, sig []byte) string {
 
 func (v blsVerifier) check(message, sig, tag []byte) bool {
 	point := blsSignature(sig)
-	// The key was validated when it was parsed, the signature just now.
+	// The key was validated when the key was parsed, the signature just now.
 	return point != nil && point.Verify(false, v.key, false, message, tag)
 }
 
-// blsSignature reads a signature: a point of G2, and not the point at infinity. It gives nil for any other bytes.
+// blsSignature reads a signature: a point of G2, and not the point at infinity. Any other bytes give nil.
 func blsSignature(raw []byte) *blst.P2Affine {
 	point := new(blst.P2Affine).Uncompress(raw)
 	if point == nil || !point.SigValidate(true) {

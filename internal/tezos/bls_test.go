@@ -72,8 +72,9 @@ func order(t testing.TB) []byte {
 	return b
 }
 
-// A point outside G2 whose part in G2 is nothing, so that a pairing might not see it: alone, and added to a valid signature. It is no
-// signature before any pairing is looked at, since what pairings do outside the groups is nobody's promise.
+// A point outside G2 whose part in G2 is nothing, so that a pairing might not see it: alone, and added to a valid
+// signature. It is no signature before any pairing is looked at, since what pairings do outside the groups is
+// nobody's promise.
 func TestBLSSignatureWithACofactorPartIsNone(t *testing.T) {
 	payload := vector(t, "bls attestation")
 	key := newKeys(t)[3]
@@ -96,7 +97,8 @@ func TestBLSSignatureWithACofactorPartIsNone(t *testing.T) {
 	require.False(t, tezos.IsBLSSignature(valid.Compress()[:95]))
 }
 
-// A key with a part outside G1 would verify the signatures of the key without it: two keys, two addresses, one signature. It is none.
+// A key with a part outside G1 would verify the signatures of the key without it: two keys, two addresses, one
+// signature. It is none.
 func TestBLSKeyWithACofactorPartIsNone(t *testing.T) {
 	payload := vector(t, "bls attestation")
 	key := newKeys(t)[3]
@@ -107,10 +109,12 @@ func TestBLSKeyWithACofactorPartIsNone(t *testing.T) {
 	sum.FromAffine(good)
 	twin := sum.Add(small).ToAffine()
 	sig := new(blst.P2Affine).Uncompress(key.sign(payload))
-	require.True(t, sig.Verify(true, twin, false, payload, []byte("BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_")), "unless the key is looked at")
+	require.True(t, sig.Verify(true, twin, false, payload, []byte("BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_")),
+		"unless the key is looked at")
 	infinity := make([]byte, 48)
 	infinity[0] = 0xc0
-	for name, raw := range map[string][]byte{"with a key": twin.Compress(), "alone": small.ToAffine().Compress(), "infinity": infinity} {
+	for name, raw := range map[string][]byte{"with a key": twin.Compress(), "alone": small.ToAffine().Compress(),
+		"infinity": infinity} {
 		_, err := tezos.NewPublicKey(tezos.BLS12381, raw)
 		require.Error(t, err, name)
 	}
@@ -126,7 +130,8 @@ func TestBLSInfinityIsNoSignature(t *testing.T) {
 	require.ErrorIs(t, key.VerifyPossession(sig), tezos.ErrBadSignature)
 }
 
-// What the app of a Ledger was recorded to sign with its tz4 key is in the augmented scheme: refused, and told apart from a wrong signature.
+// What the app of a Ledger was recorded to sign with its tz4 key is in the augmented scheme: refused, and told apart
+// from a wrong signature.
 func TestRecordedLedgerSignaturesAreAugmented(t *testing.T) {
 	key, err := tezos.ParsePublicKey("BLpk1nM7vggxQLhzFiHiyVAbDvWt71JZV8sU28JAS7UnqmvKb4NnNmkAGo1LqPC4XYziTj3q9fpL")
 	require.NoError(t, err)

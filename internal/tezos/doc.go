@@ -1,5 +1,5 @@
-// Package tezos holds the wire facts of Tezos that a signer needs: base58check texts, public keys and their hashes,
+// Package tezos holds the wire facts of Tezos for a signer: base58check texts, public keys and their hashes,
 // signatures and their verification, and the strict decoding of consensus payloads.
 //
-// It is pure: no I/O, no clock, no randomness. Everything that it reads comes from outside and is bounded.
+// The package is pure: no I/O, no clock, no randomness. All input comes from outside and is bounded.
 package tezos

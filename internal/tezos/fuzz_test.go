@@ -9,7 +9,8 @@ import (
 	"highwater/internal/tezos"
 )
 
-// FuzzTexts gives one text to every base58check parser: what is read is written again as the same text, and an error leaves zero.
+// FuzzTexts gives one text to every base58check parser: what is read is written again as the same text, and an error
+// leaves zero.
 func FuzzTexts(f *testing.F) {
 	v := readKeys(f)
 	for _, row := range v.Keys {
@@ -95,8 +96,8 @@ func FuzzNewPublicKey(f *testing.F) {
 	})
 }
 
-// FuzzVerify changes signatures and payloads at will under one recorded key of each curve: whatever verifies must be a signature
-// that was recorded. (For P-256 the other square root verifies too.)
+// FuzzVerify changes signatures and payloads at will under one recorded key of each curve: whatever verifies must be
+// a signature that was recorded. (For P-256 the other square root verifies too.)
 func FuzzVerify(f *testing.F) {
 	vectors := readKeys(f)
 	keys := vectors.keysByHash(f)
@@ -123,8 +124,8 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// FuzzDecode: what decodes has a level and a round that are not negative, and they are those that stand in the bytes at the place
-// of the layout, which is computed here once more in another way.
+// FuzzDecode: what decodes has a level and a round that are not negative, and they are those that stand in the bytes
+// at the place of the layout, which is computed here once more in another way.
 func FuzzDecode(f *testing.F) {
 	for _, row := range readPayloads(f) {
 		for _, name := range row.Curves {

@@ -19,7 +19,7 @@ const (
 	MLDSA44   Curve = 4
 )
 
-// String is the curve's name, as octez prints it where it does.
+// String is the curve's name, the name printed by octez where octez has a name.
 func (c Curve) String() string {
 	switch c {
 	case Ed25519:
@@ -41,10 +41,11 @@ func (c Curve) String() string {
 func (c Curve) Prefix() string { return fmt.Sprintf("tz%d", uint8(c)+1) }
 
 // Deterministic tells whether signing the same bytes again must give the same signature, by definition of the scheme.
-// ECDSA is not: a second signature of one block is a second block.
+// ECDSA is not deterministic: a second signature of one block is a second block.
 func (c Curve) Deterministic() bool { return c == Ed25519 || c == BLS12381 }
 
-// PublicKeyHash is an address tz1…tz5: the curve and the BLAKE2b-160 hash of the raw public key. It is comparable.
+// PublicKeyHash is an address tz1…tz5: the curve and the BLAKE2b-160 hash of the raw public key. A PublicKeyHash is
+// comparable.
 type PublicKeyHash struct {
 	Curve Curve
 	Hash  [20]byte
@@ -157,7 +158,7 @@ func ParseHash32(text string) (Hash32, error) {
 	return Hash32(raw), nil
 }
 
-// Digest is BLAKE2b-256, what tz1, tz2 and tz3 keys sign and what a mark remembers of a payload.
+// Digest is BLAKE2b-256: tz1, tz2 and tz3 keys sign the digest, and a mark remembers a payload by its digest.
 func Digest(payload []byte) [32]byte { return blake2b.Sum256(payload) }
 
 func hash160(b []byte) [20]byte {

@@ -10,12 +10,11 @@ import (
 // Ghostnet is the chain id of the oldest long-lived test network.
 var Ghostnet = ChainID{0xaf, 0x18, 0x64, 0xd9}
 
-// networks are the names of chains whose ids never change. Test networks that are made anew under one name are left
-// out.
+// networks are the names of chains with constant ids. Test networks that are made anew under one name are left out.
 var networks = map[string]ChainID{"mainnet": Mainnet, "ghostnet": Ghostnet}
 
-// ParseNetwork reads a chain id Net…, or the name of a network whose chain id is known. The error of another text
-// says what is known.
+// ParseNetwork reads a chain id Net…, or the name of a network with a known chain id. The error of another text lists
+// the known names.
 func ParseNetwork(text string) (ChainID, error) {
 	if id, ok := networks[strings.ToLower(strings.TrimSpace(text))]; ok {
 		return id, nil
@@ -27,6 +26,7 @@ func ParseNetwork(text string) (ChainID, error) {
 	for _, name := range slices.Sorted(maps.Keys(networks)) {
 		names = append(names, fmt.Sprintf("%s (%s)", name, networks[name]))
 	}
-	return ChainID{}, fmt.Errorf("%.40q is no chain id, and no network whose chain id is known here: %s; the chain id of another network "+
-		"begins with NetX: octez-client rpc get /chains/main/chain_id", text, strings.Join(names, ", "))
+	return ChainID{}, fmt.Errorf("%.40q is no chain id, and no network with a chain id known here: %s; "+
+		"the chain id of another network begins with NetX: octez-client rpc get /chains/main/chain_id",
+		text, strings.Join(names, ", "))
 }

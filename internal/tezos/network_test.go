@@ -18,7 +18,8 @@ func TestParseNetwork(t *testing.T) {
 	}
 	for _, text := range []string{"shadownet", "", "main", "netXdQprcVkpaWU"} {
 		_, err := ParseNetwork(text)
-		require.ErrorContains(t, err, "is no chain id, and no network whose chain id is known here: ghostnet (NetXnHfVqm9iesp), mainnet (NetXdQprcVkpaWU)", text)
+		require.ErrorContains(t, err, "is no chain id, and no network with a chain id known here: "+
+			"ghostnet (NetXnHfVqm9iesp), mainnet (NetXdQprcVkpaWU)", text)
 		require.NotContains(t, err.Error(), "checksum")
 	}
 	_, err := ParseNetwork("NetXdQprcVkpaWV")

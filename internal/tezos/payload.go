@@ -10,14 +10,15 @@ import (
 // Kind is a kind of consensus payload. The values are the watermark ("magic") bytes of Octez's signer.
 type Kind uint8
 
-// The consensus kinds. An attestation, an attestation with DAL and the tz4 form of it are one kind with one mark.
+// The consensus kinds. An attestation, an attestation with DAL and the tz4 form of an attestation are one kind with
+// one mark.
 const (
 	Block          Kind = 0x11
 	Preattestation Kind = 0x12
 	Attestation    Kind = 0x13
 )
 
-// Kinds lists the consensus kinds in the order in which they are shown.
+// Kinds lists the consensus kinds in their order on every screen.
 var Kinds = []Kind{Block, Preattestation, Attestation}
 
 // String is the field's name of the kind.
@@ -44,7 +45,7 @@ func ParseKind(text string) (Kind, error) {
 	return 0, fmt.Errorf("unknown kind %q: the kinds are block, preattestation, attestation", text)
 }
 
-// MarshalText carries the name through JSON and TOML. A kind that ParseKind would not read back is an error.
+// MarshalText carries the name through JSON and TOML. A kind unknown to ParseKind is an error.
 func (k Kind) MarshalText() ([]byte, error) {
 	if !slices.Contains(Kinds, k) {
 		return nil, fmt.Errorf("%s has no name", k)
@@ -62,7 +63,7 @@ func (k *Kind) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// WarnBlockLayout marks a block whose part after the context hash is not laid out as the protocols known here have it.
+// WarnBlockLayout marks a block with an unknown layout after the context hash: the layout of no protocol known here.
 const WarnBlockLayout = "block_layout"
 
 // Request is a decoded consensus payload. Level and Round are never negative.
@@ -76,7 +77,8 @@ type Request struct {
 	Warning string
 }
 
-// ErrPayload is returned, wrapped in a *PayloadError, when a payload is not a well-formed consensus payload for the key's curve.
+// ErrPayload is returned, wrapped in a *PayloadError, when a payload is not a well-formed consensus payload for the
+// key's curve.
 var ErrPayload = errors.New("the payload cannot be decoded")
 
 // PayloadError says which field of a payload is wrong, and how.
@@ -96,7 +98,8 @@ func bad(field, format string, args ...any) error {
 	return &PayloadError{Field: field, Detail: fmt.Sprintf(format, args...)}
 }
 
-// Layouts of consensus operations: magic 1 · chain 4 · branch 32 · tag 1 · [slot 2] · level 4 · round 4 · payload hash 32 · [dal].
+// Layouts of consensus operations: magic 1 · chain 4 · branch 32 · tag 1 · [slot 2] · level 4 · round 4 · payload
+// hash 32 · [dal].
 const (
 	offTag        = 1 + 4 + 32
 	slottedLevel  = offTag + 1 + 2
@@ -105,7 +108,7 @@ const (
 	slotlessLen   = slotlessLevel + 4 + 4 + 32 // 78
 )
 
-// Tags of the operation inside (Octez, operation_repr.ml; the BLS ones belong to its bls_mode encoding).
+// Tags of the operation inside (Octez, operation_repr.ml; the BLS tags belong to its bls_mode encoding).
 const (
 	tagPreattestation     = 0x14
 	tagAttestation        = 0x15
@@ -114,11 +117,11 @@ const (
 	tagBLSAttestation     = 0x29
 )
 
-// Decode reads a consensus payload, strictly, with the layout that belongs to the curve of the key that shall sign it: the
-// same bytes read with the other layout would give another level. The error is a *PayloadError.
+// Decode reads a consensus payload, strictly, with the layout that belongs to the curve of the signing key: the same
+// bytes read with the other layout would give another level. The error is a *PayloadError.
 func Decode(curve Curve, payload []byte) (Request, error) {
 	if len(payload) == 0 {
-		return Request{}, bad("empty", "there are no bytes to sign")
+		return Request{}, bad("empty", "no bytes to sign")
 	}
 	if curve > BLS12381 {
 		return Request{}, bad("curve", "a %s key (%s) can be no consensus key", curve.Prefix(), curve)
@@ -131,7 +134,8 @@ func Decode(curve Curve, payload []byte) (Request, error) {
 	case Preattestation, Attestation:
 		req, err = decodeOperation(curve, payload)
 	default:
-		return Request{}, bad("magic", "0x%02x is not a block (0x11), a preattestation (0x12) or an attestation (0x13)", payload[0])
+		return Request{}, bad("magic", "0x%02x is not a block (0x11), a preattestation (0x12) or an attestation (0x13)",
+			payload[0])
 	}
 	if err != nil {
 		return Request{}, err
@@ -170,8 +174,8 @@ func decodeOperation(curve Curve, p []byte) (Request, error) {
 	return req, nil
 }
 
-// operationLayout gives the offset of the level and the length without the DAL bitset, or says that tag, kind and curve do not
-// belong together.
+// operationLayout returns the offset of the level and the length without the DAL bitset. An error says that tag, kind
+// and curve do not belong together.
 func operationLayout(curve Curve, kind Kind, tag byte) (levelAt, size int, err error) {
 	switch {
 	case curve == BLS12381 && kind == Preattestation && tag == tagBLSPreattestation,
@@ -181,11 +185,11 @@ func operationLayout(curve Curve, kind Kind, tag byte) (levelAt, size int, err e
 		curve < BLS12381 && kind == Attestation && (tag == tagAttestation || tag == tagAttestationWithDAL):
 		return slottedLevel, slottedLen, nil
 	}
-	return 0, 0, bad("tag", "operation tag %d is not that of the %s of a %s key", tag, kind, curve.Prefix())
+	return 0, 0, bad("tag", "operation tag %d is not the tag of the %s of a %s key", tag, kind, curve.Prefix())
 }
 
-// checkNatural checks that b is one Zarith natural and nothing else: groups of 7 bits, the top bit of a byte says that more
-// follow, no needless last zero.
+// checkNatural checks that b is one Zarith natural and nothing else: groups of 7 bits, the top bit set in every byte
+// but the last, no needless last zero.
 func checkNatural(b []byte) error {
 	for i, c := range b {
 		if c&0x80 != 0 {
@@ -202,8 +206,8 @@ func checkNatural(b []byte) error {
 	return bad("dal", "the bitset is missing or has no end")
 }
 
-// Layout of a block header: magic 1 · chain 4 · level 4 · proto 1 · predecessor 32 · timestamp 8 · passes 1 · operations 32 ·
-// fitness 4+n · context 32 · and then what the protocol adds.
+// Layout of a block header: magic 1 · chain 4 · level 4 · proto 1 · predecessor 32 · timestamp 8 · passes 1 ·
+// operations 32 · fitness 4+n · context 32 · and the protocol's own part.
 const (
 	offBlockLevel = 1 + 4
 	offFitness    = 1 + 4 + 4 + 1 + 32 + 8 + 1 + 32 // 83
@@ -224,11 +228,11 @@ func decodeBlock(p []byte) (Request, error) {
 		return Request{}, err
 	}
 	if fit.level != req.Level {
-		return Request{}, bad("level", "the header says %d, its fitness %d", req.Level, fit.level)
+		return Request{}, bad("level", "the header says %d, the fitness %d", req.Level, fit.level)
 	}
 	req.Round = fit.round
 	if len(rest) < contextLen {
-		return Request{}, bad("length", "the header is cut before the end of its context hash")
+		return Request{}, bad("length", "the header is cut before the end of the context hash")
 	}
 	known, err := checkProtocolPart(rest[contextLen:], fit.round)
 	if err != nil {
@@ -242,22 +246,23 @@ func decodeBlock(p []byte) (Request, error) {
 
 type fitness struct{ level, round int32 }
 
-// decodeFitness reads a Tenderbake fitness: total length (33 or 37), then version, level, locked round (or none), predecessor
-// round (stored as -1-round) and round, each with its length. It returns what follows.
+// decodeFitness reads a Tenderbake fitness: total length (33 or 37), and, each with its length, version, level,
+// locked round (or none), predecessor round (stored as -1-round) and round. rest is the header after the fitness.
 func decodeFitness(b []byte) (fit fitness, rest []byte, err error) {
 	size := binary.BigEndian.Uint32(b)
 	b = b[4:]
 	if size != 33 && size != 37 {
-		return fit, nil, bad("fitness", "it has %d bytes; a Tenderbake fitness has 33, or 37 with a locked round", size)
+		return fit, nil, bad("fitness", "%d bytes, where Tenderbake has 33, or 37 with a locked round", size)
 	}
 	if len(b) < int(size) {
-		return fit, nil, bad("length", "the header is cut inside its fitness")
+		return fit, nil, bad("length", "the header is cut inside the fitness")
 	}
 	fields, rest := b[:size], b[size:]
 	var f [5][]byte
 	for i, want := range [5]int{1, 4, int(size) - 33, 4, 4} {
-		if len(fields) < 4 || binary.BigEndian.Uint32(fields) != uint32(want) || len(fields) < 4+want { //nolint:gosec // 0, 1 or 4
-			return fit, nil, bad("fitness", "its field %d does not have %d bytes", i+1, want)
+		size := uint32(want) //nolint:gosec // 0, 1 or 4
+		if len(fields) < 4 || binary.BigEndian.Uint32(fields) != size || len(fields) < 4+want {
+			return fit, nil, bad("fitness", "field %d does not have %d bytes", i+1, want)
 		}
 		f[i], fields = fields[4:4+want], fields[4+want:]
 	}
@@ -285,9 +290,9 @@ func decodeFitness(b []byte) (fit fitness, rest []byte, err error) {
 	return fit, rest, nil
 }
 
-// checkProtocolPart checks the part that belongs to the protocol: payload hash 32 · payload round 4 · nonce 8 · seed nonce hash
-// (00, or ff and 32) · votes 1. A part of another shape is not known, which is not an error: a protocol upgrade must not stop
-// a baker.
+// checkProtocolPart checks the protocol's own part: payload hash 32 · payload round 4 · nonce 8 · seed nonce hash
+// (00, or ff and 32) · votes 1. A part of another shape is unknown, and no error: a protocol upgrade must not stop a
+// baker.
 func checkProtocolPart(b []byte, round int32) (known bool, err error) {
 	const fixed = 32 + 4 + 8
 	plain := len(b) == fixed+2 && b[fixed] == 0x00

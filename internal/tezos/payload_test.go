@@ -54,8 +54,8 @@ func vector(t testing.TB, name string) []byte {
 	return nil
 }
 
-// The layout follows the key: every well-formed operation must be refused for a key of the other family, or the level would be
-// read from the wrong place.
+// The layout follows the key: every well-formed operation must be refused for a key of the other family, or the level
+// would be read from the wrong place.
 func TestOperationsOfTheOtherLayoutAreRefused(t *testing.T) {
 	for _, name := range []string{"preattestation", "attestation", "attestation with dal"} {
 		_, err := tezos.Decode(tezos.BLS12381, vector(t, name))
@@ -102,9 +102,11 @@ func TestTagsAndMagics(t *testing.T) {
 	}
 }
 
-// Every proper prefix of an operation is refused, and so is every longer one: cut or padded bytes are not what was meant.
+// Every proper prefix of an operation is refused, and so is every longer one: cut or padded bytes are not what was
+// meant.
 func TestEveryOtherLengthOfAnOperationIsRefused(t *testing.T) {
-	for _, name := range []string{"preattestation", "attestation", "attestation with dal", "bls preattestation", "bls attestation"} {
+	for _, name := range []string{"preattestation", "attestation", "attestation with dal", "bls preattestation",
+		"bls attestation"} {
 		p := vector(t, name)
 		curve := tezos.P256
 		if name[:3] == "bls" {

@@ -20,13 +20,13 @@ var (
 	ErrBadSignature = errors.New("the signature does not verify")
 )
 
-// verifier checks a signature of the raw length of its curve over a payload, watermark byte included.
+// verifier checks a signature of the curve's raw length over a payload with its watermark byte.
 type verifier interface {
 	verify(payload, sig []byte) bool
 }
 
-// PublicKey is a public key tz1–tz4, parsed once: what it costs to decompress a point is paid at construction.
-// It is immutable and safe for concurrent use.
+// PublicKey is a public key tz1–tz4. A point is decompressed once, when the key is made. A PublicKey is immutable and
+// safe for concurrent use.
 type PublicKey struct {
 	curve    Curve
 	raw      []byte
@@ -90,9 +90,9 @@ func (k *PublicKey) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Verify checks that sig signs exactly these bytes, the watermark byte included. tz1–tz3 sign the BLAKE2b-256 digest of the
-// payload, tz4 the payload itself. A generic signature (sig…) is accepted for tz1–tz3. A secp256k1 signature with a high s is
-// refused, as Octez does. It returns ErrBadSignature, or nil.
+// Verify checks that sig signs exactly the payload's bytes, the watermark byte included. tz1–tz3 sign the BLAKE2b-256
+// digest of the payload, tz4 the payload itself. A generic signature (sig…) is accepted for tz1–tz3. A secp256k1
+// signature with a high s is refused, as Octez does. Verify returns ErrBadSignature, or nil.
 func (k *PublicKey) Verify(payload []byte, sig Signature) error {
 	if sig.curve != k.curve && (!sig.generic || k.curve == BLS12381) {
 		return fmt.Errorf("%w: a %s signature for a %s key", ErrBadSignature, sig.curve, k.curve)
@@ -103,12 +103,13 @@ func (k *PublicKey) Verify(payload []byte, sig Signature) error {
 	return nil
 }
 
-// possessionVerifier is what a BLS key's verifier can do besides.
+// possessionVerifier is a BLS key's verifier of proofs of possession.
 type possessionVerifier interface {
 	verifyPossession(proof []byte) bool
 }
 
-// VerifyPossession checks a proof of possession of a tz4 key: a signature of its own 48 bytes with the scheme's other tag.
+// VerifyPossession checks a proof of possession of a tz4 key: a signature of the key's own 48 bytes with the scheme's
+// tag for proofs.
 func (k *PublicKey) VerifyPossession(proof Signature) error {
 	pv, ok := k.verifier.(possessionVerifier)
 	if !ok || proof.curve != k.curve || !pv.verifyPossession(proof.raw) {
@@ -117,13 +118,14 @@ func (k *PublicKey) VerifyPossession(proof Signature) error {
 	return nil
 }
 
-// schemeFinder is what a BLS key's verifier can tell of a signature that is not of Octez's scheme.
+// schemeFinder is a BLS key's finder of schemes foreign to Octez.
 type schemeFinder interface {
 	otherScheme(payload, sig []byte) string
 }
 
-// OtherScheme names the scheme in which sig signs these bytes, when it is a BLS scheme that Octez does not take: "augmented" is what a Ledger
-// makes. It is empty when the signature is good in none of those that are known. It costs several verifications.
+// OtherScheme names the scheme in which sig signs the payload's bytes, when the scheme is a BLS scheme that Octez
+// does not take; a Ledger signs in the scheme "augmented". The result is empty when sig is good in no known scheme.
+// OtherScheme costs several verifications.
 func (k *PublicKey) OtherScheme(payload []byte, sig Signature) string {
 	f, ok := k.verifier.(schemeFinder)
 	if !ok || sig.curve != k.curve {

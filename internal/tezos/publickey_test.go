@@ -136,7 +136,8 @@ func TestRecordedPossessionProofs(t *testing.T) {
 				require.ErrorIs(t, other.VerifyPossession(proof), tezos.ErrBadSignature, pkh)
 			}
 		}
-		require.ErrorIs(t, key.Verify(key.Bytes(), proof), tezos.ErrBadSignature, "a proof is no signature of the key's bytes")
+		require.ErrorIs(t, key.Verify(key.Bytes(), proof), tezos.ErrBadSignature,
+			"a proof is no signature of the key's bytes")
 		require.ErrorIs(t, key.VerifyPossession(tezos.Signature{}), tezos.ErrBadSignature)
 	}
 }

@@ -2,18 +2,19 @@ package tezos
 
 import "bytes"
 
-// Registration is a decoded operation (watermark 0x03) by which a key registers as a baker: a reveal of its public key, a
-// delegation to itself, or both. Nothing else of watermark 0x03 is ever recognised.
+// Registration is a decoded operation (watermark 0x03) by which a key registers as a baker: a reveal of its public
+// key, a delegation to itself, or both. No other operation of watermark 0x03 is recognised.
 type Registration struct {
 	Reveal     bool
 	Delegation bool
-	// Proof tells that the reveal has the layout of Seoul and later: behind the key a byte that says that there is no proof.
+	// Proof tells that the reveal has the layout of Seoul and later: a byte behind the key says that no proof
+	// follows.
 	Proof bool
 }
 
-// Layout: magic 1 · branch 32 · contents. A content: tag 1 · source 21 · fee, counter, gas, storage (naturals) · and for a reveal
-// the public key (tag 1 and its bytes; since Seoul followed by 00, no proof), for a delegation ff and the delegate 21.
-// (Octez, operation_repr.ml.)
+// Layout: magic 1 · branch 32 · contents. A content: tag 1 · source 21 · fee, counter, gas, storage (naturals) · and
+// for a reveal the public key (tag 1 and the key's bytes; since Seoul followed by 00, no proof), for a delegation ff
+// and the delegate 21. (Octez, operation_repr.ml.)
 const (
 	magicRegistration = 0x03
 	tagReveal         = 107
@@ -22,15 +23,16 @@ const (
 	maxNatural        = 9 // bytes: more than 63 bits are no fee
 )
 
-// MaxRegistrationFee bounds the fee of a reveal or a delegation, in mutez: 1 tez, the cap that octez-client has by default (--fee-cap). The
-// usual fee is below 0.001 tez, and whoever reaches the signer must not burn a baker's balance by it.
+// MaxRegistrationFee bounds the fee of a reveal or a delegation, in mutez: 1 tez, the default cap of octez-client
+// (--fee-cap). The usual fee is below 0.001 tez. With the bound, a client of the signer cannot burn a baker's balance
+// by fees.
 const MaxRegistrationFee = 1_000_000
 
 // IsRegistration tells whether the payload claims to be an operation of watermark 0x03.
 func IsRegistration(payload []byte) bool { return len(payload) > 0 && payload[0] == magicRegistration }
 
-// DecodeRegistration reads an operation of watermark 0x03, strictly, for the key that shall sign it: at most one reveal of this
-// key, then at most one delegation of this key to itself, and nothing else. The error is a *PayloadError.
+// DecodeRegistration reads an operation of watermark 0x03, strictly, for the signing key: at most one reveal of the
+// key, followed by at most one delegation of the key to itself, and nothing else. The error is a *PayloadError.
 func DecodeRegistration(key *PublicKey, payload []byte) (Registration, error) {
 	var reg Registration
 	if !IsRegistration(payload) || len(payload) <= registrationStart {
@@ -60,7 +62,7 @@ func DecodeRegistration(key *PublicKey, payload []byte) (Registration, error) {
 	return reg, nil
 }
 
-// managerPrefix checks that the source is the key, and bounds the fee; counter, gas and storage are passed over.
+// managerPrefix checks that the source is the key, and bounds the fee. Counter, gas and storage are skipped.
 func managerPrefix(key *PublicKey, b []byte) ([]byte, error) {
 	source := key.Hash().Bytes()
 	if !bytes.HasPrefix(b, source) {
@@ -74,7 +76,7 @@ func managerPrefix(key *PublicKey, b []byte) ([]byte, error) {
 	if fee > MaxRegistrationFee {
 		return nil, bad("fee", "a fee of %d mutez is above the cap of %d", fee, MaxRegistrationFee)
 	}
-	for range 3 { // counter, gas, storage: they cost nothing but what the fee pays
+	for range 3 { // counter, gas, storage: the fee covers their cost
 		if _, b, err = natural(b); err != nil {
 			return nil, err
 		}
@@ -93,7 +95,8 @@ func natural(b []byte) (n uint64, rest []byte, err error) {
 	return 0, nil, bad("number", "fee, counter, gas or storage has no end")
 }
 
-// revealed passes over the key's own public key and the mark of no proof, which protocols before Seoul did not have: proof tells of it.
+// revealed skips the key's own public key and the byte for a missing proof. Protocols before Seoul had no such byte;
+// proof tells whether the byte is present.
 func revealed(key *PublicKey, b []byte) (rest []byte, proof bool, err error) {
 	want := append([]byte{byte(key.curve)}, key.raw...)
 	if !bytes.HasPrefix(b, want) {

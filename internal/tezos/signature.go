@@ -6,11 +6,11 @@ import (
 	"slices"
 )
 
-// Signature is a signature of a known length: 64 bytes (tz1–tz3; r ‖ s, big endian, for ECDSA) or 96 (tz4, compressed G2).
-// The zero value is no signature; IsZero tells.
+// Signature is a signature of a known length: 64 bytes (tz1–tz3; r ‖ s, big endian, for ECDSA) or 96 (tz4, compressed
+// G2). The zero value is no signature; IsZero tells.
 type Signature struct {
 	curve   Curve
-	generic bool // the text does not say of which curve
+	generic bool // the text does not name the curve
 	raw     []byte
 }
 
@@ -20,7 +20,7 @@ var (
 	sigTexts   = append(slices.Clone(sigFormats), formatGenericSig)
 )
 
-// NewSignature takes the raw bytes of a curve's signature. Whether it verifies is not checked here.
+// NewSignature takes the raw bytes of a curve's signature, without verifying the signature.
 func NewSignature(curve Curve, raw []byte) (Signature, error) {
 	if int(curve) >= len(sigFormats) {
 		return Signature{}, fmt.Errorf("no signatures of curve %s are known here", curve)
@@ -43,7 +43,7 @@ func ParseSignature(text string) (Signature, error) {
 	return Signature{curve: Curve(i), raw: raw}, nil //nolint:gosec // an index into sigFormats
 }
 
-// IsZero tells whether there is no signature.
+// IsZero tells whether the signature is missing.
 func (s Signature) IsZero() bool { return s.raw == nil }
 
 // Curve is the scheme; meaningless for a generic signature.

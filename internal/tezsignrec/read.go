@@ -13,13 +13,14 @@ import (
 // Event is one frame of a recording.
 type Event struct {
 	At        time.Duration // since the recording began
-	Section   string        // the heading that it stands under
+	Section   string        // the heading above the frame
 	Interface int           // 0 sign, 1 management
 	FromHost  bool
 	Raw       []byte // header and payload
 }
 
-// Read reads a recording: headings "## …", then for each frame a line "[  12.345 ms] IF0 -> device …", a line "hdr", lines "body".
+// Read reads a recording: headings "## …", and for each frame a line "[  12.345 ms] IF0 -> device …", a line "hdr",
+// lines "body".
 func Read(path string) ([]Event, error) {
 	f, err := os.Open(path) //nolint:gosec // tests name the file
 	if err != nil {

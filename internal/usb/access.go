@@ -17,20 +17,21 @@ const Group = "highwater"
 // rules are the files in deploy/udev, by vendor.
 var rules = map[uint16]string{0x2c97: "70-highwater-ledger.rules", 0x9997: "70-highwater-tezsign.rules"}
 
-// AccessError says that a device is connected and this process may not open it.
+// AccessError says that a device is connected and the process may not open the device.
 type AccessError struct {
 	Info Info
-	Hint string // what to do, for an operator
+	Hint string // the next step for an operator
 }
 
 func (e *AccessError) Error() string {
-	return fmt.Sprintf("no permission to open %04x:%04x at %s (%s)", e.Info.Vendor, e.Info.Product, e.Info.Where(), e.Info.Node())
+	return fmt.Sprintf("no permission to open %04x:%04x at %s (%s)",
+		e.Info.Vendor, e.Info.Product, e.Info.Where(), e.Info.Node())
 }
 
-// HintText is what to do about it.
+// HintText is the next step for an operator.
 func (e *AccessError) HintText() string { return e.Hint }
 
-// Access tells whether this process may open a device: nil, an *AccessError, or an error that wraps ErrGone.
+// Access tells whether the process may open a device: nil, an *AccessError, or an error that wraps ErrGone.
 func Access(i Info) error { return access(i, i.Node()) }
 
 func access(i Info, node string) error {
@@ -38,13 +39,13 @@ func access(i Info, node string) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, unix.ENOENT):
-		return fmt.Errorf("%w: there is no %s", ErrGone, node)
+		return fmt.Errorf("%w: %s is missing", ErrGone, node)
 	default:
 		return &AccessError{Info: i, Hint: accessHint(i.Vendor, node)}
 	}
 }
 
-// accessHint says which step is missing: the rule, or the membership in the group to which it gives the device.
+// accessHint names the missing step: installing the rule, or joining the group to which the rule gives the device.
 func accessHint(vendor uint16, node string) string {
 	info, err := os.Stat(node)
 	if err != nil {
@@ -71,6 +72,7 @@ func ruleHint(vendor uint16) string {
 	if !ok {
 		return "let the user read and write the device's file, by a udev rule"
 	}
-	return "install the udev rule: sudo groupadd --system --force " + Group + " && sudo install -m 644 deploy/udev/" + file +
-		" /etc/udev/rules.d/ && sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=usb"
+	return "install the udev rule: sudo groupadd --system --force " + Group +
+		" && sudo install -m 644 deploy/udev/" + file + " /etc/udev/rules.d/" +
+		" && sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=usb"
 }

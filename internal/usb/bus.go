@@ -13,29 +13,29 @@ import (
 	"github.com/google/gousb"
 )
 
-// Available tells whether this build can open devices (it needs cgo).
+// Available tells whether the build can open devices, for which cgo is needed.
 const Available = true
 
-// Bus finds and opens devices; a process has one. All methods can be called from anywhere. libusb is not started before the first
-// Open.
+// Bus finds and opens devices; a process has one Bus. All methods are safe for concurrent use. libusb is not started
+// before the first Open.
 type Bus struct {
 	log  *slog.Logger
 	scan *scanner
 
-	// renewing is held by whoever makes a new generation: libusb looks at every device of the system then, and the kernel makes it wait
-	// while a hub deals with one of its ports.
+	// renewing is held while a new generation is made. libusb looks at every device of the system for a new
+	// generation, and the kernel makes libusb wait while a hub deals with a port.
 	renewing sync.Mutex
 
-	// mu is not held during any call of libusb: a device that comes, or hangs, does not hold another one up.
+	// mu is not held during any call of libusb: a device that comes, or hangs, holds up no other device.
 	mu      sync.Mutex
 	current *generation // nil: none yet
 	claimed map[claim]bool
 	closed  bool
 
-	ending sync.WaitGroup // generations that are being closed; none is added once closed is true
+	ending sync.WaitGroup // generations in the course of being closed; none is added once closed is true
 }
 
-// claim is an interface that this process has.
+// claim is an interface claimed by the process.
 type claim struct {
 	id     ID
 	number int
@@ -46,10 +46,10 @@ func NewBus(log *slog.Logger) *Bus {
 	return &Bus{log: log, scan: newScanner(sysfsRoot), claimed: map[claim]bool{}}
 }
 
-// Find gives the connected devices of interest, ordered by port. It is cheap while nothing changes.
+// Find returns the connected devices of interest, ordered by port. Find is cheap while nothing changes.
 func (b *Bus) Find(match Match) ([]Info, error) { return b.scan.find(match) }
 
-// Claimed tells whether this process has claimed an interface of a device.
+// Claimed tells whether the process has claimed an interface of a device.
 func (b *Bus) Claimed(i Info, number int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -66,20 +66,21 @@ func (b *Bus) setClaimed(c claim, on bool) {
 	}
 }
 
-// errClosed is for what comes after Close.
+// errClosed is the error of every call after Close.
 var errClosed = errors.New("the USB bus is closed")
 
-// errUnknown: libusb does not know the device, or may take it for another one.
+// errUnknown: libusb does not know the device, or may mistake another device for the wanted device.
 var errUnknown = errors.New("libusb does not know the device")
 
-// Open opens a device. The error wraps ErrGone, or is an *AccessError, or of libusb.
+// Open opens a device. The error wraps ErrGone, or is an *AccessError, or an error of libusb.
 func (b *Bus) Open(ctx context.Context, i Info) (*Device, error) {
 	if err := Access(i); err != nil {
 		return nil, err
 	}
 	start := time.Now()
 	d, err := b.open(ctx, i)
-	b.log.Debug("usb open", "where", i.Where(), "address", i.Address, "duration_ms", time.Since(start).Milliseconds(), "error", err)
+	b.log.Debug("usb open", "where", i.Where(), "address", i.Address,
+		"duration_ms", time.Since(start).Milliseconds(), "error", err)
 	return d, err
 }
 
@@ -95,7 +96,8 @@ func (b *Bus) open(ctx context.Context, i Info) (*Device, error) {
 	return d, nil
 }
 
-// handle opens a device in the current generation, or in a new one when that does not know it. The generation has a user then.
+// handle opens a device in the current generation, or in a new generation when the current does not know the device.
+// On success the caller is a user of the generation.
 func (b *Bus) handle(ctx context.Context, i Info) (*generation, *gousb.Device, error) {
 	tried, handle, err := b.announced(ctx, i)
 	if !errors.Is(err, errUnknown) {
@@ -103,7 +105,7 @@ func (b *Bus) handle(ctx context.Context, i Info) (*generation, *gousb.Device, e
 	}
 	b.renewing.Lock()
 	defer b.renewing.Unlock()
-	g, handle, err := b.try(i, tried) // another one may have been made meanwhile
+	g, handle, err := b.try(i, tried) // another caller may have made a new generation meanwhile
 	if !errors.Is(err, errUnknown) {
 		return g, handle, err
 	}
@@ -120,17 +122,19 @@ func (b *Bus) handle(ctx context.Context, i Info) (*generation, *gousb.Device, e
 	return g, handle, err
 }
 
-// udevControl is there while udevd runs.
+// udevControl exists while udevd runs.
 const udevControl = "/run/udev/control"
 
-// libusb learns of a device from udevd some milliseconds after it has appeared. In a container udevd may run and not be heard.
+// libusb learns of a device from udevd some milliseconds after the device has appeared. In a container udevd may run
+// out of libusb's hearing.
 const (
 	announceWait = 500 * time.Millisecond
 	announceTick = 10 * time.Millisecond
 )
 
-// announced opens a device in the current generation. Where udevd runs it waits a little until libusb has heard of it: a new generation
-// takes longer, and would only be told of what the old one is about to be.
+// announced opens a device in the current generation. On a system with udevd, announced waits a little until libusb
+// has heard of the device: a new generation takes longer, and would only learn what the current generation is about
+// to learn.
 func (b *Bus) announced(ctx context.Context, i Info) (*generation, *gousb.Device, error) {
 	g, handle, err := b.try(i, nil)
 	if !errors.Is(err, errUnknown) || g == nil || !g.fits(i) || missing(udevControl) {
@@ -151,7 +155,7 @@ func (b *Bus) announced(ctx context.Context, i Info) (*generation, *gousb.Device
 	return g, handle, err
 }
 
-// try opens a device in the current generation, unless that is the one that was tried already.
+// try opens a device in the current generation, unless the current generation was tried already.
 func (b *Bus) try(i Info, tried *generation) (*generation, *gousb.Device, error) {
 	g, err := b.enter()
 	if err != nil {
@@ -171,7 +175,7 @@ func (b *Bus) try(i Info, tried *generation) (*generation, *gousb.Device, error)
 	return g, handle, err
 }
 
-// Close ends libusb when the last device is closed; nothing can be opened any more.
+// Close ends libusb when the last device is closed. After Close no device can be opened.
 func (b *Bus) Close() error {
 	b.mu.Lock()
 	end := func() {}
@@ -185,7 +189,7 @@ func (b *Bus) Close() error {
 	return nil
 }
 
-// explain makes an error of this package of one of libusb's.
+// explain turns an error of libusb into an error of this package.
 func explain(err error, i Info) error {
 	switch code(err) {
 	case gousb.ErrorNoDevice:

@@ -7,10 +7,10 @@ import (
 	"log/slog"
 )
 
-// Available tells whether this build can open devices (it needs cgo).
+// Available tells whether the build can open devices, for which cgo is needed.
 const Available = false
 
-// Bus finds devices; this build cannot open them.
+// Bus finds devices; a build without cgo cannot open devices.
 type Bus struct{ scan *scanner }
 
 // NewBus makes a bus.
@@ -28,7 +28,7 @@ func (*Bus) Open(context.Context, Info) (*Device, error) { return nil, ErrNoUSB 
 // Close has nothing to do.
 func (*Bus) Close() error { return nil }
 
-// Device is never made by this build.
+// Device is never made by a build without cgo.
 type Device struct{}
 
 // Info is empty.
@@ -45,7 +45,7 @@ func (*Device) Control(context.Context, uint8, uint8, uint16, uint16, []byte) (i
 // Close has nothing to do.
 func (*Device) Close() error { return nil }
 
-// Channel is never made by this build.
+// Channel is never made by a build without cgo.
 type Channel struct{}
 
 // MaxPacket is zero.

@@ -14,11 +14,12 @@ import (
 	"github.com/google/gousb"
 )
 
-// queued is how many reads wait at the host controller: the device never finds none, however late the program comes back for more.
+// queued is the number of reads waiting at the host controller: the device always finds a read, however late the
+// program comes back for more.
 const queued = 4
 
-// Channel is a claimed interface with one IN and one OUT endpoint. Reads are pending from the claim on. Read and Write may run at the
-// same time, each in one goroutine; Close ends both.
+// Channel is a claimed interface with one IN and one OUT endpoint. Reads are pending from the claim on. Read and
+// Write may run at the same time, each in one goroutine; Close ends both.
 type Channel struct {
 	d      *Device
 	iface  *gousb.Interface
@@ -33,10 +34,10 @@ type Channel struct {
 	mu     sync.Mutex
 	closed bool
 	users  sync.WaitGroup
-	end    func() // cancels what is under way, waits for its end and releases the interface, once
+	end    func() // cancels transfers under way, waits for their end and releases the interface, once
 }
 
-// newChannel takes over a claimed interface. The numbers and sizes of its endpoints come from the descriptors.
+// newChannel takes over a claimed interface. The numbers and sizes of the endpoints come from the descriptors.
 func newChannel(d *Device, iface *gousb.Interface) (*Channel, error) {
 	in, out, err := endpoints(iface.Setting)
 	if err != nil {
@@ -71,7 +72,7 @@ func endpoints(s gousb.InterfaceSetting) (in, out gousb.EndpointDesc, err error)
 		}
 	}
 	if in.MaxPacketSize == 0 || out.MaxPacketSize == 0 {
-		return in, out, fmt.Errorf("interface %d has not one endpoint in each direction", s.Number)
+		return in, out, fmt.Errorf("interface %d lacks an endpoint in a direction", s.Number)
 	}
 	return in, out, nil
 }
@@ -79,7 +80,7 @@ func endpoints(s gousb.InterfaceSetting) (in, out gousb.EndpointDesc, err error)
 // MaxPacket is wMaxPacketSize of the IN endpoint.
 func (c *Channel) MaxPacket() int { return c.max }
 
-// use begins a transfer: Close waits for its end.
+// use begins a transfer, whose end Close waits for.
 func (c *Channel) use() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -90,37 +91,37 @@ func (c *Channel) use() error {
 	return nil
 }
 
-// join gives a context that ends with the channel too.
+// join returns a context that ends with the channel too.
 func (c *Channel) join(ctx context.Context) (joined context.Context, stop func()) {
 	joined, cancel := context.WithCancel(ctx)
 	undo := context.AfterFunc(c.life, cancel)
 	return joined, func() { undo(); cancel() }
 }
 
-// Read gives what one IN transfer of at most one packet brought. buf has MaxPacket bytes. When ctx ends, or on any error, nothing more
-// can be read.
+// Read returns the bytes of one IN transfer of at most one packet. buf has MaxPacket bytes. After the end of ctx, or
+// after any error, nothing more can be read.
 func (c *Channel) Read(ctx context.Context, buf []byte) (int, error) {
 	own := make([]byte, len(buf))
 	n, err := c.transfer(ctx, "read", func(ctx context.Context) (int, error) { return c.in.ReadContext(ctx, own) })
 	return copy(buf, own[:n]), err
 }
 
-// Write sends p as one OUT transfer; an empty p is a zero-length packet. It returns how many bytes surely left; the error wraps
-// ErrUnsent when surely none did.
+// Write sends p as one OUT transfer; an empty p is a zero-length packet. Write returns the number of bytes that
+// surely left; the error wraps ErrUnsent when surely no byte left.
 func (c *Channel) Write(ctx context.Context, p []byte) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
 	own := bytes.Clone(p)
 	n, err := c.transfer(ctx, "write", func(ctx context.Context) (int, error) {
-		defer clear(own) // it may hold a passphrase
+		defer clear(own) // may hold a passphrase
 		return c.out.WriteContext(ctx, own)
 	})
 	return n, unsent(err)
 }
 
-// unsent marks an error of the submission: the kernel has not taken the transfer. How far one came that ended badly later, its status
-// does not tell.
+// unsent marks an error of the submission: the kernel has not taken the transfer. The status of a transfer that
+// failed later does not tell how many bytes left.
 func unsent(err error) error {
 	var submission gousb.Error
 	if errors.As(err, &submission) {
@@ -134,8 +135,8 @@ type unsentError struct{ err error }
 func (e unsentError) Error() string   { return e.err.Error() }
 func (e unsentError) Unwrap() []error { return []error{ErrUnsent, e.err} }
 
-// transfer does one transfer, and cancels it when ctx ends or the channel is closed. It does not wait for ever for the transfer to
-// end then: what libusb does not give back stays with a goroutine.
+// transfer does one transfer, and cancels the transfer when ctx ends or the channel is closed. After the
+// cancellation, transfer waits only for a while: a transfer that libusb does not give back stays with a goroutine.
 func (c *Channel) transfer(ctx context.Context, what string, f func(context.Context) (int, error)) (int, error) {
 	if err := c.use(); err != nil {
 		return 0, err
@@ -186,7 +187,8 @@ func (c *Channel) failed(ctx context.Context, what string, err error) error {
 	return err
 }
 
-// Close ends reading and writing, and gives the interface back. When the transfers do not end in time the error wraps ErrHung.
+// Close ends reading and writing, and gives the interface back. When the transfers do not end in time the error wraps
+// ErrHung.
 func (c *Channel) Close() error {
 	return within(closeTimeout, func() error { c.end(); return nil })
 }
@@ -205,7 +207,7 @@ func (c *Channel) finish() {
 	c.d.channels = slices.DeleteFunc(c.d.channels, func(o *Channel) bool { return o == c })
 }
 
-// drain ends the reads that are still queued: a read whose context has ended cancels them all.
+// drain ends the reads that are still queued: a read with an ended context cancels all queued reads.
 func (c *Channel) drain() {
 	buf := make([]byte, c.max)
 	for {

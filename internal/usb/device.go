@@ -14,15 +14,15 @@ import (
 	"github.com/google/gousb"
 )
 
-// Timing of what has no deadline of its own.
+// Time limits of operations without a deadline of their own.
 const (
-	// ControlTimeout bounds a control transfer: a device that is stopped never answers.
+	// ControlTimeout bounds a control transfer: a stopped device never answers.
 	ControlTimeout = time.Second
-	// closeTimeout is how long closing waits for transfers to end that were cancelled.
+	// closeTimeout bounds the wait for cancelled transfers at closing.
 	closeTimeout = 2 * time.Second
 )
 
-// Device is an open device. Its methods can be called from anywhere.
+// Device is an open device. The methods are safe for concurrent use.
 type Device struct {
 	bus    *Bus
 	gen    *generation
@@ -37,11 +37,12 @@ type Device struct {
 	closed   bool
 }
 
-// Info is what the system knew of the device when it was opened.
+// Info is the system's knowledge of the device at opening.
 func (d *Device) Info() Info { return d.info }
 
-// configure takes the device's configuration as it is. gousb detaches the kernel drivers of all interfaces here when automatic
-// detaching is on already, and gives back those only that are claimed later: so it is turned on afterwards.
+// configure takes the device's configuration unchanged. With automatic detaching already on, gousb would detach the
+// kernel drivers of all interfaces here, and would give back only those of interfaces claimed later: automatic
+// detaching is turned on afterwards.
 func (d *Device) configure() error {
 	d.handle.ControlTimeout = ControlTimeout
 	n, err := d.handle.ActiveConfigNum()
@@ -54,8 +55,9 @@ func (d *Device) configure() error {
 	return d.handle.SetAutoDetach(true)
 }
 
-// Claim claims an interface; a kernel driver that has it is detached, and attached again by the channel's Close. The error wraps
-// ErrInUse when another program, or another part of this one, has it, and ErrGone when the device left.
+// Claim claims an interface. A kernel driver bound to the interface is detached, and attached again by the channel's
+// Close. The error wraps ErrInUse when another program, or another part of this process, has the interface, and
+// ErrGone when the device left.
 func (d *Device) Claim(_ context.Context, number int) (*Channel, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -76,8 +78,10 @@ func (d *Device) Claim(_ context.Context, number int) (*Channel, error) {
 	return c, nil
 }
 
-// Control does a control transfer on endpoint 0. It ends within ControlTimeout, or ctx's deadline when that is earlier.
-func (d *Device) Control(ctx context.Context, requestType, request uint8, value, index uint16, data []byte) (int, error) {
+// Control does a control transfer on endpoint 0, and ends within ControlTimeout, or at ctx's earlier deadline.
+func (d *Device) Control(
+	ctx context.Context, requestType, request uint8, value, index uint16, data []byte,
+) (int, error) {
 	d.control.Lock()
 	defer d.control.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -101,21 +105,23 @@ func (d *Device) Control(ctx context.Context, requestType, request uint8, value,
 	return n, nil
 }
 
-// The request for a HID report descriptor, which is what usbhid asks first.
+// The request for a HID report descriptor, the first question of usbhid.
 const (
 	getInterfaceDescriptor = 0x81
 	getDescriptor          = 0x06
 	reportDescriptor       = 0x2200
 )
 
-// release gives an interface back, and to the kernel driver that had it. usbhid asks a device that does not answer for half a minute, in
-// which neither this program nor the device can be closed: then the driver is left out.
+// release gives an interface back, to its kernel driver as well. usbhid asks a silent device for half a minute, and
+// neither the program nor the device could be closed meanwhile: the interface of a silent device is not given back to
+// the driver.
 func (d *Device) release(iface *gousb.Interface) {
 	silent := false
 	if uint8(iface.Setting.Class) == ClassHID {
 		d.control.Lock()
 		d.handle.ControlTimeout = ControlTimeout
-		_, err := d.handle.Control(getInterfaceDescriptor, getDescriptor, reportDescriptor, uint16(iface.Setting.Number), make([]byte, 1)) //nolint:gosec // a byte
+		index := uint16(iface.Setting.Number) //nolint:gosec // a byte
+		_, err := d.handle.Control(getInterfaceDescriptor, getDescriptor, reportDescriptor, index, make([]byte, 1))
 		d.control.Unlock()
 		silent = err != nil
 	}
@@ -128,15 +134,15 @@ func (d *Device) release(iface *gousb.Interface) {
 	iface.Close()
 }
 
-// detach says whether kernel drivers make room for a claim and come back after it.
+// detach says whether kernel drivers make room for a claim and come back after the claim.
 func (d *Device) detach(on bool) {
 	if err := d.handle.SetAutoDetach(on); err != nil {
 		d.bus.log.Debug("usb auto detach", "error", err)
 	}
 }
 
-// Close gives up what is under way and closes the device. When that does not end in time the error wraps ErrHung, and closing goes on
-// in the background.
+// Close gives up transfers under way and closes the device. When closing does not end in time the error wraps
+// ErrHung, and closing goes on in the background.
 func (d *Device) Close() error {
 	d.mu.Lock()
 	if d.closed {
@@ -167,7 +173,7 @@ func (d *Device) shut() error {
 	return err
 }
 
-// within runs f, and waits for its end for a while.
+// within runs f, and waits no longer than limit for the end of f.
 func within(limit time.Duration, f func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- f() }()
@@ -181,7 +187,7 @@ func within(limit time.Duration, f func() error) error {
 	}
 }
 
-// code finds libusb's code in an error. gousb puts some into its texts only.
+// code finds libusb's code in an error. gousb puts some codes only into its texts.
 func code(err error) gousb.Error {
 	var c gousb.Error
 	if errors.As(err, &c) {
@@ -198,7 +204,7 @@ func code(err error) gousb.Error {
 			}
 		}
 		if strings.HasSuffix(err.Error(), gousb.ErrorNotFound.Error()) {
-			return gousb.ErrorNoDevice // the interface is not there any more
+			return gousb.ErrorNoDevice // the interface is not present any more
 		}
 	}
 	return gousb.Success

@@ -19,7 +19,8 @@ import (
 // gousb puts some of libusb's codes into its texts only; they are found all the same.
 func TestExplain(t *testing.T) {
 	claim := func(e gousb.Error) error {
-		return fmt.Errorf("claim interface 0: %w", fmt.Errorf("failed to claim interface %d on %s: %v", 0, "vid=2c97", e)) //nolint:errorlint // as gousb does
+		//nolint:errorlint // as gousb does
+		return fmt.Errorf("claim interface 0: %w", fmt.Errorf("failed to claim interface %d on %s: %v", 0, "vid=2c97", e))
 	}
 	for _, c := range []struct {
 		err  error
@@ -51,7 +52,8 @@ func TestUnsent(t *testing.T) {
 	require.ErrorIs(t, unsent(gone), ErrUnsent)
 	require.ErrorIs(t, unsent(gone), ErrGone)
 	require.Equal(t, gone.Error(), unsent(gone).Error())
-	for _, err := range []error{gousb.TransferNoDevice, gousb.TransferError, gousb.TransferCancelled, errClosed, context.Canceled, ErrHung} {
+	for _, err := range []error{gousb.TransferNoDevice, gousb.TransferError, gousb.TransferCancelled, errClosed,
+		context.Canceled, ErrHung} {
 		err = explain(fmt.Errorf("write: %w", err), Info{})
 		require.NotErrorIs(t, unsent(err), ErrUnsent)
 		require.Equal(t, err, unsent(err))
@@ -73,7 +75,8 @@ func TestWithin(t *testing.T) {
 func TestEndpoints(t *testing.T) {
 	ep := func(address gousb.EndpointAddress, kind gousb.TransferType, size int) gousb.EndpointDesc {
 		return gousb.EndpointDesc{
-			Address: address, Number: int(address & 0xf), Direction: gousb.EndpointDirection(address&0x80 != 0), TransferType: kind, MaxPacketSize: size,
+			Address: address, Number: int(address & 0xf), Direction: gousb.EndpointDirection(address&0x80 != 0),
+			TransferType: kind, MaxPacketSize: size,
 		}
 	}
 	setting := func(eps ...gousb.EndpointDesc) gousb.InterfaceSetting {

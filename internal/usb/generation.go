@@ -8,17 +8,18 @@ import (
 	"github.com/google/gousb"
 )
 
-// generation is a libusb context with what was connected when it was made. libusb learns of later devices from udevd only, which a
-// container, or a small system, has not: a device that the kernel shows and libusb does not (or whose address another device had)
-// needs a new context. The old one ends with its last user.
+// generation is a libusb context with the devices connected when the context was made. libusb learns of later devices
+// from udevd only, which a container or a small system lacks. A new context is needed for a device that the kernel
+// shows and libusb does not, and for a device at another device's old address. The old context ends with its last
+// user.
 type generation struct {
 	ctx   *gousb.Context
 	known map[[2]int]ID // by bus and address
-	users int           // open devices, and attempts to open one; the bus's lock guards it
-	stale bool          // there is a newer one, or the bus was closed; as above
+	users int           // open devices, and attempts to open a device; guarded by the bus's lock
+	stale bool          // a newer generation exists, or the bus was closed; as above
 }
 
-// newContext starts libusb; gousb panics where libusb cannot.
+// newContext starts libusb; gousb panics where libusb cannot start.
 func newContext() (ctx *gousb.Context, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -28,14 +29,15 @@ func newContext() (ctx *gousb.Context, err error) {
 	return gousb.NewContext(), nil
 }
 
-// fits is false when another device had this address when the generation was made: libusb may still believe in that one.
+// fits is false when another device had the address when the generation was made: libusb may still believe in the old
+// device.
 func (g *generation) fits(i Info) bool {
 	id, ok := g.known[[2]int{i.Bus, i.Address}]
 	return !ok || id == i.ID
 }
 
-// open opens the device at an address. A device that libusb knows and the kernel does not open has left: the kernel shows it for a
-// while yet.
+// open opens the device at an address. A device known to libusb that the kernel does not open has left: the kernel
+// shows a departed device for a while.
 func (g *generation) open(i Info) (*gousb.Device, error) {
 	known := false
 	all, err := g.ctx.OpenDevices(func(d *gousb.DeviceDesc) bool {
@@ -45,7 +47,7 @@ func (g *generation) open(i Info) (*gousb.Device, error) {
 	})
 	switch {
 	case len(all) > 0:
-		return all[0], nil // an error is of another device then, whose descriptors cannot be read
+		return all[0], nil // any error here is about another device, with unreadable descriptors
 	case !known:
 		return nil, errUnknown
 	case err == nil:
@@ -76,7 +78,7 @@ func (b *Bus) leave(g *generation) {
 	end()
 }
 
-// retire is for a generation of which nobody becomes a user any more. The caller holds the lock, and calls what it returns without.
+// retire is for a generation that gets no new users. The caller holds the lock, and calls end without the lock.
 func (b *Bus) retire(g *generation) (end func()) {
 	if g == nil {
 		return func() {}
@@ -85,8 +87,8 @@ func (b *Bus) retire(g *generation) (end func()) {
 	return b.endIfUnused(g)
 }
 
-// endIfUnused is called with the lock held; the caller calls what it returns without. libusb takes up to a tenth of a second to end, for
-// which nobody waits before Close.
+// endIfUnused is called with the lock held; the caller calls end without the lock. libusb takes up to a tenth of a
+// second to end, and no caller waits for the end before Close.
 func (b *Bus) endIfUnused(g *generation) (end func()) {
 	if !g.stale || g.users > 0 {
 		return func() {}

@@ -1,6 +1,7 @@
 package usb
 
-// Items of a HID report descriptor (Device Class Definition for HID 1.11, 6.2.2): a prefix byte of tag, type and size, then data.
+// Items of a HID report descriptor (Device Class Definition for HID 1.11, 6.2.2): a prefix byte of tag, type and
+// size, followed by data.
 const (
 	itemKind      = 0xfc // tag and type
 	itemUsagePage = 0x04
@@ -8,8 +9,8 @@ const (
 	itemLong      = 0xfe
 )
 
-// FirstUsage is the usage page and the usage with which a HID report descriptor begins: what the interface is. It is 0, 0 when the
-// descriptor does not say.
+// FirstUsage is the usage page and the usage at the beginning of a HID report descriptor: the purpose of the
+// interface. The result is 0, 0 when the descriptor does not say.
 func FirstUsage(report []byte) (page, usage uint16) {
 	for len(report) > 0 {
 		prefix := report[0]

@@ -16,27 +16,27 @@ import (
 // sysfsRoot is where the kernel lists USB devices and their interfaces.
 const sysfsRoot = "/sys/bus/usb/devices"
 
-// Bounds of what is read there.
+// Bounds of reads in sysfs.
 const (
 	maxAttribute = 4096
 	maxDevices   = 4096
 )
 
-// scanner finds connected devices. It remembers what does not change while a device is connected, so that looking again costs one
-// status call for each device of the system, and some small files for each of interest. The kernel lets nobody read some of those
-// (texts, the number of interfaces) while it configures or removes the device, or, of a hub, while that deals with a port: they are
-// read once, of devices of interest only.
+// scanner finds connected devices. A scanner remembers the constant facts of a connected device: looking again costs
+// one status call for each device of the system, and some small files for each device of interest. Some files (texts,
+// the number of interfaces) cannot be read while the kernel configures or removes the device, or, of a hub, while the
+// hub deals with a port: the scanner reads these files once, and only of devices of interest.
 type scanner struct {
 	root string
 
-	mu   sync.Mutex // not held while anything is read
+	mu   sync.Mutex // not held during reads
 	seen map[string]entry
 }
 
 type entry struct {
 	inode           uint64
 	vendor, product uint16
-	info            *Info // nil: not read yet; without its interfaces
+	info            *Info // nil: not read yet; without the interfaces
 	interfaces      int
 }
 
@@ -58,7 +58,7 @@ func (s *scanner) find(match Match) ([]Info, error) {
 	for _, name := range names {
 		e, ok := s.entry(name, before)
 		if !ok {
-			continue // it left, or is on its way
+			continue // the device has left, or is on its way
 		}
 		if match(e.vendor, e.product) {
 			var info Info
@@ -75,7 +75,8 @@ func (s *scanner) find(match Match) ([]Info, error) {
 	return out, nil
 }
 
-// connected gives the identity of everything that is connected, by bus and address. Nothing of it has to be waited for.
+// connected returns the identity of every connected device, by bus and address, from files that can always be read at
+// once.
 func (s *scanner) connected() (map[[2]int]ID, error) {
 	names, err := s.names()
 	if err != nil {
@@ -94,13 +95,13 @@ func (s *scanner) connected() (map[[2]int]ID, error) {
 	return out, nil
 }
 
-// present tells whether a device that was found is still there.
+// present tells whether a device found earlier is still connected.
 func (s *scanner) present(i Info) bool {
 	inode, ok := inodeOf(filepath.Join(s.root, i.Port))
 	return ok && inode == i.inode
 }
 
-// names are the entries that are devices: interfaces have a colon in their name.
+// names are the entries of devices. An entry with a colon is an interface.
 func (s *scanner) names() ([]string, error) {
 	dir, err := os.Open(s.root)
 	if errors.Is(err, os.ErrNotExist) {
@@ -117,7 +118,7 @@ func (s *scanner) names() ([]string, error) {
 	return slices.DeleteFunc(names, func(n string) bool { return strings.Contains(n, ":") }), nil
 }
 
-// entry looks at a device. Its directory's inode number tells one plugging-in from the next.
+// entry looks at a device. The inode number of the device's directory tells one plugging-in from the next.
 func (s *scanner) entry(name string, seen map[string]entry) (entry, bool) {
 	dir := filepath.Join(s.root, name)
 	inode, ok := inodeOf(dir)
@@ -128,7 +129,8 @@ func (s *scanner) entry(name string, seen map[string]entry) (entry, bool) {
 		return e, true
 	}
 	a := attributes(dir)
-	e := entry{inode: inode, vendor: uint16(a.number("idVendor", 16, 16)), product: uint16(a.number("idProduct", 16, 16))} //nolint:gosec // 16 bits
+	vendor, product := a.number("idVendor", 16, 16), a.number("idProduct", 16, 16)
+	e := entry{inode: inode, vendor: uint16(vendor), product: uint16(product)} //nolint:gosec // 16 bits
 	return e, a.ok
 }
 
@@ -144,15 +146,16 @@ func inodeOf(path string) (uint64, bool) {
 	return st.Ino, true
 }
 
-// read reads a device. It is not complete when the kernel has not configured it yet, or it is leaving; e keeps what was read of a
-// complete one.
+// read reads a device. The device is incomplete when the kernel has not configured the device yet, or when the device
+// is leaving; e keeps the facts of a complete device.
 func (s *scanner) read(name string, e *entry) (Info, bool) {
 	dir := filepath.Join(s.root, name)
 	if e.info == nil {
 		a := attributes(dir)
 		info := Info{
 			ID: a.id(e.inode), Vendor: e.vendor, Product: e.product, Port: name,
-			Speed: a.text("speed"), Manufacturer: a.optional("manufacturer"), Name: a.optional("product"), SerialNum: a.optional("serial"),
+			Speed: a.text("speed"), Manufacturer: a.optional("manufacturer"),
+			Name: a.optional("product"), SerialNum: a.optional("serial"),
 		}
 		want := int(a.number("bNumInterfaces", 10, 8)) //nolint:gosec // 8 bits
 		if !a.ok || want == 0 {
@@ -179,8 +182,9 @@ func (s *scanner) read(name string, e *entry) (Info, bool) {
 func readInterface(dir string) (Interface, bool) {
 	a := attributes(dir)
 	i := Interface{
-		Number: int(a.number("bInterfaceNumber", 16, 8)), Class: uint8(a.number("bInterfaceClass", 16, 8)), //nolint:gosec // 8 bits
-		Endpoints: int(a.number("bNumEndpoints", 16, 8)), //nolint:gosec // 8 bits
+		Number:    int(a.number("bInterfaceNumber", 16, 8)),  //nolint:gosec // 8 bits
+		Class:     uint8(a.number("bInterfaceClass", 16, 8)), //nolint:gosec // 8 bits
+		Endpoints: int(a.number("bNumEndpoints", 16, 8)),     //nolint:gosec // 8 bits
 	}
 	if target, err := os.Readlink(filepath.Join(dir, "driver")); err == nil {
 		i.Driver = filepath.Base(target)
@@ -196,7 +200,7 @@ func readInterface(dir string) (Interface, bool) {
 	return i, a.ok
 }
 
-// attrs reads the attributes of one entry; ok becomes false when a needed one cannot be read.
+// attrs reads the attributes of one entry; ok becomes false when a needed attribute cannot be read.
 type attrs struct {
 	dir string
 	ok  bool
@@ -212,7 +216,7 @@ func (a *attrs) text(name string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// optional is for what a device may leave out.
+// optional is for attributes that a device may leave out.
 func (a *attrs) optional(name string) string {
 	b, err := readBounded(filepath.Join(a.dir, name))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -223,7 +227,8 @@ func (a *attrs) optional(name string) string {
 
 // id is the device's identity.
 func (a *attrs) id(inode uint64) ID {
-	return ID{Bus: int(a.number("busnum", 10, 16)), Address: int(a.number("devnum", 10, 16)), inode: inode} //nolint:gosec // 16 bits
+	bus, address := a.number("busnum", 10, 16), a.number("devnum", 10, 16)
+	return ID{Bus: int(bus), Address: int(address), inode: inode} //nolint:gosec // 16 bits
 }
 
 func (a *attrs) number(name string, base, bits int) uint64 {

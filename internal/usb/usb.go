@@ -1,8 +1,8 @@
-// Package usb is what the device drivers need of USB: what is connected, who may open it, and open devices with claimed interfaces
-// on which transfers can be given up at any time.
+// Package usb is USB for the device drivers: the connected devices, the permission to open a device, and open devices
+// with claimed interfaces, whose transfers can be given up at any time.
 //
-// What is connected is read from sysfs, which needs no permission and no libusb; libusb (through gousb, with cgo) is for
-// open devices only. A device is never reset.
+// The connected devices are read from sysfs, without permission and without libusb; libusb (through gousb, with cgo)
+// serves open devices only. A device is never reset.
 package usb
 
 import (
@@ -10,32 +10,32 @@ import (
 	"fmt"
 )
 
-// Errors that callers tell apart; they are wrapped.
+// Errors for callers to distinguish; the errors are wrapped.
 var (
 	// ErrGone: the device is not connected any more.
 	ErrGone = errors.New("the device is not connected")
-	// ErrInUse: another program, or another part of this one, has claimed the interface.
+	// ErrInUse: another program, or another part of this process, has claimed the interface.
 	ErrInUse = errors.New("the interface is in use")
 	// ErrUnsent: nothing of a write can have reached the device.
 	ErrUnsent = errors.New("nothing was sent")
-	// ErrNoUSB: this build cannot open devices.
-	ErrNoUSB = errors.New("this build has no USB (it was built without cgo): use the full build, or a tcp:// transport")
-	// ErrHung: an operation did not end when it was given up; what it used stays open until it does.
+	// ErrNoUSB: the build cannot open devices.
+	ErrNoUSB = errors.New("this build has no USB (built without cgo): use the full build, or a tcp:// transport")
+	// ErrHung: an operation did not end when given up; its resources stay open until the operation ends.
 	ErrHung = errors.New("a USB operation does not end")
 )
 
-// ID tells one plugging-in from all others, also of the same device at the same port.
+// ID tells one plugging-in from all others, even of the same device at the same port.
 type ID struct {
 	Bus, Address int
 	inode        uint64
 }
 
-// Info is what the system knows of a connected device, whether or not it may be opened.
+// Info is the system's knowledge of a connected device, whether or not the device may be opened.
 type Info struct {
 	ID
 	Vendor, Product               uint16
-	Manufacturer, Name, SerialNum string // as the device says them; may be empty
-	Port                          string // the kernel's name for its place: bus, dash, ports ("1-2.4")
+	Manufacturer, Name, SerialNum string // the device's own texts; may be empty
+	Port                          string // the kernel's name for the device's place: bus, dash, ports ("1-2.4")
 	Speed                         string // Mbit/s: "12", "480"
 	Interfaces                    []Interface
 }
@@ -52,7 +52,8 @@ type Interface struct {
 	Class     uint8
 	Driver    string // of the kernel, bound now: "usbhid", "usbfs"; may be empty
 	Endpoints int    // beside the control endpoint
-	// UsagePage and Usage are the first of the HID report descriptor, which the system knows while usbhid is bound; else zero.
+	// UsagePage and Usage are the first in the HID report descriptor, known to the system while usbhid is bound; else
+	// zero.
 	UsagePage, Usage uint16
 }
 
@@ -65,7 +66,7 @@ const (
 // Match says which devices are of interest.
 type Match func(vendor, product uint16) bool
 
-// HintText is the advice that an error carries, or nothing.
+// HintText is the advice in an error, or nothing.
 func HintText(err error) string {
 	var h interface{ HintText() string }
 	if errors.As(err, &h) {

@@ -96,7 +96,8 @@ func TestFind(t *testing.T) {
 	require.NotZero(t, i.inode)
 	i.inode = 0
 	require.Equal(t, Info{
-		ID: ID{Bus: 1, Address: 2}, Vendor: 0x2c97, Product: 0x5011, Manufacturer: "M", Name: "P", SerialNum: "0001", Port: "1-2", Speed: "480",
+		ID: ID{Bus: 1, Address: 2}, Vendor: 0x2c97, Product: 0x5011, Manufacturer: "M", Name: "P",
+		SerialNum: "0001", Port: "1-2", Speed: "480",
 		Interfaces: []Interface{
 			{Number: 0, Class: ClassHID, Driver: "usbhid", Endpoints: 2, UsagePage: 0xffa0, Usage: 1},
 			{Number: 1, Class: ClassVendor, Endpoints: 2},
@@ -168,7 +169,8 @@ func inTime[T any](t *testing.T, f func() (T, error)) T {
 	return r.v
 }
 
-// What the kernel may keep for itself for seconds is read once. A device on its way out, or a hub at work, keeps nobody waiting.
+// What the kernel may keep for itself for seconds is read once. A device on its way out, or a hub at work, keeps
+// nobody waiting.
 func TestFindDoesNotWait(t *testing.T) {
 	b := newBus(t)
 	b.plug("1-1", "9997", "0001", "T-1", [2]string{"ff", "00"}, [2]string{"ff", "00"})
@@ -212,7 +214,8 @@ func TestFindOthersMeanwhile(t *testing.T) {
 
 // A device that is coming or leaving is not there: its files appear and vanish one by one.
 func TestFindIncomplete(t *testing.T) {
-	for _, file := range []string{"idVendor", "busnum", "devnum", "bNumInterfaces", "speed", "1-1:1.1", "1-1:1.1/bInterfaceClass"} {
+	for _, file := range []string{"idVendor", "busnum", "devnum", "bNumInterfaces", "speed", "1-1:1.1",
+		"1-1:1.1/bInterfaceClass"} {
 		b := newBus(t)
 		b.plug("1-1", "2c97", "5011", "0001", [2]string{"03", "00"}, [2]string{"ff", "00"})
 		s := newScanner(b.root)

@@ -11,12 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Multicast groups of the kernel's event socket: what the kernel saw, and what udevd has dealt with (the device's file has its
-// permissions by then).
+// Multicast groups of the kernel's event socket: the kernel's own events, and the events already handled by udevd
+// (after which the device's file has its permissions).
 const groups = 1 | 2
 
-// Watch calls changed after each change of what is connected, until ctx ends. Where the system tells nothing (some containers) it
-// just waits: it makes faster what a look now and then finds too.
+// Watch calls changed after each change of the connected devices, until ctx ends. On a system without events (some
+// containers) Watch only waits: Watch speeds up the discovery of changes that periodic looks find too.
 func Watch(ctx context.Context, changed func()) {
 	events, err := eventSocket()
 	if err != nil {
@@ -44,9 +44,10 @@ func Watch(ctx context.Context, changed func()) {
 	}
 }
 
-// eventSocket gives the kernel's event socket, as a file whose readers Go can wake.
+// eventSocket returns the kernel's event socket, as a file whose readers Go can wake.
 func eventSocket() (*os.File, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_KOBJECT_UEVENT)
+	const kind = unix.SOCK_DGRAM | unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
+	fd, err := unix.Socket(unix.AF_NETLINK, kind, unix.NETLINK_KOBJECT_UEVENT)
 	if err != nil {
 		return nil, err
 	}
@@ -56,8 +57,9 @@ func eventSocket() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "uevents"), nil
 }
 
-// usbEvent tells whether an event is about a USB device; its interfaces have events of their own, and the device one more when they
-// are all there. Fields end with a zero byte, the kernel's and udevd's alike. What it says is not believed: it costs a look.
+// usbEvent tells whether an event is about a USB device. Interfaces have events of their own, and the device has one
+// more event when all interfaces are present. Fields of the kernel and of udevd end with a zero byte. The content of
+// an event is not trusted: an event costs only a look.
 func usbEvent(b []byte) bool {
 	return bytes.Contains(b, []byte("\x00SUBSYSTEM=usb\x00")) && bytes.Contains(b, []byte("\x00DEVTYPE=usb_device\x00"))
 }

@@ -9,5 +9,5 @@ import (
 )
 
 func newBLSKey([]byte, ledger.Path) (signKey, error) {
-	return nil, errors.New("this build has no BLS12-381 (it was built without cgo)")
+	return nil, errors.New("this build has no BLS12-381 (built without cgo)")
 }

@@ -20,9 +20,11 @@ func TestRecordedPublicKeys(t *testing.T) {
 	w, err := newWallet(zebra)
 	require.NoError(t, err)
 	for curve, want := range map[ledger.Curve]string{
-		ledger.Ed25519:   "02747884d9abdf16b3ab745158925f567e222f71225501826fa83347f6cbe9c393",
-		ledger.Secp256k1: "04211f369d9ec3a0fbe10febf05a8b67a9ca705b90534b9dfe3e08f2dac99bd008111079d35265a935866e0444f1a4c1044c9c81f4178d43ef5c132332019bf9c1",
-		ledger.BLS12381: "048718f20479824f6f8ee31ca575bda231347c246875875cf1ed37bcd1b2dfbca7c1c1aff119ec8929ddff182aa6dbcb33" +
+		ledger.Ed25519: "02747884d9abdf16b3ab745158925f567e222f71225501826fa83347f6cbe9c393",
+		ledger.Secp256k1: "04211f369d9ec3a0fbe10febf05a8b67a9ca705b90534b9dfe3e08f2dac99bd008" +
+			"111079d35265a935866e0444f1a4c1044c9c81f4178d43ef5c132332019bf9c1",
+		ledger.BLS12381: "048718f20479824f6f8ee31ca575bda231347c246875875cf1ed37bcd1b2dfbc" +
+			"a7c1c1aff119ec8929ddff182aa6dbcb33" +
 			"062f9ece5956fef8e92df62ba55a3bfb65ad1dd45f723fac050fca46afbaf74cb095b46b506e022056ce117e3bc28e3b",
 	} {
 		if curve == ledger.BLS12381 && !tezos.HasBLS {
