@@ -22,7 +22,7 @@ import (
 	"highwater/signer"
 )
 
-// Bounds of what goes over the admin socket.
+// Bounds of bodies on the admin socket.
 const (
 	maxAdminBody   = 8 << 20 // an import of some ten thousand rows
 	maxAdminAnswer = 64 << 20
@@ -35,11 +35,12 @@ var noDeadline time.Time
 type adminError struct {
 	Text string `json:"error"`
 	Hint string `json:"hint,omitempty"`
-	// Reason is the one word for a refusal of the watermark.
+	// Reason is the reason in one word, as operate.ReasonOf gives it.
 	Reason string `json:"reason,omitempty"`
 }
 
-// NewAdmin gives the handler of the admin socket. Whoever can connect to the socket may do all of it: its mode is the lock.
+// NewAdmin gives the handler of the admin socket. Every process able to connect to the socket may do all acts: the mode
+// of the socket is the lock.
 func NewAdmin(a operate.Admin) http.Handler {
 	r := chi.NewRouter()
 	r.Get("/v1/status", read(a.Status))
@@ -87,7 +88,7 @@ func act[Q, T any](f func(context.Context, Q) (T, error)) http.HandlerFunc {
 	}
 }
 
-// readAct reads one JSON object and nothing else: null would be an act whose every field is zero.
+// readAct reads one JSON object and nothing else: null would be an act with every field zero.
 func readAct[Q any](r io.Reader) (out Q, err error) {
 	var q *Q
 	dec := json.NewDecoder(r)
@@ -96,7 +97,7 @@ func readAct[Q any](r io.Reader) (out Q, err error) {
 		return out, err
 	}
 	if q == nil {
-		return out, errors.New("it is null")
+		return out, errors.New("the body is null")
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return out, errors.New("something follows the JSON object")
@@ -115,18 +116,18 @@ func answer(w http.ResponseWriter, v any, err error) {
 // Client speaks with a daemon through its admin socket.
 type Client struct {
 	http  *http.Client
-	limit time.Duration // for all requests, in tests; zero: as patienceFor has it
+	limit time.Duration // for all requests, in tests; zero: the limits of patienceFor
 }
 
-// Admin gives all that the daemon can be asked.
+// Admin gives all use cases, each asked of the daemon.
 func (c *Client) Admin() operate.Admin {
 	return operate.Admin{Monitor: c, Alarms: c, Keyring: c, Watermarks: c, Roles: c, Devices: c, Failover: c}
 }
 
-// ErrNoDaemon is returned by Dial when nobody listens at the socket.
+// ErrNoDaemon is returned by Dial when no process listens at the socket.
 var ErrNoDaemon = errors.New("no daemon listens at the admin socket")
 
-// RemoteError is an error that the daemon answered with.
+// RemoteError is an error in an answer of the daemon.
 type RemoteError struct {
 	Status int
 	Text   string
@@ -142,7 +143,7 @@ func (e *RemoteError) ReasonWord() string { return e.Reason }
 // HintText is what to do.
 func (e *RemoteError) HintText() string { return e.Hint }
 
-// Dial connects to the daemon at a unix socket. The error wraps ErrNoDaemon when there is none for certain.
+// Dial connects to the daemon at a unix socket. The error wraps ErrNoDaemon when certainly no daemon listens.
 func Dial(ctx context.Context, socket string) (*Client, error) {
 	dial := func(ctx context.Context) (net.Conn, error) {
 		return (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", socket)
@@ -152,7 +153,7 @@ func Dial(ctx context.Context, socket string) (*Client, error) {
 		return nil, fmt.Errorf("%w: %w", ErrNoDaemon, err)
 	}
 	if err != nil {
-		return nil, err // somebody may be there
+		return nil, err // a daemon may listen there
 	}
 	if err := probe.Close(); err != nil {
 		return nil, err
@@ -196,7 +197,7 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 	return out, err
 }
 
-// Status gives one screen.
+// Status gives the whole state of the instance.
 func (c *Client) Status(ctx context.Context) (operate.Status, error) {
 	return call[operate.Status](ctx, c, http.MethodGet, "/v1/status", nil)
 }
@@ -226,7 +227,7 @@ func (c *Client) SetCeiling(ctx context.Context, r operate.CeilingRequest) ([]op
 	return call[[]operate.CeilingRow](ctx, c, http.MethodPost, "/v1/ceilings", r)
 }
 
-// Activate makes the instance the one that signs.
+// Activate begins signing at the instance.
 func (c *Client) Activate(ctx context.Context, r operate.ActivateRequest) (operate.Role, error) {
 	return call[operate.Role](ctx, c, http.MethodPost, "/v1/activate", r)
 }
@@ -241,7 +242,7 @@ func (c *Client) Acknowledge(ctx context.Context, r operate.AcknowledgeRequest) 
 	return call[[]signer.Alarm](ctx, c, http.MethodPost, "/v1/acknowledge", r)
 }
 
-// Bundle asks the daemon for one.
+// Bundle asks the daemon for a signed bundle.
 func (c *Client) Bundle(ctx context.Context) (bundle.Bundle, error) {
 	return call[bundle.Bundle](ctx, c, http.MethodGet, "/v1/bundle", nil)
 }

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// conns bounds the connections of one listener, and knows which of them hold a whole request: only those are worth waiting for when all
-// ends. When there are too many, the connection that has been without a whole request for longest gives way: a flood of half requests
-// keeps nobody else out.
+// conns bounds the connections of a listener, and knows the connections with a whole request: at the end, the server
+// waits for whole requests only. At the bound, the connection longest without a whole request gives way: a flood of
+// half requests keeps no client out.
 type conns struct {
 	most int
 
@@ -21,12 +21,12 @@ type conns struct {
 	stopping bool
 }
 
-// conn is a connection: since when it waits for a whole request, or that it has one.
+// conn is a connection: with a whole request, or waiting for a whole request since a time.
 type conn struct {
 	net.Conn
 	since  time.Time
-	whole  bool // a whole request was read, and its answer is not out yet
-	served bool // a whole request came over it once
+	whole  bool // a whole request was read, and the answer is not sent yet
+	served bool // the connection brought a whole request before
 }
 
 type connKey struct{}
@@ -38,7 +38,7 @@ func (c *conns) context(ctx context.Context, nc net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, nc)
 }
 
-// state hears what becomes of a connection (http.Server.ConnState).
+// state follows the states of a connection (http.Server.ConnState).
 func (c *conns) state(nc net.Conn, state http.ConnState) {
 	var victim net.Conn
 	c.mu.Lock()
@@ -51,7 +51,7 @@ func (c *conns) state(nc net.Conn, state http.ConnState) {
 		}
 	case http.StateClosed, http.StateHijacked:
 		delete(c.open, nc)
-	case http.StateActive: // some bytes of a request: not worth anything yet
+	case http.StateActive: // some bytes of a request, not a whole request
 	}
 	c.mu.Unlock()
 	if victim != nil {
@@ -59,7 +59,7 @@ func (c *conns) state(nc net.Conn, state http.ConnState) {
 	}
 }
 
-// add takes a connection in, and gives the connection that has to go for it; nil: none. The caller holds c.mu.
+// add takes a connection in, and gives the connection to cut in exchange; nil: none. The caller holds c.mu.
 func (c *conns) add(nc net.Conn) (victim net.Conn) {
 	if c.stopping {
 		return nc
@@ -74,8 +74,8 @@ func (c *conns) add(nc net.Conn) (victim net.Conn) {
 	return victim
 }
 
-// longestWaiting gives the connection without a whole request that has waited longest. Connections that never carried a whole request
-// come first. The caller holds c.mu.
+// longestWaiting gives the connection waiting longest for a whole request. Connections that never carried a whole
+// request come first. The caller holds c.mu.
 func (c *conns) longestWaiting() net.Conn {
 	var worst *conn
 	for _, k := range c.open {
@@ -92,7 +92,7 @@ func (c *conns) longestWaiting() net.Conn {
 	return worst.Conn
 }
 
-// wholeNow notes that a request was read to its end. It is false when the connection was given up before.
+// wholeNow notes the end of reading a request. The result is false for a connection given up before.
 func (c *conns) wholeNow(nc net.Conn) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -104,7 +104,7 @@ func (c *conns) wholeNow(nc net.Conn) bool {
 	return true
 }
 
-// stop cuts the connections that hold no whole request, those that come later too.
+// stop cuts the connections without a whole request, later connections too.
 func (c *conns) stop() {
 	c.mu.Lock()
 	c.stopping = true
@@ -126,7 +126,7 @@ func cut(nc net.Conn) {
 	if t, ok := nc.(*tls.Conn); ok {
 		nc = t.NetConn()
 	}
-	_ = nc.Close() // nobody is left who would want to know
+	_ = nc.Close() // the error has no reader left
 }
 
 // handler notes when a request of h is whole.
@@ -148,7 +148,7 @@ func (c *conns) handler(h http.Handler) http.Handler {
 	})
 }
 
-// noted is a body whose end is noted. A body that ends on a connection that was given up does not end well.
+// noted is a body with a noted end. On a connection given up, the end of the body is an error.
 type noted struct {
 	io.ReadCloser
 	whole func() bool

@@ -17,7 +17,7 @@ import (
 	"highwater/signer"
 )
 
-// RaiseDevices has the daemon compare.
+// RaiseDevices has the daemon compare the devices' own marks with the host's.
 func (c *Client) RaiseDevices(ctx context.Context) ([]signer.DeviceMarks, error) {
 	return call[[]signer.DeviceMarks](ctx, c, http.MethodPost, "/v1/devices/raise", struct{}{})
 }
@@ -29,7 +29,8 @@ type deviceEvent struct {
 	Error  *adminError     `json:"error,omitempty"`
 }
 
-// deviceCall answers with a line of JSON for each event as it happens. When the client goes away the call's context ends.
+// deviceCall answers with a line of JSON for each event as it happens. A client's going away ends the context of the
+// call.
 func deviceCall(a operate.Devices) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var c operate.DeviceCall
@@ -69,13 +70,13 @@ func toAdminError(err error) adminError {
 	return adminError{Text: err.Error(), Hint: hints.Of(err), Reason: operate.ReasonOf(err)}
 }
 
-// DeviceCall has the daemon do a call. It ends when ctx does; the daemon is told.
+// DeviceCall has the daemon do a device call. The end of ctx ends the call in the daemon too.
 func (c *Client) DeviceCall(ctx context.Context, call operate.DeviceCall, show func(string)) (json.RawMessage, error) {
 	body, err := json.Marshal(call)
 	if err != nil {
 		return nil, err
 	}
-	defer clear(body) // it may hold a passphrase
+	defer clear(body) // the body may hold a passphrase
 	path := "/v1/devices/" + call.Device + "/call"
 	ctx, cancel, late := c.bounded(ctx, http.MethodPost, path, forPeople)
 	defer cancel()

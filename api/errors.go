@@ -15,7 +15,7 @@ import (
 	"highwater/signer"
 )
 
-// statusError is an answer that the request itself deserves.
+// statusError is an error with its own status.
 type statusError struct {
 	status int
 	text   string
@@ -27,7 +27,8 @@ func badRequest(format string, args ...any) error {
 	return &statusError{http.StatusBadRequest, fmt.Sprintf(format, args...)}
 }
 
-// statusOf is the one table of errors and statuses. 502 is never used: octez retries it ten times. 503 and 429 are shown badly.
+// statusOf is the only table of errors and statuses. Status 502 is never used: octez retries ten times. Octez shows 503
+// and 429 badly.
 func statusOf(err error) int {
 	var (
 		own     *statusError
@@ -60,10 +61,10 @@ func refusalStatus(reason string) int {
 	case operate.AlreadyActive:
 		return http.StatusConflict
 	}
-	return http.StatusForbidden // the process cannot do it
+	return http.StatusForbidden // the process lacks the key or the devices
 }
 
-// octezError is how octez-client shows an error well: an array of these.
+// octezError is an element of an error answer: octez-client expects an array.
 type octezError struct {
 	Kind string `json:"kind"`
 	ID   string `json:"id"`
@@ -98,7 +99,7 @@ func writeBody(w http.ResponseWriter, status int, body []byte) {
 	_, _ = w.Write(body)
 }
 
-// shorten keeps what a client sent to a length that is fit for an error.
+// shorten quotes text from a client at a length fit for an error.
 func shorten(s string) string {
 	const longest = 80
 	if len(s) > longest {

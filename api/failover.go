@@ -22,8 +22,8 @@ func failoverRoutes(r chi.Router, a operate.Failover) {
 	r.Post("/v1/takeover", unhurried(act(a.Takeover)))
 }
 
-// unhurried lifts the listener's time-outs: a handover may have to wait for a device, and evidence for an octez node. The one for reading
-// would end the request's context in the middle.
+// unhurried lifts the listener's time-outs: a handover may wait for a device, and evidence for an octez node. The read
+// time-out would end the context of the request in the middle.
 func unhurried(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		out := http.NewResponseController(w)
@@ -35,7 +35,7 @@ func unhurried(h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// Pair tells who may sign.
+// Pair tells which of the two instances may sign.
 func (c *Client) Pair(ctx context.Context) (failover.View, error) {
 	return call[failover.View](ctx, c, http.MethodGet, "/v1/pair", nil)
 }
@@ -45,7 +45,7 @@ func (c *Client) SetPeer(ctx context.Context, r operate.PeerRequest) (failover.V
 	return call[failover.View](ctx, c, http.MethodPost, "/v1/peer", r)
 }
 
-// Moment tells whether now is a good one.
+// Moment tells whether now is a good moment.
 func (c *Client) Moment(ctx context.Context, w failover.Window) (failover.Moment, error) {
 	return call[failover.Moment](ctx, c, http.MethodPost, "/v1/moment", w)
 }

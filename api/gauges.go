@@ -13,10 +13,10 @@ import (
 	"highwater/signer"
 )
 
-// state collects at each scrape what a status says: marks, role, health, the pair and the guard.
+// state collects the content of a status at each scrape: marks, role, health, pair and guard.
 type state struct{ of operate.Monitor }
 
-// Collect adds them to the registry.
+// Collect adds the gauges of a status to the registry.
 func (m *Metrics) Collect(a operate.Monitor) { m.Registry.MustRegister(state{a}) }
 
 func gaugeDesc(name, help string, labels ...string) *prometheus.Desc {
@@ -27,25 +27,25 @@ var (
 	descMark = gaugeDesc("mark_level", "Level of the watermark.", "chain", "pkh", "alias", "kind")
 	descRole = gaugeDesc("role", "1 for the role of this instance.", "role")
 	descEpo  = gaugeDesc("epoch", "Epoch of the role.")
-	descSign = gaugeDesc("signing", "1 while requests are let in; an active instance that was restarted asks the other one first.")
+	descSign = gaugeDesc("signing", "1 while requests are let in; after a restart, an active instance first asks the other one.")
 	descDev  = gaugeDesc("device_health", "1 for the health of a device.", "device", "health")
 	descAlrm = gaugeDesc("device_alarm", "1 when a device's own watermark went backwards, or is corrupted.", "device")
 	descRdy  = gaugeDesc("ready", "1 when a request could be signed now.")
 	descAlm  = gaugeDesc("alarms", "Alarms that stand and were not acknowledged.", "alarm")
 	descBld  = gaugeDesc("build_info", "1, with the version.", "version")
 
-	// Of the pair; all but the first are there once the other instance was heard.
-	descReach  = gaugeDesc("peer_reachable", "1 while the other instance of the pair answers; missing for an instance that is alone.")
+	// Gauges of the pair; all but the first appear once the other instance was heard.
+	descReach  = gaugeDesc("peer_reachable", "1 while the other instance of the pair answers; missing for a single instance.")
 	descPEpo   = gaugeDesc("peer_epoch", "Newest epoch that the other instance knows.")
 	descPSign  = gaugeDesc("peer_signing", "1 while the other instance lets requests in.")
 	descPAge   = gaugeDesc("peer_heard_seconds", "Time since the other instance was heard.")
 	descSkew   = gaugeDesc("peer_clock_skew_seconds", "How far the other instance's clock is ahead of this one.")
-	descFollow = gaugeDesc("follow_connected", "1 while the other instance's watermarks are followed; who signs follows nobody.")
+	descFollow = gaugeDesc("follow_connected", "1 while the other instance's watermarks are followed. The signing instance follows nobody.")
 	descBehind = gaugeDesc("follow_behind_levels", "How many levels the watermarks here are behind the other instance's, at most.")
-	descFAge   = gaugeDesc("follow_heard_seconds", "Time since the stream of watermarks said something.")
+	descFAge   = gaugeDesc("follow_heard_seconds", "Time since the last message of the stream of watermarks.")
 
-	// Of the guard.
-	descGuard = gaugeDesc("guard_state", "1 for the state of the guard. Blind is to be looked into; off means that no node is configured.", "state")
+	// Gauges of the guard.
+	descGuard = gaugeDesc("guard_state", "1 for the state of the guard. Look into a blind guard; off means: no node is configured.", "state")
 	descGHead = gaugeDesc("guard_head_level", "Level of the last block that the guard looked at.")
 	descGAge  = gaugeDesc("guard_head_seconds", "Time since the guard looked at a block.")
 )
@@ -60,7 +60,7 @@ func (s state) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// gauges is where a collection goes.
+// gauges takes the values of a collection.
 type gauges chan<- prometheus.Metric
 
 func (ch gauges) set(d *prometheus.Desc, v float64, labels ...string) {
@@ -71,7 +71,7 @@ func (ch gauges) set(d *prometheus.Desc, v float64, labels ...string) {
 func (s state) Collect(ch chan<- prometheus.Metric) {
 	to := gauges(ch)
 	st, err := s.of.Status(context.Background())
-	if err != nil { // what cannot tell is not ready; the counters are still worth having
+	if err != nil { // without a status the instance is not ready; the counters stay
 		to.set(descRdy, 0)
 		return
 	}

@@ -13,7 +13,7 @@ import (
 	"highwater/signer"
 )
 
-// Metrics counts what becomes of requests. Marks, role and health are read when they are scraped.
+// Metrics counts the outcomes of requests. Marks, role and health are read at each scrape.
 type Metrics struct {
 	Registry *prometheus.Registry
 
@@ -41,7 +41,7 @@ type givenKey struct {
 // Buckets in seconds: an emulator answers in microseconds, a Nano S in 0.9 s; a commit takes 50 µs to some 100 ms.
 var buckets = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}
 
-// NewMetrics makes them, in a registry of their own.
+// NewMetrics makes the metrics, in a registry of their own.
 func NewMetrics() *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "highwater", Name: name, Help: help}, labels)
@@ -52,11 +52,11 @@ func NewMetrics() *Metrics {
 	m := &Metrics{
 		Registry:   prometheus.NewRegistry(),
 		given:      map[givenKey]prometheus.Counter{},
-		signatures: counter("signatures_total", "Signatures given, by kind and key; replayed ones are those given again.", "kind", "pkh", "replayed"),
-		refusals:   counter("refusals_total", "Requests refused, by reason. A conflict is the alarming one.", "reason", "kind"),
-		failures:   counter("failures_total", "Requests that failed for another reason than a decision.", "reason", "kind"),
+		signatures: counter("signatures_total", "Signatures given, by kind and key; replayed: given again.", "kind", "pkh", "replayed"),
+		refusals:   counter("refusals_total", "Requests refused, by reason. Look into each conflict.", "reason", "kind"),
+		failures:   counter("failures_total", "Requests failed for another reason than a decision.", "reason", "kind"),
 		warnings:   counter("warnings_total", "Requests signed with a warning.", "warning"),
-		deviceTime: histogram("device_seconds", "Time that a device took for a signature.", "device"),
+		deviceTime: histogram("device_seconds", "Time of a device for a signature.", "device"),
 		requests:   histogram("request_seconds", "Time of a whole request, by decision.", "decision"),
 		commits: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "highwater", Name: "commit_seconds", Help: "Time of a commit to the watermark file.", Buckets: buckets,
@@ -66,7 +66,8 @@ func NewMetrics() *Metrics {
 			Help: "Requests whose device was done, and whose answer waited for the disk, for a millisecond or more.",
 		}),
 	}
-	// From the start, at zero: what appears with its first count has not increased for Prometheus, and no alert would be raised.
+	// Zero from the start: for Prometheus, a counter appearing with its first count has not increased, and no alert
+	// would be raised.
 	for _, reason := range []hwm.Reason{hwm.NoMark, hwm.NotAbove, hwm.Conflict, hwm.AboveCeiling} {
 		for _, kind := range tezos.Kinds {
 			m.refusals.WithLabelValues(string(reason), kind.String())
@@ -74,14 +75,14 @@ func NewMetrics() *Metrics {
 	}
 	m.warnings.WithLabelValues(tezos.WarnBlockLayout)
 	dropped := prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Namespace: "highwater", Name: "log_lines_dropped_total", Help: "Lines of the log that nobody read in time.",
+		Namespace: "highwater", Name: "log_lines_dropped_total", Help: "Lines of the log not read in time.",
 	}, m.dropped)
 	m.Registry.MustRegister(m.signatures, m.refusals, m.failures, m.warnings, m.deviceTime, m.requests, m.commits, m.diskWaits, dropped,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-// CountDroppedLines gives the source of the count of log lines that nobody read.
+// CountDroppedLines sets the source of the count of unread log lines.
 func (m *Metrics) CountDroppedLines(dropped func() uint64) { m.droppedLines.Store(&dropped) }
 
 func (m *Metrics) dropped() float64 {
@@ -117,7 +118,7 @@ func (m *Metrics) Observe(o signer.Outcome) {
 	m.requests.WithLabelValues(o.Decision).Observe(o.Duration.Seconds())
 }
 
-// counter is that of signatures given, which are few: the keys of one baker.
+// counter gives the counter of signatures of a key; a baker has few keys.
 func (m *Metrics) counter(key givenKey, kind string) prometheus.Counter {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -16,7 +16,7 @@ var statusHTML string
 
 var statusPage = template.Must(template.New("status").Parse(statusHTML))
 
-// NewMonitor gives the handler of the monitor listener: it reads, and changes nothing.
+// NewMonitor gives the handler of the monitor listener. The handler reads, and changes nothing.
 func NewMonitor(a operate.Monitor, m *Metrics) http.Handler {
 	r := chi.NewRouter()
 	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -31,8 +31,9 @@ func NewMonitor(a operate.Monitor, m *Metrics) http.Handler {
 	})
 }
 
-// readyz says whether a request could be signed now, with a reason for each no. Alarms and notes are shown, and are no reason: each alarm has a
-// harmless explanation, and a service manager that took the signer down for it would cost blocks.
+// readyz tells whether a request could be signed now, with the reasons against. Alarms and notes are shown, and are no
+// reasons: each alarm has a harmless explanation, and a service manager taking the signer down for an alarm would cost
+// blocks.
 func readyz(w http.ResponseWriter, r *http.Request, a operate.Monitor) {
 	st, err := a.Status(r.Context())
 	if err != nil {

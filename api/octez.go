@@ -1,4 +1,4 @@
-// Package api is Highwater's HTTP: the octez endpoints, the admin API on a unix socket with its client, and the monitor listener.
+// Package api is Highwater's HTTP: the octez endpoints, the admin socket with its client, and the monitor listener.
 package api
 
 import (
@@ -21,7 +21,7 @@ import (
 	"highwater/signer"
 )
 
-// Signing is what the octez endpoints need of a signer.
+// Signing is the part of a signer behind the octez endpoints.
 type Signing interface {
 	Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte) (tezos.Signature, error)
 	PublicKey(pkh tezos.PublicKeyHash) (*tezos.PublicKey, error)
@@ -29,7 +29,7 @@ type Signing interface {
 	Keys() []signer.KeyInfo
 }
 
-// OctezConfig is what the octez endpoints are made of.
+// OctezConfig configures the octez endpoints.
 type OctezConfig struct {
 	Signer          Signing
 	AuthorizedKeys  []*tezos.PublicKey // clients that may ask; empty: no authentication
@@ -40,13 +40,14 @@ type OctezConfig struct {
 	Log             *slog.Logger
 }
 
-// DefaultBudget is the time that a request has, faults of devices included.
+// DefaultBudget is the time of a request, faults of devices included.
 const DefaultBudget = 3 * time.Second
 
-// registrationBudget is the time of a delegation, which somebody confirms on the device.
+// registrationBudget is the time of a delegation: a person confirms a delegation on the device.
 const registrationBudget = 50 * time.Second
 
-// MaxBody bounds a request's body, which is read before anybody knows whose it is: the longest payload is some hundred bytes, in hex.
+// MaxBody bounds the body of a request, in bytes. The body is read before authentication; the longest payload is some
+// hundred bytes, in hex.
 const MaxBody = 8 << 10
 
 type octez struct {
@@ -54,7 +55,7 @@ type octez struct {
 	ids *requestIDs
 }
 
-// NewOctez gives the handler of the octez endpoints. Nothing on it changes any state but by signing.
+// NewOctez gives the handler of the octez endpoints. Signing alone changes state.
 func NewOctez(cfg OctezConfig) http.Handler {
 	if cfg.Budget == 0 {
 		cfg.Budget = DefaultBudget
@@ -81,7 +82,7 @@ func NewOctez(cfg OctezConfig) http.Handler {
 	return fromOutside(withoutEmptySegments(behind(strings.TrimRight(squeeze(cfg.Prefix), "/"), endpoints)), writeError)
 }
 
-// behind puts a handler behind a path prefix. What is elsewhere gets octez's kind of error, which http.StripPrefix does not give.
+// behind puts a handler behind a path prefix. Other paths get octez's kind of error, not given by http.StripPrefix.
 func behind(prefix string, h http.Handler) http.Handler {
 	if prefix == "" {
 		return h
@@ -127,13 +128,8 @@ func (o *octez) knownKeys(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (o *octez) publicKey(w http.ResponseWriter, r *http.Request) {
-	pkh, ok := pathKey(w, r)
+	_, key, ok := o.heldKey(w, r)
 	if !ok {
-		return
-	}
-	key, err := o.Signer.PublicKey(pkh)
-	if err != nil {
-		writeFailure(w, err)
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"public_key": key})
@@ -179,8 +175,8 @@ func (o *octez) sign(w http.ResponseWriter, r *http.Request) {
 		writeFailure(w, err)
 		return
 	}
-	writeBody(w, http.StatusOK, []byte(`{"signature":"`+sig.String()+`"}`)) // base58: nothing in it that JSON would escape
-	// It leaves before its line is written. That it cannot leave is nobody's business any more.
+	writeBody(w, http.StatusOK, []byte(`{"signature":"`+sig.String()+`"}`)) // base58 needs no escapes in JSON
+	// The answer leaves before the line of the log is written. An answer not sent has no reader left.
 	_ = http.NewResponseController(w).Flush()
 }
 
@@ -189,13 +185,8 @@ func (o *octez) provePossession(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusForbidden, "proofs of possession are switched off", "prove_possession = true in [server] switches them on")
 		return
 	}
-	pkh, ok := pathKey(w, r)
+	pkh, key, ok := o.heldKey(w, r)
 	if !ok {
-		return
-	}
-	key, err := o.Signer.PublicKey(pkh)
-	if err != nil {
-		writeFailure(w, err)
 		return
 	}
 	query, err := readQuery(r)
@@ -217,14 +208,27 @@ func (o *octez) provePossession(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{"bls_prove_possession": proof})
 }
 
-// pathKey reads the key of the path; it answers by itself when that is none.
-func pathKey(w http.ResponseWriter, r *http.Request) (tezos.PublicKeyHash, bool) {
-	text, err := url.PathUnescape(chi.URLParam(r, "pkh")) // chi matches the path as it was sent
-	if err != nil {
-		writeFailure(w, badRequest("the address in the path: %v", err))
-		return tezos.PublicKeyHash{}, false
+// heldKey finds the key of the path among the keys of the signer, or answers with an error.
+func (o *octez) heldKey(w http.ResponseWriter, r *http.Request) (tezos.PublicKeyHash, *tezos.PublicKey, bool) {
+	pkh, ok := pathKey(w, r)
+	if !ok {
+		return pkh, nil, false
 	}
-	pkh, err := tezos.ParsePublicKeyHash(text)
+	key, err := o.Signer.PublicKey(pkh)
+	if err != nil {
+		writeFailure(w, err)
+		return pkh, nil, false
+	}
+	return pkh, key, true
+}
+
+// pathKey reads the key of the path, or answers with an error.
+func pathKey(w http.ResponseWriter, r *http.Request) (tezos.PublicKeyHash, bool) {
+	text, err := url.PathUnescape(chi.URLParam(r, "pkh")) // chi matches the path as sent
+	var pkh tezos.PublicKeyHash
+	if err == nil {
+		pkh, err = tezos.ParsePublicKeyHash(text)
+	}
 	if err != nil {
 		writeFailure(w, badRequest("the address in the path: %v", err))
 		return tezos.PublicKeyHash{}, false
@@ -232,7 +236,7 @@ func pathKey(w http.ResponseWriter, r *http.Request) (tezos.PublicKeyHash, bool)
 	return pkh, true
 }
 
-// readQuery reads the query whole or not at all: url.URL.Query leaves out what it cannot read.
+// readQuery reads the query whole or not at all: url.URL.Query leaves out unreadable parts.
 func readQuery(r *http.Request) (url.Values, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -241,7 +245,7 @@ func readQuery(r *http.Request) (url.Values, error) {
 	return query, nil
 }
 
-// readPayload reads a body that is a JSON string of hex.
+// readPayload reads a body of a JSON string of hex.
 func readPayload(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if !jsonBody(r) {
 		text := "the body is " + shorten(r.Header.Get("Content-Type")) + ": it should be application/json"
@@ -257,7 +261,7 @@ func readPayload(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return decodePayload(body)
 }
 
-// decodePayload reads a JSON string of hex, upper or lower case, without 0x, and nothing after it but white space.
+// decodePayload reads a JSON string of hex, upper or lower case, without 0x, followed by white space only.
 func decodePayload(body []byte) ([]byte, error) {
 	if payload, plain := plainHex(body); plain {
 		return payload, nil
@@ -276,7 +280,7 @@ func decodePayload(body []byte) ([]byte, error) {
 	return payload, nil
 }
 
-// plainHex reads what every client sends: a string of hex digits and nothing else. Whatever is not quite that, the JSON decoder judges.
+// plainHex reads the usual body: a string of hex digits and nothing else. The JSON decoder judges all other bodies.
 func plainHex(body []byte) (payload []byte, ok bool) {
 	text := bytes.Trim(body, " \t\r\n")
 	last := len(text) - 1
@@ -301,7 +305,8 @@ func checkVersion(pkh tezos.PublicKeyHash, versions []string) error {
 	return nil
 }
 
-// authBytes is what a client signs: 04 · 01 · binary public key hash · payload (Octez, src/lib_signer_services).
+// authBytes is the message signed by a client: 04 · 01 · binary public key hash · payload (Octez,
+// src/lib_signer_services).
 func authBytes(pkh tezos.PublicKeyHash, payload []byte) []byte {
 	return append(append([]byte{0x04, 0x01}, pkh.Bytes()...), payload...)
 }

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// How long a client waits for the daemon's answer. A daemon that works answers most of it within milliseconds.
+// The time-outs of a client. A working daemon answers most requests within milliseconds.
 const (
 	patience = 15 * time.Second
-	// patient is for what waits for a disk, a device or the drain of signatures under way.
+	// patient is for requests waiting for a disk, a device or the drain of signatures under way.
 	patient = 45 * time.Second
-	// veryPatient is for a handover that asks again after each lost answer, and for evidence that an octez node gives.
+	// veryPatient is for a handover, asking again after each lost answer, and for evidence from an octez node.
 	veryPatient = 2 * time.Minute
-	// forPeople is for prompts, whose callers have time-outs of their own.
+	// forPeople is for prompts; their callers have time-outs of their own.
 	forPeople = 15 * time.Minute
 )
 
@@ -34,7 +34,7 @@ var patienceFor = map[string]time.Duration{
 	"/v1/takeover":      veryPatient,
 }
 
-// NoAnswerError says that the daemon accepted a request and did not answer it in time. It may still do what it was asked for.
+// NoAnswerError says that the daemon accepted a request and did not answer in time. The daemon may still do the act.
 type NoAnswerError struct {
 	Request string // method and path
 	After   time.Duration
@@ -46,14 +46,14 @@ func (e *NoAnswerError) Error() string {
 
 // HintText is what to do.
 func (e *NoAnswerError) HintText() string {
-	return "it may still do it: look with highwater status, and into its log (journalctl -u highwater); " +
-		"if it hangs, restart it: what was signed stays known"
+	return "the daemon may still do the act: look with highwater status, and into the log (journalctl -u highwater); " +
+		"if the daemon hangs, restart highwater: all signed levels stay known"
 }
 
 // Unwrap makes errors.Is(err, context.DeadlineExceeded) true.
 func (e *NoAnswerError) Unwrap() error { return context.DeadlineExceeded }
 
-// LostAnswerError says that the daemon went away before it answered. It may have done what it was asked for.
+// LostAnswerError says that the daemon went away before answering. The daemon may have done the act.
 type LostAnswerError struct {
 	Request string // method and path
 	Err     error
@@ -65,13 +65,14 @@ func (e *LostAnswerError) Error() string {
 
 // HintText is what to do.
 func (e *LostAnswerError) HintText() string {
-	return "it may have done it: start it again (its log says why it ended: journalctl -u highwater), and look with highwater status"
+	return "the daemon may have done the act: start highwater again, and look with highwater status; " +
+		"the log says why the daemon ended (journalctl -u highwater)"
 }
 
 func (e *LostAnswerError) Unwrap() error { return e.Err }
 
-// bounded gives a request its time-out, and what makes an error of the client's own running out of patience. A deadline of the caller's
-// that is earlier stays the caller's.
+// bounded gives a request its time-out, and a function to turn the end of that time-out into a NoAnswerError. An
+// earlier deadline of the caller stays the caller's.
 func (c *Client) bounded(ctx context.Context, method, path string, limit time.Duration) (context.Context, context.CancelFunc, func(error) error) {
 	if c.limit > 0 {
 		limit = c.limit
@@ -86,14 +87,14 @@ func (c *Client) bounded(ctx context.Context, method, path string, limit time.Du
 	}
 }
 
-// lost makes an error of an exchange that broke off; what ctx ended is the caller's.
+// lost makes a LostAnswerError of a broken exchange; the end of ctx stays the caller's error.
 func lost(ctx context.Context, method, path string, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}
 	var u *url.Error
 	if errors.As(err, &u) {
-		err = u.Err // without the method and an address that nobody knows
+		err = u.Err // without the method and the made-up address
 	}
 	return &LostAnswerError{method + " " + path, err}
 }

@@ -19,15 +19,15 @@ import (
 	"time"
 )
 
-// limits bound what a connection may take.
+// limits bound a connection.
 type limits struct {
 	readHeader, read, write, idle time.Duration
-	shutdown                      time.Duration // what the requests under way are given when all ends
+	shutdown                      time.Duration // time for the requests under way at the end
 	headerBytes                   int
 	conns                         int // of one listener
 }
 
-// standardLimits are those of every listener. The write time-out must leave room for a request's whole budget.
+// standardLimits are the limits of every listener. The write time-out must leave room for a request's whole budget.
 func standardLimits() limits {
 	return limits{
 		readHeader: 5 * time.Second, read: 10 * time.Second, write: 60 * time.Second, idle: 90 * time.Second,
@@ -35,10 +35,11 @@ func standardLimits() limits {
 	}
 }
 
-// UnixPrefix marks an address that is a path of a unix socket.
+// UnixPrefix marks the path of a unix socket as an address.
 const UnixPrefix = "unix:"
 
-// Listen opens "host:port" or "unix:/path". A unix socket gets the given mode; one that a dead process left is replaced.
+// Listen opens "host:port" or "unix:/path". A unix socket gets the given mode; the socket of a dead process is
+// replaced.
 func Listen(ctx context.Context, address string, mode os.FileMode) (net.Listener, error) {
 	path, unix := strings.CutPrefix(address, UnixPrefix)
 	if !unix {
@@ -51,7 +52,7 @@ func Listen(ctx context.Context, address string, mode os.FileMode) (net.Listener
 	if err != nil {
 		return nil, err
 	}
-	// The directory is private or the mode is: there is no moment in which others could connect that the daemon's umask allows.
+	// Directory or umask is private: no stranger connects before the mode is set.
 	if err := os.Chmod(path, mode); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
@@ -67,20 +68,21 @@ func removeStaleSocket(ctx context.Context, path string) error {
 		return err
 	}
 	if info.Mode()&os.ModeSocket == 0 {
-		return fmt.Errorf("%s is there and is not a socket", path)
+		return fmt.Errorf("%s exists and is not a socket", path)
 	}
 	c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path)
 	switch {
 	case err == nil:
 		return errors.Join(fmt.Errorf("%s is in use by another process", path), c.Close())
-	case errors.Is(err, syscall.ECONNREFUSED): // nobody has it open any more
+	case errors.Is(err, syscall.ECONNREFUSED): // no process listens any more
 		return os.Remove(path)
 	}
-	// A full queue, no permission: somebody may be there. Better no listener than another one's socket taken away.
+	// A full queue, no permission: a process may listen. Better no listener than the socket of another process taken
+	// away.
 	return fmt.Errorf("%s may be in use by another process: %w", path, err)
 }
 
-// TLSConfig loads a certificate, and the authority of client certificates when there is one.
+// TLSConfig loads a certificate, and the authority of client certificates when named.
 func TLSConfig(certFile, keyFile, clientCA string) (*tls.Config, error) {
 	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
@@ -102,12 +104,13 @@ func TLSConfig(certFile, keyFile, clientCA string) (*tls.Config, error) {
 	return cfg, nil
 }
 
-// connNoter is a handler that wants to know of a connection before anything is read from it.
+// connNoter is a handler with an interest in each connection before any reading.
 type connNoter interface {
 	ConnContext(ctx context.Context, c net.Conn) context.Context
 }
 
-// Serve answers on l until ctx ends, then lets the requests under way end; connections without a whole request are cut. It closes l.
+// Serve answers on l until ctx ends, then lets the requests under way end; connections without a whole request are cut.
+// Serve closes l.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
 	return serve(ctx, l, h, log, standardLimits())
 }
@@ -154,7 +157,7 @@ type requestIDs struct {
 
 func newRequestIDs() *requestIDs {
 	b := make([]byte, 4)
-	_, _ = rand.Read(b) // it never fails
+	_, _ = rand.Read(b) // crypto/rand never fails
 	return &requestIDs{process: hex.EncodeToString(b)}
 }
 

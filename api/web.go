@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// fromOutside answers what no client of a signer sends, and a web page in a browser on the same machine can be made to send: a request
-// with an Origin, and over loopback without TLS a request whose Host is another machine's (a page whose name was made to point here).
-// deny writes the answer.
+// fromOutside denies requests of web pages in a browser on this machine. A client of a signer sends no Origin, and over
+// loopback without TLS no Host of another machine (a web page has a foreign Host after its name was made to point to
+// this machine). deny writes the answer.
 func fromOutside(h http.Handler, deny func(w http.ResponseWriter, status int, text, hint string)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -26,8 +26,8 @@ func fromOutside(h http.Handler, deny func(w http.ResponseWriter, status int, te
 	})
 }
 
-// foreignHost tells whether a request over loopback names a host that is not this machine's own. A request without a Host (HTTP/1.0) is
-// of no browser. Under TLS the certificate has the name.
+// foreignHost tells whether a request over loopback names a host other than this machine. A request without a Host
+// (HTTP/1.0) is from no browser. Under TLS the certificate has the name.
 func foreignHost(r *http.Request) bool {
 	return r.Host != "" && r.TLS == nil && overLoopback(r.Context()) && !ownName(r.Host)
 }
@@ -48,8 +48,8 @@ func ownName(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// jsonBody tells whether a body is said to be JSON, or is not said to be anything, which octez takes for JSON. A web page cannot say
-// JSON without asking first (CORS).
+// jsonBody tells whether the Content-Type of a body is JSON or missing; octez takes a missing type for JSON. A web page
+// cannot say JSON without asking first (CORS).
 func jsonBody(r *http.Request) bool {
 	for _, value := range r.Header.Values("Content-Type") {
 		if kind, _, err := mime.ParseMediaType(value); err != nil || kind != "application/json" {
@@ -59,7 +59,8 @@ func jsonBody(r *http.Request) bool {
 	return true
 }
 
-// withoutEmptySegments gives h each path without its empty segments, as octez-signer reads paths: //keys/tz1…/ is /keys/tz1….
+// withoutEmptySegments gives h each path without its empty segments, as octez-signer reads paths: //keys/tz1…/ is
+// /keys/tz1….
 func withoutEmptySegments(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path, raw := squeeze(r.URL.Path), squeeze(r.URL.RawPath)
@@ -74,7 +75,7 @@ func withoutEmptySegments(h http.Handler) http.Handler {
 	})
 }
 
-// squeeze drops the empty segments of a path that begins with a slash; other paths are left as they are.
+// squeeze drops the empty segments of a path with a slash at its beginning; other paths stay unchanged.
 func squeeze(path string) string {
 	last := len(path) - 1
 	if last < 1 || path[0] != '/' || path[last] != '/' && !strings.Contains(path, "//") {

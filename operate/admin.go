@@ -1,4 +1,5 @@
-// Package operate holds what an operator asks of one instance: its use cases over signer, store and failover, without any transport.
+// Package operate holds the use cases of an operator of one instance, over signer, store and failover, without any
+// transport.
 package operate
 
 import (
@@ -13,8 +14,8 @@ import (
 	"highwater/signer"
 )
 
-// Admin is all that an operator can ask of an instance, noun by noun: of the daemon through its socket (api.Client), or of the files
-// themselves while no daemon runs (Local). Errors carry a reason (ReasonOf).
+// Admin holds all use cases of one instance, noun by noun. The daemon answers through its socket (api.Client); while no
+// daemon runs, the command works on the files (Local). Each error has a reason (ReasonOf).
 type Admin struct {
 	Monitor
 	Alarms
@@ -25,54 +26,56 @@ type Admin struct {
 	Failover
 }
 
-// Monitor tells how the instance does.
+// Monitor tells the state of the instance.
 type Monitor interface {
 	Status(ctx context.Context) (Status, error)
 }
 
-// Alarms are what an operator should look into.
+// Alarms call for the attention of an operator.
 type Alarms interface {
-	// Acknowledge ends the alarms that the operator was shown, and returns those that still stand.
+	// Acknowledge ends the alarms of a request, and returns the alarms left standing.
 	Acknowledge(ctx context.Context, r AcknowledgeRequest) ([]signer.Alarm, error)
 }
 
-// Keyring is about keys.
+// Keyring holds the use cases of keys.
 type Keyring interface {
 	Keys(ctx context.Context) ([]KeyRow, error)
 	// Prove gives the proof of possession of a tz4 key.
 	Prove(ctx context.Context, pkh tezos.PublicKeyHash) (Proof, error)
 }
 
-// Watermarks is about marks and ceilings. No method moves a mark down or a ceiling up.
+// Watermarks holds the use cases of marks and ceilings. No method moves a mark down or a ceiling up.
 type Watermarks interface {
 	Marks(ctx context.Context) ([]MarkRow, error)
 	Raise(ctx context.Context, r RaiseRequest) ([]ChangeRow, error)
 	SetCeiling(ctx context.Context, r CeilingRequest) ([]CeilingRow, error)
-	// Bundle is what this instance knows now, signed by its key. What is in it is durable.
+	// Bundle gives the present knowledge of this instance, signed by the key of the instance. All content of a bundle
+	// is durable.
 	Bundle(ctx context.Context) (bundle.Bundle, error)
-	// Journal gives the deliberate acts that the watermark file keeps, with their reasons, oldest first: changes of role, marks that were
-	// lowered, ceilings that were lifted.
+	// Journal gives the deliberate acts in the watermark file with their reasons, oldest first: changes of role,
+	// lowered marks, lifted ceilings.
 	Journal(ctx context.Context) ([]hwm.JournalEntry, error)
 }
 
-// Roles is about whether the instance signs.
+// Roles begins and ends signing.
 type Roles interface {
 	Activate(ctx context.Context, r ActivateRequest) (Role, error)
 	Standby(ctx context.Context, r StandbyRequest) (Role, error)
 }
 
-// Devices is about the devices that hold the keys.
+// Devices holds the use cases of the devices with the keys.
 type Devices interface {
-	// RaiseDevices compares the devices' own marks with the host's, and raises those that a device can raise unattended.
+	// RaiseDevices compares the devices' own marks with the host's, and raises each mark below the host's where the
+	// device needs no person.
 	RaiseDevices(ctx context.Context) ([]signer.DeviceMarks, error)
 	DeviceCall(ctx context.Context, c DeviceCall, show func(string)) (json.RawMessage, error)
 }
 
-// Failover is about the other instance.
+// Failover holds the use cases of a pair of instances.
 type Failover interface {
 	Pair(ctx context.Context) (failover.View, error)
 	SetPeer(ctx context.Context, r PeerRequest) (failover.View, error)
-	// Moment tells whether now is a good moment for a pause of signing, or a handover.
+	// Moment tells whether now is a good moment for a pause of signing, or for a handover.
 	Moment(ctx context.Context, w failover.Window) (failover.Moment, error)
 	Handover(ctx context.Context, r failover.HandoverRequest) (HandoverAnswer, error)
 	Release(ctx context.Context, r ReleaseRequest) (wire.Certificate, error)

@@ -6,7 +6,7 @@ import (
 	"highwater/hwm/bundle"
 )
 
-// Bundle makes one.
+// Bundle makes a signed bundle of the present marks and ceilings.
 func (l *Local) Bundle(ctx context.Context) (bundle.Bundle, error) {
 	if l.Identity == nil {
 		return bundle.Bundle{}, &Refusal{NoIdentity, "the instance's key is not open here"}
@@ -26,7 +26,7 @@ func (l *Local) Bundle(ctx context.Context) (bundle.Bundle, error) {
 	if err != nil {
 		return bundle.Bundle{}, err
 	}
-	if _, err = l.Store.Raise(nil); err != nil { // returns when all that is in memory is durable
+	if _, err = l.Store.Raise(nil); err != nil { // returns once the whole memory is durable
 		return bundle.Bundle{}, err
 	}
 	for _, r := range rows {

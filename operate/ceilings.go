@@ -23,7 +23,7 @@ func (l *Local) SetCeiling(ctx context.Context, r CeilingRequest) ([]CeilingRow,
 	if err != nil {
 		return nil, err
 	}
-	if !r.Far { // one that is too high keeps nothing back, and one far below the head ends signing
+	if !r.Far { // a ceiling too high keeps nothing back; a ceiling far below the head ends signing
 		if err := limit.CheckFirst(keys[0], hwm.Position{Level: r.Level}); err != nil {
 			return nil, err
 		}

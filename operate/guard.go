@@ -9,25 +9,26 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Guard is how the guard does, which looks on chain for what our keys signed and this instance did not.
+// Guard is the state of the guard. The guard searches the chain for signatures of our keys not made by this instance.
 type Guard struct {
 	State string     `json:"state"`           // one of GuardStates
-	Why   string     `json:"why,omitempty"`   // it is off or blind
-	Hint  string     `json:"hint,omitempty"`  // what to do about it
+	Why   string     `json:"why,omitempty"`   // why the guard is off or blind
+	Hint  string     `json:"hint,omitempty"`  // what to do
 	Since *time.Time `json:"since,omitempty"` // blind since
-	Head  *int32     `json:"head"`            // level of the last block that it looked at; null before the first
-	At    *time.Time `json:"at"`              // when
-	// Finding is what it saw, and where; null when that is nothing in this epoch, or of an earlier run: then the role's reason has it.
+	Head  *int32     `json:"head"`            // level of the last block seen; null before the first block
+	At    *time.Time `json:"at"`              // time of the last block seen
+	// Finding is a signature of a twin, and its place; null while none was found by this run in this epoch. The reason
+	// of the role keeps findings of earlier runs.
 	Finding *GuardFinding `json:"finding"`
 }
 
-// GuardFinding is what a key of ours signed and this instance did not.
+// GuardFinding is a signature of a key of ours, not made by this instance.
 type GuardFinding struct {
 	PKH        tezos.PublicKeyHash `json:"pkh"`
 	Kind       tezos.Kind          `json:"kind"`
 	Level      int32               `json:"level"`
 	Round      int32               `json:"round"`
-	Block      string              `json:"block"` // hash of the block that has it
+	Block      string              `json:"block"` // hash of the block with the signature
 	BlockLevel int32               `json:"block_level"`
 	Epoch      uint64              `json:"epoch"`
 	Text       string              `json:"text"`
@@ -35,14 +36,14 @@ type GuardFinding struct {
 
 // States of the guard.
 const (
-	GuardOff      = "off"      // there is no node to look at the chain with
-	GuardStarting = "starting" // no head was heard yet
-	GuardIdle     = "idle"     // this instance does not sign, so there is nothing to guard
+	GuardOff      = "off"      // no node is configured to read the chain from
+	GuardStarting = "starting" // the node has sent no head yet
+	GuardIdle     = "idle"     // this instance does not sign, and has nothing to guard
 	GuardWatching = "watching"
 	GuardBlind    = "blind"
 )
 
-// GuardStates lists them.
+// GuardStates lists the states of the guard.
 var GuardStates = []string{GuardOff, GuardStarting, GuardIdle, GuardWatching, GuardBlind}
 
 func (l *Local) guarded() Guard {

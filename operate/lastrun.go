@@ -7,20 +7,20 @@ import (
 	"highwater/internal/words"
 )
 
-// LastRun is how the run before this one ended, and what it cost.
+// LastRun tells how the previous run ended, and the cost.
 type LastRun struct {
 	Ended string `json:"ended"` // new, clean, killed, cut
-	// Why the exact marks of the run were not found; empty where they were not needed.
+	// Why tells the reason for not finding the exact marks of the run; empty where no exact marks were needed.
 	Why string `json:"why,omitempty"`
-	// Floors are the keys that sign nothing at or below a horizon.
+	// Floors are the keys with a horizon as their floor.
 	Floors []HorizonFloor `json:"floors"`
 }
 
-// HorizonFloor is the horizon of a key that became its floor.
+// HorizonFloor is a horizon turned floor: the key signs nothing at or below the level.
 type HorizonFloor struct {
 	Chain tezos.ChainID       `json:"chain"`
 	PKH   tezos.PublicKeyHash `json:"pkh"`
-	Level int32               `json:"level"` // nothing at or below
+	Level int32               `json:"level"` // the key signs nothing at or below
 }
 
 // Line is one sentence for people.

@@ -12,7 +12,7 @@ import (
 	"highwater/signer"
 )
 
-// Local is the admin API of a signer in this process.
+// Local does the use cases on a signer in this process.
 type Local struct {
 	Signer  *signer.Signer
 	Store   signer.Store
@@ -20,17 +20,17 @@ type Local struct {
 	Running bool // this process is the daemon
 	Now     func() time.Time
 	Devices DeviceFunc     // nil: the devices are not open here
-	Node    *failover.Node // nil: nothing is known of another instance
+	Node    *failover.Node // nil: no other instance is known
 
 	Identity  crypto.Signer    // nil: bundles are not made here
-	LastAsked func() time.Time // when a client asked for a signature last; nil where clients cannot ask
-	Guard     *guard.Guard     // nil: it is no daemon, or no node is configured
+	LastAsked func() time.Time // time of the last request for a signature; nil where no client can ask
+	Guard     *guard.Guard     // nil: the process is no daemon, or no node is configured
 	LastRun   *LastRun         // nil: not known
-	// Acts gives the journal, oldest entry first; nil: none is kept.
+	// Acts gives the journal, oldest entry first; nil: no journal is kept.
 	Acts func() []hwm.JournalEntry
 }
 
-// Admin gives all of it.
+// Admin gives all use cases.
 func (l *Local) Admin() Admin { return Admin{l, l, l, l, l, l, l} }
 
 func (l *Local) aliases() map[tezos.PublicKeyHash]string {
@@ -41,7 +41,7 @@ func (l *Local) aliases() map[tezos.PublicKeyHash]string {
 	return out
 }
 
-// Acknowledge ends the alarms that are named.
+// Acknowledge ends the named alarms.
 func (l *Local) Acknowledge(_ context.Context, r AcknowledgeRequest) ([]signer.Alarm, error) {
 	if len(r.IDs) > 0 {
 		return l.Signer.AcknowledgeThese(r.IDs...), nil

@@ -7,7 +7,7 @@ import (
 	"highwater/hwm"
 )
 
-// Marks lists the marks, and the lack of them for keys that are known.
+// Marks lists the marks, with a row without a level for each missing mark of a known key.
 func (l *Local) Marks(context.Context) ([]MarkRow, error) {
 	rows, err := l.Store.Rows()
 	if err != nil {

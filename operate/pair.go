@@ -8,7 +8,7 @@ import (
 	"highwater/hwm"
 )
 
-// PeerRequest names the other instance; without an address this one is alone.
+// PeerRequest names the other instance; without an address this instance is alone.
 type PeerRequest struct {
 	Address string         `json:"address"`
 	Key     hwm.InstanceID `json:"key"`
@@ -19,19 +19,19 @@ type ReleaseRequest struct {
 	At int32 `json:"at"`
 }
 
-// AcceptRequest brings one.
+// AcceptRequest brings a certificate from a file.
 type AcceptRequest struct {
 	Certificate wire.Certificate `json:"certificate"`
 	Head        *int32           `json:"head"`
 }
 
-// HandoverAnswer is what came of a handover, with what was found on the way also when it was refused.
+// HandoverAnswer is the outcome of a handover with its checklist, also after a refusal.
 type HandoverAnswer struct {
 	failover.Handover
 	Refusal *wire.Refusal `json:"refusal,omitempty"`
 }
 
-// TakeoverAnswer is the checklist of a takeover, also when it was refused.
+// TakeoverAnswer is the outcome of a takeover with its checklist, also after a refusal.
 type TakeoverAnswer struct {
 	failover.Takeover
 	Refusal *wire.Refusal `json:"refusal,omitempty"`
@@ -39,7 +39,7 @@ type TakeoverAnswer struct {
 
 var errNoFailover = &wire.Refusal{Reason: wire.NotReady, Text: "the two instances talk through their daemons", Hint: "highwater serve"}
 
-// talking gives the node, when this process is the daemon: only it hears the other instance.
+// talking gives the node of a daemon: only a daemon hears the other instance.
 func (l *Local) talking() (*failover.Node, error) {
 	if l.Node == nil || !l.Running {
 		return nil, errNoFailover
@@ -47,7 +47,7 @@ func (l *Local) talking() (*failover.Node, error) {
 	return l.Node, nil
 }
 
-// Pair tells who may sign.
+// Pair tells which of the two instances may sign.
 func (l *Local) Pair(context.Context) (failover.View, error) {
 	if l.Node == nil {
 		return failover.View{}, errNoFailover
@@ -70,7 +70,7 @@ func (l *Local) SetPeer(ctx context.Context, r PeerRequest) (failover.View, erro
 	return l.Node.View(), nil
 }
 
-// Moment tells whether now is a good one.
+// Moment tells whether now is a good moment.
 func (l *Local) Moment(ctx context.Context, w failover.Window) (failover.Moment, error) {
 	n, err := l.talking()
 	if err != nil {
@@ -90,7 +90,7 @@ func (l *Local) Handover(ctx context.Context, r failover.HandoverRequest) (Hando
 	return HandoverAnswer{h, refusal}, err
 }
 
-// asRefusal takes a refusal out of an error: it is an answer, not a breakage.
+// asRefusal takes a refusal out of an error: a refusal is an answer, not a breakage.
 func asRefusal(err error) (*wire.Refusal, error) {
 	if r, ok := err.(*wire.Refusal); ok { //nolint:errorlint // what wraps a refusal says more, and is an error
 		return r, nil

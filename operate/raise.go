@@ -36,9 +36,9 @@ func (l *Local) Raise(ctx context.Context, r RaiseRequest) ([]ChangeRow, error) 
 		case c.Raised:
 			row.Result = "raised"
 		case c.Before.Position == want[c.Key]:
-			row.Why = "it is there already"
+			row.Why = "the mark is there already"
 		default:
-			row.Why = "it is higher, and a mark only rises; down goes: highwater hwm lower, at a stopped instance"
+			row.Why = "the mark is higher, and a mark only rises; to lower a mark: highwater hwm lower, at a stopped instance"
 		}
 		if c.Before != nil {
 			before := c.Before.Position
@@ -49,7 +49,7 @@ func (l *Local) Raise(ctx context.Context, r RaiseRequest) ([]ChangeRow, error) 
 	return out, nil
 }
 
-// wouldRaise is Raise, changing nothing.
+// wouldRaise gives the changes of a Raise, and changes nothing.
 func (l *Local) wouldRaise(rows []hwm.Row) ([]hwm.Change, error) {
 	have := map[hwm.Key]*hwm.Mark{}
 	var out []hwm.Change
@@ -102,7 +102,7 @@ func (l *Local) floors(r RaiseRequest) ([]hwm.Row, error) {
 	return rows, nil
 }
 
-// limit is how far marks are moved without the operator's word. It asks the node, where its head is not known yet.
+// limit is the bound of marks without the operator's word. A head not yet known is asked of the node.
 func (l *Local) limit(ctx context.Context) (hwm.Limit, error) {
 	if l.Node != nil {
 		l.Node.LookAtHead(ctx)
@@ -110,8 +110,8 @@ func (l *Local) limit(ctx context.Context) (hwm.Limit, error) {
 	return l.Signer.LimitOfAll()
 }
 
-// checkFar wants the operator's word for a level far above the highest known on this chain, and for a first mark that is typed far below
-// the node's head. Where nothing is known, there is nothing to compare with.
+// checkFar wants the operator's word for a level far above the highest known level of this chain, and for a first mark
+// far below the head of the node. With no known level, every level passes.
 func (l *Local) checkFar(ctx context.Context, r RaiseRequest, rows []hwm.Row) error {
 	if r.Far {
 		return nil
@@ -128,7 +128,7 @@ func (l *Local) checkFar(ctx context.Context, r RaiseRequest, rows []hwm.Row) er
 		switch {
 		case st.Mark == nil && row.Source == hwm.SourceSet:
 			err = limit.CheckFirst(row.Key, row.Position)
-		case st.Mark == nil || row.Above(*st.Mark): // what is there already goes nowhere
+		case st.Mark == nil || row.Above(*st.Mark): // a mark at or below the present mark changes nothing
 			err = limit.Check(row.Key, row.Position)
 		}
 		if err != nil {

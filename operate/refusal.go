@@ -17,7 +17,7 @@ const (
 	NoDevices     = "no_devices"     // the devices are not open in this process
 )
 
-// Refusal says that an instance does not do what a request asks for. Nothing was changed.
+// Refusal declines a request. Nothing was changed.
 type Refusal struct {
 	Reason string // a constant above
 	Text   string
@@ -29,14 +29,15 @@ func badRequest(format string, args ...any) error {
 	return &Refusal{BadRequest, fmt.Sprintf(format, args...)}
 }
 
-// Reasoned is an error that brings its reason along: an error that came over the admin socket.
+// Reasoned is an error with a reason of its own, such as an error from the admin socket.
 type Reasoned interface {
 	error
 	ReasonWord() string
 }
 
-// ReasonOf is the reason of an admin error in one word, the same in the daemon and beyond its socket: a constant of this package, of hwm,
-// signer or failover. It is empty for an error that is no decision, such as a broken disk.
+// ReasonOf is the reason of an admin error in one word, the same in the daemon and beyond its socket: a constant of
+// this package, of hwm, signer or failover/wire. An error without a decision, such as a broken disk, has the empty
+// reason.
 func ReasonOf(err error) string {
 	var (
 		own      *Refusal

@@ -16,11 +16,11 @@ func (l *Local) role() Role {
 	}
 }
 
-// raiseAfterActivate bounds what raising the devices' own marks may hold up the answer to an activation.
+// raiseAfterActivate bounds the time for raising the devices' own marks before an activation is answered.
 const raiseAfterActivate = 5 * time.Second
 
-// Activate makes the instance the one that signs. The devices' own marks are raised to its marks before it returns, where a device can do
-// that unattended.
+// Activate begins signing at this instance. Before Activate returns, each device able to rise without a person has its
+// own marks raised to the marks of the instance.
 func (l *Local) Activate(ctx context.Context, r ActivateRequest) (Role, error) {
 	if r.Level != nil && *r.Level < 0 {
 		return Role{}, badRequest("the negative level %d", *r.Level)
@@ -47,11 +47,11 @@ func (l *Local) Activate(ctx context.Context, r ActivateRequest) (Role, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), raiseAfterActivate)
 	defer cancel()
-	l.Signer.RaiseDevices(ctx) // the marks may be new; what cannot be raised now is raised at the device's next connection
+	l.Signer.RaiseDevices(ctx) // the marks may be new; a device not raised now is raised at its next connection
 	return l.role(), nil
 }
 
-// checkActivate finds what an activation would lack, before anybody is asked for a word.
+// checkActivate finds the missing parts of an activation, before an operator is asked for a word.
 func (l *Local) checkActivate(ctx context.Context, level *int32) error {
 	if l.Node != nil {
 		if err := l.Node.CheckActivate(ctx); err != nil {

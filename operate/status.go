@@ -12,10 +12,10 @@ import (
 	"highwater/signer"
 )
 
-// Status gives one screen.
+// Status gives the whole state of the instance.
 func (l *Local) Status(ctx context.Context) (Status, error) {
 	keys := l.Signer.KeysHealth()
-	// A store that failed tells nothing of its marks any more. That is what a status is for, and no reason to give none.
+	// A failed store gives no marks any more. The status then tells the failure.
 	broken := l.Store.Healthy()
 	marks := []MarkRow{}
 	if broken == nil {
@@ -54,7 +54,7 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 	return st, nil
 }
 
-// notReady says why the instance could not sign now; empty when it could. Notes are worth knowing, and no reason.
+// notReady gives the reasons against signing now, none for a ready instance, and notes worth knowing.
 func (l *Local) notReady(st Status, keys []signer.KeyHealth) (no, notes []string) {
 	if !l.Running {
 		no = append(no, "the daemon does not run: highwater serve")
@@ -78,7 +78,7 @@ func (l *Local) notReady(st Status, keys []signer.KeyHealth) (no, notes []string
 	}
 	reasons, asides := signer.Readiness(keys)
 	for _, r := range reasons {
-		if !away[r.Device] { // or it would be said twice
+		if !away[r.Device] { // the line of the device says the same
 			no = append(no, keyLine(r))
 		}
 	}
@@ -99,7 +99,7 @@ func keyLine(l signer.KeyLine) string {
 	return fmt.Sprintf("key %s: %s: %s", l.PKH, l.Word(), l.Advice())
 }
 
-// ahead are the keys that would not sign the level after the head.
+// ahead gives the keys unable to sign the level after the head.
 func ahead(keys []signer.KeyHealth) (out []Ahead) {
 	for _, h := range keys {
 		for _, f := range h.Faults {
@@ -111,7 +111,7 @@ func ahead(keys []signer.KeyHealth) (out []Ahead) {
 	return out
 }
 
-// whyClosed says why an active instance lets nobody in.
+// whyClosed says why an active instance admits no request.
 func (l *Local) whyClosed(st Status) string {
 	if st.Pair != nil && st.Pair.Waiting != "" {
 		return st.Pair.Waiting

@@ -11,7 +11,7 @@ import (
 	"highwater/signer"
 )
 
-// Role is the durable role as it is shown.
+// Role is the durable role as shown.
 type Role struct {
 	Role  hwm.Role  `json:"role"`
 	Epoch uint64    `json:"epoch"`
@@ -21,7 +21,7 @@ type Role struct {
 	Why   string    `json:"why"`
 }
 
-// Status is one screen.
+// Status is the whole state of an instance.
 type Status struct {
 	Version  string   `json:"version"`
 	Running  bool     `json:"running"` // a daemon answered
@@ -29,28 +29,29 @@ type Status struct {
 	Instance string   `json:"instance"`
 	Chain    string   `json:"chain"`
 	Role     Role     `json:"role"`
-	Store    string   `json:"store"` // "ok", or what is wrong
+	Store    string   `json:"store"` // "ok", or the failure
 	Ready    bool     `json:"ready"`
-	NotReady []string `json:"not_ready,omitempty"` // a reason for each no
+	NotReady []string `json:"not_ready,omitempty"` // the reasons against readiness
 	Notes    []string `json:"notes,omitempty"`     // worth knowing, and no reason against readiness
-	// Ahead are the keys that would not sign the level after the head of the node, because of a mark or a ceiling.
+	// Ahead are the keys kept by a mark or a ceiling from signing the level after the head of the node.
 	Ahead []Ahead `json:"ahead,omitempty"`
-	// Alarms are what an operator should look into. None keeps the instance from signing.
+	// Alarms call for the attention of an operator. No alarm keeps the instance from signing.
 	Alarms  []signer.Alarm `json:"alarms"`
 	Devices []DeviceRow    `json:"devices"`
 	Keys    []KeyRow       `json:"keys"`
 	Marks   []MarkRow      `json:"marks"`
-	// LastAsked is when a client asked this process for a signature last, whatever came of it; null: it was not asked.
+	// LastAsked is the time of the last request for a signature in this process, signed or not; null before the first
+	// request.
 	LastAsked *time.Time `json:"last_asked,omitempty"`
-	// LastRun is how the run before this one ended; null where that is not known.
+	// LastRun tells how the previous run ended; null where unknown.
 	LastRun *LastRun `json:"last_run,omitempty"`
-	// Guard is how the look at the chain does.
+	// Guard is the state of the guard.
 	Guard Guard `json:"guard"`
-	// Pair is who may sign of the two instances, and what to do; null where that is not known.
+	// Pair tells which of the two instances may sign, and what to do; null where unknown.
 	Pair *failover.View `json:"pair,omitempty"`
 }
 
-// AllNotes are the notes, and those of devices that are ready.
+// AllNotes are the notes of the instance and of its ready devices.
 func (s Status) AllNotes() []string {
 	out := append([]string{}, s.Notes...)
 	for _, d := range s.Devices {
@@ -61,10 +62,10 @@ func (s Status) AllNotes() []string {
 	return out
 }
 
-// Ahead is a key that would not sign the level after the head.
+// Ahead is a key unable to sign the level after the head.
 type Ahead struct {
 	PKH  tezos.PublicKeyHash `json:"pkh"`
-	From int32               `json:"from"` // the first level that it signs; zero: none, its ceiling is below the chain
+	From int32               `json:"from"` // the first level to be signed; zero: no level, the ceiling is below the chain
 	Far  bool                `json:"far"`  // no margin is so wide
 	Text string              `json:"text"`
 }
@@ -82,16 +83,16 @@ type KeyRow struct {
 	PublicKey string              `json:"public_key"`
 	Curve     string              `json:"curve"`
 	Alias     string              `json:"alias"`
-	Device    string              `json:"device"` // the one that would be asked
-	Health    string              `json:"health"` // of the key on its devices: ready, or what keeps them from signing with it
+	Device    string              `json:"device"` // the device to be asked first
+	Health    string              `json:"health"` // of the key on its devices: ready, or the fault
 	Advice    string              `json:"advice,omitempty"`
 	Spares    []string            `json:"spares,omitempty"`
 	Allow     []tezos.Kind        `json:"allow"`
-	New       bool                `json:"new,omitempty"`    // it has no mark, and never signed as far as is known
-	Faults    []signer.KeyFault   `json:"faults,omitempty"` // why it cannot sign here, the instance's store and role left out
+	New       bool                `json:"new,omitempty"`    // the key has no mark, and no known signature
+	Faults    []signer.KeyFault   `json:"faults,omitempty"` // faults of the key here, the instance's store and role left out
 }
 
-// Unable is the first fault that lies between this machine and its devices; nil: given the right to sign, the key can sign here.
+// Unable is the first fault between this machine and its devices; nil: with the right to sign, the key can sign here.
 func (k KeyRow) Unable() *signer.KeyFault {
 	for i, f := range k.Faults {
 		if f.OfDevice() {
@@ -109,14 +110,14 @@ type MarkRow struct {
 	Kind      tezos.Kind          `json:"kind"`
 	Level     *int32              `json:"level"`
 	Round     *int32              `json:"round"`
-	Horizon   *int32              `json:"horizon"` // up to there the key's signatures wait for no disk; null: none
+	Horizon   *int32              `json:"horizon"` // signatures of the key up to the horizon wait for no disk; null: no horizon
 	Ceiling   *int32              `json:"ceiling"`
-	Signed    bool                `json:"signed"` // a request made the mark, and its signature is kept
+	Signed    bool                `json:"signed"` // a request made the mark, and the signature is kept
 	Source    string              `json:"source"`
 	UpdatedAt *time.Time          `json:"updated_at"`
 }
 
-// LevelText is the level for people: "none" when there is no mark.
+// LevelText is the level for people: "none" without a mark.
 func (m MarkRow) LevelText() string { return numberOr(m.Level, "none") }
 
 // RoundText is the round for people: "any" for a floor.
@@ -150,18 +151,18 @@ type Proof struct {
 // RaiseRequest raises marks to a floor.
 type RaiseRequest struct {
 	PKHs  []tezos.PublicKeyHash `json:"pkhs"`  // empty: all known keys
-	Kinds []tezos.Kind          `json:"kinds"` // empty: all that a key may sign
+	Kinds []tezos.Kind          `json:"kinds"` // empty: all kinds a key may sign
 	Level int32                 `json:"level"`
 	Round *int32                `json:"round"` // nil: any round of the level is below
 	// Far allows a level far above the highest known.
 	Far bool `json:"far"`
-	// DryRun shows what would become of each mark, and changes nothing.
+	// DryRun shows the change of each mark, and changes nothing.
 	DryRun bool `json:"dry_run,omitempty"`
-	// Rows, when given, are raised one by one instead (import); Source is then "import".
+	// Rows, when given, take the place of the fields above (import); the source of their marks is "import".
 	Rows []hwm.ImportRow `json:"rows,omitempty"`
 }
 
-// ChangeRow is what became of one mark.
+// ChangeRow is the change of a mark.
 type ChangeRow struct {
 	PKH    tezos.PublicKeyHash `json:"pkh"`
 	Alias  string              `json:"alias"`
@@ -176,11 +177,11 @@ type ChangeRow struct {
 type CeilingRequest struct {
 	PKHs  []tezos.PublicKeyHash `json:"pkhs"`
 	Level int32                 `json:"level"`
-	// Far allows a level far from all that is known.
+	// Far allows a level far from every known level.
 	Far bool `json:"far,omitempty"`
 }
 
-// CeilingRow is a ceiling that was set.
+// CeilingRow is the change of a ceiling.
 type CeilingRow struct {
 	PKH    tezos.PublicKeyHash `json:"pkh"`
 	Alias  string              `json:"alias"`
@@ -188,17 +189,17 @@ type CeilingRow struct {
 	After  int32               `json:"after"`
 }
 
-// ActivateRequest makes the instance the one that signs.
+// ActivateRequest begins signing at the instance.
 type ActivateRequest struct {
 	Level *int32 `json:"level"` // floors for all keys
 	// Far allows a level far above the highest known.
 	Far bool   `json:"far"`
 	Why string `json:"why"`
-	// DryRun finds what is missing, and changes nothing.
+	// DryRun finds the missing parts, and changes nothing.
 	DryRun bool `json:"dry_run,omitempty"`
 }
 
-// AcknowledgeRequest names alarms by their IDs, or, without any, the last one of all that the operator was shown.
+// AcknowledgeRequest names alarms by their IDs; without IDs, all alarms up to the last alarm shown to the operator.
 type AcknowledgeRequest struct {
 	IDs  []uint64 `json:"ids,omitempty"`
 	UpTo uint64   `json:"up_to"`
