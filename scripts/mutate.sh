@@ -171,7 +171,7 @@ guard: is not told what was signed | cmd/instance.go | s/^\t\tmemory.Observe(o)$
 guard: does not look before the next block | cmd/instance.go | s/^\t\tin.guard.Poke()$/\t\t_ = in.guard/ | ./cmd | TestAHookThatHangs
 guard: fences in an epoch that it did not look at | failover/fence.go | s/ || now.Epoch != epoch {/ {/ | ./failover | TestAFenceIsForItsEpoch
 guard: fences an instance that waits for an answer | failover/fence.go | s/if r.Role == hwm.Active \&\& !n.signer.Active() {/if false {/ | ./failover | TestWhoWaitsDoesNotFence
-guard: lets signatures under way leave | failover/fence.go | s/Stand(givenUp(), hwm.Fenced, why)/Stand(context.Background(), hwm.Fenced, why)/ | ./failover | TestAFenceGivesUpWhatIsUnderWay
+guard: lets signatures under way leave | failover/fence.go | s/^import \(.*\)/import (\n\t"context"\n\t\1\n)/;s/Stand(givenUp(), hwm.Fenced, why)/Stand(context.Background(), hwm.Fenced, why)/ | ./failover | TestAFenceGivesUpWhatIsUnderWay
 guard: takes what a dying signer left for a twin's | guard/guard.go | s/Grace = 1$/Grace = 0/ | ./failover | TestEveryWayIntoTheActiveRole
 guard: sees nothing inside the margin of a takeover | guard/guard.go | s/at.Level -= min(at.Level, margin-Grace)/at.Level -= 0/ | ./failover | TestTheStatementWasFalse
 guard: takes what is above our ceiling for a twin's | guard/judge.go | s/ || state.Ceiling != nil \&\& s.Place.Level > state.Ceiling.Level// | ./failover | TestEveryWayIntoTheActiveRole
