@@ -92,12 +92,12 @@ func bad(name string, err error) finding {
 }
 
 func checkConfigMode(path string) finding {
+	if err := config.CheckMode(path); err != nil {
+		return bad("permissions", err)
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return bad("permissions", err)
-	}
-	if info.Mode().Perm()&0o022 != 0 {
-		return finding{"permissions", resultBad, path + " can be written by others", "chmod go-w " + path}
 	}
 	return good("permissions", "%s is %04o", path, info.Mode().Perm())
 }

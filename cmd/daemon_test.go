@@ -23,22 +23,23 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/internal/config"
+	"highwater/internal/daemon"
 	"highwater/internal/hints"
 	"highwater/internal/terminal"
 	"highwater/store"
 )
 
 // runDaemon runs a daemon of a configuration until the test ends.
-func runDaemon(t *testing.T, text string) *daemon {
+func runDaemon(t *testing.T, text string) *daemon.Daemon {
 	t.Helper()
 	cfg, err := config.Load(writeConfig(t, "state_dir = \"state\"\n"+text))
 	require.NoError(t, err)
 	require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
-	d, err := newDaemon(t.Context(), cfg, slog.New(slog.DiscardHandler), "test")
+	d, err := daemon.New(t.Context(), cfg, slog.New(slog.DiscardHandler), "test")
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- d.run(ctx) }()
+	go func() { ended <- d.Run(ctx) }()
 	t.Cleanup(func() { cancel(); require.NoError(t, <-ended) })
 	return d
 }
@@ -79,7 +80,7 @@ func TestSystemdIsTold(t *testing.T) {
 	n, err := manager.Read(b)
 	require.NoError(t, err)
 	require.Equal(t, "READY=1", string(b[:n]))
-	require200(t, "http://"+d.addresses["octez"]+"/authorized_keys", "{}", &http.Transport{})
+	require200(t, "http://"+d.Addresses["octez"]+"/authorized_keys", "{}", &http.Transport{})
 }
 
 func TestServeOnAUnixSocket(t *testing.T) {
@@ -101,11 +102,11 @@ func TestServeTLS(t *testing.T) {
 	cert, pool := selfSigned(t, dir)
 	d := runDaemon(t, minimalConfig+"[monitor]\nlisten = \"127.0.0.1:0\"\n[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = \""+dir+
 		"/cert.pem\"\ntls_key = \""+dir+"/key.pem\"\nclient_ca = \""+dir+"/cert.pem\"\n")
-	url := "https://" + d.addresses["octez"] + "/authorized_keys"
+	url := "https://" + d.Addresses["octez"] + "/authorized_keys"
 	require200(t, url, "{}", &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{cert}}})
 	_, _, err := get(t, url, &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}})
 	require.ErrorContains(t, err, "certificate required")
-	require200(t, "http://"+d.addresses["monitor"]+"/healthz", `{"status":"alive"}`, &http.Transport{})
+	require200(t, "http://"+d.Addresses["monitor"]+"/healthz", `{"status":"alive"}`, &http.Transport{})
 }
 
 // TestBadTLSFiles are said at start, and leave nothing behind that listens or locks.
@@ -114,7 +115,7 @@ func TestBadTLSFiles(t *testing.T) {
 		cfg, err := config.Load(writeConfig(t, "state_dir = \"state\"\n"+minimalConfig+"[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = \"a\"\ntls_key = \"b\"\n"))
 		require.NoError(t, err)
 		require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
-		_, err = newDaemon(t.Context(), cfg, slog.New(slog.DiscardHandler), "test")
+		_, err = daemon.New(t.Context(), cfg, slog.New(slog.DiscardHandler), "test")
 		require.ErrorContains(t, err, "server.tls_cert: ")
 		require.NoFileExists(t, cfg.Admin.Socket)
 		db, err := store.Open(t.Context(), cfg.StateDir, store.Options{})

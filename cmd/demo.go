@@ -17,6 +17,7 @@ import (
 	"highwater/hwm"
 	"highwater/internal/baker"
 	"highwater/internal/config"
+	"highwater/internal/daemon"
 	"highwater/internal/terminal"
 	"highwater/internal/tezos"
 	"highwater/internal/words"
@@ -102,7 +103,7 @@ type demonstration struct {
 	*app
 	flags   demoFlags
 	cfg     *config.Config
-	daemon  *daemon
+	daemon  *daemon.Daemon
 	stop    func() error
 	client  *baker.Client
 	judge   *baker.Judge
@@ -152,10 +153,10 @@ func (d *demonstration) prepare(ctx context.Context, dir string) error {
 	if err := d.start(ctx); err != nil {
 		return err
 	}
-	d.daemon.settle(ctx, patience)
-	d.daemon.signer.Learn()
+	d.daemon.Settle(ctx, patience)
+	d.daemon.Signer.Learn()
 	level := int32(demoStart)
-	if _, err := d.daemon.admin.Activate(ctx, operate.ActivateRequest{Level: &level, Why: "demo"}); err != nil {
+	if _, err := d.daemon.Admin.Activate(ctx, operate.ActivateRequest{Level: &level, Why: "demo"}); err != nil {
 		return err
 	}
 	return d.findKeys(ctx)
@@ -163,7 +164,7 @@ func (d *demonstration) prepare(ctx context.Context, dir string) error {
 
 // findKeys asks for the keys as a client does, and for their names as the operator would.
 func (d *demonstration) findKeys(ctx context.Context) error {
-	rows, err := d.daemon.admin.Keys(ctx)
+	rows, err := d.daemon.Admin.Keys(ctx)
 	if err != nil {
 		return err
 	}
@@ -188,18 +189,18 @@ func freeAddress(ctx context.Context, address string) string {
 }
 
 func (d *demonstration) start(ctx context.Context) error {
-	daemon, err := newDaemon(ctx, d.cfg, slog.New(slog.DiscardHandler), d.version)
+	daemon, err := daemon.New(ctx, d.cfg, slog.New(slog.DiscardHandler), d.version)
 	if err != nil {
 		return err
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
-	go func() { ended <- daemon.run(running) }()
+	go func() { ended <- daemon.Run(running) }()
 	d.daemon = daemon
 	d.stop = func() error { cancel(); return <-ended }
-	d.client = baker.New("http://"+daemon.addresses["octez"], false)
+	d.client = baker.New("http://"+daemon.Addresses["octez"], false)
 	// The same addresses after a restart.
-	d.cfg.Server.Listen, d.cfg.Monitor.Listen = daemon.addresses["octez"], daemon.addresses["monitor"]
+	d.cfg.Server.Listen, d.cfg.Monitor.Listen = daemon.Addresses["octez"], daemon.Addresses["monitor"]
 	return nil
 }
 
@@ -343,8 +344,8 @@ func (d *demonstration) restart(ctx context.Context, level int32) error {
 	if err := d.start(ctx); err != nil {
 		return err
 	}
-	d.daemon.settle(ctx, patience)
-	role := d.daemon.store.Role()
+	d.daemon.Settle(ctx, patience)
+	role := d.daemon.Store.Role()
 	if role.Role != hwm.Active {
 		return fmt.Errorf("after a restart the role is %s", role.Role)
 	}

@@ -16,6 +16,7 @@ import (
 	"highwater/hwm"
 	"highwater/internal/baker"
 	"highwater/internal/config"
+	"highwater/internal/daemon"
 	"highwater/internal/hooks"
 	"highwater/internal/node/nodesim"
 	"highwater/internal/tezos"
@@ -72,17 +73,17 @@ name = "left"
 kind = "ledger"
 transport = "sim"
 `, srv.URL, guardedChain, hook.url))
-	d.settle(t.Context(), patience)
-	d.signer.Learn()
-	require.Eventually(t, func() bool { return !d.guard.Status().At.IsZero() }, 10*time.Second, time.Millisecond)
+	d.Settle(t.Context(), patience)
+	d.Signer.Learn()
+	require.Eventually(t, func() bool { return !d.Guard.Status().At.IsZero() }, 10*time.Second, time.Millisecond)
 	level := sim.Head().Level - 1
-	_, err := d.admin.Activate(t.Context(), operate.ActivateRequest{Level: &level})
+	_, err := d.Admin.Activate(t.Context(), operate.ActivateRequest{Level: &level})
 	require.NoError(t, err)
 	require.Equal(t, "active", (<-hook.events).Role, "and it hangs there")
-	require.Eventually(t, func() bool { return d.guard.Status().Watching }, 10*time.Second, time.Millisecond, "before there is another block")
+	require.Eventually(t, func() bool { return d.Guard.Status().Watching }, 10*time.Second, time.Millisecond, "before there is another block")
 
-	key := d.signer.Keys()[0].PublicKey
-	client := baker.New("http://"+d.addresses["octez"], false)
+	key := d.Signer.Keys()[0].PublicKey
+	client := baker.New("http://"+d.Addresses["octez"], false)
 	defer client.Close()
 	payload := func(level int32) []byte {
 		return baker.Step{Chain: guardedChain, Kind: tezos.Attestation, Level: level}.Payload(key.Curve())
@@ -95,7 +96,7 @@ transport = "sim"
 	require.NoError(t, sim.Note(key.Hash(), payload(level+2), sig))
 	sim.Advance()
 	sim.Advance()
-	require.Eventually(t, func() bool { return d.store.Role().Role == hwm.Fenced }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return d.Store.Role().Role == hwm.Fenced }, 10*time.Second, time.Millisecond)
 	_, err = client.Sign(t.Context(), key, payload(level+3))
 	var no *baker.Refusal
 	require.ErrorAs(t, err, &no)
@@ -107,7 +108,7 @@ transport = "sim"
 	require.Equal(t, "fenced", e.Role)
 	e = <-hook.events
 	require.Equal(t, signer.AlarmTwin, e.Alarm)
-	require.Equal(t, d.signer.Alarms()[0].Text, e.Text)
+	require.Equal(t, d.Signer.Alarms()[0].Text, e.Text)
 	require.NotEmpty(t, e.Hint)
 }
 
@@ -115,12 +116,12 @@ transport = "sim"
 func twinOf(t *testing.T) *baker.Client {
 	t.Helper()
 	d := runDaemon(t, fmt.Sprintf("chain = %q\n[server]\nlisten = \"127.0.0.1:0\"\n[[device]]\nname = \"left\"\nkind = \"ledger\"\ntransport = \"sim\"\n", guardedChain))
-	d.settle(t.Context(), patience)
-	d.signer.Learn()
+	d.Settle(t.Context(), patience)
+	d.Signer.Learn()
 	level := int32(1)
-	_, err := d.admin.Activate(t.Context(), operate.ActivateRequest{Level: &level})
+	_, err := d.Admin.Activate(t.Context(), operate.ActivateRequest{Level: &level})
 	require.NoError(t, err)
-	client := baker.New("http://"+d.addresses["octez"], false)
+	client := baker.New("http://"+d.Addresses["octez"], false)
 	t.Cleanup(client.Close)
 	return client
 }
@@ -132,17 +133,17 @@ func TestTheLastAlarmIsTold(t *testing.T) {
 	cfg, err := config.Load(writeConfig(t, fmt.Sprintf("state_dir = \"state\"\n%s[hooks]\nwebhook = %q\n", minimalConfig, hook.url)))
 	require.NoError(t, err)
 	in := openedInstance(t, cfg)
-	in.stopNode() // as run does, before the listeners have ended
-	in.signer.RaiseAlarm(signer.AlarmTwin, "chain", "", "the last", "")
-	require.NoError(t, in.close())
+	in.StopNode() // as run does, before the listeners have ended
+	in.Signer.RaiseAlarm(signer.AlarmTwin, "chain", "", "the last", "")
+	require.NoError(t, in.Close())
 	require.Equal(t, "the last", (<-hook.events).Text)
 }
 
 // openedInstance is an instance of a new store, which the test closes.
-func openedInstance(t *testing.T, cfg *config.Config) *instance {
+func openedInstance(t *testing.T, cfg *config.Config) *daemon.Instance {
 	t.Helper()
 	require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
-	in, err := openInstance(t.Context(), cfg, instanceOptions{log: slog.New(slog.DiscardHandler), running: true})
+	in, err := daemon.Open(t.Context(), cfg, daemon.Options{Log: slog.New(slog.DiscardHandler), Running: true})
 	require.NoError(t, err)
 	return in
 }

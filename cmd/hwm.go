@@ -10,6 +10,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/config"
+	"highwater/internal/daemon"
 	"highwater/internal/hints"
 	"highwater/internal/terminal"
 	"highwater/internal/tezos"
@@ -241,13 +242,13 @@ func (a *app) setCeilings(ctx context.Context, admin operate.Admin, req operate.
 }
 
 func (a *app) liftCeilings(ctx context.Context, ch *choice, names []string, reason string) error {
-	return a.offline(ctx, func(cfg *config.Config, in *instance) error {
-		pkhs, err := ch.keys(ctx, in.admin.Admin(), names)
+	return a.offline(ctx, func(cfg *config.Config, in *daemon.Instance) error {
+		pkhs, err := ch.keys(ctx, in.Admin.Admin(), names)
 		if err != nil {
 			return err
 		}
 		var lifted []hwm.CeilingKey
-		for key := range in.store.Ceilings() {
+		for key := range in.Store.Ceilings() {
 			if key.Chain != cfg.ChainID || len(pkhs) > 0 && !containsKey(pkhs, key.PKH) {
 				continue
 			}
@@ -263,7 +264,7 @@ func (a *app) liftCeilings(ctx context.Context, ch *choice, names []string, reas
 			return err
 		}
 		for _, key := range lifted {
-			if err := in.store.Lift(key, time.Now(), reason); err != nil {
+			if err := in.Store.Lift(key, time.Now(), reason); err != nil {
 				return err
 			}
 			a.Say("lifted the ceiling of %s", key.PKH)
@@ -273,11 +274,11 @@ func (a *app) liftCeilings(ctx context.Context, ch *choice, names []string, reas
 }
 
 // givenAway refuses to lift what belongs to a certificate: somebody may hold it, and a takeover asks for it only as long as the ceiling stands.
-func givenAway(in *instance, keys []hwm.CeilingKey) error {
-	if in.store.Role().Owner == in.store.Instance() { // the right is here: nothing is given away any more
+func givenAway(in *daemon.Instance, keys []hwm.CeilingKey) error {
+	if in.Store.Role().Owner == in.Store.Instance() { // the right is here: nothing is given away any more
 		return nil
 	}
-	have := in.store.Ceilings()
+	have := in.Store.Ceilings()
 	for _, key := range keys {
 		if c := have[key]; c.Source == hwm.SourcePeer {
 			return hints.Add(fmt.Errorf("the right to sign was given away above the ceiling %d of %s: it is lifted when the right comes back", c.Level, key.PKH),
@@ -320,7 +321,7 @@ func (a *app) hwmLowerCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.offline(c.Context(), func(cfg *config.Config, in *instance) error {
+			return a.offline(c.Context(), func(cfg *config.Config, in *daemon.Instance) error {
 				return a.lower(c.Context(), cfg, in, args[0], kinds, level, reason)
 			})
 		},
@@ -331,8 +332,8 @@ func (a *app) hwmLowerCmd() *cobra.Command {
 	return c
 }
 
-func (a *app) lower(ctx context.Context, cfg *config.Config, in *instance, name string, kinds []tezos.Kind, level int32, reason string) error {
-	rows, err := in.admin.Keys(ctx)
+func (a *app) lower(ctx context.Context, cfg *config.Config, in *daemon.Instance, name string, kinds []tezos.Kind, level int32, reason string) error {
+	rows, err := in.Admin.Keys(ctx)
 	if err != nil {
 		return err
 	}
@@ -342,7 +343,7 @@ func (a *app) lower(ctx context.Context, cfg *config.Config, in *instance, name 
 	}
 	for _, kind := range kinds {
 		mark := hwm.Key{Chain: cfg.ChainID, PKH: key.PKH, Kind: kind}
-		st, err := in.store.State(mark)
+		st, err := in.Store.State(mark)
 		if err != nil {
 			return err
 		}
@@ -355,7 +356,7 @@ func (a *app) lower(ctx context.Context, cfg *config.Config, in *instance, name 
 		if err := a.Typed(question, fmt.Sprintf("lower %s to %d", kind, level)); err != nil {
 			return err
 		}
-		if err := in.store.Lower(mark, next, reason); err != nil {
+		if err := in.Store.Lower(mark, next, reason); err != nil {
 			return err
 		}
 		a.Say("lowered: %s %s, from %s to level %d", key.PKH, kind, st.Mark.Position, level)

@@ -14,6 +14,7 @@ import (
 	"highwater/hwm/bundle"
 	"highwater/hwm/interchange"
 	"highwater/internal/config"
+	"highwater/internal/daemon"
 	"highwater/internal/durable"
 	"highwater/internal/hints"
 	"highwater/internal/terminal"
@@ -232,13 +233,13 @@ func (a *app) deviceRows(ctx context.Context, cfg *config.Config, admin operate.
 		}
 		f := &deviceFlags{kind: d.Kind, device: name, timeout: defaultWait}
 		if d.Kind == config.KindLedger {
-			v, err := call[ledgerView](ctx, a, admin, f, name, "info", ledgerInfoArgs{Compare: true})
+			v, err := call[daemon.LedgerView](ctx, a, admin, f, name, "info", daemon.LedgerInfoArgs{Compare: true})
 			if err != nil {
 				return nil, err
 			}
 			return ledgerRows(v)
 		}
-		info, err := call[tezsignInfo](ctx, a, admin, f, name, "info", struct{}{})
+		info, err := call[daemon.TezSignInfo](ctx, a, admin, f, name, "info", struct{}{})
 		if err != nil {
 			return nil, err
 		}
@@ -247,7 +248,7 @@ func (a *app) deviceRows(ctx context.Context, cfg *config.Config, admin operate.
 	return nil, hints.Add(fmt.Errorf("no device %q is configured", name), "see: highwater status")
 }
 
-func ledgerRows(v ledgerView) ([]hwm.ImportRow, error) {
+func ledgerRows(v daemon.LedgerView) ([]hwm.ImportRow, error) {
 	if v.PKH == "" {
 		return nil, errors.New("the Ledger has no authorised key, so its mark belongs to none")
 	}
@@ -262,7 +263,7 @@ func ledgerRows(v ledgerView) ([]hwm.ImportRow, error) {
 	return rows, nil
 }
 
-func gadgetRows(info tezsignInfo) ([]hwm.ImportRow, error) {
+func gadgetRows(info daemon.TezSignInfo) ([]hwm.ImportRow, error) {
 	var rows []hwm.ImportRow
 	for _, k := range info.Keys {
 		for _, m := range k.Marks {

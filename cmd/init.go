@@ -14,6 +14,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/config"
+	"highwater/internal/daemon"
 	"highwater/internal/terminal"
 	"highwater/internal/tezos"
 	"highwater/operate"
@@ -84,14 +85,14 @@ func (a *app) writeConfig(path string, f initFlags) error {
 	if err = os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // as /etc is
 		return err
 	}
-	found, err := lookAtBuses()
+	found, err := daemon.LookAtBuses()
 	if err != nil {
 		a.Note("warning: the USB buses could not be looked at: %s", err)
 	}
 	for _, c := range found {
 		a.Say("found %s", c)
-		if c.finding.Hint != "" {
-			a.Note("hint: %s", c.finding.Hint)
+		if c.Finding.Hint != "" {
+			a.Note("hint: %s", c.Finding.Hint)
 		}
 	}
 	if err = os.WriteFile(path, fmt.Appendf(nil, configTemplate, stateDir, f.chain, deviceBlocks(found)), 0o644); err != nil { //nolint:gosec // no secret in it
@@ -120,7 +121,7 @@ func (a *app) createStore(ctx context.Context, cfg *config.Config, f initFlags) 
 		return err
 	}
 	if err := store.Create(ctx, cfg.StateDir, time.Now()); err != nil {
-		return explainStore(cfg, err)
+		return daemon.ExplainStore(cfg, err)
 	}
 	a.Say("created the watermark file: %s", file)
 	return nil
@@ -193,4 +194,30 @@ listen = "127.0.0.1:6732"             # or "unix:/run/highwater/signer.sock"
 # alias  = "consensus"
 # device = ["left"]                   # in order of preference
 # allow  = ["block", "preattestation", "attestation"]
+`
+
+// deviceBlocks is the part of a new configuration that names the connected devices; an example when there are none.
+func deviceBlocks(found []daemon.Connected) string {
+	if len(found) == 0 {
+		return exampleDevice
+	}
+	var out strings.Builder
+	for i, c := range found {
+		fmt.Fprintf(&out, "# %s\n[[device]]\nname      = \"%s%d\"\nkind      = %q\ntransport = \"usb\"\n", c, c.Kind, i+1, c.Kind)
+		if c.Kind == config.KindTezSign {
+			fmt.Fprintf(&out, "serial    = %q\n", c.Finding.SerialNum)
+		} else {
+			out.WriteString("# id      = \"four-words-like-this\"  # see: highwater ledger list\n")
+		}
+		out.WriteString("\n")
+	}
+	return out.String()
+}
+
+const exampleDevice = `[[device]]
+name      = "left"
+kind      = "ledger"                  # or "tezsign"
+# id      = "four-words-like-this"
+transport = "usb"
+
 `

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/internal/config"
+	"highwater/internal/daemon"
 	"highwater/internal/terminal"
 	"highwater/internal/tezos"
 	"highwater/operate"
@@ -34,15 +35,15 @@ func (a *app) ledgerListCmd() *cobra.Command {
 		Long:    "List the configured Ledgers: four-word name, app, and the keys at the usual path of each curve, as octez prints them.",
 		Example: "  highwater ledger list",
 		RunE: func(c *cobra.Command, _ []string) error {
-			problem := func(name, text string) ledgerView { return ledgerView{Name: name, Problem: text} }
-			return askEach(c, a, f, ledgerInfoArgs{Keys: true}, problem, a.ledgerList)
+			problem := func(name, text string) daemon.LedgerView { return daemon.LedgerView{Name: name, Problem: text} }
+			return askEach(c, a, f, daemon.LedgerInfoArgs{Keys: true}, problem, a.ledgerList)
 		},
 	}
 	f = a.ledgerFlags(c)
 	return a.addJSON(c)
 }
 
-func (a *app) ledgerList(views []ledgerView) error {
+func (a *app) ledgerList(views []daemon.LedgerView) error {
 	for _, v := range views {
 		if v.Problem != "" {
 			a.Say("%s: %s", v.Name, v.Problem)
@@ -82,11 +83,11 @@ func (a *app) ledgerSetupCmd() *cobra.Command {
 			if err := wants(c, "hwm"); err != nil {
 				return err
 			}
-			k, err := parseLedgerKey(key)
+			k, err := daemon.ParseLedgerKey(key)
 			if err != nil {
 				return terminal.Misuse(err)
 			}
-			args := ledgerSetupArgs{ledgerKey: k, Far: far}
+			args := daemon.LedgerSetupArgs{LedgerKey: k, Far: far}
 			if args.Main, err = a.level(c.Context(), "hwm", level); err != nil {
 				return err
 			}
@@ -127,7 +128,7 @@ func (a *app) ledgerAuthorizeCmd() *cobra.Command {
 			if err := wants(c, "key"); err != nil {
 				return err
 			}
-			k, err := parseLedgerKey(key)
+			k, err := daemon.ParseLedgerKey(key)
 			if err != nil {
 				return terminal.Misuse(err)
 			}
@@ -179,14 +180,14 @@ func (a *app) ledgerHWMCmd() *cobra.Command {
 			"survives a power cut depends on a setting of the app that nobody can query: see docs/ledger.md.",
 		Example: "  highwater ledger hwm",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return ask(c, a, f, "info", ledgerInfoArgs{Compare: true}, a.showLedgerMarks)
+			return ask(c, a, f, "info", daemon.LedgerInfoArgs{Compare: true}, a.showLedgerMarks)
 		},
 	}
 	f = a.ledgerFlags(c)
 	return a.addJSON(c)
 }
 
-func (a *app) showLedgerMarks(_ string, v ledgerView) error {
+func (a *app) showLedgerMarks(_ string, v daemon.LedgerView) error {
 	chain := v.Chain
 	if chain == "" {
 		chain = "any chain (set the device up again, with a chain)"
@@ -221,7 +222,7 @@ func (a *app) ledgerResetCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return ask(c, a, f, "reset", ledgerResetArgs{l, far}, func(name, _ string) error {
+			return ask(c, a, f, "reset", daemon.LedgerResetArgs{Level: l, Far: far}, func(name, _ string) error {
 				a.Say("%s: its mark is at level %d round 0: an attestation there is still open, a block is not", name, l)
 				a.Note("hint: to shut level %d for everything: highwater ledger reset --device %s --level %d", l, name, l+1)
 				return nil
@@ -239,7 +240,7 @@ func (a *app) ledgerVersionCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "version", Short: "Show the version of the device's app", Args: noArgs, Example: "  highwater ledger version",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return ask(c, a, f, "info", ledgerInfoArgs{}, func(name string, v ledgerView) error {
+			return ask(c, a, f, "info", daemon.LedgerInfoArgs{}, func(name string, v daemon.LedgerView) error {
 				a.Say("%s: Tezos Baking %s (%s)", name, v.App, v.Build)
 				return nil
 			})

@@ -24,7 +24,7 @@ func TestNotesAreShownEverywhere(t *testing.T) {
 		require.Contains(t, out+errs, command, args)
 	}
 	for _, path := range []string{"/", "/readyz", "/status"} {
-		_, body, err := get(t, "http://"+w.daemon.addresses["monitor"]+path, &http.Transport{})
+		_, body, err := get(t, "http://"+w.daemon.Addresses["monitor"]+path, &http.Transport{})
 		require.NoError(t, err)
 		require.Contains(t, body, note, path)
 		require.Contains(t, body, command, path)

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/internal/config"
+	"highwater/internal/daemon"
 	"highwater/internal/device"
 	"highwater/ledger"
 	"highwater/ledger/ledgersim"
@@ -25,7 +26,7 @@ import (
 // ledgerWorld is a daemon with an emulated Ledger behind a socket, which the test has in its hands.
 type ledgerWorld struct {
 	sim    *ledgersim.Device
-	daemon *daemon
+	daemon *daemon.Daemon
 	config string
 	stop   func() error // the daemon, and waits for it
 }
@@ -49,11 +50,11 @@ func newLedgerWorld(t *testing.T, setup ledgersim.Setup, more ...string) *ledger
 	cfg, err := config.Load(w.config)
 	require.NoError(t, err)
 	require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
-	w.daemon, err = newDaemon(t.Context(), cfg, slog.New(slog.DiscardHandler), "test")
+	w.daemon, err = daemon.New(t.Context(), cfg, slog.New(slog.DiscardHandler), "test")
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- w.daemon.run(ctx) }()
+	go func() { ended <- w.daemon.Run(ctx) }()
 	w.stop = sync.OnceValue(func() error { stop(); return <-ended })
 	t.Cleanup(func() { require.NoError(t, w.stop()) })
 	return w
@@ -61,7 +62,7 @@ func newLedgerWorld(t *testing.T, setup ledgersim.Setup, more ...string) *ledger
 
 func (w *ledgerWorld) until(t *testing.T, want device.Health) {
 	t.Helper()
-	require.Eventually(t, func() bool { return w.daemon.devices[0].Status().Health == want }, scriptPatience, time.Millisecond)
+	require.Eventually(t, func() bool { return w.daemon.Devices[0].Status().Health == want }, scriptPatience, time.Millisecond)
 }
 
 // TestStopWhileADelegationIsShown: the request is answered and the daemon ends at once, whoever does not answer the prompt.
@@ -84,7 +85,7 @@ func TestStopWhileADelegationIsShown(t *testing.T) {
 	answers := make(chan answer, 1)
 	go func() {
 		body := bytes.NewReader([]byte(`"` + hex.EncodeToString(payload) + `"`))
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+d.addresses["octez"]+"/keys/"+key.Hash().String(), body)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+d.Addresses["octez"]+"/keys/"+key.Hash().String(), body)
 		if err != nil {
 			answers <- answer{body: err.Error()}
 			return

@@ -108,19 +108,6 @@ func farFlag(c *cobra.Command, far *bool) {
 	c.Flags().BoolVar(far, "far", false, fmt.Sprintf("the level is right, although it is more than %d from the highest known", hwm.FarLevels))
 }
 
-// near refuses a level of a device's own mark that is too far away: a mark of a gadget never comes down again.
-func (in *instance) near(ctx context.Context, level int32, far bool) error {
-	if far {
-		return nil
-	}
-	in.node.LookAtHead(ctx)
-	limit, err := in.signer.LimitOfAll()
-	if err != nil || limit.Allows(level) {
-		return err
-	}
-	return hints.Add(fmt.Errorf("level %d is %s", level, limit.Distance(level)), "look at the level again; if it is right: --far")
-}
-
 // confirmFar asks for a word more when try refuses a level as too far away: the operator is shown the distance, and types a word. Where
 // nobody can be asked, and for --yes to ask nothing, --far has to be named. It returns whether the level may be far; an error of try that is none of this is returned.
 func (a *app) confirmFar(far, yes bool, word string, try func(far bool) error) (bool, error) {

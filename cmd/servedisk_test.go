@@ -17,6 +17,7 @@ import (
 	"highwater/api"
 	"highwater/hwm"
 	"highwater/internal/config"
+	"highwater/internal/daemon"
 	"highwater/operate"
 	"highwater/signer"
 	"highwater/store"
@@ -24,7 +25,7 @@ import (
 )
 
 // brokenDaemon runs a daemon until it ends by itself.
-func brokenDaemon(t *testing.T, text string, before func(*store.DB)) (d *daemon, said *spoken, ended chan error) {
+func brokenDaemon(t *testing.T, text string, before func(*store.DB)) (d *daemon.Daemon, said *spoken, ended chan error) {
 	t.Helper()
 	cfg, err := config.Load(writeConfig(t, "state_dir = \"state\"\n"+text))
 	require.NoError(t, err)
@@ -35,14 +36,14 @@ func brokenDaemon(t *testing.T, text string, before func(*store.DB)) (d *daemon,
 			t.Log(said.String())
 		}
 	})
-	d, err = newDaemon(t.Context(), cfg, slog.New(slog.NewTextHandler(said, nil)), "test")
+	d, err = daemon.New(t.Context(), cfg, slog.New(slog.NewTextHandler(said, nil)), "test")
 	require.NoError(t, err)
-	before(d.store)
-	d.trialEvery = time.Millisecond
+	before(d.Store)
+	d.TrialEvery = time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	ended = make(chan error, 1)
-	go func() { ended <- d.run(ctx) }()
+	go func() { ended <- d.Run(ctx) }()
 	return d, said, ended
 }
 
@@ -82,8 +83,8 @@ func TestAFailedSyncEndsTheDaemon(t *testing.T) {
 		hook := newHungHook(t)
 		hook.letGo()
 		d, said, ended := brokenDaemon(t, fmt.Sprintf("%s[hooks]\nwebhook = %q\n", minimalConfig, hook.url), func(*store.DB) {})
-		storetest.Break(t, d.store.Path(), with)
-		require.ErrorIs(t, d.store.Probe(), store.ErrPoisoned)
+		storetest.Break(t, d.Store.Path(), with)
+		require.ErrorIs(t, d.Store.Probe(), store.ErrPoisoned)
 		err := within(t, ended)
 		require.True(t, store.Fails(err), "%v", err)
 		e := <-hook.events
@@ -98,8 +99,8 @@ func TestAFailedSyncEndsTheDaemon(t *testing.T) {
 func TestAHookThatHangsDoesNotKeepABrokenDaemon(t *testing.T) {
 	hook := newHungHook(t)
 	d, _, ended := brokenDaemon(t, fmt.Sprintf("%s[hooks]\nwebhook = %q\ntimeout = \"1s\"\n", minimalConfig, hook.url), func(*store.DB) {})
-	storetest.Break(t, d.store.Path(), storetest.FailedSync)
-	require.ErrorIs(t, d.store.Probe(), store.ErrPoisoned)
+	storetest.Break(t, d.Store.Path(), storetest.FailedSync)
+	require.ErrorIs(t, d.Store.Probe(), store.ErrPoisoned)
 	require.True(t, store.Fails(within(t, ended)))
 	require.Equal(t, signer.AlarmDisk, (<-hook.events).Alarm)
 }
@@ -132,12 +133,12 @@ func TestABrokenBackupStaysForQuestions(t *testing.T) {
 	d, said, ended := brokenDaemon(t, minimalConfig, func(db *store.DB) {
 		require.NoError(t, db.SetPeer(&hwm.Peer{Address: "127.0.0.1:1", Key: hwm.InstanceID{7}}))
 	})
-	trial := filepath.Join(d.cfg.StateDir, "disk-trial")
+	trial := filepath.Join(d.Config.StateDir, "disk-trial")
 	require.NoError(t, os.Mkdir(trial, 0o700))
-	storetest.Break(t, d.store.Path(), storetest.FailedSync)
-	require.ErrorIs(t, d.store.Probe(), store.ErrPoisoned)
+	storetest.Break(t, d.Store.Path(), storetest.FailedSync)
+	require.ErrorIs(t, d.Store.Probe(), store.ErrPoisoned)
 	require.Eventually(t, func() bool { return strings.Contains(said.String(), "stays for the other one's questions") }, scriptPatience, time.Millisecond)
-	st, err := d.admin.Status(t.Context())
+	st, err := d.Admin.Status(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, st.Store, "a commit to the watermark file failed")
 	require.Equal(t, signer.AlarmDisk, st.Alarms[0].Name)
@@ -155,17 +156,17 @@ func TestAStartOnABrokenDisk(t *testing.T) {
 	cfg, err := config.Load(writeConfig(t, "state_dir = \"state\"\n"+minimalConfig))
 	require.NoError(t, err)
 	in := openedInstance(t, cfg)
-	require.NoError(t, in.tryDisk())
-	storetest.Break(t, in.store.Path(), storetest.NoSpace)
-	require.True(t, store.Fails(in.tryDisk()))
-	require.NoError(t, in.close())
+	require.NoError(t, in.TryDisk())
+	storetest.Break(t, in.Store.Path(), storetest.NoSpace)
+	require.True(t, store.Fails(in.TryDisk()))
+	require.NoError(t, in.Close())
 
-	in, err = openInstance(t.Context(), cfg, instanceOptions{log: slog.New(slog.DiscardHandler), running: true})
+	in, err = daemon.Open(t.Context(), cfg, daemon.Options{Log: slog.New(slog.DiscardHandler), Running: true})
 	require.NoError(t, err)
-	require.NoError(t, in.store.SetPeer(&hwm.Peer{Address: "127.0.0.1:1", Key: hwm.InstanceID{7}}))
-	storetest.Break(t, in.store.Path(), storetest.NoSpace)
-	require.NoError(t, in.tryDisk())
-	require.NoError(t, in.close())
+	require.NoError(t, in.Store.SetPeer(&hwm.Peer{Address: "127.0.0.1:1", Key: hwm.InstanceID{7}}))
+	storetest.Break(t, in.Store.Path(), storetest.NoSpace)
+	require.NoError(t, in.TryDisk())
+	require.NoError(t, in.Close())
 }
 
 // TestAlarmsEndOneByOne: without a name one of several is not ended, nor all.
@@ -173,17 +174,17 @@ func TestAlarmsEndOneByOne(t *testing.T) {
 	d := runDaemon(t, minimalConfig+"[server]\nlisten = \"127.0.0.1:0\"\n")
 	run := func(args ...string) (int, string) {
 		var out bytes.Buffer
-		status := Main(append(args, "--config", d.cfg.Path), &bytes.Buffer{}, &out, &out)
+		status := Main(append(args, "--config", d.Config.Path), &bytes.Buffer{}, &out, &out)
 		return status, out.String()
 	}
 	for _, about := range []string{"one", "two", "three"} {
-		d.signer.RaiseAlarm(signer.AlarmTwin, "a test", about, "the text of "+about, "a hint")
+		d.Signer.RaiseAlarm(signer.AlarmTwin, "a test", about, "the text of "+about, "a hint")
 	}
 	status, out := run("acknowledge")
 	require.Equal(t, exitFail, status)
 	require.Contains(t, out, "alarm 2: twin: the text of two")
 	require.Contains(t, out, "3 alarms stand, and none was named: none was ended")
-	require.Len(t, d.signer.Alarms(), 3)
+	require.Len(t, d.Signer.Alarms(), 3)
 	status, out = run("acknowledge", "9")
 	require.Equal(t, exitUsage, status, out)
 	status, out = run("acknowledge", "2", "--all")
@@ -192,13 +193,13 @@ func TestAlarmsEndOneByOne(t *testing.T) {
 	require.Equal(t, exitDone, status, out)
 	require.Contains(t, out, "the text of two")
 	require.NotContains(t, out, "the text of one")
-	require.Len(t, d.signer.Alarms(), 2)
+	require.Len(t, d.Signer.Alarms(), 2)
 	status, out = run("acknowledge", "--all")
 	require.Equal(t, exitDone, status, out)
 	require.Contains(t, out, "2 alarms acknowledged")
-	require.Empty(t, d.signer.Alarms())
-	d.signer.RaiseAlarm(signer.AlarmTwin, "a test", "four", "the only one", "a hint")
+	require.Empty(t, d.Signer.Alarms())
+	d.Signer.RaiseAlarm(signer.AlarmTwin, "a test", "four", "the only one", "a hint")
 	status, out = run("acknowledge")
 	require.Equal(t, exitDone, status, out)
-	require.Empty(t, d.signer.Alarms())
+	require.Empty(t, d.Signer.Alarms())
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/api"
+	"highwater/internal/daemon"
 	"highwater/internal/terminal"
 	"highwater/ledger/ledgersim"
 )
@@ -54,7 +55,7 @@ func (a *app) simLedger(ctx context.Context, address string, hid bool, opt ledge
 	if err != nil {
 		return err
 	}
-	l, err := api.Listen(ctx, address, octezSocketMode)
+	l, err := api.Listen(ctx, address, daemon.OctezSocketMode)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"highwater/internal/baker"
 	"highwater/internal/config"
+	"highwater/internal/daemon"
 	"highwater/internal/tezos"
 	"highwater/operate"
 	"highwater/store"
@@ -32,9 +33,9 @@ func BenchmarkDaemon(b *testing.B) {
 func benchmarkDaemon(b *testing.B, keys int) {
 	ctx := b.Context()
 	d := startForBench(b, keys)
-	client := baker.New("http://"+d.addresses["octez"], true)
+	client := baker.New("http://"+d.Addresses["octez"], true)
 	b.Cleanup(client.Close)
-	rows, err := d.admin.Keys(ctx)
+	rows, err := d.Admin.Keys(ctx)
 	require.NoError(b, err)
 	public := make([]*tezos.PublicKey, 0, keys)
 	for _, r := range rows {
@@ -61,7 +62,7 @@ func benchmarkDaemon(b *testing.B, keys int) {
 	wg.Wait()
 }
 
-func startForBench(b *testing.B, keys int) *daemon {
+func startForBench(b *testing.B, keys int) *daemon.Daemon {
 	var text strings.Builder
 	fmt.Fprintf(&text, "state_dir = %q\nchain = %q\n[server]\nlisten = \"127.0.0.1:0\"\n", filepath.Join(b.TempDir(), "state"), demoChain)
 	for i := range keys {
@@ -73,16 +74,16 @@ func startForBench(b *testing.B, keys int) *daemon {
 	log, err := os.Create(filepath.Join(b.TempDir(), "log")) // a line for each signature, as a service writes it
 	require.NoError(b, err)
 	b.Cleanup(func() { require.NoError(b, log.Close()) })
-	d, err := newDaemon(b.Context(), cfg, slog.New(slog.NewTextHandler(log, nil)), "bench")
+	d, err := daemon.New(b.Context(), cfg, slog.New(slog.NewTextHandler(log, nil)), "bench")
 	require.NoError(b, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(b.Context()))
 	ended := make(chan error, 1)
-	go func() { ended <- d.run(ctx) }()
+	go func() { ended <- d.Run(ctx) }()
 	b.Cleanup(func() { cancel(); require.NoError(b, <-ended) })
-	d.settle(b.Context(), time.Minute)
-	d.signer.Learn()
+	d.Settle(b.Context(), time.Minute)
+	d.Signer.Learn()
 	level := int32(demoStart)
-	_, err = d.admin.Activate(b.Context(), operate.ActivateRequest{Level: &level, Why: "benchmark"})
+	_, err = d.Admin.Activate(b.Context(), operate.ActivateRequest{Level: &level, Why: "benchmark"})
 	require.NoError(b, err)
 	return d
 }

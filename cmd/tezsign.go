@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/internal/config"
+	"highwater/internal/daemon"
 	"highwater/internal/terminal"
 	"highwater/operate"
 	"highwater/tezsign"
@@ -45,7 +46,7 @@ func (a *app) tezsignListCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "List the configured gadgets and their keys", Args: noArgs, Example: "  highwater tezsign list",
 		RunE: func(c *cobra.Command, _ []string) error {
-			problem := func(name, text string) tezsignInfo { return tezsignInfo{Name: name, Problem: text} }
+			problem := func(name, text string) daemon.TezSignInfo { return daemon.TezSignInfo{Name: name, Problem: text} }
 			return askEach(c, a, &f.deviceFlags, struct{}{}, problem, a.gadgetsTable)
 		},
 	}
@@ -53,7 +54,7 @@ func (a *app) tezsignListCmd() *cobra.Command {
 	return a.addJSON(c)
 }
 
-func (a *app) gadgetsTable(infos []tezsignInfo) error {
+func (a *app) gadgetsTable(infos []daemon.TezSignInfo) error {
 	rows := [][]string{}
 	for _, g := range infos {
 		state := "initialised"
@@ -82,7 +83,7 @@ func (a *app) tezsignStatusCmd() *cobra.Command {
 	return a.addJSON(c)
 }
 
-func (a *app) gadgetKeysTable(_ string, info tezsignInfo) error {
+func (a *app) gadgetKeysTable(_ string, info daemon.TezSignInfo) error {
 	rows := [][]string{}
 	for _, k := range info.Keys {
 		state := "unlocked"
@@ -119,7 +120,7 @@ func (a *app) tezsignInitCmd() *cobra.Command {
 					return err
 				}
 				defer clear(pass)
-				args := tezsignKeysArgs{Passphrase: pass, Deterministic: deterministic}
+				args := daemon.TezSignKeysArgs{Passphrase: pass, Deterministic: deterministic}
 				if _, err := call[string](c.Context(), a, admin, &f.deviceFlags, name, "init", args); err != nil {
 					return err
 				}
@@ -158,7 +159,7 @@ func (a *app) tezsignSetLevelCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			q := tezsignLevelArgs{Alias: alias, Level: l, Repair: repair, Far: far}
+			q := daemon.TezSignLevelArgs{Alias: alias, Level: l, Repair: repair, Far: far}
 			return ask(c, a, &f.deviceFlags, "set-level", q, func(name, _ string) error {
 				a.Say("%s: its own marks of %s are at level %d round 0", name, alias, l)
 				return nil
@@ -199,7 +200,7 @@ func (a *app) tezsignVersionCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "version", Short: "Show what runs on a gadget", Args: noArgs, Example: "  highwater tezsign version",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return ask(c, a, &f.deviceFlags, "info", struct{}{}, func(name string, info tezsignInfo) error {
+			return ask(c, a, &f.deviceFlags, "info", struct{}{}, func(name string, info daemon.TezSignInfo) error {
 				a.Say("%s: TezSign %s, built %s", name, info.Version, info.BuildDate)
 				return nil
 			})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"highwater/internal/daemon"
 	"highwater/internal/hints"
 	"highwater/internal/terminal"
 	"highwater/operate"
@@ -96,7 +97,7 @@ func (a *app) toDelete(ctx context.Context, admin operate.Admin, f *tezsignFlags
 	if aliases, err = tezsign.FoldAliases(aliases); err != nil {
 		return nil, err
 	}
-	info, err := call[tezsignInfo](ctx, a, admin, &f.deviceFlags, name, "info", struct{}{})
+	info, err := call[daemon.TezSignInfo](ctx, a, admin, &f.deviceFlags, name, "info", struct{}{})
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +127,7 @@ func (a *app) keysVerb(ctx context.Context, f *tezsignFlags, verb string, aliase
 func (a *app) keysVerbOn(
 	ctx context.Context, admin operate.Admin, f *tezsignFlags, name, verb string, aliases []string, done string, secret bool,
 ) (err error) {
-	args := tezsignKeysArgs{}
+	args := daemon.TezSignKeysArgs{}
 	if args.Aliases, err = tezsign.FoldAliases(aliases); err != nil {
 		return err
 	}
@@ -136,14 +137,14 @@ func (a *app) keysVerbOn(
 		}
 		defer clear(args.Passphrase)
 	}
-	results, err := call[[]tezsignResult](ctx, a, admin, &f.deviceFlags, name, verb, args)
+	results, err := call[[]daemon.TezSignResult](ctx, a, admin, &f.deviceFlags, name, verb, args)
 	if err != nil {
 		return err
 	}
 	return a.showResults(results, done)
 }
 
-func (a *app) showResults(results []tezsignResult, done string) error {
+func (a *app) showResults(results []daemon.TezSignResult, done string) error {
 	failed := 0
 	for _, r := range results {
 		if r.Error != "" {
@@ -180,7 +181,7 @@ func (a *app) chooseKeys(ctx context.Context, admin operate.Admin, f *tezsignFla
 		}
 		return aliases, nil
 	}
-	info, err := call[tezsignInfo](ctx, a, admin, &f.deviceFlags, name, "info", struct{}{})
+	info, err := call[daemon.TezSignInfo](ctx, a, admin, &f.deviceFlags, name, "info", struct{}{})
 	if err != nil {
 		return nil, err
 	}

@@ -16,61 +16,8 @@ import (
 	"highwater/internal/device"
 	"highwater/internal/hints"
 	"highwater/internal/terminal"
-	"highwater/ledger"
 	"highwater/operate"
-	"highwater/tezsign"
 )
-
-// verb is one thing that a driver of a kind can do besides signing. It tells through show what is on a screen or under way.
-type verb[D any] func(ctx context.Context, in *instance, d D, args json.RawMessage, show func(string)) (any, error)
-
-// deviceCall does a verb of a device's kind: for the daemon's admin socket, and for a command when no daemon runs.
-func (in *instance) deviceCall(ctx context.Context, c operate.DeviceCall, show func(string)) (json.RawMessage, error) {
-	for _, w := range in.devices {
-		if w.Name() != c.Device {
-			continue
-		}
-		var result any
-		var err error
-		switch d := w.driver.(type) {
-		case *ledger.Device:
-			result, err = runVerb(ctx, in, d, ledgerVerbs, c, show)
-		case *tezsign.Device:
-			result, err = runVerb(ctx, in, d, tezsignVerbs, c, show)
-		default:
-			err = fmt.Errorf("device %s has no verbs", c.Device)
-		}
-		if err != nil {
-			return nil, err
-		}
-		return json.Marshal(result)
-	}
-	return nil, hints.Add(fmt.Errorf("no device %q is configured", c.Device), "see: highwater status")
-}
-
-func runVerb[D any](
-	ctx context.Context, in *instance, d D, verbs map[string]verb[D], c operate.DeviceCall, show func(string),
-) (any, error) {
-	v, ok := verbs[c.Verb]
-	if !ok {
-		return nil, fmt.Errorf("device %s cannot %q", c.Device, c.Verb)
-	}
-	defer clear(c.Args) // they may hold a passphrase
-	return v(ctx, in, d, c.Args, show)
-}
-
-// with decodes a verb's arguments.
-func with[D, A any](f func(ctx context.Context, in *instance, d D, args A, show func(string)) (any, error)) verb[D] {
-	return func(ctx context.Context, in *instance, d D, raw json.RawMessage, show func(string)) (any, error) {
-		var args A
-		if len(raw) > 0 {
-			if err := json.Unmarshal(raw, &args); err != nil {
-				return nil, fmt.Errorf("the call's arguments: %w", err)
-			}
-		}
-		return f(ctx, in, d, args, show)
-	}
-}
 
 // deviceFlags choose a device of a kind, and how long to wait for it.
 type deviceFlags struct {

@@ -47,7 +47,7 @@ spends a mark on a level that a Ledger does not take | ledger/limits.go | s/if r
 spends a mark on what a Ledger's own mark refuses | ledger/limits.go | s/if !below(req, mark, key.last) {/if true {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
 asks a Ledger for a reveal that its app cannot read | ledger/limits.go | s/if reg.Proof {/if reg.Proof \&\& false {/ | ./ledger | TestRevealOfTodayIsRefusedFirst
 gives a Ledger away while a prompt is on its screen | ledger/prompt.go | s/release(d.named(d.answered(s, c, a.err)))/_ = d.answered(s, c, a.err)/;s/return nil, true, /release(nil)\n\t&/ | ./ledger | TestDelegationOutlivesItsRequest
-waits for whoever does not answer a prompt when it stops | cmd/instance.go | s/d.Leave()/_ = d/ | ./cmd | TestStopWhileADelegationIsShown
+waits for whoever does not answer a prompt when it stops | internal/daemon/instance.go | s/d.Leave()/_ = d/ | ./cmd | TestStopWhileADelegationIsShown
 does not look at the fence when a signature leaves | signer/sign.go | s/a.err = r.pass.check()/a.err = nil/ | ./signer | TestStandGivesUp|TestGivenUpStaysGivenUp
 moves a mark behind the fence | signer/request.go | s/err := r.pass.do(func() (err error) {/err := func(f func() error) error { return f() }(func() (err error) {/ | ./signer | TestStandGivesUp
 moves the mark after the device was asked | signer/request.go | s/durable, err = s.store.Advance(\(.*\))$/durable = lazily(func() (hwm.Pending, error) { return s.store.Advance(\1) })/;$a type lazily func() (hwm.Pending, error)\nfunc (l lazily) Wait() error {\n\tp, err := l()\n\tif err != nil {\n\t\treturn err\n\t}\n\treturn p.Wait()\n} | ./signer | TestMarkMovesBeforeTheDeviceIsAsked
@@ -167,8 +167,8 @@ makes a watermark file anew under a checklist that knows it | cmd/bringupsteps.g
 makes a watermark file without being told to | cmd/bringupsteps.go | s/if !b.f.yes \&\& !b.interactive {/if false {/;s/initFlags{yes: b.f.yes}/initFlags{yes: true}/ | ./cmd | TestScript/bringup$
 lets a backup leave its marks out | internal/bringup/run.go | s/ \&\& s.Skip != "" {/ {/ | ./internal/bringup | TestAStep
 keeps the right to sign after a drill | cmd/drillhandover.go | s/r.giveBack(context.WithoutCancel(ctx))/_ = r.giveBack/ | ./cmd | TestScript/bringup$
-guard: is not told what was signed | cmd/instance.go | s/^\t\tmemory.Observe(o)$/\t\t_ = memory/ | ./cmd | TestScript/guard
-guard: does not look before the next block | cmd/instance.go | s/^\t\tin.guard.Poke()$/\t\t_ = in.guard/ | ./cmd | TestAHookThatHangs
+guard: is not told what was signed | internal/daemon/instance.go | s/^\t\tmemory.Observe(o)$/\t\t_ = memory/ | ./cmd | TestScript/guard
+guard: does not look before the next block | internal/daemon/instance.go | s/^\t\tin.Guard.Poke()$/\t\t_ = in.Guard/ | ./cmd | TestAHookThatHangs
 guard: fences in an epoch that it did not look at | failover/fence.go | s/ || now.Epoch != epoch {/ {/ | ./failover | TestAFenceIsForItsEpoch
 guard: fences an instance that waits for an answer | failover/fence.go | s/if r.Role == hwm.Active \&\& !n.signer.Active() {/if false {/ | ./failover | TestWhoWaitsDoesNotFence
 guard: lets signatures under way leave | failover/fence.go | s/^import \(.*\)/import (\n\t"context"\n\t\1\n)/;s/Stand(givenUp(), hwm.Fenced, why)/Stand(context.Background(), hwm.Fenced, why)/ | ./failover | TestAFenceGivesUpWhatIsUnderWay
@@ -232,10 +232,10 @@ answers an old copy of the other side again | failover/release.go | s/case q.Epo
 lifts a ceiling while its certificate is out | failover/evidence.go | s/if !r.CertificateDestroyed {/if false {/ | ./failover | TestOffline
 keeps a statement though the other side was heard | failover/rules.go | s/^\tn.unstate()$// | ./failover | TestAStatementThatTimePassedBy
 keeps a statement though the right moved | failover/margin.go | s/ || n.stated.epoch != epoch//;s/epoch: epoch/epoch: epoch*0/ | ./failover | TestAStatementThatTimePassedBy
-disk: stays alive after a failed commit | cmd/servedisk.go | s/^\tend(err)$/\t_ = end/ | ./cmd | TestAFailedSyncEndsTheDaemon
-disk: starts on one that takes nothing | cmd/servedisk.go | s/^\terr := in.store.Probe()/\terr := error(nil)/ | ./cmd | TestAStartOnABrokenDisk
-disk: has a file read that was replaced | cmd/servedisk.go | s/errors.Is(err, store.ErrReplaced)/errors.Is(err, nil)/ | ./cmd | TestScript/replaced
-disk: ends the backup that the other instance may need | cmd/servedisk.go | s/d.answersOnly() \&\& !d.untilWritable(ctx)/false/ | ./cmd | TestABrokenBackupStays
+disk: stays alive after a failed commit | internal/daemon/servedisk.go | s/^\tend(err)$/\t_ = end/ | ./cmd | TestAFailedSyncEndsTheDaemon
+disk: starts on one that takes nothing | internal/daemon/servedisk.go | s/^\terr := in.Store.Probe()/\terr := error(nil)/ | ./cmd | TestAStartOnABrokenDisk
+disk: has a file read that was replaced | internal/daemon/servedisk.go | s/errors.Is(err, store.ErrReplaced)/errors.Is(err, nil)/ | ./cmd | TestScript/replaced
+disk: ends the backup that the other instance may need | internal/daemon/servedisk.go | s/d.answersOnly() \&\& !d.untilWritable(ctx)/false/ | ./cmd | TestABrokenBackupStays
 disk: says that it signs when its disk failed | failover/ask.go | s/ \&\& broken == ""// | ./failover | TestNoCircle
 disk: answers nothing beside one that failed | failover/disk.go | s/if verb != wire.Status || .* {/if verb != "" {/ | ./failover | TestAHealthyOwnerResumes
 disk: answers as the active one when its disk failed | failover/disk.go | s/ || n.store.Role().Role == hwm.Active {/ {/ | ./failover | TestABrokenBackupThatCannotKeep

@@ -178,6 +178,18 @@ func ExplainAccess(err error) error {
 	return err
 }
 
+// CheckMode refuses a file that others may write: the configuration names commands that are run, and devices.
+func CheckMode(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o022 != 0 {
+		return hints.Add(fmt.Errorf("%s can be written by others", path), "chmod go-w "+path)
+	}
+	return nil
+}
+
 // resolve makes relative paths relative to the configuration: not to wherever a command is started, which would look for the
 // watermarks in one place today and in another tomorrow.
 func (c *Config) resolve(dir string) {

@@ -1,4 +1,4 @@
-package cmd
+package daemon
 
 import (
 	"context"
@@ -12,24 +12,24 @@ import (
 
 // Arguments and results of the verbs.
 type (
-	tezsignKeysArgs struct {
+	TezSignKeysArgs struct {
 		Aliases       []string `json:"aliases"`
 		Passphrase    []byte   `json:"passphrase,omitempty"`
 		Deterministic bool     `json:"deterministic,omitempty"`
 	}
-	tezsignLevelArgs struct {
+	TezSignLevelArgs struct {
 		Alias  string `json:"alias"`
 		Level  int32  `json:"level"`
 		Repair bool   `json:"repair"`
 		Far    bool   `json:"far,omitempty"`
 	}
-	tezsignResult struct {
+	TezSignResult struct {
 		Alias string `json:"alias"`
 		PKH   string `json:"pkh,omitempty"`
 		Note  string `json:"note,omitempty"`
 		Error string `json:"error,omitempty"`
 	}
-	tezsignInfo struct {
+	TezSignInfo struct {
 		Name          string             `json:"name"`
 		Serial        string             `json:"serial"`
 		Version       string             `json:"version"`
@@ -43,43 +43,43 @@ type (
 
 // tezsignVerbs is what a TezSign's driver does for these commands.
 var tezsignVerbs = map[string]verb[*tezsign.Device]{
-	"info": with(func(ctx context.Context, _ *instance, d *tezsign.Device, _ struct{}, _ func(string)) (any, error) {
+	"info": with(func(ctx context.Context, _ *Instance, d *tezsign.Device, _ struct{}, _ func(string)) (any, error) {
 		return gadgetInfo(ctx, d)
 	}),
-	"init": with(func(ctx context.Context, _ *instance, d *tezsign.Device, q tezsignKeysArgs, _ func(string)) (any, error) {
+	"init": with(func(ctx context.Context, _ *Instance, d *tezsign.Device, q TezSignKeysArgs, _ func(string)) (any, error) {
 		defer clear(q.Passphrase)
 		return "done", d.Init(ctx, q.Deterministic, q.Passphrase)
 	}),
-	"new": with(func(ctx context.Context, _ *instance, d *tezsign.Device, q tezsignKeysArgs, show func(string)) (any, error) {
+	"new": with(func(ctx context.Context, _ *Instance, d *tezsign.Device, q TezSignKeysArgs, show func(string)) (any, error) {
 		defer clear(q.Passphrase)
 		keys, err := d.NewKeys(ctx, q.Aliases, q.Passphrase, func(done, total int) {
 			show(fmt.Sprintf("the gadget derives keys: %d of %d done", done, total))
 		})
 		return newKeyResults(keys), err
 	}),
-	"unlock": with(func(ctx context.Context, _ *instance, d *tezsign.Device, q tezsignKeysArgs, show func(string)) (any, error) {
+	"unlock": with(func(ctx context.Context, _ *Instance, d *tezsign.Device, q TezSignKeysArgs, show func(string)) (any, error) {
 		defer clear(q.Passphrase)
 		show("the gadget derives the keys' secret; signing waits meanwhile")
 		return keyResults(d.Unlock(ctx, q.Aliases, q.Passphrase))
 	}),
-	"lock": with(func(ctx context.Context, _ *instance, d *tezsign.Device, q tezsignKeysArgs, _ func(string)) (any, error) {
+	"lock": with(func(ctx context.Context, _ *Instance, d *tezsign.Device, q TezSignKeysArgs, _ func(string)) (any, error) {
 		return keyResults(d.Lock(ctx, q.Aliases))
 	}),
-	"delete": with(func(ctx context.Context, _ *instance, d *tezsign.Device, q tezsignKeysArgs, _ func(string)) (any, error) {
+	"delete": with(func(ctx context.Context, _ *Instance, d *tezsign.Device, q TezSignKeysArgs, _ func(string)) (any, error) {
 		defer clear(q.Passphrase)
 		return keyResults(d.Delete(ctx, q.Aliases, q.Passphrase))
 	}),
 	"set-level": with(setGadgetLevel),
-	"logs": with(func(ctx context.Context, _ *instance, d *tezsign.Device, limit int, _ func(string)) (any, error) {
+	"logs": with(func(ctx context.Context, _ *Instance, d *tezsign.Device, limit int, _ func(string)) (any, error) {
 		lines, err := d.Logs(ctx, limit)
 		return append([]string{}, lines...), err // none is an empty list
 	}),
 }
 
-func newKeyResults(keys []tezsign.NewKey) []tezsignResult {
-	out := []tezsignResult{}
+func newKeyResults(keys []tezsign.NewKey) []TezSignResult {
+	out := []TezSignResult{}
 	for _, k := range keys {
-		r := tezsignResult{Alias: k.Alias, PKH: k.PKH}
+		r := TezSignResult{Alias: k.Alias, PKH: k.PKH}
 		if k.Err != nil {
 			r.PKH, r.Error = "", k.Err.Error()
 		}
@@ -92,9 +92,9 @@ func keyResults(results []tezsign.KeyResult, err error) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := []tezsignResult{}
+	out := []TezSignResult{}
 	for _, k := range results {
-		r := tezsignResult{Alias: k.Alias, Note: k.Note}
+		r := TezSignResult{Alias: k.Alias, Note: k.Note}
 		if k.Err != nil {
 			r.Error = k.Err.Error()
 		}
@@ -103,24 +103,24 @@ func keyResults(results []tezsign.KeyResult, err error) (any, error) {
 	return out, nil
 }
 
-func gadgetInfo(ctx context.Context, d *tezsign.Device) (tezsignInfo, error) {
+func gadgetInfo(ctx context.Context, d *tezsign.Device) (TezSignInfo, error) {
 	v, err := d.Version(ctx)
 	if err != nil {
-		return tezsignInfo{}, err
+		return TezSignInfo{}, err
 	}
 	info, err := d.InitInfo(ctx)
 	if err != nil {
-		return tezsignInfo{}, err
+		return TezSignInfo{}, err
 	}
 	keys, err := d.KeyStates(ctx)
-	return tezsignInfo{
+	return TezSignInfo{
 		Name: d.Name(), Serial: d.Status().ID, Version: v.Version, BuildDate: v.BuildDate,
 		Initialised: info.Master, Deterministic: info.Deterministic, Keys: keys,
 	}, err
 }
 
 // setGadgetLevel raises a gadget's marks, and knows the host's.
-func setGadgetLevel(ctx context.Context, in *instance, d *tezsign.Device, q tezsignLevelArgs, _ func(string)) (any, error) {
+func setGadgetLevel(ctx context.Context, in *Instance, d *tezsign.Device, q TezSignLevelArgs, _ func(string)) (any, error) {
 	if err := in.near(ctx, q.Level, q.Far); err != nil {
 		return nil, err
 	}
@@ -133,8 +133,8 @@ func setGadgetLevel(ctx context.Context, in *instance, d *tezsign.Device, q tezs
 		if k.Alias != alias {
 			continue
 		}
-		for _, key := range hwm.KeysOf(in.cfg.ChainID, k.PublicKey.Hash()) {
-			st, stateErr := in.store.State(key)
+		for _, key := range hwm.KeysOf(in.Config.ChainID, k.PublicKey.Hash()) {
+			st, stateErr := in.Store.State(key)
 			if stateErr != nil {
 				return nil, stateErr
 			}

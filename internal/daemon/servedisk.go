@@ -1,4 +1,4 @@
-package cmd
+package daemon
 
 import (
 	"context"
@@ -18,14 +18,14 @@ const trialEvery = 10 * time.Second
 //
 // Two stay: an instance of a pair that does not sign, for as long as its disk fails, since the other one may need its answer to sign again;
 // and one whose file was replaced, which a restart would take for its own.
-func (d *daemon) watchDisk(ctx context.Context, end func(error)) {
+func (d *Daemon) watchDisk(ctx context.Context, end func(error)) {
 	select {
-	case <-d.store.Failed():
+	case <-d.Store.Failed():
 	case <-ctx.Done():
 		return
 	}
-	err := d.store.Healthy()
-	d.signer.RaiseAlarm(signer.AlarmDisk, "the disk", "", err.Error(), hints.Of(err))
+	err := d.Store.Healthy()
+	d.Signer.RaiseAlarm(signer.AlarmDisk, "the disk", "", err.Error(), hints.Of(err))
 	if nerr := notifySystemd("STATUS=" + err.Error()); nerr != nil {
 		d.log.Warn("systemd not told", "error", nerr)
 	}
@@ -39,15 +39,15 @@ func (d *daemon) watchDisk(ctx context.Context, end func(error)) {
 }
 
 // answersOnly tells whether this instance is one of a pair that does not sign.
-func (in *instance) answersOnly() bool {
-	_, paired := in.store.Peer()
-	return paired && in.store.Role().Role != hwm.Active
+func (in *Instance) answersOnly() bool {
+	_, paired := in.Store.Peer()
+	return paired && in.Store.Role().Role != hwm.Active
 }
 
 // untilWritable tries the disk until it takes a file again; false: ctx ended first.
-func (d *daemon) untilWritable(ctx context.Context) bool {
+func (d *Daemon) untilWritable(ctx context.Context) bool {
 	d.log.Warn("this instance stays for the other one's questions until its disk works, and signs nothing")
-	tick := time.NewTicker(d.trialEvery)
+	tick := time.NewTicker(d.TrialEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -55,16 +55,16 @@ func (d *daemon) untilWritable(ctx context.Context) bool {
 			return false
 		case <-tick.C:
 		}
-		if err := store.Writable(d.cfg.StateDir); err == nil {
+		if err := store.Writable(d.Config.StateDir); err == nil {
 			d.log.Info("the disk works again: ending, to be started anew")
 			return true
 		}
 	}
 }
 
-// tryDisk makes a commit before anything is promised. A disk that fails ends the start, but for an instance that can still answer another one.
-func (in *instance) tryDisk() error {
-	err := in.store.Probe()
+// TryDisk makes a commit before anything is promised. A disk that fails ends the start, but for an instance that can still answer another one.
+func (in *Instance) TryDisk() error {
+	err := in.Store.Probe()
 	if in.answersOnly() && store.Fails(err) {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package cmd
+package daemon
 
 import (
 	"context"
@@ -9,34 +9,34 @@ import (
 	"highwater/ledger"
 )
 
-// ledgerKey is a key as the verbs take it.
-type ledgerKey struct {
+// LedgerKey is a key as the verbs take it.
+type LedgerKey struct {
 	Curve ledger.Curve `json:"curve"`
 	Path  string       `json:"path"`
 }
 
-// parseLedgerKey reads a locator as octez prints it, or its curve and path alone.
-func parseLedgerKey(text string) (ledgerKey, error) {
+// ParseLedgerKey reads a locator as octez prints it, or its curve and path alone.
+func ParseLedgerKey(text string) (LedgerKey, error) {
 	if strings.HasPrefix(text, "ledger://") {
 		l, err := ledger.ParseLocator(text)
-		return ledgerKey{l.Curve, l.Path.String()}, err
+		return LedgerKey{l.Curve, l.Path.String()}, err
 	}
 	curve, path, _ := strings.Cut(text, "/")
 	c, err := ledger.ParseCurve(curve)
 	if err != nil {
-		return ledgerKey{}, err
+		return LedgerKey{}, err
 	}
 	if path == "" {
-		return ledgerKey{c, ledger.DefaultPath.String()}, nil
+		return LedgerKey{c, ledger.DefaultPath.String()}, nil
 	}
 	p, err := ledger.ParsePath(path)
-	return ledgerKey{c, p.String()}, err
+	return LedgerKey{c, p.String()}, err
 }
 
-func (k ledgerKey) path() (ledger.Path, error) { return ledger.ParsePath(k.Path) }
+func (k LedgerKey) path() (ledger.Path, error) { return ledger.ParsePath(k.Path) }
 
-// ledgerView is what is shown of a Ledger.
-type ledgerView struct {
+// LedgerView is what is shown of a Ledger.
+type LedgerView struct {
 	Name    string           `json:"name"`
 	ID      string           `json:"id"`
 	App     string           `json:"app"`
@@ -67,29 +67,29 @@ type ledgerMarkView struct {
 	Note   string        `json:"note"`
 }
 
-type ledgerSetupArgs struct {
-	ledgerKey
+type LedgerSetupArgs struct {
+	LedgerKey
 	Main int32 `json:"main"`
 	Test int32 `json:"test"`
 	Far  bool  `json:"far,omitempty"`
 }
 
-type ledgerResetArgs struct {
+type LedgerResetArgs struct {
 	Level int32 `json:"level"`
 	Far   bool  `json:"far,omitempty"`
 }
 
-type ledgerInfoArgs struct {
+type LedgerInfoArgs struct {
 	Keys    bool `json:"keys"`    // also the keys at the usual path of each curve
 	Compare bool `json:"compare"` // also the host's marks
 }
 
 // ledgerVerbs is what a Ledger's driver does for these commands.
 var ledgerVerbs = map[string]verb[*ledger.Device]{
-	"info": with(func(ctx context.Context, in *instance, d *ledger.Device, q ledgerInfoArgs, _ func(string)) (any, error) {
+	"info": with(func(ctx context.Context, in *Instance, d *ledger.Device, q LedgerInfoArgs, _ func(string)) (any, error) {
 		return ledgerInfo(ctx, in, d, q)
 	}),
-	"setup": with(func(ctx context.Context, in *instance, d *ledger.Device, q ledgerSetupArgs, show func(string)) (any, error) {
+	"setup": with(func(ctx context.Context, in *Instance, d *ledger.Device, q LedgerSetupArgs, show func(string)) (any, error) {
 		path, err := q.path()
 		if err != nil {
 			return nil, err
@@ -97,10 +97,10 @@ var ledgerVerbs = map[string]verb[*ledger.Device]{
 		if err = in.near(ctx, q.Main, q.Far); err != nil {
 			return nil, err
 		}
-		key, err := d.Setup(ctx, ledger.Setup{Curve: q.Curve, Path: path, Chain: in.cfg.ChainID, Main: q.Main, Test: q.Test}, show)
+		key, err := d.Setup(ctx, ledger.Setup{Curve: q.Curve, Path: path, Chain: in.Config.ChainID, Main: q.Main, Test: q.Test}, show)
 		return addressOf(key, err)
 	}),
-	"authorize": with(func(ctx context.Context, _ *instance, d *ledger.Device, q ledgerKey, show func(string)) (any, error) {
+	"authorize": with(func(ctx context.Context, _ *Instance, d *ledger.Device, q LedgerKey, show func(string)) (any, error) {
 		path, err := q.path()
 		if err != nil {
 			return nil, err
@@ -108,10 +108,10 @@ var ledgerVerbs = map[string]verb[*ledger.Device]{
 		key, err := d.Authorize(ctx, q.Curve, path, show)
 		return addressOf(key, err)
 	}),
-	"deauthorize": with(func(ctx context.Context, _ *instance, d *ledger.Device, _ struct{}, _ func(string)) (any, error) {
+	"deauthorize": with(func(ctx context.Context, _ *Instance, d *ledger.Device, _ struct{}, _ func(string)) (any, error) {
 		return "done", d.Deauthorize(ctx)
 	}),
-	"reset": with(func(ctx context.Context, in *instance, d *ledger.Device, q ledgerResetArgs, show func(string)) (any, error) {
+	"reset": with(func(ctx context.Context, in *Instance, d *ledger.Device, q LedgerResetArgs, show func(string)) (any, error) {
 		if err := in.near(ctx, q.Level, q.Far); err != nil {
 			return nil, err
 		}
@@ -126,12 +126,12 @@ func addressOf(key *tezos.PublicKey, err error) (any, error) {
 	return key.Hash().String(), nil
 }
 
-func ledgerInfo(ctx context.Context, in *instance, d *ledger.Device, q ledgerInfoArgs) (ledgerView, error) {
+func ledgerInfo(ctx context.Context, in *Instance, d *ledger.Device, q LedgerInfoArgs) (LedgerView, error) {
 	info, err := d.Info(ctx)
 	if err != nil {
-		return ledgerView{}, err
+		return LedgerView{}, err
 	}
-	v := ledgerView{
+	v := LedgerView{
 		Name: d.Name(), ID: info.ID, App: info.Version.String(), Build: info.Git, Where: info.Where,
 		Main: position(info.Marks.Main), Test: position(info.Marks.Test), Note: strings.Join(d.Status().Remarks(), "; "), Model: d.Status().Model,
 	}
@@ -143,18 +143,18 @@ func ledgerInfo(ctx context.Context, in *instance, d *ledger.Device, q ledgerInf
 		v.Key = info.Key.String()
 		var key *tezos.PublicKey
 		if key, err = d.PublicKey(ctx, info.Key.Curve, info.Key.Path); err != nil {
-			return ledgerView{}, err
+			return LedgerView{}, err
 		}
 		pkh = key.Hash()
 		v.PKH = pkh.String()
 	}
 	if q.Keys {
 		if v.Keys, err = usualKeys(ctx, d, info); err != nil {
-			return ledgerView{}, err
+			return LedgerView{}, err
 		}
 	}
 	if q.Compare && info.Key != nil {
-		v.Compare, err = compareMarks(in, pkh, position(info.Marks.For(in.cfg.ChainID)))
+		v.Compare, err = compareMarks(in, pkh, position(info.Marks.For(in.Config.ChainID)))
 	}
 	return v, err
 }
@@ -179,10 +179,10 @@ func usualKeys(ctx context.Context, d *ledger.Device, info ledger.Info) ([]ledge
 }
 
 // compareMarks puts the device's one mark beside the host's, kind by kind.
-func compareMarks(in *instance, pkh tezos.PublicKeyHash, dev hwm.Position) ([]ledgerMarkView, error) {
+func compareMarks(in *Instance, pkh tezos.PublicKeyHash, dev hwm.Position) ([]ledgerMarkView, error) {
 	var out []ledgerMarkView
-	for _, key := range hwm.KeysOf(in.cfg.ChainID, pkh) {
-		st, err := in.store.State(key)
+	for _, key := range hwm.KeysOf(in.Config.ChainID, pkh) {
+		st, err := in.Store.State(key)
 		if err != nil {
 			return nil, err
 		}

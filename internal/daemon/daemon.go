@@ -1,0 +1,207 @@
+// Package daemon is the open instance (store, devices, signer, link) and the daemon that serves it.
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"highwater/api"
+	"highwater/internal/config"
+	"highwater/internal/hints"
+	"highwater/signer"
+)
+
+// Daemon is an instance with its listeners.
+type Daemon struct {
+	*Instance
+	log       *slog.Logger
+	Metrics   *api.Metrics
+	listeners []listener
+	Addresses map[string]string // by name: octez, admin, monitor
+
+	TrialEvery time.Duration // how often a disk that failed is tried
+}
+
+type listener struct {
+	name string
+	net.Listener
+	handler http.Handler
+}
+
+// New opens the instance and its listeners; nothing is answered before run.
+func New(ctx context.Context, cfg *config.Config, log *slog.Logger, version string) (*Daemon, error) {
+	if err := config.CheckMode(cfg.Path); err != nil { // it names commands that are run, and devices
+		log.Warn("the configuration is not safe", "finding", err.Error(), "hint", hints.Of(err))
+	}
+	metrics := api.NewMetrics()
+	var asked atomic.Pointer[time.Time]
+	observe := func(o signer.Outcome) {
+		now := time.Now()
+		asked.Store(&now)
+		metrics.Observe(o)
+	}
+	in, err := Open(ctx, cfg, Options{
+		Log: log, Version: version, Running: true, Devices: true, onCommit: metrics.ObserveCommit,
+		observe: observe,
+	})
+	if err != nil {
+		return nil, err
+	}
+	in.Admin.LastAsked = func() time.Time {
+		if at := asked.Load(); at != nil {
+			return *at
+		}
+		return time.Time{}
+	}
+	metrics.Collect(in.Admin)
+	if err := in.TryDisk(); err != nil {
+		return nil, errors.Join(err, in.Close())
+	}
+	d := &Daemon{Instance: in, log: log, Metrics: metrics, Addresses: map[string]string{}, TrialEvery: trialEvery}
+	if err := d.listen(ctx, metrics); err != nil {
+		return nil, errors.Join(err, d.closeListeners(), in.Close())
+	}
+	return d, nil
+}
+
+func (d *Daemon) listen(ctx context.Context, metrics *api.Metrics) error {
+	cfg := d.Config
+	if err := os.MkdirAll(filepath.Dir(cfg.Admin.Socket), 0o700); err != nil {
+		return err
+	}
+	if err := d.open(ctx, "admin", api.UnixPrefix+cfg.Admin.Socket, adminSocketMode, api.NewAdmin(d.Admin.Admin())); err != nil {
+		return err
+	}
+	if cfg.Monitor.Listen != "" {
+		if err := d.open(ctx, "monitor", cfg.Monitor.Listen, OctezSocketMode, api.NewMonitor(d.Admin, metrics)); err != nil {
+			return err
+		}
+	}
+	if cfg.Peer.Listen != "" {
+		if err := d.openPeer(ctx); err != nil {
+			return err
+		}
+	}
+	octez := api.NewOctez(api.OctezConfig{
+		Signer: d.Signer, AuthorizedKeys: cfg.Auth, KnownKeys: cfg.Server.KnownKeys, ProvePossession: cfg.Server.ProvePossession,
+		Prefix: cfg.Server.PathPrefix, Budget: time.Duration(cfg.Server.Budget), Log: d.log,
+	})
+	if err := d.open(ctx, "octez", cfg.Server.Listen, OctezSocketMode, octez); err != nil {
+		return err
+	}
+	if cfg.Server.TLSCert == "" {
+		return nil
+	}
+	tlsConfig, err := api.TLSConfig(cfg.Server.TLSCert, cfg.Server.TLSKey, cfg.Server.ClientCA)
+	if err != nil {
+		return fmt.Errorf("server.tls_cert: %w", err)
+	}
+	last := &d.listeners[len(d.listeners)-1]
+	last.Listener = tls.NewListener(last.Listener, tlsConfig)
+	return nil
+}
+
+// openPeer opens the listener of the other instance.
+func (d *Daemon) openPeer(ctx context.Context) error {
+	tlsConfig, err := d.node.Server().TLSConfig()
+	if err != nil {
+		return err
+	}
+	if err := d.open(ctx, "peer", d.Config.Peer.Listen, OctezSocketMode, d.node.Server()); err != nil {
+		return err
+	}
+	last := &d.listeners[len(d.listeners)-1]
+	last.Listener = tls.NewListener(last.Listener, tlsConfig)
+	return nil
+}
+
+func (d *Daemon) open(ctx context.Context, name, address string, mode os.FileMode, h http.Handler) error {
+	l, err := api.Listen(ctx, address, mode)
+	if err != nil {
+		return hints.Add(fmt.Errorf("%s listener: %w", name, err), "is another program there? see the "+name+" address in "+d.Config.Path)
+	}
+	d.listeners = append(d.listeners, listener{name, l, h})
+	d.Addresses[name] = l.Addr().String()
+	return nil
+}
+
+func (d *Daemon) closeListeners() error {
+	var err error
+	for _, l := range d.listeners {
+		err = errors.Join(err, l.Close())
+	}
+	return err
+}
+
+// Run answers until ctx ends: then the listeners let their requests end, then signer, devices and store, in that order. A
+// listener that fails ends all of it.
+func (d *Daemon) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var done sync.WaitGroup
+	for _, l := range d.listeners {
+		d.log.Info("listening", "listener", l.name, "address", l.Addr().String())
+		done.Go(func() {
+			if err := api.Serve(ctx, l.Listener, l.handler, d.log); err != nil {
+				d.log.Error("listener ended", "listener", l.name, "error", err)
+				stop(fmt.Errorf("%s listener: %w", l.name, err))
+			}
+		})
+	}
+	done.Go(func() { d.watchDisk(ctx, stop) })
+	if rows, err := d.Store.Rows(); err == nil { // a store that failed says so by itself
+		sayLastRun(d.log, d.Admin.LastRun, rows)
+	}
+	role := d.Store.Role()
+	d.log.Info("started", "role", role.Role.String(), "epoch", role.Epoch, "chain", d.Config.ChainID.String(), "state_dir", d.Config.StateDir)
+	if err := notifySystemd("READY=1"); err != nil {
+		d.log.Warn("systemd not told", "error", err)
+	}
+	<-ctx.Done()
+	d.log.Info("stopping")
+	d.leavePrompts()
+	d.StopNode() // or the other instance's streams would hold the listener open
+	done.Wait()
+	err := d.Close()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		err = errors.Join(cause, err)
+	}
+	d.log.Info("stopped")
+	return err
+}
+
+// notifyPatience is how long a service manager that reads nothing is waited for.
+const notifyPatience = time.Second
+
+// notifySystemd tells the service manager, if there is one (sd_notify(3)).
+func notifySystemd(state string) error {
+	socket := os.Getenv("NOTIFY_SOCKET")
+	if socket == "" {
+		return nil
+	}
+	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		return err
+	}
+	err = c.SetWriteDeadline(time.Now().Add(notifyPatience))
+	if err == nil {
+		_, err = c.Write([]byte(state))
+	}
+	return errors.Join(err, c.Close())
+}
+
+// Modes of sockets: the admin socket is its owner's only; the octez socket also its group's.
+const (
+	adminSocketMode = 0o600
+	OctezSocketMode = 0o660
+)

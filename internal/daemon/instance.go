@@ -1,0 +1,239 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"highwater/failover"
+	"highwater/guard"
+	"highwater/hwm"
+	"highwater/internal/chain"
+	"highwater/internal/config"
+	"highwater/internal/device"
+	"highwater/internal/hints"
+	"highwater/internal/hooks"
+	"highwater/internal/node"
+	"highwater/internal/usb"
+	"highwater/operate"
+	"highwater/signer"
+	"highwater/store"
+)
+
+// Instance is an open state directory with its devices and signer: the daemon's, or for the time of one command.
+type Instance struct {
+	Config  *config.Config
+	Store   *store.DB
+	Devices []wired
+	usb     *usb.Bus
+	Signer  *signer.Signer
+	octez   *node.Client // nil: no node is configured
+	node    *failover.Node
+	Guard   *guard.Guard // nil: it is no daemon, or no node is configured
+	hooks   *hooks.Hooks
+	Admin   *operate.Local
+
+	stopDevices, stopSigner, StopNode, stopGuard, stopHooks context.CancelFunc
+	devicesDone, signerDone, nodeDone, guardDone, hooksDone sync.WaitGroup
+}
+
+// driver is a device with its own goroutine.
+type driver interface {
+	signer.Device
+	SetReconciler(r device.Reconciler)
+	Run(ctx context.Context)
+	Poke() // look now
+}
+
+// Options say what an instance is for.
+type Options struct {
+	Log      *slog.Logger
+	observe  func(signer.Outcome)
+	onCommit func(time.Duration)
+	Version  string
+	Running  bool // it is the daemon
+	Devices  bool // connect to the devices
+}
+
+// Open opens the store, which must exist, and starts what was asked for. close ends all of it.
+func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, error) {
+	db, err := store.Open(ctx, cfg.StateDir, storeOptions(cfg, opt))
+	if err != nil {
+		return nil, ExplainStore(cfg, err)
+	}
+	in := &Instance{Config: cfg, Store: db, usb: usb.NewBus(opt.Log)}
+	if opt.Devices {
+		if in.Devices, err = newDrivers(cfg, in.usb, opt.Log); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+	}
+	devices := make([]signer.Device, 0, len(in.Devices))
+	for _, d := range in.Devices {
+		devices = append(devices, d.driver) // itself, with all that it can do besides
+	}
+	in.hooks = hooks.New(hooks.Config{
+		Command: cfg.Hooks.Command, Webhook: cfg.Hooks.Webhook, Timeout: time.Duration(cfg.Hooks.Timeout), Instance: db.Instance(), Log: opt.Log,
+	})
+	_, paired := db.Peer()
+	memory := guard.NewMemory() // it hears all from the first request on, or the guard would take our own signatures for a stranger's
+	in.Signer = signer.New(signer.Config{
+		Chain: cfg.ChainID, Store: db, Devices: devices, Keys: cfg.Policy, Log: opt.Log, Hold: paired,
+		Observe: opt.observing(cfg, memory), Changed: in.changed, Alarmed: in.hooks.Alarm, Awake: in.awake, Head: in.head,
+	})
+	pair := failover.Config{Signer: in.Signer, Store: db, Log: opt.Log, Build: opt.Version, Offline: !opt.Running}
+	var reader *chain.Reader // one for the guard and the protocol: each block is read once
+	if cfg.Node != "" {
+		if in.octez, err = node.New(node.Config{URL: cfg.Node, Log: opt.Log}); err != nil {
+			return nil, errors.Join(err, in.usb.Close(), db.Close())
+		}
+		reader = chain.New(in.octez, cfg.ChainID)
+		pair.Chain = reader
+	}
+	in.node = failover.New(pair)
+	in.Admin = &operate.Local{Signer: in.Signer, Store: db, Version: opt.Version, Running: opt.Running, Now: time.Now, Node: in.node}
+	in.Admin.Identity, in.Admin.LastRun, in.Admin.Acts = db.Identity(), lastRun(db.Ended()), db.Journal
+	if in.octez != nil && opt.Running {
+		in.Guard = guard.For(guard.Instance{
+			Signer: in.Signer, Store: db, Protocol: in.node, Reader: reader, Memory: memory, Log: opt.Log,
+		})
+		in.Admin.Guard = in.Guard
+	}
+	if opt.Devices {
+		in.Admin.Devices = in.deviceCall
+	}
+	in.start(ctx)
+	return in, nil
+}
+
+// leavePrompts sends away who waits for somebody in front of a device: the listeners would wait for them.
+func (in *Instance) leavePrompts() {
+	for _, w := range in.Devices {
+		if d, ok := w.driver.(interface{ Leave() }); ok {
+			d.Leave()
+		}
+	}
+}
+
+// observing tells of every outcome what wants to know it.
+func (opt Options) observing(cfg *config.Config, memory *guard.Memory) func(signer.Outcome) {
+	if cfg.Node == "" || !opt.Running {
+		return opt.observe
+	}
+	return func(o signer.Outcome) {
+		memory.Observe(o)
+		if opt.observe != nil {
+			opt.observe(o)
+		}
+	}
+}
+
+// changed is told of every change of role. It does not wait.
+func (in *Instance) changed(r hwm.RoleRecord) {
+	in.hooks.Role(r)
+	if in.Guard != nil {
+		in.Guard.Poke()
+	}
+}
+
+// awake is asked before a signature leaves; whoever signs has a node by then.
+func (in *Instance) awake(ctx context.Context) { in.node.Awake(ctx) }
+
+// head is the newest head that is known; whoever asks has a node by then.
+func (in *Instance) head() *hwm.Known { return in.node.KnownHead() }
+
+// start runs all of it, each part under a context of its own: they end in close, in its order, whatever happens to ctx.
+func (in *Instance) start(ctx context.Context) {
+	var deviceCtx, signerCtx, nodeCtx, guardCtx, hooksCtx context.Context
+	ctx = context.WithoutCancel(ctx)
+	nodeCtx, in.StopNode = context.WithCancel(ctx)
+	deviceCtx, in.stopDevices = context.WithCancel(ctx)
+	signerCtx, in.stopSigner = context.WithCancel(ctx)
+	guardCtx, in.stopGuard = context.WithCancel(ctx)
+	hooksCtx, in.stopHooks = context.WithCancel(ctx)
+	for _, d := range in.Devices {
+		d.SetReconciler(in.Signer.Reconciler(d.Name()))
+		in.devicesDone.Go(func() { d.Run(deviceCtx) })
+	}
+	in.devicesDone.Go(func() { usb.Watch(deviceCtx, in.poke) })
+	in.signerDone.Go(func() { in.Signer.Run(signerCtx) })
+	in.hooksDone.Go(func() { in.hooks.Run(hooksCtx) })
+	if in.Guard != nil {
+		in.guardDone.Go(func() { in.Guard.Run(guardCtx) })
+	}
+	if in.Admin.Running { // only the daemon speaks with the other instance
+		in.nodeDone.Go(func() { in.node.Run(nodeCtx) })
+	}
+}
+
+// poke has the devices on USB looked at: something was plugged in, or unplugged.
+func (in *Instance) poke() {
+	for i, d := range in.Devices {
+		if in.Config.Devices[i].Transport == config.TransportUSB {
+			d.Poke()
+		}
+	}
+}
+
+// Close lets the exchanges under way end, then the guard, which watches as long as anything is signed, the devices, the hooks, which
+// tell of all of it, and the store.
+func (in *Instance) Close() error {
+	in.StopNode()
+	in.nodeDone.Wait()
+	in.stopSigner()
+	in.signerDone.Wait()
+	in.stopGuard()
+	in.guardDone.Wait()
+	in.stopDevices()
+	in.devicesDone.Wait()
+	in.stopHooks()
+	in.hooksDone.Wait()
+	var err error
+	for _, d := range in.Devices {
+		err = errors.Join(err, d.close())
+	}
+	if in.octez != nil {
+		in.octez.Close()
+	}
+	return errors.Join(err, in.usb.Close(), in.Store.Close())
+}
+
+// Settle waits until every device is ready, or until patience ends: a device that is absent stays so.
+func (in *Instance) Settle(ctx context.Context, patience time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for _, d := range in.Devices {
+		for {
+			changed := d.Changed()
+			if d.Status().Health == device.Ready {
+				break
+			}
+			select {
+			case <-changed:
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// ExplainStore adds what to do to the errors of opening a store.
+func ExplainStore(cfg *config.Config, err error) error {
+	switch {
+	case errors.Is(err, store.ErrMissing):
+		return hints.Add(err, fmt.Sprintf("is its disk mounted (findmnt -T %s), and is that directory the state_dir of before? A missing file is brought back, or "+
+			"found. Only for keys that signed nothing with another one, or when the old one is lost for good, a watermark file is made once, empty, and on "+
+			"purpose: highwater init --config %s", cfg.StateDir, cfg.Path))
+	case errors.Is(err, store.ErrInUse):
+		return hints.Add(err, fmt.Sprintf("two signers on one state directory would sign twice; is another highwater running on %s?", cfg.StateDir))
+	}
+	return err
+}
+
+// storeOptions are those of the configuration.
+func storeOptions(cfg *config.Config, opt Options) store.Options {
+	return store.Options{Log: opt.Log, OnCommit: opt.onCommit, Ahead: cfg.Store.Levels(), RuntimeDir: cfg.RuntimeDir()}
+}
