@@ -23,7 +23,7 @@ import (
 	"highwater/store"
 )
 
-// Where things are when nothing else is said.
+// The usual places of the configuration, the state directory, the admin socket and the listener for octez-baker.
 const (
 	DefaultPath        = "/etc/highwater/highwater.toml"
 	Env                = "HIGHWATER_CONFIG"
@@ -38,7 +38,7 @@ const (
 	maxSocketPath = 107 // sun_path of Linux, without its zero
 )
 
-// Config is the file, as docs/configuration.md describes it.
+// Config is the configuration file. docs/configuration.md describes each setting.
 type Config struct {
 	StateDir string   `toml:"state_dir"`
 	Chain    string   `toml:"chain"`
@@ -58,6 +58,7 @@ type Config struct {
 	Policy  []signer.KeyPolicy `toml:"-"`
 }
 
+// Server is the listener for octez-baker.
 type Server struct {
 	Listen          string   `toml:"listen"`
 	PathPrefix      string   `toml:"path_prefix"`
@@ -70,10 +71,12 @@ type Server struct {
 	ClientCA        string   `toml:"client_ca"`
 }
 
+// Admin is the socket for the commands of this machine.
 type Admin struct {
 	Socket string `toml:"socket"`
 }
 
+// Monitor is the listener for metrics and the status page.
 type Monitor struct {
 	Listen string `toml:"listen"`
 }
@@ -90,6 +93,7 @@ type Hooks struct {
 	Timeout Duration `toml:"timeout"`
 }
 
+// Device is one [[device]].
 type Device struct {
 	Name      string `toml:"name"`
 	Kind      string `toml:"kind"`
@@ -109,6 +113,7 @@ type Device struct {
 	Locators []ledger.Locator `toml:"-"`
 }
 
+// Sim is how an emulated device behaves.
 type Sim struct {
 	Seed    string   `toml:"seed"`
 	Curves  []string `toml:"curves"`
@@ -116,6 +121,7 @@ type Sim struct {
 	Latency Duration `toml:"latency"`
 }
 
+// Key is one [[key]]: its alias, its devices, and the kinds that it may sign.
 type Key struct {
 	PKH    string   `toml:"pkh"`
 	Alias  string   `toml:"alias"`
@@ -126,7 +132,7 @@ type Key struct {
 // Duration is a text like "5ms" in the file.
 type Duration time.Duration
 
-// UnmarshalText reads such a text.
+// UnmarshalText reads a duration.
 func (d *Duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
 	if err != nil {
@@ -147,7 +153,7 @@ func PathOf(flag string) string {
 	return DefaultPath
 }
 
-// Load reads and checks a configuration. The error lists all that is wrong with it.
+// Load reads and checks the configuration at a path. The error lists all faults.
 func Load(path string) (*Config, error) {
 	text, err := durable.Read(path, MaxSize, "a configuration")
 	if errors.Is(err, os.ErrNotExist) {
@@ -170,7 +176,7 @@ func Load(path string) (*Config, error) {
 	return c, nil
 }
 
-// ExplainAccess adds what to do to the error of a file that is another user's.
+// ExplainAccess adds a hint to the error of a file that belongs to another user.
 func ExplainAccess(err error) error {
 	if errors.Is(err, os.ErrPermission) {
 		return hints.Add(err, store.AccessHint(err))
@@ -204,6 +210,7 @@ func (c *Config) resolve(dir string) {
 	}
 }
 
+// Parse reads and checks the text of a configuration. The error lists all faults.
 func Parse(text string) (*Config, error) {
 	c := &Config{}
 	meta, err := toml.Decode(text, c)

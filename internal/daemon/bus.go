@@ -38,6 +38,7 @@ func LookAtBuses() ([]Connected, error) {
 	return out, nil
 }
 
+// String is a device in one line: kind, place, and the programs that hold it.
 func (c Connected) String() string {
 	text := fmt.Sprintf("%s %04x:%04x at %s", c.Kind, c.Finding.Vendor, c.Finding.Product, c.Finding.Where())
 	if c.Kind == config.KindLedger {

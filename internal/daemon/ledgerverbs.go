@@ -67,6 +67,7 @@ type ledgerMarkView struct {
 	Note   string        `json:"note"`
 }
 
+// LedgerSetupArgs are the arguments of a Ledger's setup: the key, and the first levels of its two marks.
 type LedgerSetupArgs struct {
 	LedgerKey
 	Main int32 `json:"main"`
@@ -74,11 +75,13 @@ type LedgerSetupArgs struct {
 	Far  bool  `json:"far,omitempty"`
 }
 
+// LedgerResetArgs are the arguments of a Ledger's reset: the level of both marks.
 type LedgerResetArgs struct {
 	Level int32 `json:"level"`
 	Far   bool  `json:"far,omitempty"`
 }
 
+// LedgerInfoArgs say what a Ledger's info shows besides the device: its keys, and the comparison of its marks.
 type LedgerInfoArgs struct {
 	Keys    bool `json:"keys"`    // also the keys at the usual path of each curve
 	Compare bool `json:"compare"` // also the host's marks

@@ -11,24 +11,24 @@ import (
 	"highwater/internal/hints"
 )
 
-// Read reads a file that the operator named, of at most limit bytes: longer ones are not what they are taken for. What is not a
-// regular file is an error: a pipe would be waited for, and some devices never end.
-func Read(path string, limit int64, what string) ([]byte, error) {
+// Read reads a regular file of at most limit bytes. A longer file is an error. A pipe or a device is an error too: a pipe
+// may never be written to, and some devices never end. The noun is the expected content, for the error: "a certificate".
+func Read(path string, limit int64, noun string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the operator's own path
 	if err != nil {
 		return nil, err
 	}
-	text, err := readRegular(f, path, limit, what)
+	text, err := readRegular(f, path, limit, noun)
 	return text, errors.Join(err, f.Close())
 }
 
-func readRegular(f *os.File, path string, limit int64, what string) ([]byte, error) {
+func readRegular(f *os.File, path string, limit int64, noun string) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		kind, hint := kindOf(info.Mode()), "save "+what+" as a file, and name that"
+		kind, hint := kindOf(info.Mode()), "save "+noun+" as a file, and name that"
 		if info.IsDir() {
 			hint = "name the file in it"
 		}
@@ -39,7 +39,7 @@ func readRegular(f *os.File, path string, limit int64, what string) ([]byte, err
 		return nil, err
 	}
 	if int64(len(text)) > limit {
-		return nil, fmt.Errorf("%s has %d bytes, more than %d: that is not %s", path, max(info.Size(), limit+1), limit, what)
+		return nil, fmt.Errorf("%s has %d bytes, more than %d: that is not %s", path, max(info.Size(), limit+1), limit, noun)
 	}
 	return text, nil
 }

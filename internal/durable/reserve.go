@@ -7,14 +7,14 @@ import (
 	"path/filepath"
 )
 
-// Room is a new file with durable room for what will be written to it. It is made before something is given away that only the file
-// will hold.
+// Room is a new file with durable room for a later text. A command makes the room before the right to sign is given away:
+// only the file holds the right from then on.
 type Room struct {
 	path string
 	file *os.File
 }
 
-// Reserve makes the file, with room for size bytes. When that fails, there is no file.
+// Reserve makes a file with room for size bytes. With an error, there is no file.
 func Reserve(path string, size int) (*Room, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator's own path
 	if err != nil {
@@ -31,11 +31,11 @@ func Reserve(path string, size int) (*Room, error) {
 	return r, nil
 }
 
-// Fill writes the text in the room, durably, and gives back what is left of it.
+// Fill writes the text durably, and cuts the file to the length of the text.
 func (r *Room) Fill(text []byte) error {
 	_, err := r.file.WriteAt(text, 0)
 	return errors.Join(err, r.file.Truncate(int64(len(text))), r.file.Sync(), r.file.Close())
 }
 
-// Drop removes the file: nothing was given away.
+// Drop removes the file.
 func (r *Room) Drop() error { return errors.Join(r.file.Close(), os.Remove(r.path)) }

@@ -1,4 +1,4 @@
-// Package durable reads and writes the files that an operator names: no read is without a bound, no write without a sync.
+// Package durable reads the operator's files with a bound, and writes them with a sync.
 package durable
 
 import (
@@ -18,7 +18,8 @@ func MustBeNew(path string) error {
 	return nil
 }
 
-// Create writes a new file, readable by its owner alone. Without an error, the file is on the disk. With an error, there is no file.
+// Create writes a new file, readable by its owner alone. Without an error, the file is on the disk. With an error, there is
+// no file.
 func Create(path string, text []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator's own path
 	if err != nil {
@@ -32,7 +33,7 @@ func Create(path string, text []byte) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// Replace puts a text in the place of a file's. After a power cut the file holds the old text or the new one, and nothing else.
+// Replace puts a new text in a file. After a power cut the file holds the old text or the new text, and nothing else.
 func Replace(path string, text []byte) error {
 	next := path + ".new"
 	if err := os.Remove(next); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -1,4 +1,4 @@
-// Package hints gives errors their advice: what the operator does next.
+// Package hints gives errors their advice: the next step of the operator.
 package hints
 
 import "errors"
@@ -6,7 +6,7 @@ import "errors"
 // Hinter is an error with advice.
 type Hinter interface{ HintText() string }
 
-// Of is the advice of an error, or of the errors below it. Empty: none has advice.
+// Of is the advice of an error, or of the nearest error that it wraps. Empty: no error has advice.
 func Of(err error) string {
 	var h Hinter
 	if errors.As(err, &h) {
@@ -15,10 +15,10 @@ func Of(err error) string {
 	return ""
 }
 
-// Add gives an error its advice. The error's text stays as it is.
+// Add gives an error its advice. The text of the error stays.
 func Add(err error, hint string) error { return &advised{err, hint} }
 
-// advised is an error with its advice.
+// advised is an error with advice.
 type advised struct {
 	err  error
 	hint string

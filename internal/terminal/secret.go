@@ -93,7 +93,8 @@ func (t *Terminal) Passphrase(fd int, prompt string, isNew bool) ([]byte, error)
 		return t.readSecret(fd)
 	}
 	if !t.Interactive {
-		return nil, hints.Add(errors.New("a passphrase is wanted, and nobody is there to type it"), "for scripts: --passphrase-fd 3 3<FILE")
+		err := errors.New("a passphrase is wanted, and nobody is there to type it")
+		return nil, hints.Add(err, "for scripts: --passphrase-fd 3 3<FILE")
 	}
 	first, err := t.askSecret(prompt)
 	if err != nil || !isNew {

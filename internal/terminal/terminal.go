@@ -21,7 +21,7 @@ import (
 // there is something to do about it, a `hint:` line. Tables are for people; --json is for programs. Colour appears on a terminal
 // only, and never carries a meaning alone.
 
-// Terminal is where a command speaks.
+// Terminal is the input and the two outputs of a command.
 type Terminal struct {
 	in  *bufio.Reader
 	Out io.Writer
@@ -34,6 +34,7 @@ type Terminal struct {
 	Interrupted <-chan struct{}
 }
 
+// New makes the terminal of a command. Colour and width are those of out.
 func New(in io.Reader, out, errw io.Writer) *Terminal {
 	return &Terminal{
 		Width: columns(out),
@@ -78,6 +79,7 @@ const (
 	Bold   = "1"
 )
 
+// Paint colours a text. Without colour, the text stays as it is.
 func (t *Terminal) Paint(colour, text string) string {
 	if !t.colour {
 		return text
@@ -167,8 +169,10 @@ func Misuse(err error) error { return UsageError{err} }
 // Unwrap gives the cause.
 func (e UsageError) Unwrap() error { return e.error }
 
+// Usagef makes a mistake in the command's words.
 func Usagef(format string, args ...any) error { return UsageError{fmt.Errorf(format, args...)} }
 
+// PaintResult colours the result of a check: ok is green, bad is red, any other is yellow.
 func (t *Terminal) PaintResult(result string) string {
 	text := fmt.Sprintf("%-7s", result)
 	switch result {
