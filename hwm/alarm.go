@@ -5,21 +5,21 @@ import (
 	"time"
 )
 
-// AlarmName says what kind of alarm it is.
+// AlarmName is the kind of an alarm.
 type AlarmName string
 
-// Alarm is something that an operator should look into.
+// Alarm asks an operator to look.
 type Alarm struct {
-	ID      uint64    `json:"id"` // grows; an alarm whose text changed is a new one
+	ID      uint64    `json:"id"` // grows; an alarm whose text changed is a new alarm
 	Name    AlarmName `json:"name"`
-	Witness string    `json:"witness"`         // who knows of it: a device, the chain, the other instance
+	Witness string    `json:"witness"`         // the source: a device, the chain, the other instance
 	About   string    `json:"about,omitempty"` // the address of a key
 	Text    string    `json:"text"`
 	Hint    string    `json:"hint"`
 	Since   time.Time `json:"since"` // UTC, to the millisecond
 }
 
-// Bounds of what is kept of alarms.
+// Bounds of a kept alarm.
 const (
 	MaxAlarms    = 64
 	MaxAlarmText = 1000 // bytes, of a text and of a hint

@@ -7,13 +7,13 @@ import (
 	"highwater/internal/tezos"
 )
 
-// State is what is known of one key, kind and chain when a request is decided.
+// State is the knowledge of a key, kind and chain when a request is decided.
 type State struct {
-	// Mark is nil when there is none: absent is not zero.
+	// Mark is nil without a mark: absent is not zero.
 	Mark *Mark
-	// Ceiling is nil when there is none.
+	// Ceiling is nil without a ceiling.
 	Ceiling *Ceiling
-	// Fresh is true when this process made the mark: it then knows that no signature was released as long as none is kept.
+	// Fresh: this process made the mark, and knows that no signature was released as long as none is kept.
 	Fresh bool
 	// Limit is the highest level to which the mark may be moved.
 	Limit Limit
@@ -27,7 +27,7 @@ const (
 	Undecided Verdict = iota
 	Advance           // move the mark to the request, then sign
 	Replay            // give the kept signature again
-	Resume            // ask the device again for exactly these bytes; the mark is already there
+	Resume            // ask the device again for exactly these bytes; the mark stands there already
 	Refuse
 )
 
@@ -58,14 +58,14 @@ const (
 	TooFar       Reason = "too_far"       // further above all that is known than time explains
 )
 
-// Decision is what to do with a request.
+// Decision is the answer to a request.
 type Decision struct {
 	Verdict Verdict
 	Reason  Reason // set when refused
 	Mark    Mark   // what to move to (Advance), or what is there (Replay, Resume)
 }
 
-// Decide applies the rule. It is the only place that compares a request with a mark.
+// Decide applies the rule. Nothing else compares a request with a mark.
 //
 // Invariant: Advance is returned only for a request strictly above the mark, not above the ceiling, and not too far away.
 func Decide(have State, curve tezos.Curve, req tezos.Request) Decision {
@@ -97,13 +97,13 @@ func Decide(have State, curve tezos.Curve, req tezos.Request) Decision {
 
 func refuse(r Reason) Decision { return Decision{Verdict: Refuse, Reason: r} }
 
-// ErrRefused is what every *Refusal is.
+// ErrRefused is wrapped by every *Refusal.
 var ErrRefused = errors.New("refused by the watermark")
 
-// Refusal is a decision not to sign because of a mark. It is not a breakage.
+// Refusal is a decision not to sign because of a mark. A Refusal is not a breakage.
 type Refusal struct {
 	Key     Key
-	Have    *Mark // nil when there is none
+	Have    *Mark // nil: no mark
 	Ceiling *Ceiling
 	Want    Position
 	Reason  Reason
@@ -131,7 +131,7 @@ func (r *Refusal) Error() string {
 	return fmt.Sprintf("%s %s at %s is not above the watermark (%s)", r.Key.PKH, r.Key.Kind, r.Want, r.Have.Position)
 }
 
-// HintText is what the operator does about it; empty when the refusal is the right end of the story.
+// HintText is the advice to the operator; empty when the refusal is the right end of the story.
 func (r *Refusal) HintText() string {
 	if r.Hint != "" {
 		return r.Hint

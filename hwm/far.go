@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// FarLevels is how far above the highest known level a mark may jump, besides what time may have added. At six seconds a level that is
-// 16 hours and 40 minutes: the most that one mark which is too high can cost. A pause needs none of it, since each second of a pause
-// allows one level more, and a chain makes at most one level in a second. It is there for what has no time in it: a floor that was set
-// above the head, a clock that was wrong for some hours.
+// FarLevels is how far above the highest known level a mark may jump, besides the levels that time may have added. At
+// six seconds a level FarLevels are 16 hours and 40 minutes: the most that a single mark set too high can cost. A
+// pause needs none of FarLevels, since each second of a pause allows a level more, and a chain makes at most one
+// level in a second. FarLevels are for jumps without time: a floor set above the head, a clock that was wrong for
+// some hours.
 const FarLevels = 10_000
 
 // BlockTime is the time between two levels, for sentences only.
@@ -21,7 +22,8 @@ type Known struct {
 	Node  bool // a node says so; else a mark
 }
 
-// by is the highest level at which the chain may be by now: one level a second. A clock that went backwards adds nothing.
+// by is the highest level at which the chain may be by now: one level a second. A clock that went backwards adds
+// nothing.
 func (k Known) by(now time.Time) int64 {
 	return int64(k.Level) + max(0, int64(now.Sub(k.At)/time.Second))
 }
@@ -29,15 +31,15 @@ func (k Known) by(now time.Time) int64 {
 // Limit is the highest level to which a mark may be moved. The zero value limits nothing: nothing is known.
 type Limit struct {
 	Top  int64 // the level
-	From Known // what it follows from
+	From Known // the knowledge behind the limit
 	set  bool
 }
 
-// NewLimit applies the one rule against far levels: nothing moves a mark further than FarLevels above the highest known level, plus what
-// time may have added since.
+// NewLimit applies the rule against far levels: nothing moves a mark further than FarLevels above the highest known
+// level, plus the levels that time may have added since.
 //
-// A node's head counts alone: it says where the chain is, and a mark above it says nothing of the chain. Without a head the marks
-// count. Without either nothing is known, and nothing is limited.
+// A node's head counts alone: the head says where the chain is, and a mark above the head says nothing of the chain.
+// Without a head the marks count. Without either nothing is known, and nothing is limited.
 func NewLimit(now time.Time, head *Known, marks ...Mark) Limit {
 	if head != nil {
 		return Limit{head.by(now) + FarLevels, *head, true}
@@ -49,7 +51,7 @@ func NewLimit(now time.Time, head *Known, marks ...Mark) Limit {
 	return l
 }
 
-// Or adds what else is known, unless a node's head is.
+// Or adds further knowledge, unless a node's head is known.
 func (l Limit) Or(now time.Time, k Known) Limit {
 	if l.set && l.From.Node {
 		return l
@@ -71,7 +73,8 @@ func (l Limit) Below(level int32) bool {
 	return l.set && l.From.Node && int64(level)+FarLevels < int64(l.From.Level)
 }
 
-// Check is nil when a mark may be moved to a place, and a *Refusal otherwise. It is for every door but a request, which Decide refuses.
+// Check is nil when a mark may be moved to a place, and a *Refusal otherwise. Check is for every door but a request,
+// which Decide refuses.
 func (l Limit) Check(key Key, want Position) error {
 	if l.Allows(want.Level) {
 		return nil
@@ -79,7 +82,8 @@ func (l Limit) Check(key Key, want Position) error {
 	return &Refusal{Key: key, Want: want, Reason: TooFar, Limit: l, Hint: hintTyped}
 }
 
-// CheckFirst is Check for a key's first mark, which may be too low as well: then what was signed above it could be signed again.
+// CheckFirst is Check for a key's first mark, which may be too low as well: a signature above a low mark could be
+// made again.
 func (l Limit) CheckFirst(key Key, want Position) error {
 	if l.Below(want.Level) {
 		return &Refusal{Key: key, Want: want, Reason: TooFar, Limit: l, Hint: hintTyped}
@@ -89,7 +93,7 @@ func (l Limit) CheckFirst(key Key, want Position) error {
 
 const hintTyped = "look at the level again; if it is right: --far"
 
-// Distance says how far a level is from what is known: in levels, and in time.
+// Distance says how far a level is from the known level: in levels, and in time.
 func (l Limit) Distance(level int32) string {
 	d, where := int64(level)-int64(l.From.Level), "above"
 	if d < 0 {

@@ -1,5 +1,5 @@
-// Package hwm is the rule that keeps a key from signing twice: marks (high watermarks), floors, ceilings, the decision, the
-// encoding of the records, and the role of an instance. It is pure: no I/O, no clock.
+// Package hwm is the rule that keeps a key from signing twice: marks (high watermarks), floors, ceilings, the
+// decision, the encoding of the records, and the role of an instance. The package is pure: no I/O, no clock.
 package hwm
 
 import (
@@ -36,7 +36,7 @@ type Position struct {
 	Round int32 `json:"round"`
 }
 
-// Compare orders positions by level, then by round. It compares; a difference of two int32 would wrap.
+// Compare orders positions by level, then by round. Compare does not subtract: a difference of two int32 would wrap.
 func (p Position) Compare(q Position) int {
 	return cmp.Or(cmp.Compare(p.Level, q.Level), cmp.Compare(p.Round, q.Round))
 }
@@ -63,7 +63,7 @@ const (
 	SourcePeer     Source = 5 // the other instance: followed, or handed over
 	SourceTakeover Source = 6 // the floor of a takeover
 	SourceLowered  Source = 7 // an offline `hwm lower`
-	SourceHorizon  Source = 8 // the horizon of a run that did not end in order: nobody knows what was signed below
+	SourceHorizon  Source = 8 // the horizon of a run that did not end in order: nobody knows the last signature below
 )
 
 var sourceNames = map[Source]string{
@@ -81,7 +81,7 @@ func (s Source) String() string {
 // Known tells whether this program knows the source.
 func (s Source) Known() bool { return sourceNames[s] != "" }
 
-// Told is the source as another instance is told it: an earlier version knows no horizon, and refuses what it does not know.
+// Told is the source as told to another instance: an earlier version knows no horizon, and refuses an unknown source.
 func (s Source) Told() Source {
 	if s == SourceHorizon {
 		return SourceTakeover
@@ -105,7 +105,8 @@ func (s *Source) UnmarshalText(b []byte) error {
 
 // Mark is the highest position that a key was asked to sign for one kind: at or below it nothing new is ever signed.
 //
-// A mark that a request made has the digest of its payload, and the signature once it was made; any other (a floor) has neither.
+// A mark that a request made has the digest of its payload, and its signature once made; any other mark (a floor) has
+// neither.
 type Mark struct {
 	Position
 	Digest    [32]byte // BLAKE2b-256 of the payload; zero for a floor

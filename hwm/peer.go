@@ -10,13 +10,13 @@ import (
 // Peer is the other instance of a pair, as the operator named it.
 type Peer struct {
 	Address string     // host:port of its peer listener
-	Key     InstanceID // what its certificate is pinned to
+	Key     InstanceID // its certificate is pinned to this key
 	Since   time.Time  // UTC, to the millisecond
-	// Seen is the newest epoch that it was heard with. An instance that says less later has lost its state.
+	// Seen is the newest epoch heard from the peer. An instance that says less later has lost its state.
 	Seen uint64
 }
 
-// CeilingChange sets or lowers a ceiling together with a change of role; a nil Ceiling lifts what is there.
+// CeilingChange sets or lowers a ceiling together with a change of role; a nil Ceiling lifts the ceiling.
 type CeilingChange struct {
 	Key     CeilingKey
 	Ceiling *Ceiling
@@ -25,7 +25,7 @@ type CeilingChange struct {
 // String is the key in hexadecimal.
 func (id InstanceID) String() string { return hex.EncodeToString(id[:]) }
 
-// Short is enough of it for people to tell two apart.
+// Short is enough of the ID for people to tell two apart.
 func (id InstanceID) Short() string { return hex.EncodeToString(id[:4]) }
 
 // MarshalText carries the key through JSON.
@@ -41,5 +41,5 @@ func (id *InstanceID) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Less orders instances, where one of two must give way.
+// Less orders instances, where either must give way.
 func (id InstanceID) Less(other InstanceID) bool { return bytes.Compare(id[:], other[:]) < 0 }

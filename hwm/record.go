@@ -13,12 +13,12 @@ import (
 var (
 	// ErrCorrupt is returned when a record's checksum, length or content is wrong.
 	ErrCorrupt = errors.New("corrupt record")
-	// ErrVersion is returned when a record was written by a version that this program does not know.
+	// ErrVersion is returned for a record of a version unknown to this program.
 	ErrVersion = errors.New("record of an unknown version")
 )
 
-// Every record is version 1 · body · CRC-32C over (database key · version · body). The database key is part of the sum, so that a
-// record that ends up under another key is found out.
+// Every record is version 1 · body · CRC-32C over (database key · version · body). The database key is part of the
+// sum: a record under a wrong key is found out.
 const (
 	recordVersion = 1
 	crcLen        = 4
@@ -193,7 +193,7 @@ func allZero(b []byte) bool {
 	return true
 }
 
-// Seal makes a record of any body, for what a store keeps beside marks.
+// Seal makes a record of any body, for a store's content beside marks.
 func Seal(dbKey, body []byte) []byte {
 	return appendCRC(dbKey, append([]byte{recordVersion}, body...))
 }

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// Role is what an instance may do. The zero value is no role, and does not sign.
+// Role is the part of an instance in signing. The zero value is no role, and does not sign.
 type Role uint8
 
 // The roles. The values are on disk.
 const (
 	Standby Role = 1 // signs nothing; everything else is warm
 	Active  Role = 2 // the owner of its epoch: signs
-	Fenced  Role = 3 // found out that it must not sign; only an operator's deliberate act ends it
+	Fenced  Role = 3 // found out that signing is forbidden here; only an operator's deliberate act ends the state
 )
 
 var roleNames = map[Role]string{Standby: "standby", Active: "active", Fenced: "fenced"}
@@ -27,7 +27,7 @@ func (r Role) String() string {
 	return fmt.Sprintf("role(%d)", uint8(r))
 }
 
-// Known tells whether it is a role.
+// Known tells whether r is a role.
 func (r Role) Known() bool { return roleNames[r] != "" }
 
 // MarshalText carries the name through JSON.
@@ -47,10 +47,10 @@ func (r *Role) UnmarshalText(b []byte) error {
 // InstanceID names an instance: its ed25519 public key.
 type InstanceID [32]byte
 
-// RoleRecord is the one record that says who may sign. It is written in one transaction with the marks that go with it.
+// RoleRecord is the record of the right to sign. The record and its marks are written in one transaction.
 type RoleRecord struct {
 	Role  Role       // of this instance
-	Epoch uint64     // grows only; each activation is a higher one
+	Epoch uint64     // grows only, with each activation
 	Owner InstanceID // of the epoch
 	Since time.Time  // UTC, to the millisecond
 	Why   string     // for people; one line, at most MaxWhy bytes
@@ -90,8 +90,9 @@ func DecodeRole(dbKey, record []byte) (RoleRecord, error) {
 // ErrEpoch is returned when a change of role would not raise the epoch where it must.
 var ErrEpoch = errors.New("the epoch must grow")
 
-// CheckSuccession tells whether next may follow prev: the epoch never falls; to become active takes a higher one. So does another
-// owner, but for a role that does not sign: two takeovers can meet at one epoch, and one side yields it to the other.
+// CheckSuccession tells whether next may follow prev: the epoch never falls; an activation takes a higher epoch. So
+// does another owner, but for a role that does not sign: two takeovers can meet at one epoch, and one side yields the
+// epoch to the other.
 func CheckSuccession(prev, next RoleRecord) error {
 	switch {
 	case roleNames[next.Role] == "":

@@ -16,15 +16,15 @@ func SortRows(rows []Row) {
 	})
 }
 
-// Change is what a merge did to one row.
+// Change is the effect of a merge on a row.
 type Change struct {
 	Key
-	Before *Mark // nil: there was none
+	Before *Mark // nil: no mark before
 	After  Mark
-	Raised bool // false: what was there is at or above
+	Raised bool // false: the mark before is at or above
 }
 
-// Merge says what raising have to want gives: the higher of the two. Nothing is ever lowered.
+// Merge gives the higher of have and want. Nothing is ever lowered.
 func Merge(key Key, have *Mark, want Mark) Change {
 	if have == nil || want.Above(*have) {
 		return Change{Key: key, Before: have, After: want, Raised: true}
@@ -32,24 +32,25 @@ func Merge(key Key, have *Mark, want Mark) Change {
 	return Change{Key: key, Before: have, After: *have}
 }
 
-// Pending is a change that is on its way to the disk. Wait returns nil once it is durable.
+// Pending is a change on its way to the disk. Wait returns nil once the change is durable.
 type Pending interface{ Wait() error }
 
 var (
-	// ErrMoved is returned when a mark is not below what it should move to, or a ceiling is in the way: it changed meanwhile.
+	// ErrMoved is returned when a mark is not below its new place, or a ceiling is in the way: either changed
+	// meanwhile.
 	ErrMoved = errors.New("the watermark moved meanwhile")
-	// ErrNoMark is returned when a mark should move that does not exist.
+	// ErrNoMark is returned when a missing mark should move.
 	ErrNoMark = errors.New("there is no watermark to move")
 )
 
-// KnownKey is a key that a device offered once: it keeps its public key and names while the device is away.
+// KnownKey is a key that a device offered once: its public key and names are kept while the device is away.
 type KnownKey struct {
 	PublicKey string `json:"public_key"` // base58check
 	Alias     string `json:"alias,omitempty"`
 	Device    string `json:"device,omitempty"` // the name of the device that offered it first
 }
 
-// ImportRow is a position that a watermark file of this or another signer has for a key and kind.
+// ImportRow is a position of a key and kind in a watermark file of this or another signer.
 type ImportRow struct {
 	PKH   tezos.PublicKeyHash `json:"pkh"`
 	Kind  tezos.Kind          `json:"kind"`

@@ -11,8 +11,8 @@ import (
 	"syscall"
 )
 
-// AccessHint is what to do about a file that this user may not open. The user that serves gets files of root by commands that were run as
-// root, and is not told to become who it is.
+// AccessHint is the advice about a file that this user may not open. Commands run as root leave files of root to the
+// serving user: that user is not told to become itself.
 func AccessHint(err error) string {
 	var at *fs.PathError
 	if !errors.As(err, &at) {
@@ -32,7 +32,7 @@ func accessHint(path string, owner, me int) string {
 		"if not, %s", path, userName(me), userName(me), path, asTheUser)
 }
 
-// owner is the owner of a file, or of the directory above it that can be looked at; -1: not known.
+// owner is the owner of a file, or of the nearest directory above that can be looked at; -1: not known.
 func owner(path string) int {
 	for {
 		if info, err := os.Stat(path); err == nil {

@@ -13,14 +13,14 @@ import (
 // metaAlarms is a record that earlier versions do not know and leave as it is.
 var metaAlarms = []byte("alarms")
 
-// Alarms are those that were kept last.
+// Alarms are the alarms kept last.
 func (db *DB) Alarms() []hwm.Alarm {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	return slices.Clone(db.alarms)
 }
 
-// SetAlarms keeps these alarms instead of what was kept, durably: the last hwm.MaxAlarms of them. Nothing is written when nothing is new.
+// SetAlarms replaces the kept alarms, durably, by the last hwm.MaxAlarms of the list. An equal list is not written.
 func (db *DB) SetAlarms(alarms []hwm.Alarm) error {
 	kept := slices.Clone(alarms[max(0, len(alarms)-hwm.MaxAlarms):])
 	write, err := putJSON(bucketMeta, metaAlarms, kept)
@@ -36,7 +36,7 @@ func (db *DB) SetAlarms(alarms []hwm.Alarm) error {
 	})
 }
 
-// loadAlarms reads them, if there are any.
+// loadAlarms reads the alarms, if any.
 func (db *DB) loadAlarms(tx *bolt.Tx) error {
 	record := tx.Bucket(bucketMeta).Get(metaAlarms)
 	if record == nil {

@@ -6,12 +6,12 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// batch is what one transaction makes durable, and what its waiters wait for.
+// batch is the content of a transaction; requests wait for it.
 type batch struct {
 	entries  []*entry
 	horizons []*horizon
 	levels   []int32 // of the horizons, as they go to disk
-	wipe     bool    // all horizons that are on disk go first
+	wipe     bool    // all horizons on disk go first
 	writes   []func(*bolt.Tx) error
 	awaited  bool // somebody waits for late marks
 	last     bool // of the run: the marks are exact, and no horizon is left
@@ -25,7 +25,8 @@ func (b *batch) empty() bool {
 	return len(b.entries)+len(b.horizons)+len(b.writes) == 0 && !b.wipe && !b.awaited
 }
 
-// Wait returns when the batch is durable (fdatasync returned), or failed: then the store is poisoned, and the error says so.
+// Wait returns when the batch is durable (fdatasync returned), or failed: the store is poisoned, and the error says
+// so.
 func (b *batch) Wait() error {
 	<-b.done
 	return b.err
@@ -46,9 +47,9 @@ func (db *DB) write(f func(*bolt.Tx) error) *batch {
 	return db.kick()
 }
 
-// latest is the batch after which all that is in memory now is durable. The caller holds db.mu.
+// latest is the batch after which everything now in memory is durable. The caller holds db.mu.
 func (db *DB) latest() *batch {
-	if db.ahead > 0 && len(db.late) > 0 { // there may be marks among them, not only signatures
+	if db.ahead > 0 && len(db.late) > 0 { // marks may be among the late entries, not only signatures
 		db.next.awaited = true
 		return db.kick()
 	}
@@ -58,15 +59,16 @@ func (db *DB) latest() *batch {
 	return db.next
 }
 
-// lateDelay is how long a kept signature waits for company before it gets a transaction of its own. A baker asks a few times a
-// second at the most, so a flush rarely stands in the way of a request.
+// lateDelay is how long a kept signature waits for company before a transaction of its own. A baker asks a few times
+// a second at the most, so a flush rarely stands in the way of a request.
 const lateDelay = 20 * time.Millisecond
 
-// coveredDelay is the same where a horizon covers the marks, too: they go along with the next level's transaction. It is longer than a level
-// takes, and only a baker that has stopped asking lets it pass.
+// coveredDelay is the delay where a horizon covers the marks, too, and the marks go along with the next level's
+// transaction. The delay is longer than a level: only a baker that has stopped asking lets it pass.
 const coveredDelay = 10 * time.Second
 
-// later has an entry go along with the next transaction, or with one of its own after a while: nobody waits for it. The caller holds db.mu.
+// later has an entry go along with the next transaction, or after a while with a transaction of its own: nobody
+// waits. The caller holds db.mu.
 func (db *DB) later(e *entry) {
 	if e.late {
 		return
@@ -80,11 +82,11 @@ func (db *DB) later(e *entry) {
 	if db.ahead > 0 {
 		delay = coveredDelay
 	}
-	db.lateTimer.Reset(delay) // without waking the committer: there is nothing to do yet
+	db.lateTimer.Reset(delay) // the committer sleeps on: nothing is due yet
 }
 
-// durably makes a change in memory, under the lock and only while the store can be used, and waits for the batch that the change
-// went into. A change that fails has changed nothing.
+// durably makes a change in memory, under the lock and only while the store is usable, and waits for the change's
+// batch. A failed change has changed nothing.
 func (db *DB) durably(change func() (*batch, error)) error {
 	b, err := func() (*batch, error) {
 		db.mu.Lock()

@@ -17,8 +17,8 @@ func (db *DB) Ceilings() map[hwm.CeilingKey]hwm.Ceiling {
 	return maps.Clone(db.ceilings)
 }
 
-// SetCeiling sets or lowers a ceiling, durably. Raising or lifting one is Lift's. One of the pair's stays one when it is lowered: it says that
-// the right to sign was given away above it.
+// SetCeiling sets or lowers a ceiling, durably. Lift raises or removes a ceiling. A lowered ceiling of the pair stays
+// of the pair: the right to sign above was given away.
 func (db *DB) SetCeiling(key hwm.CeilingKey, c hwm.Ceiling) error {
 	if c.Level < 0 {
 		return fmt.Errorf("a ceiling at the negative level %d", c.Level)
@@ -38,7 +38,7 @@ func (db *DB) SetCeiling(key hwm.CeilingKey, c hwm.Ceiling) error {
 	})
 }
 
-// checkCeilings finds what is wrong with changes before any of them is made. The caller holds db.mu.
+// checkCeilings finds a wrong change before any change is made. The caller holds db.mu.
 func (db *DB) checkCeilings(changes []hwm.CeilingChange) error {
 	for _, c := range changes {
 		if c.Ceiling == nil {
@@ -64,7 +64,7 @@ func (db *DB) checkCeilings(changes []hwm.CeilingChange) error {
 func (db *DB) changeCeiling(c hwm.CeilingChange) *batch {
 	dbKey, err := c.Key.MarshalBinary()
 	if err != nil {
-		panic(err) // it has no way to fail
+		panic(err) // cannot fail
 	}
 	if c.Ceiling == nil {
 		delete(db.ceilings, c.Key)
@@ -91,14 +91,14 @@ func keepable(key hwm.CeilingKey, c hwm.Ceiling) error {
 	return nil
 }
 
-// RisenError says that a ceiling was to be raised by setting it. It is an hwm.ErrMoved.
+// RisenError says that a ceiling would rise by being set. The error wraps hwm.ErrMoved.
 type RisenError struct{ Have, Want int32 }
 
 func (e *RisenError) Error() string {
 	return fmt.Sprintf("the ceiling is at %d: it is not raised to %d by setting it", e.Have, e.Want)
 }
 
-// ReasonWord is the reason in one word, for programs.
+// HintText is the advice.
 func (e *RisenError) ReasonWord() string { return "ceiling_not_raised" }
 
 // HintText is what to do.

@@ -10,7 +10,7 @@ import (
 	"highwater/hwm"
 )
 
-// commitLoop is the one writer. Everything that arrives while a transaction syncs goes into the next one.
+// commitLoop is the only writer. Changes that arrive while a transaction syncs go into the next transaction.
 func (db *DB) commitLoop() {
 	defer close(db.committed)
 	for {
@@ -26,11 +26,11 @@ func (db *DB) commitLoop() {
 	}
 }
 
-// record is a mark as it goes to disk.
+// record is a mark, as written to the disk.
 type record struct{ key, value []byte }
 
-// commit makes the next batch durable. A batch without waiters (late entries only) is written when alone is set. The last one of a run that wrote
-// anything is written in any case: it says that the run ended in order.
+// commit makes the next batch durable. A batch without waiters (late entries only) is written when alone is set. The
+// last batch of a run that wrote anything is written in any case: the batch says that the run ended in order.
 func (db *DB) commit(alone, last bool) {
 	b, records := db.take(alone, last)
 	if b == nil {
@@ -50,7 +50,7 @@ func (db *DB) commit(alone, last bool) {
 	close(b.done)
 }
 
-// take closes the batch to newcomers and encodes its marks and horizons as they are in memory now, kept signatures included.
+// take closes the batch to newcomers and encodes its marks and horizons as of now, kept signatures included.
 func (db *DB) take(alone, last bool) (*batch, []record) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -84,8 +84,8 @@ func (db *DB) take(alone, last bool) (*batch, []record) {
 	return b, records
 }
 
-// putOff keeps horizons out of a run's first transaction: the runtime file is made after it, and a kill in between would cost a horizon that nobody
-// has used. The caller holds db.mu.
+// putOff keeps horizons out of a run's first transaction: the runtime file is made afterwards, and a kill in between
+// would cost a horizon that nobody has used. The caller holds db.mu.
 func (db *DB) putOff(b *batch) {
 	if len(b.horizons) == 0 {
 		return
@@ -94,7 +94,7 @@ func (db *DB) putOff(b *batch) {
 	db.kick()
 }
 
-// settled takes in that a batch is on disk. Only now does a horizon count, and what the runtime file holds is of this run.
+// settled takes in that a batch is on disk. From now on the horizons count, and the runtime file is of this run.
 func (db *DB) settled(b *batch) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -150,10 +150,10 @@ func (db *DB) update(b *batch, records []record) error {
 		db.jammed = errors.Is(err, hwm.ErrCorrupt)
 		return err
 	}
-	return db.inPlace() // where the next start looks for it
+	return db.inPlace() // the next start looks in this place
 }
 
-// poison ends all signing of this process: after a failed commit nobody knows what is on disk.
+// poison ends all signing of this process: after a failed commit the content of the disk is unknown.
 func (db *DB) poison(cause error) error {
 	db.mu.Lock()
 	first := db.poisoned == nil

@@ -15,7 +15,7 @@ import (
 	"highwater/hwm"
 )
 
-// Modes of what is created: the file holds the instance's private key.
+// Modes of new files: the database holds the instance's private key.
 const (
 	fileMode = 0o600
 	dirMode  = 0o700
@@ -36,15 +36,16 @@ var (
 	metaRole     = []byte("role")
 )
 
-// schema names the layout of the whole file; another one is refused. The one before had no horizons and no session: the first transaction makes a
-// file of this one of it.
+// schema names the layout of the whole file; any other layout is refused, but for the schema before, without horizons
+// and session: the first transaction makes a file of this schema of such a file.
 const (
 	schema       = "highwater marks, schema 2"
 	schemaBefore = "highwater marks, schema 1"
 )
 
-// Create makes the state directory, if need be, and an empty database with a new identity, in standby. It never overwrites one.
-// The file is complete and synced under a temporary name before it gets its own: power loss leaves all or nothing.
+// Create makes the state directory, if need be, and an empty database with a new identity, in standby. An existing
+// database is never overwritten. The file is complete and synced under a temporary name before it gets its own: power
+// loss leaves all or nothing.
 func Create(ctx context.Context, dir string, now time.Time) error {
 	made := missing(dir)
 	if err := os.MkdirAll(dir, dirMode); err != nil {
@@ -61,7 +62,7 @@ func Create(ctx context.Context, dir string, now time.Time) error {
 	return failing(errors.Join(err, lock.release()))
 }
 
-// missing lists a directory, whose name may never have been synced though it is there, and those above it that are not there.
+// missing lists a directory (its name may never have been synced), and the missing directories above.
 func missing(dir string) []string {
 	dir = filepath.Clean(dir)
 	out := []string{dir}
@@ -82,7 +83,7 @@ func createLocked(dir string, now time.Time) error {
 		return err
 	}
 	if err := os.Remove(temporary); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err // what a creation that was cut short left
+		return err // the rest of a creation that was cut short
 	}
 	if err := writeNew(temporary, now); err != nil {
 		return errors.Join(err, removeIfThere(temporary))

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// settle makes sure that what is read from a file next is what the disk holds. A process that was killed may have left a commit in the
-// page cache that was never synced: acted upon, it would be a mark that the next power cut takes back. And pages whose writing failed stay
-// in memory as if they had reached the disk (fsync(2)); they are dropped.
+// settle makes sure that reads of a file give the content of the disk. A killed process may have left a commit in the
+// page cache that was never synced: acted upon, the commit would be a mark that the next power cut takes back. Pages
+// whose writing failed stay in memory as if on the disk (fsync(2)); settle drops such pages.
 func settle(f *os.File) error {
 	if err := f.Sync(); err != nil {
 		return err
@@ -18,7 +18,7 @@ func settle(f *os.File) error {
 	return dropCache(f)
 }
 
-// DiskError says that the disk or the file system under the state directory fails, and what to do about it.
+// DiskError says that the disk or the file system under the state directory fails, with advice.
 type DiskError struct{ Err error }
 
 func (e *DiskError) Error() string { return e.Err.Error() }
@@ -26,7 +26,7 @@ func (e *DiskError) Error() string { return e.Err.Error() }
 // Unwrap gives the cause.
 func (e *DiskError) Unwrap() error { return e.Err }
 
-// HintText is what to do.
+// HintText is the advice.
 func (e *DiskError) HintText() string {
 	switch {
 	case errors.Is(e.Err, ErrReplaced):
@@ -43,7 +43,7 @@ func (e *DiskError) HintText() string {
 		"first set every key above all that it may have signed: `highwater hwm set --all --level HEAD+10`"
 }
 
-// failing puts advice to what the system says about a file; other errors have their own.
+// failing adds advice to a system's error about a file; other errors have their own.
 func failing(err error) error {
 	var errno unix.Errno
 	var advised interface{ HintText() string }
@@ -53,7 +53,7 @@ func failing(err error) error {
 	return &DiskError{err}
 }
 
-// unreadable is an error of reading at an offset that the file should have.
+// unreadable is the error of a read at an offset within the file.
 func unreadable(err error, what string, args ...any) error {
 	var errno unix.Errno
 	if errors.As(err, &errno) {

@@ -4,5 +4,5 @@ package store
 
 import "os"
 
-// dropCache does nothing: there is no portable way.
+// dropCache does nothing: no portable way exists.
 func dropCache(*os.File) error { return nil }

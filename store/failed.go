@@ -11,25 +11,25 @@ import (
 	"highwater/hwm"
 )
 
-// Failed is closed once a commit has failed: Healthy gives the error then. A restart alone ends that state.
+// Failed is closed once a commit has failed: Healthy gives the error. Only a restart ends the failed state.
 func (db *DB) Failed() <-chan struct{} { return db.failed }
 
-// Probe makes a commit that changes nothing, and returns when the commit is durable. A disk that is full, read-only or broken fails here,
-// before anything is signed.
+// Probe makes a commit that changes nothing, and returns when the commit is durable. A full, read-only or broken disk
+// fails here, before anything is signed.
 func (db *DB) Probe() error {
 	return db.durably(func() (*batch, error) { return db.write(func(*bolt.Tx) error { return nil }), nil })
 }
 
-// Known lists all marks as they are in memory, in the order in which they are shown, and also after a failed commit. Some of them may not be
-// on the disk then: they are floors for another instance, and nothing is signed by them here.
+// Known lists all marks in memory, in the order of Rows, also after a failed commit. Some may be missing on the disk:
+// the marks serve as floors for another instance, and nothing here is signed by them.
 func (db *DB) Known() []hwm.Row {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	return db.rows()
 }
 
-// Fails tells of an error whether the disk of the state directory made it, so that a restart may help once the disk works. A file that was
-// replaced while it was in use is no such error: a restart would read the other file, whose marks may be too low.
+// Fails tells whether the disk of the state directory made an error, so that a restart may help once the disk works.
+// A file replaced during its use is no such error: a restart would read the new file, whose marks may be too low.
 func Fails(err error) bool {
 	var disk *DiskError
 	return errors.As(err, &disk) && !errors.Is(err, ErrReplaced) && !errors.Is(err, os.ErrPermission)
@@ -38,7 +38,7 @@ func Fails(err error) bool {
 // trialName is the file that Writable writes.
 const trialName = "disk-trial"
 
-// Writable tells whether a file of one page can be written durably to a state directory: nil, or what the system says.
+// Writable tells whether a file of one page can be written durably to a state directory: nil, or the system's error.
 func Writable(dir string) error {
 	path := filepath.Join(dir, trialName)
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode) //nolint:gosec // the operator's own path

@@ -9,7 +9,8 @@ import (
 	"highwater/hwm"
 )
 
-// checkFile looks at the file before bbolt maps it: what bbolt would repair or create by itself is refused here.
+// checkFile looks at the file before bbolt maps the file: what bbolt would repair or create by itself is refused
+// here.
 func checkFile(path string) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -32,7 +33,7 @@ func checkFile(path string) error {
 	if err = settle(f); err != nil {
 		return err
 	}
-	if err = syncDir(filepath.Dir(path)); err != nil { // that the file has this name
+	if err = syncDir(filepath.Dir(path)); err != nil { // the file's name must last
 		return err
 	}
 	var disk *DiskError
@@ -42,7 +43,7 @@ func checkFile(path string) error {
 	return &UntrustedError{path, err}
 }
 
-// ModeError says that others may read or write a file that holds a private key.
+// ModeError says that other users may read or write a file with a private key.
 type ModeError struct {
 	Path string
 	Mode os.FileMode
@@ -52,5 +53,5 @@ func (e *ModeError) Error() string {
 	return fmt.Sprintf("%s can be read or written by others (mode %04o)", e.Path, e.Mode)
 }
 
-// HintText is what to do.
+// HintText is the advice.
 func (e *ModeError) HintText() string { return "chmod 600 " + e.Path }

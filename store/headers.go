@@ -9,8 +9,9 @@ import (
 	"highwater/hwm"
 )
 
-// The header that bbolt keeps twice, in its first two pages: after 16 bytes of page header, magic 4 · version 4 · page size 4 ·
-// flags 4 · root 8 · sequence 8 · freelist 8 · high page 8 · transaction 8 · FNV-64a 8, in the machine's byte order.
+// The header that bbolt keeps twice, in its first two pages: after 16 bytes of page header, magic 4 · version 4 ·
+// page size 4 · flags 4 · root 8 · sequence 8 · freelist 8 · high page 8 · transaction 8 · FNV-64a 8, in the
+// machine's byte order.
 const (
 	metaOffset   = 16
 	metaLen      = 64
@@ -27,15 +28,15 @@ const (
 	metaSum      = 56
 )
 
-// boltMeta is what such a header says.
+// boltMeta is the content of a header.
 type boltMeta struct {
 	pageSize                     int64
 	root, freelist, high, number uint64
 }
 
-// checkPages wants both headers whole, and the pages that the newer one leads to. bbolt needs only one header: with the newer one
-// damaged it opens the file as it was one transaction ago, which lowers a mark. A power cut cannot damage a header, since it lies
-// within one sector.
+// checkPages wants both headers whole, and all pages below the newer header. bbolt needs only one header: with the
+// newer header damaged bbolt opens the file of a transaction ago, which lowers a mark. A power cut cannot damage a
+// header, since a header lies within one sector.
 func checkPages(f io.ReaderAt, size int64) error {
 	first, err := readMeta(f, 0, size)
 	if err != nil {
@@ -51,7 +52,7 @@ func checkPages(f io.ReaderAt, size int64) error {
 	if second.number > first.number {
 		first = second
 	}
-	if first.freelist != noFreelist { // ours never keep one; bbolt would believe it
+	if first.freelist != noFreelist { // our files never keep a list; bbolt would believe any list
 		return fmt.Errorf("%w: another program wrote to it: it has a list of free pages", hwm.ErrCorrupt)
 	}
 	return verifyPages(f, first)

@@ -11,15 +11,16 @@ import (
 	"highwater/hwm"
 )
 
-// bucketHorizons holds one record for each key on a chain: how far it may sign before its exact marks are on disk.
+// bucketHorizons holds a record for each key on a chain: the level up to which the key may sign before its exact
+// marks are on disk.
 var bucketHorizons = []byte("horizons")
 
-// horizon is "this instance may sign up to here" of a key on a chain, for all its kinds. A run that does not end in order leaves it on disk, and
-// the next one signs nothing at or below it that is not known exactly.
+// horizon is "this instance may sign up to here" of a key on a chain, for all its kinds. A run that does not end in
+// order leaves the horizon on disk; the next run signs nothing at or below the horizon that is not known exactly.
 type horizon struct {
 	dbKey   []byte
 	want    int32 // of the next transaction
-	taken   int32 // of the last transaction that was begun
+	taken   int32 // of the last begun transaction
 	durable int32 // on disk; -1: nothing yet
 	queued  bool  // in the next batch already
 }
@@ -42,10 +43,11 @@ func decodeHorizon(dbKey, record []byte) (int32, error) {
 	return int32(binary.BigEndian.Uint32(body)), nil //nolint:gosec // not negative
 }
 
-// cover gives what a request that has just moved the mark of e has to wait for: nothing, when a horizon that is on disk forbids the repetition
-// and the exact mark is where a start finds it after a kill; else a transaction. The caller holds db.mu.
+// cover gives the wait of a request that has just moved the mark of e. The wait is nothing when a horizon on disk
+// forbids the repetition, and a start after a kill finds the exact mark; else a transaction. The caller holds db.mu.
 //
-// Invariant: what it calls covered is at or below a horizon that a commit made durable, of a mark that is on disk at some level.
+// Invariant: a covered mark is at or below a horizon that a commit made durable, and the disk has the mark at some
+// level.
 func (db *DB) cover(e *entry, recorded bool) hwm.Pending {
 	if db.ahead == 0 {
 		return db.put(e)
@@ -70,7 +72,7 @@ func (db *DB) move(key hwm.CeilingKey, level int32) *horizon {
 	if !ok {
 		dbKey, err := key.MarshalBinary()
 		if err != nil {
-			panic(err) // it has no way to fail
+			panic(err) // cannot fail
 		}
 		h = &horizon{dbKey: dbKey, want: -1, taken: -1, durable: -1}
 		db.horizons[key] = h
@@ -98,11 +100,11 @@ func (db *DB) takeBack() {
 	db.next.wipe, db.next.horizons = true, nil
 }
 
-// dropHorizon forgets that of one key, in the next transaction. The caller holds db.mu.
+// dropHorizon forgets the horizon of a key, in the next transaction. The caller holds db.mu.
 func (db *DB) dropHorizon(key hwm.CeilingKey) {
 	dbKey, err := key.MarshalBinary()
 	if err != nil {
-		panic(err) // it has no way to fail
+		panic(err) // cannot fail
 	}
 	delete(db.horizons, key)
 	live := db.next.horizons[:0]
@@ -115,8 +117,8 @@ func (db *DB) dropHorizon(key hwm.CeilingKey) {
 	db.write(func(tx *bolt.Tx) error { return tx.Bucket(bucketHorizons).Delete(dbKey) })
 }
 
-// covered is what a request waits for whose repetition a durable horizon forbids: nothing. It fails when the store has failed meanwhile, or when
-// its file is gone: then no start would find the horizon.
+// covered is the wait of a request whose repetition a durable horizon forbids: nothing. Wait fails when the store has
+// failed meanwhile, or when its file is gone: no start would find the horizon.
 type covered struct{ db *DB }
 
 // Wait does not wait.
@@ -133,7 +135,8 @@ func (c covered) Wait() error {
 	return nil
 }
 
-// Horizons are those that are on disk now, by key: up to there signatures wait for no disk. Empty without levels ahead.
+// Horizons are the horizons on disk now, by key: up to a horizon signatures wait for no disk. Empty without levels
+// ahead.
 func (db *DB) Horizons() map[hwm.CeilingKey]int32 {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -146,7 +149,7 @@ func (db *DB) Horizons() map[hwm.CeilingKey]int32 {
 	return out
 }
 
-// putHorizons writes what a batch holds of horizons. The bucket is there: beginSession made it.
+// putHorizons writes the horizons of a batch. beginSession made the bucket.
 func (b *batch) putHorizons(tx *bolt.Tx) error {
 	if b.wipe || b.last {
 		if err := emptyBucket(tx, bucketHorizons); err != nil {
@@ -165,7 +168,7 @@ func (b *batch) putHorizons(tx *bolt.Tx) error {
 	return nil
 }
 
-// emptyBucket makes an empty bucket of this name, whether or not there was one.
+// emptyBucket makes an empty bucket of this name, in the place of an old bucket, if any.
 func emptyBucket(tx *bolt.Tx, name []byte) error {
 	if tx.Bucket(name) != nil {
 		if err := tx.DeleteBucket(name); err != nil {

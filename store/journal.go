@@ -11,7 +11,7 @@ import (
 	"highwater/hwm"
 )
 
-// JournalEntry is a deliberate act that is kept for good.
+// JournalEntry is a deliberate act, kept for good.
 type JournalEntry = hwm.JournalEntry
 
 // maxJournal bounds the journal; the oldest entries go first.
@@ -33,14 +33,14 @@ func (db *DB) Record(e JournalEntry) error {
 	return db.durably(func() (*batch, error) { return db.write(db.appendJournal(e)), nil })
 }
 
-// journaled makes an entry fit to be kept: what has no JSON (a year beyond 9999) would poison the store.
+// journaled makes an entry fit to be kept: an entry without JSON (a year beyond 9999) would poison the store.
 func journaled(e JournalEntry) (JournalEntry, error) {
 	e.Why, e.At = hwm.CutWhy(e.Why), e.At.UTC().Truncate(time.Millisecond)
 	_, err := json.Marshal(e)
 	return e, err
 }
 
-// appendJournal returns the write that adds an entry made by journaled. The caller holds db.mu.
+// appendJournal returns the write of an entry made by journaled. The caller holds db.mu.
 func (db *DB) appendJournal(e JournalEntry) func(*bolt.Tx) error {
 	db.journal = append(db.journal, e)
 	if len(db.journal) > maxJournal {

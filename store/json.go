@@ -9,8 +9,8 @@ import (
 	"highwater/hwm"
 )
 
-// putJSON makes a write of a sealed JSON record. What has no JSON, or too long a key, is found out here: a failing write would
-// poison the store.
+// putJSON makes a write of a sealed JSON record. A value without JSON, and a key that is too long, are found out
+// here: a failing write would poison the store.
 func putJSON(bucket, key []byte, value any) (func(*bolt.Tx) error, error) {
 	body, err := json.Marshal(value)
 	if err != nil {

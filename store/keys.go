@@ -10,7 +10,7 @@ import (
 	"highwater/internal/tezos"
 )
 
-// KnownKeys gives all of them.
+// KnownKeys gives all known keys.
 func (db *DB) KnownKeys() map[tezos.PublicKeyHash]hwm.KnownKey {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -45,7 +45,7 @@ func (db *DB) loadKeys(tx *bolt.Tx) error {
 		public, err := tezos.ParsePublicKey(k.PublicKey)
 		if err != nil {
 			if !tezos.HasBLS {
-				return nil // a build that cannot read it cannot sign with it either
+				return nil // a build that cannot read the key cannot sign with the key either
 			}
 			return err
 		}

@@ -10,7 +10,7 @@ import (
 	"highwater/hwm"
 )
 
-// guard turns the panics with which bbolt answers damaged pages, and faults in its memory map, into errors.
+// guard makes errors of the panics of bbolt at damaged pages, and of faults in its memory map.
 func guard(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -21,7 +21,7 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// load reads everything into memory, and fails at the first thing that is not as it was written.
+// load reads everything into memory, and fails at the first record that is not as written.
 func (db *DB) load(tx *bolt.Tx) error {
 	for _, name := range allBuckets {
 		if tx.Bucket(name) == nil {
@@ -80,7 +80,7 @@ func (db *DB) loadMarks(tx *bolt.Tx) error {
 func newEntry(key hwm.Key, mark hwm.Mark) *entry {
 	dbKey, err := key.MarshalBinary()
 	if err != nil {
-		panic(err) // it has no way to fail
+		panic(err) // cannot fail
 	}
 	return &entry{key: key, dbKey: dbKey, mark: mark}
 }

@@ -62,7 +62,7 @@ func ignoreLockBusy(err error) error {
 	return err
 }
 
-// writeHolder leaves the process id for the error message of whoever comes second; the lock itself is the kernel's.
+// writeHolder leaves the process id for the error message of a second process; the lock itself is the kernel's.
 func writeHolder(f *os.File) error {
 	if err := f.Truncate(0); err != nil {
 		return err

@@ -12,8 +12,8 @@ import (
 
 var errNoReason = errors.New("lowering wants a reason: it is kept for good")
 
-// Lower replaces a mark by a lower one. It is the only thing that lowers, it is for an operator at a stopped instance, and it
-// is written down with its reason in the same transaction.
+// Lower replaces a mark by a lower mark. Nothing else lowers. Lower is for an operator at a stopped instance; the
+// same transaction writes the reason down.
 func (db *DB) Lower(key hwm.Key, mark hwm.Mark, why string) error {
 	if hwm.CutWhy(why) == "" {
 		return errNoReason
@@ -37,7 +37,7 @@ func (db *DB) Lower(key hwm.Key, mark hwm.Mark, why string) error {
 		entry.What = fmt.Sprintf("%s: from %s to %s", key, e.mark.Position, mark.Position)
 		e.mark, e.fresh = mark, false
 		db.remember(e)
-		db.dropHorizon(hwm.CeilingKey{Chain: key.Chain, PKH: key.PKH}) // or it would be a floor after this run
+		db.dropHorizon(hwm.CeilingKey{Chain: key.Chain, PKH: key.PKH}) // or the horizon would be a floor after this run
 		db.put(e)
 		return db.write(db.appendJournal(entry)), nil
 	})

@@ -7,7 +7,7 @@ import (
 	"highwater/internal/tezos"
 )
 
-// State is what is known of a key, kind and chain, or why it cannot be told.
+// State is the mark and the ceiling of a chain, key and kind; the error says why neither can be told.
 func (db *DB) State(key hwm.Key) (hwm.State, error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -29,9 +29,9 @@ func (db *DB) state(key hwm.Key) hwm.State {
 	return st
 }
 
-// Advance moves a mark up to where a request is, in memory at once and on disk with the next commit: Wait tells when. At or below a durable
-// horizon there is nothing to wait for. It fails
-// with hwm.ErrMoved when the mark is not below mark any more or a ceiling is, and with hwm.ErrNoMark when there is none.
+// Advance moves a mark up to a request, in memory at once and on disk with the next commit: Wait tells when. At or
+// below a durable horizon Wait returns at once. Errors wrap hwm.ErrMoved when the mark stands at or above the new
+// mark, or a ceiling below; hwm.ErrNoMark without a mark.
 //
 // Invariant: no mark ever moves down, and none above its ceiling.
 func (db *DB) Advance(key hwm.Key, mark hwm.Mark) (hwm.Pending, error) {
@@ -57,7 +57,8 @@ func (db *DB) Advance(key hwm.Key, mark hwm.Mark) (hwm.Pending, error) {
 	return db.cover(e, db.remember(e)), nil
 }
 
-// readable tells whether a mark could be loaded again: what cannot be would stop the signer at its next start, so it is not written.
+// readable tells whether a mark could be loaded again. An unreadable mark would stop the signer at its next start,
+// and is not written.
 func readable(dbKey []byte, mark hwm.Mark) error {
 	var key hwm.Key
 	if err := key.UnmarshalBinary(dbKey); err != nil {
@@ -69,8 +70,8 @@ func readable(dbKey []byte, mark hwm.Mark) error {
 	return nil
 }
 
-// Keep attaches a signature to the mark that a request made. Nobody waits for it: it goes along with the next commit. A mark
-// that moved on meanwhile needs it no more.
+// Keep attaches a signature to the mark of its request. Nobody waits: the signature goes along with the next commit.
+// A mark that moved on needs the signature no more.
 func (db *DB) Keep(key hwm.Key, digest [32]byte, sig tezos.Signature) {
 	if err := db.keep(key, digest, sig); err != nil {
 		db.log.Error("signature not kept", "error", err)
@@ -95,7 +96,7 @@ func (db *DB) keep(key hwm.Key, digest [32]byte, sig tezos.Signature) error {
 	return nil
 }
 
-// Raise merges rows by maximum and returns, once durable, what happened to each. A row that was kept is durable too.
+// Raise merges rows by maximum, and returns the change of each row once durable. A kept row is durable, too.
 func (db *DB) Raise(rows []hwm.Row) ([]hwm.Change, error) {
 	db.mu.Lock()
 	changes, err := db.raise(rows)
@@ -140,7 +141,7 @@ func (db *DB) raise(rows []hwm.Row) ([]hwm.Change, error) {
 	return changes, nil
 }
 
-// Rows lists all marks, in the order in which they are shown.
+// Rows lists all marks, in the order shown to people.
 func (db *DB) Rows() ([]hwm.Row, error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()

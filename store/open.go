@@ -9,32 +9,33 @@ import (
 	"path/filepath"
 	"time"
 
-	berrors "go.etcd.io/bbolt/errors"
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"highwater/hwm"
 	"highwater/internal/tezos"
 )
 
-// openTimeout is how long to wait for another process that is about to let the file go.
+// openTimeout bounds the wait for another process that is about to let the file go.
 const openTimeout = 2 * time.Second
 
 // Options for Open. The zero value is fine.
 type Options struct {
 	Log      *slog.Logger
 	OnCommit func(time.Duration) // told how long each commit took
-	// Ahead is by how many levels a key's horizon is kept ahead of what it signs: what is at or below a horizon that is on disk waits for no
-	// commit. 0: every signature waits for its own.
+	// Ahead is by how many levels a key's horizon is kept ahead of its signatures: a signature at or below a horizon
+	// on disk waits for no commit. 0: every signature waits for its own.
 	Ahead int32
-	// RuntimeDir is a directory on a tmpfs, where exact marks outlive the process and not the boot. Empty, or on anything else: a killed process
-	// costs what a power cut costs.
+	// RuntimeDir is a directory on a tmpfs, where exact marks outlive the process and not the boot. Empty, or on
+	// anything else: a kill costs as much as a power cut.
 	RuntimeDir string
 }
 
-// Open locks the state directory, loads its database and checks all of it. Errors wrap ErrMissing, ErrInUse, hwm.ErrCorrupt or
-// hwm.ErrVersion, or are a *DiskError; a file that cannot be trusted is never repaired by guessing.
+// Open locks the state directory, loads its database and checks all of it. Errors wrap ErrMissing, ErrInUse,
+// hwm.ErrCorrupt or hwm.ErrVersion, or are a *DiskError; an untrustworthy file is never repaired by guessing.
 //
-// Invariant: what it shows is on the disk, not only in the page cache, and so is its name: all that is in memory is durable from the start.
+// Invariant: everything that Open shows is on the disk, not only in the page cache, and so is the file's name: from
+// the start all memory is durable.
 func Open(ctx context.Context, dir string, opt Options) (*DB, error) {
 	path := filepath.Join(dir, FileName)
 	lock, err := lockDir(ctx, dir, openTimeout)
@@ -119,7 +120,7 @@ func (db *DB) distrust(err error) error {
 	return &UntrustedError{Path: db.path, Err: err}
 }
 
-// UntrustedError says that a watermark file cannot be used as it is.
+// UntrustedError says that a watermark file cannot be used as found.
 type UntrustedError struct {
 	Path string
 	Err  error

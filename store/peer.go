@@ -24,7 +24,7 @@ type peerRecord struct {
 // Identity signs as this instance, whose public key is Instance.
 func (db *DB) Identity() crypto.Signer { return db.instance }
 
-// Peer is the other instance of the pair; false when this one is alone.
+// Peer is the other instance of the pair; false when this instance is alone.
 func (db *DB) Peer() (hwm.Peer, bool) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -34,7 +34,8 @@ func (db *DB) Peer() (hwm.Peer, bool) {
 	return *db.peer, true
 }
 
-// SetPeer names the other instance, durably; nil makes this one alone. It is no secret, and says nothing about who may sign.
+// SetPeer names the other instance, durably; nil makes this instance alone. The name is no secret, and says nothing
+// about the right to sign.
 func (db *DB) SetPeer(p *hwm.Peer) error {
 	var write func(*bolt.Tx) error
 	if p == nil {
@@ -59,7 +60,7 @@ func (db *DB) SetPeer(p *hwm.Peer) error {
 	return nil
 }
 
-// loadPeer reads the peer, if there is one.
+// loadPeer reads the peer, if any.
 func (db *DB) loadPeer(tx *bolt.Tx) error {
 	record := tx.Bucket(bucketMeta).Get(metaPeer)
 	if record == nil {

@@ -11,11 +11,11 @@ import (
 	"highwater/hwm"
 )
 
-// ErrReplaced is returned, with ErrPoisoned, when the database is not what this process made of it any more.
+// ErrReplaced is returned, with ErrPoisoned, when the database is no longer the file that this process wrote.
 var ErrReplaced = errors.New("the watermark file was overwritten, replaced or removed while it was in use")
 
-// inPlace wants the open file under its own name, and whole: what goes into a file that has no name, the next start does not find. Only the
-// committer calls it.
+// inPlace wants the open file under its own name, and whole: the next start does not find a file without a name. Only
+// the committer calls inPlace.
 func (db *DB) inPlace() error {
 	db.mu.Lock()
 	last := db.file
@@ -30,7 +30,7 @@ func (db *DB) inPlace() error {
 	return nil
 }
 
-// stillThere gives the file as it is now under its own name, if it is the one that it was.
+// stillThere gives the file that is now under the own name, if the file is the same.
 func (db *DB) stillThere(last os.FileInfo) (os.FileInfo, error) {
 	now, err := os.Stat(db.path)
 	switch {
@@ -44,8 +44,9 @@ func (db *DB) stillThere(last os.FileInfo) (os.FileInfo, error) {
 	return now, nil
 }
 
-// untouched wants, before a transaction is built upon it, the last one of this process in the file. A copy that somebody wrote over it has the
-// marks of its day. The seal names the transaction, and covers all that decides about signing.
+// untouched wants, before a transaction is built upon the file, this process's last transaction in the file. A copy
+// written over the file has the marks of its day. The seal names the transaction, and covers all that decides about
+// signing.
 func (db *DB) untouched() error {
 	if err := db.inPlace(); err != nil {
 		return err

@@ -16,10 +16,10 @@ func (db *DB) Role() hwm.RoleRecord {
 	return db.role
 }
 
-// SetRole changes the role, and with it raises floors and sets or lifts ceilings, in one transaction, which also holds all exact marks and takes the
-// horizons back to them. The role in memory changes
-// when it is durable; floors and ceilings bind at once. Errors wrap hwm.ErrEpoch, or hwm.ErrMoved for a ceiling that would rise or
-// lie below a mark: then nothing is changed.
+// SetRole changes the role, raises floors, and sets or lifts ceilings, in one transaction, which also holds all exact
+// marks and takes the horizons back to the marks. The role in memory changes when durable; floors and ceilings bind
+// at once. Errors wrap hwm.ErrEpoch, or hwm.ErrMoved for a ceiling that would rise or lie below a mark, and nothing
+// is changed.
 func (db *DB) SetRole(next hwm.RoleRecord, floors []hwm.Row, ceilings ...hwm.CeilingChange) error {
 	db.roleMu.Lock()
 	defer db.roleMu.Unlock()

@@ -13,8 +13,8 @@ import (
 	"highwater/hwm"
 )
 
-// The runtime file holds every exact mark where a killed process leaves it and the end of the boot does not: on a tmpfs. It is never synced. What is
-// found in it is believed only when all of this holds:
+// The runtime file holds every exact mark on a tmpfs, where the marks outlive a killed process and not the boot. The
+// file is never synced. Its content is believed only when all of this holds:
 //
 //	the file system is a tmpfs           on a disk an older state of the file can outlive a power cut
 //	the boot is this one                 its number is in each record
@@ -24,10 +24,10 @@ import (
 //	each record is whole                 by its checksum
 //	no record is below the disk's mark   and every kind of the key that has a mark has a record
 //
-// Anything else means that the horizon is the floor.
+// Otherwise the horizon is the floor.
 //
-// A record: version 1 · session 8 · boot 16 · device 8 · inode 8 · nanoseconds 8 · key 26 · mark 152 · zeros · CRC-32C 4. Records do not
-// cross pages, so that a kill tears none.
+// A record: version 1 · session 8 · boot 16 · device 8 · inode 8 · nanoseconds 8 · key 26 · mark 152 · zeros ·
+// CRC-32C 4. Records do not cross pages: a kill tears none.
 const (
 	recordSize     = 256
 	runtimeVersion = 1
@@ -49,7 +49,7 @@ const stampTries = 3
 
 var crcTable = crc32.MakeTable(crc32.Castagnoli)
 
-// runtimeFile is the file of this run. All of it is under db.mu.
+// runtimeFile is the file of this run. Everything in it is under db.mu.
 type runtimeFile struct {
 	file  *os.File
 	id    [idLen]byte
@@ -57,7 +57,7 @@ type runtimeFile struct {
 	buf   [recordSize]byte
 }
 
-// fileID is what tells a file on this boot from every other one.
+// fileID tells a file on this boot from every other.
 type fileID struct{ device, inode uint64 }
 
 func recordID(s sessionRecord, f fileID) (id [idLen]byte) {
@@ -69,8 +69,9 @@ func recordID(s sessionRecord, f fileID) (id [idLen]byte) {
 	return id
 }
 
-// runtimePath is the file of this state directory in the runtime directory, empty without one. Its name is made of the instance and of the state
-// directory's path, so that two state directories can share a runtime directory.
+// runtimePath is the file of this state directory in the runtime directory, empty without a runtime directory. The
+// name is made of the instance and of the state directory's path: two state directories can share a runtime
+// directory.
 func (db *DB) runtimePath() string {
 	if db.runtimeDir == "" {
 		return ""
@@ -87,8 +88,8 @@ func (db *DB) runtimePath() string {
 	return filepath.Join(db.runtimeDir, "marks-"+hex.EncodeToString(sum[:8]))
 }
 
-// beginRuntime makes the file of this run, with every mark in it. That it cannot be made is no reason not to sign: then a kill costs what a power
-// cut costs. The caller holds db.mu.
+// beginRuntime makes the file of this run, with every mark in it. Without the file the run signs all the same: a kill
+// costs as much as a power cut. The caller holds db.mu.
 func (db *DB) beginRuntime() {
 	path := db.runtimePath()
 	if path == "" || db.ahead == 0 {
@@ -165,8 +166,8 @@ func (r *runtimeFile) encode(e *entry, stamp int64) {
 
 func apart(a, b int64) time.Duration { return time.Duration(max(a-b, b-a)) }
 
-// remember writes a mark into the runtime file, if there is one. False means that a start after a kill would find something older there, so the
-// exact mark must be on disk before anything leaves. The caller holds db.mu.
+// remember writes a mark into the runtime file, if any. False: a start after a kill would find an older mark there,
+// so the exact mark must be on disk before anything leaves. The caller holds db.mu.
 func (db *DB) remember(e *entry) bool {
 	if db.runtime == nil {
 		return true
@@ -178,7 +179,7 @@ func (db *DB) remember(e *entry) bool {
 	return true
 }
 
-// endRuntime lets the file go. It goes away when the run ended in order; else the next start looks into it.
+// endRuntime lets the file go. After an end in order the file is removed; else the next start looks into the file.
 func (db *DB) endRuntime() {
 	db.mu.Lock()
 	defer db.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tmpfsStat is what the kernel says of a file on a tmpfs.
+// tmpfsStat is the kernel's word on a file on a tmpfs.
 type tmpfsStat struct {
 	id      fileID
 	changed int64 // nanoseconds; no program can set it
@@ -22,17 +22,17 @@ func statTmpfs(f *os.File) (tmpfsStat, error) {
 	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil {
 		return tmpfsStat{}, os.NewSyscallError("fstatfs", err)
 	}
-	if int64(fs.Type) != unix.TMPFS_MAGIC { //nolint:unconvert // it is narrower elsewhere
+	if int64(fs.Type) != unix.TMPFS_MAGIC { //nolint:unconvert // narrower elsewhere
 		return tmpfsStat{}, errNoTmpfs
 	}
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return tmpfsStat{}, os.NewSyscallError("fstat", err)
 	}
 	ours := st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink == 1 && int(st.Uid) == os.Geteuid() && st.Mode&0o077 == 0
-	return tmpfsStat{fileID{uint64(st.Dev), st.Ino}, st.Ctim.Nano(), ours}, nil //nolint:unconvert // it is narrower elsewhere
+	return tmpfsStat{fileID{uint64(st.Dev), st.Ino}, st.Ctim.Nano(), ours}, nil //nolint:unconvert // narrower elsewhere
 }
 
-// bootID is this boot's number; zero when it cannot be read.
+// bootID is this boot's number; zero when unreadable.
 func bootID() (id [16]byte) {
 	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -45,7 +45,7 @@ func bootID() (id [16]byte) {
 	return [16]byte(b)
 }
 
-// realtime is the clock that the kernel stamps files with, in nanoseconds.
+// realtime is the clock by which the kernel stamps files, in nanoseconds.
 func realtime() (int64, error) {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_REALTIME, &ts); err != nil {

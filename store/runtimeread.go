@@ -33,7 +33,7 @@ var (
 	errNoTmpfs   = errors.New("it is not on a tmpfs, so an older state of it could outlive a power cut")
 )
 
-// readRuntime gives the marks of a run's runtime file, by key, or says why none of them is believed.
+// readRuntime gives the marks of a run's runtime file, by key, or says why none of the marks is believed.
 func readRuntime(path string, last sessionRecord) (map[hwm.Key]hwm.Mark, error) {
 	if path == "" {
 		return nil, errNoRuntime
@@ -67,7 +67,8 @@ func readRuntime(path string, last sessionRecord) (map[hwm.Key]hwm.Mark, error) 
 	return marks, nil
 }
 
-// decodeRecords reads what is whole and carries the ID, and gives the time of the newest record. What is torn is left out, as if it were missing.
+// decodeRecords reads the whole records with the ID, and gives the time of the newest. A torn record counts as
+// missing.
 func decodeRecords(all []byte, id [idLen]byte) (map[hwm.Key]hwm.Mark, int64, error) {
 	if len(all)%recordSize != 0 || len(all) > maxRecords*recordSize {
 		return nil, 0, fmt.Errorf("%w: %d bytes are no number of records", hwm.ErrCorrupt, len(all))

@@ -11,12 +11,12 @@ import (
 	"highwater/hwm"
 )
 
-// bbolt's pages carry neither checksums nor transaction numbers: a page that a disk lost shows what its place held before, and that
-// may be whole, valid marks of an older day. The seal, written by every transaction, says which transaction it was and what all that
-// decides about signing added up to. A file of which only parts reached the disk does not match its seal.
+// bbolt's pages carry neither checksums nor transaction numbers: a page that a disk lost shows the page's earlier
+// content, perhaps whole, valid marks of an older day. The seal, written by every transaction, names the transaction
+// and sums all up that decides about signing. A file of which only parts reached the disk does not match its seal.
 var metaSeal = []byte("seal")
 
-// sealedBuckets are those that decide about signing.
+// sealedBuckets decide about signing.
 var sealedBuckets = [][]byte{bucketMeta, bucketMarks, bucketCeilings, bucketHorizons}
 
 // A seal's body: transaction 8 · FNV-64a 8 over the checksums of all records, in order; a record's checksum covers its key.
@@ -43,7 +43,7 @@ func putSeal(tx *bolt.Tx) error {
 	return tx.Bucket(bucketMeta).Put(metaSeal, hwm.Seal(metaSeal, sealOf(tx)))
 }
 
-// checkSeal wants the seal of the transaction that the header names, over what the file holds.
+// checkSeal wants the seal of the header's transaction, over the file's content.
 func checkSeal(tx *bolt.Tx) error {
 	have, err := hwm.Unseal(metaSeal, tx.Bucket(bucketMeta).Get(metaSeal))
 	if err != nil {

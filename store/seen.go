@@ -9,7 +9,7 @@ import (
 	"highwater/internal/tezos"
 )
 
-// seenKey names what a device said of itself: device identity, key, kind (zero: all kinds).
+// seenKey names a device's word about itself: device identity, key, kind (zero: all kinds).
 type seenKey struct {
 	Device string              `json:"device"`
 	PKH    tezos.PublicKeyHash `json:"pkh"`
@@ -19,10 +19,10 @@ type seenKey struct {
 type seenRecord struct {
 	seenKey
 	hwm.Position
-	Signed *signedRecord `json:"signed,omitempty"` // it is no mark of a device's own, but what was signed with the device
+	Signed *signedRecord `json:"signed,omitempty"` // no mark of a device's own: the signatures made with the device
 }
 
-// Seen is the mark that a device had of itself when it was last seen.
+// Seen is a device's own mark as of its last connection.
 func (db *DB) Seen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind) (hwm.Position, bool) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -30,7 +30,7 @@ func (db *DB) Seen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind) (hwm
 	return p, ok
 }
 
-// SetSeen remembers a device's own mark, durably, also when it is lower than before: it is a fact about the device.
+// SetSeen remembers a device's own mark, durably, also when the mark fell: a fall is a fact about the device.
 func (db *DB) SetSeen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind, p hwm.Position) error {
 	key := seenKey{device, pkh, uint8(kind)}
 	write, err := putJSON(bucketSeen, fmt.Appendf(nil, "%s/%s/%02x", device, pkh, uint8(kind)), seenRecord{key, p, nil})

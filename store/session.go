@@ -12,8 +12,8 @@ import (
 	"highwater/internal/tezos"
 )
 
-// metaSession is the record of the run that wrote last: session 8 · boot 16 · clean 1. The first transaction of a run draws a new session, the last
-// one calls it clean.
+// metaSession is the record of the run that wrote last: session 8 · boot 16 · clean 1. The first transaction of a run
+// draws a new session, the last transaction calls it clean.
 var metaSession = []byte("session")
 
 type sessionRecord struct {
@@ -45,7 +45,7 @@ func decodeSession(record []byte) (sessionRecord, error) {
 	return sessionRecord{binary.BigEndian.Uint64(b), [16]byte(b[8:24]), b[24] == 1}, nil
 }
 
-// drawSession draws the number of this run. Records in memory that carry another one are another run's.
+// drawSession draws the number of this run. A record in memory with any other number is of another run.
 func (db *DB) drawSession() error {
 	var b [8]byte
 	if _, err := rand.Read(b[:]); err != nil {
@@ -55,8 +55,8 @@ func (db *DB) drawSession() error {
 	return nil
 }
 
-// beginSession is the beginning of a run's first transaction: the file is of this version from then on, and the horizons of the run before are
-// marks by now, which the same transaction holds.
+// beginSession begins a run's first transaction: from now on the file is of this version; the horizons of the run
+// before are marks by now, and the same transaction holds the marks.
 func (db *DB) beginSession(tx *bolt.Tx) error {
 	if err := emptyBucket(tx, bucketHorizons); err != nil {
 		return err
@@ -64,7 +64,7 @@ func (db *DB) beginSession(tx *bolt.Tx) error {
 	return tx.Bucket(bucketMeta).Put(metaSchema, hwm.Seal(metaSchema, []byte(schema)))
 }
 
-// putSession says of a transaction which run wrote it, where that is new.
+// putSession names the run that wrote a transaction, where the run is new.
 func (db *DB) putSession(tx *bolt.Tx, last bool) error {
 	if db.begun && !last {
 		return nil
@@ -76,29 +76,30 @@ func (db *DB) putSession(tx *bolt.Tx, last bool) error {
 
 // How a run ended.
 const (
-	EndedNew    = "new"    // there was none, or one of a version that knew no levels ahead
+	EndedNew    = "new"    // no run before, or a run of a version that knew no levels ahead
 	EndedClean  = "clean"  // in order
-	EndedKilled = "killed" // the process ended; what it signed last is known exactly
-	EndedCut    = "cut"    // the machine lost its power, or what was signed last is not known: the horizons are the floors
+	EndedKilled = "killed" // the process ended; its last signatures are known exactly
+	EndedCut    = "cut"    // the machine lost its power, or the last signatures are not known: the horizons are the floors
 )
 
-// Ending is how the run before this one ended, and what it cost.
+// Ending is the end of the run before this run, and its cost.
 type Ending struct {
-	How string `json:"how"` // one of the constants
-	// Why nothing was found of the marks that the run had in memory; empty where that was not needed.
+	How string `json:"how"` // a constant of the list above
+	// Why the marks in memory of that run were not found; empty where no such marks were needed.
 	Why string `json:"why,omitempty"`
-	// Floors are the keys of which nothing is signed at or below a horizon, and that horizon.
+	// Floors are the keys that sign nothing at or below a horizon, with the horizon.
 	Floors map[hwm.CeilingKey]int32 `json:"-"`
 }
 
-// Ended is how the run before this one ended.
+// Ended is the end of the run before.
 func (db *DB) Ended() Ending { return db.ended }
 
-// loadHorizons finds out how the run before ended, and makes floors of the horizons that it left: in memory now, and on disk with the first
-// transaction of this run. Until then the horizons on disk forbid the same.
+// loadHorizons finds out how the run before ended, and makes floors of its horizons: in memory now, and on disk with
+// the first transaction of this run. Until then the horizons on disk forbid the same.
 //
-// Invariant: of a key whose horizon is above a mark, either every mark is known exactly, by a record that this boot and that very run wrote, or
-// each is a floor at the horizon. A kind without a mark stays without one: it does not sign, and nothing of it was ever signed.
+// Invariant: for a key whose horizon is above a mark, either every mark is known exactly, by a record that this boot
+// and that very run wrote, or each is a floor at the horizon. A kind without a mark stays without: the kind does not
+// sign, and nothing of the kind was ever signed.
 func (db *DB) loadHorizons(tx *bolt.Tx) error {
 	record := tx.Bucket(bucketMeta).Get(metaSession)
 	bucket := tx.Bucket(bucketHorizons)
@@ -113,7 +114,7 @@ func (db *DB) loadHorizons(tx *bolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	if last.id == 0 { // as it was created
+	if last.id == 0 { // as created
 		db.ended = Ending{How: EndedNew}
 		return nil
 	}
@@ -138,7 +139,7 @@ func (db *DB) loadHorizons(tx *bolt.Tx) error {
 		return nil
 	})
 	if len(db.ended.Floors) == 0 {
-		db.ended.Why = "" // nothing was lost by it
+		db.ended.Why = "" // nothing was lost
 	}
 	return err
 }
@@ -146,7 +147,7 @@ func (db *DB) loadHorizons(tx *bolt.Tx) error {
 // settleKey gives a key's marks their place after a run that left a horizon.
 func (db *DB) settleKey(key hwm.CeilingKey, level int32, remembered map[hwm.Key]hwm.Mark) {
 	floor := hwm.Floor(level, time.Now().UTC().Truncate(time.Millisecond), hwm.SourceHorizon)
-	var open []*entry // those that the run may have moved
+	var open []*entry // marks that the run may have moved
 	exact := true
 	for _, kind := range tezos.Kinds {
 		e, ok := db.marks[hwm.Key{Chain: key.Chain, PKH: key.PKH, Kind: kind}]
@@ -173,12 +174,12 @@ func (db *DB) settleKey(key hwm.CeilingKey, level int32, remembered map[hwm.Key]
 	}
 }
 
-// follows tells whether a mark that was in memory can be the one of which the disk has disk: it is above, or the same.
+// follows tells whether a mark from memory can follow the mark on the disk: above, or the same.
 func follows(memory, disk hwm.Mark) bool {
 	return memory.Above(disk) || memory.Position == disk.Position && memory.Digest == disk.Digest
 }
 
-// recall gives the marks that the run before had in memory as it ended, as far as they can be believed.
+// recall gives the marks in memory of the run before, as far as they can be believed.
 func (db *DB) recall(last sessionRecord) map[hwm.Key]hwm.Mark {
 	marks, err := readRuntime(db.runtimePath(), last)
 	if err != nil && !last.clean {

@@ -9,19 +9,19 @@ import (
 	"highwater/hwm"
 )
 
-// signedPrefix begins the name under which a hwm.SignedWith is kept, among the marks that devices had: versions before it take it for
-// one of those, of a device that is never connected.
+// signedPrefix begins the name under which a hwm.SignedWith is kept, among devices' own marks: an earlier version
+// takes the record for the mark of a device that is never connected.
 const signedPrefix = "signed with "
 
-// SignedWith gives what was signed with each device, as it was noted last.
+// SignedWith gives how far each device signed, as noted last.
 func (db *DB) SignedWith() map[hwm.SignedBy]hwm.SignedUpTo {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	return maps.Clone(db.signed)
 }
 
-// NoteSigned remembers what was signed with devices. It does not wait: it goes to the disk before, or with, every signature that is kept
-// after it. A crash may lose it, together with those.
+// NoteSigned notes how far devices signed. NoteSigned does not wait: the note goes to the disk before, or with, every
+// signature kept later. A crash may lose the note, together with the signatures.
 func (db *DB) NoteSigned(rows map[hwm.SignedBy]hwm.SignedUpTo) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -48,7 +48,7 @@ func (db *DB) putSigned(by hwm.SignedBy, upTo hwm.SignedUpTo) (func(*bolt.Tx) er
 	return putJSON(bucketSeen, fmt.Appendf(nil, "%s/%s/%02x", key.Device, key.PKH, key.Kind), record)
 }
 
-// signedRecord is there in the record of a SignedWith.
+// signedRecord marks the record of a SignedWith.
 type signedRecord struct {
 	Device string `json:"device"`
 	Open   bool   `json:"open"`

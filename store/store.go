@@ -1,8 +1,9 @@
-// Package store keeps marks, ceilings, the role and the identity of an instance in one bbolt file, durable before anybody acts
-// on them.
+// Package store keeps marks, ceilings, the role and the identity of an instance in one bbolt file, durable before
+// anybody acts on them.
 //
-// The process holds the exclusive locks of the state directory and of the file, so memory is the truth once loaded; the file is
-// written from memory. One goroutine commits; all that arrives while a transaction syncs goes into the next one.
+// The process holds the exclusive locks of the state directory and of the file, so memory is the truth once loaded;
+// the file is written from memory. A single goroutine commits; changes that arrive while a transaction syncs go into
+// the next transaction.
 package store
 
 import (
@@ -23,19 +24,19 @@ import (
 const FileName = "marks.db"
 
 var (
-	// ErrMissing is returned when the state directory has no database. It is never created by opening it.
+	// ErrMissing is returned when the state directory has no database. Opening never creates a database.
 	ErrMissing = errors.New("there is no watermark file")
-	// ErrExists is returned by Create when there is a database already.
+	// ErrExists is returned by Create when a database exists already.
 	ErrExists = errors.New("there is a watermark file already")
 	// ErrInUse is returned when another process holds the state directory.
 	ErrInUse = errors.New("the state directory is in use")
-	// ErrPoisoned is returned by everything after a commit failed: what is on disk is then not known.
+	// ErrPoisoned is returned by everything after a failed commit: the content of the disk is unknown.
 	ErrPoisoned = errors.New("a commit to the watermark file failed: nothing is signed until a restart")
 	// ErrClosed is returned after Close.
 	ErrClosed = errors.New("the watermark file is closed")
 )
 
-// DB is an open state directory. It is safe for concurrent use.
+// DB is an open state directory. A DB is safe for concurrent use.
 type DB struct {
 	path string
 	bolt *bolt.DB
@@ -57,14 +58,14 @@ type DB struct {
 	peer     *hwm.Peer // nil: alone
 	alarms   []hwm.Alarm
 	poisoned error         // set once, by a failed commit
-	failed   chan struct{} // closed then
+	failed   chan struct{} // closed at the same moment
 	closed   bool          // no newcomers
-	next     *batch        // what the next transaction will hold
-	taken    *batch        // the one before it
+	next     *batch        // the content of the next transaction
+	taken    *batch        // the batch before next
 	late     []*entry
 	horizons map[hwm.CeilingKey]*horizon
 	begun    bool     // the first transaction of this run is on disk
-	floored  []*entry // marks that the end of the run before gave another place: the first transaction takes them along
+	floored  []*entry // marks that the end of the run before moved: the first transaction takes them along
 	runtime  *runtimeFile
 
 	ahead      int32
@@ -72,9 +73,9 @@ type DB struct {
 	session    sessionRecord // of this run
 	ended      Ending        // of the run before
 
-	schemaBefore bool // as the file was found: it knows no horizons yet
+	schemaBefore bool // as the file was found: without horizons yet
 
-	roleMu    sync.Mutex // one change of role at a time
+	roleMu    sync.Mutex // a single change of role at a time
 	seal      []byte     // of the last transaction; the committer's, as is jammed
 	jammed    bool       // bbolt panicked in a commit, and may hold its own locks for good
 	wake      chan struct{}
@@ -90,13 +91,14 @@ type entry struct {
 	mark  hwm.Mark
 	fresh bool // this process made the mark
 	dirty bool // in the next batch already
-	late  bool // goes along with the next batch, whoever that one is for
-	// stored: the disk has a mark of this name, this one or a lower one
+	late  bool // goes along with the next batch, for no waiter of its own
+	// stored: the disk has a mark of this name, the same or a lower mark
 	stored bool
 }
 
-// Close ends the run in order: one transaction holds what waits and every exact mark, takes the horizons back to them and calls the run clean.
-// Then it ends the committer and lets the directory go. Close after Close is ErrClosed.
+// Close ends the run in order: a transaction holds everything that waits and every exact mark, takes the horizons
+// back to the marks, and calls the run clean. Afterwards the committer ends, and the directory is free. Close after
+// Close is ErrClosed.
 func (db *DB) Close() error {
 	db.mu.Lock()
 	if db.closed {
@@ -122,7 +124,7 @@ func (db *DB) Healthy() error {
 	return db.usable()
 }
 
-// usable is Healthy for a caller that holds db.mu.
+// usable is Healthy; the caller holds db.mu.
 func (db *DB) usable() error {
 	if db.closed {
 		return ErrClosed

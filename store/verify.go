@@ -9,8 +9,8 @@ import (
 	"highwater/hwm"
 )
 
-// bbolt takes the shape of its pages on trust: a damaged one makes it panic, also in goroutines of its own, where nobody can
-// recover. So the pages that can be reached are looked at before bbolt sees the file.
+// bbolt takes the shape of its pages on trust: a damaged page makes bbolt panic, also in goroutines of its own, where
+// nobody can recover. So all reachable pages are looked at before bbolt sees the file.
 //
 // Page: id 8 · flags 2 · count 2 · overflow 4 · elements. Branch element: position 4 · key length 4 · page 8. Leaf element:
 // flags 4 · position 4 · key length 4 · value length 4. Positions count from the element. A bucket is a value: root page 8 ·
@@ -46,7 +46,7 @@ func damaged(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{hwm.ErrCorrupt}, args...)...)
 }
 
-// verifyPages walks the tree of buckets that a header points to, and the tree of records of each.
+// verifyPages walks the tree of buckets below a header, and the tree of records of each bucket.
 func verifyPages(f io.ReaderAt, m boltMeta) error {
 	w := &walker{f: f, pageSize: m.pageSize, high: m.high, used: map[uint64]bool{}}
 	return w.walk(m.root, nil, nil, 0, func(e element) error {
@@ -111,13 +111,13 @@ func (w *walker) leaf(b, low, limit []byte, visit func(element) error) error {
 	return nil
 }
 
-// page reads a page with its overflow. Each is used once, and lies below the highest.
+// page reads a page with its overflow. Each page is used once, and lies below the highest.
 func (w *walker) page(id uint64) ([]byte, error) {
 	if id < 2 || id >= w.high {
 		return nil, damaged("there is no page %d", id)
 	}
 	b := make([]byte, w.pageSize)
-	if _, err := w.f.ReadAt(b, int64(id)*w.pageSize); err != nil { //nolint:gosec // below high, which lies in the file
+	if _, err := w.f.ReadAt(b, int64(id)*w.pageSize); err != nil { //nolint:gosec // below high, within the file
 		return nil, unreadable(err, "page %d: %v", id, err)
 	}
 	overflow := uint64(binary.NativeEndian.Uint32(b[12:]))
@@ -139,7 +139,7 @@ func (w *walker) page(id uint64) ([]byte, error) {
 	return b, nil
 }
 
-// elements reads the entries of a page: within it, in strictly rising order, from low on and below limit.
+// elements reads the entries of a page: within the page, in strictly rising order, from low on and below limit.
 func elements(b []byte, kind uint16, low, limit []byte) ([]element, error) {
 	if len(b) < pageHeader || binary.NativeEndian.Uint16(b[8:]) != kind {
 		return nil, damaged("a page of another kind than expected")
@@ -164,7 +164,7 @@ func elements(b []byte, kind uint16, low, limit []byte) ([]element, error) {
 	return out, nil
 }
 
-// readElement reads the entry at the start of b, which goes on to the end of its page.
+// readElement reads the entry at the start of b; b goes on to the end of the entry's page.
 func readElement(b []byte, kind uint16) (e element, ok bool) {
 	var position, keyLen, valueLen uint64
 	if kind == branchPage {
