@@ -9,22 +9,22 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Window is how many of the newest blocks are read one by one, when the question is what our keys signed last.
+// Window is how many of the newest blocks are read one by one, to find the last signature of our keys.
 const Window = 16
 
-// Block is what a block shows of our keys.
+// Block is a block's header, and the signatures of our keys in the block.
 type Block struct {
 	node.Header
 	Ours []Signed // the operations in the order of the block, then the block itself
 }
 
-// Signed is a consensus operation in a block, or the block itself, with a key of ours that signed it, or signed for a baker of ours.
+// Signed is a consensus operation in a block, or the block itself, signed by a key of ours, or for a baker of ours.
 type Signed struct {
 	node.Signer
 	Kind  tezos.Kind
 	Level int32 // attestations are in a block after their level
 	Round int32
-	// Operation is what the key signed; its Signers are left out. Nil for the block itself.
+	// Operation is the signed operation, without its Signers. Nil for the block itself.
 	Operation *node.Operation
 }
 
@@ -46,8 +46,9 @@ func (r *Reader) Block(ctx context.Context, h node.Header, keys []tezos.PublicKe
 	return b, nil
 }
 
-// ours are the operations and the block, as far as one of the keys signed, or is the baker that was signed for. The proposer of a payload
-// that another baker proposed again signed a block too; that block is not on chain.
+// ours are the operations and the block, as far as one of the keys signed, or is the baker of the signing key. The
+// proposer of a payload signed an earlier block when another baker proposed the payload again; the earlier block is not
+// on chain.
 func ours(h node.Header, ops []node.Operation, makers node.Makers, keys []tezos.PublicKeyHash) (out []Signed) {
 	mine := func(s node.Signer) bool { return slices.Contains(keys, s.Key) || slices.Contains(keys, s.Delegate) }
 	for i := range ops {
@@ -79,8 +80,9 @@ func (b Block) has(key tezos.PublicKeyHash, level int32) bool {
 	return slices.ContainsFunc(b.Ours, func(s Signed) bool { return s.Level == level && (s.Key == key || s.Delegate == key) })
 }
 
-// Back walks from a block to its predecessors: the block first, the block of level 1 last. The walk asks the node for a header
-// only when the caller wants the next block. An error is the last pair; node.ErrNotFound says that the node has no older block.
+// Back walks from a block to its predecessors: the block first, the block of level 1 last. The walk asks the node for a
+// header only when the caller wants the next block. An error is the last pair; node.ErrNotFound says that the node has
+// no older block.
 func (r *Reader) Back(ctx context.Context, from node.Header) iter.Seq2[node.Header, error] {
 	return func(yield func(node.Header, error) bool) {
 		for h := from; yield(h, nil) && h.Level > 1; {
@@ -101,7 +103,7 @@ func (r *Reader) header(ctx context.Context, block tezos.Hash32) (node.Header, e
 	return r.node.Header(ctx, block)
 }
 
-// final reads the block at a level that no reorganisation reaches any more.
+// final reads the block at a level so old that no reorganisation reaches the level.
 func (r *Reader) final(ctx context.Context, level int32, keys []tezos.PublicKeyHash) (Block, error) {
 	if b, ok := r.blocks.final(keys, level); ok {
 		return b, nil

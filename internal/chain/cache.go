@@ -9,11 +9,11 @@ import (
 	"highwater/internal/tezos"
 )
 
-// keptBlocks bounds the cache: the blocks that one look for missed levels reads, and some.
+// keptBlocks bounds the cache: all blocks of one look for missed levels, and some more.
 const keptBlocks = maxMissedRange + maxMissedPast + Window
 
-// cache keeps the blocks that were read last, and of each what it shows of one set of keys; other keys empty the cache. A block does not
-// change. The cache is never locked while the node is asked.
+// cache keeps the blocks that were read last, each with the signatures of one set of keys; another set of keys empties
+// the cache. A block never changes. The cache is not locked while the node is asked.
 type cache struct {
 	mu      sync.Mutex
 	keys    []tezos.PublicKeyHash
@@ -22,7 +22,7 @@ type cache struct {
 	settled map[int32]tezos.Hash32 // the blocks of read that are final, by level
 }
 
-// begin empties the cache when the keys are others. The caller holds the lock.
+// begin empties the cache when the keys have changed. The caller holds the lock.
 func (c *cache) begin(keys []tezos.PublicKeyHash) {
 	if c.read == nil || !slices.Equal(c.keys, keys) {
 		c.keys, c.order = slices.Clone(keys), nil

@@ -12,9 +12,9 @@ import (
 // Name is the reader's name as a witness of old marks (signer.Witness).
 func (*Reader) Name() string { return "node" }
 
-// LastSigned gives the highest place of each key and kind in the last Window blocks; nothing for a kind that these blocks do not show.
-// The marks show whether the state directory is older than the chain. They say so only where this instance owns the right to
-// sign: the signatures of the other instance are on chain too.
+// LastSigned gives the highest place of each key and kind in the last Window blocks; kinds without a signature in these
+// blocks are left out. The marks show whether the state directory is older than the chain. The evidence is good only
+// where this instance owns the right to sign: the signatures of the other instance are on chain too.
 func (r *Reader) LastSigned(ctx context.Context, keys []tezos.PublicKeyHash) ([]device.Mark, error) {
 	type of struct {
 		pkh  tezos.PublicKeyHash

@@ -1,4 +1,5 @@
-// Package chain reads one chain from one octez node: where the head is, the rights of our keys, and all that our keys signed.
+// Package chain reads one chain from one octez node: where the head is, the rights of our keys, and the signatures of
+// our keys.
 package chain
 
 import (
@@ -10,8 +11,8 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Reader reads one chain from one node. It keeps the newest blocks and the rights that it read, so that a second look costs
-// the node nothing. It is safe for concurrent use.
+// Reader reads one chain from one node. A reader keeps the newest blocks and the rights, so that a second look costs
+// the node nothing. A reader is safe for concurrent use.
 type Reader struct {
 	node  *node.Client
 	chain tezos.ChainID
@@ -38,7 +39,8 @@ type Head struct {
 	Detail string        // why the node is not synced, for people
 }
 
-// Head asks the node for its head. A node that is behind, or on another chain, is no error: Synced is false then, and Detail says why.
+// Head asks the node for its head. A node that is behind, or on another chain, is no error: Synced is false then, and
+// Detail says why.
 func (r *Reader) Head(ctx context.Context) (Head, error) {
 	h, err := r.node.Check(ctx, r.chain, r.now(), maxHeadAge)
 	out := Head{Chain: h.Chain, Level: h.Head.Level, Age: h.Age, Synced: err == nil}

@@ -14,7 +14,7 @@ import (
 const (
 	MaxAhead   = 200                                     // levels; twenty minutes
 	lowRound   = 1                                       // rights of later rounds are rarely needed
-	keptRights = maxMissedRange + maxMissedPast + Window // levels behind the head, of which somebody may ask again
+	keptRights = maxMissedRange + maxMissedPast + Window // levels behind the head for which the answers are kept
 )
 
 // Right is the right of one of our keys to make a block.
@@ -23,21 +23,23 @@ type Right struct {
 	Round int32 `json:"round"`
 }
 
-// Rights are what our keys have to do soon.
+// Rights are the duties of our keys at the head and soon after.
 type Rights struct {
 	Blocks []Right               // at the levels after the head, of the first rounds
-	Attest []tezos.PublicKeyHash // those that have to attest the head
+	Attest []tezos.PublicKeyHash // the keys that have to attest the head
 }
 
-// rightsCache keeps what a node said of levels: it is fixed before the cycle begins, so each level is asked for once.
+// rightsCache keeps the rights of each level. Rights are fixed before their cycle begins, so the node is asked once for
+// each level.
 type rightsCache struct {
-	mu     sync.Mutex // held while the node is asked: two that ask at once ask for the same
+	mu     sync.Mutex // held while the node is asked: two callers at once want the same levels
 	keys   []tezos.PublicKeyHash
 	blocks map[int32][]Right
 	attest map[int32][]tezos.PublicKeyHash
 }
 
-// Rights asks for the levels that were not asked for yet: once a level, when it is polled.
+// Rights gives the duties of the keys at the head, and at the next ahead levels, at most MaxAhead. The node is asked
+// only for new levels.
 func (r *Reader) Rights(ctx context.Context, keys []tezos.PublicKeyHash, head int32, ahead int) (Rights, error) {
 	c := &r.rights
 	c.mu.Lock()
@@ -63,7 +65,7 @@ func (r *Reader) Rights(ctx context.Context, keys []tezos.PublicKeyHash, head in
 	return out, nil
 }
 
-// attesters are those of the keys that have to attest, or had to, by level. No level is further back from the head than keptRights.
+// attesters are the keys with the duty to attest, by level. No level is further back from the head than keptRights.
 func (r *Reader) attesters(ctx context.Context, keys []tezos.PublicKeyHash, head int32, levels []int32) (map[int32][]tezos.PublicKeyHash, error) {
 	c := &r.rights
 	c.mu.Lock()
@@ -75,7 +77,7 @@ func (r *Reader) attesters(ctx context.Context, keys []tezos.PublicKeyHash, head
 	return maps.Clone(c.attest), nil
 }
 
-// begin forgets what was of other keys, and what is too long ago. A head may fall back by a few levels.
+// begin forgets the rights of other keys, and of old levels. A head may fall back by a few levels.
 func (c *rightsCache) begin(keys []tezos.PublicKeyHash, head int32) {
 	if c.blocks == nil || !slices.Equal(c.keys, keys) {
 		c.keys, c.blocks, c.attest = slices.Clone(keys), map[int32][]Right{}, map[int32][]tezos.PublicKeyHash{}
@@ -84,12 +86,12 @@ func (c *rightsCache) begin(keys []tezos.PublicKeyHash, head int32) {
 	maps.DeleteFunc(c.attest, func(level int32, _ []tezos.PublicKeyHash) bool { return level < head-keptRights })
 }
 
-// unknown are the levels that were not asked for yet.
+// unknown are the levels whose rights the cache does not have.
 func unknown[T any](known map[int32]T, levels []int32) []int32 {
 	return slices.DeleteFunc(slices.Clone(levels), func(level int32) bool { _, have := known[level]; return have })
 }
 
-// askBlocks fills the cache; it is held.
+// askBlocks puts baking rights into the cache, whose lock the caller holds.
 func (r *Reader) askBlocks(ctx context.Context, levels []int32) error {
 	if len(levels) == 0 {
 		return nil
@@ -110,7 +112,7 @@ func (r *Reader) askBlocks(ctx context.Context, levels []int32) error {
 	return nil
 }
 
-// askAttest does the same.
+// askAttest puts attestation rights into the cache, whose lock the caller holds.
 func (r *Reader) askAttest(ctx context.Context, levels []int32) error {
 	if len(levels) == 0 {
 		return nil

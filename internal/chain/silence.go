@@ -8,8 +8,9 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Bounds of looking for silence. The last Window blocks are read one by one: they show whatever our keys did. Further back only
-// the blocks are read that can show what our keys had to do, so that keys with rare rights cost a few questions and not hundreds.
+// Bounds of looking for silence. The last Window blocks are read one by one, and show all signatures of our keys.
+// Further back, Silence reads only the blocks after levels with rights of ours, so that keys with rare rights cost a
+// few questions and not hundreds.
 const (
 	silenceBack   = 240 // levels; twenty-four minutes
 	silenceBlocks = 32  // blocks further back than Window, for one answer
@@ -18,17 +19,18 @@ const (
 // MaxSilence is the most silent levels that one answer can count.
 const MaxSilence = Window + silenceBlocks
 
-// Silence is what the chain shows of our keys.
+// Silence tells since which level the chain shows no signature of our keys.
 type Silence struct {
 	Head    int32
 	LastOwn int32 // the highest level with an operation or a block of ours; -1 when Since and later levels show none
-	Since   int32 // the oldest level that was looked at
-	// Silent counts the newest levels at which a key had rights and the chain shows nothing of ours. Levels without rights do not count.
+	Since   int32 // the oldest level of the look
+	// Silent counts the newest levels at which a key had rights and the chain shows nothing of ours. Levels without
+	// rights do not count.
 	Silent int
 }
 
-// Silence looks for the last operation or block of our keys, and counts the levels after it at which our keys had to attest. The look
-// ends at that operation, or at the bounds above.
+// Silence looks for the last operation or block of our keys, and counts the later levels at which our keys had to
+// attest. The look ends at the last operation, or at the bounds above.
 func (r *Reader) Silence(ctx context.Context, keys []tezos.PublicKeyHash) (Silence, error) {
 	head, err := r.node.Head(ctx)
 	if err != nil {
@@ -80,7 +82,8 @@ func (r *Reader) recent(ctx context.Context, keys []tezos.PublicKeyHash, head no
 	return levels, nil
 }
 
-// furtherBack reads the blocks after the levels at which a key of ours had to attest, until a block shows one of our keys.
+// furtherBack reads the blocks after the levels at which a key of ours had to attest, until a block shows one of our
+// keys.
 func (r *Reader) furtherBack(ctx context.Context, keys []tezos.PublicKeyHash, s Silence) (Silence, error) {
 	var levels []int32
 	for level := s.Since - 1; level > 0 && level >= s.Head-silenceBack; level-- {

@@ -16,19 +16,19 @@ import (
 	"highwater/hwm"
 )
 
-// Event is what a hook is told: as one JSON object, on a command's standard input or in a webhook's body.
+// Event goes to a hook as one JSON object: on a command's standard input, or in the body of a webhook's request.
 type Event struct {
 	Event    string         `json:"event"` // role, alarm
 	At       time.Time      `json:"at"`
 	Instance hwm.InstanceID `json:"instance"`
 	Role     string         `json:"role,omitempty"`
 	Epoch    uint64         `json:"epoch,omitempty"`
-	Alarm    hwm.AlarmName  `json:"alarm,omitempty"` // its name, as in signer.AlarmNames
+	Alarm    hwm.AlarmName  `json:"alarm,omitempty"` // as in signer.AlarmNames
 	Text     string         `json:"text"`
-	Hint     string         `json:"hint,omitempty"` // of an alarm: what to do
+	Hint     string         `json:"hint,omitempty"` // of an alarm: the remedy
 }
 
-// Config says whom to tell. Both may be empty.
+// Config names the hooks. Command and Webhook may both be empty.
 type Config struct {
 	Command  string // run by /bin/sh
 	Webhook  string // an http(s) address
@@ -37,7 +37,8 @@ type Config struct {
 	Log      *slog.Logger
 }
 
-// Hooks tells an operator's own programs of changes of role and of alarms. Telling never waits: signing goes on whatever they do.
+// Hooks tells an operator's own programs of changes of role and of alarms. Role and Alarm never wait: a slow program
+// does not delay signing.
 type Hooks struct {
 	cfg    Config
 	events chan Event
@@ -47,11 +48,11 @@ type Hooks struct {
 // Bounds of hooks.
 const (
 	hookTimeout = 10 * time.Second
-	maxEvents   = 64 // that wait; what comes when they are full is logged and lost
+	maxEvents   = 64 // waiting events; a further event is logged and lost
 	maxOutput   = 4 << 10
 )
 
-// New makes hooks; Run does the telling.
+// New makes hooks. Run sends the events.
 func New(cfg Config) *Hooks {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = hookTimeout
@@ -67,7 +68,7 @@ func (h *Hooks) Role(r hwm.RoleRecord) {
 	h.tell(Event{Event: "role", Role: r.Role.String(), Epoch: r.Epoch, Text: r.Why})
 }
 
-// Alarm tells of what a person must look at.
+// Alarm tells of an alarm, which a person must look at.
 func (h *Hooks) Alarm(a hwm.Alarm) {
 	h.tell(Event{Event: "alarm", Alarm: a.Name, Text: a.Text, Hint: a.Hint})
 }
@@ -84,7 +85,8 @@ func (h *Hooks) tell(e Event) {
 	}
 }
 
-// Run tells, one event after the other, until ctx ends; then what is under way and what waits is told yet, within one time-out.
+// Run sends one event after the other until ctx ends. After that, Run still sends the current and the waiting events,
+// within one time-out.
 func (h *Hooks) Run(ctx context.Context) {
 	telling, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -111,7 +113,7 @@ func (h *Hooks) Run(ctx context.Context) {
 func (h *Hooks) fire(ctx context.Context, e Event) {
 	body, err := json.Marshal(e)
 	if err != nil {
-		return // it has no way to fail
+		return // an Event always encodes
 	}
 	if h.cfg.Command != "" {
 		h.one(ctx, "command", body, h.run)
@@ -121,7 +123,7 @@ func (h *Hooks) fire(ctx context.Context, e Event) {
 	}
 }
 
-// one tells one of the two. Each has a time-out of its own: a command that hangs leaves the webhook its time.
+// one sends to one hook. Each hook has its own time-out, so a command that hangs takes no time from the webhook.
 func (h *Hooks) one(ctx context.Context, name string, body []byte, tell func(context.Context, []byte) error) {
 	ctx, cancel := context.WithTimeout(ctx, h.cfg.Timeout)
 	defer cancel()
@@ -133,7 +135,7 @@ func (h *Hooks) one(ctx context.Context, name string, body []byte, tell func(con
 func (h *Hooks) run(ctx context.Context, body []byte) error {
 	c := exec.CommandContext(ctx, "/bin/sh", "-c", h.cfg.Command) //nolint:gosec // the operator's own command
 	c.Stdin = bytes.NewReader(body)
-	c.WaitDelay = time.Second                           // what the command left behind may hold its output open
+	c.WaitDelay = time.Second                           // a child left behind may hold the output open
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the shell's children end with it
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
 	var said head
@@ -144,7 +146,7 @@ func (h *Hooks) run(ctx context.Context, body []byte) error {
 	return nil
 }
 
-// head keeps the beginning of what a command says.
+// head keeps the beginning of a command's output.
 type head []byte
 
 func (b *head) Write(p []byte) (int, error) {
@@ -162,7 +164,7 @@ func (h *Hooks) post(ctx context.Context, body []byte) error {
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()                                                                //nolint:errcheck // nothing is read of it
+	defer resp.Body.Close()                                                                //nolint:errcheck // the rest of the body is not wanted
 	if _, err := io.CopyN(io.Discard, resp.Body, maxOutput); err != nil && err != io.EOF { //nolint:errorlint // io.Copy's own word
 		return err
 	}
