@@ -60,7 +60,7 @@ func TestNoConfirmationIsWaitedFor(t *testing.T) {
 // TestJSONOrNothing: with --json standard output is one JSON value, or nothing, whatever goes wrong; errors go to standard error.
 func TestJSONOrNothing(t *testing.T) {
 	arguments := map[string]string{
-		"keys show": "x", "keys pop": "x", "hwm set": "--all --level 5", "hwm ceiling": "--all --level 5", "hwm import": "none",
+		"keys show": "x", "keys pop": "x", "hwm show": "x", "hwm set": "--all --level 5", "hwm ceiling": "--all --level 5", "hwm import": "none",
 		"peer add": "127.0.0.1:1 " + strings.Repeat("a", 64), "release": "--at 5 --out f --yes", "accept": "--in none --yes",
 		"bundle export": "--out f", "bundle verify": "none", "bundle diff": "none", "tezsign new": "x --passphrase-fd 0",
 		"tezsign unlock": "--all --passphrase-fd 0", "tezsign lock": "--all", "tezsign delete": "x --yes --passphrase-fd 0",
