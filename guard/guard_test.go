@@ -499,6 +499,29 @@ func TestAFailedAttempt(t *testing.T) {
 	require.Contains(t, h.alarmed().Why, "above everything", "a refusal reached no device")
 }
 
+// A request that the device would have refused moves no mark and asks no device. After a handover the other instance signs other bytes there, which is
+// no double signature.
+func TestARequestThatWasSpared(t *testing.T) {
+	k := newKey(t, tezos.Ed25519, 1)
+	h := start(t, nodesim.Config{}, k)
+	step := att(1000)
+	step.Chain = ghost
+	req, err := tezos.Decode(tezos.Ed25519, step.Payload(tezos.Ed25519))
+	require.NoError(t, err)
+	h.memory.Observe(signer.Outcome{
+		Chain: ghost, PKH: k.PublicKey().Hash(), Kind: req.Kind, Level: req.Level, Digest: req.Digest, Decision: "failed", Spared: true,
+	})
+	h.set(func() { h.role = hwm.RoleRecord{Role: hwm.Standby, Epoch: 4} })
+	h.raise(k, req.Kind, hwm.Floor(req.Level, time.Time{}, hwm.SourcePeer))
+	other := att(1000)
+	other.Variant = 9
+	h.set(func() { h.role = hwm.RoleRecord{Role: hwm.Active, Epoch: 5} })
+	h.block()
+	h.twin(k, other)
+	h.block()
+	h.quiet()
+}
+
 func TestOthersAreQuiet(t *testing.T) {
 	mine, companion, stranger := newKey(t, tezos.BLS12381, 1), newKey(t, tezos.BLS12381, 2), newKey(t, tezos.Ed25519, 3)
 	delegate := newKey(t, tezos.Ed25519, 4) // ours too, and its consensus key is the stranger's

@@ -33,10 +33,11 @@ type place struct {
 // NewMemory remembers nothing yet.
 func NewMemory() *Memory { return &Memory{keys: map[hwm.Key]*recent{}} }
 
-// Observe takes an outcome down. A refusal never reached a device. A failure may have: its bytes are taken for ours, since the answer
+// Observe takes an outcome down. A refusal never reached a device, nor did a request that the device would have refused: no mark moved, so the other
+// instance may rightly sign other bytes there. Any other failure may have: its bytes are taken for ours, since the answer
 // of a device can come after the request was given up, and be asked for again.
 func (m *Memory) Observe(o signer.Outcome) {
-	if o.Kind == 0 || o.Decision == "refused" {
+	if o.Kind == 0 || o.Decision == "refused" || o.Spared {
 		return
 	}
 	m.Note(hwm.Key{Chain: o.Chain, PKH: o.PKH, Kind: o.Kind}, hwm.Position{Level: o.Level, Round: o.Round}, o.Digest)

@@ -45,6 +45,8 @@ gives an attestation with DAL a kind of its own | internal/tezos/payload.go | s/
 does not verify what the device gave | signer/wrongsignature.go | /^func verify/,/^}/s/err := key.public().Verify(payload, sig)/err := error(nil)/ | ./signer | TestWrongSignatureNeverLeaves
 spends a mark on a level that a Ledger does not take | ledger/limits.go | s/if req.Level > maxLevel {/if false {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
 spends a mark on what a Ledger's own mark refuses | ledger/limits.go | s/if !below(req, mark, key.last) {/if true {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
+takes for signed what a device would have refused | guard/memory.go | s/ || o.Spared {/ {/ | ./guard | TestARequestThatWasSpared
+does not say that a device was not asked | signer/sign.go | s/^\t\tr.out.spared()$// | ./signer | TestLedgerRefusesBeforeTheMarkMoves
 asks a Ledger for a reveal that its app cannot read | ledger/limits.go | s/if reg.Proof {/if reg.Proof \&\& false {/ | ./ledger | TestRevealOfTodayIsRefusedFirst
 gives a Ledger away while a prompt is on its screen | ledger/prompt.go | s/release(d.named(d.answered(s, c, a.err)))/_ = d.answered(s, c, a.err)/;s/return nil, true, /release(nil)\n\t&/ | ./ledger | TestDelegationOutlivesItsRequest
 waits for whoever does not answer a prompt when it stops | internal/daemon/instance.go | s/d.Leave()/_ = d/ | ./cmd | TestStopWhileADelegationIsShown

@@ -1,6 +1,7 @@
 package signer_test
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +23,9 @@ type ledgerRig struct {
 	keys map[tezos.Curve]*tezos.PublicKey
 	list signertest.Released
 	dev  *ledger.Device // the driver since the last start
+
+	mu   sync.Mutex
+	last signer.Outcome
 }
 
 var ledgerCurves = map[tezos.Curve]ledger.Curve{tezos.Ed25519: ledger.Ed25519, tezos.Secp256k1: ledger.Secp256k1, tezos.P256: ledger.P256}
@@ -50,9 +54,20 @@ func newLedgerRigOn(t *testing.T, sim *ledgersim.Device) *ledgerRig {
 		})
 		require.NoError(t, err)
 		r.dev = dev
+		c.Observe = func(o signer.Outcome) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.last = o
+		}
 		c.Devices = []signer.Device{dev}
 	})
 	return r
+}
+
+func (r *ledgerRig) lastOutcome() signer.Outcome {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last
 }
 
 func (r *ledgerRig) sign(curve tezos.Curve, payload []byte) error {
@@ -73,7 +88,9 @@ func TestLedgerRefusesBeforeTheMarkMoves(t *testing.T) {
 		require.NoError(t, r.sign(curve, payloadOf(curve, tezos.Block, 20, 0, 2)))
 		// The device has one mark for all kinds: after the attestation a preattestation there is refused, and the host's mark stays.
 		require.NoError(t, r.sign(curve, payloadOf(curve, tezos.Attestation, 21, 0, 1)))
+		require.False(t, r.lastOutcome().Spared)
 		require.ErrorIs(t, r.sign(curve, payloadOf(curve, tezos.Preattestation, 21, 0, 1)), device.ErrRefused)
+		require.True(t, r.lastOutcome().Spared, "what was refused reached no device")
 		st, err := r.db.State(hwm.Key{Chain: ghost, PKH: r.keys[curve].Hash(), Kind: tezos.Preattestation})
 		require.NoError(t, err)
 		require.Less(t, st.Mark.Level, int32(20))

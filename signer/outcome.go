@@ -21,6 +21,7 @@ type Outcome struct {
 	Decision  string   // signed, replayed, registered, refused, failed
 	Reason    string   // one word; empty when signed or replayed
 	Warning   string   // tezos.WarnBlockLayout, or empty
+	Spared    bool   // failed before a mark moved and before a device was asked: the device would have refused
 	Device    string
 	Duration  time.Duration
 	DeviceFor time.Duration // the device's own time
@@ -73,6 +74,13 @@ func (o *outcome) decoded(req tezos.Request) {
 	defer o.mu.Unlock()
 	o.o.Chain, o.o.Kind, o.o.Level, o.o.Round, o.o.Warning = req.Chain, req.Kind, req.Level, req.Round, req.Warning
 	o.o.Digest = req.Digest
+}
+
+// spared takes down that the device was not asked, since it would have refused.
+func (o *outcome) spared() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.o.Spared = true
 }
 
 func (o *outcome) decision(v hwm.Verdict) {

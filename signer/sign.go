@@ -66,6 +66,7 @@ func (s *Signer) finish(ctx context.Context, r *request) (tezos.Signature, error
 		return d.Mark.Signature, err
 	}
 	if err = turn.check(r); err != nil { // the device would refuse: no mark is spent
+		r.out.spared()
 		return tezos.Signature{}, err
 	}
 	durable, err := s.moveMark(r, d.Verdict) // in memory now, to the disk while the device works
