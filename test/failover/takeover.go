@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"highwater/hwm"
@@ -97,17 +98,20 @@ func takeoverAfterPowerOff(ctx context.Context, w *world) error {
 }
 
 func (w *world) powerOff(ctx context.Context, s *side) error {
-	if s.disk != nil {
-		if err := s.disk.powerOff(); err != nil {
-			return err
-		}
+	if s.disk == nil {
+		return errors.Join(s.kill(), s.unplug(ctx))
 	}
-	return errors.Join(s.kill(), s.unplug(ctx))
+	if err := s.disk.powerOff(); err != nil {
+		return err
+	}
+	s.running.Store(false)
+	err := s.EndAnyhow() // a commit that met the dead disk may have ended it
+	return errors.Join(err, os.RemoveAll(s.runtime()), s.unplug(ctx))
 }
 
 func (w *world) powerOn(ctx context.Context, s *side) error {
 	if s.disk != nil {
-		if err := s.disk.powerOn(ctx); err != nil {
+		if err := errors.Join(s.disk.powerOn(ctx), os.MkdirAll(s.runtime(), 0o700)); err != nil {
 			return err
 		}
 	}
