@@ -64,7 +64,7 @@ test-powercut: deps ## cut the power of the real program on ext4, XFS and btrfs,
 	@test/powercut/test.sh $(ARGS)
 
 .PHONY: test-crash
-test-crash: build ## kill the real program under load, KILLS times (150), and ask it for everything that it must refuse
+test-crash: build ## kill the real program under load, KILLS times (150), and ask for all that it must refuse
 	@command -v strace >/dev/null || scripts/install-deps.sh strace
 	@$(GO) build -trimpath -o bin/crash ./test/crash
 	@test/harness/forgetful.sh bin/highwater-forgetful
@@ -100,10 +100,10 @@ fmt: deps ## format the code (gofumpt, goimports)
 	@$(LINT) fmt ./...
 
 .PHONY: bench
-bench: build ## measure side by side with less durable signers, and print the targets (ARGS='-signatures 1000000')
-	@command -v strace >/dev/null || scripts/install-deps.sh strace
+bench: build ## measure side by side with less durable signers, and print the targets (ARGS='-pace-only -pace 10m')
+	@PATH=$$PATH:/usr/sbin:/sbin scripts/install-deps.sh strace mkfs.ext4 losetup
 	@$(GO) build -trimpath -o bin/bench ./test/bench
-	@bin/bench $(ARGS)
+	@PATH=$$PATH:/usr/sbin:/sbin bin/bench $(ARGS)
 
 .PHONY: bench-go
 bench-go: deps ## run the benchmarks of single functions

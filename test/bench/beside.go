@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
+
+	"highwater/test/harness"
 )
 
 // measureBeside compares two builds of the program, and nothing else: both asked in turns, so that what disturbs the machine disturbs
@@ -61,7 +64,7 @@ func (p plan) besideKeys(ctx context.Context, other string, keys int, device tim
 		}
 	}()
 	for _, binary := range []string{p.binary, other} {
-		d, err := startDaemon(ctx, binary, p.dir, keys, device, false)
+		d, err := p.startBuild(ctx, binary, keys, device)
 		if err != nil {
 			return nil, err
 		}
@@ -79,6 +82,15 @@ func (p plan) besideKeys(ctx context.Context, other string, keys int, device tim
 		cells = append(cells, c)
 	}
 	return cells, nil
+}
+
+// startBuild starts a build, which may be one that knows no [store].
+func (p plan) startBuild(ctx context.Context, binary string, keys int, device time.Duration) (*daemon, error) {
+	d, err := startDaemonUnder(ctx, binary, p.dir, keys, device, nil, p.store())
+	if err != nil && strings.Contains(err.Error(), "store") {
+		return startDaemonUnder(ctx, binary, p.dir, keys, device, nil, harness.Store{Unknown: true})
+	}
+	return d, err
 }
 
 // besideTurn asks one of the builds for one slice. The first turn warms up and is not counted.

@@ -82,6 +82,7 @@ func (c cell) commit() time.Duration {
 // plan is how long everything takes.
 type plan struct {
 	binary, dir string
+	runtime     string // a directory on a tmpfs
 	slice       time.Duration
 	turns       int
 }
@@ -96,12 +97,12 @@ func (p plan) measureKeys(ctx context.Context, keys int, slow bool) (cells []cel
 			}
 		}
 	}()
-	fast, err := startDaemon(ctx, p.binary, p.dir, keys, 0, slow)
+	fast, err := p.startDaemon(ctx, keys, 0, slow)
 	if err != nil {
 		return nil, err
 	}
 	asked[zeroDevice] = fast.contender
-	real5, err := startDaemon(ctx, p.binary, p.dir, keys, deviceLatency, slow)
+	real5, err := p.startDaemon(ctx, keys, deviceLatency, slow)
 	if err != nil {
 		return nil, err
 	}

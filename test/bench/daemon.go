@@ -18,7 +18,7 @@ import (
 type daemon struct {
 	*contender
 	*harness.Daemon
-	slow  bool
+	under []string      // what it is started with
 	ready time.Duration // from start to ready, the last time
 }
 
@@ -42,7 +42,16 @@ latency = "%s"
 
 // newDaemon writes a configuration and makes the watermark file, as an operator does. It signs nothing before activate, and start is
 // not done. rest is what the configuration says of devices, which hold so many keys, and of another instance.
-func newDaemon(ctx context.Context, binary, dir, rest string, keys int, slow bool) (*daemon, error) {
+func (p plan) newDaemon(ctx context.Context, rest string, keys int, slow bool) (*daemon, error) {
+	return newDaemonUnder(ctx, p.binary, p.dir, rest, keys, under(slow), p.store())
+}
+
+// defaultAhead is the program's own.
+const defaultAhead = 1
+
+func (p plan) store() harness.Store { return harness.Store{Ahead: defaultAhead, Runtime: p.runtime} }
+
+func newDaemonUnder(ctx context.Context, binary, dir, rest string, keys int, under []string, store harness.Store) (*daemon, error) {
 	own, err := os.MkdirTemp(dir, "hw-") // short: the path of a socket has 107 characters
 	if err != nil {
 		return nil, err
@@ -55,9 +64,9 @@ func newDaemon(ctx context.Context, binary, dir, rest string, keys int, slow boo
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{contender: &contender{name: "highwater", base: "http://" + octez}, slow: slow}
+	d := &daemon{contender: &contender{name: "highwater", base: "http://" + octez}, under: under}
 	d.Daemon, err = harness.Make(harness.Options{
-		Binary: binary, Dir: own, Octez: octez, Monitor: monitor, Keys: keys,
+		Binary: binary, Dir: own, Octez: octez, Monitor: monitor, Keys: keys, Store: store,
 		Config: fmt.Sprintf(daemonConfig, filepath.Join(own, "state"), benchChain, octez, monitor) + rest,
 	})
 	if err != nil {
@@ -90,7 +99,7 @@ func (d *daemon) start(ctx context.Context) error {
 // startUntil runs the daemon and waits as it is told.
 func (d *daemon) startUntil(ctx context.Context, await func(context.Context) error) error {
 	start := time.Now()
-	if err := d.StartUnder(under(d.slow)...); err != nil {
+	if err := d.StartUnder(d.under...); err != nil {
 		return err
 	}
 	err := await(ctx)
@@ -114,8 +123,14 @@ func (d *daemon) findKeys(ctx context.Context) error {
 }
 
 // startDaemon makes a daemon and starts it.
-func startDaemon(ctx context.Context, binary, dir string, n int, latency time.Duration, slow bool) (*daemon, error) {
-	d, err := newDaemon(ctx, binary, dir, emulated(n, latency), n, slow)
+func (p plan) startDaemon(ctx context.Context, n int, latency time.Duration, slow bool) (*daemon, error) {
+	return startDaemonUnder(ctx, p.binary, p.dir, n, latency, under(slow), p.store())
+}
+
+func startDaemonUnder(
+	ctx context.Context, binary, dir string, n int, latency time.Duration, under []string, store harness.Store,
+) (*daemon, error) {
+	d, err := newDaemonUnder(ctx, binary, dir, emulated(n, latency), n, under, store)
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func (p plan) startPair(ctx context.Context) (pair [2]*daemon, stop func() error
 		if address[i], err = harness.FreeAddress(ctx); err != nil {
 			return pair, stop, err
 		}
-		if pair[i], err = newDaemon(ctx, p.binary, p.dir, emulated(1, 0)+fmt.Sprintf(peerConfig, address[i]), 1, false); err != nil {
+		if pair[i], err = p.newDaemon(ctx, emulated(1, 0)+fmt.Sprintf(peerConfig, address[i]), 1, false); err != nil {
 			return pair, stop, err
 		}
 		if instance[i], err = pair[i].instance(ctx); err != nil {

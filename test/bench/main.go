@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"highwater/test/harness"
 )
 
 type options struct {
@@ -22,6 +24,9 @@ type options struct {
 	signatures int64
 	check      bool
 	margin     float64
+	pace       time.Duration // how long each cell at a baker's pace takes
+	paceOnly   bool
+	busy       bool   // be the process of the saturated disk
 	beside     string // another build to compare with, and nothing else
 
 	// of a floor's own process
@@ -50,14 +55,18 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.check, "check", false, "exit 1 when a target is missed")
 	f.Float64Var(&o.margin, "margin", 1, "what a target may be missed by before it counts as missed, e.g. 1.5, for machines that others use too")
 	f.StringVar(&o.beside, "beside", "", "compare with this other `build` of the program, in turns, and with nothing else: for judging one change")
+	f.DurationVar(&o.pace, "pace", time.Minute, "how long each of the two cells at a baker's pace takes; 10m for requests lost in ten minutes")
+	f.BoolVar(&o.paceOnly, "pace-only", false, "only those two cells: lateness on a disk that stalls, and on one that is saturated")
+	f.BoolVar(&o.busy, "busy", false, "be the process of the saturated disk; the benchmark starts itself so")
+	f.StringVar(&o.runtime, "runtime", "", "with -busy: the runtime `directory`")
 	f.StringVar(&o.floor, "floor", "", "be one of the signers compared with (append, group, file); the benchmark starts itself so")
 	f.StringVar(&o.listen, "listen", "", "with -floor: its `address`")
 	f.IntVar(&o.keys, "keys", 1, "with -floor: how many keys it has")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
-	if o.slice < 10*time.Millisecond || o.turns < 1 || o.signatures < 1 || o.keys < 1 || !(o.margin >= 1) {
-		return o, errors.New("-slice is at least 10ms; -turns, -signatures, -keys and -margin are at least 1")
+	if o.slice < 10*time.Millisecond || o.turns < 1 || o.signatures < 1 || o.keys < 1 || !(o.margin >= 1) || o.pace < 2*levelEvery {
+		return o, errors.New("-slice is at least 10ms, -pace 4s; -turns, -signatures, -keys and -margin are at least 1")
 	}
 	return o, nil
 }
@@ -75,6 +84,13 @@ func run(args []string, stdout, stderr io.Writer) (err error) {
 	if o.floor != "" {
 		return serveFloor(ctx, o.floor, o.dir, o.listen, o.keys)
 	}
+	if o.busy {
+		return o.busyChild(ctx, stdout)
+	}
+	if o.runtime, err = harness.NewRuntime(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(o.runtime)) }()
 	if o.binary, err = filepath.Abs(o.binary); err != nil {
 		return err
 	}
@@ -117,6 +133,18 @@ func (o options) measure(ctx context.Context, stdout, stderr io.Writer) ([]row, 
 		progress("no slow disk: %v", m.noSlow)
 		disks = disks[:1]
 	}
+	progress("at a baker's pace")
+	var err error
+	if m.device, err = deviceAlone(ctx, deviceLatency, 200); err != nil {
+		return nil, err
+	}
+	if err = o.measurePace(ctx, &m); err != nil {
+		return nil, err
+	}
+	if o.paceOnly {
+		rows := m.paceRows()
+		return rows, errors.Join(printRows(stdout, rows), printPaced(stdout, m))
+	}
 	for _, slow := range disks {
 		for _, keys := range keyCounts {
 			progress("%d keys, disk %s", keys, cell{slow: slow}.disk())
@@ -127,11 +155,7 @@ func (o options) measure(ctx context.Context, stdout, stderr io.Writer) ([]row, 
 			m.cells = append(m.cells, cells...)
 		}
 	}
-	progress("the device alone; bbolt's Batch")
-	var err error
-	if m.device, err = deviceAlone(ctx, deviceLatency, 200); err != nil {
-		return nil, err
-	}
+	progress("bbolt's Batch")
 	if m.batch, m.update, err = batchTimes(o.dir, 30); err != nil {
 		return nil, err
 	}

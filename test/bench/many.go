@@ -23,7 +23,7 @@ const starts = 3
 
 // measureMany loads a daemon of many keys until it gave the wanted number of signatures, and restarts it some times.
 func (p plan) measureMany(ctx context.Context, signatures int64) (out many, err error) {
-	d, err := startDaemon(ctx, p.binary, p.dir, manyKeys, 0, false)
+	d, err := p.startDaemon(ctx, manyKeys, 0, false)
 	if err != nil {
 		return out, err
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -43,6 +44,10 @@ func canSlowDisk(ctx context.Context) error {
 
 // startFloor starts a floor with n keys in a new directory under dir.
 func startFloor(ctx context.Context, dir, name string, n int, slow bool) (*contender, error) {
+	return startFloorUnder(ctx, dir, name, n, under(slow))
+}
+
+func startFloorUnder(ctx context.Context, dir, name string, n int, under []string) (*contender, error) {
 	own, err := os.MkdirTemp(dir, name+"-")
 	if err != nil {
 		return nil, err
@@ -55,7 +60,7 @@ func startFloor(ctx context.Context, dir, name string, n int, slow bool) (*conte
 	if err != nil {
 		return nil, err
 	}
-	args := append(under(slow), self, "-floor", name, "-dir", own, "-listen", address, "-keys", strconv.Itoa(n))
+	args := append(slices.Clone(under), self, "-floor", name, "-dir", own, "-listen", address, "-keys", strconv.Itoa(n))
 	p, err := harness.Spawn(filepath.Join(own, "log"), args...)
 	if err != nil {
 		return nil, err

@@ -45,7 +45,7 @@ func (p plan) measureReplug(ctx context.Context) (times []time.Duration, err err
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, unplug()) }()
-	d, err := newDaemon(ctx, p.binary, p.dir, fmt.Sprintf(tcpDevice, address), 1, false)
+	d, err := p.newDaemon(ctx, fmt.Sprintf(tcpDevice, address), 1, false)
 	if err != nil {
 		return nil, err
 	}

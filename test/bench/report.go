@@ -16,6 +16,8 @@ type measured struct {
 	batch, update []time.Duration
 	many          many
 	replug, gaps  []time.Duration
+	stalled, busy []paced // at a baker's pace
+	noBusy        error   // why there is no saturated disk
 	margin        float64 // what a target may be missed by: 1.5 is half as much again; zero is 1
 }
 
@@ -47,7 +49,7 @@ func (m measured) find(keys int, slow bool, s style) (cell, bool) {
 
 // rows are the targets, one after the other.
 func (m measured) rows() []row {
-	var out []row
+	out := m.paceRows()
 	for _, keys := range []int{1, 64} {
 		for _, slow := range []bool{false, true} {
 			for _, s := range styles {
@@ -192,6 +194,9 @@ func (m measured) print(w io.Writer, o options, rows []row, took time.Duration) 
 	say("device of 5 ms, alone with its driver: p50 %s, p99 %s", milli(quantile(m.device, 0.5)), milli(quantile(m.device, 0.99)))
 	say("slices of %s, %d turns; the whole took %s\n", o.slice, o.turns, took.Round(time.Second))
 	if err := printRows(w, rows); err != nil {
+		return err
+	}
+	if err := printPaced(w, m); err != nil {
 		return err
 	}
 	say("\nEverything under load. FLOOR: append and sync, together for more than one key. FILE: our model of a file watermark that is never synced.\n")

@@ -23,11 +23,26 @@ func turnsAt(rate int, latency time.Duration) []sample {
 	return out
 }
 
+// pacedAt gives a signer at a baker's pace whose answers come a millisecond after the device; a floor's are late.
+func pacedAt(name string, floor bool, commits float64, levels int) paced {
+	latency := durations(6, 6, 6)
+	if floor {
+		latency = durations(100, 150, 200)
+	}
+	return paced{Name: name, Latency: latency, Commits: commits * float64(levels), Levels: levels}
+}
+
 // fine is a run in which every target is met with room to spare.
 func fine() measured {
 	m := measured{
 		device: durations(5), batch: durations(11), update: durations(1), replug: durations(400, 500), gaps: durations(5, 9),
 		many: many{signatures: 10, ready: 200 * time.Millisecond, devices: 100 * time.Millisecond, rss: 30 << 20, size: 1 << 20},
+	}
+	for i, d := range stalled {
+		m.stalled = append(m.stalled, pacedAt(d.name, i == 0, 1, 50))
+	}
+	for i, d := range busy {
+		m.busy = append(m.busy, pacedAt(d.name, i == 0, 1, 50))
 	}
 	for _, slow := range []bool{false, true} {
 		for _, keys := range keyCounts {
@@ -60,17 +75,24 @@ func TestEveryTargetCanBeMet(t *testing.T) {
 // Each target is broken in turn, and each must be seen to be missed.
 func TestEveryTargetCanBeMissed(t *testing.T) {
 	for what, breaks := range map[string]func(*measured){
-		"1 key, disk as it is, new connections: rate": func(m *measured) { m.cells[0].slices[zeroDevice] = turnsAt(69, time.Millisecond) },
-		"64 keys, disk +2 ms, kept connections: rate": func(m *measured) { last(m).slices[zeroDevice] = turnsAt(69, time.Millisecond) },
-		"64 keys at once, p99":                        func(m *measured) { m.cells[len(m.cells)-2].slices[zeroDevice] = turnsAt(90, 30*time.Millisecond) },
-		"added to the device, 1 key, device of 0 ms":  func(m *measured) { m.cells[0].slices[zeroDevice] = turnsAt(90, 2301*time.Microsecond) },
-		"added to the device, 1 key, device of 5 ms":  func(m *measured) { m.cells[0].slices[slowDevice] = turnsAt(90, 5301*time.Microsecond) },
-		"a whole request beside bbolt's Batch":        func(m *measured) { m.cells[1].slices[zeroDevice] = turnsAt(90, 10*time.Millisecond) },
-		"start to ready":                              func(m *measured) { m.many.ready = 400 * time.Millisecond },
-		"memory, 100 keys":                            func(m *measured) { m.many.rss = 60 << 20 },
-		"re-plugged device to the waiting request":    func(m *measured) { m.replug = durations(1, 2000) },
-		"live handover, from the last signature":      func(m *measured) { m.gaps = nil },
-		"marks.db after 10 signatures":                func(m *measured) { m.many.size = 4 << 20 },
+		"baker's pace, each sync +100 ms":                                 func(m *measured) { m.stalled[2].Latency = durations(6, 6, 8) },
+		"baker's pace, each sync +100 ms, ahead 1: p99 beyond the device": func(m *measured) { m.stalled[0].Latency = durations(49) },
+		"baker's pace, a writer saturates the disk":                       func(m *measured) { m.busy[2].Latency = durations(11) },
+		"baker's pace, a writer saturates the disk, ahead 2":              func(m *measured) { m.busy[0].Latency = durations(99) },
+		"baker's pace, a writer saturates the disk, ahead 2: p99 beyond":  func(m *measured) { m.busy[2].Lost = []string{"one"} },
+		"baker's pace, ahead 1: p50 with each sync +2 ms":                 func(m *measured) { m.stalled[4].Latency = durations(7) },
+		"syncs a level and key at baker's pace":                           func(m *measured) { m.stalled[2].Commits *= 1.1 },
+		"1 key, disk as it is, new connections: rate":                     func(m *measured) { m.cells[0].slices[zeroDevice] = turnsAt(69, time.Millisecond) },
+		"64 keys, disk +2 ms, kept connections: rate":                     func(m *measured) { last(m).slices[zeroDevice] = turnsAt(69, time.Millisecond) },
+		"64 keys at once, p99":                                            func(m *measured) { m.cells[len(m.cells)-2].slices[zeroDevice] = turnsAt(90, 30*time.Millisecond) },
+		"added to the device, 1 key, device of 0 ms":                      func(m *measured) { m.cells[0].slices[zeroDevice] = turnsAt(90, 2301*time.Microsecond) },
+		"added to the device, 1 key, device of 5 ms":                      func(m *measured) { m.cells[0].slices[slowDevice] = turnsAt(90, 5301*time.Microsecond) },
+		"a whole request beside bbolt's Batch":                            func(m *measured) { m.cells[1].slices[zeroDevice] = turnsAt(90, 10*time.Millisecond) },
+		"start to ready":                                                  func(m *measured) { m.many.ready = 400 * time.Millisecond },
+		"memory, 100 keys":                                                func(m *measured) { m.many.rss = 60 << 20 },
+		"re-plugged device to the waiting request":                        func(m *measured) { m.replug = durations(1, 2000) },
+		"live handover, from the last signature":                          func(m *measured) { m.gaps = nil },
+		"marks.db after 10 signatures":                                    func(m *measured) { m.many.size = 4 << 20 },
 	} {
 		m := fine()
 		breaks(&m)
@@ -120,7 +142,7 @@ func TestFlags(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, int64(100_000), o.signatures)
 	require.False(t, o.check)
-	for _, bad := range [][]string{{"-turns", "0"}, {"-slice", "1ms"}, {"-signatures", "0"}, {"-keys", "0"}, {"-margin", "0.9"}, {"-margin", "NaN"}, {"-nothing"}} {
+	for _, bad := range [][]string{{"-turns", "0"}, {"-slice", "1ms"}, {"-signatures", "0"}, {"-keys", "0"}, {"-pace", "3s"}, {"-margin", "0.9"}, {"-margin", "NaN"}, {"-nothing"}} {
 		_, err := parse(bad, io.Discard)
 		require.Error(t, err, "%v", bad)
 	}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"highwater/internal/baker"
+	"highwater/internal/tezos"
+	"highwater/test/harness"
+)
+
+// A baker's pace: a level every levelEvery; at each a preattestation, and 300 ms later the attestation; every blockEvery levels a block first.
+const (
+	levelEvery  = 2 * time.Second
+	blockAfter  = 0
+	preAfter    = 200 * time.Millisecond
+	attestAfter = 500 * time.Millisecond
+	blockEvery  = 4
+	warmLevels  = 2 // are not counted: the first requests of a run wait for the disk
+)
+
+// paced is a signer that is asked at a baker's pace, and what came of it.
+type paced struct {
+	Name    string
+	Latency []time.Duration
+	Lost    []string // requests without a signature
+	Levels  int
+	Commits float64 // since the first level that counts; zero for a floor
+
+	asked *contender
+	from  *daemon // nil: a floor
+	clock time.Duration
+}
+
+func (c paced) p50() time.Duration { return quantile(c.Latency, 0.50) }
+func (c paced) p99() time.Duration { return quantile(c.Latency, 0.99) }
+
+// pace asks all of them at once, each at moments of its own, for a time.
+func pace(ctx context.Context, all []*paced, limit time.Duration) error {
+	errs := make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, c := range all {
+		c.clock = levelEvery * time.Duration(i) / time.Duration(len(all))
+		wg.Go(func() { errs[i] = c.bake(ctx, int(limit/levelEvery)) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// bake asks at so many levels, and some to warm up.
+func (c *paced) bake(ctx context.Context, levels int) error {
+	begin := time.Now().Add(c.clock)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var before harness.Metrics
+	for n := range levels + warmLevels {
+		if n == warmLevels && c.from != nil {
+			var err error
+			if before, err = c.from.Metrics(ctx); err != nil {
+				return err
+			}
+		}
+		level := c.asked.keys[0].level.Add(1)
+		at := begin.Add(time.Duration(n) * levelEvery)
+		requests := map[tezos.Kind]time.Duration{tezos.Preattestation: preAfter, tezos.Attestation: attestAfter}
+		if n%blockEvery == 0 {
+			requests[tezos.Block] = blockAfter
+		}
+		for kind, after := range requests {
+			wg.Go(func() {
+				<-time.After(time.Until(at.Add(after)))
+				took, err := c.ask(ctx, baker.Step{Chain: benchChain, Kind: kind, Level: level})
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case err != nil:
+					c.Lost = append(c.Lost, fmt.Sprintf("%s at level %d after %s: %v", kind, level, took.Round(time.Millisecond), err))
+				case n >= warmLevels:
+					c.Latency = append(c.Latency, took)
+				}
+			})
+		}
+		select {
+		case <-time.After(time.Until(at.Add(levelEvery))):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	wg.Wait()
+	if c.Levels = levels; c.from == nil {
+		return nil
+	}
+	after, err := c.from.Metrics(ctx)
+	c.Commits = after.Since(before)["highwater_commit_seconds_count"]
+	return err
+}
+
+// ask asks as octez does: the authorized keys first, a new connection for each.
+func (c *paced) ask(ctx context.Context, step baker.Step) (time.Duration, error) {
+	client := baker.New(c.asked.base, false)
+	defer client.Close()
+	payload := step.Payload(tezos.Ed25519)
+	start := time.Now()
+	sig, err := client.Ask(ctx, c.asked.keys[0].public, payload)
+	took := time.Since(start)
+	if err == nil {
+		err = c.asked.keys[0].public.Verify(payload, sig)
+	}
+	return took, err
+}
+
+// pacedDisk is a disk under which signers are asked at a baker's pace.
+type pacedDisk struct {
+	name  string
+	ahead int           // of a program; below zero: the floor
+	delay time.Duration // added to each sync
+}
+
+// measurePaced starts them in a directory, asks, and stops them.
+func (p plan) measurePaced(ctx context.Context, dir string, disks []pacedDisk, limit time.Duration) (out []*paced, err error) {
+	defer func() {
+		for _, c := range out {
+			err = errors.Join(err, c.asked.process.Stop())
+		}
+	}()
+	for _, d := range disks {
+		c := &paced{Name: d.name}
+		var under []string
+		if d.delay > 0 {
+			under = harness.SlowDisk(d.delay)
+		}
+		if d.ahead < 0 {
+			c.asked, err = startFloorUnder(ctx, dir, floorAppend, 1, under)
+		} else {
+			store := harness.Store{Ahead: d.ahead, Runtime: p.runtime}
+			c.from, err = startDaemonUnder(ctx, p.binary, dir, 1, deviceLatency, under, store)
+			if err == nil {
+				c.asked = c.from.contender
+			}
+		}
+		if err != nil {
+			return out, fmt.Errorf("%s: %w", d.name, err)
+		}
+		out = append(out, c)
+	}
+	return out, pace(ctx, out, limit)
+}
+
+// stallSync is what is added to each sync of a disk that stalls.
+const stallSync = 100 * time.Millisecond
+
+// stalled are the signers on a disk that stalls, and those that show what a usual disk adds.
+var stalled = []pacedDisk{
+	{"floor, each sync +100 ms", -1, stallSync},
+	{"ahead 0, each sync +100 ms", 0, stallSync},
+	{"ahead 1, each sync +100 ms", 1, stallSync},
+	{"ahead 2, each sync +100 ms", 2, stallSync},
+	{"ahead 1, each sync +2 ms", 1, slowSync},
+	{"ahead 1, disk as it is", 1, 0},
+}
+
+// busy are the signers on a disk that a writer saturates.
+var busy = []pacedDisk{
+	{"floor, saturated disk", -1, 0}, {"ahead 1, saturated disk", 1, 0}, {"ahead 2, saturated disk", 2, 0},
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+)
+
+// Targets at a baker's pace.
+const (
+	stalledAdds  = 2 * time.Millisecond
+	stalledTimes = 50.0
+	busyAdds     = 5 * time.Millisecond
+	busyTimes    = 100.0
+	slowShare    = 1.05
+	levelSyncs   = 2.0
+)
+
+// measurePace measures both cells, as far as the machine permits.
+func (o options) measurePace(ctx context.Context, m *measured) error {
+	if m.noSlow == nil {
+		all, err := o.measurePaced(ctx, o.dir, stalled, o.pace)
+		if err != nil {
+			return err
+		}
+		for _, c := range all {
+			m.stalled = append(m.stalled, *c)
+		}
+	}
+	m.busy, m.noBusy = o.measureBusy(ctx)
+	return ctx.Err()
+}
+
+// paceRows are the targets that a baker feels.
+func (m measured) paceRows() []row {
+	own := quantile(m.device, 0.5)
+	stall := row{what: "baker's pace, each sync +100 ms, ahead 1: p99 beyond the device", target: "≤ 2 ms; ≥ 50 × better than the floor"}
+	share := row{what: "baker's pace, ahead 1: p50 with each sync +2 ms beside the disk as it is", target: "≤ 1.05 ×"}
+	syncs := row{what: "syncs a level and key at baker's pace, ahead 1", target: "≤ 2"}
+	full := row{what: "baker's pace, a writer saturates the disk, ahead 2: p99 beyond the device", target: "≤ 5 ms; ≥ 100 × better than the floor; none lost"}
+	for _, r := range []*row{&stall, &share, &syncs, &full} {
+		r.measured, r.verdict = "not measured", unknown
+	}
+	if len(m.stalled) == len(stalled) {
+		floor, one, two, plain := m.stalled[0], m.stalled[2], m.stalled[4], m.stalled[5]
+		m.late(&stall, one, floor, own, stalledAdds, stalledTimes)
+		r := ratio(two.p50().Seconds(), plain.p50().Seconds())
+		share.ratio, share.measured = times(r), milli(two.p50())+" beside "+milli(plain.p50())
+		share.verdict = verdictOf(m.within(r, slowShare))
+		n := 2 * ratio(one.Commits, float64(one.Levels))
+		syncs.ratio, syncs.measured, syncs.verdict = times(n/levelSyncs), fmt.Sprintf("%.2f", n), verdictOf(n <= levelSyncs*max(1, m.margin))
+	}
+	if len(m.busy) == len(busy) {
+		m.late(&full, m.busy[2], m.busy[0], own, busyAdds, busyTimes)
+	} else if m.noBusy != nil {
+		full.measured = "not measured: " + m.noBusy.Error()
+	}
+	return []row{stall, full, share, syncs}
+}
+
+// late holds how late a signer is beyond the device against the floor, whose device takes no time.
+func (m measured) late(r *row, c, floor paced, own, most time.Duration, better float64) {
+	added := max(c.p99()-own, time.Microsecond)
+	n := ratio(floor.p99().Seconds(), added.Seconds())
+	r.ratio = times(n)
+	r.measured = fmt.Sprintf("%s beside %s; %d of %d lost", milli(added), milli(floor.p99()), len(c.Lost), len(c.Lost)+len(c.Latency))
+	r.verdict = verdictOf(added <= time.Duration(float64(most)*max(1, m.margin)) && n*max(1, m.margin) >= better && len(c.Lost) == 0)
+}
+
+// printPaced shows everything that was measured at a baker's pace.
+func printPaced(w io.Writer, m measured) error {
+	_, _ = fmt.Fprintf(w, "\nAt a baker's pace, one key, new connections, device of 5 ms (a floor has none; the first levels are not counted):\n") // Flush reports
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, _ = fmt.Fprintln(t, "SIGNER\tREQUESTS\tLOST\tp50\tp90\tp99\tMAX\tSYNCS A LEVEL\t") // Flush reports
+	for _, c := range append(append([]paced{}, m.stalled...), m.busy...) {
+		_, _ = fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\t%s\t%s\t%.2f\t\n", c.Name, len(c.Latency)+len(c.Lost), len(c.Lost), milli(c.p50()), // Flush reports
+			milli(quantile(c.Latency, 0.9)), milli(c.p99()), milli(quantile(c.Latency, 1)), 2*ratio(c.Commits, float64(c.Levels)))
+	}
+	return t.Flush()
+}
