@@ -11,7 +11,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/hwm/interchange"
-	"highwater/internal/bringup"
+	"highwater/internal/checklist"
 	"highwater/internal/hints"
 )
 
@@ -25,9 +25,9 @@ var bakerNonces = []string{"stateful_nonces", "nonces", "orphaned_nonces"}
 const shortChain = 13
 
 // checkBakerFiles looks for what octez-baker keeps for itself. Nobody can tell from here whether it is the first machine's newest.
-func (b *bringUp) checkBakerFiles(ctx context.Context) bringup.Found {
+func (b *bringUp) checkBakerFiles(ctx context.Context) checklist.Line {
 	if b.f.bakerDir == "" {
-		return bringup.Found{Detail: "nobody said where octez-baker's base directory is", Hint: "copy the files from the other machine, then: --baker-dir DIRECTORY"}
+		return checklist.Line{Detail: "nobody said where octez-baker's base directory is", Hint: "copy the files from the other machine, then: --baker-dir DIRECTORY"}
 	}
 	at := func(name string) string { return filepath.Join(b.f.bakerDir, b.cfg.Chain[:shortChain]+"_"+name) }
 	var have []string
@@ -61,7 +61,7 @@ func (b *bringUp) checkBakerFiles(ctx context.Context) bringup.Found {
 	}
 	f := fine("%s", strings.Join(have, ", "))
 	if behind {
-		f.Result, f.Hint = bringup.Warning, "the baker's own marks are above those here: highwater hwm import "+at(bakerMarks)
+		f.Result, f.Hint = checklist.Warning, "the baker's own marks are above those here: highwater hwm import "+at(bakerMarks)
 	}
 	return f
 }

@@ -12,6 +12,7 @@ import (
 	"highwater/failover"
 	"highwater/hwm/bundle"
 	"highwater/internal/bringup"
+	"highwater/internal/checklist"
 	"highwater/internal/config"
 	"highwater/internal/hints"
 	"highwater/internal/terminal"
@@ -148,11 +149,11 @@ func (b *bringUp) show(e bringup.Entry) {
 	if b.jsonFlag {
 		return
 	}
-	b.showChecklist([]failover.Finding{{Name: e.Step, Result: string(e.Result), Detail: e.Detail, Hint: e.Hint}})
+	b.showChecklist([]checklist.Line{e.Line()})
 }
 
 // ask puts a question at the terminal.
-func (b *bringUp) ask(s bringup.Step, f bringup.Found) (text string, skip bool) {
+func (b *bringUp) ask(s bringup.Step, f checklist.Line) (text string, skip bool) {
 	if f.Detail != "" {
 		b.Note("%s: %s", s.ID, f.Detail)
 	}
@@ -200,7 +201,7 @@ func (b *bringUp) conclude(list *bringup.Checklist, passed int) error {
 
 // outlook is what this machine can do now, and how.
 func (b *bringUp) outlook() string {
-	if e, _ := b.record.Entry(stepPeer); e.Result == bringup.Skipped {
+	if e, _ := b.record.Entry(stepPeer); e.Result == checklist.Skipped {
 		return "without a link the right to sign comes by highwater accept, or by highwater activate when the other machine cannot sign"
 	}
 	return "this machine can take the other one's place (highwater handover, highwater takeover)"
@@ -250,40 +251,38 @@ func (b *bringUp) planned(ctx context.Context) (*operate.HandoverAnswer, error) 
 }
 
 // planFinding is one line of that dry run; false when it did not get so far.
-func (b *bringUp) planFinding(ctx context.Context, name string) (bringup.Found, bool) {
+func (b *bringUp) planFinding(ctx context.Context, id checklist.ID) (checklist.Line, bool) {
 	plan, err := b.planned(ctx)
 	if err != nil {
 		return broken(err), true
 	}
-	for _, f := range plan.Findings {
-		if f.Name == name {
-			return bringup.Found{Result: bringup.Result(f.Result), Detail: f.Detail, Hint: f.Hint}, true
-		}
+	if l, ok := checklist.Find(plan.Findings, id); ok {
+		return l, true
 	}
-	return bringup.Found{Result: bringup.Waiting, Detail: "the other instance did not say"}, false
+	return checklist.Line{Result: checklist.Waiting, Detail: "the other instance did not say"}, false
 }
 
-func broken(err error) bringup.Found {
-	return bringup.Found{Result: bringup.Bad, Detail: err.Error(), Hint: hints.Of(err)}
+func broken(err error) checklist.Line {
+	return checklist.Line{Result: checklist.Bad, Detail: err.Error(), Hint: hints.Of(err)}
 }
 
-func fine(format string, args ...any) bringup.Found {
-	return bringup.Found{Result: bringup.OK, Detail: fmt.Sprintf(format, args...)}
+func fine(format string, args ...any) checklist.Line {
+	return checklist.Line{Result: checklist.OK, Detail: fmt.Sprintf(format, args...)}
 }
 
-func waiting(hint, format string, args ...any) bringup.Found {
-	return bringup.Found{Result: bringup.Waiting, Detail: fmt.Sprintf(format, args...), Hint: hint}
+func waiting(hint, format string, args ...any) checklist.Line {
+	return checklist.Line{Result: checklist.Waiting, Detail: fmt.Sprintf(format, args...), Hint: hint}
 }
 
 // foundOf is several findings of a check as one: the worst decides, and says what to do.
-func foundOf(findings ...finding) bringup.Found {
-	order := []bringup.Result{bringup.OK, bringup.Warning, bringup.Bad}
+func foundOf(findings ...checklist.Line) checklist.Line {
+	order := []checklist.Result{checklist.OK, checklist.Warning, checklist.Bad}
 	worst, texts := 0, []string{}
-	out := bringup.Found{}
+	out := checklist.Line{}
 	for _, f := range findings {
 		texts = append(texts, f.Detail)
 		for i, r := range order {
-			if string(r) == f.Result && (i > worst || out.Result == "") {
+			if r == f.Result && (i > worst || out.Result == "") {
 				worst, out.Result, out.Hint = i, r, f.Hint
 			}
 		}

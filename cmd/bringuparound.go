@@ -7,6 +7,7 @@ import (
 	"highwater/failover"
 	"highwater/internal/bringup"
 	"highwater/internal/chain"
+	"highwater/internal/checklist"
 	"highwater/internal/node"
 	"highwater/operate"
 )
@@ -14,7 +15,7 @@ import (
 // The steps about what is around the machine: the other instance, a node, the clocks, a baker.
 
 // checkPeer wants the other instance named on both sides, and heard now.
-func (b *bringUp) checkPeer(ctx context.Context) bringup.Found {
+func (b *bringUp) checkPeer(ctx context.Context) checklist.Line {
 	st, err := b.look(ctx)
 	if err != nil {
 		return broken(err)
@@ -26,14 +27,14 @@ func (b *bringUp) checkPeer(ctx context.Context) bringup.Found {
 		}
 		return waiting(hint, "no other instance is named here; this one's key is %s", st.Instance)
 	}
-	f, _ := b.planFinding(ctx, "other instance")
+	f, _ := b.planFinding(ctx, checklist.OtherInstance)
 	if !f.Result.Passed() {
-		f.Result = bringup.Waiting
+		f.Result = checklist.Waiting
 		if f.Hint == "" {
 			f.Hint = "highwater peer show, on both machines"
 		}
 	} else if b.cfg.Peer.Listen == "" {
-		f.Result, f.Hint = bringup.Waiting, "the other instance cannot reach this one: set [peer] listen in "+b.cfg.Path+", and restart"
+		f.Result, f.Hint = checklist.Waiting, "the other instance cannot reach this one: set [peer] listen in "+b.cfg.Path+", and restart"
 	}
 	return f
 }
@@ -44,9 +45,9 @@ func (b *bringUp) paired(ctx context.Context) bool {
 	return err == nil && st.Running && st.Pair != nil && st.Pair.Peer != nil
 }
 
-func (b *bringUp) checkNode(ctx context.Context) bringup.Found {
+func (b *bringUp) checkNode(ctx context.Context) checklist.Line {
 	if b.cfg.Node == "" {
-		return bringup.Found{Detail: "no node is configured", Hint: "set `node` in " + b.cfg.Path + ", so that a takeover has evidence"}
+		return checklist.Line{Detail: "no node is configured", Hint: "set `node` in " + b.cfg.Path + ", so that a takeover has evidence"}
 	}
 	client, err := node.New(node.Config{URL: b.cfg.Node})
 	if err != nil {
@@ -54,21 +55,21 @@ func (b *bringUp) checkNode(ctx context.Context) bringup.Found {
 	}
 	defer client.Close()
 	f, _ := failover.CheckNode(ctx, chain.New(client, b.cfg.ChainID), b.cfg.ChainID)
-	out := bringup.Found{Result: bringup.Result(f.Result), Detail: f.Detail, Hint: f.Hint}
-	if out.Result == bringup.Bad {
-		out.Result = bringup.Waiting // it may catch up
+	out := checklist.Line{Result: f.Result, Detail: f.Detail, Hint: f.Hint}
+	if out.Result == checklist.Bad {
+		out.Result = checklist.Waiting // it may catch up
 	}
 	return out
 }
 
-func (b *bringUp) checkClocks(ctx context.Context) bringup.Found {
+func (b *bringUp) checkClocks(ctx context.Context) checklist.Line {
 	f := foundOf(checkClock())
 	if !b.paired(ctx) {
 		return f
 	}
-	if there, ok := b.planFinding(ctx, "clocks"); ok && there.Result.Passed() {
+	if there, ok := b.planFinding(ctx, checklist.Clocks); ok && there.Result.Passed() {
 		f.Detail += "; this machine's and the other's: " + there.Detail
-		if there.Result == bringup.Warning {
+		if there.Result == checklist.Warning {
 			f.Result, f.Hint = there.Result, there.Hint
 		}
 	}
@@ -78,20 +79,20 @@ func (b *bringUp) checkClocks(ctx context.Context) bringup.Found {
 // askedLately is how long ago a baker that runs has asked at the most: one without rights in a level asks nothing in it.
 const askedLately = 10 * time.Minute
 
-func (b *bringUp) checkBaker(ctx context.Context) bringup.Found {
+func (b *bringUp) checkBaker(ctx context.Context) checklist.Line {
 	st, err := b.look(ctx)
 	switch {
 	case err != nil:
 		return broken(err)
 	case st.LastAsked == nil:
-		return bringup.Found{Detail: "no client asked for a signature since the daemon started", Hint: "start octez-baker with the keys at " + b.signerAddress()}
+		return checklist.Line{Detail: "no client asked for a signature since the daemon started", Hint: "start octez-baker with the keys at " + b.signerAddress()}
 	case time.Since(*st.LastAsked) > askedLately:
-		return bringup.Found{Detail: "a client asked last at " + when(*st.LastAsked), Hint: "does octez-baker still run?"}
+		return checklist.Line{Detail: "a client asked last at " + when(*st.LastAsked), Hint: "does octez-baker still run?"}
 	}
 	return fine("a client asked %s ago, and was refused as it should be", age(time.Since(*st.LastAsked)))
 }
 
-func (b *bringUp) drill(ctx context.Context, _ bringup.Found) bringup.Found {
+func (b *bringUp) drill(ctx context.Context, _ checklist.Line) checklist.Line {
 	var d bringup.Drill
 	err := b.with(ctx, true, func(admin operate.Admin) (err error) {
 		d, err = measure(ctx, b.cfg, admin)
@@ -101,12 +102,12 @@ func (b *bringUp) drill(ctx context.Context, _ bringup.Found) bringup.Found {
 		return broken(err)
 	}
 	b.record.AddDrill(d)
-	f := bringup.Found{Result: d.Result, Detail: drillWords(d)}
+	f := checklist.Line{Result: d.Result, Detail: drillWords(d)}
 	for _, l := range d.Lines {
 		if !l.Result.Passed() {
 			return waiting(l.Hint, "%s: %s", l.Name, l.Detail)
 		}
-		if l.Result == bringup.Warning && f.Hint == "" {
+		if l.Result == checklist.Warning && f.Hint == "" {
 			f.Hint = l.Name + ": " + l.Detail
 		}
 	}

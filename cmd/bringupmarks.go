@@ -9,16 +9,16 @@ import (
 	"time"
 
 	"highwater/hwm/bundle"
-	"highwater/internal/bringup"
+	"highwater/internal/checklist"
 	"highwater/internal/hints"
 	"highwater/internal/words"
 	"highwater/operate"
 )
 
 // checkKeys compares with the other instance; without a link with a bundle of it; else the operator must.
-func (b *bringUp) checkKeys(ctx context.Context) bringup.Found {
+func (b *bringUp) checkKeys(ctx context.Context) checklist.Line {
 	if b.paired(ctx) {
-		f, _ := b.planFinding(ctx, "keys")
+		f, _ := b.planFinding(ctx, checklist.Keys)
 		return f
 	}
 	st, err := b.look(ctx)
@@ -31,7 +31,7 @@ func (b *bringUp) checkKeys(ctx context.Context) bringup.Found {
 	var there []string
 	for _, from := range b.bundles {
 		if texts := missingKeys(from, st.Keys); len(texts) > 0 {
-			return bringup.Found{Result: bringup.Bad, Detail: strings.Join(texts, "; "), Hint: "connect the device that holds it, and see: highwater keys list"}
+			return checklist.Line{Result: checklist.Bad, Detail: strings.Join(texts, "; "), Hint: "connect the device that holds it, and see: highwater keys list"}
 		}
 		there = append(there, fmt.Sprintf("%s of the bundle of %s, written %s: all are here", words.Count(len(from.Keys), "key"), from.Instance.Short(), when(from.When)))
 	}
@@ -42,7 +42,7 @@ func (b *bringUp) checkKeys(ctx context.Context) bringup.Found {
 	for _, k := range st.Keys {
 		names = append(names, k.PKH.String())
 	}
-	return bringup.Found{Detail: "the keys here are " + strings.Join(names, ", "), Hint: "compare with the other machine, then: --state keys=…; or --import BUNDLE"}
+	return checklist.Line{Detail: "the keys here are " + strings.Join(names, ", "), Hint: "compare with the other machine, then: --state keys=…; or --import BUNDLE"}
 }
 
 // missingKeys are those of the other machine that cannot sign here.
@@ -89,7 +89,7 @@ func (b *bringUp) openBundles(ctx context.Context) error {
 	return nil
 }
 
-func (b *bringUp) checkMarks(ctx context.Context) bringup.Found {
+func (b *bringUp) checkMarks(ctx context.Context) checklist.Line {
 	st, err := b.look(ctx)
 	if err != nil {
 		return broken(err)
@@ -112,8 +112,8 @@ func (b *bringUp) checkMarks(ctx context.Context) bringup.Found {
 	case missing > 0:
 		return waiting("they come from the other instance once it has them: there, highwater hwm set or activate --level", "%s missing", words.Count(missing, "mark"))
 	case !b.paired(ctx):
-		return bringup.Found{
-			Result: bringup.Warning, Detail: fmt.Sprintf("%s, taken over %s: what the other machine signed since is not in them", text, when(newest)),
+		return checklist.Line{
+			Result: checklist.Warning, Detail: fmt.Sprintf("%s, taken over %s: what the other machine signed since is not in them", text, when(newest)),
 			Hint: "take them over again before this machine is made active; or make the two a pair: highwater peer add",
 		}
 	case !st.Pair.Peer.Following:
@@ -131,7 +131,7 @@ func upTo(level int32) string {
 }
 
 // takeMarks imports what was named, and waits for what comes by itself.
-func (b *bringUp) takeMarks(ctx context.Context, f bringup.Found) bringup.Found {
+func (b *bringUp) takeMarks(ctx context.Context, f checklist.Line) checklist.Line {
 	if len(b.f.files) > 0 {
 		if err := b.importFiles(ctx); err != nil {
 			return broken(err)

@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"highwater/failover"
 	"highwater/hwm"
 	"highwater/internal/bringup"
+	"highwater/internal/checklist"
 	"highwater/internal/hints"
 	"highwater/internal/terminal"
 )
@@ -74,7 +74,7 @@ func (a *app) showReport(v reportView) error {
 	a.Say("begun     %s; looked at last %s, %s ago\n", when(r.Started), when(r.Updated), age(time.Since(r.Updated)))
 	rows := make([][]string, 0, len(r.Entries))
 	for _, e := range r.Entries {
-		rows = append(rows, []string{a.PaintResult(string(e.Result)), e.Step, when(e.At), e.Detail})
+		rows = append(rows, []string{a.PaintResult(e.Result), e.Step, when(e.At), e.Detail})
 	}
 	if len(rows) > 0 {
 		if err := a.Table([]string{"result", "step", "when", "found, or stated"}, rows); err != nil {
@@ -84,7 +84,7 @@ func (a *app) showReport(v reportView) error {
 	if len(r.Drills) > 0 {
 		a.Say("\ndrills")
 		for _, d := range r.Drills {
-			a.Say("  %s  %s  %s", a.PaintResult(string(d.Result)), when(d.At), drillWords(d))
+			a.Say("  %s  %s  %s", a.PaintResult(d.Result), when(d.At), drillWords(d))
 		}
 	}
 	if r.UnderWay != nil {
@@ -94,7 +94,7 @@ func (a *app) showReport(v reportView) error {
 	a.Say("")
 	for _, c := range v.Changes {
 		a.Say("%s: %s", a.Paint(terminal.Red, "no longer true"), c.Then.Step)
-		a.showChecklist([]failover.Finding{{Name: c.Now.Step, Result: string(c.Now.Result), Detail: c.Now.Detail, Hint: c.Now.Hint}})
+		a.showChecklist([]checklist.Line{c.Now.Line()})
 	}
 	switch {
 	case len(v.Changes) > 0:

@@ -12,6 +12,7 @@ import (
 	"highwater/api"
 	"highwater/hwm"
 	"highwater/internal/bringup"
+	"highwater/internal/checklist"
 	"highwater/store"
 )
 
@@ -35,7 +36,7 @@ func (b *bringUp) steps() []bringup.Step {
 		{ID: stepConfig, Check: b.checkConfiguration},
 		{ID: stepStore, After: []string{stepConfig}, Check: b.checkStore, Act: b.createMarks},
 		{ID: "permissions", After: []string{stepStore}, Check: b.checkPermissions},
-		{ID: "disk", After: []string{stepStore}, Check: func(context.Context) bringup.Found { return foundOf(checkSync(b.cfg.StateDir)) }},
+		{ID: "disk", After: []string{stepStore}, Check: func(context.Context) checklist.Line { return foundOf(checkSync(b.cfg.StateDir)) }},
 		{ID: stepDevices, After: []string{stepStore}, Check: b.checkDevices, Act: b.settleDevices},
 		{ID: stepRole, After: []string{stepStore}, Check: b.checkRole},
 		{ID: stepDaemon, After: []string{stepStore}, Check: b.checkDaemon},
@@ -61,29 +62,29 @@ func (b *bringUp) steps() []bringup.Step {
 		},
 		{
 			ID: stepDrill, After: []string{stepRole, stepPeer, stepKeys, stepMarks}, Always: true, Act: b.drill,
-			Check: func(context.Context) bringup.Found { return bringup.Found{} }, // only a drill tells
+			Check: func(context.Context) checklist.Line { return checklist.Line{} }, // only a drill tells
 		},
 	}
 }
 
-func (b *bringUp) checkConfiguration(context.Context) bringup.Found {
+func (b *bringUp) checkConfiguration(context.Context) checklist.Line {
 	if b.record.Chain != b.cfg.Chain {
-		return bringup.Found{
-			Result: bringup.Bad, Detail: fmt.Sprintf("%s is for chain %s, and this checklist was begun for %s", b.cfg.Path, b.cfg.Chain, b.record.Chain),
+		return checklist.Line{
+			Result: checklist.Bad, Detail: fmt.Sprintf("%s is for chain %s, and this checklist was begun for %s", b.cfg.Path, b.cfg.Chain, b.record.Chain),
 			Hint: "look at `chain` again; to begin anew, on purpose: move " + recordPath(b.cfg) + " away",
 		}
 	}
-	return foundOf(good("configuration", "%s, chain %s", b.cfg.Path, b.cfg.ChainID), checkConfigMode(b.cfg.Path))
+	return foundOf(checklist.Good(checklist.Configuration, "%s, chain %s", b.cfg.Path, b.cfg.ChainID), checkConfigMode(b.cfg.Path))
 }
 
 // checkStore sees that the watermark file is there, and is the one that this record is about.
-func (b *bringUp) checkStore(ctx context.Context) bringup.Found {
+func (b *bringUp) checkStore(ctx context.Context) checklist.Line {
 	path := filepath.Join(b.cfg.StateDir, store.FileName)
 	_, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist) && b.record.Instance != "":
-		return bringup.Found{
-			Result: bringup.Bad, Detail: fmt.Sprintf("%s was there before, and is gone", path),
+		return checklist.Line{
+			Result: checklist.Bad, Detail: fmt.Sprintf("%s was there before, and is gone", path),
 			Hint: "find out why; to begin anew, on purpose: move " + recordPath(b.cfg) + " away",
 		}
 	case errors.Is(err, os.ErrNotExist):
@@ -96,8 +97,8 @@ func (b *bringUp) checkStore(ctx context.Context) bringup.Found {
 		return broken(err)
 	}
 	if b.record.Instance != "" && b.record.Instance != st.Instance {
-		return bringup.Found{
-			Result: bringup.Bad, Detail: fmt.Sprintf("%s is of the instance %.8s, and this checklist was begun by %.8s", path, st.Instance, b.record.Instance),
+		return checklist.Line{
+			Result: checklist.Bad, Detail: fmt.Sprintf("%s is of the instance %.8s, and this checklist was begun by %.8s", path, st.Instance, b.record.Instance),
 			Hint: "find out who put another file there; to begin anew, on purpose: move " + recordPath(b.cfg) + " away",
 		}
 	}
@@ -106,8 +107,8 @@ func (b *bringUp) checkStore(ctx context.Context) bringup.Found {
 }
 
 // createMarks makes an empty store where there never was one.
-func (b *bringUp) createMarks(ctx context.Context, f bringup.Found) bringup.Found {
-	if f.Result != bringup.Waiting {
+func (b *bringUp) createMarks(ctx context.Context, f checklist.Line) checklist.Line {
+	if f.Result != checklist.Waiting {
 		return f
 	}
 	if !b.f.yes && !b.Interactive {
@@ -124,16 +125,16 @@ func (b *bringUp) createMarks(ctx context.Context, f bringup.Found) bringup.Foun
 	return b.checkStore(ctx)
 }
 
-func (b *bringUp) checkPermissions(context.Context) bringup.Found {
-	return foundOf(append([]finding{checkStateDir(b.cfg)}, checkBuses(b.cfg)...)...)
+func (b *bringUp) checkPermissions(context.Context) checklist.Line {
+	return foundOf(append([]checklist.Line{checkStateDir(b.cfg)}, checkBuses(b.cfg)...)...)
 }
 
-func (b *bringUp) checkDevices(ctx context.Context) bringup.Found {
+func (b *bringUp) checkDevices(ctx context.Context) checklist.Line {
 	st, err := b.look(ctx)
 	if err != nil {
 		return broken(err)
 	}
-	findings := make([]finding, 0, len(st.Devices))
+	findings := make([]checklist.Line, 0, len(st.Devices))
 	for _, d := range st.Devices {
 		f := checkDevice(d)
 		f.Detail = d.Name + ": " + f.Detail
@@ -147,20 +148,20 @@ func (b *bringUp) checkDevices(ctx context.Context) bringup.Found {
 		}
 	}
 	if len(st.Keys) == 0 {
-		findings = append(findings, finding{Result: resultBad, Detail: "no key is known", Hint: "see docs/ledger.md, docs/tezsign.md; then: highwater keys list"})
+		findings = append(findings, checklist.New(checklist.Keys, checklist.Bad, "no key is known", "see docs/ledger.md, docs/tezsign.md; then: highwater keys list"))
 	}
 	return foundOf(findings...)
 }
 
 // settleDevices gives a daemon that has just started the time to find them.
-func (b *bringUp) settleDevices(ctx context.Context, f bringup.Found) bringup.Found {
+func (b *bringUp) settleDevices(ctx context.Context, f checklist.Line) checklist.Line {
 	if st, err := b.look(ctx); err != nil || !st.Running {
 		return f // without a daemon they were waited for
 	}
 	return b.until(ctx, min(patience, b.f.wait), f, b.checkDevices)
 }
 
-func (b *bringUp) checkRole(ctx context.Context) bringup.Found {
+func (b *bringUp) checkRole(ctx context.Context) checklist.Line {
 	st, err := b.look(ctx)
 	if err != nil {
 		return broken(err)
@@ -168,16 +169,16 @@ func (b *bringUp) checkRole(ctx context.Context) bringup.Found {
 	detail := fmt.Sprintf("%s, epoch %d", st.Role.Role, st.Role.Epoch)
 	switch {
 	case st.Role.Role == hwm.Active:
-		f := bringup.Found{Result: bringup.Bad, Detail: detail + ": this machine signs", Hint: "bring-up is for the other one, which does not"}
+		f := checklist.Line{Result: checklist.Bad, Detail: detail + ": this machine signs", Hint: "bring-up is for the other one, which does not"}
 		if b.record.UnderWay != nil {
 			f.Hint = "a drill that was cut off brought the right to sign here; it goes back by: highwater handover"
 		}
 		return f
 	case st.Role.Role == hwm.Fenced:
-		return bringup.Found{Result: bringup.Bad, Detail: detail + ": " + st.Role.Why, Hint: "find out who signed with these keys; then: highwater standby"}
+		return checklist.Line{Result: checklist.Bad, Detail: detail + ": " + st.Role.Why, Hint: "find out who signed with these keys; then: highwater standby"}
 	case st.Role.Mine && st.Role.Epoch > 0:
-		return bringup.Found{
-			Result: bringup.Bad, Detail: detail + ": it owns the right to sign, and stands by",
+		return checklist.Line{
+			Result: checklist.Bad, Detail: detail + ": it owns the right to sign, and stands by",
 			Hint: "to sign here: highwater activate; to make it the backup: highwater handover",
 		}
 	}
@@ -185,7 +186,7 @@ func (b *bringUp) checkRole(ctx context.Context) bringup.Found {
 	return fine("%s", detail)
 }
 
-func (b *bringUp) checkDaemon(ctx context.Context) bringup.Found {
+func (b *bringUp) checkDaemon(ctx context.Context) checklist.Line {
 	st, err := b.look(ctx)
 	if err != nil {
 		return broken(err)
@@ -208,7 +209,7 @@ func (b *bringUp) signerAddress() string {
 }
 
 // until looks again until it is as it should be, or until patience ends.
-func (b *bringUp) until(ctx context.Context, patience time.Duration, f bringup.Found, check func(context.Context) bringup.Found) bringup.Found {
+func (b *bringUp) until(ctx context.Context, patience time.Duration, f checklist.Line, check func(context.Context) checklist.Line) checklist.Line {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	tick := time.NewTicker(poll)

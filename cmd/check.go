@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"highwater/hwm"
+	"highwater/internal/checklist"
 	"highwater/internal/config"
 	"highwater/internal/device"
 	"highwater/internal/hints"
@@ -26,20 +27,6 @@ import (
 const checkLong = `Look at everything that signing needs, and change nothing: configuration, permissions, listeners and certificates, the
 state directory and its disk, USB buses and devices, each key and the device that should hold it, the node, the clocks, the role,
 the guard. Exit status 1 when something is wrong; each finding says what to do.`
-
-// finding is one line of a check.
-type finding struct {
-	Name   string `json:"name"`
-	Result string `json:"result"` // ok, warning, bad
-	Detail string `json:"detail"`
-	Hint   string `json:"hint,omitempty"`
-}
-
-const (
-	resultOK      = "ok"
-	resultWarning = "warning"
-	resultBad     = "bad"
-)
 
 func (a *app) checkCmd() *cobra.Command {
 	return a.addJSON(&cobra.Command{
@@ -58,23 +45,23 @@ func (a *app) check(ctx context.Context) error {
 	} else if err := a.showFindings(findings); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(findings, func(f finding) bool { return f.Result == resultBad }) {
+	if slices.ContainsFunc(findings, func(f checklist.Line) bool { return f.Result == checklist.Bad }) {
 		return errSaid
 	}
 	return nil
 }
 
-func (a *app) findings(ctx context.Context) []finding {
+func (a *app) findings(ctx context.Context) []checklist.Line {
 	cfg, err := a.config()
 	if err != nil {
-		return []finding{bad("configuration", err)}
+		return []checklist.Line{checklist.Failed(checklist.Configuration, err)}
 	}
-	out := []finding{good("configuration", "%s, chain %s", cfg.Path, cfg.ChainID)}
+	out := []checklist.Line{checklist.Good(checklist.Configuration, "%s, chain %s", cfg.Path, cfg.ChainID)}
 	dir := checkStateDir(cfg)
 	out = append(out, checkConfigMode(cfg.Path))
 	out = append(out, checkListeners(cfg)...)
 	out = append(append(out, checkTLS(cfg, time.Now())...), dir)
-	if dir.Result != resultBad { // or it would be said twice
+	if dir.Result != checklist.Bad { // or it would be said twice
 		out = append(append(out, checkFileSystem(cfg.StateDir)...), checkSync(cfg.StateDir))
 	}
 	out = append(out, checkRuntime(cfg), checkClock())
@@ -83,49 +70,41 @@ func (a *app) findings(ctx context.Context) []finding {
 	return append(out, a.checkInstance(ctx, cfg)...)
 }
 
-func good(name, format string, args ...any) finding {
-	return finding{Name: name, Result: resultOK, Detail: fmt.Sprintf(format, args...)}
-}
-
-func bad(name string, err error) finding {
-	return finding{Name: name, Result: resultBad, Detail: err.Error(), Hint: hints.Of(err)}
-}
-
-func checkConfigMode(path string) finding {
+func checkConfigMode(path string) checklist.Line {
 	if err := config.CheckMode(path); err != nil {
-		return bad("permissions", err)
+		return checklist.Failed(checklist.Permissions, err)
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return bad("permissions", err)
+		return checklist.Failed(checklist.Permissions, err)
 	}
-	return good("permissions", "%s is %04o", path, info.Mode().Perm())
+	return checklist.Good(checklist.Permissions, "%s is %04o", path, info.Mode().Perm())
 }
 
-func checkStateDir(cfg *config.Config) finding {
+func checkStateDir(cfg *config.Config) checklist.Line {
 	dir := cfg.StateDir
 	info, err := os.Stat(dir)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
 			err = hints.Add(fmt.Errorf("there is no directory %s", dir), fmt.Sprintf("is its disk mounted (findmnt -T %s), and is state_dir right? A new instance gets it from: highwater init --config %s", dir, cfg.Path))
 		}
-		return bad("state directory", config.ExplainAccess(err))
+		return checklist.Failed(checklist.StateDirectory, config.ExplainAccess(err))
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return finding{"state directory", resultWarning, fmt.Sprintf("%s is %04o: others can look into it", dir, info.Mode().Perm()), "chmod 700 " + dir}
+		return checklist.New(checklist.StateDirectory, checklist.Warning, fmt.Sprintf("%s is %04o: others can look into it", dir, info.Mode().Perm()), "chmod 700 "+dir)
 	}
 	if err := unix.Access(dir, unix.W_OK); err != nil {
-		return bad("state directory", &store.DiskError{Err: fmt.Errorf("%s cannot be written by this user: %w", dir, err)})
+		return checklist.Failed(checklist.StateDirectory, &store.DiskError{Err: fmt.Errorf("%s cannot be written by this user: %w", dir, err)})
 	}
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {
-		return bad("state directory", err)
+		return checklist.Failed(checklist.StateDirectory, err)
 	}
 	const enough = 64 << 20
 	if free := fs.Bavail * uint64(fs.Bsize); free < enough { //nolint:gosec // not negative
-		return finding{"state directory", resultBad, fmt.Sprintf("%d MiB are free", free>>20), "make room: a full disk ends signing"}
+		return checklist.New(checklist.StateDirectory, checklist.Bad, fmt.Sprintf("%d MiB are free", free>>20), "make room: a full disk ends signing")
 	}
-	return good("state directory", "%s", dir)
+	return checklist.Good(checklist.StateDirectory, "%s", dir)
 }
 
 // syncs is how often a sync is measured; the median counts.
@@ -135,16 +114,16 @@ const syncs = 21
 const slowSync = 100 * time.Millisecond
 
 // checkSync measures what makes a mark durable: an append and an fdatasync, in a file of its own.
-func checkSync(dir string) finding {
+func checkSync(dir string) checklist.Line {
 	median, worst, err := measureSync(dir)
 	if err != nil {
-		return bad("disk sync", err)
+		return checklist.Failed(checklist.DiskSync, err)
 	}
 	text := fmt.Sprintf("median %s, worst %s of %d", median.Round(10*time.Microsecond), worst.Round(10*time.Microsecond), syncs)
 	if median > slowSync {
-		return finding{"disk sync", resultWarning, text, "a faster disk for " + dir + " (an SSD, no network file system)"}
+		return checklist.New(checklist.DiskSync, checklist.Warning, text, "a faster disk for "+dir+" (an SSD, no network file system)")
 	}
-	return good("disk sync", "%s", text)
+	return checklist.Good(checklist.DiskSync, "%s", text)
 }
 
 func measureSync(dir string) (median, worst time.Duration, err error) {
@@ -170,24 +149,24 @@ func measureSync(dir string) (median, worst time.Duration, err error) {
 }
 
 // checkClock compares with a date that is past for certain: a machine without a battery starts in 1970.
-func checkClock() finding {
+func checkClock() checklist.Line {
 	if built := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC); time.Now().Before(built) {
-		return finding{"clock", resultWarning, "it shows " + time.Now().UTC().Format(time.RFC3339), "run a time service: chrony, or systemd-timesyncd"}
+		return checklist.New(checklist.Clock, checklist.Warning, "it shows "+time.Now().UTC().Format(time.RFC3339), "run a time service: chrony, or systemd-timesyncd")
 	}
-	return good("clock", "%s", time.Now().UTC().Format(time.RFC3339))
+	return checklist.Good(checklist.Clock, "%s", time.Now().UTC().Format(time.RFC3339))
 }
 
 // checkInstance asks the daemon, or opens the store and the devices.
-func (a *app) checkInstance(ctx context.Context, cfg *config.Config) []finding {
+func (a *app) checkInstance(ctx context.Context, cfg *config.Config) []checklist.Line {
 	admin, done, err := a.admin(ctx, cfg, true)
 	if err != nil {
-		return []finding{bad("watermark file", err)}
+		return []checklist.Line{checklist.Failed(checklist.WatermarkFile, err)}
 	}
 	st, err := admin.Status(ctx)
 	if err = errors.Join(err, done()); err != nil {
-		return []finding{bad("watermark file", err)}
+		return []checklist.Line{checklist.Failed(checklist.WatermarkFile, err)}
 	}
-	out := []finding{good("watermark file", "%s, %s", filepath.Join(cfg.StateDir, "marks.db"), words.Count(len(st.Marks)-missingMarks(st), "mark"))}
+	out := []checklist.Line{checklist.Good(checklist.WatermarkFile, "%s, %s", filepath.Join(cfg.StateDir, "marks.db"), words.Count(len(st.Marks)-missingMarks(st), "mark"))}
 	out = append(out, checkRole(st), checkGuard(cfg, st))
 	out = append(out, checkPeerClock(st)...)
 	for _, d := range st.Devices {
@@ -195,34 +174,34 @@ func (a *app) checkInstance(ctx context.Context, cfg *config.Config) []finding {
 	}
 	out = append(out, checkKeys(st)...)
 	for _, m := range st.Alarms {
-		out = append(out, finding{"alarm " + string(m.Name), resultWarning, m.Text, m.Hint})
+		out = append(out, checklist.New(checklist.Alarm, checklist.Warning, m.Text, m.Hint).Named("alarm "+string(m.Name)))
 	}
 	return append(append(out, checkMarks(st)), checkLevels(st)...)
 }
 
 // checkLevels tells which keys would not sign the level after the head.
-func checkLevels(st operate.Status) []finding {
-	out := make([]finding, 0, len(st.Ahead))
+func checkLevels(st operate.Status) []checklist.Line {
+	out := make([]checklist.Line, 0, len(st.Ahead))
 	for _, a := range st.Ahead {
-		f := finding{Name: "levels", Result: resultWarning, Detail: a.Text}
+		f := checklist.New(checklist.Levels, checklist.Warning, a.Text, "")
 		if a.Far {
-			f.Result = resultBad
+			f.Result = checklist.Bad
 		}
 		out = append(out, f)
 	}
 	return out
 }
 
-func checkDevice(d operate.DeviceRow) finding {
-	f := finding{Name: "device " + d.Name, Result: resultOK, Detail: fmt.Sprintf("%s, %s %s, %s", d.Health, d.Model, d.App, words.Count(d.Keys, "key"))}
+func checkDevice(d operate.DeviceRow) checklist.Line {
+	f := checklist.Good(checklist.Device, "%s, %s %s, %s", d.Health, d.Model, d.App, words.Count(d.Keys, "key")).Named("device " + d.Name)
 	switch {
 	case d.Health != device.Ready:
-		f.Result, f.Detail, f.Hint = resultBad, string(d.Health), d.Advice
+		f.Result, f.Detail, f.Hint = checklist.Bad, string(d.Health), d.Advice
 		if d.Detail != "" {
 			f.Detail += ": " + d.Detail
 		}
 	case d.Alarm != "":
-		f.Result, f.Detail, f.Hint = resultWarning, strings.Join(d.Remarks(), "; "), "find out why before you trust the device's own mark"
+		f.Result, f.Detail, f.Hint = checklist.Warning, strings.Join(d.Remarks(), "; "), "find out why before you trust the device's own mark"
 	case d.Note() != "":
 		f.Detail += ": " + d.Note() // a mark that is behind is as it should be, after a power cut with the setting off
 	}
@@ -230,8 +209,8 @@ func checkDevice(d operate.DeviceRow) finding {
 }
 
 // checkRole says who this instance is, and what it lacks to sign.
-func checkRole(st operate.Status) finding {
-	f := good("role", "%s, epoch %d", st.Role.Role, st.Role.Epoch)
+func checkRole(st operate.Status) checklist.Line {
+	f := checklist.Good(checklist.Role, "%s, epoch %d", st.Role.Role, st.Role.Epoch)
 	switch {
 	case st.Role.Role == hwm.Fenced:
 		return checkFenced(st)
@@ -244,25 +223,22 @@ func checkRole(st operate.Status) finding {
 }
 
 // checkGuard says whether somebody looks on chain for what these keys sign elsewhere, and what that needs.
-func checkGuard(cfg *config.Config, st operate.Status) finding {
+func checkGuard(cfg *config.Config, st operate.Status) checklist.Line {
 	const what = "this instance fences itself when it sees on chain what its key signed and it did not"
 	paired := st.Pair != nil && st.Pair.Peer != nil
 	switch {
 	case cfg.Node == "" && paired:
-		return finding{
-			"guard", resultWarning, "off, and there is another instance: with a node " + what,
-			"set node = \"http://…\" (your octez node) in " + cfg.Path + ", and restart",
-		}
+		return checklist.New(checklist.Guard, checklist.Warning, "off, and there is another instance: with a node "+what, "set node = \"http://…\" (your octez node) in "+cfg.Path+", and restart")
 	case cfg.Node == "":
-		return good("guard", "off; with node = \"http://…\" (your octez node) %s", what)
+		return checklist.Good(checklist.Guard, "off; with node = \"http://…\" (your octez node) %s", what)
 	case !st.Running:
-		return good("guard", "on as soon as highwater serve runs, with the node at %s", cfg.Node)
+		return checklist.Good(checklist.Guard, "on as soon as highwater serve runs, with the node at %s", cfg.Node)
 	case st.Guard.State == operate.GuardOff:
-		return finding{"guard", resultWarning, "off: the daemon was started before a node was configured", "restart the daemon"}
+		return checklist.New(checklist.Guard, checklist.Warning, "off: the daemon was started before a node was configured", "restart the daemon")
 	case st.Guard.State == operate.GuardBlind:
-		return finding{"guard", resultWarning, st.Guard.Line(), st.Guard.Hint}
+		return checklist.New(checklist.Guard, checklist.Warning, st.Guard.Line(), st.Guard.Hint)
 	}
-	return good("guard", "on, %s", st.Guard.Line())
+	return checklist.Good(checklist.Guard, "on, %s", st.Guard.Line())
 }
 
 // raiseCommand gives all keys their marks, up to the level: in the same step with the right to sign, where that is not here yet.
@@ -283,25 +259,25 @@ func missingMarks(st operate.Status) int {
 	return missing
 }
 
-func checkMarks(st operate.Status) finding {
+func checkMarks(st operate.Status) checklist.Line {
 	switch missing := missingMarks(st); {
 	case len(st.Marks) == 0:
-		return finding{"watermarks", resultWarning, "no key is known yet: there is nothing to sign with", "connect a device that holds one: highwater keys list"}
+		return checklist.New(checklist.Watermarks, checklist.Warning, "no key is known yet: there is nothing to sign with", "connect a device that holds one: highwater keys list")
 	case missing > 0:
-		f := finding{"watermarks", resultWarning, words.Count(missing, "mark") + " missing: those keys do not sign", "above all that these keys ever signed (docs/migrate.md): " + raiseCommand(st) + "LEVEL"}
+		f := checklist.New(checklist.Watermarks, checklist.Warning, words.Count(missing, "mark")+" missing: those keys do not sign", "above all that these keys ever signed (docs/migrate.md): "+raiseCommand(st)+"LEVEL")
 		if i := slices.IndexFunc(st.Marks, func(m operate.MarkRow) bool { return m.Chain.String() != st.Chain }); i >= 0 {
 			f.Detail += fmt.Sprintf("; there are marks for chain %s, and `chain` is %s", st.Marks[i].Chain, st.Chain)
 		}
 		return f
 	}
-	return good("watermarks", "every key has them")
+	return checklist.Good(checklist.Watermarks, "every key has them")
 }
 
-func (a *app) showFindings(findings []finding) error {
-	colours := map[string]string{resultOK: terminal.Green, resultWarning: terminal.Yellow, resultBad: terminal.Red}
+func (a *app) showFindings(findings []checklist.Line) error {
+	colours := map[checklist.Result]string{checklist.OK: terminal.Green, checklist.Warning: terminal.Yellow, checklist.Bad: terminal.Red}
 	rows := [][]string{}
 	for _, f := range findings {
-		rows = append(rows, []string{a.Paint(colours[f.Result], f.Result), f.Name, f.Detail})
+		rows = append(rows, []string{a.Paint(colours[f.Result], string(f.Result)), f.Name, f.Detail})
 	}
 	if err := a.Table([]string{"result", "what", "found"}, rows); err != nil {
 		return err

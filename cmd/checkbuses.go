@@ -3,29 +3,30 @@ package cmd
 import (
 	"slices"
 
+	"highwater/internal/checklist"
 	"highwater/internal/config"
 	"highwater/internal/daemon"
 )
 
 // checkBuses is a line for each device that is connected, and whether it could be opened. A machine without a bus is fine for a
 // configuration without USB devices.
-func checkBuses(cfg *config.Config) []finding {
+func checkBuses(cfg *config.Config) []checklist.Line {
 	found, err := daemon.LookAtBuses()
 	wanted := slices.ContainsFunc(cfg.Devices, func(d config.Device) bool { return d.Transport == config.TransportUSB })
 	switch {
 	case err != nil && wanted:
-		return []finding{bad("usb", err)}
+		return []checklist.Line{checklist.Failed(checklist.USB, err)}
 	case err != nil:
-		return []finding{good("usb", "no USB bus here, and none is configured")}
+		return []checklist.Line{checklist.Good(checklist.USB, "no USB bus here, and none is configured")}
 	}
 	if len(found) == 0 {
-		return []finding{good("usb", "no Ledger and no TezSign is connected")}
+		return []checklist.Line{checklist.Good(checklist.USB, "no Ledger and no TezSign is connected")}
 	}
-	out := make([]finding, 0, len(found))
+	out := make([]checklist.Line, 0, len(found))
 	for _, c := range found {
-		f := good("usb", "%s", c)
+		f := checklist.Good(checklist.USB, "%s", c)
 		if c.Finding.Err != nil {
-			f.Result, f.Detail, f.Hint = resultBad, c.Finding.Err.Error(), c.Finding.Hint
+			f.Result, f.Detail, f.Hint = checklist.Bad, c.Finding.Err.Error(), c.Finding.Hint
 		}
 		out = append(out, f)
 	}

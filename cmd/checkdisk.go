@@ -3,6 +3,7 @@ package cmd
 import (
 	"golang.org/x/sys/unix"
 
+	"highwater/internal/checklist"
 	"highwater/internal/config"
 	"highwater/store"
 )
@@ -33,36 +34,30 @@ const (
 
 // checkFileSystem warns of a state directory on what does not keep it, or keeps it elsewhere. Nil for a missing
 // directory, which is said already.
-func checkFileSystem(dir string) []finding {
+func checkFileSystem(dir string) []checklist.Line {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {
 		return nil
 	}
-	return []finding{judgeFileSystem(dir, uint32(fs.Type))} //nolint:gosec // the magic numbers have 32 bits; some platforms extend the sign
+	return []checklist.Line{judgeFileSystem(dir, uint32(fs.Type))} //nolint:gosec // the magic numbers have 32 bits; some platforms extend the sign
 }
 
-func judgeFileSystem(dir string, magic uint32) finding {
+func judgeFileSystem(dir string, magic uint32) checklist.Line {
 	if fs, ok := unfit[magic]; ok {
-		return finding{
-			"file system", resultWarning, dir + " is on " + fs.name + ": " + fs.why,
-			"stop, move the directory to a local disk (a volume, in a container), and set state_dir",
-		}
+		return checklist.New(checklist.FileSystem, checklist.Warning, dir+" is on "+fs.name+": "+fs.why, "stop, move the directory to a local disk (a volume, in a container), and set state_dir")
 	}
-	return good("file system", "%s is on a local disk, as far as the kernel tells", dir)
+	return checklist.Good(checklist.FileSystem, "%s is on a local disk, as far as the kernel tells", dir)
 }
 
 // checkRuntime says what a killed process costs.
-func checkRuntime(cfg *config.Config) finding {
-	const name = "levels ahead"
+func checkRuntime(cfg *config.Config) checklist.Line {
+	const name = checklist.LevelsAhead
 	if cfg.Store.Levels() == 0 {
-		return good(name, "off: each signature waits for the disk")
+		return checklist.Good(name, "off: each signature waits for the disk")
 	}
 	dir := cfg.RuntimeDir()
 	if err := store.CheckRuntimeDir(dir); err != nil {
-		return finding{
-			name, resultWarning, dir + ": " + err.Error() + ". A killed process costs what a power cut costs: the levels ahead",
-			"set runtime_dir in [store] to a directory on a tmpfs that this user owns, such as /run/highwater",
-		}
+		return checklist.New(name, checklist.Warning, dir+": "+err.Error()+". A killed process costs what a power cut costs: the levels ahead", "set runtime_dir in [store] to a directory on a tmpfs that this user owns, such as /run/highwater")
 	}
-	return good(name, "%d; a killed process costs none, by %s", cfg.Store.Levels(), dir)
+	return checklist.Good(name, "%d; a killed process costs none, by %s", cfg.Store.Levels(), dir)
 }

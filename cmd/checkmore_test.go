@@ -20,6 +20,7 @@ import (
 
 	"highwater/failover"
 	"highwater/hwm"
+	"highwater/internal/checklist"
 	"highwater/internal/config"
 	"highwater/internal/device"
 	"highwater/internal/node/nodesim"
@@ -29,11 +30,11 @@ import (
 )
 
 // only is the one finding there is.
-func only(t *testing.T, findings []finding) finding {
+func only(t *testing.T, findings []checklist.Line) checklist.Line {
 	t.Helper()
 	require.Len(t, findings, 1)
 	f := findings[0]
-	require.Equal(t, f.Result == resultOK, f.Hint == "", "a hint belongs to what is not ok: %+v", f)
+	require.Equal(t, f.Result == checklist.OK, f.Hint == "", "a hint belongs to what is not ok: %+v", f)
 	return f
 }
 
@@ -42,12 +43,12 @@ func TestCheckFileSystem(t *testing.T) {
 		unix.TMPFS_MAGIC: "tmpfs", unix.OVERLAYFS_SUPER_MAGIC: "overlay", unix.NFS_SUPER_MAGIC: "NFS", unix.CIFS_SUPER_MAGIC: "CIFS",
 		unix.SMB2_SUPER_MAGIC: "SMB", unix.FUSE_SUPER_MAGIC: "FUSE", unix.V9FS_MAGIC: "9p",
 	} {
-		f := only(t, []finding{judgeFileSystem("/state", magic)})
-		require.Equal(t, resultWarning, f.Result, name)
+		f := only(t, []checklist.Line{judgeFileSystem("/state", magic)})
+		require.Equal(t, checklist.Warning, f.Result, name)
 		require.Contains(t, f.Detail, "/state is on "+name+": ")
 	}
 	for _, magic := range []uint32{unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC} {
-		require.Equal(t, resultOK, judgeFileSystem("/state", magic).Result)
+		require.Equal(t, checklist.OK, judgeFileSystem("/state", magic).Result)
 	}
 	require.Empty(t, checkFileSystem(filepath.Join(t.TempDir(), "nowhere")))
 
@@ -64,16 +65,16 @@ func TestCheckListeners(t *testing.T) {
 	} {
 		cfg := &config.Config{Server: config.Server{Listen: listen}}
 		f := only(t, checkListeners(cfg))
-		require.Equal(t, open, f.Result == resultWarning, listen)
+		require.Equal(t, open, f.Result == checklist.Warning, listen)
 		if open {
 			require.Contains(t, f.Detail, listen)
 		}
 		cfg.Server.ClientCA = "ca.pem"
-		require.Equal(t, resultOK, only(t, checkListeners(cfg)).Result, listen)
+		require.Equal(t, checklist.OK, only(t, checkListeners(cfg)).Result, listen)
 		cfg.Server.ClientCA, cfg.Auth = "", []*tezos.PublicKey{{}}
-		require.Equal(t, resultOK, only(t, checkListeners(cfg)).Result, listen)
+		require.Equal(t, checklist.OK, only(t, checkListeners(cfg)).Result, listen)
 		cfg.Monitor.Listen = listen
-		require.Equal(t, open, only(t, checkListeners(cfg)).Result == resultWarning, listen)
+		require.Equal(t, open, only(t, checkListeners(cfg)).Result == checklist.Warning, listen)
 	}
 }
 
@@ -98,16 +99,17 @@ func TestCheckTLS(t *testing.T) {
 	cfg := &config.Config{}
 	require.Empty(t, checkTLS(cfg, now))
 	cfg.Server.TLSCert, cfg.Server.TLSKey = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	require.Equal(t, resultBad, only(t, checkTLS(cfg, now)).Result, "there are no files")
+	require.Equal(t, checklist.Bad, only(t, checkTLS(cfg, now)).Result, "there are no files")
 	const day = 24 * time.Hour
 	for _, c := range []struct {
-		from, to     time.Duration
-		result, text string
+		from, to time.Duration
+		result   checklist.Result
+		text     string
 	}{
-		{-day, 31 * day, resultOK, "good until"},
-		{-day, 29 * day, resultWarning, "ends soon"},
-		{-2 * day, -day, resultBad, "ended at"},
-		{day, 90 * day, resultBad, "begins at"},
+		{-day, 31 * day, checklist.OK, "good until"},
+		{-day, 29 * day, checklist.Warning, "ends soon"},
+		{-2 * day, -day, checklist.Bad, "ended at"},
+		{day, 90 * day, checklist.Bad, "begins at"},
 	} {
 		certificate(t, dir, now.Add(c.from), now.Add(c.to))
 		f := only(t, checkTLS(cfg, now))
@@ -118,7 +120,7 @@ func TestCheckTLS(t *testing.T) {
 	cfg.Server.ClientCA = cfg.Server.TLSCert
 	require.Len(t, checkTLS(cfg, now), 2)
 	cfg.Server.ClientCA = cfg.Server.TLSKey // it holds no certificate
-	require.Equal(t, resultBad, only(t, checkTLS(cfg, now)).Result)
+	require.Equal(t, checklist.Bad, only(t, checkTLS(cfg, now)).Result)
 	cfg.Server.ClientCA = ""
 	other := t.TempDir() // a key that is another certificate's
 	certificate(t, other, now.Add(-day), now.Add(90*day))
@@ -140,14 +142,14 @@ func TestCheckNode(t *testing.T) {
 	cfg := nodeAt(t, sim)
 	found := checkNode(t.Context(), cfg, time.Now)
 	require.Len(t, found, 2)
-	require.Equal(t, resultOK, found[0].Result, found[0].Detail)
-	require.Equal(t, resultOK, found[1].Result, found[1].Detail)
+	require.Equal(t, checklist.OK, found[0].Result, found[0].Detail)
+	require.Equal(t, checklist.OK, found[1].Result, found[1].Detail)
 
 	// This machine's clock is wrong, either way: a node cannot be from the future, and its Date tells the rest.
 	for _, off := range []time.Duration{-time.Hour, time.Hour} {
 		found = checkNode(t.Context(), cfg, func() time.Time { return time.Now().Add(off) })
 		require.Len(t, found, 2)
-		require.Equal(t, resultWarning, found[1].Result)
+		require.Equal(t, checklist.Warning, found[1].Result)
 		require.Regexp(t, "it differs by (59m|1h0m)", found[1].Detail)
 	}
 	noDate := nodeAt(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -161,15 +163,15 @@ func TestCheckNode(t *testing.T) {
 
 	sim.SetFaults(nodesim.Faults{Chain: tezos.Mainnet})
 	require.Contains(t, checkNode(t.Context(), cfg, time.Now)[0].Detail, "it follows another chain")
-	require.Equal(t, resultBad, checkNode(t.Context(), cfg, time.Now)[0].Result)
+	require.Equal(t, checklist.Bad, checkNode(t.Context(), cfg, time.Now)[0].Result)
 	sim.SetFaults(nodesim.Faults{Starting: true})
-	require.Equal(t, resultWarning, checkNode(t.Context(), cfg, time.Now)[0].Result, "it catches up by itself")
+	require.Equal(t, checklist.Warning, checkNode(t.Context(), cfg, time.Now)[0].Result, "it catches up by itself")
 	sim.SetFaults(nodesim.Faults{Down: true})
-	require.Equal(t, resultBad, only(t, checkNode(t.Context(), cfg, time.Now)).Result)
+	require.Equal(t, checklist.Bad, only(t, checkNode(t.Context(), cfg, time.Now)).Result)
 
 	wrong := nodeAt(t, http.NotFoundHandler())
 	f := checkNode(t.Context(), wrong, time.Now)[0]
-	require.Equal(t, resultBad, f.Result)
+	require.Equal(t, checklist.Bad, f.Result)
 	require.Contains(t, f.Hint, "not that of an octez node")
 }
 
@@ -177,7 +179,7 @@ func TestCheckNode(t *testing.T) {
 func TestCheckNamesWhereANodeRedirects(t *testing.T) {
 	cfg := nodeAt(t, http.RedirectHandler("https://rpc.example/secret-token/chains/main/chain_id", http.StatusMovedPermanently))
 	f := checkNode(t.Context(), cfg, time.Now)[0]
-	require.Equal(t, resultBad, f.Result)
+	require.Equal(t, checklist.Bad, f.Result)
 	require.Contains(t, f.Detail, "status 301: it redirects to https://rpc.example")
 	require.Contains(t, f.Hint, `node = "https://rpc.example"`)
 	require.NotContains(t, f.Detail+f.Hint, "secret-token")
@@ -189,17 +191,17 @@ func TestCheckPeerClock(t *testing.T) {
 	require.Empty(t, checkPeerClock(operate.Status{}))
 	heard := time.Now()
 	st := operate.Status{Pair: &failover.View{Peer: &failover.PeerView{HeardAt: &heard, SkewMS: 300}}}
-	require.Equal(t, resultOK, only(t, checkPeerClock(st)).Result)
+	require.Equal(t, checklist.OK, only(t, checkPeerClock(st)).Result)
 	st.Pair.Peer.SkewMS = -7000
-	require.Equal(t, resultWarning, only(t, checkPeerClock(st)).Result)
+	require.Equal(t, checklist.Warning, only(t, checkPeerClock(st)).Result)
 	st.Pair.Peer.HeardAt = nil
 	require.Empty(t, checkPeerClock(st))
 }
 
 func TestCheckFenced(t *testing.T) {
 	st := operate.Status{Role: operate.Role{Role: hwm.Fenced, Epoch: 3, Why: "somebody else signed"}}
-	f := only(t, []finding{checkRole(st)})
-	require.Equal(t, resultBad, f.Result)
+	f := only(t, []checklist.Line{checkRole(st)})
+	require.Equal(t, checklist.Bad, f.Result)
 	require.Contains(t, f.Detail, "fenced, epoch 3: it signs nothing: somebody else signed")
 	require.Contains(t, f.Hint, "activate --level")
 	st.Pair = &failover.View{Peer: &failover.PeerView{}}
@@ -210,9 +212,9 @@ func TestCheckFenced(t *testing.T) {
 func TestCheckKeys(t *testing.T) {
 	fault := signer.KeyFault{Reason: signer.KeyNoDevice, Health: device.Absent, Text: "no device holds it", Hint: "connect it"}
 	st := operate.Status{Keys: []operate.KeyRow{{}, {Faults: []signer.KeyFault{fault}}}}
-	require.Equal(t, resultBad, only(t, checkKeys(st)).Result)
+	require.Equal(t, checklist.Bad, only(t, checkKeys(st)).Result)
 	st.Keys[1].Faults[0].Note = true
-	require.Equal(t, resultWarning, only(t, checkKeys(st)).Result)
+	require.Equal(t, checklist.Warning, only(t, checkKeys(st)).Result)
 	st.Keys[1].Faults[0] = signer.KeyFault{Reason: "locked", Device: "left", Health: device.Locked}
 	st.Devices = []operate.DeviceRow{{Name: "left", Status: device.Status{Health: device.Locked}}}
 	require.Equal(t, "1 of 2 on a device that can sign with them", only(t, checkKeys(st)).Detail)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"highwater/internal/checklist"
 	"highwater/internal/config"
 	"highwater/internal/node"
 	"highwater/operate"
@@ -21,62 +22,60 @@ const (
 const maxClock = 5 * time.Second
 
 // checkNode asks the configured node which chain it follows, whether it keeps up, and what time it is there.
-func checkNode(ctx context.Context, cfg *config.Config, now func() time.Time) []finding {
+func checkNode(ctx context.Context, cfg *config.Config, now func() time.Time) []checklist.Line {
 	if cfg.Node == "" {
 		return nil
 	}
 	client, err := node.New(node.Config{URL: cfg.Node, Timeout: nodeTimeout})
 	if err != nil {
-		return []finding{bad("node", err)}
+		return []checklist.Line{checklist.Failed(checklist.Node, err)}
 	}
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, 2*nodeTimeout)
 	defer cancel()
 	h, err := client.Check(ctx, cfg.ChainID, now(), maxHeadAge)
-	f := good("node", "%s is in step, at level %d", client, h.Head.Level)
+	f := checklist.Good(checklist.Node, "%s is in step, at level %d", client, h.Head.Level)
 	if err != nil {
-		f = bad("node", err)
+		f = checklist.Failed(checklist.Node, err)
 		if errors.Is(err, node.ErrNotSynced) { // it passes by itself, and signing goes on
-			f.Result = resultWarning
+			f.Result = checklist.Warning
 		}
 	}
-	return append([]finding{f}, nodeClock(ctx, client, h, now)...)
+	return append([]checklist.Line{f}, nodeClock(ctx, client, h, now)...)
 }
 
 // nodeClock compares this machine's clock with the node's: by the Date of an answer; else by the head, which cannot
 // be of the future.
-func nodeClock(ctx context.Context, client *node.Client, h node.Health, now func() time.Time) []finding {
-	const name = "clock of the node"
+func nodeClock(ctx context.Context, client *node.Client, h node.Health, now func() time.Time) []checklist.Line {
+	const name = checklist.ClockOfNode
 	there, here, err := client.Clock(ctx, now)
 	if err != nil {
 		return nil // what keeps the node from answering is said already
 	}
 	if there.IsZero() {
 		if ahead := h.Head.Timestamp.Sub(here); !h.Head.Timestamp.IsZero() && ahead > maxClock {
-			return []finding{{
-				name, resultWarning, fmt.Sprintf("its head is %s in the future of this machine's clock", ahead.Round(time.Second)), clockHint,
-			}}
+			return []checklist.Line{checklist.New(name, checklist.Warning, fmt.Sprintf("its head is %s in the future of this machine's clock", ahead.Round(time.Second)), clockHint)}
 		}
 		return nil
 	}
-	return []finding{judgeClock(name, there.Sub(here))}
+	return []checklist.Line{judgeClock(name, there.Sub(here))}
 }
 
 const clockHint = "run a time service on both machines: chrony, or systemd-timesyncd; see: timedatectl"
 
 // judgeClock is a line about the difference of two clocks; a Date has whole seconds.
-func judgeClock(name string, skew time.Duration) finding {
+func judgeClock(name checklist.ID, skew time.Duration) checklist.Line {
 	detail := fmt.Sprintf("it differs by %s from this machine's", skew.Abs().Round(100*time.Millisecond))
 	if skew.Abs() > maxClock {
-		return finding{name, resultWarning, detail, clockHint}
+		return checklist.New(name, checklist.Warning, detail, clockHint)
 	}
-	return good(name, "%s", detail)
+	return checklist.Good(name, "%s", detail)
 }
 
 // checkPeerClock compares with the other instance, as it was heard last.
-func checkPeerClock(st operate.Status) []finding {
+func checkPeerClock(st operate.Status) []checklist.Line {
 	if st.Pair == nil || st.Pair.Peer == nil || st.Pair.Peer.HeardAt == nil {
 		return nil
 	}
-	return []finding{judgeClock("clock of the other instance", time.Duration(st.Pair.Peer.SkewMS)*time.Millisecond)}
+	return []checklist.Line{judgeClock(checklist.ClockOfPeer, time.Duration(st.Pair.Peer.SkewMS)*time.Millisecond)}
 }

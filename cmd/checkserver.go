@@ -11,27 +11,22 @@ import (
 	"time"
 
 	"highwater/api"
+	"highwater/internal/checklist"
 	"highwater/internal/config"
 	"highwater/internal/durable"
 )
 
 // checkListeners warns of whoever may ask without saying who they are.
-func checkListeners(cfg *config.Config) []finding {
-	var out []finding
+func checkListeners(cfg *config.Config) []checklist.Line {
+	var out []checklist.Line
 	if beyondLoopback(cfg.Server.Listen) && len(cfg.Auth) == 0 && cfg.Server.ClientCA == "" {
-		out = append(out, finding{
-			"server.listen", resultWarning, cfg.Server.Listen + " is open to other machines, and whoever reaches it may ask for signatures",
-			"listen on 127.0.0.1; or set server.authorized_keys, or server.client_ca",
-		})
+		out = append(out, checklist.New(checklist.ServerListen, checklist.Warning, cfg.Server.Listen+" is open to other machines, and whoever reaches it may ask for signatures", "listen on 127.0.0.1; or set server.authorized_keys, or server.client_ca"))
 	}
 	if beyondLoopback(cfg.Monitor.Listen) {
-		out = append(out, finding{
-			"monitor.listen", resultWarning, cfg.Monitor.Listen + " is open to other machines, and whoever reaches it reads keys, levels and devices",
-			"listen on 127.0.0.1, or let a firewall choose who may read",
-		})
+		out = append(out, checklist.New(checklist.MonitorListen, checklist.Warning, cfg.Monitor.Listen+" is open to other machines, and whoever reaches it reads keys, levels and devices", "listen on 127.0.0.1, or let a firewall choose who may read"))
 	}
 	if len(out) == 0 {
-		return []finding{good("listeners", "only this machine reaches them, or clients must say who they are")}
+		return []checklist.Line{checklist.Good(checklist.Listeners, "only this machine reaches them, or clients must say who they are")}
 	}
 	return out
 }
@@ -54,30 +49,30 @@ func beyondLoopback(address string) bool {
 const soonEnds = 30 * 24 * time.Hour
 
 // checkTLS reads the certificate, its key and the clients' authority, as serve does.
-func checkTLS(cfg *config.Config, now time.Time) []finding {
-	const name = "TLS"
+func checkTLS(cfg *config.Config, now time.Time) []checklist.Line {
+	const name = checklist.TLS
 	if cfg.Server.TLSCert == "" {
 		return nil
 	}
 	const hint = "look at server.tls_cert, server.tls_key and server.client_ca; serve does not start with them"
 	pair, err := api.TLSConfig(cfg.Server.TLSCert, cfg.Server.TLSKey, cfg.Server.ClientCA)
 	if err != nil {
-		return []finding{{name, resultBad, err.Error(), hint}}
+		return []checklist.Line{checklist.New(name, checklist.Bad, err.Error(), hint)}
 	}
 	leaf, err := leafOf(pair)
 	if err != nil {
-		return []finding{{name, resultBad, cfg.Server.TLSCert + ": " + err.Error(), hint}}
+		return []checklist.Line{checklist.New(name, checklist.Bad, cfg.Server.TLSCert+": "+err.Error(), hint)}
 	}
-	out := []finding{judgeCertificate(name, cfg.Server.TLSCert, leaf, now)}
+	out := []checklist.Line{judgeCertificate(name, cfg.Server.TLSCert, leaf, now)}
 	if cfg.Server.ClientCA == "" {
 		return out
 	}
 	cas, err := readCertificates(cfg.Server.ClientCA)
 	if err != nil {
-		return append(out, finding{"client CA", resultBad, cfg.Server.ClientCA + ": " + err.Error(), hint})
+		return append(out, checklist.New(checklist.ClientCA, checklist.Bad, cfg.Server.ClientCA+": "+err.Error(), hint))
 	}
 	for _, ca := range cas {
-		out = append(out, judgeCertificate("client CA", cfg.Server.ClientCA, ca, now))
+		out = append(out, judgeCertificate(checklist.ClientCA, cfg.Server.ClientCA, ca, now))
 	}
 	return out
 }
@@ -110,16 +105,16 @@ func readCertificates(path string) (out []*x509.Certificate, err error) {
 	return out, nil
 }
 
-func judgeCertificate(name, path string, c *x509.Certificate, now time.Time) finding {
+func judgeCertificate(name checklist.ID, path string, c *x509.Certificate, now time.Time) checklist.Line {
 	subject := fmt.Sprintf("%s (%s)", path, c.Subject.CommonName)
 	const anew = "have it issued anew, and restart"
 	switch {
 	case now.After(c.NotAfter):
-		return finding{name, resultBad, subject + " ended at " + when(c.NotAfter) + ": clients refuse it", anew}
+		return checklist.New(name, checklist.Bad, subject+" ended at "+when(c.NotAfter)+": clients refuse it", anew)
 	case now.Before(c.NotBefore):
-		return finding{name, resultBad, subject + " begins at " + when(c.NotBefore) + ": clients refuse it until then", "is this machine's clock right? timedatectl"}
+		return checklist.New(name, checklist.Bad, subject+" begins at "+when(c.NotBefore)+": clients refuse it until then", "is this machine's clock right? timedatectl")
 	case c.NotAfter.Sub(now) < soonEnds:
-		return finding{name, resultWarning, subject + " ends soon, at " + when(c.NotAfter), anew}
+		return checklist.New(name, checklist.Warning, subject+" ends soon, at "+when(c.NotAfter), anew)
 	}
-	return good(name, "%s is good until %s", subject, when(c.NotAfter))
+	return checklist.Good(name, "%s is good until %s", subject, when(c.NotAfter))
 }

@@ -11,6 +11,7 @@ import (
 	"highwater/failover"
 	"highwater/hwm"
 	"highwater/internal/bringup"
+	"highwater/internal/checklist"
 	"highwater/internal/config"
 	"highwater/internal/hints"
 	"highwater/internal/terminal"
@@ -102,33 +103,30 @@ const harmless = 5 * time.Second
 
 // measure looks at everything that a switch needs, and how long it takes. It changes nothing.
 func measure(ctx context.Context, cfg *config.Config, admin operate.Admin) (bringup.Drill, error) {
-	d := bringup.Drill{At: time.Now(), Lines: []bringup.Line{}}
+	d := bringup.Drill{At: time.Now(), Lines: []checklist.Line{}}
 	st, err := admin.Status(ctx)
 	if err != nil {
 		return d, err
 	}
 	median, _, err := measureSync(cfg.StateDir)
-	disk := bringup.Line{Name: "disk sync", Result: bringup.OK, Detail: milliseconds(median)}
+	disk := checklist.New(checklist.DiskSync, checklist.OK, milliseconds(median), "")
 	switch {
 	case err != nil:
-		disk.Result, disk.Detail = bringup.Bad, err.Error()
+		disk.Result, disk.Detail = checklist.Bad, err.Error()
 	case median > slowSync:
-		disk.Result, disk.Hint = bringup.Warning, "a faster disk for "+cfg.StateDir
+		disk.Result, disk.Hint = checklist.Warning, "a faster disk for "+cfg.StateDir
 	}
 	d.Lines = append(d.Lines, disk)
 	for _, row := range st.Devices {
 		d.Lines = append(d.Lines, measureDevice(ctx, admin, row))
 	}
-	for _, f := range checkKeys(st) {
-		if f.Result == resultOK {
-			continue
+	for _, l := range checkKeys(st) {
+		if l.Result != checklist.OK {
+			d.Lines = append(d.Lines, l)
 		}
-		d.Lines = append(d.Lines, bringup.Line{Name: f.Name, Result: bringup.Result(f.Result), Detail: f.Detail, Hint: f.Hint})
 	}
 	if st.Pair == nil || st.Pair.Peer == nil {
-		d.Lines = append(d.Lines, bringup.Line{
-			Name: "other instance", Result: bringup.Warning, Detail: "none is named: what a switch takes cannot be measured", Hint: "highwater peer add ADDRESS KEY",
-		})
+		d.Lines = append(d.Lines, checklist.New(checklist.OtherInstance, checklist.Warning, "none is named: what a switch takes cannot be measured", "highwater peer add ADDRESS KEY"))
 	} else if err := measurePair(ctx, admin, &d, median, st.Role.Role == hwm.Active); err != nil {
 		return d, err
 	}
@@ -138,10 +136,9 @@ func measure(ctx context.Context, cfg *config.Config, admin operate.Admin) (brin
 }
 
 // measureDevice times an exchange that signs nothing.
-func measureDevice(ctx context.Context, admin operate.Admin, row operate.DeviceRow) bringup.Line {
-	found := checkDevice(row)
-	l := bringup.Line{Name: found.Name, Result: bringup.Result(found.Result), Detail: found.Detail, Hint: found.Hint}
-	if l.Result == bringup.Bad {
+func measureDevice(ctx context.Context, admin operate.Admin, row operate.DeviceRow) checklist.Line {
+	l := checkDevice(row)
+	if l.Result == checklist.Bad {
 		return l
 	}
 	ctx, cancel := context.WithTimeout(ctx, harmless)
@@ -149,7 +146,7 @@ func measureDevice(ctx context.Context, admin operate.Admin, row operate.DeviceR
 	start := time.Now()
 	_, err := admin.DeviceCall(ctx, operate.DeviceCall{Device: row.Name, Verb: "info", Args: []byte("{}")}, func(string) {})
 	if err != nil {
-		return bringup.Line{Name: l.Name, Result: bringup.Bad, Detail: err.Error(), Hint: hints.Of(err)}
+		return checklist.Failed(l.ID, err).Named(l.Name)
 	}
 	l.Detail += ", answers in " + milliseconds(time.Since(start))
 	return l
@@ -168,37 +165,33 @@ func measurePair(ctx context.Context, admin operate.Admin, d *bringup.Drill, syn
 		return err
 	}
 	if v.Peer != nil && v.Peer.Reachable {
-		d.Lines = append(d.Lines, bringup.Line{Name: "round trip", Result: bringup.OK, Detail: fmt.Sprintf("%.1f ms, to %s and with the handshake", v.Peer.RTTMS, v.Peer.Address)})
+		d.Lines = append(d.Lines, checklist.New(checklist.RoundTrip, checklist.OK, fmt.Sprintf("%.1f ms, to %s and with the handshake", v.Peer.RTTMS, v.Peer.Address), ""))
 		if !active { // one that signs follows nobody
 			d.Lines = append(d.Lines, followed(v.Peer))
 		}
 	}
-	for _, f := range plan.Findings {
-		d.Lines = append(d.Lines, bringup.Line{Name: f.Name, Result: bringup.Result(f.Result), Detail: f.Detail, Hint: f.Hint})
-	}
+	d.Lines = append(d.Lines, plan.Findings...)
 	if plan.Refusal != nil {
 		if worst(d.Lines).Passed() { // it is among the findings otherwise
-			d.Lines = append(d.Lines, bringup.Line{Name: "dry run", Result: bringup.Bad, Detail: plan.Refusal.Text, Hint: plan.Refusal.Hint})
+			d.Lines = append(d.Lines, checklist.New(checklist.DryRun, checklist.Bad, plan.Refusal.Text, plan.Refusal.Hint))
 		}
 		return nil
 	}
-	d.Lines = append(d.Lines, bringup.Line{Name: "dry run", Result: bringup.OK, Detail: "both sides agree, in " + milliseconds(took)})
+	d.Lines = append(d.Lines, checklist.New(checklist.DryRun, checklist.OK, "both sides agree, in "+milliseconds(took), ""))
 	if v.Peer != nil {
 		estimate := 2*v.Peer.RTTMS + float64((2*sync).Microseconds())/1000
-		d.Lines = append(d.Lines, bringup.Line{
-			Name: "a handover", Result: bringup.OK, Detail: fmt.Sprintf("should take about %.1f ms: the link, and a sync on each side", estimate),
-		})
+		d.Lines = append(d.Lines, checklist.New(checklist.Handover, checklist.OK, fmt.Sprintf("should take about %.1f ms: the link, and a sync on each side", estimate), ""))
 	}
 	return nil
 }
 
-func followed(p *failover.PeerView) bringup.Line {
-	l := bringup.Line{Name: "followed marks", Result: bringup.OK}
+func followed(p *failover.PeerView) checklist.Line {
+	l := checklist.New(checklist.FollowedMarks, checklist.OK, "", "")
 	switch {
 	case !p.Following:
-		l.Result, l.Detail = bringup.Warning, "they are not followed now: this instance signs, or the stream begins anew"
+		l.Result, l.Detail = checklist.Warning, "they are not followed now: this instance signs, or the stream begins anew"
 	case p.Behind == nil:
-		l.Result, l.Detail = bringup.Warning, "the other instance has some that are not here"
+		l.Result, l.Detail = checklist.Warning, "the other instance has some that are not here"
 	default:
 		l.Detail = words.Count(*p.Behind, "level") + " behind"
 		if p.FollowedAt != nil {
@@ -213,14 +206,14 @@ func milliseconds(d time.Duration) string {
 }
 
 // worst is the result of all lines together.
-func worst(lines []bringup.Line) bringup.Result {
-	out := bringup.OK
+func worst(lines []checklist.Line) checklist.Result {
+	out := checklist.OK
 	for _, l := range lines {
 		switch {
 		case !l.Result.Passed():
-			return bringup.Bad
-		case l.Result == bringup.Warning:
-			out = bringup.Warning
+			return checklist.Bad
+		case l.Result == checklist.Warning:
+			out = checklist.Warning
 		}
 	}
 	return out
@@ -240,10 +233,8 @@ func (a *app) showDrill(d bringup.Drill) error {
 			return err
 		}
 	} else {
-		for _, l := range d.Lines {
-			a.showChecklist([]failover.Finding{{Name: l.Name, Result: string(l.Result), Detail: l.Detail, Hint: l.Hint}})
-		}
-		a.Say("%s: %s", a.PaintResult(string(d.Result)), drillWords(d))
+		a.showChecklist(d.Lines)
+		a.Say("%s: %s", a.PaintResult(d.Result), drillWords(d))
 		a.Say("may sign: %s", d.MaySign)
 	}
 	if !d.Result.Passed() {

@@ -12,6 +12,7 @@ import (
 	"highwater/hwm"
 	"highwater/internal/bringup"
 	"highwater/internal/chain"
+	"highwater/internal/checklist"
 	"highwater/internal/config"
 	"highwater/internal/hints"
 	"highwater/internal/node"
@@ -68,8 +69,8 @@ type realDrill struct {
 	back  bool  // this machine has not the right, for certain
 }
 
-func (r *realDrill) line(name string, result bringup.Result, hint, format string, args ...any) {
-	l := bringup.Line{Name: name, Result: result, Detail: fmt.Sprintf(format, args...), Hint: hint}
+func (r *realDrill) line(id checklist.ID, result checklist.Result, hint, format string, args ...any) {
+	l := checklist.New(id, result, fmt.Sprintf(format, args...), hint)
 	r.d.Lines = append(r.d.Lines, l)
 	r.d.Result = worst(r.d.Lines)
 }
@@ -84,18 +85,18 @@ func (r *realDrill) run(ctx context.Context) {
 		return
 	}
 	r.d.ThereMS = &h.GapMS
-	r.line("there", bringup.OK, "", "this machine signs, epoch %d; nobody signed for %.1f ms", h.Epoch, h.GapMS)
+	r.line(checklist.There, checklist.OK, "", "this machine signs, epoch %d; nobody signed for %.1f ms", h.Epoch, h.GapMS)
 	err = r.sign(ctx)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		r.line("signed here", bringup.Bad, "", "stopped after %s", words.Count(len(r.d.Levels), "level"))
+		r.line(checklist.SignedHere, checklist.Bad, "", "stopped after %s", words.Count(len(r.d.Levels), "level"))
 	case err != nil:
-		r.line("signed here", bringup.Bad, "does octez-baker ask this machine? see: highwater status", "%s", err)
+		r.line(checklist.SignedHere, checklist.Bad, "does octez-baker ask this machine? see: highwater status", "%s", err)
 	default:
-		r.line("signed here", bringup.OK, "", "at %v", r.d.Levels)
+		r.line(checklist.SignedHere, checklist.OK, "", "at %v", r.d.Levels)
 	}
 	if err == nil && !r.f.now { // if no good moment comes, it goes back at the next one
-		_, _ = r.await(ctx, r.f.timeout, func(left time.Duration) (bool, []failover.Finding, error) {
+		_, _ = r.await(ctx, r.f.timeout, func(left time.Duration) (bool, []checklist.Line, error) {
 			m, momentErr := r.admin.Moment(ctx, r.f.window(left))
 			return m.Good, m.Findings, momentErr
 		})
@@ -109,19 +110,19 @@ func (r *realDrill) run(ctx context.Context) {
 // notCome says who may sign after a handover that came to no end. Where its answer was lost on the way, what it brought is given back; after a
 // refusal somebody else brought it.
 func (r *realDrill) notCome(ctx context.Context, err error) {
-	r.line("there", bringup.Bad, hints.Of(err), "%s", err)
+	r.line(checklist.There, checklist.Bad, hints.Of(err), "%s", err)
 	st, statusErr := r.admin.Status(context.WithoutCancel(ctx))
 	if statusErr != nil {
-		r.line("role", bringup.Bad, "highwater status, on both machines", "%s", statusErr)
+		r.line(checklist.Role, checklist.Bad, "highwater status, on both machines", "%s", statusErr)
 		return
 	}
 	r.back = st.Role.Role != hwm.Active
 	switch {
 	case r.back:
 	case wire.IsRefusal(err):
-		r.line("role", bringup.Bad, "to give it back: highwater handover", "this machine has the right to sign")
+		r.line(checklist.Role, checklist.Bad, "to give it back: highwater handover", "this machine has the right to sign")
 	default:
-		r.line("role", bringup.Warning, "", "this machine has the right to sign all the same")
+		r.line(checklist.Role, checklist.Warning, "", "this machine has the right to sign all the same")
 		r.giveBack(context.WithoutCancel(ctx))
 	}
 }
@@ -178,7 +179,7 @@ func (r *realDrill) giveBack(ctx context.Context) {
 		var h operate.HandoverAnswer
 		if h, err = r.admin.Handover(ctx, failover.HandoverRequest{}); err == nil && h.Refusal == nil && h.Done {
 			r.back, r.d.BackMS = true, &h.GapMS
-			r.line("back", bringup.OK, "", "the other instance signs, epoch %d; nobody signed for %.1f ms", h.Epoch, h.GapMS)
+			r.line(checklist.Back, checklist.OK, "", "the other instance signs, epoch %d; nobody signed for %.1f ms", h.Epoch, h.GapMS)
 			return
 		}
 		if err == nil && h.Refusal != nil {
@@ -187,14 +188,14 @@ func (r *realDrill) giveBack(ctx context.Context) {
 		st, stErr := r.admin.Status(ctx)
 		if stErr == nil && st.Role.Role != hwm.Active { // it went, and the answer was lost
 			r.back = true
-			r.line("back", bringup.Warning, "see on both machines: highwater status", "this machine does not sign any more; the other one's answer did not come: %v", err)
+			r.line(checklist.Back, checklist.Warning, "see on both machines: highwater status", "this machine does not sign any more; the other one's answer did not come: %v", err)
 			return
 		}
 	}
 	if err == nil {
 		err = errors.New("the other instance did not say what came of it")
 	}
-	r.line("back", bringup.Bad, "this machine has the right to sign; when the other one is ready: highwater handover", "%s", err)
+	r.line(checklist.Back, checklist.Bad, "this machine has the right to sign; when the other one is ready: highwater handover", "%s", err)
 }
 
 // missed looks on chain which levels nobody signed, where a node is there to tell.
@@ -202,17 +203,17 @@ func (r *realDrill) missed(ctx context.Context) {
 	if r.cfg.Node == "" || ctx.Err() != nil {
 		return
 	}
-	const name = "missed levels"
+	const name = checklist.Missed
 	levels, err := r.lookForMissed(ctx)
 	switch {
 	case err != nil:
-		r.line(name, bringup.Warning, "see `node` in the configuration", "not known: %s", err)
+		r.line(name, checklist.Warning, "see `node` in the configuration", "not known: %s", err)
 	case len(levels) > 0:
 		r.d.Missed = levels
-		r.line(name, bringup.Warning, "", "%v: rights, and nothing of ours on chain", levels)
+		r.line(name, checklist.Warning, "", "%v: rights, and nothing of ours on chain", levels)
 	default:
 		r.d.Missed = levels
-		r.line(name, bringup.OK, "", "none")
+		r.line(name, checklist.OK, "", "none")
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +12,7 @@ import (
 	"highwater/failover"
 	"highwater/failover/wire"
 	"highwater/hwm"
+	"highwater/internal/checklist"
 	"highwater/internal/config"
 	"highwater/internal/durable"
 	"highwater/internal/hints"
@@ -108,7 +108,7 @@ func (a *app) handOver(ctx context.Context, admin operate.Admin, f *handoverFlag
 	var h operate.HandoverAnswer
 	heard, stop := toItsEnd(ctx)
 	defer stop()
-	done, err := a.await(ctx, f.timeout, func(left time.Duration) (bool, []failover.Finding, error) {
+	done, err := a.await(ctx, f.timeout, func(left time.Duration) (bool, []checklist.Line, error) {
 		answer, err := admin.Handover(heard, f.request(left))
 		if err != nil && ctx.Err() != nil {
 			err = hints.Add(fmt.Errorf("interrupted before the daemon said what came of it: %w", err), "see on both machines: highwater status")
@@ -117,7 +117,7 @@ func (a *app) handOver(ctx context.Context, admin operate.Admin, f *handoverFlag
 		return h.Refusal == nil || h.Refusal.Reason != wire.BadMoment, h.Findings, err
 	})
 	if err == nil && !done && !a.jsonFlag {
-		err = noMoment(strings.TrimPrefix(h.Refusal.Text, "moment: ") + "; nothing was changed")
+		err = noMoment(h.Moment.Finding().Detail + "; nothing was changed")
 	}
 	return h, err
 }
@@ -166,7 +166,7 @@ func (a *app) machine(name string, id hwm.InstanceID, role string, epoch uint64,
 func (a *app) showHandover(h operate.HandoverAnswer) error {
 	if a.jsonFlag {
 		if h.Findings == nil {
-			h.Findings = []failover.Finding{}
+			h.Findings = []checklist.Line{}
 		}
 		if err := a.JSON(h); err != nil {
 			return err

@@ -15,6 +15,7 @@ import (
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/bringup"
+	"highwater/internal/checklist"
 	"highwater/internal/config"
 	"highwater/internal/terminal"
 	"highwater/operate"
@@ -103,7 +104,7 @@ func TestDrillAfterALostAnswer(t *testing.T) {
 			r.f.now = true
 			r.run(t.Context())
 			require.Equal(t, !refuses, r.back)
-			require.Equal(t, bringup.Bad, r.d.Result)
+			require.Equal(t, checklist.Bad, r.d.Result)
 			require.Equal(t, map[bool]int{false: 2, true: 1}[refuses], daemon.asked)
 		})
 	}

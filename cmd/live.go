@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/term"
 
-	"highwater/failover"
+	"highwater/internal/checklist"
 )
 
 // live shows a checklist while it changes: on a terminal in its place, elsewhere line by line as something changes. It speaks on
@@ -33,7 +33,7 @@ func (a *app) newLive() *live {
 }
 
 // show brings the checklist up to date. What is only on its way by the second, such as a countdown, is for terminals.
-func (l *live) show(findings []failover.Finding, countdown string) {
+func (l *live) show(findings []checklist.Line, countdown string) {
 	if l.width == 0 {
 		l.tell(findings)
 		return
@@ -41,16 +41,16 @@ func (l *live) show(findings []failover.Finding, countdown string) {
 	var b strings.Builder
 	l.up(&b)
 	l.drawn = 0
-	line := func(paint func(string) string, label, text string) {
+	line := func(paint func(checklist.Result) string, label checklist.Result, text string) {
 		const margin = 2 + 7 + 2
-		label = "  " + paint(fmt.Sprintf("%-7s", label)) + "  "
-		fmt.Fprintf(&b, "%s%s\x1b[K\n", label, cut(text, l.width-margin-1))
+		margined := "  " + paint(label) + "  "
+		fmt.Fprintf(&b, "%s%s\x1b[K\n", margined, cut(text, l.width-margin-1))
 		l.drawn++
 	}
-	plain := func(s string) string { return s }
+	plain := func(r checklist.Result) string { return fmt.Sprintf("%-7s", r) }
 	for _, f := range findings {
 		line(l.app.PaintResult, f.Result, fmt.Sprintf("%-15s %s", f.Name, f.Detail))
-		if f.Hint != "" && f.Result != failover.OK {
+		if f.Hint != "" && f.Result != checklist.OK {
 			line(plain, "", fmt.Sprintf("%-15s → %s", "", f.Hint))
 		}
 	}
@@ -70,7 +70,7 @@ func (l *live) up(w io.Writer) {
 }
 
 // tell writes what is new.
-func (l *live) tell(findings []failover.Finding) {
+func (l *live) tell(findings []checklist.Line) {
 	for _, f := range findings {
 		text := l.app.PaintResult(f.Result) + "  " + fmt.Sprintf("%-15s %s", f.Name, f.Detail)
 		if l.said[f.Name] != text {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"highwater/failover"
+	"highwater/internal/checklist"
 	"highwater/internal/terminal"
 )
 
@@ -57,9 +57,9 @@ func TestLiveOnATerminal(t *testing.T) {
 	l := a.newLive()
 	require.Zero(t, l.width, "a buffer is no terminal")
 	l.width = 48
-	l.show([]failover.Finding{
-		{Name: "node", Result: failover.OK, Detail: "in step, at level 1000"},
-		{Name: "silence", Result: failover.Waiting, Detail: "1 of 3 silent levels, and much more than there is room for", Hint: "wait"},
+	l.show([]checklist.Line{
+		checklist.New(checklist.Node, checklist.OK, "in step, at level 1000", ""),
+		checklist.New(checklist.Silence, checklist.Waiting, "1 of 3 silent levels, and much more than there is room for", "wait"),
 	}, "waiting, for 2m0s at most")
 	got := screen(t, ascii(err.String()), 48)
 	require.Len(t, got, 5)
@@ -69,7 +69,7 @@ func TestLiveOnATerminal(t *testing.T) {
 	require.True(t, strings.HasSuffix(got[1], "_"), "cut: %q", got[1])
 
 	// Shorter: nothing of the longer list is left. The end leaves nothing.
-	l.show([]failover.Finding{{Name: "silence", Result: failover.OK, Detail: "3"}}, "")
+	l.show([]checklist.Line{checklist.New(checklist.Silence, checklist.OK, "3", "")}, "")
 	require.Equal(t, []string{"  ok       silence         3", ""}, screen(t, ascii(err.String()), 48))
 	l.end()
 	require.Equal(t, []string{""}, screen(t, ascii(err.String()), 48))
@@ -85,9 +85,9 @@ func TestLiveElsewhere(t *testing.T) {
 	var err bytes.Buffer
 	a := &app{Terminal: terminal.New(strings.NewReader(""), &bytes.Buffer{}, &err)}
 	l := a.newLive()
-	node := failover.Finding{Name: "node", Result: failover.OK, Detail: "in step"}
+	node := checklist.New(checklist.Node, checklist.OK, "in step", "")
 	for _, silence := range []string{"1 of 3", "1 of 3", "2 of 3", "2 of 3"} {
-		l.show([]failover.Finding{node, {Name: "silence", Result: failover.Waiting, Detail: silence}}, "waiting, for so long")
+		l.show([]checklist.Line{node, checklist.New(checklist.Silence, checklist.Waiting, silence, "")}, "waiting, for so long")
 	}
 	l.end()
 	require.Equal(t, "  ok       node            in step\n  waiting  silence         1 of 3\n  waiting  silence         2 of 3\n", err.String())

@@ -10,6 +10,7 @@ import (
 	"highwater/failover"
 	"highwater/failover/wire"
 	"highwater/hwm"
+	"highwater/internal/checklist"
 	"highwater/internal/config"
 	"highwater/internal/hints"
 	"highwater/internal/terminal"
@@ -176,10 +177,10 @@ func signsWords(s failover.Share) string {
 }
 
 // showChecklist is a checklist of the pair, one line each, with what to do where something stands in the way.
-func (a *app) showChecklist(findings []failover.Finding) {
+func (a *app) showChecklist(findings []checklist.Line) {
 	for _, f := range findings {
 		a.Say("  %s  %-15s %s", a.PaintResult(f.Result), f.Name, f.Detail)
-		if f.Hint != "" && f.Result != failover.OK {
+		if f.Hint != "" && f.Result != checklist.OK {
 			a.Say("           %-15s → %s", "", f.Hint)
 		}
 	}

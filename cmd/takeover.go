@@ -12,6 +12,7 @@ import (
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/chain"
+	"highwater/internal/checklist"
 	"highwater/internal/config"
 	"highwater/internal/device"
 	"highwater/internal/hints"
@@ -153,16 +154,13 @@ func (a *app) watchEvidence(
 	ctx context.Context, admin operate.Admin, check failover.TakeoverRequest, patience time.Duration,
 ) (operate.TakeoverAnswer, error) {
 	var t operate.TakeoverAnswer
-	_, err := a.await(ctx, patience, func(time.Duration) (bool, []failover.Finding, error) {
+	_, err := a.await(ctx, patience, func(time.Duration) (bool, []checklist.Line, error) {
 		var err error
 		t, err = admin.Takeover(ctx, check)
 		return !waitsForTime(t, check), t.Findings, err
 	})
 	return t, err
 }
-
-// mends names what may mend itself, or be mended by somebody at the machine, while it is looked at.
-var mends = map[string]bool{"silence": true, "devices": true, "node": true}
 
 // waitsForTime tells whether waiting may help: a statement is not made by waiting. A refusal for what the findings say is one more look at
 // them; any other one is final.
@@ -171,7 +169,7 @@ func waitsForTime(t operate.TakeoverAnswer, r failover.TakeoverRequest) bool {
 		return false
 	}
 	for _, f := range t.Findings {
-		if (f.Result == failover.Bad || f.Result == failover.Waiting) && !mends[f.Name] {
+		if !f.Result.Passed() && !f.MayPass {
 			return false
 		}
 	}
@@ -181,7 +179,7 @@ func waitsForTime(t operate.TakeoverAnswer, r failover.TakeoverRequest) bool {
 func (a *app) showTakeover(t takeoverReport) error {
 	if a.jsonFlag {
 		if t.Findings == nil {
-			t.Findings = []failover.Finding{}
+			t.Findings = []checklist.Line{}
 		}
 		if err := a.JSON(t); err != nil {
 			return err
@@ -209,7 +207,7 @@ func (a *app) afterTakeover(ctx context.Context, admin operate.Admin, f *takeove
 	done := time.Now()
 	list := a.newLive()
 	if !a.jsonFlag {
-		list.show([]failover.Finding{{Name: "device marks", Result: failover.Waiting, Detail: "compared with the floor, and raised"}}, "")
+		list.show([]checklist.Line{checklist.New(checklist.DeviceMarks, checklist.Waiting, "compared with the floor, and raised", "")}, "")
 	}
 	devices, err := admin.RaiseDevices(ctx)
 	list.end()
@@ -271,7 +269,7 @@ func (a *app) firstSignature(ctx context.Context, admin operate.Admin, patience 
 			return nil, nil //nolint:nilnil // none came, and nothing failed
 		}
 		if !a.jsonFlag {
-			list.show([]failover.Finding{{Name: "first signature", Result: failover.Waiting, Detail: "of a baker's request here"}},
+			list.show([]checklist.Line{checklist.New(checklist.FirstSignature, checklist.Waiting, "of a baker's request here", "")},
 				fmt.Sprintf("waiting, for %s at most; Ctrl-C ends the waiting only", left.Round(time.Second)))
 		}
 		select {
@@ -282,12 +280,12 @@ func (a *app) firstSignature(ctx context.Context, admin operate.Admin, patience 
 }
 
 // markFindings are the devices' own marks as lines of a checklist.
-func markFindings(devices []signer.DeviceMarks) []failover.Finding {
-	var out []failover.Finding
+func markFindings(devices []signer.DeviceMarks) []checklist.Line {
+	var out []checklist.Line
 	for _, d := range devices {
 		name := "marks of " + d.Device
 		if d.Problem != "" {
-			out = append(out, failover.Finding{Name: name, Result: failover.Warning, Detail: "not compared: " + d.Problem, Hint: d.Advice})
+			out = append(out, checklist.New(checklist.DeviceMarks, checklist.Warning, "not compared: "+d.Problem, d.Advice).Named(name))
 		}
 		for _, k := range d.Keys {
 			out = append(out, markFinding(name, k))
@@ -296,15 +294,15 @@ func markFindings(devices []signer.DeviceMarks) []failover.Finding {
 	return out
 }
 
-func markFinding(name string, k device.Standing) failover.Finding {
-	f := failover.Finding{Name: name, Result: failover.OK, Detail: fmt.Sprintf("%s: at level %d", shorter(k.PKH.String()), k.Level)}
+func markFinding(name string, k device.Standing) checklist.Line {
+	f := checklist.Good(checklist.DeviceMarks, "%s: at level %d", shorter(k.PKH.String()), k.Level).Named(name)
 	switch {
 	case k.Level < 0 && k.Why == "":
 		f.Detail = fmt.Sprintf("%s: it shows no mark", shorter(k.PKH.String()))
 	case k.Raised:
 		f.Detail = fmt.Sprintf("%s: raised to level %d", shorter(k.PKH.String()), k.Level)
 	case k.Why != "":
-		f.Result = failover.Warning
+		f.Result = checklist.Warning
 		f.Detail = fmt.Sprintf("%s: %s", shorter(k.PKH.String()), k.Why)
 		if k.Level >= 0 && k.Allowed >= 0 {
 			f.Detail = fmt.Sprintf("%s: at level %d, and could be at %d: %s", shorter(k.PKH.String()), k.Level, k.Allowed, k.Why)

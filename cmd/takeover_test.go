@@ -11,6 +11,7 @@ import (
 
 	"highwater/failover"
 	"highwater/failover/wire"
+	"highwater/internal/checklist"
 	"highwater/internal/device"
 	"highwater/internal/terminal"
 	"highwater/operate"
@@ -35,10 +36,10 @@ func (l *lateSight) Takeover(_ context.Context, r failover.TakeoverRequest) (ope
 
 func (*lateSight) RaiseDevices(context.Context) ([]signer.DeviceMarks, error) { return nil, nil }
 
-func evidence(result, refusal string) operate.TakeoverAnswer {
+func evidence(result checklist.Result, refusal string) operate.TakeoverAnswer {
 	var t operate.TakeoverAnswer
-	t.Ready = result == failover.OK
-	t.Findings = []failover.Finding{{Name: "silence", Result: result}}
+	t.Ready = result == checklist.OK
+	t.Findings = []checklist.Line{checklist.New(checklist.Silence, result, "", "").Passing()}
 	if refusal != "" {
 		t.Refusal = &wire.Refusal{Reason: refusal, Text: "one silent level is missing"}
 	}
@@ -48,19 +49,19 @@ func evidence(result, refusal string) operate.TakeoverAnswer {
 // TestTakeoverLooksAgain: a signature of before that comes on chain between the last look and the step costs some silent levels more,
 // and does not end the command.
 func TestTakeoverLooksAgain(t *testing.T) {
-	done := evidence(failover.OK, "")
+	done := evidence(checklist.OK, "")
 	done.Done = true
-	silent, heard := evidence(failover.OK, ""), evidence(failover.Waiting, wire.NotReady)
+	silent, heard := evidence(checklist.OK, ""), evidence(checklist.Waiting, wire.NotReady)
 	for name, c := range map[string]struct {
 		answers []operate.TakeoverAnswer
 		wait    time.Duration
 		checks  []bool
 		error   bool
 	}{
-		"heard again":   {answers: []operate.TakeoverAnswer{silent, heard, evidence(failover.Waiting, ""), silent, done}, wait: time.Minute, checks: []bool{true, false, true, true, false}},
+		"heard again":   {answers: []operate.TakeoverAnswer{silent, heard, evidence(checklist.Waiting, ""), silent, done}, wait: time.Minute, checks: []bool{true, false, true, true, false}},
 		"heard twice":   {answers: []operate.TakeoverAnswer{silent, heard, silent, heard, silent, done}, wait: time.Minute, checks: []bool{true, false, true, false, true, false}},
-		"no time":       {answers: []operate.TakeoverAnswer{evidence(failover.Waiting, ""), heard}, checks: []bool{true, false}, error: true},
-		"final refusal": {answers: []operate.TakeoverAnswer{silent, evidence(failover.Waiting, wire.IsActive)}, wait: time.Minute, checks: []bool{true, false}, error: true},
+		"no time":       {answers: []operate.TakeoverAnswer{evidence(checklist.Waiting, ""), heard}, checks: []bool{true, false}, error: true},
+		"final refusal": {answers: []operate.TakeoverAnswer{silent, evidence(checklist.Waiting, wire.IsActive)}, wait: time.Minute, checks: []bool{true, false}, error: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			daemon := &lateSight{answers: c.answers}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/failover"
+	"highwater/internal/checklist"
 	"highwater/internal/config"
 	"highwater/internal/hints"
 	"highwater/internal/terminal"
@@ -79,7 +80,7 @@ func (a *app) waitWindowCmd() *cobra.Command {
 
 func (a *app) waitWindow(ctx context.Context, admin operate.Admin, f *windowFlags, check bool) error {
 	var m failover.Moment
-	good, err := a.await(ctx, f.timeout, func(left time.Duration) (bool, []failover.Finding, error) {
+	good, err := a.await(ctx, f.timeout, func(left time.Duration) (bool, []checklist.Line, error) {
 		var err error
 		m, err = admin.Moment(ctx, f.window(left))
 		return m.Good || check, m.Findings, err
@@ -118,11 +119,11 @@ const (
 	lookSoon  = 250 * time.Millisecond
 )
 
-func pause(findings []failover.Finding) time.Duration {
+func pause(findings []checklist.Line) time.Duration {
 	soon := false
 	for _, f := range findings {
-		if f.Result == failover.Bad || f.Result == failover.Waiting {
-			if f.Name != "attestations" && f.Name != "silence" { // a new block ends these
+		if !f.Result.Passed() {
+			if f.ID != checklist.Attestations && f.ID != checklist.Silence { // a new block ends these
 				return lookEvery
 			}
 			soon = true
@@ -136,7 +137,7 @@ func pause(findings []failover.Finding) time.Duration {
 
 // await looks until it is done, or no time is left, and shows what it waits for.
 func (a *app) await(
-	ctx context.Context, patience time.Duration, look func(left time.Duration) (done bool, findings []failover.Finding, err error),
+	ctx context.Context, patience time.Duration, look func(left time.Duration) (done bool, findings []checklist.Line, err error),
 ) (bool, error) {
 	deadline := time.Now().Add(patience)
 	list := a.newLive()

@@ -6,6 +6,7 @@ import (
 
 	"highwater/failover/wire"
 	"highwater/hwm"
+	"highwater/internal/checklist"
 )
 
 // onCertificate takes the right to sign (rules 5, 6, 10 and 11).
@@ -81,7 +82,7 @@ func (n *Node) checkOffline(c *wire.Certificate, head *int32) error {
 		return wire.Refuse(wire.OldAnswer, "highwater handover takes its place; without a link, with the process there stopped: highwater takeover",
 			"the certificate is for level %d, and the chain is at %d: more than %d levels past", *c.Level, *head, wire.MaxPast)
 	}
-	if f := n.certifiedKeys(c); f.Result == Bad {
+	if f := n.certifiedKeys(c); f.Result == checklist.Bad {
 		return wire.Refuse(wire.NotReady, f.Hint, "%s: %s", f.Name, f.Detail)
 	}
 	return nil
@@ -106,7 +107,7 @@ func (n *Node) Accept(ctx context.Context, c *wire.Certificate, head *int32) (hw
 	}
 	if n.chain != nil {
 		f, h := n.checkNode(ctx)
-		if f.Result != OK {
+		if f.Result != checklist.OK {
 			return hwm.RoleRecord{}, wire.Refuse(wire.NotReady, f.Hint, "node: %s", f.Detail)
 		}
 		head = &h.Level

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"highwater/internal/chain"
+	"highwater/internal/checklist"
 	"highwater/internal/tezos"
 )
 
@@ -17,16 +18,16 @@ type Chain interface {
 }
 
 // CheckNode asks an octez node where the chain is, and whether it keeps up with it.
-func CheckNode(ctx context.Context, at Chain, want tezos.ChainID) (Finding, chain.Head) {
-	const name = "node"
+func CheckNode(ctx context.Context, at Chain, want tezos.ChainID) (checklist.Line, chain.Head) {
+	const id = checklist.Node
 	h, err := at.Head(ctx)
 	switch {
 	case err != nil:
-		return Finding{name, Bad, err.Error(), "see `node` in the configuration, and the node's log"}, h
+		return checklist.New(id, checklist.Bad, err.Error(), "see `node` in the configuration, and the node's log"), h
 	case h.Chain != want:
-		return Finding{name, Bad, fmt.Sprintf("the node follows %s, not %s", h.Chain, want), "see `node` in the configuration"}, h
+		return checklist.New(id, checklist.Bad, fmt.Sprintf("the node follows %s, not %s", h.Chain, want), "see `node` in the configuration"), h
 	case !h.Synced:
-		return Finding{name, Bad, h.Detail, "wait until it has caught up"}, h
+		return checklist.New(id, checklist.Bad, h.Detail, "wait until it has caught up"), h
 	}
-	return Finding{Name: name, Result: OK, Detail: fmt.Sprintf("in step, at level %d", h.Level)}, h
+	return checklist.New(id, checklist.OK, fmt.Sprintf("in step, at level %d", h.Level), ""), h
 }

@@ -6,6 +6,7 @@ import (
 
 	"highwater/failover/wire"
 	"highwater/hwm"
+	"highwater/internal/checklist"
 	"highwater/internal/hints"
 )
 
@@ -58,10 +59,10 @@ func (n *Node) toldMarks() ([]wire.Mark, error) {
 }
 
 // diskHere is the line of a checklist for a disk that fails on this side; nil: it works.
-func (n *Node) diskHere() *Finding {
+func (n *Node) diskHere() []checklist.Line {
 	err := n.store.Healthy()
 	if err == nil {
 		return nil
 	}
-	return &Finding{"this instance", Bad, "its disk fails, so it can take nothing: " + err.Error(), hints.Of(err)}
+	return []checklist.Line{checklist.New(checklist.ThisInstance, checklist.Bad, "its disk fails, so it can take nothing: "+err.Error(), hints.Of(err))}
 }

@@ -11,6 +11,7 @@ import (
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/chain"
+	"highwater/internal/checklist"
 )
 
 // gone is a pair whose first side signed and is dead; the second has a chain of which the test decides.
@@ -34,9 +35,9 @@ func TestTheSilenceIsCountedDown(t *testing.T) {
 		c, err := b.node.Takeover(t.Context(), ask)
 		require.NoError(t, err)
 		require.False(t, c.Ready)
-		f := stands(c.Findings)
+		f := checklist.Stands(c.Findings)
 		require.Equal(t, "silence", f.Name)
-		require.Equal(t, Waiting, f.Result)
+		require.Equal(t, checklist.Waiting, f.Result)
 		require.Contains(t, f.Detail, []string{"0 of 3", "1 of 3", "2 of 3"}[n])
 		require.Contains(t, f.Detail, "last seen at level 1001, and the head is at 1002")
 		require.Equal(t, &SilenceSeen{Levels: n, Wanted: 3, LastOwn: &own, Since: own - 15, Head: own + 1}, c.Silence)
@@ -108,5 +109,5 @@ func TestASilenceThatCannotBeSeen(t *testing.T) {
 	c, err := b.node.Takeover(t.Context(), TakeoverRequest{Check: true, CannotSign: true, Silence: 3})
 	require.NoError(t, err)
 	require.Nil(t, c.Silence)
-	require.Equal(t, "node", stands(c.Findings).Name)
+	require.Equal(t, "node", checklist.Stands(c.Findings).Name)
 }

@@ -8,6 +8,7 @@ import (
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/chain"
+	"highwater/internal/checklist"
 	"highwater/internal/hints"
 	"highwater/signer"
 )
@@ -43,9 +44,9 @@ func (n *Node) askHead(ctx context.Context) (chain.Head, error) {
 }
 
 // checkNode is CheckNode of our node, and keeps what it says.
-func (n *Node) checkNode(ctx context.Context) (Finding, chain.Head) {
+func (n *Node) checkNode(ctx context.Context) (checklist.Line, chain.Head) {
 	f, h := CheckNode(ctx, n.chain, n.signer.Chain())
-	if f.Result == OK {
+	if f.Result == checklist.OK {
 		n.SawHead(h.Level, n.now().Add(-h.Age))
 	}
 	return f, h

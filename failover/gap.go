@@ -7,6 +7,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/chain"
+	"highwater/internal/checklist"
 	"highwater/internal/words"
 )
 
@@ -37,7 +38,7 @@ func choose(rights []chain.Right, head int32, w Window) gap {
 }
 
 // look chooses when to go, and says why.
-func (m *Moment) look(rights []chain.Right, head int32, w Window) Finding {
+func (m *Moment) look(rights []chain.Right, head int32, w Window) checklist.Line {
 	w.Within = min(w.Within, chain.MaxAhead-w.Blocks)
 	if len(rights) > 0 {
 		next := slices.MinFunc(rights, func(a, b chain.Right) int { return hwm.Position(a).Compare(hwm.Position(b)) })
@@ -52,8 +53,8 @@ func (m *Moment) look(rights []chain.Right, head int32, w Window) Finding {
 	return g.finding(m.Next, w, rounds)
 }
 
-func (g gap) finding(next *chain.Right, w Window, rounds string) Finding {
-	const name = "blocks"
+func (g gap) finding(next *chain.Right, w Window, rounds string) checklist.Line {
+	const id = checklist.Blocks
 	far := fmt.Sprintf("in %s, about %s", words.Count(g.after, "level"), time.Duration(g.after)*BlockTime)
 	near := fmt.Sprintf("no %d levels in a row are without a block that may be ours%s", w.Blocks, rounds)
 	if w.Blocks == 1 {
@@ -61,19 +62,19 @@ func (g gap) finding(next *chain.Right, w Window, rounds string) Finding {
 	}
 	switch {
 	case g.blocks >= w.Blocks && g.after == 0 && next == nil:
-		return Finding{Name: name, Result: OK, Detail: fmt.Sprintf("none of ours at the next %d levels", w.Within+w.Blocks)}
+		return checklist.New(id, checklist.OK, fmt.Sprintf("none of ours at the next %d levels", w.Within+w.Blocks), "")
 	case g.blocks >= w.Blocks && g.after == 0:
-		return Finding{Name: name, Result: OK, Detail: fmt.Sprintf("none of ours at the next %d levels%s; one may come at level %d, round %d",
-			g.blocks, rounds, next.Level, next.Round)}
+		return checklist.New(id, checklist.OK, fmt.Sprintf("none of ours at the next %d levels%s; one may come at level %d, round %d",
+			g.blocks, rounds, next.Level, next.Round), "")
 	case g.blocks >= w.Blocks:
-		return Finding{name, Waiting, fmt.Sprintf("one of ours may come at level %d, round %d; %d free levels%s begin %s", next.Level, next.Round,
-			w.Blocks, rounds, far), ""}
+		return checklist.New(id, checklist.Waiting, fmt.Sprintf("one of ours may come at level %d, round %d; %d free levels%s begin %s", next.Level, next.Round,
+			w.Blocks, rounds, far), "")
 	case g.blocks == 0 && w.Within >= w.Blocks:
-		return Finding{name, Warning, fmt.Sprintf("each of the next %d may be ours: no moment is better than another", w.Within+1), ""}
+		return checklist.New(id, checklist.Warning, fmt.Sprintf("each of the next %d may be ours: no moment is better than another", w.Within+1), "")
 	case g.blocks == 0:
-		return Finding{name, Waiting, fmt.Sprintf("one of ours may come at level %d, round %d", next.Level, next.Round), ""}
+		return checklist.New(id, checklist.Waiting, fmt.Sprintf("one of ours may come at level %d, round %d", next.Level, next.Round), "")
 	case g.after == 0:
-		return Finding{name, Warning, fmt.Sprintf("%s; the best gap is now: %d", near, g.blocks), ""}
+		return checklist.New(id, checklist.Warning, fmt.Sprintf("%s; the best gap is now: %d", near, g.blocks), "")
 	}
-	return Finding{name, Waiting, fmt.Sprintf("%s; the best gap, of %d, begins %s", near, g.blocks, far), ""}
+	return checklist.New(id, checklist.Waiting, fmt.Sprintf("%s; the best gap, of %d, begins %s", near, g.blocks, far), "")
 }

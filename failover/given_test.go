@@ -8,6 +8,7 @@ import (
 
 	"highwater/failover/wire"
 	"highwater/hwm"
+	"highwater/internal/checklist"
 )
 
 // lower sets an operator's ceiling for all keys.
@@ -52,10 +53,10 @@ func TestACertificateIsRememberedUnderAnOperatorsCeiling(t *testing.T) {
 func TestAnOperatorsCeilingIsTold(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
-	told := func(findings []Finding) (details []string) {
+	told := func(findings []checklist.Line) (details []string) {
 		for _, f := range findings {
 			if f.Name == "ceilings" {
-				require.Equal(t, Warning, f.Result)
+				require.Equal(t, checklist.Warning, f.Result)
 				require.Contains(t, f.Hint, "highwater hwm ceiling --lift")
 				details = append(details, f.Detail)
 			}

@@ -7,7 +7,7 @@ import (
 
 	"highwater/failover/wire"
 	"highwater/hwm"
-	"highwater/internal/hints"
+	"highwater/internal/checklist"
 	"highwater/internal/words"
 )
 
@@ -23,40 +23,15 @@ type HandoverRequest struct {
 
 // Handover is what came of it.
 type Handover struct {
-	Done     bool           `json:"done"`
-	Findings []Finding      `json:"findings"`
-	From     hwm.InstanceID `json:"from"`
-	To       hwm.InstanceID `json:"to"`
-	Epoch    uint64         `json:"epoch"`            // after it, when done
-	Moment   *Moment        `json:"moment,omitempty"` // when a window was asked for
-	At       *int32         `json:"at,omitempty"`
+	Done     bool             `json:"done"`
+	Findings []checklist.Line `json:"findings"`
+	From     hwm.InstanceID   `json:"from"`
+	To       hwm.InstanceID   `json:"to"`
+	Epoch    uint64           `json:"epoch"`            // after it, when done
+	Moment   *Moment          `json:"moment,omitempty"` // when a window was asked for
+	At       *int32           `json:"at,omitempty"`
 	// GapMS is the time from the question to the open gate: nobody signed for no longer than that. Zero for a handover by level.
 	GapMS float64 `json:"gap_ms"`
-}
-
-// Finding is one line of a checklist.
-type Finding struct {
-	Name   string `json:"name"`
-	Result string `json:"result"` // ok, warning, bad, waiting
-	Detail string `json:"detail"`
-	Hint   string `json:"hint,omitempty"`
-}
-
-// Results of findings. Bad and Waiting stand in the way.
-const (
-	OK      = "ok"
-	Warning = "warning"
-	Bad     = "bad"
-	Waiting = "waiting"
-)
-
-func stands(findings []Finding) *Finding {
-	for i, f := range findings {
-		if f.Result == Bad || f.Result == Waiting {
-			return &findings[i]
-		}
-	}
-	return nil
 }
 
 // Handover moves the right to sign: to this instance when the other one has it, to the other one (which is invited) when this one
@@ -104,7 +79,7 @@ func (n *Node) handover(ctx context.Context, peer hwm.Peer, r HandoverRequest) (
 	}
 	h := Handover{From: peer.Key, To: n.Me(), At: r.At}
 	h.Findings = n.plan(ctx, peer, r)
-	if f := stands(h.Findings); f != nil {
+	if f := checklist.Stands(h.Findings); f != nil {
 		return h, wire.Refuse(wire.NotReady, f.Hint, "%s: %s", f.Name, f.Detail)
 	}
 	if r.DryRun {
@@ -160,18 +135,18 @@ func (n *Node) invite(ctx context.Context, peer hwm.Peer, r HandoverRequest) (Ha
 }
 
 // plan looks at everything that a handover to this instance needs. It changes nothing.
-func (n *Node) plan(ctx context.Context, peer hwm.Peer, r HandoverRequest) []Finding {
+func (n *Node) plan(ctx context.Context, peer hwm.Peer, r HandoverRequest) []checklist.Line {
 	if broken := n.diskHere(); broken != nil {
-		return []Finding{*broken}
+		return broken
 	}
 	a, err := n.Ask(ctx)
 	if err != nil {
-		return []Finding{bad("other instance", orTakeover(err))}
+		return []checklist.Line{checklist.Failed(checklist.OtherInstance, orTakeover(err))}
 	}
-	out := []Finding{n.planPeer(peer, a)}
-	keys := usableOn("keys", a.Status.Keys, a.Status.Marks, n.lackHere, "here")
+	out := []checklist.Line{n.planPeer(peer, a)}
+	keys := usableOn(checklist.Keys, a.Status.Keys, a.Status.Marks, n.lackHere, "here")
 	if r.invited {
-		keys = usableOn("keys", a.Status.Keys, a.Status.Marks, n.lackInvited, "there")
+		keys = usableOn(checklist.Keys, a.Status.Keys, a.Status.Marks, n.lackInvited, "there")
 	}
 	out = append(out, n.planHere(), n.planClock(), keys, n.planMarks(a.Status.Marks))
 	out = append(out, n.ownCeilings()...)
@@ -192,67 +167,60 @@ func orTakeover(err error) error {
 		"%s", r.Text)
 }
 
-func bad(name string, err error) Finding {
-	return Finding{Name: name, Result: Bad, Detail: err.Error(), Hint: hints.Of(err)}
-}
-
 // planPeer shows the other side, and whether it has given the right away already: then a handover was cut off, and goes on here.
-func (n *Node) planPeer(peer hwm.Peer, a wire.Answer) Finding {
-	f := Finding{Name: "other instance", Result: OK, Detail: fmt.Sprintf("%s at %s, %s, epoch %d", peer.Key.Short(), peer.Address, a.Role, a.Epoch)}
+func (n *Node) planPeer(peer hwm.Peer, a wire.Answer) checklist.Line {
+	f := checklist.New(checklist.OtherInstance, checklist.OK, fmt.Sprintf("%s at %s, %s, epoch %d", peer.Key.Short(), peer.Address, a.Role, a.Epoch), "")
 	if a.Owner == n.Me() && a.Epoch > n.store.Role().Epoch {
 		f.Detail += ": it gave the right to this instance; a handover that was cut off goes on"
 	}
 	return f
 }
 
-func (n *Node) planHere() Finding {
+func (n *Node) planHere() checklist.Line {
 	mine := n.store.Role()
 	if mine.Role == hwm.Fenced {
-		return Finding{"this instance", Bad, "it is fenced: " + mine.Why, "find out who signed; then: highwater standby"}
+		return checklist.New(checklist.ThisInstance, checklist.Bad, "it is fenced: "+mine.Why, "find out who signed; then: highwater standby")
 	}
-	return Finding{Name: "this instance", Result: OK, Detail: fmt.Sprintf("%s, epoch %d", mine.Role, mine.Epoch)}
+	return checklist.New(checklist.ThisInstance, checklist.OK, fmt.Sprintf("%s, epoch %d", mine.Role, mine.Epoch), "")
 }
 
-func (n *Node) planClock() Finding {
+func (n *Node) planClock() checklist.Line {
 	n.mu.Lock()
 	skew := n.skew
 	n.mu.Unlock()
 	detail := fmt.Sprintf("they differ by %s", skew.Abs().Round(time.Millisecond))
 	if skew.Abs() > maxSkew {
-		return Finding{"clocks", Warning, detail, "nothing here depends on it, but your baker does: timedatectl"}
+		return checklist.New(checklist.Clocks, checklist.Warning, detail, "nothing here depends on it, but your baker does: timedatectl")
 	}
-	return Finding{Name: "clocks", Result: OK, Detail: detail}
+	return checklist.New(checklist.Clocks, checklist.OK, detail, "")
 }
 
 // planMarks tells how far the marks here are behind; they come with the certificate in any case.
-func (n *Node) planMarks(theirs []wire.Mark) Finding {
+func (n *Node) planMarks(theirs []wire.Mark) checklist.Line {
 	for _, m := range theirs { // the certificate would be refused, with nobody signing
 		if err := n.tooFar(m); err != nil {
-			return Finding{"marks", Bad, "the other instance's: " + err.Error(), "look at its marks there: highwater hwm list, and highwater status"}
+			return checklist.New(checklist.Marks, checklist.Bad, "the other instance's: "+err.Error(), "look at its marks there: highwater hwm list, and highwater status")
 		}
 	}
 	behind, missing, err := n.behind(theirs)
 	if err != nil {
-		return bad("marks", err)
+		return checklist.Failed(checklist.Marks, err)
 	}
 	if missing > 0 {
-		return Finding{"marks", Warning, fmt.Sprintf("%d are not here yet; they come with the handover", missing), ""}
+		return checklist.New(checklist.Marks, checklist.Warning, fmt.Sprintf("%d are not here yet; they come with the handover", missing), "")
 	}
 	if behind > 2 {
-		return Finding{"marks", Warning, fmt.Sprintf("those here are %s behind; they come with the handover", words.Count(behind, "level")), ""}
+		return checklist.New(checklist.Marks, checklist.Warning, fmt.Sprintf("those here are %s behind; they come with the handover", words.Count(behind, "level")), "")
 	}
-	return Finding{Name: "marks", Result: OK, Detail: "they follow the other instance's"}
+	return checklist.New(checklist.Marks, checklist.OK, "they follow the other instance's", "")
 }
 
 // ownCeilings tells of those that an operator set here: the right to sign does not lift them.
-func (n *Node) ownCeilings() []Finding {
+func (n *Node) ownCeilings() []checklist.Line {
 	for _, k := range n.signer.Keys() {
 		c, ok := n.store.Ceilings()[hwm.CeilingKey{Chain: n.signer.Chain(), PKH: k.PKH}]
 		if ok && c.Source != hwm.SourcePeer {
-			return []Finding{{
-				"ceilings", Warning, fmt.Sprintf("an operator's stands here: %s signs nothing above level %d", k.PKH, c.Level),
-				"lift it, at a stopped instance, if nobody else signs above it: highwater hwm ceiling --lift",
-			}}
+			return []checklist.Line{checklist.New(checklist.Ceilings, checklist.Warning, fmt.Sprintf("an operator's stands here: %s signs nothing above level %d", k.PKH, c.Level), "lift it, at a stopped instance, if nobody else signs above it: highwater hwm ceiling --lift")}
 		}
 	}
 	return nil
@@ -289,20 +257,20 @@ func (n *Node) wouldRelease(ctx context.Context, peer hwm.Peer, at *int32) error
 
 // planThere shows whether it would. As long as the process before this one may still run, as far as the other side can tell, it says so:
 // that passes soon after a start, and is waited for.
-func (n *Node) planThere(ctx context.Context, peer hwm.Peer, r HandoverRequest) Finding {
+func (n *Node) planThere(ctx context.Context, peer hwm.Peer, r HandoverRequest) checklist.Line {
 	err := n.wouldRelease(ctx, peer, r.At)
 	for try := 0; err != nil && wire.AsRefusal(err).Reason == wire.OtherLife && try < 2*quiet; try++ {
 		select {
 		case <-time.After(n.every):
 			err = n.wouldRelease(ctx, peer, r.At)
 		case <-ctx.Done():
-			return bad("release", err)
+			return checklist.Failed(checklist.Release, err)
 		}
 	}
 	if err != nil {
-		return bad("release", err)
+		return checklist.Failed(checklist.Release, err)
 	}
-	return Finding{Name: "release", Result: OK, Detail: "the other instance would give the right to sign"}
+	return checklist.New(checklist.Release, checklist.OK, "the other instance would give the right to sign", "")
 }
 
 // Asked again when the answer is lost: it is the same then.

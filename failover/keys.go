@@ -8,6 +8,7 @@ import (
 
 	"highwater/failover/wire"
 	"highwater/hwm"
+	"highwater/internal/checklist"
 	"highwater/internal/device"
 	"highwater/internal/tezos"
 	"highwater/signer"
@@ -84,23 +85,23 @@ func lackThere(side []wire.KeyReport) lacks {
 // usableOn wants each key in service on the side that signs to be able to sign on the side that is to sign. marks
 // are those of the side that signs: a key without any is new, and worth a warning only, as long as another key has
 // some.
-func usableOn(name string, keys []wire.KeyReport, marks []wire.Mark, on lacks, where string) Finding {
+func usableOn(id checklist.ID, keys []wire.KeyReport, marks []wire.Mark, on lacks, where string) checklist.Line {
 	if len(keys) == 0 {
-		return Finding{name, Bad, "the instance that signs knows no key", "connect its devices"}
+		return checklist.New(id, checklist.Bad, "the instance that signs knows no key", "connect its devices")
 	}
 	serving := map[tezos.PublicKeyHash]bool{}
 	for _, m := range marks {
 		serving[m.PKH] = true
 	}
-	out := Finding{Name: name, Result: OK, Detail: allUsable(len(keys)) + " " + where}
+	out := checklist.New(id, checklist.OK, allUsable(len(keys))+" "+where, "")
 	for _, k := range keys {
 		l := on(k.PKH)
 		switch {
 		case l == lack{}:
 		case serving[k.PKH] || len(serving) == 0:
-			return Finding{name, Bad, fmt.Sprintf("%s %s", k.PKH, l.text), l.hint}
+			return checklist.New(id, checklist.Bad, fmt.Sprintf("%s %s", k.PKH, l.text), l.hint)
 		default:
-			out = Finding{name, Warning, fmt.Sprintf("%s %s; it has no watermark and signs nowhere yet", k.PKH, l.text), l.hint}
+			out = checklist.New(id, checklist.Warning, fmt.Sprintf("%s %s; it has no watermark and signs nowhere yet", k.PKH, l.text), l.hint)
 		}
 	}
 	return out
@@ -116,24 +117,24 @@ func allUsable(keys int) string {
 
 // evidenceKeys wants this side to be able to sign with each of its keys, and with those that the other side signed
 // with.
-func (n *Node) evidenceKeys() Finding {
-	const name = "devices"
+func (n *Node) evidenceKeys() checklist.Line {
+	const id = checklist.Devices
 	health := n.signer.KeysHealth()
 	inService := signer.InService(health)
 	for _, h := range health {
 		if f := h.Unable(); f != nil && (!f.Note || !inService) {
-			return Finding{name, Bad, fmt.Sprintf("%s cannot sign here: %s", h.PKH, f.Text), f.Hint}
+			return checklist.New(id, checklist.Bad, fmt.Sprintf("%s cannot sign here: %s", h.PKH, f.Text), f.Hint)
 		}
 	}
 	if len(health) == 0 {
-		return Finding{name, Bad, "no key is known here", "connect the device that holds the keys"}
+		return checklist.New(id, checklist.Bad, "no key is known here", "connect the device that holds the keys")
 	}
 	if said, ok := n.lastReport(); ok && len(said.Keys) > 0 && len(said.Marks) > 0 {
-		if f := usableOn(name, said.Keys, said.Marks, n.lackHere, "here"); f.Result != OK {
+		if f := usableOn(id, said.Keys, said.Marks, n.lackHere, "here"); f.Result != checklist.OK {
 			return f
 		}
 	}
-	return Finding{Name: name, Result: OK, Detail: allUsable(len(health))}
+	return checklist.New(id, checklist.OK, allUsable(len(health)), "")
 }
 
 // lastReport is what the other instance said last of its keys, however long ago.
@@ -200,7 +201,7 @@ func (n *Node) fit(peer hwm.Peer, said *wire.Report) error {
 	for _, r := range rows {
 		marks = append(marks, wire.Mark{PKH: r.PKH})
 	}
-	if f := usableOn("keys", keys, marks, lackThere(said.Keys), "there"); f.Result == Bad && len(keys) > 0 {
+	if f := usableOn(checklist.Keys, keys, marks, lackThere(said.Keys), "there"); f.Result == checklist.Bad && len(keys) > 0 {
 		return wire.Refuse(wire.NotReady, f.Hint, "the instance %s cannot take the right to sign: %s", peer.Key.Short(), f.Detail)
 	}
 	return nil
@@ -209,8 +210,8 @@ func (n *Node) fit(peer hwm.Peer, said *wire.Report) error {
 // certifiedKeys wants this side to be able to sign with the keys of a certificate that came in a file. Of keys that
 // are not known here nothing is asked as long as another key is known: a certificate has the marks of retired keys,
 // too. A command that opened the store and no device cannot tell.
-func (n *Node) certifiedKeys(c *wire.Certificate) Finding {
-	const name = "keys"
+func (n *Node) certifiedKeys(c *wire.Certificate) checklist.Line {
+	const id = checklist.Keys
 	var keys []wire.KeyReport
 	for _, m := range c.Marks {
 		if _, err := n.signer.KeyHealth(m.PKH); err == nil {
@@ -219,9 +220,9 @@ func (n *Node) certifiedKeys(c *wire.Certificate) Finding {
 	}
 	switch {
 	case len(c.Marks) == 0 || len(n.signer.Devices()) == 0:
-		return Finding{Name: name, Result: OK}
+		return checklist.New(id, checklist.OK, "", "")
 	case len(keys) == 0:
-		return Finding{name, Bad, "no key of the certificate is known here", "connect the device that holds the keys, and see: highwater keys list"}
+		return checklist.New(id, checklist.Bad, "no key of the certificate is known here", "connect the device that holds the keys, and see: highwater keys list")
 	}
-	return usableOn(name, keys, c.Marks, n.lackHere, "here")
+	return usableOn(id, keys, c.Marks, n.lackHere, "here")
 }

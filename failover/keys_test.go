@@ -9,6 +9,7 @@ import (
 
 	"highwater/failover/wire"
 	"highwater/hwm"
+	"highwater/internal/checklist"
 	"highwater/internal/device"
 	"highwater/internal/softkey"
 	"highwater/internal/tezos"
@@ -48,9 +49,9 @@ func TestNothingIsHandedToAnInstanceWithoutTheKeys(t *testing.T) {
 	require.Equal(t, hwm.Active, a.role().Role)
 	require.Equal(t, perLevel, a.bake(p.level))
 	require.Contains(t, b.node.evidenceKeys().Detail, "cannot sign here: no device that is connected holds it")
-	require.Equal(t, Bad, b.node.evidenceKeys().Result)
-	require.Equal(t, Waiting, b.node.momentKeys(b.mustAsk()).Result)
-	require.Equal(t, Waiting, a.node.momentKeys(a.mustAsk()).Result)
+	require.Equal(t, checklist.Bad, b.node.evidenceKeys().Result)
+	require.Equal(t, checklist.Waiting, b.node.momentKeys(b.mustAsk()).Result)
+	require.Equal(t, checklist.Waiting, a.node.momentKeys(a.mustAsk()).Result)
 }
 
 func (s *side) mustAsk() *wire.Answer {
@@ -137,22 +138,22 @@ func TestReportsOfOlderVersions(t *testing.T) {
 	key, marks := []wire.KeyReport{{PKH: k}}, []wire.Mark{{PKH: k}}
 	for _, c := range []struct {
 		there  []wire.KeyReport
-		result string
+		result checklist.Result
 		text   string
 	}{
-		{nil, Bad, "is not known there"},
-		{[]wire.KeyReport{{PKH: k, Health: "locked"}}, Bad, "is locked there"},
-		{[]wire.KeyReport{{PKH: k, Health: "absent: device left does not hold this key"}}, Bad, "cannot sign there: device left does not hold this key"},
-		{[]wire.KeyReport{{PKH: k, Health: "ready"}}, OK, "the key is usable there"},
+		{nil, checklist.Bad, "is not known there"},
+		{[]wire.KeyReport{{PKH: k, Health: "locked"}}, checklist.Bad, "is locked there"},
+		{[]wire.KeyReport{{PKH: k, Health: "absent: device left does not hold this key"}}, checklist.Bad, "cannot sign there: device left does not hold this key"},
+		{[]wire.KeyReport{{PKH: k, Health: "ready"}}, checklist.OK, "the key is usable there"},
 	} {
-		f := usableOn("keys", key, marks, lackThere(c.there), "there")
+		f := usableOn(checklist.Keys, key, marks, lackThere(c.there), "there")
 		require.Equal(t, c.result, f.Result)
 		require.Contains(t, f.Detail, c.text)
 	}
 	// A key without a mark signs nowhere, and holds nothing up.
 	other := newGadget(t).keys[0].PublicKey().Hash()
-	f := usableOn("keys", append(key, wire.KeyReport{PKH: other}), []wire.Mark{{PKH: other}}, lackThere([]wire.KeyReport{{PKH: other, Health: "ready"}}), "there")
-	require.Equal(t, Warning, f.Result, f.Detail)
+	f := usableOn(checklist.Keys, append(key, wire.KeyReport{PKH: other}), []wire.Mark{{PKH: other}}, lackThere([]wire.KeyReport{{PKH: other, Health: "ready"}}), "there")
+	require.Equal(t, checklist.Warning, f.Result, f.Detail)
 }
 
 // TestACertificateForKeysThatAreNotHere: it is not used up by an instance that cannot sign.
@@ -180,10 +181,10 @@ func TestATakeoverWantsTheKeys(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
 	b.node.said = nil // nothing was heard since the start
-	require.Equal(t, OK, b.node.evidenceKeys().Result)
+	require.Equal(t, checklist.OK, b.node.evidenceKeys().Result)
 	b.gadget.health = device.Locked
 	f := b.node.evidenceKeys()
-	require.Equal(t, Bad, f.Result)
+	require.Equal(t, checklist.Bad, f.Result)
 	require.Contains(t, f.Detail, "cannot sign here: device gadget is locked")
 	c, err := b.node.Takeover(t.Context(), TakeoverRequest{Check: true, CannotSign: true, Head: &p.level})
 	require.NoError(t, err)
@@ -195,13 +196,13 @@ func TestATakeoverWantsTheKeys(t *testing.T) {
 	a.gadget.keys = append(a.gadget.keys, late)
 	a.signer.Learn()
 	b.mustAsk()
-	require.Equal(t, Warning, b.node.evidenceKeys().Result, "it signs nowhere yet")
+	require.Equal(t, checklist.Warning, b.node.evidenceKeys().Result, "it signs nowhere yet")
 	_, err = a.store.Raise([]hwm.Row{{
 		Key: hwm.Key{Chain: ghost, PKH: late.PublicKey().Hash(), Kind: tezos.Block}, Mark: hwm.Floor(start, time.Now(), hwm.SourceSet),
 	}})
 	require.NoError(t, err)
 	b.mustAsk()
 	f = b.node.evidenceKeys()
-	require.Equal(t, Bad, f.Result)
+	require.Equal(t, checklist.Bad, f.Result)
 	require.Contains(t, f.Detail, late.PublicKey().Hash().String()+" is not known here")
 }

@@ -8,6 +8,7 @@ import (
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/chain"
+	"highwater/internal/checklist"
 )
 
 // Margins of a takeover: levels at which nobody signs, so that nothing that the other instance may have signed comes again.
@@ -95,7 +96,7 @@ func (n *Node) floor(t *Takeover, s *chain.Silence, r TakeoverRequest, stated *i
 
 // farHead finds a mistyped head: the floor above it would be durable, and nothing up to it could be signed any more. What the other
 // instance told of is known too.
-func (n *Node) farHead(r TakeoverRequest) []Finding {
+func (n *Node) farHead(r TakeoverRequest) []checklist.Line {
 	if r.Head == nil {
 		return nil
 	}
@@ -106,13 +107,11 @@ func (n *Node) farHead(r TakeoverRequest) []Finding {
 	if err != nil || limit.Allows(*r.Head) { // where it fails, so does the floor
 		return nil
 	}
-	result := Bad
+	result := checklist.Bad
 	if r.Far {
-		result = Warning
+		result = checklist.Warning
 	}
-	return []Finding{{
-		"head", result, fmt.Sprintf("level %d is stated, which is %s", *r.Head, limit.Distance(*r.Head)), "look at the level again; if it is right: --far",
-	}}
+	return []checklist.Line{checklist.New(checklist.Head, result, fmt.Sprintf("level %d is stated, which is %s", *r.Head, limit.Distance(*r.Head)), "look at the level again; if it is right: --far")}
 }
 
 // known is the highest level that is known of: of everything, and of what was signed or set as a mark.

@@ -9,6 +9,7 @@ import (
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/chain"
+	"highwater/internal/checklist"
 	"highwater/internal/tezos"
 	"highwater/internal/words"
 )
@@ -46,10 +47,10 @@ func (w Window) sound() error {
 
 // Moment is what came of looking for one.
 type Moment struct {
-	Good     bool         `json:"good"`
-	Findings []Finding    `json:"findings"`
-	Head     *int32       `json:"head"`           // null: no node says it
-	Next     *chain.Right `json:"next,omitempty"` // the next block that may be ours
+	Good     bool             `json:"good"`
+	Findings []checklist.Line `json:"findings"`
+	Head     *int32           `json:"head"`           // null: no node says it
+	Next     *chain.Right     `json:"next,omitempty"` // the next block that may be ours
 	// Gap is what is waited for, or begins now: free levels after the level Starts. Zero when nothing is known.
 	Starts int32 `json:"starts,omitempty"`
 	Gap    int   `json:"gap,omitempty"`
@@ -68,20 +69,20 @@ func (n *Node) Moment(ctx context.Context, w Window) (Moment, error) {
 	m := Moment{}
 	var said *wire.Answer
 	if _, paired := n.store.Peer(); paired && !w.Alone {
-		var f Finding
+		var f checklist.Line
 		f, said = n.momentPeer(ctx)
 		m.Findings = append(m.Findings, f)
 	}
 	if !n.signer.Active() && (said == nil && len(m.Findings) == 0 || said != nil && !said.Signing) {
-		m.Findings = append(m.Findings, Finding{Name: "signing", Result: OK, Detail: "nobody signs now: nothing is gained by waiting"})
-		m.Good = stands(m.Findings) == nil
+		m.Findings = append(m.Findings, checklist.New(checklist.Signing, checklist.OK, "nobody signs now: nothing is gained by waiting", ""))
+		m.Good = checklist.Stands(m.Findings) == nil
 		return m, nil
 	}
 	if said != nil {
 		m.Findings = append(m.Findings, n.momentKeys(said), n.momentMarks(said))
 	}
 	m.Findings = append(m.Findings, n.momentChain(ctx, &m, said, w)...)
-	m.Good = stands(m.Findings) == nil
+	m.Good = checklist.Stands(m.Findings) == nil
 	return m, nil
 }
 
@@ -89,15 +90,15 @@ func (n *Node) Moment(ctx context.Context, w Window) (Moment, error) {
 const lookTimeout = 30 * time.Second
 
 // Finding is the moment as one line of a longer checklist.
-func (m Moment) Finding() Finding {
-	const name = "moment"
-	if f := stands(m.Findings); f != nil {
-		return Finding{name, Waiting, f.Name + ": " + f.Detail, f.Hint}
+func (m Moment) Finding() checklist.Line {
+	const id = checklist.Moment
+	if f := checklist.Stands(m.Findings); f != nil {
+		return checklist.New(id, checklist.Waiting, f.Name+": "+f.Detail, f.Hint)
 	}
-	out := Finding{Name: name, Result: OK, Detail: "good"}
+	out := checklist.New(id, checklist.OK, "good", "")
 	for _, f := range m.Findings {
-		if f.Result == Warning {
-			return Finding{name, Warning, f.Name + ": " + f.Detail, f.Hint}
+		if f.Result == checklist.Warning {
+			return checklist.New(id, checklist.Warning, f.Name+": "+f.Detail, f.Hint)
 		}
 		out.Detail = f.Detail
 	}
@@ -105,45 +106,37 @@ func (m Moment) Finding() Finding {
 }
 
 // momentPeer asks the other instance; nothing is said when it does not answer.
-func (n *Node) momentPeer(ctx context.Context) (Finding, *wire.Answer) {
-	const name = "other instance"
+func (n *Node) momentPeer(ctx context.Context) (checklist.Line, *wire.Answer) {
+	const id = checklist.OtherInstance
 	a, err := n.Ask(ctx)
 	if err != nil {
-		return waits(bad(name, err)), nil
+		return checklist.Failed(id, err).OrWait(), nil
 	}
 	if a.Role == hwm.Fenced {
-		return Finding{name, Bad, "it is fenced: " + a.Status.Why, "find out who signed; then: highwater standby, there"}, &a
+		return checklist.New(id, checklist.Bad, "it is fenced: "+a.Status.Why, "find out who signed; then: highwater standby, there"), &a
 	}
-	return Finding{Name: name, Result: OK, Detail: fmt.Sprintf("it answers: %s, epoch %d", a.Role, a.Epoch)}, &a
+	return checklist.New(id, checklist.OK, fmt.Sprintf("it answers: %s, epoch %d", a.Role, a.Epoch), ""), &a
 }
 
 // momentKeys wants the keys of the side that signs to be usable on the other.
-func (n *Node) momentKeys(said *wire.Answer) Finding {
-	const name = "devices"
+func (n *Node) momentKeys(said *wire.Answer) checklist.Line {
+	const id = checklist.Devices
 	if said.Signing {
-		return waits(usableOn(name, said.Status.Keys, said.Status.Marks, n.lackHere, "here"))
+		return usableOn(id, said.Status.Keys, said.Status.Marks, n.lackHere, "here").OrWait()
 	}
 	marks, err := n.durableMarks()
 	if err != nil {
-		return waits(bad(name, err))
+		return checklist.Failed(id, err).OrWait()
 	}
-	return waits(usableOn(name, n.keyReports(), marks, lackThere(said.Status.Keys), "there"))
-}
-
-// waits makes what may mend itself something to wait for.
-func waits(f Finding) Finding {
-	if f.Result == Bad {
-		f.Result = Waiting
-	}
-	return f
+	return usableOn(id, n.keyReports(), marks, lackThere(said.Status.Keys), "there").OrWait()
 }
 
 // momentMarks wants the marks of the side that does not sign to follow.
-func (n *Node) momentMarks(said *wire.Answer) Finding {
-	const name = "marks"
+func (n *Node) momentMarks(said *wire.Answer) checklist.Line {
+	const id = checklist.Marks
 	ours, err := n.durableMarks()
 	if err != nil {
-		return bad(name, err)
+		return checklist.Failed(id, err)
 	}
 	signs, follows := ours, said.Status.Marks
 	if said.Signing {
@@ -165,26 +158,23 @@ func (n *Node) momentMarks(said *wire.Answer) Finding {
 	const anyway = "they come with the handover in any case"
 	switch {
 	case (missing > 0 || behind > maxBehind) && said.Role == hwm.Active && n.store.Role().Role == hwm.Active:
-		return Finding{name, Warning, "after a release by level they do not follow", anyway}
+		return checklist.New(id, checklist.Warning, "after a release by level they do not follow", anyway)
 	case missing > 0:
-		return Finding{name, Waiting, fmt.Sprintf("%d do not follow yet", missing), anyway}
+		return checklist.New(id, checklist.Waiting, fmt.Sprintf("%d do not follow yet", missing), anyway)
 	case behind > maxBehind:
-		return Finding{name, Waiting, fmt.Sprintf("they follow %s behind", words.Count(behind, "level")), anyway}
+		return checklist.New(id, checklist.Waiting, fmt.Sprintf("they follow %s behind", words.Count(behind, "level")), anyway)
 	}
-	return Finding{Name: name, Result: OK, Detail: "they follow those of the instance that signs"}
+	return checklist.New(id, checklist.OK, "they follow those of the instance that signs", "")
 }
 
 // momentChain looks at both nodes, at what was signed at the head, and at the blocks that are ours to make.
-func (n *Node) momentChain(ctx context.Context, m *Moment, said *wire.Answer, w Window) []Finding {
+func (n *Node) momentChain(ctx context.Context, m *Moment, said *wire.Answer, w Window) []checklist.Line {
 	if n.chain == nil {
-		return []Finding{{
-			"node", Warning, "none is configured here: the blocks that are ours to make are not known, nor where the chain is",
-			"set `node` in the configuration",
-		}}
+		return []checklist.Line{checklist.New(checklist.Node, checklist.Warning, "none is configured here: the blocks that are ours to make are not known, nor where the chain is", "set `node` in the configuration")}
 	}
 	node, head := n.checkNode(ctx)
-	out := []Finding{waits(node)}
-	if node.Result != OK {
+	out := []checklist.Line{node.OrWait()}
+	if node.Result != checklist.OK {
 		return out
 	}
 	m.Head = &head.Level
@@ -193,24 +183,22 @@ func (n *Node) momentChain(ctx context.Context, m *Moment, said *wire.Answer, w 
 	}
 	rights, err := n.chain.Rights(ctx, n.pkhs(), head.Level, min(w.Within+w.Blocks, chain.MaxAhead))
 	if err != nil {
-		return append(out, waits(bad("blocks", err)))
+		return append(out, checklist.Failed(checklist.Blocks, err).OrWait())
 	}
-	if f := n.momentSigned(head.Level, rights.Attest, said); f != nil {
-		out = append(out, *f)
-	}
+	out = append(out, n.momentSigned(head.Level, rights.Attest, said)...)
 	return append(out, m.look(rights.Blocks, head.Level, w))
 }
 
 // nodeThere compares the two nodes.
-func nodeThere(ours int32, theirs *int32) Finding {
-	const name = "node there"
+func nodeThere(ours int32, theirs *int32) checklist.Line {
+	const id = checklist.NodeThere
 	switch {
 	case theirs == nil:
-		return Finding{name, Warning, "the other instance does not say where the chain is: it has no node, or one that is not in step", ""}
+		return checklist.New(id, checklist.Warning, "the other instance does not say where the chain is: it has no node, or one that is not in step", "")
 	case int64(ours)-int64(*theirs) > maxBehind:
-		return Finding{name, Waiting, fmt.Sprintf("it is at level %d, %d behind the one here", *theirs, ours-*theirs), "wait until it has caught up"}
+		return checklist.New(id, checklist.Waiting, fmt.Sprintf("it is at level %d, %d behind the one here", *theirs, ours-*theirs), "wait until it has caught up")
 	}
-	return Finding{Name: name, Result: OK, Detail: fmt.Sprintf("at level %d", *theirs)}
+	return checklist.New(id, checklist.OK, fmt.Sprintf("at level %d", *theirs), "")
 }
 
 // recent is how many levels a key may be behind the head for it to be waited for: one that stopped attesting is not.
@@ -218,12 +206,11 @@ const recent = 4
 
 // momentSigned wants those who have to attest the head to have done it: then nothing is asked for until the next block comes. Nil when
 // nobody has to.
-func (n *Node) momentSigned(head int32, duty []tezos.PublicKeyHash, said *wire.Answer) *Finding {
-	const name = "attestations"
+func (n *Node) momentSigned(head int32, duty []tezos.PublicKeyHash, said *wire.Answer) []checklist.Line {
+	const id = checklist.Attestations
 	marks, err := n.durableMarks()
 	if err != nil {
-		f := bad(name, err)
-		return &f
+		return []checklist.Line{checklist.Failed(id, err)}
 	}
 	if said != nil && said.Signing {
 		marks = said.Status.Marks
@@ -240,9 +227,9 @@ func (n *Node) momentSigned(head int32, duty []tezos.PublicKeyHash, said *wire.A
 	}
 	switch {
 	case late > 0:
-		return &Finding{name, Waiting, fmt.Sprintf("level %d: %d of %d keys have not attested yet", head, late, done+late), ""}
+		return []checklist.Line{checklist.New(id, checklist.Waiting, fmt.Sprintf("level %d: %d of %d keys have not attested yet", head, late, done+late), "")}
 	case done > 0:
-		return &Finding{Name: name, Result: OK, Detail: fmt.Sprintf("level %d: all keys have attested", head)}
+		return []checklist.Line{checklist.New(id, checklist.OK, fmt.Sprintf("level %d: all keys have attested", head), "")}
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/chain"
+	"highwater/internal/checklist"
 	"highwater/internal/device"
 	"highwater/internal/node/nodesim"
 	"highwater/internal/tezos"
@@ -85,7 +86,7 @@ func (s *side) moment(w Window) Moment {
 }
 
 // result is that of a finding.
-func (m Moment) result(t *testing.T, name string) Finding {
+func (m Moment) result(t *testing.T, name string) checklist.Line {
 	t.Helper()
 	for _, f := range m.Findings {
 		if f.Name == name {
@@ -93,7 +94,7 @@ func (m Moment) result(t *testing.T, name string) Finding {
 		}
 	}
 	require.Fail(t, "no finding "+name, "%v", m.Findings)
-	return Finding{}
+	return checklist.Line{}
 }
 
 func TestAGoodMomentOnEitherSide(t *testing.T) {
@@ -102,16 +103,16 @@ func TestAGoodMomentOnEitherSide(t *testing.T) {
 		m := s.moment(Window{Blocks: 5, Within: 10})
 		require.True(t, m.Good, "%v", m.Findings)
 		require.Equal(t, p.level, *m.Head)
-		require.Equal(t, OK, m.Finding().Result)
-		require.Equal(t, OK, m.result(t, "marks").Result)
-		require.Equal(t, OK, m.result(t, "node there").Result)
+		require.Equal(t, checklist.OK, m.Finding().Result)
+		require.Equal(t, checklist.OK, m.result(t, "marks").Result)
+		require.Equal(t, checklist.OK, m.result(t, "node there").Result)
 		// A block of ours is near: not now.
 		chains[i].rights = func(head int32, _ int) (chain.Rights, error) {
 			return chain.Rights{Blocks: turns(head+2, 0)}, nil
 		}
 		m = s.moment(Window{Blocks: 5, Within: 10})
 		require.False(t, m.Good)
-		require.Equal(t, Waiting, m.Finding().Result)
+		require.Equal(t, checklist.Waiting, m.Finding().Result)
 		require.Equal(t, &chain.Right{Level: p.level + 2}, m.Next)
 		require.Equal(t, p.level+2, m.Starts)
 		require.Contains(t, m.Finding().Detail, "5 free levels begin in 2 levels, about 12s")
@@ -125,38 +126,39 @@ func TestAGoodMomentOnEitherSide(t *testing.T) {
 // TestWhatAMomentWaitsFor spoils one thing at a time.
 func TestWhatAMomentWaitsFor(t *testing.T) {
 	for name, c := range map[string]struct {
-		finding, result string
-		spoil           func(p *pair, chains [2]*fakeChain)
+		finding string
+		result  checklist.Result
+		spoil   func(p *pair, chains [2]*fakeChain)
 	}{
-		"our node is not in step": {"node", Waiting, func(p *pair, c [2]*fakeChain) {
+		"our node is not in step": {"node", checklist.Waiting, func(p *pair, c [2]*fakeChain) {
 			c[0].head = func() (chain.Head, error) {
 				return chain.Head{Chain: ghost, Level: p.level, Detail: "it is unsynced"}, nil
 			}
 		}},
-		"our node is gone": {"node", Waiting, func(_ *pair, c [2]*fakeChain) {
+		"our node is gone": {"node", checklist.Waiting, func(_ *pair, c [2]*fakeChain) {
 			c[0].head = func() (chain.Head, error) { return chain.Head{}, errors.New("gone") }
 		}},
-		"their node is far behind": {"node there", Waiting, func(p *pair, c [2]*fakeChain) {
+		"their node is far behind": {"node there", checklist.Waiting, func(p *pair, c [2]*fakeChain) {
 			c[1].head = func() (chain.Head, error) {
 				return chain.Head{Chain: ghost, Level: p.level - maxBehind - 1, Synced: true}, nil
 			}
 		}},
-		"their node is not in step": {"node there", Warning, func(p *pair, c [2]*fakeChain) {
+		"their node is not in step": {"node there", checklist.Warning, func(p *pair, c [2]*fakeChain) {
 			c[1].head = func() (chain.Head, error) { return chain.Head{Chain: ghost, Level: p.level}, nil }
 		}},
-		"they are silent":    {"other instance", Waiting, func(p *pair, _ [2]*fakeChain) { p.cable.cut = true }},
-		"they are fenced":    {"other instance", Bad, func(p *pair, _ [2]*fakeChain) { p.sides[1].fence() }},
-		"they lack a device": {"devices", Waiting, func(p *pair, _ [2]*fakeChain) { p.sides[1].gadget.health = device.Absent }},
-		"they do not follow": {"marks", Waiting, func(p *pair, _ [2]*fakeChain) {
+		"they are silent":    {"other instance", checklist.Waiting, func(p *pair, _ [2]*fakeChain) { p.cable.cut = true }},
+		"they are fenced":    {"other instance", checklist.Bad, func(p *pair, _ [2]*fakeChain) { p.sides[1].fence() }},
+		"they lack a device": {"devices", checklist.Waiting, func(p *pair, _ [2]*fakeChain) { p.sides[1].gadget.health = device.Absent }},
+		"they do not follow": {"marks", checklist.Waiting, func(p *pair, _ [2]*fakeChain) {
 			for range maxBehind + 1 {
 				p.level++
 				p.sides[0].bake(p.level)
 			}
 		}},
-		"nobody says who bakes": {"blocks", Waiting, func(_ *pair, c [2]*fakeChain) {
+		"nobody says who bakes": {"blocks", checklist.Waiting, func(_ *pair, c [2]*fakeChain) {
 			c[0].rights = func(int32, int) (chain.Rights, error) { return chain.Rights{}, errors.New("no rights") }
 		}},
-		"the head is not attested": {"attestations", Waiting, func(p *pair, c [2]*fakeChain) {
+		"the head is not attested": {"attestations", checklist.Waiting, func(p *pair, c [2]*fakeChain) {
 			p.level++
 			c[0].rights = func(int32, int) (chain.Rights, error) { return chain.Rights{Attest: p.sides[0].node.pkhs()}, nil }
 		}},
@@ -169,7 +171,7 @@ func TestWhatAMomentWaitsFor(t *testing.T) {
 			}
 			m := a.moment(Window{})
 			require.Equal(t, c.result, m.result(t, c.finding).Result, "%v", m.Findings)
-			require.Equal(t, c.result == Warning, m.Good)
+			require.Equal(t, c.result == checklist.Warning, m.Good)
 			if !m.Good {
 				require.Contains(t, m.Finding().Detail, c.finding+": ")
 				_, err := a.node.Handover(t.Context(), HandoverRequest{Window: &Window{}})
@@ -232,7 +234,7 @@ func TestAMomentWithoutANode(t *testing.T) {
 	require.True(t, m.Good, "what cannot be known does not stand in the way")
 	require.Nil(t, m.Head)
 	f := m.Finding()
-	require.Equal(t, Warning, f.Result)
+	require.Equal(t, checklist.Warning, f.Result)
 	require.Contains(t, f.Detail, "not known")
 	h, err := b.node.Handover(t.Context(), HandoverRequest{DryRun: true, Window: &Window{}})
 	require.NoError(t, err)
@@ -266,7 +268,7 @@ func TestAHandoverWaitsForItsMoment(t *testing.T) {
 		h, err = s.node.Handover(t.Context(), HandoverRequest{Window: &Window{Within: 5}, DryRun: true})
 		require.NoError(t, err)
 		require.Equal(t, "moment", h.Findings[len(h.Findings)-1].Name)
-		require.Equal(t, Waiting, h.Findings[len(h.Findings)-1].Result)
+		require.Equal(t, checklist.Waiting, h.Findings[len(h.Findings)-1].Result)
 	}
 	far := func(head int32, _ int) (chain.Rights, error) {
 		return chain.Rights{Blocks: turns(head+9, 1)}, nil
@@ -290,7 +292,7 @@ func TestAMomentAfterAReleaseByLevel(t *testing.T) {
 	require.True(t, h.Done)
 	m := a.moment(Window{})
 	require.Equal(t, hwm.Active, a.role().Role)
-	require.Equal(t, Warning, m.result(t, "marks").Result)
+	require.Equal(t, checklist.Warning, m.result(t, "marks").Result)
 	require.True(t, m.Good)
 }
 
@@ -311,20 +313,20 @@ func TestGaps(t *testing.T) {
 		w      Window
 		starts int32
 		gap    int
-		result string
+		result checklist.Result
 		detail string
 	}{
-		"nothing":             {nil, Window{Blocks: 3}, 100, 3, OK, "none of ours at the next 3 levels"},
-		"far enough":          {turns(104, 0), Window{Blocks: 3, Within: 9}, 100, 3, OK, "one may come at level 104, round 0"},
-		"too near":            {turns(103, 1), Window{Blocks: 3, Within: 9}, 103, 3, Waiting, "3 free levels begin in 3 levels, about 18s"},
-		"the first of two":    {turns(102, 0, 106, 0, 111, 0), Window{Blocks: 3, Within: 20}, 102, 3, Waiting, "begin in 2"},
-		"the best is later":   {turns(102, 0, 104, 0, 107, 0, 109, 0), Window{Blocks: 4, Within: 8}, 104, 2, Waiting, "best gap, of 2, begins in 4"},
-		"the best is now":     {turns(103, 0, 105, 0, 107, 0, 109, 0), Window{Blocks: 4, Within: 8}, 100, 2, Warning, "best gap is now: 2"},
-		"each level is ours":  {turns(101, 0, 102, 0, 103, 0, 104, 0), Window{Blocks: 1, Within: 3}, 100, 0, Warning, "no moment is better"},
-		"at round 1 always":   {turns(101, 1, 102, 1, 103, 0, 104, 1, 105, 1), Window{Blocks: 2, Within: 3}, 100, 2, OK, "at round 0"},
-		"no time to wait":     {turns(101, 0), Window{Blocks: 2}, 100, 0, Waiting, "one of ours may come at level 101, round 0"},
-		"no time for less":    {turns(102, 0), Window{Blocks: 2, Within: 1}, 100, 0, Waiting, "one of ours may come at level 102, round 0"},
-		"no time for the gap": {turns(101, 0, 103, 0, 105, 0, 106, 0), Window{Blocks: 2, Within: 4}, 101, 1, Waiting, "of 1, begins in 1"},
+		"nothing":             {nil, Window{Blocks: 3}, 100, 3, checklist.OK, "none of ours at the next 3 levels"},
+		"far enough":          {turns(104, 0), Window{Blocks: 3, Within: 9}, 100, 3, checklist.OK, "one may come at level 104, round 0"},
+		"too near":            {turns(103, 1), Window{Blocks: 3, Within: 9}, 103, 3, checklist.Waiting, "3 free levels begin in 3 levels, about 18s"},
+		"the first of two":    {turns(102, 0, 106, 0, 111, 0), Window{Blocks: 3, Within: 20}, 102, 3, checklist.Waiting, "begin in 2"},
+		"the best is later":   {turns(102, 0, 104, 0, 107, 0, 109, 0), Window{Blocks: 4, Within: 8}, 104, 2, checklist.Waiting, "best gap, of 2, begins in 4"},
+		"the best is now":     {turns(103, 0, 105, 0, 107, 0, 109, 0), Window{Blocks: 4, Within: 8}, 100, 2, checklist.Warning, "best gap is now: 2"},
+		"each level is ours":  {turns(101, 0, 102, 0, 103, 0, 104, 0), Window{Blocks: 1, Within: 3}, 100, 0, checklist.Warning, "no moment is better"},
+		"at round 1 always":   {turns(101, 1, 102, 1, 103, 0, 104, 1, 105, 1), Window{Blocks: 2, Within: 3}, 100, 2, checklist.OK, "at round 0"},
+		"no time to wait":     {turns(101, 0), Window{Blocks: 2}, 100, 0, checklist.Waiting, "one of ours may come at level 101, round 0"},
+		"no time for less":    {turns(102, 0), Window{Blocks: 2, Within: 1}, 100, 0, checklist.Waiting, "one of ours may come at level 102, round 0"},
+		"no time for the gap": {turns(101, 0, 103, 0, 105, 0, 106, 0), Window{Blocks: 2, Within: 4}, 101, 1, checklist.Waiting, "of 1, begins in 1"},
 	} {
 		m := Moment{}
 		f := m.look(c.rights, 100, c.w)
@@ -370,7 +372,7 @@ func TestWhoeverWaitsGoes(t *testing.T) {
 				}
 			}
 			m := Moment{}
-			if f := m.look(ahead, head, Window{Blocks: want, Within: bound - int(head)}); f.Result == Waiting {
+			if f := m.look(ahead, head, Window{Blocks: want, Within: bound - int(head)}); f.Result == checklist.Waiting {
 				continue
 			}
 			require.Equal(t, best, longest(head), "at %d, while there was a better gap", head)
@@ -390,7 +392,7 @@ func TestAMomentOfARealNode(t *testing.T) {
 	b.node.followOnce(t.Context())
 	m := b.moment(Window{Blocks: 3, Within: 20})
 	require.False(t, m.Good)
-	require.Equal(t, Waiting, m.result(t, "blocks").Result)
+	require.Equal(t, checklist.Waiting, m.result(t, "blocks").Result)
 	for range int(m.Starts - sim.Head().Level) {
 		require.False(t, b.moment(Window{Blocks: 3, Within: 20}).Good)
 		sim.Advance()
@@ -399,5 +401,5 @@ func TestAMomentOfARealNode(t *testing.T) {
 	require.True(t, m.Good, "%v", m.Findings)
 	sim.SetFaults(nodesim.Faults{State: "stuck"})
 	m = b.moment(Window{Blocks: 3, Within: 20})
-	require.Equal(t, Waiting, m.result(t, "node").Result)
+	require.Equal(t, checklist.Waiting, m.result(t, "node").Result)
 }

@@ -11,6 +11,7 @@ import (
 
 	"highwater/failover/wire"
 	"highwater/hwm"
+	"highwater/internal/checklist"
 	"highwater/internal/tezos"
 	"highwater/signer"
 )
@@ -54,7 +55,7 @@ func TestADryRunChangesNothing(t *testing.T) {
 		h, err := s.node.Handover(t.Context(), HandoverRequest{DryRun: true})
 		require.NoError(t, err)
 		require.False(t, h.Done)
-		require.Nil(t, stands(h.Findings))
+		require.Nil(t, checklist.Stands(h.Findings))
 		require.NotEmpty(t, h.Findings)
 	}
 	require.Equal(t, before, []hwm.RoleRecord{a.role(), b.role()})

@@ -9,6 +9,7 @@ import (
 
 	"highwater/failover/wire"
 	"highwater/hwm"
+	"highwater/internal/checklist"
 )
 
 // putBack restores a side's state of before something was done. Nothing is being written when it is copied.
@@ -75,7 +76,7 @@ func TestAnOldCopyThatAnswersSaysWhatToDo(t *testing.T) {
 			require.Contains(t, wire.AsRefusal(err).Hint, "stop this instance")
 			look, err := a.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
 			is(t, err, wire.NotReady)
-			require.Equal(t, Bad, look.Findings[0].Result)
+			require.Equal(t, checklist.Bad, look.Findings[0].Result)
 			require.Contains(t, look.Findings[0].Detail, "the state directory is an old copy")
 			require.Contains(t, look.Findings[0].Hint, "stop this instance")
 			require.Zero(t, a.bake(p.level)+b.bake(p.level))

@@ -5,6 +5,7 @@ import (
 
 	"highwater/failover/wire"
 	"highwater/hwm"
+	"highwater/internal/checklist"
 )
 
 // Server answers the other instance.
@@ -34,11 +35,11 @@ func (n *Node) pinned() (hwm.InstanceID, bool) {
 	return peer.Key, ok
 }
 
-// toWire is a handover as the other instance is told of it. A handover by invitation has no moment.
+// toWire is a handover as the other instance is told of it. A handover by invitation has no moment, and each of its lines has its ID for a name.
 func toWire(h Handover) *wire.Handover {
 	out := &wire.Handover{Done: h.Done, From: h.From, To: h.To, Epoch: h.Epoch, At: h.At, GapMS: h.GapMS}
 	for _, f := range h.Findings {
-		out.Findings = append(out.Findings, wire.Finding(f))
+		out.Findings = append(out.Findings, wire.Finding{Name: string(f.ID), Result: string(f.Result), Detail: f.Detail, Hint: f.Hint})
 	}
 	return out
 }
@@ -46,7 +47,7 @@ func toWire(h Handover) *wire.Handover {
 func fromWire(h wire.Handover) Handover {
 	out := Handover{Done: h.Done, From: h.From, To: h.To, Epoch: h.Epoch, At: h.At, GapMS: h.GapMS}
 	for _, f := range h.Findings {
-		out.Findings = append(out.Findings, Finding(f))
+		out.Findings = append(out.Findings, checklist.New(checklist.ID(f.Name), checklist.Result(f.Result), f.Detail, f.Hint))
 	}
 	return out
 }

@@ -6,6 +6,7 @@ import (
 
 	"highwater/failover/wire"
 	"highwater/hwm"
+	"highwater/internal/checklist"
 )
 
 // TakeoverRequest asks for the right to sign without the other instance, which is gone.
@@ -30,12 +31,12 @@ type TakeoverRequest struct {
 
 // Takeover is the checklist, and what came of it.
 type Takeover struct {
-	Done     bool      `json:"done"`
-	Ready    bool      `json:"ready"` // nothing stands in the way
-	Findings []Finding `json:"findings"`
-	Epoch    uint64    `json:"epoch"`  // that it makes
-	Floor    int32     `json:"floor"`  // nothing at or below it is signed
-	Reason   string    `json:"reason"` // of the floor
+	Done     bool             `json:"done"`
+	Ready    bool             `json:"ready"` // nothing stands in the way
+	Findings []checklist.Line `json:"findings"`
+	Epoch    uint64           `json:"epoch"`  // that it makes
+	Floor    int32            `json:"floor"`  // nothing at or below it is signed
+	Reason   string           `json:"reason"` // of the floor
 	// Silence is what the chain shows of our keys; null without a node that says it.
 	Silence *SilenceSeen `json:"silence"`
 
@@ -62,28 +63,26 @@ func (n *Node) Takeover(ctx context.Context, r TakeoverRequest) (Takeover, error
 		return Takeover{}, wire.Refuse(wire.BadLevel, fmt.Sprintf("between %d and %d levels", MinMargin, MaxMargin), "a margin of %d levels", *r.Margin)
 	}
 	t, given := Takeover{}, n.given.Load()
-	if f := n.diskHere(); f != nil { // it could not even look at its marks
-		t.Findings = []Finding{*f}
+	if t.Findings = n.diskHere(); t.Findings != nil { // it could not even look at its marks
 		if r.Check {
 			return t, nil
 		}
+		f := t.Findings[0]
 		return t, wire.Refuse(wire.NotReady, f.Hint, "%s: %s", f.Name, f.Detail)
 	}
 	there := n.evidencePeer(ctx, peer)
-	t.Findings = append(t.Findings, there, stated(r), n.evidenceHere(), n.evidenceKeys())
+	t.Findings = append(t.Findings, there, stated(r), n.evidenceHere(), n.evidenceKeys().Passing())
 	t.Findings = append(t.Findings, n.ownCeilings()...)
 	t.Findings = append(t.Findings, n.farHead(r)...)
 	head, silence, node := n.evidenceChain(ctx, &r)
 	t.Silence = seenSilence(silence, r.Silence)
 	t.Findings = append(t.Findings, node...)
-	if out := n.evidenceCertificate(r); out != nil {
-		t.Findings = append(t.Findings, *out)
-	}
-	if err := n.floor(&t, silence, r, n.statedAt(r, there.Result != OK, head)); err != nil {
+	t.Findings = append(t.Findings, n.evidenceCertificate(r)...)
+	if err := n.floor(&t, silence, r, n.statedAt(r, there.Result != checklist.OK, head)); err != nil {
 		return t, err
 	}
 	t.Epoch = n.nextEpoch()
-	f := stands(t.Findings)
+	f := checklist.Stands(t.Findings)
 	t.Ready = f == nil
 	if r.Check {
 		return t, nil

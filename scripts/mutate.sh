@@ -213,11 +213,11 @@ signs on in an epoch that was taken over | failover/rules.go | s/if h.Epoch > mi
 takes a certificate for one that came | failover/rules.go | s/h.Epoch, h.Owner = h.Epoch-1, h.From/h.Owner = h.From/ | ./failover | TestATakenOverOwnerWaitsForItsCertificate
 hides an activation behind another | failover/activate.go | s/defer n.activating.Add(-1)/defer n.activating.Store(0)/ | ./failover | TestTwoActivationsAtOneSide
 activates without asking | failover/activate.go | s/if a.Signing || a.Status.Activating || .* {$/if false {/ | ./failover | TestBothAreActivatedAtOnce|TestTwoActivations
-hands over to an instance that cannot sign | failover/handover.go | s/^\tkeys := usableOn(.*/\tkeys := Finding{Name: "keys", Result: OK}/ | ./failover | TestNothingIsHandedToAnInstanceWithoutTheKeys
+hands over to an instance that cannot sign | failover/handover.go | s/^\tkeys := usableOn(.*/\tkeys := checklist.Good(checklist.Keys, "")/ | ./failover | TestNothingIsHandedToAnInstanceWithoutTheKeys
 gives the right to an instance that cannot sign | failover/release.go | s/if err := fit(peer); err != nil {/if err := fit(peer); err != nil \&\& false {/ | ./failover | TestNothingIsHandedToAnInstanceWithoutTheKeys
 rests a release on an old report of keys | failover/keys.go | s/n.now().Sub(at) > freshReport/n.now().Before(at)/ | ./failover | TestAnOldReport
 takes a side that names no key for one that can sign | failover/keys.go | s/return lack{"is not known there".*/return lack{}/ | ./failover | TestReportsOfOlderVersions
-uses a certificate up that it cannot sign by | failover/accept.go | s/f := n.certifiedKeys(c); f.Result == Bad {/f := n.certifiedKeys(c); f.Result == "" {/ | ./failover | TestACertificateForKeysThatAreNotHere
+uses a certificate up that it cannot sign by | failover/accept.go | s/f := n.certifiedKeys(c); f.Result == checklist.Bad {/f := n.certifiedKeys(c); f.Result == "" {/ | ./failover | TestACertificateForKeysThatAreNotHere
 takes over with a device that lacks the key | failover/keys.go | s/f != nil \&\& (!f.Note || !inService) {/f != nil \&\& !f.Note \&\& !inService {/ | ./failover | TestATakeoverWantsTheKeys
 takes a ready device for one that holds the key | signer/faults.go | s/if s.firstUsable(candidates, key.pkh, kind) == nil {/if len(candidates) == 0 {/ | ./signer | TestAKeyThatItsDeviceDoesNotHold
 ends readiness for a key that was never in service | signer/readiness.go | s/if f.Note \&\& inService {/if f.Note \&\& !inService {/ | ./signer | TestANewKeyIsANote

@@ -14,6 +14,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"highwater/internal/checklist"
 )
 
 // Version of the record.
@@ -37,53 +39,26 @@ var (
 	ErrVersion = errors.New("a record of a version that is not known here")
 )
 
-// Result is what a step came to. The zero value is that it is not known.
-type Result string
-
-// The results. OK, Warning, Stated and Skipped let the checklist go on.
-const (
-	Unknown Result = ""
-	OK      Result = "ok"
-	Warning Result = "warning" // it is as it must be, and not as it should be
-	Waiting Result = "waiting" // something is still to be done
-	Bad     Result = "bad"
-	Stated  Result = "stated"  // nobody can look; the operator said so
-	Skipped Result = "skipped" // the operator did not want it, and said why
-)
-
-var results = []Result{OK, Warning, Waiting, Bad, Stated, Skipped}
-
-// Passed tells whether the checklist may go on.
-func (r Result) Passed() bool { return r == OK || r == Warning || r == Stated || r == Skipped }
-
 // Entry is what came of one step.
 type Entry struct {
-	Step   string    `json:"step"`
-	Result Result    `json:"result"`
-	Detail string    `json:"detail"`         // the evidence, or the operator's words
-	Hint   string    `json:"hint,omitempty"` // what to do
-	At     time.Time `json:"at"`             // UTC, to the second
-}
-
-// Line is one finding of a drill.
-type Line struct {
-	Name   string `json:"name"`
-	Result Result `json:"result"`
-	Detail string `json:"detail"`
-	Hint   string `json:"hint,omitempty"`
+	Step   string           `json:"step"`
+	Result checklist.Result `json:"result"`
+	Detail string           `json:"detail"`         // the evidence, or the operator's words
+	Hint   string           `json:"hint,omitempty"` // what to do
+	At     time.Time        `json:"at"`             // UTC, to the second
 }
 
 // Drill is what was measured.
 type Drill struct {
-	At       time.Time `json:"at"`       // UTC, to the second
-	Handover bool      `json:"handover"` // the right to sign went there and back; false: only looked at
-	Result   Result    `json:"result"`
-	Lines    []Line    `json:"lines"`
-	ThereMS  *float64  `json:"there_ms"` // nobody signed for no longer than that
-	BackMS   *float64  `json:"back_ms"`
-	Levels   []int32   `json:"levels"`   // at which this machine signed
-	Missed   []int32   `json:"missed"`   // levels with rights at which nothing of ours is on chain; null: nobody looked
-	MaySign  string    `json:"may_sign"` // after it, in one sentence
+	At       time.Time        `json:"at"`       // UTC, to the second
+	Handover bool             `json:"handover"` // the right to sign went there and back; false: only looked at
+	Result   checklist.Result `json:"result"`
+	Lines    []checklist.Line `json:"lines"`
+	ThereMS  *float64         `json:"there_ms"` // nobody signed for no longer than that
+	BackMS   *float64         `json:"back_ms"`
+	Levels   []int32          `json:"levels"`   // at which this machine signed
+	Missed   []int32          `json:"missed"`   // levels with rights at which nothing of ours is on chain; null: nobody looked
+	MaySign  string           `json:"may_sign"` // after it, in one sentence
 }
 
 // Record is the checklist as it stands. The zero value is one that was never begun.
@@ -113,6 +88,11 @@ func (r *Record) Entry(step string) (Entry, bool) {
 	return r.Entries[i], true
 }
 
+// Line is the entry as a line of a checklist.
+func (e Entry) Line() checklist.Line {
+	return checklist.New(checklist.ID(e.Step), e.Result, e.Detail, e.Hint)
+}
+
 // Put keeps what came of a step, in the place of what came of it before.
 func (r *Record) Put(e Entry) {
 	e.At, e.Detail, e.Hint = stamp(e.At), clip(e.Detail), clip(e.Hint)
@@ -128,9 +108,10 @@ func (r *Record) Put(e Entry) {
 // AddDrill keeps a drill; the oldest gives way. Of drills in a row that only looked the newest is kept.
 func (r *Record) AddDrill(d Drill) {
 	d.At, d.MaySign = stamp(d.At), clip(d.MaySign)
-	d.Lines = append([]Line{}, d.Lines[:min(len(d.Lines), maxLines)]...)
+	d.Lines = append([]checklist.Line{}, d.Lines[:min(len(d.Lines), maxLines)]...)
 	for i := range d.Lines {
 		l := &d.Lines[i]
+		l.ID, l.MayPass = "", false // the file is one that earlier releases read, too
 		l.Name, l.Detail, l.Hint = clipTo(maxLine, l.Name), clipTo(maxLine, l.Detail), clipTo(maxLine, l.Hint)
 	}
 	d.Levels, d.Missed = d.Levels[:min(len(d.Levels), maxLevels)], d.Missed[:min(len(d.Missed), maxLevels)]
@@ -232,7 +213,7 @@ func (r *Record) sound() error {
 	}
 	seen := map[string]bool{}
 	for _, e := range r.Entries {
-		if seen[e.Step] || e.Step == "" || len(e.Step) > maxText || !slices.Contains(results, e.Result) || !isStamp(e.At) || !fits(e.Detail, e.Hint) {
+		if seen[e.Step] || e.Step == "" || len(e.Step) > maxText || !slices.Contains(checklist.Results, e.Result) || !isStamp(e.At) || !fits(e.Detail, e.Hint) {
 			return bad(fmt.Sprintf("an impossible entry %.80q", e.Step))
 		}
 		seen[e.Step] = true
@@ -246,7 +227,7 @@ func (r *Record) sound() error {
 }
 
 func (d Drill) sound() bool {
-	if !isStamp(d.At) || d.Lines == nil || !slices.Contains(results, d.Result) || !fits(d.MaySign) ||
+	if !isStamp(d.At) || d.Lines == nil || !slices.Contains(checklist.Results, d.Result) || !fits(d.MaySign) ||
 		len(d.Lines) > maxLines || len(d.Levels) > maxLevels || len(d.Missed) > maxLevels {
 		return false
 	}
@@ -255,8 +236,8 @@ func (d Drill) sound() bool {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(d.Lines, func(l Line) bool {
-		return !slices.Contains(results, l.Result) || !fits(l.Name, l.Detail, l.Hint)
+	return !slices.ContainsFunc(d.Lines, func(l checklist.Line) bool {
+		return !slices.Contains(checklist.Results, l.Result) || !fits(l.Name, l.Detail, l.Hint)
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/internal/bringup"
+	"highwater/internal/checklist"
 )
 
 func number(f float64) *float64 { return &f }
@@ -16,12 +17,12 @@ func number(f float64) *float64 { return &f }
 func example() *bringup.Record {
 	r := bringup.New("NetXdQprcVkpaWU", now)
 	r.Instance = "ea4a6c63"
-	r.Put(bringup.Entry{Step: "store", Result: bringup.OK, Detail: "marks.db <&> é", At: now})
-	r.Put(bringup.Entry{Step: "node", Result: bringup.Waiting, Detail: "it catches up", Hint: "wait", At: now})
-	r.AddDrill(bringup.Drill{At: now, Result: bringup.OK, Lines: []bringup.Line{{Name: "disk", Result: bringup.OK, Detail: "1 ms"}}, MaySign: "nobody"})
+	r.Put(bringup.Entry{Step: "store", Result: checklist.OK, Detail: "marks.db <&> é", At: now})
+	r.Put(bringup.Entry{Step: "node", Result: checklist.Waiting, Detail: "it catches up", Hint: "wait", At: now})
+	r.AddDrill(bringup.Drill{At: now, Result: checklist.OK, Lines: []checklist.Line{{Name: "disk", Result: checklist.OK, Detail: "1 ms"}}, MaySign: "nobody"})
 	r.AddDrill(bringup.Drill{
-		At: now, Handover: true, Result: bringup.Warning, ThereMS: number(6.25), BackMS: number(0), Levels: []int32{7, 8}, Missed: []int32{},
-		Lines: []bringup.Line{}, MaySign: "the other instance",
+		At: now, Handover: true, Result: checklist.Warning, ThereMS: number(6.25), BackMS: number(0), Levels: []int32{7, 8}, Missed: []int32{},
+		Lines: []checklist.Line{}, MaySign: "the other instance",
 	})
 	r.Begin(now)
 	return r
@@ -49,9 +50,9 @@ func TestRecordRoundTrip(t *testing.T) {
 // TestPut: one entry a step, in the place where it was first.
 func TestPut(t *testing.T) {
 	r := example()
-	r.Put(bringup.Entry{Step: "store", Result: bringup.Bad, At: now.Add(time.Hour)})
+	r.Put(bringup.Entry{Step: "store", Result: checklist.Bad, At: now.Add(time.Hour)})
 	require.Len(t, r.Entries, 2)
-	require.Equal(t, bringup.Bad, r.Entries[0].Result)
+	require.Equal(t, checklist.Bad, r.Entries[0].Result)
 	require.Equal(t, r.Entries[0].At, r.Updated)
 	_, ok := r.Entry("nothing")
 	require.False(t, ok)
@@ -61,7 +62,7 @@ func TestPut(t *testing.T) {
 func TestDrillsThatAreKept(t *testing.T) {
 	r := bringup.New("NetX", now)
 	for i := range 100 {
-		r.AddDrill(bringup.Drill{At: now.Add(time.Duration(i) * time.Second), Handover: i%10 == 0, Result: bringup.OK})
+		r.AddDrill(bringup.Drill{At: now.Add(time.Duration(i) * time.Second), Handover: i%10 == 0, Result: checklist.OK})
 	}
 	require.Len(t, r.Drills, 20)
 	require.True(t, r.Drills[0].Handover)
@@ -69,7 +70,7 @@ func TestDrillsThatAreKept(t *testing.T) {
 	require.Equal(t, now.UTC().Truncate(time.Second).Add(99*time.Second), r.Drills[19].At)
 	encoded(t, r)
 	for range 100 {
-		r.AddDrill(bringup.Drill{At: now, Handover: true, Result: bringup.OK})
+		r.AddDrill(bringup.Drill{At: now, Handover: true, Result: checklist.OK})
 	}
 	require.Len(t, r.Drills, 20)
 }
@@ -78,15 +79,15 @@ func TestDrillsThatAreKept(t *testing.T) {
 func TestWhatIsTooLongIsCut(t *testing.T) {
 	r := bringup.New("NetX", now)
 	long := strings.Repeat("é\"", 5000)
-	lines := make([]bringup.Line, 500)
+	lines := make([]checklist.Line, 500)
 	for i := range lines {
-		lines[i] = bringup.Line{Name: "a\x1b[1m", Result: bringup.OK, Detail: long, Hint: long}
+		lines[i] = checklist.Line{Name: "a\x1b[1m", Result: checklist.OK, Detail: long, Hint: long}
 	}
 	for range 30 {
-		r.AddDrill(bringup.Drill{At: now, Handover: true, Result: bringup.OK, Lines: lines, Levels: make([]int32, 5000), MaySign: long})
+		r.AddDrill(bringup.Drill{At: now, Handover: true, Result: checklist.OK, Lines: lines, Levels: make([]int32, 5000), MaySign: long})
 	}
 	for i := range 64 {
-		r.Put(bringup.Entry{Step: strings.Repeat("a", i+1), Result: bringup.OK, Detail: long, Hint: "\xff", At: now})
+		r.Put(bringup.Entry{Step: strings.Repeat("a", i+1), Result: checklist.OK, Detail: long, Hint: "\xff", At: now})
 	}
 	got, err := bringup.Parse(encoded(t, r))
 	require.NoError(t, err)

@@ -5,14 +5,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-)
 
-// Found is what looking at a step, or acting for it, found.
-type Found struct {
-	Result Result // Unknown: nobody can look from here
-	Detail string
-	Hint   string
-}
+	"highwater/internal/checklist"
+)
 
 // Step is one line of the checklist.
 type Step struct {
@@ -20,9 +15,9 @@ type Step struct {
 	// After are steps that must be passed before this one is looked at.
 	After []string
 	// Check looks, and changes nothing.
-	Check func(ctx context.Context) Found
+	Check func(ctx context.Context) checklist.Line
 	// Act does what is missing, when Check did not pass; may be nil. With Always it acts in any case.
-	Act    func(ctx context.Context, f Found) Found
+	Act    func(ctx context.Context, f checklist.Line) checklist.Line
 	Always bool
 	// Question is what the operator is asked when nobody can look: a fact about the world, which no flag implies. Empty: the step
 	// is never stated.
@@ -38,7 +33,7 @@ type Operator struct {
 	State map[string]string // statements made beforehand, by step
 	Skip  map[string]string // reasons to leave steps out
 	// Ask puts a step's question. Empty: no answer. It is nil where nobody is there.
-	Ask func(s Step, f Found) (text string, skip bool)
+	Ask func(s Step, f checklist.Line) (text string, skip bool)
 }
 
 // Checklist is a run through the steps.
@@ -78,12 +73,12 @@ func (c *Checklist) Run(ctx context.Context) (passed int, err error) {
 
 func (c *Checklist) step(ctx context.Context, s Step) Entry {
 	before, seen := c.Record.Entry(s.ID)
-	decided := seen && (before.Result == Stated || before.Result == Skipped)
+	decided := seen && (before.Result == checklist.Stated || before.Result == checklist.Skipped)
 	if first := c.unmet(s); first != "" {
 		if now := c.decidedNow(s); now != nil {
 			return c.entry(s, *now)
 		}
-		return c.decide(s, Found{Waiting, "after: " + first, ""}, before, decided, nil)
+		return c.decide(s, checklist.Line{Result: checklist.Waiting, Detail: "after: " + first}, before, decided, nil)
 	}
 	f := s.Check(ctx)
 	if s.Act != nil && (!f.Result.Passed() || s.Always) {
@@ -92,14 +87,14 @@ func (c *Checklist) step(ctx context.Context, s Step) Entry {
 	if f.Result.Passed() {
 		return c.entry(s, f)
 	}
-	if s.Lasting && f.Result == Unknown && seen && before.Result.Passed() && c.decidedNow(s) == nil {
+	if s.Lasting && f.Result == checklist.Unknown && seen && before.Result.Passed() && c.decidedNow(s) == nil {
 		return before
 	}
 	return c.decide(s, f, before, decided, c.Operator.Ask)
 }
 
 // decide is what the operator says of a step that did not pass: now, before, or when asked.
-func (c *Checklist) decide(s Step, f Found, before Entry, decided bool, ask func(Step, Found) (string, bool)) Entry {
+func (c *Checklist) decide(s Step, f checklist.Line, before Entry, decided bool, ask func(Step, checklist.Line) (string, bool)) Entry {
 	if now := c.decidedNow(s); now != nil {
 		return c.entry(s, found(*now, f))
 	}
@@ -110,42 +105,42 @@ func (c *Checklist) decide(s Step, f Found, before Entry, decided bool, ask func
 		text, skip := ask(s, f)
 		switch text = strings.TrimSpace(text); {
 		case text != "" && skip && s.Skip != "":
-			return c.entry(s, found(Found{Skipped, text, ""}, f))
+			return c.entry(s, found(checklist.Line{Result: checklist.Skipped, Detail: text}, f))
 		case text != "" && !skip && s.Question != "":
-			return c.entry(s, Found{Stated, text, ""})
+			return c.entry(s, checklist.Line{Result: checklist.Stated, Detail: text})
 		}
 	}
-	if f.Result == Unknown {
-		f.Result = Waiting
+	if f.Result == checklist.Unknown {
+		f.Result = checklist.Waiting
 	}
 	return c.entry(s, f)
 }
 
 // asks tells whether a person has something to say to what was found.
-func (s Step) asks(f Found) bool {
-	return s.Question != "" && (f.Result == Unknown || f.Result == Waiting)
+func (s Step) asks(f checklist.Line) bool {
+	return s.Question != "" && (f.Result == checklist.Unknown || f.Result == checklist.Waiting)
 }
 
 // decidedNow is what was said in this run's own words.
-func (c *Checklist) decidedNow(s Step) *Found {
+func (c *Checklist) decidedNow(s Step) *checklist.Line {
 	if text := strings.TrimSpace(c.Operator.State[s.ID]); text != "" && s.Question != "" {
-		return &Found{Stated, text, ""}
+		return &checklist.Line{Result: checklist.Stated, Detail: text}
 	}
 	if text := strings.TrimSpace(c.Operator.Skip[s.ID]); text != "" && s.Skip != "" {
-		return &Found{Skipped, text, ""}
+		return &checklist.Line{Result: checklist.Skipped, Detail: text}
 	}
 	return nil
 }
 
 // found keeps beside the reason for leaving a step out what there was to see.
-func found(d, f Found) Found {
-	if d.Result == Skipped && f.Detail != "" {
+func found(d, f checklist.Line) checklist.Line {
+	if d.Result == checklist.Skipped && f.Detail != "" {
 		d.Detail += " (found: " + f.Detail + ")"
 	}
 	return d
 }
 
-func (c *Checklist) entry(s Step, f Found) Entry {
+func (c *Checklist) entry(s Step, f checklist.Line) Entry {
 	return Entry{Step: s.ID, Result: f.Result, Detail: clip(f.Detail), Hint: clip(f.Hint), At: stamp(c.Now())}
 }
 
@@ -171,10 +166,10 @@ func (c *Checklist) Changes(ctx context.Context) []Change {
 	out := []Change{}
 	for _, s := range c.Steps {
 		then, ok := c.Record.Entry(s.ID)
-		if !ok || then.Result != OK && then.Result != Warning || c.unmet(s) != "" {
+		if !ok || then.Result != checklist.OK && then.Result != checklist.Warning || c.unmet(s) != "" {
 			continue
 		}
-		if f := s.Check(ctx); f.Result != Unknown && !f.Result.Passed() {
+		if f := s.Check(ctx); f.Result != checklist.Unknown && !f.Result.Passed() {
 			out = append(out, Change{then, c.entry(s, f)})
 		}
 	}

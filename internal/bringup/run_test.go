@@ -9,14 +9,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/internal/bringup"
+	"highwater/internal/checklist"
 )
 
 var now = time.Date(2026, 5, 4, 3, 2, 1, 999, time.FixedZone("x", 3600))
 
 // bench is a checklist whose steps find what a test says, on a disk that a test can read.
 type bench struct {
-	finds map[string]bringup.Found
-	acts  map[string]bringup.Found
+	finds map[string]checklist.Line
+	acts  map[string]checklist.Line
 	acted []string
 	disk  []byte
 	saves int
@@ -27,11 +28,11 @@ type bench struct {
 
 func newBench(t *testing.T, r *bringup.Record, steps ...bringup.Step) *bench {
 	t.Helper()
-	b := &bench{finds: map[string]bringup.Found{}, acts: map[string]bringup.Found{}}
+	b := &bench{finds: map[string]checklist.Line{}, acts: map[string]checklist.Line{}}
 	for i, s := range steps {
-		steps[i].Check = func(context.Context) bringup.Found { return b.finds[s.ID] }
+		steps[i].Check = func(context.Context) checklist.Line { return b.finds[s.ID] }
 		if s.Act != nil {
-			steps[i].Act = func(context.Context, bringup.Found) bringup.Found {
+			steps[i].Act = func(context.Context, checklist.Line) checklist.Line {
 				b.acted = append(b.acted, s.ID)
 				return b.acts[s.ID]
 			}
@@ -53,7 +54,7 @@ func newBench(t *testing.T, r *bringup.Record, steps ...bringup.Step) *bench {
 
 var errDisk = errors.New("the disk is full")
 
-func acts(context.Context, bringup.Found) bringup.Found { return bringup.Found{} } // replaced by newBench
+func acts(context.Context, checklist.Line) checklist.Line { return checklist.Line{} } // replaced by newBench
 
 func (b *bench) run(t *testing.T) int {
 	t.Helper()
@@ -62,59 +63,59 @@ func (b *bench) run(t *testing.T) int {
 	return passed
 }
 
-func (b *bench) result(t *testing.T, step string) bringup.Result {
+func (b *bench) result(t *testing.T, step string) checklist.Result {
 	t.Helper()
 	e, ok := b.list.Record.Entry(step)
 	require.True(t, ok, step)
 	return e.Result
 }
 
-func of(r bringup.Result) bringup.Found {
-	return bringup.Found{Result: r, Detail: "found " + string(r)}
+func of(r checklist.Result) checklist.Line {
+	return checklist.Line{Result: r, Detail: "found " + string(r)}
 }
 
 // TestAStep: what is found, what the operator says of it now or said before, and what becomes of it.
 func TestAStep(t *testing.T) {
-	const none = bringup.Unknown
+	const none = checklist.Unknown
 	for name, c := range map[string]struct {
 		step        bringup.Step
-		found       bringup.Result
-		before      bringup.Result
+		found       checklist.Result
+		before      checklist.Result
 		state, skip string
 		answer      string // at a terminal
 		answerSkips bool
-		want        bringup.Result
+		want        checklist.Result
 		detail      string
 	}{
-		"ok":                               {found: bringup.OK, want: bringup.OK, detail: "found ok"},
-		"warning":                          {found: bringup.Warning, want: bringup.Warning, detail: "found warning"},
-		"bad":                              {found: bringup.Bad, want: bringup.Bad, detail: "found bad"},
-		"waiting":                          {found: bringup.Waiting, want: bringup.Waiting, detail: "found waiting"},
-		"nobody can look":                  {found: none, want: bringup.Waiting, detail: "found "},
-		"stated":                           {step: bringup.Step{Question: "?"}, found: none, state: " it is so ", want: bringup.Stated, detail: "it is so"},
-		"stated, and bad":                  {step: bringup.Step{Question: "?"}, found: bringup.Bad, state: "x", want: bringup.Stated, detail: "x"},
-		"stated, and seen":                 {step: bringup.Step{Question: "?"}, found: bringup.OK, state: "x", want: bringup.OK, detail: "found ok"},
-		"stated where nobody asked":        {found: bringup.Waiting, state: "x", want: bringup.Waiting, detail: "found waiting"},
-		"an empty statement":               {step: bringup.Step{Question: "?"}, found: none, state: "  ", want: bringup.Waiting, detail: "found "},
-		"skipped":                          {step: bringup.Step{Skip: "x"}, found: bringup.Waiting, skip: "no need", want: bringup.Skipped, detail: "no need (found: found waiting)"},
-		"skipped what cannot be":           {found: bringup.Bad, skip: "no need", want: bringup.Bad, detail: "found bad"},
-		"skipped, and ok":                  {step: bringup.Step{Skip: "x"}, found: bringup.OK, skip: "no need", want: bringup.OK, detail: "found ok"},
-		"stated before":                    {step: bringup.Step{Question: "?"}, found: none, before: bringup.Stated, want: bringup.Stated, detail: "before"},
-		"stated before, and now":           {step: bringup.Step{Question: "?"}, found: none, before: bringup.Stated, state: "now", want: bringup.Stated, detail: "now"},
-		"skipped before":                   {step: bringup.Step{Skip: "x"}, found: bringup.Waiting, before: bringup.Skipped, want: bringup.Skipped, detail: "before"},
-		"stated before, seen now":          {step: bringup.Step{Question: "?"}, found: bringup.OK, before: bringup.Stated, want: bringup.OK, detail: "found ok"},
-		"ok before":                        {found: none, before: bringup.OK, want: bringup.Waiting, detail: "found "},
-		"ok before, and lasting":           {step: bringup.Step{Lasting: true}, found: none, before: bringup.OK, want: bringup.OK, detail: "before"},
-		"ok before, lasting, bad now":      {step: bringup.Step{Lasting: true}, found: bringup.Bad, before: bringup.OK, want: bringup.Bad, detail: "found bad"},
-		"bad before, lasting":              {step: bringup.Step{Lasting: true}, found: none, before: bringup.Bad, want: bringup.Waiting, detail: "found "},
-		"ok before, lasting, stated now":   {step: bringup.Step{Lasting: true, Question: "?"}, found: none, before: bringup.OK, state: "now", want: bringup.Stated, detail: "now"},
-		"answered":                         {step: bringup.Step{Question: "?"}, found: none, answer: "yes, today", want: bringup.Stated, detail: "yes, today"},
-		"answered what only waits":         {step: bringup.Step{Question: "?"}, found: bringup.Waiting, answer: "yes", want: bringup.Stated, detail: "yes"},
-		"not asked what is bad":            {step: bringup.Step{Question: "?"}, found: bringup.Bad, answer: "yes", want: bringup.Bad, detail: "found bad"},
-		"not asked without a question":     {step: bringup.Step{Skip: "x"}, found: bringup.Waiting, answer: "yes", want: bringup.Waiting, detail: "found waiting"},
-		"no answer":                        {step: bringup.Step{Question: "?"}, found: none, answer: " ", want: bringup.Waiting, detail: "found "},
-		"answered by skipping":             {step: bringup.Step{Question: "?", Skip: "x"}, found: none, answer: "none here", answerSkips: true, want: bringup.Skipped, detail: "none here (found: found )"},
-		"answered by skipping what cannot": {step: bringup.Step{Question: "?"}, found: none, answer: "none", answerSkips: true, want: bringup.Waiting, detail: "found "},
+		"ok":                               {found: checklist.OK, want: checklist.OK, detail: "found ok"},
+		"warning":                          {found: checklist.Warning, want: checklist.Warning, detail: "found warning"},
+		"bad":                              {found: checklist.Bad, want: checklist.Bad, detail: "found bad"},
+		"waiting":                          {found: checklist.Waiting, want: checklist.Waiting, detail: "found waiting"},
+		"nobody can look":                  {found: none, want: checklist.Waiting, detail: "found "},
+		"stated":                           {step: bringup.Step{Question: "?"}, found: none, state: " it is so ", want: checklist.Stated, detail: "it is so"},
+		"stated, and bad":                  {step: bringup.Step{Question: "?"}, found: checklist.Bad, state: "x", want: checklist.Stated, detail: "x"},
+		"stated, and seen":                 {step: bringup.Step{Question: "?"}, found: checklist.OK, state: "x", want: checklist.OK, detail: "found ok"},
+		"stated where nobody asked":        {found: checklist.Waiting, state: "x", want: checklist.Waiting, detail: "found waiting"},
+		"an empty statement":               {step: bringup.Step{Question: "?"}, found: none, state: "  ", want: checklist.Waiting, detail: "found "},
+		"skipped":                          {step: bringup.Step{Skip: "x"}, found: checklist.Waiting, skip: "no need", want: checklist.Skipped, detail: "no need (found: found waiting)"},
+		"skipped what cannot be":           {found: checklist.Bad, skip: "no need", want: checklist.Bad, detail: "found bad"},
+		"skipped, and ok":                  {step: bringup.Step{Skip: "x"}, found: checklist.OK, skip: "no need", want: checklist.OK, detail: "found ok"},
+		"stated before":                    {step: bringup.Step{Question: "?"}, found: none, before: checklist.Stated, want: checklist.Stated, detail: "before"},
+		"stated before, and now":           {step: bringup.Step{Question: "?"}, found: none, before: checklist.Stated, state: "now", want: checklist.Stated, detail: "now"},
+		"skipped before":                   {step: bringup.Step{Skip: "x"}, found: checklist.Waiting, before: checklist.Skipped, want: checklist.Skipped, detail: "before"},
+		"stated before, seen now":          {step: bringup.Step{Question: "?"}, found: checklist.OK, before: checklist.Stated, want: checklist.OK, detail: "found ok"},
+		"ok before":                        {found: none, before: checklist.OK, want: checklist.Waiting, detail: "found "},
+		"ok before, and lasting":           {step: bringup.Step{Lasting: true}, found: none, before: checklist.OK, want: checklist.OK, detail: "before"},
+		"ok before, lasting, bad now":      {step: bringup.Step{Lasting: true}, found: checklist.Bad, before: checklist.OK, want: checklist.Bad, detail: "found bad"},
+		"bad before, lasting":              {step: bringup.Step{Lasting: true}, found: none, before: checklist.Bad, want: checklist.Waiting, detail: "found "},
+		"ok before, lasting, stated now":   {step: bringup.Step{Lasting: true, Question: "?"}, found: none, before: checklist.OK, state: "now", want: checklist.Stated, detail: "now"},
+		"answered":                         {step: bringup.Step{Question: "?"}, found: none, answer: "yes, today", want: checklist.Stated, detail: "yes, today"},
+		"answered what only waits":         {step: bringup.Step{Question: "?"}, found: checklist.Waiting, answer: "yes", want: checklist.Stated, detail: "yes"},
+		"not asked what is bad":            {step: bringup.Step{Question: "?"}, found: checklist.Bad, answer: "yes", want: checklist.Bad, detail: "found bad"},
+		"not asked without a question":     {step: bringup.Step{Skip: "x"}, found: checklist.Waiting, answer: "yes", want: checklist.Waiting, detail: "found waiting"},
+		"no answer":                        {step: bringup.Step{Question: "?"}, found: none, answer: " ", want: checklist.Waiting, detail: "found "},
+		"answered by skipping":             {step: bringup.Step{Question: "?", Skip: "x"}, found: none, answer: "none here", answerSkips: true, want: checklist.Skipped, detail: "none here (found: found )"},
+		"answered by skipping what cannot": {step: bringup.Step{Question: "?"}, found: none, answer: "none", answerSkips: true, want: checklist.Waiting, detail: "found "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.step.ID = "step"
@@ -126,7 +127,7 @@ func TestAStep(t *testing.T) {
 			b.finds["step"] = of(c.found)
 			b.list.Operator = bringup.Operator{State: map[string]string{"step": c.state}, Skip: map[string]string{"step": c.skip}}
 			if c.answer != "" {
-				b.list.Operator.Ask = func(bringup.Step, bringup.Found) (string, bool) { return c.answer, c.answerSkips }
+				b.list.Operator.Ask = func(bringup.Step, checklist.Line) (string, bool) { return c.answer, c.answerSkips }
 			}
 			passed := b.run(t)
 			e, _ := r.Entry("step")
@@ -142,39 +143,39 @@ func TestAStep(t *testing.T) {
 func TestOrder(t *testing.T) {
 	r := bringup.New("NetX", now)
 	b := newBench(t, r, bringup.Step{ID: "a"}, bringup.Step{ID: "b", After: []string{"a"}, Act: acts, Always: true, Question: "?"}, bringup.Step{ID: "c", After: []string{"b"}})
-	b.list.Operator.Ask = func(bringup.Step, bringup.Found) (string, bool) { t.Fatal("asked"); return "", false }
-	b.finds["a"], b.finds["b"], b.finds["c"] = of(bringup.Bad), of(bringup.OK), of(bringup.OK)
+	b.list.Operator.Ask = func(bringup.Step, checklist.Line) (string, bool) { t.Fatal("asked"); return "", false }
+	b.finds["a"], b.finds["b"], b.finds["c"] = of(checklist.Bad), of(checklist.OK), of(checklist.OK)
 	require.Zero(t, b.run(t))
 	require.Empty(t, b.acted)
 	e, _ := r.Entry("b")
 	require.Equal(t, "after: a", e.Detail)
-	require.Equal(t, bringup.Waiting, b.result(t, "c"))
+	require.Equal(t, checklist.Waiting, b.result(t, "c"))
 	require.Len(t, b.list.Missing(), 3)
 
 	b.list.Operator.Ask = nil
-	b.finds["a"], b.acts["b"] = of(bringup.Warning), of(bringup.OK)
+	b.finds["a"], b.acts["b"] = of(checklist.Warning), of(checklist.OK)
 	require.Equal(t, 3, b.run(t))
 	require.Equal(t, []string{"b"}, b.acted)
 	require.Empty(t, b.list.Missing())
 
 	// What fails again takes those behind it along.
-	b.finds["a"] = of(bringup.Bad)
+	b.finds["a"] = of(checklist.Bad)
 	require.Zero(t, b.run(t))
-	require.Equal(t, bringup.Waiting, b.result(t, "c"))
+	require.Equal(t, checklist.Waiting, b.result(t, "c"))
 }
 
 // TestAct: it is done what is missing, once, and what it came to counts; what passed is left alone.
 func TestAct(t *testing.T) {
 	b := newBench(t, bringup.New("NetX", now), bringup.Step{ID: "a", Act: acts})
-	b.finds["a"], b.acts["a"] = of(bringup.OK), of(bringup.Bad)
+	b.finds["a"], b.acts["a"] = of(checklist.OK), of(checklist.Bad)
 	require.Equal(t, 1, b.run(t))
 	require.Empty(t, b.acted)
-	b.finds["a"], b.acts["a"] = of(bringup.Waiting), of(bringup.OK)
+	b.finds["a"], b.acts["a"] = of(checklist.Waiting), of(checklist.OK)
 	require.Equal(t, 1, b.run(t))
 	require.Equal(t, []string{"a"}, b.acted)
-	b.acts["a"] = of(bringup.Bad)
+	b.acts["a"] = of(checklist.Bad)
 	require.Zero(t, b.run(t))
-	require.Equal(t, bringup.Bad, b.result(t, "a"))
+	require.Equal(t, checklist.Bad, b.result(t, "a"))
 }
 
 // TestItGoesOnWhereItWas: killed after each of its writes, or in it, it comes to the same end, and what was stated is not asked again.
@@ -184,7 +185,7 @@ func TestItGoesOnWhereItWas(t *testing.T) {
 	}
 	start := func(r *bringup.Record) *bench {
 		b := newBench(t, r, steps()...)
-		b.finds["a"], b.finds["c"], b.finds["d"], b.acts["e"] = of(bringup.OK), of(bringup.Waiting), of(bringup.OK), of(bringup.OK)
+		b.finds["a"], b.finds["c"], b.finds["d"], b.acts["e"] = of(checklist.OK), of(checklist.Waiting), of(checklist.OK), of(checklist.OK)
 		return b
 	}
 	whole := start(bringup.New("NetX", now))
@@ -220,8 +221,8 @@ func TestStopped(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r := bringup.New("NetX", now)
 	b := newBench(t, r, bringup.Step{ID: "a"}, bringup.Step{ID: "b"}, bringup.Step{ID: "c"})
-	b.finds["a"], b.finds["c"] = of(bringup.OK), of(bringup.OK)
-	b.list.Steps[1].Check = func(context.Context) bringup.Found { cancel(); return of(bringup.Bad) }
+	b.finds["a"], b.finds["c"] = of(checklist.OK), of(checklist.OK)
+	b.list.Steps[1].Check = func(context.Context) checklist.Line { cancel(); return of(checklist.Bad) }
 	passed, err := b.list.Run(ctx)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, 1, passed)
@@ -232,18 +233,18 @@ func TestStopped(t *testing.T) {
 func TestChanges(t *testing.T) {
 	r := bringup.New("NetX", now)
 	b := newBench(t, r, bringup.Step{ID: "a", Act: acts, Always: true}, bringup.Step{ID: "b", After: []string{"a"}}, bringup.Step{ID: "c", Question: "?"}, bringup.Step{ID: "d"})
-	b.finds["a"], b.acts["a"], b.finds["b"] = of(bringup.OK), of(bringup.OK), of(bringup.OK)
+	b.finds["a"], b.acts["a"], b.finds["b"] = of(checklist.OK), of(checklist.OK), of(checklist.OK)
 	b.list.Operator.State = map[string]string{"c": "said"}
 	require.Equal(t, 3, b.run(t))
 	b.acted = nil
 	require.Empty(t, b.list.Changes(t.Context()))
 	kept := string(b.disk)
-	b.finds["a"], b.finds["b"], b.finds["c"], b.finds["d"] = of(bringup.Unknown), of(bringup.Bad), of(bringup.Bad), of(bringup.OK)
+	b.finds["a"], b.finds["b"], b.finds["c"], b.finds["d"] = of(checklist.Unknown), of(checklist.Bad), of(checklist.Bad), of(checklist.OK)
 	changes := b.list.Changes(t.Context())
 	require.Len(t, changes, 1, "what nobody can look at, what was stated, what was not done then")
 	require.Equal(t, "b", changes[0].Now.Step)
-	require.Equal(t, bringup.OK, changes[0].Then.Result)
-	require.Equal(t, bringup.Bad, changes[0].Now.Result)
+	require.Equal(t, checklist.OK, changes[0].Then.Result)
+	require.Equal(t, checklist.Bad, changes[0].Now.Result)
 	require.Empty(t, b.acted)
 	text, err := bringup.Encode(r)
 	require.NoError(t, err)

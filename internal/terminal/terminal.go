@@ -10,10 +10,9 @@ import (
 	"os"
 	"strings"
 
-	"highwater/failover"
-
 	"golang.org/x/term"
 
+	"highwater/internal/checklist"
 	"highwater/internal/hints"
 )
 
@@ -173,12 +172,12 @@ func (e UsageError) Unwrap() error { return e.error }
 func Usagef(format string, args ...any) error { return UsageError{fmt.Errorf(format, args...)} }
 
 // PaintResult colours the result of a check: ok is green, bad is red, any other is yellow.
-func (t *Terminal) PaintResult(result string) string {
+func (t *Terminal) PaintResult(result checklist.Result) string {
 	text := fmt.Sprintf("%-7s", result)
 	switch result {
-	case failover.OK:
+	case checklist.OK:
 		return t.Paint(Green, text)
-	case failover.Bad:
+	case checklist.Bad:
 		return t.Paint(Red, text)
 	}
 	return t.Paint(Yellow, text)
