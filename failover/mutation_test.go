@@ -11,8 +11,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"highwater/failover/wire"
 )
 
 // A judge that cannot find anything proves nothing. Each of these takes one rule out of the code; the same histories must then end in
