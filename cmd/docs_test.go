@@ -89,7 +89,7 @@ func TestUnitMatchesTheDefaults(t *testing.T) {
 	require.Equal(t, []string{"/usr/bin/highwater serve --config " + config.DefaultPath}, unit["ExecStart"])
 	require.Equal(t, config.DefaultStateDir, "/var/lib/"+unit["StateDirectory"][0])
 	require.Equal(t, []string{"0700"}, unit["StateDirectoryMode"])
-	require.True(t, strings.HasPrefix(config.DefaultAdminSocket, "/run/"+unit["RuntimeDirectory"][0]+"/"))
+	require.Equal(t, "/run/"+unit["RuntimeDirectory"][0], filepath.Dir(config.DefaultAdminSocket))
 	require.Equal(t, []string{"notify"}, unit["Type"])
 	require.Equal(t, []string{"highwater"}, unit["User"])
 	for _, key := range []string{"NoNewPrivileges", "ProtectHome", "PrivateTmp", "LockPersonality"} {

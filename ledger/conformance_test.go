@@ -305,8 +305,11 @@ func TestPinnedToOneLedger(t *testing.T) {
 
 func TestSimulatedLedgerWithThreeKeys(t *testing.T) {
 	sim := newSim(t, func(o *ledgersim.Options) {
-		o.Setup = []ledgersim.Setup{{Curve: ledger.Ed25519, Chain: ghost}, {Curve: ledger.Secp256k1, Chain: ghost},
-			{Curve: ledger.P256, Chain: ghost}}
+		o.Setup = []ledgersim.Setup{
+			{Curve: ledger.Ed25519, Chain: ghost},
+			{Curve: ledger.Secp256k1, Chain: ghost},
+			{Curve: ledger.P256, Chain: ghost},
+		}
 	})
 	d := start(t, sim.Dial)
 	waitFor(t, d, device.Ready)

@@ -22,8 +22,13 @@ var accidents = []func(*rand.Rand, *ledgersim.Device){
 	func(r *rand.Rand, sim *ledgersim.Device) { sim.OpenOther("Bitcoin"); after(r, sim.Open) },
 	func(r *rand.Rand, sim *ledgersim.Device) {
 		once := true
-		fault := []ledgersim.Fault{{CutBefore: true}, {CutAfter: true}, {Drop: true}, {Delay: 6 * time.Second},
-			{Garbage: []byte{7, 0x90, 0}}}[r.IntN(5)]
+		fault := []ledgersim.Fault{
+			{CutBefore: true},
+			{CutAfter: true},
+			{Drop: true},
+			{Delay: 6 * time.Second},
+			{Garbage: []byte{7, 0x90, 0}},
+		}[r.IntN(5)]
 		skip := r.IntN(4)
 		sim.SetFaults(func([]byte) ledgersim.Fault {
 			if skip--; skip >= 0 || !once {

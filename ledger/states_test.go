@@ -44,8 +44,11 @@ func TestAppsThatAreNotOurs(t *testing.T) {
 		{scripted{"\xb0\x01": {0x6e, 0x00}, "\x80\x00": {0x6e, 0x01}}, device.WrongApp, "quit the open app"},
 		{scripted{"\xb0\x01": {0x65, 0x11}, "\x80\x00": {0x65, 0x11}}, device.NoApp, "open the Tezos Baking app"},
 		{scripted{"\xb0\x01": name("Tezos Baking"), "\x80\x00": {0, 2, 5, 0, 0x90, 0}}, device.WrongApp, "quit the open app"},
-		{scripted{"\xb0\x01": name("Tezos Baking"), "\x80\x00": {1, 1, 5, 0, 0x90, 0}}, device.Broken,
-			"update the Tezos Baking app"},
+		{
+			scripted{"\xb0\x01": name("Tezos Baking"), "\x80\x00": {1, 1, 5, 0, 0x90, 0}},
+			device.Broken,
+			"update the Tezos Baking app",
+		},
 		{scripted{"\xb0\x01": name("Tezos Baking"), "\x80\x00": {1, 2, 0x90, 0}}, device.Absent, "plug the Ledger in"},
 	} {
 		d := start(t, func(context.Context) (ledger.Transport, error) { return c.answers, nil })
@@ -277,8 +280,10 @@ func TestRefusedPrompt(t *testing.T) {
 // TestLatencies holds the presets to what was measured.
 func TestLatencies(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		for curve, want := range map[ledger.Curve]time.Duration{ledger.Ed25519: 465 * time.Millisecond,
-			ledger.P256: 226 * time.Millisecond} {
+		for curve, want := range map[ledger.Curve]time.Duration{
+			ledger.Ed25519: 465 * time.Millisecond,
+			ledger.P256:    226 * time.Millisecond,
+		} {
 			sim := newSim(t, func(o *ledgersim.Options) { o.Latency, o.Setup[0].Curve = ledgersim.NanoSPlus, curve })
 			d := start(t, sim.Dial)
 			waitFor(t, d, device.Ready)

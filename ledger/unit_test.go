@@ -16,8 +16,10 @@ import (
 func TestLocators(t *testing.T) {
 	for text, want := range map[string]Locator{
 		"ledger://calculating-meerkat-straight-beetle/ed25519/0h/0h": {Curve: Ed25519, Path: DefaultPath},
-		"ledger://calculating-meerkat-straight-beetle/P-256/0'/1'": {Curve: P256,
-			Path: append(Root[:2:2], Hardened, 1|Hardened)},
+		"ledger://calculating-meerkat-straight-beetle/P-256/0'/1'": {
+			Curve: P256,
+			Path:  append(Root[:2:2], Hardened, 1|Hardened),
+		},
 		"ledger://calculating-meerkat-straight-beetle/secp256k1/0/0": {Curve: Secp256k1, Path: append(Root[:2:2], 0, 0)},
 		"ledger://calculating-meerkat-straight-beetle/bip25519/0h":   {Curve: BIP25519, Path: append(Root[:2:2], Hardened)},
 		"ledger://calculating-meerkat-straight-beetle/0h/0h":         {Curve: Ed25519, Path: DefaultPath},

@@ -55,8 +55,10 @@ func ports(infos []usb.Info) (out []string) {
 
 func TestUSBCandidates(t *testing.T) {
 	found := []usb.Info{
-		{ID: usb.ID{Bus: 1, Address: 4}, Port: "1-1"}, {ID: usb.ID{Bus: 1, Address: 5},
-			Port: "1-2"}, {ID: usb.ID{Bus: 1, Address: 6}, Port: "1-3"},
+		{ID: usb.ID{Bus: 1, Address: 4}, Port: "1-1"}, {
+			ID:   usb.ID{Bus: 1, Address: 5},
+			Port: "1-2",
+		}, {ID: usb.ID{Bus: 1, Address: 6}, Port: "1-3"},
 	}
 	d := &usbDialer{bus: usb.NewBus(nil), rejected: map[usb.ID]error{}}
 	require.Equal(t, []string{"1-1", "1-2", "1-3"}, ports(d.candidates(found)))

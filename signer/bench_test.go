@@ -22,7 +22,7 @@ func BenchmarkSign(b *testing.B) {
 	go s.Run(ctx)
 	payloads := make([][]byte, b.N)
 	for i := range payloads {
-		payloads[i] = payloadOf(tezos.Ed25519, tezos.Attestation, int32(11+i), 0, 1) //nolint:gosec // some thousands
+		payloads[i] = payloadOf(tezos.Ed25519, tezos.Attestation, int32(11+i), 0, 1)
 	}
 	b.ReportAllocs()
 	b.ResetTimer()

@@ -21,7 +21,7 @@ type Outcome struct {
 	Decision  string   // signed, replayed, registered, refused, failed
 	Reason    string   // one word; empty when signed or replayed
 	Warning   string   // tezos.WarnBlockLayout, or empty
-	Spared    bool   // failed before a mark moved and before a device was asked: the device would have refused
+	Spared    bool     // failed before a mark moved and before a device was asked: the device would have refused
 	Device    string
 	Duration  time.Duration
 	DeviceFor time.Duration // the device's own time

@@ -98,7 +98,7 @@ func (e *RisenError) Error() string {
 	return fmt.Sprintf("the ceiling is at %d: it is not raised to %d by setting it", e.Have, e.Want)
 }
 
-// HintText is the advice.
+// ReasonWord is the reason for programs.
 func (e *RisenError) ReasonWord() string { return "ceiling_not_raised" }
 
 // HintText is what to do.

@@ -206,7 +206,9 @@ func TestPick(t *testing.T) {
 		{"which one", "", []tezsign.Info{a, b}, tezsign.Info{}, tezsign.ErrAmbiguous, "name the right gadget"},
 		{"the only default one", tezsign.DefaultSerial, []tezsign.Info{a, d1}, d1, nil, ""},
 		{
-			"two default ones", tezsign.DefaultSerial, []tezsign.Info{d1, d2}, tezsign.Info{},
+			"two default ones", tezsign.DefaultSerial,
+			[]tezsign.Info{d1, d2},
+			tezsign.Info{},
 			tezsign.ErrAmbiguous, "no serial of their own",
 		},
 		{"twins", "A", []tezsign.Info{a, a}, tezsign.Info{}, tezsign.ErrAmbiguous, "with the serial A"},

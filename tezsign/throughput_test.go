@@ -38,8 +38,10 @@ func TestSixtyFourKeysOnFourGadgets(t *testing.T) {
 				Serial: fmt.Sprint(i), Seed: fmt.Sprint(i), Keys: aliases, Latency: latency,
 				Worked: func(d time.Duration) { busy.Add(int64(d)) },
 			})
-			d := tezsign.New(tezsign.Config{Name: fmt.Sprint(i), Open: sim.Open, Chain: testChain,
-				Log: slog.New(slog.DiscardHandler)})
+			d := tezsign.New(tezsign.Config{
+				Name: fmt.Sprint(i), Open: sim.Open, Chain: testChain,
+				Log: slog.New(slog.DiscardHandler),
+			})
 			runs.Go(func() { d.Run(ctx) })
 			l := &lab{Device: d, t: t, sim: sim}
 			l.health(device.Ready)

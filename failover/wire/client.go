@@ -21,6 +21,7 @@ import (
 // Client asks over HTTPS: one connection a question, so that nothing of an earlier one can be mistaken for an answer.
 type Client struct{ identity crypto.Signer }
 
+// NewClient makes a client that shows this identity.
 func NewClient(identity crypto.Signer) *Client { return &Client{identity} }
 
 // dialTimeout bounds the connection and its handshake.

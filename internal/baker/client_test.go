@@ -130,8 +130,10 @@ func TestClientShowsARefusal(t *testing.T) {
 		status     int
 		body, want string
 	}{
-		"octez's shape": {409, `[{"kind":"temporary","id":"failure","msg":"level 5 is not above"}]`,
-			"level 5 is not above"},
+		"octez's shape": {
+			409, `[{"kind":"temporary","id":"failure","msg":"level 5 is not above"}]`,
+			"level 5 is not above",
+		},
 		"an empty list":   {403, `[]`, `[]`},
 		"something else":  {500, "it broke", "it broke"},
 		"a redirection":   {302, "elsewhere", "elsewhere"},

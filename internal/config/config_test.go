@@ -209,7 +209,8 @@ func FuzzParseConfig(f *testing.F) {
 	page, err := os.ReadFile("../../docs/configuration.md")
 	require.NoError(f, err)
 	_, example, _ := strings.Cut(string(page), "```toml\n")
-	f.Add(example[:strings.Index(example, "```")])
+	example, _, _ = strings.Cut(example, "```")
+	f.Add(example)
 	f.Add("[[device]]\n[[key]]\n[server]\nbudget = \"1h\"")
 	f.Add("chain = \"NetXnHfVqm9iesp\"\n[[key]]\npkh = \"" + anAddress + "\"\nallow = []")
 	f.Fuzz(func(t *testing.T, text string) {

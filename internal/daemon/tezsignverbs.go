@@ -12,23 +12,27 @@ import (
 
 // Arguments and results of the verbs.
 type (
+	// TezSignKeysArgs are those of the verbs about several keys.
 	TezSignKeysArgs struct {
 		Aliases       []string `json:"aliases"`
 		Passphrase    []byte   `json:"passphrase,omitempty"`
 		Deterministic bool     `json:"deterministic,omitempty"`
 	}
+	// TezSignLevelArgs are those of set-level.
 	TezSignLevelArgs struct {
 		Alias  string `json:"alias"`
 		Level  int32  `json:"level"`
 		Repair bool   `json:"repair"`
 		Far    bool   `json:"far,omitempty"`
 	}
+	// TezSignResult is what became of one key.
 	TezSignResult struct {
 		Alias string `json:"alias"`
 		PKH   string `json:"pkh,omitempty"`
 		Note  string `json:"note,omitempty"`
 		Error string `json:"error,omitempty"`
 	}
+	// TezSignInfo is what a gadget says of itself.
 	TezSignInfo struct {
 		Name          string             `json:"name"`
 		Serial        string             `json:"serial"`

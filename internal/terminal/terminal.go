@@ -174,10 +174,10 @@ func Usagef(format string, args ...any) error { return UsageError{fmt.Errorf(for
 // PaintResult colours the result of a check: ok is green, bad is red, any other is yellow.
 func (t *Terminal) PaintResult(result checklist.Result) string {
 	text := fmt.Sprintf("%-7s", result)
-	switch result {
-	case checklist.OK:
+	if result == checklist.OK {
 		return t.Paint(Green, text)
-	case checklist.Bad:
+	}
+	if result == checklist.Bad {
 		return t.Paint(Red, text)
 	}
 	return t.Paint(Yellow, text)

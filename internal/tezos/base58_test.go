@@ -94,8 +94,10 @@ func TestNotBase58Check(t *testing.T) {
 		"zeros only":         {strings.Repeat("1", 36), "checksum"},
 		"too long":           {longest + longest, "284 characters, the longest has 256"},
 		"huge":               {strings.Repeat("z", 1<<20), "1048576 characters"},
-		"another kind": {formatChainID.encode(Mainnet[:]),
-			"is not of the expected kind: ed25519 public key hash (tz1), secp256k1"},
+		"another kind": {
+			formatChainID.encode(Mainnet[:]),
+			"is not of the expected kind: ed25519 public key hash (tz1), secp256k1",
+		},
 		"cut payload":    {formatEd25519Hash.encode(make([]byte, 19)), "is not of the expected kind"},
 		"longer payload": {formatEd25519Hash.encode(make([]byte, 21)), "is not of the expected kind"},
 		"checksum alone": {base58.Encode(checksum(nil)), "is not of the expected kind"},

@@ -113,8 +113,10 @@ func TestBLSKeyWithACofactorPartIsNone(t *testing.T) {
 		"unless the key is looked at")
 	infinity := make([]byte, 48)
 	infinity[0] = 0xc0
-	for name, raw := range map[string][]byte{"with a key": twin.Compress(), "alone": small.ToAffine().Compress(),
-		"infinity": infinity} {
+	for name, raw := range map[string][]byte{
+		"with a key": twin.Compress(), "alone": small.ToAffine().Compress(),
+		"infinity": infinity,
+	} {
 		_, err := tezos.NewPublicKey(tezos.BLS12381, raw)
 		require.Error(t, err, name)
 	}

@@ -105,8 +105,10 @@ func TestTagsAndMagics(t *testing.T) {
 // Every proper prefix of an operation is refused, and so is every longer one: cut or padded bytes are not what was
 // meant.
 func TestEveryOtherLengthOfAnOperationIsRefused(t *testing.T) {
-	for _, name := range []string{"preattestation", "attestation", "attestation with dal", "bls preattestation",
-		"bls attestation"} {
+	for _, name := range []string{
+		"preattestation", "attestation", "attestation with dal", "bls preattestation",
+		"bls attestation",
+	} {
 		p := vector(t, name)
 		curve := tezos.P256
 		if name[:3] == "bls" {

@@ -34,33 +34,54 @@ func TestDecodeRegistration(t *testing.T) {
 		field         string
 	}{
 		{"reveal", registrationHead + revealBytes, key, tezos.Registration{Reveal: true}, ""},
-		{"reveal as since Seoul", registrationHead + revealBytes + "00", key,
-			tezos.Registration{Reveal: true, Proof: true}, ""},
+		{
+			"reveal as since Seoul", registrationHead + revealBytes + "00", key,
+			tezos.Registration{Reveal: true, Proof: true},
+			"",
+		},
 		{"delegation", registrationHead + delegationBytes, key, tezos.Registration{Delegation: true}, ""},
-		{"both", registrationHead + revealBytes + "00" + delegationBytes, key,
-			tezos.Registration{Reveal: true, Delegation: true, Proof: true}, ""},
+		{
+			"both", registrationHead + revealBytes + "00" + delegationBytes, key,
+			tezos.Registration{Reveal: true, Delegation: true, Proof: true},
+			"",
+		},
 		{"twice", registrationHead + delegationBytes + delegationBytes, key, tezos.Registration{}, "tag"},
 		{"the wrong way round", registrationHead + delegationBytes + revealBytes, key, tezos.Registration{}, "tag"},
 		{"another key", registrationHead + revealBytes, other, tezos.Registration{}, "source"},
 		{"withdrawal", registrationHead + "6e" + managerFields + "00", key, tezos.Registration{}, "delegate"},
 		{"delegation to another", registrationHead + "6e" + managerFields +
 			"ff000000000000000000000000000000000000000000", key, tezos.Registration{}, "delegate"},
-		{"transaction", registrationHead + "6c" + managerFields + "010000c921d4487c90b4472da6cc566a58d79f0d991dbf00", key,
-			tezos.Registration{}, "tag"},
+		{
+			"transaction", registrationHead + "6c" + managerFields + "010000c921d4487c90b4472da6cc566a58d79f0d991dbf00", key,
+			tezos.Registration{},
+			"tag",
+		},
 		{"reveal of another key", registrationHead + "6b" + managerFields +
 			"001a28a483a5b340173aee3e9542aeccb588d1527613f851ce1006cfbc351b9ebe", key, tezos.Registration{}, "public key"},
 		{"cut", registrationHead + revealBytes[:40], key, tezos.Registration{}, "source"},
 		{"numbers without an end", registrationHead +
 			"6b00c921d4487c90b4472da6cc566a58d79f0d991dbfffffffffffffffffffffff", key, tezos.Registration{}, "number"},
-		{"the highest fee", registrationHead + withFee("c0843d") + delegatedTo, key, tezos.Registration{Delegation: true},
-			""},
+		{
+			"the highest fee", registrationHead + withFee("c0843d") + delegatedTo, key,
+			tezos.Registration{Delegation: true},
+			"",
+		},
 		{"a fee above the cap", registrationHead + withFee("c1843d") + delegatedTo, key, tezos.Registration{}, "fee"},
-		{"the fee of a fortune", registrationHead + withFee("ffffffffffffffff7f") + delegatedTo, key,
-			tezos.Registration{}, "fee"},
-		{"a fee whose low bits are small", registrationHead + withFee("8180808080808080808002") + delegatedTo, key,
-			tezos.Registration{}, "number"},
-		{"a fee above the cap behind a reveal", registrationHead + revealBytes + withFee("c1843d") + delegatedTo, key,
-			tezos.Registration{}, "fee"},
+		{
+			"the fee of a fortune", registrationHead + withFee("ffffffffffffffff7f") + delegatedTo, key,
+			tezos.Registration{},
+			"fee",
+		},
+		{
+			"a fee whose low bits are small", registrationHead + withFee("8180808080808080808002") + delegatedTo, key,
+			tezos.Registration{},
+			"number",
+		},
+		{
+			"a fee above the cap behind a reveal", registrationHead + revealBytes + withFee("c1843d") + delegatedTo, key,
+			tezos.Registration{},
+			"fee",
+		},
 		{"a byte behind", registrationHead + delegationBytes + "00", key, tezos.Registration{}, "source"},
 		{"no contents", registrationHead, key, tezos.Registration{}, "length"},
 	} {

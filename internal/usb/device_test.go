@@ -52,8 +52,10 @@ func TestUnsent(t *testing.T) {
 	require.ErrorIs(t, unsent(gone), ErrUnsent)
 	require.ErrorIs(t, unsent(gone), ErrGone)
 	require.Equal(t, gone.Error(), unsent(gone).Error())
-	for _, err := range []error{gousb.TransferNoDevice, gousb.TransferError, gousb.TransferCancelled, errClosed,
-		context.Canceled, ErrHung} {
+	for _, err := range []error{
+		gousb.TransferNoDevice, gousb.TransferError, gousb.TransferCancelled, errClosed,
+		context.Canceled, ErrHung,
+	} {
 		err = explain(fmt.Errorf("write: %w", err), Info{})
 		require.NotErrorIs(t, unsent(err), ErrUnsent)
 		require.Equal(t, err, unsent(err))

@@ -214,8 +214,10 @@ func TestFindOthersMeanwhile(t *testing.T) {
 
 // A device that is coming or leaving is not there: its files appear and vanish one by one.
 func TestFindIncomplete(t *testing.T) {
-	for _, file := range []string{"idVendor", "busnum", "devnum", "bNumInterfaces", "speed", "1-1:1.1",
-		"1-1:1.1/bInterfaceClass"} {
+	for _, file := range []string{
+		"idVendor", "busnum", "devnum", "bNumInterfaces", "speed", "1-1:1.1",
+		"1-1:1.1/bInterfaceClass",
+	} {
 		b := newBus(t)
 		b.plug("1-1", "2c97", "5011", "0001", [2]string{"03", "00"}, [2]string{"ff", "00"})
 		s := newScanner(b.root)

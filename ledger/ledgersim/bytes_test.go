@@ -81,8 +81,10 @@ func TestWhatTheAppAnswers(t *testing.T) {
 			[]string{selectKey, "800400000505" + "8000002c", message(attestation)}, []string{"9000", "6a80", "6982"},
 		},
 		"a select on an unknown curve leaves the key that was selected": {
-			[]string{selectKey, "8004000911048000002c800006c18000000080000000", message(attestation)}, []string{"9000",
-				"6b00", "9000"},
+			[]string{selectKey, "8004000911048000002c800006c18000000080000000", message(attestation)}, []string{
+				"9000",
+				"6b00", "9000",
+			},
 		},
 		"AUTHORIZE without a path looks at P2":       {[]string{"8001000900"}, []string{"6b00"}},
 		"AUTHORIZE without a path and a P2 it knows": {[]string{"8001000100"}, []string{shown}},
@@ -91,20 +93,28 @@ func TestWhatTheAppAnswers(t *testing.T) {
 		"a reveal and a delegation":  {[]string{selectKey, operation(reveal, delegate)}, []string{"9000", shown}},
 		"a delegation and a reveal":  {[]string{selectKey, operation(delegate, reveal)}, []string{"9000", shown}},
 		"two delegations":            {[]string{selectKey, operation(delegate, delegate)}, []string{"9000", "9405"}},
-		"a source that is not the key": {[]string{selectKey, operation("6e" + stranger + fields + "ff" + source)},
-			[]string{"9000", "9405"}},
+		"a source that is not the key": {
+			[]string{selectKey, operation("6e" + stranger + fields + "ff" + source)},
+			[]string{"9000", "9405"},
+		},
 		"a key that is not authorised, and not the source": {
 			[]string{"8004000011048000002c800006c18000000180000000", operation(delegate)}, []string{"9000", "9405"},
 		},
 		"a revealed key that is not the key": {
 			[]string{selectKey, operation("6b" + source + fields + "00" + strings.Repeat("11", 32))}, []string{"9000", "9405"},
 		},
-		"any flag but 0 means a delegate": {[]string{selectKey, operation("6e" + source + fields + "01" + source)},
-			[]string{"9000", shown}},
-		"the flag 0 is a withdrawal": {[]string{selectKey, operation("6e" + source + fields + "00")},
-			[]string{"9000", "6982"}},
-		"another delegate": {[]string{selectKey, operation("6e" + source + fields + "ff" + stranger)},
-			[]string{"9000", "6982"}},
+		"any flag but 0 means a delegate": {
+			[]string{selectKey, operation("6e" + source + fields + "01" + source)},
+			[]string{"9000", shown},
+		},
+		"the flag 0 is a withdrawal": {
+			[]string{selectKey, operation("6e" + source + fields + "00")},
+			[]string{"9000", "6982"},
+		},
+		"another delegate": {
+			[]string{selectKey, operation("6e" + source + fields + "ff" + stranger)},
+			[]string{"9000", "6982"},
+		},
 		"a delegate of a curve that 2.5.0 does not know": {
 			[]string{selectKey, operation("6e" + source + fields + "ff03" + stranger[2:])}, []string{"9000", "9405"},
 		},
@@ -114,32 +124,56 @@ func TestWhatTheAppAnswers(t *testing.T) {
 		"a key of too many components cannot be derived": {
 			[]string{selectKey, "80040000010b", operation(reveal)}, []string{"9000", "6a80", "9001"},
 		},
-		"a packet without content, and more follow": {[]string{selectKey, packet("03" + branch)},
-			[]string{"9000", "9000"}},
-		"the beginning of a branch, and more follow": {[]string{selectKey, packet("03" + branch[:20])},
-			[]string{"9000", "9000"}},
-		"a content that is cut, and more follow": {[]string{selectKey, packet("03" + branch + delegate[:40])},
-			[]string{"9000", "9000"}},
-		"a wrong content, and more follow": {[]string{selectKey, packet("03" + branch + "6c" + source)},
-			[]string{"9000", "9405"}},
-		"a tag alone is not looked at": {[]string{selectKey, packet("03" + branch + "6c")},
-			[]string{"9000", "9000"}},
+		"a packet without content, and more follow": {
+			[]string{selectKey, packet("03" + branch)},
+			[]string{"9000", "9000"},
+		},
+		"the beginning of a branch, and more follow": {
+			[]string{selectKey, packet("03" + branch[:20])},
+			[]string{"9000", "9000"},
+		},
+		"a content that is cut, and more follow": {
+			[]string{selectKey, packet("03" + branch + delegate[:40])},
+			[]string{"9000", "9000"},
+		},
+		"a wrong content, and more follow": {
+			[]string{selectKey, packet("03" + branch + "6c" + source)},
+			[]string{"9000", "9405"},
+		},
+		"a tag alone is not looked at": {
+			[]string{selectKey, packet("03" + branch + "6c")},
+			[]string{"9000", "9000"},
+		},
 		"an operation without content": {[]string{selectKey, operation("")}, []string{"9000", "9405"}},
-		"an operation that is cut": {[]string{selectKey, operation(delegate[:40])},
-			[]string{"9000", "9405"}},
-		"a packet after the first, even the same": {[]string{selectKey, packet("03" + branch), operation(reveal)},
-			[]string{"9000", "9000", "9405"}},
+		"an operation that is cut": {
+			[]string{selectKey, operation(delegate[:40])},
+			[]string{"9000", "9405"},
+		},
+		"a packet after the first, even the same": {
+			[]string{selectKey, packet("03" + branch), operation(reveal)},
+			[]string{"9000", "9000", "9405"},
+		},
 		"an empty packet": {[]string{selectKey, packet("")}, []string{"9000", "9405"}},
-		"a counter of ten bytes": {[]string{selectKey,
-			operation("6e" + source + "a00a" + ten + "904e00ff" + source)}, []string{"9000", shown}},
-		"a counter that does not fit 64 bits": {[]string{selectKey,
-			operation("6e" + source + "a00a" + tooLong + "904e00ff" + source)}, []string{"9000", "9405"}},
-		"a counter of eleven bytes": {[]string{selectKey,
-			operation("6e" + source + "a00a" + "ff" + ten + "904e00ff" + source)}, []string{"9000", "9405"}},
-		"a transaction": {[]string{selectKey,
-			operation("6c" + source + fields + "00" + "00" + source + "00")}, []string{"9000", "9405"}},
-		"an attestation that is cut, and more follow": {[]string{selectKey, packet(attestation[:40])},
-			[]string{"9000", "9405"}},
+		"a counter of ten bytes": {[]string{
+			selectKey,
+			operation("6e" + source + "a00a" + ten + "904e00ff" + source),
+		}, []string{"9000", shown}},
+		"a counter that does not fit 64 bits": {[]string{
+			selectKey,
+			operation("6e" + source + "a00a" + tooLong + "904e00ff" + source),
+		}, []string{"9000", "9405"}},
+		"a counter of eleven bytes": {[]string{
+			selectKey,
+			operation("6e" + source + "a00a" + "ff" + ten + "904e00ff" + source),
+		}, []string{"9000", "9405"}},
+		"a transaction": {[]string{
+			selectKey,
+			operation("6c" + source + fields + "00" + "00" + source + "00"),
+		}, []string{"9000", "9405"}},
+		"an attestation that is cut, and more follow": {
+			[]string{selectKey, packet(attestation[:40])},
+			[]string{"9000", "9405"},
+		},
 		"an attestation that is whole, and more follow": {[]string{selectKey, packet(attestation)}, []string{"9000", "9000"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -159,8 +193,10 @@ func TestWhatTheAppAnswers(t *testing.T) {
 
 // TestLevelsThatTheAppTakes holds the bound of the app's own mark, from bytes.
 func TestLevelsThatTheAppTakes(t *testing.T) {
-	for level, want := range map[uint32]string{101: "9000", 0x3fffffff: "9000", 0x40000000: "6a80", 0x7fffffff: "6a80",
-		0x80000065: "6a80"} {
+	for level, want := range map[uint32]string{
+		101: "9000", 0x3fffffff: "9000", 0x40000000: "6a80", 0x7fffffff: "6a80",
+		0x80000065: "6a80",
+	} {
 		d, err := ledgersim.New(ledgersim.Options{
 			Seed: zebra, AllowMainnet: true, Setup: []ledgersim.Setup{{Curve: ledger.Ed25519, Chain: tezos.Mainnet, Main: 100}},
 		})

@@ -17,8 +17,10 @@ type Version struct {
 
 // The recorded releases. V251 is a build with BLS (P2=04), not published by Ledger.
 var (
-	V250 = Version{name: "2.5.0", number: [3]byte{2, 5, 0},
-		git: "flex_1.2.1_2.5.0_sdk_0f3417ca328c8af249d442edd0c2b5fe5a0cc7ea-0-g48bbc81a"}
+	V250 = Version{
+		name: "2.5.0", number: [3]byte{2, 5, 0},
+		git: "flex_1.2.1_2.5.0_sdk_0f3417ca328c8af249d442edd0c2b5fe5a0cc7ea-0-g48bbc81a",
+	}
 	V251 = Version{name: "2.5.1", number: [3]byte{2, 5, 1}, git: "v2.4.7-321-g50ec8cfc", bls: true}
 )
 

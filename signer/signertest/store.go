@@ -58,7 +58,7 @@ func (m *Store) Reopen() *Store {
 	for key, st := range m.marks {
 		next.marks[key] = hwm.State{Mark: st.Mark}
 	}
-	next.role, next.ceilings, next.memory = m.role, maps.Clone(m.ceilings), m.memory.clone()
+	next.role, next.ceilings, next.memory = m.role, maps.Clone(m.ceilings), m.clone()
 	return next
 }
 
@@ -152,7 +152,7 @@ func keepable(key hwm.Key, mark hwm.Mark) error {
 		return err
 	}
 	var back hwm.Key
-	if err := back.UnmarshalBinary(name); err != nil {
+	if err = back.UnmarshalBinary(name); err != nil {
 		return err
 	}
 	_, err = hwm.DecodeMark(name, key.PKH.Curve, mark.Encode(name))

@@ -153,7 +153,8 @@ func (o options) measureBusy(ctx context.Context) (out []paced, err error) {
 	if err = cmd.Run(); err != nil {
 		return nil, fmt.Errorf("%w: %s", err, bytes.TrimSpace(said.Bytes()))
 	}
-	return out, json.Unmarshal(text.Bytes(), &out)
+	err = json.Unmarshal(text.Bytes(), &out)
+	return out, err
 }
 
 // busyChild is that process.

@@ -90,7 +90,7 @@ func run(args []string, stdout, stderr io.Writer) (err error) {
 	if o.runtime, err = harness.NewRuntime(); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(o.runtime)) }()
+	defer func() { err = errors.Join(err, os.RemoveAll(o.runtime)) }() //nolint:gosec // made just above
 	if o.binary, err = filepath.Abs(o.binary); err != nil {
 		return err
 	}
@@ -148,9 +148,9 @@ func (o options) measure(ctx context.Context, stdout, stderr io.Writer) ([]row, 
 	for _, slow := range disks {
 		for _, keys := range keyCounts {
 			progress("%d keys, disk %s", keys, cell{slow: slow}.disk())
-			cells, err := o.measureKeys(ctx, keys, slow)
-			if err != nil {
-				return nil, fmt.Errorf("%d keys: %w", keys, err)
+			cells, keysErr := o.measureKeys(ctx, keys, slow)
+			if keysErr != nil {
+				return nil, fmt.Errorf("%d keys: %w", keys, keysErr)
 			}
 			m.cells = append(m.cells, cells...)
 		}

@@ -96,7 +96,7 @@ func (s *suite) putBack(path string) error {
 	if older == nil {
 		return os.Remove(path)
 	}
-	return os.WriteFile(path, older, 0o600) //nolint:gosec // our own directory
+	return os.WriteFile(path, older, 0o600)
 }
 
 // checkEnd: a killed process costs nothing, and a lost runtime file no more than the levels ahead.

@@ -131,7 +131,7 @@ func newSide(binary, dir string, index int, n *network, devices string, keys int
 }
 
 // runtime is its runtime directory. /run is a tmpfs of this process's own.
-func (s *side) runtime() string { return filepath.Join("/run", "highwater-"+s.ns.name) }
+func (s *side) runtime() string { return "/run/highwater-" + s.ns.name }
 
 // initialise makes the watermark file, and learns the instance's key.
 func (s *side) initialise(ctx context.Context) error {

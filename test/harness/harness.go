@@ -171,7 +171,8 @@ func Make(opt Options) (*Daemon, error) {
 		config: filepath.Join(opt.Dir, "highwater.toml"), rest: opt.Config, auth: opt.Auth, keys: opt.Keys, host: opt.Host,
 		http: &http.Client{Transport: &http.Transport{DialContext: opt.Dial, DisableKeepAlives: true}},
 	}
-	return d, d.Use(opt.Binary, opt.Store)
+	err := d.Use(opt.Binary, opt.Store)
+	return d, err
 }
 
 // Command runs the program with a command, as an operator does, and gives its standard output. The error carries what it said.

@@ -107,8 +107,7 @@ func (p *Process) AwaitKilled(ctx context.Context) error {
 func (p *Process) EndAnyhow() error {
 	p.asked.Store(true)
 	err := p.cmd.Process.Kill()
-	_ = <-p.ended // how it ended is its own affair: it was to end in any case
-	if errors.Is(err, os.ErrProcessDone) {
+	if end := <-p.ended; end == nil || errors.Is(err, os.ErrProcessDone) {
 		return nil
 	}
 	return err
