@@ -19,7 +19,6 @@ answers before the mark is durable (2) | signer/sign.go | s/out.timeCommit(durab
 trusts a horizon that is only queued | store/horizon.go | s/case e.mark.Level <= h.durable:/case e.mark.Level <= h.want-db.ahead:/ | ./store | TestAHorizonThatIsOnDisk
 trusts a horizon that is on its way | store/horizon.go | /case e.mark.Level <= h.taken:/,/return db.taken/s/return db.taken/return covered{db}/ | ./store | TestAHorizonThatIsOnDisk
 forgets the horizon at the start | store/session.go | s/e.mark = floor$/_ = floor/ | ./store | TestAPowerCutCostsTheHorizon
-forgets the horizon at the start (2) | store/session.go | s/e.mark = floor$/_ = floor/ | ./signer | TestStateMachine
 forgets the horizon at the start (3) | store/session.go | s/e.mark = floor$/_ = floor/ | ./test/crash | TestCrash
 makes a floor of a horizon for one kind only | store/session.go | s/open = append(open, e)/open = append(open[:0], e)/ | ./store | TestAPowerCutCostsTheHorizon
 believes the runtime file of another session | store/runtimeread.go | s/if \[idLen\]byte(b) != id {/if b[0] != id[0] || string(b[9:idLen]) != string(id[9:]) {/ | ./store | TestARuntimeFileThatIsNotBelieved

@@ -48,6 +48,7 @@ func (db *DB) commit(alone, last bool) {
 	}
 	b.err = err
 	close(b.done)
+	db.sayRuntime()
 }
 
 // take closes the batch to newcomers and encodes its marks and horizons as of now, kept signatures included.

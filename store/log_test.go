@@ -51,3 +51,15 @@ func TestNothingIsLoggedUnderTheLock(t *testing.T) {
 	require.Equal(t, int32(2), w.lines.Load())
 	require.False(t, w.held.Load())
 }
+
+// A runtime file that cannot be made has its line, too, and nobody holds the lock meanwhile.
+func TestNoRuntimeFileIsLoggedWithoutTheLock(t *testing.T) {
+	w := &lockWatch{Handler: slog.DiscardHandler}
+	key := storetest.Key(1, tezos.Block)
+	db := openDir(t, newDir(t), store.Options{Log: slog.New(w), Ahead: 1, RuntimeDir: "/nonexistent"})
+	w.db.Store(db)
+	storetest.Floor(t, db, 10, key)
+	require.Eventually(t, func() bool { return w.lines.Load() == 1 }, 5*time.Second, time.Millisecond)
+	require.False(t, w.held.Load())
+	require.NoError(t, storetest.Advance(db, key, storetest.Mark(11, 0, 1)), "a missing runtime file is no reason not to sign")
+}

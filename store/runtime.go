@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -97,7 +98,7 @@ func (db *DB) beginRuntime() {
 	}
 	r, err := createRuntime(path, db.session, db.marks)
 	if err != nil {
-		db.log.Warn("no runtime file: a killed process will cost what a power cut costs", "error", err.Error())
+		db.noRuntime = cmp.Or(db.noRuntime, err)
 		return
 	}
 	db.runtime = r
@@ -173,25 +174,41 @@ func (db *DB) remember(e *entry) bool {
 		return true
 	}
 	if err := db.runtime.put(e); err != nil {
-		db.log.Warn("runtime file not written: the signature waits for the disk", "error", err.Error())
+		db.noRuntime = cmp.Or(db.noRuntime, err)
 		return false
 	}
 	return true
 }
 
-// endRuntime lets the file go. After an end in order the file is removed; else the next start looks into the file.
+// sayRuntime logs why the runtime file cannot be used, with no lock held: until the file can be used, a killed process costs what a power cut
+// costs, and signatures wait for the disk.
+func (db *DB) sayRuntime() {
+	db.mu.Lock()
+	err := db.noRuntime
+	db.noRuntime = nil
+	db.mu.Unlock()
+	if err != nil {
+		db.log.Warn("runtime file not written", "error", err.Error())
+	}
+}
+
+// endRuntime lets the file go. The file goes away when the run ended in order; else the next start looks into the file.
 func (db *DB) endRuntime() {
+	if err := db.letRuntimeGo(); err != nil {
+		db.log.Warn("runtime file not removed", "error", err.Error())
+	}
+}
+
+func (db *DB) letRuntimeGo() error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	if db.runtime == nil {
-		return
+		return nil
 	}
 	err := db.runtime.file.Close()
 	if db.poisoned == nil {
 		err = errors.Join(err, removeIfThere(db.runtime.file.Name()))
 	}
-	if err != nil {
-		db.log.Warn("runtime file", "error", err.Error())
-	}
 	db.runtime = nil
+	return err
 }
