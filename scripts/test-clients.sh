@@ -17,6 +17,7 @@ if ! cmp -s package-lock.json node_modules/.highwater-lock; then
 fi
 
 dir=$(mktemp -d)
+runtime=$(mktemp -d -p /dev/shm) # a tmpfs: what a killed signer signed last is found there
 daemon=
 stop() { # stop SIGNAL
   [ -n "$daemon" ] || return 0
@@ -28,7 +29,7 @@ finish() {
   status=$?
   stop TERM
   [ "$status" -eq 0 ] || { echo '--- log of the signer' >&2; tail -n 60 "$dir/log" >&2 || true; }
-  rm -rf "$dir"
+  rm -rf "$dir" "$runtime"
 }
 trap finish EXIT
 
@@ -40,6 +41,9 @@ export HIGHWATER_KEYS=$dir/keys.json HIGHWATER_STATE=$dir/signatures.json
 cat >"$HIGHWATER_CONFIG" <<TOML
 state_dir = "$dir/state"
 chain     = "$HIGHWATER_CHAIN"
+
+[store]
+runtime_dir = "$runtime"
 
 [server]
 listen = "127.0.0.1:$port"
