@@ -165,7 +165,7 @@ believes a file that Signatory left behind | cmd/hwmfile.go | s/if newer == path
 reads a bundle in two ways | hwm/bundle/parse.go | s/if !bytes.Equal(again, data) {/if !bytes.Equal(again, data) \&\& false {/ | ./hwm/bundle | TestRefusedFiles
 takes a bundle of anybody | cmd/bundle.go | s/case v.Peer != nil \&\& v.Peer.Key == b.Instance:/case v.Peer != nil, b != nil:/ | ./cmd | TestScript/bundle
 makes a watermark file anew under a checklist that knows it | cmd/bringupsteps.go | s/case errors.Is(err, os.ErrNotExist) \&\& b.record.Instance != "":/case false:/ | ./cmd | TestScript/bringup$
-makes a watermark file without being told to | cmd/bringupsteps.go | s/if !b.f.yes \&\& !b.interactive {/if false {/;s/initFlags{yes: b.f.yes}/initFlags{yes: true}/ | ./cmd | TestScript/bringup$
+makes a watermark file without being told to | cmd/bringupsteps.go | s/if !b.f.yes \&\& !b.Interactive {/if false {/;s/initFlags{yes: b.f.yes}/initFlags{yes: true}/ | ./cmd | TestScript/bringup$
 lets a backup leave its marks out | internal/bringup/run.go | s/ \&\& s.Skip != "" {/ {/ | ./internal/bringup | TestAStep
 keeps the right to sign after a drill | cmd/drillhandover.go | s/r.giveBack(context.WithoutCancel(ctx))/_ = r.giveBack/ | ./cmd | TestScript/bringup$
 guard: is not told what was signed | internal/daemon/instance.go | s/^\t\tmemory.Observe(o)$/\t\t_ = memory/ | ./cmd | TestScript/guard
