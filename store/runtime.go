@@ -144,7 +144,7 @@ func (r *runtimeFile) put(e *entry) error {
 		if _, err = r.file.WriteAt(r.buf[:], slot*recordSize); err != nil {
 			return err
 		}
-		st, err := statTmpfs(r.file)
+		st, err := statFile(r.file)
 		if err != nil {
 			return err
 		}

@@ -18,13 +18,18 @@ type tmpfsStat struct {
 // statTmpfs fails with errNoTmpfs for a file on anything else.
 func statTmpfs(f *os.File) (tmpfsStat, error) {
 	var fs unix.Statfs_t
-	var st unix.Stat_t
 	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil {
 		return tmpfsStat{}, os.NewSyscallError("fstatfs", err)
 	}
 	if int64(fs.Type) != unix.TMPFS_MAGIC { //nolint:unconvert // narrower elsewhere
 		return tmpfsStat{}, errNoTmpfs
 	}
+	return statFile(f)
+}
+
+// statFile is statTmpfs for a file that is known to be on a tmpfs: an open file does not move to another file system.
+func statFile(f *os.File) (tmpfsStat, error) {
+	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return tmpfsStat{}, os.NewSyscallError("fstat", err)
 	}
