@@ -31,7 +31,7 @@ func (k Known) by(now time.Time) int64 {
 // Limit is the highest level to which a mark may be moved. The zero value limits nothing: nothing is known.
 type Limit struct {
 	Top  int64 // the level
-	From Known // the knowledge behind the limit
+	From Known // what the limit is told from: the node's head, else the highest mark
 	set  bool
 }
 
@@ -56,8 +56,12 @@ func (l Limit) Or(now time.Time, k Known) Limit {
 	if l.set && l.From.Node {
 		return l
 	}
-	if top := k.by(now) + FarLevels; !l.set || top > l.Top {
-		return Limit{top, k, true}
+	if !l.set {
+		return Limit{k.by(now) + FarLevels, k, true}
+	}
+	l.Top = max(l.Top, k.by(now)+FarLevels)
+	if k.Level > l.From.Level {
+		l.From = k
 	}
 	return l
 }

@@ -67,6 +67,19 @@ func TestDecideTooFar(t *testing.T) {
 	require.Contains(t, r.HintText(), "--far")
 }
 
+// The sentence names the highest mark, also where time allows more above an older one.
+func TestTooFarNamesTheHighestMark(t *testing.T) {
+	now := time.UnixMilli(1_700_000_000_000)
+	older := hwm.Floor(1000, now.Add(-time.Minute), hwm.SourceSet)
+	newer := hwm.Floor(1003, now, hwm.SourceSet)
+	for _, marks := range [][]hwm.Mark{{older, newer}, {newer, older}} {
+		l := hwm.NewLimit(now, nil, marks...)
+		require.EqualValues(t, 1000+60+hwm.FarLevels, l.Top)
+		require.EqualValues(t, 1003, l.From.Level)
+		require.Contains(t, l.Distance(12004), "11001 levels")
+	}
+}
+
 // A first mark that is typed with a digit too few lies far under the head.
 func TestCheckFirst(t *testing.T) {
 	now := time.UnixMilli(1_700_000_000_000)
