@@ -13,6 +13,7 @@ import (
 	"highwater/hwm/interchange"
 	"highwater/internal/checklist"
 	"highwater/internal/hints"
+	"highwater/internal/words"
 )
 
 // Files of octez-baker in its base directory, behind the first 13 characters of the chain's id (baking_files.ml). Seed nonces were kept
@@ -67,7 +68,7 @@ func (b *bringUp) checkBakerFiles(ctx context.Context) checklist.Line {
 }
 
 func fileWords(info os.FileInfo) string {
-	return fmt.Sprintf("%s (%d bytes, written %s ago)", info.Name(), info.Size(), age(time.Since(info.ModTime())))
+	return fmt.Sprintf("%s (%d bytes, written %s ago)", info.Name(), info.Size(), words.Age(time.Since(info.ModTime())))
 }
 
 // bakerMarksWords reads the baker's own highwatermarks, and tells whether one is above the mark here. No words: there is no such file.

@@ -8,7 +8,9 @@ import (
 	"highwater/internal/bringup"
 	"highwater/internal/chain"
 	"highwater/internal/checklist"
+	"highwater/internal/doctor"
 	"highwater/internal/node"
+	"highwater/internal/words"
 	"highwater/operate"
 )
 
@@ -63,7 +65,7 @@ func (b *bringUp) checkNode(ctx context.Context) checklist.Line {
 }
 
 func (b *bringUp) checkClocks(ctx context.Context) checklist.Line {
-	f := foundOf(checkClock())
+	f := foundOf(doctor.Clock())
 	if !b.paired(ctx) {
 		return f
 	}
@@ -87,9 +89,9 @@ func (b *bringUp) checkBaker(ctx context.Context) checklist.Line {
 	case st.LastAsked == nil:
 		return checklist.Line{Detail: "no client asked for a signature since the daemon started", Hint: "start octez-baker with the keys at " + b.signerAddress()}
 	case time.Since(*st.LastAsked) > askedLately:
-		return checklist.Line{Detail: "a client asked last at " + when(*st.LastAsked), Hint: "does octez-baker still run?"}
+		return checklist.Line{Detail: "a client asked last at " + words.Time(*st.LastAsked), Hint: "does octez-baker still run?"}
 	}
-	return fine("a client asked %s ago, and was refused as it should be", age(time.Since(*st.LastAsked)))
+	return fine("a client asked %s ago, and was refused as it should be", words.Age(time.Since(*st.LastAsked)))
 }
 
 func (b *bringUp) drill(ctx context.Context, _ checklist.Line) checklist.Line {

@@ -33,7 +33,7 @@ func (b *bringUp) checkKeys(ctx context.Context) checklist.Line {
 		if texts := missingKeys(from, st.Keys); len(texts) > 0 {
 			return checklist.Line{Result: checklist.Bad, Detail: strings.Join(texts, "; "), Hint: "connect the device that holds it, and see: highwater keys list"}
 		}
-		there = append(there, fmt.Sprintf("%s of the bundle of %s, written %s: all are here", words.Count(len(from.Keys), "key"), from.Instance.Short(), when(from.When)))
+		there = append(there, fmt.Sprintf("%s of the bundle of %s, written %s: all are here", words.Count(len(from.Keys), "key"), from.Instance.Short(), words.Time(from.When)))
 	}
 	if len(there) > 0 {
 		return fine("%s", strings.Join(there, "; "))
@@ -113,7 +113,7 @@ func (b *bringUp) checkMarks(ctx context.Context) checklist.Line {
 		return waiting("they come from the other instance once it has them: there, highwater hwm set or activate --level", "%s missing", words.Count(missing, "mark"))
 	case !b.paired(ctx):
 		return checklist.Line{
-			Result: checklist.Warning, Detail: fmt.Sprintf("%s, taken over %s: what the other machine signed since is not in them", text, when(newest)),
+			Result: checklist.Warning, Detail: fmt.Sprintf("%s, taken over %s: what the other machine signed since is not in them", text, words.Time(newest)),
 			Hint: "take them over again before this machine is made active; or make the two a pair: highwater peer add",
 		}
 	case !st.Pair.Peer.Following:

@@ -13,6 +13,7 @@ import (
 	"highwater/internal/checklist"
 	"highwater/internal/hints"
 	"highwater/internal/terminal"
+	"highwater/internal/words"
 )
 
 func (a *app) bringUpReportCmd() *cobra.Command {
@@ -71,10 +72,10 @@ func (a *app) showReport(v reportView) error {
 	} else {
 		a.Say("instance  %.8s on %s", r.Instance, r.Chain)
 	}
-	a.Say("begun     %s; looked at last %s, %s ago\n", when(r.Started), when(r.Updated), age(time.Since(r.Updated)))
+	a.Say("begun     %s; looked at last %s, %s ago\n", words.Time(r.Started), words.Time(r.Updated), words.Age(time.Since(r.Updated)))
 	rows := make([][]string, 0, len(r.Entries))
 	for _, e := range r.Entries {
-		rows = append(rows, []string{a.PaintResult(e.Result), e.Step, when(e.At), e.Detail})
+		rows = append(rows, []string{a.PaintResult(e.Result), e.Step, words.Time(e.At), e.Detail})
 	}
 	if len(rows) > 0 {
 		if err := a.Table([]string{"result", "step", "when", "found, or stated"}, rows); err != nil {
@@ -84,12 +85,12 @@ func (a *app) showReport(v reportView) error {
 	if len(r.Drills) > 0 {
 		a.Say("\ndrills")
 		for _, d := range r.Drills {
-			a.Say("  %s  %s  %s", a.PaintResult(d.Result), when(d.At), drillWords(d))
+			a.Say("  %s  %s  %s", a.PaintResult(d.Result), words.Time(d.At), drillWords(d))
 		}
 	}
 	if r.UnderWay != nil {
 		a.Say("\n%s: a drill brought the right to sign here at %s, and did not end; it goes back by: highwater handover",
-			a.Paint(terminal.Red, "under way"), when(*r.UnderWay))
+			a.Paint(terminal.Red, "under way"), words.Time(*r.UnderWay))
 	}
 	a.Say("")
 	for _, c := range v.Changes {

@@ -13,6 +13,7 @@ import (
 	"highwater/hwm"
 	"highwater/internal/bringup"
 	"highwater/internal/checklist"
+	"highwater/internal/doctor"
 	"highwater/store"
 )
 
@@ -36,7 +37,7 @@ func (b *bringUp) steps() []bringup.Step {
 		{ID: stepConfig, Check: b.checkConfiguration},
 		{ID: stepStore, After: []string{stepConfig}, Check: b.checkStore, Act: b.createMarks},
 		{ID: "permissions", After: []string{stepStore}, Check: b.checkPermissions},
-		{ID: "disk", After: []string{stepStore}, Check: func(context.Context) checklist.Line { return foundOf(checkSync(b.cfg.StateDir)) }},
+		{ID: "disk", After: []string{stepStore}, Check: func(context.Context) checklist.Line { return foundOf(doctor.Sync(b.cfg.StateDir)) }},
 		{ID: stepDevices, After: []string{stepStore}, Check: b.checkDevices, Act: b.settleDevices},
 		{ID: stepRole, After: []string{stepStore}, Check: b.checkRole},
 		{ID: stepDaemon, After: []string{stepStore}, Check: b.checkDaemon},
@@ -74,7 +75,7 @@ func (b *bringUp) checkConfiguration(context.Context) checklist.Line {
 			Hint: "look at `chain` again; to begin anew, on purpose: move " + recordPath(b.cfg) + " away",
 		}
 	}
-	return foundOf(checklist.Good(checklist.Configuration, "%s, chain %s", b.cfg.Path, b.cfg.ChainID), checkConfigMode(b.cfg.Path))
+	return foundOf(checklist.Good(checklist.Configuration, "%s, chain %s", b.cfg.Path, b.cfg.ChainID), doctor.ConfigMode(b.cfg.Path))
 }
 
 // checkStore sees that the watermark file is there, and is the one that this record is about.
@@ -126,7 +127,7 @@ func (b *bringUp) createMarks(ctx context.Context, f checklist.Line) checklist.L
 }
 
 func (b *bringUp) checkPermissions(context.Context) checklist.Line {
-	return foundOf(append([]checklist.Line{checkStateDir(b.cfg)}, checkBuses(b.cfg)...)...)
+	return foundOf(append([]checklist.Line{doctor.StateDir(b.cfg)}, doctor.Buses(b.cfg)...)...)
 }
 
 func (b *bringUp) checkDevices(ctx context.Context) checklist.Line {
@@ -136,13 +137,13 @@ func (b *bringUp) checkDevices(ctx context.Context) checklist.Line {
 	}
 	findings := make([]checklist.Line, 0, len(st.Devices))
 	for _, d := range st.Devices {
-		f := checkDevice(d)
+		f := doctor.Device(d)
 		f.Detail = d.Name + ": " + f.Detail
 		findings = append(findings, f)
 	}
 	for _, k := range st.Keys {
 		if f := k.Unable(); f != nil {
-			line := keyFinding(k, *f)
+			line := doctor.UnableKey(k, *f)
 			line.Detail = line.Name + " cannot sign here: " + line.Detail
 			findings = append(findings, line)
 		}

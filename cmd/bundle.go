@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -223,7 +222,7 @@ func (a *app) showBundle(b *bundle.Bundle, who string) error {
 
 func (a *app) sayBundle(b *bundle.Bundle, who string) {
 	a.Say("instance  %s: %s", b.Instance, who)
-	a.Say("written   %s, %s ago; chain %s", when(b.When), age(time.Since(b.When)), b.Chain)
+	a.Say("written   %s, %s ago; chain %s", words.Time(b.When), words.Age(time.Since(b.When)), b.Chain)
 	a.Say("then      %s, epoch %d; %s, %s, %s", b.Role, b.Epoch, words.Count(len(b.Keys), "key"), words.Count(len(b.Marks), "mark"), words.Count(len(b.Ceilings), "ceiling"))
 	if b.Role == hwm.Active {
 		a.Note("hint: that instance was active: what it signed afterwards is not in the file")
@@ -307,15 +306,4 @@ func differingCeilings(b *bundle.Bundle, marks []operate.MarkRow) []string {
 		}
 	}
 	return out
-}
-
-// age is a duration for people.
-func age(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return d.Round(time.Second).String()
-	case d < 48*time.Hour:
-		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
-	}
-	return fmt.Sprintf("%d days", int(d.Hours()/24))
 }

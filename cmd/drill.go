@@ -13,6 +13,7 @@ import (
 	"highwater/internal/bringup"
 	"highwater/internal/checklist"
 	"highwater/internal/config"
+	"highwater/internal/doctor"
 	"highwater/internal/hints"
 	"highwater/internal/terminal"
 	"highwater/internal/words"
@@ -108,19 +109,19 @@ func measure(ctx context.Context, cfg *config.Config, admin operate.Admin) (brin
 	if err != nil {
 		return d, err
 	}
-	median, _, err := measureSync(cfg.StateDir)
+	median, _, err := doctor.MeasureSync(cfg.StateDir)
 	disk := checklist.New(checklist.DiskSync, checklist.OK, milliseconds(median), "")
 	switch {
 	case err != nil:
 		disk.Result, disk.Detail = checklist.Bad, err.Error()
-	case median > slowSync:
+	case median > doctor.SlowSync:
 		disk.Result, disk.Hint = checklist.Warning, "a faster disk for "+cfg.StateDir
 	}
 	d.Lines = append(d.Lines, disk)
 	for _, row := range st.Devices {
 		d.Lines = append(d.Lines, measureDevice(ctx, admin, row))
 	}
-	for _, l := range checkKeys(st) {
+	for _, l := range doctor.Keys(st) {
 		if l.Result != checklist.OK {
 			d.Lines = append(d.Lines, l)
 		}
@@ -137,7 +138,7 @@ func measure(ctx context.Context, cfg *config.Config, admin operate.Admin) (brin
 
 // measureDevice times an exchange that signs nothing.
 func measureDevice(ctx context.Context, admin operate.Admin, row operate.DeviceRow) checklist.Line {
-	l := checkDevice(row)
+	l := doctor.Device(row)
 	if l.Result == checklist.Bad {
 		return l
 	}

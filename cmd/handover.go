@@ -17,6 +17,7 @@ import (
 	"highwater/internal/durable"
 	"highwater/internal/hints"
 	"highwater/internal/terminal"
+	"highwater/internal/words"
 	"highwater/operate"
 )
 
@@ -310,7 +311,7 @@ func (a *app) accept(ctx context.Context, in string, r operate.AcceptRequest, ye
 	r.Certificate = *cert
 	return a.withAdmin(ctx, false, func(_ *config.Config, admin operate.Admin) error {
 		question := fmt.Sprintf("%s gave epoch %d to %s on %s, from level %d on. Sign here above it?", short(cert.From), cert.Epoch, short(cert.To),
-			when(cert.When), *cert.Level+1)
+			words.Time(cert.When), *cert.Level+1)
 		if err := a.Confirm(yes, question, "accept"); err != nil {
 			return err
 		}

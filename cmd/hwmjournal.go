@@ -5,6 +5,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/config"
+	"highwater/internal/words"
 	"highwater/operate"
 )
 
@@ -37,7 +38,7 @@ func (a *app) journalTable(entries []hwm.JournalEntry) error {
 	}
 	rows := [][]string{}
 	for _, e := range entries {
-		rows = append(rows, []string{when(e.At), e.Action, dash(e.What), dash(e.Why)})
+		rows = append(rows, []string{words.Time(e.At), e.Action, words.Dash(e.What), words.Dash(e.Why)})
 	}
 	return a.Table([]string{"time", "act", "change", "reason"}, rows)
 }

@@ -11,6 +11,7 @@ import (
 	"highwater/internal/config"
 	"highwater/internal/hints"
 	"highwater/internal/tezos"
+	"highwater/internal/words"
 	"highwater/operate"
 )
 
@@ -63,7 +64,7 @@ func marksOf(ctx context.Context, admin operate.Admin, name string) ([]operate.M
 func (a *app) showMarks(marks []operate.MarkRow) error {
 	m := marks[0]
 	a.Say("key       %s", m.PKH)
-	a.Say("alias     %s", dash(m.Alias))
+	a.Say("alias     %s", words.Dash(m.Alias))
 	for i, m := range marks {
 		if i > 0 && m.Chain == marks[i-1].Chain {
 			continue

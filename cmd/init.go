@@ -15,6 +15,7 @@ import (
 	"highwater/hwm"
 	"highwater/internal/config"
 	"highwater/internal/daemon"
+	"highwater/internal/doctor"
 	"highwater/internal/terminal"
 	"highwater/internal/tezos"
 	"highwater/operate"
@@ -160,14 +161,14 @@ func (a *app) lookAtDevices(ctx context.Context, cfg *config.Config) error {
 
 // adviseFirstMarks says how keys get their first watermarks, where some have none.
 func (a *app) adviseFirstMarks(st operate.Status) {
-	if missingMarks(st) == 0 && len(st.Marks) > 0 {
+	if doctor.MissingMarks(st) == 0 && len(st.Marks) > 0 {
 		if st.Role.Role != hwm.Active {
 			a.Note("next: highwater activate")
 		}
 		return
 	}
-	a.Note("next, for keys that signed elsewhere before: stop that signer, import its marks (docs/migrate.md), then: %sHEAD+2", raiseCommand(st))
-	a.Note("next, for keys that never signed: %sHEAD", raiseCommand(st))
+	a.Note("next, for keys that signed elsewhere before: stop that signer, import its marks (docs/migrate.md), then: %sHEAD+2", doctor.RaiseCommand(st))
+	a.Note("next, for keys that never signed: %sHEAD", doctor.RaiseCommand(st))
 	a.Note("HEAD is the level that the chain is at: nothing at or below is signed")
 }
 

@@ -7,6 +7,7 @@ import (
 	"highwater/internal/daemon"
 	"highwater/internal/terminal"
 	"highwater/internal/tezos"
+	"highwater/internal/words"
 	"highwater/operate"
 )
 
@@ -192,7 +193,7 @@ func (a *app) showLedgerMarks(_ string, v daemon.LedgerView) error {
 	if chain == "" {
 		chain = "any chain (set the device up again, with a chain)"
 	}
-	a.Say("%s: %s\nmain    %s, for %s\nother   %s\nkey     %s\n", v.Name, v.ID, v.Main, chain, v.Test, dash(v.PKH))
+	a.Say("%s: %s\nmain    %s, for %s\nother   %s\nkey     %s\n", v.Name, v.ID, v.Main, chain, v.Test, words.Dash(v.PKH))
 	rows := [][]string{}
 	for _, m := range v.Compare {
 		host := "none"

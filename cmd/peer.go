@@ -14,6 +14,7 @@ import (
 	"highwater/internal/config"
 	"highwater/internal/hints"
 	"highwater/internal/terminal"
+	"highwater/internal/words"
 	"highwater/operate"
 )
 
@@ -128,7 +129,7 @@ func (a *app) showPair(v *failover.View) {
 		a.Say("                %s: %s", a.Paint(terminal.Green, "answers"), peerWords(p))
 	case p.HeardAt != nil:
 		a.Say("                %s: %s", a.Paint(terminal.Red, "not in touch"), p.Error)
-		a.Say("                heard last at %s: %s", when(*p.HeardAt), peerWords(p))
+		a.Say("                heard last at %s: %s", words.Time(*p.HeardAt), peerWords(p))
 	case p.Error != "":
 		a.Say("                %s: %s", a.Paint(terminal.Red, "not in touch"), p.Error)
 	default:

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +13,7 @@ import (
 	"highwater/internal/device"
 	"highwater/internal/hints"
 	"highwater/internal/terminal"
+	"highwater/internal/words"
 	"highwater/operate"
 	"highwater/signer"
 )
@@ -47,7 +47,7 @@ func (a *app) status(ctx context.Context, admin operate.Admin) error {
 }
 
 func (a *app) showStatus(st operate.Status) error {
-	a.Say("%s  epoch %d, since %s: %s", a.paintRole(st.Role.Role), st.Role.Epoch, when(st.Role.Since), st.Role.Why)
+	a.Say("%s  epoch %d, since %s: %s", a.paintRole(st.Role.Role), st.Role.Epoch, words.Time(st.Role.Since), st.Role.Why)
 	a.Say("chain   %s\ninstance %s…", st.Chain, st.Instance[:16])
 	if l := st.LastRun; l != nil && len(l.Floors) > 0 {
 		a.Say("last run  %s", l.Line())
@@ -59,7 +59,7 @@ func (a *app) showStatus(st operate.Status) error {
 	}
 	rows := [][]string{}
 	for _, d := range st.Devices {
-		rows = append(rows, []string{d.Name, a.paintHealth(d.Health), strings.TrimSpace(d.Model + " " + d.App), dash(d.ID), dash(strings.Join(d.Remarks(), "; "))})
+		rows = append(rows, []string{d.Name, a.paintHealth(d.Health), strings.TrimSpace(d.Model + " " + d.App), words.Dash(d.ID), words.Dash(strings.Join(d.Remarks(), "; "))})
 	}
 	if err := a.Table([]string{"device", "health", "model", "id", "what to do"}, rows); err != nil {
 		return err
@@ -136,24 +136,15 @@ func (a *app) marksTable(marks []operate.MarkRow) error {
 	for _, m := range marks {
 		at := "-"
 		if m.UpdatedAt != nil {
-			at = when(*m.UpdatedAt)
+			at = words.Time(*m.UpdatedAt)
 		}
-		row := []string{m.PKH.String(), dash(shortAlias(m.Alias)), m.Kind.String(), m.LevelText(), m.RoundText(), m.HorizonText(), m.CeilingText(), dash(m.Source), at}
+		row := []string{m.PKH.String(), words.Dash(shortAlias(m.Alias)), m.Kind.String(), m.LevelText(), m.RoundText(), m.HorizonText(), m.CeilingText(), words.Dash(m.Source), at}
 		if several {
 			row = append(row, m.Chain.String())
 		}
 		rows = append(rows, row)
 	}
 	return a.Table(header, rows)
-}
-
-func when(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }
 
 func (a *app) keysCmd() *cobra.Command {
@@ -203,7 +194,7 @@ func oneKey(c *cobra.Command, args []string) error {
 func (a *app) keysTable(keys []operate.KeyRow) error {
 	rows := [][]string{}
 	for _, k := range keys {
-		rows = append(rows, []string{k.PKH.String(), k.Curve, dash(shortAlias(k.Alias)), dash(k.Device), a.paintHealth(device.Health(k.Health)), dash(k.Advice)})
+		rows = append(rows, []string{k.PKH.String(), k.Curve, words.Dash(shortAlias(k.Alias)), words.Dash(k.Device), a.paintHealth(device.Health(k.Health)), words.Dash(k.Advice)})
 	}
 	return a.Table([]string{"key", "curve", "alias", "device", "health", "what to do"}, rows)
 }
@@ -226,11 +217,11 @@ func (a *app) showKey(ctx context.Context, admin operate.Admin, name string) err
 	}
 	for _, line := range [][2]string{
 		{"key", k.PKH.String()},
-		{"public key", dash(k.PublicKey)},
+		{"public key", words.Dash(k.PublicKey)},
 		{"curve", k.Curve},
-		{"alias", dash(k.Alias)},
-		{"device", dash(k.Device)},
-		{"spares", dash(strings.Join(k.Spares, ", "))},
+		{"alias", words.Dash(k.Alias)},
+		{"device", words.Dash(k.Device)},
+		{"spares", words.Dash(strings.Join(k.Spares, ", "))},
 		{"health", k.Health},
 		{"may sign", strings.Join(allow, ", ")},
 	} {

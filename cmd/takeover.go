@@ -205,12 +205,12 @@ func (a *app) showTakeover(t takeoverReport) error {
 // fails is said.
 func (a *app) afterTakeover(ctx context.Context, admin operate.Admin, f *takeoverFlags, start time.Time, report *takeoverReport) error {
 	done := time.Now()
-	list := a.newLive()
+	list := a.NewLive()
 	if !a.jsonFlag {
-		list.show([]checklist.Line{checklist.New(checklist.DeviceMarks, checklist.Waiting, "compared with the floor, and raised", "")}, "")
+		list.Show([]checklist.Line{checklist.New(checklist.DeviceMarks, checklist.Waiting, "compared with the floor, and raised", "")}, "")
 	}
 	devices, err := admin.RaiseDevices(ctx)
-	list.end()
+	list.End()
 	if err != nil {
 		return hints.Add(fmt.Errorf("the right is taken, and the devices' own marks were not compared: %w", err),
 			"they are at each device's next connection; the host's marks protect in any case")
@@ -244,8 +244,8 @@ const signatureEvery = 100 * time.Millisecond
 // firstSignature waits until a mark shows a signature that was made here since then; nil when none was in time, or nobody waits any more.
 func (a *app) firstSignature(ctx context.Context, admin operate.Admin, patience time.Duration, since time.Time) (*time.Time, error) {
 	deadline := time.Now().Add(patience)
-	list := a.newLive()
-	defer list.end()
+	list := a.NewLive()
+	defer list.End()
 	for first := true; ; first = false {
 		marks, err := admin.Marks(ctx)
 		if ctx.Err() != nil {
@@ -269,7 +269,7 @@ func (a *app) firstSignature(ctx context.Context, admin operate.Admin, patience 
 			return nil, nil //nolint:nilnil // none came, and nothing failed
 		}
 		if !a.jsonFlag {
-			list.show([]checklist.Line{checklist.New(checklist.FirstSignature, checklist.Waiting, "of a baker's request here", "")},
+			list.Show([]checklist.Line{checklist.New(checklist.FirstSignature, checklist.Waiting, "of a baker's request here", "")},
 				fmt.Sprintf("waiting, for %s at most; Ctrl-C ends the waiting only", left.Round(time.Second)))
 		}
 		select {

@@ -9,6 +9,7 @@ import (
 	"highwater/internal/config"
 	"highwater/internal/daemon"
 	"highwater/internal/terminal"
+	"highwater/internal/words"
 	"highwater/operate"
 	"highwater/tezsign"
 )
@@ -64,7 +65,7 @@ func (a *app) gadgetsTable(infos []daemon.TezSignInfo) error {
 		case !g.Initialised:
 			state = "not initialised: highwater tezsign init"
 		}
-		rows = append(rows, []string{g.Name, dash(g.Serial), dash(g.Version), fmt.Sprint(len(g.Keys)), state})
+		rows = append(rows, []string{g.Name, words.Dash(g.Serial), words.Dash(g.Version), fmt.Sprint(len(g.Keys)), state})
 	}
 	return a.Table([]string{"name", "serial", "version", "keys", "state"}, rows)
 }
@@ -99,7 +100,7 @@ func (a *app) gadgetKeysTable(_ string, info daemon.TezSignInfo) error {
 		for _, m := range k.Marks {
 			marks = append(marks, fmt.Sprintf("%s %d/%d", m.Kind, m.Level, m.Round))
 		}
-		rows = append(rows, []string{k.Alias, k.PKH.String(), state, dash(strings.Join(marks, ", "))})
+		rows = append(rows, []string{k.Alias, k.PKH.String(), state, words.Dash(strings.Join(marks, ", "))})
 	}
 	return a.Table([]string{"alias", "key", "state", "its own marks"}, rows)
 }

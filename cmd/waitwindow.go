@@ -140,8 +140,8 @@ func (a *app) await(
 	ctx context.Context, patience time.Duration, look func(left time.Duration) (done bool, findings []checklist.Line, err error),
 ) (bool, error) {
 	deadline := time.Now().Add(patience)
-	list := a.newLive()
-	defer list.end()
+	list := a.NewLive()
+	defer list.End()
 	for {
 		left := time.Until(deadline)
 		done, findings, err := look(left)
@@ -149,7 +149,7 @@ func (a *app) await(
 			return done, err
 		}
 		if !a.jsonFlag {
-			list.show(findings, fmt.Sprintf("waiting, for %s at most; Ctrl-C ends it", left.Round(time.Second)))
+			list.Show(findings, fmt.Sprintf("waiting, for %s at most; Ctrl-C ends it", left.Round(time.Second)))
 		}
 		select {
 		case <-time.After(min(pause(findings), left)):

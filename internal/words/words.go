@@ -1,7 +1,11 @@
 // Package words puts numbers and names into sentences.
 package words
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Count is a number of things: "0 keys", "1 key", "2 keys". one is the singular of a noun; the plural adds an s.
 func Count[N ~int | ~int32 | ~int64](n N, one string) string {
@@ -9,4 +13,26 @@ func Count[N ~int | ~int32 | ~int64](n N, one string) string {
 		return fmt.Sprintf("%d %s", n, one)
 	}
 	return fmt.Sprintf("%d %ss", n, one)
+}
+
+// Time is a moment for people: "2026-01-02 15:04:05Z".
+func Time(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
+
+// Age is a duration for people: seconds up to a minute, minutes up to two days, days after that.
+func Age(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return d.Round(time.Second).String()
+	case d < 48*time.Hour:
+		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+// Dash is the text, or a dash for an empty one.
+func Dash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
 }

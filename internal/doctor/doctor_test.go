@@ -1,4 +1,4 @@
-package cmd
+package doctor
 
 import (
 	"crypto/ecdsa"
@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
 	"highwater/failover"
@@ -28,6 +29,8 @@ import (
 	"highwater/operate"
 	"highwater/signer"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // only is the one finding there is.
 func only(t *testing.T, findings []checklist.Line) checklist.Line {
@@ -212,12 +215,12 @@ func TestCheckFenced(t *testing.T) {
 func TestCheckKeys(t *testing.T) {
 	fault := signer.KeyFault{Reason: signer.KeyNoDevice, Health: device.Absent, Text: "no device holds it", Hint: "connect it"}
 	st := operate.Status{Keys: []operate.KeyRow{{}, {Faults: []signer.KeyFault{fault}}}}
-	require.Equal(t, checklist.Bad, only(t, checkKeys(st)).Result)
+	require.Equal(t, checklist.Bad, only(t, Keys(st)).Result)
 	st.Keys[1].Faults[0].Note = true
-	require.Equal(t, checklist.Warning, only(t, checkKeys(st)).Result)
+	require.Equal(t, checklist.Warning, only(t, Keys(st)).Result)
 	st.Keys[1].Faults[0] = signer.KeyFault{Reason: "locked", Device: "left", Health: device.Locked}
 	st.Devices = []operate.DeviceRow{{Name: "left", Status: device.Status{Health: device.Locked}}}
-	require.Equal(t, "1 of 2 on a device that can sign with them", only(t, checkKeys(st)).Detail)
+	require.Equal(t, "1 of 2 on a device that can sign with them", only(t, Keys(st)).Detail)
 	st.Keys[1].Faults[0] = signer.KeyFault{Reason: signer.KeyNoMark}
-	require.Equal(t, "2 of 2 on a device that can sign with them", only(t, checkKeys(st)).Detail)
+	require.Equal(t, "2 of 2 on a device that can sign with them", only(t, Keys(st)).Detail)
 }

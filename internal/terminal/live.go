@@ -1,4 +1,4 @@
-package cmd
+package terminal
 
 import (
 	"fmt"
@@ -11,19 +11,20 @@ import (
 	"highwater/internal/checklist"
 )
 
-// live shows a checklist while it changes: on a terminal in its place, elsewhere line by line as something changes. It speaks on
+// Live shows a checklist while it changes: on a terminal in its place, elsewhere line by line as something changes. It speaks on
 // standard error; what comes of it in the end is a result, and goes to standard output.
-type live struct {
-	app   *app
+type Live struct {
+	t     *Terminal
 	out   io.Writer
 	width int               // columns of the terminal; zero: it is none
 	drawn int               // lines on the terminal
 	said  map[string]string // by name, elsewhere
 }
 
-func (a *app) newLive() *live {
-	l := &live{app: a, out: a.Err, said: map[string]string{}}
-	if f, ok := a.Err.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
+// NewLive makes a list that shows nothing yet. The caller ends it.
+func (t *Terminal) NewLive() *Live {
+	l := &Live{t: t, out: t.Err, said: map[string]string{}}
+	if f, ok := t.Err.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
 		l.width = 80
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
 			l.width = width
@@ -32,8 +33,8 @@ func (a *app) newLive() *live {
 	return l
 }
 
-// show brings the checklist up to date. What is only on its way by the second, such as a countdown, is for terminals.
-func (l *live) show(findings []checklist.Line, countdown string) {
+// Show brings the checklist up to date. What is only on its way by the second, such as a countdown, is for terminals.
+func (l *Live) Show(findings []checklist.Line, countdown string) {
 	if l.width == 0 {
 		l.tell(findings)
 		return
@@ -49,7 +50,7 @@ func (l *live) show(findings []checklist.Line, countdown string) {
 	}
 	plain := func(r checklist.Result) string { return fmt.Sprintf("%-7s", r) }
 	for _, f := range findings {
-		line(l.app.PaintResult, f.Result, fmt.Sprintf("%-15s %s", f.Name, f.Detail))
+		line(l.t.PaintResult, f.Result, fmt.Sprintf("%-15s %s", f.Name, f.Detail))
 		if f.Hint != "" && f.Result != checklist.OK {
 			line(plain, "", fmt.Sprintf("%-15s → %s", "", f.Hint))
 		}
@@ -62,7 +63,7 @@ func (l *live) show(findings []checklist.Line, countdown string) {
 }
 
 // up moves to where the list begins.
-func (l *live) up(w io.Writer) {
+func (l *Live) up(w io.Writer) {
 	if l.drawn > 0 {
 		fmt.Fprintf(w, "\x1b[%dA", l.drawn)
 	}
@@ -70,18 +71,18 @@ func (l *live) up(w io.Writer) {
 }
 
 // tell writes what is new.
-func (l *live) tell(findings []checklist.Line) {
+func (l *Live) tell(findings []checklist.Line) {
 	for _, f := range findings {
-		text := l.app.PaintResult(f.Result) + "  " + fmt.Sprintf("%-15s %s", f.Name, f.Detail)
+		text := l.t.PaintResult(f.Result) + "  " + fmt.Sprintf("%-15s %s", f.Name, f.Detail)
 		if l.said[f.Name] != text {
 			l.said[f.Name] = text
-			l.app.Note("  %s", text)
+			l.t.Note("  %s", text)
 		}
 	}
 }
 
-// end takes the list off the terminal: what is said next takes its place.
-func (l *live) end() {
+// End takes the list off the terminal: what is said next takes its place.
+func (l *Live) End() {
 	if l.width > 0 && l.drawn > 0 {
 		l.up(l.out)
 		fmt.Fprint(l.out, "\x1b[J")

@@ -1,4 +1,4 @@
-package cmd
+package terminal
 
 import (
 	"bytes"
@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/internal/checklist"
-	"highwater/internal/terminal"
 )
 
 // screen is what a terminal shows of what was written to it.
@@ -53,11 +52,11 @@ func screen(t *testing.T, written string, width int) []string {
 
 func TestLiveOnATerminal(t *testing.T) {
 	var out, err bytes.Buffer
-	a := &app{Terminal: terminal.New(strings.NewReader(""), &out, &err)}
-	l := a.newLive()
+	term := New(strings.NewReader(""), &out, &err)
+	l := term.NewLive()
 	require.Zero(t, l.width, "a buffer is no terminal")
 	l.width = 48
-	l.show([]checklist.Line{
+	l.Show([]checklist.Line{
 		checklist.New(checklist.Node, checklist.OK, "in step, at level 1000", ""),
 		checklist.New(checklist.Silence, checklist.Waiting, "1 of 3 silent levels, and much more than there is room for", "wait"),
 	}, "waiting, for 2m0s at most")
@@ -69,11 +68,11 @@ func TestLiveOnATerminal(t *testing.T) {
 	require.True(t, strings.HasSuffix(got[1], "_"), "cut: %q", got[1])
 
 	// Shorter: nothing of the longer list is left. The end leaves nothing.
-	l.show([]checklist.Line{checklist.New(checklist.Silence, checklist.OK, "3", "")}, "")
+	l.Show([]checklist.Line{checklist.New(checklist.Silence, checklist.OK, "3", "")}, "")
 	require.Equal(t, []string{"  ok       silence         3", ""}, screen(t, ascii(err.String()), 48))
-	l.end()
+	l.End()
 	require.Equal(t, []string{""}, screen(t, ascii(err.String()), 48))
-	l.end()
+	l.End()
 	require.Empty(t, out.String(), "progress is no result")
 }
 
@@ -83,12 +82,12 @@ func ascii(text string) string { return strings.NewReplacer("…", "_", "→", "
 // TestLiveElsewhere: a line for what changed, none for what did not, none for a countdown, nothing that moves a cursor.
 func TestLiveElsewhere(t *testing.T) {
 	var err bytes.Buffer
-	a := &app{Terminal: terminal.New(strings.NewReader(""), &bytes.Buffer{}, &err)}
-	l := a.newLive()
+	term := New(strings.NewReader(""), &bytes.Buffer{}, &err)
+	l := term.NewLive()
 	node := checklist.New(checklist.Node, checklist.OK, "in step", "")
 	for _, silence := range []string{"1 of 3", "1 of 3", "2 of 3", "2 of 3"} {
-		l.show([]checklist.Line{node, checklist.New(checklist.Silence, checklist.Waiting, silence, "")}, "waiting, for so long")
+		l.Show([]checklist.Line{node, checklist.New(checklist.Silence, checklist.Waiting, silence, "")}, "waiting, for so long")
 	}
-	l.end()
+	l.End()
 	require.Equal(t, "  ok       node            in step\n  waiting  silence         1 of 3\n  waiting  silence         2 of 3\n", err.String())
 }

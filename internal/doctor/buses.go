@@ -1,4 +1,4 @@
-package cmd
+package doctor
 
 import (
 	"slices"
@@ -8,9 +8,9 @@ import (
 	"highwater/internal/daemon"
 )
 
-// checkBuses is a line for each device that is connected, and whether it could be opened. A machine without a bus is fine for a
+// Buses is a line for each device that is connected, and whether it could be opened. A machine without a bus is fine for a
 // configuration without USB devices.
-func checkBuses(cfg *config.Config) []checklist.Line {
+func Buses(cfg *config.Config) []checklist.Line {
 	found, err := daemon.LookAtBuses()
 	wanted := slices.ContainsFunc(cfg.Devices, func(d config.Device) bool { return d.Transport == config.TransportUSB })
 	switch {

@@ -1,4 +1,4 @@
-package cmd
+package doctor
 
 import (
 	"crypto/tls"
@@ -14,6 +14,7 @@ import (
 	"highwater/internal/checklist"
 	"highwater/internal/config"
 	"highwater/internal/durable"
+	"highwater/internal/words"
 )
 
 // checkListeners warns of whoever may ask without saying who they are.
@@ -110,11 +111,11 @@ func judgeCertificate(name checklist.ID, path string, c *x509.Certificate, now t
 	const anew = "have it issued anew, and restart"
 	switch {
 	case now.After(c.NotAfter):
-		return checklist.New(name, checklist.Bad, subject+" ended at "+when(c.NotAfter)+": clients refuse it", anew)
+		return checklist.New(name, checklist.Bad, subject+" ended at "+words.Time(c.NotAfter)+": clients refuse it", anew)
 	case now.Before(c.NotBefore):
-		return checklist.New(name, checklist.Bad, subject+" begins at "+when(c.NotBefore)+": clients refuse it until then", "is this machine's clock right? timedatectl")
+		return checklist.New(name, checklist.Bad, subject+" begins at "+words.Time(c.NotBefore)+": clients refuse it until then", "is this machine's clock right? timedatectl")
 	case c.NotAfter.Sub(now) < soonEnds:
-		return checklist.New(name, checklist.Warning, subject+" ends soon, at "+when(c.NotAfter), anew)
+		return checklist.New(name, checklist.Warning, subject+" ends soon, at "+words.Time(c.NotAfter), anew)
 	}
-	return checklist.Good(name, "%s is good until %s", subject, when(c.NotAfter))
+	return checklist.Good(name, "%s is good until %s", subject, words.Time(c.NotAfter))
 }

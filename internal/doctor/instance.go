@@ -1,0 +1,136 @@
+package doctor
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"highwater/hwm"
+	"highwater/internal/checklist"
+	"highwater/internal/config"
+	"highwater/internal/device"
+	"highwater/internal/words"
+	"highwater/operate"
+	"highwater/store"
+)
+
+// Instance judges what the instance says of itself: watermark file, role, guard, devices, keys, alarms and marks.
+func Instance(cfg *config.Config, st operate.Status) []checklist.Line {
+	out := []checklist.Line{checklist.Good(checklist.WatermarkFile, "%s, %s", filepath.Join(cfg.StateDir, store.FileName), words.Count(len(st.Marks)-MissingMarks(st), "mark"))}
+	out = append(out, checkRole(st), checkGuard(cfg, st))
+	out = append(out, checkPeerClock(st)...)
+	for _, d := range st.Devices {
+		out = append(out, Device(d))
+	}
+	out = append(out, Keys(st)...)
+	for _, m := range st.Alarms {
+		out = append(out, checklist.New(checklist.Alarm, checklist.Warning, m.Text, m.Hint).Named("alarm "+string(m.Name)))
+	}
+	return append(append(out, checkMarks(st)), checkLevels(st)...)
+}
+
+// checkLevels tells which keys would not sign the level after the head.
+func checkLevels(st operate.Status) []checklist.Line {
+	out := make([]checklist.Line, 0, len(st.Ahead))
+	for _, a := range st.Ahead {
+		f := checklist.New(checklist.Levels, checklist.Warning, a.Text, "")
+		if a.Far {
+			f.Result = checklist.Bad
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// Device judges one device: whether it can sign now, and what it is said to lack.
+func Device(d operate.DeviceRow) checklist.Line {
+	f := checklist.Good(checklist.Device, "%s, %s %s, %s", d.Health, d.Model, d.App, words.Count(d.Keys, "key")).Named("device " + d.Name)
+	switch {
+	case d.Health != device.Ready:
+		f.Result, f.Detail, f.Hint = checklist.Bad, string(d.Health), d.Advice
+		if d.Detail != "" {
+			f.Detail += ": " + d.Detail
+		}
+	case d.Alarm != "":
+		f.Result, f.Detail, f.Hint = checklist.Warning, strings.Join(d.Remarks(), "; "), "find out why before you trust the device's own mark"
+	case d.Note() != "":
+		f.Detail += ": " + d.Note() // a mark that is behind is as it should be, after a power cut with the setting off
+	}
+	return f
+}
+
+// checkRole says who this instance is, and what it lacks to sign.
+func checkRole(st operate.Status) checklist.Line {
+	f := checklist.Good(checklist.Role, "%s, epoch %d", st.Role.Role, st.Role.Epoch)
+	switch {
+	case st.Role.Role == hwm.Fenced:
+		return checkFenced(st)
+	case st.Role.Role != hwm.Active:
+		f.Detail += ": it signs nothing"
+	case !st.Running:
+		f.Detail += ": it signs as soon as highwater serve runs"
+	}
+	return f
+}
+
+// checkGuard says whether somebody looks on chain for what these keys sign elsewhere, and what that needs.
+func checkGuard(cfg *config.Config, st operate.Status) checklist.Line {
+	const what = "this instance fences itself when it sees on chain what its key signed and it did not"
+	paired := st.Pair != nil && st.Pair.Peer != nil
+	switch {
+	case cfg.Node == "" && paired:
+		return checklist.New(checklist.Guard, checklist.Warning, "off, and there is another instance: with a node "+what, "set node = \"http://…\" (your octez node) in "+cfg.Path+", and restart")
+	case cfg.Node == "":
+		return checklist.Good(checklist.Guard, "off; with node = \"http://…\" (your octez node) %s", what)
+	case !st.Running:
+		return checklist.Good(checklist.Guard, "on as soon as highwater serve runs, with the node at %s", cfg.Node)
+	case st.Guard.State == operate.GuardOff:
+		return checklist.New(checklist.Guard, checklist.Warning, "off: the daemon was started before a node was configured", "restart the daemon")
+	case st.Guard.State == operate.GuardBlind:
+		return checklist.New(checklist.Guard, checklist.Warning, st.Guard.Line(), st.Guard.Hint)
+	}
+	return checklist.Good(checklist.Guard, "on, %s", st.Guard.Line())
+}
+
+// RaiseCommand gives all keys their marks, up to the level: in the same step with the right to sign, where that is not here yet.
+func RaiseCommand(st operate.Status) string {
+	if st.Role.Role == hwm.Active {
+		return "highwater hwm set --all --level "
+	}
+	return "highwater activate --level "
+}
+
+// MissingMarks is how many keys and kinds have no watermark.
+func MissingMarks(st operate.Status) int {
+	missing := 0
+	for _, m := range st.Marks {
+		if m.Level == nil {
+			missing++
+		}
+	}
+	return missing
+}
+
+func checkMarks(st operate.Status) checklist.Line {
+	switch missing := MissingMarks(st); {
+	case len(st.Marks) == 0:
+		return checklist.New(checklist.Watermarks, checklist.Warning, "no key is known yet: there is nothing to sign with", "connect a device that holds one: highwater keys list")
+	case missing > 0:
+		f := checklist.New(checklist.Watermarks, checklist.Warning, words.Count(missing, "mark")+" missing: those keys do not sign", "above all that these keys ever signed (docs/migrate.md): "+RaiseCommand(st)+"LEVEL")
+		if i := slices.IndexFunc(st.Marks, func(m operate.MarkRow) bool { return m.Chain.String() != st.Chain }); i >= 0 {
+			f.Detail += fmt.Sprintf("; there are marks for chain %s, and `chain` is %s", st.Marks[i].Chain, st.Chain)
+		}
+		return f
+	}
+	return checklist.Good(checklist.Watermarks, "every key has them")
+}
+
+// checkFenced adds what to do to the role of an instance that ended signing by itself.
+func checkFenced(st operate.Status) checklist.Line {
+	hint := "find out who signed with these keys; then, above all that was signed: highwater activate --level LEVEL"
+	if st.Pair != nil && st.Pair.Peer != nil {
+		hint = "find out who signed with these keys; then, on the machine that should sign: highwater takeover"
+	}
+	return checklist.New(checklist.Role, checklist.Bad, fmt.Sprintf("%s, epoch %d: it signs nothing: %s", hwm.Fenced, st.Role.Epoch, st.Role.Why), hint)
+}
