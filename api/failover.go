@@ -8,6 +8,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"highwater/failover"
+	"highwater/failover/moment"
 	"highwater/failover/wire"
 	"highwater/operate"
 )
@@ -46,8 +47,8 @@ func (c *Client) SetPeer(ctx context.Context, r operate.PeerRequest) (failover.V
 }
 
 // Moment tells whether now is a good moment.
-func (c *Client) Moment(ctx context.Context, w failover.Window) (failover.Moment, error) {
-	return call[failover.Moment](ctx, c, http.MethodPost, "/v1/moment", w)
+func (c *Client) Moment(ctx context.Context, w moment.Window) (moment.Moment, error) {
+	return call[moment.Moment](ctx, c, http.MethodPost, "/v1/moment", w)
 }
 
 // Handover moves the right to sign.

@@ -14,6 +14,7 @@ import (
 
 	"highwater/api"
 	"highwater/failover"
+	"highwater/failover/moment"
 	"highwater/internal/hints"
 	"highwater/internal/tezos"
 	"highwater/operate"
@@ -55,7 +56,7 @@ func TestAHungDaemonHangsNobody(t *testing.T) {
 			second(c.Acknowledge(ctx, operate.AcknowledgeRequest{})), second(c.Pair(ctx)), second(c.SetPeer(ctx, operate.PeerRequest{})),
 			second(c.Handover(ctx, failover.HandoverRequest{})), second(c.Release(ctx, operate.ReleaseRequest{})),
 			second(c.Accept(ctx, operate.AcceptRequest{})), second(c.Takeover(ctx, failover.TakeoverRequest{})),
-			second(c.Moment(ctx, failover.Window{})), second(c.RaiseDevices(ctx)),
+			second(c.Moment(ctx, moment.Window{})), second(c.RaiseDevices(ctx)),
 			second(c.DeviceCall(ctx, operate.DeviceCall{Device: "left"}, func(string) {})),
 		} {
 			var late *api.NoAnswerError

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"highwater/failover"
 	"highwater/internal/bringup"
 	"highwater/internal/chain"
 	"highwater/internal/checklist"
@@ -56,7 +55,7 @@ func (b *bringUp) checkNode(ctx context.Context) checklist.Line {
 		return broken(err)
 	}
 	defer client.Close()
-	f, _ := failover.CheckNode(ctx, chain.New(client, b.cfg.ChainID), b.cfg.ChainID)
+	f, _ := chain.Check(ctx, chain.New(client, b.cfg.ChainID), b.cfg.ChainID)
 	out := checklist.Line{Result: f.Result, Detail: f.Detail, Hint: f.Hint}
 	if out.Result == checklist.Bad {
 		out.Result = checklist.Waiting // it may catch up

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"highwater/failover"
+	"highwater/failover/moment"
 	"highwater/internal/checklist"
 	"highwater/internal/config"
 	"highwater/internal/hints"
@@ -33,7 +33,7 @@ type windowFlags struct {
 }
 
 func (f *windowFlags) flags(c *cobra.Command, timeout time.Duration) {
-	c.Flags().IntVar(&f.blocks, "blocks", failover.DefaultQuiet, "how many of the next levels, `N`, are to bring no block of yours")
+	c.Flags().IntVar(&f.blocks, "blocks", moment.DefaultQuiet, "how many of the next levels, `N`, are to bring no block of yours")
 	c.Flags().DurationVar(&f.timeout, "timeout", timeout, "how long to wait for the moment")
 }
 
@@ -42,20 +42,20 @@ func (f *windowFlags) check() error {
 		return terminal.Usagef("a time is not negative")
 	}
 	if f.quiet > 0 {
-		f.blocks = int((f.quiet + failover.BlockTime - 1) / failover.BlockTime)
+		f.blocks = int((f.quiet + moment.BlockTime - 1) / moment.BlockTime)
 	}
-	if f.blocks < 1 || f.blocks > failover.MaxQuiet {
-		return terminal.Usagef("between 1 and %d blocks are waited for, which is %s", failover.MaxQuiet, failover.MaxQuiet*failover.BlockTime)
+	if f.blocks < 1 || f.blocks > moment.MaxQuiet {
+		return terminal.Usagef("between 1 and %d blocks are waited for, which is %s", moment.MaxQuiet, moment.MaxQuiet*moment.BlockTime)
 	}
-	if longest := failover.MaxWithin * failover.BlockTime; f.timeout > longest {
+	if longest := moment.MaxWithin * moment.BlockTime; f.timeout > longest {
 		return terminal.Usagef("--timeout %s: at most %s", f.timeout, longest)
 	}
 	return nil
 }
 
 // window is what is asked when so much time is left.
-func (f *windowFlags) window(left time.Duration) failover.Window {
-	return failover.Window{Blocks: f.blocks, Within: int(max(left, 0) / failover.BlockTime), Alone: f.alone}
+func (f *windowFlags) window(left time.Duration) moment.Window {
+	return moment.Window{Blocks: f.blocks, Within: int(max(left, 0) / moment.BlockTime), Alone: f.alone}
 }
 
 func (a *app) waitWindowCmd() *cobra.Command {
@@ -79,7 +79,7 @@ func (a *app) waitWindowCmd() *cobra.Command {
 }
 
 func (a *app) waitWindow(ctx context.Context, admin operate.Admin, f *windowFlags, check bool) error {
-	var m failover.Moment
+	var m moment.Moment
 	good, err := a.await(ctx, f.timeout, func(left time.Duration) (bool, []checklist.Line, error) {
 		var err error
 		m, err = admin.Moment(ctx, f.window(left))

@@ -105,8 +105,8 @@ func (n *Node) Accept(ctx context.Context, c *wire.Certificate, head *int32) (hw
 	if err := c.ForFile(); err != nil {
 		return hwm.RoleRecord{}, err
 	}
-	if n.chain != nil {
-		f, h := n.checkNode(ctx)
+	if n.heads.Chain != nil {
+		f, h := n.heads.Check(ctx)
 		if f.Result != checklist.OK {
 			return hwm.RoleRecord{}, wire.Refuse(wire.NotReady, f.Hint, "node: %s", f.Detail)
 		}

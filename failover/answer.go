@@ -94,7 +94,7 @@ func (n *Node) report(peer hwm.Peer) (*wire.Report, error) {
 	r := n.store.Role()
 	return &wire.Report{
 		Why: r.Why, Since: r.Since, Seen: peer.Seen, Activating: n.activating.Load() > 0, Marks: marks, Keys: n.keyReports(),
-		Head: n.head.Load(), Build: n.build, SignsUpTo: n.signsUpTo(r),
+		Head: n.heads.told.Load(), Build: n.build, SignsUpTo: n.signsUpTo(r),
 	}, nil
 }
 

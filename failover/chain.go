@@ -2,32 +2,85 @@ package failover
 
 import (
 	"context"
-	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
 
+	"highwater/hwm"
 	"highwater/internal/chain"
 	"highwater/internal/checklist"
 	"highwater/internal/tezos"
 )
 
-// Chain is the octez node, as far as it is evidence. It may be asked often.
+// Chain is the octez node, as far as the node is evidence. Chain may be asked often.
 type Chain interface {
 	Head(ctx context.Context) (chain.Head, error)
 	Silence(ctx context.Context, keys []tezos.PublicKeyHash) (chain.Silence, error)
-	// Rights tells what keys have to do at the head and at the levels that follow it, ahead of them.
+	// Rights tells of the duties of keys at the head, and at the levels that follow, ahead of them.
 	Rights(ctx context.Context, keys []tezos.PublicKeyHash, head int32, ahead int) (chain.Rights, error)
 }
 
-// CheckNode asks an octez node where the chain is, and whether it keeps up with it.
-func CheckNode(ctx context.Context, at Chain, want tezos.ChainID) (checklist.Line, chain.Head) {
-	const id = checklist.Node
-	h, err := at.Head(ctx)
-	switch {
-	case err != nil:
-		return checklist.New(id, checklist.Bad, err.Error(), "see `node` in the configuration, and the node's log"), h
-	case h.Chain != want:
-		return checklist.New(id, checklist.Bad, fmt.Sprintf("the node follows %s, not %s", h.Chain, want), "see `node` in the configuration"), h
-	case !h.Synced:
-		return checklist.New(id, checklist.Bad, h.Detail, "wait until it has caught up"), h
+// Heads keeps the newest head of our octez node. Heads is safe for concurrent use, and holds no lock.
+type Heads struct {
+	Chain // nil: no node is configured
+
+	id     tezos.ChainID
+	now    func() time.Time
+	log    *slog.Logger
+	newest atomic.Pointer[hwm.Known]
+	told   atomic.Pointer[int32] // the level for the peer's checklists; nil while the node is not in step
+}
+
+// Known is the newest head that our octez node told of, nil when the node told of none. Known asks nobody.
+func (h *Heads) Known() *hwm.Known { return h.newest.Load() }
+
+// Saw keeps a head of our chain as the newest.
+func (h *Heads) Saw(level int32, at time.Time) {
+	h.newest.Store(&hwm.Known{Level: level, At: at, Node: true})
+}
+
+// Find asks our octez node for its head, if a node is configured and no head is known yet, for what an operator does. When the
+// node does not answer, no head is known: then the marks and the time must do.
+func (h *Heads) Find(ctx context.Context) {
+	if h.Chain == nil || h.Known() != nil {
+		return
 	}
-	return checklist.New(id, checklist.OK, fmt.Sprintf("in step, at level %d", h.Level), ""), h
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	if _, err := h.ask(ctx); err != nil {
+		h.log.Warn("the node did not tell of its head", "error", err.Error())
+	}
+}
+
+// ask asks the node, and keeps its head when the head is of our chain.
+func (h *Heads) ask(ctx context.Context) (chain.Head, error) {
+	got, err := h.Head(ctx)
+	if err == nil && got.Chain == h.id && got.Level > 0 {
+		h.Saw(got.Level, h.now().Add(-got.Age))
+	}
+	return got, err
+}
+
+// tell asks the node for the head that the peer is told of.
+func (h *Heads) tell(ctx context.Context) {
+	if h.Chain == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	got, err := h.ask(ctx)
+	if err != nil || got.Chain != h.id || !got.Synced {
+		h.told.Store(nil)
+		return
+	}
+	h.told.Store(&got.Level)
+}
+
+// Check is chain.Check of our node. A good head is kept.
+func (h *Heads) Check(ctx context.Context) (checklist.Line, chain.Head) {
+	f, got := chain.Check(ctx, h.Chain, h.id)
+	if f.Result == checklist.OK {
+		h.Saw(got.Level, h.now().Add(-got.Age))
+	}
+	return f, got
 }

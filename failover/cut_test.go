@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/moment"
 	"highwater/failover/wire"
 	"highwater/hwm"
 )
@@ -51,7 +52,7 @@ func TestACutHandoverGoesOn(t *testing.T) {
 			}
 			b.node.followOnce(t.Context())
 			asked := p.sides[c.side]
-			h, err := asked.node.Handover(t.Context(), HandoverRequest{Window: &Window{}})
+			h, err := asked.node.Handover(t.Context(), HandoverRequest{Window: &moment.Window{}})
 			require.NoError(t, err)
 			require.True(t, h.Done)
 			require.Equal(t, b.node.Me(), h.To)

@@ -79,7 +79,7 @@ func (n *Node) evidenceHere() checklist.Line {
 
 // evidenceChain looks at the node and at the silence of our keys.
 func (n *Node) evidenceChain(ctx context.Context, r *TakeoverRequest) (*chain.Head, *chain.Silence, []checklist.Line) {
-	if n.chain == nil {
+	if n.heads.Chain == nil {
 		if r.Head == nil {
 			return nil, nil, []checklist.Line{checklist.New(checklist.Node, checklist.Bad, "no node is configured, so nobody says where the chain is", "set `node` in the configuration, or say it: --head LEVEL")}
 		}
@@ -87,11 +87,11 @@ func (n *Node) evidenceChain(ctx context.Context, r *TakeoverRequest) (*chain.He
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	node, head := n.checkNode(ctx)
+	node, head := n.heads.Check(ctx)
 	if node.Result != checklist.OK {
 		return nil, nil, []checklist.Line{node.Passing()}
 	}
-	s, err := n.chain.Silence(ctx, n.pkhs())
+	s, err := n.heads.Silence(ctx, n.pkhs())
 	if err != nil {
 		return nil, nil, []checklist.Line{node, checklist.New(checklist.Silence, checklist.Bad, err.Error(), "see the node's log").Passing()}
 	}

@@ -1,56 +1,13 @@
 package failover
 
 import (
-	"context"
 	"fmt"
-	"time"
 
 	"highwater/failover/wire"
 	"highwater/hwm"
-	"highwater/internal/chain"
-	"highwater/internal/checklist"
 	"highwater/internal/hints"
 	"highwater/signer"
 )
-
-// KnownHead is the newest head that our octez node told of, nil when it told of none. It asks nobody.
-func (n *Node) KnownHead() *hwm.Known { return n.known.Load() }
-
-// SawHead keeps a head of our chain as the newest.
-func (n *Node) SawHead(level int32, at time.Time) {
-	n.known.Store(&hwm.Known{Level: level, At: at, Node: true})
-}
-
-// LookAtHead asks our octez node for its head, if there is a node and the head is not known yet, for what an operator does. What it cannot
-// say is not known: then the marks and the time are what there is.
-func (n *Node) LookAtHead(ctx context.Context) {
-	if n.chain == nil || n.known.Load() != nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	if _, err := n.askHead(ctx); err != nil {
-		n.log.Warn("the node did not say where the chain is", "error", err.Error())
-	}
-}
-
-// askHead asks the node, and keeps what it says of our chain.
-func (n *Node) askHead(ctx context.Context) (chain.Head, error) {
-	h, err := n.chain.Head(ctx)
-	if err == nil && h.Chain == n.signer.Chain() && h.Level > 0 {
-		n.SawHead(h.Level, n.now().Add(-h.Age))
-	}
-	return h, err
-}
-
-// checkNode is CheckNode of our node, and keeps what it says.
-func (n *Node) checkNode(ctx context.Context) (checklist.Line, chain.Head) {
-	f, h := CheckNode(ctx, n.chain, n.signer.Chain())
-	if f.Result == checklist.OK {
-		n.SawHead(h.Level, n.now().Add(-h.Age))
-	}
-	return f, h
-}
 
 // believed leaves out the marks of the other side that are further ahead than anything on our chain can be: they move none here, and
 // nothing was signed for our chain at them. It says so. A mark that is here already is no news, whatever its level.

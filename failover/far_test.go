@@ -91,7 +91,7 @@ func TestANewStandbyFollowsNoFarMarks(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
 	key := a.strayed(tezos.Block)
-	b.node.SawHead(p.level, time.Now())
+	b.node.Heads().Saw(p.level, time.Now())
 	tell(t, a, b)
 	require.Equal(t, int32(-1), b.levelOf(key))
 	key.Kind = tezos.Attestation

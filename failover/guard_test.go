@@ -69,7 +69,7 @@ func (g *guarded) alone() *side {
 func (s *side) watch() {
 	s.memory = guard.NewMemory()
 	s.guard = guard.For(guard.Instance{
-		Signer: s.signer, Store: s.store, Protocol: s.node, Reader: chain.New(s.octez, ghost), Memory: s.memory,
+		Signer: s.signer, Store: s.store, Protocol: s.node, Heads: s.node.Heads(), Reader: chain.New(s.octez, ghost), Memory: s.memory,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup

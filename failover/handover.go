@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"highwater/failover/moment"
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/checklist"
@@ -16,7 +17,7 @@ type HandoverRequest struct {
 	DryRun bool   `json:"dry_run"` // do everything but the switch
 	At     *int32 `json:"at"`      // by level: the old side signs up to it, the new side above
 	// Window, when given, is the moment that it is to be made in: else it is refused, or a dry run says so.
-	Window *Window `json:"window,omitempty"`
+	Window *moment.Window `json:"window,omitempty"`
 
 	invited bool // the other side asked for it, since it means to give the right away
 }
@@ -28,7 +29,7 @@ type Handover struct {
 	From     hwm.InstanceID   `json:"from"`
 	To       hwm.InstanceID   `json:"to"`
 	Epoch    uint64           `json:"epoch"`            // after it, when done
-	Moment   *Moment          `json:"moment,omitempty"` // when a window was asked for
+	Moment   *moment.Moment   `json:"moment,omitempty"` // when a window was asked for
 	At       *int32           `json:"at,omitempty"`
 	// GapMS is the time from the question to the open gate: nobody signed for no longer than that. Zero for a handover by level.
 	GapMS float64 `json:"gap_ms"`
@@ -41,7 +42,7 @@ func (n *Node) Handover(ctx context.Context, r HandoverRequest) (Handover, error
 	if !ok {
 		return Handover{}, wire.RefuseNoPeer()
 	}
-	var moment *Moment
+	var now *moment.Moment
 	if r.Window != nil {
 		m, err := n.Moment(ctx, *r.Window)
 		if err != nil {
@@ -50,16 +51,16 @@ func (n *Node) Handover(ctx context.Context, r HandoverRequest) (Handover, error
 		if f := m.Finding(); !r.DryRun && !m.Good {
 			return Handover{Findings: m.Findings, Moment: &m}, wire.Refuse(wire.BadMoment, "wait for it; or: --now", "%s: %s", f.Name, f.Detail)
 		}
-		moment = &m
+		now = &m
 	}
 	if !n.busy.CompareAndSwap(false, true) {
 		return Handover{}, wire.Refuse(wire.NotReady, "wait for it to end", "a handover is under way already")
 	}
 	defer n.busy.Store(false)
 	h, err := n.handover(ctx, peer, r)
-	if moment != nil {
-		h.Moment = moment
-		h.Findings = append(h.Findings, moment.Finding())
+	if now != nil {
+		h.Moment = now
+		h.Findings = append(h.Findings, now.Finding())
 	}
 	return h, err
 }
@@ -150,8 +151,8 @@ func (n *Node) plan(ctx context.Context, peer hwm.Peer, r HandoverRequest) []che
 	}
 	out = append(out, n.planHere(), n.planClock(), keys, n.planMarks(a.Status.Marks))
 	out = append(out, n.ownCeilings()...)
-	if n.chain != nil {
-		node, _ := n.checkNode(ctx)
+	if n.heads.Chain != nil {
+		node, _ := n.heads.Check(ctx)
 		out = append(out, node)
 	}
 	return append(out, n.planThere(ctx, peer, r))

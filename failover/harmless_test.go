@@ -72,7 +72,7 @@ func TestNoTakeoverWhenTheRightWentMeanwhile(t *testing.T) {
 			require.NoError(t, err)
 			_, err = b.node.Ask(t.Context())
 			require.NoError(t, err)
-			a.node.chain = meanwhile{head: ghost, at: p.level, do: func() { require.NoError(t, give(a, b)) }}
+			a.node.heads.Chain = meanwhile{head: ghost, at: p.level, do: func() { require.NoError(t, give(a, b)) }}
 			_, err = a.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true})
 			is(t, err, wire.NotReady)
 			require.Equal(t, b.node.Me(), a.role().Owner)

@@ -382,7 +382,7 @@ func (s *side) head() *hwm.Known {
 	if s.node == nil {
 		return nil
 	}
-	return s.node.KnownHead()
+	return s.node.Heads().Known()
 }
 
 func (s *side) restart() {

@@ -40,7 +40,7 @@ func bereft(t *testing.T) (p *pair, a, b *side, c *told) {
 	p = newPair(t)
 	a, b = p.begin()
 	c = &told{}
-	b.node.chain = c
+	b.node.heads.Chain = c
 	a.kill()
 	c.at(p.level, 0)
 	return p, a, b, c

@@ -27,7 +27,7 @@ func TestWhatATakeoverMayWaitFor(t *testing.T) {
 		}
 	}
 	require.Equal(t, map[checklist.ID]bool{checklist.Devices: true, checklist.Silence: true, checklist.Statement: false}, waits)
-	b.node.chain = nil
+	b.node.heads.Chain = nil
 	take, err = b.node.Takeover(t.Context(), TakeoverRequest{Check: true, CannotSign: true, Silence: 3})
 	require.NoError(t, err)
 	node, ok := checklist.Find(take.Findings, checklist.Node)

@@ -55,7 +55,7 @@ type Node struct {
 	store   Store
 	link    Link
 	server  *wire.Server
-	chain   Chain
+	heads   Heads
 	log     *slog.Logger
 	now     func() time.Time
 	build   string
@@ -70,8 +70,6 @@ type Node struct {
 	given      atomic.Uint64 // certificates that left
 	margin     atomic.Int32  // of the takeover of this process, for the guard; zero: none
 	busy       atomic.Bool   // a handover is under way
-	head       atomic.Pointer[int32]
-	known      atomic.Pointer[hwm.Known] // the newest head that our node told
 	kick       chan struct{}
 	stopped    chan struct{} // closed when Run ends
 	pulse      pulse
@@ -99,7 +97,7 @@ type followState struct {
 // New makes a node. It answers at once; Run makes it ask.
 func New(cfg Config) *Node {
 	n := &Node{
-		signer: cfg.Signer, store: cfg.Store, link: cfg.Link, chain: cfg.Chain, log: cfg.Log, now: cfg.Now, build: cfg.Build,
+		signer: cfg.Signer, store: cfg.Store, link: cfg.Link, log: cfg.Log, now: cfg.Now, build: cfg.Build,
 		every: cfg.Every, kick: make(chan struct{}, 1), stopped: make(chan struct{}), nonces: map[string]asked{}, life: wire.NewLife(),
 		offline: cfg.Offline,
 	}
@@ -115,12 +113,16 @@ func New(cfg Config) *Node {
 	if n.link == nil {
 		n.link = wire.NewClient(cfg.Store.Identity())
 	}
+	n.heads.Chain, n.heads.id, n.heads.now, n.heads.log = cfg.Chain, cfg.Signer.Chain(), n.now, n.log
 	n.server = n.newServer()
 	if _, paired := n.store.Peer(); paired {
 		n.explain(nil)
 	}
 	return n
 }
+
+// Heads is what is known of the chain's head.
+func (n *Node) Heads() *Heads { return &n.heads }
 
 // Me is this instance.
 func (n *Node) Me() hwm.InstanceID { return n.store.Instance() }
@@ -191,25 +193,10 @@ func (n *Node) beat(ctx context.Context) {
 	if !ok {
 		return
 	}
-	n.lookAtHead(ctx)
+	n.heads.tell(ctx)
 	if _, err := n.Ask(ctx); err != nil && ctx.Err() == nil {
 		n.log.Debug("the other instance did not answer", "peer", peer.Address, "error", err)
 	}
-}
-
-// lookAtHead keeps what our octez node says, for the other side's checklists.
-func (n *Node) lookAtHead(ctx context.Context) {
-	if n.chain == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	h, err := n.askHead(ctx)
-	if err != nil || h.Chain != n.signer.Chain() || !h.Synced {
-		n.head.Store(nil)
-		return
-	}
-	n.head.Store(&h.Level)
 }
 
 // raiseAlarm says an alarm of the pair once.

@@ -20,8 +20,11 @@ type Protocol interface {
 	TakeoverMargin() int32
 	// Fence ends signing if the instance still signs in this epoch, and tells whether it did.
 	Fence(epoch uint64, why string) (fenced bool, err error)
-	// SawHead is told each head of the chain. It must not wait.
-	SawHead(level int32, at time.Time)
+}
+
+// Heads is told each head of the chain, and does not wait; failover.Heads is one.
+type Heads interface {
+	Saw(level int32, at time.Time)
 }
 
 // Store is the part of a store that a guard reads.
@@ -36,6 +39,7 @@ type Instance struct {
 	Signer   *signer.Signer
 	Store    Store
 	Protocol Protocol
+	Heads    Heads
 	Reader   *chain.Reader
 	Memory   *Memory      // has heard every outcome of the signer since the start of the process
 	Log      *slog.Logger // may be nil
@@ -49,7 +53,7 @@ func For(in Instance) *Guard {
 	return New(Config{
 		Reader: in.Reader, Chain: in.Signer.Chain(), Keys: in.keys, Marks: in.Store, Memory: in.Memory, Role: in.Protocol.Watched,
 		Margin: in.Protocol.TakeoverMargin, Alarm: in.alarm, Log: in.Log,
-		Head: func(h node.Header) { in.Protocol.SawHead(h.Level, h.Timestamp) },
+		Head: func(h node.Header) { in.Heads.Saw(h.Level, h.Timestamp) },
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 
 	"highwater/failover"
+	"highwater/failover/moment"
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/hwm/bundle"
@@ -76,7 +77,7 @@ type Failover interface {
 	Pair(ctx context.Context) (failover.View, error)
 	SetPeer(ctx context.Context, r PeerRequest) (failover.View, error)
 	// Moment tells whether now is a good moment for a pause of signing, or for a handover.
-	Moment(ctx context.Context, w failover.Window) (failover.Moment, error)
+	Moment(ctx context.Context, w moment.Window) (moment.Moment, error)
 	Handover(ctx context.Context, r failover.HandoverRequest) (HandoverAnswer, error)
 	Release(ctx context.Context, r ReleaseRequest) (wire.Certificate, error)
 	Accept(ctx context.Context, r AcceptRequest) (Role, error)

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"highwater/failover"
+	"highwater/failover/moment"
 	"highwater/failover/wire"
 	"highwater/hwm"
 )
@@ -71,10 +72,10 @@ func (l *Local) SetPeer(ctx context.Context, r PeerRequest) (failover.View, erro
 }
 
 // Moment tells whether now is a good moment.
-func (l *Local) Moment(ctx context.Context, w failover.Window) (failover.Moment, error) {
+func (l *Local) Moment(ctx context.Context, w moment.Window) (moment.Moment, error) {
 	n, err := l.talking()
 	if err != nil {
-		return failover.Moment{}, err
+		return moment.Moment{}, err
 	}
 	return n.Moment(ctx, w)
 }

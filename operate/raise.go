@@ -105,7 +105,7 @@ func (l *Local) floors(r RaiseRequest) ([]hwm.Row, error) {
 // limit is the bound of marks without the operator's word. A head not yet known is asked of the node.
 func (l *Local) limit(ctx context.Context) (hwm.Limit, error) {
 	if l.Node != nil {
-		l.Node.LookAtHead(ctx)
+		l.Node.Heads().Find(ctx)
 	}
 	return l.Signer.LimitOfAll()
 }

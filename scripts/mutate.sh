@@ -153,7 +153,7 @@ takes null for an act on the admin socket | api/admin.go | s/if q == nil {/if q 
 is ready without a watermark | signer/faults.go | s/if states\[kind\].Mark == nil {/if false {/ | ./api | TestReadiness
 lets an emulated device sign for mainnet | internal/config/check.go | s/c.ChainID == tezos.Mainnet/false/ | ./internal/config | TestFaults
 makes a mark from what a device says | signer/ahead.go | s/^\t\tif st.Mark == nil {/\t\tif st.Mark == nil {\n\t\t\tout = append(out, passedMark{key, hwm.State{Mark: \&hwm.Mark{}}})/ | ./signer | TestReconcileMakesNoMark
-takes the level of a block of ours for a quiet one | failover/gap.go | s/head+int32(after+g.blocks)+1/head+int32(after+g.blocks)/ | ./failover | TestGaps
+takes the level of a block of ours for a quiet one | failover/moment/gap.go | s/head+int32(after+g.blocks)+1/head+int32(after+g.blocks)/ | ./failover/moment | TestGaps
 raises a device over an interrupted request | hwm/room.go | s/return mark.Level - 1, mark.Level > 0/return mark.Level, true/ | ./signer | TestAnInterruptedRequestIsNotLost
 takes a bundle that was changed | hwm/bundle/bundle.go | s/if !ed25519.Verify(/if false \&\& !ed25519.Verify(/ | ./hwm/bundle | TestNoByteCanBeChanged
 takes Signatory's payload round for a block's | hwm/interchange/signatory.go | s/if kind == tezos.Block {/if false {/ | ./hwm/interchange | TestSignatoryBlockRoundIsAnyRound

@@ -67,7 +67,7 @@ func (in *Instance) near(ctx context.Context, level int32, far bool) error {
 	if far {
 		return nil
 	}
-	in.node.LookAtHead(ctx)
+	in.node.Heads().Find(ctx)
 	limit, err := in.Signer.LimitOfAll()
 	if err != nil || limit.Allows(level) {
 		return err

@@ -97,7 +97,7 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, erro
 	in.Admin.Identity, in.Admin.LastRun, in.Admin.Acts = db.Identity(), lastRun(db.Ended()), db.Journal
 	if in.octez != nil && opt.Running {
 		in.Guard = guard.For(guard.Instance{
-			Signer: in.Signer, Store: db, Protocol: in.node, Reader: reader, Memory: memory, Log: opt.Log,
+			Signer: in.Signer, Store: db, Protocol: in.node, Heads: in.node.Heads(), Reader: reader, Memory: memory, Log: opt.Log,
 		})
 		in.Admin.Guard = in.Guard
 	}
@@ -142,7 +142,7 @@ func (in *Instance) changed(r hwm.RoleRecord) {
 func (in *Instance) awake(ctx context.Context) { in.node.Awake(ctx) }
 
 // head is the newest head that is known; whoever asks has a node by then.
-func (in *Instance) head() *hwm.Known { return in.node.KnownHead() }
+func (in *Instance) head() *hwm.Known { return in.node.Heads().Known() }
 
 // start runs all of it, each part under a context of its own: they end in close, in its order, whatever happens to ctx.
 func (in *Instance) start(ctx context.Context) {
