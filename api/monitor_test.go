@@ -110,8 +110,8 @@ func TestKeysThatNobodyHolds(t *testing.T) {
 	at := serve(t, api.NewMonitor(r.admin, r.metrics))
 	reasons := readiness(t, at, http.StatusServiceUnavailable)
 	require.Len(t, reasons, 2)
-	has(t, at, "key "+misplaced.String()+": absent: device left does not hold this key")
-	has(t, at, "key "+nowhere.String()+": absent: no device that holds it was connected yet")
+	has(t, at, "key "+misplaced.String()+": absent: device left does not hold the key")
+	has(t, at, "key "+nowhere.String()+": absent: no device with the key was connected yet")
 	require.Equal(t, "0", sample(t, ask(t, at, "GET", "/metrics", "").body, "highwater_ready"))
 }
 
@@ -124,7 +124,7 @@ func TestAKeyWhoseDeviceWasTakenAway(t *testing.T) {
 	later := &operate.Local{Signer: again, Store: r.store, Running: true, Now: time.Now}
 	st, err := later.Status(t.Context())
 	require.NoError(t, err)
-	want := "key " + gone.Hash().String() + ": absent: no device that is connected holds it"
+	want := "key " + gone.Hash().String() + ": absent: no connected device holds the key"
 	require.NotContains(t, strings.Join(st.NotReady, "\n"), want, "it has no mark: nobody signs with it")
 	require.Contains(t, strings.Join(st.Notes, "\n"), want)
 	for _, k := range hwm.KeysOf(chain, gone.Hash()) {
@@ -178,7 +178,7 @@ func TestADeviceThatWentBackwards(t *testing.T) {
 	require.NoError(t, r.store.SetSeen("base left\n"+devices.Devices[0].ID, pkh, 0, hwm.Position{Level: 7})) // it falls elsewhere
 	r.ledger.PowerCycle()
 	require.Eventually(t, func() bool { return alarm() == "1" }, 10*time.Second, 2*time.Millisecond)
-	require.Contains(t, ask(t, at, "GET", "/", "").body, "was reset, restored, or lost its memory")
+	require.Contains(t, ask(t, at, "GET", "/", "").body, "was reset or restored, or lost its memory")
 }
 
 // TestABrokenStoreIsShown: the day it breaks is the day on which status, page and metrics are looked at.

@@ -48,7 +48,7 @@ func TestNothingIsHandedToAnInstanceWithoutTheKeys(t *testing.T) {
 	}
 	require.Equal(t, hwm.Active, a.role().Role)
 	require.Equal(t, perLevel, a.bake(p.level))
-	require.Contains(t, b.node.evidenceKeys().Detail, "cannot sign here: no device that is connected holds it")
+	require.Contains(t, b.node.evidenceKeys().Detail, "cannot sign here: no connected device holds the key")
 	require.Equal(t, checklist.Bad, b.node.evidenceKeys().Result)
 	require.Equal(t, checklist.Waiting, b.node.momentKeys(b.mustAsk()).Result)
 	require.Equal(t, checklist.Waiting, a.node.momentKeys(a.mustAsk()).Result)
@@ -143,7 +143,7 @@ func TestReportsOfOlderVersions(t *testing.T) {
 	}{
 		{nil, checklist.Bad, "is not known there"},
 		{[]wire.KeyReport{{PKH: k, Health: "locked"}}, checklist.Bad, "is locked there"},
-		{[]wire.KeyReport{{PKH: k, Health: "absent: device left does not hold this key"}}, checklist.Bad, "cannot sign there: device left does not hold this key"},
+		{[]wire.KeyReport{{PKH: k, Health: "absent: device left does not hold the key"}}, checklist.Bad, "cannot sign there: device left does not hold the key"},
 		{[]wire.KeyReport{{PKH: k, Health: "ready"}}, checklist.OK, "the key is usable there"},
 	} {
 		f := usableOn(checklist.Keys, key, marks, lackThere(c.there), "there")

@@ -17,7 +17,7 @@ func (l *Local) SetCeiling(ctx context.Context, r CeilingRequest) ([]CeilingRow,
 		return nil, err
 	}
 	if len(keys) == 0 {
-		return nil, l.Signer.NoKeys("there is nothing to put a ceiling on")
+		return nil, l.Signer.NoKeys("no key can get a ceiling")
 	}
 	limit, err := l.limit(ctx)
 	if err != nil {

@@ -89,7 +89,7 @@ func (l *Local) floors(r RaiseRequest) ([]hwm.Row, error) {
 		return nil, err
 	}
 	if len(keys) == 0 {
-		return nil, l.Signer.NoKeys("there is nothing to raise")
+		return nil, l.Signer.NoKeys("no mark can be raised")
 	}
 	mark := hwm.Floor(r.Level, l.Now(), hwm.SourceSet)
 	if r.Round != nil {

@@ -34,7 +34,7 @@ func (s *Signer) Activate(level *int32, why string) (hwm.RoleRecord, error) {
 // CheckActivate finds a key, or without a level a mark, which Activate would lack. CheckActivate changes nothing.
 func (s *Signer) CheckActivate(level *int32) error {
 	if len(s.ring.all()) == 0 {
-		return s.NoKeys("there is nothing to sign with")
+		return s.NoKeys("nothing could be signed")
 	}
 	if level != nil {
 		return nil
@@ -45,7 +45,8 @@ func (s *Signer) CheckActivate(level *int32) error {
 	}
 	return &Denial{
 		Reason: string(hwm.NoMark), Text: fmt.Sprintf("%s missing, the first: %s", words.Count(len(missing), "watermark"), missing[0]),
-		Hint: "set them first (highwater hwm set --all --level LEVEL), or give activate a --level above all that was ever signed",
+		Hint: "set the marks first (highwater hwm set --all --level LEVEL), or give activate a --level above every " +
+			"signed level",
 	}
 }
 

@@ -41,14 +41,15 @@ func (s *Signer) admit(ctx context.Context, pkh tezos.PublicKeyHash, payload []b
 func (s *Signer) allow(key *ringKey, req tezos.Request) error {
 	if req.Chain != s.chain {
 		return &Denial{
-			Reason: WrongChain, Text: fmt.Sprintf("the request is for chain %s; this signer is for %s only", req.Chain, s.chain),
-			Hint: "one highwater, with a state directory of its own, for each chain",
+			Reason: WrongChain, Text: fmt.Sprintf("the request is for chain %s; "+
+				"only requests for chain %s are signed", req.Chain, s.chain),
+			Hint: "run a second highwater, with its own state directory, for the second chain",
 		}
 	}
 	if !key.allows(req.Kind) {
 		return &Denial{
 			Reason: WrongKind, Text: fmt.Sprintf("%s may not sign a %s", key.pkh, req.Kind),
-			Hint: "see `allow` of this key in the configuration",
+			Hint: "see `allow` of the key in the configuration",
 		}
 	}
 	return nil

@@ -26,7 +26,8 @@ func (s *Signer) raiseHost(w witnessed, known bool, m device.Mark) error {
 		return err
 	}
 	if known && interrupted {
-		s.log.Warn("device is one place ahead: a request was interrupted when this program ended, and its signature never left", "device", w.String(),
+		s.log.Warn("device is one place ahead: the end of the last run interrupted a request, and no "+
+			"signature left", "device", w.String(),
 			"pkh", m.PKH.String(), "kind", markName(m.Kind), "level", m.Level, "round", m.Round)
 	} else {
 		s.suspect("device "+w.String(), known, m, passed) // before the marks are the device's

@@ -128,7 +128,7 @@ func TestAheadThoughNothingWasRestored(t *testing.T) {
 	r.mustSign(r.payload(tezos.Block, 100, 0, 1))
 	r.reconcile(device.Mark{Level: 100})
 	r.reconcile(device.Mark{Level: 500})
-	require.Contains(t, r.alarmed(signer.AlarmElsewhere), "something else signs with this key")
+	require.Contains(t, r.alarmed(signer.AlarmElsewhere), "a second program signs with the key")
 
 	fresh := newRig(t, tezos.Ed25519)
 	fresh.mustSign(fresh.payload(tezos.Block, 100, 0, 1))

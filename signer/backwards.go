@@ -21,11 +21,13 @@ func (s *Signer) noteSeen(w witnessed, m device.Mark) (known bool, backwards str
 	switch high := higher(before, signed); {
 	case now.Compare(high) >= 0:
 	case s.forgot(w, m):
-		s.log.Info("device forgot its mark, as a Ledger does after a power cut whose setting High Watermark is off", "device", w.String(),
+		s.log.Info("device forgot its mark: a Ledger whose setting High Watermark is off does so at each "+
+			"power cut", "device", w.String(),
 			"pkh", m.PKH.String(), "was", high.String(), "is", now.String())
 		s.noteFell(w, m)
 	default:
-		backwards = fmt.Sprintf("the %s mark of %s on the device fell from %s to %s: it was reset, restored, or lost its memory",
+		backwards = fmt.Sprintf("the %s mark of %s on the device fell from %s to %s: the device was reset or "+
+			"restored, or lost its memory",
 			markName(m.Kind), m.PKH, high, now)
 		s.noteFell(w, m)
 	}

@@ -7,7 +7,8 @@ import "highwater/hwm"
 func (s *Signer) uncapped(state hwm.State) error {
 	if s.capped.Load() && state.Ceiling == nil {
 		return &Denial{
-			Reason: NotActive, Text: "signing was given to the other instance from a level on, and this key has no ceiling there",
+			Reason: NotActive, Text: "the right to sign moves to the peer at a level, and the key has no ceiling at " +
+				"that level",
 			Hint: "see: highwater status",
 		}
 	}

@@ -184,5 +184,5 @@ func TestLevelHealth(t *testing.T) {
 	require.Contains(t, h.Text(r.pkh()), "from level 7011 on, in 11 h 40 min")
 	require.NoError(t, r.db.SetCeiling(hwm.CeilingKey{Chain: ghost, PKH: r.pkh()}, hwm.Ceiling{Level: 10, At: at, Source: hwm.SourceSet}))
 	require.False(t, health().OK())
-	require.Contains(t, health().Text(r.pkh()), "nothing above level 10")
+	require.Contains(t, health().Text(r.pkh()), "nothing above its ceiling, level 10")
 }

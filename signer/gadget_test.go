@@ -125,11 +125,11 @@ func TestAGadgetIsRaisedToNewFloors(t *testing.T) {
 	require.NoError(t, err)
 	locked := r.s.RaiseDevices(t.Context())[0]
 	require.Empty(t, locked.Keys)
-	require.Equal(t, "it is locked", locked.Problem)
+	require.Equal(t, "the device is locked", locked.Problem)
 	require.Contains(t, locked.Advice, "highwater tezsign unlock")
 	r.sim.Unplug()
 	require.Eventually(t, func() bool { return r.dev.Status().Health == device.Absent }, 10*time.Second, time.Millisecond)
-	require.Equal(t, "it is absent", r.s.RaiseDevices(t.Context())[0].Problem)
+	require.Equal(t, "the device is absent", r.s.RaiseDevices(t.Context())[0].Problem)
 }
 
 // A gadget that is in the middle of a signature is waited for, and one that cannot be raised says so.
@@ -183,7 +183,7 @@ func TestWhyNoKeyIsKnown(t *testing.T) {
 	} {
 		d := &statusOnly{Device: newDevice("left"), st: st}
 		s := signer.New(signer.Config{Chain: ghost, Store: signertest.NewStore(0), Devices: []signer.Device{d}})
-		denial := s.NoKeys("there is nothing to sign with")
+		denial := s.NoKeys("nothing could be signed")
 		require.Contains(t, denial.Hint, word)
 		require.Contains(t, denial.Text, "the device left")
 	}

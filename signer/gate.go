@@ -153,11 +153,12 @@ func (g *gate) notActive(r hwm.RoleRecord) *Denial {
 		d.Text = "this instance is on standby since " + r.Since.Format("2006-01-02 15:04:05 MST") + " and does not sign: " + r.Why
 		d.Hint = "if no other machine signs with these keys: highwater activate"
 		if r.Owner != g.me {
-			d.Hint = "the other instance may sign; see: highwater status. To sign here: highwater handover"
+			d.Hint = "the peer may sign; see: highwater status. To sign here: highwater handover"
 		}
 	case hwm.Fenced:
 		d.Text = "this instance is fenced since " + r.Since.Format("2006-01-02 15:04:05 MST") + " and does not sign: " + r.Why
-		d.Hint = "find out who signs with these keys before anything else; highwater status says what was seen, and what to do then"
+		d.Hint = "before anything else, find the signer with these keys; highwater status shows the evidence " +
+			"and the next step"
 	case hwm.Active:
 		d.Text = "this instance is changing its role, or stopping, and does not sign now"
 	default:

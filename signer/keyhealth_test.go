@@ -52,7 +52,7 @@ func TestKeyHealthAgreesWithSign(t *testing.T) {
 	got := r.health(r.pkh())
 	require.Equal(t, []signer.KeyReason{signer.KeyNoDevice}, why(got))
 	require.Equal(t, device.Absent, got.Health)
-	require.Contains(t, got.Unable().Text, "no device that is connected holds it")
+	require.Contains(t, got.Unable().Text, "no connected device holds the key")
 	_, err := r.s.KeyHealth(newKey(t, tezos.P256, 8).PublicKey().Hash())
 	require.Equal(t, signer.UnknownKey, signer.ReasonOf(err))
 }
@@ -65,7 +65,7 @@ func TestAKeyThatItsDeviceDoesNotHold(t *testing.T) {
 	got := r.health(elsewhere)
 	require.Equal(t, []signer.KeyReason{signer.KeyNoDevice}, why(got))
 	require.Equal(t, "left", got.Unable().Device)
-	require.Equal(t, "device left does not hold this key", got.Unable().Text)
+	require.Equal(t, "device left does not hold the key", got.Unable().Text)
 	require.NotEmpty(t, got.Unable().Hint)
 	_, err := r.ask(elsewhere, payloadOf(tezos.Ed25519, tezos.Block, 20, 0, 1))
 	require.Error(t, err)

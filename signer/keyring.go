@@ -87,15 +87,18 @@ func (r *ring) find(pkh tezos.PublicKeyHash) (*ringKey, error) {
 	k, ok := r.keys[pkh]
 	switch {
 	case !ok && pkh.Curve == tezos.MLDSA44:
-		return nil, &Denial{Reason: UnknownKey, Text: pkh.String() + " is a tz5 (ML-DSA-44) address: no device here can sign for it"}
+		return nil, &Denial{Reason: UnknownKey, Text: pkh.String() + " is a tz5 (ML-DSA-44) address: " +
+			"no device here can sign"}
 	case !ok:
 		return nil, &Denial{
-			Reason: UnknownKey, Text: fmt.Sprintf("no key %s is known here", pkh), Hint: "see what is: highwater keys list",
+			Reason: UnknownKey, Text: fmt.Sprintf("key %s is not known here", pkh), Hint: "see the known keys: " +
+				"highwater keys list",
 		}
 	case k.public() == nil:
 		return nil, &device.Error{
-			Health: device.Absent, Err: fmt.Errorf("%s is configured, but no device that holds it was connected yet", pkh),
-			Hint: "connect the device that holds this key; see: highwater status",
+			Health: device.Absent, Err: fmt.Errorf("%s is configured, but no device with the key was "+
+				"connected yet", pkh),
+			Hint: "connect the device with the key; see: highwater status",
 		}
 	}
 	return k, nil

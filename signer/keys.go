@@ -51,7 +51,8 @@ func (s *Signer) Targets(pkhs []tezos.PublicKeyHash, kinds []tezos.Kind) ([]hwm.
 	}
 	for _, pkh := range pkhs {
 		if _, ok := s.ring.lookup(pkh); !ok {
-			return nil, &Denial{Reason: UnknownKey, Text: fmt.Sprintf("no key %s is known here", pkh), Hint: "see: highwater keys list"}
+			return nil, &Denial{Reason: UnknownKey, Text: fmt.Sprintf("key %s is not "+
+				"known here", pkh), Hint: "see: highwater keys list"}
 		}
 	}
 	return out, nil

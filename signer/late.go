@@ -29,11 +29,11 @@ type TimeoutError struct {
 
 func (e *TimeoutError) Error() string {
 	if e.Gone {
-		return "the client went away before the signature was there"
+		return "the client went away before the signature was ready"
 	}
 	text := fmt.Sprintf("no signature of %s within the request's time: ", e.PKH)
 	if e.Behind {
-		text += "another request of this kind was before it, of which "
+		text += "an earlier request of the same kind is not finished: "
 	}
 	switch e.Stage {
 	case StageDisk:
@@ -48,8 +48,9 @@ func (e *TimeoutError) Error() string {
 // HintText is the advice.
 func (e *TimeoutError) HintText() string {
 	if e.Stage == StageDisk {
-		return "the disk of the state directory is too busy or too slow, and not the device: highwater check measures it, highwater_commit_seconds " +
-			"shows it; with `ahead` in [store] signatures do not wait for it"
+		return "the device is fast enough; the disk of the state directory is too busy or too slow. highwater check " +
+			"measures the disk, highwater_commit_seconds shows each write; with `ahead` in [store] signatures do not " +
+			"wait for the disk"
 	}
 	return "look at the device: highwater status"
 }

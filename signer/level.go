@@ -28,12 +28,15 @@ func (h LevelHealth) OK() bool { return h.From == 0 && h.UpTo == nil }
 func (h LevelHealth) Text(pkh tezos.PublicKeyHash) string {
 	switch {
 	case h.UpTo != nil:
-		return fmt.Sprintf("%s signs nothing above level %d, its ceiling, and the chain is there: highwater hwm list", pkh, *h.UpTo)
+		return fmt.Sprintf("%s signs nothing above its ceiling, level %d, and the chain has reached the ceiling: "+
+			"highwater hwm list", pkh, *h.UpTo)
 	case h.Far:
-		return fmt.Sprintf("%s signs from level %d on, in %s: its mark is %d levels above the chain, too far for a margin. If it was set by mistake: "+
+		return fmt.Sprintf("%s signs from level %d on, in %s: its mark is %d levels above the chain, too far for a "+
+			"margin. If the mark is a mistake: "+
 			"highwater hwm lower %s --help", pkh, h.From, hwm.Span(h.Ahead), h.Ahead, pkh)
 	case h.From != 0:
-		return fmt.Sprintf("%s signs from level %d on, in %s: its mark is above the chain. It needs nothing but time", pkh, h.From, hwm.Span(h.Ahead))
+		return fmt.Sprintf("%s signs from level %d on, in %s: its mark is above the chain. Wait; nothing else is "+
+			"needed", pkh, h.From, hwm.Span(h.Ahead))
 	}
 	return ""
 }

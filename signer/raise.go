@@ -40,10 +40,10 @@ func (s *Signer) raiseDevice(ctx context.Context, d Device) DeviceMarks {
 	st := d.Status()
 	switch {
 	case !ok:
-		out.Problem = "its marks cannot be compared"
+		out.Problem = "the device's marks cannot be compared"
 		return out
 	case st.Health != device.Ready:
-		out.Problem, out.Advice = "it is "+string(st.Health), st.Advice
+		out.Problem, out.Advice = "the device is "+string(st.Health), st.Advice
 		return out
 	}
 	ctx, cancel := context.WithTimeout(ctx, raiseTimeout)

@@ -65,9 +65,9 @@ func TestATransferIsNoRegistration(t *testing.T) {
 	key := newKey(t, tezos.Ed25519, 0)
 	r := newRig(t, tezos.Ed25519)
 	err := r.refusal(operation(key, 108), signer.WrongKind)
-	require.ErrorContains(t, err, "transfers and other operations (0x03) are not signed")
+	require.ErrorContains(t, err, "never transfers or further operations (0x03)")
 	require.NotContains(t, hints.Of(err), "register")
-	require.Contains(t, hints.Of(r.refusal(operation(key, 107), signer.WrongKind)), "to register it as a baker")
+	require.Contains(t, hints.Of(r.refusal(operation(key, 107), signer.WrongKind)), "to register the key as a baker")
 	require.Empty(t, r.device.Asks())
 }
 

@@ -63,14 +63,16 @@ func (s *Signer) onStandby() error {
 // noOperations refuses an operation that no setting would let through.
 func noOperations(key *ringKey) error {
 	return &Denial{
-		Reason: WrongKind, Text: "transfers and other operations (0x03) are not signed with " + key.pkh.String() + ": a baker's blocks and attestations are",
-		Hint: "send it with the key's own wallet, or from an account whose key is not a baker's",
+		Reason: WrongKind, Text: "only blocks and attestations are signed " +
+			"with " + key.pkh.String() + ", never transfers or further operations (0x03)",
+		Hint: "send the operation with the key's own wallet, or from an account whose key does not bake",
 	}
 }
 
 func mayNotRegister(key *ringKey) error {
 	return &Denial{
 		Reason: WrongKind, Text: key.pkh.String() + " may not sign operations (0x03)",
-		Hint: "to register it as a baker: add \"reveal\" and \"delegation\" to `allow` of this key, while on standby",
+		Hint: "to register the key as a baker: add \"reveal\" and \"delegation\" to `allow` of the key, while on " +
+			"standby",
 	}
 }

@@ -13,7 +13,7 @@ import (
 const DrainTimeout = 5 * time.Second
 
 // ErrNotOwner is returned by Resume when the durable role does not let this instance sign.
-var ErrNotOwner = errors.New("the durable role does not let this instance sign")
+var ErrNotOwner = errors.New("the role on disk forbids signing")
 
 // Become is the only way from a role to the next. To a role that does not sign: newcomers are refused at once;
 // requests inside are waited for, and those given up never get out; then the role is durable. To active: role, floors
@@ -91,7 +91,7 @@ func (s *Signer) Resume(floors []hwm.Row) error {
 	defer s.unlockRole()
 	role := s.store.Role()
 	if role.Role != hwm.Active || role.Owner != s.store.Instance() {
-		return fmt.Errorf("%w: it is %s in epoch %d", ErrNotOwner, role.Role, role.Epoch)
+		return fmt.Errorf("%w: the role is %s, in epoch %d", ErrNotOwner, role.Role, role.Epoch)
 	}
 	if _, err := s.store.Raise(floors); err != nil {
 		return err

@@ -24,9 +24,11 @@ type stranger struct {
 }
 
 const (
-	unusableStrange = "its own mark is far above the chain: used on another chain? It is not used for this key"
-	hintStrange     = "use another device with this key on this chain. A Ledger's mark can be put back: highwater ledger reset --level LEVEL. " +
-		"If this chain really is at the device's level: highwater hwm import --device NAME --far"
+	unusableStrange = "the device's own mark is far above the chain: used on another chain? The device is not used " +
+		"for the key"
+	hintStrange = "sign for our chain with a second device. A Ledger's mark can be put back: " +
+		"highwater ledger reset --level LEVEL. " +
+		"If our chain has really reached the device's level: highwater hwm import --device NAME --far"
 )
 
 // forget begins a new look at a device: its present marks count.
@@ -65,7 +67,8 @@ func (s *Signer) disbelieve(name string, m device.Mark, limit hwm.Limit) {
 	s.strange.add(name, m)
 	s.log.Warn("device is too far ahead, not believed", "device", name, "pkh", m.PKH.String(), "kind", markName(m.Kind), "level", m.Level)
 	s.RaiseOtherChain("device "+name, m.PKH, fmt.Sprintf(
-		"device %s: its own %s mark of %s is at level %d, which is %s: used on another chain? Its marks are not taken, and it is not used for this key",
+		"device %s: its own %s mark of %s is at level %d, %s: used on another chain? Its marks are not taken, and "+
+			"the device is not used for this key",
 		name, markName(m.Kind), m.PKH, m.Level, limit.Distance(m.Level)), hintStrange)
 }
 

@@ -26,7 +26,7 @@ func (s *Signer) Consult(ctx context.Context, w Witness) error {
 	}
 	marks, err := w.LastSigned(ctx, keys)
 	if err != nil {
-		return fmt.Errorf("ask the %s what was signed: %w", w.Name(), err)
+		return fmt.Errorf("ask the %s for the signed levels: %w", w.Name(), err)
 	}
 	for _, m := range marks {
 		passed, err := s.passed(m)
@@ -60,26 +60,33 @@ func (s *Signer) suspect(witness string, known bool, m device.Mark, passed []pas
 	}
 	name := AlarmRollback
 	theirs := hwm.Position{Level: m.Level, Round: m.Round}
-	text := fmt.Sprintf("%s knows of signatures with %s up to %s (%s mark), and the last that this instance signed is the %s at %s, on %s: ",
+	text := fmt.Sprintf("%s knows of signatures with %s up to %s (%s mark), and this instance last signed the %s at "+
+		"%s, on %s: ",
 		witness, m.PKH, theirs, markName(m.Kind), own.key.Kind, own.Mark.Position, own.Mark.At.UTC().Format("2006-01-02 15:04:05 MST"))
 	hint := hintElsewhere
 	switch {
 	case own.Fresh:
 		name = AlarmElsewhere
-		text += "that was in this run, so something else signs with this key, or somebody set the mark higher by hand"
+		text += "the present run signed the last place: a second program signs with the key, " +
+			"or somebody set the mark " +
+			"higher by hand"
 	case !known:
 		name = AlarmElsewhere
-		text += "it was never connected here before, so it signed elsewhere, or somebody set the mark higher by hand"
+		text += "the device was never connected here before: the device signed elsewhere, or somebody set the mark " +
+			"higher by hand"
 	default:
 		hint = hintRollback
-		text += "this state directory is older than that. Was it restored from a copy?"
+		text += "this state directory is older than the signatures. Was the directory restored from a copy?"
 	}
 	s.RaiseAlarm(name, witness, m.PKH.String(), text, hint)
 }
 
 const (
-	hintRollback = "if it was restored, every other mark in it is too old as well: before anything else, highwater hwm set --all --level LEVEL, " +
-		"above all that was signed since; if another host used the device, or somebody set it higher, all is well: highwater acknowledge"
-	hintElsewhere = "find out what else signs with this key, and stop it; if it was you, and it has ended: highwater acknowledge"
-	hintBackwards = "its own mark protects less than before, the host's hold: find out who reset or restored it, then highwater acknowledge"
+	hintRollback = "if the directory was restored, all its marks are too old: before anything else, highwater hwm " +
+		"set --all --level LEVEL, above every level signed since; if a second host used the device, or somebody " +
+		"set the mark higher, all is well: highwater acknowledge"
+	hintElsewhere = "find and stop the second signer of the key; if the signer was yours, and has " +
+		"ended: highwater acknowledge"
+	hintBackwards = "the device's own mark protects less than before; the host's marks hold. Find the cause, then " +
+		"highwater acknowledge"
 )

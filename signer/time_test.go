@@ -153,15 +153,15 @@ func TestWhatTheTimeWasSpentOn(t *testing.T) {
 	}{
 		"disk": {
 			time.Millisecond, 10 * time.Second, "slow_disk", "slow_disk", "device has signed, and the watermark is not on the disk", "disk of the state directory",
-			"another request of this kind was before it", signer.StageDisk, signer.StageDisk,
+			"an earlier request of the same kind is not finished", signer.StageDisk, signer.StageDisk,
 		},
 		"device": {
 			10 * time.Second, time.Millisecond, "timeout", "timeout", "device left was asked, and has not answered", "look at the device",
-			"of which device left was asked", signer.StageDevice, signer.StageDevice,
+			"not finished: device left was asked", signer.StageDevice, signer.StageDevice,
 		},
 		"device and disk": {
 			10 * time.Second, 20 * time.Second, "timeout", "timeout", "device left was asked", "look at the device",
-			"of which device left was asked", signer.StageDevice, signer.StageDevice,
+			"not finished: device left was asked", signer.StageDevice, signer.StageDevice,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -12,12 +12,13 @@ import (
 func (s *Signer) explain(key *ringKey, candidates []Device, kind tezos.Kind) KeyFault {
 	d := s.likeliest(key, candidates)
 	if d == nil {
-		text := "no device that is connected holds it"
+		text := "no connected device holds the key"
 		if key.public() == nil {
-			text = "no device that holds it was connected yet"
+			text = "no device with the key was connected yet"
 		}
 		return KeyFault{
-			Reason: KeyNoDevice, Text: text, Hint: "connect the device that holds this key; see: highwater keys list", Health: device.Absent,
+			Reason: KeyNoDevice, Text: text, Hint: "connect the device with the key; see: highwater " +
+				"keys list", Health: device.Absent,
 			cause: fmt.Errorf("no connected device holds %s", key.pkh),
 		}
 	}
@@ -33,8 +34,9 @@ func (s *Signer) explain(key *ringKey, candidates []Device, kind tezos.Kind) Key
 		f.cause = errors.New(f.Text)
 		f.Text = "device " + d.Name() + " is" + f.Text[len("the device is"):]
 	case !ok:
-		f.Reason, f.Health, f.Text = KeyNoDevice, device.Absent, "device "+d.Name()+" does not hold this key"
-		f.Hint = "connect the device that holds it, or look at `device` of this key in the configuration; see: highwater keys list"
+		f.Reason, f.Health, f.Text = KeyNoDevice, device.Absent, "device "+d.Name()+" does not hold the key"
+		f.Hint = "connect the device with the key, or look at `device` of the key in the configuration; see: " +
+			"highwater keys list"
 		f.cause = fmt.Errorf("%w: %s", device.ErrNoKey, key.pkh)
 	case k.Usable != "":
 		f.Reason, f.Health, f.Text, f.cause = KeyReason(device.Locked), device.Locked, k.Usable, errors.New(k.Usable)

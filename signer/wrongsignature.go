@@ -24,7 +24,8 @@ type WrongSignatureError struct {
 
 func (e *WrongSignatureError) Error() string {
 	if e.Scheme != "" {
-		return fmt.Sprintf("device %s answered with a signature for %s in the %s BLS scheme, which Octez does not take: %v",
+		return fmt.Sprintf("device %s answered with a signature for %s in the %s BLS scheme; Octez refuses "+
+			"the scheme: %v",
 			e.Device, e.PKH, e.Scheme, e.Err)
 	}
 	return fmt.Sprintf("device %s answered with a wrong signature for %s: %v", e.Device, e.PKH, e.Err)
@@ -36,7 +37,7 @@ func (e *WrongSignatureError) Unwrap() error { return e.Err }
 // HintText is the advice; empty where none is known.
 func (e *WrongSignatureError) HintText() string {
 	if e.Scheme != "" {
-		return "bake with this key on a device that signs as Octez does: a TezSign, for tz4"
+		return "bake with the key on a device with Octez's own scheme: a TezSign, for tz4"
 	}
 	return ""
 }

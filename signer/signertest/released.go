@@ -37,7 +37,7 @@ func (r *Released) All() []Release {
 func (r *Released) Add(t require.TestingT, key *tezos.PublicKey, payload []byte, sig tezos.Signature) {
 	Verifies(t, key, payload, sig)
 	req, err := tezos.Decode(key.Curve(), payload)
-	require.NoError(t, err, "a signature left for a payload that cannot be decoded")
+	require.NoError(t, err, "a signature left for a payload without a valid encoding")
 	now := Release{key.Hash(), req.Kind, hwm.Position{Level: req.Level, Round: req.Round}, req.Digest, sig}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -53,7 +53,8 @@ func (r *Released) broken(now Release) error {
 		}
 		switch order := now.At.Compare(old.At); {
 		case order < 0:
-			return fmt.Errorf("promise 1 (monotonic): a signature of a %s at %s left after that at %s", now.Kind, now.At, old.At)
+			return fmt.Errorf("promise 1 (monotonic): a signature of a %s at %s left after the signature "+
+				"at %s", now.Kind, now.At, old.At)
 		case order == 0 && old.Digest != now.Digest:
 			return fmt.Errorf("promise 1 (monotonic): a double signature left: two payloads of a %s at %s", now.Kind, now.At)
 		case order == 0 && !old.sig.Equal(now.sig):
@@ -65,7 +66,7 @@ func (r *Released) broken(now Release) error {
 
 // Verifies fails when a signature that left does not verify.
 func Verifies(t require.TestingT, key *tezos.PublicKey, payload []byte, sig tezos.Signature) {
-	require.NoError(t, key.Verify(payload, sig), "promise 6 (what we return is right): a signature left that does not verify")
+	require.NoError(t, key.Verify(payload, sig), "promise 6 (each answer is right): a wrong signature left")
 }
 
 // Nothing fails when a signature left beside an error.

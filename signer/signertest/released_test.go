@@ -37,9 +37,9 @@ func TestReleasedNamesThePromise(t *testing.T) {
 	first := block(11, 1)
 	list.Add(t, key.PublicKey(), first, key.Sign(first))
 	for want, payload := range map[string][2][]byte{
-		"double signature":       {block(11, 2), block(11, 2)},
-		"left after that at":     {block(10, 1), block(10, 1)},
-		"left that does not ver": {block(12, 1), block(13, 1)},
+		"double signature":   {block(11, 2), block(11, 2)},
+		"left after the sig": {block(10, 1), block(10, 1)},
+		"a wrong signature ": {block(12, 1), block(13, 1)},
 	} {
 		text := said(func(f *failure) { list.Add(f, key.PublicKey(), payload[0], key.Sign(payload[1])) })
 		require.Contains(t, text, want)
