@@ -169,7 +169,7 @@ func (a *app) changesTable(changes []operate.ChangeRow) error {
 		case c.Why != "":
 			before, now = "-", c.Why
 		}
-		rows = append(rows, []string{c.PKH.String(), words.Dash(shortAlias(c.Alias)), c.Kind.String(), c.Result, before, now})
+		rows = append(rows, []string{c.PKH.String(), words.Dash(words.ShortAlias(c.Alias)), c.Kind.String(), c.Result, before, now})
 	}
 	return a.Table([]string{"key", "alias", "kind", "result", "before", "now"}, rows)
 }
@@ -236,7 +236,7 @@ func (a *app) setCeilings(ctx context.Context, admin operate.Admin, req operate.
 		if s.Before != nil {
 			before = fmt.Sprint(*s.Before)
 		}
-		rows = append(rows, []string{s.PKH.String(), words.Dash(shortAlias(s.Alias)), before, fmt.Sprint(s.After)})
+		rows = append(rows, []string{s.PKH.String(), words.Dash(words.ShortAlias(s.Alias)), before, fmt.Sprint(s.After)})
 	}
 	return a.Table([]string{"key", "alias", "before", "ceiling"}, rows)
 }

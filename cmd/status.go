@@ -138,7 +138,7 @@ func (a *app) marksTable(marks []operate.MarkRow) error {
 		if m.UpdatedAt != nil {
 			at = words.Time(*m.UpdatedAt)
 		}
-		row := []string{m.PKH.String(), words.Dash(shortAlias(m.Alias)), m.Kind.String(), m.LevelText(), m.RoundText(), m.HorizonText(), m.CeilingText(), words.Dash(m.Source), at}
+		row := []string{m.PKH.String(), words.Dash(words.ShortAlias(m.Alias)), m.Kind.String(), m.LevelText(), m.RoundText(), m.HorizonText(), m.CeilingText(), words.Dash(m.Source), at}
 		if several {
 			row = append(row, m.Chain.String())
 		}
@@ -194,7 +194,7 @@ func oneKey(c *cobra.Command, args []string) error {
 func (a *app) keysTable(keys []operate.KeyRow) error {
 	rows := [][]string{}
 	for _, k := range keys {
-		rows = append(rows, []string{k.PKH.String(), k.Curve, words.Dash(shortAlias(k.Alias)), words.Dash(k.Device), a.paintHealth(device.Health(k.Health)), words.Dash(k.Advice)})
+		rows = append(rows, []string{k.PKH.String(), k.Curve, words.Dash(words.ShortAlias(k.Alias)), words.Dash(k.Device), a.paintHealth(device.Health(k.Health)), words.Dash(k.Advice)})
 	}
 	return a.Table([]string{"key", "curve", "alias", "device", "health", "what to do"}, rows)
 }
@@ -257,7 +257,7 @@ func findKey(keys []operate.KeyRow, name string) (operate.KeyRow, error) {
 		if k.PKH.String() == name {
 			return k, nil
 		}
-		if name != "" && (k.Alias == name || shortAlias(k.Alias) == name) {
+		if name != "" && (k.Alias == name || words.ShortAlias(k.Alias) == name) {
 			found = append(found, k)
 		}
 	}
@@ -268,14 +268,4 @@ func findKey(keys []operate.KeyRow, name string) (operate.KeyRow, error) {
 		return operate.KeyRow{}, hints.Add(fmt.Errorf("no key %q is known", name), "see: highwater keys list")
 	}
 	return operate.KeyRow{}, hints.Add(fmt.Errorf("%d keys have the alias %q", len(found), name), "use the address: highwater keys list")
-}
-
-// shortAlias leaves the device's name out of a Ledger's locator: the table has a column for the device.
-func shortAlias(alias string) string {
-	if rest, ok := strings.CutPrefix(alias, "ledger://"); ok {
-		if _, path, ok := strings.Cut(rest, "/"); ok {
-			return path
-		}
-	}
-	return alias
 }

@@ -36,3 +36,13 @@ func Dash(text string) string {
 	}
 	return text
 }
+
+// ShortAlias leaves the device's name out of a Ledger's locator: the table has a column for the device.
+func ShortAlias(alias string) string {
+	if rest, ok := strings.CutPrefix(alias, "ledger://"); ok {
+		if _, path, ok := strings.Cut(rest, "/"); ok {
+			return path
+		}
+	}
+	return alias
+}
