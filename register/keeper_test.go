@@ -1,0 +1,225 @@
+package register_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater/hwm"
+	"highwater/internal/tezos"
+	"highwater/register"
+	"highwater/register/registertest"
+)
+
+// host is a machine with a keeper, without a signer: it records what it is told.
+type host struct {
+	machine
+	keeper  *register.Keeper
+	head    *int32
+	broken  error
+	signing bool
+	begun   []register.Record
+	ended   []string
+}
+
+func (h *host) Head() (int32, bool) { return *h.head, true }
+func (h *host) Ready() error        { return h.broken }
+
+func (h *host) Begin(_ context.Context, r register.Record) error {
+	h.signing, h.begun = true, append(h.begun, r)
+	return nil
+}
+
+func (h *host) End(_ context.Context, why string) error {
+	h.signing, h.ended = false, append(h.ended, why)
+	return nil
+}
+
+func (h *host) Marks() ([]register.Mark, error) {
+	out := make([]register.Mark, 0, len(h.marks))
+	for kind, p := range h.marks {
+		out = append(out, register.Mark{PKH: key, Kind: kind, Level: p.Level, Round: p.Round})
+	}
+	return out, nil
+}
+
+// sign tells whether a request for a level would be signed.
+func (h *host) sign(level int32) bool {
+	floor, limit, ok := h.right.May(key, tezos.Attestation)
+	at := hwm.Position{Level: level}
+	if !h.signing || !ok || level > limit || at.Compare(floor) <= 0 || at.Compare(h.marks[tezos.Attestation]) <= 0 {
+		return false
+	}
+	h.marks[tezos.Attestation] = at
+	return true
+}
+
+const ahead, patience = 3, 2
+
+// three gives three hosts on one register and one chain; the first is the owner.
+func three(t *testing.T) (*registertest.Register, []*host, *int32) {
+	t.Helper()
+	reg, head := registertest.New(), new(int32)
+	*head = 100
+	_, _, err := reg.Create(t.Context(), register.First(chain, 100, nil))
+	require.NoError(t, err)
+	hosts := make([]*host, 3)
+	for i := range hosts {
+		hosts[i] = newHost(reg, i, 1, head)
+	}
+	hosts[0].keeper.Step(t.Context())
+	require.True(t, hosts[0].signing, "the first machine does not sign: %+v", hosts[0].keeper.State())
+	return reg, hosts, head
+}
+
+func newHost(reg register.Backend, i, life int, head *int32) *host {
+	h := &host{head: head, machine: machine{id: hwm.InstanceID{byte(i + 1)}, marks: map[tezos.Kind]hwm.Position{}}}
+	h.right = register.New(register.Config{
+		Backend: reg, Memory: &h.machine, Chain: chain, Me: h.id, Life: fmt.Sprint("life", i, life), Ahead: ahead,
+	})
+	h.keeper = register.NewKeeper(register.KeeperConfig{
+		Right: h.right, Machine: h, Me: h.id,
+		Policy: register.Policy{Automatic: true, Patience: patience, Priority: int32(i)}, //nolint:gosec // small
+	})
+	return h
+}
+
+func TestOwnerFollowsTheHead(t *testing.T) {
+	_, hosts, head := three(t)
+	for range 20 {
+		*head++
+		for _, h := range hosts {
+			h.keeper.Step(t.Context())
+		}
+		require.True(t, hosts[0].sign(*head), "level %d was not signed: %+v", *head, hosts[0].keeper.State())
+		require.False(t, hosts[1].signing || hosts[2].signing, "a standby took over from a living owner")
+	}
+}
+
+func TestDeadOwnerIsReplacedWithoutAPerson(t *testing.T) {
+	_, hosts, head := three(t)
+	missed := 0
+	for range 20 { // the owner's process makes no step any more
+		*head++
+		hosts[1].keeper.Step(t.Context())
+		hosts[2].keeper.Step(t.Context())
+		if !hosts[1].sign(*head) {
+			missed++
+		}
+	}
+	require.LessOrEqual(t, missed, ahead+2)
+	require.Len(t, hosts[1].begun, 1)
+	require.Empty(t, hosts[2].begun, "the machine of lower priority took over too")
+	require.False(t, hosts[0].sign(*head), "the old owner signs above its horizon")
+	hosts[0].keeper.Step(t.Context())
+	require.Equal(t, []string{"another machine took the right to sign"}, hosts[0].ended)
+}
+
+func TestNobodyTakesOverUnready(t *testing.T) {
+	_, hosts, head := three(t)
+	hosts[1].broken = errors.New("device left is locked")
+	for range 20 {
+		*head++
+		hosts[1].keeper.Step(t.Context())
+	}
+	require.Empty(t, hosts[1].begun)
+	require.Contains(t, hosts[1].keeper.State().Why, "device left is locked")
+	for range patience + 3 {
+		*head++
+		hosts[2].keeper.Step(t.Context())
+	}
+	require.Len(t, hosts[2].begun, 1, "the next machine in order did not take over")
+}
+
+func TestPlannedHandoverMissesNothing(t *testing.T) {
+	_, hosts, head := three(t)
+	for range 5 {
+		*head++
+		hosts[0].keeper.Step(t.Context())
+		require.True(t, hosts[0].sign(*head))
+	}
+	_, err := hosts[0].keeper.Release(t.Context(), hosts[2].id, "asked")
+	require.NoError(t, err)
+	require.False(t, hosts[0].sign(*head+1))
+	hosts[1].keeper.Step(t.Context())
+	require.Empty(t, hosts[1].begun, "a machine took what was given to another one")
+	hosts[2].keeper.Step(t.Context())
+	require.False(t, hosts[2].sign(*head), "the level that the old owner signed was signed again")
+	*head++
+	require.True(t, hosts[2].sign(*head), "the next level was missed")
+}
+
+func TestSilentRegisterCostsNothingUpToTheHorizon(t *testing.T) {
+	reg, hosts, head := three(t)
+	reg.Silent = true
+	reg.Fault = func() registertest.Fault { return registertest.Refuse }
+	start := *head
+	for *head < start+ahead {
+		*head++
+		hosts[0].keeper.Step(t.Context())
+		require.True(t, hosts[0].sign(*head), "level %d", *head)
+	}
+	require.False(t, hosts[0].keeper.State().Silent.IsZero(), "the silence is not told")
+	*head++
+	hosts[0].keeper.Step(t.Context())
+	require.False(t, hosts[0].sign(*head), "a level above the horizon was signed")
+	reg.Silent, reg.Fault = false, nil
+	hosts[0].keeper.Step(t.Context())
+	require.True(t, hosts[0].sign(*head), "signing did not go on within one level")
+}
+
+func TestRestoredRegisterGivesNobodyTheRight(t *testing.T) {
+	reg, hosts, head := three(t)
+	backup := reg.Backup()
+	for range 10 {
+		*head++
+		for _, h := range hosts {
+			h.keeper.Step(t.Context())
+		}
+	}
+	reg.Restore(backup)
+	*head += 20
+	for _, h := range hosts[1:] {
+		h.keeper.Step(t.Context())
+		require.ErrorIs(t, h.keeper.State().Err, register.ErrOlder)
+		require.Empty(t, h.begun)
+	}
+}
+
+// TestNoFlapping lets machines come and go at random. The right moves only where its owner was away: a living, ready owner keeps it.
+func TestNoFlapping(t *testing.T) {
+	for seed := range uint64(200) {
+		rnd := rand.New(rand.NewPCG(seed, 3))
+		_, hosts, head := three(t)
+		away := []int{0, 0, 0}
+		took := 0
+		looked := []int32{0, 0, 0} // the level at which each machine looked at the register last
+		for range 200 {
+			*head++
+			for i, h := range hosts {
+				if away[i] > 0 {
+					away[i]--
+					continue
+				}
+				if rnd.IntN(60) == 0 {
+					away[i] = 1 + rnd.IntN(15)
+					continue
+				}
+				before := len(h.begun)
+				h.keeper.Step(t.Context())
+				looked[i] = *head
+				if len(h.begun) > before {
+					took++
+					for j, o := range hosts {
+						require.False(t, j != i && o.signing && looked[j] >= *head-1, "seed %d: machine %d took over from %d, which signs", seed, i, j)
+					}
+				}
+			}
+		}
+		require.Less(t, took, 30, "seed %d: the right moved %d times in 200 levels", seed, took)
+	}
+}

@@ -1,0 +1,111 @@
+package register
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+
+	"highwater/hwm"
+	"highwater/internal/tezos"
+)
+
+// Format is the version of the record that this program reads and writes.
+const Format = 1
+
+// Bounds of a record that comes from the register.
+const (
+	maxRecord = 1 << 20 // bytes; etcd itself refuses more than 1.5 MiB in a request
+	maxMarks  = 5_000
+	maxLife   = 64 // characters, as maxNonce
+	maxNonce  = 64
+	maxEpoch  = 1 << 53 // JSON numbers stay exact
+)
+
+// Record is the one value in the register, for a chain and a group of signing keys.
+type Record struct {
+	Format int           `json:"format"`
+	Chain  tezos.ChainID `json:"chain"`
+	// Owner is the instance that may sign; zero after a release.
+	Owner hwm.InstanceID `json:"owner"`
+	// Next is the instance that a release gave the right to; zero: any.
+	Next hwm.InstanceID `json:"next"`
+	// Life is the process of the owner that wrote the record. Another process of the same instance is not the owner.
+	Life  string `json:"life"`
+	Epoch uint64 `json:"epoch"` // grows with each acquisition and each release
+	// The owner may sign the levels above Floor, up to and including Horizon. After a release Horizon is the highest level signed.
+	Floor   int32 `json:"floor"`
+	Horizon int32 `json:"horizon"`
+	// Marks are the exact marks of a release: the next owner starts above them, instead of above Horizon, and carries them on.
+	Marks []Mark `json:"marks,omitempty"`
+	Nonce string `json:"nonce"` // new in each write: no two records are equal
+}
+
+// Mark is the highest position that a key signed for a kind.
+type Mark struct {
+	PKH   tezos.PublicKeyHash `json:"pkh"`
+	Kind  tezos.Kind          `json:"kind"`
+	Level int32               `json:"level"`
+	Round int32               `json:"round"`
+}
+
+// Released tells whether the last owner gave the right away in order.
+func (r Record) Released() bool { return r.Owner == hwm.InstanceID{} }
+
+// encode gives the record's bytes, with a new nonce.
+func (r Record) encode() []byte {
+	r.Format = Format
+	nonce := make([]byte, 16)
+	if _, err := rand.Read(nonce); err != nil {
+		panic(err) // crypto/rand never fails on a supported system
+	}
+	r.Nonce = hex.EncodeToString(nonce)
+	b, err := json.Marshal(r)
+	if err != nil {
+		panic(err) // only plain fields, whose text forms do not fail
+	}
+	return b
+}
+
+// Parse reads a record: nothing unknown in the record, nothing after it. Errors wrap ErrUnreadable.
+func Parse(b []byte) (Record, error) {
+	if len(b) > maxRecord {
+		return Record{}, fmt.Errorf("%w: %d bytes are too long", ErrUnreadable, len(b))
+	}
+	var version struct {
+		Format int `json:"format"`
+	}
+	if err := json.Unmarshal(b, &version); err != nil {
+		return Record{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	if version.Format != Format {
+		return Record{}, fmt.Errorf("%w: format %d, and this program knows format %d", ErrUnreadable, version.Format, Format)
+	}
+	var r Record
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&r); err != nil {
+		return Record{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return Record{}, fmt.Errorf("%w: something follows the record", ErrUnreadable)
+	}
+	if !r.sound() {
+		return Record{}, fmt.Errorf("%w: impossible fields", ErrUnreadable)
+	}
+	return r, nil
+}
+
+func (r Record) sound() bool {
+	if r.Epoch > maxEpoch || r.Floor < 0 || r.Horizon < r.Floor || r.Nonce == "" ||
+		len(r.Nonce) > maxNonce || len(r.Life) > maxLife || len(r.Marks) > maxMarks ||
+		!r.Released() && r.Life == "" {
+		return false
+	}
+	return !slices.ContainsFunc(r.Marks, func(m Mark) bool {
+		return m.Level < 0 || m.Round < 0 || !slices.Contains(tezos.Kinds, m.Kind)
+	})
+}

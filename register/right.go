@@ -1,0 +1,366 @@
+package register
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+
+	"highwater/hwm"
+	"highwater/internal/tezos"
+)
+
+// Memory keeps durably what this instance has seen of the register. SetSeen returns when the new value survives a power cut.
+type Memory interface {
+	Seen() Seen
+	SetSeen(s Seen) error
+}
+
+// Seen is the newest that an instance has seen of the register. A register that says less was put back to an older state.
+type Seen struct {
+	Version
+	Epoch   uint64 `json:"epoch"`
+	Horizon int32  `json:"horizon"` // of that epoch
+}
+
+// Config is what a Right is made of.
+type Config struct {
+	Backend Backend
+	Memory  Memory
+	Chain   tezos.ChainID
+	Me      hwm.InstanceID
+	Life    string // of this process; no two processes share one
+	Ahead   int32  // levels by which the horizon is moved past the head; at least 1
+}
+
+// Right is this process's side of the protocol. Signing asks May, at any time. The other methods talk to the register, one at a time.
+type Right struct {
+	cfg Config
+
+	write sync.Mutex // one conversation with the register at a time
+
+	mu   sync.Mutex
+	held *held // nil: this process is not the owner
+	// unsettled is true while a release of this process, of which no answer came, may still be applied. Then a record of this process is no right:
+	// only an acquisition, which makes the late release fail, is.
+	unsettled bool
+	closing   Record // what that release wants to write
+}
+
+// held is a record of this process that the register is known to have taken.
+type held struct {
+	entry  Entry
+	record Record
+	floors map[place]hwm.Position // of the keys and kinds that the last release named
+	fenced bool                   // a release has begun
+}
+
+type place struct {
+	pkh  tezos.PublicKeyHash
+	kind tezos.Kind
+}
+
+// New makes the right of a process that owns nothing yet.
+func New(cfg Config) *Right { return &Right{cfg: cfg} }
+
+// May tells between which positions a key may sign now: strictly above floor, and at limit or below. False: nothing at all.
+//
+// Invariant: limit is the horizon of a record of this process that the register is known to hold or to have held, and nobody else can have signed
+// between floor and limit.
+func (r *Right) May(pkh tezos.PublicKeyHash, kind tezos.Kind) (floor hwm.Position, limit int32, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held == nil || r.held.fenced {
+		return hwm.Position{}, 0, false
+	}
+	floor, named := r.held.floors[place{pkh, kind}]
+	if !named {
+		floor = hwm.Position{Level: r.held.record.Floor, Round: hwm.MaxRound}
+	}
+	return floor, r.held.record.Horizon, true
+}
+
+// Held is the record of this process; false when it is not the owner.
+func (r *Right) Held() (Record, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held == nil {
+		return Record{}, false
+	}
+	return r.held.record, true
+}
+
+// Read gives the register's record. A record of this process is adopted. Errors wrap ErrAbsent, ErrUnreadable, ErrOlder, or say what broke.
+func (r *Right) Read(ctx context.Context) (Record, error) {
+	r.write.Lock()
+	defer r.write.Unlock()
+	_, rec, err := r.read(ctx)
+	return rec, err
+}
+
+func (r *Right) read(ctx context.Context) (Entry, Record, error) {
+	e, err := r.cfg.Backend.Read(ctx)
+	if err != nil {
+		return Entry{}, Record{}, err
+	}
+	rec, err := r.look(e)
+	return e, rec, err
+}
+
+// look takes an entry that the register holds: checks it, remembers it, and adopts or gives up the right accordingly.
+func (r *Right) look(e Entry) (Record, error) {
+	rec, err := Parse(e.Value)
+	if err != nil {
+		return Record{}, err
+	}
+	if rec.Chain != r.cfg.Chain {
+		return Record{}, fmt.Errorf("%w: the record is for chain %s, and this instance signs for %s", ErrUnreadable, rec.Chain, r.cfg.Chain)
+	}
+	if err := r.remember(e, rec); err != nil {
+		return Record{}, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case rec.Owner != r.cfg.Me || rec.Life != r.cfg.Life:
+		r.held = nil
+	case r.held != nil:
+		fenced := r.held.fenced
+		r.held = newHeld(e, rec)
+		r.held.fenced = fenced
+	case !r.unsettled:
+		r.held = newHeld(e, rec)
+	}
+	return rec, nil
+}
+
+func newHeld(e Entry, rec Record) *held {
+	h := &held{entry: e, record: rec, floors: map[place]hwm.Position{}}
+	for _, m := range rec.Marks {
+		h.floors[place{m.PKH, m.Kind}] = hwm.Position{Level: m.Level, Round: m.Round}
+	}
+	return h
+}
+
+// remember makes durable that the register has come this far, and refuses one that had come further before.
+func (r *Right) remember(e Entry, rec Record) error {
+	seen := r.cfg.Memory.Seen()
+	switch {
+	case seen == Seen{}:
+	case e.Version.Cluster != seen.Cluster:
+		return fmt.Errorf("%w: cluster %x answers, and the record was in cluster %x", ErrOlder, e.Version.Cluster, seen.Cluster)
+	case e.Version.Revision < seen.Revision:
+		return fmt.Errorf("%w: revision %d, and revision %d was seen", ErrOlder, e.Version.Revision, seen.Revision)
+	case rec.Epoch < seen.Epoch:
+		return fmt.Errorf("%w: epoch %d, and epoch %d was seen", ErrOlder, rec.Epoch, seen.Epoch)
+	case rec.Epoch == seen.Epoch && rec.Horizon < seen.Horizon:
+		return fmt.Errorf("%w: horizon %d in epoch %d, and horizon %d was seen", ErrOlder, rec.Horizon, rec.Epoch, seen.Horizon)
+	}
+	next := Seen{Version: e.Version, Epoch: rec.Epoch, Horizon: rec.Horizon}
+	if next == seen {
+		return nil
+	}
+	return r.cfg.Memory.SetSeen(next)
+}
+
+// Acquire makes this process the owner: from above the horizon of the record that it replaces, or from above the exact marks of a release. head is
+// the chain's level here; may decides about the record that would be replaced, and its error ends the attempt with nothing changed.
+//
+// An answer that did not come is ErrUnsettled; a later Read adopts the record if the request was applied.
+func (r *Right) Acquire(ctx context.Context, head int32, may func(Record) error) (Record, error) {
+	r.write.Lock()
+	defer r.write.Unlock()
+	e, rec, err := r.read(ctx)
+	if err != nil {
+		return Record{}, err
+	}
+	if mine, ok := r.Held(); ok {
+		return mine, nil
+	}
+	if err := may(rec); err != nil {
+		return Record{}, err
+	}
+	next := Record{
+		Chain: r.cfg.Chain, Owner: r.cfg.Me, Life: r.cfg.Life, Epoch: rec.Epoch + 1, Floor: rec.Horizon, Horizon: above(max(rec.Horizon, head), r.cfg.Ahead),
+	}
+	if rec.Released() {
+		next.Marks = rec.Marks
+	}
+	return r.swap(ctx, e, next)
+}
+
+// Extend moves the horizon to head + ahead, if it is below. The old limit stays good when the answer does not come.
+func (r *Right) Extend(ctx context.Context, head int32) (Record, error) {
+	r.write.Lock()
+	defer r.write.Unlock()
+	for range 2 { // the second time from what a lost extension made of the record
+		h, err := r.owner()
+		if err != nil {
+			return Record{}, err
+		}
+		next := h.record
+		next.Horizon = above(head, r.cfg.Ahead)
+		if next.Horizon <= h.record.Horizon {
+			return h.record, nil
+		}
+		rec, err := r.swap(ctx, h.entry, next)
+		if !errors.Is(err, errAdopted) {
+			return rec, err
+		}
+	}
+	return Record{}, ErrUnsettled
+}
+
+// Fence ends signing under this right, before a release.
+func (r *Right) Fence() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held != nil {
+		r.held.fenced = true
+	}
+}
+
+// Release gives the right to next (zero: to any), with the exact marks of all that was signed. The caller has ended signing in memory and on
+// disk, and calls Fence first. marks are merged with those that this process took over.
+//
+// An answer that did not come is ErrUnsettled: this process then does not sign until it has acquired anew. Settle asks what became of the release.
+func (r *Right) Release(ctx context.Context, next hwm.InstanceID, marks []Mark) (Record, error) {
+	r.write.Lock()
+	defer r.write.Unlock()
+	r.Fence()
+	for range 2 { // the second time from what a lost extension made of the record
+		h, err := r.owner()
+		if err != nil {
+			return Record{}, err
+		}
+		rec, err := r.release(ctx, h.entry, closed(h.record, next, marks))
+		if !errors.Is(err, errAdopted) {
+			return rec, err
+		}
+	}
+	return Record{}, ErrUnsettled
+}
+
+func (r *Right) release(ctx context.Context, prev Entry, want Record) (Record, error) {
+	rec, err := r.swap(ctx, prev, want)
+	if errors.Is(err, ErrUnsettled) {
+		r.mu.Lock()
+		r.held, r.unsettled, r.closing = nil, true, want
+		r.mu.Unlock()
+	}
+	return rec, err
+}
+
+// closed is the record that gives the right away: its horizon is the highest level that was or may have been signed. No mark of the record lies
+// below what this process took over, whatever the marks given say: an earlier owner may have signed up to there.
+func closed(own Record, next hwm.InstanceID, marks []Mark) Record {
+	floors := own.Marks
+	for _, m := range marks {
+		if !named(own.Marks, m) {
+			floors = append(floors[:len(floors):len(floors)], Mark{PKH: m.PKH, Kind: m.Kind, Level: own.Floor, Round: hwm.MaxRound})
+		}
+	}
+	out := Record{
+		Chain: own.Chain, Next: next, Epoch: own.Epoch + 1, Floor: own.Floor, Horizon: own.Floor, Marks: merge(floors, marks),
+	}
+	for _, m := range out.Marks {
+		out.Horizon = max(out.Horizon, m.Level)
+	}
+	return out
+}
+
+// Settle brings a release to its end of which no answer came: it reads the register, and releases again if the record is still this process's.
+// ErrLost says that another instance has the record by now. Nothing was under way: the record as it is.
+func (r *Right) Settle(ctx context.Context) (Record, error) {
+	r.write.Lock()
+	defer r.write.Unlock()
+	e, rec, err := r.read(ctx)
+	if err != nil {
+		return Record{}, err
+	}
+	r.mu.Lock()
+	want, unsettled := r.closing, r.unsettled
+	r.mu.Unlock()
+	switch {
+	case !unsettled:
+		return rec, nil
+	case rec.Owner == r.cfg.Me && rec.Life == r.cfg.Life:
+		return r.release(ctx, e, closed(rec, want.Next, want.Marks)) // from this record: an acquisition may have been applied late
+	case rec.Released() && rec.Epoch == want.Epoch:
+		return rec, nil
+	}
+	return Record{}, ErrLost
+}
+
+func (r *Right) owner() (*held, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held == nil {
+		return nil, ErrLost
+	}
+	return r.held, nil
+}
+
+// errAdopted says that the register held another record of this process than was thought: an earlier request was applied after its sender gave up.
+var errAdopted = errors.New("an earlier request of this process was applied")
+
+// swap writes next in the place of prev, and takes what the register answers.
+func (r *Right) swap(ctx context.Context, prev Entry, next Record) (Record, error) {
+	now, swapped, err := r.cfg.Backend.Swap(ctx, prev, next.encode())
+	if err != nil {
+		return Record{}, fmt.Errorf("%w: %w", ErrUnsettled, err)
+	}
+	if swapped { // a write of this process's own: whatever was under way before fails its compare from now on
+		r.mu.Lock()
+		r.unsettled = false
+		r.mu.Unlock()
+	}
+	rec, err := r.look(now)
+	if err != nil {
+		return Record{}, err
+	}
+	switch _, mine := r.Held(); {
+	case swapped:
+		return rec, nil
+	case mine:
+		return rec, errAdopted
+	}
+	return Record{}, ErrLost
+}
+
+func named(marks []Mark, m Mark) bool {
+	return slices.ContainsFunc(marks, func(o Mark) bool { return o.PKH == m.PKH && o.Kind == m.Kind })
+}
+
+// merge gives the higher of the marks of each key and kind.
+func merge(a, b []Mark) []Mark {
+	var out []Mark
+	at := map[place]int{}
+	for _, m := range append(append([]Mark(nil), a...), b...) {
+		i, known := at[place{m.PKH, m.Kind}]
+		if !known {
+			at[place{m.PKH, m.Kind}] = len(out)
+			out = append(out, m)
+			continue
+		}
+		if (hwm.Position{Level: m.Level, Round: m.Round}).Compare(hwm.Position{Level: out[i].Level, Round: out[i].Round}) > 0 {
+			out[i] = m
+		}
+	}
+	return out
+}
+
+func above(level, ahead int32) int32 {
+	if level > math.MaxInt32-ahead {
+		return math.MaxInt32
+	}
+	return level + ahead
+}
+
+// First is the bytes of the record that `highwater register init` makes: nobody owns it, and whoever acquires it starts above the marks given,
+// and above level for every key and kind that marks does not name.
+func First(chain tezos.ChainID, level int32, marks []Mark) []byte {
+	return closed(Record{Chain: chain, Floor: level}, hwm.InstanceID{}, marks).encode()
+}
