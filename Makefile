@@ -27,7 +27,7 @@ LINT_VERSION := 2.15.0
 LINT         := bin/tools/golangci-lint
 
 # Packages that start goroutines or are called from several; hwm is pure.
-RACE := $(patsubst %,./%/...,$(wildcard api cmd failover internal ledger signer store tezsign))
+RACE := $(patsubst %,./%/...,$(wildcard api cmd failover internal ledger register signer store tezsign))
 
 .PHONY: help
 help: ## show this help
@@ -51,12 +51,12 @@ deps: .cache/deps.stamp ## install the C compiler, pkg-config and the libusb hea
 
 .PHONY: test
 test: deps ## run the tests of every package
-	@command -v strace >/dev/null || scripts/install-deps.sh strace
+	@scripts/install-deps.sh strace etcd
 	@$(GO) test ./...
 
 .PHONY: test-mutants
 test-mutants: deps ## break each promise on purpose, and see that a test notices (ONLY='a sync' for some)
-	@command -v strace >/dev/null || scripts/install-deps.sh strace
+	@scripts/install-deps.sh strace etcd
 	@scripts/mutate.sh
 
 .PHONY: test-powercut
@@ -77,6 +77,7 @@ soak: build ## run the real program under load for DURATION (1h); nothing that i
 
 .PHONY: race
 race: deps ## run the tests of the concurrent packages under the race detector
+	@scripts/install-deps.sh etcd
 	@$(GO) test -race $(RACE)
 
 .PHONY: fuzz

@@ -3,6 +3,7 @@ package register
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -12,16 +13,26 @@ import (
 
 // Machine is the instance that a Keeper gets the right for.
 type Machine interface {
-	// Head is the level of the machine's own node; false while the node is not in step.
+	// Head is the level of the machine's own node; false while none is known.
 	Head() (level int32, ok bool)
 	// Ready is nil when this machine could sign now with every key: devices ready, node in step, marks there. Its error says why not.
 	Ready() error
+	// Signing tells whether requests are let in, and a key could be signed with. An owner that does not sign does not extend its horizon.
+	Signing() bool
+	// Barred says why this machine takes nothing by itself: an operator's word, or a fence; empty: nothing keeps it.
+	Barred() string
+	// Near is nil for a level that is not further above all that is known here than time explains.
+	Near(level int32) error
 	// Begin makes the floors of a record and the role durable, then lets requests in.
 	Begin(ctx context.Context, r Record) error
-	// End refuses requests, waits for those inside, and makes that durable; then nothing more is signed.
+	// End refuses requests, waits for those inside, and makes that durable; then nothing more is signed. Signatures that were given up never leave.
 	End(ctx context.Context, why string) error
 	// Marks are the exact marks, durable, of a machine that has ended.
 	Marks() ([]Mark, error)
+	// Denied is told, once, that the register itself gives nobody the right.
+	Denied(err error)
+	// Changed is told that the right may reach higher now, or is gone. It must not wait.
+	Changed()
 }
 
 // Policy says when a standby takes the right. Safety never depends on a policy.
@@ -39,9 +50,10 @@ type KeeperConfig struct {
 	Machine Machine
 	Policy  Policy
 	Me      hwm.InstanceID
-	Resume  bool // the durable role is active: the first acquisition may replace an earlier life's record at once
 	Log     *slog.Logger
 	Every   time.Duration // how often the register is looked at; zero: a second
+	// Watch calls poke at each change of the record that it hears of, until ctx ends; nil: none is heard of. Nothing hangs on it but speed.
+	Watch func(ctx context.Context, poke func())
 }
 
 // Keeper keeps a machine's right: it extends the horizon of an owner with the head, and takes over where the policy says so. Run does the work.
@@ -49,13 +61,21 @@ type Keeper struct {
 	cfg  KeeperConfig
 	kick chan struct{}
 
-	mu     sync.Mutex
-	act    sync.Mutex // one step at a time
-	state  State
-	resume bool
-	// of the record that was read last: its bytes' nonce, and the head when it was new
-	nonce string
+	act sync.Mutex // one step at a time; guards the next two
+	// of the record that was read last: what moves with its owner, and the head when that was new
+	moved moved
 	since int32
+
+	mu     sync.Mutex
+	state  State
+	denied bool // Machine.Denied was told
+	wanted bool // an operator wants the right here: the next release is taken without waiting for the policy
+}
+
+// moved is what changes in a record while its owner lives.
+type moved struct {
+	epoch   uint64
+	horizon int32
 }
 
 // State is what a Keeper knows, for screens.
@@ -76,11 +96,16 @@ func NewKeeper(cfg KeeperConfig) *Keeper {
 	if cfg.Every == 0 {
 		cfg.Every = time.Second
 	}
-	return &Keeper{cfg: cfg, kick: make(chan struct{}, 1), resume: cfg.Resume}
+	return &Keeper{cfg: cfg, kick: make(chan struct{}, 1)}
 }
 
 // Run keeps the right until ctx ends.
 func (k *Keeper) Run(ctx context.Context) {
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	if k.cfg.Watch != nil {
+		watch.Go(func() { k.cfg.Watch(ctx, k.Poke) })
+	}
 	tick := time.NewTicker(k.cfg.Every)
 	defer tick.Stop()
 	for {
@@ -113,24 +138,54 @@ func (k *Keeper) State() State {
 func (k *Keeper) Step(ctx context.Context) {
 	k.act.Lock()
 	defer k.act.Unlock()
-	if _, owner := k.cfg.Right.Held(); owner {
+	k.step(ctx)
+	k.cfg.Machine.Changed()
+}
+
+func (k *Keeper) step(ctx context.Context) {
+	if k.cfg.Right.Unsettled() {
+		if _, err := k.cfg.Right.Settle(ctx); err != nil && !errors.Is(err, ErrLost) {
+			k.note(Record{}, err)
+			return
+		}
+	}
+	_, was := k.cfg.Right.Held()
+	rec, err := k.cfg.Right.Read(ctx)
+	k.note(rec, err)
+	_, owner := k.cfg.Right.Held()
+	switch {
+	case was && !owner:
+		k.lost(ctx, whyLost(err))
+	case err != nil: // the register is silent: the limit stays
+	case owner && !was: // an acquisition of this process was applied late
+		k.begin(ctx, rec)
+	case owner && rec.Asked != hwm.InstanceID{} && rec.Asked != k.cfg.Me:
+		k.give(ctx, rec.Asked)
+	case owner:
 		k.extend(ctx)
-	} else {
-		k.look(ctx)
+	default:
+		k.standBy(ctx, rec)
 	}
 }
 
-// extend keeps the horizon ahead of the head. While the register is silent the old limit stays good.
+func whyLost(err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return "another machine took the right to sign"
+}
+
+// extend keeps the horizon ahead of the head, while this machine signs. While the register is silent the old limit stays good.
 func (k *Keeper) extend(ctx context.Context) {
 	head, ok := k.cfg.Machine.Head()
-	if !ok {
-		return // nothing to go by: the limit stays
+	if !ok || !k.cfg.Machine.Signing() {
+		return // the limit stays
 	}
 	rec, err := k.cfg.Right.Extend(ctx, head)
-	if errors.Is(err, ErrLost) {
-		k.lost(ctx, "another machine took the right to sign")
-	}
 	k.note(rec, err)
+	if errors.Is(err, ErrLost) || Denied(err) {
+		k.lost(ctx, whyLost(err))
+	}
 }
 
 func (k *Keeper) lost(ctx context.Context, why string) {
@@ -140,17 +195,15 @@ func (k *Keeper) lost(ctx context.Context, why string) {
 	}
 }
 
-// look reads the record as a standby, and takes the right if the policy says so.
-func (k *Keeper) look(ctx context.Context) {
-	rec, err := k.cfg.Right.Read(ctx)
-	k.note(rec, err)
-	if err != nil {
-		return
+// give releases the right to the machine that asks for it.
+func (k *Keeper) give(ctx context.Context, to hwm.InstanceID) {
+	if _, err := k.release(ctx, to, "the instance "+to.Short()+" asked for the right to sign"); err != nil {
+		k.cfg.Log.Error("release failed", "to", to.Short(), "error", err)
 	}
-	if held, owner := k.cfg.Right.Held(); owner { // an acquisition of this process was applied late
-		k.begin(ctx, held)
-		return
-	}
+}
+
+// standBy takes the right if the policy says so.
+func (k *Keeper) standBy(ctx context.Context, rec Record) {
 	why := k.wait(rec)
 	k.mu.Lock()
 	k.state.Why = why
@@ -160,29 +213,40 @@ func (k *Keeper) look(ctx context.Context) {
 	}
 }
 
-// wait says why a record is not replaced now; empty: it may be.
+// wait says why a record is not replaced now; empty: it may be. Safety does not hang on it: whoever acquires begins above the horizon.
 func (k *Keeper) wait(rec Record) string {
 	head, ok := k.cfg.Machine.Head()
-	if rec.Nonce != k.nonce {
-		k.nonce, k.since = rec.Nonce, head
+	if now := (moved{rec.Epoch, rec.Horizon}); now != k.moved {
+		k.moved, k.since = now, head
 	}
-	switch given := rec.Released() && rec.Next == k.cfg.Me; {
-	case given: // asked for by this machine
-	case !k.cfg.Policy.Automatic && !k.resume:
+	if err := k.cfg.Machine.Near(rec.Horizon); err != nil {
+		return err.Error()
+	}
+	mine := rec.Owner == k.cfg.Me || rec.Released() && rec.Next == k.cfg.Me
+	switch given := rec.Released() && (rec.Next == k.cfg.Me || k.isWanted()); {
+	case given:
+	case k.cfg.Machine.Barred() != "":
+		return k.cfg.Machine.Barred()
+	case !k.cfg.Policy.Automatic && !mine:
 		return "automatic takeover is off"
 	case !ok:
-		return "the node is not in step"
-	case k.resume && rec.Owner == k.cfg.Me: // an earlier process of this machine, which has ended
+		return "the node tells no head"
 	case rec.Released() && rec.Next == hwm.InstanceID{}:
 	case head < above(rec.Horizon, k.cfg.Policy.Priority):
-		return "the owner may still sign up to its horizon"
+		return fmt.Sprintf("its owner may still sign up to level %d", rec.Horizon)
 	case head < above(k.since, k.cfg.Policy.Patience+k.cfg.Policy.Priority):
-		return "the owner was there a moment ago"
+		return "its owner was there a moment ago"
 	}
 	if err := k.cfg.Machine.Ready(); err != nil {
 		return "this machine is not ready: " + err.Error()
 	}
 	return ""
+}
+
+func (k *Keeper) isWanted() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.wanted
 }
 
 // mayReplace wants the very record that the decision was about.
@@ -213,7 +277,7 @@ func (k *Keeper) take(ctx context.Context, may func(Record) error) {
 
 func (k *Keeper) begin(ctx context.Context, rec Record) {
 	k.mu.Lock()
-	k.resume = false
+	k.wanted = false
 	k.mu.Unlock()
 	k.cfg.Log.Info("right taken", "epoch", rec.Epoch, "floor", rec.Floor, "horizon", rec.Horizon)
 	if err := k.cfg.Machine.Begin(ctx, rec); err != nil {
@@ -224,14 +288,19 @@ func (k *Keeper) begin(ctx context.Context, rec Record) {
 	}
 }
 
-// Release ends signing here and gives the right to next (zero: to any).
+// Release ends signing here and gives the right to next (zero: to any). ErrLost: this machine has nothing to give.
 func (k *Keeper) Release(ctx context.Context, next hwm.InstanceID, why string) (Record, error) {
 	k.act.Lock()
 	defer k.act.Unlock()
+	return k.release(ctx, next, why)
+}
+
+func (k *Keeper) release(ctx context.Context, next hwm.InstanceID, why string) (Record, error) {
 	if _, owner := k.cfg.Right.Held(); !owner {
 		return Record{}, ErrLost
 	}
 	k.cfg.Right.Fence()
+	defer k.cfg.Machine.Changed()
 	if err := k.cfg.Machine.End(ctx, why); err != nil {
 		return Record{}, err
 	}
@@ -253,13 +322,30 @@ func (k *Keeper) Takeover(ctx context.Context) (Record, error) {
 		return Record{}, err
 	}
 	head, _ := k.cfg.Machine.Head()
-	rec, err := k.cfg.Right.Acquire(ctx, head, func(Record) error { return nil })
+	rec, err := k.cfg.Right.Acquire(ctx, head, func(r Record) error { return k.cfg.Machine.Near(r.Horizon) })
 	k.note(rec, err)
 	if err != nil {
 		return Record{}, err
 	}
 	k.begin(ctx, rec)
 	return rec, nil
+}
+
+// Ask asks the owner for the right. The next record that the owner releases is taken at once, until Forget.
+func (k *Keeper) Ask(ctx context.Context) (Record, error) {
+	k.act.Lock()
+	defer k.act.Unlock()
+	k.mu.Lock()
+	k.wanted = true
+	k.mu.Unlock()
+	return k.cfg.Right.Ask(ctx)
+}
+
+// Forget ends the wish of Ask.
+func (k *Keeper) Forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.wanted = false
 }
 
 func (k *Keeper) note(rec Record, err error) {
@@ -270,11 +356,17 @@ func (k *Keeper) note(rec Record, err error) {
 	if err == nil {
 		k.state.Record, k.state.Known = rec, true
 	}
-	switch silent := err != nil && !errors.Is(err, ErrLost) && !errors.Is(err, ErrAbsent) && !errors.Is(err, ErrOlder) &&
-		!errors.Is(err, ErrUnreadable) && !errors.Is(err, errMoved); {
+	switch silent := err != nil && !Denied(err) && !errors.Is(err, ErrLost) && !errors.Is(err, errMoved); {
 	case !silent:
 		k.state.Silent = time.Time{}
 	case k.state.Silent.IsZero():
 		k.state.Silent = time.Now()
+	}
+	if Denied(err) && !k.denied {
+		k.denied = true
+		k.cfg.Machine.Denied(err)
+	}
+	if err == nil {
+		k.denied = false
 	}
 }

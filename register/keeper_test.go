@@ -24,10 +24,23 @@ type host struct {
 	signing bool
 	begun   []register.Record
 	ended   []string
+	barred  string
+	denied  []error
 }
 
 func (h *host) Head() (int32, bool) { return *h.head, true }
 func (h *host) Ready() error        { return h.broken }
+func (h *host) Signing() bool       { return h.signing }
+func (h *host) Barred() string      { return h.barred }
+func (h *host) Denied(err error)    { h.denied = append(h.denied, err) }
+func (h *host) Changed()            {}
+
+func (h *host) Near(level int32) error {
+	if level > *h.head+10_000 {
+		return errors.New("the register is too far above the chain")
+	}
+	return nil
+}
 
 func (h *host) Begin(_ context.Context, r register.Record) error {
 	h.signing, h.begun = true, append(h.begun, r)
@@ -65,7 +78,7 @@ func three(t *testing.T) (*registertest.Register, []*host, *int32) {
 	t.Helper()
 	reg, head := registertest.New(), new(int32)
 	*head = 100
-	_, _, err := reg.Create(t.Context(), register.First(chain, 100, nil))
+	_, _, err := reg.Create(t.Context(), register.First(chain, 0, 100, nil))
 	require.NoError(t, err)
 	hosts := make([]*host, 3)
 	for i := range hosts {
@@ -188,6 +201,128 @@ func TestRestoredRegisterGivesNobodyTheRight(t *testing.T) {
 		require.ErrorIs(t, h.keeper.State().Err, register.ErrOlder)
 		require.Empty(t, h.begun)
 	}
+}
+
+func TestAskedForIsGivenWithoutALevelMissed(t *testing.T) {
+	_, hosts, head := three(t)
+	*head++
+	hosts[0].keeper.Step(t.Context())
+	require.True(t, hosts[0].sign(*head))
+	_, err := hosts[2].keeper.Ask(t.Context())
+	require.NoError(t, err)
+	require.True(t, hosts[0].signing, "a question alone ends nothing")
+	hosts[0].keeper.Step(t.Context())
+	require.False(t, hosts[0].signing)
+	hosts[1].keeper.Step(t.Context())
+	require.Empty(t, hosts[1].begun, "what was given to another machine was taken")
+	hosts[2].keeper.Step(t.Context())
+	require.False(t, hosts[2].sign(*head), "the level that the old owner signed was signed again")
+	*head++
+	require.True(t, hosts[2].sign(*head))
+}
+
+func TestARestartedOwnerIsAStandby(t *testing.T) {
+	reg, hosts, head := three(t)
+	restarted := newHost(reg, 0, 2, head)
+	restarted.keeper.Step(t.Context())
+	require.Empty(t, restarted.begun, "a new process went on under the record of an earlier one")
+	for *head < 100+ahead {
+		*head++
+		restarted.keeper.Step(t.Context())
+		require.False(t, restarted.sign(*head), "level %d may be signed already", *head)
+	}
+	*head++
+	restarted.keeper.Step(t.Context())
+	require.True(t, restarted.sign(*head))
+	hosts[0].keeper.Step(t.Context())
+	require.False(t, hosts[0].signing)
+}
+
+func TestAReleasedRightIsTakenAtOnce(t *testing.T) {
+	_, hosts, _ := three(t)
+	_, err := hosts[0].keeper.Release(t.Context(), hwm.InstanceID{}, "stopped")
+	require.NoError(t, err)
+	hosts[2].keeper.Step(t.Context())
+	require.Len(t, hosts[2].begun, 1)
+}
+
+func TestAMachineThatIsKeptAsideTakesNothing(t *testing.T) {
+	_, hosts, head := three(t)
+	hosts[1].barred = "an operator put it on standby"
+	for range 20 {
+		*head++
+		hosts[1].keeper.Step(t.Context())
+	}
+	require.Empty(t, hosts[1].begun)
+	require.Equal(t, hosts[1].barred, hosts[1].keeper.State().Why)
+	_, err := hosts[1].keeper.Takeover(t.Context())
+	require.NoError(t, err, "an operator's word counts")
+	require.Len(t, hosts[1].begun, 1)
+}
+
+func TestAFarHorizonIsNotTakenOver(t *testing.T) {
+	reg, head := registertest.New(), new(int32)
+	*head = 100
+	_, _, err := reg.Create(t.Context(), register.First(chain, 0, 1<<30, nil))
+	require.NoError(t, err)
+	h := newHost(reg, 0, 1, head)
+	h.keeper.Step(t.Context())
+	require.Empty(t, h.begun)
+	require.Contains(t, h.keeper.State().Why, "too far")
+	_, err = h.keeper.Takeover(t.Context())
+	require.ErrorContains(t, err, "too far")
+}
+
+func TestAnOwnerThatCannotSignIsReplaced(t *testing.T) {
+	_, hosts, head := three(t)
+	hosts[0].signing = false // its devices are gone
+	for range 20 {
+		*head++
+		hosts[0].keeper.Step(t.Context())
+		hosts[1].keeper.Step(t.Context())
+	}
+	require.Len(t, hosts[1].begun, 1)
+}
+
+func TestAnOlderRegisterEndsItsOwnerToo(t *testing.T) {
+	reg, hosts, head := three(t)
+	backup := reg.Backup()
+	for range 5 {
+		*head++
+		hosts[0].keeper.Step(t.Context())
+	}
+	reg.Restore(backup)
+	for range 3 {
+		hosts[0].keeper.Step(t.Context())
+	}
+	require.False(t, hosts[0].sign(*head), "an owner signs by a register that another machine may begin from")
+	require.Len(t, hosts[0].denied, 1, "it is told once")
+	require.ErrorIs(t, hosts[0].denied[0], register.ErrOlder)
+	require.Len(t, hosts[0].ended, 1)
+}
+
+func TestARecordThatIsGoneEndsItsOwner(t *testing.T) {
+	reg, hosts, head := three(t)
+	reg.Delete()
+	hosts[0].keeper.Step(t.Context())
+	require.False(t, hosts[0].sign(*head+1))
+	require.ErrorIs(t, hosts[0].denied[0], register.ErrAbsent)
+	*head += 20
+	hosts[1].keeper.Step(t.Context())
+	require.Empty(t, hosts[1].begun, "an absent record is no fresh start")
+}
+
+func TestAMarkThatSomebodySetFarDoesNotTravel(t *testing.T) {
+	_, hosts, head := three(t)
+	hosts[0].marks[tezos.Block] = hwm.Position{Level: 1 << 30}
+	_, err := hosts[0].keeper.Release(t.Context(), hwm.InstanceID{}, "stopped")
+	require.NoError(t, err)
+	hosts[1].keeper.Step(t.Context())
+	require.Len(t, hosts[1].begun, 1)
+	require.LessOrEqual(t, hosts[1].begun[0].Horizon, *head+2*ahead)
+	floor, limit, ok := hosts[1].right.May(key, tezos.Block)
+	require.True(t, ok)
+	require.Less(t, floor.Level, limit)
 }
 
 // TestNoFlapping lets machines come and go at random. The right moves only where its owner was away: a living, ready owner keeps it.

@@ -33,6 +33,8 @@ type Record struct {
 	Owner hwm.InstanceID `json:"owner"`
 	// Next is the instance that a release gave the right to; zero: any.
 	Next hwm.InstanceID `json:"next"`
+	// Asked is the instance that the owner is asked to release the right to; zero: nobody asks.
+	Asked hwm.InstanceID `json:"asked"`
 	// Life is the process of the owner that wrote the record. Another process of the same instance is not the owner.
 	Life  string `json:"life"`
 	Epoch uint64 `json:"epoch"` // grows with each acquisition and each release
@@ -50,6 +52,18 @@ type Mark struct {
 	Kind  tezos.Kind          `json:"kind"`
 	Level int32               `json:"level"`
 	Round int32               `json:"round"`
+}
+
+func (m Mark) position() hwm.Position { return hwm.Position{Level: m.Level, Round: m.Round} }
+
+// FloorOf is the position that a key signs above, for a kind, under this record.
+func (r Record) FloorOf(pkh tezos.PublicKeyHash, kind tezos.Kind) hwm.Position {
+	for _, m := range r.Marks {
+		if m.PKH == pkh && m.Kind == kind {
+			return m.position()
+		}
+	}
+	return hwm.Position{Level: r.Floor, Round: hwm.MaxRound}
 }
 
 // Released tells whether the last owner gave the right away in order.

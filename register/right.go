@@ -12,18 +12,15 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Memory keeps durably what this instance has seen of the register. SetSeen returns when the new value survives a power cut.
+// Memory keeps durably what this instance has seen of the register. SetSeen returns when cluster, revision, epoch and horizon survive a power cut; it
+// leaves the other fields as they are.
 type Memory interface {
 	Seen() Seen
 	SetSeen(s Seen) error
 }
 
 // Seen is the newest that an instance has seen of the register. A register that says less was put back to an older state.
-type Seen struct {
-	Version
-	Epoch   uint64 `json:"epoch"`
-	Horizon int32  `json:"horizon"` // of that epoch
-}
+type Seen = hwm.RegisterSeen
 
 // Config is what a Right is made of.
 type Config struct {
@@ -103,23 +100,39 @@ func (r *Right) Read(ctx context.Context) (Record, error) {
 func (r *Right) read(ctx context.Context) (Entry, Record, error) {
 	e, err := r.cfg.Backend.Read(ctx)
 	if err != nil {
-		return Entry{}, Record{}, err
+		return Entry{}, Record{}, r.denied(err)
 	}
 	rec, err := r.look(e)
 	return e, rec, err
 }
 
+// Denied tells an error by which the register itself gives nobody the right: no record, one that cannot be read, or an older one. Silence is not
+// among them.
+func Denied(err error) bool {
+	return errors.Is(err, ErrAbsent) || errors.Is(err, ErrUnreadable) || errors.Is(err, ErrOlder)
+}
+
+// denied gives the right up where the register answers that nobody has it: another instance may begin from what the register says now.
+func (r *Right) denied(err error) error {
+	if Denied(err) {
+		r.mu.Lock()
+		r.held = nil
+		r.mu.Unlock()
+	}
+	return err
+}
+
 // look takes an entry that the register holds: checks it, remembers it, and adopts or gives up the right accordingly.
 func (r *Right) look(e Entry) (Record, error) {
 	rec, err := Parse(e.Value)
+	if err == nil && rec.Chain != r.cfg.Chain {
+		err = fmt.Errorf("%w: the record is for chain %s, and this instance signs for %s", ErrUnreadable, rec.Chain, r.cfg.Chain)
+	}
+	if err == nil {
+		err = r.remember(e, rec)
+	}
 	if err != nil {
-		return Record{}, err
-	}
-	if rec.Chain != r.cfg.Chain {
-		return Record{}, fmt.Errorf("%w: the record is for chain %s, and this instance signs for %s", ErrUnreadable, rec.Chain, r.cfg.Chain)
-	}
-	if err := r.remember(e, rec); err != nil {
-		return Record{}, err
+		return Record{}, r.denied(err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -139,17 +152,23 @@ func (r *Right) look(e Entry) (Record, error) {
 func newHeld(e Entry, rec Record) *held {
 	h := &held{entry: e, record: rec, floors: map[place]hwm.Position{}}
 	for _, m := range rec.Marks {
-		h.floors[place{m.PKH, m.Kind}] = hwm.Position{Level: m.Level, Round: m.Round}
+		h.floors[place{m.PKH, m.Kind}] = m.position()
 	}
 	return h
+}
+
+// Unsettled tells whether a release of this process, of which no answer came, may still be applied: Settle is due.
+func (r *Right) Unsettled() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.unsettled
 }
 
 // remember makes durable that the register has come this far, and refuses one that had come further before.
 func (r *Right) remember(e Entry, rec Record) error {
 	seen := r.cfg.Memory.Seen()
 	switch {
-	case seen == Seen{}:
-	case e.Version.Cluster != seen.Cluster:
+	case e.Version.Cluster != seen.Cluster && seen.Cluster != 0:
 		return fmt.Errorf("%w: cluster %x answers, and the record was in cluster %x", ErrOlder, e.Version.Cluster, seen.Cluster)
 	case e.Version.Revision < seen.Revision:
 		return fmt.Errorf("%w: revision %d, and revision %d was seen", ErrOlder, e.Version.Revision, seen.Revision)
@@ -158,7 +177,8 @@ func (r *Right) remember(e Entry, rec Record) error {
 	case rec.Epoch == seen.Epoch && rec.Horizon < seen.Horizon:
 		return fmt.Errorf("%w: horizon %d in epoch %d, and horizon %d was seen", ErrOlder, rec.Horizon, rec.Epoch, seen.Horizon)
 	}
-	next := Seen{Version: e.Version, Epoch: rec.Epoch, Horizon: rec.Horizon}
+	next := seen
+	next.Cluster, next.Revision, next.Epoch, next.Horizon = e.Version.Cluster, e.Version.Revision, rec.Epoch, rec.Horizon
 	if next == seen {
 		return nil
 	}
@@ -213,6 +233,26 @@ func (r *Right) Extend(ctx context.Context, head int32) (Record, error) {
 	return Record{}, ErrUnsettled
 }
 
+// Ask asks the owner, in the record, to release the right to this instance. It changes nothing else of the record, and gives this instance nothing.
+func (r *Right) Ask(ctx context.Context) (Record, error) {
+	r.write.Lock()
+	defer r.write.Unlock()
+	e, rec, err := r.read(ctx)
+	if err != nil {
+		return Record{}, err
+	}
+	if rec.Released() || rec.Owner == r.cfg.Me || rec.Asked == r.cfg.Me {
+		return rec, nil
+	}
+	next := rec
+	next.Asked = r.cfg.Me
+	now, _, err := r.cfg.Backend.Swap(ctx, e, next.encode())
+	if err != nil {
+		return Record{}, err
+	}
+	return r.look(now)
+}
+
 // Fence ends signing under this right, before a release.
 func (r *Right) Fence() {
 	r.mu.Lock()
@@ -254,7 +294,8 @@ func (r *Right) release(ctx context.Context, prev Entry, want Record) (Record, e
 }
 
 // closed is the record that gives the right away: its horizon is the highest level that was or may have been signed. No mark of the record lies
-// below what this process took over, whatever the marks given say: an earlier owner may have signed up to there.
+// below what this process took over, whatever the marks given say: an earlier owner may have signed up to there. None lies above this record's
+// horizon: nobody has signed up there, whatever somebody set a mark to.
 func closed(own Record, next hwm.InstanceID, marks []Mark) Record {
 	floors := own.Marks
 	for _, m := range marks {
@@ -265,8 +306,11 @@ func closed(own Record, next hwm.InstanceID, marks []Mark) Record {
 	out := Record{
 		Chain: own.Chain, Next: next, Epoch: own.Epoch + 1, Floor: own.Floor, Horizon: own.Floor, Marks: merge(floors, marks),
 	}
-	for _, m := range out.Marks {
-		out.Horizon = max(out.Horizon, m.Level)
+	for i, m := range out.Marks {
+		if m.Level > own.Horizon {
+			out.Marks[i].Level, out.Marks[i].Round = own.Horizon, hwm.MaxRound
+		}
+		out.Horizon = max(out.Horizon, out.Marks[i].Level)
 	}
 	return out
 }
@@ -309,6 +353,9 @@ var errAdopted = errors.New("an earlier request of this process was applied")
 // swap writes next in the place of prev, and takes what the register answers.
 func (r *Right) swap(ctx context.Context, prev Entry, next Record) (Record, error) {
 	now, swapped, err := r.cfg.Backend.Swap(ctx, prev, next.encode())
+	if Denied(err) {
+		return Record{}, r.denied(err)
+	}
 	if err != nil {
 		return Record{}, fmt.Errorf("%w: %w", ErrUnsettled, err)
 	}
@@ -345,7 +392,7 @@ func merge(a, b []Mark) []Mark {
 			out = append(out, m)
 			continue
 		}
-		if (hwm.Position{Level: m.Level, Round: m.Round}).Compare(hwm.Position{Level: out[i].Level, Round: out[i].Round}) > 0 {
+		if m.position().Compare(out[i].position()) > 0 {
 			out[i] = m
 		}
 	}
@@ -360,7 +407,11 @@ func above(level, ahead int32) int32 {
 }
 
 // First is the bytes of the record that `highwater register init` makes: nobody owns it, and whoever acquires it starts above the marks given,
-// and above level for every key and kind that marks does not name.
-func First(chain tezos.ChainID, level int32, marks []Mark) []byte {
-	return closed(Record{Chain: chain, Floor: level}, hwm.InstanceID{}, marks).encode()
+// and above level for every key and kind that marks does not name. Its epoch follows on the one given.
+func First(chain tezos.ChainID, epoch uint64, level int32, marks []Mark) []byte {
+	first := Record{Chain: chain, Epoch: epoch, Floor: level, Horizon: level}
+	for _, m := range marks {
+		first.Horizon = max(first.Horizon, m.Level)
+	}
+	return closed(first, hwm.InstanceID{}, marks).encode()
 }

@@ -87,7 +87,7 @@ var chain = tezos.ChainID{1, 2, 3, 4}
 
 func newWorld(seed uint64) *world {
 	w := &world{rnd: rand.New(rand.NewPCG(seed, 7)), register: registertest.New(), head: 100, out: map[slot]int{}}
-	if _, _, err := w.register.Create(context.Background(), register.First(chain, 100, nil)); err != nil {
+	if _, _, err := w.register.Create(context.Background(), register.First(chain, 0, 100, nil)); err != nil {
 		w.verdict = err
 	}
 	w.register.Fault = func() registertest.Fault {

@@ -19,6 +19,7 @@ for tool in "$@"; do
   command -v "$tool" >/dev/null && continue
   case $tool in
     node) wanted+=(nodejs) ;;
+    etcd) wanted+=(etcd-server) ;;
     ip) wanted+=(iproute2) ;;
     losetup) wanted+=(mount) ;;
     unshare) wanted+=(util-linux) ;;

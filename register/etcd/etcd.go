@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
@@ -24,7 +25,9 @@ import (
 type Config struct {
 	Endpoints []string // one of each member: https://host:2379
 	Key       string   // of the record
-	TLS       *tls.Config
+	TLS       *TLS     // nil: without
+	// Cluster is the identity that the servers must have; zero: that of the first answer.
+	Cluster uint64
 }
 
 // tryTimeout is how long one member may take for one request. A healthy one takes some milliseconds, one with a slow disk some 100.
@@ -37,9 +40,11 @@ const minKeepalive = 10 * time.Second
 type Register struct {
 	key     string
 	members []*member
+	tls     *TLS
 
-	mu    sync.Mutex
-	first int // the member that answered last
+	mu      sync.Mutex
+	first   int    // the member that answered last
+	cluster uint64 // zero: not known yet
 }
 
 type member struct {
@@ -52,10 +57,17 @@ func Open(cfg Config) (*Register, error) {
 	if len(cfg.Endpoints) == 0 {
 		return nil, errors.New("no endpoint of the register is given")
 	}
-	r := &Register{key: cfg.Key}
+	r := &Register{key: cfg.Key, tls: cfg.TLS, cluster: cfg.Cluster}
+	var tlsConfig *tls.Config
+	if cfg.TLS != nil {
+		var err error
+		if tlsConfig, err = cfg.TLS.config(); err != nil {
+			return nil, err
+		}
+	}
 	for _, endpoint := range cfg.Endpoints {
 		client, err := clientv3.New(clientv3.Config{
-			Endpoints: []string{endpoint}, TLS: cfg.TLS, Logger: zap.NewNop(),
+			Endpoints: []string{endpoint}, TLS: tlsConfig, Logger: zap.NewNop(),
 			DialKeepAliveTime: minKeepalive, DialKeepAliveTimeout: 3 * time.Second, MaxUnaryRetries: 1,
 		})
 		if err != nil {
@@ -77,8 +89,9 @@ func (r *Register) Close() error {
 	return errors.Join(errs...)
 }
 
-// each lets one member after the other try, the one that answered last first, until one answers or ctx ends. Its error names every member.
-func (r *Register) each(ctx context.Context, try func(context.Context, *clientv3.Client) error) error {
+// each lets one member after the other try, the one that answered last first, until one answers or ctx ends. Its error names every member. An answer
+// from another cluster is none: the client library does not look at the cluster.
+func (r *Register) each(ctx context.Context, try func(context.Context, *clientv3.Client) (*pb.ResponseHeader, error)) error {
 	r.mu.Lock()
 	first := r.first
 	r.mu.Unlock()
@@ -87,28 +100,66 @@ func (r *Register) each(ctx context.Context, try func(context.Context, *clientv3
 		at := (first + i) % len(r.members)
 		m := r.members[at]
 		one, cancel := context.WithTimeout(ctx, tryTimeout)
-		err := try(one, m.client)
+		header, err := try(one, m.client)
 		cancel()
 		if err == nil {
-			r.mu.Lock()
-			r.first = at
-			r.mu.Unlock()
-			return nil
+			if err = r.answered(at, header); err == nil {
+				return nil
+			}
 		}
 		errs = append(errs, fmt.Errorf("%s: %w", m.endpoint, err))
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	return errors.Join(errs...)
+	err := errors.Join(append(errs, r.tls.trouble())...)
+	if allForeign(errs, len(r.members)) {
+		err = fmt.Errorf("%w: %w", register.ErrOlder, err)
+	}
+	return err
+}
+
+// foreignError says that a member belongs to another cluster than the record.
+type foreignError struct{ have, want uint64 }
+
+func (e *foreignError) Error() string {
+	return fmt.Sprintf("it belongs to cluster %x, and the record is in cluster %x", e.have, e.want)
+}
+
+// allForeign tells whether every member answered, and from another cluster: one wrong endpoint alone is a member that does not answer.
+func allForeign(errs []error, members int) bool {
+	for _, err := range errs {
+		var foreign *foreignError
+		if !errors.As(err, &foreign) {
+			return false
+		}
+	}
+	return len(errs) == members
+}
+
+// answered keeps who answered, and refuses an answer from another cluster.
+func (r *Register) answered(at int, h *pb.ResponseHeader) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cluster == 0 {
+		r.cluster = h.GetClusterId()
+	}
+	if h.GetClusterId() != r.cluster {
+		return &foreignError{h.GetClusterId(), r.cluster}
+	}
+	r.first = at
+	return nil
 }
 
 // Read is a linearizable read.
 func (r *Register) Read(ctx context.Context) (register.Entry, error) {
 	var resp *clientv3.GetResponse
-	err := r.each(ctx, func(ctx context.Context, c *clientv3.Client) (err error) {
-		resp, err = c.Get(ctx, r.key)
-		return err
+	err := r.each(ctx, func(ctx context.Context, c *clientv3.Client) (*pb.ResponseHeader, error) {
+		var err error
+		if resp, err = c.Get(ctx, r.key); err != nil {
+			return nil, err
+		}
+		return resp.Header, nil
 	})
 	if err != nil {
 		return register.Entry{}, err
@@ -136,9 +187,12 @@ func (r *Register) Create(ctx context.Context, first []byte) (register.Entry, bo
 
 func (r *Register) txn(ctx context.Context, next []byte, when ...clientv3.Cmp) (register.Entry, bool, error) {
 	var resp *clientv3.TxnResponse
-	err := r.each(ctx, func(ctx context.Context, c *clientv3.Client) (err error) {
-		resp, err = c.Txn(ctx).If(when...).Then(clientv3.OpPut(r.key, string(next))).Else(clientv3.OpGet(r.key)).Commit()
-		return err
+	err := r.each(ctx, func(ctx context.Context, c *clientv3.Client) (*pb.ResponseHeader, error) {
+		var err error
+		if resp, err = c.Txn(ctx).If(when...).Then(clientv3.OpPut(r.key, string(next))).Else(clientv3.OpGet(r.key)).Commit(); err != nil {
+			return nil, err
+		}
+		return resp.Header, nil
 	})
 	if err != nil {
 		return register.Entry{}, false, err

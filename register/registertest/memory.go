@@ -150,3 +150,11 @@ func (m *Register) Restore(b Backup) {
 	defer m.mu.Unlock()
 	m.entry, m.rev = b.entry, b.rev
 }
+
+// Delete takes the record away, as an operator's mistake does.
+func (m *Register) Delete() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.rev++
+	m.entry = register.Entry{}
+}

@@ -1,0 +1,55 @@
+package register_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater/hwm"
+	"highwater/register"
+	"highwater/register/registertest"
+)
+
+// TestARegisterThatWentBack lets an instance that has seen more look at a register that says less, in each way in which it can.
+func TestARegisterThatWentBack(t *testing.T) {
+	reg := registertest.New()
+	e, _, err := reg.Create(t.Context(), register.First(chain, 4, 100, nil))
+	require.NoError(t, err)
+	now := register.Seen{Cluster: e.Version.Cluster, Revision: e.Version.Revision, Epoch: 5, Horizon: 100}
+	for name, more := range map[string]func(*register.Seen){
+		"another cluster": func(s *register.Seen) { s.Cluster++ },
+		"a revision less": func(s *register.Seen) { s.Revision++ },
+		"an epoch less":   func(s *register.Seen) { s.Epoch++ },
+		"a level less":    func(s *register.Seen) { s.Horizon++ },
+	} {
+		m := &machine{id: hwm.InstanceID{1}, seen: now}
+		more(&m.seen)
+		r := register.New(register.Config{Backend: reg, Memory: m, Chain: chain, Me: m.id, Life: "1", Ahead: ahead})
+		_, err := r.Read(t.Context())
+		require.ErrorIs(t, err, register.ErrOlder, name)
+		_, err = r.Acquire(t.Context(), 100, func(register.Record) error { return nil })
+		require.ErrorIs(t, err, register.ErrOlder, name)
+	}
+	m := &machine{id: hwm.InstanceID{1}, seen: now}
+	m.seen.Aside = "kept"
+	r := register.New(register.Config{Backend: reg, Memory: m, Chain: chain, Me: m.id, Life: "1", Ahead: ahead})
+	_, err = r.Acquire(context.Background(), 100, func(register.Record) error { return nil })
+	require.NoError(t, err)
+	require.Equal(t, "kept", m.seen.Aside)
+	require.Equal(t, uint64(6), m.seen.Epoch)
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(register.First(chain, 4, 100, []register.Mark{{PKH: key, Kind: 0x12, Level: 101}}))
+	f.Add([]byte(`{"format":1}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := register.Parse(b)
+		if err != nil {
+			require.ErrorIs(t, err, register.ErrUnreadable)
+			return
+		}
+		require.GreaterOrEqual(t, r.Horizon, r.Floor)
+		require.GreaterOrEqual(t, r.Floor, int32(0))
+	})
+}
