@@ -109,6 +109,8 @@ func TestOwnerFollowsTheHead(t *testing.T) {
 			h.keeper.Step(t.Context())
 		}
 		require.True(t, hosts[0].sign(*head), "level %d was not signed: %+v", *head, hosts[0].keeper.State())
+		_, limit, _ := hosts[0].right.May(key, tezos.Block)
+		require.Equal(t, *head+ahead, limit)
 		require.False(t, hosts[1].signing || hosts[2].signing, "a standby took over from a living owner")
 	}
 }
@@ -230,12 +232,28 @@ func TestARestartedOwnerIsAStandby(t *testing.T) {
 		*head++
 		restarted.keeper.Step(t.Context())
 		require.False(t, restarted.sign(*head), "level %d may be signed already", *head)
+		require.True(t, *head == 100+ahead || len(restarted.begun) == 0, "it took over at %d, below the horizon", *head)
 	}
 	*head++
 	restarted.keeper.Step(t.Context())
 	require.True(t, restarted.sign(*head))
 	hosts[0].keeper.Step(t.Context())
 	require.False(t, hosts[0].signing)
+}
+
+func TestAnOwnerWhoseNodeLags(t *testing.T) {
+	_, hosts, head := three(t)
+	lagging := *head
+	hosts[0].head = &lagging
+	*head += 20
+	for range 20 {
+		*head++
+		lagging++
+		for _, h := range hosts {
+			h.keeper.Step(t.Context())
+		}
+		require.Empty(t, hosts[1].begun, "a standby took over from an owner that extends, at %d", *head)
+	}
 }
 
 func TestAReleasedRightIsTakenAtOnce(t *testing.T) {

@@ -40,6 +40,49 @@ func TestARegisterThatWentBack(t *testing.T) {
 	require.Equal(t, uint64(6), m.seen.Epoch)
 }
 
+// owner is a right that has a record.
+func owner(t *testing.T) (*registertest.Register, *register.Right) {
+	t.Helper()
+	reg := registertest.New()
+	_, _, err := reg.Create(t.Context(), register.First(chain, 0, 100, nil))
+	require.NoError(t, err)
+	m := &machine{id: hwm.InstanceID{1}}
+	r := register.New(register.Config{Backend: reg, Memory: m, Chain: chain, Me: m.id, Life: "1", Ahead: ahead})
+	_, err = r.Acquire(t.Context(), 100, func(register.Record) error { return nil })
+	require.NoError(t, err)
+	return reg, r
+}
+
+func TestNothingIsSignedUnderAFence(t *testing.T) {
+	_, r := owner(t)
+	_, _, ok := r.May(key, 0x12)
+	require.True(t, ok)
+	r.Fence()
+	_, _, ok = r.May(key, 0x12)
+	require.False(t, ok)
+	_, err := r.Extend(t.Context(), 101)
+	require.NoError(t, err)
+	_, _, ok = r.May(key, 0x12)
+	require.False(t, ok, "an extension lifts no fence")
+}
+
+func TestAReleaseWithoutAnAnswer(t *testing.T) {
+	reg, r := owner(t)
+	reg.Fault = func() registertest.Fault { return registertest.Late }
+	_, err := r.Release(t.Context(), hwm.InstanceID{}, nil)
+	require.ErrorIs(t, err, register.ErrUnsettled)
+	require.True(t, r.Unsettled())
+	reg.Fault = nil
+	_, err = r.Read(t.Context())
+	require.NoError(t, err)
+	_, _, ok := r.May(key, 0x12)
+	require.False(t, ok, "the release may be applied at any later time")
+	rec, err := r.Settle(t.Context())
+	require.NoError(t, err)
+	require.True(t, rec.Released())
+	require.False(t, reg.ApplyLate(0), "what was late is void once the release was made again")
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add(register.First(chain, 4, 100, []register.Mark{{PKH: key, Kind: 0x12, Level: 101}}))
 	f.Add([]byte(`{"format":1}`))
