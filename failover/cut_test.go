@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/failover/moment"
+	"highwater/failover/verdict"
 	"highwater/failover/wire"
 	"highwater/hwm"
 )
@@ -46,7 +47,7 @@ func TestACutHandoverGoesOn(t *testing.T) {
 					v := s.node.View()
 					require.Contains(t, v.MaySign, "nobody")
 					require.Contains(t, v.MaySign, "has not arrived")
-					require.Equal(t, []string{goesOn}, v.Next)
+					require.Equal(t, []string{verdict.GoesOn}, v.Next)
 				}
 				require.Zero(t, a.bake(p.level+1)+b.bake(p.level+1))
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"highwater/failover/verdict"
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/checklist"
@@ -41,13 +42,7 @@ func (n *Node) takenIn(ctx context.Context, peer hwm.Peer, verb string, q wire.Q
 }
 
 func (n *Node) diskFails() *wire.Refusal {
-	return wire.Refuse(wire.DiskFails, diskHint(n.Me()), "the disk of the instance %s fails, so it signs nothing and gives nothing away: %s", n.Me().Short(), n.broken())
-}
-
-// diskHint is the way out for both machines, told by the name of the one whose process is to stop.
-func diskHint(id hwm.InstanceID) string {
-	return "on the machine of " + id.Short() + ": systemctl stop highwater, so that nothing starts it again; then, on the other machine: highwater takeover. " +
-		"Start the stopped one again when its disk works: it asks first"
+	return wire.Refuse(wire.DiskFails, verdict.DiskHint(n.Me()), "the disk of the instance %s fails, so it signs nothing and gives nothing away: %s", n.Me().Short(), n.broken())
 }
 
 // toldMarks are the marks that the other side is told of: durable ones, or what is known where nothing can be made durable any more.

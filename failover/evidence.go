@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"highwater/failover/verdict"
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/chain"
@@ -34,7 +35,7 @@ func (n *Node) evidencePeer(ctx context.Context, peer hwm.Peer) checklist.Line {
 	case oldCopy(err) != nil:
 		return checklist.New(id, checklist.Bad, "it answers; "+err.Error(), oldCopy(err).Hint)
 	case a.Broken != "" && !n.harmless(a):
-		return checklist.New(id, checklist.Bad, "it answers, and signs nothing: its disk fails: "+a.Broken, diskHint(peer.Key))
+		return checklist.New(id, checklist.Bad, "it answers, and signs nothing: its disk fails: "+a.Broken, verdict.DiskHint(peer.Key))
 	case a.Signing:
 		return checklist.New(id, checklist.Bad, "it answers, and it signs", "highwater handover")
 	case a.Role != hwm.Fenced && (a.Owner == peer.Key || a.Owner == n.Me() && a.Epoch > mine.Epoch && mine.Role != hwm.Active):

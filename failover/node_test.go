@@ -223,7 +223,7 @@ func TestTakeover(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, hwm.Standby, a.role().Role)
 	require.Equal(t, b.node.Me(), a.role().Owner)
-	require.Contains(t, a.node.View().Next[0], "it is the backup now")
+	require.Contains(t, a.node.View().Next[0], "this instance is the backup now")
 	require.Empty(t, p.judge.Doubles())
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"highwater/failover/verdict"
 	"highwater/failover/wire"
 	"highwater/hwm"
 )
@@ -73,11 +74,8 @@ func (n *Node) waits() error {
 
 // neither refuses what only the owner could do, and the owner is a third instance: one of the two before its state was made anew.
 func neither(mine hwm.RoleRecord) *wire.Refusal {
-	return wire.Refuse(wire.NotOwner, ownerGone, "epoch %d is owned by neither of the two, but by %s", mine.Epoch, mine.Owner.Short())
+	return wire.Refuse(wire.NotOwner, verdict.OwnerGone, "epoch %d is owned by neither of the two, but by %s", mine.Epoch, mine.Owner.Short())
 }
-
-// ownerGone is the way out of an epoch whose owner's state is lost.
-const ownerGone = "if that instance is gone for good: stop the process on one of the two machines, highwater takeover on the other, then start it again"
 
 // again answers as before (rule 3). A side that may still sign says up to where; when that cannot be told, it ends first.
 func (n *Node) again(ctx context.Context, q wire.Question, mine hwm.RoleRecord) (*wire.Certificate, error) {

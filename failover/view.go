@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"highwater/failover/verdict"
 	"highwater/failover/wire"
 	"highwater/hwm"
 )
@@ -66,15 +67,48 @@ func (n *Node) View() View {
 	}
 	v.share(n, mine, signing)
 	who := n.verdict(v)
-	v.MaySign = who.say(n.Me(), peer.Key)
-	if who.is == signs && v.SignsFrom != nil {
+	v.MaySign = who.Say(n.Me(), peer.Key)
+	if who.Is == verdict.Signs && v.SignsFrom != nil {
 		v.MaySign = fmt.Sprintf("this instance, from level %d on", *v.SignsFrom)
 	}
-	v.Waiting, v.Next = n.advice(who, v.Peer)
+	v.Waiting, v.Next = n.screen(v.Peer).Advice(who)
 	if r := n.sameKey(); r != nil {
 		v.Waiting, v.Next = r.Text, []string{r.Hint}
 	}
 	return v
+}
+
+// verdict is this screen's, from its knowledge of both sides.
+func (n *Node) verdict(v View) verdict.Verdict {
+	mine := n.store.Role()
+	here := verdict.Party{
+		ID: n.Me(), Heard: true, Role: mine.Role, Epoch: mine.Epoch, Owner: mine.Owner, Signing: n.signer.Active(),
+		Broken: n.broken() != "", Stopped: n.offline,
+	}
+	if keys, level := n.givenAway(); len(keys) > 0 { // a key without a ceiling signs nothing for another owner
+		here.UpTo = &level
+	}
+	p := v.Peer
+	if p == nil {
+		return verdict.Alone(here)
+	}
+	there := verdict.Party{ID: p.Key}
+	// What was heard before this side changed its role says nothing of what the peer knows by now.
+	if p.HeardAt != nil && (p.HeardAt.After(mine.Since) || p.Epoch >= mine.Epoch) {
+		there = verdict.Party{
+			ID: p.Key, Heard: true, Role: p.role, Epoch: p.Epoch, Owner: p.Owner, Signing: p.Signing, Broken: p.Broken != "", UpTo: p.gives,
+		}
+	}
+	return verdict.Of(here, there)
+}
+
+// screen is what advice rests on.
+func (n *Node) screen(p *PeerView) verdict.Screen {
+	s := verdict.Screen{Me: n.Me(), Mine: n.store.Role(), Disk: n.store.Healthy()}
+	if p != nil {
+		s.Peer = &verdict.Peer{Reachable: p.Reachable, Error: p.Error, Broken: p.Broken}
+	}
+	return s
 }
 
 // share tells who signs up to which level, and from which. The giver's ceilings say it on the one side; on the other the floors do, which lie

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/verdict"
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/store"
@@ -124,14 +125,14 @@ func TestTheOwnersStateWasMadeAnew(t *testing.T) {
 	for _, s := range p.sides {
 		v := s.node.View()
 		require.Contains(t, v.MaySign, "nobody here: epoch 1 is owned by neither of the two")
-		require.Equal(t, []string{ownerGone}, v.Next)
+		require.Equal(t, []string{verdict.OwnerGone}, v.Next)
 		_, err = s.node.Activate(t.Context(), &p.level, "a test")
 		is(t, err, wire.NotOwner)
-		require.Equal(t, ownerGone, wire.AsRefusal(err).Hint)
+		require.Equal(t, verdict.OwnerGone, wire.AsRefusal(err).Hint)
 	}
 	_, err = a.node.Handover(t.Context(), HandoverRequest{})
 	is(t, err, wire.NotReady)
-	require.Equal(t, ownerGone, wire.AsRefusal(err).Hint)
+	require.Equal(t, verdict.OwnerGone, wire.AsRefusal(err).Hint)
 
 	a.kill()
 	_, err = b.takeover()

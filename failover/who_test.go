@@ -6,24 +6,25 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/verdict"
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/store"
 )
 
 // agree wants both screens to say the same of who may sign, and that to be right: is, and by (nil: nobody).
-func (p *pair) agree(is standing, by *side) {
+func (p *pair) agree(is verdict.Standing, by *side) {
 	p.t.Helper()
-	var said [2]verdict
+	var said [2]verdict.Verdict
 	for i, s := range p.sides {
 		v := s.node.View()
 		said[i] = s.node.verdict(v)
-		require.Equal(p.t, said[i].say(s.node.Me(), s.other().node.Me()), v.MaySign)
+		require.Equal(p.t, said[i].Say(s.node.Me(), s.other().node.Me()), v.MaySign)
 	}
 	require.Equal(p.t, said[0], said[1], "the two screens disagree")
-	want := verdict{is: is, epoch: said[0].epoch, upTo: said[0].upTo}
+	want := verdict.Verdict{Is: is, Epoch: said[0].Epoch, UpTo: said[0].UpTo}
 	if by != nil {
-		want.by = by.node.Me()
+		want.By = by.node.Me()
 	}
 	require.Equal(p.t, want, said[0])
 }
@@ -40,50 +41,50 @@ func (p *pair) hear() {
 // TestBothScreensSayTheSame: in every state that a pair can be in while the two hear each other.
 func TestBothScreensSayTheSame(t *testing.T) {
 	for name, c := range map[string]struct {
-		is  standing
+		is  verdict.Standing
 		by  func(a, b *side) *side
 		let func(t *testing.T, p *pair, a, b *side)
 	}{
-		"a signs":     {signs, first, func(*testing.T, *pair, *side, *side) {}},
-		"handed over": {signs, second, func(_ *testing.T, _ *pair, _, b *side) { b.handover() }},
-		"and back":    {signs, first, func(_ *testing.T, _ *pair, a, b *side) { b.handover(); a.handover() }},
-		"a stands by": {standsBy, first, func(t *testing.T, _ *pair, a, _ *side) {
+		"a signs":     {verdict.Signs, first, func(*testing.T, *pair, *side, *side) {}},
+		"handed over": {verdict.Signs, second, func(_ *testing.T, _ *pair, _, b *side) { b.handover() }},
+		"and back":    {verdict.Signs, first, func(_ *testing.T, _ *pair, a, b *side) { b.handover(); a.handover() }},
+		"a stands by": {verdict.StandsBy, first, func(t *testing.T, _ *pair, a, _ *side) {
 			_, err := a.node.Stand(t.Context(), "a test")
 			require.NoError(t, err)
 		}},
-		"a is fenced": {fencedOwner, first, func(_ *testing.T, _ *pair, a, _ *side) { a.fence() }},
-		"b is fenced": {signs, first, func(_ *testing.T, _ *pair, _, b *side) { b.fence() }},
-		"taken over from a fenced one": {signs, second, func(t *testing.T, p *pair, a, b *side) {
+		"a is fenced": {verdict.FencedOwner, first, func(_ *testing.T, _ *pair, a, _ *side) { a.fence() }},
+		"b is fenced": {verdict.Signs, first, func(_ *testing.T, _ *pair, _, b *side) { b.fence() }},
+		"taken over from a fenced one": {verdict.Signs, second, func(t *testing.T, p *pair, a, b *side) {
 			a.fence()
 			_, err := b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
 			require.NoError(t, err)
 		}},
-		"taken over from a dead one": {signs, second, func(t *testing.T, _ *pair, a, b *side) {
+		"taken over from a dead one": {verdict.Signs, second, func(t *testing.T, _ *pair, a, b *side) {
 			a.kill()
 			_, err := b.takeover()
 			require.NoError(t, err)
 			a.start()
 		}},
-		"a release whose answer was lost": {underWay, second, func(t *testing.T, p *pair, _, b *side) {
+		"a release whose answer was lost": {verdict.UnderWay, second, func(t *testing.T, p *pair, _, b *side) {
 			p.cable.lose = func(verb string) (bool, bool) { return false, verb == wire.Release }
 			_, err := b.node.askRelease(t.Context(), b.peer(), nil)
 			is(t, err, wire.Unreachable)
 			p.cable.lose = nil
 		}},
-		"between release and accept by level": {awaited, second, func(t *testing.T, p *pair, a, _ *side) {
+		"between release and accept by level": {verdict.Awaited, second, func(t *testing.T, p *pair, a, _ *side) {
 			_, err := a.node.Release(t.Context(), p.level+3)
 			require.NoError(t, err)
 		}},
-		"by level": {shares, second, func(t *testing.T, p *pair, a, b *side) {
+		"by level": {verdict.Shares, second, func(t *testing.T, p *pair, a, b *side) {
 			c, err := a.node.Release(t.Context(), p.level+3)
 			require.NoError(t, err)
 			_, err = b.node.Accept(t.Context(), c, &p.level)
 			require.NoError(t, err)
 		}},
-		"a's disk fails": {brokenOwner, first, func(_ *testing.T, _ *pair, a, _ *side) { a.failing(false) }},
-		"b's disk fails": {signs, first, func(_ *testing.T, _ *pair, _, b *side) { b.failing(false) }},
-		"a restarted":    {signs, first, func(_ *testing.T, _ *pair, a, _ *side) { a.restart() }},
-		"both claim": {claimed, none, func(t *testing.T, _ *pair, a, b *side) {
+		"a's disk fails": {verdict.BrokenOwner, first, func(_ *testing.T, _ *pair, a, _ *side) { a.failing(false) }},
+		"b's disk fails": {verdict.Signs, first, func(_ *testing.T, _ *pair, _, b *side) { b.failing(false) }},
+		"a restarted":    {verdict.Signs, first, func(_ *testing.T, _ *pair, a, _ *side) { a.restart() }},
+		"both claim": {verdict.Claimed, none, func(t *testing.T, _ *pair, a, b *side) {
 			b.kill()
 			next := a.role()
 			next.Epoch += 2
@@ -119,7 +120,7 @@ func none(_, _ *side) *side   { return nil }
 func TestScreensOfAPairThatWasNeverActive(t *testing.T) {
 	p := newPair(t)
 	p.hear()
-	p.agree(neverActive, nil)
+	p.agree(verdict.NeverActive, nil)
 
 	a, b := p.begin()
 	require.NoError(t, a.node.SetPeer(t.Context(), nil))
@@ -134,7 +135,7 @@ func TestScreensOfAPairThatWasNeverActive(t *testing.T) {
 	require.Equal(t, "nobody: this instance was never active", alone.node.View().MaySign)
 	require.NoError(t, alone.node.SetPeer(t.Context(), &hwm.Peer{Address: "other:1", Key: a.node.Me()}))
 	v := alone.node.View()
-	require.Equal(t, "not known here: this instance was never active, and the other one was not heard", v.MaySign)
+	require.Equal(t, "not known here: this instance was never active, and the peer was not heard", v.MaySign)
 	require.Contains(t, v.Next[0], "peer show, on both")
 }
 
@@ -148,41 +149,10 @@ func TestTheScreenOfAnOwnerWhoseDaemonIsDead(t *testing.T) {
 	a.offline = true
 	a.start()
 	v := a.node.View()
-	require.Equal(t, "nobody now: this instance owns the right, and its daemon does not run", v.MaySign)
+	require.Equal(t, "nobody now: this instance owns the right, and the daemon of the owner does not run", v.MaySign)
 	require.Len(t, v.Next, 1)
 	require.Contains(t, v.Next[0], "systemctl start highwater")
 	b.restart()
 	v = b.node.View()
-	require.Equal(t, "the other instance, "+a.node.Me().Short(), v.MaySign)
-}
-
-// TestTheVerdictDoesNotCareWhichSideItIsOf.
-func TestTheVerdictDoesNotCareWhichSideItIsOf(t *testing.T) {
-	roles := []hwm.Role{hwm.Standby, hwm.Active, hwm.Fenced}
-	ids := []hwm.InstanceID{{1}, {2}, {3}}
-	up := level(7)
-	var all [2][]party
-	for i := range all {
-		for _, role := range roles {
-			for epoch := range uint64(3) {
-				for _, owner := range ids {
-					for flags := range 8 {
-						x := party{id: ids[i], heard: true, role: role, epoch: epoch, owner: owner, signing: flags&1 != 0, broken: flags&2 != 0}
-						if flags&4 != 0 {
-							x.upTo = up
-						}
-						all[i] = append(all[i], x)
-					}
-				}
-			}
-		}
-	}
-	for _, x := range all[0] {
-		for _, y := range all[1] {
-			if x.epoch == y.epoch && x.owner != y.owner && (!x.owns() || !y.owns()) {
-				continue // an epoch has one owner, but for two takeovers
-			}
-			require.Equal(t, whoMaySign(x, y), whoMaySign(y, x), "%+v %+v", x, y)
-		}
-	}
+	require.Equal(t, "the peer, "+a.node.Me().Short(), v.MaySign)
 }

@@ -242,8 +242,8 @@ disk: answers nothing beside one that failed | failover/disk.go | s/if verb != w
 disk: answers as the active one when its disk failed | failover/disk.go | s/ || n.store.Role().Role == hwm.Active {/ {/ | ./failover | TestABrokenBackupThatCannotKeep
 believes an epoch that jumps | failover/ask.go | s/epoch-known <= maxJump/epoch >= known/ | ./failover | TestNoJumpOfAnEpoch
 closes the gate for a succession that is forbidden | signer/role.go | s/if err := hwm.CheckSuccession(s.store.Role(), next); err != nil {/if err := error(nil); err != nil {/ | ./signer | TestAForbiddenSuccession
-calls a fenced owner one that signs | failover/who.go | s/case p.role == hwm.Fenced:/case false:/ | ./failover | TestBothScreensSayTheSame
-sees one side only | failover/advice.go | s/return whoMaySign(here, there)/return whoMaySign(here, party{id: there.id})/ | ./failover | TestBothScreensSayTheSame
+calls a fenced owner one that signs | failover/verdict/verdict.go | s/case p.Role == hwm.Fenced:/case false:/ | ./failover | TestBothScreensSayTheSame
+sees one side only | failover/view.go | s/return verdict.Of(here, there)/return verdict.Of(here, verdict.Party{ID: there.ID})/ | ./failover | TestBothScreensSayTheSame
 gives the right away before there is a file for it | cmd/handover.go | s/file, err := durable.Reserve(out, maxCertificate)/file, err := (*durable.Room)(nil), error(nil)/ | ./cmd | TestScript/failover
 ends alarms that nobody named | cmd/acknowledge.go | s/len(st.Alarms) > 1 \&\& !all/false/ | ./cmd | TestAlarmsEndOneByOne
 takes over below the chain's head | failover/margin.go | s/t.Floor, t.Reason = level+margin,/t.Floor, t.Reason = 0*level*margin,/ | ./failover | TestTakeover$
