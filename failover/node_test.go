@@ -145,7 +145,7 @@ func TestARestartedOwnerAsksFirst(t *testing.T) {
 	_, err = a.signer.PublicKey(key.Hash())
 	require.NoError(t, err)
 	v := a.node.View()
-	require.Contains(t, v.Waiting, "no answer so far")
+	require.Contains(t, v.Waiting, "no answer yet")
 	require.Contains(t, v.Next[1], "highwater takeover")
 	_, err = a.node.Activate(t.Context(), nil, "let me")
 	is(t, err, wire.IsActive)
