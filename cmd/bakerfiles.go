@@ -13,6 +13,7 @@ import (
 	"highwater/hwm/interchange"
 	"highwater/internal/checklist"
 	"highwater/internal/hints"
+	"highwater/internal/markfiles"
 	"highwater/internal/words"
 )
 
@@ -80,7 +81,7 @@ func (b *bringUp) bakerMarksWords(ctx context.Context, path string) (words strin
 	if err != nil {
 		return "", false, err
 	}
-	data, err := readMarkFile(path)
+	data, err := markfiles.ReadFile(path)
 	if err != nil {
 		return "", false, err
 	}

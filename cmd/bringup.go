@@ -32,7 +32,7 @@ type bringUpFlags struct {
 	yes      bool
 	bakerDir string
 	files    []string
-	trust    bundleTrust
+	trust    trustFlag
 	state    []string
 	skip     []string
 	wait     time.Duration

@@ -11,6 +11,7 @@ import (
 	"highwater/hwm/bundle"
 	"highwater/internal/checklist"
 	"highwater/internal/hints"
+	"highwater/internal/markfiles"
 	"highwater/internal/words"
 	"highwater/operate"
 )
@@ -67,17 +68,17 @@ func (b *bringUp) openBundles(ctx context.Context) error {
 	}
 	b.bundles = []*bundle.Bundle{}
 	for _, path := range b.f.files {
-		data, err := readMarkFile(path)
+		data, err := markfiles.ReadFile(path)
 		if err != nil {
 			return err
 		}
 		if !bundle.Is(data) {
 			continue
 		}
-		from, err := openBundle(path, data)
+		from, err := markfiles.OpenBundle(path, data)
 		if err == nil {
 			err = b.with(ctx, false, func(admin operate.Admin) error {
-				_, whose := b.f.trust.check(ctx, b.cfg, admin, from)
+				_, whose := b.f.trust.Check(ctx, b.cfg, admin, from)
 				return whose
 			})
 		}
@@ -147,7 +148,7 @@ func (b *bringUp) takeMarks(ctx context.Context, f checklist.Line) checklist.Lin
 
 func (b *bringUp) importFiles(ctx context.Context) error {
 	return b.with(ctx, false, func(admin operate.Admin) error {
-		rows, refused, err := readMarkFiles(ctx, b.cfg, admin, b.f.files, b.f.trust)
+		rows, refused, err := markfiles.ReadAll(ctx, b.cfg, admin, b.f.files, b.f.trust.Trust)
 		if err != nil {
 			return err
 		}

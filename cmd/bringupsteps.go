@@ -14,6 +14,7 @@ import (
 	"highwater/internal/bringup"
 	"highwater/internal/checklist"
 	"highwater/internal/doctor"
+	"highwater/internal/setup"
 	"highwater/store"
 )
 
@@ -119,7 +120,7 @@ func (b *bringUp) createMarks(ctx context.Context, f checklist.Line) checklist.L
 	if b.jsonFlag { // the record alone goes to standard output
 		quiet = b.aside()
 	}
-	if err := quiet.createStore(ctx, b.cfg, initFlags{yes: b.f.yes}); err != nil {
+	if err := setup.Store(ctx, quiet.Terminal, b.cfg, b.f.yes); err != nil {
 		return broken(err)
 	}
 	b.lookAgain()

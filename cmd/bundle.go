@@ -12,7 +12,7 @@ import (
 	"highwater/hwm/bundle"
 	"highwater/internal/config"
 	"highwater/internal/durable"
-	"highwater/internal/hints"
+	"highwater/internal/markfiles"
 	"highwater/internal/terminal"
 	"highwater/internal/words"
 	"highwater/operate"
@@ -73,14 +73,14 @@ func (a *app) exportBundle(ctx context.Context, admin operate.Admin, out string)
 }
 
 func (a *app) bundleVerifyCmd() *cobra.Command {
-	var trust bundleTrust
+	var trust trustFlag
 	c := &cobra.Command{
 		Use: "verify FILE", Short: "Tell whether a bundle is whole, and whose it is", Args: oneFile,
 		Long: "Check a bundle's signature, and that the other instance of the pair made it, or the one that --key names. Exit status 1\n" +
 			"when it is not whole, or of somebody that nobody named. With --key it needs no configuration.",
 		Example: "  highwater bundle verify /media/stick/bundle.json",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.withBundle(c.Context(), args[0], &trust, func(b *bundle.Bundle, who string, _ operate.Admin) error {
+			return a.withBundle(c.Context(), args[0], &trust, false, func(b *bundle.Bundle, who string, _ operate.Admin) error {
 				return a.showBundle(b, who)
 			})
 		},
@@ -90,15 +90,14 @@ func (a *app) bundleVerifyCmd() *cobra.Command {
 }
 
 func (a *app) bundleDiffCmd() *cobra.Command {
-	var trust bundleTrust
+	var trust trustFlag
 	c := &cobra.Command{
 		Use: "diff FILE", Short: "Show what a bundle would raise here, and what else differs", Args: oneFile,
 		Long: "Compare a bundle with this instance, and change nothing: what importing it would raise, keys that are missing on either\n" +
 			"side, what a key may sign, ceilings. Keys, policy and ceilings are never imported: they are this machine's own.",
 		Example: "  highwater bundle diff /media/stick/bundle.json",
 		RunE: func(c *cobra.Command, args []string) error {
-			trust.local = true
-			return a.withBundle(c.Context(), args[0], &trust, func(b *bundle.Bundle, who string, admin operate.Admin) error {
+			return a.withBundle(c.Context(), args[0], &trust, true, func(b *bundle.Bundle, who string, admin operate.Admin) error {
 				return a.diffBundle(c.Context(), admin, b, who)
 			})
 		},
@@ -114,97 +113,28 @@ func oneFile(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// bundleTrust is whose signature counts.
-type bundleTrust struct {
-	text  string
-	key   hwm.InstanceID
-	named bool
-	local bool // this machine's marks are wanted too
-}
-
-func (t *bundleTrust) flag(c *cobra.Command) {
-	c.Flags().StringVar(&t.text, "key", "", "take a bundle that the instance with this `KEY` signed (default: the other instance of the pair)")
-}
-
-func (t *bundleTrust) parse() error {
-	if t.text == "" {
-		return nil
-	}
-	t.named = true
-	if err := t.key.UnmarshalText([]byte(t.text)); err != nil {
-		return terminal.Misuse(fmt.Errorf("--key: %w", err))
-	}
-	return nil
-}
-
-// check tells whose a verified bundle is: of the instance that was named, else of the other one of the pair.
-func (t *bundleTrust) check(ctx context.Context, cfg *config.Config, admin operate.Admin, b *bundle.Bundle) (string, error) {
-	if cfg != nil && b.Chain != cfg.ChainID {
-		return "", hints.Add(fmt.Errorf("the bundle is of chain %s, this instance signs for %s", b.Chain, cfg.ChainID), "compare `chain` in the two configurations")
-	}
-	if t.named {
-		if b.Instance != t.key {
-			return "", fmt.Errorf("the bundle is of the instance %s, and --key names %s", b.Instance, t.key)
-		}
-		return "as --key names it", nil
-	}
-	v, err := admin.Pair(ctx)
-	switch {
-	case err != nil:
-		return "", err
-	case v.Peer != nil && v.Peer.Key == b.Instance:
-		return "the other instance of the pair", nil
-	}
-	return "", hints.Add(fmt.Errorf("the bundle is of the instance %s, which nobody named here", b.Instance),
-		"compare with the machine that wrote it (highwater peer show, there); if it is right: --key "+b.Instance.String())
-}
-
-// rows are the marks of a bundle that counts.
-func (t *bundleTrust) rows(ctx context.Context, cfg *config.Config, admin operate.Admin, path string, data []byte) ([]hwm.ImportRow, error) {
-	b, err := openBundle(path, data)
-	if err != nil {
-		return nil, err
-	}
-	if _, err = t.check(ctx, cfg, admin, b); err != nil {
-		return nil, err
-	}
-	return b.Rows(), nil
-}
-
-// openBundle reads a bundle whose signature is right. Whether the signer is one that counts is another question.
-func openBundle(path string, data []byte) (*bundle.Bundle, error) {
-	b, err := bundle.Parse(data)
-	if err == nil {
-		err = b.Verify()
-	}
-	if err != nil {
-		return nil, hints.Add(fmt.Errorf("%s: %w", path, err), "copy the file again, as it is; or write it again: highwater bundle export")
-	}
-	return b, nil
-}
-
-// withBundle opens a bundle and checks whose it is. The instance is opened only where it is needed.
-func (a *app) withBundle(ctx context.Context, path string, trust *bundleTrust, f func(b *bundle.Bundle, who string, admin operate.Admin) error) error {
+// withBundle opens a bundle and checks whose it is. The instance is opened only where it is needed: here says that f asks it.
+func (a *app) withBundle(ctx context.Context, path string, trust *trustFlag, here bool, f func(b *bundle.Bundle, who string, admin operate.Admin) error) error {
 	if err := trust.parse(); err != nil {
 		return err
 	}
-	data, err := readMarkFile(path)
+	data, err := markfiles.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	b, err := openBundle(path, data)
+	b, err := markfiles.OpenBundle(path, data)
 	if err != nil {
 		return err
 	}
-	if trust.named && !trust.local {
-		who, err := trust.check(ctx, nil, operate.Admin{}, b)
+	if trust.Key != nil && !here {
+		who, err := trust.Check(ctx, nil, operate.Admin{}, b)
 		if err != nil {
 			return err
 		}
 		return f(b, who, operate.Admin{})
 	}
 	return a.withAdmin(ctx, false, func(cfg *config.Config, admin operate.Admin) error {
-		who, err := trust.check(ctx, cfg, admin, b)
+		who, err := trust.Check(ctx, cfg, admin, b)
 		if err != nil {
 			return err
 		}

@@ -16,29 +16,6 @@ import (
 	"highwater/internal/terminal"
 )
 
-// TestExamplesAreConfigurations: the page's example, the one that init writes, the demo's.
-func TestExamplesAreConfigurations(t *testing.T) {
-	text, err := os.ReadFile("../docs/configuration.md")
-	require.NoError(t, err)
-	_, after, ok := strings.Cut(string(text), "```toml\n")
-	require.True(t, ok)
-	example, _, ok := strings.Cut(after, "```")
-	require.True(t, ok)
-	_, err = config.Parse(example)
-	require.NoError(t, err)
-
-	// What init writes is a configuration, and its commented settings are too once their comments are off.
-	written := fmt.Sprintf(configTemplate, "/x", "NetXdQprcVkpaWU", deviceBlocks(nil))
-	_, err = config.Parse(written)
-	require.NoError(t, err)
-	uncommented := regexp.MustCompile(`(?m)^# (\[\[key\]\]|[a-z_]+ *=)`).ReplaceAllString(written, "$1")
-	require.NotEqual(t, written, uncommented)
-	_, err = config.Parse(uncommented)
-	for _, fault := range strings.Split(err.Error(), "\n") { // the placeholders alone are wrong
-		require.True(t, strings.Contains(fault, "faults:") || strings.Contains(fault, "…"), fault)
-	}
-}
-
 var (
 	quotedCommand = regexp.MustCompile("`(highwater [^`]+)`")
 	shownCommand  = regexp.MustCompile(`^ *(?:[A-Z]?\$ )?(?:sudo )?(?:-u highwater )?(highwater .+)$`)

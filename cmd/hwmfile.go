@@ -4,19 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"highwater/hwm"
-	"highwater/hwm/bundle"
 	"highwater/hwm/interchange"
 	"highwater/internal/config"
 	"highwater/internal/daemon"
 	"highwater/internal/durable"
 	"highwater/internal/hints"
+	"highwater/internal/markfiles"
 	"highwater/internal/terminal"
 	"highwater/internal/tezos"
 	"highwater/operate"
@@ -34,7 +31,7 @@ func (a *app) hwmExportCmd() *cobra.Command {
 		Use: "export", Short: "Write the watermarks to files, for another machine or signer", Args: noArgs, Long: exportLong,
 		Example: "  highwater hwm export --out marks.json\n  highwater hwm export --format octez-signer --out marks",
 		RunE: func(c *cobra.Command, _ []string) error {
-			other := otherSigners[format] != nil
+			other := markfiles.OtherSigners[format] != nil
 			switch {
 			case !other && format != interchange.Highwater.String():
 				return terminal.Usagef("--format %q: it is highwater, octez-signer or signatory", format)
@@ -110,7 +107,7 @@ Stop the other signer first: what it signs after its file was copied is not in i
 func (a *app) hwmImportCmd() *cobra.Command {
 	var req operate.RaiseRequest
 	var devices []string
-	var trust bundleTrust
+	var trust trustFlag
 	c := &cobra.Command{
 		Use: "import [FILE…]", Short: "Merge watermarks from files of this or other signers", Long: importLong, Args: cobra.ArbitraryArgs,
 		Example: "  highwater hwm import --dry-run ~/.tezos-signer/*_high_watermarks",
@@ -122,7 +119,7 @@ func (a *app) hwmImportCmd() *cobra.Command {
 				return err
 			}
 			return a.withAdmin(c.Context(), len(devices) > 0, func(cfg *config.Config, admin operate.Admin) error {
-				rows, refused, err := readMarkFiles(c.Context(), cfg, admin, args, trust)
+				rows, refused, err := markfiles.ReadAll(c.Context(), cfg, admin, args, trust.Trust)
 				if err != nil {
 					return err
 				}
@@ -143,86 +140,6 @@ func (a *app) hwmImportCmd() *cobra.Command {
 	c.Flags().StringSliceVar(&devices, "device", nil, "the marks of this connected device, by its `NAME` (repeatable)")
 	trust.flag(c)
 	return a.addJSON(c)
-}
-
-// readMarkFiles reads files of watermarks. A row of another chain is refused by itself; a file that is damaged is an error, and
-// nothing of any file is taken.
-func readMarkFiles(
-	ctx context.Context, cfg *config.Config, admin operate.Admin, paths []string, trust bundleTrust,
-) (rows []hwm.ImportRow, refused []operate.ChangeRow, err error) {
-	for _, path := range paths {
-		data, err := readMarkFile(path)
-		if err != nil {
-			return nil, nil, err
-		}
-		if bundle.Is(data) {
-			more, bundleErr := trust.rows(ctx, cfg, admin, path, data)
-			if bundleErr != nil {
-				return nil, nil, bundleErr
-			}
-			rows = append(rows, more...)
-			continue
-		}
-		parsed, format, err := interchange.Parse(filepath.Base(path), data, cfg.ChainID)
-		if err != nil {
-			return nil, nil, hints.Add(err, markFileHint(err))
-		}
-		if err := notReplaced(format, path, paths); err != nil {
-			return nil, nil, err
-		}
-		for _, r := range parsed {
-			if r.Chain != cfg.ChainID && r.Chain != (tezos.ChainID{}) {
-				at := hwm.Position{Level: r.Level, Round: r.Round}
-				refused = append(refused, operate.ChangeRow{PKH: r.PKH, Kind: r.Kind, After: at, Result: "refused", Why: "it is for chain " + r.Chain.String()})
-				continue
-			}
-			rows = append(rows, hwm.ImportRow{PKH: r.PKH, Kind: r.Kind, Level: r.Level, Round: r.Round})
-		}
-	}
-	return rows, refused, nil
-}
-
-func markFileHint(err error) string {
-	switch {
-	case errors.Is(err, interchange.ErrUnknownFormat):
-		return "nothing was imported; the file must keep the name that its signer gave it: see docs/migrate.md"
-	case errors.Is(err, interchange.ErrOtherChain):
-		return "nothing was imported; choose the file of this chain, or the configuration of that one"
-	}
-	return "nothing was imported; copy the file again with its signer stopped, or set marks that are high enough: highwater hwm set"
-}
-
-// notReplaced refuses a file of an older Signatory when the release that came after has left a newer one beside it: it leaves the old
-// directories where they were, with marks that nobody raises any more.
-func notReplaced(format interchange.Format, path string, others []string) error {
-	if format != interchange.SignatoryV0 && format != interchange.SignatoryV1 {
-		return nil
-	}
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return err
-	}
-	given := func(newer string) bool {
-		return slices.ContainsFunc(others, func(o string) bool {
-			abs, err := filepath.Abs(o)
-			return err == nil && abs == newer
-		})
-	}
-	for _, dir := range []string{"watermark_v2", "watermark_v1"} {
-		newer := filepath.Join(filepath.Dir(path), "..", dir, filepath.Base(path))
-		if newer == path || given(newer) {
-			return nil
-		}
-		if _, err := os.Stat(newer); !errors.Is(err, os.ErrNotExist) {
-			return hints.Add(errors.Join(fmt.Errorf("%s is of an older release of Signatory, and %s came after it", path, newer), err),
-				"nothing was imported; use "+dir+"/: highwater hwm import "+newer)
-		}
-	}
-	return nil
-}
-
-func readMarkFile(path string) ([]byte, error) {
-	return durable.Read(path, interchange.MaxSize, "a watermark file")
 }
 
 // deviceRows asks a device for its own marks.

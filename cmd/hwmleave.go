@@ -3,24 +3,14 @@ package cmd
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
 
 	"highwater/hwm"
-	"highwater/hwm/interchange"
 	"highwater/internal/config"
-	"highwater/internal/durable"
 	"highwater/internal/hints"
-	"highwater/internal/tezos"
+	"highwater/internal/markfiles"
 	"highwater/operate"
 )
-
-// otherSigners print watermarks as another signer keeps them.
-var otherSigners = map[string]func(tezos.ChainID, []interchange.Row) ([]interchange.File, error){
-	interchange.OctezSigner.String(): interchange.WriteOctezSigner,
-	interchange.Signatory.String():   interchange.WriteSignatory,
-}
 
 // leave writes the watermarks as files of another signer, below a directory. All files are new: marks that the other signer has of its own
 // may be higher, or of keys that nobody knows here.
@@ -35,11 +25,11 @@ func (a *app) leave(ctx context.Context, cfg *config.Config, admin operate.Admin
 	if len(rows) == 0 {
 		return errors.New("there is no watermark to export")
 	}
-	files, err := otherSigners[format](cfg.ChainID, rows)
+	files, err := markfiles.OtherSigners[format](cfg.ChainID, rows)
 	if err != nil {
 		return err
 	}
-	if err := writeNew(dir, files); err != nil {
+	if err := markfiles.WriteNew(dir, files); err != nil {
 		return err
 	}
 	for _, f := range files {
@@ -66,33 +56,4 @@ func maySignElsewhere(ctx context.Context, admin operate.Admin) error {
 			"export there, on standby; if that instance is gone for good: highwater takeover, then highwater standby, then export here")
 	}
 	return nil
-}
-
-// writeNew writes new files, each readable by its owner alone, or none at all.
-func writeNew(dir string, files []interchange.File) error {
-	paths := make([]string, len(files))
-	for i, f := range files {
-		paths[i] = filepath.Join(dir, filepath.FromSlash(f.Name))
-		if _, err := os.Lstat(paths[i]); err == nil {
-			return hints.Add(fmt.Errorf("%s is there already: its marks may be higher, or of other keys", paths[i]),
-				fmt.Sprintf("take them over first (highwater hwm import %s), then name a new directory", paths[i]))
-		}
-	}
-	for i, f := range files {
-		err := os.MkdirAll(filepath.Dir(paths[i]), 0o700)
-		if err == nil {
-			err = durable.Create(paths[i], f.Data)
-		}
-		if err != nil {
-			return fmt.Errorf("nothing was exported: %w", errors.Join(err, removeAll(paths[:i])))
-		}
-	}
-	return nil
-}
-
-func removeAll(paths []string) (err error) {
-	for _, path := range paths {
-		err = errors.Join(err, os.Remove(path))
-	}
-	return err
 }

@@ -160,12 +160,12 @@ takes Signatory's payload round for a block's | hwm/interchange/signatory.go | s
 takes an old Signatory's one mark for one kind | hwm/interchange/signatory.go | s/for _, kind := range tezos.Kinds {$/for _, kind := range tezos.Kinds[:1] {/ | ./hwm/interchange | TestSamples
 exports no mark for attestations with DAL | hwm/interchange/leave.go | s/if kind == row.Kind {/if kind == row.Kind \&\& name != "attestation_with_dal" {/ | ./hwm/interchange | TestLeavingText
 exports while it signs | cmd/hwmleave.go | s/case st.Role.Role == hwm.Active:/case st.Role.Role == hwm.Active \&\& st.Role.Epoch == 0:/ | ./cmd | TestScript/migrate
-leaves half of an export | cmd/hwmleave.go | s/errors.Join(err, removeAll(paths\[:i\]))/errors.Join(err, removeAll(nil))/ | ./cmd | TestExportIsWholeOrNothing
-believes a file that Signatory left behind | cmd/hwmfile.go | s/if newer == path || given(newer) {/if given(newer) || newer != "" {/ | ./cmd | TestScript/migrate
+leaves half of an export | internal/markfiles/write.go | s/errors.Join(err, removeAll(paths\[:i\]))/errors.Join(err, removeAll(nil))/ | ./internal/markfiles | TestExportIsWholeOrNothing
+believes a file that Signatory left behind | internal/markfiles/read.go | s/if newer == path || given(newer) {/if given(newer) || newer != "" {/ | ./cmd | TestScript/migrate
 reads a bundle in two ways | hwm/bundle/parse.go | s/if !bytes.Equal(again, data) {/if !bytes.Equal(again, data) \&\& false {/ | ./hwm/bundle | TestRefusedFiles
-takes a bundle of anybody | cmd/bundle.go | s/case v.Peer != nil \&\& v.Peer.Key == b.Instance:/case v.Peer != nil, b != nil:/ | ./cmd | TestScript/bundle
+takes a bundle of anybody | internal/markfiles/trust.go | s/case v.Peer != nil \&\& v.Peer.Key == b.Instance:/case v.Peer != nil, b != nil:/ | ./cmd | TestScript/bundle
 makes a watermark file anew under a checklist that knows it | cmd/bringupsteps.go | s/case errors.Is(err, os.ErrNotExist) \&\& b.record.Instance != "":/case false:/ | ./cmd | TestScript/bringup$
-makes a watermark file without being told to | cmd/bringupsteps.go | s/if !b.f.yes \&\& !b.Interactive {/if false {/;s/initFlags{yes: b.f.yes}/initFlags{yes: true}/ | ./cmd | TestScript/bringup$
+makes a watermark file without being told to | cmd/bringupsteps.go | s/if !b.f.yes \&\& !b.Interactive {/if false {/;s/b.cfg, b.f.yes)/b.cfg, true)/ | ./cmd | TestScript/bringup$
 lets a backup leave its marks out | internal/bringup/run.go | s/ \&\& s.Skip != "" {/ {/ | ./internal/bringup | TestAStep
 keeps the right to sign after a drill | cmd/drillhandover.go | s/r.giveBack(context.WithoutCancel(ctx))/_ = r.giveBack/ | ./cmd | TestScript/bringup$
 guard: is not told what was signed | internal/daemon/instance.go | s/^\t\tmemory.Observe(o)$/\t\t_ = memory/ | ./cmd | TestScript/guard

@@ -1,4 +1,4 @@
-package cmd
+package markfiles
 
 import (
 	"os"
@@ -14,11 +14,11 @@ import (
 func TestExportIsWholeOrNothing(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "taken"), nil, 0o600))
-	err := writeNew(dir, []interchange.File{{Name: "first", Data: []byte("1")}, {Name: "taken/second", Data: []byte("2")}})
+	err := WriteNew(dir, []interchange.File{{Name: "first", Data: []byte("1")}, {Name: "taken/second", Data: []byte("2")}})
 	require.ErrorContains(t, err, "nothing was exported")
 	require.NoFileExists(t, filepath.Join(dir, "first"))
 
 	require.NoError(t, os.Symlink(filepath.Join(dir, "elsewhere"), filepath.Join(dir, "link")))
-	require.ErrorContains(t, writeNew(dir, []interchange.File{{Name: "link", Data: []byte("1")}}), "is there already")
+	require.ErrorContains(t, WriteNew(dir, []interchange.File{{Name: "link", Data: []byte("1")}}), "is there already")
 	require.NoFileExists(t, filepath.Join(dir, "elsewhere"))
 }

@@ -1,0 +1,101 @@
+// Package markfiles reads and writes files of watermarks: bundles, and what Highwater and other signers keep.
+package markfiles
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"highwater/hwm"
+	"highwater/hwm/bundle"
+	"highwater/hwm/interchange"
+	"highwater/internal/config"
+	"highwater/internal/durable"
+	"highwater/internal/hints"
+	"highwater/internal/tezos"
+	"highwater/operate"
+)
+
+// ReadAll reads files of watermarks. A row of another chain is refused by itself; a file that is damaged is an error, and
+// nothing of any file is taken.
+func ReadAll(
+	ctx context.Context, cfg *config.Config, admin operate.Admin, paths []string, trust Trust,
+) (rows []hwm.ImportRow, refused []operate.ChangeRow, err error) {
+	for _, path := range paths {
+		data, err := ReadFile(path)
+		if err != nil {
+			return nil, nil, err
+		}
+		if bundle.Is(data) {
+			more, bundleErr := trust.rows(ctx, cfg, admin, path, data)
+			if bundleErr != nil {
+				return nil, nil, bundleErr
+			}
+			rows = append(rows, more...)
+			continue
+		}
+		parsed, format, err := interchange.Parse(filepath.Base(path), data, cfg.ChainID)
+		if err != nil {
+			return nil, nil, hints.Add(err, hintFor(err))
+		}
+		if err := notReplaced(format, path, paths); err != nil {
+			return nil, nil, err
+		}
+		for _, r := range parsed {
+			if r.Chain != cfg.ChainID && r.Chain != (tezos.ChainID{}) {
+				at := hwm.Position{Level: r.Level, Round: r.Round}
+				refused = append(refused, operate.ChangeRow{PKH: r.PKH, Kind: r.Kind, After: at, Result: "refused", Why: "it is for chain " + r.Chain.String()})
+				continue
+			}
+			rows = append(rows, hwm.ImportRow{PKH: r.PKH, Kind: r.Kind, Level: r.Level, Round: r.Round})
+		}
+	}
+	return rows, refused, nil
+}
+
+func hintFor(err error) string {
+	switch {
+	case errors.Is(err, interchange.ErrUnknownFormat):
+		return "nothing was imported; the file must keep the name that its signer gave it: see docs/migrate.md"
+	case errors.Is(err, interchange.ErrOtherChain):
+		return "nothing was imported; choose the file of this chain, or the configuration of that one"
+	}
+	return "nothing was imported; copy the file again with its signer stopped, or set marks that are high enough: highwater hwm set"
+}
+
+// notReplaced refuses a file of an older Signatory when the release that came after has left a newer one beside it: it leaves the old
+// directories where they were, with marks that nobody raises any more.
+func notReplaced(format interchange.Format, path string, others []string) error {
+	if format != interchange.SignatoryV0 && format != interchange.SignatoryV1 {
+		return nil
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	given := func(newer string) bool {
+		return slices.ContainsFunc(others, func(o string) bool {
+			abs, err := filepath.Abs(o)
+			return err == nil && abs == newer
+		})
+	}
+	for _, dir := range []string{"watermark_v2", "watermark_v1"} {
+		newer := filepath.Join(filepath.Dir(path), "..", dir, filepath.Base(path))
+		if newer == path || given(newer) {
+			return nil
+		}
+		if _, err := os.Stat(newer); !errors.Is(err, os.ErrNotExist) {
+			return hints.Add(errors.Join(fmt.Errorf("%s is of an older release of Signatory, and %s came after it", path, newer), err),
+				"nothing was imported; use "+dir+"/: highwater hwm import "+newer)
+		}
+	}
+	return nil
+}
+
+// ReadFile reads one file of watermarks, of whatever format, up to a bound.
+func ReadFile(path string) ([]byte, error) {
+	return durable.Read(path, interchange.MaxSize, "a watermark file")
+}

@@ -1,0 +1,61 @@
+package markfiles
+
+import (
+	"context"
+	"fmt"
+
+	"highwater/hwm"
+	"highwater/hwm/bundle"
+	"highwater/internal/config"
+	"highwater/internal/hints"
+	"highwater/operate"
+)
+
+// Trust is whose signature on a bundle counts: that of the instance with Key; nil: of the other instance of the pair.
+type Trust struct{ Key *hwm.InstanceID }
+
+// Check tells whose a verified bundle is: of the instance that was named, else of the other one of the pair.
+func (t Trust) Check(ctx context.Context, cfg *config.Config, admin operate.Admin, b *bundle.Bundle) (string, error) {
+	if cfg != nil && b.Chain != cfg.ChainID {
+		return "", hints.Add(fmt.Errorf("the bundle is of chain %s, this instance signs for %s", b.Chain, cfg.ChainID), "compare `chain` in the two configurations")
+	}
+	if t.Key != nil {
+		if b.Instance != *t.Key {
+			return "", fmt.Errorf("the bundle is of the instance %s, and --key names %s", b.Instance, *t.Key)
+		}
+		return "as --key names it", nil
+	}
+	v, err := admin.Pair(ctx)
+	switch {
+	case err != nil:
+		return "", err
+	case v.Peer != nil && v.Peer.Key == b.Instance:
+		return "the other instance of the pair", nil
+	}
+	return "", hints.Add(fmt.Errorf("the bundle is of the instance %s, which nobody named here", b.Instance),
+		"compare with the machine that wrote it (highwater peer show, there); if it is right: --key "+b.Instance.String())
+}
+
+// rows are the marks of a bundle that counts.
+func (t Trust) rows(ctx context.Context, cfg *config.Config, admin operate.Admin, path string, data []byte) ([]hwm.ImportRow, error) {
+	b, err := OpenBundle(path, data)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = t.Check(ctx, cfg, admin, b); err != nil {
+		return nil, err
+	}
+	return b.Rows(), nil
+}
+
+// OpenBundle reads a bundle whose signature is right. Whether the signer is one that counts is another question.
+func OpenBundle(path string, data []byte) (*bundle.Bundle, error) {
+	b, err := bundle.Parse(data)
+	if err == nil {
+		err = b.Verify()
+	}
+	if err != nil {
+		return nil, hints.Add(fmt.Errorf("%s: %w", path, err), "copy the file again, as it is; or write it again: highwater bundle export")
+	}
+	return b, nil
+}

@@ -1,0 +1,68 @@
+// Package setup makes what a new instance needs: a configuration with comments, and an empty watermark file.
+package setup
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"highwater/internal/config"
+	"highwater/internal/daemon"
+	"highwater/internal/terminal"
+	"highwater/store"
+)
+
+// Config writes a new configuration for the chain, with the devices that are connected.
+func Config(t *terminal.Terminal, path, chain, stateDir string) error {
+	stateDir, err := filepath.Abs(stateDir)
+	if err != nil {
+		return err
+	}
+	if err = os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // as /etc is
+		return err
+	}
+	found, err := daemon.LookAtBuses()
+	if err != nil {
+		t.Note("warning: the USB buses could not be looked at: %s", err)
+	}
+	for _, c := range found {
+		t.Say("found %s", c)
+		if c.Finding.Hint != "" {
+			t.Note("hint: %s", c.Finding.Hint)
+		}
+	}
+	if err = os.WriteFile(path, fmt.Appendf(nil, template, stateDir, chain, deviceBlocks(found)), 0o644); err != nil { //nolint:gosec // no secret in it
+		return err
+	}
+	t.Say("wrote a configuration:  %s", path)
+	t.Note("hint: look at its [[device]] before you go on")
+	return nil
+}
+
+// HasStore tells whether a state directory holds a watermark file.
+func HasStore(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, store.FileName))
+	return err == nil
+}
+
+// Store creates an empty watermark file, once the operator says so; yes stands for that word. A file that is there is kept.
+func Store(ctx context.Context, t *terminal.Terminal, cfg *config.Config, yes bool) error {
+	file := filepath.Join(cfg.StateDir, store.FileName)
+	if HasStore(cfg.StateDir) {
+		t.Say("kept the watermark file: %s", file)
+		return nil
+	}
+	question := fmt.Sprintf("This creates a new, empty watermark file in %s. It knows nothing of what was signed.\n"+
+		"If there was such a file before: is its disk mounted?\n"+
+		"If these keys ever signed with another state directory, bring that one instead (or import its marks).", cfg.StateDir)
+	if err := t.Confirm(yes, question, "create"); err != nil {
+		return err
+	}
+	if err := store.Create(ctx, cfg.StateDir, time.Now()); err != nil {
+		return daemon.ExplainStore(cfg, err)
+	}
+	t.Say("created the watermark file: %s", file)
+	return nil
+}

@@ -1,0 +1,60 @@
+package setup
+
+import (
+	"fmt"
+	"strings"
+
+	"highwater/internal/config"
+	"highwater/internal/daemon"
+)
+
+const template = `# Highwater. Every setting is explained in docs/configuration.md; a setting that does not exist is an error.
+
+state_dir = %q
+chain     = %q       # the only chain that is signed for
+# node    = "http://127.0.0.1:8732"   # your octez node, for failover and the guard
+
+[server]
+listen = "127.0.0.1:6732"             # or "unix:/run/highwater/signer.sock"
+# authorized_keys  = ["edpk…"]        # public keys of clients that may ask; none: no authentication
+# known_keys       = false            # answer /known_keys
+# prove_possession = false            # answer /bls_prove_possession
+# budget           = "3s"             # what a request has, faults of devices included
+
+[monitor]
+# listen = "127.0.0.1:6733"           # health, metrics, status page
+
+# The devices, each pinned. A Ledger by its four words (highwater ledger list), a TezSign by its serial.
+%s# Without any [[key]]: every key that the devices offer, for all kinds.
+# [[key]]
+# pkh    = "tz1…"
+# alias  = "consensus"
+# device = ["left"]                   # in order of preference
+# allow  = ["block", "preattestation", "attestation"]
+`
+
+// deviceBlocks is the part of a new configuration that names the connected devices; an example when there are none.
+func deviceBlocks(found []daemon.Connected) string {
+	if len(found) == 0 {
+		return exampleDevice
+	}
+	var out strings.Builder
+	for i, c := range found {
+		fmt.Fprintf(&out, "# %s\n[[device]]\nname      = \"%s%d\"\nkind      = %q\ntransport = \"usb\"\n", c, c.Kind, i+1, c.Kind)
+		if c.Kind == config.KindTezSign {
+			fmt.Fprintf(&out, "serial    = %q\n", c.Finding.SerialNum)
+		} else {
+			out.WriteString("# id      = \"four-words-like-this\"  # see: highwater ledger list\n")
+		}
+		out.WriteString("\n")
+	}
+	return out.String()
+}
+
+const exampleDevice = `[[device]]
+name      = "left"
+kind      = "ledger"                  # or "tezsign"
+# id      = "four-words-like-this"
+transport = "usb"
+
+`
