@@ -12,8 +12,8 @@ import (
 // onCertificate takes the right to sign (rules 5, 6, 10 and 11).
 func (n *Node) onCertificate(ctx context.Context, c *wire.Certificate, head *int32) error {
 	ctx = context.WithoutCancel(ctx)
-	n.act.Lock()
-	defer n.act.Unlock()
+	n.begin()
+	defer n.end()
 	if err := n.checkCertificate(c); err != nil {
 		return err
 	}

@@ -10,8 +10,8 @@ import (
 // Activate is an operator's first activation of the pair, or the owner's return from standby: it asks before it signs.
 func (n *Node) Activate(ctx context.Context, level *int32, why string) (hwm.RoleRecord, error) {
 	if _, paired := n.store.Peer(); !paired {
-		n.act.Lock()
-		defer n.act.Unlock()
+		n.begin()
+		defer n.end()
 		return n.signer.Activate(level, why)
 	}
 	mine := n.store.Role()
@@ -27,8 +27,8 @@ func (n *Node) Activate(ctx context.Context, level *int32, why string) (hwm.Role
 	if err != nil {
 		return hwm.RoleRecord{}, errUnasked(err)
 	}
-	n.act.Lock()
-	defer n.act.Unlock()
+	n.begin()
+	defer n.end()
 	mine = n.store.Role()
 	if err = n.mayActivate(mine); err != nil {
 		return hwm.RoleRecord{}, err
@@ -108,7 +108,7 @@ func (n *Node) strange(mine hwm.RoleRecord) bool {
 
 // Stand ends signing, in the epoch that is.
 func (n *Node) Stand(ctx context.Context, why string) (hwm.RoleRecord, error) {
-	n.act.Lock()
-	defer n.act.Unlock()
+	n.begin()
+	defer n.end()
 	return n.signer.Stand(ctx, hwm.Standby, why)
 }

@@ -38,8 +38,8 @@ func (n *Node) handle(ctx context.Context, verb string, q wire.Question) wire.An
 
 // greet takes in which process asks.
 func (n *Node) greet(ctx context.Context, q wire.Question) error {
-	n.act.Lock()
-	defer n.act.Unlock()
+	n.begin()
+	defer n.end()
 	_, err := n.check(q.Hello)
 	if from, ok := wire.AcceptedAt(ctx); ok && err == nil {
 		n.spoke(q.Life, from, false)
@@ -48,8 +48,8 @@ func (n *Node) greet(ctx context.Context, q wire.Question) error {
 }
 
 func (n *Node) step(ctx context.Context, verb string, q wire.Question) (a wire.Answer, err error) {
-	n.act.Lock()
-	defer n.act.Unlock()
+	n.begin()
+	defer n.end()
 	peer, err := n.check(q.Hello)
 	if err != nil {
 		return a, err

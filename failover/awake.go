@@ -46,8 +46,10 @@ func (n *Node) Awake(ctx context.Context) {
 	if !n.pulse.look(time.Now(), slow*n.every, false) {
 		return
 	}
+	defer n.signer.Lines().Release()
 	n.waking.Lock()
 	defer n.waking.Unlock()
+	n.signer.Lines().Hold()
 	if !n.pulse.look(time.Now(), slow*n.every, false) { // somebody else has asked
 		return
 	}

@@ -21,8 +21,8 @@ func (n *Node) Watched() hwm.RoleRecord {
 // says nothing against the present signer. Signatures under way never leave, since the other signer may be at the same level.
 // An error says that the fence is not durable; the gate is closed all the same.
 func (n *Node) Fence(epoch uint64, why string) (fenced bool, err error) {
-	n.act.Lock()
-	defer n.act.Unlock()
+	n.begin()
+	defer n.end()
 	if now := n.Watched(); now.Role != hwm.Active || now.Epoch != epoch {
 		return false, nil
 	}

@@ -27,8 +27,8 @@ func (n *Node) onFollow(ctx context.Context, a wire.Answer) error {
 	if a.Refusal != nil {
 		return a.Refusal
 	}
-	n.act.Lock()
-	defer n.act.Unlock()
+	n.begin()
+	defer n.end()
 	peer, err := n.check(a.Hello)
 	if err != nil {
 		return err

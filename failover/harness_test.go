@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -260,6 +261,7 @@ type side struct {
 	chain  Chain
 	link   Link // nil: the pair's cable
 	copyOf *side
+	log    slog.Handler // nil: one that fails the test at a line with a lock in hand
 	// offline makes the next process one that is no daemon
 	offline bool
 
@@ -348,8 +350,9 @@ func (s *side) start() {
 	require.NoError(s.t, err)
 	s.store, s.counted = &frail{DB: db, countdown: -1}, false
 	_, paired := db.Peer()
+	log := slog.New(cmp.Or[slog.Handler](s.log, &lockWatch{Handler: slog.DiscardHandler, side: s}))
 	s.signer = signer.New(signer.Config{
-		Chain: ghost, Store: s.store, Devices: []signer.Device{s.gadget}, Hold: paired, Observe: s.observe, Changed: s.changed,
+		Log: log, Chain: ghost, Store: s.store, Devices: []signer.Device{s.gadget}, Hold: paired, Observe: s.observe, Changed: s.changed,
 		Awake: func(ctx context.Context) { s.node.Awake(ctx) }, Head: s.head,
 	})
 	s.signer.Learn()
@@ -358,7 +361,7 @@ func (s *side) start() {
 		link = &cableEnd{&s.pair.cable, s}
 	}
 	s.node = New(Config{
-		Signer: s.signer, Store: s.store, Link: link, Chain: s.chain, Every: s.pair.every, Offline: s.offline,
+		Log: log, Signer: s.signer, Store: s.store, Link: link, Chain: s.chain, Every: s.pair.every, Offline: s.offline,
 	})
 	if s.octez != nil {
 		s.watch()

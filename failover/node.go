@@ -104,6 +104,7 @@ func New(cfg Config) *Node {
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
+	n.log = n.signer.Lines().Logger(n.log)
 	if n.now == nil {
 		n.now = time.Now
 	}
@@ -160,6 +161,17 @@ func (n *Node) loop(ctx context.Context, kick <-chan struct{}, step func(context
 	}
 }
 
+// begin begins a step. What the step has to log, and the signer in it, waits until end: nobody waits for a log with the lock in hand.
+func (n *Node) begin() {
+	n.act.Lock()
+	n.signer.Lines().Hold()
+}
+
+func (n *Node) end() {
+	n.act.Unlock()
+	n.signer.Lines().Release()
+}
+
 // Poke makes the node ask now rather than at its next turn.
 func (n *Node) Poke() {
 	select {
@@ -170,8 +182,8 @@ func (n *Node) Poke() {
 
 // boot settles what a start finds: an instance that was only signing up to its ceilings is on standby after a restart.
 func (n *Node) boot(ctx context.Context) {
-	n.act.Lock()
-	defer n.act.Unlock()
+	n.begin()
+	defer n.end()
 	if err := n.settle(ctx); err != nil {
 		n.log.Error("role not settled", "error", err)
 	}

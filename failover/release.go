@@ -208,8 +208,8 @@ func (n *Node) lifts() []hwm.CeilingChange {
 
 // Release makes a certificate by level for the other instance, to be carried in a file. This side signs on, up to the level.
 func (n *Node) Release(ctx context.Context, at int32) (*wire.Certificate, error) {
-	n.act.Lock()
-	defer n.act.Unlock()
+	n.begin()
+	defer n.end()
 	peer, ok := n.store.Peer()
 	if !ok {
 		return nil, wire.RefuseNoPeer()

@@ -10,7 +10,7 @@ import (
 	"highwater/signer"
 )
 
-// The rules, as docs/failover-theory.md numbers them. Each function here is called with Node.act held: it is one step of the protocol, and
+// The rules, as docs/failover-theory.md numbers them. Each function here is called between Node.begin and Node.end: it is one step of the protocol, and
 // what it decides is durable before anybody hears of it.
 
 // heard takes in what a message of the other side says of the right to sign (rules 1, 7 and 8).
@@ -91,8 +91,8 @@ func (n *Node) seen(peer hwm.Peer, h wire.Hello) error {
 // onStatus does what follows from the other side's status: fence, yield, or resume (rules 5 to 8).
 func (n *Node) onStatus(ctx context.Context, a wire.Answer) error {
 	ctx = context.WithoutCancel(ctx)
-	n.act.Lock()
-	defer n.act.Unlock()
+	n.begin()
+	defer n.end()
 	peer, err := n.check(a.Hello)
 	if err != nil {
 		return err

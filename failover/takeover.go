@@ -98,8 +98,8 @@ func (n *Node) takeOver(ctx context.Context, t Takeover, r TakeoverRequest, give
 	if !r.CannotSign {
 		return t, wire.Refuse(wire.Unstated, statementHint, "nobody stated that the other instance cannot sign")
 	}
-	n.act.Lock()
-	defer n.act.Unlock()
+	n.begin()
+	defer n.end()
 	if n.signsHere() {
 		return t, wire.Refuse(wire.IsActive, "there is nothing to take over; see: highwater peer show", "this instance signs already")
 	}

@@ -178,8 +178,8 @@ func (n *Node) peerView(peer hwm.Peer) *PeerView {
 
 // SetPeer names the other instance; nil makes this one alone. Whoever waits for an answer cannot get out of it this way.
 func (n *Node) SetPeer(_ context.Context, p *hwm.Peer) error {
-	n.act.Lock()
-	defer n.act.Unlock()
+	n.begin()
+	defer n.end()
 	old, paired := n.store.Peer()
 	if mine := n.store.Role(); paired && mine.Role == hwm.Active && !n.signer.Active() {
 		return wire.Refuse(wire.NotReady, "highwater takeover, or highwater standby first",

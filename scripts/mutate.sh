@@ -129,8 +129,12 @@ waits for the reader of its log | internal/logqueue/queue.go | s/^\t\tq.dropped.
 waits for the reader of its log (2) | cmd/daemonlog.go | s/log, err := newLogger(queue, level, format)/log, err := newLogger(os.Stderr, level, format)/ | ./cmd | TestScript/unread
 dies with its terminal | cmd/daemonlog.go | s/signal.Notify(signals, syscall.SIGHUP, syscall.SIGPIPE)/signal.Notify(signals, syscall.SIGPIPE)/ | ./cmd | TestScript/signals
 dies with the reader of its log | cmd/daemonlog.go | s/signal.Notify(signals, syscall.SIGHUP, syscall.SIGPIPE)/signal.Notify(signals, syscall.SIGHUP)/ | ./cmd | TestScript/signals
-logs with a change of role in hand | signer/role.go | s/s.unsaid = append(s.unsaid, func() { \(s.log.Info("role".*\) })$/\1/ | ./signer | TestNothingIsLoggedUnderALock
-logs with the store in hand | store/commit.go | s/^\tpoisoned := db.poisoned$/\tpoisoned := db.poisoned\n\tdb.log.Error("commit failed")/ | ./store | TestNothingIsLoggedUnderTheLock
+logs with a change of role in hand | signer/role.go | s/s.lines.Hold()/_ = s.lines/;s/s.lines.Release()/_ = s.lines/ | ./signer | TestNothingIsLoggedUnderALock
+logs with a request's lock in hand | signer/ask.go | s/r.out.note(func() { \(s.log.Warn(.*)\) })/\1/ | ./signer | TestNothingIsLoggedUnderALock
+logs with a step of the pair in hand | failover/node.go | s/n.signer.Lines().Hold()/_ = n.act.TryLock/;s/n.signer.Lines().Release()/_ = n.act.TryLock/ | ./failover | TestAStepWaitsForNoLog
+logs a failed commit before those who wait are told | store/commit.go | s/^\tclose(b.done)$//;s/^\tdb.sayRuntime()$/\tclose(b.done)/ | ./store | TestAFailedCommitWaitsForNoLog
+logs a note of a device with the store in hand | store/signedwith.go | s/failed\[by.Device\] = err/db.log.Error("x")/ | ./store | TestNothingIsLoggedUnderTheLock
+logs with the store in hand | store/commit.go | s/^\tfirst = db.poisoned == nil$/\tfirst = db.poisoned == nil\n\tdb.log.Error("commit failed")/ | ./store | TestNothingIsLoggedUnderTheLock
 logs what a Ledger is asked | ledger/session.go | s/"sent", len(c.raw)/"sent", fmt.Sprintf("%x", c.raw)/ | ./api | TestNoLogShowsPayloadsOrSignatures
 logs what a Ledger answers | ledger/session.go | s/"answered", len(out)/"answered", string(out), "hex", fmt.Sprintf("%x", out)/ | ./api | TestNoLogShowsPayloadsOrSignatures
 fences on what does not verify | guard/sight.go | s/s.doubtful = !s.proven \&\& (alone || key.Public == nil)/s.doubtful = false \&\& alone/;s/^\ts.doubtful = !s.proven$// | ./guard | TestASightingThatDoesNotVerify|TestAKeyThatWasNeverHere

@@ -13,7 +13,7 @@ import (
 // Activate makes this instance sign, in a new epoch. With a level the same write raises the floors of all keys to the
 // level; without, every key must have its marks.
 func (s *Signer) Activate(level *int32, why string) (hwm.RoleRecord, error) {
-	s.roleMu.Lock()
+	s.lockRole()
 	defer s.unlockRole()
 	if err := s.CheckActivate(level); err != nil {
 		return hwm.RoleRecord{}, err

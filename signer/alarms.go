@@ -48,7 +48,7 @@ func (s *Signer) RaiseAlarm(name AlarmName, witness, about, text, hint string) {
 	a.ID = s.alarms.last
 	s.alarms.byAt[at(a)] = a
 	s.alarms.mu.Unlock()
-	s.log.Error("alarm", "alarm", string(name), "witness", witness, "text", text, "hint", hint)
+	s.held.Error("alarm", "alarm", string(name), "witness", witness, "text", text, "hint", hint)
 	s.alarmed(a)
 	s.keepAlarms()
 }
@@ -59,7 +59,7 @@ func (s *Signer) keepAlarms() {
 	err := s.store.SetAlarms(s.Alarms())
 	s.alarms.keep.Unlock()
 	if err != nil {
-		s.log.Error("alarms not kept", "error", err.Error())
+		s.held.Error("alarms not kept", "error", err.Error())
 	}
 }
 
@@ -96,7 +96,7 @@ func (s *Signer) acknowledge(ends func(Alarm) bool) []Alarm {
 	}
 	s.alarms.mu.Unlock()
 	for _, a := range ended {
-		s.log.Info("alarm acknowledged", "alarm", string(a.Name), "text", a.Text)
+		s.held.Info("alarm acknowledged", "alarm", string(a.Name), "text", a.Text)
 	}
 	s.keepAlarms()
 	return s.Alarms()

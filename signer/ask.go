@@ -45,7 +45,8 @@ func (s *Signer) ask(ctx context.Context, r *request, turn *heldTurn) (tezos.Sig
 		if asked >= maxAsks || ctx.Err() != nil {
 			return tezos.Signature{}, err
 		}
-		s.log.Warn("device fault, asking again", "device", turn.name(), "error", err)
+		name, fault := turn.name(), err
+		r.out.note(func() { s.log.Warn("device fault, asking again", "device", name, "error", fault) })
 		again, turnErr := s.turn(ctx, r.key, r.Kind)
 		if turnErr != nil {
 			return tezos.Signature{}, errors.Join(err, turnErr)

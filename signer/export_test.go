@@ -11,5 +11,15 @@ func (s *Signer) LocksFree() bool {
 		}
 		try.Unlock()
 	}
+	for _, k := range s.ring.all() {
+		for _, l := range k.locks {
+			select {
+			case l.baton <- struct{}{}:
+				<-l.baton
+			default:
+				return false
+			}
+		}
+	}
 	return true
 }

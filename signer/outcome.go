@@ -43,6 +43,25 @@ type outcome struct {
 	stage  Stage
 	start  time.Time
 	sender *sender
+	notes  []func() // lines of the log
+}
+
+// note keeps a line of the log until the request holds no lock.
+func (o *outcome) note(line func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.notes = append(o.notes, line)
+}
+
+// tell writes the lines so far.
+func (o *outcome) tell() {
+	o.mu.Lock()
+	due := o.notes
+	o.notes = nil
+	o.mu.Unlock()
+	for _, line := range due {
+		line()
+	}
 }
 
 // sender is the origin of a request: the sender's name for the request, and the line of the log, written when the
@@ -145,9 +164,10 @@ func (s *Signer) end(out *outcome, err error) {
 		}
 	}
 	s.observe(o)
+	line := func() { out.tell(); s.line(o) }
 	if out.sender == nil {
-		s.line(o)
+		line()
 		return
 	}
-	out.sender.line = func() { s.line(o) }
+	out.sender.line = line
 }

@@ -29,6 +29,7 @@ type answer struct {
 func (r *request) done() {
 	r.lock.unlock()
 	r.pass.leave()
+	r.out.tell()
 }
 
 // decide looks the request's mark up and applies the rule. A refusal is an error. The decision to replay carries a signature that was

@@ -25,7 +25,7 @@ var ErrNotOwner = errors.New("the role on disk forbids signing")
 func (s *Signer) Become(
 	ctx context.Context, next hwm.RoleRecord, floors []hwm.Row, ceilings ...hwm.CeilingChange,
 ) (hwm.RoleRecord, error) {
-	s.roleMu.Lock()
+	s.lockRole()
 	defer s.unlockRole()
 	return s.become(ctx, next, floors, ceilings)
 }
@@ -56,20 +56,20 @@ func (s *Signer) become(
 		s.gate.open()
 	}
 	now := s.store.Role()
-	s.unsaid = append(s.unsaid, func() { s.log.Info("role", "role", now.Role.String(), "epoch", now.Epoch, "why", now.Why) })
+	s.held.Info("role", "role", now.Role.String(), "epoch", now.Epoch, "why", now.Why)
 	s.changed(now)
 	return now, nil
 }
 
-// unlockRole ends a change of role, and only afterwards writes its lines: nobody waits for a log with the lock in
-// hand.
+// lockRole begins a change of role. Its lines wait until unlockRole: nobody waits for a log with the lock in hand.
+func (s *Signer) lockRole() {
+	s.roleMu.Lock()
+	s.lines.Hold()
+}
+
 func (s *Signer) unlockRole() {
-	lines := s.unsaid
-	s.unsaid = nil
 	s.roleMu.Unlock()
-	for _, line := range lines {
-		line()
-	}
+	s.lines.Release()
 }
 
 // Stand ends signing in the present epoch, as Become does.
@@ -77,7 +77,7 @@ func (s *Signer) Stand(ctx context.Context, role hwm.Role, why string) (hwm.Role
 	if role == hwm.Active {
 		return hwm.RoleRecord{}, fmt.Errorf("%s is not a role to stand by in", role)
 	}
-	s.roleMu.Lock()
+	s.lockRole()
 	defer s.unlockRole()
 	next := s.store.Role()
 	next.Role, next.Why = role, why
@@ -87,7 +87,7 @@ func (s *Signer) Stand(ctx context.Context, role hwm.Role, why string) (hwm.Role
 // Resume lets requests in again after a start for which Config.Hold kept requests out: the other instance knows
 // nothing newer. floors are the marks that the other instance knows, durable before anything is signed.
 func (s *Signer) Resume(floors []hwm.Row) error {
-	s.roleMu.Lock()
+	s.lockRole()
 	defer s.unlockRole()
 	role := s.store.Role()
 	if role.Role != hwm.Active || role.Owner != s.store.Instance() {
@@ -98,7 +98,7 @@ func (s *Signer) Resume(floors []hwm.Row) error {
 	}
 	s.capped.Store(false)
 	s.gate.open()
-	s.unsaid = append(s.unsaid, func() { s.log.Info("resumed", "role", role.Role.String(), "epoch", role.Epoch) })
+	s.held.Info("resumed", "role", role.Role.String(), "epoch", role.Epoch)
 	s.changed(role)
 	return nil
 }

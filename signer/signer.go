@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"highwater/hwm"
+	"highwater/internal/heldlog"
 	"highwater/internal/tezos"
 )
 
@@ -42,8 +43,9 @@ type Signer struct {
 	ring    *ring
 	gate    *gate
 	roleMu  sync.Mutex // a single change of role at a time: gate and record agree
-	unsaid  []func()   // lines of the change of role, written once roleMu is free
-	log     *slog.Logger
+	lines   heldlog.Lines
+	log     *slog.Logger // of requests and devices
+	held    *slog.Logger // of roles and alarms: its lines wait while roleMu, or a caller, holds them
 	refused refusals
 	awake   func(context.Context)
 	observe func(Outcome)
@@ -69,6 +71,7 @@ func New(cfg Config) *Signer {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.held = s.lines.Logger(s.log)
 	if s.observe == nil {
 		s.observe = func(Outcome) {}
 	}
@@ -95,6 +98,9 @@ func New(cfg Config) *Signer {
 	}
 	return s
 }
+
+// Lines holds back what the log is to be told of roles and alarms, for a caller with a lock of its own in hand.
+func (s *Signer) Lines() *heldlog.Lines { return &s.lines }
 
 // Chain is the only chain to sign for.
 func (s *Signer) Chain() tezos.ChainID { return s.chain }

@@ -65,7 +65,7 @@ func (t *strangers) find(d Device, pkh tezos.PublicKeyHash) (device.Mark, bool) 
 // device is not asked.
 func (s *Signer) disbelieve(name string, m device.Mark, limit hwm.Limit) {
 	s.strange.add(name, m)
-	s.log.Warn("device is too far ahead, not believed", "device", name, "pkh", m.PKH.String(), "kind", markName(m.Kind), "level", m.Level)
+	s.held.Warn("device is too far ahead, not believed", "device", name, "pkh", m.PKH.String(), "kind", markName(m.Kind), "level", m.Level)
 	s.RaiseOtherChain("device "+name, m.PKH, fmt.Sprintf(
 		"device %s: its own %s mark of %s is at level %d, %s: used on another chain? Its marks are not taken, and "+
 			"the device is not used for this key",

@@ -37,17 +37,20 @@ func (db *DB) commit(alone, last bool) {
 		return
 	}
 	start := time.Now()
-	err := db.update(b, records)
+	cause := db.update(b, records)
 	if len(records) > 0 || !b.last || !b.empty() {
 		db.obs(time.Since(start))
 	}
-	if err != nil {
-		err = db.poison(err)
-	} else {
+	first := false
+	if cause == nil {
 		db.settled(b)
+	} else {
+		b.err, first = db.poison(cause)
 	}
-	b.err = err
 	close(b.done)
+	if first { // only now: nobody waits for a log
+		db.sayFailed(cause)
+	}
 	db.sayRuntime()
 }
 
@@ -154,18 +157,17 @@ func (db *DB) update(b *batch, records []record) error {
 	return db.inPlace() // the next start looks in this place
 }
 
-// poison ends all signing of this process: after a failed commit the content of the disk is unknown.
-func (db *DB) poison(cause error) error {
+// poison ends all signing of this process: after a failed commit the content of the disk is unknown. first tells that
+// nothing had failed before.
+func (db *DB) poison(cause error) (poisoned error, first bool) {
 	db.mu.Lock()
-	first := db.poisoned == nil
+	defer db.mu.Unlock()
+	first = db.poisoned == nil
 	if first {
 		db.poisoned = &DiskError{fmt.Errorf("%w: %w", ErrPoisoned, cause)}
 		close(db.failed)
 	}
-	poisoned := db.poisoned
-	db.mu.Unlock()
-	if first {
-		db.log.Error("commit failed", "error", cause)
-	}
-	return poisoned
+	return db.poisoned, first
 }
+
+func (db *DB) sayFailed(cause error) { db.log.Error("commit failed", "error", cause) }

@@ -130,7 +130,11 @@ func (c covered) Wait() error {
 		return poisoned
 	}
 	if _, err := c.db.stillThere(last); err != nil {
-		return c.db.poison(err)
+		failed, first := c.db.poison(err)
+		if first {
+			c.db.sayFailed(err)
+		}
+		return failed
 	}
 	return nil
 }

@@ -3,12 +3,14 @@ package store_test
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/hwm"
 	"highwater/internal/tezos"
 	"highwater/store"
 	"highwater/store/storetest"
@@ -46,10 +48,44 @@ func TestNothingIsLoggedUnderTheLock(t *testing.T) {
 	require.NoError(t, storetest.Advance(db, key, storetest.Mark(11, 0, 1)))
 	db.Keep(key, storetest.Mark(11, 0, 1).Digest, storetest.Signature(t, tezos.BLS12381, 1)) // of another curve: it cannot be kept
 	require.Equal(t, int32(1), w.lines.Load())
+	db.NoteSigned(map[hwm.SignedBy]hwm.SignedUpTo{{Device: strings.Repeat("d", 40_000), PKH: key.PKH, Kind: tezos.Block}: {Open: true}}) // too long a name
+	require.Equal(t, int32(2), w.lines.Load())
 	storetest.Break(t, db.Path(), storetest.NoSpace)
 	require.ErrorIs(t, storetest.Advance(db, key, storetest.Mark(12, 0, 1)), store.ErrPoisoned)
-	require.Equal(t, int32(2), w.lines.Load())
+	require.Eventually(t, func() bool { return w.lines.Load() == 3 }, 5*time.Second, time.Millisecond)
 	require.False(t, w.held.Load())
+}
+
+// stuckLog is a log whose reader hangs.
+type stuckLog struct {
+	slog.Handler
+	hangs chan struct{}
+}
+
+func (stuckLog) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l stuckLog) Handle(context.Context, slog.Record) error {
+	<-l.hangs
+	return nil
+}
+
+// Whoever waits for a commit that fails is told before the log is.
+func TestAFailedCommitWaitsForNoLog(t *testing.T) {
+	l := stuckLog{slog.DiscardHandler, make(chan struct{})}
+	key := storetest.Key(1, tezos.Block)
+	db := openDir(t, newDir(t), store.Options{Log: slog.New(l)})
+	storetest.Floor(t, db, 10, key)
+	storetest.Break(t, db.Path(), storetest.NoSpace)
+	told := make(chan error, 1)
+	go func() { told <- storetest.Advance(db, key, storetest.Mark(12, 0, 1)) }()
+	select {
+	case err := <-told:
+		close(l.hangs)
+		require.ErrorIs(t, err, store.ErrPoisoned)
+	case <-time.After(5 * time.Second):
+		close(l.hangs)
+		require.Fail(t, "the log is waited for")
+	}
 }
 
 // A runtime file that cannot be made has its line, too, and nobody holds the lock meanwhile.

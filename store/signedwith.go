@@ -23,23 +23,32 @@ func (db *DB) SignedWith() map[hwm.SignedBy]hwm.SignedUpTo {
 // NoteSigned notes how far devices signed. NoteSigned does not wait: the note goes to the disk before, or with, every
 // signature kept later. A crash may lose the note, together with the signatures.
 func (db *DB) NoteSigned(rows map[hwm.SignedBy]hwm.SignedUpTo) {
+	for device, err := range db.noteSigned(rows) {
+		db.log.Error("what was signed with a device is not kept", "device", device, "error", err)
+	}
+}
+
+// noteSigned gives what cannot be kept, by device.
+func (db *DB) noteSigned(rows map[hwm.SignedBy]hwm.SignedUpTo) map[string]error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	if db.usable() != nil {
-		return // nothing is signed any more either
+		return nil // nothing is signed any more either
 	}
+	failed := map[string]error{}
 	for by, upTo := range rows {
 		if db.signed[by] == upTo {
 			continue
 		}
 		write, err := db.putSigned(by, upTo)
 		if err != nil {
-			db.log.Error("what was signed with a device is not kept", "device", by.Device, "error", err)
+			failed[by.Device] = err
 			continue
 		}
 		db.signed[by] = upTo
 		db.write(write)
 	}
+	return failed
 }
 
 func (db *DB) putSigned(by hwm.SignedBy, upTo hwm.SignedUpTo) (func(*bolt.Tx) error, error) {
