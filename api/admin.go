@@ -58,7 +58,7 @@ func NewAdmin(a operate.Admin) http.Handler {
 	r.Post("/v1/devices/{name}/call", deviceCall(a.Devices))
 	failoverRoutes(r, a.Failover)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		writeJSON(w, http.StatusNotFound, adminError{Text: "there is nothing at " + shorten(r.URL.Path), Hint: versionHint})
+		writeJSON(w, http.StatusNotFound, adminError{Text: "nothing is at " + shorten(r.URL.Path), Hint: versionHint})
 	})
 	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
 		text := fmt.Sprintf("%s is not answered at %s", shorten(r.Method), shorten(r.URL.Path))

@@ -123,5 +123,5 @@ func readEvents(r io.Reader, status int, show func(string)) (json.RawMessage, er
 	if err := lines.Err(); err != nil {
 		return nil, err
 	}
-	return nil, errors.New("the daemon ended before it answered")
+	return nil, errors.New("the daemon ended without an answer")
 }

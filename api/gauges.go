@@ -27,26 +27,29 @@ var (
 	descMark = gaugeDesc("mark_level", "Level of the watermark.", "chain", "pkh", "alias", "kind")
 	descRole = gaugeDesc("role", "1 for the role of this instance.", "role")
 	descEpo  = gaugeDesc("epoch", "Epoch of the role.")
-	descSign = gaugeDesc("signing", "1 while requests are let in; after a restart, an active instance first asks the other one.")
+	descSign = gaugeDesc("signing", "1 while requests are let in; "+
+		"after a restart, an active instance first asks its peer.")
 	descDev  = gaugeDesc("device_health", "1 for the health of a device.", "device", "health")
 	descAlrm = gaugeDesc("device_alarm", "1 when a device's own watermark went backwards, or is corrupted.", "device")
 	descRdy  = gaugeDesc("ready", "1 when a request could be signed now.")
-	descAlm  = gaugeDesc("alarms", "Alarms that stand and were not acknowledged.", "alarm")
+	descAlm  = gaugeDesc("alarms", "Standing alarms without an acknowledgement.", "alarm")
 	descBld  = gaugeDesc("build_info", "1, with the version.", "version")
 
 	// Gauges of the pair; all but the first appear once the other instance was heard.
-	descReach  = gaugeDesc("peer_reachable", "1 while the other instance of the pair answers; missing for a single instance.")
-	descPEpo   = gaugeDesc("peer_epoch", "Newest epoch that the other instance knows.")
-	descPSign  = gaugeDesc("peer_signing", "1 while the other instance lets requests in.")
-	descPAge   = gaugeDesc("peer_heard_seconds", "Time since the other instance was heard.")
-	descSkew   = gaugeDesc("peer_clock_skew_seconds", "How far the other instance's clock is ahead of this one.")
-	descFollow = gaugeDesc("follow_connected", "1 while the other instance's watermarks are followed. The signing instance follows nobody.")
-	descBehind = gaugeDesc("follow_behind_levels", "How many levels the watermarks here are behind the other instance's, at most.")
-	descFAge   = gaugeDesc("follow_heard_seconds", "Time since the last message of the stream of watermarks.")
+	descReach  = gaugeDesc("peer_reachable", "1 while the peer answers; missing for a single instance.")
+	descPEpo   = gaugeDesc("peer_epoch", "Newest epoch that the peer knows.")
+	descPSign  = gaugeDesc("peer_signing", "1 while the peer lets requests in.")
+	descPAge   = gaugeDesc("peer_heard_seconds", "Time since the peer was heard.")
+	descSkew   = gaugeDesc("peer_clock_skew_seconds", "How far the peer's clock is ahead of the own clock.")
+	descFollow = gaugeDesc("follow_connected", "1 while the peer's watermarks are followed. "+
+		"The signing instance follows nobody.")
+	descBehind = gaugeDesc("follow_behind_levels", "How many levels the watermarks here are behind "+
+		"the peer's, at most.")
+	descFAge = gaugeDesc("follow_heard_seconds", "Time since the last message of the stream of watermarks.")
 
 	// Gauges of the guard.
 	descGuard = gaugeDesc("guard_state", "1 for the state of the guard. Look into a blind guard; off means: no node is configured.", "state")
-	descGHead = gaugeDesc("guard_head_level", "Level of the last block that the guard looked at.")
+	descGHead = gaugeDesc("guard_head_level", "Level of the last block that the guard read.")
 	descGAge  = gaugeDesc("guard_head_seconds", "Time since the guard looked at a block.")
 )
 

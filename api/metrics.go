@@ -63,7 +63,7 @@ func NewMetrics() *Metrics {
 		}),
 		diskWaits: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "highwater", Name: "disk_waits_total",
-			Help: "Requests whose device was done, and whose answer waited for the disk, for a millisecond or more.",
+			Help: "Requests that waited for the disk for a millisecond or more, after the device was done.",
 		}),
 	}
 	// Zero from the start: for Prometheus, a counter appearing with its first count has not increased, and no alert

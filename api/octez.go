@@ -98,7 +98,7 @@ func behind(prefix string, h http.Handler) http.Handler {
 }
 
 func nothingHere(w http.ResponseWriter, r *http.Request) {
-	writeError(w, http.StatusNotFound, fmt.Sprintf("there is nothing at %s", shorten(r.URL.Path)), "")
+	writeError(w, http.StatusNotFound, fmt.Sprintf("nothing is at %s", shorten(r.URL.Path)), "")
 }
 
 func (o *octez) authorizedKeys(w http.ResponseWriter, _ *http.Request) {
@@ -248,7 +248,7 @@ func readQuery(r *http.Request) (url.Values, error) {
 // readPayload reads a body of a JSON string of hex.
 func readPayload(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if !jsonBody(r) {
-		text := "the body is " + shorten(r.Header.Get("Content-Type")) + ": it should be application/json"
+		text := "the body is " + shorten(r.Header.Get("Content-Type")) + ": expected application/json"
 		return nil, &statusError{http.StatusUnsupportedMediaType, text}
 	}
 	if r.ContentLength > MaxBody { // not waited for
@@ -267,7 +267,7 @@ func decodePayload(body []byte) ([]byte, error) {
 		return payload, nil
 	}
 	if len(strings.TrimSpace(string(body))) == 0 {
-		return nil, badRequest("the body is empty: it should be a JSON string of hex")
+		return nil, badRequest("the body is empty: expected a JSON string of hex")
 	}
 	var text *string
 	if err := json.Unmarshal(body, &text); err != nil || text == nil {
@@ -316,7 +316,8 @@ func (o *octez) authenticate(pkh tezos.PublicKeyHash, payload []byte, given []st
 		return nil
 	}
 	if len(given) != 1 {
-		return &statusError{status: http.StatusUnauthorized, text: "the request is not authenticated: this signer wants one signature of an authorized key"}
+		return &statusError{status: http.StatusUnauthorized, text: "the request is not authenticated: " +
+			"highwater wants a signature by an authorized key"}
 	}
 	sig, err := tezos.ParseSignature(given[0])
 	if err != nil {
@@ -328,5 +329,6 @@ func (o *octez) authenticate(pkh tezos.PublicKeyHash, payload []byte, given []st
 			return nil
 		}
 	}
-	return &statusError{status: http.StatusUnauthorized, text: "the authentication is not by an authorized key, or not for this request"}
+	return &statusError{status: http.StatusUnauthorized, text: "the authentication is not by an authorized key, " +
+		"or for a different request"}
 }

@@ -60,7 +60,7 @@ type LostAnswerError struct {
 }
 
 func (e *LostAnswerError) Error() string {
-	return fmt.Sprintf("the daemon ended before it answered (%s): %v", e.Request, e.Err)
+	return fmt.Sprintf("the daemon ended without an answer (%s): %v", e.Request, e.Err)
 }
 
 // HintText is what to do.

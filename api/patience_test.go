@@ -88,7 +88,7 @@ func TestADaemonThatDiesIsSaidSo(t *testing.T) {
 		for _, err := range errs {
 			var lost *api.LostAnswerError
 			require.ErrorAs(t, err, &lost, name)
-			require.Regexp(t, `the daemon ended before it answered \(POST /v1/\S+\): (unexpected )?EOF$`, err.Error())
+			require.Regexp(t, `the daemon ended without an answer \(POST /v1/\S+\): (unexpected )?EOF$`, err.Error())
 			require.ErrorIs(t, err, lost.Err)
 			require.Contains(t, lost.HintText(), "highwater status")
 		}

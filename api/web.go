@@ -19,7 +19,7 @@ func fromOutside(h http.Handler, deny func(w http.ResponseWriter, status int, te
 			deny(w, http.StatusForbidden, "requests of web pages are not answered (the request has an Origin)", "")
 		case foreignHost(r):
 			deny(w, http.StatusForbidden, "the request is for the host "+shorten(r.Host)+", and came over loopback",
-				"ask for localhost, or for an address such as 127.0.0.1")
+				"ask for localhost, or for an address like 127.0.0.1")
 		default:
 			h.ServeHTTP(w, r)
 		}

@@ -53,7 +53,7 @@ func (a *app) activate(ctx context.Context, cfg *config.Config, admin operate.Ad
 	}
 	if st.Role.Role == hwm.Active {
 		if req.Level != nil {
-			return hints.Add(errors.New("this instance is active already: no mark was raised"),
+			return hints.Add(errors.New("the instance is active already: no mark was raised"),
 				fmt.Sprintf("highwater hwm set --all --level %d", *req.Level))
 		}
 		return a.showRole(st.Role, "it was active already")

@@ -137,7 +137,10 @@ func TestABrokenBackupStaysForQuestions(t *testing.T) {
 	require.NoError(t, os.Mkdir(trial, 0o700))
 	storetest.Break(t, d.Store.Path(), storetest.FailedSync)
 	require.ErrorIs(t, d.Store.Probe(), store.ErrPoisoned)
-	require.Eventually(t, func() bool { return strings.Contains(said.String(), "stays for the other one's questions") }, scriptPatience, time.Millisecond)
+	require.Eventually(t, func() bool {
+		return strings.Contains(said.String(), "stays for its peer's "+
+			"questions")
+	}, scriptPatience, time.Millisecond)
 	st, err := d.Admin.Status(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, st.Store, "a commit to the watermark file failed")

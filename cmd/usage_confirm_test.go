@@ -44,7 +44,8 @@ func TestNoConfirmationIsWaitedFor(t *testing.T) {
 			status, out, errs := run(t, strings.Fields(commands[name]+more+" --config "+missing)...)
 			require.Equal(t, exitFail, status, name)
 			require.Empty(t, out, name)
-			require.Equal(t, "error: this wants a confirmation, and there is no terminal to give it at\nhint: add --yes\n", errs, name)
+			require.Equal(t, "error: the command wants a confirmation, "+
+				"and has no terminal to ask on\nhint: add --yes\n", errs, name)
 		}
 		if name != "init" { // which would make a configuration
 			_, _, errs := run(t, strings.Fields(commands[name]+" --yes --config "+missing)...)
@@ -53,7 +54,7 @@ func TestNoConfirmationIsWaitedFor(t *testing.T) {
 	})
 	for _, looks := range []string{"handover --dry-run", "takeover --check", "takeover", "drill"} {
 		_, _, errs := run(t, strings.Fields(looks+" --config "+missing)...)
-		require.Contains(t, errs, "there is no configuration", looks)
+		require.Contains(t, errs, "no configuration at", looks)
 	}
 }
 

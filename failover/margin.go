@@ -111,7 +111,8 @@ func (n *Node) farHead(r TakeoverRequest) []checklist.Line {
 	if r.Far {
 		result = checklist.Warning
 	}
-	return []checklist.Line{checklist.New(checklist.Head, result, fmt.Sprintf("level %d is stated, which is %s", *r.Head, limit.Distance(*r.Head)), "look at the level again; if it is right: --far")}
+	return []checklist.Line{checklist.New(checklist.Head, result, fmt.Sprintf("level %d is stated, "+
+		"which is %s", *r.Head, limit.Distance(*r.Head)), "look at the level again; if the level is right: --far")}
 }
 
 // known is the highest level that is known of: of everything, and of what was signed or set as a mark.

@@ -116,17 +116,22 @@ func (r *Refusal) Error() string {
 	case NoMark:
 		return fmt.Sprintf("%s has no %s watermark on %s: a key without a mark does not sign", r.Key.PKH, r.Key.Kind, r.Key.Chain)
 	case AboveCeiling:
-		return fmt.Sprintf("%s %s: level %d is above the ceiling %d: signing above it was given to another instance, or kept back",
+		return fmt.Sprintf("%s %s: level %d is above the ceiling %d: the right above the ceiling belongs to the "+
+			"peer, or is kept back",
 			r.Key.PKH, r.Key.Kind, r.Want.Level, r.Ceiling.Level)
 	case Conflict:
-		return fmt.Sprintf("%s %s at %s: other bytes were already asked for there: signing these would be a double signature",
+		return fmt.Sprintf("%s %s at %s: a request for different bytes came before: "+
+			"a second signature would be a double signature",
 			r.Key.PKH, r.Key.Kind, r.Want)
 	case TooFar:
-		return fmt.Sprintf("%s %s: level %d is %s: no mark is moved so far at once", r.Key.PKH, r.Key.Kind, r.Want.Level, r.Limit.Distance(r.Want.Level))
+		return fmt.Sprintf("%s %s: level %d is %s: "+
+			"no mark moves by "+
+			"such a distance at once", r.Key.PKH, r.Key.Kind, r.Want.Level, r.Limit.Distance(r.Want.Level))
 	case NotAbove:
 	}
 	if r.Want.Compare(r.Have.Position) == 0 {
-		return fmt.Sprintf("%s %s at %s: the watermark is already there, and no signature of it is kept", r.Key.PKH, r.Key.Kind, r.Want)
+		return fmt.Sprintf("%s %s at %s: the watermark is at this place already, "+
+			"and no signature is kept", r.Key.PKH, r.Key.Kind, r.Want)
 	}
 	return fmt.Sprintf("%s %s at %s is not above the watermark (%s)", r.Key.PKH, r.Key.Kind, r.Want, r.Have.Position)
 }
@@ -138,13 +143,16 @@ func (r *Refusal) HintText() string {
 	}
 	switch r.Reason {
 	case NoMark:
-		return "set one above everything that this key ever signed: highwater hwm set " + r.Key.PKH.String() + " --level LEVEL"
+		return "set a mark above everything that the key ever " +
+			"signed: highwater hwm set " + r.Key.PKH.String() + " --level LEVEL"
 	case Conflict:
-		return "two bakers with the same key, or a baker that was restarted with an old state: find out which before going on"
+		return "two bakers with the same key, or a baker that restarted with an old state: " +
+			"find the cause before going on"
 	case AboveCeiling:
 		return "see: highwater hwm list; a ceiling is lifted by the certificate that gives the right back, or offline by the operator"
 	case TooFar:
-		return "find out what asks for this level: a baker of another chain, or a clock that is wrong. If the chain is there: highwater hwm set " +
+		return "find the source of the request: a baker of a foreign chain, or a wrong clock. " +
+			"If the chain has the level: highwater hwm set " +
 			r.Key.PKH.String() + " --level LEVEL --far"
 	case NotAbove:
 	}

@@ -95,7 +95,7 @@ func (l Limit) CheckFirst(key Key, want Position) error {
 	return l.Check(key, want)
 }
 
-const hintTyped = "look at the level again; if it is right: --far"
+const hintTyped = "look at the level again; if the level is right: --far"
 
 // Distance says how far a level is from the known level: in levels, and in time.
 func (l Limit) Distance(level int32) string {
@@ -103,7 +103,7 @@ func (l Limit) Distance(level int32) string {
 	if d < 0 {
 		d, where = -d, "below"
 	}
-	what := "the highest mark that is known"
+	what := "the highest known mark"
 	if l.From.Node {
 		what = "the node's head"
 	}

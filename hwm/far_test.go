@@ -63,7 +63,7 @@ func TestDecideTooFar(t *testing.T) {
 	require.Equal(t, hwm.NotAbove, at(100).Reason, "what is below is refused for that")
 	r := hwm.NewRefusal(hwm.Key{Kind: tezos.Block}, have, tezos.Request{Level: 101 + hwm.FarLevels}, d)
 	require.ErrorIs(t, r, hwm.ErrRefused)
-	require.ErrorContains(t, r, "10001 levels (16 h 41 min) above the highest mark that is known, level 100")
+	require.ErrorContains(t, r, "10001 levels (16 h 41 min) above the highest known mark, level 100")
 	require.Contains(t, r.HintText(), "--far")
 }
 

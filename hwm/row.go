@@ -40,7 +40,7 @@ var (
 	// meanwhile.
 	ErrMoved = errors.New("the watermark moved meanwhile")
 	// ErrNoMark is returned when a missing mark should move.
-	ErrNoMark = errors.New("there is no watermark to move")
+	ErrNoMark = errors.New("no watermark to move")
 )
 
 // KnownKey is a key that a device offered once: its public key and names are kept while the device is away.

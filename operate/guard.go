@@ -85,7 +85,7 @@ func guardOf(st guard.Status) Guard {
 func (g Guard) Line() string {
 	at := ""
 	if g.Head != nil {
-		at = fmt.Sprintf("; it looked last at level %d, %s", *g.Head, g.At.UTC().Format("2006-01-02 15:04:05Z"))
+		at = fmt.Sprintf("; last read level %d, %s", *g.Head, g.At.UTC().Format("2006-01-02 15:04:05Z"))
 	}
 	switch g.State {
 	case GuardBlind:
@@ -93,7 +93,7 @@ func (g Guard) Line() string {
 	case GuardWatching:
 		return "watching the chain" + at
 	case GuardIdle:
-		return "idle: this instance does not sign, so there is nothing to guard" + at
+		return "idle: this instance does not sign, and needs no guard" + at
 	case GuardStarting:
 		return "starting: no head was heard from the node yet"
 	}

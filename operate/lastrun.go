@@ -40,5 +40,5 @@ func (l LastRun) Line() string {
 		}
 		return text
 	}
-	return "none that is known of"
+	return "no earlier run is known"
 }

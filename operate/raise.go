@@ -36,7 +36,7 @@ func (l *Local) Raise(ctx context.Context, r RaiseRequest) ([]ChangeRow, error) 
 		case c.Raised:
 			row.Result = "raised"
 		case c.Before.Position == want[c.Key]:
-			row.Why = "the mark is there already"
+			row.Why = "the mark is at this place already"
 		default:
 			row.Why = "the mark is higher, and a mark only rises; to lower a mark: highwater hwm lower, at a stopped instance"
 		}
@@ -77,7 +77,7 @@ func (l *Local) floors(r RaiseRequest) ([]hwm.Row, error) {
 		for n, i := range r.Rows {
 			// A row without its key or kind would be written, and never be read again.
 			if !slices.Contains(tezos.Kinds, i.Kind) || i.PKH == (tezos.PublicKeyHash{}) || i.Level < 0 || i.Round < 0 {
-				return nil, badRequest("row %d wants pkh, kind, and a level and round that are not negative", n+1)
+				return nil, badRequest("row %d wants pkh, kind, level and round, and no negative number", n+1)
 			}
 			mark := hwm.Mark{Position: hwm.Position{Level: i.Level, Round: i.Round}, At: l.Now(), Source: hwm.SourceImport}
 			rows = append(rows, hwm.Row{Key: hwm.Key{Chain: l.Signer.Chain(), PKH: i.PKH, Kind: i.Kind}, Mark: mark})

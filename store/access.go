@@ -21,15 +21,16 @@ func AccessHint(err error) string {
 	return accessHint(at.Path, owner(at.Path), os.Geteuid())
 }
 
-const asTheUser = "run this as the user that serves: sudo -u highwater highwater …"
+const asTheUser = "run the command as the serving user: sudo -u highwater highwater …"
 
 // accessHint is for a path of an owner (-1: not known), met by the user me.
 func accessHint(path string, owner, me int) string {
 	if owner != 0 || me == 0 {
 		return asTheUser
 	}
-	return fmt.Sprintf("%s belongs to root, since a command was run as root. If this user (%s) is the one that serves: sudo chown -R %s: %s; "+
-		"if not, %s", path, userName(me), userName(me), path, asTheUser)
+	return fmt.Sprintf("%s belongs to root, since a command was run as root. If %s is the serving user: "+
+		"sudo chown -R %s: %s; "+
+		"else %s", path, userName(me), userName(me), path, asTheUser)
 }
 
 // owner is the owner of a file, or of the nearest directory above that can be looked at; -1: not known.

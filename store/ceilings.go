@@ -83,10 +83,10 @@ func keepable(key hwm.CeilingKey, c hwm.Ceiling) error {
 	}
 	var back hwm.CeilingKey
 	if err := back.UnmarshalBinary(dbKey); err != nil {
-		return fmt.Errorf("such a ceiling cannot be kept: %w", err)
+		return fmt.Errorf("the ceiling cannot be stored: %w", err)
 	}
 	if _, err := hwm.DecodeCeiling(dbKey, c.Encode(dbKey)); err != nil {
-		return fmt.Errorf("such a ceiling cannot be kept: %w", err)
+		return fmt.Errorf("the ceiling cannot be stored: %w", err)
 	}
 	return nil
 }
@@ -95,7 +95,7 @@ func keepable(key hwm.CeilingKey, c hwm.Ceiling) error {
 type RisenError struct{ Have, Want int32 }
 
 func (e *RisenError) Error() string {
-	return fmt.Sprintf("the ceiling is at %d: it is not raised to %d by setting it", e.Have, e.Want)
+	return fmt.Sprintf("the ceiling is at %d, and is not raised to %d: set only lowers a ceiling", e.Have, e.Want)
 }
 
 // ReasonWord is the reason for programs.
@@ -103,7 +103,7 @@ func (e *RisenError) ReasonWord() string { return "ceiling_not_raised" }
 
 // HintText is what to do.
 func (e *RisenError) HintText() string {
-	return "lift it first, at a stopped instance: highwater hwm ceiling --lift"
+	return "lift the ceiling first, at a stopped instance: highwater hwm ceiling --lift"
 }
 
 // Unwrap makes errors.Is(err, hwm.ErrMoved) true.

@@ -384,7 +384,7 @@ func TestOlderRecordInPlace(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, bytes.ReplaceAll(file, newer, older), 0o600))
 			_, err = tryOpen(dir)
 			requireDistrust(t, err, hwm.ErrCorrupt)
-			require.ErrorContains(t, err, "not all of its last transaction is there")
+			require.ErrorContains(t, err, "a part of the last transaction is missing")
 		})
 	}
 }
@@ -408,7 +408,7 @@ func TestOlderHorizonInPlace(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, bytes.ReplaceAll(file, newer, older), 0o600))
 	_, err = tryOpen(dir)
 	requireDistrust(t, err, hwm.ErrCorrupt)
-	require.ErrorContains(t, err, "not all of its last transaction is there")
+	require.ErrorContains(t, err, "a part of the last transaction is missing")
 }
 
 // The header in a machine's own byte order: a file from a machine of the other order is refused, not misread.

@@ -30,17 +30,20 @@ func (e *DiskError) Unwrap() error { return e.Err }
 func (e *DiskError) HintText() string {
 	switch {
 	case errors.Is(e.Err, ErrReplaced):
-		return "stop highwater and find out what did it; a file that was moved away is moved back, any other is too old: before highwater starts " +
-			"again, set every key above all that it may have signed: `highwater hwm set --all --level HEAD+10`"
+		return "stop highwater and find the cause. If the file was moved away, move the same file back. " +
+			"Any copy is too old: before " +
+			"highwater starts again, set every key above all signed levels: `highwater hwm set --all --level HEAD+10`"
 	case errors.Is(e.Err, unix.ENOSPC), errors.Is(e.Err, unix.EDQUOT):
 		return "make room on the file system of the state directory (df), then restart highwater"
 	case errors.Is(e.Err, unix.EROFS):
-		return "the file system is read-only, as it becomes after an error of its disk: see dmesg; make it writable, then restart highwater"
+		return "the file system is read-only, as after an error of its disk: see dmesg; " +
+			"make the file system writable, then restart highwater"
 	case errors.Is(e.Err, os.ErrPermission):
 		return AccessHint(e.Err)
 	}
-	return "see dmesg for the disk of the state directory; once it works, restart highwater; on another disk, with a copy of the files, " +
-		"first set every key above all that it may have signed: `highwater hwm set --all --level HEAD+10`"
+	return "see dmesg for the disk of the state directory; repair the disk, then restart highwater; " +
+		"on a new disk, with a " +
+		"copy of the files, first set every key above all signed levels: `highwater hwm set --all --level HEAD+10`"
 }
 
 // failing adds advice to a system's error about a file; other errors have their own.

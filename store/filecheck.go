@@ -50,7 +50,7 @@ type ModeError struct {
 }
 
 func (e *ModeError) Error() string {
-	return fmt.Sprintf("%s can be read or written by others (mode %04o)", e.Path, e.Mode)
+	return fmt.Sprintf("further users can read or write %s (mode %04o)", e.Path, e.Mode)
 }
 
 // HintText is the advice.

@@ -47,13 +47,13 @@ func checkPages(f io.ReaderAt, size int64) error {
 		return fmt.Errorf("second header: %w", err)
 	}
 	if first.pageSize != second.pageSize {
-		return fmt.Errorf("%w: its headers are of two files", hwm.ErrCorrupt)
+		return fmt.Errorf("%w: the file's headers are of two files", hwm.ErrCorrupt)
 	}
 	if second.number > first.number {
 		first = second
 	}
 	if first.freelist != noFreelist { // our files never keep a list; bbolt would believe any list
-		return fmt.Errorf("%w: another program wrote to it: it has a list of free pages", hwm.ErrCorrupt)
+		return fmt.Errorf("%w: a foreign program wrote to the file: a list of free pages", hwm.ErrCorrupt)
 	}
 	return verifyPages(f, first)
 }
@@ -69,7 +69,7 @@ func readMeta(f io.ReaderAt, page, size int64) (boltMeta, error) {
 	sum := fnv.New64a()
 	sum.Write(b[:metaSum])
 	if sum.Sum64() != binary.NativeEndian.Uint64(b[metaSum:]) {
-		return boltMeta{}, fmt.Errorf("%w: its checksum is wrong", hwm.ErrCorrupt)
+		return boltMeta{}, fmt.Errorf("%w: a wrong checksum", hwm.ErrCorrupt)
 	}
 	m := boltMeta{
 		pageSize: int64(binary.NativeEndian.Uint32(b[metaPageSize:])), root: binary.NativeEndian.Uint64(b[metaRoot:]),

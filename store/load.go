@@ -25,7 +25,7 @@ func guard(f func() error) (err error) {
 func (db *DB) load(tx *bolt.Tx) error {
 	for _, name := range allBuckets {
 		if tx.Bucket(name) == nil {
-			return fmt.Errorf("%w: it has no %s", hwm.ErrCorrupt, name)
+			return fmt.Errorf("%w: the part %s is missing", hwm.ErrCorrupt, name)
 		}
 	}
 	for _, step := range []func(*bolt.Tx) error{db.loadMeta, db.loadPeer, db.loadAlarms, db.loadMarks, db.loadHorizons, db.loadCeilings, db.loadKeys, db.loadSeen, db.loadJournal, checkSeal, db.rememberSeal} {

@@ -10,7 +10,7 @@ import (
 	"highwater/hwm"
 )
 
-var errNoReason = errors.New("lowering wants a reason: it is kept for good")
+var errNoReason = errors.New("a mark is lowered with a reason only: highwater keeps the reason for good")
 
 // Lower replaces a mark by a lower mark. Nothing else lowers. Lower is for an operator at a stopped instance; the
 // same transaction writes the reason down.

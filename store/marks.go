@@ -62,10 +62,10 @@ func (db *DB) Advance(key hwm.Key, mark hwm.Mark) (hwm.Pending, error) {
 func readable(dbKey []byte, mark hwm.Mark) error {
 	var key hwm.Key
 	if err := key.UnmarshalBinary(dbKey); err != nil {
-		return fmt.Errorf("such a watermark cannot be kept: %w", err)
+		return fmt.Errorf("the watermark cannot be stored: %w", err)
 	}
 	if _, err := hwm.DecodeMark(dbKey, key.PKH.Curve, mark.Encode(dbKey)); err != nil {
-		return fmt.Errorf("such a watermark cannot be kept: %w", err)
+		return fmt.Errorf("the watermark cannot be stored: %w", err)
 	}
 	return nil
 }

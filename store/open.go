@@ -136,8 +136,10 @@ func (e *UntrustedError) Unwrap() error { return e.Err }
 // HintText is how to go on.
 func (e *UntrustedError) HintText() string {
 	if errors.Is(e.Err, hwm.ErrVersion) {
-		return "a newer highwater wrote it: use that version; never delete the file to get an older one going"
+		return "a newer highwater wrote the file: use the newer version; " +
+			"never delete the file to get an old version going"
 	}
-	return "stop the baker; move the file aside (keep it); then `highwater init --store-only`, and set every key above all that it " +
-		"may have signed: `highwater hwm set --all --level HEAD+10`"
+	return "stop the baker; move the file aside, and keep the file; then `highwater init --store-only`, " +
+		"and set every key above " +
+		"all signed levels: `highwater hwm set --all --level HEAD+10`"
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // ErrReplaced is returned, with ErrPoisoned, when the database is no longer the file that this process wrote.
-var ErrReplaced = errors.New("the watermark file was overwritten, replaced or removed while it was in use")
+var ErrReplaced = errors.New("the watermark file was overwritten, replaced or removed in use")
 
 // inPlace wants the open file under its own name, and whole: the next start does not find a file without a name. Only
 // the committer calls inPlace.
@@ -54,7 +54,7 @@ func (db *DB) untouched() error {
 	err := guard(func() error {
 		return db.bolt.View(func(tx *bolt.Tx) error {
 			if !bytes.Equal(tx.Bucket(bucketMeta).Get(metaSeal), db.seal) {
-				return errors.New("it does not hold the last transaction of this process")
+				return errors.New("the last transaction of this process is missing")
 			}
 			return nil
 		})

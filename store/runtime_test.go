@@ -119,11 +119,11 @@ func TestARuntimeFileThatIsNotBelieved(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, os.WriteFile(path+".copy", all, 0o600))
 			require.NoError(t, os.Rename(path+".copy", path))
-		}, "another run's, or a copy"},
-		"of another session": {forge(func(b []byte) { b[store.SessionAt] ^= 1 }), "another run's, or a copy"},
-		"of another boot":    {forge(func(b []byte) { b[store.BootAt] ^= 1 }), "another run's, or a copy"},
-		"of another file":    {forge(func(b []byte) { b[store.InodeAt] ^= 1 }), "another run's, or a copy"},
-		"of a later version": {forge(func(b []byte) { b[0]++ }), "another run's, or a copy"},
+		}, "a different run, or a copy"},
+		"of another session": {forge(func(b []byte) { b[store.SessionAt] ^= 1 }), "a different run, or a copy"},
+		"of another boot":    {forge(func(b []byte) { b[store.BootAt] ^= 1 }), "a different run, or a copy"},
+		"of another file":    {forge(func(b []byte) { b[store.InodeAt] ^= 1 }), "a different run, or a copy"},
+		"of a later version": {forge(func(b []byte) { b[0]++ }), "a different run, or a copy"},
 		"torn": {func(t *testing.T, _, path string) {
 			f, err := os.OpenFile(path, os.O_WRONLY, 0)
 			require.NoError(t, err)

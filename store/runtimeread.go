@@ -30,7 +30,7 @@ func CheckRuntimeDir(dir string) error {
 var (
 	errNoRuntime = errors.New("no runtime directory is configured")
 	errNoBoot    = errors.New("the boot's number cannot be read: /proc/sys/kernel/random/boot_id")
-	errNoTmpfs   = errors.New("it is not on a tmpfs, so an older state of it could outlive a power cut")
+	errNoTmpfs   = errors.New("not on a tmpfs: an old state of the file could outlive a power cut")
 )
 
 // readRuntime gives the marks of a run's runtime file, by key, or says why none of the marks is believed.
@@ -51,7 +51,7 @@ func readRuntime(path string, last sessionRecord) (map[hwm.Key]hwm.Mark, error) 
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if !st.ours {
-		return nil, fmt.Errorf("%s is not a file of this user's own", path)
+		return nil, fmt.Errorf("%s is not this user's own, private file", path)
 	}
 	all, err := io.ReadAll(io.LimitReader(f, maxRecords*recordSize+1))
 	if err != nil {
@@ -77,7 +77,7 @@ func decodeRecords(all []byte, id [idLen]byte) (map[hwm.Key]hwm.Mark, int64, err
 	for ; len(all) > 0; all = all[recordSize:] {
 		b := all[:recordSize]
 		if [idLen]byte(b) != id {
-			return nil, 0, errors.New("it is another run's, or a copy")
+			return nil, 0, errors.New("the file is from a different run, or a copy")
 		}
 		if crc32.Checksum(b[:sumAt], crcTable) != binary.BigEndian.Uint32(b[sumAt:]) {
 			continue

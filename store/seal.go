@@ -50,7 +50,8 @@ func checkSeal(tx *bolt.Tx) error {
 		return fmt.Errorf("seal: %w", err)
 	}
 	if want := sealOf(tx); !bytes.Equal(have, want) {
-		return fmt.Errorf("%w: not all of its last transaction is there: sealed %x, found %x", hwm.ErrCorrupt, have, want)
+		return fmt.Errorf("%w: a part of the last transaction is "+
+			"missing: sealed %x, found %x", hwm.ErrCorrupt, have, want)
 	}
 	return nil
 }

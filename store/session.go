@@ -108,7 +108,7 @@ func (db *DB) loadHorizons(tx *bolt.Tx) error {
 		db.ended = Ending{How: EndedNew}
 		return nil
 	case bucket == nil:
-		return fmt.Errorf("%w: it has no horizons", hwm.ErrCorrupt)
+		return fmt.Errorf("%w: the horizons are missing", hwm.ErrCorrupt)
 	}
 	last, err := decodeSession(record)
 	if err != nil {

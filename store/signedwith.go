@@ -24,7 +24,7 @@ func (db *DB) SignedWith() map[hwm.SignedBy]hwm.SignedUpTo {
 // signature kept later. A crash may lose the note, together with the signatures.
 func (db *DB) NoteSigned(rows map[hwm.SignedBy]hwm.SignedUpTo) {
 	for device, err := range db.noteSigned(rows) {
-		db.log.Error("what was signed with a device is not kept", "device", device, "error", err)
+		db.log.Error("the last signature of a device is not recorded", "device", device, "error", err)
 	}
 }
 

@@ -25,9 +25,9 @@ const FileName = "marks.db"
 
 var (
 	// ErrMissing is returned when the state directory has no database. Opening never creates a database.
-	ErrMissing = errors.New("there is no watermark file")
+	ErrMissing = errors.New("the watermark file is missing")
 	// ErrExists is returned by Create when a database exists already.
-	ErrExists = errors.New("there is a watermark file already")
+	ErrExists = errors.New("a watermark file exists already")
 	// ErrInUse is returned when another process holds the state directory.
 	ErrInUse = errors.New("the state directory is in use")
 	// ErrPoisoned is returned by everything after a failed commit: the content of the disk is unknown.

@@ -114,7 +114,7 @@ func (w *walker) leaf(b, low, limit []byte, visit func(element) error) error {
 // page reads a page with its overflow. Each page is used once, and lies below the highest.
 func (w *walker) page(id uint64) ([]byte, error) {
 	if id < 2 || id >= w.high {
-		return nil, damaged("there is no page %d", id)
+		return nil, damaged("page %d does not exist", id)
 	}
 	b := make([]byte, w.pageSize)
 	if _, err := w.f.ReadAt(b, int64(id)*w.pageSize); err != nil { //nolint:gosec // below high, within the file
@@ -122,7 +122,7 @@ func (w *walker) page(id uint64) ([]byte, error) {
 	}
 	overflow := uint64(binary.NativeEndian.Uint32(b[12:]))
 	if self := binary.NativeEndian.Uint64(b); self != id || overflow >= w.high-id {
-		return nil, damaged("page %d says that it is page %d with %d more", id, self, overflow)
+		return nil, damaged("page %d carries the number %d, with %d more pages", id, self, overflow)
 	}
 	for i := id; i <= id+overflow; i++ {
 		if w.used[i] {

@@ -39,9 +39,10 @@ var (
 	// ErrContent is returned for a file that is no bundle, or says what a bundle cannot say.
 	ErrContent = errors.New("not a usable bundle")
 	// ErrVersion is returned for a bundle of a later version.
-	ErrVersion = errors.New("a bundle of a version that is not known here")
+	ErrVersion = errors.New("a bundle of an unknown version")
 	// ErrSignature is returned when the instance that a bundle names did not sign it.
-	ErrSignature = errors.New("the bundle's signature is wrong: it was changed on its way, or is not of that instance")
+	ErrSignature = errors.New("the bundle's signature is wrong: the bundle was changed on its way, " +
+		"or a different instance made the bundle")
 )
 
 // Bundle is what one instance knew at one moment.

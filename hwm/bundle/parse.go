@@ -40,10 +40,11 @@ func Parse(data []byte) (*Bundle, error) {
 	}
 	h := formatOf(data)
 	if h.Format != FormatName {
-		return nil, fmt.Errorf("%w: its format is not %q", ErrContent, FormatName)
+		return nil, fmt.Errorf("%w: the format is not %q", ErrContent, FormatName)
 	}
 	if h.Version != Version {
-		return nil, fmt.Errorf("%w: version %d, where this program knows %d; use the version of highwater that wrote it, or a later one",
+		return nil, fmt.Errorf("%w: version %d, and this program knows %d; use the version of highwater that wrote "+
+			"the file, or a later version",
 			ErrVersion, h.Version, Version)
 	}
 	b := &Bundle{}
@@ -60,7 +61,8 @@ func Parse(data []byte) (*Bundle, error) {
 		return nil, fmt.Errorf("%w: %w", ErrContent, err)
 	}
 	if !bytes.Equal(again, data) {
-		return nil, fmt.Errorf("%w: its bytes are not those that highwater writes: it was changed, or copied as text", ErrContent)
+		return nil, fmt.Errorf("%w: highwater writes different bytes: "+
+			"the bundle was changed, or copied as text", ErrContent)
 	}
 	return b, nil
 }
@@ -78,7 +80,7 @@ func (b *Bundle) sound() error {
 	}
 	for i, k := range b.Keys {
 		if i > 0 && compare(b.Keys[i-1].PKH, k.PKH) >= 0 {
-			return fmt.Errorf("%w: the key %s is out of order, or there twice", ErrContent, k.PKH)
+			return fmt.Errorf("%w: the key %s is out of order, or listed twice", ErrContent, k.PKH)
 		}
 		if err := k.sound(); err != nil {
 			return err
@@ -92,7 +94,7 @@ func (b *Bundle) soundLevels() error {
 		if i > 0 {
 			last := b.Marks[i-1]
 			if order := compare(last.PKH, m.PKH); order > 0 || order == 0 && last.Kind >= m.Kind {
-				return fmt.Errorf("%w: the %s of %s is out of order, or there twice", ErrContent, m.Kind, m.PKH)
+				return fmt.Errorf("%w: the %s of %s is out of order, or listed twice", ErrContent, m.Kind, m.PKH)
 			}
 		}
 		if m.Level < 0 || m.Round < 0 || !m.Source.Known() || !slices.Contains(tezos.Kinds, m.Kind) || !isStamp(m.UpdatedAt) {
@@ -101,7 +103,7 @@ func (b *Bundle) soundLevels() error {
 	}
 	for i, c := range b.Ceilings {
 		if i > 0 && compare(b.Ceilings[i-1].PKH, c.PKH) >= 0 {
-			return fmt.Errorf("%w: the ceiling of %s is out of order, or there twice", ErrContent, c.PKH)
+			return fmt.Errorf("%w: the ceiling of %s is out of order, or listed twice", ErrContent, c.PKH)
 		}
 		if c.Level < 0 || !c.Source.Known() {
 			return fmt.Errorf("%w: a ceiling with impossible fields, at level %d", ErrContent, c.Level)
@@ -116,7 +118,7 @@ func (k Key) sound() error {
 	}
 	for i, kind := range k.Allow {
 		if !slices.Contains(tezos.Kinds, kind) || i > 0 && k.Allow[i-1] >= kind {
-			return fmt.Errorf("%w: the kinds of %s are impossible, out of order, or there twice", ErrContent, k.PKH)
+			return fmt.Errorf("%w: the kinds of %s are impossible, out of order, or listed twice", ErrContent, k.PKH)
 		}
 	}
 	if k.PublicKey == "" {

@@ -77,7 +77,8 @@ var bakerKinds = map[string]tezos.Kind{
 func (p *parser) octezBaker(doc any) error {
 	short13 := bakerName.FindStringSubmatch(baseName(p.name))[1]
 	if want := p.chain.String()[:len(short13)]; short13 != want {
-		return p.wrap("", fmt.Errorf("%w: its name says %s…, where the chain is %s", ErrOtherChain, short13, p.chain))
+		return p.wrap("", fmt.Errorf("%w: the file's name says "+
+			"%s…, and the chain is %s", ErrOtherChain, short13, p.chain))
 	}
 	lists, err := p.object("", doc)
 	if err != nil {

@@ -78,7 +78,7 @@ func checked(chain tezos.ChainID, rows []Row) ([]Row, error) {
 			return nil, fmt.Errorf("%w: %s of %s has no watermark", ErrContent, row.Kind, row.PKH)
 		}
 		if i > 0 && rows[i-1].PKH == row.PKH && rows[i-1].Kind == row.Kind {
-			return nil, fmt.Errorf("%w: the %s of %s is there twice", ErrContent, row.Kind, row.PKH)
+			return nil, fmt.Errorf("%w: the %s of %s is listed twice", ErrContent, row.Kind, row.PKH)
 		}
 	}
 	return rows, nil
@@ -121,14 +121,15 @@ func (p *parser) header(o *object) error {
 		return err
 	}
 	if name != FormatName {
-		return p.wrap("", fmt.Errorf("%w: its format is %s, not %q", ErrUnknownFormat, short(name), FormatName))
+		return p.wrap("", fmt.Errorf("%w: the format is %s, not %q", ErrUnknownFormat, short(name), FormatName))
 	}
 	version, err := p.natural("", o, "version")
 	if err != nil {
 		return err
 	}
 	if version != Version {
-		return p.wrap("", fmt.Errorf("%w: version %d, where this program knows %d; use the version of highwater that wrote it, or a later one",
+		return p.wrap("", fmt.Errorf("%w: version %d, and this program knows %d; "+
+			"use the version of highwater that wrote the file, or a later version",
 			ErrUnknownVersion, version, Version))
 	}
 	if err = p.only("", o, "format", "version", "chain", "rows"); err != nil {
@@ -143,7 +144,7 @@ func (p *parser) header(o *object) error {
 		return p.wrap("chain", fmt.Errorf("%w: %w", ErrContent, err))
 	}
 	if chain != p.chain {
-		return p.wrap("chain", fmt.Errorf("%w: it is of %s, where the chain is %s", ErrOtherChain, chain, p.chain))
+		return p.wrap("chain", fmt.Errorf("%w: the file is of %s, and the chain is %s", ErrOtherChain, chain, p.chain))
 	}
 	return nil
 }

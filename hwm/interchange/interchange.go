@@ -25,7 +25,7 @@ var (
 	// ErrUnknownFormat is returned when neither the name nor the content tells whose file it is.
 	ErrUnknownFormat = errors.New("not a watermark file of a known kind")
 	// ErrUnknownVersion is returned for a file of ours that a later version wrote.
-	ErrUnknownVersion = errors.New("a version that is not known here")
+	ErrUnknownVersion = errors.New("an unknown version")
 	// ErrOtherChain is returned when a file as a whole belongs to another chain than the one asked for.
 	ErrOtherChain = errors.New("another chain")
 	// ErrContent is returned when a file is damaged, or says something that a watermark cannot be.
@@ -131,8 +131,8 @@ func detect(name string, doc any) (Format, error) {
 		return signatoryLayout(doc), nil
 	}
 	if o, ok := doc.(*object); ok && o.has("height") {
-		return 0, &FileError{Name: name, Err: fmt.Errorf("%w: it has a height, as the state of a CometBFT validator has (tmkms): "+
-			"it is of no Tezos signer", ErrUnknownFormat)}
+		return 0, &FileError{Name: name, Err: fmt.Errorf("%w: a height, as in the state of a CometBFT validator "+
+			"(tmkms): no Tezos signer writes a height", ErrUnknownFormat)}
 	}
 	return 0, &FileError{Name: name, Err: fmt.Errorf("%w: expected an export of highwater, or a file whose name ends as its program "+
 		"has it: block_high_watermarks, preattestation_…, attestation_… (octez-signer), NetXdQprcVkpa_highwatermarks (octez-baker), "+
@@ -179,7 +179,8 @@ func readFile(name string, data []byte) (any, error) {
 		return fail("%d bytes, where at most %d are read", len(data), MaxSize)
 	}
 	if len(bytes.Trim(data, " \t\r\n\x00")) == 0 {
-		return fail("it holds %d bytes and nothing in them, as a power cut leaves it; look for an older copy, or set the marks by hand",
+		return fail("%d bytes, and all of them empty, as after a power cut; "+
+			"look for an older copy, or set the marks by hand",
 			len(data))
 	}
 	doc, row, err := readJSON(data)

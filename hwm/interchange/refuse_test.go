@@ -113,7 +113,7 @@ func TestRefusals(t *testing.T) {
 		{"cometbft", "priv_validator_state.json", `{"height":"5","round":"0","step":3}`, []string{"tmkms", "no Tezos signer"}},
 		{"signatory: no chain id", "NetXdQprcVkpaWV.json", signatory(`{}`), []string{"chain id", "checksum"}},
 
-		{"ours: another format", ourFile, `{"format":"highwater-bundle","version":1}`, []string{`its format is "highwater-bundle"`}},
+		{"ours: another format", ourFile, `{"format":"highwater-bundle","version":1}`, []string{`the format is "highwater-bundle"`}},
 		{"ours: format a number", ourFile, `{"format":1}`, []string{"format is a number"}},
 		{"ours: no version", ourFile, `{"format":"highwater-watermarks"}`, []string{"version is missing"}},
 		{"ours: no chain", ourFile, `{"format":"highwater-watermarks","version":1,"rows":[]}`, []string{"chain is missing"}},

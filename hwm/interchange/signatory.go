@@ -42,10 +42,10 @@ func (p *parser) signatory(format Format, doc any) error {
 func (p *parser) signatoryChain(text string) error {
 	chain, err := tezos.ParseChainID(text)
 	if err != nil {
-		return p.wrap("", fmt.Errorf("%w: its name should be a chain id: %w", ErrContent, err))
+		return p.wrap("", fmt.Errorf("%w: the file's name should be a chain id: %w", ErrContent, err))
 	}
 	if chain != p.chain {
-		return p.wrap("", fmt.Errorf("%w: its name says %s, where the chain is %s", ErrOtherChain, chain, p.chain))
+		return p.wrap("", fmt.Errorf("%w: the file's name says %s, and the chain is %s", ErrOtherChain, chain, p.chain))
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ var (
 	// ErrContent is returned for bytes that are no record, or one that was damaged.
 	ErrContent = errors.New("not a record of a bring-up")
 	// ErrVersion is returned for the record of a later version.
-	ErrVersion = errors.New("a record of a version that is not known here")
+	ErrVersion = errors.New("a record of an unknown version")
 )
 
 // Entry is what came of one step.
@@ -181,7 +181,7 @@ func Parse(data []byte) (*Record, error) {
 		return nil, fmt.Errorf("%w: %w", ErrContent, err)
 	}
 	if head.Version != Version {
-		return nil, fmt.Errorf("%w: version %d, where this program knows %d", ErrVersion, head.Version, Version)
+		return nil, fmt.Errorf("%w: version %d, and this program knows %d", ErrVersion, head.Version, Version)
 	}
 	r := &Record{}
 	dec := json.NewDecoder(io.LimitReader(bytes.NewReader(data), MaxSize))
@@ -194,7 +194,7 @@ func Parse(data []byte) (*Record, error) {
 		return nil, err
 	}
 	if !bytes.Equal(again, data) {
-		return nil, fmt.Errorf("%w: its bytes are not those that were written", ErrContent)
+		return nil, fmt.Errorf("%w: highwater wrote different bytes", ErrContent)
 	}
 	return r, nil
 }

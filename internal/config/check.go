@@ -31,7 +31,7 @@ func (c *Config) checkServer(f *faultList) {
 		f.add("server.client_ca needs server.tls_cert and server.tls_key")
 	}
 	if b := time.Duration(c.Server.Budget); b < 100*time.Millisecond || b > 30*time.Second {
-		f.add("server.budget: %s; it lies between 100ms and 30s", b)
+		f.add("server.budget: %s; the budget lies between 100ms and 30s", b)
 	}
 	if p := c.Server.PathPrefix; p != "" && (!strings.HasPrefix(p, "/") || strings.ContainsAny(p, "?#% ")) {
 		f.add("server.path_prefix: %q should start with / and be a plain path", p)
@@ -60,7 +60,7 @@ func (c *Config) checkDevices(f *faultList) {
 		at := fmt.Sprintf("device %q", d.Name)
 		if d.Name == "" {
 			at = fmt.Sprintf("device number %d", i+1)
-			f.add("%s: it has no name", at)
+			f.add("%s: the name is missing", at)
 		}
 		if names[d.Name] {
 			f.add("%s: the name is used twice", at)
@@ -75,7 +75,7 @@ func (c *Config) checkDevices(f *faultList) {
 		c.checkTransport(f, at, d)
 	}
 	if len(c.Devices) == 0 {
-		f.add("there is no [[device]]: nothing could sign")
+		f.add("no [[device]]: nothing could sign")
 	}
 }
 
@@ -100,10 +100,10 @@ func (c *Config) checkTransport(f *faultList, at string, d *Device) {
 		f.add("%s: passphrase_file or passphrase_credential, not both", at)
 	}
 	if d.Kind == KindLedger && d.PassphraseFile+d.PassphraseCredential != "" {
-		f.add("%s: a Ledger has no passphrase: its PIN is entered on the device", at)
+		f.add("%s: a Ledger has no passphrase: enter its PIN on the device", at)
 	}
 	if d.Serial != "" && d.Kind == KindLedger {
-		f.add("%s: a Ledger's serial is the same for all: pin it with id = \"four-words-like-this\"", at)
+		f.add("%s: all Ledgers have the same serial: pin the Ledger with id = \"four-words-like-this\"", at)
 	}
 	if d.ID != "" && d.Kind == KindTezSign {
 		f.add("%s: a TezSign is pinned by its serial", at)
@@ -152,12 +152,12 @@ func (k Key) checkAllow(f *faultList, at string, p *signer.KeyPolicy) {
 			continue
 		}
 		if slices.Contains(p.Allow, kind) {
-			f.add("%s: allow: %s is there twice", at, kind)
+			f.add("%s: allow: %s is listed twice", at, kind)
 		}
 		p.Allow = append(p.Allow, kind)
 	}
 	if len(k.Allow) > 0 && len(p.Allow) == 0 && !unknown {
-		f.add("%s: allow: name the kinds besides reveal and delegation; without `allow` it is all kinds", at)
+		f.add("%s: allow: name the kinds besides reveal and delegation; no `allow` at all means all kinds", at)
 	}
 }
 
@@ -194,7 +194,7 @@ func (c *Config) checkKeys(f *faultList) {
 		if err != nil {
 			f.add("%s: pkh: %v", at, err)
 		} else if seen[pkh] {
-			f.add("%s: %s is there twice", at, pkh)
+			f.add("%s: %s is listed twice", at, pkh)
 		}
 		seen[pkh] = err == nil
 		p := signer.KeyPolicy{PKH: pkh, Alias: k.Alias, Devices: k.Device}
@@ -203,7 +203,7 @@ func (c *Config) checkKeys(f *faultList) {
 			f.add("%s: allow = [] allows nothing; leave the key out, or the setting to allow all kinds", at)
 		}
 		if k.Device != nil && len(k.Device) == 0 {
-			f.add("%s: device = [] is no device; leave it out for any that holds the key", at)
+			f.add("%s: device = [] is no device; leave `device` out to sign with any device that holds the key", at)
 		}
 		for _, name := range k.Device {
 			if !slices.ContainsFunc(c.Devices, func(d Device) bool { return d.Name == name }) {

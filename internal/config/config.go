@@ -136,7 +136,7 @@ type Duration time.Duration
 func (d *Duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
 	if err != nil {
-		return fmt.Errorf("%q is not a duration such as \"5ms\" or \"3s\"", b)
+		return fmt.Errorf("%q is not a duration like \"5ms\" or \"3s\"", b)
 	}
 	*d = Duration(v)
 	return nil
@@ -157,8 +157,9 @@ func PathOf(flag string) string {
 func Load(path string) (*Config, error) {
 	text, err := durable.Read(path, MaxSize, "a configuration")
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, hints.Add(fmt.Errorf("there is no configuration at %s", path),
-			"write one with: highwater init --config "+path+"; or name another: --config FILE, $"+Env)
+		return nil, hints.Add(fmt.Errorf("no configuration at %s", path),
+			"write a configuration with: highwater init --config "+path+"; or name a different "+
+				"file: --config FILE, $"+Env)
 	}
 	if err != nil {
 		return nil, ExplainAccess(err)
@@ -191,7 +192,7 @@ func CheckMode(path string) error {
 		return err
 	}
 	if info.Mode().Perm()&0o022 != 0 {
-		return hints.Add(fmt.Errorf("%s can be written by others", path), "chmod go-w "+path)
+		return hints.Add(fmt.Errorf("further users can write %s", path), "chmod go-w "+path)
 	}
 	return nil
 }
@@ -219,7 +220,7 @@ func Parse(text string) (*Config, error) {
 	}
 	var faults faultList
 	for _, key := range meta.Undecoded() {
-		faults.add("%s: there is no such setting%s", key, words.DidYouMean(key[len(key)-1], settingNames(key)))
+		faults.add("%s: no setting of this name%s", key, words.DidYouMean(key[len(key)-1], settingNames(key)))
 	}
 	if c.Server.Budget == 0 && !meta.IsDefined("server", "budget") {
 		c.Server.Budget = Duration(api.DefaultBudget)
@@ -277,7 +278,7 @@ func (c *Config) fillIn() {
 func (c *Config) check(f *faultList) {
 	var err error
 	if c.Chain == "" {
-		f.add("chain: say which chain to sign for, e.g. chain = %q for mainnet", tezos.Mainnet)
+		f.add("chain: name the chain to sign for, e.g. chain = %q for mainnet", tezos.Mainnet)
 	} else if c.ChainID, err = tezos.ParseNetwork(c.Chain); err != nil {
 		f.add("chain: %v", err)
 	} else {
@@ -311,7 +312,7 @@ func (c *Config) checkPair(f *faultList) {
 		f.add("hooks.webhook: %q is no http address", c.Hooks.Webhook)
 	}
 	if t := time.Duration(c.Hooks.Timeout); t < 0 || t > time.Minute {
-		f.add("hooks.timeout: %s; it lies between 0 and 1m", t)
+		f.add("hooks.timeout: %s; the time-out lies between 0 and 1m", t)
 	}
 }
 

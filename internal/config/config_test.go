@@ -102,15 +102,15 @@ func TestFaults(t *testing.T) {
 	key := func(lines string) string { return minimal + "[[key]]\npkh = \"" + anAddress + "\"\n" + lines }
 	server := func(lines string) string { return minimal + "[server]\n" + lines }
 	for _, c := range []struct{ text, says string }{
-		{device, "chain: say which"},
+		{device, "chain: name the chain"},
 		{"chain = \"NetXnHfVqm9iesp\"\n", "no [[device]]"},
-		{"state_dirs = \"/x\"\n" + minimal, "state_dirs: there is no such setting"},
-		{"policy = []\n" + minimal, "policy: there is no such setting"},
-		{"auth = []\n" + minimal, "auth: there is no such setting"},
-		{"chainid = \"NetXnHfVqm9iesp\"\n" + minimal, "chainid: there is no such setting"},
-		{"path = \"/x\"\n" + minimal, "path: there is no such setting"},
-		{minimal + "locators = []\n", "device.locators: there is no such setting"},
-		{minimal + "passphrase = \"x\"\n", "device.passphrase: there is no such setting"},
+		{"state_dirs = \"/x\"\n" + minimal, "state_dirs: no setting of this name"},
+		{"policy = []\n" + minimal, "policy: no setting of this name"},
+		{"auth = []\n" + minimal, "auth: no setting of this name"},
+		{"chainid = \"NetXnHfVqm9iesp\"\n" + minimal, "chainid: no setting of this name"},
+		{"path = \"/x\"\n" + minimal, "path: no setting of this name"},
+		{minimal + "locators = []\n", "device.locators: no setting of this name"},
+		{minimal + "passphrase = \"x\"\n", "device.passphrase: no setting of this name"},
 		{"node = \"127.0.0.1:8732\"\n" + minimal, "node: "},
 		{strings.Replace(minimal, "NetXnHfVqm9iesp", "shadownet", 1), `chain: "shadownet" is no chain id, and no network`},
 		{strings.Replace(minimal, "NetXnHfVqm9iesp", "NetXnHfVqm9iesq", 1), "checksum"},
@@ -134,7 +134,7 @@ func TestFaults(t *testing.T) {
 		{server("listen = \"127.0.0.1:1\"\n[monitor]\nlisten = \"127.0.0.1:1\""), "same address"},
 		{minimal + "[monitor]\nlisten = \"6733\"", "monitor.listen"},
 		{minimal + "[admin]\nsocket = \"/" + strings.Repeat("x", 107) + "\"", "admin.socket: 108 characters"},
-		{strings.Replace(minimal, "left", "", 1), "device number 1: it has no name"},
+		{strings.Replace(minimal, "left", "", 1), "device number 1: the name is missing"},
 		{minimal + device, "the name is used twice"},
 		{strings.Replace(minimal, "ledger", "trezor", 1), "the kinds are ledger and tezsign"},
 		{strings.Replace(minimal, "sim", "tcp://nowhere", 1), "transport: "},
@@ -147,15 +147,15 @@ func TestFaults(t *testing.T) {
 		{strings.Replace(minimal, "ledger", "tezsign", 1) + "[device.sim]\ncurves = [\"ed25519\"]", "sim.curves is for a ledger"},
 		{minimal + "passphrase_file = \"/x\"", "a Ledger has no passphrase"},
 		{strings.Replace(minimal, "ledger", "tezsign", 1) + "passphrase_file = \"/x\"\npassphrase_credential = \"y\"", "not both"},
-		{minimal + "serial = \"0001\"", "a Ledger's serial"},
+		{minimal + "serial = \"0001\"", "the same serial"},
 		{strings.Replace(minimal, "ledger", "tezsign", 1) + "id = \"a-b-c-d\"", "pinned by its serial"},
 		{key("device = [\"right\"]"), `device "right" is not configured`},
 		{key("device = []"), "device = [] is no device"},
 		{key("allow = []"), "allow = [] allows nothing"},
 		{key("allow = [\"transfer\"]"), "allow: unknown kind"},
 		{key("allow = [\"reveal\"]"), "allow: name the kinds besides"},
-		{key("allow = [\"block\", \"block\"]"), "block is there twice"},
-		{key("[[key]]\npkh = \"" + anAddress + "\""), "is there twice"},
+		{key("allow = [\"block\", \"block\"]"), "block is listed twice"},
+		{key("[[key]]\npkh = \"" + anAddress + "\""), "is listed twice"},
 		{minimal + "[[key]]\nalias = \"x\"", "key number 1: pkh: "},
 		{minimal + "[[key]]\npkh = \"edpkuBknW28nW72KG6RoHtYW7p12T6GKc7nAbwYX5m8Wd9sDVC9yav\"", "key number 1: pkh: "},
 		{"chain = \"x\"\nchain = \"y\"", "chain"},
@@ -169,14 +169,14 @@ func TestFaults(t *testing.T) {
 		require.Nil(t, got)
 	}
 	_, err := Parse("a = 1\nb = 2\n[server]\nbudget = \"1ms\"\n[[device]]\n[[key]]\npkh = \"x\"")
-	for _, each := range []string{"7 faults", "a: ", "b: ", "server.budget", "chain: ", "no name", "device number 1: kind", "key number 1"} {
+	for _, each := range []string{"7 faults", "a: ", "b: ", "server.budget", "chain: ", "the name is missing", "device number 1: kind", "key number 1"} {
 		require.ErrorContains(t, err, each)
 	}
 }
 
 func TestConfigFiles(t *testing.T) {
 	_, err := Load(filepath.Join(t.TempDir(), "nothing"))
-	require.ErrorContains(t, err, "there is no configuration")
+	require.ErrorContains(t, err, "no configuration at")
 	require.NotEmpty(t, hints.Of(err))
 	_, err = Load(t.TempDir())
 	require.Error(t, err)

@@ -23,7 +23,7 @@ type Store struct {
 
 func (c *Store) check(f *faultList) {
 	if a := c.Levels(); a < 0 || a > maxAhead {
-		f.add("store.ahead: %d; it lies between 0 and %d levels", a, maxAhead)
+		f.add("store.ahead: %d; the number lies between 0 and %d levels", a, maxAhead)
 	}
 }
 

@@ -128,7 +128,8 @@ func (d *Daemon) openPeer(ctx context.Context) error {
 func (d *Daemon) open(ctx context.Context, name, address string, mode os.FileMode, h http.Handler) error {
 	l, err := api.Listen(ctx, address, mode)
 	if err != nil {
-		return hints.Add(fmt.Errorf("%s listener: %w", name, err), "is another program there? see the "+name+" address in "+d.Config.Path)
+		return hints.Add(fmt.Errorf("%s listener: %w", name, err), "does a second program "+
+			"listen there? see the "+name+" address in "+d.Config.Path)
 	}
 	d.listeners = append(d.listeners, listener{name, l, h})
 	d.Addresses[name] = l.Addr().String()

@@ -72,5 +72,6 @@ func (in *Instance) near(ctx context.Context, level int32, far bool) error {
 	if err != nil || limit.Allows(level) {
 		return err
 	}
-	return hints.Add(fmt.Errorf("level %d is %s", level, limit.Distance(level)), "look at the level again; if it is right: --far")
+	return hints.Add(fmt.Errorf("level %d is %s", level, limit.Distance(level)), "look at the level again; "+
+		"if the level is right: --far")
 }

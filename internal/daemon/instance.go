@@ -224,11 +224,14 @@ func (in *Instance) Settle(ctx context.Context, patience time.Duration) {
 func ExplainStore(cfg *config.Config, err error) error {
 	switch {
 	case errors.Is(err, store.ErrMissing):
-		return hints.Add(err, fmt.Sprintf("is its disk mounted (findmnt -T %s), and is that directory the state_dir of before? A missing file is brought back, or "+
-			"found. Only for keys that signed nothing with another one, or when the old one is lost for good, a watermark file is made once, empty, and on "+
-			"purpose: highwater init --config %s", cfg.StateDir, cfg.Path))
+		return hints.Add(err, fmt.Sprintf("is the disk mounted (findmnt -T %s), and is state_dir the directory of "+
+			"before? Find the missing file, "+
+			"or bring the file back. Only for keys that never signed, "+
+			"or when the old file is lost for good: make a new, "+
+			"empty file: highwater init --config %s", cfg.StateDir, cfg.Path))
 	case errors.Is(err, store.ErrInUse):
-		return hints.Add(err, fmt.Sprintf("two signers on one state directory would sign twice; is another highwater running on %s?", cfg.StateDir))
+		return hints.Add(err, fmt.Sprintf("two signers on one state directory would sign twice; "+
+			"does a second highwater run on %s?", cfg.StateDir))
 	}
 	return err
 }

@@ -47,8 +47,10 @@ func TestSayLastRun(t *testing.T) {
 		{Msg: "signs again", PKH: exact.String(), From: 20},
 	}, lines)
 	for how, says := range map[string]string{
-		store.EndedClean: "ended in order: nothing was lost", store.EndedKilled: "was killed: nothing was lost", store.EndedNew: "none that is known of",
-		store.EndedCut: "did not end in order: nothing was lost",
+		store.EndedClean:  "ended in order: nothing was lost",
+		store.EndedKilled: "was killed: nothing was lost",
+		store.EndedNew:    "no earlier run is known",
+		store.EndedCut:    "did not end in order: nothing was lost",
 	} {
 		require.Equal(t, says, operate.LastRun{Ended: how}.Line())
 	}

@@ -192,9 +192,9 @@ func compareMarks(in *Instance, pkh tezos.PublicKeyHash, dev hwm.Position) ([]le
 		row := ledgerMarkView{Kind: key.Kind, Device: dev}
 		switch {
 		case st.Mark == nil:
-			row.Note = "the host has no mark: it does not sign this kind"
+			row.Note = "the host has no mark, and signs nothing of this kind"
 		case dev.Compare(st.Mark.Position) > 0:
-			row.Note = "the device is ahead: it refuses what the host would still sign"
+			row.Note = "the device is ahead: the device refuses places that the host would still sign"
 		case dev.Compare(st.Mark.Position) < 0:
 			row.Note = "the device is behind: the host alone protects"
 		default:

@@ -46,7 +46,7 @@ func (in *Instance) answersOnly() bool {
 
 // untilWritable tries the disk until it takes a file again; false: ctx ended first.
 func (d *Daemon) untilWritable(ctx context.Context) bool {
-	d.log.Warn("this instance stays for the other one's questions until its disk works, and signs nothing")
+	d.log.Warn("this instance signs nothing, and stays for its peer's questions until the disk works")
 	tick := time.NewTicker(d.TrialEvery)
 	defer tick.Stop()
 	for {

@@ -28,9 +28,9 @@ func readRegular(f *os.File, path string, limit int64, noun string) ([]byte, err
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		kind, hint := kindOf(info.Mode()), "save "+noun+" as a file, and name that"
+		kind, hint := kindOf(info.Mode()), "save "+noun+" as a file, and name the file"
 		if info.IsDir() {
-			hint = "name the file in it"
+			hint = "name the file in the directory"
 		}
 		return nil, hints.Add(fmt.Errorf("%s is %s, not a file", path, kind), hint)
 	}
@@ -39,7 +39,7 @@ func readRegular(f *os.File, path string, limit int64, noun string) ([]byte, err
 		return nil, err
 	}
 	if int64(len(text)) > limit {
-		return nil, fmt.Errorf("%s has %d bytes, more than %d: that is not %s", path, max(info.Size(), limit+1), limit, noun)
+		return nil, fmt.Errorf("%s is not %s: %d bytes, more than %d", path, noun, max(info.Size(), limit+1), limit)
 	}
 	return text, nil
 }

@@ -21,7 +21,7 @@ func TestReadFile(t *testing.T) {
 	require.Equal(t, "0123456789", string(text))
 
 	_, err = Read(at("file"), 9, "a number")
-	require.EqualError(t, err, at("file")+" has 10 bytes, more than 9: that is not a number")
+	require.EqualError(t, err, at("file")+" is not a number: 10 bytes, more than 9")
 	_, err = Read(at("nothing"), 10, "a number")
 	require.ErrorIs(t, err, os.ErrNotExist)
 

@@ -13,7 +13,7 @@ import (
 // MustBeNew refuses a path at which a file is already.
 func MustBeNew(path string) error {
 	if _, err := os.Stat(path); err == nil {
-		return hints.Add(fmt.Errorf("%s is there already", path), "name another file")
+		return hints.Add(fmt.Errorf("%s exists already", path), "name another file")
 	}
 	return nil
 }

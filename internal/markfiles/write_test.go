@@ -19,6 +19,6 @@ func TestExportIsWholeOrNothing(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(dir, "first"))
 
 	require.NoError(t, os.Symlink(filepath.Join(dir, "elsewhere"), filepath.Join(dir, "link")))
-	require.ErrorContains(t, WriteNew(dir, []interchange.File{{Name: "link", Data: []byte("1")}}), "is there already")
+	require.ErrorContains(t, WriteNew(dir, []interchange.File{{Name: "link", Data: []byte("1")}}), "exists already")
 	require.NoFileExists(t, filepath.Join(dir, "elsewhere"))
 }

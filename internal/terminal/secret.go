@@ -93,7 +93,7 @@ func (t *Terminal) Passphrase(fd int, prompt string, isNew bool) ([]byte, error)
 		return t.readSecret(fd)
 	}
 	if !t.Interactive {
-		err := errors.New("a passphrase is wanted, and nobody is there to type it")
+		err := errors.New("a passphrase is wanted, and no terminal is there to type on")
 		return nil, hints.Add(err, "for scripts: --passphrase-fd 3 3<FILE")
 	}
 	first, err := t.askSecret(prompt)

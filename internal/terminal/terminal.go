@@ -92,7 +92,7 @@ func (t *Terminal) Confirmable(yes bool) error {
 	if yes || t.Interactive {
 		return nil
 	}
-	return hints.Add(errors.New("this wants a confirmation, and there is no terminal to give it at"), "add --yes")
+	return hints.Add(errors.New("the command wants a confirmation, and has no terminal to ask on"), "add --yes")
 }
 
 // Confirm asks for a typed word, for which --yes stands.
@@ -114,7 +114,7 @@ func (t *Terminal) Typed(question, word string) error {
 		return err
 	}
 	if strings.TrimSpace(line) != word {
-		return errors.New("that was something else: nothing was changed")
+		return errors.New("the word is different: nothing was changed")
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func oneWins(t *testing.T, open Open) {
 		}
 		close(start)
 		all.Wait()
-		require.Zero(t, odd.Load(), "an error that is not ErrMoved")
+		require.Zero(t, odd.Load(), "an error besides ErrMoved")
 		require.Equal(t, int32(1), wins.Load(), "exactly one wins")
 		winners[level] = byte(winner.Load())
 		require.Equal(t, Mark(level, 0, winners[level]), markOf(t, s, key))

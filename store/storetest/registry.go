@@ -97,7 +97,7 @@ func roleCeilings(t *testing.T, open Open) {
 	}
 	next := hwm.RoleRecord{Role: hwm.Active, Epoch: s.Role().Epoch + 1, Owner: hwm.InstanceID{7}, Since: at, Why: "by level"}
 	before := s.Role()
-	require.ErrorIs(t, s.SetRole(next, nil, set(9)), hwm.ErrMoved, "a ceiling below what may have been signed")
+	require.ErrorIs(t, s.SetRole(next, nil, set(9)), hwm.ErrMoved, "a ceiling below a possible signature")
 	require.Error(t, s.SetRole(next, nil, set(-1)))
 	require.Equal(t, before, s.Role())
 	require.Empty(t, s.Ceilings())
@@ -151,7 +151,7 @@ func knownKeys(t *testing.T, open Open) {
 	require.Equal(t, want, s.KnownKeys(), "the caller's map is the store's")
 	rows, err := s.Rows()
 	require.NoError(t, err)
-	require.Empty(t, rows, "a key that is known has a mark")
+	require.Empty(t, rows, "a known key has a mark")
 }
 
 func seen(t *testing.T, open Open) {
@@ -190,7 +190,7 @@ func alarms(t *testing.T, open Open) {
 	require.Equal(t, []hwm.Alarm{one, two}, s.Alarms())
 	require.NoError(t, s.SetAlarms([]hwm.Alarm{two}))
 	given := s.Alarms()
-	given[0].Text = "changed by who was given it"
+	given[0].Text = "changed by the receiver"
 	require.Equal(t, []hwm.Alarm{two}, s.Alarms())
 
 	many := make([]hwm.Alarm, 0, 2*hwm.MaxAlarms)

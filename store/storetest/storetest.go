@@ -31,11 +31,11 @@ func Run(t *testing.T, open Open) {
 		{"a ceiling stops an advance", ceiling},
 		{"a ceiling only falls", ceilingFalls},
 		{"keep", keep},
-		{"keep for what is gone", keepForWhatIsGone},
+		{"keep for a missing mark", keepForWhatIsGone},
 		{"raise by maximum", raise},
 		{"raise refuses nonsense", raiseNonsense},
-		{"what is taken can be read again", readable},
-		{"fresh only in the process that made it", fresh},
+		{"each mark that is accepted can be read again", readable},
+		{"fresh only in its own process", fresh},
 		{"roles", roles},
 		{"a role and its floors are one write", roleFloors},
 		{"a role and its ceilings are one write", roleCeilings},
@@ -128,7 +128,7 @@ func absence(t *testing.T, open Open) {
 		_, err = s.Advance(key, Mark(math.MaxInt32, 0, 1))
 		require.ErrorIs(t, err, hwm.ErrNoMark)
 		s.Keep(key, Mark(0, 0, 0).Digest, Signature(t, key.PKH.Curve, 1))
-		require.Nil(t, state(t, s, key).Mark, "what was refused made a mark")
+		require.Nil(t, state(t, s, key).Mark, "a refusal made a mark")
 		rows, err := s.Rows()
 		require.NoError(t, err)
 		require.Empty(t, rows)
@@ -188,12 +188,13 @@ func advanceLasts(t *testing.T, open Open) {
 		want := Mark(level, 2, byte(level))
 		p, err := s.Advance(key, want)
 		require.NoError(t, err)
-		require.Equal(t, want, markOf(t, s, key), "the mark did not move before it was durable")
+		require.Equal(t, want, markOf(t, s, key), "the mark did not move before the sync")
 		require.NoError(t, p.Wait())
 		require.NoError(t, p.Wait(), "Wait can be called twice")
 		s = reopen()
 		require.Equal(t, want, markOf(t, s, key))
-		require.ErrorIs(t, Advance(s, key, Mark(level, 2, 99)), hwm.ErrMoved, "other bytes at a position that was given away")
+		require.ErrorIs(t, Advance(s, key, Mark(level, 2, 99)), hwm.ErrMoved, "different bytes at a "+
+			"position with a signature")
 	}
 }
 
@@ -237,7 +238,8 @@ func ceilingFalls(t *testing.T, open Open) {
 	require.Equal(t, want, s.Ceilings())
 	require.ErrorIs(t, set(51), hwm.ErrMoved)
 	require.NoError(t, s.SetCeiling(key, hwm.Ceiling{Level: 40, At: at, Source: hwm.SourceSet}))
-	require.Equal(t, hwm.SourcePeer, s.Ceilings()[key].Source, "an operator lowers it, and it is still what was given away")
+	require.Equal(t, hwm.SourcePeer, s.Ceilings()[key].Source, "an operator lowers the ceiling, "+
+		"and the ceiling is still the peer's")
 	require.NoError(t, set(0))
 	require.Equal(t, int32(0), reopen().Ceilings()[key].Level, "a ceiling of zero is a ceiling")
 }
@@ -253,7 +255,7 @@ func keep(t *testing.T, open Open) {
 		s.Keep(key, want.Digest, want.Signature)
 		require.Equal(t, want, markOf(t, s, key))
 		s.Keep(key, want.Digest, Signature(t, key.PKH.Curve, 4))
-		require.Equal(t, want, markOf(t, s, key), "the first signature is the one that was released")
+		require.Equal(t, want, markOf(t, s, key), "the first signature was released")
 		s = reopen()
 		require.Equal(t, want, markOf(t, s, key), "an orderly end keeps signatures")
 		next := Mark(11, 1, 8)
@@ -395,7 +397,7 @@ func fresh(t *testing.T, open Open) {
 	require.False(t, state(t, s, key).Fresh, "a floor was not asked for by anybody here")
 	require.NoError(t, Advance(s, key, Mark(8, 0, 1)))
 	s = reopen()
-	require.False(t, state(t, s, key).Fresh, "this process does not know what was released")
+	require.False(t, state(t, s, key).Fresh, "a new process does not know the released signatures")
 }
 
 func apart(t *testing.T, open Open) {

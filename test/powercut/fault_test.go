@@ -101,7 +101,7 @@ func TestDamagedFile(t *testing.T) {
 		}
 		return file
 	}
-	const untrusted, aside = "cannot be trusted", "move the file aside (keep it)"
+	const untrusted, aside = "cannot be trusted", "move the file aside, and keep the file"
 	for name, c := range map[string]struct {
 		file        []byte // nil: none
 		error, hint string
@@ -114,7 +114,7 @@ func TestDamagedFile(t *testing.T) {
 		"all but headers": {append(bytes.Clone(good[:2*page]), make([]byte, len(good)-2*page)...), untrusted, aside},
 		"foreign text":    {bytes.Repeat([]byte("watermarks of another program\n"), 2000), untrusted, aside},
 		"foreign binary":  {append([]byte("\x7fELF"), good...), untrusted, aside},
-		"missing":         {nil, "there is no watermark file", "highwater init"},
+		"missing":         {nil, "the watermark file is missing", "highwater init"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, os.Remove(h.marks()))
@@ -139,7 +139,7 @@ const (
 	readOnly   = "read-only file system"
 	full       = "no space left on device"
 	adviceDisk = "see dmesg for the disk of the state directory"
-	adviceRO   = "make it writable, then restart highwater"
+	adviceRO   = "make the file system writable, then restart highwater"
 	adviceFull = "make room on the file system of the state directory"
 )
 
