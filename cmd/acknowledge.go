@@ -36,11 +36,11 @@ func (a *app) acknowledgeCmd() *cobra.Command {
 				}
 				ids = append(ids, id)
 			}
-			return a.withAdmin(c.Context(), true, func(_ *config.Config, admin operate.Admin) error { return a.acknowledge(c.Context(), admin, ids, all) })
+			return a.WithAdmin(c.Context(), true, func(_ *config.Config, admin operate.Admin) error { return a.acknowledge(c.Context(), admin, ids, all) })
 		},
 	}
 	c.Flags().BoolVar(&all, "all", false, "end all alarms that are shown")
-	return a.addJSON(c)
+	return a.AddJSON(c)
 }
 
 func (a *app) acknowledge(ctx context.Context, admin operate.Admin, ids []uint64, all bool) error {
@@ -66,7 +66,7 @@ func (a *app) acknowledge(ctx context.Context, admin operate.Admin, ids []uint64
 			return err
 		}
 	}
-	if a.jsonFlag {
+	if a.AsJSON {
 		return a.JSON(ended)
 	}
 	a.showAlarms(ended)

@@ -7,11 +7,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"highwater/cmd/cli"
 	"highwater/internal/checklist"
 	"highwater/internal/config"
 	"highwater/internal/doctor"
 	"highwater/internal/terminal"
-	"highwater/operate"
 )
 
 const checkLong = `Look at everything that signing needs, and change nothing: configuration, permissions, listeners and certificates, the
@@ -19,8 +19,8 @@ state directory and its disk, USB buses and devices, each key and the device tha
 the guard. Exit status 1 when something is wrong; each finding says what to do.`
 
 func (a *app) checkCmd() *cobra.Command {
-	return a.addJSON(&cobra.Command{
-		Use: "check", Short: "Check configuration, permissions, devices, disk and clock; change nothing", Long: checkLong, Args: noArgs,
+	return a.AddJSON(&cobra.Command{
+		Use: "check", Short: "Check configuration, permissions, devices, disk and clock; change nothing", Long: checkLong, Args: cli.NoArgs,
 		Example: "  highwater check --config /etc/highwater/highwater.toml",
 		RunE:    func(c *cobra.Command, _ []string) error { return a.check(c.Context()) },
 	})
@@ -28,7 +28,7 @@ func (a *app) checkCmd() *cobra.Command {
 
 func (a *app) check(ctx context.Context) error {
 	findings := a.findings(ctx)
-	if a.jsonFlag {
+	if a.AsJSON {
 		if err := a.JSON(findings); err != nil {
 			return err
 		}
@@ -36,13 +36,13 @@ func (a *app) check(ctx context.Context) error {
 		return err
 	}
 	if slices.ContainsFunc(findings, func(f checklist.Line) bool { return f.Result == checklist.Bad }) {
-		return errSaid
+		return cli.ErrSaid
 	}
 	return nil
 }
 
 func (a *app) findings(ctx context.Context) []checklist.Line {
-	cfg, err := a.config()
+	cfg, err := a.Config()
 	if err != nil {
 		return []checklist.Line{checklist.Failed(checklist.Configuration, err)}
 	}
@@ -51,7 +51,7 @@ func (a *app) findings(ctx context.Context) []checklist.Line {
 
 // instanceFindings asks the daemon, or opens the store and the devices.
 func (a *app) instanceFindings(ctx context.Context, cfg *config.Config) []checklist.Line {
-	admin, done, err := a.admin(ctx, cfg, true)
+	admin, done, err := a.Admin(ctx, cfg, true)
 	if err != nil {
 		return []checklist.Line{checklist.Failed(checklist.WatermarkFile, err)}
 	}
@@ -77,13 +77,4 @@ func (a *app) showFindings(findings []checklist.Line) error {
 		}
 	}
 	return nil
-}
-
-// warnKeys names the keys that cannot sign here, for a command that does its work all the same.
-func (a *app) warnKeys(st operate.Status) {
-	for _, f := range doctor.Keys(st) {
-		if f.Result != checklist.OK {
-			a.Note("warning: %s cannot sign here: %s\nhint: %s", f.Name, f.Detail, f.Hint)
-		}
-	}
 }

@@ -3,6 +3,8 @@ package cmd
 import (
 	"io"
 
+	"highwater/cmd/cli"
+
 	"github.com/spf13/cobra"
 )
 
@@ -14,11 +16,11 @@ const completionLong = `Write what makes a shell complete commands and flags. On
 func (a *app) completionCmd() *cobra.Command {
 	shell := func(name, example string, write func(root *cobra.Command, w io.Writer) error) *cobra.Command {
 		return &cobra.Command{
-			Use: name, Short: "Write the completion for " + name, Long: completionLong, Args: noArgs, Example: "  highwater completion " + example,
+			Use: name, Short: "Write the completion for " + name, Long: completionLong, Args: cli.NoArgs, Example: "  highwater completion " + example,
 			RunE: func(c *cobra.Command, _ []string) error { return write(c.Root(), a.Out) },
 		}
 	}
-	return group("completion", "Write the completion for a shell", completionLong, "  highwater completion bash > /etc/bash_completion.d/highwater",
+	return cli.Group("completion", "Write the completion for a shell", completionLong, "  highwater completion bash > /etc/bash_completion.d/highwater",
 		shell("bash", "bash > /etc/bash_completion.d/highwater", func(root *cobra.Command, w io.Writer) error {
 			return root.GenBashCompletionV2(w, true)
 		}),

@@ -22,6 +22,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/cmd/cli"
 	"highwater/internal/config"
 	"highwater/internal/daemon"
 	"highwater/internal/hints"
@@ -156,8 +157,8 @@ func TestASocketThatCannotBeOpened(t *testing.T) {
 	require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
 	require.NoError(t, os.Symlink(cfg.Admin.Socket, cfg.Admin.Socket)) // ELOOP: neither absent nor refused
 	var out bytes.Buffer
-	a := &app{Terminal: terminal.New(&out, &out, &out)}
-	_, _, err = a.admin(t.Context(), cfg, false)
+	a := &app{App: &cli.App{Terminal: terminal.New(&out, &out, &out)}}
+	_, _, err = a.Admin(t.Context(), cfg, false)
 	require.Error(t, err)
 	require.NotEmpty(t, hints.Of(err), err.Error())
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"highwater/cmd/cli"
 	"highwater/internal/config"
 	"highwater/internal/demo"
 	"highwater/internal/terminal"
@@ -20,13 +21,13 @@ the signer in the middle (the marks are kept). A judge that knows nothing of wat
 func (a *app) demoCmd() *cobra.Command {
 	var o demo.Options
 	c := &cobra.Command{
-		Use: "demo", Short: "Show it all with emulated devices, a chain and a baker", Long: demoLong, Args: noArgs,
+		Use: "demo", Short: "Show it all with emulated devices, a chain and a baker", Long: demoLong, Args: cli.NoArgs,
 		Example: "  highwater demo --levels 10 --interval 500ms",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.Levels < 0 || o.Interval <= 0 {
 				return terminal.Usagef("--levels is not negative, and --interval is more than nothing")
 			}
-			o.JSON, o.Version = a.jsonFlag, a.version
+			o.JSON, o.Version = a.AsJSON, a.Version
 			return demo.Run(c.Context(), a.Terminal, o)
 		},
 	}
@@ -34,5 +35,5 @@ func (a *app) demoCmd() *cobra.Command {
 	c.Flags().DurationVar(&o.Interval, "interval", time.Second, "time between two levels")
 	c.Flags().StringVar(&o.Listen, "listen", config.DefaultListen, "`ADDRESS` of the signer; a free port is taken when it is in use")
 	c.Flags().StringVar(&o.Monitor, "monitor", "127.0.0.1:6733", "`ADDRESS` of metrics and status page")
-	return a.addJSON(c)
+	return a.AddJSON(c)
 }

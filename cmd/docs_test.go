@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/cmd/cli"
 	"highwater/internal/config"
 	"highwater/internal/terminal"
 )
@@ -36,7 +37,7 @@ func TestDocsNameCommandsThatAreThere(t *testing.T) {
 			for _, m := range append(quotedCommand.FindAllStringSubmatch(line, -1), shownCommand.FindAllStringSubmatch(line, -1)...) {
 				seen++
 				words := shellWords(t, placeholder.ReplaceAllString(comment.ReplaceAllString(m[1], ""), "5"))
-				root := (&app{Terminal: terminal.New(strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{})}).root()
+				root := (&app{App: &cli.App{Terminal: terminal.New(strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{})}}).root()
 				c, args, err := root.Find(words[1:])
 				require.NoError(t, err, "%s:%d: %s", page, i+1, m[1])
 				if c.HasSubCommands() && len(args) > 0 && !strings.HasPrefix(args[0], "-") {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
+	"highwater/cmd/cli"
 	"highwater/internal/terminal"
 )
 
@@ -19,7 +20,7 @@ func TestHelpFitsATerminal(t *testing.T) {
 	require.Greater(t, len(names), 50)
 	help := func(name string, width int) string {
 		var out bytes.Buffer
-		a := &app{Terminal: terminal.New(strings.NewReader(""), &out, &out)}
+		a := &app{App: &cli.App{Terminal: terminal.New(strings.NewReader(""), &out, &out)}}
 		a.Width = width
 		root := a.root()
 		root.SetOut(&out)

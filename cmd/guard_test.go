@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/cmd/cli"
 	"highwater/hwm"
 	"highwater/internal/baker"
 	"highwater/internal/config"
@@ -73,7 +74,7 @@ name = "left"
 kind = "ledger"
 transport = "sim"
 `, srv.URL, guardedChain, hook.url))
-	d.Settle(t.Context(), patience)
+	d.Settle(t.Context(), cli.Patience)
 	d.Signer.Learn()
 	require.Eventually(t, func() bool { return !d.Guard.Status().At.IsZero() }, 10*time.Second, time.Millisecond)
 	level := sim.Head().Level - 1
@@ -116,7 +117,7 @@ transport = "sim"
 func twinOf(t *testing.T) *baker.Client {
 	t.Helper()
 	d := runDaemon(t, fmt.Sprintf("chain = %q\n[server]\nlisten = \"127.0.0.1:0\"\n[[device]]\nname = \"left\"\nkind = \"ledger\"\ntransport = \"sim\"\n", guardedChain))
-	d.Settle(t.Context(), patience)
+	d.Settle(t.Context(), cli.Patience)
 	d.Signer.Learn()
 	level := int32(1)
 	_, err := d.Admin.Activate(t.Context(), operate.ActivateRequest{Level: &level})

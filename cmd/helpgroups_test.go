@@ -7,12 +7,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/cmd/cli"
 	"highwater/internal/terminal"
 )
 
 // TestHelpGroups: every command of the first level stands below exactly one heading of the help, and every name below a heading is a command.
 func TestHelpGroups(t *testing.T) {
-	root := (&app{Terminal: terminal.New(strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{})}).root()
+	root := (&app{App: &cli.App{Terminal: terminal.New(strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{})}}).root()
 	shown := map[string]bool{}
 	for _, c := range root.Commands() {
 		if c.Hidden {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"highwater/cmd/cli"
 	"highwater/hwm"
 	"highwater/internal/config"
 	"highwater/internal/doctor"
@@ -33,7 +34,7 @@ type initFlags struct {
 func (a *app) initCmd() *cobra.Command {
 	var f initFlags
 	c := &cobra.Command{
-		Use: "init", Short: "Write a configuration, create the watermark file, look at the devices", Long: initLong, Args: noArgs,
+		Use: "init", Short: "Write a configuration, create the watermark file, look at the devices", Long: initLong, Args: cli.NoArgs,
 		Example: "  highwater init --config /etc/highwater/highwater.toml --chain NetXdQprcVkpaWU",
 		RunE: func(c *cobra.Command, _ []string) error {
 			chain, err := tezos.ParseNetwork(f.chain)
@@ -52,7 +53,7 @@ func (a *app) initCmd() *cobra.Command {
 }
 
 func (a *app) init(ctx context.Context, f initFlags) error {
-	path := config.PathOf(a.configFlag)
+	path := config.PathOf(a.ConfigFlag)
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		if err := a.Confirmable(f.yes || setup.HasStore(f.stateDir)); err != nil {
 			return err
@@ -75,7 +76,7 @@ func (a *app) init(ctx context.Context, f initFlags) error {
 }
 
 func (a *app) lookAtDevices(ctx context.Context, cfg *config.Config) error {
-	admin, done, err := a.admin(ctx, cfg, true)
+	admin, done, err := a.Admin(ctx, cfg, true)
 	if err != nil {
 		return err
 	}
@@ -100,7 +101,7 @@ func (a *app) lookAtDevices(ctx context.Context, cfg *config.Config) error {
 			}
 		}
 	}
-	a.warnKeys(st)
+	a.WarnKeys(st)
 	a.adviseFirstMarks(st)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"highwater/cmd/cli"
 	"highwater/hwm"
 	"highwater/internal/config"
 	"highwater/internal/hints"
@@ -20,30 +21,30 @@ watermark above all that was ever signed with it; --level sets one for all keys 
 
 func (a *app) activateCmd() *cobra.Command {
 	var yes, far bool
-	var level levelValue
+	var level cli.LevelValue
 	var why string
 	c := &cobra.Command{
-		Use: "activate", Short: "Make this instance the one that signs", Long: activateLong, Args: noArgs,
+		Use: "activate", Short: "Make this instance the one that signs", Long: activateLong, Args: cli.NoArgs,
 		Example: "  highwater activate --level 8000010",
 		RunE: func(c *cobra.Command, _ []string) error {
 			req := operate.ActivateRequest{Why: why, Far: far}
 			var err error
-			if req.Level, err = a.levelIf(c, "level", level); err != nil {
+			if req.Level, err = a.LevelIf(c, "level", level); err != nil {
 				return err
 			}
 			if err := a.Confirmable(yes); err != nil {
 				return err
 			}
-			return a.withAdmin(c.Context(), false, func(cfg *config.Config, admin operate.Admin) error {
+			return a.WithAdmin(c.Context(), false, func(cfg *config.Config, admin operate.Admin) error {
 				return a.activate(c.Context(), cfg, admin, req, yes)
 			})
 		},
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask: I state that no other machine signs with these keys")
 	c.Flags().Var(&level, "level", "raise every mark to `LEVEL` first, a number or head+N: nothing at or below it is signed")
-	farFlag(c, &far)
+	cli.FarFlag(c, &far)
 	c.Flags().StringVar(&why, "why", "activated by the operator", "the reason, a `TEXT` that is kept with the role")
-	return a.addJSON(c)
+	return a.AddJSON(c)
 }
 
 func (a *app) activate(ctx context.Context, cfg *config.Config, admin operate.Admin, req operate.ActivateRequest, yes bool) error {
@@ -56,14 +57,14 @@ func (a *app) activate(ctx context.Context, cfg *config.Config, admin operate.Ad
 			return hints.Add(errors.New("the instance is active already: no mark was raised"),
 				fmt.Sprintf("highwater hwm set --all --level %d", *req.Level))
 		}
-		return a.showRole(st.Role, "it was active already")
+		return a.ShowRole(st.Role, "it was active already")
 	}
 	if req, err = a.checkActivation(ctx, admin, req, yes); err != nil { // before anybody is asked
 		return err
 	}
 	if !yes {
 		a.Note("This instance is on %s, epoch %d. Activating it lets it sign for:", st.Role.Role, st.Role.Epoch)
-		if err = a.aside().marksTable(st.Marks); err != nil {
+		if err = a.Aside().MarksTable(st.Marks); err != nil {
 			return err
 		}
 		if req.Level != nil {
@@ -78,10 +79,10 @@ func (a *app) activate(ctx context.Context, cfg *config.Config, admin operate.Ad
 		return err
 	}
 	if st.Running {
-		a.warnKeys(st) // without a daemon no device was opened
-		return a.showRole(role, "it signs as soon as a device is ready")
+		a.WarnKeys(st) // without a daemon no device was opened
+		return a.ShowRole(role, "it signs as soon as a device is ready")
 	}
-	if err = a.showRole(role, "it signs as soon as highwater serve runs"); err == nil && !a.jsonFlag {
+	if err = a.ShowRole(role, "it signs as soon as highwater serve runs"); err == nil && !a.AsJSON {
 		a.Note("next: highwater serve, tell octez about each key (%s), and see: highwater check", cfg.OctezImport())
 	}
 	return err
@@ -94,7 +95,7 @@ func (a *app) checkActivation(ctx context.Context, admin operate.Admin, req oper
 	if req.Level != nil {
 		word = fmt.Sprint(*req.Level)
 	}
-	req.Far, err = a.confirmFar(req.Far, yes, word, func(far bool) error {
+	req.Far, err = a.ConfirmFar(req.Far, yes, word, func(far bool) error {
 		check := req
 		check.DryRun, check.Far = true, far
 		_, refused := admin.Activate(ctx, check)
@@ -106,28 +107,20 @@ func (a *app) checkActivation(ctx context.Context, admin operate.Admin, req oper
 func (a *app) standbyCmd() *cobra.Command {
 	var why string
 	c := &cobra.Command{
-		Use: "standby", Short: "Stop signing; everything else stays warm", Args: noArgs,
+		Use: "standby", Short: "Stop signing; everything else stays warm", Args: cli.NoArgs,
 		Long: "Stop signing: requests are refused at once, those under way are waited for, then the role is durable.\n" +
 			"A restart does not change it; only \"highwater activate\" does, and of a pair a handover or a takeover.",
 		Example: "  highwater standby --why 'moving to the other machine'",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error {
+			return a.WithAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error {
 				role, err := admin.Standby(c.Context(), operate.StandbyRequest{Why: why})
 				if err != nil {
 					return err
 				}
-				return a.showRole(role, "it signs nothing")
+				return a.ShowRole(role, "it signs nothing")
 			})
 		},
 	}
 	c.Flags().StringVar(&why, "why", "put on standby by the operator", "the reason, a `TEXT` that is kept with the role")
-	return a.addJSON(c)
-}
-
-func (a *app) showRole(r operate.Role, then string) error {
-	if a.jsonFlag {
-		return a.JSON(r)
-	}
-	a.Say("%s, epoch %d: %s", a.paintRole(r.Role), r.Epoch, then)
-	return nil
+	return a.AddJSON(c)
 }

@@ -9,6 +9,10 @@ import (
 	"strings"
 	"syscall"
 
+	"highwater/cmd/cli"
+	"highwater/cmd/devices"
+	"highwater/cmd/marks"
+	"highwater/cmd/pair"
 	"highwater/internal/config"
 	"highwater/internal/hints"
 	"highwater/internal/terminal"
@@ -30,20 +34,17 @@ const (
 	exitDisk  = 3 // of serve: the disk of the state directory fails
 )
 
-// app is what every subcommand shares.
+// app is what the commands of this package share.
 type app struct {
-	*terminal.Terminal
-	configFlag string
-	jsonFlag   bool
-	version    string
-	flush      func() // writes what is still to be said; it does not wait for long
+	*cli.App
+	flush func() // writes what is still to be said; it does not wait for long
 }
 
 // Main runs the command line and gives its exit status.
 func Main(args []string, in io.Reader, out, errw io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	a := &app{Terminal: terminal.New(in, out, errw), version: version, flush: func() {}}
+	a := &app{App: &cli.App{Terminal: terminal.New(in, out, errw), Version: version}, flush: func() {}}
 	defer func() { a.flush() }()
 	a.Interrupted = ctx.Done()
 	root := a.root()
@@ -56,7 +57,7 @@ func Main(args []string, in io.Reader, out, errw io.Writer) int {
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.Is(err, errSaid):
+	case errors.Is(err, cli.ErrSaid):
 		return exitFail
 	case errors.As(err, &usage):
 		if hints.Of(err) == "" {
@@ -73,9 +74,6 @@ func Main(args []string, in io.Reader, out, errw io.Writer) int {
 	}
 }
 
-// errSaid ends a command with status 1 when all is said already.
-var errSaid = errors.New("said")
-
 const rootLong = `Highwater stands between a Tezos baker and the USB devices that hold its keys, and remembers on disk the highest
 level and round that each key ever signed. It never signs at or below it.
 
@@ -89,24 +87,25 @@ func (a *app) root() *cobra.Command {
 		SilenceErrors: true, SilenceUsage: true, DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return terminal.Usagef("there is no command %q%s", args[0], words.DidYouMean(args[0], commandNames(c)))
+				return terminal.Usagef("there is no command %q%s", args[0], words.DidYouMean(args[0], cli.CommandNames(c)))
 			}
 			return c.Help()
 		},
 		Args: cobra.ArbitraryArgs,
 	}
-	root.PersistentFlags().StringVar(&a.configFlag, "config", "", "configuration `FILE` (else $"+config.Env+", else "+config.DefaultPath+")")
+	root.PersistentFlags().StringVar(&a.ConfigFlag, "config", "", "configuration `FILE` (else $"+config.Env+", else "+config.DefaultPath+")")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	root.SetHelpTemplate(helpTemplate)
 	root.SetUsageTemplate(helpTemplate)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(helpCmd(root))
 	root.AddCommand(
-		a.demoCmd(), a.initCmd(), a.serveCmd(), a.statusCmd(), a.checkCmd(), a.keysCmd(), a.hwmCmd(),
-		a.ledgerCmd(), a.tezsignCmd(), a.activateCmd(), a.standbyCmd(), a.acknowledgeCmd(), a.peerCmd(), a.waitWindowCmd(), a.handoverCmd(),
-		a.releaseCmd(), a.acceptCmd(), a.takeoverCmd(), a.bringUpCmd(), a.drillCmd(), a.bundleCmd(), a.versionCmd(), a.manCmd(),
-		a.completionCmd(), a.simCmd(),
+		a.demoCmd(), a.initCmd(), a.serveCmd(), a.statusCmd(), a.checkCmd(), a.keysCmd(), a.activateCmd(), a.standbyCmd(), a.acknowledgeCmd(),
+		a.versionCmd(), a.manCmd(), a.completionCmd(), a.simCmd(),
 	)
+	root.AddCommand(marks.Commands(a.App)...)
+	root.AddCommand(devices.Commands(a.App)...)
+	root.AddCommand(pair.Commands(a.App)...)
 	groupHelp(root)
 	if a.Width > 0 {
 		fitHelp(root, a.Width)
@@ -137,14 +136,6 @@ Example:
 {{.Example}}
 {{end}}`
 
-// noArgs refuses arguments, as a mistake of usage.
-func noArgs(c *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return terminal.Usagef("%s takes no arguments, not %q", c.CommandPath(), args[0])
-	}
-	return nil
-}
-
 // flagError says what is wrong with a flag, without the words of the parser of its value.
 func flagError(err error) error {
 	var invalid *pflag.InvalidValueError
@@ -165,55 +156,6 @@ func flagError(err error) error {
 	return terminal.Usagef("--%s %q: it takes %s", invalid.GetFlag().Name, invalid.GetValue(), what)
 }
 
-// wants refuses a command that lacks flags without which it means nothing.
-func wants(c *cobra.Command, names ...string) error {
-	missing := false
-	said := make([]string, 0, len(names))
-	for _, name := range names {
-		f := c.Flags().Lookup(name)
-		missing = missing || !f.Changed || strings.TrimSpace(f.Value.String()) == ""
-		placeholder, _ := pflag.UnquoteUsage(f)
-		said = append(said, "--"+name+" "+placeholder)
-	}
-	if !missing {
-		return nil
-	}
-	last := len(said) - 1
-	text := said[last]
-	if last > 0 {
-		text = strings.Join(said[:last], ", ") + " and " + text
-	}
-	return terminal.Usagef("%s wants %s", c.CommandPath(), text)
-}
-
-// aside is the same app with results on standard error: for what is shown only so that a question can be answered.
-func (a *app) aside() *app {
-	t := *a.Terminal
-	t.Out = t.Err
-	return &app{Terminal: &t}
-}
-
-// addJSON gives a command that reads its --json.
-func (a *app) addJSON(c *cobra.Command) *cobra.Command {
-	c.Flags().BoolVar(&a.jsonFlag, "json", false, "print JSON, for programs")
-	return c
-}
-
-// group is a command that only holds others.
-func group(use, short, long, example string, subs ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{
-		Use: use, Short: short, Long: long, Example: example, Args: cobra.ArbitraryArgs, DisableFlagsInUseLine: true,
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return terminal.Usagef("%s has no command %q%s", c.CommandPath(), args[0], words.DidYouMean(args[0], commandNames(c)))
-			}
-			return c.Help()
-		},
-	}
-	c.AddCommand(subs...)
-	return c
-}
-
 // helpCmd is cobra's, but that an unknown command is a mistake of usage.
 func helpCmd(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
@@ -231,12 +173,12 @@ func helpCmd(root *cobra.Command) *cobra.Command {
 }
 
 func (a *app) versionCmd() *cobra.Command {
-	return a.addJSON(&cobra.Command{
-		Use: "version", Short: "Show the version, and what this build can do", Args: noArgs,
+	return a.AddJSON(&cobra.Command{
+		Use: "version", Short: "Show the version, and what this build can do", Args: cli.NoArgs,
 		Example: "  highwater version --json",
 		RunE: func(*cobra.Command, []string) error {
-			v := buildInfo(a.version)
-			if a.jsonFlag {
+			v := buildInfo(a.Version)
+			if a.AsJSON {
 				return a.JSON(v)
 			}
 			a.Say("highwater %s (%s)", v.Version, v.Go)
@@ -246,17 +188,4 @@ func (a *app) versionCmd() *cobra.Command {
 			return nil
 		},
 	})
-}
-
-func (a *app) config() (*config.Config, error) { return config.Load(config.PathOf(a.configFlag)) }
-
-// commandNames are the commands right below one, those that its help shows.
-func commandNames(c *cobra.Command) []string {
-	var names []string
-	for _, sub := range c.Commands() {
-		if sub.IsAvailableCommand() {
-			names = append(names, sub.Name())
-		}
-	}
-	return names
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"highwater/cmd/cli"
 	"highwater/internal/daemon"
 	"highwater/internal/terminal"
 )
@@ -26,7 +27,7 @@ Exit status 0: stopped. 1: it could not start, or a listener failed. 2: a mistak
 func (a *app) serveCmd() *cobra.Command {
 	var level, format string
 	c := &cobra.Command{
-		Use: "serve", Short: "Run the signer", Long: serveLong, Args: noArgs,
+		Use: "serve", Short: "Run the signer", Long: serveLong, Args: cli.NoArgs,
 		Example: "  highwater serve --config /etc/highwater/highwater.toml --log-level debug",
 		RunE: func(c *cobra.Command, _ []string) error {
 			log, queue, err := a.daemonLog(level, format)
@@ -34,11 +35,11 @@ func (a *app) serveCmd() *cobra.Command {
 				return err
 			}
 			defer survive(c.Context(), log)()
-			cfg, err := a.config()
+			cfg, err := a.Config()
 			if err != nil {
 				return err
 			}
-			d, err := daemon.New(c.Context(), cfg, log, a.version)
+			d, err := daemon.New(c.Context(), cfg, log, a.Version)
 			if err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/api"
+	"highwater/cmd/cli"
 	"highwater/internal/daemon"
 	"highwater/internal/terminal"
 	"highwater/ledger/ledgersim"
@@ -15,7 +16,7 @@ import (
 
 // simCmd serves emulated devices to tests of other programs; it is hidden from help.
 func (a *app) simCmd() *cobra.Command {
-	c := group("sim", "Serve emulated devices, for tests", "", "  highwater sim ledger --listen 127.0.0.1:9999 --seed zebra --accept", a.simLedgerCmd())
+	c := cli.Group("sim", "Serve emulated devices, for tests", "", "  highwater sim ledger --listen 127.0.0.1:9999 --seed zebra --accept", a.simLedgerCmd())
 	c.Hidden = true
 	return c
 }
@@ -24,7 +25,7 @@ func (a *app) simLedgerCmd() *cobra.Command {
 	var listen, seed, app string
 	var hid, accept bool
 	c := &cobra.Command{
-		Use: "ledger", Short: "Serve an emulated Ledger, as its emulator does, or as raw HID", Args: noArgs,
+		Use: "ledger", Short: "Serve an emulated Ledger, as its emulator does, or as raw HID", Args: cli.NoArgs,
 		Example: "  highwater sim ledger --listen 127.0.0.1:9999 --seed zebra --accept",
 		RunE: func(c *cobra.Command, _ []string) error {
 			opt := ledgersim.Options{Seed: seed, AllowMainnet: true}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
+	"highwater/cmd/cli"
 	"highwater/internal/config"
 	"highwater/internal/terminal"
 )
@@ -93,7 +94,7 @@ func isUsageError(t *testing.T, args ...string) {
 // walk visits every command, the hidden ones too.
 func walk(t *testing.T, visit func(*cobra.Command)) {
 	t.Helper()
-	a := &app{Terminal: terminal.New(strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{})}
+	a := &app{App: &cli.App{Terminal: terminal.New(strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{})}}
 	root := a.root()
 	root.InitDefaultHelpCmd()
 	var each func(*cobra.Command)
@@ -132,7 +133,7 @@ func TestHelp(t *testing.T) {
 func parses(t *testing.T, want *cobra.Command, words []string) {
 	t.Helper()
 	require.Equal(t, "highwater", words[0])
-	root := (&app{Terminal: terminal.New(strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{})}).root()
+	root := (&app{App: &cli.App{Terminal: terminal.New(strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{})}}).root()
 	root.InitDefaultHelpCmd()
 	c, args, err := root.Find(words[1:])
 	require.NoError(t, err)

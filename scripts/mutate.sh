@@ -163,15 +163,15 @@ takes a bundle that was changed | hwm/bundle/bundle.go | s/if !ed25519.Verify(/i
 takes Signatory's payload round for a block's | hwm/interchange/signatory.go | s/if kind == tezos.Block {/if false {/ | ./hwm/interchange | TestSignatoryBlockRoundIsAnyRound
 takes an old Signatory's one mark for one kind | hwm/interchange/signatory.go | s/for _, kind := range tezos.Kinds {$/for _, kind := range tezos.Kinds[:1] {/ | ./hwm/interchange | TestSamples
 exports no mark for attestations with DAL | hwm/interchange/leave.go | s/if kind == row.Kind {/if kind == row.Kind \&\& name != "attestation_with_dal" {/ | ./hwm/interchange | TestLeavingText
-exports while it signs | cmd/hwmleave.go | s/case st.Role.Role == hwm.Active:/case st.Role.Role == hwm.Active \&\& st.Role.Epoch == 0:/ | ./cmd | TestScript/migrate
+exports while it signs | cmd/marks/leave.go | s/case st.Role.Role == hwm.Active:/case st.Role.Role == hwm.Active \&\& st.Role.Epoch == 0:/ | ./cmd | TestScript/migrate
 leaves half of an export | internal/markfiles/write.go | s/errors.Join(err, removeAll(paths\[:i\]))/errors.Join(err, removeAll(nil))/ | ./internal/markfiles | TestExportIsWholeOrNothing
 believes a file that Signatory left behind | internal/markfiles/read.go | s/if newer == path || given(newer) {/if given(newer) || newer != "" {/ | ./cmd | TestScript/migrate
 reads a bundle in two ways | hwm/bundle/parse.go | s/if !bytes.Equal(again, data) {/if !bytes.Equal(again, data) \&\& false {/ | ./hwm/bundle | TestRefusedFiles
 takes a bundle of anybody | internal/markfiles/trust.go | s/case v.Peer != nil \&\& v.Peer.Key == b.Instance:/case v.Peer != nil, b != nil:/ | ./cmd | TestScript/bundle
-makes a watermark file anew under a checklist that knows it | cmd/bringupsteps.go | s/case errors.Is(err, os.ErrNotExist) \&\& b.record.Instance != "":/case false:/ | ./cmd | TestScript/bringup$
-makes a watermark file without being told to | cmd/bringupsteps.go | s/if !b.f.yes \&\& !b.Interactive {/if false {/;s/b.cfg, b.f.yes)/b.cfg, true)/ | ./cmd | TestScript/bringup$
+makes a watermark file anew under a checklist that knows it | cmd/pair/bringupsteps.go | s/case errors.Is(err, os.ErrNotExist) \&\& b.record.Instance != "":/case false:/ | ./cmd | TestScript/bringup$
+makes a watermark file without being told to | cmd/pair/bringupsteps.go | s/if !b.f.yes \&\& !b.Interactive {/if false {/;s/b.cfg, b.f.yes)/b.cfg, true)/ | ./cmd | TestScript/bringup$
 lets a backup leave its marks out | internal/bringup/run.go | s/ \&\& s.Skip != "" {/ {/ | ./internal/bringup | TestAStep
-keeps the right to sign after a drill | cmd/drillhandover.go | s/r.giveBack(context.WithoutCancel(ctx))/_ = r.giveBack/ | ./cmd | TestScript/bringup$
+keeps the right to sign after a drill | cmd/pair/drillhandover.go | s/r.giveBack(context.WithoutCancel(ctx))/_ = r.giveBack/ | ./cmd | TestScript/bringup$
 guard: is not told what was signed | internal/daemon/instance.go | s/^\t\tmemory.Observe(o)$/\t\t_ = memory/ | ./cmd | TestScript/guard
 guard: does not look before the next block | internal/daemon/instance.go | s/^\t\tin.Guard.Poke()$/\t\t_ = in.Guard/ | ./cmd | TestAHookThatHangs
 guard: fences in an epoch that it did not look at | failover/fence.go | s/ || now.Epoch != epoch {/ {/ | ./failover | TestAFenceIsForItsEpoch
@@ -248,7 +248,7 @@ believes an epoch that jumps | failover/ask.go | s/epoch-known <= maxJump/epoch 
 closes the gate for a succession that is forbidden | signer/role.go | s/if err := hwm.CheckSuccession(s.store.Role(), next); err != nil {/if err := error(nil); err != nil {/ | ./signer | TestAForbiddenSuccession
 calls a fenced owner one that signs | failover/verdict/verdict.go | s/case p.Role == hwm.Fenced:/case false:/ | ./failover | TestBothScreensSayTheSame
 sees one side only | failover/view.go | s/return verdict.Of(here, there)/return verdict.Of(here, verdict.Party{ID: there.ID})/ | ./failover | TestBothScreensSayTheSame
-gives the right away before there is a file for it | cmd/handover.go | s/file, err := durable.Reserve(out, maxCertificate)/file, err := (*durable.Room)(nil), error(nil)/ | ./cmd | TestScript/failover
+gives the right away before there is a file for it | cmd/pair/handover.go | s/file, err := durable.Reserve(out, maxCertificate)/file, err := (*durable.Room)(nil), error(nil)/ | ./cmd | TestScript/failover
 ends alarms that nobody named | cmd/acknowledge.go | s/len(st.Alarms) > 1 \&\& !all/false/ | ./cmd | TestAlarmsEndOneByOne
 takes over below the chain's head | failover/margin.go | s/t.Floor, t.Reason = level+margin,/t.Floor, t.Reason = 0*level*margin,/ | ./failover | TestTakeover$
 adopts a record after a release without an answer | register/right.go | s/case !r.unsettled:/default:/ | ./register | TestAReleaseWithoutAnAnswer

@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"highwater/api"
+	"highwater/internal/config"
+	"highwater/internal/daemon"
+	"highwater/internal/hints"
+	"highwater/operate"
+	"highwater/store"
+)
+
+// Patience is how long a command that has no daemon to ask waits for devices.
+const Patience = 3 * time.Second
+
+// Admin gives the admin API: the daemon's, when one runs; else of the store itself, with the devices if they are asked for.
+func (a *App) Admin(ctx context.Context, cfg *config.Config, devices bool) (operate.Admin, func() error, error) {
+	client, err := api.Dial(ctx, cfg.Admin.Socket)
+	if err == nil {
+		return client.Admin(), func() error { return nil }, nil
+	}
+	if !errors.Is(err, api.ErrNoDaemon) {
+		return operate.Admin{}, nil, hints.Add(fmt.Errorf("the daemon's socket: %w", err), store.AccessHint(err))
+	}
+	in, err := daemon.Open(ctx, cfg, daemon.Options{Log: slog.New(slog.DiscardHandler), Version: a.Version, Devices: devices})
+	if errors.Is(err, store.ErrInUse) { // nobody listens, and somebody is there
+		return operate.Admin{}, nil, hints.Add(err, fmt.Sprintf("nobody answers at %s: another command is at work there now, or a daemon that has another "+
+			"[admin] socket, or lost it: restart that one with this configuration", cfg.Admin.Socket))
+	}
+	if err != nil {
+		return operate.Admin{}, nil, err
+	}
+	if !devices {
+		return in.Admin.Admin(), in.Close, nil
+	}
+	in.Settle(ctx, Patience)
+	in.Signer.Learn()
+	return in.Admin.Admin(), func() error { a.leaveAlarms(in); return in.Close() }, nil
+}
+
+// leaveAlarms tells of alarms that arose in this command: the marks that they are about were raised, so the daemon will not see them.
+func (a *App) leaveAlarms(in *daemon.Instance) {
+	for _, m := range in.Signer.Alarms() {
+		a.Note("alarm: %s: %s\nhint: %s", m.Name, m.Text, m.Hint)
+	}
+}
+
+// WithAdmin runs f with the admin API, and closes it.
+func (a *App) WithAdmin(ctx context.Context, devices bool, f func(*config.Config, operate.Admin) error) error {
+	cfg, err := a.Config()
+	if err != nil {
+		return err
+	}
+	admin, done, err := a.Admin(ctx, cfg, devices)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(cfg, admin), done())
+}
+
+// Offline opens the store for what is only done while no daemon runs.
+func (a *App) Offline(ctx context.Context, f func(*config.Config, *daemon.Instance) error) error {
+	cfg, err := a.Config()
+	if err != nil {
+		return err
+	}
+	in, err := daemon.Open(ctx, cfg, daemon.Options{Log: slog.New(slog.DiscardHandler), Version: a.Version})
+	if errors.Is(err, store.ErrInUse) {
+		return hints.Add(err, "this is done at a stopped instance only: systemctl stop highwater")
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(cfg, in), in.Close())
+}

@@ -1,0 +1,34 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"highwater/hwm"
+	"highwater/internal/markfiles"
+	"highwater/internal/terminal"
+)
+
+// TrustFlag is --key: whose signature on a bundle counts.
+type TrustFlag struct {
+	text string
+	markfiles.Trust
+}
+
+// Flag gives a command the flag.
+func (t *TrustFlag) Flag(c *cobra.Command) {
+	c.Flags().StringVar(&t.text, "key", "", "take a bundle that the instance with this `KEY` signed (default: the other instance of the pair)")
+}
+
+// Parse reads the key that was named, if one was.
+func (t *TrustFlag) Parse() error {
+	if t.text == "" {
+		return nil
+	}
+	t.Key = new(hwm.InstanceID)
+	if err := t.Key.UnmarshalText([]byte(t.text)); err != nil {
+		return terminal.Misuse(fmt.Errorf("--key: %w", err))
+	}
+	return nil
+}

@@ -1,0 +1,253 @@
+package devices
+
+import (
+	"github.com/spf13/cobra"
+
+	"highwater/cmd/cli"
+	"highwater/internal/config"
+	"highwater/internal/daemon"
+	"highwater/internal/terminal"
+	"highwater/internal/tezos"
+	"highwater/internal/words"
+	"highwater/operate"
+)
+
+const ledgerLong = `Look at Ledgers with the Tezos Baking app, and set them up. It works through the daemon when one runs, else with the devices
+themselves. What has to be confirmed on the device is said, and waited for.
+
+The device's own watermark is a second line: one mark for all kinds, which a menu can switch off. The host's are the first
+("highwater hwm list").`
+
+func (a *app) ledgerCmd() *cobra.Command {
+	return cli.Group("ledger", "Look at Ledgers and set them up", ledgerLong, "  highwater ledger list",
+		a.ledgerListCmd(), a.ledgerSetupCmd(), a.ledgerAuthorizeCmd(), a.ledgerDeauthorizeCmd(), a.ledgerHWMCmd(), a.ledgerResetCmd(),
+		a.ledgerVersionCmd())
+}
+
+func (a *app) ledgerFlags(c *cobra.Command) *cli.DeviceFlags {
+	f := &cli.DeviceFlags{Kind: config.KindLedger}
+	f.Flags(c)
+	return f
+}
+
+func (a *app) ledgerListCmd() *cobra.Command {
+	var f *cli.DeviceFlags
+	c := &cobra.Command{
+		Use: "list", Short: "List the configured Ledgers and their keys", Args: cli.NoArgs,
+		Long:    "List the configured Ledgers: four-word name, app, and the keys at the usual path of each curve, as octez prints them.",
+		Example: "  highwater ledger list",
+		RunE: func(c *cobra.Command, _ []string) error {
+			problem := func(name, text string) daemon.LedgerView { return daemon.LedgerView{Name: name, Problem: text} }
+			return cli.AskEach(c, a.App, f, daemon.LedgerInfoArgs{Keys: true}, problem, a.ledgerList)
+		},
+	}
+	f = a.ledgerFlags(c)
+	return a.AddJSON(c)
+}
+
+func (a *app) ledgerList(views []daemon.LedgerView) error {
+	for _, v := range views {
+		if v.Problem != "" {
+			a.Say("%s: %s", v.Name, v.Problem)
+			continue
+		}
+		a.Say("%s: %s, %s, Tezos Baking %s, %s", v.Name, v.ID, v.Model, v.App, v.Where)
+		rows := [][]string{}
+		for _, k := range v.Keys {
+			mark := "-"
+			if k.Authorised {
+				mark = "may bake"
+			}
+			rows = append(rows, []string{k.Locator, k.PKH, mark})
+		}
+		if err := a.Table([]string{"locator", "key", "authorised"}, rows); err != nil {
+			return err
+		}
+		if v.Note != "" {
+			a.Note("hint: %s", v.Note)
+		}
+	}
+	return nil
+}
+
+func (a *app) ledgerSetupCmd() *cobra.Command {
+	var f *cli.DeviceFlags
+	var key, chain string
+	var level cli.LevelValue
+	var test int64
+	var far bool
+	c := &cobra.Command{
+		Use: "setup", Short: "Authorise a key and set the device's marks (confirm on the device)", Args: cli.NoArgs,
+		Long: "Authorise a key for baking and set the device's chain and marks. You confirm on the device. Always with a chain: without\n" +
+			"one, registering a baker resets the round of the device's mark. At LEVEL round 0 itself the device may still attest.",
+		Example: "  highwater ledger setup --key ed25519/0h/0h --hwm 8000000",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := cli.Wants(c, "hwm"); err != nil {
+				return err
+			}
+			k, err := daemon.ParseLedgerKey(key)
+			if err != nil {
+				return terminal.Misuse(err)
+			}
+			args := daemon.LedgerSetupArgs{LedgerKey: k, Far: far}
+			if args.Main, err = a.Level(c.Context(), "hwm", level); err != nil {
+				return err
+			}
+			if args.Test, err = cli.LevelFlag("test-hwm", test); err != nil {
+				return err
+			}
+			cfg, err := a.Config()
+			if err != nil {
+				return err
+			}
+			if id, err := tezos.ParseNetwork(chain); chain != "" && (err != nil || id != cfg.ChainID) {
+				return terminal.Usagef("--chain %s: this signer is for %s", chain, cfg.ChainID)
+			}
+			return cli.Ask(c, a.App, f, "setup", args, func(name, pkh string) error {
+				a.Say("%s may bake with %s on %s, marks at %d", name, pkh, cfg.ChainID, args.Main)
+				a.Note("next: highwater hwm set %s --level LEVEL", pkh)
+				return nil
+			})
+		},
+	}
+	f = a.ledgerFlags(c)
+	c.Flags().StringVar(&key, "key", "ed25519/0h/0h", "the `KEY`: a locator as octez prints it, or CURVE/PATH")
+	c.Flags().StringVar(&chain, "chain", "", "chain `ID`; the configured one, which is the default")
+	c.Flags().Var(&level, "hwm", "`LEVEL` of the device's mark, a number or head+N: above all that this key ever signed")
+	cli.FarFlag(c, &far)
+	c.Flags().Int64Var(&test, "test-hwm", 0, "`LEVEL` of the device's mark for all other chains")
+	return c
+}
+
+func (a *app) ledgerAuthorizeCmd() *cobra.Command {
+	var f *cli.DeviceFlags
+	var key string
+	c := &cobra.Command{
+		Use: "authorize", Short: "Authorise another key; the marks stay (confirm on the device)", Args: cli.NoArgs,
+		Long:    "Authorise another key for baking. The device has one such key, and one mark: it stays where it is.",
+		Example: "  highwater ledger authorize --key secp256k1/0h/0h",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := cli.Wants(c, "key"); err != nil {
+				return err
+			}
+			k, err := daemon.ParseLedgerKey(key)
+			if err != nil {
+				return terminal.Misuse(err)
+			}
+			return cli.Ask(c, a.App, f, "authorize", k, func(name, pkh string) error {
+				a.Say("%s may bake with %s", name, pkh)
+				a.Note("next, unless it has marks (highwater hwm list): highwater hwm set %s --level LEVEL", pkh)
+				return nil
+			})
+		},
+	}
+	f = a.ledgerFlags(c)
+	c.Flags().StringVar(&key, "key", "", "the `KEY`: a locator as octez prints it, or CURVE/PATH")
+	return c
+}
+
+func (a *app) ledgerDeauthorizeCmd() *cobra.Command {
+	var f *cli.DeviceFlags
+	var yes bool
+	c := &cobra.Command{
+		Use: "deauthorize", Short: "Make the device forget its baking key (the device does not ask)", Args: cli.NoArgs,
+		Long:    "Make the device forget which key may bake. The device does not ask, so this does. The baker is down until the next setup.",
+		Example: "  highwater ledger deauthorize --device left",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := a.Confirmable(yes); err != nil {
+				return err
+			}
+			return a.OnDevice(c.Context(), f, func(admin operate.Admin, name string) error {
+				if err := a.Confirm(yes, "Baking with "+name+" ends until its next setup.", "deauthorize"); err != nil {
+					return err
+				}
+				if _, err := cli.Call[string](c.Context(), a.App, admin, f, name, "deauthorize", struct{}{}); err != nil {
+					return err
+				}
+				a.Say("%s has no baking key now", name)
+				return nil
+			})
+		},
+	}
+	f = a.ledgerFlags(c)
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return c
+}
+
+func (a *app) ledgerHWMCmd() *cobra.Command {
+	var f *cli.DeviceFlags
+	c := &cobra.Command{
+		Use: "hwm", Short: "Show the device's mark beside the host's", Args: cli.NoArgs,
+		Long: "Show the device's mark beside the host's, kind by kind, and what differs. The device has one mark for all kinds. Whether it\n" +
+			"survives a power cut depends on a setting of the app that nobody can query: see docs/ledger.md.",
+		Example: "  highwater ledger hwm",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return cli.Ask(c, a.App, f, "info", daemon.LedgerInfoArgs{Compare: true}, a.showLedgerMarks)
+		},
+	}
+	f = a.ledgerFlags(c)
+	return a.AddJSON(c)
+}
+
+func (a *app) showLedgerMarks(_ string, v daemon.LedgerView) error {
+	chain := v.Chain
+	if chain == "" {
+		chain = "any chain (set the device up again, with a chain)"
+	}
+	a.Say("%s: %s\nmain    %s, for %s\nother   %s\nkey     %s\n", v.Name, v.ID, v.Main, chain, v.Test, words.Dash(v.PKH))
+	rows := [][]string{}
+	for _, m := range v.Compare {
+		host := "none"
+		if m.Host != nil {
+			host = m.Host.String()
+		}
+		rows = append(rows, []string{m.Kind.String(), host, m.Device.String(), m.Note})
+	}
+	return a.Table([]string{"kind", "host", "device", "what differs"}, rows)
+}
+
+func (a *app) ledgerResetCmd() *cobra.Command {
+	var f *cli.DeviceFlags
+	var level cli.LevelValue
+	var far bool
+	c := &cobra.Command{
+		Use: "reset", Short: "Set the device's mark (confirm on the device)", Args: cli.NoArgs,
+		Long: "Set the device's mark to LEVEL round 0, up or down; you confirm on the device. The host's marks stay where they are.\n\n" +
+			"At LEVEL round 0 itself the device still gives one attestation, and a block only above. To shut LEVEL for everything,\n" +
+			"reset to LEVEL+1: then a block at LEVEL+1 round 0 is refused as well.",
+		Example: "  highwater ledger reset --level 8000000",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := cli.Wants(c, "level"); err != nil {
+				return err
+			}
+			l, err := a.Level(c.Context(), "level", level)
+			if err != nil {
+				return err
+			}
+			return cli.Ask(c, a.App, f, "reset", daemon.LedgerResetArgs{Level: l, Far: far}, func(name, _ string) error {
+				a.Say("%s: its mark is at level %d round 0: an attestation there is still open, a block is not", name, l)
+				a.Note("hint: to shut level %d for everything: highwater ledger reset --device %s --level %d", l, name, l+1)
+				return nil
+			})
+		},
+	}
+	f = a.ledgerFlags(c)
+	cli.FarFlag(c, &far)
+	c.Flags().Var(&level, "level", "the `LEVEL`: a number, or head+N with a node")
+	return c
+}
+
+func (a *app) ledgerVersionCmd() *cobra.Command {
+	var f *cli.DeviceFlags
+	c := &cobra.Command{
+		Use: "version", Short: "Show the version of the device's app", Args: cli.NoArgs, Example: "  highwater ledger version",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return cli.Ask(c, a.App, f, "info", daemon.LedgerInfoArgs{}, func(name string, v daemon.LedgerView) error {
+				a.Say("%s: Tezos Baking %s (%s)", name, v.App, v.Build)
+				return nil
+			})
+		},
+	}
+	f = a.ledgerFlags(c)
+	return a.AddJSON(c)
+}

@@ -1,0 +1,213 @@
+package devices
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"highwater/cmd/cli"
+	"highwater/internal/config"
+	"highwater/internal/daemon"
+	"highwater/internal/terminal"
+	"highwater/internal/words"
+	"highwater/operate"
+	"highwater/tezsign"
+)
+
+const tezsignLong = `Look at TezSign gadgets, make keys, unlock them. It works through the daemon when one runs, else with the gadgets themselves.
+
+Keys are locked after each power cycle. A passphrase is asked for, or read from a file descriptor (--passphrase-fd); it is never
+an argument. A daemon unlocks by itself when its configuration names a passphrase_file or a passphrase_credential.`
+
+func (a *app) tezsignCmd() *cobra.Command {
+	return cli.Group("tezsign", "Look at TezSign gadgets, make and unlock keys", tezsignLong, "  highwater tezsign status",
+		a.tezsignListCmd(), a.tezsignInitCmd(), a.tezsignNewCmd(), a.tezsignStatusCmd(), a.tezsignUnlockCmd(), a.tezsignLockCmd(),
+		a.tezsignSetLevelCmd(), a.tezsignLogsCmd(), a.tezsignDeleteCmd(), a.tezsignVersionCmd())
+}
+
+// tezsignFlags are the flags of these commands.
+type tezsignFlags struct {
+	cli.DeviceFlags
+	fd  int
+	all bool
+}
+
+func (a *app) tezsignFlags(c *cobra.Command, passphrase bool) *tezsignFlags {
+	f := &tezsignFlags{DeviceFlags: cli.DeviceFlags{Kind: config.KindTezSign}, fd: -1}
+	f.Flags(c)
+	if passphrase {
+		c.Flags().IntVar(&f.fd, "passphrase-fd", -1, "read the passphrase from this file descriptor `N` (0: standard input)")
+		c.Flags().Lookup("passphrase-fd").DefValue = "0" // or help would show what stands for none
+	}
+	return f
+}
+
+func (a *app) tezsignListCmd() *cobra.Command {
+	var f *tezsignFlags
+	c := &cobra.Command{
+		Use: "list", Short: "List the configured gadgets and their keys", Args: cli.NoArgs, Example: "  highwater tezsign list",
+		RunE: func(c *cobra.Command, _ []string) error {
+			problem := func(name, text string) daemon.TezSignInfo { return daemon.TezSignInfo{Name: name, Problem: text} }
+			return cli.AskEach(c, a.App, &f.DeviceFlags, struct{}{}, problem, a.gadgetsTable)
+		},
+	}
+	f = a.tezsignFlags(c, false)
+	return a.AddJSON(c)
+}
+
+func (a *app) gadgetsTable(infos []daemon.TezSignInfo) error {
+	rows := [][]string{}
+	for _, g := range infos {
+		state := "initialised"
+		switch {
+		case g.Problem != "":
+			state = g.Problem
+		case !g.Initialised:
+			state = "not initialised: highwater tezsign init"
+		}
+		rows = append(rows, []string{g.Name, words.Dash(g.Serial), words.Dash(g.Version), fmt.Sprint(len(g.Keys)), state})
+	}
+	return a.Table([]string{"name", "serial", "version", "keys", "state"}, rows)
+}
+
+func (a *app) tezsignStatusCmd() *cobra.Command {
+	var f *tezsignFlags
+	c := &cobra.Command{
+		Use: "status", Short: "Show the keys of a gadget: locked or not, and its own marks", Args: cli.NoArgs,
+		Long:    "Show a gadget's keys. It tells its own marks of unlocked keys only, and they are a second line: see highwater hwm list.",
+		Example: "  highwater tezsign status --json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return cli.Ask(c, a.App, &f.DeviceFlags, "info", struct{}{}, a.gadgetKeysTable)
+		},
+	}
+	f = a.tezsignFlags(c, false)
+	return a.AddJSON(c)
+}
+
+func (a *app) gadgetKeysTable(_ string, info daemon.TezSignInfo) error {
+	rows := [][]string{}
+	for _, k := range info.Keys {
+		state := "unlocked"
+		switch {
+		case k.Corrupted:
+			state = "corrupted"
+		case k.Locked:
+			state = "locked"
+		case k.Fault != "":
+			state = k.Fault
+		}
+		marks := []string{}
+		for _, m := range k.Marks {
+			marks = append(marks, fmt.Sprintf("%s %d/%d", m.Kind, m.Level, m.Round))
+		}
+		rows = append(rows, []string{k.Alias, k.PKH.String(), state, words.Dash(strings.Join(marks, ", "))})
+	}
+	return a.Table([]string{"alias", "key", "state", "its own marks"}, rows)
+}
+
+func (a *app) tezsignInitCmd() *cobra.Command {
+	var f *tezsignFlags
+	var deterministic bool
+	c := &cobra.Command{
+		Use: "init", Short: "Make a gadget's secret seed, once", Args: cli.NoArgs,
+		Long: "Make the seed of a new gadget, under a passphrase. With --deterministic the gadget derives each key from the seed and from\n" +
+			"the number of keys made before it. The number is never used again and the alias has no part in the key: a key that was\n" +
+			"deleted is gone, and the same alias gives another key with another address.",
+		Example: "  highwater tezsign init --deterministic",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.OnDevice(c.Context(), &f.DeviceFlags, func(admin operate.Admin, name string) error {
+				pass, err := a.Passphrase(f.fd, "New passphrase of "+name, true)
+				if err != nil {
+					return err
+				}
+				defer clear(pass)
+				args := daemon.TezSignKeysArgs{Passphrase: pass, Deterministic: deterministic}
+				if _, err := cli.Call[string](c.Context(), a.App, admin, &f.DeviceFlags, name, "init", args); err != nil {
+					return err
+				}
+				a.Say("%s is initialised", name)
+				a.Note("next: highwater tezsign new consensus")
+				return nil
+			})
+		},
+	}
+	f = a.tezsignFlags(c, true)
+	c.Flags().BoolVar(&deterministic, "deterministic", false, "derive the keys from the seed")
+	return c
+}
+
+func (a *app) tezsignSetLevelCmd() *cobra.Command {
+	var f *tezsignFlags
+	var level cli.LevelValue
+	var repair, far bool
+	c := &cobra.Command{
+		Use: "set-level ALIAS", Short: "Raise a gadget's own marks of a key", Args: someAliases,
+		Long: "Raise all three of the gadget's own marks of a key to LEVEL round 0. A key whose state the gadget has lost\n" +
+			"(\"corrupted\") is set with --repair only, to more than the host's own mark.",
+		Example: "  highwater tezsign set-level consensus --level 8000000",
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := cli.Wants(c, "level"); err != nil {
+				return err
+			}
+			l, err := a.Level(c.Context(), "level", level)
+			if err != nil {
+				return err
+			}
+			if len(args) != 1 {
+				return terminal.Usagef("one alias at a time")
+			}
+			alias, err := tezsign.FoldAlias(args[0])
+			if err != nil {
+				return err
+			}
+			q := daemon.TezSignLevelArgs{Alias: alias, Level: l, Repair: repair, Far: far}
+			return cli.Ask(c, a.App, &f.DeviceFlags, "set-level", q, func(name, _ string) error {
+				a.Say("%s: its own marks of %s are at level %d round 0", name, alias, l)
+				return nil
+			})
+		},
+	}
+	f = a.tezsignFlags(c, false)
+	c.Flags().Var(&level, "level", "the `LEVEL`: a number, or head+N with a node")
+	cli.FarFlag(c, &far)
+	c.Flags().BoolVar(&repair, "repair", false, "the gadget lost this key's state, and I know up to where it signed")
+	return c
+}
+
+func (a *app) tezsignLogsCmd() *cobra.Command {
+	var f *tezsignFlags
+	var lines int
+	c := &cobra.Command{
+		Use: "logs", Short: "Show the last lines of a gadget's log", Args: cli.NoArgs, Example: "  highwater tezsign logs --lines 50",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if lines < 1 {
+				return terminal.Usagef("--lines %d: at least one", lines)
+			}
+			return cli.Ask(c, a.App, &f.DeviceFlags, "logs", lines, func(_ string, log []string) error {
+				for _, line := range log {
+					a.Say("%s", line)
+				}
+				return nil
+			})
+		},
+	}
+	f = a.tezsignFlags(c, false)
+	c.Flags().IntVar(&lines, "lines", 20, "how many `LINES`")
+	return a.AddJSON(c)
+}
+
+func (a *app) tezsignVersionCmd() *cobra.Command {
+	var f *tezsignFlags
+	c := &cobra.Command{
+		Use: "version", Short: "Show what runs on a gadget", Args: cli.NoArgs, Example: "  highwater tezsign version",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return cli.Ask(c, a.App, &f.DeviceFlags, "info", struct{}{}, func(name string, info daemon.TezSignInfo) error {
+				a.Say("%s: TezSign %s, built %s", name, info.Version, info.BuildDate)
+				return nil
+			})
+		},
+	}
+	f = a.tezsignFlags(c, false)
+	return a.AddJSON(c)
+}

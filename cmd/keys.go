@@ -1,0 +1,110 @@
+package cmd
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"highwater/cmd/cli"
+	"highwater/internal/config"
+	"highwater/internal/device"
+	"highwater/internal/words"
+	"highwater/operate"
+)
+
+func (a *app) keysCmd() *cobra.Command {
+	list := a.AddJSON(&cobra.Command{
+		Use: "list", Short: "List the keys that may be asked for", Args: cli.NoArgs, Example: "  highwater keys list --json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.WithAdmin(c.Context(), true, func(_ *config.Config, admin operate.Admin) error {
+				keys, err := admin.Keys(c.Context())
+				if err != nil {
+					return err
+				}
+				if a.AsJSON {
+					return a.JSON(keys)
+				}
+				if len(keys) == 0 {
+					a.Note("hint: no key is known: connect a device that holds one, and see: highwater check")
+				}
+				return a.keysTable(keys)
+			})
+		},
+	})
+	show := a.AddJSON(&cobra.Command{
+		Use: "show KEY", Short: "Show one key, by address or alias", Args: cli.OneKey, Example: "  highwater keys show consensus",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.WithAdmin(c.Context(), true, func(_ *config.Config, admin operate.Admin) error { return a.showKey(c.Context(), admin, args[0]) })
+		},
+	})
+	pop := a.AddJSON(&cobra.Command{
+		Use: "pop KEY", Short: "Show the proof of possession of a tz4 key", Args: cli.OneKey, Example: "  highwater keys pop consensus",
+		Long: "Show the proof of possession of a tz4 key, which octez-client wants when the key is registered or set as consensus or\n" +
+			"companion key.",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.WithAdmin(c.Context(), true, func(_ *config.Config, admin operate.Admin) error { return a.showProof(c.Context(), admin, args[0]) })
+		},
+	})
+	return cli.Group("keys", "List and show keys", "The keys that a baker may ask for: those of the configuration, or all that the devices offer.",
+		"  highwater keys list", list, show, pop)
+}
+
+func (a *app) keysTable(keys []operate.KeyRow) error {
+	rows := [][]string{}
+	for _, k := range keys {
+		rows = append(rows, []string{k.PKH.String(), k.Curve, words.Dash(words.ShortAlias(k.Alias)), words.Dash(k.Device), a.PaintHealth(device.Health(k.Health)), words.Dash(k.Advice)})
+	}
+	return a.Table([]string{"key", "curve", "alias", "device", "health", "what to do"}, rows)
+}
+
+func (a *app) showKey(ctx context.Context, admin operate.Admin, name string) error {
+	keys, err := admin.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	k, err := cli.FindKey(keys, name)
+	if err != nil {
+		return err
+	}
+	if a.AsJSON {
+		return a.JSON(k)
+	}
+	allow := []string{}
+	for _, kind := range k.Allow {
+		allow = append(allow, kind.String())
+	}
+	for _, line := range [][2]string{
+		{"key", k.PKH.String()},
+		{"public key", words.Dash(k.PublicKey)},
+		{"curve", k.Curve},
+		{"alias", words.Dash(k.Alias)},
+		{"device", words.Dash(k.Device)},
+		{"spares", words.Dash(strings.Join(k.Spares, ", "))},
+		{"health", k.Health},
+		{"may sign", strings.Join(allow, ", ")},
+	} {
+		a.Say("%-11s %s", line[0], line[1])
+	}
+	return nil
+}
+
+func (a *app) showProof(ctx context.Context, admin operate.Admin, name string) error {
+	keys, err := admin.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	k, err := cli.FindKey(keys, name)
+	if err != nil {
+		return err
+	}
+	proof, err := admin.Prove(ctx, k.PKH)
+	if err != nil {
+		return err
+	}
+	if a.AsJSON {
+		return a.JSON(proof)
+	}
+	a.Say("%s", proof.Proof)
+	return nil
+}

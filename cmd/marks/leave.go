@@ -1,0 +1,59 @@
+package marks
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"highwater/hwm"
+	"highwater/internal/config"
+	"highwater/internal/hints"
+	"highwater/internal/markfiles"
+	"highwater/operate"
+)
+
+// leave writes the watermarks as files of another signer, below a directory. All files are new: marks that the other signer has of its own
+// may be higher, or of keys that nobody knows here.
+func (a *app) leave(ctx context.Context, cfg *config.Config, admin operate.Admin, format, dir string) error {
+	if err := maySignElsewhere(ctx, admin); err != nil {
+		return err
+	}
+	rows, none, err := markRows(ctx, cfg, admin)
+	if err != nil {
+		return err
+	}
+	if len(rows) == 0 {
+		return errors.New("there is no watermark to export")
+	}
+	files, err := markfiles.OtherSigners[format](cfg.ChainID, rows)
+	if err != nil {
+		return err
+	}
+	if err := markfiles.WriteNew(dir, files); err != nil {
+		return err
+	}
+	for _, f := range files {
+		a.Say("wrote %s", filepath.Join(dir, filepath.FromSlash(f.Name)))
+	}
+	for _, m := range none {
+		a.Note("warning: %s has no %s mark here: %s signs the first that it is asked for", m.PKH, m.Kind, format)
+	}
+	a.Note("next: keep this instance stopped, and give the files to %s's user; see docs/migrate.md", format)
+	return nil
+}
+
+// maySignElsewhere refuses while anything is signed after the export, by this instance or by the other one of the pair.
+func maySignElsewhere(ctx context.Context, admin operate.Admin) error {
+	st, err := admin.Status(ctx)
+	switch {
+	case err != nil:
+		return err
+	case st.Role.Role == hwm.Active:
+		return hints.Add(errors.New("this instance is active: what it signs from now on would not be in the files"),
+			"stop the baker, then: highwater standby; then export again")
+	case !st.Role.Mine && st.Role.Epoch > 0:
+		return hints.Add(errors.New("the right to sign is with the other instance: it knows marks that are not here"),
+			"export there, on standby; if that instance is gone for good: highwater takeover, then highwater standby, then export here")
+	}
+	return nil
+}

@@ -1,0 +1,108 @@
+package pair
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"highwater/hwm"
+	"highwater/hwm/interchange"
+	"highwater/internal/checklist"
+	"highwater/internal/hints"
+	"highwater/internal/markfiles"
+	"highwater/internal/words"
+)
+
+// Files of octez-baker in its base directory, behind the first 13 characters of the chain's id (baking_files.ml). Seed nonces were kept
+// in "nonces" once, and are kept in "stateful_nonces" now.
+const bakerMarks = "highwatermarks"
+
+var bakerNonces = []string{"stateful_nonces", "nonces", "orphaned_nonces"}
+
+// shortChain is how many characters of a chain's id octez puts in front of those names.
+const shortChain = 13
+
+// checkBakerFiles looks for what octez-baker keeps for itself. Nobody can tell from here whether it is the first machine's newest.
+func (b *bringUp) checkBakerFiles(ctx context.Context) checklist.Line {
+	if b.f.bakerDir == "" {
+		return checklist.Line{Detail: "nobody said where octez-baker's base directory is", Hint: "copy the files from the other machine, then: --baker-dir DIRECTORY"}
+	}
+	at := func(name string) string { return filepath.Join(b.f.bakerDir, b.cfg.Chain[:shortChain]+"_"+name) }
+	var have []string
+	nonces := 0
+	for _, name := range bakerNonces {
+		info, err := os.Stat(at(name))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return broken(hints.Add(err, "may this user look into "+b.f.bakerDir+"? If not: --state baker-files=…"))
+		}
+		nonces++
+		have = append(have, fileWords(info))
+	}
+	text, behind, err := b.bakerMarksWords(ctx, at(bakerMarks))
+	if err != nil {
+		return broken(err)
+	}
+	if text != "" {
+		have = append(have, text)
+	}
+	copyHint := "stop octez-baker here, copy " + at("*nonces") + " and " + at(bakerMarks) + " from the other machine, and again at each switch"
+	switch {
+	case text == "" && nonces == 0:
+		return waiting(copyHint, "%s has neither nonces nor highwatermarks of this chain", b.f.bakerDir)
+	case nonces == 0:
+		return waiting(copyHint, "%s has no nonces: %s", b.f.bakerDir, strings.Join(have, ", "))
+	case text == "":
+		return waiting(copyHint, "%s has no highwatermarks: %s", b.f.bakerDir, strings.Join(have, ", "))
+	}
+	f := fine("%s", strings.Join(have, ", "))
+	if behind {
+		f.Result, f.Hint = checklist.Warning, "the baker's own marks are above those here: highwater hwm import "+at(bakerMarks)
+	}
+	return f
+}
+
+func fileWords(info os.FileInfo) string {
+	return fmt.Sprintf("%s (%d bytes, written %s ago)", info.Name(), info.Size(), words.Age(time.Since(info.ModTime())))
+}
+
+// bakerMarksWords reads the baker's own highwatermarks, and tells whether one is above the mark here. No words: there is no such file.
+func (b *bringUp) bakerMarksWords(ctx context.Context, path string) (words string, above bool, err error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, err
+	}
+	data, err := markfiles.ReadFile(path)
+	if err != nil {
+		return "", false, err
+	}
+	rows, _, err := interchange.Parse(filepath.Base(path), data, b.cfg.ChainID)
+	if err != nil {
+		return "", false, hints.Add(err, "copy it from the other machine again")
+	}
+	st, err := b.look(ctx)
+	if err != nil {
+		return "", false, err
+	}
+	highest := int32(-1)
+	for _, r := range rows {
+		highest = max(highest, r.Level)
+		for _, m := range st.Marks {
+			if m.PKH != r.PKH || m.Kind != r.Kind || m.Level == nil {
+				continue
+			}
+			theirs := hwm.Position{Level: r.Level, Round: r.Round}
+			above = above || theirs.Compare(hwm.Position{Level: *m.Level, Round: *m.Round}) > 0
+		}
+	}
+	return fmt.Sprintf("%s, %s", fileWords(info), upTo(highest)), above, nil
+}

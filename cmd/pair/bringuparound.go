@@ -1,0 +1,116 @@
+package pair
+
+import (
+	"context"
+	"time"
+
+	"highwater/internal/bringup"
+	"highwater/internal/chain"
+	"highwater/internal/checklist"
+	"highwater/internal/doctor"
+	"highwater/internal/node"
+	"highwater/internal/words"
+	"highwater/operate"
+)
+
+// The steps about what is around the machine: the other instance, a node, the clocks, a baker.
+
+// checkPeer wants the other instance named on both sides, and heard now.
+func (b *bringUp) checkPeer(ctx context.Context) checklist.Line {
+	st, err := b.look(ctx)
+	if err != nil {
+		return broken(err)
+	}
+	if st.Pair == nil || st.Pair.Peer == nil {
+		hint := "there: highwater peer add THIS-MACHINE:PORT " + st.Instance + "; here: highwater peer add ITS-ADDRESS:PORT ITS-KEY"
+		if b.cfg.Peer.Listen == "" {
+			hint = "set [peer] listen in " + b.cfg.Path + " and restart; then, " + hint
+		}
+		return waiting(hint, "no other instance is named here; this one's key is %s", st.Instance)
+	}
+	f, _ := b.planFinding(ctx, checklist.OtherInstance)
+	if !f.Result.Passed() {
+		f.Result = checklist.Waiting
+		if f.Hint == "" {
+			f.Hint = "highwater peer show, on both machines"
+		}
+	} else if b.cfg.Peer.Listen == "" {
+		f.Result, f.Hint = checklist.Waiting, "the other instance cannot reach this one: set [peer] listen in "+b.cfg.Path+", and restart"
+	}
+	return f
+}
+
+// paired tells whether there is another instance to ask.
+func (b *bringUp) paired(ctx context.Context) bool {
+	st, err := b.look(ctx)
+	return err == nil && st.Running && st.Pair != nil && st.Pair.Peer != nil
+}
+
+func (b *bringUp) checkNode(ctx context.Context) checklist.Line {
+	if b.cfg.Node == "" {
+		return checklist.Line{Detail: "no node is configured", Hint: "set `node` in " + b.cfg.Path + ", so that a takeover has evidence"}
+	}
+	client, err := node.New(node.Config{URL: b.cfg.Node})
+	if err != nil {
+		return broken(err)
+	}
+	defer client.Close()
+	f, _ := chain.Check(ctx, chain.New(client, b.cfg.ChainID), b.cfg.ChainID)
+	out := checklist.Line{Result: f.Result, Detail: f.Detail, Hint: f.Hint}
+	if out.Result == checklist.Bad {
+		out.Result = checklist.Waiting // it may catch up
+	}
+	return out
+}
+
+func (b *bringUp) checkClocks(ctx context.Context) checklist.Line {
+	f := foundOf(doctor.Clock())
+	if !b.paired(ctx) {
+		return f
+	}
+	if there, ok := b.planFinding(ctx, checklist.Clocks); ok && there.Result.Passed() {
+		f.Detail += "; this machine's and the other's: " + there.Detail
+		if there.Result == checklist.Warning {
+			f.Result, f.Hint = there.Result, there.Hint
+		}
+	}
+	return f
+}
+
+// askedLately is how long ago a baker that runs has asked at the most: one without rights in a level asks nothing in it.
+const askedLately = 10 * time.Minute
+
+func (b *bringUp) checkBaker(ctx context.Context) checklist.Line {
+	st, err := b.look(ctx)
+	switch {
+	case err != nil:
+		return broken(err)
+	case st.LastAsked == nil:
+		return checklist.Line{Detail: "no client asked for a signature since the daemon started", Hint: "start octez-baker with the keys at " + b.signerAddress()}
+	case time.Since(*st.LastAsked) > askedLately:
+		return checklist.Line{Detail: "a client asked last at " + words.Time(*st.LastAsked), Hint: "does octez-baker still run?"}
+	}
+	return fine("a client asked %s ago, and was refused as it should be", words.Age(time.Since(*st.LastAsked)))
+}
+
+func (b *bringUp) drill(ctx context.Context, _ checklist.Line) checklist.Line {
+	var d bringup.Drill
+	err := b.with(ctx, true, func(admin operate.Admin) (err error) {
+		d, err = measure(ctx, b.cfg, admin)
+		return err
+	})
+	if err != nil {
+		return broken(err)
+	}
+	b.record.AddDrill(d)
+	f := checklist.Line{Result: d.Result, Detail: drillWords(d)}
+	for _, l := range d.Lines {
+		if !l.Result.Passed() {
+			return waiting(l.Hint, "%s: %s", l.Name, l.Detail)
+		}
+		if l.Result == checklist.Warning && f.Hint == "" {
+			f.Hint = l.Name + ": " + l.Detail
+		}
+	}
+	return f
+}

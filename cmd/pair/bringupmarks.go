@@ -1,0 +1,167 @@
+package pair
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"highwater/cmd/cli"
+	"highwater/hwm/bundle"
+	"highwater/internal/checklist"
+	"highwater/internal/hints"
+	"highwater/internal/markfiles"
+	"highwater/internal/words"
+	"highwater/operate"
+)
+
+// checkKeys compares with the other instance; without a link with a bundle of it; else the operator must.
+func (b *bringUp) checkKeys(ctx context.Context) checklist.Line {
+	if b.paired(ctx) {
+		f, _ := b.planFinding(ctx, checklist.Keys)
+		return f
+	}
+	st, err := b.look(ctx)
+	if err != nil {
+		return broken(err)
+	}
+	if err := b.openBundles(ctx); err != nil {
+		return broken(err)
+	}
+	var there []string
+	for _, from := range b.bundles {
+		if texts := missingKeys(from, st.Keys); len(texts) > 0 {
+			return checklist.Line{Result: checklist.Bad, Detail: strings.Join(texts, "; "), Hint: "connect the device that holds it, and see: highwater keys list"}
+		}
+		there = append(there, fmt.Sprintf("%s of the bundle of %s, written %s: all are here", words.Count(len(from.Keys), "key"), from.Instance.Short(), words.Time(from.When)))
+	}
+	if len(there) > 0 {
+		return fine("%s", strings.Join(there, "; "))
+	}
+	names := make([]string, 0, len(st.Keys))
+	for _, k := range st.Keys {
+		names = append(names, k.PKH.String())
+	}
+	return checklist.Line{Detail: "the keys here are " + strings.Join(names, ", "), Hint: "compare with the other machine, then: --state keys=…; or --import BUNDLE"}
+}
+
+// missingKeys are those of the other machine that cannot sign here.
+func missingKeys(from *bundle.Bundle, here []operate.KeyRow) []string {
+	var out []string
+	for _, k := range from.Keys {
+		i := slices.IndexFunc(here, func(row operate.KeyRow) bool { return row.PKH == k.PKH })
+		switch {
+		case i < 0:
+			out = append(out, fmt.Sprintf("%s is a key there, and not known here", k.PKH))
+		case here[i].Unable() != nil:
+			out = append(out, fmt.Sprintf("%s is a key there, and cannot sign here: %s", k.PKH, here[i].Unable().Text))
+		}
+	}
+	return out
+}
+
+// openBundles reads the bundles among the files that are imported, once.
+func (b *bringUp) openBundles(ctx context.Context) error {
+	if b.bundles != nil {
+		return nil
+	}
+	b.bundles = []*bundle.Bundle{}
+	for _, path := range b.f.files {
+		data, err := markfiles.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if !bundle.Is(data) {
+			continue
+		}
+		from, err := markfiles.OpenBundle(path, data)
+		if err == nil {
+			err = b.with(ctx, false, func(admin operate.Admin) error {
+				_, whose := b.f.trust.Check(ctx, b.cfg, admin, from)
+				return whose
+			})
+		}
+		if err != nil {
+			return err
+		}
+		b.bundles = append(b.bundles, from)
+	}
+	return nil
+}
+
+func (b *bringUp) checkMarks(ctx context.Context) checklist.Line {
+	st, err := b.look(ctx)
+	if err != nil {
+		return broken(err)
+	}
+	missing, highest, newest := 0, int32(-1), time.Time{}
+	for _, m := range st.Marks {
+		if m.Level == nil {
+			missing++
+			continue
+		}
+		highest = max(highest, *m.Level)
+		if m.UpdatedAt.After(newest) {
+			newest = *m.UpdatedAt
+		}
+	}
+	text := fmt.Sprintf("%s, %s", words.Count(len(st.Marks), "mark"), upTo(highest))
+	switch {
+	case missing > 0 && !b.paired(ctx):
+		return waiting("take them over: highwater bring-up --import FILE (highwater bundle export, on the other machine)", "%s missing", words.Count(missing, "mark"))
+	case missing > 0:
+		return waiting("they come from the other instance once it has them: there, highwater hwm set or activate --level", "%s missing", words.Count(missing, "mark"))
+	case !b.paired(ctx):
+		return checklist.Line{
+			Result: checklist.Warning, Detail: fmt.Sprintf("%s, taken over %s: what the other machine signed since is not in them", text, words.Time(newest)),
+			Hint: "take them over again before this machine is made active; or make the two a pair: highwater peer add",
+		}
+	case !st.Pair.Peer.Following:
+		return waiting("highwater peer show; it is followed within seconds, once it answers", "%s; those of the other instance are not followed", text)
+	}
+	return fine("%s; they follow the other instance's", text)
+}
+
+// upTo says how far marks go; a negative level is that of none.
+func upTo(level int32) string {
+	if level < 0 {
+		return "nothing signed yet"
+	}
+	return fmt.Sprintf("up to level %d", level)
+}
+
+// takeMarks imports what was named, and waits for what comes by itself.
+func (b *bringUp) takeMarks(ctx context.Context, f checklist.Line) checklist.Line {
+	if len(b.f.files) > 0 {
+		if err := b.importFiles(ctx); err != nil {
+			return broken(err)
+		}
+		b.lookAgain()
+		f = b.checkMarks(ctx)
+	}
+	if !b.paired(ctx) {
+		return f
+	}
+	return b.until(ctx, b.f.wait, f, b.checkMarks)
+}
+
+func (b *bringUp) importFiles(ctx context.Context) error {
+	return b.with(ctx, false, func(admin operate.Admin) error {
+		rows, refused, err := markfiles.ReadAll(ctx, b.cfg, admin, b.f.files, b.f.trust.Trust)
+		if err != nil {
+			return err
+		}
+		for _, r := range refused {
+			b.Note("refused: %s of %s: %s", r.Kind, r.PKH, r.Why)
+		}
+		if len(rows) == 0 {
+			return errors.New("the files hold no watermarks of this chain")
+		}
+		if _, err = admin.Raise(ctx, operate.RaiseRequest{Rows: rows}); cli.IsFar(err) {
+			return hints.Add(err, "look at the levels again; if they are right: highwater hwm import --far FILE")
+		}
+		return err
+	})
+}

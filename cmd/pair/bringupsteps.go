@@ -1,0 +1,232 @@
+package pair
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"highwater/api"
+	"highwater/cmd/cli"
+	"highwater/hwm"
+	"highwater/internal/bringup"
+	"highwater/internal/checklist"
+	"highwater/internal/doctor"
+	"highwater/internal/setup"
+	"highwater/store"
+)
+
+// Names of the steps that others refer to.
+const (
+	stepConfig  = "configuration"
+	stepStore   = "store"
+	stepDevices = "devices"
+	stepRole    = "role"
+	stepDaemon  = "daemon"
+	stepPeer    = "peer"
+	stepKeys    = "keys"
+	stepMarks   = "marks"
+	stepFiles   = "baker-files"
+	stepDrill   = "drill"
+)
+
+// steps is the checklist. Each has its place in what a baker does by hand when a second machine is made ready.
+func (b *bringUp) steps() []bringup.Step {
+	return []bringup.Step{
+		{ID: stepConfig, Check: b.checkConfiguration},
+		{ID: stepStore, After: []string{stepConfig}, Check: b.checkStore, Act: b.createMarks},
+		{ID: "permissions", After: []string{stepStore}, Check: b.checkPermissions},
+		{ID: "disk", After: []string{stepStore}, Check: func(context.Context) checklist.Line { return foundOf(doctor.Sync(b.cfg.StateDir)) }},
+		{ID: stepDevices, After: []string{stepStore}, Check: b.checkDevices, Act: b.settleDevices},
+		{ID: stepRole, After: []string{stepStore}, Check: b.checkRole},
+		{ID: stepDaemon, After: []string{stepStore}, Check: b.checkDaemon},
+		{ID: stepPeer, After: []string{stepDaemon, stepRole}, Check: b.checkPeer, Skip: "a link between the two"},
+		{
+			ID: stepKeys, After: []string{stepDevices, stepPeer}, Check: b.checkKeys, Lasting: true,
+			Question: "Are these all keys that the other machine signs with? Compare with `highwater keys list` there.",
+		},
+		{ID: stepMarks, After: []string{stepKeys}, Check: b.checkMarks, Act: b.takeMarks, Always: len(b.f.files) > 0},
+		{
+			ID: "node", Check: b.checkNode, Skip: "a node",
+			Question: "Does an octez node of this chain run for this machine, and is it in step? Say where.",
+		},
+		{ID: "clock", Check: b.checkClocks},
+		{
+			ID: stepFiles, Check: b.checkBakerFiles, Lasting: true, Skip: "the baker's files",
+			Question: "octez-baker keeps seed nonces and its own highwatermarks in its base directory (~/.tezos-client). A cycle's attesting\n" +
+				"reward depends on revealing those nonces. Are the first machine's files here, or does it keep none? Say how and when.",
+		},
+		{
+			ID: "baker", After: []string{stepDaemon}, Check: b.checkBaker, Skip: "a baker on this machine",
+			Question: "Does octez-baker run for this machine, with the same keys at " + b.signerAddress() + "? It is refused until the switch.",
+		},
+		{
+			ID: stepDrill, After: []string{stepRole, stepPeer, stepKeys, stepMarks}, Always: true, Act: b.drill,
+			Check: func(context.Context) checklist.Line { return checklist.Line{} }, // only a drill tells
+		},
+	}
+}
+
+func (b *bringUp) checkConfiguration(context.Context) checklist.Line {
+	if b.record.Chain != b.cfg.Chain {
+		return checklist.Line{
+			Result: checklist.Bad, Detail: fmt.Sprintf("%s is for chain %s, and this checklist was begun for %s", b.cfg.Path, b.cfg.Chain, b.record.Chain),
+			Hint: "look at `chain` again; to begin anew, on purpose: move " + recordPath(b.cfg) + " away",
+		}
+	}
+	return foundOf(checklist.Good(checklist.Configuration, "%s, chain %s", b.cfg.Path, b.cfg.ChainID), doctor.ConfigMode(b.cfg.Path))
+}
+
+// checkStore sees that the watermark file is there, and is the one that this record is about.
+func (b *bringUp) checkStore(ctx context.Context) checklist.Line {
+	path := filepath.Join(b.cfg.StateDir, store.FileName)
+	_, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist) && b.record.Instance != "":
+		return checklist.Line{
+			Result: checklist.Bad, Detail: fmt.Sprintf("%s was there before, and is gone", path),
+			Hint: "find out why; to begin anew, on purpose: move " + recordPath(b.cfg) + " away",
+		}
+	case errors.Is(err, os.ErrNotExist):
+		return waiting("highwater bring-up --yes creates an empty one", "there is no watermark file at %s", path)
+	case err != nil:
+		return broken(err)
+	}
+	st, err := b.look(ctx)
+	if err != nil {
+		return broken(err)
+	}
+	if b.record.Instance != "" && b.record.Instance != st.Instance {
+		return checklist.Line{
+			Result: checklist.Bad, Detail: fmt.Sprintf("%s is of the instance %.8s, and this checklist was begun by %.8s", path, st.Instance, b.record.Instance),
+			Hint: "find out who put another file there; to begin anew, on purpose: move " + recordPath(b.cfg) + " away",
+		}
+	}
+	b.record.Instance = st.Instance
+	return fine("%s, of the instance %.8s", path, st.Instance)
+}
+
+// createMarks makes an empty store where there never was one.
+func (b *bringUp) createMarks(ctx context.Context, f checklist.Line) checklist.Line {
+	if f.Result != checklist.Waiting {
+		return f
+	}
+	if !b.f.yes && !b.Interactive {
+		return f
+	}
+	quiet := b.Terminal
+	if b.AsJSON { // the record alone goes to standard output
+		quiet = b.Aside().Terminal
+	}
+	if err := setup.Store(ctx, quiet, b.cfg, b.f.yes); err != nil {
+		return broken(err)
+	}
+	b.lookAgain()
+	return b.checkStore(ctx)
+}
+
+func (b *bringUp) checkPermissions(context.Context) checklist.Line {
+	return foundOf(append([]checklist.Line{doctor.StateDir(b.cfg)}, doctor.Buses(b.cfg)...)...)
+}
+
+func (b *bringUp) checkDevices(ctx context.Context) checklist.Line {
+	st, err := b.look(ctx)
+	if err != nil {
+		return broken(err)
+	}
+	findings := make([]checklist.Line, 0, len(st.Devices))
+	for _, d := range st.Devices {
+		f := doctor.Device(d)
+		f.Detail = d.Name + ": " + f.Detail
+		findings = append(findings, f)
+	}
+	for _, k := range st.Keys {
+		if f := k.Unable(); f != nil {
+			line := doctor.UnableKey(k, *f)
+			line.Detail = line.Name + " cannot sign here: " + line.Detail
+			findings = append(findings, line)
+		}
+	}
+	if len(st.Keys) == 0 {
+		findings = append(findings, checklist.New(checklist.Keys, checklist.Bad, "no key is known", "see docs/ledger.md, docs/tezsign.md; then: highwater keys list"))
+	}
+	return foundOf(findings...)
+}
+
+// settleDevices gives a daemon that has just started the time to find them.
+func (b *bringUp) settleDevices(ctx context.Context, f checklist.Line) checklist.Line {
+	if st, err := b.look(ctx); err != nil || !st.Running {
+		return f // without a daemon they were waited for
+	}
+	return b.until(ctx, min(cli.Patience, b.f.wait), f, b.checkDevices)
+}
+
+func (b *bringUp) checkRole(ctx context.Context) checklist.Line {
+	st, err := b.look(ctx)
+	if err != nil {
+		return broken(err)
+	}
+	detail := fmt.Sprintf("%s, epoch %d", st.Role.Role, st.Role.Epoch)
+	switch {
+	case st.Role.Role == hwm.Active:
+		f := checklist.Line{Result: checklist.Bad, Detail: detail + ": this machine signs", Hint: "bring-up is for the other one, which does not"}
+		if b.record.UnderWay != nil {
+			f.Hint = "a drill that was cut off brought the right to sign here; it goes back by: highwater handover"
+		}
+		return f
+	case st.Role.Role == hwm.Fenced:
+		return checklist.Line{Result: checklist.Bad, Detail: detail + ": " + st.Role.Why, Hint: "find out who signed with these keys; then: highwater standby"}
+	case st.Role.Mine && st.Role.Epoch > 0:
+		return checklist.Line{
+			Result: checklist.Bad, Detail: detail + ": it owns the right to sign, and stands by",
+			Hint: "to sign here: highwater activate; to make it the backup: highwater handover",
+		}
+	}
+	b.record.End()
+	return fine("%s", detail)
+}
+
+func (b *bringUp) checkDaemon(ctx context.Context) checklist.Line {
+	st, err := b.look(ctx)
+	if err != nil {
+		return broken(err)
+	}
+	if !st.Running {
+		return waiting("systemctl enable --now highwater; or, by hand: highwater serve", "no daemon serves")
+	}
+	return fine("it serves at %s, version %s", b.signerAddress(), st.Version)
+}
+
+func (b *bringUp) signerAddress() string {
+	listen := b.cfg.Server.Listen
+	if strings.HasPrefix(listen, api.UnixPrefix) {
+		return listen
+	}
+	if b.cfg.Server.TLSCert != "" {
+		return "https://" + listen + b.cfg.Server.PathPrefix
+	}
+	return "http://" + listen + b.cfg.Server.PathPrefix
+}
+
+// until looks again until it is as it should be, or until patience ends.
+func (b *bringUp) until(ctx context.Context, patience time.Duration, f checklist.Line, check func(context.Context) checklist.Line) checklist.Line {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	for !f.Result.Passed() {
+		select {
+		case <-ctx.Done():
+			return f
+		case <-timer.C:
+			return f
+		case <-tick.C:
+		}
+		b.lookAgain()
+		f = check(ctx)
+	}
+	return f
+}

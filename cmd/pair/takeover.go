@@ -1,0 +1,320 @@
+package pair
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"highwater/cmd/cli"
+	"highwater/failover"
+	"highwater/failover/wire"
+	"highwater/hwm"
+	"highwater/internal/chain"
+	"highwater/internal/checklist"
+	"highwater/internal/config"
+	"highwater/internal/device"
+	"highwater/internal/hints"
+	"highwater/internal/terminal"
+	"highwater/operate"
+	"highwater/signer"
+)
+
+const takeoverLong = `Take the right to sign while the other instance is gone. It rests on your statement that the other instance cannot
+sign: its process is stopped or its devices are unplugged, and neither comes back by itself. (systemctl disable --now highwater,
+there: a kill is undone by its unit, a mere stop by the next boot.) The flag
+--the-other-instance-cannot-sign makes that statement; nothing else does, --yes least of all. If it is not true, both sign, and
+you are slashed.
+
+The rest is evidence: the other instance does not answer, the node is in step, your keys were silent on chain. Watermarks are
+raised by three levels above the chain's head at the time of your statement, when your node had a fresh head then and three
+silent levels were seen; else by ten above everything that is known. --margin chooses. If the other instance answers, use
+highwater handover: it needs no statement.
+
+The checklist is shown, and kept up to date, until nothing stands in the way; with --check once. Afterwards the devices' own marks
+are raised (a Ledger's by you: the command and its screens are shown), and the first signature is waited for.
+
+Exit status 0: taken over; with --check: nothing stands in the way. 1: something does, or the time ran out: nothing was changed.`
+
+type takeoverFlags struct {
+	r      failover.TakeoverRequest
+	head   cli.LevelValue
+	margin int32
+	yes    bool
+	noWait bool
+	wait   time.Duration
+}
+
+func (a *app) takeoverCmd() *cobra.Command {
+	var f takeoverFlags
+	c := &cobra.Command{
+		Use: "takeover", Short: "Take the right to sign while the other instance is gone", Long: takeoverLong, Args: cli.NoArgs,
+		Example: "  highwater takeover --check --json\n  highwater takeover --the-other-instance-cannot-sign --silence 3",
+		RunE: func(c *cobra.Command, _ []string) error {
+			var err error
+			if f.r.Head, err = a.LevelIf(c, "head", f.head); err != nil {
+				return err
+			}
+			if f.r.Silence < 0 || f.r.Silence > chain.MaxSilence {
+				return terminal.Usagef("--silence %d: between 0 and %d", f.r.Silence, chain.MaxSilence)
+			}
+			if c.Flags().Changed("margin") {
+				if f.margin < failover.MinMargin || f.margin > failover.MaxMargin {
+					return terminal.Usagef("--margin %d: between %d and %d", f.margin, failover.MinMargin, failover.MaxMargin)
+				}
+				f.r.Margin = &f.margin
+			}
+			if f.wait < 0 {
+				return terminal.Usagef("--wait %s is negative", f.wait)
+			}
+			if err = a.Confirmable(f.yes || f.r.Check || !f.r.CannotSign); err != nil { // without the statement it is refused, and says why
+				return err
+			}
+			return a.WithAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error { return a.takeover(c.Context(), admin, &f) })
+		},
+	}
+	c.Flags().BoolVar(&f.r.Check, "check", false, "only show the checklist")
+	c.Flags().BoolVar(&f.r.CannotSign, "the-other-instance-cannot-sign", false, "I state: it is stopped or its devices are unplugged")
+	c.Flags().BoolVar(&f.r.CertificateDestroyed, "the-certificate-is-destroyed", false, "I state: what was released to a file is destroyed")
+	c.Flags().IntVar(&f.r.Silence, "silence", 3, "wait for `N` levels at which our keys had rights and were not seen")
+	c.Flags().Var(&f.head, "head", "where the chain is: `LEVEL`, for an instance without a node")
+	c.Flags().BoolVar(&f.r.Far, "far", false, fmt.Sprintf("the --head is right, although it is more than %d above the highest known level", hwm.FarLevels))
+	c.Flags().Int32Var(&f.margin, "margin", 0, "sign nothing up to `LEVELS` above all that is known (default: by the evidence)")
+	c.Flags().StringVar(&f.r.Why, "why", "", "the reason, a `TEXT` that is kept with the role")
+	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask (this is not the statement)")
+	c.Flags().DurationVar(&f.wait, "wait", 2*time.Minute, "how long to wait for the evidence, and afterwards for the first signature")
+	c.Flags().BoolVar(&f.noWait, "no-wait", false, "do not wait for the first signature")
+	return a.AddJSON(c)
+}
+
+// takeoverReport is what a takeover prints as JSON.
+type takeoverReport struct {
+	operate.TakeoverAnswer
+	Devices []signer.DeviceMarks `json:"devices,omitempty"` // their own marks, once it is done
+	// FirstSignatureMS is the time from the command to the first signature; null: it was not waited for, or did not come in time.
+	FirstSignatureMS *int64 `json:"first_signature_ms,omitempty"`
+}
+
+func (a *app) takeover(ctx context.Context, admin operate.Admin, f *takeoverFlags) error {
+	start := time.Now()
+	check := f.r
+	check.Check = true
+	wait := f.wait
+	if f.r.Check {
+		wait = 0
+	}
+	t, err := a.watchEvidence(ctx, admin, check, wait)
+	if err != nil {
+		return err
+	}
+	if f.r.Check {
+		return a.showTakeover(takeoverReport{TakeoverAnswer: t})
+	}
+	if !f.yes && t.Ready { // what is not ready is refused by the daemon, in its words
+		aside := a.Aside()
+		aside.Checklist(t.Findings)
+		aside.Say("floor: %d (%s)", t.Floor, t.Reason)
+		if err = a.Confirm(f.yes, "Take the right to sign?", "takeover"); err != nil {
+			return err
+		}
+	}
+	seen := t.Ready
+	step, stop := toItsEnd(ctx)
+	defer stop()
+	if t, err = admin.Takeover(step, f.r); err != nil {
+		return err
+	}
+	// What one of our keys signed before may come on chain between the look at the evidence and the step: then the waiting goes on.
+	for end := time.Now().Add(f.wait); seen && !t.Done && waitsForTime(t, f.r) && time.Now().Before(end); {
+		if _, err = a.watchEvidence(ctx, admin, check, time.Until(end)); err != nil {
+			return err
+		}
+		if t, err = admin.Takeover(step, f.r); err != nil {
+			return err
+		}
+	}
+	report := takeoverReport{TakeoverAnswer: t}
+	if !t.Done {
+		return a.showTakeover(report)
+	}
+	if !a.AsJSON {
+		if err = a.showTakeover(report); err != nil {
+			return err
+		}
+	}
+	if err = a.afterTakeover(ctx, admin, f, start, &report); err != nil || !a.AsJSON {
+		return err
+	}
+	return a.showTakeover(report)
+}
+
+// watchEvidence looks until nothing is missing that time may bring, for so long at most, and once at least.
+func (a *app) watchEvidence(
+	ctx context.Context, admin operate.Admin, check failover.TakeoverRequest, patience time.Duration,
+) (operate.TakeoverAnswer, error) {
+	var t operate.TakeoverAnswer
+	_, err := a.await(ctx, patience, func(time.Duration) (bool, []checklist.Line, error) {
+		var err error
+		t, err = admin.Takeover(ctx, check)
+		return !waitsForTime(t, check), t.Findings, err
+	})
+	return t, err
+}
+
+// waitsForTime tells whether waiting may help: a statement is not made by waiting. A refusal for what the findings say is one more look at
+// them; any other one is final.
+func waitsForTime(t operate.TakeoverAnswer, r failover.TakeoverRequest) bool {
+	if t.Ready || !r.CannotSign || (t.Refusal != nil && t.Refusal.Reason != wire.NotReady) {
+		return false
+	}
+	for _, f := range t.Findings {
+		if !f.Result.Passed() && !f.MayPass {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *app) showTakeover(t takeoverReport) error {
+	if a.AsJSON {
+		if t.Findings == nil {
+			t.Findings = []checklist.Line{}
+		}
+		if err := a.JSON(t); err != nil {
+			return err
+		}
+	} else {
+		a.Checklist(t.Findings)
+		if t.Reason != "" { // what is refused at once has none
+			a.Say("floor: %d (%s)", t.Floor, t.Reason)
+		}
+	}
+	switch {
+	case t.Refusal != nil && !a.AsJSON:
+		return refused(t.Refusal)
+	case t.Refusal != nil, !t.Ready && !t.Done:
+		return cli.ErrSaid
+	case t.Done && !a.AsJSON:
+		a.Say("%s: this instance signs above level %d, epoch %d", a.Paint(terminal.Green, "taken over"), t.Floor, t.Epoch)
+	}
+	return nil
+}
+
+// afterTakeover raises the devices' own marks, and waits for the first signature. The right is taken: nothing here undoes it, and what
+// fails is said.
+func (a *app) afterTakeover(ctx context.Context, admin operate.Admin, f *takeoverFlags, start time.Time, report *takeoverReport) error {
+	done := time.Now()
+	list := a.NewLive()
+	if !a.AsJSON {
+		list.Show([]checklist.Line{checklist.New(checklist.DeviceMarks, checklist.Waiting, "compared with the floor, and raised", "")}, "")
+	}
+	devices, err := admin.RaiseDevices(ctx)
+	list.End()
+	if err != nil {
+		return hints.Add(fmt.Errorf("the right is taken, and the devices' own marks were not compared: %w", err),
+			"they are at each device's next connection; the host's marks protect in any case")
+	}
+	report.Devices = devices
+	if !a.AsJSON {
+		a.Checklist(markFindings(devices))
+	}
+	if f.noWait {
+		return nil
+	}
+	at, err := a.firstSignature(ctx, admin, f.wait, done)
+	switch {
+	case err != nil:
+		return err
+	case at == nil && !a.AsJSON && ctx.Err() == nil:
+		a.Note("no signature within %s: does a baker ask this instance, and is the chain above level %d?", f.wait, report.Floor)
+	case at != nil:
+		ms := at.Sub(start).Milliseconds()
+		report.FirstSignatureMS = &ms
+		if !a.AsJSON {
+			a.Say("%s: after %.1f s, %.1f s of them since the takeover", a.Paint(terminal.Green, "first signature"), at.Sub(start).Seconds(), at.Sub(done).Seconds())
+		}
+	}
+	return nil
+}
+
+// signatureEvery is how often marks are looked at for the first signature: what it is measured to.
+const signatureEvery = 100 * time.Millisecond
+
+// firstSignature waits until a mark shows a signature that was made here since then; nil when none was in time, or nobody waits any more.
+func (a *app) firstSignature(ctx context.Context, admin operate.Admin, patience time.Duration, since time.Time) (*time.Time, error) {
+	deadline := time.Now().Add(patience)
+	list := a.NewLive()
+	defer list.End()
+	for first := true; ; first = false {
+		marks, err := admin.Marks(ctx)
+		if ctx.Err() != nil {
+			return nil, nil //nolint:nilnil // Ctrl-C: what was taken stays taken
+		}
+		if err != nil {
+			return nil, err
+		}
+		now := time.Now()
+		for _, m := range marks {
+			if !m.Signed || m.Source != hwm.SourceSigned.String() || m.UpdatedAt == nil || m.UpdatedAt.Before(since.Truncate(time.Millisecond)) {
+				continue
+			}
+			if first { // it came while the devices were looked at: the mark's time is all that is known
+				return m.UpdatedAt, nil
+			}
+			return &now, nil
+		}
+		left := deadline.Sub(now)
+		if left <= 0 {
+			return nil, nil //nolint:nilnil // none came, and nothing failed
+		}
+		if !a.AsJSON {
+			list.Show([]checklist.Line{checklist.New(checklist.FirstSignature, checklist.Waiting, "of a baker's request here", "")},
+				fmt.Sprintf("waiting, for %s at most; Ctrl-C ends the waiting only", left.Round(time.Second)))
+		}
+		select {
+		case <-time.After(min(signatureEvery, left)):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// markFindings are the devices' own marks as lines of a checklist.
+func markFindings(devices []signer.DeviceMarks) []checklist.Line {
+	var out []checklist.Line
+	for _, d := range devices {
+		name := "marks of " + d.Device
+		if d.Problem != "" {
+			out = append(out, checklist.New(checklist.DeviceMarks, checklist.Warning, "not compared: "+d.Problem, d.Advice).Named(name))
+		}
+		for _, k := range d.Keys {
+			out = append(out, markFinding(name, k))
+		}
+	}
+	return out
+}
+
+func markFinding(name string, k device.Standing) checklist.Line {
+	f := checklist.Good(checklist.DeviceMarks, "%s: at level %d", shorter(k.PKH.String()), k.Level).Named(name)
+	switch {
+	case k.Level < 0 && k.Why == "":
+		f.Detail = fmt.Sprintf("%s: it shows no mark", shorter(k.PKH.String()))
+	case k.Raised:
+		f.Detail = fmt.Sprintf("%s: raised to level %d", shorter(k.PKH.String()), k.Level)
+	case k.Why != "":
+		f.Result = checklist.Warning
+		f.Detail = fmt.Sprintf("%s: %s", shorter(k.PKH.String()), k.Why)
+		if k.Level >= 0 && k.Allowed >= 0 {
+			f.Detail = fmt.Sprintf("%s: at level %d, and could be at %d: %s", shorter(k.PKH.String()), k.Level, k.Allowed, k.Why)
+		}
+		f.Hint = k.Command
+		if len(k.Screen) > 0 {
+			f.Hint += "; on its screen: " + strings.Join(k.Screen, " → ") + ": press both buttons at Accept"
+		}
+	}
+	return f
+}
+
+// shorter is an address of which one line has room for more.
+func shorter(pkh string) string { return pkh[:min(len(pkh), 10)] + "…" }
