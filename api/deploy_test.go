@@ -98,7 +98,7 @@ func TestAlertRulesNameRealMetrics(t *testing.T) {
 	for _, name := range []string{
 		"highwater_refusals_total", "highwater_ready", "highwater_device_health", "highwater_device_alarm", "highwater_signatures_total", "highwater_commit_seconds_bucket",
 		"highwater_failures_total", "highwater_role", "highwater_alarms", "highwater_guard_state", "highwater_peer_reachable",
-		"highwater_peer_signing", "highwater_follow_connected", "highwater_follow_behind_levels", "highwater_peer_clock_skew_seconds",
+		"highwater_peer_signing", "highwater_follow_connected", "highwater_follow_behind_levels", "highwater_peer_clock_skew_seconds", "highwater_log_lines_dropped_total",
 	} {
 		require.True(t, used[name], "no alert looks at %s", name)
 	}

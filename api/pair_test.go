@@ -79,7 +79,7 @@ func (r *rig) paired() (*other, *nodesim.Node) {
 	n := failover.New(failover.Config{Signer: r.signer, Store: r.store, Link: o, Every: 5 * time.Millisecond})
 	r.memory, r.guard = guard.NewMemory(), nil
 	g := guard.For(guard.Instance{
-		Signer: r.signer, Store: r.store, Protocol: n, Reader: reader.New(client, chain), Memory: r.memory,
+		Signer: r.signer, Store: r.store, Protocol: n, Heads: n.Heads(), Reader: reader.New(client, chain), Memory: r.memory,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -47,7 +47,7 @@ func (a *app) initCmd() *cobra.Command {
 	}
 	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask, for scripts")
 	c.Flags().BoolVar(&f.storeOnly, "store-only", false, "only create the watermark file, do not look at the devices")
-	c.Flags().StringVar(&f.chain, "chain", tezos.Mainnet.String(), "chain `ID`, or mainnet or ghostnet, for a new configuration")
+	c.Flags().StringVar(&f.chain, "chain", tezos.Mainnet.String(), "chain `ID`, or a name as mainnet or shadownet, for a new configuration")
 	c.Flags().StringVar(&f.stateDir, "state-dir", config.DefaultStateDir, "state `DIRECTORY` for a new configuration")
 	return c
 }

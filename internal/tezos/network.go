@@ -11,7 +11,15 @@ import (
 var Ghostnet = ChainID{0xaf, 0x18, 0x64, 0xd9}
 
 // networks are the names of chains with constant ids. Test networks that are made anew under one name are left out.
-var networks = map[string]ChainID{"mainnet": Mainnet, "ghostnet": Ghostnet}
+// An id is the beginning of the hash of the network's first block, which stands in octez-node's own configurations; for
+// ushuaianet the id as its nodes tell it.
+var networks = map[string]ChainID{
+	"mainnet": Mainnet, "ghostnet": Ghostnet,
+	"shadownet":  {0xd0, 0x52, 0x21, 0x8e},
+	"seoulnet":   {0x77, 0xfe, 0x09, 0xb1},
+	"tallinnnet": {0x7e, 0x4a, 0xec, 0x6d},
+	"ushuaianet": {0xbc, 0x70, 0xc7, 0x84},
+}
 
 // ParseNetwork reads a chain id Net…, or the name of a network with a known chain id. The error of another text lists
 // the known names.
