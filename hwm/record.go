@@ -83,10 +83,17 @@ const (
 	flagHasDigest = 1
 )
 
-// Encode gives the record of a mark stored under dbKey: always 152 bytes.
+// MarkRecordLen is the length of a mark's record.
+const MarkRecordLen = 1 + markLen + crcLen
+
+// Encode gives the record of a mark stored under dbKey: always MarkRecordLen bytes.
 func (m Mark) Encode(dbKey []byte) []byte {
-	b := make([]byte, 0, 1+markLen+crcLen)
-	b = append(b, recordVersion)
+	return m.AppendRecord(make([]byte, 0, MarkRecordLen), dbKey)
+}
+
+// AppendRecord appends what Encode gives.
+func (m Mark) AppendRecord(to, dbKey []byte) []byte {
+	b := append(to, recordVersion)
 	var flags byte
 	if m.HasDigest {
 		flags |= flagHasDigest
@@ -96,11 +103,11 @@ func (m Mark) Encode(dbKey []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(m.Round)) //nolint:gosec // not negative
 	b = binary.BigEndian.AppendUint64(b, uint64(m.At.UnixMilli()))
 	b = append(b, m.Digest[:]...)
-	var sig [maxSignature]byte
-	n := copy(sig[:], m.Signature.Bytes())
-	b = append(b, byte(n)) //nolint:gosec // at most 96
-	b = append(b, sig[:]...)
-	return appendCRC(dbKey, b)
+	at := len(b)
+	b = append(b, make([]byte, 1+maxSignature)...)
+	b[at] = byte(m.Signature.Copy(b[at+1:])) //nolint:gosec // at most 96
+	sum := crc32.Update(crc32.Checksum(dbKey, castagnoli), castagnoli, b[len(to):])
+	return binary.BigEndian.AppendUint32(b, sum)
 }
 
 // DecodeMark reads the record of a mark; the signature's scheme is that of the key's curve. Errors are ErrCorrupt, ErrVersion.

@@ -77,9 +77,12 @@ func (db *DB) take(alone, last bool) (*batch, []record) {
 	}
 	db.late = db.late[:0]
 	records := make([]record, 0, len(b.entries))
+	room := make([]byte, 0, len(b.entries)*hwm.MarkRecordLen)
 	for _, e := range b.entries {
 		e.dirty = false
-		records = append(records, record{e.dbKey, e.mark.Encode(e.dbKey)})
+		at := len(room)
+		room = e.mark.AppendRecord(room, e.dbKey)
+		records = append(records, record{e.dbKey, room[at:len(room):len(room)]})
 	}
 	for _, h := range b.horizons {
 		h.queued, h.taken = false, h.want

@@ -64,10 +64,7 @@ func Forge(path string, change func(record []byte)) error {
 	if err != nil {
 		return err
 	}
-	stamp, err := realtime()
-	if err != nil {
-		return err
-	}
+	stamp := realtime()
 	for at := 0; at < len(all); at += recordSize {
 		b := all[at : at+recordSize]
 		change(b)

@@ -64,7 +64,8 @@ func readable(dbKey []byte, mark hwm.Mark) error {
 	if err := key.UnmarshalBinary(dbKey); err != nil {
 		return fmt.Errorf("the watermark cannot be stored: %w", err)
 	}
-	if _, err := hwm.DecodeMark(dbKey, key.PKH.Curve, mark.Encode(dbKey)); err != nil {
+	var record [hwm.MarkRecordLen]byte
+	if _, err := hwm.DecodeMark(dbKey, key.PKH.Curve, mark.AppendRecord(record[:0], dbKey)); err != nil {
 		return fmt.Errorf("the watermark cannot be stored: %w", err)
 	}
 	return nil

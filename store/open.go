@@ -101,11 +101,9 @@ func (db *DB) openBolt() (err error) {
 			if openErr != nil {
 				return nil, openErr
 			}
-			info, statErr := f.Stat()
-			if statErr != nil {
-				return nil, errors.Join(statErr, f.Close())
+			if db.file, openErr = placeOfOpen(f); openErr != nil {
+				return nil, errors.Join(openErr, f.Close())
 			}
-			db.file = info
 			return f, nil
 		},
 	})

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 
 	"highwater/hwm"
 )
@@ -30,16 +31,46 @@ func (db *DB) inPlace() error {
 	return nil
 }
 
+// place is a file, and its size.
+type place struct {
+	id   fileID
+	size int64
+}
+
+// placeOf gives the file under a name. A request under a horizon waits for this call and no other: os.Stat makes six
+// allocations.
+func placeOf(path string) (place, error) {
+	var st unix.Stat_t
+	for {
+		switch err := unix.Stat(path, &st); err {
+		case nil:
+			return place{fileID{uint64(st.Dev), st.Ino}, st.Size}, nil //nolint:unconvert // narrower elsewhere
+		case unix.EINTR:
+		default:
+			return place{}, &os.PathError{Op: "stat", Path: path, Err: err}
+		}
+	}
+}
+
+// placeOfOpen gives the file that is open, under whatever name.
+func placeOfOpen(f *os.File) (place, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return place{}, os.NewSyscallError("fstat", err)
+	}
+	return place{fileID{uint64(st.Dev), st.Ino}, st.Size}, nil //nolint:unconvert // narrower elsewhere
+}
+
 // stillThere gives the file that is now under the own name, if the file is the same.
-func (db *DB) stillThere(last os.FileInfo) (os.FileInfo, error) {
-	now, err := os.Stat(db.path)
+func (db *DB) stillThere(last place) (place, error) {
+	now, err := placeOf(db.path)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w: %w", ErrReplaced, err)
-	case !os.SameFile(last, now):
-		return nil, fmt.Errorf("%w: %s is another file", ErrReplaced, db.path)
-	case now.Size() < last.Size():
-		return nil, fmt.Errorf("%w: %s is cut from %d to %d bytes", ErrReplaced, db.path, last.Size(), now.Size())
+		return place{}, fmt.Errorf("%w: %w", ErrReplaced, err)
+	case now.id != last.id:
+		return place{}, fmt.Errorf("%w: %s is another file", ErrReplaced, db.path)
+	case now.size < last.size:
+		return place{}, fmt.Errorf("%w: %s is cut from %d to %d bytes", ErrReplaced, db.path, last.size, now.size)
 	}
 	return now, nil
 }

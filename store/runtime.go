@@ -37,7 +37,7 @@ const (
 	keyAt          = stampAt + 8
 	keySize        = 26
 	markAt         = keyAt + keySize
-	markSize       = 152
+	markSize       = hwm.MarkRecordLen
 	sumAt          = recordSize - 4
 	maxRecords     = 1 << 16
 )
@@ -45,7 +45,7 @@ const (
 // stampSlack is how far the time in a record and the kernel's time of that change may lie apart: the kernel counts in ticks.
 const stampSlack = 20 * time.Millisecond
 
-// stampTries is how often a record is written whose times came to lie apart: the process was put aside in between.
+// stampTries is how often a record is written anew when the clock moved too far meanwhile: the process was put aside.
 const stampTries = 3
 
 var crcTable = crc32.MakeTable(crc32.Castagnoli)
@@ -128,7 +128,9 @@ func createRuntime(path string, s sessionRecord, marks map[hwm.Key]*entry) (*run
 	return r, nil
 }
 
-// put writes the record of a mark, and sees that its time is the kernel's.
+// put writes the record of a mark, and sees that its time is the kernel's: the kernel takes its time between the two
+// looks at the clock, or up to a tick of 10 ms before the first, since the time of files moves in ticks. So the times
+// lie at most stampSlack apart, and neither the clock nor the file is asked for by a system call of its own.
 func (r *runtimeFile) put(e *entry) error {
 	slot, ok := r.slots[e.key]
 	if !ok {
@@ -136,19 +138,12 @@ func (r *runtimeFile) put(e *entry) error {
 		r.slots[e.key] = slot
 	}
 	for range stampTries {
-		stamp, err := realtime()
-		if err != nil {
-			return err
-		}
+		stamp := realtime()
 		r.encode(e, stamp)
-		if _, err = r.file.WriteAt(r.buf[:], slot*recordSize); err != nil {
+		if _, err := r.file.WriteAt(r.buf[:], slot*recordSize); err != nil {
 			return err
 		}
-		st, err := statFile(r.file)
-		if err != nil {
-			return err
-		}
-		if apart(stamp, st.changed) <= stampSlack/2 {
+		if apart(stamp, realtime()) <= stampSlack/2 {
 			return nil
 		}
 	}
@@ -161,7 +156,7 @@ func (r *runtimeFile) encode(e *entry, stamp int64) {
 	copy(b, r.id[:])
 	binary.BigEndian.PutUint64(b[stampAt:], uint64(stamp)) //nolint:gosec // the bits matter
 	copy(b[keyAt:], e.dbKey)
-	copy(b[markAt:], e.mark.Encode(e.dbKey))
+	e.mark.AppendRecord(b[markAt:markAt], e.dbKey)
 	binary.BigEndian.PutUint32(b[sumAt:], crc32.Checksum(b[:sumAt], crcTable))
 }
 

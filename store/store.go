@@ -10,7 +10,6 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
@@ -40,7 +39,7 @@ var (
 type DB struct {
 	path string
 	bolt *bolt.DB
-	file os.FileInfo // of the open file, as it was at the last commit; under mu
+	file place // the open file, as it was at the last commit; under mu
 	lock *dirLock
 	log  *slog.Logger
 	obs  func(time.Duration) // told how long each commit took

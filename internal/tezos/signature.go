@@ -52,6 +52,9 @@ func (s Signature) Curve() Curve { return s.curve }
 // Bytes is a copy of the raw signature.
 func (s Signature) Bytes() []byte { return bytes.Clone(s.raw) }
 
+// Copy copies the raw signature, and gives its length: at most 96 bytes.
+func (s Signature) Copy(to []byte) int { return copy(to, s.raw) }
+
 // Equal tells whether two signatures have the same bytes.
 func (s Signature) Equal(t Signature) bool { return bytes.Equal(s.raw, t.raw) }
 

@@ -28,7 +28,8 @@ type paced struct {
 	Latency []time.Duration
 	Lost    []string // requests without a signature
 	Levels  int
-	Commits float64 // since the first level that counts; zero for a floor
+	Commits float64 // since the first level that counts, as is Waits; zero for a floor
+	Waits   float64 // requests that waited for the disk
 
 	asked *contender
 	from  *daemon // nil: a floor
@@ -94,7 +95,8 @@ func (c *paced) bake(ctx context.Context, levels int) error {
 		return nil
 	}
 	after, err := c.from.Metrics(ctx)
-	c.Commits = after.Since(before)["highwater_commit_seconds_count"]
+	since := after.Since(before)
+	c.Commits, c.Waits = since["highwater_commit_seconds_count"], since["highwater_disk_waits_total"]
 	return err
 }
 

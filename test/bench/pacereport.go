@@ -73,10 +73,10 @@ func (m measured) late(r *row, c, floor paced, own, most time.Duration, better f
 func printPaced(w io.Writer, m measured) error {
 	_, _ = fmt.Fprintf(w, "\nAt a baker's pace, one key, new connections, device of 5 ms (a floor has none; the first levels are not counted):\n") // Flush reports
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(t, "SIGNER\tREQUESTS\tLOST\tp50\tp90\tp99\tMAX\tSYNCS A LEVEL\t") // Flush reports
+	_, _ = fmt.Fprintln(t, "SIGNER\tREQUESTS\tLOST\tp50\tp90\tp99\tMAX\tSYNCS A LEVEL\tWAITED FOR THE DISK\t") // Flush reports
 	for _, c := range append(append([]paced{}, m.stalled...), m.busy...) {
-		_, _ = fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\t%s\t%s\t%.2f\t\n", c.Name, len(c.Latency)+len(c.Lost), len(c.Lost), milli(c.p50()), // Flush reports
-			milli(quantile(c.Latency, 0.9)), milli(c.p99()), milli(quantile(c.Latency, 1)), 2*ratio(c.Commits, float64(c.Levels)))
+		_, _ = fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\t%s\t%s\t%.2f\t%.0f\t\n", c.Name, len(c.Latency)+len(c.Lost), len(c.Lost), milli(c.p50()), // Flush reports
+			milli(quantile(c.Latency, 0.9)), milli(c.p99()), milli(quantile(c.Latency, 1)), 2*ratio(c.Commits, float64(c.Levels)), c.Waits)
 	}
 	return t.Flush()
 }
