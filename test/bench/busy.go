@@ -146,7 +146,7 @@ func (o options) measureBusy(ctx context.Context) (out []paced, err error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "-busy", "-dir", o.dir, "-highwater", o.binary, "-runtime", o.runtime, "-pace", o.pace.String()) //nolint:gosec // ours
+	cmd := exec.CommandContext(ctx, self, "-busy", "-dir", o.dir, "-highwater", o.binary, "-runtime", o.runtime, "-pace", o.pace.String(), "-level", o.level.String()) //nolint:gosec // ours
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGTERM}
 	var text, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &text, &said

@@ -82,7 +82,8 @@ func (c cell) commit() time.Duration {
 // plan is how long everything takes.
 type plan struct {
 	binary, dir string
-	runtime     string // a directory on a tmpfs
+	runtime     string        // a directory on a tmpfs
+	level       time.Duration // at a baker's pace
 	slice       time.Duration
 	turns       int
 }

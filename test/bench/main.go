@@ -56,6 +56,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.Float64Var(&o.margin, "margin", 1, "what a target may be missed by before it counts as missed, e.g. 1.5, for machines that others use too")
 	f.StringVar(&o.beside, "beside", "", "compare with this other `build` of the program, in turns, and with nothing else: for judging one change")
 	f.DurationVar(&o.pace, "pace", time.Minute, "how long each of the two cells at a baker's pace takes; 10m for requests lost in ten minutes")
+	f.DurationVar(&o.level, "level", 2*time.Second, "the time of a level at a baker's pace; 6s on mainnet")
 	f.BoolVar(&o.paceOnly, "pace-only", false, "only those two cells: lateness on a disk that stalls, and on one that is saturated")
 	f.BoolVar(&o.busy, "busy", false, "be the process of the saturated disk; the benchmark starts itself so")
 	f.StringVar(&o.runtime, "runtime", "", "with -busy: the runtime `directory`")
@@ -65,8 +66,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
-	if o.slice < 10*time.Millisecond || o.turns < 1 || o.signatures < 1 || o.keys < 1 || !(o.margin >= 1) || o.pace < 2*levelEvery {
-		return o, errors.New("-slice is at least 10ms, -pace 4s; -turns, -signatures, -keys and -margin are at least 1")
+	if o.slice < 10*time.Millisecond || o.turns < 1 || o.signatures < 1 || o.keys < 1 || !(o.margin >= 1) || o.level < time.Second || o.pace < 2*o.level {
+		return o, errors.New("-slice is at least 10ms, -level 1s, -pace two levels; -turns, -signatures, -keys and -margin are at least 1")
 	}
 	return o, nil
 }

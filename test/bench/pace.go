@@ -12,9 +12,9 @@ import (
 	"highwater/test/harness"
 )
 
-// A baker's pace: a level every levelEvery; at each a preattestation, and 300 ms later the attestation; every blockEvery levels a block first.
+// A baker's pace: a level every two seconds, or as -level says; at each a preattestation, and 300 ms later the attestation; every blockEvery levels
+// a block first.
 const (
-	levelEvery  = 2 * time.Second
 	blockAfter  = 0
 	preAfter    = 200 * time.Millisecond
 	attestAfter = 500 * time.Millisecond
@@ -40,19 +40,19 @@ func (c paced) p50() time.Duration { return quantile(c.Latency, 0.50) }
 func (c paced) p99() time.Duration { return quantile(c.Latency, 0.99) }
 
 // pace asks all of them at once, each at moments of its own, for a time.
-func pace(ctx context.Context, all []*paced, limit time.Duration) error {
+func pace(ctx context.Context, all []*paced, level, limit time.Duration) error {
 	errs := make([]error, len(all))
 	var wg sync.WaitGroup
 	for i, c := range all {
-		c.clock = levelEvery * time.Duration(i) / time.Duration(len(all))
-		wg.Go(func() { errs[i] = c.bake(ctx, int(limit/levelEvery)) })
+		c.clock = level * time.Duration(i) / time.Duration(len(all))
+		wg.Go(func() { errs[i] = c.bake(ctx, level, int(limit/level)) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
 }
 
-// bake asks at so many levels, and some to warm up.
-func (c *paced) bake(ctx context.Context, levels int) error {
+// bake asks at so many levels, one each time that every has passed, and some to warm up.
+func (c *paced) bake(ctx context.Context, every time.Duration, levels int) error {
 	begin := time.Now().Add(c.clock)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -65,7 +65,7 @@ func (c *paced) bake(ctx context.Context, levels int) error {
 			}
 		}
 		level := c.asked.keys[0].level.Add(1)
-		at := begin.Add(time.Duration(n) * levelEvery)
+		at := begin.Add(time.Duration(n) * every)
 		requests := map[tezos.Kind]time.Duration{tezos.Preattestation: preAfter, tezos.Attestation: attestAfter}
 		if n%blockEvery == 0 {
 			requests[tezos.Block] = blockAfter
@@ -85,7 +85,7 @@ func (c *paced) bake(ctx context.Context, levels int) error {
 			})
 		}
 		select {
-		case <-time.After(time.Until(at.Add(levelEvery))):
+		case <-time.After(time.Until(at.Add(every))):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -148,7 +148,7 @@ func (p plan) measurePaced(ctx context.Context, dir string, disks []pacedDisk, l
 		}
 		out = append(out, c)
 	}
-	return out, pace(ctx, out, limit)
+	return out, pace(ctx, out, p.level, limit)
 }
 
 // stallSync is what is added to each sync of a disk that stalls.
