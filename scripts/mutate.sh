@@ -33,6 +33,7 @@ calls a run clean before its marks are on disk | store/commit.go | s/^\tlate := 
 leaves horizons behind a release | store/role.go | s/^\tdb.takeBack()$// | ./store | TestARoleTakesTheHorizonsBack|TestLateMarksAreWaitedFor
 leaves the horizon of a mark that was lowered | store/lower.go | s/^\t\tdb.dropHorizon(.*$// | ./store | TestLowerTakesTheHorizonAlong
 covers a mark that the disk does not have | store/horizon.go | s/case !recorded || !e.stored:/case !recorded:/ | ./store | TestAMarkThatIsNotOnDiskIsNotCovered
+moves no horizon before the next level needs it | store/horizon.go | s/^\t\tdb.calmTimer.Reset(unhurriedDelay)$// | ./store | TestOneCommitALevel
 covers by a file that is gone | store/horizon.go | s/if _, err := c.db.stillThere(last); err != nil {/if _, err := last, error(nil); err != nil {/ | ./store | TestNothingIsCoveredByAFileThatIsGone
 tells marks that are not on disk | store/batch.go | s/if db.ahead > 0 \&\& len(db.late) > 0 {/if false {/ | ./store | TestLateMarksAreWaitedFor
 does not seal the horizons | store/seal.go | s/, bucketHorizons}/}/ | ./store | TestOlderHorizonInPlace

@@ -56,7 +56,7 @@ func (db *DB) latest() *batch {
 	if db.next.empty() {
 		return db.taken
 	}
-	return db.next
+	return db.kick() // it may hold unhurried horizons only
 }
 
 // lateDelay is how long a kept signature waits for company before a transaction of its own. A baker asks a few times

@@ -17,6 +17,8 @@ func (db *DB) commitLoop() {
 		select {
 		case <-db.wake:
 			db.commit(false, false)
+		case <-db.calmTimer.C:
+			db.commit(false, false)
 		case <-db.lateTimer.C:
 			db.commit(true, false)
 		case <-db.stop:

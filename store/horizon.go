@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -89,8 +90,24 @@ func (db *DB) move(key hwm.CeilingKey, level int32) *horizon {
 		h.queued = true
 		db.next.horizons = append(db.next.horizons, h)
 	}
-	db.kick()
+	if level < h.taken {
+		db.unhurried()
+	} else {
+		db.kick() // the next level is not covered
+	}
 	return h
+}
+
+// unhurriedDelay is how long a horizon waits for company where the next level is covered already: requests that follow
+// each other faster than the disk share a transaction, and at a baker's pace the delay is nothing beside a level.
+const unhurriedDelay = 10 * time.Millisecond
+
+// unhurried has the next transaction begin after a while, or with the next kick. The first horizon in the transaction
+// sets the time. The caller holds db.mu.
+func (db *DB) unhurried() {
+	if len(db.next.horizons) == 1 {
+		db.calmTimer.Reset(unhurriedDelay)
+	}
 }
 
 // takeBack takes all horizons back to their marks, in the next transaction, which carries every exact mark. Nothing is covered from now on

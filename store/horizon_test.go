@@ -135,25 +135,28 @@ func TestTheCommitUnderWayCovers(t *testing.T) {
 	require.Equal(t, byte(12), markAt(t, db, key).Digest[0])
 }
 
-// At a baker's pace there is one commit for each level, which carries the marks and signatures of the level before.
+// At a baker's pace there is one commit for each level, which carries the marks and signatures of the level before. A horizon that the next level
+// does not need yet moves without a further request, too.
 func TestOneCommitALevel(t *testing.T) {
-	disk := newSlowDisk(t)
-	db := openDir(t, newDir(t), store.Options{Ahead: 1, OnCommit: disk.onCommit})
-	keys := levels(tezos.Block, tezos.Preattestation, tezos.Attestation)
-	storetest.Floor(t, db, 10, keys...)
-	sign := func(key hwm.Key, level int32) {
-		require.NoError(t, advanceTo(t, db, key, level).Wait())
-		db.Keep(key, storetest.Mark(level, 0, byte(level)).Digest, storetest.Signature(t, key.PKH.Curve, 1))
-	}
-	sign(keys[0], 11)
-	ck := hwm.CeilingKey{Chain: keys[0].Chain, PKH: keys[0].PKH}
-	for level := int32(12); level < 40; level++ {
-		before := disk.commits.Load()
-		for _, key := range keys {
-			sign(key, level)
+	for _, ahead := range []int32{1, 2} {
+		disk := newSlowDisk(t)
+		db := openDir(t, newDir(t), store.Options{Ahead: ahead, OnCommit: disk.onCommit})
+		keys := levels(tezos.Block, tezos.Preattestation, tezos.Attestation)
+		storetest.Floor(t, db, 10, keys...)
+		sign := func(key hwm.Key, level int32) {
+			require.NoError(t, advanceTo(t, db, key, level).Wait())
+			db.Keep(key, storetest.Mark(level, 0, byte(level)).Digest, storetest.Signature(t, key.PKH.Curve, 1))
 		}
-		require.Eventually(t, func() bool { return db.Horizons()[ck] == level+1 }, 10*time.Second, time.Millisecond)
-		require.Equal(t, before+1, disk.commits.Load(), "level %d", level)
+		sign(keys[0], 11)
+		ck := hwm.CeilingKey{Chain: keys[0].Chain, PKH: keys[0].PKH}
+		for level := int32(12); level < 40; level++ {
+			before := disk.commits.Load()
+			for _, key := range keys {
+				sign(key, level)
+			}
+			require.Eventually(t, func() bool { return db.Horizons()[ck] == level+ahead }, 10*time.Second, time.Millisecond)
+			require.Equal(t, before+1, disk.commits.Load(), "level %d, ahead %d", level, ahead)
+		}
 	}
 }
 

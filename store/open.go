@@ -62,7 +62,7 @@ func open(path string, opt Options) (*DB, error) {
 		keys: map[tezos.PublicKeyHash]hwm.KnownKey{}, seen: map[seenKey]hwm.Position{},
 		signed: map[hwm.SignedBy]hwm.SignedUpTo{},
 		next:   newBatch(), taken: newBatch(), wake: make(chan struct{}, 1), stop: make(chan struct{}), committed: make(chan struct{}),
-		lateTimer: time.NewTimer(lateDelay), failed: make(chan struct{}),
+		calmTimer: time.NewTimer(unhurriedDelay), lateTimer: time.NewTimer(lateDelay), failed: make(chan struct{}),
 	}
 	close(db.taken.done)
 	if db.log == nil {

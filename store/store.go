@@ -79,6 +79,7 @@ type DB struct {
 	seal      []byte     // of the last transaction; the committer's, as is jammed
 	jammed    bool       // bbolt panicked in a commit, and may hold its own locks for good
 	wake      chan struct{}
+	calmTimer *time.Timer // fires when horizons have waited for company long enough; firing for nothing is harmless
 	lateTimer *time.Timer // fires when signatures have waited for company long enough; firing for nothing is harmless
 	stop      chan struct{}
 	committed chan struct{} // closed when the committer has ended
@@ -107,6 +108,7 @@ func (db *DB) Close() error {
 	}
 	db.closed = true
 	db.mu.Unlock()
+	db.calmTimer.Stop()
 	db.lateTimer.Stop()
 	close(db.stop)
 	<-db.committed
