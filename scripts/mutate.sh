@@ -169,8 +169,8 @@ leaves half of an export | internal/markfiles/write.go | s/errors.Join(err, remo
 believes a file that Signatory left behind | internal/markfiles/read.go | s/if newer == path || given(newer) {/if given(newer) || newer != "" {/ | ./cmd | TestScript/migrate
 reads a bundle in two ways | hwm/bundle/parse.go | s/if !bytes.Equal(again, data) {/if !bytes.Equal(again, data) \&\& false {/ | ./hwm/bundle | TestRefusedFiles
 takes a bundle of anybody | internal/markfiles/trust.go | s/case v.Peer != nil \&\& v.Peer.Key == b.Instance:/case v.Peer != nil, b != nil:/ | ./cmd | TestScript/bundle
-makes a watermark file anew under a checklist that knows it | cmd/pair/bringupsteps.go | s/case errors.Is(err, os.ErrNotExist) \&\& b.record.Instance != "":/case false:/ | ./cmd | TestScript/bringup$
-makes a watermark file without being told to | cmd/pair/bringupsteps.go | s/if !b.f.yes \&\& !b.Interactive {/if false {/;s/b.cfg, b.f.yes)/b.cfg, true)/ | ./cmd | TestScript/bringup$
+makes a watermark file anew under a checklist that knows it | internal/bringup/steps.go | s/case errors.Is(err, os.ErrNotExist) \&\& b.Record.Instance != "":/case false:/ | ./cmd | TestScript/bringup$
+makes a watermark file without being told to | cmd/pair/bringup.go | s/if f.yes || a.Interactive {/{/;s/createStore(ctx, cfg, f.yes)/createStore(ctx, cfg, true)/ | ./cmd | TestScript/bringup$
 lets a backup leave its marks out | internal/bringup/run.go | s/ \&\& s.Skip != "" {/ {/ | ./internal/bringup | TestAStep
 keeps the right to sign after a drill | cmd/pair/drillhandover.go | s/r.giveBack(context.WithoutCancel(ctx))/_ = r.giveBack/ | ./cmd | TestScript/bringup$
 guard: is not told what was signed | internal/daemon/instance.go | s/^\t\tmemory.Observe(o)$/\t\t_ = memory/ | ./cmd | TestScript/guard

@@ -10,12 +10,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/cmd/cli"
-	"highwater/failover"
-	"highwater/hwm/bundle"
 	"highwater/internal/bringup"
 	"highwater/internal/checklist"
 	"highwater/internal/config"
 	"highwater/internal/hints"
+	"highwater/internal/setup"
 	"highwater/internal/terminal"
 	"highwater/operate"
 )
@@ -84,23 +83,31 @@ func (a *app) bringUpCmd() *cobra.Command {
 // bringUp is one run through the checklist.
 type bringUp struct {
 	*app
-	cfg    *config.Config
-	f      bringUpFlags
-	record *bringup.Record
-
-	// What was looked at already in this run.
-	snapshot *operate.Status
-	lookErr  error
-	plan     *operate.HandoverAnswer
-	bundles  []*bundle.Bundle
+	backup *bringup.Backup
+	list   *bringup.Checklist
 }
 
-func (a *app) newBringUp(cfg *config.Config, f bringUpFlags, r *bringup.Record) (*bringUp, *bringup.Checklist) {
-	b := &bringUp{app: a, cfg: cfg, f: f, record: r}
-	return b, &bringup.Checklist{
-		Steps: b.steps(), Record: r, Now: time.Now, Save: func() error { return saveRecord(cfg, r) },
-		Show: b.show,
+func (a *app) newBringUp(cfg *config.Config, f bringUpFlags, r *bringup.Record) *bringUp {
+	b := &bringUp{app: a, backup: &bringup.Backup{
+		Config: cfg, Record: r, Note: a.Note, BakerDir: f.bakerDir, Files: f.files, Trust: f.trust.Trust, Wait: f.wait,
+		Open: func(ctx context.Context, devices bool) (operate.Admin, func() error, error) {
+			return a.Admin(ctx, cfg, devices)
+		},
+	}}
+	if f.yes || a.Interactive {
+		b.backup.CreateStore = func(ctx context.Context) error { return a.createStore(ctx, cfg, f.yes) }
 	}
+	b.list = b.backup.Checklist(b.show)
+	return b
+}
+
+// createStore makes an empty watermark file, once the operator says so. With --json the record alone goes to standard output.
+func (a *app) createStore(ctx context.Context, cfg *config.Config, yes bool) error {
+	t := a.Terminal
+	if a.AsJSON {
+		t = a.Aside().Terminal
+	}
+	return setup.Store(ctx, t, cfg, yes)
 }
 
 func (a *app) bringUp(ctx context.Context, f bringUpFlags) error {
@@ -108,37 +115,39 @@ func (a *app) bringUp(ctx context.Context, f bringUpFlags) error {
 	if err != nil {
 		return err
 	}
-	record, err := openRecord(cfg)
+	record, err := bringup.OpenRecord(cfg)
 	if err != nil {
 		return err
 	}
-	b, list := a.newBringUp(cfg, f, record)
-	if list.Operator.State, err = byStep("state", f.state); err != nil {
+	b := a.newBringUp(cfg, f, record)
+	operator := &b.list.Operator
+	if operator.State, err = byStep("state", f.state); err != nil {
 		return err
 	}
-	if list.Operator.Skip, err = byStep("skip", f.skip); err != nil {
+	if operator.Skip, err = byStep("skip", f.skip); err != nil {
 		return err
 	}
-	if id := list.Unnamed(); id != "" {
-		return hints.Add(terminal.Usagef("%q is no step that can be stated or skipped so", id), "to state: "+b.named(list, true)+"; to skip: "+b.named(list, false))
+	if id := b.list.Unnamed(); id != "" {
+		return hints.Add(terminal.Usagef("%q is no step that can be stated or skipped so", id),
+			"to state: "+b.named(true)+"; to skip: "+b.named(false))
 	}
 	if a.Interactive && !a.AsJSON {
-		list.Operator.Ask = b.ask
+		operator.Ask = b.ask
 	}
-	passed, err := list.Run(ctx)
+	passed, err := b.list.Run(ctx)
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
 			return hints.Add(errors.New("stopped"), "what was done is kept; run the same command again")
 		}
 		return err
 	}
-	return b.conclude(list, passed)
+	return b.conclude(passed)
 }
 
 // named lists the steps that may be stated, or left out.
-func (b *bringUp) named(list *bringup.Checklist, state bool) string {
+func (b *bringUp) named(state bool) string {
 	var ids []string
-	for _, s := range list.Steps {
+	for _, s := range b.list.Steps {
 		if state && s.Question != "" || !state && s.Skip != "" {
 			ids = append(ids, s.ID)
 		}
@@ -176,118 +185,26 @@ func (b *bringUp) ask(s bringup.Step, f checklist.Line) (text string, skip bool)
 	return line, false
 }
 
-func (b *bringUp) conclude(list *bringup.Checklist, passed int) error {
-	missing := list.Missing()
+func (b *bringUp) conclude(passed int) error {
+	missing := b.list.Missing()
 	if b.AsJSON {
-		if err := b.JSON(b.record); err != nil {
+		if err := b.JSON(b.backup.Record); err != nil {
 			return err
 		}
 	} else {
 		b.Say("")
 		if len(missing) == 0 {
-			b.Say("%s: all %d steps; %s", b.Paint(terminal.Green, "ready"), passed, b.outlook())
+			b.Say("%s: all %d steps; %s", b.Paint(terminal.Green, "ready"), passed, b.backup.Outlook())
 		} else {
-			b.Say("%s: %d of %d steps; next: %s", b.Paint(terminal.Yellow, "not ready yet"), passed, len(list.Steps), missing[0].Step)
+			b.Say("%s: %d of %d steps; next: %s", b.Paint(terminal.Yellow, "not ready yet"), passed, len(b.list.Steps), missing[0].Step)
 			if missing[0].Hint != "" {
 				b.Say("  → %s", missing[0].Hint)
 			}
 		}
-		b.Note("kept in %s; shown by: highwater bring-up report", recordPath(b.cfg))
+		b.Note("kept in %s; shown by: highwater bring-up report", bringup.RecordPath(b.backup.Config))
 	}
 	if len(missing) > 0 {
 		return cli.ErrSaid
 	}
 	return nil
-}
-
-// outlook is what this machine can do now, and how.
-func (b *bringUp) outlook() string {
-	if e, _ := b.record.Entry(stepPeer); e.Result == checklist.Skipped {
-		return "without a link the right to sign comes by highwater accept, or by highwater activate when the other machine cannot sign"
-	}
-	return "this machine can take the other one's place (highwater handover, highwater takeover)"
-}
-
-// look takes one snapshot of the instance: of the daemon, or of the store and the devices when none serves. The store is not held
-// while questions are asked.
-func (b *bringUp) look(ctx context.Context) (*operate.Status, error) {
-	if b.snapshot == nil && b.lookErr == nil {
-		b.lookErr = b.with(ctx, true, func(admin operate.Admin) error {
-			st, err := admin.Status(ctx)
-			b.snapshot = &st
-			return err
-		})
-		if b.lookErr != nil {
-			b.snapshot = nil
-		}
-	}
-	return b.snapshot, b.lookErr
-}
-
-// lookAgain forgets what was seen: something was changed, or had time to change.
-func (b *bringUp) lookAgain() { b.snapshot, b.lookErr = nil, nil }
-
-func (b *bringUp) with(ctx context.Context, devices bool, f func(operate.Admin) error) error {
-	admin, done, err := b.Admin(ctx, b.cfg, devices)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f(admin), done())
-}
-
-// planned is a dry run of a handover: it asks the other instance. The same looks are made before every real one.
-func (b *bringUp) planned(ctx context.Context) (*operate.HandoverAnswer, error) {
-	if b.plan == nil {
-		err := b.with(ctx, false, func(admin operate.Admin) error {
-			h, err := admin.Handover(ctx, failover.HandoverRequest{DryRun: true})
-			b.plan = &h
-			return err
-		})
-		if err != nil {
-			b.plan = nil
-			return nil, err
-		}
-	}
-	return b.plan, nil
-}
-
-// planFinding is one line of that dry run; false when it did not get so far.
-func (b *bringUp) planFinding(ctx context.Context, id checklist.ID) (checklist.Line, bool) {
-	plan, err := b.planned(ctx)
-	if err != nil {
-		return broken(err), true
-	}
-	if l, ok := checklist.Find(plan.Findings, id); ok {
-		return l, true
-	}
-	return checklist.Line{Result: checklist.Waiting, Detail: "the other instance did not say"}, false
-}
-
-func broken(err error) checklist.Line {
-	return checklist.Line{Result: checklist.Bad, Detail: err.Error(), Hint: hints.Of(err)}
-}
-
-func fine(format string, args ...any) checklist.Line {
-	return checklist.Line{Result: checklist.OK, Detail: fmt.Sprintf(format, args...)}
-}
-
-func waiting(hint, format string, args ...any) checklist.Line {
-	return checklist.Line{Result: checklist.Waiting, Detail: fmt.Sprintf(format, args...), Hint: hint}
-}
-
-// foundOf is several findings of a check as one: the worst decides, and says what to do.
-func foundOf(findings ...checklist.Line) checklist.Line {
-	order := []checklist.Result{checklist.OK, checklist.Warning, checklist.Bad}
-	worst, texts := 0, []string{}
-	out := checklist.Line{}
-	for _, f := range findings {
-		texts = append(texts, f.Detail)
-		for i, r := range order {
-			if r == f.Result && (i > worst || out.Result == "") {
-				worst, out.Result, out.Hint = i, r, f.Hint
-			}
-		}
-	}
-	out.Detail = strings.Join(texts, "; ")
-	return out
 }

@@ -40,18 +40,18 @@ func (a *app) bringUpReport(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	record, ok, err := loadRecord(cfg)
+	record, ok, err := bringup.LoadRecord(cfg)
 	if err != nil {
 		return err
 	}
 	if !ok {
 		return hints.Add(fmt.Errorf("no bring-up was begun with %s", cfg.StateDir), "highwater bring-up")
 	}
-	b, list := a.newBringUp(cfg, bringUpFlags{}, record)
-	if st, lookErr := b.look(ctx); lookErr == nil && st.Role.Role != hwm.Active {
+	b := a.newBringUp(cfg, bringUpFlags{}, record)
+	if st, lookErr := b.backup.Look(ctx); lookErr == nil && st.Role.Role != hwm.Active {
 		record.End() // what a drill brought here has gone back since
 	}
-	v := reportView{Record: record, AgeSeconds: int64(time.Since(record.Updated).Seconds()), Done: len(list.Missing()) == 0, Changes: list.Changes(ctx)}
+	v := reportView{Record: record, AgeSeconds: int64(time.Since(record.Updated).Seconds()), Done: len(b.list.Missing()) == 0, Changes: b.list.Changes(ctx)}
 	if ctx.Err() != nil {
 		return errors.New("stopped")
 	}
@@ -86,7 +86,7 @@ func (a *app) showReport(v reportView) error {
 	if len(r.Drills) > 0 {
 		a.Say("\ndrills")
 		for _, d := range r.Drills {
-			a.Say("  %s  %s  %s", a.PaintResult(d.Result), words.Time(d.At), drillWords(d))
+			a.Say("  %s  %s  %s", a.PaintResult(d.Result), words.Time(d.At), d.Words())
 		}
 	}
 	if r.UnderWay != nil {

@@ -41,7 +41,7 @@ func (a *app) drillHandover(
 		return err
 	}
 	record.Begin(time.Now())
-	if err = saveRecord(cfg, record); err != nil {
+	if err = bringup.SaveRecord(cfg, record); err != nil {
 		return err
 	}
 	r := &realDrill{app: a, cfg: cfg, admin: admin, f: f, d: d, from: highestMark(st)}
@@ -50,7 +50,7 @@ func (a *app) drillHandover(
 	}
 	d.Handover, d.At = true, time.Now()
 	r.run(ctx)
-	d.MaySign = maySign(context.WithoutCancel(ctx), admin)
+	d.MaySign = bringup.MaySign(context.WithoutCancel(ctx), admin)
 	if r.back {
 		record.End()
 	}
@@ -72,7 +72,7 @@ type realDrill struct {
 func (r *realDrill) line(id checklist.ID, result checklist.Result, hint, format string, args ...any) {
 	l := checklist.New(id, result, fmt.Sprintf(format, args...), hint)
 	r.d.Lines = append(r.d.Lines, l)
-	r.d.Result = worst(r.d.Lines)
+	r.d.Result = bringup.Worst(r.d.Lines)
 }
 
 func (r *realDrill) run(ctx context.Context) {

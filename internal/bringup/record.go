@@ -1,5 +1,5 @@
-// Package bringup is the checklist by which a backup machine is brought into service: an engine that goes through steps, and the
-// record of what came of them, so that a checklist that was stopped goes on where it was. It knows neither the steps nor the disk.
+// Package bringup is the checklist by which a backup machine is brought into service: the steps, an engine that goes through them,
+// what a switch would take, and the record of what came of it all, so that a checklist that was stopped goes on where it was.
 package bringup
 
 import (

@@ -1,10 +1,9 @@
-package pair
+package bringup
 
 import (
 	"context"
 	"time"
 
-	"highwater/internal/bringup"
 	"highwater/internal/chain"
 	"highwater/internal/checklist"
 	"highwater/internal/doctor"
@@ -16,15 +15,15 @@ import (
 // The steps about what is around the machine: the other instance, a node, the clocks, a baker.
 
 // checkPeer wants the other instance named on both sides, and heard now.
-func (b *bringUp) checkPeer(ctx context.Context) checklist.Line {
-	st, err := b.look(ctx)
+func (b *Backup) checkPeer(ctx context.Context) checklist.Line {
+	st, err := b.Look(ctx)
 	if err != nil {
 		return broken(err)
 	}
 	if st.Pair == nil || st.Pair.Peer == nil {
 		hint := "there: highwater peer add THIS-MACHINE:PORT " + st.Instance + "; here: highwater peer add ITS-ADDRESS:PORT ITS-KEY"
-		if b.cfg.Peer.Listen == "" {
-			hint = "set [peer] listen in " + b.cfg.Path + " and restart; then, " + hint
+		if b.Config.Peer.Listen == "" {
+			hint = "set [peer] listen in " + b.Config.Path + " and restart; then, " + hint
 		}
 		return waiting(hint, "no other instance is named here; this one's key is %s", st.Instance)
 	}
@@ -34,28 +33,28 @@ func (b *bringUp) checkPeer(ctx context.Context) checklist.Line {
 		if f.Hint == "" {
 			f.Hint = "highwater peer show, on both machines"
 		}
-	} else if b.cfg.Peer.Listen == "" {
-		f.Result, f.Hint = checklist.Waiting, "the other instance cannot reach this one: set [peer] listen in "+b.cfg.Path+", and restart"
+	} else if b.Config.Peer.Listen == "" {
+		f.Result, f.Hint = checklist.Waiting, "the other instance cannot reach this one: set [peer] listen in "+b.Config.Path+", and restart"
 	}
 	return f
 }
 
 // paired tells whether there is another instance to ask.
-func (b *bringUp) paired(ctx context.Context) bool {
-	st, err := b.look(ctx)
+func (b *Backup) paired(ctx context.Context) bool {
+	st, err := b.Look(ctx)
 	return err == nil && st.Running && st.Pair != nil && st.Pair.Peer != nil
 }
 
-func (b *bringUp) checkNode(ctx context.Context) checklist.Line {
-	if b.cfg.Node == "" {
-		return checklist.Line{Detail: "no node is configured", Hint: "set `node` in " + b.cfg.Path + ", so that a takeover has evidence"}
+func (b *Backup) checkNode(ctx context.Context) checklist.Line {
+	if b.Config.Node == "" {
+		return checklist.Line{Detail: "no node is configured", Hint: "set `node` in " + b.Config.Path + ", so that a takeover has evidence"}
 	}
-	client, err := node.New(node.Config{URL: b.cfg.Node})
+	client, err := node.New(node.Config{URL: b.Config.Node})
 	if err != nil {
 		return broken(err)
 	}
 	defer client.Close()
-	f, _ := chain.Check(ctx, chain.New(client, b.cfg.ChainID), b.cfg.ChainID)
+	f, _ := chain.Check(ctx, chain.New(client, b.Config.ChainID), b.Config.ChainID)
 	out := checklist.Line{Result: f.Result, Detail: f.Detail, Hint: f.Hint}
 	if out.Result == checklist.Bad {
 		out.Result = checklist.Waiting // it may catch up
@@ -63,7 +62,7 @@ func (b *bringUp) checkNode(ctx context.Context) checklist.Line {
 	return out
 }
 
-func (b *bringUp) checkClocks(ctx context.Context) checklist.Line {
+func (b *Backup) checkClocks(ctx context.Context) checklist.Line {
 	f := foundOf(doctor.Clock())
 	if !b.paired(ctx) {
 		return f
@@ -80,8 +79,8 @@ func (b *bringUp) checkClocks(ctx context.Context) checklist.Line {
 // askedLately is how long ago a baker that runs has asked at the most: one without rights in a level asks nothing in it.
 const askedLately = 10 * time.Minute
 
-func (b *bringUp) checkBaker(ctx context.Context) checklist.Line {
-	st, err := b.look(ctx)
+func (b *Backup) checkBaker(ctx context.Context) checklist.Line {
+	st, err := b.Look(ctx)
 	switch {
 	case err != nil:
 		return broken(err)
@@ -93,17 +92,17 @@ func (b *bringUp) checkBaker(ctx context.Context) checklist.Line {
 	return fine("a client asked %s ago, and was refused as it should be", words.Age(time.Since(*st.LastAsked)))
 }
 
-func (b *bringUp) drill(ctx context.Context, _ checklist.Line) checklist.Line {
-	var d bringup.Drill
+func (b *Backup) drill(ctx context.Context, _ checklist.Line) checklist.Line {
+	var d Drill
 	err := b.with(ctx, true, func(admin operate.Admin) (err error) {
-		d, err = measure(ctx, b.cfg, admin)
+		d, err = Measure(ctx, b.Config, admin)
 		return err
 	})
 	if err != nil {
 		return broken(err)
 	}
-	b.record.AddDrill(d)
-	f := checklist.Line{Result: d.Result, Detail: drillWords(d)}
+	b.Record.AddDrill(d)
+	f := checklist.Line{Result: d.Result, Detail: d.Words()}
 	for _, l := range d.Lines {
 		if !l.Result.Passed() {
 			return waiting(l.Hint, "%s: %s", l.Name, l.Detail)

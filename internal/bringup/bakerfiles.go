@@ -1,4 +1,4 @@
-package pair
+package bringup
 
 import (
 	"context"
@@ -27,11 +27,11 @@ var bakerNonces = []string{"stateful_nonces", "nonces", "orphaned_nonces"}
 const shortChain = 13
 
 // checkBakerFiles looks for what octez-baker keeps for itself. Nobody can tell from here whether it is the first machine's newest.
-func (b *bringUp) checkBakerFiles(ctx context.Context) checklist.Line {
-	if b.f.bakerDir == "" {
+func (b *Backup) checkBakerFiles(ctx context.Context) checklist.Line {
+	if b.BakerDir == "" {
 		return checklist.Line{Detail: "nobody said where octez-baker's base directory is", Hint: "copy the files from the other machine, then: --baker-dir DIRECTORY"}
 	}
-	at := func(name string) string { return filepath.Join(b.f.bakerDir, b.cfg.Chain[:shortChain]+"_"+name) }
+	at := func(name string) string { return filepath.Join(b.BakerDir, b.Config.Chain[:shortChain]+"_"+name) }
 	var have []string
 	nonces := 0
 	for _, name := range bakerNonces {
@@ -40,7 +40,7 @@ func (b *bringUp) checkBakerFiles(ctx context.Context) checklist.Line {
 			continue
 		}
 		if err != nil {
-			return broken(hints.Add(err, "may this user look into "+b.f.bakerDir+"? If not: --state baker-files=…"))
+			return broken(hints.Add(err, "may this user look into "+b.BakerDir+"? If not: --state baker-files=…"))
 		}
 		nonces++
 		have = append(have, fileWords(info))
@@ -55,11 +55,11 @@ func (b *bringUp) checkBakerFiles(ctx context.Context) checklist.Line {
 	copyHint := "stop octez-baker here, copy " + at("*nonces") + " and " + at(bakerMarks) + " from the other machine, and again at each switch"
 	switch {
 	case text == "" && nonces == 0:
-		return waiting(copyHint, "%s has neither nonces nor highwatermarks of this chain", b.f.bakerDir)
+		return waiting(copyHint, "%s has neither nonces nor highwatermarks of this chain", b.BakerDir)
 	case nonces == 0:
-		return waiting(copyHint, "%s has no nonces: %s", b.f.bakerDir, strings.Join(have, ", "))
+		return waiting(copyHint, "%s has no nonces: %s", b.BakerDir, strings.Join(have, ", "))
 	case text == "":
-		return waiting(copyHint, "%s has no highwatermarks: %s", b.f.bakerDir, strings.Join(have, ", "))
+		return waiting(copyHint, "%s has no highwatermarks: %s", b.BakerDir, strings.Join(have, ", "))
 	}
 	f := fine("%s", strings.Join(have, ", "))
 	if behind {
@@ -73,7 +73,7 @@ func fileWords(info os.FileInfo) string {
 }
 
 // bakerMarksWords reads the baker's own highwatermarks, and tells whether one is above the mark here. No words: there is no such file.
-func (b *bringUp) bakerMarksWords(ctx context.Context, path string) (words string, above bool, err error) {
+func (b *Backup) bakerMarksWords(ctx context.Context, path string) (words string, above bool, err error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return "", false, nil
@@ -85,11 +85,11 @@ func (b *bringUp) bakerMarksWords(ctx context.Context, path string) (words strin
 	if err != nil {
 		return "", false, err
 	}
-	rows, _, err := interchange.Parse(filepath.Base(path), data, b.cfg.ChainID)
+	rows, _, err := interchange.Parse(filepath.Base(path), data, b.Config.ChainID)
 	if err != nil {
 		return "", false, hints.Add(err, "copy it from the other machine again")
 	}
-	st, err := b.look(ctx)
+	st, err := b.Look(ctx)
 	if err != nil {
 		return "", false, err
 	}

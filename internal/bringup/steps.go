@@ -1,4 +1,4 @@
-package pair
+package bringup
 
 import (
 	"context"
@@ -10,12 +10,9 @@ import (
 	"time"
 
 	"highwater/api"
-	"highwater/cmd/cli"
 	"highwater/hwm"
-	"highwater/internal/bringup"
 	"highwater/internal/checklist"
 	"highwater/internal/doctor"
-	"highwater/internal/setup"
 	"highwater/store"
 )
 
@@ -33,13 +30,20 @@ const (
 	stepDrill   = "drill"
 )
 
+// patience is how long a daemon that has just started gets to find its devices, and poll is how often what is waited for is
+// looked at.
+const (
+	patience = 3 * time.Second
+	poll     = 200 * time.Millisecond
+)
+
 // steps is the checklist. Each has its place in what a baker does by hand when a second machine is made ready.
-func (b *bringUp) steps() []bringup.Step {
-	return []bringup.Step{
+func (b *Backup) steps() []Step {
+	return []Step{
 		{ID: stepConfig, Check: b.checkConfiguration},
 		{ID: stepStore, After: []string{stepConfig}, Check: b.checkStore, Act: b.createMarks},
 		{ID: "permissions", After: []string{stepStore}, Check: b.checkPermissions},
-		{ID: "disk", After: []string{stepStore}, Check: func(context.Context) checklist.Line { return foundOf(doctor.Sync(b.cfg.StateDir)) }},
+		{ID: "disk", After: []string{stepStore}, Check: func(context.Context) checklist.Line { return foundOf(doctor.Sync(b.Config.StateDir)) }},
 		{ID: stepDevices, After: []string{stepStore}, Check: b.checkDevices, Act: b.settleDevices},
 		{ID: stepRole, After: []string{stepStore}, Check: b.checkRole},
 		{ID: stepDaemon, After: []string{stepStore}, Check: b.checkDaemon},
@@ -48,7 +52,7 @@ func (b *bringUp) steps() []bringup.Step {
 			ID: stepKeys, After: []string{stepDevices, stepPeer}, Check: b.checkKeys, Lasting: true,
 			Question: "Are these all keys that the other machine signs with? Compare with `highwater keys list` there.",
 		},
-		{ID: stepMarks, After: []string{stepKeys}, Check: b.checkMarks, Act: b.takeMarks, Always: len(b.f.files) > 0},
+		{ID: stepMarks, After: []string{stepKeys}, Check: b.checkMarks, Act: b.takeMarks, Always: len(b.Files) > 0},
 		{
 			ID: "node", Check: b.checkNode, Skip: "a node",
 			Question: "Does an octez node of this chain run for this machine, and is it in step? Say where.",
@@ -70,70 +74,66 @@ func (b *bringUp) steps() []bringup.Step {
 	}
 }
 
-func (b *bringUp) checkConfiguration(context.Context) checklist.Line {
-	if b.record.Chain != b.cfg.Chain {
+func (b *Backup) checkConfiguration(context.Context) checklist.Line {
+	if b.Record.Chain != b.Config.Chain {
 		return checklist.Line{
-			Result: checklist.Bad, Detail: fmt.Sprintf("%s is for chain %s, and this checklist was begun for %s", b.cfg.Path, b.cfg.Chain, b.record.Chain),
-			Hint: "look at `chain` again; to begin anew, on purpose: move " + recordPath(b.cfg) + " away",
+			Result: checklist.Bad, Detail: fmt.Sprintf("%s is for chain %s, and this checklist was begun for %s", b.Config.Path, b.Config.Chain, b.Record.Chain),
+			Hint: "look at `chain` again; to begin anew, on purpose: move " + RecordPath(b.Config) + " away",
 		}
 	}
-	return foundOf(checklist.Good(checklist.Configuration, "%s, chain %s", b.cfg.Path, b.cfg.ChainID), doctor.ConfigMode(b.cfg.Path))
+	return foundOf(checklist.Good(checklist.Configuration, "%s, chain %s", b.Config.Path, b.Config.ChainID), doctor.ConfigMode(b.Config.Path))
 }
 
 // checkStore sees that the watermark file is there, and is the one that this record is about.
-func (b *bringUp) checkStore(ctx context.Context) checklist.Line {
-	path := filepath.Join(b.cfg.StateDir, store.FileName)
+func (b *Backup) checkStore(ctx context.Context) checklist.Line {
+	path := filepath.Join(b.Config.StateDir, store.FileName)
 	_, err := os.Stat(path)
 	switch {
-	case errors.Is(err, os.ErrNotExist) && b.record.Instance != "":
+	case errors.Is(err, os.ErrNotExist) && b.Record.Instance != "":
 		return checklist.Line{
 			Result: checklist.Bad, Detail: fmt.Sprintf("%s was there before, and is gone", path),
-			Hint: "find out why; to begin anew, on purpose: move " + recordPath(b.cfg) + " away",
+			Hint: "find out why; to begin anew, on purpose: move " + RecordPath(b.Config) + " away",
 		}
 	case errors.Is(err, os.ErrNotExist):
 		return waiting("highwater bring-up --yes creates an empty one", "there is no watermark file at %s", path)
 	case err != nil:
 		return broken(err)
 	}
-	st, err := b.look(ctx)
+	st, err := b.Look(ctx)
 	if err != nil {
 		return broken(err)
 	}
-	if b.record.Instance != "" && b.record.Instance != st.Instance {
+	if b.Record.Instance != "" && b.Record.Instance != st.Instance {
 		return checklist.Line{
-			Result: checklist.Bad, Detail: fmt.Sprintf("%s is of the instance %.8s, and this checklist was begun by %.8s", path, st.Instance, b.record.Instance),
-			Hint: "find out who put another file there; to begin anew, on purpose: move " + recordPath(b.cfg) + " away",
+			Result: checklist.Bad, Detail: fmt.Sprintf("%s is of the instance %.8s, and this checklist was begun by %.8s", path, st.Instance, b.Record.Instance),
+			Hint: "find out who put another file there; to begin anew, on purpose: move " + RecordPath(b.Config) + " away",
 		}
 	}
-	b.record.Instance = st.Instance
+	b.Record.Instance = st.Instance
 	return fine("%s, of the instance %.8s", path, st.Instance)
 }
 
 // createMarks makes an empty store where there never was one.
-func (b *bringUp) createMarks(ctx context.Context, f checklist.Line) checklist.Line {
+func (b *Backup) createMarks(ctx context.Context, f checklist.Line) checklist.Line {
 	if f.Result != checklist.Waiting {
 		return f
 	}
-	if !b.f.yes && !b.Interactive {
+	if b.CreateStore == nil {
 		return f
 	}
-	quiet := b.Terminal
-	if b.AsJSON { // the record alone goes to standard output
-		quiet = b.Aside().Terminal
-	}
-	if err := setup.Store(ctx, quiet, b.cfg, b.f.yes); err != nil {
+	if err := b.CreateStore(ctx); err != nil {
 		return broken(err)
 	}
 	b.lookAgain()
 	return b.checkStore(ctx)
 }
 
-func (b *bringUp) checkPermissions(context.Context) checklist.Line {
-	return foundOf(append([]checklist.Line{doctor.StateDir(b.cfg)}, doctor.Buses(b.cfg)...)...)
+func (b *Backup) checkPermissions(context.Context) checklist.Line {
+	return foundOf(append([]checklist.Line{doctor.StateDir(b.Config)}, doctor.Buses(b.Config)...)...)
 }
 
-func (b *bringUp) checkDevices(ctx context.Context) checklist.Line {
-	st, err := b.look(ctx)
+func (b *Backup) checkDevices(ctx context.Context) checklist.Line {
+	st, err := b.Look(ctx)
 	if err != nil {
 		return broken(err)
 	}
@@ -157,15 +157,15 @@ func (b *bringUp) checkDevices(ctx context.Context) checklist.Line {
 }
 
 // settleDevices gives a daemon that has just started the time to find them.
-func (b *bringUp) settleDevices(ctx context.Context, f checklist.Line) checklist.Line {
-	if st, err := b.look(ctx); err != nil || !st.Running {
+func (b *Backup) settleDevices(ctx context.Context, f checklist.Line) checklist.Line {
+	if st, err := b.Look(ctx); err != nil || !st.Running {
 		return f // without a daemon they were waited for
 	}
-	return b.until(ctx, min(cli.Patience, b.f.wait), f, b.checkDevices)
+	return b.until(ctx, min(patience, b.Wait), f, b.checkDevices)
 }
 
-func (b *bringUp) checkRole(ctx context.Context) checklist.Line {
-	st, err := b.look(ctx)
+func (b *Backup) checkRole(ctx context.Context) checklist.Line {
+	st, err := b.Look(ctx)
 	if err != nil {
 		return broken(err)
 	}
@@ -173,7 +173,7 @@ func (b *bringUp) checkRole(ctx context.Context) checklist.Line {
 	switch {
 	case st.Role.Role == hwm.Active:
 		f := checklist.Line{Result: checklist.Bad, Detail: detail + ": this machine signs", Hint: "bring-up is for the other one, which does not"}
-		if b.record.UnderWay != nil {
+		if b.Record.UnderWay != nil {
 			f.Hint = "a drill that was cut off brought the right to sign here; it goes back by: highwater handover"
 		}
 		return f
@@ -185,12 +185,12 @@ func (b *bringUp) checkRole(ctx context.Context) checklist.Line {
 			Hint: "to sign here: highwater activate; to make it the backup: highwater handover",
 		}
 	}
-	b.record.End()
+	b.Record.End()
 	return fine("%s", detail)
 }
 
-func (b *bringUp) checkDaemon(ctx context.Context) checklist.Line {
-	st, err := b.look(ctx)
+func (b *Backup) checkDaemon(ctx context.Context) checklist.Line {
+	st, err := b.Look(ctx)
 	if err != nil {
 		return broken(err)
 	}
@@ -200,19 +200,19 @@ func (b *bringUp) checkDaemon(ctx context.Context) checklist.Line {
 	return fine("it serves at %s, version %s", b.signerAddress(), st.Version)
 }
 
-func (b *bringUp) signerAddress() string {
-	listen := b.cfg.Server.Listen
+func (b *Backup) signerAddress() string {
+	listen := b.Config.Server.Listen
 	if strings.HasPrefix(listen, api.UnixPrefix) {
 		return listen
 	}
-	if b.cfg.Server.TLSCert != "" {
-		return "https://" + listen + b.cfg.Server.PathPrefix
+	if b.Config.Server.TLSCert != "" {
+		return "https://" + listen + b.Config.Server.PathPrefix
 	}
-	return "http://" + listen + b.cfg.Server.PathPrefix
+	return "http://" + listen + b.Config.Server.PathPrefix
 }
 
 // until looks again until it is as it should be, or until patience ends.
-func (b *bringUp) until(ctx context.Context, patience time.Duration, f checklist.Line, check func(context.Context) checklist.Line) checklist.Line {
+func (b *Backup) until(ctx context.Context, patience time.Duration, f checklist.Line, check func(context.Context) checklist.Line) checklist.Line {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	tick := time.NewTicker(poll)

@@ -1,4 +1,4 @@
-package pair
+package bringup
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"highwater/cmd/cli"
+	"highwater/hwm"
 	"highwater/hwm/bundle"
 	"highwater/internal/checklist"
 	"highwater/internal/hints"
@@ -18,12 +18,12 @@ import (
 )
 
 // checkKeys compares with the other instance; without a link with a bundle of it; else the operator must.
-func (b *bringUp) checkKeys(ctx context.Context) checklist.Line {
+func (b *Backup) checkKeys(ctx context.Context) checklist.Line {
 	if b.paired(ctx) {
 		f, _ := b.planFinding(ctx, checklist.Keys)
 		return f
 	}
-	st, err := b.look(ctx)
+	st, err := b.Look(ctx)
 	if err != nil {
 		return broken(err)
 	}
@@ -63,12 +63,12 @@ func missingKeys(from *bundle.Bundle, here []operate.KeyRow) []string {
 }
 
 // openBundles reads the bundles among the files that are imported, once.
-func (b *bringUp) openBundles(ctx context.Context) error {
+func (b *Backup) openBundles(ctx context.Context) error {
 	if b.bundles != nil {
 		return nil
 	}
 	b.bundles = []*bundle.Bundle{}
-	for _, path := range b.f.files {
+	for _, path := range b.Files {
 		data, err := markfiles.ReadFile(path)
 		if err != nil {
 			return err
@@ -79,7 +79,7 @@ func (b *bringUp) openBundles(ctx context.Context) error {
 		from, err := markfiles.OpenBundle(path, data)
 		if err == nil {
 			err = b.with(ctx, false, func(admin operate.Admin) error {
-				_, whose := b.f.trust.Check(ctx, b.cfg, admin, from)
+				_, whose := b.Trust.Check(ctx, b.Config, admin, from)
 				return whose
 			})
 		}
@@ -91,8 +91,8 @@ func (b *bringUp) openBundles(ctx context.Context) error {
 	return nil
 }
 
-func (b *bringUp) checkMarks(ctx context.Context) checklist.Line {
-	st, err := b.look(ctx)
+func (b *Backup) checkMarks(ctx context.Context) checklist.Line {
+	st, err := b.Look(ctx)
 	if err != nil {
 		return broken(err)
 	}
@@ -133,8 +133,8 @@ func upTo(level int32) string {
 }
 
 // takeMarks imports what was named, and waits for what comes by itself.
-func (b *bringUp) takeMarks(ctx context.Context, f checklist.Line) checklist.Line {
-	if len(b.f.files) > 0 {
+func (b *Backup) takeMarks(ctx context.Context, f checklist.Line) checklist.Line {
+	if len(b.Files) > 0 {
 		if err := b.importFiles(ctx); err != nil {
 			return broken(err)
 		}
@@ -144,12 +144,12 @@ func (b *bringUp) takeMarks(ctx context.Context, f checklist.Line) checklist.Lin
 	if !b.paired(ctx) {
 		return f
 	}
-	return b.until(ctx, b.f.wait, f, b.checkMarks)
+	return b.until(ctx, b.Wait, f, b.checkMarks)
 }
 
-func (b *bringUp) importFiles(ctx context.Context) error {
+func (b *Backup) importFiles(ctx context.Context) error {
 	return b.with(ctx, false, func(admin operate.Admin) error {
-		rows, refused, err := markfiles.ReadAll(ctx, b.cfg, admin, b.f.files, b.f.trust.Trust)
+		rows, refused, err := markfiles.ReadAll(ctx, b.Config, admin, b.Files, b.Trust)
 		if err != nil {
 			return err
 		}
@@ -159,7 +159,7 @@ func (b *bringUp) importFiles(ctx context.Context) error {
 		if len(rows) == 0 {
 			return errors.New("the files hold no watermarks of this chain")
 		}
-		if _, err = admin.Raise(ctx, operate.RaiseRequest{Rows: rows}); cli.IsFar(err) {
+		if _, err = admin.Raise(ctx, operate.RaiseRequest{Rows: rows}); operate.ReasonOf(err) == string(hwm.TooFar) {
 			return hints.Add(err, "look at the levels again; if they are right: highwater hwm import --far FILE")
 		}
 		return err
