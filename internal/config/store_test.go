@@ -10,7 +10,7 @@ func TestLevelsAheadInTheConfiguration(t *testing.T) {
 	t.Setenv(runtimeEnv, "")
 	c, err := Parse(minimal)
 	require.NoError(t, err)
-	require.Equal(t, int32(1), c.Store.Levels())
+	require.Equal(t, int32(2), c.Store.Levels())
 	c.Admin.Socket = "/run/there/admin.sock"
 	require.Equal(t, "/run/there", c.RuntimeDir())
 	t.Setenv(runtimeEnv, "/run/one:/run/two")

@@ -47,7 +47,7 @@ func (p plan) newDaemon(ctx context.Context, rest string, keys int, slow bool) (
 }
 
 // defaultAhead is the program's own.
-const defaultAhead = 1
+const defaultAhead = 2
 
 func (p plan) store() harness.Store { return harness.Store{Ahead: defaultAhead, Runtime: p.runtime} }
 

@@ -160,8 +160,8 @@ var stalled = []pacedDisk{
 	{"ahead 0, each sync +100 ms", 0, stallSync},
 	{"ahead 1, each sync +100 ms", 1, stallSync},
 	{"ahead 2, each sync +100 ms", 2, stallSync},
-	{"ahead 1, each sync +2 ms", 1, slowSync},
-	{"ahead 1, disk as it is", 1, 0},
+	{"ahead 2, each sync +2 ms", defaultAhead, slowSync},
+	{"ahead 2, disk as it is", defaultAhead, 0},
 }
 
 // busy are the signers on a disk that a writer saturates.

@@ -36,20 +36,20 @@ func (o options) measurePace(ctx context.Context, m *measured) error {
 // paceRows are the targets that a baker feels.
 func (m measured) paceRows() []row {
 	own := quantile(m.device, 0.5)
-	stall := row{what: "baker's pace, each sync +100 ms, ahead 1: p99 beyond the device", target: "≤ 2 ms; ≥ 50 × better than the floor"}
-	share := row{what: "baker's pace, ahead 1: p50 with each sync +2 ms beside the disk as it is", target: "≤ 1.05 ×"}
-	syncs := row{what: "syncs a level and key at baker's pace, ahead 1", target: "≤ 2"}
+	stall := row{what: "baker's pace, each sync +100 ms, ahead 2: p99 beyond the device", target: "≤ 2 ms; ≥ 50 × better than the floor"}
+	share := row{what: "baker's pace, ahead 2: p50 with each sync +2 ms beside the disk as it is", target: "≤ 1.05 ×"}
+	syncs := row{what: "syncs a level and key at baker's pace, ahead 2", target: "≤ 2"}
 	full := row{what: "baker's pace, a writer saturates the disk, ahead 2: p99 beyond the device", target: "≤ 5 ms; ≥ 100 × better than the floor; none lost"}
 	for _, r := range []*row{&stall, &share, &syncs, &full} {
 		r.measured, r.verdict = "not measured", unknown
 	}
 	if len(m.stalled) == len(stalled) {
-		floor, one, two, plain := m.stalled[0], m.stalled[2], m.stalled[4], m.stalled[5]
-		m.late(&stall, one, floor, own, stalledAdds, stalledTimes)
+		floor, late, two, plain := m.stalled[0], m.stalled[3], m.stalled[4], m.stalled[5]
+		m.late(&stall, late, floor, own, stalledAdds, stalledTimes)
 		r := ratio(two.p50().Seconds(), plain.p50().Seconds())
 		share.ratio, share.measured = times(r), milli(two.p50())+" beside "+milli(plain.p50())
 		share.verdict = verdictOf(m.within(r, slowShare))
-		n := 2 * ratio(one.Commits, float64(one.Levels))
+		n := 2 * ratio(late.Commits, float64(late.Levels))
 		syncs.ratio, syncs.measured, syncs.verdict = times(n/levelSyncs), fmt.Sprintf("%.2f", n), verdictOf(n <= levelSyncs*max(1, m.margin))
 	}
 	if len(m.busy) == len(busy) {

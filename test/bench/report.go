@@ -24,7 +24,7 @@ type measured struct {
 // Targets.
 const (
 	floorShare   = 0.7
-	fileShare64  = 5.0
+	fileShare    = 1.0 // with one key
 	overhead     = 300 * time.Microsecond
 	slowTail     = 30 * time.Millisecond
 	readyTarget  = 300 * time.Millisecond
@@ -101,18 +101,21 @@ func (m measured) floorRow(keys int, slow bool, s style) row {
 	return r
 }
 
-// fileRow compares with the file model. The targets are about the real program, which does more: the verdict is not ours to give.
+// fileRow compares with the file model, which never waits for a disk. With more than one key the model's one lock decides, and the row has no target.
 func (m measured) fileRow(keys int) row {
-	want := 1.0
-	if keys == 64 {
-		want = fileShare64
-	}
 	r := row{
 		what:   words.Count(keys, "key") + ", new connections: beside a file watermark without sync (our model)",
-		target: fmt.Sprintf("(real program: ≥ %.0f ×)", want), measured: "not measured", verdict: unknown,
+		target: "shown only", measured: "not measured", verdict: unknown,
+	}
+	if keys == 1 {
+		r.target = fmt.Sprintf("≥ %.0f ×", fileShare)
 	}
 	if c, ok := m.find(keys, false, octezStyle); ok {
-		r.ratio = times(c.against(fileModel))
+		share := c.against(fileModel)
+		r.ratio = times(share)
+		if keys == 1 {
+			r.verdict = verdictOf(share*max(1, m.margin) >= fileShare)
+		}
 		r.measured = fmt.Sprintf("%.0f/s beside %.0f/s", c.merged(zeroDevice).rate(), c.merged(fileModel).rate())
 	}
 	return r

@@ -75,13 +75,13 @@ func TestEveryTargetCanBeMet(t *testing.T) {
 // Each target is broken in turn, and each must be seen to be missed.
 func TestEveryTargetCanBeMissed(t *testing.T) {
 	for what, breaks := range map[string]func(*measured){
-		"baker's pace, each sync +100 ms":                                 func(m *measured) { m.stalled[2].Latency = durations(6, 6, 8) },
-		"baker's pace, each sync +100 ms, ahead 1: p99 beyond the device": func(m *measured) { m.stalled[0].Latency = durations(49) },
+		"baker's pace, each sync +100 ms":                                 func(m *measured) { m.stalled[3].Latency = durations(6, 6, 8) },
+		"baker's pace, each sync +100 ms, ahead 2: p99 beyond the device": func(m *measured) { m.stalled[0].Latency = durations(49) },
 		"baker's pace, a writer saturates the disk":                       func(m *measured) { m.busy[2].Latency = durations(11) },
 		"baker's pace, a writer saturates the disk, ahead 2":              func(m *measured) { m.busy[0].Latency = durations(99) },
 		"baker's pace, a writer saturates the disk, ahead 2: p99 beyond":  func(m *measured) { m.busy[2].Lost = []string{"one"} },
-		"baker's pace, ahead 1: p50 with each sync +2 ms":                 func(m *measured) { m.stalled[4].Latency = durations(7) },
-		"syncs a level and key at baker's pace":                           func(m *measured) { m.stalled[2].Commits *= 1.1 },
+		"baker's pace, ahead 2: p50 with each sync +2 ms":                 func(m *measured) { m.stalled[4].Latency = durations(7) },
+		"syncs a level and key at baker's pace":                           func(m *measured) { m.stalled[3].Commits *= 1.1 },
 		"1 key, disk as it is, new connections: rate":                     func(m *measured) { m.cells[0].slices[zeroDevice] = turnsAt(69, time.Millisecond) },
 		"64 keys, disk +2 ms, kept connections: rate":                     func(m *measured) { last(m).slices[zeroDevice] = turnsAt(69, time.Millisecond) },
 		"64 keys at once, p99":                                            func(m *measured) { m.cells[len(m.cells)-2].slices[zeroDevice] = turnsAt(90, 30*time.Millisecond) },

@@ -235,7 +235,7 @@ func newHighwater(t *testing.T, state, devices string) *highwater {
 }
 
 // defaultAhead is the program's own.
-const defaultAhead = 1
+const defaultAhead = 2
 
 // setAhead makes the next start that of a program with so many levels ahead.
 func (h *highwater) setAhead(levels int32) {
