@@ -112,7 +112,7 @@ func TestFaults(t *testing.T) {
 		{minimal + "locators = []\n", "device.locators: no setting of this name"},
 		{minimal + "passphrase = \"x\"\n", "device.passphrase: no setting of this name"},
 		{"node = \"127.0.0.1:8732\"\n" + minimal, "node: "},
-		{strings.Replace(minimal, "NetXnHfVqm9iesp", "shadownet", 1), `chain: "shadownet" is no chain id, and no network`},
+		{strings.Replace(minimal, "NetXnHfVqm9iesp", "nonet", 1), `chain: "nonet" is no chain id, and no network`},
 		{strings.Replace(minimal, "NetXnHfVqm9iesp", "NetXnHfVqm9iesq", 1), "checksum"},
 		{"node = \"ftp://x\"\n" + minimal, "node: "},
 		{server("budget = \"99ms\""), "server.budget"},
