@@ -12,7 +12,7 @@ type AlarmName string
 type Alarm struct {
 	ID      uint64    `json:"id"` // grows; an alarm whose text changed is a new alarm
 	Name    AlarmName `json:"name"`
-	Witness string    `json:"witness"`         // the source: a device, the chain, the other instance
+	Witness string    `json:"witness"`         // the source: a device, the chain, the peer
 	About   string    `json:"about,omitempty"` // the address of a key
 	Text    string    `json:"text"`
 	Hint    string    `json:"hint"`

@@ -27,7 +27,7 @@ const (
 	Undecided Verdict = iota
 	Advance           // move the mark to the request, then sign
 	Replay            // give the kept signature again
-	Resume            // ask the device again for exactly these bytes; the mark stands there already
+	Resume            // ask the device again for exactly the same bytes; the mark is at the place already
 	Refuse
 )
 
@@ -51,18 +51,18 @@ type Reason string
 
 // The reasons.
 const (
-	NoMark       Reason = "no_mark"       // the key has no mark of this kind on this chain
+	NoMark       Reason = "no_mark"       // the key has no mark of the kind on the chain
 	NotAbove     Reason = "not_above"     // at or below the mark
-	Conflict     Reason = "conflict"      // at the mark with other bytes: a double signature was asked for
-	AboveCeiling Reason = "above_ceiling" // another instance may sign up there
-	TooFar       Reason = "too_far"       // further above all that is known than time explains
+	Conflict     Reason = "conflict"      // at the mark with different bytes: a request for a double signature
+	AboveCeiling Reason = "above_ceiling" // the peer may sign above the ceiling
+	TooFar       Reason = "too_far"       // further above all known levels than time explains
 )
 
 // Decision is the answer to a request.
 type Decision struct {
 	Verdict Verdict
 	Reason  Reason // set when refused
-	Mark    Mark   // what to move to (Advance), or what is there (Replay, Resume)
+	Mark    Mark   // the new mark (Advance), or the present mark (Replay, Resume)
 }
 
 // Decide applies the rule. Nothing else compares a request with a mark.
@@ -107,7 +107,7 @@ type Refusal struct {
 	Ceiling *Ceiling
 	Want    Position
 	Reason  Reason
-	Limit   Limit  // what is known, for TooFar
+	Limit   Limit  // the known level, for TooFar
 	Hint    string // in the place of the reason's own
 }
 

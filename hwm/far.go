@@ -31,7 +31,7 @@ func (k Known) by(now time.Time) int64 {
 // Limit is the highest level to which a mark may be moved. The zero value limits nothing: nothing is known.
 type Limit struct {
 	Top  int64 // the level
-	From Known // what the limit is told from: the node's head, else the highest mark
+	From Known // the base of the limit: the node's head, else the highest mark
 	set  bool
 }
 

@@ -58,9 +58,9 @@ type Source uint8
 const (
 	SourceSigned   Source = 1 // a request that was about to be signed
 	SourceSet      Source = 2 // an operator's `hwm set`, or `activate --level`
-	SourceImport   Source = 3 // a watermark file of this or another signer
+	SourceImport   Source = 3 // a watermark file of this signer, or of a foreign signer
 	SourceDevice   Source = 4 // the device's own mark was ahead
-	SourcePeer     Source = 5 // the other instance: followed, or handed over
+	SourcePeer     Source = 5 // the peer: followed, or handed over
 	SourceTakeover Source = 6 // the floor of a takeover
 	SourceLowered  Source = 7 // an offline `hwm lower`
 	SourceHorizon  Source = 8 // the horizon of a run that did not end in order: nobody knows the last signature below

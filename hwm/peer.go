@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Peer is the other instance of a pair, as the operator named it.
+// Peer is the second instance of a pair, as named by the operator.
 type Peer struct {
 	Address string     // host:port of its peer listener
-	Key     InstanceID // its certificate is pinned to this key
+	Key     InstanceID // the pin of the peer's TLS certificate
 	Since   time.Time  // UTC, to the millisecond
 	// Seen is the newest epoch heard from the peer. An instance that says less later has lost its state.
 	Seen uint64

@@ -47,10 +47,10 @@ var (
 type KnownKey struct {
 	PublicKey string `json:"public_key"` // base58check
 	Alias     string `json:"alias,omitempty"`
-	Device    string `json:"device,omitempty"` // the name of the device that offered it first
+	Device    string `json:"device,omitempty"` // the name of the first device with the key
 }
 
-// ImportRow is a position of a key and kind in a watermark file of this or another signer.
+// ImportRow is a position of a key and kind in a watermark file of this signer, or of a foreign signer.
 type ImportRow struct {
 	PKH   tezos.PublicKeyHash `json:"pkh"`
 	Kind  tezos.Kind          `json:"kind"`

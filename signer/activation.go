@@ -51,7 +51,7 @@ func (s *Signer) CheckActivate(level *int32) error {
 }
 
 // NoKeys says that no key is known yet, and why: a connected device may be locked, or was not looked for yet. The
-// word so says what cannot be done.
+// text so names the impossible act.
 func (s *Signer) NoKeys(so string) *Denial {
 	out := &Denial{
 		Reason: UnknownKey, Text: "no key is known yet: " + so, Hint: "connect the device and run: highwater keys list",

@@ -21,7 +21,7 @@ const (
 	// AlarmTwin: the guard saw on chain a signature of a key of ours, and this instance did not make the signature.
 	// The instance fenced itself.
 	AlarmTwin AlarmName = "twin"
-	// AlarmUnproven: the node shows a twin's operation whose signature does not verify; nothing was fenced.
+	// AlarmUnproven: the node shows a twin's operation with a wrong signature; nothing was fenced.
 	AlarmUnproven AlarmName = "unproven"
 	// AlarmBothActive: both instances of a pair were signing in one epoch; both fenced themselves.
 	AlarmBothActive AlarmName = "both_active"

@@ -52,14 +52,14 @@ type Rights interface {
 	SetRole(next hwm.RoleRecord, floors []hwm.Row, ceilings ...hwm.CeilingChange) error
 	// Ceilings are the levels above which keys sign nothing. A key without a ceiling has no entry.
 	Ceilings() map[hwm.CeilingKey]hwm.Ceiling
-	// SetCeiling sets or lowers a ceiling, durably; hwm.ErrMoved when the ceiling would rise. A ceiling whose source is the peer keeps
-	// that source.
+	// SetCeiling sets or lowers a ceiling, durably; hwm.ErrMoved when the ceiling would rise. A ceiling from the
+	// peer keeps its source.
 	SetCeiling(key hwm.CeilingKey, c hwm.Ceiling) error
 	// Horizons are the levels that are on disk now; a key without a horizon waits for the disk.
 	Horizons() map[hwm.CeilingKey]int32
 }
 
-// Memory is what was learned of keys and devices, and the alarms.
+// Memory is the knowledge of keys and devices, and the alarms.
 type Memory interface {
 	// KnownKeys are the keys that devices offered once; RememberKey adds a key, durably.
 	KnownKeys() map[tezos.PublicKeyHash]hwm.KnownKey

@@ -29,7 +29,7 @@ func (d *Denial) Error() string { return d.Text }
 // HintText is the advice.
 func (d *Denial) HintText() string { return d.Hint }
 
-// SlowDisk is the reason of a request that the device signed in time, and whose mark came too late to the disk.
+// SlowDisk is the reason of a request that the device signed in time, with a mark too late on the disk.
 const SlowDisk = "slow_disk"
 
 // ReasonOf says in one word why a request got no signature, for logs and metrics; empty for nil.

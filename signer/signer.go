@@ -53,7 +53,7 @@ type Signer struct {
 	changed func(hwm.RoleRecord)
 	alarmed func(Alarm)
 	head    func() *hwm.Known
-	strange strangers   // devices whose marks are not believed
+	strange strangers   // devices with marks that are not believed
 	capped  atomic.Bool // the epoch is another owner's: every key needs a ceiling
 	changes *broadcast  // a device changed, or the ring
 	alarms  alarms
@@ -99,7 +99,7 @@ func New(cfg Config) *Signer {
 	return s
 }
 
-// Lines holds back what the log is to be told of roles and alarms, for a caller with a lock of its own in hand.
+// Lines holds back the log's lines about roles and alarms, for a caller with a lock of its own in hand.
 func (s *Signer) Lines() *heldlog.Lines { return &s.lines }
 
 // Chain is the only chain to sign for.

@@ -101,7 +101,7 @@ func (e *RisenError) Error() string {
 // ReasonWord is the reason for programs.
 func (e *RisenError) ReasonWord() string { return "ceiling_not_raised" }
 
-// HintText is what to do.
+// HintText is the advice.
 func (e *RisenError) HintText() string {
 	return "lift the ceiling first, at a stopped instance: highwater hwm ceiling --lift"
 }

@@ -10,7 +10,7 @@ import (
 
 // settle makes sure that reads of a file give the content of the disk. A killed process may have left a commit in the
 // page cache that was never synced: acted upon, the commit would be a mark that the next power cut takes back. Pages
-// whose writing failed stay in memory as if on the disk (fsync(2)); settle drops such pages.
+// with a failed write stay in memory as if on the disk (fsync(2)); settle drops such pages.
 func settle(f *os.File) error {
 	if err := f.Sync(); err != nil {
 		return err

@@ -29,7 +29,8 @@ func (db *DB) Known() []hwm.Row {
 }
 
 // Fails tells whether the disk of the state directory made an error, so that a restart may help once the disk works.
-// A file replaced during its use is no such error: a restart would read the new file, whose marks may be too low.
+// A file replaced during its use is no such error: a restart would read the new file, and the new file's marks may be
+// too low.
 func Fails(err error) bool {
 	var disk *DiskError
 	return errors.As(err, &disk) && !errors.Is(err, ErrReplaced) && !errors.Is(err, os.ErrPermission)

@@ -9,8 +9,7 @@ import (
 	"highwater/hwm"
 )
 
-// checkFile looks at the file before bbolt maps the file: what bbolt would repair or create by itself is refused
-// here.
+// checkFile looks at the file before bbolt maps the file, and refuses a file that bbolt would repair or create.
 func checkFile(path string) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockName is the file whose lock stands for the whole state directory: two processes on one directory sign twice.
+// lockName is the lock file of the whole state directory: two processes on one directory sign twice.
 const lockName = "lock"
 
 type dirLock struct{ file *os.File }

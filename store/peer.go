@@ -21,7 +21,7 @@ type peerRecord struct {
 	Seen    uint64         `json:"seen"`
 }
 
-// Identity signs as this instance, whose public key is Instance.
+// Identity signs with the instance's key; Instance is the public key.
 func (db *DB) Identity() crypto.Signer { return db.instance }
 
 // Peer is the other instance of the pair; false when this instance is alone.

@@ -175,8 +175,8 @@ func (db *DB) remember(e *entry) bool {
 	return true
 }
 
-// sayRuntime logs why the runtime file cannot be used, with no lock held: until the file can be used, a killed process costs what a power cut
-// costs, and signatures wait for the disk.
+// sayRuntime logs why the runtime file cannot be used, with no lock held: until the file can be used, a killed process
+// costs as much as a power cut, and signatures wait for the disk.
 func (db *DB) sayRuntime() {
 	db.mu.Lock()
 	err := db.noRuntime

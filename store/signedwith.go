@@ -28,7 +28,7 @@ func (db *DB) NoteSigned(rows map[hwm.SignedBy]hwm.SignedUpTo) {
 	}
 }
 
-// noteSigned gives what cannot be kept, by device.
+// noteSigned gives the errors, by device.
 func (db *DB) noteSigned(rows map[hwm.SignedBy]hwm.SignedUpTo) map[string]error {
 	db.mu.Lock()
 	defer db.mu.Unlock()

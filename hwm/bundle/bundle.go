@@ -1,7 +1,7 @@
-// Package bundle is one file that carries what a second machine must know of the first: watermarks, ceilings, epoch, public keys and
-// policy, signed by the instance that wrote it. It takes and gives bytes, and touches no file itself.
+// Package bundle is a signed file for a second machine: an instance's watermarks, ceilings, epoch, public keys and
+// policy. The package takes and gives bytes, and touches no file.
 //
-// A bundle gives nobody the right to sign. What it says is as old as it is; it only ever raises.
+// A bundle gives nobody the right to sign. A bundle shows the marks of its day, and only ever raises marks.
 package bundle
 
 import (
@@ -27,7 +27,7 @@ const (
 	Version    = 1
 )
 
-// Bounds of what is read.
+// Bounds of a bundle.
 const (
 	MaxSize  = 4 << 20 // bytes; marks of some ten thousand keys, where a baker has a handful
 	maxKeys  = 2_000
@@ -36,24 +36,24 @@ const (
 )
 
 var (
-	// ErrContent is returned for a file that is no bundle, or says what a bundle cannot say.
+	// ErrContent is returned for a file that is no bundle, or has an impossible content.
 	ErrContent = errors.New("not a usable bundle")
 	// ErrVersion is returned for a bundle of a later version.
 	ErrVersion = errors.New("a bundle of an unknown version")
-	// ErrSignature is returned when the instance that a bundle names did not sign it.
+	// ErrSignature is returned when a bundle's own instance did not sign the bundle.
 	ErrSignature = errors.New("the bundle's signature is wrong: the bundle was changed on its way, " +
 		"or a different instance made the bundle")
 )
 
-// Bundle is what one instance knew at one moment.
+// Bundle is the knowledge of an instance at a moment.
 type Bundle struct {
 	Format   string         `json:"format"`
 	Version  int            `json:"version"`
 	Chain    tezos.ChainID  `json:"chain"`
-	Instance hwm.InstanceID `json:"instance"` // who wrote and signed it
-	Role     hwm.Role       `json:"role"`     // of that instance, then
+	Instance hwm.InstanceID `json:"instance"` // the writer and signer
+	Role     hwm.Role       `json:"role"`     // of the instance, at the moment
 	Epoch    uint64         `json:"epoch"`
-	Owner    hwm.InstanceID `json:"owner"` // of that epoch
+	Owner    hwm.InstanceID `json:"owner"` // of the epoch
 	Build    string         `json:"build"`
 	When     time.Time      `json:"when"` // UTC, to the millisecond
 	Keys     []Key          `json:"keys"`
@@ -63,15 +63,15 @@ type Bundle struct {
 	Signature string `json:"signature"`
 }
 
-// Key is a key and what it may sign there.
+// Key is a key with its allowed kinds at the writer.
 type Key struct {
 	PKH       tezos.PublicKeyHash `json:"pkh"`
-	PublicKey string              `json:"public_key"` // base58check; empty when no device offered it yet
+	PublicKey string              `json:"public_key"` // base58check; empty: no device offered the key yet
 	Alias     string              `json:"alias"`
 	Allow     []tezos.Kind        `json:"allow"`
 }
 
-// Mark is a watermark without what made it.
+// Mark is a watermark without its digest and signature.
 type Mark struct {
 	PKH       tezos.PublicKeyHash `json:"pkh"`
 	Kind      tezos.Kind          `json:"kind"`
@@ -81,14 +81,14 @@ type Mark struct {
 	UpdatedAt time.Time           `json:"updated_at"` // UTC, to the millisecond
 }
 
-// Ceiling is the level above which that instance signs nothing.
+// Ceiling is the level above which the writer signs nothing.
 type Ceiling struct {
 	PKH    tezos.PublicKeyHash `json:"pkh"`
 	Level  int32               `json:"level"`
 	Source hwm.Source          `json:"source"`
 }
 
-// signing separates what is signed here from anything else that the key may ever sign.
+// signing separates a bundle's signature from every further use of the key.
 const signing = "highwater bundle 1\n"
 
 // Sign puts a bundle into its canonical order and signs it as identity, whose public key becomes Instance.
@@ -111,7 +111,7 @@ func Sign(b Bundle, identity crypto.Signer) (*Bundle, error) {
 	return &b, b.sound()
 }
 
-// canonical sorts copies, and makes absent lists empty ones.
+// canonical sorts copies, and turns absent lists into empty lists.
 func (b *Bundle) canonical() {
 	b.When = stamp(b.When)
 	b.Keys = append([]Key{}, b.Keys...)
@@ -133,14 +133,14 @@ func stamp(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
 func compare(a, b tezos.PublicKeyHash) int { return bytes.Compare(a.Bytes(), b.Bytes()) }
 
-// message is what is signed: the bundle without its signature.
+// message is the signed text: the bundle without its signature.
 func (b Bundle) message() ([]byte, error) {
 	b.Signature = ""
 	body, err := json.Marshal(b)
 	return append([]byte(signing), body...), err
 }
 
-// Verify tells whether Instance signed it. The error is ErrSignature.
+// Verify tells whether Instance signed the bundle. The error is ErrSignature.
 func (b *Bundle) Verify() error {
 	sig, err := hex.DecodeString(b.Signature)
 	if err != nil || len(sig) != ed25519.SignatureSize {
@@ -165,7 +165,7 @@ func (b *Bundle) Rows() []hwm.ImportRow {
 	return rows
 }
 
-// Encode gives what is written to a file. Parse wants exactly these bytes back.
+// Encode gives the bytes of a file. Parse accepts no different bytes.
 func Encode(b *Bundle) ([]byte, error) {
 	text, err := json.MarshalIndent(b, "", "  ")
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Is tells whether a file calls itself a bundle. It need not be a good one.
+// Is tells whether a file calls itself a bundle, valid or not.
 func Is(data []byte) bool {
 	if len(data) > MaxSize {
 		return false
@@ -32,8 +32,8 @@ func formatOf(data []byte) (h heading) {
 	return h
 }
 
-// Parse reads a file that Encode wrote, byte for byte: whatever else means the same is refused, so that nothing in it can be read in
-// two ways. The signature is not looked at: see Verify. Errors wrap ErrContent or ErrVersion, and then there is no bundle.
+// Parse reads Encode's bytes, byte for byte. Different bytes with the same meaning are refused, so that no byte has two
+// readings. Verify checks the signature. Errors wrap ErrContent or ErrVersion, and come without a bundle.
 func Parse(data []byte) (*Bundle, error) {
 	if len(data) > MaxSize {
 		return nil, fmt.Errorf("%w: %d bytes, where at most %d are read", ErrContent, len(data), MaxSize)
@@ -67,7 +67,7 @@ func Parse(data []byte) (*Bundle, error) {
 	return b, nil
 }
 
-// sound checks what JSON does not: what a bundle cannot say is refused as a whole.
+// sound checks the rules beyond JSON: an impossible content refuses the whole bundle.
 func (b *Bundle) sound() error {
 	if b.Keys == nil || b.Marks == nil || b.Ceilings == nil {
 		return fmt.Errorf("%w: a list is missing", ErrContent)
@@ -134,7 +134,7 @@ func (k Key) sound() error {
 	return nil
 }
 
-// isName allows what can be shown on a terminal as it is.
+// isName allows characters that a terminal can show.
 func isName(text string) bool {
 	if len(text) > maxText || !utf8.ValidString(text) {
 		return false
@@ -147,7 +147,7 @@ func isName(text string) bool {
 	return true
 }
 
-// isStamp allows UTC to the millisecond, in years that have four digits.
+// isStamp allows UTC to the millisecond, in years of four digits.
 func isStamp(t time.Time) bool {
 	_, offset := t.Zone()
 	return offset == 0 && t.Equal(stamp(t)) && t.Year() >= 1970 && t.Year() <= 9999

@@ -56,7 +56,7 @@ func (p *parser) octezSignerRow(where string, chain tezos.ChainID, pkhText strin
 	if err != nil {
 		return err
 	}
-	round := int32(hwm.MaxRound) // an old entry without one: nothing at or below its level
+	round := int32(hwm.MaxRound) // an old entry without a round: nothing at or below its level
 	if o.has("round") {
 		if round, err = p.natural(where, o, "round"); err != nil {
 			return err
@@ -72,8 +72,8 @@ var bakerKinds = map[string]tezos.Kind{
 	"attestations":    tezos.Attestation,
 }
 
-// octezBaker reads {blocks, preattestations, attestations}: lists of {delegate, highwatermark {round, level}}. A list that is
-// missing is refused: octez-baker always writes the three.
+// octezBaker reads {blocks, preattestations, attestations}: lists of {delegate, highwatermark {round, level}}. A
+// missing list is refused: octez-baker always writes all three.
 func (p *parser) octezBaker(doc any) error {
 	short13 := bakerName.FindStringSubmatch(baseName(p.name))[1]
 	if want := p.chain.String()[:len(short13)]; short13 != want {

@@ -35,7 +35,7 @@ type documentRow struct {
 }
 
 // Write prints rows, all of one chain, as our own file: sorted by key and kind, ending in a newline. The same rows in any order
-// give the same bytes. A row that Parse would not read back as it is, is an error.
+// give the same bytes. A row that Parse would change or refuse is an error.
 func Write(chain tezos.ChainID, rows []Row) ([]byte, error) {
 	rows, err := checked(chain, rows)
 	if err != nil {
@@ -52,7 +52,7 @@ func Write(chain tezos.ChainID, rows []Row) ([]byte, error) {
 	return marshal(doc)
 }
 
-// marshal prints a document that Parse will not find too long, ending in a newline.
+// marshal prints a document short enough for Parse, ending in a newline.
 func marshal(doc any) ([]byte, error) {
 	b, err := json.MarshalIndent(doc, "", "  ")
 	if err != nil {
@@ -64,7 +64,8 @@ func marshal(doc any) ([]byte, error) {
 	return append(b, '\n'), nil
 }
 
-// checked sorts a copy of the rows. All must be of the chain, and none may be there twice or be what Parse would refuse.
+// checked sorts a copy of the rows. All must be of the chain; a double row, or a row that Parse would refuse, is an
+// error.
 func checked(chain tezos.ChainID, rows []Row) ([]Row, error) {
 	rows = sorted(rows)
 	for i, row := range rows {
@@ -94,7 +95,7 @@ func sorted(rows []Row) []Row {
 	})
 }
 
-// highwater reads what Write printed. An unknown version is said before anything else, and unknown members are refused.
+// highwater reads Write's document. An unknown version is the first error, and unknown members are refused.
 func (p *parser) highwater(doc any) error {
 	o, err := p.object("", doc)
 	if err != nil {
@@ -182,7 +183,7 @@ func (p *parser) highwaterRow(where string, v any) error {
 	return p.add(where, row)
 }
 
-// time reads the member updated_at, which may be absent.
+// time reads the member updated_at, or its absence.
 func (p *parser) time(where string, o *object) (time.Time, error) {
 	if !o.has("updated_at") {
 		return time.Time{}, nil

@@ -1,9 +1,9 @@
-// Package interchange reads and writes files of watermarks: Highwater's own export, and what octez-signer, octez-baker and
-// Signatory keep. It takes and gives bytes, and touches no file itself.
+// Package interchange reads and writes files of watermarks: Highwater's own export, and the files of octez-signer,
+// octez-baker and Signatory. The package takes and gives bytes, and touches no file.
 //
-// Whatever decides a watermark is strict: level and round must be there (absent is not zero), whole and not negative; nothing may
-// be named twice; an unknown kind or version is an error, and an error gives no rows at all. What a foreign file says besides
-// (hashes, signatures, members to come) is passed over, since nothing of it is taken.
+// Everything that decides a watermark is strict: level and round must be present (absent is not zero), whole and not
+// negative; nothing may be named twice; an unknown kind or version is an error, and an error gives no rows at all. The
+// rest of a foreign file (hashes, signatures, members to come) is passed over.
 package interchange
 
 import (
@@ -18,21 +18,21 @@ import (
 	"highwater/internal/tezos"
 )
 
-// MaxSize is the longest file that is read, in bytes: some ten thousand keys, where a baker has a handful.
+// MaxSize is the length of the longest file, in bytes: some ten thousand keys, where a baker has a handful.
 const MaxSize = 4 << 20
 
 var (
-	// ErrUnknownFormat is returned when neither the name nor the content tells whose file it is.
+	// ErrUnknownFormat is returned when neither the name nor the content tells the format.
 	ErrUnknownFormat = errors.New("not a watermark file of a known kind")
-	// ErrUnknownVersion is returned for a file of ours that a later version wrote.
+	// ErrUnknownVersion is returned for an export of a later version of Highwater.
 	ErrUnknownVersion = errors.New("an unknown version")
-	// ErrOtherChain is returned when a file as a whole belongs to another chain than the one asked for.
+	// ErrOtherChain is returned when the whole file belongs to a foreign chain.
 	ErrOtherChain = errors.New("another chain")
-	// ErrContent is returned when a file is damaged, or says something that a watermark cannot be.
+	// ErrContent is returned when a file is damaged, or has an impossible watermark.
 	ErrContent = errors.New("not a usable watermark file")
 )
 
-// FileError says which file is wrong, where in it, and how. It wraps one of the sentinels above.
+// FileError names the file, the place in the file, and the fault. The error wraps one of the sentinels above.
 type FileError struct {
 	Name string // the file's name, as given
 	Row  string // where: names of members and list positions, joined by slashes; empty for the file as a whole
@@ -48,17 +48,17 @@ func (e *FileError) Error() string {
 
 func (e *FileError) Unwrap() error { return e.Err }
 
-// Row is one watermark of a file: a floor for its kind at (Level, Round).
+// Row is a watermark of a file: a floor for its kind at (Level, Round).
 type Row struct {
-	// Chain is what the file says, which can be another chain than the one asked for only in octez-signer's files: they hold
-	// several. octez-baker's file has the first 13 of a chain id's 15 characters in its name; where they fit, this is the chain
-	// that was asked for.
+	// Chain is the file's own. Only octez-signer's files hold several chains, and so foreign chains. The name of
+	// octez-baker's file has the first 13 of a chain id's 15 characters; where the 13 fit, Chain is the chain of the
+	// call.
 	Chain tezos.ChainID
 	PKH   tezos.PublicKeyHash
 	Kind  tezos.Kind
 	Level int32 // never negative
-	// Round is never negative. It is the highest round, so that nothing at its level is signed, where the file cannot tell: an entry from
-	// before rounds has none, and Signatory keeps a block's payload round.
+	// Round is never negative. Where the file cannot tell the round, Round is the highest round, so that nothing at the
+	// level is signed: an entry from before rounds has no round, and Signatory keeps a block's payload round.
 	Round int32
 	// UpdatedAt is when the mark was made, in UTC; zero if the file does not say (only ours does).
 	UpdatedAt time.Time
@@ -66,7 +66,7 @@ type Row struct {
 	Source string
 }
 
-// Format is whose file it is.
+// Format is a program's kind of file.
 type Format int
 
 // The formats. The zero value is none.
@@ -79,7 +79,7 @@ const (
 	SignatoryV0                   // <base-dir>/watermark/<chain id>.json, of a release older still
 )
 
-// String is the name of the program that writes such files.
+// String is the name of the writing program.
 func (f Format) String() string {
 	switch f {
 	case Highwater:
@@ -99,7 +99,7 @@ func (f Format) String() string {
 	}
 }
 
-// The names may have something in front (a copy "old-block_high_watermarks" is fine), if it ends in no letter or digit.
+// The names may have a prefix (a copy "old-block_high_watermarks" is fine), if the prefix ends in no letter or digit.
 var (
 	signerName = regexp.MustCompile(
 		`(?:^|[^A-Za-z0-9])(block|preattestation|attestation|preendorsement|endorsement)_high_watermarks?(?:\.json)?$`)
@@ -107,8 +107,8 @@ var (
 	signatoryName = regexp.MustCompile(`(?:^|[^A-Za-z0-9])(Net[A-Za-z0-9]{12})\.json$`)
 )
 
-// Detect tells whose file it is: ours by its content, the others by the end of their name, since what they mean (kind, chain)
-// stands there. name may be a path. The error is a *FileError.
+// Detect tells the format: of our own file by the content, of foreign files by the end of the name, since the name
+// holds kind or chain. name may be a path. The error is a *FileError.
 func Detect(name string, data []byte) (Format, error) {
 	doc, err := readFile(name, data)
 	if err != nil {
@@ -139,9 +139,9 @@ func detect(name string, doc any) (Format, error) {
 		"NetXdQprcVkpaWU.json (signatory)", ErrUnknownFormat)}
 }
 
-// Parse reads a file of any of the formats. name may be a path; its last part decides as Detect says. chain is the chain that is
-// signed for: a file that as a whole belongs to another is ErrOtherChain, while rows of other chains inside octez-signer's files
-// are returned with theirs. Rows come in the file's order. The error is a *FileError, and then there are no rows.
+// Parse reads a file of any of the formats. name may be a path; its last part decides, as for Detect. chain is the
+// signer's chain: a file of a foreign chain is ErrOtherChain, while rows of foreign chains inside octez-signer's files
+// are returned with their chain. Rows come in the file's order. The error is a *FileError, and comes without rows.
 func Parse(name string, data []byte, chain tezos.ChainID) ([]Row, Format, error) {
 	doc, err := readFile(name, data)
 	if err != nil {
@@ -196,7 +196,7 @@ type rowID struct {
 	kind  tezos.Kind
 }
 
-// parser collects the rows of one file.
+// parser collects the rows of a file.
 type parser struct {
 	name, source string
 	format       Format
@@ -205,7 +205,7 @@ type parser struct {
 	seen         map[rowID]bool
 }
 
-// add appends a row; where says where it stands.
+// add appends a row; where is the row's place in the file.
 func (p *parser) add(where string, row Row) error {
 	id := rowID{row.Chain, row.PKH, row.Kind}
 	if p.seen[id] {
@@ -225,7 +225,7 @@ func (p *parser) wrap(where string, err error) error {
 	return &FileError{Name: p.name, Row: where, Err: err}
 }
 
-// object, pkh and mark read what must stand there.
+// object, pkh and mark read a required value.
 func (p *parser) object(where string, v any) (*object, error) {
 	o, ok := v.(*object)
 	if !ok {

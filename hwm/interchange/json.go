@@ -13,8 +13,8 @@ import (
 // maxDepth bounds the nesting; the deepest format has four levels.
 const maxDepth = 8
 
-// object is a JSON object that keeps the order of its members, whose names are distinct and compared exactly. (encoding/json takes
-// the last of two equal names, and ignores their case.)
+// object is a JSON object with its members in order; names are distinct, and compared exactly. (encoding/json takes the
+// last of two equal names, and ignores case.)
 type object struct {
 	names  []string
 	values map[string]any
@@ -25,8 +25,8 @@ func (o *object) has(name string) bool {
 	return ok
 }
 
-// readJSON reads one JSON value and nothing after it: an *object, a []any, a string, a json.Number, a bool or nil. where says in
-// which part of the document an error is.
+// readJSON reads a single JSON value, with nothing after the value: an *object, a []any, a string, a json.Number, a
+// bool or nil. where is the place of an error in the document.
 func readJSON(data []byte) (doc any, where string, err error) {
 	if !json.Valid(data) {
 		var v any
@@ -47,7 +47,7 @@ func readJSON(data []byte) (doc any, where string, err error) {
 	return doc, "", nil
 }
 
-// reader walks through the tokens; path is where it is.
+// reader walks through the tokens; path is the reader's place.
 type reader struct {
 	d    *json.Decoder
 	path []string
@@ -119,7 +119,7 @@ func (r *reader) end() error {
 	return nil
 }
 
-// natural reads a member that must be a whole number from 0 to 2³¹-1, in digits alone.
+// natural reads a whole number from 0 to 2³¹-1, in digits alone.
 func (p *parser) natural(where string, o *object, name string) (int32, error) {
 	v, ok := o.values[name]
 	if !ok {
@@ -147,7 +147,7 @@ func (p *parser) natural(where string, o *object, name string) (int32, error) {
 	return int32(i), nil
 }
 
-// text reads a member that must be a string.
+// text reads a string.
 func (p *parser) text(where string, o *object, name string) (string, error) {
 	v, ok := o.values[name]
 	if !ok {
@@ -160,7 +160,7 @@ func (p *parser) text(where string, o *object, name string) (string, error) {
 	return s, nil
 }
 
-// only refuses members of other names.
+// only refuses members of unlisted names.
 func (p *parser) only(where string, o *object, names ...string) error {
 	known := strings.Join(names, ", ")
 	for _, name := range o.names {
@@ -193,7 +193,7 @@ func describe(v any) string {
 	}
 }
 
-// short quotes a text of the file for an error, which stays one line.
+// short quotes a text of the file for an error of one line.
 func short(text string) string { return strconv.Quote(cut(text)) }
 
 // shortBare is short without the quotes.

@@ -10,14 +10,14 @@ import (
 	"highwater/internal/tezos"
 )
 
-// File is one file of another signer.
+// File is a file of a foreign signer.
 type File struct {
-	Name string // its path below the signer's base directory, with slashes
+	Name string // the path below the signer's base directory, with slashes
 	Data []byte
 }
 
-// octez-signer wants a hash beside each mark, and compares it only where a signature stands with it. None does here: a mark without a
-// signature refuses its own place and all below.
+// octez-signer wants a hash beside each mark, and compares the hash only beside a signature. Our marks have no
+// signature: octez-signer then refuses the mark's own place and all places below.
 var noHash = strings.Repeat("0", 64)
 
 type octezMark struct {
@@ -26,15 +26,16 @@ type octezMark struct {
 	Hash  string `json:"hash"`
 }
 
-// signatoryMark is Signatory's entry. Its hash may be null; it takes part in no comparison.
+// signatoryMark is Signatory's entry. The hash may be null, and takes part in no comparison.
 type signatoryMark struct {
 	Level int32   `json:"level"`
 	Round int32   `json:"round"`
 	Hash  *string `json:"hash"`
 }
 
-// WriteOctezSigner prints rows, all of one chain, as octez-signer keeps them with --check-high-watermark: one file a kind, and a second
-// one of the kind's older name, since a release reads only its own names. A kind without rows has no file. Rows as for Write.
+// WriteOctezSigner prints rows, all of one chain, in octez-signer's form for --check-high-watermark: a file for each
+// kind, and a second file under the kind's older name, since a release reads only its own names. A kind without rows
+// has no file. Rows as for Write.
 func WriteOctezSigner(chain tezos.ChainID, rows []Row) ([]File, error) {
 	rows, err := checked(chain, rows)
 	if err != nil {
@@ -60,11 +61,12 @@ func WriteOctezSigner(chain tezos.ChainID, rows []Row) ([]File, error) {
 	return files, nil
 }
 
-// WriteSignatory prints rows, all of one chain, as Signatory's file backend keeps them, under each name that a release knows a kind by:
-// it compares names, and an attestation with DAL would be signed beside one without. Rows as for Write.
+// WriteSignatory prints rows, all of one chain, in the form of Signatory's file backend, under all names of a kind in
+// all releases: Signatory compares names, and would sign an attestation with DAL beside an attestation without. Rows as
+// for Write.
 //
-// A block's round is written as it is. Signatory compares it with the payload round of the block that is asked for, which is never
-// above the block's own round, so that no round at or below ours is signed there.
+// A block's round is written unchanged. Signatory compares the mark with the payload round of the requested block. A
+// payload round is never above the block's own round, so Signatory signs no round at or below our round.
 func WriteSignatory(chain tezos.ChainID, rows []Row) ([]File, error) {
 	rows, err := checked(chain, rows)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"highwater/internal/tezos"
 )
 
-// signatoryKinds are the request kinds that Signatory keeps marks for. Its two kinds of attestation are one here. The last two are
-// the names of releases 1.1.0 to 1.1.8: later releases keep such entries beside the new names for ever.
+// signatoryKinds are Signatory's kinds of requests with marks. Signatory has two kinds of attestation; we have one. The
+// last two names are from releases 1.1.0 to 1.1.8: later releases keep the old entries beside the new names for ever.
 var signatoryKinds = map[string]tezos.Kind{
 	"block":                tezos.Block,
 	"preattestation":       tezos.Preattestation,
@@ -19,7 +19,7 @@ var signatoryKinds = map[string]tezos.Kind{
 	"endorsement":          tezos.Attestation,
 }
 
-// signatory reads the file of one chain in any of the three layouts that Signatory had.
+// signatory reads the file of a chain in any of Signatory's three layouts.
 func (p *parser) signatory(format Format, doc any) error {
 	chainText := signatoryName.FindStringSubmatch(baseName(p.name))[1]
 	if err := p.signatoryChain(chainText); err != nil {
@@ -50,7 +50,7 @@ func (p *parser) signatoryChain(text string) error {
 	return nil
 }
 
-// signatoryLayout tells the three layouts apart by what stands first. The reader of the layout refuses whatever does not fit.
+// signatoryLayout tells the three layouts apart by the first member. The layout's reader refuses everything unfitting.
 func signatoryLayout(doc any) Format {
 	top, ok := doc.(*object)
 	if !ok || len(top.names) == 0 {
@@ -125,9 +125,10 @@ func (p *parser) signatoryV0(kinds *object) error {
 	return nil
 }
 
-// signatoryV1 reads an object public key hash → {level, round?, order, hash}; the earliest builds have the chain's id around it. Such a
-// file has one mark for a key: the last thing signed, where a level and round go on from block (order 0) to preattestation (1) to
-// attestation (2). Nothing of any kind was signed above, so the mark is taken for each of the three.
+// signatoryV1 reads an object public key hash → {level, round?, order, hash}; the earliest builds have the chain's id
+// around the object. The file has a single mark for a key: the last signature. A level and round go on from block
+// (order 0) to preattestation (1) to attestation (2). Nothing of any kind was signed above: the mark counts for all
+// three kinds.
 func (p *parser) signatoryV1(keys *object) error {
 	if len(keys.names) == 1 && strings.HasPrefix(keys.names[0], "Net") {
 		inner, err := p.object(shortBare(keys.names[0]), keys.values[keys.names[0]])
@@ -170,7 +171,7 @@ func (p *parser) signatoryV1(keys *object) error {
 // signatoryRows are the highest marks of a file by key and kind.
 type signatoryRows map[tezos.PublicKeyHash]map[tezos.Kind]Row
 
-// signatoryRow keeps an entry if it is the highest of its kind: several of Signatory's names are one kind here.
+// signatoryRow keeps the highest entry of a kind: several of Signatory's names are one kind here.
 func (p *parser) signatoryRow(rows signatoryRows, where string, pkh tezos.PublicKeyHash, name string, v any) error {
 	kind, ok := signatoryKinds[name]
 	if !ok {
@@ -194,9 +195,10 @@ func (p *parser) signatoryRow(rows signatoryRows, where string, pkh tezos.Public
 	return nil
 }
 
-// signatoryMark reads level and round. A block's round becomes the highest: Signatory compares and keeps the *payload* round of a block
-// (gotez, GetRound of a block's request), and a block that takes over an older payload was signed at a higher round than that. So
-// nothing more is signed at its level. An entry without a round is from before rounds, and means the same.
+// signatoryMark reads level and round. A block's round becomes the highest round: Signatory compares and keeps a
+// block's *payload* round (gotez, GetRound of a block's request), and a block with an older payload was signed at a
+// higher round than its payload's. So nothing more is signed at the level. An entry without a round is from before
+// rounds, and gets the highest round, too.
 func (p *parser) signatoryMark(where string, kind tezos.Kind, o *object) (level, round int32, err error) {
 	if level, err = p.natural(where, o, "level"); err != nil {
 		return 0, 0, err
@@ -213,7 +215,7 @@ func (p *parser) signatoryMark(where string, kind tezos.Kind, o *object) (level,
 	return level, round, nil
 }
 
-// addHighest adds the rows of one key, one a kind.
+// addHighest adds the rows of a key, at most one a kind.
 func (p *parser) addHighest(where string, pkh tezos.PublicKeyHash, rows signatoryRows) error {
 	for _, kind := range tezos.Kinds {
 		if row, ok := rows[pkh][kind]; ok {
@@ -225,7 +227,8 @@ func (p *parser) addHighest(where string, pkh tezos.PublicKeyHash, rows signator
 	return nil
 }
 
-// above tells whether a is at a higher level, or at the same level and a higher round. It compares and never subtracts.
+// above tells whether a is at a higher level, or at the same level and a higher round: by comparison, without a
+// subtraction.
 func above(a, b Row) bool {
 	return a.Level > b.Level || (a.Level == b.Level && a.Round > b.Round)
 }

@@ -23,7 +23,7 @@ const Version = 1
 
 // Bounds of a record.
 const (
-	MaxSize    = 4 << 20 // bytes; what the rest adds up to, each character escaped
+	MaxSize    = 4 << 20 // bytes; the sum of the bounds below, each character escaped
 	maxEntries = 64
 	maxDrills  = 20 // the newest are kept
 	maxLines   = 40 // of a drill
@@ -33,44 +33,44 @@ const (
 )
 
 var (
-	// ErrContent is returned for bytes that are no record, or one that was damaged.
+	// ErrContent is returned for bytes without a valid record.
 	ErrContent = errors.New("not a record of a bring-up")
 	// ErrVersion is returned for the record of a later version.
 	ErrVersion = errors.New("a record of an unknown version")
 )
 
-// Entry is what came of one step.
+// Entry is the result of a step.
 type Entry struct {
 	Step   string           `json:"step"`
 	Result checklist.Result `json:"result"`
 	Detail string           `json:"detail"`         // the evidence, or the operator's words
-	Hint   string           `json:"hint,omitempty"` // what to do
+	Hint   string           `json:"hint,omitempty"` // the advice
 	At     time.Time        `json:"at"`             // UTC, to the second
 }
 
-// Drill is what was measured.
+// Drill is a measured switch, or a look without a switch.
 type Drill struct {
 	At       time.Time        `json:"at"`       // UTC, to the second
-	Handover bool             `json:"handover"` // the right to sign went there and back; false: only looked at
+	Handover bool             `json:"handover"` // the right to sign moved, and came back; false: only a look
 	Result   checklist.Result `json:"result"`
 	Lines    []checklist.Line `json:"lines"`
-	ThereMS  *float64         `json:"there_ms"` // nobody signed for no longer than that
+	ThereMS  *float64         `json:"there_ms"` // the longest time without a signer, on the way here
 	BackMS   *float64         `json:"back_ms"`
-	Levels   []int32          `json:"levels"`   // at which this machine signed
-	Missed   []int32          `json:"missed"`   // levels with rights at which nothing of ours is on chain; null: nobody looked
-	MaySign  string           `json:"may_sign"` // after it, in one sentence
+	Levels   []int32          `json:"levels"`   // levels at which the machine signed
+	Missed   []int32          `json:"missed"`   // levels with rights, without our operation on chain; null: nobody looked
+	MaySign  string           `json:"may_sign"` // after the drill, in one sentence
 }
 
-// Record is the checklist as it stands. The zero value is one that was never begun.
+// Record is the checklist's present state. The zero value: never begun.
 type Record struct {
 	Version  int       `json:"version"`
-	Instance string    `json:"instance"` // the instance that it is about, in hex; empty until it has a watermark file
+	Instance string    `json:"instance"` // in hex; empty until the instance has a watermark file
 	Chain    string    `json:"chain"`
 	Started  time.Time `json:"started"` // UTC, to the second
 	Updated  time.Time `json:"updated"`
 	Entries  []Entry   `json:"entries"`
 	Drills   []Drill   `json:"drills"` // the newest last
-	// UnderWay is when a drill gave the right to sign to this machine; null when the right was given back since.
+	// UnderWay is the time at which a drill moved the right to sign here; null: the right was given back since.
 	UnderWay *time.Time `json:"under_way"`
 }
 
@@ -79,7 +79,7 @@ func New(chain string, now time.Time) *Record {
 	return &Record{Version: Version, Chain: chain, Started: stamp(now), Updated: stamp(now), Entries: []Entry{}, Drills: []Drill{}}
 }
 
-// Entry finds what came of a step.
+// Entry finds the result of a step.
 func (r *Record) Entry(step string) (Entry, bool) {
 	i := slices.IndexFunc(r.Entries, func(e Entry) bool { return e.Step == step })
 	if i < 0 {
@@ -93,7 +93,7 @@ func (e Entry) Line() checklist.Line {
 	return checklist.New(checklist.ID(e.Step), e.Result, e.Detail, e.Hint)
 }
 
-// Put keeps what came of a step, in the place of what came of it before.
+// Put keeps the result of a step, in the place of an earlier result.
 func (r *Record) Put(e Entry) {
 	e.At, e.Detail, e.Hint = stamp(e.At), clip(e.Detail), clip(e.Hint)
 	r.Updated = e.At
@@ -105,13 +105,13 @@ func (r *Record) Put(e Entry) {
 	r.Entries[i] = e
 }
 
-// AddDrill keeps a drill; the oldest gives way. Of drills in a row that only looked the newest is kept.
+// AddDrill keeps a drill; the oldest gives way. Of several looks in a row only the newest is kept.
 func (r *Record) AddDrill(d Drill) {
 	d.At, d.MaySign = stamp(d.At), clip(d.MaySign)
 	d.Lines = append([]checklist.Line{}, d.Lines[:min(len(d.Lines), maxLines)]...)
 	for i := range d.Lines {
 		l := &d.Lines[i]
-		l.ID, l.MayPass = "", false // the file is one that earlier releases read, too
+		l.ID, l.MayPass = "", false // earlier releases read the file, too
 		l.Name, l.Detail, l.Hint = clipTo(maxLine, l.Name), clipTo(maxLine, l.Detail), clipTo(maxLine, l.Hint)
 	}
 	d.Levels, d.Missed = d.Levels[:min(len(d.Levels), maxLevels)], d.Missed[:min(len(d.Missed), maxLevels)]
@@ -123,15 +123,15 @@ func (r *Record) AddDrill(d Drill) {
 	r.Drills = slices.Clone(r.Drills[max(0, len(r.Drills)-maxDrills):])
 }
 
-// Begin says that a drill is about to bring the right to sign here.
+// Begin notes that a drill is about to bring the right to sign here.
 func (r *Record) Begin(now time.Time) { at := stamp(now); r.UnderWay = &at }
 
-// End says that the right is not here any more.
+// End notes that the right has left again.
 func (r *Record) End() { r.UnderWay = nil }
 
 func stamp(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
 
-// clip makes a text one that can be kept, and shown on a terminal as it is.
+// clip bounds a text, and replaces characters that a terminal cannot show.
 func clip(text string) string { return clipTo(maxText, text) }
 
 func clipTo(longest int, text string) string {
@@ -151,7 +151,7 @@ func clipTo(longest int, text string) string {
 	return text[:cut] + "…"
 }
 
-// Encode gives what is written to the file. Parse wants exactly these bytes back.
+// Encode gives the bytes of the file. Parse accepts no different bytes.
 func Encode(r *Record) ([]byte, error) {
 	if err := r.sound(); err != nil {
 		return nil, err
@@ -169,7 +169,7 @@ func Encode(r *Record) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Parse reads what Encode wrote, byte for byte. On an error there is no record.
+// Parse reads Encode's bytes, byte for byte. On an error the record is nil.
 func Parse(data []byte) (*Record, error) {
 	if len(data) > MaxSize {
 		return nil, fmt.Errorf("%w: %d bytes, where at most %d are read", ErrContent, len(data), MaxSize)
@@ -199,7 +199,7 @@ func Parse(data []byte) (*Record, error) {
 	return r, nil
 }
 
-// sound checks what JSON does not.
+// sound checks the rules beyond JSON.
 func (r *Record) sound() error {
 	bad := func(what string) error { return fmt.Errorf("%w: %s", ErrContent, what) }
 	if r.Version != Version || r.Entries == nil || r.Drills == nil || len(r.Instance) > maxText || len(r.Chain) > maxText {

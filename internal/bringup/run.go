@@ -11,28 +11,29 @@ import (
 
 // Step is one line of the checklist.
 type Step struct {
-	ID string // also what people read
-	// After are steps that must be passed before this one is looked at.
+	ID string // people read the ID, too
+	// After are the steps to pass before a look at the step.
 	After []string
 	// Check looks, and changes nothing.
 	Check func(ctx context.Context) checklist.Line
-	// Act does what is missing, when Check did not pass; may be nil. With Always it acts in any case.
+	// Act mends the step, when Check did not pass; may be nil. With Always, Act runs in any case.
 	Act    func(ctx context.Context, f checklist.Line) checklist.Line
 	Always bool
-	// Question is what the operator is asked when nobody can look: a fact about the world, which no flag implies. Empty: the step
+	// Question is put to the operator when nobody can look: a fact about the world, implied by no flag. Empty: the step
 	// is never stated.
 	Question string
-	// Lasting: what was found once stays found when nobody can look again.
+	// Lasting: a result stays, when nobody can look again.
 	Lasting bool
-	// Skip tells what a backup does without, so that it can be left out with a reason; empty: it cannot be.
+	// Skip names the loss of a backup without the step, for a step that can be left out with a reason; empty: it
+	// cannot.
 	Skip string
 }
 
-// Operator is who answers.
+// Operator is the person with the answers.
 type Operator struct {
 	State map[string]string // statements made beforehand, by step
 	Skip  map[string]string // reasons to leave steps out
-	// Ask puts a step's question. Empty: no answer. It is nil where nobody is there.
+	// Ask puts a step's question. Empty: no answer. Nil: no person is there.
 	Ask func(s Step, f checklist.Line) (text string, skip bool)
 }
 
@@ -42,14 +43,14 @@ type Checklist struct {
 	Record   *Record
 	Operator Operator
 	Now      func() time.Time
-	// Save makes the record durable; it is called after each step.
+	// Save makes the record durable, and is called after each step.
 	Save func() error
-	// Show is called with each entry as it is made.
+	// Show is called with each new entry.
 	Show func(Entry)
 }
 
-// Run goes through all steps. What can change is looked at again; what was stated, or left out, stays. It ends early when ctx does,
-// or when the record cannot be kept. It tells how many steps are passed.
+// Run goes through all steps, and counts the passed steps. Run looks again at everything that can change; statements
+// and omissions stay. Run ends early with ctx, or when the record cannot be saved.
 func (c *Checklist) Run(ctx context.Context) (passed int, err error) {
 	for _, s := range c.Steps {
 		if err := ctx.Err(); err != nil {
@@ -57,7 +58,7 @@ func (c *Checklist) Run(ctx context.Context) (passed int, err error) {
 		}
 		e := c.step(ctx, s)
 		if err := ctx.Err(); err != nil {
-			return passed, err // what was found under a context that ended is no finding
+			return passed, err // a look under an ended context is no finding
 		}
 		c.Record.Put(e)
 		if err := c.Save(); err != nil {
@@ -93,7 +94,7 @@ func (c *Checklist) step(ctx context.Context, s Step) Entry {
 	return c.decide(s, f, before, decided, c.Operator.Ask)
 }
 
-// decide is what the operator says of a step that did not pass: now, before, or when asked.
+// decide gives the operator's word on a step that did not pass: from now, from before, or asked.
 func (c *Checklist) decide(s Step, f checklist.Line, before Entry, decided bool, ask func(Step, checklist.Line) (string, bool)) Entry {
 	if now := c.decidedNow(s); now != nil {
 		return c.entry(s, found(*now, f))
@@ -116,12 +117,12 @@ func (c *Checklist) decide(s Step, f checklist.Line, before Entry, decided bool,
 	return c.entry(s, f)
 }
 
-// asks tells whether a person has something to say to what was found.
+// asks tells whether a person can answer the finding.
 func (s Step) asks(f checklist.Line) bool {
 	return s.Question != "" && (f.Result == checklist.Unknown || f.Result == checklist.Waiting)
 }
 
-// decidedNow is what was said in this run's own words.
+// decidedNow is the operator's word from the present run's flags.
 func (c *Checklist) decidedNow(s Step) *checklist.Line {
 	if text := strings.TrimSpace(c.Operator.State[s.ID]); text != "" && s.Question != "" {
 		return &checklist.Line{Result: checklist.Stated, Detail: text}
@@ -132,7 +133,7 @@ func (c *Checklist) decidedNow(s Step) *checklist.Line {
 	return nil
 }
 
-// found keeps beside the reason for leaving a step out what there was to see.
+// found keeps the finding beside the reason for leaving a step out.
 func found(d, f checklist.Line) checklist.Line {
 	if d.Result == checklist.Skipped && f.Detail != "" {
 		d.Detail += " (found: " + f.Detail + ")"
@@ -144,7 +145,7 @@ func (c *Checklist) entry(s Step, f checklist.Line) Entry {
 	return Entry{Step: s.ID, Result: f.Result, Detail: clip(f.Detail), Hint: clip(f.Hint), At: stamp(c.Now())}
 }
 
-// unmet names the first step that must come before and is not passed.
+// unmet names the first earlier step that is not passed.
 func (c *Checklist) unmet(s Step) string {
 	for _, id := range s.After {
 		if e, ok := c.Record.Entry(id); !ok || !e.Result.Passed() {
@@ -154,14 +155,14 @@ func (c *Checklist) unmet(s Step) string {
 	return ""
 }
 
-// Change is a step of which something else is true than the record says.
+// Change is a step with a new result, different from the record's.
 type Change struct {
 	Then Entry `json:"then"`
 	Now  Entry `json:"now"`
 }
 
-// Changes looks at all steps again, without doing anything, and gives those that passed and would not now. What nobody can look at
-// is as true as it was.
+// Changes looks at all steps again, without an act, and gives the steps that passed and would not pass now. A step that
+// nobody can look at keeps its result.
 func (c *Checklist) Changes(ctx context.Context) []Change {
 	out := []Change{}
 	for _, s := range c.Steps {
@@ -176,7 +177,7 @@ func (c *Checklist) Changes(ctx context.Context) []Change {
 	return out
 }
 
-// Missing are the steps that are not passed, in order.
+// Missing are the steps not passed, in order.
 func (c *Checklist) Missing() []Entry {
 	var out []Entry
 	for _, s := range c.Steps {
@@ -187,7 +188,8 @@ func (c *Checklist) Missing() []Entry {
 	return out
 }
 
-// Unnamed gives a step that the operator named and the checklist has not, or that is not to be stated or left out; "" when all fit.
+// Unnamed gives a step named by the operator that the checklist lacks, or that cannot be stated or left out; "" when
+// all names fit.
 func (c *Checklist) Unnamed() string {
 	for id := range c.Operator.State {
 		if !slices.ContainsFunc(c.Steps, func(s Step) bool { return s.ID == id && s.Question != "" }) {

@@ -1,7 +1,7 @@
 package checklist
 
-// ID says which line of a checklist a line is. Programs decide by it. Other instances and earlier releases know the line by the same word,
-// so no ID ever changes.
+// ID identifies a line of a checklist. Programs decide by the ID. The peer and earlier releases know the line by the
+// same word: no ID ever changes.
 type ID string
 
 // The lines of a handover, a takeover and a moment.
@@ -29,7 +29,7 @@ const (
 	FirstSignature ID = "first signature"
 )
 
-// The lines of a check of this machine, and of a drill.
+// The lines of a check of the machine, and of a drill.
 const (
 	Alarm          ID = "alarm"
 	ClientCA       ID = "client CA"

@@ -1,4 +1,4 @@
-// Package checklist is one line of a checklist: what was looked at, what came of the look, and what to do.
+// Package checklist is one line of a checklist: the subject, the result, and the advice.
 package checklist
 
 import (
@@ -7,18 +7,18 @@ import (
 	"highwater/internal/hints"
 )
 
-// Result is what a look came to. The zero value: nobody could look.
+// Result is the outcome of a look. The zero value: nobody could look.
 type Result string
 
-// The results. Waiting and Bad stand in the way of what the checklist is for.
+// The results. Waiting and Bad stand in the way of the checklist's purpose.
 const (
 	Unknown Result = ""
 	OK      Result = "ok"
-	Warning Result = "warning" // as it must be, and not as it should be
+	Warning Result = "warning" // good enough to go on, and not as good as advised
 	Waiting Result = "waiting" // not yet
 	Bad     Result = "bad"
-	Stated  Result = "stated"  // nobody can look; the operator said so
-	Skipped Result = "skipped" // the operator left it out, with a reason
+	Stated  Result = "stated"  // nobody can look; a statement of the operator
+	Skipped Result = "skipped" // left out by the operator, with a reason
 )
 
 // Results are all results but Unknown.
@@ -30,20 +30,21 @@ func (r Result) Passed() bool { return r == OK || r == Warning || r == Stated ||
 // Line is one line of a checklist.
 type Line struct {
 	ID     ID     `json:"id,omitempty"` // for programs
-	Name   string `json:"name"`         // for people; lines of one ID may have several names
+	Name   string `json:"name"`         // for people; lines of an ID may have several names
 	Result Result `json:"result"`
 	Detail string `json:"detail"`
-	Hint   string `json:"hint,omitempty"` // what to do
-	// MayPass says of a line that stands in the way: time may mend it, or somebody at the machine, while the line is looked at again.
+	Hint   string `json:"hint,omitempty"` // the advice
+	// MayPass marks a line that stands in the way: time may mend the fault, or somebody at the machine, until the next
+	// look.
 	MayPass bool `json:"may_pass,omitempty"`
 }
 
-// New makes a line whose name is its ID.
+// New makes a line with its ID as the name.
 func New(id ID, result Result, detail, hint string) Line {
 	return Line{ID: id, Name: string(id), Result: result, Detail: detail, Hint: hint}
 }
 
-// Good makes a line that is as it should be.
+// Good makes a line without a fault.
 func Good(id ID, format string, args ...any) Line {
 	return New(id, OK, fmt.Sprintf(format, args...), "")
 }
@@ -57,7 +58,7 @@ func (l Line) Named(name string) Line {
 	return l
 }
 
-// OrWait makes a bad line one that waits.
+// OrWait turns a bad line into a waiting line.
 func (l Line) OrWait() Line {
 	if l.Result == Bad {
 		l.Result = Waiting
@@ -65,13 +66,13 @@ func (l Line) OrWait() Line {
 	return l
 }
 
-// Passing marks a line that stands in the way as one that may pass.
+// Passing sets MayPass on a line in the way.
 func (l Line) Passing() Line {
 	l.MayPass = !l.Result.Passed()
 	return l
 }
 
-// Stands is the first line that stands in the way; nil: none does.
+// Stands is the first line in the way; nil: none.
 func Stands(lines []Line) *Line {
 	for i, l := range lines {
 		if !l.Result.Passed() {

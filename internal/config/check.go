@@ -111,7 +111,7 @@ func (c *Config) checkTransport(f *faultList, at string, d *Device) {
 	d.checkLocators(f, at)
 }
 
-// checkLocators reads a Ledger's locators; the device's name in them pins it.
+// checkLocators reads a Ledger's locators; a locator's device name pins the Ledger.
 func (d *Device) checkLocators(f *faultList, at string) {
 	if len(d.Keys) > 0 && d.Kind != KindLedger {
 		f.add("%s: keys are a Ledger's locators", at)
@@ -133,7 +133,7 @@ func (d *Device) checkLocators(f *faultList, at string) {
 	}
 }
 
-// checkAllow reads what a key may sign: kinds, and the two operations by which it registers as a baker.
+// checkAllow reads a key's `allow`: kinds, and the two operations by which a key registers as a baker.
 func (k Key) checkAllow(f *faultList, at string, p *signer.KeyPolicy) {
 	unknown := false
 	for _, text := range k.Allow {

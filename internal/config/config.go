@@ -1,4 +1,4 @@
-// Package config is the configuration file: its settings, their defaults, and whether they make sense together.
+// Package config is the configuration file: settings, defaults, and checks.
 package config
 
 import (
@@ -35,7 +35,7 @@ const (
 // Bounds of a configuration.
 const (
 	MaxSize       = 1 << 20
-	maxSocketPath = 107 // sun_path of Linux, without its zero
+	maxSocketPath = 107 // sun_path of Linux, without the final zero
 )
 
 // Config is the configuration file. docs/configuration.md describes each setting.
@@ -71,7 +71,7 @@ type Server struct {
 	ClientCA        string   `toml:"client_ca"`
 }
 
-// Admin is the socket for the commands of this machine.
+// Admin is the socket for commands on the same machine.
 type Admin struct {
 	Socket string `toml:"socket"`
 }
@@ -81,19 +81,19 @@ type Monitor struct {
 	Listen string `toml:"listen"`
 }
 
-// Peer is where the other instance reaches this one; who that is is kept with the marks (highwater peer add).
+// Peer is the listener for the peer. The watermark file keeps the peer's name and key (highwater peer add).
 type Peer struct {
 	Listen string `toml:"listen"`
 }
 
-// Hooks is what is told of each change of role and each alarm.
+// Hooks are a command and a webhook, called at each change of role and each alarm.
 type Hooks struct {
 	Command string   `toml:"command"`
 	Webhook string   `toml:"webhook"`
 	Timeout Duration `toml:"timeout"`
 }
 
-// Device is one [[device]].
+// Device is a [[device]].
 type Device struct {
 	Name      string `toml:"name"`
 	Kind      string `toml:"kind"`
@@ -101,10 +101,10 @@ type Device struct {
 	ID        string `toml:"id"`
 	Transport string `toml:"transport"`
 
-	// Keys that a Ledger is expected to have authorised, as octez's locators say them.
+	// Keys that a Ledger should have authorised, as octez's locators.
 	Keys []string `toml:"keys"`
 
-	// What unlocks a TezSign's keys after it was connected: at most one of them.
+	// The source of a TezSign's passphrase: at most one of the two.
 	PassphraseFile       string `toml:"passphrase_file"`
 	PassphraseCredential string `toml:"passphrase_credential"`
 
@@ -121,7 +121,7 @@ type Sim struct {
 	Latency Duration `toml:"latency"`
 }
 
-// Key is one [[key]]: its alias, its devices, and the kinds that it may sign.
+// Key is a [[key]]: alias, devices, and allowed kinds.
 type Key struct {
 	PKH    string   `toml:"pkh"`
 	Alias  string   `toml:"alias"`
@@ -142,7 +142,7 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// PathOf is the file of --config, else of $HIGHWATER_CONFIG, else the usual one.
+// PathOf is the file of --config, else of $HIGHWATER_CONFIG, else the usual file.
 func PathOf(flag string) string {
 	if flag != "" {
 		return flag
@@ -177,7 +177,7 @@ func Load(path string) (*Config, error) {
 	return c, nil
 }
 
-// ExplainAccess adds a hint to the error of a file that belongs to another user.
+// ExplainAccess adds a hint to the error of a foreign user's file.
 func ExplainAccess(err error) error {
 	if errors.Is(err, os.ErrPermission) {
 		return hints.Add(err, store.AccessHint(err))
@@ -185,7 +185,7 @@ func ExplainAccess(err error) error {
 	return err
 }
 
-// CheckMode refuses a file that others may write: the configuration names commands that are run, and devices.
+// CheckMode refuses a file that further users may write: the configuration names devices, and commands to run.
 func CheckMode(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -197,8 +197,8 @@ func CheckMode(path string) error {
 	return nil
 }
 
-// resolve makes relative paths relative to the configuration: not to wherever a command is started, which would look for the
-// watermarks in one place today and in another tomorrow.
+// resolve makes relative paths relative to the configuration. Relative to the working directory, a command would look
+// for the watermarks in a new place each day.
 func (c *Config) resolve(dir string) {
 	paths := []*string{&c.StateDir, &c.Store.RuntimeDir, &c.Admin.Socket, &c.Server.TLSCert, &c.Server.TLSKey, &c.Server.ClientCA}
 	for i := range c.Devices {
@@ -233,7 +233,8 @@ func Parse(text string) (*Config, error) {
 	return c, nil
 }
 
-// OctezImport is how octez is told of a key. It speaks HTTP over TCP only: in front of a unix socket there is something else.
+// OctezImport is the command by which octez learns of a key. Octez speaks HTTP over TCP only: a unix socket stands
+// behind a proxy.
 func (c *Config) OctezImport() string {
 	scheme, address := "http", c.Server.Listen
 	if strings.HasPrefix(address, api.UnixPrefix) {
@@ -245,7 +246,7 @@ func (c *Config) OctezImport() string {
 	return fmt.Sprintf("octez-client import secret key ALIAS %s://%s%s/tz…", scheme, address, strings.TrimSuffix(c.Server.PathPrefix, "/"))
 }
 
-// faultList collects all that is wrong, so that it is said at once.
+// faultList collects all faults, for one error.
 type faultList []string
 
 func (f *faultList) add(format string, args ...any) { *f = append(*f, fmt.Sprintf(format, args...)) }
@@ -301,7 +302,7 @@ func (c *Config) check(f *faultList) {
 	c.checkKeys(f)
 }
 
-// checkPair looks at what is for the other instance, and for the hooks.
+// checkPair checks the settings of the peer and of the hooks.
 func (c *Config) checkPair(f *faultList) {
 	if c.Peer.Listen != "" {
 		if _, _, err := net.SplitHostPort(c.Peer.Listen); err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// settingNames are the settings that stand beside a key of the configuration; none, when it stands in a table that there is not.
+// settingNames are the settings beside a key of the configuration; none, when the key stands in an unknown table.
 func settingNames(key toml.Key) []string {
 	table := reflect.TypeFor[Config]()
 	for _, name := range key[:len(key)-1] {

@@ -10,10 +10,10 @@ import (
 // power is away for longer than two levels in any case. docs/performance.md has the measurements.
 const defaultAhead = 2
 
-// maxAhead bounds what a power cut may cost.
+// maxAhead bounds the cost of a power cut, in levels.
 const maxAhead = 100
 
-// runtimeEnv is where systemd says which runtime directories it made (systemd.exec(5)), separated by colons.
+// runtimeEnv lists the runtime directories made by systemd (systemd.exec(5)), separated by colons.
 const runtimeEnv = "RUNTIME_DIRECTORY"
 
 // Store is how the watermark file is written.
@@ -36,7 +36,8 @@ func (c *Store) Levels() int32 {
 	return *c.Ahead
 }
 
-// RuntimeDir is where exact marks outlive a killed process: as configured, or as systemd made it, or beside the admin socket.
+// RuntimeDir is the directory in which exact marks outlive a killed process: configured, or made by systemd, or beside
+// the admin socket.
 func (c *Config) RuntimeDir() string {
 	if c.Store.RuntimeDir != "" {
 		return c.Store.RuntimeDir

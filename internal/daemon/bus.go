@@ -11,13 +11,13 @@ import (
 	"highwater/tezsign"
 )
 
-// Connected is a device on this machine's USB buses that could be ours, configured or not.
+// Connected is a device on the machine's USB buses: a possible signer, configured or not.
 type Connected struct {
 	Kind    string
 	Finding usb.Finding
 }
 
-// LookAtBuses lists what is connected. It opens nothing.
+// LookAtBuses lists the connected devices, and opens none of them.
 func LookAtBuses() ([]Connected, error) {
 	var out []Connected
 	for _, k := range []struct {
@@ -30,7 +30,7 @@ func LookAtBuses() ([]Connected, error) {
 		}
 		for _, f := range found {
 			if f.Vendor == 0 {
-				return nil, hints.Add(f.Err, f.Hint) // nothing can be seen: there is no bus
+				return nil, hints.Add(f.Err, f.Hint) // nothing can be seen: no bus
 			}
 			out = append(out, Connected{k.kind, f})
 		}
@@ -38,7 +38,7 @@ func LookAtBuses() ([]Connected, error) {
 	return out, nil
 }
 
-// String is a device in one line: kind, place, and the programs that hold it.
+// String is a device in one line: kind, place, and the programs with the device open.
 func (c Connected) String() string {
 	text := fmt.Sprintf("%s %04x:%04x at %s", c.Kind, c.Finding.Vendor, c.Finding.Product, c.Finding.Where())
 	if c.Kind == config.KindLedger {

@@ -1,4 +1,4 @@
-// Package daemon is the open instance (store, devices, signer, link) and the daemon that serves it.
+// Package daemon is the open instance (store, devices, signer, link) and the serving daemon.
 package daemon
 
 import (
@@ -29,7 +29,7 @@ type Daemon struct {
 	listeners []listener
 	Addresses map[string]string // by name: octez, admin, monitor
 
-	TrialEvery time.Duration // how often a disk that failed is tried
+	TrialEvery time.Duration // how often a failed disk is tried
 }
 
 type listener struct {
@@ -40,7 +40,7 @@ type listener struct {
 
 // New opens the instance and its listeners; nothing is answered before run.
 func New(ctx context.Context, cfg *config.Config, log *slog.Logger, version string) (*Daemon, error) {
-	if err := config.CheckMode(cfg.Path); err != nil { // it names commands that are run, and devices
+	if err := config.CheckMode(cfg.Path); err != nil { // the file names devices, and commands to run
 		log.Warn("the configuration is not safe", "finding", err.Error(), "hint", hints.Of(err))
 	}
 	metrics := api.NewMetrics()
@@ -111,7 +111,7 @@ func (d *Daemon) listen(ctx context.Context, metrics *api.Metrics) error {
 	return nil
 }
 
-// openPeer opens the listener of the other instance.
+// openPeer opens the listener for the peer.
 func (d *Daemon) openPeer(ctx context.Context) error {
 	tlsConfig, err := d.node.Server().TLSConfig()
 	if err != nil {
@@ -144,8 +144,8 @@ func (d *Daemon) closeListeners() error {
 	return err
 }
 
-// Run answers until ctx ends: then the listeners let their requests end, then signer, devices and store, in that order. A
-// listener that fails ends all of it.
+// Run answers until ctx ends: then the listeners let their requests end, then signer, devices and store end, in this
+// order. A failed listener ends the daemon.
 func (d *Daemon) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -160,7 +160,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		})
 	}
 	done.Go(func() { d.watchDisk(ctx, stop) })
-	if rows, err := d.Store.Rows(); err == nil { // a store that failed says so by itself
+	if rows, err := d.Store.Rows(); err == nil { // a failed store logs its own error
 		sayLastRun(d.log, d.Admin.LastRun, rows)
 	}
 	role := d.Store.Role()
@@ -171,7 +171,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	<-ctx.Done()
 	d.log.Info("stopping")
 	d.leavePrompts()
-	d.StopNode() // or the other instance's streams would hold the listener open
+	d.StopNode() // or the peer's streams would hold the listener open
 	done.Wait()
 	err := d.Close()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
@@ -181,10 +181,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 	return err
 }
 
-// notifyPatience is how long a service manager that reads nothing is waited for.
+// notifyPatience bounds the wait for a service manager that reads nothing.
 const notifyPatience = time.Second
 
-// notifySystemd tells the service manager, if there is one (sd_notify(3)).
+// notifySystemd tells the service manager, if any (sd_notify(3)).
 func notifySystemd(state string) error {
 	socket := os.Getenv("NOTIFY_SOCKET")
 	if socket == "" {

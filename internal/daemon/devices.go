@@ -17,7 +17,7 @@ import (
 	"highwater/tezsign/tezsignsim"
 )
 
-// wired is a driver with what must be closed after it ended.
+// wired is a driver with a resource to close after the driver's end.
 type wired struct {
 	driver
 	close func() error
@@ -67,7 +67,7 @@ func newTezSign(cfg *config.Config, d config.Device, bus *usb.Bus, log *slog.Log
 	return wired{tezsign.New(c), done}, nil
 }
 
-// passphraseOf is where the passphrase of a TezSign comes from, or nil: then an operator unlocks.
+// passphraseOf is the source of a TezSign's passphrase; nil: an operator unlocks.
 func passphraseOf(d config.Device) tezsign.PassphraseSource {
 	switch {
 	case d.PassphraseFile != "":
@@ -113,7 +113,7 @@ func newLedger(cfg *config.Config, d config.Device, bus *usb.Bus, log *slog.Logg
 	return ledger.New(c)
 }
 
-// newLedgerSim makes an emulated Ledger that was set up for our chain at level 0, with one key for each curve.
+// newLedgerSim makes an emulated Ledger, set up for our chain at level 0, with a key for each curve.
 func newLedgerSim(cfg *config.Config, d config.Device) (*ledgersim.Device, error) {
 	sim := config.Sim{}
 	if d.Sim != nil {

@@ -11,7 +11,8 @@ import (
 	"highwater/tezsign"
 )
 
-// verb is one thing that a driver of a kind can do besides signing. It tells through show what is on a screen or under way.
+// verb is an act of a kind of driver besides signing. show is called with each prompt on a device's screen, and with
+// progress.
 type verb[D any] func(ctx context.Context, in *Instance, d D, args json.RawMessage, show func(string)) (any, error)
 
 // deviceCall does a verb of a device's kind: for the daemon's admin socket, and for a command when no daemon runs.
@@ -45,7 +46,7 @@ func runVerb[D any](
 	if !ok {
 		return nil, fmt.Errorf("device %s cannot %q", c.Device, c.Verb)
 	}
-	defer clear(c.Args) // they may hold a passphrase
+	defer clear(c.Args) // the arguments may hold a passphrase
 	return v(ctx, in, d, c.Args, show)
 }
 
@@ -62,7 +63,7 @@ func with[D, A any](f func(ctx context.Context, in *Instance, d D, args A, show 
 	}
 }
 
-// near refuses a level of a device's own mark that is too far away: a mark of a gadget never comes down again.
+// near refuses a far level for a device's own mark: a mark of a gadget never comes down again.
 func (in *Instance) near(ctx context.Context, level int32, far bool) error {
 	if far {
 		return nil

@@ -32,7 +32,7 @@ type Instance struct {
 	Signer  *signer.Signer
 	octez   *node.Client // nil: no node is configured
 	node    *failover.Node
-	Guard   *guard.Guard // nil: it is no daemon, or no node is configured
+	Guard   *guard.Guard // nil: no daemon, or no node is configured
 	hooks   *hooks.Hooks
 	Admin   *operate.Local
 
@@ -48,17 +48,17 @@ type driver interface {
 	Poke() // look now
 }
 
-// Options say what an instance is for.
+// Options say the purpose of an instance.
 type Options struct {
 	Log      *slog.Logger
 	observe  func(signer.Outcome)
 	onCommit func(time.Duration)
 	Version  string
-	Running  bool // it is the daemon
+	Running  bool // the daemon
 	Devices  bool // connect to the devices
 }
 
-// Open opens the store, which must exist, and starts what was asked for. close ends all of it.
+// Open opens the store, an existing file, and starts the parts named in the options. Close ends all parts.
 func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, error) {
 	db, err := store.Open(ctx, cfg.StateDir, storeOptions(cfg, opt))
 	if err != nil {
@@ -72,19 +72,20 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, erro
 	}
 	devices := make([]signer.Device, 0, len(in.Devices))
 	for _, d := range in.Devices {
-		devices = append(devices, d.driver) // itself, with all that it can do besides
+		devices = append(devices, d.driver) // the driver, with all its further abilities
 	}
 	in.hooks = hooks.New(hooks.Config{
 		Command: cfg.Hooks.Command, Webhook: cfg.Hooks.Webhook, Timeout: time.Duration(cfg.Hooks.Timeout), Instance: db.Instance(), Log: opt.Log,
 	})
 	_, paired := db.Peer()
-	memory := guard.NewMemory() // it hears all from the first request on, or the guard would take our own signatures for a stranger's
+	// The memory hears all from the first request on, or the guard would take our own signatures for a stranger's.
+	memory := guard.NewMemory()
 	in.Signer = signer.New(signer.Config{
 		Chain: cfg.ChainID, Store: db, Devices: devices, Keys: cfg.Policy, Log: opt.Log, Hold: paired,
 		Observe: opt.observing(cfg, memory), Changed: in.changed, Alarmed: in.hooks.Alarm, Awake: in.awake, Head: in.head,
 	})
 	pair := failover.Config{Signer: in.Signer, Store: db, Log: opt.Log, Build: opt.Version, Offline: !opt.Running}
-	var reader *chain.Reader // one for the guard and the protocol: each block is read once
+	var reader *chain.Reader // shared by the guard and the protocol: each block is read once
 	if cfg.Node != "" {
 		if in.octez, err = node.New(node.Config{URL: cfg.Node, Log: opt.Log}); err != nil {
 			return nil, errors.Join(err, in.usb.Close(), db.Close())
@@ -108,7 +109,8 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, erro
 	return in, nil
 }
 
-// leavePrompts sends away who waits for somebody in front of a device: the listeners would wait for them.
+// leavePrompts ends the requests that wait for a person in front of a device: the listeners would wait for such
+// requests.
 func (in *Instance) leavePrompts() {
 	for _, w := range in.Devices {
 		if d, ok := w.driver.(interface{ Leave() }); ok {
@@ -117,7 +119,7 @@ func (in *Instance) leavePrompts() {
 	}
 }
 
-// observing tells of every outcome what wants to know it.
+// observing passes every outcome on to its observers.
 func (opt Options) observing(cfg *config.Config, memory *guard.Memory) func(signer.Outcome) {
 	if cfg.Node == "" || !opt.Running {
 		return opt.observe
@@ -130,7 +132,7 @@ func (opt Options) observing(cfg *config.Config, memory *guard.Memory) func(sign
 	}
 }
 
-// changed is told of every change of role. It does not wait.
+// changed is called at every change of role, and does not wait.
 func (in *Instance) changed(r hwm.RoleRecord) {
 	in.hooks.Role(r)
 	if in.Guard != nil {
@@ -138,13 +140,13 @@ func (in *Instance) changed(r hwm.RoleRecord) {
 	}
 }
 
-// awake is asked before a signature leaves; whoever signs has a node by then.
+// awake is asked before a signature leaves; a signing instance has a failover node by then.
 func (in *Instance) awake(ctx context.Context) { in.node.Awake(ctx) }
 
-// head is the newest head that is known; whoever asks has a node by then.
+// head is the newest known head. A caller has a failover node by then.
 func (in *Instance) head() *hwm.Known { return in.node.Heads().Known() }
 
-// start runs all of it, each part under a context of its own: they end in close, in its order, whatever happens to ctx.
+// start runs all parts, each under its own context: the parts end in the order of Close, independent of ctx.
 func (in *Instance) start(ctx context.Context) {
 	var deviceCtx, signerCtx, nodeCtx, guardCtx, hooksCtx context.Context
 	ctx = context.WithoutCancel(ctx)
@@ -163,7 +165,7 @@ func (in *Instance) start(ctx context.Context) {
 	if in.Guard != nil {
 		in.guardDone.Go(func() { in.Guard.Run(guardCtx) })
 	}
-	if in.Admin.Running { // only the daemon speaks with the other instance
+	if in.Admin.Running { // only the daemon speaks with the peer
 		in.nodeDone.Go(func() { in.node.Run(nodeCtx) })
 	}
 }
@@ -177,8 +179,8 @@ func (in *Instance) poke() {
 	}
 }
 
-// Close lets the exchanges under way end, then the guard, which watches as long as anything is signed, the devices, the hooks, which
-// tell of all of it, and the store.
+// Close lets the exchanges under way end, then ends the guard (a guard watches as long as anything is signed), the
+// devices, the hooks (after the last event), and the store.
 func (in *Instance) Close() error {
 	in.StopNode()
 	in.nodeDone.Wait()
@@ -200,7 +202,7 @@ func (in *Instance) Close() error {
 	return errors.Join(err, in.usb.Close(), in.Store.Close())
 }
 
-// Settle waits until every device is ready, or until patience ends: a device that is absent stays so.
+// Settle waits until every device is ready, or until patience ends: an absent device stays absent.
 func (in *Instance) Settle(ctx context.Context, patience time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -220,7 +222,7 @@ func (in *Instance) Settle(ctx context.Context, patience time.Duration) {
 	}
 }
 
-// ExplainStore adds what to do to the errors of opening a store.
+// ExplainStore adds the advice to the errors of opening a store.
 func ExplainStore(cfg *config.Config, err error) error {
 	switch {
 	case errors.Is(err, store.ErrMissing):
@@ -236,7 +238,7 @@ func ExplainStore(cfg *config.Config, err error) error {
 	return err
 }
 
-// storeOptions are those of the configuration.
+// storeOptions are the store's options from the configuration.
 func storeOptions(cfg *config.Config, opt Options) store.Options {
 	return store.Options{Log: opt.Log, OnCommit: opt.onCommit, Ahead: cfg.Store.Levels(), RuntimeDir: cfg.RuntimeDir()}
 }

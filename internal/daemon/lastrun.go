@@ -24,7 +24,7 @@ func lastRun(e store.Ending) *operate.LastRun {
 	return out
 }
 
-// sayLastRun logs how the run before ended, and from which level each key signs again.
+// sayLastRun logs the end of the last run, and the level from which each key signs again.
 func sayLastRun(log *slog.Logger, last *operate.LastRun, rows []hwm.Row) {
 	log.Info("last run", "ended", last.Ended, "text", last.Line())
 	floors := map[hwm.CeilingKey]bool{}

@@ -9,13 +9,13 @@ import (
 	"highwater/ledger"
 )
 
-// LedgerKey is a key as the verbs take it.
+// LedgerKey is a key in the verbs' form.
 type LedgerKey struct {
 	Curve ledger.Curve `json:"curve"`
 	Path  string       `json:"path"`
 }
 
-// ParseLedgerKey reads a locator as octez prints it, or its curve and path alone.
+// ParseLedgerKey reads a locator in octez's form, or curve and path alone.
 func ParseLedgerKey(text string) (LedgerKey, error) {
 	if strings.HasPrefix(text, "ledger://") {
 		l, err := ledger.ParseLocator(text)
@@ -35,7 +35,7 @@ func ParseLedgerKey(text string) (LedgerKey, error) {
 
 func (k LedgerKey) path() (ledger.Path, error) { return ledger.ParsePath(k.Path) }
 
-// LedgerView is what is shown of a Ledger.
+// LedgerView is a Ledger for the screen.
 type LedgerView struct {
 	Name    string           `json:"name"`
 	ID      string           `json:"id"`
@@ -49,7 +49,7 @@ type LedgerView struct {
 	Main    hwm.Position     `json:"main"`
 	Test    hwm.Position     `json:"test"`
 	Keys    []ledgerKeyView  `json:"keys,omitempty"`
-	Note    string           `json:"note,omitempty"` // what should be known of a device that is ready
+	Note    string           `json:"note,omitempty"` // a remark on a ready device
 	Problem string           `json:"problem,omitempty"`
 	Compare []ledgerMarkView `json:"compare,omitempty"`
 }
@@ -67,7 +67,7 @@ type ledgerMarkView struct {
 	Note   string        `json:"note"`
 }
 
-// LedgerSetupArgs are the arguments of a Ledger's setup: the key, and the first levels of its two marks.
+// LedgerSetupArgs are the arguments of a Ledger's setup: the key, and the first levels of the two marks.
 type LedgerSetupArgs struct {
 	LedgerKey
 	Main int32 `json:"main"`
@@ -81,13 +81,13 @@ type LedgerResetArgs struct {
 	Far   bool  `json:"far,omitempty"`
 }
 
-// LedgerInfoArgs say what a Ledger's info shows besides the device: its keys, and the comparison of its marks.
+// LedgerInfoArgs ask for more than the device: for its keys, and for the comparison of its marks.
 type LedgerInfoArgs struct {
 	Keys    bool `json:"keys"`    // also the keys at the usual path of each curve
 	Compare bool `json:"compare"` // also the host's marks
 }
 
-// ledgerVerbs is what a Ledger's driver does for these commands.
+// ledgerVerbs is a Ledger's driver, for the commands about Ledgers.
 var ledgerVerbs = map[string]verb[*ledger.Device]{
 	"info": with(func(ctx context.Context, in *Instance, d *ledger.Device, q LedgerInfoArgs, _ func(string)) (any, error) {
 		return ledgerInfo(ctx, in, d, q)
@@ -166,7 +166,7 @@ func position(w ledger.Watermark) hwm.Position {
 	return hwm.Position{Level: int32(min(w.Level, hwm.MaxRound)), Round: int32(min(w.Round, hwm.MaxRound))}
 }
 
-// usualKeys lists the keys at the usual path of each curve that a baker can use.
+// usualKeys lists the keys at the usual path of each curve for bakers.
 func usualKeys(ctx context.Context, d *ledger.Device, info ledger.Info) ([]ledgerKeyView, error) {
 	var out []ledgerKeyView
 	for _, curve := range []ledger.Curve{ledger.Ed25519, ledger.Secp256k1, ledger.P256, ledger.BIP25519} {

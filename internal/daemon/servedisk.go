@@ -11,13 +11,13 @@ import (
 	"highwater/store"
 )
 
-// trialEvery is how often a disk that failed is tried, while the daemon stays for the other instance.
+// trialEvery is the interval between trials of a failed disk, while the daemon stays for its peer.
 const trialEvery = 10 * time.Second
 
-// watchDisk ends the daemon after a failed commit: a restart alone tells what is on the disk. Hooks and log are told first.
+// watchDisk ends the daemon after a failed commit: only a restart tells the disk's content. Hooks and log come first.
 //
-// Two stay: an instance of a pair that does not sign, for as long as its disk fails, since the other one may need its answer to sign again;
-// and one whose file was replaced, which a restart would take for its own.
+// Two daemons stay. A backup stays as long as its disk fails, since its peer may need an answer to sign again. A daemon
+// with a replaced watermark file stays, since a restart would take the foreign file for its own.
 func (d *Daemon) watchDisk(ctx context.Context, end func(error)) {
 	select {
 	case <-d.Store.Failed():
@@ -38,13 +38,13 @@ func (d *Daemon) watchDisk(ctx context.Context, end func(error)) {
 	end(err)
 }
 
-// answersOnly tells whether this instance is one of a pair that does not sign.
+// answersOnly tells whether the instance has a peer, and does not sign.
 func (in *Instance) answersOnly() bool {
 	_, paired := in.Store.Peer()
 	return paired && in.Store.Role().Role != hwm.Active
 }
 
-// untilWritable tries the disk until it takes a file again; false: ctx ended first.
+// untilWritable tries the disk until a write succeeds; false: ctx ended first.
 func (d *Daemon) untilWritable(ctx context.Context) bool {
 	d.log.Warn("this instance signs nothing, and stays for its peer's questions until the disk works")
 	tick := time.NewTicker(d.TrialEvery)
@@ -62,7 +62,8 @@ func (d *Daemon) untilWritable(ctx context.Context) bool {
 	}
 }
 
-// TryDisk makes a commit before anything is promised. A disk that fails ends the start, but for an instance that can still answer another one.
+// TryDisk makes a commit before anything is promised. A failed disk ends the start, except of an instance that can
+// still answer its peer.
 func (in *Instance) TryDisk() error {
 	err := in.Store.Probe()
 	if in.answersOnly() && store.Fails(err) {

@@ -12,27 +12,27 @@ import (
 
 // Arguments and results of the verbs.
 type (
-	// TezSignKeysArgs are those of the verbs about several keys.
+	// TezSignKeysArgs are the arguments of the verbs about several keys.
 	TezSignKeysArgs struct {
 		Aliases       []string `json:"aliases"`
 		Passphrase    []byte   `json:"passphrase,omitempty"`
 		Deterministic bool     `json:"deterministic,omitempty"`
 	}
-	// TezSignLevelArgs are those of set-level.
+	// TezSignLevelArgs are the arguments of set-level.
 	TezSignLevelArgs struct {
 		Alias  string `json:"alias"`
 		Level  int32  `json:"level"`
 		Repair bool   `json:"repair"`
 		Far    bool   `json:"far,omitempty"`
 	}
-	// TezSignResult is what became of one key.
+	// TezSignResult is the outcome for a key.
 	TezSignResult struct {
 		Alias string `json:"alias"`
 		PKH   string `json:"pkh,omitempty"`
 		Note  string `json:"note,omitempty"`
 		Error string `json:"error,omitempty"`
 	}
-	// TezSignInfo is what a gadget says of itself.
+	// TezSignInfo is a gadget's own description.
 	TezSignInfo struct {
 		Name          string             `json:"name"`
 		Serial        string             `json:"serial"`
@@ -45,7 +45,7 @@ type (
 	}
 )
 
-// tezsignVerbs is what a TezSign's driver does for these commands.
+// tezsignVerbs is a TezSign's driver, for the commands about TezSigns.
 var tezsignVerbs = map[string]verb[*tezsign.Device]{
 	"info": with(func(ctx context.Context, _ *Instance, d *tezsign.Device, _ struct{}, _ func(string)) (any, error) {
 		return gadgetInfo(ctx, d)

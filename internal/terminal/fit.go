@@ -4,7 +4,7 @@ import (
 	"strings"
 )
 
-// Fit breaks paragraphs between words. One with columns in it stays as it is.
+// Fit breaks paragraphs between words. A paragraph with columns stays unchanged.
 func Fit(text string, width int) string {
 	paragraphs := strings.Split(text, "\n\n")
 	for i, p := range paragraphs {

@@ -11,17 +11,17 @@ import (
 	"highwater/internal/checklist"
 )
 
-// Live shows a checklist while it changes: on a terminal in its place, elsewhere line by line as something changes. It speaks on
-// standard error; what comes of it in the end is a result, and goes to standard output.
+// Live shows a changing checklist on standard error: on a terminal in place, elsewhere line by line at each change. The
+// final checklist is a result, and goes to standard output.
 type Live struct {
 	t     *Terminal
 	out   io.Writer
-	width int               // columns of the terminal; zero: it is none
+	width int               // columns of the terminal; zero: no terminal
 	drawn int               // lines on the terminal
 	said  map[string]string // by name, elsewhere
 }
 
-// NewLive makes a list that shows nothing yet. The caller ends it.
+// NewLive makes a list without lines yet. The caller ends the list.
 func (t *Terminal) NewLive() *Live {
 	l := &Live{t: t, out: t.Err, said: map[string]string{}}
 	if f, ok := t.Err.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
@@ -33,7 +33,7 @@ func (t *Terminal) NewLive() *Live {
 	return l
 }
 
-// Show brings the checklist up to date. What is only on its way by the second, such as a countdown, is for terminals.
+// Show brings the checklist up to date. Changes by the second (a countdown) are for terminals.
 func (l *Live) Show(findings []checklist.Line, countdown string) {
 	if l.width == 0 {
 		l.tell(findings)
@@ -59,7 +59,7 @@ func (l *Live) Show(findings []checklist.Line, countdown string) {
 		line(plain, "", countdown)
 	}
 	b.WriteString("\x1b[J")
-	_, _ = io.WriteString(l.out, b.String()) // a terminal that is gone is no reason to stop
+	_, _ = io.WriteString(l.out, b.String()) // a terminal may be gone: no reason to stop
 }
 
 // up moves to where the list begins.
@@ -70,7 +70,7 @@ func (l *Live) up(w io.Writer) {
 	fmt.Fprint(w, "\r")
 }
 
-// tell writes what is new.
+// tell writes the new lines.
 func (l *Live) tell(findings []checklist.Line) {
 	for _, f := range findings {
 		text := l.t.PaintResult(f.Result) + "  " + fmt.Sprintf("%-15s %s", f.Name, f.Detail)
@@ -81,7 +81,7 @@ func (l *Live) tell(findings []checklist.Line) {
 	}
 }
 
-// End takes the list off the terminal: what is said next takes its place.
+// End takes the list off the terminal: the next output takes its place.
 func (l *Live) End() {
 	if l.width > 0 && l.drawn > 0 {
 		l.up(l.out)
@@ -90,7 +90,7 @@ func (l *Live) End() {
 	}
 }
 
-// cut shortens a text to so many characters.
+// cut shortens a text to n characters.
 func cut(text string, n int) string {
 	r := []rune(text)
 	if len(r) <= n || n < 1 {

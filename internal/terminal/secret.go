@@ -17,7 +17,7 @@ import (
 // maxSecret bounds a passphrase, in bytes.
 const maxSecret = 1024
 
-// readSecret reads a passphrase, without the newline at its end, from an open file descriptor.
+// readSecret reads a passphrase, without a final newline, from an open file descriptor.
 func (t *Terminal) readSecret(fd int) ([]byte, error) {
 	var r io.Reader = t.in
 	if fd != 0 {
@@ -41,7 +41,7 @@ func (t *Terminal) readSecret(fd int) ([]byte, error) {
 	return secret, nil
 }
 
-// askSecret asks on the terminal, without showing what is typed.
+// askSecret asks on the terminal, without an echo.
 func (t *Terminal) askSecret(prompt string) ([]byte, error) {
 	fmt.Fprintf(t.Err, "%s: ", prompt)
 	fd := int(os.Stdin.Fd())
@@ -49,7 +49,7 @@ func (t *Terminal) askSecret(prompt string) ([]byte, error) {
 	b, err := typedOr(t, func() ([]byte, error) { return term.ReadPassword(fd) })
 	if errors.Is(err, errInterrupted) {
 		if stateErr == nil {
-			_ = term.Restore(fd, before) // or the shell would not show what is typed
+			_ = term.Restore(fd, before) // or the shell would have no echo
 		}
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func (t *Terminal) Pick(question string, options []string) ([]string, error) {
 	return out, nil
 }
 
-// Passphrase reads a secret from a file descriptor, or asks for it on the terminal; a new one is asked for twice.
+// Passphrase reads a secret from a file descriptor, or asks on the terminal; a new secret is asked for twice.
 func (t *Terminal) Passphrase(fd int, prompt string, isNew bool) ([]byte, error) {
 	if fd >= 0 {
 		return t.readSecret(fd)

@@ -9,10 +9,10 @@ import (
 	"golang.org/x/term"
 )
 
-// columnGap is what lies between two columns, and how far the lines of a folded row are indented.
+// columnGap is the space between two columns, and the indentation of a folded row's lines.
 const columnGap = 2
 
-// columns is the width of a terminal; zero where there is none.
+// columns is the width of a terminal; zero without a terminal.
 func columns(out any) int {
 	f, ok := out.(*os.File)
 	if !ok || !isTerminal(out) {
@@ -25,8 +25,8 @@ func columns(out any) int {
 	return width
 }
 
-// Table writes rows with aligned columns under a header. On a terminal that is too narrow for it each row is folded between two
-// columns, the header likewise, rather than broken by the terminal in the middle of a number.
+// Table writes rows with aligned columns under a header. On a narrow terminal each row, and the header, is folded
+// between two columns: the terminal would break the row in the middle of a number.
 func (t *Terminal) Table(header []string, rows [][]string) error {
 	head := make([]string, len(header))
 	for i, h := range header {
@@ -57,10 +57,10 @@ func (t *Terminal) Table(header []string, rows [][]string) error {
 	return err
 }
 
-// roomForText is what the last column wants at the least: it is often a sentence, which the terminal may break.
+// roomForText is the least width of the last column: often a sentence, and the terminal may break a sentence.
 const roomForText = 30
 
-// foldsAt tells which columns begin a line of their own.
+// foldsAt gives the columns that begin a new line.
 func foldsAt(widths []int, width int) []bool {
 	folds := make([]bool, len(widths))
 	at := 0

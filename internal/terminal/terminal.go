@@ -16,8 +16,8 @@ import (
 	"highwater/internal/hints"
 )
 
-// The rules of speech: results go to standard output, everything else to standard error. An error is one `error:` line and, where
-// there is something to do about it, a `hint:` line. Tables are for people; --json is for programs. Colour appears on a terminal
+// The rules of speech: results go to standard output, everything else to standard error. An error is one `error:` line
+// and, where advice exists, a `hint:` line. Tables are for people; --json is for programs. Colour appears on a terminal
 // only, and never carries a meaning alone.
 
 // Terminal is the input and the two outputs of a command.
@@ -28,12 +28,12 @@ type Terminal struct {
 	// interactive is true when a person can answer questions.
 	Interactive bool
 	colour      bool
-	Width       int // columns of the terminal that results go to; zero: it is none
-	// interrupted is closed by an interrupt (Ctrl-C): then nothing is waited for that a person would have to type. Nil: never.
+	Width       int // columns of the results' terminal; zero: no terminal
+	// interrupted is closed by an interrupt (Ctrl-C): no question waits for a person any more. Nil: never.
 	Interrupted <-chan struct{}
 }
 
-// New makes the terminal of a command. Colour and width are those of out.
+// New makes the terminal of a command, with out's colour and width.
 func New(in io.Reader, out, errw io.Writer) *Terminal {
 	return &Terminal{
 		Width: columns(out),
@@ -78,7 +78,7 @@ const (
 	Bold   = "1"
 )
 
-// Paint colours a text. Without colour, the text stays as it is.
+// Paint colours a text. Without colour, the text stays unchanged.
 func (t *Terminal) Paint(colour, text string) string {
 	if !t.colour {
 		return text
@@ -86,8 +86,8 @@ func (t *Terminal) Paint(colour, text string) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
-// Confirmable refuses what will have to be confirmed where nobody can: without a terminal and without --yes. A command calls it before
-// it looks at anything, so that nothing is shown, waited for or half done in vain.
+// Confirmable refuses an act with a question where nobody can answer: without a terminal and without --yes. A command
+// calls Confirmable first, so that nothing is shown, waited for or half done in vain.
 func (t *Terminal) Confirmable(yes bool) error {
 	if yes || t.Interactive {
 		return nil
@@ -106,7 +106,7 @@ func (t *Terminal) Confirm(yes bool, question, word string) error {
 	return t.Typed(question, word)
 }
 
-// Typed asks for a typed word, from whatever standard input is.
+// Typed asks for a typed word, from any standard input.
 func (t *Terminal) Typed(question, word string) error {
 	fmt.Fprintf(t.Err, "%s\nType %q to go on: ", question, word)
 	line, err := t.Line()
@@ -119,7 +119,7 @@ func (t *Terminal) Typed(question, word string) error {
 	return nil
 }
 
-// Line reads a line that is typed.
+// Line reads a typed line.
 func (t *Terminal) Line() (string, error) {
 	return typedOr(t, func() (string, error) {
 		line, err := t.in.ReadString('\n')
@@ -133,7 +133,8 @@ func (t *Terminal) Line() (string, error) {
 
 var errInterrupted = errors.New("interrupted: nothing was changed")
 
-// typedOr waits for what a person types, or for an interrupt. What still reads after that ends with the process; nothing else reads then.
+// typedOr waits for a person's line, or for an interrupt. After an interrupt the reader ends with the process; nothing
+// else reads by then.
 func typedOr[T any](t *Terminal, read func() (T, error)) (T, error) {
 	type answer struct {
 		typed T
@@ -171,7 +172,7 @@ func (e UsageError) Unwrap() error { return e.error }
 // Usagef makes a mistake in the command's words.
 func Usagef(format string, args ...any) error { return UsageError{fmt.Errorf(format, args...)} }
 
-// PaintResult colours the result of a check: ok is green, bad is red, any other is yellow.
+// PaintResult colours the result of a check: ok is green, bad is red, the rest is yellow.
 func (t *Terminal) PaintResult(result checklist.Result) string {
 	text := fmt.Sprintf("%-7s", result)
 	if result == checklist.OK {

@@ -1,6 +1,6 @@
 package words
 
-// DidYouMean is what to add to the message about a name that is none: the one that was meant, if it can be told.
+// DidYouMean is the end of a message about an unknown name: the likeliest known name, if any.
 func DidYouMean(word string, names []string) string {
 	best, least := "", 1+max(1, len(word)/3) // a third of the letters may be wrong
 	for _, name := range names {
@@ -14,7 +14,7 @@ func DidYouMean(word string, names []string) string {
 	return "; did you mean " + best + "?"
 }
 
-// distance is how many letters were typed wrong, left out, or put in, or swapped with the one beside them.
+// distance counts the letters typed wrong, left out or put in, and the swapped neighbours.
 func distance(a, b string) int {
 	d := make([][]int, len(a)+1)
 	for i := range d {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Count is a number of things: "0 keys", "1 key", "2 keys". one is the singular of a noun; the plural adds an s.
+// Count is a number of things: "0 keys", "1 key", "2 keys". The noun is a singular; the plural adds an s.
 func Count[N ~int | ~int32 | ~int64](n N, one string) string {
 	if n == 1 {
 		return fmt.Sprintf("%d %s", n, one)
@@ -18,7 +18,7 @@ func Count[N ~int | ~int32 | ~int64](n N, one string) string {
 // Time is a moment for people: "2026-01-02 15:04:05Z".
 func Time(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
 
-// Age is a duration for people: seconds up to a minute, minutes up to two days, days after that.
+// Age is a duration for people: seconds up to a minute, minutes up to two days, then days.
 func Age(d time.Duration) string {
 	switch {
 	case d < time.Minute:
@@ -29,7 +29,7 @@ func Age(d time.Duration) string {
 	return fmt.Sprintf("%d days", int(d.Hours()/24))
 }
 
-// Dash is the text, or a dash for an empty one.
+// Dash is the text, or a dash for an empty text.
 func Dash(text string) string {
 	if text == "" {
 		return "-"

@@ -24,7 +24,8 @@ func Slow(d time.Duration) Script {
 	}
 }
 
-// Device is a signer.Device whose keys are in memory, and whose accidents a test decides. It is safe for concurrent use.
+// Device is a signer.Device with keys in memory, and with accidents decided by a test. A Device is safe for concurrent
+// use.
 type Device struct {
 	name  string
 	baton chan struct{}
@@ -46,10 +47,10 @@ func NewDevice(name string, keys ...*softkey.Key) *Device {
 	return d
 }
 
-// Become changes the device's health, and tells those who wait for a change.
+// Become changes the device's health, and wakes the waiters for a change.
 func (d *Device) Become(h device.Health) { d.SetStatus(func(st *device.Status) { st.Health = h }) }
 
-// SetStatus changes the device's status, and tells those who wait for a change.
+// SetStatus changes the device's status, and wakes the waiters for a change.
 func (d *Device) SetStatus(change func(*device.Status)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -1,4 +1,5 @@
-// Package signertest holds the doubles for tests of signers: a device and a store in memory, and the list of what was released.
+// Package signertest holds the doubles for tests of signers: a device and a store in memory, and the list of released
+// signatures.
 package signertest
 
 import (

@@ -11,7 +11,8 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Released is the naive list of every signature that ever left, of whatever process. A failure names the promise that broke.
+// Released is the naive list of every signature that ever left, of every process. A failure names the promise that
+// broke.
 type Released struct {
 	mu  sync.Mutex
 	all []Release

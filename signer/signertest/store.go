@@ -12,8 +12,8 @@ import (
 	"highwater/signer"
 )
 
-// Store is a signer.Store in memory, for tests whose clock is a bubble's. It passes the suite of store/storetest; it has no horizons, and
-// its content is lost with the process.
+// Store is a signer.Store in memory, for tests with a bubble's clock. The store passes the suite of store/storetest,
+// has no horizons, and loses its content with the process.
 type Store struct {
 	sync time.Duration // how long its disk takes for a mark
 
@@ -29,7 +29,7 @@ type Store struct {
 
 var _ signer.Store = (*Store)(nil)
 
-// NewStore makes the store of an active instance whose disk takes its time, with floors at level 10 for all kinds of keys.
+// NewStore makes the store of an active instance with a slow disk, and with floors at level 10 for all kinds of keys.
 func NewStore(disk time.Duration, keys ...*softkey.Key) *Store {
 	m := EmptyStore(hwm.InstanceID{1})
 	m.sync, m.role = disk, hwm.RoleRecord{Role: hwm.Active, Epoch: 1, Owner: m.instance}
@@ -79,7 +79,7 @@ func (m *Store) OnRole(f func()) {
 	m.onRole = f
 }
 
-// Durable counts the marks whose way to the disk was waited for.
+// Durable counts the marks that a caller waited for.
 func (m *Store) Durable() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

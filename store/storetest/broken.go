@@ -8,13 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What Break puts in the place of a database.
+// The files that Break puts in the place of a database.
 const (
 	NoSpace    = "/dev/full" // a write fails: ENOSPC
 	FailedSync = "/dev/zero" // a write is taken, its sync fails: EINVAL
 )
 
-// Break puts another file in the place of the open file at path: what is written there fails as that other file fails.
+// Break puts a broken file in the place of the open file at path: each write then fails like a write to the broken
+// file.
 func Break(t require.TestingT, path, with string) {
 	fds, err := os.ReadDir("/proc/self/fd")
 	require.NoError(t, err)

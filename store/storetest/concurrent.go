@@ -12,7 +12,7 @@ import (
 	"highwater/internal/tezos"
 )
 
-// oneWins lets many ask for one position with different bytes: one gets it, and what lasts is the winner's.
+// oneWins lets many ask for the same position with different bytes: a single request wins, and only the winner's lasts.
 func oneWins(t *testing.T, open Open) {
 	s, reopen := open(t)
 	const askers, levels = 16, 25
@@ -85,7 +85,7 @@ func manyKeys(t *testing.T, open Open) {
 	}
 }
 
-// advanceAgainstRaise lets an operator raise floors while requests advance: neither ever lowers what the other did.
+// advanceAgainstRaise lets an operator raise floors while requests advance: neither ever lowers a mark.
 func advanceAgainstRaise(t *testing.T, open Open) {
 	s, reopen := open(t)
 	key := Key(1, tezos.Block)

@@ -63,7 +63,7 @@ func roleFloors(t *testing.T, open Open) {
 		}
 		return rows
 	}
-	// What is refused, for the role or for a floor, changes neither.
+	// A refusal, for the role or for a floor, changes neither.
 	before := s.Role()
 	wrongEpoch := hwm.RoleRecord{Role: hwm.Active, Epoch: before.Epoch, Owner: s.Instance(), Since: at}
 	require.ErrorIs(t, s.SetRole(wrongEpoch, floor(20, low)), hwm.ErrEpoch)
@@ -86,7 +86,7 @@ func roleFloors(t *testing.T, open Open) {
 	}
 }
 
-// roleCeilings changes ceilings with the role: all of it or nothing, and none below what was signed.
+// roleCeilings changes ceilings with the role: all or nothing, and no ceiling below a signature.
 func roleCeilings(t *testing.T, open Open) {
 	s, reopen := open(t)
 	key, other := Key(1, tezos.Block), Key(2, tezos.Block)

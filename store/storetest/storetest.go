@@ -15,8 +15,8 @@ import (
 	"highwater/signer"
 )
 
-// Open makes an empty store, in standby, for one test. The function beside it closes the store and opens the same one anew: what
-// that one shows was durable. Both clean up after themselves.
+// Open makes an empty store, in standby, for one test. The function beside the store closes the store, and opens
+// the same store anew: everything in the new store was durable. Both clean up after themselves.
 type Open func(t *testing.T) (s signer.Store, reopen func() signer.Store)
 
 // Run holds an implementation to the contract of signer.Store.
@@ -304,7 +304,7 @@ func raise(t *testing.T, open Open) {
 		{Key: high, Before: &kept, After: kept},
 		{Key: made, After: at20, Raised: true},
 	}, changes)
-	// Equal is not above: what is there stays, with its signature.
+	// Equal is not above: the present mark stays, with its signature.
 	changes, err = s.Raise([]hwm.Row{{Key: high, Mark: hwm.Mark{Position: kept.Position, At: at, Source: hwm.SourcePeer}}})
 	require.NoError(t, err)
 	require.False(t, changes[0].Raised)
@@ -343,8 +343,8 @@ func raiseNonsense(t *testing.T, open Open) {
 	require.NoError(t, s.Healthy())
 }
 
-// readable gives the store what no caller should: it is refused, or it can be read again. Anything else would be a file that
-// stops its baker at the next start.
+// readable gives the store impossible marks: each is refused, or can be read again. Otherwise the file would stop its
+// baker at the next start.
 func readable(t *testing.T, open Open) {
 	s, reopen := open(t)
 	good := Key(1, tezos.Block)
