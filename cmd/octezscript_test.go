@@ -136,7 +136,6 @@ func (n *scriptNode) close() (err error) {
 func withOctez(env *testscript.Env) {
 	value := &octezValue{}
 	env.Values[octezKey{}] = value
-	env.Setenv("NODE", freePort())
 	env.Defer(func() {
 		if value.node == nil {
 			return

@@ -24,6 +24,7 @@ import (
 	"highwater/internal/tezos"
 	"highwater/ledger"
 	"highwater/ledger/ledgersim"
+	"highwater/test/harness"
 )
 
 // page is the world that a page's reader has before him.
@@ -102,7 +103,7 @@ func scriptKey(t *testing.T) *tezos.PublicKey {
 
 // prepare writes what the page takes for granted: a configuration, and the baker's own files.
 func (p *page) prepare(m *machine, node string, key tezos.PublicKeyHash) {
-	m.listen, m.peer = freePort(), freePort()
+	m.listen, m.peer = harness.Address(p.t), harness.Address(p.t)
 	dir := filepath.Join(p.dir, m.name)
 	m.config, m.state = filepath.Join(dir, "highwater.toml"), filepath.Join(dir, "state")
 	text := fmt.Sprintf("state_dir = %q\nchain = %q\nnode = %q\n[server]\nlisten = %q\n[admin]\nsocket = %q\n[peer]\nlisten = %q\n"+

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,7 +10,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,6 +53,7 @@ func TestMain(m *testing.M) {
 // $HIGHWATER_CONFIG, free ports at $LISTEN, $MONITOR and $LEDGER, its tz1 key as $TZ, an unknown address as $OTHER, and these commands besides testscript's own:
 //
 //	await ADDRESS          wait until something listens at HOST:PORT or a socket's path
+//	until REGEXP COMMAND…  run a command until its standard output matches, which becomes the script's
 //	get URL STATUS         GET; the body becomes standard output
 //	bake LEVEL STATUS      ask $LISTEN for an attestation of every known key, as octez-baker does; 200 is a signature, and on its way to
 //	                       the chain of the script's octez node. With AT and a letter behind it: ask there, and for other bytes
@@ -64,7 +68,7 @@ func TestScript(t *testing.T) {
 		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true, Setup: setupScript,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"await": scriptAwait, "get": scriptGet, "bake": scriptBake, "rows": scriptRows, "json": scriptJSON, "count": scriptCount,
-			"status": scriptStatus, "octez": scriptOctez, "guard": scriptGuard,
+			"status": scriptStatus, "until": scriptUntil, "octez": scriptOctez, "guard": scriptGuard,
 		},
 	})
 }
@@ -88,7 +92,13 @@ curves = ["ed25519", "secp256k1"]
 `
 
 func setupScript(env *testscript.Env) error {
-	listen, monitor, ledgerAt := freePort(), freePort(), freePort()
+	for _, name := range []string{"LISTEN", "MONITOR", "LEDGER", "LISTEN2", "PEER", "PEER2", "NODE"} {
+		address, err := harness.FreeAddress(context.Background())
+		if err != nil {
+			return err
+		}
+		env.Setenv(name, address)
+	}
 	sim, err := ledgersim.New(ledgersim.Options{Seed: scriptSeed})
 	if err != nil {
 		return err
@@ -103,26 +113,18 @@ func setupScript(env *testscript.Env) error {
 	}
 	path := filepath.Join(env.WorkDir, "highwater.toml")
 	for name, value := range map[string]string{
-		"LISTEN": listen, "MONITOR": monitor, "LEDGER": ledgerAt, config.Env: path, "NO_COLOR": "1",
-		"TZ": key.Hash().String(), "OTHER": other.PublicKey().Hash().String(), "LISTEN2": freePort(), "PEER": freePort(), "PEER2": freePort(),
+		config.Env: path, "NO_COLOR": "1", "TZ": key.Hash().String(), "OTHER": other.PublicKey().Hash().String(),
 	} {
 		env.Setenv(name, value)
 	}
 	withOctez(env)
+	env.Values[scriptEnv{}] = env
 	second := fmt.Appendf(nil, scriptConfig, filepath.Join(env.WorkDir, "state2"), env.Getenv("LISTEN2"), "")
 	if err := os.WriteFile(filepath.Join(env.WorkDir, "second.toml"), second, 0o600); err != nil {
 		return err
 	}
-	return os.WriteFile(path, fmt.Appendf(nil, scriptConfig, filepath.Join(env.WorkDir, "state"), listen, monitor), 0o600)
-}
-
-// freePort is an address at which nothing listens.
-func freePort() string {
-	address, err := harness.FreeAddress(context.Background())
-	if err != nil {
-		panic(err)
-	}
-	return address
+	first := fmt.Appendf(nil, scriptConfig, filepath.Join(env.WorkDir, "state"), env.Getenv("LISTEN"), env.Getenv("MONITOR"))
+	return os.WriteFile(path, first, 0o600)
 }
 
 // scriptPatience is how long a script waits for what should come.
@@ -146,6 +148,41 @@ func scriptAwait(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%v", err)
 		}
 		<-time.After(10 * time.Millisecond)
+	}
+}
+
+// scriptEnv is the key of a script's environment among its values.
+type scriptEnv struct{}
+
+// scriptUntil waits for what a command shows: neither the daemon nor the kernel tells a script of it. The failure shows what was seen last.
+func scriptUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until REGEXP COMMAND…")
+	}
+	wanted := regexp.MustCompile("(?m)" + args[0])
+	env, ok := ts.Value(scriptEnv{}).(*testscript.Env)
+	if !ok {
+		ts.Fatalf("the script has no environment")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), scriptPatience)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		c := exec.CommandContext(ctx, args[1], args[2:]...)
+		c.Dir, c.Env = ts.MkAbs("."), env.Vars
+		var said bytes.Buffer
+		c.Stderr = &said
+		out, err := c.Output()
+		if wanted.Match(out) {
+			writeLine(ts, string(out))
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			ts.Fatalf("%s %v did not come within %s; seen last (%v):\n%s%s", args[0], args[1:], scriptPatience, err, out, said.Bytes())
+		}
 	}
 }
 

@@ -66,17 +66,13 @@ TOML
 
 highwater() { "$root/bin/highwater" "$@" </dev/null; }
 
-start() {
+start() { # returns when the signer says that it has started; tail ends with it
+  touch "$dir/log"
+  local from=$(($(wc -l <"$dir/log") + 1))
   "$root/bin/highwater" serve </dev/null >>"$dir/log" 2>&1 &
   daemon=$!
-  for _ in $(seq 200); do
-    if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-      return 0
-    fi
-    kill -0 "$daemon" 2>/dev/null || break
-    sleep 0.1
-  done
-  printf 'error: highwater serve does not listen on port %s\n' "$port" >&2
+  timeout 60 grep -q -m1 msg=started < <(tail -n "+$from" -f --pid="$daemon" "$dir/log") && return 0
+  printf 'error: highwater serve does not start\n' >&2
   return 1
 }
 

@@ -25,9 +25,7 @@ func TestWatchEnds(t *testing.T) {
 func TestWatchEndsAtOnce(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	events, err := eventSocket()
-	if err != nil {
-		t.Skipf("the system tells of no devices here: %v", err)
-	}
+	require.NoError(t, err) // every Linux kernel has the socket, also in a container without devices
 	require.NoError(t, events.SetReadDeadline(time.Now().Add(time.Millisecond)), "a read that cannot be woken")
 	require.NoError(t, events.Close())
 	least := time.Hour

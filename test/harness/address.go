@@ -30,3 +30,20 @@ func FreeAddress(ctx context.Context) (string, error) {
 		return address, l.Close()
 	}
 }
+
+// test is the part of a *testing.T that Address needs: the programs that share this package are no tests.
+type test interface {
+	Helper()
+	Context() context.Context
+	Fatal(args ...any)
+}
+
+// Address gives a test a loopback address at which nothing listens.
+func Address(t test) string {
+	t.Helper()
+	address, err := FreeAddress(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return address
+}

@@ -23,6 +23,7 @@ import (
 
 	"highwater/internal/softkey"
 	"highwater/internal/tezos"
+	"highwater/test/harness"
 )
 
 // control is the signer that this suite must find guilty, or innocent, by how it writes.
@@ -220,7 +221,7 @@ func TestMain(m *testing.M) {
 // newControlProcess is the control as a process, with its marks in dir.
 func newControlProcess(t *testing.T, dir, way string) *process {
 	t.Helper()
-	address := freeAddress(t)
+	address := harness.Address(t)
 	env := append(os.Environ(), controlDir+"="+dir, controlListen+"="+address, controlWay+"="+way)
 	p := &process{
 		t: t, base: "http://" + address, ready: "http://" + address + "/authorized_keys",

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"highwater/internal/baker"
+	"highwater/test/harness"
 )
 
 // signLevels asks for everything at the next n levels.
@@ -273,7 +274,7 @@ func TestFullDiskAtTheStart(t *testing.T) {
 // before anything is signed.
 func TestYesterdaysCopy(t *testing.T) {
 	ledger := &process{t: t}
-	address := freeAddress(t)
+	address := harness.Address(t)
 	ledger.command = func() *exec.Cmd {
 		return command(binary, "sim", "ledger", "--listen", address, "--seed", "a seed of the tests", "--accept")
 	}

@@ -155,14 +155,6 @@ func (p *process) notReady() string {
 	return strings.Join(v.Reasons, "\n")
 }
 
-// freeAddress is an address on which nobody listens.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	address, err := harness.FreeAddress(t.Context())
-	require.NoError(t, err)
-	return address
-}
-
 // highwater is the program with a configuration.
 type highwater struct {
 	process
@@ -215,7 +207,7 @@ sim = {keys = ["consensus"]}
 // newHighwater writes a configuration with the state in a directory on a disk. The rest lies elsewhere.
 func newHighwater(t *testing.T, state, devices string) *highwater {
 	t.Helper()
-	dir, octez, monitor := t.TempDir(), freeAddress(t), freeAddress(t)
+	dir, octez, monitor := t.TempDir(), harness.Address(t), harness.Address(t)
 	h := &highwater{
 		binary: binary, config: filepath.Join(dir, "highwater.toml"), state: state, runtime: filepath.Join(dir, "run"), ahead: defaultAhead,
 	}

@@ -200,7 +200,7 @@ func prepareBudget(t *testing.T, devices string, user *syscall.Credential, budge
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "signer-")
 	require.NoError(t, err)
-	s := &signerProcess{t: t, config: filepath.Join(dir, "highwater.toml"), address: freeAddress(t), user: user, judge: baker.NewJudge()}
+	s := &signerProcess{t: t, config: filepath.Join(dir, "highwater.toml"), address: harness.Address(t), user: user, judge: baker.NewJudge()}
 	text := fmt.Sprintf(configHead, filepath.Join(dir, "state"), chain, s.address, budget) + devices
 	require.NoError(t, os.WriteFile(s.config, []byte(text), 0o644))
 	if user != nil {
@@ -210,13 +210,6 @@ func prepareBudget(t *testing.T, devices string, user *syscall.Credential, budge
 	s.client = baker.New("http://"+s.address, false)
 	t.Cleanup(func() { require.Empty(t, s.judge.Doubles()) })
 	return s
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	address, err := harness.FreeAddress(t.Context())
-	require.NoError(t, err)
-	return address
 }
 
 func (s *signerProcess) command(args ...string) *exec.Cmd {
