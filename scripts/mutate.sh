@@ -133,6 +133,8 @@ dies with the reader of its log | cmd/daemonlog.go | s/signal.Notify(signals, sy
 logs with a change of role in hand | signer/role.go | s/s.lines.Hold()/_ = s.lines/;s/s.lines.Release()/_ = s.lines/ | ./signer | TestNothingIsLoggedUnderALock
 logs with a request's lock in hand | signer/ask.go | s/r.out.note(func() { \(s.log.Warn(.*)\) })/\1/ | ./signer | TestNothingIsLoggedUnderALock
 logs with a step of the pair in hand | failover/node.go | s/n.signer.Lines().Hold()/_ = n.act.TryLock/;s/n.signer.Lines().Release()/_ = n.act.TryLock/ | ./failover | TestAStepWaitsForNoLog
+signs by a file on a read-only file system | store/open.go | s/^\tif lock.readOnly != nil {$/\tif false {/ | ./store | TestReadOnlyFromTheStart
+opens a read-only file without a lock | store/lock.go | s/lock, openErr := openFile(path, os.O_RDONLY, 0); openErr == nil/lock, _ := openFile(os.DevNull, os.O_RDONLY, 0); true/ | ./store | TestReadOnlyWithoutALock
 logs a failed commit before those who wait are told | store/commit.go | s/^\tclose(b.done)$//;s/^\tdb.sayRuntime()$/\tclose(b.done)/ | ./store | TestAFailedCommitWaitsForNoLog
 logs a note of a device with the store in hand | store/signedwith.go | s/failed\[by.Device\] = err/db.log.Error("x")/ | ./store | TestNothingIsLoggedUnderTheLock
 logs with the store in hand | store/commit.go | s/^\tfirst = db.poisoned == nil$/\tfirst = db.poisoned == nil\n\tdb.log.Error("commit failed")/ | ./store | TestNothingIsLoggedUnderTheLock

@@ -51,7 +51,7 @@ func Create(ctx context.Context, dir string, now time.Time) error {
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return err
 	}
-	lock, err := lockDir(ctx, dir, openTimeout)
+	lock, err := lockDir(ctx, dir, openTimeout, false)
 	if err != nil {
 		return failing(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 )
 
 // Reseal gives a record another version and the checksum that fits.
@@ -80,4 +81,15 @@ func DecodeRecords(all []byte) (records int, err error) {
 	copy(id[:], all)
 	marks, _, err := decodeRecords(all, id)
 	return len(marks), err
+}
+
+// OnAReadOnlyFileSystem lets every opening for writing fail, until the result is called.
+func OnAReadOnlyFileSystem() (mend func()) {
+	openFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
+		if flag&(os.O_RDWR|os.O_WRONLY|os.O_CREATE) != 0 {
+			return nil, &os.PathError{Op: "open", Path: name, Err: unix.EROFS}
+		}
+		return os.OpenFile(name, flag, mode)
+	}
+	return func() { openFile = os.OpenFile }
 }

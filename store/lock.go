@@ -15,12 +15,25 @@ import (
 // lockName is the lock file of the whole state directory: two processes on one directory sign twice.
 const lockName = "lock"
 
-type dirLock struct{ file *os.File }
+type dirLock struct {
+	file     *os.File
+	readOnly error // why the file could only be opened for reading; nil: the directory can be written
+}
 
-// lockDir takes the directory's lock, waiting a little for a process that is about to end.
-func lockDir(ctx context.Context, dir string, wait time.Duration) (*dirLock, error) {
+// openFile is os.OpenFile, but for tests.
+var openFile = os.OpenFile
+
+// lockDir takes the directory's lock, waiting a little for a process that is about to end. With reading, a lock file
+// from before is enough on a read-only file system, and the holder's name may be missing on a full one.
+func lockDir(ctx context.Context, dir string, wait time.Duration, reading bool) (*dirLock, error) {
 	path := filepath.Join(dir, lockName)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, fileMode) //nolint:gosec // the operator's own path
+	f, err := openFile(path, os.O_RDWR|os.O_CREATE, fileMode)
+	var readOnly error
+	if reading && errors.Is(err, unix.EROFS) {
+		if lock, openErr := openFile(path, os.O_RDONLY, 0); openErr == nil {
+			f, err, readOnly = lock, nil, err
+		}
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%w in %s: the directory does not exist", ErrMissing, dir)
 	}
@@ -33,10 +46,13 @@ func lockDir(ctx context.Context, dir string, wait time.Duration) (*dirLock, err
 		holder := readHolder(f)
 		return nil, errors.Join(fmt.Errorf("%w: %s is held by %s", ErrInUse, dir, holder), ignoreLockBusy(err), f.Close())
 	}
-	if err := writeHolder(f); err != nil {
+	if readOnly != nil {
+		return &dirLock{f, readOnly}, nil
+	}
+	if err := writeHolder(f); err != nil && (!reading || !errors.Is(err, unix.ENOSPC)) { // the first commit tells of a full disk
 		return nil, errors.Join(err, f.Close())
 	}
-	return &dirLock{f}, nil
+	return &dirLock{file: f}, nil
 }
 
 const lockPoll = 20 * time.Millisecond

@@ -29,6 +29,9 @@ type Options struct {
 	// RuntimeDir is a directory on a tmpfs, where exact marks outlive the process and not the boot. Empty, or on
 	// anything else: a kill costs as much as a power cut.
 	RuntimeDir string
+	// Reading opens a database on a read-only file system as well. Such a database has failed from the start, as after
+	// a failed commit: it shows what is on the disk, and nothing is signed by it.
+	Reading bool
 }
 
 // Open locks the state directory, loads its database and checks all of it. Errors wrap ErrMissing, ErrInUse,
@@ -38,20 +41,23 @@ type Options struct {
 // the start all memory is durable.
 func Open(ctx context.Context, dir string, opt Options) (*DB, error) {
 	path := filepath.Join(dir, FileName)
-	lock, err := lockDir(ctx, dir, openTimeout)
+	lock, err := lockDir(ctx, dir, openTimeout, opt.Reading)
 	if err != nil {
 		return nil, failing(err)
 	}
-	db, err := open(path, opt)
+	db, err := open(path, opt, lock.readOnly != nil)
 	if err != nil {
 		return nil, failing(errors.Join(err, lock.release()))
 	}
 	db.lock = lock
+	if lock.readOnly != nil {
+		db.poison(fmt.Errorf("the state directory cannot be written: %w", lock.readOnly))
+	}
 	go db.commitLoop()
 	return db, nil
 }
 
-func open(path string, opt Options) (*DB, error) {
+func open(path string, opt Options, readOnly bool) (*DB, error) {
 	if err := checkFile(path); err != nil {
 		return nil, err
 	}
@@ -76,7 +82,7 @@ func open(path string, opt Options) (*DB, error) {
 	}
 	err := guard(func() error {
 		var err error
-		if err = db.openBolt(); err != nil {
+		if err = db.openBolt(readOnly); err != nil {
 			return err
 		}
 		return db.bolt.View(db.load)
@@ -91,8 +97,9 @@ func open(path string, opt Options) (*DB, error) {
 	return db, nil
 }
 
-func (db *DB) openBolt() (err error) {
+func (db *DB) openBolt(readOnly bool) (err error) {
 	db.bolt, err = bolt.Open(db.path, fileMode, &bolt.Options{
+		ReadOnly:       readOnly,
 		Timeout:        openTimeout,
 		NoFreelistSync: true, // found again by a scan at start; saves pages in each commit
 		FreelistType:   bolt.FreelistMapType,

@@ -240,5 +240,5 @@ func ExplainStore(cfg *config.Config, err error) error {
 
 // storeOptions are the store's options from the configuration.
 func storeOptions(cfg *config.Config, opt Options) store.Options {
-	return store.Options{Log: opt.Log, OnCommit: opt.onCommit, Ahead: cfg.Store.Levels(), RuntimeDir: cfg.RuntimeDir()}
+	return store.Options{Log: opt.Log, OnCommit: opt.onCommit, Ahead: cfg.Store.Levels(), RuntimeDir: cfg.RuntimeDir(), Reading: opt.Running}
 }

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -212,6 +213,38 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
+// A backup on a file system that is read-only from the start: it stays for its peer's questions, signs nothing, and ends, to be started
+// anew, once the file system can be written. Alone it ends at once.
+func TestReadOnlyBackup(t *testing.T) {
+	for _, fs := range fileSystems {
+		t.Run(fs, func(t *testing.T) {
+			d := newDiskIn(t, fs)
+			h := newHighwater(t, filepath.Join(d.at, "state"), devices)
+			h.do("init", "--yes")
+			d.unplug()
+			d.plug("-o", "ro")
+			requireRefusal(t, h, readOnly, adviceRO)
+			d.unplug()
+			d.plug()
+			h.do("peer", "add", freeAddress(t), strings.Repeat("61", 32))
+			d.unplug()
+			d.plug("-o", "ro")
+			h.launch()
+			require.Eventually(t, func() bool {
+				out, _ := h.cmdline("status").CombinedOutput() // until it listens
+				return strings.Contains(string(out), "the state directory cannot be written")
+			}, patience, 50*time.Millisecond)
+			require.Contains(t, h.notReady(), readOnly)
+			run(t, "mount", "-o", "remount,rw", d.at)
+			h.endsWith(exitDisk)
+			h.launch()
+			require.Eventually(t, func() bool { status, _ := h.get(h.ready); return status != 0 }, patience, 50*time.Millisecond)
+			require.NotContains(t, h.notReady(), readOnly)
+			require.NoError(t, h.stop())
+		})
+	}
+}
+
 // fill fills a disk to the last byte.
 func fill(t *testing.T, path string) {
 	t.Helper()
@@ -243,8 +276,10 @@ func TestFullDisk(t *testing.T) {
 				b.signLevels(5)
 			}
 			h.kill()
-			if fs == "ext4" {
-				requireRefusal(t, h, full, adviceFull) // not even the name of the lock's holder fits
+			if fs == "ext4" { // where not even the name of the lock's holder fits
+				h.start()
+				b.signLevels(5)
+				h.kill()
 			}
 			require.NoError(t, os.Remove(ballast))
 			h.start()
