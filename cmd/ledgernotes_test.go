@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"net/http"
 	"testing"
 	"time"
 
@@ -24,8 +23,7 @@ func TestNotesAreShownEverywhere(t *testing.T) {
 		require.Contains(t, out+errs, command, args)
 	}
 	for _, path := range []string{"/", "/readyz", "/status"} {
-		_, body, err := get(t, "http://"+w.daemon.Addresses["monitor"]+path, &http.Transport{})
-		require.NoError(t, err)
+		body := monitorPage(t, "http://"+w.daemon.Addresses["monitor"]+path)
 		require.Contains(t, body, note, path)
 		require.Contains(t, body, command, path)
 	}

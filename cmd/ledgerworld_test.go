@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -17,6 +18,7 @@ import (
 
 	"highwater/internal/config"
 	"highwater/internal/daemon"
+	"highwater/internal/daemon/daemontest"
 	"highwater/internal/device"
 	"highwater/ledger"
 	"highwater/ledger/ledgersim"
@@ -43,7 +45,7 @@ func newLedgerWorld(t *testing.T, setup ledgersim.Setup, more ...string) *ledger
 	t.Cleanup(func() { unplug(); served.Wait() })
 
 	w := &ledgerWorld{sim: sim}
-	w.config = writeConfig(t, strings.Join(append([]string{
+	w.config = daemontest.WriteConfig(t, strings.Join(append([]string{
 		`state_dir = "state"`, `chain = "NetXnHfVqm9iesp"`, `[server]`, `listen = "127.0.0.1:0"`, `[monitor]`, `listen = "127.0.0.1:0"`,
 		`[[device]]`, `name = "left"`, `kind = "ledger"`, `transport = "tcp://` + l.Addr().String() + `"`,
 	}, more...), "\n"))
@@ -107,4 +109,17 @@ func TestStopWhileADelegationIsShown(t *testing.T) {
 	a := <-answers
 	require.GreaterOrEqual(t, a.status, 400, a.body)
 	require.Contains(t, a.body, "the prompt is still on the device's screen")
+}
+
+// monitorPage gives a page of the monitor.
+func monitorPage(t *testing.T, url string) string {
+	t.Helper()
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	resp, err := c.Do(req)
+	require.NoError(t, err)
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(t, errors.Join(err, resp.Body.Close()))
+	return string(b)
 }

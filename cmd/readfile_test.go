@@ -6,12 +6,14 @@ import (
 	"syscall"
 	"testing"
 
+	"highwater/internal/daemon/daemontest"
+
 	"github.com/stretchr/testify/require"
 )
 
 // Every command that reads a file reads it so.
 func TestCommandsReadFiles(t *testing.T) {
-	path := writeConfig(t, "state_dir = \"s\"\n"+minimalConfig)
+	path := daemontest.WriteConfig(t, "state_dir = \"s\"\n"+daemontest.Minimal)
 	code, _, errs := run(t, "init", "--yes", "--config", path)
 	require.Zero(t, code, errs)
 	pipe := filepath.Join(t.TempDir(), "block_high_watermarks")

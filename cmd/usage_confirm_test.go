@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/internal/config"
+	"highwater/internal/daemon/daemontest"
 )
 
 // TestNoConfirmationIsWaitedFor: what wants a confirmation says so before it looks at anything, where nobody can give it: here there is
@@ -72,7 +73,7 @@ func TestJSONOrNothing(t *testing.T) {
 		"nothing": "", "no store": "config", "a store": "init --yes",
 	} {
 		if prepare != "" {
-			t.Setenv(config.Env, writeConfig(t, fmt.Sprintf("state_dir = %q\n", filepath.Join(t.TempDir(), "state"))+minimalConfig))
+			t.Setenv(config.Env, daemontest.WriteConfig(t, fmt.Sprintf("state_dir = %q\n", filepath.Join(t.TempDir(), "state"))+daemontest.Minimal))
 		} else {
 			t.Setenv(config.Env, filepath.Join(t.TempDir(), "none.toml"))
 		}

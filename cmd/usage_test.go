@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"bytes"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 
 	"highwater/cmd/cli"
 	"highwater/internal/config"
+	"highwater/internal/daemon/daemontest"
 	"highwater/internal/terminal"
 )
 
@@ -25,7 +25,7 @@ func run(t *testing.T, args ...string) (status int, out, errs string) {
 
 // TestUsageErrors: each is exit status 2, one `error:` line and one `hint:` line, before anything was opened.
 func TestUsageErrors(t *testing.T) {
-	t.Setenv(config.Env, writeConfig(t, minimalConfig))
+	t.Setenv(config.Env, daemontest.WriteConfig(t, daemontest.Minimal))
 	commands := 0
 	walk(t, func(c *cobra.Command) {
 		commands++
@@ -172,19 +172,4 @@ func TestEveryCommandThatReadsHasJSON(t *testing.T) {
 		}
 	})
 	require.Empty(t, want)
-}
-
-// minimalConfig is the least that is a configuration.
-const minimalConfig = `chain = "NetXnHfVqm9iesp"
-[[device]]
-name = "left"
-kind = "ledger"
-transport = "sim"
-`
-
-func writeConfig(t *testing.T, text string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "highwater.toml")
-	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-	return path
 }

@@ -176,7 +176,7 @@ makes a watermark file without being told to | cmd/pair/bringup.go | s/if f.yes 
 lets a backup leave its marks out | internal/bringup/run.go | s/ \&\& s.Skip != "" {/ {/ | ./internal/bringup | TestAStep
 keeps the right to sign after a drill | cmd/pair/drillhandover.go | s/r.giveBack(context.WithoutCancel(ctx))/_ = r.giveBack/ | ./cmd | TestScript/bringup$
 guard: is not told what was signed | internal/daemon/instance.go | s/^\t\tmemory.Observe(o)$/\t\t_ = memory/ | ./cmd | TestScript/guard
-guard: does not look before the next block | internal/daemon/instance.go | s/^\t\tin.Guard.Poke()$/\t\t_ = in.Guard/ | ./cmd | TestAHookThatHangs
+guard: does not look before the next block | internal/daemon/instance.go | s/^\t\tin.Guard.Poke()$/\t\t_ = in.Guard/ | ./internal/daemon | TestAHookThatHangs
 guard: fences in an epoch that it did not look at | failover/fence.go | s/ || now.Epoch != epoch {/ {/ | ./failover | TestAFenceIsForItsEpoch
 guard: fences an instance that waits for an answer | failover/fence.go | s/if r.Role == hwm.Active \&\& !n.signer.Active() {/if false {/ | ./failover | TestWhoWaitsDoesNotFence
 guard: lets signatures under way leave | failover/fence.go | s/^import \(.*\)/import (\n\t"context"\n\t\1\n)/;s/Stand(givenUp(), hwm.Fenced, why)/Stand(context.Background(), hwm.Fenced, why)/ | ./failover | TestAFenceGivesUpWhatIsUnderWay
@@ -240,10 +240,10 @@ answers an old copy of the other side again | failover/release.go | s/case q.Epo
 lifts a ceiling while its certificate is out | failover/evidence.go | s/if !r.CertificateDestroyed {/if false {/ | ./failover | TestOffline
 keeps a statement though the other side was heard | failover/rules.go | s/^\tn.unstate()$// | ./failover | TestAStatementThatTimePassedBy
 keeps a statement though the right moved | failover/margin.go | s/ || n.stated.epoch != epoch//;s/epoch: epoch/epoch: epoch*0/ | ./failover | TestAStatementThatTimePassedBy
-disk: stays alive after a failed commit | internal/daemon/servedisk.go | s/^\tend(err)$/\t_ = end/ | ./cmd | TestAFailedSyncEndsTheDaemon
-disk: starts on one that takes nothing | internal/daemon/servedisk.go | s/^\terr := in.Store.Probe()/\terr := error(nil)/ | ./cmd | TestAStartOnABrokenDisk
+disk: stays alive after a failed commit | internal/daemon/servedisk.go | s/^\tend(err)$/\t_ = end/ | ./internal/daemon | TestAFailedSyncEndsTheDaemon
+disk: starts on one that takes nothing | internal/daemon/servedisk.go | s/^\terr := in.Store.Probe()/\terr := error(nil)/ | ./internal/daemon | TestAStartOnABrokenDisk
 disk: has a file read that was replaced | internal/daemon/servedisk.go | s/errors.Is(err, store.ErrReplaced)/errors.Is(err, nil)/ | ./cmd | TestScript/replaced
-disk: ends the backup that the other instance may need | internal/daemon/servedisk.go | s/d.answersOnly() \&\& !d.untilWritable(ctx)/false/ | ./cmd | TestABrokenBackupStays
+disk: ends the backup that the other instance may need | internal/daemon/servedisk.go | s/d.answersOnly() \&\& !d.untilWritable(ctx)/false/ | ./internal/daemon | TestABrokenBackupStays
 disk: says that it signs when its disk failed | failover/ask.go | s/ \&\& broken == ""// | ./failover | TestNoCircle
 disk: answers nothing beside one that failed | failover/disk.go | s/if verb != wire.Status || .* {/if verb != "" {/ | ./failover | TestAHealthyOwnerResumes
 disk: answers as the active one when its disk failed | failover/disk.go | s/ || n.store.Role().Role == hwm.Active {/ {/ | ./failover | TestABrokenBackupThatCannotKeep

@@ -9,12 +9,15 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"highwater/hwm"
 	"highwater/internal/tezos"
 	"highwater/operate"
 	"highwater/store"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // The log says how the last run ended, and from which level each key signs again.
 func TestSayLastRun(t *testing.T) {

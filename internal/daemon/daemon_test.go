@@ -1,7 +1,6 @@
-package cmd
+package daemon_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -22,28 +21,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"highwater/cmd/cli"
 	"highwater/internal/config"
 	"highwater/internal/daemon"
-	"highwater/internal/hints"
-	"highwater/internal/terminal"
+	"highwater/internal/daemon/daemontest"
 	"highwater/store"
 )
-
-// runDaemon runs a daemon of a configuration until the test ends.
-func runDaemon(t *testing.T, text string) *daemon.Daemon {
-	t.Helper()
-	cfg, err := config.Load(writeConfig(t, "state_dir = \"state\"\n"+text))
-	require.NoError(t, err)
-	require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
-	d, err := daemon.New(t.Context(), cfg, slog.New(slog.DiscardHandler), "test")
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- d.Run(ctx) }()
-	t.Cleanup(func() { cancel(); require.NoError(t, <-ended) })
-	return d
-}
 
 // get asks through a transport.
 func get(t *testing.T, url string, transport *http.Transport) (status int, body string, err error) {
@@ -75,8 +57,8 @@ func TestSystemdIsTold(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, manager.Close()) }()
 	t.Setenv("NOTIFY_SOCKET", path)
-	d := runDaemon(t, minimalConfig+"[server]\nlisten = \"127.0.0.1:0\"\n")
-	require.NoError(t, manager.SetReadDeadline(time.Now().Add(scriptPatience)))
+	d := daemontest.Run(t, daemontest.Minimal+"[server]\nlisten = \"127.0.0.1:0\"\n")
+	require.NoError(t, manager.SetReadDeadline(time.Now().Add(daemontest.Patience)))
 	b := make([]byte, 100)
 	n, err := manager.Read(b)
 	require.NoError(t, err)
@@ -86,7 +68,7 @@ func TestSystemdIsTold(t *testing.T) {
 
 func TestServeOnAUnixSocket(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "signer.sock")
-	runDaemon(t, minimalConfig+"[server]\nlisten = \"unix:"+socket+"\"\n")
+	daemontest.Run(t, daemontest.Minimal+"[server]\nlisten = \"unix:"+socket+"\"\n")
 	info, err := os.Stat(socket)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o660), info.Mode().Perm())
@@ -101,7 +83,7 @@ func TestServeOnAUnixSocket(t *testing.T) {
 func TestServeTLS(t *testing.T) {
 	dir := t.TempDir()
 	cert, pool := selfSigned(t, dir)
-	d := runDaemon(t, minimalConfig+"[monitor]\nlisten = \"127.0.0.1:0\"\n[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = \""+dir+
+	d := daemontest.Run(t, daemontest.Minimal+"[monitor]\nlisten = \"127.0.0.1:0\"\n[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = \""+dir+
 		"/cert.pem\"\ntls_key = \""+dir+"/key.pem\"\nclient_ca = \""+dir+"/cert.pem\"\n")
 	url := "https://" + d.Addresses["octez"] + "/authorized_keys"
 	require200(t, url, "{}", &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{cert}}})
@@ -113,7 +95,7 @@ func TestServeTLS(t *testing.T) {
 // TestBadTLSFiles are said at start, and leave nothing behind that listens or locks.
 func TestBadTLSFiles(t *testing.T) {
 	for range 2 {
-		cfg, err := config.Load(writeConfig(t, "state_dir = \"state\"\n"+minimalConfig+"[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = \"a\"\ntls_key = \"b\"\n"))
+		cfg, err := config.Load(daemontest.WriteConfig(t, "state_dir = \"state\"\n"+daemontest.Minimal+"[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = \"a\"\ntls_key = \"b\"\n"))
 		require.NoError(t, err)
 		require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
 		_, err = daemon.New(t.Context(), cfg, slog.New(slog.DiscardHandler), "test")
@@ -148,17 +130,4 @@ func selfSigned(t *testing.T, dir string) (tls.Certificate, *x509.CertPool) {
 	pool := x509.NewCertPool()
 	require.True(t, pool.AppendCertsFromPEM(certPEM))
 	return pair, pool
-}
-
-// TestASocketThatCannotBeOpened: a command that may not open the daemon's socket does not go behind its back.
-func TestASocketThatCannotBeOpened(t *testing.T) {
-	cfg, err := config.Load(writeConfig(t, "state_dir = \"state\"\n"+minimalConfig))
-	require.NoError(t, err)
-	require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
-	require.NoError(t, os.Symlink(cfg.Admin.Socket, cfg.Admin.Socket)) // ELOOP: neither absent nor refused
-	var out bytes.Buffer
-	a := &app{App: &cli.App{Terminal: terminal.New(&out, &out, &out)}}
-	_, _, err = a.Admin(t.Context(), cfg, false)
-	require.Error(t, err)
-	require.NotEmpty(t, hints.Of(err), err.Error())
 }

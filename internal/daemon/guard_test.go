@@ -1,4 +1,4 @@
-package cmd
+package daemon_test
 
 import (
 	"encoding/json"
@@ -13,11 +13,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"highwater/cmd/cli"
 	"highwater/hwm"
 	"highwater/internal/baker"
 	"highwater/internal/config"
 	"highwater/internal/daemon"
+	"highwater/internal/daemon/daemontest"
 	"highwater/internal/hooks"
 	"highwater/internal/node/nodesim"
 	"highwater/internal/tezos"
@@ -62,7 +62,7 @@ func TestAHookThatHangs(t *testing.T) {
 	sim := nodesim.New(nodesim.Config{Chain: guardedChain})
 	srv := httptest.NewServer(sim)
 	t.Cleanup(srv.Close)
-	d := runDaemon(t, fmt.Sprintf(`node = %q
+	d := daemontest.Run(t, fmt.Sprintf(`node = %q
 chain = %q
 [server]
 listen = "127.0.0.1:0"
@@ -74,7 +74,7 @@ name = "left"
 kind = "ledger"
 transport = "sim"
 `, srv.URL, guardedChain, hook.url))
-	d.Settle(t.Context(), cli.Patience)
+	d.Settle(t.Context(), 3*time.Second)
 	d.Signer.Learn()
 	require.Eventually(t, func() bool { return !d.Guard.Status().At.IsZero() }, 10*time.Second, time.Millisecond)
 	level := sim.Head().Level - 1
@@ -116,8 +116,8 @@ transport = "sim"
 // twinOf gives a client of another daemon that holds the same key.
 func twinOf(t *testing.T) *baker.Client {
 	t.Helper()
-	d := runDaemon(t, fmt.Sprintf("chain = %q\n[server]\nlisten = \"127.0.0.1:0\"\n[[device]]\nname = \"left\"\nkind = \"ledger\"\ntransport = \"sim\"\n", guardedChain))
-	d.Settle(t.Context(), cli.Patience)
+	d := daemontest.Run(t, fmt.Sprintf("chain = %q\n[server]\nlisten = \"127.0.0.1:0\"\n[[device]]\nname = \"left\"\nkind = \"ledger\"\ntransport = \"sim\"\n", guardedChain))
+	d.Settle(t.Context(), 3*time.Second)
 	d.Signer.Learn()
 	level := int32(1)
 	_, err := d.Admin.Activate(t.Context(), operate.ActivateRequest{Level: &level})
@@ -131,7 +131,7 @@ func twinOf(t *testing.T) *baker.Client {
 func TestTheLastAlarmIsTold(t *testing.T) {
 	hook := newHungHook(t)
 	hook.letGo()
-	cfg, err := config.Load(writeConfig(t, fmt.Sprintf("state_dir = \"state\"\n%s[hooks]\nwebhook = %q\n", minimalConfig, hook.url)))
+	cfg, err := config.Load(daemontest.WriteConfig(t, fmt.Sprintf("state_dir = \"state\"\n%s[hooks]\nwebhook = %q\n", daemontest.Minimal, hook.url)))
 	require.NoError(t, err)
 	in := openedInstance(t, cfg)
 	in.StopNode() // as run does, before the listeners have ended

@@ -1,4 +1,4 @@
-package cmd
+package daemon_test
 
 import (
 	"bytes"
@@ -14,11 +14,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"highwater/api"
 	"highwater/hwm"
 	"highwater/internal/config"
 	"highwater/internal/daemon"
-	"highwater/operate"
+	"highwater/internal/daemon/daemontest"
 	"highwater/signer"
 	"highwater/store"
 	"highwater/store/storetest"
@@ -27,7 +26,7 @@ import (
 // brokenDaemon runs a daemon until it ends by itself.
 func brokenDaemon(t *testing.T, text string, before func(*store.DB)) (d *daemon.Daemon, said *spoken, ended chan error) {
 	t.Helper()
-	cfg, err := config.Load(writeConfig(t, "state_dir = \"state\"\n"+text))
+	cfg, err := config.Load(daemontest.WriteConfig(t, "state_dir = \"state\"\n"+text))
 	require.NoError(t, err)
 	require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
 	said = &spoken{}
@@ -65,27 +64,15 @@ func (s *spoken) String() string {
 	return s.text.String()
 }
 
-// within is what a channel gives, in time.
-func within[T any](t *testing.T, c <-chan T) T {
-	t.Helper()
-	select {
-	case v := <-c:
-		return v
-	case <-time.After(scriptPatience):
-		require.Fail(t, "it did not end")
-		panic("unreachable")
-	}
-}
-
 // TestAFailedSyncEndsTheDaemon: with its own exit status, and hooks and alarms are told before.
 func TestAFailedSyncEndsTheDaemon(t *testing.T) {
 	for _, with := range []string{storetest.NoSpace, storetest.FailedSync} {
 		hook := newHungHook(t)
 		hook.letGo()
-		d, said, ended := brokenDaemon(t, fmt.Sprintf("%s[hooks]\nwebhook = %q\n", minimalConfig, hook.url), func(*store.DB) {})
+		d, said, ended := brokenDaemon(t, fmt.Sprintf("%s[hooks]\nwebhook = %q\n", daemontest.Minimal, hook.url), func(*store.DB) {})
 		storetest.Break(t, d.Store.Path(), with)
 		require.ErrorIs(t, d.Store.Probe(), store.ErrPoisoned)
-		err := within(t, ended)
+		err := daemontest.Within(t, ended)
 		require.True(t, store.Fails(err), "%v", err)
 		e := <-hook.events
 		require.Equal(t, signer.AlarmDisk, e.Alarm)
@@ -98,39 +85,16 @@ func TestAFailedSyncEndsTheDaemon(t *testing.T) {
 // TestAHookThatHangsDoesNotKeepABrokenDaemon: its end is bounded.
 func TestAHookThatHangsDoesNotKeepABrokenDaemon(t *testing.T) {
 	hook := newHungHook(t)
-	d, _, ended := brokenDaemon(t, fmt.Sprintf("%s[hooks]\nwebhook = %q\ntimeout = \"1s\"\n", minimalConfig, hook.url), func(*store.DB) {})
+	d, _, ended := brokenDaemon(t, fmt.Sprintf("%s[hooks]\nwebhook = %q\ntimeout = \"1s\"\n", daemontest.Minimal, hook.url), func(*store.DB) {})
 	storetest.Break(t, d.Store.Path(), storetest.FailedSync)
 	require.ErrorIs(t, d.Store.Probe(), store.ErrPoisoned)
-	require.True(t, store.Fails(within(t, ended)))
+	require.True(t, store.Fails(daemontest.Within(t, ended)))
 	require.Equal(t, signer.AlarmDisk, (<-hook.events).Alarm)
-}
-
-// TestTheExitStatusOfABrokenDisk: of the process, with the words and the advice on its standard error.
-func TestTheExitStatusOfABrokenDisk(t *testing.T) {
-	path := writeConfig(t, "state_dir = \"state\"\n"+minimalConfig+"[server]\nlisten = \"127.0.0.1:0\"\n")
-	cfg, err := config.Load(path)
-	require.NoError(t, err)
-	require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
-	var errw bytes.Buffer
-	status := make(chan int, 1)
-	go func() { status <- Main([]string{"serve", "--config", path}, &bytes.Buffer{}, &bytes.Buffer{}, &errw) }()
-	var client *api.Client
-	require.Eventually(t, func() bool {
-		c, dialErr := api.Dial(t.Context(), cfg.Admin.Socket)
-		client = c
-		return dialErr == nil
-	}, scriptPatience, time.Millisecond)
-	storetest.Break(t, filepath.Join(cfg.StateDir, store.FileName), storetest.NoSpace)
-	_, err = client.Standby(t.Context(), operate.StandbyRequest{Why: "a write"})
-	require.Error(t, err)
-	require.Equal(t, exitDisk, within(t, status))
-	require.Contains(t, errw.String(), "error: a commit to the watermark file failed")
-	require.Contains(t, errw.String(), "hint: make room on the file system of the state directory (df), then restart highwater")
 }
 
 // TestABrokenBackupStaysForQuestions: until its disk works again; then it ends, to be started anew.
 func TestABrokenBackupStaysForQuestions(t *testing.T) {
-	d, said, ended := brokenDaemon(t, minimalConfig, func(db *store.DB) {
+	d, said, ended := brokenDaemon(t, daemontest.Minimal, func(db *store.DB) {
 		require.NoError(t, db.SetPeer(&hwm.Peer{Address: "127.0.0.1:1", Key: hwm.InstanceID{7}}))
 	})
 	trial := filepath.Join(d.Config.StateDir, "disk-trial")
@@ -138,9 +102,8 @@ func TestABrokenBackupStaysForQuestions(t *testing.T) {
 	storetest.Break(t, d.Store.Path(), storetest.FailedSync)
 	require.ErrorIs(t, d.Store.Probe(), store.ErrPoisoned)
 	require.Eventually(t, func() bool {
-		return strings.Contains(said.String(), "stays for its peer's "+
-			"questions")
-	}, scriptPatience, time.Millisecond)
+		return strings.Contains(said.String(), "stays for its peer's questions")
+	}, daemontest.Patience, time.Millisecond)
 	st, err := d.Admin.Status(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, st.Store, "a commit to the watermark file failed")
@@ -151,12 +114,12 @@ func TestABrokenBackupStaysForQuestions(t *testing.T) {
 	default:
 	}
 	require.NoError(t, os.Remove(trial))
-	require.True(t, store.Fails(within(t, ended)))
+	require.True(t, store.Fails(daemontest.Within(t, ended)))
 }
 
 // TestAStartOnABrokenDisk is refused before anything is promised; an instance that still answers another one starts.
 func TestAStartOnABrokenDisk(t *testing.T) {
-	cfg, err := config.Load(writeConfig(t, "state_dir = \"state\"\n"+minimalConfig))
+	cfg, err := config.Load(daemontest.WriteConfig(t, "state_dir = \"state\"\n"+daemontest.Minimal))
 	require.NoError(t, err)
 	in := openedInstance(t, cfg)
 	require.NoError(t, in.TryDisk())
@@ -170,39 +133,4 @@ func TestAStartOnABrokenDisk(t *testing.T) {
 	storetest.Break(t, in.Store.Path(), storetest.NoSpace)
 	require.NoError(t, in.TryDisk())
 	require.NoError(t, in.Close())
-}
-
-// TestAlarmsEndOneByOne: without a name one of several is not ended, nor all.
-func TestAlarmsEndOneByOne(t *testing.T) {
-	d := runDaemon(t, minimalConfig+"[server]\nlisten = \"127.0.0.1:0\"\n")
-	run := func(args ...string) (int, string) {
-		var out bytes.Buffer
-		status := Main(append(args, "--config", d.Config.Path), &bytes.Buffer{}, &out, &out)
-		return status, out.String()
-	}
-	for _, about := range []string{"one", "two", "three"} {
-		d.Signer.RaiseAlarm(signer.AlarmTwin, "a test", about, "the text of "+about, "a hint")
-	}
-	status, out := run("acknowledge")
-	require.Equal(t, exitFail, status)
-	require.Contains(t, out, "alarm 2: twin: the text of two")
-	require.Contains(t, out, "3 alarms stand, and none was named: none was ended")
-	require.Len(t, d.Signer.Alarms(), 3)
-	status, out = run("acknowledge", "9")
-	require.Equal(t, exitUsage, status, out)
-	status, out = run("acknowledge", "2", "--all")
-	require.Equal(t, exitUsage, status, out)
-	status, out = run("acknowledge", "2")
-	require.Equal(t, exitDone, status, out)
-	require.Contains(t, out, "the text of two")
-	require.NotContains(t, out, "the text of one")
-	require.Len(t, d.Signer.Alarms(), 2)
-	status, out = run("acknowledge", "--all")
-	require.Equal(t, exitDone, status, out)
-	require.Contains(t, out, "2 alarms acknowledged")
-	require.Empty(t, d.Signer.Alarms())
-	d.Signer.RaiseAlarm(signer.AlarmTwin, "a test", "four", "the only one", "a hint")
-	status, out = run("acknowledge")
-	require.Equal(t, exitDone, status, out)
-	require.Empty(t, d.Signer.Alarms())
 }
