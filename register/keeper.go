@@ -23,6 +23,8 @@ type Machine interface {
 	Barred() string
 	// Near is nil for a level that is not further above all that is known here than time explains.
 	Near(level int32) error
+	// Follow takes in the marks that a record names.
+	Follow(r Record) error
 	// Begin makes the floors of a record and the role durable, then lets requests in.
 	Begin(ctx context.Context, r Record) error
 	// End refuses requests, waits for those inside, and makes that durable; then nothing more is signed. Signatures that were given up never leave.
@@ -204,7 +206,12 @@ func (k *Keeper) give(ctx context.Context, to hwm.InstanceID) {
 
 // standBy takes the right if the policy says so.
 func (k *Keeper) standBy(ctx context.Context, rec Record) {
-	why := k.wait(rec)
+	var why string
+	if err := k.cfg.Machine.Follow(rec); err != nil {
+		why = "the marks of the record were not taken in: " + err.Error()
+	} else {
+		why = k.wait(rec)
+	}
 	k.mu.Lock()
 	k.state.Why = why
 	k.mu.Unlock()

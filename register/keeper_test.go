@@ -35,6 +35,8 @@ func (h *host) Barred() string      { return h.barred }
 func (h *host) Denied(err error)    { h.denied = append(h.denied, err) }
 func (h *host) Changed()            {}
 
+func (h *host) Follow(register.Record) error { return nil }
+
 func (h *host) Near(level int32) error {
 	if level > *h.head+10_000 {
 		return errors.New("the register is too far above the chain")

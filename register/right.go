@@ -205,8 +205,12 @@ func (r *Right) Acquire(ctx context.Context, head int32, may func(Record) error)
 	next := Record{
 		Chain: r.cfg.Chain, Owner: r.cfg.Me, Life: r.cfg.Life, Epoch: rec.Epoch + 1, Floor: rec.Horizon, Horizon: above(max(rec.Horizon, head), r.cfg.Ahead),
 	}
-	if rec.Released() {
-		next.Marks = rec.Marks
+	next.Marks = rec.Marks
+	if !rec.Released() { // nobody knows how far the owner came: the same keys, at its horizon
+		next.Marks = nil
+		for _, m := range rec.Marks {
+			next.Marks = append(next.Marks, Mark{PKH: m.PKH, Kind: m.Kind, Level: rec.Horizon, Round: hwm.MaxRound})
+		}
 	}
 	return r.swap(ctx, e, next)
 }

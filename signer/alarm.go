@@ -30,10 +30,13 @@ const (
 	AlarmSameKey AlarmName = "same_key"
 	// AlarmDisk: a commit to the watermark file failed; nothing is signed until a restart.
 	AlarmDisk AlarmName = "disk"
+	// AlarmRegisterOlder: the register shared with other instances says less than it said before. It gives nobody the
+	// right to sign.
+	AlarmRegisterOlder AlarmName = "register_older"
 )
 
 // AlarmNames lists all names.
-var AlarmNames = []AlarmName{AlarmRollback, AlarmElsewhere, AlarmBackwards, AlarmOtherChain, AlarmTwin, AlarmUnproven, AlarmBothActive, AlarmSameKey, AlarmDisk}
+var AlarmNames = []AlarmName{AlarmRollback, AlarmElsewhere, AlarmBackwards, AlarmOtherChain, AlarmTwin, AlarmUnproven, AlarmBothActive, AlarmSameKey, AlarmDisk, AlarmRegisterOlder}
 
 // Alarm asks an operator to look. An alarm keeps nobody from signing: where that is needed a fence stands beside the
 // alarm. An alarm stays, also over a restart, until an operator acknowledges the alarm.

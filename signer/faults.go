@@ -64,6 +64,9 @@ func (s *Signer) levelFault(key *ringKey, states map[tezos.Kind]hwm.State) *KeyF
 			return &KeyFault{Reason: KeyLevel, Text: err.Error(), Hint: hints.Of(err)}
 		}
 	}
+	if f := s.rightFault(key); f != nil {
+		return f
+	}
 	if h := s.levelHealth(key, states); !h.OK() {
 		return &KeyFault{Reason: KeyLevel, Text: h.Text(key.pkh), Level: &h}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"highwater/hwm"
 	"highwater/internal/tezos"
 )
 
@@ -16,6 +17,7 @@ const (
 	StageQueue  Stage = iota // the request waits for its turn
 	StageDevice              // the device was asked
 	StageDisk                // the device has answered, and the mark is not on disk yet
+	StageRight               // the level is above the limit of a shared right, and an extension is waited for
 )
 
 // TimeoutError says that a request's budget ran out, and where; or that its client went away.
@@ -40,6 +42,8 @@ func (e *TimeoutError) Error() string {
 		return text + "the device has signed, and the watermark is not on the disk yet"
 	case StageDevice:
 		return text + "device " + e.Device + " was asked, and has not answered"
+	case StageRight:
+		return text + "the right to sign did not reach its level"
 	case StageQueue:
 	}
 	return text + "the turn at the device had not come"
@@ -61,6 +65,12 @@ func (s *Signer) late(ctx context.Context, r *request) error {
 	stage, device := r.out.where()
 	e := &TimeoutError{PKH: r.key.pkh, Gone: errors.Is(ctx.Err(), context.Canceled), Stage: stage, Device: device}
 	if e.Gone || stage == StageDisk {
+		return e
+	}
+	if stage == StageRight {
+		if err := s.mayNow(r, hwm.Undecided); err != nil {
+			return err
+		}
 		return e
 	}
 	if candidates := s.candidates(r.key); s.firstUsable(candidates, r.key.pkh, r.Kind) == nil {

@@ -77,6 +77,9 @@ func (s *Signer) borrow(ctx context.Context, r *request) (*heldTurn, error) {
 func (s *Signer) moveMark(r *request, v hwm.Verdict) (hwm.Pending, error) {
 	var durable hwm.Pending = alreadyDurable{}
 	err := r.pass.do(func() (err error) { // after the end of an epoch no mark moves
+		if err = s.mayNow(r, v); err != nil { // nor is a device asked without the right
+			return err
+		}
 		if v != hwm.Advance {
 			return nil
 		}

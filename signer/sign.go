@@ -56,6 +56,9 @@ func (s *Signer) finish(ctx context.Context, r *request) (tezos.Signature, error
 	if err != nil || d.Verdict == hwm.Replay { // refused, or signed before: no device is needed
 		return d.Mark.Signature, err
 	}
+	if err = s.within(ctx, r, d.Verdict); err != nil { // the right to sign may reach the level in a moment
+		return tezos.Signature{}, err
+	}
 	turn, err := s.borrow(ctx, r) // waiting for a device spends no mark
 	if err != nil {
 		return tezos.Signature{}, err

@@ -27,6 +27,7 @@ type Config struct {
 	// Awake is called before a signature leaves, and may take its time after this process stood still: the other
 	// instance is asked, and its answer may end signing here. May be nil.
 	Awake   func(ctx context.Context)
+	Right   Right                // nil: the role alone decides
 	Observe func(Outcome)        // told of every decision; may be nil
 	Changed func(hwm.RoleRecord) // told of every change of role, and of Resume; may be nil; must not wait
 	Alarmed func(Alarm)          // told of every new alarm; may be nil; must not wait
@@ -54,6 +55,7 @@ type Signer struct {
 	alarmed func(Alarm)
 	head    func() *hwm.Known
 	strange strangers   // devices with marks that are not believed
+	right   Right       // nil: the role alone decides
 	capped  atomic.Bool // the epoch is another owner's: every key needs a ceiling
 	changes *broadcast  // a device changed, or the ring
 	alarms  alarms
@@ -65,7 +67,7 @@ type Signer struct {
 func New(cfg Config) *Signer {
 	s := &Signer{
 		chain: cfg.Chain, store: cfg.Store, devices: cfg.Devices, log: cfg.Log, observe: cfg.Observe, now: cfg.Now,
-		changed: cfg.Changed, alarmed: cfg.Alarmed, awake: cfg.Awake, head: cfg.Head,
+		changed: cfg.Changed, alarmed: cfg.Alarmed, awake: cfg.Awake, head: cfg.Head, right: cfg.Right,
 		gate: newGate(cfg.Store.Instance()), changes: newBroadcast(),
 	}
 	if s.log == nil {

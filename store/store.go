@@ -55,6 +55,7 @@ type DB struct {
 	signed    map[hwm.SignedBy]hwm.SignedUpTo
 	journal   []JournalEntry
 	peer      *hwm.Peer // nil: alone
+	register  hwm.RegisterSeen
 	alarms    []hwm.Alarm
 	poisoned  error         // set once, by a failed commit
 	failed    chan struct{} // closed at the same moment

@@ -1,0 +1,225 @@
+package register
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"highwater/hwm"
+)
+
+// Desk does what an operator asks of an instance that shares its right to sign.
+type Desk struct {
+	Keeper  *Keeper
+	Machine *Instance
+	Name    string // of the record
+	Policy  Policy
+	Ahead   int32
+}
+
+// View is what an operator is told about the register.
+type View struct {
+	Name    string         `json:"name"`
+	Cluster string         `json:"cluster,omitempty"`
+	Owner   hwm.InstanceID `json:"owner"` // zero: nobody
+	Mine    bool           `json:"mine"`  // this process is the owner
+	Epoch   uint64         `json:"epoch"`
+	Floor   int32          `json:"floor"`
+	Horizon int32          `json:"horizon"`
+	Head    *int32         `json:"head"`
+	// SilentMS is for how long the register has not answered, in milliseconds; zero: it answers.
+	SilentMS int64  `json:"silent_ms,omitempty"`
+	Error    string `json:"error,omitempty"`
+	// Why is the reason why this instance does not take the right now.
+	Why       string `json:"why,omitempty"`
+	Automatic bool   `json:"automatic"`
+	Ahead     int32  `json:"ahead"`
+	MaySign   string `json:"may_sign"` // who, in one sentence
+}
+
+// View tells who may sign. It asks nobody.
+func (d *Desk) View() View {
+	s := d.Keeper.State()
+	v := View{
+		Name: d.Name, Mine: s.Owner, Why: s.Why, Automatic: d.Policy.Automatic, Ahead: d.Ahead,
+		Owner: s.Record.Owner, Epoch: s.Record.Epoch, Floor: s.Record.Floor, Horizon: s.Record.Horizon,
+	}
+	if seen := d.Machine.Seen(); seen.Cluster != 0 {
+		v.Cluster = fmt.Sprintf("%x", seen.Cluster)
+	}
+	if head, ok := d.Machine.Head(); ok {
+		v.Head = &head
+	}
+	if !s.Silent.IsZero() {
+		v.SilentMS = time.Since(s.Silent).Milliseconds()
+	}
+	if s.Err != nil {
+		v.Error = s.Err.Error()
+	}
+	v.MaySign = d.maySign(s)
+	return v
+}
+
+func (d *Desk) maySign(s State) string {
+	switch {
+	case Denied(s.Err):
+		return "nobody, by this register"
+	case s.Owner:
+		return fmt.Sprintf("this instance, up to level %d", s.Record.Horizon)
+	case !s.Known:
+		return "not known: the register has not answered yet"
+	case s.Record.Released():
+		return "nobody: the right was released"
+	case s.Record.Owner == d.Machine.Store.Instance():
+		return fmt.Sprintf("an earlier process of this instance, up to level %d", s.Record.Horizon)
+	}
+	return fmt.Sprintf("the instance %s, up to level %d", s.Record.Owner.Short(), s.Record.Horizon)
+}
+
+// Why says why the limit of this instance does not rise, for a request that waits.
+func (d *Desk) Why() string {
+	s := d.Keeper.State()
+	switch {
+	case !s.Silent.IsZero():
+		return fmt.Sprintf("the register has not answered for %s: %v", time.Since(s.Silent).Round(time.Second), s.Err)
+	case s.Err != nil:
+		return s.Err.Error()
+	}
+	return fmt.Sprintf("the horizon is at most %d levels above the head of this machine's node", d.Ahead)
+}
+
+// Errors of an operator's acts.
+var (
+	// ErrElsewhere: another instance has the right.
+	ErrElsewhere = errors.New("another instance has the right to sign")
+	// ErrNobody: no other instance took the released right in time.
+	ErrNobody = errors.New("no other instance took the right to sign in time: it was taken back")
+	// ErrUnanswered: the owner did not release the right in time.
+	ErrUnanswered = errors.New("the instance that has the right to sign did not release it in time")
+)
+
+// handoverTimeout bounds the wait for the other side of a handover: its look at the register, its devices' last signatures, and its disk.
+const handoverTimeout = 10 * time.Second
+
+// handoverLook is how often the register is looked at meanwhile.
+const handoverLook = 20 * time.Millisecond
+
+// Moved is a handover that was made.
+type Moved struct {
+	From, To hwm.InstanceID
+	Epoch    uint64
+	Gap      time.Duration // during which neither side signed, as seen from here
+}
+
+// Handover moves the right: from this instance to any that is ready, or to here from the one that has it.
+func (d *Desk) Handover(ctx context.Context) (Moved, error) {
+	ctx, cancel := context.WithTimeout(ctx, handoverTimeout)
+	defer cancel()
+	if d.Keeper.State().Owner {
+		return d.giveAway(ctx)
+	}
+	return d.fetch(ctx)
+}
+
+// fetch asks the owner for the right, and waits for it.
+func (d *Desk) fetch(ctx context.Context) (Moved, error) {
+	if err := d.Machine.Ready(); err != nil {
+		return Moved{}, fmt.Errorf("this machine is not ready: %w", err)
+	}
+	asked, err := d.Keeper.Ask(ctx)
+	defer d.Keeper.Forget()
+	if err != nil {
+		return Moved{}, err
+	}
+	var released time.Time
+	err = d.until(ctx, func(s State) bool {
+		if released.IsZero() && s.Known && s.Record.Released() {
+			released = time.Now()
+		}
+		return s.Owner
+	})
+	if err != nil {
+		return Moved{}, fmt.Errorf("%w: %s", ErrUnanswered, d.View().MaySign)
+	}
+	gap := time.Duration(0)
+	if !released.IsZero() {
+		gap = time.Since(released) + handoverLook
+	}
+	return Moved{From: asked.Owner, To: d.Machine.Store.Instance(), Epoch: d.Keeper.State().Record.Epoch, Gap: gap}, nil
+}
+
+// giveAway releases the right to any other instance, and takes it back when none takes it.
+func (d *Desk) giveAway(ctx context.Context) (Moved, error) {
+	me := d.Machine.Store.Instance()
+	if err := d.aside("a handover is under way"); err != nil {
+		return Moved{}, err
+	}
+	defer func() { _ = d.aside("") }() // a failed write has poisoned the store, which says so by itself
+	start := time.Now()
+	if _, err := d.Keeper.Release(ctx, hwm.InstanceID{}, "handed over by the operator"); err != nil {
+		return Moved{}, err
+	}
+	err := d.until(ctx, func(s State) bool { return s.Known && s.Record.Owner != me && !s.Record.Released() })
+	if err != nil {
+		_, back := d.Keeper.Takeover(context.WithoutCancel(ctx))
+		return Moved{}, errors.Join(ErrNobody, back)
+	}
+	rec := d.Keeper.State().Record
+	return Moved{From: me, To: rec.Owner, Epoch: rec.Epoch, Gap: time.Since(start)}, nil
+}
+
+// until looks at the register again and again.
+func (d *Desk) until(ctx context.Context, done func(State) bool) error {
+	tick := time.NewTicker(handoverLook)
+	defer tick.Stop()
+	for !done(d.Keeper.State()) {
+		select {
+		case <-tick.C:
+			d.Keeper.Step(ctx)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// Takeover takes the right now. It needs no statement: it begins above the horizon, which the old owner cannot move any more.
+func (d *Desk) Takeover(ctx context.Context) (Record, error) { return d.Keeper.Takeover(ctx) }
+
+// Stand ends signing here, and keeps this instance from taking the right by itself until an operator says otherwise.
+func (d *Desk) Stand(ctx context.Context, why string) error {
+	if why == "" {
+		why = "no reason was given"
+	}
+	if err := d.aside(hwm.CutWhy(why)); err != nil {
+		return err
+	}
+	_, err := d.Keeper.Release(ctx, hwm.InstanceID{}, why)
+	if errors.Is(err, ErrLost) {
+		err = d.Machine.End(ctx, why)
+	}
+	return err
+}
+
+// Activate ends an operator's standby, and takes the right if nobody has it. ErrElsewhere: somebody has.
+func (d *Desk) Activate(ctx context.Context) error {
+	if err := d.aside(""); err != nil {
+		return err
+	}
+	d.Keeper.Step(ctx)
+	s := d.Keeper.State()
+	switch {
+	case s.Owner:
+		return nil
+	case s.Err != nil:
+		return s.Err
+	case s.Record.Released():
+		return errors.New(s.Why)
+	}
+	return fmt.Errorf("%w: %s", ErrElsewhere, d.View().MaySign)
+}
+
+func (d *Desk) aside(why string) error {
+	return d.Machine.Store.SeeRegister(func(s *hwm.RegisterSeen) { s.Aside = why })
+}
