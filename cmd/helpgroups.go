@@ -14,7 +14,7 @@ var helpGroups = []struct {
 	{"Every day", []string{"init", "check", "serve", "status", "keys", "hwm", "activate", "standby", "acknowledge"}},
 	{"Devices", []string{"ledger", "tezsign"}},
 	{"A second machine", []string{
-		"peer", "bring-up", "bundle", "drill", "wait-window", "handover", "release", "accept", "takeover",
+		"peer", "register", "bring-up", "bundle", "drill", "wait-window", "handover", "release", "accept", "takeover",
 	}},
 	{"Other", []string{"demo", "version", "completion"}},
 }

@@ -51,6 +51,7 @@ func (a *app) showStatus(st operate.Status) error {
 	}
 	a.showGuard(st.Guard)
 	a.ShowPair(st.Pair)
+	a.ShowRegister(st.Register)
 	if v := st.Pair; v != nil && v.Peer == nil && st.Role.Role != hwm.Active { // alone, and in need of advice
 		a.ShowNext(v.Next)
 	}

@@ -21,6 +21,9 @@ type Local struct {
 	Now     func() time.Time
 	Devices DeviceFunc     // nil: the devices are not open here
 	Node    *failover.Node // nil: no other instance is known
+	// Shared: the right to sign is shared through a register. Register is nil without a daemon.
+	Shared   bool
+	Register Register
 
 	Identity  crypto.Signer    // nil: bundles are not made here
 	LastAsked func() time.Time // time of the last request for a signature; nil where no client can ask

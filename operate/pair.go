@@ -58,6 +58,9 @@ func (l *Local) Pair(context.Context) (failover.View, error) {
 
 // SetPeer names the other instance.
 func (l *Local) SetPeer(ctx context.Context, r PeerRequest) (failover.View, error) {
+	if l.Shared && r.Address != "" {
+		return failover.View{}, errShared
+	}
 	if l.Node == nil {
 		return failover.View{}, errNoFailover
 	}
@@ -82,6 +85,15 @@ func (l *Local) Moment(ctx context.Context, w moment.Window) (moment.Moment, err
 
 // Handover moves the right to sign.
 func (l *Local) Handover(ctx context.Context, r failover.HandoverRequest) (HandoverAnswer, error) {
+	reg, err := l.register()
+	if err != nil {
+		return HandoverAnswer{}, err
+	}
+	if reg != nil {
+		h, err := l.handoverShared(ctx, reg, r)
+		refusal, err := asRefusal(err)
+		return HandoverAnswer{h, refusal}, err
+	}
 	n, err := l.talking()
 	if err != nil {
 		return HandoverAnswer{}, err
@@ -101,6 +113,9 @@ func asRefusal(err error) (*wire.Refusal, error) {
 
 // Release makes a certificate for a file.
 func (l *Local) Release(ctx context.Context, r ReleaseRequest) (wire.Certificate, error) {
+	if l.Shared {
+		return wire.Certificate{}, errShared
+	}
 	n, err := l.talking()
 	if err != nil {
 		return wire.Certificate{}, err
@@ -114,6 +129,9 @@ func (l *Local) Release(ctx context.Context, r ReleaseRequest) (wire.Certificate
 
 // Accept takes the right to sign from a file.
 func (l *Local) Accept(ctx context.Context, r AcceptRequest) (Role, error) {
+	if l.Shared {
+		return Role{}, errShared
+	}
 	n, err := l.talking()
 	if err != nil {
 		return Role{}, err
@@ -126,6 +144,15 @@ func (l *Local) Accept(ctx context.Context, r AcceptRequest) (Role, error) {
 
 // Takeover takes the right to sign without the other instance.
 func (l *Local) Takeover(ctx context.Context, r failover.TakeoverRequest) (TakeoverAnswer, error) {
+	reg, err := l.register()
+	if err != nil {
+		return TakeoverAnswer{}, err
+	}
+	if reg != nil {
+		t, err := l.takeoverShared(ctx, reg, r)
+		refusal, err := asRefusal(err)
+		return TakeoverAnswer{t, refusal}, err
+	}
 	n, err := l.talking()
 	if err != nil {
 		return TakeoverAnswer{}, err

@@ -36,6 +36,14 @@ func (l *Local) Activate(ctx context.Context, r ActivateRequest) (Role, error) {
 	if r.DryRun {
 		return l.role(), l.checkActivate(ctx, r.Level)
 	}
+	reg, err := l.register()
+	if err != nil {
+		return Role{}, err
+	}
+	if reg != nil {
+		err = l.activateShared(ctx, reg, r.Level)
+		return l.role(), err
+	}
 	activate := func(context.Context, *int32, string) (hwm.RoleRecord, error) {
 		return l.Signer.Activate(r.Level, r.Why)
 	}
@@ -63,6 +71,14 @@ func (l *Local) checkActivate(ctx context.Context, level *int32) error {
 
 // Standby ends signing.
 func (l *Local) Standby(ctx context.Context, r StandbyRequest) (Role, error) {
+	reg, err := l.register()
+	if err != nil {
+		return Role{}, err
+	}
+	if reg != nil {
+		err = reg.Stand(ctx, r.Why)
+		return l.role(), err
+	}
 	stand := func(ctx context.Context, why string) (hwm.RoleRecord, error) {
 		return l.Signer.Stand(ctx, hwm.Standby, why)
 	}

@@ -44,7 +44,11 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 		}
 	}
 	st.Alarms, st.Guard, st.LastRun = l.Signer.Alarms(), l.guarded(), l.LastRun
-	if l.Node != nil {
+	switch {
+	case l.Register != nil:
+		v := l.Register.View()
+		st.Register = &v
+	case l.Node != nil:
 		v := l.Node.View()
 		st.Pair = &v
 	}
@@ -113,6 +117,9 @@ func ahead(keys []signer.KeyHealth) (out []Ahead) {
 
 // whyClosed says why an active instance admits no request.
 func (l *Local) whyClosed(st Status) string {
+	if st.Register != nil {
+		return sharedWhy(*st.Register)
+	}
 	if st.Pair != nil && st.Pair.Waiting != "" {
 		return st.Pair.Waiting
 	}

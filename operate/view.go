@@ -8,6 +8,7 @@ import (
 	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/tezos"
+	"highwater/register"
 	"highwater/signer"
 )
 
@@ -49,6 +50,8 @@ type Status struct {
 	Guard Guard `json:"guard"`
 	// Pair tells which of the two instances may sign, and what to do; null where unknown.
 	Pair *failover.View `json:"pair,omitempty"`
+	// Register tells who may sign, where the right is shared through a register; null where it is not.
+	Register *register.View `json:"register,omitempty"`
 }
 
 // AllNotes are the notes of the instance and of its ready devices.

@@ -38,6 +38,9 @@ type View struct {
 	MaySign   string `json:"may_sign"` // who, in one sentence
 }
 
+// Ready is nil when this machine could sign with every key, given the right.
+func (d *Desk) Ready() error { return d.Machine.Ready() }
+
 // View tells who may sign. It asks nobody.
 func (d *Desk) View() View {
 	s := d.Keeper.State()
@@ -109,7 +112,7 @@ const handoverLook = 20 * time.Millisecond
 type Moved struct {
 	From, To hwm.InstanceID
 	Epoch    uint64
-	Gap      time.Duration // during which neither side signed, as seen from here
+	Gap      time.Duration // neither side was without the right for longer: from the question to the answer
 }
 
 // Handover moves the right: from this instance to any that is ready, or to here from the one that has it.
@@ -127,35 +130,23 @@ func (d *Desk) fetch(ctx context.Context) (Moved, error) {
 	if err := d.Machine.Ready(); err != nil {
 		return Moved{}, fmt.Errorf("this machine is not ready: %w", err)
 	}
+	start := time.Now()
 	asked, err := d.Keeper.Ask(ctx)
 	defer d.Keeper.Forget()
 	if err != nil {
 		return Moved{}, err
 	}
-	var released time.Time
-	err = d.until(ctx, func(s State) bool {
-		if released.IsZero() && s.Known && s.Record.Released() {
-			released = time.Now()
-		}
-		return s.Owner
-	})
-	if err != nil {
+	if err = d.until(ctx, func(s State) bool { return s.Owner }); err != nil {
 		return Moved{}, fmt.Errorf("%w: %s", ErrUnanswered, d.View().MaySign)
 	}
-	gap := time.Duration(0)
-	if !released.IsZero() {
-		gap = time.Since(released) + handoverLook
-	}
-	return Moved{From: asked.Owner, To: d.Machine.Store.Instance(), Epoch: d.Keeper.State().Record.Epoch, Gap: gap}, nil
+	return Moved{From: asked.Owner, To: d.Machine.Store.Instance(), Epoch: d.Keeper.State().Record.Epoch, Gap: time.Since(start)}, nil
 }
 
 // giveAway releases the right to any other instance, and takes it back when none takes it.
 func (d *Desk) giveAway(ctx context.Context) (Moved, error) {
 	me := d.Machine.Store.Instance()
-	if err := d.aside("a handover is under way"); err != nil {
-		return Moved{}, err
-	}
-	defer func() { _ = d.aside("") }() // a failed write has poisoned the store, which says so by itself
+	d.Keeper.Rest(true)
+	defer d.Keeper.Rest(false)
 	start := time.Now()
 	if _, err := d.Keeper.Release(ctx, hwm.InstanceID{}, "handed over by the operator"); err != nil {
 		return Moved{}, err

@@ -71,6 +71,7 @@ type Keeper struct {
 	mu     sync.Mutex
 	state  State
 	denied bool // Machine.Denied was told
+	rests  bool // a handover to another machine is under way: nothing is taken here
 	wanted bool // an operator wants the right here: the next release is taken without waiting for the policy
 }
 
@@ -232,6 +233,8 @@ func (k *Keeper) wait(rec Record) string {
 	mine := rec.Owner == k.cfg.Me || rec.Released() && rec.Next == k.cfg.Me
 	switch given := rec.Released() && (rec.Next == k.cfg.Me || k.isWanted()); {
 	case given:
+	case k.resting():
+		return "a handover to another machine is under way"
 	case k.cfg.Machine.Barred() != "":
 		return k.cfg.Machine.Barred()
 	case !k.cfg.Policy.Automatic && !mine:
@@ -346,6 +349,19 @@ func (k *Keeper) Ask(ctx context.Context) (Record, error) {
 	k.wanted = true
 	k.mu.Unlock()
 	return k.cfg.Right.Ask(ctx)
+}
+
+// Rest keeps the keeper from taking the right by itself, or ends that.
+func (k *Keeper) Rest(rests bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.rests = rests
+}
+
+func (k *Keeper) resting() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.rests
 }
 
 // Forget ends the wish of Ask.

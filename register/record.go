@@ -13,6 +13,17 @@ import (
 	"highwater/internal/tezos"
 )
 
+// NewLife draws the name of a process.
+func NewLife() string { return random() }
+
+func random() string {
+	b := make([]byte, 16)
+	if _, err := rand.Read(b); err != nil {
+		panic(err) // crypto/rand never fails on a supported system
+	}
+	return hex.EncodeToString(b)
+}
+
 // Format is the version of the record that this program reads and writes.
 const Format = 1
 
@@ -72,11 +83,7 @@ func (r Record) Released() bool { return r.Owner == hwm.InstanceID{} }
 // encode gives the record's bytes, with a new nonce.
 func (r Record) encode() []byte {
 	r.Format = Format
-	nonce := make([]byte, 16)
-	if _, err := rand.Read(nonce); err != nil {
-		panic(err) // crypto/rand never fails on a supported system
-	}
-	r.Nonce = hex.EncodeToString(nonce)
+	r.Nonce = random()
 	b, err := json.Marshal(r)
 	if err != nil {
 		panic(err) // only plain fields, whose text forms do not fail

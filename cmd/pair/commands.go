@@ -14,6 +14,6 @@ type app struct{ *cli.App }
 func Commands(a *cli.App) []*cobra.Command {
 	p := &app{a}
 	return []*cobra.Command{
-		p.peerCmd(), p.bringUpCmd(), p.drillCmd(), p.waitWindowCmd(), p.handoverCmd(), p.releaseCmd(), p.acceptCmd(), p.takeoverCmd(),
+		p.peerCmd(), p.registerCmd(), p.bringUpCmd(), p.drillCmd(), p.waitWindowCmd(), p.handoverCmd(), p.releaseCmd(), p.acceptCmd(), p.takeoverCmd(),
 	}
 }

@@ -143,6 +143,10 @@ func toItsEnd(ctx context.Context) (context.Context, context.CancelFunc) {
 // showMachines says what each of the two is now.
 func (a *app) showMachines(ctx context.Context, admin operate.Admin) error {
 	st, err := admin.Status(ctx)
+	if err == nil && st.Register != nil {
+		a.ShowRegister(st.Register)
+		return nil
+	}
 	if err != nil || st.Pair == nil || st.Pair.Peer == nil {
 		return err
 	}

@@ -47,6 +47,7 @@ type Config struct {
 	Admin    Admin    `toml:"admin"`
 	Monitor  Monitor  `toml:"monitor"`
 	Peer     Peer     `toml:"peer"`
+	Register Register `toml:"register"`
 	Hooks    Hooks    `toml:"hooks"`
 	Store    Store    `toml:"store"`
 	Devices  []Device `toml:"device"`
@@ -200,7 +201,8 @@ func CheckMode(path string) error {
 // resolve makes relative paths relative to the configuration. Relative to the working directory, a command would look
 // for the watermarks in a new place each day.
 func (c *Config) resolve(dir string) {
-	paths := []*string{&c.StateDir, &c.Store.RuntimeDir, &c.Admin.Socket, &c.Server.TLSCert, &c.Server.TLSKey, &c.Server.ClientCA}
+	paths := []*string{&c.StateDir, &c.Store.RuntimeDir, &c.Admin.Socket, &c.Server.TLSCert, &c.Server.TLSKey, &c.Server.ClientCA,
+		&c.Register.CA, &c.Register.Cert, &c.Register.Key}
 	for i := range c.Devices {
 		paths = append(paths, &c.Devices[i].PassphraseFile)
 	}
@@ -227,6 +229,7 @@ func Parse(text string) (*Config, error) {
 	}
 	c.fillIn()
 	c.check(&faults)
+	c.fillRegister(meta.IsDefined, &faults)
 	if err := faults.err(); err != nil {
 		return nil, err
 	}

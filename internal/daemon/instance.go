@@ -34,10 +34,12 @@ type Instance struct {
 	node    *failover.Node
 	Guard   *guard.Guard // nil: no daemon, or no node is configured
 	hooks   *hooks.Hooks
+	share   *share // nil: the right to sign is not shared, or this is no daemon
+	log     *slog.Logger
 	Admin   *operate.Local
 
-	stopDevices, stopSigner, StopNode, stopGuard, stopHooks context.CancelFunc
-	devicesDone, signerDone, nodeDone, guardDone, hooksDone sync.WaitGroup
+	stopDevices, stopSigner, StopNode, stopGuard, stopHooks, stopShare context.CancelFunc
+	devicesDone, signerDone, nodeDone, guardDone, hooksDone, shareDone sync.WaitGroup
 }
 
 // driver is a device with its own goroutine.
@@ -64,7 +66,10 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, erro
 	if err != nil {
 		return nil, ExplainStore(cfg, err)
 	}
-	in := &Instance{Config: cfg, Store: db, usb: usb.NewBus(opt.Log)}
+	if err = mayShare(cfg, db); err != nil && opt.Running {
+		return nil, errors.Join(err, db.Close())
+	}
+	in := &Instance{Config: cfg, Store: db, usb: usb.NewBus(opt.Log), log: opt.Log}
 	if opt.Devices {
 		if in.Devices, err = newDrivers(cfg, in.usb, opt.Log); err != nil {
 			return nil, errors.Join(err, db.Close())
@@ -78,10 +83,17 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, erro
 		Command: cfg.Hooks.Command, Webhook: cfg.Hooks.Webhook, Timeout: time.Duration(cfg.Hooks.Timeout), Instance: db.Instance(), Log: opt.Log,
 	})
 	_, paired := db.Peer()
+	var right signer.Right
+	if cfg.Shared() && opt.Running {
+		if in.share, err = newShare(cfg, db, opt.Log); err != nil {
+			return nil, errors.Join(err, in.usb.Close(), db.Close())
+		}
+		right = sharedRight{in.share.right, in.share}
+	}
 	// The memory hears all from the first request on, or the guard would take our own signatures for a stranger's.
 	memory := guard.NewMemory()
 	in.Signer = signer.New(signer.Config{
-		Chain: cfg.ChainID, Store: db, Devices: devices, Keys: cfg.Policy, Log: opt.Log, Hold: paired,
+		Chain: cfg.ChainID, Store: db, Devices: devices, Keys: cfg.Policy, Log: opt.Log, Hold: paired || cfg.Shared(), Right: right,
 		Observe: opt.observing(cfg, memory), Changed: in.changed, Alarmed: in.hooks.Alarm, Awake: in.awake, Head: in.head,
 	})
 	pair := failover.Config{Signer: in.Signer, Store: db, Log: opt.Log, Build: opt.Version, Offline: !opt.Running}
@@ -96,9 +108,17 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, erro
 	in.node = failover.New(pair)
 	in.Admin = &operate.Local{Signer: in.Signer, Store: db, Version: opt.Version, Running: opt.Running, Now: time.Now, Node: in.node}
 	in.Admin.Identity, in.Admin.LastRun, in.Admin.Acts = db.Identity(), lastRun(db.Ended()), db.Journal
+	in.Admin.Shared = cfg.Shared() && (opt.Running || db.RegisterSeen().Cluster != 0) // before the first record its operator makes ready as alone
+	var heads guard.Heads = in.node.Heads()
+	var watched guard.Store = db
+	if in.share != nil {
+		in.share.connect(in)
+		in.Admin.Register, heads = in.share.desk, watchedHeads{in.node.Heads(), in.share.keeper.Poke}
+		watched = sharedStore{db, in.share.right}
+	}
 	if in.octez != nil && opt.Running {
 		in.Guard = guard.For(guard.Instance{
-			Signer: in.Signer, Store: db, Protocol: in.node, Heads: in.node.Heads(), Reader: reader, Memory: memory, Log: opt.Log,
+			Signer: in.Signer, Store: watched, Protocol: in.node, Heads: heads, Reader: reader, Memory: memory, Log: opt.Log,
 		})
 		in.Admin.Guard = in.Guard
 	}
@@ -148,13 +168,14 @@ func (in *Instance) head() *hwm.Known { return in.node.Heads().Known() }
 
 // start runs all parts, each under its own context: the parts end in the order of Close, independent of ctx.
 func (in *Instance) start(ctx context.Context) {
-	var deviceCtx, signerCtx, nodeCtx, guardCtx, hooksCtx context.Context
+	var deviceCtx, signerCtx, nodeCtx, guardCtx, hooksCtx, shareCtx context.Context
 	ctx = context.WithoutCancel(ctx)
 	nodeCtx, in.StopNode = context.WithCancel(ctx)
 	deviceCtx, in.stopDevices = context.WithCancel(ctx)
 	signerCtx, in.stopSigner = context.WithCancel(ctx)
 	guardCtx, in.stopGuard = context.WithCancel(ctx)
 	hooksCtx, in.stopHooks = context.WithCancel(ctx)
+	shareCtx, in.stopShare = context.WithCancel(ctx)
 	for _, d := range in.Devices {
 		d.SetReconciler(in.Signer.Reconciler(d.Name()))
 		in.devicesDone.Go(func() { d.Run(deviceCtx) })
@@ -164,6 +185,9 @@ func (in *Instance) start(ctx context.Context) {
 	in.hooksDone.Go(func() { in.hooks.Run(hooksCtx) })
 	if in.Guard != nil {
 		in.guardDone.Go(func() { in.Guard.Run(guardCtx) })
+	}
+	if in.share != nil {
+		in.shareDone.Go(func() { in.share.keeper.Run(shareCtx) })
 	}
 	if in.Admin.Running { // only the daemon speaks with the peer
 		in.nodeDone.Go(func() { in.node.Run(nodeCtx) })
@@ -182,6 +206,11 @@ func (in *Instance) poke() {
 // Close lets the exchanges under way end, then ends the guard (a guard watches as long as anything is signed), the
 // devices, the hooks (after the last event), and the store.
 func (in *Instance) Close() error {
+	in.stopShare()
+	in.shareDone.Wait()
+	if in.share != nil {
+		in.share.leave(in.log)
+	}
 	in.StopNode()
 	in.nodeDone.Wait()
 	in.stopSigner()
@@ -193,6 +222,9 @@ func (in *Instance) Close() error {
 	in.stopHooks()
 	in.hooksDone.Wait()
 	var err error
+	if in.share != nil {
+		err = in.share.backend.Close()
+	}
 	for _, d := range in.Devices {
 		err = errors.Join(err, d.close())
 	}

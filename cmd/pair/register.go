@@ -1,0 +1,234 @@
+package pair
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"highwater/cmd/cli"
+	"highwater/hwm"
+	"highwater/internal/config"
+	"highwater/internal/daemon"
+	"highwater/internal/hints"
+	"highwater/internal/terminal"
+	"highwater/register"
+	"highwater/register/etcd"
+)
+
+const registerLong = `Several instances share the right to sign through one record in etcd, instead of a pair. The record names an owner
+and a horizon: the owner signs up to the horizon, and moves it along with the chain. When the owner is gone, the next instance
+takes over above the horizon by itself. See docs/register.md.`
+
+const registerInitLong = `Make the first record, at the instance that signs now, stopped. The record holds this instance's exact watermarks:
+whoever gets the right first starts above them. From then on this instance signs by the register only.
+
+etcd should let a user of its own read and write this record, and nothing else:
+
+  etcdctl role add highwater
+  etcdctl role grant-permission highwater readwrite KEY      (the key that this command prints)
+  etcdctl user add NAME --no-password                        (the common name of the certificate in [register] cert)
+  etcdctl user grant-role NAME highwater`
+
+const registerDetachLong = `Leave the register for good, at a stopped instance: it goes on alone, and asks the register no more. This rests on your
+statement that none of the other instances can sign: their processes are stopped, and do not come back with this register. If
+it is not true, two sign, and you are slashed.
+
+Every watermark is raised above all that any instance may have signed: above LEVEL, the chain's head, and above the newest horizon
+that was seen here, by ten levels.`
+
+func (a *app) registerCmd() *cobra.Command {
+	var yes, alone bool
+	var head cli.LevelValue
+	create := a.AddJSON(&cobra.Command{
+		Use: "init", Short: "Make the first record, at the instance that signs now, stopped", Long: registerInitLong, Args: cli.NoArgs,
+		Example: "  highwater register init",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := a.Confirmable(yes); err != nil {
+				return err
+			}
+			return a.shared(c.Context(), func(cfg *config.Config, in *daemon.Instance) error { return a.registerInit(c.Context(), cfg, in, yes) })
+		},
+	})
+	create.Flags().BoolVar(&yes, "yes", false, "do not ask: I state that nobody but this instance has signed with these keys above its watermarks")
+	show := a.AddJSON(&cobra.Command{
+		Use: "show", Short: "Read the record, and show who may sign", Args: cli.NoArgs, Example: "  highwater register show --json",
+		RunE: func(c *cobra.Command, _ []string) error { return a.registerShow(c.Context()) },
+	})
+	detach := a.AddJSON(&cobra.Command{
+		Use: "detach", Short: "Leave the register for good, and go on alone", Long: registerDetachLong, Args: cli.NoArgs,
+		Example: "  highwater register detach --the-other-instances-cannot-sign --head head+0",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := cli.Wants(c, "head"); err != nil {
+				return err
+			}
+			level, err := a.Level(c.Context(), "head", head)
+			if err != nil {
+				return err
+			}
+			if !alone {
+				return hints.Add(errors.New("nobody stated that the other instances cannot sign"),
+					"stop them for good, then: highwater register detach --the-other-instances-cannot-sign --head LEVEL")
+			}
+			return a.shared(c.Context(), func(cfg *config.Config, in *daemon.Instance) error { return a.detach(c.Context(), cfg, in, level) })
+		},
+	})
+	detach.Flags().BoolVar(&alone, "the-other-instances-cannot-sign", false, "I state: they are stopped, and do not come back with this register")
+	detach.Flags().Var(&head, "head", "where the chain is: `LEVEL` (a number, or head+N)")
+	return cli.Group("register", "Share the right to sign among several machines, through etcd", registerLong, "  highwater register show", create, show, detach)
+}
+
+// shared runs f at a stopped instance that has [register].
+func (a *app) shared(ctx context.Context, f func(*config.Config, *daemon.Instance) error) error {
+	return a.Offline(ctx, func(cfg *config.Config, in *daemon.Instance) error {
+		if !cfg.Shared() {
+			return noRegister(cfg)
+		}
+		return f(cfg, in)
+	})
+}
+
+func noRegister(cfg *config.Config) error {
+	return hints.Add(errors.New("no register is configured"), "see [register] in docs/register.md; the configuration is "+cfg.Path)
+}
+
+// registerWait bounds one conversation with the register: each member has a second.
+const registerWait = 10 * time.Second
+
+func (a *app) registerInit(ctx context.Context, cfg *config.Config, in *daemon.Instance, yes bool) error {
+	if _, paired := in.Store.Peer(); paired {
+		return hints.Add(errors.New("this instance is one of a pair"), "highwater peer remove, on both machines")
+	}
+	role := in.Store.Role()
+	if role.Role != hwm.Active || role.Owner != in.Store.Instance() {
+		return hints.Add(fmt.Errorf("this instance is on %s: the first record is made where signing is", role.Role),
+			"there; or, where nobody signs yet: highwater activate --level LEVEL first")
+	}
+	marks, err := register.MarksOf(in.Store, in.Signer)
+	if err != nil {
+		return err
+	}
+	if len(marks) == 0 {
+		return hints.Add(errors.New("this instance has no watermark yet"), "highwater hwm set --all --level LEVEL")
+	}
+	level := int32(0)
+	for _, m := range marks {
+		level = max(level, m.Level)
+	}
+	question := fmt.Sprintf("Nobody but this instance has signed with these keys above its watermarks (the highest is at level %d)?", level)
+	if err = a.Confirm(yes, question, "init"); err != nil {
+		return err
+	}
+	return a.withRegister(ctx, cfg, in.Store.RegisterSeen().Cluster, func(ctx context.Context, r *etcd.Register) error {
+		e, created, err := r.Create(ctx, register.First(cfg.ChainID, role.Epoch, level, marks))
+		if err != nil {
+			return err
+		}
+		if !created {
+			return hints.Add(fmt.Errorf("there is a record already, under %s", cfg.RegisterKey()), "highwater register show; another group of keys has another `name`")
+		}
+		rec, err := register.Parse(e.Value)
+		if err != nil {
+			return err
+		}
+		err = in.Store.SeeRegister(func(s *hwm.RegisterSeen) {
+			*s = hwm.RegisterSeen{Cluster: e.Version.Cluster, Revision: e.Version.Revision, Epoch: rec.Epoch, Horizon: rec.Horizon}
+		})
+		if err != nil {
+			return err
+		}
+		if err = a.showRecord(cfg, rec, e.Version); err != nil || a.AsJSON {
+			return err
+		}
+		a.Note("next: highwater serve here, then on the other machines, with the same [register]")
+		return nil
+	})
+}
+
+func (a *app) withRegister(ctx context.Context, cfg *config.Config, cluster uint64, f func(context.Context, *etcd.Register) error) error {
+	r, err := daemon.OpenRegister(cfg, cluster)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, registerWait)
+	defer cancel()
+	return errors.Join(f(ctx, r), r.Close())
+}
+
+func (a *app) registerShow(ctx context.Context) error {
+	cfg, err := a.Config()
+	if err != nil {
+		return err
+	}
+	if !cfg.Shared() {
+		return noRegister(cfg)
+	}
+	return a.withRegister(ctx, cfg, 0, func(ctx context.Context, r *etcd.Register) error {
+		e, err := r.Read(ctx)
+		if errors.Is(err, register.ErrAbsent) {
+			return hints.Add(err, "highwater register init, at the instance that signs now; a record that was there and is gone: docs/register.md")
+		}
+		if err != nil {
+			return hints.Add(err, "is a majority of the members up? Do the certificates last? See docs/register.md")
+		}
+		rec, err := register.Parse(e.Value)
+		if err != nil {
+			return err
+		}
+		return a.showRecord(cfg, rec, e.Version)
+	})
+}
+
+// recordReport is a record as JSON.
+type recordReport struct {
+	Key string `json:"key"`
+	register.Version
+	Record register.Record `json:"record"`
+}
+
+func (a *app) showRecord(cfg *config.Config, rec register.Record, at register.Version) error {
+	if a.AsJSON {
+		return a.JSON(recordReport{cfg.RegisterKey(), at, rec})
+	}
+	a.Say("record    %s, in cluster %x at revision %d", cfg.RegisterKey(), at.Cluster, at.Revision)
+	if rec.Released() {
+		a.Say("owner     nobody: released, with %d watermarks", len(rec.Marks))
+	} else {
+		a.Say("owner     %s", rec.Owner)
+	}
+	a.Say("epoch     %d\nsigns     above level %d, up to level %d", rec.Epoch, rec.Floor, rec.Horizon)
+	return nil
+}
+
+// detachMargin is the least that the floor of a detached instance lies above all that is known.
+const detachMargin = 10
+
+func (a *app) detach(_ context.Context, cfg *config.Config, in *daemon.Instance, head int32) error {
+	seen := in.Store.RegisterSeen()
+	floor := max(seen.Horizon, head) + detachMargin
+	rows, err := in.Store.Rows()
+	if err != nil {
+		return err
+	}
+	rows = slices.DeleteFunc(rows, func(r hwm.Row) bool { return r.Chain != cfg.ChainID })
+	for i := range rows {
+		rows[i].Mark = hwm.Floor(floor, time.Now(), hwm.SourceTakeover)
+	}
+	role := in.Store.Role()
+	role.Role, role.Why = hwm.Standby, "left the register; stated: the other instances cannot sign"
+	if err = in.Store.SetRole(role, rows); err != nil {
+		return err
+	}
+	if err = in.Store.SeeRegister(func(s *hwm.RegisterSeen) { s.Detached = time.Now().UnixMilli() }); err != nil {
+		return err
+	}
+	if a.AsJSON {
+		return a.JSON(map[string]any{"floor": floor, "detached": true})
+	}
+	a.Say("%s: this instance is alone again, and signs nothing at or below level %d", a.Paint(terminal.Green, "detached"), floor)
+	a.Note("next: take [register] out of %s; highwater activate; highwater serve", cfg.Path)
+	return nil
+}

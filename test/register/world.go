@@ -1,0 +1,352 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"highwater/internal/baker"
+	"highwater/internal/node/nodesim"
+	"highwater/internal/tezos"
+	"highwater/operate"
+	"highwater/test/harness"
+)
+
+// machines is how many there are: each has a Highwater, a member of the register, a baker, and links to all members.
+const machines = 3
+
+const configuration = `state_dir = %q
+chain = %q
+node = %q
+[server]
+listen = %q
+known_keys = true
+[admin]
+socket = %q
+[monitor]
+listen = %q
+[register]
+endpoints = [%s]
+ahead = %d
+priority = %d
+`
+
+// machine is one of the three.
+type machine struct {
+	*harness.Daemon
+	index  int
+	links  []*proxy // to the members
+	up     bool
+	frozen bool
+}
+
+// world is three machines, a register, a chain and a judge.
+type world struct {
+	dir      string
+	binary   string
+	ahead    int
+	interval time.Duration
+	machines []*machine
+	members  []*harness.Process
+	chain    *nodesim.Node
+	judge    *baker.Judge
+	keys     []*tezos.PublicKey
+	probe    *tezos.PublicKey
+
+	stop context.CancelFunc
+	wg   sync.WaitGroup
+
+	mu      sync.Mutex
+	errs    []error
+	level   int32
+	changed chan struct{}       // closed and replaced at each level
+	done    map[place]time.Time // released signatures of the bakery
+	probed  []time.Time         // released signatures of the probe
+}
+
+// place is where a key signs.
+type place struct {
+	key   tezos.PublicKeyHash
+	kind  tezos.Kind
+	level int32
+}
+
+func newWorld(ctx context.Context, binary, dir string, ahead int, interval time.Duration) (*world, error) {
+	w := &world{
+		dir: dir, binary: binary, ahead: ahead, interval: interval, judge: baker.NewJudge(), changed: make(chan struct{}), done: map[place]time.Time{},
+		level: harness.StartLevel + 1,
+	}
+	var running context.Context
+	running, w.stop = context.WithCancel(context.WithoutCancel(ctx))
+	endpoints, err := w.startRegister(ctx)
+	if err != nil {
+		return w, err
+	}
+	nodeAddress, err := harness.FreeAddress(ctx)
+	if err != nil {
+		return w, err
+	}
+	for i := range machines {
+		if err := w.addMachine(ctx, running, i, endpoints, nodeAddress); err != nil {
+			return w, err
+		}
+	}
+	if err := w.begin(ctx, running, nodeAddress); err != nil {
+		return w, err
+	}
+	w.wg.Go(func() { w.run(running) })
+	for _, m := range w.machines {
+		w.wg.Go(func() { w.bake(running, m) })
+	}
+	return w, w.awaitOwner(ctx, 0)
+}
+
+// startRegister starts the members, and gives their addresses.
+func (w *world) startRegister(ctx context.Context) ([]string, error) {
+	var clients, peers, cluster []string
+	for i := range machines {
+		client, err := harness.FreeAddress(ctx)
+		if err != nil {
+			return nil, err
+		}
+		peer, err := harness.FreeAddress(ctx)
+		if err != nil {
+			return nil, err
+		}
+		clients, peers = append(clients, client), append(peers, "http://"+peer)
+		cluster = append(cluster, fmt.Sprintf("m%d=http://%s", i, peer))
+	}
+	for i := range machines {
+		member, err := harness.Spawn(filepath.Join(w.dir, fmt.Sprintf("etcd-%d.log", i)), "etcd", "--name", fmt.Sprintf("m%d", i),
+			"--data-dir", filepath.Join(w.dir, fmt.Sprintf("etcd-%d", i)), "--listen-client-urls", "http://"+clients[i],
+			"--advertise-client-urls", "http://"+clients[i], "--listen-peer-urls", peers[i], "--initial-advertise-peer-urls", peers[i],
+			"--initial-cluster", strings.Join(cluster, ","))
+		if err != nil {
+			return nil, err
+		}
+		w.members = append(w.members, member)
+	}
+	return clients, nil
+}
+
+// addMachine makes a machine ready, and starts nothing.
+func (w *world) addMachine(ctx, running context.Context, i int, members []string, nodeAddress string) error {
+	m := &machine{index: i}
+	var endpoints []string
+	for _, member := range members {
+		p, err := newProxy(ctx, member)
+		if err != nil {
+			return err
+		}
+		w.wg.Go(func() { p.run(running) })
+		m.links = append(m.links, p)
+		endpoints = append(endpoints, fmt.Sprintf("%q", "http://"+p.listener.Addr().String()))
+	}
+	dir := filepath.Join(w.dir, fmt.Sprintf("machine-%d", i))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	octez, err := harness.FreeAddress(ctx)
+	if err != nil {
+		return err
+	}
+	monitor, err := harness.FreeAddress(ctx)
+	if err != nil {
+		return err
+	}
+	text := fmt.Sprintf(configuration, filepath.Join(dir, "state"), harness.Chain, "http://"+nodeAddress, octez, harness.Socket(dir), monitor,
+		strings.Join(endpoints, ", "), w.ahead, i)
+	m.Daemon, err = harness.Make(harness.Options{
+		Binary: w.binary, Dir: dir, Octez: octez, Monitor: monitor, Keys: harness.Three.Keys, Config: text + harness.Three.Text,
+	})
+	if err != nil {
+		return err
+	}
+	w.machines = append(w.machines, m)
+	_, err = m.Command(ctx, "init", "--yes")
+	return err
+}
+
+// begin makes the record at the first machine, and starts all of them.
+func (w *world) begin(ctx, running context.Context, nodeAddress string) error {
+	first := w.machines[0]
+	for _, args := range [][]string{{"activate", "--yes", "--level", fmt.Sprint(harness.StartLevel)}, {"register", "init", "--yes"}} {
+		if _, err := first.retry(ctx, args...); err != nil {
+			return err
+		}
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", nodeAddress)
+	if err != nil {
+		return err
+	}
+	for i, m := range w.machines {
+		if i == 0 {
+			w.chain = nodesim.New(nodesim.Config{Chain: harness.Chain, Level: w.level})
+			w.wg.Go(func() { w.serve(running, l) })
+		}
+		if err := m.start(ctx); err != nil {
+			return err
+		}
+	}
+	keys, err := first.Keys(ctx)
+	for _, k := range keys {
+		if k.Curve() == tezos.Secp256k1 {
+			w.probe = k
+		} else {
+			w.keys = append(w.keys, k)
+		}
+	}
+	return err
+}
+
+// retry runs a command until the members have found each other.
+func (m *machine) retry(ctx context.Context, args ...string) (out []byte, err error) {
+	for range 10 {
+		if out, err = m.Command(ctx, args...); err == nil {
+			return out, nil
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return out, err
+}
+
+func (m *machine) start(ctx context.Context) error {
+	if err := m.Start(0); err != nil {
+		return err
+	}
+	m.up = true
+	_, err := m.AwaitUp(ctx)
+	return err
+}
+
+func (w *world) serve(ctx context.Context, l net.Listener) {
+	srv := &http.Server{Handler: w.chain, ReadHeaderTimeout: time.Minute}
+	stop := context.AfterFunc(ctx, func() { w.chain.Cut(); _ = srv.Close() })
+	defer stop()
+	_ = srv.Serve(l) // it ends with ctx
+}
+
+// run makes a block every interval.
+func (w *world) run(ctx context.Context) {
+	tick := time.NewTicker(w.interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		level := w.chain.Advance().Level
+		w.mu.Lock()
+		w.level = level
+		close(w.changed)
+		w.changed = make(chan struct{})
+		w.mu.Unlock()
+	}
+}
+
+// now is the head's level, and what is closed when it is over.
+func (w *world) now() (level int32, over <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.level, w.changed
+}
+
+// levels waits for so many blocks.
+func (w *world) levels(ctx context.Context, n int) error {
+	for range n {
+		_, over := w.now()
+		select {
+		case <-over:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// owner is the machine that signs now; nil: none.
+func (w *world) owner(ctx context.Context) *machine {
+	for _, m := range w.machines {
+		if m.up && !m.frozen && m.signs(ctx) {
+			return m
+		}
+	}
+	return nil
+}
+
+func (m *machine) signs(ctx context.Context) bool {
+	st, err := m.status(ctx)
+	return err == nil && st.Signing && st.Register != nil && st.Register.Mine
+}
+
+func (m *machine) status(ctx context.Context) (operate.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	admin, err := m.Admin(ctx)
+	if err != nil {
+		return operate.Status{}, err
+	}
+	return admin.Status(ctx)
+}
+
+// awaitOwner waits until a machine signs: this one, or with -1 any.
+func (w *world) awaitOwner(ctx context.Context, index int) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		if m := w.owner(ctx); m != nil && (index < 0 || m.index == index) {
+			return nil
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("machine %d does not sign", index), w.words(context.WithoutCancel(ctx)))
+		}
+	}
+}
+
+// words are what each machine says of itself, for an error.
+func (w *world) words(ctx context.Context) error {
+	var errs []error
+	for _, m := range w.machines {
+		st, err := m.status(ctx)
+		errs = append(errs, fmt.Errorf("machine %d: %v %+v %v %w", m.index, st.Role, st.Register, st.NotReady, err))
+	}
+	return errors.Join(errs...)
+}
+
+func (w *world) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.errs = append(w.errs, err)
+}
+
+// end stops everything, and gives what went wrong.
+func (w *world) end() error {
+	w.stop()
+	var errs []error
+	for _, m := range w.machines {
+		if m.up {
+			errs = append(errs, m.EndAnyhow())
+		}
+	}
+	for _, p := range w.members {
+		errs = append(errs, p.EndAnyhow())
+	}
+	w.wg.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return errors.Join(append(errs, w.errs...)...)
+}
