@@ -254,6 +254,15 @@ sees one side only | failover/view.go | s/return verdict.Of(here, there)/return 
 gives the right away before there is a file for it | cmd/pair/handover.go | s/file, err := durable.Reserve(out, maxCertificate)/file, err := (*durable.Room)(nil), error(nil)/ | ./cmd | TestScript/failover
 ends alarms that nobody named | cmd/acknowledge.go | s/len(st.Alarms) > 1 \&\& !all/false/ | ./cmd | TestAlarmsEndOneByOne
 takes over below the chain's head | failover/margin.go | s/t.Floor, t.Reason = level+margin,/t.Floor, t.Reason = 0*level*margin,/ | ./failover | TestTakeover$
+signs above the limit of a shared right | signer/right.go | s/case r.Level > limit:/case false:/ | ./signer | TestARightBounds
+signs at the floor of a shared right | signer/right.go | s/case below < 0, below == 0 \&\& v != hwm.Resume:/case false:/ | ./signer | TestARightBounds
+moves a mark without the shared right | signer/request.go | s/if err = s.mayNow(r, v); err != nil {/if err = s.mayNow(r, v); false {/ | ./signer | TestARightThatIsLostMeanwhile
+does not wait for the right to reach a level | signer/right.go | s/if err == nil || ReasonOf(err) != AboveHorizon || .*/if true {/ | ./signer | TestARequestWaitsForTheRight
+waits for a level that does not come | signer/right.go | s/return head == nil || .*/return true || head == nil/ | ./signer | TestNobodyWaits
+goes on alone after it shared its right | internal/daemon/share.go | s/case !cfg.Shared() \&\& seen.Cluster != 0 \&\& seen.Detached == 0:/case false:/ | ./internal/daemon | TestWhoMayShare
+shares the right of one of a pair | internal/daemon/share.go | s/case cfg.Shared() \&\& paired:/case false:/ | ./internal/daemon | TestWhoMayShare
+takes a register beside a peer | internal/config/register.go | s/if c.Peer.Listen != "" {/if false {/ | ./internal/config | TestRegisterFaults
+sends the right to sign in the clear | internal/config/register.go | s/if u.Scheme == "http" \&\& .*{/if ip == nil \&\& false {/ | ./internal/config | TestRegisterFaults
 adopts a record after a release without an answer | register/right.go | s/case !r.unsettled:/default:/ | ./register | TestAReleaseWithoutAnAnswer
 signs under a right that is being released | register/right.go | s/if r.held == nil || r.held.fenced {/if r.held == nil {/ | ./register | TestNothingIsSignedUnderAFence
 takes over from where the chain is | register/right.go | s/Floor: rec.Horizon, Horizon:/Floor: head, Horizon:/ | ./register | TestSchedules
