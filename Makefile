@@ -126,6 +126,12 @@ endif
 	@test/failover/skewed.sh bin/highwater-skewed
 	@PATH=$$PATH:/usr/sbin:/sbin bin/failover $(ARGS)
 
+.PHONY: test-register
+test-register: build ## let three machines share the right to sign through a real etcd, and make everything fail (ARGS='-schedules 20 -seed 7')
+	@scripts/install-deps.sh etcd
+	@$(GO) build -trimpath -o bin/register ./test/register
+	@bin/register $(ARGS)
+
 .PHONY: test-clients
 test-clients: build ## let a client of another project (Taquito) speak to a real signer; installs Node if missing
 	@scripts/test-clients.sh

@@ -70,7 +70,7 @@ func TestMonitoringPageIsComplete(t *testing.T) {
 	require.Equal(t, sorted(alarms), firstCells(t, "Alarms"))
 
 	reasons := []string{
-		signer.UnknownKey, signer.NotActive, signer.WrongChain, signer.WrongKind, signer.SlowDisk,
+		signer.UnknownKey, signer.NotActive, signer.WrongChain, signer.WrongKind, signer.SlowDisk, signer.AboveHorizon,
 		"bad_payload", "wrong_signature", "device_refused", "timeout", "store", // the words of signer.ReasonOf alone
 	}
 	for _, r := range []hwm.Reason{hwm.NoMark, hwm.NotAbove, hwm.Conflict, hwm.AboveCeiling, hwm.TooFar} {

@@ -26,11 +26,12 @@ takes over above the horizon by itself. See docs/register.md.`
 const registerInitLong = `Make the first record, at the instance that signs now, stopped. The record holds this instance's exact watermarks:
 whoever gets the right first starts above them. From then on this instance signs by the register only.
 
-etcd should let a user of its own read and write this record, and nothing else:
+etcd should let a user of its own read and write this record, and nothing else. KEY is the record that this command names, NAME
+the common name of the certificate in [register] cert:
 
   etcdctl role add highwater
-  etcdctl role grant-permission highwater readwrite KEY      (the key that this command prints)
-  etcdctl user add NAME --no-password                        (the common name of the certificate in [register] cert)
+  etcdctl role grant-permission highwater readwrite KEY
+  etcdctl user add NAME --no-password
   etcdctl user grant-role NAME highwater`
 
 const registerDetachLong = `Leave the register for good, at a stopped instance: it goes on alone, and asks the register no more. This rests on your
