@@ -15,31 +15,31 @@ import (
 	"highwater/signer"
 )
 
-const acknowledgeLong = `Show the alarms that stand, each with its number, and end the ones that are named: an ended alarm is shown no more, unless
-its cause shows itself again. An alarm keeps nothing from being signed, so ending it allows nothing either.
+const acknowledgeLong = `Show the standing alarms, each with its number, and end the named alarms: an ended alarm is shown no more, unless its cause
+shows itself again. An alarm keeps nothing from being signed, and the end of an alarm allows nothing.
 
-Without a number the only alarm that stands is ended; of several none is, and they are shown. --all ends all that are shown.
+Without a number a single standing alarm is ended; several alarms are only shown. --all ends all shown alarms.
 
-Exit status 0: ended, or no alarm stands. 1: several stand, and none was named; or it failed. 2: no alarm has that number.`
+Exit status 0: ended, or no alarm stands. 1: several stand, and none was named; or a failure. 2: no alarm has the number.`
 
 func (a *app) acknowledgeCmd() *cobra.Command {
 	var all bool
 	c := &cobra.Command{
-		Use: "acknowledge [NUMBER...]", Short: "Show the alarms that stand, and end those that are named", Long: acknowledgeLong,
+		Use: "acknowledge [NUMBER...]", Short: "Show the standing alarms, and end the named alarms", Long: acknowledgeLong,
 		Example: "  highwater acknowledge 3",
 		RunE: func(c *cobra.Command, args []string) error {
 			var ids []uint64
 			for _, arg := range args {
 				id, err := strconv.ParseUint(arg, 10, 64)
 				if err != nil || all {
-					return terminal.Usagef("it is highwater acknowledge with numbers of alarms, or with --all, not %q", arg)
+					return terminal.Usagef("use highwater acknowledge with numbers of alarms, or with --all, not %q", arg)
 				}
 				ids = append(ids, id)
 			}
 			return a.WithAdmin(c.Context(), true, func(_ *config.Config, admin operate.Admin) error { return a.acknowledge(c.Context(), admin, ids, all) })
 		},
 	}
-	c.Flags().BoolVar(&all, "all", false, "end all alarms that are shown")
+	c.Flags().BoolVar(&all, "all", false, "end all shown alarms")
 	return a.AddJSON(c)
 }
 
@@ -51,7 +51,7 @@ func (a *app) acknowledge(ctx context.Context, admin operate.Admin, ids []uint64
 	if len(ids) == 0 && len(st.Alarms) > 1 && !all {
 		a.numberAlarms(st.Alarms)
 		return hints.Add(fmt.Errorf("%s stand, and none was named: none was ended", words.Count(len(st.Alarms), "alarm")),
-			fmt.Sprintf("highwater acknowledge %d, for the first; --all for all of them", st.Alarms[0].ID))
+			fmt.Sprintf("highwater acknowledge %d, for the first; --all for all alarms", st.Alarms[0].ID))
 	}
 	ended, err := named(st.Alarms, ids)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 )
 
 const checkLong = `Look at everything that signing needs, and change nothing: configuration, permissions, listeners and certificates, the
-state directory and its disk, USB buses and devices, each key and the device that should hold it, the node, the clocks, the role,
-the guard. Exit status 1 when something is wrong; each finding says what to do.`
+state directory and its disk, USB buses and devices, each key and its device, the node, the clocks, the role, the guard.
+Exit status 1 when something is wrong; each finding comes with its advice.`
 
 func (a *app) checkCmd() *cobra.Command {
 	return a.AddJSON(&cobra.Command{

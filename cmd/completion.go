@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const completionLong = `Write what makes a shell complete commands and flags. Once, as root:
+const completionLong = `Write a script by which a shell completes commands and flags. Once, as root:
   bash   highwater completion bash > /etc/bash_completion.d/highwater
   zsh    highwater completion zsh > /usr/share/zsh/site-functions/_highwater
   fish   highwater completion fish > /usr/share/fish/vendor_completions.d/highwater.fish`

@@ -29,7 +29,7 @@ func (a *app) daemonLog(level, format string) (*slog.Logger, *logqueue.Queue, er
 		if err != nil {
 			return nil // it was fine above
 		}
-		log.Error("log lines dropped: nobody read them", "lines", n)
+		log.Error("log lines dropped: nobody read the log", "lines", n)
 		return line.Bytes()
 	}
 	queue := logqueue.New(a.Err, logqueue.Size, lost)

@@ -11,17 +11,17 @@ import (
 	"highwater/internal/terminal"
 )
 
-const demoLong = `Show what Highwater does, without hardware and without touching this machine's own instance: an emulated Ledger that
-holds a tz1, a tz2 and a tz3 key, an emulated TezSign with a tz4 consensus and a companion key, a chain that advances, and a
-baker that asks as octez-baker does.
+const demoLong = `Show Highwater at work, without hardware and without touching this machine's own instance: an emulated Ledger with a tz1,
+a tz2 and a tz3 key, an emulated TezSign with a tz4 consensus key and a companion key, an advancing chain, and a baker with
+octez-baker's requests.
 
-On the way it asks for the same signature twice (it gets the same bytes), for a double signature (it is refused), and restarts
-the signer in the middle (the marks are kept). A judge that knows nothing of watermarks keeps a list of everything signed.`
+On the way the baker asks for the same signature twice (and gets the same bytes), and for a double signature (refused). The
+signer restarts in the middle (the marks are kept). A judge without any knowledge of watermarks lists every signature.`
 
 func (a *app) demoCmd() *cobra.Command {
 	var o demo.Options
 	c := &cobra.Command{
-		Use: "demo", Short: "Show it all with emulated devices, a chain and a baker", Long: demoLong, Args: cli.NoArgs,
+		Use: "demo", Short: "Show Highwater at work with emulated devices, a chain and a baker", Long: demoLong, Args: cli.NoArgs,
 		Example: "  highwater demo --levels 10 --interval 500ms",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.Levels < 0 || o.Interval <= 0 {
@@ -33,7 +33,7 @@ func (a *app) demoCmd() *cobra.Command {
 	}
 	c.Flags().IntVar(&o.Levels, "levels", 0, "end after `N` levels (0: at Ctrl-C)")
 	c.Flags().DurationVar(&o.Interval, "interval", time.Second, "time between two levels")
-	c.Flags().StringVar(&o.Listen, "listen", config.DefaultListen, "`ADDRESS` of the signer; a free port is taken when it is in use")
+	c.Flags().StringVar(&o.Listen, "listen", config.DefaultListen, "`ADDRESS` of the signer; a free port when the address is in use")
 	c.Flags().StringVar(&o.Monitor, "monitor", "127.0.0.1:6733", "`ADDRESS` of metrics and status page")
 	return a.AddJSON(c)
 }

@@ -20,11 +20,12 @@ import (
 	"highwater/signer"
 )
 
-const initLong = `Make ready what "highwater serve" needs: a configuration with comments (if there is none yet at --config), the state
-directory with an empty watermark file, and a look at the devices and their keys.
+const initLong = `Prepare "highwater serve": make a configuration with comments (unless --config exists) and the state directory with an
+empty watermark file, and look at the devices and their keys.
 
-Nothing that exists is overwritten. A new instance is on standby, and its keys have no watermarks: it signs nothing before it is
-activated with a level above all that they ever signed ("highwater activate --level LEVEL"). What to do next is said at the end.`
+No existing file is overwritten. A new instance is on standby, its keys have no watermarks, and nothing is signed before an
+activation with a level above all levels that the keys ever signed ("highwater activate --level LEVEL"). The last lines name
+the next step.`
 
 type initFlags struct {
 	yes, storeOnly  bool
@@ -114,7 +115,7 @@ func (a *app) adviseFirstMarks(st operate.Status) {
 		}
 		return
 	}
-	a.Note("next, for keys that signed elsewhere before: stop that signer, import its marks (docs/migrate.md), then: %sHEAD+2", doctor.RaiseCommand(st))
-	a.Note("next, for keys that never signed: %sHEAD", doctor.RaiseCommand(st))
-	a.Note("HEAD is the level that the chain is at: nothing at or below is signed")
+	a.Note("next, for keys with an earlier signer: stop the earlier signer, import its marks (docs/migrate.md), then: %sHEAD+2", doctor.RaiseCommand(st))
+	a.Note("next, for new keys, without any signature: %sHEAD", doctor.RaiseCommand(st))
+	a.Note("HEAD is the chain's present level: nothing at or below HEAD is signed")
 }

@@ -15,7 +15,7 @@ import (
 
 func (a *app) keysCmd() *cobra.Command {
 	list := a.AddJSON(&cobra.Command{
-		Use: "list", Short: "List the keys that may be asked for", Args: cli.NoArgs, Example: "  highwater keys list --json",
+		Use: "list", Short: "List the keys of the signer", Args: cli.NoArgs, Example: "  highwater keys list --json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.WithAdmin(c.Context(), true, func(_ *config.Config, admin operate.Admin) error {
 				keys, err := admin.Keys(c.Context())
@@ -26,27 +26,26 @@ func (a *app) keysCmd() *cobra.Command {
 					return a.JSON(keys)
 				}
 				if len(keys) == 0 {
-					a.Note("hint: no key is known: connect a device that holds one, and see: highwater check")
+					a.Note("hint: no key is known: connect a device with a key, and see: highwater check")
 				}
 				return a.keysTable(keys)
 			})
 		},
 	})
 	show := a.AddJSON(&cobra.Command{
-		Use: "show KEY", Short: "Show one key, by address or alias", Args: cli.OneKey, Example: "  highwater keys show consensus",
+		Use: "show KEY", Short: "Show a key, by address or alias", Args: cli.OneKey, Example: "  highwater keys show consensus",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.WithAdmin(c.Context(), true, func(_ *config.Config, admin operate.Admin) error { return a.showKey(c.Context(), admin, args[0]) })
 		},
 	})
 	pop := a.AddJSON(&cobra.Command{
 		Use: "pop KEY", Short: "Show the proof of possession of a tz4 key", Args: cli.OneKey, Example: "  highwater keys pop consensus",
-		Long: "Show the proof of possession of a tz4 key, which octez-client wants when the key is registered or set as consensus or\n" +
-			"companion key.",
+		Long: "Show the proof of possession of a tz4 key, for octez-client: to register the key, or to set a consensus or companion key.",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.WithAdmin(c.Context(), true, func(_ *config.Config, admin operate.Admin) error { return a.showProof(c.Context(), admin, args[0]) })
 		},
 	})
-	return cli.Group("keys", "List and show keys", "The keys that a baker may ask for: those of the configuration, or all that the devices offer.",
+	return cli.Group("keys", "List and show keys", "The signer's keys: the keys of the configuration, or all keys of the devices.",
 		"  highwater keys list", list, show, pop)
 }
 

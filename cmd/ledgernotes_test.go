@@ -40,7 +40,7 @@ func TestVerbsKnowTheWrongApp(t *testing.T) {
 		status, _, errs := run(t, append([]string{"--config", w.config}, args...)...)
 		require.Equal(t, 1, status)
 		require.Less(t, time.Since(begin), 30*time.Second)
-		require.Contains(t, errs, "waiting for left, which is wrong_app")
+		require.Contains(t, errs, "waiting for left (wrong_app)")
 		require.Contains(t, errs, `left is wrong_app: the app "Tezos Wallet" is open`)
 		require.Contains(t, errs, "hint: quit the open app and open the Tezos Baking app on the device")
 		require.NotContains(t, errs, "context deadline")

@@ -14,17 +14,17 @@ import (
 	"highwater/operate"
 )
 
-const activateLong = `Make this instance the one that signs. It is the single deliberate act by which an instance starts to sign.
+const activateLong = `Let this instance sign. "activate" is the single deliberate act by which an instance starts to sign.
 
 Be certain that no other machine signs with these keys: two signers for one level and round are slashed. Every key must have a
-watermark above all that was ever signed with it; --level sets one for all keys in the same step.`
+watermark above all levels ever signed with the key; --level sets such marks for all keys in the same step.`
 
 func (a *app) activateCmd() *cobra.Command {
 	var yes, far bool
 	var level cli.LevelValue
 	var why string
 	c := &cobra.Command{
-		Use: "activate", Short: "Make this instance the one that signs", Long: activateLong, Args: cli.NoArgs,
+		Use: "activate", Short: "Let this instance sign", Long: activateLong, Args: cli.NoArgs,
 		Example: "  highwater activate --level 8000010",
 		RunE: func(c *cobra.Command, _ []string) error {
 			req := operate.ActivateRequest{Why: why, Far: far}
@@ -41,9 +41,9 @@ func (a *app) activateCmd() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask: I state that no other machine signs with these keys")
-	c.Flags().Var(&level, "level", "raise every mark to `LEVEL` first, a number or head+N: nothing at or below it is signed")
+	c.Flags().Var(&level, "level", "raise every mark to `LEVEL` first, a number or head+N: nothing at or below LEVEL is signed")
 	cli.FarFlag(c, &far)
-	c.Flags().StringVar(&why, "why", "activated by the operator", "the reason, a `TEXT` that is kept with the role")
+	c.Flags().StringVar(&why, "why", "activated by the operator", "the reason, a `TEXT` kept with the role")
 	return a.AddJSON(c)
 }
 
@@ -57,13 +57,13 @@ func (a *app) activate(ctx context.Context, cfg *config.Config, admin operate.Ad
 			return hints.Add(errors.New("the instance is active already: no mark was raised"),
 				fmt.Sprintf("highwater hwm set --all --level %d", *req.Level))
 		}
-		return a.ShowRole(st.Role, "it was active already")
+		return a.ShowRole(st.Role, "the instance was active already")
 	}
 	if req, err = a.checkActivation(ctx, admin, req, yes); err != nil { // before anybody is asked
 		return err
 	}
 	if !yes {
-		a.Note("This instance is on %s, epoch %d. Activating it lets it sign for:", st.Role.Role, st.Role.Epoch)
+		a.Note("This instance is on %s, epoch %d. Once active, the instance signs for:", st.Role.Role, st.Role.Epoch)
 		if err = a.Aside().MarksTable(st.Marks); err != nil {
 			return err
 		}
@@ -80,9 +80,9 @@ func (a *app) activate(ctx context.Context, cfg *config.Config, admin operate.Ad
 	}
 	if st.Running {
 		a.WarnKeys(st) // without a daemon no device was opened
-		return a.ShowRole(role, "it signs as soon as a device is ready")
+		return a.ShowRole(role, "signs as soon as a device is ready")
 	}
-	if err = a.ShowRole(role, "it signs as soon as highwater serve runs"); err == nil && !a.AsJSON {
+	if err = a.ShowRole(role, "signs as soon as highwater serve runs"); err == nil && !a.AsJSON {
 		a.Note("next: highwater serve, tell octez about each key (%s), and see: highwater check", cfg.OctezImport())
 	}
 	return err
@@ -108,8 +108,8 @@ func (a *app) standbyCmd() *cobra.Command {
 	var why string
 	c := &cobra.Command{
 		Use: "standby", Short: "Stop signing; everything else stays warm", Args: cli.NoArgs,
-		Long: "Stop signing: requests are refused at once, those under way are waited for, then the role is durable.\n" +
-			"A restart does not change it; only \"highwater activate\" does, and of a pair a handover or a takeover.",
+		Long: "Stop signing: new requests are refused at once, requests under way end, then the role is durable.\n" +
+			"A restart keeps the role; only \"highwater activate\" changes the role, and of a pair a handover or a takeover.",
 		Example: "  highwater standby --why 'moving to the other machine'",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.WithAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error {
@@ -121,6 +121,6 @@ func (a *app) standbyCmd() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&why, "why", "put on standby by the operator", "the reason, a `TEXT` that is kept with the role")
+	c.Flags().StringVar(&why, "why", "put on standby by the operator", "the reason, a `TEXT` kept with the role")
 	return a.AddJSON(c)
 }

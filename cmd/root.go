@@ -74,11 +74,11 @@ func Main(args []string, in io.Reader, out, errw io.Writer) int {
 	}
 }
 
-const rootLong = `Highwater stands between a Tezos baker and the USB devices that hold its keys, and remembers on disk the highest
-level and round that each key ever signed. It never signs at or below it.
+const rootLong = `Highwater stands between a Tezos baker and the USB devices with the baker's keys, and remembers on disk the highest
+level and round that each key ever signed. Highwater never signs at or below the remembered place.
 
 Start with a look around, without hardware:      highwater demo
-Then, with a Ledger or a TezSign connected:      highwater init; it says what comes next`
+Next, with a Ledger or a TezSign connected:      highwater init, and follow its last lines`
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
@@ -87,7 +87,7 @@ func (a *app) root() *cobra.Command {
 		SilenceErrors: true, SilenceUsage: true, DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return terminal.Usagef("there is no command %q%s", args[0], words.DidYouMean(args[0], cli.CommandNames(c)))
+				return terminal.Usagef("no command %q%s", args[0], words.DidYouMean(args[0], cli.CommandNames(c)))
 			}
 			return c.Help()
 		},
@@ -148,12 +148,12 @@ func flagError(err error) error {
 	what := map[string]string{
 		"int": "a whole number", "int32": "a whole number up to 2147483647", "int64": "a whole number", "bool": "true or false",
 		"LEVEL":    "a whole number, or head+N with a node",
-		"duration": "a time such as 90s or 5m",
+		"duration": "a time like 90s or 5m",
 	}[invalid.GetFlag().Value.Type()]
 	if what == "" {
 		return terminal.Misuse(err)
 	}
-	return terminal.Usagef("--%s %q: it takes %s", invalid.GetFlag().Name, invalid.GetValue(), what)
+	return terminal.Usagef("--%s %q: expected %s", invalid.GetFlag().Name, invalid.GetValue(), what)
 }
 
 // helpCmd is cobra's, but that an unknown command is a mistake of usage.
@@ -164,7 +164,7 @@ func helpCmd(root *cobra.Command) *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			c, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
-				return hints.Add(terminal.Usagef("there is no command %q", strings.Join(args, " ")), "see: highwater --help")
+				return hints.Add(terminal.Usagef("no command %q", strings.Join(args, " ")), "see: highwater --help")
 			}
 			c.InitDefaultHelpFlag()
 			return c.Help()
@@ -174,7 +174,7 @@ func helpCmd(root *cobra.Command) *cobra.Command {
 
 func (a *app) versionCmd() *cobra.Command {
 	return a.AddJSON(&cobra.Command{
-		Use: "version", Short: "Show the version, and what this build can do", Args: cli.NoArgs,
+		Use: "version", Short: "Show the version, and the abilities of this build", Args: cli.NoArgs,
 		Example: "  highwater version --json",
 		RunE: func(*cobra.Command, []string) error {
 			v := buildInfo(a.Version)

@@ -13,16 +13,16 @@ import (
 	"highwater/internal/terminal"
 )
 
-const serveLong = `Run the signer. It needs a configuration and the watermark file that "highwater init" made, and signs once
-"highwater activate" made this instance the active one.
+const serveLong = `Run the signer. The signer needs a configuration and the watermark file of "highwater init", and signs after
+"highwater activate".
 
 octez-baker finds its keys at http://LISTEN/PKH: import each with
   octez-client import secret key ALIAS http://127.0.0.1:6732/tz1…
 
-When the disk of the state directory fails, nothing is signed any more, hooks and log are told, and the daemon ends: a restart
-tells what is on the disk. A backup stays for the other instance's questions until its disk works.
+When the disk of the state directory fails, nothing is signed any more, hooks and log get the error, and the daemon ends: only
+a restart tells the disk's content. A backup stays for its peer's questions until the disk works.
 
-Exit status 0: stopped. 1: it could not start, or a listener failed. 2: a mistake on the command line. 3: the disk failed.`
+Exit status 0: stopped. 1: no start, or a failed listener. 2: a mistake on the command line. 3: the disk failed.`
 
 func (a *app) serveCmd() *cobra.Command {
 	var level, format string
@@ -63,7 +63,7 @@ const heapGrowth = 200
 func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, terminal.Usagef("--log-level %q: it is debug, info, warn or error", level)
+		return nil, terminal.Usagef("--log-level %q: use debug, info, warn or error", level)
 	}
 	opt := &slog.HandlerOptions{Level: l}
 	switch format {
@@ -72,5 +72,5 @@ func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	case "json":
 		return slog.New(slog.NewJSONHandler(w, opt)), nil
 	}
-	return nil, terminal.Usagef("--log-format %q: it is text or json", format)
+	return nil, terminal.Usagef("--log-format %q: use text or json", format)
 }

@@ -25,7 +25,7 @@ func (a *app) simLedgerCmd() *cobra.Command {
 	var listen, seed, app string
 	var hid, accept bool
 	c := &cobra.Command{
-		Use: "ledger", Short: "Serve an emulated Ledger, as its emulator does, or as raw HID", Args: cli.NoArgs,
+		Use: "ledger", Short: "Serve an emulated Ledger, over the emulator's TCP, or as raw HID", Args: cli.NoArgs,
 		Example: "  highwater sim ledger --listen 127.0.0.1:9999 --seed zebra --accept",
 		RunE: func(c *cobra.Command, _ []string) error {
 			opt := ledgersim.Options{Seed: seed, AllowMainnet: true}
@@ -35,7 +35,7 @@ func (a *app) simLedgerCmd() *cobra.Command {
 			case "2.5.1":
 				opt.Version = ledgersim.V251
 			default:
-				return terminal.Usagef("--app %q: it is 2.5.0 or 2.5.1", app)
+				return terminal.Usagef("--app %q: use 2.5.0 or 2.5.1", app)
 			}
 			if accept {
 				opt.Decide = ledgersim.Always(ledgersim.Accept)
@@ -44,7 +44,7 @@ func (a *app) simLedgerCmd() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:9999", "`ADDRESS` to serve on")
-	c.Flags().StringVar(&seed, "seed", "", "a BIP-39 mnemonic as the app derives it, or any other `TEXT`")
+	c.Flags().StringVar(&seed, "seed", "", "a BIP-39 mnemonic, derived like the app's, or any `TEXT`")
 	c.Flags().StringVar(&app, "app", "2.5.0", "`VERSION` of the app: 2.5.0 or 2.5.1")
 	c.Flags().BoolVar(&hid, "hid", false, "speak raw 64-byte HID reports instead of the APDU socket's frames")
 	c.Flags().BoolVar(&accept, "accept", false, "accept every prompt; without it prompts stay on the screen")

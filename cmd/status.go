@@ -18,8 +18,8 @@ import (
 func (a *app) statusCmd() *cobra.Command {
 	return a.AddJSON(&cobra.Command{
 		Use: "status", Short: "Show role, devices, keys and watermarks on one screen", Args: cli.NoArgs,
-		Long: "Show who may sign and why, the devices, the keys and their watermarks. Exit status 1 when a request could not be\n" +
-			"signed now, with a reason for each no.",
+		Long: "Show the holder of the right to sign, the devices, the keys and their watermarks. Exit status 1 when a request could not be\n" +
+			"signed now, with each reason.",
 		Example: "  highwater status",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.WithAdmin(c.Context(), true, func(_ *config.Config, admin operate.Admin) error { return a.status(c.Context(), admin) })

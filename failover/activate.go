@@ -94,7 +94,7 @@ func (n *Node) mayActivate(mine hwm.RoleRecord) error {
 	case n.strange(mine):
 		return neither(mine)
 	case mine.Epoch > 0 && mine.Owner != n.Me():
-		return wire.Refuse(wire.NotOwner, "highwater handover; when the other instance is gone for good: highwater takeover",
+		return wire.Refuse(wire.NotOwner, "highwater handover; when the peer is gone for good: highwater takeover",
 			"epoch %d belongs to the other instance", mine.Epoch)
 	}
 	return nil

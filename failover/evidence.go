@@ -82,7 +82,7 @@ func (n *Node) evidenceHere() checklist.Line {
 func (n *Node) evidenceChain(ctx context.Context, r *TakeoverRequest) (*chain.Head, *chain.Silence, []checklist.Line) {
 	if n.heads.Chain == nil {
 		if r.Head == nil {
-			return nil, nil, []checklist.Line{checklist.New(checklist.Node, checklist.Bad, "no node is configured, so nobody says where the chain is", "set `node` in the configuration, or say it: --head LEVEL")}
+			return nil, nil, []checklist.Line{checklist.New(checklist.Node, checklist.Bad, "no node is configured: the chain's head is not known", "set `node` in the configuration, or say it: --head LEVEL")}
 		}
 		return nil, nil, []checklist.Line{checklist.New(checklist.Node, checklist.Warning, fmt.Sprintf("none is configured; the operator states that the chain is at level %d", *r.Head), "")}
 	}

@@ -384,7 +384,7 @@ func TestAFenceIsForItsEpoch(t *testing.T) {
 	require.Equal(t, perLevel, a.bake(p.level))
 	fenced, err := b.node.Fence(b.role().Epoch, "elsewhere")
 	require.NoError(t, err)
-	require.False(t, fenced, "it does not sign")
+	require.False(t, fenced, "no right to sign")
 
 	for range 50 { // the right goes away, and comes back, while an alarm about the old epoch is on its way
 		epoch := a.role().Epoch

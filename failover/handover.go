@@ -127,7 +127,7 @@ func (n *Node) invite(ctx context.Context, peer hwm.Peer, r HandoverRequest) (Ha
 	case a.Refusal != nil:
 		return Handover{}, a.Refusal
 	case a.Handover == nil:
-		return Handover{}, wire.Refuse(wire.Broken, "see on both machines: highwater status", "the other instance did not say what came of the handover")
+		return Handover{}, wire.Refuse(wire.Broken, "see on both machines: highwater status", "the peer did not say what came of the handover")
 	}
 	if !r.DryRun {
 		n.beat(ctx) // so that both know it at once; nothing hangs on it

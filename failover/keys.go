@@ -52,7 +52,7 @@ func (n *Node) lackInvited(pkh tezos.PublicKeyHash) lack {
 func (n *Node) lackOwn(pkh tezos.PublicKeyHash, where string) lack {
 	h, err := n.signer.KeyHealth(pkh)
 	if err != nil {
-		return lack{"is not known " + where, "connect the device that holds it, and see: highwater keys list"}
+		return lack{"is not known " + where, "connect the device with the key, and see: highwater keys list"}
 	}
 	if f := h.Unable(); f != nil {
 		return lack{"cannot sign " + where + ": " + f.Text, f.Hint}

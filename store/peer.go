@@ -24,7 +24,7 @@ type peerRecord struct {
 // Identity signs with the instance's key; Instance is the public key.
 func (db *DB) Identity() crypto.Signer { return db.instance }
 
-// Peer is the other instance of the pair; false when this instance is alone.
+// Peer is the peer; false when this instance is alone.
 func (db *DB) Peer() (hwm.Peer, bool) {
 	db.mu.Lock()
 	defer db.mu.Unlock()

@@ -29,8 +29,8 @@ func (a *App) Admin(ctx context.Context, cfg *config.Config, devices bool) (oper
 	}
 	in, err := daemon.Open(ctx, cfg, daemon.Options{Log: slog.New(slog.DiscardHandler), Version: a.Version, Devices: devices})
 	if errors.Is(err, store.ErrInUse) { // nobody listens, and somebody is there
-		return operate.Admin{}, nil, hints.Add(err, fmt.Sprintf("nobody answers at %s: another command is at work there now, or a daemon that has another "+
-			"[admin] socket, or lost it: restart that one with this configuration", cfg.Admin.Socket))
+		return operate.Admin{}, nil, hints.Add(err, fmt.Sprintf("nobody answers at %s: a second command is at work on the state directory, or a daemon with a different "+
+			"[admin] socket, or without its socket: restart the daemon with this configuration", cfg.Admin.Socket))
 	}
 	if err != nil {
 		return operate.Admin{}, nil, err
@@ -71,7 +71,7 @@ func (a *App) Offline(ctx context.Context, f func(*config.Config, *daemon.Instan
 	}
 	in, err := daemon.Open(ctx, cfg, daemon.Options{Log: slog.New(slog.DiscardHandler), Version: a.Version})
 	if errors.Is(err, store.ErrInUse) {
-		return hints.Add(err, "this is done at a stopped instance only: systemctl stop highwater")
+		return hints.Add(err, "the command needs a stopped instance: systemctl stop highwater")
 	}
 	if err != nil {
 		return err

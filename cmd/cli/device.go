@@ -63,7 +63,7 @@ func (f *DeviceFlags) names(cfg *config.Config) ([]string, error) {
 func (f *DeviceFlags) one(cfg *config.Config) (string, error) {
 	all, err := f.names(cfg)
 	if err == nil && len(all) > 1 {
-		err = hints.Add(terminal.Usagef("there are %d: say which with --device", len(all)), "configured: "+strings.Join(all, ", "))
+		err = hints.Add(terminal.Usagef("%d are configured: choose with --device", len(all)), "configured: "+strings.Join(all, ", "))
 	}
 	if err != nil {
 		return "", err
@@ -88,7 +88,7 @@ func (a *App) OnDevice(ctx context.Context, f *DeviceFlags, do func(admin operat
 		}
 		for _, d := range st.Devices {
 			if d.Name == name && f.awaited(d.Health) {
-				a.Note("waiting for %s, which is %s, %s at most: %s", name, d.Health, f.Timeout, d.Advice)
+				a.Note("waiting for %s (%s), %s at most: %s", name, d.Health, f.Timeout, d.Advice)
 			}
 		}
 		return do(admin, name)
@@ -149,7 +149,7 @@ func AskEach[R any](c *cobra.Command, a *App, f *DeviceFlags, args any, problem 
 		if err := say(views); err != nil || found > 0 {
 			return err
 		}
-		a.Note("hint: no %s was found: connect the device and unlock it; what is on the buses, and what each device lacks: highwater check", f.Kind)
+		a.Note("hint: no %s was found: connect and unlock the device. The buses, and each device's fault: highwater check", f.Kind)
 		return ErrSaid
 	})
 }
@@ -190,7 +190,7 @@ func late(ctx context.Context, admin operate.Admin, f *DeviceFlags, name string,
 	}
 	hint := hints.Of(err)
 	if hint == "" {
-		hint = "answer what is on the device's screen; --timeout gives more time"
+		hint = "answer the prompt on the device's screen; --timeout gives more time"
 	}
 	return hints.Add(fmt.Errorf("nothing came back within %s: %w", f.Timeout, err), hint)
 }

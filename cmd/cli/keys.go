@@ -14,7 +14,7 @@ import (
 // OneKey wants one argument: a key.
 func OneKey(c *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return hints.Add(terminal.Usagef("%s wants one key: its address or alias", c.CommandPath()), "see: highwater keys list")
+		return hints.Add(terminal.Usagef("%s wants a key: an address or an alias", c.CommandPath()), "see: highwater keys list")
 	}
 	return nil
 }

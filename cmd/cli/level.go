@@ -80,7 +80,7 @@ const (
 	headAge   = time.Minute
 )
 
-var errNoHead = errors.New("no node is configured, so nobody says where the chain is")
+var errNoHead = errors.New("no node is configured: the chain's head is not known")
 
 // askHead asks the node where the chain is. A node that is not in step does not say it.
 func askHead(ctx context.Context, cfg *config.Config) (int32, error) {
@@ -99,14 +99,14 @@ func askHead(ctx context.Context, cfg *config.Config) (int32, error) {
 // LevelFlag checks a level given on the command line.
 func LevelFlag(name string, level int64) (int32, error) {
 	if level < 0 || level > hwm.MaxRound {
-		return 0, terminal.Usagef("--%s %d: it lies between 0 and %d", name, level, hwm.MaxRound)
+		return 0, terminal.Usagef("--%s %d: the value lies between 0 and %d", name, level, hwm.MaxRound)
 	}
 	return int32(level), nil
 }
 
 // FarFlag is the operator's word for a level.
 func FarFlag(c *cobra.Command, far *bool) {
-	c.Flags().BoolVar(far, "far", false, fmt.Sprintf("the level is right, although it is more than %d from the highest known", hwm.FarLevels))
+	c.Flags().BoolVar(far, "far", false, fmt.Sprintf("the level is right, although more than %d levels from the highest known", hwm.FarLevels))
 }
 
 // ConfirmFar asks for a word more when try refuses a level as too far away: the operator is shown the distance, and types the

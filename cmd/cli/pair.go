@@ -19,7 +19,7 @@ func (a *App) ShowPair(v *failover.View) {
 	if v.Waiting != "" {
 		a.Say("waiting         %s", a.Paint(terminal.Yellow, v.Waiting))
 	}
-	a.Say("other instance  %s at %s", p.Key, p.Address)
+	a.Say("peer            %s at %s", p.Key, p.Address)
 	switch {
 	case p.Reachable:
 		a.Say("                %s: %s", a.Paint(terminal.Green, "answers"), peerWords(p))
@@ -55,10 +55,10 @@ func peerWords(p *failover.PeerView) string {
 		text += ", " + SignsWords(p.Share)
 	}
 	if p.Broken != "" {
-		text += ", and its disk fails: " + p.Broken
+		text += ", and the disk fails: " + p.Broken
 	}
 	if p.Following {
-		text += "; its watermarks are followed"
+		text += "; the watermarks are followed"
 	}
 	return text
 }
@@ -67,9 +67,9 @@ func peerWords(p *failover.PeerView) string {
 func SignsWords(s failover.Share) string {
 	switch {
 	case s.SignsUpTo != nil:
-		return fmt.Sprintf("it signs up to level %d", *s.SignsUpTo)
+		return fmt.Sprintf("signs up to level %d", *s.SignsUpTo)
 	case s.SignsFrom != nil:
-		return fmt.Sprintf("it signs from level %d on", *s.SignsFrom)
+		return fmt.Sprintf("signs from level %d on", *s.SignsFrom)
 	}
 	return "it signs"
 }

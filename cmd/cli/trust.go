@@ -18,7 +18,7 @@ type TrustFlag struct {
 
 // Flag gives a command the flag.
 func (t *TrustFlag) Flag(c *cobra.Command) {
-	c.Flags().StringVar(&t.text, "key", "", "take a bundle that the instance with this `KEY` signed (default: the other instance of the pair)")
+	c.Flags().StringVar(&t.text, "key", "", "take a bundle signed by the instance with this `KEY` (default: the peer)")
 }
 
 // Parse reads the key that was named, if one was.

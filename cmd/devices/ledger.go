@@ -12,14 +12,14 @@ import (
 	"highwater/operate"
 )
 
-const ledgerLong = `Look at Ledgers with the Tezos Baking app, and set them up. It works through the daemon when one runs, else with the devices
-themselves. What has to be confirmed on the device is said, and waited for.
+const ledgerLong = `Look at Ledgers with the Tezos Baking app, and set Ledgers up. The commands work through a running daemon, else with the
+devices themselves. A command names each prompt to confirm on the device, and waits for your answer.
 
-The device's own watermark is a second line: one mark for all kinds, which a menu can switch off. The host's are the first
-("highwater hwm list").`
+The device's own watermark is a second line: one mark for all kinds, and a menu can switch the mark off. The host's marks
+are the first line ("highwater hwm list").`
 
 func (a *app) ledgerCmd() *cobra.Command {
-	return cli.Group("ledger", "Look at Ledgers and set them up", ledgerLong, "  highwater ledger list",
+	return cli.Group("ledger", "Look at Ledgers, set up Ledgers", ledgerLong, "  highwater ledger list",
 		a.ledgerListCmd(), a.ledgerSetupCmd(), a.ledgerAuthorizeCmd(), a.ledgerDeauthorizeCmd(), a.ledgerHWMCmd(), a.ledgerResetCmd(),
 		a.ledgerVersionCmd())
 }
@@ -34,7 +34,7 @@ func (a *app) ledgerListCmd() *cobra.Command {
 	var f *cli.DeviceFlags
 	c := &cobra.Command{
 		Use: "list", Short: "List the configured Ledgers and their keys", Args: cli.NoArgs,
-		Long:    "List the configured Ledgers: four-word name, app, and the keys at the usual path of each curve, as octez prints them.",
+		Long:    "List the configured Ledgers: four-word name, app, and the keys at the usual path of each curve, in octez's form.",
 		Example: "  highwater ledger list",
 		RunE: func(c *cobra.Command, _ []string) error {
 			problem := func(name, text string) daemon.LedgerView { return daemon.LedgerView{Name: name, Problem: text} }
@@ -101,7 +101,7 @@ func (a *app) ledgerSetupCmd() *cobra.Command {
 				return err
 			}
 			if id, err := tezos.ParseNetwork(chain); chain != "" && (err != nil || id != cfg.ChainID) {
-				return terminal.Usagef("--chain %s: this signer is for %s", chain, cfg.ChainID)
+				return terminal.Usagef("--chain %s: the configured chain is %s", chain, cfg.ChainID)
 			}
 			return cli.Ask(c, a.App, f, "setup", args, func(name, pkh string) error {
 				a.Say("%s may bake with %s on %s, marks at %d", name, pkh, cfg.ChainID, args.Main)
@@ -111,11 +111,11 @@ func (a *app) ledgerSetupCmd() *cobra.Command {
 		},
 	}
 	f = a.ledgerFlags(c)
-	c.Flags().StringVar(&key, "key", "ed25519/0h/0h", "the `KEY`: a locator as octez prints it, or CURVE/PATH")
-	c.Flags().StringVar(&chain, "chain", "", "chain `ID`; the configured one, which is the default")
-	c.Flags().Var(&level, "hwm", "`LEVEL` of the device's mark, a number or head+N: above all that this key ever signed")
+	c.Flags().StringVar(&key, "key", "ed25519/0h/0h", "the `KEY`: a locator in octez's form, or CURVE/PATH")
+	c.Flags().StringVar(&chain, "chain", "", "chain `ID`; only the configured chain (the default)")
+	c.Flags().Var(&level, "hwm", "`LEVEL` of the device's mark, a number or head+N: above all levels that the key ever signed")
 	cli.FarFlag(c, &far)
-	c.Flags().Int64Var(&test, "test-hwm", 0, "`LEVEL` of the device's mark for all other chains")
+	c.Flags().Int64Var(&test, "test-hwm", 0, "`LEVEL` of the device's mark for all remaining chains")
 	return c
 }
 
@@ -124,7 +124,7 @@ func (a *app) ledgerAuthorizeCmd() *cobra.Command {
 	var key string
 	c := &cobra.Command{
 		Use: "authorize", Short: "Authorise another key; the marks stay (confirm on the device)", Args: cli.NoArgs,
-		Long:    "Authorise another key for baking. The device has one such key, and one mark: it stays where it is.",
+		Long:    "Authorise a new key for baking. A device has a single baking key, and a single mark: the mark stays unchanged.",
 		Example: "  highwater ledger authorize --key secp256k1/0h/0h",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := cli.Wants(c, "key"); err != nil {
@@ -136,13 +136,13 @@ func (a *app) ledgerAuthorizeCmd() *cobra.Command {
 			}
 			return cli.Ask(c, a.App, f, "authorize", k, func(name, pkh string) error {
 				a.Say("%s may bake with %s", name, pkh)
-				a.Note("next, unless it has marks (highwater hwm list): highwater hwm set %s --level LEVEL", pkh)
+				a.Note("next, unless the key has marks (highwater hwm list): highwater hwm set %s --level LEVEL", pkh)
 				return nil
 			})
 		},
 	}
 	f = a.ledgerFlags(c)
-	c.Flags().StringVar(&key, "key", "", "the `KEY`: a locator as octez prints it, or CURVE/PATH")
+	c.Flags().StringVar(&key, "key", "", "the `KEY`: a locator in octez's form, or CURVE/PATH")
 	return c
 }
 
@@ -151,7 +151,7 @@ func (a *app) ledgerDeauthorizeCmd() *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use: "deauthorize", Short: "Make the device forget its baking key (the device does not ask)", Args: cli.NoArgs,
-		Long:    "Make the device forget which key may bake. The device does not ask, so this does. The baker is down until the next setup.",
+		Long:    "Make the device forget its baking key. The device asks nothing: the command asks you. The baker is down until the next setup.",
 		Example: "  highwater ledger deauthorize --device left",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := a.Confirmable(yes); err != nil {
@@ -178,8 +178,8 @@ func (a *app) ledgerHWMCmd() *cobra.Command {
 	var f *cli.DeviceFlags
 	c := &cobra.Command{
 		Use: "hwm", Short: "Show the device's mark beside the host's", Args: cli.NoArgs,
-		Long: "Show the device's mark beside the host's, kind by kind, and what differs. The device has one mark for all kinds. Whether it\n" +
-			"survives a power cut depends on a setting of the app that nobody can query: see docs/ledger.md.",
+		Long: "Show the device's mark beside the host's, kind by kind, and the differences. The device has one mark for all kinds. A setting\n" +
+			"of the app decides whether the mark survives a power cut, and nobody can query the setting: see docs/ledger.md.",
 		Example: "  highwater ledger hwm",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return cli.Ask(c, a.App, f, "info", daemon.LedgerInfoArgs{Compare: true}, a.showLedgerMarks)
@@ -212,8 +212,9 @@ func (a *app) ledgerResetCmd() *cobra.Command {
 	var far bool
 	c := &cobra.Command{
 		Use: "reset", Short: "Set the device's mark (confirm on the device)", Args: cli.NoArgs,
-		Long: "Set the device's mark to LEVEL round 0, up or down; you confirm on the device. The host's marks stay where they are.\n\n" +
-			"At LEVEL round 0 itself the device still gives one attestation, and a block only above. To shut LEVEL for everything,\n" +
+		Long: "Set the device's mark to LEVEL round 0, up or down; you confirm on the device. The host's marks stay unchanged.\n" +
+			"\n" +
+			"At LEVEL round 0 itself the device still signs an attestation, and a block only above. To shut LEVEL for everything,\n" +
 			"reset to LEVEL+1: then a block at LEVEL+1 round 0 is refused as well.",
 		Example: "  highwater ledger reset --level 8000000",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -225,7 +226,7 @@ func (a *app) ledgerResetCmd() *cobra.Command {
 				return err
 			}
 			return cli.Ask(c, a.App, f, "reset", daemon.LedgerResetArgs{Level: l, Far: far}, func(name, _ string) error {
-				a.Say("%s: its mark is at level %d round 0: an attestation there is still open, a block is not", name, l)
+				a.Say("%s: the device's mark is at level %d round 0: an attestation at the mark is still open, a block is not", name, l)
 				a.Note("hint: to shut level %d for everything: highwater ledger reset --device %s --level %d", l, name, l+1)
 				return nil
 			})

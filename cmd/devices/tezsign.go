@@ -15,9 +15,9 @@ import (
 	"highwater/tezsign"
 )
 
-const tezsignLong = `Look at TezSign gadgets, make keys, unlock them. It works through the daemon when one runs, else with the gadgets themselves.
+const tezsignLong = `Look at TezSign gadgets, make keys, unlock keys. The commands work through a running daemon, else with the gadgets themselves.
 
-Keys are locked after each power cycle. A passphrase is asked for, or read from a file descriptor (--passphrase-fd); it is never
+Keys are locked after each power cycle. A passphrase is asked for, or read from a file descriptor (--passphrase-fd), and never
 an argument. A daemon unlocks by itself when its configuration names a passphrase_file or a passphrase_credential.`
 
 func (a *app) tezsignCmd() *cobra.Command {
@@ -74,8 +74,8 @@ func (a *app) gadgetsTable(infos []daemon.TezSignInfo) error {
 func (a *app) tezsignStatusCmd() *cobra.Command {
 	var f *tezsignFlags
 	c := &cobra.Command{
-		Use: "status", Short: "Show the keys of a gadget: locked or not, and its own marks", Args: cli.NoArgs,
-		Long:    "Show a gadget's keys. It tells its own marks of unlocked keys only, and they are a second line: see highwater hwm list.",
+		Use: "status", Short: "Show a gadget's keys: locked or not, and the gadget's own marks", Args: cli.NoArgs,
+		Long:    "Show a gadget's keys. A gadget tells its own marks of unlocked keys only. The marks are a second line: see highwater hwm list.",
 		Example: "  highwater tezsign status --json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return cli.Ask(c, a.App, &f.DeviceFlags, "info", struct{}{}, a.gadgetKeysTable)
@@ -112,8 +112,8 @@ func (a *app) tezsignInitCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "init", Short: "Make a gadget's secret seed, once", Args: cli.NoArgs,
 		Long: "Make the seed of a new gadget, under a passphrase. With --deterministic the gadget derives each key from the seed and from\n" +
-			"the number of keys made before it. The number is never used again and the alias has no part in the key: a key that was\n" +
-			"deleted is gone, and the same alias gives another key with another address.",
+			"the number of earlier keys. The number is never used again, and the alias has no part in the key: a deleted key is gone,\n" +
+			"and the same alias gives a new key with a new address.",
 		Example: "  highwater tezsign init --deterministic",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.OnDevice(c.Context(), &f.DeviceFlags, func(admin operate.Admin, name string) error {
@@ -143,8 +143,8 @@ func (a *app) tezsignSetLevelCmd() *cobra.Command {
 	var repair, far bool
 	c := &cobra.Command{
 		Use: "set-level ALIAS", Short: "Raise a gadget's own marks of a key", Args: someAliases,
-		Long: "Raise all three of the gadget's own marks of a key to LEVEL round 0. A key whose state the gadget has lost\n" +
-			"(\"corrupted\") is set with --repair only, to more than the host's own mark.",
+		Long: "Raise all three of the gadget's own marks of a key to LEVEL round 0. After the loss of a key's state (\"corrupted\") the\n" +
+			"key is set with --repair only, to more than the host's own mark.",
 		Example: "  highwater tezsign set-level consensus --level 8000000",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := cli.Wants(c, "level"); err != nil {
@@ -163,7 +163,7 @@ func (a *app) tezsignSetLevelCmd() *cobra.Command {
 			}
 			q := daemon.TezSignLevelArgs{Alias: alias, Level: l, Repair: repair, Far: far}
 			return cli.Ask(c, a.App, &f.DeviceFlags, "set-level", q, func(name, _ string) error {
-				a.Say("%s: its own marks of %s are at level %d round 0", name, alias, l)
+				a.Say("%s: the gadget's own marks of %s are at level %d round 0", name, alias, l)
 				return nil
 			})
 		},
@@ -171,7 +171,7 @@ func (a *app) tezsignSetLevelCmd() *cobra.Command {
 	f = a.tezsignFlags(c, false)
 	c.Flags().Var(&level, "level", "the `LEVEL`: a number, or head+N with a node")
 	cli.FarFlag(c, &far)
-	c.Flags().BoolVar(&repair, "repair", false, "the gadget lost this key's state, and I know up to where it signed")
+	c.Flags().BoolVar(&repair, "repair", false, "the gadget lost this key's state, and I know the highest level that the key signed")
 	return c
 }
 
@@ -200,7 +200,7 @@ func (a *app) tezsignLogsCmd() *cobra.Command {
 func (a *app) tezsignVersionCmd() *cobra.Command {
 	var f *tezsignFlags
 	c := &cobra.Command{
-		Use: "version", Short: "Show what runs on a gadget", Args: cli.NoArgs, Example: "  highwater tezsign version",
+		Use: "version", Short: "Show a gadget's program and versions", Args: cli.NoArgs, Example: "  highwater tezsign version",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return cli.Ask(c, a.App, &f.DeviceFlags, "info", struct{}{}, func(name string, info daemon.TezSignInfo) error {
 				a.Say("%s: TezSign %s, built %s", name, info.Version, info.BuildDate)

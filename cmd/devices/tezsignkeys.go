@@ -39,15 +39,15 @@ func (a *app) tezsignUnlockCmd() *cobra.Command {
 	var f *tezsignFlags
 	c := &cobra.Command{
 		Use: "unlock [ALIAS…]", Short: "Unlock keys; signing waits meanwhile", Args: cobra.ArbitraryArgs,
-		Long: "Unlock keys with the passphrase. Only keys that are locked are unlocked, and no signature is made meanwhile: unlocking a\n" +
-			"key that signs could make the gadget forget its mark. The gadget takes five tries in 30 seconds.",
+		Long: "Unlock keys with the passphrase. Only locked keys are unlocked, and no signature is made meanwhile: the gadget could forget\n" +
+			"the mark of a key that signs during its unlock. The gadget takes five tries in 30 seconds.",
 		Example: "  highwater tezsign unlock consensus companion",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.keysVerb(c.Context(), f, "unlock", args, "unlocked", true, true)
 		},
 	}
 	f = a.tezsignFlags(c, true)
-	c.Flags().BoolVar(&f.all, "all", false, "all keys that are locked")
+	c.Flags().BoolVar(&f.all, "all", false, "all locked keys")
 	return a.AddJSON(c)
 }
 
@@ -69,8 +69,8 @@ func (a *app) tezsignDeleteCmd() *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use: "delete ALIAS…", Short: "Delete keys from a gadget, for good", Args: someAliases,
-		Long: "Delete keys. They are gone for good, also on a gadget that was initialised with --deterministic: a new key with the same\n" +
-			"alias has another address. Delete no key that is registered on chain.",
+		Long: "Delete keys for good, also on a gadget initialised with --deterministic: a new key with the same alias has a new address.\n" +
+			"Delete no key with a registration on chain.",
 		Example: "  highwater tezsign delete old-companion",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := a.Confirmable(yes); err != nil {

@@ -19,14 +19,13 @@ import (
 	"highwater/operate"
 )
 
-const bundleLong = `A bundle is one file that carries what a second machine must know of the first, where there is no link between them:
-watermarks, ceilings, epoch, public keys and what each may sign, signed by the instance that wrote it. Nothing secret is in it,
-and it gives nobody the right to sign.
+const bundleLong = `A bundle is a file for a second machine without a link to the first: the first instance's watermarks, ceilings, epoch, public
+keys and their allowed kinds, signed by the instance. A bundle holds no secret, and gives nobody the right to sign.
 
-"highwater hwm import" merges its watermarks by maximum, if the other instance of the pair signed it, or the one that --key names.`
+"highwater hwm import" merges a bundle's watermarks by maximum, if the peer signed the bundle, or the instance named by --key.`
 
 func (a *app) bundleCmd() *cobra.Command {
-	return cli.Group("bundle", "Carry watermarks, keys and policy to another machine in one signed file", bundleLong,
+	return cli.Group("bundle", "Carry watermarks, keys and policy to a second machine in a signed file", bundleLong,
 		"  highwater bundle export --out /media/stick/bundle.json", a.bundleExportCmd(), a.bundleVerifyCmd(), a.bundleDiffCmd())
 }
 
@@ -34,7 +33,7 @@ func (a *app) bundleExportCmd() *cobra.Command {
 	var out string
 	c := &cobra.Command{
 		Use: "export --out FILE", Short: "Write a bundle of this instance", Args: cli.NoArgs,
-		Long:    "Write what this instance knows to a new file, signed by its key. What it signs afterwards is not in it.",
+		Long:    "Write this instance's knowledge to a new file, signed by the instance key. Later signatures are not in the file.",
 		Example: "  highwater bundle export --out /media/stick/bundle.json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := cli.Wants(c, "out"); err != nil {
@@ -67,18 +66,18 @@ func (a *app) exportBundle(ctx context.Context, admin operate.Admin, out string)
 	}
 	a.Say("wrote %s: %s, %s, of %s", out, words.Count(len(b.Keys), "key"), words.Count(len(b.Marks), "mark"), b.Instance)
 	if b.Role == hwm.Active {
-		a.Note("hint: this instance is active: what it signs from now on is not in the file")
+		a.Note("hint: this instance is active: signatures from now on are not in the file")
 	}
-	a.Note("next, on the other machine: highwater bundle diff FILE, then: highwater hwm import FILE")
+	a.Note("next, on the second machine: highwater bundle diff FILE, then: highwater hwm import FILE")
 	return nil
 }
 
 func (a *app) bundleVerifyCmd() *cobra.Command {
 	var trust cli.TrustFlag
 	c := &cobra.Command{
-		Use: "verify FILE", Short: "Tell whether a bundle is whole, and whose it is", Args: oneFile,
-		Long: "Check a bundle's signature, and that the other instance of the pair made it, or the one that --key names. Exit status 1\n" +
-			"when it is not whole, or of somebody that nobody named. With --key it needs no configuration.",
+		Use: "verify FILE", Short: "Tell whether a bundle is whole, and name its signer", Args: oneFile,
+		Long: "Check a bundle's signature, and its signer: the peer, or the instance named by --key. Exit status 1 when the bundle is\n" +
+			"not whole, or of an unnamed signer. With --key no configuration is needed.",
 		Example: "  highwater bundle verify /media/stick/bundle.json",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.withBundle(c.Context(), args[0], &trust, false, func(b *bundle.Bundle, who string, _ operate.Admin) error {
@@ -93,9 +92,9 @@ func (a *app) bundleVerifyCmd() *cobra.Command {
 func (a *app) bundleDiffCmd() *cobra.Command {
 	var trust cli.TrustFlag
 	c := &cobra.Command{
-		Use: "diff FILE", Short: "Show what a bundle would raise here, and what else differs", Args: oneFile,
-		Long: "Compare a bundle with this instance, and change nothing: what importing it would raise, keys that are missing on either\n" +
-			"side, what a key may sign, ceilings. Keys, policy and ceilings are never imported: they are this machine's own.",
+		Use: "diff FILE", Short: "Compare a bundle with this instance", Args: oneFile,
+		Long: "Compare a bundle with this instance, and change nothing: the marks that an import would raise, keys missing on either\n" +
+			"side, allowed kinds, ceilings. Keys, policy and ceilings are never imported: each machine has its own.",
 		Example: "  highwater bundle diff /media/stick/bundle.json",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.withBundle(c.Context(), args[0], &trust, true, func(b *bundle.Bundle, who string, admin operate.Admin) error {
@@ -156,7 +155,7 @@ func (a *app) sayBundle(b *bundle.Bundle, who string) {
 	a.Say("written   %s, %s ago; chain %s", words.Time(b.When), words.Age(time.Since(b.When)), b.Chain)
 	a.Say("then      %s, epoch %d; %s, %s, %s", b.Role, b.Epoch, words.Count(len(b.Keys), "key"), words.Count(len(b.Marks), "mark"), words.Count(len(b.Ceilings), "ceiling"))
 	if b.Role == hwm.Active {
-		a.Note("hint: that instance was active: what it signed afterwards is not in the file")
+		a.Note("hint: the writer was active: its later signatures are not in the file")
 	}
 }
 
@@ -207,7 +206,7 @@ func differingKeys(b *bundle.Bundle, here []operate.KeyRow) []string {
 	for _, k := range b.Keys {
 		at := slices.IndexFunc(here, func(row operate.KeyRow) bool { return row.PKH == k.PKH })
 		if at < 0 {
-			out = append(out, fmt.Sprintf("%s is a key there, and not known here", k.PKH))
+			out = append(out, fmt.Sprintf("key %s is known there, and not here", k.PKH))
 			continue
 		}
 		allow := slices.Sorted(slices.Values(here[at].Allow))
@@ -217,7 +216,7 @@ func differingKeys(b *bundle.Bundle, here []operate.KeyRow) []string {
 	}
 	for _, row := range here {
 		if !slices.ContainsFunc(b.Keys, func(k bundle.Key) bool { return k.PKH == row.PKH }) {
-			out = append(out, fmt.Sprintf("%s is a key here, and not known there", row.PKH))
+			out = append(out, fmt.Sprintf("key %s is known here, and not there", row.PKH))
 		}
 	}
 	return out

@@ -20,11 +20,12 @@ import (
 	"highwater/operate"
 )
 
-const exportLong = `Write the watermarks as one JSON file, to take to another machine ("highwater hwm import" there merges by maximum).
-What this instance signs afterwards is not in it: put it on standby first, or use a handover.
+const exportLong = `Write the watermarks to a JSON file for a second machine (its "highwater hwm import" merges by maximum). Later signatures of
+this instance are not in the file: first put the instance on standby, or use a handover.
 
-With --format octez-signer or signatory the marks are written as that signer keeps them, into new files below the directory --out,
-for a baker who leaves: see docs/migrate.md. An active instance refuses that. No file is ever written over.`
+With --format octez-signer or signatory the marks are written in the named signer's own form, into new files below the
+directory --out, for a baker on the way to the named signer: see docs/migrate.md. An active instance refuses these formats.
+No file is ever written over.`
 
 func (a *app) hwmExportCmd() *cobra.Command {
 	var out, format string
@@ -35,7 +36,7 @@ func (a *app) hwmExportCmd() *cobra.Command {
 			other := markfiles.OtherSigners[format] != nil
 			switch {
 			case !other && format != interchange.Highwater.String():
-				return terminal.Usagef("--format %q: it is highwater, octez-signer or signatory", format)
+				return terminal.Usagef("--format %q: use highwater, octez-signer or signatory", format)
 			case other && out == "":
 				return hints.Add(terminal.Usagef("--format %s wants --out DIRECTORY", format), "e.g. --out marks")
 			}
@@ -47,8 +48,8 @@ func (a *app) hwmExportCmd() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&out, "out", "", "write to this new `FILE` instead of standard output; for another signer, to new files below this directory")
-	c.Flags().StringVar(&format, "format", interchange.Highwater.String(), "write as this `PROGRAM` does: highwater, octez-signer, signatory")
+	c.Flags().StringVar(&out, "out", "", "write to this new `FILE` instead of standard output; for a foreign signer, to files below this directory")
+	c.Flags().StringVar(&format, "format", interchange.Highwater.String(), "write in the form of `PROGRAM`: highwater, octez-signer, signatory")
 	return c
 }
 
@@ -97,20 +98,21 @@ func markRows(ctx context.Context, cfg *config.Config, admin operate.Admin) (row
 	return rows, none, nil
 }
 
-const importLong = `Merge watermarks from files by maximum: a mark is raised or kept, never lowered. It reads what "highwater hwm export"
-wrote, octez-signer's *_high_watermarks, octez-baker's *_highwatermarks, and Signatory's watermark_v2/CHAIN.json (watermark_v1/
-and watermark/ of older releases); the file's name tells which. With --device the marks that a connected device has of itself.
+const importLong = `Merge watermarks from files by maximum: a mark is raised or kept, never lowered. The files: an export of "highwater hwm
+export", octez-signer's *_high_watermarks, octez-baker's *_highwatermarks, and Signatory's watermark_v2/CHAIN.json
+(watermark_v1/ and watermark/ of older releases); the file's name tells the format. With --device: a connected device's own
+marks.
 
-A bundle ("highwater bundle export") is taken when the other instance of the pair signed it, or the one that --key names.
+A bundle ("highwater bundle export") is taken when the peer signed the bundle, or the instance named by --key.
 
-Stop the other signer first: what it signs after its file was copied is not in it.`
+Stop the foreign signer first: its signatures after the copy are not in the file.`
 
 func (a *app) hwmImportCmd() *cobra.Command {
 	var req operate.RaiseRequest
 	var devices []string
 	var trust cli.TrustFlag
 	c := &cobra.Command{
-		Use: "import [FILE…]", Short: "Merge watermarks from files of this or other signers", Long: importLong, Args: cobra.ArbitraryArgs,
+		Use: "import [FILE…]", Short: "Merge watermarks from files of this signer or of foreign signers", Long: importLong, Args: cobra.ArbitraryArgs,
 		Example: "  highwater hwm import --dry-run ~/.tezos-signer/*_high_watermarks",
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args)+len(devices) == 0 {
@@ -136,7 +138,7 @@ func (a *app) hwmImportCmd() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "show what would become of each row, and change nothing")
+	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "show the result for each row, and change nothing")
 	c.Flags().BoolVar(&req.Far, "far", false, fmt.Sprintf("the levels are right, although more than %d above the highest known", hwm.FarLevels))
 	c.Flags().StringSliceVar(&devices, "device", nil, "the marks of this connected device, by its `NAME` (repeatable)")
 	trust.Flag(c)
@@ -168,7 +170,7 @@ func (a *app) deviceRows(ctx context.Context, cfg *config.Config, admin operate.
 
 func ledgerRows(v daemon.LedgerView) ([]hwm.ImportRow, error) {
 	if v.PKH == "" {
-		return nil, errors.New("the Ledger has no authorised key, so its mark belongs to none")
+		return nil, errors.New("the Ledger has no authorised key: its mark belongs to no key")
 	}
 	pkh, err := tezos.ParsePublicKeyHash(v.PKH)
 	if err != nil {
@@ -189,7 +191,7 @@ func gadgetRows(info daemon.TezSignInfo) ([]hwm.ImportRow, error) {
 		}
 	}
 	if len(rows) == 0 {
-		return nil, hints.Add(errors.New("the gadget tells no marks: it does so for unlocked keys only"), "highwater tezsign unlock --all")
+		return nil, hints.Add(errors.New("the gadget tells no marks: a gadget tells the marks of unlocked keys only"), "highwater tezsign unlock --all")
 	}
 	return rows, nil
 }

@@ -19,10 +19,10 @@ import (
 	"highwater/operate"
 )
 
-const hwmLong = `Watermarks: for each key and kind the highest level and round that was ever signed. Nothing at or below is signed.
+const hwmLong = `Watermarks: for each key and kind the highest signed level and round. Nothing at or below a watermark is signed.
 
-A mark only rises. "set" raises, "import" merges by maximum; the one way down is "lower", at a stopped instance, typed, with a
-reason that is kept ("journal" shows the reasons).`
+A mark only rises. "set" raises, "import" merges by maximum; the only way down is "lower", at a stopped instance, typed, with
+a reason for the journal ("journal" shows the reasons).`
 
 func (a *app) hwmCmd() *cobra.Command {
 	return cli.Group("hwm", "Show and raise watermarks", hwmLong, "  highwater hwm list",
@@ -33,8 +33,8 @@ func (a *app) hwmCmd() *cobra.Command {
 func (a *app) hwmListCmd() *cobra.Command {
 	return a.AddJSON(&cobra.Command{
 		Use: "list", Short: "List the watermarks", Args: cli.NoArgs, Example: "  highwater hwm list --json",
-		Long: "List the watermarks. A key without one (level \"none\") does not sign that kind. Round \"any\" is a floor: nothing at its\n" +
-			"level is signed either.",
+		Long: "List the watermarks. A key without a mark of a kind (level \"none\") does not sign the kind. Round \"any\" is a floor: nothing\n" +
+			"at its level is signed either.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.WithAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error {
 				marks, err := admin.Marks(c.Context())
@@ -104,8 +104,8 @@ func (a *app) hwmSetCmd() *cobra.Command {
 	var far bool
 	c := &cobra.Command{
 		Use: "set [KEY…]", Short: "Raise watermarks to a level", Args: cobra.ArbitraryArgs,
-		Long: "Raise watermarks: nothing at or below LEVEL is signed afterwards. What is higher already stays. With --round the mark is\n" +
-			"put there instead, and higher rounds of the same level may still be signed.",
+		Long: "Raise watermarks: nothing at or below LEVEL is signed afterwards. Higher marks stay. With --round the mark is at this round,\n" +
+			"and higher rounds of the same level may still be signed.",
 		Example: "  highwater hwm set --all --level 8000000",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := cli.Wants(c, "level"); err != nil {
@@ -180,10 +180,10 @@ func (a *app) hwmCeilingCmd() *cobra.Command {
 	var lift, far bool
 	var reason string
 	c := &cobra.Command{
-		Use: "ceiling [KEY…]", Short: "Sign nothing above a level; or lift that", Args: cobra.ArbitraryArgs,
-		Long: "Set a ceiling: nothing above LEVEL is signed. Together with a floor at LEVEL on another machine it makes a cut-over that is\n" +
-			"provably disjoint. A ceiling can be lowered at any time; lifting one is for a stopped instance, typed, with a reason.\n" +
-			"The ceiling of a release by level is lifted by what brings the right to sign back, and by nothing else.",
+		Use: "ceiling [KEY…]", Short: "Sign nothing above a level; or lift the ceiling", Args: cobra.ArbitraryArgs,
+		Long: "Set a ceiling: nothing above LEVEL is signed. Together with a floor at LEVEL on a second machine, a ceiling makes a provably\n" +
+			"disjoint cut-over. A ceiling can be lowered at any time; to lift a ceiling takes a stopped instance, a typed word, a reason.\n" +
+			"Only the return of the right to sign lifts the ceiling of a release by level.",
 		Example: "  highwater hwm ceiling --all --level 8000100",
 		RunE: func(c *cobra.Command, args []string) error {
 			if lift {
@@ -191,7 +191,7 @@ func (a *app) hwmCeilingCmd() *cobra.Command {
 					return err
 				}
 				if a.AsJSON {
-					return terminal.Usagef("--lift wants to be typed: it has no --json")
+					return terminal.Usagef("--lift wants a typed word, and has no --json")
 				}
 				return a.liftCeilings(c.Context(), &ch, args, reason)
 			}
@@ -213,8 +213,8 @@ func (a *app) hwmCeilingCmd() *cobra.Command {
 	}
 	ch.flags(c)
 	cli.FarFlag(c, &far)
-	c.Flags().BoolVar(&lift, "lift", false, "remove the ceiling: only when no other machine signs above it")
-	c.Flags().StringVar(&reason, "reason", "", "why the ceiling is lifted: a `TEXT` that is kept")
+	c.Flags().BoolVar(&lift, "lift", false, "remove the ceiling: only when no second machine signs above the ceiling")
+	c.Flags().StringVar(&reason, "reason", "", "the reason for lifting the ceiling: a `TEXT` for the journal")
 	return a.AddJSON(c)
 }
 
@@ -259,9 +259,9 @@ func (a *app) liftCeilings(ctx context.Context, ch *choice, names []string, reas
 			return err
 		}
 		if len(lifted) == 0 {
-			return errors.New("there is no ceiling to lift")
+			return errors.New("no ceiling to lift")
 		}
-		if err := a.Typed(fmt.Sprintf("This lifts %s. If another machine signs above, both will be slashed.", words.Count(len(lifted), "ceiling")), "lift"); err != nil {
+		if err := a.Typed(fmt.Sprintf("The command lifts %s. If a second machine signs above, both will be slashed.", words.Count(len(lifted), "ceiling")), "lift"); err != nil {
 			return err
 		}
 		for _, key := range lifted {
@@ -282,8 +282,8 @@ func givenAway(in *daemon.Instance, keys []hwm.CeilingKey) error {
 	have := in.Store.Ceilings()
 	for _, key := range keys {
 		if c := have[key]; c.Source == hwm.SourcePeer {
-			return hints.Add(fmt.Errorf("the right to sign was given away above the ceiling %d of %s: it is lifted when the right comes back", c.Level, key.PKH),
-				"highwater handover; when the other instance is gone for good: highwater takeover")
+			return hints.Add(fmt.Errorf("the right to sign was given away above the ceiling %d of %s: the ceiling is lifted when the right comes back", c.Level, key.PKH),
+				"highwater handover; when the peer is gone for good: highwater takeover")
 		}
 	}
 	return nil
@@ -298,11 +298,11 @@ func containsKey(pkhs []tezos.PublicKeyHash, pkh tezos.PublicKeyHash) bool {
 	return false
 }
 
-const lowerLong = `Lower one watermark. This is the only way down, and it can make this key sign twice: what was signed between the new
-mark and the old one can then be signed again, and two signatures for one level and round are slashed.
+const lowerLong = `Lower a watermark. "lower" is the only way down, and can make the key sign twice: every place signed between the new mark
+and the old mark can be signed again, and two signatures for the same level and round are slashed.
 
-It is for a mark that was raised by mistake above the chain's head, where nothing was ever signed. It works at a stopped instance
-only, wants to be typed, and keeps the reason.`
+"lower" is for a mark raised by mistake above the chain's head, where nothing was ever signed. The command works at a stopped
+instance only, wants a typed word, and keeps the reason.`
 
 func (a *app) hwmLowerCmd() *cobra.Command {
 	var ch choice
@@ -329,7 +329,7 @@ func (a *app) hwmLowerCmd() *cobra.Command {
 	}
 	c.Flags().Var(&ch.level, "level", "the `LEVEL`, a number or head+N, at and below which nothing is signed afterwards")
 	c.Flags().StringSliceVar(&ch.kinds, "kind", nil, "the `KIND`: block, preattestation, attestation (repeatable)")
-	c.Flags().StringVar(&reason, "reason", "", "why: a `TEXT` that is kept for good")
+	c.Flags().StringVar(&reason, "reason", "", "the reason, a `TEXT` kept for good")
 	return c
 }
 
@@ -350,9 +350,10 @@ func (a *app) lower(ctx context.Context, cfg *config.Config, in *daemon.Instance
 		}
 		next := hwm.Floor(level, time.Now(), hwm.SourceLowered)
 		if st.Mark == nil || !st.Mark.Above(next) {
-			return fmt.Errorf("the %s mark of %s is not above level %d: there is nothing to lower", kind, key.PKH, level)
+			return fmt.Errorf("the %s mark of %s is not above level %d: nothing to lower", kind, key.PKH, level)
 		}
-		question := fmt.Sprintf("The %s mark of %s goes from %s down to level %d.\nWhatever was signed between can be signed again, and is slashed if it is.",
+		question := fmt.Sprintf("The %s mark of %s goes from %s down to level %d.\n"+
+			"Every place signed in between can be signed again, and a second signature is slashed.",
 			kind, key.PKH, st.Mark.Position, level)
 		if err := a.Typed(question, fmt.Sprintf("lower %s to %d", kind, level)); err != nil {
 			return err

@@ -10,12 +10,12 @@ import (
 	"highwater/operate"
 )
 
-const journalLong = `Show the journal of the watermark file: every change of role, every mark that was lowered and every ceiling that was lifted, with
-its time and its reason, oldest first. The newest 1000 entries are kept.`
+const journalLong = `Show the journal of the watermark file: every change of role, every lowered mark and every lifted ceiling, with time and
+reason, oldest first. The newest 1000 entries are kept.`
 
 func (a *app) hwmJournalCmd() *cobra.Command {
 	return a.AddJSON(&cobra.Command{
-		Use: "journal", Short: "Show the acts that were kept with a reason", Args: cli.NoArgs, Long: journalLong,
+		Use: "journal", Short: "Show the journal: acts and their reasons", Args: cli.NoArgs, Long: journalLong,
 		Example: "  highwater hwm journal --json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.WithAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error {

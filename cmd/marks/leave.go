@@ -23,7 +23,7 @@ func (a *app) leave(ctx context.Context, cfg *config.Config, admin operate.Admin
 		return err
 	}
 	if len(rows) == 0 {
-		return errors.New("there is no watermark to export")
+		return errors.New("no watermark to export")
 	}
 	files, err := markfiles.OtherSigners[format](cfg.ChainID, rows)
 	if err != nil {
@@ -36,7 +36,7 @@ func (a *app) leave(ctx context.Context, cfg *config.Config, admin operate.Admin
 		a.Say("wrote %s", filepath.Join(dir, filepath.FromSlash(f.Name)))
 	}
 	for _, m := range none {
-		a.Note("warning: %s has no %s mark here: %s signs the first that it is asked for", m.PKH, m.Kind, format)
+		a.Note("warning: %s has no %s mark here: %s will sign the first request of any level", m.PKH, m.Kind, format)
 	}
 	a.Note("next: keep this instance stopped, and give the files to %s's user; see docs/migrate.md", format)
 	return nil
@@ -49,11 +49,11 @@ func maySignElsewhere(ctx context.Context, admin operate.Admin) error {
 	case err != nil:
 		return err
 	case st.Role.Role == hwm.Active:
-		return hints.Add(errors.New("this instance is active: what it signs from now on would not be in the files"),
+		return hints.Add(errors.New("this instance is active: signatures from now on would not be in the files"),
 			"stop the baker, then: highwater standby; then export again")
 	case !st.Role.Mine && st.Role.Epoch > 0:
-		return hints.Add(errors.New("the right to sign is with the other instance: it knows marks that are not here"),
-			"export there, on standby; if that instance is gone for good: highwater takeover, then highwater standby, then export here")
+		return hints.Add(errors.New("the right to sign is with the peer: the peer knows marks that are missing here"),
+			"export at the peer, on standby; if the peer is gone for good: highwater takeover, then highwater standby, then export here")
 	}
 	return nil
 }

@@ -18,9 +18,9 @@ import (
 
 func (a *app) hwmShowCmd() *cobra.Command {
 	return a.AddJSON(&cobra.Command{
-		Use: "show KEY", Short: "Show the marks, the horizon and the ceiling of one key", Args: cli.OneKey,
+		Use: "show KEY", Short: "Show the marks, the horizon and the ceiling of a key", Args: cli.OneKey,
 		Example: "  highwater hwm show consensus",
-		Long: "Show one key, by address or alias: its marks, one for each kind; its horizon, up to which signatures wait for no disk; and its\n" +
+		Long: "Show a key, by address or alias: its marks, one for each kind; its horizon, up to which signatures wait for no disk; and its\n" +
 			"ceiling, above which nothing is signed. With --json the rows are those of \"hwm list\".",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.WithAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error {

@@ -19,14 +19,15 @@ import (
 	"highwater/operate"
 )
 
-const bringUpLong = `Go through everything that a second machine needs before it can take the first one's place, and measure at the end what a
-switch would take. It starts where it is: from a configuration and nothing else, or in the middle. What can be looked at is
-looked at, each time; what only you can know is asked, and kept with your words. It changes nothing about who signs.
+const bringUpLong = `Go through all steps of a second machine on its way to the first machine's place, and measure the cost of a switch at the end.
+The checklist starts anywhere: from a bare configuration, or in the middle. Each run looks again at everything visible; facts
+that only you know are asked, and kept in your words. Bring-up never moves the right to sign.
 
-It can be stopped at any point and run again. Steps that wait say what to do, on which machine. Exit status 0 when all is done.
+Bring-up can be stopped at any point and run again. A waiting step names the next act and its machine. Exit status 0 when all
+is done.
 
-Where nobody is there to answer: --state STEP=TEXT makes a statement about the world in your name, --skip STEP=WHY leaves a step
-out; both are kept. --yes makes no statement: it lets an empty watermark file be created where there is none.`
+Without a person to answer: --state STEP=TEXT makes a statement about the world in your name, --skip STEP=WHY leaves a step
+out; both are kept. --yes makes no statement: --yes lets an empty watermark file be created, if none exists.`
 
 type bringUpFlags struct {
 	yes      bool
@@ -44,7 +45,7 @@ func byStep(flag string, texts []string) (map[string]string, error) {
 	for _, t := range texts {
 		step, text, ok := strings.Cut(t, "=")
 		if !ok || strings.TrimSpace(text) == "" {
-			return nil, hints.Add(terminal.Usagef("--%s %q says nothing", flag, t), "it wants STEP=TEXT, e.g. --"+flag+" 'baker-files=carried over today'")
+			return nil, hints.Add(terminal.Usagef("--%s %q says nothing", flag, t), "expected STEP=TEXT, e.g. --"+flag+" 'baker-files=carried over today'")
 		}
 		out[step] = text
 	}
@@ -69,12 +70,12 @@ func (a *app) bringUpCmd() *cobra.Command {
 			return a.bringUp(c.Context(), f)
 		},
 	})
-	c.Flags().BoolVar(&f.yes, "yes", false, "create an empty watermark file without asking, where there is none (this is no statement)")
-	c.Flags().StringVar(&f.bakerDir, "baker-dir", "", "the base `DIRECTORY` of octez-baker on this machine, to look at its files")
-	c.Flags().StringArrayVar(&f.files, "import", nil, "take watermarks over from this `FILE`: a bundle, or what hwm import reads (repeatable)")
+	c.Flags().BoolVar(&f.yes, "yes", false, "create an empty watermark file without asking, if none exists (no statement)")
+	c.Flags().StringVar(&f.bakerDir, "baker-dir", "", "the base `DIRECTORY` of octez-baker on this machine, for a look at the baker's files")
+	c.Flags().StringArrayVar(&f.files, "import", nil, "take watermarks over from this `FILE`: a bundle, or a file for hwm import (repeatable)")
 	c.Flags().StringArrayVar(&f.state, "state", nil, "answer the question of a step in your words: `STEP=TEXT` (repeatable)")
 	c.Flags().StringArrayVar(&f.skip, "skip", nil, "leave a step out, and why: `STEP=WHY` (repeatable)")
-	c.Flags().DurationVar(&f.wait, "wait", 10*time.Second, "how long to wait for watermarks that come from the other instance")
+	c.Flags().DurationVar(&f.wait, "wait", 10*time.Second, "how long to wait for watermarks from the peer")
 	f.trust.Flag(c)
 	c.AddCommand(a.bringUpReportCmd())
 	return c
@@ -128,7 +129,7 @@ func (a *app) bringUp(ctx context.Context, f bringUpFlags) error {
 		return err
 	}
 	if id := b.list.Unnamed(); id != "" {
-		return hints.Add(terminal.Usagef("%q is no step that can be stated or skipped so", id),
+		return hints.Add(terminal.Usagef("the step %q cannot be stated or skipped in this way", id),
 			"to state: "+b.named(true)+"; to skip: "+b.named(false))
 	}
 	if a.Interactive && !a.AsJSON {
@@ -137,7 +138,7 @@ func (a *app) bringUp(ctx context.Context, f bringUpFlags) error {
 	passed, err := b.list.Run(ctx)
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
-			return hints.Add(errors.New("stopped"), "what was done is kept; run the same command again")
+			return hints.Add(errors.New("stopped"), "finished steps are kept; run the same command again")
 		}
 		return err
 	}
@@ -170,7 +171,7 @@ func (b *bringUp) ask(s bringup.Step, f checklist.Line) (text string, skip bool)
 	b.Note("%s", s.Question)
 	how := "Your answer is kept in the report; an empty line: later"
 	if s.Skip != "" {
-		how += "; skip: WHY leaves it out"
+		how += "; skip: WHY leaves the step out"
 	}
 	b.Note("%s.", how)
 	fmt.Fprint(b.Err, "> ")

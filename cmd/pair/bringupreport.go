@@ -19,9 +19,9 @@ import (
 
 func (a *app) bringUpReportCmd() *cobra.Command {
 	return a.AddJSON(&cobra.Command{
-		Use: "report", Short: "Show the kept report, and what of it is no longer true", Args: cli.NoArgs,
-		Long: "Show the kept report of the bring-up and its drills. What can be looked at is looked at again, and what is no longer true\n" +
-			"is said; nothing is changed, not even the report. Exit status 0 when all is done and still true.",
+		Use: "report", Short: "Show the kept report, and its outdated lines", Args: cli.NoArgs,
+		Long: "Show the kept report of the bring-up and its drills. The command looks again at everything visible, and names each outdated\n" +
+			"line; nothing is changed, not even the report. Exit status 0 when all is done and still true.",
 		Example: "  highwater bring-up report --json",
 		RunE:    func(c *cobra.Command, _ []string) error { return a.bringUpReport(c.Context()) },
 	})
@@ -90,7 +90,8 @@ func (a *app) showReport(v reportView) error {
 		}
 	}
 	if r.UnderWay != nil {
-		a.Say("\n%s: a drill brought the right to sign here at %s, and did not end; it goes back by: highwater handover",
+		a.Say("\n"+
+			"%s: a drill brought the right to sign here at %s, and did not end; give the right back with: highwater handover",
 			a.Paint(terminal.Red, "under way"), words.Time(*r.UnderWay))
 	}
 	a.Say("")
@@ -101,7 +102,7 @@ func (a *app) showReport(v reportView) error {
 	switch {
 	case len(v.Changes) > 0:
 	case v.Done:
-		a.Say("%s: all of it, and what can be looked at is still true", a.Paint(terminal.Green, "done"))
+		a.Say("%s: all steps, and everything visible is still true", a.Paint(terminal.Green, "done"))
 	default:
 		a.Say("%s: go on with highwater bring-up", a.Paint(terminal.Yellow, "not done yet"))
 	}

@@ -16,15 +16,15 @@ import (
 	"highwater/operate"
 )
 
-const drillLong = `Measure what a switch to the other machine would take, on either of the two, without switching: the round trip, how close
-the watermarks follow, the disk, each device, and a handover's dry run on both sides.
+const drillLong = `Measure the cost of a switch to the peer, on either machine, without switching: the round trip, how close the watermarks
+follow, the disk, each device, and a handover's dry run on both sides.
 
-With --handover it is the real thing, run on the machine that does not sign: the right to sign comes here, this machine signs at
-some levels, and the right goes back; each way at a good moment, as "highwater handover" waits for it. It prints how long nobody
-signed, each way, and which levels were missed, where a node is configured. Whatever fails on the way, at most one machine may
-sign, and it says which and what to do.
+With --handover the drill is real, on the machine that does not sign: the right to sign comes here, this machine signs at some
+levels, and the right goes back; each way at a good moment, like "highwater handover". The drill prints how long nobody
+signed, each way, and the missed levels, where a node is configured. After any failure on the way, at most one machine may
+sign, and the drill names the machine and the next act.
 
-What was measured is kept: highwater bring-up report.`
+The measurements are kept: highwater bring-up report.`
 
 type drillFlags struct {
 	windowFlags
@@ -37,14 +37,14 @@ func (a *app) drillCmd() *cobra.Command {
 	var f drillFlags
 	var dry bool
 	c := &cobra.Command{
-		Use: "drill", Short: "Measure what a switch would take, or make one, there and back", Long: drillLong, Args: cli.NoArgs,
+		Use: "drill", Short: "Measure the cost of a switch, or switch there and back", Long: drillLong, Args: cli.NoArgs,
 		Example: "  highwater drill\n  highwater drill --handover --levels 3",
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch {
 			case dry && f.handover:
 				return terminal.Usagef("--dry-run or --handover, not both")
 			case f.levels < 1 || f.levels > 100:
-				return terminal.Usagef("--levels %d: it lies between 1 and 100", f.levels)
+				return terminal.Usagef("--levels %d: the number lies between 1 and 100", f.levels)
 			case f.wait <= 0:
 				return terminal.Usagef("--wait %s is no time", f.wait)
 			}
@@ -62,7 +62,7 @@ func (a *app) drillCmd() *cobra.Command {
 	c.Flags().BoolVar(&dry, "dry-run", false, "only measure, as without --handover")
 	c.Flags().BoolVar(&f.handover, "handover", false, "hand over to this machine, sign here, and hand back")
 	c.Flags().IntVar(&f.levels, "levels", 2, "sign here at `N` levels before the right goes back")
-	c.Flags().DurationVar(&f.wait, "wait", 2*time.Minute, "how long to wait for those signatures; then the right goes back all the same")
+	c.Flags().DurationVar(&f.wait, "wait", 2*time.Minute, "how long to wait for the signatures; afterwards the right goes back in any case")
 	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask")
 	return a.AddJSON(c)
 }
@@ -112,7 +112,7 @@ func (a *app) showDrill(d bringup.Drill) error {
 }
 
 // errSigns is returned for a drill on the machine that signs.
-var errSigns = errors.New("this machine signs already: a drill brings the right to sign to the one that does not")
+var errSigns = errors.New("this machine signs already: a drill brings the right to sign to the machine that does not sign")
 
 // drillable tells whether the right can come here at all.
 func drillable(st operate.Status) error {
@@ -120,9 +120,9 @@ func drillable(st operate.Status) error {
 	case !st.Running:
 		return hints.Add(errors.New("the two instances talk through their daemons"), "highwater serve")
 	case st.Pair == nil || st.Pair.Peer == nil:
-		return hints.Add(errors.New("no other instance is named"), "highwater peer add ADDRESS KEY")
+		return hints.Add(errors.New("no peer is named"), "highwater peer add ADDRESS KEY")
 	case st.Role.Role == hwm.Active || st.Role.Mine && st.Role.Epoch > 0:
-		return hints.Add(errSigns, "on the other machine: highwater drill --handover")
+		return hints.Add(errSigns, "on the peer: highwater drill --handover")
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func (a *app) drillHandover(
 	if !d.Result.Passed() {
 		return nil // what stands in the way is shown
 	}
-	question := fmt.Sprintf("Bring the right to sign here from %s, sign at %s, and give it back?", st.Pair.Peer.Key.Short(), words.Count(f.levels, "level"))
+	question := fmt.Sprintf("Bring the right to sign here from %s, sign at %s, and give the right back?", st.Pair.Peer.Key.Short(), words.Count(f.levels, "level"))
 	if err = a.Confirm(f.yes, question, "drill"); err != nil {
 		return err
 	}
@@ -120,9 +120,9 @@ func (r *realDrill) notCome(ctx context.Context, err error) {
 	switch {
 	case r.back:
 	case wire.IsRefusal(err):
-		r.line(checklist.Role, checklist.Bad, "to give it back: highwater handover", "this machine has the right to sign")
+		r.line(checklist.Role, checklist.Bad, "to give the right back: highwater handover", "this machine has the right to sign")
 	default:
-		r.line(checklist.Role, checklist.Warning, "", "this machine has the right to sign all the same")
+		r.line(checklist.Role, checklist.Warning, "", "this machine has the right to sign nevertheless")
 		r.giveBack(context.WithoutCancel(ctx))
 	}
 }
@@ -179,7 +179,7 @@ func (r *realDrill) giveBack(ctx context.Context) {
 		var h operate.HandoverAnswer
 		if h, err = r.admin.Handover(ctx, failover.HandoverRequest{}); err == nil && h.Refusal == nil && h.Done {
 			r.back, r.d.BackMS = true, &h.GapMS
-			r.line(checklist.Back, checklist.OK, "", "the other instance signs, epoch %d; nobody signed for %.1f ms", h.Epoch, h.GapMS)
+			r.line(checklist.Back, checklist.OK, "", "the peer signs, epoch %d; nobody signed for %.1f ms", h.Epoch, h.GapMS)
 			return
 		}
 		if err == nil && h.Refusal != nil {
@@ -188,14 +188,14 @@ func (r *realDrill) giveBack(ctx context.Context) {
 		st, stErr := r.admin.Status(ctx)
 		if stErr == nil && st.Role.Role != hwm.Active { // it went, and the answer was lost
 			r.back = true
-			r.line(checklist.Back, checklist.Warning, "see on both machines: highwater status", "this machine does not sign any more; the other one's answer did not come: %v", err)
+			r.line(checklist.Back, checklist.Warning, "see on both machines: highwater status", "this machine does not sign any more; the peer's answer did not come: %v", err)
 			return
 		}
 	}
 	if err == nil {
-		err = errors.New("the other instance did not say what came of it")
+		err = errors.New("the peer did not say what came of it")
 	}
-	r.line(checklist.Back, checklist.Bad, "this machine has the right to sign; when the other one is ready: highwater handover", "%s", err)
+	r.line(checklist.Back, checklist.Bad, "this machine has the right to sign; when the peer is ready: highwater handover", "%s", err)
 }
 
 // missed looks on chain which levels nobody signed, where a node is there to tell.

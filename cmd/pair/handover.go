@@ -22,14 +22,15 @@ import (
 	"highwater/operate"
 )
 
-const handoverLong = `Move the right to sign from the instance that has it to the other one. Either machine may be asked; both run, and
-reach each other.
+const handoverLong = `Move the right to sign from its holder to the peer. Run the command on either machine; both machines must run, and reach
+each other.
 
-Live: the side that signs stops, makes that durable, and answers with its final watermarks; the other side makes them its
-floors and signs. It waits for a good moment first (see "highwater wait-window"), five minutes at most; --now does not. With --at
-LEVEL it goes by level: the one signs up to LEVEL, the other above it; until the chain is past it "highwater status" says so.
+Live: the holder stops signing, makes the stop durable, and answers with its final watermarks; the receiver takes the
+watermarks as floors, and signs. The handover first waits for a good moment (see "highwater wait-window"), five minutes at
+most; --now does not wait. With --at LEVEL: the holder signs up to LEVEL, the receiver above LEVEL; until the chain is past
+LEVEL "highwater status" shows both.
 
-Whatever is cut off in the middle, at most one may sign; ask again on either machine, and it goes on where it was.
+After any interruption at most one instance may sign; run the command again on either machine, and the handover goes on.
 
 Exit status 0: handed over, or nothing stands in the way (--dry-run). 1: refused, no good moment came, or the link was cut.`
 
@@ -44,7 +45,7 @@ type handoverFlags struct {
 func (a *app) handoverCmd() *cobra.Command {
 	var f handoverFlags
 	c := &cobra.Command{
-		Use: "handover", Short: "Move the right to sign to the other instance, or from it to here", Long: handoverLong, Args: cli.NoArgs,
+		Use: "handover", Short: "Move the right to sign to the peer, or from the peer to here", Long: handoverLong, Args: cli.NoArgs,
 		Example: "  highwater handover --dry-run\n  highwater handover --yes --timeout 15m",
 		RunE: func(c *cobra.Command, _ []string) error {
 			var err error
@@ -64,7 +65,7 @@ func (a *app) handoverCmd() *cobra.Command {
 	c.Flags().BoolVar(&f.dry, "dry-run", false, "do everything but the switch")
 	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask")
 	c.Flags().BoolVar(&f.now, "now", false, "do not wait for a good moment")
-	c.Flags().Var(&f.at, "at", "by level: the one signs up to `LEVEL` (a number, or head+N), the other above it")
+	c.Flags().Var(&f.at, "at", "by level: the holder signs up to `LEVEL` (a number, or head+N), the receiver above")
 	return a.AddJSON(c)
 }
 
@@ -113,7 +114,7 @@ func (a *app) handOver(ctx context.Context, admin operate.Admin, f *handoverFlag
 	done, err := a.await(ctx, f.timeout, func(left time.Duration) (bool, []checklist.Line, error) {
 		answer, err := admin.Handover(heard, f.request(left))
 		if err != nil && ctx.Err() != nil {
-			err = hints.Add(fmt.Errorf("interrupted before the daemon said what came of it: %w", err), "see on both machines: highwater status")
+			err = hints.Add(fmt.Errorf("interrupted before the daemon gave the result: %w", err), "see on both machines: highwater status")
 		}
 		h = answer
 		return h.Refusal == nil || h.Refusal.Reason != wire.BadMoment, h.Findings, err
@@ -153,13 +154,13 @@ func (a *app) showMachines(ctx context.Context, admin operate.Admin) error {
 	p := st.Pair.Peer
 	a.machine("this instance", st.Pair.Instance, st.Role.Role.String(), st.Role.Epoch, st.Signing, st.Pair.Share)
 	if p.HeardAt != nil {
-		a.machine("other instance", p.Key, p.Role, p.Epoch, p.Signing, p.Share)
+		a.machine("peer", p.Key, p.Role, p.Epoch, p.Signing, p.Share)
 	}
 	return nil
 }
 
 func (a *app) machine(name string, id hwm.InstanceID, role string, epoch uint64, signing bool, share failover.Share) {
-	what := "it does not sign"
+	what := "no right to sign"
 	switch {
 	case signing:
 		what = cli.SignsWords(share)
@@ -187,20 +188,20 @@ func (a *app) showHandover(h operate.HandoverAnswer) error {
 	case h.Refusal != nil:
 		return refused(h.Refusal)
 	case !h.Done && h.Moment != nil && !h.Moment.Good:
-		a.Say("%s, but for the moment: a handover would wait for it, or --now; nothing was changed", a.Paint(terminal.Green, "ready"))
+		a.Say("%s, except for the moment: a handover would wait for a good moment, or --now; nothing was changed", a.Paint(terminal.Green, "ready"))
 	case !h.Done:
 		a.Say("%s: nothing stands in the way; nothing was changed", a.Paint(terminal.Green, "ready"))
 	case h.At != nil:
-		a.Say("%s: %s signs up to level %d, %s above it; epoch %d", a.Paint(terminal.Green, "handed over"), h.From.Short(), *h.At, h.To.Short(), h.Epoch)
+		a.Say("%s: %s signs up to level %d, %s above; epoch %d", a.Paint(terminal.Green, "handed over"), h.From.Short(), *h.At, h.To.Short(), h.Epoch)
 	default:
 		a.Say("%s: %s signs, epoch %d; nobody signed for %.1f ms", a.Paint(terminal.Green, "handed over"), h.To.Short(), h.Epoch, h.GapMS)
 	}
 	return nil
 }
 
-const releaseLong = `Give the right to sign away from a level on, for an instance that cannot be reached: this one signs up to LEVEL, and
-the certificate in FILE lets the other one sign above it. Carry it there and accept it within a hundred levels after LEVEL. It
-is good for one activation of that one instance.`
+const releaseLong = `Give the right to sign away from a level on, to a peer that cannot be reached: this instance signs up to LEVEL, and the
+certificate in FILE lets the peer sign above LEVEL. Carry the file to the peer, and accept the certificate within a hundred
+levels after LEVEL. The certificate is good for a single activation of this peer.`
 
 func (a *app) releaseCmd() *cobra.Command {
 	var at cli.LevelValue
@@ -225,7 +226,7 @@ func (a *app) releaseCmd() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().Var(&at, "at", "sign up to `LEVEL` (a number, or head+N) here, above it there")
+	c.Flags().Var(&at, "at", "sign up to `LEVEL` (a number, or head+N) here, above at the peer")
 	c.Flags().StringVar(&out, "out", "", "write the certificate to `FILE`")
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return a.AddJSON(c)
@@ -260,10 +261,10 @@ func (a *app) release(ctx context.Context, admin operate.Admin, level int32, out
 		return a.JSON(cert)
 	}
 	if *cert.Level != level {
-		a.Note("The right was given away from level %d on before, and given is given: this is that certificate again.", *cert.Level+1)
+		a.Note("The right was given away before, from level %d on, and cannot be given twice: the same certificate again.", *cert.Level+1)
 	}
-	a.Say("released: this instance signs up to level %d, %s above it, with %s", *cert.Level, cert.To.Short(), out)
-	a.Note("next, on the other machine, before level %d: highwater accept --in %s", *cert.Level+100, filepath.Base(out))
+	a.Say("released: this instance signs up to level %d, %s above, with %s", *cert.Level, cert.To.Short(), out)
+	a.Note("next, on the peer, before level %d: highwater accept --in %s", *cert.Level+100, filepath.Base(out))
 	return nil
 }
 
@@ -273,8 +274,8 @@ func (a *app) acceptCmd() *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use: "accept --in FILE", Short: "Take the right to sign from a certificate in a file", Args: cli.NoArgs,
-		Long: "Take the right to sign from a certificate that \"highwater release\" made on the other machine: this instance signs above the\n" +
-			"level that it names.",
+		Long: "Take the right to sign from a certificate, made by \"highwater release\" on the peer: this instance signs above the\n" +
+			"certificate's level.",
 		Example: "  highwater accept --in /media/stick/handover.json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := cli.Wants(c, "in"); err != nil {
@@ -308,14 +309,14 @@ func (a *app) accept(ctx context.Context, in string, r operate.AcceptRequest, ye
 	cert, err := wire.ParseCertificate(text)
 	if err != nil {
 		return hints.Add(fmt.Errorf("%s holds no certificate: %w", in, err),
-			"it is what highwater release --out wrote, on the other machine; a bundle or an export of watermarks is for: highwater hwm import")
+			"name the file of highwater release --out, from the peer; a bundle or an export of watermarks is for: highwater hwm import")
 	}
 	if err = cert.ForFile(); err != nil {
 		return err
 	}
 	r.Certificate = *cert
 	return a.WithAdmin(ctx, false, func(_ *config.Config, admin operate.Admin) error {
-		question := fmt.Sprintf("%s gave epoch %d to %s on %s, from level %d on. Sign here above it?", cert.From.Short(), cert.Epoch, cert.To.Short(),
+		question := fmt.Sprintf("%s gave epoch %d to %s on %s, from level %d on. Sign here above the level?", cert.From.Short(), cert.Epoch, cert.To.Short(),
 			words.Time(cert.When), *cert.Level+1)
 		if err := a.Confirm(yes, question, "accept"); err != nil {
 			return err
@@ -326,6 +327,6 @@ func (a *app) accept(ctx context.Context, in string, r operate.AcceptRequest, ye
 		if err != nil {
 			return err
 		}
-		return a.ShowRole(role, fmt.Sprintf("it signs above level %d", *cert.Level))
+		return a.ShowRole(role, fmt.Sprintf("signs above level %d", *cert.Level))
 	})
 }

@@ -15,19 +15,19 @@ import (
 	"highwater/operate"
 )
 
-const peerLong = `Two instances make a pair: one signs, the other follows its watermarks and can take its place. Each keeps the
-other's address and key, and accepts nobody else: there is no password and no authority.
+const peerLong = `Two instances make a pair: the active instance signs, and the backup follows the watermarks and can take over. Each instance
+keeps its peer's address and key, and accepts nobody else: no password, no authority.
 
-On each machine: set [peer] listen in the configuration, restart, show its key, and add it on the other one. Nothing secret is
-in it.
+On each machine: set [peer] listen in the configuration, restart, show the key, and add the key on the second machine. The
+shown key is no secret.
 
-An instance that signs, and no longer has the other one for a peer, does not ask it after a restart: the other one must never take
-over any more. So it asks you; --yes states it.`
+A signing instance without its former peer asks nobody after a restart: the former peer must never take over any more.
+The command asks you for this statement; --yes makes the statement.`
 
 func (a *app) peerCmd() *cobra.Command {
 	var yes bool
 	show := a.AddJSON(&cobra.Command{
-		Use: "show", Short: "Show this instance's key, the other one, and who may sign", Args: cli.NoArgs, Example: "  highwater peer show",
+		Use: "show", Short: "Show this instance's key, the peer, and the signing instance", Args: cli.NoArgs, Example: "  highwater peer show",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.WithAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error {
 				v, err := admin.Pair(c.Context())
@@ -39,11 +39,11 @@ func (a *app) peerCmd() *cobra.Command {
 		},
 	})
 	add := a.AddJSON(&cobra.Command{
-		Use: "add ADDRESS KEY", Short: "Name the other instance: HOST:PORT of its peer listener, its key",
+		Use: "add ADDRESS KEY", Short: "Name the peer: HOST:PORT of its peer listener, and its key",
 		Example: "  highwater peer add 10.0.0.2:6734 1f0c…",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return hints.Add(terminal.Usagef("%s wants an address and a key", c.CommandPath()), "the other machine says its key: highwater peer show")
+				return hints.Add(terminal.Usagef("%s wants an address and a key", c.CommandPath()), "the second machine shows its key: highwater peer show")
 			}
 			return nil
 		},
@@ -56,13 +56,13 @@ func (a *app) peerCmd() *cobra.Command {
 		},
 	})
 	remove := a.AddJSON(&cobra.Command{
-		Use: "remove", Short: "Make this instance one that is alone", Args: cli.NoArgs, Example: "  highwater peer remove",
+		Use: "remove", Short: "Forget the peer: this instance is alone", Args: cli.NoArgs, Example: "  highwater peer remove",
 		RunE: func(c *cobra.Command, _ []string) error { return a.setPeer(c.Context(), operate.PeerRequest{}, yes) },
 	})
 	for _, c := range []*cobra.Command{add, remove} {
-		c.Flags().BoolVar(&yes, "yes", false, "do not ask: I state that the one that was the other instance never signs with these keys again")
+		c.Flags().BoolVar(&yes, "yes", false, "do not ask: I state that the former peer never signs with these keys again")
 	}
-	return cli.Group("peer", "Show and name the other instance of a pair", peerLong, "  highwater peer show", show, add, remove)
+	return cli.Group("peer", "Show and name the peer of a pair", peerLong, "  highwater peer show", show, add, remove)
 }
 
 func (a *app) setPeer(ctx context.Context, r operate.PeerRequest, yes bool) error {
@@ -75,7 +75,7 @@ func (a *app) setPeer(ctx context.Context, r operate.PeerRequest, yes bool) erro
 			return err
 		}
 		if cfg.Peer.Listen == "" && r.Address != "" {
-			a.Note("hint: the other instance cannot reach this one yet: set [peer] listen in %s, and restart", cfg.Path)
+			a.Note("hint: the peer cannot reach this instance yet: set [peer] listen in %s, and restart", cfg.Path)
 		}
 		return a.pair(v)
 	})
@@ -95,9 +95,9 @@ func (a *app) parting(ctx context.Context, admin operate.Admin, r operate.PeerRe
 	if r.Address == "" {
 		word = "remove"
 	}
-	a.Note("This instance signs, and will not ask the instance %s any more, after a restart either. Should that one ever take over, both sign.",
+	a.Note("This instance signs, and will never ask the instance %s again, not even after a restart. If the former peer ever takes over, both sign.",
 		st.Pair.Peer.Key.Short())
-	a.Note("It is gone for good, or it is made anew, or there too: highwater peer remove. Else: highwater standby here first.")
+	a.Note("Go on only if the former peer is gone for good or made anew, or removes this instance, too: highwater peer remove. Else first, here: highwater standby.")
 	return a.Confirm(false, fmt.Sprintf("The instance %s never signs with these keys again?", st.Pair.Peer.Key.Short()), word)
 }
 

@@ -22,21 +22,22 @@ import (
 	"highwater/signer"
 )
 
-const takeoverLong = `Take the right to sign while the other instance is gone. It rests on your statement that the other instance cannot
-sign: its process is stopped or its devices are unplugged, and neither comes back by itself. (systemctl disable --now highwater,
-there: a kill is undone by its unit, a mere stop by the next boot.) The flag
---the-other-instance-cannot-sign makes that statement; nothing else does, --yes least of all. If it is not true, both sign, and
-you are slashed.
+const takeoverLong = `Take the right to sign while the peer is gone. A takeover rests on your statement that the peer cannot sign: its process is
+stopped or its devices are unplugged, and neither comes back by itself. (On the peer: systemctl disable --now highwater. A
+killed daemon is restarted by its unit, a merely stopped daemon at the next boot.) Only the flag
+--the-other-instance-cannot-sign makes the statement; --yes does not. If the statement is false, both sign, and you are
+slashed.
 
-The rest is evidence: the other instance does not answer, the node is in step, your keys were silent on chain. Watermarks are
-raised by three levels above the chain's head at the time of your statement, when your node had a fresh head then and three
-silent levels were seen; else by ten above everything that is known. --margin chooses. If the other instance answers, use
-highwater handover: it needs no statement.
+The rest is evidence: the peer does not answer, the node is in step, your keys were silent on chain. Watermarks are raised by
+three levels above the chain's head at the time of your statement, if your node had a fresh head and three silent levels were
+seen; else by ten above everything known. --margin chooses. If the peer answers, use highwater handover: no statement is
+needed.
 
-The checklist is shown, and kept up to date, until nothing stands in the way; with --check once. Afterwards the devices' own marks
-are raised (a Ledger's by you: the command and its screens are shown), and the first signature is waited for.
+The checklist is shown, and kept up to date, until nothing stands in the way; with --check once. Afterwards the devices' own
+marks are raised (a Ledger's by you: the command and its screens are shown), and the command waits for the first signature.
 
-Exit status 0: taken over; with --check: nothing stands in the way. 1: something does, or the time ran out: nothing was changed.`
+Exit status 0: taken over; with --check: nothing stands in the way. 1: a line stands in the way, or the time ran out: nothing
+was changed.`
 
 type takeoverFlags struct {
 	r      failover.TakeoverRequest
@@ -50,7 +51,7 @@ type takeoverFlags struct {
 func (a *app) takeoverCmd() *cobra.Command {
 	var f takeoverFlags
 	c := &cobra.Command{
-		Use: "takeover", Short: "Take the right to sign while the other instance is gone", Long: takeoverLong, Args: cli.NoArgs,
+		Use: "takeover", Short: "Take the right to sign while the peer is gone", Long: takeoverLong, Args: cli.NoArgs,
 		Example: "  highwater takeover --check --json\n  highwater takeover --the-other-instance-cannot-sign --silence 3",
 		RunE: func(c *cobra.Command, _ []string) error {
 			var err error
@@ -76,14 +77,14 @@ func (a *app) takeoverCmd() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&f.r.Check, "check", false, "only show the checklist")
-	c.Flags().BoolVar(&f.r.CannotSign, "the-other-instance-cannot-sign", false, "I state: it is stopped or its devices are unplugged")
-	c.Flags().BoolVar(&f.r.CertificateDestroyed, "the-certificate-is-destroyed", false, "I state: what was released to a file is destroyed")
-	c.Flags().IntVar(&f.r.Silence, "silence", 3, "wait for `N` levels at which our keys had rights and were not seen")
+	c.Flags().BoolVar(&f.r.CannotSign, "the-other-instance-cannot-sign", false, "I state: the peer is stopped, or its devices are unplugged")
+	c.Flags().BoolVar(&f.r.CertificateDestroyed, "the-certificate-is-destroyed", false, "I state: the file with the released right is destroyed")
+	c.Flags().IntVar(&f.r.Silence, "silence", 3, "wait for `N` levels with rights of our keys, and without their operations")
 	c.Flags().Var(&f.head, "head", "where the chain is: `LEVEL`, for an instance without a node")
-	c.Flags().BoolVar(&f.r.Far, "far", false, fmt.Sprintf("the --head is right, although it is more than %d above the highest known level", hwm.FarLevels))
-	c.Flags().Int32Var(&f.margin, "margin", 0, "sign nothing up to `LEVELS` above all that is known (default: by the evidence)")
-	c.Flags().StringVar(&f.r.Why, "why", "", "the reason, a `TEXT` that is kept with the role")
-	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask (this is not the statement)")
+	c.Flags().BoolVar(&f.r.Far, "far", false, fmt.Sprintf("the --head is right, although more than %d levels above the highest known level", hwm.FarLevels))
+	c.Flags().Int32Var(&f.margin, "margin", 0, "sign nothing up to `LEVELS` above all known levels (default: by the evidence)")
+	c.Flags().StringVar(&f.r.Why, "why", "", "the reason, a `TEXT` kept with the role")
+	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask (not the statement)")
 	c.Flags().DurationVar(&f.wait, "wait", 2*time.Minute, "how long to wait for the evidence, and afterwards for the first signature")
 	c.Flags().BoolVar(&f.noWait, "no-wait", false, "do not wait for the first signature")
 	return a.AddJSON(c)
@@ -214,7 +215,7 @@ func (a *app) afterTakeover(ctx context.Context, admin operate.Admin, f *takeove
 	list.End()
 	if err != nil {
 		return hints.Add(fmt.Errorf("the right is taken, and the devices' own marks were not compared: %w", err),
-			"they are at each device's next connection; the host's marks protect in any case")
+			"each device's marks are raised at its next connection; the host's marks protect in any case")
 	}
 	report.Devices = devices
 	if !a.AsJSON {
@@ -228,12 +229,12 @@ func (a *app) afterTakeover(ctx context.Context, admin operate.Admin, f *takeove
 	case err != nil:
 		return err
 	case at == nil && !a.AsJSON && ctx.Err() == nil:
-		a.Note("no signature within %s: does a baker ask this instance, and is the chain above level %d?", f.wait, report.Floor)
+		a.Note("no signature within %s: does a baker ask here, and is the chain above level %d?", f.wait, report.Floor)
 	case at != nil:
 		ms := at.Sub(start).Milliseconds()
 		report.FirstSignatureMS = &ms
 		if !a.AsJSON {
-			a.Say("%s: after %.1f s, %.1f s of them since the takeover", a.Paint(terminal.Green, "first signature"), at.Sub(start).Seconds(), at.Sub(done).Seconds())
+			a.Say("%s: after %.1f s, %.1f s after the takeover", a.Paint(terminal.Green, "first signature"), at.Sub(start).Seconds(), at.Sub(done).Seconds())
 		}
 	}
 	return nil
@@ -299,7 +300,7 @@ func markFinding(name string, k device.Standing) checklist.Line {
 	f := checklist.Good(checklist.DeviceMarks, "%s: at level %d", shorter(k.PKH.String()), k.Level).Named(name)
 	switch {
 	case k.Level < 0 && k.Why == "":
-		f.Detail = fmt.Sprintf("%s: it shows no mark", shorter(k.PKH.String()))
+		f.Detail = fmt.Sprintf("%s: the device shows no mark", shorter(k.PKH.String()))
 	case k.Raised:
 		f.Detail = fmt.Sprintf("%s: raised to level %d", shorter(k.PKH.String()), k.Level)
 	case k.Why != "":
@@ -310,7 +311,7 @@ func markFinding(name string, k device.Standing) checklist.Line {
 		}
 		f.Hint = k.Command
 		if len(k.Screen) > 0 {
-			f.Hint += "; on its screen: " + strings.Join(k.Screen, " → ") + ": press both buttons at Accept"
+			f.Hint += "; on the screen: " + strings.Join(k.Screen, " → ") + ": press both buttons at Accept"
 		}
 	}
 	return f

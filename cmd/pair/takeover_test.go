@@ -84,6 +84,6 @@ func TestTakeoverLooksAgain(t *testing.T) {
 
 // TestADeviceWithoutAMark is not said to be at a level.
 func TestADeviceWithoutAMark(t *testing.T) {
-	require.Contains(t, markFinding("marks of left", device.Standing{Level: -1, Allowed: -1}).Detail, "it shows no mark")
+	require.Contains(t, markFinding("marks of left", device.Standing{Level: -1, Allowed: -1}).Detail, "the device shows no mark")
 	require.Contains(t, markFinding("marks of left", device.Standing{Level: 7, Allowed: -1}).Detail, "at level 7")
 }

@@ -17,13 +17,13 @@ import (
 )
 
 const waitWindowLong = `Wait for a good moment for a pause of signing, or for a handover: no block of yours is near (as a baker of round 0
-or 1), the head is attested, the node is in step, and the other instance is ready to sign: it answers, its node has caught up, its
+or 1), the head is attested, the node is in step, and the peer is ready to sign: the peer answers, its node has caught up, its
 devices hold the same keys, its watermarks follow.
 
-A baker whose blocks come too often for that gets the longest gap that begins before the time runs out. Without a node in the
-configuration nobody knows whose blocks come next: then it says so, and looks at the rest.
+For a baker with too frequent blocks the command waits for the longest gap that begins before the time runs out. Without a
+node in the configuration nobody knows the next bakers: the command reports the lack, and looks at the rest.
 
-Exit status 0: the moment is good, now. 1: the time ran out, or something is wrong that does not pass by itself.`
+Exit status 0: the moment is good, now. 1: the time ran out, or a fault does not pass by itself.`
 
 // windowFlags say what moment is wanted.
 type windowFlags struct {
@@ -46,7 +46,7 @@ func (f *windowFlags) check() error {
 		f.blocks = int((f.quiet + moment.BlockTime - 1) / moment.BlockTime)
 	}
 	if f.blocks < 1 || f.blocks > moment.MaxQuiet {
-		return terminal.Usagef("between 1 and %d blocks are waited for, which is %s", moment.MaxQuiet, moment.MaxQuiet*moment.BlockTime)
+		return terminal.Usagef("between 1 and %d blocks can be waited for (%s)", moment.MaxQuiet, moment.MaxQuiet*moment.BlockTime)
 	}
 	if longest := moment.MaxWithin * moment.BlockTime; f.timeout > longest {
 		return terminal.Usagef("--timeout %s: at most %s", f.timeout, longest)
@@ -73,8 +73,8 @@ func (a *app) waitWindowCmd() *cobra.Command {
 		},
 	}
 	f.flags(c, 10*time.Minute)
-	c.Flags().DurationVar(&f.quiet, "quiet", 0, "the same as a time, at 6 s a level: that is mainnet's")
-	c.Flags().BoolVar(&f.alone, "alone", false, "leave the other instance out of it: nobody is to sign meanwhile, as at a restart")
+	c.Flags().DurationVar(&f.quiet, "quiet", 0, "the same as a time, at mainnet's 6 s a level")
+	c.Flags().BoolVar(&f.alone, "alone", false, "leave the peer out: nobody is to sign meanwhile, as at a restart")
 	c.Flags().BoolVar(&check, "check", false, "look once")
 	return a.AddJSON(c)
 }
@@ -101,10 +101,10 @@ func (a *app) waitWindow(ctx context.Context, admin operate.Admin, f *windowFlag
 	a.Checklist(m.Findings)
 	switch f := m.Finding(); {
 	case m.Good:
-		a.Say("%s: this is the moment", a.Paint(terminal.Green, "good"))
+		a.Say("%s: the moment is now", a.Paint(terminal.Green, "good"))
 		return nil
 	case good:
-		return hints.Add(fmt.Errorf("now is no good moment: %s", f.Detail), "wait for one: highwater wait-window, without --check")
+		return hints.Add(fmt.Errorf("now is no good moment: %s", f.Detail), "wait for a good moment: highwater wait-window, without --check")
 	default:
 		return noMoment(f.Detail)
 	}
@@ -150,7 +150,7 @@ func (a *app) await(
 			return done, err
 		}
 		if !a.AsJSON {
-			list.Show(findings, fmt.Sprintf("waiting, for %s at most; Ctrl-C ends it", left.Round(time.Second)))
+			list.Show(findings, fmt.Sprintf("waiting, for %s at most; Ctrl-C ends the wait", left.Round(time.Second)))
 		}
 		select {
 		case <-time.After(min(pause(findings), left)):

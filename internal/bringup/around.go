@@ -21,11 +21,11 @@ func (b *Backup) checkPeer(ctx context.Context) checklist.Line {
 		return broken(err)
 	}
 	if st.Pair == nil || st.Pair.Peer == nil {
-		hint := "there: highwater peer add THIS-MACHINE:PORT " + st.Instance + "; here: highwater peer add ITS-ADDRESS:PORT ITS-KEY"
+		hint := "at the peer: highwater peer add THIS-MACHINE:PORT " + st.Instance + "; here: highwater peer add ITS-ADDRESS:PORT ITS-KEY"
 		if b.Config.Peer.Listen == "" {
 			hint = "set [peer] listen in " + b.Config.Path + " and restart; then, " + hint
 		}
-		return waiting(hint, "no other instance is named here; this one's key is %s", st.Instance)
+		return waiting(hint, "no peer is named here; this instance's key is %s", st.Instance)
 	}
 	f, _ := b.planFinding(ctx, checklist.OtherInstance)
 	if !f.Result.Passed() {
@@ -34,7 +34,7 @@ func (b *Backup) checkPeer(ctx context.Context) checklist.Line {
 			f.Hint = "highwater peer show, on both machines"
 		}
 	} else if b.Config.Peer.Listen == "" {
-		f.Result, f.Hint = checklist.Waiting, "the other instance cannot reach this one: set [peer] listen in "+b.Config.Path+", and restart"
+		f.Result, f.Hint = checklist.Waiting, "the peer cannot reach this instance: set [peer] listen in "+b.Config.Path+", and restart"
 	}
 	return f
 }
@@ -47,7 +47,7 @@ func (b *Backup) paired(ctx context.Context) bool {
 
 func (b *Backup) checkNode(ctx context.Context) checklist.Line {
 	if b.Config.Node == "" {
-		return checklist.Line{Detail: "no node is configured", Hint: "set `node` in " + b.Config.Path + ", so that a takeover has evidence"}
+		return checklist.Line{Detail: "no node is configured", Hint: "set `node` in " + b.Config.Path + ", as evidence for a takeover"}
 	}
 	client, err := node.New(node.Config{URL: b.Config.Node})
 	if err != nil {
@@ -68,7 +68,7 @@ func (b *Backup) checkClocks(ctx context.Context) checklist.Line {
 		return f
 	}
 	if there, ok := b.planFinding(ctx, checklist.Clocks); ok && there.Result.Passed() {
-		f.Detail += "; this machine's and the other's: " + there.Detail
+		f.Detail += "; this machine's and the peer's: " + there.Detail
 		if there.Result == checklist.Warning {
 			f.Result, f.Hint = there.Result, there.Hint
 		}
@@ -89,7 +89,7 @@ func (b *Backup) checkBaker(ctx context.Context) checklist.Line {
 	case time.Since(*st.LastAsked) > askedLately:
 		return checklist.Line{Detail: "a client asked last at " + words.Time(*st.LastAsked), Hint: "does octez-baker still run?"}
 	}
-	return fine("a client asked %s ago, and was refused as it should be", words.Age(time.Since(*st.LastAsked)))
+	return fine("a client asked %s ago, and was rightly refused", words.Age(time.Since(*st.LastAsked)))
 }
 
 func (b *Backup) drill(ctx context.Context, _ checklist.Line) checklist.Line {

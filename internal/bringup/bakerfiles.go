@@ -29,7 +29,7 @@ const shortChain = 13
 // checkBakerFiles looks for what octez-baker keeps for itself. Nobody can tell from here whether it is the first machine's newest.
 func (b *Backup) checkBakerFiles(ctx context.Context) checklist.Line {
 	if b.BakerDir == "" {
-		return checklist.Line{Detail: "nobody said where octez-baker's base directory is", Hint: "copy the files from the other machine, then: --baker-dir DIRECTORY"}
+		return checklist.Line{Detail: "nobody said where octez-baker's base directory is", Hint: "copy the files from the first machine, then: --baker-dir DIRECTORY"}
 	}
 	at := func(name string) string { return filepath.Join(b.BakerDir, b.Config.Chain[:shortChain]+"_"+name) }
 	var have []string
@@ -52,7 +52,7 @@ func (b *Backup) checkBakerFiles(ctx context.Context) checklist.Line {
 	if text != "" {
 		have = append(have, text)
 	}
-	copyHint := "stop octez-baker here, copy " + at("*nonces") + " and " + at(bakerMarks) + " from the other machine, and again at each switch"
+	copyHint := "stop octez-baker here, copy " + at("*nonces") + " and " + at(bakerMarks) + " from the first machine, and again at each switch"
 	switch {
 	case text == "" && nonces == 0:
 		return waiting(copyHint, "%s has neither nonces nor highwatermarks of this chain", b.BakerDir)
@@ -63,7 +63,7 @@ func (b *Backup) checkBakerFiles(ctx context.Context) checklist.Line {
 	}
 	f := fine("%s", strings.Join(have, ", "))
 	if behind {
-		f.Result, f.Hint = checklist.Warning, "the baker's own marks are above those here: highwater hwm import "+at(bakerMarks)
+		f.Result, f.Hint = checklist.Warning, "the baker's own marks are above the marks here: highwater hwm import "+at(bakerMarks)
 	}
 	return f
 }
@@ -87,7 +87,7 @@ func (b *Backup) bakerMarksWords(ctx context.Context, path string) (words string
 	}
 	rows, _, err := interchange.Parse(filepath.Base(path), data, b.Config.ChainID)
 	if err != nil {
-		return "", false, hints.Add(err, "copy it from the other machine again")
+		return "", false, hints.Add(err, "copy the file from the first machine again")
 	}
 	st, err := b.Look(ctx)
 	if err != nil {

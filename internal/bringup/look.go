@@ -96,7 +96,7 @@ func (b *Backup) planFinding(ctx context.Context, id checklist.ID) (checklist.Li
 	if l, ok := checklist.Find(plan.Findings, id); ok {
 		return l, true
 	}
-	return checklist.Line{Result: checklist.Waiting, Detail: "the other instance did not say"}, false
+	return checklist.Line{Result: checklist.Waiting, Detail: "the peer did not say"}, false
 }
 
 func broken(err error) checklist.Line {
@@ -131,7 +131,7 @@ func foundOf(findings ...checklist.Line) checklist.Line {
 // Outlook is what this machine can do now, and how.
 func (b *Backup) Outlook() string {
 	if e, _ := b.Record.Entry(stepPeer); e.Result == checklist.Skipped {
-		return "without a link the right to sign comes by highwater accept, or by highwater activate when the other machine cannot sign"
+		return "without a link the right to sign comes by highwater accept, or by highwater activate when the first machine cannot sign"
 	}
-	return "this machine can take the other one's place (highwater handover, highwater takeover)"
+	return "this machine can take its peer's place (highwater handover, highwater takeover)"
 }

@@ -33,7 +33,7 @@ func (b *Backup) checkKeys(ctx context.Context) checklist.Line {
 	var there []string
 	for _, from := range b.bundles {
 		if texts := missingKeys(from, st.Keys); len(texts) > 0 {
-			return checklist.Line{Result: checklist.Bad, Detail: strings.Join(texts, "; "), Hint: "connect the device that holds it, and see: highwater keys list"}
+			return checklist.Line{Result: checklist.Bad, Detail: strings.Join(texts, "; "), Hint: "connect the device with the key, and see: highwater keys list"}
 		}
 		there = append(there, fmt.Sprintf("%s of the bundle of %s, written %s: all are here", words.Count(len(from.Keys), "key"), from.Instance.Short(), words.Time(from.When)))
 	}
@@ -44,7 +44,7 @@ func (b *Backup) checkKeys(ctx context.Context) checklist.Line {
 	for _, k := range st.Keys {
 		names = append(names, k.PKH.String())
 	}
-	return checklist.Line{Detail: "the keys here are " + strings.Join(names, ", "), Hint: "compare with the other machine, then: --state keys=…; or --import BUNDLE"}
+	return checklist.Line{Detail: "the keys here are " + strings.Join(names, ", "), Hint: "compare with the first machine, then: --state keys=…; or --import BUNDLE"}
 }
 
 // missingKeys are those of the other machine that cannot sign here.
@@ -54,9 +54,9 @@ func missingKeys(from *bundle.Bundle, here []operate.KeyRow) []string {
 		i := slices.IndexFunc(here, func(row operate.KeyRow) bool { return row.PKH == k.PKH })
 		switch {
 		case i < 0:
-			out = append(out, fmt.Sprintf("%s is a key there, and not known here", k.PKH))
+			out = append(out, fmt.Sprintf("key %s is known there, and not here", k.PKH))
 		case here[i].Unable() != nil:
-			out = append(out, fmt.Sprintf("%s is a key there, and cannot sign here: %s", k.PKH, here[i].Unable().Text))
+			out = append(out, fmt.Sprintf("key %s is known there, and cannot sign here: %s", k.PKH, here[i].Unable().Text))
 		}
 	}
 	return out
@@ -110,18 +110,18 @@ func (b *Backup) checkMarks(ctx context.Context) checklist.Line {
 	text := fmt.Sprintf("%s, %s", words.Count(len(st.Marks), "mark"), upTo(highest))
 	switch {
 	case missing > 0 && !b.paired(ctx):
-		return waiting("take them over: highwater bring-up --import FILE (highwater bundle export, on the other machine)", "%s missing", words.Count(missing, "mark"))
+		return waiting("take the marks over: highwater bring-up --import FILE (highwater bundle export, on the first machine)", "%s missing", words.Count(missing, "mark"))
 	case missing > 0:
-		return waiting("they come from the other instance once it has them: there, highwater hwm set or activate --level", "%s missing", words.Count(missing, "mark"))
+		return waiting("the marks come from the peer, as soon as the peer has marks: there, highwater hwm set or activate --level", "%s missing", words.Count(missing, "mark"))
 	case !b.paired(ctx):
 		return checklist.Line{
-			Result: checklist.Warning, Detail: fmt.Sprintf("%s, taken over %s: what the other machine signed since is not in them", text, words.Time(newest)),
-			Hint: "take them over again before this machine is made active; or make the two a pair: highwater peer add",
+			Result: checklist.Warning, Detail: fmt.Sprintf("%s, taken over %s: the first machine's later signatures are not in the marks", text, words.Time(newest)),
+			Hint: "take the marks over again before this machine is activated; or make a pair: highwater peer add",
 		}
 	case !st.Pair.Peer.Following:
-		return waiting("highwater peer show; it is followed within seconds, once it answers", "%s; those of the other instance are not followed", text)
+		return waiting("highwater peer show; a peer that answers is followed within seconds", "%s; the peer's marks are not followed", text)
 	}
-	return fine("%s; they follow the other instance's", text)
+	return fine("%s; the marks follow the peer's", text)
 }
 
 // upTo says how far marks go; a negative level is that of none.
@@ -160,7 +160,7 @@ func (b *Backup) importFiles(ctx context.Context) error {
 			return errors.New("the files hold no watermarks of this chain")
 		}
 		if _, err = admin.Raise(ctx, operate.RaiseRequest{Rows: rows}); operate.ReasonOf(err) == string(hwm.TooFar) {
-			return hints.Add(err, "look at the levels again; if they are right: highwater hwm import --far FILE")
+			return hints.Add(err, "look at the levels again; if the levels are right: highwater hwm import --far FILE")
 		}
 		return err
 	})

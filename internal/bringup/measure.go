@@ -42,7 +42,7 @@ func Measure(ctx context.Context, cfg *config.Config, admin operate.Admin) (Dril
 		}
 	}
 	if st.Pair == nil || st.Pair.Peer == nil {
-		d.Lines = append(d.Lines, checklist.New(checklist.OtherInstance, checklist.Warning, "none is named: what a switch takes cannot be measured", "highwater peer add ADDRESS KEY"))
+		d.Lines = append(d.Lines, checklist.New(checklist.OtherInstance, checklist.Warning, "no peer is named: the cost of a switch cannot be measured", "highwater peer add ADDRESS KEY"))
 	} else if err := measurePair(ctx, admin, &d, median, st.Role.Role == hwm.Active); err != nil {
 		return d, err
 	}
@@ -105,9 +105,9 @@ func followed(p *failover.PeerView) checklist.Line {
 	l := checklist.New(checklist.FollowedMarks, checklist.OK, "", "")
 	switch {
 	case !p.Following:
-		l.Result, l.Detail = checklist.Warning, "they are not followed now: this instance signs, or the stream begins anew"
+		l.Result, l.Detail = checklist.Warning, "not followed now: this instance signs, or the stream begins anew"
 	case p.Behind == nil:
-		l.Result, l.Detail = checklist.Warning, "the other instance has some that are not here"
+		l.Result, l.Detail = checklist.Warning, "the peer has some marks that are missing here"
 	default:
 		l.Detail = words.Count(*p.Behind, "level") + " behind"
 		if p.FollowedAt != nil {

@@ -50,22 +50,23 @@ func (b *Backup) steps() []Step {
 		{ID: stepPeer, After: []string{stepDaemon, stepRole}, Check: b.checkPeer, Skip: "a link between the two"},
 		{
 			ID: stepKeys, After: []string{stepDevices, stepPeer}, Check: b.checkKeys, Lasting: true,
-			Question: "Are these all keys that the other machine signs with? Compare with `highwater keys list` there.",
+			Question: "Does the first machine sign with exactly these keys? Compare with its `highwater keys list`.",
 		},
 		{ID: stepMarks, After: []string{stepKeys}, Check: b.checkMarks, Act: b.takeMarks, Always: len(b.Files) > 0},
 		{
 			ID: "node", Check: b.checkNode, Skip: "a node",
-			Question: "Does an octez node of this chain run for this machine, and is it in step? Say where.",
+			Question: "Does an octez node of this chain run for this machine, and is the node in step? Say where.",
 		},
 		{ID: "clock", Check: b.checkClocks},
 		{
 			ID: stepFiles, Check: b.checkBakerFiles, Lasting: true, Skip: "the baker's files",
 			Question: "octez-baker keeps seed nonces and its own highwatermarks in its base directory (~/.tezos-client). A cycle's attesting\n" +
-				"reward depends on revealing those nonces. Are the first machine's files here, or does it keep none? Say how and when.",
+				"reward depends on revealing the nonces. Are the first machine's files here, or does the first machine keep none? Say how\n" +
+				"and when.",
 		},
 		{
 			ID: "baker", After: []string{stepDaemon}, Check: b.checkBaker, Skip: "a baker on this machine",
-			Question: "Does octez-baker run for this machine, with the same keys at " + b.signerAddress() + "? It is refused until the switch.",
+			Question: "Does octez-baker run for this machine, with the same keys at " + b.signerAddress() + "? The baker is refused until the switch.",
 		},
 		{
 			ID: stepDrill, After: []string{stepRole, stepPeer, stepKeys, stepMarks}, Always: true, Act: b.drill,
@@ -91,11 +92,11 @@ func (b *Backup) checkStore(ctx context.Context) checklist.Line {
 	switch {
 	case errors.Is(err, os.ErrNotExist) && b.Record.Instance != "":
 		return checklist.Line{
-			Result: checklist.Bad, Detail: fmt.Sprintf("%s was there before, and is gone", path),
+			Result: checklist.Bad, Detail: fmt.Sprintf("%s existed before, and is gone", path),
 			Hint: "find out why; to begin anew, on purpose: move " + RecordPath(b.Config) + " away",
 		}
 	case errors.Is(err, os.ErrNotExist):
-		return waiting("highwater bring-up --yes creates an empty one", "there is no watermark file at %s", path)
+		return waiting("highwater bring-up --yes creates an empty file", "no watermark file at %s", path)
 	case err != nil:
 		return broken(err)
 	}
@@ -106,7 +107,7 @@ func (b *Backup) checkStore(ctx context.Context) checklist.Line {
 	if b.Record.Instance != "" && b.Record.Instance != st.Instance {
 		return checklist.Line{
 			Result: checklist.Bad, Detail: fmt.Sprintf("%s is of the instance %.8s, and this checklist was begun by %.8s", path, st.Instance, b.Record.Instance),
-			Hint: "find out who put another file there; to begin anew, on purpose: move " + RecordPath(b.Config) + " away",
+			Hint: "find the origin of the new file; to begin anew, on purpose: move " + RecordPath(b.Config) + " away",
 		}
 	}
 	b.Record.Instance = st.Instance
@@ -172,16 +173,16 @@ func (b *Backup) checkRole(ctx context.Context) checklist.Line {
 	detail := fmt.Sprintf("%s, epoch %d", st.Role.Role, st.Role.Epoch)
 	switch {
 	case st.Role.Role == hwm.Active:
-		f := checklist.Line{Result: checklist.Bad, Detail: detail + ": this machine signs", Hint: "bring-up is for the other one, which does not"}
+		f := checklist.Line{Result: checklist.Bad, Detail: detail + ": this machine signs", Hint: "bring-up is for the machine that does not sign"}
 		if b.Record.UnderWay != nil {
-			f.Hint = "a drill that was cut off brought the right to sign here; it goes back by: highwater handover"
+			f.Hint = "an interrupted drill brought the right to sign here; give the right back with: highwater handover"
 		}
 		return f
 	case st.Role.Role == hwm.Fenced:
-		return checklist.Line{Result: checklist.Bad, Detail: detail + ": " + st.Role.Why, Hint: "find out who signed with these keys; then: highwater standby"}
+		return checklist.Line{Result: checklist.Bad, Detail: detail + ": " + st.Role.Why, Hint: "find the second signer of these keys; then: highwater standby"}
 	case st.Role.Mine && st.Role.Epoch > 0:
 		return checklist.Line{
-			Result: checklist.Bad, Detail: detail + ": it owns the right to sign, and stands by",
+			Result: checklist.Bad, Detail: detail + ": owner of the right to sign, and on standby",
 			Hint: "to sign here: highwater activate; to make it the backup: highwater handover",
 		}
 	}
@@ -197,7 +198,7 @@ func (b *Backup) checkDaemon(ctx context.Context) checklist.Line {
 	if !st.Running {
 		return waiting("systemctl enable --now highwater; or, by hand: highwater serve", "no daemon serves")
 	}
-	return fine("it serves at %s, version %s", b.signerAddress(), st.Version)
+	return fine("serves at %s, version %s", b.signerAddress(), st.Version)
 }
 
 func (b *Backup) signerAddress() string {

@@ -331,7 +331,7 @@ func (d *demonstration) restart(ctx context.Context, level int32) error {
 		return fmt.Errorf("after a restart the role is %s", role.Role)
 	}
 	if !d.opt.JSON {
-		d.Say("%s", d.Paint(terminal.Bold, "the signer was restarted; it is active still, and remembers:"))
+		d.Say("%s", d.Paint(terminal.Bold, "the signer was restarted; still active, the signer remembers:"))
 	}
 	return d.ask(ctx, d.keys[0], baker.Step{Chain: chain, Kind: tezos.Attestation, Level: level, Variant: 0xdd}, "refused")
 }

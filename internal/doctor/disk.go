@@ -12,7 +12,7 @@ import (
 var unfit = map[uint32]struct{ name, why string }{
 	unix.TMPFS_MAGIC:           {"tmpfs", inMemory},
 	unix.RAMFS_MAGIC:           {"ramfs", inMemory},
-	unix.OVERLAYFS_SUPER_MAGIC: {"overlay", "a container's own layer, which goes with the container"},
+	unix.OVERLAYFS_SUPER_MAGIC: {"overlay", "a container's own layer, lost with the container"},
 	unix.NFS_SUPER_MAGIC:       {"NFS", network},
 	unix.SMB_SUPER_MAGIC:       {"SMB", network},
 	unix.SMB2_SUPER_MAGIC:      {"SMB", network},
@@ -23,8 +23,8 @@ var unfit = map[uint32]struct{ name, why string }{
 	unix.CODA_SUPER_MAGIC:      {"Coda", network},
 	unix.NCP_SUPER_MAGIC:       {"NCP", network},
 	unix.OCFS2_SUPER_MAGIC:     {"OCFS2", network},
-	unix.V9FS_MAGIC:            {"9p", "a directory of another machine, whose syncs may not reach a disk"},
-	unix.FUSE_SUPER_MAGIC:      {"FUSE", "a file system of a program, whose syncs may not reach a disk"},
+	unix.V9FS_MAGIC:            {"9p", "a directory of another machine: a sync may not reach a disk"},
+	unix.FUSE_SUPER_MAGIC:      {"FUSE", "a file system of a program: a sync may not reach a disk"},
 }
 
 const (
@@ -57,7 +57,7 @@ func checkRuntime(cfg *config.Config) checklist.Line {
 	}
 	dir := cfg.RuntimeDir()
 	if err := store.CheckRuntimeDir(dir); err != nil {
-		return checklist.New(name, checklist.Warning, dir+": "+err.Error()+". A killed process costs what a power cut costs: the levels ahead", "set runtime_dir in [store] to a directory on a tmpfs that this user owns, such as /run/highwater")
+		return checklist.New(name, checklist.Warning, dir+": "+err.Error()+". A killed process costs as much as a power cut: the levels ahead", "set runtime_dir in [store] to this user's own directory on a tmpfs, like /run/highwater")
 	}
 	return checklist.Good(name, "%d; a killed process costs none, by %s", cfg.Store.Levels(), dir)
 }

@@ -122,7 +122,7 @@ func TestCheckTLS(t *testing.T) {
 	certificate(t, dir, now.Add(-day), now.Add(90*day))
 	cfg.Server.ClientCA = cfg.Server.TLSCert
 	require.Len(t, checkTLS(cfg, now), 2)
-	cfg.Server.ClientCA = cfg.Server.TLSKey // it holds no certificate
+	cfg.Server.ClientCA = cfg.Server.TLSKey // no certificate in the file
 	require.Equal(t, checklist.Bad, only(t, checkTLS(cfg, now)).Result)
 	cfg.Server.ClientCA = ""
 	other := t.TempDir() // a key that is another certificate's
@@ -153,7 +153,7 @@ func TestCheckNode(t *testing.T) {
 		found = checkNode(t.Context(), cfg, func() time.Time { return time.Now().Add(off) })
 		require.Len(t, found, 2)
 		require.Equal(t, checklist.Warning, found[1].Result)
-		require.Regexp(t, "it differs by (59m|1h0m)", found[1].Detail)
+		require.Regexp(t, "differs by (59m|1h0m)", found[1].Detail)
 	}
 	noDate := nodeAt(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Date"] = nil

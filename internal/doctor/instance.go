@@ -69,18 +69,18 @@ func checkRole(st operate.Status) checklist.Line {
 	case st.Role.Role != hwm.Active:
 		f.Detail += ": it signs nothing"
 	case !st.Running:
-		f.Detail += ": it signs as soon as highwater serve runs"
+		f.Detail += ": signs as soon as highwater serve runs"
 	}
 	return f
 }
 
 // checkGuard says whether somebody looks on chain for what these keys sign elsewhere, and what that needs.
 func checkGuard(cfg *config.Config, st operate.Status) checklist.Line {
-	const what = "this instance fences itself when it sees on chain what its key signed and it did not"
+	const what = "this instance fences itself when the chain shows a foreign signature of its keys"
 	paired := st.Pair != nil && st.Pair.Peer != nil
 	switch {
 	case cfg.Node == "" && paired:
-		return checklist.New(checklist.Guard, checklist.Warning, "off, and there is another instance: with a node "+what, "set node = \"http://…\" (your octez node) in "+cfg.Path+", and restart")
+		return checklist.New(checklist.Guard, checklist.Warning, "off, and the instance has a peer: with a node "+what, "set node = \"http://…\" (your octez node) in "+cfg.Path+", and restart")
 	case cfg.Node == "":
 		return checklist.Good(checklist.Guard, "off; with node = \"http://…\" (your octez node) %s", what)
 	case !st.Running:
@@ -115,22 +115,22 @@ func MissingMarks(st operate.Status) int {
 func checkMarks(st operate.Status) checklist.Line {
 	switch missing := MissingMarks(st); {
 	case len(st.Marks) == 0:
-		return checklist.New(checklist.Watermarks, checklist.Warning, "no key is known yet: there is nothing to sign with", "connect a device that holds one: highwater keys list")
+		return checklist.New(checklist.Watermarks, checklist.Warning, "no key is known yet: nothing could be signed", "connect a device with a key: highwater keys list")
 	case missing > 0:
-		f := checklist.New(checklist.Watermarks, checklist.Warning, words.Count(missing, "mark")+" missing: those keys do not sign", "above all that these keys ever signed (docs/migrate.md): "+RaiseCommand(st)+"LEVEL")
+		f := checklist.New(checklist.Watermarks, checklist.Warning, words.Count(missing, "mark")+" missing: keys without a mark do not sign", "above all levels that the keys ever signed (docs/migrate.md): "+RaiseCommand(st)+"LEVEL")
 		if i := slices.IndexFunc(st.Marks, func(m operate.MarkRow) bool { return m.Chain.String() != st.Chain }); i >= 0 {
-			f.Detail += fmt.Sprintf("; there are marks for chain %s, and `chain` is %s", st.Marks[i].Chain, st.Chain)
+			f.Detail += fmt.Sprintf("; the file has marks for chain %s, and `chain` is %s", st.Marks[i].Chain, st.Chain)
 		}
 		return f
 	}
-	return checklist.Good(checklist.Watermarks, "every key has them")
+	return checklist.Good(checklist.Watermarks, "every key has its marks")
 }
 
 // checkFenced adds what to do to the role of an instance that ended signing by itself.
 func checkFenced(st operate.Status) checklist.Line {
-	hint := "find out who signed with these keys; then, above all that was signed: highwater activate --level LEVEL"
+	hint := "find the second signer of these keys; then, above all signed levels: highwater activate --level LEVEL"
 	if st.Pair != nil && st.Pair.Peer != nil {
-		hint = "find out who signed with these keys; then, on the machine that should sign: highwater takeover"
+		hint = "find the second signer of these keys; then, on the machine that should sign: highwater takeover"
 	}
 	return checklist.New(checklist.Role, checklist.Bad, fmt.Sprintf("%s, epoch %d: it signs nothing: %s", hwm.Fenced, st.Role.Epoch, st.Role.Why), hint)
 }

@@ -21,13 +21,13 @@ import (
 func checkListeners(cfg *config.Config) []checklist.Line {
 	var out []checklist.Line
 	if beyondLoopback(cfg.Server.Listen) && len(cfg.Auth) == 0 && cfg.Server.ClientCA == "" {
-		out = append(out, checklist.New(checklist.ServerListen, checklist.Warning, cfg.Server.Listen+" is open to other machines, and whoever reaches it may ask for signatures", "listen on 127.0.0.1; or set server.authorized_keys, or server.client_ca"))
+		out = append(out, checklist.New(checklist.ServerListen, checklist.Warning, cfg.Server.Listen+" is open to other machines, and every machine in reach may ask for signatures", "listen on 127.0.0.1; or set server.authorized_keys, or server.client_ca"))
 	}
 	if beyondLoopback(cfg.Monitor.Listen) {
-		out = append(out, checklist.New(checklist.MonitorListen, checklist.Warning, cfg.Monitor.Listen+" is open to other machines, and whoever reaches it reads keys, levels and devices", "listen on 127.0.0.1, or let a firewall choose who may read"))
+		out = append(out, checklist.New(checklist.MonitorListen, checklist.Warning, cfg.Monitor.Listen+" is open to other machines, and every machine in reach reads keys, levels and devices", "listen on 127.0.0.1, or let a firewall choose the readers"))
 	}
 	if len(out) == 0 {
-		return []checklist.Line{checklist.Good(checklist.Listeners, "only this machine reaches them, or clients must say who they are")}
+		return []checklist.Line{checklist.Good(checklist.Listeners, "only this machine reaches the listeners, or clients authenticate")}
 	}
 	return out
 }
@@ -55,7 +55,7 @@ func checkTLS(cfg *config.Config, now time.Time) []checklist.Line {
 	if cfg.Server.TLSCert == "" {
 		return nil
 	}
-	const hint = "look at server.tls_cert, server.tls_key and server.client_ca; serve does not start with them"
+	const hint = "look at server.tls_cert, server.tls_key and server.client_ca; serve does not start with these files"
 	pair, err := api.TLSConfig(cfg.Server.TLSCert, cfg.Server.TLSKey, cfg.Server.ClientCA)
 	if err != nil {
 		return []checklist.Line{checklist.New(name, checklist.Bad, err.Error(), hint)}
@@ -101,19 +101,19 @@ func readCertificates(path string) (out []*x509.Certificate, err error) {
 		out = append(out, c)
 	}
 	if len(out) == 0 {
-		return nil, errors.New("it holds no certificate")
+		return nil, errors.New("no certificate in the file")
 	}
 	return out, nil
 }
 
 func judgeCertificate(name checklist.ID, path string, c *x509.Certificate, now time.Time) checklist.Line {
 	subject := fmt.Sprintf("%s (%s)", path, c.Subject.CommonName)
-	const anew = "have it issued anew, and restart"
+	const anew = "have the certificate issued anew, and restart"
 	switch {
 	case now.After(c.NotAfter):
-		return checklist.New(name, checklist.Bad, subject+" ended at "+words.Time(c.NotAfter)+": clients refuse it", anew)
+		return checklist.New(name, checklist.Bad, subject+" ended at "+words.Time(c.NotAfter)+": clients refuse the certificate", anew)
 	case now.Before(c.NotBefore):
-		return checklist.New(name, checklist.Bad, subject+" begins at "+words.Time(c.NotBefore)+": clients refuse it until then", "is this machine's clock right? timedatectl")
+		return checklist.New(name, checklist.Bad, subject+" begins at "+words.Time(c.NotBefore)+": clients refuse the certificate until the date", "is this machine's clock right? timedatectl")
 	case c.NotAfter.Sub(now) < soonEnds:
 		return checklist.New(name, checklist.Warning, subject+" ends soon, at "+words.Time(c.NotAfter), anew)
 	}

@@ -50,15 +50,15 @@ func StateDir(cfg *config.Config) checklist.Line {
 	info, err := os.Stat(dir)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
-			err = hints.Add(fmt.Errorf("there is no directory %s", dir), fmt.Sprintf("is its disk mounted (findmnt -T %s), and is state_dir right? A new instance gets it from: highwater init --config %s", dir, cfg.Path))
+			err = hints.Add(fmt.Errorf("the directory %s is missing", dir), fmt.Sprintf("is the disk mounted (findmnt -T %s), and is state_dir right? For a new instance: highwater init --config %s", dir, cfg.Path))
 		}
 		return checklist.Failed(checklist.StateDirectory, config.ExplainAccess(err))
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return checklist.New(checklist.StateDirectory, checklist.Warning, fmt.Sprintf("%s is %04o: others can look into it", dir, info.Mode().Perm()), "chmod 700 "+dir)
+		return checklist.New(checklist.StateDirectory, checklist.Warning, fmt.Sprintf("%s is %04o: further users can look inside", dir, info.Mode().Perm()), "chmod 700 "+dir)
 	}
 	if err := unix.Access(dir, unix.W_OK); err != nil {
-		return checklist.Failed(checklist.StateDirectory, &store.DiskError{Err: fmt.Errorf("%s cannot be written by this user: %w", dir, err)})
+		return checklist.Failed(checklist.StateDirectory, &store.DiskError{Err: fmt.Errorf("the user cannot write %s: %w", dir, err)})
 	}
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {

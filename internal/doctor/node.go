@@ -54,7 +54,7 @@ func nodeClock(ctx context.Context, client *node.Client, h node.Health, now func
 	}
 	if there.IsZero() {
 		if ahead := h.Head.Timestamp.Sub(here); !h.Head.Timestamp.IsZero() && ahead > maxClock {
-			return []checklist.Line{checklist.New(name, checklist.Warning, fmt.Sprintf("its head is %s in the future of this machine's clock", ahead.Round(time.Second)), clockHint)}
+			return []checklist.Line{checklist.New(name, checklist.Warning, fmt.Sprintf("the node's head is %s in the future of this machine's clock", ahead.Round(time.Second)), clockHint)}
 		}
 		return nil
 	}
@@ -65,7 +65,7 @@ const clockHint = "run a time service on both machines: chrony, or systemd-times
 
 // judgeClock is a line about the difference of two clocks; a Date has whole seconds.
 func judgeClock(name checklist.ID, skew time.Duration) checklist.Line {
-	detail := fmt.Sprintf("it differs by %s from this machine's", skew.Abs().Round(100*time.Millisecond))
+	detail := fmt.Sprintf("differs by %s from this machine's clock", skew.Abs().Round(100*time.Millisecond))
 	if skew.Abs() > maxClock {
 		return checklist.New(name, checklist.Warning, detail, clockHint)
 	}

@@ -47,7 +47,7 @@ func ReadAll(
 		for _, r := range parsed {
 			if r.Chain != cfg.ChainID && r.Chain != (tezos.ChainID{}) {
 				at := hwm.Position{Level: r.Level, Round: r.Round}
-				refused = append(refused, operate.ChangeRow{PKH: r.PKH, Kind: r.Kind, After: at, Result: "refused", Why: "it is for chain " + r.Chain.String()})
+				refused = append(refused, operate.ChangeRow{PKH: r.PKH, Kind: r.Kind, After: at, Result: "refused", Why: "the file is for chain " + r.Chain.String()})
 				continue
 			}
 			rows = append(rows, hwm.ImportRow{PKH: r.PKH, Kind: r.Kind, Level: r.Level, Round: r.Round})
@@ -59,11 +59,11 @@ func ReadAll(
 func hintFor(err error) string {
 	switch {
 	case errors.Is(err, interchange.ErrUnknownFormat):
-		return "nothing was imported; the file must keep the name that its signer gave it: see docs/migrate.md"
+		return "nothing was imported; the file must keep its signer's name for the file: see docs/migrate.md"
 	case errors.Is(err, interchange.ErrOtherChain):
-		return "nothing was imported; choose the file of this chain, or the configuration of that one"
+		return "nothing was imported; choose the file of this chain, or the configuration of the file's chain"
 	}
-	return "nothing was imported; copy the file again with its signer stopped, or set marks that are high enough: highwater hwm set"
+	return "nothing was imported; copy the file again with its signer stopped, or set high enough marks: highwater hwm set"
 }
 
 // notReplaced refuses a file of an older Signatory when the release that came after has left a newer one beside it: it leaves the old
@@ -88,7 +88,7 @@ func notReplaced(format interchange.Format, path string, others []string) error 
 			return nil
 		}
 		if _, err := os.Stat(newer); !errors.Is(err, os.ErrNotExist) {
-			return hints.Add(errors.Join(fmt.Errorf("%s is of an older release of Signatory, and %s came after it", path, newer), err),
+			return hints.Add(errors.Join(fmt.Errorf("%s is of an older release of Signatory, and %s is newer", path, newer), err),
 				"nothing was imported; use "+dir+"/: highwater hwm import "+newer)
 		}
 	}

@@ -11,29 +11,29 @@ import (
 	"highwater/operate"
 )
 
-// Trust is whose signature on a bundle counts: that of the instance with Key; nil: of the other instance of the pair.
+// Trust is whose signature on a bundle counts: that of the instance with Key; nil: of the peer.
 type Trust struct{ Key *hwm.InstanceID }
 
 // Check tells whose a verified bundle is: of the instance that was named, else of the other one of the pair.
 func (t Trust) Check(ctx context.Context, cfg *config.Config, admin operate.Admin, b *bundle.Bundle) (string, error) {
 	if cfg != nil && b.Chain != cfg.ChainID {
-		return "", hints.Add(fmt.Errorf("the bundle is of chain %s, this instance signs for %s", b.Chain, cfg.ChainID), "compare `chain` in the two configurations")
+		return "", hints.Add(fmt.Errorf("the bundle is of chain %s, and the configured chain is %s", b.Chain, cfg.ChainID), "compare `chain` in the two configurations")
 	}
 	if t.Key != nil {
 		if b.Instance != *t.Key {
 			return "", fmt.Errorf("the bundle is of the instance %s, and --key names %s", b.Instance, *t.Key)
 		}
-		return "as --key names it", nil
+		return "as named by --key", nil
 	}
 	v, err := admin.Pair(ctx)
 	switch {
 	case err != nil:
 		return "", err
 	case v.Peer != nil && v.Peer.Key == b.Instance:
-		return "the other instance of the pair", nil
+		return "the peer", nil
 	}
-	return "", hints.Add(fmt.Errorf("the bundle is of the instance %s, which nobody named here", b.Instance),
-		"compare with the machine that wrote it (highwater peer show, there); if it is right: --key "+b.Instance.String())
+	return "", hints.Add(fmt.Errorf("the bundle is of the instance %s, and nobody named the instance here", b.Instance),
+		"compare with the writer's key (highwater peer show, on its machine); if the key is right: --key "+b.Instance.String())
 }
 
 // rows are the marks of a bundle that counts.
@@ -55,7 +55,7 @@ func OpenBundle(path string, data []byte) (*bundle.Bundle, error) {
 		err = b.Verify()
 	}
 	if err != nil {
-		return nil, hints.Add(fmt.Errorf("%s: %w", path, err), "copy the file again, as it is; or write it again: highwater bundle export")
+		return nil, hints.Add(fmt.Errorf("%s: %w", path, err), "copy the file again, unchanged; or write the file again: highwater bundle export")
 	}
 	return b, nil
 }

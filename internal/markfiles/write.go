@@ -25,7 +25,7 @@ func WriteNew(dir string, files []interchange.File) error {
 		paths[i] = filepath.Join(dir, filepath.FromSlash(f.Name))
 		if _, err := os.Lstat(paths[i]); err == nil {
 			return hints.Add(fmt.Errorf("%s exists already: its marks may be higher, or of other keys", paths[i]),
-				fmt.Sprintf("take them over first (highwater hwm import %s), then name a new directory", paths[i]))
+				fmt.Sprintf("take the marks over first (highwater hwm import %s), then name a new directory", paths[i]))
 		}
 	}
 	for i, f := range files {

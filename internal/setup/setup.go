@@ -37,7 +37,7 @@ func Config(t *terminal.Terminal, path, chain, stateDir string) error {
 		return err
 	}
 	t.Say("wrote a configuration:  %s", path)
-	t.Note("hint: look at its [[device]] before you go on")
+	t.Note("hint: look at [[device]] in the file before you go on")
 	return nil
 }
 
@@ -54,9 +54,11 @@ func Store(ctx context.Context, t *terminal.Terminal, cfg *config.Config, yes bo
 		t.Say("kept the watermark file: %s", file)
 		return nil
 	}
-	question := fmt.Sprintf("This creates a new, empty watermark file in %s. It knows nothing of what was signed.\n"+
-		"If there was such a file before: is its disk mounted?\n"+
-		"If these keys ever signed with another state directory, bring that one instead (or import its marks).", cfg.StateDir)
+	question := fmt.Sprintf("The command creates a new, empty watermark file in %s. The file knows no earlier signature.\n"+
+		""+
+		"If a watermark file existed before: is its disk mounted?\n"+
+		""+
+		"If the keys ever signed with another state directory, bring the old directory instead (or import its marks).", cfg.StateDir)
 	if err := t.Confirm(yes, question, "create"); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func clocks(ctx context.Context, w *world) error {
 	if err := errors.Join(w.a.kill(), w.reset(ctx, w.a, -26*time.Hour), w.signs(ctx, w.a), w.quiet(ctx, w.b)); err != nil {
 		return fmt.Errorf("a came back a day behind: %w", err)
 	}
-	// It dies, and the other one takes over; whatever clock it comes back with, it does not sign by itself.
+	// It dies, and the other one takes over; whatever clock it comes back with, no right to sign by itself.
 	if err := errors.Join(w.a.kill(), w.takeover(ctx, w.b, "--silence", "1")); err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func (w *world) backAgain(ctx context.Context, s *side) error {
 	return errors.Join(w.signs(ctx, s), w.silent(ctx, w.other(s), 2))
 }
 
-// takeoverAfterKill: the process dies, the other side takes over; whenever it is started again, it does not sign by itself.
+// takeoverAfterKill: the process dies, the other side takes over; whenever it is started again, no right to sign by itself.
 func takeoverAfterKill(ctx context.Context, w *world) error {
 	if err := errors.Join(w.levels(ctx, 2), w.a.kill()); err != nil {
 		return err
@@ -176,7 +176,7 @@ func takeoverHealed(ctx context.Context, w *world) error {
 }
 
 // comesBack: whatever was ended of the machine that signed (its process, its machine, its network) comes back at some moment after the
-// takeover, and it does not sign by itself.
+// takeover, and no right to sign by itself.
 func comesBack(ctx context.Context, w *world) error {
 	signs := w.a
 	for n := range 6 {
