@@ -17,8 +17,8 @@ import (
 // flushPatience is how long the end of the process waits for the reader of its log.
 const flushPatience = time.Second
 
-// daemonLog gives the daemon's log, which waits for no reader: neither of its lines nor of what the command says at its end. The queue
-// takes the place of standard error until Main flushes it.
+// daemonLog gives the daemon's log, which waits for no reader: neither of its lines nor of what the command says at its
+// end. The queue takes the place of standard error until Main flushes it.
 func (a *app) daemonLog(level, format string) (*slog.Logger, *logqueue.Queue, error) {
 	if _, err := newLogger(io.Discard, level, format); err != nil { // before anything is started
 		return nil, nil, err
@@ -38,8 +38,8 @@ func (a *app) daemonLog(level, format string) (*slog.Logger, *logqueue.Queue, er
 	return log, queue, err
 }
 
-// survive makes the process outlive a terminal that is closed (SIGHUP) and a log whose reader has ended (SIGPIPE). Both signals are caught
-// for good; the programs that the process starts get them as ever. stop ends what listens.
+// survive makes the process outlive a terminal that is closed (SIGHUP) and a log whose reader has ended (SIGPIPE). Both
+// signals are caught for good; the programs that the process starts get them as ever. stop ends what listens.
 func survive(ctx context.Context, log *slog.Logger) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 8)

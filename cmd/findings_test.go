@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestFindings: each script can be run, says what was guessed and what was seen, and is in the list; and the pages name none that is not there.
+// TestFindings: each script can be run, says what was guessed and what was seen, and is in the list; and the pages name
+// none that is not there.
 func TestFindings(t *testing.T) {
 	scripts, err := filepath.Glob("../findings/*.sh")
 	require.NoError(t, err)

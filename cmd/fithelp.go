@@ -9,7 +9,8 @@ import (
 	"highwater/internal/terminal"
 )
 
-// fitHelp breaks the help of a command, and of all below it, for a terminal of so many columns. As it is written, it is wider than most.
+// fitHelp breaks the help of a command, and of all below it, for a terminal of so many columns. As it is written, it is
+// wider than most.
 func fitHelp(c *cobra.Command, width int) {
 	template := strings.ReplaceAll(helpTemplate, "Flags.FlagUsages", fmt.Sprintf("Flags.FlagUsagesWrapped %d", width))
 	c.Root().SetHelpTemplate(template)

@@ -12,7 +12,8 @@ import (
 	"highwater/operate"
 )
 
-// onChain sends a signature to the script's octez node, if it has one: what is valid there is in the next block that has room for it.
+// onChain sends a signature to the script's octez node, if it has one: what is valid there is in the next block that
+// has room for it.
 func onChain(ts *testscript.TestScript, pkh tezos.PublicKeyHash, payload []byte, sig tezos.Signature) error {
 	if n := ts.Value(octezKey{}).(*octezValue).node; n != nil { //nolint:forcetypeassert // set by withOctez
 		return n.Note(pkh, payload, sig)

@@ -11,7 +11,8 @@ import (
 	"highwater/internal/terminal"
 )
 
-// TestHelpGroups: every command of the first level stands below exactly one heading of the help, and every name below a heading is a command.
+// TestHelpGroups: every command of the first level stands below exactly one heading of the help, and every name below a
+// heading is a command.
 func TestHelpGroups(t *testing.T) {
 	root := (&app{App: &cli.App{Terminal: terminal.New(strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{})}}).root()
 	shown := map[string]bool{}

@@ -12,7 +12,8 @@ import (
 	"highwater/ledger/ledgersim"
 )
 
-// TestNotesAreShownEverywhere: what should be known of a device that is ready stands on each screen, with the command that helps.
+// TestNotesAreShownEverywhere: what should be known of a device that is ready stands on each screen, with the command
+// that helps.
 func TestNotesAreShownEverywhere(t *testing.T) {
 	w := newLedgerWorld(t, ledgersim.Setup{Curve: ledger.P256, Chain: tezos.ChainID{9, 9, 9, 9}})
 	w.until(t, device.Ready)
@@ -29,7 +30,8 @@ func TestNotesAreShownEverywhere(t *testing.T) {
 	}
 }
 
-// TestVerbsKnowTheWrongApp: a question that nobody confirms is not waited for a minute, and what is wrong is said, not how a wait ended.
+// TestVerbsKnowTheWrongApp: a question that nobody confirms is not waited for a minute, and what is wrong is said, not
+// how a wait ended.
 func TestVerbsKnowTheWrongApp(t *testing.T) {
 	w := newLedgerWorld(t, ledgersim.Setup{Curve: ledger.Ed25519})
 	w.until(t, device.Ready)

@@ -67,7 +67,8 @@ func (w *ledgerWorld) until(t *testing.T, want device.Health) {
 	require.Eventually(t, func() bool { return w.daemon.Devices[0].Status().Health == want }, scriptPatience, time.Millisecond)
 }
 
-// TestStopWhileADelegationIsShown: the request is answered and the daemon ends at once, whoever does not answer the prompt.
+// TestStopWhileADelegationIsShown: the request is answered and the daemon ends at once, whoever does not answer the
+// prompt.
 func TestStopWhileADelegationIsShown(t *testing.T) {
 	ids, err := ledgersim.New(ledgersim.Options{Seed: "a seed of the tests"})
 	require.NoError(t, err)

@@ -11,13 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestFailoverPage does what docs/failover.md says, in its order, on two machines with emulated devices of one seed, with an emulated
-// node and a baker on each that always asks; and compares what is printed with the page. In the end a judge looks at all that was
-// signed.
+// TestFailoverPage does what docs/failover.md says, in its order, on two machines with emulated devices of one seed,
+// with an emulated node and a baker on each that always asks; and compares what is printed with the page. In the end a
+// judge looks at all that was signed.
 //
-// A command of the page stands behind the prompt of its machine, "A$ " or "B$ ". In what it prints "…" stands for anything, and a
-// line of it for any lines; numbers of four digits and more, times and dates differ. A command that only looks may be given again
-// until it prints what the page says, as its reader would do; all others are given once.
+// A command of the page stands behind the prompt of its machine, "A$ " or "B$ ". In what it prints "…" stands for
+// anything, and a line of it for any lines; numbers of four digits and more, times and dates differ. A command that
+// only looks may be given again until it prints what the page says, as its reader would do; all others are given once.
 func TestFailoverPage(t *testing.T) {
 	text, err := os.ReadFile("../docs/failover.md")
 	require.NoError(t, err)
@@ -59,7 +59,8 @@ func shownSteps(page string) []shown {
 	return out
 }
 
-// looks are commands that change nothing about who signs, and that a reader gives again until they say what he waits for.
+// looks are commands that change nothing about who signs, and that a reader gives again until they say what he waits
+// for.
 var looks = regexp.MustCompile(`^highwater (status|peer show|bring-up\b.*|drill|.* --check|.* --dry-run)$`)
 
 // do gives a command, and compares.

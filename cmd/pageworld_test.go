@@ -121,8 +121,8 @@ func (p *page) prepare(m *machine, node string, key tezos.PublicKeyHash) {
 	}
 }
 
-// bake asks a machine for its preattestation and its attestation of each head until it has them. The two bakers disagree about
-// everything, so that two signatures for one level are always a double.
+// bake asks a machine for its preattestation and its attestation of each head until it has them. The two bakers
+// disagree about everything, so that two signatures for one level are always a double.
 func (p *page) bake(ctx context.Context, m *machine, key *tezos.PublicKey, chain tezos.ChainID) {
 	c := baker.New("http://"+m.listen, false)
 	defer c.Close()

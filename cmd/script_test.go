@@ -50,7 +50,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScript runs the program as its users do, a file a topic. Each has a configuration with an emulated Ledger at
-// $HIGHWATER_CONFIG, free ports at $LISTEN, $MONITOR and $LEDGER, its tz1 key as $TZ, an unknown address as $OTHER, and these commands besides testscript's own:
+// $HIGHWATER_CONFIG, free ports at $LISTEN, $MONITOR and $LEDGER, its tz1 key as $TZ, an unknown address as $OTHER, and
+// these commands besides testscript's own:
 //
 //	await ADDRESS          wait until something listens at HOST:PORT or a socket's path
 //	until REGEXP COMMAND…  run a command until its standard output matches, which becomes the script's
@@ -154,7 +155,8 @@ func scriptAwait(ts *testscript.TestScript, neg bool, args []string) {
 // scriptEnv is the key of a script's environment among its values.
 type scriptEnv struct{}
 
-// scriptUntil waits for what a command shows: neither the daemon nor the kernel tells a script of it. The failure shows what was seen last.
+// scriptUntil waits for what a command shows: neither the daemon nor the kernel tells a script of it. The failure shows
+// what was seen last.
 func scriptUntil(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: until REGEXP COMMAND…")

@@ -15,8 +15,8 @@ import (
 	"highwater/internal/daemon/daemontest"
 )
 
-// TestNoConfirmationIsWaitedFor: what wants a confirmation says so before it looks at anything, where nobody can give it: here there is
-// not even a configuration.
+// TestNoConfirmationIsWaitedFor: what wants a confirmation says so before it looks at anything, where nobody can give
+// it: here there is not even a configuration.
 func TestNoConfirmationIsWaitedFor(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "none.toml")
 	commands := map[string]string{
@@ -59,7 +59,8 @@ func TestNoConfirmationIsWaitedFor(t *testing.T) {
 	}
 }
 
-// TestJSONOrNothing: with --json standard output is one JSON value, or nothing, whatever goes wrong; errors go to standard error.
+// TestJSONOrNothing: with --json standard output is one JSON value, or nothing, whatever goes wrong; errors go to
+// standard error.
 func TestJSONOrNothing(t *testing.T) {
 	arguments := map[string]string{
 		"keys show": "x", "keys pop": "x", "hwm show": "x", "hwm set": "--all --level 5", "hwm ceiling": "--all --level 5", "hwm import": "none",

@@ -109,8 +109,8 @@ func walk(t *testing.T, visit func(*cobra.Command)) {
 	}
 }
 
-// TestHelp: every command's help ends in an example, and the example parses: its command is there, its flags are, its arguments are
-// as many as wanted.
+// TestHelp: every command's help ends in an example, and the example parses: its command is there, its flags are, its
+// arguments are as many as wanted.
 func TestHelp(t *testing.T) {
 	walk(t, func(c *cobra.Command) {
 		name := c.CommandPath()

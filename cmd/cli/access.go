@@ -18,7 +18,8 @@ import (
 // Patience is how long a command that has no daemon to ask waits for devices.
 const Patience = 3 * time.Second
 
-// Admin gives the admin API: the daemon's, when one runs; else of the store itself, with the devices if they are asked for.
+// Admin gives the admin API: the daemon's, when one runs; else of the store itself, with the devices if they are asked
+// for.
 func (a *App) Admin(ctx context.Context, cfg *config.Config, devices bool) (operate.Admin, func() error, error) {
 	client, err := api.Dial(ctx, cfg.Admin.Socket)
 	if err == nil {
@@ -43,7 +44,8 @@ func (a *App) Admin(ctx context.Context, cfg *config.Config, devices bool) (oper
 	return in.Admin.Admin(), func() error { a.leaveAlarms(in); return in.Close() }, nil
 }
 
-// leaveAlarms tells of alarms that arose in this command: the marks that they are about were raised, so the daemon will not see them.
+// leaveAlarms tells of alarms that arose in this command: the marks that they are about were raised, so the daemon will
+// not see them.
 func (a *App) leaveAlarms(in *daemon.Instance) {
 	for _, m := range in.Signer.Alarms() {
 		a.Note("alarm: %s: %s\nhint: %s", m.Name, m.Text, m.Hint)

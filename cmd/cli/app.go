@@ -1,5 +1,5 @@
-// Package cli is what the commands share: the instance that they ask, their flags and arguments, and the tables that several of
-// them show.
+// Package cli is what the commands share: the instance that they ask, their flags and arguments, and the tables that
+// several of them show.
 package cli
 
 import (

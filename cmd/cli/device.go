@@ -35,7 +35,8 @@ func (f *DeviceFlags) Flags(c *cobra.Command) {
 // DefaultWait is how long a command waits for a device, or for a person in front of it.
 const DefaultWait = 60 * time.Second
 
-// infoWait is how long a command waits for an answer that nobody has to confirm: an old Ledger takes a second for each key.
+// infoWait is how long a command waits for an answer that nobody has to confirm: an old Ledger takes a second for each
+// key.
 const infoWait = 2 * Patience
 
 // names gives the configured devices of the kind, or the one that was named.
@@ -95,14 +96,14 @@ func (a *App) OnDevice(ctx context.Context, f *DeviceFlags, do func(admin operat
 	})
 }
 
-// awaited tells of a device that answers no verb before somebody does something: plugs it in, enters its PIN, opens the right app. A TezSign
-// that is locked does answer.
+// awaited tells of a device that answers no verb before somebody does something: plugs it in, enters its PIN, opens the
+// right app. A TezSign that is locked does answer.
 func (f *DeviceFlags) awaited(h device.Health) bool {
 	return h == device.Absent || h == device.NoApp || h == device.WrongApp || h == device.Locked && f.Kind == config.KindLedger
 }
 
-// Ask is the outline of most of these commands: a verb of one device, and what is said of its result. With --json it is the result. A question
-// that nobody has to confirm is not waited for as long as a person is.
+// Ask is the outline of most of these commands: a verb of one device, and what is said of its result. With --json it is
+// the result. A question that nobody has to confirm is not waited for as long as a person is.
 func Ask[R any](c *cobra.Command, a *App, f *DeviceFlags, verb string, args any, say func(name string, r R) error) error {
 	if verb == "info" && !c.Flags().Changed("timeout") {
 		f.Timeout = infoWait
@@ -119,8 +120,8 @@ func Ask[R any](c *cobra.Command, a *App, f *DeviceFlags, verb string, args any,
 	})
 }
 
-// AskEach asks all devices of a kind who they are. One that does not answer has a view of its own: its problem. Exit status 1 when none
-// of them answers.
+// AskEach asks all devices of a kind who they are. One that does not answer has a view of its own: its problem. Exit
+// status 1 when none of them answers.
 func AskEach[R any](c *cobra.Command, a *App, f *DeviceFlags, args any, problem func(name, text string) R, say func([]R) error) error {
 	cfg, err := a.Config()
 	if err != nil {

@@ -45,7 +45,8 @@ func (v *LevelValue) Set(text string) error {
 	return nil
 }
 
-// LevelIf is the level of a flag, nil when the flag was not given. One that counts from the head is shown as it is resolved.
+// LevelIf is the level of a flag, nil when the flag was not given. One that counts from the head is shown as it is
+// resolved.
 func (a *App) LevelIf(c *cobra.Command, name string, v LevelValue) (*int32, error) {
 	if !c.Flags().Changed(name) {
 		return nil, nil //nolint:nilnil // it was not given, and nothing failed
@@ -109,9 +110,9 @@ func FarFlag(c *cobra.Command, far *bool) {
 	c.Flags().BoolVar(far, "far", false, fmt.Sprintf("the level is right, although more than %d levels from the highest known", hwm.FarLevels))
 }
 
-// ConfirmFar asks for a word more when try refuses a level as too far away: the operator is shown the distance, and types the
-// word. Where nobody can be asked, and for --yes to ask nothing, --far has to be named. ConfirmFar returns whether the level may
-// be far. Any other error of try is returned as it is.
+// ConfirmFar asks for a word more when try refuses a level as too far away: the operator is shown the distance, and
+// types the word. Where nobody can be asked, and for --yes to ask nothing, --far has to be named. ConfirmFar returns
+// whether the level may be far. Any other error of try is returned as it is.
 func (a *App) ConfirmFar(far, yes bool, word string, try func(far bool) error) (bool, error) {
 	if !a.Interactive || yes && far {
 		return far, try(far)

@@ -113,7 +113,8 @@ func oneFile(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// withBundle opens a bundle and checks whose it is. The instance is opened only where it is needed: here says that f asks it.
+// withBundle opens a bundle and checks whose it is. The instance is opened only where it is needed: here says that f
+// asks it.
 func (a *app) withBundle(ctx context.Context, path string, trust *cli.TrustFlag, here bool, f func(b *bundle.Bundle, who string, admin operate.Admin) error) error {
 	if err := trust.Parse(); err != nil {
 		return err

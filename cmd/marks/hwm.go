@@ -274,7 +274,8 @@ func (a *app) liftCeilings(ctx context.Context, ch *choice, names []string, reas
 	})
 }
 
-// givenAway refuses to lift what belongs to a certificate: somebody may hold it, and a takeover asks for it only as long as the ceiling stands.
+// givenAway refuses to lift what belongs to a certificate: somebody may hold it, and a takeover asks for it only as
+// long as the ceiling stands.
 func givenAway(in *daemon.Instance, keys []hwm.CeilingKey) error {
 	if in.Store.Role().Owner == in.Store.Instance() { // the right is here: nothing is given away any more
 		return nil

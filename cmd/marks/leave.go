@@ -12,8 +12,8 @@ import (
 	"highwater/operate"
 )
 
-// leave writes the watermarks as files of another signer, below a directory. All files are new: marks that the other signer has of its own
-// may be higher, or of keys that nobody knows here.
+// leave writes the watermarks as files of another signer, below a directory. All files are new: marks that the other
+// signer has of its own may be higher, or of keys that nobody knows here.
 func (a *app) leave(ctx context.Context, cfg *config.Config, admin operate.Admin, format, dir string) error {
 	if err := maySignElsewhere(ctx, admin); err != nil {
 		return err

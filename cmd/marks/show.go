@@ -37,7 +37,8 @@ func (a *app) hwmShowCmd() *cobra.Command {
 	})
 }
 
-// marksOf gives the rows of one key, at least one. A key that no device offers may still have marks: its address finds them.
+// marksOf gives the rows of one key, at least one. A key that no device offers may still have marks: its address finds
+// them.
 func marksOf(ctx context.Context, admin operate.Admin, name string) ([]operate.MarkRow, error) {
 	keys, err := admin.Keys(ctx)
 	if err != nil {
@@ -61,7 +62,8 @@ func marksOf(ctx context.Context, admin operate.Admin, name string) ([]operate.M
 	return marks, nil
 }
 
-// showMarks shows the rows of one key. The horizon and the ceiling are those of the key on a chain, the same in each row.
+// showMarks shows the rows of one key. The horizon and the ceiling are those of the key on a chain, the same in each
+// row.
 func (a *app) showMarks(marks []operate.MarkRow) error {
 	m := marks[0]
 	a.Say("key       %s", m.PKH)

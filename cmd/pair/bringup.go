@@ -102,7 +102,8 @@ func (a *app) newBringUp(cfg *config.Config, f bringUpFlags, r *bringup.Record) 
 	return b
 }
 
-// createStore makes an empty watermark file, once the operator says so. With --json the record alone goes to standard output.
+// createStore makes an empty watermark file, once the operator says so. With --json the record alone goes to standard
+// output.
 func (a *app) createStore(ctx context.Context, cfg *config.Config, yes bool) error {
 	t := a.Terminal
 	if a.AsJSON {

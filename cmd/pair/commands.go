@@ -1,4 +1,5 @@
-// Package pair is the commands about the second machine: peer, bring-up, drill, wait-window, handover, release, accept, takeover.
+// Package pair is the commands about the second machine: peer, bring-up, drill, wait-window, handover, release, accept,
+// takeover.
 package pair
 
 import (

@@ -21,8 +21,9 @@ import (
 	"highwater/operate"
 )
 
-// drillHandover brings the right to sign here, waits for signatures, and gives it back. From the moment in which it asks, it only ends
-// when the right is back, or when it cannot be brought back; then it says so. An error means that nothing was asked for.
+// drillHandover brings the right to sign here, waits for signatures, and gives it back. From the moment in which it
+// asks, it only ends when the right is back, or when it cannot be brought back; then it says so. An error means that
+// nothing was asked for.
 func (a *app) drillHandover(
 	ctx context.Context, cfg *config.Config, admin operate.Admin, record *bringup.Record, f drillFlags, d *bringup.Drill,
 ) error {
@@ -107,8 +108,8 @@ func (r *realDrill) run(ctx context.Context) {
 	}
 }
 
-// notCome says who may sign after a handover that came to no end. Where its answer was lost on the way, what it brought is given back; after a
-// refusal somebody else brought it.
+// notCome says who may sign after a handover that came to no end. Where its answer was lost on the way, what it brought
+// is given back; after a refusal somebody else brought it.
 func (r *realDrill) notCome(ctx context.Context, err error) {
 	r.line(checklist.There, checklist.Bad, hints.Of(err), "%s", err)
 	st, statusErr := r.admin.Status(context.WithoutCancel(ctx))

@@ -106,7 +106,8 @@ func (a *app) handover(ctx context.Context, admin operate.Admin, f *handoverFlag
 	return a.showMachines(ctx, admin)
 }
 
-// handOver asks until the moment is there: look and step are one request, and one that is under way is heard to its end.
+// handOver asks until the moment is there: look and step are one request, and one that is under way is heard to its
+// end.
 func (a *app) handOver(ctx context.Context, admin operate.Admin, f *handoverFlags) (operate.HandoverAnswer, error) {
 	var h operate.HandoverAnswer
 	heard, stop := toItsEnd(ctx)
@@ -125,10 +126,12 @@ func (a *app) handOver(ctx context.Context, admin operate.Admin, f *handoverFlag
 	return h, err
 }
 
-// lastWords is how long an answer is waited for after Ctrl-C: a step that is under way takes milliseconds, unless the other side is lost.
+// lastWords is how long an answer is waited for after Ctrl-C: a step that is under way takes milliseconds, unless the
+// other side is lost.
 const lastWords = 10 * time.Second
 
-// toItsEnd gives a context for a step of which nobody should be in doubt whether it was made: it ends some time after ctx.
+// toItsEnd gives a context for a step of which nobody should be in doubt whether it was made: it ends some time after
+// ctx.
 func toItsEnd(ctx context.Context) (context.Context, context.CancelFunc) {
 	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	timer := make(chan *time.Timer, 1)

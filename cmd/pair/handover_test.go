@@ -38,7 +38,8 @@ func (s slowStep) Handover(ctx context.Context, _ failover.HandoverRequest) (h o
 	return h, err
 }
 
-// TestInterruptedHandover: who presses Ctrl-C while the step is made hears whether it was. Only a daemon that does not say is left.
+// TestInterruptedHandover: who presses Ctrl-C while the step is made hears whether it was. Only a daemon that does not
+// say is left.
 func TestInterruptedHandover(t *testing.T) {
 	for name, c := range map[string]struct {
 		takes time.Duration
@@ -67,7 +68,8 @@ func TestInterruptedHandover(t *testing.T) {
 	}
 }
 
-// lostAnswer is a daemon that brings the right to sign here and does not say so, or refuses while somebody else brings it.
+// lostAnswer is a daemon that brings the right to sign here and does not say so, or refuses while somebody else brings
+// it.
 type lostAnswer struct {
 	operate.Failover
 	refuses bool

@@ -81,8 +81,8 @@ func (a *app) setPeer(ctx context.Context, r operate.PeerRequest, yes bool) erro
 	})
 }
 
-// parting asks before an instance that signs leaves the other one: its next start asks that one no more, so a takeover there, however true
-// its statement was, would make two signers.
+// parting asks before an instance that signs leaves the other one: its next start asks that one no more, so a takeover
+// there, however true its statement was, would make two signers.
 func (a *app) parting(ctx context.Context, admin operate.Admin, r operate.PeerRequest, yes bool) error {
 	if yes {
 		return nil

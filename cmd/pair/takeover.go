@@ -94,7 +94,8 @@ func (a *app) takeoverCmd() *cobra.Command {
 type takeoverReport struct {
 	operate.TakeoverAnswer
 	Devices []signer.DeviceMarks `json:"devices,omitempty"` // their own marks, once it is done
-	// FirstSignatureMS is the time from the command to the first signature; null: it was not waited for, or did not come in time.
+	// FirstSignatureMS is the time from the command to the first signature; null: it was not waited for, or did not
+	// come in time.
 	FirstSignatureMS *int64 `json:"first_signature_ms,omitempty"`
 }
 
@@ -127,7 +128,8 @@ func (a *app) takeover(ctx context.Context, admin operate.Admin, f *takeoverFlag
 	if t, err = admin.Takeover(step, f.r); err != nil {
 		return err
 	}
-	// What one of our keys signed before may come on chain between the look at the evidence and the step: then the waiting goes on.
+	// What one of our keys signed before may come on chain between the look at the evidence and the step: then the
+	// waiting goes on.
 	for end := time.Now().Add(f.wait); seen && !t.Done && waitsForTime(t, f.r) && time.Now().Before(end); {
 		if _, err = a.watchEvidence(ctx, admin, check, time.Until(end)); err != nil {
 			return err
@@ -164,8 +166,8 @@ func (a *app) watchEvidence(
 	return t, err
 }
 
-// waitsForTime tells whether waiting may help: a statement is not made by waiting. A refusal for what the findings say is one more look at
-// them; any other one is final.
+// waitsForTime tells whether waiting may help: a statement is not made by waiting. A refusal for what the findings say
+// is one more look at them; any other one is final.
 func waitsForTime(t operate.TakeoverAnswer, r failover.TakeoverRequest) bool {
 	if t.Ready || !r.CannotSign || (t.Refusal != nil && t.Refusal.Reason != wire.NotReady) {
 		return false
@@ -203,8 +205,8 @@ func (a *app) showTakeover(t takeoverReport) error {
 	return nil
 }
 
-// afterTakeover raises the devices' own marks, and waits for the first signature. The right is taken: nothing here undoes it, and what
-// fails is said.
+// afterTakeover raises the devices' own marks, and waits for the first signature. The right is taken: nothing here
+// undoes it, and what fails is said.
 func (a *app) afterTakeover(ctx context.Context, admin operate.Admin, f *takeoverFlags, start time.Time, report *takeoverReport) error {
 	done := time.Now()
 	list := a.NewLive()
@@ -243,7 +245,8 @@ func (a *app) afterTakeover(ctx context.Context, admin operate.Admin, f *takeove
 // signatureEvery is how often marks are looked at for the first signature: what it is measured to.
 const signatureEvery = 100 * time.Millisecond
 
-// firstSignature waits until a mark shows a signature that was made here since then; nil when none was in time, or nobody waits any more.
+// firstSignature waits until a mark shows a signature that was made here since then; nil when none was in time, or
+// nobody waits any more.
 func (a *app) firstSignature(ctx context.Context, admin operate.Admin, patience time.Duration, since time.Time) (*time.Time, error) {
 	deadline := time.Now().Add(patience)
 	list := a.NewLive()

@@ -19,8 +19,8 @@ import (
 	"highwater/signer"
 )
 
-// lateSight is a daemon whose chain shows a signature of ours, of before, just when the evidence has been looked at. Which look it comes
-// after cannot be arranged with a real one.
+// lateSight is a daemon whose chain shows a signature of ours, of before, just when the evidence has been looked at.
+// Which look it comes after cannot be arranged with a real one.
 type lateSight struct {
 	operate.Failover
 	operate.Devices
@@ -47,8 +47,8 @@ func evidence(result checklist.Result, refusal string) operate.TakeoverAnswer {
 	return t
 }
 
-// TestTakeoverLooksAgain: a signature of before that comes on chain between the last look and the step costs some silent levels more,
-// and does not end the command.
+// TestTakeoverLooksAgain: a signature of before that comes on chain between the last look and the step costs some
+// silent levels more, and does not end the command.
 func TestTakeoverLooksAgain(t *testing.T) {
 	done := evidence(checklist.OK, "")
 	done.Done = true
