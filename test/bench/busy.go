@@ -166,15 +166,22 @@ func (o options) busyChild(ctx context.Context, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	// After an error, too: this process serves the disk, and could not end with its file system still mounted.
+	defer func() {
+		_, unmounted := tool(context.WithoutCancel(ctx), "umount", at)
+		err = errors.Join(err, unmounted)
+	}()
 	writing, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- saturate(writing, filepath.Join(at, "ballast")) }()
-	all, err := o.measurePaced(ctx, at, busy, o.pace)
-	stop()
-	if err = errors.Join(err, <-ended); err != nil {
-		return err
+	var writer sync.WaitGroup
+	var wrote error
+	begin := func() { writer.Go(func() { wrote = saturate(writing, filepath.Join(at, "ballast")) }) }
+	end := func() {
+		stop()
+		writer.Wait()
 	}
-	if _, err = tool(ctx, "umount", at); err != nil {
+	defer end()
+	all, err := o.measurePaced(ctx, at, busy, o.pace, begin, end)
+	if err = errors.Join(err, wrote); err != nil {
 		return err
 	}
 	return json.NewEncoder(stdout).Encode(all)

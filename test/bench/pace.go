@@ -117,13 +117,22 @@ func (c *paced) ask(ctx context.Context, step baker.Step) (time.Duration, error)
 // pacedDisk is a disk under which signers are asked at a baker's pace.
 type pacedDisk struct {
 	name  string
-	ahead int           // of a program; below zero: the floor
+	ahead int           // of a program; below zero: floorPaced or noMark
 	delay time.Duration // added to each sync
 }
 
-// measurePaced starts them in a directory, asks, and stops them.
-func (p plan) measurePaced(ctx context.Context, dir string, disks []pacedDisk, limit time.Duration) (out []*paced, err error) {
+// In the place of levels ahead: the floor, and a signer that waits for deviceLatency, signs, and remembers nothing.
+const (
+	floorPaced = -1
+	noMark     = -2
+)
+
+// measurePaced starts them in a directory, asks between begin and end, and stops them.
+func (p plan) measurePaced(
+	ctx context.Context, dir string, disks []pacedDisk, limit time.Duration, begin, end func(),
+) (out []*paced, err error) {
 	defer func() {
+		end()
 		for _, c := range out {
 			err = errors.Join(err, c.asked.process.Stop())
 		}
@@ -134,9 +143,12 @@ func (p plan) measurePaced(ctx context.Context, dir string, disks []pacedDisk, l
 		if d.delay > 0 {
 			under = harness.SlowDisk(d.delay)
 		}
-		if d.ahead < 0 {
+		switch d.ahead {
+		case floorPaced:
 			c.asked, err = startFloorUnder(ctx, dir, floorAppend, 1, under)
-		} else {
+		case noMark:
+			c.asked, err = startFloorUnder(ctx, dir, floorNone, 1, under)
+		default:
 			store := harness.Store{Ahead: d.ahead, Runtime: p.runtime}
 			c.from, err = startDaemonUnder(ctx, p.binary, dir, 1, deviceLatency, under, store)
 			if err == nil {
@@ -148,6 +160,7 @@ func (p plan) measurePaced(ctx context.Context, dir string, disks []pacedDisk, l
 		}
 		out = append(out, c)
 	}
+	begin()
 	return out, pace(ctx, out, p.level, limit)
 }
 
@@ -156,15 +169,16 @@ const stallSync = 100 * time.Millisecond
 
 // stalled are the signers on a disk that stalls, and those that show what a usual disk adds.
 var stalled = []pacedDisk{
-	{"floor, each sync +100 ms", -1, stallSync},
+	{"floor, each sync +100 ms", floorPaced, stallSync},
 	{"ahead 0, each sync +100 ms", 0, stallSync},
 	{"ahead 1, each sync +100 ms", 1, stallSync},
 	{"ahead 2, each sync +100 ms", 2, stallSync},
 	{"ahead 2, each sync +2 ms", defaultAhead, slowSync},
 	{"ahead 2, disk as it is", defaultAhead, 0},
+	{"no mark at all, HTTP alone", noMark, 0},
 }
 
 // busy are the signers on a disk that a writer saturates.
 var busy = []pacedDisk{
-	{"floor, saturated disk", -1, 0}, {"ahead 1, saturated disk", 1, 0}, {"ahead 2, saturated disk", 2, 0},
+	{"floor, saturated disk", floorPaced, 0}, {"ahead 1, saturated disk", 1, 0}, {"ahead 2, saturated disk", 2, 0},
 }

@@ -21,7 +21,7 @@ const (
 // measurePace measures both cells, as far as the machine permits.
 func (o options) measurePace(ctx context.Context, m *measured) error {
 	if m.noSlow == nil {
-		all, err := o.measurePaced(ctx, o.dir, stalled, o.pace)
+		all, err := o.measurePaced(ctx, o.dir, stalled, o.pace, func() {}, func() {})
 		if err != nil {
 			return err
 		}
@@ -46,6 +46,7 @@ func (m measured) paceRows() []row {
 	if len(m.stalled) == len(stalled) {
 		floor, late, two, plain := m.stalled[0], m.stalled[3], m.stalled[4], m.stalled[5]
 		m.late(&stall, late, floor, own, stalledAdds, stalledTimes)
+		stall.measured += "; HTTP alone " + milli(max(0, m.stalled[6].p99()-deviceLatency))
 		r := ratio(two.p50().Seconds(), plain.p50().Seconds())
 		share.ratio, share.measured = times(r), milli(two.p50())+" beside "+milli(plain.p50())
 		share.verdict = verdictOf(m.within(r, slowShare))
