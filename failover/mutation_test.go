@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -76,6 +77,9 @@ var rarelyMissed = map[string]string{"5: floors travel with every answer": "2291
 // ofTwo is seen in histories with a copy only; every other rule must be missed without one.
 const ofTwo = "12: of two processes with one key neither is confirmed"
 
+// seed is the name of a history, in what a failed search prints.
+var seed = regexp.MustCompile(`seed \d+`)
+
 // edit is one change of one file.
 type edit struct{ file, old, new string }
 
@@ -109,6 +113,7 @@ func TestEachRuleIsNeeded(t *testing.T) {
 			out, err := c.CombinedOutput()
 			require.Error(t, err, "without the rule the judge found nothing")
 			require.Contains(t, string(out), ": two ", "%s", out)
+			t.Logf("found in the history of %s", seed.Find(out))
 		})
 	}
 }

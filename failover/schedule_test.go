@@ -19,6 +19,7 @@ import (
 type schedule struct {
 	*pair
 	r     *rand.Rand
+	disks bool // disks fail: in every second history, since a process that may write nothing hides what the others do
 	stick []stick
 	count map[string]int
 }
@@ -30,7 +31,7 @@ type stick struct {
 }
 
 func newSchedule(t testing.TB, seed uint64) *schedule {
-	s := &schedule{pair: newPair(t), r: rand.New(rand.NewPCG(seed, 1)), count: map[string]int{}}
+	s := &schedule{pair: newPair(t), r: rand.New(rand.NewPCG(seed, 1)), disks: seed%2 == 1, count: map[string]int{}}
 	s.every = 1 // nobody waits for what was heard of an earlier process to be old: a history is over before that
 	for _, x := range s.sides {
 		x.node.every = s.every
@@ -77,9 +78,9 @@ func (s *schedule) step() {
 		s.release(x)
 	case n < 70:
 		s.accept()
-	case n < 78:
+	case n < 78 || n < 80 && !s.disks:
 		s.crash(x)
-	case n < 82 && x.up && x.store.sick == nil:
+	case n < 82 && s.disks && x.up && x.store.sick == nil:
 		x.store.countdown, x.store.after, x.store.breaks = s.r.IntN(3), s.r.IntN(2) == 0, true
 	case n < 88 && !x.up:
 		x.start()
