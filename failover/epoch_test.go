@@ -61,6 +61,10 @@ func TestATakenOverOwnerWaitsForItsCertificate(t *testing.T) {
 			a.start()
 			_, err := a.node.Ask(t.Context())
 			require.NoError(t, err)
+			p.level = *c.Level // the last that b signs
+			require.Equal(t, perLevel, b.bake(p.level))
+			a.bake(p.level)
+			require.Empty(t, p.judge.Doubles())
 			require.Equal(t, hwm.Standby, a.role().Role)
 			require.Empty(t, a.alarms())
 			p.level = *c.Level + 1

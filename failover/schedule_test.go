@@ -18,8 +18,9 @@ import (
 // doubled, or come once more much later, and operators hand over and take over. Statements of operators are true.
 type schedule struct {
 	*pair
-	r     *rand.Rand
-	disks bool // disks fail: in every second history, since a process that may write nothing hides what the others do
+	r *rand.Rand
+	// disks fail in every second history: a process that may write nothing hides what the others do.
+	disks bool
 	stick []stick
 	count map[string]int
 }
