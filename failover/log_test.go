@@ -23,9 +23,9 @@ func (l *lockWatch) Enabled(context.Context, slog.Level) bool { return true }
 
 func (l *lockWatch) Handle(_ context.Context, r slog.Record) error {
 	n := l.side.node
-	free := n == nil
-	for deadline := time.Now().Add(5 * time.Second); !free && time.Now().Before(deadline); <-time.After(time.Millisecond) {
-		free = n.locksFree() // another goroutine may hold one for a moment
+	free := n == nil || n.locksFree()
+	for deadline := time.Now().Add(5 * time.Second); !free && time.Now().Before(deadline); free = n.locksFree() {
+		<-time.After(time.Millisecond) // another goroutine may hold one for a moment
 	}
 	if !free {
 		l.side.t.Errorf("%q is logged with a lock in hand", r.Message)
