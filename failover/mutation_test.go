@@ -73,7 +73,9 @@ var mutations = []struct {
 
 // rarelyMissed are rules that one history in some thousands misses: their search begins at one that is known to. When that one is changed by a change of
 // the code, look for another.
-var rarelyMissed = map[string]string{"5: floors travel with every answer": "2291", "7: a newer epoch fences": "2116"}
+var rarelyMissed = map[string]string{
+	"5: floors travel with every answer": "3471", "6: certificates are fresh": "1382", "7: a newer epoch fences": "2116",
+}
 
 // ofTwo is seen in histories with a copy only, and takenOver in one history of many thousands: each has a test that leads to it. Every other
 // rule must be missed in a random history of a pair.
