@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"highwater/internal/logqueue"
+	"highwater/internal/terminal"
 )
 
 // flushPatience is how long the end of the process waits for the reader of its log.
@@ -58,4 +59,19 @@ func survive(ctx context.Context, log *slog.Logger) (stop func()) {
 		}
 	})
 	return func() { cancel(); listening.Wait() }
+}
+
+func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, terminal.Usagef("--log-level %q: use debug, info, warn or error", level)
+	}
+	opt := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, opt)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, opt)), nil
+	}
+	return nil, terminal.Usagef("--log-format %q: use text or json", format)
 }

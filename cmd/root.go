@@ -34,12 +34,6 @@ const (
 	exitDisk  = 3 // of serve: the disk of the state directory fails
 )
 
-// app is what the commands of this package share.
-type app struct {
-	*cli.App
-	flush func() // writes what is still to be said; it does not wait for long
-}
-
 // Main runs the command line and gives its exit status.
 func Main(args []string, in io.Reader, out, errw io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -112,29 +106,6 @@ func (a *app) root() *cobra.Command {
 	}
 	return root
 }
-
-// helpTemplate puts the example last: it is what most people look for.
-const helpTemplate = `{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
-
-{{end}}Usage:
-{{if .Runnable}}  {{.UseLine}}
-{{end}}{{if .HasAvailableSubCommands}}  {{.CommandPath}} COMMAND
-{{if .Groups}}{{range $group := .Groups}}
-{{$group.Title}}:{{range $.Commands}}{{if and (eq .GroupID $group.ID) .IsAvailableCommand}}
-  {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}
-{{end}}{{else}}
-Commands:{{range .Commands}}{{if .IsAvailableCommand}}
-  {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}
-{{end}}{{end}}{{if .HasAvailableLocalFlags}}
-Flags:
-{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
-{{end}}{{if .HasAvailableInheritedFlags}}
-Everywhere:
-{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}
-{{end}}{{if .HasExample}}
-Example:
-{{.Example}}
-{{end}}`
 
 // flagError says what is wrong with a flag, without the words of the parser of its value.
 func flagError(err error) error {

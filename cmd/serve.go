@@ -1,8 +1,6 @@
 package cmd
 
 import (
-	"io"
-	"log/slog"
 	"os"
 	"runtime/debug"
 
@@ -10,7 +8,6 @@ import (
 
 	"highwater/cmd/cli"
 	"highwater/internal/daemon"
-	"highwater/internal/terminal"
 )
 
 const serveLong = `Run the signer. The signer needs a configuration and the watermark file of "highwater init", and signs after
@@ -59,18 +56,3 @@ func (a *app) serveCmd() *cobra.Command {
 // megabytes, so that it costs about 7 MiB with 100 keys; the collector also takes back the room on the stacks, which
 // then has to be made again. See docs/performance.md.
 const heapGrowth = 200
-
-func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, terminal.Usagef("--log-level %q: use debug, info, warn or error", level)
-	}
-	opt := &slog.HandlerOptions{Level: l}
-	switch format {
-	case "text":
-		return slog.New(slog.NewTextHandler(w, opt)), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(w, opt)), nil
-	}
-	return nil, terminal.Usagef("--log-format %q: use text or json", format)
-}

@@ -7,9 +7,6 @@ import (
 	"highwater/cmd/cli"
 )
 
-// app is what these commands share.
-type app struct{ *cli.App }
-
 // Commands makes the commands.
 func Commands(a *cli.App) []*cobra.Command {
 	v := &app{a}

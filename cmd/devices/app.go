@@ -1,0 +1,6 @@
+package devices
+
+import "highwater/cmd/cli"
+
+// app is what these commands share.
+type app struct{ *cli.App }

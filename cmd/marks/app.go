@@ -1,0 +1,6 @@
+package marks
+
+import "highwater/cmd/cli"
+
+// app is what these commands share.
+type app struct{ *cli.App }
