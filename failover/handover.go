@@ -145,7 +145,7 @@ func (n *Node) plan(ctx context.Context, peer hwm.Peer, r HandoverRequest) []che
 		return []checklist.Line{checklist.Failed(checklist.OtherInstance, orTakeover(err))}
 	}
 	out := []checklist.Line{n.planPeer(peer, a)}
-	keys := usableOn(checklist.Keys, a.Status.Keys, a.Status.Marks, n.lackHere, "here")
+	keys := n.noteSpares(usableOn(checklist.Keys, a.Status.Keys, a.Status.Marks, n.lackHere, "here"))
 	if r.invited {
 		keys = usableOn(checklist.Keys, a.Status.Keys, a.Status.Marks, n.lackInvited, "there")
 	}

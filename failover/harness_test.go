@@ -204,6 +204,7 @@ func (c crashed) Wait() error { return c.err }
 
 // gadget is a device with keys in memory: both sides have one of the same seed.
 type gadget struct {
+	name string // empty: gadget
 	keys []*softkey.Key
 	// health, when set, is its state
 	health device.Health
@@ -211,7 +212,7 @@ type gadget struct {
 	in     chan struct{} // told that a signature waits
 }
 
-func (g *gadget) Name() string             { return "gadget" }
+func (g *gadget) Name() string             { return cmp.Or(g.name, "gadget") }
 func (g *gadget) Changed() <-chan struct{} { return nil }
 func (g *gadget) Status() device.Status {
 	return device.Status{Health: cmp.Or(g.health, device.Ready)}
@@ -258,6 +259,7 @@ type side struct {
 	dir    string
 	pair   *pair
 	gadget *gadget
+	more   []signer.Device
 	chain  Chain
 	link   Link // nil: the pair's cable
 	copyOf *side
@@ -352,7 +354,7 @@ func (s *side) start() {
 	_, paired := db.Peer()
 	log := slog.New(cmp.Or[slog.Handler](s.log, &lockWatch{Handler: slog.DiscardHandler, side: s}))
 	s.signer = signer.New(signer.Config{
-		Log: log, Chain: ghost, Store: s.store, Devices: []signer.Device{s.gadget}, Hold: paired, Observe: s.observe, Changed: s.changed,
+		Log: log, Chain: ghost, Store: s.store, Devices: append([]signer.Device{s.gadget}, s.more...), Hold: paired, Observe: s.observe, Changed: s.changed,
 		Awake: func(ctx context.Context) { s.node.Awake(ctx) }, Head: s.head,
 	})
 	s.signer.Learn()

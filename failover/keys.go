@@ -134,7 +134,21 @@ func (n *Node) evidenceKeys() checklist.Line {
 			return f
 		}
 	}
-	return checklist.New(id, checklist.OK, allUsable(len(health)), "")
+	return n.noteSpares(checklist.New(id, checklist.OK, allUsable(len(health)), ""))
+}
+
+// noteSpares adds to a good line of the keys here which device is no spare, though it is meant to be one.
+func (n *Node) noteSpares(f checklist.Line) checklist.Line {
+	if f.Result != checklist.OK {
+		return f
+	}
+	for _, h := range n.signer.KeysHealth() {
+		for _, no := range h.NoSpares {
+			f.Result, f.Hint = checklist.Warning, no.Hint
+			f.Detail += fmt.Sprintf("; %s: %s", h.PKH, no.Text)
+		}
+	}
+	return f
 }
 
 // lastReport is what the other instance said last of its keys, however long ago.

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"highwater/internal/device"
 	"highwater/internal/softkey"
 	"highwater/internal/tezos"
+	"highwater/signer"
 )
 
 // wrongDevice gives the side a device that is ready and holds other keys.
@@ -205,4 +207,24 @@ func TestATakeoverWantsTheKeys(t *testing.T) {
 	f = b.node.evidenceKeys()
 	require.Equal(t, checklist.Bad, f.Result)
 	require.Contains(t, f.Detail, late.PublicKey().Hash().String()+" is not known here")
+}
+
+// TestChecklistsNoteASpareThatIsNone: it is in nobody's way, and it is said with a next step.
+func TestChecklistsNoteASpareThatIsNone(t *testing.T) {
+	p := newPair(t)
+	_, b := p.begin()
+	b.kill()
+	b.more = []signer.Device{&gadget{name: "empty"}}
+	b.start()
+	b.mustAsk()
+	f := b.node.evidenceKeys()
+	require.Equal(t, checklist.Warning, f.Result)
+	require.Contains(t, f.Detail, "device empty is ready and does not hold the key")
+	require.NotEmpty(t, f.Hint)
+	h, err := b.node.Handover(t.Context(), HandoverRequest{DryRun: true})
+	require.NoError(t, err)
+	require.Nil(t, checklist.Stands(h.Findings))
+	i := slices.IndexFunc(h.Findings, func(l checklist.Line) bool { return l.ID == checklist.Keys })
+	require.Equal(t, checklist.Warning, h.Findings[i].Result)
+	require.Contains(t, h.Findings[i].Detail, "device empty is ready and does not hold the key")
 }

@@ -23,6 +23,7 @@ func (l *Local) keyRows(healths []signer.KeyHealth) []KeyRow {
 		row := KeyRow{
 			PKH: k.PKH, Curve: k.PKH.Curve.String(), Alias: k.Alias, Allow: k.Allow, Device: h.Device, Spares: h.Spares,
 			Health: string(h.Health), New: h.New, Faults: h.Own(),
+			NoSpares: h.NoSpares,
 		}
 		if k.PublicKey != nil {
 			row.PublicKey = k.PublicKey.String()

@@ -91,8 +91,9 @@ type KeyRow struct {
 	Advice    string              `json:"advice,omitempty"`
 	Spares    []string            `json:"spares,omitempty"`
 	Allow     []tezos.Kind        `json:"allow"`
-	New       bool                `json:"new,omitempty"`    // the key has no mark, and no known signature
-	Faults    []signer.KeyFault   `json:"faults,omitempty"` // faults of the key here, the instance's store and role left out
+	New       bool                `json:"new,omitempty"`       // the key has no mark, and no known signature
+	Faults    []signer.KeyFault   `json:"faults,omitempty"`    // faults of the key here, the instance's store and role left out
+	NoSpares  []signer.KeyFault   `json:"no_spares,omitempty"` // devices that are meant for the key, and do not hold the key
 }
 
 // Unable is the first fault between this machine and its devices; nil: with the right to sign, the key can sign here.

@@ -133,6 +133,8 @@ dies with the reader of its log | cmd/daemonlog.go | s/signal.Notify(signals, sy
 logs with a change of role in hand | signer/role.go | s/s.lines.Hold()/_ = s.lines/;s/s.lines.Release()/_ = s.lines/ | ./signer | TestNothingIsLoggedUnderALock
 logs with a request's lock in hand | signer/ask.go | s/r.out.note(func() { \(s.log.Warn(.*)\) })/\1/ | ./signer | TestNothingIsLoggedUnderALock
 logs with a step of the pair in hand | failover/node.go | s/n.signer.Lines().Hold()/_ = n.act.TryLock/;s/n.signer.Lines().Release()/_ = n.act.TryLock/ | ./failover | TestAStepWaitsForNoLog
+takes an empty spare for a good one | signer/keyhealth.go | s/^\t\th.NoSpares = noSpares(key, devices)$/\t\th.NoSpares = noSpares(key, nil)/ | ./signer | TestASpareThatIsNone
+does not note an empty spare in a checklist | failover/keys.go | s/return n.noteSpares(\(checklist.New.*\))$/return \1/ | ./failover | TestChecklistsNoteASpareThatIsNone
 signs by a file on a read-only file system | store/open.go | s/^\tif lock.readOnly != nil {$/\tif false {/ | ./store | TestReadOnlyFromTheStart
 opens a read-only file without a lock | store/lock.go | s/lock, openErr := openFile(path, os.O_RDONLY, 0); openErr == nil/lock, _ := openFile(os.DevNull, os.O_RDONLY, 0); true/ | ./store | TestReadOnlyWithoutALock
 logs a failed commit before those who wait are told | store/commit.go | s/^\tclose(b.done)$//;s/^\tdb.sayRuntime()$/\tclose(b.done)/ | ./store | TestAFailedCommitWaitsForNoLog
@@ -219,7 +221,7 @@ signs on in an epoch that was taken over | failover/rules.go | s/if h.Epoch > mi
 takes a certificate for one that came | failover/rules.go | s/h.Epoch, h.Owner = h.Epoch-1, h.From/h.Owner = h.From/ | ./failover | TestATakenOverOwnerWaitsForItsCertificate
 hides an activation behind another | failover/activate.go | s/defer n.activating.Add(-1)/defer n.activating.Store(0)/ | ./failover | TestTwoActivationsAtOneSide
 activates without asking | failover/activate.go | s/if a.Signing || a.Status.Activating || .* {$/if false {/ | ./failover | TestBothAreActivatedAtOnce|TestTwoActivations
-hands over to an instance that cannot sign | failover/handover.go | s/^\tkeys := usableOn(.*/\tkeys := checklist.Good(checklist.Keys, "")/ | ./failover | TestNothingIsHandedToAnInstanceWithoutTheKeys
+hands over to an instance that cannot sign | failover/handover.go | s/^\tkeys := n.noteSpares(usableOn(.*/\tkeys := checklist.Good(checklist.Keys, "")/ | ./failover | TestNothingIsHandedToAnInstanceWithoutTheKeys
 gives the right to an instance that cannot sign | failover/release.go | s/if err := fit(peer); err != nil {/if err := fit(peer); err != nil \&\& false {/ | ./failover | TestNothingIsHandedToAnInstanceWithoutTheKeys
 rests a release on an old report of keys | failover/keys.go | s/n.now().Sub(at) > freshReport/n.now().Before(at)/ | ./failover | TestAnOldReport
 takes a side that names no key for one that can sign | failover/keys.go | s/return lack{"is not known there".*/return lack{}/ | ./failover | TestReportsOfOlderVersions

@@ -18,6 +18,9 @@ type KeyHealth struct {
 	// New: the key has no mark on this chain, and no device tells of a signature by the key.
 	New    bool
 	Faults []KeyFault // mend the first fault first; empty: a request could be signed now
+	// NoSpares are notes of devices that are meant for the key and ready, and do not hold the key, beside a device that
+	// signs.
+	NoSpares []KeyFault
 }
 
 // CanSign tells whether a request for this key could be signed now.
@@ -72,6 +75,8 @@ func (s *Signer) health(key *ringKey, devices []Device, shared []KeyFault) KeyHe
 	if f := s.deviceFault(key, devices); f != nil {
 		h.Health, f.Note = f.Health, h.New && !s.ring.closed
 		h.Faults = append(h.Faults, *f)
+	} else {
+		h.NoSpares = noSpares(key, devices)
 	}
 	if err != nil {
 		return h
@@ -102,6 +107,24 @@ func (h *KeyHealth) place(s *Signer, key *ringKey, candidates []Device) {
 			h.Spares = append(h.Spares, d.Name())
 		}
 	}
+}
+
+// noSpares looks for the devices that the configuration means for the key: by name, or, where the key names none, by
+// holding no key in service at all.
+func noSpares(key *ringKey, devices []Device) (out []KeyFault) {
+	for _, d := range devices {
+		at, looked := d.(*lookedAt)
+		meant := slices.Contains(key.policy.Devices, d.Name()) || len(key.policy.Devices) == 0 && looked && at.idle
+		if !meant || d.Status().Health != device.Ready || holds(d, key.pkh) {
+			continue
+		}
+		out = append(out, KeyFault{
+			Reason: KeyNoDevice, Device: d.Name(), Note: true,
+			Text: "device " + d.Name() + " is ready and does not hold the key, so it is no spare",
+			Hint: "put the key on the device, or take the device out of the configuration; see: highwater keys list",
+		})
+	}
+	return out
 }
 
 // states are the marks of all kinds that a key may sign.

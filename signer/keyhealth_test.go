@@ -12,6 +12,7 @@ import (
 	"highwater/internal/softkey"
 	"highwater/internal/tezos"
 	"highwater/signer"
+	"highwater/signer/signertest"
 )
 
 func (h *host) health(pkh tezos.PublicKeyHash) signer.KeyHealth {
@@ -69,6 +70,42 @@ func TestAKeyThatItsDeviceDoesNotHold(t *testing.T) {
 	require.NotEmpty(t, got.Unable().Hint)
 	_, err := r.ask(elsewhere, payloadOf(tezos.Ed25519, tezos.Block, 20, 0, 1))
 	require.Error(t, err)
+}
+
+// TestASpareThatIsNone: a device that the configuration means for the key is ready, and does not hold the key. The key signs with the other
+// device, and KeyHealth notes the spare with a next step, in whatever way it is meant.
+func TestASpareThatIsNone(t *testing.T) {
+	for name, devices := range map[string][]string{"named": {"left", "right"}, "any": nil} {
+		t.Run(name, func(t *testing.T) {
+			var spare *signertest.Device
+			r := newRig(t, tezos.Ed25519, func(c *signer.Config) {
+				spare = newDevice("right", newKey(t, tezos.P256, 8))
+				c.Devices = append(c.Devices, spare)
+				c.Keys = []signer.KeyPolicy{{PKH: c.Devices[0].Keys()[0].PublicKey.Hash(), Devices: devices}}
+			})
+			got := r.health(r.pkh())
+			require.True(t, got.CanSign())
+			require.Equal(t, "left", got.Device)
+			require.Len(t, got.NoSpares, 1)
+			no := got.NoSpares[0]
+			require.True(t, no.Note)
+			require.Equal(t, signer.KeyNoDevice, no.Reason)
+			require.Equal(t, "right", no.Device)
+			require.Contains(t, no.Text, "device right is ready and does not hold the key")
+			require.NotEmpty(t, no.Hint)
+			reasons, notes := signer.Readiness(r.s.KeysHealth())
+			require.Empty(t, reasons, "a note is no reason against readiness")
+			require.Len(t, notes, 1)
+			require.Equal(t, r.pkh(), notes[0].PKH)
+
+			spare.Become(device.Absent)
+			require.Empty(t, r.health(r.pkh()).NoSpares, "nobody knows what it holds")
+			spare.Hold(newKey(t, tezos.Ed25519, 0))
+			spare.Become(device.Ready)
+			require.Empty(t, r.health(r.pkh()).NoSpares)
+			require.Equal(t, []string{"right"}, r.health(r.pkh()).Spares)
+		})
+	}
 }
 
 // TestKeyHealthOfTheInstance: role, fence, held start and store are typed, and are no faults of the devices.

@@ -10,6 +10,7 @@ type lookedAt struct {
 	Device
 	status device.Status
 	byHash map[tezos.PublicKeyHash]device.Key
+	idle   bool // holds no key that may be asked for
 }
 
 // Status is the device's state at the moment of the look.
@@ -20,9 +21,13 @@ func (s *Signer) lookAtDevices() []Device {
 	out := make([]Device, 0, len(s.devices))
 	for _, d := range s.devices {
 		keys := d.Keys()
-		at := &lookedAt{Device: d, status: d.Status(), byHash: make(map[tezos.PublicKeyHash]device.Key, len(keys))}
+		at := &lookedAt{Device: d, status: d.Status(), byHash: make(map[tezos.PublicKeyHash]device.Key, len(keys)), idle: true}
 		for _, k := range keys {
-			at.byHash[k.PublicKey.Hash()] = k
+			pkh := k.PublicKey.Hash()
+			at.byHash[pkh] = k
+			if _, serves := s.ring.lookup(pkh); serves {
+				at.idle = false
+			}
 		}
 		out = append(out, at)
 	}

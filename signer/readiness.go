@@ -30,6 +30,9 @@ func Readiness(keys []KeyHealth) (reasons, notes []KeyLine) {
 				reasons = append(reasons, line)
 			}
 		}
+		for _, f := range h.NoSpares {
+			notes = append(notes, KeyLine{h.PKH, f})
+		}
 	}
 	return reasons, notes
 }

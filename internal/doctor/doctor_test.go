@@ -224,3 +224,14 @@ func TestCheckKeys(t *testing.T) {
 	st.Keys[1].Faults[0] = signer.KeyFault{Reason: signer.KeyNoMark}
 	require.Equal(t, "2 of 2 on a device that can sign with them", only(t, Keys(st)).Detail)
 }
+
+// TestCheckNotesASpareThatIsNone: a warning with a next step, beside the good line.
+func TestCheckNotesASpareThatIsNone(t *testing.T) {
+	no := signer.KeyFault{Reason: signer.KeyNoDevice, Device: "right", Text: "device right is no spare", Hint: "do this", Note: true}
+	lines := Keys(operate.Status{Keys: []operate.KeyRow{{Health: "ready", NoSpares: []signer.KeyFault{no}}}})
+	require.Len(t, lines, 2)
+	require.Equal(t, checklist.OK, lines[0].Result)
+	require.Equal(t, checklist.Warning, lines[1].Result)
+	require.Equal(t, no.Text, lines[1].Detail)
+	require.Equal(t, no.Hint, lines[1].Hint)
+}
