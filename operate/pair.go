@@ -90,9 +90,9 @@ func (l *Local) Handover(ctx context.Context, r failover.HandoverRequest) (Hando
 		return HandoverAnswer{}, err
 	}
 	if reg != nil {
-		h, err := l.handoverShared(ctx, reg, r)
-		refusal, err := asRefusal(err)
-		return HandoverAnswer{h, refusal}, err
+		h, no := l.handoverShared(ctx, reg, r)
+		refusal, broken := asRefusal(no)
+		return HandoverAnswer{h, refusal}, broken
 	}
 	n, err := l.talking()
 	if err != nil {
@@ -149,9 +149,9 @@ func (l *Local) Takeover(ctx context.Context, r failover.TakeoverRequest) (Takeo
 		return TakeoverAnswer{}, err
 	}
 	if reg != nil {
-		t, err := l.takeoverShared(ctx, reg, r)
-		refusal, err := asRefusal(err)
-		return TakeoverAnswer{t, refusal}, err
+		t, no := l.takeoverShared(ctx, reg, r)
+		refusal, broken := asRefusal(no)
+		return TakeoverAnswer{t, refusal}, broken
 	}
 	n, err := l.talking()
 	if err != nil {

@@ -94,7 +94,7 @@ func (i *Instance) ready() error {
 	inService := signer.InService(keys)
 	for _, h := range keys {
 		for _, f := range h.Own() {
-			if (f.OfDevice() || f.Reason == signer.KeyNoMark) && !(f.Note && inService) {
+			if (f.OfDevice() || f.Reason == signer.KeyNoMark) && (!f.Note || !inService) {
 				return fmt.Errorf("key %s: %s: %s", h.PKH, f.Word(), f.Advice())
 			}
 		}
@@ -190,7 +190,7 @@ func (i *Instance) Begin(ctx context.Context, r Record) error {
 		Role: hwm.Active, Epoch: max(r.Epoch, mine.Epoch+1), Owner: i.Store.Instance(),
 		Why: fmt.Sprintf("has the right to sign in the register, above level %d", r.Floor),
 	}
-	if err := i.Store.SeeRegister(func(s *hwm.RegisterSeen) { s.Aside = "" }); err != nil {
+	if err = i.Store.SeeRegister(func(s *hwm.RegisterSeen) { s.Aside = "" }); err != nil {
 		return err
 	}
 	_, err = i.Signer.Become(context.WithoutCancel(ctx), next, floors)

@@ -98,7 +98,7 @@ func newHost(reg register.Backend, i, life int, head *int32) *host {
 	})
 	h.keeper = register.NewKeeper(register.KeeperConfig{
 		Right: h.right, Machine: h, Me: h.id,
-		Policy: register.Policy{Automatic: true, Patience: patience, Priority: int32(i)}, //nolint:gosec // small
+		Policy: register.Policy{Automatic: true, Patience: patience, Priority: int32(i)},
 	})
 	return h
 }

@@ -26,7 +26,7 @@ func TestARegisterThatWentBack(t *testing.T) {
 		m := &machine{id: hwm.InstanceID{1}, seen: now}
 		more(&m.seen)
 		r := register.New(register.Config{Backend: reg, Memory: m, Chain: chain, Me: m.id, Life: "1", Ahead: ahead})
-		_, err := r.Read(t.Context())
+		_, err = r.Read(t.Context())
 		require.ErrorIs(t, err, register.ErrOlder, name)
 		_, err = r.Acquire(t.Context(), 100, func(register.Record) error { return nil })
 		require.ErrorIs(t, err, register.ErrOlder, name)

@@ -32,7 +32,7 @@ func schedules(t *testing.T) int {
 func TestSchedules(t *testing.T) {
 	signed, moved := 0, 0
 	for seed := range schedules(t) {
-		w := newWorld(uint64(seed)) //nolint:gosec // not negative
+		w := newWorld(uint64(seed))
 		for range 400 {
 			w.step()
 			require.NoError(t, w.verdict, "seed %d: %v", seed, w.story)
@@ -113,7 +113,7 @@ func (w *world) start(m *machine) {
 	w.lives++
 	m.life = w.lives
 	m.right = register.New(register.Config{
-		Backend: w.register, Memory: m, Chain: chain, Me: m.id, Life: fmt.Sprint("life", w.lives), Ahead: 1 + int32(w.lives%3), //nolint:gosec // small
+		Backend: w.register, Memory: m, Chain: chain, Me: m.id, Life: fmt.Sprint("life", w.lives), Ahead: 1 + int32(w.lives%3),
 	})
 }
 
@@ -127,7 +127,7 @@ func (w *world) note(format string, args ...any) {
 func (w *world) step() {
 	m := w.machines[w.rnd.IntN(len(w.machines))]
 	var err error
-	did := "sign"
+	var did string
 	switch n := w.rnd.IntN(100); {
 	case n < 40:
 		w.sign(m)
@@ -194,7 +194,7 @@ func (w *world) release(m *machine) error {
 // sign asks as a baker does, and more: levels around the head, any kind, other bytes each time.
 func (w *world) sign(m *machine) {
 	kind := tezos.Kinds[w.rnd.IntN(len(tezos.Kinds))]
-	at := hwm.Position{Level: w.head - 3 + int32(w.rnd.IntN(8)), Round: int32(w.rnd.IntN(2))} //nolint:gosec // small
+	at := hwm.Position{Level: w.head - 3 + int32(w.rnd.IntN(8)), Round: int32(w.rnd.IntN(2))}
 	floor, limit, ok := m.right.May(key, kind)
 	if !ok || at.Level > limit || at.Compare(floor) <= 0 || at.Compare(m.marks[kind]) <= 0 {
 		return

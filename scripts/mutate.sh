@@ -257,7 +257,7 @@ gives the right away before there is a file for it | cmd/pair/handover.go | s/fi
 ends alarms that nobody named | cmd/acknowledge.go | s/len(st.Alarms) > 1 \&\& !all/false/ | ./cmd | TestAlarmsEndOneByOne
 takes over below the chain's head | failover/margin.go | s/t.Floor, t.Reason = level+margin,/t.Floor, t.Reason = 0*level*margin,/ | ./failover | TestTakeover$
 signs above the limit of a shared right | signer/right.go | s/case r.Level > limit:/case false:/ | ./signer | TestARightBounds
-signs at the floor of a shared right | signer/right.go | s/case below < 0, below == 0 \&\& v != hwm.Resume:/case false:/ | ./signer | TestARightBounds
+signs at the floor of a shared right | signer/right.go | s/case below < 0, below == 0 \&\& v != hwm.Resume:/case below < -9:/ | ./signer | TestARightBounds
 moves a mark without the shared right | signer/request.go | s/if err = s.mayNow(r, v); err != nil {/if err = s.mayNow(r, v); false {/ | ./signer | TestARightThatIsLostMeanwhile
 does not wait for the right to reach a level | signer/right.go | s/if err == nil || ReasonOf(err) != AboveHorizon || .*/if true {/ | ./signer | TestARequestWaitsForTheRight
 waits for a level that does not come | signer/right.go | s/return head == nil || .*/return true || head == nil/ | ./signer | TestNobodyWaits

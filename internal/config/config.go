@@ -201,8 +201,10 @@ func CheckMode(path string) error {
 // resolve makes relative paths relative to the configuration. Relative to the working directory, a command would look
 // for the watermarks in a new place each day.
 func (c *Config) resolve(dir string) {
-	paths := []*string{&c.StateDir, &c.Store.RuntimeDir, &c.Admin.Socket, &c.Server.TLSCert, &c.Server.TLSKey, &c.Server.ClientCA,
-		&c.Register.CA, &c.Register.Cert, &c.Register.Key}
+	paths := []*string{
+		&c.StateDir, &c.Store.RuntimeDir, &c.Admin.Socket, &c.Server.TLSCert, &c.Server.TLSKey, &c.Server.ClientCA,
+		&c.Register.CA, &c.Register.Cert, &c.Register.Key,
+	}
 	for i := range c.Devices {
 		paths = append(paths, &c.Devices[i].PassphraseFile)
 	}

@@ -34,7 +34,9 @@ var registerNames = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 func (c *Config) Shared() bool { return len(c.Register.Endpoints) > 0 }
 
 // RegisterKey is the key of the record.
-func (c *Config) RegisterKey() string { return "/highwater/" + c.ChainID.String() + "/" + c.Register.Name }
+func (c *Config) RegisterKey() string {
+	return "/highwater/" + c.ChainID.String() + "/" + c.Register.Name
+}
 
 // fillRegister puts the defaults in; defined tells which settings the file has.
 func (c *Config) fillRegister(defined func(...string) bool, f *faultList) {

@@ -35,7 +35,7 @@ func (w *world) attest(ctx context.Context, m *machine, key *tezos.PublicKey) {
 		level, over := w.now()
 		open := []tezos.Kind{tezos.Preattestation, tezos.Attestation}
 		for ended := false; !ended; {
-			if len(open) > 0 && w.ask(ctx, client, m, key, baker.Step{Chain: harness.Chain, Kind: open[0], Level: level, Variant: m.variant()}) {
+			if len(open) > 0 && w.ask(ctx, client, key, baker.Step{Chain: harness.Chain, Kind: open[0], Level: level, Variant: m.variant()}) {
 				open = open[1:]
 				continue
 			}
@@ -50,7 +50,7 @@ func (w *world) attest(ctx context.Context, m *machine, key *tezos.PublicKey) {
 	}
 }
 
-func (m *machine) variant() byte { return byte('a' + m.index) }
+func (m *machine) variant() byte { return "abc"[m.index] }
 
 // measure asks all the time, for places that rise with the clock, the same on all machines.
 func (w *world) measure(ctx context.Context, m *machine) {
@@ -71,12 +71,12 @@ func (w *world) measure(ctx context.Context, m *machine) {
 		}
 		step := baker.Step{Chain: harness.Chain, Kind: tezos.Attestation, Level: level, Variant: m.variant()}
 		step.Round = int32(time.Since(since) / probeEvery) //nolint:gosec // a level lasts some seconds
-		w.ask(ctx, client, m, w.probe, step)
+		w.ask(ctx, client, w.probe, step)
 	}
 }
 
 // ask asks once, and takes down what came.
-func (w *world) ask(ctx context.Context, client *baker.Client, m *machine, key *tezos.PublicKey, step baker.Step) bool {
+func (w *world) ask(ctx context.Context, client *baker.Client, key *tezos.PublicKey, step baker.Step) bool {
 	payload := step.Payload(key.Curve())
 	ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
 	defer cancel()

@@ -38,7 +38,7 @@ func lab(ctx context.Context, binary, run string, ahead int, interval time.Durat
 	}
 	all := scenarios()
 	for i := range schedules {
-		all = append(all, storm(seed+uint64(i), 12)) //nolint:gosec // not negative
+		all = append(all, storm(seed+uint64(i), 12))
 	}
 	w, err := newWorld(ctx, binary, dir, ahead, interval)
 	defer func() {
@@ -52,7 +52,7 @@ func lab(ctx context.Context, binary, run string, ahead int, interval time.Durat
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stdout, "three machines, ahead %d, a block each %s\n\n%-40s %8s %7s %8s\n", ahead, interval, "", "gap s", "missed", "doubles")
+	_, _ = fmt.Fprintf(os.Stdout, "three machines, ahead %d, a block each %s\n\n%-40s %8s %7s %8s\n", ahead, interval, "", "gap s", "missed", "doubles")
 	for _, s := range all {
 		if !strings.Contains(s.name, run) {
 			continue
@@ -83,7 +83,7 @@ func (w *world) try(ctx context.Context, s scenario) error {
 	}
 	to, _ := w.now()
 	missed, doubles := w.missed(from, to-1), w.judge.Doubles()
-	fmt.Fprintf(os.Stdout, "%-40s %8.2f %7d %8d\n", s.name, w.gap(since).Seconds(), missed, len(doubles))
+	_, _ = fmt.Fprintf(os.Stdout, "%-40s %8.2f %7d %8d\n", s.name, w.gap(since).Seconds(), missed, len(doubles))
 	switch {
 	case len(doubles) > 0:
 		return fmt.Errorf("signed twice: %v", doubles)

@@ -17,7 +17,7 @@ type scenario struct {
 	do   func(ctx context.Context, w *world, owner *machine) error
 }
 
-func none(int) int           { return 0 }
+func none(int) int            { return 0 }
 func takenOver(ahead int) int { return ahead + 2 }
 
 // scenarios are the quick set.

@@ -105,7 +105,8 @@ func newWorld(ctx context.Context, binary, dir string, ahead int, interval time.
 	for _, m := range w.machines {
 		w.wg.Go(func() { w.bake(running, m) })
 	}
-	return w, w.awaitOwner(ctx, 0)
+	err = w.awaitOwner(ctx, 0)
+	return w, err
 }
 
 // startRegister starts the members, and gives their addresses.
@@ -191,7 +192,7 @@ func (w *world) begin(ctx, running context.Context, nodeAddress string) error {
 			w.chain = nodesim.New(nodesim.Config{Chain: harness.Chain, Level: w.level})
 			w.wg.Go(func() { w.serve(running, l) })
 		}
-		if err := m.start(ctx); err != nil {
+		if err = m.start(ctx); err != nil {
 			return err
 		}
 	}
