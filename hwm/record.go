@@ -92,8 +92,9 @@ func (m Mark) Encode(dbKey []byte) []byte {
 }
 
 // AppendRecord appends what Encode gives.
-func (m Mark) AppendRecord(to, dbKey []byte) []byte {
-	b := append(to, recordVersion)
+func (m Mark) AppendRecord(b, dbKey []byte) []byte {
+	from := len(b)
+	b = append(b, recordVersion)
 	var flags byte
 	if m.HasDigest {
 		flags |= flagHasDigest
@@ -106,7 +107,7 @@ func (m Mark) AppendRecord(to, dbKey []byte) []byte {
 	at := len(b)
 	b = append(b, make([]byte, 1+maxSignature)...)
 	b[at] = byte(m.Signature.Copy(b[at+1:])) //nolint:gosec // at most 96
-	sum := crc32.Update(crc32.Checksum(dbKey, castagnoli), castagnoli, b[len(to):])
+	sum := crc32.Update(crc32.Checksum(dbKey, castagnoli), castagnoli, b[from:])
 	return binary.BigEndian.AppendUint32(b, sum)
 }
 
