@@ -31,6 +31,24 @@ func NewSignature(curve Curve, raw []byte) (Signature, error) {
 	return Signature{curve: curve, raw: bytes.Clone(raw)}, nil
 }
 
+// Lengths of raw signatures in bytes: of tz1 to tz3, and of tz4.
+const (
+	SignatureLen    = 64
+	BLSSignatureLen = 96
+)
+
+// SignatureFromBytes takes a raw signature as Octez writes one in binary, without the name of its curve: 96 bytes are
+// of tz4, 64 bytes a generic signature of tz1 to tz3.
+func SignatureFromBytes(raw []byte) (Signature, error) {
+	switch len(raw) {
+	case BLSSignatureLen:
+		return NewSignature(BLS12381, raw)
+	case SignatureLen:
+		return Signature{generic: true, raw: bytes.Clone(raw)}, nil
+	}
+	return Signature{}, fmt.Errorf("a signature has %d or %d bytes, not %d", SignatureLen, BLSSignatureLen, len(raw))
+}
+
 // ParseSignature reads a text edsig…, spsig1…, p2sig…, BLsig… or the generic sig….
 func ParseSignature(text string) (Signature, error) {
 	i, raw, err := decodeAs(text, sigTexts...)
