@@ -76,10 +76,14 @@ func writeFailure(w http.ResponseWriter, err error) {
 }
 
 func writeError(w http.ResponseWriter, status int, text, hint string) {
-	if hint != "" {
-		text += " (hint: " + hint + ")"
+	writeJSON(w, status, []octezError{{Kind: "temporary", ID: "failure", Msg: textWithHint(text, hint)}})
+}
+
+func textWithHint(text, hint string) string {
+	if hint == "" {
+		return text
 	}
-	writeJSON(w, status, []octezError{{Kind: "temporary", ID: "failure", Msg: text}})
+	return text + " (hint: " + hint + ")"
 }
 
 // writeJSON answers with a value and nothing after it: octez wants no newline at the end.

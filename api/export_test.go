@@ -6,19 +6,21 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"highwater/internal/conns"
 )
 
 // ServeWithin is Serve with other limits: tests do not wait for the real ones.
 func ServeWithin(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger, read, idle, shutdown time.Duration) error {
-	lim := standardLimits()
-	lim.readHeader, lim.read, lim.idle, lim.shutdown = read, read, idle, shutdown
+	lim := conns.Standard()
+	lim.ReadHeader, lim.Read, lim.Idle, lim.Shutdown = read, read, idle, shutdown
 	return serve(ctx, l, h, log, lim)
 }
 
 // ServeFew is Serve with another limit of connections.
-func ServeFew(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger, conns int) error {
-	lim := standardLimits()
-	lim.conns = conns
+func ServeFew(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger, most int) error {
+	lim := conns.Standard()
+	lim.Conns = most
 	return serve(ctx, l, h, log, lim)
 }
 
@@ -26,9 +28,9 @@ func ServeFew(ctx context.Context, l net.Listener, h http.Handler, log *slog.Log
 func DecodePayload(body []byte) ([]byte, error) { return decodePayload(body) }
 
 // StandardLimits are the limits of every listener.
-func StandardLimits() (readHeader, read, write, idle, shutdown time.Duration, headerBytes, conns int) {
-	l := standardLimits()
-	return l.readHeader, l.read, l.write, l.idle, l.shutdown, l.headerBytes, l.conns
+func StandardLimits() (readHeader, read, write, idle, shutdown time.Duration, headerBytes, most int) {
+	l := conns.Standard()
+	return l.ReadHeader, l.Read, l.Write, l.Idle, l.Shutdown, l.HeaderBytes, l.Conns
 }
 
 // SetPatience makes a client wait this long for any answer.

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"highwater/hwm"
+	"highwater/internal/door"
 	"highwater/internal/tezos"
 	"highwater/signer"
 )
@@ -25,6 +26,7 @@ type Metrics struct {
 	requests   *prometheus.HistogramVec
 	commits    prometheus.Histogram
 	diskWaits  prometheus.Counter
+	turnedAway *prometheus.CounterVec
 
 	droppedLines atomic.Pointer[func() uint64]
 
@@ -55,6 +57,7 @@ func NewMetrics() *Metrics {
 		signatures: counter("signatures_total", "Signatures given, by kind and key; replayed: given again.", "kind", "pkh", "replayed"),
 		refusals:   counter("refusals_total", "Requests refused, by reason. Look into each conflict.", "reason", "kind"),
 		failures:   counter("failures_total", "Requests failed for another reason than a decision.", "reason", "kind"),
+		turnedAway: counter("turned_away_total", "Clients and requests turned away before a key was asked for, by likely cause.", "cause"),
 		warnings:   counter("warnings_total", "Requests signed with a warning.", "warning"),
 		deviceTime: histogram("device_seconds", "Time of a device for a signature.", "device"),
 		requests:   histogram("request_seconds", "Time of a whole request, by decision.", "decision"),
@@ -74,10 +77,13 @@ func NewMetrics() *Metrics {
 		}
 	}
 	m.warnings.WithLabelValues(tezos.WarnBlockLayout)
+	for _, cause := range door.Causes {
+		m.turnedAway.WithLabelValues(string(cause))
+	}
 	dropped := prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Namespace: "highwater", Name: "log_lines_dropped_total", Help: "Lines of the log not read in time.",
 	}, m.dropped)
-	m.Registry.MustRegister(m.signatures, m.refusals, m.failures, m.warnings, m.deviceTime, m.requests, m.commits, m.diskWaits, dropped,
+	m.Registry.MustRegister(m.signatures, m.refusals, m.failures, m.warnings, m.deviceTime, m.requests, m.commits, m.diskWaits, m.turnedAway, dropped,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -133,6 +139,9 @@ func (m *Metrics) counter(key givenKey, kind string) prometheus.Counter {
 	}
 	return c
 }
+
+// TurnedAway counts a client or a request that was turned away.
+func (m *Metrics) TurnedAway(cause door.Cause) { m.turnedAway.WithLabelValues(string(cause)).Inc() }
 
 // ObserveCommit counts a commit.
 func (m *Metrics) ObserveCommit(d time.Duration) { m.commits.Observe(d.Seconds()) }

@@ -26,7 +26,7 @@ func NewMonitor(a operate.Monitor, m *Metrics) http.Handler {
 	r.Get("/status", read(a.Status))
 	r.Handle("/metrics", promhttp.HandlerFor(m.Registry, promhttp.HandlerOpts{}))
 	r.Get("/", func(w http.ResponseWriter, req *http.Request) { page(w, req, a) })
-	return fromOutside(r, func(w http.ResponseWriter, status int, text, hint string) {
+	return fromOutside(r, func(w http.ResponseWriter, _ *http.Request, status int, text, hint string) {
 		writeJSON(w, status, adminError{Text: text, Hint: hint})
 	})
 }

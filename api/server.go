@@ -17,23 +17,9 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"highwater/internal/conns"
 )
-
-// limits bound a connection.
-type limits struct {
-	readHeader, read, write, idle time.Duration
-	shutdown                      time.Duration // time for the requests under way at the end
-	headerBytes                   int
-	conns                         int // of one listener
-}
-
-// standardLimits are the limits of every listener. The write time-out must leave room for a request's whole budget.
-func standardLimits() limits {
-	return limits{
-		readHeader: 5 * time.Second, read: 10 * time.Second, write: 60 * time.Second, idle: 90 * time.Second,
-		shutdown: 10 * time.Second, headerBytes: 8 << 10, conns: 512,
-	}
-}
 
 // UnixPrefix marks the path of a unix socket as an address.
 const UnixPrefix = "unix:"
@@ -112,21 +98,21 @@ type connNoter interface {
 // Serve answers on l until ctx ends, then lets the requests under way end; connections without a whole request are cut.
 // Serve closes l.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
-	return serve(ctx, l, h, log, standardLimits())
+	return serve(ctx, l, h, log, conns.Standard())
 }
 
-func serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger, lim limits) error {
-	open := newConns(lim.conns)
+func serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger, lim conns.Limits) error {
+	open := conns.New(lim.Conns)
 	srv := &http.Server{
-		Handler: open.handler(h), ConnState: open.state, ConnContext: open.context,
-		ReadHeaderTimeout: lim.readHeader, ReadTimeout: lim.read, WriteTimeout: lim.write,
-		IdleTimeout: lim.idle, MaxHeaderBytes: lim.headerBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		Handler: open.Handler(h), ConnState: open.State, ConnContext: open.Context,
+		ReadHeaderTimeout: lim.ReadHeader, ReadTimeout: lim.Read, WriteTimeout: lim.Write,
+		IdleTimeout: lim.Idle, MaxHeaderBytes: lim.HeaderBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext:                  func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 		DisableGeneralOptionsHandler: true, // "OPTIONS *" is answered like everything else
 	}
 	if c, ok := h.(connNoter); ok {
 		srv.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
-			return c.ConnContext(open.context(ctx, nc), nc)
+			return c.ConnContext(open.Context(ctx, nc), nc)
 		}
 	}
 	served := make(chan error, 1)
@@ -136,9 +122,9 @@ func serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 		return err
 	case <-ctx.Done():
 	}
-	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), lim.shutdown)
+	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), lim.Shutdown)
 	defer cancel()
-	open.stop()
+	open.Stop()
 	err := srv.Shutdown(wait)
 	if err != nil {
 		err = errors.Join(err, srv.Close())

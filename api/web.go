@@ -12,13 +12,13 @@ import (
 // fromOutside denies requests of web pages in a browser on this machine. A client of a signer sends no Origin, and over
 // loopback without TLS no Host of another machine (a web page has a foreign Host after its name was made to point to
 // this machine). deny writes the answer.
-func fromOutside(h http.Handler, deny func(w http.ResponseWriter, status int, text, hint string)) http.Handler {
+func fromOutside(h http.Handler, deny func(w http.ResponseWriter, r *http.Request, status int, text, hint string)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case len(r.Header.Values("Origin")) > 0:
-			deny(w, http.StatusForbidden, "requests of web pages are not answered (the request has an Origin)", "")
+			deny(w, r, http.StatusForbidden, "requests of web pages are not answered (the request has an Origin)", "")
 		case foreignHost(r):
-			deny(w, http.StatusForbidden, "the request is for the host "+shorten(r.Host)+", and came over loopback",
+			deny(w, r, http.StatusForbidden, "the request is for the host "+shorten(r.Host)+", and came over loopback",
 				"ask for localhost, or for an address like 127.0.0.1")
 		default:
 			h.ServeHTTP(w, r)

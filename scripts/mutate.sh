@@ -122,10 +122,10 @@ takes what follows the JSON value over HTTP | api/octez.go | s/json.Unmarshal(bo
 signs for a web page over HTTP | api/web.go | s/case len(r.Header.Values("Origin")) > 0:/case len(r.Header.Values("Origin")) > 100:/ | ./api | TestBadInput|TestWebPagesReachNothing
 signs for another host's name over loopback | api/web.go | s/case foreignHost(r):/case false:/ | ./api | TestBadInput|TestWebPagesReachNothing|TestHostBeyondLoopback
 signs what is not said to be JSON | api/octez.go | s/if !jsonBody(r) {/if false {/ | ./api | TestBadInput
-gives half requests no end | api/conns.go | s/if len(c.open) >= c.most {/if false {/ | ./api | TestTheLongestSilenceGivesWay|TestAFloodOfHalfRequests
-cuts a whole request for a newcomer | api/conns.go | s/if k.whole {/if false {/ | ./api | TestTheLongestSilenceGivesWay
+gives half requests no end | internal/conns/conns.go | s/if len(c.open) >= c.most {/if false {/ | ./api | TestTheLongestSilenceGivesWay|TestAFloodOfHalfRequests
+cuts a whole request for a newcomer | internal/conns/conns.go | s/if k.whole {/if false {/ | ./api | TestTheLongestSilenceGivesWay
 waits for half requests at the end | api/server.go | s/^\topen.stop()$// | ./api | TestStopCutsWhatIsNotWhole
-cuts whole requests at the end | api/conns.go | s/if !k.whole {/if !k.whole || true {/ | ./api | TestStopCutsWhatIsNotWhole|TestShutdownWaits
+cuts whole requests at the end | internal/conns/conns.go | s/if !k.whole {/if !k.whole || true {/ | ./api | TestStopCutsWhatIsNotWhole|TestShutdownWaits
 waits for the reader of its log | internal/logqueue/queue.go | s/^\t\tq.dropped.Add(1)$/\t\tq.lines <- line/ | ./internal/logqueue | TestNobodyReads
 waits for the reader of its log (2) | cmd/daemonlog.go | s/log, err := newLogger(queue, level, format)/log, err := newLogger(os.Stderr, level, format)/ | ./cmd | TestScript/unread
 dies with its terminal | cmd/daemonlog.go | s/signal.Notify(signals, syscall.SIGHUP, syscall.SIGPIPE)/signal.Notify(signals, syscall.SIGPIPE)/ | ./cmd | TestScript/signals

@@ -44,6 +44,7 @@ type Config struct {
 	Chain    string   `toml:"chain"`
 	Node     string   `toml:"node"`
 	Server   Server   `toml:"server"`
+	Socket   Socket   `toml:"socket"`
 	Admin    Admin    `toml:"admin"`
 	Monitor  Monitor  `toml:"monitor"`
 	Peer     Peer     `toml:"peer"`
@@ -71,6 +72,14 @@ type Server struct {
 	TLSKey          string   `toml:"tls_key"`
 	ClientCA        string   `toml:"client_ca"`
 }
+
+// Socket is the listener for octez-baker's socket protocol; who may ask is that of Server.
+type Socket struct {
+	Listen string `toml:"listen"` // tcp://HOST:PORT or unix:/PATH; empty: off
+}
+
+// Address is the address to listen at, without the scheme of TCP.
+func (s Socket) Address() string { return strings.TrimPrefix(s.Listen, TCPScheme) }
 
 // Admin is the socket for commands on the same machine.
 type Admin struct {
@@ -241,20 +250,39 @@ func Parse(text string) (*Config, error) {
 // OctezImport is the command by which octez learns of a key. Octez speaks HTTP over TCP only: a unix socket stands
 // behind a proxy.
 func (c *Config) OctezImport() string {
-	scheme, address := "http", c.Server.Listen
-	if strings.HasPrefix(address, api.UnixPrefix) {
-		address = "ADDRESS"
-	}
+	return "octez-client import secret key ALIAS " + c.Locators(c.Server.Listen, c.Socket.Address()).HTTP + "/tz…"
+}
+
+// Locators are octez's locators for listeners at these addresses, each up to the key.
+func (c *Config) Locators(http, socket string) api.Locators {
+	scheme := "http"
 	if c.Server.TLSCert != "" {
 		scheme = "https"
 	}
-	return fmt.Sprintf("octez-client import secret key ALIAS %s://%s%s/tz…", scheme, address, strings.TrimSuffix(c.Server.PathPrefix, "/"))
+	if strings.HasPrefix(http, api.UnixPrefix) || strings.HasPrefix(http, "/") {
+		http = "ADDRESS"
+	}
+	out := api.Locators{HTTP: fmt.Sprintf("%s://%s%s", scheme, http, strings.TrimSuffix(c.Server.PathPrefix, "/"))}
+	switch path, unix := strings.CutPrefix(c.Socket.Listen, api.UnixPrefix); {
+	case unix:
+		out.Socket = api.UnixPrefix + path + "?pkh=tz1…"
+	case socket != "":
+		out.Socket = TCPScheme + socket + "/tz1…"
+	}
+	return out
 }
 
 // faultList collects all faults, for one error.
 type faultList []string
 
 func (f *faultList) add(format string, args ...any) { *f = append(*f, fmt.Sprintf(format, args...)) }
+
+// differ wants two listeners at different addresses; port 0 is any free port.
+func (f *faultList) differ(name, address, other, second string) {
+	if address == second && address != "" && !strings.HasSuffix(address, ":0") {
+		f.add("%s and %s are the same address, %s", name, other, address)
+	}
+}
 
 func (f faultList) err() error {
 	switch len(f) {
@@ -295,11 +323,12 @@ func (c *Config) check(f *faultList) {
 	if len(c.Admin.Socket) > maxSocketPath {
 		f.add("admin.socket: %d characters; a socket's path has %d at the most", len(c.Admin.Socket), maxSocketPath)
 	}
+	checkAddress(f, "socket.listen", c.Socket.Address())
 	checkAddress(f, "monitor.listen", c.Monitor.Listen)
 	c.checkPair(f)
-	if c.Monitor.Listen == c.Server.Listen && !strings.HasSuffix(c.Server.Listen, ":0") {
-		f.add("server.listen and monitor.listen are the same address, %s", c.Server.Listen)
-	}
+	f.differ("server.listen", c.Server.Listen, "monitor.listen", c.Monitor.Listen)
+	f.differ("server.listen", c.Server.Listen, "socket.listen", c.Socket.Address())
+	f.differ("monitor.listen", c.Monitor.Listen, "socket.listen", c.Socket.Address())
 	if u, err := url.Parse(c.Node); c.Node != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		f.add("node: %q is no address such as http://127.0.0.1:8732", c.Node)
 	}

@@ -27,15 +27,16 @@ type Daemon struct {
 	log       *slog.Logger
 	Metrics   *api.Metrics
 	listeners []listener
-	Addresses map[string]string // by name: octez, admin, monitor
+	Addresses map[string]string // by name: octez, socket, admin, monitor, peer
 
 	TrialEvery time.Duration // how often a failed disk is tried
 }
 
+// listener is a listener with the serving of its connections.
 type listener struct {
 	name string
 	net.Listener
-	handler http.Handler
+	serve func(ctx context.Context, l net.Listener) error
 }
 
 // New opens the instance and its listeners; nothing is answered before run.
@@ -92,23 +93,7 @@ func (d *Daemon) listen(ctx context.Context, metrics *api.Metrics) error {
 			return err
 		}
 	}
-	octez := api.NewOctez(api.OctezConfig{
-		Signer: d.Signer, AuthorizedKeys: cfg.Auth, KnownKeys: cfg.Server.KnownKeys, ProvePossession: cfg.Server.ProvePossession,
-		Prefix: cfg.Server.PathPrefix, Budget: time.Duration(cfg.Server.Budget), Log: d.log,
-	})
-	if err := d.open(ctx, "octez", cfg.Server.Listen, OctezSocketMode, octez); err != nil {
-		return err
-	}
-	if cfg.Server.TLSCert == "" {
-		return nil
-	}
-	tlsConfig, err := api.TLSConfig(cfg.Server.TLSCert, cfg.Server.TLSKey, cfg.Server.ClientCA)
-	if err != nil {
-		return fmt.Errorf("server.tls_cert: %w", err)
-	}
-	last := &d.listeners[len(d.listeners)-1]
-	last.Listener = tls.NewListener(last.Listener, tlsConfig)
-	return nil
+	return d.openBakers(ctx, metrics)
 }
 
 // openPeer opens the listener for the peer.
@@ -126,14 +111,26 @@ func (d *Daemon) openPeer(ctx context.Context) error {
 }
 
 func (d *Daemon) open(ctx context.Context, name, address string, mode os.FileMode, h http.Handler) error {
+	l, err := d.bind(ctx, name, address, mode)
+	if err != nil {
+		return err
+	}
+	d.add(name, l, func(ctx context.Context, l net.Listener) error { return api.Serve(ctx, l, h, d.log) })
+	return nil
+}
+
+func (d *Daemon) bind(ctx context.Context, name, address string, mode os.FileMode) (net.Listener, error) {
 	l, err := api.Listen(ctx, address, mode)
 	if err != nil {
-		return hints.Add(fmt.Errorf("%s listener: %w", name, err), "does a second program "+
+		return nil, hints.Add(fmt.Errorf("%s listener: %w", name, err), "does a second program "+
 			"listen there? see the "+name+" address in "+d.Config.Path)
 	}
-	d.listeners = append(d.listeners, listener{name, l, h})
+	return l, nil
+}
+
+func (d *Daemon) add(name string, l net.Listener, serve func(context.Context, net.Listener) error) {
+	d.listeners = append(d.listeners, listener{name, l, serve})
 	d.Addresses[name] = l.Addr().String()
-	return nil
 }
 
 func (d *Daemon) closeListeners() error {
@@ -153,7 +150,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	for _, l := range d.listeners {
 		d.log.Info("listening", "listener", l.name, "address", l.Addr().String())
 		done.Go(func() {
-			if err := api.Serve(ctx, l.Listener, l.handler, d.log); err != nil {
+			if err := l.serve(ctx, l.Listener); err != nil {
 				d.log.Error("listener ended", "listener", l.name, "error", err)
 				stop(fmt.Errorf("%s listener: %w", l.name, err))
 			}

@@ -1,4 +1,5 @@
-package api
+// Package conns bounds the connections of a listener and their time.
+package conns
 
 import (
 	"context"
@@ -10,10 +11,26 @@ import (
 	"time"
 )
 
-// conns bounds the connections of a listener, and knows the connections with a whole request: at the end, the server
+// Limits bound a listener's connections, and each connection.
+type Limits struct {
+	ReadHeader, Read, Write, Idle time.Duration
+	Shutdown                      time.Duration // time for the requests under way at the end
+	HeaderBytes                   int
+	Conns                         int // of one listener
+}
+
+// Standard are the limits of every listener. The write time-out must leave room for a request's whole budget.
+func Standard() Limits {
+	return Limits{
+		ReadHeader: 5 * time.Second, Read: 10 * time.Second, Write: 60 * time.Second, Idle: 90 * time.Second,
+		Shutdown: 10 * time.Second, HeaderBytes: 8 << 10, Conns: 512,
+	}
+}
+
+// Set bounds the connections of a listener, and knows the connections with a whole request: at the end, the server
 // waits for whole requests only. At the bound, the connection longest without a whole request gives way: a flood of
 // half requests keeps no client out.
-type conns struct {
+type Set struct {
 	most int
 
 	mu       sync.Mutex
@@ -31,15 +48,16 @@ type conn struct {
 
 type connKey struct{}
 
-func newConns(most int) *conns { return &conns{most: most, open: map[net.Conn]*conn{}} }
+// New gives a set of at most so many connections.
+func New(most int) *Set { return &Set{most: most, open: map[net.Conn]*conn{}} }
 
-// context names the connection to the handler of its requests (http.Server.ConnContext).
-func (c *conns) context(ctx context.Context, nc net.Conn) context.Context {
+// Context names the connection to the handler of its requests (http.Server.ConnContext).
+func (c *Set) Context(ctx context.Context, nc net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, nc)
 }
 
-// state follows the states of a connection (http.Server.ConnState).
-func (c *conns) state(nc net.Conn, state http.ConnState) {
+// State follows the states of a connection (http.Server.ConnState).
+func (c *Set) State(nc net.Conn, state http.ConnState) {
 	var victim net.Conn
 	c.mu.Lock()
 	switch state {
@@ -60,7 +78,7 @@ func (c *conns) state(nc net.Conn, state http.ConnState) {
 }
 
 // add takes a connection in, and gives the connection to cut in exchange; nil: none. The caller holds c.mu.
-func (c *conns) add(nc net.Conn) (victim net.Conn) {
+func (c *Set) add(nc net.Conn) (victim net.Conn) {
 	if c.stopping {
 		return nc
 	}
@@ -76,7 +94,7 @@ func (c *conns) add(nc net.Conn) (victim net.Conn) {
 
 // longestWaiting gives the connection waiting longest for a whole request. Connections that never carried a whole
 // request come first. The caller holds c.mu.
-func (c *conns) longestWaiting() net.Conn {
+func (c *Set) longestWaiting() net.Conn {
 	var worst *conn
 	for _, k := range c.open {
 		if k.whole {
@@ -92,8 +110,8 @@ func (c *conns) longestWaiting() net.Conn {
 	return worst.Conn
 }
 
-// wholeNow notes the end of reading a request. The result is false for a connection given up before.
-func (c *conns) wholeNow(nc net.Conn) bool {
+// Whole notes the end of reading a request. The result is false for a connection given up before.
+func (c *Set) Whole(nc net.Conn) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k := c.open[nc]
@@ -104,8 +122,8 @@ func (c *conns) wholeNow(nc net.Conn) bool {
 	return true
 }
 
-// stop cuts the connections without a whole request, later connections too.
-func (c *conns) stop() {
+// Stop cuts the connections without a whole request, later connections too.
+func (c *Set) Stop() {
 	c.mu.Lock()
 	c.stopping = true
 	var quiet []net.Conn
@@ -129,19 +147,19 @@ func cut(nc net.Conn) {
 	_ = nc.Close() // the error has no reader left
 }
 
-// handler notes when a request of h is whole.
-func (c *conns) handler(h http.Handler) http.Handler {
+// Handler notes when a request of h is whole.
+func (c *Set) Handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		nc, ok := r.Context().Value(connKey{}).(net.Conn)
 		switch {
 		case !ok:
 		case r.Body == nil || r.Body == http.NoBody:
-			if !c.wholeNow(nc) {
+			if !c.Whole(nc) {
 				return
 			}
 		default:
 			noting := *r // a copy: the server looks at the body of its own after the answer
-			noting.Body = &noted{ReadCloser: r.Body, whole: func() bool { return c.wholeNow(nc) }}
+			noting.Body = &noted{ReadCloser: r.Body, whole: func() bool { return c.Whole(nc) }}
 			r = &noting
 		}
 		h.ServeHTTP(w, r)
