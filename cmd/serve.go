@@ -15,6 +15,7 @@ const serveLong = `Run the signer. The signer needs a configuration and the wate
 
 octez-baker finds its keys at http://LISTEN/PKH: import each with
   octez-client import secret key ALIAS http://127.0.0.1:6732/tz1…
+or, with [socket] listen, at tcp://HOST:PORT/PKH or unix:/PATH?pkh=PKH.
 
 When the disk of the state directory fails, nothing is signed any more, hooks and log get the error, and the daemon ends: only
 a restart tells the disk's content. A backup stays for its peer's questions until the disk works.

@@ -122,6 +122,13 @@ takes what follows the JSON value over HTTP | api/octez.go | s/json.Unmarshal(bo
 signs for a web page over HTTP | api/web.go | s/case len(r.Header.Values("Origin")) > 0:/case len(r.Header.Values("Origin")) > 100:/ | ./api | TestBadInput|TestWebPagesReachNothing
 signs for another host's name over loopback | api/web.go | s/case foreignHost(r):/case false:/ | ./api | TestBadInput|TestWebPagesReachNothing|TestHostBeyondLoopback
 signs what is not said to be JSON | api/octez.go | s/if !jsonBody(r) {/if false {/ | ./api | TestBadInput
+takes a message with bytes behind its request | api/socket/message/request.go | s/r.err == nil \&\& len(r.rest) > 0/false/ | ./api/socket/message | TestNoRequests
+signs in any BLS scheme over the socket | api/socket/conn.go | s/if m.Version != nil {/if false {/ | ./api/socket | TestRefusals
+asks no client for its own signature | api/answers.go | s/if len(a.AuthorizedKeys) == 0 {/if true {/ | ./api/socket | TestAuthentication
+keeps a connection open behind the last answer | api/socket/serve.go | s/^\tclose(s.ending)$// | ./api/socket | TestTheEnd
+waits for a client of the socket protocol that has gone | api/socket/conn.go | s/^\t\t\tgone()$// | ./api/socket | TestAClientThatGoes
+reads another protocol as its own | internal/door/listener.go | s/s := c.l.judge(p\[0\])/s := (*Stranger)(nil)/ | ./api/socket | TestOtherProtocols
+writes a line for each client that is turned away | internal/door/door.go | s/if known \&\& now.Before(s.next) {/if false {/ | ./api/socket | TestOtherProtocols
 gives half requests no end | internal/conns/conns.go | s/if len(c.open) >= c.most {/if false {/ | ./api | TestTheLongestSilenceGivesWay|TestAFloodOfHalfRequests
 cuts a whole request for a newcomer | internal/conns/conns.go | s/if k.whole {/if false {/ | ./api | TestTheLongestSilenceGivesWay
 waits for half requests at the end | api/server.go | s/^\topen.stop()$// | ./api | TestStopCutsWhatIsNotWhole

@@ -365,14 +365,16 @@ func TestTheEnd(t *testing.T) {
 func TestAClientThatGoes(t *testing.T) {
 	k := newKeys(t)
 	k.entered, k.leave = make(chan struct{}, 1), make(chan struct{})
-	s := serve(t, unixAddress(t), k, conns.Standard(), func(c *api.OctezConfig) { c.Budget = time.Hour })
+	limits := conns.Standard()
+	limits.Shutdown = 50 * time.Millisecond
+	s := serve(t, unixAddress(t), k, limits, func(c *api.OctezConfig) { c.Budget = 5 * time.Second })
 	key := soft(t, tezos.Ed25519, "held by the signer")
 	c := s.dial(t)
 	_, err := c.Write(client.SignRequest(key.PublicKey().Hash(), []byte{0x13}).Bytes())
 	require.NoError(t, err)
 	<-k.entered
 	require.NoError(t, c.Close())
-	require.NoError(t, s.stop(), "the request would last an hour")
+	require.NoError(t, s.stop(), "the request would last five seconds")
 }
 
 // TestNewcomers: with all places taken, the connection that is silent for longest gives way.

@@ -54,6 +54,7 @@ const (
 	RoundTrip      ID = "round trip"
 	Runtime        ID = "runtime directory"
 	ServerListen   ID = "server.listen"
+	SocketListen   ID = "socket.listen"
 	StateDirectory ID = "state directory"
 	TLS            ID = "TLS"
 	USB            ID = "usb"

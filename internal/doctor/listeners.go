@@ -23,6 +23,9 @@ func checkListeners(cfg *config.Config) []checklist.Line {
 	if beyondLoopback(cfg.Server.Listen) && len(cfg.Auth) == 0 && cfg.Server.ClientCA == "" {
 		out = append(out, checklist.New(checklist.ServerListen, checklist.Warning, cfg.Server.Listen+" is open to other machines, and every machine in reach may ask for signatures", "listen on 127.0.0.1; or set server.authorized_keys, or server.client_ca"))
 	}
+	if beyondLoopback(cfg.Socket.Address()) && len(cfg.Auth) == 0 {
+		out = append(out, checklist.New(checklist.SocketListen, checklist.Warning, cfg.Socket.Listen+" is open to other machines, and whoever reaches it may ask for signatures", "listen on tcp://127.0.0.1:7732 or unix:/PATH; or set server.authorized_keys"))
+	}
 	if beyondLoopback(cfg.Monitor.Listen) {
 		out = append(out, checklist.New(checklist.MonitorListen, checklist.Warning, cfg.Monitor.Listen+" is open to other machines, and every machine in reach reads keys, levels and devices", "listen on 127.0.0.1, or let a firewall choose the readers"))
 	}
