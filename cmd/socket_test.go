@@ -91,7 +91,7 @@ func TestServeTheSocketProtocol(t *testing.T) {
 	require.Equal(t, os.FileMode(0o660), info.Mode().Perm())
 	c, err := client.Dial(t.Context(), "unix:"+path)
 	require.NoError(t, err)
-	defer c.Close() //nolint:errcheck // the daemon ends it at the latest
+	defer c.Close()
 	for _, k := range d.Signer.Keys() {
 		payload := attestationAt(d, k.PKH, 1)
 		sig, err := c.Sign(k.PublicKey, payload, nil)
@@ -104,7 +104,7 @@ func TestServeTheSocketProtocol(t *testing.T) {
 		_, err = c.Sign(k.PublicKey, payload, nil)
 		var refused *message.RefusedError
 		require.ErrorAs(t, err, &refused)
-		require.Contains(t, refused.Text, "other bytes were already asked for")
+		require.Contains(t, refused.Text, "a second signature would be a double signature")
 		line := "pkh=" + k.PKH.String() + " kind=attestation level=4097 round=0 decision="
 		require.Eventually(t, func() bool { return len(said.having(line)) == 3 }, scriptPatience, time.Millisecond)
 		require.Contains(t, said.having(line)[0], "request_id=")

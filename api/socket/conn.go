@@ -2,6 +2,7 @@ package socket
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -215,7 +216,7 @@ var errNoNonces = errors.New("this signer makes no deterministic nonces: its key
 
 func (c *conn) prove(ctx context.Context, q message.Request) ([]byte, error) {
 	proof, err := c.answers.Prove(ctx, q.PKH, func(key *tezos.PublicKey) (bool, error) {
-		return len(q.OverKey) == 0 || string(q.OverKey) == string(key.Bytes()), nil
+		return len(q.OverKey) == 0 || bytes.Equal(q.OverKey, key.Bytes()), nil
 	})
 	if err != nil {
 		return nil, err

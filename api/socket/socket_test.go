@@ -203,7 +203,8 @@ func TestEveryRequest(t *testing.T) {
 			for _, over := range [][]byte{nil, bls.Bytes()} {
 				raw, err = c.Ask(message.Request{Kind: message.ProvePossession, PKH: bls.Hash(), OverKey: over})
 				require.NoError(t, err)
-				proof, err := tezos.SignatureFromBytes(raw)
+				var proof tezos.Signature
+				proof, err = tezos.SignatureFromBytes(raw)
 				require.NoError(t, err)
 				require.NoError(t, bls.VerifyPossession(proof))
 			}
@@ -366,7 +367,7 @@ func TestAClientThatGoes(t *testing.T) {
 	k := newKeys(t)
 	k.entered, k.leave = make(chan struct{}, 1), make(chan struct{})
 	limits := conns.Standard()
-	limits.Shutdown = 50 * time.Millisecond
+	limits.Shutdown = time.Second
 	s := serve(t, unixAddress(t), k, limits, func(c *api.OctezConfig) { c.Budget = 5 * time.Second })
 	key := soft(t, tezos.Ed25519, "held by the signer")
 	c := s.dial(t)
@@ -427,7 +428,7 @@ func TestManyClients(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				defer c.Close() //nolint:errcheck // the test looks at the answers
+				defer c.Close()
 				for i := range 20 {
 					payload := []byte{0x13, byte(n), byte(i)}
 					sig, err := c.Sign(key.PublicKey(), payload, nil)

@@ -171,7 +171,7 @@ func (d *Door) TurnAway(client string, cause Cause, text string, more ...any) {
 	if silent > 0 {
 		args = append(args, "unsaid", silent)
 	}
-	d.Log.Warn("client turned away", args...) //nolint:sloglint // the pairs are those of the callers
+	d.Log.Warn("client turned away", args...)
 }
 
 // say tells whether a line is due, and how many were left out before.

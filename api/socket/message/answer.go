@@ -136,7 +136,7 @@ func counted(b []byte) (body, rest []byte, err error) {
 		return nil, nil, fmt.Errorf("%w: a length is missing", ErrBadAnswer)
 	}
 	n := binary.BigEndian.Uint32(b)
-	if uint64(len(b)-4) < uint64(n) {
+	if int64(len(b)-4) < int64(n) {
 		return nil, nil, fmt.Errorf("%w: %d bytes of %d", ErrBadAnswer, len(b)-4, n)
 	}
 	return b[4 : 4+n], b[4+n:], nil
@@ -145,7 +145,7 @@ func counted(b []byte) (body, rest []byte, err error) {
 // parseBSON reads a document of strings.
 func parseBSON(doc []byte) (map[string]string, error) {
 	bad := fmt.Errorf("%w: the error is not a BSON document of strings", ErrBadAnswer)
-	if len(doc) < 5 || uint64(binary.LittleEndian.Uint32(doc)) != uint64(len(doc)) || doc[len(doc)-1] != 0 {
+	if len(doc) < 5 || int64(binary.LittleEndian.Uint32(doc)) != int64(len(doc)) || doc[len(doc)-1] != 0 {
 		return nil, bad
 	}
 	out := map[string]string{}
@@ -154,8 +154,8 @@ func parseBSON(doc []byte) (map[string]string, error) {
 		if b[0] != 2 || !found || len(rest) < 5 {
 			return nil, bad
 		}
-		n := uint64(binary.LittleEndian.Uint32([]byte(rest)))
-		if n == 0 || uint64(len(rest)-4) < n || rest[4+n-1] != 0 {
+		n := int64(binary.LittleEndian.Uint32([]byte(rest)))
+		if n == 0 || int64(len(rest)-4) < n || rest[4+n-1] != 0 {
 			return nil, bad
 		}
 		out[name] = rest[4 : 4+n-1]
