@@ -63,6 +63,7 @@ func runLogged(t *testing.T, text string) (*daemon.Daemon, *lockedLog) {
 	go func() { ended <- d.Run(ctx) }()
 	t.Cleanup(func() { cancel(); require.NoError(t, <-ended) })
 	d.Settle(t.Context(), scriptPatience)
+	require.Eventually(t, func() bool { return len(d.Signer.Keys()) > 0 }, scriptPatience, time.Millisecond)
 	level := int32(1000)
 	_, err = d.Admin.Activate(t.Context(), operate.ActivateRequest{Level: &level, Why: "test"})
 	require.NoError(t, err)
