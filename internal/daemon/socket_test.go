@@ -1,4 +1,4 @@
-package cmd
+package daemon_test
 
 import (
 	"bytes"
@@ -20,6 +20,7 @@ import (
 	"highwater/api/socket/message"
 	"highwater/internal/config"
 	"highwater/internal/daemon"
+	"highwater/internal/daemon/daemontest"
 	"highwater/internal/tezos"
 	"highwater/operate"
 	"highwater/store"
@@ -49,11 +50,11 @@ func (l *lockedLog) having(text string) (out []string) {
 	return out
 }
 
-// runLogged is runDaemon, active from level 1000 on with the keys of minimalConfig, and with a log.
+// runLogged is daemontest.Run, active from level 1000 on with the keys of its devices, and with a log.
 func runLogged(t *testing.T, text string) (*daemon.Daemon, *lockedLog) {
 	t.Helper()
 	said := &lockedLog{}
-	cfg, err := config.Load(writeConfig(t, "state_dir = \"state\"\n"+text))
+	cfg, err := config.Load(daemontest.WriteConfig(t, "state_dir = \"state\"\n"+text))
 	require.NoError(t, err)
 	require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
 	d, err := daemon.New(t.Context(), cfg, slog.New(slog.NewTextHandler(said, nil)), "test")
@@ -62,8 +63,8 @@ func runLogged(t *testing.T, text string) (*daemon.Daemon, *lockedLog) {
 	ended := make(chan error, 1)
 	go func() { ended <- d.Run(ctx) }()
 	t.Cleanup(func() { cancel(); require.NoError(t, <-ended) })
-	d.Settle(t.Context(), scriptPatience)
-	require.Eventually(t, func() bool { return len(d.Signer.Keys()) > 0 }, scriptPatience, time.Millisecond)
+	d.Settle(t.Context(), daemontest.Patience)
+	require.Eventually(t, func() bool { return len(d.Signer.Keys()) > 0 }, daemontest.Patience, time.Millisecond)
 	level := int32(1000)
 	_, err = d.Admin.Activate(t.Context(), operate.ActivateRequest{Level: &level, Why: "test"})
 	require.NoError(t, err)
@@ -86,7 +87,7 @@ func attestationAt(d *daemon.Daemon, pkh tezos.PublicKeyHash, level byte) []byte
 // listener tells clients of the other protocol where to go.
 func TestServeTheSocketProtocol(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "octez.sock")
-	d, said := runLogged(t, minimalConfig+"[server]\nlisten = \"127.0.0.1:0\"\n[socket]\nlisten = \"unix:"+path+"\"\n")
+	d, said := runLogged(t, daemontest.Minimal+"[server]\nlisten = \"127.0.0.1:0\"\n[socket]\nlisten = \"unix:"+path+"\"\n")
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o660), info.Mode().Perm())
@@ -107,7 +108,7 @@ func TestServeTheSocketProtocol(t *testing.T) {
 		require.ErrorAs(t, err, &refused)
 		require.Contains(t, refused.Text, "a second signature would be a double signature")
 		line := "pkh=" + k.PKH.String() + " kind=attestation level=4097 round=0 decision="
-		require.Eventually(t, func() bool { return len(said.having(line)) == 3 }, scriptPatience, time.Millisecond)
+		require.Eventually(t, func() bool { return len(said.having(line)) == 3 }, daemontest.Patience, time.Millisecond)
 		require.Contains(t, said.having(line)[0], "request_id=")
 	}
 	binary, err := client.Dial(t.Context(), d.Addresses["octez"])
@@ -132,7 +133,7 @@ func TestServeTheSocketProtocol(t *testing.T) {
 func TestTheWrongDoorOfTLS(t *testing.T) {
 	dir := t.TempDir()
 	selfSigned(t, dir)
-	d, said := runLogged(t, minimalConfig+"[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = \""+dir+"/cert.pem\"\ntls_key = \""+dir+"/key.pem\"\n")
+	d, said := runLogged(t, daemontest.Minimal+"[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = \""+dir+"/cert.pem\"\ntls_key = \""+dir+"/key.pem\"\n")
 	status, body, err := get(t, "http://"+d.Addresses["octez"]+"/authorized_keys", &http.Transport{})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusNotFound, status)
