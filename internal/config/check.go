@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -36,6 +37,35 @@ func (c *Config) checkServer(f *faultList) {
 	if p := c.Server.PathPrefix; p != "" && (!strings.HasPrefix(p, "/") || strings.ContainsAny(p, "?#% ")) {
 		f.add("server.path_prefix: %q should start with / and be a plain path", p)
 	}
+}
+
+// checkClients reads the limits of clients before a key is known.
+func (c *Config) checkClients(f *faultList) {
+	for i, text := range c.Server.AllowFrom {
+		prefix, err := netip.ParsePrefix(text)
+		if ip, ipErr := netip.ParseAddr(text); ipErr == nil {
+			prefix, err = ip.Prefix(ip.BitLen())
+		}
+		if err != nil {
+			f.add("server.allow_from[%d]: %q is no address, and no network like 10.0.0.0/8", i, text)
+			continue
+		}
+		c.From = append(c.From, prefix.Masked())
+	}
+	if r := c.Server.Rate; !(r >= 0 && r <= 1e6) {
+		f.add("server.rate: %v; it lies between 0 (no limit) and 1000000", r)
+	}
+	if b := c.Server.Burst; b < 0 || b > 1e6 {
+		f.add("server.burst: %d; it lies between 0 (the rate) and 1000000", b)
+	}
+}
+
+// Bursts is the number of requests at once: server.burst, else one second of server.rate.
+func (c *Config) Bursts() int {
+	if c.Server.Burst > 0 {
+		return c.Server.Burst
+	}
+	return max(1, int(c.Server.Rate))
 }
 
 func checkAddress(f *faultList, name, address string) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -57,6 +58,7 @@ type Config struct {
 	Path    string             `toml:"-"`
 	ChainID tezos.ChainID      `toml:"-"`
 	Auth    []*tezos.PublicKey `toml:"-"`
+	From    []netip.Prefix     `toml:"-"` // of Server.AllowFrom
 	Policy  []signer.KeyPolicy `toml:"-"`
 }
 
@@ -71,6 +73,9 @@ type Server struct {
 	TLSCert         string   `toml:"tls_cert"`
 	TLSKey          string   `toml:"tls_key"`
 	ClientCA        string   `toml:"client_ca"`
+	AllowFrom       []string `toml:"allow_from"`
+	Rate            float64  `toml:"rate"`
+	Burst           int      `toml:"burst"`
 }
 
 // Socket is the listener for octez-baker's socket protocol; who may ask is that of Server.
@@ -320,6 +325,7 @@ func (c *Config) check(f *faultList) {
 	}
 	c.Store.check(f)
 	c.checkServer(f)
+	c.checkClients(f)
 	if len(c.Admin.Socket) > maxSocketPath {
 		f.add("admin.socket: %d characters; a socket's path has %d at the most", len(c.Admin.Socket), maxSocketPath)
 	}

@@ -19,7 +19,9 @@ func (d *Daemon) openBakers(ctx context.Context, metrics *api.Metrics) error {
 	answers := api.NewAnswers(api.OctezConfig{
 		Signer: d.Signer, AuthorizedKeys: cfg.Auth, KnownKeys: cfg.Server.KnownKeys, ProvePossession: cfg.Server.ProvePossession,
 		Prefix: cfg.Server.PathPrefix, Budget: time.Duration(cfg.Server.Budget), Log: d.log,
-		Door: door.New(door.Config{Log: d.log, Count: metrics.TurnedAway}),
+		Door: door.New(door.Config{
+			From: cfg.From, Rate: cfg.Server.Rate, Burst: cfg.Bursts(), Log: d.log, Count: metrics.TurnedAway,
+		}),
 	})
 	web, err := d.bind(ctx, "octez", cfg.Server.Listen, OctezSocketMode)
 	if err != nil {

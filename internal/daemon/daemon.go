@@ -157,6 +157,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		})
 	}
 	done.Go(func() { d.watchDisk(ctx, stop) })
+	done.Go(func() { d.watchdog(ctx) })
 	if rows, err := d.Store.Rows(); err == nil { // a failed store logs its own error
 		sayLastRun(d.log, d.Admin.LastRun, rows)
 	}
@@ -176,26 +177,6 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	d.log.Info("stopped")
 	return err
-}
-
-// notifyPatience bounds the wait for a service manager that reads nothing.
-const notifyPatience = time.Second
-
-// notifySystemd tells the service manager, if any (sd_notify(3)).
-func notifySystemd(state string) error {
-	socket := os.Getenv("NOTIFY_SOCKET")
-	if socket == "" {
-		return nil
-	}
-	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: socket, Net: "unixgram"})
-	if err != nil {
-		return err
-	}
-	err = c.SetWriteDeadline(time.Now().Add(notifyPatience))
-	if err == nil {
-		_, err = c.Write([]byte(state))
-	}
-	return errors.Join(err, c.Close())
 }
 
 // Modes of sockets: the admin socket is its owner's only; the octez socket also its group's.
