@@ -96,8 +96,8 @@ func TestServeTheSocketProtocol(t *testing.T) {
 	defer c.Close()
 	for _, k := range d.Signer.Keys() {
 		payload := attestationAt(d, k.PKH, 1)
-		sig, err := c.Sign(k.PublicKey, payload, nil)
-		require.NoError(t, err)
+		sig, signErr := c.Sign(k.PublicKey, payload, nil)
+		require.NoError(t, signErr)
 		require.NoError(t, k.PublicKey.Verify(payload, sig))
 		again, err := c.Sign(k.PublicKey, payload, nil)
 		require.NoError(t, err)

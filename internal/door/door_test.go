@@ -86,7 +86,7 @@ func TestAClientFromElsewhere(t *testing.T) {
 	d := door.New(door.Config{From: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 	l := d.Listener(inner, func(byte) *door.Stranger { return nil })
 	accepted := make(chan error, 1)
-	go func() { _, err := l.Accept(); accepted <- err }()
+	go func() { _, acceptErr := l.Accept(); accepted <- acceptErr }()
 	c, err := net.Dial("tcp", inner.Addr().String()) //nolint:noctx // a test
 	require.NoError(t, err)
 	_, err = c.Read(make([]byte, 1))
