@@ -116,8 +116,8 @@ keeps the level alone of a preattestation | hwm/mark.go | s/Position: Position{r
 overwrites a watermark file | store/create.go | s/os.Link(temporary, path)/os.Rename(temporary, path)/;s/os.Lstat(path); err == nil/os.Lstat(path); err == nil \&\& false/ | ./store | TestCreateNeverOverwrites
 forgets kept signatures at the end | store/commit.go | /<-db.stop:/,/return/s/db.commit(true, true)/db.commit(false, false)/ | ./store | TestConformance|TestKeptSignatures
 lets anybody ask over HTTP | api/octez.go | s/if len(o.AuthorizedKeys) == 0 {/if len(o.AuthorizedKeys) >= 0 {/ | ./api | TestAuthentication
-takes an authentication for another key over HTTP | api/octez.go | s/pkh.Bytes()\.\.\.), payload/pkh.Bytes()[:1]...), payload/ | ./api | TestAuthentication
-signs another BLS scheme over HTTP | api/octez.go | s/if v != "2" \&\& v != "3" {/if false {/ | ./api | TestVersions$
+takes an authentication for another key over HTTP | api/answers.go | s/pkh.Bytes()\.\.\.), payload/pkh.Bytes()[:1]...), payload/ | ./api | TestAuthentication
+signs another BLS scheme over HTTP | api/answers.go | s/if v != "2" \&\& v != "3" {/if false {/ | ./api | TestVersions$
 takes what follows the JSON value over HTTP | api/octez.go | s/json.Unmarshal(body, \&text)/json.NewDecoder(strings.NewReader(string(body))).Decode(\&text)/ | ./api | TestBadInput
 signs for a web page over HTTP | api/web.go | s/case len(r.Header.Values("Origin")) > 0:/case len(r.Header.Values("Origin")) > 100:/ | ./api | TestBadInput|TestWebPagesReachNothing
 signs for another host's name over loopback | api/web.go | s/case foreignHost(r):/case false:/ | ./api | TestBadInput|TestWebPagesReachNothing|TestHostBeyondLoopback
@@ -134,7 +134,7 @@ reads another protocol as its own | internal/door/listener.go | s/s := c.l.judge
 writes a line for each client that is turned away | internal/door/door.go | s/if known \&\& now.Before(s.next) {/if false {/ | ./api/socket | TestOtherProtocols
 gives half requests no end | internal/conns/conns.go | s/if len(c.open) >= c.most {/if false {/ | ./api | TestTheLongestSilenceGivesWay|TestAFloodOfHalfRequests
 cuts a whole request for a newcomer | internal/conns/conns.go | s/if k.whole {/if false {/ | ./api | TestTheLongestSilenceGivesWay
-waits for half requests at the end | api/server.go | s/^\topen.stop()$// | ./api | TestStopCutsWhatIsNotWhole
+waits for half requests at the end | api/server.go | s/^\topen.Stop()$// | ./api | TestStopCutsWhatIsNotWhole
 cuts whole requests at the end | internal/conns/conns.go | s/if !k.whole {/if !k.whole || true {/ | ./api | TestStopCutsWhatIsNotWhole|TestShutdownWaits
 waits for the reader of its log | internal/logqueue/queue.go | s/^\t\tq.dropped.Add(1)$/\t\tq.lines <- line/ | ./internal/logqueue | TestNobodyReads
 waits for the reader of its log (2) | cmd/daemonlog.go | s/log, err := newLogger(queue, level, format)/log, err := newLogger(os.Stderr, level, format)/ | ./cmd | TestScript/unread
@@ -162,10 +162,10 @@ burns a balance as a fee | internal/tezos/registration.go | s/if fee > MaxRegist
 takes a BLS signature outside the subgroup | internal/tezos/bls_cgo.go | s/point == nil || !point.SigValidate(true)/point == nil/ | ./internal/tezos | TestBLSSignatureWithACofactorPartIsNone
 takes a BLS key outside the subgroup | internal/tezos/bls_cgo.go | s/key == nil || !key.KeyValidate()/key == nil/ | ./internal/tezos | TestBLSKeyWithACofactorPartIsNone
 finds no key behind two slashes | api/web.go | s/path, raw := squeeze(r.URL.Path), squeeze(r.URL.RawPath)/path, raw := r.URL.Path, r.URL.RawPath/ | ./api | TestOnlyOnePlaceSigns
-does not tell of a client that has gone | api/octez.go | s/context.WithTimeout(r.Context(), budget)/context.WithTimeout(context.WithoutCancel(r.Context()), budget)/ | ./api | TestHowARequestEnds
-waits for a proof for ever | api/octez.go | s/context.WithTimeout(r.Context(), o.Budget)/context.WithCancel(r.Context())/ | ./api | TestHowARequestEnds
+does not tell of a client that has gone | api/answers.go | s/context.WithTimeout(ctx, budget)/context.WithTimeout(context.WithoutCancel(ctx), budget)/ | ./api | TestHowARequestEnds
+waits for a proof for ever | api/answers.go | s/context.WithTimeout(ctx, a.Budget)/context.WithCancel(ctx)/ | ./api | TestHowARequestEnds
 answers a refusal with 503 over HTTP | api/errors.go | s/return http.StatusConflict/return http.StatusServiceUnavailable/ | ./api | TestErrors$
-waits for slow clients over HTTP | api/server.go | s/ReadTimeout: lim.read,// | ./api | TestSlowClients
+waits for slow clients over HTTP | api/server.go | s/ReadTimeout: lim.Read,// | ./api | TestSlowClients
 takes the socket of a busy daemon away | api/server.go | s/case errors.Is(err, syscall.ECONNREFUSED):/case err != nil, errors.Is(err, syscall.ECONNREFUSED):/ | ./api | TestASocketWithAFullQueue
 does not ask for a client's certificate | api/server.go | s/tls.RequireAndVerifyClientCert/tls.RequestClientCert/ | ./api | TestTLS
 takes null for an act on the admin socket | api/admin.go | s/if q == nil {/if q = new(Q); false {/ | ./api | TestBadActs
