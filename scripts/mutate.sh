@@ -272,7 +272,7 @@ moves a mark without the shared right | signer/request.go | s/if err = s.mayNow(
 does not wait for the right to reach a level | signer/right.go | s/if err == nil || ReasonOf(err) != AboveHorizon || .*/if true {/ | ./signer | TestARequestWaitsForTheRight
 waits for a level that does not come | signer/right.go | s/return head == nil || .*/return true || head == nil/ | ./signer | TestNobodyWaits
 goes on alone after it shared its right | internal/daemon/share.go | s/case !cfg.Shared() \&\& seen.Cluster != 0 \&\& seen.Detached == 0:/case false:/ | ./internal/daemon | TestWhoMayShare
-shares the right of one of a pair | internal/daemon/share.go | s/case cfg.Shared() \&\& paired:/case false:/ | ./internal/daemon | TestWhoMayShare
+shares the right of one of a pair | internal/daemon/share.go | s/case cfg.Shared() \&\& paired:/case cfg.Shared() \&\& paired \&\& seen.Epoch > 99:/ | ./internal/daemon | TestWhoMayShare
 takes a register beside a peer | internal/config/register.go | s/if c.Peer.Listen != "" {/if false {/ | ./internal/config | TestRegisterFaults
 sends the right to sign in the clear | internal/config/register.go | s/if u.Scheme == "http" \&\& .*{/if ip == nil \&\& false {/ | ./internal/config | TestRegisterFaults
 adopts a record after a release without an answer | register/right.go | s/case !r.unsettled:/default:/ | ./register | TestAReleaseWithoutAnAnswer

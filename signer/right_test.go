@@ -75,7 +75,11 @@ func TestARequestWaitsForTheRight(t *testing.T) {
 		_, err := r.sign(block(31, 0, 1))
 		done <- err
 	}()
-	<-right.wanted
+	select {
+	case <-right.wanted:
+	case err := <-done:
+		require.NoError(t, err, "it did not wait")
+	}
 	right.reach(31)
 	r.s.RightChanged()
 	require.NoError(t, <-done)
