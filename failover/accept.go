@@ -7,6 +7,7 @@ import (
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/checklist"
+	"highwater/signer"
 )
 
 // onCertificate takes the right to sign (rules 5, 6, 10 and 11).
@@ -20,10 +21,11 @@ func (n *Node) onCertificate(ctx context.Context, c *wire.Certificate, head *int
 	mine := n.store.Role()
 	switch {
 	case mine.Role == hwm.Fenced:
-		return wire.Refuse(wire.IsFenced, "find out who signed; then: highwater standby, and hand over again", "this instance is fenced: %s", mine.Why)
+		return wire.Refuse(wire.IsFenced, "find the program that signed with these keys; afterwards: highwater standby, and hand over again",
+			"this instance is fenced: %s", mine.Why)
 	case c.Epoch <= mine.Epoch:
-		return wire.Refuse(wire.OldAnswer, "a certificate is good for one activation", "the certificate is for epoch %d, and epoch %d is known here",
-			c.Epoch, mine.Epoch)
+		return wire.Refuse(wire.OldAnswer, "a certificate is good for one activation",
+			"the certificate is for epoch %d, and epoch %d is known here", c.Epoch, mine.Epoch)
 	}
 	if err := n.checkFar(c); err != nil {
 		return err
@@ -32,24 +34,25 @@ func (n *Node) onCertificate(ctx context.Context, c *wire.Certificate, head *int
 		if err := n.checkOffline(c, head); err != nil {
 			return err
 		}
-	} else if _, fresh := n.spend(c.Nonce, wire.Release); !fresh {
+	} else if _, fresh := n.questions.Spend(c.Nonce, wire.Release); !fresh {
 		return wire.Refuse(wire.OldAnswer, "ask again: highwater handover", "the certificate does not answer a question of this process")
 	}
-	floors := n.floors(c.Marks)
+	floors := n.marks.floors(c.Marks)
 	why := "handed over by " + c.From.Short()
 	if c.Level != nil {
 		floors = append(n.signer.Floors(*c.Level, hwm.SourcePeer), floors...)
-		floors = append(floors, n.levelFloors(c)...)
+		floors = append(floors, n.marks.levelFloors(c)...)
 		why += fmt.Sprintf(" from level %d on", *c.Level+1)
 	}
 	next := hwm.RoleRecord{Role: hwm.Active, Epoch: c.Epoch, Owner: n.Me(), Why: why}
-	_, err := n.signer.Become(ctx, next, floors, n.lifts()...)
+	_, err := n.signer.Become(ctx, next, floors, n.marks.lifts()...)
 	return err
 }
 
 func (n *Node) checkCertificate(c *wire.Certificate) error {
 	if c.To != n.Me() {
-		return wire.Refuse(wire.WrongKey, "it belongs on the other machine", "the certificate is for the instance %s, this one is %s", c.To.Short(), n.Me().Short())
+		return wire.Refuse(wire.WrongKey, "the certificate belongs on the peer's machine",
+			"the certificate is for the instance %s, and this instance is %s", c.To.Short(), n.Me().Short())
 	}
 	if _, err := n.check(wire.Hello{Protocol: c.Protocol, Chain: c.Chain, From: c.From, Epoch: c.Epoch}); err != nil {
 		return err
@@ -57,50 +60,54 @@ func (n *Node) checkCertificate(c *wire.Certificate) error {
 	return c.Verify()
 }
 
-// levelFloors raise the keys that only the certificate names.
-func (n *Node) levelFloors(c *wire.Certificate) []hwm.Row {
-	rows := make([]hwm.Row, 0, len(c.Marks))
-	for _, m := range c.Marks {
-		rows = append(rows, hwm.Row{
-			Key:  hwm.Key{Chain: c.Chain, PKH: m.PKH, Kind: m.Kind},
-			Mark: hwm.Floor(*c.Level, n.now(), hwm.SourcePeer),
-		})
-	}
-	return rows
-}
-
 func (n *Node) checkOffline(c *wire.Certificate, head *int32) error {
 	switch {
 	case c.Level == nil:
 		return wire.Refuse(wire.OldAnswer, "highwater release --at LEVEL --out FILE", "a certificate in a file must have a cut-over level")
 	case head == nil:
-		return wire.Refuse(wire.NotReady, "set `node` in the configuration, or say where the chain is: --head LEVEL",
-			"nobody says where the chain is, so it cannot be told whether the certificate is still good")
+		return wire.Refuse(wire.NotReady, "set `node` in the configuration, or state the head of the chain: --head LEVEL",
+			"without a head of the chain nobody can tell whether the certificate is still good")
 	case int64(*c.Level) > int64(*head)+hwm.FarLevels:
-		return wire.Refuse(wire.TooFar, "look at the head again, and at the level of the certificate", "the certificate is for level %d, and the chain is at %d", *c.Level, *head)
+		return wire.Refuse(wire.TooFar, "look at the head again, and at the level of the certificate",
+			"the certificate is for level %d, and the chain is at %d", *c.Level, *head)
 	case int64(*head) > int64(*c.Level)+wire.MaxPast:
-		return wire.Refuse(wire.OldAnswer, "highwater handover takes its place; without a link, with the process there stopped: highwater takeover",
+		return wire.Refuse(wire.OldAnswer,
+			"highwater handover takes the place of the certificate; without a link, with the peer's process stopped: highwater takeover",
 			"the certificate is for level %d, and the chain is at %d: more than %d levels past", *c.Level, *head, wire.MaxPast)
 	}
-	if f := n.certifiedKeys(c); f.Result == checklist.Bad {
+	if f := n.keys.Certified(c); f.Result == checklist.Bad {
 		return wire.Refuse(wire.NotReady, f.Hint, "%s: %s", f.Name, f.Detail)
 	}
 	return nil
 }
 
-// floors are the other side's marks as floors of ours: a mark without its payload.
-func (n *Node) floors(marks []wire.Mark) []hwm.Row {
-	rows := make([]hwm.Row, 0, len(marks))
-	for _, m := range marks {
-		rows = append(rows, hwm.Row{
-			Key:  hwm.Key{Chain: n.signer.Chain(), PKH: m.PKH, Kind: m.Kind},
-			Mark: hwm.Mark{Position: hwm.Position{Level: m.Level, Round: m.Round}, At: n.now(), Source: hwm.SourcePeer},
-		})
+// checkFar refuses a certificate that would move a mark too far. Nothing of the certificate is taken: its marks are
+// final, and a disbelieved mark would hide the signatures below the mark.
+func (n *Node) checkFar(c *wire.Certificate) error {
+	if c.Level != nil {
+		limit, err := n.signer.LimitOfAll()
+		if err != nil {
+			return err
+		}
+		if !limit.Allows(*c.Level) {
+			return wire.Refuse(wire.TooFar, "make a new certificate at a level that is near: highwater release --at LEVEL --out FILE",
+				"the certificate is for level %d, which is %s", *c.Level, limit.Distance(*c.Level))
+		}
 	}
-	return rows
+	for _, m := range c.Marks {
+		if err := n.marks.tooFar(m); signer.Refused(err) {
+			return wire.Refuse(wire.TooFar, "the key signs nothing on the peer's machine either. Look at the marks on that machine: highwater hwm list. "+
+				"If the level is right: highwater hwm set "+m.PKH.String()+fmt.Sprintf(" --level %d --far, here; else, with the peer stopped: "+
+				"highwater takeover", m.Level), "the certificate: %v", err)
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// Accept takes the right to sign from a certificate in a file. head is where the chain is, when no node is configured to say it.
+// Accept takes the right to sign from a certificate in a file. head is the head of the chain, for an instance without a
+// node.
 func (n *Node) Accept(ctx context.Context, c *wire.Certificate, head *int32) (hwm.RoleRecord, error) {
 	if err := c.ForFile(); err != nil {
 		return hwm.RoleRecord{}, err

@@ -7,7 +7,8 @@ import (
 	"highwater/hwm"
 )
 
-// Activate is an operator's first activation of the pair, or the owner's return from standby: it asks before it signs.
+// Activate is an operator's first activation of the pair, or the owner's return from standby. Activate asks the peer
+// before anything is signed.
 func (n *Node) Activate(ctx context.Context, level *int32, why string) (hwm.RoleRecord, error) {
 	if _, paired := n.store.Peer(); !paired {
 		n.begin()
@@ -21,7 +22,7 @@ func (n *Node) Activate(ctx context.Context, level *int32, why string) (hwm.Role
 	if err := n.mayActivate(mine); err != nil {
 		return hwm.RoleRecord{}, err
 	}
-	n.activating.Add(1) // before it asks: of two that do so at once, at least one sees the other
+	n.activating.Add(1) // before the question: of two activations at once, at least one sees the second
 	defer n.activating.Add(-1)
 	a, err := n.Ask(ctx)
 	if err != nil {
@@ -33,7 +34,7 @@ func (n *Node) Activate(ctx context.Context, level *int32, why string) (hwm.Role
 	if err = n.mayActivate(mine); err != nil {
 		return hwm.RoleRecord{}, err
 	}
-	if err = n.othersClaim(mine, a); err != nil {
+	if err = n.peerClaims(mine, a); err != nil {
 		return hwm.RoleRecord{}, err
 	}
 	if mine.Epoch > 0 {
@@ -41,17 +42,17 @@ func (n *Node) Activate(ctx context.Context, level *int32, why string) (hwm.Role
 			return hwm.RoleRecord{}, err
 		}
 	}
-	marks, err := n.believed(a.Status.Marks)
+	marks, err := n.marks.believed(a.Status.Marks)
 	if err != nil {
 		return hwm.RoleRecord{}, err
 	}
-	if _, err := n.store.Raise(n.floors(marks)); err != nil {
+	if _, err := n.store.Raise(n.marks.floors(marks)); err != nil {
 		return hwm.RoleRecord{}, err
 	}
 	return n.signer.Activate(level, why)
 }
 
-// CheckActivate finds what of the pair stands in the way of Activate, and changes nothing.
+// CheckActivate finds obstacles of the pair to Activate, and changes nothing.
 func (n *Node) CheckActivate(ctx context.Context) error {
 	mine := n.store.Role()
 	if _, paired := n.store.Peer(); !paired || mine.Role == hwm.Active && n.signer.Active() {
@@ -64,22 +65,23 @@ func (n *Node) CheckActivate(ctx context.Context) error {
 	if err != nil {
 		return errUnasked(err)
 	}
-	return n.othersClaim(n.store.Role(), a)
+	return n.peerClaims(n.store.Role(), a)
 }
 
 func errUnasked(err error) *wire.Refusal {
-	return wire.Refuse(wire.Unreachable, "when the other instance is gone for good: highwater takeover",
-		"the other instance must be asked before this one signs: %v", err)
+	return wire.Refuse(wire.Unreachable, "when the peer is gone for good: highwater takeover",
+		"the peer must be asked before this instance signs: %v", err)
 }
 
-// othersClaim refuses when the other side signs, may come to sign, or says that the epoch is its own.
-func (n *Node) othersClaim(mine hwm.RoleRecord, a wire.Answer) error {
+// peerClaims refuses when the peer signs, may come to sign, or claims the epoch.
+func (n *Node) peerClaims(mine hwm.RoleRecord, a wire.Answer) error {
 	if mine.Epoch > 0 && a.Epoch == mine.Epoch && a.Owner == a.From && !a.Signing {
-		return wire.Refuse(wire.NotOwner, "when it is fenced, or its process is stopped: highwater takeover",
-			"the other instance claims epoch %d too: it is %s", a.Epoch, a.Role)
+		return wire.Refuse(wire.NotOwner, "when the peer is fenced, or its process is stopped: highwater takeover",
+			"the peer claims epoch %d too: the peer is %s", a.Epoch, a.Role)
 	}
-	if a.Signing || a.Status.Activating || a.Epoch > mine.Epoch || a.Status.Seen > mine.Epoch || a.Epoch == mine.Epoch && a.Epoch > 0 && a.Owner != n.Me() {
-		return wire.Refuse(wire.NotOwner, "see on both machines: highwater status", "the other instance is active, or is being activated too")
+	newer := a.Epoch > mine.Epoch || a.Status.Seen > mine.Epoch || a.Epoch == mine.Epoch && a.Epoch > 0 && a.Owner != n.Me()
+	if a.Signing || a.Status.Activating || newer {
+		return wire.Refuse(wire.NotOwner, "see on both machines: highwater status", "the peer is active, or is being activated too")
 	}
 	return nil
 }
@@ -87,26 +89,21 @@ func (n *Node) othersClaim(mine hwm.RoleRecord, a wire.Answer) error {
 func (n *Node) mayActivate(mine hwm.RoleRecord) error {
 	switch {
 	case mine.Role == hwm.Active:
-		return wire.Refuse(wire.IsActive, "when the other instance is gone for good: highwater takeover",
-			"this instance is active in epoch %d, and waits for the other one's answer before it signs", mine.Epoch)
+		return wire.Refuse(wire.IsActive, "when the peer is gone for good: highwater takeover",
+			"this instance is active in epoch %d, and waits for the peer's answer before it signs", mine.Epoch)
 	case mine.Role == hwm.Fenced:
-		return wire.Refuse(wire.IsFenced, "find out who signed; then: highwater takeover", "this instance is fenced: %s", mine.Why)
-	case n.strange(mine):
+		return wire.Refuse(wire.IsFenced, "find the program that signed with these keys; afterwards: highwater takeover",
+			"this instance is fenced: %s", mine.Why)
+	case n.epochs.strange(mine):
 		return neither(mine)
 	case mine.Epoch > 0 && mine.Owner != n.Me():
 		return wire.Refuse(wire.NotOwner, "highwater handover; when the peer is gone for good: highwater takeover",
-			"epoch %d belongs to the other instance", mine.Epoch)
+			"epoch %d belongs to the peer", mine.Epoch)
 	}
 	return nil
 }
 
-// strange tells whether the epoch is owned by neither of the two.
-func (n *Node) strange(mine hwm.RoleRecord) bool {
-	peer, paired := n.store.Peer()
-	return paired && mine.Epoch > 0 && mine.Owner != n.Me() && mine.Owner != peer.Key
-}
-
-// Stand ends signing, in the epoch that is.
+// Stand ends signing, in the present epoch.
 func (n *Node) Stand(ctx context.Context, why string) (hwm.RoleRecord, error) {
 	n.begin()
 	defer n.end()

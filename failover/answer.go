@@ -6,12 +6,13 @@ import (
 
 	"highwater/failover/wire"
 	"highwater/hwm"
+	"highwater/internal/checklist"
 )
 
-// handle is this side's answer to a question that came from the pinned key of the other instance.
+// handle is this side's answer to a question from the pinned key of the peer.
 func (n *Node) handle(ctx context.Context, verb string, q wire.Question) wire.Answer {
 	if n.greet(ctx, q) == nil && mayBeCopy(verb, q) {
-		n.lookFor(ctx, q)
+		n.askBack(ctx, q)
 		if verb == wire.Release {
 			n.lookAtKeys(ctx)
 		}
@@ -27,7 +28,7 @@ func (n *Node) handle(ctx context.Context, verb string, q wire.Question) wire.An
 		}
 		a.Hello = n.hello()
 	}
-	if err != nil && !wire.IsRefusal(err) && n.broken() != "" { // it failed in the middle of the step
+	if err != nil && !wire.IsRefusal(err) && n.broken() != "" { // the disk failed in the middle of the step
 		err = n.diskFails()
 	}
 	if err != nil {
@@ -36,7 +37,7 @@ func (n *Node) handle(ctx context.Context, verb string, q wire.Question) wire.An
 	return a
 }
 
-// greet takes in which process asks.
+// greet takes in the name of the process that asks.
 func (n *Node) greet(ctx context.Context, q wire.Question) error {
 	n.begin()
 	defer n.end()
@@ -55,19 +56,20 @@ func (n *Node) step(ctx context.Context, verb string, q wire.Question) (a wire.A
 		return a, err
 	}
 	if q.To != n.Me() {
-		return a, wire.Refuse(wire.WrongKey, "compare with: highwater peer show", "the question is for the instance %s, this one is %s", q.To.Short(), n.Me().Short())
+		return a, wire.Refuse(wire.WrongKey, "compare with: highwater peer show",
+			"the question is for the instance %s, and the question came to the instance %s", q.To.Short(), n.Me().Short())
 	}
-	if err = n.plausible(peer, q.Seen); err != nil {
+	if err = n.epochs.plausible(peer, q.Seen); err != nil {
 		return a, err
 	}
-	if err = n.takenIn(ctx, peer, verb, q); err != nil {
+	if err = n.applyQuestion(ctx, peer, verb, q); err != nil {
 		return a, err
 	}
 	if r := n.sameKey(); r != nil {
 		return a, r
 	}
 	if mayBeCopy(verb, q) {
-		if err = n.alone(q); err != nil {
+		if err = n.refuseBeside(q); err != nil {
 			return a, err
 		}
 	}
@@ -85,38 +87,61 @@ func (n *Node) step(ctx context.Context, verb string, q wire.Question) (a wire.A
 	return a, err
 }
 
-// report is what the other side is told. It is made after heard: marks of a side that was just fenced are final.
+// report is what the peer is told. The report is made after applyQuestion: the marks of a side that was just fenced are
+// final.
 func (n *Node) report(peer hwm.Peer) (*wire.Report, error) {
-	marks, err := n.toldMarks()
+	told, err := n.marks.told()
 	if err != nil {
 		return nil, err
 	}
 	r := n.store.Role()
 	return &wire.Report{
-		Why: r.Why, Since: r.Since, Seen: peer.Seen, Activating: n.activating.Load() > 0, Marks: marks, Keys: n.keyReports(),
-		Head: n.heads.told.Load(), Build: n.build, SignsUpTo: n.signsUpTo(r),
+		Why: r.Why, Since: r.Since, Seen: peer.Seen, Activating: n.activating.Load() > 0, Marks: told, Keys: n.keys.Reports(),
+		Head: n.heads.Told(), Build: n.build, SignsUpTo: n.marks.signsUpTo(r),
 	}, nil
 }
 
-// durableMarks are all marks of our chain, as they are on disk by now.
-func (n *Node) durableMarks() ([]wire.Mark, error) {
-	rows, err := n.rows()
-	if err != nil {
-		return nil, err
-	}
-	if _, err := n.store.Raise(nil); err != nil { // returns when all that is in memory is durable
-		return nil, err
-	}
-	return marksOf(rows)
+// Server answers the other instance.
+func (n *Node) Server() *wire.Server { return n.server }
+
+// host is the node as its server sees it.
+type host struct{ node *Node }
+
+var _ wire.Host = host{}
+
+func (h host) Hello() wire.Hello { return h.node.hello() }
+
+func (h host) Handle(ctx context.Context, verb string, q wire.Question) wire.Answer {
+	return h.node.handle(ctx, verb, q)
 }
 
-func marksOf(rows []hwm.Row) ([]wire.Mark, error) {
-	marks := []wire.Mark{}
-	for _, r := range rows {
-		marks = append(marks, wire.Mark{PKH: r.PKH, Kind: r.Kind, Level: r.Level, Round: r.Round, Source: r.Source.Told()})
+func (h host) Marks() ([]wire.Mark, error) { return h.node.marks.durable() }
+
+func (n *Node) newServer() *wire.Server {
+	return wire.NewServer(wire.ServerConfig{
+		Host: host{n}, Identity: n.store.Identity(), Pinned: n.pinned, Count: &n.count, Ended: n.stopped,
+	})
+}
+
+func (n *Node) pinned() (hwm.InstanceID, bool) {
+	peer, ok := n.store.Peer()
+	return peer.Key, ok
+}
+
+// toWire is a handover as the other instance is told of it. A handover by invitation has no moment, and each of its
+// lines has its ID for a name.
+func toWire(h Handover) *wire.Handover {
+	out := &wire.Handover{Done: h.Done, From: h.From, To: h.To, Epoch: h.Epoch, At: h.At, GapMS: h.GapMS}
+	for _, f := range h.Findings {
+		out.Findings = append(out.Findings, wire.Finding{Name: string(f.ID), Result: string(f.Result), Detail: f.Detail, Hint: f.Hint})
 	}
-	if len(marks) > wire.MaxMarks {
-		return nil, fmt.Errorf("%d marks are more than can be told", len(marks))
+	return out
+}
+
+func fromWire(h wire.Handover) Handover {
+	out := Handover{Done: h.Done, From: h.From, To: h.To, Epoch: h.Epoch, At: h.At, GapMS: h.GapMS}
+	for _, f := range h.Findings {
+		out.Findings = append(out.Findings, checklist.New(checklist.ID(f.Name), checklist.Result(f.Result), f.Detail, f.Hint))
 	}
-	return marks, nil
+	return out
 }

@@ -2,7 +2,6 @@ package failover
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -20,7 +19,7 @@ func (s *side) stoodStill(monotonic, wall bool) {
 	case wall:
 		ran = ran.Round(0).Add(-time.Hour)
 	}
-	s.node.pulse.ran = ran
+	s.node.pulse.Ran(ran)
 }
 
 // TestAfterAStandstillItAsks: the one that signs stood still, the other one was told that it is dead, and took over. What it was about to
@@ -57,32 +56,8 @@ func TestAfterAStandstillAlone(t *testing.T) {
 	p.level++
 	require.Equal(t, perLevel, a.bake(p.level))
 	require.Equal(t, 1, asked)
-	a.node.pulse.ran = time.Time{} // a command, which does not look
+	a.node.pulse.Ran(time.Time{}) // a command, which does not look
 	p.level++
 	require.Equal(t, perLevel, a.bake(p.level))
 	require.Equal(t, 1, asked)
-}
-
-// TestAPulse: the beat that comes first after a standstill does not hide it, only a question does.
-func TestAPulse(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var p pulse
-		const limit = 3 * time.Second
-		beat := func() bool { return p.look(time.Now(), limit, true) }
-		require.False(t, beat())
-		for range 100 {
-			<-time.After(limit)
-			require.False(t, beat())
-		}
-		<-time.After(limit + 1)
-		require.True(t, p.look(time.Now(), limit, false))
-		for range 3 {
-			require.True(t, beat())
-		}
-		p.asked()
-		require.False(t, beat())
-		<-time.After(limit + 1)
-		require.True(t, beat(), "the beat that comes first")
-		require.True(t, p.look(time.Now(), limit, false))
-	})
 }

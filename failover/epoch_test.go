@@ -165,8 +165,8 @@ func TestNoJumpOfAnEpoch(t *testing.T) {
 		require.Equal(t, was, [2]hwm.RoleRecord{a.role(), b.role()})
 		require.Equal(t, perLevel, a.bake(p.level+1))
 		// What was said last is looked at by a takeover, too.
-		b.node.noted(wire.Answer{Hello: said.Hello}, b.node.now(), nil)
-		require.Equal(t, uint64(3), b.node.nextEpoch())
+		b.node.noteAnswer(wire.Answer{Hello: said.Hello}, b.node.now(), nil)
+		require.Equal(t, uint64(3), b.node.epochs.next())
 		b.handover()
 		require.Equal(t, uint64(2), b.role().Epoch)
 	}

@@ -10,70 +10,89 @@ import (
 	"highwater/hwm"
 	"highwater/internal/chain"
 	"highwater/internal/checklist"
-	"highwater/internal/tezos"
 )
 
-// evidencePeer looks whether the other instance answers: one that does can hand over.
+// evidencePeer looks whether the peer answers: a peer that does can hand over.
 func (n *Node) evidencePeer(ctx context.Context, peer hwm.Peer) checklist.Line {
-	const id = checklist.OtherInstance
+	line := func(result checklist.Result, detail, hint string) checklist.Line {
+		return checklist.New(checklist.OtherInstance, result, detail, hint)
+	}
 	if r := n.sameKey(); r != nil {
-		return checklist.New(id, checklist.Bad, r.Text, r.Hint)
+		return line(checklist.Bad, r.Text, r.Hint)
 	}
 	a, err := n.Ask(ctx)
 	if err != nil && a.From != peer.Key {
-		if r := wire.AsRefusal(err); r.Reason != wire.Unreachable { // something lives there, whatever it says
-			return checklist.New(id, checklist.Bad, r.Text, "stop the process there first; or: "+r.Hint)
+		if r := wire.AsRefusal(err); r.Reason != wire.Unreachable { // a process lives at the address, whatever its answer
+			return line(checklist.Bad, r.Text, "stop the process on the peer's machine first; or: "+r.Hint)
 		}
-		return checklist.New(id, checklist.OK, err.Error(), "")
+		return line(checklist.OK, err.Error(), "")
 	}
 	mine := n.store.Role()
 	switch {
 	case n.signsHere():
-		return checklist.New(id, checklist.Bad, "this instance signs already", "there is nothing to take over; see: highwater peer show")
+		return line(checklist.Bad, "this instance signs already", "nothing is left to take over; see: highwater peer show")
 	case err != nil && slices.Contains([]string{wire.SameKey, wire.SameKeyBefore}, wire.AsRefusal(err).Reason):
-		return checklist.New(id, checklist.Bad, "it answers; "+err.Error(), wire.AsRefusal(err).Hint)
+		return line(checklist.Bad, "answers; "+err.Error(), wire.AsRefusal(err).Hint)
 	case oldCopy(err) != nil:
-		return checklist.New(id, checklist.Bad, "it answers; "+err.Error(), oldCopy(err).Hint)
+		return line(checklist.Bad, "answers; "+err.Error(), oldCopy(err).Hint)
 	case a.Broken != "" && !n.harmless(a):
-		return checklist.New(id, checklist.Bad, "it answers, and signs nothing: its disk fails: "+a.Broken, verdict.DiskHint(peer.Key))
+		return line(checklist.Bad, "answers, and signs nothing: its disk fails: "+a.Broken, verdict.DiskHint(peer.Key))
 	case a.Signing:
-		return checklist.New(id, checklist.Bad, "it answers, and it signs", "highwater handover")
+		return line(checklist.Bad, "answers, and signs", "highwater handover")
 	case a.Role != hwm.Fenced && (a.Owner == peer.Key || a.Owner == n.Me() && a.Epoch > mine.Epoch && mine.Role != hwm.Active):
-		return n.unlessOld(ctx, peer, checklist.New(id, checklist.Bad, fmt.Sprintf("it answers (%s, epoch %d), and can give the right to sign with proof", a.Role, a.Epoch), "highwater handover"))
+		return n.unlessOld(ctx, peer, line(checklist.Bad,
+			fmt.Sprintf("answers (%s, epoch %d), and can give the right to sign with proof", a.Role, a.Epoch), "highwater handover"))
 	case !n.harmless(a):
-		return n.unlessOld(ctx, peer, checklist.New(id, checklist.Bad, fmt.Sprintf("it answers (%s, epoch %d), and may come to sign: a certificate for it may be under way, or the state here is an old copy",
-			a.Role, a.Epoch), "highwater handover, on the other machine; or stop its process first"))
+		return n.unlessOld(ctx, peer, line(checklist.Bad,
+			fmt.Sprintf("answers (%s, epoch %d), and may come to sign: a certificate for the peer may be under way, or the state here is an old copy",
+				a.Role, a.Epoch), "highwater handover, on the peer's machine; or stop the peer's process first"))
 	}
-	return checklist.New(id, checklist.OK, fmt.Sprintf("it answers (%s, epoch %d), does not sign, and cannot hand over", a.Role, a.Epoch), "")
+	return line(checklist.OK, fmt.Sprintf("answers (%s, epoch %d), does not sign, and cannot hand over", a.Role, a.Epoch), "")
 }
 
-// unlessOld asks the other instance whether it would give the right away. One whose state is an old copy says so: then f has no better advice
-// than this.
+// harmless tells of a peer that answers whether the peer cannot come to sign by itself: the peer is fenced, or both
+// agree that this instance owns the epoch. Else a certificate for the peer may be under way, and take effect after a
+// takeover here.
+func (n *Node) harmless(a wire.Answer) bool {
+	mine := n.store.Role()
+	switch {
+	case a.Role == hwm.Fenced:
+		return true
+	case a.Status == nil || a.Owner != n.Me() || mine.Owner != n.Me() || a.Epoch != mine.Epoch || a.Status.Seen > mine.Epoch:
+		return false
+	}
+	return n.checkCopied(a.Status.Marks) == nil
+}
+
+// unlessOld asks the peer whether it would give the right away. A peer with an old copy of its state says so, and the
+// line gives the way out.
 func (n *Node) unlessOld(ctx context.Context, peer hwm.Peer, f checklist.Line) checklist.Line {
 	if r := oldCopy(n.wouldRelease(ctx, peer, nil)); r != nil {
-		f.Detail, f.Hint = "it answers; "+r.Text, r.Hint
+		f.Detail, f.Hint = "answers; "+r.Text, r.Hint
 	}
 	return f
 }
 
-// A process that is killed is started again by its unit, and one that is only stopped by the next boot.
-const statementHint = "stop its process (systemctl disable --now highwater, there: a kill is undone by the unit) or unplug its devices, be sure that neither " +
-	"comes back by itself, then: --the-other-instance-cannot-sign"
+// A process that is killed is started again by its unit, and a process that is only stopped by the next boot.
+const statementHint = "stop the peer's process (on its machine: systemctl disable --now highwater; the unit undoes a kill) or unplug its " +
+	"devices, be sure that neither comes back by itself, and state: --the-other-instance-cannot-sign"
+
+const unstatedText = "nobody stated that the peer cannot sign"
 
 func stated(r TakeoverRequest) checklist.Line {
 	const id = checklist.Statement
 	if !r.CannotSign {
-		return checklist.New(id, checklist.Waiting, "nobody stated that the other instance cannot sign", statementHint)
+		return checklist.New(id, checklist.Waiting, unstatedText, statementHint)
 	}
-	return checklist.New(id, checklist.OK, "the operator states that the other instance cannot sign", "")
+	return checklist.New(id, checklist.OK, "the operator states that the peer cannot sign", "")
 }
 
-// evidenceHere shows the role from which it starts; a fence is lifted by this.
+// evidenceHere shows the role before the takeover, which lifts a fence.
 func (n *Node) evidenceHere() checklist.Line {
 	mine := n.store.Role()
 	f := checklist.New(checklist.ThisInstance, checklist.OK, fmt.Sprintf("%s, epoch %d", mine.Role, mine.Epoch), "")
 	if mine.Role == hwm.Fenced {
-		f.Result, f.Detail, f.Hint = checklist.Warning, "it is fenced: "+mine.Why, "the takeover ends the fence: know why it was there"
+		f.Result, f.Detail, f.Hint = checklist.Warning, "fenced: "+mine.Why, "the takeover ends the fence: know the reason of the fence"
 	}
 	return f
 }
@@ -81,10 +100,7 @@ func (n *Node) evidenceHere() checklist.Line {
 // evidenceChain looks at the node and at the silence of our keys.
 func (n *Node) evidenceChain(ctx context.Context, r *TakeoverRequest) (*chain.Head, *chain.Silence, []checklist.Line) {
 	if n.heads.Chain == nil {
-		if r.Head == nil {
-			return nil, nil, []checklist.Line{checklist.New(checklist.Node, checklist.Bad, "no node is configured: the chain's head is not known", "set `node` in the configuration, or say it: --head LEVEL")}
-		}
-		return nil, nil, []checklist.Line{checklist.New(checklist.Node, checklist.Warning, fmt.Sprintf("none is configured; the operator states that the chain is at level %d", *r.Head), "")}
+		return nil, nil, []checklist.Line{withoutNode(r)}
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
@@ -92,11 +108,23 @@ func (n *Node) evidenceChain(ctx context.Context, r *TakeoverRequest) (*chain.He
 	if node.Result != checklist.OK {
 		return nil, nil, []checklist.Line{node.Passing()}
 	}
-	s, err := n.heads.Silence(ctx, n.pkhs())
+	s, err := n.heads.Silence(ctx, n.keys.PKHs())
 	if err != nil {
-		return nil, nil, []checklist.Line{node, checklist.New(checklist.Silence, checklist.Bad, err.Error(), "see the node's log").Passing()}
+		failed := checklist.New(checklist.Silence, checklist.Bad, err.Error(), "see the node's log").Passing()
+		return nil, nil, []checklist.Line{node, failed}
 	}
 	return &head, &s, []checklist.Line{node, silent(s, r.Silence).Passing()}
+}
+
+// withoutNode wants the operator to state the head.
+func withoutNode(r *TakeoverRequest) checklist.Line {
+	const id = checklist.Node
+	if r.Head == nil {
+		return checklist.New(id, checklist.Bad, "no node is configured: the chain's head is not known",
+			"set `node` in the configuration, or state the head: --head LEVEL")
+	}
+	return checklist.New(id, checklist.Warning,
+		fmt.Sprintf("none is configured; the operator states that the chain is at level %d", *r.Head), "")
 }
 
 // silent is the countdown of silence.
@@ -126,23 +154,18 @@ func seenSilence(s *chain.Silence, wanted int) *SilenceSeen {
 	return out
 }
 
-func (n *Node) pkhs() []tezos.PublicKeyHash {
-	var out []tezos.PublicKeyHash
-	for _, k := range n.signer.Keys() {
-		out = append(out, k.PKH)
-	}
-	return out
-}
-
-// evidenceCertificate asks for the certificate that this side gave away by level: it could still be used.
+// evidenceCertificate asks for the certificate that this side gave away by level: the certificate could still be used.
 func (n *Node) evidenceCertificate(r TakeoverRequest) []checklist.Line {
-	keys, level := n.givenAway()
+	keys, level := n.marks.givenAway()
 	if len(keys) == 0 {
 		return nil
 	}
 	const id = checklist.Certificate
 	if !r.CertificateDestroyed {
-		return []checklist.Line{checklist.New(id, checklist.Waiting, fmt.Sprintf("this instance gave the right away from level %d on; whoever has that certificate can still use it", level+1), "destroy it and its copies (one that went over the link is gone with the process there), then: --the-certificate-is-destroyed")}
+		return []checklist.Line{checklist.New(id, checklist.Waiting,
+			fmt.Sprintf("this instance gave the right away from level %d on; any holder of the certificate can still use it", level+1),
+			"destroy the certificate and its copies (a certificate that went over the link is gone with the peer's process), and state: "+
+				"--the-certificate-is-destroyed")}
 	}
-	return []checklist.Line{checklist.New(id, checklist.OK, "the operator states that it is destroyed", "")}
+	return []checklist.Line{checklist.New(id, checklist.OK, "the operator states that the certificate is destroyed", "")}
 }

@@ -2,12 +2,12 @@ package failover
 
 import "highwater/hwm"
 
-// TakeoverMargin is the margin of the takeover that made this epoch, in levels; zero when this process made no takeover, or when no level
-// of the margin is surely free of signatures of the former signer.
+// TakeoverMargin is the margin of the takeover that made this epoch, in levels; zero when this process made no
+// takeover, or when no level of the margin is surely free of signatures of the former signer.
 func (n *Node) TakeoverMargin() int32 { return n.margin.Load() }
 
-// Watched is the role that a guard needs: Active while this instance signs. An owner that was restarted and waits for the other
-// instance's word is on standby here: the other instance may have taken over, and may sign.
+// Watched is the role for a guard: Active while this instance signs. A restarted owner that waits for the peer's answer
+// is on standby here: the peer may have taken over, and may sign.
 func (n *Node) Watched() hwm.RoleRecord {
 	r := n.store.Role()
 	if r.Role == hwm.Active && !n.signer.Active() {
@@ -16,10 +16,10 @@ func (n *Node) Watched() hwm.RoleRecord {
 	return r
 }
 
-// Fence ends signing until an operator's deliberate act, because another signer of our keys was seen in an epoch. Fence does so only
-// while this instance signs in that very epoch, and no other step of the protocol runs meanwhile: a sighting in an epoch that is over
-// says nothing against the present signer. Signatures under way never leave, since the other signer may be at the same level.
-// An error says that the fence is not durable; the gate is closed all the same.
+// Fence ends signing until an operator's deliberate act, because another signer of our keys was seen in an epoch. Fence
+// acts only while this instance signs in the same epoch, and no other step of the protocol runs meanwhile: a sighting
+// in an epoch that is over says nothing against the present signer. Signatures under way never leave, since the second
+// signer may be at the same level. An error says that the fence is not durable; the gate is closed all the same.
 func (n *Node) Fence(epoch uint64, why string) (fenced bool, err error) {
 	n.begin()
 	defer n.end()

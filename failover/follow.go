@@ -7,22 +7,20 @@ import (
 	"highwater/hwm"
 )
 
-// followOnce follows the other side's marks until the stream ends. An instance that signs follows nobody.
+// followOnce follows the peer's marks until the stream ends. An instance that signs follows nobody.
 func (n *Node) followOnce(ctx context.Context) {
 	peer, ok := n.store.Peer()
 	if !ok || n.store.Role().Role == hwm.Active {
 		return
 	}
 	err := n.link.Follow(ctx, peer, n.question(peer, ""), func(a wire.Answer) error { return n.onFollow(ctx, a) })
-	n.mu.Lock()
-	n.follow.connected = false
-	n.mu.Unlock()
+	n.heard.Unfollowed()
 	if err != nil && ctx.Err() == nil {
 		n.log.Debug("following ended", "peer", peer.Address, "error", err)
 	}
 }
 
-// onFollow merges marks by maximum, so that those here are close when they are needed.
+// onFollow merges marks by maximum: the marks here are close when they are needed.
 func (n *Node) onFollow(ctx context.Context, a wire.Answer) error {
 	if a.Refusal != nil {
 		return a.Refusal
@@ -33,21 +31,19 @@ func (n *Node) onFollow(ctx context.Context, a wire.Answer) error {
 	if err != nil {
 		return err
 	}
-	if err := n.heard(context.WithoutCancel(ctx), peer, a.Hello); err != nil {
+	if err := n.applyHello(context.WithoutCancel(ctx), peer, a.Hello); err != nil {
 		return err
 	}
 	if a.Status != nil && n.store.Role().Role != hwm.Active {
-		marks, err := n.believed(a.Status.Marks)
+		marks, err := n.marks.believed(a.Status.Marks)
 		if err != nil {
 			return err
 		}
-		if _, err := n.store.Raise(n.floors(marks)); err != nil {
+		if _, err := n.store.Raise(n.marks.floors(marks)); err != nil {
 			return err
 		}
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.follow = followState{true, n.now()}
+	n.heard.Followed(n.now())
 	if n.store.Role().Role == hwm.Active {
 		return wire.Refuse(wire.IsActive, "", "this instance is active and follows nobody")
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/heard"
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/chain"
@@ -38,7 +39,7 @@ func TestNoTakeoverBesideACertificateUnderWay(t *testing.T) {
 
 // meanwhile is a chain beside which something happens while it is looked at.
 type meanwhile struct {
-	Chain
+	heard.Chain
 	head tezos.ChainID
 	at   int32
 	do   func()

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"highwater/failover/heard"
 	"highwater/failover/wire"
 	"highwater/guard"
 	"highwater/hwm"
@@ -260,7 +261,7 @@ type side struct {
 	pair   *pair
 	gadget *gadget
 	more   []signer.Device
-	chain  Chain
+	chain  heard.Chain
 	link   Link // nil: the pair's cable
 	copyOf *side
 	log    slog.Handler // nil: one that fails the test at a line with a lock in hand

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/failover/keys"
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/checklist"
@@ -50,8 +51,8 @@ func TestNothingIsHandedToAnInstanceWithoutTheKeys(t *testing.T) {
 	}
 	require.Equal(t, hwm.Active, a.role().Role)
 	require.Equal(t, perLevel, a.bake(p.level))
-	require.Contains(t, b.node.evidenceKeys().Detail, "cannot sign here: no connected device holds the key")
-	require.Equal(t, checklist.Bad, b.node.evidenceKeys().Result)
+	require.Contains(t, b.node.keys.Able(b.node.lastReport()).Detail, "cannot sign here: no connected device holds the key")
+	require.Equal(t, checklist.Bad, b.node.keys.Able(b.node.lastReport()).Result)
 	require.Equal(t, checklist.Waiting, b.node.momentKeys(b.mustAsk()).Result)
 	require.Equal(t, checklist.Waiting, a.node.momentKeys(a.mustAsk()).Result)
 }
@@ -106,9 +107,7 @@ func TestNothingIsReleasedToWhoWasNotHeard(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
 	a.node.link = silentLink{}
-	a.node.mu.Lock()
-	a.node.heardAt = time.Now().Add(-2 * freshReport)
-	a.node.mu.Unlock()
+	a.node.now = func() time.Time { return time.Now().Add(2 * freshReport) }
 	peer, _ := b.store.Peer()
 	_, err := b.node.askRelease(t.Context(), peer, nil)
 	is(t, err, wire.NotReady)
@@ -125,9 +124,7 @@ func TestAnOldReport(t *testing.T) {
 	p.beats()
 	peer, _ := a.store.Peer()
 	require.NoError(t, a.node.fitThere(peer))
-	a.node.mu.Lock()
-	a.node.heardAt = time.Now().Add(-2 * freshReport)
-	a.node.mu.Unlock()
+	a.node.now = func() time.Time { return time.Now().Add(2 * freshReport) }
 	is(t, a.node.fitThere(peer), wire.NotReady)
 	b.gadget.health = device.Absent
 	a.node.lookAtKeys(t.Context())
@@ -148,13 +145,13 @@ func TestReportsOfOlderVersions(t *testing.T) {
 		{[]wire.KeyReport{{PKH: k, Health: "absent: device left does not hold the key"}}, checklist.Bad, "cannot sign there: device left does not hold the key"},
 		{[]wire.KeyReport{{PKH: k, Health: "ready"}}, checklist.OK, "the key is usable there"},
 	} {
-		f := usableOn(checklist.Keys, key, marks, lackThere(c.there), "there")
+		f := keys.Usable(checklist.Keys, key, marks, keys.There(c.there), "there")
 		require.Equal(t, c.result, f.Result)
 		require.Contains(t, f.Detail, c.text)
 	}
 	// A key without a mark signs nowhere, and holds nothing up.
 	other := newGadget(t).keys[0].PublicKey().Hash()
-	f := usableOn(checklist.Keys, append(key, wire.KeyReport{PKH: other}), []wire.Mark{{PKH: other}}, lackThere([]wire.KeyReport{{PKH: other, Health: "ready"}}), "there")
+	f := keys.Usable(checklist.Keys, append(key, wire.KeyReport{PKH: other}), []wire.Mark{{PKH: other}}, keys.There([]wire.KeyReport{{PKH: other, Health: "ready"}}), "there")
 	require.Equal(t, checklist.Warning, f.Result, f.Detail)
 }
 
@@ -182,10 +179,10 @@ func TestACertificateForKeysThatAreNotHere(t *testing.T) {
 func TestATakeoverWantsTheKeys(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
-	b.node.said = nil // nothing was heard since the start
-	require.Equal(t, checklist.OK, b.node.evidenceKeys().Result)
+	b.node.heard.Forget() // nothing was heard since the start
+	require.Equal(t, checklist.OK, b.node.keys.Able(b.node.lastReport()).Result)
 	b.gadget.health = device.Locked
-	f := b.node.evidenceKeys()
+	f := b.node.keys.Able(b.node.lastReport())
 	require.Equal(t, checklist.Bad, f.Result)
 	require.Contains(t, f.Detail, "cannot sign here: device gadget is locked")
 	c, err := b.node.Takeover(t.Context(), TakeoverRequest{Check: true, CannotSign: true, Head: &p.level})
@@ -198,13 +195,13 @@ func TestATakeoverWantsTheKeys(t *testing.T) {
 	a.gadget.keys = append(a.gadget.keys, late)
 	a.signer.Learn()
 	b.mustAsk()
-	require.Equal(t, checklist.Warning, b.node.evidenceKeys().Result, "it signs nowhere yet")
+	require.Equal(t, checklist.Warning, b.node.keys.Able(b.node.lastReport()).Result, "it signs nowhere yet")
 	_, err = a.store.Raise([]hwm.Row{{
 		Key: hwm.Key{Chain: ghost, PKH: late.PublicKey().Hash(), Kind: tezos.Block}, Mark: hwm.Floor(start, time.Now(), hwm.SourceSet),
 	}})
 	require.NoError(t, err)
 	b.mustAsk()
-	f = b.node.evidenceKeys()
+	f = b.node.keys.Able(b.node.lastReport())
 	require.Equal(t, checklist.Bad, f.Result)
 	require.Contains(t, f.Detail, late.PublicKey().Hash().String()+" is not known here")
 }
@@ -217,7 +214,7 @@ func TestChecklistsNoteASpareThatIsNone(t *testing.T) {
 	b.more = []signer.Device{&gadget{name: "empty"}}
 	b.start()
 	b.mustAsk()
-	f := b.node.evidenceKeys()
+	f := b.node.keys.Able(b.node.lastReport())
 	require.Equal(t, checklist.Warning, f.Result)
 	require.Contains(t, f.Detail, "device empty is ready and does not hold the key")
 	require.NotEmpty(t, f.Hint)

@@ -3,6 +3,7 @@ package failover
 import (
 	"fmt"
 	"math"
+	"sync"
 	"time"
 
 	"highwater/failover/wire"
@@ -11,68 +12,73 @@ import (
 	"highwater/internal/checklist"
 )
 
-// Margins of a takeover: levels at which nobody signs, so that nothing that the other instance may have signed comes again.
+// Margins of a takeover: levels at which nobody signs. Nothing that the peer may have signed comes again.
 const (
-	// Margin is above everything that is known, when little is: a minute without a signature.
+	// Margin is above all known levels, when little is known: a minute without a signature.
 	Margin = 10
-	// MinMargin is above the chain's head as it was when the operator stated that the other instance cannot sign, and the least that an
-	// operator may choose. It is enough when that head was fresh and our keys were silent: what the other instance signed before
-	// is at most one level above its own node's head, and that node was at most two blocks ahead of ours.
+	// MinMargin is above the chain's head at the time of the operator's statement that the peer cannot sign, and the least
+	// margin that an operator may choose. MinMargin is enough when the head was fresh and our keys were silent: the last
+	// signature of the peer is at most one level above the head of the peer's node, and that node was at most two blocks
+	// ahead of ours.
 	MinMargin = 3
-	// MaxMargin bounds what an operator may choose.
+	// MaxMargin bounds an operator's choice.
 	MaxMargin = 1000
 )
 
 const (
-	// enoughSilence is how many silent levels make MinMargin do.
+	// enoughSilence is how many silent levels make MinMargin enough.
 	enoughSilence = 3
-	// freshHead is how old the head of a node is that is at most two blocks behind, by this machine's clock. Where the clock is wrong by
-	// more, Margin it is.
+	// freshHead is the age of the head of a node at most two blocks behind, by this machine's clock. A clock that is wrong
+	// by more leads to Margin.
 	freshHead = 15 * time.Second
-	// repeated is how often a statement must be made again to be the same one; who comes back later states anew.
+	// repeated is the longest time between two repetitions of one statement; a later statement is a new one.
 	repeated = 30 * time.Second
 )
 
-// statement is where the chain was when an operator stated that the other instance cannot sign.
+// statement is an operator's statement that the peer cannot sign.
 type statement struct {
-	head  int32
-	epoch uint64    // that this side knew
-	last  time.Time // when it was repeated
+	mu   sync.Mutex
+	made *madeStatement // nil: no statement stands
 }
 
-// unstate ends a statement: the other side was heard, so it lives, or did until now.
-func (n *Node) unstate() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.stated = nil
+type madeStatement struct {
+	head  int32     // of the chain, at the time of the statement
+	epoch uint64    // of this side
+	last  time.Time // of the last repetition
 }
 
-// statedAt gives the chain's head at the time of the statement, which whoever waits for evidence repeats all the while; nil when it was
-// not made, is not true, or nobody could say where the chain was.
-func (n *Node) statedAt(r TakeoverRequest, alive bool, h *chain.Head) *int32 {
-	epoch := n.store.Role().Epoch // another one: the right moved since then
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	now := n.now()
-	if n.stated != nil && (alive || n.stated.epoch != epoch || now.Sub(n.stated.last).Abs() > repeated) {
-		n.stated = nil
+// end ends a statement.
+func (s *statement) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.made = nil
+}
+
+// head gives the chain's head at the time of the statement. An operator who waits for evidence repeats the statement
+// all the while. Nil: the statement was not made, is not true, or no head was known. Another epoch: the right moved
+// since.
+func (s *statement) head(r TakeoverRequest, alive bool, h *chain.Head, epoch uint64, now time.Time) *int32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.made != nil && (alive || s.made.epoch != epoch || now.Sub(s.made.last).Abs() > repeated) {
+		s.made = nil
 	}
 	if !r.CannotSign || alive {
 		return nil
 	}
-	if n.stated == nil {
+	if s.made == nil {
 		if h == nil || h.Age.Abs() > freshHead {
 			return nil
 		}
-		n.stated = &statement{head: h.Level, epoch: epoch}
+		s.made = &madeStatement{head: h.Level, epoch: epoch}
 	}
-	n.stated.last = now
-	head := n.stated.head
+	s.made.last = now
+	head := s.made.head
 	return &head
 }
 
-// floor is above everything that the other instance may have signed. stated is where the chain was when the statement was made, if that
-// can be told.
+// floor is above every signature that the peer may have made. stated is the head at the time of the statement, if
+// known.
 func (n *Node) floor(t *Takeover, s *chain.Silence, r TakeoverRequest, stated *int32) error {
 	known, err := n.highestKnown(s, r)
 	if err != nil {
@@ -84,18 +90,18 @@ func (n *Node) floor(t *Takeover, s *chain.Silence, r TakeoverRequest, stated *i
 	case r.Margin != nil:
 		margin, t.guarded = *r.Margin, *r.Margin
 	case stated != nil && s != nil && s.Silent >= enoughSilence && known.signed <= *stated+MinMargin: // else its node was further ahead
-		level, what, margin = *stated, "the chain's head when it was stated", MinMargin
+		level, what, margin = *stated, "the chain's head at the time of the statement", MinMargin
 		t.guarded = 0 // no level of the margin is surely free
 	}
 	if level > math.MaxInt32-margin || level < 0 {
-		return wire.Refuse(wire.BadLevel, "set the marks first: highwater hwm set", "there is no level to start from")
+		return wire.Refuse(wire.BadLevel, "set the marks first: highwater hwm set", "no level is known to start from")
 	}
 	t.Floor, t.Reason = level+margin, fmt.Sprintf("%d, %s, and a margin of %d", level, what, margin)
 	return nil
 }
 
-// farHead finds a mistyped head: the floor above it would be durable, and nothing up to it could be signed any more. What the other
-// instance told of is known too.
+// farHead finds a mistyped head: the floor above the head would be durable, and nothing up to the floor could be signed
+// any more. The levels that the peer told of are known too.
 func (n *Node) farHead(r TakeoverRequest) []checklist.Line {
 	if r.Head == nil {
 		return nil
@@ -104,31 +110,31 @@ func (n *Node) farHead(r TakeoverRequest) []checklist.Line {
 	if said := n.highestSaid(); said >= 0 {
 		limit = limit.Or(n.now(), hwm.Known{Level: said, At: n.now()})
 	}
-	if err != nil || limit.Allows(*r.Head) { // where it fails, so does the floor
+	if err != nil || limit.Allows(*r.Head) { // an error of the limit is an error of the floor, too
 		return nil
 	}
 	result := checklist.Bad
 	if r.Far {
 		result = checklist.Warning
 	}
-	return []checklist.Line{checklist.New(checklist.Head, result, fmt.Sprintf("level %d is stated, "+
-		"which is %s", *r.Head, limit.Distance(*r.Head)), "look at the level again; if the level is right: --far")}
+	return []checklist.Line{checklist.New(checklist.Head, result,
+		fmt.Sprintf("level %d is stated, which is %s", *r.Head, limit.Distance(*r.Head)), "look at the level again; if the level is right: --far")}
 }
 
-// known is the highest level that is known of: of everything, and of what was signed or set as a mark.
+// known is the highest known level of all, and the highest level that was signed or set as a mark.
 type known struct {
 	level, signed int32
 	what          string
 }
 
 func (n *Node) highestKnown(s *chain.Silence, r TakeoverRequest) (known, error) {
-	level, err := n.highestNear()
+	level, err := n.marks.highestNear()
 	if err != nil {
 		return known{}, err
 	}
 	k := known{level: level, what: "the highest mark here"}
 	if followed := n.highestSaid(); followed > k.level {
-		k.level, k.what = followed, "the highest mark of the other instance"
+		k.level, k.what = followed, "the highest mark of the peer"
 	}
 	k.signed = k.level
 	if s != nil {
@@ -146,36 +152,16 @@ func (n *Node) highestKnown(s *chain.Silence, r TakeoverRequest) (known, error) 
 	return k, nil
 }
 
-// highestNear is the highest level of all marks of our chain, but of those that are too far above the head of our node: nothing was signed
-// there, and the mark of one key must not stop the others.
-func (n *Node) highestNear() (int32, error) {
-	rows, err := n.rows()
-	if err != nil {
-		return 0, err
-	}
-	limit, err := n.signer.LimitOfAll()
-	if err != nil {
-		return 0, err
-	}
-	highest := int32(-1)
-	for _, r := range rows {
-		if limit.Allows(r.Level) {
-			highest = max(highest, r.Level)
-		}
-	}
-	return highest, nil
-}
-
-// highestSaid is the highest level that the other instance told of and that is believed; -1 when it told of none.
+// highestSaid is the highest level of the peer's believed marks; -1 without such a mark.
 func (n *Node) highestSaid() int32 {
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	highest := int32(-1)
-	if n.said != nil && n.said.Status != nil {
-		for _, m := range n.said.Status.Marks {
-			if n.tooFar(m) == nil {
-				highest = max(highest, m.Level)
-			}
+	said := n.heard.State().Said
+	if said == nil || said.Status == nil {
+		return highest
+	}
+	for _, m := range said.Status.Marks {
+		if n.marks.tooFar(m) == nil {
+			highest = max(highest, m.Level)
 		}
 	}
 	return highest

@@ -131,9 +131,9 @@ func TestAStatementOfItsTime(t *testing.T) {
 	require.Equal(t, first+4+Margin, look.Floor)
 	require.Equal(t, first+MinMargin, floorOf(t, b, TakeoverRequest{}))
 
-	b.node.mu.Lock()
-	b.node.stated.last = b.node.stated.last.Add(-repeated - time.Second)
-	b.node.mu.Unlock()
+	b.node.stated.mu.Lock()
+	b.node.stated.made.last = b.node.stated.made.last.Add(-repeated - time.Second)
+	b.node.stated.mu.Unlock()
 	require.Equal(t, first+4+MinMargin, floorOf(t, b, TakeoverRequest{}), "another one")
 
 	a.start() // and lives

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"highwater/failover/keys"
 	"highwater/failover/moment"
 	"highwater/failover/wire"
 	"highwater/hwm"
@@ -22,7 +23,7 @@ func (n *Node) Moment(ctx context.Context, w moment.Window) (moment.Moment, erro
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	look := moment.Look{
-		Window: w, Active: n.store.Role().Role == hwm.Active, Keys: n.pkhs(), Marks: n.durableMarks,
+		Window: w, Active: n.store.Role().Role == hwm.Active, Keys: n.keys.PKHs(), Marks: n.marks.durable,
 	}
 	if n.heads.Chain != nil {
 		look.Node = &n.heads
@@ -61,11 +62,11 @@ func (n *Node) momentPeer(ctx context.Context) (checklist.Line, *wire.Answer) {
 func (n *Node) momentKeys(said *wire.Answer) checklist.Line {
 	const id = checklist.Devices
 	if said.Signing {
-		return usableOn(id, said.Status.Keys, said.Status.Marks, n.lackHere, "here").OrWait()
+		return keys.Usable(id, said.Status.Keys, said.Status.Marks, n.keys.Lack, "here").OrWait()
 	}
-	marks, err := n.durableMarks()
+	marks, err := n.marks.durable()
 	if err != nil {
 		return checklist.Failed(id, err).OrWait()
 	}
-	return usableOn(id, n.keyReports(), marks, lackThere(said.Status.Keys), "there").OrWait()
+	return keys.Usable(id, n.keys.Reports(), marks, keys.There(said.Status.Keys), "there").OrWait()
 }

@@ -71,7 +71,7 @@ func chained(t *testing.T) (p *pair, a, b *side, chains [2]*fakeChain) {
 // follow lets both see the other's node and marks, as they do by themselves each second.
 func follow(t *testing.T, p *pair) {
 	for _, s := range p.sides {
-		s.node.heads.tell(t.Context())
+		s.node.heads.Tell(t.Context())
 		if s.role().Role != hwm.Active {
 			s.node.followOnce(t.Context())
 		}
@@ -160,14 +160,14 @@ func TestWhatAMomentWaitsFor(t *testing.T) {
 		}},
 		"the head is not attested": {"attestations", checklist.Waiting, func(p *pair, c [2]*fakeChain) {
 			p.level++
-			c[0].rights = func(int32, int) (chain.Rights, error) { return chain.Rights{Attest: p.sides[0].node.pkhs()}, nil }
+			c[0].rights = func(int32, int) (chain.Rights, error) { return chain.Rights{Attest: p.sides[0].node.keys.PKHs()}, nil }
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, a, _, chains := chained(t)
 			c.spoil(p, chains)
 			for _, s := range p.sides {
-				s.node.heads.tell(t.Context())
+				s.node.heads.Tell(t.Context())
 			}
 			m := a.moment(moment.Window{})
 			require.Equal(t, c.result, result(t, m, c.finding).Result, "%v", m.Findings)
@@ -185,7 +185,7 @@ func TestWhatAMomentWaitsFor(t *testing.T) {
 // TestTheHeadIsAttested: the moment is after the attestations of a level, whoever signs; a key that does not attest is not waited for.
 func TestTheHeadIsAttested(t *testing.T) {
 	p, a, b, chains := chained(t)
-	duty := func(int32, int) (chain.Rights, error) { return chain.Rights{Attest: a.node.pkhs()}, nil }
+	duty := func(int32, int) (chain.Rights, error) { return chain.Rights{Attest: a.node.keys.PKHs()}, nil }
 	chains[0].rights, chains[1].rights = duty, duty
 	p.level++
 	for _, s := range p.sides {

@@ -24,16 +24,16 @@ var mutations = []struct {
 	{"2: the fence is durable before the answer", []edit{{"release.go", `	if _, err := n.signer.Become(ctx, next, nil, ceilings...); err != nil { // rule 2: durable before the answer
 		return nil, err
 	}
-	return n.certify(q, q.At)`, `	marks, err := n.durableMarks()
+	return n.certify(q, q.At)`, `	marks, err := n.marks.durable()
 	if err != nil {
 		return nil, err
 	}
 	_ = ceilings
 	return wire.Certificate{Protocol: wire.Protocol, Chain: n.signer.Chain(), From: n.Me(), To: next.Owner, Epoch: next.Epoch, Level: q.At,
 		Marks: marks, Nonce: q.Nonce, When: n.now()}.Sign(n.store.Identity())`}}},
-	{"5: floors travel with the right", []edit{{"accept.go", `floors := n.floors(c.Marks)`, `floors := n.floors(nil)`}}},
-	{"5: floors travel with every answer", []edit{{"rules.go", `return n.signer.Resume(n.floors(marks)) // rule 5`, `return n.signer.Resume(n.floors(marks[:0]))`}}},
-	{"6: certificates are fresh", []edit{{"accept.go", `} else if _, fresh := n.spend(c.Nonce, wire.Release); !fresh {`, `} else if _, fresh := n.spend(c.Nonce, wire.Release); !fresh && false {`}}},
+	{"5: floors travel with the right", []edit{{"accept.go", `floors := n.marks.floors(c.Marks)`, `floors := n.marks.floors(nil)`}}},
+	{"5: floors travel with every answer", []edit{{"rules.go", `return n.signer.Resume(n.marks.floors(marks)) // rule 5`, `return n.signer.Resume(n.marks.floors(marks[:0]))`}}},
+	{"6: certificates are fresh", []edit{{"accept.go", `} else if _, fresh := n.questions.Spend(c.Nonce, wire.Release); !fresh {`, `} else if _, fresh := n.questions.Spend(c.Nonce, wire.Release); !fresh && false {`}}},
 	{"6: answers are fresh", []edit{{"rules.go", `if !fresh || a.Status == nil {`, `if fresh && false || a.Status == nil {`}}},
 	{"7: a restarted owner asks", []edit{{"../signer/signer.go", ` && !cfg.Hold {`, ` {`}}},
 	{"7: a newer epoch fences", []edit{{"rules.go", `	case h.Epoch > mine.Epoch: // rule 7: newer, so somebody else may sign
@@ -41,7 +41,7 @@ var mutations = []struct {
 		return nil
 	case h.Epoch > mine.Epoch:
 		return n.yield(`}}},
-	{takenOver, []edit{{"rules.go", `	if a.Epoch > mine.Epoch { // and`, `	if a.Epoch > mine.Epoch && false { // and`}}},
+	{takenOver, []edit{{"rules.go", `	if a.Epoch > mine.Epoch { // this`, `	if a.Epoch > mine.Epoch && false { // this`}}},
 	{"8: two claims to one epoch", []edit{
 		{"rules.go", `if a.Epoch == mine.Epoch && a.Owner != n.Me() {`, `if a.Epoch == mine.Epoch && a.Owner != n.Me() && false {`},
 		{"rules.go", `case h.Signing || n.Me().Less(h.From):`, `case false:`},
@@ -50,24 +50,24 @@ var mutations = []struct {
 	{"10: a floor at the cut-over", []edit{{"accept.go", `	if c.Level != nil {
 		floors =`, `	if c.Level != nil && false {
 		floors =`}}},
-	{"10: a ceiling at the cut-over", []edit{{"release.go", `ceilings = n.ceilings(*q.At)`, `ceilings = n.ceilings(*q.At + 5)`}}},
+	{"10: a ceiling at the cut-over", []edit{{"release.go", `ceilings = n.marks.ceilings(*q.At)`, `ceilings = n.marks.ceilings(*q.At + 5)`}}},
 	{"10: a certificate in a file is spent", []edit{
 		{"accept.go", `case c.Epoch <= mine.Epoch:`, `case c.Epoch <= mine.Epoch && c.Nonce != "":`},
 		{"accept.go", `Epoch: c.Epoch, Owner: n.Me(), Why: why}`, `Epoch: max(c.Epoch, mine.Epoch+1), Owner: n.Me(), Why: why}`},
 	}},
 	{"11: the ceiling is lifted by what gives the right back", []edit{
 		{"rules.go", `	if mine.Role != hwm.Active || mine.Owner != n.Me() || n.signer.Active() {
-		return n.passed(ctx, mine, a)`, `	if mine.Role == hwm.Active && mine.Owner != n.Me() {
-		_, err := n.signer.Become(ctx, hwm.RoleRecord{Role: mine.Role, Epoch: mine.Epoch, Owner: mine.Owner}, nil, n.lifts()...)
+		return n.endPastCeilings(ctx, mine, a)`, `	if mine.Role == hwm.Active && mine.Owner != n.Me() {
+		_, err := n.signer.Become(ctx, hwm.RoleRecord{Role: mine.Role, Epoch: mine.Epoch, Owner: mine.Owner}, nil, n.marks.lifts()...)
 		return err
 	}
 	if mine.Role != hwm.Active || mine.Owner != n.Me() || n.signer.Active() {
-		return n.passed(ctx, mine, a)`},
+		return n.endPastCeilings(ctx, mine, a)`},
 		{"../signer/ceilings.go", `if s.capped.Load() && state.Ceiling == nil {`, `if state.Ceiling == nil && false {`},
 	}},
 	{ofTwo, []edit{
 		{"answer.go", `if r := n.sameKey(); r != nil {`, `if r := n.sameKey(); r != nil && verb == "" {`},
-		{"answer.go", `if err = n.alone(q); err != nil {`, `if err = n.alone(q); err != nil && verb == "" {`},
+		{"answer.go", `if err = n.refuseBeside(q); err != nil {`, `if err = n.refuseBeside(q); err != nil && verb == "" {`},
 	}},
 }
 

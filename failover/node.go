@@ -1,5 +1,5 @@
-// Package failover is the protocol between two instances of one signer: who may sign, how the right moves from one to the other,
-// and why no crash, loss, delay or restart between them makes two signers.
+// Package failover is the protocol between two instances of one signer. It says which of the two may sign, how the
+// right moves, and why no crash, loss, delay or restart between the two makes two signers.
 //
 // The rules are in rules.go, release.go and accept.go; docs/failover-theory.md explains them, and model/ checks them.
 package failover
@@ -12,94 +12,94 @@ import (
 	"sync/atomic"
 	"time"
 
+	"highwater/failover/heard"
+	"highwater/failover/keys"
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/signer"
 )
 
-// Store is what a node keeps: marks and role, the other instance's name, and its own key.
+// Store keeps the marks and the role, the peer's name, and the instance key.
 type Store interface {
 	signer.Store
 	Peer() (hwm.Peer, bool)
 	SetPeer(p *hwm.Peer) error
 	Identity() crypto.Signer
-	// Known are all marks as they are in memory, also when nothing can be made durable any more.
+	// Known are all marks as memory has them, also when nothing can be made durable any more.
 	Known() []hwm.Row
 }
 
-// Link carries questions to the other instance. An error is a *Refusal when the other side, or the way to it, is wrong for good.
+// Link carries questions to the peer. An error is a *Refusal when the peer, or the way to the peer, is wrong for good.
 type Link interface {
-	// Call asks, and waits for the answer as long as ctx lets it.
+	// Call asks, and waits for the answer as long as ctx allows.
 	Call(ctx context.Context, peer hwm.Peer, verb string, q wire.Question) (wire.Answer, error)
 	// Follow calls each for every report of marks, until ctx or the connection ends.
 	Follow(ctx context.Context, peer hwm.Peer, q wire.Question, each func(wire.Answer) error) error
 }
 
-// Config is what a node is made of.
+// Config holds the parts of a node.
 type Config struct {
-	Signer *signer.Signer // made with Hold when there is a peer
+	Signer *signer.Signer // made with Hold when a peer is named
 	Store  Store
-	Link   Link  // nil: TLS, with the store's identity
-	Chain  Chain // nil: no octez node is configured
+	Link   Link        // nil: TLS, with the store's identity
+	Chain  heard.Chain // nil: no octez node is configured
 	Log    *slog.Logger
 	Now    func() time.Time
 	Build  string
-	Every  time.Duration // how often the other instance is asked; zero: a second
+	Every  time.Duration // the time between two questions to the peer; zero: a second
 	// Offline says that this process is no daemon: the node answers for one command, and nobody signs here meanwhile.
 	Offline bool
 }
 
-// Node is this instance's side of the protocol. It is safe for concurrent use.
+// Node is this instance's side of the protocol. Node is safe for concurrent use.
+//
+// Locks. act makes the steps of the protocol one at a time: begin takes act, end lets it go, and everything that reads
+// the role to change it stands between the two. Nobody holds act while waiting for the network or for a log. waking is
+// held around a question, which takes act: waking first, act second. The small types below lock themselves, or are
+// atomic; their locks are leaves: nothing is called while such a lock is held. marks, keys and epochs have no state and
+// no lock.
 type Node struct {
 	signer  *signer.Signer
 	store   Store
 	link    Link
 	server  *wire.Server
-	heads   Heads
 	log     *slog.Logger
 	now     func() time.Time
 	build   string
 	every   time.Duration
 	offline bool         // no daemon runs
 	life    string       // of this process
-	count   wire.Counter // of what happens in it, see life.go
+	count   wire.Counter // of the events in this process, see heard.Lives
 
-	// act makes the steps of the protocol one at a time. Nobody holds it while waiting for the network.
-	act        sync.Mutex
-	activating atomic.Int32  // operators who activate this instance now; counted before the other one is asked
+	marks  marks
+	keys   keys.Here
+	epochs epochs
+
+	act    sync.Mutex
+	waking sync.Mutex // one signature asks after a standstill, the rest wait for its answer
+
+	heads     heard.Heads     // the newest head of our node
+	heard     heard.Peer      // what the peer said last
+	lives     heard.Lives     // the peer's processes
+	questions heard.Questions // of this process, without an answer yet
+	stated    statement       // of an operator who waits for evidence
+	alarmed   lastAlarm       // of the pair
+	pulse     heard.Pulse
+
+	activating atomic.Int32  // operators who activate this instance now; counted before the peer is asked
 	given      atomic.Uint64 // certificates that left
 	margin     atomic.Int32  // of the takeover of this process, for the guard; zero: none
 	busy       atomic.Bool   // a handover is under way
-	kick       chan struct{}
-	stopped    chan struct{} // closed when Run ends
-	pulse      pulse
-	waking     sync.Mutex // one asks after a standstill, the others wait for it
 
-	mu      sync.Mutex
-	nonces  map[string]asked // questions of this process that wait for an answer
-	lives   lives            // of the other instance
-	said    *wire.Answer     // what the other instance said last
-	heardAt time.Time
-	asked   bool
-	lastErr error // of the last attempt to ask it
-	skew    time.Duration
-	rtt     time.Duration // of the last answer
-	follow  followState
-	stated  *statement // of an operator who waits for evidence
-	alarmed string     // the last alarm: said once
+	kick    chan struct{}
+	stopped chan struct{} // closed when Run ends
 }
 
-type followState struct {
-	connected bool
-	at        time.Time
-}
-
-// New makes a node. It answers at once; Run makes it ask.
+// New makes a node. The node answers at once; Run makes it ask.
 func New(cfg Config) *Node {
 	n := &Node{
-		signer: cfg.Signer, store: cfg.Store, link: cfg.Link, log: cfg.Log, now: cfg.Now, build: cfg.Build,
-		every: cfg.Every, kick: make(chan struct{}, 1), stopped: make(chan struct{}), nonces: map[string]asked{}, life: wire.NewLife(),
-		offline: cfg.Offline,
+		signer: cfg.Signer, store: cfg.Store, link: cfg.Link, log: cfg.Log, now: cfg.Now, build: cfg.Build, every: cfg.Every,
+		kick: make(chan struct{}, 1), stopped: make(chan struct{}), life: wire.NewLife(), offline: cfg.Offline,
 	}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
@@ -114,7 +114,10 @@ func New(cfg Config) *Node {
 	if n.link == nil {
 		n.link = wire.NewClient(cfg.Store.Identity())
 	}
-	n.heads.Chain, n.heads.id, n.heads.now, n.heads.log = cfg.Chain, cfg.Signer.Chain(), n.now, n.log
+	n.marks, n.keys = marks{n.store, n.signer, n.now}, keys.Here{Signer: n.signer}
+	n.epochs = epochs{n.store, &n.heard, n.log}
+	n.heads.Chain, n.heads.ID, n.heads.Now, n.heads.Log, n.heads.Timeout = cfg.Chain, cfg.Signer.Chain(), n.now, n.log, askTimeout
+	n.lives.Count, n.questions.Count = &n.count, &n.count
 	n.server = n.newServer()
 	if _, paired := n.store.Peer(); paired {
 		n.explain(nil)
@@ -122,8 +125,8 @@ func New(cfg Config) *Node {
 	return n
 }
 
-// Heads is what is known of the chain's head.
-func (n *Node) Heads() *Heads { return &n.heads }
+// Heads keeps the newest head of the chain.
+func (n *Node) Heads() *heard.Heads { return &n.heads }
 
 // Me is this instance.
 func (n *Node) Me() hwm.InstanceID { return n.store.Instance() }
@@ -134,8 +137,7 @@ const (
 	releaseTimeout = signer.DrainTimeout + 3*time.Second
 )
 
-// Run asks the other instance for as long as ctx lives: whether this one may resume, whether it knows anything newer, and for its
-// marks.
+// Run asks the peer for as long as ctx lives: for leave to resume, for newer epochs, and for marks.
 func (n *Node) Run(ctx context.Context) {
 	defer close(n.stopped)
 	n.boot(ctx)
@@ -161,7 +163,7 @@ func (n *Node) loop(ctx context.Context, kick <-chan struct{}, step func(context
 	}
 }
 
-// begin begins a step. What the step has to log, and the signer in it, waits until end: nobody waits for a log with the lock in hand.
+// begin begins a step of the protocol. The log lines of the step, and of the signer in the step, wait until end.
 func (n *Node) begin() {
 	n.act.Lock()
 	n.signer.Lines().Hold()
@@ -180,7 +182,7 @@ func (n *Node) Poke() {
 	}
 }
 
-// boot settles what a start finds: an instance that was only signing up to its ceilings is on standby after a restart.
+// boot settles the role after a start: an instance that only signed up to its ceilings is on standby after a restart.
 func (n *Node) boot(ctx context.Context) {
 	n.begin()
 	defer n.end()
@@ -205,19 +207,30 @@ func (n *Node) beat(ctx context.Context) {
 	if !ok {
 		return
 	}
-	n.heads.tell(ctx)
+	n.heads.Tell(ctx)
 	if _, err := n.Ask(ctx); err != nil && ctx.Err() == nil {
 		n.log.Debug("the other instance did not answer", "peer", peer.Address, "error", err)
 	}
 }
 
-// raiseAlarm says an alarm of the pair once.
+// lastAlarm is the text of the last alarm of the pair.
+type lastAlarm struct {
+	mu   sync.Mutex
+	text string
+}
+
+// news tells whether the text is a new text.
+func (a *lastAlarm) news(text string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	again := a.text == text
+	a.text = text
+	return !again
+}
+
+// raiseAlarm raises an alarm of the pair once.
 func (n *Node) raiseAlarm(name signer.AlarmName, text, hint string) {
-	n.mu.Lock()
-	again := n.alarmed == text
-	n.alarmed = text
-	n.mu.Unlock()
-	if !again {
+	if n.alarmed.news(text) {
 		n.signer.RaiseAlarm(name, "the other instance", "", text, hint)
 	}
 }

@@ -62,14 +62,14 @@ func TestSilenceIsCountedWhereThereWereRights(t *testing.T) {
 	for range 3 {
 		attest(t, a, sim) // levels 1001 to 1003
 	}
-	s, err := b.chain.Silence(t.Context(), b.node.pkhs())
+	s, err := b.chain.Silence(t.Context(), b.node.keys.PKHs())
 	require.NoError(t, err)
 	require.Equal(t, chain.Silence{Head: start + 4, LastOwn: start + 3, Since: start - 1}, s)
 	a.kill()
 	for range 4 { // the head goes to 1008: 1004 to 1007 are silent, and at 1006 there were no rights
 		sim.Advance()
 	}
-	s, err = b.chain.Silence(t.Context(), b.node.pkhs())
+	s, err = b.chain.Silence(t.Context(), b.node.keys.PKHs())
 	require.NoError(t, err)
 	require.Equal(t, chain.Silence{Head: start + 8, LastOwn: start + 3, Silent: 3, Since: start - 1}, s)
 

@@ -1,9 +1,10 @@
-// Package guard watches the chain for what one of our own keys signed and this instance did not. Such a signature says that a second
-// signer is alive with the same key; the only safe answer is to stop.
+// Package guard watches the chain for what one of our own keys signed and this instance did not. Such a signature says
+// that a second signer is alive with the same key; the only safe answer is to stop.
 //
-// What is ours is known from three things: the durable marks (nothing above them was ever signed here), the memory of this process
-// (what it signed of late, by place and digest), and the marks as they were when the instance became active, or the process started
-// (at or below them others may have signed before us, and so may we). What they do not settle is no alarm.
+// What is ours is known from three things: the durable marks (nothing above them was ever signed here), the memory of
+// this process (what it signed of late, by place and digest), and the marks as they were when the instance became
+// active, or the process started (at or below them others may have signed before us, and so may we). What they do not
+// settle is no alarm.
 package guard
 
 import (
@@ -22,13 +23,15 @@ import (
 )
 
 const (
-	// CatchUp is how many blocks are looked at, back from a head, at the start, after a lost connection or a reorganisation.
+	// CatchUp is how many blocks are looked at, back from a head, at the start, after a lost connection or a
+	// reorganisation.
 	CatchUp = chain.Window
 	// Grace is how many levels above what was known at a takeover a signer may have signed before it died: the next one.
 	Grace = 1
 	// seenKept bounds the blocks that are known to have been looked at.
 	seenKept = 4 * CatchUp
-	// MaxHeadAge is that of a head, by this machine's clock, that still shows what is signed now: some thirty blocks of any network.
+	// MaxHeadAge is that of a head, by this machine's clock, that still shows what is signed now: some thirty blocks of
+	// any network.
 	MaxHeadAge = 5 * time.Minute
 	// trustedKept bounds the forms of operations that are trusted.
 	trustedKept = 64
@@ -54,14 +57,15 @@ type Config struct {
 	Keys   func() []Key
 	Marks  Marks
 	Memory *Memory
-	// Role is the role, and Active in it says that requests are let in: an owner that was restarted and waits for the other instance's
-	// word is not. While it waits the other one may sign.
+	// Role is the role, and Active in it says that requests are let in: an owner that was restarted and waits for the
+	// other instance's word is not. While it waits the other one may sign.
 	Role func() hwm.RoleRecord
-	// Alarm is called once for an epoch, from Run's goroutine, and once more at most for a finding that is doubtful. It should fence the
-	// instance if its epoch still is Finding.Epoch and the finding is not doubtful. ctx is Run's own.
+	// Alarm is called once for an epoch, from Run's goroutine, and once more at most for a finding that is doubtful. It
+	// should fence the instance if its epoch still is Finding.Epoch and the finding is not doubtful. ctx is Run's own.
 	Alarm func(ctx context.Context, f Finding)
-	// Margin is what a takeover adds to the highest of head, marks and last own operation to get its floors (hwm.SourceTakeover).
-	// Inside it nobody may sign, neither the other side nor we, so that a twin shows before we sign at all. Zero: not looked at.
+	// Margin is what a takeover adds to the highest of head, marks and last own operation to get its floors
+	// (hwm.SourceTakeover). Inside it nobody may sign, neither the other side nor we, so that a twin shows before we sign
+	// at all. Zero: not looked at.
 	Margin func() int32
 	// Head is told each head as it comes, also while nothing is watched; may be nil. It must not wait.
 	Head func(h node.Header)
@@ -191,8 +195,8 @@ func (s *Status) blind(now time.Time, err error) {
 	s.Watching, s.Err = false, err
 }
 
-// head looks at a new head, and at what lies between it and what was looked at before. What could not be read is tried again with the
-// next head.
+// head looks at a new head, and at what lies between it and what was looked at before. What could not be read is tried
+// again with the next head.
 func (g *Guard) head(ctx context.Context, h node.Header) {
 	role := g.cfg.Role()
 	if role.Role != hwm.Active {
@@ -264,8 +268,8 @@ func (g *Guard) look(ctx context.Context, role hwm.RoleRecord, h node.Header) er
 	return failed
 }
 
-// rebase begins to watch an epoch, or keys that were not known before: what others may have signed is bounded by the marks as they are
-// now.
+// rebase begins to watch an epoch, or keys that were not known before: what others may have signed is bounded by the
+// marks as they are now.
 func (g *Guard) rebase(epoch uint64) error {
 	base := map[hwm.Key]hwm.Position{}
 	if g.watching && epoch == g.epoch {

@@ -66,7 +66,8 @@ func (in Instance) keys() []Key {
 	return keys
 }
 
-// alarm fences first, and raises an alarm after that. Whether an old state directory explains the finding is then asked of the chain.
+// alarm fences first, and raises an alarm after that. Whether an old state directory explains the finding is then asked
+// of the chain.
 func (in Instance) alarm(ctx context.Context, f Finding) {
 	if f.Doubtful {
 		in.raise(signer.AlarmUnproven, f.Key, f.String()+"; but its signature does not verify", hintUnproven)

@@ -47,9 +47,10 @@ func (g *Guard) judge(s Sighting, state hwm.State) string {
 	return ""
 }
 
-// same tells whether the bytes on chain are among those that we signed. Where the signature does not prove that we built the bytes
-// as they were signed (aggregates, DAL with a companion key, a protocol with another layout), a difference counts only once our own
-// bytes were recognised in that form: a change of encoding must not stop a good baker.
+// same tells whether the bytes on chain are among those that we signed. Where the signature does not prove that we
+// built the bytes as they were signed (aggregates, DAL with a companion key, a protocol with another layout), a
+// difference counts only once our own bytes were recognised in that form: a change of encoding must not stop a good
+// baker.
 func (g *Guard) same(s Sighting, digests [][32]byte) bool {
 	if slices.Contains(digests, s.digest) {
 		if !slices.Contains(g.trusted, s.form) && len(g.trusted) < trustedKept {

@@ -8,12 +8,13 @@ import (
 	"highwater/signer"
 )
 
-// MemorySize is how many places are remembered for each key and kind: more than six minutes of levels at 6 s, in a chain that is final
-// after two blocks.
+// MemorySize is how many places are remembered for each key and kind: more than six minutes of levels at 6 s, in a
+// chain that is final after two blocks.
 const MemorySize = 64
 
-// Memory is what this process signed, or may have signed, of late. It lives as long as the process and is safe for concurrent use. It
-// must hear every outcome (signer.Config.Observe) before the signature leaves, which is when the signer tells it.
+// Memory is what this process signed, or may have signed, of late. It lives as long as the process and is safe for
+// concurrent use. It must hear every outcome (signer.Config.Observe) before the signature leaves, which is when the
+// signer tells it.
 type Memory struct {
 	mu   sync.Mutex
 	keys map[hwm.Key]*recent
@@ -33,9 +34,10 @@ type place struct {
 // NewMemory remembers nothing yet.
 func NewMemory() *Memory { return &Memory{keys: map[hwm.Key]*recent{}} }
 
-// Observe takes an outcome down. A refusal never reached a device, nor did a request that the device would have refused: no mark moved, so the other
-// instance may rightly sign other bytes there. Any other failure may have: its bytes are taken for ours, since the answer
-// of a device can come after the request was given up, and be asked for again.
+// Observe takes an outcome down. A refusal never reached a device, nor did a request that the device would have
+// refused: no mark moved, so the other instance may rightly sign other bytes there. Any other failure may have: its
+// bytes are taken for ours, since the answer of a device can come after the request was given up, and be asked for
+// again.
 func (m *Memory) Observe(o signer.Outcome) {
 	if o.Kind == 0 || o.Decision == "refused" || o.Spared {
 		return

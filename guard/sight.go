@@ -22,8 +22,9 @@ type Sighting struct {
 	digest [32]byte // of the payload, as it is built from what the node shows
 	proven bool     // the signature verifies over these bytes
 	form   string   // how the bytes were built; see Guard.trusted
-	// doubtful: nothing shows that the key signed it. The signature could be verified and does not, or the key was never here to sign with.
-	// What cannot be verified alone is not doubtful: the node took the block, and an aggregate is how each tz4 attestation comes on chain.
+	// doubtful: nothing shows that the key signed it. The signature could be verified and does not, or the key was never
+	// here to sign with. What cannot be verified alone is not doubtful: the node took the block, and an aggregate is how
+	// each tz4 attestation comes on chain.
 	doubtful bool
 }
 
@@ -34,7 +35,8 @@ type Finding struct {
 	Mark  *hwm.Mark // ours, as it was then
 	Fresh bool      // this process made that mark: no old copy of the state directory explains the finding
 	Why   string    // why it cannot be ours
-	// Doubtful: the signature does not verify over what the node shows, or no device ever offered the key. No reason to fence.
+	// Doubtful: the signature does not verify over what the node shows, or no device ever offered the key. No reason to
+	// fence.
 	Doubtful bool
 }
 
@@ -47,8 +49,8 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%s signed %s %s at %s, seen in %s: %s", f.Key, article, f.Kind, f.Place, f.Block, f.Why)
 }
 
-// examine looks for our keys in a block: as its baker, and in its consensus operations. The companion key of a tz4 baker signs the same
-// bytes as the consensus key and is not named on chain; the consensus key stands for both.
+// examine looks for our keys in a block: as its baker, and in its consensus operations. The companion key of a tz4
+// baker signs the same bytes as the consensus key and is not named on chain; the consensus key stands for both.
 func (g *Guard) examine(ctx context.Context, b node.Header) error {
 	keys := g.cfg.Keys()
 	pkhs := make([]tezos.PublicKeyHash, 0, len(keys))

@@ -65,10 +65,10 @@ lets a client climb above the head | hwm/far.go | s/^\tif head != nil {/\tif hea
 lets a clock that went backwards take levels away | hwm/far.go | s/max(0, int64(now.Sub(k.At)\/time.Second))/int64(now.Sub(k.At)\/time.Second)/ | ./hwm | TestLimit
 believes a device of another chain | signer/ahead.go | s/if !limit.Allows(m.Level) {/if false {/ | ./signer | TestASpareOfAnotherChain|TestAGadgetOfAnotherChain
 uses a device of another chain | signer/candidates.go | s/ \&\& !s.isStrange(d, pkh) {/ {/ | ./signer | TestASpareOfAnotherChain
-believes the other instance's far marks | failover/far.go | s/if err == nil {$/if true {/ | ./failover | TestARestartTakesNoFarMarks|TestAStandbyFollowsNoFarMarks
+believes the other instance's far marks | failover/marks.go | s/if err == nil {$/if true {/ | ./failover | TestARestartTakesNoFarMarks|TestAStandbyFollowsNoFarMarks
 takes a certificate with far marks | failover/accept.go | s/if err := n.checkFar(c); err != nil {/if err := n.checkFar(c); err != nil \&\& c == nil {/ | ./failover | TestACertificateWithFarMarks
-hands over marks that the other side would refuse | failover/handover.go | s/if err := n.tooFar(m); err != nil {/if err := n.tooFar(m); err != nil \&\& false {/ | ./failover | TestACertificateWithFarMarks
-puts the floor of a takeover above a mark that went far | failover/margin.go | s/if limit.Allows(r.Level) {/if limit.Known() {/ | ./failover | TestATakeoverIsNotLedAway
+hands over marks that the other side would refuse | failover/plan.go | s/if err := m.tooFar(mark); err != nil {/if err := m.tooFar(mark); err != nil \&\& false {/ | ./failover | TestACertificateWithFarMarks
+puts the floor of a takeover above a mark that went far | failover/marks.go | s/if limit.Allows(r.Level) {/if limit.Known() {/ | ./failover | TestATakeoverIsNotLedAway
 calls a key ready that signs nothing for hours | signer/faults.go | s/!h.OK() {/false {/ | ./cmd | TestScript/far
 takes any level that an operator types | operate/raise.go | s/^\tif r.Far {$/\tif true {/ | ./api | TestErrorsThroughTheSocket
 forgets ceilings | hwm/decide.go | s/have.Ceiling != nil \&\& /false \&\& have.Ceiling != nil \&\& / | ./hwm | TestDecide
@@ -90,7 +90,7 @@ takes a mark that is on its way for a durable one | store/batch.go | /^func (db 
 has a role before it is durable | store/role.go | s/^\tb := db.write(db.appendJournal(entry))/\tdb.role = next\n&/ | ./store | TestNothingIsDoneBeforeItIsDurable
 moves a mark that a cut-over by level did not know of | signer/request.go | s/if err = s.stillUncapped(.*); err != nil {/if false {/ | ./signer | TestDecidedBeforeACutOver
 lets a signature out after a standstill | signer/sign.go | s/^\t\t\ts.awake(ctx) .*// | ./failover | TestAfterAStandstillItAsks
-hides a standstill by the next beat | failover/awake.go | s/p.slept = true/p.slept = !beats/ | ./failover | TestAPulse
+hides a standstill by the next beat | failover/heard/pulse.go | s/p.slept = true/p.slept = !beats/ | ./failover/heard | TestAPulse
 signs after a start in an epoch of another owner | signer/signer.go | s/ \&\& r.Owner == s.store.Instance() \&\& !cfg.Hold {/ \&\& !cfg.Hold {/ | ./signer | TestAStartThatDoesNotSign
 signs after a start before the other instance was asked | signer/signer.go | s/ \&\& !cfg.Hold {/ {/ | ./signer | TestAStartThatDoesNotSign
 signs for another chain | signer/admission.go | s/if req.Chain != s.chain {/if false {/ | ./signer | TestPolicy
@@ -144,7 +144,7 @@ logs with a change of role in hand | signer/role.go | s/s.lines.Hold()/_ = s.lin
 logs with a request's lock in hand | signer/ask.go | s/r.out.note(func() { \(s.log.Warn(.*)\) })/\1/ | ./signer | TestNothingIsLoggedUnderALock
 logs with a step of the pair in hand | failover/node.go | s/n.signer.Lines().Hold()/_ = n.act.TryLock/;s/n.signer.Lines().Release()/_ = n.act.TryLock/ | ./failover | TestAStepWaitsForNoLog
 takes an empty spare for a good one | signer/keyhealth.go | s/^\t\th.NoSpares = noSpares(key, devices)$/\t\th.NoSpares = noSpares(key, nil)/ | ./signer | TestASpareThatIsNone
-does not note an empty spare in a checklist | failover/keys.go | s/return n.noteSpares(\(checklist.New.*\))$/return \1/ | ./failover | TestChecklistsNoteASpareThatIsNone
+does not note an empty spare in a checklist | failover/keys/keys.go | s/return k.NoteSpares(\(checklist.New.*\))$/return \1/ | ./failover | TestChecklistsNoteASpareThatIsNone
 signs by a file on a read-only file system | store/open.go | s/^\tif lock.readOnly != nil {$/\tif false {/ | ./store | TestReadOnlyFromTheStart
 opens a read-only file without a lock | store/lock.go | s/lock, openErr := openFile(path, os.O_RDONLY, 0); openErr == nil/lock, _ := openFile(os.DevNull, os.O_RDONLY, 0); true/ | ./store | TestReadOnlyWithoutALock
 logs a failed commit before those who wait are told | store/commit.go | s/^\tclose(b.done)$//;s/^\tdb.sayRuntime()$/\tclose(b.done)/ | ./store | TestAFailedCommitWaitsForNoLog
@@ -231,21 +231,22 @@ signs on in an epoch that was taken over | failover/rules.go | s/if h.Epoch > mi
 takes a certificate for one that came | failover/rules.go | s/h.Epoch, h.Owner = h.Epoch-1, h.From/h.Owner = h.From/ | ./failover | TestATakenOverOwnerWaitsForItsCertificate
 hides an activation behind another | failover/activate.go | s/defer n.activating.Add(-1)/defer n.activating.Store(0)/ | ./failover | TestTwoActivationsAtOneSide
 activates without asking | failover/activate.go | s/if a.Signing || a.Status.Activating || .* {$/if false {/ | ./failover | TestBothAreActivatedAtOnce|TestTwoActivations
-hands over to an instance that cannot sign | failover/handover.go | s/^\tkeys := n.noteSpares(usableOn(.*/\tkeys := checklist.Good(checklist.Keys, "")/ | ./failover | TestNothingIsHandedToAnInstanceWithoutTheKeys
+activates without asking | failover/activate.go | s/if a.Signing || a.Status.Activating || newer {$/if newer \&\& false {/ | ./failover | TestBothAreActivatedAtOnce|TestTwoActivations
+hands over to an instance that cannot sign | failover/plan.go | s/^\tusable := n.keys.NoteSpares(.*/\tusable := checklist.Good(checklist.Keys, "")/ | ./failover | TestNothingIsHandedToAnInstanceWithoutTheKeys
 gives the right to an instance that cannot sign | failover/release.go | s/if err := fit(peer); err != nil {/if err := fit(peer); err != nil \&\& false {/ | ./failover | TestNothingIsHandedToAnInstanceWithoutTheKeys
-rests a release on an old report of keys | failover/keys.go | s/n.now().Sub(at) > freshReport/n.now().Before(at)/ | ./failover | TestAnOldReport
-takes a side that names no key for one that can sign | failover/keys.go | s/return lack{"is not known there".*/return lack{}/ | ./failover | TestReportsOfOlderVersions
-uses a certificate up that it cannot sign by | failover/accept.go | s/f := n.certifiedKeys(c); f.Result == checklist.Bad {/f := n.certifiedKeys(c); f.Result == "" {/ | ./failover | TestACertificateForKeysThatAreNotHere
-takes over with a device that lacks the key | failover/keys.go | s/f != nil \&\& (!f.Note || !inService) {/f != nil \&\& !f.Note \&\& !inService {/ | ./failover | TestATakeoverWantsTheKeys
+rests a release on an old report of keys | failover/fit.go | s/n.now().Sub(last.At) > freshReport/n.now().Before(last.At)/ | ./failover | TestAnOldReport
+takes a side that names no key for one that can sign | failover/keys/keys.go | s/return Lack{"is not known there".*/return Lack{}/ | ./failover | TestReportsOfOlderVersions
+uses a certificate up that it cannot sign by | failover/accept.go | s/f := n.keys.Certified(c); f.Result == checklist.Bad {/f := n.keys.Certified(c); f.Result == "" {/ | ./failover | TestACertificateForKeysThatAreNotHere
+takes over with a device that lacks the key | failover/keys/keys.go | s/f != nil \&\& (!f.Note || !inService) {/f != nil \&\& !f.Note \&\& !inService {/ | ./failover | TestATakeoverWantsTheKeys
 takes a ready device for one that holds the key | signer/faults.go | s/if s.firstUsable(candidates, key.pkh, kind) == nil {/if len(candidates) == 0 {/ | ./signer | TestAKeyThatItsDeviceDoesNotHold
 ends readiness for a key that was never in service | signer/readiness.go | s/if f.Note \&\& inService {/if f.Note \&\& !inService {/ | ./signer | TestANewKeyIsANote
 gives away from an old copy | failover/release.go | s/case q.Seen > mine.Epoch:/case false:/ | ./failover | TestAnOldCopyGivesNothingAway
-resumes from an old copy | failover/rules.go | s/case st.Mark != nil \&\& want.Compare(st.Mark.Position) <= 0:/case st.Mark != nil:/ | ./failover | TestARestoredCopyDoesNotSign
+resumes from an old copy | failover/oldcopy.go | s/case st.Mark != nil \&\& want.Compare(st.Mark.Position) <= 0:/case st.Mark != nil:/ | ./failover | TestARestoredCopyDoesNotSign
 waits for its device when it was taken over | failover/rules.go | s/^\t\tctx = givenUp()$/\t\t_ = givenUp/ | ./failover | TestAFalseStatementGivesUpWhatIsUnderWay
-waits for its device when its copy runs | failover/life.go | s/Stand(givenUp(),/Stand(context.Background(),/ | ./failover | TestACopyGivesUpWhatIsUnderWay
-takes two processes with one key for one | failover/life.go | s/return l.began <= other.from \&\& other.to <= l.alive/return false/ | ./failover | TestACopy|TestLives
-signs on when it is told of its copy | failover/life.go | s/if mine.Role == hwm.Active \&\& mine.Epoch == epoch {/if mine.Epoch == 0 {/ | ./failover | TestACopy
-lets a process begin beside another one with its key | failover/answer.go | s/if err = n.alone(q); err != nil {/if err = n.alone(q); err != nil \&\& verb == "" {/ | ./failover | TestACopyBesideTheOneThatSigns|TestSchedulesBesideACopy
+waits for its device when its copy runs | failover/lives.go | s/Stand(givenUp(),/Stand(context.Background(),/ | ./failover | TestACopyGivesUpWhatIsUnderWay
+takes two processes with one key for one | failover/heard/lives.go | s/return l.began <= second.from \&\& second.to <= l.alive/return false/ | ./failover/... | TestACopy|TestLives
+signs on when it is told of its copy | failover/lives.go | s/if mine.Role == hwm.Active \&\& mine.Epoch == epoch {/if mine.Epoch == 0 {/ | ./failover | TestACopy
+lets a process begin beside another one with its key | failover/answer.go | s/if err = n.refuseBeside(q); err != nil {/if err = n.refuseBeside(q); err != nil \&\& verb == "" {/ | ./failover | TestACopyBesideTheOneThatSigns|TestSchedulesBesideACopy
 spends a mark on what a device cannot take | signer/turn.go | s/^\tif !ok {/\tif !ok || true {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
 does not know an old copy by its epoch | failover/rules.go | s/^\tif a.Status.Seen > mine.Epoch {/\tif false {/ | ./failover | TestAnOldCopyIsKnownByItsEpoch
 answers an old copy of the other side again | failover/release.go | s/case q.Epoch < peer.Seen:/case false:/ | ./failover | TestAnOldCopyIsKnownByItsEpoch
@@ -254,12 +255,16 @@ keeps a statement though the other side was heard | failover/rules.go | s/^\tn.u
 keeps a statement though the right moved | failover/margin.go | s/ || n.stated.epoch != epoch//;s/epoch: epoch/epoch: epoch*0/ | ./failover | TestAStatementThatTimePassedBy
 disk: stays alive after a failed commit | internal/daemon/servedisk.go | s/^\tend(err)$/\t_ = end/ | ./internal/daemon | TestAFailedSyncEndsTheDaemon
 disk: starts on one that takes nothing | internal/daemon/servedisk.go | s/^\terr := in.Store.Probe()/\terr := error(nil)/ | ./internal/daemon | TestAStartOnABrokenDisk
+keeps a statement though the other side was heard | failover/rules.go | s/^\tn.stated.end() .*$// | ./failover | TestAStatementThatTimePassedBy
+keeps a statement though the right moved | failover/margin.go | s/ || s.made.epoch != epoch//;s/epoch: epoch/epoch: epoch*0/ | ./failover | TestAStatementThatTimePassedBy
+disk: stays alive after a failed commit | internal/daemon/servedisk.go | s/^\tend(err)$/\t_ = end/ | ./cmd | TestAFailedSyncEndsTheDaemon
+disk: starts on one that takes nothing | internal/daemon/servedisk.go | s/^\terr := in.Store.Probe()/\terr := error(nil)/ | ./cmd | TestAStartOnABrokenDisk
 disk: has a file read that was replaced | internal/daemon/servedisk.go | s/errors.Is(err, store.ErrReplaced)/errors.Is(err, nil)/ | ./cmd | TestScript/replaced
 disk: ends the backup that the other instance may need | internal/daemon/servedisk.go | s/d.answersOnly() \&\& !d.untilWritable(ctx)/false/ | ./internal/daemon | TestABrokenBackupStays
 disk: says that it signs when its disk failed | failover/ask.go | s/ \&\& broken == ""// | ./failover | TestNoCircle
 disk: answers nothing beside one that failed | failover/disk.go | s/if verb != wire.Status || .* {/if verb != "" {/ | ./failover | TestAHealthyOwnerResumes
 disk: answers as the active one when its disk failed | failover/disk.go | s/ || n.store.Role().Role == hwm.Active {/ {/ | ./failover | TestABrokenBackupThatCannotKeep
-believes an epoch that jumps | failover/ask.go | s/epoch-known <= maxJump/epoch >= known/ | ./failover | TestNoJumpOfAnEpoch
+believes an epoch that jumps | failover/epochs.go | s/epoch-known <= maxJump/epoch >= known/ | ./failover | TestNoJumpOfAnEpoch
 closes the gate for a succession that is forbidden | signer/role.go | s/if err := hwm.CheckSuccession(s.store.Role(), next); err != nil {/if err := error(nil); err != nil {/ | ./signer | TestAForbiddenSuccession
 calls a fenced owner one that signs | failover/verdict/verdict.go | s/case p.Role == hwm.Fenced:/case false:/ | ./failover | TestBothScreensSayTheSame
 sees one side only | failover/view.go | s/return verdict.Of(here, there)/return verdict.Of(here, verdict.Party{ID: there.ID})/ | ./failover | TestBothScreensSayTheSame

@@ -14,9 +14,9 @@ import (
 // gap is a run of levels that cannot bring a block of ours. The gap begins after so many levels from now.
 type gap struct{ after, blocks int }
 
-// choose gives the first gap that is long enough and begins in time. Without such a gap, choose gives the longest, and the
-// first of several equally long: among the gaps so early that a long gap could still have come. A search with no time left
-// is not given less than was asked for.
+// choose gives the first gap that is long enough and begins in time. Without such a gap, choose gives the longest, and
+// the first of several equally long: among the gaps so early that a long gap could still have come. A search with no
+// time left is not given less than was asked for.
 func choose(rights []chain.Right, head int32, w Window) gap {
 	ours := map[int32]bool{}
 	for _, r := range rights {

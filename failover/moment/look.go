@@ -120,12 +120,12 @@ func nodeThere(ours int32, theirs *int32) checklist.Line {
 	return checklist.New(id, checklist.OK, fmt.Sprintf("at level %d", *theirs), "")
 }
 
-// Recent is how many levels the mark of a key may be behind the head for the key to be waited for: a key further behind has
-// stopped attesting.
+// Recent is how many levels the mark of a key may be behind the head for the key to be waited for: a key further behind
+// has stopped attesting.
 const Recent = 4
 
-// attested wants the keys with the duty to attest the head to have done their duty: then no signature is asked for until the
-// next block comes. Nil when no key has the duty.
+// attested wants the keys with the duty to attest the head to have done their duty: then no signature is asked for
+// until the next block comes. Nil when no key has the duty.
 func (l Look) attested(head int32, duty []tezos.PublicKeyHash) []checklist.Line {
 	const id = checklist.Attestations
 	marks, err := l.Marks()

@@ -11,8 +11,8 @@ type Moment struct {
 	Findings []checklist.Line `json:"findings"`
 	Head     *int32           `json:"head"`           // null: no node tells of a head
 	Next     *chain.Right     `json:"next,omitempty"` // the next block that may be ours
-	// Starts and Gap are the gap that is waited for, or begins now: Gap free levels after the level Starts. Both are zero while
-	// nothing is known.
+	// Starts and Gap are the gap that is waited for, or begins now: Gap free levels after the level Starts. Both are zero
+	// while nothing is known.
 	Starts int32 `json:"starts,omitempty"`
 	Gap    int   `json:"gap,omitempty"`
 }

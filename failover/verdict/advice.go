@@ -35,8 +35,8 @@ const (
 const OwnerGone = "if that instance is gone for good: stop the process on one of the two machines, run highwater takeover on the " +
 	"second machine, and start the stopped process again"
 
-// DiskHint is the way out for both machines when the disk of the instance id fails. The name of the instance says which process
-// is to stop.
+// DiskHint is the way out for both machines when the disk of the instance id fails. The name of the instance says which
+// process is to stop.
 func DiskHint(id hwm.InstanceID) string {
 	return "on the machine of " + id.Short() + ": systemctl stop highwater, to keep the process from starting again; afterwards, on the " +
 		"peer's machine: highwater takeover. Start the stopped process when its disk works: the process asks before it signs"

@@ -1,5 +1,5 @@
-// Package verdict says which of two instances may sign, and what an operator is to do. Each instance makes the verdict from its
-// knowledge of both sides by the same function: two instances that have heard each other say the same.
+// Package verdict says which of two instances may sign, and what an operator is to do. Each instance makes the verdict
+// from its knowledge of both sides by the same function: two instances that have heard each other say the same.
 package verdict
 
 import (
@@ -88,8 +88,8 @@ func Alone(here Party) Verdict {
 	return given(Verdict{By: here.Owner, Epoch: here.Epoch}, here, Party{ID: here.Owner})
 }
 
-// twoClaims is for an epoch that each of the two calls its own. The instance that signs has the epoch; while neither signs,
-// nobody has it.
+// twoClaims is for an epoch that each of the two calls its own. The instance that signs has the epoch; while neither
+// signs, nobody has it.
 func twoClaims(x, y Party) (Verdict, bool) {
 	if !x.Heard || !y.Heard || !x.owns() || !y.owns() || x.Epoch != y.Epoch {
 		return Verdict{}, false

@@ -19,15 +19,16 @@ import (
 // MaxPast is how far the chain may be past the cut-over of a certificate in a file: ten minutes of blocks.
 const MaxPast = 100
 
-// Certificate gives an epoch, and with it the right to sign, from one instance to another. It is made only after the fence of the
-// giver is durable.
+// Certificate gives an epoch, and with it the right to sign, from one instance to another. It is made only after the
+// fence of the giver is durable.
 type Certificate struct {
 	Protocol int            `json:"protocol"`
 	Chain    tezos.ChainID  `json:"chain"`
 	From     hwm.InstanceID `json:"from"`
 	To       hwm.InstanceID `json:"to"`
 	Epoch    uint64         `json:"epoch"`
-	// Level is the cut-over of a release by level: From signs nothing above it, To nothing at or below it. Null: From signs nothing.
+	// Level is the cut-over of a release by level: From signs nothing above it, To nothing at or below it. Null: From
+	// signs nothing.
 	Level *int32 `json:"level,omitempty"`
 	Marks []Mark `json:"marks"` // From's, final when there is no level
 	// Nonce is the question's. It is empty for a certificate that travels in a file, which is always by level.

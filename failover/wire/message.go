@@ -1,5 +1,5 @@
-// Package wire is how two instances of a pair speak: the messages, their bounds, and the mutually authenticated HTTPS between the two. It
-// knows nothing of what a message means for the right to sign.
+// Package wire is how two instances of a pair speak: the messages, their bounds, and the mutually authenticated HTTPS
+// between the two. It knows nothing of what a message means for the right to sign.
 package wire
 
 import (
@@ -43,8 +43,8 @@ type Hello struct {
 	Owner    hwm.InstanceID `json:"owner"`   // of that epoch
 	Signing  bool           `json:"signing"` // requests are let in now
 	Now      time.Time      `json:"now"`
-	// Broken is what is wrong with its disk, for people; empty: nothing. An instance that says so signs nothing more in its life, and
-	// cannot write down what it hears.
+	// Broken is what is wrong with its disk, for people; empty: nothing. An instance that says so signs nothing more in
+	// its life, and cannot write down what it hears.
 	Broken string `json:"broken,omitempty"`
 }
 

@@ -10,7 +10,8 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Parse reads one message of a bounded length: nothing unknown in it, nothing after it. What a later version says is a Refusal.
+// Parse reads one message of a bounded length: nothing unknown in it, nothing after it. What a later version says is a
+// Refusal.
 func Parse[T Question | Answer](b []byte) (T, error) {
 	var zero, v T
 	if len(b) > maxMessage {

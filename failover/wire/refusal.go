@@ -31,8 +31,8 @@ const (
 	OldState     = "old_state"
 	OldOrFloor   = "old_or_floor" // an old state, or a floor that the other side has from a certificate by level
 	OldAnswer    = "old_answer"
-	// SameKey is told to two processes that run with one key, SameKeyBefore as long as nobody has acknowledged that there were two, and
-	// OtherLife to one that may be such a one.
+	// SameKey is told to two processes that run with one key, SameKeyBefore as long as nobody has acknowledged that there
+	// were two, and OtherLife to one that may be such a one.
 	SameKey       = "same_key"
 	SameKeyBefore = "same_key_before"
 	OtherLife     = "other_life"

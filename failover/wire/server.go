@@ -32,8 +32,8 @@ type ServerConfig struct {
 	Ended  <-chan struct{} // closed at the end of this process; the end closes all streams
 }
 
-// Server answers the other instance. It belongs behind its TLSConfig, and its http.Server needs its ConnContext. Each request looks at the
-// key again: the pinned key may have changed since the handshake.
+// Server answers the other instance. It belongs behind its TLSConfig, and its http.Server needs its ConnContext. Each
+// request looks at the key again: the pinned key may have changed since the handshake.
 type Server struct {
 	cfg ServerConfig
 	mux *http.ServeMux
@@ -65,7 +65,8 @@ func (s *Server) TLSConfig() (*tls.Config, error) { return tlsConfig(s.cfg.Ident
 
 type instantKey struct{}
 
-// ConnContext notes when a connection was accepted: before its handshake, which needs the other side alive. http.Server calls it.
+// ConnContext notes when a connection was accepted: before its handshake, which needs the other side alive. http.Server
+// calls it.
 func (s *Server) ConnContext(ctx context.Context, _ net.Conn) context.Context {
 	return context.WithValue(ctx, instantKey{}, s.cfg.Count.Instant())
 }

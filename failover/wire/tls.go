@@ -14,8 +14,8 @@ import (
 	"highwater/hwm"
 )
 
-// certificateOf makes the self-signed certificate of an instance. Only its key is looked at, so it is good at any time: clocks may
-// be hours apart when they are needed most.
+// certificateOf makes the self-signed certificate of an instance. Only its key is looked at, so it is good at any time:
+// clocks may be hours apart when they are needed most.
 func certificateOf(identity crypto.Signer) (tls.Certificate, error) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "highwater"},
@@ -39,8 +39,8 @@ func keyOf(state tls.ConnectionState) (hwm.InstanceID, error) {
 	return hwm.InstanceID(key), nil
 }
 
-// tlsConfig is for both ends: TLS 1.3, both show their certificate, and the other's key is the pinned one. There is no authority
-// and no name: the key is the identity. Connections are never resumed, so the pin is looked at each time.
+// tlsConfig is for both ends: TLS 1.3, both show their certificate, and the other's key is the pinned one. There is no
+// authority and no name: the key is the identity. Connections are never resumed, so the pin is looked at each time.
 func tlsConfig(identity crypto.Signer, pinned func() (hwm.InstanceID, bool)) (*tls.Config, error) {
 	cert, err := certificateOf(identity)
 	if err != nil {

@@ -1,4 +1,4 @@
-package failover
+package heard
 
 import (
 	"context"
@@ -22,11 +22,12 @@ type Chain interface {
 
 // Heads keeps the newest head of our octez node. Heads is safe for concurrent use, and holds no lock.
 type Heads struct {
-	Chain // nil: no node is configured
+	Chain   // nil: no node is configured
+	ID      tezos.ChainID
+	Now     func() time.Time
+	Log     *slog.Logger
+	Timeout time.Duration // of one question
 
-	id     tezos.ChainID
-	now    func() time.Time
-	log    *slog.Logger
 	newest atomic.Pointer[hwm.Known]
 	told   atomic.Pointer[int32] // the level for the peer's checklists; nil while the node is not in step
 }
@@ -39,37 +40,37 @@ func (h *Heads) Saw(level int32, at time.Time) {
 	h.newest.Store(&hwm.Known{Level: level, At: at, Node: true})
 }
 
-// Find asks our octez node for its head, if a node is configured and no head is known yet, for what an operator does. When the
-// node does not answer, no head is known: then the marks and the time must do.
+// Find asks our octez node for its head, if a node is configured and no head is known yet, for what an operator does.
+// When the node does not answer, no head is known: then the marks and the time must do.
 func (h *Heads) Find(ctx context.Context) {
 	if h.Chain == nil || h.Known() != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, h.Timeout)
 	defer cancel()
 	if _, err := h.ask(ctx); err != nil {
-		h.log.Warn("the node did not tell of its head", "error", err.Error())
+		h.Log.Warn("the node did not tell of its head", "error", err.Error())
 	}
 }
 
 // ask asks the node, and keeps its head when the head is of our chain.
 func (h *Heads) ask(ctx context.Context) (chain.Head, error) {
 	got, err := h.Head(ctx)
-	if err == nil && got.Chain == h.id && got.Level > 0 {
-		h.Saw(got.Level, h.now().Add(-got.Age))
+	if err == nil && got.Chain == h.ID && got.Level > 0 {
+		h.Saw(got.Level, h.Now().Add(-got.Age))
 	}
 	return got, err
 }
 
-// tell asks the node for the head that the peer is told of.
-func (h *Heads) tell(ctx context.Context) {
+// Tell asks the node for the head that the peer is told of.
+func (h *Heads) Tell(ctx context.Context) {
 	if h.Chain == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, h.Timeout)
 	defer cancel()
 	got, err := h.ask(ctx)
-	if err != nil || got.Chain != h.id || !got.Synced {
+	if err != nil || got.Chain != h.ID || !got.Synced {
 		h.told.Store(nil)
 		return
 	}
@@ -78,9 +79,12 @@ func (h *Heads) tell(ctx context.Context) {
 
 // Check is chain.Check of our node. A good head is kept.
 func (h *Heads) Check(ctx context.Context) (checklist.Line, chain.Head) {
-	f, got := chain.Check(ctx, h.Chain, h.id)
+	f, got := chain.Check(ctx, h.Chain, h.ID)
 	if f.Result == checklist.OK {
-		h.Saw(got.Level, h.now().Add(-got.Age))
+		h.Saw(got.Level, h.Now().Add(-got.Age))
 	}
 	return f, got
 }
+
+// Told is the level of the last head for the peer; nil while the node is not in step.
+func (h *Heads) Told() *int32 { return h.told.Load() }
