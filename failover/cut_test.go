@@ -75,8 +75,8 @@ func TestACutIsSaid(t *testing.T) {
 	p.cable.lose = func(verb string) (bool, bool) { return false, verb == wire.Invite }
 	_, err := a.node.Handover(t.Context(), HandoverRequest{})
 	is(t, err, wire.Unreachable)
-	require.Contains(t, err.Error(), "it may sign by now")
-	require.Contains(t, wire.AsRefusal(err).Hint, "it goes on where it was cut off")
+	require.Contains(t, err.Error(), "the peer may sign by now")
+	require.Contains(t, wire.AsRefusal(err).Hint, "the handover goes on where it was cut off")
 	require.Equal(t, hwm.Active, b.role().Role)
 	p.cable.lose = nil
 	h, err := b.node.Handover(t.Context(), HandoverRequest{DryRun: true}) // the way back

@@ -111,7 +111,7 @@ func TestNoCircleBetweenTwoMachines(t *testing.T) {
 	look, err := b.node.Takeover(t.Context(), TakeoverRequest{Check: true, CannotSign: true, Head: &p.level})
 	require.NoError(t, err)
 	require.False(t, look.Ready)
-	require.Contains(t, look.Findings[0].Detail, "its disk fails")
+	require.Contains(t, look.Findings[0].Detail, "disk fails")
 	require.Contains(t, look.Findings[0].Hint, way)
 	for _, f := range look.Findings {
 		require.NotContains(t, f.Hint, "highwater handover")
@@ -154,7 +154,7 @@ func TestADiskThatFailsHere(t *testing.T) {
 	b.failing(false)
 	h, err := b.node.Handover(context.WithoutCancel(t.Context()), HandoverRequest{})
 	is(t, err, wire.NotReady)
-	require.ErrorContains(t, err, "its disk fails")
+	require.ErrorContains(t, err, "the disk fails")
 	require.False(t, h.Done)
 	require.Equal(t, perLevel, a.bake(p.level+1))
 }

@@ -67,11 +67,11 @@ func TestSomebodyLivesThere(t *testing.T) {
 		is(t, err, wire.NotReady)
 		require.ErrorContains(t, err, "other instance: ")
 		require.ErrorContains(t, err, want)
-		require.Contains(t, wire.AsRefusal(err).Hint, "stop the process there first; or: ")
+		require.Contains(t, wire.AsRefusal(err).Hint, "stop the process on the peer's machine first; or: ")
 		require.Equal(t, hwm.Standby, b.role().Role)
 	}
 	require.NoError(t, a.node.SetPeer(t.Context(), nil))
-	stopped("does not accept this one's key")
+	stopped("does not accept the key of this instance")
 	peer, _ := b.store.Peer()
 	peer.Address = proxies[1].address()
 	require.NoError(t, b.node.SetPeer(t.Context(), &peer))

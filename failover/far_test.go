@@ -38,7 +38,7 @@ func (s *side) seesOtherChain() {
 	s.t.Helper()
 	for _, a := range s.alarms() {
 		if a.Name == signer.AlarmOtherChain {
-			require.Contains(s.t, a.Text, "the other instance")
+			require.Contains(s.t, a.Text, "the peer")
 			return
 		}
 	}
@@ -137,7 +137,7 @@ func TestACertificateWithFarMarks(t *testing.T) {
 	a.strayed(tezos.Block)
 	_, err = b.node.Handover(t.Context(), HandoverRequest{})
 	is(t, err, wire.NotReady)
-	require.ErrorContains(t, err, "marks: the other instance's")
+	require.ErrorContains(t, err, "marks: the peer's")
 	require.Equal(t, hwm.Active, a.role().Role, "it still signs")
 }
 

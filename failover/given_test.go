@@ -38,7 +38,7 @@ func TestACertificateIsRememberedUnderAnOperatorsCeiling(t *testing.T) {
 	request := TakeoverRequest{CannotSign: true, Head: &p.level}
 	_, err = a.node.Takeover(t.Context(), request)
 	is(t, err, wire.NotReady)
-	require.ErrorContains(t, err, "whoever has that certificate can still use it")
+	require.ErrorContains(t, err, "any holder of the certificate can still use it")
 	b.start()
 	p.cable.cut = true
 	_, err = b.node.Accept(t.Context(), c, &p.level)

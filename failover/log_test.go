@@ -38,7 +38,7 @@ func (n *Node) locksFree() bool {
 	for _, try := range []interface {
 		TryLock() bool
 		Unlock()
-	}{&n.act, &n.mu, &n.waking} {
+	}{&n.act, &n.waking, &n.stated.mu, &n.alarmed.mu} {
 		if !try.TryLock() {
 			return false
 		}

@@ -67,7 +67,7 @@ func TestTheMarginThatSilenceBuys(t *testing.T) {
 	done, err := b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Silence: 3})
 	require.NoError(t, err)
 	require.Equal(t, stated+MinMargin, done.Floor)
-	require.Contains(t, done.Reason, "when it was stated, and a margin of 3")
+	require.Contains(t, done.Reason, "at the time of the statement, and a margin of 3")
 	p.level = done.Floor
 	require.Zero(t, b.bake(p.level))
 	p.level++

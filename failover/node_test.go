@@ -188,7 +188,7 @@ func TestTakeover(t *testing.T) {
 	// While the other side answers there is a better way, whatever is stated.
 	_, err = b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
 	is(t, err, wire.NotReady)
-	require.Contains(t, err.Error(), "it signs")
+	require.Contains(t, err.Error(), "answers, and signs")
 	a.kill()
 	// Nothing implies the statement.
 	_, err = b.node.Takeover(t.Context(), TakeoverRequest{Head: &p.level})

@@ -67,7 +67,7 @@ func TestAnOldCopyThatAnswersSaysWhatToDo(t *testing.T) {
 				err = try()
 				is(t, err, wire.NotReady)
 				require.Contains(t, err.Error(), "the instance "+a.node.Me().Short()+" signs nothing: it says that its state directory is an old copy", what)
-				require.Contains(t, wire.AsRefusal(err).Hint, "systemctl stop highwater; then here: highwater takeover", what)
+				require.Contains(t, wire.AsRefusal(err).Hint, "systemctl stop highwater; afterwards, here: highwater takeover", what)
 			}
 
 			// On the machine of the copy: this one must be.
@@ -136,20 +136,20 @@ func TestAFloorFarAheadIsNotCalledAnOldCopy(t *testing.T) {
 		_, err := a.node.Ask(t.Context())
 		is(t, err, wire.OldOrFloor)
 		require.Contains(t, err.Error(), "the state directory may be an old copy")
-		require.Contains(t, err.Error(), "used a certificate by that level, before a takeover here: then nothing is old")
-		require.Contains(t, wire.AsRefusal(err).Hint, "stop the other instance; then here: highwater takeover")
+		require.Contains(t, err.Error(), "used a certificate by the level before a takeover here: nothing is old in the second case")
+		require.Contains(t, wire.AsRefusal(err).Hint, "stop the peer; afterwards, here: highwater takeover")
 		require.NotEmpty(t, a.alarms())
 		p.level++
 		require.Zero(t, a.bake(p.level))
 		_, err = b.node.Handover(t.Context(), HandoverRequest{})
 		is(t, err, wire.NotReady)
-		require.Contains(t, err.Error(), "or the floor of a certificate by level")
+		require.Contains(t, err.Error(), "or its marks are below a floor of the peer")
 		_, err = b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
 		is(t, err, wire.NotReady)
-		require.Contains(t, err.Error(), "or the floor of a certificate by level")
+		require.Contains(t, err.Error(), "or its marks are below a floor of the peer")
 		_, err = a.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
 		is(t, err, wire.NotReady)
-		require.Contains(t, wire.AsRefusal(err).Hint, "stop the other instance")
+		require.Contains(t, wire.AsRefusal(err).Hint, "stop the peer")
 
 		b.kill()
 		if below {

@@ -66,7 +66,7 @@ func (n *Node) planHere() checklist.Line {
 }
 
 func planClock(skew time.Duration) checklist.Line {
-	detail := fmt.Sprintf("the two clocks differ by %s", skew.Abs().Round(time.Millisecond))
+	detail := fmt.Sprintf("they differ by %s", skew.Abs().Round(time.Millisecond))
 	if skew.Abs() > maxSkew {
 		return checklist.New(checklist.Clocks, checklist.Warning, detail, "nothing here depends on the clocks, but your baker does: timedatectl")
 	}

@@ -186,7 +186,7 @@ func TestBothClaimAnEpoch(t *testing.T) {
 	}
 	_, err = a.node.Activate(t.Context(), nil, "a test")
 	is(t, err, wire.NotOwner)
-	require.ErrorContains(t, err, "the other instance claims epoch 3 too: it is fenced")
+	require.ErrorContains(t, err, "the peer claims epoch 3 too: the peer is fenced")
 	_, err = a.node.Takeover(t.Context(), lie) // it is true now: the other one is fenced
 	require.NoError(t, err)
 	_, err = b.node.Stand(t.Context(), "a test")

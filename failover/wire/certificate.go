@@ -73,7 +73,7 @@ func (c *Certificate) Verify() error {
 		return err
 	}
 	if !ed25519.Verify(c.From[:], message, sig) {
-		return Refuse(WrongKey, "it was changed on its way, or is not of that instance", "the certificate's signature is wrong")
+		return Refuse(WrongKey, "the certificate was changed on its way, or another instance made it", "the certificate's signature is wrong")
 	}
 	return nil
 }
@@ -81,7 +81,8 @@ func (c *Certificate) Verify() error {
 // ForFile tells whether it is of the kind that travels in a file: by level, and no answer to a question.
 func (c *Certificate) ForFile() error {
 	if c.Nonce != "" || c.Level == nil {
-		return Refuse(OldAnswer, "highwater release --at LEVEL --out FILE, on the other machine", "this certificate was an answer; it is not for a file")
+		return Refuse(OldAnswer, "highwater release --at LEVEL --out FILE, on the peer's machine",
+			"this certificate was an answer, and is not for a file")
 	}
 	return nil
 }

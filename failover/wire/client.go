@@ -75,7 +75,7 @@ func (l *Client) Call(ctx context.Context, peer hwm.Peer, verb string, q Questio
 		return Answer{}, unreachable(peer, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return Answer{}, Refuse(WrongVersion, "is that address the peer listener of a highwater?", "the other instance answered %s", resp.Status)
+		return Answer{}, Refuse(WrongVersion, "is a highwater's peer listener at the address?", "the peer answered %s", resp.Status)
 	}
 	return Parse[Answer](body)
 }
@@ -95,7 +95,7 @@ func (l *Client) Follow(ctx context.Context, peer hwm.Peer, q Question, each fun
 	}
 	defer resp.Body.Close() //nolint:errcheck // read as far as is wanted
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("the other instance answered %s", resp.Status)
+		return fmt.Errorf("the peer answered %s", resp.Status)
 	}
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(make([]byte, 0, 4096), maxMessage)
@@ -119,11 +119,11 @@ func unreachable(peer hwm.Peer, err error) error {
 		return r
 	}
 	if strings.Contains(err.Error(), "remote error: tls") {
-		return Refuse(WrongKey, "on the other machine: highwater peer show; it must name this instance's key",
-			"the instance at %s does not accept this one's key", peer.Address)
+		return Refuse(WrongKey, "on the peer's machine: highwater peer show; the key of this instance must be named",
+			"the instance at %s does not accept the key of this instance", peer.Address)
 	}
 	return Refuse(Unreachable, "is it running, and does `[peer] listen` and the firewall let this machine in?",
-		"the other instance at %s does not answer: %v", peer.Address, cause(err))
+		"the peer at %s does not answer: %v", peer.Address, cause(err))
 }
 
 // cause leaves the method and the address out of what the HTTP client says.

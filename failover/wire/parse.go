@@ -21,16 +21,16 @@ func Parse[T Question | Answer](b []byte) (T, error) {
 		Protocol int `json:"protocol"`
 	}
 	if err := json.Unmarshal(b, &version); err != nil {
-		return zero, fmt.Errorf("a message that cannot be read: %w", err)
+		return zero, fmt.Errorf("a message cannot be read: %w", err)
 	}
 	if version.Protocol != Protocol {
 		return zero, Refuse(WrongVersion, "run the same version of highwater on both machines",
-			"the other instance speaks version %d of the protocol, this one version %d", version.Protocol, Protocol)
+			"the peer speaks version %d of the protocol, this instance version %d", version.Protocol, Protocol)
 	}
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&v); err != nil {
-		return zero, fmt.Errorf("a message that cannot be read: %w", err)
+		return zero, fmt.Errorf("a message cannot be read: %w", err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
 		return zero, fmt.Errorf("a message with something after it")

@@ -54,7 +54,7 @@ func Refuse(reason, hint, format string, args ...any) *Refusal {
 
 // RefuseNoPeer is the refusal of an instance that has no other one.
 func RefuseNoPeer() *Refusal {
-	return Refuse(NoPeer, "highwater peer add ADDRESS KEY", "no other instance is configured")
+	return Refuse(NoPeer, "highwater peer add ADDRESS KEY", "no peer is configured")
 }
 
 // IsRefusal tells a decision from a breakage.

@@ -81,11 +81,11 @@ func AcceptedAt(ctx context.Context) (Instant, bool) {
 func (s *Server) read(w http.ResponseWriter, r *http.Request) (Question, bool) {
 	want, paired := s.cfg.Pinned()
 	if r.TLS == nil || !paired {
-		http.Error(w, "this is for the other instance only", http.StatusForbidden)
+		http.Error(w, "the listener is for the peer only", http.StatusForbidden)
 		return Question{}, false
 	}
 	if key, err := keyOf(*r.TLS); err != nil || key != want {
-		http.Error(w, "this is for the other instance only", http.StatusForbidden)
+		http.Error(w, "the listener is for the peer only", http.StatusForbidden)
 		return Question{}, false
 	}
 	if _, ok := AcceptedAt(r.Context()); !ok { // without the instant two processes with one key are never found

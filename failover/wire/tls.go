@@ -64,11 +64,13 @@ func tlsConfig(identity crypto.Signer, pinned func() (hwm.InstanceID, bool)) (*t
 				return RefuseNoPeer()
 			}
 			if key == hwm.InstanceID(me) && key != want {
-				return Refuse(WrongKey, "highwater peer add ITS-ADDRESS ITS-KEY; or make the copy anew: highwater init in an empty directory",
-					"the machine there has this instance's own key: its address is this one's, or one of the two has a copy of the other's state directory")
+				return Refuse(WrongKey, "highwater peer add ADDRESS KEY, both of the peer; or make the copy anew: highwater init in an "+
+					"empty directory",
+					"the machine at the address has this instance's own key: the address leads back here, or one machine has a copy of the "+
+						"state directory of the second")
 			}
 			if key != want {
-				return Refuse(WrongKey, "compare with: highwater peer show, on the other machine",
+				return Refuse(WrongKey, "compare with: highwater peer show, on the peer's machine",
 					"the machine there is the instance %s, and %s is expected", key, want)
 			}
 			return nil
