@@ -1,10 +1,10 @@
-// Package guard watches the chain for what one of our own keys signed and this instance did not. Such a signature says
-// that a second signer is alive with the same key; the only safe answer is to stop.
+// Package guard watches the chain for signatures of our own keys that this instance did not make. Such a signature
+// means a second signer alive with the same key; the only safe answer is to stop.
 //
-// What is ours is known from three things: the durable marks (nothing above them was ever signed here), the memory of
-// this process (what it signed of late, by place and digest), and the marks as they were when the instance became
-// active, or the process started (at or below them others may have signed before us, and so may we). What they do not
-// settle is no alarm.
+// Our own signatures are known from three sources: the durable marks (nothing above them was ever signed here), the
+// memory of this process (the latest signatures, by place and digest), and the marks from the time when the instance
+// became active, or the process started (at or below those marks others may have signed before us, and so may we). A
+// signature that the three do not settle raises no alarm.
 package guard
 
 import (
@@ -23,70 +23,72 @@ import (
 )
 
 const (
-	// CatchUp is how many blocks are looked at, back from a head, at the start, after a lost connection or a
+	// CatchUp is how many blocks are looked at, back from a head: at the start, after a lost connection, after a
 	// reorganisation.
 	CatchUp = chain.Window
-	// Grace is how many levels above what was known at a takeover a signer may have signed before it died: the next one.
+	// Grace is how many levels above the known levels a signer may have signed before its death at a takeover: the next
+	// level.
 	Grace = 1
-	// seenKept bounds the blocks that are known to have been looked at.
+	// seenKept bounds the blocks that are remembered as looked at.
 	seenKept = 4 * CatchUp
-	// MaxHeadAge is that of a head, by this machine's clock, that still shows what is signed now: some thirty blocks of
-	// any network.
+	// MaxHeadAge is the age, by this machine's clock, of a head that still shows the signatures of now: some thirty
+	// blocks of any network.
 	MaxHeadAge = 5 * time.Minute
 	// trustedKept bounds the forms of operations that are trusted.
 	trustedKept = 64
 )
 
-// Marks are the durable marks; signer.Store has them.
+// Marks are the durable marks; a signer.Store has them.
 type Marks interface {
 	State(key hwm.Key) (hwm.State, error)
 }
 
-// Key is one of our keys. Public may be nil while no device has offered it; then less can be proven.
+// Key is a key of ours. Public may be nil while no device has offered the key; less can be proven in this case.
 type Key struct {
 	PKH    tezos.PublicKeyHash
 	Public *tezos.PublicKey
-	// Kinds are what it may sign here; empty: all. What it may not is somebody else's to sign, and no alarm.
+	// Kinds are the kinds that the key may sign here; empty: all. Other kinds are another signer's to sign, and raise no
+	// alarm.
 	Kinds []tezos.Kind
 }
 
-// Config is what a guard is made of.
+// Config holds the parts of a guard.
 type Config struct {
 	Reader *chain.Reader
-	Chain  tezos.ChainID // the reader's
+	Chain  tezos.ChainID // of the reader
 	Keys   func() []Key
 	Marks  Marks
 	Memory *Memory
-	// Role is the role, and Active in it says that requests are let in: an owner that was restarted and waits for the
-	// other instance's word is not. While it waits the other one may sign.
+	// Role is the role; Active means that requests are let in. A restarted owner that waits for the peer's answer is not
+	// Active: the peer may sign meanwhile.
 	Role func() hwm.RoleRecord
-	// Alarm is called once for an epoch, from Run's goroutine, and once more at most for a finding that is doubtful. It
-	// should fence the instance if its epoch still is Finding.Epoch and the finding is not doubtful. ctx is Run's own.
+	// Alarm is called once for an epoch, from Run's goroutine, and at most once more for a doubtful finding. Alarm should
+	// fence the instance if its epoch still is Finding.Epoch and the finding is not doubtful. ctx is Run's own.
 	Alarm func(ctx context.Context, f Finding)
-	// Margin is what a takeover adds to the highest of head, marks and last own operation to get its floors
-	// (hwm.SourceTakeover). Inside it nobody may sign, neither the other side nor we, so that a twin shows before we sign
-	// at all. Zero: not looked at.
+	// Margin is how many levels a takeover adds to the highest of head, marks and last own operation to get its floors
+	// (hwm.SourceTakeover). Inside the margin nobody may sign, neither the peer nor we: a twin shows before we sign at
+	// all. Zero: the margin is not looked at.
 	Margin func() int32
-	// Head is told each head as it comes, also while nothing is watched; may be nil. It must not wait.
+	// Head is told each head, also while nothing is watched; may be nil. Head must not wait.
 	Head func(h node.Header)
 	Idle time.Duration // see node.Watcher
 	Log  *slog.Logger  // may be nil
 	Now  func() time.Time
 }
 
-// Guard watches while the role is active. Make it with New, and let Run run as long as the process.
+// Guard watches while the role is active. New makes a guard, and Run runs as long as the process.
 type Guard struct {
 	cfg  Config
 	kick chan struct{}
 
-	// These belong to Run's goroutine.
+	// The fields of Run's goroutine.
 	watching bool
-	epoch    uint64                   // that was watched last
+	epoch    uint64                   // the epoch watched last
 	alarmed  bool                     // in this epoch
 	doubted  bool                     // in this epoch
-	base     map[hwm.Key]hwm.Position // at or below: not only ours
+	base     map[hwm.Key]hwm.Position // marks at or below: not only ours
 	seen     []tezos.Hash32           // blocks looked at, the latest last
-	trusted  []string                 // forms whose bytes we build as they were signed
+	trusted  []string                 // forms whose signed bytes we build right
 
 	mu     sync.Mutex
 	status Status
@@ -95,10 +97,10 @@ type Guard struct {
 // Status is how the guard does.
 type Status struct {
 	Watching bool        // the role is active, and the last block could be looked at
-	Head     node.Header // looked at last
-	At       time.Time   // when; zero before the first
-	Err      error       // why the guard is blind; nil when it is not
-	Since    time.Time   // blind since; zero when it is not
+	Head     node.Header // the last head looked at
+	At       time.Time   // of the look; zero before the first
+	Err      error       // why the guard is blind; nil while the guard sees
+	Since    time.Time   // blind since; zero while the guard sees
 	Finding  *Finding    // of this epoch
 }
 
@@ -129,7 +131,7 @@ func (g *Guard) update(f func(*Status)) {
 	f(&g.status)
 }
 
-// Poke makes the guard look now: the role changed. It does not wait.
+// Poke makes the guard look now: the role changed. Poke does not wait.
 func (g *Guard) Poke() {
 	select {
 	case g.kick <- struct{}{}:
@@ -137,7 +139,7 @@ func (g *Guard) Poke() {
 	}
 }
 
-// news is what the stream of heads says: a head, or why there is none.
+// news is a message of the stream of heads: a head, or the reason of its absence.
 type news struct {
 	head node.Header
 	err  error
@@ -165,7 +167,7 @@ func (g *Guard) Run(ctx context.Context) {
 	g.loop(ctx, heard)
 }
 
-// loop looks at each head as it comes, and once more at the last one when it is poked.
+// loop looks at each head, and once more at the last head after a Poke.
 func (g *Guard) loop(ctx context.Context, heard <-chan news) {
 	var last *news
 	for {
@@ -195,8 +197,8 @@ func (s *Status) blind(now time.Time, err error) {
 	s.Watching, s.Err = false, err
 }
 
-// head looks at a new head, and at what lies between it and what was looked at before. What could not be read is tried
-// again with the next head.
+// head looks at a new head, and at the blocks between the new head and the last look. Unread blocks are tried again
+// with the next head.
 func (g *Guard) head(ctx context.Context, h node.Header) {
 	role := g.cfg.Role()
 	if role.Role != hwm.Active {
@@ -212,15 +214,15 @@ func (g *Guard) head(ctx context.Context, h node.Header) {
 		g.blind(err)
 		return
 	}
-	if age := g.cfg.Now().Sub(h.Timestamp); age > MaxHeadAge { // what is signed now, it does not see
+	if age := g.cfg.Now().Sub(h.Timestamp); age > MaxHeadAge { // the head does not show the signatures of now
 		g.stale(h, age)
 		return
 	}
-	active := g.cfg.Role().Role == hwm.Active // it may have fenced itself
+	active := g.cfg.Role().Role == hwm.Active // the instance may have fenced itself
 	g.update(func(s *Status) { *s = Status{Watching: active, Head: h, At: g.cfg.Now(), Finding: s.Finding} })
 }
 
-// StaleError says that the newest block that the node knows is too old to show what is signed now.
+// StaleError says that the newest block of the node is too old to show the signatures of now.
 type StaleError struct {
 	Level int32
 	Age   time.Duration
@@ -230,12 +232,13 @@ func (e *StaleError) Error() string {
 	return fmt.Sprintf("the node's head, level %d, is %s old", e.Level, e.Age.Round(time.Minute))
 }
 
-// HintText is what to do.
+// HintText is the way out.
 func (e *StaleError) HintText() string {
-	return "the node is behind (octez-client bootstrapped), the chain stands still, or the clock of this machine is wrong (timedatectl)"
+	return "the node is behind (octez-client bootstrapped), the chain stands still, or the clock of this machine is " +
+		"wrong (timedatectl)"
 }
 
-// stale is blind for what the chain has now: the head was looked at, and is old.
+// stale makes the guard blind for the chain of now: the head was looked at, and is old.
 func (g *Guard) stale(h node.Header, age time.Duration) {
 	err := &StaleError{h.Level, age}
 	if g.Status().Err == nil {
@@ -259,7 +262,7 @@ func (g *Guard) look(ctx context.Context, role hwm.RoleRecord, h node.Header) er
 	for _, b := range blocks {
 		switch err := g.examine(ctx, b); {
 		case errors.Is(err, node.ErrAnswer) || errors.Is(err, node.ErrNotFound):
-			failed = err // the same tomorrow; the blocks after it matter more
+			failed = err // the same tomorrow; the later blocks matter more
 		case err != nil:
 			return err
 		}
@@ -268,8 +271,8 @@ func (g *Guard) look(ctx context.Context, role hwm.RoleRecord, h node.Header) er
 	return failed
 }
 
-// rebase begins to watch an epoch, or keys that were not known before: what others may have signed is bounded by the
-// marks as they are now.
+// rebase begins to watch an epoch, or keys that were not known before: the marks of now bound the signatures of
+// others.
 func (g *Guard) rebase(epoch uint64) error {
 	base := map[hwm.Key]hwm.Position{}
 	if g.watching && epoch == g.epoch {
@@ -309,7 +312,7 @@ func (g *Guard) baseOf(key hwm.Key) (at hwm.Position, ok bool, err error) {
 	return at, true, nil
 }
 
-// since gives the blocks from the last that was looked at up to h, the oldest first.
+// since gives the blocks from the last block looked at up to h, the oldest first.
 func (g *Guard) since(ctx context.Context, h node.Header) ([]node.Header, error) {
 	var out []node.Header
 	for b, err := range g.cfg.Reader.Back(ctx, h) {

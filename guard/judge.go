@@ -6,21 +6,21 @@ import (
 	"highwater/hwm"
 )
 
-// Why a sighting is not ours.
+// The reasons why a sighting is not ours.
 const (
-	whyAbove    = "it is above everything that this instance ever signed with this key"
-	whyAbsent   = "this instance was active and signed nothing there"
-	whyConflict = "this instance signed other bytes there: that is a double signature"
+	whyAbove    = "above everything that this instance ever signed with the key"
+	whyAbsent   = "the instance was active and signed nothing there"
+	whyConflict = "the instance signed different bytes at the place: a double signature"
 )
 
-// judge tells why a sighting cannot be ours; empty when it is, or may be.
+// judge tells why a sighting cannot be ours; empty when the sighting is ours, or may be.
 //
-//	a key without a mark here                          it is not in service here: it cannot sign, let alone twice
-//	above our ceiling                                  given to another instance
-//	other bytes, and we know those that we signed there  conflict
-//	above our mark                                     foreign: a mark moves before a signature leaves
-//	above what anyone signed before us, not remembered foreign: the memory has all that came after
-//	else                                               ours, or from before our time
+//	a key without a mark here                        not in service here: the key cannot sign, let alone twice
+//	above our ceiling                                given to another instance
+//	different bytes at a place whose bytes we know   conflict
+//	above our mark                                   foreign: a mark moves before a signature leaves
+//	above every earlier signature, not remembered    foreign: the memory has all later signatures
+//	else                                             ours, or from before our time
 func (g *Guard) judge(s Sighting, state hwm.State) string {
 	if state.Mark == nil || state.Ceiling != nil && s.Place.Level > state.Ceiling.Level {
 		return ""
@@ -47,10 +47,9 @@ func (g *Guard) judge(s Sighting, state hwm.State) string {
 	return ""
 }
 
-// same tells whether the bytes on chain are among those that we signed. Where the signature does not prove that we
-// built the bytes as they were signed (aggregates, DAL with a companion key, a protocol with another layout), a
-// difference counts only once our own bytes were recognised in that form: a change of encoding must not stop a good
-// baker.
+// same tells whether the bytes on chain are among our signed bytes. For some forms the signature does not prove that
+// we built the bytes as signed (aggregates, DAL with a companion key, a protocol with another layout): a difference
+// counts only once our own bytes were recognised in the form. A change of encoding must not stop a good baker.
 func (g *Guard) same(s Sighting, digests [][32]byte) bool {
 	if slices.Contains(digests, s.digest) {
 		if !slices.Contains(g.trusted, s.form) && len(g.trusted) < trustedKept {

@@ -12,9 +12,8 @@ import (
 // chain that is final after two blocks.
 const MemorySize = 64
 
-// Memory is what this process signed, or may have signed, of late. It lives as long as the process and is safe for
-// concurrent use. It must hear every outcome (signer.Config.Observe) before the signature leaves, which is when the
-// signer tells it.
+// Memory holds the latest signatures, and possible signatures, of this process. Memory is safe for concurrent use, and
+// must hear every outcome (signer.Config.Observe) before the signature leaves: the signer tells at this time.
 type Memory struct {
 	mu   sync.Mutex
 	keys map[hwm.Key]*recent
@@ -35,9 +34,9 @@ type place struct {
 func NewMemory() *Memory { return &Memory{keys: map[hwm.Key]*recent{}} }
 
 // Observe takes an outcome down. A refusal never reached a device, nor did a request that the device would have
-// refused: no mark moved, so the other instance may rightly sign other bytes there. Any other failure may have: its
-// bytes are taken for ours, since the answer of a device can come after the request was given up, and be asked for
-// again.
+// refused: no mark moved, and the peer may rightly sign different bytes at the place. Any other failure may have
+// reached a device: its bytes are taken for ours, since the answer of a device can come after the end of the request,
+// and be asked for again.
 func (m *Memory) Observe(o signer.Outcome) {
 	if o.Kind == 0 || o.Decision == "refused" || o.Spared {
 		return
@@ -75,7 +74,7 @@ func (m *Memory) Note(key hwm.Key, at hwm.Position, digest [32]byte) {
 	r.places = slices.Delete(r.places, lowest, lowest+1)
 }
 
-// recall gives the digests that are remembered at a place, and whether all that was ever noted there still is.
+// recall gives the remembered digests of a place. Complete: every digest ever noted at the place is still remembered.
 func (m *Memory) recall(key hwm.Key, at hwm.Position) (digests [][32]byte, complete bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -12,35 +12,35 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Sighting is something on chain that one of our keys signed.
+// Sighting is a signature of a key of ours on chain.
 type Sighting struct {
 	Key   tezos.PublicKeyHash
 	Kind  tezos.Kind
 	Place hwm.Position
-	Block node.Header // where it was seen: for attestations a later one than they are of
+	Block node.Header // the block of the sighting; an attestation is in a later block than its own
 
-	digest [32]byte // of the payload, as it is built from what the node shows
+	digest [32]byte // of the payload, built from the node's answer
 	proven bool     // the signature verifies over these bytes
 	form   string   // how the bytes were built; see Guard.trusted
-	// doubtful: nothing shows that the key signed it. The signature could be verified and does not, or the key was never
-	// here to sign with. What cannot be verified alone is not doubtful: the node took the block, and an aggregate is how
-	// each tz4 attestation comes on chain.
+	// doubtful: nothing shows that the key signed. The signature could be verified and does not verify, or the key was
+	// never here to sign with. A signature that cannot be verified alone is not doubtful: the node took the block, and
+	// each tz4 attestation comes on chain in an aggregate.
 	doubtful bool
 }
 
-// Finding is a sighting of what this instance did not sign.
+// Finding is a sighting that this instance did not sign.
 type Finding struct {
 	Sighting
-	Epoch uint64    // of the role when it was found
-	Mark  *hwm.Mark // ours, as it was then
-	Fresh bool      // this process made that mark: no old copy of the state directory explains the finding
-	Why   string    // why it cannot be ours
-	// Doubtful: the signature does not verify over what the node shows, or no device ever offered the key. No reason to
+	Epoch uint64    // of the role, at the time of the finding
+	Mark  *hwm.Mark // ours, at the time of the finding
+	Fresh bool      // this process made Mark: no old copy of the state directory explains the finding
+	Why   string    // why the sighting cannot be ours
+	// Doubtful: the signature does not verify over the node's answer, or no device ever offered the key. No reason to
 	// fence.
 	Doubtful bool
 }
 
-// String fits into the reason that is kept with a role (hwm.MaxWhy).
+// String fits into the reason of a role (hwm.MaxWhy).
 func (f Finding) String() string {
 	article := "a"
 	if f.Kind == tezos.Attestation {
@@ -84,9 +84,11 @@ func (g *Guard) sighting(ctx context.Context, key Key, signed chain.Signed, b no
 	return g.operation(key, signed.Operation, b), nil
 }
 
-// find gives the key of ours that may have signed this; negative when there is none.
+// find gives the index of our key that may have signed; negative: none.
 func find(keys []Key, pkh tezos.PublicKeyHash, kind tezos.Kind) int {
-	return slices.IndexFunc(keys, func(k Key) bool { return k.PKH == pkh && (len(k.Kinds) == 0 || slices.Contains(k.Kinds, kind)) })
+	return slices.IndexFunc(keys, func(k Key) bool {
+		return k.PKH == pkh && (len(k.Kinds) == 0 || slices.Contains(k.Kinds, kind))
+	})
 }
 
 func (g *Guard) operation(key Key, op *node.Operation, b node.Header) Sighting {
@@ -96,13 +98,14 @@ func (g *Guard) operation(key Key, op *node.Operation, b node.Header) Sighting {
 		digest: tezos.Digest(payload), proven: !op.Aggregate && verifies(key, payload, op.Signature),
 		form: fmt.Sprintf("%s %s %t %t %d", op.Protocol, op.Kind, op.Aggregate, op.DAL != nil, key.PKH.Curve),
 	}
-	alone := key.PKH.Curve != tezos.BLS12381 || !op.Aggregate && op.DAL == nil // a companion key's share is in one with DAL
+	alone := key.PKH.Curve != tezos.BLS12381 || !op.Aggregate && op.DAL == nil // with DAL a companion key has a share
 	s.doubtful = !s.proven && (alone || key.Public == nil)
 	return s
 }
 
 func (g *Guard) block(ctx context.Context, key Key, b node.Header) (Sighting, error) {
-	s := Sighting{Key: key.PKH, Kind: tezos.Block, Place: hwm.Position{Level: b.Level, Round: b.Round}, Block: b, form: "block"}
+	place := hwm.Position{Level: b.Level, Round: b.Round}
+	s := Sighting{Key: key.PKH, Kind: tezos.Block, Place: place, Block: b, form: "block"}
 	payload, sig, err := g.cfg.Reader.Payload(ctx, b, key.PKH.Curve)
 	if err != nil {
 		return Sighting{}, err
@@ -118,7 +121,8 @@ func verifies(key Key, payload []byte, sig tezos.Signature) bool {
 
 // weigh judges a sighting and raises the alarm.
 func (g *Guard) weigh(ctx context.Context, s Sighting) error {
-	state, err := g.cfg.Marks.State(hwm.Key{Chain: g.cfg.Chain, PKH: s.Key, Kind: s.Kind}) // after the sighting: our own is below it
+	// The mark is read after the sighting: a signature of our own is not above the mark.
+	state, err := g.cfg.Marks.State(hwm.Key{Chain: g.cfg.Chain, PKH: s.Key, Kind: s.Kind})
 	if err != nil {
 		return err
 	}
@@ -127,14 +131,14 @@ func (g *Guard) weigh(ctx context.Context, s Sighting) error {
 		return nil
 	}
 	if now := g.cfg.Role(); now.Role != hwm.Active || now.Epoch != g.epoch {
-		return nil // given away meanwhile: the other one may sign
+		return nil // given away meanwhile: the peer may sign
 	}
 	f := Finding{Sighting: s, Epoch: g.epoch, Mark: state.Mark, Fresh: state.Fresh, Why: why, Doubtful: s.doubtful}
 	where := slog.Group("sighting", "pkh", s.Key.String(), "kind", s.Kind.String(), "level", s.Place.Level,
 		"round", s.Place.Round, "block", s.Block.Hash.BlockHash(), "block_level", s.Block.Level, "why", why)
 	if s.doubtful {
 		g.doubted = true
-		g.cfg.Log.Error("the node shows what our key shall have signed, and it does not verify", where)
+		g.cfg.Log.Error("the node shows a signature of our key that does not verify", where)
 	} else {
 		g.alarmed = true
 		g.update(func(st *Status) { st.Finding = &f })

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"time"
 
-	"highwater/failover"
+	"highwater/failover/heard"
 	"highwater/hwm"
 	"highwater/internal/config"
 	"highwater/internal/hints"
@@ -104,7 +104,7 @@ func (r sharedRight) Why() string { return r.share.desk.Why() }
 
 // watchedHeads have the keeper look at each new head.
 type watchedHeads struct {
-	*failover.Heads
+	*heard.Heads
 	poke func()
 }
 
