@@ -230,7 +230,6 @@ gives away an epoch that is known already | failover/release.go | s/epoch := max
 signs on in an epoch that was taken over | failover/rules.go | s/if h.Epoch > mine.Epoch \&\& mine.Owner == n.Me() \&\& .* {/if false {/ | ./failover | TestASigningOwnerThatWasTakenOverStops
 takes a certificate for one that came | failover/rules.go | s/h.Epoch, h.Owner = h.Epoch-1, h.From/h.Owner = h.From/ | ./failover | TestATakenOverOwnerWaitsForItsCertificate
 hides an activation behind another | failover/activate.go | s/defer n.activating.Add(-1)/defer n.activating.Store(0)/ | ./failover | TestTwoActivationsAtOneSide
-activates without asking | failover/activate.go | s/if a.Signing || a.Status.Activating || .* {$/if false {/ | ./failover | TestBothAreActivatedAtOnce|TestTwoActivations
 activates without asking | failover/activate.go | s/if a.Signing || a.Status.Activating || newer {$/if newer \&\& false {/ | ./failover | TestBothAreActivatedAtOnce|TestTwoActivations
 hands over to an instance that cannot sign | failover/plan.go | s/^\tusable := n.keys.NoteSpares(.*/\tusable := checklist.Good(checklist.Keys, "")/ | ./failover | TestNothingIsHandedToAnInstanceWithoutTheKeys
 gives the right to an instance that cannot sign | failover/release.go | s/if err := fit(peer); err != nil {/if err := fit(peer); err != nil \&\& false {/ | ./failover | TestNothingIsHandedToAnInstanceWithoutTheKeys
