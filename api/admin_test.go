@@ -117,7 +117,7 @@ func TestErrorsThroughTheSocket(t *testing.T) {
 		reason     string
 	}{
 		"no marks":          {noMarks, 403, "12 watermarks missing", "hwm set --all", string(hwm.NoMark)},
-		"far":               {raise(operate.RaiseRequest{Level: 5 + 2*hwm.FarLevels}), 409, "20000 levels (1 d 9 h) above the highest mark", "--far", string(hwm.TooFar)},
+		"far":               {raise(operate.RaiseRequest{Level: 5 + 2*hwm.FarLevels}), 409, "20000 levels (1 d 9 h) above the highest known mark", "--far", string(hwm.TooFar)},
 		"far in a row":      {raise(operate.RaiseRequest{Rows: []hwm.ImportRow{{PKH: ed, Kind: tezos.Block, Level: 1 << 30}}}), 409, "above", "--far", string(hwm.TooFar)},
 		"unknown key":       {raise(operate.RaiseRequest{PKHs: []tezos.PublicKeyHash{stranger}, Level: 6}), 404, stranger.String(), "keys list", signer.UnknownKey},
 		"negative level":    {raise(operate.RaiseRequest{Level: -1}), 400, "negative", "", operate.BadRequest},
@@ -127,8 +127,8 @@ func TestErrorsThroughTheSocket(t *testing.T) {
 		"ceiling raised":    {ceiling(operate.CeilingRequest{PKHs: []tezos.PublicKeyHash{ed}, Level: 51}), 409, "not raised", "", "ceiling_not_raised"},
 		"ceiling negative":  {ceiling(operate.CeilingRequest{Level: -1}), 400, "negative", "", operate.BadRequest},
 		"ceiling unknown":   {ceiling(operate.CeilingRequest{PKHs: []tezos.PublicKeyHash{stranger}, Level: 1}), 404, stranger.String(), "keys list", signer.UnknownKey},
-		"activate far":      {activate(operate.ActivateRequest{Level: num(5 + 2*hwm.FarLevels)}), 409, "20000 levels (1 d 9 h) above the highest mark", "--far", string(hwm.TooFar)},
-		"ceiling far":       {ceiling(operate.CeilingRequest{Level: 5 + 2*hwm.FarLevels}), 409, "20000 levels (1 d 9 h) above the highest mark", "--far", string(hwm.TooFar)},
+		"activate far":      {activate(operate.ActivateRequest{Level: num(5 + 2*hwm.FarLevels)}), 409, "20000 levels (1 d 9 h) above the highest known mark", "--far", string(hwm.TooFar)},
+		"ceiling far":       {ceiling(operate.CeilingRequest{Level: 5 + 2*hwm.FarLevels}), 409, "20000 levels (1 d 9 h) above the highest known mark", "--far", string(hwm.TooFar)},
 		"activate below 0":  {activate(operate.ActivateRequest{Level: num(-3)}), 400, "negative", "", operate.BadRequest},
 	} {
 		var remote *api.RemoteError

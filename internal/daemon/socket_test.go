@@ -99,8 +99,8 @@ func TestServeTheSocketProtocol(t *testing.T) {
 		sig, signErr := c.Sign(k.PublicKey, payload, nil)
 		require.NoError(t, signErr)
 		require.NoError(t, k.PublicKey.Verify(payload, sig))
-		again, err := c.Sign(k.PublicKey, payload, nil)
-		require.NoError(t, err)
+		again, signErr := c.Sign(k.PublicKey, payload, nil)
+		require.NoError(t, signErr)
 		require.True(t, sig.Equal(again), "the same bytes again")
 		payload[len(payload)-1]++
 		_, err = c.Sign(k.PublicKey, payload, nil)
