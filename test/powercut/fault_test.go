@@ -226,7 +226,7 @@ func TestReadOnlyBackup(t *testing.T) {
 			requireRefusal(t, h, readOnly, adviceRO)
 			d.unplug()
 			d.plug()
-			h.do("peer", "add", freeAddress(t), strings.Repeat("61", 32))
+			h.do("peer", "add", harness.Address(t), strings.Repeat("61", 32))
 			d.unplug()
 			d.plug("-o", "ro")
 			h.launch()
