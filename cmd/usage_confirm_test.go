@@ -27,6 +27,7 @@ func TestNoConfirmationIsWaitedFor(t *testing.T) {
 		"accept":             "accept --in f",
 		"takeover":           "takeover --the-other-instance-cannot-sign",
 		"drill":              "drill --handover",
+		"register init":      "register init",
 		"ledger deauthorize": "ledger deauthorize",
 		"tezsign delete":     "tezsign delete consensus",
 	}
@@ -68,6 +69,7 @@ func TestJSONOrNothing(t *testing.T) {
 		"bundle export": "--out f", "bundle verify": "none", "bundle diff": "none", "tezsign new": "x --passphrase-fd 0",
 		"tezsign unlock": "--all --passphrase-fd 0", "tezsign lock": "--all", "tezsign delete": "x --yes --passphrase-fd 0",
 		"takeover": "--the-other-instance-cannot-sign --yes", "activate": "--yes", "handover": "--yes", "wait-window": "--check",
+		"register init": "--yes", "register detach": "--the-other-instances-cannot-sign --head 5",
 	}
 	t.Chdir(t.TempDir())
 	for world, prepare := range map[string]string{

@@ -47,7 +47,7 @@ func (db *DB) commit(alone, last bool) {
 	if cause == nil {
 		db.settled(b)
 	} else {
-		b.err, first = db.poison(cause)
+		first, b.err = db.poison(cause)
 	}
 	close(b.done)
 	if first { // only now: nobody waits for a log
@@ -164,7 +164,7 @@ func (db *DB) update(b *batch, records []record) error {
 
 // poison ends all signing of this process: after a failed commit the content of the disk is unknown. first tells that
 // nothing had failed before.
-func (db *DB) poison(cause error) (poisoned error, first bool) {
+func (db *DB) poison(cause error) (first bool, poisoned error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	first = db.poisoned == nil
@@ -172,7 +172,7 @@ func (db *DB) poison(cause error) (poisoned error, first bool) {
 		db.poisoned = &DiskError{fmt.Errorf("%w: %w", ErrPoisoned, cause)}
 		close(db.failed)
 	}
-	return db.poisoned, first
+	return first, db.poisoned
 }
 
 func (db *DB) sayFailed(cause error) { db.log.Error("commit failed", "error", cause) }

@@ -147,7 +147,7 @@ func (c covered) Wait() error {
 		return poisoned
 	}
 	if _, err := c.db.stillThere(last); err != nil {
-		failed, first := c.db.poison(err)
+		first, failed := c.db.poison(err)
 		if first {
 			c.db.sayFailed(err)
 		}

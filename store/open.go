@@ -51,7 +51,7 @@ func Open(ctx context.Context, dir string, opt Options) (*DB, error) {
 	}
 	db.lock = lock
 	if lock.readOnly != nil {
-		db.poison(fmt.Errorf("the state directory cannot be written: %w", lock.readOnly))
+		_, _ = db.poison(fmt.Errorf("the state directory cannot be written: %w", lock.readOnly))
 	}
 	go db.commitLoop()
 	return db, nil

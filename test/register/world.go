@@ -94,11 +94,11 @@ func newWorld(ctx context.Context, binary, dir string, ahead int, interval time.
 		return w, err
 	}
 	for i := range machines {
-		if err := w.addMachine(ctx, running, i, endpoints, nodeAddress); err != nil {
+		if err = w.addMachine(ctx, running, i, endpoints, nodeAddress); err != nil {
 			return w, err
 		}
 	}
-	if err := w.begin(ctx, running, nodeAddress); err != nil {
+	if err = w.begin(ctx, running, nodeAddress); err != nil {
 		return w, err
 	}
 	w.wg.Go(func() { w.run(running) })
