@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,19 +14,20 @@ import (
 func TestTheWatchdogFollowsTheProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
-		hang, told, probes := make(chan struct{}), 0, 0
+		hang, probes := make(chan struct{}), 0
+		var told atomic.Int32
 		go watch(ctx, time.Minute, func() {
 			if probes++; probes == 3 {
 				<-hang
 			}
-		}, func() { told++ })
+		}, func() { told.Add(1) })
 		time.Sleep(90 * time.Second) //nolint:forbidigo // the clock of synctest
-		require.Equal(t, 2, told)
+		require.EqualValues(t, 2, told.Load())
 		time.Sleep(time.Hour) //nolint:forbidigo // the clock of synctest
-		require.Equal(t, 2, told)
+		require.EqualValues(t, 2, told.Load())
 		close(hang)
 		time.Sleep(90 * time.Second) //nolint:forbidigo // the clock of synctest
-		require.Greater(t, told, 2)
+		require.Greater(t, told.Load(), int32(2))
 		stop()
 		synctest.Wait()
 	})
