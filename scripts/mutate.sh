@@ -315,7 +315,7 @@ one() {
   if cmp -s "$file" "$at/mutant.go" || ! go test -c -o "$at/mutant.test" "$package" >"$at/log" 2>&1; then
     printf 'BROKEN    %s: it changes nothing, or does not compile\n' "$name"
     [ ! -e "$at/log" ] || cat "$at/log"
-  elif (cd "$package" && "$at/mutant.test" -test.timeout 120s -test.run "$tests") >"$at/log" 2>&1; then
+  elif (cd "$package" && "$at/mutant.test" -test.failfast -test.timeout 120s -test.run "$tests") >"$at/log" 2>&1; then
     printf 'SURVIVED  %s: %s in %s passes\n' "$name" "$tests" "$package"
   else
     printf 'killed    %s: %s\n' "$name" "$(grep -oE '^(--- FAIL: \w+|panic: [^(]{1,60})' "$at/log" | head -3 | tr '\n' ' ')"
