@@ -56,7 +56,7 @@ func replug(t *testing.T) {
 	use := storm.run(s, stormFor(t), "http://"+monitor+"/metrics")
 	for _, d := range storm.devices {
 		s.health(d.name, device.Ready)
-		require.NoError(t, s.sign(d.key, 1_000_000, 1))
+		require.NoError(t, s.sign(d.key, d.asked[len(d.asked)-1].level+1000, 1))
 	}
 	keepLog(t, s)
 	storm.judge()
