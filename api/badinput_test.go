@@ -338,7 +338,7 @@ func FuzzDecodePayload(f *testing.F) {
 // FuzzOctez gives the handler whatever a client could send behind the request line; nothing but a known status comes back, always
 // in octez's shape.
 func FuzzOctez(f *testing.F) {
-	h := api.NewOctez(api.OctezConfig{Signer: nobody{}, KnownKeys: true, ProvePossession: true})
+	h := api.NewAnswers(api.OctezConfig{Signer: nobody{}, KnownKeys: true, ProvePossession: true}).HTTP()
 	key, err := softkey.New(tezos.Ed25519, bytes.Repeat([]byte{1}, softkey.MinSeed))
 	require.NoError(f, err)
 	address := key.PublicKey().Hash().String()

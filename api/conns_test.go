@@ -90,7 +90,7 @@ func TestStopIsQuick(t *testing.T) {
 	took := func(open int) time.Duration {
 		l, err := api.Listen(t.Context(), "127.0.0.1:0", 0)
 		require.NoError(t, err)
-		h := &arrivals{Handler: api.NewOctez(api.OctezConfig{Signer: nobody{}}), come: make(chan struct{}, 100)}
+		h := &arrivals{Handler: api.NewAnswers(api.OctezConfig{Signer: nobody{}}).HTTP(), come: make(chan struct{}, 100)}
 		stop := serveOn(t, l, h)
 		for i := range open {
 			c := dial(t, l.Addr().String())

@@ -154,7 +154,7 @@ func (r *rig) octez(change ...func(*api.OctezConfig)) http.Handler {
 	for _, f := range change {
 		f(&cfg)
 	}
-	return api.NewOctez(cfg)
+	return api.NewAnswers(cfg).HTTP()
 }
 
 // serve answers on a free port until the test ends, and gives its address.

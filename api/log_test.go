@@ -33,7 +33,7 @@ func TestAnswerDoesNotWaitForTheLog(t *testing.T) {
 	r := newRig(t).activate()
 	log := stuckLog{slog.DiscardHandler, make(chan struct{}), make(chan slog.Record, 1)}
 	s := signer.New(signer.Config{Chain: chain, Store: r.store, Devices: r.devices, Log: slog.New(log)})
-	at := serve(t, api.NewOctez(api.OctezConfig{Signer: s}))
+	at := serve(t, api.NewAnswers(api.OctezConfig{Signer: s}).HTTP())
 	client := baker.New("http://"+at, true)
 	defer client.Close()
 	key := r.keys[tezos.Ed25519]

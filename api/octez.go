@@ -25,9 +25,6 @@ const MaxBody = 8 << 10
 // octez is the HTTP of the answers.
 type octez struct{ *Answers }
 
-// NewOctez gives the handler of the octez endpoints.
-func NewOctez(cfg OctezConfig) http.Handler { return NewAnswers(cfg).HTTP() }
-
 // HTTP gives the handler of the octez endpoints.
 func (a *Answers) HTTP() http.Handler {
 	o := octez{a}

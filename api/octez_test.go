@@ -274,7 +274,7 @@ func TestHowARequestEnds(t *testing.T) {
 	key := client(t, tezos.BLS12381).PublicKey()
 	w := waiting{key: key, requests: make(chan context.Context, 1)}
 	start := func(budget time.Duration) string {
-		return serve(t, api.NewOctez(api.OctezConfig{Signer: w, ProvePossession: true, Budget: budget}))
+		return serve(t, api.NewAnswers(api.OctezConfig{Signer: w, ProvePossession: true, Budget: budget}).HTTP())
 	}
 	sign, prove := "/keys/"+key.Hash().String(), "/bls_prove_possession/"+key.Hash().String()
 	hasty, patient := start(20*time.Millisecond), start(time.Hour)

@@ -37,7 +37,7 @@ func (c *counting) Prove(context.Context, tezos.PublicKeyHash) (tezos.Signature,
 // path, by dropping empty segments, is that path here too.
 func TestOnlyOnePlaceSigns(t *testing.T) {
 	c := &counting{key: client(t, tezos.Ed25519).PublicKey()}
-	at := serve(t, api.NewOctez(api.OctezConfig{Signer: c}))
+	at := serve(t, api.NewAnswers(api.OctezConfig{Signer: c}).HTTP())
 	address := c.key.Hash().String()
 	body := attestation(tezos.Ed25519, 1)
 	signs := []string{"/keys/" + address, "//keys/" + address, "/keys//" + address, "/keys/" + address + "/", "///keys///" + address + "///"}
@@ -71,7 +71,7 @@ func TestOnlyOnePlaceSigns(t *testing.T) {
 func FuzzPathsThatSign(f *testing.F) {
 	c := &counting{key: client(f, tezos.Ed25519).PublicKey()}
 	address := c.key.Hash().String()
-	h := api.NewOctez(api.OctezConfig{Signer: c})
+	h := api.NewAnswers(api.OctezConfig{Signer: c}).HTTP()
 	for _, path := range []string{"/keys/" + address, "//keys//" + address + "/", "/keys/%74" + address[1:], "/keys%2F" + address, "/%2F"} {
 		f.Add("POST", path)
 	}
@@ -125,7 +125,7 @@ func TestWebPagesReachNothing(t *testing.T) {
 
 // TestHostBeyondLoopback: what came over a network, a unix socket or TLS may call this machine by any name; an Origin is refused there too.
 func TestHostBeyondLoopback(t *testing.T) {
-	h := api.NewOctez(api.OctezConfig{Signer: nobody{}})
+	h := api.NewAnswers(api.OctezConfig{Signer: nobody{}}).HTTP()
 	for name, over := range connections() {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, over.status, over.ask(t, h, ""))

@@ -6,33 +6,15 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/mr-tron/base58"
 	"github.com/stretchr/testify/require"
 
 	"highwater/api"
+	"highwater/internal/logtest"
 	"highwater/internal/tezos"
 )
-
-// safeText is a log in memory.
-type safeText struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (s *safeText) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(b)
-}
-
-func (s *safeText) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
-}
 
 // part is how many bytes in a row count as a part of a payload or a signature: more than a level, a round and what is around them.
 const part = 16
@@ -54,12 +36,12 @@ func shownAs(secret []byte) (texts []string) {
 // Ledger and a gadget.
 func TestNoLogShowsPayloadsOrSignatures(t *testing.T) {
 	for _, level := range []slog.Level{slog.LevelDebug - 100, slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
-		for name, form := range map[string]func(*safeText, *slog.HandlerOptions) slog.Handler{
-			"text": func(s *safeText, o *slog.HandlerOptions) slog.Handler { return slog.NewTextHandler(s, o) },
-			"json": func(s *safeText, o *slog.HandlerOptions) slog.Handler { return slog.NewJSONHandler(s, o) },
+		for name, form := range map[string]func(*logtest.Log, *slog.HandlerOptions) slog.Handler{
+			"text": func(s *logtest.Log, o *slog.HandlerOptions) slog.Handler { return slog.NewTextHandler(s, o) },
+			"json": func(s *logtest.Log, o *slog.HandlerOptions) slog.Handler { return slog.NewJSONHandler(s, o) },
 		} {
 			t.Run(level.String()+" "+name, func(t *testing.T) {
-				log := &safeText{}
+				log := &logtest.Log{}
 				logger := slog.New(form(log, &slog.HandlerOptions{Level: level}))
 				r := newRigLogging(t, logger).activate()
 				at := serve(t, r.octez(func(c *api.OctezConfig) { c.Log = logger }))

@@ -66,7 +66,7 @@ func BenchmarkKept(b *testing.B) {
 	})
 	b.Run("http", func(b *testing.B) {
 		s, key, payload := benchSigner(b)
-		h := api.NewOctez(api.OctezConfig{Signer: s})
+		h := api.NewAnswers(api.OctezConfig{Signer: s}).HTTP()
 		path := listen(b, func(ctx context.Context, l net.Listener) error { return api.Serve(ctx, l, h, quiet) })
 		transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", path)

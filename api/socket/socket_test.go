@@ -1,7 +1,6 @@
 package socket_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +23,7 @@ import (
 	"highwater/api/socket/message"
 	"highwater/internal/conns"
 	"highwater/internal/door"
+	"highwater/internal/logtest"
 	"highwater/internal/softkey"
 	"highwater/internal/tezos"
 	"highwater/signer"
@@ -101,35 +101,46 @@ func (k *keys) Keys() (out []signer.KeyInfo) {
 	return out
 }
 
-// log is what the door says.
-type log struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *log) lines() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Split(strings.TrimSpace(l.b.String()), "\n")
-}
-
 // served is a listener of the socket protocol.
 type served struct {
 	at   string // as client.Dial takes it
-	said *log
+	said *logtest.Log
+	idle <-chan struct{} // told each time that a connection begins to wait for a request, with limits.Idle an hour
 	stop func() error
+}
+
+// idling is a listener whose connections tell when they begin to wait for a request.
+type idling struct {
+	net.Listener
+	idle chan<- struct{}
+}
+
+// Accept implements net.Listener.
+func (l idling) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &idlingConn{c, l.idle}, nil
+}
+
+type idlingConn struct {
+	net.Conn
+	idle chan<- struct{}
+}
+
+// SetReadDeadline implements net.Conn.
+func (c *idlingConn) SetReadDeadline(t time.Time) error {
+	if time.Until(t) > time.Hour/2 {
+		c.idle <- struct{}{}
+	}
+	return c.Conn.SetReadDeadline(t)
 }
 
 // serve answers at a unix socket, or at TCP, until the test ends.
 func serve(t *testing.T, address string, k *keys, limits conns.Limits, change ...func(*api.OctezConfig)) served {
 	t.Helper()
-	said := &log{}
+	said := &logtest.Log{}
 	cfg := api.OctezConfig{Signer: k, Door: door.New(door.Config{Log: slog.New(slog.NewTextHandler(said, nil))})}
 	for _, f := range change {
 		f(&cfg)
@@ -143,11 +154,11 @@ func serve(t *testing.T, address string, k *keys, limits conns.Limits, change ..
 	}
 	l = answers.SocketListener(l, api.Locators{HTTP: "http://127.0.0.1:6732", Socket: at})
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- socket.ServeWithin(ctx, l, answers, limits) }()
+	ended, idle := make(chan error, 1), make(chan struct{}, 100)
+	go func() { ended <- socket.ServeWithin(ctx, idling{l, idle}, answers, limits) }()
 	stop := sync.OnceValue(func() error { cancel(); return <-ended })
 	t.Cleanup(func() { _ = stop() })
-	return served{at, said, stop}
+	return served{at, said, idle, stop}
 }
 
 func (s served) dial(t *testing.T) *client.Conn {
@@ -281,8 +292,8 @@ func TestAuthentication(t *testing.T) {
 			require.Contains(t, refusal(t, err), text)
 		}
 	}
-	require.Len(t, s.said.lines(), 1)
-	require.Contains(t, s.said.lines()[0], "cause=unauthenticated client=127.0.0.1")
+	require.Len(t, s.said.Lines(""), 1)
+	require.Contains(t, s.said.Lines("")[0], "cause=unauthenticated client=127.0.0.1")
 }
 
 // TestOtherProtocols: an HTTP client and a TLS client are known by their first bytes, and answered where they can print it.
@@ -303,8 +314,8 @@ func TestOtherProtocols(t *testing.T) {
 	require.NoError(t, err)
 	_, err = io.ReadAll(c)
 	require.NoError(t, err)
-	require.Len(t, s.said.lines(), 1, "one line for the client, not one for each request")
-	require.Contains(t, s.said.lines()[0], "cause=wrong_protocol")
+	require.Len(t, s.said.Lines(""), 1, "one line for the client, not one for each request")
+	require.Contains(t, s.said.Lines("")[0], "cause=wrong_protocol")
 }
 
 // TestHalfMessages: time-outs and ends within a message are told; silence is not.
@@ -381,15 +392,19 @@ func TestAClientThatGoes(t *testing.T) {
 // TestNewcomers: with all places taken, the connection that is silent for longest gives way.
 func TestNewcomers(t *testing.T) {
 	limits := conns.Standard()
-	limits.Conns = 2
+	limits.Conns, limits.Idle = 2, time.Hour
 	s := serve(t, unixAddress(t), newKeys(t), limits)
 	ask := func(c *client.Conn) error {
 		_, err := c.Ask(message.Request{Kind: message.AuthorizedKeys})
 		return err
 	}
 	first, second := s.dial(t), s.dial(t)
-	require.NoError(t, ask(first))
-	require.NoError(t, ask(second))
+	<-s.idle
+	<-s.idle
+	for _, c := range []*client.Conn{first, second} {
+		require.NoError(t, ask(c))
+		<-s.idle // the answer comes a moment before
+	}
 	third := s.dial(t)
 	require.NoError(t, ask(third))
 	require.Error(t, ask(first))

@@ -1,14 +1,12 @@
 package daemon_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,18 +16,19 @@ import (
 	"highwater/internal/config"
 	"highwater/internal/daemon"
 	"highwater/internal/daemon/daemontest"
+	"highwater/internal/logtest"
 	"highwater/signer"
 	"highwater/store"
 	"highwater/store/storetest"
 )
 
 // brokenDaemon runs a daemon until it ends by itself.
-func brokenDaemon(t *testing.T, text string, before func(*store.DB)) (d *daemon.Daemon, said *spoken, ended chan error) {
+func brokenDaemon(t *testing.T, text string, before func(*store.DB)) (d *daemon.Daemon, said *logtest.Log, ended chan error) {
 	t.Helper()
 	cfg, err := config.Load(daemontest.WriteConfig(t, "state_dir = \"state\"\n"+text))
 	require.NoError(t, err)
 	require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
-	said = &spoken{}
+	said = &logtest.Log{}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(said.String())
@@ -44,24 +43,6 @@ func brokenDaemon(t *testing.T, text string, before func(*store.DB)) (d *daemon.
 	ended = make(chan error, 1)
 	go func() { ended <- d.Run(ctx) }()
 	return d, said, ended
-}
-
-// spoken is a log that is read while it is written.
-type spoken struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (s *spoken) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(b)
-}
-
-func (s *spoken) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
 }
 
 // TestAFailedSyncEndsTheDaemon: with its own exit status, and hooks and alarms are told before.

@@ -1,7 +1,6 @@
 package daemon_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"log/slog"
@@ -9,8 +8,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,39 +18,16 @@ import (
 	"highwater/internal/config"
 	"highwater/internal/daemon"
 	"highwater/internal/daemon/daemontest"
+	"highwater/internal/logtest"
 	"highwater/internal/tezos"
 	"highwater/operate"
 	"highwater/store"
 )
 
-// lockedLog takes lines from several goroutines.
-type lockedLog struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-// having gives the lines with a text.
-func (l *lockedLog) having(text string) (out []string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, line := range strings.Split(l.b.String(), "\n") {
-		if strings.Contains(line, text) {
-			out = append(out, line)
-		}
-	}
-	return out
-}
-
 // runLogged is daemontest.Run, active from level 1000 on with the keys of its devices, and with a log.
-func runLogged(t *testing.T, text string) (*daemon.Daemon, *lockedLog) {
+func runLogged(t *testing.T, text string) (*daemon.Daemon, *logtest.Log) {
 	t.Helper()
-	said := &lockedLog{}
+	said := &logtest.Log{}
 	cfg, err := config.Load(daemontest.WriteConfig(t, "state_dir = \"state\"\n"+text))
 	require.NoError(t, err)
 	require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
@@ -108,8 +82,8 @@ func TestServeTheSocketProtocol(t *testing.T) {
 		require.ErrorAs(t, err, &refused)
 		require.Contains(t, refused.Text, "a second signature would be a double signature")
 		line := "pkh=" + k.PKH.String() + " kind=attestation level=4097 round=0 decision="
-		require.Eventually(t, func() bool { return len(said.having(line)) == 3 }, daemontest.Patience, time.Millisecond)
-		require.Contains(t, said.having(line)[0], "request_id=")
+		require.Eventually(t, func() bool { return len(said.Lines(line)) == 3 }, daemontest.Patience, time.Millisecond)
+		require.Contains(t, said.Lines(line)[0], "request_id=")
 	}
 	binary, err := client.Dial(t.Context(), d.Addresses["octez"])
 	require.NoError(t, err)
@@ -125,8 +99,8 @@ func TestServeTheSocketProtocol(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, http.StatusNotFound, status)
 	require.Contains(t, body, "for HTTP http://"+d.Addresses["octez"]+"/tz1…")
-	require.Len(t, said.having("client turned away"), 2)
-	require.Len(t, said.having("cause=wrong_protocol"), 2)
+	require.Len(t, said.Lines("client turned away"), 2)
+	require.Len(t, said.Lines("cause=wrong_protocol"), 2)
 }
 
 // TestTheWrongDoorOfTLS: clients without TLS at the address for TLS, of both protocols, and a client with TLS elsewhere.
@@ -143,5 +117,5 @@ func TestTheWrongDoorOfTLS(t *testing.T) {
 	_, err = binary.Ask(message.Request{Kind: message.AuthorizedKeys})
 	require.ErrorContains(t, err, "the locator here is https://")
 	require.NoError(t, binary.Close())
-	require.Len(t, said.having("cause=wrong_protocol"), 1, "of one client, one line in a minute")
+	require.Len(t, said.Lines("cause=wrong_protocol"), 1, "of one client, one line in a minute")
 }

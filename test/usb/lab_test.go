@@ -25,6 +25,7 @@ import (
 	"highwater/api"
 	"highwater/internal/baker"
 	"highwater/internal/device"
+	"highwater/internal/logtest"
 	"highwater/internal/tezos"
 	"highwater/operate"
 	"highwater/test/harness"
@@ -154,29 +155,11 @@ type signerProcess struct {
 	address string
 	user    *syscall.Credential
 	cmd     *exec.Cmd
-	log     *safeBuffer
+	log     *logtest.Log
 	exited  chan error
 
 	client *baker.Client
 	judge  *baker.Judge
-}
-
-// safeBuffer is a bytes.Buffer for one writer and any reader.
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *safeBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 const configHead = `state_dir = %q
@@ -230,7 +213,7 @@ func (s *signerProcess) run(args ...string) {
 // serve starts the daemon and waits for its listeners.
 func (s *signerProcess) serve() {
 	s.t.Helper()
-	s.log = &safeBuffer{}
+	s.log = &logtest.Log{}
 	s.cmd = s.command("serve", "--log-level", "debug")
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	require.NoError(s.t, s.cmd.Start())
