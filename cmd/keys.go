@@ -57,12 +57,17 @@ func (a *app) keysTable(keys []operate.KeyRow) error {
 	return a.Table([]string{"key", "curve", "alias", "device", "health", "what to do"}, rows)
 }
 
-func (a *app) showKey(ctx context.Context, admin operate.Admin, name string) error {
+// findKey looks for a key by its address or alias.
+func findKey(ctx context.Context, admin operate.Admin, name string) (operate.KeyRow, error) {
 	keys, err := admin.Keys(ctx)
 	if err != nil {
-		return err
+		return operate.KeyRow{}, err
 	}
-	k, err := cli.FindKey(keys, name)
+	return cli.FindKey(keys, name)
+}
+
+func (a *app) showKey(ctx context.Context, admin operate.Admin, name string) error {
+	k, err := findKey(ctx, admin, name)
 	if err != nil {
 		return err
 	}
@@ -89,11 +94,7 @@ func (a *app) showKey(ctx context.Context, admin operate.Admin, name string) err
 }
 
 func (a *app) showProof(ctx context.Context, admin operate.Admin, name string) error {
-	keys, err := admin.Keys(ctx)
-	if err != nil {
-		return err
-	}
-	k, err := cli.FindKey(keys, name)
+	k, err := findKey(ctx, admin, name)
 	if err != nil {
 		return err
 	}
