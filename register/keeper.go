@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"highwater/hwm"
+	"highwater/internal/heldlog"
 )
 
 // Machine is the instance that a Keeper gets the right for.
@@ -53,7 +54,9 @@ type KeeperConfig struct {
 	Policy  Policy
 	Me      hwm.InstanceID
 	Log     *slog.Logger
-	Every   time.Duration // how often the register is looked at; zero: a second
+	// Lines keeps the lines of a step back until the step is over: the machine's own, so that its lines wait as well. Nil: the keeper's.
+	Lines *heldlog.Lines
+	Every time.Duration // how often the register is looked at; zero: a second
 	// Watch calls poke at each change of the record that it hears of, until ctx ends; nil: none is heard of. Nothing hangs on it but speed.
 	Watch func(ctx context.Context, poke func())
 }
@@ -99,7 +102,22 @@ func NewKeeper(cfg KeeperConfig) *Keeper {
 	if cfg.Every == 0 {
 		cfg.Every = time.Second
 	}
+	if cfg.Lines == nil {
+		cfg.Lines = &heldlog.Lines{}
+	}
+	cfg.Log = cfg.Lines.Logger(cfg.Log)
 	return &Keeper{cfg: cfg, kick: make(chan struct{}, 1)}
+}
+
+// beginStep starts a step: nobody waits for a log with a step under way.
+func (k *Keeper) beginStep() {
+	k.act.Lock()
+	k.cfg.Lines.Hold()
+}
+
+func (k *Keeper) endStep() {
+	k.act.Unlock()
+	k.cfg.Lines.Release()
 }
 
 // Run keeps the right until ctx ends.
@@ -139,8 +157,8 @@ func (k *Keeper) State() State {
 
 // Step looks at the register once, and does what follows.
 func (k *Keeper) Step(ctx context.Context) {
-	k.act.Lock()
-	defer k.act.Unlock()
+	k.beginStep()
+	defer k.endStep()
 	k.step(ctx)
 	k.cfg.Machine.Changed()
 }
@@ -300,8 +318,8 @@ func (k *Keeper) begin(ctx context.Context, rec Record) {
 
 // Release ends signing here and gives the right to next (zero: to any). ErrLost: this machine has nothing to give.
 func (k *Keeper) Release(ctx context.Context, next hwm.InstanceID, why string) (Record, error) {
-	k.act.Lock()
-	defer k.act.Unlock()
+	k.beginStep()
+	defer k.endStep()
 	return k.release(ctx, next, why)
 }
 
@@ -326,8 +344,8 @@ func (k *Keeper) release(ctx context.Context, next hwm.InstanceID, why string) (
 // Takeover takes the right now, from above the horizon of whoever has it: an operator's act, which needs no statement, since the register proves
 // that the old owner cannot sign above its horizon.
 func (k *Keeper) Takeover(ctx context.Context) (Record, error) {
-	k.act.Lock()
-	defer k.act.Unlock()
+	k.beginStep()
+	defer k.endStep()
 	if err := k.cfg.Machine.Ready(); err != nil {
 		return Record{}, err
 	}
@@ -343,8 +361,8 @@ func (k *Keeper) Takeover(ctx context.Context) (Record, error) {
 
 // Ask asks the owner for the right. The next record that the owner releases is taken at once, until Forget.
 func (k *Keeper) Ask(ctx context.Context) (Record, error) {
-	k.act.Lock()
-	defer k.act.Unlock()
+	k.beginStep()
+	defer k.endStep()
 	k.mu.Lock()
 	k.wanted = true
 	k.mu.Unlock()
@@ -372,6 +390,13 @@ func (k *Keeper) Forget() {
 }
 
 func (k *Keeper) note(rec Record, err error) {
+	if k.noted(rec, err) {
+		k.cfg.Machine.Denied(err)
+	}
+}
+
+// noted keeps what a conversation with the register gave, and tells whether the machine is to be told of a denial.
+func (k *Keeper) noted(rec Record, err error) (tell bool) {
 	_, owner := k.cfg.Right.Held()
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -385,11 +410,7 @@ func (k *Keeper) note(rec Record, err error) {
 	case k.state.Silent.IsZero():
 		k.state.Silent = time.Now()
 	}
-	if Denied(err) && !k.denied {
-		k.denied = true
-		k.cfg.Machine.Denied(err)
-	}
-	if err == nil {
-		k.denied = false
-	}
+	tell = Denied(err) && !k.denied
+	k.denied = err != nil && (k.denied || tell)
+	return tell
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"testing"
 
@@ -99,8 +100,24 @@ func newHost(reg register.Backend, i, life int, head *int32) *host {
 	h.keeper = register.NewKeeper(register.KeeperConfig{
 		Right: h.right, Machine: h, Me: h.id,
 		Policy: register.Policy{Automatic: true, Patience: patience, Priority: int32(i)},
+		Log:    slog.New(&stepWatch{Handler: slog.DiscardHandler, host: h}),
 	})
 	return h
+}
+
+// stepWatch is the log of every host: a line that is written during a step spoils the test, since a log that nobody reads would stop the keeper.
+type stepWatch struct {
+	slog.Handler
+	host *host
+}
+
+func (*stepWatch) Enabled(context.Context, slog.Level) bool { return true }
+
+func (w *stepWatch) Handle(_ context.Context, r slog.Record) error {
+	if !w.host.keeper.StepIsOver() {
+		panic(r.Message + ": written during a step")
+	}
+	return nil
 }
 
 func TestOwnerFollowsTheHead(t *testing.T) {

@@ -143,6 +143,7 @@ dies with the reader of its log | cmd/daemonlog.go | s/signal.Notify(signals, sy
 logs with a change of role in hand | signer/role.go | s/s.lines.Hold()/_ = s.lines/;s/s.lines.Release()/_ = s.lines/ | ./signer | TestNothingIsLoggedUnderALock
 logs with a request's lock in hand | signer/ask.go | s/r.out.note(func() { \(s.log.Warn(.*)\) })/\1/ | ./signer | TestNothingIsLoggedUnderALock
 logs with a step of the pair in hand | failover/node.go | s/n.signer.Lines().Hold()/_ = n.act.TryLock/;s/n.signer.Lines().Release()/_ = n.act.TryLock/ | ./failover | TestAStepWaitsForNoLog
+logs with a step of the register in hand | register/keeper.go | s/k.cfg.Lines.Hold()/_ = k.act.TryLock/;s/k.cfg.Lines.Release()/_ = k.act.TryLock/ | ./register | TestDeadOwnerIsReplacedWithoutAPerson
 takes an empty spare for a good one | signer/keyhealth.go | s/^\t\th.NoSpares = noSpares(key, devices)$/\t\th.NoSpares = noSpares(key, nil)/ | ./signer | TestASpareThatIsNone
 does not note an empty spare in a checklist | failover/keys/keys.go | s/return k.NoteSpares(\(checklist.New.*\))$/return \1/ | ./failover | TestChecklistsNoteASpareThatIsNone
 signs by a file on a read-only file system | store/open.go | s/^\tif lock.readOnly != nil {$/\tif false {/ | ./store | TestReadOnlyFromTheStart

@@ -21,6 +21,8 @@ type Config struct {
 	Devices []Device
 	Keys    []KeyPolicy // empty: every key that the devices offer, for all kinds
 	Log     *slog.Logger
+	// Lines holds back lines of roles and alarms, for a caller with a lock of its own in hand. Nil: the signer's own.
+	Lines *heldlog.Lines
 	// Hold keeps requests out at the start although the durable role is active: another instance exists, and must be
 	// asked first. Resume lets requests in.
 	Hold bool
@@ -44,7 +46,7 @@ type Signer struct {
 	ring    *ring
 	gate    *gate
 	roleMu  sync.Mutex // a single change of role at a time: gate and record agree
-	lines   heldlog.Lines
+	lines   *heldlog.Lines
 	log     *slog.Logger // of requests and devices
 	held    *slog.Logger // of roles and alarms: its lines wait while roleMu, or a caller, holds them
 	refused refusals
@@ -66,12 +68,15 @@ type Signer struct {
 // New makes a signer. The signer signs once its role is active: at once, if the store says so and Hold does not.
 func New(cfg Config) *Signer {
 	s := &Signer{
-		chain: cfg.Chain, store: cfg.Store, devices: cfg.Devices, log: cfg.Log, observe: cfg.Observe, now: cfg.Now,
+		chain: cfg.Chain, lines: cfg.Lines, store: cfg.Store, devices: cfg.Devices, log: cfg.Log, observe: cfg.Observe, now: cfg.Now,
 		changed: cfg.Changed, alarmed: cfg.Alarmed, awake: cfg.Awake, head: cfg.Head, right: cfg.Right,
 		gate: newGate(cfg.Store.Instance()), changes: newBroadcast(),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.lines == nil {
+		s.lines = &heldlog.Lines{}
 	}
 	s.held = s.lines.Logger(s.log)
 	if s.observe == nil {
@@ -102,7 +107,7 @@ func New(cfg Config) *Signer {
 }
 
 // Lines holds back the log's lines about roles and alarms, for a caller with a lock of its own in hand.
-func (s *Signer) Lines() *heldlog.Lines { return &s.lines }
+func (s *Signer) Lines() *heldlog.Lines { return s.lines }
 
 // Chain is the only chain to sign for.
 func (s *Signer) Chain() tezos.ChainID { return s.chain }

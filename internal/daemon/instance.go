@@ -14,6 +14,7 @@ import (
 	"highwater/internal/chain"
 	"highwater/internal/config"
 	"highwater/internal/device"
+	"highwater/internal/heldlog"
 	"highwater/internal/hints"
 	"highwater/internal/hooks"
 	"highwater/internal/node"
@@ -84,8 +85,9 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, erro
 	})
 	_, paired := db.Peer()
 	var right signer.Right
+	lines := &heldlog.Lines{}
 	if cfg.Shared() && opt.Running {
-		if in.share, err = newShare(cfg, db, opt.Log); err != nil {
+		if in.share, err = newShare(cfg, db, opt.Log, lines); err != nil {
 			return nil, errors.Join(err, in.usb.Close(), db.Close())
 		}
 		right = sharedRight{in.share.right, in.share}
@@ -93,7 +95,7 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, erro
 	// The memory hears all from the first request on, or the guard would take our own signatures for a stranger's.
 	memory := guard.NewMemory()
 	in.Signer = signer.New(signer.Config{
-		Chain: cfg.ChainID, Store: db, Devices: devices, Keys: cfg.Policy, Log: opt.Log, Hold: paired || cfg.Shared(), Right: right,
+		Chain: cfg.ChainID, Store: db, Devices: devices, Keys: cfg.Policy, Log: opt.Log, Lines: lines, Hold: paired || cfg.Shared(), Right: right,
 		Observe: opt.observing(cfg, memory), Changed: in.changed, Alarmed: in.hooks.Alarm, Awake: in.awake, Head: in.head,
 	})
 	pair := failover.Config{Signer: in.Signer, Store: db, Log: opt.Log, Build: opt.Version, Offline: !opt.Running}

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"highwater/failover/heard"
 	"highwater/hwm"
 	"highwater/internal/config"
+	"highwater/internal/heldlog"
 	"highwater/internal/hints"
 	"highwater/register"
 	"highwater/register/etcd"
@@ -30,7 +32,7 @@ type share struct {
 func OpenRegister(cfg *config.Config, cluster uint64) (*etcd.Register, error) {
 	var files *etcd.TLS
 	for _, e := range cfg.Register.Endpoints {
-		if e[:5] == "https" {
+		if strings.HasPrefix(e, "https:") {
 			files = &etcd.TLS{CA: cfg.Register.CA, Cert: cfg.Register.Cert, Key: cfg.Register.Key}
 		}
 	}
@@ -59,19 +61,19 @@ func mayShare(cfg *config.Config, db *store.DB) error {
 	return nil
 }
 
-// newShare makes the right of a daemon; its signer is added by connect.
-func newShare(cfg *config.Config, db *store.DB, log *slog.Logger) (*share, error) {
+// newShare makes the right of a daemon; its signer, which has the same lines, is added by connect.
+func newShare(cfg *config.Config, db *store.DB, log *slog.Logger, lines *heldlog.Lines) (*share, error) {
 	backend, err := OpenRegister(cfg, db.RegisterSeen().Cluster)
 	if err != nil {
 		return nil, err
 	}
-	s := &share{backend: backend, machine: &register.Instance{Store: db, Log: log}}
+	s := &share{backend: backend, machine: &register.Instance{Store: db, Log: lines.Logger(log)}}
 	s.right = register.New(register.Config{
 		Backend: backend, Memory: s.machine, Chain: cfg.ChainID, Me: db.Instance(), Life: register.NewLife(), Ahead: cfg.Register.Ahead,
 	})
 	policy := register.Policy{Automatic: cfg.Register.Automatic, Patience: cfg.Register.Patience, Priority: cfg.Register.Priority}
 	s.keeper = register.NewKeeper(register.KeeperConfig{
-		Right: s.right, Machine: s.machine, Policy: policy, Me: db.Instance(), Log: log, Watch: backend.Watch,
+		Right: s.right, Machine: s.machine, Policy: policy, Me: db.Instance(), Log: log, Lines: lines, Watch: backend.Watch,
 	})
 	s.desk = &register.Desk{Keeper: s.keeper, Machine: s.machine, Name: cfg.RegisterKey(), Policy: policy, Ahead: cfg.Register.Ahead}
 	if !policy.Automatic { // nobody else takes it without a person
