@@ -1,5 +1,6 @@
 #!/bin/bash
-# Lets @taquito/remote-signer speak to a real highwater: bin/highwater as processes, from nothing, with an emulated Ledger.
+# Lets @taquito/remote-signer speak to a real highwater: bin/highwater as processes, from nothing, with an emulated Ledger and an
+# emulated TezSign.
 # Installs Node from Debian or Ubuntu if it is missing, and the packages of test/clients as its lock file pins them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -62,6 +63,16 @@ transport = "sim"
 [device.sim]
 seed   = "zebra zebra zebra zebra zebra zebra zebra zebra zebra zebra zebra zebra zebra zebra zebra zebra zebra zebra zebra zebra zebra zebra zebra zebra"
 curves = ["ed25519", "secp256k1", "P-256"]
+
+[[device]]
+name      = "gadget"
+kind      = "tezsign"
+serial    = "ts-1"
+transport = "sim"
+
+[device.sim]
+seed = "a gadget"
+keys = ["consensus"]
 TOML
 
 highwater() { "$root/bin/highwater" "$@" </dev/null; }
@@ -93,4 +104,7 @@ echo '== killed and started again'
 stop KILL
 start
 node --test --test-reporter=spec restart.test.mjs
+
+echo '== a tz4 key, and what Taquito loses'
+node --test --test-reporter=spec tz4.test.mjs
 stop TERM

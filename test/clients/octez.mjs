@@ -4,7 +4,9 @@ import { RemoteSigner } from '@taquito/remote-signer';
 import { b58cdecode } from '@taquito/utils';
 
 export const { HIGHWATER_URL: url, HIGHWATER_STATE: stateFile } = process.env;
-export const keys = JSON.parse(readFileSync(process.env.HIGHWATER_KEYS, 'utf8'));
+const all = JSON.parse(readFileSync(process.env.HIGHWATER_KEYS, 'utf8'));
+export const keys = all.filter((k) => !k.pkh.startsWith('tz4')); // the Ledger's
+export const gadget = all.filter((k) => k.pkh.startsWith('tz4')); // the TezSign's
 export const floor = Number(process.env.HIGHWATER_FLOOR);
 const chain = Buffer.from(b58cdecode(process.env.HIGHWATER_CHAIN, new Uint8Array([87, 82, 0])));
 
@@ -31,6 +33,15 @@ const operation = (magic, tag, level, round, payloadHash, dal = []) =>
 export const preattestation = (level, round, value = hash(0xbf)) => operation(0x12, 0x14, level, round, value);
 export const attestation = (level, round, value = hash(0xbf)) => operation(0x13, 0x15, level, round, value);
 export const attestationWithDAL = (level, round, value = hash(0xbf)) => operation(0x13, 0x17, level, round, value, [0x80, 0x20]);
+
+// operationOfTz4 is one of a tz4 key, which has no slot.
+const operationOfTz4 = (magic, tag, level, round, payloadHash) =>
+  Buffer.concat([
+    Buffer.from([magic]), chain, hash(0x0e), Buffer.from([tag]), int32(level), int32(round), payloadHash,
+  ]).toString('hex');
+
+export const preattestationOfTz4 = (level, round, value = hash(0xbf)) => operationOfTz4(0x12, 0x28, level, round, value);
+export const attestationOfTz4 = (level, round, value = hash(0xbf)) => operationOfTz4(0x13, 0x29, level, round, value);
 
 const field = (bytes) => Buffer.concat([int32(bytes.length), bytes]);
 
