@@ -22,7 +22,7 @@ func (n *Node) Activate(ctx context.Context, level *int32, why string) (hwm.Role
 	if err := n.mayActivate(mine); err != nil {
 		return hwm.RoleRecord{}, err
 	}
-	n.activating.Add(1) // before the question: of two activations at once, at least one sees the second
+	n.activating.Add(1) // before the question: of two activations at once, at least the later sees the earlier
 	defer n.activating.Add(-1)
 	a, err := n.Ask(ctx)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"highwater/internal/checklist"
 )
 
-// handle is this side's answer to a question from the pinned key of the peer.
+// handle answers a question from the pinned key of the peer.
 func (n *Node) handle(ctx context.Context, verb string, q wire.Question) wire.Answer {
 	if n.greet(ctx, q) == nil && mayBeCopy(verb, q) {
 		n.askBack(ctx, q)
@@ -37,7 +37,7 @@ func (n *Node) handle(ctx context.Context, verb string, q wire.Question) wire.An
 	return a
 }
 
-// greet takes in the name of the process that asks.
+// greet takes in the name of the asking process.
 func (n *Node) greet(ctx context.Context, q wire.Question) error {
 	n.begin()
 	defer n.end()
@@ -87,7 +87,7 @@ func (n *Node) step(ctx context.Context, verb string, q wire.Question) (a wire.A
 	return a, err
 }
 
-// report is what the peer is told. The report is made after applyQuestion: the marks of a side that was just fenced are
+// report is the answer to a status. The report is made after applyQuestion: the marks of a newly fenced instance are
 // final.
 func (n *Node) report(peer hwm.Peer) (*wire.Report, error) {
 	told, err := n.marks.told()
@@ -101,10 +101,10 @@ func (n *Node) report(peer hwm.Peer) (*wire.Report, error) {
 	}, nil
 }
 
-// Server answers the other instance.
+// Server answers the peer.
 func (n *Node) Server() *wire.Server { return n.server }
 
-// host is the node as its server sees it.
+// host is the node as the server sees the node.
 type host struct{ node *Node }
 
 var _ wire.Host = host{}
@@ -128,8 +128,8 @@ func (n *Node) pinned() (hwm.InstanceID, bool) {
 	return peer.Key, ok
 }
 
-// toWire is a handover as the other instance is told of it. A handover by invitation has no moment, and each of its
-// lines has its ID for a name.
+// toWire makes the peer's answer from a handover. A handover by invitation has no moment, and the name of each line is
+// the ID of the line.
 func toWire(h Handover) *wire.Handover {
 	out := &wire.Handover{Done: h.Done, From: h.From, To: h.To, Epoch: h.Epoch, At: h.At, GapMS: h.GapMS}
 	for _, f := range h.Findings {

@@ -22,7 +22,7 @@ func (n *Node) Ask(ctx context.Context) (wire.Answer, error) {
 	return a, err
 }
 
-// probe asks for the name of the process that answers. The answer is acted on, and is not kept.
+// probe asks for the name of the answering process. The answer is acted on, and is not kept.
 func (n *Node) probe(ctx context.Context, peer hwm.Peer) (wire.Answer, error) {
 	return n.askStatus(ctx, peer, wire.Question{Probe: true})
 }
@@ -39,10 +39,10 @@ func (n *Node) askStatus(ctx context.Context, peer hwm.Peer, as wire.Question) (
 	return a, err
 }
 
-// maxSkew is the difference of clocks that is worth a warning.
+// maxSkew is the smallest difference of clocks worth a warning.
 const maxSkew = 5 * time.Second
 
-// noteAnswer keeps the result of a question, for the status and for the refusals that clients read.
+// noteAnswer keeps the result of a question, for the status and for the refusals to clients.
 func (n *Node) noteAnswer(a wire.Answer, start time.Time, err error) {
 	news := n.heard.Note(a, start, n.now(), err)
 	switch {

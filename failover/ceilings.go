@@ -62,7 +62,7 @@ func (m marks) lifts() []hwm.CeilingChange {
 	return out
 }
 
-// operators tells of the ceilings that an operator set here: the right to sign does not lift them.
+// operators tells of the ceilings of an operator: the right to sign does not lift such ceilings.
 func (m marks) operators() []checklist.Line {
 	for _, k := range m.signer.Keys() {
 		c, ok := m.store.Ceilings()[hwm.CeilingKey{Chain: m.signer.Chain(), PKH: k.PKH}]

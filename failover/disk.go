@@ -15,7 +15,7 @@ import (
 // this: its last signature may not be on its disk. A standby or fenced instance still answers a status: its knowledge
 // is as good as before the disk failed, and the peer may need the answer to sign again.
 
-// broken is what is wrong with the disk here, for people; empty: nothing.
+// broken tells the fault of the disk here, for people; empty: no fault.
 func (n *Node) broken() string {
 	err := n.store.Healthy()
 	if err == nil {
@@ -25,9 +25,9 @@ func (n *Node) broken() string {
 	return strings.ToValidUTF8(text[:min(len(text), wire.MaxBroken)], "")
 }
 
-// applyQuestion takes in what a question says of the right to sign. While the disk fails, nothing of the question can
-// be kept. An instance that does not sign answers a status all the same: the instance signs nothing in its life, and in
-// its next life asks before the first signature.
+// applyQuestion takes in the part of a question about the right to sign. While the disk fails, nothing of the question
+// can be kept. An instance that does not sign answers a status all the same: the instance signs nothing in its life,
+// and in its next life asks before the first signature.
 func (n *Node) applyQuestion(ctx context.Context, peer hwm.Peer, verb string, q wire.Question) error {
 	if n.broken() == "" {
 		return n.applyHello(ctx, peer, q.Hello)

@@ -8,19 +8,18 @@ import (
 	"highwater/hwm"
 )
 
-// epochs compare and make the numbers of rights. epochs has no state of its own: the store, and the peer's last answer,
-// have it.
+// epochs compares and makes the numbers of rights. The state is in the store, and in the peer's last answer.
 type epochs struct {
 	store Store
 	heard *heard.Peer
 	log   *slog.Logger
 }
 
-// maxJump is how far an epoch may lie above all known epochs: each handover, activation or takeover is a step of one or
-// two.
+// maxJump is how far an epoch may lie above all known epochs: each handover, activation or takeover is a step of 1 or
+// 2.
 const maxJump = 1 << 20
 
-// plausible refuses an epoch that no history leads to. Believed once, the epoch would be the newest for good, and the
+// plausible refuses an epoch without a possible history. Believed once, the epoch would be the newest for good, and the
 // next epochs would come close to the largest number that a message can hold.
 func (e epochs) plausible(peer hwm.Peer, epoch uint64) error {
 	known := max(e.store.Role().Epoch, peer.Seen)
@@ -32,7 +31,7 @@ func (e epochs) plausible(peer hwm.Peer, epoch uint64) error {
 		"a message names epoch %d, and the newest epoch known here is %d: nobody comes that far, and the message is not believed", epoch, known)
 }
 
-// keep stores the newest epoch that the peer was heard with, for the recognition of an old copy of the peer's state.
+// keep stores the newest epoch in the peer's messages: an old copy of the peer's state is recognised by the epoch.
 func (e epochs) keep(peer hwm.Peer, h wire.Hello) error {
 	switch {
 	case h.Epoch > peer.Seen:
@@ -44,7 +43,7 @@ func (e epochs) keep(peer hwm.Peer, h wire.Hello) error {
 	return nil
 }
 
-// next is above any epoch that a release under way could have made.
+// next is above any epoch of a release under way.
 func (e epochs) next() uint64 {
 	known := e.store.Role().Epoch
 	peer, paired := e.store.Peer()

@@ -12,7 +12,7 @@ import (
 	"highwater/internal/checklist"
 )
 
-// evidencePeer looks whether the peer answers: a peer that does can hand over.
+// evidencePeer looks whether the peer answers: an answering peer can hand over.
 func (n *Node) evidencePeer(ctx context.Context, peer hwm.Peer) checklist.Line {
 	line := func(result checklist.Result, detail, hint string) checklist.Line {
 		return checklist.New(checklist.OtherInstance, result, detail, hint)
@@ -22,7 +22,7 @@ func (n *Node) evidencePeer(ctx context.Context, peer hwm.Peer) checklist.Line {
 	}
 	a, err := n.Ask(ctx)
 	if err != nil && a.From != peer.Key {
-		if r := wire.AsRefusal(err); r.Reason != wire.Unreachable { // a process lives at the address, whatever its answer
+		if r := wire.AsRefusal(err); r.Reason != wire.Unreachable { // a process lives at the address, whatever the answer
 			return line(checklist.Bad, r.Text, "stop the process on the peer's machine first; or: "+r.Hint)
 		}
 		return line(checklist.OK, err.Error(), "")
@@ -64,8 +64,8 @@ func (n *Node) harmless(a wire.Answer) bool {
 	return n.checkCopied(a.Status.Marks) == nil
 }
 
-// unlessOld asks the peer whether it would give the right away. A peer with an old copy of its state says so, and the
-// line gives the way out.
+// unlessOld asks the peer whether it would give the right away. A peer with an old copy of its state says "old copy",
+// and the line gives the way out.
 func (n *Node) unlessOld(ctx context.Context, peer hwm.Peer, f checklist.Line) checklist.Line {
 	if r := oldCopy(n.wouldRelease(ctx, peer, nil)); r != nil {
 		f.Detail, f.Hint = "answers; "+r.Text, r.Hint
@@ -73,7 +73,7 @@ func (n *Node) unlessOld(ctx context.Context, peer hwm.Peer, f checklist.Line) c
 	return f
 }
 
-// A process that is killed is started again by its unit, and a process that is only stopped by the next boot.
+// The unit starts a killed process again, and the next boot starts a stopped process again.
 const statementHint = "stop the peer's process (on its machine: systemctl disable --now highwater; the unit undoes a kill) or unplug its " +
 	"devices, be sure that neither comes back by itself, and state: --the-other-instance-cannot-sign"
 
@@ -154,7 +154,7 @@ func seenSilence(s *chain.Silence, wanted int) *SilenceSeen {
 	return out
 }
 
-// evidenceCertificate asks for the certificate that this side gave away by level: the certificate could still be used.
+// evidenceCertificate asks for the certificate of a release by level from here: the certificate could still be used.
 func (n *Node) evidenceCertificate(r TakeoverRequest) []checklist.Line {
 	keys, level := n.marks.givenAway()
 	if len(keys) == 0 {

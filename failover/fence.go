@@ -2,8 +2,8 @@ package failover
 
 import "highwater/hwm"
 
-// TakeoverMargin is the margin of the takeover that made this epoch, in levels; zero when this process made no
-// takeover, or when no level of the margin is surely free of signatures of the former signer.
+// TakeoverMargin is the margin of the present epoch's takeover, in levels; zero without a takeover in this process, or
+// without a level surely free of the former signer's signatures.
 func (n *Node) TakeoverMargin() int32 { return n.margin.Load() }
 
 // Watched is the role for a guard: Active while this instance signs. A restarted owner that waits for the peer's answer
@@ -17,9 +17,9 @@ func (n *Node) Watched() hwm.RoleRecord {
 }
 
 // Fence ends signing until an operator's deliberate act, because another signer of our keys was seen in an epoch. Fence
-// acts only while this instance signs in the same epoch, and no other step of the protocol runs meanwhile: a sighting
-// in an epoch that is over says nothing against the present signer. Signatures under way never leave, since the second
-// signer may be at the same level. An error says that the fence is not durable; the gate is closed all the same.
+// acts only while this instance signs in the same epoch, and no second step of the protocol runs meanwhile: a sighting
+// in a past epoch says nothing against the present signer. Signatures under way never leave, since the second signer
+// may be at the same level. An error says that the fence is not durable; the gate is closed all the same.
 func (n *Node) Fence(epoch uint64, why string) (fenced bool, err error) {
 	n.begin()
 	defer n.end()

@@ -10,11 +10,11 @@ import (
 	"highwater/internal/checklist"
 )
 
-// freshReport is how old a report may be that a release rests on. The peer is asked each second.
+// freshReport is the greatest age of a report under a release. The peer is asked each second.
 const freshReport = 5 * time.Second
 
-// lookAtKeys asks the peer, which wants the right to sign, for the keys that the peer can sign with. A fresh report
-// without an obstacle is not asked for again.
+// lookAtKeys asks the peer for the peer's usable keys: the peer wants the right to sign. A fresh report without an
+// obstacle is not asked for again.
 func (n *Node) lookAtKeys(ctx context.Context) {
 	mine := n.store.Role()
 	peer, ok := n.store.Peer()

@@ -20,7 +20,7 @@ func (n *Node) followOnce(ctx context.Context) {
 	}
 }
 
-// onFollow merges marks by maximum: the marks here are close when they are needed.
+// onFollow merges marks by maximum: a later takeover or handover finds the marks here close to the peer's.
 func (n *Node) onFollow(ctx context.Context, a wire.Answer) error {
 	if a.Refusal != nil {
 		return a.Refusal

@@ -35,8 +35,8 @@ type Handover struct {
 	GapMS float64 `json:"gap_ms"`
 }
 
-// Handover moves the right to sign: to this instance when the peer has the right, and to the peer (which is invited)
-// when this instance has the right. A *Refusal says why not; the findings on the way come with the refusal.
+// Handover moves the right to sign: to this instance when the peer has the right, and else to the peer, by an
+// invitation. A *Refusal says why not; the findings on the way come with the refusal.
 func (n *Node) Handover(ctx context.Context, r HandoverRequest) (Handover, error) {
 	peer, ok := n.store.Peer()
 	if !ok {
@@ -91,8 +91,8 @@ func (n *Node) handover(ctx context.Context, peer hwm.Peer, r HandoverRequest) (
 	return n.take(ctx, peer, h)
 }
 
-// outward tells whether a handover that is asked for here moves the right to the peer: this side has the right, or gave
-// the right away and the peer does not know yet. In the second case a handover was cut off, and goes on.
+// outward tells whether a handover at this instance moves the right to the peer: this side has the right, or gave the
+// right away and the peer does not know yet. In the second case a handover was cut off, and goes on.
 func (n *Node) outward(ctx context.Context, peer hwm.Peer) (bool, error) {
 	mine := n.store.Role()
 	if mine.Role == hwm.Active && mine.Owner == n.Me() && !n.signer.Active() { // restarted: the right may be the peer's by now
@@ -108,13 +108,13 @@ func (n *Node) outward(ctx context.Context, peer hwm.Peer) (bool, error) {
 	return err == nil && notArrived(mine, a.Epoch, a.Owner), nil
 }
 
-// notArrived tells whether the peer lacks the epoch that the peer was given. A peer that took over meanwhile owns
-// another epoch, and signs in it.
+// notArrived tells whether the peer lacks the epoch that the peer was given. After a takeover of its own meanwhile, the
+// peer owns a different epoch, and signs in that epoch.
 func notArrived(mine hwm.RoleRecord, epoch uint64, owner hwm.InstanceID) bool {
 	return epoch < mine.Epoch && (epoch == 0 || owner != mine.Owner)
 }
 
-// invite asks the peer, which is to sign, to start the handover.
+// invite asks the peer, the next signer, to start the handover.
 func (n *Node) invite(ctx context.Context, peer hwm.Peer, r HandoverRequest) (Handover, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*releaseTimeout)
 	defer cancel()

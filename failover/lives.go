@@ -11,13 +11,13 @@ import (
 	"highwater/signer"
 )
 
-// Two processes with one key, that is with copies of one state directory: neither of the two is confirmed (rule 12).
+// Two processes run with the same key, so with copies of one state directory: neither process is confirmed (rule 12).
 // heard.Lives proves the two.
 
 const (
 	// quiet is how many turns without a word end a process for this instance.
 	quiet = 3
-	// provedFor is how long two proved lives are taken to run: while they run, they are heard each few seconds.
+	// provedFor is how long two proved lives are taken to run: a running process is heard each few seconds.
 	provedFor = 10 * time.Second
 	// probeTimeout bounds the question to the address in the configuration before an answer: the asker waits for the
 	// answer, askTimeout at most.
@@ -32,8 +32,8 @@ const hintSameKey = "stop one of the two, and make its state anew: highwater ini
 	"every machine that tells of the two; and while nobody signs, highwater takeover on the machine that should sign, with the process of the " +
 	"second machine stopped or fenced"
 
-// spoke takes in that a process said something that the process could not have said before from. answered marks what
-// came from the address in the configuration. Two lives at once raise the alarm, durably, before anything is answered.
+// spoke takes in the name of a speaking process. The message is later than the instant from. answered marks a message
+// from the address in the configuration. Two lives at once raise the alarm, durably, before anything is answered.
 func (n *Node) spoke(name string, from wire.Instant, answered bool) {
 	fresh, two := n.lives.Spoke(name, from, answered)
 	if fresh && !answered {
@@ -63,9 +63,8 @@ func (n *Node) sameKey() *wire.Refusal {
 }
 
 // applySameKey ends signing when the peer says that a second process runs with this instance's own key. Signing ends in
-// the epoch of the question. The marks here do not have what the second process signed, so only a takeover, with its
-// floor above all of the signatures, ends the fence. An instance that waits for an answer is fenced too, for the same
-// reason.
+// the epoch of the question. The marks here lack the signatures of the second process: only a takeover ends the fence,
+// with a floor above all signatures. An instance that waits for an answer is fenced too, for the same reason.
 func (n *Node) applySameKey(r *wire.Refusal, epoch uint64) error {
 	if r.Reason != wire.SameKey {
 		return nil
@@ -81,7 +80,8 @@ func (n *Node) applySameKey(r *wire.Refusal, epoch uint64) error {
 	return err
 }
 
-// mayBeCopy marks a question whose answer may let a silent process sign. Before such an answer this instance asks back.
+// mayBeCopy marks a question with an answer that may let a silent process sign. Before such an answer this instance
+// asks back.
 func mayBeCopy(verb string, q wire.Question) bool {
 	return verb == wire.Release || verb == wire.Status && !q.Signing && !q.Probe && (q.Role == hwm.Active || q.Activating)
 }

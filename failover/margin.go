@@ -12,14 +12,14 @@ import (
 	"highwater/internal/checklist"
 )
 
-// Margins of a takeover: levels at which nobody signs. Nothing that the peer may have signed comes again.
+// Margins of a takeover: levels without a signer, so nothing signed by the peer is signed again.
 const (
 	// Margin is above all known levels, when little is known: a minute without a signature.
 	Margin = 10
-	// MinMargin is above the chain's head at the time of the operator's statement that the peer cannot sign, and the least
-	// margin that an operator may choose. MinMargin is enough when the head was fresh and our keys were silent: the last
-	// signature of the peer is at most one level above the head of the peer's node, and that node was at most two blocks
-	// ahead of ours.
+	// MinMargin is above the chain's head at the time of the operator's statement that the peer cannot sign, and the
+	// least margin that an operator may choose. MinMargin is enough when the head was fresh and our keys were silent:
+	// the peer's last signature is at most one level above the head of the peer's node, and the node was at most two
+	// blocks ahead of ours.
 	MinMargin = 3
 	// MaxMargin bounds an operator's choice.
 	MaxMargin = 1000
@@ -28,10 +28,10 @@ const (
 const (
 	// enoughSilence is how many silent levels make MinMargin enough.
 	enoughSilence = 3
-	// freshHead is the age of the head of a node at most two blocks behind, by this machine's clock. A clock that is wrong
-	// by more leads to Margin.
+	// freshHead is the age of the head of a node at most two blocks behind, by this machine's clock. A clock with a
+	// larger error leads to Margin.
 	freshHead = 15 * time.Second
-	// repeated is the longest time between two repetitions of one statement; a later statement is a new one.
+	// repeated is the longest time between two repetitions of a statement; a later repetition is a new statement.
 	repeated = 30 * time.Second
 )
 
@@ -54,9 +54,8 @@ func (s *statement) end() {
 	s.made = nil
 }
 
-// head gives the chain's head at the time of the statement. An operator who waits for evidence repeats the statement
-// all the while. Nil: the statement was not made, is not true, or no head was known. Another epoch: the right moved
-// since.
+// head gives the chain's head at the time of the statement. An operator waiting for evidence repeats the statement all
+// the while. Nil: the statement was not made, is not true, or no head was known. Another epoch: the right moved since.
 func (s *statement) head(r TakeoverRequest, alive bool, h *chain.Head, epoch uint64, now time.Time) *int32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,8 +76,7 @@ func (s *statement) head(r TakeoverRequest, alive bool, h *chain.Head, epoch uin
 	return &head
 }
 
-// floor is above every signature that the peer may have made. stated is the head at the time of the statement, if
-// known.
+// floor is above every possible signature of the peer. stated is the head at the time of the statement, if known.
 func (n *Node) floor(t *Takeover, s *chain.Silence, r TakeoverRequest, stated *int32) error {
 	known, err := n.highestKnown(s, r)
 	if err != nil {
@@ -89,7 +87,7 @@ func (n *Node) floor(t *Takeover, s *chain.Silence, r TakeoverRequest, stated *i
 	switch {
 	case r.Margin != nil:
 		margin, t.guarded = *r.Margin, *r.Margin
-	case stated != nil && s != nil && s.Silent >= enoughSilence && known.signed <= *stated+MinMargin: // else its node was further ahead
+	case stated != nil && s != nil && s.Silent >= enoughSilence && known.signed <= *stated+MinMargin: // else the peer's node was further ahead
 		level, what, margin = *stated, "the chain's head at the time of the statement", MinMargin
 		t.guarded = 0 // no level of the margin is surely free
 	}
@@ -101,7 +99,7 @@ func (n *Node) floor(t *Takeover, s *chain.Silence, r TakeoverRequest, stated *i
 }
 
 // farHead finds a mistyped head: the floor above the head would be durable, and nothing up to the floor could be signed
-// any more. The levels that the peer told of are known too.
+// any more. The levels in the peer's messages are known too.
 func (n *Node) farHead(r TakeoverRequest) []checklist.Line {
 	if r.Head == nil {
 		return nil
@@ -121,7 +119,7 @@ func (n *Node) farHead(r TakeoverRequest) []checklist.Line {
 		fmt.Sprintf("level %d is stated, which is %s", *r.Head, limit.Distance(*r.Head)), "look at the level again; if the level is right: --far")}
 }
 
-// known is the highest known level of all, and the highest level that was signed or set as a mark.
+// known is the highest known level of all, and the highest level with a signature or a set mark.
 type known struct {
 	level, signed int32
 	what          string

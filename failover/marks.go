@@ -11,8 +11,7 @@ import (
 	"highwater/signer"
 )
 
-// marks are the marks and ceilings of our chain, as the protocol reads and makes them. marks has no state of its own:
-// the store has it.
+// marks reads and makes the marks and ceilings of our chain. The state is in the store.
 type marks struct {
 	store  Store
 	signer *signer.Signer
@@ -29,7 +28,7 @@ func (m marks) ofChain(rows []hwm.Row) []hwm.Row {
 	return slices.DeleteFunc(rows, func(r hwm.Row) bool { return r.Chain != m.signer.Chain() })
 }
 
-// durable are all marks of our chain, as the disk has them by now.
+// durable gives all marks of our chain, once the disk has each mark.
 func (m marks) durable() ([]wire.Mark, error) {
 	rows, err := m.rows()
 	if err != nil {
@@ -41,7 +40,7 @@ func (m marks) durable() ([]wire.Mark, error) {
 	return toWireMarks(rows)
 }
 
-// told are the marks that the peer is told of: the durable marks, or the known marks while the disk fails.
+// told gives the marks for the peer: the durable marks, or the known marks while the disk fails.
 func (m marks) told() ([]wire.Mark, error) {
 	if m.store.Healthy() == nil {
 		return m.durable()
@@ -73,8 +72,8 @@ func (m marks) highest() (int32, error) {
 	return highest, nil
 }
 
-// highestNear is highest without the marks too far above the head of our node: nothing was signed at them, and the mark
-// of one key must not stop the rest.
+// highestNear is highest without the marks too far above the head of our node: nothing was signed at a far mark, and a
+// far mark of one key must not stop the rest.
 func (m marks) highestNear() (int32, error) {
 	rows, err := m.rows()
 	if err != nil {
@@ -144,7 +143,7 @@ func (m marks) levelFloors(c *wire.Certificate) []hwm.Row {
 	return rows
 }
 
-// takeoverFloors cover all keys that are known here, and all keys with a mark.
+// takeoverFloors covers all known keys, and all keys with a mark.
 func (m marks) takeoverFloors(level int32) []hwm.Row {
 	floors := m.signer.Floors(level, hwm.SourceTakeover)
 	rows, err := m.rows()
@@ -157,9 +156,9 @@ func (m marks) takeoverFloors(level int32) []hwm.Row {
 	return floors
 }
 
-// believed leaves out the peer's marks further ahead than anything on our chain can be, and raises an alarm for them:
-// they move no mark here, and nothing was signed for our chain at them. A mark at or below a mark here is no news,
-// whatever its level.
+// believed leaves out the peer's marks further ahead than anything on our chain can be, and raises an alarm: a far mark
+// moves no mark here, and nothing was signed for our chain at a far mark. A mark at or below a mark here is no news at
+// any level.
 func (m marks) believed(theirs []wire.Mark) ([]wire.Mark, error) {
 	out := make([]wire.Mark, 0, len(theirs))
 	for _, mark := range theirs {
@@ -178,7 +177,7 @@ func (m marks) believed(theirs []wire.Mark) ([]wire.Mark, error) {
 	return out, nil
 }
 
-// tooFar is a refusal when a mark of the peer would raise a mark here too far. Any other error: nobody can tell.
+// tooFar refuses a mark of the peer above the far limit of a mark here. An error that is no refusal: nobody can tell.
 func (m marks) tooFar(mark wire.Mark) error {
 	key := hwm.Key{Chain: m.signer.Chain(), PKH: mark.PKH, Kind: mark.Kind}
 	want := hwm.Position{Level: mark.Level, Round: mark.Round}

@@ -58,7 +58,7 @@ func (n *Node) momentPeer(ctx context.Context) (checklist.Line, *wire.Answer) {
 	return checklist.New(id, checklist.OK, fmt.Sprintf("answers: %s, epoch %d", a.Role, a.Epoch), ""), &a
 }
 
-// momentKeys wants the keys of the side that signs to be usable on the other side.
+// momentKeys wants each key of the signing instance to be usable at the second instance.
 func (n *Node) momentKeys(said *wire.Answer) checklist.Line {
 	const id = checklist.Devices
 	if said.Signing {

@@ -25,7 +25,7 @@ type Store interface {
 	Peer() (hwm.Peer, bool)
 	SetPeer(p *hwm.Peer) error
 	Identity() crypto.Signer
-	// Known are all marks as memory has them, also when nothing can be made durable any more.
+	// Known gives all marks of the memory, also after the disk has failed.
 	Known() []hwm.Row
 }
 
@@ -47,17 +47,16 @@ type Config struct {
 	Now    func() time.Time
 	Build  string
 	Every  time.Duration // the time between two questions to the peer; zero: a second
-	// Offline says that this process is no daemon: the node answers for one command, and nobody signs here meanwhile.
+	// Offline: no daemon runs. The node answers for a single command, and nobody signs here meanwhile.
 	Offline bool
 }
 
-// Node is this instance's side of the protocol. Node is safe for concurrent use.
+// Node is one instance's side of the protocol. Node is safe for concurrent use.
 //
 // Locks. act makes the steps of the protocol one at a time: begin takes act, end lets it go, and everything that reads
 // the role to change it stands between the two. Nobody holds act while waiting for the network or for a log. waking is
 // held around a question, which takes act: waking first, act second. The small types below lock themselves, or are
-// atomic; their locks are leaves: nothing is called while such a lock is held. marks, keys and epochs have no state and
-// no lock.
+// atomic. Their locks are leaves: a holder calls nothing. marks, keys and epochs have no state and no lock.
 type Node struct {
 	signer  *signer.Signer
 	store   Store
@@ -69,33 +68,33 @@ type Node struct {
 	every   time.Duration
 	offline bool         // no daemon runs
 	life    string       // of this process
-	count   wire.Counter // of the events in this process, see heard.Lives
+	count   wire.Counter // of the events in the process, see heard.Lives
 
 	marks  marks
 	keys   keys.Here
 	epochs epochs
 
 	act    sync.Mutex
-	waking sync.Mutex // one signature asks after a standstill, the rest wait for its answer
+	waking sync.Mutex // the first signature after a standstill asks, the rest wait for the answer
 
 	heads     heard.Heads     // the newest head of our node
-	heard     heard.Peer      // what the peer said last
+	heard     heard.Peer      // the peer's last answer
 	lives     heard.Lives     // the peer's processes
-	questions heard.Questions // of this process, without an answer yet
-	stated    statement       // of an operator who waits for evidence
+	questions heard.Questions // without an answer yet
+	stated    statement       // of an operator waiting for evidence
 	alarmed   lastAlarm       // of the pair
 	pulse     heard.Pulse
 
-	activating atomic.Int32  // operators who activate this instance now; counted before the peer is asked
-	given      atomic.Uint64 // certificates that left
-	margin     atomic.Int32  // of the takeover of this process, for the guard; zero: none
+	activating atomic.Int32  // operators in the middle of an activation; counted before the peer is asked
+	given      atomic.Uint64 // certificates given away
+	margin     atomic.Int32  // of this process's takeover, for the guard; zero: none
 	busy       atomic.Bool   // a handover is under way
 
 	kick    chan struct{}
 	stopped chan struct{} // closed when Run ends
 }
 
-// New makes a node. The node answers at once; Run makes it ask.
+// New makes a node. The node answers at once; Run starts the node's own questions.
 func New(cfg Config) *Node {
 	n := &Node{
 		signer: cfg.Signer, store: cfg.Store, link: cfg.Link, log: cfg.Log, now: cfg.Now, build: cfg.Build, every: cfg.Every,
@@ -131,7 +130,7 @@ func (n *Node) Heads() *heard.Heads { return &n.heads }
 // Me is this instance.
 func (n *Node) Me() hwm.InstanceID { return n.store.Instance() }
 
-// askTimeout bounds one question; a release may have to wait for a device first.
+// askTimeout bounds a question; a release may have to wait for a device first.
 const (
 	askTimeout     = 2 * time.Second
 	releaseTimeout = signer.DrainTimeout + 3*time.Second
@@ -182,7 +181,7 @@ func (n *Node) Poke() {
 	}
 }
 
-// boot settles the role after a start: an instance that only signed up to its ceilings is on standby after a restart.
+// boot settles the role after a start: an instance that signed up to ceilings is on standby after a restart.
 func (n *Node) boot(ctx context.Context) {
 	n.begin()
 	defer n.end()

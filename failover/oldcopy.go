@@ -12,10 +12,10 @@ import (
 // checkCopied finds an old copy of this instance's own state. The marks that the peer follows are durable here before
 // the peer is told of them: the owner of an epoch is never behind the marks that the peer has from the owner.
 //
-// One floor was not followed: the floor of a certificate by level. It is above the marks here after this side gave the
-// certificate, the peer used the certificate, and this side took over below its level, because this side had not heard
-// of the floor. Nothing is old in this case; but the floor also hides how far the peer followed. Nobody can tell the
-// two cases apart, and this side must not sign in either.
+// The floor of a certificate by level is not followed. The floor is above the marks here when the peer used a
+// certificate of this instance, and this instance took over below the certificate's level, without word of the floor.
+// Nothing is old in this case; but the floor also hides how far the peer followed. Nobody can tell the two cases apart,
+// and this instance must not sign in either.
 func (n *Node) checkCopied(marks []wire.Mark) error {
 	floor := hwm.Position{Level: -1}
 	for _, m := range marks {
@@ -57,7 +57,7 @@ func (n *Node) raiseOld(r *wire.Refusal) error {
 	return r
 }
 
-// oldCopy is the refusal of an instance that finds its own state an old copy; nil for any other error.
+// oldCopy is the refusal of an instance that finds its own state an old copy; nil for all remaining errors.
 func oldCopy(err error) *wire.Refusal {
 	var r *wire.Refusal
 	if errors.As(err, &r) && (r.Reason == wire.OldState || r.Reason == wire.OldOrFloor) {

@@ -9,8 +9,8 @@ import (
 	"highwater/hwm"
 )
 
-// SetPeer names the peer; nil makes this instance alone. An instance that waits for an answer cannot get out of the
-// wait by a change of its peer.
+// SetPeer names the peer; nil makes this instance alone. A change of the peer is refused while this instance waits for
+// an answer: the change would end the wait.
 func (n *Node) SetPeer(_ context.Context, p *hwm.Peer) error {
 	n.begin()
 	defer n.end()

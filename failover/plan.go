@@ -12,7 +12,7 @@ import (
 	"highwater/internal/words"
 )
 
-// plan looks at everything that a handover to this instance needs. plan changes nothing.
+// plan checks the needs of a handover to this instance, and changes nothing.
 func (n *Node) plan(ctx context.Context, peer hwm.Peer, r HandoverRequest) []checklist.Line {
 	if broken := n.diskHere(); broken != nil {
 		return broken
@@ -35,7 +35,7 @@ func (n *Node) plan(ctx context.Context, peer hwm.Peer, r HandoverRequest) []che
 	return append(out, n.planThere(ctx, peer, r))
 }
 
-// orTakeover adds, to a refusal of a peer that does not answer, the way out for a peer that never will.
+// orTakeover adds the way out to the refusal of a silent peer: the peer may be silent for good.
 func orTakeover(err error) error {
 	r := wire.AsRefusal(err)
 	if r.Reason != wire.Unreachable {
@@ -45,8 +45,7 @@ func orTakeover(err error) error {
 		"start again; afterwards, here: highwater takeover", "%s", r.Text)
 }
 
-// planPeer shows the peer. A peer that has given the right away already means a handover that was cut off, and goes on
-// here.
+// planPeer shows the peer. When the peer has given the right away already, a handover was cut off, and goes on here.
 func (n *Node) planPeer(peer hwm.Peer, a wire.Answer) checklist.Line {
 	f := checklist.New(checklist.OtherInstance, checklist.OK,
 		fmt.Sprintf("%s at %s, %s, epoch %d", peer.Key.Short(), peer.Address, a.Role, a.Epoch), "")
@@ -73,7 +72,7 @@ func planClock(skew time.Duration) checklist.Line {
 	return checklist.New(checklist.Clocks, checklist.OK, detail, "")
 }
 
-// plan tells how far the marks here are behind; they come with the certificate in any case.
+// plan tells how far the marks here are behind; the certificate brings the rest in any case.
 func (m marks) plan(theirs []wire.Mark) checklist.Line {
 	const id = checklist.Marks
 	for _, mark := range theirs { // the certificate would be refused, with nobody signing

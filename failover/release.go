@@ -9,8 +9,7 @@ import (
 	"highwater/hwm"
 )
 
-// release gives the epoch away, or says again to whom the epoch was given (rules 2 to 5). fit says why the peer cannot
-// sign.
+// release gives the epoch away, or gives the same answer again (rules 2 to 5). fit says why the peer cannot sign.
 func (n *Node) release(
 	ctx context.Context, peer hwm.Peer, q wire.Question, fit func(hwm.Peer) error,
 ) (*wire.Certificate, error) {
@@ -38,8 +37,7 @@ func (n *Node) release(
 	if err := fit(peer); err != nil {
 		return nil, err
 	}
-	// Above every epoch of the peer too: the peer may know a newer epoch, given to this side by a certificate that never
-	// came.
+	// Above every epoch of the peer too: the peer may know a newer epoch, given to this instance by a lost certificate.
 	epoch := max(mine.Epoch, peer.Seen, q.Epoch) + 1
 	next := hwm.RoleRecord{Role: hwm.Standby, Epoch: epoch, Owner: peer.Key, Why: "handed over to " + peer.Key.Short()}
 	var ceilings []hwm.CeilingChange
@@ -68,7 +66,7 @@ func (n *Node) release(
 	return n.certify(q, q.At)
 }
 
-// waits says why an owner that does not sign yet gives nothing away.
+// waits says why a restarted owner gives nothing away yet.
 func (n *Node) waits() error {
 	if found := oldCopy(n.heard.State().Err); found != nil {
 		return n.oldCopyForPeer(found)
@@ -77,14 +75,14 @@ func (n *Node) waits() error {
 		"the instance %s was restarted, and has not asked for leave to sign yet", n.Me().Short())
 }
 
-// neither refuses a step of the owner alone when the owner is a third instance: one of the two before its state was
+// neither refuses an owner's step while the owner is a third instance: an instance of the pair before its state was
 // made anew.
 func neither(mine hwm.RoleRecord) *wire.Refusal {
 	return wire.Refuse(wire.NotOwner, verdict.OwnerGone, "epoch %d is owned by neither of the two, but by %s", mine.Epoch, mine.Owner.Short())
 }
 
-// again answers as before (rule 3). A side that may still sign names the level of its ceilings; without such a level
-// the side ends signing first.
+// again answers as before (rule 3). An instance with ceilings of a release names their level; without such a level the
+// instance ends signing first.
 func (n *Node) again(ctx context.Context, q wire.Question, mine hwm.RoleRecord) (*wire.Certificate, error) {
 	keys, level := n.marks.givenAway()
 	if len(keys) > 0 {

@@ -10,10 +10,10 @@ import (
 	"highwater/signer"
 )
 
-// The rules, as docs/failover-theory.md numbers them. Each function here is called between Node.begin and Node.end:
-// each is one step of the protocol, and its decision is durable before anybody hears of the decision.
+// The rules have the numbers of docs/failover-theory.md. Each function here is called between Node.begin and Node.end:
+// each is a step of the protocol, and the decision is durable before anybody hears of the decision.
 
-// applyHello takes in what a message of the peer says of the right to sign (rules 1, 7 and 8).
+// applyHello takes in the part of a peer's message about the right to sign (rules 1, 7 and 8).
 func (n *Node) applyHello(ctx context.Context, peer hwm.Peer, h wire.Hello) error {
 	n.stated.end() // the peer was heard, and lives, or did until now
 	if err := n.epochs.keep(peer, h); err != nil {
@@ -27,15 +27,15 @@ func (n *Node) applyHello(ctx context.Context, peer hwm.Peer, h wire.Hello) erro
 		return nil
 	}
 	switch {
-	case h.Epoch > mine.Epoch: // rule 7: newer, so somebody else may sign
+	case h.Epoch > mine.Epoch: // rule 7: newer: somebody else may sign
 		return n.yield(ctx, mine, h, fmt.Sprintf("the peer knows epoch %d, owned by %s", h.Epoch, h.Owner.Short()))
 	case h.Epoch < mine.Epoch || mine.Owner != n.Me() || mine.Epoch == 0 || mine.Role == hwm.Fenced || h.Owner != h.From:
 		return nil
 	case n.signer.Active() && (h.Signing || h.Role == hwm.Fenced): // rule 8: somebody's statement was false
 		return n.fenceBoth(mine)
 	case n.signer.Active():
-		return nil // the peer yields when it hears this instance
-	case h.Signing || n.Me().Less(h.From): // rule 8: of two claims, the one that has not resumed; of two such, the lesser key
+		return nil // the peer yields on hearing this instance
+	case h.Signing || n.Me().Less(h.From): // rule 8: the claim that has not resumed yields; if neither has, the lesser key yields
 		return n.yield(ctx, mine, h, fmt.Sprintf("yielded epoch %d to the peer, which took over too", h.Epoch))
 	}
 	return nil
@@ -44,7 +44,7 @@ func (n *Node) applyHello(ctx context.Context, peer hwm.Peer, h wire.Hello) erro
 // fenceBoth ends signing after both instances signed in one epoch (rule 8). The peer does the same.
 func (n *Node) fenceBoth(mine hwm.RoleRecord) error {
 	mine.Role, mine.Why = hwm.Fenced, "the peer signed in the same epoch: a false statement led to a takeover"
-	_, err := n.signer.Become(givenUp(), mine, nil) // before the alarm, which is a write of its own
+	_, err := n.signer.Become(givenUp(), mine, nil) // before the alarm, a second write
 	n.raiseAlarm(signer.AlarmBothActive, fmt.Sprintf("both instances were signing in epoch %d: both are fenced", mine.Epoch),
 		"a false statement led to a takeover: look at the chain for the signatures of both, and run highwater takeover on one of the two")
 	return err
@@ -66,16 +66,16 @@ func (n *Node) yield(ctx context.Context, mine hwm.RoleRecord, h wire.Hello, why
 	return err
 }
 
-// givenUp is the context of a change of role that waits for nothing: signatures under way never leave.
+// givenUp is the context of a change of role without a wait: signatures under way never leave.
 func givenUp() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
 }
 
-// yieldToGiver is for an owner whose epoch the peer took over. The peer gave the next epoch back by a certificate, and
-// the certificate has not arrived: the owner stands by in the epoch before the given epoch. The certificate, or a
-// handover in its place, is still good.
+// yieldToGiver is for an owner after the peer's takeover. The peer gave the next epoch back by a certificate, and the
+// certificate has not arrived: the owner stands by in the epoch before the given epoch. The certificate, or a handover
+// in its place, is still good.
 func (n *Node) yieldToGiver(ctx context.Context, mine hwm.RoleRecord, h wire.Hello) error {
 	given := h.Epoch
 	h.Epoch, h.Owner = h.Epoch-1, h.From
@@ -131,7 +131,7 @@ func (n *Node) resume(ctx context.Context, a wire.Answer) error {
 	if a.Status.Seen > mine.Epoch {
 		return n.oldState(fmt.Sprintf("the peer knew this instance at epoch %d, and the record here says %d", a.Status.Seen, mine.Epoch))
 	}
-	if a.Epoch > mine.Epoch { // this instance is its owner, or applyHello would have yielded
+	if a.Epoch > mine.Epoch { // owned by this instance, or applyHello would have yielded
 		return n.yieldToGiver(ctx, mine, a.Hello)
 	}
 	if a.Epoch == mine.Epoch && a.Owner != n.Me() { // rule 8: equal, but not agreed
@@ -147,7 +147,7 @@ func (n *Node) resume(ctx context.Context, a wire.Answer) error {
 	return n.signer.Resume(n.marks.floors(marks)) // rule 5
 }
 
-// endPastCeilings ends signing up to the ceilings when the new owner is above them.
+// endPastCeilings ends signing up to the ceilings once the new owner is above the ceilings.
 func (n *Node) endPastCeilings(ctx context.Context, mine hwm.RoleRecord, a wire.Answer) error {
 	if mine.Role != hwm.Active || mine.Owner == n.Me() {
 		return nil

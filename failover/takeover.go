@@ -9,14 +9,15 @@ import (
 	"highwater/internal/checklist"
 )
 
-// TakeoverRequest asks for the right to sign without the peer, which is gone.
+// TakeoverRequest asks for the right to sign without the peer: the peer is gone.
 type TakeoverRequest struct {
 	// Check looks, and changes nothing.
 	Check bool `json:"check"`
 	// CannotSign is the operator's statement about the peer: its process is stopped, or its devices are unplugged, and
 	// neither comes back by itself. Nothing implies the statement.
 	CannotSign bool `json:"the_other_instance_cannot_sign"`
-	// CertificateDestroyed is the statement that a certificate by level that this side gave away exists no more.
+	// CertificateDestroyed is the operator's statement about a certificate by level from this instance: the certificate
+	// and its copies exist no more.
 	CertificateDestroyed bool `json:"the_certificate_is_destroyed"`
 	// Silence is how many levels with rights of our keys must have passed without a signature of ours; zero: none.
 	Silence int `json:"silence"`
@@ -37,7 +38,7 @@ type Takeover struct {
 	Epoch    uint64           `json:"epoch"`  // the new epoch
 	Floor    int32            `json:"floor"`  // nothing at or below the floor is signed
 	Reason   string           `json:"reason"` // of the floor
-	// Silence is what the chain shows of our keys; null: no node tells.
+	// Silence is the chain's view of our keys; null: no node tells.
 	Silence *SilenceSeen `json:"silence"`
 
 	guarded int32 // the margin for the guard
@@ -113,7 +114,7 @@ func (n *Node) takeOver(ctx context.Context, t Takeover, r TakeoverRequest, give
 	if n.given.Load() != given {
 		return t, wire.Refuse(wire.NotReady, "look again: highwater takeover --check", "this instance gave the right to sign away meanwhile")
 	}
-	n.questions.DropAll()     // an answer that is still under way is of an earlier time
+	n.questions.DropAll()     // an answer still under way is of an earlier time
 	n.margin.Store(t.guarded) // before the guard sees the new epoch
 	t.Epoch = n.epochs.next()
 	why := hwm.CutWhy("took over; stated: the other instance cannot sign. " + r.Why)

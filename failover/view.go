@@ -9,7 +9,7 @@ import (
 	"highwater/hwm"
 )
 
-// View is what an operator is told about the pair.
+// View is the pair as shown to an operator.
 type View struct {
 	Instance hwm.InstanceID `json:"instance"`
 	Peer     *PeerView      `json:"peer"`     // null: this instance is alone
@@ -19,14 +19,14 @@ type View struct {
 	Share
 }
 
-// Share is the part of the levels that an instance may sign, where the two share the levels after a release by level;
-// null: no bound.
+// Share is the part of the levels for one instance, while the two share the levels after a release by level; null: no
+// bound.
 type Share struct {
 	SignsFrom *int32 `json:"signs_from"` // the first level of the part
 	SignsUpTo *int32 `json:"signs_up_to"`
 }
 
-// PeerView is the peer as it was last heard.
+// PeerView is the peer by its last message.
 type PeerView struct {
 	Address   string         `json:"address"`
 	Key       hwm.InstanceID `json:"key"`
@@ -41,8 +41,8 @@ type PeerView struct {
 	Head      *int32         `json:"head"`
 	SkewMS    int64          `json:"skew_ms"`
 	Build     string         `json:"build,omitempty"`
-	Broken    string         `json:"broken,omitempty"` // what is wrong with its disk
-	Following bool           `json:"following"`        // this instance receives the peer's marks as they are written
+	Broken    string         `json:"broken,omitempty"` // the fault of the peer's disk
+	Following bool           `json:"following"`        // this instance receives each new mark of the peer
 	// RTTMS is the time of the last answered question, in milliseconds.
 	RTTMS float64 `json:"rtt_ms"`
 	// Behind is how many levels the marks here are behind the peer's last marks; null: a mark of the peer is missing here,
@@ -52,10 +52,10 @@ type PeerView struct {
 	FollowedAt *time.Time `json:"followed_at"`
 	Share
 
-	gives *int32 // the peer says that it signs up to this level, in the epoch of this instance
+	gives *int32 // the peer signs up to this level in the epoch of this instance, by its own word
 }
 
-// View names the instance that may sign, and what to do.
+// View names the instance with the right to sign, and the next steps.
 func (n *Node) View() View {
 	v := View{Instance: n.Me()}
 	peer, paired := n.store.Peer()
@@ -76,7 +76,7 @@ func (n *Node) View() View {
 	return v
 }
 
-// verdict is this screen's, from its knowledge of both sides.
+// verdict is made from this instance's knowledge of both instances.
 func (n *Node) verdict(v View) verdict.Verdict {
 	mine := n.store.Role()
 	here := verdict.Party{
@@ -91,7 +91,7 @@ func (n *Node) verdict(v View) verdict.Verdict {
 		return verdict.Alone(here)
 	}
 	there := verdict.Party{ID: p.Key}
-	// An answer from before this side's change of role says nothing of the peer's knowledge now.
+	// An answer from before the last change of role here says nothing of the peer's knowledge now.
 	if p.HeardAt != nil && (p.HeardAt.After(mine.Since) || p.Epoch >= mine.Epoch) {
 		there = verdict.Party{
 			ID: p.Key, Heard: true, Role: p.role, Epoch: p.Epoch, Owner: p.Owner, Signing: p.Signing, Broken: p.Broken != "", UpTo: p.gives,
@@ -100,7 +100,7 @@ func (n *Node) verdict(v View) verdict.Verdict {
 	return verdict.Of(here, there)
 }
 
-// screen is what advice rests on.
+// screen gathers the grounds of the advice.
 func (n *Node) screen(p *PeerView) verdict.Screen {
 	s := verdict.Screen{Me: n.Me(), Mine: n.store.Role(), Disk: n.store.Healthy()}
 	if p != nil {
@@ -110,7 +110,7 @@ func (n *Node) screen(p *PeerView) verdict.Screen {
 }
 
 // share finds the part of each side. The giver's ceilings bound the parts on the giver's side; on the peer's side the
-// floors do. The floors lie at the same level, or above it when they were there before.
+// floors do. The floors lie at the same level, or are older and lie above the level.
 func (v *View) share(n *Node, mine hwm.RoleRecord, signing bool) {
 	switch keys, level := n.marks.givenAway(); {
 	case mine.Role != hwm.Active:

@@ -32,7 +32,7 @@ type Heads struct {
 	told   atomic.Pointer[int32] // the level for the peer's checklists; nil while the node is not in step
 }
 
-// Known is the newest head that our octez node told of, nil when the node told of none. Known asks nobody.
+// Known is the newest head of our octez node's answers, nil without an answer. Known asks nobody.
 func (h *Heads) Known() *hwm.Known { return h.newest.Load() }
 
 // Saw keeps a head of our chain as the newest.
@@ -40,8 +40,8 @@ func (h *Heads) Saw(level int32, at time.Time) {
 	h.newest.Store(&hwm.Known{Level: level, At: at, Node: true})
 }
 
-// Find asks our octez node for its head, if a node is configured and no head is known yet, for what an operator does.
-// When the node does not answer, no head is known: then the marks and the time must do.
+// Find asks our octez node for the head before an operator's act, if a node is configured and no head is known yet.
+// Without an answer no head is known, and the marks and the time must do.
 func (h *Heads) Find(ctx context.Context) {
 	if h.Chain == nil || h.Known() != nil {
 		return
@@ -53,7 +53,7 @@ func (h *Heads) Find(ctx context.Context) {
 	}
 }
 
-// ask asks the node, and keeps its head when the head is of our chain.
+// ask asks the node, and keeps a head of our chain.
 func (h *Heads) ask(ctx context.Context) (chain.Head, error) {
 	got, err := h.Head(ctx)
 	if err == nil && got.Chain == h.ID && got.Level > 0 {
@@ -62,7 +62,7 @@ func (h *Heads) ask(ctx context.Context) (chain.Head, error) {
 	return got, err
 }
 
-// Tell asks the node for the head that the peer is told of.
+// Tell asks the node for the head in this instance's reports to the peer.
 func (h *Heads) Tell(ctx context.Context) {
 	if h.Chain == nil {
 		return

@@ -13,20 +13,20 @@ import (
 // machine out. Nothing else in the protocol tells the two apart.
 //
 // The proof of two lives at once must not depend on how long a message was under way. So this process counts, and puts
-// each message between two counts. The message came at the later count. At the earlier count something fresh was drawn
-// that the message needed: the handshake of the connection of a question, or the nonce of a question for its answer.
-// The sender lived at some moment between the two counts. What a dead process left behind in a buffer lies before the
-// death of its sender, however late the message comes. Take a life that was heard, a second life after it, and the
-// first life once more, each wholly after the one before: the first life is alive on both sides of a moment at which
-// the second life lived. Processes that follow each other never look like this, in whatever order and however late
-// their messages arrive, and no clock is asked.
+// each message between two counts. The message came at the later count. At the earlier count a fresh part of the
+// message was drawn: for a question, the handshake of the connection; for an answer, the nonce of the question. The
+// sender lived at some moment between the two counts. A late message, left in a buffer by a dead process, still lies
+// before the sender's death. Take a message of a first life, later a message of a second life, and later again a
+// message of the first life, each wholly after the message before: the first life is alive on both sides of a moment of
+// the second life. Two processes in turn never look like two lives at once, in any order of their messages and at any
+// delay, and no clock is asked.
 
-// life is what was heard of one process of the peer.
+// life gathers the messages of one process of the peer.
 type life struct {
 	name     string
-	began    uint64    // the process lived at a moment before this count
-	alive    uint64    // and at a moment after this count
-	from, to uint64    // the counts around its last message
+	began    uint64    // the process lived at a moment before the count
+	alive    uint64    // and at a moment after the count
+	from, to uint64    // the counts around the last message
 	answered bool      // at the address in the configuration
 	at       time.Time // of from
 }
@@ -47,8 +47,8 @@ type Lives struct {
 	proved time.Time
 }
 
-// Spoke takes in that a life said something that the life could not have said before from. answered marks what came
-// from the address in the configuration. fresh: the life was not known. Two: two lives at once are proved.
+// Spoke takes in a life's message, later than the instant from. answered marks a message from the address in the
+// configuration. fresh: the life was not known. Two: two lives at once are proved.
 func (l *Lives) Spoke(name string, from wire.Instant, answered bool) (fresh, two bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -89,7 +89,7 @@ func (l *Lives) Forget() {
 	l.heard, l.there, l.proved = nil, "", time.Time{}
 }
 
-// There is the life that answered last at the address in the configuration; empty: none.
+// There is the last life to answer at the address in the configuration; empty: none.
 func (l *Lives) There() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -103,7 +103,7 @@ func (l *Lives) Proved(limit time.Duration) bool {
 	return !l.proved.IsZero() && time.Since(l.proved) < limit
 }
 
-// Company is what is known of a second life beside a given life.
+// Company is the knowledge of a second life beside a given life.
 type Company int
 
 // The companies.
@@ -114,7 +114,7 @@ const (
 )
 
 // Beside looks for a second life beside the life of this name, heard within quiet. A life that answers at the address
-// in the configuration has taken the place of the lives that answered before.
+// in the configuration has taken the place of the earlier lives at the address.
 func (l *Lives) Beside(name string, quiet time.Duration) Company {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package heard keeps what this process heard of the peer: the last answer, the questions without an answer yet, and
-// the peer's processes. Each type locks itself, and calls nothing while its lock is held.
+// Package heard keeps the messages of the peer to this process: the last answer, the questions without an answer yet,
+// and the peer's processes. Each type locks itself, and calls nothing under the lock.
 package heard
 
 import (
@@ -10,13 +10,13 @@ import (
 	"highwater/hwm"
 )
 
-// Peer is what the peer said last.
+// Peer keeps the peer's last answer.
 type Peer struct {
 	mu    sync.Mutex
 	state State
 }
 
-// State is a copy of what the peer said last.
+// State is a copy of the peer's last answer.
 type State struct {
 	Said *wire.Answer // nil: nothing was heard. Never changed
 	At   time.Time    // of Said
@@ -30,7 +30,7 @@ type State struct {
 	asked bool
 }
 
-// State is what was heard until now.
+// State gives the last answer until now.
 func (p *Peer) State() State {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -67,7 +67,7 @@ func (p *Peer) Unfollowed() {
 	p.state.Following = false
 }
 
-// Forget drops what the peer said: another instance is the peer now.
+// Forget drops the answers: another instance is the peer now.
 func (p *Peer) Forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

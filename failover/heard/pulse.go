@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Pulse notices that this process stood still: the process was stopped, or its machine suspended, and goes on in the
+// Pulse notices a standstill of the process: the process was stopped, or its machine suspended, and goes on in the
 // middle of its work. An observer may have taken the process for dead. A machine that is paused together with its
 // clocks leaves nothing to notice.
 type Pulse struct {
@@ -19,7 +19,7 @@ type Pulse struct {
 func (p *Pulse) Look(now time.Time, limit time.Duration, beats bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	// By either clock: one of the two may have stood still, too.
+	// By either clock: a clock may have stood still, too.
 	if !p.ran.IsZero() && max(now.Sub(p.ran), now.Round(0).Sub(p.ran.Round(0))) > limit {
 		p.slept = true
 	}

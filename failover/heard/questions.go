@@ -8,7 +8,7 @@ import (
 	"highwater/failover/wire"
 )
 
-// Questions are the questions of this process that wait for an answer, by their nonces. Nonces end with the process: an
+// Questions are the questions of this process without an answer, by their nonces. Nonces end with the process: an
 // answer to the question of an earlier process is no answer.
 type Questions struct {
 	Count *wire.Counter
@@ -17,11 +17,11 @@ type Questions struct {
 	waiting map[string]Question
 }
 
-// Question is a question that waits.
+// Question is a question without an answer.
 type Question struct {
 	Verb  string
 	Drawn wire.Instant
-	Epoch uint64 // of this side, when the question was asked
+	Epoch uint64 // of the asker, when the question was asked
 }
 
 // Draw makes the nonce of a question.

@@ -1,4 +1,4 @@
-// Package keys tells which keys can sign on which side of a pair.
+// Package keys tells the usable keys of each instance of a pair.
 package keys
 
 import (
@@ -15,10 +15,10 @@ import (
 // Lack is why a side cannot sign with a key; the zero value: the side can.
 type Lack struct{ Text, Hint string }
 
-// Lacks looks a key up on one side.
+// Lacks looks a key up at an instance.
 type Lacks func(tezos.PublicKeyHash) Lack
 
-// Here are the keys of this side. signer.KeyHealth tells of them.
+// Here are the keys of this instance, by signer.KeyHealth.
 type Here struct{ Signer *signer.Signer }
 
 // PKHs are the hashes of all keys.
@@ -30,7 +30,7 @@ func (k Here) PKHs() []tezos.PublicKeyHash {
 	return out
 }
 
-// Reports are what the peer is told. A report other than "ready" is a word, and after a colon the trouble.
+// Reports are the reports to the peer: "ready", or a word, a colon and the trouble.
 func (k Here) Reports() []wire.KeyReport {
 	out := []wire.KeyReport{}
 	for _, h := range k.Signer.KeysHealth() {
@@ -46,7 +46,8 @@ func (k Here) Reports() []wire.KeyReport {
 // Lack asks the signer.
 func (k Here) Lack(pkh tezos.PublicKeyHash) Lack { return k.lackAt(pkh, "here") }
 
-// LackInvited is Lack for the peer's operator, who asked for the handover and reads the answer on the peer's machine.
+// LackInvited is Lack for the peer's operator. The operator asked for the handover, and reads the answer on the peer's
+// machine.
 func (k Here) LackInvited(pkh tezos.PublicKeyHash) Lack {
 	l := k.lackAt(pkh, "there")
 	if l.Hint != "" {

@@ -21,7 +21,7 @@ type Node interface {
 	Rights(ctx context.Context, keys []tezos.PublicKeyHash, head int32, ahead int) (chain.Rights, error)
 }
 
-// Look is everything that a moment is read from.
+// Look holds all grounds of a moment.
 type Look struct {
 	Window Window
 	Peer   *wire.Answer // the peer's status; nil: the peer has no part, or does not answer
@@ -31,7 +31,7 @@ type Look struct {
 	Marks  func() ([]wire.Mark, error) // of this instance, durable
 }
 
-// Judge looks, and adds its lines to those that were found before.
+// Judge looks, and adds lines to the earlier lines.
 func (l Look) Judge(ctx context.Context, found []checklist.Line) Moment {
 	l.Window = l.Window.filled()
 	m := Moment{Findings: found}
@@ -124,8 +124,8 @@ func nodeThere(ours int32, theirs *int32) checklist.Line {
 // has stopped attesting.
 const Recent = 4
 
-// attested wants the keys with the duty to attest the head to have done their duty: then no signature is asked for
-// until the next block comes. Nil when no key has the duty.
+// attested wants the keys with the duty to attest the head to have done their duty: afterwards no signature is asked
+// for until the next block comes. Nil when no key has the duty.
 func (l Look) attested(head int32, duty []tezos.PublicKeyHash) []checklist.Line {
 	const id = checklist.Attestations
 	marks, err := l.Marks()

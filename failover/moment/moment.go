@@ -10,14 +10,14 @@ type Moment struct {
 	Good     bool             `json:"good"`
 	Findings []checklist.Line `json:"findings"`
 	Head     *int32           `json:"head"`           // null: no node tells of a head
-	Next     *chain.Right     `json:"next,omitempty"` // the next block that may be ours
+	Next     *chain.Right     `json:"next,omitempty"` // the next block, perhaps ours
 	// Starts and Gap are the gap that is waited for, or begins now: Gap free levels after the level Starts. Both are zero
 	// while nothing is known.
 	Starts int32 `json:"starts,omitempty"`
 	Gap    int   `json:"gap,omitempty"`
 }
 
-// Nobody is the moment while nobody signs. found are the lines that were found before.
+// Nobody is the moment while nobody signs. found are the earlier lines.
 func Nobody(found []checklist.Line) Moment {
 	line := checklist.New(checklist.Signing, checklist.OK, "nobody signs now: nothing is gained by waiting", "")
 	m := Moment{Findings: append(found, line)}

@@ -1,5 +1,5 @@
 // Package moment finds a good moment for a pause of signing, or for a handover: no block of our keys is near, and the
-// other side is ready. A moment is advice. What keeps two instances from signing does not depend on the moment.
+// peer is ready. A moment is advice: the protection against two signers does not depend on the moment.
 package moment
 
 import (
@@ -13,8 +13,8 @@ import (
 type Window struct {
 	// Blocks is how many of the next levels are to be free of blocks of ours; zero: DefaultQuiet.
 	Blocks int `json:"blocks"`
-	// Within is how many levels the search may still wait. Without a gap that is long enough, the best gap that begins
-	// within them is taken.
+	// Within is how many levels the search may still wait. Without a gap of the full length, the best gap that begins
+	// within these levels is taken.
 	Within int `json:"within"`
 	// Alone leaves the peer out of the search: nobody is to sign during the pause.
 	Alone bool `json:"alone,omitempty"`

@@ -8,7 +8,7 @@ import (
 	"highwater/internal/hints"
 )
 
-// Screen is what an instance knows when it gives advice.
+// Screen is an instance's knowledge, the ground of advice.
 type Screen struct {
 	Me   hwm.InstanceID
 	Mine hwm.RoleRecord
@@ -20,29 +20,29 @@ type Screen struct {
 type Peer struct {
 	Reachable bool
 	Error     string // of the last question
-	Broken    string // what is wrong with the peer's disk; empty: nothing
+	Broken    string // the fault of the peer's disk; empty: no fault
 }
 
 const (
-	// GoesOn is the advice for a handover that was cut off.
+	// GoesOn is the advice for a handover cut off in the middle.
 	GoesOn     = "on either machine: highwater handover; the handover goes on where it was cut off"
 	findSigner = "find the program that signed with these keys"
 	takesOver  = "afterwards, on the machine that should sign: highwater takeover"
 	goneOwner  = "if the peer is gone for good: highwater takeover"
 )
 
-// OwnerGone is the way out of an epoch whose owner's state is lost.
+// OwnerGone is the way out of an epoch after the loss of the owner's state.
 const OwnerGone = "if that instance is gone for good: stop the process on one of the two machines, run highwater takeover on the " +
 	"second machine, and start the stopped process again"
 
-// DiskHint is the way out for both machines when the disk of the instance id fails. The name of the instance says which
-// process is to stop.
+// DiskHint is the way out for both machines when the disk of the instance id fails. The name of the instance points to
+// the process to stop.
 func DiskHint(id hwm.InstanceID) string {
 	return "on the machine of " + id.Short() + ": systemctl stop highwater, to keep the process from starting again; afterwards, on the " +
 		"peer's machine: highwater takeover. Start the stopped process when its disk works: the process asks before it signs"
 }
 
-// Advice is what the screen waits for, and what to do.
+// Advice tells the obstacle of the moment, and the next steps.
 func (s Screen) Advice(v Verdict) (waiting string, next []string) {
 	if v.By != s.Me && s.Peer == nil && v.Is == Signs {
 		return "", []string{"name the peer: highwater peer add ADDRESS KEY"}
@@ -65,7 +65,7 @@ func (s Screen) Advice(v Verdict) (waiting string, next []string) {
 	return waiting, next
 }
 
-// broken is for a screen whose own disk fails.
+// broken is for a screen with a failing disk of its own.
 func (s Screen) broken(v Verdict) []string {
 	hint := hints.Of(s.Disk)
 	if s.Peer == nil || v.By != s.Me {

@@ -1,5 +1,6 @@
-// Package verdict says which of two instances may sign, and what an operator is to do. Each instance makes the verdict
-// from its knowledge of both sides by the same function: two instances that have heard each other say the same.
+// Package verdict names the instance with the right to sign, and an operator's next steps. Each instance makes the
+// verdict from its knowledge of both instances by the same function: two instances with the same knowledge give the
+// same verdict.
 package verdict
 
 import (
@@ -32,7 +33,7 @@ const (
 	Shares      Standing = "shares"       // the peer of By signs up to UpTo, and By above UpTo
 	Awaited     Standing = "awaited"      // the same, once the certificate has come to By
 	UnderWay    Standing = "not arrived"  // the right was given to By, and has not arrived
-	Claimed     Standing = "claimed"      // both claim one epoch, and neither signs
+	Claimed     Standing = "claimed"      // both claim the epoch, and neither signs
 	Stranger    Standing = "stranger"     // the owner is neither of the two
 	FencedOwner Standing = "fenced"       // By is the owner, and is fenced
 	BrokenOwner Standing = "broken"       // By is the owner, and its disk fails
@@ -77,7 +78,7 @@ func Of(x, y Party) Verdict {
 	return v
 }
 
-// Alone is the verdict of an instance without a peer. An instance that was half of a pair may know another owner.
+// Alone is the verdict of an instance without a peer. A former half of a pair may know another owner.
 func Alone(here Party) Verdict {
 	switch {
 	case here.Epoch == 0:
@@ -88,8 +89,8 @@ func Alone(here Party) Verdict {
 	return given(Verdict{By: here.Owner, Epoch: here.Epoch}, here, Party{ID: here.Owner})
 }
 
-// twoClaims is for an epoch that each of the two calls its own. The instance that signs has the epoch; while neither
-// signs, nobody has it.
+// twoClaims is for an epoch with two claims. The signing instance has the epoch; while neither signs, nobody has the
+// epoch.
 func twoClaims(x, y Party) (Verdict, bool) {
 	if !x.Heard || !y.Heard || !x.owns() || !y.owns() || x.Epoch != y.Epoch {
 		return Verdict{}, false
@@ -103,7 +104,7 @@ func twoClaims(x, y Party) (Verdict, bool) {
 	return Verdict{Is: Claimed, Epoch: x.Epoch}, true
 }
 
-// given is the verdict from what the giver says of the owner's epoch.
+// given is the verdict from the giver's word on the owner's epoch.
 func given(v Verdict, giver, owner Party) Verdict {
 	below, arrived := giver.goesUpTo(owner.ID), owner.Epoch == giver.Epoch && owner.owns()
 	if below {

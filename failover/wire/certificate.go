@@ -19,28 +19,28 @@ import (
 // MaxPast is how far the chain may be past the cut-over of a certificate in a file: ten minutes of blocks.
 const MaxPast = 100
 
-// Certificate gives an epoch, and with it the right to sign, from one instance to another. It is made only after the
-// fence of the giver is durable.
+// Certificate gives an epoch, and the right to sign with the epoch, from one instance to its peer. A certificate is
+// made only after the end of the giver's signing is durable.
 type Certificate struct {
 	Protocol int            `json:"protocol"`
 	Chain    tezos.ChainID  `json:"chain"`
 	From     hwm.InstanceID `json:"from"`
 	To       hwm.InstanceID `json:"to"`
 	Epoch    uint64         `json:"epoch"`
-	// Level is the cut-over of a release by level: From signs nothing above it, To nothing at or below it. Null: From
-	// signs nothing.
+	// Level is the cut-over of a release by level: From signs nothing above Level, To nothing at or below Level. Null:
+	// From signs nothing.
 	Level *int32 `json:"level,omitempty"`
-	Marks []Mark `json:"marks"` // From's, final when there is no level
-	// Nonce is the question's. It is empty for a certificate that travels in a file, which is always by level.
+	Marks []Mark `json:"marks"` // of From; final without a level
+	// Nonce is the nonce of the question. A certificate in a file has none, and is always by level.
 	Nonce     string    `json:"nonce,omitempty"`
 	When      time.Time `json:"when"` // UTC, to the millisecond
 	Signature string    `json:"signature"`
 }
 
-// signing separates what is signed here from anything else that the key may ever sign.
+// signing keeps the signature of a certificate apart from all other signatures of the key.
 const signing = "highwater certificate 1\n"
 
-// message is what is signed: the certificate without its signature.
+// message gives the signed bytes: the certificate without its signature.
 func (c Certificate) message() ([]byte, error) {
 	c.Signature = ""
 	body, err := json.Marshal(c)
@@ -62,7 +62,7 @@ func (c Certificate) Sign(identity crypto.Signer) (*Certificate, error) {
 	return &c, nil
 }
 
-// Verify tells whether From signed it.
+// Verify checks the signature of From.
 func (c *Certificate) Verify() error {
 	sig, err := hex.DecodeString(c.Signature)
 	if err != nil || len(sig) != ed25519.SignatureSize {
@@ -78,7 +78,7 @@ func (c *Certificate) Verify() error {
 	return nil
 }
 
-// ForFile tells whether it is of the kind that travels in a file: by level, and no answer to a question.
+// ForFile refuses a certificate that is not for a file: a certificate without a level, or an answer to a question.
 func (c *Certificate) ForFile() error {
 	if c.Nonce != "" || c.Level == nil {
 		return Refuse(OldAnswer, "highwater release --at LEVEL --out FILE, on the peer's machine",
@@ -94,13 +94,13 @@ func (c *Certificate) sound() error {
 	return soundMarks(c.Marks)
 }
 
-// EncodeCertificate gives what is written to a file.
+// EncodeCertificate gives the bytes of a certificate's file.
 func EncodeCertificate(c *Certificate) ([]byte, error) {
 	b, err := json.MarshalIndent(c, "", "  ")
 	return append(b, '\n'), err
 }
 
-// ParseCertificate reads such a file. The signature is not looked at: see Verify.
+// ParseCertificate reads the bytes of a certificate's file. Verify checks the signature.
 func ParseCertificate(b []byte) (*Certificate, error) {
 	if len(b) > maxMessage {
 		return nil, fmt.Errorf("a certificate of %d bytes is too long", len(b))

@@ -18,10 +18,11 @@ import (
 	"highwater/hwm"
 )
 
-// Client asks over HTTPS: one connection a question, so that nothing of an earlier one can be mistaken for an answer.
+// Client asks over HTTPS, with a new connection for each question: no answer to an earlier question can be mistaken for
+// the answer.
 type Client struct{ identity crypto.Signer }
 
-// NewClient makes a client that shows this identity.
+// NewClient makes a client with the given identity.
 func NewClient(identity crypto.Signer) *Client { return &Client{identity} }
 
 // dialTimeout bounds the connection and its handshake.
@@ -63,7 +64,7 @@ func (l *Client) post(ctx context.Context, peer hwm.Peer, verb string, q Questio
 	return resp, nil
 }
 
-// Call asks one question.
+// Call asks a question.
 func (l *Client) Call(ctx context.Context, peer hwm.Peer, verb string, q Question) (Answer, error) {
 	resp, err := l.post(ctx, peer, verb, q)
 	if err != nil {
@@ -80,10 +81,10 @@ func (l *Client) Call(ctx context.Context, peer hwm.Peer, verb string, q Questio
 	return Parse[Answer](body)
 }
 
-// followIdle ends a stream on which nothing was heard; the other side says something each second.
+// followIdle ends a silent stream: the peer says something each second.
 const followIdle = 5 * time.Second
 
-// Follow reads a stream of answers, one a line.
+// Follow reads a stream of answers, an answer a line.
 func (l *Client) Follow(ctx context.Context, peer hwm.Peer, q Question, each func(Answer) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -112,7 +113,7 @@ func (l *Client) Follow(ctx context.Context, peer hwm.Peer, q Question, each fun
 	return errors.Join(context.Cause(ctx), lines.Err())
 }
 
-// unreachable says in words what kept the question from being answered. A wrong key is a matter of its own.
+// unreachable says in words why no answer came. A wrong key has a reason of its own.
 func unreachable(peer hwm.Peer, err error) error {
 	var r *Refusal
 	if errors.As(err, &r) {
@@ -126,7 +127,7 @@ func unreachable(peer hwm.Peer, err error) error {
 		"the peer at %s does not answer: %v", peer.Address, cause(err))
 }
 
-// cause leaves the method and the address out of what the HTTP client says.
+// cause leaves the method and the address out of an error of the HTTP client.
 func cause(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {

@@ -21,16 +21,16 @@ func soundLife(name string) bool {
 	return err == nil && len(b) == lifeSize && hex.EncodeToString(b) == name
 }
 
-// Instant is the moment at which this process drew something fresh, a nonce or a handshake.
+// Instant is the moment of a fresh nonce or handshake in this process.
 type Instant struct {
 	Count uint64
 	At    time.Time // for waits only: no order is derived from a clock
 }
 
-// Counter orders what happens in this process. The zero value is ready, and safe for concurrent use.
+// Counter orders the events in this process. The zero value is ready, and safe for concurrent use.
 type Counter struct{ n atomic.Uint64 }
 
-// Next gives a count above all counts that were given before.
+// Next gives a count above all earlier counts.
 func (c *Counter) Next() uint64 { return c.n.Add(1) }
 
 // Instant is the present moment.

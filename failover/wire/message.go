@@ -1,5 +1,5 @@
 // Package wire is how two instances of a pair speak: the messages, their bounds, and the mutually authenticated HTTPS
-// between the two. It knows nothing of what a message means for the right to sign.
+// between the two. Package failover knows the meaning of a message for the right to sign.
 package wire
 
 import (
@@ -9,59 +9,59 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Protocol is the version that both sides must speak.
+// Protocol is the version of both instances.
 const Protocol = 2
 
-// Bounds of what comes from the other side.
+// Bounds of the peer's messages.
 const (
 	maxMessage = 4 << 20 // marks of some ten thousand keys
 	maxNonce   = 64      // characters
-	// MaxMarks is how many watermarks one message may carry.
+	// MaxMarks is how many watermarks a message may carry.
 	MaxMarks = 30_000
 	// MaxBroken is the length of Hello.Broken, in bytes.
 	MaxBroken = 500
-	// MaxEpoch keeps an epoch that nobody reached from becoming the newest for good: no other epoch could follow it.
+	// MaxEpoch keeps an impossible epoch from becoming the newest for good: no epoch could follow.
 	MaxEpoch = 1 << 53
 )
 
 // The verbs of a question. Each is a path under /v1/.
 const (
-	Status  = "status"  // the role, the marks and the keys of the other side
+	Status  = "status"  // the role, the marks and the keys of the peer
 	Follow  = "follow"  // the same marks, as a stream
 	Release = "release" // to give the right to sign away
 	Invite  = "invite"  // to ask for the right to sign
 )
 
-// Hello is what every message says first: who speaks, and what it knows of the right to sign.
+// Hello begins every message: the speaking instance, and its knowledge of the right to sign.
 type Hello struct {
 	Protocol int            `json:"protocol"`
 	Chain    tezos.ChainID  `json:"chain"`
 	From     hwm.InstanceID `json:"from"`
-	Life     string         `json:"life"` // of the process that speaks
+	Life     string         `json:"life"` // of the speaking process
 	Role     hwm.Role       `json:"role"`
-	Epoch    uint64         `json:"epoch"`   // the newest that it knows
-	Owner    hwm.InstanceID `json:"owner"`   // of that epoch
+	Epoch    uint64         `json:"epoch"`   // the newest known epoch
+	Owner    hwm.InstanceID `json:"owner"`   // of Epoch
 	Signing  bool           `json:"signing"` // requests are let in now
 	Now      time.Time      `json:"now"`
-	// Broken is what is wrong with its disk, for people; empty: nothing. An instance that says so signs nothing more in
-	// its life, and cannot write down what it hears.
+	// Broken is the fault of the speaker's disk, for people; empty: no fault. An instance with a fault signs nothing
+	// more in its life, and cannot write down the words of its peer.
 	Broken string `json:"broken,omitempty"`
 }
 
-// Question is what is asked of the other instance.
+// Question is a question to the peer.
 type Question struct {
 	Hello
 	To     hwm.InstanceID `json:"to"`
-	Nonce  string         `json:"nonce,omitempty"`   // of this process's life; the answer repeats it
-	DryRun bool           `json:"dry_run,omitempty"` // of a release or an invitation: say what would happen
+	Nonce  string         `json:"nonce,omitempty"`   // of the asker's life; the answer repeats the nonce
+	DryRun bool           `json:"dry_run,omitempty"` // of a release or an invitation: nothing changes
 	At     *int32         `json:"at,omitempty"`      // of a release or an invitation: the cut-over level
-	Seen   uint64         `json:"seen,omitempty"`    // the newest epoch that it heard the asked with
-	// Activating is said by an operator's activation, which the answer lets sign.
+	Seen   uint64         `json:"seen,omitempty"`    // the newest epoch in the answers of To
+	// Activating marks a question of an operator's activation: after the answer the asker may sign.
 	Activating bool `json:"activating,omitempty"`
-	Probe      bool `json:"probe,omitempty"` // asked to see who answers, in the middle of a question of the other side
+	Probe      bool `json:"probe,omitempty"` // asks for the name of the answering process, in the middle of a question of To
 }
 
-// Answer is what comes back. A refusal stands alone.
+// Answer is the answer to a Question. A refusal stands alone.
 type Answer struct {
 	Hello
 	Nonce       string       `json:"nonce,omitempty"`
@@ -71,21 +71,21 @@ type Answer struct {
 	Refusal     *Refusal     `json:"refusal,omitempty"`
 }
 
-// Report is the answer to a status: what the other side has. Marks alone are also what is followed.
+// Report is the answer to a status. On a stream the report has marks alone.
 type Report struct {
 	Why        string      `json:"why"`
 	Since      time.Time   `json:"since"`
-	Seen       uint64      `json:"seen"`       // the newest epoch that it heard the asker with
-	Activating bool        `json:"activating"` // an operator is activating it for the first time just now
+	Seen       uint64      `json:"seen"`       // the newest epoch in the asker's questions
+	Activating bool        `json:"activating"` // an operator is in the middle of the first activation
 	Marks      []Mark      `json:"marks"`
 	Keys       []KeyReport `json:"keys"`
-	Head       *int32      `json:"head,omitempty"` // of its node; null when it has none that is in step
+	Head       *int32      `json:"head,omitempty"` // of the answerer's node; null without a node in step
 	Build      string      `json:"build"`
-	// SignsUpTo is the level up to which it signs in the asker's epoch; null: it is no giver of a release by level.
+	// SignsUpTo is the last level of the answerer in the asker's epoch; null: the answerer made no release by level.
 	SignsUpTo *int32 `json:"signs_up_to,omitempty"`
 }
 
-// Mark is a watermark without what made it.
+// Mark is a watermark without its payload and signature.
 type Mark struct {
 	PKH    tezos.PublicKeyHash `json:"pkh"`
 	Kind   tezos.Kind          `json:"kind"`
@@ -94,18 +94,18 @@ type Mark struct {
 	Source hwm.Source          `json:"source"`
 }
 
-// Handover is what came of a handover to which the other instance was invited.
+// Handover is the result of a handover by invitation.
 type Handover struct {
 	Done     bool           `json:"done"`
 	Findings []Finding      `json:"findings"`
 	From     hwm.InstanceID `json:"from"`
 	To       hwm.InstanceID `json:"to"`
-	Epoch    uint64         `json:"epoch"` // after the handover, when it is done
+	Epoch    uint64         `json:"epoch"` // after the handover, when done
 	At       *int32         `json:"at,omitempty"`
-	GapMS    float64        `json:"gap_ms"` // the time in which nobody signed, in milliseconds
+	GapMS    float64        `json:"gap_ms"` // the time without a signer, in milliseconds
 }
 
-// Finding is one line of the other instance's checklist. Its name is the line's identifier.
+// Finding is a line of the peer's checklist. Name is the identifier of the line.
 type Finding struct {
 	Name   string `json:"name"`
 	Result string `json:"result"` // ok, warning, bad, waiting
@@ -113,7 +113,7 @@ type Finding struct {
 	Hint   string `json:"hint,omitempty"`
 }
 
-// KeyReport is a key and whether it could sign now.
+// KeyReport is a key with its health: "ready", or the trouble.
 type KeyReport struct {
 	PKH    tezos.PublicKeyHash `json:"pkh"`
 	Health string              `json:"health"`

@@ -10,8 +10,8 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Parse reads one message of a bounded length: nothing unknown in it, nothing after it. What a later version says is a
-// Refusal.
+// Parse reads a message of a bounded length, without an unknown field, and without a byte after the message. An error
+// is a *Refusal.
 func Parse[T Question | Answer](b []byte) (T, error) {
 	var zero, v T
 	if len(b) > maxMessage {
@@ -45,7 +45,7 @@ func (h Hello) sound() bool {
 	return h.Role.Known() && soundLife(h.Life) && h.Epoch <= MaxEpoch && len(h.Broken) <= MaxBroken
 }
 
-// sound checks what JSON does not.
+// sound checks the fields beyond the checks of JSON.
 func sound(v any) error {
 	switch v := v.(type) {
 	case *Question:

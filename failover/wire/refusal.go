@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Refusal is a decision of the protocol not to do something. It is not a breakage.
+// Refusal is a decision of the protocol against a step, with a reason for programs and a text for people.
 type Refusal struct {
 	Reason string `json:"reason"`
 	Text   string `json:"text"`
@@ -14,7 +14,7 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return r.Text }
 
-// HintText is what to do.
+// HintText is the advice.
 func (r *Refusal) HintText() string { return r.Hint }
 
 // Reasons of refusals.
@@ -22,28 +22,28 @@ const (
 	WrongVersion = "wrong_version"
 	WrongChain   = "wrong_chain"
 	WrongKey     = "wrong_key"
-	FarEpoch     = "far_epoch" // no history leads to it
+	FarEpoch     = "far_epoch" // without a possible history
 	Unreachable  = "unreachable"
 	NoPeer       = "no_peer"
 	NotOwner     = "not_owner"
 	NeverActive  = "never_active"
 	IsFenced     = "fenced"
 	OldState     = "old_state"
-	OldOrFloor   = "old_or_floor" // an old state, or a floor that the other side has from a certificate by level
+	OldOrFloor   = "old_or_floor" // an old state, or a floor of the peer from a certificate by level
 	OldAnswer    = "old_answer"
-	// SameKey is told to two processes that run with one key, SameKeyBefore as long as nobody has acknowledged that there
-	// were two, and OtherLife to one that may be such a one.
+	// SameKey is for two running processes with the same key, SameKeyBefore for the time until an operator's
+	// acknowledgement, and OtherLife for a process that may be a second with the key.
 	SameKey       = "same_key"
 	SameKeyBefore = "same_key_before"
 	OtherLife     = "other_life"
 	BadLevel      = "bad_level"
 	TooFar        = "too_far" // as hwm.TooFar
 	NotReady      = "not_ready"
-	BadMoment     = "bad_moment" // it passes
+	BadMoment     = "bad_moment" // passes with time
 	IsActive      = "active"
 	Unstated      = "unstated"
 	Broken        = "broken"
-	// DiskFails is said by an instance that cannot make anything durable any more.
+	// DiskFails is the reason of an instance after the failure of its disk.
 	DiskFails = "disk_fails"
 )
 
@@ -52,7 +52,7 @@ func Refuse(reason, hint, format string, args ...any) *Refusal {
 	return &Refusal{Reason: reason, Text: fmt.Sprintf(format, args...), Hint: hint}
 }
 
-// RefuseNoPeer is the refusal of an instance that has no other one.
+// RefuseNoPeer is the refusal of an instance without a peer.
 func RefuseNoPeer() *Refusal {
 	return Refuse(NoPeer, "highwater peer add ADDRESS KEY", "no peer is configured")
 }

@@ -16,23 +16,23 @@ import (
 type Host interface {
 	// Hello introduces the instance as it is now.
 	Hello() Hello
-	// Handle answers a question that came from the pinned key of the other instance.
+	// Handle answers a question from the pinned key of the peer.
 	Handle(ctx context.Context, verb string, q Question) Answer
 	// Marks are all watermarks of the chain, each durable.
 	Marks() ([]Mark, error)
 }
 
-// ServerConfig is what a Server is made of.
+// ServerConfig holds the parts of a Server.
 type ServerConfig struct {
 	Host     Host
 	Identity crypto.Signer // an ed25519 key
-	// Pinned is the key of the other instance; false: no other instance is configured.
+	// Pinned is the key of the peer; false: no peer is configured.
 	Pinned func() (hwm.InstanceID, bool)
 	Count  *Counter
 	Ended  <-chan struct{} // closed at the end of this process; the end closes all streams
 }
 
-// Server answers the other instance. It belongs behind its TLSConfig, and its http.Server needs its ConnContext. Each
+// Server answers the peer. An http.Server with a Server needs the TLSConfig and the ConnContext of the Server. Each
 // request looks at the key again: the pinned key may have changed since the handshake.
 type Server struct {
 	cfg ServerConfig
@@ -57,16 +57,16 @@ func NewServer(cfg ServerConfig) *Server {
 	return s
 }
 
-// ServeHTTP answers one question, or starts a stream.
+// ServeHTTP answers a question, or starts a stream.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// TLSConfig is the configuration of the peer listener: only the other instance gets in.
+// TLSConfig is the configuration of the peer listener: only the peer gets in.
 func (s *Server) TLSConfig() (*tls.Config, error) { return tlsConfig(s.cfg.Identity, s.cfg.Pinned) }
 
 type instantKey struct{}
 
-// ConnContext notes when a connection was accepted: before its handshake, which needs the other side alive. http.Server
-// calls it.
+// ConnContext notes when a connection was accepted: before the handshake, which needs the peer alive. http.Server calls
+// ConnContext.
 func (s *Server) ConnContext(ctx context.Context, _ net.Conn) context.Context {
 	return context.WithValue(ctx, instantKey{}, s.cfg.Count.Instant())
 }
@@ -110,5 +110,5 @@ func write(w http.ResponseWriter, a Answer) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(body) // where the other side is gone, it asks again
+	_, _ = w.Write(body) // a peer without an answer asks again
 }

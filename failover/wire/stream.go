@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// How often the stream looks at the marks, and how often it says something in any case.
+// How often the stream looks at the marks, and how often the stream speaks without a change.
 const (
 	followEvery = 200 * time.Millisecond
 	followBeat  = time.Second
 )
 
-// serveFollow sends all marks, then each change, one answer a line, until the other side goes or this process ends.
+// serveFollow sends all marks, and afterwards each change, an answer a line, until the peer goes or this process ends.
 func (s *Server) serveFollow(w http.ResponseWriter, r *http.Request, q Question) {
 	first := s.cfg.Host.Handle(r.Context(), Follow, q)
 	out := http.NewResponseController(w)

@@ -14,8 +14,8 @@ import (
 	"highwater/hwm"
 )
 
-// certificateOf makes the self-signed certificate of an instance. Only its key is looked at, so it is good at any time:
-// clocks may be hours apart when they are needed most.
+// certificateOf makes the self-signed certificate of an instance. Only the key is looked at: the certificate is good at
+// any time, since clocks may be hours apart in an emergency.
 func certificateOf(identity crypto.Signer) (tls.Certificate, error) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "highwater"},
@@ -27,7 +27,7 @@ func certificateOf(identity crypto.Signer) (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: identity}, err
 }
 
-// keyOf is the instance at the other end of a connection: TLS has proved that it holds the key.
+// keyOf is the instance at the far end of a connection: TLS has proved that the instance holds the key.
 func keyOf(state tls.ConnectionState) (hwm.InstanceID, error) {
 	if len(state.PeerCertificates) == 0 {
 		return hwm.InstanceID{}, errors.New("no certificate was shown")
@@ -39,8 +39,8 @@ func keyOf(state tls.ConnectionState) (hwm.InstanceID, error) {
 	return hwm.InstanceID(key), nil
 }
 
-// tlsConfig is for both ends: TLS 1.3, both show their certificate, and the other's key is the pinned one. There is no
-// authority and no name: the key is the identity. Connections are never resumed, so the pin is looked at each time.
+// tlsConfig is for both ends: TLS 1.3, both show their certificate, and the peer's key is the pinned key. No authority
+// and no name count: the key is the identity. Connections are never resumed: the pin is looked at each time.
 func tlsConfig(identity crypto.Signer, pinned func() (hwm.InstanceID, bool)) (*tls.Config, error) {
 	cert, err := certificateOf(identity)
 	if err != nil {
@@ -53,7 +53,7 @@ func tlsConfig(identity crypto.Signer, pinned func() (hwm.InstanceID, bool)) (*t
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAnyClientCert,
 		SessionTicketsDisabled: true,
-		InsecureSkipVerify:     true, //nolint:gosec // VerifyConnection compares the key with the pinned one
+		InsecureSkipVerify:     true, //nolint:gosec // VerifyConnection compares the key with the pinned key
 		VerifyConnection: func(state tls.ConnectionState) error {
 			key, err := keyOf(state)
 			if err != nil {

@@ -28,7 +28,7 @@ type Signed struct {
 	Operation *node.Operation
 }
 
-// Block reads a block, or remembers it. An error is that of the node: node.ErrNotFound after a reorganisation.
+// Block reads a block, or remembers the block. The error is the node's: node.ErrNotFound after a reorganisation.
 func (r *Reader) Block(ctx context.Context, h node.Header, keys []tezos.PublicKeyHash) (Block, error) {
 	if b, ok := r.blocks.block(keys, h.Hash); ok {
 		return b, nil
@@ -66,7 +66,7 @@ func ours(h node.Header, ops []node.Operation, makers node.Makers, keys []tezos.
 	return out
 }
 
-// last is the highest level in the block at which one of our keys signed; -1 for none.
+// last is the highest level in the block with a signature of our keys; -1 for none.
 func (b Block) last() int32 {
 	highest := int32(-1)
 	for _, s := range b.Ours {
@@ -119,7 +119,8 @@ func (r *Reader) final(ctx context.Context, level int32, keys []tezos.PublicKeyH
 	return b, err
 }
 
-// Payload reads the bytes that the baker of a block signed, and the signature, given the curve of the baker's key.
+// Payload reads the bytes under the baker's signature of a block, and the signature, given the curve of the baker's
+// key.
 func (r *Reader) Payload(ctx context.Context, h node.Header, curve tezos.Curve) ([]byte, tezos.Signature, error) {
 	raw, err := r.node.RawHeader(ctx, h.Hash)
 	if err != nil {

@@ -14,7 +14,7 @@ func (*Reader) Name() string { return "node" }
 
 // LastSigned gives the highest place of each key and kind in the last Window blocks; kinds without a signature in these
 // blocks are left out. The marks show whether the state directory is older than the chain. The evidence is good only
-// where this instance owns the right to sign: the signatures of the other instance are on chain too.
+// where this instance owns the right to sign: the signatures of the peer are on chain too.
 func (r *Reader) LastSigned(ctx context.Context, keys []tezos.PublicKeyHash) ([]device.Mark, error) {
 	type of struct {
 		pkh  tezos.PublicKeyHash

@@ -16,9 +16,9 @@ const (
 	maxMissedPast  = 50  // levels between to and the head
 )
 
-// Missed gives the levels from..to at which one of our keys had the right to attest and did not attest, the lowest
-// first. The attestations of a level stand in the block after the level, so the head must be past to. node.ErrNotFound:
-// the node does not have such old blocks.
+// Missed gives the levels from..to with a right to attest of our keys and without the attestation, the lowest first.
+// The attestations of a level stand in the block after the level: the head must be past to. node.ErrNotFound: the node
+// does not have such old blocks.
 func (r *Reader) Missed(ctx context.Context, keys []tezos.PublicKeyHash, from, to int32) ([]int32, error) {
 	if from < 1 || to < from || int64(to)-int64(from) >= maxMissedRange || len(keys) == 0 {
 		return nil, fmt.Errorf("missed levels are looked for at 1 to %d levels, of at least one key", maxMissedRange)

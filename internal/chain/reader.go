@@ -39,8 +39,8 @@ type Head struct {
 	Detail string        // why the node is not synced, for people
 }
 
-// Head asks the node for its head. A node that is behind, or on another chain, is no error: Synced is false then, and
-// Detail says why.
+// Head asks the node for its head. A node behind, or on another chain, is no error: Synced is false, and Detail says
+// why.
 func (r *Reader) Head(ctx context.Context) (Head, error) {
 	h, err := r.node.Check(ctx, r.chain, r.now(), maxHeadAge)
 	out := Head{Chain: h.Chain, Level: h.Head.Level, Age: h.Age, Synced: err == nil}

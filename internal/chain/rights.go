@@ -14,7 +14,7 @@ import (
 const (
 	MaxAhead   = 200                                     // levels; twenty minutes
 	lowRound   = 1                                       // rights of later rounds are rarely needed
-	keptRights = maxMissedRange + maxMissedPast + Window // levels behind the head for which the answers are kept
+	keptRights = maxMissedRange + maxMissedPast + Window // the answers for so many levels behind the head are kept
 )
 
 // Right is the right of one of our keys to make a block.
@@ -86,12 +86,12 @@ func (c *rightsCache) begin(keys []tezos.PublicKeyHash, head int32) {
 	maps.DeleteFunc(c.attest, func(level int32, _ []tezos.PublicKeyHash) bool { return level < head-keptRights })
 }
 
-// unknown are the levels whose rights the cache does not have.
+// unknown are the levels without rights in the cache.
 func unknown[T any](known map[int32]T, levels []int32) []int32 {
 	return slices.DeleteFunc(slices.Clone(levels), func(level int32) bool { _, have := known[level]; return have })
 }
 
-// askBlocks puts baking rights into the cache, whose lock the caller holds.
+// askBlocks puts baking rights into the cache. The caller holds the lock of the cache.
 func (r *Reader) askBlocks(ctx context.Context, levels []int32) error {
 	if len(levels) == 0 {
 		return nil
@@ -112,7 +112,7 @@ func (r *Reader) askBlocks(ctx context.Context, levels []int32) error {
 	return nil
 }
 
-// askAttest puts attestation rights into the cache, whose lock the caller holds.
+// askAttest puts attestation rights into the cache. The caller holds the lock of the cache.
 func (r *Reader) askAttest(ctx context.Context, levels []int32) error {
 	if len(levels) == 0 {
 		return nil

@@ -60,7 +60,7 @@ func (r *Reader) Silence(ctx context.Context, keys []tezos.PublicKeyHash) (Silen
 	return r.furtherBack(ctx, keys, s)
 }
 
-// recent reads the last Window blocks, and gives the levels whose attestations stand in these blocks, the newest first.
+// recent reads the last Window blocks, and gives the levels attested in these blocks, the newest first.
 func (r *Reader) recent(ctx context.Context, keys []tezos.PublicKeyHash, head node.Header, s *Silence) ([]int32, error) {
 	var levels []int32
 	for h, err := range r.Back(ctx, head) {

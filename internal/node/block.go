@@ -10,20 +10,21 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Signer is who signed: the key that did, and the baker that it stands for. They are the same for a baker without a consensus key.
+// Signer is the key of a signature, and the baker behind the key. Both are the same for a baker without a consensus
+// key.
 type Signer struct {
 	Delegate tezos.PublicKeyHash
 	Key      tezos.PublicKeyHash
 }
 
-// Makers are who made a block. They differ when a payload was proposed again in a later round: the proposer made the payload, at the
-// payload's round, the baker signed this block, at the block's round.
+// Makers are the signers behind a block. Baker and Proposer differ when a payload was proposed again in a later round:
+// the proposer made the payload, at the payload's round, and the baker signed the block, at the block's round.
 type Makers struct {
 	Baker    Signer
 	Proposer Signer
 }
 
-// Makers asks who made a block.
+// Makers asks for the makers of a block.
 func (c *Client) Makers(ctx context.Context, block tezos.Hash32) (Makers, error) {
 	return ask(ctx, c, blockPath(block)+"/metadata", nil, maxMetadata, parseMakers)
 }
@@ -49,7 +50,8 @@ func parseMakers(b []byte) (Makers, error) {
 	return Makers{Baker: baker, Proposer: proposer}, nil
 }
 
-// newSigner reads a delegate and its consensus key, which answers of before Lima do not have: then the delegate's own key signed.
+// newSigner reads a delegate and its consensus key. Answers from before Lima have no consensus key: the delegate's own
+// key signed.
 func newSigner(delegate, key string) (s Signer, err error) {
 	if s.Delegate, err = tezos.ParsePublicKeyHash(delegate); err != nil {
 		return Signer{}, err
@@ -69,7 +71,7 @@ func (c *Client) RawHeader(ctx context.Context, block tezos.Hash32) ([]byte, err
 	path := blockPath(block) + "/header/raw"
 	raw, err := ask(ctx, c, path, nil, maxSmall, parseHex)
 	if err == nil && tezos.Hash32(tezos.Digest(raw)) != block {
-		return nil, c.bad(path, errors.New("these bytes are another block")) // a block hash is the BLAKE2b-256 of exactly these
+		return nil, c.bad(path, errors.New("these bytes are another block")) // a block hash is the BLAKE2b-256 of the header
 	}
 	return raw, err
 }
@@ -86,7 +88,7 @@ func parseHex(b []byte) ([]byte, error) {
 	return raw, nil
 }
 
-// BlockPayload splits the raw header of a block into the payload that its baker signed (watermark byte and chain first) and the
+// BlockPayload splits the raw header of a block into the baker's payload (watermark byte and chain first) and the
 // signature, given the curve of the baker's key.
 func BlockPayload(chain tezos.ChainID, curve tezos.Curve, raw []byte) (payload []byte, sig tezos.Signature, err error) {
 	size := 64

@@ -1,9 +1,10 @@
-// Package node asks an octez node what failover and the guard have to know: which chain it follows and whether it has caught up, its
-// head as it moves, who signed the blocks and the consensus operations in them, and who has rights. It reads only.
+// Package node asks an octez node for the needs of failover and the guard: the node's chain and its state of
+// synchronisation, each new head, the signers of blocks and of their consensus operations, and the rights of bakers.
+// Package node only reads.
 //
-// A node is not trusted with more than it must be: every answer is bounded, levels, rounds, hashes and addresses are checked
-// strictly, fields that are not known here are ignored. The shapes are those of Octez's RPC (docs/api/*-openapi.json of Octez), Seoul
-// to Ushuaia; what differs between protocols is said where it is read.
+// A node gets no more trust than needed: every answer is bounded; levels, rounds, hashes and addresses are checked
+// strictly; unknown fields are ignored. The shapes are those of Octez's RPC (docs/api/*-openapi.json of Octez), Seoul
+// to Ushuaia; the code that reads a field says how protocols differ in the field.
 package node
 
 import (
@@ -22,11 +23,11 @@ import (
 	"highwater/internal/tezos"
 )
 
-// DefaultTimeout bounds a request whose context has no earlier deadline.
+// DefaultTimeout bounds a request without an earlier deadline of its context.
 const DefaultTimeout = 10 * time.Second
 
-// Bounds of answers, in bytes. A block has at most 2048 consensus operations of less than 1 KiB of JSON each; metadata grow at the
-// end of a cycle, when every baker's rewards stand in them.
+// Bounds of answers, in bytes. A block has at most 2048 consensus operations of less than 1 KiB of JSON each; metadata
+// grow at the end of a cycle, with the rewards of every baker.
 const (
 	maxSmall      = 64 << 10
 	maxOperations = 8 << 20
@@ -35,14 +36,14 @@ const (
 	maxErrorText  = 300
 )
 
-// Config is what a client is made of.
+// Config holds the parts of a client.
 type Config struct {
-	URL     string        // http or https, with a path if the node stands behind one; required
-	Timeout time.Duration // of one request; DefaultTimeout when zero
+	URL     string        // http or https, with the path of a proxy if needed; required
+	Timeout time.Duration // of a request; DefaultTimeout when zero
 	Log     *slog.Logger  // may be nil
 }
 
-// Client asks one node. It is safe for concurrent use. Close it when it is no longer needed.
+// Client asks one node, and is safe for concurrent use. Close a client after its last use.
 type Client struct {
 	base    *url.URL
 	shown   string // scheme and host: a path may hold an access token
@@ -81,7 +82,7 @@ func New(cfg Config) (*Client, error) {
 // Close lets idle connections go.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// String is the node's address, without what may be secret in it.
+// String is the node's address, without the parts that may be secret.
 func (c *Client) String() string { return c.shown }
 
 // get asks for path and gives the whole answer, at most limit bytes.
@@ -119,7 +120,7 @@ func (c *Client) open(ctx context.Context, path string, query url.Values) (*http
 	if resp.StatusCode == http.StatusOK {
 		return resp, nil
 	}
-	defer resp.Body.Close() //nolint:errcheck // its text is all that is wanted
+	defer resp.Body.Close() //nolint:errcheck // only the text is wanted
 	if to := resp.Header.Get("Location"); resp.StatusCode/100 == 3 && to != "" {
 		return nil, c.redirected(resp.StatusCode, to)
 	}
@@ -144,7 +145,7 @@ func ask[T any](
 	return v, nil
 }
 
-// read parses one JSON value of a fixed shape; white space may follow it and nothing else.
+// read parses a JSON value of a fixed shape; only white space may follow.
 func read(b []byte, into any) error {
 	if err := json.Unmarshal(b, into); err != nil {
 		return fmt.Errorf("not the JSON that is expected: %w", err)
@@ -152,7 +153,7 @@ func read(b []byte, into any) error {
 	return nil
 }
 
-// position checks a level and a round that stand in an answer.
+// position checks a level and a round of an answer.
 func position(level, round *int32) (int32, int32, error) {
 	switch {
 	case level == nil || round == nil:
@@ -163,7 +164,7 @@ func position(level, round *int32) (int32, int32, error) {
 	return *level, *round, nil
 }
 
-// ChainID asks which chain the node follows.
+// ChainID asks for the node's chain.
 func (c *Client) ChainID(ctx context.Context) (tezos.ChainID, error) {
 	return ask(ctx, c, "/chains/main/chain_id", nil, maxSmall, parseChainID)
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Clock asks for the time on the node's machine: the Date of an answer, which has whole seconds. It is zero when
-// the answer has none. here is this machine's time in the middle of the exchange.
+// Clock asks for the time on the node's machine: the Date of an answer, in whole seconds; zero without a Date. here is
+// this machine's time in the middle of the exchange.
 func (c *Client) Clock(ctx context.Context, now func() time.Time) (there, here time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -27,7 +27,7 @@ func (c *Client) Clock(ctx context.Context, now func() time.Time) (there, here t
 		if there, err = http.ParseTime(text); err != nil {
 			return time.Time{}, here, c.bad("Date", err)
 		}
-		there = there.Add(time.Second / 2) // anywhere in that second
+		there = there.Add(time.Second / 2) // anywhere in the second
 	}
 	return there, here, nil
 }

@@ -26,7 +26,7 @@ var (
 	ErrNotSynced = errors.New("it is not synced")
 )
 
-// Error is what went wrong with a node. It is one of the sentinels above.
+// Error is a failure of a node, and wraps one of the sentinels above.
 type Error struct {
 	Node   string // scheme and host
 	Kind   error  // the sentinel
@@ -43,7 +43,7 @@ func (e *Error) Error() string {
 	return text
 }
 
-// HintText is what to do.
+// HintText is the advice.
 func (e *Error) HintText() string { return e.Hint }
 
 // Unwrap gives the sentinel and the cause.
@@ -54,7 +54,8 @@ func (e *Error) Unwrap() []error {
 	return []error{e.Kind, e.Cause}
 }
 
-// unreachable is for what happens before a whole answer is there. The text of a *url.Error would show the path, which may hold a token.
+// unreachable is for a failure before the end of an answer. The text of a *url.Error would show the path, and a path
+// may hold a token.
 func (c *Client) unreachable(err error) error {
 	cause := err
 	for {
@@ -86,7 +87,7 @@ func (c *Client) refused(path string, status int, body []byte) error {
 	return e
 }
 
-// redirected names where the node's address points to, without what may be secret in it. Nothing follows a redirect.
+// redirected names the target of a redirect, without the parts that may be secret. Nothing follows a redirect.
 func (c *Client) redirected(status int, location string) error {
 	e := &Error{
 		Node: c.shown, Kind: ErrRefused, Detail: fmt.Sprintf("status %d: it redirects to an address that cannot be read", status),
@@ -120,7 +121,7 @@ func (c *Client) wrongChain(has, want tezos.ChainID) error {
 	}
 }
 
-// errorText makes one short line of what octez says: an array of error objects, or any text.
+// errorText makes a short line from an error answer of octez: an array of error objects, or any text.
 func errorText(body []byte) string {
 	var list []struct {
 		ID  string `json:"id"`

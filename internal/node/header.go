@@ -11,7 +11,7 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Header is what is needed of a block's header.
+// Header holds the needed fields of a block's header.
 type Header struct {
 	Hash        tezos.Hash32
 	Predecessor tezos.Hash32
@@ -50,7 +50,7 @@ func (c *Client) HeaderAt(ctx context.Context, level int32) (Header, error) {
 
 func blockPath(block tezos.Hash32) string { return "/chains/main/blocks/" + block.BlockHash() }
 
-// parseHeader reads what /header and /monitor/heads have in common.
+// parseHeader reads the common fields of /header and /monitor/heads.
 func parseHeader(b []byte) (Header, error) {
 	var v struct {
 		Hash        string   `json:"hash"`
@@ -84,7 +84,7 @@ func parseHeader(b []byte) (Header, error) {
 	return h, nil
 }
 
-// blockHash reads a hash that must be a block's.
+// blockHash reads the hash of a block.
 func blockHash(text string) (tezos.Hash32, error) {
 	h, err := tezos.ParseHash32(text)
 	if err != nil {
@@ -96,8 +96,9 @@ func blockHash(text string) (tezos.Hash32, error) {
 	return h, nil
 }
 
-// fitnessRound gets the round out of a fitness of Tenderbake: five fields of hex: version 02, level, locked round or nothing,
-// predecessor round, round. The genesis block and those of older consensus have another; they are of no interest here.
+// fitnessRound gets the round out of a fitness of Tenderbake: five fields of hex: version 02, level, locked round or
+// nothing, predecessor round, round. The genesis block, and blocks of an older consensus, have a different fitness, and
+// are of no interest here.
 func fitnessRound(fields []string, level *int32) (int32, error) {
 	if len(fields) != 5 || fields[0] != "02" {
 		return 0, fmt.Errorf("a fitness of Tenderbake has five fields and version 02: %.80q", fields)
@@ -117,5 +118,5 @@ func hexInt32(text string) (int32, error) {
 	if err != nil || len(b) != 4 {
 		return 0, fmt.Errorf("%.40q is no 4-byte field of a fitness", text)
 	}
-	return int32(binary.BigEndian.Uint32(b)), nil //nolint:gosec // signed in Octez; what is negative is refused
+	return int32(binary.BigEndian.Uint32(b)), nil //nolint:gosec // signed in Octez; a negative number is refused
 }

@@ -19,7 +19,7 @@ const (
 	maxDALDigits = 400
 )
 
-// Operation is one consensus operation of a block, or what one aggregate of them holds.
+// Operation is a consensus operation of a block, or an aggregate of consensus operations.
 type Operation struct {
 	Kind        tezos.Kind // Preattestation or Attestation
 	Protocol    string     // hash, as text
@@ -27,16 +27,17 @@ type Operation struct {
 	Level       int32
 	Round       int32
 	PayloadHash tezos.Hash32
-	Aggregate   bool // one signature of many tz4 keys, all over the same bytes
+	Aggregate   bool // a common signature of many tz4 keys, all over the same bytes
 	Slot        uint16
 	DAL         *big.Int // the bitset of an attestation with DAL; nil without. Not for aggregates.
 	Signature   tezos.Signature
-	Signers     []Signer // one, or the committee of an aggregate
+	Signers     []Signer // a single signer, or the committee of an aggregate
 }
 
-// ConsensusOperations asks for the consensus operations of a block: attestations are of the level before it, preattestations of its own.
+// ConsensusOperations asks for the consensus operations of a block: attestations are of the level before the block,
+// preattestations of the block's own level.
 func (c *Client) ConsensusOperations(ctx context.Context, block tezos.Hash32) ([]Operation, error) {
-	// Without metadata nobody can tell who signed; a node leaves out what it finds too large unless it is told not to.
+	// Only the metadata name the signers, and a node leaves out large metadata without "always".
 	return ask(ctx, c, blockPath(block)+"/operations/0", url.Values{"metadata": {"always"}}, maxOperations, parseOperations)
 }
 
@@ -79,7 +80,7 @@ type form struct {
 	dal       bool
 }
 
-// forms has the names since Oxford, and those that octez used before and still answers when it is asked for version 0.
+// forms has the names since Oxford, and the older names: octez still answers with the older names for version 0.
 var forms = map[string]form{
 	"preattestation":            {kind: tezos.Preattestation},
 	"attestation":               {kind: tezos.Attestation},
@@ -164,7 +165,7 @@ func (o *Operation) setConsensus(c *jsonConsensus) (err error) {
 	return nil
 }
 
-// errNoMetadata: the node left out who signed, or has pruned it.
+// errNoMetadata: the node left out the metadata, or has pruned the metadata.
 var errNoMetadata = errors.New("the metadata are missing, so it does not say who signed")
 
 func (o *Operation) setSingle(c jsonContent, f form) error {
@@ -193,8 +194,9 @@ func (o *Operation) setSingle(c jsonContent, f form) error {
 	return nil
 }
 
-// setCommittee reads who stands behind an aggregate. The committee of the content has slots (numbers for preattestations, objects for
-// attestations), that of the metadata has keys, in the same order; how power is written differs between protocols and is ignored.
+// setCommittee reads the signers of an aggregate. The committee in the content has slots (numbers for preattestations,
+// objects for attestations), and the committee in the metadata has keys, in the same order. Protocols write power in
+// different ways, and power is ignored.
 func (o *Operation) setCommittee(c jsonContent) error {
 	if c.Metadata == nil || c.Metadata.Committee == nil {
 		return errNoMetadata
@@ -230,8 +232,8 @@ const (
 	tagBLSAttestation     = 0x29
 )
 
-// Payload is the bytes that a key of this curve signed for the operation, watermark byte first. The layout is that of the protocols
-// known here: verify the signature before anything is concluded from a difference.
+// Payload gives the bytes under the operation's signature for a key of the curve, watermark byte first. The layout is
+// the layout of the known protocols: verify the signature before anything is concluded from a difference.
 func (o *Operation) Payload(chain tezos.ChainID, curve tezos.Curve) []byte {
 	b := append([]byte{byte(o.Kind)}, chain[:]...)
 	b = append(b, o.Branch[:]...)

@@ -19,11 +19,11 @@ const (
 	maxRightsRows   = 20000
 )
 
-// RightsQuery asks for rights. A right is given when it is of one of the delegates or of one of the consensus keys.
+// RightsQuery asks for the rights of the delegates and of the consensus keys.
 type RightsQuery struct {
 	Delegates     []tezos.PublicKeyHash
 	ConsensusKeys []tezos.PublicKeyHash
-	Levels        []int32 // at least one
+	Levels        []int32 // one or more
 	MaxRound      int32   // for baking: rounds 0 to MaxRound
 }
 
@@ -72,14 +72,15 @@ type AttestationRight struct {
 	Level int32
 }
 
-// BakingRights asks who may bake, as the head sees it: all rounds up to MaxRound, in the order of the answer.
+// BakingRights asks for rights to bake, as the head knows the rights: all rounds up to MaxRound, in the order of the
+// answer.
 func (c *Client) BakingRights(ctx context.Context, q RightsQuery) ([]BakingRight, error) {
 	v, err := q.values()
 	if err != nil {
 		return nil, err
 	}
 	v.Set("max_round", strconv.Itoa(int(q.MaxRound)))
-	v.Set("all", "yes") // every round of a baker, not only its first; a flag, so that any value does
+	v.Set("all", "yes") // every round of a baker, not only the first; a flag: any value does
 	return ask(ctx, c, "/chains/main/blocks/head/helpers/baking_rights", v, maxRights, func(b []byte) ([]BakingRight, error) {
 		rights, err := parseBakingRights(b)
 		for i := 0; err == nil && i < len(rights); i++ {
@@ -92,7 +93,7 @@ func (c *Client) BakingRights(ctx context.Context, q RightsQuery) ([]BakingRight
 	})
 }
 
-// AttestationRights asks who may attest, as the head sees it.
+// AttestationRights asks for rights to attest, as the head knows the rights.
 func (c *Client) AttestationRights(ctx context.Context, q RightsQuery) ([]AttestationRight, error) {
 	v, err := q.values()
 	if err != nil {

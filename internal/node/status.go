@@ -10,8 +10,8 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Sync is what a node says of itself. State is synced, unsynced or stuck: a node that was bootstrapped once says so until it ends, and
-// the state tells whether it still is.
+// Sync is a node's word on its synchronisation. State is synced, unsynced or stuck. Bootstrapped stays true until the
+// node ends; State is of the moment.
 type Sync struct {
 	Bootstrapped bool
 	State        string
@@ -43,7 +43,7 @@ func parseSync(b []byte) (Sync, error) {
 	return Sync{}, fmt.Errorf("unknown sync_state %.40q", v.State)
 }
 
-// Version is what a node says of its build.
+// Version is a node's word on its build.
 type Version struct {
 	Major, Minor int
 	Additional   string // "release", "dev", or JSON such as {"rc":1}
@@ -96,7 +96,7 @@ func parseVersion(b []byte) (Version, error) {
 	return out, nil
 }
 
-// cut bounds a text that is only shown.
+// cut bounds a text for people.
 func cut(s string) string {
 	const longest = 80
 	if len(s) > longest {
@@ -105,7 +105,7 @@ func cut(s string) string {
 	return s
 }
 
-// Health is what Check found.
+// Health is the result of Check.
 type Health struct {
 	Chain tezos.ChainID
 	Sync  Sync
@@ -113,8 +113,8 @@ type Health struct {
 	Age   time.Duration // of the head, by this machine's clock
 }
 
-// Check sees that the node follows this chain, has caught up, and has a head that is not older than maxAge. What was found comes with
-// the error, as far as it was found: ErrWrongChain, ErrNotSynced, or why the node did not say.
+// Check wants the node to follow the chain, to have caught up, and to have a head no older than maxAge. The findings so
+// far come with the error: ErrWrongChain, ErrNotSynced, or the failure of a question.
 func (c *Client) Check(ctx context.Context, chain tezos.ChainID, now time.Time, maxAge time.Duration) (h Health, err error) {
 	if h.Chain, err = c.ChainID(ctx); err != nil {
 		return h, err

@@ -12,7 +12,7 @@ import (
 
 // Timing of a Watcher.
 const (
-	DefaultIdle = time.Minute // without a head for so long, a stream is given up: ten blocks at 6 s
+	DefaultIdle = time.Minute // a stream is given up after a minute without a head: ten blocks at 6 s
 	firstWait   = 200 * time.Millisecond
 	longestWait = 10 * time.Second
 )
@@ -21,10 +21,11 @@ const (
 type Watcher struct {
 	Client *Client
 	Chain  tezos.ChainID // heads of another chain are not told
-	// Head is told each head as it comes, the current one first after each connection. Heads may be missing between two that are told,
-	// and the predecessor need not be the one told before: a reorganisation, a lost connection, a slow reader.
+	// Head is called with each new head, and after each connection with the current head first. Heads may be missing
+	// between two calls, and the predecessor need not be the head of the call before: a reorganisation, a lost
+	// connection, a slow reader.
 	Head func(ctx context.Context, h Header)
-	// Down is told why heads do not come, once for each attempt that failed; may be nil.
+	// Down is called with the error of each failed attempt; may be nil.
 	Down func(err error)
 	Idle time.Duration // DefaultIdle when zero
 }
@@ -53,10 +54,10 @@ func (w *Watcher) Run(ctx context.Context) {
 	}
 }
 
-// stream follows one connection to its end. heard tells whether a head came.
+// stream follows a connection to its end. heard tells whether a head came.
 func (w *Watcher) stream(ctx context.Context) (heard bool, err error) {
 	c := w.Client
-	chain, err := c.ChainID(ctx) // each time: another node may answer at this address now
+	chain, err := c.ChainID(ctx) // each time: another node may answer at the address now
 	if err != nil {
 		return false, err
 	}
@@ -90,7 +91,7 @@ func (w *Watcher) stream(ctx context.Context) (heard bool, err error) {
 			return heard, c.bad(path, err)
 		}
 		heard = true
-		silence.Stop() // the time that Head takes is not the node's
+		silence.Stop() // the time of Head is not the node's
 		w.Head(ctx, h)
 		silence.Reset(idle)
 	}
@@ -109,7 +110,7 @@ func (w *Watcher) why(ctx context.Context, err error) error {
 	return err
 }
 
-// ended tells an answer that is no JSON from a connection that was lost.
+// ended tells an answer without JSON from a lost connection.
 func (c *Client) ended(path string, err error) error {
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) || errors.Is(err, errTooLong) {
@@ -120,7 +121,7 @@ func (c *Client) ended(path string, err error) error {
 
 var errTooLong = errors.New("a header that does not end")
 
-// bounded bounds what is read for one value of a stream.
+// bounded bounds the bytes of a value of a stream.
 type bounded struct {
 	r    io.Reader
 	left int
