@@ -6,29 +6,30 @@ import (
 )
 
 var (
-	// ErrAbsent is returned when the register holds no record. Only `highwater register init` makes the first one: absent is a refusal, never a
-	// fresh start.
+	// ErrAbsent is returned when the register holds no record. Only `highwater register init` makes the first record:
+	// absent is a refusal, never a fresh start.
 	ErrAbsent = errors.New("the register holds no record")
-	// ErrUnreadable is returned for a record that this program cannot read.
+	// ErrUnreadable is returned for an unreadable record.
 	ErrUnreadable = errors.New("the record in the register cannot be read")
-	// ErrOlder is returned when the register says less than this instance has seen of it: the register was restored, or another cluster answers.
+	// ErrOlder is returned when the register is older than the memory of this instance: the register was restored, or
+	// another cluster answers.
 	ErrOlder = errors.New("the register is older than what this instance has seen of it")
-	// ErrLost is returned when another instance, or another process of this one, owns the record.
+	// ErrLost is returned when another instance, or another process of this instance, owns the record.
 	ErrLost = errors.New("the right to sign is elsewhere")
 	// ErrUnsettled is returned when an answer did not come: the request may be applied at any later time.
 	ErrUnsettled = errors.New("the register did not answer: the request may still be applied")
 )
 
-// Version says how far a register has come: the cluster, and the revision of its newest answer.
+// Version is the progress of a register: the cluster, and the revision of the newest answer.
 type Version struct {
 	Cluster  uint64 `json:"cluster"`
 	Revision int64  `json:"revision"`
 }
 
-// Entry is what the register holds under the record's key.
+// Entry is the register's content under the record's key.
 type Entry struct {
 	Value   []byte
-	ModRev  int64 // the revision at which Value was written
+	ModRev  int64 // the revision of the write of Value
 	Version Version
 }
 
@@ -38,10 +39,10 @@ type Entry struct {
 type Backend interface {
 	// Read is linearizable: the answer holds every write that succeeded before the call.
 	Read(ctx context.Context) (Entry, error)
-	// Swap writes next if the register holds exactly prev, by bytes and by revision, and returns the new entry with swapped true. False says that the
-	// register held the returned entry instead, so that next was not written by this call, and never will be. An error says neither: the
-	// request may have been applied, and may be applied at any later time.
+	// Swap writes next if the register holds exactly prev, by bytes and by revision, and returns the new entry with
+	// swapped true. False: the register held the returned entry instead, and the call has not written next, and never
+	// will. An error tells nothing: the request may have been applied, and may be applied at any later time.
 	Swap(ctx context.Context, prev Entry, next []byte) (now Entry, swapped bool, err error)
-	// Create writes the first record, if there is none. Its result is as that of Swap.
+	// Create writes the first record into an empty register. The results are the results of Swap.
 	Create(ctx context.Context, first []byte) (now Entry, created bool, err error)
 }

@@ -9,7 +9,7 @@ import (
 	"highwater/hwm"
 )
 
-// Desk does what an operator asks of an instance that shares its right to sign.
+// Desk does an operator's acts at an instance with a shared right to sign.
 type Desk struct {
 	Keeper  *Keeper
 	Machine *Instance
@@ -18,7 +18,7 @@ type Desk struct {
 	Ahead   int32
 }
 
-// View is what an operator is told about the register.
+// View is the register as shown to an operator.
 type View struct {
 	Name    string         `json:"name"`
 	Cluster string         `json:"cluster,omitempty"`
@@ -28,20 +28,20 @@ type View struct {
 	Floor   int32          `json:"floor"`
 	Horizon int32          `json:"horizon"`
 	Head    *int32         `json:"head"`
-	// SilentMS is for how long the register has not answered, in milliseconds; zero: it answers.
+	// SilentMS is for how long the register has not answered, in milliseconds; zero: the register answers.
 	SilentMS int64  `json:"silent_ms,omitempty"`
 	Error    string `json:"error,omitempty"`
 	// Why is the reason why this instance does not take the right now.
 	Why       string `json:"why,omitempty"`
 	Automatic bool   `json:"automatic"`
 	Ahead     int32  `json:"ahead"`
-	MaySign   string `json:"may_sign"` // who, in one sentence
+	MaySign   string `json:"may_sign"` // the instance with the right to sign, in a sentence
 }
 
 // Ready is nil when this machine could sign with every key, given the right.
 func (d *Desk) Ready() error { return d.Machine.Ready() }
 
-// View tells who may sign. It asks nobody.
+// View names the instance with the right to sign. View asks nobody.
 func (d *Desk) View() View {
 	s := d.Keeper.State()
 	v := View{
@@ -80,7 +80,7 @@ func (d *Desk) maySign(s State) string {
 	return fmt.Sprintf("the instance %s, up to level %d", s.Record.Owner.Short(), s.Record.Horizon)
 }
 
-// Why says why the limit of this instance does not rise, for a request that waits.
+// Why tells a waiting request why the limit of this instance does not rise.
 func (d *Desk) Why() string {
 	s := d.Keeper.State()
 	switch {
@@ -96,26 +96,27 @@ func (d *Desk) Why() string {
 var (
 	// ErrElsewhere: another instance has the right.
 	ErrElsewhere = errors.New("another instance has the right to sign")
-	// ErrNobody: no other instance took the released right in time.
+	// ErrNobody: nobody took the released right in time.
 	ErrNobody = errors.New("no other instance took the right to sign in time: it was taken back")
 	// ErrUnanswered: the owner did not release the right in time.
 	ErrUnanswered = errors.New("the instance that has the right to sign did not release it in time")
 )
 
-// handoverTimeout bounds the wait for the other side of a handover: its look at the register, its devices' last signatures, and its disk.
+// handoverTimeout bounds the wait for the second instance of a handover: for a look at the register, the last
+// signatures of devices, and a disk.
 const handoverTimeout = 10 * time.Second
 
 // handoverLook is how often the register is looked at meanwhile.
 const handoverLook = 20 * time.Millisecond
 
-// Moved is a handover that was made.
+// Moved is the result of a handover.
 type Moved struct {
 	From, To hwm.InstanceID
 	Epoch    uint64
-	Gap      time.Duration // neither side was without the right for longer: from the question to the answer
+	Gap      time.Duration // the longest possible time without an owner: from the question to the answer
 }
 
-// Handover moves the right: from this instance to any that is ready, or to here from the one that has it.
+// Handover moves the right: from this instance to any ready instance, or from the owner to this instance.
 func (d *Desk) Handover(ctx context.Context) (Moved, error) {
 	ctx, cancel := context.WithTimeout(ctx, handoverTimeout)
 	defer cancel()
@@ -142,7 +143,7 @@ func (d *Desk) fetch(ctx context.Context) (Moved, error) {
 	return Moved{From: asked.Owner, To: d.Machine.Store.Instance(), Epoch: d.Keeper.State().Record.Epoch, Gap: time.Since(start)}, nil
 }
 
-// giveAway releases the right to any other instance, and takes it back when none takes it.
+// giveAway releases the right to any ready instance, and takes the right back if nobody takes the right.
 func (d *Desk) giveAway(ctx context.Context) (Moved, error) {
 	me := d.Machine.Store.Instance()
 	d.Keeper.Rest(true)
@@ -175,7 +176,8 @@ func (d *Desk) until(ctx context.Context, done func(State) bool) error {
 	return nil
 }
 
-// Takeover takes the right now. It needs no statement: it begins above the horizon, which the old owner cannot move any more.
+// Takeover takes the right now, without a statement: the right begins above the horizon, and the old owner cannot move
+// the horizon any more.
 func (d *Desk) Takeover(ctx context.Context) (Record, error) { return d.Keeper.Takeover(ctx) }
 
 // Stand ends signing here, and keeps this instance from taking the right by itself until an operator says otherwise.
@@ -193,7 +195,7 @@ func (d *Desk) Stand(ctx context.Context, why string) error {
 	return err
 }
 
-// Activate ends an operator's standby, and takes the right if nobody has it. ErrElsewhere: somebody has.
+// Activate ends an operator's standby, and takes a free right. ErrElsewhere: the right is not free.
 func (d *Desk) Activate(ctx context.Context) error {
 	if err := d.aside(""); err != nil {
 		return err

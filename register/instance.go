@@ -12,7 +12,7 @@ import (
 	"highwater/signer"
 )
 
-// Store is what an Instance keeps: marks and role, and what was seen of the register.
+// Store keeps the marks and the role of an Instance, and its memory of the register.
 type Store interface {
 	signer.Store
 	RegisterSeen() hwm.RegisterSeen
@@ -23,26 +23,26 @@ type Store interface {
 type Instance struct {
 	Signer *signer.Signer
 	Store  Store
-	Level  func() *hwm.Known               // the newest head of the machine's own node; nil: none is known
+	Level  func() *hwm.Known               // the newest head of the machine's own node; nil: not known
 	InStep func(ctx context.Context) error // nil when the node keeps up with the chain
 	Log    *slog.Logger
 
 	mu     sync.Mutex
 	level  int32     // the last head
-	moved  time.Time // when it came; its monotonic part counts
-	marked uint64    // the epoch whose marks were taken in
+	moved  time.Time // the time of the last head; the monotonic part counts
+	marked uint64    // the epoch of the marks taken in
 }
 
-// headStale is how long a machine without a new head still counts as one whose node is in step: some ten blocks.
+// headStale is how long a node without a new head still counts as in step: some ten blocks.
 const headStale = time.Minute
 
 // stepTimeout bounds the question to the node.
 const stepTimeout = 2 * time.Second
 
-// Seen is what this instance has seen of the register.
+// Seen is this instance's memory of the register.
 func (i *Instance) Seen() Seen { return i.Store.RegisterSeen() }
 
-// SetSeen keeps what was seen, and leaves an operator's words as they are.
+// SetSeen keeps the memory of the register, and leaves an operator's words unchanged.
 func (i *Instance) SetSeen(s Seen) error {
 	return i.Store.SeeRegister(func(have *hwm.RegisterSeen) {
 		have.Cluster, have.Revision, have.Epoch, have.Horizon = s.Cluster, s.Revision, s.Epoch, s.Horizon
@@ -63,7 +63,8 @@ func (i *Instance) Head() (int32, bool) {
 	return known.Level, true
 }
 
-// Ready is nil when this machine could sign with every key, given the right. No clock but the machine's own steady one is asked.
+// Ready is nil when this machine could sign with every key, given the right. No clock but the machine's own steady
+// clock is asked.
 func (i *Instance) Ready() error {
 	if err := i.Store.Healthy(); err != nil {
 		return err
@@ -102,7 +103,7 @@ func (i *Instance) ready() error {
 	return nil
 }
 
-// Signing tells whether requests are let in, and any key could be signed with.
+// Signing tells whether requests are let in, and a key can sign.
 func (i *Instance) Signing() bool {
 	if !i.Signer.Active() || i.Store.Healthy() != nil {
 		return false
@@ -126,7 +127,7 @@ func (i *Instance) Barred() string {
 	return ""
 }
 
-// Near is nil for a level that time explains.
+// Near is nil for a level explained by time.
 func (i *Instance) Near(level int32) error {
 	limit, err := i.Signer.LimitOfAll()
 	if err != nil || limit.Allows(level) {
@@ -135,7 +136,7 @@ func (i *Instance) Near(level int32) error {
 	return fmt.Errorf("the register's horizon %d is %s: too far to be followed", level, limit.Distance(level))
 }
 
-// Follow takes the marks of a record in, so that a machine without marks of its own can begin.
+// Follow takes the marks of a record in: a machine without marks of its own can begin with the record's marks.
 func (i *Instance) Follow(r Record) error {
 	i.mu.Lock()
 	known := i.marked == r.Epoch
@@ -163,7 +164,8 @@ func (i *Instance) named(r Record) []hwm.Row {
 	return out
 }
 
-// floors are the floors of a record: for every mark that is here, and for those that the record names. A key without a mark stays without.
+// floors are the floors of a record: for every mark here, and for every mark of the record. A key without a mark stays
+// without a mark.
 func (i *Instance) floors(r Record) ([]hwm.Row, error) {
 	rows, err := i.Store.Rows()
 	if err != nil {
@@ -197,7 +199,7 @@ func (i *Instance) Begin(ctx context.Context, r Record) error {
 	return err
 }
 
-// End ends signing. A fence stays one.
+// End ends signing. A fence stays a fence.
 func (i *Instance) End(ctx context.Context, why string) error {
 	if i.Store.Role().Role != hwm.Active {
 		return nil
@@ -224,7 +226,7 @@ func MarksOf(store signer.Marks, s *signer.Signer) ([]Mark, error) {
 	return out, nil
 }
 
-// Denied raises the alarm, where the register went back.
+// Denied raises the alarm after a register went back.
 func (i *Instance) Denied(err error) {
 	i.Log.Error("the register gives nobody the right to sign", "error", err)
 	if errors.Is(err, ErrOlder) {
@@ -235,5 +237,5 @@ func (i *Instance) Denied(err error) {
 const hintOlder = "the register was restored from a copy, or other servers answer. Nobody signs by it. Stop every signer first; then see docs/register.md, " +
 	"\"A register that went back\""
 
-// Changed tells the requests that wait.
+// Changed wakes the waiting requests.
 func (i *Instance) Changed() { i.Signer.RightChanged() }

@@ -12,84 +12,92 @@ import (
 	"highwater/internal/heldlog"
 )
 
-// Machine is the instance that a Keeper gets the right for.
+// Machine is the instance behind a Keeper.
 type Machine interface {
-	// Head is the level of the machine's own node; false while none is known.
+	// Head is the level of the machine's own node; false while no head is known.
 	Head() (level int32, ok bool)
-	// Ready is nil when this machine could sign now with every key: devices ready, node in step, marks there. Its error says why not.
+	// Ready is nil when this machine could sign now with every key: devices ready, node in step, marks present. The
+	// error says why not.
 	Ready() error
-	// Signing tells whether requests are let in, and a key could be signed with. An owner that does not sign does not extend its horizon.
+	// Signing tells whether requests are let in, and a key can sign. An owner that does not sign does not extend its
+	// horizon.
 	Signing() bool
-	// Barred says why this machine takes nothing by itself: an operator's word, or a fence; empty: nothing keeps it.
+	// Barred says why this machine takes nothing by itself: an operator's word, or a fence; empty: nothing bars the
+	// machine.
 	Barred() string
-	// Near is nil for a level that is not further above all that is known here than time explains.
+	// Near is nil for a level no further above all known levels than time explains.
 	Near(level int32) error
-	// Follow takes in the marks that a record names.
+	// Follow takes in the marks of a record.
 	Follow(r Record) error
 	// Begin makes the floors of a record and the role durable, then lets requests in.
 	Begin(ctx context.Context, r Record) error
-	// End refuses requests, waits for those inside, and makes that durable; then nothing more is signed. Signatures that were given up never leave.
+	// End refuses requests, waits for the requests inside, and makes the end durable: from then on nothing is signed.
+	// Abandoned signatures never leave.
 	End(ctx context.Context, why string) error
 	// Marks are the exact marks, durable, of a machine that has ended.
 	Marks() ([]Mark, error)
-	// Denied is told, once, that the register itself gives nobody the right.
+	// Denied is called once when the register itself gives nobody the right.
 	Denied(err error)
-	// Changed is told that the right may reach higher now, or is gone. It must not wait.
+	// Changed is called when the right may reach higher, or is gone. Changed must not wait.
 	Changed()
 }
 
 // Policy says when a standby takes the right. Safety never depends on a policy.
 type Policy struct {
 	Automatic bool
-	// Patience is for how many levels of this machine's own head the record must not have moved, past its horizon.
+	// Patience is how many levels of this machine's own head must pass without a move of the record, beyond its
+	// horizon.
 	Patience int32
-	// Priority 0 comes first; each further one waits for a level more.
+	// Priority 0 comes first; each further priority waits for a level more.
 	Priority int32
 }
 
-// KeeperConfig is what a Keeper is made of.
+// KeeperConfig holds the parts of a Keeper.
 type KeeperConfig struct {
 	Right   *Right
 	Machine Machine
 	Policy  Policy
 	Me      hwm.InstanceID
 	Log     *slog.Logger
-	// Lines keeps the lines of a step back until the step is over: the machine's own, so that its lines wait as well. Nil: the keeper's.
+	// Lines keeps the lines of a step back until the step is over: the machine's own Lines, since the machine's lines
+	// wait as well. Nil: the keeper's.
 	Lines *heldlog.Lines
 	Every time.Duration // how often the register is looked at; zero: a second
-	// Watch calls poke at each change of the record that it hears of, until ctx ends; nil: none is heard of. Nothing hangs on it but speed.
+	// Watch calls poke at each noticed change of the record, until ctx ends; nil: no watch. Only speed depends on
+	// Watch.
 	Watch func(ctx context.Context, poke func())
 }
 
-// Keeper keeps a machine's right: it extends the horizon of an owner with the head, and takes over where the policy says so. Run does the work.
+// Keeper keeps a machine's right: the keeper extends an owner's horizon with the head, and takes over by the policy.
+// Run does the work.
 type Keeper struct {
 	cfg  KeeperConfig
 	kick chan struct{}
 
-	act sync.Mutex // one step at a time; guards the next two
-	// of the record that was read last: what moves with its owner, and the head when that was new
+	act sync.Mutex // one step at a time; guards the next two fields
+	// of the last record: the part that moves with a living owner, and the head at the last move
 	moved moved
 	since int32
 
 	mu     sync.Mutex
 	state  State
-	denied bool // Machine.Denied was told
+	denied bool // Machine.Denied was called
 	rests  bool // a handover to another machine is under way: nothing is taken here
-	wanted bool // an operator wants the right here: the next release is taken without waiting for the policy
+	wanted bool // an operator wants the right here: the next release is taken without a wait for the policy
 }
 
-// moved is what changes in a record while its owner lives.
+// moved is the part of a record that a living owner changes.
 type moved struct {
 	epoch   uint64
 	horizon int32
 }
 
-// State is what a Keeper knows, for screens.
+// State is the knowledge of a Keeper, for screens.
 type State struct {
 	Record Record    // read last
 	Known  bool      // a record was read
 	Owner  bool      // of this process
-	Silent time.Time // since when the register does not answer; zero: it answers
+	Silent time.Time // since when the register does not answer; zero: the register answers
 	Err    error     // of the last conversation
 	Why    string    // this machine does not take over now
 }
@@ -109,7 +117,7 @@ func NewKeeper(cfg KeeperConfig) *Keeper {
 	return &Keeper{cfg: cfg, kick: make(chan struct{}, 1)}
 }
 
-// beginStep starts a step: nobody waits for a log with a step under way.
+// beginStep starts a step: nobody waits for a log in the middle of a step.
 func (k *Keeper) beginStep() {
 	k.act.Lock()
 	k.cfg.Lines.Hold()
@@ -148,14 +156,14 @@ func (k *Keeper) Poke() {
 	}
 }
 
-// State is what the keeper knows now.
+// State gives the present knowledge of the keeper.
 func (k *Keeper) State() State {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.state
 }
 
-// Step looks at the register once, and does what follows.
+// Step looks at the register once, and acts on the record.
 func (k *Keeper) Step(ctx context.Context) {
 	k.beginStep()
 	defer k.endStep()
@@ -216,7 +224,7 @@ func (k *Keeper) lost(ctx context.Context, why string) {
 	}
 }
 
-// give releases the right to the machine that asks for it.
+// give releases the right to the asking machine.
 func (k *Keeper) give(ctx context.Context, to hwm.InstanceID) {
 	if _, err := k.release(ctx, to, "the instance "+to.Short()+" asked for the right to sign"); err != nil {
 		k.cfg.Log.Error("release failed", "to", to.Short(), "error", err)
@@ -239,7 +247,8 @@ func (k *Keeper) standBy(ctx context.Context, rec Record) {
 	}
 }
 
-// wait says why a record is not replaced now; empty: it may be. Safety does not hang on it: whoever acquires begins above the horizon.
+// wait says why a record is not replaced now; empty: a takeover may replace the record. Safety does not depend on wait:
+// every new owner begins above the horizon.
 func (k *Keeper) wait(rec Record) string {
 	head, ok := k.cfg.Machine.Head()
 	if now := (moved{rec.Epoch, rec.Horizon}); now != k.moved {
@@ -277,7 +286,7 @@ func (k *Keeper) isWanted() bool {
 	return k.wanted
 }
 
-// mayReplace wants the very record that the decision was about.
+// mayReplace wants the very record of the decision.
 func (k *Keeper) mayReplace(decided Record) func(Record) error {
 	return func(r Record) error {
 		if r.Nonce != decided.Nonce {
@@ -341,8 +350,8 @@ func (k *Keeper) release(ctx context.Context, next hwm.InstanceID, why string) (
 	return rec, err
 }
 
-// Takeover takes the right now, from above the horizon of whoever has it: an operator's act, which needs no statement, since the register proves
-// that the old owner cannot sign above its horizon.
+// Takeover takes the right now, from above the owner's horizon: an operator's act without a statement, since the
+// register proves that the old owner cannot sign above its horizon.
 func (k *Keeper) Takeover(ctx context.Context) (Record, error) {
 	k.beginStep()
 	defer k.endStep()
@@ -359,7 +368,7 @@ func (k *Keeper) Takeover(ctx context.Context) (Record, error) {
 	return rec, nil
 }
 
-// Ask asks the owner for the right. The next record that the owner releases is taken at once, until Forget.
+// Ask asks the owner for the right. The owner's next release is taken at once, until Forget.
 func (k *Keeper) Ask(ctx context.Context) (Record, error) {
 	k.beginStep()
 	defer k.endStep()
@@ -369,7 +378,7 @@ func (k *Keeper) Ask(ctx context.Context) (Record, error) {
 	return k.cfg.Right.Ask(ctx)
 }
 
-// Rest keeps the keeper from taking the right by itself, or ends that.
+// Rest keeps the keeper from taking the right by itself, or ends the rest.
 func (k *Keeper) Rest(rests bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -395,7 +404,7 @@ func (k *Keeper) note(rec Record, err error) {
 	}
 }
 
-// noted keeps what a conversation with the register gave, and tells whether the machine is to be told of a denial.
+// noted keeps the result of a conversation with the register, and tells whether Machine.Denied is due.
 func (k *Keeper) noted(rec Record, err error) (tell bool) {
 	_, owner := k.cfg.Right.Held()
 	k.mu.Lock()

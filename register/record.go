@@ -24,10 +24,10 @@ func random() string {
 	return hex.EncodeToString(b)
 }
 
-// Format is the version of the record that this program reads and writes.
+// Format is the version of the record in this program.
 const Format = 1
 
-// Bounds of a record that comes from the register.
+// Bounds of a record from the register.
 const (
 	maxRecord = 1 << 20 // bytes; etcd itself refuses more than 1.5 MiB in a request
 	maxMarks  = 5_000
@@ -36,17 +36,17 @@ const (
 	maxEpoch  = 1 << 53 // JSON numbers stay exact
 )
 
-// Record is the one value in the register, for a chain and a group of signing keys.
+// Record is the value in the register, for a chain and a group of signing keys.
 type Record struct {
 	Format int           `json:"format"`
 	Chain  tezos.ChainID `json:"chain"`
 	// Owner is the instance that may sign; zero after a release.
 	Owner hwm.InstanceID `json:"owner"`
-	// Next is the instance that a release gave the right to; zero: any.
+	// Next is the receiver of a release; zero: any instance.
 	Next hwm.InstanceID `json:"next"`
-	// Asked is the instance that the owner is asked to release the right to; zero: nobody asks.
+	// Asked is the instance that asks the owner for the right; zero: nobody asks.
 	Asked hwm.InstanceID `json:"asked"`
-	// Life is the process of the owner that wrote the record. Another process of the same instance is not the owner.
+	// Life is the owner's process. Another process of the same instance is not the owner.
 	Life  string `json:"life"`
 	Epoch uint64 `json:"epoch"` // grows with each acquisition and each release
 	// The owner may sign the levels above Floor, up to and including Horizon. After a release Horizon is the highest level signed.
@@ -57,7 +57,7 @@ type Record struct {
 	Nonce string `json:"nonce"` // new in each write: no two records are equal
 }
 
-// Mark is the highest position that a key signed for a kind.
+// Mark is the highest signed position of a key and kind.
 type Mark struct {
 	PKH   tezos.PublicKeyHash `json:"pkh"`
 	Kind  tezos.Kind          `json:"kind"`
@@ -67,7 +67,7 @@ type Mark struct {
 
 func (m Mark) position() hwm.Position { return hwm.Position{Level: m.Level, Round: m.Round} }
 
-// FloorOf is the position that a key signs above, for a kind, under this record.
+// FloorOf is the floor of a key and kind under the record.
 func (r Record) FloorOf(pkh tezos.PublicKeyHash, kind tezos.Kind) hwm.Position {
 	for _, m := range r.Marks {
 		if m.PKH == pkh && m.Kind == kind {
@@ -86,12 +86,12 @@ func (r Record) encode() []byte {
 	r.Nonce = random()
 	b, err := json.Marshal(r)
 	if err != nil {
-		panic(err) // only plain fields, whose text forms do not fail
+		panic(err) // only plain fields, with text forms that do not fail
 	}
 	return b
 }
 
-// Parse reads a record: nothing unknown in the record, nothing after it. Errors wrap ErrUnreadable.
+// Parse reads a record without an unknown field, and without a byte after the record. Errors wrap ErrUnreadable.
 func Parse(b []byte) (Record, error) {
 	if len(b) > maxRecord {
 		return Record{}, fmt.Errorf("%w: %d bytes are too long", ErrUnreadable, len(b))

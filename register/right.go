@@ -12,27 +12,28 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Memory keeps durably what this instance has seen of the register. SetSeen returns when cluster, revision, epoch and horizon survive a power cut; it
-// leaves the other fields as they are.
+// Memory keeps durably this instance's memory of the register. SetSeen returns when cluster, revision, epoch and
+// horizon survive a power cut, and leaves the remaining fields unchanged.
 type Memory interface {
 	Seen() Seen
 	SetSeen(s Seen) error
 }
 
-// Seen is the newest that an instance has seen of the register. A register that says less was put back to an older state.
+// Seen is the newest known state of the register. A register below Seen was put back to an older state.
 type Seen = hwm.RegisterSeen
 
-// Config is what a Right is made of.
+// Config holds the parts of a Right.
 type Config struct {
 	Backend Backend
 	Memory  Memory
 	Chain   tezos.ChainID
 	Me      hwm.InstanceID
-	Life    string // of this process; no two processes share one
-	Ahead   int32  // levels by which the horizon is moved past the head; at least 1
+	Life    string // of this process; no two processes share a life
+	Ahead   int32  // levels of the horizon above the head; at least 1
 }
 
-// Right is this process's side of the protocol. Signing asks May, at any time. The other methods talk to the register, one at a time.
+// Right is a process's side of the protocol. Signing asks May, at any time. All further methods talk to the register,
+// one at a time.
 type Right struct {
 	cfg Config
 
@@ -40,17 +41,17 @@ type Right struct {
 
 	mu   sync.Mutex
 	held *held // nil: this process is not the owner
-	// unsettled is true while a release of this process, of which no answer came, may still be applied. Then a record of this process is no right:
-	// only an acquisition, which makes the late release fail, is.
+	// unsettled is true while an unanswered release of this process may still be applied. Meanwhile a record of this
+	// process is no right: the right comes only with an acquisition, which makes the late release fail.
 	unsettled bool
-	closing   Record // what that release wants to write
+	closing   Record // the record of the unanswered release
 }
 
-// held is a record of this process that the register is known to have taken.
+// held is a record of this process, surely taken by the register.
 type held struct {
 	entry  Entry
 	record Record
-	floors map[place]hwm.Position // of the keys and kinds that the last release named
+	floors map[place]hwm.Position // of the keys and kinds of the last release
 	fenced bool                   // a release has begun
 }
 
@@ -59,13 +60,13 @@ type place struct {
 	kind tezos.Kind
 }
 
-// New makes the right of a process that owns nothing yet.
+// New makes the right of a process without a record yet.
 func New(cfg Config) *Right { return &Right{cfg: cfg} }
 
-// May tells between which positions a key may sign now: strictly above floor, and at limit or below. False: nothing at all.
+// May gives the bounds of a key's signatures now: strictly above floor, and at limit or below. False: nothing at all.
 //
-// Invariant: limit is the horizon of a record of this process that the register is known to hold or to have held, and nobody else can have signed
-// between floor and limit.
+// Invariant: limit is the horizon of a record of this process, and the register surely holds or held the record. Nobody
+// else can have signed between floor and limit.
 func (r *Right) May(pkh tezos.PublicKeyHash, kind tezos.Kind) (floor hwm.Position, limit int32, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -79,7 +80,7 @@ func (r *Right) May(pkh tezos.PublicKeyHash, kind tezos.Kind) (floor hwm.Positio
 	return floor, r.held.record.Horizon, true
 }
 
-// Held is the record of this process; false when it is not the owner.
+// Held is the record of this process; false: this process is not the owner.
 func (r *Right) Held() (Record, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -89,7 +90,8 @@ func (r *Right) Held() (Record, bool) {
 	return r.held.record, true
 }
 
-// Read gives the register's record. A record of this process is adopted. Errors wrap ErrAbsent, ErrUnreadable, ErrOlder, or say what broke.
+// Read gives the register's record. A record of this process is adopted. Errors wrap ErrAbsent, ErrUnreadable or
+// ErrOlder, or tell of a breakage.
 func (r *Right) Read(ctx context.Context) (Record, error) {
 	r.write.Lock()
 	defer r.write.Unlock()
@@ -106,13 +108,13 @@ func (r *Right) read(ctx context.Context) (Entry, Record, error) {
 	return e, rec, err
 }
 
-// Denied tells an error by which the register itself gives nobody the right: no record, one that cannot be read, or an older one. Silence is not
-// among them.
+// Denied tells whether an error is a denial: the register itself gives nobody the right, by no record, an unreadable
+// record, or an older record. Silence is no denial.
 func Denied(err error) bool {
 	return errors.Is(err, ErrAbsent) || errors.Is(err, ErrUnreadable) || errors.Is(err, ErrOlder)
 }
 
-// denied gives the right up where the register answers that nobody has it: another instance may begin from what the register says now.
+// denied gives the right up after a denial: another instance may begin from the register's present content.
 func (r *Right) denied(err error) error {
 	if Denied(err) {
 		r.mu.Lock()
@@ -122,7 +124,7 @@ func (r *Right) denied(err error) error {
 	return err
 }
 
-// look takes an entry that the register holds: checks it, remembers it, and adopts or gives up the right accordingly.
+// look checks and remembers an entry of the register, and adopts or gives up the right by the entry.
 func (r *Right) look(e Entry) (Record, error) {
 	rec, err := Parse(e.Value)
 	if err == nil && rec.Chain != r.cfg.Chain {
@@ -157,14 +159,14 @@ func newHeld(e Entry, rec Record) *held {
 	return h
 }
 
-// Unsettled tells whether a release of this process, of which no answer came, may still be applied: Settle is due.
+// Unsettled tells whether an unanswered release of this process may still be applied: Settle is due.
 func (r *Right) Unsettled() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.unsettled
 }
 
-// remember makes durable that the register has come this far, and refuses one that had come further before.
+// remember makes the register's progress durable, and refuses a register that had come further before.
 func (r *Right) remember(e Entry, rec Record) error {
 	seen := r.cfg.Memory.Seen()
 	switch {
@@ -185,10 +187,11 @@ func (r *Right) remember(e Entry, rec Record) error {
 	return r.cfg.Memory.SetSeen(next)
 }
 
-// Acquire makes this process the owner: from above the horizon of the record that it replaces, or from above the exact marks of a release. head is
-// the chain's level here; may decides about the record that would be replaced, and its error ends the attempt with nothing changed.
+// Acquire makes this process the owner: from above the horizon of the replaced record, or from above the exact marks of
+// a release. head is the chain's level here. may decides about the record before its replacement; an error of may ends
+// the attempt with nothing changed.
 //
-// An answer that did not come is ErrUnsettled; a later Read adopts the record if the request was applied.
+// A missing answer is ErrUnsettled; a later Read adopts the record if the request was applied.
 func (r *Right) Acquire(ctx context.Context, head int32, may func(Record) error) (Record, error) {
 	r.write.Lock()
 	defer r.write.Unlock()
@@ -215,7 +218,7 @@ func (r *Right) Acquire(ctx context.Context, head int32, may func(Record) error)
 	return r.swap(ctx, e, next)
 }
 
-// Extend moves the horizon to head + ahead, if it is below. The old limit stays good when the answer does not come.
+// Extend moves a lower horizon to head + ahead. The old limit stays good without an answer.
 func (r *Right) Extend(ctx context.Context, head int32) (Record, error) {
 	r.write.Lock()
 	defer r.write.Unlock()
@@ -237,7 +240,8 @@ func (r *Right) Extend(ctx context.Context, head int32) (Record, error) {
 	return Record{}, ErrUnsettled
 }
 
-// Ask asks the owner, in the record, to release the right to this instance. It changes nothing else of the record, and gives this instance nothing.
+// Ask asks the owner, in the record, to release the right to this instance. Ask changes nothing else of the record, and
+// gives this instance nothing.
 func (r *Right) Ask(ctx context.Context) (Record, error) {
 	r.write.Lock()
 	defer r.write.Unlock()
@@ -266,10 +270,11 @@ func (r *Right) Fence() {
 	}
 }
 
-// Release gives the right to next (zero: to any), with the exact marks of all that was signed. The caller has ended signing in memory and on
-// disk, and calls Fence first. marks are merged with those that this process took over.
+// Release gives the right to next (zero: to any), with the exact marks of all signatures. The caller has ended signing
+// in memory and on disk, and calls Fence first. marks are merged with the marks at the acquisition.
 //
-// An answer that did not come is ErrUnsettled: this process then does not sign until it has acquired anew. Settle asks what became of the release.
+// A missing answer is ErrUnsettled: this process does not sign before a new acquisition. Settle asks for the end of the
+// release.
 func (r *Right) Release(ctx context.Context, next hwm.InstanceID, marks []Mark) (Record, error) {
 	r.write.Lock()
 	defer r.write.Unlock()
@@ -297,9 +302,10 @@ func (r *Right) release(ctx context.Context, prev Entry, want Record) (Record, e
 	return rec, err
 }
 
-// closed is the record that gives the right away: its horizon is the highest level that was or may have been signed. No mark of the record lies
-// below what this process took over, whatever the marks given say: an earlier owner may have signed up to there. None lies above this record's
-// horizon: nobody has signed up there, whatever somebody set a mark to.
+// closed is the record of a release: the horizon is the highest level with a possible signature. No mark of the record
+// lies below a mark or floor at the acquisition, even if the given mark does: an earlier owner may have signed up to
+// the floor. No mark lies above the horizon of rec, even if a mark was set higher: nobody has signed above the horizon
+// of rec.
 func closed(own Record, next hwm.InstanceID, marks []Mark) Record {
 	floors := own.Marks
 	for _, m := range marks {
@@ -319,8 +325,9 @@ func closed(own Record, next hwm.InstanceID, marks []Mark) Record {
 	return out
 }
 
-// Settle brings a release to its end of which no answer came: it reads the register, and releases again if the record is still this process's.
-// ErrLost says that another instance has the record by now. Nothing was under way: the record as it is.
+// Settle brings an unanswered release to its end: Settle reads the register, and releases again if the record is still
+// this process's. ErrLost: another instance has the record by now. Without a release under way Settle gives the present
+// record.
 func (r *Right) Settle(ctx context.Context) (Record, error) {
 	r.write.Lock()
 	defer r.write.Unlock()
@@ -351,10 +358,11 @@ func (r *Right) owner() (*held, error) {
 	return r.held, nil
 }
 
-// errAdopted says that the register held another record of this process than was thought: an earlier request was applied after its sender gave up.
+// errAdopted: the register held an unexpected record of this process. An earlier request was applied after its sender
+// gave up.
 var errAdopted = errors.New("an earlier request of this process was applied")
 
-// swap writes next in the place of prev, and takes what the register answers.
+// swap writes next in the place of prev, and takes the register's answer.
 func (r *Right) swap(ctx context.Context, prev Entry, next Record) (Record, error) {
 	now, swapped, err := r.cfg.Backend.Swap(ctx, prev, next.encode())
 	if Denied(err) {
@@ -363,7 +371,7 @@ func (r *Right) swap(ctx context.Context, prev Entry, next Record) (Record, erro
 	if err != nil {
 		return Record{}, fmt.Errorf("%w: %w", ErrUnsettled, err)
 	}
-	if swapped { // a write of this process's own: whatever was under way before fails its compare from now on
+	if swapped { // a write of this process: every earlier request fails its compare from now on
 		r.mu.Lock()
 		r.unsettled = false
 		r.mu.Unlock()
@@ -410,8 +418,9 @@ func above(level, ahead int32) int32 {
 	return level + ahead
 }
 
-// First is the bytes of the record that `highwater register init` makes: nobody owns it, and whoever acquires it starts above the marks given,
-// and above level for every key and kind that marks does not name. Its epoch follows on the one given.
+// First gives the bytes of the record of `highwater register init`: nobody owns the record. The first owner starts
+// above the given marks, and above level for every key and kind without a given mark. The epoch follows on the given
+// epoch.
 func First(chain tezos.ChainID, epoch uint64, level int32, marks []Mark) []byte {
 	first := Record{Chain: chain, Epoch: epoch, Floor: level, Horizon: level}
 	for _, m := range marks {

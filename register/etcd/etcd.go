@@ -1,8 +1,8 @@
 // Package etcd is a register.Backend on etcd (servers v3.4 to v3.7).
 //
-// Each member has a client of its own. A call tries one member for a second at most, and goes on with the next one on an error: a client with all
-// endpoints keeps sending requests into a member that is silent, for as long as it is silent. A swap that is tried again compares with the same record,
-// so that it is applied once at the most, and it is recognised by its bytes if an earlier try was applied.
+// Each member has a client of its own. A call tries a member for a second at most, and goes on with the next member on
+// an error: a client with all endpoints keeps sending requests into a silent member. A repeated swap compares with the
+// same record, and is applied once at the most. The bytes tell whether an earlier try was applied.
 package etcd
 
 import (
@@ -23,27 +23,28 @@ import (
 
 // Config names a register.
 type Config struct {
-	Endpoints []string // one of each member: https://host:2379
+	Endpoints []string // an endpoint a member: https://host:2379
 	Key       string   // of the record
 	TLS       *TLS     // nil: without
-	// Cluster is the identity that the servers must have; zero: that of the first answer.
+	// Cluster is the required identity of the servers; zero: the identity in the first answer.
 	Cluster uint64
 }
 
-// tryTimeout is how long one member may take for one request. A healthy one takes some milliseconds, one with a slow disk some 100.
+// tryTimeout is how long a member may take for a request. A healthy member takes some milliseconds, a member with a
+// slow disk some 100.
 const tryTimeout = time.Second
 
-// minKeepalive is the least that the client library takes; a lower one is raised in silence.
+// minKeepalive is the least value of the client library; the library raises a lower value in silence.
 const minKeepalive = 10 * time.Second
 
-// Register is a record in etcd. It is safe for concurrent use. Close ends its connections.
+// Register is a record in etcd, safe for concurrent use. Close ends its connections.
 type Register struct {
 	key     string
 	members []*member
 	tls     *TLS
 
 	mu      sync.Mutex
-	first   int    // the member that answered last
+	first   int    // the last member with an answer
 	cluster uint64 // zero: not known yet
 }
 
@@ -52,7 +53,7 @@ type member struct {
 	client   *clientv3.Client
 }
 
-// Open makes the clients. It does not wait for any member.
+// Open makes the clients, and waits for no member.
 func Open(cfg Config) (*Register, error) {
 	if len(cfg.Endpoints) == 0 {
 		return nil, errors.New("no endpoint of the register is given")
@@ -89,8 +90,9 @@ func (r *Register) Close() error {
 	return errors.Join(errs...)
 }
 
-// each lets one member after the other try, the one that answered last first, until one answers or ctx ends. Its error names every member. An answer
-// from another cluster is none: the client library does not look at the cluster.
+// each tries member after member, beginning with the last member to answer, until an answer comes or ctx ends. The
+// error names every member. An answer from another cluster is no answer: the client library does not look at the
+// cluster.
 func (r *Register) each(ctx context.Context, try func(context.Context, *clientv3.Client) (*pb.ResponseHeader, error)) error {
 	r.mu.Lock()
 	first := r.first
@@ -119,14 +121,15 @@ func (r *Register) each(ctx context.Context, try func(context.Context, *clientv3
 	return err
 }
 
-// foreignError says that a member belongs to another cluster than the record.
+// foreignError: a member belongs to another cluster than the record.
 type foreignError struct{ have, want uint64 }
 
 func (e *foreignError) Error() string {
 	return fmt.Sprintf("it belongs to cluster %x, and the record is in cluster %x", e.have, e.want)
 }
 
-// allForeign tells whether every member answered, and from another cluster: one wrong endpoint alone is a member that does not answer.
+// allForeign tells whether every member answered, and from another cluster: a single wrong endpoint counts as a silent
+// member.
 func allForeign(errs []error, members int) bool {
 	for _, err := range errs {
 		var foreign *foreignError
@@ -137,7 +140,7 @@ func allForeign(errs []error, members int) bool {
 	return len(errs) == members
 }
 
-// answered keeps who answered, and refuses an answer from another cluster.
+// answered remembers the answering member, and refuses an answer from another cluster.
 func (r *Register) answered(at int, h *pb.ResponseHeader) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -180,7 +183,7 @@ func (r *Register) Swap(ctx context.Context, prev register.Entry, next []byte) (
 		clientv3.Compare(clientv3.ModRevision(r.key), "=", prev.ModRev))
 }
 
-// Create is one transaction: put if there is nothing.
+// Create is one transaction: put into an empty place.
 func (r *Register) Create(ctx context.Context, first []byte) (register.Entry, bool, error) {
 	return r.txn(ctx, first, clientv3.Compare(clientv3.CreateRevision(r.key), "=", 0))
 }

@@ -10,12 +10,13 @@ import (
 	"time"
 )
 
-// TLS names the files of a client certificate. The files are read anew for each connection, so that a replaced certificate is used without a restart.
+// TLS names the files of a client certificate. The files are read anew for each connection: a replaced certificate is
+// used without a restart.
 type TLS struct {
 	CA, Cert, Key string // PEM; Cert and Key may be empty together
 
 	mu  sync.Mutex
-	err error // of the last connection: the client library says only that its time ran out
+	err error // of the last connection: the client library tells of a time-out only
 }
 
 // config reads the authority, and tries the certificate once.
@@ -41,7 +42,8 @@ func (t *TLS) config() (*tls.Config, error) {
 	return cfg, nil
 }
 
-// certificate is what a connection shows. A server does not say that it refused a certificate for its date, so that is looked at here.
+// certificate is the certificate of a connection. A server does not tell of a refusal for the date: the date is checked
+// here.
 func (t *TLS) certificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	c, err := tls.LoadX509KeyPair(t.Cert, t.Key)
 	if err == nil {
@@ -63,7 +65,7 @@ func (t *TLS) current(c *tls.Certificate) error {
 	return nil
 }
 
-// trouble is what was wrong with the certificate at the last connection.
+// trouble is the fault of the certificate at the last connection.
 func (t *TLS) trouble() error {
 	if t == nil {
 		return nil

@@ -10,8 +10,8 @@ import (
 // watchAgain is the pause before another member is watched.
 const watchAgain = time.Second
 
-// Watch calls poke whenever a member says that the record changed, until ctx ends. What a watch says is never believed: after a restore it may tell
-// of another history, or be silent. It only makes the next look come sooner.
+// Watch calls poke when a member tells of a change of the record, until ctx ends. A watch is never believed: after a
+// restore a watch may tell of another history, or be silent. A watch only makes the next look come sooner.
 func (r *Register) Watch(ctx context.Context, poke func()) {
 	for ctx.Err() == nil {
 		r.mu.Lock()

@@ -1,4 +1,5 @@
-// Package registertest has a register in memory whose faults a test decides, and the suite that every register.Backend passes.
+// Package registertest has a register in memory with faults by a test's choice, and the suite for every
+// register.Backend.
 package registertest
 
 import (
@@ -10,7 +11,7 @@ import (
 	"highwater/register"
 )
 
-// Fault is what becomes of one write.
+// Fault is the fate of a write.
 type Fault int
 
 // The faults.
@@ -21,17 +22,17 @@ const (
 	Refuse       // never applied, and no answer
 )
 
-// ErrSilent is what a lost answer looks like to its caller.
+// ErrSilent is a lost answer, as seen by the caller.
 var ErrSilent = errors.New("no answer")
 
-// Register is a register.Backend in memory. It is safe for concurrent use.
+// Register is a register.Backend in memory, safe for concurrent use.
 type Register struct {
 	mu      sync.Mutex
 	entry   register.Entry
 	cluster uint64
 	rev     int64
 	late    []write
-	// Fault decides about each write; nil: no faults. It is called under the register's lock.
+	// Fault decides about each write; nil: no faults. Fault is called under the register's lock.
 	Fault func() Fault
 	// Silent makes every read fail too.
 	Silent bool
@@ -115,7 +116,8 @@ func (m *Register) apply(w write) bool {
 	return true
 }
 
-// ApplyLate applies the i-th write that was given up, or drops it where its compare fails. Pending tells how many there are.
+// ApplyLate applies the i-th abandoned write, or drops the write if its compare fails. Pending counts the abandoned
+// writes.
 func (m *Register) ApplyLate(i int) (applied bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -131,7 +133,7 @@ func (m *Register) Pending() int {
 	return len(m.late)
 }
 
-// Backup is what a restore puts back.
+// Backup is the content of a restore.
 type Backup struct {
 	entry register.Entry
 	rev   int64

@@ -10,7 +10,7 @@ import (
 	"highwater/register"
 )
 
-// Suite is what every register.Backend does. empty gives a register without a record.
+// Suite tests the contract of register.Backend. empty gives a register without a record.
 func Suite(t *testing.T, empty func(t *testing.T) register.Backend) {
 	t.Run("an absent record is an error", func(t *testing.T) {
 		b := empty(t)
