@@ -93,6 +93,7 @@ lets a signature out after a standstill | signer/sign.go | s/^\t\t\ts.awake(ctx)
 hides a standstill by the next beat | failover/heard/pulse.go | s/p.slept = true/p.slept = !beats/ | ./failover/heard | TestAPulse
 signs after a start in an epoch of another owner | signer/signer.go | s/ \&\& r.Owner == s.store.Instance() \&\& !cfg.Hold {/ \&\& !cfg.Hold {/ | ./signer | TestAStartThatDoesNotSign
 signs after a start before the other instance was asked | signer/signer.go | s/ \&\& !cfg.Hold {/ {/ | ./signer | TestAStartThatDoesNotSign
+does not tell that a new protocol is near | internal/doctor/node.go | s/if p.Next.Known() {/if p.Current.Known() {/ | ./internal/doctor | TestCheckTellsOfANewProtocol
 signs for another chain | signer/admission.go | s/if req.Chain != s.chain {/if false {/ | ./signer | TestPolicy
 takes all for given up after one was | signer/gate.go | s/return \&pass{g, g.epoch}, nil/return \&pass{g, 0}, nil/ | ./signer | TestGivenUpStaysGivenUp
 breaks off an exchange when the budget ends | signer/ask.go | s/turn.turn.Sign(context.WithoutCancel(ctx)/turn.turn.Sign(ctx/ | ./signer | TestWhatTheDeviceIsToldOfTheBudget

@@ -50,6 +50,7 @@ const (
 	Listeners      ID = "listeners"
 	MonitorListen  ID = "monitor.listen"
 	Permissions    ID = "permissions"
+	Protocol       ID = "protocol"
 	Role           ID = "role"
 	RoundTrip      ID = "round trip"
 	Runtime        ID = "runtime directory"

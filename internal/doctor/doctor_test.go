@@ -7,11 +7,13 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -144,14 +146,15 @@ func TestCheckNode(t *testing.T) {
 	sim := nodesim.New(nodesim.Config{Chain: tezos.Ghostnet})
 	cfg := nodeAt(t, sim)
 	found := checkNode(t.Context(), cfg, time.Now)
-	require.Len(t, found, 2)
-	require.Equal(t, checklist.OK, found[0].Result, found[0].Detail)
-	require.Equal(t, checklist.OK, found[1].Result, found[1].Detail)
+	require.Len(t, found, 3)
+	for _, l := range found {
+		require.Equal(t, checklist.OK, l.Result, l.Detail)
+	}
 
 	// This machine's clock is wrong, either way: a node cannot be from the future, and its Date tells the rest.
 	for _, off := range []time.Duration{-time.Hour, time.Hour} {
 		found = checkNode(t.Context(), cfg, func() time.Time { return time.Now().Add(off) })
-		require.Len(t, found, 2)
+		require.Len(t, found, 3)
 		require.Equal(t, checklist.Warning, found[1].Result)
 		require.Regexp(t, "differs by (59m|1h0m)", found[1].Detail)
 	}
@@ -159,9 +162,9 @@ func TestCheckNode(t *testing.T) {
 		w.Header()["Date"] = nil
 		sim.ServeHTTP(w, r)
 	}))
-	require.Len(t, checkNode(t.Context(), noDate, time.Now), 1)
+	require.Len(t, checkNode(t.Context(), noDate, time.Now), 2)
 	found = checkNode(t.Context(), noDate, func() time.Time { return time.Now().Add(-time.Hour) })
-	require.Len(t, found, 2)
+	require.Len(t, found, 3)
 	require.Contains(t, found[1].Detail, "in the future of this machine's clock")
 
 	sim.SetFaults(nodesim.Faults{Chain: tezos.Mainnet})
@@ -176,6 +179,33 @@ func TestCheckNode(t *testing.T) {
 	f := checkNode(t.Context(), wrong, time.Now)[0]
 	require.Equal(t, checklist.Bad, f.Result)
 	require.Contains(t, f.Hint, "not that of an octez node")
+}
+
+// A protocol that this version was not tested with is said one block before it begins, and from then on.
+func TestCheckTellsOfANewProtocol(t *testing.T) {
+	sim := nodesim.New(nodesim.Config{Chain: tezos.Ghostnet})
+	cfg := nodeAt(t, sim)
+	protocol := func(cfg *config.Config) checklist.Line {
+		found := checkNode(t.Context(), cfg, time.Now)
+		return found[len(found)-1]
+	}
+	require.Equal(t, checklist.Good(checklist.Protocol, "Seoul"), protocol(cfg))
+
+	const unknown = "ProtoALphaALphaALphaALphaALphaALphaALphaALphaDdp3zK"
+	sim.SetFaults(nodesim.Faults{NextProtocol: unknown})
+	l := protocol(cfg)
+	require.Equal(t, checklist.Warning, l.Result, "signing goes on")
+	require.Equal(t, "ProtoALphaAL begins with the next block, and is unknown to this version of Highwater", l.Detail)
+	require.Contains(t, l.Hint, "upgrade")
+
+	there := nodeAt(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/protocols") {
+			_, _ = fmt.Fprintf(w, `{"protocol":%q,"next_protocol":%[1]q}`, unknown)
+			return
+		}
+		sim.ServeHTTP(w, r)
+	}))
+	require.Equal(t, "ProtoALphaAL is unknown to this version of Highwater", protocol(there).Detail)
 }
 
 // TestCheckNamesWhereANodeRedirects: to another machine by its address, and without what stands in its path.

@@ -41,8 +41,27 @@ func checkNode(ctx context.Context, cfg *config.Config, now func() time.Time) []
 			f.Result = checklist.Warning
 		}
 	}
-	return append([]checklist.Line{f}, nodeClock(ctx, client, h, now)...)
+	return append(append([]checklist.Line{f}, nodeClock(ctx, client, h, now)...), nodeProtocol(ctx, client)...)
 }
+
+// nodeProtocol compares the node's protocol, and that of the next block, with those that this program was tested with.
+func nodeProtocol(ctx context.Context, client *node.Client) []checklist.Line {
+	p, err := client.Protocols(ctx)
+	if err != nil {
+		return nil // what keeps the node from answering is said already
+	}
+	unknown, when := p.Current, "is unknown to this version of Highwater"
+	if p.Current.Known() {
+		if p.Next.Known() {
+			return []checklist.Line{checklist.Good(checklist.Protocol, "%s", p.Current)}
+		}
+		unknown, when = p.Next, "begins with the next block, and is unknown to this version of Highwater"
+	}
+	return []checklist.Line{checklist.New(checklist.Protocol, checklist.Warning, fmt.Sprintf("%s %s", unknown, when), protocolHint)}
+}
+
+const protocolHint = "read the release notes of Highwater and upgrade. Payloads with known layouts are signed until then, and all others " +
+	"are refused: docs/protocol.md, \"A new protocol\""
 
 // nodeClock compares this machine's clock with the node's: by the Date of an answer; else by the head, which cannot
 // be of the future.

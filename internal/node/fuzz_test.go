@@ -61,6 +61,7 @@ func FuzzSmall(f *testing.F) {
 	for _, s := range []string{
 		`"NetXdQprcVkpaWU"`, `"00ff"`, `{"bootstrapped":true,"sync_state":"synced"}`,
 		`{"version":{"major":24,"minor":1,"additional_info":{"rc":2}},"commit_info":{"commit_hash":"abc"}}`,
+		`{"protocol":"PsUshuai9QapM5TGj1JpuVGkdxz5GykdnEvS6Rh8SUVrARvZLCY","next_protocol":"PsUshuai9QapM5TGj1JpuVGkdxz5GykdnEvS6Rh8SUVrARvZLCY"}`,
 		`[{"level":6,"delegate":"tz1NNT9EERmcKekRq2vdv6e8TL3WQpY8AXSF","round":0}]`,
 		`[{"level":9484,"delegates":[{"delegate":"tz1Zs6zjxtLxmff51tK2AVgvm4PNmdNhLcHE","first_slot":280}]}]`,
 	} {
@@ -78,6 +79,11 @@ func FuzzSmall(f *testing.F) {
 		}
 		if v, err := parseVersion(b); err != nil {
 			require.Zero(t, v)
+		}
+		if p, err := parseProtocols(b); err != nil {
+			require.Zero(t, p)
+		} else {
+			require.LessOrEqual(t, max(len(p.Current.String()), len(p.Next.String())), 80)
 		}
 		if raw, err := parseHex(b); err != nil {
 			require.Nil(t, raw)

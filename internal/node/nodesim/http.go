@@ -104,6 +104,8 @@ func (n *Node) ofBlock(b *block, path string, q url.Values) (int, any) {
 		return http.StatusOK, hex.EncodeToString(b.raw)
 	case "metadata":
 		return http.StatusOK, n.metadata(b)
+	case "protocols":
+		return http.StatusOK, n.protocols()
 	case "operations/0":
 		return http.StatusOK, n.operations(b)
 	case "helpers/baking_rights", "helpers/attestation_rights":

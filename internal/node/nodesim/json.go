@@ -1,6 +1,7 @@
 package nodesim
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -62,7 +63,7 @@ func signatureText(raw []byte) string {
 
 func (n *Node) metadata(b *block) object {
 	return object{
-		"protocol": protocol, "next_protocol": protocol, "proposer": b.maker.Delegate, "baker": b.maker.Delegate,
+		"protocol": protocol, "next_protocol": n.nextProtocol(), "proposer": b.maker.Delegate, "baker": b.maker.Delegate,
 		"proposer_consensus_key": b.maker.Key, "baker_consensus_key": b.maker.Key,
 		"level_info":      object{"level": b.header.Level, "level_position": b.header.Level - 1, "cycle": 1, "cycle_position": 1, "expected_commitment": false},
 		"nonce_hash":      nil,
@@ -198,3 +199,10 @@ func (n *Node) attestationRights(level int32, wanted func(node.Signer) bool) []o
 	}
 	return out
 }
+
+// protocols are those of the head and of the block after the head.
+func (n *Node) protocols() object {
+	return object{"protocol": protocol, "next_protocol": n.nextProtocol()}
+}
+
+func (n *Node) nextProtocol() string { return cmp.Or(n.faults.NextProtocol, protocol) }

@@ -60,6 +60,8 @@ type Faults struct {
 	Delay    time.Duration // before each answer
 	Down     bool          // connections are dropped
 	Chain    tezos.ChainID // another chain, when not zero
+
+	NextProtocol string // of the block after the head, when not empty
 }
 
 // signed is what a key signed.
