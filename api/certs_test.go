@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"log/slog"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"highwater/internal/certs"
 )
 
 // authority is a certificate authority with a server, a client, and a client of another authority.
@@ -44,6 +47,14 @@ func newAuthority(t *testing.T) authority {
 		require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(block), 0o600))
 	}
 	return a
+}
+
+// config is that of a listener with the authority's server certificate.
+func (a authority) config(t *testing.T, clientCA string) *tls.Config {
+	t.Helper()
+	f, err := certs.Open(certs.Names{CertSetting: "server.tls_cert", Cert: a.certFile, Key: a.keyFile, CA: clientCA}, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	return f.Server()
 }
 
 func template(name string) *x509.Certificate {

@@ -27,8 +27,7 @@ const wholeRequest = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 // body, half a handshake, nor for a connection that is kept open.
 func TestStopCutsWhatIsNotWhole(t *testing.T) {
 	certs := newAuthority(t)
-	config, err := api.TLSConfig(certs.certFile, certs.keyFile, "")
-	require.NoError(t, err)
+	config := certs.config(t, "")
 	for name, wrap := range map[string]func(net.Listener) net.Listener{
 		"plain": func(l net.Listener) net.Listener { return l },
 		"TLS":   func(l net.Listener) net.Listener { return tls.NewListener(l, config) },

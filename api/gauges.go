@@ -8,6 +8,7 @@ import (
 
 	"highwater/failover"
 	"highwater/hwm"
+	"highwater/internal/certs"
 	"highwater/internal/device"
 	"highwater/operate"
 	"highwater/signer"
@@ -35,6 +36,10 @@ var (
 	descAlm  = gaugeDesc("alarms", "Standing alarms without an acknowledgement.", "alarm")
 	descBld  = gaugeDesc("build_info", "1, with the version.", "version")
 
+	// Gauges of certificates, one for each; none without TLS.
+	descCert = gaugeDesc("certificate_end_seconds", "Time until the certificate in use ends; negative: it has ended.", "setting", "subject")
+	descCBad = gaugeDesc("certificate_fault", "1 while the files of the certificate are not good, and the former one stays in use.", "setting", "subject")
+
 	// Gauges of the pair; all but the first appear once the other instance was heard.
 	descReach  = gaugeDesc("peer_reachable", "1 while the peer answers; missing for a single instance.")
 	descPEpo   = gaugeDesc("peer_epoch", "Newest epoch that the peer knows.")
@@ -57,7 +62,7 @@ var (
 func (s state) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descMark, descRole, descEpo, descSign, descDev, descAlrm, descRdy, descAlm, descBld,
-		descReach, descPEpo, descPSign, descPAge, descSkew, descFollow, descBehind, descFAge, descGuard, descGHead, descGAge,
+		descReach, descPEpo, descPSign, descPAge, descSkew, descFollow, descBehind, descFAge, descGuard, descGHead, descGAge, descCert, descCBad,
 	} {
 		ch <- d
 	}
@@ -98,6 +103,7 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 	to.alarms(st.Alarms)
 	to.set(descBld, 1, st.Version)
 	to.guard(st.Guard)
+	to.certificates(st.Certificates)
 	if st.Pair != nil && st.Pair.Peer != nil {
 		to.peer(*st.Pair.Peer)
 	}
@@ -110,6 +116,13 @@ func (ch gauges) alarms(alarms []signer.Alarm) {
 	}
 	for _, name := range signer.AlarmNames {
 		ch.set(descAlm, float64(standing[name]), string(name))
+	}
+}
+
+func (ch gauges) certificates(rows []certs.Row) {
+	for _, r := range rows {
+		ch.set(descCert, time.Until(r.Ends).Seconds(), r.Setting, r.Subject)
+		ch.set(descCBad, truth(r.Fault != ""), r.Setting, r.Subject)
 	}
 }
 

@@ -26,6 +26,7 @@ import (
 	"highwater/api"
 	"highwater/guard"
 	"highwater/internal/baker"
+	"highwater/internal/certs"
 	"highwater/internal/device"
 	"highwater/internal/softkey"
 	"highwater/internal/tezos"
@@ -95,6 +96,9 @@ func newRigLogging(t *testing.T, log *slog.Logger, policies ...signer.KeyPolicy)
 		Chain: chain, Store: r.store, Devices: r.devices, Observe: r.metrics.Observe, Keys: policies, Log: log,
 	})
 	r.admin = &operate.Local{Signer: r.signer, Store: r.store, Version: "test", Running: true, Now: time.Now}
+	r.admin.Certificates = func() []certs.Row {
+		return []certs.Row{{Setting: "server.tls_cert", File: "cert.pem", Subject: "CN=signer", Ends: time.Date(2999, 1, 1, 0, 0, 0, 0, time.UTC)}}
+	}
 	r.metrics.Collect(r.admin)
 	left.SetReconciler(r.signer.Reconciler(left.Name()))
 	right.SetReconciler(r.signer.Reconciler(right.Name()))

@@ -3,8 +3,6 @@ package api
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -66,28 +64,6 @@ func removeStaleSocket(ctx context.Context, path string) error {
 	// A full queue, no permission: a process may listen. Better no listener than the socket of another process taken
 	// away.
 	return fmt.Errorf("%s may be in use by another process: %w", path, err)
-}
-
-// TLSConfig loads a certificate, and the authority of client certificates when named.
-func TLSConfig(certFile, keyFile, clientCA string) (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		return nil, err
-	}
-	cfg := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	if clientCA == "" {
-		return cfg, nil
-	}
-	pem, err := os.ReadFile(clientCA) //nolint:gosec // the operator's own path
-	if err != nil {
-		return nil, err
-	}
-	cfg.ClientCAs = x509.NewCertPool()
-	if !cfg.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate", clientCA)
-	}
-	cfg.ClientAuth = tls.RequireAndVerifyClientCert
-	return cfg, nil
 }
 
 // connNoter is a handler with an interest in each connection before any reading.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -40,8 +41,9 @@ func (a *app) daemonLog(level, format string) (*slog.Logger, *logqueue.Queue, er
 }
 
 // survive makes the process outlive a terminal that is closed (SIGHUP) and a log whose reader has ended (SIGPIPE). Both
-// signals are caught for good; the programs that the process starts get them as ever. stop ends what listens.
-func survive(ctx context.Context, log *slog.Logger) (stop func()) {
+// signals are caught for good; the programs that the process starts get them as ever. Each SIGHUP calls again, once the
+// caller has set it. stop ends what listens.
+func survive(ctx context.Context, log *slog.Logger, again *atomic.Pointer[func()]) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGPIPE)
@@ -51,7 +53,10 @@ func survive(ctx context.Context, log *slog.Logger) (stop func()) {
 			select {
 			case s := <-signals:
 				if s == syscall.SIGHUP {
-					log.Warn("SIGHUP: nothing is read again", "hint", "to use a changed configuration: systemctl restart highwater")
+					log.Info("SIGHUP: certificates are read again, and nothing else", "hint", "to use a changed configuration: systemctl restart highwater")
+					if f := again.Load(); f != nil {
+						(*f)()
+					}
 				}
 			case <-ctx.Done():
 				return

@@ -3,6 +3,7 @@ package cmd
 import (
 	"os"
 	"runtime/debug"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -32,7 +33,8 @@ func (a *app) serveCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer survive(c.Context(), log)()
+			var again atomic.Pointer[func()]
+			defer survive(c.Context(), log, &again)()
 			cfg, err := a.Config()
 			if err != nil {
 				return err
@@ -41,6 +43,8 @@ func (a *app) serveCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			read := d.ReadAgain
+			again.Store(&read)
 			d.Metrics.CountDroppedLines(queue.Dropped)
 			if os.Getenv("GOGC") == "" {
 				debug.SetGCPercent(heapGrowth)

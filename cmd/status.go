@@ -8,6 +8,7 @@ import (
 
 	"highwater/cmd/cli"
 	"highwater/hwm"
+	"highwater/internal/certs"
 	"highwater/internal/config"
 	"highwater/internal/terminal"
 	"highwater/internal/words"
@@ -49,6 +50,7 @@ func (a *app) showStatus(st operate.Status) error {
 	if l := st.LastRun; l != nil && len(l.Floors) > 0 {
 		a.Say("last run  %s", l.Line())
 	}
+	a.showCertificates(st.Certificates)
 	a.showGuard(st.Guard)
 	a.ShowPair(st.Pair)
 	a.ShowRegister(st.Register)
@@ -80,6 +82,13 @@ func (a *app) showStatus(st operate.Status) error {
 		a.Say("  - %s", no)
 	}
 	return nil
+}
+
+// showCertificates shows when each certificate ends.
+func (a *app) showCertificates(rows []certs.Row) {
+	for _, r := range rows {
+		a.Say("%s  %s, ends %s", r.Setting, r.Name(), words.Time(r.Ends))
+	}
 }
 
 // showGuard is the part of the status that is about the look at the chain.

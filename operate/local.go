@@ -8,6 +8,7 @@ import (
 	"highwater/failover"
 	"highwater/guard"
 	"highwater/hwm"
+	"highwater/internal/certs"
 	"highwater/internal/tezos"
 	"highwater/signer"
 )
@@ -29,6 +30,8 @@ type Local struct {
 	LastAsked func() time.Time // time of the last request for a signature; nil where no client can ask
 	Guard     *guard.Guard     // nil: the process is no daemon, or no node is configured
 	LastRun   *LastRun         // nil: not known
+	// Certificates gives the TLS certificates in use; nil: none here.
+	Certificates func() []certs.Row
 	// Acts gives the journal, oldest entry first; nil: no journal is kept.
 	Acts func() []hwm.JournalEntry
 }

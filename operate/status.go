@@ -5,8 +5,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"time"
 
 	"highwater/hwm"
+	"highwater/internal/certs"
 	"highwater/internal/device"
 	"highwater/internal/hints"
 	"highwater/signer"
@@ -53,6 +55,10 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 		st.Pair = &v
 	}
 	st.NotReady, st.Notes = l.notReady(st, keys)
+	if l.Certificates != nil {
+		st.Certificates = l.Certificates()
+		st.Notes = append(st.Notes, certificateNotes(st.Certificates, l.Now())...)
+	}
 	st.Ahead = ahead(keys)
 	st.Ready = len(st.NotReady) == 0
 	return st, nil
@@ -90,6 +96,16 @@ func (l *Local) notReady(st Status, keys []signer.KeyHealth) (no, notes []string
 		notes = append(notes, keyLine(r))
 	}
 	return no, notes
+}
+
+// certificateNotes tell of certificates that are not as they should be. No listener ends for its certificate.
+func certificateNotes(rows []certs.Row, now time.Time) (out []string) {
+	for _, r := range rows {
+		if text, _ := r.Trouble(now); text != "" {
+			out = append(out, "certificate: "+text)
+		}
+	}
+	return out
 }
 
 // keyLine is a fault of a key in one line.

@@ -6,6 +6,7 @@ import (
 
 	"highwater/failover"
 	"highwater/hwm"
+	"highwater/internal/certs"
 	"highwater/internal/device"
 	"highwater/internal/tezos"
 	"highwater/register"
@@ -46,6 +47,8 @@ type Status struct {
 	LastAsked *time.Time `json:"last_asked,omitempty"`
 	// LastRun tells how the previous run ended; null where unknown.
 	LastRun *LastRun `json:"last_run,omitempty"`
+	// Certificates are the TLS certificates in use, with their ends.
+	Certificates []certs.Row `json:"certificates,omitempty"`
 	// Guard is the state of the guard.
 	Guard Guard `json:"guard"`
 	// Pair tells which of the two instances may sign, and what to do; null where unknown.

@@ -169,7 +169,15 @@ waits for a proof for ever | api/answers.go | s/context.WithTimeout(ctx, a.Budge
 answers a refusal with 503 over HTTP | api/errors.go | s/return http.StatusConflict/return http.StatusServiceUnavailable/ | ./api | TestErrors$
 waits for slow clients over HTTP | api/server.go | s/ReadTimeout: lim.Read,// | ./api | TestSlowClients
 takes the socket of a busy daemon away | api/server.go | s/case errors.Is(err, syscall.ECONNREFUSED):/case err != nil, errors.Is(err, syscall.ECONNREFUSED):/ | ./api | TestASocketWithAFullQueue
-does not ask for a client's certificate | api/server.go | s/tls.RequireAndVerifyClientCert/tls.RequestClientCert/ | ./api | TestTLS
+does not ask for a client's certificate | internal/certs/files.go | s/tls.RequireAndVerifyClientCert/tls.RequestClientCert/ | ./api | TestTLS
+takes a certificate whose files are not good | internal/certs/kept.go | s/^\tif err == nil {$/\tif true {/ | ./internal/certs | TestABrokenPairKeepsTheOldOne
+takes a certificate that has ended for one that has not | internal/certs/read.go | s/; wrong != "" \&\& wrongDate/; wrong == "never" \&\& wrongDate/ | ./internal/certs | TestABrokenPairKeepsTheOldOne
+never reads a certificate again | internal/certs/kept.go | s/if !again \&\& !k.due(now) {/if !again {/ | ./internal/certs | TestAReplacedPairIsShown
+does not look behind a link | internal/certs/kept.go | s/unix.Stat(file/unix.Lstat(file/ | ./internal/certs | TestSwappedLinks
+believes any host of the register's authority | internal/certs/files.go | s/DNSName: host, // | ./internal/certs | TestAClientVerifies
+believes any server of the register | internal/certs/files.go | s/^\treturn err$/\t_ = err; return nil/ | ./internal/certs | TestAClientVerifies
+tells of no certificate in the status | internal/daemon/daemon.go | s/in.Admin.Certificates = d.certificateRows/_ = d.certificateRows/ | ./internal/daemon | TestCertificatesLive
+reads nothing on SIGHUP | internal/daemon/certificates.go | s/f.Again()/_ = f/ | ./internal/daemon | TestCertificatesLive
 takes null for an act on the admin socket | api/admin.go | s/if q == nil {/if q = new(Q); false {/ | ./api | TestBadActs
 is ready without a watermark | signer/faults.go | s/if states\[kind\].Mark == nil {/if false {/ | ./api | TestReadiness
 lets an emulated device sign for mainnet | internal/config/check.go | s/c.ChainID == tezos.Mainnet/false/ | ./internal/config | TestFaults

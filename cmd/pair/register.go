@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -150,7 +151,7 @@ func (a *app) registerInit(ctx context.Context, cfg *config.Config, in *daemon.I
 }
 
 func (a *app) withRegister(ctx context.Context, cfg *config.Config, cluster uint64, f func(context.Context, *etcd.Register) error) error {
-	r, err := daemon.OpenRegister(cfg, cluster)
+	r, err := daemon.OpenRegister(cfg, cluster, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ const (
 // The lines of a check of the machine, and of a drill.
 const (
 	Alarm          ID = "alarm"
+	CertInUse      ID = "certificate in use"
 	ClientCA       ID = "client CA"
 	Clock          ID = "clock"
 	ClockOfNode    ID = "clock of the node"
@@ -51,6 +52,8 @@ const (
 	MonitorListen  ID = "monitor.listen"
 	Permissions    ID = "permissions"
 	Protocol       ID = "protocol"
+	RegisterCA     ID = "register.ca"
+	RegisterCert   ID = "register.cert"
 	Role           ID = "role"
 	RoundTrip      ID = "round trip"
 	Runtime        ID = "runtime directory"

@@ -46,11 +46,12 @@ func (d *Daemon) openBakers(ctx context.Context, metrics *api.Metrics) error {
 		d.add("octez", web, serve)
 		return nil
 	}
-	config, err := api.TLSConfig(cfg.Server.TLSCert, cfg.Server.TLSKey, cfg.Server.ClientCA)
+	files, err := openServerCertificates(cfg, d.log)
 	if err != nil {
 		return errors.Join(fmt.Errorf("server.tls_cert: %w", err), web.Close())
 	}
-	d.add("octez", tls.NewListener(web, config), serve)
+	d.certificates = append(d.certificates, files)
+	d.add("octez", tls.NewListener(web, files.Server()), serve)
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"highwater/api"
+	"highwater/internal/certs"
 	"highwater/internal/config"
 	"highwater/internal/hints"
 	"highwater/signer"
@@ -28,6 +29,8 @@ type Daemon struct {
 	Metrics   *api.Metrics
 	listeners []listener
 	Addresses map[string]string // by name: octez, socket, admin, monitor, peer
+
+	certificates []*certs.Files // of listener and register
 
 	TrialEvery time.Duration // how often a failed disk is tried
 }
@@ -68,7 +71,11 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger, version stri
 	if err := in.TryDisk(); err != nil {
 		return nil, errors.Join(err, in.Close())
 	}
-	d := &Daemon{Instance: in, log: log, Metrics: metrics, Addresses: map[string]string{}, TrialEvery: trialEvery}
+	d := &Daemon{
+		Instance: in, log: log, Metrics: metrics, Addresses: map[string]string{}, TrialEvery: trialEvery,
+		certificates: in.registerCertificates(),
+	}
+	in.Admin.Certificates = d.certificateRows
 	if err := d.listen(ctx, metrics); err != nil {
 		return nil, errors.Join(err, d.closeListeners(), in.Close())
 	}
@@ -158,6 +165,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	done.Go(func() { d.watchDisk(ctx, stop) })
 	done.Go(func() { d.watchdog(ctx) })
+	done.Go(func() { d.watchCertificates(ctx) })
 	if rows, err := d.Store.Rows(); err == nil { // a failed store logs its own error
 		sayLastRun(d.log, d.Admin.LastRun, rows)
 	}

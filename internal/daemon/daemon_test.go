@@ -21,6 +21,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/internal/certs/certstest"
 	"highwater/internal/config"
 	"highwater/internal/daemon"
 	"highwater/internal/daemon/daemontest"
@@ -96,6 +97,45 @@ func TestServeTLS(t *testing.T) {
 	_, _, err := get(t, url, &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}})
 	require.ErrorContains(t, err, "certificate required")
 	require200(t, "http://"+d.Addresses["monitor"]+"/healthz", `{"status":"alive"}`, &http.Transport{})
+}
+
+// TestCertificatesLive: a renewed certificate is shown, a broken one is not, and status and metrics tell of both.
+func TestCertificatesLive(t *testing.T) {
+	dir, ca := t.TempDir(), certstest.New(t, "authority")
+	renew := func() tls.Certificate {
+		c := ca.Issue("signer", time.Now().Add(time.Hour))
+		certstest.PutPair(t, dir, c)
+		return c
+	}
+	renew()
+	d := daemontest.Run(t, daemontest.Minimal+"[monitor]\nlisten = \"127.0.0.1:0\"\n[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = \""+dir+
+		"/cert.pem\"\ntls_key = \""+dir+"/key.pem\"\n")
+	shown := func() *big.Int {
+		conn, err := (&tls.Dialer{Config: &tls.Config{RootCAs: ca.Pool(), ServerName: "signer"}}).DialContext(t.Context(), "tcp", d.Addresses["octez"])
+		require.NoError(t, err)
+		defer conn.Close()
+		return conn.(*tls.Conn).ConnectionState().PeerCertificates[0].SerialNumber
+	}
+	monitor := func(path string) string {
+		_, body, err := get(t, "http://"+d.Addresses["monitor"]+path, &http.Transport{})
+		require.NoError(t, err)
+		return body
+	}
+	next := renew()
+	require.Equal(t, next.Leaf.SerialNumber, shown())
+	require.Contains(t, monitor("/metrics"), `highwater_certificate_fault{setting="server.tls_cert",subject="CN=signer"} 0`)
+	require.Contains(t, monitor("/status"), `"ends":"`+next.Leaf.NotAfter.UTC().Format(time.RFC3339)+`"`)
+	require.Contains(t, monitor("/status"), "ends soon")
+
+	require.NoError(t, os.Remove(filepath.Join(dir, "key.pem")))
+	d.ReadAgain()
+	require.Equal(t, next.Leaf.SerialNumber, shown())
+	require.Contains(t, monitor("/metrics"), `highwater_certificate_fault{setting="server.tls_cert",subject="CN=signer"} 1`)
+	require.Contains(t, monitor("/"), "stays in use, as the new files are not good")
+	last := renew()
+	d.ReadAgain() // a fault is looked into once a second only
+	require.Equal(t, last.Leaf.SerialNumber, shown())
+	require.Contains(t, monitor("/metrics"), `highwater_certificate_fault{setting="server.tls_cert",subject="CN=signer"} 0`)
 }
 
 // TestBadTLSFiles are said at start, and leave nothing behind that listens or locks.

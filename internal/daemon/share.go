@@ -10,6 +10,7 @@ import (
 
 	"highwater/failover/heard"
 	"highwater/hwm"
+	"highwater/internal/certs"
 	"highwater/internal/config"
 	"highwater/internal/heldlog"
 	"highwater/internal/hints"
@@ -29,11 +30,11 @@ type share struct {
 }
 
 // OpenRegister opens the register of a configuration. It waits for no member.
-func OpenRegister(cfg *config.Config, cluster uint64) (*etcd.Register, error) {
+func OpenRegister(cfg *config.Config, cluster uint64, log *slog.Logger) (*etcd.Register, error) {
 	var files *etcd.TLS
 	for _, e := range cfg.Register.Endpoints {
 		if strings.HasPrefix(e, "https:") {
-			files = &etcd.TLS{CA: cfg.Register.CA, Cert: cfg.Register.Cert, Key: cfg.Register.Key}
+			files = &etcd.TLS{CA: cfg.Register.CA, Cert: cfg.Register.Cert, Key: cfg.Register.Key, Log: log}
 		}
 	}
 	r, err := etcd.Open(etcd.Config{Endpoints: cfg.Register.Endpoints, Key: cfg.RegisterKey(), TLS: files, Cluster: cluster})
@@ -63,7 +64,7 @@ func mayShare(cfg *config.Config, db *store.DB) error {
 
 // newShare makes the right of a daemon; its signer, which has the same lines, is added by connect.
 func newShare(cfg *config.Config, db *store.DB, log *slog.Logger, lines *heldlog.Lines) (*share, error) {
-	backend, err := OpenRegister(cfg, db.RegisterSeen().Cluster)
+	backend, err := OpenRegister(cfg, db.RegisterSeen().Cluster, log)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +81,14 @@ func newShare(cfg *config.Config, db *store.DB, log *slog.Logger, lines *heldlog
 		s.next = db.Instance()
 	}
 	return s, nil
+}
+
+// registerCertificates are the certificates for the register; none where the right is not shared, or without TLS.
+func (in *Instance) registerCertificates() []*certs.Files {
+	if in.share == nil || in.share.backend.Certificates() == nil {
+		return nil
+	}
+	return []*certs.Files{in.share.backend.Certificates()}
 }
 
 // connect adds what was made after the right.

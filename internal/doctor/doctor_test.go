@@ -125,12 +125,29 @@ func TestCheckTLS(t *testing.T) {
 	cfg.Server.ClientCA = cfg.Server.TLSCert
 	require.Len(t, checkTLS(cfg, now), 2)
 	cfg.Server.ClientCA = cfg.Server.TLSKey // no certificate in the file
-	require.Equal(t, checklist.Bad, only(t, checkTLS(cfg, now)).Result)
+	found := checkTLS(cfg, now)
+	require.Len(t, found, 2)
+	require.Equal(t, checklist.Bad, found[1].Result)
 	cfg.Server.ClientCA = ""
 	other := t.TempDir() // a key that is another certificate's
 	certificate(t, other, now.Add(-day), now.Add(90*day))
 	cfg.Server.TLSKey = filepath.Join(other, "key.pem")
 	require.Contains(t, only(t, checkTLS(cfg, now)).Detail, "private key does not match")
+}
+
+// TestCheckRegisterCertificates: the certificates for the register are judged as those of the listener are.
+func TestCheckRegisterCertificates(t *testing.T) {
+	now, dir := time.Now(), t.TempDir()
+	certificate(t, dir, now.Add(-time.Hour), now.Add(time.Hour))
+	cfg := &config.Config{}
+	cfg.Register.Cert, cfg.Register.Key, cfg.Register.CA = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), filepath.Join(dir, "cert.pem")
+	found := checkTLS(cfg, now)
+	require.Len(t, found, 2)
+	for i, id := range []checklist.ID{checklist.RegisterCert, checklist.RegisterCA} {
+		require.Equal(t, id, found[i].ID)
+		require.Equal(t, checklist.Warning, found[i].Result)
+		require.Contains(t, found[i].Detail, "ends soon")
+	}
 }
 
 // nodeAt is a configuration with a node that answers by h.

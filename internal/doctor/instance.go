@@ -19,7 +19,7 @@ import (
 func Instance(cfg *config.Config, st operate.Status) []checklist.Line {
 	out := []checklist.Line{checklist.Good(checklist.WatermarkFile, "%s, %s", filepath.Join(cfg.StateDir, store.FileName), words.Count(len(st.Marks)-MissingMarks(st), "mark"))}
 	out = append(out, checkRole(st), checkGuard(cfg, st))
-	out = append(out, checkPeerClock(st)...)
+	out = append(append(out, checkPeerClock(st)...), certificateFaults(st)...)
 	for _, d := range st.Devices {
 		out = append(out, Device(d))
 	}

@@ -1,20 +1,16 @@
 package doctor
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
-	"fmt"
 	"net"
 	"strings"
 	"time"
 
 	"highwater/api"
+	"highwater/internal/certs"
 	"highwater/internal/checklist"
 	"highwater/internal/config"
-	"highwater/internal/durable"
 	"highwater/internal/words"
+	"highwater/operate"
 )
 
 // checkListeners warns of whoever may ask without saying who they are.
@@ -49,76 +45,57 @@ func beyondLoopback(address string) bool {
 	return ip == nil || !ip.IsLoopback()
 }
 
-// soonEnds is how long before its end a certificate is worth a warning.
-const soonEnds = 30 * 24 * time.Hour
-
-// checkTLS reads the certificate, its key and the clients' authority, as serve does.
-func checkTLS(cfg *config.Config, now time.Time) []checklist.Line {
-	const name = checklist.TLS
-	if cfg.Server.TLSCert == "" {
-		return nil
-	}
-	const hint = "look at server.tls_cert, server.tls_key and server.client_ca; serve does not start with these files"
-	pair, err := api.TLSConfig(cfg.Server.TLSCert, cfg.Server.TLSKey, cfg.Server.ClientCA)
-	if err != nil {
-		return []checklist.Line{checklist.New(name, checklist.Bad, err.Error(), hint)}
-	}
-	leaf, err := leafOf(pair)
-	if err != nil {
-		return []checklist.Line{checklist.New(name, checklist.Bad, cfg.Server.TLSCert+": "+err.Error(), hint)}
-	}
-	out := []checklist.Line{judgeCertificate(name, cfg.Server.TLSCert, leaf, now)}
-	if cfg.Server.ClientCA == "" {
-		return out
-	}
-	cas, err := readCertificates(cfg.Server.ClientCA)
-	if err != nil {
-		return append(out, checklist.New(checklist.ClientCA, checklist.Bad, cfg.Server.ClientCA+": "+err.Error(), hint))
-	}
-	for _, ca := range cas {
-		out = append(out, judgeCertificate(checklist.ClientCA, cfg.Server.ClientCA, ca, now))
+// checkTLS reads all certificates, their keys and authorities, as serve does.
+func checkTLS(cfg *config.Config, now time.Time) (out []checklist.Line) {
+	for _, f := range []struct {
+		pair, authority        checklist.ID
+		certSetting, caSetting string
+		cert, key, ca          string
+	}{
+		{checklist.TLS, checklist.ClientCA, "server.tls_cert", "server.client_ca", cfg.Server.TLSCert, cfg.Server.TLSKey, cfg.Server.ClientCA},
+		{checklist.RegisterCert, checklist.RegisterCA, "register.cert", "register.ca", cfg.Register.Cert, cfg.Register.Key, cfg.Register.CA},
+	} {
+		hint := "look at " + f.certSetting + ", its key and " + f.caSetting + "; serve does not start with these files"
+		if f.cert != "" {
+			if pair, err := certs.ReadPair(f.cert, f.key); err != nil {
+				out = append(out, checklist.New(f.pair, checklist.Bad, err.Error(), hint))
+			} else {
+				out = append(out, judgeCertificate(f.pair, certs.PairRow(f.certSetting, f.cert, pair), now))
+			}
+		}
+		if f.ca == "" {
+			continue
+		}
+		list, err := certs.ReadAuthorities(f.ca)
+		if err != nil {
+			out = append(out, checklist.New(f.authority, checklist.Bad, err.Error(), hint))
+		}
+		for _, r := range certs.AuthorityRows(f.caSetting, f.ca, list) {
+			out = append(out, judgeCertificate(f.authority, r, now))
+		}
 	}
 	return out
 }
 
-func leafOf(c *tls.Config) (*x509.Certificate, error) {
-	if leaf := c.Certificates[0].Leaf; leaf != nil {
-		return leaf, nil
-	}
-	return x509.ParseCertificate(c.Certificates[0].Certificate[0])
-}
-
-func readCertificates(path string) (out []*x509.Certificate, err error) {
-	text, err := durable.Read(path, config.MaxSize, "a file of certificates")
-	if err != nil {
-		return nil, err
-	}
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, c)
-	}
-	if len(out) == 0 {
-		return nil, errors.New("no certificate in the file")
-	}
-	return out, nil
-}
-
-func judgeCertificate(name checklist.ID, path string, c *x509.Certificate, now time.Time) checklist.Line {
-	subject := fmt.Sprintf("%s (%s)", path, c.Subject.CommonName)
-	const anew = "have the certificate issued anew, and restart"
+func judgeCertificate(name checklist.ID, r certs.Row, now time.Time) checklist.Line {
+	text, refused := r.Trouble(now)
 	switch {
-	case now.After(c.NotAfter):
-		return checklist.New(name, checklist.Bad, subject+" ended at "+words.Time(c.NotAfter)+": clients refuse the certificate", anew)
-	case now.Before(c.NotBefore):
-		return checklist.New(name, checklist.Bad, subject+" begins at "+words.Time(c.NotBefore)+": clients refuse the certificate until the date", "is this machine's clock right? timedatectl")
-	case c.NotAfter.Sub(now) < soonEnds:
-		return checklist.New(name, checklist.Warning, subject+" ends soon, at "+words.Time(c.NotAfter), anew)
+	case text == "":
+		return checklist.Good(name, "%s is good until %s", r.Name(), words.Time(r.Ends))
+	case refused && now.Before(r.Begins):
+		return checklist.New(name, checklist.Bad, text, "is this machine's clock right? timedatectl")
+	case refused:
+		return checklist.New(name, checklist.Bad, text, "have the certificate issued anew; the new files are read without a restart")
 	}
-	return checklist.Good(name, "%s is good until %s", subject, words.Time(c.NotAfter))
+	return checklist.New(name, checklist.Warning, text, "have the certificate issued anew; the new files are read without a restart")
+}
+
+// certificateFaults tell of files that a running daemon did not take.
+func certificateFaults(st operate.Status) (out []checklist.Line) {
+	for _, r := range st.Certificates {
+		if r.Fault != "" {
+			out = append(out, checklist.New(checklist.CertInUse, checklist.Warning, r.Name()+" stays in use, as the new files are not good: "+r.Fault, "mend the files; the new files are read without a restart"))
+		}
+	}
+	return out
 }

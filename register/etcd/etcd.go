@@ -11,6 +11,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/url"
 	"sync"
 	"time"
 
@@ -59,14 +60,16 @@ func Open(cfg Config) (*Register, error) {
 		return nil, errors.New("no endpoint of the register is given")
 	}
 	r := &Register{key: cfg.Key, tls: cfg.TLS, cluster: cfg.Cluster}
-	var tlsConfig *tls.Config
 	if cfg.TLS != nil {
-		var err error
-		if tlsConfig, err = cfg.TLS.config(); err != nil {
+		if err := cfg.TLS.open(); err != nil {
 			return nil, err
 		}
 	}
 	for _, endpoint := range cfg.Endpoints {
+		tlsConfig, err := tlsFor(cfg.TLS, endpoint)
+		if err != nil {
+			return nil, errors.Join(err, r.Close())
+		}
 		client, err := clientv3.New(clientv3.Config{
 			Endpoints: []string{endpoint}, TLS: tlsConfig, Logger: zap.NewNop(),
 			DialKeepAliveTime: minKeepalive, DialKeepAliveTimeout: 3 * time.Second, MaxUnaryRetries: 1,
@@ -77,6 +80,18 @@ func Open(cfg Config) (*Register, error) {
 		r.members = append(r.members, &member{endpoint, client})
 	}
 	return r, nil
+}
+
+// tlsFor is the TLS of one member; nil: none.
+func tlsFor(t *TLS, endpoint string) (*tls.Config, error) {
+	if t == nil {
+		return nil, nil //nolint:nilnil // no TLS is no error
+	}
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return t.config(u.Hostname()), nil
 }
 
 // Close ends all connections.

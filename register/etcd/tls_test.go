@@ -34,14 +34,13 @@ func certificate(t *testing.T, dir string, end time.Time) *TLS {
 func TestACertificateThatEnds(t *testing.T) {
 	dir := t.TempDir()
 	c := certificate(t, dir, time.Now().Add(-time.Minute))
-	_, err := c.config()
-	require.NoError(t, err)
-	_, err = c.certificate(nil)
+	require.NoError(t, c.open())
+	_, err := c.certificate()
 	require.ErrorContains(t, err, "ended on")
 	require.ErrorContains(t, c.trouble(), c.Cert, "the reason is told beside the library's own error")
 
 	certificate(t, dir, time.Now().Add(time.Hour)) // put in its place
-	_, err = c.certificate(nil)
+	_, err = c.certificate()
 	require.NoError(t, err)
 	require.NoError(t, c.trouble())
 }

@@ -1,0 +1,100 @@
+// Package certstest makes certificates for tests.
+package certstest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Authority issues certificates.
+type Authority struct {
+	t    *testing.T
+	Cert tls.Certificate
+}
+
+// New makes an authority with a name.
+func New(t *testing.T, name string) *Authority {
+	t.Helper()
+	c := template(name, time.Now().Add(time.Hour))
+	c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign
+	return &Authority{t, create(t, c, nil)}
+}
+
+// Pool has the authority only.
+func (a *Authority) Pool() *x509.CertPool {
+	p := x509.NewCertPool()
+	p.AddCert(a.Cert.Leaf)
+	return p
+}
+
+// Issue makes a certificate for a name and 127.0.0.1, for both ends of a connection.
+func (a *Authority) Issue(name string, end time.Time) tls.Certificate {
+	a.t.Helper()
+	c := template(name, end)
+	c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+	c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	return create(a.t, c, &a.Cert)
+}
+
+// CertPEM is the certificate as a file has it.
+func CertPEM(c tls.Certificate) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]})
+}
+
+// KeyPEM is the key as a file has it.
+func KeyPEM(t *testing.T, c tls.Certificate) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+	require.NoError(t, err)
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+}
+
+// Put puts a file in the place of a former one by a rename, as careful programs do.
+func Put(t *testing.T, path string, text []byte) {
+	t.Helper()
+	next := path + ".next"
+	require.NoError(t, os.WriteFile(next, text, 0o600))
+	require.NoError(t, os.Rename(next, path))
+}
+
+// PutPair puts cert.pem and key.pem into a directory, one after the other.
+func PutPair(t *testing.T, dir string, c tls.Certificate) {
+	t.Helper()
+	Put(t, filepath.Join(dir, "cert.pem"), CertPEM(c))
+	Put(t, filepath.Join(dir, "key.pem"), KeyPEM(t, c))
+}
+
+func template(name string, end time.Time) *x509.Certificate {
+	serial, _ := rand.Int(rand.Reader, big.NewInt(1<<62))
+	return &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, NotBefore: end.Add(-2 * time.Hour), NotAfter: end,
+	}
+}
+
+func create(t *testing.T, c *x509.Certificate, by *tls.Certificate) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	parent, signer := c, any(key)
+	if by != nil {
+		parent, signer = by.Leaf, by.PrivateKey
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
+	require.NoError(t, err)
+	leaf, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+}
