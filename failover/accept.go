@@ -21,7 +21,7 @@ func (n *Node) onCertificate(ctx context.Context, c *wire.Certificate, head *int
 	mine := n.store.Role()
 	switch {
 	case mine.Role == hwm.Fenced:
-		return wire.Refuse(wire.IsFenced, "find the program that signed with these keys; afterwards: highwater standby, and hand over again",
+		return wire.Refuse(wire.IsFenced, "find the second signer of the keys; afterwards: highwater standby, and hand over again",
 			"this instance is fenced: %s", mine.Why)
 	case c.Epoch <= mine.Epoch:
 		return wire.Refuse(wire.OldAnswer, "a certificate is good for one activation",
@@ -91,7 +91,7 @@ func (n *Node) checkFar(c *wire.Certificate) error {
 		}
 		if !limit.Allows(*c.Level) {
 			return wire.Refuse(wire.TooFar, "make a new certificate at a level that is near: highwater release --at LEVEL --out FILE",
-				"the certificate is for level %d, which is %s", *c.Level, limit.Distance(*c.Level))
+				"the certificate's level %d is %s", *c.Level, limit.Distance(*c.Level))
 		}
 	}
 	for _, m := range c.Marks {

@@ -76,7 +76,7 @@ func errUnasked(err error) *wire.Refusal {
 // peerClaims refuses when the peer signs, may come to sign, or claims the epoch.
 func (n *Node) peerClaims(mine hwm.RoleRecord, a wire.Answer) error {
 	if mine.Epoch > 0 && a.Epoch == mine.Epoch && a.Owner == a.From && !a.Signing {
-		return wire.Refuse(wire.NotOwner, "when the peer is fenced, or its process is stopped: highwater takeover",
+		return wire.Refuse(wire.NotOwner, "when the peer is fenced, or the peer's process is stopped: highwater takeover",
 			"the peer claims epoch %d too: the peer is %s", a.Epoch, a.Role)
 	}
 	newer := a.Epoch > mine.Epoch || a.Status.Seen > mine.Epoch || a.Epoch == mine.Epoch && a.Epoch > 0 && a.Owner != n.Me()
@@ -92,7 +92,7 @@ func (n *Node) mayActivate(mine hwm.RoleRecord) error {
 		return wire.Refuse(wire.IsActive, "when the peer is gone for good: highwater takeover",
 			"this instance is active in epoch %d, and waits for the peer's answer before it signs", mine.Epoch)
 	case mine.Role == hwm.Fenced:
-		return wire.Refuse(wire.IsFenced, "find the program that signed with these keys; afterwards: highwater takeover",
+		return wire.Refuse(wire.IsFenced, "find the second signer of the keys; afterwards: highwater takeover",
 			"this instance is fenced: %s", mine.Why)
 	case n.epochs.strange(mine):
 		return neither(mine)

@@ -47,9 +47,9 @@ func (n *Node) noteAnswer(a wire.Answer, start time.Time, err error) {
 	news := n.heard.Note(a, start, n.now(), err)
 	switch {
 	case err != nil && news:
-		n.log.Warn("the other instance is not heard", "error", err)
+		n.log.Warn("the peer is not heard", "error", err)
 	case err == nil && news:
-		n.log.Info("the other instance is heard", "role", a.Role.String(), "epoch", a.Epoch, "signing", a.Signing)
+		n.log.Info("the peer is heard", "role", a.Role.String(), "epoch", a.Epoch, "signing", a.Signing)
 		if skew := n.heard.State().Skew; skew.Abs() > maxSkew {
 			n.log.Warn("the clocks of the two instances differ", "skew_ms", skew.Milliseconds())
 		}
@@ -92,7 +92,7 @@ func (n *Node) check(h wire.Hello) (hwm.Peer, error) {
 		return peer, wire.RefuseNoPeer()
 	case h.Protocol != wire.Protocol:
 		return peer, wire.Refuse(wire.WrongVersion, "run the same version of highwater on both machines",
-			"the peer speaks version %d of the protocol, this instance version %d", h.Protocol, wire.Protocol)
+			"the peer speaks version %d of the protocol, and version %d is spoken here", h.Protocol, wire.Protocol)
 	case h.Chain != n.signer.Chain():
 		return peer, wire.Refuse(wire.WrongChain, "compare `chain` in the two configurations",
 			"the peer signs for %s, this instance for %s", h.Chain, n.signer.Chain())

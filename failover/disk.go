@@ -37,7 +37,7 @@ func (n *Node) applyQuestion(ctx context.Context, peer hwm.Peer, verb string, q 
 		return n.diskFails()
 	}
 	if err != nil {
-		n.log.Warn("what the other instance says cannot be kept", "epoch", q.Epoch, "error", err)
+		n.log.Warn("the peer's words cannot be kept", "epoch", q.Epoch, "error", err)
 	}
 	return nil
 }
@@ -54,5 +54,5 @@ func (n *Node) diskHere() []checklist.Line {
 		return nil
 	}
 	return []checklist.Line{checklist.New(checklist.ThisInstance, checklist.Bad,
-		"the disk fails, and this instance can take nothing: "+err.Error(), hints.Of(err))}
+		"the disk fails, and nothing can be taken here: "+err.Error(), hints.Of(err))}
 }

@@ -27,8 +27,8 @@ func (e epochs) plausible(peer hwm.Peer, epoch uint64) error {
 		return nil
 	}
 	return wire.Refuse(wire.FarEpoch, "the state directory of the speaking instance is damaged, or not of this pair: stop the instance, and "+
-		"make its state anew with highwater init",
-		"a message names epoch %d, and the newest epoch known here is %d: nobody comes that far, and the message is not believed", epoch, known)
+		"make a new state with highwater init",
+		"a message names epoch %d, and the newest epoch known here is %d: no history leads so far, and the message is not believed", epoch, known)
 }
 
 // keep stores the newest epoch in the peer's messages: an old copy of the peer's state is recognised by the epoch.
@@ -38,7 +38,7 @@ func (e epochs) keep(peer hwm.Peer, h wire.Hello) error {
 		peer.Seen = h.Epoch
 		return e.store.SetPeer(&peer)
 	case h.Epoch < peer.Seen:
-		e.log.Warn("the other instance said more before", "seen", peer.Seen, "says", h.Epoch)
+		e.log.Warn("the peer said more before", "seen", peer.Seen, "says", h.Epoch)
 	}
 	return nil
 }

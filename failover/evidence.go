@@ -36,7 +36,7 @@ func (n *Node) evidencePeer(ctx context.Context, peer hwm.Peer) checklist.Line {
 	case oldCopy(err) != nil:
 		return line(checklist.Bad, "answers; "+err.Error(), oldCopy(err).Hint)
 	case a.Broken != "" && !n.harmless(a):
-		return line(checklist.Bad, "answers, and signs nothing: its disk fails: "+a.Broken, verdict.DiskHint(peer.Key))
+		return line(checklist.Bad, "answers, and signs nothing: the peer's disk fails: "+a.Broken, verdict.DiskHint(peer.Key))
 	case a.Signing:
 		return line(checklist.Bad, "answers, and signs", "highwater handover")
 	case a.Role != hwm.Fenced && (a.Owner == peer.Key || a.Owner == n.Me() && a.Epoch > mine.Epoch && mine.Role != hwm.Active):

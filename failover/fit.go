@@ -39,7 +39,7 @@ func (n *Node) fitThere(peer hwm.Peer) error {
 			why = last.Err.Error()
 		}
 		return wire.Refuse(wire.NotReady, "bring the link from this machine to the peer back: highwater peer show, on both machines",
-			"the instance %s did not report the keys that it can sign with: %s", peer.Key.Short(), why)
+			"the instance %s did not report its usable keys: %s", peer.Key.Short(), why)
 	}
 	return n.fit(peer, said)
 }

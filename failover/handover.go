@@ -74,9 +74,9 @@ func (n *Node) handover(ctx context.Context, peer hwm.Peer, r HandoverRequest) (
 	switch {
 	case out && r.invited: // an invitation back would lead nowhere
 		mine := n.store.Role()
-		return Handover{}, wire.Refuse(wire.NotOwner, "see on both machines: highwater status; with one of the two fenced or stopped, on the "+
-			"machine that should sign: highwater takeover",
-			"both instances say that the right to sign is theirs to give: the instance %s is %s in epoch %d", n.Me().Short(), mine.Role, mine.Epoch)
+		return Handover{}, wire.Refuse(wire.NotOwner, "see on both machines: highwater status; with either instance fenced or stopped, on the "+
+			"machine of your choice: highwater takeover",
+			"both instances claim the right to sign: the instance %s is %s in epoch %d", n.Me().Short(), mine.Role, mine.Epoch)
 	case out:
 		return n.invite(ctx, peer, r)
 	}
@@ -125,7 +125,7 @@ func (n *Node) invite(ctx context.Context, peer hwm.Peer, r HandoverRequest) (Ha
 	case err != nil && !r.DryRun && wire.AsRefusal(err).Reason == wire.Unreachable:
 		return Handover{}, wire.Refuse(wire.Unreachable,
 			"see the owner of the right: highwater status, on both; ask again on either machine: the handover goes on where it was cut off",
-			"the peer was asked to take over, and its answer did not come: the peer may sign by now. %v", err)
+			"the peer was asked to take over, and no answer came: the peer may sign by now. %v", err)
 	case err != nil:
 		return Handover{}, err
 	case a.Refusal != nil:
@@ -190,7 +190,7 @@ func (n *Node) take(ctx context.Context, peer hwm.Peer, h Handover) (Handover, e
 	}
 	return h, wire.Refuse(wire.Unreachable, "ask again on either machine: highwater handover. The handover goes on where it was cut off: the peer "+
 		"gives the same answer again. When the peer's machine is dead: highwater takeover, here",
-		"the peer was asked, and its answer did not come: the peer may have stopped signing, and this instance does not sign. %v", err)
+		"the peer was asked, and no answer came: the peer may have stopped signing, and this instance does not sign. %v", err)
 }
 
 func (n *Node) askRelease(ctx context.Context, peer hwm.Peer, at *int32) (*wire.Certificate, error) {

@@ -111,7 +111,7 @@ func TestNothingIsReleasedToWhoWasNotHeard(t *testing.T) {
 	peer, _ := b.store.Peer()
 	_, err := b.node.askRelease(t.Context(), peer, nil)
 	is(t, err, wire.NotReady)
-	require.ErrorContains(t, err, "did not report the keys that it can sign with")
+	require.ErrorContains(t, err, "did not report its usable keys")
 	require.Equal(t, perLevel, a.bake(p.level))
 	_, err = a.node.Release(t.Context(), p.level+5)
 	require.NoError(t, err)

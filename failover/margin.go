@@ -116,7 +116,7 @@ func (n *Node) farHead(r TakeoverRequest) []checklist.Line {
 		result = checklist.Warning
 	}
 	return []checklist.Line{checklist.New(checklist.Head, result,
-		fmt.Sprintf("level %d is stated, which is %s", *r.Head, limit.Distance(*r.Head)), "look at the level again; if the level is right: --far")}
+		fmt.Sprintf("the stated level %d is %s", *r.Head, limit.Distance(*r.Head)), "look at the level again; if the level is right: --far")}
 }
 
 // known is the highest known level of all, and the highest level with a signature or a set mark.
@@ -139,7 +139,7 @@ func (n *Node) highestKnown(s *chain.Silence, r TakeoverRequest) (known, error) 
 		k.signed = max(k.signed, s.LastOwn)
 	}
 	if r.Head != nil && *r.Head > k.level {
-		k.level, k.what = *r.Head, "the head that the operator stated"
+		k.level, k.what = *r.Head, "the operator's stated head"
 	}
 	if s != nil && s.Head > k.level {
 		k.level, k.what = s.Head, "the chain's head"

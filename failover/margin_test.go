@@ -188,7 +188,7 @@ func TestAMistypedHead(t *testing.T) {
 	r := TakeoverRequest{CannotSign: true, Head: level(p.level * 10_000)}
 	_, err = b.node.Takeover(t.Context(), r)
 	is(t, err, wire.NotReady)
-	require.ErrorContains(t, err, "head: level")
+	require.ErrorContains(t, err, "head: the stated level")
 	require.NotEqual(t, hwm.Active, b.role().Role)
 	r.Head = level(start + hwm.FarLevels)
 	checked, err := b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: r.Head, Check: true})

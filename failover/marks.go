@@ -170,7 +170,7 @@ func (m marks) believed(theirs []wire.Mark) ([]wire.Mark, error) {
 			out = append(out, mark)
 			continue
 		}
-		m.signer.RaiseOtherChain("the other instance", mark.PKH,
+		m.signer.RaiseOtherChain(witnessPeer, mark.PKH,
 			"the peer: "+err.Error()+". The mark is not taken: did a device of the peer sign for another chain?",
 			"look at the marks on the peer's machine: highwater hwm list. "+hints.Of(err))
 	}

@@ -53,7 +53,7 @@ func (n *Node) momentPeer(ctx context.Context) (checklist.Line, *wire.Answer) {
 	}
 	if a.Role == hwm.Fenced {
 		return checklist.New(id, checklist.Bad, "fenced: "+a.Status.Why,
-			"find the second signer of these keys; then, there: highwater standby"), &a
+			"find the second signer of the keys; afterwards, on the peer's machine: highwater standby"), &a
 	}
 	return checklist.New(id, checklist.OK, fmt.Sprintf("answers: %s, epoch %d", a.Role, a.Epoch), ""), &a
 }

@@ -208,7 +208,7 @@ func (n *Node) beat(ctx context.Context) {
 	}
 	n.heads.Tell(ctx)
 	if _, err := n.Ask(ctx); err != nil && ctx.Err() == nil {
-		n.log.Debug("the other instance did not answer", "peer", peer.Address, "error", err)
+		n.log.Debug("the peer did not answer", "peer", peer.Address, "error", err)
 	}
 }
 
@@ -230,6 +230,6 @@ func (a *lastAlarm) news(text string) bool {
 // raiseAlarm raises an alarm of the pair once.
 func (n *Node) raiseAlarm(name signer.AlarmName, text, hint string) {
 	if n.alarmed.news(text) {
-		n.signer.RaiseAlarm(name, "the other instance", "", text, hint)
+		n.signer.RaiseAlarm(name, witnessPeer, "", text, hint)
 	}
 }

@@ -71,10 +71,10 @@ func (n *Node) oldCopyForPeer(found *wire.Refusal) error {
 	me := n.Me().Short()
 	if found.Reason == wire.OldOrFloor {
 		return wire.Refuse(found.Reason, "see the way out on the machine of "+me+": highwater status",
-			"the instance %s signs nothing: its state directory is an old copy, or its marks are below a floor of the peer, from a certificate by level",
+			"the instance %s signs nothing: the state directory is an old copy, or the marks are below a floor of the peer, from a certificate by level",
 			me)
 	}
 	return wire.Refuse(found.Reason, "on the machine of "+me+": systemctl stop highwater; afterwards, here: highwater takeover; start the stopped "+
 		"instance again as the backup",
-		"the instance %s signs nothing: it says that its state directory is an old copy", me)
+		"the instance %s signs nothing, and calls its own state directory an old copy", me)
 }

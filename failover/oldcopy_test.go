@@ -66,7 +66,7 @@ func TestAnOldCopyThatAnswersSaysWhatToDo(t *testing.T) {
 			} {
 				err = try()
 				is(t, err, wire.NotReady)
-				require.Contains(t, err.Error(), "the instance "+a.node.Me().Short()+" signs nothing: it says that its state directory is an old copy", what)
+				require.Contains(t, err.Error(), "the instance "+a.node.Me().Short()+" signs nothing, and calls its own state directory an old copy", what)
 				require.Contains(t, wire.AsRefusal(err).Hint, "systemctl stop highwater; afterwards, here: highwater takeover", what)
 			}
 
@@ -143,10 +143,10 @@ func TestAFloorFarAheadIsNotCalledAnOldCopy(t *testing.T) {
 		require.Zero(t, a.bake(p.level))
 		_, err = b.node.Handover(t.Context(), HandoverRequest{})
 		is(t, err, wire.NotReady)
-		require.Contains(t, err.Error(), "or its marks are below a floor of the peer")
+		require.Contains(t, err.Error(), "or the marks are below a floor of the peer")
 		_, err = b.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
 		is(t, err, wire.NotReady)
-		require.Contains(t, err.Error(), "or its marks are below a floor of the peer")
+		require.Contains(t, err.Error(), "or the marks are below a floor of the peer")
 		_, err = a.node.Takeover(t.Context(), TakeoverRequest{CannotSign: true, Head: &p.level})
 		is(t, err, wire.NotReady)
 		require.Contains(t, wire.AsRefusal(err).Hint, "stop the peer")

@@ -17,7 +17,7 @@ func (n *Node) SetPeer(_ context.Context, p *hwm.Peer) error {
 	old, paired := n.store.Peer()
 	if mine := n.store.Role(); paired && mine.Role == hwm.Active && !n.signer.Active() {
 		return wire.Refuse(wire.NotReady, "highwater takeover, or highwater standby first",
-			"this instance was active and must ask its peer before it signs: the peer cannot be changed now")
+			"this instance was active and must ask the peer before the first signature: the peer cannot be changed now")
 	}
 	if p == nil {
 		return n.changePeer(nil)

@@ -59,7 +59,7 @@ func (n *Node) planHere() checklist.Line {
 	mine := n.store.Role()
 	if mine.Role == hwm.Fenced {
 		return checklist.New(checklist.ThisInstance, checklist.Bad, "fenced: "+mine.Why,
-			"find the program that signed with these keys; afterwards: highwater standby")
+			"find the second signer of the keys; afterwards: highwater standby")
 	}
 	return checklist.New(checklist.ThisInstance, checklist.OK, fmt.Sprintf("%s, epoch %d", mine.Role, mine.Epoch), "")
 }
@@ -86,10 +86,10 @@ func (m marks) plan(theirs []wire.Mark) checklist.Line {
 	case err != nil:
 		return checklist.Failed(id, err)
 	case missing > 0:
-		return checklist.New(id, checklist.Warning, fmt.Sprintf("%d are not here yet; they come with the handover", missing), "")
+		return checklist.New(id, checklist.Warning, fmt.Sprintf("%d are missing here; the handover brings all marks", missing), "")
 	case behind > 2:
 		return checklist.New(id, checklist.Warning,
-			fmt.Sprintf("the marks here are %s behind; they come with the handover", words.Count(behind, "level")), "")
+			fmt.Sprintf("the marks here are %s behind; the handover brings all marks", words.Count(behind, "level")), "")
 	}
 	return checklist.New(id, checklist.OK, "the marks follow the peer's", "")
 }

@@ -16,14 +16,14 @@ func (n *Node) release(
 	mine := n.store.Role()
 	switch {
 	case mine.Role == hwm.Fenced:
-		return nil, wire.Refuse(wire.IsFenced, "find the program that signed with these keys; afterwards, on the machine that should sign: highwater takeover",
+		return nil, wire.Refuse(wire.IsFenced, "find the second signer of the keys; afterwards, on the machine of your choice: highwater takeover",
 			"the instance %s is fenced: %s", n.Me().Short(), mine.Why)
 	case mine.Epoch == 0:
-		return nil, wire.Refuse(wire.NeverActive, "highwater activate, on one of the two machines",
+		return nil, wire.Refuse(wire.NeverActive, "highwater activate, on either machine",
 			"the instance %s was never active", n.Me().Short())
 	case q.Epoch < peer.Seen:
-		return nil, wire.Refuse(wire.OldState, "never sign from a restored copy; make its state anew: highwater init, hwm import, peer add",
-			"the instance %s was at epoch %d before and says %d now: its state is an old copy", q.From.Short(), peer.Seen, q.Epoch)
+		return nil, wire.Refuse(wire.OldState, "never sign from a restored copy; make a new state: highwater init, hwm import, peer add",
+			"the instance %s was at epoch %d before and says %d now: the state is an old copy", q.From.Short(), peer.Seen, q.Epoch)
 	case q.Seen > mine.Epoch: // the signatures since are not in the marks here
 		found := n.oldState(fmt.Sprintf("the peer knew this instance at epoch %d, and the record here says %d", q.Seen, mine.Epoch))
 		return nil, n.oldCopyForPeer(oldCopy(found))
@@ -128,7 +128,7 @@ func (n *Node) checkLevel(level int32) error {
 			"nothing can be compared with level %d: no key has a mark here", level)
 	case level <= highest:
 		return wire.Refuse(wire.BadLevel, fmt.Sprintf("choose a level some minutes ahead, e.g. --at %d", int64(highest)+50),
-			"level %d is not above level %d, which was signed or set already", level, highest)
+			"level %d is not above the highest signed or set level %d", level, highest)
 	case !limit.Allows(level):
 		return wire.Refuse(wire.TooFar, "choose a level some minutes ahead", "level %d is %s", level, limit.Distance(level))
 	}

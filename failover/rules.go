@@ -46,7 +46,7 @@ func (n *Node) fenceBoth(mine hwm.RoleRecord) error {
 	mine.Role, mine.Why = hwm.Fenced, "the peer signed in the same epoch: a false statement led to a takeover"
 	_, err := n.signer.Become(givenUp(), mine, nil) // before the alarm, a second write
 	n.raiseAlarm(signer.AlarmBothActive, fmt.Sprintf("both instances were signing in epoch %d: both are fenced", mine.Epoch),
-		"a false statement led to a takeover: look at the chain for the signatures of both, and run highwater takeover on one of the two")
+		"a false statement led to a takeover: look at the chain for the signatures of both, and run highwater takeover on either machine")
 	return err
 }
 
@@ -57,7 +57,7 @@ func (n *Node) yield(ctx context.Context, mine hwm.RoleRecord, h wire.Hello, why
 		next.Role, next.Why = hwm.Fenced, mine.Why
 	}
 	if mine.Role == hwm.Active {
-		n.log.Warn("signing ended by the other instance", "epoch", h.Epoch, "owner", h.Owner.Short(), "was_signing", n.signer.Active())
+		n.log.Warn("signing ended by the peer", "epoch", h.Epoch, "owner", h.Owner.Short(), "was_signing", n.signer.Active())
 	}
 	if n.signer.Active() { // taken over while alive: the peer may be at the same level
 		ctx = givenUp()
@@ -80,7 +80,7 @@ func (n *Node) yieldToGiver(ctx context.Context, mine hwm.RoleRecord, h wire.Hel
 	given := h.Epoch
 	h.Epoch, h.Owner = h.Epoch-1, h.From
 	return n.yield(ctx, mine, h,
-		fmt.Sprintf("the peer took over, and gave epoch %d to this instance by a certificate that has not come", given))
+		fmt.Sprintf("the peer took over, and gave epoch %d back by a certificate; the certificate is still missing", given))
 }
 
 // onStatus acts on the peer's status: fence, yield, or resume (rules 5 to 8).
@@ -114,7 +114,7 @@ func (n *Node) onStatus(ctx context.Context, a wire.Answer) error {
 		return r
 	}
 	if !fresh || a.Status == nil { // rule 6: an answer to an earlier life's question gives nobody the right to sign
-		return wire.Refuse(wire.OldAnswer, "", "the peer's answer is not to a question of this process")
+		return wire.Refuse(wire.OldAnswer, "", "the peer's answer fits no question of this process")
 	}
 	if err := n.settle(ctx); err != nil {
 		return err

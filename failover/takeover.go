@@ -112,12 +112,12 @@ func (n *Node) takeOver(ctx context.Context, t Takeover, r TakeoverRequest, give
 		return t, wire.Refuse(wire.IsActive, "nothing is left to take over; see: highwater peer show", "this instance signs already")
 	}
 	if n.given.Load() != given {
-		return t, wire.Refuse(wire.NotReady, "look again: highwater takeover --check", "this instance gave the right to sign away meanwhile")
+		return t, wire.Refuse(wire.NotReady, "look again: highwater takeover --check", "the right to sign was given away from here meanwhile")
 	}
 	n.questions.DropAll()     // an answer still under way is of an earlier time
 	n.margin.Store(t.guarded) // before the guard sees the new epoch
 	t.Epoch = n.epochs.next()
-	why := hwm.CutWhy("took over; stated: the other instance cannot sign. " + r.Why)
+	why := hwm.CutWhy("took over; stated: the peer cannot sign. " + r.Why)
 	next := hwm.RoleRecord{Role: hwm.Active, Epoch: t.Epoch, Owner: n.Me(), Why: why}
 	floors := n.marks.takeoverFloors(t.Floor)
 	if _, err := n.signer.Become(context.WithoutCancel(ctx), next, floors, n.marks.lifts()...); err != nil {

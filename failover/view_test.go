@@ -182,7 +182,7 @@ func TestBothClaimAnEpoch(t *testing.T) {
 	for _, s := range p.sides {
 		_, err = s.node.Handover(t.Context(), HandoverRequest{})
 		is(t, err, wire.NotOwner)
-		require.ErrorContains(t, err, "both instances say that the right to sign is theirs to give")
+		require.ErrorContains(t, err, "both instances claim the right to sign")
 	}
 	_, err = a.node.Activate(t.Context(), nil, "a test")
 	is(t, err, wire.NotOwner)

@@ -13,7 +13,7 @@ var (
 	ErrUnreadable = errors.New("the record in the register cannot be read")
 	// ErrOlder is returned when the register is older than the memory of this instance: the register was restored, or
 	// another cluster answers.
-	ErrOlder = errors.New("the register is older than what this instance has seen of it")
+	ErrOlder = errors.New("the register is older than this instance's memory of the register")
 	// ErrLost is returned when another instance, or another process of this instance, owns the record.
 	ErrLost = errors.New("the right to sign is elsewhere")
 	// ErrUnsettled is returned when an answer did not come: the request may be applied at any later time.

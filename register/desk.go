@@ -67,7 +67,7 @@ func (d *Desk) View() View {
 func (d *Desk) maySign(s State) string {
 	switch {
 	case Denied(s.Err):
-		return "nobody, by this register"
+		return "nobody, by the register"
 	case s.Owner:
 		return fmt.Sprintf("this instance, up to level %d", s.Record.Horizon)
 	case !s.Known:
@@ -89,7 +89,7 @@ func (d *Desk) Why() string {
 	case s.Err != nil:
 		return s.Err.Error()
 	}
-	return fmt.Sprintf("the horizon is at most %d levels above the head of this machine's node", d.Ahead)
+	return fmt.Sprintf("the horizon is at most %d levels above the head of the node here", d.Ahead)
 }
 
 // Errors of an operator's acts.
@@ -97,9 +97,9 @@ var (
 	// ErrElsewhere: another instance has the right.
 	ErrElsewhere = errors.New("another instance has the right to sign")
 	// ErrNobody: nobody took the released right in time.
-	ErrNobody = errors.New("no other instance took the right to sign in time: it was taken back")
+	ErrNobody = errors.New("nobody took the right to sign in time: the right was taken back")
 	// ErrUnanswered: the owner did not release the right in time.
-	ErrUnanswered = errors.New("the instance that has the right to sign did not release it in time")
+	ErrUnanswered = errors.New("the owner did not release the right to sign in time")
 )
 
 // handoverTimeout bounds the wait for the second instance of a handover: for a look at the register, the last

@@ -70,13 +70,13 @@ func (i *Instance) Ready() error {
 		return err
 	}
 	if _, ok := i.Head(); !ok {
-		return errors.New("its node has told no head yet")
+		return errors.New("the node has told no head yet")
 	}
 	i.mu.Lock()
 	age := time.Since(i.moved)
 	i.mu.Unlock()
 	if age > headStale {
-		return fmt.Errorf("its node has told no new head for %s", age.Round(time.Second))
+		return fmt.Errorf("the node has told no new head for %s", age.Round(time.Second))
 	}
 	if err := i.ready(); err != nil {
 		return err
@@ -90,7 +90,7 @@ func (i *Instance) Ready() error {
 func (i *Instance) ready() error {
 	keys := i.Signer.KeysHealth()
 	if len(keys) == 0 {
-		return errors.New("it knows no key yet")
+		return errors.New("no key is known yet")
 	}
 	inService := signer.InService(keys)
 	for _, h := range keys {
@@ -234,7 +234,7 @@ func (i *Instance) Denied(err error) {
 	}
 }
 
-const hintOlder = "the register was restored from a copy, or other servers answer. Nobody signs by it. Stop every signer first; then see docs/register.md, " +
+const hintOlder = "the register was restored from a copy, or other servers answer. Nobody signs by the register. Stop every signer first; afterwards see docs/register.md, " +
 	"\"A register that went back\""
 
 // Changed wakes the waiting requests.

@@ -270,9 +270,9 @@ func (k *Keeper) wait(rec Record) string {
 		return "the node tells no head"
 	case rec.Released() && rec.Next == hwm.InstanceID{}:
 	case head < above(rec.Horizon, k.cfg.Policy.Priority):
-		return fmt.Sprintf("its owner may still sign up to level %d", rec.Horizon)
+		return fmt.Sprintf("the owner may still sign up to level %d", rec.Horizon)
 	case head < above(k.since, k.cfg.Policy.Patience+k.cfg.Policy.Priority):
-		return "its owner was there a moment ago"
+		return "the owner was heard a moment ago"
 	}
 	if err := k.cfg.Machine.Ready(); err != nil {
 		return "this machine is not ready: " + err.Error()

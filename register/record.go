@@ -103,7 +103,7 @@ func Parse(b []byte) (Record, error) {
 		return Record{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	if version.Format != Format {
-		return Record{}, fmt.Errorf("%w: format %d, and this program knows format %d", ErrUnreadable, version.Format, Format)
+		return Record{}, fmt.Errorf("%w: format %d, and format %d is known here", ErrUnreadable, version.Format, Format)
 	}
 	var r Record
 	dec := json.NewDecoder(bytes.NewReader(b))

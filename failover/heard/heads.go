@@ -49,7 +49,7 @@ func (h *Heads) Find(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, h.Timeout)
 	defer cancel()
 	if _, err := h.ask(ctx); err != nil {
-		h.Log.Warn("the node did not tell of its head", "error", err.Error())
+		h.Log.Warn("the node did not tell of a head", "error", err.Error())
 	}
 }
 

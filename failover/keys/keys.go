@@ -59,7 +59,7 @@ func (k Here) LackInvited(pkh tezos.PublicKeyHash) Lack {
 func (k Here) lackAt(pkh tezos.PublicKeyHash, where string) Lack {
 	h, err := k.Signer.KeyHealth(pkh)
 	if err != nil {
-		return Lack{"is not known " + where, "connect the device that holds the key, and see: highwater keys list"}
+		return Lack{"is not known " + where, "connect the key's device, and see: highwater keys list"}
 	}
 	if f := h.Unable(); f != nil {
 		return Lack{"cannot sign " + where + ": " + f.Text, f.Hint}
@@ -77,7 +77,7 @@ func There(side []wire.KeyReport) Lacks {
 		h, ok := health[pkh]
 		switch word, text, told := strings.Cut(h, ": "); {
 		case !ok:
-			return Lack{"is not known there", "connect the key's device to the peer's machine, and see on that machine: highwater keys list"}
+			return Lack{"is not known there", "connect the key's device to the peer's machine, and see on the peer's machine: highwater keys list"}
 		case h == string(device.Ready):
 			return Lack{}
 		case told:
@@ -93,7 +93,7 @@ func There(side []wire.KeyReport) Lacks {
 // mark.
 func Usable(id checklist.ID, keys []wire.KeyReport, marks []wire.Mark, on Lacks, where string) checklist.Line {
 	if len(keys) == 0 {
-		return checklist.New(id, checklist.Bad, "the instance that signs knows no key", "connect its devices")
+		return checklist.New(id, checklist.Bad, "the signing instance knows no key", "connect its devices")
 	}
 	serving := map[tezos.PublicKeyHash]bool{}
 	for _, m := range marks {
@@ -133,7 +133,7 @@ func (k Here) Able(said *wire.Report) checklist.Line {
 		}
 	}
 	if len(health) == 0 {
-		return checklist.New(id, checklist.Bad, "no key is known here", "connect the device that holds the keys")
+		return checklist.New(id, checklist.Bad, "no key is known here", "connect the device with the keys")
 	}
 	if said != nil && len(said.Keys) > 0 && len(said.Marks) > 0 {
 		if f := Usable(id, said.Keys, said.Marks, k.Lack, "here"); f.Result != checklist.OK {
@@ -173,7 +173,7 @@ func (k Here) Certified(c *wire.Certificate) checklist.Line {
 		return checklist.New(id, checklist.OK, "", "")
 	case len(known) == 0:
 		return checklist.New(id, checklist.Bad, "no key of the certificate is known here",
-			"connect the device that holds the keys, and see: highwater keys list")
+			"connect the device with the keys, and see: highwater keys list")
 	}
 	return Usable(id, known, c.Marks, k.Lack, "here")
 }

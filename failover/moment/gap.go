@@ -59,9 +59,9 @@ func (g gap) finding(next *chain.Right, w Window, rounds string) checklist.Line 
 		return checklist.New(checklist.Blocks, result, fmt.Sprintf(format, args...), "")
 	}
 	begins := fmt.Sprintf("in %s, about %s", words.Count(g.after, "level"), time.Duration(g.after)*BlockTime)
-	short := fmt.Sprintf("no %d levels in a row are without a block that may be ours%s", w.Blocks, rounds)
+	short := fmt.Sprintf("no %d levels in a row are surely without a block of ours%s", w.Blocks, rounds)
 	if w.Blocks == 1 {
-		short = "no level is without a block that may be ours" + rounds
+		short = "no level is surely without a block of ours" + rounds
 	}
 	switch {
 	case g.blocks >= w.Blocks && g.after == 0 && next == nil:

@@ -63,7 +63,7 @@ func (l Look) following() checklist.Line {
 	case behind > MaxBehind:
 		return checklist.New(id, checklist.Waiting, fmt.Sprintf("the marks follow %s behind", words.Count(behind, "level")), anyway)
 	}
-	return checklist.New(id, checklist.OK, "the marks follow those of the instance that signs", "")
+	return checklist.New(id, checklist.OK, "the marks follow the signing instance's", "")
 }
 
 // lag is how many levels follows is behind signs, and how many marks are missing from follows.
@@ -112,7 +112,7 @@ func nodeThere(ours int32, theirs *int32) checklist.Line {
 	switch {
 	case theirs == nil:
 		return checklist.New(id, checklist.Warning,
-			"the other instance does not tell of a head: no node is configured there, or the node is not in step", "")
+			"the peer does not tell of a head: no node is configured at the peer, or the node is not in step", "")
 	case int64(ours)-int64(*theirs) > MaxBehind:
 		return checklist.New(id, checklist.Waiting, fmt.Sprintf("at level %d, %d behind the node here", *theirs, ours-*theirs),
 			"wait until the node has caught up")

@@ -26,20 +26,20 @@ type Peer struct {
 const (
 	// GoesOn is the advice for a handover cut off in the middle.
 	GoesOn     = "on either machine: highwater handover; the handover goes on where it was cut off"
-	findSigner = "find the program that signed with these keys"
-	takesOver  = "afterwards, on the machine that should sign: highwater takeover"
+	findSigner = "find the second signer of the keys"
+	takesOver  = "afterwards, on the machine of your choice: highwater takeover"
 	goneOwner  = "if the peer is gone for good: highwater takeover"
 )
 
 // OwnerGone is the way out of an epoch after the loss of the owner's state.
-const OwnerGone = "if that instance is gone for good: stop the process on one of the two machines, run highwater takeover on the " +
+const OwnerGone = "if the owner is gone for good: stop the process on either machine, run highwater takeover on the " +
 	"second machine, and start the stopped process again"
 
 // DiskHint is the way out for both machines when the disk of the instance id fails. The name of the instance points to
 // the process to stop.
 func DiskHint(id hwm.InstanceID) string {
 	return "on the machine of " + id.Short() + ": systemctl stop highwater, to keep the process from starting again; afterwards, on the " +
-		"peer's machine: highwater takeover. Start the stopped process when its disk works: the process asks before it signs"
+		"peer's machine: highwater takeover. Start the stopped process when its disk works: the process asks before any signature"
 }
 
 // Advice tells the obstacle of the moment, and the next steps.
@@ -48,7 +48,7 @@ func (s Screen) Advice(v Verdict) (waiting string, next []string) {
 		return "", []string{"name the peer: highwater peer add ADDRESS KEY"}
 	}
 	if s.Disk != nil {
-		return "the disk of this instance fails: " + s.Disk.Error(), s.broken(v)
+		return "the disk here fails: " + s.Disk.Error(), s.broken(v)
 	}
 	if v.By == s.Me {
 		waiting, next = s.owner(v)
@@ -90,7 +90,7 @@ func (s Screen) owner(v Verdict) (waits string, next []string) {
 		return "", next
 	case Stopped:
 		return "", []string{
-			"start the daemon on this machine: systemctl start highwater; the daemon asks the peer before it signs",
+			"start the daemon on this machine: systemctl start highwater; the daemon asks the peer before any signature",
 		}
 	case Waits:
 		return s.waits()
@@ -122,14 +122,14 @@ func (s Screen) notOwner(v Verdict) []string {
 	case Unheard:
 		return []string{
 			"compare the keys of the two machines: highwater peer show, on both",
-			"on the machine that should sign: highwater activate",
+			"on the machine of your choice: highwater activate",
 		}
 	case NeverActive:
-		return []string{"on the machine that should sign: highwater activate"}
+		return []string{"on the machine of your choice: highwater activate"}
 	case Stranger:
 		return []string{OwnerGone}
 	case Claimed:
-		return []string{findSigner, "afterwards, with one of the two fenced or stopped: highwater takeover, on the machine that should sign"}
+		return []string{findSigner, "afterwards, with either instance fenced or stopped: highwater takeover, on the machine of your choice"}
 	case FencedOwner:
 		return []string{findSigner, takesOver}
 	case BrokenOwner:
@@ -139,7 +139,7 @@ func (s Screen) notOwner(v Verdict) []string {
 	case Shares, Awaited:
 		return s.share(v)
 	case StandsBy:
-		return []string{"to sign on the peer's machine: highwater activate, on that machine", "to sign here: highwater handover"}
+		return []string{"to sign at the peer: highwater activate, on the peer's machine", "to sign here: highwater handover"}
 	case Waits:
 		return []string{"on the owner's machine: highwater status; the owner signs once this instance has answered", goneOwner}
 	default:
@@ -165,7 +165,7 @@ func (s Screen) backup() []string {
 		return []string{"bring the link to the peer back: marks follow again", goneOwner}
 	}
 	return []string{
-		"this instance is the backup now, and needs nothing: its devices stay connected, and the peer's marks follow",
+		"this instance is the backup now, and needs nothing: the devices stay connected, and the peer's marks follow",
 		"to sign here again: highwater handover",
 	}
 }

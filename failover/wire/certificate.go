@@ -73,7 +73,7 @@ func (c *Certificate) Verify() error {
 		return err
 	}
 	if !ed25519.Verify(c.From[:], message, sig) {
-		return Refuse(WrongKey, "the certificate was changed on its way, or another instance made it", "the certificate's signature is wrong")
+		return Refuse(WrongKey, "the certificate was changed on the way, or another instance made the certificate", "the certificate's signature is wrong")
 	}
 	return nil
 }
@@ -82,7 +82,7 @@ func (c *Certificate) Verify() error {
 func (c *Certificate) ForFile() error {
 	if c.Nonce != "" || c.Level == nil {
 		return Refuse(OldAnswer, "highwater release --at LEVEL --out FILE, on the peer's machine",
-			"this certificate was an answer, and is not for a file")
+			"the certificate was an answer, and is not for a file")
 	}
 	return nil
 }
@@ -116,7 +116,7 @@ func ParseCertificate(b []byte) (*Certificate, error) {
 	}
 	if c.Protocol != Protocol {
 		return nil, Refuse(WrongVersion, "run the same version of highwater on both machines",
-			"the certificate is of version %d, this program reads version %d", c.Protocol, Protocol)
+			"the certificate is of version %d, and version %d is readable here", c.Protocol, Protocol)
 	}
 	if err := c.sound(); err != nil {
 		return nil, err

@@ -76,7 +76,7 @@ func (l *Client) Call(ctx context.Context, peer hwm.Peer, verb string, q Questio
 		return Answer{}, unreachable(peer, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return Answer{}, Refuse(WrongVersion, "is a highwater's peer listener at the address?", "the peer answered %s", resp.Status)
+		return Answer{}, Refuse(WrongVersion, "see that highwater's peer listener is at the address: `[peer] listen`", "the peer answered %s", resp.Status)
 	}
 	return Parse[Answer](body)
 }
@@ -123,7 +123,7 @@ func unreachable(peer hwm.Peer, err error) error {
 		return Refuse(WrongKey, "on the peer's machine: highwater peer show; the key of this instance must be named",
 			"the instance at %s does not accept the key of this instance", peer.Address)
 	}
-	return Refuse(Unreachable, "is it running, and does `[peer] listen` and the firewall let this machine in?",
+	return Refuse(Unreachable, "on the peer's machine: does highwater run, and do `[peer] listen` and the firewall let this machine in?",
 		"the peer at %s does not answer: %v", peer.Address, cause(err))
 }
 

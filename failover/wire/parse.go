@@ -25,7 +25,7 @@ func Parse[T Question | Answer](b []byte) (T, error) {
 	}
 	if version.Protocol != Protocol {
 		return zero, Refuse(WrongVersion, "run the same version of highwater on both machines",
-			"the peer speaks version %d of the protocol, this instance version %d", version.Protocol, Protocol)
+			"the peer speaks version %d of the protocol, and version %d is spoken here", version.Protocol, Protocol)
 	}
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()

@@ -66,12 +66,12 @@ func tlsConfig(identity crypto.Signer, pinned func() (hwm.InstanceID, bool)) (*t
 			if key == hwm.InstanceID(me) && key != want {
 				return Refuse(WrongKey, "highwater peer add ADDRESS KEY, both of the peer; or make the copy anew: highwater init in an "+
 					"empty directory",
-					"the machine at the address has this instance's own key: the address leads back here, or one machine has a copy of the "+
-						"state directory of the second")
+					"the machine at the address has this instance's own key: the address leads back here, or the machine has a copy of this "+
+						"instance's state directory")
 			}
 			if key != want {
 				return Refuse(WrongKey, "compare with: highwater peer show, on the peer's machine",
-					"the machine there is the instance %s, and %s is expected", key, want)
+					"the machine at the address is the instance %s, and %s is expected", key, want)
 			}
 			return nil
 		},

@@ -130,7 +130,7 @@ func (d *Daemon) bind(ctx context.Context, name, address string, mode os.FileMod
 	l, err := api.Listen(ctx, address, mode)
 	if err != nil {
 		return nil, hints.Add(fmt.Errorf("%s listener: %w", name, err), "does a second program "+
-			"listen there? see the "+name+" address in "+d.Config.Path)
+			"listen at the address? see the "+name+" address in "+d.Config.Path)
 	}
 	return l, nil
 }

@@ -262,11 +262,11 @@ func ExplainStore(cfg *config.Config, err error) error {
 	case errors.Is(err, store.ErrMissing):
 		return hints.Add(err, fmt.Sprintf("is the disk mounted (findmnt -T %s), and is state_dir the directory of "+
 			"before? Find the missing file, "+
-			"or bring the file back. Only for keys that never signed, "+
+			"or bring the file back. Only for keys without any signature, "+
 			"or when the old file is lost for good: make a new, "+
 			"empty file: highwater init --config %s", cfg.StateDir, cfg.Path))
 	case errors.Is(err, store.ErrInUse):
-		return hints.Add(err, fmt.Sprintf("two signers on one state directory would sign twice; "+
+		return hints.Add(err, fmt.Sprintf("two signers on the same state directory would sign twice; "+
 			"does a second highwater run on %s?", cfg.StateDir))
 	}
 	return err

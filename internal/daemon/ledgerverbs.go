@@ -194,7 +194,7 @@ func compareMarks(in *Instance, pkh tezos.PublicKeyHash, dev hwm.Position) ([]le
 		case st.Mark == nil:
 			row.Note = "the host has no mark, and signs nothing of this kind"
 		case dev.Compare(st.Mark.Position) > 0:
-			row.Note = "the device is ahead: the device refuses places that the host would still sign"
+			row.Note = "the device is ahead: the device refuses places still open at the host"
 		case dev.Compare(st.Mark.Position) < 0:
 			row.Note = "the device is behind: the host alone protects"
 		default:

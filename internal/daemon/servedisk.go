@@ -46,7 +46,7 @@ func (in *Instance) answersOnly() bool {
 
 // untilWritable tries the disk until a write succeeds; false: ctx ended first.
 func (d *Daemon) untilWritable(ctx context.Context) bool {
-	d.log.Warn("this instance signs nothing, and stays for its peer's questions until the disk works")
+	d.log.Warn("nothing is signed; this instance stays for the peer's questions until the disk works")
 	tick := time.NewTicker(d.TrialEvery)
 	defer tick.Stop()
 	for {

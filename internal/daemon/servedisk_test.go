@@ -83,7 +83,7 @@ func TestABrokenBackupStaysForQuestions(t *testing.T) {
 	storetest.Break(t, d.Store.Path(), storetest.FailedSync)
 	require.ErrorIs(t, d.Store.Probe(), store.ErrPoisoned)
 	require.Eventually(t, func() bool {
-		return strings.Contains(said.String(), "stays for its peer's questions")
+		return strings.Contains(said.String(), "stays for the peer's questions")
 	}, daemontest.Patience, time.Millisecond)
 	st, err := d.Admin.Status(t.Context())
 	require.NoError(t, err)

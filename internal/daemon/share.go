@@ -50,13 +50,13 @@ func mayShare(cfg *config.Config, db *store.DB) error {
 	_, paired := db.Peer()
 	switch {
 	case cfg.Shared() && paired:
-		return hints.Add(errors.New("this instance is one of a pair, and [register] is configured: the right to sign has one giver only"),
+		return hints.Add(errors.New("this instance is half of a pair, and [register] is configured: the right to sign has a single giver"),
 			"highwater peer remove, on both machines, with [register] out of the configuration; see docs/register.md")
 	case cfg.Shared() && seen.Detached != 0:
-		return hints.Add(errors.New("this instance left its register for good, and [register] is configured"),
+		return hints.Add(errors.New("this instance left the register for good, and [register] is configured"),
 			"take [register] out; or make a new record: docs/register.md, \"Back to a register\"")
 	case !cfg.Shared() && seen.Cluster != 0 && seen.Detached == 0:
-		return hints.Add(errors.New("this instance shares its right to sign through a register, and [register] is not configured: another machine may sign now"),
+		return hints.Add(errors.New("this instance shares the right to sign through a register, and [register] is not configured: another machine may sign now"),
 			"put [register] back; or leave the register for good: highwater register detach --help")
 	}
 	return nil
@@ -100,7 +100,7 @@ func (s *share) connect(in *Instance) {
 		}
 		return nil
 	}
-	in.Signer.Explain("this process has not got the right to sign from the register yet", "see: highwater status")
+	in.Signer.Explain("the register has not given the right to sign to this process yet", "see: highwater status")
 }
 
 // sharedRight is the right as the signer asks for it.

@@ -24,7 +24,7 @@ func TestWhoMayShare(t *testing.T) {
 
 	require.NoError(t, db.SetPeer(&hwm.Peer{Address: "10.0.0.2:6734", Key: hwm.InstanceID{2}}))
 	require.NoError(t, mayShare(alone, db))
-	require.ErrorContains(t, mayShare(sharing, db), "one giver only")
+	require.ErrorContains(t, mayShare(sharing, db), "a single giver")
 	require.NoError(t, db.SetPeer(nil))
 
 	require.NoError(t, db.SeeRegister(func(s *hwm.RegisterSeen) { s.Cluster, s.Epoch, s.Aside = 7, 3, "kept" }))
@@ -38,5 +38,5 @@ func TestWhoMayShare(t *testing.T) {
 
 	require.NoError(t, db.SeeRegister(func(s *hwm.RegisterSeen) { s.Detached = 1 }))
 	require.NoError(t, mayShare(alone, db))
-	require.ErrorContains(t, mayShare(sharing, db), "left its register")
+	require.ErrorContains(t, mayShare(sharing, db), "left the register")
 }

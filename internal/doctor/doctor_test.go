@@ -185,7 +185,7 @@ func TestCheckNode(t *testing.T) {
 	require.Contains(t, found[1].Detail, "in the future of this machine's clock")
 
 	sim.SetFaults(nodesim.Faults{Chain: tezos.Mainnet})
-	require.Contains(t, checkNode(t.Context(), cfg, time.Now)[0].Detail, "it follows another chain")
+	require.Contains(t, checkNode(t.Context(), cfg, time.Now)[0].Detail, "follows another chain")
 	require.Equal(t, checklist.Bad, checkNode(t.Context(), cfg, time.Now)[0].Result)
 	sim.SetFaults(nodesim.Faults{Starting: true})
 	require.Equal(t, checklist.Warning, checkNode(t.Context(), cfg, time.Now)[0].Result, "it catches up by itself")
@@ -195,7 +195,7 @@ func TestCheckNode(t *testing.T) {
 	wrong := nodeAt(t, http.NotFoundHandler())
 	f := checkNode(t.Context(), wrong, time.Now)[0]
 	require.Equal(t, checklist.Bad, f.Result)
-	require.Contains(t, f.Hint, "not that of an octez node")
+	require.Contains(t, f.Hint, "no octez node is at the address")
 }
 
 // A protocol that this version was not tested with is said one block before it begins, and from then on.
@@ -230,7 +230,7 @@ func TestCheckNamesWhereANodeRedirects(t *testing.T) {
 	cfg := nodeAt(t, http.RedirectHandler("https://rpc.example/secret-token/chains/main/chain_id", http.StatusMovedPermanently))
 	f := checkNode(t.Context(), cfg, time.Now)[0]
 	require.Equal(t, checklist.Bad, f.Result)
-	require.Contains(t, f.Detail, "status 301: it redirects to https://rpc.example")
+	require.Contains(t, f.Detail, "status 301: a redirect to https://rpc.example")
 	require.Contains(t, f.Hint, `node = "https://rpc.example"`)
 	require.NotContains(t, f.Detail+f.Hint, "secret-token")
 	cfg = nodeAt(t, http.RedirectHandler("/v2", http.StatusFound))

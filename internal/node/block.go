@@ -71,7 +71,7 @@ func (c *Client) RawHeader(ctx context.Context, block tezos.Hash32) ([]byte, err
 	path := blockPath(block) + "/header/raw"
 	raw, err := ask(ctx, c, path, nil, maxSmall, parseHex)
 	if err == nil && tezos.Hash32(tezos.Digest(raw)) != block {
-		return nil, c.bad(path, errors.New("these bytes are another block")) // a block hash is the BLAKE2b-256 of the header
+		return nil, c.bad(path, errors.New("the bytes are another block")) // a block hash is the BLAKE2b-256 of the header
 	}
 	return raw, err
 }

@@ -148,7 +148,7 @@ func ask[T any](
 // read parses a JSON value of a fixed shape; only white space may follow.
 func read(b []byte, into any) error {
 	if err := json.Unmarshal(b, into); err != nil {
-		return fmt.Errorf("not the JSON that is expected: %w", err)
+		return fmt.Errorf("unexpected JSON: %w", err)
 	}
 	return nil
 }

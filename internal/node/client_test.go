@@ -168,7 +168,7 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 	}
 	for state, text := range map[nodesim.Faults]string{
 		{Starting: true}:          "still catching up, at level 1000",
-		{State: "stuck"}:          "calls itself stuck",
+		{State: "stuck"}:          "sync state stuck",
 		{Chain: tezos.ChainID{9}}: "while NetX",
 	} {
 		n.SetFaults(state)
@@ -371,8 +371,8 @@ func TestEmulatedNodeHasTheRecordedShape(t *testing.T) {
 // TestRedirectsAreNamed: nothing follows them, and the target is told without its path, which may hold a token.
 func TestRedirectsAreNamed(t *testing.T) {
 	for target, want := range map[string]string{
-		"https://rpc.example/token/x": "status 308: it redirects to https://rpc.example",
-		"/token/elsewhere":            "status 308: it redirects to another path of http://127.0.0.1",
+		"https://rpc.example/token/x": "status 308: a redirect to https://rpc.example",
+		"/token/elsewhere":            "status 308: a redirect to another path of http://127.0.0.1",
 	} {
 		c := client(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", target)

@@ -13,17 +13,17 @@ import (
 
 var (
 	// ErrUnreachable is returned when the node does not answer, or not in time.
-	ErrUnreachable = errors.New("it does not answer")
+	ErrUnreachable = errors.New("does not answer")
 	// ErrRefused is returned when the node answers with an error.
-	ErrRefused = errors.New("it answers with an error")
+	ErrRefused = errors.New("answers with an error")
 	// ErrNotFound is returned when the node does not know the block, or not any more.
-	ErrNotFound = errors.New("it does not know this")
+	ErrNotFound = errors.New("does not know the block")
 	// ErrAnswer is returned when an answer cannot be read, or is impossible.
-	ErrAnswer = errors.New("its answer cannot be used")
+	ErrAnswer = errors.New("gives an unusable answer")
 	// ErrWrongChain is returned when the node follows another chain.
-	ErrWrongChain = errors.New("it follows another chain")
+	ErrWrongChain = errors.New("follows another chain")
 	// ErrNotSynced is returned when the node has not caught up with its chain, or stands still.
-	ErrNotSynced = errors.New("it is not synced")
+	ErrNotSynced = errors.New("is not synced")
 )
 
 // Error is a failure of a node, and wraps one of the sentinels above.
@@ -36,7 +36,7 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	text := fmt.Sprintf("the node at %s: %v", e.Node, e.Kind)
+	text := fmt.Sprintf("the node at %s %v", e.Node, e.Kind)
 	if e.Detail != "" {
 		text += ": " + e.Detail
 	}
@@ -71,7 +71,7 @@ func (c *Client) unreachable(err error) error {
 	}
 	return &Error{
 		Node: c.shown, Kind: ErrUnreachable, Detail: detail, Cause: err,
-		Hint: "see that octez-node runs and that its RPC listens there (--rpc-addr): curl " + c.shown + "/chains/main/chain_id",
+		Hint: "see that octez-node runs, with its RPC at the address (--rpc-addr): curl " + c.shown + "/chains/main/chain_id",
 	}
 }
 
@@ -80,9 +80,9 @@ func (c *Client) refused(path string, status int, body []byte) error {
 	switch status {
 	case http.StatusNotFound, http.StatusGone:
 		e.Kind = ErrNotFound
-		e.Hint = "a block that was reorganised away, or is older than what the node keeps; or this address is not that of an octez node"
+		e.Hint = "the block was reorganised away, or is too old for the node; or no octez node is at the address"
 	case http.StatusUnauthorized, http.StatusForbidden:
-		e.Hint = "the node's access list refuses this RPC: give octez-node --allow-all-rpc for this address"
+		e.Hint = "the node's access list refuses the RPC: give octez-node --allow-all-rpc for the address"
 	}
 	return e
 }
@@ -90,7 +90,7 @@ func (c *Client) refused(path string, status int, body []byte) error {
 // redirected names the target of a redirect, without the parts that may be secret. Nothing follows a redirect.
 func (c *Client) redirected(status int, location string) error {
 	e := &Error{
-		Node: c.shown, Kind: ErrRefused, Detail: fmt.Sprintf("status %d: it redirects to an address that cannot be read", status),
+		Node: c.shown, Kind: ErrRefused, Detail: fmt.Sprintf("status %d: a redirect to an unreadable address", status),
 		Hint: "set node to the address of the node itself: redirects are not followed",
 	}
 	to, err := c.base.Parse(location)
@@ -99,25 +99,25 @@ func (c *Client) redirected(status int, location string) error {
 	}
 	target := to.Scheme + "://" + to.Host
 	if target == c.shown {
-		e.Detail = fmt.Sprintf("status %d: it redirects to another path of %s", status, cut(target))
+		e.Detail = fmt.Sprintf("status %d: a redirect to another path of %s", status, cut(target))
 		return e
 	}
-	e.Detail = fmt.Sprintf("status %d: it redirects to %s", status, cut(target))
-	e.Hint = "redirects are not followed; if that is your node: node = \"" + cut(target) + "\", with the path behind it, if there is one"
+	e.Detail = fmt.Sprintf("status %d: a redirect to %s", status, cut(target))
+	e.Hint = "redirects are not followed; for your own node: node = \"" + cut(target) + "\", with the node's path, if any"
 	return e
 }
 
 func (c *Client) bad(path string, err error) error {
 	return &Error{
 		Node: c.shown, Kind: ErrAnswer, Detail: path + ": " + err.Error(), Cause: err,
-		Hint: "see that the address is that of an octez node, and that Highwater knows its version: highwater version",
+		Hint: "see that an octez node is at the address, in a version known to Highwater: highwater version",
 	}
 }
 
 func (c *Client) wrongChain(has, want tezos.ChainID) error {
 	return &Error{
 		Node: c.shown, Kind: ErrWrongChain, Detail: fmt.Sprintf("%s, while %s is signed for", has, want),
-		Hint: "set node to a node of " + want.String() + ", or chain to what you bake on",
+		Hint: "set node to a node of " + want.String() + ", or chain to the chain of your baker",
 	}
 }
 

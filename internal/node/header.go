@@ -33,7 +33,7 @@ func (c *Client) Head(ctx context.Context) (Header, error) {
 func (c *Client) Header(ctx context.Context, block tezos.Hash32) (Header, error) {
 	h, err := ask(ctx, c, blockPath(block)+"/header", nil, maxSmall, parseHeader)
 	if err == nil && h.Hash != block {
-		return Header{}, c.bad(blockPath(block)+"/header", errors.New("it is another block"))
+		return Header{}, c.bad(blockPath(block)+"/header", errors.New("the answer is another block"))
 	}
 	return h, err
 }
@@ -43,7 +43,7 @@ func (c *Client) HeaderAt(ctx context.Context, level int32) (Header, error) {
 	path := fmt.Sprintf("/chains/main/blocks/%d/header", level)
 	h, err := ask(ctx, c, path, nil, maxSmall, parseHeader)
 	if err == nil && h.Level != level {
-		return Header{}, c.bad(path, errors.New("it is of another level"))
+		return Header{}, c.bad(path, errors.New("the answer is of another level"))
 	}
 	return h, err
 }
@@ -108,7 +108,7 @@ func fitnessRound(fields []string, level *int32) (int32, error) {
 		return 0, err
 	}
 	if level == nil || inside != *level {
-		return 0, errors.New("the level in the fitness is not that of the header")
+		return 0, errors.New("the level in the fitness is not the level of the header")
 	}
 	return hexInt32(fields[4])
 }

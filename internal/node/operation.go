@@ -98,7 +98,7 @@ func parseOperations(b []byte) ([]Operation, error) {
 		return nil, err
 	}
 	if list == nil {
-		return nil, errors.New("there is no list of operations in it")
+		return nil, errors.New("no list of operations")
 	}
 	if len(list) > maxOps {
 		return nil, fmt.Errorf("%d consensus operations: a block has at most %d", len(list), maxOps)
@@ -116,12 +116,12 @@ func parseOperations(b []byte) ([]Operation, error) {
 
 func (op jsonOperation) parse() (Operation, error) {
 	if len(op.Contents) != 1 {
-		return Operation{}, fmt.Errorf("a consensus operation has one content, not %d", len(op.Contents))
+		return Operation{}, fmt.Errorf("a consensus operation has a single content, not %d", len(op.Contents))
 	}
 	content := op.Contents[0]
 	f, ok := forms[content.Kind]
 	if !ok {
-		return Operation{}, fmt.Errorf("%.60q is no kind of consensus operation that is known here", content.Kind)
+		return Operation{}, fmt.Errorf("%.60q is no known kind of consensus operation", content.Kind)
 	}
 	out := Operation{Kind: f.kind, Aggregate: f.aggregate, Protocol: cut(op.Protocol)}
 	var err error
@@ -166,7 +166,7 @@ func (o *Operation) setConsensus(c *jsonConsensus) (err error) {
 }
 
 // errNoMetadata: the node left out the metadata, or has pruned the metadata.
-var errNoMetadata = errors.New("the metadata are missing, so it does not say who signed")
+var errNoMetadata = errors.New("the metadata with the signers are missing")
 
 func (o *Operation) setSingle(c jsonContent, f form) error {
 	if c.Metadata == nil || c.Metadata.Delegate == "" {

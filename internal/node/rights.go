@@ -50,10 +50,10 @@ func (q RightsQuery) values() (url.Values, error) {
 
 func (q RightsQuery) wanted(level int32, s Signer) error {
 	if !slices.Contains(q.Levels, level) {
-		return fmt.Errorf("rights at level %d, which was not asked for", level)
+		return fmt.Errorf("rights at the unasked level %d", level)
 	}
 	if !slices.Contains(q.Delegates, s.Delegate) && !slices.Contains(q.ConsensusKeys, s.Key) {
-		return fmt.Errorf("rights of %s, who was not asked for", s.Delegate)
+		return fmt.Errorf("rights of the unasked delegate %s", s.Delegate)
 	}
 	return nil
 }
@@ -158,7 +158,7 @@ func parseAttestationRights(b []byte) ([]AttestationRight, error) {
 		return nil, err
 	}
 	if list == nil {
-		return nil, errors.New("there is no list of rights in it")
+		return nil, errors.New("no list of rights")
 	}
 	out := []AttestationRight{}
 	for _, row := range list {

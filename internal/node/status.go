@@ -82,7 +82,7 @@ func parseVersion(b []byte) (Version, error) {
 		return Version{}, err
 	}
 	if v.Version == nil || v.Version.Major < 0 || v.Version.Minor < 0 {
-		return Version{}, errors.New("there is no version in it")
+		return Version{}, errors.New("no version")
 	}
 	out := Version{
 		Major: v.Version.Major, Minor: v.Version.Minor, Additional: string(v.Version.Additional),
@@ -129,15 +129,15 @@ func (c *Client) Check(ctx context.Context, chain tezos.ChainID, now time.Time, 
 		return h, err
 	}
 	h.Age = now.Sub(h.Head.Timestamp)
-	notSynced := &Error{Node: c.shown, Kind: ErrNotSynced, Hint: "wait for it: octez-client bootstrapped; then look at its log and its peers"}
+	notSynced := &Error{Node: c.shown, Kind: ErrNotSynced, Hint: "wait for the node: octez-client bootstrapped; afterwards look at the node's log and peers"}
 	switch {
 	case !h.Sync.Bootstrapped:
-		notSynced.Detail = fmt.Sprintf("it is still catching up, at level %d", h.Head.Level)
+		notSynced.Detail = fmt.Sprintf("still catching up, at level %d", h.Head.Level)
 	case !h.Sync.Synced():
-		notSynced.Detail = fmt.Sprintf("it calls itself %s, at level %d", h.Sync.State, h.Head.Level)
+		notSynced.Detail = fmt.Sprintf("sync state %s, at level %d", h.Sync.State, h.Head.Level)
 	case h.Age > maxAge:
-		notSynced.Detail = fmt.Sprintf("its head, level %d, is %s old", h.Head.Level, h.Age.Round(time.Second))
-		notSynced.Hint = "see that this machine's clock is right (timedatectl), and that the node has peers"
+		notSynced.Detail = fmt.Sprintf("the head, level %d, is %s old", h.Head.Level, h.Age.Round(time.Second))
+		notSynced.Hint = "see that the clock here is right (timedatectl), and that the node has peers"
 	default:
 		return h, nil
 	}

@@ -119,7 +119,7 @@ func (c *Client) ended(path string, err error) error {
 	return c.unreachable(err)
 }
 
-var errTooLong = errors.New("a header that does not end")
+var errTooLong = errors.New("a header without an end")
 
 // bounded bounds the bytes of a value of a stream.
 type bounded struct {

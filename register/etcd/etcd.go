@@ -140,7 +140,7 @@ func (r *Register) each(ctx context.Context, try func(context.Context, *clientv3
 type foreignError struct{ have, want uint64 }
 
 func (e *foreignError) Error() string {
-	return fmt.Sprintf("it belongs to cluster %x, and the record is in cluster %x", e.have, e.want)
+	return fmt.Sprintf("the member belongs to cluster %x, and the record is in cluster %x", e.have, e.want)
 }
 
 // allForeign tells whether every member answered, and from another cluster: a single wrong endpoint counts as a silent

@@ -48,7 +48,7 @@ func (t *TLS) certificate() (*tls.Certificate, error) {
 
 func (t *TLS) current(c *tls.Certificate) error {
 	if end := c.Leaf.NotAfter; time.Now().After(end) {
-		return fmt.Errorf("the certificate %s ended on %s: put a new one in its place", t.Cert, end.UTC().Format(time.DateTime))
+		return fmt.Errorf("the certificate %s ended on %s: put a new certificate in the file", t.Cert, end.UTC().Format(time.DateTime))
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ func Suite(t *testing.T, empty func(t *testing.T) register.Backend) {
 		_, err := b.Read(t.Context())
 		require.ErrorIs(t, err, register.ErrAbsent)
 		_, swapped, err := b.Swap(t.Context(), register.Entry{Value: []byte("a"), ModRev: 1}, []byte("b"))
-		require.False(t, swapped, "a swap made a record where none was")
+		require.False(t, swapped, "a swap made a record in an empty register")
 		if err != nil {
 			require.ErrorIs(t, err, register.ErrAbsent)
 		}
@@ -56,11 +56,11 @@ func Suite(t *testing.T, empty func(t *testing.T) register.Backend) {
 			now, swapped, err := b.Swap(t.Context(), prev, []byte("c"))
 			require.NoError(t, err, name)
 			require.False(t, swapped, name)
-			require.Equal(t, "b", string(now.Value), "%s: the answer shows what is there", name)
+			require.Equal(t, "b", string(now.Value), "%s: the answer shows the present record", name)
 			require.Equal(t, second.ModRev, now.ModRev, name)
 		}
 	})
-	t.Run("one of many swaps wins", func(t *testing.T) {
+	t.Run("of many swaps a single swap wins", func(t *testing.T) {
 		b := empty(t)
 		first, _, err := b.Create(t.Context(), []byte("a"))
 		require.NoError(t, err)
@@ -79,7 +79,7 @@ func Suite(t *testing.T, empty func(t *testing.T) register.Backend) {
 		winner, more := <-wins
 		require.True(t, more, "nobody won")
 		_, more = <-wins
-		require.False(t, more, "two swaps of one record succeeded")
+		require.False(t, more, "two swaps of the same record succeeded")
 		e, err := b.Read(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, winner, string(e.Value))
