@@ -22,6 +22,10 @@ FUZZBUDGET ?= 1500
 KILLS    ?= 150
 DURATION ?= 1h
 
+# How long the simulated time of a baker is, and its seed.
+HOURS ?= 8760
+SEED  ?= 1
+
 # golangci-lint is installed by `go install` into bin/tools, at exactly this version.
 LINT_VERSION := 2.15.0
 LINT         := bin/tools/golangci-lint
@@ -74,6 +78,10 @@ test-crash: build ## kill the real program under load, KILLS times (150), and as
 soak: build ## run the real program under load for DURATION (1h); nothing that it takes may grow
 	@$(GO) build -trimpath -o bin/soak ./test/soak
 	@bin/soak -duration $(DURATION)
+
+.PHONY: year
+year: deps ## simulate a baker's year, and count the lost signatures by cause (HOURS=720: a month; SEED=7: another year)
+	@HIGHWATER_HOURS=$(HOURS) HIGHWATER_SEED=$(SEED) $(GO) test -count=1 -timeout 12h -run TestYear -v ./test/year
 
 .PHONY: race
 race: deps ## run the tests of the concurrent packages under the race detector

@@ -16,6 +16,7 @@ believes pages whose writing failed | store/disk.go | s/return dropCache(f)/retu
 believes a name that was never synced | store/filecheck.go | s/syncDir(filepath.Dir(path))/func(string) error { return nil }(filepath.Dir(path))/ | ./test/trace | TestStartReadsWhatIsOnTheDisk
 answers before the mark is durable | signer/sign.go | s/out.timeCommit(durable.Wait)/out.timeCommit(func() error { _ = durable; return nil })/ | ./signer | TestNothingLeavesBeforeItIsDurable
 answers before the mark is durable (2) | signer/sign.go | s/out.timeCommit(durable.Wait)/out.timeCommit(func() error { _ = durable; return nil })/ | ./test/crash | TestCrash
+lets a stalled disk hold up a signature | store/horizon.go | s/case e.mark.Level <= h.durable:/case e.mark.Level <= h.durable-9:/ | ./test/year | TestYear
 trusts a horizon that is only queued | store/horizon.go | s/case e.mark.Level <= h.durable:/case e.mark.Level <= h.want-db.ahead:/ | ./store | TestAHorizonThatIsOnDisk
 trusts a horizon that is on its way | store/horizon.go | /case e.mark.Level <= h.taken:/,/return db.taken/s/return db.taken/return covered{db}/ | ./store | TestAHorizonThatIsOnDisk
 forgets the horizon at the start | store/session.go | s/e.mark = floor$/_ = floor/ | ./store | TestAPowerCutCostsTheHorizon

@@ -1,0 +1,70 @@
+package year
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// fault is an event of the calendar.
+type fault string
+
+const (
+	nodeRestart fault = "the node restarted"
+	deviceReset fault = "the device was away"
+	diskStall   fault = "the disk stalled"
+	upgrade     fault = "an upgrade restarted the signer"
+	powerCut    fault = "the power was away"
+	levelsAhead fault = "levels ahead, after a power cut"
+	deadDisk    fault = "a dead disk, until an operator took over"
+	handover    fault = "a handover"
+	theSigner   fault = "the signer itself"
+)
+
+// deadDiskWait is what an operator needs: to be called, to read, and to take over.
+const deadDiskWait = 20 * time.Minute
+
+type event struct {
+	at    time.Duration // from the beginning
+	what  fault
+	lasts time.Duration
+}
+
+// calendar spreads a year's faults over a span: of rare ones as many in a day as in a year, so that a short run meets them all.
+func calendar(seed uint64, span time.Duration) (events []event) {
+	random := rand.New(rand.NewPCG(seed, 2))
+	days := max(1, int(span/(24*time.Hour)))
+	months := max(2, days/30)
+	spread := func(what fault, count int, shortest, longest time.Duration) {
+		for range count {
+			at := span/20 + time.Duration(random.Int64N(int64(span*9/10)))
+			lasts := shortest + time.Duration(random.Int64N(int64(longest-shortest)+1))
+			events = append(events, event{at, what, lasts})
+		}
+	}
+	spread(nodeRestart, months, time.Minute, 4*time.Minute)
+	spread(deviceReset, days, 3*time.Second, 15*time.Second)
+	spread(diskStall, 40*days, time.Second, 10*time.Second)
+	spread(upgrade, months, 800*time.Millisecond, 2*time.Second)
+	spread(handover, months, 0, 0)
+	spread(powerCut, 1, 2*time.Second, 5*time.Second) // a virtual machine that is reset: back before the levels ahead are over
+	spread(powerCut, 1, time.Minute, 10*time.Minute)
+	spread(deadDisk, 1, deadDiskWait, deadDiskWait)
+	slices.SortFunc(events, func(a, b event) int { return cmp.Compare(a.at, b.at) })
+	return apart(events)
+}
+
+// apart keeps what takes a machine down from coming while the machine is down already.
+func apart(events []event) []event {
+	var free time.Duration
+	for i, e := range events {
+		if e.what == diskStall || e.what == deviceReset || e.what == nodeRestart {
+			continue
+		}
+		events[i].at = max(e.at, free)
+		free = events[i].at + e.lasts + 10*time.Minute
+	}
+	slices.SortFunc(events, func(a, b event) int { return cmp.Compare(a.at, b.at) })
+	return events
+}

@@ -1,0 +1,344 @@
+// Package year simulates a year of a baker on a clock of its own, and counts the lost signatures by their cause.
+package year
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"text/tabwriter"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"highwater/hwm"
+	"highwater/internal/softkey"
+	"highwater/internal/tezos"
+	"highwater/signer/signertest"
+)
+
+const (
+	blockTime  = 6 * time.Second
+	firstLevel = 1_000_000
+	// window is when an operator's `highwater wait-window` lets a planned act begin: the attestation is out, and the next level is not here.
+	window = 3500 * time.Millisecond
+)
+
+// fromEnvironment reads a number that `make year` gives.
+func fromEnvironment(t *testing.T, name string, otherwise uint64) uint64 {
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 32)
+	require.NoError(t, err, "%s is no number", name)
+	return n
+}
+
+// TestYear runs the same calendar with two levels ahead, and with none as every earlier version has.
+func TestYear(t *testing.T) {
+	hours, seed := fromEnvironment(t, "HIGHWATER_HOURS", 8), fromEnvironment(t, "HIGHWATER_SEED", 1)
+	span := time.Duration(hours) * time.Hour
+	with, without := &result{}, &result{}
+	t.Run("lives", func(t *testing.T) {
+		for ahead, out := range map[int32]*result{2: with, 0: without} {
+			t.Run(fmt.Sprintf("ahead=%d", ahead), func(t *testing.T) {
+				t.Parallel()
+				root := memoryDir(t)
+				synctest.Test(t, func(t *testing.T) { *out = *live(t, root, ahead, seed, span) })
+			})
+		}
+	})
+	t.Logf("%d hours, seed %d: %d levels, %d rights\n%s", hours, seed, with.levels, with.rights, table(with, without))
+
+	require.Zero(t, with.lost[theSigner], "a signature was lost with no fault around")
+	require.Zero(t, with.lost[diskStall], "a disk that stalls for less than two levels costs nothing")
+	require.Zero(t, with.lost[upgrade]+with.lost[handover], "an act in its window costs nothing")
+	require.LessOrEqual(t, with.lost[levelsAhead], 2*with.cuts*3, "a power cut costs the levels ahead at most: three requests each")
+	require.Positive(t, without.lost[diskStall], "the stalls are none that can be felt")
+	require.Positive(t, with.lost[nodeRestart], "the calendar is empty")
+}
+
+// memoryDir is a directory in memory where there is one: a million commits wait for no real disk.
+func memoryDir(t *testing.T) string {
+	dir, err := os.MkdirTemp("/dev/shm", "highwater-year-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	return dir
+}
+
+// result is what was lost.
+type result struct {
+	levels, rights, cuts int
+	lost                 map[fault]int
+	levelsLost           map[fault]map[int32]bool // attestations
+}
+
+func table(with, without *result) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	row := func(columns ...any) { _, _ = fmt.Fprintln(w, strings.TrimSuffix(fmt.Sprintln(columns...), "\n")) }
+	row("lost, by cause\tahead = 2\tahead = 0\tattestations, ahead = 2\tahead = 0")
+	for _, f := range []fault{nodeRestart, deviceReset, diskStall, upgrade, handover, deadDisk, powerCut, levelsAhead, theSigner} {
+		row(fmt.Sprintf("%s\t%d\t%d\t%d\t%d", f, with.lost[f], without.lost[f],
+			len(with.levelsLost[f]), len(without.levelsLost[f])))
+	}
+	_ = w.Flush()
+	return b.String()
+}
+
+// life is a baker's machines while the calendar goes by.
+type life struct {
+	t      *testing.T
+	begin  time.Time
+	chain  *chain
+	key    *softkey.Key
+	judge  judge
+	result *result
+
+	current, other *machine // current is nil while nothing can be asked
+	epoch          uint64
+	silent         time.Time // the node is back at this time
+	down           fault     // why current is nil
+	back           time.Time // when the machine comes back
+	comes          func()    // how
+	away, stalled  time.Time // the ends of the last reset and of the last stall
+	floor          int32     // no level at or below is signed any more …
+	floorOf        fault     // … because of this
+	lives          int       // grows with each cut: an answer of an earlier life reached nobody
+
+	mu    sync.Mutex // of result and judge
+	tasks sync.WaitGroup
+}
+
+func live(t *testing.T, root string, ahead int32, seed uint64, span time.Duration) *result {
+	l := &life{
+		t: t, begin: time.Now(), chain: newChain(seed), key: signertest.NewKey(t, tezos.Ed25519, 1), epoch: 1,
+		result: &result{lost: map[fault]int{}, levelsLost: map[fault]map[int32]bool{}},
+	}
+	l.current = newMachine(t, root+"/one", ahead, l.chain, l.key)
+	l.other = newMachine(t, root+"/two", ahead, l.chain, l.key)
+	l.current.own(l.current.signer.Floors(firstLevel-1, hwm.SourceSet), l.epoch)
+	events := calendar(seed, span)
+	for level := int32(firstLevel); time.Since(l.begin) < span; level++ {
+		events = l.level(level, events)
+	}
+	l.tasks.Wait()
+	if l.current != nil {
+		l.current.stop()
+	}
+	l.other.stop()
+	return l.result
+}
+
+// level lives through a level: its requests and the events of its time, each at its moment. The events that are still to come are left.
+func (l *life) level(level int32, events []event) []event {
+	l.chain.at(level)
+	l.result.levels++
+	start := time.Now()
+	asks, length := l.chain.level(level)
+	type moment struct {
+		at time.Time
+		do func()
+	}
+	var moments []moment
+	for _, a := range asks {
+		moments = append(moments, moment{start.Add(a.after), func() { l.ask(a, start) }})
+	}
+	for len(events) > 0 && l.begin.Add(events[0].at).Before(start.Add(length)) {
+		e := events[0]
+		events = events[1:]
+		at := l.begin.Add(e.at)
+		if e.what == upgrade || e.what == handover {
+			at = start.Add(length - blockTime + window)
+		}
+		moments = append(moments, moment{at, func() { l.happen(e) }})
+	}
+	slices.SortStableFunc(moments, func(a, b moment) int { return a.at.Compare(b.at) })
+	for _, m := range moments {
+		l.until(m.at)
+		m.do()
+	}
+	l.until(start.Add(length))
+	return events
+}
+
+// until lets time go by. A machine that is down comes back at its time.
+func (l *life) until(at time.Time) {
+	if l.current == nil && !l.back.After(at) {
+		<-time.After(time.Until(l.back))
+		l.comes()
+	}
+	<-time.After(time.Until(at))
+}
+
+// ask is a request of the baker, in its own time.
+func (l *life) ask(a ask, start time.Time) {
+	l.mu.Lock()
+	l.result.rights++
+	l.mu.Unlock()
+	switch {
+	case time.Now().Before(l.silent):
+		l.lose(a, nodeRestart)
+		return
+	case l.current == nil:
+		l.lose(a, l.down)
+		return
+	}
+	m, lives, asked := l.current, l.lives, time.Now()
+	l.tasks.Go(func() {
+		ctx, cancel := context.WithDeadline(context.Background(), start.Add(a.last))
+		defer cancel()
+		payload := a.step.Payload(tezos.Ed25519)
+		_, err := m.signer.Sign(ctx, l.key.PublicKey().Hash(), payload)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.lives != lives {
+			l.loseNow(a, powerCut)
+			return
+		}
+		if err == nil {
+			l.judge.see(l.t, a, payload)
+			return
+		}
+		l.loseNow(a, l.cause(a, asked, err))
+	})
+}
+
+// cause finds the fault behind a lost signature. The caller holds l.mu.
+func (l *life) cause(a ask, asked time.Time, err error) fault {
+	var refusal *hwm.Refusal
+	switch {
+	case errors.As(err, &refusal) && a.step.Level <= l.floor:
+		return l.floorOf
+	case l.away.After(asked):
+		return deviceReset
+	case l.stalled.After(asked):
+		return diskStall
+	}
+	l.t.Logf("level %d round %d %s: %v", a.step.Level, a.step.Round, a.step.Kind, err)
+	return theSigner
+}
+
+func (l *life) lose(a ask, f fault) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.loseNow(a, f)
+}
+
+func (l *life) loseNow(a ask, f fault) {
+	l.result.lost[f]++
+	if a.step.Kind == tezos.Attestation {
+		if l.result.levelsLost[f] == nil {
+			l.result.levelsLost[f] = map[int32]bool{}
+		}
+		l.result.levelsLost[f][a.step.Level] = true
+	}
+}
+
+// happen lets an event happen. What finds the machine down finds nothing.
+func (l *life) happen(e event) {
+	now := time.Now()
+	if e.what == nodeRestart {
+		l.silent = now.Add(e.lasts)
+		return
+	}
+	if l.current == nil {
+		return
+	}
+	switch e.what { //nolint:exhaustive // a restart of the node is above, and two causes are no events
+	case deviceReset:
+		l.mu.Lock()
+		l.away = now.Add(e.lasts)
+		l.mu.Unlock()
+		l.current.dev.reset(e.lasts)
+	case diskStall:
+		l.mu.Lock()
+		l.stalled = now.Add(e.lasts)
+		l.mu.Unlock()
+		l.current.disk.stall(now.Add(e.lasts))
+	case upgrade:
+		m := l.current
+		m.stop()
+		l.goDown(e, func() { m.start(); l.current = m })
+	case handover:
+		l.epoch++
+		l.other.own(l.current.give(), l.epoch)
+		l.current, l.other = l.other, l.current
+	case powerCut:
+		m := l.current
+		l.mu.Lock()
+		l.lives++
+		l.result.cuts++
+		l.mu.Unlock()
+		m.cut()
+		l.goDown(e, func() { m.boot(); m.start(); l.current = m; l.floorAt(m, levelsAhead) })
+	case deadDisk:
+		m := l.current
+		l.mu.Lock()
+		l.lives++
+		l.mu.Unlock()
+		m.stop()
+		require.NoError(l.t, os.RemoveAll(m.dir))
+		l.goDown(e, func() {
+			l.epoch++
+			l.other.own(l.other.signer.Floors(l.chain.known().Level+3, hwm.SourceSet), l.epoch)
+			m.install()
+			l.current, l.other = l.other, m
+			l.floorAt(l.current, deadDisk)
+		})
+	}
+}
+
+func (l *life) goDown(e event, comes func()) {
+	l.current, l.down, l.back, l.comes = nil, e.what, time.Now().Add(e.lasts), comes
+}
+
+// floorAt notes the highest mark that a start has: what is asked for at or below is lost to f.
+func (l *life) floorAt(m *machine, f fault) {
+	rows, err := m.db.Rows()
+	require.NoError(l.t, err)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.floor, l.floorOf = 0, f
+	for _, r := range rows {
+		l.floor = max(l.floor, r.Level)
+	}
+}
+
+// judge has seen every signature that left either machine.
+type judge struct {
+	seen map[judged][]byte
+	last int32
+}
+
+type judged struct {
+	kind         tezos.Kind
+	level, round int32
+}
+
+func (j *judge) see(t *testing.T, a ask, payload []byte) {
+	if j.seen == nil {
+		j.seen = map[judged][]byte{}
+	}
+	at := judged{a.step.Kind, a.step.Level, a.step.Round}
+	before, ok := j.seen[at]
+	require.True(t, !ok || bytes.Equal(before, payload), "two signatures for %v", at)
+	j.seen[at] = payload
+	if j.last = max(j.last, a.step.Level); len(j.seen) > 10_000 {
+		for k := range j.seen {
+			if k.level < j.last-1000 {
+				delete(j.seen, k)
+			}
+		}
+	}
+}
