@@ -57,7 +57,7 @@ func (a *app) acknowledge(ctx context.Context, admin operate.Admin, ids []uint64
 	if err != nil {
 		return err
 	}
-	if len(ended) > 0 { // by their numbers: not one that arises meanwhile
+	if len(ended) > 0 { // by number: an alarm that arises meanwhile stays
 		var request operate.AcknowledgeRequest
 		for _, m := range ended {
 			request.IDs = append(request.IDs, m.ID)
@@ -74,7 +74,7 @@ func (a *app) acknowledge(ctx context.Context, admin operate.Admin, ids []uint64
 	return nil
 }
 
-// named are the alarms with these numbers; all of them when none is given.
+// named gives the alarms with these numbers, or all alarms when no number is given.
 func named(alarms []signer.Alarm, ids []uint64) ([]signer.Alarm, error) {
 	if len(ids) == 0 {
 		return alarms, nil
@@ -94,7 +94,7 @@ func named(alarms []signer.Alarm, ids []uint64) ([]signer.Alarm, error) {
 	return out, nil
 }
 
-// numberAlarms shows them with the numbers by which they are ended. Results in JSON have the numbers already.
+// numberAlarms shows the alarms with the numbers that end them. JSON results have the numbers already.
 func (a *app) numberAlarms(alarms []signer.Alarm) {
 	for _, m := range alarms {
 		a.Note("alarm %d: %s: %s\n  hint: %s", m.ID, m.Name, m.Text, m.Hint)

@@ -2,8 +2,8 @@ package cmd
 
 import "highwater/cmd/cli"
 
-// app is what the commands of this package share.
+// app is the state shared by the commands of this package.
 type app struct {
 	*cli.App
-	flush func() // writes what is still to be said; it does not wait for long
+	flush func() // writes the rest of the output, within a short bound
 }

@@ -19,8 +19,8 @@ import (
 // flushPatience is how long the end of the process waits for the reader of its log.
 const flushPatience = time.Second
 
-// daemonLog gives the daemon's log, which waits for no reader: neither of its lines nor of what the command says at its
-// end. The queue takes the place of standard error until Main flushes it.
+// daemonLog gives the daemon's log. The log never waits for a slow reader. The queue takes the place of standard error
+// until Main flushes the queue.
 func (a *app) daemonLog(level, format string) (*slog.Logger, *logqueue.Queue, error) {
 	if _, err := newLogger(io.Discard, level, format); err != nil { // before anything is started
 		return nil, nil, err
@@ -29,7 +29,7 @@ func (a *app) daemonLog(level, format string) (*slog.Logger, *logqueue.Queue, er
 		var line bytes.Buffer
 		log, err := newLogger(&line, slog.LevelError.String(), format)
 		if err != nil {
-			return nil // it was fine above
+			return nil // the log worked at its start
 		}
 		log.Error("log lines dropped: nobody read the log", "lines", n)
 		return line.Bytes()
@@ -40,9 +40,9 @@ func (a *app) daemonLog(level, format string) (*slog.Logger, *logqueue.Queue, er
 	return log, queue, err
 }
 
-// survive makes the process outlive a terminal that is closed (SIGHUP) and a log whose reader has ended (SIGPIPE). Both
-// signals are caught for good; the programs that the process starts get them as ever. Each SIGHUP calls again, once the
-// caller has set it. stop ends what listens.
+// survive makes the process outlive a closed terminal (SIGHUP) and a closed log pipe (SIGPIPE). Programs started by the
+// process still get both signals. Each SIGHUP calls again, once the caller has set again. stop ends the goroutine that
+// listens.
 func survive(ctx context.Context, log *slog.Logger, again *atomic.Pointer[func()]) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 8)

@@ -9,8 +9,7 @@ import (
 	"highwater/internal/terminal"
 )
 
-// fitHelp breaks the help of a command, and of all below it, for a terminal of so many columns. As it is written, it is
-// wider than most.
+// fitHelp breaks the help of a command, and of all its subcommands, at the width of the terminal.
 func fitHelp(c *cobra.Command, width int) {
 	template := strings.ReplaceAll(helpTemplate, "Flags.FlagUsages", fmt.Sprintf("Flags.FlagUsagesWrapped %d", width))
 	c.Root().SetHelpTemplate(template)
@@ -21,7 +20,7 @@ func fitHelp(c *cobra.Command, width int) {
 	}
 }
 
-// helpTemplate puts the example last: it is what most people look for.
+// helpTemplate puts the example last, because most readers look for the example.
 const helpTemplate = `{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
 
 {{end}}Usage:

@@ -19,7 +19,7 @@ var helpGroups = []struct {
 	{"Other", []string{"demo", "version", "completion"}},
 }
 
-// groupHelp puts the commands of root below the headings of its help.
+// groupHelp puts the commands of root below the headings of the help.
 func groupHelp(root *cobra.Command) {
 	for _, g := range helpGroups {
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})

@@ -57,7 +57,7 @@ func (a *app) keysTable(keys []operate.KeyRow) error {
 	return a.Table([]string{"key", "curve", "alias", "device", "health", "what to do"}, rows)
 }
 
-// findKey looks for a key by its address or alias.
+// findKey finds a key by address or alias.
 func findKey(ctx context.Context, admin operate.Admin, name string) (operate.KeyRow, error) {
 	keys, err := admin.Keys(ctx)
 	if err != nil {

@@ -88,7 +88,7 @@ func (a *app) activate(ctx context.Context, cfg *config.Config, admin operate.Ad
 	return err
 }
 
-// checkActivation finds what the activation would lack, and has a level that is far away confirmed.
+// checkActivation reports the gaps of an activation, and has a far level confirmed.
 func (a *app) checkActivation(ctx context.Context, admin operate.Admin, req operate.ActivateRequest, yes bool) (operate.ActivateRequest, error) {
 	var err error
 	word := ""

@@ -34,7 +34,7 @@ const (
 	exitDisk  = 3 // of serve: the disk of the state directory fails
 )
 
-// Main runs the command line and gives its exit status.
+// Main runs the command line and returns the exit status.
 func Main(args []string, in io.Reader, out, errw io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -107,7 +107,7 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-// flagError says what is wrong with a flag, without the words of the parser of its value.
+// flagError explains a wrong flag without the words of the value's parser.
 func flagError(err error) error {
 	var invalid *pflag.InvalidValueError
 	if !errors.As(err, &invalid) {
@@ -127,7 +127,7 @@ func flagError(err error) error {
 	return terminal.Usagef("--%s %q: expected %s", invalid.GetFlag().Name, invalid.GetValue(), what)
 }
 
-// helpCmd is cobra's, but that an unknown command is a mistake of usage.
+// helpCmd is cobra's help command, except that an unknown command is a usage error.
 func helpCmd(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use: "help [COMMAND]", Short: "Show the help of a command", Args: cobra.ArbitraryArgs, DisableFlagsInUseLine: true,

@@ -14,7 +14,7 @@ import (
 	"highwater/ledger/ledgersim"
 )
 
-// simCmd serves emulated devices to tests of other programs; it is hidden from help.
+// simCmd serves emulated devices to the tests of other programs. Help does not list the command.
 func (a *app) simCmd() *cobra.Command {
 	c := cli.Group("sim", "Serve emulated devices, for tests", "", "  highwater sim ledger --listen 127.0.0.1:9999 --seed zebra --accept", a.simLedgerCmd())
 	c.Hidden = true
@@ -72,7 +72,7 @@ func (a *app) simLedger(ctx context.Context, address string, hid bool, opt ledge
 	return err
 }
 
-// serveHID serves raw reports to one client after the other.
+// serveHID serves raw reports, one client at a time.
 func serveHID(ctx context.Context, l net.Listener, d *ledgersim.Device) error {
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()

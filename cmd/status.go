@@ -91,7 +91,7 @@ func (a *app) showCertificates(rows []certs.Row) {
 	}
 }
 
-// showGuard is the part of the status that is about the look at the chain.
+// showGuard shows the guard's part of the status.
 func (a *app) showGuard(g operate.Guard) {
 	text := g.Line()
 	if g.State == operate.GuardBlind {
@@ -107,7 +107,7 @@ func (a *app) showGuard(g operate.Guard) {
 	a.Say("")
 }
 
-// showAlarms shows alarms with what to do about each.
+// showAlarms shows each alarm with its hint.
 func (a *app) showAlarms(alarms []signer.Alarm) {
 	for _, m := range alarms {
 		a.Say("%s %s: %s\n  hint: %s", a.Paint(terminal.Red, "alarm:"), m.Name, m.Text, m.Hint)

@@ -19,7 +19,7 @@ type build struct {
 	Go      string   `json:"go"`
 	OS      string   `json:"os"`
 	Arch    string   `json:"arch"`
-	Lacks   []string `json:"lacks"` // what this build cannot do
+	Lacks   []string `json:"lacks"` // features missing from this build
 }
 
 func buildInfo(version string) build {
@@ -33,7 +33,7 @@ func buildInfo(version string) build {
 	return b
 }
 
-// manCmd writes the man pages; packages call it.
+// manCmd writes the man pages, for packages.
 func (a *app) manCmd() *cobra.Command {
 	return &cobra.Command{
 		Use: "man DIRECTORY", Short: "Write the man pages to a directory", Hidden: true,

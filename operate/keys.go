@@ -18,7 +18,7 @@ func (l *Local) keyRows(healths []signer.KeyHealth) []KeyRow {
 	for _, h := range healths {
 		k, ok := infos[h.PKH]
 		if !ok {
-			continue // a device offered it just now
+			continue // a device offers the key now
 		}
 		row := KeyRow{
 			PKH: k.PKH, Curve: k.PKH.Curve.String(), Alias: k.Alias, Allow: k.Allow, Device: h.Device, Spares: h.Spares,

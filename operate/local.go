@@ -21,7 +21,7 @@ type Local struct {
 	Running bool // this process is the daemon
 	Now     func() time.Time
 	Devices DeviceFunc     // nil: the devices are not open here
-	Node    *failover.Node // nil: no other instance is known
+	Node    *failover.Node // nil: no peer is known
 	// Shared: the right to sign is shared through a register. Register is nil without a daemon.
 	Shared   bool
 	Register Register

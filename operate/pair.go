@@ -9,7 +9,7 @@ import (
 	"highwater/hwm"
 )
 
-// PeerRequest names the other instance; without an address this instance is alone.
+// PeerRequest names the peer. Without an address, this instance is alone.
 type PeerRequest struct {
 	Address string         `json:"address"`
 	Key     hwm.InstanceID `json:"key"`
@@ -40,7 +40,7 @@ type TakeoverAnswer struct {
 
 var errNoFailover = &wire.Refusal{Reason: wire.NotReady, Text: "the two instances talk through their daemons", Hint: "highwater serve"}
 
-// talking gives the node of a daemon: only a daemon hears the other instance.
+// talking gives the node of a daemon: only a daemon hears the peer.
 func (l *Local) talking() (*failover.Node, error) {
 	if l.Node == nil || !l.Running {
 		return nil, errNoFailover
@@ -56,7 +56,7 @@ func (l *Local) Pair(context.Context) (failover.View, error) {
 	return l.Node.View(), nil
 }
 
-// SetPeer names the other instance.
+// SetPeer names the peer.
 func (l *Local) SetPeer(ctx context.Context, r PeerRequest) (failover.View, error) {
 	if l.Shared && r.Address != "" {
 		return failover.View{}, errShared
@@ -105,7 +105,7 @@ func (l *Local) Handover(ctx context.Context, r failover.HandoverRequest) (Hando
 
 // asRefusal takes a refusal out of an error: a refusal is an answer, not a breakage.
 func asRefusal(err error) (*wire.Refusal, error) {
-	if r, ok := err.(*wire.Refusal); ok { //nolint:errorlint // what wraps a refusal says more, and is an error
+	if r, ok := err.(*wire.Refusal); ok { //nolint:errorlint // an error that wraps a refusal says more, and is an error
 		return r, nil
 	}
 	return nil, err
@@ -142,7 +142,7 @@ func (l *Local) Accept(ctx context.Context, r AcceptRequest) (Role, error) {
 	return l.role(), nil
 }
 
-// Takeover takes the right to sign without the other instance.
+// Takeover takes the right to sign without the peer.
 func (l *Local) Takeover(ctx context.Context, r failover.TakeoverRequest) (TakeoverAnswer, error) {
 	reg, err := l.register()
 	if err != nil {

@@ -36,8 +36,8 @@ type Reasoned interface {
 }
 
 // ReasonOf is the reason of an admin error in one word, the same in the daemon and beyond its socket: a constant of
-// this package, of hwm, signer or failover/wire. An error without a decision, such as a broken disk, has the empty
-// reason.
+// this package, of hwm, signer or failover/wire. The empty reason stands for an error without a decision, such as a
+// broken disk.
 func ReasonOf(err error) string {
 	var (
 		own      *Refusal

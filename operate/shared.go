@@ -23,11 +23,11 @@ type Register interface {
 	Ready() error
 }
 
-// errShared is the refusal of what is for a pair, or for an instance that is alone.
+// errShared refuses a command for a pair, or for a lone instance.
 var errShared = wire.Refuse(wire.NotOwner, "highwater handover, highwater takeover: see docs/register.md",
 	"this instance shares the right to sign through a register: the register alone gives it")
 
-// errSharedOffline is the refusal of what wants the register, without a daemon.
+// errSharedOffline refuses a command for the register without a daemon.
 var errSharedOffline = wire.Refuse(wire.NotReady, "highwater serve", "only the daemon speaks with the register")
 
 // register gives the register of a daemon; nil where the right is not shared.
@@ -48,7 +48,7 @@ func (l *Local) activateShared(ctx context.Context, reg Register, level *int32) 
 	return sharedRefusal(reg.Activate(ctx))
 }
 
-// sharedRefusal makes a refusal of what the register, or another instance, decided.
+// sharedRefusal turns a decision of the register, or of another instance, into a refusal.
 func sharedRefusal(err error) error {
 	switch {
 	case err == nil:
@@ -74,7 +74,7 @@ func sharedFindings(reg Register) []checklist.Line {
 	return append(out, checklist.New(checklist.ThisInstance, checklist.OK, "ready", ""))
 }
 
-// handoverShared moves the right by the register: to here, or from here to any instance that is ready.
+// handoverShared moves the right by the register: to this instance, or from here to any ready instance.
 func (l *Local) handoverShared(ctx context.Context, reg Register, r failover.HandoverRequest) (failover.Handover, error) {
 	if r.At != nil {
 		return failover.Handover{}, wire.Refuse(wire.BadLevel, "highwater handover, without --at", "a register moves the right at once, and not from a level on")
@@ -101,7 +101,7 @@ func (l *Local) handoverShared(ctx context.Context, reg Register, r failover.Han
 	return h, nil
 }
 
-// sharedMoment looks for a good moment of this instance's own keys, if one is wanted.
+// sharedMoment looks for a good moment of this instance's own keys, unless no moment is wanted.
 func (l *Local) sharedMoment(ctx context.Context, r failover.HandoverRequest, h *failover.Handover) error {
 	if r.Window == nil {
 		return nil
@@ -120,7 +120,8 @@ func (l *Local) sharedMoment(ctx context.Context, r failover.HandoverRequest, h 
 	return nil
 }
 
-// takeoverShared takes the right from above the horizon. No statement is wanted: the register proves that nobody signs above it any more.
+// takeoverShared takes the right above the horizon. A statement is not needed: the register proves that nobody else
+// signs above the horizon.
 func (l *Local) takeoverShared(ctx context.Context, reg Register, r failover.TakeoverRequest) (failover.Takeover, error) {
 	v := reg.View()
 	t := failover.Takeover{Findings: sharedFindings(reg), Epoch: v.Epoch + 1, Floor: v.Horizon, Reason: "the register's horizon: nobody else signs above it any more"}

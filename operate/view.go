@@ -72,7 +72,7 @@ func (s Status) AllNotes() []string {
 type Ahead struct {
 	PKH  tezos.PublicKeyHash `json:"pkh"`
 	From int32               `json:"from"` // the first level to be signed; zero: no level, the ceiling is below the chain
-	Far  bool                `json:"far"`  // no margin is so wide
+	Far  bool                `json:"far"`  // no margin reaches so far
 	Text string              `json:"text"`
 }
 

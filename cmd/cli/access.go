@@ -15,11 +15,10 @@ import (
 	"highwater/store"
 )
 
-// Patience is how long a command that has no daemon to ask waits for devices.
+// Patience is how long a command without a daemon waits for devices.
 const Patience = 3 * time.Second
 
-// Admin gives the admin API: the daemon's, when one runs; else of the store itself, with the devices if they are asked
-// for.
+// Admin gives the admin API of the running daemon. Without a daemon, Admin opens the store, and on request the devices.
 func (a *App) Admin(ctx context.Context, cfg *config.Config, devices bool) (operate.Admin, func() error, error) {
 	client, err := api.Dial(ctx, cfg.Admin.Socket)
 	if err == nil {
@@ -29,7 +28,7 @@ func (a *App) Admin(ctx context.Context, cfg *config.Config, devices bool) (oper
 		return operate.Admin{}, nil, hints.Add(fmt.Errorf("the daemon's socket: %w", err), store.AccessHint(err))
 	}
 	in, err := daemon.Open(ctx, cfg, daemon.Options{Log: slog.New(slog.DiscardHandler), Version: a.Version, Devices: devices})
-	if errors.Is(err, store.ErrInUse) { // nobody listens, and somebody is there
+	if errors.Is(err, store.ErrInUse) { // the store is in use, yet no daemon answers
 		return operate.Admin{}, nil, hints.Add(err, fmt.Sprintf("nobody answers at %s: a second command is at work on the state directory, or a daemon with a different "+
 			"[admin] socket, or without its socket: restart the daemon with this configuration", cfg.Admin.Socket))
 	}
@@ -44,15 +43,15 @@ func (a *App) Admin(ctx context.Context, cfg *config.Config, devices bool) (oper
 	return in.Admin.Admin(), func() error { a.leaveAlarms(in); return in.Close() }, nil
 }
 
-// leaveAlarms tells of alarms that arose in this command: the marks that they are about were raised, so the daemon will
-// not see them.
+// leaveAlarms prints the alarms raised by this command. The command raised the marks, so the daemon will not see these
+// alarms.
 func (a *App) leaveAlarms(in *daemon.Instance) {
 	for _, m := range in.Signer.Alarms() {
 		a.Note("alarm: %s: %s\nhint: %s", m.Name, m.Text, m.Hint)
 	}
 }
 
-// WithAdmin runs f with the admin API, and closes it.
+// WithAdmin runs f with the admin API, and then closes the API.
 func (a *App) WithAdmin(ctx context.Context, devices bool, f func(*config.Config, operate.Admin) error) error {
 	cfg, err := a.Config()
 	if err != nil {
@@ -65,7 +64,7 @@ func (a *App) WithAdmin(ctx context.Context, devices bool, f func(*config.Config
 	return errors.Join(f(cfg, admin), done())
 }
 
-// Offline opens the store for what is only done while no daemon runs.
+// Offline opens the store for work that needs a stopped daemon.
 func (a *App) Offline(ctx context.Context, f func(*config.Config, *daemon.Instance) error) error {
 	cfg, err := a.Config()
 	if err != nil {

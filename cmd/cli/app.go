@@ -1,5 +1,4 @@
-// Package cli is what the commands share: the instance that they ask, their flags and arguments, and the tables that
-// several of them show.
+// Package cli is shared by all commands: access to the instance, flags and arguments, and common tables.
 package cli
 
 import (
@@ -11,7 +10,7 @@ import (
 	"highwater/internal/terminal"
 )
 
-// App is what every command shares.
+// App is the state shared by every command.
 type App struct {
 	*terminal.Terminal
 	ConfigFlag string // --config
@@ -25,14 +24,14 @@ var ErrSaid = errors.New("said")
 // Config reads the configuration.
 func (a *App) Config() (*config.Config, error) { return config.Load(config.PathOf(a.ConfigFlag)) }
 
-// Aside is the same app with results on standard error: for what is shown only so that a question can be answered.
+// Aside is the same app with results on standard error, for tables that belong to a question.
 func (a *App) Aside() *App {
 	t := *a.Terminal
 	t.Out = t.Err
 	return &App{Terminal: &t}
 }
 
-// AddJSON gives a command that reads its --json.
+// AddJSON gives a command the flag --json.
 func (a *App) AddJSON(c *cobra.Command) *cobra.Command {
 	c.Flags().BoolVar(&a.AsJSON, "json", false, "print JSON, for programs")
 	return c

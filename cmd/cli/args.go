@@ -10,7 +10,7 @@ import (
 	"highwater/internal/words"
 )
 
-// Group is a command that only holds others.
+// Group is a command with subcommands and no action of its own.
 func Group(use, short, long, example string, subs ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: short, Long: long, Example: example, Args: cobra.ArbitraryArgs, DisableFlagsInUseLine: true,
@@ -25,7 +25,7 @@ func Group(use, short, long, example string, subs ...*cobra.Command) *cobra.Comm
 	return c
 }
 
-// CommandNames are the commands right below one, those that its help shows.
+// CommandNames are the names of the direct subcommands, as help shows them.
 func CommandNames(c *cobra.Command) []string {
 	var names []string
 	for _, sub := range c.Commands() {
@@ -44,7 +44,7 @@ func NoArgs(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// Wants refuses a command that lacks flags without which it means nothing.
+// Wants refuses a command without its required flags.
 func Wants(c *cobra.Command, names ...string) error {
 	missing := false
 	said := make([]string, 0, len(names))

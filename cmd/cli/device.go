@@ -19,27 +19,26 @@ import (
 	"highwater/operate"
 )
 
-// DeviceFlags choose a device of a kind, and how long to wait for it.
+// DeviceFlags choose a device of a kind, and the time to wait for the device.
 type DeviceFlags struct {
 	Kind    string
-	Device  string // its name; empty: the only one
+	Device  string // name of the device; empty: the only device
 	Timeout time.Duration
 }
 
-// Flags gives a command these flags.
+// Flags adds the device flags to a command.
 func (f *DeviceFlags) Flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.Device, "device", "", "the device's `NAME` in the configuration, when there are several")
 	c.Flags().DurationVar(&f.Timeout, "timeout", DefaultWait, "how long to wait for the device, and for you")
 }
 
-// DefaultWait is how long a command waits for a device, or for a person in front of it.
+// DefaultWait is how long a command waits for a device, or for a person at the device.
 const DefaultWait = 60 * time.Second
 
-// infoWait is how long a command waits for an answer that nobody has to confirm: an old Ledger takes a second for each
-// key.
+// infoWait is how long a command waits for an answer without a confirmation. An old Ledger takes a second for each key.
 const infoWait = 2 * Patience
 
-// names gives the configured devices of the kind, or the one that was named.
+// names gives the named device, or all configured devices of the kind.
 func (f *DeviceFlags) names(cfg *config.Config) ([]string, error) {
 	var all []string
 	for _, d := range cfg.Devices {
@@ -60,7 +59,7 @@ func (f *DeviceFlags) names(cfg *config.Config) ([]string, error) {
 	return all, nil
 }
 
-// one gives the device that a command is for.
+// one gives the only device of the command.
 func (f *DeviceFlags) one(cfg *config.Config) (string, error) {
 	all, err := f.names(cfg)
 	if err == nil && len(all) > 1 {
@@ -72,7 +71,7 @@ func (f *DeviceFlags) one(cfg *config.Config) (string, error) {
 	return all[0], nil
 }
 
-// OnDevice runs a command about one device.
+// OnDevice runs a command on one device.
 func (a *App) OnDevice(ctx context.Context, f *DeviceFlags, do func(admin operate.Admin, name string) error) error {
 	cfg, err := a.Config()
 	if err != nil {
@@ -96,14 +95,14 @@ func (a *App) OnDevice(ctx context.Context, f *DeviceFlags, do func(admin operat
 	})
 }
 
-// awaited tells of a device that answers no verb before somebody does something: plugs it in, enters its PIN, opens the
-// right app. A TezSign that is locked does answer.
+// awaited tells whether the device waits for a person to plug in, enter the PIN or open the app. A locked TezSign is
+// not awaited: the gadget answers verbs.
 func (f *DeviceFlags) awaited(h device.Health) bool {
 	return h == device.Absent || h == device.NoApp || h == device.WrongApp || h == device.Locked && f.Kind == config.KindLedger
 }
 
-// Ask is the outline of most of these commands: a verb of one device, and what is said of its result. With --json it is
-// the result. A question that nobody has to confirm is not waited for as long as a person is.
+// Ask runs a verb on one device, and shows the result; with --json, the result itself. An answer without a confirmation
+// has the shorter bound infoWait.
 func Ask[R any](c *cobra.Command, a *App, f *DeviceFlags, verb string, args any, say func(name string, r R) error) error {
 	if verb == "info" && !c.Flags().Changed("timeout") {
 		f.Timeout = infoWait
@@ -120,8 +119,8 @@ func Ask[R any](c *cobra.Command, a *App, f *DeviceFlags, verb string, args any,
 	})
 }
 
-// AskEach asks all devices of a kind who they are. One that does not answer has a view of its own: its problem. Exit
-// status 1 when none of them answers.
+// AskEach asks all devices of a kind for their identity. A silent device gets a row with its problem. The exit status
+// is 1 when no device answers.
 func AskEach[R any](c *cobra.Command, a *App, f *DeviceFlags, args any, problem func(name, text string) R, say func([]R) error) error {
 	cfg, err := a.Config()
 	if err != nil {
@@ -155,14 +154,14 @@ func AskEach[R any](c *cobra.Command, a *App, f *DeviceFlags, args any, problem 
 	})
 }
 
-// Call asks a device for a verb, shows what it shows with a countdown, and decodes the result.
+// Call runs a verb on a device, shows the device's prompts with a countdown, and decodes the result.
 func Call[R any](ctx context.Context, a *App, admin operate.Admin, f *DeviceFlags, name, verb string, args any) (R, error) {
 	var result R
 	raw, err := json.Marshal(args)
 	if err != nil {
 		return result, err
 	}
-	defer clear(raw) // they may hold a passphrase
+	defer clear(raw) // the arguments may hold a passphrase
 	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
 	defer cancel()
 	countdown := a.newCountdown(ctx)
@@ -178,7 +177,7 @@ func Call[R any](ctx context.Context, a *App, admin operate.Admin, f *DeviceFlag
 	return result, err
 }
 
-// late says why nothing came back in time: what is known of the device says more than where the wait ended.
+// late explains a missing answer by the device's health, which says more than the timeout.
 func late(ctx context.Context, admin operate.Admin, f *DeviceFlags, name string, err error) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -196,7 +195,7 @@ func late(ctx context.Context, admin operate.Admin, f *DeviceFlags, name string,
 	return hints.Add(fmt.Errorf("nothing came back within %s: %w", f.Timeout, err), hint)
 }
 
-// countdown shows what a device waits for, and on a terminal how long it is still waited for.
+// countdown shows the device's prompt and, on a terminal, the time left.
 type countdown struct {
 	app   *App
 	until time.Time

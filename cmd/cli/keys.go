@@ -11,7 +11,7 @@ import (
 	"highwater/operate"
 )
 
-// OneKey wants one argument: a key.
+// OneKey wants exactly one argument, a key.
 func OneKey(c *cobra.Command, args []string) error {
 	if len(args) != 1 {
 		return hints.Add(terminal.Usagef("%s wants a key: an address or an alias", c.CommandPath()), "see: highwater keys list")
@@ -19,7 +19,7 @@ func OneKey(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// FindKey finds a key by its address or its alias, a Ledger's also as the tables shorten it.
+// FindKey finds a key by its address or alias. For a Ledger's key, the shortened form of the tables works too.
 func FindKey(keys []operate.KeyRow, name string) (operate.KeyRow, error) {
 	var found []operate.KeyRow
 	for _, k := range keys {

@@ -45,17 +45,16 @@ func (v *LevelValue) Set(text string) error {
 	return nil
 }
 
-// LevelIf is the level of a flag, nil when the flag was not given. One that counts from the head is shown as it is
-// resolved.
+// LevelIf is the level of a flag, or nil without the flag. A level counted from the head is shown once resolved.
 func (a *App) LevelIf(c *cobra.Command, name string, v LevelValue) (*int32, error) {
 	if !c.Flags().Changed(name) {
-		return nil, nil //nolint:nilnil // it was not given, and nothing failed
+		return nil, nil //nolint:nilnil // the flag was not given, and nothing failed
 	}
 	level, err := a.Level(c.Context(), name, v)
 	return &level, err
 }
 
-// Level is the level of a flag. One that counts from the head is shown as it is resolved.
+// Level is the level of a flag. A level counted from the head is shown once resolved.
 func (a *App) Level(ctx context.Context, name string, v LevelValue) (int32, error) {
 	if !v.head {
 		return LevelFlag(name, v.number)
@@ -75,7 +74,7 @@ func (a *App) Level(ctx context.Context, name string, v LevelValue) (int32, erro
 	return level, err
 }
 
-// headLimit bounds the question for the head, and headAge is how old the head of a node that is in step may be.
+// headLimit bounds the question for the head. headAge is the largest age of the head of a synchronised node.
 const (
 	headLimit = 5 * time.Second
 	headAge   = time.Minute
@@ -83,7 +82,7 @@ const (
 
 var errNoHead = errors.New("no node is configured: the chain's head is not known")
 
-// askHead asks the node where the chain is. A node that is not in step does not say it.
+// askHead asks the node for its head. A node that is not in step is an error.
 func askHead(ctx context.Context, cfg *config.Config) (int32, error) {
 	if cfg.Node == "" {
 		return 0, errNoHead
@@ -110,9 +109,9 @@ func FarFlag(c *cobra.Command, far *bool) {
 	c.Flags().BoolVar(far, "far", false, fmt.Sprintf("the level is right, although more than %d levels from the highest known", hwm.FarLevels))
 }
 
-// ConfirmFar asks for a word more when try refuses a level as too far away: the operator is shown the distance, and
-// types the word. Where nobody can be asked, and for --yes to ask nothing, --far has to be named. ConfirmFar returns
-// whether the level may be far. Any other error of try is returned as it is.
+// ConfirmFar shows the distance when try refuses a level as too far, and the operator types word. With --yes, or
+// without a terminal, the operator must give --far. ConfirmFar returns whether the level may be far. Other errors of
+// try come back unchanged.
 func (a *App) ConfirmFar(far, yes bool, word string, try func(far bool) error) (bool, error) {
 	if !a.Interactive || yes && far {
 		return far, try(far)
@@ -127,5 +126,5 @@ func (a *App) ConfirmFar(far, yes bool, word string, try func(far bool) error) (
 	return true, try(true)
 }
 
-// IsFar recognises the refusal of a level that is far away, from this process or from the daemon.
+// IsFar recognises the refusal of a far level, from this process or from the daemon.
 func IsFar(err error) bool { return operate.ReasonOf(err) == string(hwm.TooFar) }

@@ -9,7 +9,7 @@ import (
 	"highwater/internal/words"
 )
 
-// ShowPair is the part of the status that is about the pair.
+// ShowPair shows the pair's part of the status.
 func (a *App) ShowPair(v *failover.View) {
 	if v == nil || v.Peer == nil {
 		return
@@ -37,7 +37,7 @@ func (a *App) ShowPair(v *failover.View) {
 	a.ShowNext(v.Next)
 }
 
-// ShowNext shows what to do next, a line each.
+// ShowNext shows the next steps, a line each.
 func (a *App) ShowNext(next []string) {
 	for i, text := range next {
 		label := "next"
@@ -63,7 +63,7 @@ func peerWords(p *failover.PeerView) string {
 	return text
 }
 
-// SignsWords says that an instance signs, and which part of the levels.
+// SignsWords says that an instance signs, with its share of the levels.
 func SignsWords(s failover.Share) string {
 	switch {
 	case s.SignsUpTo != nil:

@@ -7,7 +7,7 @@ import (
 	"highwater/register"
 )
 
-// ShowRegister is the part of the status that is about the register.
+// ShowRegister shows the register's part of the status.
 func (a *App) ShowRegister(v *register.View) {
 	if v == nil {
 		return

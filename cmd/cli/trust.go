@@ -10,7 +10,7 @@ import (
 	"highwater/internal/terminal"
 )
 
-// TrustFlag is --key: whose signature on a bundle counts.
+// TrustFlag is --key: the instance key that must have signed a bundle.
 type TrustFlag struct {
 	text string
 	markfiles.Trust
@@ -21,7 +21,7 @@ func (t *TrustFlag) Flag(c *cobra.Command) {
 	c.Flags().StringVar(&t.text, "key", "", "take a bundle signed by the instance with this `KEY` (default: the peer)")
 }
 
-// Parse reads the key that was named, if one was.
+// Parse reads the instance key, if given.
 func (t *TrustFlag) Parse() error {
 	if t.text == "" {
 		return nil

@@ -12,7 +12,7 @@ import (
 	"highwater/operate"
 )
 
-// MarksTable shows marks, one line for each key and kind; with the chain, where there are those of several.
+// MarksTable shows marks, a line for each key and kind. With several chains, each line names its chain.
 func (a *App) MarksTable(marks []operate.MarkRow) error {
 	header := []string{"key", "alias", "kind", "level", "round", "horizon", "ceiling", "source", "updated"}
 	several := slices.ContainsFunc(marks, func(m operate.MarkRow) bool { return m.Chain != marks[0].Chain })
@@ -54,7 +54,7 @@ func (a *App) PaintHealth(h device.Health) string {
 	return a.Paint(terminal.Red, string(h))
 }
 
-// ShowRole shows the role, and what follows from it.
+// ShowRole shows the role and its consequence.
 func (a *App) ShowRole(r operate.Role, then string) error {
 	if a.AsJSON {
 		return a.JSON(r)
@@ -63,7 +63,7 @@ func (a *App) ShowRole(r operate.Role, then string) error {
 	return nil
 }
 
-// WarnKeys names the keys that cannot sign here, for a command that does its work all the same.
+// WarnKeys names the keys that cannot sign here. The command itself goes on.
 func (a *App) WarnKeys(st operate.Status) {
 	for _, f := range doctor.Keys(st) {
 		if f.Result != checklist.OK {

@@ -2,5 +2,5 @@ package devices
 
 import "highwater/cmd/cli"
 
-// app is what these commands share.
+// app is the state shared by the device commands.
 type app struct{ *cli.App }

@@ -1,4 +1,4 @@
-// Package devices is the commands about one kind of device each: ledger and tezsign.
+// Package devices has the commands for each kind of device: ledger and tezsign.
 package devices
 
 import (

@@ -26,7 +26,7 @@ func (a *app) tezsignCmd() *cobra.Command {
 		a.tezsignSetLevelCmd(), a.tezsignLogsCmd(), a.tezsignDeleteCmd(), a.tezsignVersionCmd())
 }
 
-// tezsignFlags are the flags of these commands.
+// tezsignFlags are the flags of the tezsign commands.
 type tezsignFlags struct {
 	cli.DeviceFlags
 	fd  int
@@ -38,7 +38,7 @@ func (a *app) tezsignFlags(c *cobra.Command, passphrase bool) *tezsignFlags {
 	f.Flags(c)
 	if passphrase {
 		c.Flags().IntVar(&f.fd, "passphrase-fd", -1, "read the passphrase from this file descriptor `N` (0: standard input)")
-		c.Flags().Lookup("passphrase-fd").DefValue = "0" // or help would show what stands for none
+		c.Flags().Lookup("passphrase-fd").DefValue = "0" // help must not show -1, the value of a flag not given
 	}
 	return f
 }

@@ -93,7 +93,7 @@ func (a *app) tezsignDeleteCmd() *cobra.Command {
 	return a.AddJSON(c)
 }
 
-// toDelete names the keys as the gadget has them, with their addresses: "TEST" is the gadget's "test".
+// toDelete gives the keys to delete, named as on the gadget, with their addresses: "TEST" is the gadget's "test".
 func (a *app) toDelete(ctx context.Context, admin operate.Admin, f *tezsignFlags, name string, aliases []string) (which []string, err error) {
 	if aliases, err = tezsign.FoldAliases(aliases); err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ func (a *app) toDelete(ctx context.Context, admin operate.Admin, f *tezsignFlags
 	return which, nil
 }
 
-// keysVerb runs a verb over keys, each of which has a result of its own.
+// keysVerb runs a verb over keys. Each key has its own result.
 func (a *app) keysVerb(ctx context.Context, f *tezsignFlags, verb string, aliases []string, done string, secret, choose bool) error {
 	return a.OnDevice(ctx, &f.DeviceFlags, func(admin operate.Admin, name string) error {
 		var err error
@@ -174,7 +174,7 @@ func (a *app) showResults(results []daemon.TezSignResult, done string) error {
 	return nil
 }
 
-// chooseKeys is the keys of the arguments, all with --all, or those that the operator picks on a terminal.
+// chooseKeys gives the keys of the arguments; all with --all; else the operator picks keys on a terminal.
 func (a *app) chooseKeys(ctx context.Context, admin operate.Admin, f *tezsignFlags, name, verb string, aliases []string) ([]string, error) {
 	if len(aliases) > 0 {
 		if f.all {

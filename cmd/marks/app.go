@@ -2,5 +2,5 @@ package marks
 
 import "highwater/cmd/cli"
 
-// app is what these commands share.
+// app is the state shared by the marks commands.
 type app struct{ *cli.App }

@@ -113,8 +113,8 @@ func oneFile(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// withBundle opens a bundle and checks whose it is. The instance is opened only where it is needed: here says that f
-// asks it.
+// withBundle opens a bundle and checks its signer. The instance is opened only when the check or f (here) needs the
+// instance.
 func (a *app) withBundle(ctx context.Context, path string, trust *cli.TrustFlag, here bool, f func(b *bundle.Bundle, who string, admin operate.Admin) error) error {
 	if err := trust.Parse(); err != nil {
 		return err
@@ -160,7 +160,7 @@ func (a *app) sayBundle(b *bundle.Bundle, who string) {
 	}
 }
 
-// bundleDiff is what importing would raise, and what else differs.
+// bundleDiff lists the marks that an import would raise, and all other differences.
 type bundleDiff struct {
 	Instance hwm.InstanceID      `json:"instance"`
 	When     time.Time           `json:"when"`
@@ -171,7 +171,7 @@ type bundleDiff struct {
 func (a *app) diffBundle(ctx context.Context, admin operate.Admin, b *bundle.Bundle, who string) error {
 	d := bundleDiff{Instance: b.Instance, When: b.When, Marks: []operate.ChangeRow{}, Differs: []string{}}
 	if rows := b.Rows(); len(rows) > 0 {
-		changes, err := admin.Raise(ctx, operate.RaiseRequest{Rows: rows, DryRun: true, Far: true}) // nothing is raised, so nothing is asked
+		changes, err := admin.Raise(ctx, operate.RaiseRequest{Rows: rows, DryRun: true, Far: true}) // a dry run raises nothing, so no confirmation is needed
 		if err != nil {
 			return err
 		}
@@ -201,7 +201,7 @@ func (a *app) diffBundle(ctx context.Context, admin operate.Admin, b *bundle.Bun
 	return nil
 }
 
-// differingKeys compares the keys and what each may sign.
+// differingKeys compares the keys and their kinds.
 func differingKeys(b *bundle.Bundle, here []operate.KeyRow) []string {
 	out := []string{}
 	for _, k := range b.Keys {

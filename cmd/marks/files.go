@@ -78,7 +78,7 @@ func (a *app) exportFile(ctx context.Context, cfg *config.Config, admin operate.
 	return nil
 }
 
-// markRows are the marks of our chain, and what has none.
+// markRows are the marks of our chain, and the keys and kinds without a mark.
 func markRows(ctx context.Context, cfg *config.Config, admin operate.Admin) (rows []interchange.Row, none []operate.MarkRow, err error) {
 	marks, err := admin.Marks(ctx)
 	if err != nil {

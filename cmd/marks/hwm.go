@@ -50,7 +50,7 @@ func (a *app) hwmListCmd() *cobra.Command {
 	})
 }
 
-// choice is the keys and kinds that a command is about.
+// choice is the set of keys and kinds of a command.
 type choice struct {
 	all   bool
 	kinds []string
@@ -274,8 +274,8 @@ func (a *app) liftCeilings(ctx context.Context, ch *choice, names []string, reas
 	})
 }
 
-// givenAway refuses to lift what belongs to a certificate: somebody may hold it, and a takeover asks for it only as
-// long as the ceiling stands.
+// givenAway refuses to lift a ceiling made by a certificate. The peer may hold the certificate, and a takeover asks for
+// the certificate only while the ceiling stands.
 func givenAway(in *daemon.Instance, keys []hwm.CeilingKey) error {
 	if in.Store.Role().Owner == in.Store.Instance() { // the right is here: nothing is given away any more
 		return nil

@@ -12,8 +12,8 @@ import (
 	"highwater/operate"
 )
 
-// leave writes the watermarks as files of another signer, below a directory. All files are new: marks that the other
-// signer has of its own may be higher, or of keys that nobody knows here.
+// leave writes the watermarks below a directory, as files of another signer. Every file must be new: the other signer's
+// own files may hold higher marks, or marks of unknown keys.
 func (a *app) leave(ctx context.Context, cfg *config.Config, admin operate.Admin, format, dir string) error {
 	if err := maySignElsewhere(ctx, admin); err != nil {
 		return err
@@ -42,7 +42,7 @@ func (a *app) leave(ctx context.Context, cfg *config.Config, admin operate.Admin
 	return nil
 }
 
-// maySignElsewhere refuses while anything is signed after the export, by this instance or by the other one of the pair.
+// maySignElsewhere refuses while this instance or its peer may still sign after the export.
 func maySignElsewhere(ctx context.Context, admin operate.Admin) error {
 	st, err := admin.Status(ctx)
 	switch {

@@ -37,8 +37,7 @@ func (a *app) hwmShowCmd() *cobra.Command {
 	})
 }
 
-// marksOf gives the rows of one key, at least one. A key that no device offers may still have marks: its address finds
-// them.
+// marksOf gives the rows of one key, at least one row. An address also finds the marks of a key that no device offers.
 func marksOf(ctx context.Context, admin operate.Admin, name string) ([]operate.MarkRow, error) {
 	keys, err := admin.Keys(ctx)
 	if err != nil {
@@ -62,8 +61,7 @@ func marksOf(ctx context.Context, admin operate.Admin, name string) ([]operate.M
 	return marks, nil
 }
 
-// showMarks shows the rows of one key. The horizon and the ceiling are those of the key on a chain, the same in each
-// row.
+// showMarks shows the rows of one key. Horizon and ceiling belong to the key and chain, and repeat in each row.
 func (a *app) showMarks(marks []operate.MarkRow) error {
 	m := marks[0]
 	a.Say("key       %s", m.PKH)

@@ -2,5 +2,5 @@ package pair
 
 import "highwater/cmd/cli"
 
-// app is what these commands share.
+// app is the state shared by the pair commands.
 type app struct{ *cli.App }

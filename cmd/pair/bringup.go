@@ -102,8 +102,8 @@ func (a *app) newBringUp(cfg *config.Config, f bringUpFlags, r *bringup.Record) 
 	return b
 }
 
-// createStore makes an empty watermark file, once the operator says so. With --json the record alone goes to standard
-// output.
+// createStore makes an empty watermark file after the operator's confirmation. With --json, standard output gets the
+// record alone.
 func (a *app) createStore(ctx context.Context, cfg *config.Config, yes bool) error {
 	t := a.Terminal
 	if a.AsJSON {
@@ -146,7 +146,7 @@ func (a *app) bringUp(ctx context.Context, f bringUpFlags) error {
 	return b.conclude(passed)
 }
 
-// named lists the steps that may be stated, or left out.
+// named lists the steps that --state or --skip may name.
 func (b *bringUp) named(state bool) string {
 	var ids []string
 	for _, s := range b.list.Steps {

@@ -27,12 +27,12 @@ func (a *app) bringUpReportCmd() *cobra.Command {
 	})
 }
 
-// reportView is what programs get.
+// reportView is the report as JSON.
 type reportView struct {
 	Record     *bringup.Record  `json:"record"`
-	AgeSeconds int64            `json:"age_seconds"` // since anything was written to it
-	Done       bool             `json:"done"`        // nothing was missing then
-	Changes    []bringup.Change `json:"changes"`     // what is no longer true
+	AgeSeconds int64            `json:"age_seconds"` // since the last entry
+	Done       bool             `json:"done"`        // nothing was missing at that entry
+	Changes    []bringup.Change `json:"changes"`     // findings that no longer hold
 }
 
 func (a *app) bringUpReport(ctx context.Context) error {
@@ -49,7 +49,7 @@ func (a *app) bringUpReport(ctx context.Context) error {
 	}
 	b := a.newBringUp(cfg, bringUpFlags{}, record)
 	if st, lookErr := b.backup.Look(ctx); lookErr == nil && st.Role.Role != hwm.Active {
-		record.End() // what a drill brought here has gone back since
+		record.End() // the drill's right to sign went back since
 	}
 	v := reportView{Record: record, AgeSeconds: int64(time.Since(record.Updated).Seconds()), Done: len(b.list.Missing()) == 0, Changes: b.list.Changes(ctx)}
 	if ctx.Err() != nil {

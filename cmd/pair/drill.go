@@ -88,7 +88,7 @@ func (a *app) drill(ctx context.Context, f drillFlags) error {
 	}
 	record.AddDrill(d)
 	kept := bringup.SaveRecord(cfg, record)
-	shown := a.showDrill(d) // what happened is said in any case
+	shown := a.showDrill(d) // the report is shown, error or not
 	if kept != nil {
 		return kept
 	}
@@ -111,7 +111,7 @@ func (a *app) showDrill(d bringup.Drill) error {
 	return nil
 }
 
-// errSigns is returned for a drill on the machine that signs.
+// errSigns refuses a drill on the machine that signs.
 var errSigns = errors.New("this machine signs already: a drill brings the right to sign to the machine that does not sign")
 
 // drillable tells whether the right can come here at all.

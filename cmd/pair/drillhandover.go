@@ -21,9 +21,9 @@ import (
 	"highwater/operate"
 )
 
-// drillHandover brings the right to sign here, waits for signatures, and gives it back. From the moment in which it
-// asks, it only ends when the right is back, or when it cannot be brought back; then it says so. An error means that
-// nothing was asked for.
+// drillHandover takes the right to sign, waits for signatures, and gives the right back. Once the right was asked for,
+// drillHandover ends when the right is back, or reports that the right cannot go back. An error means that the right
+// was never asked for.
 func (a *app) drillHandover(
 	ctx context.Context, cfg *config.Config, admin operate.Admin, record *bringup.Record, f drillFlags, d *bringup.Drill,
 ) error {
@@ -35,7 +35,7 @@ func (a *app) drillHandover(
 		return err
 	}
 	if !d.Result.Passed() {
-		return nil // what stands in the way is shown
+		return nil // the checklist shows the obstacle
 	}
 	question := fmt.Sprintf("Bring the right to sign here from %s, sign at %s, and give the right back?", st.Pair.Peer.Key.Short(), words.Count(f.levels, "level"))
 	if err = a.Confirm(f.yes, question, "drill"); err != nil {
@@ -65,9 +65,9 @@ type realDrill struct {
 	admin operate.Admin
 	f     drillFlags
 	d     *bringup.Drill
-	from  int32 // the highest mark before it
-	head  int32 // of the chain before it; 0: nobody says
-	back  bool  // this machine has not the right, for certain
+	from  int32 // the highest mark before the drill
+	head  int32 // head of the chain before the drill; 0: unknown
+	back  bool  // this machine is known to be without the right
 }
 
 func (r *realDrill) line(id checklist.ID, result checklist.Result, hint, format string, args ...any) {
@@ -96,7 +96,7 @@ func (r *realDrill) run(ctx context.Context) {
 	default:
 		r.line(checklist.SignedHere, checklist.OK, "", "at %v", r.d.Levels)
 	}
-	if err == nil && !r.f.now { // if no good moment comes, it goes back at the next one
+	if err == nil && !r.f.now { // without a good moment in time, the right goes back at the next one
 		_, _ = r.await(ctx, r.f.timeout, func(left time.Duration) (bool, []checklist.Line, error) {
 			m, momentErr := r.admin.Moment(ctx, r.f.window(left))
 			return m.Good, m.Findings, momentErr
@@ -108,8 +108,8 @@ func (r *realDrill) run(ctx context.Context) {
 	}
 }
 
-// notCome says who may sign after a handover that came to no end. Where its answer was lost on the way, what it brought
-// is given back; after a refusal somebody else brought it.
+// notCome reports the holder of the right after a failed handover. After a lost answer, the right that came is given
+// back. After a refusal, any right here is another operator's work, and stays.
 func (r *realDrill) notCome(ctx context.Context, err error) {
 	r.line(checklist.There, checklist.Bad, hints.Of(err), "%s", err)
 	st, statusErr := r.admin.Status(context.WithoutCancel(ctx))
@@ -128,10 +128,10 @@ func (r *realDrill) notCome(ctx context.Context, err error) {
 	}
 }
 
-// poll is how often something is looked at that is waited for; the fastest chains make a block a second.
+// poll is the time between two looks. The fastest chains make a block a second.
 const poll = 200 * time.Millisecond
 
-// sign waits until this machine signed at enough levels.
+// sign waits until this machine has signed at enough levels.
 func (r *realDrill) sign(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.f.wait)
 	defer cancel()
@@ -159,7 +159,7 @@ func (r *realDrill) sign(ctx context.Context) error {
 	}
 }
 
-// Given back by force of patience: the other side may be busy, or the link may be cut for a moment.
+// Bounds of giving the right back: the peer may be busy, or the link may be cut for a moment.
 const (
 	backTries = 5
 	backWait  = time.Second
@@ -187,7 +187,7 @@ func (r *realDrill) giveBack(ctx context.Context) {
 			err = h.Refusal
 		}
 		st, stErr := r.admin.Status(ctx)
-		if stErr == nil && st.Role.Role != hwm.Active { // it went, and the answer was lost
+		if stErr == nil && st.Role.Role != hwm.Active { // the right went, and the answer was lost
 			r.back = true
 			r.line(checklist.Back, checklist.Warning, "see on both machines: highwater status", "this machine does not sign any more; the peer's answer did not come: %v", err)
 			return
@@ -199,7 +199,7 @@ func (r *realDrill) giveBack(ctx context.Context) {
 	r.line(checklist.Back, checklist.Bad, "this machine has the right to sign; when the peer is ready: highwater handover", "%s", err)
 }
 
-// missed looks on chain which levels nobody signed, where a node is there to tell.
+// missed asks the node, if configured, for the levels without our signature.
 func (r *realDrill) missed(ctx context.Context) {
 	if r.cfg.Node == "" || ctx.Err() != nil {
 		return
@@ -242,10 +242,11 @@ func (r *realDrill) chainHead(ctx context.Context) (level int32, err error) {
 
 var errNoNode = errors.New("no node is configured")
 
-// settled is how many blocks must follow a level before it counts as missed: its attestations stand in the next one.
+// settled is the number of blocks above a level before the level counts as missed. The attestations of a level stand in
+// the next block.
 const settled = 2
 
-// lookForMissed waits until the chain is past the drill, and looks at all its levels.
+// lookForMissed waits until the chain is past the drill, and then looks at all levels of the drill.
 func (r *realDrill) lookForMissed(ctx context.Context) (missed []int32, err error) {
 	if r.head == 0 {
 		return nil, errors.New("the node did not say where the chain was when the drill began")

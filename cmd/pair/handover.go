@@ -34,7 +34,7 @@ After any interruption at most one instance may sign; run the command again on e
 
 Exit status 0: handed over, or nothing stands in the way (--dry-run). 1: refused, no good moment came, or the link was cut.`
 
-// handoverFlags are those of the command.
+// handoverFlags are the flags of handover.
 type handoverFlags struct {
 	windowFlags
 	r             failover.HandoverRequest
@@ -69,7 +69,7 @@ func (a *app) handoverCmd() *cobra.Command {
 	return a.AddJSON(c)
 }
 
-// request asks for the moment too, unless it is not waited for: by level there is no gap that could cost something.
+// request includes the moment, unless no wait is wanted. A switch by level makes no gap, so no moment is needed.
 func (f *handoverFlags) request(left time.Duration) failover.HandoverRequest {
 	r := f.r
 	if !f.now && r.At == nil {
@@ -106,8 +106,7 @@ func (a *app) handover(ctx context.Context, admin operate.Admin, f *handoverFlag
 	return a.showMachines(ctx, admin)
 }
 
-// handOver asks until the moment is there: look and step are one request, and one that is under way is heard to its
-// end.
+// handOver asks until a good moment comes. Check and step are one request. A request under way is always awaited.
 func (a *app) handOver(ctx context.Context, admin operate.Admin, f *handoverFlags) (operate.HandoverAnswer, error) {
 	var h operate.HandoverAnswer
 	heard, stop := toItsEnd(ctx)
@@ -126,12 +125,11 @@ func (a *app) handOver(ctx context.Context, admin operate.Admin, f *handoverFlag
 	return h, err
 }
 
-// lastWords is how long an answer is waited for after Ctrl-C: a step that is under way takes milliseconds, unless the
-// other side is lost.
+// lastWords is how long an answer is awaited after Ctrl-C. A step under way takes milliseconds, unless the peer is
+// lost.
 const lastWords = 10 * time.Second
 
-// toItsEnd gives a context for a step of which nobody should be in doubt whether it was made: it ends some time after
-// ctx.
+// toItsEnd gives a context that ends lastWords after ctx, for a step whose outcome must be known.
 func toItsEnd(ctx context.Context) (context.Context, context.CancelFunc) {
 	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	timer := make(chan *time.Timer, 1)
@@ -144,7 +142,7 @@ func toItsEnd(ctx context.Context) (context.Context, context.CancelFunc) {
 	}
 }
 
-// showMachines says what each of the two is now.
+// showMachines shows the roles of both machines.
 func (a *app) showMachines(ctx context.Context, admin operate.Admin) error {
 	st, err := admin.Status(ctx)
 	if err == nil && st.Register != nil {
@@ -301,7 +299,7 @@ func (a *app) acceptCmd() *cobra.Command {
 	return a.AddJSON(c)
 }
 
-// maxCertificate bounds a file that is read.
+// maxCertificate bounds the file of a certificate, in bytes.
 const maxCertificate = 4 << 20
 
 func (a *app) accept(ctx context.Context, in string, r operate.AcceptRequest, yes bool) error {

@@ -81,8 +81,8 @@ func (a *app) setPeer(ctx context.Context, r operate.PeerRequest, yes bool) erro
 	})
 }
 
-// parting asks before an instance that signs leaves the other one: its next start asks that one no more, so a takeover
-// there, however true its statement was, would make two signers.
+// parting asks before a signing instance leaves its peer. After its next start the instance no longer asks the peer, so
+// a takeover there would make two signers, even with a true statement.
 func (a *app) parting(ctx context.Context, admin operate.Admin, r operate.PeerRequest, yes bool) error {
 	if yes {
 		return nil

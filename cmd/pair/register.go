@@ -83,7 +83,7 @@ func (a *app) registerCmd() *cobra.Command {
 	return cli.Group("register", "Share the right to sign among several machines, through etcd", registerLong, "  highwater register show", create, show, detach)
 }
 
-// shared runs f at a stopped instance that has [register].
+// shared runs f at a stopped instance with [register].
 func (a *app) shared(ctx context.Context, f func(*config.Config, *daemon.Instance) error) error {
 	return a.Offline(ctx, func(cfg *config.Config, in *daemon.Instance) error {
 		if !cfg.Shared() {
@@ -97,7 +97,7 @@ func noRegister(cfg *config.Config) error {
 	return hints.Add(errors.New("no register is configured"), "see [register] in docs/register.md; the configuration is "+cfg.Path)
 }
 
-// registerWait bounds one conversation with the register: each member has a second.
+// registerWait bounds one conversation with the register. Each member has a second.
 const registerWait = 10 * time.Second
 
 func (a *app) registerInit(ctx context.Context, cfg *config.Config, in *daemon.Instance, yes bool) error {
@@ -205,7 +205,7 @@ func (a *app) showRecord(cfg *config.Config, rec register.Record, at register.Ve
 	return nil
 }
 
-// detachMargin is the least that the floor of a detached instance lies above all that is known.
+// detachMargin is the smallest distance from all known levels to the floor of a detached instance.
 const detachMargin = 10
 
 func (a *app) detach(_ context.Context, cfg *config.Config, in *daemon.Instance, head int32) error {

@@ -70,7 +70,7 @@ func (a *app) takeoverCmd() *cobra.Command {
 			if f.wait < 0 {
 				return terminal.Usagef("--wait %s is negative", f.wait)
 			}
-			if err = a.Confirmable(f.yes || f.r.Check || !f.r.CannotSign); err != nil { // without the statement it is refused, and says why
+			if err = a.Confirmable(f.yes || f.r.Check || !f.r.CannotSign); err != nil { // without the statement, the daemon refuses with its reason
 				return err
 			}
 			return a.WithAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error { return a.takeover(c.Context(), admin, &f) })
@@ -90,12 +90,11 @@ func (a *app) takeoverCmd() *cobra.Command {
 	return a.AddJSON(c)
 }
 
-// takeoverReport is what a takeover prints as JSON.
+// takeoverReport is the JSON output of takeover.
 type takeoverReport struct {
 	operate.TakeoverAnswer
-	Devices []signer.DeviceMarks `json:"devices,omitempty"` // their own marks, once it is done
-	// FirstSignatureMS is the time from the command to the first signature; null: it was not waited for, or did not
-	// come in time.
+	Devices []signer.DeviceMarks `json:"devices,omitempty"` // own marks of the devices, after the takeover
+	// FirstSignatureMS is the time from the command to the first signature, in ms. Null: not awaited, or not in time.
 	FirstSignatureMS *int64 `json:"first_signature_ms,omitempty"`
 }
 
@@ -114,7 +113,7 @@ func (a *app) takeover(ctx context.Context, admin operate.Admin, f *takeoverFlag
 	if f.r.Check {
 		return a.showTakeover(takeoverReport{TakeoverAnswer: t})
 	}
-	if !f.yes && t.Ready { // what is not ready is refused by the daemon, in its words
+	if !f.yes && t.Ready { // the daemon refuses, in its own words
 		aside := a.Aside()
 		aside.Checklist(t.Findings)
 		aside.Say("floor: %d (%s)", t.Floor, t.Reason)
@@ -128,8 +127,7 @@ func (a *app) takeover(ctx context.Context, admin operate.Admin, f *takeoverFlag
 	if t, err = admin.Takeover(step, f.r); err != nil {
 		return err
 	}
-	// What one of our keys signed before may come on chain between the look at the evidence and the step: then the
-	// waiting goes on.
+	// A signature from before may come on chain between the check and the step. The wait then goes on.
 	for end := time.Now().Add(f.wait); seen && !t.Done && waitsForTime(t, f.r) && time.Now().Before(end); {
 		if _, err = a.watchEvidence(ctx, admin, check, time.Until(end)); err != nil {
 			return err
@@ -153,7 +151,7 @@ func (a *app) takeover(ctx context.Context, admin operate.Admin, f *takeoverFlag
 	return a.showTakeover(report)
 }
 
-// watchEvidence looks until nothing is missing that time may bring, for so long at most, and once at least.
+// watchEvidence looks until time can bring nothing more, for at most the given time, and at least once.
 func (a *app) watchEvidence(
 	ctx context.Context, admin operate.Admin, check failover.TakeoverRequest, patience time.Duration,
 ) (operate.TakeoverAnswer, error) {
@@ -166,8 +164,8 @@ func (a *app) watchEvidence(
 	return t, err
 }
 
-// waitsForTime tells whether waiting may help: a statement is not made by waiting. A refusal for what the findings say
-// is one more look at them; any other one is final.
+// waitsForTime tells whether waiting may help. A missing statement comes from no wait. A refusal caused by the findings
+// is one more look; every other refusal is final.
 func waitsForTime(t operate.TakeoverAnswer, r failover.TakeoverRequest) bool {
 	if t.Ready || !r.CannotSign || (t.Refusal != nil && t.Refusal.Reason != wire.NotReady) {
 		return false
@@ -190,7 +188,7 @@ func (a *app) showTakeover(t takeoverReport) error {
 		}
 	} else {
 		a.Checklist(t.Findings)
-		if t.Reason != "" { // what is refused at once has none
+		if t.Reason != "" { // an immediate refusal has no findings
 			a.Say("floor: %d (%s)", t.Floor, t.Reason)
 		}
 	}
@@ -205,8 +203,8 @@ func (a *app) showTakeover(t takeoverReport) error {
 	return nil
 }
 
-// afterTakeover raises the devices' own marks, and waits for the first signature. The right is taken: nothing here
-// undoes it, and what fails is said.
+// afterTakeover raises the devices' own marks, and waits for the first signature. The right is taken: errors are
+// reported, and undo nothing.
 func (a *app) afterTakeover(ctx context.Context, admin operate.Admin, f *takeoverFlags, start time.Time, report *takeoverReport) error {
 	done := time.Now()
 	list := a.NewLive()
@@ -242,11 +240,11 @@ func (a *app) afterTakeover(ctx context.Context, admin operate.Admin, f *takeove
 	return nil
 }
 
-// signatureEvery is how often marks are looked at for the first signature: what it is measured to.
+// signatureEvery is the time between two looks at the marks, and so the precision of FirstSignatureMS.
 const signatureEvery = 100 * time.Millisecond
 
-// firstSignature waits until a mark shows a signature that was made here since then; nil when none was in time, or
-// nobody waits any more.
+// firstSignature waits until a mark shows a signature made here since then. Nil: none in time, or the wait was
+// cancelled.
 func (a *app) firstSignature(ctx context.Context, admin operate.Admin, patience time.Duration, since time.Time) (*time.Time, error) {
 	deadline := time.Now().Add(patience)
 	list := a.NewLive()
@@ -254,7 +252,7 @@ func (a *app) firstSignature(ctx context.Context, admin operate.Admin, patience 
 	for first := true; ; first = false {
 		marks, err := admin.Marks(ctx)
 		if ctx.Err() != nil {
-			return nil, nil //nolint:nilnil // Ctrl-C: what was taken stays taken
+			return nil, nil //nolint:nilnil // after Ctrl-C, the right stays taken
 		}
 		if err != nil {
 			return nil, err
@@ -264,7 +262,7 @@ func (a *app) firstSignature(ctx context.Context, admin operate.Admin, patience 
 			if !m.Signed || m.Source != hwm.SourceSigned.String() || m.UpdatedAt == nil || m.UpdatedAt.Before(since.Truncate(time.Millisecond)) {
 				continue
 			}
-			if first { // it came while the devices were looked at: the mark's time is all that is known
+			if first { // the signature came during the look at the devices: only the mark's time is known
 				return m.UpdatedAt, nil
 			}
 			return &now, nil
@@ -320,5 +318,5 @@ func markFinding(name string, k device.Standing) checklist.Line {
 	return f
 }
 
-// shorter is an address of which one line has room for more.
+// shorter cuts an address to the width of a column.
 func shorter(pkh string) string { return pkh[:min(len(pkh), 10)] + "…" }

@@ -25,7 +25,7 @@ node in the configuration nobody knows the next bakers: the command reports the 
 
 Exit status 0: the moment is good, now. 1: the time ran out, or a fault does not pass by itself.`
 
-// windowFlags say what moment is wanted.
+// windowFlags describe the wanted moment.
 type windowFlags struct {
 	blocks  int
 	quiet   time.Duration
@@ -54,7 +54,7 @@ func (f *windowFlags) check() error {
 	return nil
 }
 
-// window is what is asked when so much time is left.
+// window is the wanted moment within the time left.
 func (f *windowFlags) window(left time.Duration) moment.Window {
 	return moment.Window{Blocks: f.blocks, Within: int(max(left, 0) / moment.BlockTime), Alone: f.alone}
 }
@@ -114,7 +114,7 @@ func noMoment(detail string) error {
 	return hints.Add(fmt.Errorf("no good moment came in time: %s", detail), "--timeout gives more time, --blocks asks for less")
 }
 
-// How often what is waited for is looked at: attestations are a matter of a moment, all else takes longer.
+// Times between two looks: attestations pass within moments, all other findings last longer.
 const (
 	lookEvery = time.Second
 	lookSoon  = 250 * time.Millisecond
@@ -124,7 +124,7 @@ func pause(findings []checklist.Line) time.Duration {
 	soon := false
 	for _, f := range findings {
 		if !f.Result.Passed() {
-			if f.ID != checklist.Attestations && f.ID != checklist.Silence { // a new block ends these
+			if f.ID != checklist.Attestations && f.ID != checklist.Silence { // a new block ends these findings
 				return lookEvery
 			}
 			soon = true
@@ -136,7 +136,7 @@ func pause(findings []checklist.Line) time.Duration {
 	return lookEvery
 }
 
-// await looks until it is done, or no time is left, and shows what it waits for.
+// await looks until done or out of time, and shows the awaited finding.
 func (a *app) await(
 	ctx context.Context, patience time.Duration, look func(left time.Duration) (done bool, findings []checklist.Line, err error),
 ) (bool, error) {

@@ -12,9 +12,9 @@ import (
 	"highwater/operate"
 )
 
-// The steps about what is around the machine: the other instance, a node, the clocks, a baker.
+// The steps about the surroundings of the machine: the peer, a node, the clocks, a baker.
 
-// checkPeer wants the other instance named on both sides, and heard now.
+// checkPeer wants the peer named on both sides, and in contact now.
 func (b *Backup) checkPeer(ctx context.Context) checklist.Line {
 	st, err := b.Look(ctx)
 	if err != nil {
@@ -39,7 +39,7 @@ func (b *Backup) checkPeer(ctx context.Context) checklist.Line {
 	return f
 }
 
-// paired tells whether there is another instance to ask.
+// paired tells whether a peer is named.
 func (b *Backup) paired(ctx context.Context) bool {
 	st, err := b.Look(ctx)
 	return err == nil && st.Running && st.Pair != nil && st.Pair.Peer != nil
@@ -57,7 +57,7 @@ func (b *Backup) checkNode(ctx context.Context) checklist.Line {
 	f, _ := chain.Check(ctx, chain.New(client, b.Config.ChainID), b.Config.ChainID)
 	out := checklist.Line{Result: f.Result, Detail: f.Detail, Hint: f.Hint}
 	if out.Result == checklist.Bad {
-		out.Result = checklist.Waiting // it may catch up
+		out.Result = checklist.Waiting // the peer may catch up
 	}
 	return out
 }
@@ -76,7 +76,7 @@ func (b *Backup) checkClocks(ctx context.Context) checklist.Line {
 	return f
 }
 
-// askedLately is how long ago a baker that runs has asked at the most: one without rights in a level asks nothing in it.
+// askedLately is the longest silence of a running baker: a baker without rights at a level asks nothing.
 const askedLately = 10 * time.Minute
 
 func (b *Backup) checkBaker(ctx context.Context) checklist.Line {

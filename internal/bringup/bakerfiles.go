@@ -17,16 +17,17 @@ import (
 	"highwater/internal/words"
 )
 
-// Files of octez-baker in its base directory, behind the first 13 characters of the chain's id (baking_files.ml). Seed nonces were kept
-// in "nonces" once, and are kept in "stateful_nonces" now.
+// Files of octez-baker in its base directory, after the first 13 characters of the chain id (baking_files.ml). Older
+// releases kept seed nonces in "nonces", newer releases in "stateful_nonces".
 const bakerMarks = "highwatermarks"
 
 var bakerNonces = []string{"stateful_nonces", "nonces", "orphaned_nonces"}
 
-// shortChain is how many characters of a chain's id octez puts in front of those names.
+// shortChain is the number of characters of the chain id in the names of the files.
 const shortChain = 13
 
-// checkBakerFiles looks for what octez-baker keeps for itself. Nobody can tell from here whether it is the first machine's newest.
+// checkBakerFiles looks for octez-baker's own files. Only the operator knows whether the files are the first machine's
+// newest.
 func (b *Backup) checkBakerFiles(ctx context.Context) checklist.Line {
 	if b.BakerDir == "" {
 		return checklist.Line{Detail: "nobody said where octez-baker's base directory is", Hint: "copy the files from the first machine, then: --baker-dir DIRECTORY"}
@@ -72,7 +73,8 @@ func fileWords(info os.FileInfo) string {
 	return fmt.Sprintf("%s (%d bytes, written %s ago)", info.Name(), info.Size(), words.Age(time.Since(info.ModTime())))
 }
 
-// bakerMarksWords reads the baker's own highwatermarks, and tells whether one is above the mark here. No words: there is no such file.
+// bakerMarksWords reads the baker's own highwatermarks, and tells whether a mark is above the mark here. No words: no
+// such file.
 func (b *Backup) bakerMarksWords(ctx context.Context, path string) (words string, above bool, err error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {

@@ -13,13 +13,13 @@ import (
 	"highwater/store"
 )
 
-// recordFile is the file of the bring-up's record in the state directory. Nothing about signing is decided by it.
+// recordFile is the record of the bring-up, in the state directory. No decision about signing reads the record.
 const recordFile = "bring-up.json"
 
 // RecordPath is where the record is kept.
 func RecordPath(cfg *config.Config) string { return filepath.Join(cfg.StateDir, recordFile) }
 
-// LoadRecord reads the record; false when there is none.
+// LoadRecord reads the record; false without a record.
 func LoadRecord(cfg *config.Config) (*Record, bool, error) {
 	path := RecordPath(cfg)
 	text, err := durable.Read(path, MaxSize, "a bring-up's record")
@@ -39,7 +39,7 @@ func LoadRecord(cfg *config.Config) (*Record, bool, error) {
 	return r, true, nil
 }
 
-// OpenRecord reads the record, or begins one.
+// OpenRecord reads the record, or begins a new record.
 func OpenRecord(cfg *config.Config) (*Record, error) {
 	r, ok, err := LoadRecord(cfg)
 	if err == nil && !ok {
@@ -48,7 +48,7 @@ func OpenRecord(cfg *config.Config) (*Record, error) {
 	return r, err
 }
 
-// SaveRecord makes the record durable. Before there is a state directory there is nothing to keep.
+// SaveRecord makes the record durable. Without a state directory, SaveRecord keeps nothing.
 func SaveRecord(cfg *config.Config, r *Record) error {
 	if _, err := os.Stat(cfg.StateDir); errors.Is(err, os.ErrNotExist) {
 		return nil

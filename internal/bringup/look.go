@@ -16,36 +16,37 @@ import (
 	"highwater/operate"
 )
 
-// Backup is this machine while it is made the backup of another one.
+// Backup is this machine on its way to be the backup.
 type Backup struct {
 	Config *config.Config
 	Record *Record
-	// Open gives the instance's admin API, of the daemon or of the store itself, and what closes it; with devices they are looked at.
+	// Open gives the admin API, of the daemon or of the store itself, with a function to close the API. With devices, the
+	// status includes the devices.
 	Open func(ctx context.Context, devices bool) (operate.Admin, func() error, error)
-	// CreateStore makes an empty watermark file; nil: nobody said that one may be made.
+	// CreateStore makes an empty watermark file; nil: nobody allowed a new file.
 	CreateStore func(ctx context.Context) error
-	Note        func(format string, args ...any) // says what is no result
+	Note        func(format string, args ...any) // prints a remark, not a result
 	BakerDir    string                           // base directory of octez-baker; empty: nobody said
 	Files       []string                         // of watermarks, to take over
-	Trust       markfiles.Trust                  // whose bundles are taken
-	Wait        time.Duration                    // for watermarks that come from the other instance
+	Trust       markfiles.Trust                  // the trusted signer of bundles
+	Wait        time.Duration                    // for watermarks from the peer
 
-	// What was looked at already in this run.
+	// The looks already made in this run.
 	snapshot *operate.Status
 	lookErr  error
 	plan     *operate.HandoverAnswer
 	bundles  []*bundle.Bundle
 }
 
-// Checklist is the steps of this machine. Each entry is shown as it is made.
+// Checklist is the steps of this machine. show prints each new entry.
 func (b *Backup) Checklist(show func(Entry)) *Checklist {
 	return &Checklist{
 		Steps: b.steps(), Record: b.Record, Now: time.Now, Save: func() error { return SaveRecord(b.Config, b.Record) }, Show: show,
 	}
 }
 
-// Look takes one snapshot of the instance: of the daemon, or of the store and the devices when none serves. The store is not held
-// while questions are asked.
+// Look takes one snapshot of the instance: of the daemon, or, without a daemon, of the store and the devices. The store
+// is closed before any question to the operator.
 func (b *Backup) Look(ctx context.Context) (*operate.Status, error) {
 	if b.snapshot == nil && b.lookErr == nil {
 		b.lookErr = b.with(ctx, true, func(admin operate.Admin) error {
@@ -60,7 +61,7 @@ func (b *Backup) Look(ctx context.Context) (*operate.Status, error) {
 	return b.snapshot, b.lookErr
 }
 
-// lookAgain forgets what was seen: something was changed, or had time to change.
+// lookAgain drops the snapshot after a change, or after time for a change.
 func (b *Backup) lookAgain() { b.snapshot, b.lookErr = nil, nil }
 
 func (b *Backup) with(ctx context.Context, devices bool, f func(operate.Admin) error) error {
@@ -71,7 +72,7 @@ func (b *Backup) with(ctx context.Context, devices bool, f func(operate.Admin) e
 	return errors.Join(f(admin), done())
 }
 
-// planned is a dry run of a handover: it asks the other instance. The same looks are made before every real one.
+// planned is a dry run of a handover, answered by the peer. Every real handover makes the same checks first.
 func (b *Backup) planned(ctx context.Context) (*operate.HandoverAnswer, error) {
 	if b.plan == nil {
 		err := b.with(ctx, false, func(admin operate.Admin) error {
@@ -87,7 +88,7 @@ func (b *Backup) planned(ctx context.Context) (*operate.HandoverAnswer, error) {
 	return b.plan, nil
 }
 
-// planFinding is one line of that dry run; false when it did not get so far.
+// planFinding is one finding of the dry run; false when the dry run ended earlier.
 func (b *Backup) planFinding(ctx context.Context, id checklist.ID) (checklist.Line, bool) {
 	plan, err := b.planned(ctx)
 	if err != nil {
@@ -111,7 +112,7 @@ func waiting(hint, format string, args ...any) checklist.Line {
 	return checklist.Line{Result: checklist.Waiting, Detail: fmt.Sprintf(format, args...), Hint: hint}
 }
 
-// foundOf is several findings of a check as one: the worst decides, and says what to do.
+// foundOf joins several findings of a check: the worst finding gives result and hint.
 func foundOf(findings ...checklist.Line) checklist.Line {
 	order := []checklist.Result{checklist.OK, checklist.Warning, checklist.Bad}
 	worst, texts := 0, []string{}
@@ -128,7 +129,7 @@ func foundOf(findings ...checklist.Line) checklist.Line {
 	return out
 }
 
-// Outlook is what this machine can do now, and how.
+// Outlook tells whether this machine can take over now, and by which command.
 func (b *Backup) Outlook() string {
 	if e, _ := b.Record.Entry(stepPeer); e.Result == checklist.Skipped {
 		return "without a link the right to sign comes by highwater accept, or by highwater activate when the first machine cannot sign"

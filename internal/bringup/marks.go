@@ -17,7 +17,7 @@ import (
 	"highwater/operate"
 )
 
-// checkKeys compares with the other instance; without a link with a bundle of it; else the operator must.
+// checkKeys compares with the peer; without a link, with a bundle of the peer; else the operator must compare.
 func (b *Backup) checkKeys(ctx context.Context) checklist.Line {
 	if b.paired(ctx) {
 		f, _ := b.planFinding(ctx, checklist.Keys)
@@ -47,7 +47,7 @@ func (b *Backup) checkKeys(ctx context.Context) checklist.Line {
 	return checklist.Line{Detail: "the keys here are " + strings.Join(names, ", "), Hint: "compare with the first machine, then: --state keys=…; or --import BUNDLE"}
 }
 
-// missingKeys are those of the other machine that cannot sign here.
+// missingKeys are the peer's keys that cannot sign here.
 func missingKeys(from *bundle.Bundle, here []operate.KeyRow) []string {
 	var out []string
 	for _, k := range from.Keys {
@@ -62,7 +62,7 @@ func missingKeys(from *bundle.Bundle, here []operate.KeyRow) []string {
 	return out
 }
 
-// openBundles reads the bundles among the files that are imported, once.
+// openBundles reads the bundles among the imported files, once.
 func (b *Backup) openBundles(ctx context.Context) error {
 	if b.bundles != nil {
 		return nil
@@ -124,7 +124,7 @@ func (b *Backup) checkMarks(ctx context.Context) checklist.Line {
 	return fine("%s; the marks follow the peer's", text)
 }
 
-// upTo says how far marks go; a negative level is that of none.
+// upTo names the highest level of marks; a negative level stands for no mark.
 func upTo(level int32) string {
 	if level < 0 {
 		return "nothing signed yet"
@@ -132,7 +132,7 @@ func upTo(level int32) string {
 	return fmt.Sprintf("up to level %d", level)
 }
 
-// takeMarks imports what was named, and waits for what comes by itself.
+// takeMarks imports the named files, and waits for marks from the peer.
 func (b *Backup) takeMarks(ctx context.Context, f checklist.Line) checklist.Line {
 	if len(b.Files) > 0 {
 		if err := b.importFiles(ctx); err != nil {

@@ -14,10 +14,10 @@ import (
 	"highwater/operate"
 )
 
-// harmless is how long a device may take to say who it is.
+// harmless is the longest time for a device's identity that needs no warning.
 const harmless = 5 * time.Second
 
-// Measure looks at everything that a switch needs, and how long it takes. It changes nothing.
+// Measure checks and times everything needed for a switch, and changes nothing.
 func Measure(ctx context.Context, cfg *config.Config, admin operate.Admin) (Drill, error) {
 	d := Drill{At: time.Now(), Lines: []checklist.Line{}}
 	st, err := admin.Status(ctx)
@@ -68,7 +68,7 @@ func measureDevice(ctx context.Context, admin operate.Admin, row operate.DeviceR
 	return l
 }
 
-// measurePair is the link, the marks that follow, and the dry run on both sides.
+// measurePair checks the link, the followed marks, and the dry run on both sides.
 func measurePair(ctx context.Context, admin operate.Admin, d *Drill, sync time.Duration, active bool) error {
 	start := time.Now()
 	plan, err := admin.Handover(ctx, failover.HandoverRequest{DryRun: true})
@@ -82,13 +82,13 @@ func measurePair(ctx context.Context, admin operate.Admin, d *Drill, sync time.D
 	}
 	if v.Peer != nil && v.Peer.Reachable {
 		d.Lines = append(d.Lines, checklist.New(checklist.RoundTrip, checklist.OK, fmt.Sprintf("%.1f ms, to %s and with the handshake", v.Peer.RTTMS, v.Peer.Address), ""))
-		if !active { // one that signs follows nobody
+		if !active { // an active instance follows nobody
 			d.Lines = append(d.Lines, followed(v.Peer))
 		}
 	}
 	d.Lines = append(d.Lines, plan.Findings...)
 	if plan.Refusal != nil {
-		if Worst(d.Lines).Passed() { // it is among the findings otherwise
+		if Worst(d.Lines).Passed() { // a failed dry run is already among the findings
 			d.Lines = append(d.Lines, checklist.New(checklist.DryRun, checklist.Bad, plan.Refusal.Text, plan.Refusal.Hint))
 		}
 		return nil
@@ -135,7 +135,7 @@ func Worst(lines []checklist.Line) checklist.Result {
 	return out
 }
 
-// MaySign says who may sign now, as far as this machine knows.
+// MaySign tells which instance may sign now, as far as this machine knows.
 func MaySign(ctx context.Context, admin operate.Admin) string {
 	v, err := admin.Pair(ctx)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package bringup is the checklist by which a backup machine is brought into service: the steps, an engine that goes through them,
-// what a switch would take, and the record of what came of it all, so that a checklist that was stopped goes on where it was.
+// Package bringup brings a backup machine into service: the checklist, the run through its steps, the times of a
+// switch, and the record. With the record, an interrupted checklist continues at the same step.
 package bringup
 
 import (
@@ -70,7 +70,7 @@ type Record struct {
 	Updated  time.Time `json:"updated"`
 	Entries  []Entry   `json:"entries"`
 	Drills   []Drill   `json:"drills"` // the newest last
-	// UnderWay is the time at which a drill moved the right to sign here; null: the right was given back since.
+	// UnderWay is the time at which a drill moved the right to sign here; null: the right went back since.
 	UnderWay *time.Time `json:"under_way"`
 }
 
@@ -123,10 +123,10 @@ func (r *Record) AddDrill(d Drill) {
 	r.Drills = slices.Clone(r.Drills[max(0, len(r.Drills)-maxDrills):])
 }
 
-// Begin notes that a drill is about to bring the right to sign here.
+// Begin notes that a drill is about to take the right to sign.
 func (r *Record) Begin(now time.Time) { at := stamp(now); r.UnderWay = &at }
 
-// End notes that the right has left again.
+// End notes that the right went back.
 func (r *Record) End() { r.UnderWay = nil }
 
 func stamp(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }

@@ -24,8 +24,7 @@ type Step struct {
 	Question string
 	// Lasting: a result stays, when nobody can look again.
 	Lasting bool
-	// Skip names the loss of a backup without the step, for a step that can be left out with a reason; empty: it
-	// cannot.
+	// Skip names the loss of a backup without the step. Empty: the step cannot be left out.
 	Skip string
 }
 
@@ -33,7 +32,7 @@ type Step struct {
 type Operator struct {
 	State map[string]string // statements made beforehand, by step
 	Skip  map[string]string // reasons to leave steps out
-	// Ask puts a step's question. Empty: no answer. Nil: no person is there.
+	// Ask puts a step's question. Empty: no answer. Nil: no person to ask.
 	Ask func(s Step, f checklist.Line) (text string, skip bool)
 }
 

@@ -16,7 +16,7 @@ import (
 	"highwater/store"
 )
 
-// Names of the steps that others refer to.
+// IDs of the steps that other steps refer to.
 const (
 	stepConfig  = "configuration"
 	stepStore   = "store"
@@ -30,14 +30,13 @@ const (
 	stepDrill   = "drill"
 )
 
-// patience is how long a daemon that has just started gets to find its devices, and poll is how often what is waited for is
-// looked at.
+// patience is how long a newly started daemon may take to find its devices. poll is the time between two looks.
 const (
 	patience = 3 * time.Second
 	poll     = 200 * time.Millisecond
 )
 
-// steps is the checklist. Each has its place in what a baker does by hand when a second machine is made ready.
+// steps is the checklist, in the order in which a baker prepares a second machine by hand.
 func (b *Backup) steps() []Step {
 	return []Step{
 		{ID: stepConfig, Check: b.checkConfiguration},
@@ -85,7 +84,7 @@ func (b *Backup) checkConfiguration(context.Context) checklist.Line {
 	return foundOf(checklist.Good(checklist.Configuration, "%s, chain %s", b.Config.Path, b.Config.ChainID), doctor.ConfigMode(b.Config.Path))
 }
 
-// checkStore sees that the watermark file is there, and is the one that this record is about.
+// checkStore wants the watermark file of this record.
 func (b *Backup) checkStore(ctx context.Context) checklist.Line {
 	path := filepath.Join(b.Config.StateDir, store.FileName)
 	_, err := os.Stat(path)
@@ -114,7 +113,7 @@ func (b *Backup) checkStore(ctx context.Context) checklist.Line {
 	return fine("%s, of the instance %.8s", path, st.Instance)
 }
 
-// createMarks makes an empty store where there never was one.
+// createMarks makes an empty store, but never replaces a lost store.
 func (b *Backup) createMarks(ctx context.Context, f checklist.Line) checklist.Line {
 	if f.Result != checklist.Waiting {
 		return f
@@ -157,10 +156,10 @@ func (b *Backup) checkDevices(ctx context.Context) checklist.Line {
 	return foundOf(findings...)
 }
 
-// settleDevices gives a daemon that has just started the time to find them.
+// settleDevices gives a newly started daemon time to find its devices.
 func (b *Backup) settleDevices(ctx context.Context, f checklist.Line) checklist.Line {
 	if st, err := b.Look(ctx); err != nil || !st.Running {
-		return f // without a daemon they were waited for
+		return f // without a daemon, the look itself waited for the devices
 	}
 	return b.until(ctx, min(patience, b.Wait), f, b.checkDevices)
 }
@@ -212,7 +211,7 @@ func (b *Backup) signerAddress() string {
 	return "http://" + listen + b.Config.Server.PathPrefix
 }
 
-// until looks again until it is as it should be, or until patience ends.
+// until repeats the check until the check passes, or until patience ends.
 func (b *Backup) until(ctx context.Context, patience time.Duration, f checklist.Line, check func(context.Context) checklist.Line) checklist.Line {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()

@@ -1,4 +1,4 @@
-// Package demo shows the signer at work: emulated devices, a chain that advances, a baker, and a judge of what was signed.
+// Package demo shows the signer at work: emulated devices, a moving chain, a baker, and a judge of the signatures.
 package demo
 
 import (
@@ -28,16 +28,16 @@ import (
 type Options struct {
 	Levels   int           // end after so many levels; 0: when the context ends
 	Interval time.Duration // between two levels, more than zero
-	Listen   string        // address of the signer; a free port is taken when it is in use
+	Listen   string        // address of the signer; a free port when the address is in use
 	Monitor  string        // address of metrics and status page, likewise
 	JSON     bool          // print the summary alone, for programs
 	Version  string        // of the program
 }
 
-// chain is no chain that exists: an emulated device must not be mistaken for a real one.
+// chain belongs to no network: an emulated device must not be mistaken for a real device.
 var chain = tezos.ChainID{'d', 'e', 'm', 'o'}
 
-// firstLevel is the level before the first one.
+// firstLevel is the last level before the demo.
 const firstLevel = 1000
 
 const configuration = `state_dir = %q
@@ -65,7 +65,7 @@ keys = ["consensus", "companion"]
 latency = "5ms"
 `
 
-// summary is what a demo ends with.
+// summary is the result of a demo.
 type summary struct {
 	Levels      int `json:"levels"`
 	Signatures  int `json:"signatures"`
@@ -96,11 +96,10 @@ type bakerKey struct {
 	alias string
 }
 
-// companion tells whether it is the one that signs the DAL part: attestations only, the same bytes as the consensus key.
+// companion tells whether the key signs the DAL part: attestations only, the same bytes as the consensus key.
 func (k bakerKey) companion() bool { return k.alias == "companion" }
 
-// Run shows the demo until it ends, or until the context does. It fails when a signature is given that should be refused, or the
-// other way round.
+// Run shows the demo until its end, or until ctx ends. A wrong signature or a wrong refusal is an error.
 func Run(ctx context.Context, t *terminal.Terminal, opt Options) (err error) {
 	dir, err := os.MkdirTemp("", "highwater-demo-")
 	if err != nil {
@@ -119,7 +118,7 @@ func Run(ctx context.Context, t *terminal.Terminal, opt Options) (err error) {
 	return d.conclude()
 }
 
-// prepare does what the README does by hand: init, marks, activate, serve.
+// prepare makes the instance as the README does by hand: init, marks, activate, serve.
 func (d *demonstration) prepare(ctx context.Context, dir string) error {
 	state := filepath.Join(dir, "state")
 	text := fmt.Sprintf(configuration, state, chain, freeAddress(ctx, d.opt.Listen), freeAddress(ctx, d.opt.Monitor))
@@ -159,7 +158,7 @@ func (d *demonstration) findKeys(ctx context.Context) error {
 	return nil
 }
 
-// freeAddress is the address, or, when something listens there already, one with a free port.
+// freeAddress is the address, or, when the address is in use, a free port of the same host.
 func freeAddress(ctx context.Context, address string) string {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -198,7 +197,7 @@ func (d *demonstration) introduce() {
 	d.Say("\n%5s  %-11s  %-14s %-8s  %9s", "LEVEL", "KEY", "KIND", "RESULT", "TIME")
 }
 
-// bake asks at every level, as long as there is one.
+// bake asks for signatures at every level.
 func (d *demonstration) bake(ctx context.Context) error {
 	tick := time.NewTicker(d.opt.Interval)
 	defer tick.Stop()
@@ -222,7 +221,7 @@ func (d *demonstration) bake(ctx context.Context) error {
 	return nil
 }
 
-// What is shown besides the ordinary: every so many levels, and at the latest in the third.
+// Special events come every so many levels, and in the third level at the latest.
 const (
 	replayEvery  = 3
 	doubleEvery  = 4
@@ -231,7 +230,7 @@ const (
 )
 
 func (d *demonstration) level(ctx context.Context, n int) error {
-	level := int32(firstLevel + n) //nolint:gosec // a demo does not last that long
+	level := int32(firstLevel + n) //nolint:gosec // a demo ends long before
 	for i, key := range d.keys {
 		kinds := []tezos.Kind{tezos.Preattestation, tezos.Attestation}
 		switch {
@@ -264,7 +263,7 @@ func (d *demonstration) level(ctx context.Context, n int) error {
 	return nil
 }
 
-// ask asks, and checks that it went as it should.
+// ask sends one request, and compares the outcome with the wanted outcome.
 func (d *demonstration) ask(ctx context.Context, key bakerKey, step baker.Step, want string) error {
 	payload := step.Payload(key.Curve())
 	start := time.Now()
@@ -317,7 +316,8 @@ func (d *demonstration) event(key bakerKey, s baker.Step, got string, took time.
 		d.Paint(colour, fmt.Sprintf("%-8s", got)), float64(took.Microseconds())/1000, text)
 }
 
-// restart ends the signer and starts it again on the same state: a baker that asks for an old level with other bytes is refused.
+// restart ends the signer, and starts the signer again on the same state. A request for an old level with other bytes
+// is then refused.
 func (d *demonstration) restart(ctx context.Context, level int32) error {
 	if err := d.stop(); err != nil {
 		return err

@@ -8,8 +8,8 @@ import (
 	"highwater/internal/daemon"
 )
 
-// Buses is a line for each device that is connected, and whether it could be opened. A machine without a bus is fine for a
-// configuration without USB devices.
+// Buses is a line for each connected device, with the result of opening the device. A configuration without USB devices
+// needs no bus.
 func Buses(cfg *config.Config) []checklist.Line {
 	found, err := daemon.LookAtBuses()
 	wanted := slices.ContainsFunc(cfg.Devices, func(d config.Device) bool { return d.Transport == config.TransportUSB })

@@ -8,7 +8,7 @@ import (
 	"highwater/store"
 )
 
-// unfit are file systems that a state directory should not lie on, by the magic number of statfs(2).
+// unfit are file systems unfit for a state directory, by the magic number of statfs(2).
 var unfit = map[uint32]struct{ name, why string }{
 	unix.TMPFS_MAGIC:           {"tmpfs", inMemory},
 	unix.RAMFS_MAGIC:           {"ramfs", inMemory},
@@ -32,8 +32,8 @@ const (
 	network  = "on the network: a sync may not reach a disk, and two machines could open one state directory"
 )
 
-// checkFileSystem warns of a state directory on what does not keep it, or keeps it elsewhere. Nil for a missing
-// directory, which is said already.
+// checkFileSystem warns of a file system in memory or on a network. Nil for a missing directory: StateDir reports a
+// missing directory.
 func checkFileSystem(dir string) []checklist.Line {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {
@@ -49,7 +49,7 @@ func judgeFileSystem(dir string, magic uint32) checklist.Line {
 	return checklist.Good(checklist.FileSystem, "%s is on a local disk, as far as the kernel tells", dir)
 }
 
-// checkRuntime says what a killed process costs.
+// checkRuntime tells the cost of a killed process.
 func checkRuntime(cfg *config.Config) checklist.Line {
 	const name = checklist.LevelsAhead
 	if cfg.Store.Levels() == 0 {

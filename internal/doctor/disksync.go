@@ -16,10 +16,10 @@ import (
 // syncs is how often a sync is measured; the median counts.
 const syncs = 21
 
-// SlowSync is the time above which a sync eats a good part of what a device leaves of a round.
+// SlowSync is the time above which a sync eats a good part of the time that a device leaves of a round.
 const SlowSync = 100 * time.Millisecond
 
-// Sync measures what makes a mark durable: an append and an fdatasync, in a file of its own.
+// Sync measures the act that makes a mark durable: an append and an fdatasync, in a file of its own.
 func Sync(dir string) checklist.Line {
 	median, worst, err := MeasureSync(dir)
 	if err != nil {
@@ -32,7 +32,7 @@ func Sync(dir string) checklist.Line {
 	return checklist.Good(checklist.DiskSync, "%s", text)
 }
 
-// MeasureSync gives the median and the worst time of some appends that were made durable in the directory.
+// MeasureSync gives the median and the worst time of durable appends in the directory.
 func MeasureSync(dir string) (median, worst time.Duration, err error) {
 	f, err := os.CreateTemp(dir, ".check-")
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"highwater/store"
 )
 
-// Instance judges what the instance says of itself: watermark file, role, guard, devices, keys, alarms and marks.
+// Instance judges the status of the instance: watermark file, role, guard, devices, keys, alarms and marks.
 func Instance(cfg *config.Config, st operate.Status) []checklist.Line {
 	out := []checklist.Line{checklist.Good(checklist.WatermarkFile, "%s, %s", filepath.Join(cfg.StateDir, store.FileName), words.Count(len(st.Marks)-MissingMarks(st), "mark"))}
 	out = append(out, checkRole(st), checkGuard(cfg, st))
@@ -30,7 +30,7 @@ func Instance(cfg *config.Config, st operate.Status) []checklist.Line {
 	return append(append(out, checkMarks(st)), checkLevels(st)...)
 }
 
-// checkLevels tells which keys would not sign the level after the head.
+// checkLevels names the keys that would refuse the level after the head.
 func checkLevels(st operate.Status) []checklist.Line {
 	out := make([]checklist.Line, 0, len(st.Ahead))
 	for _, a := range st.Ahead {
@@ -43,7 +43,7 @@ func checkLevels(st operate.Status) []checklist.Line {
 	return out
 }
 
-// Device judges one device: whether it can sign now, and what it is said to lack.
+// Device judges one device: whether the device can sign now, and its notes.
 func Device(d operate.DeviceRow) checklist.Line {
 	f := checklist.Good(checklist.Device, "%s, %s %s, %s", d.Health, d.Model, d.App, words.Count(d.Keys, "key")).Named("device " + d.Name)
 	switch {
@@ -55,12 +55,12 @@ func Device(d operate.DeviceRow) checklist.Line {
 	case d.Alarm != "":
 		f.Result, f.Detail, f.Hint = checklist.Warning, strings.Join(d.Remarks(), "; "), "find out why before you trust the device's own mark"
 	case d.Note() != "":
-		f.Detail += ": " + d.Note() // a mark that is behind is as it should be, after a power cut with the setting off
+		f.Detail += ": " + d.Note() // the setting is off: a device mark is behind after each power cut, and harmless
 	}
 	return f
 }
 
-// checkRole says who this instance is, and what it lacks to sign.
+// checkRole shows the role, and the gaps on the way to signing.
 func checkRole(st operate.Status) checklist.Line {
 	f := checklist.Good(checklist.Role, "%s, epoch %d", st.Role.Role, st.Role.Epoch)
 	switch {
@@ -74,7 +74,7 @@ func checkRole(st operate.Status) checklist.Line {
 	return f
 }
 
-// checkGuard says whether somebody looks on chain for what these keys sign elsewhere, and what that needs.
+// checkGuard tells whether the guard looks for foreign signatures of our keys, and the needs of the guard.
 func checkGuard(cfg *config.Config, st operate.Status) checklist.Line {
 	const what = "this instance fences itself when the chain shows a foreign signature of its keys"
 	paired := st.Pair != nil && st.Pair.Peer != nil
@@ -93,7 +93,8 @@ func checkGuard(cfg *config.Config, st operate.Status) checklist.Line {
 	return checklist.Good(checklist.Guard, "on, %s", st.Guard.Line())
 }
 
-// RaiseCommand gives all keys their marks, up to the level: in the same step with the right to sign, where that is not here yet.
+// RaiseCommand is a command to give all keys marks at a level. An instance that does not sign yet gets the right in the
+// same command.
 func RaiseCommand(st operate.Status) string {
 	if st.Role.Role == hwm.Active {
 		return "highwater hwm set --all --level "
@@ -126,7 +127,7 @@ func checkMarks(st operate.Status) checklist.Line {
 	return checklist.Good(checklist.Watermarks, "every key has its marks")
 }
 
-// checkFenced adds what to do to the role of an instance that ended signing by itself.
+// checkFenced explains the way out of the role fenced.
 func checkFenced(st operate.Status) checklist.Line {
 	hint := "find the second signer of these keys; then, above all signed levels: highwater activate --level LEVEL"
 	if st.Pair != nil && st.Pair.Peer != nil {

@@ -7,8 +7,8 @@ import (
 	"highwater/signer"
 )
 
-// Keys is a line for each key that the devices cannot sign with. A device that is not ready has a line of its
-// own already.
+// Keys is a line for each key that the devices cannot sign with. The line of a device covers the keys of a device that
+// is not ready.
 func Keys(st operate.Status) []checklist.Line {
 	away := map[string]bool{}
 	for _, d := range st.Devices {

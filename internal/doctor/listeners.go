@@ -13,7 +13,7 @@ import (
 	"highwater/operate"
 )
 
-// checkListeners warns of whoever may ask without saying who they are.
+// checkListeners warns of listeners without authentication.
 func checkListeners(cfg *config.Config) []checklist.Line {
 	var out []checklist.Line
 	if beyondLoopback(cfg.Server.Listen) && len(cfg.Auth) == 0 && cfg.Server.ClientCA == "" {
@@ -31,8 +31,7 @@ func checkListeners(cfg *config.Config) []checklist.Line {
 	return out
 }
 
-// beyondLoopback tells whether other machines may reach an address. A name other than localhost counts as one that
-// they reach.
+// beyondLoopback tells whether other machines may reach an address. Every name but localhost counts as reachable.
 func beyondLoopback(address string) bool {
 	if address == "" || strings.HasPrefix(address, api.UnixPrefix) {
 		return false

@@ -1,4 +1,4 @@
-// Package doctor judges what signing needs: this machine, its devices, its node, and what the instance says of itself.
+// Package doctor judges the needs of signing: this machine, its devices, its node, and the status of the instance.
 package doctor
 
 import (
@@ -16,15 +16,15 @@ import (
 	"highwater/store"
 )
 
-// Machine looks at all that needs no instance: configuration, listeners, certificates, directories, clock, node and
-// buses. It changes nothing.
+// Machine looks at everything outside the instance: configuration, listeners, certificates, directories, clock, node
+// and buses. Machine changes nothing.
 func Machine(ctx context.Context, cfg *config.Config) []checklist.Line {
 	out := []checklist.Line{checklist.Good(checklist.Configuration, "%s, chain %s", cfg.Path, cfg.ChainID)}
 	dir := StateDir(cfg)
 	out = append(out, ConfigMode(cfg.Path))
 	out = append(out, checkListeners(cfg)...)
 	out = append(append(out, checkTLS(cfg, time.Now())...), dir)
-	if dir.Result != checklist.Bad { // or it would be said twice
+	if dir.Result != checklist.Bad { // StateDir has reported a bad directory already
 		out = append(append(out, checkFileSystem(cfg.StateDir)...), Sync(cfg.StateDir))
 	}
 	out = append(out, checkRuntime(cfg), Clock())
@@ -32,7 +32,7 @@ func Machine(ctx context.Context, cfg *config.Config) []checklist.Line {
 	return append(out, Buses(cfg)...)
 }
 
-// ConfigMode judges who may read and write the configuration.
+// ConfigMode judges the access to the configuration file.
 func ConfigMode(path string) checklist.Line {
 	if err := config.CheckMode(path); err != nil {
 		return checklist.Failed(checklist.Permissions, err)
@@ -44,7 +44,7 @@ func ConfigMode(path string) checklist.Line {
 	return checklist.Good(checklist.Permissions, "%s is %04o", path, info.Mode().Perm())
 }
 
-// StateDir judges the state directory: that it is there, this user's alone, and has room.
+// StateDir judges the state directory: present, private to this user, and with free space.
 func StateDir(cfg *config.Config) checklist.Line {
 	dir := cfg.StateDir
 	info, err := os.Stat(dir)
@@ -71,7 +71,7 @@ func StateDir(cfg *config.Config) checklist.Line {
 	return checklist.Good(checklist.StateDirectory, "%s", dir)
 }
 
-// Clock compares with a date that is past for certain: a machine without a battery starts in 1970.
+// Clock wants a clock past the start of 2026. A machine without a battery starts in 1970.
 func Clock() checklist.Line {
 	if built := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC); time.Now().Before(built) {
 		return checklist.New(checklist.Clock, checklist.Warning, "it shows "+time.Now().UTC().Format(time.RFC3339), "run a time service: chrony, or systemd-timesyncd")

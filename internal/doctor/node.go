@@ -12,16 +12,16 @@ import (
 	"highwater/operate"
 )
 
-// Bounds of the look at a node: how long it may take, and how old a head may be.
+// Bounds of the look at a node: the time for its answers, and the age of its head.
 const (
 	nodeTimeout = 5 * time.Second
 	maxHeadAge  = time.Minute
 )
 
-// maxClock is the difference of clocks that is worth a warning.
+// maxClock is the smallest difference of clocks that earns a warning.
 const maxClock = 5 * time.Second
 
-// checkNode asks the configured node which chain it follows, whether it keeps up, and what time it is there.
+// checkNode asks the configured node for its chain, its progress and its clock.
 func checkNode(ctx context.Context, cfg *config.Config, now func() time.Time) []checklist.Line {
 	if cfg.Node == "" {
 		return nil
@@ -37,18 +37,18 @@ func checkNode(ctx context.Context, cfg *config.Config, now func() time.Time) []
 	f := checklist.Good(checklist.Node, "%s is in step, at level %d", client, h.Head.Level)
 	if err != nil {
 		f = checklist.Failed(checklist.Node, err)
-		if errors.Is(err, node.ErrNotSynced) { // it passes by itself, and signing goes on
+		if errors.Is(err, node.ErrNotSynced) { // the node catches up without help, and signing goes on
 			f.Result = checklist.Warning
 		}
 	}
 	return append(append([]checklist.Line{f}, nodeClock(ctx, client, h, now)...), nodeProtocol(ctx, client)...)
 }
 
-// nodeProtocol compares the node's protocol, and that of the next block, with those that this program was tested with.
+// nodeProtocol compares the node's present and next protocol with the protocols tested with this program.
 func nodeProtocol(ctx context.Context, client *node.Client) []checklist.Line {
 	p, err := client.Protocols(ctx)
 	if err != nil {
-		return nil // what keeps the node from answering is said already
+		return nil // checkNode has reported the silent node already
 	}
 	unknown, when := p.Current, "is unknown to this version of Highwater"
 	if p.Current.Known() {
@@ -63,13 +63,13 @@ func nodeProtocol(ctx context.Context, client *node.Client) []checklist.Line {
 const protocolHint = "read the release notes of Highwater and upgrade. Payloads with known layouts are signed until then, and all others " +
 	"are refused: docs/protocol.md, \"A new protocol\""
 
-// nodeClock compares this machine's clock with the node's: by the Date of an answer; else by the head, which cannot
-// be of the future.
+// nodeClock compares this machine's clock with the Date of an answer of the node; else with the head, which is never of
+// the future.
 func nodeClock(ctx context.Context, client *node.Client, h node.Health, now func() time.Time) []checklist.Line {
 	const name = checklist.ClockOfNode
 	there, here, err := client.Clock(ctx, now)
 	if err != nil {
-		return nil // what keeps the node from answering is said already
+		return nil // checkNode has reported the silent node already
 	}
 	if there.IsZero() {
 		if ahead := h.Head.Timestamp.Sub(here); !h.Head.Timestamp.IsZero() && ahead > maxClock {
@@ -91,7 +91,7 @@ func judgeClock(name checklist.ID, skew time.Duration) checklist.Line {
 	return checklist.Good(name, "%s", detail)
 }
 
-// checkPeerClock compares with the other instance, as it was heard last.
+// checkPeerClock compares the clocks of both instances at the last contact.
 func checkPeerClock(st operate.Status) []checklist.Line {
 	if st.Pair == nil || st.Pair.Peer == nil || st.Pair.Peer.HeardAt == nil {
 		return nil

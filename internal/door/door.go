@@ -1,4 +1,4 @@
-// Package door decides who may ask, before a key is known, and tells of the clients that are turned away.
+// Package door decides which clients may ask, before a key is known, and counts the clients that are turned away.
 package door
 
 import (
@@ -50,7 +50,7 @@ type Door struct {
 	budget map[visitor]*rate.Limiter
 }
 
-// visitor is a client with the cause that it was turned away for, or with the key that it asks for.
+// visitor is a client with the cause of its refusal, or with the key of its request.
 type visitor struct{ client, what string }
 
 // saying is the rate of a visitor's lines in the log, and the number of turns without a line.

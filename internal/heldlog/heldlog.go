@@ -1,4 +1,4 @@
-// Package heldlog keeps log lines back while somebody holds a lock, and writes them once the lock is free.
+// Package heldlog keeps log lines back during a lock, and writes the lines once the lock is free.
 package heldlog
 
 import (
@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// Lines are the lines that wait. The zero value is ready. Lines is safe for concurrent use.
+// Lines are the lines kept back. The zero value is ready. Lines is safe for concurrent use.
 type Lines struct {
 	mu      sync.Mutex
 	holders int
@@ -20,14 +20,14 @@ type line struct {
 	slog.Record
 }
 
-// Hold keeps lines back from now on. The caller has its lock, and calls Release once the lock is free.
+// Hold keeps lines back from now on. The caller holds a lock, and calls Release once the lock is free.
 func (l *Lines) Hold() {
 	l.mu.Lock()
 	l.holders++
 	l.mu.Unlock()
 }
 
-// Release ends one Hold. The last one writes the lines, in their order, while nobody holds anything.
+// Release ends one Hold. The last Release writes the lines in order, outside of any lock.
 func (l *Lines) Release() {
 	l.mu.Lock()
 	l.holders--
@@ -41,7 +41,7 @@ func (l *Lines) Release() {
 	}
 }
 
-// Logger writes to log, and keeps its lines back while somebody holds. A line has the time at which it was made.
+// Logger writes to log, except during a Hold: such lines wait. A line has the time at which the line was made.
 func (l *Lines) Logger(log *slog.Logger) *slog.Logger { return slog.New(handler{log.Handler(), l}) }
 
 type handler struct {

@@ -6,7 +6,7 @@ import "errors"
 // Hinter is an error with advice.
 type Hinter interface{ HintText() string }
 
-// Of is the advice of an error, or of the nearest error that it wraps. Empty: no error has advice.
+// Of is the advice of an error, or of the nearest wrapped error. Empty: no error has advice.
 func Of(err error) string {
 	var h Hinter
 	if errors.As(err, &h) {

@@ -68,7 +68,7 @@ func (h *Hooks) Role(r hwm.RoleRecord) {
 	h.tell(Event{Event: "role", Role: r.Role.String(), Epoch: r.Epoch, Text: r.Why})
 }
 
-// Alarm tells of an alarm, which a person must look at.
+// Alarm sends an alarm to the hooks. A person must look at each alarm.
 func (h *Hooks) Alarm(a hwm.Alarm) {
 	h.tell(Event{Event: "alarm", Alarm: a.Name, Text: a.Text, Hint: a.Hint})
 }
@@ -123,7 +123,7 @@ func (h *Hooks) fire(ctx context.Context, e Event) {
 	}
 }
 
-// one sends to one hook. Each hook has its own time-out, so a command that hangs takes no time from the webhook.
+// one sends to a single hook. Each hook has its own time-out, so a hung command takes no time from the webhook.
 func (h *Hooks) one(ctx context.Context, name string, body []byte, tell func(context.Context, []byte) error) {
 	ctx, cancel := context.WithTimeout(ctx, h.cfg.Timeout)
 	defer cancel()
@@ -136,7 +136,7 @@ func (h *Hooks) run(ctx context.Context, body []byte) error {
 	c := exec.CommandContext(ctx, "/bin/sh", "-c", h.cfg.Command) //nolint:gosec // the operator's own command
 	c.Stdin = bytes.NewReader(body)
 	c.WaitDelay = time.Second                           // a child left behind may hold the output open
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the shell's children end with it
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the shell's children end with the shell
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
 	var said head
 	c.Stdout, c.Stderr = &said, &said

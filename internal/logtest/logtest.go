@@ -1,4 +1,4 @@
-// Package logtest is a log in memory, which a test reads while other goroutines write.
+// Package logtest is a log in memory. A test reads the log while other goroutines write.
 package logtest
 
 import (
@@ -20,7 +20,7 @@ func (l *Log) Write(b []byte) (int, error) {
 	return l.text.Write(b)
 }
 
-// String is the whole text so far.
+// String is the whole text up to now.
 func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,4 +1,4 @@
-// Package markfiles reads and writes files of watermarks: bundles, and what Highwater and other signers keep.
+// Package markfiles reads and writes files of watermarks: bundles, and the files of Highwater and of foreign signers.
 package markfiles
 
 import (
@@ -19,8 +19,8 @@ import (
 	"highwater/operate"
 )
 
-// ReadAll reads files of watermarks. A row of another chain is refused by itself; a file that is damaged is an error, and
-// nothing of any file is taken.
+// ReadAll reads files of watermarks. A row of a foreign chain is refused alone. With a damaged file, ReadAll fails, and
+// gives no row of any file.
 func ReadAll(
 	ctx context.Context, cfg *config.Config, admin operate.Admin, paths []string, trust Trust,
 ) (rows []hwm.ImportRow, refused []operate.ChangeRow, err error) {
@@ -66,8 +66,8 @@ func hintFor(err error) string {
 	return "nothing was imported; copy the file again with its signer stopped, or set high enough marks: highwater hwm set"
 }
 
-// notReplaced refuses a file of an older Signatory when the release that came after has left a newer one beside it: it leaves the old
-// directories where they were, with marks that nobody raises any more.
+// notReplaced refuses a file of an older Signatory beside a file of a newer Signatory. The newer release leaves the old
+// directories in place, and their marks no longer rise.
 func notReplaced(format interchange.Format, path string, others []string) error {
 	if format != interchange.SignatoryV0 && format != interchange.SignatoryV1 {
 		return nil
@@ -95,7 +95,7 @@ func notReplaced(format interchange.Format, path string, others []string) error 
 	return nil
 }
 
-// ReadFile reads one file of watermarks, of whatever format, up to a bound.
+// ReadFile reads one file of watermarks in any format, up to a bound.
 func ReadFile(path string) ([]byte, error) {
 	return durable.Read(path, interchange.MaxSize, "a watermark file")
 }

@@ -11,10 +11,10 @@ import (
 	"highwater/operate"
 )
 
-// Trust is whose signature on a bundle counts: that of the instance with Key; nil: of the peer.
+// Trust names the trusted signer of a bundle: the instance with Key; nil: the peer.
 type Trust struct{ Key *hwm.InstanceID }
 
-// Check tells whose a verified bundle is: of the instance that was named, else of the other one of the pair.
+// Check names the signer of a verified bundle, and refuses every signer but the trusted instance.
 func (t Trust) Check(ctx context.Context, cfg *config.Config, admin operate.Admin, b *bundle.Bundle) (string, error) {
 	if cfg != nil && b.Chain != cfg.ChainID {
 		return "", hints.Add(fmt.Errorf("the bundle is of chain %s, and the configured chain is %s", b.Chain, cfg.ChainID), "compare `chain` in the two configurations")
@@ -36,7 +36,7 @@ func (t Trust) Check(ctx context.Context, cfg *config.Config, admin operate.Admi
 		"compare with the writer's key (highwater peer show, on its machine); if the key is right: --key "+b.Instance.String())
 }
 
-// rows are the marks of a bundle that counts.
+// rows are the marks of a trusted bundle.
 func (t Trust) rows(ctx context.Context, cfg *config.Config, admin operate.Admin, path string, data []byte) ([]hwm.ImportRow, error) {
 	b, err := OpenBundle(path, data)
 	if err != nil {
@@ -48,7 +48,7 @@ func (t Trust) rows(ctx context.Context, cfg *config.Config, admin operate.Admin
 	return b.Rows(), nil
 }
 
-// OpenBundle reads a bundle whose signature is right. Whether the signer is one that counts is another question.
+// OpenBundle reads a bundle and verifies its signature. OpenBundle does not judge the signer: see Trust.
 func OpenBundle(path string, data []byte) (*bundle.Bundle, error) {
 	b, err := bundle.Parse(data)
 	if err == nil {

@@ -12,13 +12,13 @@ import (
 	"highwater/internal/tezos"
 )
 
-// OtherSigners print watermarks as another signer keeps them.
+// OtherSigners print watermarks in the file formats of foreign signers.
 var OtherSigners = map[string]func(tezos.ChainID, []interchange.Row) ([]interchange.File, error){
 	interchange.OctezSigner.String(): interchange.WriteOctezSigner,
 	interchange.Signatory.String():   interchange.WriteSignatory,
 }
 
-// WriteNew writes new files, each readable by its owner alone, or none at all.
+// WriteNew writes new files, readable by their owner alone. WriteNew writes all files or none.
 func WriteNew(dir string, files []interchange.File) error {
 	paths := make([]string, len(files))
 	for i, f := range files {

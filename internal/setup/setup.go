@@ -1,4 +1,4 @@
-// Package setup makes what a new instance needs: a configuration with comments, and an empty watermark file.
+// Package setup makes the files of a new instance: a configuration with comments, and an empty watermark file.
 package setup
 
 import (
@@ -14,7 +14,7 @@ import (
 	"highwater/store"
 )
 
-// Config writes a new configuration for the chain, with the devices that are connected.
+// Config writes a new configuration for the chain, with the connected devices.
 func Config(t *terminal.Terminal, path, chain, stateDir string) error {
 	stateDir, err := filepath.Abs(stateDir)
 	if err != nil {
@@ -33,7 +33,7 @@ func Config(t *terminal.Terminal, path, chain, stateDir string) error {
 			t.Note("hint: %s", c.Finding.Hint)
 		}
 	}
-	if err = os.WriteFile(path, fmt.Appendf(nil, template, stateDir, chain, deviceBlocks(found)), 0o644); err != nil { //nolint:gosec // no secret in it
+	if err = os.WriteFile(path, fmt.Appendf(nil, template, stateDir, chain, deviceBlocks(found)), 0o644); err != nil { //nolint:gosec // the file holds no secret
 		return err
 	}
 	t.Say("wrote a configuration:  %s", path)
@@ -47,7 +47,8 @@ func HasStore(dir string) bool {
 	return err == nil
 }
 
-// Store creates an empty watermark file, once the operator says so; yes stands for that word. A file that is there is kept.
+// Store creates an empty watermark file after the operator's confirmation; yes is that confirmation. An existing file
+// stays.
 func Store(ctx context.Context, t *terminal.Terminal, cfg *config.Config, yes bool) error {
 	file := filepath.Join(cfg.StateDir, store.FileName)
 	if HasStore(cfg.StateDir) {

@@ -33,7 +33,7 @@ listen = "127.0.0.1:6732"             # or "unix:/run/highwater/signer.sock"
 # allow  = ["block", "preattestation", "attestation"]
 `
 
-// deviceBlocks is the part of a new configuration that names the connected devices; an example when there are none.
+// deviceBlocks is the device part of a new configuration: the connected devices, or an example without devices.
 func deviceBlocks(found []daemon.Connected) string {
 	if len(found) == 0 {
 		return exampleDevice
