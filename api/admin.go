@@ -54,7 +54,8 @@ func NewAdmin(a operate.Admin) http.Handler {
 	r.Post("/v1/activate", act(a.Activate))
 	r.Post("/v1/standby", act(a.Standby))
 	r.Post("/v1/acknowledge", act(a.Acknowledge))
-	r.Post("/v1/devices/raise", unhurried(act(func(ctx context.Context, _ struct{}) ([]signer.DeviceMarks, error) { return a.RaiseDevices(ctx) })))
+	r.Post("/v1/devices/raise", unhurried(
+		act(func(ctx context.Context, _ struct{}) ([]signer.DeviceMarks, error) { return a.RaiseDevices(ctx) })))
 	r.Post("/v1/devices/{name}/call", deviceCall(a.Devices))
 	failoverRoutes(r, a.Failover)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
@@ -80,7 +81,8 @@ func act[Q, T any](f func(context.Context, Q) (T, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		q, err := readAct[Q](http.MaxBytesReader(w, r.Body, maxAdminBody))
 		if err != nil {
-			writeJSON(w, http.StatusBadRequest, adminError{Text: "the request cannot be read: " + err.Error(), Hint: versionHint})
+			writeJSON(w, http.StatusBadRequest,
+				adminError{Text: "the request cannot be read: " + err.Error(), Hint: versionHint})
 			return
 		}
 		v, err := f(r.Context(), q)

@@ -59,7 +59,9 @@ func TestAdminThroughTheSocket(t *testing.T) {
 	}
 	same()
 	ed := r.keys[tezos.Ed25519].Hash()
-	changes, err := c.Raise(ctx, operate.RaiseRequest{PKHs: []tezos.PublicKeyHash{ed}, Kinds: []tezos.Kind{tezos.Block}, Level: 7, Round: num(2)})
+	changes, err := c.Raise(ctx, operate.RaiseRequest{
+		PKHs: []tezos.PublicKeyHash{ed}, Kinds: []tezos.Kind{tezos.Block}, Level: 7, Round: num(2),
+	})
 	require.NoError(t, err)
 	require.Len(t, changes, 1)
 	require.Equal(t, "raised", changes[0].Result)
@@ -74,7 +76,9 @@ func TestAdminThroughTheSocket(t *testing.T) {
 		require.Equal(t, "kept", ch.Result)
 		require.Equal(t, int32(7), ch.After.Level)
 	}
-	changes, err = c.Raise(ctx, operate.RaiseRequest{Rows: []hwm.ImportRow{{PKH: ed, Kind: tezos.Attestation, Level: 9, Round: 1}}})
+	changes, err = c.Raise(ctx, operate.RaiseRequest{
+		Rows: []hwm.ImportRow{{PKH: ed, Kind: tezos.Attestation, Level: 9, Round: 1}},
+	})
 	require.NoError(t, err)
 	require.Equal(t, hwm.Position{Level: 9, Round: 1}, changes[0].After)
 	same()
@@ -116,20 +120,45 @@ func TestErrorsThroughTheSocket(t *testing.T) {
 		text, hint string
 		reason     string
 	}{
-		"no marks":          {noMarks, 403, "12 watermarks missing", "hwm set --all", string(hwm.NoMark)},
-		"far":               {raise(operate.RaiseRequest{Level: 5 + 2*hwm.FarLevels}), 409, "20000 levels (1 d 9 h) above the highest known mark", "--far", string(hwm.TooFar)},
-		"far in a row":      {raise(operate.RaiseRequest{Rows: []hwm.ImportRow{{PKH: ed, Kind: tezos.Block, Level: 1 << 30}}}), 409, "above", "--far", string(hwm.TooFar)},
-		"unknown key":       {raise(operate.RaiseRequest{PKHs: []tezos.PublicKeyHash{stranger}, Level: 6}), 404, stranger.String(), "keys list", signer.UnknownKey},
-		"negative level":    {raise(operate.RaiseRequest{Level: -1}), 400, "negative", "", operate.BadRequest},
-		"negative round":    {raise(operate.RaiseRequest{Level: 6, Round: num(-1)}), 400, "negative", "", operate.BadRequest},
-		"a row half":        {raise(operate.RaiseRequest{Rows: []hwm.ImportRow{row, {PKH: ed, Kind: tezos.Block, Level: -6}}}), 400, "row 2", "", operate.BadRequest},
-		"a row without key": {raise(operate.RaiseRequest{Rows: []hwm.ImportRow{{Kind: tezos.Block, Level: 6}}}), 400, "row 1", "", operate.BadRequest},
-		"ceiling raised":    {ceiling(operate.CeilingRequest{PKHs: []tezos.PublicKeyHash{ed}, Level: 51}), 409, "not raised", "", "ceiling_not_raised"},
-		"ceiling negative":  {ceiling(operate.CeilingRequest{Level: -1}), 400, "negative", "", operate.BadRequest},
-		"ceiling unknown":   {ceiling(operate.CeilingRequest{PKHs: []tezos.PublicKeyHash{stranger}, Level: 1}), 404, stranger.String(), "keys list", signer.UnknownKey},
-		"activate far":      {activate(operate.ActivateRequest{Level: num(5 + 2*hwm.FarLevels)}), 409, "20000 levels (1 d 9 h) above the highest known mark", "--far", string(hwm.TooFar)},
-		"ceiling far":       {ceiling(operate.CeilingRequest{Level: 5 + 2*hwm.FarLevels}), 409, "20000 levels (1 d 9 h) above the highest known mark", "--far", string(hwm.TooFar)},
-		"activate below 0":  {activate(operate.ActivateRequest{Level: num(-3)}), 400, "negative", "", operate.BadRequest},
+		"no marks": {noMarks, 403, "12 watermarks missing", "hwm set --all", string(hwm.NoMark)},
+		"far": {
+			raise(operate.RaiseRequest{Level: 5 + 2*hwm.FarLevels}), 409,
+			"20000 levels (1 d 9 h) above the highest known mark", "--far", string(hwm.TooFar),
+		},
+		"far in a row": {raise(operate.RaiseRequest{
+			Rows: []hwm.ImportRow{{PKH: ed, Kind: tezos.Block, Level: 1 << 30}},
+		}), 409, "above", "--far", string(hwm.TooFar)},
+		"unknown key": {
+			raise(operate.RaiseRequest{PKHs: []tezos.PublicKeyHash{stranger}, Level: 6}), 404,
+			stranger.String(), "keys list", signer.UnknownKey,
+		},
+		"negative level": {raise(operate.RaiseRequest{Level: -1}), 400, "negative", "", operate.BadRequest},
+		"negative round": {raise(operate.RaiseRequest{Level: 6, Round: num(-1)}), 400, "negative", "", operate.BadRequest},
+		"a row half": {raise(operate.RaiseRequest{
+			Rows: []hwm.ImportRow{row, {PKH: ed, Kind: tezos.Block, Level: -6}},
+		}), 400, "row 2", "", operate.BadRequest},
+		"a row without key": {
+			raise(operate.RaiseRequest{Rows: []hwm.ImportRow{{Kind: tezos.Block, Level: 6}}}), 400, "row 1",
+			"", operate.BadRequest,
+		},
+		"ceiling raised": {
+			ceiling(operate.CeilingRequest{PKHs: []tezos.PublicKeyHash{ed}, Level: 51}), 409, "not raised",
+			"", "ceiling_not_raised",
+		},
+		"ceiling negative": {ceiling(operate.CeilingRequest{Level: -1}), 400, "negative", "", operate.BadRequest},
+		"ceiling unknown": {
+			ceiling(operate.CeilingRequest{PKHs: []tezos.PublicKeyHash{stranger}, Level: 1}), 404,
+			stranger.String(), "keys list", signer.UnknownKey,
+		},
+		"activate far": {
+			activate(operate.ActivateRequest{Level: num(5 + 2*hwm.FarLevels)}), 409,
+			"20000 levels (1 d 9 h) above the highest known mark", "--far", string(hwm.TooFar),
+		},
+		"ceiling far": {
+			ceiling(operate.CeilingRequest{Level: 5 + 2*hwm.FarLevels}), 409,
+			"20000 levels (1 d 9 h) above the highest known mark", "--far", string(hwm.TooFar),
+		},
+		"activate below 0": {activate(operate.ActivateRequest{Level: num(-3)}), 400, "negative", "", operate.BadRequest},
 	} {
 		var remote *api.RemoteError
 		require.ErrorAs(t, e.err, &remote, name)

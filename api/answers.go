@@ -95,8 +95,8 @@ type Question struct {
 	Signed   func() ([]tezos.Signature, error) // authentications given; called only when one is wanted
 }
 
-// Sign answers a request for a signature. The caller sends the answer, and calls report afterwards: the answer waits for
-// no log.
+// Sign answers a request for a signature. The caller sends the answer, and calls report afterwards: the answer waits
+// for no log.
 func (a *Answers) Sign(ctx context.Context, q Question) (sig tezos.Signature, report func(), err error) {
 	report = func() {}
 	if err = checkVersion(q.PKH, q.Versions); err != nil {
@@ -135,9 +135,11 @@ func (a *Answers) PublicKey(client string, pkh tezos.PublicKeyHash) (*tezos.Publ
 	return key, err
 }
 
-// Prove answers a request for a proof of possession. Only the key itself is proven: over tells whether the key is the one
-// of the request.
-func (a *Answers) Prove(ctx context.Context, pkh tezos.PublicKeyHash, over func(*tezos.PublicKey) (bool, error)) (tezos.Signature, error) {
+// Prove answers a request for a proof of possession. Only the key itself is proven: over tells whether the key is the
+// one of the request.
+func (a *Answers) Prove(ctx context.Context, pkh tezos.PublicKeyHash, over func(*tezos.PublicKey) (bool, error)) (
+	tezos.Signature, error,
+) {
 	if !a.ProvePossession {
 		return tezos.Signature{}, hints.Add(&statusError{http.StatusForbidden, "proofs of possession are switched off"},
 			"prove_possession = true in [server] switches them on")
@@ -151,7 +153,9 @@ func (a *Answers) Prove(ctx context.Context, pkh tezos.PublicKeyHash, over func(
 		return tezos.Signature{}, err
 	}
 	if !own {
-		return tezos.Signature{}, &statusError{http.StatusForbidden, "a proof is given for the key itself only, not for another bls_pk"}
+		return tezos.Signature{}, &statusError{
+			http.StatusForbidden, "a proof is given for the key itself only, not for another bls_pk",
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.Budget)
 	defer cancel()

@@ -12,7 +12,8 @@ import (
 	"highwater/internal/tezos"
 )
 
-// authBytes is what a client signs, written down once more: 04 · 01 · tag and hash of the key that shall sign · payload.
+// authBytes is what a client signs, written down once more: 04 · 01 · tag and hash of the key that shall sign ·
+// payload.
 func authBytes(pkh tezos.PublicKeyHash, payload []byte) []byte {
 	out := append([]byte{4, 1, byte(pkh.Curve)}, pkh.Hash[:]...)
 	return append(out, payload...)
@@ -100,7 +101,8 @@ func TestAuthenticationsThatAreNone(t *testing.T) {
 		"unicode":           "?authentication=%F0%9F%94%91",
 		"long":              "?authentication=" + repeat("1", 8000),
 		"of another curve":  "?authentication=" + base58check([]byte{13, 115, 101, 19, 63}, good.Sign(message).Bytes()),
-		"BLS as generic":    "?authentication=" + base58check([]byte{4, 130, 43}, client(t, tezos.BLS12381).Sign(message).Bytes()[:64]),
+		"BLS as generic": "?authentication=" + base58check(
+			[]byte{4, 130, 43}, client(t, tezos.BLS12381).Sign(message).Bytes()[:64]),
 	} {
 		got := ask(t, at, "POST", "/keys/"+key.Hash().String()+query, hexBody(payload))
 		require.Equal(t, http.StatusUnauthorized, got.status, "%s: %s", name, got.body)

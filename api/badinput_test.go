@@ -19,7 +19,8 @@ import (
 	"highwater/internal/tezos"
 )
 
-// bad is one bad input: the bytes of a whole request. KEY stands for the key's path, HEX for a payload that would be signed.
+// bad is one bad input: the bytes of a whole request. KEY stands for the key's path, HEX for a payload that would be
+// signed.
 type bad struct {
 	name    string
 	request string
@@ -136,7 +137,10 @@ func badRequests() []bad {
 		{"an address in unicode", post("/keys/%E2%98%83", body), undecodable, false, "address"},
 		{"invalid UTF-8 as address", post("/keys/%ff%fe", body), undecodable, false, "address"},
 		{"a bad escape in the path", post("/keys/%zz", body), undecodable, true, ""},
-		{"a public key as address", post("/keys/edpkuBknW28nW72KG6RoHtYW7p12T6GKc7nAbwYX5m8Wd9sDVC9yav", body), undecodable, false, "address"},
+		{
+			"a public key as address", post("/keys/edpkuBknW28nW72KG6RoHtYW7p12T6GKc7nAbwYX5m8Wd9sDVC9yav", body), undecodable,
+			false, "address",
+		},
 		{"an originated account", post("/keys/KT1PWx2mnDueood7fEmfbBDKx1D9BAnnXitn", body), undecodable, false, "address"},
 		{"a tz5 address", post("/keys/"+tz5, body), notFound, false, "ML-DSA-44"},
 		{"a long address", post("/keys/"+strings.Repeat("1", 8000), body), undecodable, false, "address"},
@@ -150,8 +154,14 @@ func badRequests() []bad {
 		{"an act of the admin API", post("/v1/standby", "{}"), notFound, false, "nothing"},
 		{"healthz", get("/healthz"), notFound, false, "nothing"},
 		{"text", post("KEY", body, "Content-Type: text/plain"), http.StatusUnsupportedMediaType, false, "text/plain"},
-		{"a form", post("KEY", body, "Content-Type: application/x-www-form-urlencoded"), http.StatusUnsupportedMediaType, false, "json"},
-		{"JSON and text", post("KEY", body, "Content-Type: application/json", "Content-Type: text/plain"), http.StatusUnsupportedMediaType, false, ""},
+		{
+			"a form", post("KEY", body, "Content-Type: application/x-www-form-urlencoded"), http.StatusUnsupportedMediaType,
+			false, "json",
+		},
+		{
+			"JSON and text", post("KEY", body, "Content-Type: application/json", "Content-Type: text/plain"),
+			http.StatusUnsupportedMediaType, false, "",
+		},
 		{"a type that is none", post("KEY", body, "Content-Type: ;"), http.StatusUnsupportedMediaType, false, "json"},
 		{"a type without a word", post("KEY", body, "Content-Type:"), http.StatusUnsupportedMediaType, false, "json"},
 		{"a web page", post("KEY", body, "Origin: http://evil"), http.StatusForbidden, false, "Origin"},
@@ -165,25 +175,50 @@ func badRequests() []bad {
 		{"POST known_keys", post("/known_keys", body), notAllowed, false, "POST"},
 		{"POST authorized_keys", post("/authorized_keys", body), notAllowed, false, "POST"},
 		{"OPTIONS *", "OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", notFound, false, "nothing"},
-		{"CONNECT", "CONNECT localhost:6732 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", notFound, false, "nothing"},
+		{
+			"CONNECT", "CONNECT localhost:6732 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", notFound, false,
+			"nothing",
+		},
 		{"an unknown method", request("SIGN", "KEY", "HTTP/1.1", body, "Connection: close"), notAllowed, false, "SIGN"},
 		{"a method in lower case", request("post", "KEY", "HTTP/1.1", body, "Connection: close"), notAllowed, false, "post"},
 		{"a method that is none", request("P(ST", "KEY", "HTTP/1.1", body), undecodable, true, ""},
 		{"no host", "POST KEY HTTP/1.1\r\nContent-Length: 0\r\n\r\n", undecodable, true, ""},
 		{"two hosts", post("KEY", body, "Host: other"), undecodable, true, ""},
 		{"a host that is none", "GET KEY HTTP/1.1\r\nHost: a b\r\n\r\n", undecodable, true, ""},
-		{"a length that is none", "POST KEY HTTP/1.1\r\nHost: localhost\r\nContent-Length: ten\r\n\r\n" + body, undecodable, true, ""},
-		{"a negative length", "POST KEY HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n" + body, undecodable, true, ""},
-		{"a length beyond the limit, and nothing behind it", "POST KEY HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n", undecodable, false, "8192"},
-		{"a length beyond all numbers", "POST KEY HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999\r\n\r\n", undecodable, true, ""},
+		{
+			"a length that is none", "POST KEY HTTP/1.1\r\nHost: localhost\r\nContent-Length: ten\r\n\r\n" + body, undecodable,
+			true, "",
+		},
+		{
+			"a negative length", "POST KEY HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n" + body, undecodable,
+			true, "",
+		},
+		{
+			"a length beyond the limit, and nothing behind it",
+			"POST KEY HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n", undecodable, false, "8192",
+		},
+		{
+			"a length beyond all numbers",
+			"POST KEY HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999\r\n\r\n", undecodable, true, "",
+		},
 		{"two lengths", post("KEY", body, "Content-Length: 3"), undecodable, true, ""},
-		{"an unknown encoding", "POST KEY HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n" + body, http.StatusNotImplemented, true, ""},
+		{
+			"an unknown encoding", "POST KEY HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n" + body,
+			http.StatusNotImplemented, true, "",
+		},
 		{"bad chunks", chunked("KEY", "zz\r\n"+body+"\r\n0\r\n\r\n"), undecodable, false, "body"},
 		{"a huge chunk", chunked("KEY", "fffffffffffffffff\r\n"), undecodable, false, "body"},
-		{"chunks beyond the limit", chunked("KEY", strings.Repeat("1000\r\n"+strings.Repeat(" ", 0x1000)+"\r\n", 3)+"0\r\n\r\n"), undecodable, false, "8192"},
+		{"chunks beyond the limit", chunked(
+			"KEY", strings.Repeat("1000\r\n"+strings.Repeat(" ", 0x1000)+"\r\n", 3)+"0\r\n\r\n"), undecodable, false, "8192"},
 		{"gzip", post("KEY", "\x1f\x8b\x08\x00", "Content-Encoding: gzip"), undecodable, false, "JSON"},
-		{"a huge header", post("KEY", body, "X-Long: "+strings.Repeat("a", 64<<10)), http.StatusRequestHeaderFieldsTooLarge, true, ""},
-		{"many headers", post("KEY", body, strings.Repeat("X-A: b\r\n", 8000)+"X-B: c"), http.StatusRequestHeaderFieldsTooLarge, true, ""},
+		{
+			"a huge header", post("KEY", body, "X-Long: "+strings.Repeat("a", 64<<10)), http.StatusRequestHeaderFieldsTooLarge,
+			true, "",
+		},
+		{
+			"many headers", post("KEY", body, strings.Repeat("X-A: b\r\n", 8000)+"X-B: c"),
+			http.StatusRequestHeaderFieldsTooLarge, true, "",
+		},
 		{"a header without a colon", post("KEY", body, "nonsense"), undecodable, true, ""},
 		{"a NUL in a header", post("KEY", body, "X-A: \x00"), undecodable, true, ""},
 		{"a folded header", post("KEY", body, "X-A: b\r\n c"), http.StatusOK, true, "signature"},
@@ -206,8 +241,8 @@ func chunked(target, chunks string) string {
 	return "POST " + target + " HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + chunks
 }
 
-// TestBadInput sends some hundred and twenty bad requests. Each is answered with a clear error, none moves a mark, and after each a
-// good one is signed at once: at the very level that the bad one was about.
+// TestBadInput sends some hundred and twenty bad requests. Each is answered with a clear error, none moves a mark, and
+// after each a good one is signed at once: at the very level that the bad one was about.
 func TestBadInput(t *testing.T) {
 	r := newRig(t).activate()
 	at := serve(t, r.octez())
@@ -224,7 +259,8 @@ func TestBadInput(t *testing.T) {
 	require.Greater(t, len(all), 115)
 	for i, b := range all {
 		level := int32(2*i + 1)
-		wire := strings.NewReplacer("KEY", path, "ADDRESS", key.Hash().String(), "HEX", hex.EncodeToString(goodPayload(level))).Replace(b.request)
+		wire := strings.NewReplacer("KEY", path, "ADDRESS", key.Hash().String(), "HEX",
+			hex.EncodeToString(goodPayload(level))).Replace(b.request)
 		wire = fixLength(wire, b.request)
 		start := time.Now()
 		got := raw(t, at, wire)
@@ -335,8 +371,8 @@ func FuzzDecodePayload(f *testing.F) {
 	})
 }
 
-// FuzzOctez gives the handler whatever a client could send behind the request line; nothing but a known status comes back, always
-// in octez's shape.
+// FuzzOctez gives the handler whatever a client could send behind the request line; nothing but a known status comes
+// back, always in octez's shape.
 func FuzzOctez(f *testing.F) {
 	h := api.NewAnswers(api.OctezConfig{Signer: nobody{}, KnownKeys: true, ProvePossession: true}).HTTP()
 	key, err := softkey.New(tezos.Ed25519, bytes.Repeat([]byte{1}, softkey.MinSeed))

@@ -33,16 +33,18 @@ func newAuthority(t *testing.T) authority {
 	ca, other := selfSigned(t), selfSigned(t)
 	server := issue(t, ca, "signer", x509.ExtKeyUsageServerAuth)
 	a := authority{
-		caFile: filepath.Join(dir, "ca.pem"), certFile: filepath.Join(dir, "cert.pem"), keyFile: filepath.Join(dir, "key.pem"),
-		pool: x509.NewCertPool(), client: issue(t, ca, "baker", x509.ExtKeyUsageClientAuth),
+		caFile: filepath.Join(dir, "ca.pem"), certFile: filepath.Join(dir, "cert.pem"),
+		keyFile: filepath.Join(dir, "key.pem"),
+		pool:    x509.NewCertPool(), client: issue(t, ca, "baker", x509.ExtKeyUsageClientAuth),
 		stranger: issue(t, other, "baker", x509.ExtKeyUsageClientAuth),
 	}
 	a.pool.AddCert(ca.Leaf)
 	key, err := x509.MarshalPKCS8PrivateKey(server.PrivateKey)
 	require.NoError(t, err)
 	for file, block := range map[string]*pem.Block{
-		a.caFile: {Type: "CERTIFICATE", Bytes: ca.Certificate[0]}, a.certFile: {Type: "CERTIFICATE", Bytes: server.Certificate[0]},
-		a.keyFile: {Type: "PRIVATE KEY", Bytes: key},
+		a.caFile:   {Type: "CERTIFICATE", Bytes: ca.Certificate[0]},
+		a.certFile: {Type: "CERTIFICATE", Bytes: server.Certificate[0]},
+		a.keyFile:  {Type: "PRIVATE KEY", Bytes: key},
 	} {
 		require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(block), 0o600))
 	}
@@ -52,7 +54,8 @@ func newAuthority(t *testing.T) authority {
 // config is that of a listener with the authority's server certificate.
 func (a authority) config(t *testing.T, clientCA string) *tls.Config {
 	t.Helper()
-	f, err := certs.Open(certs.Names{CertSetting: "server.tls_cert", Cert: a.certFile, Key: a.keyFile, CA: clientCA}, slog.New(slog.DiscardHandler))
+	f, err := certs.Open(certs.Names{CertSetting: "server.tls_cert", Cert: a.certFile, Key: a.keyFile, CA: clientCA},
+		slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	return f.Server()
 }

@@ -19,7 +19,8 @@ type connection struct {
 }
 
 func connections() map[string]connection {
-	loopback, lan := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 6732}, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 6732}
+	loopback, lan := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 6732},
+		&net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 6732}
 	return map[string]connection{
 		"loopback":              {loopback, nil, http.StatusForbidden},
 		"loopback IPv6":         {&net.TCPAddr{IP: net.IPv6loopback, Port: 6732}, nil, http.StatusForbidden},

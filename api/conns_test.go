@@ -23,8 +23,8 @@ import (
 // wholeRequest is one that a slow handler is at.
 const wholeRequest = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
-// TestStopCutsWhatIsNotWhole: the end waits for a whole request, and for nothing else: not for silence, not for half a head, half a
-// body, half a handshake, nor for a connection that is kept open.
+// TestStopCutsWhatIsNotWhole: the end waits for a whole request, and for nothing else: not for silence, not for half a
+// head, half a body, half a handshake, nor for a connection that is kept open.
 func TestStopCutsWhatIsNotWhole(t *testing.T) {
 	certs := newAuthority(t)
 	config := certs.config(t, "")
@@ -61,7 +61,10 @@ func TestStopCutsWhatIsNotWhole(t *testing.T) {
 				}
 				return c
 			}
-			quiet := []net.Conn{open("silence"), open("GET / HT"), open("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n\"13")}
+			quiet := []net.Conn{
+				open("silence"), open("GET / HT"),
+				open("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n\"13"),
+			}
 			<-reading
 			kept := open("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
 			<-reading
@@ -120,8 +123,8 @@ func (a *arrivals) ConnContext(ctx context.Context, _ net.Conn) context.Context 
 	return ctx
 }
 
-// TestAFloodOfHalfRequests: somebody without rights opens thousands of connections and sends half a body on each. The memory stays
-// within bounds, and a client with rights is answered all along.
+// TestAFloodOfHalfRequests: somebody without rights opens thousands of connections and sends half a body on each. The
+// memory stays within bounds, and a client with rights is answered all along.
 func TestAFloodOfHalfRequests(t *testing.T) {
 	r := newRig(t).activate()
 	mine := client(t, tezos.Ed25519)
@@ -146,7 +149,8 @@ func TestAFloodOfHalfRequests(t *testing.T) {
 	}
 	sign(flood + 1)
 	most = max(most, memory())
-	require.Less(t, most-min(before, most), uint64(64<<20), "4000 half requests, of which the limit lets some hundred stay")
+	require.Less(t, most-min(before, most), uint64(64<<20),
+		"4000 half requests, of which the limit lets some hundred stay")
 }
 
 // memory is what the heap and the stacks take now.
@@ -157,8 +161,8 @@ func memory() uint64 {
 	return m.HeapAlloc + m.StackInuse
 }
 
-// TestTheLongestSilenceGivesWay: with all places taken a newcomer is let in, and the connection that was silent for longest goes;
-// connections with whole requests stay, and when all have those, the newcomer goes.
+// TestTheLongestSilenceGivesWay: with all places taken a newcomer is let in, and the connection that was silent for
+// longest goes; connections with whole requests stay, and when all have those, the newcomer goes.
 func TestTheLongestSilenceGivesWay(t *testing.T) {
 	entered, leave := make(chan struct{}, 10), make(chan struct{})
 	h := &arrivals{come: make(chan struct{}, 10), Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

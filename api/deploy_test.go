@@ -24,7 +24,8 @@ func everyMetric(t *testing.T) map[string]map[string]bool {
 	pkh := r.keys[tezos.Ed25519].Hash()
 	for _, decision := range []string{"signed", "refused", "failed"} {
 		r.metrics.Observe(signer.Outcome{
-			PKH: pkh, Kind: tezos.Block, Decision: decision, Reason: "x", Device: "left", DeviceFor: time.Second, Warning: tezos.WarnBlockLayout,
+			PKH: pkh, Kind: tezos.Block, Decision: decision, Reason: "x", Device: "left", DeviceFor: time.Second,
+			Warning: tezos.WarnBlockLayout,
 		})
 	}
 	families, err := r.metrics.Registry.Gather()
@@ -96,9 +97,11 @@ func TestAlertRulesNameRealMetrics(t *testing.T) {
 	require.Len(t, exprs, strings.Count(string(text), "        labels: {severity: "))
 	require.Len(t, exprs, strings.Count(string(text), "          summary: "))
 	for _, name := range []string{
-		"highwater_refusals_total", "highwater_ready", "highwater_device_health", "highwater_device_alarm", "highwater_signatures_total", "highwater_commit_seconds_bucket",
+		"highwater_refusals_total", "highwater_ready", "highwater_device_health", "highwater_device_alarm",
+		"highwater_signatures_total", "highwater_commit_seconds_bucket",
 		"highwater_failures_total", "highwater_role", "highwater_alarms", "highwater_guard_state", "highwater_peer_reachable",
-		"highwater_peer_signing", "highwater_follow_connected", "highwater_follow_behind_levels", "highwater_peer_clock_skew_seconds", "highwater_log_lines_dropped_total",
+		"highwater_peer_signing", "highwater_follow_connected", "highwater_follow_behind_levels",
+		"highwater_peer_clock_skew_seconds", "highwater_log_lines_dropped_total",
 	} {
 		require.True(t, used[name], "no alert looks at %s", name)
 	}

@@ -11,7 +11,9 @@ import (
 )
 
 // ServeWithin is Serve with other limits: tests do not wait for the real ones.
-func ServeWithin(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger, read, idle, shutdown time.Duration) error {
+func ServeWithin(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger, read, idle,
+	shutdown time.Duration,
+) error {
 	lim := conns.Standard()
 	lim.ReadHeader, lim.Read, lim.Idle, lim.Shutdown = read, read, idle, shutdown
 	return serve(ctx, l, h, log, lim)

@@ -10,14 +10,15 @@ import (
 	"highwater/operate"
 )
 
-// A key that never signed and has no mark is a note: making one on a device does not turn a signer red that signs well. Without any key in
-// service, and for a key that lacks one of its marks, it is a reason.
+// A key that never signed and has no mark is a note: making one on a device does not turn a signer red that signs well.
+// Without any key in service, and for a key that lacks one of its marks, it is a reason.
 func TestAKeyThatNeverSignedIsANote(t *testing.T) {
 	r := newRig(t)
 	st, err := r.admin.Status(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, st.Notes)
-	require.True(t, slices.ContainsFunc(st.NotReady, func(s string) bool { return len(s) > 6 && s[:6] == "marks:" }), "%v", st.NotReady)
+	require.True(t, slices.ContainsFunc(st.NotReady, func(s string) bool { return len(s) > 6 && s[:6] == "marks:" }), "%v",
+		st.NotReady)
 
 	fresh := r.keys[tezos.BLS12381].Hash()
 	var served []tezos.PublicKeyHash

@@ -12,7 +12,9 @@ import (
 
 // gadgetManager is another program at the rig's gadget.
 func (r *rig) gadgetManager() *tezsign.Manager {
-	return tezsign.NewManager(tezsign.ManagerConfig{Name: "other", Open: r.gadget.Open, Log: slog.New(slog.DiscardHandler)})
+	return tezsign.NewManager(tezsign.ManagerConfig{
+		Name: "other", Open: r.gadget.Open, Log: slog.New(slog.DiscardHandler),
+	})
 }
 
 // After an activation the gadget stands at the host's marks at once, and not at its next connection.
@@ -40,5 +42,6 @@ func TestAdviceIsAboutTheKeyItStandsBeside(t *testing.T) {
 			advice[row.Alias] = row.Health + ": " + row.Advice
 		}
 	}
-	require.Equal(t, map[string]string{"consensus": "ready: ", "companion": "locked: highwater tezsign unlock companion"}, advice)
+	require.Equal(t, map[string]string{"consensus": "ready: ", "companion": "locked: highwater tezsign unlock companion"},
+		advice)
 }

@@ -37,8 +37,10 @@ var (
 	descBld  = gaugeDesc("build_info", "1, with the version.", "version")
 
 	// Gauges of certificates, one for each; none without TLS.
-	descCert = gaugeDesc("certificate_end_seconds", "Time until the certificate in use ends; negative: it has ended.", "setting", "subject")
-	descCBad = gaugeDesc("certificate_fault", "1 while the files of the certificate are not good, and the former one stays in use.", "setting", "subject")
+	descCert = gaugeDesc("certificate_end_seconds", "Time until the certificate in use ends; negative: it has ended.",
+		"setting", "subject")
+	descCBad = gaugeDesc("certificate_fault",
+		"1 while the files of the certificate are not good, and the former one stays in use.", "setting", "subject")
 
 	// Gauges of the pair; all but the first appear once the other instance was heard.
 	descReach  = gaugeDesc("peer_reachable", "1 while the peer answers; missing for a single instance.")
@@ -53,7 +55,8 @@ var (
 	descFAge = gaugeDesc("follow_heard_seconds", "Time since the last message of the stream of watermarks.")
 
 	// Gauges of the guard.
-	descGuard = gaugeDesc("guard_state", "1 for the state of the guard. Look into a blind guard; off means: no node is configured.", "state")
+	descGuard = gaugeDesc("guard_state",
+		"1 for the state of the guard. Look into a blind guard; off means: no node is configured.", "state")
 	descGHead = gaugeDesc("guard_head_level", "Level of the last block that the guard read.")
 	descGAge  = gaugeDesc("guard_head_seconds", "Time since the guard looked at a block.")
 )
@@ -62,7 +65,8 @@ var (
 func (s state) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descMark, descRole, descEpo, descSign, descDev, descAlrm, descRdy, descAlm, descBld,
-		descReach, descPEpo, descPSign, descPAge, descSkew, descFollow, descBehind, descFAge, descGuard, descGHead, descGAge, descCert, descCBad,
+		descReach, descPEpo, descPSign, descPAge, descSkew, descFollow, descBehind, descFAge, descGuard, descGHead, descGAge,
+		descCert, descCBad,
 	} {
 		ch <- d
 	}
@@ -94,7 +98,9 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 	to.set(descEpo, float64(st.Role.Epoch))
 	to.set(descSign, truth(st.Signing))
 	for _, d := range st.Devices {
-		for _, h := range []device.Health{device.Ready, device.Absent, device.Locked, device.WrongApp, device.NoApp, device.Busy, device.Broken} {
+		for _, h := range []device.Health{
+			device.Ready, device.Absent, device.Locked, device.WrongApp, device.NoApp, device.Busy, device.Broken,
+		} {
 			to.set(descDev, truth(d.Health == h), d.Name, string(h))
 		}
 		to.set(descAlrm, truth(d.Alarm != ""), d.Name)

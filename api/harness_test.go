@@ -82,10 +82,16 @@ func newRigLogging(t *testing.T, log *slog.Logger, policies ...signer.KeyPolicy)
 
 	r.ledger, err = ledgersim.New(ledgersim.Options{
 		Seed: t.Name(), Decide: ledgersim.Always(ledgersim.Accept),
-		Setup: []ledgersim.Setup{{Curve: ledger.Ed25519, Chain: chain}, {Curve: ledger.Secp256k1, Chain: chain}, {Curve: ledger.P256, Chain: chain}},
+		Setup: []ledgersim.Setup{
+			{Curve: ledger.Ed25519, Chain: chain},
+			{Curve: ledger.Secp256k1, Chain: chain},
+			{Curve: ledger.P256, Chain: chain},
+		},
 	})
 	require.NoError(t, err)
-	left, err := ledger.New(ledger.Config{Name: "left", Chain: chain, Dial: r.ledger.Dial, Log: log, Tick: 5 * time.Millisecond})
+	left, err := ledger.New(ledger.Config{
+		Name: "left", Chain: chain, Dial: r.ledger.Dial, Log: log, Tick: 5 * time.Millisecond,
+	})
 	require.NoError(t, err)
 	r.gadget, err = tezsignsim.New(tezsignsim.Options{Seed: t.Name(), Keys: []string{"consensus"}})
 	require.NoError(t, err)
@@ -97,7 +103,10 @@ func newRigLogging(t *testing.T, log *slog.Logger, policies ...signer.KeyPolicy)
 	})
 	r.admin = &operate.Local{Signer: r.signer, Store: r.store, Version: "test", Running: true, Now: time.Now}
 	r.admin.Certificates = func() []certs.Row {
-		return []certs.Row{{Setting: "server.tls_cert", File: "cert.pem", Subject: "CN=signer", Ends: time.Date(2999, 1, 1, 0, 0, 0, 0, time.UTC)}}
+		return []certs.Row{{
+			Setting: "server.tls_cert", File: "cert.pem", Subject: "CN=signer",
+			Ends: time.Date(2999, 1, 1, 0, 0, 0, 0, time.UTC),
+		}}
 	}
 	r.metrics.Collect(r.admin)
 	left.SetReconciler(r.signer.Reconciler(left.Name()))

@@ -49,15 +49,18 @@ func NewMetrics() *Metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "highwater", Name: name, Help: help}, labels)
 	}
 	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
-		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "highwater", Name: name, Help: help, Buckets: buckets}, labels)
+		return prometheus.NewHistogramVec(
+			prometheus.HistogramOpts{Namespace: "highwater", Name: name, Help: help, Buckets: buckets}, labels)
 	}
 	m := &Metrics{
-		Registry:   prometheus.NewRegistry(),
-		given:      map[givenKey]prometheus.Counter{},
-		signatures: counter("signatures_total", "Signatures given, by kind and key; replayed: given again.", "kind", "pkh", "replayed"),
-		refusals:   counter("refusals_total", "Requests refused, by reason. Look into each conflict.", "reason", "kind"),
-		failures:   counter("failures_total", "Requests failed for another reason than a decision.", "reason", "kind"),
-		turnedAway: counter("turned_away_total", "Clients and requests turned away before a key was asked for, by likely cause.", "cause"),
+		Registry: prometheus.NewRegistry(),
+		given:    map[givenKey]prometheus.Counter{},
+		signatures: counter("signatures_total", "Signatures given, by kind and key; replayed: given again.", "kind", "pkh",
+			"replayed"),
+		refusals: counter("refusals_total", "Requests refused, by reason. Look into each conflict.", "reason", "kind"),
+		failures: counter("failures_total", "Requests failed for another reason than a decision.", "reason", "kind"),
+		turnedAway: counter("turned_away_total",
+			"Clients and requests turned away before a key was asked for, by likely cause.", "cause"),
 		warnings:   counter("warnings_total", "Requests signed with a warning.", "warning"),
 		deviceTime: histogram("device_seconds", "Time of a device for a signature.", "device"),
 		requests:   histogram("request_seconds", "Time of a whole request, by decision.", "decision"),
@@ -83,7 +86,8 @@ func NewMetrics() *Metrics {
 	dropped := prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Namespace: "highwater", Name: "log_lines_dropped_total", Help: "Lines of the log not read in time.",
 	}, m.dropped)
-	m.Registry.MustRegister(m.signatures, m.refusals, m.failures, m.warnings, m.deviceTime, m.requests, m.commits, m.diskWaits, m.turnedAway, dropped,
+	m.Registry.MustRegister(m.signatures, m.refusals, m.failures, m.warnings, m.deviceTime, m.requests, m.commits,
+		m.diskWaits, m.turnedAway, dropped,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

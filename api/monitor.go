@@ -37,7 +37,8 @@ func NewMonitor(a operate.Monitor, m *Metrics) http.Handler {
 func readyz(w http.ResponseWriter, r *http.Request, a operate.Monitor) {
 	st, err := a.Status(r.Context())
 	if err != nil {
-		writeJSON(w, http.StatusServiceUnavailable, map[string]any{"ready": false, "reasons": []string{"store: " + err.Error()}})
+		writeJSON(w, http.StatusServiceUnavailable,
+			map[string]any{"ready": false, "reasons": []string{"store: " + err.Error()}})
 		return
 	}
 	status, reasons := http.StatusOK, []string{}

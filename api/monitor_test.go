@@ -56,7 +56,8 @@ func has(t *testing.T, at, want string) {
 
 func isReady(t *testing.T, at string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return ask(t, at, "GET", "/readyz", "").status == http.StatusOK }, 10*time.Second, 2*time.Millisecond)
+	require.Eventually(t, func() bool { return ask(t, at, "GET", "/readyz", "").status == http.StatusOK }, 10*time.Second,
+		2*time.Millisecond)
 	require.Empty(t, readiness(t, at, http.StatusOK))
 }
 
@@ -136,13 +137,15 @@ func TestAKeyWhoseDeviceWasTakenAway(t *testing.T) {
 	require.Contains(t, strings.Join(st.NotReady, "\n"), want)
 
 	r.gadget.Unplug() // it may be there
-	require.Eventually(t, func() bool { return r.devices[1].Status().Health == device.Absent }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return r.devices[1].Status().Health == device.Absent }, 10*time.Second,
+		time.Millisecond)
 	st, err = later.Status(t.Context())
 	require.NoError(t, err)
 	require.NotContains(t, strings.Join(st.NotReady, "\n"), want)
 }
 
-// TestANewKeyDoesNotEndReadiness: a key that was just made on a device has no mark and signs nothing; the others sign on, and it is said.
+// TestANewKeyDoesNotEndReadiness: a key that was just made on a device has no mark and signs nothing; the others sign
+// on, and it is said.
 func TestANewKeyDoesNotEndReadiness(t *testing.T) {
 	r := newRig(t).activate()
 	at := serve(t, api.NewMonitor(r.admin, r.metrics))
@@ -152,7 +155,8 @@ func TestANewKeyDoesNotEndReadiness(t *testing.T) {
 	again := signer.New(signer.Config{Chain: chain, Store: r.store, Devices: r.devices})
 	r.admin.Signer = again
 	isReady(t, at)
-	want := "marks: " + fresh.Hash().String() + " has no block watermark: highwater hwm set " + fresh.Hash().String() + " --level LEVEL"
+	want := "marks: " + fresh.Hash().String() + " has no block watermark: highwater hwm set " + fresh.Hash().String() +
+		" --level LEVEL"
 	require.Contains(t, ask(t, at, "GET", "/readyz", "").body, want)
 	require.Contains(t, ask(t, at, "GET", "/", "").body, "Note: "+want)
 	require.Contains(t, ask(t, at, "GET", "/", "").body, "Ready: it signs.")
@@ -175,7 +179,8 @@ func TestADeviceThatWentBackwards(t *testing.T) {
 	require.NoError(t, err)
 	pkh := r.keys[tezos.Ed25519].Hash()
 	require.NoError(t, r.store.SetSeen("left\n"+devices.Devices[0].ID, pkh, 0, hwm.Position{Level: 1 << 20}))
-	require.NoError(t, r.store.SetSeen("base left\n"+devices.Devices[0].ID, pkh, 0, hwm.Position{Level: 7})) // it falls elsewhere
+	// It falls elsewhere.
+	require.NoError(t, r.store.SetSeen("base left\n"+devices.Devices[0].ID, pkh, 0, hwm.Position{Level: 7}))
 	r.ledger.PowerCycle()
 	require.Eventually(t, func() bool { return alarm() == "1" }, 10*time.Second, 2*time.Millisecond)
 	require.Contains(t, ask(t, at, "GET", "/", "").body, "was reset or restored, or lost its memory")
@@ -250,10 +255,12 @@ func TestMetrics(t *testing.T) {
 		require.Equal(t, want, sample(t, scrape, name), name)
 	}
 	require.Contains(t, scrape, `highwater_mark_level{alias="`)
-	require.Regexp(t, `highwater_mark_level\{.*chain="`+chain.String()+`",kind="attestation",pkh="`+pkh+`"\} 1003\n`, scrape)
+	require.Regexp(t, `highwater_mark_level\{.*chain="`+chain.String()+`",kind="attestation",pkh="`+pkh+`"\} 1003\n`,
+		scrape)
 	require.NotEqual(t, "0", sample(t, scrape, "highwater_commit_seconds_count"))
 
-	require.NoError(t, r.store.SetCeiling(hwm.CeilingKey{Chain: chain, PKH: key.Hash()}, hwm.Ceiling{Level: floor + 3, Source: hwm.SourceSet}))
+	require.NoError(t, r.store.SetCeiling(
+		hwm.CeilingKey{Chain: chain, PKH: key.Hash()}, hwm.Ceiling{Level: floor + 3, Source: hwm.SourceSet}))
 	ask(t, octez, "POST", path, attestation(tezos.Ed25519, 9))
 	scrape = ask(t, at, "GET", "/metrics", "").body
 	require.Equal(t, "1", sample(t, scrape, `highwater_refusals_total{kind="attestation",reason="above_ceiling"}`))
@@ -304,7 +311,8 @@ func TestStatusPage(t *testing.T) {
 	got := ask(t, at, "GET", "/", "")
 	require.Equal(t, http.StatusOK, got.status)
 	require.Contains(t, got.body, "Not ready.")
-	_, err := r.admin.Activate(t.Context(), operate.ActivateRequest{Level: num(floor), Why: `<script>alert("why")</script>`})
+	_, err := r.admin.Activate(t.Context(),
+		operate.ActivateRequest{Level: num(floor), Why: `<script>alert("why")</script>`})
 	require.NoError(t, err)
 	got = ask(t, at, "GET", "/", "")
 	require.Equal(t, "text/html; charset=utf-8", got.header.Get("Content-Type"))
@@ -312,7 +320,9 @@ func TestStatusPage(t *testing.T) {
 	require.Contains(t, got.body, "Ready: it signs.")
 	require.Contains(t, got.body, "</html>")
 	require.NotContains(t, got.body, "<script")
-	for _, want := range []string{r.keys[tezos.BLS12381].Hash().String(), chain.String(), "left", "right", "1000", "consensus"} {
+	for _, want := range []string{
+		r.keys[tezos.BLS12381].Hash().String(), chain.String(), "left", "right", "1000", "consensus",
+	} {
 		require.Contains(t, got.body, want)
 	}
 	require.Equal(t, 3*4, strings.Count(got.body, "<code>"))
@@ -330,11 +340,16 @@ func (a toldAdmin) Status(context.Context) (operate.Status, error) { return a.st
 func TestStatusPageSaysWhoMaySign(t *testing.T) {
 	heard := time.Date(2026, 11, 27, 1, 2, 3, 0, time.FixedZone("CET", 3600))
 	status := operate.Status{
-		Role: operate.Role{Role: hwm.Active, Epoch: 7, Since: heard, Why: "handed over"}, NotReady: []string{"role: it waits", "device left: locked"},
-		Alarms: []signer.Alarm{{Name: "twin", Text: "somebody signed", Hint: "find out who", Since: heard}},
+		Role:     operate.Role{Role: hwm.Active, Epoch: 7, Since: heard, Why: "handed over"},
+		NotReady: []string{"role: it waits", "device left: locked"},
+		Alarms:   []signer.Alarm{{Name: "twin", Text: "somebody signed", Hint: "find out who", Since: heard}},
 		Pair: &failover.View{
-			MaySign: "nobody now: this instance waits", Waiting: "it was restarted", Next: []string{"start the other one", "or: highwater takeover"},
-			Peer: &failover.PeerView{Address: "10.0.0.2:6734", Key: hwm.InstanceID{0xab}, Error: "it does not answer", HeardAt: &heard, Role: "standby", Epoch: 7},
+			MaySign: "nobody now: this instance waits", Waiting: "it was restarted",
+			Next: []string{"start the other one", "or: highwater takeover"},
+			Peer: &failover.PeerView{
+				Address: "10.0.0.2:6734", Key: hwm.InstanceID{0xab}, Error: "it does not answer",
+				HeardAt: &heard, Role: "standby", Epoch: 7,
+			},
 		},
 		Guard: operate.Guard{State: operate.GuardBlind, Since: &heard, Why: "no node answers", Hint: "start it"},
 	}
@@ -346,13 +361,17 @@ func TestStatusPageSaysWhoMaySign(t *testing.T) {
 		"<title>NOT READY, active, 1 alarm · Highwater</title>", "✗ Not ready.", "<li>device left: locked</li>",
 		"⚠ alarm: twin</span> since 2026-11-27 00:02:03Z: somebody signed", "find out who",
 		"<dt>May sign</dt><dd>nobody now: this instance waits</dd>", "<dt>Waiting</dt><dd>it was restarted</dd>",
-		"start the other one<br>or: highwater takeover", "ab000000 at 10.0.0.2:6734: <span class=\"bad\">not in touch</span>: it does not answer",
+		"start the other one<br>or: highwater takeover",
+		"ab000000 at 10.0.0.2:6734: <span class=\"bad\">not in touch</span>: it does not answer",
 		"heard last at 2026-11-27 00:02:03Z: standby, epoch 7", "What to do: start it",
 	} {
 		require.Contains(t, got, want)
 	}
 	// A backup that is well is no alarm.
-	status = operate.Status{Role: operate.Role{Role: hwm.Standby, Since: heard}, NotReady: []string{"role: standby: handed over"}, Pair: &failover.View{MaySign: "the other instance"}}
+	status = operate.Status{
+		Role:     operate.Role{Role: hwm.Standby, Since: heard},
+		NotReady: []string{"role: standby: handed over"}, Pair: &failover.View{MaySign: "the other instance"},
+	}
 	got = body()
 	require.Contains(t, got, "– Not ready.</strong> It is on standby, and signs nothing:")
 	require.NotContains(t, got, `class="bad"`)
@@ -366,7 +385,10 @@ func TestTheMonitorChangesNothing(t *testing.T) {
 	at := serve(t, api.NewMonitor(r.admin, r.metrics))
 	before, err := r.admin.Status(t.Context())
 	require.NoError(t, err)
-	for _, target := range []string{"/", "/status", "/readyz", "/healthz", "/v1/standby", "/v1/marks/raise", "/keys/" + r.keys[tezos.Ed25519].Hash().String()} {
+	for _, target := range []string{
+		"/", "/status", "/readyz", "/healthz", "/v1/standby", "/v1/marks/raise",
+		"/keys/" + r.keys[tezos.Ed25519].Hash().String(),
+	} {
 		for _, method := range []string{"POST", "PUT", "DELETE", "PATCH"} {
 			got := ask(t, at, method, target, `{"level":5000}`)
 			require.Contains(t, []int{404, 405}, got.status, "%s %s", method, target)

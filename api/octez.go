@@ -45,9 +45,10 @@ func (a *Answers) HTTP() http.Handler {
 			fmt.Sprintf("%s is not answered at %s", shorten(r.Method), shorten(r.URL.Path)), "")
 	})
 	prefixed := o.behind(strings.TrimRight(squeeze(a.Prefix), "/"), endpoints)
-	return fromOutside(withoutEmptySegments(prefixed), func(w http.ResponseWriter, r *http.Request, status int, text, hint string) {
-		o.turnAway(w, r, door.WebPage, status, text, hint)
-	})
+	return fromOutside(withoutEmptySegments(prefixed),
+		func(w http.ResponseWriter, r *http.Request, status int, text, hint string) {
+			o.turnAway(w, r, door.WebPage, status, text, hint)
+		})
 }
 
 // turnAway answers a request before a key is known, and tells the door.
@@ -63,7 +64,8 @@ func (o octez) behind(prefix string, h http.Handler) http.Handler {
 	}
 	stripped := http.StripPrefix(prefix, h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !strings.HasPrefix(r.URL.Path, prefix+"/") || r.URL.RawPath != "" && !strings.HasPrefix(r.URL.RawPath, prefix+"/") {
+		if !strings.HasPrefix(r.URL.Path, prefix+"/") || r.URL.RawPath != "" &&
+			!strings.HasPrefix(r.URL.RawPath, prefix+"/") {
 			o.nothingHere(w, r)
 			return
 		}

@@ -69,7 +69,8 @@ func TestSwitchedOffEndpoints(t *testing.T) {
 	at := serve(t, r.octez())
 	require.Contains(t, ask(t, at, "GET", "/known_keys", "").refusal(t, http.StatusForbidden), "known_keys = true")
 	bls := r.keys[tezos.BLS12381].Hash().String()
-	require.Contains(t, ask(t, at, "GET", "/bls_prove_possession/"+bls, "").refusal(t, http.StatusForbidden), "prove_possession = true")
+	require.Contains(t, ask(t, at, "GET", "/bls_prove_possession/"+bls, "").refusal(t, http.StatusForbidden),
+		"prove_possession = true")
 }
 
 func TestProofsThatAreNotGiven(t *testing.T) {
@@ -102,8 +103,8 @@ func (n *numbering) ConnContext(ctx context.Context, _ net.Conn) context.Context
 	return context.WithValue(ctx, connNumber{}, n.conns.Add(1))
 }
 
-// TestAsTheOctezClientDoes bakes some levels through the client of internal/baker, which speaks as Octez does: a connection for each
-// request, /authorized_keys before each signature, ?version=3, a body with a newline at its end.
+// TestAsTheOctezClientDoes bakes some levels through the client of internal/baker, which speaks as Octez does: a
+// connection for each request, /authorized_keys before each signature, ?version=3, a body with a newline at its end.
 func TestAsTheOctezClientDoes(t *testing.T) {
 	r := newRig(t).activate()
 	asked := make(chan *http.Request, 1000)
@@ -149,7 +150,8 @@ func TestAsTheOctezClientDoes(t *testing.T) {
 	connections := map[any]bool{}
 	for i := range signed * 6 {
 		req := <-asked
-		require.Equal(t, "application/json;q=1,application/bson;q=0.100,application/octet-stream;q=0.200", req.Header.Get("Accept"))
+		require.Equal(t, "application/json;q=1,application/bson;q=0.100,application/octet-stream;q=0.200",
+			req.Header.Get("Accept"))
 		number := req.Context().Value(connNumber{})
 		require.NotNil(t, number)
 		require.False(t, connections[number], "request %d came over a connection that had a request before", i)
@@ -184,12 +186,14 @@ func TestErrors(t *testing.T) {
 	got.refusal(t, http.StatusMethodNotAllowed)
 	require.Equal(t, []string{"GET", "POST"}, got.header.Values("Allow"))
 	foreign := baker.Step{Chain: tezos.ChainID{1, 2, 3, 4}, Kind: tezos.Attestation, Level: floor + 5}
-	require.Contains(t, ask(t, at, "POST", path, hexBody(foreign.Payload(tezos.Ed25519))).refusal(t, http.StatusForbidden), "chain")
+	require.Contains(t, ask(t, at, "POST", path, hexBody(foreign.Payload(tezos.Ed25519))).refusal(t, http.StatusForbidden),
+		"chain")
 
 	ask(t, at, "POST", path, hexBody(payload)).signature(t, key, payload)
 	stale := step(tezos.Attestation, 4).Payload(tezos.Ed25519)
 	require.Contains(t, ask(t, at, "POST", path, hexBody(stale)).refusal(t, http.StatusConflict), "not above")
-	require.NoError(t, r.store.SetCeiling(hwm.CeilingKey{Chain: chain, PKH: key.Hash()}, hwm.Ceiling{Level: floor + 6, Source: hwm.SourceSet}))
+	require.NoError(t, r.store.SetCeiling(
+		hwm.CeilingKey{Chain: chain, PKH: key.Hash()}, hwm.Ceiling{Level: floor + 6, Source: hwm.SourceSet}))
 	above := step(tezos.Attestation, 7).Payload(tezos.Ed25519)
 	require.Contains(t, ask(t, at, "POST", path, hexBody(above)).refusal(t, http.StatusConflict), "ceiling")
 
@@ -226,7 +230,8 @@ func TestVersions(t *testing.T) {
 	for _, query := range []string{"?version=%zz", "?version=0;version=3", "?%"} {
 		for curve, key := range r.keys {
 			body := hexBody(step(tezos.Attestation, 100).Payload(curve))
-			require.Contains(t, ask(t, at, "POST", "/keys/"+key.Hash().String()+query, body).refusal(t, http.StatusBadRequest), "query")
+			require.Contains(t, ask(t, at, "POST", "/keys/"+key.Hash().String()+query, body).refusal(t, http.StatusBadRequest),
+				"query")
 		}
 	}
 }
@@ -240,7 +245,8 @@ func TestPathPrefix(t *testing.T) {
 		ask(t, at, "POST", "/some/prefix/keys/"+ed.Hash().String(), hexBody(payload)).signature(t, ed, payload)
 		require.Equal(t, `{}`, ask(t, at, "GET", "/some/prefix/authorized_keys", "").body)
 		for _, outside := range []string{
-			"/authorized_keys", "/", "/some/prefix", "/some/prefix/", "/some/prefixauthorized_keys", "/some/prefix2/authorized_keys",
+			"/authorized_keys", "/", "/some/prefix", "/some/prefix/", "/some/prefixauthorized_keys",
+			"/some/prefix2/authorized_keys",
 			"/some%2Fprefix/authorized_keys", "/some/prefix/some/prefix/authorized_keys", "/some%2F/prefix/authorized_keys",
 			"/x/../some/prefix/authorized_keys",
 		} {
@@ -283,7 +289,9 @@ func TestHowARequestEnds(t *testing.T) {
 	ask(t, hasty, "GET", prove, "").refusal(t, http.StatusInternalServerError)
 	require.ErrorIs(t, (<-w.requests).Err(), context.DeadlineExceeded)
 
-	for _, text := range []string{request("POST", sign, "HTTP/1.1", attestation(tezos.BLS12381, 1)), request("GET", prove, "HTTP/1.1", "")} {
+	for _, text := range []string{
+		request("POST", sign, "HTTP/1.1", attestation(tezos.BLS12381, 1)), request("GET", prove, "HTTP/1.1", ""),
+	} {
 		conn := dial(t, patient)
 		_, err := io.WriteString(conn, text)
 		require.NoError(t, err)

@@ -33,20 +33,28 @@ func (c *counting) Prove(context.Context, tezos.PublicKeyHash) (tezos.Signature,
 	return tezos.Signature{}, &signer.Denial{Reason: signer.UnknownKey}
 }
 
-// TestOnlyOnePlaceSigns: of all methods and odd paths, POST to /keys/ADDRESS alone reaches the signer; what octez-signer takes for that
-// path, by dropping empty segments, is that path here too.
+// TestOnlyOnePlaceSigns: of all methods and odd paths, POST to /keys/ADDRESS alone reaches the signer; what
+// octez-signer takes for that path, by dropping empty segments, is that path here too.
 func TestOnlyOnePlaceSigns(t *testing.T) {
 	c := &counting{key: client(t, tezos.Ed25519).PublicKey()}
 	at := serve(t, api.NewAnswers(api.OctezConfig{Signer: c}).HTTP())
 	address := c.key.Hash().String()
 	body := attestation(tezos.Ed25519, 1)
-	signs := []string{"/keys/" + address, "//keys/" + address, "/keys//" + address, "/keys/" + address + "/", "///keys///" + address + "///"}
+	signs := []string{
+		"/keys/" + address, "//keys/" + address, "/keys//" + address, "/keys/" + address + "/",
+		"///keys///" + address + "///",
+	}
 	odd := []string{
-		"/keys", "/keys/", "/" + address, "/keys/" + address + "/x", "/keys/x/" + address, "/keys/./" + address, "/keys/../keys/" + address,
-		"/./keys/" + address, "/x/../keys/" + address, "/%2Fkeys/" + address, "/keys%2F" + address, "/keys/%2F" + address, "/keys/" + address + "%2F",
-		"/keys/" + address + "%00", "/keys/" + address + "%20", "/Keys/" + address, "/keys/" + strings.ToUpper(address), "/keys;x/" + address,
-		"/keys/" + address + ";x", "/keys/" + address + "%3Fx", "/keys/" + address[:len(address)-1], "/sign/" + address, "/authorized_keys/" + address,
-		"/known_keys", "/bls_prove_possession/" + address, "/v1/prove", "/", "//", "/%6Beys", "/keys/" + address + "," + address,
+		"/keys", "/keys/", "/" + address, "/keys/" + address + "/x", "/keys/x/" + address, "/keys/./" + address,
+		"/keys/../keys/" + address,
+		"/./keys/" + address, "/x/../keys/" + address, "/%2Fkeys/" + address, "/keys%2F" + address, "/keys/%2F" + address,
+		"/keys/" + address + "%2F",
+		"/keys/" + address + "%00", "/keys/" + address + "%20", "/Keys/" + address, "/keys/" + strings.ToUpper(address),
+		"/keys;x/" + address,
+		"/keys/" + address + ";x", "/keys/" + address + "%3Fx", "/keys/" + address[:len(address)-1], "/sign/" + address,
+		"/authorized_keys/" + address,
+		"/known_keys", "/bls_prove_possession/" + address, "/v1/prove", "/", "//", "/%6Beys",
+		"/keys/" + address + "," + address,
 	}
 	for _, path := range signs {
 		before := c.signs.Load()
@@ -59,7 +67,9 @@ func TestOnlyOnePlaceSigns(t *testing.T) {
 		require.GreaterOrEqual(t, got.status, 400, path)
 		got.message(t)
 	}
-	for _, method := range []string{"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "post", "Post", "POSTS", "SIGN"} {
+	for _, method := range []string{
+		"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "post", "Post", "POSTS", "SIGN",
+	} {
 		for _, path := range append(odd, signs...) {
 			ask(t, at, method, path, body)
 		}
@@ -72,7 +82,9 @@ func FuzzPathsThatSign(f *testing.F) {
 	c := &counting{key: client(f, tezos.Ed25519).PublicKey()}
 	address := c.key.Hash().String()
 	h := api.NewAnswers(api.OctezConfig{Signer: c}).HTTP()
-	for _, path := range []string{"/keys/" + address, "//keys//" + address + "/", "/keys/%74" + address[1:], "/keys%2F" + address, "/%2F"} {
+	for _, path := range []string{
+		"/keys/" + address, "//keys//" + address + "/", "/keys/%74" + address[1:], "/keys%2F" + address, "/%2F",
+	} {
 		f.Add("POST", path)
 	}
 	f.Fuzz(func(t *testing.T, method, path string) {
@@ -104,7 +116,10 @@ func TestWebPagesReachNothing(t *testing.T) {
 	octez, monitor := serve(t, r.octez()), serve(t, api.NewMonitor(r.admin, r.metrics))
 	key := r.keys[tezos.Ed25519]
 	asked := map[string][]string{
-		octez:   {"GET /authorized_keys", "GET /keys/" + key.Hash().String(), "POST /keys/" + key.Hash().String(), "OPTIONS /keys/x", "GET /none"},
+		octez: {
+			"GET /authorized_keys", "GET /keys/" + key.Hash().String(), "POST /keys/" + key.Hash().String(),
+			"OPTIONS /keys/x", "GET /none",
+		},
 		monitor: {"GET /", "GET /status", "GET /metrics", "GET /healthz", "GET /readyz", "GET /none"},
 	}
 	for at, requests := range asked {
@@ -115,7 +130,9 @@ func TestWebPagesReachNothing(t *testing.T) {
 			require.NotEqual(t, http.StatusForbidden, send("localhost", "").status, line)
 			require.NotEqual(t, http.StatusForbidden, send("127.0.0.1:6732", "").status, line)
 			require.NotEqual(t, http.StatusForbidden, send("[::1]:1", "").status, line)
-			for _, host := range []string{"evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "192.0.2.1:6732", "[2001:db8::1]", "0.0.0.0"} {
+			for _, host := range []string{
+				"evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "192.0.2.1:6732", "[2001:db8::1]", "0.0.0.0",
+			} {
 				require.Equal(t, http.StatusForbidden, send(host, "").status, "%s %s", line, host)
 			}
 			require.Equal(t, http.StatusForbidden, send("localhost", "Origin: https://evil.example\r\n").status, line)
@@ -123,7 +140,8 @@ func TestWebPagesReachNothing(t *testing.T) {
 	}
 }
 
-// TestHostBeyondLoopback: what came over a network, a unix socket or TLS may call this machine by any name; an Origin is refused there too.
+// TestHostBeyondLoopback: what came over a network, a unix socket or TLS may call this machine by any name; an Origin
+// is refused there too.
 func TestHostBeyondLoopback(t *testing.T) {
 	h := api.NewAnswers(api.OctezConfig{Signer: nobody{}}).HTTP()
 	for name, over := range connections() {

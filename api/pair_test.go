@@ -69,7 +69,8 @@ func (r *rig) paired() (*other, *nodesim.Node) {
 	r.t.Helper()
 	peer := hwm.InstanceID{9}
 	o := &other{hello: wire.Hello{
-		Protocol: wire.Protocol, Chain: chain, From: peer, Life: "0123456789abcdef", Role: hwm.Standby, Owner: peer, Now: time.Now().Add(time.Hour),
+		Protocol: wire.Protocol, Chain: chain, From: peer, Life: "0123456789abcdef", Role: hwm.Standby, Owner: peer,
+		Now: time.Now().Add(time.Hour),
 	}, marks: []wire.Mark{{PKH: r.keys[tezos.Ed25519].Hash(), Kind: tezos.Block, Level: floor, Source: hwm.SourceSet}}}
 	require.NoError(r.t, r.store.SetPeer(&hwm.Peer{Address: "other:1", Key: peer, Since: time.Now()}))
 	sim := nodesim.New(nodesim.Config{Chain: chain, Level: floor})
@@ -149,7 +150,8 @@ func TestPairMetrics(t *testing.T) {
 		o.hello.Role, o.hello.Epoch, o.hello.Signing = hwm.Active, 3, true
 		o.marks = []wire.Mark{{PKH: pkh, Kind: tezos.Block, Level: floor + 5, Source: hwm.SourceSigned}}
 	})
-	require.Eventually(t, func() bool { v, _ := r.gauge("highwater_role", "role", "standby"); return v == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { v, _ := r.gauge("highwater_role", "role", "standby"); return v == 1 },
+		10*time.Second, time.Millisecond)
 	r.is(3, "highwater_epoch")
 	r.is(3, "highwater_peer_epoch")
 	r.is(1, "highwater_peer_signing")
@@ -157,13 +159,15 @@ func TestPairMetrics(t *testing.T) {
 	r.is(1, "highwater_follow_connected")
 
 	// The stream says nothing more, and the status does: the marks here are behind.
-	require.Eventually(t, func() bool { v, _ := r.gauge("highwater_follow_behind_levels"); return v == 5 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { v, _ := r.gauge("highwater_follow_behind_levels"); return v == 5 }, 10*time.Second,
+		time.Millisecond)
 	age, ok := r.gauge("highwater_follow_heard_seconds")
 	require.True(t, ok)
 	require.Positive(t, age)
 
 	o.set(func() { o.silent = &wire.Refusal{Reason: wire.Unreachable, Text: "gone"} })
-	require.Eventually(t, func() bool { v, _ := r.gauge("highwater_peer_reachable"); return v == 0 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { v, _ := r.gauge("highwater_peer_reachable"); return v == 0 }, 10*time.Second,
+		time.Millisecond)
 	r.is(1, "highwater_peer_signing") // as it was heard last
 }
 

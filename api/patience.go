@@ -73,7 +73,9 @@ func (e *LostAnswerError) Unwrap() error { return e.Err }
 
 // bounded gives a request its time-out, and a function to turn the end of that time-out into a NoAnswerError. An
 // earlier deadline of the caller stays the caller's.
-func (c *Client) bounded(ctx context.Context, method, path string, limit time.Duration) (context.Context, context.CancelFunc, func(error) error) {
+func (c *Client) bounded(ctx context.Context, method, path string, limit time.Duration) (
+	context.Context, context.CancelFunc, func(error) error,
+) {
 	if c.limit > 0 {
 		limit = c.limit
 	}

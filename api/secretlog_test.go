@@ -16,11 +16,12 @@ import (
 	"highwater/internal/tezos"
 )
 
-// part is how many bytes in a row count as a part of a payload or a signature: more than a level, a round and what is around them.
+// part is how many bytes in a row count as a part of a payload or a signature: more than a level, a round and what is
+// around them.
 const part = 16
 
-// shownAs gives the texts by which bytes could stand in a log, whole or in part: hex, base58 and base64, the latter from each of three
-// places, since its digits do not end where bytes do.
+// shownAs gives the texts by which bytes could stand in a log, whole or in part: hex, base58 and base64, the latter
+// from each of three places, since its digits do not end where bytes do.
 func shownAs(secret []byte) (texts []string) {
 	texts = append(texts, base58.Encode(secret))
 	for i := 0; i+part <= len(secret); i++ {
@@ -32,10 +33,12 @@ func shownAs(secret []byte) (texts []string) {
 	return texts
 }
 
-// TestNoLogShowsPayloadsOrSignatures: at no level, as text or JSON, of no device. A signing session, with a replay and a refusal, on a
-// Ledger and a gadget.
+// TestNoLogShowsPayloadsOrSignatures: at no level, as text or JSON, of no device. A signing session, with a replay and
+// a refusal, on a Ledger and a gadget.
 func TestNoLogShowsPayloadsOrSignatures(t *testing.T) {
-	for _, level := range []slog.Level{slog.LevelDebug - 100, slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
+	for _, level := range []slog.Level{
+		slog.LevelDebug - 100, slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError,
+	} {
 		for name, form := range map[string]func(*logtest.Log, *slog.HandlerOptions) slog.Handler{
 			"text": func(s *logtest.Log, o *slog.HandlerOptions) slog.Handler { return slog.NewTextHandler(s, o) },
 			"json": func(s *logtest.Log, o *slog.HandlerOptions) slog.Handler { return slog.NewJSONHandler(s, o) },
@@ -73,7 +76,8 @@ func TestNoLogShowsPayloadsOrSignatures(t *testing.T) {
 				}
 				lower := strings.ToLower(shown)
 				for _, text := range texts {
-					require.False(t, strings.Contains(shown, text) || strings.Contains(lower, strings.ToLower(text)), "%s is in the log", text)
+					require.False(t, strings.Contains(shown, text) || strings.Contains(lower, strings.ToLower(text)),
+						"%s is in the log", text)
 				}
 			})
 		}

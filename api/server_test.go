@@ -203,7 +203,8 @@ func TestLimits(t *testing.T) {
 	require.Positive(t, header)
 	require.LessOrEqual(t, header, 16<<10)
 	require.Positive(t, conns)
-	// net/http has two buffers of 4 KiB and some more for a connection, and stacks of 8 KiB; what it reads of a body grows by copies.
+	// net/http has two buffers of 4 KiB and some more for a connection, and stacks of 8 KiB; what it reads of a body grows
+	// by copies.
 	const each = 4<<10 + 4<<10 + 16<<10 + 3*api.MaxBody
 	require.LessOrEqual(t, conns*(each+header), 64<<20, "all connections of a listener, each as large as it may be")
 	require.LessOrEqual(t, api.MaxBody, 8<<10)
@@ -255,8 +256,8 @@ func TestSlowClients(t *testing.T) {
 	require.ErrorIs(t, err, io.EOF)
 }
 
-// TestHalfClosedConnections: who closes its side has gone as far as a server can tell. Whatever it is answered, nothing stalls, the
-// mark it moved forbids no repetition of the same bytes, and the next one is served.
+// TestHalfClosedConnections: who closes its side has gone as far as a server can tell. Whatever it is answered, nothing
+// stalls, the mark it moved forbids no repetition of the same bytes, and the next one is served.
 func TestHalfClosedConnections(t *testing.T) {
 	r := newRig(t).activate()
 	at := serve(t, r.octez())

@@ -9,14 +9,15 @@ import (
 	"highwater/internal/door"
 )
 
-// Locators are the addresses of the listeners for bakers, as octez-client takes them, without a key. Empty: there is none.
+// Locators are the addresses of the listeners for bakers, as octez-client takes them, without a key. Empty: there is
+// none.
 type Locators struct {
 	HTTP   string // "http://127.0.0.1:6732"
 	Socket string // "tcp://127.0.0.1:7732", "unix:/run/highwater/octez.sock?pkh="
 }
 
-// First bytes. A message of the socket protocol starts with its length, HTTP with the capital letter of a method, and TLS
-// with the type of a record.
+// First bytes. A message of the socket protocol starts with its length, HTTP with the capital letter of a method, and
+// TLS with the type of a record.
 const (
 	firstTLS    = 0x16
 	pastMessage = message.MaxRequest>>8 + 1
@@ -47,7 +48,8 @@ func (a *Answers) HTTPListener(l net.Listener, tls bool, at Locators) net.Listen
 // SocketListener sends clients of other protocols away, in front of the socket protocol.
 func (a *Answers) SocketListener(l net.Listener, at Locators) net.Listener {
 	return a.Door.Listener(l, func(first byte) *door.Stranger {
-		text := "asks at the address for octez's socket protocol; the locator here is " + at.Socket + ", and for HTTP " + at.HTTP + "/tz1…"
+		text := "asks at the address for octez's socket protocol; the locator here is " + at.Socket + ", and for HTTP " +
+			at.HTTP + "/tz1…"
 		switch {
 		case beginsHTTP(first):
 			return &door.Stranger{Answer: httpAnswer("an HTTP client " + text), Text: "an HTTP client " + text}

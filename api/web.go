@@ -12,7 +12,9 @@ import (
 // fromOutside denies requests of web pages in a browser on this machine. A client of a signer sends no Origin, and over
 // loopback without TLS no Host of another machine (a web page has a foreign Host after its name was made to point to
 // this machine). deny writes the answer.
-func fromOutside(h http.Handler, deny func(w http.ResponseWriter, r *http.Request, status int, text, hint string)) http.Handler {
+func fromOutside(h http.Handler,
+	deny func(w http.ResponseWriter, r *http.Request, status int, text, hint string),
+) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case len(r.Header.Values("Origin")) > 0:

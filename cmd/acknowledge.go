@@ -36,7 +36,8 @@ func (a *app) acknowledgeCmd() *cobra.Command {
 				}
 				ids = append(ids, id)
 			}
-			return a.WithAdmin(c.Context(), true, func(_ *config.Config, admin operate.Admin) error { return a.acknowledge(c.Context(), admin, ids, all) })
+			return a.WithAdmin(c.Context(), true,
+				func(_ *config.Config, admin operate.Admin) error { return a.acknowledge(c.Context(), admin, ids, all) })
 		},
 	}
 	c.Flags().BoolVar(&all, "all", false, "end all shown alarms")

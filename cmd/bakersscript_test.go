@@ -33,7 +33,10 @@ type scriptBakers struct {
 func newScriptBakers(ts *testscript.TestScript) (*scriptBakers, error) {
 	ctx := context.Background()
 	b := &scriptBakers{judge: baker.NewJudge(), chain: scriptChainID(ts), stop: func() {}}
-	b.clients = []*baker.Client{baker.New("http://"+ts.Getenv("LISTEN"), false), baker.New("http://"+ts.Getenv("LISTEN2"), false)}
+	b.clients = []*baker.Client{
+		baker.New("http://"+ts.Getenv("LISTEN"), false),
+		baker.New("http://"+ts.Getenv("LISTEN2"), false),
+	}
 	pkhs, err := b.clients[0].KnownKeys(ctx)
 	if err != nil {
 		return nil, errors.Join(err, b.end())

@@ -20,7 +20,8 @@ Exit status 1 when something is wrong; each finding comes with its advice.`
 
 func (a *app) checkCmd() *cobra.Command {
 	return a.AddJSON(&cobra.Command{
-		Use: "check", Short: "Check configuration, permissions, devices, disk and clock; change nothing", Long: checkLong, Args: cli.NoArgs,
+		Use: "check", Short: "Check configuration, permissions, devices, disk and clock; change nothing", Long: checkLong,
+		Args:    cli.NoArgs,
 		Example: "  highwater check --config /etc/highwater/highwater.toml",
 		RunE:    func(c *cobra.Command, _ []string) error { return a.check(c.Context()) },
 	})
@@ -63,7 +64,9 @@ func (a *app) instanceFindings(ctx context.Context, cfg *config.Config) []checkl
 }
 
 func (a *app) showFindings(findings []checklist.Line) error {
-	colours := map[checklist.Result]string{checklist.OK: terminal.Green, checklist.Warning: terminal.Yellow, checklist.Bad: terminal.Red}
+	colours := map[checklist.Result]string{
+		checklist.OK: terminal.Green, checklist.Warning: terminal.Yellow, checklist.Bad: terminal.Red,
+	}
 	rows := [][]string{}
 	for _, f := range findings {
 		rows = append(rows, []string{a.Paint(colours[f.Result], string(f.Result)), f.Name, f.Detail})

@@ -53,7 +53,8 @@ func survive(ctx context.Context, log *slog.Logger, again *atomic.Pointer[func()
 			select {
 			case s := <-signals:
 				if s == syscall.SIGHUP {
-					log.Info("SIGHUP: certificates are read again, and nothing else", "hint", "to use a changed configuration: systemctl restart highwater")
+					log.Info("SIGHUP: certificates are read again, and nothing else", "hint",
+						"to use a changed configuration: systemctl restart highwater")
 					if f := again.Load(); f != nil {
 						(*f)()
 					}

@@ -21,7 +21,8 @@ signer restarts in the middle (the marks are kept). A judge without any knowledg
 func (a *app) demoCmd() *cobra.Command {
 	var o demo.Options
 	c := &cobra.Command{
-		Use: "demo", Short: "Show Highwater at work with emulated devices, a chain and a baker", Long: demoLong, Args: cli.NoArgs,
+		Use: "demo", Short: "Show Highwater at work with emulated devices, a chain and a baker", Long: demoLong,
+		Args:    cli.NoArgs,
 		Example: "  highwater demo --levels 10 --interval 500ms",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.Levels < 0 || o.Interval <= 0 {
@@ -33,7 +34,8 @@ func (a *app) demoCmd() *cobra.Command {
 	}
 	c.Flags().IntVar(&o.Levels, "levels", 0, "end after `N` levels (0: at Ctrl-C)")
 	c.Flags().DurationVar(&o.Interval, "interval", time.Second, "time between two levels")
-	c.Flags().StringVar(&o.Listen, "listen", config.DefaultListen, "`ADDRESS` of the signer; a free port when the address is in use")
+	c.Flags().StringVar(&o.Listen, "listen", config.DefaultListen,
+		"`ADDRESS` of the signer; a free port when the address is in use")
 	c.Flags().StringVar(&o.Monitor, "monitor", "127.0.0.1:6733", "`ADDRESS` of metrics and status page")
 	return a.AddJSON(c)
 }

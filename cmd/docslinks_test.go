@@ -52,7 +52,8 @@ func TestDocsLinksLeadSomewhere(t *testing.T) {
 			}
 			there, err := os.ReadFile(target)
 			require.NoError(t, err)
-			require.True(t, headingIDs(string(there))[id], "%s links to %s, and no heading of %s makes that anchor", page, m[1], target)
+			require.True(t, headingIDs(string(there))[id], "%s links to %s, and no heading of %s makes that anchor", page, m[1],
+				target)
 		}
 	}
 	require.Greater(t, seen, 60)

@@ -28,7 +28,8 @@ func TestFindings(t *testing.T) {
 	for _, page := range append(pages, "../findings/README.md") {
 		text, readErr := os.ReadFile(page)
 		require.NoError(t, readErr)
-		for _, m := range regexp.MustCompile("`(?:findings/)?([a-z0-9-]+\\.sh)` ?\\|").FindAllStringSubmatch(string(text), -1) {
+		for _, m := range regexp.MustCompile("`(?:findings/)?([a-z0-9-]+\\.sh)` ?\\|").FindAllStringSubmatch(
+			string(text), -1) {
 			require.FileExists(t, "../findings/"+m[1], page)
 		}
 	}

@@ -35,7 +35,8 @@ type initFlags struct {
 func (a *app) initCmd() *cobra.Command {
 	var f initFlags
 	c := &cobra.Command{
-		Use: "init", Short: "Write a configuration, create the watermark file, look at the devices", Long: initLong, Args: cli.NoArgs,
+		Use: "init", Short: "Write a configuration, create the watermark file, look at the devices", Long: initLong,
+		Args:    cli.NoArgs,
 		Example: "  highwater init --config /etc/highwater/highwater.toml --chain NetXdQprcVkpaWU",
 		RunE: func(c *cobra.Command, _ []string) error {
 			chain, err := tezos.ParseNetwork(f.chain)
@@ -48,7 +49,8 @@ func (a *app) initCmd() *cobra.Command {
 	}
 	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask, for scripts")
 	c.Flags().BoolVar(&f.storeOnly, "store-only", false, "only create the watermark file, do not look at the devices")
-	c.Flags().StringVar(&f.chain, "chain", tezos.Mainnet.String(), "chain `ID`, or a name as mainnet or shadownet, for a new configuration")
+	c.Flags().StringVar(&f.chain, "chain", tezos.Mainnet.String(),
+		"chain `ID`, or a name as mainnet or shadownet, for a new configuration")
 	c.Flags().StringVar(&f.stateDir, "state-dir", config.DefaultStateDir, "state `DIRECTORY` for a new configuration")
 	return c
 }

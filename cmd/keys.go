@@ -33,26 +33,34 @@ func (a *app) keysCmd() *cobra.Command {
 		},
 	})
 	show := a.AddJSON(&cobra.Command{
-		Use: "show KEY", Short: "Show a key, by address or alias", Args: cli.OneKey, Example: "  highwater keys show consensus",
+		Use: "show KEY", Short: "Show a key, by address or alias", Args: cli.OneKey,
+		Example: "  highwater keys show consensus",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.WithAdmin(c.Context(), true, func(_ *config.Config, admin operate.Admin) error { return a.showKey(c.Context(), admin, args[0]) })
+			return a.WithAdmin(c.Context(), true,
+				func(_ *config.Config, admin operate.Admin) error { return a.showKey(c.Context(), admin, args[0]) })
 		},
 	})
 	pop := a.AddJSON(&cobra.Command{
-		Use: "pop KEY", Short: "Show the proof of possession of a tz4 key", Args: cli.OneKey, Example: "  highwater keys pop consensus",
-		Long: "Show the proof of possession of a tz4 key, for octez-client: to register the key, or to set a consensus or companion key.",
+		Use: "pop KEY", Short: "Show the proof of possession of a tz4 key", Args: cli.OneKey,
+		Example: "  highwater keys pop consensus",
+		Long:    "Show the proof of possession of a tz4 key, for octez-client: to register the key, or to set a consensus or companion key.",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.WithAdmin(c.Context(), true, func(_ *config.Config, admin operate.Admin) error { return a.showProof(c.Context(), admin, args[0]) })
+			return a.WithAdmin(c.Context(), true,
+				func(_ *config.Config, admin operate.Admin) error { return a.showProof(c.Context(), admin, args[0]) })
 		},
 	})
-	return cli.Group("keys", "List and show keys", "The signer's keys: the keys of the configuration, or all keys of the devices.",
+	return cli.Group("keys", "List and show keys",
+		"The signer's keys: the keys of the configuration, or all keys of the devices.",
 		"  highwater keys list", list, show, pop)
 }
 
 func (a *app) keysTable(keys []operate.KeyRow) error {
 	rows := [][]string{}
 	for _, k := range keys {
-		rows = append(rows, []string{k.PKH.String(), k.Curve, words.Dash(words.ShortAlias(k.Alias)), words.Dash(k.Device), a.PaintHealth(device.Health(k.Health)), words.Dash(k.Advice)})
+		rows = append(rows, []string{
+			k.PKH.String(), k.Curve, words.Dash(words.ShortAlias(k.Alias)), words.Dash(k.Device),
+			a.PaintHealth(device.Health(k.Health)), words.Dash(k.Advice),
+		})
 	}
 	return a.Table([]string{"key", "curve", "alias", "device", "health", "what to do"}, rows)
 }

@@ -17,8 +17,11 @@ import (
 func TestNotesAreShownEverywhere(t *testing.T) {
 	w := newLedgerWorld(t, ledgersim.Setup{Curve: ledger.P256, Chain: tezos.ChainID{9, 9, 9, 9}})
 	w.until(t, device.Ready)
-	const note, command = "the device was set up for chain", "highwater ledger setup --device left --key P-256/0h/0h --hwm LEVEL"
-	for _, args := range [][]string{{"status"}, {"status", "--json"}, {"check"}, {"check", "--json"}, {"ledger", "list"}, {"ledger", "list", "--json"}} {
+	const note, command = "the device was set up for chain",
+		"highwater ledger setup --device left --key P-256/0h/0h --hwm LEVEL"
+	for _, args := range [][]string{
+		{"status"}, {"status", "--json"}, {"check"}, {"check", "--json"}, {"ledger", "list"}, {"ledger", "list", "--json"},
+	} {
 		_, out, errs := run(t, append([]string{"--config", w.config}, args...)...)
 		require.Contains(t, out+errs, note, args)
 		require.Contains(t, out+errs, command, args)
@@ -37,7 +40,11 @@ func TestVerbsKnowTheWrongApp(t *testing.T) {
 	w.until(t, device.Ready)
 	w.sim.OpenOther("Tezos Wallet")
 	w.until(t, device.WrongApp)
-	for _, args := range [][]string{{"ledger", "version"}, {"ledger", "hwm", "--timeout", "100ms"}, {"ledger", "reset", "--level", "5", "--timeout", "100ms"}} {
+	for _, args := range [][]string{
+		{"ledger", "version"},
+		{"ledger", "hwm", "--timeout", "100ms"},
+		{"ledger", "reset", "--level", "5", "--timeout", "100ms"},
+	} {
 		begin := time.Now()
 		status, _, errs := run(t, append([]string{"--config", w.config}, args...)...)
 		require.Equal(t, 1, status)

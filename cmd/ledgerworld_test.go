@@ -46,7 +46,8 @@ func newLedgerWorld(t *testing.T, setup ledgersim.Setup, more ...string) *ledger
 
 	w := &ledgerWorld{sim: sim}
 	w.config = daemontest.WriteConfig(t, strings.Join(append([]string{
-		`state_dir = "state"`, `chain = "NetXnHfVqm9iesp"`, `[server]`, `listen = "127.0.0.1:0"`, `[monitor]`, `listen = "127.0.0.1:0"`,
+		`state_dir = "state"`, `chain = "NetXnHfVqm9iesp"`, `[server]`, `listen = "127.0.0.1:0"`, `[monitor]`,
+		`listen = "127.0.0.1:0"`,
 		`[[device]]`, `name = "left"`, `kind = "ledger"`, `transport = "tcp://` + l.Addr().String() + `"`,
 	}, more...), "\n"))
 	cfg, err := config.Load(w.config)

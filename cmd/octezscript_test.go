@@ -107,9 +107,13 @@ func startOctez(ts *testscript.TestScript, at string, bakers []node.Signer) *scr
 	l, err := net.Listen("tcp", ts.Getenv("NODE")) //nolint:noctx // closed with the server
 	ts.Check(err)
 	n := &scriptNode{
-		Node: nodesim.New(nodesim.Config{Chain: scriptChainID(ts), Level: int32(level), Bakers: bakers}), done: make(chan error, 1),
+		Node: nodesim.New(nodesim.Config{Chain: scriptChainID(ts), Level: int32(level), Bakers: bakers}),
+		done: make(chan error, 1),
 	}
-	n.srv = &http.Server{Handler: n, ReadHeaderTimeout: time.Minute, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
+	n.srv = &http.Server{
+		Handler: n, ReadHeaderTimeout: time.Minute,
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+	}
 	go func() { n.done <- n.srv.Serve(l) }()
 	value.node = n
 	return n

@@ -59,7 +59,8 @@ const (
 func newPage(t *testing.T) *page {
 	p := &page{t: t, dir: t.TempDir(), judge: baker.NewJudge()}
 	p.machines = map[string]*machine{
-		"A": {name: "A", address: "10.0.0.1:6734", shortKey: "eae7f387"}, "B": {name: "B", address: "10.0.0.2:6734", shortKey: "f9294f53"},
+		"A": {name: "A", address: "10.0.0.1:6734", shortKey: "eae7f387"},
+		"B": {name: "B", address: "10.0.0.2:6734", shortKey: "f9294f53"},
 	}
 	key := scriptKey(t)
 	chain, err := tezos.ParseChainID(pageChain)
@@ -115,7 +116,8 @@ func (p *page) prepare(m *machine, node string, key tezos.PublicKeyHash) {
 	for name, text := range map[string]string{
 		m.config: text,
 		filepath.Join(dir, "baker", "NetXnHfVqm9ie_stateful_nonces"): "[]",
-		filepath.Join(dir, "baker", "NetXnHfVqm9ie_highwatermarks"):  fmt.Sprintf(`{"blocks":[],"preattestations":[],"attestations":[{"delegate":%q,"highwatermark":{"round":0,"level":7999990}}]}`, key),
+		filepath.Join(dir, "baker", "NetXnHfVqm9ie_highwatermarks"): fmt.Sprintf(
+			`{"blocks":[],"preattestations":[],"attestations":[{"delegate":%q,"highwatermark":{"round":0,"level":7999990}}]}`, key),
 	} {
 		require.NoError(p.t, os.WriteFile(name, []byte(text), 0o600))
 	}
@@ -188,7 +190,8 @@ func (p *page) start(m *machine) {
 	m.daemon = exec.Command("highwater", "serve") //nolint:noctx // ended by halt
 	m.daemon.Env, m.daemon.Stdout, m.daemon.Stderr = p.env(m), m.log, m.log
 	require.NoError(p.t, m.daemon.Start())
-	require.Eventually(p.t, func() bool { // before that a command would open the state by itself, and be in the daemon's way
+	// Before that a command would open the state by itself, and be in the daemon's way.
+	require.Eventually(p.t, func() bool {
 		c, err := net.Dial("unix", filepath.Join(p.dir, m.name, "run", "admin.sock")) //nolint:noctx // bounded by the patience
 		return err == nil && c.Close() == nil
 	}, scriptPatience, 10*time.Millisecond)
@@ -227,7 +230,10 @@ func (p *page) run(m *machine, command string) string {
 		command = asks.ReplaceAllString(command, "$1 --yes ")
 	}
 	command = cutAt.ReplaceAllString(command, fmt.Sprintf("--at %d", p.sim.Head().Level+6))
-	pairs := []string{"/media/stick", filepath.Join(p.dir, "stick"), "/home/tezos/.tezos-client", filepath.Join(p.dir, m.name, "baker")}
+	pairs := []string{
+		"/media/stick", filepath.Join(p.dir, "stick"), "/home/tezos/.tezos-client",
+		filepath.Join(p.dir, m.name, "baker"),
+	}
 	for _, other := range p.machines {
 		pairs = append(pairs, other.address, other.peer, other.shortKey+"…", other.key)
 	}
@@ -242,7 +248,8 @@ func (p *page) run(m *machine, command string) string {
 // toPage gives what was printed the names that the page uses.
 func (p *page) toPage(m *machine, text string) string {
 	pairs := []string{
-		m.state, "/var/lib/highwater", m.config, "/etc/highwater/highwater.toml", filepath.Join(p.dir, "stick"), "/media/stick",
+		m.state, "/var/lib/highwater", m.config, "/etc/highwater/highwater.toml", filepath.Join(p.dir, "stick"),
+		"/media/stick",
 		m.listen, "127.0.0.1:6732", filepath.Join(p.dir, m.name, "baker"), "/home/tezos/.tezos-client",
 	}
 	for _, other := range p.machines {

@@ -41,13 +41,16 @@ func (a *app) activateCmd() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask: I state that no other machine signs with these keys")
-	c.Flags().Var(&level, "level", "raise every mark to `LEVEL` first, a number or head+N: nothing at or below LEVEL is signed")
+	c.Flags().Var(&level, "level",
+		"raise every mark to `LEVEL` first, a number or head+N: nothing at or below LEVEL is signed")
 	cli.FarFlag(c, &far)
 	c.Flags().StringVar(&why, "why", "activated by the operator", "the reason, a `TEXT` kept with the role")
 	return a.AddJSON(c)
 }
 
-func (a *app) activate(ctx context.Context, cfg *config.Config, admin operate.Admin, req operate.ActivateRequest, yes bool) error {
+func (a *app) activate(ctx context.Context, cfg *config.Config, admin operate.Admin, req operate.ActivateRequest,
+	yes bool,
+) error {
 	st, err := admin.Status(ctx)
 	if err != nil {
 		return err
@@ -89,7 +92,9 @@ func (a *app) activate(ctx context.Context, cfg *config.Config, admin operate.Ad
 }
 
 // checkActivation reports the gaps of an activation, and has a far level confirmed.
-func (a *app) checkActivation(ctx context.Context, admin operate.Admin, req operate.ActivateRequest, yes bool) (operate.ActivateRequest, error) {
+func (a *app) checkActivation(ctx context.Context, admin operate.Admin, req operate.ActivateRequest, yes bool) (
+	operate.ActivateRequest, error,
+) {
 	var err error
 	word := ""
 	if req.Level != nil {

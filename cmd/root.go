@@ -87,14 +87,16 @@ func (a *app) root() *cobra.Command {
 		},
 		Args: cobra.ArbitraryArgs,
 	}
-	root.PersistentFlags().StringVar(&a.ConfigFlag, "config", "", "configuration `FILE` (else $"+config.Env+", else "+config.DefaultPath+")")
+	root.PersistentFlags().StringVar(
+		&a.ConfigFlag, "config", "", "configuration `FILE` (else $"+config.Env+", else "+config.DefaultPath+")")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	root.SetHelpTemplate(helpTemplate)
 	root.SetUsageTemplate(helpTemplate)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(helpCmd(root))
 	root.AddCommand(
-		a.demoCmd(), a.initCmd(), a.serveCmd(), a.statusCmd(), a.checkCmd(), a.keysCmd(), a.activateCmd(), a.standbyCmd(), a.acknowledgeCmd(),
+		a.demoCmd(), a.initCmd(), a.serveCmd(), a.statusCmd(), a.checkCmd(), a.keysCmd(), a.activateCmd(), a.standbyCmd(),
+		a.acknowledgeCmd(),
 		a.versionCmd(), a.manCmd(), a.completionCmd(), a.simCmd(),
 	)
 	root.AddCommand(marks.Commands(a.App)...)
@@ -117,7 +119,8 @@ func flagError(err error) error {
 		return terminal.Misuse(err)
 	}
 	what := map[string]string{
-		"int": "a whole number", "int32": "a whole number up to 2147483647", "int64": "a whole number", "bool": "true or false",
+		"int": "a whole number", "int32": "a whole number up to 2147483647", "int64": "a whole number",
+		"bool":     "true or false",
 		"LEVEL":    "a whole number, or head+N with a node",
 		"duration": "a time like 90s or 5m",
 	}[invalid.GetFlag().Value.Type()]

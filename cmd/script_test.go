@@ -68,7 +68,8 @@ func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true, Setup: setupScript,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"await": scriptAwait, "get": scriptGet, "bake": scriptBake, "rows": scriptRows, "json": scriptJSON, "count": scriptCount,
+			"await": scriptAwait, "get": scriptGet, "bake": scriptBake, "rows": scriptRows, "json": scriptJSON,
+			"count":  scriptCount,
 			"status": scriptStatus, "until": scriptUntil, "octez": scriptOctez, "guard": scriptGuard,
 		},
 	})
@@ -124,7 +125,8 @@ func setupScript(env *testscript.Env) error {
 	if err := os.WriteFile(filepath.Join(env.WorkDir, "second.toml"), second, 0o600); err != nil {
 		return err
 	}
-	first := fmt.Appendf(nil, scriptConfig, filepath.Join(env.WorkDir, "state"), env.Getenv("LISTEN"), env.Getenv("MONITOR"))
+	first := fmt.Appendf(nil, scriptConfig, filepath.Join(env.WorkDir, "state"), env.Getenv("LISTEN"),
+		env.Getenv("MONITOR"))
 	return os.WriteFile(path, first, 0o600)
 }
 
@@ -183,7 +185,8 @@ func scriptUntil(ts *testscript.TestScript, neg bool, args []string) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			ts.Fatalf("%s %v did not come within %s; seen last (%v):\n%s%s", args[0], args[1:], scriptPatience, err, out, said.Bytes())
+			ts.Fatalf("%s %v did not come within %s; seen last (%v):\n%s%s", args[0], args[1:], scriptPatience, err, out,
+				said.Bytes())
 		}
 	}
 }

@@ -40,7 +40,8 @@ func TestTheExitStatusOfABrokenDisk(t *testing.T) {
 	require.Error(t, err)
 	require.Equal(t, exitDisk, daemontest.Within(t, status))
 	require.Contains(t, errw.String(), "error: a commit to the watermark file failed")
-	require.Contains(t, errw.String(), "hint: make room on the file system of the state directory (df), then restart highwater")
+	require.Contains(t, errw.String(),
+		"hint: make room on the file system of the state directory (df), then restart highwater")
 }
 
 // TestASocketThatCannotBeOpened: a command that may not open the daemon's socket does not go behind its back.

@@ -16,7 +16,8 @@ import (
 
 // simCmd serves emulated devices to the tests of other programs. Help does not list the command.
 func (a *app) simCmd() *cobra.Command {
-	c := cli.Group("sim", "Serve emulated devices, for tests", "", "  highwater sim ledger --listen 127.0.0.1:9999 --seed zebra --accept", a.simLedgerCmd())
+	c := cli.Group("sim", "Serve emulated devices, for tests", "",
+		"  highwater sim ledger --listen 127.0.0.1:9999 --seed zebra --accept", a.simLedgerCmd())
 	c.Hidden = true
 	return c
 }

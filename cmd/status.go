@@ -23,7 +23,8 @@ func (a *app) statusCmd() *cobra.Command {
 			"signed now, with each reason.",
 		Example: "  highwater status",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.WithAdmin(c.Context(), true, func(_ *config.Config, admin operate.Admin) error { return a.status(c.Context(), admin) })
+			return a.WithAdmin(c.Context(), true,
+				func(_ *config.Config, admin operate.Admin) error { return a.status(c.Context(), admin) })
 		},
 	})
 }
@@ -59,7 +60,10 @@ func (a *app) showStatus(st operate.Status) error {
 	}
 	rows := [][]string{}
 	for _, d := range st.Devices {
-		rows = append(rows, []string{d.Name, a.PaintHealth(d.Health), strings.TrimSpace(d.Model + " " + d.App), words.Dash(d.ID), words.Dash(strings.Join(d.Remarks(), "; "))})
+		rows = append(rows, []string{
+			d.Name, a.PaintHealth(d.Health), strings.TrimSpace(d.Model + " " + d.App),
+			words.Dash(d.ID), words.Dash(strings.Join(d.Remarks(), "; ")),
+		})
 	}
 	if err := a.Table([]string{"device", "health", "model", "id", "what to do"}, rows); err != nil {
 		return err

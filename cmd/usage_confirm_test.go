@@ -64,11 +64,14 @@ func TestNoConfirmationIsWaitedFor(t *testing.T) {
 // standard error.
 func TestJSONOrNothing(t *testing.T) {
 	arguments := map[string]string{
-		"keys show": "x", "keys pop": "x", "hwm show": "x", "hwm set": "--all --level 5", "hwm ceiling": "--all --level 5", "hwm import": "none",
-		"peer add": "127.0.0.1:1 " + strings.Repeat("a", 64), "release": "--at 5 --out f --yes", "accept": "--in none --yes",
+		"keys show": "x", "keys pop": "x", "hwm show": "x", "hwm set": "--all --level 5", "hwm ceiling": "--all --level 5",
+		"hwm import": "none",
+		"peer add":   "127.0.0.1:1 " + strings.Repeat("a", 64), "release": "--at 5 --out f --yes",
+		"accept":        "--in none --yes",
 		"bundle export": "--out f", "bundle verify": "none", "bundle diff": "none", "tezsign new": "x --passphrase-fd 0",
 		"tezsign unlock": "--all --passphrase-fd 0", "tezsign lock": "--all", "tezsign delete": "x --yes --passphrase-fd 0",
-		"takeover": "--the-other-instance-cannot-sign --yes", "activate": "--yes", "handover": "--yes", "wait-window": "--check",
+		"takeover": "--the-other-instance-cannot-sign --yes", "activate": "--yes", "handover": "--yes",
+		"wait-window":   "--check",
 		"register init": "--yes", "register detach": "--the-other-instances-cannot-sign --head 5",
 	}
 	t.Chdir(t.TempDir())
@@ -76,7 +79,8 @@ func TestJSONOrNothing(t *testing.T) {
 		"nothing": "", "no store": "config", "a store": "init --yes",
 	} {
 		if prepare != "" {
-			t.Setenv(config.Env, daemontest.WriteConfig(t, fmt.Sprintf("state_dir = %q\n", filepath.Join(t.TempDir(), "state"))+daemontest.Minimal))
+			t.Setenv(config.Env, daemontest.WriteConfig(
+				t, fmt.Sprintf("state_dir = %q\n", filepath.Join(t.TempDir(), "state"))+daemontest.Minimal))
 		} else {
 			t.Setenv(config.Env, filepath.Join(t.TempDir(), "none.toml"))
 		}

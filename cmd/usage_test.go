@@ -61,16 +61,25 @@ func TestUsageErrors(t *testing.T) {
 	require.Greater(t, commands, 15)
 	for _, args := range []string{
 		"init --chain Netx", "init --yes --store-only --chain tz1", "serve --log-level loud", "serve --log-format xml",
-		"activate --level -1", "activate --level 99999999999", "activate --level x", "hwm set --all", "hwm set --all --level -1",
-		"hwm set --all --level -2", "hwm set --all --level 1 --round -2", "hwm set --all --level 1 --kind x", "hwm ceiling --all --lift", "hwm ceiling --all --lift --reason x --json",
-		"hwm lower k", "hwm lower k --level 1", "hwm lower k --level 1 --kind block", "demo --levels -1", "demo --interval -1s",
+		"activate --level -1", "activate --level 99999999999", "activate --level x", "hwm set --all",
+		"hwm set --all --level -1",
+		"hwm set --all --level -2", "hwm set --all --level 1 --round -2", "hwm set --all --level 1 --kind x",
+		"hwm ceiling --all --lift", "hwm ceiling --all --lift --reason x --json",
+		"hwm lower k", "hwm lower k --level 1", "hwm lower k --level 1 --kind block", "demo --levels -1",
+		"demo --interval -1s",
 		"demo --interval 5", "hwm set --all --level 2147483648", "hwm ceiling --all --level 2147483648",
-		"peer add", "peer add x:1", "peer add x:1 abc", "handover --at -1", "handover --at x", "release", "release --at 5", "release --out f",
-		"release --at -1 --out f", "accept", "accept --in f --head -1", "takeover --head -1", "takeover --silence -1", "takeover --wait x", "takeover --wait -1s", "takeover --silence 49", "takeover --margin 2", "takeover --margin 1001", "takeover --margin x",
-		"wait-window --blocks 0", "wait-window --blocks 101", "wait-window --quiet 11m", "wait-window --quiet -1s", "wait-window --timeout 2h",
+		"peer add", "peer add x:1", "peer add x:1 abc", "handover --at -1", "handover --at x", "release", "release --at 5",
+		"release --out f",
+		"release --at -1 --out f", "accept", "accept --in f --head -1", "takeover --head -1", "takeover --silence -1",
+		"takeover --wait x", "takeover --wait -1s", "takeover --silence 49", "takeover --margin 2", "takeover --margin 1001",
+		"takeover --margin x",
+		"wait-window --blocks 0", "wait-window --blocks 101", "wait-window --quiet 11m", "wait-window --quiet -1s",
+		"wait-window --timeout 2h",
 		"wait-window --timeout x", "handover --blocks -1", "handover --timeout 2h",
-		"drill --dry-run --handover", "drill --levels 0", "drill --wait 0s", "drill --timeout -1s", "bring-up --state x", "bring-up --skip =",
-		"bundle export", "bundle verify f --key abc", "bundle diff f --key abc", "hwm import f --key abc", "hwm export --format x",
+		"drill --dry-run --handover", "drill --levels 0", "drill --wait 0s", "drill --timeout -1s", "bring-up --state x",
+		"bring-up --skip =",
+		"bundle export", "bundle verify f --key abc", "bundle diff f --key abc", "hwm import f --key abc",
+		"hwm export --format x",
 		"hwm export --format signatory", "hwm export --format octez-signer",
 	} {
 		if strings.HasPrefix(args, "init") {
@@ -119,7 +128,8 @@ func TestHelp(t *testing.T) {
 		status, help, errs := run(t, append(strings.Fields(name)[1:], "--help")...)
 		require.Equal(t, exitDone, status, errs)
 		require.Empty(t, errs)
-		require.True(t, strings.HasSuffix(help, "\nExample:\n"+c.Example+"\n"), "%s does not end in its example:\n%s", name, help)
+		require.True(t, strings.HasSuffix(help, "\nExample:\n"+c.Example+"\n"), "%s does not end in its example:\n%s",
+			name, help)
 		require.Contains(t, help, c.UseLine(), name)
 		for _, line := range strings.Split(help, "\n") {
 			require.LessOrEqual(t, len([]rune(line)), 130, "%s: %s", name, line)
@@ -137,7 +147,8 @@ func parses(t *testing.T, want *cobra.Command, words []string) {
 	root.InitDefaultHelpCmd()
 	c, args, err := root.Find(words[1:])
 	require.NoError(t, err)
-	require.True(t, strings.HasPrefix(c.CommandPath(), want.CommandPath()), "the example of %s is of %s", want.CommandPath(), c.CommandPath())
+	require.True(t, strings.HasPrefix(c.CommandPath(), want.CommandPath()), "the example of %s is of %s",
+		want.CommandPath(), c.CommandPath())
 	require.NoError(t, c.ParseFlags(args), "%q", words)
 	require.NoError(t, c.ValidateArgs(c.Flags().Args()), "%q", words)
 }

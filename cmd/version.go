@@ -50,7 +50,8 @@ func (a *app) manCmd() *cobra.Command {
 			}
 			root := c.Root()
 			root.DisableAutoGenTag = true
-			return doc.GenManTree(root, &doc.GenManHeader{Title: "HIGHWATER", Section: "1", Source: "Highwater"}, filepath.Clean(args[0]))
+			return doc.GenManTree(root, &doc.GenManHeader{Title: "HIGHWATER", Section: "1", Source: "Highwater"},
+				filepath.Clean(args[0]))
 		},
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"highwater/hwm"
 )
 
-// TestAFalseStatementGivesUpWhatIsUnderWay: an owner that hears, while its device works, that the other side took over does not wait for the
-// device: the other side signs, maybe at the same level, so what is under way never leaves.
+// TestAFalseStatementGivesUpWhatIsUnderWay: an owner that hears, while its device works, that the other side took over
+// does not wait for the device: the other side signs, maybe at the same level, so what is under way never leaves.
 func TestAFalseStatementGivesUpWhatIsUnderWay(t *testing.T) {
 	for _, both := range []bool{false, true} {
 		p := newPair(t)
@@ -33,7 +33,8 @@ func TestAFalseStatementGivesUpWhatIsUnderWay(t *testing.T) {
 	}
 }
 
-// TestACopyGivesUpWhatIsUnderWay: the original hears, while its device works, that a copy of it runs, which may sign at the same level.
+// TestACopyGivesUpWhatIsUnderWay: the original hears, while its device works, that a copy of it runs, which may sign at
+// the same level.
 func TestACopyGivesUpWhatIsUnderWay(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()

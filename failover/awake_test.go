@@ -22,8 +22,8 @@ func (s *side) stoodStill(monotonic, wall bool) {
 	s.node.pulse.Ran(ran)
 }
 
-// TestAfterAStandstillItAsks: the one that signs stood still, the other one was told that it is dead, and took over. What it was about to
-// give out when it goes on never leaves.
+// TestAfterAStandstillItAsks: the one that signs stood still, the other one was told that it is dead, and took over.
+// What it was about to give out when it goes on never leaves.
 func TestAfterAStandstillItAsks(t *testing.T) {
 	for _, both := range []bool{true, false} {
 		p := newPair(t)
@@ -43,7 +43,8 @@ func TestAfterAStandstillItAsks(t *testing.T) {
 	}
 }
 
-// TestAfterAStandstillAlone: without an answer it goes on, after it has asked once; and who did not stand still asks nobody.
+// TestAfterAStandstillAlone: without an answer it goes on, after it has asked once; and who did not stand still asks
+// nobody.
 func TestAfterAStandstillAlone(t *testing.T) {
 	p := newPair(t)
 	a, _ := p.begin()

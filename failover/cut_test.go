@@ -11,8 +11,9 @@ import (
 	"highwater/hwm"
 )
 
-// TestACutHandoverGoesOn: the release is durable, its answer never came. Whichever machine is asked next, whichever was restarted
-// meanwhile, by level or live: the same handover goes on, nobody waits for a moment, and until then both say that nobody signs.
+// TestACutHandoverGoesOn: the release is durable, its answer never came. Whichever machine is asked next, whichever was
+// restarted meanwhile, by level or live: the same handover goes on, nobody waits for a moment, and until then both say
+// that nobody signs.
 func TestACutHandoverGoesOn(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -91,5 +92,6 @@ func TestACutIsSaid(t *testing.T) {
 	}
 	_, err = b.node.askForIt(t.Context())
 	require.Error(t, err)
-	require.Contains(t, b.node.planPeer(b.peer(), wire.Answer{Hello: wire.Hello{Owner: b.node.Me(), Epoch: 99}}).Detail, "a handover that was cut off goes on")
+	require.Contains(t, b.node.planPeer(b.peer(), wire.Answer{Hello: wire.Hello{Owner: b.node.Me(), Epoch: 99}}).Detail,
+		"a handover that was cut off goes on")
 }

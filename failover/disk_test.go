@@ -41,7 +41,8 @@ func TestAHealthyOwnerResumesBesideABrokenBackup(t *testing.T) {
 	require.Contains(t, v.Waiting, "no backup")
 }
 
-// TestABrokenBackupThatCannotKeepWhatItHears answers all the same, and yields nothing: it takes no right, and gives none.
+// TestABrokenBackupThatCannotKeepWhatItHears answers all the same, and yields nothing: it takes no right, and gives
+// none.
 func TestABrokenBackupThatCannotKeepWhatItHears(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
@@ -55,7 +56,8 @@ func TestABrokenBackupThatCannotKeepWhatItHears(t *testing.T) {
 	a.restart()
 	_, err = a.node.Ask(t.Context())
 	is(t, err, wire.DiskFails)
-	require.Zero(t, a.bake(p.level+100), "an owner whose disk fails is waited for: what it signed last may not be on its disk")
+	require.Zero(t, a.bake(p.level+100),
+		"an owner whose disk fails is waited for: what it signed last may not be on its disk")
 	require.Zero(t, b.bake(p.level+100))
 
 	// One that stands by hears of an epoch that it cannot write down.
@@ -84,8 +86,8 @@ func TestABrokenBackupThatCannotKeepWhatItHears(t *testing.T) {
 	is(t, err, wire.NotReady)
 }
 
-// TestNoCircleBetweenTwoMachines: the disk of the one that signs fails. It says so, and no screen and no checklist of either side names
-// anything but the way out: whose process to stop, and a takeover.
+// TestNoCircleBetweenTwoMachines: the disk of the one that signs fails. It says so, and no screen and no checklist of
+// either side names anything but the way out: whose process to stop, and a takeover.
 func TestNoCircleBetweenTwoMachines(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
@@ -96,7 +98,8 @@ func TestNoCircleBetweenTwoMachines(t *testing.T) {
 	answer, _ := b.node.Ask(t.Context())
 	require.False(t, answer.Signing, "it says that it signs")
 	require.Contains(t, answer.Broken, "no space left")
-	way := "on the machine of " + a.node.Me().Short() + ": systemctl stop highwater, to keep the process from starting again; afterwards, on the peer's machine: highwater takeover"
+	way := "on the machine of " + a.node.Me().Short() +
+		": systemctl stop highwater, to keep the process from starting again; afterwards, on the peer's machine: highwater takeover"
 
 	for _, s := range []*side{a, b} {
 		_, err := s.node.Handover(t.Context(), HandoverRequest{DryRun: true})
@@ -126,7 +129,8 @@ func TestNoCircleBetweenTwoMachines(t *testing.T) {
 	require.Equal(t, hwm.Standby, a.role().Role)
 }
 
-// TestADiskThatFailsInTheMiddleOfARelease gives nothing away, says why, and the right is found again whatever the disk holds.
+// TestADiskThatFailsInTheMiddleOfARelease gives nothing away, says why, and the right is found again whatever the disk
+// holds.
 func TestADiskThatFailsInTheMiddleOfARelease(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		p := newPair(t)

@@ -9,8 +9,9 @@ import (
 	"highwater/hwm"
 )
 
-// TestAReleaseIsAboveAllThatIsKnown: a side that took over without knowing that it had been given a newer epoch by a certificate that never
-// came gives the right away above both. Else each side would name the other as the owner of one epoch, and neither could ever take it.
+// TestAReleaseIsAboveAllThatIsKnown: a side that took over without knowing that it had been given a newer epoch by a
+// certificate that never came gives the right away above both. Else each side would name the other as the owner of one
+// epoch, and neither could ever take it.
 func TestAReleaseIsAboveAllThatIsKnown(t *testing.T) {
 	for _, live := range []bool{true, false} {
 		p := newPair(t)
@@ -50,8 +51,9 @@ func TestAReleaseIsAboveAllThatIsKnown(t *testing.T) {
 	}
 }
 
-// TestATakenOverOwnerWaitsForItsCertificate: a dies, b takes over and gives the right back on a stick. a comes back before the stick does: it
-// does not sign in its old epoch, is no old copy, and takes what it was given when it comes, on the stick or over the link.
+// TestATakenOverOwnerWaitsForItsCertificate: a dies, b takes over and gives the right back on a stick. a comes back
+// before the stick does: it does not sign in its old epoch, is no old copy, and takes what it was given when it comes,
+// on the stick or over the link.
 func TestATakenOverOwnerWaitsForItsCertificate(t *testing.T) {
 	for _, way := range []string{"stick", "link", "link, and then the stick"} {
 		t.Run(way, func(t *testing.T) {
@@ -96,8 +98,8 @@ func takenOverAndGivenBack(t *testing.T, p *pair) *wire.Certificate {
 	return c
 }
 
-// TestASigningOwnerThatWasTakenOverStops: the same with a false statement: a lives, and signs. Whatever way it hears of the newer epoch, it
-// stops, though the newer epoch is its own.
+// TestASigningOwnerThatWasTakenOverStops: the same with a false statement: a lives, and signs. Whatever way it hears of
+// the newer epoch, it stops, though the newer epoch is its own.
 func TestASigningOwnerThatWasTakenOverStops(t *testing.T) {
 	for _, asks := range []bool{true, false} {
 		p := newPair(t)
@@ -126,8 +128,8 @@ func TestASigningOwnerThatWasTakenOverStops(t *testing.T) {
 	}
 }
 
-// TestNoJumpOfAnEpoch: an epoch that the parser takes, and that no history leads to, is not believed, whichever message says it. The pair goes
-// on as it was, and its epochs grow by small steps.
+// TestNoJumpOfAnEpoch: an epoch that the parser takes, and that no history leads to, is not believed, whichever message
+// says it. The pair goes on as it was, and its epochs grow by small steps.
 func TestNoJumpOfAnEpoch(t *testing.T) {
 	for _, far := range []uint64{2 + maxJump, wire.MaxEpoch - 1, wire.MaxEpoch} {
 		p := newPair(t)
@@ -146,7 +148,8 @@ func TestNoJumpOfAnEpoch(t *testing.T) {
 				require.NotEmpty(t, answer.Refusal.Hint)
 			}
 		}
-		answer := b.node.handle(b.node.Server().ConnContext(t.Context(), nil), wire.Status, a.node.question(a.peer(), a.node.newNonce(wire.Status)))
+		answer := b.node.handle(b.node.Server().ConnContext(t.Context(), nil), wire.Status,
+			a.node.question(a.peer(), a.node.newNonce(wire.Status)))
 		jump := answer
 		jump.Epoch, jump.Owner = far, b.node.Me()
 		is(t, a.node.onStatus(t.Context(), jump), wire.FarEpoch)
@@ -156,7 +159,10 @@ func TestNoJumpOfAnEpoch(t *testing.T) {
 		jump = answer
 		jump.Status = &report
 		is(t, a.node.onStatus(t.Context(), jump), wire.FarEpoch)
-		c := &wire.Certificate{Protocol: wire.Protocol, Chain: ghost, From: a.node.Me(), To: b.node.Me(), Epoch: far, Level: level(p.level), Marks: []wire.Mark{}}
+		c := &wire.Certificate{
+			Protocol: wire.Protocol, Chain: ghost, From: a.node.Me(), To: b.node.Me(), Epoch: far,
+			Level: level(p.level), Marks: []wire.Mark{},
+		}
 		c, err := c.Sign(a.store.Identity())
 		require.NoError(t, err)
 		_, err = b.node.Accept(t.Context(), c, &p.level)

@@ -23,7 +23,8 @@ func gone(t *testing.T) (p *pair, b *side, chain *fakeChain) {
 	return p, b, chains[1]
 }
 
-// TestTheSilenceIsCountedDown: each line says how far it has come, for people and for programs, and the takeover is there at the last.
+// TestTheSilenceIsCountedDown: each line says how far it has come, for people and for programs, and the takeover is
+// there at the last.
 func TestTheSilenceIsCountedDown(t *testing.T) {
 	p, b, fake := gone(t)
 	own := p.level
@@ -47,14 +48,16 @@ func TestTheSilenceIsCountedDown(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, c.Ready, "%v", c.Findings)
 	require.Nil(t, c.Silence.LastOwn)
-	require.Contains(t, c.Findings[len(c.Findings)-1].Detail, "3 silent levels at which our keys had rights; not seen since level 986")
+	require.Contains(t, c.Findings[len(c.Findings)-1].Detail,
+		"3 silent levels at which our keys had rights; not seen since level 986")
 	text, err := json.Marshal(c)
 	require.NoError(t, err)
 	require.Contains(t, string(text), `"silence":{"levels":3,"wanted":3,"last_own":null,"since":986,"head":1002}`)
 }
 
-// TestSomebodyLivesThere: whatever answers at the other instance's address keeps a takeover out, however odd the answer: the one that does
-// not know this instance any more may well sign, and one with this instance's key says that a state directory was copied.
+// TestSomebodyLivesThere: whatever answers at the other instance's address keeps a takeover out, however odd the
+// answer: the one that does not know this instance any more may well sign, and one with this instance's key says that a
+// state directory was copied.
 func TestSomebodyLivesThere(t *testing.T) {
 	p, proxies := newTLSPair(t)
 	a, b := p.begin()
@@ -78,7 +81,10 @@ func TestSomebodyLivesThere(t *testing.T) {
 	stopped("this instance's own key")
 
 	link := b.node.link
-	for _, odd := range []error{wire.Refuse(wire.WrongVersion, "the same version", "it speaks version 9"), errors.New("a message that cannot be read")} {
+	for _, odd := range []error{
+		wire.Refuse(wire.WrongVersion, "the same version", "it speaks version 9"),
+		errors.New("a message that cannot be read"),
+	} {
 		b.node.link = oddLink{link, odd}
 		stopped(odd.Error())
 	}

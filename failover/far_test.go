@@ -19,7 +19,9 @@ const farLevel = 3_000_000
 func (s *side) strayed(kind tezos.Kind) hwm.Key {
 	s.t.Helper()
 	key := hwm.Key{Chain: ghost, PKH: s.gadget.keys[0].PublicKey().Hash(), Kind: kind}
-	_, err := s.store.Raise([]hwm.Row{{Key: key, Mark: hwm.Mark{Position: hwm.Position{Level: farLevel}, At: time.Now(), Source: hwm.SourceDevice}}})
+	_, err := s.store.Raise([]hwm.Row{
+		{Key: key, Mark: hwm.Mark{Position: hwm.Position{Level: farLevel}, At: time.Now(), Source: hwm.SourceDevice}},
+	})
 	require.NoError(s.t, err)
 	return key
 }
@@ -98,8 +100,8 @@ func TestANewStandbyFollowsNoFarMarks(t *testing.T) {
 	require.Equal(t, int32(start), b.levelOf(key))
 }
 
-// A certificate with far marks, or for a far level, gives nothing: no mark moves, and the role stays. A handover says so before the right
-// is given away.
+// A certificate with far marks, or for a far level, gives nothing: no mark moves, and the role stays. A handover says
+// so before the right is given away.
 func TestACertificateWithFarMarks(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
@@ -122,7 +124,8 @@ func TestACertificateWithFarMarks(t *testing.T) {
 	require.NoError(t, err)
 	made := func(level int32, marks []wire.Mark) *wire.Certificate {
 		c, signErr := wire.Certificate{
-			Protocol: wire.Protocol, Chain: ghost, From: a.node.Me(), To: b.node.Me(), Epoch: a.role().Epoch + 1, Level: &level, Marks: marks, When: time.Now(),
+			Protocol: wire.Protocol, Chain: ghost, From: a.node.Me(), To: b.node.Me(), Epoch: a.role().Epoch + 1, Level: &level,
+			Marks: marks, When: time.Now(),
 		}.Sign(a.store.Identity())
 		require.NoError(t, signErr)
 		return c
@@ -141,8 +144,8 @@ func TestACertificateWithFarMarks(t *testing.T) {
 	require.Equal(t, hwm.Active, a.role().Role, "it still signs")
 }
 
-// The mark of one key that went far stops that key only: a takeover does not put the floor of all above it, when a node says where the chain
-// is; nor above what the other instance told of.
+// The mark of one key that went far stops that key only: a takeover does not put the floor of all above it, when a node
+// says where the chain is; nor above what the other instance told of.
 func TestATakeoverIsNotLedAway(t *testing.T) {
 	p, _, b, c := bereft(t)
 	floor := floorOf(t, b, TakeoverRequest{})

@@ -19,8 +19,9 @@ func (s *side) lower(level int32) {
 	}
 }
 
-// TestACertificateIsRememberedUnderAnOperatorsCeiling: a takeover on the side that wrote a certificate asks for it, whatever ceilings an
-// operator set since, or had set before: else both would sign above the level once those are lifted.
+// TestACertificateIsRememberedUnderAnOperatorsCeiling: a takeover on the side that wrote a certificate asks for it,
+// whatever ceilings an operator set since, or had set before: else both would sign above the level once those are
+// lifted.
 func TestACertificateIsRememberedUnderAnOperatorsCeiling(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()

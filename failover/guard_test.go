@@ -24,7 +24,8 @@ import (
 	"highwater/store"
 )
 
-// guarded is a pair, or one side alone, whose sides look at one chain. What is signed reaches the chain some blocks late.
+// guarded is a pair, or one side alone, whose sides look at one chain. What is signed reaches the chain some blocks
+// late.
 type guarded struct {
 	*pair
 	t    *testing.T
@@ -69,7 +70,8 @@ func (g *guarded) alone() *side {
 func (s *side) watch() {
 	s.memory = guard.NewMemory()
 	s.guard = guard.For(guard.Instance{
-		Signer: s.signer, Store: s.store, Protocol: s.node, Heads: s.node.Heads(), Reader: chain.New(s.octez, ghost), Memory: s.memory,
+		Signer: s.signer, Store: s.store, Protocol: s.node, Heads: s.node.Heads(), Reader: chain.New(s.octez, ghost),
+		Memory: s.memory,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
@@ -77,13 +79,15 @@ func (s *side) watch() {
 	s.blind = func() { cancel(); done.Wait() }
 }
 
-// bakes lets a side's baker ask for everything that it can at the chain's head: a block and a preattestation of the next level, an
-// attestation of the head. It tells how much was signed.
+// bakes lets a side's baker ask for everything that it can at the chain's head: a block and a preattestation of the
+// next level, an attestation of the head. It tells how much was signed.
 func (g *guarded) bakes(s *side) (signed int) {
 	g.t.Helper()
 	head := g.sim.Head().Level
 	for _, step := range []baker.Step{
-		{Kind: tezos.Attestation, Level: head}, {Kind: tezos.Block, Level: head + 1}, {Kind: tezos.Preattestation, Level: head + 1},
+		{Kind: tezos.Attestation, Level: head},
+		{Kind: tezos.Block, Level: head + 1},
+		{Kind: tezos.Preattestation, Level: head + 1},
 	} {
 		step.Chain, step.Variant = ghost, s.name
 		for _, key := range s.gadget.keys {
@@ -151,8 +155,8 @@ func (g *guarded) run(s *side, blocks int) (signed int) {
 // atATime is what all keys together sign at each block.
 const atATime = 6
 
-// ways into the active role. Each leaves a side that signs or will, when the one before it signed up to the chain's head; blocks is how
-// many blocks pass before it may.
+// ways into the active role. Each leaves a side that signs or will, when the one before it signed up to the chain's
+// head; blocks is how many blocks pass before it may.
 var ways = []struct {
 	name   string
 	blocks int
@@ -162,7 +166,10 @@ var ways = []struct {
 		a := g.alone()
 		for range 4 { // another signer, and where it ended
 			for _, key := range a.gadget.keys {
-				for _, step := range []baker.Step{{Kind: tezos.Attestation, Level: g.sim.Head().Level}, {Kind: tezos.Preattestation, Level: g.sim.Head().Level + 1}} {
+				for _, step := range []baker.Step{
+					{Kind: tezos.Attestation, Level: g.sim.Head().Level},
+					{Kind: tezos.Preattestation, Level: g.sim.Head().Level + 1},
+				} {
 					step.Chain, step.Variant = ghost, 'o'
 					payload := step.Payload(key.PublicKey().Curve())
 					g.send(key.PublicKey().Hash(), payload, key.Sign(payload))
@@ -172,7 +179,8 @@ var ways = []struct {
 		}
 		for _, key := range a.gadget.keys {
 			for kind, level := range map[tezos.Kind]int32{
-				tezos.Attestation: g.sim.Head().Level - 1, tezos.Preattestation: g.sim.Head().Level, tezos.Block: g.sim.Head().Level,
+				tezos.Attestation: g.sim.Head().Level - 1, tezos.Preattestation: g.sim.Head().Level,
+				tezos.Block: g.sim.Head().Level,
 			} {
 				_, err := a.store.Raise([]hwm.Row{{
 					Key:  hwm.Key{Chain: ghost, PKH: key.PublicKey().Hash(), Kind: kind},
@@ -294,8 +302,8 @@ func (g *guarded) takes(b *side, at *int32) *side {
 	return b
 }
 
-// However an instance came to sign, what was signed before, by whom ever it was and however late it comes on chain, is no alarm; and a
-// twin is one, within two blocks of its signature being there.
+// However an instance came to sign, what was signed before, by whom ever it was and however late it comes on chain, is
+// no alarm; and a twin is one, within two blocks of its signature being there.
 func TestEveryWayIntoTheActiveRole(t *testing.T) {
 	for _, way := range ways {
 		for late := range 4 {
@@ -332,7 +340,8 @@ func TestEveryWayIntoTheActiveRole(t *testing.T) {
 	}
 }
 
-// An owner that was restarted, and cannot ask whether it may still sign, does not take the other one's signatures for a twin's.
+// An owner that was restarted, and cannot ask whether it may still sign, does not take the other one's signatures for a
+// twin's.
 func TestWhoWaitsDoesNotFence(t *testing.T) {
 	g := newGuarded(t, 0)
 	a, b := g.begins(g.sides[0]), g.sides[1]
@@ -354,7 +363,8 @@ func TestWhoWaitsDoesNotFence(t *testing.T) {
 	require.Empty(t, b.alarms())
 }
 
-// The other side was said to be dead, and lives: the new one ends within two blocks of what it saw, before it may sign at all.
+// The other side was said to be dead, and lives: the new one ends within two blocks of what it saw, before it may sign
+// at all.
 func TestTheStatementWasFalse(t *testing.T) {
 	g := newGuarded(t, 0)
 	a, b := g.begins(g.sides[0]), g.sides[1]
@@ -423,7 +433,8 @@ func TestAFenceGivesUpWhatIsUnderWay(t *testing.T) {
 	})
 }
 
-// A state directory that was put back is called that, beside the twin for which its newer self is taken; a mark of this run is not.
+// A state directory that was put back is called that, beside the twin for which its newer self is taken; a mark of this
+// run is not.
 func TestAnOldStateOnChain(t *testing.T) {
 	g := newGuarded(t, 0)
 	a := g.alone()
@@ -444,7 +455,8 @@ func TestAnOldStateOnChain(t *testing.T) {
 	for _, alarm := range a.alarms() {
 		names = append(names, alarm.Name)
 	}
-	require.Equal(t, []signer.AlarmName{signer.AlarmTwin, signer.AlarmRollback, signer.AlarmRollback}, names, "and each key's marks are too old")
+	require.Equal(t, []signer.AlarmName{signer.AlarmTwin, signer.AlarmRollback, signer.AlarmRollback}, names,
+		"and each key's marks are too old")
 	require.Contains(t, a.alarms()[1].Text, fmt.Sprintf("up to level %d", g.sim.Head().Level-1))
 
 	g = newGuarded(t, 0)
@@ -455,8 +467,8 @@ func TestAnOldStateOnChain(t *testing.T) {
 	require.Equal(t, signer.AlarmTwin, a.alarms()[0].Name)
 }
 
-// TestASmallMarginIsNoAlarm: an operator who takes over with the least margin is not stopped by what the dead one signed last: how far above
-// it the floors are is what this takeover's margin says, after a restart too.
+// TestASmallMarginIsNoAlarm: an operator who takes over with the least margin is not stopped by what the dead one
+// signed last: how far above it the floors are is what this takeover's margin says, after a restart too.
 func TestASmallMarginIsNoAlarm(t *testing.T) {
 	for _, restarted := range []bool{false, true} {
 		for late := range 4 {
@@ -484,14 +496,16 @@ func TestASmallMarginIsNoAlarm(t *testing.T) {
 	}
 }
 
-// A node that shows what no key signed ends nothing: the instance says so, and signs on. What a key did sign still fences.
+// A node that shows what no key signed ends nothing: the instance says so, and signs on. What a key did sign still
+// fences.
 func TestALieOfTheNodeFencesNothing(t *testing.T) {
 	g := newGuarded(t, 0)
 	a := g.begins(g.alone())
 	require.NotZero(t, g.bakes(a))
 	g.block()
 	key := a.gadget.keys[0]
-	lie := baker.Step{Kind: tezos.Block, Level: g.sim.Head().Level + 1, Chain: ghost, Variant: 'x'}.Payload(key.PublicKey().Curve())
+	lie := baker.Step{Kind: tezos.Block, Level: g.sim.Head().Level + 1, Chain: ghost, Variant: 'x'}.Payload(
+		key.PublicKey().Curve())
 	g.send(key.PublicKey().Hash(), lie, key.Sign([]byte("something else")))
 	g.block()
 	require.Equal(t, hwm.Active, a.role().Role)

@@ -15,8 +15,8 @@ import (
 	"highwater/internal/tezos"
 )
 
-// What the checklist calls harmless of an instance that answers must be: a certificate for it may be on its way, and it would sign with it.
-// (Found by the model: EVIDENCE_GIVEN.)
+// What the checklist calls harmless of an instance that answers must be: a certificate for it may be on its way, and it
+// would sign with it. (Found by the model: EVIDENCE_GIVEN.)
 func TestNoTakeoverBesideACertificateUnderWay(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
@@ -99,7 +99,9 @@ func TestTwoActivationsAtOneSide(t *testing.T) {
 	link := a.node.link
 	heard, goOn, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	first := int32(start)
-	a.node.link = through{link, func(ctx context.Context, peer hwm.Peer, verb string, q wire.Question) (wire.Answer, error) {
+	a.node.link = through{link, func(ctx context.Context, peer hwm.Peer, verb string, q wire.Question) (
+		wire.Answer, error,
+	) {
 		answer, err := link.Call(ctx, peer, verb, q)
 		close(heard)
 		<-goOn

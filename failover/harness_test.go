@@ -49,7 +49,8 @@ type frail struct {
 	after     bool
 	dead      bool
 
-	// breaks makes the chosen write one that fails and leaves the process alive: with after, the write is on the disk all the same.
+	// breaks makes the chosen write one that fails and leaves the process alive: with after, the write is on the disk all
+	// the same.
 	breaks bool
 	sick   error // what all says from then on
 	role   hwm.RoleRecord
@@ -310,7 +311,10 @@ func newPair(t testing.TB) *pair {
 	p.cable.pair = p
 	dir := fastDir(t)
 	for i := range p.sides {
-		p.sides[i] = &side{t: t, name: byte('a' + i), dir: filepath.Join(dir, string(rune('a'+i))), pair: p, gadget: newGadget(t)}
+		p.sides[i] = &side{
+			t: t, name: byte('a' + i), dir: filepath.Join(dir, string(rune('a'+i))), pair: p,
+			gadget: newGadget(t),
+		}
 		require.NoError(t, store.Create(t.Context(), p.sides[i].dir, time.Now()))
 	}
 	for _, s := range p.sides {
@@ -355,7 +359,8 @@ func (s *side) start() {
 	_, paired := db.Peer()
 	log := slog.New(cmp.Or[slog.Handler](s.log, &lockWatch{Handler: slog.DiscardHandler, side: s}))
 	s.signer = signer.New(signer.Config{
-		Log: log, Chain: ghost, Store: s.store, Devices: append([]signer.Device{s.gadget}, s.more...), Hold: paired, Observe: s.observe, Changed: s.changed,
+		Log: log, Chain: ghost, Store: s.store, Devices: append([]signer.Device{s.gadget}, s.more...), Hold: paired,
+		Observe: s.observe, Changed: s.changed,
 		Awake: func(ctx context.Context) { s.node.Awake(ctx) }, Head: s.head,
 	})
 	s.signer.Learn()
@@ -408,7 +413,8 @@ func (s *side) other() *side {
 
 func (s *side) role() hwm.RoleRecord { return s.store.Role() }
 
-// bake asks for everything at a level, as a baker of this side does: its bytes are not the other side's. It counts what it got.
+// bake asks for everything at a level, as a baker of this side does: its bytes are not the other side's. It counts what
+// it got.
 func (s *side) bake(level int32) (signed int) {
 	if !s.up {
 		return 0
@@ -490,7 +496,8 @@ func (w *cableEnd) Follow(ctx context.Context, _ hwm.Peer, q wire.Question, each
 	if w.cut || !to.up {
 		return wire.Refuse(wire.Unreachable, "", "the other instance does not answer")
 	}
-	return each(over[wire.Answer](w.from.t, to.node.handle(to.node.Server().ConnContext(ctx, nil), wire.Follow, over[wire.Question](w.from.t, q))))
+	return each(over[wire.Answer](
+		w.from.t, to.node.handle(to.node.Server().ConnContext(ctx, nil), wire.Follow, over[wire.Question](w.from.t, q))))
 }
 
 // deliver gives a side an answer again.
@@ -523,8 +530,8 @@ func is(t testing.TB, err error, reason string) {
 
 func level(n int32) *int32 { return &n }
 
-// underWay lets a device begin with a block at a level, and keeps it there until release is called. The answer to the baker is
-// sent to answered.
+// underWay lets a device begin with a block at a level, and keeps it there until release is called. The answer to the
+// baker is sent to answered.
 func (s *side) underWay(level int32) (release func(), answered <-chan error) {
 	s.t.Helper()
 	hold := make(chan struct{})
@@ -532,7 +539,8 @@ func (s *side) underWay(level int32) (release func(), answered <-chan error) {
 	key := s.gadget.keys[0].PublicKey()
 	answers := make(chan error, 1)
 	go func() {
-		_, err := s.signer.Sign(s.t.Context(), key.Hash(), baker.Step{Chain: ghost, Kind: tezos.Block, Level: level, Variant: s.name}.Payload(key.Curve()))
+		_, err := s.signer.Sign(s.t.Context(), key.Hash(),
+			baker.Step{Chain: ghost, Kind: tezos.Block, Level: level, Variant: s.name}.Payload(key.Curve()))
 		answers <- err
 	}()
 	<-s.gadget.in
@@ -570,7 +578,8 @@ func (s *side) fence() {
 // takeover states what is true: the other side is down.
 func (s *side) takeover() (Takeover, error) {
 	require.False(s.t, s.other().up)
-	return s.node.Takeover(s.t.Context(), TakeoverRequest{CannotSign: true, CertificateDestroyed: true, Head: &s.pair.level})
+	return s.node.Takeover(s.t.Context(),
+		TakeoverRequest{CannotSign: true, CertificateDestroyed: true, Head: &s.pair.level})
 }
 
 // bakeOne asks for one block, and tells whether it came.

@@ -51,7 +51,8 @@ func TestNothingIsHandedToAnInstanceWithoutTheKeys(t *testing.T) {
 	}
 	require.Equal(t, hwm.Active, a.role().Role)
 	require.Equal(t, perLevel, a.bake(p.level))
-	require.Contains(t, b.node.keys.Able(b.node.lastReport()).Detail, "cannot sign here: no connected device holds the key")
+	require.Contains(t, b.node.keys.Able(b.node.lastReport()).Detail,
+		"cannot sign here: no connected device holds the key")
 	require.Equal(t, checklist.Bad, b.node.keys.Able(b.node.lastReport()).Result)
 	require.Equal(t, checklist.Waiting, b.node.momentKeys(b.mustAsk()).Result)
 	require.Equal(t, checklist.Waiting, a.node.momentKeys(a.mustAsk()).Result)
@@ -71,8 +72,8 @@ func (p *pair) beats() {
 	}
 }
 
-// TestADeviceThatIsLockedThereIsNamed: its state is told with the key, on the old side too; and once the device is ready, the old side
-// looks again instead of resting on what it heard.
+// TestADeviceThatIsLockedThereIsNamed: its state is told with the key, on the old side too; and once the device is
+// ready, the old side looks again instead of resting on what it heard.
 func TestADeviceThatIsLockedThereIsNamed(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
@@ -102,7 +103,8 @@ func (silentLink) Call(context.Context, hwm.Peer, string, wire.Question) (wire.A
 	return wire.Answer{}, wire.Refuse(wire.Unreachable, "", "no way from here")
 }
 
-// TestNothingIsReleasedToWhoWasNotHeard: without a report of its keys the other side gets nothing; a certificate in a file needs no link.
+// TestNothingIsReleasedToWhoWasNotHeard: without a report of its keys the other side gets nothing; a certificate in a
+// file needs no link.
 func TestNothingIsReleasedToWhoWasNotHeard(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
@@ -142,7 +144,11 @@ func TestReportsOfOlderVersions(t *testing.T) {
 	}{
 		{nil, checklist.Bad, "is not known there"},
 		{[]wire.KeyReport{{PKH: k, Health: "locked"}}, checklist.Bad, "is locked there"},
-		{[]wire.KeyReport{{PKH: k, Health: "absent: device left does not hold the key"}}, checklist.Bad, "cannot sign there: device left does not hold the key"},
+		{
+			[]wire.KeyReport{{PKH: k, Health: "absent: device left does not hold the key"}},
+			checklist.Bad,
+			"cannot sign there: device left does not hold the key",
+		},
 		{[]wire.KeyReport{{PKH: k, Health: "ready"}}, checklist.OK, "the key is usable there"},
 	} {
 		f := keys.Usable(checklist.Keys, key, marks, keys.There(c.there), "there")
@@ -151,7 +157,8 @@ func TestReportsOfOlderVersions(t *testing.T) {
 	}
 	// A key without a mark signs nowhere, and holds nothing up.
 	other := newGadget(t).keys[0].PublicKey().Hash()
-	f := keys.Usable(checklist.Keys, append(key, wire.KeyReport{PKH: other}), []wire.Mark{{PKH: other}}, keys.There([]wire.KeyReport{{PKH: other, Health: "ready"}}), "there")
+	f := keys.Usable(checklist.Keys, append(key, wire.KeyReport{PKH: other}), []wire.Mark{{PKH: other}},
+		keys.There([]wire.KeyReport{{PKH: other, Health: "ready"}}), "there")
 	require.Equal(t, checklist.Warning, f.Result, f.Detail)
 }
 
@@ -175,7 +182,8 @@ func TestACertificateForKeysThatAreNotHere(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestATakeoverWantsTheKeys: those that are known here, and those that the other side signed with when it was heard last.
+// TestATakeoverWantsTheKeys: those that are known here, and those that the other side signed with when it was heard
+// last.
 func TestATakeoverWantsTheKeys(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
@@ -197,7 +205,8 @@ func TestATakeoverWantsTheKeys(t *testing.T) {
 	b.mustAsk()
 	require.Equal(t, checklist.Warning, b.node.keys.Able(b.node.lastReport()).Result, "it signs nowhere yet")
 	_, err = a.store.Raise([]hwm.Row{{
-		Key: hwm.Key{Chain: ghost, PKH: late.PublicKey().Hash(), Kind: tezos.Block}, Mark: hwm.Floor(start, time.Now(), hwm.SourceSet),
+		Key:  hwm.Key{Chain: ghost, PKH: late.PublicKey().Hash(), Kind: tezos.Block},
+		Mark: hwm.Floor(start, time.Now(), hwm.SourceSet),
 	}})
 	require.NoError(t, err)
 	b.mustAsk()

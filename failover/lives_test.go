@@ -17,11 +17,14 @@ import (
 	"highwater/signer"
 )
 
-// copied makes a third machine with a copy of this side's state directory. Its process does not run yet. The other side's configuration names
-// this side, not the copy.
+// copied makes a third machine with a copy of this side's state directory. Its process does not run yet. The other
+// side's configuration names this side, not the copy.
 func (s *side) copied() *side {
 	s.t.Helper()
-	c := &side{t: s.t, name: 'c', dir: filepath.Join(filepath.Dir(s.dir), "c"), pair: s.pair, gadget: newGadget(s.t), copyOf: s}
+	c := &side{
+		t: s.t, name: 'c', dir: filepath.Join(filepath.Dir(s.dir), "c"), pair: s.pair, gadget: newGadget(s.t),
+		copyOf: s,
+	}
 	require.NoError(s.t, os.Mkdir(c.dir, 0o700))
 	text, err := os.ReadFile(filepath.Join(s.dir, "marks.db"))
 	require.NoError(s.t, err)
@@ -105,7 +108,8 @@ func TestACopyBesideTheOneThatSigns(t *testing.T) {
 	p.ends(a, b, c)
 }
 
-// TestACopyBeforeTheOriginal: the copy was started while its original was down, and was believed. The original is not, and ends the copy.
+// TestACopyBeforeTheOriginal: the copy was started while its original was down, and was believed. The original is not,
+// and ends the copy.
 func TestACopyBeforeTheOriginal(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
@@ -132,8 +136,8 @@ func TestACopyBeforeTheOriginal(t *testing.T) {
 	p.ends(a, b, c)
 }
 
-// TestAHandoverSoonAfterAStart: the other side cannot see whether the process before this one still runs, so it gives nothing away for a
-// while. The operator who asks need not ask again.
+// TestAHandoverSoonAfterAStart: the other side cannot see whether the process before this one still runs, so it gives
+// nothing away for a while. The operator who asks need not ask again.
 func TestAHandoverSoonAfterAStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t)
@@ -187,7 +191,8 @@ func TestACopyOfTheBackup(t *testing.T) {
 	require.Empty(t, p.judge.Doubles())
 }
 
-// TestACopyAndARestartOfTheOther: who was restarted remembers no process. It asks the configured address first, whoever asks it.
+// TestACopyAndARestartOfTheOther: who was restarted remembers no process. It asks the configured address first, whoever
+// asks it.
 func TestACopyAndARestartOfTheOther(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
@@ -285,8 +290,8 @@ func TestACopyOverTheLink(t *testing.T) {
 	b.sameKey(true)
 }
 
-// TestSchedulesBesideACopy: random histories of a pair and a copy of the one that signs. The side that remembers is not restarted once one of
-// the two was confirmed, or there is a second in which both may be.
+// TestSchedulesBesideACopy: random histories of a pair and a copy of the one that signs. The side that remembers is not
+// restarted once one of the two was confirmed, or there is a second in which both may be.
 func TestSchedulesBesideACopy(t *testing.T) {
 	signed, fenced := 0, 0
 	for seed := range schedules(t) {

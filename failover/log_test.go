@@ -12,8 +12,8 @@ import (
 	"highwater/hwm"
 )
 
-// lockWatch is the log of every side in the tests of this package. A line with a lock of the node in hand fails the test: a log that
-// nobody reads would keep the pair waiting.
+// lockWatch is the log of every side in the tests of this package. A line with a lock of the node in hand fails the
+// test: a log that nobody reads would keep the pair waiting.
 type lockWatch struct {
 	slog.Handler
 	side *side

@@ -71,7 +71,8 @@ func TestTheMarginThatSilenceBuys(t *testing.T) {
 	p.level = done.Floor
 	require.Zero(t, b.bake(p.level))
 	p.level++
-	require.Equal(t, perLevel, b.bake(p.level), "the level of the head, which is the first that the other side cannot have signed")
+	require.Equal(t, perLevel, b.bake(p.level),
+		"the level of the head, which is the first that the other side cannot have signed")
 	require.Zero(t, b.node.TakeoverMargin(), "the guard takes no level below the floor for nobody's")
 }
 
@@ -144,7 +145,8 @@ func TestAStatementOfItsTime(t *testing.T) {
 	require.Equal(t, first+9+MinMargin, floorOf(t, b, TakeoverRequest{}), "the one before was not true")
 }
 
-// A statement ends with what it was about: once the other side was heard, or the right moved, the head of that time bounds nothing.
+// A statement ends with what it was about: once the other side was heard, or the right moved, the head of that time
+// bounds nothing.
 func TestAStatementThatTimePassedBy(t *testing.T) {
 	back := func(p *pair, a, b *side, _ *told) {
 		a.start()

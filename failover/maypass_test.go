@@ -10,7 +10,8 @@ import (
 	"highwater/internal/device"
 )
 
-// TestWhatATakeoverMayWaitFor: devices, the node and silence may come; a statement, and a node that is not configured, come by nobody's waiting.
+// TestWhatATakeoverMayWaitFor: devices, the node and silence may come; a statement, and a node that is not configured,
+// come by nobody's waiting.
 func TestWhatATakeoverMayWaitFor(t *testing.T) {
 	p, a, b, chains := chained(t)
 	a.kill()
@@ -26,7 +27,9 @@ func TestWhatATakeoverMayWaitFor(t *testing.T) {
 			waits[l.ID] = l.MayPass
 		}
 	}
-	require.Equal(t, map[checklist.ID]bool{checklist.Devices: true, checklist.Silence: true, checklist.Statement: false}, waits)
+	require.Equal(t, map[checklist.ID]bool{
+		checklist.Devices: true, checklist.Silence: true, checklist.Statement: false,
+	}, waits)
 	b.node.heads.Chain = nil
 	take, err = b.node.Takeover(t.Context(), TakeoverRequest{Check: true, CannotSign: true, Silence: 3})
 	require.NoError(t, err)

@@ -146,9 +146,12 @@ func TestWhatAMomentWaitsFor(t *testing.T) {
 		"their node is not in step": {"node there", checklist.Warning, func(p *pair, c [2]*fakeChain) {
 			c[1].head = func() (chain.Head, error) { return chain.Head{Chain: ghost, Level: p.level}, nil }
 		}},
-		"they are silent":    {"other instance", checklist.Waiting, func(p *pair, _ [2]*fakeChain) { p.cable.cut = true }},
-		"they are fenced":    {"other instance", checklist.Bad, func(p *pair, _ [2]*fakeChain) { p.sides[1].fence() }},
-		"they lack a device": {"devices", checklist.Waiting, func(p *pair, _ [2]*fakeChain) { p.sides[1].gadget.health = device.Absent }},
+		"they are silent": {"other instance", checklist.Waiting, func(p *pair, _ [2]*fakeChain) { p.cable.cut = true }},
+		"they are fenced": {"other instance", checklist.Bad, func(p *pair, _ [2]*fakeChain) { p.sides[1].fence() }},
+		"they lack a device": {
+			"devices", checklist.Waiting,
+			func(p *pair, _ [2]*fakeChain) { p.sides[1].gadget.health = device.Absent },
+		},
 		"they do not follow": {"marks", checklist.Waiting, func(p *pair, _ [2]*fakeChain) {
 			for range moment.MaxBehind + 1 {
 				p.level++
@@ -160,7 +163,9 @@ func TestWhatAMomentWaitsFor(t *testing.T) {
 		}},
 		"the head is not attested": {"attestations", checklist.Waiting, func(p *pair, c [2]*fakeChain) {
 			p.level++
-			c[0].rights = func(int32, int) (chain.Rights, error) { return chain.Rights{Attest: p.sides[0].node.keys.PKHs()}, nil }
+			c[0].rights = func(int32, int) (chain.Rights, error) {
+				return chain.Rights{Attest: p.sides[0].node.keys.PKHs()}, nil
+			}
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -182,7 +187,8 @@ func TestWhatAMomentWaitsFor(t *testing.T) {
 	}
 }
 
-// TestTheHeadIsAttested: the moment is after the attestations of a level, whoever signs; a key that does not attest is not waited for.
+// TestTheHeadIsAttested: the moment is after the attestations of a level, whoever signs; a key that does not attest is
+// not waited for.
 func TestTheHeadIsAttested(t *testing.T) {
 	p, a, b, chains := chained(t)
 	duty := func(int32, int) (chain.Rights, error) { return chain.Rights{Attest: a.node.keys.PKHs()}, nil }
@@ -298,7 +304,9 @@ func TestAMomentAfterAReleaseByLevel(t *testing.T) {
 
 func TestBadWindows(t *testing.T) {
 	_, a, _, _ := chained(t)
-	for _, w := range []moment.Window{{Blocks: -1}, {Blocks: moment.MaxQuiet + 1}, {Within: -1}, {Within: moment.MaxWithin + 1}} {
+	for _, w := range []moment.Window{
+		{Blocks: -1}, {Blocks: moment.MaxQuiet + 1}, {Within: -1}, {Within: moment.MaxWithin + 1},
+	} {
 		_, err := a.node.Moment(t.Context(), w)
 		is(t, err, wire.BadLevel)
 		_, err = a.node.Handover(t.Context(), HandoverRequest{Window: &w})

@@ -15,8 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A judge that cannot find anything proves nothing. Each of these takes one rule out of the code; the same histories must then end in
-// a double signature. What is here twice, in two places that each hold alone, is taken out twice. `make mutants` runs them; they compile the package anew each time.
+// A judge that cannot find anything proves nothing. Each of these takes one rule out of the code; the same histories
+// must then end in a double signature. What is here twice, in two places that each hold alone, is taken out twice.
+// `make mutants` runs them; they compile the package anew each time.
 var mutations = []struct {
 	rule  string
 	edits []edit
@@ -31,7 +32,10 @@ var mutations = []struct {
 	_ = ceilings
 	return wire.Certificate{Protocol: wire.Protocol, Chain: n.signer.Chain(), From: n.Me(), To: next.Owner, Epoch: next.Epoch, Level: q.At,
 		Marks: marks, Nonce: q.Nonce, When: n.now()}.Sign(n.store.Identity())`}}},
-	{"5: floors travel with the right", []edit{{"accept.go", `floors := n.marks.floors(c.Marks)`, `floors := n.marks.floors(nil)`}}},
+	{
+		"5: floors travel with the right",
+		[]edit{{"accept.go", `floors := n.marks.floors(c.Marks)`, `floors := n.marks.floors(nil)`}},
+	},
 	{"5: floors travel with every answer", []edit{{"rules.go", `return n.signer.Resume(n.marks.floors(marks)) // rule 5`, `return n.signer.Resume(n.marks.floors(marks[:0]))`}}},
 	{"6: certificates are fresh", []edit{{"accept.go", `} else if _, fresh := n.questions.Spend(c.Nonce, wire.Release); !fresh {`, `} else if _, fresh := n.questions.Spend(c.Nonce, wire.Release); !fresh && false {`}}},
 	{"6: answers are fresh", []edit{{"rules.go", `if !fresh || a.Status == nil {`, `if fresh && false || a.Status == nil {`}}},
@@ -58,7 +62,8 @@ var mutations = []struct {
 	{"11: the ceiling is lifted by what gives the right back", []edit{
 		{"rules.go", `	if mine.Role != hwm.Active || mine.Owner != n.Me() || n.signer.Active() {
 		return n.endPastCeilings(ctx, mine, a)`, `	if mine.Role == hwm.Active && mine.Owner != n.Me() {
-		_, err := n.signer.Become(ctx, hwm.RoleRecord{Role: mine.Role, Epoch: mine.Epoch, Owner: mine.Owner}, nil, n.marks.lifts()...)
+		_, err := n.signer.Become(ctx, hwm.RoleRecord{Role: mine.Role, Epoch: mine.Epoch, Owner: mine.Owner}, nil,
+			n.marks.lifts()...)
 		return err
 	}
 	if mine.Role != hwm.Active || mine.Owner != n.Me() || n.signer.Active() {

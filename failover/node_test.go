@@ -62,8 +62,8 @@ func TestADryRunChangesNothing(t *testing.T) {
 	require.Equal(t, perLevel, a.bake(p.level))
 }
 
-// TestAHandoverSurvivesACrashAtEveryWrite kills either side before and after each durable write, at each of them, until a handover
-// goes through without; then it is asked for again, and works.
+// TestAHandoverSurvivesACrashAtEveryWrite kills either side before and after each durable write, at each of them, until
+// a handover goes through without; then it is asked for again, and works.
 func TestAHandoverSurvivesACrashAtEveryWrite(t *testing.T) {
 	for _, who := range []int{0, 1} {
 		for _, after := range []bool{false, true} {
@@ -227,7 +227,8 @@ func TestTakeover(t *testing.T) {
 	require.Empty(t, p.judge.Doubles())
 }
 
-// TestBothTookOver has two takeovers at one epoch, each while the other was down, and each of the two that comes back first.
+// TestBothTookOver has two takeovers at one epoch, each while the other was down, and each of the two that comes back
+// first.
 func TestBothTookOver(t *testing.T) {
 	for _, first := range []int{0, 1} {
 		p := newPair(t)
@@ -264,7 +265,8 @@ func TestBothTookOver(t *testing.T) {
 	}
 }
 
-// TestAFalseStatement: the operator was wrong, both sign in one epoch. It ends with their first word to each other, and loudly.
+// TestAFalseStatement: the operator was wrong, both sign in one epoch. It ends with their first word to each other, and
+// loudly.
 func TestAFalseStatement(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
@@ -377,8 +379,10 @@ func TestOffline(t *testing.T) {
 	c, err = wire.ParseCertificate(text)
 	require.NoError(t, err)
 	for _, bad := range []func(*wire.Certificate){
-		func(c *wire.Certificate) { c.Epoch++ }, func(c *wire.Certificate) { c.Level = level(cut - 1) }, func(c *wire.Certificate) { c.Marks = nil },
-		func(c *wire.Certificate) { c.Signature = "" }, func(c *wire.Certificate) { c.To = c.From }, func(c *wire.Certificate) { c.When = c.When.Add(1) },
+		func(c *wire.Certificate) { c.Epoch++ }, func(c *wire.Certificate) { c.Level = level(cut - 1) },
+		func(c *wire.Certificate) { c.Marks = nil },
+		func(c *wire.Certificate) { c.Signature = "" }, func(c *wire.Certificate) { c.To = c.From },
+		func(c *wire.Certificate) { c.When = c.When.Add(1) },
 	} {
 		forged := *c
 		bad(&forged)
@@ -542,7 +546,8 @@ func TestStrangersAreNotHeard(t *testing.T) {
 	newer := good
 	newer.Epoch = 99
 	require.Nil(t, a.node.handle(t.Context(), wire.Status, wire.Question{Hello: wire.Hello{
-		Protocol: wire.Protocol, Chain: ghost, From: b.node.Me(), Life: b.node.life, Role: hwm.Active, Epoch: 99, Owner: b.node.Me(),
+		Protocol: wire.Protocol, Chain: ghost, From: b.node.Me(), Life: b.node.life, Role: hwm.Active, Epoch: 99,
+		Owner: b.node.Me(),
 	}, To: a.node.Me()}).Refusal)
 	p.level++
 	require.Zero(t, a.bake(p.level))
@@ -562,8 +567,8 @@ func TestTheGuardsFence(t *testing.T) {
 	require.Contains(t, a.node.View().MaySign, "fenced")
 }
 
-// An owner that was restarted after a takeover, and was asked for a handover before it heard of it, does not invite the new one to
-// what is the new one's already: the two would ask each other in a circle.
+// An owner that was restarted after a takeover, and was asked for a handover before it heard of it, does not invite the
+// new one to what is the new one's already: the two would ask each other in a circle.
 func TestHandoverBeforeTheFirstAnswer(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()

@@ -16,7 +16,8 @@ import (
 	"highwater/internal/tezos"
 )
 
-// octezPair is a pair whose second side has an emulated octez node, in which its keys have rights; another baker bakes every block.
+// octezPair is a pair whose second side has an emulated octez node, in which its keys have rights; another baker bakes
+// every block.
 func octezPair(t *testing.T) (*pair, *nodesim.Node) {
 	return octezPairWith(t, func(level int32) bool { return level != start+6 }) // one level without any
 }
@@ -30,9 +31,11 @@ func octezPairWith(t *testing.T, duty func(level int32) bool) (*pair, *nodesim.N
 	for _, k := range b.gadget.keys {
 		bakers = append(bakers, node.Signer{Delegate: k.PublicKey().Hash(), Key: k.PublicKey().Hash()})
 	}
-	sim := nodesim.New(nodesim.Config{Chain: ghost, Level: start, Bakers: bakers, HasRights: func(level int32, s node.Signer) bool {
-		return duty(level) && s.Key != stranger
-	}})
+	sim := nodesim.New(nodesim.Config{
+		Chain: ghost, Level: start, Bakers: bakers, HasRights: func(level int32, s node.Signer) bool {
+			return duty(level) && s.Key != stranger
+		},
+	})
 	srv := httptest.NewServer(sim)
 	t.Cleanup(srv.Close)
 	client, err := node.New(node.Config{URL: srv.URL})
@@ -47,7 +50,8 @@ func octezPairWith(t *testing.T, duty func(level int32) bool) (*pair, *nodesim.N
 func attest(t *testing.T, s *side, sim *nodesim.Node) {
 	level := sim.Head().Level
 	for _, key := range s.gadget.keys {
-		payload := baker.Step{Chain: ghost, Kind: tezos.Attestation, Level: level, Variant: s.name}.Payload(key.PublicKey().Curve())
+		payload := baker.Step{Chain: ghost, Kind: tezos.Attestation, Level: level, Variant: s.name}.Payload(
+			key.PublicKey().Curve())
 		sig, err := s.signer.Sign(t.Context(), key.PublicKey().Hash(), payload)
 		require.NoError(t, err)
 		require.NoError(t, sim.Note(key.PublicKey().Hash(), payload, sig))

@@ -24,8 +24,8 @@ func (s *side) putBack(done func()) {
 	s.start()
 }
 
-// TestAnOldCopyThatAnswersSaysWhatToDo: while it answers, nothing is handed over or taken over. Whoever asks for that, on either machine, hears
-// why, and what to do; that done, the copy is a backup like any other.
+// TestAnOldCopyThatAnswersSaysWhatToDo: while it answers, nothing is handed over or taken over. Whoever asks for that,
+// on either machine, hears why, and what to do; that done, the copy is a backup like any other.
 func TestAnOldCopyThatAnswersSaysWhatToDo(t *testing.T) {
 	for name, since := range map[string]func(t *testing.T, a, b *side){
 		"of the same epoch": func(*testing.T, *side, *side) {},
@@ -66,8 +66,10 @@ func TestAnOldCopyThatAnswersSaysWhatToDo(t *testing.T) {
 			} {
 				err = try()
 				is(t, err, wire.NotReady)
-				require.Contains(t, err.Error(), "the instance "+a.node.Me().Short()+" signs nothing, and calls its own state directory an old copy", what)
-				require.Contains(t, wire.AsRefusal(err).Hint, "systemctl stop highwater; afterwards, here: highwater takeover", what)
+				require.Contains(t, err.Error(),
+					"the instance "+a.node.Me().Short()+" signs nothing, and calls its own state directory an old copy", what)
+				require.Contains(t, wire.AsRefusal(err).Hint,
+					"systemctl stop highwater; afterwards, here: highwater takeover", what)
 			}
 
 			// On the machine of the copy: this one must be.
@@ -99,8 +101,8 @@ func TestAnOldCopyThatAnswersSaysWhatToDo(t *testing.T) {
 	}
 }
 
-// farAhead leaves b with the floor of a certificate by a level far ahead, and a signing far below it: b used the certificate and died, and a,
-// which was restarted and had not heard of b's floor, took over.
+// farAhead leaves b with the floor of a certificate by a level far ahead, and a signing far below it: b used the
+// certificate and died, and a, which was restarted and had not heard of b's floor, took over.
 func farAhead(t *testing.T, p *pair) (a, b *side, level int32) {
 	a, b = p.begin()
 	require.Equal(t, perLevel, a.bake(p.level))
@@ -126,8 +128,9 @@ func farAhead(t *testing.T, p *pair) (a, b *side, level int32) {
 	return a, b, level
 }
 
-// TestAFloorFarAheadIsNotCalledAnOldCopy: an owner that is restarted beside such a floor cannot tell it from what the other side followed.
-// It does not sign, says both, and what it says to do works: for the level, and for the chain far below it.
+// TestAFloorFarAheadIsNotCalledAnOldCopy: an owner that is restarted beside such a floor cannot tell it from what the
+// other side followed. It does not sign, says both, and what it says to do works: for the level, and for the chain far
+// below it.
 func TestAFloorFarAheadIsNotCalledAnOldCopy(t *testing.T) {
 	for _, below := range []bool{false, true} {
 		p := newPair(t)
@@ -136,7 +139,8 @@ func TestAFloorFarAheadIsNotCalledAnOldCopy(t *testing.T) {
 		_, err := a.node.Ask(t.Context())
 		is(t, err, wire.OldOrFloor)
 		require.Contains(t, err.Error(), "the state directory may be an old copy")
-		require.Contains(t, err.Error(), "used a certificate by the level before a takeover here: nothing is old in the second case")
+		require.Contains(t, err.Error(),
+			"used a certificate by the level before a takeover here: nothing is old in the second case")
 		require.Contains(t, wire.AsRefusal(err).Hint, "stop the peer; afterwards, here: highwater takeover")
 		require.NotEmpty(t, a.alarms())
 		p.level++
@@ -172,8 +176,8 @@ func TestAFloorFarAheadIsNotCalledAnOldCopy(t *testing.T) {
 	}
 }
 
-// TestAnOldCopyBesideAFloorFarAhead: the same with a state that is old. Below the floor nothing else tells, for it hides what the other side
-// followed; above it, what was followed is seen again.
+// TestAnOldCopyBesideAFloorFarAhead: the same with a state that is old. Below the floor nothing else tells, for it
+// hides what the other side followed; above it, what was followed is seen again.
 func TestAnOldCopyBesideAFloorFarAhead(t *testing.T) {
 	for _, above := range []bool{false, true} {
 		p := newPair(t)

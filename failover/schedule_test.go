@@ -14,8 +14,8 @@ import (
 	"highwater/hwm"
 )
 
-// schedule is one random history of a pair: bakers on both sides always ask, processes die at any write, messages are lost,
-// doubled, or come once more much later, and operators hand over and take over. Statements of operators are true.
+// schedule is one random history of a pair: bakers on both sides always ask, processes die at any write, messages are
+// lost, doubled, or come once more much later, and operators hand over and take over. Statements of operators are true.
 type schedule struct {
 	*pair
 	r *rand.Rand
@@ -112,7 +112,8 @@ func (s *schedule) bury() {
 	}
 }
 
-// sick is a process whose disk failed: one that does not sign stays for a while, the other one ends itself soon, and not at once.
+// sick is a process whose disk failed: one that does not sign stays for a while, the other one ends itself soon, and
+// not at once.
 func (s *schedule) sick(x *side) {
 	if !x.counted {
 		x.counted = true

@@ -32,7 +32,8 @@ func (s *side) serve(address string) *listener {
 	l, err := (&net.ListenConfig{}).Listen(s.t.Context(), "tcp", address)
 	require.NoError(s.t, err)
 	out := &listener{l, &http.Server{
-		Handler: s.node.Server(), ConnContext: s.node.Server().ConnContext, ReadHeaderTimeout: time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+		Handler: s.node.Server(), ConnContext: s.node.Server().ConnContext, ReadHeaderTimeout: time.Second,
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}, make(chan error, 1)}
 	go func() { out.done <- out.srv.Serve(tls.NewListener(l, cfg)) }()
 	return out
@@ -179,7 +180,8 @@ func TestOverTLS(t *testing.T) {
 	require.Empty(t, p.judge.Doubles())
 }
 
-// TestALinkThatIsCutAnywhere cuts the connection of a handover at each chunk that passes, in both directions, until one goes through.
+// TestALinkThatIsCutAnywhere cuts the connection of a handover at each chunk that passes, in both directions, until one
+// goes through.
 func TestALinkThatIsCutAnywhere(t *testing.T) {
 	p, proxies := newTLSPair(t)
 	a, b := p.begin()
@@ -216,7 +218,8 @@ func TestALinkThatIsCutAnywhere(t *testing.T) {
 func TestAnAsymmetricPartition(t *testing.T) {
 	p, proxies := newTLSPair(t)
 	a, b := p.begin()
-	// a's questions reach b, b's do not reach a. The old side still learns of a takeover, from the answer to its own question.
+	// a's questions reach b, b's do not reach a. The old side still learns of a takeover, from the answer to its own
+	// question.
 	proxies[0].set(func(int, string) bool { return false })
 	_, err := b.node.Ask(t.Context())
 	is(t, err, wire.Unreachable)
@@ -259,7 +262,8 @@ func TestWrongKeys(t *testing.T) {
 	}
 }
 
-// TestStrangersGetNothing speaks to the listener without TLS, without a certificate, and to the handler without the listener.
+// TestStrangersGetNothing speaks to the listener without TLS, without a certificate, and to the handler without the
+// listener.
 func TestStrangersGetNothing(t *testing.T) {
 	p := newPair(t)
 	a, _ := p.begin()

@@ -49,8 +49,8 @@ func TestWhatADrillMeasures(t *testing.T) {
 	require.Nil(t, v.Behind)
 }
 
-// TestWhoSignsWhichLevels: after a release by level each side says up to which level or from which one it signs, and what it knows of the
-// other one; when the level is past, or the right is given back, nobody speaks of it any more.
+// TestWhoSignsWhichLevels: after a release by level each side says up to which level or from which one it signs, and
+// what it knows of the other one; when the level is past, or the right is given back, nobody speaks of it any more.
 func TestWhoSignsWhichLevels(t *testing.T) {
 	whole := Share{}
 	for _, stick := range []bool{false, true} {
@@ -105,8 +105,8 @@ func TestWhoSignsWhichLevels(t *testing.T) {
 	}
 }
 
-// TestTheOwnersStateWasMadeAnew: the owner comes back with an empty state and another key. Nothing gives its epoch away any more: all that
-// asks for it names the way out, and that is one.
+// TestTheOwnersStateWasMadeAnew: the owner comes back with an empty state and another key. Nothing gives its epoch away
+// any more: all that asks for it names the way out, and that is one.
 func TestTheOwnersStateWasMadeAnew(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
@@ -148,8 +148,8 @@ func TestTheOwnersStateWasMadeAnew(t *testing.T) {
 	require.Empty(t, p.judge.Doubles())
 }
 
-// TestBothClaimAnEpoch: two false statements, and both are fenced. Whatever is tried then says what the matter is, and the way out that it
-// names is one.
+// TestBothClaimAnEpoch: two false statements, and both are fenced. Whatever is tried then says what the matter is, and
+// the way out that it names is one.
 func TestBothClaimAnEpoch(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()
@@ -197,7 +197,8 @@ func TestBothClaimAnEpoch(t *testing.T) {
 	require.Equal(t, hwm.Active, b.role().Role)
 }
 
-// TestACertificateThatIsSpentUnused: nobody can make another one for the epoch, so nothing says so; what is named goes on.
+// TestACertificateThatIsSpentUnused: nobody can make another one for the epoch, so nothing says so; what is named goes
+// on.
 func TestACertificateThatIsSpentUnused(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()

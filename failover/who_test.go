@@ -139,7 +139,8 @@ func TestScreensOfAPairThatWasNeverActive(t *testing.T) {
 	require.Contains(t, v.Next[0], "peer show, on both")
 }
 
-// TestTheScreenOfAnOwnerWhoseDaemonIsDead: the first thing to do is to start the daemon, not the other machine, and no takeover.
+// TestTheScreenOfAnOwnerWhoseDaemonIsDead: the first thing to do is to start the daemon, not the other machine, and no
+// takeover.
 func TestTheScreenOfAnOwnerWhoseDaemonIsDead(t *testing.T) {
 	p := newPair(t)
 	a, b := p.begin()

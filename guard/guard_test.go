@@ -128,7 +128,8 @@ func (h *host) attempt(k *softkey.Key, step baker.Step, decision string) {
 	require.NoError(h.t, err)
 	h.raise(k, step.Kind, hwm.MarkFor(req, time.Time{}))
 	h.memory.Observe(signer.Outcome{
-		Chain: ghost, PKH: k.PublicKey().Hash(), Kind: req.Kind, Level: req.Level, Round: req.Round, Digest: req.Digest, Decision: decision,
+		Chain: ghost, PKH: k.PublicKey().Hash(), Kind: req.Kind, Level: req.Level, Round: req.Round, Digest: req.Digest,
+		Decision: decision,
 	})
 }
 
@@ -144,7 +145,8 @@ func (h *host) twin(k *softkey.Key, step baker.Step) {
 func (h *host) settle() {
 	h.t.Helper()
 	head := h.sim.Head()
-	require.Eventually(h.t, func() bool { return h.guard.Status().Head == head }, 10*time.Second, time.Millisecond, "the guard does not see the head")
+	require.Eventually(h.t, func() bool { return h.guard.Status().Head == head }, 10*time.Second, time.Millisecond,
+		"the guard does not see the head")
 }
 
 // block makes the next block and waits for the guard to look at it.
@@ -280,8 +282,8 @@ func TestADoubleSignature(t *testing.T) {
 	}
 }
 
-// The bytes behind an aggregate cannot be proven by its signature. A difference counts once our own were recognised in that form, and
-// never before: another encoding must not stop a good baker.
+// The bytes behind an aggregate cannot be proven by its signature. A difference counts once our own were recognised in
+// that form, and never before: another encoding must not stop a good baker.
 func TestADoubleSignatureInAnAggregate(t *testing.T) {
 	k := newKey(t, tezos.BLS12381, 1)
 	h := start(t, nodesim.Config{}, k)
@@ -298,7 +300,8 @@ func TestADoubleSignatureInAnAggregate(t *testing.T) {
 	require.Contains(t, h.alarmed().Why, "double signature")
 }
 
-// A signature that does not verify over what we build from the node's answer says nothing of the bytes, only of the place.
+// A signature that does not verify over what we build from the node's answer says nothing of the bytes, only of the
+// place.
 func TestAnUnknownEncodingIsQuietAtOurPlaces(t *testing.T) {
 	k := newKey(t, tezos.Ed25519, 1)
 	h := start(t, nodesim.Config{}, k)
@@ -325,8 +328,8 @@ func (h *host) doubted() guard.Finding {
 	return f
 }
 
-// A node that lies shows what our keys never signed. Where the signature can be verified it is no reason to fence: it is told once, and
-// hides no real twin.
+// A node that lies shows what our keys never signed. Where the signature can be verified it is no reason to fence: it
+// is told once, and hides no real twin.
 func TestASightingThatDoesNotVerify(t *testing.T) {
 	for _, curve := range curves {
 		for _, step := range []baker.Step{att(1000), pre(1001), made(1001)} {
@@ -355,7 +358,8 @@ func TestASightingThatDoesNotVerify(t *testing.T) {
 	}
 }
 
-// An aggregate of tz4 keys cannot be verified by one of them, and fences: there is no other form in which their attestations come.
+// An aggregate of tz4 keys cannot be verified by one of them, and fences: there is no other form in which their
+// attestations come.
 func TestAnAggregateIsNotDoubted(t *testing.T) {
 	k, other := newKey(t, tezos.BLS12381, 1), newKey(t, tezos.BLS12381, 2)
 	h := start(t, nodesim.Config{}, k)
@@ -377,7 +381,8 @@ func TestAKeyThatWasNeverHere(t *testing.T) {
 	}
 }
 
-// A head that is hours old shows nothing of what is signed now: the guard is blind, and sees again with the next that is not.
+// A head that is hours old shows nothing of what is signed now: the guard is blind, and sees again with the next that
+// is not.
 func TestAnOldHeadIsBlindness(t *testing.T) {
 	k := newKey(t, tezos.Ed25519, 1)
 	var old atomic.Int64
@@ -492,15 +497,17 @@ func TestAFailedAttempt(t *testing.T) {
 	h.twin(k, att(1000))
 	h.block()
 	h.quiet()
-	h.memory.Observe(signer.Outcome{Chain: ghost, PKH: k.PublicKey().Hash(), Kind: tezos.Attestation, Level: 1002, Decision: "refused"})
+	h.memory.Observe(signer.Outcome{
+		Chain: ghost, PKH: k.PublicKey().Hash(), Kind: tezos.Attestation, Level: 1002, Decision: "refused",
+	})
 	h.twin(k, att(1002))
 	h.block()
 	h.block()
 	require.Contains(t, h.alarmed().Why, "above everything", "a refusal reached no device")
 }
 
-// A request that the device would have refused moves no mark and asks no device. After a handover the other instance signs other bytes there, which is
-// no double signature.
+// A request that the device would have refused moves no mark and asks no device. After a handover the other instance
+// signs other bytes there, which is no double signature.
 func TestARequestThatWasSpared(t *testing.T) {
 	k := newKey(t, tezos.Ed25519, 1)
 	h := start(t, nodesim.Config{}, k)
@@ -509,7 +516,8 @@ func TestARequestThatWasSpared(t *testing.T) {
 	req, err := tezos.Decode(tezos.Ed25519, step.Payload(tezos.Ed25519))
 	require.NoError(t, err)
 	h.memory.Observe(signer.Outcome{
-		Chain: ghost, PKH: k.PublicKey().Hash(), Kind: req.Kind, Level: req.Level, Digest: req.Digest, Decision: "failed", Spared: true,
+		Chain: ghost, PKH: k.PublicKey().Hash(), Kind: req.Kind, Level: req.Level, Digest: req.Digest, Decision: "failed",
+		Spared: true,
 	})
 	h.set(func() { h.role = hwm.RoleRecord{Role: hwm.Standby, Epoch: 4} })
 	h.raise(k, req.Kind, hwm.Floor(req.Level, time.Time{}, hwm.SourcePeer))
@@ -525,7 +533,9 @@ func TestARequestThatWasSpared(t *testing.T) {
 func TestOthersAreQuiet(t *testing.T) {
 	mine, companion, stranger := newKey(t, tezos.BLS12381, 1), newKey(t, tezos.BLS12381, 2), newKey(t, tezos.Ed25519, 3)
 	delegate := newKey(t, tezos.Ed25519, 4) // ours too, and its consensus key is the stranger's
-	h := start(t, nodesim.Config{Bakers: []node.Signer{{Delegate: delegate.PublicKey().Hash(), Key: stranger.PublicKey().Hash()}}},
+	h := start(t, nodesim.Config{Bakers: []node.Signer{
+		{Delegate: delegate.PublicKey().Hash(), Key: stranger.PublicKey().Hash()},
+	}},
 		mine, companion, delegate)
 	for level := int32(1000); level < 1004; level++ {
 		h.sign(mine, att(level))
@@ -541,7 +551,9 @@ func TestOthersAreQuiet(t *testing.T) {
 // Our key is the consensus key of another baker.
 func TestTheConsensusKeyCounts(t *testing.T) {
 	mine, delegate := newKey(t, tezos.BLS12381, 1), newKey(t, tezos.Ed25519, 2)
-	h := start(t, nodesim.Config{Bakers: []node.Signer{{Delegate: delegate.PublicKey().Hash(), Key: mine.PublicKey().Hash()}}}, mine)
+	h := start(t, nodesim.Config{Bakers: []node.Signer{
+		{Delegate: delegate.PublicKey().Hash(), Key: mine.PublicKey().Hash()},
+	}}, mine)
 	h.twin(mine, att(1000))
 	h.block()
 	h.alarmed()
@@ -578,8 +590,8 @@ func TestAboveOurCeiling(t *testing.T) {
 	h.alarmed()
 }
 
-// What the other side signed before it gave the right away comes on chain after we have it; so do its last levels in a handover by
-// level, whose floor is ahead.
+// What the other side signed before it gave the right away comes on chain after we have it; so do its last levels in a
+// handover by level, whose floor is ahead.
 func TestAHandoverToUs(t *testing.T) {
 	k := newKey(t, tezos.Ed25519, 1)
 	h := start(t, nodesim.Config{}, k)

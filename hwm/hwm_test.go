@@ -36,7 +36,8 @@ func TestDecide(t *testing.T) {
 	)
 	mark := func(level, round int32, digest [32]byte, s tezos.Signature) *hwm.Mark {
 		return &hwm.Mark{
-			Position: hwm.Position{Level: level, Round: round}, Digest: digest, HasDigest: true, Signature: s, Source: hwm.SourceSigned,
+			Position: hwm.Position{Level: level, Round: round}, Digest: digest, HasDigest: true, Signature: s,
+			Source: hwm.SourceSigned,
 		}
 	}
 	floor := hwm.Floor(10, at, hwm.SourceSet)
@@ -58,18 +59,53 @@ func TestDecide(t *testing.T) {
 		{"a difference that wraps", hwm.State{Mark: mark(math.MaxInt32, 0, mine, signed)}, 0, 0, 0, hwm.Refuse, hwm.NotAbove},
 		{"same bytes, kept signature", hwm.State{Mark: mark(10, 3, mine, signed)}, tezos.P256, 10, 3, hwm.Replay, ""},
 		{"same place, other bytes", hwm.State{Mark: mark(10, 3, other, signed)}, 0, 10, 3, hwm.Refuse, hwm.Conflict},
-		{"same place, other bytes, fresh", hwm.State{Mark: mark(10, 3, other, none), Fresh: true}, 0, 10, 3, hwm.Refuse, hwm.Conflict},
-		{"same bytes, no signature, fresh", hwm.State{Mark: mark(10, 3, mine, none), Fresh: true}, tezos.P256, 10, 3, hwm.Resume, ""},
+		{
+			"same place, other bytes, fresh",
+			hwm.State{Mark: mark(10, 3, other, none), Fresh: true},
+			0, 10, 3, hwm.Refuse,
+			hwm.Conflict,
+		},
+		{
+			"same bytes, no signature, fresh",
+			hwm.State{Mark: mark(10, 3, mine, none), Fresh: true},
+			tezos.P256, 10, 3,
+			hwm.Resume, "",
+		},
 		{"same bytes after a restart, tz1", hwm.State{Mark: mark(10, 3, mine, none)}, tezos.Ed25519, 10, 3, hwm.Resume, ""},
 		{"same bytes after a restart, tz4", hwm.State{Mark: mark(10, 3, mine, none)}, tezos.BLS12381, 10, 3, hwm.Resume, ""},
-		{"same bytes after a restart, tz2", hwm.State{Mark: mark(10, 3, mine, none)}, tezos.Secp256k1, 10, 3, hwm.Refuse, hwm.NotAbove},
-		{"same bytes after a restart, tz3", hwm.State{Mark: mark(10, 3, mine, none)}, tezos.P256, 10, 3, hwm.Refuse, hwm.NotAbove},
+		{
+			"same bytes after a restart, tz2",
+			hwm.State{Mark: mark(10, 3, mine, none)},
+			tezos.Secp256k1, 10, 3, hwm.Refuse,
+			hwm.NotAbove,
+		},
+		{
+			"same bytes after a restart, tz3",
+			hwm.State{Mark: mark(10, 3, mine, none)},
+			tezos.P256, 10, 3, hwm.Refuse,
+			hwm.NotAbove,
+		},
 		{"at a floor's level", hwm.State{Mark: &floor}, 0, 10, math.MaxInt32 - 1, hwm.Refuse, hwm.NotAbove},
 		{"at a floor exactly", hwm.State{Mark: &floor, Fresh: true}, 0, 10, math.MaxInt32, hwm.Refuse, hwm.NotAbove},
 		{"above a floor", hwm.State{Mark: &floor}, 0, 11, 0, hwm.Advance, ""},
-		{"at the ceiling", hwm.State{Mark: mark(10, 3, mine, signed), Ceiling: &hwm.Ceiling{Level: 11}}, 0, 11, 9, hwm.Advance, ""},
-		{"above the ceiling", hwm.State{Mark: mark(10, 3, mine, signed), Ceiling: &hwm.Ceiling{Level: 11}}, 0, 12, 0, hwm.Refuse, hwm.AboveCeiling},
-		{"resume above a ceiling", hwm.State{Mark: mark(10, 3, mine, none), Fresh: true, Ceiling: &hwm.Ceiling{Level: 9}}, 0, 10, 3, hwm.Refuse, hwm.AboveCeiling},
+		{
+			"at the ceiling",
+			hwm.State{Mark: mark(10, 3, mine, signed), Ceiling: &hwm.Ceiling{Level: 11}},
+			0, 11, 9,
+			hwm.Advance, "",
+		},
+		{
+			"above the ceiling",
+			hwm.State{Mark: mark(10, 3, mine, signed), Ceiling: &hwm.Ceiling{Level: 11}},
+			0, 12, 0,
+			hwm.Refuse, hwm.AboveCeiling,
+		},
+		{
+			"resume above a ceiling",
+			hwm.State{Mark: mark(10, 3, mine, none), Fresh: true, Ceiling: &hwm.Ceiling{Level: 9}},
+			0,
+			10, 3, hwm.Refuse, hwm.AboveCeiling,
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -98,14 +134,18 @@ func TestEveryBitOfADigestCounts(t *testing.T) {
 		for bit := range 8 * len(mine.Digest) {
 			other := mine
 			other.Digest[bit/8] ^= 1 << (bit % 8)
-			require.Equal(t, hwm.Decision{Verdict: hwm.Refuse, Reason: hwm.Conflict}, hwm.Decide(have, tezos.Ed25519, other), "bit %d", bit)
+			require.Equal(t, hwm.Decision{Verdict: hwm.Refuse, Reason: hwm.Conflict}, hwm.Decide(have, tezos.Ed25519, other),
+				"bit %d", bit)
 		}
 	}
 }
 
 func genMark(t *rapid.T, curve tezos.Curve) hwm.Mark {
 	m := hwm.Mark{
-		Position:  hwm.Position{Level: rapid.Int32Range(0, math.MaxInt32).Draw(t, "level"), Round: rapid.Int32Range(0, math.MaxInt32).Draw(t, "round")},
+		Position: hwm.Position{
+			Level: rapid.Int32Range(0, math.MaxInt32).Draw(t, "level"),
+			Round: rapid.Int32Range(0, math.MaxInt32).Draw(t, "round"),
+		},
 		HasDigest: rapid.Bool().Draw(t, "digest"),
 		At:        time.UnixMilli(rapid.Int64Range(0, 1<<45).Draw(t, "at")).UTC(),
 		Source:    hwm.Source(rapid.Uint8Range(1, 7).Draw(t, "source")),
@@ -122,7 +162,10 @@ func genMark(t *rapid.T, curve tezos.Curve) hwm.Mark {
 func TestMarkRecordRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		curve := tezos.Curve(rapid.Uint8Range(0, 3).Draw(t, "curve"))
-		key := hwm.Key{Chain: tezos.Mainnet, PKH: tezos.PublicKeyHash{Curve: curve}, Kind: rapid.SampledFrom(tezos.Kinds).Draw(t, "kind")}
+		key := hwm.Key{
+			Chain: tezos.Mainnet, PKH: tezos.PublicKeyHash{Curve: curve},
+			Kind: rapid.SampledFrom(tezos.Kinds).Draw(t, "kind"),
+		}
 		dbKey, err := key.MarshalBinary()
 		require.NoError(t, err)
 		mark := genMark(t, curve)
@@ -179,7 +222,8 @@ func TestRoleRecord(t *testing.T) {
 		require.Equal(t, c.ok, hwm.CheckSuccession(r, c.next) == nil, c.name)
 	}
 	standby := hwm.RoleRecord{Role: hwm.Standby, Epoch: 7, Owner: r.Owner}
-	require.ErrorIs(t, hwm.CheckSuccession(standby, r), hwm.ErrEpoch, "a standby does not become active again in its epoch")
+	require.ErrorIs(t, hwm.CheckSuccession(standby, r), hwm.ErrEpoch,
+		"a standby does not become active again in its epoch")
 }
 
 func TestMergeNeverLowers(t *testing.T) {
@@ -195,7 +239,8 @@ func TestMergeNeverLowers(t *testing.T) {
 
 func FuzzDecodeMark(f *testing.F) {
 	f.Add(hwm.Floor(5, at, hwm.SourceSet).Encode([]byte("k")), byte(0))
-	f.Add(hwm.Mark{HasDigest: true, Source: hwm.SourceSigned, Signature: sig(f, tezos.BLS12381, 1)}.Encode([]byte("k")), byte(3))
+	f.Add(hwm.Mark{HasDigest: true, Source: hwm.SourceSigned, Signature: sig(f, tezos.BLS12381, 1)}.Encode([]byte("k")),
+		byte(3))
 	f.Fuzz(func(t *testing.T, record []byte, curve byte) {
 		// A random checksum never fits, so each input is also tried with the right one.
 		for _, r := range [][]byte{record, hwm.Reseal([]byte("k"), 1, record)} {

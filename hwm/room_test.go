@@ -26,12 +26,14 @@ func TestRoom(t *testing.T) {
 		level int32
 		ok    bool
 	}{
-		"no mark":                             {hwm.State{}, tezos.BLS12381, 0, false},
-		"a floor":                             {hwm.State{Mark: &floor}, tezos.BLS12381, 100, true},
-		"the signature is kept":               {hwm.State{Mark: &kept}, tezos.BLS12381, 100, true},
-		"interrupted":                         {hwm.State{Mark: ptr(at(100, 0))}, tezos.BLS12381, 99, true},
-		"interrupted at a later round":        {hwm.State{Mark: ptr(at(100, 1))}, tezos.BLS12381, 100, true},
-		"interrupted, above a ceiling":        {hwm.State{Mark: ptr(at(100, 0)), Ceiling: &hwm.Ceiling{Level: 50}}, tezos.BLS12381, 99, true},
+		"no mark":                      {hwm.State{}, tezos.BLS12381, 0, false},
+		"a floor":                      {hwm.State{Mark: &floor}, tezos.BLS12381, 100, true},
+		"the signature is kept":        {hwm.State{Mark: &kept}, tezos.BLS12381, 100, true},
+		"interrupted":                  {hwm.State{Mark: ptr(at(100, 0))}, tezos.BLS12381, 99, true},
+		"interrupted at a later round": {hwm.State{Mark: ptr(at(100, 1))}, tezos.BLS12381, 100, true},
+		"interrupted, above a ceiling": {
+			hwm.State{Mark: ptr(at(100, 0)), Ceiling: &hwm.Ceiling{Level: 50}}, tezos.BLS12381, 99, true,
+		},
 		"interrupted, and never resumed":      {hwm.State{Mark: ptr(at(100, 0))}, tezos.P256, 100, true},
 		"interrupted in this process":         {hwm.State{Mark: ptr(at(100, 0)), Fresh: true}, tezos.P256, 99, true},
 		"interrupted at the beginning of all": {hwm.State{Mark: ptr(at(0, 0))}, tezos.BLS12381, -1, false},
@@ -44,7 +46,8 @@ func TestRoom(t *testing.T) {
 
 func ptr[T any](v T) *T { return &v }
 
-// TestRoomLosesNothing: whatever Decide still lets through to a device is above (room, 0), and one level more would lose something.
+// TestRoomLosesNothing: whatever Decide still lets through to a device is above (room, 0), and one level more would
+// lose something.
 func TestRoomLosesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		curve := rapid.SampledFrom([]tezos.Curve{tezos.Ed25519, tezos.Secp256k1, tezos.P256, tezos.BLS12381}).Draw(t, "curve")

@@ -31,7 +31,9 @@ func (l *Local) Bundle(ctx context.Context) (bundle.Bundle, error) {
 	}
 	for _, r := range rows {
 		if r.Chain == b.Chain {
-			b.Marks = append(b.Marks, bundle.Mark{PKH: r.PKH, Kind: r.Kind, Level: r.Level, Round: r.Round, Source: r.Source.Told(), UpdatedAt: r.At})
+			b.Marks = append(b.Marks, bundle.Mark{
+				PKH: r.PKH, Kind: r.Kind, Level: r.Level, Round: r.Round, Source: r.Source.Told(), UpdatedAt: r.At,
+			})
 		}
 	}
 	for key, c := range l.Store.Ceilings() {

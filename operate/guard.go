@@ -51,7 +51,10 @@ func (l *Local) guarded() Guard {
 	case l.Guard == nil && !l.Running:
 		return Guard{State: GuardOff, Why: "the daemon does not run"}
 	case l.Guard == nil:
-		return Guard{State: GuardOff, Why: "no node is configured", Hint: "set `node` in the configuration to your octez node"}
+		return Guard{
+			State: GuardOff, Why: "no node is configured",
+			Hint: "set `node` in the configuration to your octez node",
+		}
 	}
 	return guardOf(l.Guard.Status())
 }
@@ -74,8 +77,9 @@ func guardOf(st guard.Status) Guard {
 	}
 	if f := st.Finding; f != nil {
 		g.Finding = &GuardFinding{
-			PKH: f.Key, Kind: f.Kind, Level: f.Place.Level, Round: f.Place.Round, Block: f.Block.Hash.BlockHash(), BlockLevel: f.Block.Level,
-			Epoch: f.Epoch, Text: f.String(),
+			PKH: f.Key, Kind: f.Kind, Level: f.Place.Level, Round: f.Place.Round, Block: f.Block.Hash.BlockHash(),
+			BlockLevel: f.Block.Level,
+			Epoch:      f.Epoch, Text: f.String(),
 		}
 	}
 	return g

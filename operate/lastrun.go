@@ -34,7 +34,8 @@ func (l LastRun) Line() string {
 		if len(l.Floors) == 0 {
 			return "did not end in order: nothing was lost"
 		}
-		text := fmt.Sprintf("did not end in order: of %s the levels up to the horizon are not signed", words.Count(len(l.Floors), "key"))
+		text := fmt.Sprintf("did not end in order: of %s the levels up to the horizon are not signed",
+			words.Count(len(l.Floors), "key"))
 		if l.Why != "" {
 			text += " (" + l.Why + ")"
 		}

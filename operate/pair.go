@@ -38,7 +38,9 @@ type TakeoverAnswer struct {
 	Refusal *wire.Refusal `json:"refusal,omitempty"`
 }
 
-var errNoFailover = &wire.Refusal{Reason: wire.NotReady, Text: "the two instances talk through their daemons", Hint: "highwater serve"}
+var errNoFailover = &wire.Refusal{
+	Reason: wire.NotReady, Text: "the two instances talk through their daemons", Hint: "highwater serve",
+}
 
 // talking gives the node of a daemon: only a daemon hears the peer.
 func (l *Local) talking() (*failover.Node, error) {

@@ -56,7 +56,8 @@ func sharedRefusal(err error) error {
 	case errors.Is(err, register.ErrElsewhere):
 		return wire.Refuse(wire.NotOwner, "highwater handover; when that machine is gone: highwater takeover", "%v", err)
 	case errors.Is(err, register.ErrUnanswered):
-		return wire.Refuse(wire.Unreachable, "when that machine is gone: highwater takeover, which needs no statement here", "%v", err)
+		return wire.Refuse(wire.Unreachable, "when that machine is gone: highwater takeover, which needs no statement here",
+			"%v", err)
 	}
 	return wire.Refuse(wire.NotReady, "see: highwater status", "%v", err)
 }
@@ -75,9 +76,12 @@ func sharedFindings(reg Register) []checklist.Line {
 }
 
 // handoverShared moves the right by the register: to this instance, or from here to any ready instance.
-func (l *Local) handoverShared(ctx context.Context, reg Register, r failover.HandoverRequest) (failover.Handover, error) {
+func (l *Local) handoverShared(ctx context.Context, reg Register, r failover.HandoverRequest) (
+	failover.Handover, error,
+) {
 	if r.At != nil {
-		return failover.Handover{}, wire.Refuse(wire.BadLevel, "highwater handover, without --at", "a register moves the right at once, and not from a level on")
+		return failover.Handover{}, wire.Refuse(
+			wire.BadLevel, "highwater handover, without --at", "a register moves the right at once, and not from a level on")
 	}
 	v := reg.View()
 	h := failover.Handover{Findings: sharedFindings(reg), From: v.Owner, To: l.Store.Instance()}
@@ -97,7 +101,8 @@ func (l *Local) handoverShared(ctx context.Context, reg Register, r failover.Han
 	if err != nil {
 		return h, sharedRefusal(err)
 	}
-	h.Done, h.From, h.To, h.Epoch, h.GapMS = true, moved.From, moved.To, moved.Epoch, float64(moved.Gap.Microseconds())/1000
+	h.Done, h.From, h.To, h.Epoch, h.GapMS = true, moved.From, moved.To, moved.Epoch,
+		float64(moved.Gap.Microseconds())/1000
 	return h, nil
 }
 
@@ -122,11 +127,17 @@ func (l *Local) sharedMoment(ctx context.Context, r failover.HandoverRequest, h 
 
 // takeoverShared takes the right above the horizon. A statement is not needed: the register proves that nobody else
 // signs above the horizon.
-func (l *Local) takeoverShared(ctx context.Context, reg Register, r failover.TakeoverRequest) (failover.Takeover, error) {
+func (l *Local) takeoverShared(ctx context.Context, reg Register, r failover.TakeoverRequest) (
+	failover.Takeover, error,
+) {
 	v := reg.View()
-	t := failover.Takeover{Findings: sharedFindings(reg), Epoch: v.Epoch + 1, Floor: v.Horizon, Reason: "the register's horizon: nobody else signs above it any more"}
+	t := failover.Takeover{
+		Findings: sharedFindings(reg), Epoch: v.Epoch + 1, Floor: v.Horizon,
+		Reason: "the register's horizon: nobody else signs above it any more",
+	}
 	if v.Mine {
-		return t, wire.Refuse(wire.IsActive, "there is nothing to take over; see: highwater status", "this instance has the right to sign already")
+		return t, wire.Refuse(wire.IsActive, "there is nothing to take over; see: highwater status",
+			"this instance has the right to sign already")
 	}
 	f := checklist.Stands(t.Findings)
 	t.Ready = f == nil

@@ -29,7 +29,8 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 	me := l.Store.Instance()
 	st := Status{
 		Version: l.Version, Running: l.Running, Signing: l.Running && l.Signer.Active(), Instance: hex.EncodeToString(me[:]),
-		Chain: l.Signer.Chain().String(), Role: l.role(), Store: "ok", Devices: []DeviceRow{}, Keys: l.keyRows(keys), Marks: marks,
+		Chain: l.Signer.Chain().String(), Role: l.role(), Store: "ok", Devices: []DeviceRow{}, Keys: l.keyRows(keys),
+		Marks: marks,
 	}
 	if broken != nil {
 		st.Store = broken.Error()

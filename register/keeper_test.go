@@ -105,7 +105,8 @@ func newHost(reg register.Backend, i, life int, head *int32) *host {
 	return h
 }
 
-// stepWatch is the log of every host: a line that is written during a step spoils the test, since a log that nobody reads would stop the keeper.
+// stepWatch is the log of every host: a line that is written during a step spoils the test, since a log that nobody
+// reads would stop the keeper.
 type stepWatch struct {
 	slog.Handler
 	host *host
@@ -362,7 +363,8 @@ func TestAMarkThatSomebodySetFarDoesNotTravel(t *testing.T) {
 	require.Less(t, floor.Level, limit)
 }
 
-// TestNoFlapping lets machines come and go at random. The right moves only where its owner was away: a living, ready owner keeps it.
+// TestNoFlapping lets machines come and go at random. The right moves only where its owner was away: a living, ready
+// owner keeps it.
 func TestNoFlapping(t *testing.T) {
 	for seed := range uint64(200) {
 		rnd := rand.New(rand.NewPCG(seed, 3))
@@ -387,7 +389,8 @@ func TestNoFlapping(t *testing.T) {
 				if len(h.begun) > before {
 					took++
 					for j, o := range hosts {
-						require.False(t, j != i && o.signing && looked[j] >= *head-1, "seed %d: machine %d took over from %d, which signs", seed, i, j)
+						require.False(t, j != i && o.signing && looked[j] >= *head-1,
+							"seed %d: machine %d took over from %d, which signs", seed, i, j)
 					}
 				}
 			}

@@ -11,7 +11,8 @@ import (
 	"highwater/register/registertest"
 )
 
-// TestARegisterThatWentBack lets an instance that has seen more look at a register that says less, in each way in which it can.
+// TestARegisterThatWentBack lets an instance that has seen more look at a register that says less, in each way in which
+// it can.
 func TestARegisterThatWentBack(t *testing.T) {
 	reg := registertest.New()
 	e, _, err := reg.Create(t.Context(), register.First(chain, 4, 100, nil))

@@ -27,8 +27,9 @@ func schedules(t *testing.T) int {
 	return 300
 }
 
-// TestSchedules lets three instances, a clone of one among them, ask a register that loses answers, applies requests late, and falls silent. A judge
-// looks at every signature. Each history ends with the register whole: then the owner's right must be usable again.
+// TestSchedules lets three instances, a clone of one among them, ask a register that loses answers, applies requests
+// late, and falls silent. A judge looks at every signature. Each history ends with the register whole: then the owner's
+// right must be usable again.
 func TestSchedules(t *testing.T) {
 	signed, moved := 0, 0
 	for seed := range schedules(t) {
@@ -113,7 +114,8 @@ func (w *world) start(m *machine) {
 	w.lives++
 	m.life = w.lives
 	m.right = register.New(register.Config{
-		Backend: w.register, Memory: m, Chain: chain, Me: m.id, Life: fmt.Sprint("life", w.lives), Ahead: 1 + int32(w.lives%3),
+		Backend: w.register, Memory: m, Chain: chain, Me: m.id, Life: fmt.Sprint("life", w.lives),
+		Ahead: 1 + int32(w.lives%3),
 	})
 }
 

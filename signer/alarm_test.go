@@ -41,8 +41,8 @@ func (r *rig) snapshot() (restore func()) {
 	}
 }
 
-// A state directory that is older than its device is told of, for a device with one mark and for one with a mark a kind; the marks
-// are raised, and signing goes on above them.
+// A state directory that is older than its device is told of, for a device with one mark and for one with a mark a
+// kind; the marks are raised, and signing goes on above them.
 func TestRollback(t *testing.T) {
 	for name, row := range map[string]struct {
 		curve tezos.Curve
@@ -80,8 +80,8 @@ func TestRollback(t *testing.T) {
 	}
 }
 
-// A crash in the middle of a request leaves the device one place ahead. That is no restored copy, and no alarm that stands until somebody
-// acknowledges it: the mark is raised, and nothing is signed there.
+// A crash in the middle of a request leaves the device one place ahead. That is no restored copy, and no alarm that
+// stands until somebody acknowledges it: the mark is raised, and nothing is signed there.
 func TestOnePlaceAheadAfterACrash(t *testing.T) {
 	for name, m := range map[string]device.Mark{
 		"the next level": {Kind: tezos.Block, Level: 101}, "the next round": {Kind: tezos.Block, Level: 100, Round: 1},
@@ -121,8 +121,8 @@ func TestOnePlaceAheadInOneRun(t *testing.T) {
 	r.alarmed(signer.AlarmElsewhere)
 }
 
-// While this process runs nothing that it made can be forgotten: whoever is ahead of it signed elsewhere. So did a device that was
-// never here before.
+// While this process runs nothing that it made can be forgotten: whoever is ahead of it signed elsewhere. So did a
+// device that was never here before.
 func TestAheadThoughNothingWasRestored(t *testing.T) {
 	r := newRig(t, tezos.Ed25519)
 	r.mustSign(r.payload(tezos.Block, 100, 0, 1))
@@ -137,7 +137,8 @@ func TestAheadThoughNothingWasRestored(t *testing.T) {
 	require.Contains(t, fresh.alarmed(signer.AlarmElsewhere), "never connected here before")
 }
 
-// A mark that was set, imported or taken from a device is no evidence: the device is ahead because it signed elsewhere before.
+// A mark that was set, imported or taken from a device is no evidence: the device is ahead because it signed elsewhere
+// before.
 func TestAheadOfAMarkThatWasSet(t *testing.T) {
 	for _, kind := range []tezos.Kind{0, tezos.Block} {
 		r := newRig(t, tezos.BLS12381) // activated with a level: its marks are set

@@ -15,7 +15,9 @@ import (
 // An alarm that nobody saw is there after a restart, and is the same alarm; one that was acknowledged stays away.
 func TestAlarmsOutliveTheProcess(t *testing.T) {
 	var told []string
-	r := newRig(t, tezos.Ed25519, func(c *signer.Config) { c.Alarmed = func(a signer.Alarm) { told = append(told, a.Text) } })
+	r := newRig(t, tezos.Ed25519, func(c *signer.Config) {
+		c.Alarmed = func(a signer.Alarm) { told = append(told, a.Text) }
+	})
 	raise := func(text string) { r.s.RaiseAlarm(signer.AlarmTwin, "chain", r.pkh().String(), text, "look there") }
 	raise("first")
 	raise("first")

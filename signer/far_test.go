@@ -78,7 +78,8 @@ func TestALedgerIsNotAskedForWhatIsTooFar(t *testing.T) {
 	}
 }
 
-// The device's door: a spare that was used on another chain moves no mark, is not used, and the good device goes on. The operator decides.
+// The device's door: a spare that was used on another chain moves no mark, is not used, and the good device goes on.
+// The operator decides.
 func TestASpareOfAnotherChainKillsNothing(t *testing.T) {
 	spare := newDevice("spare")
 	r := newFarRig(t, nil, func(c *signer.Config) { c.Devices = append(c.Devices, spare) })
@@ -122,7 +123,10 @@ func TestASpareOfAnotherChainKillsNothing(t *testing.T) {
 	require.NoError(t, err)
 	var rows []hwm.Row
 	for _, m := range far {
-		rows = append(rows, hwm.Row{Key: r.mark(m.Kind), Mark: hwm.Mark{Position: pos(m.Level, m.Round), At: at, Source: hwm.SourceImport}})
+		rows = append(rows, hwm.Row{
+			Key:  r.mark(m.Kind),
+			Mark: hwm.Mark{Position: pos(m.Level, m.Round), At: at, Source: hwm.SourceImport},
+		})
 	}
 	_, err = r.db.Raise(rows)
 	require.NoError(t, err)
@@ -182,7 +186,8 @@ func TestLevelHealth(t *testing.T) {
 	h := health()
 	require.Equal(t, signer.LevelHealth{From: 7_011, Ahead: 7_000, Far: true}, h)
 	require.Contains(t, h.Text(r.pkh()), "from level 7011 on, in 11 h 40 min")
-	require.NoError(t, r.db.SetCeiling(hwm.CeilingKey{Chain: ghost, PKH: r.pkh()}, hwm.Ceiling{Level: 10, At: at, Source: hwm.SourceSet}))
+	require.NoError(t, r.db.SetCeiling(
+		hwm.CeilingKey{Chain: ghost, PKH: r.pkh()}, hwm.Ceiling{Level: 10, At: at, Source: hwm.SourceSet}))
 	require.False(t, health().OK())
 	require.Contains(t, health().Text(r.pkh()), "nothing above its ceiling, level 10")
 }

@@ -38,7 +38,8 @@ func (f *faults) hit(where string) bool {
 	return true
 }
 
-// faultyStore fails where faults say. A failed Wait is a failed commit: from then on the store is poisoned, as the contract has it.
+// faultyStore fails where faults say. A failed Wait is a failed commit: from then on the store is poisoned, as the
+// contract has it.
 type faultyStore struct {
 	signer.Store
 	f        *faults
@@ -132,8 +133,8 @@ func (t faultyTurn) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload [
 	return sig, err
 }
 
-// The i-th call of device or store fails, i = 0, 1, 2 …, until a run has none left to fail. In each run a baker asks for what a baker
-// asks, repeats what failed, and starts the signer anew in the middle.
+// The i-th call of device or store fails, i = 0, 1, 2 …, until a run has none left to fail. In each run a baker asks
+// for what a baker asks, repeats what failed, and starts the signer anew in the middle.
 func TestEveryCallFailsOnce(t *testing.T) {
 	for _, retry := range []bool{false, true} {
 		curve := map[bool]tezos.Curve{false: tezos.Secp256k1, true: tezos.Ed25519}[retry]

@@ -81,8 +81,8 @@ func (r *gadgetRig) levels() (out []int32) {
 	return out
 }
 
-// An attestation was interrupted between its mark and the gadget, the process ended, and the gadget lost its own marks. When it is
-// raised again, the request that is asked once more for the same bytes must not be lost to that.
+// An attestation was interrupted between its mark and the gadget, the process ended, and the gadget lost its own marks.
+// When it is raised again, the request that is asked once more for the same bytes must not be lost to that.
 func TestAnInterruptedRequestIsNotLostToRaisingTheGadget(t *testing.T) {
 	r := newGadgetRig(t)
 	require.NoError(t, r.sign(tezos.Block, 100, 0))
@@ -106,7 +106,8 @@ func TestAnInterruptedRequestIsNotLostToRaisingTheGadget(t *testing.T) {
 	require.NoError(t, r.sign(tezos.Attestation, 101, 0))
 }
 
-// After a takeover the host's marks are floors above all that the gadget knows: it is raised to them without a reconnection.
+// After a takeover the host's marks are floors above all that the gadget knows: it is raised to them without a
+// reconnection.
 func TestAGadgetIsRaisedToNewFloors(t *testing.T) {
 	r := newGadgetRig(t)
 	require.NoError(t, r.sign(tezos.Attestation, 20, 0))
@@ -151,14 +152,16 @@ func TestAGadgetThatCannotBeRaised(t *testing.T) {
 	require.NoError(t, r.sign(tezos.Attestation, 501, 0), "it is the second line: signing goes on")
 }
 
-// Our own set-level takes the host along, and is no alarm, now or at the next connection; so is the repair of a key whose state is corrupted.
+// Our own set-level takes the host along, and is no alarm, now or at the next connection; so is the repair of a key
+// whose state is corrupted.
 func TestOwnSetLevelOfAGadget(t *testing.T) {
 	r := newGadgetRig(t)
 	for _, kind := range tezos.Kinds {
 		require.NoError(t, r.sign(kind, 100, 0))
 	}
 	require.NoError(t, r.dev.SetLevel(t.Context(), "consensus", 200, tezsign.LevelOptions{HostMark: 100}))
-	require.Equal(t, "not_above", signer.ReasonOf(r.sign(tezos.Attestation, 200, 0)), "refused by the host, before the gadget")
+	require.Equal(t, "not_above", signer.ReasonOf(r.sign(tezos.Attestation, 200, 0)),
+		"refused by the host, before the gadget")
 	require.NoError(t, r.sign(tezos.Attestation, 201, 0))
 	r.restart()
 	require.Empty(t, r.s.Alarms())

@@ -74,7 +74,8 @@ func (h *host) start() {
 		}
 	}
 	for _, d := range drivers {
-		require.Eventually(h.t, func() bool { return len(s.Keys()) == h.holds && d.Status().Health == device.Ready }, 10*time.Second, time.Millisecond)
+		require.Eventually(h.t, func() bool { return len(s.Keys()) == h.holds && d.Status().Health == device.Ready },
+			10*time.Second, time.Millisecond)
 	}
 }
 

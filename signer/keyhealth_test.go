@@ -36,7 +36,9 @@ func TestKeyHealthAgreesWithSign(t *testing.T) {
 	require.True(t, r.health(r.pkh()).CanSign())
 	require.Equal(t, "left", r.health(r.pkh()).Device)
 	r.mustSign(r.payload(tezos.Attestation, 11, 0, 1))
-	for _, health := range []device.Health{device.Absent, device.Locked, device.WrongApp, device.NoApp, device.Busy, device.Broken} {
+	for _, health := range []device.Health{
+		device.Absent, device.Locked, device.WrongApp, device.NoApp, device.Busy, device.Broken,
+	} {
 		r.device.Become(health)
 		got := r.health(r.pkh())
 		require.Equal(t, []signer.KeyReason{signer.KeyReason(health)}, why(got), health)
@@ -58,11 +60,13 @@ func TestKeyHealthAgreesWithSign(t *testing.T) {
 	require.Equal(t, signer.UnknownKey, signer.ReasonOf(err))
 }
 
-// TestAKeyThatItsDeviceDoesNotHold: the configuration names a key for a device that is ready and holds another one. A request gets no
-// signature, and KeyHealth names the key's device.
+// TestAKeyThatItsDeviceDoesNotHold: the configuration names a key for a device that is ready and holds another one. A
+// request gets no signature, and KeyHealth names the key's device.
 func TestAKeyThatItsDeviceDoesNotHold(t *testing.T) {
 	elsewhere := newKey(t, tezos.Ed25519, 5).PublicKey().Hash()
-	r := newRig(t, tezos.Ed25519, func(c *signer.Config) { c.Keys = []signer.KeyPolicy{{PKH: elsewhere, Devices: []string{"left"}}} })
+	r := newRig(t, tezos.Ed25519, func(c *signer.Config) {
+		c.Keys = []signer.KeyPolicy{{PKH: elsewhere, Devices: []string{"left"}}}
+	})
 	got := r.health(elsewhere)
 	require.Equal(t, []signer.KeyReason{signer.KeyNoDevice}, why(got))
 	require.Equal(t, "left", got.Unable().Device)
@@ -72,8 +76,8 @@ func TestAKeyThatItsDeviceDoesNotHold(t *testing.T) {
 	require.Error(t, err)
 }
 
-// TestASpareThatIsNone: a device that the configuration means for the key is ready, and does not hold the key. The key signs with the other
-// device, and KeyHealth notes the spare with a next step, in whatever way it is meant.
+// TestASpareThatIsNone: a device that the configuration means for the key is ready, and does not hold the key. The key
+// signs with the other device, and KeyHealth notes the spare with a next step, in whatever way it is meant.
 func TestASpareThatIsNone(t *testing.T) {
 	for name, devices := range map[string][]string{"named": {"left", "right"}, "any": nil} {
 		t.Run(name, func(t *testing.T) {
@@ -185,7 +189,8 @@ func TestAKeyThatSignedElsewhereIsNotNew(t *testing.T) {
 
 // TestWithoutAnyMarkNothingIsReady: where every key is new, nothing can be signed, and that is no note.
 func TestWithoutAnyMarkNothingIsReady(t *testing.T) {
-	reasons, notes := signer.Readiness([]signer.KeyHealth{{New: true, Faults: []signer.KeyFault{{Reason: signer.KeyNoMark, Note: true}}}})
+	reasons, notes := signer.Readiness(
+		[]signer.KeyHealth{{New: true, Faults: []signer.KeyFault{{Reason: signer.KeyNoMark, Note: true}}}})
 	require.Len(t, reasons, 1)
 	require.Empty(t, notes)
 }

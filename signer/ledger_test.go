@@ -28,7 +28,9 @@ type ledgerRig struct {
 	last signer.Outcome
 }
 
-var ledgerCurves = map[tezos.Curve]ledger.Curve{tezos.Ed25519: ledger.Ed25519, tezos.Secp256k1: ledger.Secp256k1, tezos.P256: ledger.P256}
+var ledgerCurves = map[tezos.Curve]ledger.Curve{
+	tezos.Ed25519: ledger.Ed25519, tezos.Secp256k1: ledger.Secp256k1, tezos.P256: ledger.P256,
+}
 
 func newLedgerRig(t *testing.T) *ledgerRig {
 	opt := ledgersim.Options{Seed: "a seed of the tests", Decide: ledgersim.Always(ledgersim.Accept)}
@@ -50,7 +52,8 @@ func newLedgerRigOn(t *testing.T, sim *ledgersim.Device) *ledgerRig {
 	}
 	r.host = newHost(t, len(ledgerCurves), func(c *signer.Config) {
 		dev, err := ledger.New(ledger.Config{
-			Name: "left", Dial: sim.Dial, Chain: ghost, Timeout: 500 * time.Millisecond, Tick: 2 * time.Millisecond, Probe: 5 * time.Millisecond,
+			Name: "left", Dial: sim.Dial, Chain: ghost, Timeout: 500 * time.Millisecond, Tick: 2 * time.Millisecond,
+			Probe: 5 * time.Millisecond,
 		})
 		require.NoError(t, err)
 		r.dev = dev
@@ -86,7 +89,8 @@ func TestLedgerRefusesBeforeTheMarkMoves(t *testing.T) {
 		long := append(payloadOf(curve, tezos.Block, 20, 0, 1), make([]byte, ledger.MaxPayload)...)
 		require.ErrorIs(t, r.sign(curve, long), device.ErrRefused)
 		require.NoError(t, r.sign(curve, payloadOf(curve, tezos.Block, 20, 0, 2)))
-		// The device has one mark for all kinds: after the attestation a preattestation there is refused, and the host's mark stays.
+		// The device has one mark for all kinds: after the attestation a preattestation there is refused, and the host's mark
+		// stays.
 		require.NoError(t, r.sign(curve, payloadOf(curve, tezos.Attestation, 21, 0, 1)))
 		require.False(t, r.lastOutcome().Spared)
 		require.ErrorIs(t, r.sign(curve, payloadOf(curve, tezos.Preattestation, 21, 0, 1)), device.ErrRefused)
@@ -104,8 +108,8 @@ func TestLedgerRefusesBeforeTheMarkMoves(t *testing.T) {
 	}
 }
 
-// A day at a baker's: every kind for every key, replays, and refusals before the device is asked, over restarts of the signer and of
-// the device.
+// A day at a baker's: every kind for every key, replays, and refusals before the device is asked, over restarts of the
+// signer and of the device.
 func TestLedger(t *testing.T) {
 	r := newLedgerRig(t)
 	for level := int32(20); level < 26; level++ {
@@ -146,7 +150,8 @@ func TestLedgerFaultIsAbsorbed(t *testing.T) {
 	require.True(t, cut)
 }
 
-// The app has signed, and its answer is lost: it refuses these bytes from then on, so nothing leaves for this mark; the next level goes.
+// The app has signed, and its answer is lost: it refuses these bytes from then on, so nothing leaves for this mark; the
+// next level goes.
 func TestLedgerAnswerLost(t *testing.T) {
 	r := newLedgerRig(t)
 	r.sim.SetFaults(func(apdu []byte) ledgersim.Fault { return ledgersim.Fault{CutAfter: signCommand(apdu)} })
@@ -162,7 +167,11 @@ func TestLedgerAnswerLost(t *testing.T) {
 func TestLedgerBabble(t *testing.T) {
 	r := newLedgerRig(t)
 	for i, f := range []ledgersim.Fault{
-		{Garbage: []byte{0x90, 0x00}}, {Garbage: make([]byte, 80)}, {Duplicate: true}, {Drop: true}, {Delay: 700 * time.Millisecond},
+		{Garbage: []byte{0x90, 0x00}},
+		{Garbage: make([]byte, 80)},
+		{Duplicate: true},
+		{Drop: true},
+		{Delay: 700 * time.Millisecond},
 	} {
 		once := true
 		r.sim.SetFaults(func(apdu []byte) ledgersim.Fault {
@@ -193,7 +202,8 @@ func TestLedgerIsAhead(t *testing.T) {
 	other.stop()
 	r.start()
 	require.Equal(t, "not_above", signer.ReasonOf(r.sign(tezos.Ed25519, block(40, 0, 2))))
-	require.Equal(t, "not_above", signer.ReasonOf(r.sign(tezos.Ed25519, payloadOf(tezos.Ed25519, tezos.Attestation, 39, 0, 1))))
+	require.Equal(t, "not_above", signer.ReasonOf(
+		r.sign(tezos.Ed25519, payloadOf(tezos.Ed25519, tezos.Attestation, 39, 0, 1))))
 	require.NoError(t, r.sign(tezos.Ed25519, block(41, 0, 1)))
 	require.NoError(t, r.sign(tezos.P256, block(21, 0, 1)), "another key's marks are its own")
 }
@@ -210,7 +220,8 @@ func TestALedgerIsNotRaisedUnattended(t *testing.T) {
 		}
 		return device.Standing{}
 	}
-	require.Equal(t, device.Standing{PKH: r.keys[tezos.Ed25519].Hash(), Level: 20, Allowed: 10}, standing(), "it is not behind")
+	require.Equal(t, device.Standing{PKH: r.keys[tezos.Ed25519].Hash(), Level: 20, Allowed: 10}, standing(),
+		"it is not behind")
 	_, err := r.db.Raise(r.s.Floors(500, hwm.SourceTakeover))
 	require.NoError(t, err)
 	st := standing()
@@ -233,7 +244,8 @@ func TestOwnResetOfALedger(t *testing.T) {
 		r.restart()
 		require.Empty(t, r.s.Alarms(), "level %d", level)
 	}
-	require.Equal(t, "not_above", signer.ReasonOf(r.sign(tezos.Ed25519, payloadOf(tezos.Ed25519, tezos.Attestation, 500, 0, 2))), "the host went along")
+	require.Equal(t, "not_above", signer.ReasonOf(
+		r.sign(tezos.Ed25519, payloadOf(tezos.Ed25519, tezos.Attestation, 500, 0, 2))), "the host went along")
 	require.NoError(t, r.sign(tezos.Ed25519, payloadOf(tezos.Ed25519, tezos.Attestation, 501, 0, 1)))
 	r.stop()
 	other := newLedgerRigOn(t, r.sim) // another machine's Highwater, at the same device

@@ -76,7 +76,9 @@ func TestNothingIsLoggedUnderALock(t *testing.T) {
 			return tezos.Signature{}, nil
 		}
 		failed = true
-		return tezos.Signature{}, &device.Error{Device: "left", Health: device.Absent, Retry: true, Asked: true, Err: errors.New("unplugged")}
+		return tezos.Signature{}, &device.Error{
+			Device: "left", Health: device.Absent, Retry: true, Asked: true, Err: errors.New("unplugged"),
+		}
 	})
 	r.mustSign(r.payload(tezos.Block, 1001, 0, 1))
 	_, _, err := s.Reconcile(t.Context(), "left", []device.Mark{{PKH: r.pkh(), Kind: tezos.Block, Level: 2000}})
@@ -94,27 +96,32 @@ func TestNothingIsLoggedUnderALock(t *testing.T) {
 	s.RaiseAlarm(signer.AlarmElsewhere, "nobody", "", "cannot be kept", "")
 	require.Empty(t, w.held)
 	for _, line := range []string{
-		"signed", "refused", "device fault, asking again", "alarm", "device is ahead, marks raised", "alarm acknowledged", "resumed", "role",
+		"signed", "refused", "device fault, asking again", "alarm", "device is ahead, marks raised", "alarm acknowledged",
+		"resumed", "role",
 		"requests refused: this instance does not sign", "alarms not kept",
 	} {
 		require.Contains(t, w.lines, line)
 	}
 }
 
-// TestABackupsLogIsShort: a baker asks a backup for all it has, all day. The log tells of it now and then, with the count; each request
-// has its line at debug. What a signing instance refuses has a warning each, as ever.
+// TestABackupsLogIsShort: a baker asks a backup for all it has, all day. The log tells of it now and then, with the
+// count; each request has its line at debug. What a signing instance refuses has a warning each, as ever.
 func TestABackupsLogIsShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var info, all bytes.Buffer
 		d := newDevice("left", newKey(t, tezos.Ed25519, 0))
-		log := slog.New(both{slog.NewTextHandler(&info, nil), slog.NewTextHandler(&all, &slog.HandlerOptions{Level: slog.LevelDebug})})
+		log := slog.New(both{
+			slog.NewTextHandler(&info, nil),
+			slog.NewTextHandler(&all, &slog.HandlerOptions{Level: slog.LevelDebug}),
+		})
 		config := func(c *signer.Config) { c.Log, c.Now = log, time.Now }
 		bubble(t, time.Millisecond, config, func(t *testing.T, s *signer.Signer, _ *signertest.Store) {
 			_, err := s.Stand(t.Context(), hwm.Standby, "the backup")
 			require.NoError(t, err)
 			const asked = 3000
 			for n := range asked { // three in 8.6 s, as one key's baker asks: 29,000 a day
-				_, err = s.Sign(t.Context(), d.Held()[0].PublicKey().Hash(), payloadOf(tezos.Ed25519, tezos.Attestation, int32(n), 0, 1))
+				_, err = s.Sign(t.Context(), d.Held()[0].PublicKey().Hash(),
+					payloadOf(tezos.Ed25519, tezos.Attestation, int32(n), 0, 1))
 				require.Equal(t, signer.NotActive, signer.ReasonOf(err))
 				<-time.After(2880 * time.Millisecond)
 			}

@@ -21,8 +21,8 @@ import (
 	"highwater/store"
 )
 
-// machine is a signer that a random history happens to. The naive list of all that was ever released judges it; and a request that
-// nothing stands against must be signed, or a signer that refuses all would pass.
+// machine is a signer that a random history happens to. The naive list of all that was ever released judges it; and a
+// request that nothing stands against must be signed, or a signer that refuses all would pass.
 type machine struct {
 	*rig
 	list    signertest.Released
@@ -131,7 +131,10 @@ func (m *machine) fault(t *rapid.T) {
 			return tezos.Signature{}, nil
 		}
 		m.trouble--
-		e := &device.Error{Device: "left", Health: device.Absent, Err: errors.New(how), Retry: how != "refused", Asked: how == "lost"}
+		e := &device.Error{
+			Device: "left", Health: device.Absent, Err: errors.New(how), Retry: how != "refused",
+			Asked: how == "lost",
+		}
 		if how == "torn" {
 			return other.Sign(payload), nil
 		}
@@ -175,7 +178,10 @@ func (m *machine) reconcile(t *rapid.T) {
 	if rapid.Bool().Draw(t, "by kind") {
 		kind = drawKind(t)
 	}
-	mark := device.Mark{PKH: m.drawKey(t).PublicKey().Hash(), Kind: kind, Level: drawLevel(t) - 8, Round: rapid.Int32Range(0, 1).Draw(t, "round")}
+	mark := device.Mark{
+		PKH: m.drawKey(t).PublicKey().Hash(), Kind: kind, Level: drawLevel(t) - 8,
+		Round: rapid.Int32Range(0, 1).Draw(t, "round"),
+	}
 	_, _, err := m.s.Reconcile(context.Background(), "serial", []device.Mark{mark})
 	require.NoError(t, err)
 }
@@ -197,7 +203,8 @@ func TestStateMachine(t *testing.T) {
 		m.ahead(rapid.Int32Range(0, 2).Draw(rt, "ahead"))
 		rt.Repeat(map[string]func(*rapid.T){
 			"request": m.request, "request more": m.request, "request most": m.request, "again": m.again, "fault": m.fault,
-			"restart": func(*rapid.T) { m.restart() }, "cut": m.cut, "raise": m.raise, "ceiling": m.ceiling, "role": m.role, "reconcile": m.reconcile,
+			"restart": func(*rapid.T) { m.restart() }, "cut": m.cut, "raise": m.raise, "ceiling": m.ceiling, "role": m.role,
+			"reconcile": m.reconcile,
 		})
 	})
 }

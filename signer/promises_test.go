@@ -70,8 +70,8 @@ func TestKinds(t *testing.T) {
 	require.Len(t, rows, 3, "block, preattestation, attestation")
 }
 
-// 5. One active signer: after a start nothing is signed in an epoch of another owner, nor before the other instance was asked where there is
-// one, whatever the durable role was.
+// 5. One active signer: after a start nothing is signed in an epoch of another owner, nor before the other instance was
+// asked where there is one, whatever the durable role was.
 func TestAStartThatDoesNotSign(t *testing.T) {
 	hold := false
 	r := newRig(t, tezos.Ed25519, func(c *signer.Config) { c.Hold = hold })
@@ -90,7 +90,10 @@ func TestAStartThatDoesNotSign(t *testing.T) {
 	r.mustSign(r.payload(tezos.Block, 21, 0, 1))
 
 	hold = false
-	ceiling := hwm.CeilingChange{Key: hwm.CeilingKey{Chain: ghost, PKH: r.pkh()}, Ceiling: &hwm.Ceiling{Level: 30, At: at, Source: hwm.SourcePeer}}
+	ceiling := hwm.CeilingChange{
+		Key:     hwm.CeilingKey{Chain: ghost, PKH: r.pkh()},
+		Ceiling: &hwm.Ceiling{Level: 30, At: at, Source: hwm.SourcePeer},
+	}
 	_, err := r.s.Become(t.Context(), hwm.RoleRecord{Role: hwm.Active, Epoch: 2, Owner: hwm.InstanceID{9}}, nil, ceiling)
 	require.NoError(t, err)
 	r.mustSign(r.payload(tezos.Block, 22, 0, 1)) // up to its ceiling, in the process that gave the right away
@@ -123,8 +126,8 @@ func (t checkedTurn) Check(tezos.PublicKeyHash, []byte) error {
 	return nil
 }
 
-// 5. A request that was decided before a cut-over by level does not move its mark after it: neither above the ceiling of its key, nor where
-// the cut-over knew nothing of the key.
+// 5. A request that was decided before a cut-over by level does not move its mark after it: neither above the ceiling
+// of its key, nor where the cut-over knew nothing of the key.
 func TestDecidedBeforeACutOver(t *testing.T) {
 	for name, ceilings := range map[string][]int32{"below": {19}, "no ceiling": nil} {
 		t.Run(name, func(t *testing.T) {
@@ -138,10 +141,12 @@ func TestDecidedBeforeACutOver(t *testing.T) {
 				var changes []hwm.CeilingChange
 				for _, level := range ceilings {
 					changes = append(changes, hwm.CeilingChange{
-						Key: hwm.CeilingKey{Chain: ghost, PKH: r.pkh()}, Ceiling: &hwm.Ceiling{Level: level, At: at, Source: hwm.SourcePeer},
+						Key:     hwm.CeilingKey{Chain: ghost, PKH: r.pkh()},
+						Ceiling: &hwm.Ceiling{Level: level, At: at, Source: hwm.SourcePeer},
 					})
 				}
-				_, err := r.s.Become(t.Context(), hwm.RoleRecord{Role: hwm.Active, Epoch: r.db.Role().Epoch + 1, Owner: hwm.InstanceID{9}}, nil, changes...)
+				_, err := r.s.Become(t.Context(),
+					hwm.RoleRecord{Role: hwm.Active, Epoch: r.db.Role().Epoch + 1, Owner: hwm.InstanceID{9}}, nil, changes...)
 				require.NoError(t, err)
 			})
 			_, err := r.sign(r.payload(tezos.Block, 20, 0, 1))
@@ -174,7 +179,9 @@ func TestReplayOverRestarts(t *testing.T) {
 func (r *rig) lost(payload []byte) {
 	r.t.Helper()
 	r.device.Script(func(context.Context, tezos.PublicKeyHash, []byte) (tezos.Signature, error) {
-		return tezos.Signature{}, &device.Error{Device: "left", Health: device.Absent, Retry: true, Asked: true, Err: errors.New("answer lost")}
+		return tezos.Signature{}, &device.Error{
+			Device: "left", Health: device.Absent, Retry: true, Asked: true, Err: errors.New("answer lost"),
+		}
 	})
 	before := len(r.device.Asks())
 	_, err := r.sign(payload)
@@ -381,8 +388,10 @@ func TestWrongSignatureNeverLeaves(t *testing.T) {
 	eachCurve(t, func(t *testing.T, r *rig) {
 		other := newKey(t, r.key.Curve(), 9)
 		wrong := map[string]func(pkh tezos.PublicKeyHash, payload []byte) tezos.Signature{
-			"another key's":     func(_ tezos.PublicKeyHash, p []byte) tezos.Signature { return other.Sign(p) },
-			"another payload's": func(_ tezos.PublicKeyHash, p []byte) tezos.Signature { return r.key.Sign(append([]byte{0}, p...)) },
+			"another key's": func(_ tezos.PublicKeyHash, p []byte) tezos.Signature { return other.Sign(p) },
+			"another payload's": func(_ tezos.PublicKeyHash, p []byte) tezos.Signature {
+				return r.key.Sign(append([]byte{0}, p...))
+			},
 			"of another scheme": func(_ tezos.PublicKeyHash, p []byte) tezos.Signature {
 				return newKey(t, (r.key.Curve()+1)%4, 0).Sign(p)
 			},
@@ -452,7 +461,8 @@ func TestPayloadIsNotTheCallers(t *testing.T) {
 	r.mustRefuse(r.payload(tezos.Block, 20, 0, 2), "conflict")
 }
 
-// The mark has moved, in memory, before the device is asked: a crash of the device's driver, a second way in, a panic find it there.
+// The mark has moved, in memory, before the device is asked: a crash of the device's driver, a second way in, a panic
+// find it there.
 func TestMarkMovesBeforeTheDeviceIsAsked(t *testing.T) {
 	r := newRig(t, tezos.Ed25519)
 	var seen hwm.State
@@ -467,7 +477,8 @@ func TestMarkMovesBeforeTheDeviceIsAsked(t *testing.T) {
 	require.Zero(t, seen.Mark.Signature)
 }
 
-// TestAForbiddenSuccessionChangesNothing: a role that its epoch forbids is refused before the gate is closed, and nobody inside is given up.
+// TestAForbiddenSuccessionChangesNothing: a role that its epoch forbids is refused before the gate is closed, and
+// nobody inside is given up.
 func TestAForbiddenSuccessionChangesNothing(t *testing.T) {
 	r := newRig(t, tezos.Ed25519)
 	r.mustSign(r.payload(tezos.Block, 20, 0, 1))

@@ -72,7 +72,8 @@ func TestSameBytesAtOnce(t *testing.T) {
 	require.Len(t, r.device.Asks(), 20)
 }
 
-// Requests, operators and role changes, all at the same time. What is released is checked by the naive list, in the order of release.
+// Requests, operators and role changes, all at the same time. What is released is checked by the naive list, in the
+// order of release.
 func TestEverythingAtOnce(t *testing.T) {
 	r := newRig(t, tezos.Ed25519)
 	var all sync.WaitGroup
@@ -100,7 +101,9 @@ func TestEverythingAtOnce(t *testing.T) {
 	}
 	all.Go(func() {
 		for level := int32(15); level < 90; level += 15 {
-			if _, err := r.db.Raise([]hwm.Row{{Key: r.mark(tezos.Block), Mark: hwm.Floor(level, at, hwm.SourceSet)}}); err != nil {
+			if _, err := r.db.Raise([]hwm.Row{
+				{Key: r.mark(tezos.Block), Mark: hwm.Floor(level, at, hwm.SourceSet)},
+			}); err != nil {
 				t.Error(err)
 			}
 		}

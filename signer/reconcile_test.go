@@ -33,7 +33,8 @@ func (r *rig) reconcile(marks ...device.Mark) (raise []device.Mark, alarm string
 	return raise, alarm
 }
 
-// A Ledger's one mark covers all kinds: it raises the host only from above all of the host's marks, and then all of them.
+// A Ledger's one mark covers all kinds: it raises the host only from above all of the host's marks, and then all of
+// them.
 func TestReconcileOneMarkForAllKinds(t *testing.T) {
 	r := newRig(t, tezos.Ed25519)
 	r.mustSign(r.payload(tezos.Block, 20, 1, 1))
@@ -93,7 +94,8 @@ func TestReconcileBackwards(t *testing.T) {
 	_, alarm, err := r.s.Reconcile(t.Context(), "another", []device.Mark{{PKH: r.pkh(), Level: 3}})
 	require.NoError(t, err)
 	require.Empty(t, alarm, "another device is not this one")
-	_, alarm = r.reconcile(device.Mark{Kind: tezos.Block, Level: 12, Round: 1}, device.Mark{Kind: tezos.Attestation, Level: 12})
+	_, alarm = r.reconcile(device.Mark{Kind: tezos.Block, Level: 12, Round: 1},
+		device.Mark{Kind: tezos.Attestation, Level: 12})
 	require.Empty(t, alarm)
 	_, alarm = r.reconcile(device.Mark{Kind: tezos.Block, Level: 12}, device.Mark{Kind: tezos.Attestation, Level: 11})
 	require.Contains(t, alarm, "block mark")

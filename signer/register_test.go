@@ -28,7 +28,8 @@ func operation(key *softkey.Key, tag byte) []byte {
 	return append(append(b, 0xff), key.PublicKey().Hash().Bytes()...)
 }
 
-// Registrations are signed for keys that were allowed to, on standby, and touch no mark. Nothing else of watermark 0x03 is.
+// Registrations are signed for keys that were allowed to, on standby, and touch no mark. Nothing else of watermark 0x03
+// is.
 func TestRegistration(t *testing.T) {
 	key := newKey(t, tezos.Ed25519, 0)
 	r := newRig(t, tezos.Ed25519, func(c *signer.Config) {
@@ -52,7 +53,9 @@ func TestRegistration(t *testing.T) {
 func TestRegistrationIsOffByDefault(t *testing.T) {
 	key := newKey(t, tezos.Ed25519, 0)
 	only := func(c *signer.Config) { c.Keys = []signer.KeyPolicy{{PKH: key.PublicKey().Hash(), Reveal: true}} }
-	for name, r := range map[string]*rig{"nothing allowed": newRig(t, tezos.Ed25519), "reveal only": newRig(t, tezos.Ed25519, only)} {
+	for name, r := range map[string]*rig{
+		"nothing allowed": newRig(t, tezos.Ed25519), "reveal only": newRig(t, tezos.Ed25519, only),
+	} {
 		_, err := r.s.Stand(t.Context(), hwm.Standby, "to register")
 		require.NoError(t, err)
 		r.mustRefuse(operation(key, 110), signer.WrongKind)
@@ -82,7 +85,8 @@ func TestAWrongSignatureOfARegistrationNeverLeaves(t *testing.T) {
 		require.NoError(t, err)
 		payload := operation(key, 110)
 		for name, sig := range map[string]tezos.Signature{
-			"another key": stranger.Sign(payload), "other bytes": key.Sign(operation(key, 107)), "a place in the chain": key.Sign(block(500, 0, 1)),
+			"another key": stranger.Sign(payload), "other bytes": key.Sign(operation(key, 107)),
+			"a place in the chain": key.Sign(block(500, 0, 1)),
 		} {
 			r.device.Script(func(context.Context, tezos.PublicKeyHash, []byte) (tezos.Signature, error) { return sig, nil })
 			err := r.refusal(payload, "wrong_signature")

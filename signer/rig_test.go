@@ -27,7 +27,8 @@ var (
 
 // withDAL is an attestation that also carries a DAL bitset.
 func withDAL(level, round int32, fill byte) []byte {
-	return baker.Step{Chain: ghost, Kind: tezos.Attestation, Level: level, Round: round, Variant: fill, DAL: 1}.Payload(tezos.Ed25519)
+	return baker.Step{Chain: ghost, Kind: tezos.Attestation, Level: level, Round: round, Variant: fill, DAL: 1}.Payload(
+		tezos.Ed25519)
 }
 
 // block is the same for all curves.

@@ -22,8 +22,8 @@ func (r *rig) meet(name, id string, marks ...device.Mark) (alarm string) {
 	return alarm
 }
 
-// What was signed with a device counts, and not only what was seen of it at a connection: its card was put back to a state between the
-// two. For both kinds of device, in one run and over a restart; it is told once.
+// What was signed with a device counts, and not only what was seen of it at a connection: its card was put back to a
+// state between the two. For both kinds of device, in one run and over a restart; it is told once.
 func TestSignedAndFallen(t *testing.T) {
 	for name, row := range map[string]struct {
 		curve tezos.Curve
@@ -67,11 +67,12 @@ func TestAskedAndNotSignedIsNoFall(t *testing.T) {
 	require.NoError(t, pending.Wait())
 	r.restart()
 	require.Empty(t, r.meet("left", "ts-1", device.Mark{Kind: tezos.Attestation, Level: 11}))
-	require.Contains(t, r.meet("left", "ts-1", device.Mark{Kind: tezos.Attestation, Level: 10}), "fell from level 11", "what was signed is kept at the end")
+	require.Contains(t, r.meet("left", "ts-1", device.Mark{Kind: tezos.Attestation, Level: 10}), "fell from level 11",
+		"what was signed is kept at the end")
 }
 
-// The spare of a pair stands still while the other device signs: that is no fall. Two Ledgers of one seed have one identity, and are told
-// apart by their names.
+// The spare of a pair stands still while the other device signs: that is no fall. Two Ledgers of one seed have one
+// identity, and are told apart by their names.
 func TestSparePairOfOneSeed(t *testing.T) {
 	r := newRig(t, tezos.Ed25519)
 	spare := newDevice("right", r.key)
@@ -147,13 +148,15 @@ func TestSeenByAnEarlierVersion(t *testing.T) {
 	r.restart()
 	require.Contains(t, r.meet("left", "ts-1", device.Mark{Kind: tezos.Attestation, Level: 40}), "fell from level 50")
 	require.Empty(t, r.meet("left", "ts-1", device.Mark{Kind: tezos.Attestation, Level: 40}))
-	require.Contains(t, r.meet("left", "ts-1", device.Mark{Kind: tezos.Block, Level: 59}), "fell from level 60", "kind by kind")
+	require.Contains(t, r.meet("left", "ts-1", device.Mark{Kind: tezos.Block, Level: 59}), "fell from level 60",
+		"kind by kind")
 	p, ok := r.db.Seen("ts-1", r.pkh(), tezos.Attestation)
 	require.True(t, ok)
 	require.Equal(t, pos(50, 0), p, "an earlier version finds its own")
 }
 
-// A Ledger whose setting High Watermark is off is back at its set-up after each power cut. That is a note; a fall to anywhere else is not.
+// A Ledger whose setting High Watermark is off is back at its set-up after each power cut. That is a note; a fall to
+// anywhere else is not.
 func TestLedgerThatForgets(t *testing.T) {
 	r := newRig(t, tezos.Ed25519)
 	require.Empty(t, r.meet("left", "four-words", device.Mark{Level: 10})) // where it was set up

@@ -20,7 +20,9 @@ import (
 )
 
 // bubble runs a signer over a memStore, on a bubble's clock.
-func bubble(t *testing.T, disk time.Duration, config func(*signer.Config), f func(t *testing.T, s *signer.Signer, m *signertest.Store), devices ...*signertest.Device) {
+func bubble(t *testing.T, disk time.Duration, config func(*signer.Config),
+	f func(t *testing.T, s *signer.Signer, m *signertest.Store), devices ...*signertest.Device,
+) {
 	t.Helper()
 	m := signertest.NewStore(disk, devices[0].Held()...)
 	cfg := signer.Config{Chain: ghost, Store: m}
@@ -59,22 +61,23 @@ func TestOverlap(t *testing.T) {
 				d := newDevice("left", key)
 				d.Script(slow(c.device))
 				var seen signer.Outcome
-				bubble(t, c.disk, func(cfg *signer.Config) { cfg.Observe = func(o signer.Outcome) { seen = o } }, func(t *testing.T, s *signer.Signer, m *signertest.Store) {
-					start := time.Now()
-					_, err := s.Sign(t.Context(), key.PublicKey().Hash(), block(20, 0, 1))
-					require.NoError(t, err)
-					require.Equal(t, c.want, time.Since(start))
-					require.Equal(t, 1, m.Durable())
-					require.Equal(t, c.device, seen.DeviceFor)
-					require.Equal(t, max(0, c.disk-c.device), seen.CommitFor)
-				}, d)
+				bubble(t, c.disk, func(cfg *signer.Config) { cfg.Observe = func(o signer.Outcome) { seen = o } },
+					func(t *testing.T, s *signer.Signer, m *signertest.Store) {
+						start := time.Now()
+						_, err := s.Sign(t.Context(), key.PublicKey().Hash(), block(20, 0, 1))
+						require.NoError(t, err)
+						require.Equal(t, c.want, time.Since(start))
+						require.Equal(t, 1, m.Durable())
+						require.Equal(t, c.device, seen.DeviceFor)
+						require.Equal(t, max(0, c.disk-c.device), seen.CommitFor)
+					}, d)
 			})
 		})
 	}
 }
 
-// Different keys on different devices never wait for each other, different kinds of one key only for the device, and requests of one
-// kind for each other.
+// Different keys on different devices never wait for each other, different kinds of one key only for the device, and
+// requests of one kind for each other.
 func TestWhoWaitsForWhom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newKey(t, tezos.Ed25519, 0), newKey(t, tezos.Ed25519, 1)
@@ -127,7 +130,8 @@ func TestGivingUpWhileQueueing(t *testing.T) {
 			_, err := s.Sign(budget(t, time.Second), pkh, block(21, 0, 1)) // waits for the lock
 			require.ErrorAs(t, err, &late)
 			require.False(t, late.Gone)
-			_, err = s.Sign(budget(t, time.Second), pkh, payloadOf(tezos.Secp256k1, tezos.Attestation, 21, 0, 1)) // waits for the device
+			// Waits for the device.
+			_, err = s.Sign(budget(t, time.Second), pkh, payloadOf(tezos.Secp256k1, tezos.Attestation, 21, 0, 1))
 			require.Error(t, err)
 			first.Wait()
 			synctest.Wait()
@@ -141,8 +145,8 @@ func TestGivingUpWhileQueueing(t *testing.T) {
 	})
 }
 
-// Whoever runs out of time is told by what: by the disk when the device has signed, by a device that does not answer, by its queue; and behind another
-// request by what that one waits for.
+// Whoever runs out of time is told by what: by the disk when the device has signed, by a device that does not answer,
+// by its queue; and behind another request by what that one waits for.
 func TestWhatTheTimeWasSpentOn(t *testing.T) {
 	for name, c := range map[string]struct {
 		device, disk   time.Duration
@@ -152,11 +156,13 @@ func TestWhatTheTimeWasSpentOn(t *testing.T) {
 		stage, another signer.Stage
 	}{
 		"disk": {
-			time.Millisecond, 10 * time.Second, "slow_disk", "slow_disk", "device has signed, and the watermark is not on the disk", "disk of the state directory",
+			time.Millisecond, 10 * time.Second, "slow_disk", "slow_disk",
+			"device has signed, and the watermark is not on the disk", "disk of the state directory",
 			"an earlier request of the same kind is not finished", signer.StageDisk, signer.StageDisk,
 		},
 		"device": {
-			10 * time.Second, time.Millisecond, "timeout", "timeout", "device left was asked, and has not answered", "look at the device",
+			10 * time.Second, time.Millisecond, "timeout", "timeout", "device left was asked, and has not answered",
+			"look at the device",
 			"not finished: device left was asked", signer.StageDevice, signer.StageDevice,
 		},
 		"device and disk": {
@@ -195,8 +201,8 @@ func TestWhatTheTimeWasSpentOn(t *testing.T) {
 	}
 }
 
-// A request that waits for the device is decided once more when its turn comes: what was to be resumed is not, when an operator or the
-// other instance has put a floor above it meanwhile.
+// A request that waits for the device is decided once more when its turn comes: what was to be resumed is not, when an
+// operator or the other instance has put a floor above it meanwhile.
 func TestDecidedAgainWithTheTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := newKey(t, tezos.P256, 0)
@@ -297,7 +303,8 @@ func TestStandDrains(t *testing.T) {
 	})
 }
 
-// A device that hangs is given up: its signature never leaves, and whoever queued behind it neither moves a mark nor asks it.
+// A device that hangs is given up: its signature never leaves, and whoever queued behind it neither moves a mark nor
+// asks it.
 func TestStandGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := newKey(t, tezos.Ed25519, 0)
@@ -332,8 +339,8 @@ func TestStandGivesUp(t *testing.T) {
 	})
 }
 
-// A fault that would be absorbed is not, once the instance stands by: an epoch that was given up stays given up after the next
-// activation.
+// A fault that would be absorbed is not, once the instance stands by: an epoch that was given up stays given up after
+// the next activation.
 func TestGivenUpStaysGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := newKey(t, tezos.Ed25519, 0)
@@ -358,7 +365,8 @@ func TestGivenUpStaysGivenUp(t *testing.T) {
 	})
 }
 
-// Once the device is asked, its exchange goes on when the client has gone. It is not asked again past the budget: nobody waits for that.
+// Once the device is asked, its exchange goes on when the client has gone. It is not asked again past the budget:
+// nobody waits for that.
 func TestWhatTheDeviceIsToldOfTheBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := newKey(t, tezos.P256, 0)
@@ -369,7 +377,9 @@ func TestWhatTheDeviceIsToldOfTheBudget(t *testing.T) {
 				t.Error("an exchange was broken off")
 			case <-time.After(5 * time.Second):
 			}
-			return tezos.Signature{}, &device.Error{Device: "left", Health: device.Ready, Retry: true, Asked: true, Err: errors.New("answer lost")}
+			return tezos.Signature{}, &device.Error{
+				Device: "left", Health: device.Ready, Retry: true, Asked: true, Err: errors.New("answer lost"),
+			}
 		})
 		bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, _ *signertest.Store) {
 			_, err := s.Sign(budget(t, 3*time.Second), key.PublicKey().Hash(), block(20, 0, 1))
@@ -435,7 +445,8 @@ func TestNoActivationWithoutMarks(t *testing.T) {
 	}, newDevice("left", key))
 }
 
-// In another owner's epoch a key without a ceiling does not sign, from the moment on in which that epoch may be on the disk.
+// In another owner's epoch a key without a ceiling does not sign, from the moment on in which that epoch may be on the
+// disk.
 func TestAKeyWithoutACeilingInTheMomentOfTheRelease(t *testing.T) {
 	key := newKey(t, tezos.Ed25519, 0)
 	bubble(t, time.Millisecond, nil, func(t *testing.T, s *signer.Signer, m *signertest.Store) {
@@ -521,7 +532,9 @@ func TestWarmSpare(t *testing.T) {
 			// It fails in the middle: the spare is asked for the same bytes, within the same request.
 			first.Script(func(context.Context, tezos.PublicKeyHash, []byte) (tezos.Signature, error) {
 				first.Become(device.Absent)
-				return tezos.Signature{}, &device.Error{Device: "first", Health: device.Absent, Retry: true, Asked: true, Err: errors.New("unplugged")}
+				return tezos.Signature{}, &device.Error{
+					Device: "first", Health: device.Absent, Retry: true, Asked: true, Err: errors.New("unplugged"),
+				}
 			})
 			require.NoError(t, sign(23))
 			require.Equal(t, block(23, 0, 1), first.Asks()[2])

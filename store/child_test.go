@@ -163,7 +163,8 @@ func (fatal) FailNow()                          { os.Exit(1) }
 // A process that is killed at any time leaves what it acknowledged, and nothing that was not asked for.
 func TestKilledAtRandom(t *testing.T) { killedAtRandom(t, 20, store.Options{}) }
 
-// With a level ahead, too: a kill costs nothing, since the exact marks are in the runtime file when the disk does not have them yet.
+// With a level ahead, too: a kill costs nothing, since the exact marks are in the runtime file when the disk does not
+// have them yet.
 func TestKilledAtRandomAhead(t *testing.T) {
 	shm := tmpfs(t)
 	t.Setenv(childRuntime, shm)
@@ -265,12 +266,14 @@ func refusesAll(db *store.DB, key hwm.Key) error {
 	role := db.Role()
 	role.Role, role.Epoch = hwm.Active, role.Epoch+1
 	for name, err := range map[string]error{
-		"state": state, "advance": advance, "raise": raise, "rows": rows, "healthy": db.Healthy(), "role": db.SetRole(role, nil),
-		"probe":   db.Probe(),
-		"seen":    db.SetSeen("left", key.PKH, 0, hwm.Position{}),
-		"ceiling": db.SetCeiling(hwm.CeilingKey{Chain: key.Chain, PKH: key.PKH}, hwm.Ceiling{Level: 1, Source: hwm.SourceSet}),
-		"record":  db.Record(store.JournalEntry{At: at, Action: "test"}),
-		"lower":   db.Lower(key, hwm.Floor(1, at, hwm.SourceSet), "why"),
+		"state": state, "advance": advance, "raise": raise, "rows": rows, "healthy": db.Healthy(),
+		"role":  db.SetRole(role, nil),
+		"probe": db.Probe(),
+		"seen":  db.SetSeen("left", key.PKH, 0, hwm.Position{}),
+		"ceiling": db.SetCeiling(hwm.CeilingKey{Chain: key.Chain, PKH: key.PKH},
+			hwm.Ceiling{Level: 1, Source: hwm.SourceSet}),
+		"record": db.Record(store.JournalEntry{At: at, Action: "test"}),
+		"lower":  db.Lower(key, hwm.Floor(1, at, hwm.SourceSet), "why"),
 	} {
 		if !errors.Is(err, store.ErrPoisoned) {
 			return fmt.Errorf("%s after a failed commit: %w", name, err)
@@ -339,5 +342,6 @@ func TestFailedKeepPoisons(t *testing.T) {
 	require.NoError(t, storetest.Advance(db, key, mark))
 	storetest.Break(t, db.Path(), storetest.NoSpace)
 	db.Keep(key, mark.Digest, storetest.Signature(t, key.PKH.Curve, 1))
-	require.Eventually(t, func() bool { return errors.Is(db.Healthy(), store.ErrPoisoned) }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return errors.Is(db.Healthy(), store.ErrPoisoned) }, 5*time.Second,
+		time.Millisecond)
 }

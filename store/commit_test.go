@@ -68,7 +68,8 @@ func TestGroupCommit(t *testing.T) {
 	require.Equal(t, int32(3), st.Mark.Level)
 }
 
-// What was there already is durable as well when a raise returns, also when it is only on its way yet; and a role is nobody's before it is.
+// What was there already is durable as well when a raise returns, also when it is only on its way yet; and a role is
+// nobody's before it is.
 func TestNothingIsDoneBeforeItIsDurable(t *testing.T) {
 	commits, hold := make(chan struct{}, 10), make(chan struct{})
 	release := sync.OnceFunc(func() { close(hold) })
@@ -150,7 +151,8 @@ func TestGroupCommitUnderLoad(t *testing.T) {
 	require.Less(t, commits, keys+keys*steps/4, "%d advances", keys*steps)
 }
 
-// Kept signatures go with the next transaction, or with one of their own soon after; nobody waits for them, and Close takes them.
+// Kept signatures go with the next transaction, or with one of their own soon after; nobody waits for them, and Close
+// takes them.
 func TestKeptSignatures(t *testing.T) {
 	dir := newDir(t)
 	commits := make(chan struct{}, 100)

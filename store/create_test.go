@@ -73,7 +73,8 @@ func TestCreateNeverOverwrites(t *testing.T) {
 	}
 }
 
-// A creation that was cut short after any of its steps leaves no file, or a whole one; the next creation, or opening, goes well.
+// A creation that was cut short after any of its steps leaves no file, or a whole one; the next creation, or opening,
+// goes well.
 func TestCreationCutShort(t *testing.T) {
 	whole := newDir(t)
 	file, err := os.ReadFile(filepath.Join(whole, store.FileName))
@@ -81,11 +82,15 @@ func TestCreationCutShort(t *testing.T) {
 	for name, leave := range map[string]func(dir string) error{
 		"the directory alone": func(string) error { return nil },
 		"the lock":            func(dir string) error { return os.WriteFile(filepath.Join(dir, "lock"), nil, 0o600) },
-		"an empty temporary":  func(dir string) error { return os.WriteFile(filepath.Join(dir, store.FileName+".new"), nil, 0o600) },
+		"an empty temporary": func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, store.FileName+".new"), nil, 0o600)
+		},
 		"half a temporary": func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, store.FileName+".new"), file[:len(file)/2], 0o600)
 		},
-		"a whole temporary": func(dir string) error { return os.WriteFile(filepath.Join(dir, store.FileName+".new"), file, 0o600) },
+		"a whole temporary": func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, store.FileName+".new"), file, 0o600)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -50,8 +50,8 @@ func reopened(t *testing.T, dir string, file []byte) (contents, error) {
 	return c, nil
 }
 
-// history makes a file with some past, so that its free pages hold marks of older days, and gives the file before and after one
-// more commit, with what each shows.
+// history makes a file with some past, so that its free pages hold marks of older days, and gives the file before and
+// after one more commit, with what each shows.
 func history(t *testing.T, keys int, last func(*testing.T, *store.DB)) (before, after []byte, old, now contents) {
 	t.Helper()
 	dir := newDir(t)
@@ -95,8 +95,9 @@ func differing(a, b []byte, page int) (pages []int) {
 	return pages
 }
 
-// A commit of which any subset of the pages reached the disk, in whole pages or in single sectors, shows the state before it, the
-// one after it, or nothing at all: never an older one, never a mix. A disk that honours fdatasync gives fewer cases than these.
+// A commit of which any subset of the pages reached the disk, in whole pages or in single sectors, shows the state
+// before it, the one after it, or nothing at all: never an older one, never a mix. A disk that honours fdatasync gives
+// fewer cases than these.
 func TestTornCommit(t *testing.T) {
 	for name, c := range map[string]struct {
 		keys int
@@ -156,12 +157,14 @@ func setCeiling(t *testing.T, db *store.DB, level int32) {
 }
 
 func lowerCeiling(t *testing.T, db *store.DB, key hwm.Key, level int32) {
-	require.NoError(t, db.SetCeiling(hwm.CeilingKey{Chain: key.Chain, PKH: key.PKH}, hwm.Ceiling{Level: level, At: at, Source: hwm.SourceSet}))
+	require.NoError(t, db.SetCeiling(
+		hwm.CeilingKey{Chain: key.Chain, PKH: key.PKH}, hwm.Ceiling{Level: level, At: at, Source: hwm.SourceSet}))
 }
 
 func activate(t *testing.T, db *store.DB, level int32) {
 	role := hwm.RoleRecord{Role: hwm.Active, Epoch: db.Role().Epoch + 1, Owner: db.Instance(), Since: at, Why: "test"}
-	require.NoError(t, db.SetRole(role, []hwm.Row{{Key: storetest.Key(1, tezos.Block), Mark: hwm.Floor(level, at, hwm.SourceSet)}}))
+	require.NoError(t, db.SetRole(
+		role, []hwm.Row{{Key: storetest.Key(1, tezos.Block), Mark: hwm.Floor(level, at, hwm.SourceSet)}}))
 }
 
 func verdict(t *testing.T, dir string, file []byte, old, now contents, what string) string {
@@ -225,8 +228,8 @@ func TestFlippedBits(t *testing.T) {
 	}
 }
 
-// What one file cannot know: a whole copy of yesterday's is as good as any. The daemon says when its marks are from, the device's own
-// mark is compared at each connection, and docs tell to raise all marks after a restore.
+// What one file cannot know: a whole copy of yesterday's is as good as any. The daemon says when its marks are from,
+// the device's own mark is compared at each connection, and docs tell to raise all marks after a restore.
 func TestYesterdaysCopyIsAccepted(t *testing.T) {
 	yesterday, _, old, _ := history(t, 8, advanceOne)
 	got, err := reopened(t, t.TempDir(), yesterday)
@@ -237,7 +240,8 @@ func TestYesterdaysCopyIsAccepted(t *testing.T) {
 // edit changes a closed file behind the store's back, with a transaction of bbolt.
 func edit(t *testing.T, dir string, f func(tx *bolt.Tx) error) {
 	t.Helper()
-	db, err := bolt.Open(filepath.Join(dir, store.FileName), 0o600, &bolt.Options{Timeout: time.Second, NoFreelistSync: true})
+	db, err := bolt.Open(filepath.Join(dir, store.FileName), 0o600,
+		&bolt.Options{Timeout: time.Second, NoFreelistSync: true})
 	require.NoError(t, err)
 	require.NoError(t, db.Update(f))
 	require.NoError(t, db.Close())
@@ -258,18 +262,31 @@ func TestRefusedRecords(t *testing.T) {
 		edit  func(tx *bolt.Tx) error
 	}{
 		{"unknown schema", hwm.ErrVersion, func(tx *bolt.Tx) error {
-			return tx.Bucket([]byte("meta")).Put([]byte("schema"), hwm.Seal([]byte("schema"), []byte("highwater marks, schema 3")))
+			return tx.Bucket([]byte("meta")).Put(
+				[]byte("schema"), hwm.Seal([]byte("schema"), []byte("highwater marks, schema 3")))
 		}},
-		{"unknown version of the schema's record", hwm.ErrVersion, func(tx *bolt.Tx) error { return otherVersion(tx, "meta", "schema") }},
+		{
+			"unknown version of the schema's record", hwm.ErrVersion,
+			func(tx *bolt.Tx) error { return otherVersion(tx, "meta", "schema") },
+		},
 		{"unknown version of the role", hwm.ErrVersion, func(tx *bolt.Tx) error { return otherVersion(tx, "meta", "role") }},
-		{"unknown version of a mark", hwm.ErrVersion, func(tx *bolt.Tx) error { return otherVersion(tx, "marks", string(dbKey)) }},
+		{
+			"unknown version of a mark", hwm.ErrVersion,
+			func(tx *bolt.Tx) error { return otherVersion(tx, "marks", string(dbKey)) },
+		},
 		{"no schema", hwm.ErrCorrupt, func(tx *bolt.Tx) error { return tx.Bucket([]byte("meta")).Delete([]byte("schema")) }},
 		{"no role", hwm.ErrCorrupt, func(tx *bolt.Tx) error { return tx.Bucket([]byte("meta")).Delete([]byte("role")) }},
-		{"no identity", hwm.ErrCorrupt, func(tx *bolt.Tx) error { return tx.Bucket([]byte("meta")).Delete([]byte("instance")) }},
+		{
+			"no identity", hwm.ErrCorrupt,
+			func(tx *bolt.Tx) error { return tx.Bucket([]byte("meta")).Delete([]byte("instance")) },
+		},
 		{"no marks", hwm.ErrCorrupt, func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("marks")) }},
 		{"no ceilings", hwm.ErrCorrupt, func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("ceilings")) }},
 		{"no horizons", hwm.ErrCorrupt, func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("horizons")) }},
-		{"no session", hwm.ErrCorrupt, func(tx *bolt.Tx) error { return tx.Bucket([]byte("meta")).Delete([]byte("session")) }},
+		{
+			"no session", hwm.ErrCorrupt,
+			func(tx *bolt.Tx) error { return tx.Bucket([]byte("meta")).Delete([]byte("session")) },
+		},
 		{"an impossible session", hwm.ErrCorrupt, func(tx *bolt.Tx) error {
 			return tx.Bucket([]byte("meta")).Put([]byte("session"), hwm.Seal([]byte("session"), make([]byte, 24)))
 		}},
@@ -300,7 +317,8 @@ func TestRefusedRecords(t *testing.T) {
 			return tx.Bucket([]byte("marks")).Put(other, hwm.Floor(1, at, hwm.SourceSet).Encode(other))
 		}},
 		{"an impossible ceiling", hwm.ErrCorrupt, func(tx *bolt.Tx) error {
-			return tx.Bucket([]byte("ceilings")).Put(dbKey[:25], hwm.Ceiling{Level: -1, Source: hwm.SourceSet}.Encode(dbKey[:25]))
+			return tx.Bucket([]byte("ceilings")).Put(
+				dbKey[:25], hwm.Ceiling{Level: -1, Source: hwm.SourceSet}.Encode(dbKey[:25]))
 		}},
 		{"a ceiling under a short key", hwm.ErrCorrupt, func(tx *bolt.Tx) error {
 			return tx.Bucket([]byte("ceilings")).Put([]byte("x"), hwm.Ceiling{Source: hwm.SourceSet}.Encode([]byte("x")))
@@ -334,7 +352,8 @@ func TestRefusedRecords(t *testing.T) {
 	}
 }
 
-// In place of a record there is the one that was there before it, whole and valid, and nothing else is changed: only the seal tells.
+// In place of a record there is the one that was there before it, whole and valid, and nothing else is changed: only
+// the seal tells.
 func TestOlderRecordInPlace(t *testing.T) {
 	key := storetest.Key(1, tezos.Block)
 	dbKey, err := key.MarshalBinary()
@@ -426,8 +445,8 @@ func TestForeignByteOrder(t *testing.T) {
 	requireDistrust(t, err, hwm.ErrCorrupt)
 }
 
-// FuzzOpen opens a file with other bytes at one place. Whatever it is: a refusal, or the same contents; bbolt never panics over it,
-// which in its own goroutines would end the process.
+// FuzzOpen opens a file with other bytes at one place. Whatever it is: a refusal, or the same contents; bbolt never
+// panics over it, which in its own goroutines would end the process.
 func FuzzOpen(f *testing.F) {
 	dir := filepath.Join(f.TempDir(), "state")
 	require.NoError(f, store.Create(f.Context(), dir, at))

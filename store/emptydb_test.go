@@ -12,8 +12,8 @@ import (
 	"highwater/store"
 )
 
-// TestEmptyDatabaseIsNoFreshStart: a bbolt file whose creation failed at its sync opens as a good database with nothing in it
-// (findings/bbolt-failed-creation.sh). Nothing in it is no mark at zero.
+// TestEmptyDatabaseIsNoFreshStart: a bbolt file whose creation failed at its sync opens as a good database with nothing
+// in it (findings/bbolt-failed-creation.sh). Nothing in it is no mark at zero.
 func TestEmptyDatabaseIsNoFreshStart(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, store.FileName)

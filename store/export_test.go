@@ -32,7 +32,8 @@ func (db *DB) LockFree() bool {
 	return true
 }
 
-// Abandon ends a run as a kill does: what is on its way to the disk may get there, nothing else is written, and the runtime file stays.
+// Abandon ends a run as a kill does: what is on its way to the disk may get there, nothing else is written, and the
+// runtime file stays.
 func (db *DB) Abandon() error {
 	db.poison(errors.New("killed"))
 	return db.Close()

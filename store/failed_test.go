@@ -12,7 +12,8 @@ import (
 	"highwater/store/storetest"
 )
 
-// TestProbe: a commit that changes nothing fails on a disk that takes nothing, and is found by the next start on one that works.
+// TestProbe: a commit that changes nothing fails on a disk that takes nothing, and is found by the next start on one
+// that works.
 func TestProbe(t *testing.T) {
 	dir := newDir(t)
 	db := openDir(t, dir)

@@ -55,7 +55,8 @@ func openDir(t testing.TB, dir string, opt ...store.Options) *store.DB {
 // checkFile runs bbolt's own check over the file: no test leaves a broken one unnoticed.
 func checkFile(t testing.TB, dir string) {
 	t.Helper()
-	db, err := bolt.Open(filepath.Join(dir, store.FileName), 0o600, &bolt.Options{Timeout: 5 * time.Second, ReadOnly: true})
+	db, err := bolt.Open(filepath.Join(dir, store.FileName), 0o600,
+		&bolt.Options{Timeout: 5 * time.Second, ReadOnly: true})
 	require.NoError(t, err)
 	require.NoError(t, db.View(func(tx *bolt.Tx) error {
 		var all error

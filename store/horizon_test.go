@@ -53,7 +53,8 @@ func (d *slowDisk) onCommit(time.Duration) {
 	}
 }
 
-// returns tells whether a Pending needs nothing any more. What is refused must not return within a moment that nothing ends.
+// returns tells whether a Pending needs nothing any more. What is refused must not return within a moment that nothing
+// ends.
 func returns(t *testing.T, p hwm.Pending) bool {
 	t.Helper()
 	done := make(chan error, 1)
@@ -88,7 +89,8 @@ func markAt(t *testing.T, db *store.DB, key hwm.Key) *hwm.Mark {
 	return st.Mark
 }
 
-// The levels that are ahead do not wait for the disk; a horizon counts when its commit has returned, and not when it is queued or on its way.
+// The levels that are ahead do not wait for the disk; a horizon counts when its commit has returned, and not when it is
+// queued or on its way.
 func TestAHorizonThatIsOnDisk(t *testing.T) {
 	disk := newSlowDisk(t)
 	db := openDir(t, newDir(t), store.Options{Ahead: 1, OnCommit: disk.onCommit})
@@ -135,8 +137,8 @@ func TestTheCommitUnderWayCovers(t *testing.T) {
 	require.Equal(t, byte(12), markAt(t, db, key).Digest[0])
 }
 
-// At a baker's pace there is one commit for each level, which carries the marks and signatures of the level before. A horizon that the next level
-// does not need yet moves without a further request, too.
+// At a baker's pace there is one commit for each level, which carries the marks and signatures of the level before. A
+// horizon that the next level does not need yet moves without a further request, too.
 func TestOneCommitALevel(t *testing.T) {
 	for _, ahead := range []int32{1, 2} {
 		disk := newSlowDisk(t)
@@ -207,7 +209,8 @@ func powerCut(t *testing.T, dir string, db *store.DB) {
 	}
 }
 
-// After a power cut nothing at or below the horizon is signed, of no kind that has a mark; a kind without one stays without one.
+// After a power cut nothing at or below the horizon is signed, of no kind that has a mark; a kind without one stays
+// without one.
 func TestAPowerCutCostsTheHorizon(t *testing.T) {
 	dir := newDir(t)
 	shm := tmpfs(t)
@@ -273,7 +276,8 @@ func TestACleanEnd(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// Where the disk has no mark of a kind yet, its horizon covers nothing: after a power cut the kind would have no mark, and no floor.
+// Where the disk has no mark of a kind yet, its horizon covers nothing: after a power cut the kind would have no mark,
+// and no floor.
 func TestAMarkThatIsNotOnDiskIsNotCovered(t *testing.T) {
 	disk := newSlowDisk(t)
 	db := openDir(t, newDir(t), store.Options{Ahead: 5, OnCommit: disk.onCommit})
@@ -448,7 +452,8 @@ func TestConformanceAhead(t *testing.T) {
 	}
 }
 
-// Many keys and kinds at once, under horizons, with roles and raises in between: what was answered is there after a kill.
+// Many keys and kinds at once, under horizons, with roles and raises in between: what was answered is there after a
+// kill.
 func TestAheadUnderLoad(t *testing.T) {
 	dir, shm := newDir(t), tmpfs(t)
 	opt := store.Options{Ahead: 1, RuntimeDir: shm}

@@ -20,7 +20,9 @@ func TestJournalIsBounded(t *testing.T) {
 	db := openDir(t, dir)
 	const most, extra = 1000, 30
 	for n := range most + extra {
-		require.NoError(t, db.Record(store.JournalEntry{At: at, Action: "test", What: fmt.Sprint(n), Why: strings.Repeat("y", 600)}))
+		require.NoError(t, db.Record(store.JournalEntry{
+			At: at, Action: "test", What: fmt.Sprint(n), Why: strings.Repeat("y", 600),
+		}))
 	}
 	for range 2 {
 		j := db.Journal()

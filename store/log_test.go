@@ -38,7 +38,8 @@ func (l *lockWatch) Handle(context.Context, slog.Record) error {
 	return nil
 }
 
-// A failed commit has its line, and nobody holds the lock meanwhile: a log that nobody reads must not keep requests waiting.
+// A failed commit has its line, and nobody holds the lock meanwhile: a log that nobody reads must not keep requests
+// waiting.
 func TestNothingIsLoggedUnderTheLock(t *testing.T) {
 	w := &lockWatch{Handler: slog.DiscardHandler}
 	key := storetest.Key(1, tezos.Block)
@@ -46,9 +47,13 @@ func TestNothingIsLoggedUnderTheLock(t *testing.T) {
 	w.db.Store(db)
 	storetest.Floor(t, db, 10, key)
 	require.NoError(t, storetest.Advance(db, key, storetest.Mark(11, 0, 1)))
-	db.Keep(key, storetest.Mark(11, 0, 1).Digest, storetest.Signature(t, tezos.BLS12381, 1)) // of another curve: it cannot be kept
+	// Of another curve: it cannot be kept.
+	db.Keep(key, storetest.Mark(11, 0, 1).Digest, storetest.Signature(t, tezos.BLS12381, 1))
 	require.Equal(t, int32(1), w.lines.Load())
-	db.NoteSigned(map[hwm.SignedBy]hwm.SignedUpTo{{Device: strings.Repeat("d", 40_000), PKH: key.PKH, Kind: tezos.Block}: {Open: true}}) // too long a name
+	// Too long a name.
+	db.NoteSigned(map[hwm.SignedBy]hwm.SignedUpTo{
+		{Device: strings.Repeat("d", 40_000), PKH: key.PKH, Kind: tezos.Block}: {Open: true},
+	})
 	require.Equal(t, int32(2), w.lines.Load())
 	storetest.Break(t, db.Path(), storetest.NoSpace)
 	require.ErrorIs(t, storetest.Advance(db, key, storetest.Mark(12, 0, 1)), store.ErrPoisoned)
@@ -97,5 +102,6 @@ func TestNoRuntimeFileIsLoggedWithoutTheLock(t *testing.T) {
 	storetest.Floor(t, db, 10, key)
 	require.Eventually(t, func() bool { return w.lines.Load() == 1 }, 5*time.Second, time.Millisecond)
 	require.False(t, w.held.Load())
-	require.NoError(t, storetest.Advance(db, key, storetest.Mark(11, 0, 1)), "a missing runtime file is no reason not to sign")
+	require.NoError(t, storetest.Advance(db, key, storetest.Mark(11, 0, 1)),
+		"a missing runtime file is no reason not to sign")
 }

@@ -14,8 +14,8 @@ import (
 	"highwater/store/storetest"
 )
 
-// A file that somebody else writes over, takes away or puts another one in the place of, under a running process: a mark that is then
-// committed is one that the next start does not find. So it is no commit.
+// A file that somebody else writes over, takes away or puts another one in the place of, under a running process: a
+// mark that is then committed is one that the next start does not find. So it is no commit.
 func TestReplacedWhileInUse(t *testing.T) {
 	for name, replace := range map[string]func(path string, older []byte) error{
 		"overwritten": func(path string, older []byte) error {
@@ -28,8 +28,10 @@ func TestReplacedWhileInUse(t *testing.T) {
 			}
 			return f.Close()
 		},
-		"overwritten as cp does":  func(path string, older []byte) error { return os.WriteFile(path, older, 0o600) },
-		"overwritten, half of it": func(path string, older []byte) error { return os.WriteFile(path, older[:len(older)/2], 0o600) },
+		"overwritten as cp does": func(path string, older []byte) error { return os.WriteFile(path, older, 0o600) },
+		"overwritten, half of it": func(path string, older []byte) error {
+			return os.WriteFile(path, older[:len(older)/2], 0o600)
+		},
 		"zeroed": func(path string, older []byte) error {
 			f, err := os.OpenFile(path, os.O_WRONLY, 0)
 			if err != nil {
@@ -69,7 +71,8 @@ func TestReplacedWhileInUse(t *testing.T) {
 			storetest.Floor(t, db, 10, key, other)
 			older, err := os.ReadFile(db.Path())
 			require.NoError(t, err)
-			require.NoError(t, storetest.Advance(db, other, storetest.Mark(20, 0, 1))) // this is what the older file would take back
+			// This is what the older file would take back.
+			require.NoError(t, storetest.Advance(db, other, storetest.Mark(20, 0, 1)))
 
 			require.NoError(t, replace(db.Path(), older))
 			err = storetest.Advance(db, key, storetest.Mark(11, 0, 1))
@@ -95,7 +98,8 @@ func TestReplacedDuringACommit(t *testing.T) {
 	require.NoError(t, refusesAll(db, storetest.Key(1, tezos.Block)))
 }
 
-// What waits behind a commit that failed fails with it, though its own would have gone well: nobody knows what the first one left.
+// What waits behind a commit that failed fails with it, though its own would have gone well: nobody knows what the
+// first one left.
 func TestNothingIsBuiltUponAFailedCommit(t *testing.T) {
 	dir := newDir(t)
 	path := filepath.Join(dir, store.FileName)

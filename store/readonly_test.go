@@ -14,8 +14,8 @@ import (
 	"highwater/store/storetest"
 )
 
-// TestReadOnlyFromTheStart: who only reads is shown what is on the disk, and nothing is signed by it; everybody else is refused. The lock
-// holds, and a file system that can be written again is as it was.
+// TestReadOnlyFromTheStart: who only reads is shown what is on the disk, and nothing is signed by it; everybody else is
+// refused. The lock holds, and a file system that can be written again is as it was.
 func TestReadOnlyFromTheStart(t *testing.T) {
 	dir := newDir(t)
 	key := storetest.Key(1, tezos.Block)
@@ -44,7 +44,8 @@ func TestReadOnlyFromTheStart(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, peer.Key, known.Key)
 	for _, err := range []error{
-		db.Healthy(), db.Probe(), db.SetPeer(nil), db.SetRole(db.Role(), nil), storetest.Advance(db, key, storetest.Mark(11, 0, 1)),
+		db.Healthy(), db.Probe(), db.SetPeer(nil), db.SetRole(db.Role(), nil),
+		storetest.Advance(db, key, storetest.Mark(11, 0, 1)),
 	} {
 		require.ErrorIs(t, err, store.ErrPoisoned)
 		require.ErrorContains(t, err, "the state directory cannot be written")

@@ -21,8 +21,8 @@ import (
 	"highwater/store/storetest"
 )
 
-// killed makes a state directory whose process was killed under a horizon at 13: the block's mark is at 12 in memory, with its signature, and at 11
-// or 12 on the disk.
+// killed makes a state directory whose process was killed under a horizon at 13: the block's mark is at 12 in memory,
+// with its signature, and at 11 or 12 on the disk.
 func killed(t *testing.T, opt store.Options) (dir, runtime string) {
 	t.Helper()
 	dir = newDir(t)
@@ -38,7 +38,8 @@ func killed(t *testing.T, opt store.Options) (dir, runtime string) {
 	return dir, db.RuntimeFile()
 }
 
-// A killed process costs nothing: the next one knows its marks exactly, signature included, and signs the very next level.
+// A killed process costs nothing: the next one knows its marks exactly, signature included, and signs the very next
+// level.
 func TestAKillCostsNothing(t *testing.T) {
 	opt := store.Options{Ahead: 1, RuntimeDir: tmpfs(t)}
 	dir, _ := killed(t, opt)
@@ -79,7 +80,8 @@ func TestAKillAtTheBeginning(t *testing.T) {
 	db = openDir(t, dir, opt)
 	require.NoError(t, advanceTo(t, db, key, 11).Wait())
 	ck := hwm.CeilingKey{Chain: key.Chain, PKH: key.PKH}
-	require.Eventually(t, func() bool { return db.Horizons()[ck] == 12 }, 10*time.Second, time.Millisecond, "the horizon did not follow")
+	require.Eventually(t, func() bool { return db.Horizons()[ck] == 12 }, 10*time.Second, time.Millisecond,
+		"the horizon did not follow")
 	require.NoError(t, db.Abandon())
 	require.NoError(t, os.Remove(db.RuntimeFile()))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, store.FileName), first, 0o600))
@@ -89,7 +91,8 @@ func TestAKillAtTheBeginning(t *testing.T) {
 	require.Equal(t, int32(10), markAt(t, db, other).Level)
 }
 
-// A runtime file that is not the one that this run of this boot wrote last is not believed, whatever is in it: the horizon is the floor.
+// A runtime file that is not the one that this run of this boot wrote last is not believed, whatever is in it: the
+// horizon is the floor.
 func TestARuntimeFileThatIsNotBelieved(t *testing.T) {
 	shm := tmpfs(t)
 	rewrite := func(change func(all []byte) []byte) func(t *testing.T, dir, path string) {
@@ -138,7 +141,10 @@ func TestARuntimeFileThatIsNotBelieved(t *testing.T) {
 			require.NoError(t, os.Rename(path, path+".away"))
 			require.NoError(t, os.Symlink(path+".away", path))
 		}, "too many levels"},
-		"under two names":       {func(t *testing.T, _, path string) { require.NoError(t, os.Link(path, path+".too")) }, "own"},
+		"under two names": {
+			func(t *testing.T, _, path string) { require.NoError(t, os.Link(path, path+".too")) },
+			"own",
+		},
 		"writable for others":   {func(t *testing.T, _, path string) { require.NoError(t, os.Chmod(path, 0o666)) }, "own"},
 		"a pipe":                {func(t *testing.T, _, path string) { pipe(t, path) }, "own"},
 		"one record is missing": {rewrite(func(all []byte) []byte { return all[:store.RecordSize] }), ""},
@@ -172,7 +178,8 @@ func pipe(t *testing.T, path string) {
 // editRaw changes a file in a transaction, which is to seal it.
 func editRaw(t *testing.T, dir string, change func(tx *bolt.Tx) error) {
 	t.Helper()
-	db, err := bolt.Open(filepath.Join(dir, store.FileName), 0o600, &bolt.Options{Timeout: time.Second, NoFreelistSync: true})
+	db, err := bolt.Open(filepath.Join(dir, store.FileName), 0o600,
+		&bolt.Options{Timeout: time.Second, NoFreelistSync: true})
 	require.NoError(t, err)
 	require.NoError(t, db.Update(change))
 	require.NoError(t, db.Close())
@@ -190,7 +197,8 @@ func TestARecordBelowTheDisk(t *testing.T) {
 	}))
 	db := openDir(t, dir, opt)
 	require.Equal(t, int32(13), markAt(t, db, storetest.Key(1, tezos.Block)).Level)
-	require.Equal(t, int32(13), markAt(t, db, storetest.Key(1, tezos.Attestation)).Level, "one record of a key is as good as the next")
+	require.Equal(t, int32(13), markAt(t, db, storetest.Key(1, tezos.Attestation)).Level,
+		"one record of a key is as good as the next")
 }
 
 // On a disk an older state of the file can outlive a power cut: there is none.
@@ -217,7 +225,8 @@ func TestASharedRuntimeDirectory(t *testing.T) {
 	elsewhere := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(elsewhere, store.FileName), file, 0o600))
 	clone := openDir(t, elsewhere, opt)
-	require.Equal(t, int32(13), markAt(t, clone, storetest.Key(1, tezos.Block)).Level, "a copy was taken for the run that was killed")
+	require.Equal(t, int32(13), markAt(t, clone, storetest.Key(1, tezos.Block)).Level,
+		"a copy was taken for the run that was killed")
 	require.NoError(t, advanceTo(t, clone, storetest.Key(1, tezos.Block), 14).Wait())
 	db := openDir(t, dir, opt)
 	require.Equal(t, store.EndedKilled, db.Ended().How, db.Ended().Why)
@@ -225,7 +234,8 @@ func TestASharedRuntimeDirectory(t *testing.T) {
 	require.NotEqual(t, clone.RuntimeFile(), db.RuntimeFile())
 }
 
-// While no record can be written, signatures wait for the disk, and what is in the file is below it: it is not believed.
+// While no record can be written, signatures wait for the disk, and what is in the file is below it: it is not
+// believed.
 func TestARecordThatCannotBeWritten(t *testing.T) {
 	opt := store.Options{Ahead: 1, RuntimeDir: tmpfs(t)}
 	dir := newDir(t)
@@ -250,7 +260,8 @@ func TestARecordThatCannotBeWritten(t *testing.T) {
 	require.Equal(t, hwm.Position{Level: 13, Round: hwm.MaxRound}, markAt(t, db, key).Position)
 }
 
-// A file of the schema before opens with all that is in it, is left as it is by who only looks, and is of today's after the first commit.
+// A file of the schema before opens with all that is in it, is left as it is by who only looks, and is of today's after
+// the first commit.
 func TestUpgrade(t *testing.T) {
 	packed, err := os.Open(filepath.Join("testdata", "schema1.db.gz"))
 	require.NoError(t, err)
@@ -305,21 +316,23 @@ func copyOf(t *testing.T, dir string) string {
 	return other
 }
 
-// Whatever happens in whatever order: what was answered is never answered again with other bytes, nor below. A kill loses nothing, and a power cut no
-// more than the levels ahead.
+// Whatever happens in whatever order: what was answered is never answered again with other bytes, nor below. A kill
+// loses nothing, and a power cut no more than the levels ahead.
 func TestHistories(t *testing.T) {
 	shm := tmpfs(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		h := newHistories(t, rt, shm)
 		defer func() { require.NoError(rt, h.db.Close()) }()
 		rt.Repeat(map[string]func(*rapid.T){
-			"advance": h.advance, "advance more": h.advance, "advance most": h.advance, "raise": h.raise, "role": h.role, "flush": h.flush,
-			"kill": h.kill, "cut": h.cut, "stop": h.stop,
+			"advance": h.advance, "advance more": h.advance, "advance most": h.advance, "raise": h.raise, "role": h.role,
+			"flush": h.flush,
+			"kill":  h.kill, "cut": h.cut, "stop": h.stop,
 		})
 	})
 }
 
-// mostAhead is the most that a run of a history keeps ahead. A run that writes nothing leaves the horizon of one before.
+// mostAhead is the most that a run of a history keeps ahead. A run that writes nothing leaves the horizon of one
+// before.
 const mostAhead = 2
 
 // histories is a store that a random history happens to, with the judge's book of it.
@@ -340,7 +353,8 @@ func newHistories(t *testing.T, rt *rapid.T, shm string) *histories {
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	require.NoError(rt, store.Create(t.Context(), filepath.Join(dir, "state"), at))
 	h := &histories{
-		t: t, dir: filepath.Join(dir, "state"), image: make(chan []byte, 1), out: map[hwm.Key]hwm.Position{}, highest: map[tezos.PublicKeyHash]int32{},
+		t: t, dir: filepath.Join(dir, "state"), image: make(chan []byte, 1), out: map[hwm.Key]hwm.Position{},
+		highest: map[tezos.PublicKeyHash]int32{},
 	}
 	h.opt = store.Options{RuntimeDir: shm, OnCommit: func(time.Duration) {
 		file, err := os.ReadFile(filepath.Join(h.dir, store.FileName))
@@ -373,7 +387,8 @@ func (h *histories) open(rt *rapid.T) {
 	require.NoError(rt, err)
 	for _, key := range h.keys {
 		mark := h.mark(rt, key)
-		require.LessOrEqual(rt, h.out[key].Compare(mark.Position), 0, "%s was answered at %s, and the mark is at %s", key, h.out[key], mark.Position)
+		require.LessOrEqual(rt, h.out[key].Compare(mark.Position), 0, "%s was answered at %s, and the mark is at %s", key,
+			h.out[key], mark.Position)
 	}
 }
 
@@ -453,7 +468,8 @@ func (h *histories) cut(rt *rapid.T) {
 	}
 	h.open(rt)
 	for key, p := range h.positions(rt) {
-		require.LessOrEqual(rt, p.Level, max(h.highest[key.PKH], 10)+mostAhead, "a power cut costs more than the levels ahead")
+		require.LessOrEqual(rt, p.Level, max(h.highest[key.PKH], 10)+mostAhead,
+			"a power cut costs more than the levels ahead")
 		h.highest[key.PKH] = max(h.highest[key.PKH], p.Level)
 	}
 }

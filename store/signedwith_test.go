@@ -12,7 +12,8 @@ import (
 	"highwater/store"
 )
 
-// What was signed with a device outlives the process, beside what devices said of themselves, and is written only when it is new.
+// What was signed with a device outlives the process, beside what devices said of themselves, and is written only when
+// it is new.
 func TestSignedWith(t *testing.T) {
 	dir := newDir(t)
 	var commits atomic.Int32

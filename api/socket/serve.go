@@ -35,7 +35,10 @@ type server struct {
 }
 
 func serve(ctx context.Context, l net.Listener, a *api.Answers, log *slog.Logger, limits conns.Limits) error {
-	s := &server{answers: a, limits: limits, open: conns.New(limits.Conns), log: log, ending: make(chan struct{}), all: map[net.Conn]bool{}}
+	s := &server{
+		answers: a, limits: limits, open: conns.New(limits.Conns), log: log, ending: make(chan struct{}),
+		all: map[net.Conn]bool{},
+	}
 	accepted := make(chan error, 1)
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -52,7 +55,8 @@ func serve(ctx context.Context, l net.Listener, a *api.Answers, log *slog.Logger
 	return errors.Join(err, s.end())
 }
 
-// accept takes connections until the listener ends. An error that passes (no more files) is waited out, as net/http does.
+// accept takes connections until the listener ends. An error that passes (no more files) is waited out, as net/http
+// does.
 func (s *server) accept(ctx, inner context.Context, l net.Listener) error {
 	const longest = time.Second
 	pause := 5 * time.Millisecond

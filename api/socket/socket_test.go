@@ -186,7 +186,8 @@ func TestEveryRequest(t *testing.T) {
 	for name, address := range map[string]string{"tcp": anyPort, "unix": unixAddress(t)} {
 		t.Run(name, func(t *testing.T) {
 			k := newKeys(t)
-			c := serve(t, address, k, conns.Standard(), func(cfg *api.OctezConfig) { cfg.KnownKeys, cfg.ProvePossession = true, true }).dial(t)
+			c := serve(t, address, k, conns.Standard(),
+				func(cfg *api.OctezConfig) { cfg.KnownKeys, cfg.ProvePossession = true, true }).dial(t)
 			for pkh, key := range k.held {
 				payload := append([]byte{0x13}, pkh.Hash[:]...)
 				sig, err := c.Sign(key.PublicKey(), payload, nil)
@@ -234,18 +235,28 @@ func TestRefusals(t *testing.T) {
 	bls := soft(t, tezos.BLS12381, "held by the signer").PublicKey().Hash()
 	one := uint8(1)
 	for text, q := range map[string]message.Request{
-		"no device holds " + stranger.String() + " (hint: plug it in)": {Kind: message.Sign, PKH: stranger, Data: []byte{0x13}},
-		"no device holds":                                   {Kind: message.PublicKey, PKH: stranger},
-		"no device holds " + stranger.String():              {Kind: message.SupportsNonces, PKH: stranger},
-		"known_keys = true":                                 {Kind: message.KnownKeys},
-		"prove_possession = true":                           {Kind: message.ProvePossession, PKH: bls},
-		`signature version "1" is another BLS scheme`:       {Kind: message.Sign, PKH: bls, Version: &one, Data: []byte{0x13}},
-		"the message asks for 0x09, which is no request":    {Kind: 9},
-		"the data has 5000 bytes, and may have 4096":        {Kind: message.Sign, PKH: stranger, Data: make([]byte, 4096+904)},
-		"unknown public key hash tag 0x07":                  {Kind: message.PublicKey, PKH: tezos.PublicKeyHash{Curve: 7}},
-		"the message ends within the public key hash":       {Kind: message.Kind(1)},
-		"bytes follow the data: a signature has 64 or 96":   {Kind: message.Sign, PKH: stranger, Data: []byte{1}, Authentication: []byte{1, 2}},
-		"a signature version stands beside a tz1 key; only": {Kind: message.Sign, PKH: stranger, Version: &one, Data: []byte{1}},
+		"no device holds " + stranger.String() + " (hint: plug it in)": {
+			Kind: message.Sign, PKH: stranger, Data: []byte{0x13},
+		},
+		"no device holds":                      {Kind: message.PublicKey, PKH: stranger},
+		"no device holds " + stranger.String(): {Kind: message.SupportsNonces, PKH: stranger},
+		"known_keys = true":                    {Kind: message.KnownKeys},
+		"prove_possession = true":              {Kind: message.ProvePossession, PKH: bls},
+		`signature version "1" is another BLS scheme`: {
+			Kind: message.Sign, PKH: bls, Version: &one, Data: []byte{0x13},
+		},
+		"the message asks for 0x09, which is no request": {Kind: 9},
+		"the data has 5000 bytes, and may have 4096": {
+			Kind: message.Sign, PKH: stranger, Data: make([]byte, 4096+904),
+		},
+		"unknown public key hash tag 0x07":            {Kind: message.PublicKey, PKH: tezos.PublicKeyHash{Curve: 7}},
+		"the message ends within the public key hash": {Kind: message.Kind(1)},
+		"bytes follow the data: a signature has 64 or 96": {
+			Kind: message.Sign, PKH: stranger, Data: []byte{1}, Authentication: []byte{1, 2},
+		},
+		"a signature version stands beside a tz1 key; only": {
+			Kind: message.Sign, PKH: stranger, Version: &one, Data: []byte{1},
+		},
 	} {
 		b := q.Bytes()
 		if text == "the message ends within the public key hash" {
@@ -296,7 +307,8 @@ func TestAuthentication(t *testing.T) {
 	require.Contains(t, s.said.Lines("")[0], "cause=unauthenticated client=127.0.0.1")
 }
 
-// TestOtherProtocols: an HTTP client and a TLS client are known by their first bytes, and answered where they can print it.
+// TestOtherProtocols: an HTTP client and a TLS client are known by their first bytes, and answered where they can print
+// it.
 func TestOtherProtocols(t *testing.T) {
 	s := serve(t, anyPort, newKeys(t), conns.Standard())
 	for _, path := range []string{"/authorized_keys", "/keys/tz1Ke2h7sDdakHJQh8WX4Z372du1KChsksyU"} {
@@ -323,7 +335,9 @@ func TestHalfMessages(t *testing.T) {
 	limits := conns.Standard()
 	limits.ReadHeader, limits.Idle = 20*time.Millisecond, 300*time.Millisecond
 	s := serve(t, anyPort, newKeys(t), limits)
-	for name, half := range map[string]string{"half a length": "\x00", "half a message": "\x00\x16\x01\x00", "all but one byte": "\x00\x02\x02"} {
+	for name, half := range map[string]string{
+		"half a length": "\x00", "half a message": "\x00\x16\x01\x00", "all but one byte": "\x00\x02\x02",
+	} {
 		c := s.dial(t)
 		_, err := io.WriteString(c, half)
 		require.NoError(t, err, name)

@@ -16,7 +16,8 @@ func Group(use, short, long, example string, subs ...*cobra.Command) *cobra.Comm
 		Use: use, Short: short, Long: long, Example: example, Args: cobra.ArbitraryArgs, DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return terminal.Usagef("%s has no command %q%s", c.CommandPath(), args[0], words.DidYouMean(args[0], CommandNames(c)))
+				return terminal.Usagef("%s has no command %q%s", c.CommandPath(), args[0],
+					words.DidYouMean(args[0], CommandNames(c)))
 			}
 			return c.Help()
 		},

@@ -52,9 +52,11 @@ func (f *DeviceFlags) names(cfg *config.Config) ([]string, error) {
 	}
 	switch {
 	case f.Device != "":
-		return nil, hints.Add(fmt.Errorf("no %s named %q is configured", f.Kind, f.Device), "configured: "+strings.Join(all, ", "))
+		return nil, hints.Add(fmt.Errorf("no %s named %q is configured", f.Kind, f.Device),
+			"configured: "+strings.Join(all, ", "))
 	case len(all) == 0:
-		return nil, hints.Add(fmt.Errorf("no %s is configured", f.Kind), "add a [[device]] with kind = \""+f.Kind+"\" to "+cfg.Path)
+		return nil, hints.Add(fmt.Errorf("no %s is configured", f.Kind),
+			"add a [[device]] with kind = \""+f.Kind+"\" to "+cfg.Path)
 	}
 	return all, nil
 }
@@ -63,7 +65,8 @@ func (f *DeviceFlags) names(cfg *config.Config) ([]string, error) {
 func (f *DeviceFlags) one(cfg *config.Config) (string, error) {
 	all, err := f.names(cfg)
 	if err == nil && len(all) > 1 {
-		err = hints.Add(terminal.Usagef("%d are configured: choose with --device", len(all)), "configured: "+strings.Join(all, ", "))
+		err = hints.Add(terminal.Usagef("%d are configured: choose with --device", len(all)),
+			"configured: "+strings.Join(all, ", "))
 	}
 	if err != nil {
 		return "", err
@@ -98,12 +101,15 @@ func (a *App) OnDevice(ctx context.Context, f *DeviceFlags, do func(admin operat
 // awaited tells whether the device waits for a person to plug in, enter the PIN or open the app. A locked TezSign is
 // not awaited: the gadget answers verbs.
 func (f *DeviceFlags) awaited(h device.Health) bool {
-	return h == device.Absent || h == device.NoApp || h == device.WrongApp || h == device.Locked && f.Kind == config.KindLedger
+	return h == device.Absent || h == device.NoApp || h == device.WrongApp || h == device.Locked &&
+		f.Kind == config.KindLedger
 }
 
 // Ask runs a verb on one device, and shows the result; with --json, the result itself. An answer without a confirmation
 // has the shorter bound infoWait.
-func Ask[R any](c *cobra.Command, a *App, f *DeviceFlags, verb string, args any, say func(name string, r R) error) error {
+func Ask[R any](c *cobra.Command, a *App, f *DeviceFlags, verb string, args any,
+	say func(name string, r R) error,
+) error {
 	if verb == "info" && !c.Flags().Changed("timeout") {
 		f.Timeout = infoWait
 	}
@@ -121,7 +127,9 @@ func Ask[R any](c *cobra.Command, a *App, f *DeviceFlags, verb string, args any,
 
 // AskEach asks all devices of a kind for their identity. A silent device gets a row with its problem. The exit status
 // is 1 when no device answers.
-func AskEach[R any](c *cobra.Command, a *App, f *DeviceFlags, args any, problem func(name, text string) R, say func([]R) error) error {
+func AskEach[R any](c *cobra.Command, a *App, f *DeviceFlags, args any, problem func(name, text string) R,
+	say func([]R) error,
+) error {
 	cfg, err := a.Config()
 	if err != nil {
 		return err
@@ -149,13 +157,16 @@ func AskEach[R any](c *cobra.Command, a *App, f *DeviceFlags, args any, problem 
 		if err := say(views); err != nil || found > 0 {
 			return err
 		}
-		a.Note("hint: no %s was found: connect and unlock the device. The buses, and each device's fault: highwater check", f.Kind)
+		a.Note("hint: no %s was found: connect and unlock the device. The buses, and each device's fault: highwater check",
+			f.Kind)
 		return ErrSaid
 	})
 }
 
 // Call runs a verb on a device, shows the device's prompts with a countdown, and decodes the result.
-func Call[R any](ctx context.Context, a *App, admin operate.Admin, f *DeviceFlags, name, verb string, args any) (R, error) {
+func Call[R any](ctx context.Context, a *App, admin operate.Admin, f *DeviceFlags, name, verb string, args any) (
+	R, error,
+) {
 	var result R
 	raw, err := json.Marshal(args)
 	if err != nil {
@@ -185,7 +196,8 @@ func late(ctx context.Context, admin operate.Admin, f *DeviceFlags, name string,
 		i := slices.IndexFunc(st.Devices, func(d operate.DeviceRow) bool { return d.Name == name })
 		if i >= 0 && f.awaited(st.Devices[i].Health) {
 			d := st.Devices[i]
-			return hints.Add(fmt.Errorf("nothing came back within %s: %s is %s: %s", f.Timeout, name, d.Health, d.Detail), d.Advice)
+			return hints.Add(fmt.Errorf("nothing came back within %s: %s is %s: %s", f.Timeout, name, d.Health, d.Detail),
+				d.Advice)
 		}
 	}
 	hint := hints.Of(err)

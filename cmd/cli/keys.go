@@ -14,7 +14,8 @@ import (
 // OneKey wants exactly one argument, a key.
 func OneKey(c *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return hints.Add(terminal.Usagef("%s wants a key: an address or an alias", c.CommandPath()), "see: highwater keys list")
+		return hints.Add(terminal.Usagef("%s wants a key: an address or an alias", c.CommandPath()),
+			"see: highwater keys list")
 	}
 	return nil
 }
@@ -36,5 +37,6 @@ func FindKey(keys []operate.KeyRow, name string) (operate.KeyRow, error) {
 	case 0:
 		return operate.KeyRow{}, hints.Add(fmt.Errorf("no key %q is known", name), "see: highwater keys list")
 	}
-	return operate.KeyRow{}, hints.Add(fmt.Errorf("%d keys have the alias %q", len(found), name), "use the address: highwater keys list")
+	return operate.KeyRow{}, hints.Add(
+		fmt.Errorf("%d keys have the alias %q", len(found), name), "use the address: highwater keys list")
 }

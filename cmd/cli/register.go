@@ -18,7 +18,8 @@ func (a *App) ShowRegister(v *register.View) {
 	}
 	switch {
 	case v.SilentMS > 0:
-		a.Say("        %s: %s", a.Paint(terminal.Red, fmt.Sprintf("the register has not answered for %d s", v.SilentMS/1000)), v.Error)
+		a.Say("        %s: %s", a.Paint(terminal.Red, fmt.Sprintf("the register has not answered for %d s", v.SilentMS/1000)),
+			v.Error)
 	case v.Error != "":
 		a.Say("        %s", a.Paint(terminal.Red, v.Error))
 	}

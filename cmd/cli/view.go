@@ -25,7 +25,10 @@ func (a *App) MarksTable(marks []operate.MarkRow) error {
 		if m.UpdatedAt != nil {
 			at = words.Time(*m.UpdatedAt)
 		}
-		row := []string{m.PKH.String(), words.Dash(words.ShortAlias(m.Alias)), m.Kind.String(), m.LevelText(), m.RoundText(), m.HorizonText(), m.CeilingText(), words.Dash(m.Source), at}
+		row := []string{
+			m.PKH.String(), words.Dash(words.ShortAlias(m.Alias)), m.Kind.String(), m.LevelText(), m.RoundText(),
+			m.HorizonText(), m.CeilingText(), words.Dash(m.Source), at,
+		}
 		if several {
 			row = append(row, m.Chain.String())
 		}

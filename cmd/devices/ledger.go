@@ -20,7 +20,8 @@ are the first line ("highwater hwm list").`
 
 func (a *app) ledgerCmd() *cobra.Command {
 	return cli.Group("ledger", "Look at Ledgers, set up Ledgers", ledgerLong, "  highwater ledger list",
-		a.ledgerListCmd(), a.ledgerSetupCmd(), a.ledgerAuthorizeCmd(), a.ledgerDeauthorizeCmd(), a.ledgerHWMCmd(), a.ledgerResetCmd(),
+		a.ledgerListCmd(), a.ledgerSetupCmd(), a.ledgerAuthorizeCmd(), a.ledgerDeauthorizeCmd(), a.ledgerHWMCmd(),
+		a.ledgerResetCmd(),
 		a.ledgerVersionCmd())
 }
 
@@ -226,7 +227,8 @@ func (a *app) ledgerResetCmd() *cobra.Command {
 				return err
 			}
 			return cli.Ask(c, a.App, f, "reset", daemon.LedgerResetArgs{Level: l, Far: far}, func(name, _ string) error {
-				a.Say("%s: the device's mark is at level %d round 0: an attestation at the mark is still open, a block is not", name, l)
+				a.Say("%s: the device's mark is at level %d round 0: an attestation at the mark is still open, a block is not",
+					name, l)
 				a.Note("hint: to shut level %d for everything: highwater ledger reset --device %s --level %d", l, name, l+1)
 				return nil
 			})
@@ -241,7 +243,8 @@ func (a *app) ledgerResetCmd() *cobra.Command {
 func (a *app) ledgerVersionCmd() *cobra.Command {
 	var f *cli.DeviceFlags
 	c := &cobra.Command{
-		Use: "version", Short: "Show the version of the device's app", Args: cli.NoArgs, Example: "  highwater ledger version",
+		Use: "version", Short: "Show the version of the device's app", Args: cli.NoArgs,
+		Example: "  highwater ledger version",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return cli.Ask(c, a.App, f, "info", daemon.LedgerInfoArgs{}, func(name string, v daemon.LedgerView) error {
 				a.Say("%s: Tezos Baking %s (%s)", name, v.App, v.Build)

@@ -22,7 +22,8 @@ an argument. A daemon unlocks by itself when its configuration names a passphras
 
 func (a *app) tezsignCmd() *cobra.Command {
 	return cli.Group("tezsign", "Look at TezSign gadgets, make and unlock keys", tezsignLong, "  highwater tezsign status",
-		a.tezsignListCmd(), a.tezsignInitCmd(), a.tezsignNewCmd(), a.tezsignStatusCmd(), a.tezsignUnlockCmd(), a.tezsignLockCmd(),
+		a.tezsignListCmd(), a.tezsignInitCmd(), a.tezsignNewCmd(), a.tezsignStatusCmd(), a.tezsignUnlockCmd(),
+		a.tezsignLockCmd(),
 		a.tezsignSetLevelCmd(), a.tezsignLogsCmd(), a.tezsignDeleteCmd(), a.tezsignVersionCmd())
 }
 
@@ -46,7 +47,8 @@ func (a *app) tezsignFlags(c *cobra.Command, passphrase bool) *tezsignFlags {
 func (a *app) tezsignListCmd() *cobra.Command {
 	var f *tezsignFlags
 	c := &cobra.Command{
-		Use: "list", Short: "List the configured gadgets and their keys", Args: cli.NoArgs, Example: "  highwater tezsign list",
+		Use: "list", Short: "List the configured gadgets and their keys", Args: cli.NoArgs,
+		Example: "  highwater tezsign list",
 		RunE: func(c *cobra.Command, _ []string) error {
 			problem := func(name, text string) daemon.TezSignInfo { return daemon.TezSignInfo{Name: name, Problem: text} }
 			return cli.AskEach(c, a.App, &f.DeviceFlags, struct{}{}, problem, a.gadgetsTable)
@@ -171,7 +173,8 @@ func (a *app) tezsignSetLevelCmd() *cobra.Command {
 	f = a.tezsignFlags(c, false)
 	c.Flags().Var(&level, "level", "the `LEVEL`: a number, or head+N with a node")
 	cli.FarFlag(c, &far)
-	c.Flags().BoolVar(&repair, "repair", false, "the gadget lost this key's state, and I know the highest level that the key signed")
+	c.Flags().BoolVar(&repair, "repair", false,
+		"the gadget lost this key's state, and I know the highest level that the key signed")
 	return c
 }
 
@@ -179,7 +182,8 @@ func (a *app) tezsignLogsCmd() *cobra.Command {
 	var f *tezsignFlags
 	var lines int
 	c := &cobra.Command{
-		Use: "logs", Short: "Show the last lines of a gadget's log", Args: cli.NoArgs, Example: "  highwater tezsign logs --lines 50",
+		Use: "logs", Short: "Show the last lines of a gadget's log", Args: cli.NoArgs,
+		Example: "  highwater tezsign logs --lines 50",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if lines < 1 {
 				return terminal.Usagef("--lines %d: at least one", lines)
@@ -200,7 +204,8 @@ func (a *app) tezsignLogsCmd() *cobra.Command {
 func (a *app) tezsignVersionCmd() *cobra.Command {
 	var f *tezsignFlags
 	c := &cobra.Command{
-		Use: "version", Short: "Show a gadget's program and versions", Args: cli.NoArgs, Example: "  highwater tezsign version",
+		Use: "version", Short: "Show a gadget's program and versions", Args: cli.NoArgs,
+		Example: "  highwater tezsign version",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return cli.Ask(c, a.App, &f.DeviceFlags, "info", struct{}{}, func(name string, info daemon.TezSignInfo) error {
 				a.Say("%s: TezSign %s, built %s", name, info.Version, info.BuildDate)

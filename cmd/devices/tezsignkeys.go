@@ -94,7 +94,9 @@ func (a *app) tezsignDeleteCmd() *cobra.Command {
 }
 
 // toDelete gives the keys to delete, named as on the gadget, with their addresses: "TEST" is the gadget's "test".
-func (a *app) toDelete(ctx context.Context, admin operate.Admin, f *tezsignFlags, name string, aliases []string) (which []string, err error) {
+func (a *app) toDelete(ctx context.Context, admin operate.Admin, f *tezsignFlags, name string, aliases []string) (
+	which []string, err error,
+) {
 	if aliases, err = tezsign.FoldAliases(aliases); err != nil {
 		return nil, err
 	}
@@ -113,7 +115,9 @@ func (a *app) toDelete(ctx context.Context, admin operate.Admin, f *tezsignFlags
 }
 
 // keysVerb runs a verb over keys. Each key has its own result.
-func (a *app) keysVerb(ctx context.Context, f *tezsignFlags, verb string, aliases []string, done string, secret, choose bool) error {
+func (a *app) keysVerb(ctx context.Context, f *tezsignFlags, verb string, aliases []string, done string, secret,
+	choose bool,
+) error {
 	return a.OnDevice(ctx, &f.DeviceFlags, func(admin operate.Admin, name string) error {
 		var err error
 		if choose {
@@ -126,7 +130,8 @@ func (a *app) keysVerb(ctx context.Context, f *tezsignFlags, verb string, aliase
 }
 
 func (a *app) keysVerbOn(
-	ctx context.Context, admin operate.Admin, f *tezsignFlags, name, verb string, aliases []string, done string, secret bool,
+	ctx context.Context, admin operate.Admin, f *tezsignFlags, name, verb string, aliases []string, done string,
+	secret bool,
 ) (err error) {
 	args := daemon.TezSignKeysArgs{}
 	if args.Aliases, err = tezsign.FoldAliases(aliases); err != nil {
@@ -175,7 +180,9 @@ func (a *app) showResults(results []daemon.TezSignResult, done string) error {
 }
 
 // chooseKeys gives the keys of the arguments; all with --all; else the operator picks keys on a terminal.
-func (a *app) chooseKeys(ctx context.Context, admin operate.Admin, f *tezsignFlags, name, verb string, aliases []string) ([]string, error) {
+func (a *app) chooseKeys(ctx context.Context, admin operate.Admin, f *tezsignFlags, name, verb string,
+	aliases []string,
+) ([]string, error) {
 	if len(aliases) > 0 {
 		if f.all {
 			return nil, terminal.Usagef("name keys, or say --all, not both")
@@ -198,7 +205,8 @@ func (a *app) chooseKeys(ctx context.Context, admin operate.Admin, f *tezsignFla
 	case f.all:
 		return fit, nil
 	case !a.Interactive:
-		return nil, hints.Add(terminal.Usagef("name the keys to %s, or say --all", verb), "they are: "+strings.Join(fit, ", "))
+		return nil, hints.Add(terminal.Usagef("name the keys to %s, or say --all", verb),
+			"they are: "+strings.Join(fit, ", "))
 	}
 	return a.Pick("Which keys to "+verb, fit)
 }

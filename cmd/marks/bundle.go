@@ -26,7 +26,8 @@ keys and their allowed kinds, signed by the instance. A bundle holds no secret, 
 
 func (a *app) bundleCmd() *cobra.Command {
 	return cli.Group("bundle", "Carry watermarks, keys and policy to a second machine in a signed file", bundleLong,
-		"  highwater bundle export --out /media/stick/bundle.json", a.bundleExportCmd(), a.bundleVerifyCmd(), a.bundleDiffCmd())
+		"  highwater bundle export --out /media/stick/bundle.json", a.bundleExportCmd(), a.bundleVerifyCmd(),
+		a.bundleDiffCmd())
 }
 
 func (a *app) bundleExportCmd() *cobra.Command {
@@ -42,7 +43,8 @@ func (a *app) bundleExportCmd() *cobra.Command {
 			if err := durable.MustBeNew(out); err != nil {
 				return err
 			}
-			return a.WithAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error { return a.exportBundle(c.Context(), admin, out) })
+			return a.WithAdmin(c.Context(), false,
+				func(_ *config.Config, admin operate.Admin) error { return a.exportBundle(c.Context(), admin, out) })
 		},
 	}
 	c.Flags().StringVar(&out, "out", "", "write to this new `FILE`")
@@ -97,9 +99,10 @@ func (a *app) bundleDiffCmd() *cobra.Command {
 			"side, allowed kinds, ceilings. Keys, policy and ceilings are never imported: each machine has its own.",
 		Example: "  highwater bundle diff /media/stick/bundle.json",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.withBundle(c.Context(), args[0], &trust, true, func(b *bundle.Bundle, who string, admin operate.Admin) error {
-				return a.diffBundle(c.Context(), admin, b, who)
-			})
+			return a.withBundle(c.Context(), args[0], &trust, true,
+				func(b *bundle.Bundle, who string, admin operate.Admin) error {
+					return a.diffBundle(c.Context(), admin, b, who)
+				})
 		},
 	}
 	trust.Flag(c)
@@ -115,7 +118,9 @@ func oneFile(c *cobra.Command, args []string) error {
 
 // withBundle opens a bundle and checks its signer. The instance is opened only when the check or f (here) needs the
 // instance.
-func (a *app) withBundle(ctx context.Context, path string, trust *cli.TrustFlag, here bool, f func(b *bundle.Bundle, who string, admin operate.Admin) error) error {
+func (a *app) withBundle(ctx context.Context, path string, trust *cli.TrustFlag, here bool,
+	f func(b *bundle.Bundle, who string, admin operate.Admin) error,
+) error {
 	if err := trust.Parse(); err != nil {
 		return err
 	}
@@ -154,7 +159,8 @@ func (a *app) showBundle(b *bundle.Bundle, who string) error {
 func (a *app) sayBundle(b *bundle.Bundle, who string) {
 	a.Say("instance  %s: %s", b.Instance, who)
 	a.Say("written   %s, %s ago; chain %s", words.Time(b.When), words.Age(time.Since(b.When)), b.Chain)
-	a.Say("then      %s, epoch %d; %s, %s, %s", b.Role, b.Epoch, words.Count(len(b.Keys), "key"), words.Count(len(b.Marks), "mark"), words.Count(len(b.Ceilings), "ceiling"))
+	a.Say("then      %s, epoch %d; %s, %s, %s", b.Role, b.Epoch, words.Count(len(b.Keys), "key"),
+		words.Count(len(b.Marks), "mark"), words.Count(len(b.Ceilings), "ceiling"))
 	if b.Role == hwm.Active {
 		a.Note("hint: the writer was active: its later signatures are not in the file")
 	}
@@ -171,7 +177,8 @@ type bundleDiff struct {
 func (a *app) diffBundle(ctx context.Context, admin operate.Admin, b *bundle.Bundle, who string) error {
 	d := bundleDiff{Instance: b.Instance, When: b.When, Marks: []operate.ChangeRow{}, Differs: []string{}}
 	if rows := b.Rows(); len(rows) > 0 {
-		changes, err := admin.Raise(ctx, operate.RaiseRequest{Rows: rows, DryRun: true, Far: true}) // a dry run raises nothing, so no confirmation is needed
+		// A dry run raises nothing, so no confirmation is needed.
+		changes, err := admin.Raise(ctx, operate.RaiseRequest{Rows: rows, DryRun: true, Far: true})
 		if err != nil {
 			return err
 		}

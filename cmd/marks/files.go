@@ -30,7 +30,8 @@ No file is ever written over.`
 func (a *app) hwmExportCmd() *cobra.Command {
 	var out, format string
 	c := &cobra.Command{
-		Use: "export", Short: "Write the watermarks to files, for another machine or signer", Args: cli.NoArgs, Long: exportLong,
+		Use: "export", Short: "Write the watermarks to files, for another machine or signer", Args: cli.NoArgs,
+		Long:    exportLong,
 		Example: "  highwater hwm export --out marks.json\n  highwater hwm export --format octez-signer --out marks",
 		RunE: func(c *cobra.Command, _ []string) error {
 			other := markfiles.OtherSigners[format] != nil
@@ -48,8 +49,10 @@ func (a *app) hwmExportCmd() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&out, "out", "", "write to this new `FILE` instead of standard output; for a foreign signer, to files below this directory")
-	c.Flags().StringVar(&format, "format", interchange.Highwater.String(), "write in the form of `PROGRAM`: highwater, octez-signer, signatory")
+	c.Flags().StringVar(&out, "out", "",
+		"write to this new `FILE` instead of standard output; for a foreign signer, to files below this directory")
+	c.Flags().StringVar(&format, "format", interchange.Highwater.String(),
+		"write in the form of `PROGRAM`: highwater, octez-signer, signatory")
 	return c
 }
 
@@ -79,7 +82,9 @@ func (a *app) exportFile(ctx context.Context, cfg *config.Config, admin operate.
 }
 
 // markRows are the marks of our chain, and the keys and kinds without a mark.
-func markRows(ctx context.Context, cfg *config.Config, admin operate.Admin) (rows []interchange.Row, none []operate.MarkRow, err error) {
+func markRows(ctx context.Context, cfg *config.Config, admin operate.Admin) (
+	rows []interchange.Row, none []operate.MarkRow, err error,
+) {
 	marks, err := admin.Marks(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -112,7 +117,8 @@ func (a *app) hwmImportCmd() *cobra.Command {
 	var devices []string
 	var trust cli.TrustFlag
 	c := &cobra.Command{
-		Use: "import [FILE…]", Short: "Merge watermarks from files of this signer or of foreign signers", Long: importLong, Args: cobra.ArbitraryArgs,
+		Use: "import [FILE…]", Short: "Merge watermarks from files of this signer or of foreign signers", Long: importLong,
+		Args:    cobra.ArbitraryArgs,
 		Example: "  highwater hwm import --dry-run ~/.tezos-signer/*_high_watermarks",
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args)+len(devices) == 0 {
@@ -139,14 +145,17 @@ func (a *app) hwmImportCmd() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "show the result for each row, and change nothing")
-	c.Flags().BoolVar(&req.Far, "far", false, fmt.Sprintf("the levels are right, although more than %d above the highest known", hwm.FarLevels))
+	c.Flags().BoolVar(&req.Far, "far", false,
+		fmt.Sprintf("the levels are right, although more than %d above the highest known", hwm.FarLevels))
 	c.Flags().StringSliceVar(&devices, "device", nil, "the marks of this connected device, by its `NAME` (repeatable)")
 	trust.Flag(c)
 	return a.AddJSON(c)
 }
 
 // deviceRows asks a device for its own marks.
-func (a *app) deviceRows(ctx context.Context, cfg *config.Config, admin operate.Admin, name string) ([]hwm.ImportRow, error) {
+func (a *app) deviceRows(ctx context.Context, cfg *config.Config, admin operate.Admin, name string) (
+	[]hwm.ImportRow, error,
+) {
 	for _, d := range cfg.Devices {
 		if d.Name != name {
 			continue
@@ -191,12 +200,15 @@ func gadgetRows(info daemon.TezSignInfo) ([]hwm.ImportRow, error) {
 		}
 	}
 	if len(rows) == 0 {
-		return nil, hints.Add(errors.New("the gadget tells no marks: a gadget tells the marks of unlocked keys only"), "highwater tezsign unlock --all")
+		return nil, hints.Add(errors.New("the gadget tells no marks: a gadget tells the marks of unlocked keys only"),
+			"highwater tezsign unlock --all")
 	}
 	return rows, nil
 }
 
-func (a *app) importRows(ctx context.Context, admin operate.Admin, req operate.RaiseRequest, refused []operate.ChangeRow) error {
+func (a *app) importRows(ctx context.Context, admin operate.Admin, req operate.RaiseRequest,
+	refused []operate.ChangeRow,
+) error {
 	changes := []operate.ChangeRow{}
 	if len(req.Rows) > 0 {
 		if _, err := a.ConfirmFar(req.Far, req.DryRun, "import", func(far bool) (err error) {

@@ -170,7 +170,10 @@ func (a *app) changesTable(changes []operate.ChangeRow) error {
 		case c.Why != "":
 			before, now = "-", c.Why
 		}
-		rows = append(rows, []string{c.PKH.String(), words.Dash(words.ShortAlias(c.Alias)), c.Kind.String(), c.Result, before, now})
+		rows = append(rows, []string{
+			c.PKH.String(), words.Dash(words.ShortAlias(c.Alias)), c.Kind.String(), c.Result,
+			before, now,
+		})
 	}
 	return a.Table([]string{"key", "alias", "kind", "result", "before", "now"}, rows)
 }
@@ -261,7 +264,9 @@ func (a *app) liftCeilings(ctx context.Context, ch *choice, names []string, reas
 		if len(lifted) == 0 {
 			return errors.New("no ceiling to lift")
 		}
-		if err := a.Typed(fmt.Sprintf("The command lifts %s. If a second machine signs above, both will be slashed.", words.Count(len(lifted), "ceiling")), "lift"); err != nil {
+		if err := a.Typed(fmt.Sprintf(
+			"The command lifts %s. If a second machine signs above, both will be slashed.", words.Count(len(lifted), "ceiling")),
+			"lift"); err != nil {
 			return err
 		}
 		for _, key := range lifted {
@@ -309,7 +314,8 @@ func (a *app) hwmLowerCmd() *cobra.Command {
 	var ch choice
 	var reason string
 	c := &cobra.Command{
-		Use: "lower KEY", Short: "Lower a watermark (dangerous; at a stopped instance only)", Long: lowerLong, Args: cli.OneKey,
+		Use: "lower KEY", Short: "Lower a watermark (dangerous; at a stopped instance only)", Long: lowerLong,
+		Args:    cli.OneKey,
 		Example: "  highwater hwm lower tz1… --kind attestation --level 8000000 --reason 'typed one digit too many'",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := cli.Wants(c, "kind", "level", "reason"); err != nil {
@@ -334,7 +340,9 @@ func (a *app) hwmLowerCmd() *cobra.Command {
 	return c
 }
 
-func (a *app) lower(ctx context.Context, cfg *config.Config, in *daemon.Instance, name string, kinds []tezos.Kind, level int32, reason string) error {
+func (a *app) lower(ctx context.Context, cfg *config.Config, in *daemon.Instance, name string, kinds []tezos.Kind,
+	level int32, reason string,
+) error {
 	rows, err := in.Admin.Keys(ctx)
 	if err != nil {
 		return err

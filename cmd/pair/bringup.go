@@ -45,7 +45,8 @@ func byStep(flag string, texts []string) (map[string]string, error) {
 	for _, t := range texts {
 		step, text, ok := strings.Cut(t, "=")
 		if !ok || strings.TrimSpace(text) == "" {
-			return nil, hints.Add(terminal.Usagef("--%s %q says nothing", flag, t), "expected STEP=TEXT, e.g. --"+flag+" 'baker-files=carried over today'")
+			return nil, hints.Add(terminal.Usagef("--%s %q says nothing", flag, t),
+				"expected STEP=TEXT, e.g. --"+flag+" 'baker-files=carried over today'")
 		}
 		out[step] = text
 	}
@@ -71,9 +72,12 @@ func (a *app) bringUpCmd() *cobra.Command {
 		},
 	})
 	c.Flags().BoolVar(&f.yes, "yes", false, "create an empty watermark file without asking, if none exists (no statement)")
-	c.Flags().StringVar(&f.bakerDir, "baker-dir", "", "the base `DIRECTORY` of octez-baker on this machine, for a look at the baker's files")
-	c.Flags().StringArrayVar(&f.files, "import", nil, "take watermarks over from this `FILE`: a bundle, or a file for hwm import (repeatable)")
-	c.Flags().StringArrayVar(&f.state, "state", nil, "answer the question of a step in your words: `STEP=TEXT` (repeatable)")
+	c.Flags().StringVar(&f.bakerDir, "baker-dir", "",
+		"the base `DIRECTORY` of octez-baker on this machine, for a look at the baker's files")
+	c.Flags().StringArrayVar(&f.files, "import", nil,
+		"take watermarks over from this `FILE`: a bundle, or a file for hwm import (repeatable)")
+	c.Flags().StringArrayVar(&f.state, "state", nil,
+		"answer the question of a step in your words: `STEP=TEXT` (repeatable)")
 	c.Flags().StringArrayVar(&f.skip, "skip", nil, "leave a step out, and why: `STEP=WHY` (repeatable)")
 	c.Flags().DurationVar(&f.wait, "wait", 10*time.Second, "how long to wait for watermarks from the peer")
 	f.trust.Flag(c)
@@ -198,7 +202,8 @@ func (b *bringUp) conclude(passed int) error {
 		if len(missing) == 0 {
 			b.Say("%s: all %d steps; %s", b.Paint(terminal.Green, "ready"), passed, b.backup.Outlook())
 		} else {
-			b.Say("%s: %d of %d steps; next: %s", b.Paint(terminal.Yellow, "not ready yet"), passed, len(b.list.Steps), missing[0].Step)
+			b.Say("%s: %d of %d steps; next: %s", b.Paint(terminal.Yellow, "not ready yet"), passed, len(b.list.Steps),
+				missing[0].Step)
 			if missing[0].Hint != "" {
 				b.Say("  → %s", missing[0].Hint)
 			}

@@ -51,7 +51,10 @@ func (a *app) bringUpReport(ctx context.Context) error {
 	if st, lookErr := b.backup.Look(ctx); lookErr == nil && st.Role.Role != hwm.Active {
 		record.End() // the drill's right to sign went back since
 	}
-	v := reportView{Record: record, AgeSeconds: int64(time.Since(record.Updated).Seconds()), Done: len(b.list.Missing()) == 0, Changes: b.list.Changes(ctx)}
+	v := reportView{
+		Record: record, AgeSeconds: int64(time.Since(record.Updated).Seconds()),
+		Done: len(b.list.Missing()) == 0, Changes: b.list.Changes(ctx),
+	}
 	if ctx.Err() != nil {
 		return errors.New("stopped")
 	}
@@ -73,7 +76,8 @@ func (a *app) showReport(v reportView) error {
 	} else {
 		a.Say("instance  %.8s on %s", r.Instance, r.Chain)
 	}
-	a.Say("begun     %s; looked at last %s, %s ago\n", words.Time(r.Started), words.Time(r.Updated), words.Age(time.Since(r.Updated)))
+	a.Say("begun     %s; looked at last %s, %s ago\n", words.Time(r.Started), words.Time(r.Updated),
+		words.Age(time.Since(r.Updated)))
 	rows := make([][]string, 0, len(r.Entries))
 	for _, e := range r.Entries {
 		rows = append(rows, []string{a.PaintResult(e.Result), e.Step, words.Time(e.At), e.Detail})

@@ -12,6 +12,7 @@ import (
 func Commands(a *cli.App) []*cobra.Command {
 	p := &app{a}
 	return []*cobra.Command{
-		p.peerCmd(), p.registerCmd(), p.bringUpCmd(), p.drillCmd(), p.waitWindowCmd(), p.handoverCmd(), p.releaseCmd(), p.acceptCmd(), p.takeoverCmd(),
+		p.peerCmd(), p.registerCmd(), p.bringUpCmd(), p.drillCmd(), p.waitWindowCmd(), p.handoverCmd(), p.releaseCmd(),
+		p.acceptCmd(), p.takeoverCmd(),
 	}
 }

@@ -62,7 +62,8 @@ func (a *app) drillCmd() *cobra.Command {
 	c.Flags().BoolVar(&dry, "dry-run", false, "only measure, as without --handover")
 	c.Flags().BoolVar(&f.handover, "handover", false, "hand over to this machine, sign here, and hand back")
 	c.Flags().IntVar(&f.levels, "levels", 2, "sign here at `N` levels before the right goes back")
-	c.Flags().DurationVar(&f.wait, "wait", 2*time.Minute, "how long to wait for the signatures; afterwards the right goes back in any case")
+	c.Flags().DurationVar(&f.wait, "wait", 2*time.Minute,
+		"how long to wait for the signatures; afterwards the right goes back in any case")
 	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask")
 	return a.AddJSON(c)
 }

@@ -37,7 +37,8 @@ func (a *app) drillHandover(
 	if !d.Result.Passed() {
 		return nil // the checklist shows the obstacle
 	}
-	question := fmt.Sprintf("Bring the right to sign here from %s, sign at %s, and give the right back?", st.Pair.Peer.Key.Short(), words.Count(f.levels, "level"))
+	question := fmt.Sprintf("Bring the right to sign here from %s, sign at %s, and give the right back?",
+		st.Pair.Peer.Key.Short(), words.Count(f.levels, "level"))
 	if err = a.Confirm(f.yes, question, "drill"); err != nil {
 		return err
 	}
@@ -121,7 +122,8 @@ func (r *realDrill) notCome(ctx context.Context, err error) {
 	switch {
 	case r.back:
 	case wire.IsRefusal(err):
-		r.line(checklist.Role, checklist.Bad, "to give the right back: highwater handover", "this machine has the right to sign")
+		r.line(checklist.Role, checklist.Bad, "to give the right back: highwater handover",
+			"this machine has the right to sign")
 	default:
 		r.line(checklist.Role, checklist.Warning, "", "this machine has the right to sign nevertheless")
 		r.giveBack(context.WithoutCancel(ctx))
@@ -143,7 +145,8 @@ func (r *realDrill) sign(ctx context.Context) error {
 			return err
 		}
 		for _, m := range marks {
-			if m.Signed && m.Level != nil && *m.Level > r.from && m.UpdatedAt.After(r.d.At) && !slices.Contains(r.d.Levels, *m.Level) {
+			if m.Signed && m.Level != nil && *m.Level > r.from && m.UpdatedAt.After(r.d.At) &&
+				!slices.Contains(r.d.Levels, *m.Level) {
 				r.d.Levels = append(r.d.Levels, *m.Level)
 			}
 		}
@@ -189,14 +192,16 @@ func (r *realDrill) giveBack(ctx context.Context) {
 		st, stErr := r.admin.Status(ctx)
 		if stErr == nil && st.Role.Role != hwm.Active { // the right went, and the answer was lost
 			r.back = true
-			r.line(checklist.Back, checklist.Warning, "see on both machines: highwater status", "this machine does not sign any more; the peer's answer did not come: %v", err)
+			r.line(checklist.Back, checklist.Warning, "see on both machines: highwater status",
+				"this machine does not sign any more; the peer's answer did not come: %v", err)
 			return
 		}
 	}
 	if err == nil {
 		err = errors.New("the peer did not say what came of it")
 	}
-	r.line(checklist.Back, checklist.Bad, "this machine has the right to sign; when the peer is ready: highwater handover", "%s", err)
+	r.line(checklist.Back, checklist.Bad, "this machine has the right to sign; when the peer is ready: highwater handover",
+		"%s", err)
 }
 
 // missed asks the node, if configured, for the levels without our signature.

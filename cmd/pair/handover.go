@@ -45,7 +45,8 @@ type handoverFlags struct {
 func (a *app) handoverCmd() *cobra.Command {
 	var f handoverFlags
 	c := &cobra.Command{
-		Use: "handover", Short: "Move the right to sign to the peer, or from the peer to here", Long: handoverLong, Args: cli.NoArgs,
+		Use: "handover", Short: "Move the right to sign to the peer, or from the peer to here", Long: handoverLong,
+		Args:    cli.NoArgs,
 		Example: "  highwater handover --dry-run\n  highwater handover --yes --timeout 15m",
 		RunE: func(c *cobra.Command, _ []string) error {
 			var err error
@@ -58,7 +59,8 @@ func (a *app) handoverCmd() *cobra.Command {
 			if err := a.Confirmable(f.yes || f.dry); err != nil {
 				return err
 			}
-			return a.WithAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error { return a.handover(c.Context(), admin, &f) })
+			return a.WithAdmin(c.Context(), false,
+				func(_ *config.Config, admin operate.Admin) error { return a.handover(c.Context(), admin, &f) })
 		},
 	}
 	f.flags(c, 5*time.Minute)
@@ -114,7 +116,8 @@ func (a *app) handOver(ctx context.Context, admin operate.Admin, f *handoverFlag
 	done, err := a.await(ctx, f.timeout, func(left time.Duration) (bool, []checklist.Line, error) {
 		answer, err := admin.Handover(heard, f.request(left))
 		if err != nil && ctx.Err() != nil {
-			err = hints.Add(fmt.Errorf("interrupted before the daemon gave the result: %w", err), "see on both machines: highwater status")
+			err = hints.Add(fmt.Errorf("interrupted before the daemon gave the result: %w", err),
+				"see on both machines: highwater status")
 		}
 		h = answer
 		return h.Refusal == nil || h.Refusal.Reason != wire.BadMoment, h.Findings, err
@@ -189,13 +192,16 @@ func (a *app) showHandover(h operate.HandoverAnswer) error {
 	case h.Refusal != nil:
 		return refused(h.Refusal)
 	case !h.Done && h.Moment != nil && !h.Moment.Good:
-		a.Say("%s, except for the moment: a handover would wait for a good moment, or --now; nothing was changed", a.Paint(terminal.Green, "ready"))
+		a.Say("%s, except for the moment: a handover would wait for a good moment, or --now; nothing was changed",
+			a.Paint(terminal.Green, "ready"))
 	case !h.Done:
 		a.Say("%s: nothing stands in the way; nothing was changed", a.Paint(terminal.Green, "ready"))
 	case h.At != nil:
-		a.Say("%s: %s signs up to level %d, %s above; epoch %d", a.Paint(terminal.Green, "handed over"), h.From.Short(), *h.At, h.To.Short(), h.Epoch)
+		a.Say("%s: %s signs up to level %d, %s above; epoch %d", a.Paint(terminal.Green, "handed over"), h.From.Short(),
+			*h.At, h.To.Short(), h.Epoch)
 	default:
-		a.Say("%s: %s signs, epoch %d; nobody signed for %.1f ms", a.Paint(terminal.Green, "handed over"), h.To.Short(), h.Epoch, h.GapMS)
+		a.Say("%s: %s signs, epoch %d; nobody signed for %.1f ms", a.Paint(terminal.Green, "handed over"), h.To.Short(),
+			h.Epoch, h.GapMS)
 	}
 	return nil
 }
@@ -209,7 +215,8 @@ func (a *app) releaseCmd() *cobra.Command {
 	var out string
 	var yes bool
 	c := &cobra.Command{
-		Use: "release --at LEVEL --out FILE", Short: "Give the right to sign away from a level on, by a certificate in a file", Long: releaseLong,
+		Use:   "release --at LEVEL --out FILE",
+		Short: "Give the right to sign away from a level on, by a certificate in a file", Long: releaseLong,
 		Args: cli.NoArgs, Example: "  highwater release --at 8000100 --out /media/stick/handover.json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := cli.Wants(c, "at", "out"); err != nil {
@@ -245,7 +252,8 @@ func (a *app) release(ctx context.Context, admin operate.Admin, level int32, out
 	defer stop()
 	file, err := durable.Reserve(out, maxCertificate)
 	if err != nil {
-		return hints.Add(fmt.Errorf("nothing was given away: the file cannot be written: %w", err), "name a file on a medium with room for it")
+		return hints.Add(fmt.Errorf("nothing was given away: the file cannot be written: %w", err),
+			"name a file on a medium with room for it")
 	}
 	cert, err := admin.Release(step, operate.ReleaseRequest{At: level})
 	if err != nil {
@@ -262,7 +270,8 @@ func (a *app) release(ctx context.Context, admin operate.Admin, level int32, out
 		return a.JSON(cert)
 	}
 	if *cert.Level != level {
-		a.Note("The right was given away before, from level %d on, and cannot be given twice: the same certificate again.", *cert.Level+1)
+		a.Note("The right was given away before, from level %d on, and cannot be given twice: the same certificate again.",
+			*cert.Level+1)
 	}
 	a.Say("released: this instance signs up to level %d, %s above, with %s", *cert.Level, cert.To.Short(), out)
 	a.Note("next, on the peer, before level %d: highwater accept --in %s", *cert.Level+100, filepath.Base(out))
@@ -317,7 +326,8 @@ func (a *app) accept(ctx context.Context, in string, r operate.AcceptRequest, ye
 	}
 	r.Certificate = *cert
 	return a.WithAdmin(ctx, false, func(_ *config.Config, admin operate.Admin) error {
-		question := fmt.Sprintf("%s gave epoch %d to %s on %s, from level %d on. Sign here above the level?", cert.From.Short(), cert.Epoch, cert.To.Short(),
+		question := fmt.Sprintf("%s gave epoch %d to %s on %s, from level %d on. Sign here above the level?",
+			cert.From.Short(), cert.Epoch, cert.To.Short(),
 			words.Time(cert.When), *cert.Level+1)
 		if err := a.Confirm(yes, question, "accept"); err != nil {
 			return err

@@ -101,8 +101,9 @@ func TestDrillAfterALostAnswer(t *testing.T) {
 			var out, errw bytes.Buffer
 			daemon := &lostAnswer{refuses: refuses}
 			r := &realDrill{
-				app: &app{App: &cli.App{Terminal: terminal.New(strings.NewReader(""), &out, &errw)}}, cfg: &config.Config{}, admin: operate.Admin{Failover: daemon, Monitor: daemon},
-				f: drillFlags{handover: true}, d: &bringup.Drill{},
+				app: &app{App: &cli.App{Terminal: terminal.New(strings.NewReader(""), &out, &errw)}}, cfg: &config.Config{},
+				admin: operate.Admin{Failover: daemon, Monitor: daemon},
+				f:     drillFlags{handover: true}, d: &bringup.Drill{},
 			}
 			r.f.now = true
 			r.run(t.Context())

@@ -27,7 +27,8 @@ The command asks you for this statement; --yes makes the statement.`
 func (a *app) peerCmd() *cobra.Command {
 	var yes bool
 	show := a.AddJSON(&cobra.Command{
-		Use: "show", Short: "Show this instance's key, the peer, and the signing instance", Args: cli.NoArgs, Example: "  highwater peer show",
+		Use: "show", Short: "Show this instance's key, the peer, and the signing instance", Args: cli.NoArgs,
+		Example: "  highwater peer show",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.WithAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error {
 				v, err := admin.Pair(c.Context())
@@ -43,7 +44,8 @@ func (a *app) peerCmd() *cobra.Command {
 		Example: "  highwater peer add 10.0.0.2:6734 1f0c…",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return hints.Add(terminal.Usagef("%s wants an address and a key", c.CommandPath()), "the second machine shows its key: highwater peer show")
+				return hints.Add(terminal.Usagef("%s wants an address and a key", c.CommandPath()),
+					"the second machine shows its key: highwater peer show")
 			}
 			return nil
 		},
@@ -98,7 +100,8 @@ func (a *app) parting(ctx context.Context, admin operate.Admin, r operate.PeerRe
 	a.Note("This instance signs, and will never ask the instance %s again, not even after a restart. If the former peer ever takes over, both sign.",
 		st.Pair.Peer.Key.Short())
 	a.Note("Go on only if the former peer is gone for good or made anew, or removes this instance, too: highwater peer remove. Else first, here: highwater standby.")
-	return a.Confirm(false, fmt.Sprintf("The instance %s never signs with these keys again?", st.Pair.Peer.Key.Short()), word)
+	return a.Confirm(false, fmt.Sprintf(
+		"The instance %s never signs with these keys again?", st.Pair.Peer.Key.Short()), word)
 }
 
 func (a *app) pair(v failover.View) error {

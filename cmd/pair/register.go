@@ -46,19 +46,24 @@ func (a *app) registerCmd() *cobra.Command {
 	var yes, alone bool
 	var head cli.LevelValue
 	create := a.AddJSON(&cobra.Command{
-		Use: "init", Short: "Make the first record, at the instance that signs now, stopped", Long: registerInitLong, Args: cli.NoArgs,
+		Use: "init", Short: "Make the first record, at the instance that signs now, stopped", Long: registerInitLong,
+		Args:    cli.NoArgs,
 		Example: "  highwater register init",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := a.Confirmable(yes); err != nil {
 				return err
 			}
-			return a.shared(c.Context(), func(cfg *config.Config, in *daemon.Instance) error { return a.registerInit(c.Context(), cfg, in, yes) })
+			return a.shared(c.Context(), func(cfg *config.Config, in *daemon.Instance) error {
+				return a.registerInit(c.Context(), cfg, in, yes)
+			})
 		},
 	})
-	create.Flags().BoolVar(&yes, "yes", false, "do not ask: I state that nobody but this instance has signed with these keys above its watermarks")
+	create.Flags().BoolVar(&yes, "yes", false,
+		"do not ask: I state that nobody but this instance has signed with these keys above its watermarks")
 	show := a.AddJSON(&cobra.Command{
-		Use: "show", Short: "Read the record, and show who may sign", Args: cli.NoArgs, Example: "  highwater register show --json",
-		RunE: func(c *cobra.Command, _ []string) error { return a.registerShow(c.Context()) },
+		Use: "show", Short: "Read the record, and show who may sign", Args: cli.NoArgs,
+		Example: "  highwater register show --json",
+		RunE:    func(c *cobra.Command, _ []string) error { return a.registerShow(c.Context()) },
 	})
 	detach := a.AddJSON(&cobra.Command{
 		Use: "detach", Short: "Leave the register for good, and go on alone", Long: registerDetachLong, Args: cli.NoArgs,
@@ -75,12 +80,16 @@ func (a *app) registerCmd() *cobra.Command {
 				return hints.Add(errors.New("nobody stated that the other instances cannot sign"),
 					"stop them for good, then: highwater register detach --the-other-instances-cannot-sign --head LEVEL")
 			}
-			return a.shared(c.Context(), func(cfg *config.Config, in *daemon.Instance) error { return a.detach(c.Context(), cfg, in, level) })
+			return a.shared(c.Context(), func(cfg *config.Config, in *daemon.Instance) error {
+				return a.detach(c.Context(), cfg, in, level)
+			})
 		},
 	})
-	detach.Flags().BoolVar(&alone, "the-other-instances-cannot-sign", false, "I state: they are stopped, and do not come back with this register")
+	detach.Flags().BoolVar(&alone, "the-other-instances-cannot-sign", false,
+		"I state: they are stopped, and do not come back with this register")
 	detach.Flags().Var(&head, "head", "where the chain is: `LEVEL` (a number, or head+N)")
-	return cli.Group("register", "Share the right to sign among several machines, through etcd", registerLong, "  highwater register show", create, show, detach)
+	return cli.Group("register", "Share the right to sign among several machines, through etcd", registerLong,
+		"  highwater register show", create, show, detach)
 }
 
 // shared runs f at a stopped instance with [register].
@@ -94,7 +103,8 @@ func (a *app) shared(ctx context.Context, f func(*config.Config, *daemon.Instanc
 }
 
 func noRegister(cfg *config.Config) error {
-	return hints.Add(errors.New("no register is configured"), "see [register] in docs/register.md; the configuration is "+cfg.Path)
+	return hints.Add(errors.New("no register is configured"),
+		"see [register] in docs/register.md; the configuration is "+cfg.Path)
 }
 
 // registerWait bounds one conversation with the register. Each member has a second.
@@ -130,14 +140,18 @@ func (a *app) registerInit(ctx context.Context, cfg *config.Config, in *daemon.I
 			return err
 		}
 		if !created {
-			return hints.Add(fmt.Errorf("there is a record already, under %s", cfg.RegisterKey()), "highwater register show; another group of keys has another `name`")
+			return hints.Add(fmt.Errorf("there is a record already, under %s", cfg.RegisterKey()),
+				"highwater register show; another group of keys has another `name`")
 		}
 		rec, err := register.Parse(e.Value)
 		if err != nil {
 			return err
 		}
 		err = in.Store.SeeRegister(func(s *hwm.RegisterSeen) {
-			*s = hwm.RegisterSeen{Cluster: e.Version.Cluster, Revision: e.Version.Revision, Epoch: rec.Epoch, Horizon: rec.Horizon}
+			*s = hwm.RegisterSeen{
+				Cluster: e.Version.Cluster, Revision: e.Version.Revision, Epoch: rec.Epoch,
+				Horizon: rec.Horizon,
+			}
 		})
 		if err != nil {
 			return err
@@ -150,7 +164,9 @@ func (a *app) registerInit(ctx context.Context, cfg *config.Config, in *daemon.I
 	})
 }
 
-func (a *app) withRegister(ctx context.Context, cfg *config.Config, cluster uint64, f func(context.Context, *etcd.Register) error) error {
+func (a *app) withRegister(ctx context.Context, cfg *config.Config, cluster uint64,
+	f func(context.Context, *etcd.Register) error,
+) error {
 	r, err := daemon.OpenRegister(cfg, cluster, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
@@ -230,7 +246,8 @@ func (a *app) detach(_ context.Context, cfg *config.Config, in *daemon.Instance,
 	if a.AsJSON {
 		return a.JSON(map[string]any{"floor": floor, "detached": true})
 	}
-	a.Say("%s: this instance is alone again, and signs nothing at or below level %d", a.Paint(terminal.Green, "detached"), floor)
+	a.Say("%s: this instance is alone again, and signs nothing at or below level %d",
+		a.Paint(terminal.Green, "detached"), floor)
 	a.Note("next: take [register] out of %s; highwater activate; highwater serve", cfg.Path)
 	return nil
 }

@@ -70,22 +70,30 @@ func (a *app) takeoverCmd() *cobra.Command {
 			if f.wait < 0 {
 				return terminal.Usagef("--wait %s is negative", f.wait)
 			}
-			if err = a.Confirmable(f.yes || f.r.Check || !f.r.CannotSign); err != nil { // without the statement, the daemon refuses with its reason
+			// Without the statement, the daemon refuses with its reason.
+			if err = a.Confirmable(f.yes || f.r.Check || !f.r.CannotSign); err != nil {
 				return err
 			}
-			return a.WithAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error { return a.takeover(c.Context(), admin, &f) })
+			return a.WithAdmin(c.Context(), false,
+				func(_ *config.Config, admin operate.Admin) error { return a.takeover(c.Context(), admin, &f) })
 		},
 	}
 	c.Flags().BoolVar(&f.r.Check, "check", false, "only show the checklist")
-	c.Flags().BoolVar(&f.r.CannotSign, "the-other-instance-cannot-sign", false, "I state: the peer is stopped, or its devices are unplugged")
-	c.Flags().BoolVar(&f.r.CertificateDestroyed, "the-certificate-is-destroyed", false, "I state: the file with the released right is destroyed")
-	c.Flags().IntVar(&f.r.Silence, "silence", 3, "wait for `N` levels with rights of our keys, and without their operations")
+	c.Flags().BoolVar(&f.r.CannotSign, "the-other-instance-cannot-sign", false,
+		"I state: the peer is stopped, or its devices are unplugged")
+	c.Flags().BoolVar(&f.r.CertificateDestroyed, "the-certificate-is-destroyed", false,
+		"I state: the file with the released right is destroyed")
+	c.Flags().IntVar(&f.r.Silence, "silence", 3,
+		"wait for `N` levels with rights of our keys, and without their operations")
 	c.Flags().Var(&f.head, "head", "where the chain is: `LEVEL`, for an instance without a node")
-	c.Flags().BoolVar(&f.r.Far, "far", false, fmt.Sprintf("the --head is right, although more than %d levels above the highest known level", hwm.FarLevels))
-	c.Flags().Int32Var(&f.margin, "margin", 0, "sign nothing up to `LEVELS` above all known levels (default: by the evidence)")
+	c.Flags().BoolVar(&f.r.Far, "far", false,
+		fmt.Sprintf("the --head is right, although more than %d levels above the highest known level", hwm.FarLevels))
+	c.Flags().Int32Var(&f.margin, "margin", 0,
+		"sign nothing up to `LEVELS` above all known levels (default: by the evidence)")
 	c.Flags().StringVar(&f.r.Why, "why", "", "the reason, a `TEXT` kept with the role")
 	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask (not the statement)")
-	c.Flags().DurationVar(&f.wait, "wait", 2*time.Minute, "how long to wait for the evidence, and afterwards for the first signature")
+	c.Flags().DurationVar(&f.wait, "wait", 2*time.Minute,
+		"how long to wait for the evidence, and afterwards for the first signature")
 	c.Flags().BoolVar(&f.noWait, "no-wait", false, "do not wait for the first signature")
 	return a.AddJSON(c)
 }
@@ -205,11 +213,14 @@ func (a *app) showTakeover(t takeoverReport) error {
 
 // afterTakeover raises the devices' own marks, and waits for the first signature. The right is taken: errors are
 // reported, and undo nothing.
-func (a *app) afterTakeover(ctx context.Context, admin operate.Admin, f *takeoverFlags, start time.Time, report *takeoverReport) error {
+func (a *app) afterTakeover(ctx context.Context, admin operate.Admin, f *takeoverFlags, start time.Time,
+	report *takeoverReport,
+) error {
 	done := time.Now()
 	list := a.NewLive()
 	if !a.AsJSON {
-		list.Show([]checklist.Line{checklist.New(checklist.DeviceMarks, checklist.Waiting, "compared with the floor, and raised", "")}, "")
+		list.Show([]checklist.Line{checklist.New(
+			checklist.DeviceMarks, checklist.Waiting, "compared with the floor, and raised", "")}, "")
 	}
 	devices, err := admin.RaiseDevices(ctx)
 	list.End()
@@ -234,7 +245,8 @@ func (a *app) afterTakeover(ctx context.Context, admin operate.Admin, f *takeove
 		ms := at.Sub(start).Milliseconds()
 		report.FirstSignatureMS = &ms
 		if !a.AsJSON {
-			a.Say("%s: after %.1f s, %.1f s after the takeover", a.Paint(terminal.Green, "first signature"), at.Sub(start).Seconds(), at.Sub(done).Seconds())
+			a.Say("%s: after %.1f s, %.1f s after the takeover", a.Paint(terminal.Green, "first signature"),
+				at.Sub(start).Seconds(), at.Sub(done).Seconds())
 		}
 	}
 	return nil
@@ -245,7 +257,9 @@ const signatureEvery = 100 * time.Millisecond
 
 // firstSignature waits until a mark shows a signature made here since then. Nil: none in time, or the wait was
 // cancelled.
-func (a *app) firstSignature(ctx context.Context, admin operate.Admin, patience time.Duration, since time.Time) (*time.Time, error) {
+func (a *app) firstSignature(ctx context.Context, admin operate.Admin, patience time.Duration, since time.Time) (
+	*time.Time, error,
+) {
 	deadline := time.Now().Add(patience)
 	list := a.NewLive()
 	defer list.End()
@@ -259,7 +273,8 @@ func (a *app) firstSignature(ctx context.Context, admin operate.Admin, patience 
 		}
 		now := time.Now()
 		for _, m := range marks {
-			if !m.Signed || m.Source != hwm.SourceSigned.String() || m.UpdatedAt == nil || m.UpdatedAt.Before(since.Truncate(time.Millisecond)) {
+			if !m.Signed || m.Source != hwm.SourceSigned.String() || m.UpdatedAt == nil ||
+				m.UpdatedAt.Before(since.Truncate(time.Millisecond)) {
 				continue
 			}
 			if first { // the signature came during the look at the devices: only the mark's time is known
@@ -272,7 +287,8 @@ func (a *app) firstSignature(ctx context.Context, admin operate.Admin, patience 
 			return nil, nil //nolint:nilnil // none came, and nothing failed
 		}
 		if !a.AsJSON {
-			list.Show([]checklist.Line{checklist.New(checklist.FirstSignature, checklist.Waiting, "of a baker's request here", "")},
+			list.Show([]checklist.Line{checklist.New(
+				checklist.FirstSignature, checklist.Waiting, "of a baker's request here", "")},
 				fmt.Sprintf("waiting, for %s at most; Ctrl-C ends the waiting only", left.Round(time.Second)))
 		}
 		select {
@@ -288,7 +304,8 @@ func markFindings(devices []signer.DeviceMarks) []checklist.Line {
 	for _, d := range devices {
 		name := "marks of " + d.Device
 		if d.Problem != "" {
-			out = append(out, checklist.New(checklist.DeviceMarks, checklist.Warning, "not compared: "+d.Problem, d.Advice).Named(name))
+			out = append(out, checklist.New(
+				checklist.DeviceMarks, checklist.Warning, "not compared: "+d.Problem, d.Advice).Named(name))
 		}
 		for _, k := range d.Keys {
 			out = append(out, markFinding(name, k))

@@ -59,10 +59,22 @@ func TestTakeoverLooksAgain(t *testing.T) {
 		checks  []bool
 		error   bool
 	}{
-		"heard again":   {answers: []operate.TakeoverAnswer{silent, heard, evidence(checklist.Waiting, ""), silent, done}, wait: time.Minute, checks: []bool{true, false, true, true, false}},
-		"heard twice":   {answers: []operate.TakeoverAnswer{silent, heard, silent, heard, silent, done}, wait: time.Minute, checks: []bool{true, false, true, false, true, false}},
-		"no time":       {answers: []operate.TakeoverAnswer{evidence(checklist.Waiting, ""), heard}, checks: []bool{true, false}, error: true},
-		"final refusal": {answers: []operate.TakeoverAnswer{silent, evidence(checklist.Waiting, wire.IsActive)}, wait: time.Minute, checks: []bool{true, false}, error: true},
+		"heard again": {
+			answers: []operate.TakeoverAnswer{silent, heard, evidence(checklist.Waiting, ""), silent, done},
+			wait:    time.Minute, checks: []bool{true, false, true, true, false},
+		},
+		"heard twice": {
+			answers: []operate.TakeoverAnswer{silent, heard, silent, heard, silent, done}, wait: time.Minute,
+			checks: []bool{true, false, true, false, true, false},
+		},
+		"no time": {
+			answers: []operate.TakeoverAnswer{evidence(checklist.Waiting, ""), heard},
+			checks:  []bool{true, false}, error: true,
+		},
+		"final refusal": {
+			answers: []operate.TakeoverAnswer{silent, evidence(checklist.Waiting, wire.IsActive)},
+			wait:    time.Minute, checks: []bool{true, false}, error: true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			daemon := &lateSight{answers: c.answers}
@@ -84,6 +96,7 @@ func TestTakeoverLooksAgain(t *testing.T) {
 
 // TestADeviceWithoutAMark is not said to be at a level.
 func TestADeviceWithoutAMark(t *testing.T) {
-	require.Contains(t, markFinding("marks of left", device.Standing{Level: -1, Allowed: -1}).Detail, "the device shows no mark")
+	require.Contains(t, markFinding("marks of left", device.Standing{Level: -1, Allowed: -1}).Detail,
+		"the device shows no mark")
 	require.Contains(t, markFinding("marks of left", device.Standing{Level: 7, Allowed: -1}).Detail, "at level 7")
 }

@@ -34,7 +34,8 @@ type windowFlags struct {
 }
 
 func (f *windowFlags) flags(c *cobra.Command, timeout time.Duration) {
-	c.Flags().IntVar(&f.blocks, "blocks", moment.DefaultQuiet, "how many of the next levels, `N`, are to bring no block of yours")
+	c.Flags().IntVar(&f.blocks, "blocks", moment.DefaultQuiet,
+		"how many of the next levels, `N`, are to bring no block of yours")
 	c.Flags().DurationVar(&f.timeout, "timeout", timeout, "how long to wait for the moment")
 }
 
@@ -46,7 +47,8 @@ func (f *windowFlags) check() error {
 		f.blocks = int((f.quiet + moment.BlockTime - 1) / moment.BlockTime)
 	}
 	if f.blocks < 1 || f.blocks > moment.MaxQuiet {
-		return terminal.Usagef("between 1 and %d blocks can be waited for (%s)", moment.MaxQuiet, moment.MaxQuiet*moment.BlockTime)
+		return terminal.Usagef("between 1 and %d blocks can be waited for (%s)", moment.MaxQuiet,
+			moment.MaxQuiet*moment.BlockTime)
 	}
 	if longest := moment.MaxWithin * moment.BlockTime; f.timeout > longest {
 		return terminal.Usagef("--timeout %s: at most %s", f.timeout, longest)
@@ -69,7 +71,8 @@ func (a *app) waitWindowCmd() *cobra.Command {
 			if err := f.check(); err != nil {
 				return err
 			}
-			return a.WithAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error { return a.waitWindow(c.Context(), admin, &f, check) })
+			return a.WithAdmin(c.Context(), false,
+				func(_ *config.Config, admin operate.Admin) error { return a.waitWindow(c.Context(), admin, &f, check) })
 		},
 	}
 	f.flags(c, 10*time.Minute)
@@ -104,14 +107,16 @@ func (a *app) waitWindow(ctx context.Context, admin operate.Admin, f *windowFlag
 		a.Say("%s: the moment is now", a.Paint(terminal.Green, "good"))
 		return nil
 	case good:
-		return hints.Add(fmt.Errorf("now is no good moment: %s", f.Detail), "wait for a good moment: highwater wait-window, without --check")
+		return hints.Add(fmt.Errorf("now is no good moment: %s", f.Detail),
+			"wait for a good moment: highwater wait-window, without --check")
 	default:
 		return noMoment(f.Detail)
 	}
 }
 
 func noMoment(detail string) error {
-	return hints.Add(fmt.Errorf("no good moment came in time: %s", detail), "--timeout gives more time, --blocks asks for less")
+	return hints.Add(fmt.Errorf("no good moment came in time: %s", detail),
+		"--timeout gives more time, --blocks asks for less")
 }
 
 // Times between two looks: attestations pass within moments, all other findings last longer.
@@ -138,7 +143,8 @@ func pause(findings []checklist.Line) time.Duration {
 
 // await looks until done or out of time, and shows the awaited finding.
 func (a *app) await(
-	ctx context.Context, patience time.Duration, look func(left time.Duration) (done bool, findings []checklist.Line, err error),
+	ctx context.Context, patience time.Duration,
+	look func(left time.Duration) (done bool, findings []checklist.Line, err error),
 ) (bool, error) {
 	deadline := time.Now().Add(patience)
 	list := a.NewLive()

@@ -14,7 +14,9 @@ func TestLives(t *testing.T) {
 		heard []life
 		two   bool
 	}{
-		"one after the other":             {[]life{said("a", 1, 2), said("b", 3, 4), said("b", 5, 6), said("c", 7, 8)}, false},
+		"one after the other": {
+			[]life{said("a", 1, 2), said("b", 3, 4), said("b", 5, 6), said("c", 7, 8)}, false,
+		},
 		"again":                           {[]life{said("a", 1, 2), said("b", 3, 4), said("a", 5, 6)}, true},
 		"again, late":                     {[]life{said("a", 1, 2), said("b", 3, 4), said("a", 1, 6)}, false},
 		"again, asked while another was":  {[]life{said("a", 1, 2), said("b", 3, 5), said("a", 4, 6)}, false},

@@ -28,17 +28,67 @@ func TestGaps(t *testing.T) {
 		result checklist.Result
 		detail string
 	}{
-		"nothing":             {nil, Window{Blocks: 3}, 100, 3, checklist.OK, "none of ours at the next 3 levels"},
-		"far enough":          {turns(104, 0), Window{Blocks: 3, Within: 9}, 100, 3, checklist.OK, "next of ours may come at level 104, round 0"},
-		"too near":            {turns(103, 1), Window{Blocks: 3, Within: 9}, 103, 3, checklist.Waiting, "3 free levels begin in 3 levels, about 18s"},
-		"the first of two":    {turns(102, 0, 106, 0, 111, 0), Window{Blocks: 3, Within: 20}, 102, 3, checklist.Waiting, "begin in 2"},
-		"the best is later":   {turns(102, 0, 104, 0, 107, 0, 109, 0), Window{Blocks: 4, Within: 8}, 104, 2, checklist.Waiting, "best gap, of 2, begins in 4"},
-		"the best is now":     {turns(103, 0, 105, 0, 107, 0, 109, 0), Window{Blocks: 4, Within: 8}, 100, 2, checklist.Warning, "best gap is now: 2"},
-		"each level is ours":  {turns(101, 0, 102, 0, 103, 0, 104, 0), Window{Blocks: 1, Within: 3}, 100, 0, checklist.Warning, "no moment is better"},
-		"at round 1 always":   {turns(101, 1, 102, 1, 103, 0, 104, 1, 105, 1), Window{Blocks: 2, Within: 3}, 100, 2, checklist.OK, "at round 0"},
-		"no time to wait":     {turns(101, 0), Window{Blocks: 2}, 100, 0, checklist.Waiting, "a block of ours may come at level 101, round 0"},
-		"no time for less":    {turns(102, 0), Window{Blocks: 2, Within: 1}, 100, 0, checklist.Waiting, "a block of ours may come at level 102, round 0"},
-		"no time for the gap": {turns(101, 0, 103, 0, 105, 0, 106, 0), Window{Blocks: 2, Within: 4}, 101, 1, checklist.Waiting, "of 1, begins in 1"},
+		"nothing": {nil, Window{Blocks: 3}, 100, 3, checklist.OK, "none of ours at the next 3 levels"},
+		"far enough": {
+			turns(104, 0),
+			Window{Blocks: 3, Within: 9},
+			100, 3, checklist.OK,
+			"next of ours may come at level 104, round 0",
+		},
+		"too near": {
+			turns(103, 1),
+			Window{Blocks: 3, Within: 9},
+			103, 3, checklist.Waiting,
+			"3 free levels begin in 3 levels, about 18s",
+		},
+		"the first of two": {
+			turns(102, 0, 106, 0, 111, 0),
+			Window{Blocks: 3, Within: 20},
+			102, 3, checklist.Waiting,
+			"begin in 2",
+		},
+		"the best is later": {
+			turns(102, 0, 104, 0, 107, 0, 109, 0),
+			Window{Blocks: 4, Within: 8},
+			104, 2,
+			checklist.Waiting, "best gap, of 2, begins in 4",
+		},
+		"the best is now": {
+			turns(103, 0, 105, 0, 107, 0, 109, 0),
+			Window{Blocks: 4, Within: 8},
+			100, 2,
+			checklist.Warning, "best gap is now: 2",
+		},
+		"each level is ours": {
+			turns(101, 0, 102, 0, 103, 0, 104, 0),
+			Window{Blocks: 1, Within: 3},
+			100, 0,
+			checklist.Warning, "no moment is better",
+		},
+		"at round 1 always": {
+			turns(101, 1, 102, 1, 103, 0, 104, 1, 105, 1),
+			Window{Blocks: 2, Within: 3},
+			100, 2,
+			checklist.OK, "at round 0",
+		},
+		"no time to wait": {
+			turns(101, 0),
+			Window{Blocks: 2},
+			100, 0, checklist.Waiting,
+			"a block of ours may come at level 101, round 0",
+		},
+		"no time for less": {
+			turns(102, 0),
+			Window{Blocks: 2, Within: 1},
+			100, 0, checklist.Waiting,
+			"a block of ours may come at level 102, round 0",
+		},
+		"no time for the gap": {
+			turns(101, 0, 103, 0, 105, 0, 106, 0),
+			Window{Blocks: 2, Within: 4},
+			101, 1,
+			checklist.Waiting, "of 1, begins in 1",
+		},
 	} {
 		m := Moment{}
 		f := m.look(c.rights, 100, c.w)
@@ -49,8 +99,8 @@ func TestGaps(t *testing.T) {
 	}
 }
 
-// TestWhoeverWaitsGoes: level after level until the bound, with any rights; the moment comes, it comes in time, and it is as long as any
-// gap that there was.
+// TestWhoeverWaitsGoes: level after level until the bound, with any rights; the moment comes, it comes in time, and it
+// is as long as any gap that there was.
 func TestWhoeverWaitsGoes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want, bound := rapid.IntRange(1, 6).Draw(t, "want"), rapid.IntRange(6, 40).Draw(t, "bound")

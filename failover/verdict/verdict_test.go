@@ -20,7 +20,10 @@ func TestTheVerdictIsTheSameForBothSides(t *testing.T) {
 			for epoch := range uint64(3) {
 				for _, owner := range ids {
 					for flags := range 8 {
-						x := Party{ID: ids[i], Heard: true, Role: role, Epoch: epoch, Owner: owner, Signing: flags&1 != 0, Broken: flags&2 != 0}
+						x := Party{
+							ID: ids[i], Heard: true, Role: role, Epoch: epoch, Owner: owner, Signing: flags&1 != 0,
+							Broken: flags&2 != 0,
+						}
 						if flags&4 != 0 {
 							x.UpTo = up
 						}

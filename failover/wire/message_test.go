@@ -36,7 +36,8 @@ func pkh(t testing.TB) tezos.PublicKeyHash {
 func hello(seed byte) Hello {
 	_, me := identity(seed)
 	return Hello{
-		Protocol: Protocol, Chain: tezos.ChainID{1, 2, 3, 4}, From: me, Life: "0123456789abcdef", Role: hwm.Active, Epoch: 7, Owner: me,
+		Protocol: Protocol, Chain: tezos.ChainID{1, 2, 3, 4}, From: me, Life: "0123456789abcdef", Role: hwm.Active, Epoch: 7,
+		Owner:   me,
 		Signing: true, Now: time.Date(2026, 5, 4, 2, 2, 1, 5e6, time.UTC),
 	}
 }
@@ -56,7 +57,8 @@ func certificate(t testing.TB) *Certificate {
 	key, from := identity(2)
 	_, to := identity(1)
 	c, err := Certificate{
-		Protocol: Protocol, Chain: tezos.ChainID{1, 2, 3, 4}, From: from, To: to, Epoch: 8, Level: number(int32(1005)), Marks: marks(t), When: hello(2).Now,
+		Protocol: Protocol, Chain: tezos.ChainID{1, 2, 3, 4}, From: from, To: to, Epoch: 8, Level: number(int32(1005)),
+		Marks: marks(t), When: hello(2).Now,
 	}.Sign(key)
 	require.NoError(t, err)
 	return c
@@ -64,14 +66,17 @@ func certificate(t testing.TB) *Certificate {
 
 // answers are one of each kind.
 func answers(t testing.TB) []Answer {
-	status, given, invited, refused := Answer{Hello: hello(2), Nonce: "00112233"}, Answer{Hello: hello(2)}, Answer{Hello: hello(2)}, Answer{Hello: hello(2)}
+	status, given, invited, refused := Answer{Hello: hello(2), Nonce: "00112233"}, Answer{Hello: hello(2)},
+		Answer{Hello: hello(2)}, Answer{Hello: hello(2)}
 	status.Status = &Report{
-		Why: "active", Since: hello(2).Now, Seen: 7, Marks: marks(t), Keys: []KeyReport{{pkh(t), "ready"}}, Head: number(int32(1001)), Build: "test",
+		Why: "active", Since: hello(2).Now, Seen: 7, Marks: marks(t), Keys: []KeyReport{{pkh(t), "ready"}},
+		Head: number(int32(1001)), Build: "test",
 		SignsUpTo: number(int32(1005)),
 	}
 	given.Certificate = certificate(t)
 	invited.Handover = &Handover{
-		Done: true, Findings: []Finding{{"clocks", "warning", "they differ", "timedatectl"}}, From: status.From, To: question().From, Epoch: 8,
+		Done: true, Findings: []Finding{{"clocks", "warning", "they differ", "timedatectl"}}, From: status.From,
+		To: question().From, Epoch: 8,
 		At: number(int32(1005)), GapMS: 12.5,
 	}
 	refused.Refusal = Refuse(NotOwner, "do something", "epoch %d", 8)
@@ -98,12 +103,18 @@ func TestMessagesAreReadAsTheyWereWritten(t *testing.T) {
 	}
 }
 
-// TestTheFormOfTheMessages keeps what an instance of an earlier release reads: it refuses a field that it does not know.
+// TestTheFormOfTheMessages keeps what an instance of an earlier release reads: it refuses a field that it does not
+// know.
 func TestTheFormOfTheMessages(t *testing.T) {
-	require.Equal(t, []string{"at", "done", "epoch", "findings", "from", "gap_ms", "to"}, fields(t, answers(t)[2].Handover))
+	require.Equal(t, []string{"at", "done", "epoch", "findings", "from", "gap_ms", "to"},
+		fields(t, answers(t)[2].Handover))
 	require.Equal(t, []string{"detail", "hint", "name", "result"}, fields(t, answers(t)[2].Handover.Findings[0]))
-	require.Equal(t, []string{"activating", "build", "head", "keys", "marks", "seen", "signs_up_to", "since", "why"}, fields(t, answers(t)[0].Status))
-	require.Equal(t, []string{"chain", "epoch", "from", "life", "nonce", "now", "owner", "protocol", "role", "seen", "signing", "to"}, fields(t, question()))
+	require.Equal(t, []string{"activating", "build", "head", "keys", "marks", "seen", "signs_up_to", "since", "why"},
+		fields(t, answers(t)[0].Status))
+	require.Equal(t, []string{
+		"chain", "epoch", "from", "life", "nonce", "now", "owner", "protocol", "role", "seen",
+		"signing", "to",
+	}, fields(t, question()))
 }
 
 // fields are the names in a JSON object, sorted.
@@ -114,7 +125,8 @@ func fields(t testing.TB, v any) []string {
 	return slices.Sorted(maps.Keys(m))
 }
 
-// TestNoEpochNearItsEnd: an epoch after which none could come is no epoch, wherever a message says it. Believed once, it would stay the newest.
+// TestNoEpochNearItsEnd: an epoch after which none could come is no epoch, wherever a message says it. Believed once,
+// it would stay the newest.
 func TestNoEpochNearItsEnd(t *testing.T) {
 	q := question()
 	for epoch, want := range map[uint64]bool{MaxEpoch: true, MaxEpoch + 1: false, math.MaxUint64: false} {

@@ -33,14 +33,20 @@ func example(t testing.TB) bundle.Bundle {
 		Chain: chain, Role: hwm.Active, Epoch: 3, Owner: hwm.InstanceID{1}, Build: "v1.2.3", When: when,
 		Keys: []bundle.Key{
 			{PKH: other, Alias: "companion", Allow: []tezos.Kind{tezos.Attestation}},
-			{PKH: key.Hash(), PublicKey: key.String(), Alias: "consensus é", Allow: []tezos.Kind{tezos.Attestation, tezos.Block}},
+			{
+				PKH: key.Hash(), PublicKey: key.String(), Alias: "consensus é",
+				Allow: []tezos.Kind{tezos.Attestation, tezos.Block},
+			},
 		},
 		Marks: []bundle.Mark{
 			{PKH: other, Kind: tezos.Attestation, Level: 12, Round: 1, Source: hwm.SourceSigned, UpdatedAt: when},
 			{PKH: key.Hash(), Kind: tezos.Attestation, Level: 11, Source: hwm.SourcePeer, UpdatedAt: when},
 			{PKH: key.Hash(), Kind: tezos.Block, Level: 10, Round: hwm.MaxRound, Source: hwm.SourceSet, UpdatedAt: when},
 		},
-		Ceilings: []bundle.Ceiling{{PKH: other, Level: 20, Source: hwm.SourcePeer}, {PKH: key.Hash(), Level: 21, Source: hwm.SourceSet}},
+		Ceilings: []bundle.Ceiling{
+			{PKH: other, Level: 20, Source: hwm.SourcePeer},
+			{PKH: key.Hash(), Level: 21, Source: hwm.SourceSet},
+		},
 	}
 }
 
@@ -70,15 +76,17 @@ func TestRoundTrip(t *testing.T) {
 	require.Equal(t, string(text), string(again))
 }
 
-// TestGolden: what was written once is read and verified for as long as the version stays. Made by Sign with the seed of this file;
-// the signature was checked with another implementation of ed25519 (OpenSSL) over "highwater bundle 1\n" and the compact JSON.
+// TestGolden: what was written once is read and verified for as long as the version stays. Made by Sign with the seed
+// of this file; the signature was checked with another implementation of ed25519 (OpenSSL) over "highwater bundle 1\n"
+// and the compact JSON.
 func TestGolden(t *testing.T) {
 	text, err := os.ReadFile("testdata/bundle.json")
 	require.NoError(t, err)
 	b, err := bundle.Parse(text)
 	require.NoError(t, err)
 	require.NoError(t, b.Verify())
-	require.Equal(t, string(text), string(encoded(t)), "the same bundle gives the same bytes and, ed25519 being what it is, signature")
+	require.Equal(t, string(text), string(encoded(t)),
+		"the same bundle gives the same bytes and, ed25519 being what it is, signature")
 }
 
 // TestNoByteCanBeChanged: each byte of the file is under the signature, or is the signature.
@@ -96,7 +104,8 @@ func TestNoByteCanBeChanged(t *testing.T) {
 	}
 }
 
-// TestAnotherKeysSignature: the key that signed is the one that is named, and a certificate's signature is not a bundle's.
+// TestAnotherKeysSignature: the key that signed is the one that is named, and a certificate's signature is not a
+// bundle's.
 func TestAnotherKeysSignature(t *testing.T) {
 	b, err := bundle.Sign(example(t), identity)
 	require.NoError(t, err)
@@ -110,7 +119,9 @@ func TestAnotherKeysSignature(t *testing.T) {
 	unsigned.Signature = ""
 	body, err := json.Marshal(unsigned)
 	require.NoError(t, err)
-	for tag, want := range map[string]error{"highwater bundle 1\n": nil, "highwater certificate 1\n": bundle.ErrSignature, "": bundle.ErrSignature} {
+	for tag, want := range map[string]error{
+		"highwater bundle 1\n": nil, "highwater certificate 1\n": bundle.ErrSignature, "": bundle.ErrSignature,
+	} {
 		b.Signature = hex.EncodeToString(ed25519.Sign(identity, append([]byte(tag), body...)))
 		require.ErrorIs(t, b.Verify(), want, tag)
 	}

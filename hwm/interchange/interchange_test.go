@@ -77,17 +77,20 @@ func TestSamples(t *testing.T) {
 		"octez-signer/preattestation_high_watermarks": {row(tz1, tezos.Preattestation, 8000010, 2)},
 		"octez-signer/attestation_high_watermarks":    {row(tz1, tezos.Attestation, 8000010, 0)},
 		"octez-baker/NetXdQprcVkpa_highwatermarks": {
-			row(tz1, tezos.Block, 8000000, 0), row(tz1, tezos.Preattestation, 8000011, 0), row(tz1, tezos.Attestation, 8000010, 0),
+			row(tz1, tezos.Block, 8000000, 0), row(tz1, tezos.Preattestation, 8000011, 0),
+			row(tz1, tezos.Attestation, 8000010, 0),
 		},
 		"signatory/watermark_v2/NetXdQprcVkpaWU.json": {
 			row(sigA, tezos.Preattestation, 214872656, 0), row(sigA, tezos.Attestation, 214872658, 0),
 			row(sigB, tezos.Preattestation, 214872652, 0), row(sigB, tezos.Attestation, 214872654, 0),
 		},
 		"signatory/v1.1.8/watermark_v2/NetXdQprcVkpaWU.json": {
-			row(old, tezos.Block, 100, math.MaxInt32), row(old, tezos.Preattestation, 101, 0), row(old, tezos.Attestation, 101, 0),
+			row(old, tezos.Block, 100, math.MaxInt32), row(old, tezos.Preattestation, 101, 0),
+			row(old, tezos.Attestation, 101, 0),
 		},
 		"signatory/watermark_v1/NetXdQprcVkpaWU.json": {
-			row(old, tezos.Block, 12180922, math.MaxInt32), row(old, tezos.Preattestation, 12180922, 0), row(old, tezos.Attestation, 12180922, 0),
+			row(old, tezos.Block, 12180922, math.MaxInt32), row(old, tezos.Preattestation, 12180922, 0),
+			row(old, tezos.Attestation, 12180922, 0),
 		},
 		"signatory/watermark/NetXdQprcVkpaWU.json": {
 			row(old, tezos.Block, 12180900, math.MaxInt32), row(old, tezos.Attestation, 12180922, 0),
@@ -119,8 +122,8 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// A damaged copy of each sample, cut at every place, gives an error and no rows, or what a shorter whole file says: never less of a
-// longer one.
+// A damaged copy of each sample, cut at every place, gives an error and no rows, or what a shorter whole file says:
+// never less of a longer one.
 func TestCutSamplesGiveNoRows(t *testing.T) {
 	for _, name := range samples {
 		whole := []byte(strings.TrimRight(string(sample(t, name)), "\n"))
@@ -134,7 +137,8 @@ func TestCutSamplesGiveNoRows(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	signer := `{"NetXdQprcVkpaWU":{"` + tz1 + `":{"level":5,"round":1,"hash":"00"}}}`
-	baker := `{"blocks":[],"preattestations":[],"attestations":[{"delegate":"` + tz1 + `","highwatermark":{"round":1,"level":5}}]}`
+	baker := `{"blocks":[],"preattestations":[],"attestations":[{"delegate":"` + tz1 +
+		`","highwatermark":{"round":1,"level":5}}]}`
 	signatory := `{"` + tz1 + `":{"preattestation":{"level":5,"round":1,"hash":"vh"}}}`
 	ours := `{"format":"highwater-watermarks","version":1,"chain":"NetXdQprcVkpaWU","rows":[{"pkh":"` + tz1 +
 		`","kind":"block","level":5,"round":1}]}`
@@ -196,7 +200,8 @@ func TestOtherChains(t *testing.T) {
 		require.ErrorContains(t, err, "NetXnHfVqm9iesp")
 		require.Empty(t, rows)
 	}
-	content := `{"NetXnHfVqm9iesp":{"` + tz1 + `":{"level":9,"round":0}},"NetXdQprcVkpaWU":{"` + tz1 + `":{"level":5,"round":1}}}`
+	content := `{"NetXnHfVqm9iesp":{"` + tz1 + `":{"level":9,"round":0}},"NetXdQprcVkpaWU":{"` + tz1 +
+		`":{"level":5,"round":1}}}`
 	rows, _, err := interchange.Parse("block_high_watermarks", []byte(content), tezos.Mainnet)
 	require.NoError(t, err)
 	require.Len(t, rows, 2, "octez-signer keeps several chains in one file")
@@ -244,12 +249,13 @@ func TestSignatoryOlderNames(t *testing.T) {
 	rows, _, err := interchange.Parse("NetXdQprcVkpaWU.json", []byte(content), tezos.Mainnet)
 	require.NoError(t, err)
 	require.Len(t, rows, 2)
-	require.Equal(t, [3]int32{int32(tezos.Preattestation), 9, 3}, [3]int32{int32(rows[0].Kind), rows[0].Level, rows[0].Round})
+	require.Equal(t, [3]int32{int32(tezos.Preattestation), 9, 3},
+		[3]int32{int32(rows[0].Kind), rows[0].Level, rows[0].Round})
 	require.Equal(t, [3]int32{int32(tezos.Attestation), 9, 1}, [3]int32{int32(rows[1].Kind), rows[1].Level, rows[1].Round})
 }
 
-// Signatory keeps a block's payload round. A block of round 3 that takes over the payload of round 0 leaves a mark at round 0, and the block
-// of round 2 must not be signed after it.
+// Signatory keeps a block's payload round. A block of round 3 that takes over the payload of round 0 leaves a mark at
+// round 0, and the block of round 2 must not be signed after it.
 func TestSignatoryBlockRoundIsAnyRound(t *testing.T) {
 	for name, content := range map[string]string{
 		"v2":       `{"` + tz4 + `":{"block":{"level":5,"round":0,"hash":"vh"}}}`,

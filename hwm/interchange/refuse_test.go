@@ -47,7 +47,10 @@ func TestRefusals(t *testing.T) {
 		{"signer: a number", signerFile, `5`, []string{"not a number"}},
 		{"signer: no chain", signerFile, `{"main":{}}`, []string{"main: ", "base58check"}},
 		{"signer: chain is a list", signerFile, `{"NetXdQprcVkpaWU":[]}`, []string{"NetXdQprcVkpaWU: ", "not a list"}},
-		{"signer: no key", signerFile, `{"NetXdQprcVkpaWU":{"alice":{"level":5}}}`, []string{"NetXdQprcVkpaWU/alice: ", "base58check"}},
+		{
+			"signer: no key", signerFile, `{"NetXdQprcVkpaWU":{"alice":{"level":5}}}`,
+			[]string{"NetXdQprcVkpaWU/alice: ", "base58check"},
+		},
 		{"signer: mark is null", signerFile, signer(`null`), []string{"NetXdQprcVkpaWU/" + tz1, "not null"}},
 		{"signer: level absent", signerFile, signer(`{"round":1}`), []string{tz1, "level is missing", "absent is not zero"}},
 		{"signer: level in other case", signerFile, signer(`{"Level":5,"round":1}`), []string{tz1, "level is missing"}},
@@ -57,29 +60,59 @@ func TestRefusals(t *testing.T) {
 		{"signer: round quoted", signerFile, signer(`{"level":5,"round":"0"}`), []string{tz1, `round is in quotes: "0"`}},
 		{"signer: level negative", signerFile, signer(`{"level":-1,"round":0}`), []string{tz1, "level is negative: -1"}},
 		{"signer: minus zero", signerFile, signer(`{"level":-0,"round":0}`), []string{tz1, "level is negative: -0"}},
-		{"signer: level too large", signerFile, signer(`{"level":2147483648,"round":0}`), []string{tz1, "level is above 2147483647"}},
-		{"signer: level far too large", signerFile, signer(`{"level":` + strings.Repeat("9", 400) + `}`), []string{tz1, "level is above"}},
+		{
+			"signer: level too large", signerFile, signer(`{"level":2147483648,"round":0}`),
+			[]string{tz1, "level is above 2147483647"},
+		},
+		{
+			"signer: level far too large", signerFile, signer(`{"level":` + strings.Repeat("9", 400) + `}`),
+			[]string{tz1, "level is above"},
+		},
 		{"signer: level with a fraction", signerFile, signer(`{"level":5.0}`), []string{tz1, "not a whole number: 5.0"}},
 		{"signer: level with an exponent", signerFile, signer(`{"level":5e3}`), []string{tz1, "not a whole number: 5e3"}},
 		{"signer: round negative", signerFile, signer(`{"level":5,"round":-1}`), []string{tz1, "round is negative"}},
 		{"signer: round null", signerFile, signer(`{"level":5,"round":null}`), []string{tz1, "round is null"}},
 		{"signer: round too large", signerFile, signer(`{"level":5,"round":4294967296}`), []string{tz1, "round is above"}},
-		{"signer: level twice", signerFile, signer(`{"level":5,"round":1,"level":4}`), []string{tz1, `"level" is named twice`}},
+		{
+			"signer: level twice", signerFile, signer(`{"level":5,"round":1,"level":4}`),
+			[]string{tz1, `"level" is named twice`},
+		},
 		{
 			"signer: key twice", signerFile, `{"NetXdQprcVkpaWU":{"` + tz1 + `":{"level":5},"` + tz1 + `":{"level":4}}}`,
 			[]string{"NetXdQprcVkpaWU: ", tz1 + `" is named twice`},
 		},
-		{"signer: chain twice", signerFile, `{"NetXdQprcVkpaWU":{},"NetXdQprcVkpaWU":{}}`, []string{`"NetXdQprcVkpaWU" is named twice`}},
-		{"signer: chain twice by an escape", signerFile, `{"NetXdQprcVkpaWU":{},"\u004eetXdQprcVkpaWU":{}}`, []string{"is named twice"}},
+		{
+			"signer: chain twice", signerFile, `{"NetXdQprcVkpaWU":{},"NetXdQprcVkpaWU":{}}`,
+			[]string{`"NetXdQprcVkpaWU" is named twice`},
+		},
+		{
+			"signer: chain twice by an escape", signerFile, `{"NetXdQprcVkpaWU":{},"\u004eetXdQprcVkpaWU":{}}`,
+			[]string{"is named twice"},
+		},
 
 		{"baker: no lists", bakerFile, `{}`, []string{"is missing"}},
 		{"baker: a list missing", bakerFile, `{"blocks":[],"attestations":[]}`, []string{"preattestations is missing"}},
-		{"baker: unknown list", bakerFile, `{"blocks":[],"preattestations":[],"attestations":[],"dal":[]}`, []string{`unknown member "dal"`}},
-		{"baker: no list", bakerFile, `{"blocks":{},"preattestations":[],"attestations":[]}`, []string{"blocks: ", "a list is expected"}},
-		{"baker: null list", bakerFile, `{"blocks":null,"preattestations":[],"attestations":[]}`, []string{"blocks: ", "not null"}},
+		{
+			"baker: unknown list", bakerFile, `{"blocks":[],"preattestations":[],"attestations":[],"dal":[]}`,
+			[]string{`unknown member "dal"`},
+		},
+		{
+			"baker: no list", bakerFile, `{"blocks":{},"preattestations":[],"attestations":[]}`,
+			[]string{"blocks: ", "a list is expected"},
+		},
+		{
+			"baker: null list", bakerFile, `{"blocks":null,"preattestations":[],"attestations":[]}`,
+			[]string{"blocks: ", "not null"},
+		},
 		{"baker: no object", bakerFile, baker(`5`), []string{"preattestations/1: ", "an object"}},
-		{"baker: no delegate", bakerFile, baker(`{"highwatermark":{"round":0,"level":1}}`), []string{"preattestations/1: ", "delegate is missing"}},
-		{"baker: delegate a number", bakerFile, baker(`{"delegate":1}`), []string{"preattestations/1: ", "delegate is a number"}},
+		{
+			"baker: no delegate", bakerFile, baker(`{"highwatermark":{"round":0,"level":1}}`),
+			[]string{"preattestations/1: ", "delegate is missing"},
+		},
+		{
+			"baker: delegate a number", bakerFile, baker(`{"delegate":1}`),
+			[]string{"preattestations/1: ", "delegate is a number"},
+		},
 		{"baker: no key", bakerFile, baker(`{"delegate":"bob"}`), []string{"preattestations/1 (bob): ", "base58check"}},
 		{"baker: no mark", bakerFile, baker(`{"delegate":"` + tz1 + `"}`), []string{tz1, "an object is expected, not null"}},
 		{"baker: no round", bakerFile, bakerMark(`{"level":1}`), []string{tz1, "round is missing"}},
@@ -94,42 +127,126 @@ func TestRefusals(t *testing.T) {
 		{"signatory: a list", signatoryFile, `[]`, []string{"not a list"}},
 		{"signatory: no key", signatoryFile, `{"carol":{}}`, []string{"carol: ", "base58check"}},
 		{"signatory: no kinds", signatoryFile, signatory(`7`), []string{tz4 + ": ", "not a number"}},
-		{"signatory: unknown kind", signatoryFile, signatory(`{"generic":{"level":1,"round":0}}`), []string{tz4 + "/generic: ", "unknown kind"}},
-		{"signatory: no level", signatoryFile, signatory(`{"block":{"round":0}}`), []string{tz4 + "/block: ", "level is missing"}},
-		{"signatory: no round", signatoryFile, signatory(`{"block":{"level":0}}`), []string{tz4 + "/block: ", "round is missing"}},
-		{"signatory: quoted", signatoryFile, signatory(`{"block":{"level":"1","round":"0"}}`), []string{tz4 + "/block: ", `level is in quotes: "1"`, "tmkms"}},
-		{"signatory: two layouts", signatoryFile, `{"` + tz4 + `":{"block":{"level":1,"round":0}},"` + tz1 + `":{"level":1,"round":0,"order":2}}`, []string{tz1 + "/level: ", "unknown kind"}},
-		{"signatory v1: no order", signatoryFile, signatory(`{"level":1,"round":0}`), []string{tz4 + ": ", "order is missing"}},
-		{"signatory v1: order", signatoryFile, signatory(`{"level":1,"round":0,"order":3}`), []string{tz4 + ": ", "order is 3"}},
-		{"signatory v1: no level", signatoryFile, signatory(`{"round":0,"order":1}`), []string{tz4 + ": ", "level is missing"}},
-		{"signatory v1: quoted", signatoryFile, signatory(`{"level":"12","round":0,"order":1}`), []string{tz4 + ": ", "level is in quotes"}},
-		{"signatory v1: two layouts", signatoryFile, `{"` + tz4 + `":{"level":1,"round":0,"order":0},"` + tz1 + `":{"block":{"level":1,"round":0}}}`, []string{tz1 + ": ", "order is missing"}},
-		{"signatory v1: other chain inside", signatoryFile, `{"NetXnHfVqm9iesp":{"` + tz1 + `":{"level":1,"round":0,"order":0}}}`, []string{"NetXnHfVqm9iesp"}},
-		{"signatory v1: two chains", signatoryFile, `{"NetXdQprcVkpaWU":{},"NetXnHfVqm9iesp":{}}`, []string{"NetXdQprcVkpaWU: ", "base58check"}},
+		{
+			"signatory: unknown kind", signatoryFile, signatory(`{"generic":{"level":1,"round":0}}`),
+			[]string{tz4 + "/generic: ", "unknown kind"},
+		},
+		{
+			"signatory: no level", signatoryFile, signatory(`{"block":{"round":0}}`),
+			[]string{tz4 + "/block: ", "level is missing"},
+		},
+		{
+			"signatory: no round", signatoryFile, signatory(`{"block":{"level":0}}`),
+			[]string{tz4 + "/block: ", "round is missing"},
+		},
+		{
+			"signatory: quoted", signatoryFile, signatory(`{"block":{"level":"1","round":"0"}}`),
+			[]string{tz4 + "/block: ", `level is in quotes: "1"`, "tmkms"},
+		},
+		{
+			"signatory: two layouts", signatoryFile,
+			`{"` + tz4 + `":{"block":{"level":1,"round":0}},"` + tz1 + `":{"level":1,"round":0,"order":2}}`,
+			[]string{tz1 + "/level: ", "unknown kind"},
+		},
+		{
+			"signatory v1: no order", signatoryFile, signatory(`{"level":1,"round":0}`),
+			[]string{tz4 + ": ", "order is missing"},
+		},
+		{
+			"signatory v1: order", signatoryFile, signatory(`{"level":1,"round":0,"order":3}`),
+			[]string{tz4 + ": ", "order is 3"},
+		},
+		{
+			"signatory v1: no level", signatoryFile, signatory(`{"round":0,"order":1}`),
+			[]string{tz4 + ": ", "level is missing"},
+		},
+		{
+			"signatory v1: quoted", signatoryFile, signatory(`{"level":"12","round":0,"order":1}`),
+			[]string{tz4 + ": ", "level is in quotes"},
+		},
+		{
+			"signatory v1: two layouts", signatoryFile,
+			`{"` + tz4 + `":{"level":1,"round":0,"order":0},"` + tz1 + `":{"block":{"level":1,"round":0}}}`,
+			[]string{tz1 + ": ", "order is missing"},
+		},
+		{
+			"signatory v1: other chain inside", signatoryFile,
+			`{"NetXnHfVqm9iesp":{"` + tz1 + `":{"level":1,"round":0,"order":0}}}`,
+			[]string{"NetXnHfVqm9iesp"},
+		},
+		{
+			"signatory v1: two chains", signatoryFile, `{"NetXdQprcVkpaWU":{},"NetXnHfVqm9iesp":{}}`,
+			[]string{"NetXdQprcVkpaWU: ", "base58check"},
+		},
 		{"signatory v0: no key", signatoryFile, `{"block":{"carol":{"level":1}}}`, []string{"block/carol: ", "base58check"}},
-		{"signatory v0: unknown kind", signatoryFile, `{"block":{},"generic":{"` + tz1 + `":{"level":1}}}`, []string{"generic/" + tz1, "unknown kind"}},
-		{"signatory v0: no level", signatoryFile, `{"endorsement":{"` + tz1 + `":{"round":1}}}`, []string{"endorsement/" + tz1, "level is missing"}},
+		{
+			"signatory v0: unknown kind", signatoryFile, `{"block":{},"generic":{"` + tz1 + `":{"level":1}}}`,
+			[]string{"generic/" + tz1, "unknown kind"},
+		},
+		{
+			"signatory v0: no level", signatoryFile, `{"endorsement":{"` + tz1 + `":{"round":1}}}`,
+			[]string{"endorsement/" + tz1, "level is missing"},
+		},
 		{"signatory v0: no object", signatoryFile, `{"endorsement":[]}`, []string{"endorsement: ", "not a list"}},
-		{"cometbft", "priv_validator_state.json", `{"height":"5","round":"0","step":3}`, []string{"tmkms", "no Tezos signer"}},
+		{
+			"cometbft", "priv_validator_state.json", `{"height":"5","round":"0","step":3}`,
+			[]string{"tmkms", "no Tezos signer"},
+		},
 		{"signatory: no chain id", "NetXdQprcVkpaWV.json", signatory(`{}`), []string{"chain id", "checksum"}},
 
-		{"ours: another format", ourFile, `{"format":"highwater-bundle","version":1}`, []string{`the format is "highwater-bundle"`}},
+		{
+			"ours: another format", ourFile, `{"format":"highwater-bundle","version":1}`,
+			[]string{`the format is "highwater-bundle"`},
+		},
 		{"ours: format a number", ourFile, `{"format":1}`, []string{"format is a number"}},
 		{"ours: no version", ourFile, `{"format":"highwater-watermarks"}`, []string{"version is missing"}},
 		{"ours: no chain", ourFile, `{"format":"highwater-watermarks","version":1,"rows":[]}`, []string{"chain is missing"}},
-		{"ours: bad chain", ourFile, `{"format":"highwater-watermarks","version":1,"chain":"main","rows":[]}`, []string{"chain: ", "base58"}},
-		{"ours: no rows", ourFile, `{"format":"highwater-watermarks","version":1,"chain":"NetXdQprcVkpaWU"}`, []string{"rows: ", "not null"}},
+		{
+			"ours: bad chain", ourFile, `{"format":"highwater-watermarks","version":1,"chain":"main","rows":[]}`,
+			[]string{"chain: ", "base58"},
+		},
+		{
+			"ours: no rows", ourFile, `{"format":"highwater-watermarks","version":1,"chain":"NetXdQprcVkpaWU"}`,
+			[]string{"rows: ", "not null"},
+		},
 		{"ours: unknown member", ourFile, ours(`[],"note":"x"`), []string{`unknown member "note"`}},
 		{"ours: no object", ourFile, ours(`[5]`), []string{"rows/1: ", "an object"}},
-		{"ours: unknown member of a row", ourFile, ours(`[{"pkh":"` + tz1 + `","ceiling":5}]`), []string{"rows/1", `unknown member "ceiling"`}},
-		{"ours: no key", ourFile, ours(`[{"pkh":"dave","kind":"block","level":5,"round":1}]`), []string{"rows/1 (dave): ", "base58check"}},
-		{"ours: unknown kind", ourFile, ours(`[{"pkh":"` + tz1 + `","kind":"dal","level":5,"round":1}]`), []string{"rows/1", `unknown kind "dal"`}},
-		{"ours: no level", ourFile, ours(`[` + ourRow + `,{"pkh":"` + tz1 + `","kind":"attestation","round":1}]`), []string{"rows/2", "level is missing"}},
-		{"ours: no round", ourFile, ours(`[{"pkh":"` + tz1 + `","kind":"block","level":5}]`), []string{"rows/1", "round is missing"}},
-		{"ours: twice", ourFile, ours(`[` + ourRow + `,` + ourRow + `]`), []string{"rows/2", "block of " + tz1 + " is named twice"}},
-		{"ours: no time", ourFile, ours(`[` + ourRow[:len(ourRow)-1] + `,"updated_at":"yesterday"}]`), []string{"rows/1", "yesterday"}},
-		{"ours: far time", ourFile, ours(`[` + ourRow[:len(ourRow)-1] + `,"updated_at":"1066-10-14T00:00:00Z"}]`), []string{"rows/1", "1066"}},
-		{"ours: time a number", ourFile, ours(`[` + ourRow[:len(ourRow)-1] + `,"updated_at":5}]`), []string{"rows/1", "updated_at is a number"}},
+		{
+			"ours: unknown member of a row", ourFile, ours(`[{"pkh":"` + tz1 + `","ceiling":5}]`),
+			[]string{"rows/1", `unknown member "ceiling"`},
+		},
+		{
+			"ours: no key", ourFile, ours(`[{"pkh":"dave","kind":"block","level":5,"round":1}]`),
+			[]string{"rows/1 (dave): ", "base58check"},
+		},
+		{
+			"ours: unknown kind", ourFile, ours(`[{"pkh":"` + tz1 + `","kind":"dal","level":5,"round":1}]`),
+			[]string{"rows/1", `unknown kind "dal"`},
+		},
+		{
+			"ours: no level", ourFile, ours(`[` + ourRow + `,{"pkh":"` + tz1 + `","kind":"attestation","round":1}]`),
+			[]string{"rows/2", "level is missing"},
+		},
+		{
+			"ours: no round", ourFile, ours(`[{"pkh":"` + tz1 + `","kind":"block","level":5}]`),
+			[]string{"rows/1", "round is missing"},
+		},
+		{
+			"ours: twice", ourFile, ours(`[` + ourRow + `,` + ourRow + `]`),
+			[]string{"rows/2", "block of " + tz1 + " is named twice"},
+		},
+		{
+			"ours: no time", ourFile, ours(`[` + ourRow[:len(ourRow)-1] + `,"updated_at":"yesterday"}]`),
+			[]string{"rows/1", "yesterday"},
+		},
+		{
+			"ours: far time", ourFile, ours(`[` + ourRow[:len(ourRow)-1] + `,"updated_at":"1066-10-14T00:00:00Z"}]`),
+			[]string{"rows/1", "1066"},
+		},
+		{
+			"ours: time a number", ourFile, ours(`[` + ourRow[:len(ourRow)-1] + `,"updated_at":5}]`),
+			[]string{"rows/1", "updated_at is a number"},
+		},
 	}
 	for _, row := range rows {
 		t.Run(row.what, func(t *testing.T) {

@@ -34,8 +34,8 @@ func requireWrites(t *testing.T, want []byte, rows []interchange.Row) {
 	require.Equal(t, string(want), string(got))
 }
 
-// What another signer is given is never below ours: what it reads back is each mark as it is, or above. A block's mark comes back from
-// Signatory's file as a floor of its level.
+// What another signer is given is never below ours: what it reads back is each mark as it is, or above. A block's mark
+// comes back from Signatory's file as a floor of its level.
 func TestLeaving(t *testing.T) {
 	writers := map[interchange.Format]func(tezos.ChainID, []interchange.Row) ([]interchange.File, error){
 		interchange.OctezSigner: interchange.WriteOctezSigner, interchange.Signatory: interchange.WriteSignatory,
@@ -97,7 +97,10 @@ func TestLeavingText(t *testing.T) {
 }
 
 func TestWriteDoesNotChangeItsInput(t *testing.T) {
-	rows := []interchange.Row{{Chain: ghostnet, PKH: pkh(t, tz4), Kind: tezos.Block}, {Chain: ghostnet, PKH: pkh(t, tz1), Kind: tezos.Block}}
+	rows := []interchange.Row{
+		{Chain: ghostnet, PKH: pkh(t, tz4), Kind: tezos.Block},
+		{Chain: ghostnet, PKH: pkh(t, tz1), Kind: tezos.Block},
+	}
 	before := slices.Clone(rows)
 	_, err := interchange.Write(ghostnet, rows)
 	require.NoError(t, err)
@@ -154,7 +157,8 @@ func genRows(t *rapid.T) []interchange.Row {
 		}
 		row.PKH.Hash[19] = rapid.Byte().Draw(t, "hash")
 		if rapid.Bool().Draw(t, "has time") {
-			row.UpdatedAt = time.Unix(rapid.Int64Range(0, 1<<35).Draw(t, "seconds"), rapid.Int64Range(0, 999_999_999).Draw(t, "nanos")).UTC()
+			row.UpdatedAt = time.Unix(rapid.Int64Range(0, 1<<35).Draw(t, "seconds"),
+				rapid.Int64Range(0, 999_999_999).Draw(t, "nanos")).UTC()
 		}
 		return row
 	}), 0, 20, func(r interchange.Row) [2]any { return [2]any{r.PKH, r.Kind} }).Draw(t, "rows")

@@ -21,7 +21,8 @@ func (b *Backup) checkPeer(ctx context.Context) checklist.Line {
 		return broken(err)
 	}
 	if st.Pair == nil || st.Pair.Peer == nil {
-		hint := "at the peer: highwater peer add THIS-MACHINE:PORT " + st.Instance + "; here: highwater peer add ITS-ADDRESS:PORT ITS-KEY"
+		hint := "at the peer: highwater peer add THIS-MACHINE:PORT " + st.Instance +
+			"; here: highwater peer add ITS-ADDRESS:PORT ITS-KEY"
 		if b.Config.Peer.Listen == "" {
 			hint = "set [peer] listen in " + b.Config.Path + " and restart; then, " + hint
 		}
@@ -34,7 +35,8 @@ func (b *Backup) checkPeer(ctx context.Context) checklist.Line {
 			f.Hint = "highwater peer show, on both machines"
 		}
 	} else if b.Config.Peer.Listen == "" {
-		f.Result, f.Hint = checklist.Waiting, "the peer cannot reach this instance: set [peer] listen in "+b.Config.Path+", and restart"
+		f.Result, f.Hint = checklist.Waiting,
+			"the peer cannot reach this instance: set [peer] listen in "+b.Config.Path+", and restart"
 	}
 	return f
 }
@@ -47,7 +49,10 @@ func (b *Backup) paired(ctx context.Context) bool {
 
 func (b *Backup) checkNode(ctx context.Context) checklist.Line {
 	if b.Config.Node == "" {
-		return checklist.Line{Detail: "no node is configured", Hint: "set `node` in " + b.Config.Path + ", as evidence for a takeover"}
+		return checklist.Line{
+			Detail: "no node is configured",
+			Hint:   "set `node` in " + b.Config.Path + ", as evidence for a takeover",
+		}
 	}
 	client, err := node.New(node.Config{URL: b.Config.Node})
 	if err != nil {
@@ -85,9 +90,15 @@ func (b *Backup) checkBaker(ctx context.Context) checklist.Line {
 	case err != nil:
 		return broken(err)
 	case st.LastAsked == nil:
-		return checklist.Line{Detail: "no client asked for a signature since the daemon started", Hint: "start octez-baker with the keys at " + b.signerAddress()}
+		return checklist.Line{
+			Detail: "no client asked for a signature since the daemon started",
+			Hint:   "start octez-baker with the keys at " + b.signerAddress(),
+		}
 	case time.Since(*st.LastAsked) > askedLately:
-		return checklist.Line{Detail: "a client asked last at " + words.Time(*st.LastAsked), Hint: "does octez-baker still run?"}
+		return checklist.Line{
+			Detail: "a client asked last at " + words.Time(*st.LastAsked),
+			Hint:   "does octez-baker still run?",
+		}
 	}
 	return fine("a client asked %s ago, and was rightly refused", words.Age(time.Since(*st.LastAsked)))
 }

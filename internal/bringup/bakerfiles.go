@@ -30,7 +30,10 @@ const shortChain = 13
 // newest.
 func (b *Backup) checkBakerFiles(ctx context.Context) checklist.Line {
 	if b.BakerDir == "" {
-		return checklist.Line{Detail: "nobody said where octez-baker's base directory is", Hint: "copy the files from the first machine, then: --baker-dir DIRECTORY"}
+		return checklist.Line{
+			Detail: "nobody said where octez-baker's base directory is",
+			Hint:   "copy the files from the first machine, then: --baker-dir DIRECTORY",
+		}
 	}
 	at := func(name string) string { return filepath.Join(b.BakerDir, b.Config.Chain[:shortChain]+"_"+name) }
 	var have []string
@@ -53,7 +56,8 @@ func (b *Backup) checkBakerFiles(ctx context.Context) checklist.Line {
 	if text != "" {
 		have = append(have, text)
 	}
-	copyHint := "stop octez-baker here, copy " + at("*nonces") + " and " + at(bakerMarks) + " from the first machine, and again at each switch"
+	copyHint := "stop octez-baker here, copy " + at("*nonces") + " and " + at(
+		bakerMarks) + " from the first machine, and again at each switch"
 	switch {
 	case text == "" && nonces == 0:
 		return waiting(copyHint, "%s has neither nonces nor highwatermarks of this chain", b.BakerDir)
@@ -64,7 +68,8 @@ func (b *Backup) checkBakerFiles(ctx context.Context) checklist.Line {
 	}
 	f := fine("%s", strings.Join(have, ", "))
 	if behind {
-		f.Result, f.Hint = checklist.Warning, "the baker's own marks are above the marks here: highwater hwm import "+at(bakerMarks)
+		f.Result, f.Hint = checklist.Warning,
+			"the baker's own marks are above the marks here: highwater hwm import "+at(bakerMarks)
 	}
 	return f
 }

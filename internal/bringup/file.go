@@ -34,7 +34,8 @@ func LoadRecord(cfg *config.Config) (*Record, bool, error) {
 	}
 	r, err := Parse(text)
 	if err != nil {
-		return nil, false, hints.Add(fmt.Errorf("%s: %w", path, err), "the file holds only the report of a bring-up: move the file away, and go through the checklist again")
+		return nil, false, hints.Add(fmt.Errorf("%s: %w", path, err),
+			"the file holds only the report of a bring-up: move the file away, and go through the checklist again")
 	}
 	return r, true, nil
 }

@@ -41,7 +41,8 @@ type Backup struct {
 // Checklist is the steps of this machine. show prints each new entry.
 func (b *Backup) Checklist(show func(Entry)) *Checklist {
 	return &Checklist{
-		Steps: b.steps(), Record: b.Record, Now: time.Now, Save: func() error { return SaveRecord(b.Config, b.Record) }, Show: show,
+		Steps: b.steps(), Record: b.Record, Now: time.Now, Save: func() error { return SaveRecord(b.Config, b.Record) },
+		Show: show,
 	}
 }
 

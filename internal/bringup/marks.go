@@ -33,9 +33,14 @@ func (b *Backup) checkKeys(ctx context.Context) checklist.Line {
 	var there []string
 	for _, from := range b.bundles {
 		if texts := missingKeys(from, st.Keys); len(texts) > 0 {
-			return checklist.Line{Result: checklist.Bad, Detail: strings.Join(texts, "; "), Hint: "connect the device with the key, and see: highwater keys list"}
+			return checklist.Line{
+				Result: checklist.Bad, Detail: strings.Join(texts, "; "),
+				Hint: "connect the device with the key, and see: highwater keys list",
+			}
 		}
-		there = append(there, fmt.Sprintf("%s of the bundle of %s, written %s: all are here", words.Count(len(from.Keys), "key"), from.Instance.Short(), words.Time(from.When)))
+		there = append(there, fmt.Sprintf(
+			"%s of the bundle of %s, written %s: all are here", words.Count(len(from.Keys), "key"), from.Instance.Short(),
+			words.Time(from.When)))
 	}
 	if len(there) > 0 {
 		return fine("%s", strings.Join(there, "; "))
@@ -44,7 +49,10 @@ func (b *Backup) checkKeys(ctx context.Context) checklist.Line {
 	for _, k := range st.Keys {
 		names = append(names, k.PKH.String())
 	}
-	return checklist.Line{Detail: "the keys here are " + strings.Join(names, ", "), Hint: "compare with the first machine, then: --state keys=…; or --import BUNDLE"}
+	return checklist.Line{
+		Detail: "the keys here are " + strings.Join(names, ", "),
+		Hint:   "compare with the first machine, then: --state keys=…; or --import BUNDLE",
+	}
 }
 
 // missingKeys are the peer's keys that cannot sign here.
@@ -115,11 +123,13 @@ func (b *Backup) checkMarks(ctx context.Context) checklist.Line {
 		return waiting("the marks come from the peer, as soon as the peer has marks: there, highwater hwm set or activate --level", "%s missing", words.Count(missing, "mark"))
 	case !b.paired(ctx):
 		return checklist.Line{
-			Result: checklist.Warning, Detail: fmt.Sprintf("%s, taken over %s: the first machine's later signatures are not in the marks", text, words.Time(newest)),
+			Result: checklist.Warning, Detail: fmt.Sprintf(
+				"%s, taken over %s: the first machine's later signatures are not in the marks", text, words.Time(newest)),
 			Hint: "take the marks over again before this machine is activated; or make a pair: highwater peer add",
 		}
 	case !st.Pair.Peer.Following:
-		return waiting("highwater peer show; a peer that answers is followed within seconds", "%s; the peer's marks are not followed", text)
+		return waiting("highwater peer show; a peer that answers is followed within seconds",
+			"%s; the peer's marks are not followed", text)
 	}
 	return fine("%s; the marks follow the peer's", text)
 }

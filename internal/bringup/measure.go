@@ -42,7 +42,9 @@ func Measure(ctx context.Context, cfg *config.Config, admin operate.Admin) (Dril
 		}
 	}
 	if st.Pair == nil || st.Pair.Peer == nil {
-		d.Lines = append(d.Lines, checklist.New(checklist.OtherInstance, checklist.Warning, "no peer is named: the cost of a switch cannot be measured", "highwater peer add ADDRESS KEY"))
+		d.Lines = append(d.Lines, checklist.New(
+			checklist.OtherInstance, checklist.Warning, "no peer is named: the cost of a switch cannot be measured",
+			"highwater peer add ADDRESS KEY"))
 	} else if err := measurePair(ctx, admin, &d, median, st.Role.Role == hwm.Active); err != nil {
 		return d, err
 	}
@@ -60,7 +62,8 @@ func measureDevice(ctx context.Context, admin operate.Admin, row operate.DeviceR
 	ctx, cancel := context.WithTimeout(ctx, harmless)
 	defer cancel()
 	start := time.Now()
-	_, err := admin.DeviceCall(ctx, operate.DeviceCall{Device: row.Name, Verb: "info", Args: []byte("{}")}, func(string) {})
+	_, err := admin.DeviceCall(ctx, operate.DeviceCall{Device: row.Name, Verb: "info", Args: []byte("{}")},
+		func(string) {})
 	if err != nil {
 		return checklist.Failed(l.ID, err).Named(l.Name)
 	}
@@ -81,7 +84,9 @@ func measurePair(ctx context.Context, admin operate.Admin, d *Drill, sync time.D
 		return err
 	}
 	if v.Peer != nil && v.Peer.Reachable {
-		d.Lines = append(d.Lines, checklist.New(checklist.RoundTrip, checklist.OK, fmt.Sprintf("%.1f ms, to %s and with the handshake", v.Peer.RTTMS, v.Peer.Address), ""))
+		d.Lines = append(d.Lines, checklist.New(
+			checklist.RoundTrip, checklist.OK,
+			fmt.Sprintf("%.1f ms, to %s and with the handshake", v.Peer.RTTMS, v.Peer.Address), ""))
 		if !active { // an active instance follows nobody
 			d.Lines = append(d.Lines, followed(v.Peer))
 		}
@@ -93,10 +98,13 @@ func measurePair(ctx context.Context, admin operate.Admin, d *Drill, sync time.D
 		}
 		return nil
 	}
-	d.Lines = append(d.Lines, checklist.New(checklist.DryRun, checklist.OK, "both sides agree, in "+milliseconds(took), ""))
+	d.Lines = append(d.Lines, checklist.New(
+		checklist.DryRun, checklist.OK, "both sides agree, in "+milliseconds(took), ""))
 	if v.Peer != nil {
 		estimate := 2*v.Peer.RTTMS + float64((2*sync).Microseconds())/1000
-		d.Lines = append(d.Lines, checklist.New(checklist.Handover, checklist.OK, fmt.Sprintf("should take about %.1f ms: the link, and a sync on each side", estimate), ""))
+		d.Lines = append(d.Lines, checklist.New(
+			checklist.Handover, checklist.OK,
+			fmt.Sprintf("should take about %.1f ms: the link, and a sync on each side", estimate), ""))
 	}
 	return nil
 }

@@ -76,7 +76,10 @@ type Record struct {
 
 // New makes a record.
 func New(chain string, now time.Time) *Record {
-	return &Record{Version: Version, Chain: chain, Started: stamp(now), Updated: stamp(now), Entries: []Entry{}, Drills: []Drill{}}
+	return &Record{
+		Version: Version, Chain: chain, Started: stamp(now), Updated: stamp(now), Entries: []Entry{},
+		Drills: []Drill{},
+	}
 }
 
 // Entry finds the result of a step.
@@ -213,7 +216,8 @@ func (r *Record) sound() error {
 	}
 	seen := map[string]bool{}
 	for _, e := range r.Entries {
-		if seen[e.Step] || e.Step == "" || len(e.Step) > maxText || !slices.Contains(checklist.Results, e.Result) || !isStamp(e.At) || !fits(e.Detail, e.Hint) {
+		if seen[e.Step] || e.Step == "" || len(e.Step) > maxText || !slices.Contains(checklist.Results, e.Result) ||
+			!isStamp(e.At) || !fits(e.Detail, e.Hint) {
 			return bad(fmt.Sprintf("an impossible entry %.80q", e.Step))
 		}
 		seen[e.Step] = true

@@ -19,10 +19,14 @@ func example() *bringup.Record {
 	r.Instance = "ea4a6c63"
 	r.Put(bringup.Entry{Step: "store", Result: checklist.OK, Detail: "marks.db <&> é", At: now})
 	r.Put(bringup.Entry{Step: "node", Result: checklist.Waiting, Detail: "it catches up", Hint: "wait", At: now})
-	r.AddDrill(bringup.Drill{At: now, Result: checklist.OK, Lines: []checklist.Line{{Name: "disk", Result: checklist.OK, Detail: "1 ms"}}, MaySign: "nobody"})
 	r.AddDrill(bringup.Drill{
-		At: now, Handover: true, Result: checklist.Warning, ThereMS: number(6.25), BackMS: number(0), Levels: []int32{7, 8}, Missed: []int32{},
-		Lines: []checklist.Line{}, MaySign: "the other instance",
+		At: now, Result: checklist.OK,
+		Lines: []checklist.Line{{Name: "disk", Result: checklist.OK, Detail: "1 ms"}}, MaySign: "nobody",
+	})
+	r.AddDrill(bringup.Drill{
+		At: now, Handover: true, Result: checklist.Warning, ThereMS: number(6.25), BackMS: number(0), Levels: []int32{7, 8},
+		Missed: []int32{},
+		Lines:  []checklist.Line{}, MaySign: "the other instance",
 	})
 	r.Begin(now)
 	return r
@@ -84,7 +88,10 @@ func TestWhatIsTooLongIsCut(t *testing.T) {
 		lines[i] = checklist.Line{Name: "a\x1b[1m", Result: checklist.OK, Detail: long, Hint: long}
 	}
 	for range 30 {
-		r.AddDrill(bringup.Drill{At: now, Handover: true, Result: checklist.OK, Lines: lines, Levels: make([]int32, 5000), MaySign: long})
+		r.AddDrill(bringup.Drill{
+			At: now, Handover: true, Result: checklist.OK, Lines: lines, Levels: make([]int32, 5000),
+			MaySign: long,
+		})
 	}
 	for i := range 64 {
 		r.Put(bringup.Entry{Step: strings.Repeat("a", i+1), Result: checklist.OK, Detail: long, Hint: "\xff", At: now})

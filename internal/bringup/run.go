@@ -94,7 +94,9 @@ func (c *Checklist) step(ctx context.Context, s Step) Entry {
 }
 
 // decide gives the operator's word on a step that did not pass: from now, from before, or asked.
-func (c *Checklist) decide(s Step, f checklist.Line, before Entry, decided bool, ask func(Step, checklist.Line) (string, bool)) Entry {
+func (c *Checklist) decide(s Step, f checklist.Line, before Entry, decided bool,
+	ask func(Step, checklist.Line) (string, bool),
+) Entry {
 	if now := c.decidedNow(s); now != nil {
 		return c.entry(s, found(*now, f))
 	}

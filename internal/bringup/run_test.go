@@ -39,7 +39,8 @@ func newBench(t *testing.T, r *bringup.Record, steps ...bringup.Step) *bench {
 		}
 	}
 	b.list = &bringup.Checklist{
-		Steps: steps, Record: r, Now: func() time.Time { return now }, Show: func(e bringup.Entry) { b.shown = append(b.shown, e) },
+		Steps: steps, Record: r, Now: func() time.Time { return now },
+		Show: func(e bringup.Entry) { b.shown = append(b.shown, e) },
 		Save: func() error {
 			if b.saves++; b.saves == b.fail {
 				return errDisk
@@ -87,35 +88,88 @@ func TestAStep(t *testing.T) {
 		want        checklist.Result
 		detail      string
 	}{
-		"ok":                               {found: checklist.OK, want: checklist.OK, detail: "found ok"},
-		"warning":                          {found: checklist.Warning, want: checklist.Warning, detail: "found warning"},
-		"bad":                              {found: checklist.Bad, want: checklist.Bad, detail: "found bad"},
-		"waiting":                          {found: checklist.Waiting, want: checklist.Waiting, detail: "found waiting"},
-		"nobody can look":                  {found: none, want: checklist.Waiting, detail: "found "},
-		"stated":                           {step: bringup.Step{Question: "?"}, found: none, state: " it is so ", want: checklist.Stated, detail: "it is so"},
-		"stated, and bad":                  {step: bringup.Step{Question: "?"}, found: checklist.Bad, state: "x", want: checklist.Stated, detail: "x"},
-		"stated, and seen":                 {step: bringup.Step{Question: "?"}, found: checklist.OK, state: "x", want: checklist.OK, detail: "found ok"},
-		"stated where nobody asked":        {found: checklist.Waiting, state: "x", want: checklist.Waiting, detail: "found waiting"},
-		"an empty statement":               {step: bringup.Step{Question: "?"}, found: none, state: "  ", want: checklist.Waiting, detail: "found "},
-		"skipped":                          {step: bringup.Step{Skip: "x"}, found: checklist.Waiting, skip: "no need", want: checklist.Skipped, detail: "no need (found: found waiting)"},
-		"skipped what cannot be":           {found: checklist.Bad, skip: "no need", want: checklist.Bad, detail: "found bad"},
-		"skipped, and ok":                  {step: bringup.Step{Skip: "x"}, found: checklist.OK, skip: "no need", want: checklist.OK, detail: "found ok"},
-		"stated before":                    {step: bringup.Step{Question: "?"}, found: none, before: checklist.Stated, want: checklist.Stated, detail: "before"},
-		"stated before, and now":           {step: bringup.Step{Question: "?"}, found: none, before: checklist.Stated, state: "now", want: checklist.Stated, detail: "now"},
-		"skipped before":                   {step: bringup.Step{Skip: "x"}, found: checklist.Waiting, before: checklist.Skipped, want: checklist.Skipped, detail: "before"},
-		"stated before, seen now":          {step: bringup.Step{Question: "?"}, found: checklist.OK, before: checklist.Stated, want: checklist.OK, detail: "found ok"},
-		"ok before":                        {found: none, before: checklist.OK, want: checklist.Waiting, detail: "found "},
-		"ok before, and lasting":           {step: bringup.Step{Lasting: true}, found: none, before: checklist.OK, want: checklist.OK, detail: "before"},
-		"ok before, lasting, bad now":      {step: bringup.Step{Lasting: true}, found: checklist.Bad, before: checklist.OK, want: checklist.Bad, detail: "found bad"},
-		"bad before, lasting":              {step: bringup.Step{Lasting: true}, found: none, before: checklist.Bad, want: checklist.Waiting, detail: "found "},
-		"ok before, lasting, stated now":   {step: bringup.Step{Lasting: true, Question: "?"}, found: none, before: checklist.OK, state: "now", want: checklist.Stated, detail: "now"},
-		"answered":                         {step: bringup.Step{Question: "?"}, found: none, answer: "yes, today", want: checklist.Stated, detail: "yes, today"},
-		"answered what only waits":         {step: bringup.Step{Question: "?"}, found: checklist.Waiting, answer: "yes", want: checklist.Stated, detail: "yes"},
-		"not asked what is bad":            {step: bringup.Step{Question: "?"}, found: checklist.Bad, answer: "yes", want: checklist.Bad, detail: "found bad"},
-		"not asked without a question":     {step: bringup.Step{Skip: "x"}, found: checklist.Waiting, answer: "yes", want: checklist.Waiting, detail: "found waiting"},
-		"no answer":                        {step: bringup.Step{Question: "?"}, found: none, answer: " ", want: checklist.Waiting, detail: "found "},
-		"answered by skipping":             {step: bringup.Step{Question: "?", Skip: "x"}, found: none, answer: "none here", answerSkips: true, want: checklist.Skipped, detail: "none here (found: found )"},
-		"answered by skipping what cannot": {step: bringup.Step{Question: "?"}, found: none, answer: "none", answerSkips: true, want: checklist.Waiting, detail: "found "},
+		"ok":              {found: checklist.OK, want: checklist.OK, detail: "found ok"},
+		"warning":         {found: checklist.Warning, want: checklist.Warning, detail: "found warning"},
+		"bad":             {found: checklist.Bad, want: checklist.Bad, detail: "found bad"},
+		"waiting":         {found: checklist.Waiting, want: checklist.Waiting, detail: "found waiting"},
+		"nobody can look": {found: none, want: checklist.Waiting, detail: "found "},
+		"stated": {
+			step: bringup.Step{Question: "?"}, found: none, state: " it is so ", want: checklist.Stated, detail: "it is so",
+		},
+		"stated, and bad": {
+			step: bringup.Step{Question: "?"}, found: checklist.Bad, state: "x", want: checklist.Stated, detail: "x",
+		},
+		"stated, and seen": {
+			step: bringup.Step{Question: "?"}, found: checklist.OK, state: "x", want: checklist.OK, detail: "found ok",
+		},
+		"stated where nobody asked": {
+			found: checklist.Waiting, state: "x", want: checklist.Waiting, detail: "found waiting",
+		},
+		"an empty statement": {
+			step: bringup.Step{Question: "?"}, found: none, state: "  ", want: checklist.Waiting, detail: "found ",
+		},
+		"skipped": {
+			step: bringup.Step{Skip: "x"}, found: checklist.Waiting, skip: "no need", want: checklist.Skipped,
+			detail: "no need (found: found waiting)",
+		},
+		"skipped what cannot be": {found: checklist.Bad, skip: "no need", want: checklist.Bad, detail: "found bad"},
+		"skipped, and ok": {
+			step: bringup.Step{Skip: "x"}, found: checklist.OK, skip: "no need", want: checklist.OK, detail: "found ok",
+		},
+		"stated before": {
+			step: bringup.Step{Question: "?"}, found: none, before: checklist.Stated, want: checklist.Stated, detail: "before",
+		},
+		"stated before, and now": {
+			step: bringup.Step{Question: "?"}, found: none, before: checklist.Stated, state: "now", want: checklist.Stated,
+			detail: "now",
+		},
+		"skipped before": {
+			step: bringup.Step{Skip: "x"}, found: checklist.Waiting, before: checklist.Skipped, want: checklist.Skipped,
+			detail: "before",
+		},
+		"stated before, seen now": {
+			step: bringup.Step{Question: "?"}, found: checklist.OK, before: checklist.Stated, want: checklist.OK,
+			detail: "found ok",
+		},
+		"ok before": {found: none, before: checklist.OK, want: checklist.Waiting, detail: "found "},
+		"ok before, and lasting": {
+			step: bringup.Step{Lasting: true}, found: none, before: checklist.OK, want: checklist.OK, detail: "before",
+		},
+		"ok before, lasting, bad now": {
+			step: bringup.Step{Lasting: true}, found: checklist.Bad, before: checklist.OK, want: checklist.Bad,
+			detail: "found bad",
+		},
+		"bad before, lasting": {
+			step: bringup.Step{Lasting: true}, found: none, before: checklist.Bad, want: checklist.Waiting, detail: "found ",
+		},
+		"ok before, lasting, stated now": {
+			step: bringup.Step{Lasting: true, Question: "?"}, found: none, before: checklist.OK, state: "now",
+			want: checklist.Stated, detail: "now",
+		},
+		"answered": {
+			step: bringup.Step{Question: "?"}, found: none, answer: "yes, today", want: checklist.Stated, detail: "yes, today",
+		},
+		"answered what only waits": {
+			step: bringup.Step{Question: "?"}, found: checklist.Waiting, answer: "yes", want: checklist.Stated, detail: "yes",
+		},
+		"not asked what is bad": {
+			step: bringup.Step{Question: "?"}, found: checklist.Bad, answer: "yes", want: checklist.Bad, detail: "found bad",
+		},
+		"not asked without a question": {
+			step: bringup.Step{Skip: "x"}, found: checklist.Waiting, answer: "yes", want: checklist.Waiting,
+			detail: "found waiting",
+		},
+		"no answer": {
+			step: bringup.Step{Question: "?"}, found: none, answer: " ", want: checklist.Waiting, detail: "found ",
+		},
+		"answered by skipping": {
+			step: bringup.Step{Question: "?", Skip: "x"}, found: none, answer: "none here", answerSkips: true,
+			want: checklist.Skipped, detail: "none here (found: found )",
+		},
+		"answered by skipping what cannot": {
+			step: bringup.Step{Question: "?"}, found: none, answer: "none", answerSkips: true, want: checklist.Waiting,
+			detail: "found ",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.step.ID = "step"
@@ -125,7 +179,9 @@ func TestAStep(t *testing.T) {
 			}
 			b := newBench(t, r, c.step)
 			b.finds["step"] = of(c.found)
-			b.list.Operator = bringup.Operator{State: map[string]string{"step": c.state}, Skip: map[string]string{"step": c.skip}}
+			b.list.Operator = bringup.Operator{
+				State: map[string]string{"step": c.state}, Skip: map[string]string{"step": c.skip},
+			}
 			if c.answer != "" {
 				b.list.Operator.Ask = func(bringup.Step, checklist.Line) (string, bool) { return c.answer, c.answerSkips }
 			}
@@ -142,7 +198,9 @@ func TestAStep(t *testing.T) {
 // TestOrder: a step is not looked at, and nothing is done or asked, before those that come before it have passed.
 func TestOrder(t *testing.T) {
 	r := bringup.New("NetX", now)
-	b := newBench(t, r, bringup.Step{ID: "a"}, bringup.Step{ID: "b", After: []string{"a"}, Act: acts, Always: true, Question: "?"}, bringup.Step{ID: "c", After: []string{"b"}})
+	b := newBench(t, r, bringup.Step{ID: "a"},
+		bringup.Step{ID: "b", After: []string{"a"}, Act: acts, Always: true, Question: "?"},
+		bringup.Step{ID: "c", After: []string{"b"}})
 	b.list.Operator.Ask = func(bringup.Step, checklist.Line) (string, bool) { t.Fatal("asked"); return "", false }
 	b.finds["a"], b.finds["b"], b.finds["c"] = of(checklist.Bad), of(checklist.OK), of(checklist.OK)
 	require.Zero(t, b.run(t))
@@ -178,14 +236,22 @@ func TestAct(t *testing.T) {
 	require.Equal(t, checklist.Bad, b.result(t, "a"))
 }
 
-// TestItGoesOnWhereItWas: killed after each of its writes, or in it, it comes to the same end, and what was stated is not asked again.
+// TestItGoesOnWhereItWas: killed after each of its writes, or in it, it comes to the same end, and what was stated is
+// not asked again.
 func TestItGoesOnWhereItWas(t *testing.T) {
 	steps := func() []bringup.Step {
-		return []bringup.Step{{ID: "a"}, {ID: "b", Question: "?"}, {ID: "c", After: []string{"b"}, Skip: "x"}, {ID: "d", Lasting: true}, {ID: "e", Act: acts}}
+		return []bringup.Step{
+			{ID: "a"},
+			{ID: "b", Question: "?"},
+			{ID: "c", After: []string{"b"}, Skip: "x"},
+			{ID: "d", Lasting: true},
+			{ID: "e", Act: acts},
+		}
 	}
 	start := func(r *bringup.Record) *bench {
 		b := newBench(t, r, steps()...)
-		b.finds["a"], b.finds["c"], b.finds["d"], b.acts["e"] = of(checklist.OK), of(checklist.Waiting), of(checklist.OK), of(checklist.OK)
+		b.finds["a"], b.finds["c"], b.finds["d"], b.acts["e"] = of(checklist.OK), of(checklist.Waiting), of(checklist.OK),
+			of(checklist.OK)
 		return b
 	}
 	whole := start(bringup.New("NetX", now))
@@ -232,14 +298,16 @@ func TestStopped(t *testing.T) {
 // TestChanges: what passed and would not now; nothing is done, and the record stays.
 func TestChanges(t *testing.T) {
 	r := bringup.New("NetX", now)
-	b := newBench(t, r, bringup.Step{ID: "a", Act: acts, Always: true}, bringup.Step{ID: "b", After: []string{"a"}}, bringup.Step{ID: "c", Question: "?"}, bringup.Step{ID: "d"})
+	b := newBench(t, r, bringup.Step{ID: "a", Act: acts, Always: true}, bringup.Step{ID: "b", After: []string{"a"}},
+		bringup.Step{ID: "c", Question: "?"}, bringup.Step{ID: "d"})
 	b.finds["a"], b.acts["a"], b.finds["b"] = of(checklist.OK), of(checklist.OK), of(checklist.OK)
 	b.list.Operator.State = map[string]string{"c": "said"}
 	require.Equal(t, 3, b.run(t))
 	b.acted = nil
 	require.Empty(t, b.list.Changes(t.Context()))
 	kept := string(b.disk)
-	b.finds["a"], b.finds["b"], b.finds["c"], b.finds["d"] = of(checklist.Unknown), of(checklist.Bad), of(checklist.Bad), of(checklist.OK)
+	b.finds["a"], b.finds["b"], b.finds["c"], b.finds["d"] = of(checklist.Unknown), of(checklist.Bad), of(checklist.Bad),
+		of(checklist.OK)
 	changes := b.list.Changes(t.Context())
 	require.Len(t, changes, 1, "what nobody can look at, what was stated, what was not done then")
 	require.Equal(t, "b", changes[0].Now.Step)
@@ -252,7 +320,8 @@ func TestChanges(t *testing.T) {
 }
 
 func TestUnnamed(t *testing.T) {
-	b := newBench(t, bringup.New("NetX", now), bringup.Step{ID: "a", Question: "?"}, bringup.Step{ID: "b", Skip: "x"}, bringup.Step{ID: "c"})
+	b := newBench(t, bringup.New("NetX", now), bringup.Step{ID: "a", Question: "?"}, bringup.Step{ID: "b", Skip: "x"},
+		bringup.Step{ID: "c"})
 	for name, c := range map[string]struct {
 		op   bringup.Operator
 		want string

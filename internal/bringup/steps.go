@@ -42,7 +42,10 @@ func (b *Backup) steps() []Step {
 		{ID: stepConfig, Check: b.checkConfiguration},
 		{ID: stepStore, After: []string{stepConfig}, Check: b.checkStore, Act: b.createMarks},
 		{ID: "permissions", After: []string{stepStore}, Check: b.checkPermissions},
-		{ID: "disk", After: []string{stepStore}, Check: func(context.Context) checklist.Line { return foundOf(doctor.Sync(b.Config.StateDir)) }},
+		{
+			ID: "disk", After: []string{stepStore},
+			Check: func(context.Context) checklist.Line { return foundOf(doctor.Sync(b.Config.StateDir)) },
+		},
 		{ID: stepDevices, After: []string{stepStore}, Check: b.checkDevices, Act: b.settleDevices},
 		{ID: stepRole, After: []string{stepStore}, Check: b.checkRole},
 		{ID: stepDaemon, After: []string{stepStore}, Check: b.checkDaemon},
@@ -65,7 +68,8 @@ func (b *Backup) steps() []Step {
 		},
 		{
 			ID: "baker", After: []string{stepDaemon}, Check: b.checkBaker, Skip: "a baker on this machine",
-			Question: "Does octez-baker run for this machine, with the same keys at " + b.signerAddress() + "? The baker is refused until the switch.",
+			Question: "Does octez-baker run for this machine, with the same keys at " + b.signerAddress() +
+				"? The baker is refused until the switch.",
 		},
 		{
 			ID: stepDrill, After: []string{stepRole, stepPeer, stepKeys, stepMarks}, Always: true, Act: b.drill,
@@ -77,11 +81,13 @@ func (b *Backup) steps() []Step {
 func (b *Backup) checkConfiguration(context.Context) checklist.Line {
 	if b.Record.Chain != b.Config.Chain {
 		return checklist.Line{
-			Result: checklist.Bad, Detail: fmt.Sprintf("%s is for chain %s, and this checklist was begun for %s", b.Config.Path, b.Config.Chain, b.Record.Chain),
+			Result: checklist.Bad, Detail: fmt.Sprintf(
+				"%s is for chain %s, and this checklist was begun for %s", b.Config.Path, b.Config.Chain, b.Record.Chain),
 			Hint: "look at `chain` again; to begin anew, on purpose: move " + RecordPath(b.Config) + " away",
 		}
 	}
-	return foundOf(checklist.Good(checklist.Configuration, "%s, chain %s", b.Config.Path, b.Config.ChainID), doctor.ConfigMode(b.Config.Path))
+	return foundOf(checklist.Good(checklist.Configuration, "%s, chain %s", b.Config.Path, b.Config.ChainID),
+		doctor.ConfigMode(b.Config.Path))
 }
 
 // checkStore wants the watermark file of this record.
@@ -105,7 +111,8 @@ func (b *Backup) checkStore(ctx context.Context) checklist.Line {
 	}
 	if b.Record.Instance != "" && b.Record.Instance != st.Instance {
 		return checklist.Line{
-			Result: checklist.Bad, Detail: fmt.Sprintf("%s is of the instance %.8s, and this checklist was begun by %.8s", path, st.Instance, b.Record.Instance),
+			Result: checklist.Bad, Detail: fmt.Sprintf(
+				"%s is of the instance %.8s, and this checklist was begun by %.8s", path, st.Instance, b.Record.Instance),
 			Hint: "find the origin of the new file; to begin anew, on purpose: move " + RecordPath(b.Config) + " away",
 		}
 	}
@@ -151,7 +158,8 @@ func (b *Backup) checkDevices(ctx context.Context) checklist.Line {
 		}
 	}
 	if len(st.Keys) == 0 {
-		findings = append(findings, checklist.New(checklist.Keys, checklist.Bad, "no key is known", "see docs/ledger.md, docs/tezsign.md; then: highwater keys list"))
+		findings = append(findings, checklist.New(
+			checklist.Keys, checklist.Bad, "no key is known", "see docs/ledger.md, docs/tezsign.md; then: highwater keys list"))
 	}
 	return foundOf(findings...)
 }
@@ -172,13 +180,19 @@ func (b *Backup) checkRole(ctx context.Context) checklist.Line {
 	detail := fmt.Sprintf("%s, epoch %d", st.Role.Role, st.Role.Epoch)
 	switch {
 	case st.Role.Role == hwm.Active:
-		f := checklist.Line{Result: checklist.Bad, Detail: detail + ": this machine signs", Hint: "bring-up is for the machine that does not sign"}
+		f := checklist.Line{
+			Result: checklist.Bad, Detail: detail + ": this machine signs",
+			Hint: "bring-up is for the machine that does not sign",
+		}
 		if b.Record.UnderWay != nil {
 			f.Hint = "an interrupted drill brought the right to sign here; give the right back with: highwater handover"
 		}
 		return f
 	case st.Role.Role == hwm.Fenced:
-		return checklist.Line{Result: checklist.Bad, Detail: detail + ": " + st.Role.Why, Hint: "find the second signer of these keys; then: highwater standby"}
+		return checklist.Line{
+			Result: checklist.Bad, Detail: detail + ": " + st.Role.Why,
+			Hint: "find the second signer of these keys; then: highwater standby",
+		}
 	case st.Role.Mine && st.Role.Epoch > 0:
 		return checklist.Line{
 			Result: checklist.Bad, Detail: detail + ": owner of the right to sign, and on standby",
@@ -212,7 +226,9 @@ func (b *Backup) signerAddress() string {
 }
 
 // until repeats the check until the check passes, or until patience ends.
-func (b *Backup) until(ctx context.Context, patience time.Duration, f checklist.Line, check func(context.Context) checklist.Line) checklist.Line {
+func (b *Backup) until(ctx context.Context, patience time.Duration, f checklist.Line,
+	check func(context.Context) checklist.Line,
+) checklist.Line {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	tick := time.NewTicker(poll)

@@ -117,7 +117,9 @@ func TestAChangeInTheSameTick(t *testing.T) {
 func TestABrokenPairKeepsTheOldOne(t *testing.T) {
 	for name, damage := range map[string]func(r *rig){
 		"no certificate": func(r *rig) { certstest.Put(t, r.path("cert.pem"), []byte("nothing")) },
-		"foreign key":    func(r *rig) { certstest.Put(t, r.path("key.pem"), certstest.KeyPEM(t, r.ca.Issue("x", time.Now()))) },
+		"foreign key": func(r *rig) {
+			certstest.Put(t, r.path("key.pem"), certstest.KeyPEM(t, r.ca.Issue("x", time.Now())))
+		},
 		"half a file": func(r *rig) {
 			certstest.Put(t, r.path("cert.pem"), certstest.CertPEM(r.ca.Issue("x", time.Now()))[:200])
 		},

@@ -64,7 +64,10 @@ func (f *Files) Server() *tls.Config {
 		MinVersion: tls.VersionTLS12, SessionTicketsDisabled: true,
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			now := time.Now()
-			cfg := &tls.Config{MinVersion: tls.VersionTLS12, SessionTicketsDisabled: true, Certificates: []tls.Certificate{f.pair.look(now, false)}}
+			cfg := &tls.Config{
+				MinVersion: tls.VersionTLS12, SessionTicketsDisabled: true,
+				Certificates: []tls.Certificate{f.pair.look(now, false)},
+			}
 			if f.authority != nil {
 				cfg.ClientCAs, cfg.ClientAuth = f.authority.look(now, false).pool, tls.RequireAndVerifyClientCert
 			}

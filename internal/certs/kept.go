@@ -86,7 +86,8 @@ func (k *kept[T]) tell(loud bool) {
 	switch {
 	case k.fault != nil && loud && !k.told:
 		k.told = true
-		k.log.Error("certificate not taken: the former certificate stays in use", "setting", k.setting, "error", k.fault, "hint", "mend the files; no restart is needed")
+		k.log.Error("certificate not taken: the former certificate stays in use", "setting", k.setting, "error", k.fault,
+			"hint", "mend the files; no restart is needed")
 	case k.fault == nil && k.told:
 		k.told = false
 		k.log.Info("certificate taken: the files are good again", "setting", k.setting)

@@ -26,10 +26,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func server(t *testing.T, dir string) *httptest.Server {
 	t.Helper()
 	f, err := certs.Open(certs.Names{
-		CertSetting: "server.tls_cert", Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"), CA: filepath.Join(dir, "ca.pem"),
+		CertSetting: "server.tls_cert", Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"),
+		CA: filepath.Join(dir, "ca.pem"),
 	}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
+	s := httptest.NewUnstartedServer(
+		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
 	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	s.Listener = tls.NewListener(s.Listener, f.Server())
 	s.Start()
@@ -128,13 +130,20 @@ func TestAClientVerifies(t *testing.T) {
 	require.NoError(t, get(t, s, f.Client("127.0.0.1", show)))
 	require.NoError(t, get(t, s, f.Client("signer", show)))
 	for _, host := range []string{"127.0.0.2", "other"} {
-		require.ErrorContains(t, get(t, s, f.Client(host, show)), host, "a certificate of the right authority, for another host")
+		require.ErrorContains(t, get(t, s, f.Client(host, show)), host,
+			"a certificate of the right authority, for another host")
 	}
-	f, err = certs.Open(certs.Names{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"), CA: filepath.Join(dir, "mine.pem")}, slog.New(slog.DiscardHandler))
+	f, err = certs.Open(certs.Names{
+		Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"), CA: filepath.Join(dir, "mine.pem"),
+	},
+		slog.New(slog.DiscardHandler))
 	require.ErrorContains(t, err, "mine.pem")
 	require.Nil(t, f)
 	certstest.Put(t, filepath.Join(dir, "mine.pem"), certstest.CertPEM(certstest.New(t, "stranger").Cert))
-	f, err = certs.Open(certs.Names{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"), CA: filepath.Join(dir, "mine.pem")}, slog.New(slog.DiscardHandler))
+	f, err = certs.Open(certs.Names{
+		Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"), CA: filepath.Join(dir, "mine.pem"),
+	},
+		slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	require.ErrorContains(t, get(t, s, f.Client("127.0.0.1", show)), "unknown authority")
 	certstest.Put(t, filepath.Join(dir, "mine.pem"), certstest.CertPEM(ca.Cert))

@@ -37,7 +37,8 @@ func TestABlockShowsWhatOurKeysSigned(t *testing.T) {
 	require.Len(t, got, 3, "the proposer's own block is not this one")
 	require.Equal(t, []node.Signer{mine, theirs, mine}, []node.Signer{got[0].Signer, got[1].Signer, got[2].Signer})
 	require.Equal(t, Signed{Signer: mine, Kind: tezos.Block, Level: 7, Round: 2}, got[2])
-	require.Equal(t, []any{tezos.Attestation, int32(6), int32(1), true}, []any{got[0].Kind, got[0].Level, got[0].Round, got[0].Operation.Aggregate})
+	require.Equal(t, []any{tezos.Attestation, int32(6), int32(1), true},
+		[]any{got[0].Kind, got[0].Level, got[0].Round, got[0].Operation.Aggregate})
 	require.Empty(t, got[0].Operation.Signers)
 	require.Len(t, ops[0].Signers, 3, "the answer itself is left as it was")
 

@@ -9,7 +9,8 @@ import (
 	"highwater/internal/tezos"
 )
 
-// TestMissedLevels: those with rights and without an attestation; a level without rights is none, and neither is what cannot be seen.
+// TestMissedLevels: those with rights and without an attestation; a level without rights is none, and neither is what
+// cannot be seen.
 func TestMissedLevels(t *testing.T) {
 	r := newRig(t, butOne)
 	keys := r.keys
@@ -30,12 +31,14 @@ func TestMissedLevels(t *testing.T) {
 	require.Empty(t, missed)
 
 	// One key of several is missing: the level is missed too.
-	missed, err = r.reader.Missed(t.Context(), append(keys[:1:1], newKey(t, tezos.Secp256k1, 9).PublicKey().Hash()), start+3, start+4)
+	missed, err = r.reader.Missed(
+		t.Context(), append(keys[:1:1], newKey(t, tezos.Secp256k1, 9).PublicKey().Hash()), start+3, start+4)
 	require.NoError(t, err)
 	require.Empty(t, missed, "a key without rights misses nothing")
 
 	for name, span := range map[string][2]int32{
-		"the head itself": {start + 1, start + 8}, "backwards": {start + 3, start + 2}, "too far": {1, maxMissedRange + 1}, "before the chain": {0, 3},
+		"the head itself": {start + 1, start + 8}, "backwards": {start + 3, start + 2}, "too far": {1, maxMissedRange + 1},
+		"before the chain": {0, 3},
 	} {
 		_, err = r.reader.Missed(t.Context(), keys, span[0], span[1])
 		require.Error(t, err, name)

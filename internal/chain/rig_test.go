@@ -44,9 +44,11 @@ func newRig(t *testing.T, duty func(level int32) bool) *rig {
 		r.signs, r.keys = append(r.signs, k), append(r.keys, pkh)
 		bakers = append(bakers, node.Signer{Delegate: pkh, Key: pkh})
 	}
-	r.sim = nodesim.New(nodesim.Config{Chain: ghost, Level: start, Bakers: bakers, HasRights: func(level int32, s node.Signer) bool {
-		return duty(level) && s.Key != stranger
-	}})
+	r.sim = nodesim.New(nodesim.Config{
+		Chain: ghost, Level: start, Bakers: bakers, HasRights: func(level int32, s node.Signer) bool {
+			return duty(level) && s.Key != stranger
+		},
+	})
 	srv := httptest.NewServer(r.sim)
 	t.Cleanup(srv.Close)
 	client, err := node.New(node.Config{URL: srv.URL})

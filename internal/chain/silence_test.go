@@ -28,8 +28,8 @@ func TestSilenceIsCountedWhereThereWereRights(t *testing.T) {
 	require.Equal(t, Silence{Head: start + 8, LastOwn: start + 3, Silent: 3, Since: start - 1}, s)
 }
 
-// TestSilenceOfRareRights: levels without rights do not count, however many; what was signed last is found far back, and a node is
-// not asked for each block on the way.
+// TestSilenceOfRareRights: levels without rights do not count, however many; what was signed last is found far back,
+// and a node is not asked for each block on the way.
 func TestSilenceOfRareRights(t *testing.T) {
 	r := newRig(t, rare)
 	for r.sim.Head().Level <= start+100 {

@@ -24,8 +24,10 @@ func TestWhatPasses(t *testing.T) {
 // TestTheFirstThatStands: in the way, and not the worst.
 func TestTheFirstThatStands(t *testing.T) {
 	lines := []checklist.Line{
-		checklist.Good(checklist.Node, "at level %d", 7), checklist.New(checklist.Clocks, checklist.Warning, "they differ", ""),
-		checklist.New(checklist.Silence, checklist.Waiting, "1 of 3", "wait"), checklist.Failed(checklist.Marks, errors.New("no")),
+		checklist.Good(checklist.Node, "at level %d", 7),
+		checklist.New(checklist.Clocks, checklist.Warning, "they differ", ""),
+		checklist.New(checklist.Silence, checklist.Waiting, "1 of 3", "wait"),
+		checklist.Failed(checklist.Marks, errors.New("no")),
 	}
 	require.Equal(t, &lines[2], checklist.Stands(lines))
 	require.Nil(t, checklist.Stands(lines[:2]))

@@ -335,7 +335,8 @@ func (c *Config) check(f *faultList) {
 	f.differ("server.listen", c.Server.Listen, "monitor.listen", c.Monitor.Listen)
 	f.differ("server.listen", c.Server.Listen, "socket.listen", c.Socket.Address())
 	f.differ("monitor.listen", c.Monitor.Listen, "socket.listen", c.Socket.Address())
-	if u, err := url.Parse(c.Node); c.Node != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+	if u, err := url.Parse(c.Node); c.Node != "" &&
+		(err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		f.add("node: %q is no address such as http://127.0.0.1:8732", c.Node)
 	}
 	c.checkDevices(f)
@@ -349,7 +350,8 @@ func (c *Config) checkPair(f *faultList) {
 			f.add("peer.listen: %v (use HOST:PORT)", err)
 		}
 	}
-	if u, err := url.Parse(c.Hooks.Webhook); err != nil || c.Hooks.Webhook != "" && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+	if u, err := url.Parse(c.Hooks.Webhook); err != nil || c.Hooks.Webhook != "" &&
+		(u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		f.add("hooks.webhook: %q is no http address", c.Hooks.Webhook)
 	}
 	if t := time.Duration(c.Hooks.Timeout); t < 0 || t > time.Minute {

@@ -138,15 +138,24 @@ func TestFaults(t *testing.T) {
 		{minimal + device, "the name is used twice"},
 		{strings.Replace(minimal, "ledger", "trezor", 1), "the kinds are ledger and tezsign"},
 		{strings.Replace(minimal, "sim", "tcp://nowhere", 1), "transport: "},
-		{strings.Replace(strings.Replace(minimal, "sim", "tcp://127.0.0.1:1", 1), "ledger", "tezsign", 1), "the transports are"},
+		{
+			strings.Replace(strings.Replace(minimal, "sim", "tcp://127.0.0.1:1", 1), "ledger", "tezsign", 1),
+			"the transports are",
+		},
 		{strings.Replace(minimal, "NetXnHfVqm9iesp", "NetXdQprcVkpaWU", 1), "does not sign for mainnet"},
 		{strings.Replace(minimal, `"sim"`, `"usb"`, 1) + "[device.sim]\nseed = \"x\"", "belongs to transport"},
 		{minimal + "[device.sim]\ncurves = [\"ed448\"]", "sim.curves: unknown curve"},
 		{minimal + "[device.sim]\nkeys = [\"consensus\"]", "sim.keys is for a tezsign"},
 		{minimal + "[device.sim]\nlatency = \"-1s\"", "latency is negative"},
-		{strings.Replace(minimal, "ledger", "tezsign", 1) + "[device.sim]\ncurves = [\"ed25519\"]", "sim.curves is for a ledger"},
+		{
+			strings.Replace(minimal, "ledger", "tezsign", 1) + "[device.sim]\ncurves = [\"ed25519\"]",
+			"sim.curves is for a ledger",
+		},
 		{minimal + "passphrase_file = \"/x\"", "a Ledger has no passphrase"},
-		{strings.Replace(minimal, "ledger", "tezsign", 1) + "passphrase_file = \"/x\"\npassphrase_credential = \"y\"", "not both"},
+		{
+			strings.Replace(minimal, "ledger", "tezsign", 1) + "passphrase_file = \"/x\"\npassphrase_credential = \"y\"",
+			"not both",
+		},
 		{minimal + "serial = \"0001\"", "the same serial"},
 		{strings.Replace(minimal, "ledger", "tezsign", 1) + "id = \"a-b-c-d\"", "pinned by its serial"},
 		{key("device = [\"right\"]"), `device "right" is not configured`},
@@ -169,7 +178,10 @@ func TestFaults(t *testing.T) {
 		require.Nil(t, got)
 	}
 	_, err := Parse("a = 1\nb = 2\n[server]\nbudget = \"1ms\"\n[[device]]\n[[key]]\npkh = \"x\"")
-	for _, each := range []string{"7 faults", "a: ", "b: ", "server.budget", "chain: ", "the name is missing", "device number 1: kind", "key number 1"} {
+	for _, each := range []string{
+		"7 faults", "a: ", "b: ", "server.budget", "chain: ", "the name is missing", "device number 1: kind",
+		"key number 1",
+	} {
 		require.ErrorContains(t, err, each)
 	}
 }

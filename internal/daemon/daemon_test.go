@@ -51,7 +51,8 @@ func require200(t *testing.T, url, body string, transport *http.Transport) {
 	require.Equal(t, body, got)
 }
 
-// TestSystemdIsTold: when the listeners are there, not before; and that the process works, where the unit has a watchdog.
+// TestSystemdIsTold: when the listeners are there, not before; and that the process works, where the unit has a
+// watchdog.
 func TestSystemdIsTold(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")
 	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
@@ -86,14 +87,17 @@ func TestServeOnAUnixSocket(t *testing.T) {
 	})
 }
 
-// TestServeTLS: the signer's listener speaks TLS, wants the client's certificate when an authority is set, and the monitor does not.
+// TestServeTLS: the signer's listener speaks TLS, wants the client's certificate when an authority is set, and the
+// monitor does not.
 func TestServeTLS(t *testing.T) {
 	dir := t.TempDir()
 	cert, pool := selfSigned(t, dir)
 	d := daemontest.Run(t, daemontest.Minimal+"[monitor]\nlisten = \"127.0.0.1:0\"\n[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = \""+dir+
 		"/cert.pem\"\ntls_key = \""+dir+"/key.pem\"\nclient_ca = \""+dir+"/cert.pem\"\n")
 	url := "https://" + d.Addresses["octez"] + "/authorized_keys"
-	require200(t, url, "{}", &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{cert}}})
+	require200(t, url, "{}", &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{cert}},
+	})
 	_, _, err := get(t, url, &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}})
 	require.ErrorContains(t, err, "certificate required")
 	require200(t, "http://"+d.Addresses["monitor"]+"/healthz", `{"status":"alive"}`, &http.Transport{})
@@ -111,7 +115,8 @@ func TestCertificatesLive(t *testing.T) {
 	d := daemontest.Run(t, daemontest.Minimal+"[monitor]\nlisten = \"127.0.0.1:0\"\n[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = \""+dir+
 		"/cert.pem\"\ntls_key = \""+dir+"/key.pem\"\n")
 	shown := func() *big.Int {
-		conn, err := (&tls.Dialer{Config: &tls.Config{RootCAs: ca.Pool(), ServerName: "signer"}}).DialContext(t.Context(), "tcp", d.Addresses["octez"])
+		conn, err := (&tls.Dialer{Config: &tls.Config{RootCAs: ca.Pool(), ServerName: "signer"}}).DialContext(
+			t.Context(), "tcp", d.Addresses["octez"])
 		require.NoError(t, err)
 		defer conn.Close()
 		return conn.(*tls.Conn).ConnectionState().PeerCertificates[0].SerialNumber
@@ -123,25 +128,29 @@ func TestCertificatesLive(t *testing.T) {
 	}
 	next := renew()
 	require.Equal(t, next.Leaf.SerialNumber, shown())
-	require.Contains(t, monitor("/metrics"), `highwater_certificate_fault{setting="server.tls_cert",subject="CN=signer"} 0`)
+	require.Contains(t, monitor("/metrics"),
+		`highwater_certificate_fault{setting="server.tls_cert",subject="CN=signer"} 0`)
 	require.Contains(t, monitor("/status"), `"ends":"`+next.Leaf.NotAfter.UTC().Format(time.RFC3339)+`"`)
 	require.Contains(t, monitor("/status"), "ends soon")
 
 	require.NoError(t, os.Remove(filepath.Join(dir, "key.pem")))
 	d.ReadAgain()
 	require.Equal(t, next.Leaf.SerialNumber, shown())
-	require.Contains(t, monitor("/metrics"), `highwater_certificate_fault{setting="server.tls_cert",subject="CN=signer"} 1`)
+	require.Contains(t, monitor("/metrics"),
+		`highwater_certificate_fault{setting="server.tls_cert",subject="CN=signer"} 1`)
 	require.Contains(t, monitor("/"), "stays in use, as the new files are not good")
 	last := renew()
 	d.ReadAgain() // a fault is looked into once a second only
 	require.Equal(t, last.Leaf.SerialNumber, shown())
-	require.Contains(t, monitor("/metrics"), `highwater_certificate_fault{setting="server.tls_cert",subject="CN=signer"} 0`)
+	require.Contains(t, monitor("/metrics"),
+		`highwater_certificate_fault{setting="server.tls_cert",subject="CN=signer"} 0`)
 }
 
 // TestBadTLSFiles are said at start, and leave nothing behind that listens or locks.
 func TestBadTLSFiles(t *testing.T) {
 	for range 2 {
-		cfg, err := config.Load(daemontest.WriteConfig(t, "state_dir = \"state\"\n"+daemontest.Minimal+"[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = \"a\"\ntls_key = \"b\"\n"))
+		cfg, err := config.Load(daemontest.WriteConfig(
+			t, "state_dir = \"state\"\n"+daemontest.Minimal+"[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = \"a\"\ntls_key = \"b\"\n"))
 		require.NoError(t, err)
 		require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
 		_, err = daemon.New(t.Context(), cfg, slog.New(slog.DiscardHandler), "test")
@@ -160,7 +169,8 @@ func selfSigned(t *testing.T, dir string) (tls.Certificate, *x509.CertPool) {
 	require.NoError(t, err)
 	c := &x509.Certificate{
 		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage:    x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)

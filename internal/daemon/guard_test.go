@@ -81,7 +81,8 @@ transport = "sim"
 	_, err := d.Admin.Activate(t.Context(), operate.ActivateRequest{Level: &level})
 	require.NoError(t, err)
 	require.Equal(t, "active", (<-hook.events).Role, "and it hangs there")
-	require.Eventually(t, func() bool { return d.Guard.Status().Watching }, 10*time.Second, time.Millisecond, "before there is another block")
+	require.Eventually(t, func() bool { return d.Guard.Status().Watching }, 10*time.Second, time.Millisecond,
+		"before there is another block")
 
 	key := d.Signer.Keys()[0].PublicKey
 	client := baker.New("http://"+d.Addresses["octez"], false)
@@ -116,7 +117,8 @@ transport = "sim"
 // twinOf gives a client of another daemon that holds the same key.
 func twinOf(t *testing.T) *baker.Client {
 	t.Helper()
-	d := daemontest.Run(t, fmt.Sprintf("chain = %q\n[server]\nlisten = \"127.0.0.1:0\"\n[[device]]\nname = \"left\"\nkind = \"ledger\"\ntransport = \"sim\"\n", guardedChain))
+	d := daemontest.Run(t, fmt.Sprintf(
+		"chain = %q\n[server]\nlisten = \"127.0.0.1:0\"\n[[device]]\nname = \"left\"\nkind = \"ledger\"\ntransport = \"sim\"\n", guardedChain))
 	d.Settle(t.Context(), 3*time.Second)
 	d.Signer.Learn()
 	level := int32(1)
@@ -131,7 +133,8 @@ func twinOf(t *testing.T) *baker.Client {
 func TestTheLastAlarmIsTold(t *testing.T) {
 	hook := newHungHook(t)
 	hook.letGo()
-	cfg, err := config.Load(daemontest.WriteConfig(t, fmt.Sprintf("state_dir = \"state\"\n%s[hooks]\nwebhook = %q\n", daemontest.Minimal, hook.url)))
+	cfg, err := config.Load(daemontest.WriteConfig(
+		t, fmt.Sprintf("state_dir = \"state\"\n%s[hooks]\nwebhook = %q\n", daemontest.Minimal, hook.url)))
 	require.NoError(t, err)
 	in := openedInstance(t, cfg)
 	in.StopNode() // as run does, before the listeners have ended

@@ -27,9 +27,15 @@ func TestSayLastRun(t *testing.T) {
 	rows := []hwm.Row{
 		{Key: hwm.Key{Chain: chain, PKH: cut, Kind: tezos.Block}, Mark: hwm.Floor(12, at, hwm.SourceHorizon)},
 		{Key: hwm.Key{Chain: chain, PKH: cut, Kind: tezos.Attestation}, Mark: hwm.Floor(13, at, hwm.SourceHorizon)},
-		{Key: hwm.Key{Chain: chain, PKH: exact, Kind: tezos.Block}, Mark: hwm.Mark{Position: hwm.Position{Level: 20, Round: 1}}},
+		{
+			Key:  hwm.Key{Chain: chain, PKH: exact, Kind: tezos.Block},
+			Mark: hwm.Mark{Position: hwm.Position{Level: 20, Round: 1}},
+		},
 	}
-	last := lastRun(store.Ending{How: store.EndedCut, Why: "the machine was restarted since", Floors: map[hwm.CeilingKey]int32{{Chain: chain, PKH: cut}: 13}})
+	last := lastRun(store.Ending{
+		How: store.EndedCut, Why: "the machine was restarted since",
+		Floors: map[hwm.CeilingKey]int32{{Chain: chain, PKH: cut}: 13},
+	})
 	require.Equal(t, []operate.HorizonFloor{{Chain: chain, PKH: cut, Level: 13}}, last.Floors)
 	var out bytes.Buffer
 	sayLastRun(slog.New(slog.NewJSONHandler(&out, nil)), last, rows)
@@ -45,7 +51,10 @@ func TestSayLastRun(t *testing.T) {
 		lines = append(lines, l)
 	}
 	require.Equal(t, []line{
-		{Msg: "last run", Ended: "cut", Text: "did not end in order: of 1 key the levels up to the horizon are not signed (the machine was restarted since)"},
+		{
+			Msg: "last run", Ended: "cut",
+			Text: "did not end in order: of 1 key the levels up to the horizon are not signed (the machine was restarted since)",
+		},
 		{Msg: "signs again", PKH: cut.String(), From: 14, Horizon: true},
 		{Msg: "signs again", PKH: exact.String(), From: 20},
 	}, lines)

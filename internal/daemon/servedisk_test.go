@@ -23,7 +23,9 @@ import (
 )
 
 // brokenDaemon runs a daemon until it ends by itself.
-func brokenDaemon(t *testing.T, text string, before func(*store.DB)) (d *daemon.Daemon, said *logtest.Log, ended chan error) {
+func brokenDaemon(t *testing.T, text string, before func(*store.DB)) (
+	d *daemon.Daemon, said *logtest.Log, ended chan error,
+) {
 	t.Helper()
 	cfg, err := config.Load(daemontest.WriteConfig(t, "state_dir = \"state\"\n"+text))
 	require.NoError(t, err)
@@ -50,7 +52,8 @@ func TestAFailedSyncEndsTheDaemon(t *testing.T) {
 	for _, with := range []string{storetest.NoSpace, storetest.FailedSync} {
 		hook := newHungHook(t)
 		hook.letGo()
-		d, said, ended := brokenDaemon(t, fmt.Sprintf("%s[hooks]\nwebhook = %q\n", daemontest.Minimal, hook.url), func(*store.DB) {})
+		d, said, ended := brokenDaemon(
+			t, fmt.Sprintf("%s[hooks]\nwebhook = %q\n", daemontest.Minimal, hook.url), func(*store.DB) {})
 		storetest.Break(t, d.Store.Path(), with)
 		require.ErrorIs(t, d.Store.Probe(), store.ErrPoisoned)
 		err := daemontest.Within(t, ended)
@@ -66,7 +69,8 @@ func TestAFailedSyncEndsTheDaemon(t *testing.T) {
 // TestAHookThatHangsDoesNotKeepABrokenDaemon: its end is bounded.
 func TestAHookThatHangsDoesNotKeepABrokenDaemon(t *testing.T) {
 	hook := newHungHook(t)
-	d, _, ended := brokenDaemon(t, fmt.Sprintf("%s[hooks]\nwebhook = %q\ntimeout = \"1s\"\n", daemontest.Minimal, hook.url), func(*store.DB) {})
+	d, _, ended := brokenDaemon(t,
+		fmt.Sprintf("%s[hooks]\nwebhook = %q\ntimeout = \"1s\"\n", daemontest.Minimal, hook.url), func(*store.DB) {})
 	storetest.Break(t, d.Store.Path(), storetest.FailedSync)
 	require.ErrorIs(t, d.Store.Probe(), store.ErrPoisoned)
 	require.True(t, store.Fails(daemontest.Within(t, ended)))

@@ -18,7 +18,8 @@ func TestWhoMayShare(t *testing.T) {
 	require.NoError(t, store.Create(t.Context(), dir, time.Now()))
 	db, err := store.Open(t.Context(), dir, store.Options{})
 	require.NoError(t, err)
-	alone, sharing := &config.Config{}, &config.Config{Register: config.Register{Endpoints: []string{"http://127.0.0.1:1"}}}
+	alone, sharing := &config.Config{},
+		&config.Config{Register: config.Register{Endpoints: []string{"http://127.0.0.1:1"}}}
 	require.NoError(t, mayShare(alone, db))
 	require.NoError(t, mayShare(sharing, db))
 
@@ -32,7 +33,8 @@ func TestWhoMayShare(t *testing.T) {
 	db, err = store.Open(t.Context(), dir, store.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	require.Equal(t, hwm.RegisterSeen{Cluster: 7, Epoch: 3, Aside: "kept"}, db.RegisterSeen(), "what was seen outlives the process")
+	require.Equal(t, hwm.RegisterSeen{Cluster: 7, Epoch: 3, Aside: "kept"}, db.RegisterSeen(),
+		"what was seen outlives the process")
 	require.NoError(t, mayShare(sharing, db))
 	require.ErrorContains(t, mayShare(alone, db), "another machine may sign now")
 

@@ -103,7 +103,8 @@ func TestServeTheSocketProtocol(t *testing.T) {
 	require.Len(t, said.Lines("cause=wrong_protocol"), 2)
 }
 
-// TestTheWrongDoorOfTLS: clients without TLS at the address for TLS, of both protocols, and a client with TLS elsewhere.
+// TestTheWrongDoorOfTLS: clients without TLS at the address for TLS, of both protocols, and a client with TLS
+// elsewhere.
 func TestTheWrongDoorOfTLS(t *testing.T) {
 	dir := t.TempDir()
 	selfSigned(t, dir)

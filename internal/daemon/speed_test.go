@@ -27,8 +27,9 @@ var benchChain = tezos.ChainID{'b', 'e', 'n', 'c'}
 
 const benchLevel = 1000
 
-// BenchmarkDaemon asks a whole daemon in this process over kept connections, with one emulated Ledger for each key: for profiles
-// (-cpuprofile, -memprofile, -mutexprofile). Client and devices are in the numbers; `make bench` measures side by side.
+// BenchmarkDaemon asks a whole daemon in this process over kept connections, with one emulated Ledger for each key: for
+// profiles (-cpuprofile, -memprofile, -mutexprofile). Client and devices are in the numbers; `make bench` measures side
+// by side.
 func BenchmarkDaemon(b *testing.B) {
 	for _, keys := range []int{1, 64} {
 		b.Run(fmt.Sprintf("%d keys", keys), func(b *testing.B) { benchmarkDaemon(b, keys) })
@@ -69,7 +70,8 @@ func benchmarkDaemon(b *testing.B, keys int) {
 
 func startForBench(b *testing.B, keys int) *daemon.Daemon {
 	var text strings.Builder
-	fmt.Fprintf(&text, "state_dir = %q\nchain = %q\n[server]\nlisten = \"127.0.0.1:0\"\n", filepath.Join(b.TempDir(), "state"), benchChain)
+	fmt.Fprintf(&text, "state_dir = %q\nchain = %q\n[server]\nlisten = \"127.0.0.1:0\"\n",
+		filepath.Join(b.TempDir(), "state"), benchChain)
 	for i := range keys {
 		fmt.Fprintf(&text, "[[device]]\nname = \"ledger-%03d\"\nkind = \"ledger\"\ntransport = \"sim\"\n", i)
 	}

@@ -188,7 +188,8 @@ func (d *demonstration) introduce() {
 	if d.opt.JSON {
 		return
 	}
-	d.Say("An emulated Ledger, an emulated TezSign, a chain of %s a level, and a baker. The signer is at http://%s", d.opt.Interval, d.cfg.Server.Listen)
+	d.Say("An emulated Ledger, an emulated TezSign, a chain of %s a level, and a baker. The signer is at http://%s",
+		d.opt.Interval, d.cfg.Server.Listen)
 	d.Say("  its keys:     curl http://%s/known_keys", d.cfg.Server.Listen)
 	d.Say("  status page:  http://%s/", d.cfg.Monitor.Listen)
 	for _, k := range d.keys {
@@ -297,7 +298,9 @@ func (d *demonstration) ask(ctx context.Context, key bakerKey, step baker.Step, 
 	return nil
 }
 
-func (d *demonstration) event(key bakerKey, s baker.Step, got string, took time.Duration, sig tezos.Signature, no *baker.Refusal) {
+func (d *demonstration) event(
+	key bakerKey, s baker.Step, got string, took time.Duration, sig tezos.Signature, no *baker.Refusal,
+) {
 	if d.opt.JSON {
 		return
 	}
@@ -345,7 +348,8 @@ func (d *demonstration) conclude() error {
 		}
 	} else {
 		s := d.summary
-		d.Say("\n%s, %s, %s, %s, %s", words.Count(s.Levels, "level"), words.Count(s.Signatures, "signature"), words.Count(s.Replays, "replay"),
+		d.Say("\n%s, %s, %s, %s, %s", words.Count(s.Levels, "level"), words.Count(s.Signatures, "signature"),
+			words.Count(s.Replays, "replay"),
 			words.Count(s.Refusals, "refusal"), words.Count(s.DoubleSigns, "double signature"))
 	}
 	if len(doubles) > 0 {

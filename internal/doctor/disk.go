@@ -44,7 +44,8 @@ func checkFileSystem(dir string) []checklist.Line {
 
 func judgeFileSystem(dir string, magic uint32) checklist.Line {
 	if fs, ok := unfit[magic]; ok {
-		return checklist.New(checklist.FileSystem, checklist.Warning, dir+" is on "+fs.name+": "+fs.why, "stop, move the directory to a local disk (a volume, in a container), and set state_dir")
+		return checklist.New(checklist.FileSystem, checklist.Warning, dir+" is on "+fs.name+": "+fs.why,
+			"stop, move the directory to a local disk (a volume, in a container), and set state_dir")
 	}
 	return checklist.Good(checklist.FileSystem, "%s is on a local disk, as far as the kernel tells", dir)
 }
@@ -57,7 +58,9 @@ func checkRuntime(cfg *config.Config) checklist.Line {
 	}
 	dir := cfg.RuntimeDir()
 	if err := store.CheckRuntimeDir(dir); err != nil {
-		return checklist.New(name, checklist.Warning, dir+": "+err.Error()+". A killed process costs as much as a power cut: the levels ahead", "set runtime_dir in [store] to this user's own directory on a tmpfs, like /run/highwater")
+		return checklist.New(name, checklist.Warning,
+			dir+": "+err.Error()+". A killed process costs as much as a power cut: the levels ahead",
+			"set runtime_dir in [store] to this user's own directory on a tmpfs, like /run/highwater")
 	}
 	return checklist.Good(name, "%d; a killed process costs none, by %s", cfg.Store.Levels(), dir)
 }

@@ -25,9 +25,11 @@ func Sync(dir string) checklist.Line {
 	if err != nil {
 		return checklist.Failed(checklist.DiskSync, err)
 	}
-	text := fmt.Sprintf("median %s, worst %s of %d", median.Round(10*time.Microsecond), worst.Round(10*time.Microsecond), syncs)
+	text := fmt.Sprintf("median %s, worst %s of %d", median.Round(10*time.Microsecond),
+		worst.Round(10*time.Microsecond), syncs)
 	if median > SlowSync {
-		return checklist.New(checklist.DiskSync, checklist.Warning, text, "a faster disk for "+dir+" (an SSD, no network file system)")
+		return checklist.New(checklist.DiskSync, checklist.Warning, text,
+			"a faster disk for "+dir+" (an SSD, no network file system)")
 	}
 	return checklist.Good(checklist.DiskSync, "%s", text)
 }

@@ -45,7 +45,8 @@ func only(t *testing.T, findings []checklist.Line) checklist.Line {
 
 func TestCheckFileSystem(t *testing.T) {
 	for magic, name := range map[uint32]string{
-		unix.TMPFS_MAGIC: "tmpfs", unix.OVERLAYFS_SUPER_MAGIC: "overlay", unix.NFS_SUPER_MAGIC: "NFS", unix.CIFS_SUPER_MAGIC: "CIFS",
+		unix.TMPFS_MAGIC: "tmpfs", unix.OVERLAYFS_SUPER_MAGIC: "overlay", unix.NFS_SUPER_MAGIC: "NFS",
+		unix.CIFS_SUPER_MAGIC: "CIFS",
 		unix.SMB2_SUPER_MAGIC: "SMB", unix.FUSE_SUPER_MAGIC: "FUSE", unix.V9FS_MAGIC: "9p",
 	} {
 		f := only(t, []checklist.Line{judgeFileSystem("/state", magic)})
@@ -58,14 +59,16 @@ func TestCheckFileSystem(t *testing.T) {
 	require.Empty(t, checkFileSystem(filepath.Join(t.TempDir(), "nowhere")))
 
 	var fs unix.Statfs_t
-	if unix.Statfs("/dev/shm", &fs) == nil && fs.Type == unix.TMPFS_MAGIC { // the real question, where the machine has such a directory
+	// The real question, where the machine has such a directory.
+	if unix.Statfs("/dev/shm", &fs) == nil && fs.Type == unix.TMPFS_MAGIC {
 		require.Contains(t, only(t, checkFileSystem("/dev/shm")).Detail, "tmpfs")
 	}
 }
 
 func TestCheckListeners(t *testing.T) {
 	for listen, open := range map[string]bool{
-		"127.0.0.1:6732": false, "[::1]:6732": false, "localhost:6732": false, "unix:/run/x.sock": false, "127.9.9.9:1": false,
+		"127.0.0.1:6732": false, "[::1]:6732": false, "localhost:6732": false, "unix:/run/x.sock": false,
+		"127.9.9.9:1":  false,
 		"0.0.0.0:6732": true, ":6732": true, "[::]:6732": true, "10.0.0.1:6732": true, "baker.example:6732": true,
 	} {
 		cfg := &config.Config{Server: config.Server{Listen: listen}}
@@ -88,12 +91,17 @@ func certificate(t *testing.T, dir string, from, to time.Time) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: from, NotAfter: to, Subject: pkix.Name{CommonName: "signer"}}
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: from, NotAfter: to,
+		Subject: pkix.Name{CommonName: "signer"},
+	}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
 	require.NoError(t, err)
 	private, err := x509.MarshalPKCS8PrivateKey(key)
 	require.NoError(t, err)
-	for name, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "PRIVATE KEY", Bytes: private}} {
+	for name, block := range map[string]*pem.Block{
+		"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "PRIVATE KEY", Bytes: private},
+	} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600))
 	}
 }
@@ -140,7 +148,8 @@ func TestCheckRegisterCertificates(t *testing.T) {
 	now, dir := time.Now(), t.TempDir()
 	certificate(t, dir, now.Add(-time.Hour), now.Add(time.Hour))
 	cfg := &config.Config{}
-	cfg.Register.Cert, cfg.Register.Key, cfg.Register.CA = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), filepath.Join(dir, "cert.pem")
+	cfg.Register.Cert, cfg.Register.Key, cfg.Register.CA = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"),
+		filepath.Join(dir, "cert.pem")
 	found := checkTLS(cfg, now)
 	require.Len(t, found, 2)
 	for i, id := range []checklist.ID{checklist.RegisterCert, checklist.RegisterCA} {
@@ -227,7 +236,8 @@ func TestCheckTellsOfANewProtocol(t *testing.T) {
 
 // TestCheckNamesWhereANodeRedirects: to another machine by its address, and without what stands in its path.
 func TestCheckNamesWhereANodeRedirects(t *testing.T) {
-	cfg := nodeAt(t, http.RedirectHandler("https://rpc.example/secret-token/chains/main/chain_id", http.StatusMovedPermanently))
+	cfg := nodeAt(t, http.RedirectHandler(
+		"https://rpc.example/secret-token/chains/main/chain_id", http.StatusMovedPermanently))
 	f := checkNode(t.Context(), cfg, time.Now)[0]
 	require.Equal(t, checklist.Bad, f.Result)
 	require.Contains(t, f.Detail, "status 301: a redirect to https://rpc.example")

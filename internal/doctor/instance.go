@@ -17,7 +17,9 @@ import (
 
 // Instance judges the status of the instance: watermark file, role, guard, devices, keys, alarms and marks.
 func Instance(cfg *config.Config, st operate.Status) []checklist.Line {
-	out := []checklist.Line{checklist.Good(checklist.WatermarkFile, "%s, %s", filepath.Join(cfg.StateDir, store.FileName), words.Count(len(st.Marks)-MissingMarks(st), "mark"))}
+	out := []checklist.Line{checklist.Good(
+		checklist.WatermarkFile, "%s, %s", filepath.Join(cfg.StateDir, store.FileName),
+		words.Count(len(st.Marks)-MissingMarks(st), "mark"))}
 	out = append(out, checkRole(st), checkGuard(cfg, st))
 	out = append(append(out, checkPeerClock(st)...), certificateFaults(st)...)
 	for _, d := range st.Devices {
@@ -45,7 +47,8 @@ func checkLevels(st operate.Status) []checklist.Line {
 
 // Device judges one device: whether the device can sign now, and its notes.
 func Device(d operate.DeviceRow) checklist.Line {
-	f := checklist.Good(checklist.Device, "%s, %s %s, %s", d.Health, d.Model, d.App, words.Count(d.Keys, "key")).Named("device " + d.Name)
+	f := checklist.Good(checklist.Device, "%s, %s %s, %s", d.Health, d.Model, d.App, words.Count(d.Keys, "key")).Named(
+		"device " + d.Name)
 	switch {
 	case d.Health != device.Ready:
 		f.Result, f.Detail, f.Hint = checklist.Bad, string(d.Health), d.Advice
@@ -53,7 +56,8 @@ func Device(d operate.DeviceRow) checklist.Line {
 			f.Detail += ": " + d.Detail
 		}
 	case d.Alarm != "":
-		f.Result, f.Detail, f.Hint = checklist.Warning, strings.Join(d.Remarks(), "; "), "find out why before you trust the device's own mark"
+		f.Result, f.Detail, f.Hint = checklist.Warning, strings.Join(d.Remarks(), "; "),
+			"find out why before you trust the device's own mark"
 	case d.Note() != "":
 		f.Detail += ": " + d.Note() // the setting is off: a device mark is behind after each power cut, and harmless
 	}
@@ -80,13 +84,15 @@ func checkGuard(cfg *config.Config, st operate.Status) checklist.Line {
 	paired := st.Pair != nil && st.Pair.Peer != nil
 	switch {
 	case cfg.Node == "" && paired:
-		return checklist.New(checklist.Guard, checklist.Warning, "off, and the instance has a peer: with a node "+what, "set node = \"http://…\" (your octez node) in "+cfg.Path+", and restart")
+		return checklist.New(checklist.Guard, checklist.Warning, "off, and the instance has a peer: with a node "+what,
+			"set node = \"http://…\" (your octez node) in "+cfg.Path+", and restart")
 	case cfg.Node == "":
 		return checklist.Good(checklist.Guard, "off; with node = \"http://…\" (your octez node) %s", what)
 	case !st.Running:
 		return checklist.Good(checklist.Guard, "on as soon as highwater serve runs, with the node at %s", cfg.Node)
 	case st.Guard.State == operate.GuardOff:
-		return checklist.New(checklist.Guard, checklist.Warning, "off: the daemon was started before a node was configured", "restart the daemon")
+		return checklist.New(checklist.Guard, checklist.Warning, "off: the daemon was started before a node was configured",
+			"restart the daemon")
 	case st.Guard.State == operate.GuardBlind:
 		return checklist.New(checklist.Guard, checklist.Warning, st.Guard.Line(), st.Guard.Hint)
 	}
@@ -116,9 +122,12 @@ func MissingMarks(st operate.Status) int {
 func checkMarks(st operate.Status) checklist.Line {
 	switch missing := MissingMarks(st); {
 	case len(st.Marks) == 0:
-		return checklist.New(checklist.Watermarks, checklist.Warning, "no key is known yet: nothing could be signed", "connect a device with a key: highwater keys list")
+		return checklist.New(checklist.Watermarks, checklist.Warning, "no key is known yet: nothing could be signed",
+			"connect a device with a key: highwater keys list")
 	case missing > 0:
-		f := checklist.New(checklist.Watermarks, checklist.Warning, words.Count(missing, "mark")+" missing: keys without a mark do not sign", "above all levels that the keys ever signed (docs/migrate.md): "+RaiseCommand(st)+"LEVEL")
+		f := checklist.New(checklist.Watermarks, checklist.Warning,
+			words.Count(missing, "mark")+" missing: keys without a mark do not sign",
+			"above all levels that the keys ever signed (docs/migrate.md): "+RaiseCommand(st)+"LEVEL")
 		if i := slices.IndexFunc(st.Marks, func(m operate.MarkRow) bool { return m.Chain.String() != st.Chain }); i >= 0 {
 			f.Detail += fmt.Sprintf("; the file has marks for chain %s, and `chain` is %s", st.Marks[i].Chain, st.Chain)
 		}
@@ -133,5 +142,6 @@ func checkFenced(st operate.Status) checklist.Line {
 	if st.Pair != nil && st.Pair.Peer != nil {
 		hint = "find the second signer of these keys; then, on the machine that should sign: highwater takeover"
 	}
-	return checklist.New(checklist.Role, checklist.Bad, fmt.Sprintf("%s, epoch %d: it signs nothing: %s", hwm.Fenced, st.Role.Epoch, st.Role.Why), hint)
+	return checklist.New(checklist.Role, checklist.Bad,
+		fmt.Sprintf("%s, epoch %d: it signs nothing: %s", hwm.Fenced, st.Role.Epoch, st.Role.Why), hint)
 }

@@ -26,7 +26,8 @@ func Keys(st operate.Status) []checklist.Line {
 		}
 	}
 	if len(out) == 0 && able > 0 {
-		out = []checklist.Line{checklist.Good(checklist.Keys, "%d of %d on a device that can sign with them", able, len(st.Keys))}
+		out = []checklist.Line{checklist.Good(
+			checklist.Keys, "%d of %d on a device that can sign with them", able, len(st.Keys))}
 	}
 	for _, k := range st.Keys {
 		for _, f := range k.NoSpares {

@@ -50,15 +50,18 @@ func StateDir(cfg *config.Config) checklist.Line {
 	info, err := os.Stat(dir)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
-			err = hints.Add(fmt.Errorf("the directory %s is missing", dir), fmt.Sprintf("is the disk mounted (findmnt -T %s), and is state_dir right? For a new instance: highwater init --config %s", dir, cfg.Path))
+			err = hints.Add(fmt.Errorf("the directory %s is missing", dir),
+				fmt.Sprintf("is the disk mounted (findmnt -T %s), and is state_dir right? For a new instance: highwater init --config %s", dir, cfg.Path))
 		}
 		return checklist.Failed(checklist.StateDirectory, config.ExplainAccess(err))
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return checklist.New(checklist.StateDirectory, checklist.Warning, fmt.Sprintf("%s is %04o: further users can look inside", dir, info.Mode().Perm()), "chmod 700 "+dir)
+		return checklist.New(checklist.StateDirectory, checklist.Warning,
+			fmt.Sprintf("%s is %04o: further users can look inside", dir, info.Mode().Perm()), "chmod 700 "+dir)
 	}
 	if err := unix.Access(dir, unix.W_OK); err != nil {
-		return checklist.Failed(checklist.StateDirectory, &store.DiskError{Err: fmt.Errorf("the user cannot write %s: %w", dir, err)})
+		return checklist.Failed(checklist.StateDirectory,
+			&store.DiskError{Err: fmt.Errorf("the user cannot write %s: %w", dir, err)})
 	}
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {
@@ -66,7 +69,8 @@ func StateDir(cfg *config.Config) checklist.Line {
 	}
 	const enough = 64 << 20
 	if free := fs.Bavail * uint64(fs.Bsize); free < enough { //nolint:gosec // not negative
-		return checklist.New(checklist.StateDirectory, checklist.Bad, fmt.Sprintf("%d MiB are free", free>>20), "make room: a full disk ends signing")
+		return checklist.New(checklist.StateDirectory, checklist.Bad, fmt.Sprintf("%d MiB are free", free>>20),
+			"make room: a full disk ends signing")
 	}
 	return checklist.Good(checklist.StateDirectory, "%s", dir)
 }
@@ -74,7 +78,8 @@ func StateDir(cfg *config.Config) checklist.Line {
 // Clock wants a clock past the start of 2026. A machine without a battery starts in 1970.
 func Clock() checklist.Line {
 	if built := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC); time.Now().Before(built) {
-		return checklist.New(checklist.Clock, checklist.Warning, "it shows "+time.Now().UTC().Format(time.RFC3339), "run a time service: chrony, or systemd-timesyncd")
+		return checklist.New(checklist.Clock, checklist.Warning, "it shows "+time.Now().UTC().Format(time.RFC3339),
+			"run a time service: chrony, or systemd-timesyncd")
 	}
 	return checklist.Good(checklist.Clock, "%s", time.Now().UTC().Format(time.RFC3339))
 }

@@ -57,7 +57,8 @@ func nodeProtocol(ctx context.Context, client *node.Client) []checklist.Line {
 		}
 		unknown, when = p.Next, "begins with the next block, and is unknown to this version of Highwater"
 	}
-	return []checklist.Line{checklist.New(checklist.Protocol, checklist.Warning, fmt.Sprintf("%s %s", unknown, when), protocolHint)}
+	return []checklist.Line{checklist.New(
+		checklist.Protocol, checklist.Warning, fmt.Sprintf("%s %s", unknown, when), protocolHint)}
 }
 
 const protocolHint = "read the release notes of Highwater and upgrade. Payloads with known layouts are signed until then, and all others " +
@@ -73,7 +74,9 @@ func nodeClock(ctx context.Context, client *node.Client, h node.Health, now func
 	}
 	if there.IsZero() {
 		if ahead := h.Head.Timestamp.Sub(here); !h.Head.Timestamp.IsZero() && ahead > maxClock {
-			return []checklist.Line{checklist.New(name, checklist.Warning, fmt.Sprintf("the node's head is %s in the future of this machine's clock", ahead.Round(time.Second)), clockHint)}
+			return []checklist.Line{checklist.New(
+				name, checklist.Warning, fmt.Sprintf(
+					"the node's head is %s in the future of this machine's clock", ahead.Round(time.Second)), clockHint)}
 		}
 		return nil
 	}

@@ -17,9 +17,12 @@ import (
 )
 
 func TestAdmits(t *testing.T) {
-	d := door.New(door.Config{From: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")}})
+	d := door.New(door.Config{From: []netip.Prefix{
+		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128"),
+	}})
 	for text, want := range map[string]bool{
-		"10.1.2.3:5": true, "11.1.2.3:5": false, "[2001:db8::1]:5": true, "[2001:db8::2]:5": false, "[::ffff:10.1.2.3]:5": true,
+		"10.1.2.3:5": true, "11.1.2.3:5": false, "[2001:db8::1]:5": true, "[2001:db8::2]:5": false,
+		"[::ffff:10.1.2.3]:5": true,
 	} {
 		addr := net.TCPAddrFromAddrPort(netip.MustParseAddrPort(text))
 		require.Equal(t, want, d.Admits(addr), text)
@@ -73,7 +76,8 @@ func TestTurnAway(t *testing.T) {
 
 func TestClient(t *testing.T) {
 	for text, want := range map[string]string{
-		"10.1.2.3:5": "10.1.2.3", "[2001:db8:1:2:3::4]:5": "2001:db8:1:2::/64", "[::1]:9": "::1", "[::ffff:10.1.2.3]:5": "10.1.2.3", "@": "unix", "": "unix",
+		"10.1.2.3:5": "10.1.2.3", "[2001:db8:1:2:3::4]:5": "2001:db8:1:2::/64", "[::1]:9": "::1",
+		"[::ffff:10.1.2.3]:5": "10.1.2.3", "@": "unix", "": "unix",
 	} {
 		require.Equal(t, want, door.ClientOf(text), text)
 	}

@@ -11,8 +11,9 @@ import (
 	"highwater/internal/hints"
 )
 
-// Read reads a regular file of at most limit bytes. A longer file is an error. A pipe or a device is an error too: a pipe
-// may never be written to, and some devices never end. The noun is the expected content, for the error: "a certificate".
+// Read reads a regular file of at most limit bytes. A longer file is an error. A pipe or a device is an error too: a
+// pipe may never be written to, and some devices never end. The noun is the expected content, for the error: "a
+// certificate".
 func Read(path string, limit int64, noun string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the operator's own path
 	if err != nil {

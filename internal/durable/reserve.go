@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// Room is a new file with durable room for a later text. A command makes the room before the right to sign is given away:
-// only the file holds the right from then on.
+// Room is a new file with durable room for a later text. A command makes the room before the right to sign is given
+// away: only the file holds the right from then on.
 type Room struct {
 	path string
 	file *os.File

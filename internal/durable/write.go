@@ -18,8 +18,8 @@ func MustBeNew(path string) error {
 	return nil
 }
 
-// Create writes a new file, readable by its owner alone. Without an error, the file is on the disk. With an error, there is
-// no file.
+// Create writes a new file, readable by its owner alone. Without an error, the file is on the disk. With an error,
+// there is no file.
 func Create(path string, text []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator's own path
 	if err != nil {

@@ -60,7 +60,10 @@ func New(cfg Config) *Hooks {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Hooks{cfg: cfg, events: make(chan Event, maxEvents), http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+	return &Hooks{
+		cfg: cfg, events: make(chan Event, maxEvents),
+		http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
+	}
 }
 
 // Role tells of a change of role.

@@ -67,7 +67,8 @@ func TestHooksNeverBlock(t *testing.T) {
 	require.Less(t, time.Since(start), 30*time.Second)
 }
 
-// TestAHangingHookKeepsNothing: the webhook is told, the shell's children end with the shell, and a stop waits for one time-out.
+// TestAHangingHookKeepsNothing: the webhook is told, the shell's children end with the shell, and a stop waits for one
+// time-out.
 func TestAHangingHookKeepsNothing(t *testing.T) {
 	told := make(chan struct{}, 2)
 	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -97,7 +98,8 @@ func TestAHangingHookKeepsNothing(t *testing.T) {
 	require.Less(t, time.Since(start), 2*timeout)
 }
 
-// TestDocsShowTheEvents: each example of docs/configuration.md is what a hook is told, field by field and in this order.
+// TestDocsShowTheEvents: each example of docs/configuration.md is what a hook is told, field by field and in this
+// order.
 func TestDocsShowTheEvents(t *testing.T) {
 	page, err := os.ReadFile("../../docs/configuration.md")
 	require.NoError(t, err)

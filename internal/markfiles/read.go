@@ -47,7 +47,9 @@ func ReadAll(
 		for _, r := range parsed {
 			if r.Chain != cfg.ChainID && r.Chain != (tezos.ChainID{}) {
 				at := hwm.Position{Level: r.Level, Round: r.Round}
-				refused = append(refused, operate.ChangeRow{PKH: r.PKH, Kind: r.Kind, After: at, Result: "refused", Why: "the file is for chain " + r.Chain.String()})
+				refused = append(refused, operate.ChangeRow{
+					PKH: r.PKH, Kind: r.Kind, After: at, Result: "refused", Why: "the file is for chain " + r.Chain.String(),
+				})
 				continue
 			}
 			rows = append(rows, hwm.ImportRow{PKH: r.PKH, Kind: r.Kind, Level: r.Level, Round: r.Round})
@@ -88,7 +90,8 @@ func notReplaced(format interchange.Format, path string, others []string) error 
 			return nil
 		}
 		if _, err := os.Stat(newer); !errors.Is(err, os.ErrNotExist) {
-			return hints.Add(errors.Join(fmt.Errorf("%s is of an older release of Signatory, and %s is newer", path, newer), err),
+			return hints.Add(errors.Join(fmt.Errorf(
+				"%s is of an older release of Signatory, and %s is newer", path, newer), err),
 				"nothing was imported; use "+dir+"/: highwater hwm import "+newer)
 		}
 	}

@@ -17,7 +17,8 @@ type Trust struct{ Key *hwm.InstanceID }
 // Check names the signer of a verified bundle, and refuses every signer but the trusted instance.
 func (t Trust) Check(ctx context.Context, cfg *config.Config, admin operate.Admin, b *bundle.Bundle) (string, error) {
 	if cfg != nil && b.Chain != cfg.ChainID {
-		return "", hints.Add(fmt.Errorf("the bundle is of chain %s, and the configured chain is %s", b.Chain, cfg.ChainID), "compare `chain` in the two configurations")
+		return "", hints.Add(fmt.Errorf("the bundle is of chain %s, and the configured chain is %s", b.Chain, cfg.ChainID),
+			"compare `chain` in the two configurations")
 	}
 	if t.Key != nil {
 		if b.Instance != *t.Key {
@@ -37,7 +38,9 @@ func (t Trust) Check(ctx context.Context, cfg *config.Config, admin operate.Admi
 }
 
 // rows are the marks of a trusted bundle.
-func (t Trust) rows(ctx context.Context, cfg *config.Config, admin operate.Admin, path string, data []byte) ([]hwm.ImportRow, error) {
+func (t Trust) rows(ctx context.Context, cfg *config.Config, admin operate.Admin, path string, data []byte) (
+	[]hwm.ImportRow, error,
+) {
 	b, err := OpenBundle(path, data)
 	if err != nil {
 		return nil, err
@@ -55,7 +58,8 @@ func OpenBundle(path string, data []byte) (*bundle.Bundle, error) {
 		err = b.Verify()
 	}
 	if err != nil {
-		return nil, hints.Add(fmt.Errorf("%s: %w", path, err), "copy the file again, unchanged; or write the file again: highwater bundle export")
+		return nil, hints.Add(fmt.Errorf("%s: %w", path, err),
+			"copy the file again, unchanged; or write the file again: highwater bundle export")
 	}
 	return b, nil
 }

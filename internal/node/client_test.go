@@ -27,7 +27,10 @@ var chain = tezos.ChainID{1, 2, 3, 4}
 
 func newKey(t *testing.T, curve tezos.Curve, seed byte) *softkey.Key {
 	t.Helper()
-	k, err := softkey.New(curve, []byte{seed, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31})
+	k, err := softkey.New(curve, []byte{
+		seed, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29,
+		30, 31,
+	})
 	require.NoError(t, err)
 	return k
 }
@@ -388,7 +391,8 @@ func TestRedirectsAreNamed(t *testing.T) {
 func TestClock(t *testing.T) {
 	there := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	date := there.Format(http.TimeFormat)
-	c := client(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header()["Date"] = []string{date} })).URL)
+	c := client(t, serve(t, http.HandlerFunc(
+		func(w http.ResponseWriter, _ *http.Request) { w.Header()["Date"] = []string{date} })).URL)
 	start := time.Unix(1000, 0)
 	ticks := 0
 	now := func() time.Time { ticks++; return start.Add(time.Duration(ticks) * 10 * time.Second) }

@@ -8,8 +8,8 @@ import (
 	"highwater/internal/tezos"
 )
 
-// FuzzOperations: what is read has positions that are not negative, and the payload built for each signer decodes, with the strict
-// decoder of the sign path, to the same kind, level and round. An error leaves nothing.
+// FuzzOperations: what is read has positions that are not negative, and the payload built for each signer decodes, with
+// the strict decoder of the sign path, to the same kind, level and round. An error leaves nothing.
 func FuzzOperations(f *testing.F) {
 	for _, protocol := range []string{"paris", "seoul", "ushuaia"} {
 		f.Add([]byte(readSample(f, protocol).Operations[0]))

@@ -58,7 +58,8 @@ func TestRecordedAggregate(t *testing.T) {
 	require.Equal(t, op.Signers[2].Delegate, op.Signers[2].Key, "a tz4 baker without a consensus key")
 }
 
-// The payload that is built from a recorded operation is the one that was signed: the recorded signature verifies over it.
+// The payload that is built from a recorded operation is the one that was signed: the recorded signature verifies over
+// it.
 func TestPayloadOfARecordedAttestationVerifies(t *testing.T) {
 	s := readSample(t, "paris")
 	ops, err := parseOperations(s.Operations[0])
@@ -110,15 +111,21 @@ func TestImpossibleOperationsAreRefused(t *testing.T) {
 		in        []byte
 		old, with string
 	}{
-		"negative level":          {seoul, `"level":109771`, `"level":-1`},
-		"level of 64 bits":        {seoul, `"level":109771`, `"level":4294967297`},
-		"level as text":           {seoul, `"level":109771`, `"level":"109771"`},
-		"no level":                {seoul, `"level":109771,`, ``},
-		"no round":                {seoul, `"round":0,`, ``},
-		"negative round":          {paris, `"round":0`, `"round":-1`},
-		"payload hash of a block": {seoul, `vh3RiisbNp7QBvLkJ6HAyoYfMh4AoZLcJFVE5M34LLKnwAWTRv6J`, `BLwNFCbHuF21bF4S9KybZd52si5QQG6k29mQTshbY7fVnehrxbh`},
-		"branch mistyped":         {seoul, `BLwNFCbHuF21b`, `BLwNFCbHuF22b`},
-		"branch of another kind":  {seoul, `BLwNFCbHuF21bF4S9KybZd52si5QQG6k29mQTshbY7fVnehrxbh`, `vh3RiisbNp7QBvLkJ6HAyoYfMh4AoZLcJFVE5M34LLKnwAWTRv6J`},
+		"negative level":   {seoul, `"level":109771`, `"level":-1`},
+		"level of 64 bits": {seoul, `"level":109771`, `"level":4294967297`},
+		"level as text":    {seoul, `"level":109771`, `"level":"109771"`},
+		"no level":         {seoul, `"level":109771,`, ``},
+		"no round":         {seoul, `"round":0,`, ``},
+		"negative round":   {paris, `"round":0`, `"round":-1`},
+		"payload hash of a block": {
+			seoul, `vh3RiisbNp7QBvLkJ6HAyoYfMh4AoZLcJFVE5M34LLKnwAWTRv6J`,
+			`BLwNFCbHuF21bF4S9KybZd52si5QQG6k29mQTshbY7fVnehrxbh`,
+		},
+		"branch mistyped": {seoul, `BLwNFCbHuF21b`, `BLwNFCbHuF22b`},
+		"branch of another kind": {
+			seoul, `BLwNFCbHuF21bF4S9KybZd52si5QQG6k29mQTshbY7fVnehrxbh`,
+			`vh3RiisbNp7QBvLkJ6HAyoYfMh4AoZLcJFVE5M34LLKnwAWTRv6J`,
+		},
 		"unknown kind":            {seoul, `attestations_aggregate`, `attestations_of_tomorrow`},
 		"key mistyped":            {seoul, `tz4X5GCfEHQC`, `tz4X5GCfEHQD`},
 		"member without a key":    {seoul, `"consensus_pkh":"tz4X5GCfEHQCUnrBy9Qo1PSsmExYHXxiEkvp",`, ``},
@@ -169,7 +176,9 @@ func TestImpossibleHeadersAreRefused(t *testing.T) {
 		"round of three bytes":       {`"00000000"]`, `"000000"]`},
 		"negative round":             {`"00000000"]`, `"ffffffff"]`},
 		"no time":                    {`2026-10-07T08:19:19Z`, `yesterday`},
-		"operation as predecessor":   {`BL3VYmBvHWyCBrdeNDMR5TVEec3iV4aPetrELbi4BqcZdNv5MiY`, `oojZ8vVkrVTSty9z8L28zccu3d7PUQZ2vtspLtXpuyeNPGuTBiw`},
+		"operation as predecessor": {
+			`BL3VYmBvHWyCBrdeNDMR5TVEec3iV4aPetrELbi4BqcZdNv5MiY`, `oojZ8vVkrVTSty9z8L28zccu3d7PUQZ2vtspLtXpuyeNPGuTBiw`,
+		},
 	} {
 		h, err := parseHeader(swap(t, good, c[0], c[1]))
 		require.Error(t, err, name)
@@ -197,7 +206,10 @@ func TestRights(t *testing.T) {
 	me := pkh(t, "tz1Zs6zjxtLxmff51tK2AVgvm4PNmdNhLcHE")
 	require.Equal(t, []AttestationRight{{Signer: Signer{me, me}, Level: 9484}}, attesting)
 
-	for _, bad := range []string{`{}`, `null`, `[{}]`, `[{"level":-1,"round":0,"delegate":"tz1Zs6zjxtLxmff51tK2AVgvm4PNmdNhLcHE","delegates":[]}]`} {
+	for _, bad := range []string{
+		`{}`, `null`, `[{}]`,
+		`[{"level":-1,"round":0,"delegate":"tz1Zs6zjxtLxmff51tK2AVgvm4PNmdNhLcHE","delegates":[]}]`,
+	} {
 		_, err = parseBakingRights([]byte(bad))
 		require.Error(t, err, bad)
 		_, err = parseAttestationRights([]byte(bad))
@@ -220,7 +232,10 @@ func TestVersionAndSync(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, s.Bootstrapped)
 	require.False(t, s.Synced())
-	for _, bad := range []string{`{}`, `{"bootstrapped":true}`, `{"sync_state":"synced"}`, `{"bootstrapped":true,"sync_state":"asleep"}`} {
+	for _, bad := range []string{
+		`{}`, `{"bootstrapped":true}`, `{"sync_state":"synced"}`,
+		`{"bootstrapped":true,"sync_state":"asleep"}`,
+	} {
 		_, err = parseSync([]byte(bad))
 		require.Error(t, err, bad)
 	}

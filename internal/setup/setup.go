@@ -59,7 +59,8 @@ func Store(ctx context.Context, t *terminal.Terminal, cfg *config.Config, yes bo
 		""+
 		"If a watermark file existed before: is its disk mounted?\n"+
 		""+
-		"If the keys ever signed with another state directory, bring the old directory instead (or import its marks).", cfg.StateDir)
+		"If the keys ever signed with another state directory, bring the old directory instead (or import its marks).",
+		cfg.StateDir)
 	if err := t.Confirm(yes, question, "create"); err != nil {
 		return err
 	}

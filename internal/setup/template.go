@@ -40,7 +40,8 @@ func deviceBlocks(found []daemon.Connected) string {
 	}
 	var out strings.Builder
 	for i, c := range found {
-		fmt.Fprintf(&out, "# %s\n[[device]]\nname      = \"%s%d\"\nkind      = %q\ntransport = \"usb\"\n", c, c.Kind, i+1, c.Kind)
+		fmt.Fprintf(&out, "# %s\n[[device]]\nname      = \"%s%d\"\nkind      = %q\ntransport = \"usb\"\n", c, c.Kind, i+1,
+			c.Kind)
 		if c.Kind == config.KindTezSign {
 			fmt.Fprintf(&out, "serial    = %q\n", c.Finding.SerialNum)
 		} else {

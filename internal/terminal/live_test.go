@@ -58,7 +58,8 @@ func TestLiveOnATerminal(t *testing.T) {
 	l.width = 48
 	l.Show([]checklist.Line{
 		checklist.New(checklist.Node, checklist.OK, "in step, at level 1000", ""),
-		checklist.New(checklist.Silence, checklist.Waiting, "1 of 3 silent levels, and much more than there is room for", "wait"),
+		checklist.New(checklist.Silence, checklist.Waiting, "1 of 3 silent levels, and much more than there is room for",
+			"wait"),
 	}, "waiting, for 2m0s at most")
 	got := screen(t, ascii(err.String()), 48)
 	require.Len(t, got, 5)
@@ -86,7 +87,8 @@ func TestLiveElsewhere(t *testing.T) {
 	l := term.NewLive()
 	node := checklist.New(checklist.Node, checklist.OK, "in step", "")
 	for _, silence := range []string{"1 of 3", "1 of 3", "2 of 3", "2 of 3"} {
-		l.Show([]checklist.Line{node, checklist.New(checklist.Silence, checklist.Waiting, silence, "")}, "waiting, for so long")
+		l.Show([]checklist.Line{node, checklist.New(checklist.Silence, checklist.Waiting, silence, "")},
+			"waiting, for so long")
 	}
 	l.End()
 	require.Equal(t, "  ok       node            in step\n  waiting  silence         1 of 3\n  waiting  silence         2 of 3\n", err.String())

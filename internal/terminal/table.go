@@ -87,7 +87,8 @@ func Cells(text string) int {
 		case r == '\x1b':
 			escape = true
 		case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
-		case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul), r >= 0x3000 && r <= 0x303e, r >= 0xff01 && r <= 0xff60, r >= 0x1f300 && r <= 0x1faff:
+		case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul), r >= 0x3000 && r <= 0x303e,
+			r >= 0xff01 && r <= 0xff60, r >= 0x1f300 && r <= 0x1faff:
 			n += 2
 		default:
 			n++

@@ -51,6 +51,7 @@ func TestTableIsFolded(t *testing.T) {
 		"  2026-11-26 23:59:41Z",
 	}, lines)
 	// A sentence at the end may wrap, where there is room for some of it.
-	lines = tableOf(t, 80, false, []string{"what", "result", "found"}, [][]string{{"guard", "ok", strings.Repeat("word ", 30)}})
+	lines = tableOf(t, 80, false, []string{"what", "result", "found"},
+		[][]string{{"guard", "ok", strings.Repeat("word ", 30)}})
 	require.Len(t, lines, 2)
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAnInterruptEndsAQuestion: Ctrl-C at a question ends it. It was ignored there, and what was typed next was taken for the answer.
+// TestAnInterruptEndsAQuestion: Ctrl-C at a question ends it. It was ignored there, and what was typed next was taken
+// for the answer.
 func TestAnInterruptEndsAQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in, types := io.Pipe()

@@ -10,7 +10,8 @@ import (
 func TestParseNetwork(t *testing.T) {
 	for text, want := range map[string]string{
 		"mainnet": "NetXdQprcVkpaWU", "Mainnet": "NetXdQprcVkpaWU", "ghostnet": "NetXnHfVqm9iesp",
-		"shadownet": "NetXsqzbfFenSTS", "seoulnet": "NetXd56aBs1aeW3", "tallinnnet": "NetXe8DbhW9A1eS", "Ushuaianet": "NetXpX8WSZkAZZA",
+		"shadownet": "NetXsqzbfFenSTS", "seoulnet": "NetXd56aBs1aeW3", "tallinnnet": "NetXe8DbhW9A1eS",
+		"Ushuaianet":      "NetXpX8WSZkAZZA",
 		"NetXdQprcVkpaWU": "NetXdQprcVkpaWU", "NetXnHfVqm9iesp": "NetXnHfVqm9iesp",
 	} {
 		id, err := ParseNetwork(text)

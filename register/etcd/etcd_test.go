@@ -49,7 +49,8 @@ func start(t *testing.T, more ...string) string {
 	log, err := os.Create(filepath.Join(dir, "log"))
 	require.NoError(t, err)
 	args := append([]string{
-		"--name", "a", "--data-dir", filepath.Join(dir, "data"), "--listen-client-urls", client, "--advertise-client-urls", client,
+		"--name", "a", "--data-dir", filepath.Join(dir, "data"), "--listen-client-urls", client, "--advertise-client-urls",
+		client,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "a=" + peer,
 	}, more...)
 	cmd := exec.Command(server(t), args...) //nolint:noctx // the cleanup ends it
@@ -96,7 +97,8 @@ func open(t *testing.T, cfg etcd.Config) *etcd.Register {
 func TestAnotherClusterIsNoAnswer(t *testing.T) {
 	ours, theirs := start(t), start(t, "--initial-cluster-token", "another")
 	const key = "/highwater/mixed"
-	a, b := open(t, etcd.Config{Endpoints: []string{ours}, Key: key}), open(t, etcd.Config{Endpoints: []string{theirs}, Key: key})
+	a, b := open(t, etcd.Config{Endpoints: []string{ours}, Key: key}),
+		open(t, etcd.Config{Endpoints: []string{theirs}, Key: key})
 	e, created, err := a.Create(t.Context(), []byte("ours"))
 	require.NoError(t, err)
 	require.True(t, created)

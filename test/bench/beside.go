@@ -12,11 +12,12 @@ import (
 	"highwater/test/harness"
 )
 
-// measureBeside compares two builds of the program, and nothing else: both asked in turns, so that what disturbs the machine disturbs
-// both. It is for judging one change; the targets are not looked at.
+// measureBeside compares two builds of the program, and nothing else: both asked in turns, so that what disturbs the
+// machine disturbs both. It is for judging one change; the targets are not looked at.
 func (p plan) measureBeside(ctx context.Context, other string, stdout, stderr io.Writer) error {
 	t := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(t, "KEYS\tDEVICE\tCLIENT\tRATE\tp50\tCPU\tALLOCATIONS\tnow: rate\tp50\tCPU\tallocations\tother: rate\tp50\tCPU\tallocations\t") // Flush reports
+	// Flush reports.
+	_, _ = fmt.Fprintln(t, "KEYS\tDEVICE\tCLIENT\tRATE\tp50\tCPU\tALLOCATIONS\tnow: rate\tp50\tCPU\tallocations\tother: rate\tp50\tCPU\tallocations\t")
 	for _, s := range []struct {
 		keys   int
 		device time.Duration
@@ -28,7 +29,9 @@ func (p plan) measureBeside(ctx context.Context, other string, stdout, stderr io
 		}
 		for _, c := range cells {
 			now, then := c.side(0), c.side(1)
-			_, _ = fmt.Fprintf(t, "%d\t%s\t%s\t%.3f ×\t%.3f ×\t%.3f ×\t%.3f ×\t%s\t%s\t\n", s.keys, s.device, c.style.name, rateRatio(c.slices[0], c.slices[1]), // Flush reports
+			// Flush reports.
+			_, _ = fmt.Fprintf(t, "%d\t%s\t%s\t%.3f ×\t%.3f ×\t%.3f ×\t%.3f ×\t%s\t%s\t\n", s.keys, s.device, c.style.name,
+				rateRatio(c.slices[0], c.slices[1]),
 				ratio(now.p50, then.p50), ratio(now.cpu, then.cpu), ratio(now.allocations, then.allocations), now, then)
 		}
 	}
@@ -53,7 +56,10 @@ func (s side) String() string {
 func (c pair) side(i int) side {
 	all := merge(c.slices[i]...)
 	n := float64(len(all.latency))
-	return side{all.rate(), float64(all.p50().Microseconds()), ratio(float64(c.cpu[i].Microseconds()), n), ratio(c.use[i].allocations, c.use[i].signatures)}
+	return side{
+		all.rate(), float64(all.p50().Microseconds()), ratio(float64(c.cpu[i].Microseconds()), n),
+		ratio(c.use[i].allocations, c.use[i].signatures),
+	}
 }
 
 func (p plan) besideKeys(ctx context.Context, other string, keys int, device time.Duration) (cells []pair, err error) {

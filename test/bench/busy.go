@@ -26,8 +26,8 @@ const (
 	ballast  = 200 << 20
 )
 
-// throttled is a file in a file system of its own (FUSE) that takes diskRate: below a loop device it is a disk. Requests are served in the order in
-// which they came.
+// throttled is a file in a file system of its own (FUSE) that takes diskRate: below a loop device it is a disk.
+// Requests are served in the order in which they came.
 type throttled struct {
 	fs.Inode
 	file *os.File
@@ -59,7 +59,9 @@ func (d *throttled) Open(context.Context, uint32) (fs.FileHandle, uint32, syscal
 	return nil, fuse.FOPEN_DIRECT_IO, 0
 }
 
-func (d *throttled) Read(_ context.Context, _ fs.FileHandle, dest []byte, offset int64) (fuse.ReadResult, syscall.Errno) {
+func (d *throttled) Read(_ context.Context, _ fs.FileHandle, dest []byte, offset int64) (
+	fuse.ReadResult, syscall.Errno,
+) {
 	d.pass(len(dest))
 	n, err := d.file.ReadAt(dest, offset)
 	if n == 0 && err != nil {
@@ -107,7 +109,8 @@ func mountThrottled(ctx context.Context, dir string) (at string, err error) {
 	if err != nil {
 		return "", err
 	}
-	loop, err := tool(ctx, "losetup", "--find", "--show", "--direct-io=on", "--sector-size", "4096", filepath.Join(below, "disk"))
+	loop, err := tool(ctx, "losetup", "--find", "--show", "--direct-io=on", "--sector-size", "4096",
+		filepath.Join(below, "disk"))
 	if err != nil {
 		return "", err
 	}
@@ -140,7 +143,8 @@ func saturate(ctx context.Context, path string) error {
 	return errors.Join(err, f.Close())
 }
 
-// measureBusy measures on a saturated disk, in a process of its own whose mounts go with it. The first error tells why that cannot be done here.
+// measureBusy measures on a saturated disk, in a process of its own whose mounts go with it. The first error tells why
+// that cannot be done here.
 func (o options) measureBusy(ctx context.Context) (out []paced, err error) {
 	self, err := os.Executable()
 	if err != nil {

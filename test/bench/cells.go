@@ -27,8 +27,8 @@ const deviceLatency = 5 * time.Millisecond
 // keyCounts are the numbers of keys that ask at once.
 var keyCounts = []int{1, 4, 16, 64}
 
-// cell is one place of the matrix: a number of keys, a disk, a way of asking. All are asked in turns, slice by slice, so that what
-// disturbs the machine disturbs all of them.
+// cell is one place of the matrix: a number of keys, a disk, a way of asking. All are asked in turns, slice by slice,
+// so that what disturbs the machine disturbs all of them.
 type cell struct {
 	keys   int
 	slow   bool
@@ -59,7 +59,8 @@ func (c cell) cpuOf(w who) float64 {
 	return ratio(float64(c.cpu[w].Microseconds()), float64(len(c.merged(w).latency)))
 }
 
-// against compares highwater, with devices of zero latency, with another one: the median over the turns of the ratio of rates.
+// against compares highwater, with devices of zero latency, with another one: the median over the turns of the ratio of
+// rates.
 func (c cell) against(w who) float64 { return rateRatio(c.slices[zeroDevice], c.slices[w]) }
 
 // sync and commit are the medians of the disk's times.
@@ -160,7 +161,9 @@ func (p plan) turnsOf(ctx context.Context, c *cell, asked [whoCount]*contender, 
 }
 
 // turnOf asks one of them for one slice, and reads what it cost.
-func (p plan) turnOf(ctx context.Context, c *cell, w who, asked *contender, slice time.Duration, warmUp bool, fast *daemon) error {
+func (p plan) turnOf(ctx context.Context, c *cell, w who, asked *contender, slice time.Duration, warmUp bool,
+	fast *daemon,
+) error {
 	before, err := fast.Metrics(ctx)
 	if err != nil {
 		return err

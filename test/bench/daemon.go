@@ -13,8 +13,9 @@ import (
 	"highwater/test/harness"
 )
 
-// daemon is the real program, in a process of its own, with emulated Ledgers: one for each key, since a Ledger holds one key and
-// signs one thing at a time. Their work (the application's protocol, its marks, an ed25519 signature) is done in the daemon's process.
+// daemon is the real program, in a process of its own, with emulated Ledgers: one for each key, since a Ledger holds
+// one key and signs one thing at a time. Their work (the application's protocol, its marks, an ed25519 signature) is
+// done in the daemon's process.
 type daemon struct {
 	*contender
 	*harness.Daemon
@@ -40,8 +41,9 @@ seed = "the benchmark's device number %03d"
 latency = "%s"
 `
 
-// newDaemon writes a configuration and makes the watermark file, as an operator does. It signs nothing before activate, and start is
-// not done. rest is what the configuration says of devices, which hold so many keys, and of another instance.
+// newDaemon writes a configuration and makes the watermark file, as an operator does. It signs nothing before activate,
+// and start is not done. rest is what the configuration says of devices, which hold so many keys, and of another
+// instance.
 func (p plan) newDaemon(ctx context.Context, rest string, keys int, slow bool) (*daemon, error) {
 	return newDaemonUnder(ctx, p.binary, p.dir, rest, keys, under(slow), p.store())
 }
@@ -51,7 +53,9 @@ const defaultAhead = 2
 
 func (p plan) store() harness.Store { return harness.Store{Ahead: defaultAhead, Runtime: p.runtime} }
 
-func newDaemonUnder(ctx context.Context, binary, dir, rest string, keys int, under []string, store harness.Store) (*daemon, error) {
+func newDaemonUnder(ctx context.Context, binary, dir, rest string, keys int, under []string, store harness.Store) (
+	*daemon, error,
+) {
 	own, err := os.MkdirTemp(dir, "hw-") // short: the path of a socket has 107 characters
 	if err != nil {
 		return nil, err

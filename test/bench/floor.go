@@ -127,9 +127,9 @@ func (g *group) run() {
 	}
 }
 
-// fileMarks keeps its marks in the manner that Signatory describes for its file watermarks: one JSON file for a chain, all keys in
-// it, written whole beside it and renamed at each request, behind one lock, without any sync. It is our model of that manner, made
-// from its description; it is not that program, and does less than it.
+// fileMarks keeps its marks in the manner that Signatory describes for its file watermarks: one JSON file for a chain,
+// all keys in it, written whole beside it and renamed at each request, behind one lock, without any sync. It is our
+// model of that manner, made from its description; it is not that program, and does less than it.
 type fileMarks struct {
 	path  string
 	mu    sync.Mutex

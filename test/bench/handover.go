@@ -19,9 +19,10 @@ const peerConfig = `[peer]
 listen = %q
 `
 
-// measureHandover moves the right to sign between two instances, there and back, while a baker asks one of them for level after level,
-// and the other one as soon as it is refused. It gives the time between the last answer of one and the first of the other. Each level
-// is asked for until it is signed, so none is missed but one that takes longer than its block.
+// measureHandover moves the right to sign between two instances, there and back, while a baker asks one of them for
+// level after level, and the other one as soon as it is refused. It gives the time between the last answer of one and
+// the first of the other. Each level is asked for until it is signed, so none is missed but one that takes longer than
+// its block.
 func (p plan) measureHandover(ctx context.Context) (gaps []time.Duration, err error) {
 	pair, stop, err := p.startPair(ctx)
 	defer func() { err = errors.Join(err, stop()) }()

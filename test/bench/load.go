@@ -41,8 +41,8 @@ func contenderKeyOf(public *tezos.PublicKey) contenderKey {
 // style is how a client asks.
 type style struct {
 	name string
-	// octez asks for the authorized keys before each signature and opens a new connection for each request; otherwise connections
-	// are kept and only the signature is asked for.
+	// octez asks for the authorized keys before each signature and opens a new connection for each request; otherwise
+	// connections are kept and only the signature is asked for.
 	octez bool
 }
 
@@ -52,8 +52,8 @@ var (
 	styles     = []style{octezStyle, keptStyle}
 )
 
-// load asks with every key at once, each key again as soon as it was answered, for the given time or until enough were answered.
-// Each answer is verified by the client, outside of the time that is measured. The first error ends it.
+// load asks with every key at once, each key again as soon as it was answered, for the given time or until enough were
+// answered. Each answer is verified by the client, outside of the time that is measured. The first error ends it.
 func load(ctx context.Context, c *contender, s style, limit time.Duration, enough int64) (sample, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, nil)
 	defer cancel()
@@ -84,7 +84,9 @@ func load(ctx context.Context, c *contender, s style, limit time.Duration, enoug
 	return out, first
 }
 
-func loadOne(ctx context.Context, client *baker.Client, key contenderKey, s style, more func() bool) ([]time.Duration, error) {
+func loadOne(ctx context.Context, client *baker.Client, key contenderKey, s style, more func() bool) (
+	[]time.Duration, error,
+) {
 	var latency []time.Duration
 	for ctx.Err() == nil && more() {
 		step := baker.Step{Chain: benchChain, Kind: tezos.Attestation, Level: key.level.Add(1)}

@@ -20,7 +20,8 @@ func describeMachine(dir string) string {
 	if unix.Uname(&uts) == nil {
 		kernel = unix.ByteSliceToString(uts.Release[:])
 	}
-	return fmt.Sprintf("%s, %d cores, Linux %s, %s, %s", field("/proc/cpuinfo", "model name"), runtime.NumCPU(), kernel, fileSystem(dir),
+	return fmt.Sprintf("%s, %d cores, Linux %s, %s, %s", field("/proc/cpuinfo", "model name"), runtime.NumCPU(), kernel,
+		fileSystem(dir),
 		runtime.Version())
 }
 

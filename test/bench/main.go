@@ -1,7 +1,8 @@
-// Command bench measures Highwater side by side with less durable signers, in one run, and prints what it aims at, ratios first.
+// Command bench measures Highwater side by side with less durable signers, in one run, and prints what it aims at,
+// ratios first.
 //
-// Everything that is compared runs as a process of its own with the same HTTP settings, is asked by the same client, in turns of a
-// slice each, on the same disk. See docs/performance.md.
+// Everything that is compared runs as a process of its own with the same HTTP settings, is asked by the same client, in
+// turns of a slice each, on the same disk. See docs/performance.md.
 package main
 
 import (
@@ -51,22 +52,29 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.dir, "dir", ".cache", "measure the disk of this `directory`: state goes into a new one below it")
 	f.DurationVar(&o.slice, "slice", 250*time.Millisecond, "length of one turn under load")
 	f.IntVar(&o.turns, "turns", 8, "turns for each of those compared")
-	f.Int64Var(&o.signatures, "signatures", 100_000, "`count` after which the size of marks.db is looked at (the target speaks of 1000000)")
+	f.Int64Var(&o.signatures, "signatures", 100_000,
+		"`count` after which the size of marks.db is looked at (the target speaks of 1000000)")
 	f.BoolVar(&o.check, "check", false, "exit 1 when a target is missed")
-	f.Float64Var(&o.margin, "margin", 1, "what a target may be missed by before it counts as missed, e.g. 1.5, for machines that others use too")
-	f.StringVar(&o.beside, "beside", "", "compare with this other `build` of the program, in turns, and with nothing else: for judging one change")
-	f.DurationVar(&o.pace, "pace", time.Minute, "how long each of the two cells at a baker's pace takes; 10m for requests lost in ten minutes")
+	f.Float64Var(&o.margin, "margin", 1,
+		"what a target may be missed by before it counts as missed, e.g. 1.5, for machines that others use too")
+	f.StringVar(&o.beside, "beside", "",
+		"compare with this other `build` of the program, in turns, and with nothing else: for judging one change")
+	f.DurationVar(&o.pace, "pace", time.Minute,
+		"how long each of the two cells at a baker's pace takes; 10m for requests lost in ten minutes")
 	f.DurationVar(&o.level, "level", 2*time.Second, "the time of a level at a baker's pace; 6s on mainnet")
-	f.BoolVar(&o.paceOnly, "pace-only", false, "only those two cells: lateness on a disk that stalls, and on one that is saturated")
+	f.BoolVar(&o.paceOnly, "pace-only", false,
+		"only those two cells: lateness on a disk that stalls, and on one that is saturated")
 	f.BoolVar(&o.busy, "busy", false, "be the process of the saturated disk; the benchmark starts itself so")
 	f.StringVar(&o.runtime, "runtime", "", "with -busy: the runtime `directory`")
-	f.StringVar(&o.floor, "floor", "", "be one of the signers compared with (append, group, file); the benchmark starts itself so")
+	f.StringVar(&o.floor, "floor", "",
+		"be one of the signers compared with (append, group, file); the benchmark starts itself so")
 	f.StringVar(&o.listen, "listen", "", "with -floor: its `address`")
 	f.IntVar(&o.keys, "keys", 1, "with -floor: how many keys it has")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
-	if o.slice < 10*time.Millisecond || o.turns < 1 || o.signatures < 1 || o.keys < 1 || !(o.margin >= 1) || o.level < time.Second || o.pace < 2*o.level {
+	if o.slice < 10*time.Millisecond || o.turns < 1 || o.signatures < 1 || o.keys < 1 || !(o.margin >= 1) ||
+		o.level < time.Second || o.pace < 2*o.level {
 		return o, errors.New("-slice is at least 10ms, -level 1s, -pace two levels; -turns, -signatures, -keys and -margin are at least 1")
 	}
 	return o, nil

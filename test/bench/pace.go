@@ -12,8 +12,8 @@ import (
 	"highwater/test/harness"
 )
 
-// A baker's pace: a level every two seconds, or as -level says; at each a preattestation, and 300 ms later the attestation; every blockEvery levels
-// a block first.
+// A baker's pace: a level every two seconds, or as -level says; at each a preattestation, and 300 ms later the
+// attestation; every blockEvery levels a block first.
 const (
 	blockAfter  = 0
 	preAfter    = 200 * time.Millisecond

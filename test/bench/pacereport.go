@@ -36,10 +36,16 @@ func (o options) measurePace(ctx context.Context, m *measured) error {
 // paceRows are the targets that a baker feels.
 func (m measured) paceRows() []row {
 	own := quantile(m.device, 0.5)
-	stall := row{what: "baker's pace, each sync +100 ms, ahead 2: p99 beyond the device", target: "≤ 2 ms; ≥ 50 × better than the floor"}
+	stall := row{
+		what:   "baker's pace, each sync +100 ms, ahead 2: p99 beyond the device",
+		target: "≤ 2 ms; ≥ 50 × better than the floor",
+	}
 	share := row{what: "baker's pace, ahead 2: p50 with each sync +2 ms beside the disk as it is", target: "≤ 1.05 ×"}
 	syncs := row{what: "syncs a level and key at baker's pace, ahead 2", target: "≤ 2"}
-	full := row{what: "baker's pace, a writer saturates the disk, ahead 2: p99 beyond the device", target: "≤ 5 ms; ≥ 100 × better than the floor; none lost"}
+	full := row{
+		what:   "baker's pace, a writer saturates the disk, ahead 2: p99 beyond the device",
+		target: "≤ 5 ms; ≥ 100 × better than the floor; none lost",
+	}
 	for _, r := range []*row{&stall, &share, &syncs, &full} {
 		r.measured, r.verdict = "not measured", unknown
 	}
@@ -51,7 +57,8 @@ func (m measured) paceRows() []row {
 		share.ratio, share.measured = times(r), milli(two.p50())+" beside "+milli(plain.p50())
 		share.verdict = verdictOf(m.within(r, slowShare))
 		n := 2 * ratio(late.Commits, float64(late.Levels))
-		syncs.ratio, syncs.measured, syncs.verdict = times(n/levelSyncs), fmt.Sprintf("%.2f", n), verdictOf(n <= levelSyncs*max(1, m.margin))
+		syncs.ratio, syncs.measured, syncs.verdict = times(n/levelSyncs), fmt.Sprintf("%.2f", n),
+			verdictOf(n <= levelSyncs*max(1, m.margin))
 	}
 	if len(m.busy) == len(busy) {
 		m.late(&full, m.busy[2], m.busy[0], own, busyAdds, busyTimes)
@@ -66,18 +73,25 @@ func (m measured) late(r *row, c, floor paced, own, most time.Duration, better f
 	added := max(c.p99()-own, time.Microsecond)
 	n := ratio(floor.p99().Seconds(), added.Seconds())
 	r.ratio = times(n)
-	r.measured = fmt.Sprintf("%s beside %s; %d of %d lost", milli(added), milli(floor.p99()), len(c.Lost), len(c.Lost)+len(c.Latency))
-	r.verdict = verdictOf(added <= time.Duration(float64(most)*max(1, m.margin)) && n*max(1, m.margin) >= better && len(c.Lost) == 0)
+	r.measured = fmt.Sprintf("%s beside %s; %d of %d lost", milli(added), milli(floor.p99()), len(c.Lost),
+		len(c.Lost)+len(c.Latency))
+	r.verdict = verdictOf(added <= time.Duration(float64(most)*max(1, m.margin)) && n*max(1, m.margin) >= better &&
+		len(c.Lost) == 0)
 }
 
 // printPaced shows everything that was measured at a baker's pace.
 func printPaced(w io.Writer, m measured) error {
-	_, _ = fmt.Fprintf(w, "\nAt a baker's pace, one key, new connections, device of 5 ms (a floor has none; the first levels are not counted):\n") // Flush reports
+	// Flush reports.
+	_, _ = fmt.Fprintf(w, "\nAt a baker's pace, one key, new connections, device of 5 ms (a floor has none; the first levels are not counted):\n")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(t, "SIGNER\tREQUESTS\tLOST\tp50\tp90\tp99\tMAX\tSYNCS A LEVEL\tWAITED FOR THE DISK\t") // Flush reports
+	// Flush reports.
+	_, _ = fmt.Fprintln(t, "SIGNER\tREQUESTS\tLOST\tp50\tp90\tp99\tMAX\tSYNCS A LEVEL\tWAITED FOR THE DISK\t")
 	for _, c := range append(append([]paced{}, m.stalled...), m.busy...) {
-		_, _ = fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\t%s\t%s\t%.2f\t%.0f\t\n", c.Name, len(c.Latency)+len(c.Lost), len(c.Lost), milli(c.p50()), // Flush reports
-			milli(quantile(c.Latency, 0.9)), milli(c.p99()), milli(quantile(c.Latency, 1)), 2*ratio(c.Commits, float64(c.Levels)), c.Waits)
+		// Flush reports.
+		_, _ = fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\t%s\t%s\t%.2f\t%.0f\t\n", c.Name, len(c.Latency)+len(c.Lost), len(c.Lost),
+			milli(c.p50()),
+			milli(quantile(c.Latency, 0.9)), milli(c.p99()), milli(quantile(c.Latency, 1)),
+			2*ratio(c.Commits, float64(c.Levels)), c.Waits)
 	}
 	return t.Flush()
 }

@@ -26,8 +26,8 @@ kind = "ledger"
 transport = "tcp://%s"
 `
 
-// measureReplug measures how long a request that waits for an absent device waits on once the device is there again. The device is an
-// emulated Ledger on an APDU socket; being enumerated is its listening again.
+// measureReplug measures how long a request that waits for an absent device waits on once the device is there again.
+// The device is an emulated Ledger on an APDU socket; being enumerated is its listening again.
 func (p plan) measureReplug(ctx context.Context) (times []time.Duration, err error) {
 	sim, err := ledgersim.New(ledgersim.Options{
 		Seed: "the benchmark's device with a cable", Decide: ledgersim.Always(ledgersim.Accept),

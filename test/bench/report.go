@@ -60,7 +60,8 @@ func (m measured) rows() []row {
 	if c, ok := m.find(64, true, octezStyle); ok {
 		out = append(out, row{
 			"64 keys at once, p99, disk +2 ms", "< " + milli(slowTail), milli(c.merged(zeroDevice).p99()),
-			times(ratio(c.merged(zeroDevice).p99().Seconds(), c.merged(theFloor).p99().Seconds())), verdictOf(m.within(c.merged(zeroDevice).p99().Seconds(), slowTail.Seconds())),
+			times(ratio(c.merged(zeroDevice).p99().Seconds(), c.merged(theFloor).p99().Seconds())),
+			verdictOf(m.within(c.merged(zeroDevice).p99().Seconds(), slowTail.Seconds())),
 		})
 	}
 	for _, keys := range keyCounts {
@@ -83,14 +84,17 @@ func (m measured) rows() []row {
 func (m measured) worstRow(what string, target time.Duration, all []time.Duration) row {
 	worst := quantile(all, 1)
 	return row{
-		fmt.Sprintf("%s, slowest of %d", what, len(all)), "< " + milli(target), fmt.Sprintf("%s (p50 %s)", milli(worst), milli(quantile(all, 0.5))),
-		times(ratio(worst.Seconds(), target.Seconds())), verdictOf(len(all) > 0 && m.within(worst.Seconds(), target.Seconds())),
+		fmt.Sprintf("%s, slowest of %d", what, len(all)), "< " + milli(target),
+		fmt.Sprintf("%s (p50 %s)", milli(worst), milli(quantile(all, 0.5))),
+		times(ratio(worst.Seconds(), target.Seconds())),
+		verdictOf(len(all) > 0 && m.within(worst.Seconds(), target.Seconds())),
 	}
 }
 
 func (m measured) floorRow(keys int, slow bool, s style) row {
 	r := row{
-		what:   fmt.Sprintf("%s, disk %s, %s: rate beside the least durable signer's", words.Count(keys, "key"), cell{slow: slow}.disk(), s.name),
+		what: fmt.Sprintf("%s, disk %s, %s: rate beside the least durable signer's", words.Count(keys, "key"),
+			cell{slow: slow}.disk(), s.name),
 		target: fmt.Sprintf("≥ %.1f ×", floorShare), measured: "not measured", verdict: unknown,
 	}
 	if c, ok := m.find(keys, slow, s); ok {
@@ -101,7 +105,8 @@ func (m measured) floorRow(keys int, slow bool, s style) row {
 	return r
 }
 
-// fileRow compares with the file model, which never waits for a disk. With more than one key the model's one lock decides, and the row has no target.
+// fileRow compares with the file model, which never waits for a disk. With more than one key the model's one lock
+// decides, and the row has no target.
 func (m measured) fileRow(keys int) row {
 	r := row{
 		what:   words.Count(keys, "key") + ", new connections: beside a file watermark without sync (our model)",
@@ -121,8 +126,8 @@ func (m measured) fileRow(keys int) row {
 	return r
 }
 
-// overheadRows compare what a lone request takes beside the device's own time with what it may: the part of the commit that the
-// device does not cover, and 0.3 ms.
+// overheadRows compare what a lone request takes beside the device's own time with what it may: the part of the commit
+// that the device does not cover, and 0.3 ms.
 func (m measured) overheadRows(w who, slow bool, s style) []row {
 	c, ok := m.find(1, slow, s)
 	if !ok {
@@ -140,7 +145,8 @@ func (m measured) overheadRows(w who, slow bool, s style) []row {
 		return row{
 			what:   fmt.Sprintf("added to the device, 1 key, %s, disk %s, %s, %s", name, c.disk(), s.name, what),
 			target: "< " + milli(allowed), measured: milli(added),
-			ratio: times(ratio(added.Seconds(), allowed.Seconds())), verdict: verdictOf(m.within(added.Seconds(), allowed.Seconds())),
+			ratio:   times(ratio(added.Seconds(), allowed.Seconds())),
+			verdict: verdictOf(m.within(added.Seconds(), allowed.Seconds())),
 		}
 	}
 	tail := line("p99", got.p99())
@@ -164,7 +170,8 @@ func (m measured) otherRows() []row {
 	sizeWhat := fmt.Sprintf("marks.db after %d signatures", x.signatures)
 	return []row{
 		{
-			"a whole request beside bbolt's Batch with its default delay", "never that way", fmt.Sprintf("%s beside %s (Update: %s)", milli(commit), milli(b), milli(u)),
+			"a whole request beside bbolt's Batch with its default delay", "never that way",
+			fmt.Sprintf("%s beside %s (Update: %s)", milli(commit), milli(b), milli(u)),
 			times(ratio(commit.Seconds(), b.Seconds())), verdictOf(commit < batchDefault),
 		},
 		{
@@ -173,11 +180,14 @@ func (m measured) otherRows() []row {
 			times(ratio(ready.Seconds(), readyTarget.Seconds())), verdictOf(m.within(ready.Seconds(), readyTarget.Seconds())),
 		},
 		{
-			fmt.Sprintf("memory, %d keys under load (%.0f/s), emulated devices included", manyKeys, x.rate), fmt.Sprintf("< %d MiB", rssTarget>>20),
-			fmt.Sprintf("%.1f MiB", float64(x.rss)/(1<<20)), times(ratio(float64(x.rss), rssTarget)), verdictOf(m.within(float64(x.rss), rssTarget)),
+			fmt.Sprintf("memory, %d keys under load (%.0f/s), emulated devices included", manyKeys, x.rate),
+			fmt.Sprintf("< %d MiB", rssTarget>>20),
+			fmt.Sprintf("%.1f MiB", float64(x.rss)/(1<<20)), times(ratio(float64(x.rss), rssTarget)),
+			verdictOf(m.within(float64(x.rss), rssTarget)),
 		},
 		{
-			sizeWhat, fmt.Sprintf("< %d MiB", sizeTarget>>20), fmt.Sprintf("%.2f MiB (%.2f before)", float64(x.size)/(1<<20), float64(x.sizeBefore)/(1<<20)),
+			sizeWhat, fmt.Sprintf("< %d MiB", sizeTarget>>20),
+			fmt.Sprintf("%.2f MiB (%.2f before)", float64(x.size)/(1<<20), float64(x.sizeBefore)/(1<<20)),
 			times(ratio(float64(x.size), sizeTarget)), verdictOf(m.within(float64(x.size), sizeTarget)),
 		},
 	}
@@ -188,13 +198,15 @@ func (m measured) print(w io.Writer, o options, rows []row, took time.Duration) 
 	say("%s", describeMachine(o.dir))
 	for _, slow := range []bool{false, true} {
 		if c, ok := m.find(1, slow, keptStyle); ok {
-			say("disk %s: a write with its sync takes %s, what a bbolt commit asks of it (two syncs) %s", c.disk(), milli(c.sync()), milli(c.commit()))
+			say("disk %s: a write with its sync takes %s, what a bbolt commit asks of it (two syncs) %s", c.disk(),
+				milli(c.sync()), milli(c.commit()))
 		}
 	}
 	if m.noSlow != nil {
 		say("disk +2 ms: not measured: %v", m.noSlow)
 	}
-	say("device of 5 ms, alone with its driver: p50 %s, p99 %s", milli(quantile(m.device, 0.5)), milli(quantile(m.device, 0.99)))
+	say("device of 5 ms, alone with its driver: p50 %s, p99 %s", milli(quantile(m.device, 0.5)),
+		milli(quantile(m.device, 0.99)))
 	say("slices of %s, %d turns; the whole took %s\n", o.slice, o.turns, took.Round(time.Second))
 	if err := printRows(w, rows); err != nil {
 		return err

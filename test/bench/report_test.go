@@ -36,7 +36,10 @@ func pacedAt(name string, floor bool, commits float64, levels int) paced {
 func fine() measured {
 	m := measured{
 		device: durations(5), batch: durations(11), update: durations(1), replug: durations(400, 500), gaps: durations(5, 9),
-		many: many{signatures: 10, ready: 200 * time.Millisecond, devices: 100 * time.Millisecond, rss: 30 << 20, size: 1 << 20},
+		many: many{
+			signatures: 10, ready: 200 * time.Millisecond, devices: 100 * time.Millisecond, rss: 30 << 20,
+			size: 1 << 20,
+		},
 	}
 	for i, d := range stalled {
 		m.stalled = append(m.stalled, pacedAt(d.name, i == 0, 1, 50))
@@ -75,24 +78,52 @@ func TestEveryTargetCanBeMet(t *testing.T) {
 // Each target is broken in turn, and each must be seen to be missed.
 func TestEveryTargetCanBeMissed(t *testing.T) {
 	for what, breaks := range map[string]func(*measured){
-		"baker's pace, each sync +100 ms":                                 func(m *measured) { m.stalled[3].Latency = durations(6, 6, 8) },
-		"baker's pace, each sync +100 ms, ahead 2: p99 beyond the device": func(m *measured) { m.stalled[0].Latency = durations(49) },
-		"baker's pace, a writer saturates the disk":                       func(m *measured) { m.busy[2].Latency = durations(11) },
-		"baker's pace, a writer saturates the disk, ahead 2":              func(m *measured) { m.busy[0].Latency = durations(99) },
-		"baker's pace, a writer saturates the disk, ahead 2: p99 beyond":  func(m *measured) { m.busy[2].Lost = []string{"one"} },
-		"baker's pace, ahead 2: p50 with each sync +2 ms":                 func(m *measured) { m.stalled[4].Latency = durations(7) },
-		"syncs a level and key at baker's pace":                           func(m *measured) { m.stalled[3].Commits *= 1.1 },
-		"1 key, disk as it is, new connections: rate":                     func(m *measured) { m.cells[0].slices[zeroDevice] = turnsAt(69, time.Millisecond) },
-		"64 keys, disk +2 ms, kept connections: rate":                     func(m *measured) { last(m).slices[zeroDevice] = turnsAt(69, time.Millisecond) },
-		"64 keys at once, p99":                                            func(m *measured) { m.cells[len(m.cells)-2].slices[zeroDevice] = turnsAt(90, 30*time.Millisecond) },
-		"added to the device, 1 key, device of 0 ms":                      func(m *measured) { m.cells[0].slices[zeroDevice] = turnsAt(90, 2301*time.Microsecond) },
-		"added to the device, 1 key, device of 5 ms":                      func(m *measured) { m.cells[0].slices[slowDevice] = turnsAt(90, 5301*time.Microsecond) },
-		"a whole request beside bbolt's Batch":                            func(m *measured) { m.cells[1].slices[zeroDevice] = turnsAt(90, 10*time.Millisecond) },
-		"start to ready":                                                  func(m *measured) { m.many.ready = 400 * time.Millisecond },
-		"memory, 100 keys":                                                func(m *measured) { m.many.rss = 60 << 20 },
-		"re-plugged device to the waiting request":                        func(m *measured) { m.replug = durations(1, 2000) },
-		"live handover, from the last signature":                          func(m *measured) { m.gaps = nil },
-		"marks.db after 10 signatures":                                    func(m *measured) { m.many.size = 4 << 20 },
+		"baker's pace, each sync +100 ms": func(m *measured) {
+			m.stalled[3].Latency = durations(6, 6, 8)
+		},
+		"baker's pace, each sync +100 ms, ahead 2: p99 beyond the device": func(m *measured) {
+			m.stalled[0].Latency = durations(49)
+		},
+		"baker's pace, a writer saturates the disk": func(m *measured) {
+			m.busy[2].Latency = durations(11)
+		},
+		"baker's pace, a writer saturates the disk, ahead 2": func(m *measured) {
+			m.busy[0].Latency = durations(99)
+		},
+		"baker's pace, a writer saturates the disk, ahead 2: p99 beyond": func(m *measured) {
+			m.busy[2].Lost = []string{"one"}
+		},
+		"baker's pace, ahead 2: p50 with each sync +2 ms": func(m *measured) {
+			m.stalled[4].Latency = durations(7)
+		},
+		"syncs a level and key at baker's pace": func(m *measured) { m.stalled[3].Commits *= 1.1 },
+		"1 key, disk as it is, new connections: rate": func(m *measured) {
+			m.cells[0].slices[zeroDevice] = turnsAt(69, time.Millisecond)
+		},
+		"64 keys, disk +2 ms, kept connections: rate": func(m *measured) {
+			last(m).slices[zeroDevice] = turnsAt(69, time.Millisecond)
+		},
+		"64 keys at once, p99": func(m *measured) {
+			m.cells[len(m.cells)-2].slices[zeroDevice] = turnsAt(90, 30*time.Millisecond)
+		},
+		"added to the device, 1 key, device of 0 ms": func(m *measured) {
+			m.cells[0].slices[zeroDevice] = turnsAt(90, 2301*time.Microsecond)
+		},
+		"added to the device, 1 key, device of 5 ms": func(m *measured) {
+			m.cells[0].slices[slowDevice] = turnsAt(90, 5301*time.Microsecond)
+		},
+		"a whole request beside bbolt's Batch": func(m *measured) {
+			m.cells[1].slices[zeroDevice] = turnsAt(90, 10*time.Millisecond)
+		},
+		"start to ready": func(m *measured) {
+			m.many.ready = 400 * time.Millisecond
+		},
+		"memory, 100 keys": func(m *measured) { m.many.rss = 60 << 20 },
+		"re-plugged device to the waiting request": func(m *measured) {
+			m.replug = durations(1, 2000)
+		},
+		"live handover, from the last signature": func(m *measured) { m.gaps = nil },
+		"marks.db after 10 signatures":           func(m *measured) { m.many.size = 4 << 20 },
 	} {
 		m := fine()
 		breaks(&m)
@@ -133,8 +164,10 @@ func TestTheTableIsRatiosFirst(t *testing.T) {
 	m := fine()
 	require.NoError(t, m.print(&out, options{plan: plan{dir: t.TempDir()}}, m.rows(), time.Second))
 	require.Regexp(t, `(?m)^RATIO +WHAT +TARGET +MEASURED +VERDICT$`, out.String())
-	require.Regexp(t, `(?m)^0\.90 × +1 key, disk as it is, new connections: .* ≥ 0\.7 × +90/s beside 100/s +pass$`, out.String())
-	require.Regexp(t, `(?m)^9\.00 × +64 keys, new connections: beside a file watermark without sync \(our model\)`, out.String())
+	require.Regexp(t, `(?m)^0\.90 × +1 key, disk as it is, new connections: .* ≥ 0\.7 × +90/s beside 100/s +pass$`,
+		out.String())
+	require.Regexp(t, `(?m)^9\.00 × +64 keys, new connections: beside a file watermark without sync \(our model\)`,
+		out.String())
 }
 
 func TestFlags(t *testing.T) {
@@ -142,7 +175,16 @@ func TestFlags(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, int64(100_000), o.signatures)
 	require.False(t, o.check)
-	for _, bad := range [][]string{{"-turns", "0"}, {"-slice", "1ms"}, {"-signatures", "0"}, {"-keys", "0"}, {"-pace", "3s"}, {"-margin", "0.9"}, {"-margin", "NaN"}, {"-nothing"}} {
+	for _, bad := range [][]string{
+		{"-turns", "0"},
+		{"-slice", "1ms"},
+		{"-signatures", "0"},
+		{"-keys", "0"},
+		{"-pace", "3s"},
+		{"-margin", "0.9"},
+		{"-margin", "NaN"},
+		{"-nothing"},
+	} {
 		_, err := parse(bad, io.Discard)
 		require.Error(t, err, "%v", bad)
 	}

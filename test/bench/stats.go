@@ -33,7 +33,8 @@ func (s sample) rate() float64 {
 func (s sample) p50() time.Duration { return quantile(s.latency, 0.50) }
 func (s sample) p99() time.Duration { return quantile(s.latency, 0.99) }
 
-// quantile is the nearest-rank quantile: the smallest value that at least the share q of all are at or below. Zero of nothing.
+// quantile is the nearest-rank quantile: the smallest value that at least the share q of all are at or below. Zero of
+// nothing.
 func quantile(values []time.Duration, q float64) time.Duration {
 	if len(values) == 0 {
 		return 0
@@ -64,8 +65,8 @@ func ratio(a, b float64) float64 {
 	return a / b
 }
 
-// rateRatio compares slices that were taken in turns, a[i] beside b[i]: the median of the ratios of their rates. A disk or a
-// neighbour that was slow for a while was slow for both.
+// rateRatio compares slices that were taken in turns, a[i] beside b[i]: the median of the ratios of their rates. A disk
+// or a neighbour that was slow for a while was slow for both.
 func rateRatio(a, b []sample) float64 {
 	ratios := make([]float64, 0, len(a))
 	for i, s := range a {

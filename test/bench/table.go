@@ -71,7 +71,8 @@ func printCells(w io.Writer, cells []cell) error {
 		if m.took > 0 {
 			vsFile, file = times(c.against(fileModel)), shown(m)
 		}
-		line("%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", c.keys, c.disk(), c.style.name, times(c.against(theFloor)), vsFile, shown(h), shown(f), file, shown(d))
+		line("%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", c.keys, c.disk(), c.style.name, times(c.against(theFloor)), vsFile,
+			shown(h), shown(f), file, shown(d))
 	}
 	return t.Flush()
 }
@@ -80,11 +81,12 @@ func shown(s sample) string {
 	return fmt.Sprintf("%.0f/s\t%s\t%s", s.rate(), milli(s.p50()), milli(s.p99()))
 }
 
-// printUsage shows what a signature costs. With many keys the processors are what everybody waits for: the ratio of the rates is
-// then that of the last columns, client included on both sides.
+// printUsage shows what a signature costs. With many keys the processors are what everybody waits for: the ratio of the
+// rates is then that of the last columns, client included on both sides.
 func printUsage(w io.Writer, cells []cell) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(t, "KEYS\tDISK\tCLIENT\tsyncs\tallocations\tCPU: HIGHWATER\tFLOOR\tclient\tratio\t") // Flush reports
+	// Flush reports.
+	_, _ = fmt.Fprintln(t, "KEYS\tDISK\tCLIENT\tsyncs\tallocations\tCPU: HIGHWATER\tFLOOR\tclient\tratio\t")
 	for _, c := range cells {
 		n, all := c.use.signatures, 0
 		for w := range whoCount {
@@ -92,7 +94,8 @@ func printUsage(w io.Writer, cells []cell) error {
 		}
 		ours, floor := c.cpuOf(zeroDevice), c.cpuOf(theFloor)
 		client := ratio(float64(c.client.Microseconds()), float64(all))
-		_, _ = fmt.Fprintf(t, "%d\t%s\t%s\t%.2f\t%.0f\t%.0f µs\t%.0f µs\t%.0f µs\t%s\t\n", c.keys, c.disk(), c.style.name, // Flush reports
+		// Flush reports.
+		_, _ = fmt.Fprintf(t, "%d\t%s\t%s\t%.2f\t%.0f\t%.0f µs\t%.0f µs\t%.0f µs\t%s\t\n", c.keys, c.disk(), c.style.name,
 			2*ratio(c.use.commits, n), ratio(c.use.allocations, n), ours, floor, client, times(ratio(floor+client, ours+client)))
 	}
 	return t.Flush()

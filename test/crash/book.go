@@ -93,7 +93,8 @@ func (b *book) top() int32 {
 	return b.level
 }
 
-// inOrder gives the pages by the place of what was last signed: a Ledger has one mark for all kinds, and blocks come first at a place.
+// inOrder gives the pages by the place of what was last signed: a Ledger has one mark for all kinds, and blocks come
+// first at a place.
 func (b *book) inOrder() []*page {
 	var out []*page
 	for _, kind := range tezos.Kinds {

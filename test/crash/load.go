@@ -21,8 +21,8 @@ func chance(n int) int { return rand.IntN(n) } //nolint:gosec // where to kill i
 // errLost is an answer that did not come because the daemon was killed.
 var errLost = errors.New("the daemon was killed meanwhile")
 
-// ask asks as octez-baker does, verifies, and has the judge take the answer down. A refusal is a try without a signature and the
-// status; errLost is returned only after the daemon was told to end.
+// ask asks as octez-baker does, verifies, and has the judge take the answer down. A refusal is a try without a
+// signature and the status; errLost is returned only after the daemon was told to end.
 func (s *suite) ask(ctx context.Context, client *baker.Client, b *book, t try) (try, int, error) {
 	sig, err := client.Sign(ctx, b.PublicKey, t.payload)
 	var refusal *baker.Refusal
@@ -88,7 +88,8 @@ func (s *suite) bake(ctx context.Context, b *book) error {
 // variants is how many different payloads a baker chooses from; its twin has as many others.
 const variants = 100
 
-// twinEvery is how often two bakers ask at once; standbyPause is how long a baker waits that was told that nobody signs here.
+// twinEvery is how often two bakers ask at once; standbyPause is how long a baker waits that was told that nobody signs
+// here.
 const (
 	twinEvery    = 6
 	standbyPause = 5 * time.Millisecond
@@ -119,7 +120,8 @@ func (s *suite) bakeOne(ctx context.Context, client *baker.Client, b *book, t tr
 	return errors.Join(errs...)
 }
 
-// operate uses the admin socket: status, marks raised, standby and back. It keeps what was answered, since that must hold.
+// operate uses the admin socket: status, marks raised, standby and back. It keeps what was answered, since that must
+// hold.
 func (s *suite) operate(ctx context.Context) error {
 	admin, err := s.daemon.Admin(ctx)
 	for err == nil && ctx.Err() == nil {
@@ -144,7 +146,9 @@ func (s *suite) raise(ctx context.Context, admin *api.Client) error {
 	b, kind := s.books[chance(len(s.books))], tezos.Kinds[chance(len(tezos.Kinds))]
 	level := b.top() + int32(chance(3)) //nolint:gosec // small
 	b.raised(kind, level, false)
-	_, err := admin.Raise(ctx, operate.RaiseRequest{PKHs: []tezos.PublicKeyHash{b.Hash()}, Kinds: []tezos.Kind{kind}, Level: level})
+	_, err := admin.Raise(ctx, operate.RaiseRequest{
+		PKHs: []tezos.PublicKeyHash{b.Hash()}, Kinds: []tezos.Kind{kind}, Level: level,
+	})
 	if err == nil {
 		b.raised(kind, level, true)
 		s.count("operator: hwm set")
@@ -164,7 +168,8 @@ func (s *suite) pause(ctx context.Context, admin *api.Client) error {
 	client := s.daemon.Client(false)
 	defer client.Close()
 	b := s.books[chance(len(s.books))]
-	if err := s.want(ctx, client, b, b.try(tezos.Block, b.top()+1, 0, 250), "on standby: refused", http.StatusForbidden); err != nil {
+	if err := s.want(ctx, client, b, b.try(tezos.Block, b.top()+1, 0, 250), "on standby: refused",
+		http.StatusForbidden); err != nil {
 		return err
 	}
 	s.role.Store("")

@@ -1,6 +1,7 @@
-// Command crash kills the real program at random moments, hundreds of times, under load, and then asks it for everything that it
-// must refuse, and for what it must sign. It ends with two controls: a watermark file that is put back to an older copy between kill and
-// restart, and a program that forgets its horizons. Both must be found out, or the suite proves nothing.
+// Command crash kills the real program at random moments, hundreds of times, under load, and then asks it for
+// everything that it must refuse, and for what it must sign. It ends with two controls: a watermark file that is put
+// back to an older copy between kill and restart, and a program that forgets its horizons. Both must be found out, or
+// the suite proves nothing.
 package main
 
 import (
@@ -40,8 +41,10 @@ type options struct {
 func main() {
 	o := options{aheads: []int{1, 2, 0}}
 	flag.StringVar(&o.binary, "binary", "bin/highwater", "the program")
-	flag.StringVar(&o.forgetful, "forgetful", "bin/highwater-forgetful", "the program as test/harness/forgetful.sh builds it")
-	flag.StringVar(&o.before, "before", "", "an earlier `build` without levels ahead: it is killed under load first, and the program goes on with its state")
+	flag.StringVar(&o.forgetful, "forgetful", "bin/highwater-forgetful",
+		"the program as test/harness/forgetful.sh builds it")
+	flag.StringVar(&o.before, "before", "",
+		"an earlier `build` without levels ahead: it is killed under load first, and the program goes on with its state")
 	flag.IntVar(&o.kills, "kills", 150, "how often to kill it")
 	flag.IntVar(&o.control, "control", 3, "how often to kill each control")
 	flag.IntVar(&o.slow, "slow", 50, "how many of 100 starts are with a disk that syncs slowly (needs strace)")
@@ -115,8 +118,11 @@ type suite struct {
 	faults  []string
 }
 
-// newSuite makes a daemon in directories of its own; in a runtime directory that is there already, if the store has one.
-func newSuite(ctx context.Context, binary string, slow int, store harness.Store, devices harness.Devices) (*suite, error) {
+// newSuite makes a daemon in directories of its own; in a runtime directory that is there already, if the store has
+// one.
+func newSuite(ctx context.Context, binary string, slow int, store harness.Store, devices harness.Devices) (
+	*suite, error,
+) {
 	dir, err := os.MkdirTemp("", "highwater-crash-")
 	if err != nil {
 		return nil, err
@@ -242,7 +248,8 @@ func (s *suite) remove() error {
 	return errors.Join(os.RemoveAll(s.daemon.Dir), os.RemoveAll(s.store.Runtime))
 }
 
-// oldCopy puts the watermark file back to its first state after each kill. The judge must find double signatures of every key.
+// oldCopy puts the watermark file back to its first state after each kill. The judge must find double signatures of
+// every key.
 func oldCopy(ctx context.Context, o options) error {
 	s, err := newSuite(ctx, o.binary, 0, harness.Store{}, harness.Bakery)
 	if err != nil {
@@ -270,10 +277,12 @@ func oldCopy(ctx context.Context, o options) error {
 	return errors.Join(err, s.remove())
 }
 
-// mostForgets is how often the program that forgets is killed at most: not every kill comes when a mark is not on the disk.
+// mostForgets is how often the program that forgets is killed at most: not every kill comes when a mark is not on the
+// disk.
 const mostForgets = 20
 
-// forgets kills a program that forgets its horizons, and takes its runtime file away each time. The judge must find double signatures.
+// forgets kills a program that forgets its horizons, and takes its runtime file away each time. The judge must find
+// double signatures.
 func forgets(ctx context.Context, o options) error {
 	s, err := newSuite(ctx, o.forgetful, 100, harness.Store{Ahead: 2}, harness.Bakery)
 	if err != nil {

@@ -21,7 +21,8 @@ func (s *suite) want(ctx context.Context, client *baker.Client, b *book, t try, 
 	}
 	b.answered(got)
 	if !slices.Contains(statuses, status) {
-		s.fault("%s: %s %s %s at level %d round %d was answered with %d", what, b.Hash(), b.Curve(), t.Kind, t.Level, t.Round, status)
+		s.fault("%s: %s %s %s at level %d round %d was answered with %d", what, b.Hash(), b.Curve(), t.Kind, t.Level, t.Round,
+			status)
 		return nil
 	}
 	s.countStatus(what, status)
@@ -45,7 +46,9 @@ func (s *suite) probe(ctx context.Context) error {
 
 func (s *suite) probeKey(ctx context.Context, client *baker.Client, b *book) error {
 	pages := b.inOrder()
-	for _, probe := range []func(context.Context, *baker.Client, *book, *page) error{s.probeOther, s.probeSame, s.probeOpen} {
+	for _, probe := range []func(context.Context, *baker.Client, *book, *page) error{
+		s.probeOther, s.probeSame, s.probeOpen,
+	} {
 		for _, p := range pages {
 			if err := probe(ctx, client, b, p); err != nil {
 				return err
@@ -106,9 +109,9 @@ func (s *suite) probeOther(ctx context.Context, client *baker.Client, b *book, p
 	return nil
 }
 
-// probeSame: the same bytes get the same signature, or none; the judge knows which it was. A refusal needs a reason: the mark is
-// above, or the signature was not kept and the scheme would give another one. A device may refuse what it is asked anew
-// (a TezSign was raised to the host's marks when it connected).
+// probeSame: the same bytes get the same signature, or none; the judge knows which it was. A refusal needs a reason:
+// the mark is above, or the signature was not kept and the scheme would give another one. A device may refuse what it
+// is asked anew (a TezSign was raised to the host's marks when it connected).
 func (s *suite) probeSame(ctx context.Context, client *baker.Client, b *book, p *page) error {
 	at := *p.last
 	what, statuses := "same bytes", []int{http.StatusOK, http.StatusConflict, http.StatusInternalServerError}
@@ -118,8 +121,8 @@ func (s *suite) probeSame(ctx context.Context, client *baker.Client, b *book, p 
 	return s.want(ctx, client, b, at, what, statuses...)
 }
 
-// probeOpen: what was under way when the daemon died may be signed now, or not; and so may something else at its place. Not both:
-// the judge knows.
+// probeOpen: what was under way when the daemon died may be signed now, or not; and so may something else at its place.
+// Not both: the judge knows.
 func (s *suite) probeOpen(ctx context.Context, client *baker.Client, b *book, p *page) error {
 	open := slices.Clone(p.open)
 	p.open = nil
@@ -129,7 +132,8 @@ func (s *suite) probeOpen(ctx context.Context, client *baker.Client, b *book, p 
 			slices.Reverse(both)
 		}
 		for _, u := range both {
-			err := s.want(ctx, client, b, u, "under way at the kill", http.StatusOK, http.StatusConflict, http.StatusInternalServerError)
+			err := s.want(ctx, client, b, u, "under way at the kill", http.StatusOK, http.StatusConflict,
+				http.StatusInternalServerError)
 			if err != nil {
 				return err
 			}

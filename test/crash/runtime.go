@@ -12,7 +12,8 @@ import (
 	"highwater/test/harness"
 )
 
-// harmed counts the runtime files that were not left as the killed process left them. After some of them a horizon must have become a floor.
+// harmed counts the runtime files that were not left as the killed process left them. After some of them a horizon must
+// have become a floor.
 const (
 	harmed    = "runtime file harmed"
 	harmless  = 5
@@ -163,8 +164,8 @@ func (n *neighbour) comesBack(ctx context.Context) error {
 	return errors.Join(n.awake(ctx), n.daemon.Stop())
 }
 
-// upgrade kills an earlier build under load, lets the program go on with its state, kills that too, and sees the earlier build refuse the file
-// afterwards.
+// upgrade kills an earlier build under load, lets the program go on with its state, kills that too, and sees the
+// earlier build refuse the file afterwards.
 func upgrade(ctx context.Context, o options) error {
 	before := harness.Store{Unknown: true}
 	s, err := newSuite(ctx, o.before, o.slow, before, harness.Three)

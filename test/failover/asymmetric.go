@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// asymmetric loses all packets of one direction between the machines, for each side in turn and in both directions: before a handover
-// is asked for, and in the middle of one, when the old side has answered and the answer can never arrive. Nobody signs beside the
-// other, and when the link is whole again, asking again finishes what was begun.
+// asymmetric loses all packets of one direction between the machines, for each side in turn and in both directions:
+// before a handover is asked for, and in the middle of one, when the old side has answered and the answer can never
+// arrive. Nobody signs beside the other, and when the link is whole again, asking again finishes what was begun.
 func asymmetric(ctx context.Context, w *world) error {
 	signs, stuck := w.a, 0
 	for _, broken := range w.sides() {
@@ -37,7 +37,8 @@ func asymmetric(ctx context.Context, w *world) error {
 			if err := w.oneAtMost(ctx, 2); err != nil {
 				return fmt.Errorf("%s %s: %w", broken, way.name, err)
 			}
-			if err := errors.Join(w.net.hear(ctx, broken.machine()), w.finish(ctx, to, first), w.signs(ctx, to), w.quiet(ctx, signs)); err != nil {
+			if err := errors.Join(w.net.hear(ctx, broken.machine()), w.finish(ctx, to, first), w.signs(ctx, to),
+				w.quiet(ctx, signs)); err != nil {
 				return fmt.Errorf("%s %s: %w", broken, way.name, err)
 			}
 			signs = to

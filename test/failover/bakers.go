@@ -14,12 +14,12 @@ import (
 	"highwater/test/harness"
 )
 
-// again is how long a baker waits that was told no, before it asks once more. octez-baker asks once; these do not give up before the
-// level is over, so that whoever may sign is found out at once.
+// again is how long a baker waits that was told no, before it asks once more. octez-baker asks once; these do not give
+// up before the level is over, so that whoever may sign is found out at once.
 const again = 20 * time.Millisecond
 
-// bakers are those of one machine. They never stop asking, whatever the role of their instance, and want other things at each place than
-// those of the other machine: if both sides sign, the judge has two payloads.
+// bakers are those of one machine. They never stop asking, whatever the role of their instance, and want other things
+// at each place than those of the other machine: if both sides sign, the judge has two payloads.
 type bakers struct {
 	side  *side
 	chain *chain
@@ -44,8 +44,9 @@ func (b *bakers) run(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// bake asks for preattestation and attestation of the head, and then, as if a quorum had been seen, for the next block when it is the
-// key's turn. (A Ledger has one mark for all kinds: a block that is signed first would cost the attestation.)
+// bake asks for preattestation and attestation of the head, and then, as if a quorum had been seen, for the next block
+// when it is the key's turn. (A Ledger has one mark for all kinds: a block that is signed first would cost the
+// attestation.)
 func (b *bakers) bake(ctx context.Context, key *tezos.PublicKey, r *rand.Rand) error {
 	client := b.side.Client(false)
 	defer client.Close()
@@ -68,7 +69,8 @@ func (b *bakers) bake(ctx context.Context, key *tezos.PublicKey, r *rand.Rand) e
 func (b *bakers) sees() bool { return !b.blind || !b.side.offline.Load() }
 
 func (b *bakers) atLevel(
-	ctx context.Context, client *baker.Client, key *tezos.PublicKey, r *rand.Rand, level int32, since time.Time, over <-chan struct{},
+	ctx context.Context, client *baker.Client, key *tezos.PublicKey, r *rand.Rand, level int32, since time.Time,
+	over <-chan struct{},
 ) error {
 	open := []baker.Step{b.step(tezos.Preattestation, level), b.step(tezos.Attestation, level)}
 	if r.IntN(4) == 0 { // and something that is long over
@@ -86,7 +88,8 @@ func (b *bakers) atLevel(
 
 // askAll asks until all is signed, or it is time for something else, and gives what was not signed.
 func (b *bakers) askAll(
-	ctx context.Context, client *baker.Client, key *tezos.PublicKey, open []baker.Step, over <-chan struct{}, until time.Time,
+	ctx context.Context, client *baker.Client, key *tezos.PublicKey, open []baker.Step, over <-chan struct{},
+	until time.Time,
 ) ([]baker.Step, error) {
 	enough := time.NewTimer(time.Until(until))
 	defer enough.Stop()
@@ -120,8 +123,8 @@ func (b *bakers) step(kind tezos.Kind, level int32) baker.Step {
 	return baker.Step{Chain: harness.Chain, Kind: kind, Level: level, Variant: b.variant()}
 }
 
-// measure asks with the key that is there for this, all the time, for places that rise with the clock, the same on both sides: the
-// longest time without an answer is the gap.
+// measure asks with the key that is there for this, all the time, for places that rise with the clock, the same on both
+// sides: the longest time without an answer is the gap.
 func (b *bakers) measure(ctx context.Context, every time.Duration) error {
 	client := b.side.Client(true)
 	defer client.Close()
@@ -146,7 +149,9 @@ func (b *bakers) measure(ctx context.Context, every time.Duration) error {
 }
 
 // ask asks once, and has everything taken down that came. Only an answer that is wrong is an error.
-func (b *bakers) ask(ctx context.Context, client *baker.Client, key *tezos.PublicKey, step baker.Step, only bool) (bool, error) {
+func (b *bakers) ask(ctx context.Context, client *baker.Client, key *tezos.PublicKey, step baker.Step, only bool) (
+	bool, error,
+) {
 	payload := step.Payload(key.Curve())
 	sign := client.Sign
 	if only {
@@ -168,7 +173,8 @@ func (b *bakers) ask(ctx context.Context, client *baker.Client, key *tezos.Publi
 		return false, nil
 	}
 	b.tally.answered(b.side.index, "signed")
-	if err = b.tally.note(b.side.index, key.Hash(), step, payload, sig, begin); err != nil || only || b.side.offline.Load() {
+	if err = b.tally.note(b.side.index, key.Hash(), step, payload, sig, begin); err != nil || only ||
+		b.side.offline.Load() {
 		return true, err
 	}
 	return true, b.chain.Note(key.Hash(), payload, sig)

@@ -10,8 +10,8 @@ import (
 	"highwater/failover"
 )
 
-// clocks: the wall clocks of the two machines are hours apart. Who may sign does not depend on them; whether a node is in step does, so a
-// machine whose clock is ahead is not given the right by a handover, and says why.
+// clocks: the wall clocks of the two machines are hours apart. Who may sign does not depend on them; whether a node is
+// in step does, so a machine whose clock is ahead is not given the right by a handover, and says why.
 func clocks(ctx context.Context, w *world) error {
 	if err := w.reset(ctx, w.b, -5*time.Hour); err != nil {
 		return err

@@ -38,8 +38,8 @@ func bothActivated(ctx context.Context, w *world) error {
 	return w.oneAtMost(ctx, 3)
 }
 
-// bothOwners: each side took over while the other was down, and both statements were true. Both are started at once, each with a durable
-// right to sign in the same epoch: one of them signs, or none.
+// bothOwners: each side took over while the other was down, and both statements were true. Both are started at once,
+// each with a durable right to sign in the same epoch: one of them signs, or none.
 func bothOwners(ctx context.Context, w *world) error {
 	for range 3 {
 		if err := w.makeBothOwners(ctx); err != nil {
@@ -76,7 +76,8 @@ func (w *world) makeBothOwners(ctx context.Context) error {
 	if err := errors.Join(w.a.kill(), w.takeover(ctx, w.b, "--silence", "1"), w.b.kill(), w.a.up(ctx)); err != nil {
 		return err
 	}
-	err := w.says(ctx, w.a, "owns an epoch, and does not sign", func(st operate.Status) bool { return st.Role.Role == hwm.Active && !st.Signing })
+	err := w.says(ctx, w.a, "owns an epoch, and does not sign",
+		func(st operate.Status) bool { return st.Role.Role == hwm.Active && !st.Signing })
 	return errors.Join(err, w.quietAlone(ctx, w.a), w.takeover(ctx, w.a, "--silence", "1"), w.a.kill())
 }
 
@@ -107,8 +108,8 @@ func (w *world) settled(ctx context.Context) (signs *side, err error) {
 	return signs, errors.Join(w.signs(ctx, signs), w.quiet(ctx, w.other(signs)))
 }
 
-// restored: a state directory is put back to an older copy: from the same epoch, from an earlier one, and on the side that does not sign.
-// The copy signs nothing, and says what it is.
+// restored: a state directory is put back to an older copy: from the same epoch, from an earlier one, and on the side
+// that does not sign. The copy signs nothing, and says what it is.
 func restored(ctx context.Context, w *world) error {
 	for _, step := range []func(context.Context, *world) error{restoredSameEpoch, restoredOldEpoch, restoredBackup} {
 		if err := step(ctx, w); err != nil {

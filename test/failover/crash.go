@@ -29,14 +29,15 @@ func crashSteps(ctx context.Context, w *world) error {
 	return w.killings(ctx, 8, "on the way", traps...)
 }
 
-// crashWrites kills at each write to the disk, before the write is made: those are the moments between what is durable and what is not
-// yet.
+// crashWrites kills at each write to the disk, before the write is made: those are the moments between what is durable
+// and what is not yet.
 func crashWrites(ctx context.Context, w *world) error {
 	return w.killings(ctx, 4, "at a write", trap{"write", atWrite})
 }
 
-// killings hands over again and again, and kills either side at each moment of each kind in turn, until there is no such moment any more.
-// It is started again, and whatever was left: nobody signs twice, and asking again finishes what was begun.
+// killings hands over again and again, and kills either side at each moment of each kind in turn, until there is no
+// such moment any more. It is started again, and whatever was left: nobody signs twice, and asking again finishes what
+// was begun.
 func (w *world) killings(ctx context.Context, fewest int, when string, traps ...trap) error {
 	signs, killed := w.a, 0
 	for _, t := range traps {
@@ -87,29 +88,32 @@ func (w *world) killing(ctx context.Context, from, dies *side, n int, t trap) (h
 
 // atStage is when a connection has come to a stage.
 func atStage(at stage) trap {
-	return trap{fmt.Sprintf("the %s of connection", at), func(ctx context.Context, w *world, _, dies *side, n int) (sprung, error) {
-		ended := make(chan error, 1)
-		seen := w.arrangeOne(n, fate{at: at, call: func() { ended <- dies.kill() }})
-		return func(error) (hit bool, err error) {
-			w.arrange(nil)
-			if seen() <= n {
-				return false, nil
-			}
-			waited := w.await(ctx, "the connection comes to that stage", func() (bool, error) {
-				select {
-				case err = <-ended:
-					return true, nil
-				default:
+	return trap{
+		fmt.Sprintf("the %s of connection", at),
+		func(ctx context.Context, w *world, _, dies *side, n int) (sprung, error) {
+			ended := make(chan error, 1)
+			seen := w.arrangeOne(n, fate{at: at, call: func() { ended <- dies.kill() }})
+			return func(error) (hit bool, err error) {
+				w.arrange(nil)
+				if seen() <= n {
+					return false, nil
 				}
-				if at == onEnd { // the stream of marks, which the old one follows from now on, has none by itself
-					w.a.proxy.hangUp()
-					w.b.proxy.hangUp()
-				}
-				return false, nil
-			})
-			return true, errors.Join(waited, err)
-		}, nil
-	}}
+				waited := w.await(ctx, "the connection comes to that stage", func() (bool, error) {
+					select {
+					case err = <-ended:
+						return true, nil
+					default:
+					}
+					if at == onEnd { // the stream of marks, which the old one follows from now on, has none by itself
+						w.a.proxy.hangUp()
+						w.b.proxy.hangUp()
+					}
+					return false, nil
+				})
+				return true, errors.Join(waited, err)
+			}, nil
+		},
+	}
 }
 
 // atWrite is when a side is about to write to its disk, until the new one has signed.
@@ -141,8 +145,8 @@ type tracer struct {
 	said *os.File
 }
 
-// attach has a process killed when it is about to make its nth write to a file at a place, which is how the store writes, and waits
-// until that is arranged.
+// attach has a process killed when it is about to make its nth write to a file at a place, which is how the store
+// writes, and waits until that is arranged.
 func attach(ctx context.Context, pid, n int) (*tracer, error) {
 	return trace(ctx, pid, "pwrite64", fmt.Sprintf("pwrite64:signal=KILL:when=%d", n))
 }
@@ -173,7 +177,8 @@ func (t *tracer) end() error {
 // detachLimit is what strace has to let a process go.
 const detachLimit = 5 * time.Second
 
-// dead waits until a side is gone, or shows that it lives: who is killed does not answer any more, and may take a moment to go.
+// dead waits until a side is gone, or shows that it lives: who is killed does not answer any more, and may take a
+// moment to go.
 func (w *world) dead(ctx context.Context, s *side) (dead bool, err error) {
 	err = w.await(ctx, fmt.Sprintf("%s is gone, or answers", s), func() (bool, error) {
 		stat, readErr := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.PID()))

@@ -13,8 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// disk is a file system of its own for a state directory, so that a power cut takes back what was not synced: the file system is told to
-// forget its cache (EXT4_IOC_SHUTDOWN without a flush, which is what the kernel's own power-failure tests use), and is mounted again.
+// disk is a file system of its own for a state directory, so that a power cut takes back what was not synced: the file
+// system is told to forget its cache (EXT4_IOC_SHUTDOWN without a flush, which is what the kernel's own power-failure
+// tests use), and is mounted again.
 type disk struct{ image, at string }
 
 // diskSize is enough for an ext4 with a journal.
@@ -54,8 +55,8 @@ func (d *disk) powerOff() error {
 	return errors.Join(err, f.Close())
 }
 
-// powerOn mounts what the disk kept. Nothing may run on it. A process with a copy of all mounts (ip makes one, for a moment) keeps the file
-// system that was shut down, and a mount gives that one again: then it is too early.
+// powerOn mounts what the disk kept. Nothing may run on it. A process with a copy of all mounts (ip makes one, for a
+// moment) keeps the file system that was shut down, and a mount gives that one again: then it is too early.
 func (d *disk) powerOn(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -48,7 +48,8 @@ func diskFails(ctx context.Context, w *world) error {
 	return nil
 }
 
-// primaryDiskFails: it ends itself and says why; the other one takes over; whenever it is started again it is the backup.
+// primaryDiskFails: it ends itself and says why; the other one takes over; whenever it is started again it is the
+// backup.
 func (w *world) primaryDiskFails(ctx context.Context, s *side, f diskFault) error {
 	t, err := s.breakDisk(ctx, f)
 	if err != nil {
@@ -71,14 +72,16 @@ func (w *world) primaryDiskFails(ctx context.Context, s *side, f diskFault) erro
 	return errors.Join(s.up(ctx), w.standsBy(ctx, s), w.follows(ctx, s), w.signedNothing(s, since))
 }
 
-// backupDiskFails: the one that signs is restarted meanwhile, and goes on. The backup's process ends once its disk works, and follows again.
+// backupDiskFails: the one that signs is restarted meanwhile, and goes on. The backup's process ends once its disk
+// works, and follows again.
 func (w *world) backupDiskFails(ctx context.Context, signs *side, f diskFault) error {
 	backup := w.other(signs)
 	t, err := backup.breakDisk(ctx, f)
 	if err != nil {
 		return err
 	}
-	err = w.says(ctx, backup, "says that its disk fails", func(st operate.Status) bool { return st.Store != "ok" && st.Role.Role == hwm.Standby })
+	err = w.says(ctx, backup, "says that its disk fails",
+		func(st operate.Status) bool { return st.Store != "ok" && st.Role.Role == hwm.Standby })
 	err = errors.Join(err, signs.kill(), signs.up(ctx), w.signs(ctx, signs))
 	err = errors.Join(err, w.says(ctx, signs, "says that there is no backup", func(st operate.Status) bool {
 		return st.Signing && st.Pair.Peer.Broken != "" && strings.Contains(st.Pair.Waiting, "no backup")

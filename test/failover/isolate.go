@@ -13,8 +13,8 @@ import (
 // inside marks a process that has namespaces of its own.
 const inside = "HIGHWATER_LAB_INSIDE"
 
-// Ways to get namespaces of one's own, and in them the right to make more: as root, or as the root of a user namespace. All processes
-// and networks of the lab end with its first process, whatever happens to it.
+// Ways to get namespaces of one's own, and in them the right to make more: as root, or as the root of a user namespace.
+// All processes and networks of the lab end with its first process, whatever happens to it.
 var (
 	ofOneself = []string{"--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"}
 	asNobody  = append([]string{"--user", "--map-root-user"}, ofOneself...)
@@ -44,7 +44,8 @@ func isolate() (int, error) {
 		refused = append(refused, fmt.Errorf("unshare %v: %w: %s", way, tryErr, out))
 	}
 	return 1, fmt.Errorf("this machine allows no network namespaces, which the lab is made of; run it as root, "+
-		"or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces)\n%w", errors.Join(refused...))
+		"or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces)\n%w",
+		errors.Join(refused...))
 }
 
 func runAgain(args []string) (int, error) {

@@ -209,7 +209,8 @@ func TestAReportFails(t *testing.T) {
 	require.Contains(t, r.table(), "FAILED bad (-run '^bad$' -seed 7): both sign")
 }
 
-// TestVerdict: a double signature is a failure, but where somebody lied; and so is a scenario in which nothing was signed.
+// TestVerdict: a double signature is a failure, but where somebody lied; and so is a scenario in which nothing was
+// signed.
 func TestVerdict(t *testing.T) {
 	w := &world{tally: newTally()}
 	require.ErrorContains(t, w.verdict(), "nothing was signed")

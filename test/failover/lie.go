@@ -16,8 +16,8 @@ import (
 // maxOverlap is how many levels may be signed twice after a false statement, before the guard or another rule ends it.
 const maxOverlap = 2
 
-// lie: the machines are cut off from each other, both nodes follow the chain, the operator states that a cannot sign, and it can. The
-// guard of whichever side sees its key sign what it did not sign ends that.
+// lie: the machines are cut off from each other, both nodes follow the chain, the operator states that a cannot sign,
+// and it can. The guard of whichever side sees its key sign what it did not sign ends that.
 func lie(ctx context.Context, w *world) error {
 	if err := errors.Join(w.levels(ctx, 2), w.a.unplug(ctx, linkPeer), w.levels(ctx, 2)); err != nil {
 		return err
@@ -43,14 +43,16 @@ func lie(ctx context.Context, w *world) error {
 		return err
 	}
 	err = w.says(ctx, w.a, "yields", func(st operate.Status) bool { return st.Role.Role != hwm.Active })
-	if err = errors.Join(err, w.says(ctx, w.b, "does not sign", func(st operate.Status) bool { return !st.Signing })); err != nil {
+	if err = errors.Join(err, w.says(
+		ctx, w.b, "does not sign", func(st operate.Status) bool { return !st.Signing })); err != nil {
 		return err
 	}
 	return errors.Join(w.takeover(ctx, w.a, "--silence", "1"), w.quiet(ctx, w.b))
 }
 
-// lieCut: the machine that signs loses all its links, its bakers see no new level, and the operator states that it cannot sign. When its
-// links are back, its bakers ask at once, and it may sign until it has heard of the takeover: that is counted, and bounded.
+// lieCut: the machine that signs loses all its links, its bakers see no new level, and the operator states that it
+// cannot sign. When its links are back, its bakers ask at once, and it may sign until it has heard of the takeover:
+// that is counted, and bounded.
 func lieCut(ctx context.Context, w *world) error {
 	if err := errors.Join(w.levels(ctx, 2), w.a.unplug(ctx)); err != nil {
 		return err
@@ -64,13 +66,15 @@ func lieCut(ctx context.Context, w *world) error {
 	return w.yields(ctx, "its links were back", func() error { return w.a.plug(ctx) })
 }
 
-// yields brings a back, and waits until it has heard that it may not sign. What it signs until then is counted, and bounded.
+// yields brings a back, and waits until it has heard that it may not sign. What it signs until then is counted, and
+// bounded.
 func (w *world) yields(ctx context.Context, when string, back func() error) error {
 	begin := time.Now()
 	if err := back(); err != nil {
 		return err
 	}
-	if err := w.says(ctx, w.a, "hears of it", func(st operate.Status) bool { return st.Role.Role != hwm.Active }); err != nil {
+	if err := w.says(ctx, w.a, "hears of it",
+		func(st operate.Status) bool { return st.Role.Role != hwm.Active }); err != nil {
 		return err
 	}
 	w.result.note("it signed %d times after %s, and stopped after %s", len(w.tally.by(w.a.index, begin)), when,
@@ -137,8 +141,8 @@ func (t *tally) overlap() []int32 {
 	return out
 }
 
-// lieFrozen: the machine that signs is frozen, as a paused virtual machine is, and the operator takes that for dead. When it thaws, what it
-// was about to do goes on.
+// lieFrozen: the machine that signs is frozen, as a paused virtual machine is, and the operator takes that for dead.
+// When it thaws, what it was about to do goes on.
 func lieFrozen(ctx context.Context, w *world) error {
 	if err := errors.Join(w.levels(ctx, 2), syscall.Kill(w.a.PID(), syscall.SIGSTOP)); err != nil {
 		return err

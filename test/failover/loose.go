@@ -9,7 +9,8 @@ import (
 	"highwater/test/harness"
 )
 
-// loose are emulated Ledgers outside of the signer's process, one for each key: they can be unplugged, and keep what they know.
+// loose are emulated Ledgers outside of the signer's process, one for each key: they can be unplugged, and keep what
+// they know.
 type loose struct {
 	devices map[string]*ledgersim.Device // by address
 	cancel  context.CancelFunc

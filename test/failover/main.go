@@ -1,6 +1,6 @@
-// Command failover lets two real instances, each on a machine of its own (a network namespace), with devices that hold the same keys,
-// an octez node and bakers that never stop asking, go through handovers, takeovers, crashes, power cuts and cut links, before a judge who
-// keeps every signature of both. See docs/testing.md.
+// Command failover lets two real instances, each on a machine of its own (a network namespace), with devices that hold
+// the same keys, an octez node and bakers that never stop asking, go through handovers, takeovers, crashes, power cuts
+// and cut links, before a judge who keeps every signature of both. See docs/testing.md.
 package main
 
 import (

@@ -32,8 +32,8 @@ func (f fate) String() string {
 	return fmt.Sprintf("lost at its %s", f.at)
 }
 
-// messages hands over again and again, and lets each thing happen to each connection of it in turn, until there is no such connection any
-// more. Whatever is lost: nobody signs twice, and asking again finishes what was begun.
+// messages hands over again and again, and lets each thing happen to each connection of it in turn, until there is no
+// such connection any more. Whatever is lost: nobody signs twice, and asking again finishes what was begun.
 func messages(ctx context.Context, w *world) error {
 	signs, tried, cut := w.a, 0, 0
 	for _, f := range faults {
@@ -53,15 +53,16 @@ func messages(ctx context.Context, w *world) error {
 			}
 		}
 	}
-	w.result.note("%d handovers with a connection lost, torn, late or said twice; %d of them had to be asked for again", tried, cut)
+	w.result.note("%d handovers with a connection lost, torn, late or said twice; %d of them had to be asked for again",
+		tried, cut)
 	if cut == 0 || tried < 4*len(faults) {
 		return errors.New("too little was disturbed")
 	}
 	return nil
 }
 
-// disturbed hands over from one side to the other while something happens to connection n, counted over both directions. hit tells
-// whether there was such a connection; failed, whether the operator had to ask again.
+// disturbed hands over from one side to the other while something happens to connection n, counted over both
+// directions. hit tells whether there was such a connection; failed, whether the operator had to ask again.
 func (w *world) disturbed(ctx context.Context, from, asked *side, n int, f fate) (hit, failed bool, err error) {
 	seen := w.arrangeOne(n, f)
 	_, first := w.handover(ctx, asked, "--now")
@@ -88,7 +89,8 @@ func (w *world) finish(ctx context.Context, to *side, first error) error {
 	})
 }
 
-// arrange decides what happens to connections of both directions, numbered together as they come, and tells how many there were.
+// arrange decides what happens to connections of both directions, numbered together as they come, and tells how many
+// there were.
 func (w *world) arrange(f func(n int) []fate) (seen func() int) {
 	var count atomic.Int32
 	for _, s := range w.sides() {

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The network of a pair: two machines, and what lies between them. Each machine has one link to the other (over a proxy that stands
-// between them) and one to its octez node, so that either can be cut without the other.
+// The network of a pair: two machines, and what lies between them. Each machine has one link to the other (over a proxy
+// that stands between them) and one to its octez node, so that either can be cut without the other.
 //
 //	a ── peer, 10.77.1.0/24 ──┐          ┌── peer, 10.77.2.0/24 ── b
 //	a ── node, 10.78.1.0/24 ──┴─ between ┴── node, 10.78.2.0/24 ── b
@@ -97,8 +97,8 @@ func (n *network) set(ctx context.Context, machine int, state string, links []st
 	return n.between.ip(ctx, lines...)
 }
 
-// deafen loses all packets to a machine over its peer link, and none that it sends: the address there is given a hardware address that
-// nobody has. mute is the other direction.
+// deafen loses all packets to a machine over its peer link, and none that it sends: the address there is given a
+// hardware address that nobody has. mute is the other direction.
 func (n *network) deafen(ctx context.Context, machine int) error {
 	return n.between.astray(ctx, address(linkPeer, machine, endMachine), far(linkPeer, machine))
 }

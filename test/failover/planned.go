@@ -16,7 +16,8 @@ const (
 	maxGap           = 300 * time.Millisecond
 )
 
-// planned hands over to and fro, asked for now on the side that signs and now on the other, at moments that lie anywhere in a level.
+// planned hands over to and fro, asked for now on the side that signs and now on the other, at moments that lie
+// anywhere in a level.
 func planned(ctx context.Context, w *world) error {
 	if err := w.levels(ctx, 1); err != nil {
 		return err
@@ -115,7 +116,8 @@ func (w *world) missedNone(from, to int32) error {
 	return nil
 }
 
-// byLevel sets a cut-over some levels ahead: one side signs up to it, the other above it, and no level is missed. And back, live.
+// byLevel sets a cut-over some levels ahead: one side signs up to it, the other above it, and no level is missed. And
+// back, live.
 func byLevel(ctx context.Context, w *world) error {
 	if err := w.levels(ctx, 1); err != nil { // it was activated within this one
 		return err
@@ -155,7 +157,8 @@ func (w *world) divided(ctx context.Context, old *side, cut int32) error {
 	}
 	for _, s := range w.tally.by(1-old.index, since) {
 		if s.level <= cut {
-			return fmt.Errorf("%s signed %s at level %d, below its part, which begins after %d", w.other(old), s.kind, s.level, cut)
+			return fmt.Errorf("%s signed %s at level %d, below its part, which begins after %d", w.other(old), s.kind,
+				s.level, cut)
 		}
 	}
 	return nil

@@ -12,8 +12,8 @@ import (
 // dialTimeout is how long a connection over a link that is cut is tried.
 const dialTimeout = 2 * time.Second
 
-// stage is how far a connection has come. The link speaks TLS 1.3, one question a connection, so what the proxy sees are bursts, in
-// turn: the greeting, the other side's, the question, the answer.
+// stage is how far a connection has come. The link speaks TLS 1.3, one question a connection, so what the proxy sees
+// are bursts, in turn: the greeting, the other side's, the question, the answer.
 type stage int
 
 const (
@@ -139,8 +139,9 @@ func (p *proxy) pass(ctx context.Context, asker net.Conn, fates []fate) {
 	_ = x.meet(ctx, onEnd, nil, nil)
 }
 
-// copy passes one direction on. Its first burst comes to the stage first, and its second to the stage second, which the other
-// direction's burst in between tells apart. The end of one direction is the end of both: there is one question a connection.
+// copy passes one direction on. Its first burst comes to the stage first, and its second to the stage second, which the
+// other direction's burst in between tells apart. The end of one direction is the end of both: there is one question a
+// connection.
 func (x *crossing) copy(ctx context.Context, to, from net.Conn, first, second stage) {
 	defer x.asker.Close() //nolint:errcheck // either may have gone
 	defer x.other.Close() //nolint:errcheck // either may have gone
@@ -206,7 +207,8 @@ func (x *crossing) meet(ctx context.Context, at stage, to io.Writer, b []byte) e
 	return nil
 }
 
-// repeat says to the other side what the asker has said so far, in a connection of its own, and waits until that is over.
+// repeat says to the other side what the asker has said so far, in a connection of its own, and waits until that is
+// over.
 func (x *crossing) repeat(ctx context.Context) {
 	c, err := x.dial(ctx)
 	if err != nil {

@@ -164,7 +164,8 @@ func (h *history) accept(ctx context.Context) {
 // takeOver is stated truly: the other process is dead, and what this side gave away on sticks is destroyed.
 func (h *history) takeOver(ctx context.Context, x *side) {
 	h.sticks = slices.DeleteFunc(h.sticks, func(s stick) bool { return s.from == x && os.Remove(s.path) == nil })
-	_, err := x.Command(ctx, "takeover", "--yes", "--no-wait", "--the-other-instance-cannot-sign", "--the-certificate-is-destroyed", "--silence", "0")
+	_, err := x.Command(ctx, "takeover", "--yes", "--no-wait", "--the-other-instance-cannot-sign",
+		"--the-certificate-is-destroyed", "--silence", "0")
 	h.did("taken over", err)
 }
 

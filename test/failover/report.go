@@ -74,7 +74,8 @@ func (r report) table() string {
 			missed = fmt.Sprintf("%d of %d", s.Missed, s.Counted)
 		}
 		block := time.Duration(s.BlockMS) * time.Millisecond
-		fmt.Fprintf(rows, "%s\t%s\t%d\t%s\t%s\t%s\t%.1f s\t%s\n", s.Name, block, s.Signatures, doubles, missed, gap, float64(s.TookMS)/1000, verdict)
+		fmt.Fprintf(rows, "%s\t%s\t%d\t%s\t%s\t%s\t%.1f s\t%s\n", s.Name, block, s.Signatures, doubles, missed, gap,
+			float64(s.TookMS)/1000, verdict)
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	_, _ = w.Write([]byte(rows.String())) // to memory

@@ -23,7 +23,8 @@ type scenario struct {
 	run      func(ctx context.Context, w *world) error
 }
 
-// fast is the time between blocks where it does not matter: levels pass quickly, and every level is asked for many times still.
+// fast is the time between blocks where it does not matter: levels pass quickly, and every level is asked for many
+// times still.
 const fast = 250 * time.Millisecond
 
 func scenarios() []scenario {

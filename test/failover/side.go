@@ -20,8 +20,8 @@ const (
 	monitorAddress = "127.0.0.1:6733"
 )
 
-// The devices of both machines hold the same keys. They forget their own marks when the process ends: nothing but the protocol and the
-// host's watermarks protects.
+// The devices of both machines hold the same keys. They forget their own marks when the process ends: nothing but the
+// protocol and the host's watermarks protects.
 const (
 	configText = `state_dir = %q
 chain = %q
@@ -115,7 +115,8 @@ func newSide(binary, dir string, index int, n *network, devices string, keys int
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf(configText, filepath.Join(dir, "state"), harness.Chain, address(linkNode, s.machine(), endBetween), nodePort,
+	text := fmt.Sprintf(configText, filepath.Join(dir, "state"), harness.Chain, address(linkNode, s.machine(), endBetween),
+		nodePort,
 		octezAddress, harness.Socket(dir), monitorAddress, address(linkPeer, s.machine(), endMachine), peerPort)
 	runtime := s.runtime()
 	if err := os.MkdirAll(runtime, 0o700); err != nil {

@@ -19,7 +19,8 @@ func (w *world) takeover(ctx context.Context, s *side, args ...string) error {
 
 func (w *world) takenOver(ctx context.Context, s *side, args ...string) (t operate.TakeoverAnswer, err error) {
 	begin := time.Now()
-	err = s.asked(ctx, &t, append([]string{"takeover", "--yes", "--no-wait", "--the-other-instance-cannot-sign"}, args...)...)
+	err = s.asked(ctx, &t, append(
+		[]string{"takeover", "--yes", "--no-wait", "--the-other-instance-cannot-sign"}, args...)...)
 	if err == nil && !t.Done {
 		err = fmt.Errorf("it was not done: %v", t.Findings)
 	}
@@ -38,7 +39,8 @@ func (w *world) takenOver(ctx context.Context, s *side, args ...string) (t opera
 
 // standsBy waits until a side knows that the other one may sign, and sees that it signs nothing itself.
 func (w *world) standsBy(ctx context.Context, s *side) error {
-	err := w.says(ctx, s, "stands by", func(st operate.Status) bool { return st.Role.Role == hwm.Standby && !st.Role.Mine && !st.Signing })
+	err := w.says(ctx, s, "stands by",
+		func(st operate.Status) bool { return st.Role.Role == hwm.Standby && !st.Role.Mine && !st.Signing })
 	return errors.Join(err, w.silent(ctx, s, 2))
 }
 
@@ -53,7 +55,8 @@ func (w *world) backAgain(ctx context.Context, s *side) error {
 	return errors.Join(w.signs(ctx, s), w.silent(ctx, w.other(s), 2))
 }
 
-// takeoverAfterKill: the process dies, the other side takes over; whenever it is started again, no right to sign by itself.
+// takeoverAfterKill: the process dies, the other side takes over; whenever it is started again, no right to sign by
+// itself.
 func takeoverAfterKill(ctx context.Context, w *world) error {
 	if err := errors.Join(w.levels(ctx, 2), w.a.kill()); err != nil {
 		return err
@@ -74,8 +77,8 @@ func takeoverAfterKill(ctx context.Context, w *world) error {
 	return w.backAgain(ctx, w.a)
 }
 
-// takeoverAfterPowerOff: the power of the machine that signs is cut: its disk keeps what was synced, its links are down. Afterwards the same
-// with the other one.
+// takeoverAfterPowerOff: the power of the machine that signs is cut: its disk keeps what was synced, its links are
+// down. Afterwards the same with the other one.
 func takeoverAfterPowerOff(ctx context.Context, w *world) error {
 	if w.a.disk == nil {
 		w.result.note("no disks of their own here: the power cut is a SIGKILL with the links down")
@@ -118,8 +121,8 @@ func (w *world) powerOn(ctx context.Context, s *side) error {
 	return errors.Join(s.plug(ctx), s.up(ctx))
 }
 
-// takeoverFromUnplugged: the machines are cut off from each other, the one that signs lives, and its devices are unplugged: the
-// statement is true. When the link is back, it stands by; when its devices are back, it still does.
+// takeoverFromUnplugged: the machines are cut off from each other, the one that signs lives, and its devices are
+// unplugged: the statement is true. When the link is back, it stands by; when its devices are back, it still does.
 func takeoverFromUnplugged(ctx context.Context, w *world) error {
 	err := errors.Join(w.levels(ctx, 2), w.a.unplug(ctx, linkPeer), w.levels(ctx, 2))
 	if err != nil {
@@ -138,8 +141,8 @@ func takeoverFromUnplugged(ctx context.Context, w *world) error {
 	return w.backAgain(ctx, w.a)
 }
 
-// ends waits until a side that was the active one is no more. Its guard may have seen the other one's signatures before it heard of the
-// takeover: then it has fenced itself, and its operator, who knows why, makes it the backup.
+// ends waits until a side that was the active one is no more. Its guard may have seen the other one's signatures before
+// it heard of the takeover: then it has fenced itself, and its operator, who knows why, makes it the backup.
 func (w *world) ends(ctx context.Context, s *side) error {
 	fenced := false
 	err := w.says(ctx, s, "has ended", func(st operate.Status) bool {
@@ -154,14 +157,16 @@ func (w *world) ends(ctx context.Context, s *side) error {
 	return s.asked(ctx, &r, "standby", "--why", "the other one took over")
 }
 
-// takeoverHealed: the statement is false, and the link comes back while the margin lasts: the one that was thought dead yields before the
-// other may sign anything. If that one's guard saw the other alive before, it has fenced itself, and wants another takeover.
+// takeoverHealed: the statement is false, and the link comes back while the margin lasts: the one that was thought dead
+// yields before the other may sign anything. If that one's guard saw the other alive before, it has fenced itself, and
+// wants another takeover.
 func takeoverHealed(ctx context.Context, w *world) error {
 	if err := errors.Join(w.levels(ctx, 2), w.a.unplug(ctx, linkPeer), w.levels(ctx, 2)); err != nil {
 		return err
 	}
 	var t operate.TakeoverAnswer
-	if err := w.b.asked(ctx, &t, "takeover", "--yes", "--no-wait", "--the-other-instance-cannot-sign", "--silence", "0"); err != nil {
+	if err := w.b.asked(ctx, &t, "takeover", "--yes", "--no-wait", "--the-other-instance-cannot-sign", "--silence",
+		"0"); err != nil {
 		return err
 	}
 	if err := errors.Join(w.signs(ctx, w.a), w.a.plug(ctx, linkPeer), w.standsBy(ctx, w.a)); err != nil {
@@ -175,8 +180,8 @@ func takeoverHealed(ctx context.Context, w *world) error {
 	return errors.Join(err, w.signs(ctx, w.b), w.backAgain(ctx, w.a))
 }
 
-// comesBack: whatever was ended of the machine that signed (its process, its machine, its network) comes back at some moment after the
-// takeover, and no right to sign by itself.
+// comesBack: whatever was ended of the machine that signed (its process, its machine, its network) comes back at some
+// moment after the takeover, and no right to sign by itself.
 func comesBack(ctx context.Context, w *world) error {
 	signs := w.a
 	for n := range 6 {
@@ -193,7 +198,8 @@ func comesBack(ctx context.Context, w *world) error {
 	return nil
 }
 
-// goneAndBack ends the signing side, has the other one take over, and brings the former back, now before and now after its first signature.
+// goneAndBack ends the signing side, has the other one take over, and brings the former back, now before and now after
+// its first signature.
 func (w *world) goneAndBack(ctx context.Context, s *side, what string) (since time.Time, err error) {
 	alive := what == "network and process"
 	switch what {
@@ -226,7 +232,8 @@ func (w *world) goneAndBack(ctx context.Context, s *side, what string) (since ti
 	return since, errors.Join(err, w.signs(ctx, w.other(s)))
 }
 
-// maxTakeover is how long a takeover may take at six seconds a block, from the command to the first signature, three silent blocks included.
+// maxTakeover is how long a takeover may take at six seconds a block, from the command to the first signature, three
+// silent blocks included.
 const maxTakeover = 30 * time.Second
 
 // takeoverInEarnest is a takeover at the pace of the real chain, most of which is waiting for silence.
@@ -252,7 +259,8 @@ func takeoverInEarnest(ctx context.Context, w *world) error {
 	if err = w.a.up(ctx); err != nil {
 		return err
 	}
-	return w.await(ctx, "a comes back and is refused", func() (bool, error) { return w.tally.refused(w.a.String()) > 0, nil })
+	return w.await(ctx, "a comes back and is refused",
+		func() (bool, error) { return w.tally.refused(w.a.String()) > 0, nil })
 }
 
 // signsAt waits until a side has attested a level.

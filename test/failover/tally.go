@@ -105,8 +105,9 @@ func (t *tally) missed(keys []*tezos.PublicKey, from, to int32) []int32 {
 	return out
 }
 
-// gaps are the longest times between two signatures of a key that both sides are asked for all the time, after a moment: where the second
-// was made by the other side, and where not, which is what the machine and the questions themselves take.
+// gaps are the longest times between two signatures of a key that both sides are asked for all the time, after a
+// moment: where the second was made by the other side, and where not, which is what the machine and the questions
+// themselves take.
 func (t *tally) gaps(key tezos.PublicKeyHash, since time.Time) (between, within time.Duration) {
 	signed := t.of(func(s signature) bool { return s.key == key && s.at.After(since) })
 	for i := 1; i < len(signed); i++ {
@@ -120,5 +121,6 @@ func (t *tally) gaps(key tezos.PublicKeyHash, since time.Time) (between, within 
 	return between, within
 }
 
-// doubles are places at which there are two payloads or two signatures, with the level of each. They are what is slashed.
+// doubles are places at which there are two payloads or two signatures, with the level of each. They are what is
+// slashed.
 func (t *tally) doubles() []string { return t.judge.Doubles() }

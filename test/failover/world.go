@@ -41,7 +41,8 @@ func (w *world) sides() []*side { return []*side{w.a, w.b} }
 // other is the machine that s is not.
 func (w *world) other(s *side) *side { return w.sides()[1-s.index] }
 
-// newWorld builds it all and lets it run: both instances up and paired unless the scenario wants them otherwise, a active.
+// newWorld builds it all and lets it run: both instances up and paired unless the scenario wants them otherwise, a
+// active.
 func newWorld(ctx context.Context, sc scenario, binary, dir, prefix string, seed uint64) (*world, error) {
 	w := &world{scenario: sc, dir: dir, tally: newTally(), rand: rand.New(rand.NewPCG(seed, 7))} //nolint:gosec // no secret
 	w.result = result{Name: sc.name, BlockMS: sc.interval.Milliseconds()}
@@ -147,7 +148,10 @@ func (w *world) activate(ctx context.Context) error {
 
 // bake lets a machine's bakers ask, for as long as ctx lives.
 func (w *world) bake(ctx context.Context, s *side) {
-	b := &bakers{side: s, chain: w.chain, tally: w.tally, keys: w.keys, probe: w.probe, seed: w.rand.Uint64(), blind: w.blind}
+	b := &bakers{
+		side: s, chain: w.chain, tally: w.tally, keys: w.keys, probe: w.probe, seed: w.rand.Uint64(),
+		blind: w.blind,
+	}
 	w.wg.Go(func() { w.fault(b.run(ctx)) })
 	every := w.measure
 	if every == 0 {
@@ -241,7 +245,8 @@ func (w *world) follows(ctx context.Context, s *side) error {
 func (w *world) signs(ctx context.Context, s *side) error { return w.signsSince(ctx, s, time.Now()) }
 
 func (w *world) signsSince(ctx context.Context, s *side, since time.Time) error {
-	return w.await(ctx, fmt.Sprintf("%s signs", s), func() (bool, error) { return len(w.tally.by(s.index, since)) > 0, nil })
+	return w.await(ctx, fmt.Sprintf("%s signs", s),
+		func() (bool, error) { return len(w.tally.by(s.index, since)) > 0, nil })
 }
 
 // levels lets that many levels begin.

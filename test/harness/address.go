@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// The ports of FreeAddress lie below the ports that the kernel gives to outgoing connections (32768 to 60999): no client of the same
-// test takes the port before the program that the port is meant for.
+// The ports of FreeAddress lie below the ports that the kernel gives to outgoing connections (32768 to 60999): no
+// client of the same test takes the port before the program that the port is meant for.
 const (
 	firstPort = 10_000
 	ports     = 20_000

@@ -1,5 +1,6 @@
-// Package harness runs the real program as an operator does: it writes a configuration, makes the watermark file, activates, serves,
-// waits, and ends it one way or the other. The suites that kill it, soak it, pair it and measure it share this.
+// Package harness runs the real program as an operator does: it writes a configuration, makes the watermark file,
+// activates, serves, waits, and ends it one way or the other. The suites that kill it, soak it, pair it and measure it
+// share this.
 package harness
 
 import (
@@ -37,15 +38,15 @@ type Devices struct {
 	Keys int
 }
 
-// Bakery are the devices of most suites, with all kinds of keys: tz1 twice, tz2, tz3, and four tz4. Three are those of its keys that earlier
-// builds derive in the same way: tz1, tz2, tz3.
+// Bakery are the devices of most suites, with all kinds of keys: tz1 twice, tz2, tz3, and four tz4. Three are those of
+// its keys that earlier builds derive in the same way: tz1, tz2, tz3.
 var (
 	Bakery = Devices{ledgerText(`"ed25519", "secp256k1", "P-256", "bip25519"`) + gadgets, 8}
 	Three  = Devices{ledgerText(`"ed25519", "secp256k1", "P-256"`), 3}
 )
 
-// The devices live in the daemon's process: what they know of their own marks is gone with it, as it is for a Ledger whose setting is
-// off. The clients that may ask are authenticated, as octez offers it.
+// The devices live in the daemon's process: what they know of their own marks is gone with it, as it is for a Ledger
+// whose setting is off. The clients that may ask are authenticated, as octez offers it.
 const configuration = `state_dir = %q
 chain = %q
 [server]
@@ -125,8 +126,8 @@ type Daemon struct {
 	http    *http.Client
 }
 
-// loopback is an address that no outgoing connection has: with 127.0.0.1 one of them could be given the daemon's port while the
-// daemon is down.
+// loopback is an address that no outgoing connection has: with 127.0.0.1 one of them could be given the daemon's port
+// while the daemon is down.
 const loopback = "127.0.0.2"
 
 // New writes the configuration, makes the watermark file, sets the marks and activates; the daemon is not started.
@@ -145,7 +146,8 @@ func New(ctx context.Context, binary, dir string, store Store, devices Devices) 
 	}
 	d, err := Make(Options{
 		Binary: binary, Dir: dir, Store: store, Octez: octez, Monitor: monitor, Auth: auth, Keys: devices.Keys,
-		Config: fmt.Sprintf(configuration, filepath.Join(dir, "state"), Chain, octez, auth.PublicKey(), Socket(dir), monitor) + devices.Text,
+		Config: fmt.Sprintf(configuration, filepath.Join(dir, "state"), Chain, octez, auth.PublicKey(), Socket(dir),
+			monitor) + devices.Text,
 	})
 	if err != nil {
 		return nil, err
@@ -167,7 +169,8 @@ func Make(opt Options) (*Daemon, error) {
 		opt.Start = (*exec.Cmd).Start
 	}
 	d := &Daemon{
-		Process: Process{Log: filepath.Join(opt.Dir, "log")}, Dir: opt.Dir, Monitor: "http://" + opt.Monitor, octez: "http://" + opt.Octez, binary: opt.Binary,
+		Process: Process{Log: filepath.Join(opt.Dir, "log")}, Dir: opt.Dir, Monitor: "http://" + opt.Monitor,
+		octez: "http://" + opt.Octez, binary: opt.Binary,
 		config: filepath.Join(opt.Dir, "highwater.toml"), rest: opt.Config, auth: opt.Auth, keys: opt.Keys, host: opt.Host,
 		http: &http.Client{Transport: &http.Transport{DialContext: opt.Dial, DisableKeepAlives: true}},
 	}
@@ -175,7 +178,8 @@ func Make(opt Options) (*Daemon, error) {
 	return d, err
 }
 
-// Command runs the program with a command, as an operator does, and gives its standard output. The error carries what it said.
+// Command runs the program with a command, as an operator does, and gives its standard output. The error carries what
+// it said.
 func (d *Daemon) Command(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, d.binary, append(args, "--config", d.config)...) //nolint:gosec // ours
 	cmd.Env = append(os.Environ(), d.Env...)
@@ -202,8 +206,8 @@ func (d *Daemon) MarksSize() (int64, error) {
 	return info.Size(), nil
 }
 
-// Start starts the process, and waits for nothing but the start. With slowSync, which needs strace, every sync takes that much longer: SIGKILL
-// forgets nothing that was written, but then it comes before much of it is.
+// Start starts the process, and waits for nothing but the start. With slowSync, which needs strace, every sync takes
+// that much longer: SIGKILL forgets nothing that was written, but then it comes before much of it is.
 func (d *Daemon) Start(slowSync time.Duration) error {
 	if slowSync > 0 {
 		return d.StartUnder(SlowDisk(slowSync)...)

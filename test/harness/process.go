@@ -48,8 +48,8 @@ func (p *Process) start(cmd *exec.Cmd, start func(*exec.Cmd) error) error {
 	return nil
 }
 
-// SlowDisk is what a command is started with to have each of its syncs wait first. strace detaches itself (-D): the process that
-// is started is the command's own.
+// SlowDisk is what a command is started with to have each of its syncs wait first. strace detaches itself (-D): the
+// process that is started is the command's own.
 func SlowDisk(wait time.Duration) []string {
 	return []string{
 		"strace", "-D", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fsync,fdatasync",

@@ -27,10 +27,11 @@ const sector = 4096
 // flushTime is how long the cache needs to write down what it holds. Under load most cuts come in this time.
 const flushTime = 2 * time.Millisecond
 
-// cache is what most disks have: memory that holds writes until the host asks for a flush, and forgets them when the power goes. It
-// may have written some of them down by then, in an order of its own.
+// cache is what most disks have: memory that holds writes until the host asks for a flush, and forgets them when the
+// power goes. It may have written some of them down by then, in an order of its own.
 //
-// It is a file in a file system of its own (FUSE), below the loop device: reads see every write, kept is what the medium has.
+// It is a file in a file system of its own (FUSE), below the loop device: reads see every write, kept is what the
+// medium has.
 type cache struct {
 	fs.Inode
 	t      *testing.T
@@ -82,7 +83,8 @@ func (c *cache) path() string { return filepath.Join(c.at, "disk") }
 // remove writes everything down, as a disk does that is shut down in order, and goes away.
 func (c *cache) remove() {
 	c.t.Helper()
-	require.Eventually(c.t, func() bool { return c.server.Unmount() == nil }, patience, 10*time.Millisecond) // once the loop device has let go
+	// Once the loop device has let go.
+	require.Eventually(c.t, func() bool { return c.server.Unmount() == nil }, patience, 10*time.Millisecond)
 	c.server.Wait()
 	require.Zero(c.t, c.flush())
 	require.NoError(c.t, c.seen.Close())
@@ -156,8 +158,8 @@ func writeDown(f *os.File, sectors []cached) error {
 	return nil
 }
 
-// clone makes what the medium holds when the power goes now: everything that was flushed, and of the rest what a fate lets it keep. Now
-// is soon after a write, if there is one soon: a disk that is idle loses nothing.
+// clone makes what the medium holds when the power goes now: everything that was flushed, and of the rest what a fate
+// lets it keep. Now is soon after a write, if there is one soon: a disk that is idle loses nothing.
 func (c *cache) clone(name string, fate fate) {
 	c.t.Helper()
 	select {
@@ -186,8 +188,8 @@ type fate struct {
 	keep func([]cached) []cached
 }
 
-// fates, one for each cut in turn. In the last two, and in none of the others, what was written later may be there without what was
-// written earlier.
+// fates, one for each cut in turn. In the last two, and in none of the others, what was written later may be there
+// without what was written earlier.
 var fates = []fate{
 	{"none", func([]cached) []cached { return nil }},
 	{"all", func(s []cached) []cached { return s }},
@@ -203,7 +205,8 @@ var fates = []fate{
 	}},
 }
 
-// cloneFile makes a file that shares its content with another one (FICLONE): on XFS at once, and atomic with respect to writes.
+// cloneFile makes a file that shares its content with another one (FICLONE): on XFS at once, and atomic with respect to
+// writes.
 func cloneFile(from *os.File, name string) error {
 	to, err := os.Create(name)
 	if err != nil {

@@ -40,7 +40,8 @@ type control struct {
 const (
 	renames = "renames" // writes it under another name and renames, as signers do, and never syncs
 	syncs   = "syncs"   // the same, and syncs
-	hands   = "hands"   // overwrites it in place, past the page cache: the disk is given everything, and never asked to flush it
+	// Overwrites it in place, past the page cache: the disk is given everything, and never asked to flush it.
+	hands = "hands"
 )
 
 type controlMark struct {

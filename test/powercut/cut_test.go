@@ -29,8 +29,9 @@ type tally struct {
 	within  int // cuts with levels ahead
 }
 
-// cutOften lets a signer work on a disk and cuts the power n times, each time at a random moment: the disk is cloned as the device has
-// it, then the process is killed, the clone is mounted in the disk's place, and the signer starts again and is probed.
+// cutOften lets a signer work on a disk and cuts the power n times, each time at a random moment: the disk is cloned as
+// the device has it, then the process is killed, the clone is mounted in the disk's place, and the signer starts again
+// and is probed.
 func cutOften(t *testing.T, d *disk, s signer, base string, keys, n int, aheads ...int32) (all tally) {
 	t.Helper()
 	h, _ := s.(*highwater)
@@ -78,7 +79,8 @@ func cutOften(t *testing.T, d *disk, s signer, base string, keys, n int, aheads 
 	t.Logf("%s: %d cuts, %d signatures, %d double signatures, %d below a mark, after %d of the cuts",
 		d.fs, all.cuts, all.signed, len(all.doubles), len(all.lower), all.guilty)
 	if all.within > 0 {
-		t.Logf("%s: %d of %d cuts with levels ahead came between an answer and its exact mark on the disk: %d answers", d.fs, all.between, all.within, all.ahead)
+		t.Logf("%s: %d of %d cuts with levels ahead came between an answer and its exact mark on the disk: %d answers", d.fs,
+			all.between, all.within, all.ahead)
 	}
 	return all
 }
@@ -114,8 +116,9 @@ func diskName(fs string, cached bool) string {
 // newDiskIn makes an outer file system and a disk in it, without a cache.
 func newDiskIn(t *testing.T, fs string) *disk { return newDisk(newOuter(t), t, fs, false) }
 
-// What was answered before the power was cut is neither signed again with other bytes, nor is anything below it, and what comes next
-// is signed: on a disk that keeps whatever it was given, and on one with a cache, which forgets what it was not asked to flush.
+// What was answered before the power was cut is neither signed again with other bytes, nor is anything below it, and
+// what comes next is signed: on a disk that keeps whatever it was given, and on one with a cache, which forgets what it
+// was not asked to flush.
 func TestPowerCut(t *testing.T) {
 	for _, cached := range []bool{false, true} {
 		for _, fs := range fileSystems {
@@ -132,8 +135,9 @@ func TestPowerCut(t *testing.T) {
 	}
 }
 
-// The suite can see what it looks for, and takes away nothing else: a signer that renames without a sync fails, and with the syncs it
-// passes. One that gives everything to the disk and never asks for a flush passes where the disk keeps what it is given, and fails with a cache.
+// The suite can see what it looks for, and takes away nothing else: a signer that renames without a sync fails, and
+// with the syncs it passes. One that gives everything to the disk and never asks for a flush passes where the disk
+// keeps what it is given, and fails with a cache.
 func TestControl(t *testing.T) {
 	for _, fs := range fileSystems {
 		for _, cached := range []bool{false, true} {
@@ -163,7 +167,8 @@ func TestControl(t *testing.T) {
 	}
 }
 
-// A program that forgets its horizons at the start must be found guilty, on each disk, and of something that the exact marks do not forbid.
+// A program that forgets its horizons at the start must be found guilty, on each disk, and of something that the exact
+// marks do not forbid.
 func TestControlForgetsTheHorizon(t *testing.T) {
 	for _, fs := range fileSystems {
 		for _, cached := range []bool{false, true} {
@@ -180,10 +185,12 @@ func TestControlForgetsTheHorizon(t *testing.T) {
 	}
 }
 
-// Killed after a commit was written and before it was synced, the signer finds that commit in the page cache when it starts again. It
-// must not act on it before it is on the disk: with the power cut right after, the mark would be gone and its signature out.
+// Killed after a commit was written and before it was synced, the signer finds that commit in the page cache when it
+// starts again. It must not act on it before it is on the disk: with the power cut right after, the mark would be gone
+// and its signature out.
 //
-// The first process has syncs that do nothing; what it signed counts as never released, as if it had been killed in the first of them.
+// The first process has syncs that do nothing; what it signed counts as never released, as if it had been killed in the
+// first of them.
 func TestKilledBeforeTheSync(t *testing.T) {
 	for _, fs := range fileSystems {
 		t.Run(fs, func(t *testing.T) {
@@ -194,7 +201,8 @@ func TestKilledBeforeTheSync(t *testing.T) {
 			unsynced.command = func() *exec.Cmd {
 				c := h.cmdline("serve")
 				return command("strace", append([]string{
-					"-D", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:retval=0",
+					"-D", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e",
+					"inject=fsync,fdatasync:retval=0",
 				}, c.Args...)...)
 			}
 			unsynced.start()

@@ -36,13 +36,14 @@ func run(t *testing.T, name string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// mount attaches an image to a loop device and mounts it. The device goes away with the mount, however the test ends. With direct
-// the image holds what the file system gave to its disk and nothing else: no page cache lies between them.
+// mount attaches an image to a loop device and mounts it. The device goes away with the mount, however the test ends.
+// With direct the image holds what the file system gave to its disk and nothing else: no page cache lies between them.
 func mount(t *testing.T, image, at string, direct bool, options ...string) {
 	t.Helper()
 	args := []string{"--find", "--show", image}
 	if direct {
-		args = append(args, "--direct-io=on", "--sector-size", fmt.Sprint(sector)) // an XFS writes a shared file directly in whole blocks only
+		// An XFS writes a shared file directly in whole blocks only.
+		args = append(args, "--direct-io=on", "--sector-size", fmt.Sprint(sector))
 	}
 	loop := run(t, "losetup", args...)
 	if direct {
@@ -55,7 +56,8 @@ func mount(t *testing.T, image, at string, direct bool, options ...string) {
 	require.NoError(t, err, "mount %s: %s", image, out)
 }
 
-// outer is the file system in which the disks' images lie: an XFS, whose clones of a file are atomic with respect to its writes.
+// outer is the file system in which the disks' images lie: an XFS, whose clones of a file are atomic with respect to
+// its writes.
 type outer struct {
 	t     *testing.T
 	image string
@@ -82,7 +84,8 @@ func newImage(t *testing.T, path string, size int64) {
 	require.NoError(t, f.Close())
 }
 
-// fail makes every read and write of all disks in it fail with an I/O error, from now on (XFS_IOC_GOINGDOWN of xfs_fs.h).
+// fail makes every read and write of all disks in it fail with an I/O error, from now on (XFS_IOC_GOINGDOWN of
+// xfs_fs.h).
 func (o *outer) fail() {
 	const goingDown, flushLog = 0x8004587d, 1
 	flags := uint32(flushLog)

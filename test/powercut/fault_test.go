@@ -88,8 +88,8 @@ func (h *highwater) settles(level int32) {
 	}, patience, 10*time.Millisecond)
 }
 
-// A file that is not whole, not ours or not there: a refusal with advice, the file left as it is, and no new one. With the right file
-// back, it goes on where it was.
+// A file that is not whole, not ours or not there: a refusal with advice, the file left as it is, and no new one. With
+// the right file back, it goes on where it was.
 func TestDamagedFile(t *testing.T) {
 	h, b := working(t, filepath.Join(t.TempDir(), "state"))
 	require.NoError(t, h.stop())
@@ -148,7 +148,8 @@ const (
 // exitDisk is the exit status of a daemon whose disk failed.
 const exitDisk = 3
 
-// requirePoisoned wants a request refused with the cause and the advice, and the process to end itself with its own status, saying both.
+// requirePoisoned wants a request refused with the cause and the advice, and the process to end itself with its own
+// status, saying both.
 func requirePoisoned(t *testing.T, h *highwater, b *bakery, cause, advice string) {
 	t.Helper()
 	said := b.refusal(b.level + h.ahead + 1) // above the horizon
@@ -169,8 +170,8 @@ func requireRefusal(t *testing.T, h *highwater, cause, advice string) {
 	require.Regexp(t, "(?m)^hint: .*"+regexp.QuoteMeta(advice), said)
 }
 
-// The disk fails below the file system: nothing is signed any more, it does not start again on the broken disk, not even from what the
-// page cache still has, and it goes on when the disk is back.
+// The disk fails below the file system: nothing is signed any more, it does not start again on the broken disk, not
+// even from what the page cache still has, and it goes on when the disk is back.
 func TestIOError(t *testing.T) {
 	for _, fs := range fileSystems {
 		t.Run(fs, func(t *testing.T) {
@@ -213,8 +214,8 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
-// A backup on a file system that is read-only from the start: it stays for its peer's questions, signs nothing, and ends, to be started
-// anew, once the file system can be written. Alone it ends at once.
+// A backup on a file system that is read-only from the start: it stays for its peer's questions, signs nothing, and
+// ends, to be started anew, once the file system can be written. Alone it ends at once.
 func TestReadOnlyBackup(t *testing.T) {
 	for _, fs := range fileSystems {
 		t.Run(fs, func(t *testing.T) {
@@ -261,8 +262,8 @@ func fill(t *testing.T, path string) {
 	_ = f.Sync() // it may not fit either
 }
 
-// A full disk. ext4 and XFS overwrite in place, so it goes on signing, and what it signs is durable; btrfs needs room for every write, so
-// nothing is signed. With room it goes on.
+// A full disk. ext4 and XFS overwrite in place, so it goes on signing, and what it signs is durable; btrfs needs room
+// for every write, so nothing is signed. With room it goes on.
 func TestFullDisk(t *testing.T) {
 	for _, fs := range fileSystems {
 		t.Run(fs, func(t *testing.T) {
@@ -305,8 +306,8 @@ func TestFullDiskAtTheStart(t *testing.T) {
 	h.start()
 }
 
-// Yesterday's copy of the file is as good as any other to the store; a device that kept its mark tells, and the marks are raised to it
-// before anything is signed.
+// Yesterday's copy of the file is as good as any other to the store; a device that kept its mark tells, and the marks
+// are raised to it before anything is signed.
 func TestYesterdaysCopy(t *testing.T) {
 	ledger := &process{t: t}
 	address := harness.Address(t)

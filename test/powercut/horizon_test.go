@@ -33,7 +33,8 @@ func readDisk(t *testing.T, marks string) onDisk {
 	require.NoError(t, err)
 	out := onDisk{map[hwm.Key]hwm.Position{}, map[tezos.PublicKeyHash]int32{}}
 	err = db.View(func(tx *bolt.Tx) error {
-		return errors.Join(tx.Bucket([]byte("marks")).ForEach(out.addMark), tx.Bucket([]byte("horizons")).ForEach(out.addHorizon))
+		return errors.Join(tx.Bucket([]byte("marks")).ForEach(out.addMark),
+			tx.Bucket([]byte("horizons")).ForEach(out.addHorizon))
 	})
 	require.NoError(t, errors.Join(err, db.Close(), os.Remove(copied)))
 	return out

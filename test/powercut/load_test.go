@@ -45,7 +45,10 @@ type bakery struct {
 }
 
 func newBakery(t *testing.T, base string) *bakery {
-	return &bakery{t: t, client: baker.New(base, true), judge: baker.NewJudge(), level: firstFloor, signed: make(chan struct{}, 1)}
+	return &bakery{
+		t: t, client: baker.New(base, true), judge: baker.NewJudge(), level: firstFloor,
+		signed: make(chan struct{}, 1),
+	}
 }
 
 // meet learns the signer's keys.
@@ -103,7 +106,8 @@ func (b *bakery) load() (wait func()) {
 	return all.Wait
 }
 
-// bake asks for what there is to sign at a level, in two rounds, and for some of it twice. It tells whether there is still power.
+// bake asks for what there is to sign at a level, in two rounds, and for some of it twice. It tells whether there is
+// still power.
 func (b *bakery) bake(key *tezos.PublicKey, level int32) bool {
 	b.mu.Lock()
 	b.level = max(b.level, level)
@@ -128,8 +132,8 @@ func (b *bakery) bake(key *tezos.PublicKey, level int32) bool {
 	return true
 }
 
-// cut ends what is taken down, and then calls f while nobody can take down anything: signatures that arrive later arrive after the
-// cut, that is, never.
+// cut ends what is taken down, and then calls f while nobody can take down anything: signatures that arrive later
+// arrive after the cut, that is, never.
 func (b *bakery) cut(f func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -140,8 +144,9 @@ func (b *bakery) cut(f func()) {
 // findings are what a signer did wrong after a cut.
 type findings struct{ doubles, lower, stuck []string }
 
-// probe asks for what must not be signed: other bytes for every place that was answered, other bytes below them, anything at a horizon, the same
-// bytes (the same signature is right), and in the end for what must be: the level above the horizon, and the next level of all.
+// probe asks for what must not be signed: other bytes for every place that was answered, other bytes below them,
+// anything at a horizon, the same bytes (the same signature is right), and in the end for what must be: the level above
+// the horizon, and the next level of all.
 func (b *bakery) probe() (f findings) {
 	b.t.Helper()
 	b.power = true
@@ -160,7 +165,8 @@ func (b *bakery) probe() (f findings) {
 				f.lower = append(f.lower, fmt.Sprintf("%s %s %d/%d", a.key.Hash(), step.Kind, step.Level, step.Round))
 			}
 		}
-		// The judge compares. The last ones may have no signature on disk yet; a device whose mark was raised in the meantime refuses then.
+		// The judge compares. The last ones may have no signature on disk yet; a device whose mark was raised in the meantime
+		// refuses then.
 		b.signs(a.key, a.step, http.StatusConflict, http.StatusInternalServerError)
 	}
 	b.probeHorizons(&f)

@@ -209,7 +209,8 @@ func newHighwater(t *testing.T, state, devices string) *highwater {
 	t.Helper()
 	dir, octez, monitor := t.TempDir(), harness.Address(t), harness.Address(t)
 	h := &highwater{
-		binary: binary, config: filepath.Join(dir, "highwater.toml"), state: state, runtime: filepath.Join(dir, "run"), ahead: defaultAhead,
+		binary: binary, config: filepath.Join(dir, "highwater.toml"), state: state, runtime: filepath.Join(dir, "run"),
+		ahead: defaultAhead,
 	}
 	h.process = process{
 		t: t, base: "http://" + octez, ready: "http://" + monitor + "/readyz",

@@ -17,8 +17,8 @@ const again = 50 * time.Millisecond
 // probeEvery is how often each machine is asked with the key that measures gaps.
 const probeEvery = 25 * time.Millisecond
 
-// bake lets a baker ask for everything at each level, whatever the role of its instance. The bytes differ from machine to machine: if two sign, the
-// judge has two payloads for one place.
+// bake lets a baker ask for everything at each level, whatever the role of its instance. The bytes differ from machine
+// to machine: if two sign, the judge has two payloads for one place.
 func (w *world) bake(ctx context.Context, m *machine) {
 	var all sync.WaitGroup
 	for _, key := range w.keys {
@@ -35,7 +35,8 @@ func (w *world) attest(ctx context.Context, m *machine, key *tezos.PublicKey) {
 		level, over := w.now()
 		open := []tezos.Kind{tezos.Preattestation, tezos.Attestation}
 		for ended := false; !ended; {
-			if len(open) > 0 && w.ask(ctx, client, key, baker.Step{Chain: harness.Chain, Kind: open[0], Level: level, Variant: m.variant()}) {
+			if len(open) > 0 && w.ask(ctx, client, key,
+				baker.Step{Chain: harness.Chain, Kind: open[0], Level: level, Variant: m.variant()}) {
 				open = open[1:]
 				continue
 			}

@@ -1,5 +1,5 @@
-// Command register lets three machines share the right to sign through a real etcd of three members, makes everything fail that can, and judges
-// every signature.
+// Command register lets three machines share the right to sign through a real etcd of three members, makes everything
+// fail that can, and judges every signature.
 package main
 
 import (
@@ -31,7 +31,9 @@ func main() {
 	}
 }
 
-func lab(ctx context.Context, binary, run string, ahead int, interval time.Duration, schedules int, seed uint64) (err error) {
+func lab(ctx context.Context, binary, run string, ahead int, interval time.Duration, schedules int, seed uint64) (
+	err error,
+) {
 	dir, err := os.MkdirTemp("", "register")
 	if err != nil {
 		return err
@@ -52,7 +54,8 @@ func lab(ctx context.Context, binary, run string, ahead int, interval time.Durat
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(os.Stdout, "three machines, ahead %d, a block each %s\n\n%-40s %8s %7s %8s\n", ahead, interval, "", "gap s", "missed", "doubles")
+	_, _ = fmt.Fprintf(os.Stdout, "three machines, ahead %d, a block each %s\n\n%-40s %8s %7s %8s\n", ahead, interval, "",
+		"gap s", "missed", "doubles")
 	for _, s := range all {
 		if !strings.Contains(s.name, run) {
 			continue

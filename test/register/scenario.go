@@ -136,7 +136,8 @@ func loseAnswers(ctx context.Context, w *world, owner *machine) error {
 func stopMembers(ctx context.Context, w *world, owner *machine) error {
 	var errs []error
 	for _, m := range w.members {
-		errs = append(errs, syscall.Kill(m.PID(), syscall.SIGSTOP), w.levels(ctx, 3), syscall.Kill(m.PID(), syscall.SIGCONT), w.levels(ctx, 2))
+		errs = append(errs, syscall.Kill(m.PID(), syscall.SIGSTOP), w.levels(ctx, 3), syscall.Kill(m.PID(), syscall.SIGCONT),
+			w.levels(ctx, 2))
 	}
 	return errors.Join(append(errs, w.awaitOwner(ctx, owner.index))...)
 }
@@ -164,20 +165,23 @@ func stopRegisterLong(ctx context.Context, w *world, _ *machine) error {
 
 // storm lets things happen at random, several at once, and makes the world whole again.
 func storm(seed uint64, events int) scenario {
-	return scenario{fmt.Sprintf("random schedule %d", seed), func(int) int { return 1 << 20 }, func(ctx context.Context, w *world, _ *machine) error {
-		rnd := rand.New(rand.NewPCG(seed, 11)) //nolint:gosec // no secret
-		for range events {
-			if err := w.event(ctx, rnd); err != nil {
-				return err
-			}
-			if rnd.IntN(2) == 0 {
-				if err := w.levels(ctx, 1+rnd.IntN(2)); err != nil {
+	return scenario{
+		fmt.Sprintf("random schedule %d", seed), func(int) int { return 1 << 20 },
+		func(ctx context.Context, w *world, _ *machine) error {
+			rnd := rand.New(rand.NewPCG(seed, 11)) //nolint:gosec // no secret
+			for range events {
+				if err := w.event(ctx, rnd); err != nil {
 					return err
 				}
+				if rnd.IntN(2) == 0 {
+					if err := w.levels(ctx, 1+rnd.IntN(2)); err != nil {
+						return err
+					}
+				}
 			}
-		}
-		return w.mend(ctx)
-	}}
+			return w.mend(ctx)
+		},
+	}
 }
 
 func (w *world) event(ctx context.Context, rnd *rand.Rand) error {

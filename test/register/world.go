@@ -80,7 +80,8 @@ type place struct {
 
 func newWorld(ctx context.Context, binary, dir string, ahead int, interval time.Duration) (*world, error) {
 	w := &world{
-		dir: dir, binary: binary, ahead: ahead, interval: interval, judge: baker.NewJudge(), changed: make(chan struct{}), done: map[place]time.Time{},
+		dir: dir, binary: binary, ahead: ahead, interval: interval, judge: baker.NewJudge(), changed: make(chan struct{}),
+		done:  map[place]time.Time{},
 		level: harness.StartLevel + 1,
 	}
 	var running context.Context
@@ -125,9 +126,11 @@ func (w *world) startRegister(ctx context.Context) ([]string, error) {
 		cluster = append(cluster, fmt.Sprintf("m%d=http://%s", i, peer))
 	}
 	for i := range machines {
-		member, err := harness.Spawn(filepath.Join(w.dir, fmt.Sprintf("etcd-%d.log", i)), "etcd", "--name", fmt.Sprintf("m%d", i),
+		member, err := harness.Spawn(filepath.Join(w.dir, fmt.Sprintf("etcd-%d.log", i)), "etcd", "--name",
+			fmt.Sprintf("m%d", i),
 			"--data-dir", filepath.Join(w.dir, fmt.Sprintf("etcd-%d", i)), "--listen-client-urls", "http://"+clients[i],
-			"--advertise-client-urls", "http://"+clients[i], "--listen-peer-urls", peers[i], "--initial-advertise-peer-urls", peers[i],
+			"--advertise-client-urls", "http://"+clients[i], "--listen-peer-urls", peers[i], "--initial-advertise-peer-urls",
+			peers[i],
 			"--initial-cluster", strings.Join(cluster, ","))
 		if err != nil {
 			return nil, err
@@ -162,10 +165,12 @@ func (w *world) addMachine(ctx, running context.Context, i int, members []string
 	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf(configuration, filepath.Join(dir, "state"), harness.Chain, "http://"+nodeAddress, octez, harness.Socket(dir), monitor,
+	text := fmt.Sprintf(configuration, filepath.Join(dir, "state"), harness.Chain, "http://"+nodeAddress, octez,
+		harness.Socket(dir), monitor,
 		strings.Join(endpoints, ", "), w.ahead, i)
 	m.Daemon, err = harness.Make(harness.Options{
-		Binary: w.binary, Dir: dir, Octez: octez, Monitor: monitor, Keys: harness.Three.Keys, Config: text + harness.Three.Text,
+		Binary: w.binary, Dir: dir, Octez: octez, Monitor: monitor, Keys: harness.Three.Keys,
+		Config: text + harness.Three.Text,
 	})
 	if err != nil {
 		return err
@@ -178,7 +183,9 @@ func (w *world) addMachine(ctx, running context.Context, i int, members []string
 // begin makes the record at the first machine, and starts all of them.
 func (w *world) begin(ctx, running context.Context, nodeAddress string) error {
 	first := w.machines[0]
-	for _, args := range [][]string{{"activate", "--yes", "--level", fmt.Sprint(harness.StartLevel)}, {"register", "init", "--yes"}} {
+	for _, args := range [][]string{
+		{"activate", "--yes", "--level", fmt.Sprint(harness.StartLevel)}, {"register", "init", "--yes"},
+	} {
 		if _, err := first.retry(ctx, args...); err != nil {
 			return err
 		}

@@ -1,5 +1,6 @@
-// Command soak runs the real program under load for as long as it is told, and looks at what it takes: memory, goroutines, open
-// descriptors, the size of the watermark file. It fails when one of them grows, or when what a client left behind stays.
+// Command soak runs the real program under load for as long as it is told, and looks at what it takes: memory,
+// goroutines, open descriptors, the size of the watermark file. It fails when one of them grows, or when what a client
+// left behind stays.
 package main
 
 import (
@@ -115,7 +116,8 @@ func watch(ctx context.Context, d *harness.Daemon, every time.Duration) ([]sampl
 	}
 }
 
-// What a client does besides: every so many requests the same again, other bytes for the same place, and a request that it gives up.
+// What a client does besides: every so many requests the same again, other bytes for the same place, and a request that
+// it gives up.
 const (
 	againEvery  = 10
 	doubleEvery = 11

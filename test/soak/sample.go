@@ -35,8 +35,8 @@ const (
 	quantities
 )
 
-// limits are how much higher than at the beginning the end may be: by a factor, and by a fixed amount. What a Go program holds
-// breathes with its collector, and connections come and go.
+// limits are how much higher than at the beginning the end may be: by a factor, and by a fixed amount. What a Go
+// program holds breathes with its collector, and connections come and go.
 var limits = [quantities]struct {
 	name          string
 	unit          float64
@@ -131,7 +131,8 @@ func settles(ctx context.Context, d *harness.Daemon, idle sample) error {
 		if err != nil {
 			return err
 		}
-		if now.values[goroutines] <= idle.values[goroutines]+left && now.values[descriptors] <= idle.values[descriptors]+left {
+		if now.values[goroutines] <= idle.values[goroutines]+left &&
+			now.values[descriptors] <= idle.values[descriptors]+left {
 			return nil
 		}
 		if time.Now().After(deadline) {

@@ -1,4 +1,5 @@
-// Package trace watches the system calls of a real process: what no test inside of a process can see is whether the kernel was told.
+// Package trace watches the system calls of a real process: what no test inside of a process can see is whether the
+// kernel was told.
 package trace_test
 
 import (
@@ -29,8 +30,9 @@ import (
 // ghost is a test chain: emulated devices refuse the mainnet's.
 var ghost = tezos.ChainID{1, 2, 3, 4}
 
-// TestSignatureLeavesAfterTheSync signs once and reads what the kernel was asked: the marks' pages are written, fdatasync returns, the
-// header that makes them valid is written, fdatasync returns, and only then the answer with the signature is written to its socket.
+// TestSignatureLeavesAfterTheSync signs once and reads what the kernel was asked: the marks' pages are written,
+// fdatasync returns, the header that makes them valid is written, fdatasync returns, and only then the answer with the
+// signature is written to its socket.
 func TestSignatureLeavesAfterTheSync(t *testing.T) {
 	_, err := exec.LookPath("strace")
 	require.NoError(t, err, "this test needs strace: `make test` installs it, or scripts/install-deps.sh strace")
@@ -42,7 +44,8 @@ func TestSignatureLeavesAfterTheSync(t *testing.T) {
 	calls := readTrace(t, d.trace)
 	digest := tezos.Digest(payload)
 	db := filepath.Join(d.dir, "marks.db")
-	answer := one(t, calls, "the answer", func(c call) bool { return c.name == "write" && strings.Contains(c.args, signature) })
+	answer := one(t, calls, "the answer",
+		func(c call) bool { return c.name == "write" && strings.Contains(c.args, signature) })
 	require.Contains(t, answer.args, "HTTP/1.1 200 OK")
 
 	data := one(t, before(calls, answer), "the marks' page", func(c call) bool {
@@ -66,8 +69,9 @@ func TestSignatureLeavesAfterTheSync(t *testing.T) {
 	}
 }
 
-// TestASignatureUnderAHorizon signs at two levels and reads what the kernel was asked. The second answer waits for no sync: the transaction with the
-// horizon had ended before it was asked for. Its exact mark is written to the runtime file, on a tmpfs, before the answer is.
+// TestASignatureUnderAHorizon signs at two levels and reads what the kernel was asked. The second answer waits for no
+// sync: the transaction with the horizon had ended before it was asked for. Its exact mark is written to the runtime
+// file, on a tmpfs, before the answer is.
 func TestASignatureUnderAHorizon(t *testing.T) {
 	_, err := exec.LookPath("strace")
 	require.NoError(t, err, "this test needs strace: `make test` installs it, or scripts/install-deps.sh strace")
@@ -87,7 +91,8 @@ func TestASignatureUnderAHorizon(t *testing.T) {
 	calls := readTrace(t, d.trace)
 	digest := tezos.Digest(payload)
 	db := filepath.Join(d.dir, "marks.db")
-	answer := one(t, calls, "the answer", func(c call) bool { return c.name == "write" && strings.Contains(c.args, signature) })
+	answer := one(t, calls, "the answer",
+		func(c call) bool { return c.name == "write" && strings.Contains(c.args, signature) })
 	record := one(t, before(calls, answer), "the record", func(c call) bool {
 		return c.name == "pwrite64" && c.file == left[0] && strings.Contains(c.args, escaped(digest[:]))
 	})
@@ -109,9 +114,9 @@ func TestASignatureUnderAHorizon(t *testing.T) {
 	}
 }
 
-// TestStartReadsWhatIsOnTheDisk: before the file is read, all that a process that was killed may have left in the page cache is synced,
-// and what the cache holds is dropped, since pages whose writing failed stay there. So is its name, which a creation that was killed, or who
-// moved a file there, may have left in memory only.
+// TestStartReadsWhatIsOnTheDisk: before the file is read, all that a process that was killed may have left in the page
+// cache is synced, and what the cache holds is dropped, since pages whose writing failed stay there. So is its name,
+// which a creation that was killed, or who moved a file there, may have left in memory only.
 func TestStartReadsWhatIsOnTheDisk(t *testing.T) {
 	d := startTraced(t)
 	d.stop(t)
@@ -125,20 +130,23 @@ func TestStartReadsWhatIsOnTheDisk(t *testing.T) {
 	require.Contains(t, dropped.args, "POSIX_FADV_DONTNEED")
 	require.Less(t, synced.end, dropped.start)
 	require.Less(t, dropped.end, read.start)
-	name := one(t, calls, "a sync of the directory", func(c call) bool { return c.name == "fsync" && c.file == d.dir && c.result == "0" })
+	name := one(t, calls, "a sync of the directory",
+		func(c call) bool { return c.name == "fsync" && c.file == d.dir && c.result == "0" })
 	require.Less(t, name.end, read.start)
 }
 
-// TestCreationIsOnTheDisk: a watermark file is synced whole before it gets its name, and its directory afterwards, and those above it as far
-// as they were made for it.
+// TestCreationIsOnTheDisk: a watermark file is synced whole before it gets its name, and its directory afterwards, and
+// those above it as far as they were made for it.
 func TestCreationIsOnTheDisk(t *testing.T) {
 	base := t.TempDir()
-	binary, file, trace := filepath.Join(base, "highwater"), filepath.Join(base, "config.toml"), filepath.Join(base, "trace")
+	binary, file, trace := filepath.Join(base, "highwater"), filepath.Join(base, "config.toml"),
+		filepath.Join(base, "trace")
 	above := filepath.Join(base, "var", "lib")
 	dir := filepath.Join(above, "state")
 	run(t, "go", "build", "-o", binary, "highwater/cmd/highwater")
 	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, config, dir, ghost, filepath.Join(base, "admin.sock")), 0o600))
-	run(t, "strace", "-f", "-y", "-x", "-o", trace, "-e", "trace=pwrite64,linkat,fdatasync,fsync", binary, "init", "--yes", "--store-only", "--config", file)
+	run(t, "strace", "-f", "-y", "-x", "-o", trace, "-e", "trace=pwrite64,linkat,fdatasync,fsync", binary, "init", "--yes",
+		"--store-only", "--config", file)
 	calls, fresh := readTrace(t, trace), filepath.Join(dir, "marks.db.new")
 	named := one(t, calls, "the file's name", func(c call) bool {
 		return c.name == "linkat" && c.result == "0" && strings.Contains(c.args, `"`+filepath.Join(dir, "marks.db")+`"`)
@@ -172,7 +180,8 @@ func escaped(b []byte) string {
 	return s.String()
 }
 
-// call is a system call that has returned. Start and end are line numbers of the trace: the order in which strace saw them.
+// call is a system call that has returned. Start and end are line numbers of the trace: the order in which strace saw
+// them.
 type call struct {
 	name, args, file, result string
 	offset                   int64
@@ -277,9 +286,14 @@ func startTraced(t *testing.T, settings ...string) *daemon {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(base)) })
 	binary, file := filepath.Join(base, "highwater"), filepath.Join(base, "config.toml")
-	d := &daemon{dir: filepath.Join(base, "state"), trace: filepath.Join(base, "trace"), log: &bytes.Buffer{}, done: make(chan struct{})}
+	d := &daemon{
+		dir: filepath.Join(base, "state"), trace: filepath.Join(base, "trace"), log: &bytes.Buffer{},
+		done: make(chan struct{}),
+	}
 	run(t, "go", "build", "-o", binary, "highwater/cmd/highwater")
-	require.NoError(t, os.WriteFile(file, append(fmt.Appendf(nil, config, d.dir, ghost, filepath.Join(base, "admin.sock")), strings.Join(settings, "")...), 0o600))
+	require.NoError(t, os.WriteFile(
+		file, append(fmt.Appendf(nil, config, d.dir, ghost, filepath.Join(base, "admin.sock")),
+			strings.Join(settings, "")...), 0o600))
 	run(t, binary, "init", "--yes", "--config", file)
 	run(t, binary, "activate", "--yes", "--level", "10", "--config", file)
 	var keys []struct{ PKH string }
@@ -288,7 +302,8 @@ func startTraced(t *testing.T, settings ...string) *daemon {
 	d.pkh = keys[0].PKH
 
 	d.process = exec.CommandContext(context.Background(), "strace", "-f", "-y", "-x", "-s", "65536", "-o", d.trace,
-		"-e", "trace=pread64,fadvise64,pwrite64,write,writev,sendto,sendmsg,fdatasync,fsync", binary, "serve", "--log-format", "json", "--config", file)
+		"-e", "trace=pread64,fadvise64,pwrite64,write,writev,sendto,sendmsg,fdatasync,fsync", binary, "serve", "--log-format",
+		"json", "--config", file)
 	logs, err := d.process.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, d.process.Start())

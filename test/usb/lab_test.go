@@ -1,7 +1,7 @@
 //go:build usblab
 
-// Package usb_test is what runs in the laboratory's virtual machine: the real program, emulated devices behind the kernel's own USB
-// stack, and a baker that asks over HTTP. See test.sh.
+// Package usb_test is what runs in the laboratory's virtual machine: the real program, emulated devices behind the
+// kernel's own USB stack, and a baker that asks over HTTP. See test.sh.
 package usb_test
 
 import (
@@ -32,7 +32,8 @@ import (
 	"highwater/test/usb/gadget"
 )
 
-// patience is how long anything is waited for. The machine is emulated, several times slower than a real one, and shares its host.
+// patience is how long anything is waited for. The machine is emulated, several times slower than a real one, and
+// shares its host.
 const patience = 60 * time.Second
 
 // chain is no chain that exists.
@@ -62,7 +63,8 @@ func start(t *testing.T, program string, args ...string) *emulated {
 	t.Helper()
 	number++
 	name := fmt.Sprintf("%s%d", program, number)
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), bin(program), append([]string{"-name", name}, args...)...)
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), bin(program),
+		append([]string{"-name", name}, args...)...)
 	// A signal would interrupt a transfer half way; the scheduler's are not needed.
 	cmd.Env = append(os.Environ(), "GODEBUG=asyncpreemptoff=1")
 	stdin, err := cmd.StdinPipe()
@@ -183,7 +185,10 @@ func prepareBudget(t *testing.T, devices string, user *syscall.Credential, budge
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "signer-")
 	require.NoError(t, err)
-	s := &signerProcess{t: t, config: filepath.Join(dir, "highwater.toml"), address: harness.Address(t), user: user, judge: baker.NewJudge()}
+	s := &signerProcess{
+		t: t, config: filepath.Join(dir, "highwater.toml"), address: harness.Address(t), user: user,
+		judge: baker.NewJudge(),
+	}
 	text := fmt.Sprintf(configHead, filepath.Join(dir, "state"), chain, s.address, budget) + devices
 	require.NoError(t, os.WriteFile(s.config, []byte(text), 0o644))
 	if user != nil {
@@ -196,7 +201,8 @@ func prepareBudget(t *testing.T, devices string, user *syscall.Credential, budge
 }
 
 func (s *signerProcess) command(args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(context.WithoutCancel(s.t.Context()), bin("highwater"), append(args, "--config", s.config)...)
+	cmd := exec.CommandContext(context.WithoutCancel(s.t.Context()), bin("highwater"),
+		append(args, "--config", s.config)...)
 	if s.user != nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.user}
 	}

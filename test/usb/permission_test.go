@@ -80,8 +80,9 @@ func addGroup(t *testing.T) {
 	require.NoError(t, f.Close())
 }
 
-// TestPermission runs the signer as an ordinary user: before the udev rules, with them but outside the group, and in the group. No
-// root is needed to serve; and from here on udevd runs, so the devices' files change owner a moment after they appear.
+// TestPermission runs the signer as an ordinary user: before the udev rules, with them but outside the group, and in
+// the group. No root is needed to serve; and from here on udevd runs, so the devices' files change owner a moment after
+// they appear.
 func TestPermission(t *testing.T) {
 	addGroup(t)
 	both(t, func(t *testing.T, kind string, d *emulated) {
@@ -89,12 +90,14 @@ func TestPermission(t *testing.T) {
 		outside := &syscall.Credential{Uid: nobody, Gid: nobody}
 		s := prepare(t, section("dev", kind, ""), outside)
 		s.serve()
-		s.until("it says what is missing", func() bool { return strings.Contains(s.states()["dev"].Advice, "deploy/udev/70-highwater-"+kind) })
+		s.until("it says what is missing",
+			func() bool { return strings.Contains(s.states()["dev"].Advice, "deploy/udev/70-highwater-"+kind) })
 		require.Equal(t, device.Absent, s.states()["dev"].Health)
 
 		u := startUdev(t)
 		u.installRules()
-		s.until("it says which group", func() bool { return strings.Contains(s.states()["dev"].Advice, "usermod -aG highwater") })
+		s.until("it says which group",
+			func() bool { return strings.Contains(s.states()["dev"].Advice, "usermod -aG highwater") })
 		s.stop()
 
 		s.user.Groups = []uint32{gid}

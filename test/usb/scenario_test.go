@@ -52,7 +52,8 @@ func took(t *testing.T, what string, d time.Duration) {
 	require.NoError(t, errors.Join(err, f.Close()))
 }
 
-// returned notes how long a device that came back took to sign again, and holds it to the promise: within 2 s after enumeration.
+// returned notes how long a device that came back took to sign again, and holds it to the promise: within 2 s after
+// enumeration.
 func returned(t *testing.T, what string, d time.Duration) {
 	t.Helper()
 	took(t, what, d)
@@ -253,7 +254,8 @@ func bound(driver string) []string {
 	return all
 }
 
-// TestInUse has a second signer hold the device: the first one keeps it, the other says so and takes it when it is free.
+// TestInUse has a second signer hold the device: the first one keeps it, the other says so and takes it when it is
+// free.
 func TestInUse(t *testing.T) {
 	both(t, func(t *testing.T, kind string, d *emulated) {
 		d.plug()
@@ -311,8 +313,8 @@ func TestSpare(t *testing.T) {
 	})
 }
 
-// TestCut pulls the cable in the middle of a frame, and in place of an answer; the request is answered once the device is back, or
-// its mark is spent. Nothing is signed twice.
+// TestCut pulls the cable in the middle of a frame, and in place of an answer; the request is answered once the device
+// is back, or its mark is spent. Nothing is signed twice.
 func TestCut(t *testing.T) {
 	both(t, func(t *testing.T, kind string, d *emulated) {
 		d.plug()

@@ -23,8 +23,9 @@ import (
 	"highwater/tezsign"
 )
 
-// TestReplug unplugs and plugs in at random while bakers ask: every device that stays signs again in time, nothing is signed twice, and
-// the daemon takes no more in the end than at a quarter. Nothing tells libusb of devices that come, as in a container.
+// TestReplug unplugs and plugs in at random while bakers ask: every device that stays signs again in time, nothing is
+// signed twice, and the daemon takes no more in the end than at a quarter. Nothing tells libusb of devices that come,
+// as in a container.
 func TestReplug(t *testing.T) { replug(t) }
 
 // TestReplugUdev is the same on a machine with udevd, as most are.
@@ -41,7 +42,8 @@ func replug(t *testing.T) {
 	tez.plug()
 	smallPages(t)
 	const monitor = "127.0.0.1:6799"
-	s := prepare(t, "[monitor]\nlisten = \""+monitor+"\"\n"+section("nano", "ledger", "")+section("tez", "tezsign", ""), nil)
+	s := prepare(t, "[monitor]\nlisten = \""+monitor+"\"\n"+section("nano", "ledger", "")+section(
+		"tez", "tezsign", ""), nil)
 	s.serve()
 	s.health("nano", device.Ready)
 	s.health("tez", device.Ready)
@@ -85,7 +87,8 @@ func stormFor(t *testing.T) time.Duration {
 // keepLog leaves the daemon's log beside the table.
 func keepLog(t *testing.T, s *signerProcess) {
 	t.Helper()
-	require.NoError(t, os.WriteFile(filepath.Join(os.Getenv("LAB_RESULTS"), strings.TrimPrefix(t.Name(), "Test")+".log"), []byte(s.log.String()), 0o644))
+	require.NoError(t, os.WriteFile(
+		filepath.Join(os.Getenv("LAB_RESULTS"), strings.TrimPrefix(t.Name(), "Test")+".log"), []byte(s.log.String()), 0o644))
 }
 
 // stormy is a device that is plugged in and out, and the baker that asks it all the time.
@@ -128,8 +131,8 @@ func newStorm(t *testing.T, devices []*stormy) *storm {
 	return s
 }
 
-// look notes a device that the kernel has enumerated since the last look, and the end of a stay. A kernel short of time loses a device,
-// and enumerates it anew, without anybody's touching the cable.
+// look notes a device that the kernel has enumerated since the last look, and the end of a stay. A kernel short of time
+// loses a device, and enumerates it anew, without anybody's touching the cable.
 func (s *storm) look(d *stormy) {
 	found, err := usb.List(d.match)
 	d.mu.Lock()
@@ -223,8 +226,8 @@ func (s *storm) bake(p *signerProcess, d *stormy, stop <-chan struct{}) {
 	}
 }
 
-// judge holds every stay to the promise: somebody waits all the time, so that each begins with a request that waits, and which is
-// signed in time, unless the cable is pulled before.
+// judge holds every stay to the promise: somebody waits all the time, so that each begins with a request that waits,
+// and which is signed in time, unless the cable is pulled before.
 func (s *storm) judge() {
 	t := s.t
 	for _, d := range s.devices {
@@ -234,7 +237,8 @@ func (s *storm) judge() {
 				signed = append(signed, a)
 			} else {
 				refused = append(refused, a)
-				t.Logf("%s: level %d refused after %.2f s and %d re-plugs: %v", d.name, a.level, a.to.Sub(a.from).Seconds(), d.during(a), a.err)
+				t.Logf("%s: level %d refused after %.2f s and %d re-plugs: %v", d.name, a.level, a.to.Sub(a.from).Seconds(),
+					d.during(a), a.err)
 				require.False(t, d.stayed(a), "it was there all the time")
 			}
 		}
@@ -249,21 +253,23 @@ func (s *storm) judge() {
 		took(t, d.name+": back to signed, 95 of 100", at(back, 0.95))
 		took(t, d.name+": back to signed, slowest", at(back, 1))
 		if len(short) > 0 {
-			took(t, fmt.Sprintf("%s: %d times pulled again before it had signed; longest stay", d.name, len(short)), at(short, 1))
+			took(t, fmt.Sprintf("%s: %d times pulled again before it had signed; longest stay", d.name, len(short)),
+				at(short, 1))
 		}
 		require.Less(t, at(append(back, short...), 1), patient(at(d.came, 0.5)), "%s signs again in time", d.name)
 	}
 }
 
-// patient is what a return may take: five times what was promised, and more on a machine so busy that the kernel alone needs longer than
-// a second for what takes a third of that.
+// patient is what a return may take: five times what was promised, and more on a machine so busy that the kernel alone
+// needs longer than a second for what takes a third of that.
 func patient(enumeration time.Duration) time.Duration {
 	return time.Duration(float64(slow*2*time.Second) * max(1, enumeration.Seconds()))
 }
 
 // stayed tells whether the device was there during the whole of a request.
 func (d *stormy) stayed(a asked) bool {
-	return slices.ContainsFunc(d.stays, func(s stay) bool { return s.from.Before(a.from) && (s.to.IsZero() || s.to.After(a.to)) })
+	return slices.ContainsFunc(d.stays,
+		func(s stay) bool { return s.from.Before(a.from) && (s.to.IsZero() || s.to.After(a.to)) })
 }
 
 // during is how often the device came back while a request was under way.
@@ -276,7 +282,8 @@ func (d *stormy) during(a asked) (n int) {
 	return n
 }
 
-// returns are the times from the enumeration to the next signature, but for the first stay, and how long it stayed where there was none.
+// returns are the times from the enumeration to the next signature, but for the first stay, and how long it stayed
+// where there was none.
 func (d *stormy) returns(signed []asked) (back, short []time.Duration) {
 	next := 0
 	for _, s := range d.stays[1:] {
@@ -299,7 +306,8 @@ func (d *stormy) returns(signed []asked) (back, short []time.Duration) {
 func (d *stormy) longest(signed []asked) time.Duration {
 	slices.SortFunc(signed, func(a, b asked) int { return int(b.to.Sub(b.from) - a.to.Sub(a.from)) })
 	for _, a := range signed[:min(5, len(signed))] {
-		d.cable.t.Logf("%s: level %d signed after %.2f s and %d re-plugs", d.name, a.level, a.to.Sub(a.from).Seconds(), d.during(a))
+		d.cable.t.Logf("%s: level %d signed after %.2f s and %d re-plugs", d.name, a.level, a.to.Sub(a.from).Seconds(),
+			d.during(a))
 	}
 	return signed[0].to.Sub(signed[0].from)
 }

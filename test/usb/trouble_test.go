@@ -27,8 +27,9 @@ func (s *signerProcess) kill() {
 	<-s.exited
 }
 
-// TestKill kills the signer while a signature is under way. The one that follows never signs other bytes at that place. A Ledger whose
-// answer nobody fetched has ended its app and is locked: the next signer says so, and signs once it is unlocked.
+// TestKill kills the signer while a signature is under way. The one that follows never signs other bytes at that place.
+// A Ledger whose answer nobody fetched has ended its app and is locked: the next signer says so, and signs once it is
+// unlocked.
 func TestKill(t *testing.T) {
 	run := func(t *testing.T, kind string, d *emulated) {
 		d.plug()
@@ -68,8 +69,8 @@ func TestKill(t *testing.T) {
 	t.Run("tezsign", func(t *testing.T) { run(t, "tezsign", startTezSign(t, "T-1", t.Name(), "-latency", "1s")) })
 }
 
-// TestFrozen has a device that is connected and silent. Requests are refused in time, the signer ends on SIGTERM, and signs again when
-// the device does.
+// TestFrozen has a device that is connected and silent. Requests are refused in time, the signer ends on SIGTERM, and
+// signs again when the device does.
 func TestFrozen(t *testing.T) {
 	both(t, func(t *testing.T, kind string, d *emulated) {
 		d.plug()
@@ -107,7 +108,8 @@ func TestFrozen(t *testing.T) {
 	})
 }
 
-// TestManagement speaks to a gadget's management interface from another process than the signer's, which has the signing one.
+// TestManagement speaks to a gadget's management interface from another process than the signer's, which has the
+// signing one.
 func TestManagement(t *testing.T) {
 	d := startTezSign(t, "T-1", "management")
 	d.plug()
@@ -124,7 +126,8 @@ func TestManagement(t *testing.T) {
 	defer cancel()
 	_, err := open(ctx, "T-absent")
 	require.ErrorIs(t, err, tezsign.ErrGone)
-	manager := tezsign.NewManager(tezsign.ManagerConfig{Name: "dev", Serial: "T-1", Open: open, Log: slog.New(slog.DiscardHandler)})
+	manager := tezsign.NewManager(
+		tezsign.ManagerConfig{Name: "dev", Serial: "T-1", Open: open, Log: slog.New(slog.DiscardHandler)})
 	keys, err := manager.Status(ctx)
 	require.NoError(t, err)
 	require.Len(t, keys, 1)

@@ -29,8 +29,8 @@ func (u usage) String() string {
 		u.files, u.threads, u.goroutines, u.resident, u.anonymous, u.inuse)
 }
 
-// smallPages keeps the kernel from giving a thread two megabytes at once for the little of its stack that it uses: what a few threads
-// more take would hide what leaks.
+// smallPages keeps the kernel from giving a thread two megabytes at once for the little of its stack that it uses: what
+// a few threads more take would hide what leaks.
 func smallPages(t *testing.T) {
 	t.Helper()
 	require.NoError(t, os.WriteFile("/sys/kernel/mm/transparent_hugepage/enabled", []byte("never"), 0o600))
@@ -81,7 +81,8 @@ func metric(t *testing.T, body []byte, name string) float64 {
 	return v
 }
 
-// flat compares what the daemon held at each quarter of a storm: the first is for warming up (threads, the C library's arenas).
+// flat compares what the daemon held at each quarter of a storm: the first is for warming up (threads, the C library's
+// arenas).
 func flat(t *testing.T, use []usage) {
 	t.Helper()
 	for i, u := range use {

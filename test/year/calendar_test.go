@@ -31,7 +31,8 @@ type event struct {
 	lasts time.Duration
 }
 
-// calendar spreads a year's faults over a span: of rare ones as many in a day as in a year, so that a short run meets them all.
+// calendar spreads a year's faults over a span: of rare ones as many in a day as in a year, so that a short run meets
+// them all.
 func calendar(seed uint64, span time.Duration) (events []event) {
 	random := rand.New(rand.NewPCG(seed, 2))
 	days := max(1, int(span/(24*time.Hour)))
@@ -48,7 +49,8 @@ func calendar(seed uint64, span time.Duration) (events []event) {
 	spread(diskStall, 40*days, time.Second, 10*time.Second)
 	spread(upgrade, months, 800*time.Millisecond, 2*time.Second)
 	spread(handover, months, 0, 0)
-	spread(powerCut, 1, 2*time.Second, 5*time.Second) // a virtual machine that is reset: back before the levels ahead are over
+	// A virtual machine that is reset: back before the levels ahead are over.
+	spread(powerCut, 1, 2*time.Second, 5*time.Second)
 	spread(powerCut, 1, time.Minute, 10*time.Minute)
 	spread(deadDisk, 1, deadDiskWait, deadDiskWait)
 	slices.SortFunc(events, func(a, b event) int { return cmp.Compare(a.at, b.at) })

@@ -39,14 +39,15 @@ func (c *chain) at(level int32) {
 	c.head = hwm.Known{Level: level, At: time.Now(), Node: true}
 }
 
-// ask is a request of the baker: its payload, when it comes after the beginning of its level, and when its answer is too late.
+// ask is a request of the baker: its payload, when it comes after the beginning of its level, and when its answer is
+// too late.
 type ask struct {
 	step        baker.Step
 	after, last time.Duration
 }
 
-// level is the asks of a level and its length. One level in 40 goes to a second round, one in 400 to a third, and one in 500 is asked for
-// again after a reorganisation: the same level, a later round, other bytes.
+// level is the asks of a level and its length. One level in 40 goes to a second round, one in 400 to a third, and one
+// in 500 is asked for again after a reorganisation: the same level, a later round, other bytes.
 func (c *chain) level(level int32) (asks []ask, length time.Duration) {
 	rounds := int32(1)
 	switch n := c.random.IntN(400); {

@@ -22,7 +22,8 @@ import (
 	"highwater/store"
 )
 
-// machine is a signer with a real store, and a device with the time of a Ledger. Both machines of a year hold the same key.
+// machine is a signer with a real store, and a device with the time of a Ledger. Both machines of a year hold the same
+// key.
 type machine struct {
 	t       *testing.T
 	ahead   int32
@@ -64,10 +65,13 @@ func (m *machine) boot() {
 
 func (m *machine) start() {
 	var err error
-	m.db, err = store.Open(m.t.Context(), m.dir, store.Options{Ahead: m.ahead, RuntimeDir: m.runtime, OnCommit: m.disk.sync})
+	m.db, err = store.Open(m.t.Context(), m.dir,
+		store.Options{Ahead: m.ahead, RuntimeDir: m.runtime, OnCommit: m.disk.sync})
 	require.NoError(m.t, err)
 	m.dev = newLedger(m.key)
-	m.signer = signer.New(signer.Config{Chain: signertest.Chain, Store: m.db, Devices: []signer.Device{m.dev}, Head: m.chain.known})
+	m.signer = signer.New(signer.Config{
+		Chain: signertest.Chain, Store: m.db, Devices: []signer.Device{m.dev}, Head: m.chain.known,
+	})
 	m.signer.Learn()
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel, m.ended = cancel, make(chan struct{})
@@ -244,6 +248,8 @@ func (t turn) Sign(_ context.Context, _ tezos.PublicKeyHash, payload []byte) (te
 	case <-t.l.isHere():
 		return t.l.key.Sign(payload), nil
 	default: // pulled in the middle of the exchange
-		return tezos.Signature{}, &device.Error{Device: "ledger", Health: device.Absent, Retry: true, Asked: true, Err: io.ErrUnexpectedEOF}
+		return tezos.Signature{}, &device.Error{
+			Device: "ledger", Health: device.Absent, Retry: true, Asked: true, Err: io.ErrUnexpectedEOF,
+		}
 	}
 }

@@ -27,7 +27,8 @@ import (
 const (
 	blockTime  = 6 * time.Second
 	firstLevel = 1_000_000
-	// window is when an operator's `highwater wait-window` lets a planned act begin: the attestation is out, and the next level is not here.
+	// window is when an operator's `highwater wait-window` lets a planned act begin: the attestation is out, and the next
+	// level is not here.
 	window = 3500 * time.Millisecond
 )
 
@@ -61,7 +62,8 @@ func TestYear(t *testing.T) {
 	require.Zero(t, with.lost[theSigner], "a signature was lost with no fault around")
 	require.Zero(t, with.lost[diskStall], "a disk that stalls for less than two levels costs nothing")
 	require.Zero(t, with.lost[upgrade]+with.lost[handover], "an act in its window costs nothing")
-	require.LessOrEqual(t, with.lost[levelsAhead], 2*with.cuts*3, "a power cut costs the levels ahead at most: three requests each")
+	require.LessOrEqual(t, with.lost[levelsAhead], 2*with.cuts*3,
+		"a power cut costs the levels ahead at most: three requests each")
 	require.Positive(t, without.lost[diskStall], "the stalls are none that can be felt")
 	require.Positive(t, with.lost[nodeRestart], "the calendar is empty")
 }
@@ -88,7 +90,10 @@ func table(with, without *result) string {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	row := func(columns ...any) { _, _ = fmt.Fprintln(w, strings.TrimSuffix(fmt.Sprintln(columns...), "\n")) }
 	row("lost, by cause\tahead = 2\tahead = 0\tattestations, ahead = 2\tahead = 0")
-	for _, f := range []fault{nodeRestart, deviceReset, diskStall, upgrade, handover, deadDisk, powerCut, levelsAhead, theSigner} {
+	for _, f := range []fault{
+		nodeRestart, deviceReset, diskStall, upgrade, handover, deadDisk, powerCut, levelsAhead,
+		theSigner,
+	} {
 		row(fmt.Sprintf("%s\t%d\t%d\t%d\t%d", f, with.lost[f], without.lost[f],
 			len(with.levelsLost[f]), len(without.levelsLost[f])))
 	}
@@ -140,7 +145,8 @@ func live(t *testing.T, root string, ahead int32, seed uint64, span time.Duratio
 	return l.result
 }
 
-// level lives through a level: its requests and the events of its time, each at its moment. The events that are still to come are left.
+// level lives through a level: its requests and the events of its time, each at its moment. The events that are still
+// to come are left.
 func (l *life) level(level int32, events []event) []event {
 	l.chain.at(level)
 	l.result.levels++

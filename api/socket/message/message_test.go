@@ -54,8 +54,14 @@ var requests = map[string]struct {
 	want func(t *testing.T) message.Request
 	old  bool // written by old versions of Octez only
 }{
-	"authorized keys": {hex: "0001 02", want: func(*testing.T) message.Request { return message.Request{Kind: message.AuthorizedKeys} }},
-	"known keys":      {hex: "0001 06", want: func(*testing.T) message.Request { return message.Request{Kind: message.KnownKeys} }},
+	"authorized keys": {
+		hex:  "0001 02",
+		want: func(*testing.T) message.Request { return message.Request{Kind: message.AuthorizedKeys} },
+	},
+	"known keys": {
+		hex:  "0001 06",
+		want: func(*testing.T) message.Request { return message.Request{Kind: message.KnownKeys} },
+	},
 	"public key, tz1": {hex: "0016 01 00" + zeros20, want: func(t *testing.T) message.Request {
 		return message.Request{Kind: message.PublicKey, PKH: pkh(t, tz1)}
 	}},
@@ -95,9 +101,11 @@ var requests = map[string]struct {
 			}
 		},
 	},
-	"sign, not authenticated, before tz4": {old: true, hex: "001e 00 00" + zeros20 + "00000003 13abcd 00", want: func(t *testing.T) message.Request {
-		return message.Request{Kind: message.Sign, PKH: pkh(t, tz1), Data: []byte{0x13, 0xab, 0xcd}}
-	}},
+	"sign, not authenticated, before tz4": {
+		old: true, hex: "001e 00 00" + zeros20 + "00000003 13abcd 00", want: func(t *testing.T) message.Request {
+			return message.Request{Kind: message.Sign, PKH: pkh(t, tz1), Data: []byte{0x13, 0xab, 0xcd}}
+		},
+	},
 	"sign, authenticated, before tz4": {
 		old: true, hex: "005f 00 00" + zeros20 + "00000004 13000000 ff" + strings.Repeat("5a", 64),
 		want: func(t *testing.T) message.Request {
@@ -110,9 +118,12 @@ var requests = map[string]struct {
 	"proof": {hex: "0017 07 03" + hash4 + "00", want: func(t *testing.T) message.Request {
 		return message.Request{Kind: message.ProvePossession, PKH: pkh(t, tz4)}
 	}},
-	"proof of a key": {hex: "0047 07 03" + hash4 + "ff" + strings.Repeat("a1", 48), want: func(t *testing.T) message.Request {
-		return message.Request{Kind: message.ProvePossession, PKH: pkh(t, tz4), OverKey: bytes.Repeat([]byte{0xa1}, 48)}
-	}},
+	"proof of a key": {
+		hex: "0047 07 03" + hash4 + "ff" + strings.Repeat("a1", 48),
+		want: func(t *testing.T) message.Request {
+			return message.Request{Kind: message.ProvePossession, PKH: pkh(t, tz4), OverKey: bytes.Repeat([]byte{0xa1}, 48)}
+		},
+	},
 	// tezt/tests/signer_test.ml, prove_possession_frame: the byte before the key is 01, and the authentication ends it.
 	"proof of a key, authenticated": {
 		old: true, hex: "0087 07 03" + hash4 + "01" + strings.Repeat("a1", 48) + strings.Repeat("5a", 64),
@@ -184,7 +195,8 @@ func TestNoRequests(t *testing.T) {
 }
 
 // TestAnswers: the tag 00 of Ok (result_encoding), then the body: a list has its length in bytes before its elements
-// (Data_encoding.list is dynamic_size); a public key is a union of one tag byte; a signature is raw; a bool is one byte.
+// (Data_encoding.list is dynamic_size); a public key is a union of one tag byte; a signature is raw; a bool is one
+// byte.
 func TestAnswers(t *testing.T) {
 	key, err := softkey.New(tezos.P256, bytes.Repeat([]byte{7}, 32))
 	require.NoError(t, err)

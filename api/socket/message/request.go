@@ -69,7 +69,8 @@ func (e *Error) Error() string { return e.Text }
 
 func wrong(format string, args ...any) error { return &Error{fmt.Sprintf(format, args...)} }
 
-// ParseRequest reads one message, without its length. All bytes must belong to the request. The result holds parts of b.
+// ParseRequest reads one message, without its length. All bytes must belong to the request. The result holds parts of
+// b.
 func ParseRequest(b []byte) (Request, error) {
 	if len(b) == 0 {
 		return Request{}, wrong("the message is empty")

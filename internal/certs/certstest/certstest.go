@@ -80,7 +80,8 @@ func PutPair(t *testing.T, dir string, c tls.Certificate) {
 func template(name string, end time.Time) *x509.Certificate {
 	serial, _ := rand.Int(rand.Reader, big.NewInt(1<<62))
 	return &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, NotBefore: end.Add(-2 * time.Hour), NotAfter: end,
+		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotBefore: end.Add(-2 * time.Hour), NotAfter: end,
 	}
 }
 

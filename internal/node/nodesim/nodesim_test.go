@@ -53,7 +53,9 @@ func TestControl(t *testing.T) {
 	k, err := softkey.New(tezos.Ed25519, make([]byte, 32))
 	require.NoError(t, err)
 	payload := baker.Step{Chain: chain, Kind: tezos.Block, Level: 1001, Round: 3}.Payload(tezos.Ed25519)
-	body, err := json.Marshal(map[string]any{"pkh": k.PublicKey().Hash(), "payload": hex.EncodeToString(payload), "signature": k.Sign(payload)})
+	body, err := json.Marshal(map[string]any{
+		"pkh": k.PublicKey().Hash(), "payload": hex.EncodeToString(payload), "signature": k.Sign(payload),
+	})
 	require.NoError(t, err)
 	status, _ := post("/sim/signed", string(body))
 	require.Equal(t, http.StatusOK, status)
@@ -69,7 +71,9 @@ func TestControl(t *testing.T) {
 	require.Equal(t, nodesim.Faults{Down: true, Delay: 5}, n.Faults())
 	status, _ = post("/sim/cut", "")
 	require.Equal(t, http.StatusOK, status)
-	for path, body := range map[string]string{"/sim/signed": `{"payload":"xx"}`, "/sim/reorganise": "", "/sim/faults": "no"} {
+	for path, body := range map[string]string{
+		"/sim/signed": `{"payload":"xx"}`, "/sim/reorganise": "", "/sim/faults": "no",
+	} {
 		status, v := post(path, body)
 		require.Equal(t, http.StatusBadRequest, status, path)
 		require.NotEmpty(t, v["error"], path)

@@ -1,7 +1,8 @@
 //go:build linux
 
-// Package gadget makes emulated devices appear on the kernel's software USB bus: a gadget in configfs with one FunctionFS function,
-// which the program that imports this serves. It is for the laboratory's virtual machine and needs root.
+// Package gadget makes emulated devices appear on the kernel's software USB bus: a gadget in configfs with one
+// FunctionFS function, which the program that imports this serves. It is for the laboratory's virtual machine and needs
+// root.
 package gadget
 
 import (

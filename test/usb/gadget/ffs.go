@@ -40,14 +40,15 @@ type Setup struct {
 	Length        int
 }
 
-// Function is a served FunctionFS instance. Files are used with plain system calls: a read of no bytes must reach the kernel.
+// Function is a served FunctionFS instance. Files are used with plain system calls: a read of no bytes must reach the
+// kernel.
 type Function struct {
 	ep0 int
 	eps []int // IN and OUT of each interface in turn
 }
 
-// Serve writes the descriptors to the FunctionFS at dir, after which the gadget can be plugged in, and answers control requests by
-// setup: the answer to an IN request; false stalls.
+// Serve writes the descriptors to the FunctionFS at dir, after which the gadget can be plugged in, and answers control
+// requests by setup: the answer to an IN request; false stalls.
 func Serve(dir string, interfaces []Interface, setup func(Setup) ([]byte, bool)) (*Function, error) {
 	ep0, err := unix.Open(filepath.Join(dir, "ep0"), unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -71,8 +72,8 @@ func Serve(dir string, interfaces []Interface, setup func(Setup) ([]byte, bool))
 	return f, nil
 }
 
-// descriptors are in the second form of FunctionFS (linux/usb/functionfs.h): magic, length, flags, counts, then the descriptors
-// of full and of high speed.
+// descriptors are in the second form of FunctionFS (linux/usb/functionfs.h): magic, length, flags, counts, then the
+// descriptors of full and of high speed.
 func descriptors(interfaces []Interface) []byte {
 	full, n := speed(interfaces, smallPacket, 1)
 	high, _ := speed(interfaces, bulkPacket, 4)
@@ -142,8 +143,8 @@ func (f *Function) control(setup func(Setup) ([]byte, bool)) {
 	}
 }
 
-// answer answers a request, or stalls, which is what an operation in the wrong direction does. What fails here was given up by the
-// host.
+// answer answers a request, or stalls, which is what an operation in the wrong direction does. What fails here was
+// given up by the host.
 func (f *Function) answer(s Setup, setup func(Setup) ([]byte, bool)) {
 	in := s.Type&0x80 != 0
 	out, ok := setup(s)

@@ -1,6 +1,7 @@
 //go:build linux
 
-// Command ledger is an emulated Ledger with the Tezos Baking app, on the laboratory's USB bus: a HID interface and a WebUSB one.
+// Command ledger is an emulated Ledger with the Tezos Baking app, on the laboratory's USB bus: a HID interface and a
+// WebUSB one.
 package main
 
 import (
@@ -155,7 +156,8 @@ func (e *emulator) do(verb string, args []string) error {
 	return nil
 }
 
-// sessions serves one plugging-in after the other. An app that ended because nobody fetched its answer appears anew, as on the device.
+// sessions serves one plugging-in after the other. An app that ended because nobody fetched its answer appears anew, as
+// on the device.
 func (e *emulator) sessions() {
 	go e.pump()
 	for {
@@ -170,8 +172,8 @@ func (e *emulator) sessions() {
 	}
 }
 
-// pump reads all the time: a read that nobody waits for any more cannot be taken back. Asked to, it pulls the cable in the middle of a
-// command of several reports.
+// pump reads all the time: a read that nobody waits for any more cannot be taken back. Asked to, it pulls the cable in
+// the middle of a command of several reports.
 func (e *emulator) pump() {
 	for {
 		b := make([]byte, ledger.ReportSize)
@@ -187,7 +189,8 @@ func (e *emulator) pump() {
 // begins tells whether a report is the first of several.
 func begins(b []byte) bool {
 	const tagAPDU, inOne = 5, 57
-	return len(b) == ledger.ReportSize && b[2] == tagAPDU && binary.BigEndian.Uint16(b[3:]) == 0 && binary.BigEndian.Uint16(b[5:]) > inOne
+	return len(b) == ledger.ReportSize && b[2] == tagAPDU && binary.BigEndian.Uint16(b[3:]) == 0 &&
+		binary.BigEndian.Uint16(b[5:]) > inOne
 }
 
 // report is what one read of the endpoint gave.

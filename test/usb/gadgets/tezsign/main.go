@@ -1,6 +1,7 @@
 //go:build linux
 
-// Command tezsign is an emulated TezSign gadget on the laboratory's USB bus: two vendor interfaces, and the readiness request.
+// Command tezsign is an emulated TezSign gadget on the laboratory's USB bus: two vendor interfaces, and the readiness
+// request.
 package main
 
 import (
@@ -53,7 +54,8 @@ func run() error {
 	return serve(name, serial, sim)
 }
 
-// emulator is the gadget with its device. It is the emulated device's host: it carries packets between it and the endpoints.
+// emulator is the gadget with its device. It is the emulated device's host: it carries packets between it and the
+// endpoints.
 type emulator struct {
 	*gadget.Console
 	usb *gadget.Gadget
