@@ -150,7 +150,9 @@ takes an empty spare for a good one | signer/keyhealth.go | s/^\t\th.NoSpares = 
 does not note an empty spare in a checklist | failover/keys/keys.go | s/return k.NoteSpares(\(checklist.New.*\))$/return \1/ | ./failover | TestChecklistsNoteASpareThatIsNone
 signs by a file on a read-only file system | store/open.go | s/^\tif lock.readOnly != nil {$/\tif false {/ | ./store | TestReadOnlyFromTheStart
 opens a read-only file without a lock | store/lock.go | s/lock, openErr := openFile(path, os.O_RDONLY, 0); openErr == nil/lock, _ := openFile(os.DevNull, os.O_RDONLY, 0); true/ | ./store | TestReadOnlyWithoutALock
-logs a failed commit before those who wait are told | store/commit.go | s/^\tclose(b.done)$//;s/^\tdb.sayRuntime()$/\tclose(b.done)/ | ./store | TestAFailedCommitWaitsForNoLog
+logs a failed commit before those who wait are told | store/commit.go | s/^\tclose(b.done)$/\tdb.sayAll()\n\tclose(b.done)/ | ./store | TestAFailedCommitWaitsForNoLog
+logs with a lock of the signer in hand | store/unsaid.go | s/^\tdb.unsaid.add(unsaidLine{level, message, args})$/&\n\tdb.sayAll()/ | ./store | TestNoRequestWaitsForTheLog
+advises a level to be typed instead of a command that works | internal/hints/level.go | s/^\tcase node.Load():$/\tcase false:/ | ./internal/hints | TestLevel
 logs a note of a device with the store in hand | store/signedwith.go | s/failed\[by.Device\] = err/db.log.Error("x")/ | ./store | TestNothingIsLoggedUnderTheLock
 logs with the store in hand | store/commit.go | s/^\tfirst = db.poisoned == nil$/\tfirst = db.poisoned == nil\n\tdb.log.Error("commit failed")/ | ./store | TestNothingIsLoggedUnderTheLock
 logs what a Ledger is asked | ledger/session.go | s/"sent", len(c.raw)/"sent", fmt.Sprintf("%x", c.raw)/ | ./api | TestNoLogShowsPayloadsOrSignatures

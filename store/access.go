@@ -21,7 +21,7 @@ func AccessHint(err error) string {
 	return accessHint(at.Path, owner(at.Path), os.Geteuid())
 }
 
-const asTheUser = "run the command as the serving user: sudo -u highwater highwater …"
+const asTheUser = "run the command as the serving user: sudo -u highwater before the command"
 
 // accessHint is for a path of an owner (-1: not known), met by the user me.
 func accessHint(path string, owner, me int) string {

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -14,7 +15,9 @@ import (
 func (db *DB) commitLoop() {
 	defer close(db.committed)
 	for {
+		db.sayAll()
 		select {
+		case <-db.unsaid.due:
 		case <-db.wake:
 			db.commit(false, false)
 		case <-db.calmTimer.C:
@@ -23,6 +26,7 @@ func (db *DB) commitLoop() {
 			db.commit(true, false)
 		case <-db.stop:
 			db.commit(true, true)
+			db.sayAll()
 			return
 		}
 	}
@@ -43,17 +47,12 @@ func (db *DB) commit(alone, last bool) {
 	if len(records) > 0 || !b.last || !b.empty() {
 		db.obs(time.Since(start))
 	}
-	first := false
 	if cause == nil {
 		db.settled(b)
 	} else {
-		first, b.err = db.poison(cause)
+		b.err = db.poison(cause)
 	}
 	close(b.done)
-	if first { // only now: nobody waits for a log
-		db.sayFailed(cause)
-	}
-	db.sayRuntime()
 }
 
 // take closes the batch to newcomers and encodes its marks and horizons as of now, kept signatures included.
@@ -162,9 +161,17 @@ func (db *DB) update(b *batch, records []record) error {
 	return db.inPlace() // the next start looks in this place
 }
 
-// poison ends all signing of this process: after a failed commit the content of the disk is unknown. first tells that
-// nothing had failed before.
-func (db *DB) poison(cause error) (first bool, poisoned error) {
+// poison ends all signing of this process: after a failed commit the content of the disk is unknown.
+func (db *DB) poison(cause error) error {
+	first, poisoned := db.spoil(cause)
+	if first {
+		db.say(slog.LevelError, "commit failed", "error", cause)
+	}
+	return poisoned
+}
+
+// spoil is poison without a line in the log. first tells that nothing had failed before.
+func (db *DB) spoil(cause error) (first bool, poisoned error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	first = db.poisoned == nil
@@ -174,5 +181,3 @@ func (db *DB) poison(cause error) (first bool, poisoned error) {
 	}
 	return first, db.poisoned
 }
-
-func (db *DB) sayFailed(cause error) { db.log.Error("commit failed", "error", cause) }

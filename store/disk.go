@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"highwater/internal/hints"
 )
 
 // settle makes sure that reads of a file give the content of the disk. A killed process may have left a commit in the
@@ -32,7 +34,7 @@ func (e *DiskError) HintText() string {
 	case errors.Is(e.Err, ErrReplaced):
 		return "stop highwater and find the cause. If the file was moved away, move the same file back. " +
 			"Any copy is too old: before " +
-			"highwater starts again, set every key above all signed levels: `highwater hwm set --all --level HEAD+10`"
+			"highwater starts again, set every key above all signed levels: " + hints.Level("highwater hwm set --all --level", 0)
 	case errors.Is(e.Err, unix.ENOSPC), errors.Is(e.Err, unix.EDQUOT):
 		return "make room on the file system of the state directory (df), then restart highwater"
 	case errors.Is(e.Err, unix.EROFS):
@@ -43,7 +45,7 @@ func (e *DiskError) HintText() string {
 	}
 	return "see dmesg for the disk of the state directory; repair the disk, then restart highwater; " +
 		"on a new disk, with a " +
-		"copy of the files, first set every key above all signed levels: `highwater hwm set --all --level HEAD+10`"
+		"copy of the files, first set every key above all signed levels: " + hints.Level("highwater hwm set --all --level", 0)
 }
 
 // failing adds advice to a system's error about a file; other errors have their own.

@@ -147,11 +147,7 @@ func (c covered) Wait() error {
 		return poisoned
 	}
 	if _, err := c.db.stillThere(last); err != nil {
-		first, failed := c.db.poison(err)
-		if first {
-			c.db.sayFailed(err)
-		}
-		return failed
+		return c.db.poison(err)
 	}
 	return nil
 }

@@ -2,7 +2,9 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -47,18 +49,48 @@ func TestNothingIsLoggedUnderTheLock(t *testing.T) {
 	w.db.Store(db)
 	storetest.Floor(t, db, 10, key)
 	require.NoError(t, storetest.Advance(db, key, storetest.Mark(11, 0, 1)))
+	said := func(lines int32) {
+		require.Eventually(t, func() bool { return w.lines.Load() == lines }, 5*time.Second, time.Millisecond)
+	}
 	// Of another curve: it cannot be kept.
 	db.Keep(key, storetest.Mark(11, 0, 1).Digest, storetest.Signature(t, tezos.BLS12381, 1))
-	require.Equal(t, int32(1), w.lines.Load())
+	said(1)
 	// Too long a name.
 	db.NoteSigned(map[hwm.SignedBy]hwm.SignedUpTo{
 		{Device: strings.Repeat("d", 40_000), PKH: key.PKH, Kind: tezos.Block}: {Open: true},
 	})
-	require.Equal(t, int32(2), w.lines.Load())
+	said(2)
 	storetest.Break(t, db.Path(), storetest.NoSpace)
 	require.ErrorIs(t, storetest.Advance(db, key, storetest.Mark(12, 0, 1)), store.ErrPoisoned)
-	require.Eventually(t, func() bool { return w.lines.Load() == 3 }, 5*time.Second, time.Millisecond)
+	said(3)
 	require.False(t, w.held.Load())
+}
+
+// The signer calls the store with the lock of a request's kind in hand, and a turn at a device. No such call waits for a log.
+func TestNoRequestWaitsForTheLog(t *testing.T) {
+	l := stuckLog{slog.DiscardHandler, make(chan struct{})}
+	key := storetest.Key(1, tezos.Block)
+	db := openDir(t, newDir(t), store.Options{Log: slog.New(l), Ahead: 50})
+	storetest.Floor(t, db, 10, key)
+	require.NoError(t, storetest.Advance(db, key, storetest.Mark(11, 0, 1)))
+	require.Eventually(t, func() bool { return db.Horizons()[hwm.CeilingKey{Chain: key.Chain, PKH: key.PKH}] > 12 }, 5*time.Second, time.Millisecond)
+	covered, err := db.Advance(key, storetest.Mark(12, 0, 1))
+	require.NoError(t, err)
+	require.NoError(t, os.Rename(db.Path(), db.Path()+".away"))
+	ended := make(chan error, 1)
+	go func() {
+		db.Keep(key, storetest.Mark(12, 0, 1).Digest, storetest.Signature(t, tezos.BLS12381, 1)) // of another curve
+		db.NoteSigned(map[hwm.SignedBy]hwm.SignedUpTo{{Device: strings.Repeat("d", 40_000), PKH: key.PKH, Kind: tezos.Block}: {Open: true}})
+		ended <- covered.Wait()
+	}()
+	select {
+	case err = <-ended:
+	case <-time.After(5 * time.Second):
+		err = errors.New("the log is waited for")
+	}
+	close(l.hangs)
+	require.NoError(t, os.Rename(db.Path()+".away", db.Path()))
+	require.ErrorIs(t, err, store.ErrPoisoned)
 }
 
 // stuckLog is a log whose reader hangs.

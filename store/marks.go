@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"log/slog"
 
 	"highwater/hwm"
 	"highwater/internal/tezos"
@@ -75,7 +76,7 @@ func readable(dbKey []byte, mark hwm.Mark) error {
 // A mark that moved on needs the signature no more.
 func (db *DB) Keep(key hwm.Key, digest [32]byte, sig tezos.Signature) {
 	if err := db.keep(key, digest, sig); err != nil {
-		db.log.Error("signature not kept", "error", err)
+		db.say(slog.LevelError, "signature not kept", "error", err)
 	}
 }
 

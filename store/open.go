@@ -13,6 +13,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"highwater/hwm"
+	"highwater/internal/hints"
 	"highwater/internal/tezos"
 )
 
@@ -51,7 +52,7 @@ func Open(ctx context.Context, dir string, opt Options) (*DB, error) {
 	}
 	db.lock = lock
 	if lock.readOnly != nil {
-		_, _ = db.poison(fmt.Errorf("the state directory cannot be written: %w", lock.readOnly))
+		_, _ = db.spoil(fmt.Errorf("the state directory cannot be written: %w", lock.readOnly))
 	}
 	go db.commitLoop()
 	return db, nil
@@ -67,7 +68,7 @@ func open(path string, opt Options, readOnly bool) (*DB, error) {
 		marks:    map[hwm.Key]*entry{}, ceilings: map[hwm.CeilingKey]hwm.Ceiling{},
 		keys: map[tezos.PublicKeyHash]hwm.KnownKey{}, seen: map[seenKey]hwm.Position{},
 		signed: map[hwm.SignedBy]hwm.SignedUpTo{},
-		next:   newBatch(), taken: newBatch(), wake: make(chan struct{}, 1), stop: make(chan struct{}), committed: make(chan struct{}),
+		next:   newBatch(), taken: newBatch(), wake: make(chan struct{}, 1), unsaid: unsaid{due: make(chan struct{}, 1)}, stop: make(chan struct{}), committed: make(chan struct{}),
 		calmTimer: time.NewTimer(unhurriedDelay), lateTimer: time.NewTimer(lateDelay), failed: make(chan struct{}),
 	}
 	close(db.taken.done)
@@ -145,6 +146,5 @@ func (e *UntrustedError) HintText() string {
 			"never delete the file to get an old version going"
 	}
 	return "stop the baker; move the file aside, and keep the file; then `highwater init --store-only`, " +
-		"and set every key above " +
-		"all signed levels: `highwater hwm set --all --level HEAD+10`"
+		"and set every key above all signed levels: " + hints.Level("highwater hwm set --all --level", 0)
 }

@@ -1,12 +1,12 @@
 package store
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"hash/crc32"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -98,7 +98,7 @@ func (db *DB) beginRuntime() {
 	}
 	r, err := createRuntime(path, db.session, db.marks)
 	if err != nil {
-		db.noRuntime = cmp.Or(db.noRuntime, err)
+		db.noRuntime(err)
 		return
 	}
 	db.runtime = r
@@ -169,22 +169,16 @@ func (db *DB) remember(e *entry) bool {
 		return true
 	}
 	if err := db.runtime.put(e); err != nil {
-		db.noRuntime = cmp.Or(db.noRuntime, err)
+		db.noRuntime(err)
 		return false
 	}
 	return true
 }
 
-// sayRuntime logs why the runtime file cannot be used, with no lock held: until the file can be used, a killed process
-// costs as much as a power cut, and signatures wait for the disk.
-func (db *DB) sayRuntime() {
-	db.mu.Lock()
-	err := db.noRuntime
-	db.noRuntime = nil
-	db.mu.Unlock()
-	if err != nil {
-		db.log.Warn("runtime file not written", "error", err.Error())
-	}
+// noRuntime says why the runtime file cannot be used: until the file can be used, a killed process costs as much as a
+// power cut, and signatures wait for the disk.
+func (db *DB) noRuntime(err error) {
+	db.say(slog.LevelWarn, "runtime file not written", "error", err.Error())
 }
 
 // endRuntime lets the file go. The file goes away when the run ended in order; else the next start looks into the file.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"log/slog"
 	"maps"
 
 	bolt "go.etcd.io/bbolt"
@@ -24,7 +25,7 @@ func (db *DB) SignedWith() map[hwm.SignedBy]hwm.SignedUpTo {
 // signature kept later. A crash may lose the note, together with the signatures.
 func (db *DB) NoteSigned(rows map[hwm.SignedBy]hwm.SignedUpTo) {
 	for device, err := range db.noteSigned(rows) {
-		db.log.Error("the last signature of a device is not recorded", "device", device, "error", err)
+		db.say(slog.LevelError, "the last signature of a device is not recorded", "device", device, "error", err)
 	}
 }
 

@@ -46,28 +46,28 @@ type DB struct {
 
 	instance ed25519.PrivateKey
 
-	mu        sync.Mutex
-	marks     map[hwm.Key]*entry
-	ceilings  map[hwm.CeilingKey]hwm.Ceiling
-	role      hwm.RoleRecord
-	keys      map[tezos.PublicKeyHash]hwm.KnownKey
-	seen      map[seenKey]hwm.Position
-	signed    map[hwm.SignedBy]hwm.SignedUpTo
-	journal   []JournalEntry
-	peer      *hwm.Peer // nil: alone
-	register  hwm.RegisterSeen
-	alarms    []hwm.Alarm
-	poisoned  error         // set once, by a failed commit
-	failed    chan struct{} // closed at the same moment
-	closed    bool          // no newcomers
-	next      *batch        // the content of the next transaction
-	taken     *batch        // the batch before next
-	late      []*entry
-	horizons  map[hwm.CeilingKey]*horizon
-	begun     bool     // the first transaction of this run is on disk
-	floored   []*entry // marks that the end of the run before moved: the first transaction takes them along
-	noRuntime error    // why the runtime file could not be written, not logged yet
-	runtime   *runtimeFile
+	mu       sync.Mutex
+	marks    map[hwm.Key]*entry
+	ceilings map[hwm.CeilingKey]hwm.Ceiling
+	role     hwm.RoleRecord
+	keys     map[tezos.PublicKeyHash]hwm.KnownKey
+	seen     map[seenKey]hwm.Position
+	signed   map[hwm.SignedBy]hwm.SignedUpTo
+	journal  []JournalEntry
+	peer     *hwm.Peer // nil: alone
+	register hwm.RegisterSeen
+	alarms   []hwm.Alarm
+	poisoned error         // set once, by a failed commit
+	failed   chan struct{} // closed at the same moment
+	closed   bool          // no newcomers
+	next     *batch        // the content of the next transaction
+	taken    *batch        // the batch before next
+	late     []*entry
+	horizons map[hwm.CeilingKey]*horizon
+	begun    bool     // the first transaction of this run is on disk
+	floored  []*entry // marks that the end of the run before moved: the first transaction takes them along
+	unsaid   unsaid   // lines of the log, for the committer
+	runtime  *runtimeFile
 
 	ahead      int32
 	runtimeDir string

@@ -1,4 +1,4 @@
-// Package hints gives errors their advice: the next step of the operator.
+// Package hints is advice, the next step of the operator: advice of errors, and commands that work as they stand.
 package hints
 
 import "errors"
