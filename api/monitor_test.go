@@ -68,7 +68,7 @@ func TestReadiness(t *testing.T) {
 	alive := func() { require.Equal(t, `{"status":"alive"}`, ask(t, at, "GET", "/healthz", "").body) }
 	alive()
 	has(t, at, "role: standby")
-	has(t, at, "has no block watermark: highwater hwm set tz")
+	has(t, at, "has no block watermark: set `node` in the configuration, then highwater hwm set tz")
 	r.activate()
 	isReady(t, at)
 
@@ -156,7 +156,7 @@ func TestANewKeyDoesNotEndReadiness(t *testing.T) {
 	r.admin.Signer = again
 	isReady(t, at)
 	want := "marks: " + fresh.Hash().String() + " has no block watermark: highwater hwm set " + fresh.Hash().String() +
-		" --level LEVEL"
+		" --level 1010"
 	require.Contains(t, ask(t, at, "GET", "/readyz", "").body, want)
 	require.Contains(t, ask(t, at, "GET", "/", "").body, "Note: "+want)
 	require.Contains(t, ask(t, at, "GET", "/", "").body, "Ready: it signs.")

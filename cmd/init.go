@@ -117,7 +117,7 @@ func (a *app) adviseFirstMarks(st operate.Status) {
 		}
 		return
 	}
-	a.Note("next, for keys with an earlier signer: stop the earlier signer, import its marks (docs/migrate.md), then: %sHEAD+2", doctor.RaiseCommand(st))
-	a.Note("next, for new keys, without any signature: %sHEAD", doctor.RaiseCommand(st))
-	a.Note("HEAD is the chain's present level: nothing at or below HEAD is signed")
+	a.Note("next, for keys with an earlier signer: stop the earlier signer, and import its marks (docs/migrate.md)")
+	a.Note("next, for all keys: %s", doctor.RaiseCommand(st))
+	a.Note("nothing at or below the level of this command is signed")
 }

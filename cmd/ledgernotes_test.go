@@ -18,7 +18,7 @@ func TestNotesAreShownEverywhere(t *testing.T) {
 	w := newLedgerWorld(t, ledgersim.Setup{Curve: ledger.P256, Chain: tezos.ChainID{9, 9, 9, 9}})
 	w.until(t, device.Ready)
 	const note, command = "the device was set up for chain",
-		"highwater ledger setup --device left --key P-256/0h/0h --hwm LEVEL"
+		"highwater ledger setup --device left --key P-256/0h/0h --hwm "
 	for _, args := range [][]string{
 		{"status"}, {"status", "--json"}, {"check"}, {"check", "--json"}, {"ledger", "list"}, {"ledger", "list", "--json"},
 	} {

@@ -86,9 +86,24 @@ func (a *app) activate(ctx context.Context, cfg *config.Config, admin operate.Ad
 		return a.ShowRole(role, "signs as soon as a device is ready")
 	}
 	if err = a.ShowRole(role, "signs as soon as highwater serve runs"); err == nil && !a.AsJSON {
-		a.Note("next: highwater serve, tell octez about each key (%s), and see: highwater check", cfg.OctezImport())
+		a.adviseServe(cfg, st)
 	}
 	return err
+}
+
+// adviseServe names the steps after an activation without a daemon, with octez's command for each key.
+func (a *app) adviseServe(cfg *config.Config, st operate.Status) {
+	a.Note("next: highwater serve; then tell octez about each key, and see: highwater check")
+	alias, told := "baker", map[string]bool{}
+	for _, m := range st.Marks {
+		pkh := m.PKH.String()
+		if told[pkh] {
+			continue
+		}
+		told[pkh] = true
+		a.Note("  %s", cfg.OctezImport(alias, pkh))
+		alias = fmt.Sprintf("baker-%d", len(told)+1)
+	}
 }
 
 // checkActivation reports the gaps of an activation, and has a far level confirmed.

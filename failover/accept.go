@@ -7,6 +7,7 @@ import (
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/checklist"
+	"highwater/internal/hints"
 	"highwater/signer"
 )
 
@@ -63,9 +64,9 @@ func (n *Node) checkCertificate(c *wire.Certificate) error {
 func (n *Node) checkOffline(c *wire.Certificate, head *int32) error {
 	switch {
 	case c.Level == nil:
-		return wire.Refuse(wire.OldAnswer, "highwater release --at LEVEL --out FILE", "a certificate in a file must have a cut-over level")
+		return wire.Refuse(wire.OldAnswer, "on the peer's machine: "+hints.Level(wire.ReleaseCommand, 0), "a certificate in a file must have a cut-over level")
 	case head == nil:
-		return wire.Refuse(wire.NotReady, "set `node` in the configuration, or state the head of the chain: --head LEVEL",
+		return wire.Refuse(wire.NotReady, wire.StateHead,
 			"without a head of the chain nobody can tell whether the certificate is still good")
 	case int64(*c.Level) > int64(*head)+hwm.FarLevels:
 		return wire.Refuse(wire.TooFar, "look at the head again, and at the level of the certificate",
@@ -90,7 +91,7 @@ func (n *Node) checkFar(c *wire.Certificate) error {
 			return err
 		}
 		if !limit.Allows(*c.Level) {
-			return wire.Refuse(wire.TooFar, "make a new certificate at a level that is near: highwater release --at LEVEL --out FILE",
+			return wire.Refuse(wire.TooFar, "make a new certificate at a level that is near: "+hints.Level(wire.ReleaseCommand, limit.Reached()),
 				"the certificate's level %d is %s", *c.Level, limit.Distance(*c.Level))
 		}
 	}

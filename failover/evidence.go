@@ -121,7 +121,7 @@ func withoutNode(r *TakeoverRequest) checklist.Line {
 	const id = checklist.Node
 	if r.Head == nil {
 		return checklist.New(id, checklist.Bad, "no node is configured: the chain's head is not known",
-			"set `node` in the configuration, or state the head: --head LEVEL")
+			wire.StateHead)
 	}
 	return checklist.New(id, checklist.Warning,
 		fmt.Sprintf("none is configured; the operator states that the chain is at level %d", *r.Head), "")

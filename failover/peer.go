@@ -27,7 +27,7 @@ func (n *Node) SetPeer(_ context.Context, p *hwm.Peer) error {
 		err = errors.New("the machine is missing")
 	}
 	if err != nil {
-		return wire.Refuse(wire.WrongKey, "highwater peer add HOST:PORT KEY", "%q is no address: %v", p.Address, err)
+		return wire.Refuse(wire.WrongKey, wire.NamePeer, "%q is no address: %v", p.Address, err)
 	}
 	if p.Key == n.Me() {
 		return wire.Refuse(wire.WrongKey, "the key of the peer: highwater peer show, on the peer's machine",

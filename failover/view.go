@@ -102,7 +102,7 @@ func (n *Node) verdict(v View) verdict.Verdict {
 
 // screen gathers the grounds of the advice.
 func (n *Node) screen(p *PeerView) verdict.Screen {
-	s := verdict.Screen{Me: n.Me(), Mine: n.store.Role(), Disk: n.store.Healthy()}
+	s := verdict.Screen{Me: n.Me(), Mine: n.store.Role(), Disk: n.store.Healthy(), Reached: n.signer.Reached()}
 	if p != nil {
 		s.Peer = &verdict.Peer{Reachable: p.Reachable, Error: p.Error, Broken: p.Broken}
 	}

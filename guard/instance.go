@@ -97,7 +97,7 @@ func (in Instance) raise(name signer.AlarmName, key tezos.PublicKeyHash, text, h
 
 const hintSighted = "find the second signer of the key, and stop the signer; or the marks here were too low: restored from a " +
 	"copy, set too low, or taken over before the former signer ended. Afterwards, above every signature: of a pair highwater " +
-	"takeover, alone highwater activate --level LEVEL"
+	"takeover, alone highwater activate --level head+10"
 
 const hintUnproven = "the instance signs on. Look for the block on another node or an explorer. A block with the operation means that " +
 	"a second signer may have the key: highwater standby, and find the signer. A block without the operation means: do not " +

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"highwater/internal/hints"
 	"highwater/internal/tezos"
 )
 
@@ -144,7 +145,7 @@ func (r *Refusal) HintText() string {
 	switch r.Reason {
 	case NoMark:
 		return "set a mark above everything that the key ever " +
-			"signed: highwater hwm set " + r.Key.PKH.String() + " --level LEVEL"
+			"signed: " + hints.Level("highwater hwm set "+r.Key.PKH.String()+" --level", r.Limit.Reached())
 	case Conflict:
 		return "two bakers with the same key, or a baker that restarted with an old state: " +
 			"find the cause before going on"
@@ -152,8 +153,7 @@ func (r *Refusal) HintText() string {
 		return "see: highwater hwm list; a ceiling is lifted by the certificate that gives the right back, or offline by the operator"
 	case TooFar:
 		return "find the source of the request: a baker of a foreign chain, or a wrong clock. " +
-			"If the chain has the level: highwater hwm set " +
-			r.Key.PKH.String() + " --level LEVEL --far"
+			fmt.Sprintf("If the chain has the level: highwater hwm set %s --level %d --far", r.Key.PKH, max(0, r.Want.Level-1))
 	case NotAbove:
 	}
 	return ""

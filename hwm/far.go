@@ -66,6 +66,15 @@ func (l Limit) Or(now time.Time, k Known) Limit {
 	return l
 }
 
+// Reached is the level that the chain may have reached by the limit's time, for advice; 0 where nothing is known.
+func (l Limit) Reached() int64 {
+	if !l.set {
+		return 0
+	}
+	seconds := l.Top - FarLevels - int64(l.From.Level)
+	return int64(l.From.Level) + seconds*int64(time.Second)/int64(BlockTime)
+}
+
 // Known tells whether anything is limited.
 func (l Limit) Known() bool { return l.set }
 

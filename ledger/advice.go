@@ -1,6 +1,10 @@
 package ledger
 
-import "fmt"
+import (
+	"fmt"
+
+	"highwater/internal/hints"
+)
 
 // The commands that the advice names carry the device's name and the key. Without them an operator could change
 // another device or another key.
@@ -9,18 +13,19 @@ func (d *Device) resetAdvice(level int32) string {
 	return fmt.Sprintf("highwater ledger reset --device %s --level %d", d.cfg.Name, level)
 }
 
-func (d *Device) setupAdvice(key Authorized) string {
-	return fmt.Sprintf("highwater ledger setup --device %s --key %s/%s --hwm LEVEL", d.cfg.Name, key.Curve, key.Path)
+// setupAdvice authorises a key, and sets the device's mark; known is where the chain may be.
+func (d *Device) setupAdvice(key Authorized, known int64) string {
+	return hints.Level(fmt.Sprintf("highwater ledger setup --device %s --key %s/%s --hwm", d.cfg.Name, key.Curve, key.Path), known)
 }
 
 // keyAdvice says how to authorise the right key: the first key of the config, or any key when the config names none.
 func (d *Device) keyAdvice() string {
 	if len(d.cfg.Want) == 0 {
-		return fmt.Sprintf("run `highwater ledger setup --device %s --key KEY --hwm LEVEL`; "+
-			"`highwater ledger list` shows the keys", d.cfg.Name)
+		return fmt.Sprintf("`highwater ledger list --device %s` shows the keys; authorise the first: %s",
+			d.cfg.Name, d.setupAdvice(Authorized{Curve: Ed25519, Path: DefaultPath}, 0))
 	}
 	want := d.cfg.Want[0]
-	return fmt.Sprintf("authorise the key of the config: run %#q, or "+
-		"`highwater ledger authorize --device %s --key %s/%s` to keep the marks",
-		d.setupAdvice(Authorized{Curve: want.Curve, Path: want.Path}), d.cfg.Name, want.Curve, want.Path)
+	return fmt.Sprintf("authorise the key of the config: %s; or, to keep the marks: "+
+		"highwater ledger authorize --device %s --key %s/%s",
+		d.setupAdvice(Authorized{Curve: want.Curve, Path: want.Path}, 0), d.cfg.Name, want.Curve, want.Path)
 }

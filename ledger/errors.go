@@ -74,11 +74,10 @@ func (s Status) meaning() string {
 
 // Advice, one line each.
 const (
-	adviceUnlock = "the device is locked: enter its PIN"
-	adviceOpen   = "open the Tezos Baking app on the device"
-	adviceWrong  = "quit the open app and open the Tezos Baking app on the device"
-	adviceKey    = "authorise the key: run `highwater ledger setup --key KEY --hwm LEVEL`, " +
-		"or `highwater ledger authorize --key KEY` to keep the marks"
+	adviceUnlock  = "the device is locked: enter its PIN"
+	adviceOpen    = "open the Tezos Baking app on the device"
+	adviceWrong   = "quit the open app and open the Tezos Baking app on the device"
+	adviceKey     = "authorise the key: highwater ledger list shows the keys; see highwater ledger setup --help"
 	adviceOtherID = "connect the right Ledger, or correct id in the config"
 	advicePlug    = "plug the Ledger in, unlock it and open the Tezos Baking app"
 	adviceBusy    = "look at the device: answer the prompt on its screen; " +

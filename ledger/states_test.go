@@ -87,9 +87,9 @@ func TestWantedKey(t *testing.T) {
 	d := start(t, sim.Dial, func(c *ledger.Config) { c.Want = []ledger.Locator{want} })
 	advice := waitFor(t, d, device.Broken).Advice
 	require.Contains(t, advice, "authorise the key of the config")
-	require.Contains(t, advice, "`highwater ledger setup --device left --key secp256k1/0h/0h --hwm LEVEL`",
+	require.Contains(t, advice, "highwater ledger setup --device left --key secp256k1/0h/0h --hwm head+10",
 		"without its key, ed25519 would be set up")
-	require.Contains(t, advice, "`highwater ledger authorize --device left --key secp256k1/0h/0h`")
+	require.Contains(t, advice, "highwater ledger authorize --device left --key secp256k1/0h/0h")
 	want.Curve = ledger.Ed25519
 	d = start(t, sim.Dial, func(c *ledger.Config) { c.Want, c.ID = []ledger.Locator{want}, want.Device })
 	waitFor(t, d, device.Ready)
@@ -110,7 +110,7 @@ func TestEmulatedDeviceRefusesTheMainnet(t *testing.T) {
 	d := start(t, sim.Dial, func(c *ledger.Config) { c.Chain = tezos.Mainnet })
 	st := waitFor(t, d, device.Ready)
 	require.Contains(t, st.Note(), "without a chain id")
-	require.Contains(t, st.Note(), "`highwater ledger setup --device left --key ed25519/0h/0h --hwm LEVEL`")
+	require.Contains(t, st.Note(), "highwater ledger setup --device left --key ed25519/0h/0h --hwm ")
 	_, err := sign(t, d, operation(tezos.Attestation, tezos.Mainnet, 101, 0))
 	require.ErrorIs(t, err, device.ErrRefused)
 	require.ErrorContains(t, err, "an emulated device does not sign for the mainnet")

@@ -7,6 +7,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/internal/words"
 )
 
@@ -45,8 +46,8 @@ func (s *Signer) CheckActivate(level *int32) error {
 	}
 	return &Denial{
 		Reason: string(hwm.NoMark), Text: fmt.Sprintf("%s missing, the first: %s", words.Count(len(missing), "watermark"), missing[0]),
-		Hint: "set the marks first (highwater hwm set --all --level LEVEL), or give activate a --level above every " +
-			"signed level",
+		Hint: "above every signed level: " + hints.Level("highwater activate --level", s.Reached()) +
+			"; or first the marks alone: " + hints.Level("highwater hwm set --all --level", s.Reached()),
 	}
 }
 

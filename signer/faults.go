@@ -44,12 +44,12 @@ func (s *Signer) deviceFault(key *ringKey, devices []Device) *KeyFault {
 }
 
 // missingMark is the fault of the first kind without a mark that the key may sign.
-func missingMark(key *ringKey, states map[tezos.Kind]hwm.State, isNew bool) *KeyFault {
+func (s *Signer) missingMark(key *ringKey, states map[tezos.Kind]hwm.State, isNew bool) *KeyFault {
 	for _, kind := range key.kinds() {
 		if states[kind].Mark == nil {
 			return &KeyFault{
 				Reason: KeyNoMark, Text: "the key has no " + kind.String() + " watermark", Note: isNew,
-				Hint: "highwater hwm set " + key.pkh.String() + " --level LEVEL",
+				Hint: hints.Level("highwater hwm set "+key.pkh.String()+" --level", s.Reached()),
 			}
 		}
 	}

@@ -81,7 +81,7 @@ func (s *Signer) health(key *ringKey, devices []Device, shared []KeyFault) KeyHe
 	if err != nil {
 		return h
 	}
-	if f := missingMark(key, states, h.New); f != nil {
+	if f := s.missingMark(key, states, h.New); f != nil {
 		h.Faults = append(h.Faults, *f)
 	} else if f := s.levelFault(key, states); f != nil {
 		h.Faults = append(h.Faults, *f)

@@ -38,6 +38,15 @@ func (s *Signer) Limit(pkh tezos.PublicKeyHash) (hwm.Limit, error) {
 	return hwm.NewLimit(s.now(), nil, marks...), nil
 }
 
+// Reached is the level that the chain may have reached, for advice; 0 where nobody can tell.
+func (s *Signer) Reached() int64 {
+	limit, err := s.LimitOfAll()
+	if err != nil {
+		return 0 // the request itself meets the error of the store
+	}
+	return limit.Reached()
+}
+
 // LimitOfAll is how far an operator may move marks without a word more: by the node's head, or where none is known by all marks.
 func (s *Signer) LimitOfAll() (hwm.Limit, error) {
 	rows, err := s.store.Rows()

@@ -8,6 +8,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/internal/tezos"
 )
 
@@ -23,13 +24,15 @@ type stranger struct {
 	pkh    tezos.PublicKeyHash
 }
 
-const (
-	unusableStrange = "the device's own mark is far above the chain: used on another chain? The device is not used " +
-		"for the key"
-	hintStrange = "sign for our chain with a second device. A Ledger's mark can be put back: " +
-		"highwater ledger reset --level LEVEL. " +
-		"If our chain has really reached the device's level: highwater hwm import --device NAME --far"
-)
+const unusableStrange = "the device's own mark is far above the chain: used on another chain? The device is not used " +
+	"for the key"
+
+// hintStrange is the advice for the device of a name.
+func (s *Signer) hintStrange(name string) string {
+	return "sign for our chain with a second device. A Ledger's mark can be put back: " +
+		hints.Level("highwater ledger reset --device "+name+" --level", s.Reached()) +
+		". If our chain has really reached the device's level: highwater hwm import --device " + name + " --far"
+}
 
 // forget begins a new look at a device: its present marks count.
 func (t *strangers) forget(name string, marks []device.Mark) {
@@ -69,7 +72,7 @@ func (s *Signer) disbelieve(name string, m device.Mark, limit hwm.Limit) {
 	s.RaiseOtherChain("device "+name, m.PKH, fmt.Sprintf(
 		"device %s: its own %s mark of %s is at level %d, %s: used on another chain? Its marks are not taken, and "+
 			"the device is not used for this key",
-		name, markName(m.Kind), m.PKH, m.Level, limit.Distance(m.Level)), hintStrange)
+		name, markName(m.Kind), m.PKH, m.Level, limit.Distance(m.Level)), s.hintStrange(name))
 }
 
 // RaiseOtherChain raises the alarm that nothing on our chain explains a witness's marks of a key. A standing alarm

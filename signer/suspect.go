@@ -6,6 +6,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/internal/tezos"
 )
 
@@ -75,16 +76,20 @@ func (s *Signer) suspect(witness string, known bool, m device.Mark, passed []pas
 		text += "the device was never connected here before: the device signed elsewhere, or somebody set the mark " +
 			"higher by hand"
 	default:
-		hint = hintRollback
+		hint = s.hintRollback(int64(m.Level))
 		text += "this state directory is older than the signatures. Was the directory restored from a copy?"
 	}
 	s.RaiseAlarm(name, witness, m.PKH.String(), text, hint)
 }
 
+// hintRollback is the advice where a witness knows of signatures up to a level.
+func (s *Signer) hintRollback(level int64) string {
+	return "if the directory was restored, all its marks are too old: before anything else, above every level signed " +
+		"since, " + hints.Level("highwater hwm set --all --level", max(level, s.Reached())) +
+		"; if a second host used the device, or somebody set the mark higher, all is well: highwater acknowledge"
+}
+
 const (
-	hintRollback = "if the directory was restored, all its marks are too old: before anything else, highwater hwm " +
-		"set --all --level LEVEL, above every level signed since; if a second host used the device, or somebody " +
-		"set the mark higher, all is well: highwater acknowledge"
 	hintElsewhere = "find and stop the second signer of the key; if the signer was yours, and has " +
 		"ended: highwater acknowledge"
 	hintBackwards = "the device's own mark protects less than before; the host's marks hold. Find the cause, then " +

@@ -41,7 +41,7 @@ func (s *Signer) explain(key *ringKey, candidates []Device, kind tezos.Kind) Key
 	case k.Usable != "":
 		f.Reason, f.Health, f.Text, f.cause = KeyReason(device.Locked), device.Locked, k.Usable, errors.New(k.Usable)
 	case s.isStrange(d, key.pkh):
-		f.Reason, f.Health, f.Text, f.Hint = KeyLevel, device.Broken, unusableStrange, hintStrange
+		f.Reason, f.Health, f.Text, f.Hint = KeyLevel, device.Broken, unusableStrange, s.hintStrange(d.Name())
 		f.cause = errors.New(f.Text)
 	default:
 		f.Reason, f.Health = KeyOtherUse, device.Broken

@@ -35,7 +35,7 @@ func (e *RemoteError) Error() string {
 // HintText is advice where the gadget's own words give none.
 func (e *RemoteError) HintText() string {
 	if e.Code == CodeInitialised {
-		return "the gadget has a seed already, and keeps the seed: make keys with highwater tezsign new ALIAS"
+		return "the gadget has a seed already, and keeps the seed: make keys with highwater tezsign new consensus"
 	}
 	return ""
 }

@@ -6,6 +6,7 @@ import (
 	"highwater/cmd/cli"
 	"highwater/internal/config"
 	"highwater/internal/daemon"
+	"highwater/internal/hints"
 	"highwater/internal/terminal"
 	"highwater/internal/tezos"
 	"highwater/internal/words"
@@ -106,7 +107,7 @@ func (a *app) ledgerSetupCmd() *cobra.Command {
 			}
 			return cli.Ask(c, a.App, f, "setup", args, func(name, pkh string) error {
 				a.Say("%s may bake with %s on %s, marks at %d", name, pkh, cfg.ChainID, args.Main)
-				a.Note("next: highwater hwm set %s --level LEVEL", pkh)
+				a.Note("next: highwater hwm set %s --level %d", pkh, args.Main)
 				return nil
 			})
 		},
@@ -137,7 +138,7 @@ func (a *app) ledgerAuthorizeCmd() *cobra.Command {
 			}
 			return cli.Ask(c, a.App, f, "authorize", k, func(name, pkh string) error {
 				a.Say("%s may bake with %s", name, pkh)
-				a.Note("next, unless the key has marks (highwater hwm list): highwater hwm set %s --level LEVEL", pkh)
+				a.Note("next, unless the key has marks (highwater hwm list): %s", hints.Level("highwater hwm set "+pkh+" --level", 0))
 				return nil
 			})
 		},

@@ -70,7 +70,7 @@ func (a *app) exportBundle(ctx context.Context, admin operate.Admin, out string)
 	if b.Role == hwm.Active {
 		a.Note("hint: this instance is active: signatures from now on are not in the file")
 	}
-	a.Note("next, on the second machine: highwater bundle diff FILE, then: highwater hwm import FILE")
+	a.Note("next, on the second machine: highwater bundle diff %s, then: highwater hwm import %s", out, out)
 	return nil
 }
 
@@ -101,7 +101,7 @@ func (a *app) bundleDiffCmd() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.withBundle(c.Context(), args[0], &trust, true,
 				func(b *bundle.Bundle, who string, admin operate.Admin) error {
-					return a.diffBundle(c.Context(), admin, b, who)
+					return a.diffBundle(c.Context(), admin, b, who, args[0])
 				})
 		},
 	}
@@ -174,7 +174,7 @@ type bundleDiff struct {
 	Differs  []string            `json:"differs"`
 }
 
-func (a *app) diffBundle(ctx context.Context, admin operate.Admin, b *bundle.Bundle, who string) error {
+func (a *app) diffBundle(ctx context.Context, admin operate.Admin, b *bundle.Bundle, who, file string) error {
 	d := bundleDiff{Instance: b.Instance, When: b.When, Marks: []operate.ChangeRow{}, Differs: []string{}}
 	if rows := b.Rows(); len(rows) > 0 {
 		// A dry run raises nothing, so no confirmation is needed.
@@ -204,7 +204,7 @@ func (a *app) diffBundle(ctx context.Context, admin operate.Admin, b *bundle.Bun
 	for _, text := range d.Differs {
 		a.Say("differs: %s", text)
 	}
-	a.Note("nothing was changed; to raise the marks: highwater hwm import FILE")
+	a.Note("nothing was changed; to raise the marks: highwater hwm import %s", file)
 	return nil
 }
 

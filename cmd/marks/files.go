@@ -39,7 +39,7 @@ func (a *app) hwmExportCmd() *cobra.Command {
 			case !other && format != interchange.Highwater.String():
 				return terminal.Usagef("--format %q: use highwater, octez-signer or signatory", format)
 			case other && out == "":
-				return hints.Add(terminal.Usagef("--format %s wants --out DIRECTORY", format), "e.g. --out marks")
+				return hints.Add(terminal.Usagef("--format %s writes a directory: --out is missing", format), "e.g. --out marks")
 			}
 			return a.WithAdmin(c.Context(), false, func(cfg *config.Config, admin operate.Admin) error {
 				if other {

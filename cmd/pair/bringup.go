@@ -46,7 +46,7 @@ func byStep(flag string, texts []string) (map[string]string, error) {
 		step, text, ok := strings.Cut(t, "=")
 		if !ok || strings.TrimSpace(text) == "" {
 			return nil, hints.Add(terminal.Usagef("--%s %q says nothing", flag, t),
-				"expected STEP=TEXT, e.g. --"+flag+" 'baker-files=carried over today'")
+				"a step and a text are expected, e.g. --"+flag+" 'baker-files=carried over today'")
 		}
 		out[step] = text
 	}

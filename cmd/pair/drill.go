@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"highwater/cmd/cli"
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/bringup"
 	"highwater/internal/config"
@@ -121,7 +122,7 @@ func drillable(st operate.Status) error {
 	case !st.Running:
 		return hints.Add(errors.New("the two instances talk through their daemons"), "highwater serve")
 	case st.Pair == nil || st.Pair.Peer == nil:
-		return hints.Add(errors.New("no peer is named"), "highwater peer add ADDRESS KEY")
+		return hints.Add(errors.New("no peer is named"), wire.NamePeer)
 	case st.Role.Role == hwm.Active || st.Role.Mine && st.Role.Epoch > 0:
 		return hints.Add(errSigns, "on the peer: highwater drill --handover")
 	}

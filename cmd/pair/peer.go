@@ -1,6 +1,7 @@
 package pair
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -30,12 +31,12 @@ func (a *app) peerCmd() *cobra.Command {
 		Use: "show", Short: "Show this instance's key, the peer, and the signing instance", Args: cli.NoArgs,
 		Example: "  highwater peer show",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.WithAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error {
+			return a.WithAdmin(c.Context(), false, func(cfg *config.Config, admin operate.Admin) error {
 				v, err := admin.Pair(c.Context())
 				if err != nil {
 					return err
 				}
-				return a.pair(v)
+				return a.pair(cfg, v)
 			})
 		},
 	})
@@ -79,7 +80,7 @@ func (a *app) setPeer(ctx context.Context, r operate.PeerRequest, yes bool) erro
 		if cfg.Peer.Listen == "" && r.Address != "" {
 			a.Note("hint: the peer cannot reach this instance yet: set [peer] listen in %s, and restart", cfg.Path)
 		}
-		return a.pair(v)
+		return a.pair(cfg, v)
 	})
 }
 
@@ -104,11 +105,12 @@ func (a *app) parting(ctx context.Context, admin operate.Admin, r operate.PeerRe
 		"The instance %s never signs with these keys again?", st.Pair.Peer.Key.Short()), word)
 }
 
-func (a *app) pair(v failover.View) error {
+func (a *app) pair(cfg *config.Config, v failover.View) error {
 	if a.AsJSON {
 		return a.JSON(v)
 	}
 	a.Say("this instance   %s", v.Instance)
+	a.Say("at the peer     %s", cmp.Or(cfg.PeerAdd(v.Instance.String()), "no command yet: set [peer] listen in "+cfg.Path))
 	a.ShowPair(&v)
 	return nil
 }

@@ -78,7 +78,7 @@ func (a *app) registerCmd() *cobra.Command {
 			}
 			if !alone {
 				return hints.Add(errors.New("nobody stated that the other instances cannot sign"),
-					"stop them for good, then: highwater register detach --the-other-instances-cannot-sign --head LEVEL")
+					fmt.Sprintf("stop them for good, then: highwater register detach --the-other-instances-cannot-sign --head %d", level))
 			}
 			return a.shared(c.Context(), func(cfg *config.Config, in *daemon.Instance) error {
 				return a.detach(c.Context(), cfg, in, level)
@@ -117,14 +117,14 @@ func (a *app) registerInit(ctx context.Context, cfg *config.Config, in *daemon.I
 	role := in.Store.Role()
 	if role.Role != hwm.Active || role.Owner != in.Store.Instance() {
 		return hints.Add(fmt.Errorf("this instance is on %s: the first record is made where signing is", role.Role),
-			"there; or, where nobody signs yet: highwater activate --level LEVEL first")
+			"there; or, where nobody signs yet, first "+hints.Level("highwater activate --level", 0))
 	}
 	marks, err := register.MarksOf(in.Store, in.Signer)
 	if err != nil {
 		return err
 	}
 	if len(marks) == 0 {
-		return hints.Add(errors.New("this instance has no watermark yet"), "highwater hwm set --all --level LEVEL")
+		return hints.Add(errors.New("this instance has no watermark yet"), hints.Level("highwater hwm set --all --level", 0))
 	}
 	level := int32(0)
 	for _, m := range marks {

@@ -14,6 +14,8 @@ type Screen struct {
 	Mine hwm.RoleRecord
 	Disk error // of this instance; nil: the disk works
 	Peer *Peer // nil: this instance is alone
+	// Reached is the level that the chain may have reached, for advice; 0: nobody can tell.
+	Reached int64
 }
 
 // Peer is how the peer does.
@@ -45,7 +47,7 @@ func DiskHint(id hwm.InstanceID) string {
 // Advice tells the obstacle of the moment, and the next steps.
 func (s Screen) Advice(v Verdict) (waiting string, next []string) {
 	if v.By != s.Me && s.Peer == nil && v.Is == Signs {
-		return "", []string{"name the peer: highwater peer add ADDRESS KEY"}
+		return "", []string{wire.NamePeer}
 	}
 	if s.Disk != nil {
 		return "the disk here fails: " + s.Disk.Error(), s.broken(v)
@@ -79,7 +81,7 @@ func (s Screen) owner(v Verdict) (waits string, next []string) {
 	switch v.Is {
 	case FencedOwner:
 		if s.Peer == nil {
-			return "", []string{findSigner, "afterwards, above every signature: highwater activate --level LEVEL"}
+			return "", []string{findSigner, "afterwards, above every signature: " + hints.Level("highwater activate --level", s.Reached)}
 		}
 		return "", []string{findSigner, takesOver}
 	case StandsBy:

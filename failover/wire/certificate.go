@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"highwater/hwm"
+	"highwater/internal/hints"
 	"highwater/internal/tezos"
 )
 
@@ -81,7 +82,7 @@ func (c *Certificate) Verify() error {
 // ForFile refuses a certificate that is not for a file: a certificate without a level, or an answer to a question.
 func (c *Certificate) ForFile() error {
 	if c.Nonce != "" || c.Level == nil {
-		return Refuse(OldAnswer, "highwater release --at LEVEL --out FILE, on the peer's machine",
+		return Refuse(OldAnswer, "on the peer's machine: "+hints.Level(ReleaseCommand, 0),
 			"the certificate was an answer, and is not for a file")
 	}
 	return nil

@@ -52,9 +52,18 @@ func Refuse(reason, hint, format string, args ...any) *Refusal {
 	return &Refusal{Reason: reason, Text: fmt.Sprintf(format, args...), Hint: hint}
 }
 
+// NamePeer is the advice to an instance without a peer.
+const NamePeer = "name the peer: highwater peer show, on the peer's machine, prints the command for this machine"
+
+// StateHead is the advice where the head of the chain is not known.
+const StateHead = "set `node` in the configuration, or state the head of the chain with --head, from an explorer"
+
+// ReleaseCommand writes a certificate, up to the level at its end.
+const ReleaseCommand = "highwater release --out handover.json --at"
+
 // RefuseNoPeer is the refusal of an instance without a peer.
 func RefuseNoPeer() *Refusal {
-	return Refuse(NoPeer, "highwater peer add ADDRESS KEY", "no peer is configured")
+	return Refuse(NoPeer, NamePeer, "no peer is configured")
 }
 
 // IsRefusal tells a decision from a breakage.

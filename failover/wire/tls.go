@@ -64,8 +64,7 @@ func tlsConfig(identity crypto.Signer, pinned func() (hwm.InstanceID, bool)) (*t
 				return RefuseNoPeer()
 			}
 			if key == hwm.InstanceID(me) && key != want {
-				return Refuse(WrongKey, "highwater peer add ADDRESS KEY, both of the peer; or make the copy anew: highwater init in an "+
-					"empty directory",
+				return Refuse(WrongKey, NamePeer+"; or make the copy anew: highwater init in an empty directory",
 					"the machine at the address has this instance's own key: the address leads back here, or the machine has a copy of this "+
 						"instance's state directory")
 			}

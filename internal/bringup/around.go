@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"highwater/failover/wire"
 	"highwater/internal/chain"
 	"highwater/internal/checklist"
 	"highwater/internal/doctor"
@@ -21,9 +22,10 @@ func (b *Backup) checkPeer(ctx context.Context) checklist.Line {
 		return broken(err)
 	}
 	if st.Pair == nil || st.Pair.Peer == nil {
-		hint := "at the peer: highwater peer add THIS-MACHINE:PORT " + st.Instance +
-			"; here: highwater peer add ITS-ADDRESS:PORT ITS-KEY"
-		if b.Config.Peer.Listen == "" {
+		hint := wire.NamePeer
+		if add := b.Config.PeerAdd(st.Instance); add != "" {
+			hint = "at the peer: " + add + "; here, " + hint
+		} else {
 			hint = "set [peer] listen in " + b.Config.Path + " and restart; then, " + hint
 		}
 		return waiting(hint, "no peer is named here; this instance's key is %s", st.Instance)

@@ -32,7 +32,8 @@ func (b *Backup) checkBakerFiles(ctx context.Context) checklist.Line {
 	if b.BakerDir == "" {
 		return checklist.Line{
 			Detail: "nobody said where octez-baker's base directory is",
-			Hint:   "copy the files from the first machine, then: --baker-dir DIRECTORY",
+			Hint: "copy the files from the first machine, then name their directory: " +
+				"highwater bring-up --baker-dir ~/.tezos-client",
 		}
 	}
 	at := func(name string) string { return filepath.Join(b.BakerDir, b.Config.Chain[:shortChain]+"_"+name) }
@@ -44,7 +45,7 @@ func (b *Backup) checkBakerFiles(ctx context.Context) checklist.Line {
 			continue
 		}
 		if err != nil {
-			return broken(hints.Add(err, "may this user look into "+b.BakerDir+"? If not: --state baker-files=…"))
+			return broken(hints.Add(err, "may this user look into "+b.BakerDir+"? If not: highwater bring-up --state baker-files='copied from the first machine'"))
 		}
 		nonces++
 		have = append(have, fileWords(info))

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"highwater/failover"
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/checklist"
 	"highwater/internal/config"
@@ -44,7 +45,7 @@ func Measure(ctx context.Context, cfg *config.Config, admin operate.Admin) (Dril
 	if st.Pair == nil || st.Pair.Peer == nil {
 		d.Lines = append(d.Lines, checklist.New(
 			checklist.OtherInstance, checklist.Warning, "no peer is named: the cost of a switch cannot be measured",
-			"highwater peer add ADDRESS KEY"))
+			wire.NamePeer))
 	} else if err := measurePair(ctx, admin, &d, median, st.Role.Role == hwm.Active); err != nil {
 		return d, err
 	}

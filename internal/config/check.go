@@ -20,7 +20,7 @@ func (c *Config) checkServer(f *faultList) {
 	for i, text := range c.Server.AuthorizedKeys {
 		key, err := tezos.ParsePublicKey(text)
 		if err != nil {
-			f.add("server.authorized_keys[%d]: %v (public keys, not addresses: octez-client show address ALIAS)", i, err)
+			f.add("server.authorized_keys[%d]: %v (public keys, not addresses: octez-client show address prints them)", i, err)
 			continue
 		}
 		c.Auth = append(c.Auth, key)

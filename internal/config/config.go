@@ -174,7 +174,7 @@ func Load(path string) (*Config, error) {
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, hints.Add(fmt.Errorf("no configuration at %s", path),
 			"write a configuration with: highwater init --config "+path+"; or name a different "+
-				"file: --config FILE, $"+Env)
+				"file with --config or $"+Env)
 	}
 	if err != nil {
 		return nil, ExplainAccess(err)
@@ -189,6 +189,7 @@ func Load(path string) (*Config, error) {
 	}
 	c.Path = path
 	c.resolve(dir)
+	hints.HasNode(c.Node != "")
 	return c, nil
 }
 
@@ -252,10 +253,24 @@ func Parse(text string) (*Config, error) {
 	return c, nil
 }
 
-// OctezImport is the command by which octez learns of a key. Octez speaks HTTP over TCP only: a unix socket stands
-// behind a proxy.
-func (c *Config) OctezImport() string {
-	return "octez-client import secret key ALIAS " + c.Locators(c.Server.Listen, c.Socket.Address()).HTTP + "/tz…"
+// PeerAdd is the command by which the peer learns of this instance; empty while the peer cannot reach this instance.
+func (c *Config) PeerAdd(instance string) string {
+	host, port, err := net.SplitHostPort(c.Peer.Listen)
+	if err != nil {
+		return ""
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		if host, err = os.Hostname(); err != nil {
+			return ""
+		}
+	}
+	return "highwater peer add " + net.JoinHostPort(host, port) + " " + instance
+}
+
+// OctezImport is the command by which octez learns of the key with an address, under an alias. Octez speaks HTTP over
+// TCP only: a unix socket stands behind a proxy.
+func (c *Config) OctezImport(alias, pkh string) string {
+	return "octez-client import secret key " + alias + " " + c.Locators(c.Server.Listen, c.Socket.Address()).HTTP + "/" + pkh
 }
 
 // Locators are octez's locators for listeners at these addresses, each up to the key.

@@ -10,6 +10,7 @@ import (
 	"highwater/internal/checklist"
 	"highwater/internal/config"
 	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/internal/words"
 	"highwater/operate"
 	"highwater/store"
@@ -99,13 +100,25 @@ func checkGuard(cfg *config.Config, st operate.Status) checklist.Line {
 	return checklist.Good(checklist.Guard, "on, %s", st.Guard.Line())
 }
 
-// RaiseCommand is a command to give all keys marks at a level. An instance that does not sign yet gets the right in the
+// RaiseCommand is a command to give all keys marks above the chain. An instance that does not sign yet gets the right in the
 // same command.
 func RaiseCommand(st operate.Status) string {
+	command := "highwater activate --level"
 	if st.Role.Role == hwm.Active {
-		return "highwater hwm set --all --level "
+		command = "highwater hwm set --all --level"
 	}
-	return "highwater activate --level "
+	return hints.Level(command, highest(st))
+}
+
+// highest is the highest level of a mark, 0 without marks.
+func highest(st operate.Status) int64 {
+	out := int64(0)
+	for _, m := range st.Marks {
+		if m.Level != nil && m.Chain.String() == st.Chain {
+			out = max(out, int64(*m.Level))
+		}
+	}
+	return out
 }
 
 // MissingMarks is how many keys and kinds have no watermark.
@@ -127,7 +140,7 @@ func checkMarks(st operate.Status) checklist.Line {
 	case missing > 0:
 		f := checklist.New(checklist.Watermarks, checklist.Warning,
 			words.Count(missing, "mark")+" missing: keys without a mark do not sign",
-			"above all levels that the keys ever signed (docs/migrate.md): "+RaiseCommand(st)+"LEVEL")
+			"above all levels that the keys ever signed (docs/migrate.md): "+RaiseCommand(st))
 		if i := slices.IndexFunc(st.Marks, func(m operate.MarkRow) bool { return m.Chain.String() != st.Chain }); i >= 0 {
 			f.Detail += fmt.Sprintf("; the file has marks for chain %s, and `chain` is %s", st.Marks[i].Chain, st.Chain)
 		}
@@ -138,7 +151,7 @@ func checkMarks(st operate.Status) checklist.Line {
 
 // checkFenced explains the way out of the role fenced.
 func checkFenced(st operate.Status) checklist.Line {
-	hint := "find the second signer of these keys; then, above all signed levels: highwater activate --level LEVEL"
+	hint := "find the second signer of these keys; then, above all signed levels: " + hints.Level("highwater activate --level", highest(st))
 	if st.Pair != nil && st.Pair.Peer != nil {
 		hint = "find the second signer of these keys; then, on the machine that should sign: highwater takeover"
 	}

@@ -20,7 +20,7 @@ var placeholder = regexp.MustCompile(`\b(LEVEL|HEAD|KEY|KEYS|FILE|NAME|ALIAS|PKH
 	`|--[a-z-]+ [A-Z]{2}|<[a-z][a-z -]*>|highwater [a-z -]*…`)
 
 // shapes are the texts that name the shape of a value, and advise no command with the shape.
-var shapes = []string{"use HOST:PORT or unix:/PATH", "tcp://HOST:PORT"}
+var shapes = []string{"use HOST:PORT or unix:/PATH", "tcp://HOST:PORT", "PRIVATE KEY"}
 
 // defined are the files where a placeholder of help is defined, heads of a table, and the address of a proxy that only
 // the operator knows.

@@ -94,7 +94,7 @@ func (t *Terminal) Passphrase(fd int, prompt string, isNew bool) ([]byte, error)
 	}
 	if !t.Interactive {
 		err := errors.New("a passphrase is wanted, and no terminal is there to type on")
-		return nil, hints.Add(err, "for scripts: --passphrase-fd 3 3<FILE")
+		return nil, hints.Add(err, "for scripts: --passphrase-fd 0, with the passphrase on the standard input")
 	}
 	first, err := t.askSecret(prompt)
 	if err != nil || !isNew {

@@ -105,7 +105,9 @@ func (m *Store) Rows() ([]hwm.Row, error) {
 	defer m.mu.Unlock()
 	rows := make([]hwm.Row, 0, len(m.marks))
 	for key, st := range m.marks {
-		rows = append(rows, hwm.Row{Key: key, Mark: *st.Mark})
+		if st.Mark != nil {
+			rows = append(rows, hwm.Row{Key: key, Mark: *st.Mark})
+		}
 	}
 	hwm.SortRows(rows)
 	return rows, nil
