@@ -17,8 +17,8 @@ import (
 	"highwater/ledger/ledgersim"
 )
 
-// deviceAlone measures what an emulated Ledger takes for a signature, driver included, with nothing else around: the
-// device's own time, which no signer can be faster than. Timers overshoot; the device's do too.
+// deviceAlone measures an emulated Ledger's time for a signature, driver included, without load: the lower bound of
+// every signer. Timers overshoot, and so does the device's timer.
 func deviceAlone(ctx context.Context, latency time.Duration, rounds int) ([]time.Duration, error) {
 	d, err := newDevice("a device alone", latency)
 	if err != nil {
@@ -57,8 +57,7 @@ func signOnce(ctx context.Context, d *ledger.Device, pkh tezos.PublicKeyHash, pa
 	return err
 }
 
-// batchTimes measures bbolt's own way to commit together, Batch with its default delay: what a request that is alone
-// would wait.
+// batchTimes measures bbolt's own group commit, Batch with its default delay: the wait of a lone request.
 func batchTimes(dir string, rounds int) (batch, update []time.Duration, err error) {
 	db, err := bolt.Open(filepath.Join(dir, "batch.db"), 0o600,
 		&bolt.Options{NoFreelistSync: true, FreelistType: bolt.FreelistMapType})

@@ -12,8 +12,8 @@ import (
 	"highwater/test/harness"
 )
 
-// measureBeside compares two builds of the program, and nothing else: both asked in turns, so that what disturbs the
-// machine disturbs both. It is for judging one change; the targets are not looked at.
+// measureBeside compares two builds of the program. Both are asked in turns, so that a disturbance of the machine hits
+// both. The comparison judges one change, and ignores the targets.
 func (p plan) measureBeside(ctx context.Context, other string, stdout, stderr io.Writer) error {
 	t := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	// Flush reports.
@@ -46,7 +46,7 @@ type pair struct {
 	use    [2]usage
 }
 
-// side is what one of the builds took for a signature: microseconds, and a count.
+// side is the cost of a signature in one build: microseconds, and a count.
 type side struct{ rate, p50, cpu, allocations float64 }
 
 func (s side) String() string {
@@ -80,7 +80,7 @@ func (p plan) besideKeys(ctx context.Context, other string, keys int, device tim
 		c := pair{style: s}
 		for turn := range p.turns + 1 {
 			for i := range builds {
-				if err := p.besideTurn(ctx, &c, (i+turn)%2, builds, turn == 0); err != nil { // each is first as often as the other
+				if err := p.besideTurn(ctx, &c, (i+turn)%2, builds, turn == 0); err != nil { // each build is first in half of the turns
 					return nil, err
 				}
 			}
@@ -90,7 +90,7 @@ func (p plan) besideKeys(ctx context.Context, other string, keys int, device tim
 	return cells, nil
 }
 
-// startBuild starts a build, which may be one that knows no [store].
+// startBuild starts a build, possibly an old build without [store].
 func (p plan) startBuild(ctx context.Context, binary string, keys int, device time.Duration) (*daemon, error) {
 	d, err := startDaemonUnder(ctx, binary, p.dir, keys, device, nil, p.store())
 	if err != nil && strings.Contains(err.Error(), "store") {
@@ -99,7 +99,7 @@ func (p plan) startBuild(ctx context.Context, binary string, keys int, device ti
 	return d, err
 }
 
-// besideTurn asks one of the builds for one slice. The first turn warms up and is not counted.
+// besideTurn asks one build for one slice. The first turn is a warm-up and does not count.
 func (p plan) besideTurn(ctx context.Context, c *pair, i int, builds []*daemon, warmUp bool) error {
 	d := builds[i]
 	before, err := d.Metrics(ctx)

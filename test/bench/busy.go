@@ -19,24 +19,24 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
 
-// A disk of diskRate with a file system of its own, and a writer that writes ballast and syncs it, over and over.
+// A disk of diskRate with its own file system, and a writer that syncs ballast again and again.
 const (
 	diskRate = 100 << 20 // bytes a second
 	diskSize = 1 << 30
 	ballast  = 200 << 20
 )
 
-// throttled is a file in a file system of its own (FUSE) that takes diskRate: below a loop device it is a disk.
-// Requests are served in the order in which they came.
+// throttled is a file in a file system of its own (FUSE) with the bandwidth diskRate. Below a loop device the file is a
+// disk. Requests are served in order.
 type throttled struct {
 	fs.Inode
 	file *os.File
 
 	mu   sync.Mutex
-	free time.Time // when it will have done what it was given
+	free time.Time // end of all accepted work
 }
 
-// pass waits until the disk would have done so many bytes more.
+// pass waits for the time of n more bytes.
 func (d *throttled) pass(n int) {
 	d.mu.Lock()
 	if now := time.Now(); d.free.Before(now) {
@@ -48,7 +48,7 @@ func (d *throttled) pass(n int) {
 	<-time.After(time.Until(until))
 }
 
-// Getattr, Open, Read, Write and Fsync are what the loop device asks for.
+// Getattr, Open, Read, Write and Fsync are the calls of the loop device.
 func (d *throttled) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	out.Mode, out.Size = 0o600, diskSize
 	return 0
@@ -76,13 +76,13 @@ func (d *throttled) Write(_ context.Context, _ fs.FileHandle, data []byte, offse
 	return uint32(n), fs.ToErrno(err) //nolint:gosec // not negative
 }
 
-// Fsync waits for what came before.
+// Fsync waits for all earlier calls.
 func (d *throttled) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
 	d.pass(0)
 	return 0
 }
 
-// mountThrottled makes the disk in a directory and mounts an ext4 on it; all of it goes with this process's mounts.
+// mountThrottled makes the disk in a directory, and mounts an ext4. Everything goes with this process's mounts.
 func mountThrottled(ctx context.Context, dir string) (at string, err error) {
 	d := &throttled{}
 	if d.file, err = os.OpenFile(filepath.Join(dir, "image"), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err != nil { //nolint:gosec // our own
@@ -115,7 +115,7 @@ func mountThrottled(ctx context.Context, dir string) (at string, err error) {
 		return "", err
 	}
 	_, err = tool(ctx, "mount", loop, at)
-	_, detached := tool(ctx, "losetup", "--detach", loop) // once it is not mounted any more
+	_, detached := tool(ctx, "losetup", "--detach", loop) // at the unmount
 	return at, errors.Join(err, detached)
 }
 
@@ -143,8 +143,8 @@ func saturate(ctx context.Context, path string) error {
 	return errors.Join(err, f.Close())
 }
 
-// measureBusy measures on a saturated disk, in a process of its own whose mounts go with it. The first error tells why
-// that cannot be done here.
+// measureBusy measures on a saturated disk, in a child process with its own mounts. The first error tells why this
+// machine cannot make the disk.
 func (o options) measureBusy(ctx context.Context) (out []paced, err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -161,7 +161,7 @@ func (o options) measureBusy(ctx context.Context) (out []paced, err error) {
 	return out, err
 }
 
-// busyChild is that process.
+// busyChild is the child process.
 func (o options) busyChild(ctx context.Context, stdout io.Writer) (err error) {
 	if _, err = tool(ctx, "mount", "--make-rprivate", "/"); err != nil {
 		return err
@@ -170,7 +170,7 @@ func (o options) busyChild(ctx context.Context, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	// After an error, too: this process serves the disk, and could not end with its file system still mounted.
+	// After an error, too: this process serves the disk, and could not end while the file system is mounted.
 	defer func() {
 		_, unmounted := tool(context.WithoutCancel(ctx), "umount", at)
 		err = errors.Join(err, unmounted)

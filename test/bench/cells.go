@@ -10,25 +10,25 @@ import (
 	"highwater/test/harness"
 )
 
-// who is asked in a cell.
+// who names a contender of a cell.
 type who int
 
 const (
 	zeroDevice who = iota // highwater with devices of zero latency
 	slowDevice            // highwater with devices of deviceLatency
-	theFloor              // append and sync: one after the other for one key, together for more
-	fileModel             // our model of a file watermark that is never synced; only with the disk as it is
-	bareHTTP              // a wait of deviceLatency and a signature, nothing remembered; only for one key
+	theFloor              // append and sync: one after the other for one key, together for more keys
+	fileModel             // our model of a file watermark without any sync; only with the disk as it is
+	bareHTTP              // a wait of deviceLatency and a signature, without memory; only for one key
 	whoCount
 )
 
 const deviceLatency = 5 * time.Millisecond
 
-// keyCounts are the numbers of keys that ask at once.
+// keyCounts are the numbers of concurrent keys.
 var keyCounts = []int{1, 4, 16, 64}
 
-// cell is one place of the matrix: a number of keys, a disk, a way of asking. All are asked in turns, slice by slice,
-// so that what disturbs the machine disturbs all of them.
+// cell is one place of the matrix: a number of keys, a disk, a style. All contenders are asked in turns, slice by
+// slice, so that a disturbance of the machine hits all.
 type cell struct {
 	keys   int
 	slow   bool
@@ -37,10 +37,10 @@ type cell struct {
 	disks  []diskTimes // in the same turns
 	use    usage       // of the zero-latency highwater in its slices
 	cpu    [whoCount]time.Duration
-	client time.Duration // the processor time of who asks, in all slices
+	client time.Duration // the client's processor time, in all slices
 }
 
-// usage is what a signature costs.
+// usage is the cost of a signature.
 type usage struct {
 	signatures, commits, allocations float64
 }
@@ -59,8 +59,8 @@ func (c cell) cpuOf(w who) float64 {
 	return ratio(float64(c.cpu[w].Microseconds()), float64(len(c.merged(w).latency)))
 }
 
-// against compares highwater, with devices of zero latency, with another one: the median over the turns of the ratio of
-// rates.
+// against compares highwater with zero-latency devices with another contender: the median over the turns of the ratio
+// of rates.
 func (c cell) against(w who) float64 { return rateRatio(c.slices[zeroDevice], c.slices[w]) }
 
 // sync and commit are the medians of the disk's times.
@@ -136,7 +136,7 @@ func (p plan) measureKeys(ctx context.Context, keys int, slow bool) (cells []cel
 	return cells, nil
 }
 
-// turnsOf asks all of them in turns. The first turn warms up and is not counted.
+// turnsOf asks all contenders in turns. The first turn is a warm-up and does not count.
 func (p plan) turnsOf(ctx context.Context, c *cell, asked [whoCount]*contender, fast *daemon) error {
 	for turn := range p.turns + 1 {
 		slice := p.slice
@@ -160,7 +160,7 @@ func (p plan) turnsOf(ctx context.Context, c *cell, asked [whoCount]*contender, 
 	return nil
 }
 
-// turnOf asks one of them for one slice, and reads what it cost.
+// turnOf asks one contender for one slice, and reads the cost.
 func (p plan) turnOf(ctx context.Context, c *cell, w who, asked *contender, slice time.Duration, warmUp bool,
 	fast *daemon,
 ) error {

@@ -13,13 +13,13 @@ import (
 	"highwater/test/harness"
 )
 
-// daemon is the real program, in a process of its own, with emulated Ledgers: one for each key, since a Ledger holds
-// one key and signs one thing at a time. Their work (the application's protocol, its marks, an ed25519 signature) is
-// done in the daemon's process.
+// daemon is the real program, in its own process, with emulated Ledgers: one for each key, since a Ledger holds one key
+// and signs one payload at a time. The devices' work (protocol, marks, an ed25519 signature) is in the daemon's
+// process.
 type daemon struct {
 	*contender
 	*harness.Daemon
-	under []string      // what it is started with
+	under []string      // front of the command line
 	ready time.Duration // from start to ready, the last time
 }
 
@@ -41,9 +41,9 @@ seed = "the benchmark's device number %03d"
 latency = "%s"
 `
 
-// newDaemon writes a configuration and makes the watermark file, as an operator does. It signs nothing before activate,
-// and start is not done. rest is what the configuration says of devices, which hold so many keys, and of another
-// instance.
+// newDaemon writes a configuration and makes the watermark file, as an operator does. The daemon is not started, and
+// signs nothing before activate. rest is the rest of the configuration: devices with the given number of keys, and a
+// peer.
 func (p plan) newDaemon(ctx context.Context, rest string, keys int, slow bool) (*daemon, error) {
 	return newDaemonUnder(ctx, p.binary, p.dir, rest, keys, under(slow), p.store())
 }
@@ -89,18 +89,18 @@ func emulated(n int, latency time.Duration) string {
 	return text.String()
 }
 
-// activate sets the marks to benchStart and makes it the instance that signs.
+// activate sets the marks to benchStart, and lets the instance sign.
 func (d *daemon) activate(ctx context.Context) error {
 	_, err := d.Command(ctx, "activate", "--yes", "--level", strconv.Itoa(benchStart))
 	return err
 }
 
-// start runs the daemon and waits until it is ready.
+// start runs the daemon, and waits until the daemon is ready.
 func (d *daemon) start(ctx context.Context) error {
 	return d.startUntil(ctx, func(ctx context.Context) error { return awaitPage(ctx, &d.Process, d.Monitor+"/readyz") })
 }
 
-// startUntil runs the daemon and waits as it is told.
+// startUntil runs the daemon, and waits by await.
 func (d *daemon) startUntil(ctx context.Context, await func(context.Context) error) error {
 	start := time.Now()
 	if err := d.StartUnder(d.under...); err != nil {
@@ -126,7 +126,7 @@ func (d *daemon) findKeys(ctx context.Context) error {
 	return err
 }
 
-// startDaemon makes a daemon and starts it.
+// startDaemon makes and starts a daemon.
 func (p plan) startDaemon(ctx context.Context, n int, latency time.Duration, slow bool) (*daemon, error) {
 	return startDaemonUnder(ctx, p.binary, p.dir, n, latency, under(slow), p.store())
 }

@@ -23,12 +23,12 @@ import (
 	"highwater/internal/tezos"
 )
 
-// What the signers that Highwater is compared with do before they sign.
+// The acts before a signature in the compared signers.
 const (
 	floorAppend = "append" // one record appended, one fdatasync, one request after the other
-	floorGroup  = "group"  // all records that arrived appended together, one fdatasync for them
+	floorGroup  = "group"  // all waiting records appended together, with one fdatasync
 	floorFile   = "file"   // a JSON file of all keys written and renamed behind one lock, never synced
-	floorNone   = "none"   // nothing at all, and a device's latency: what HTTP and the clock take by themselves
+	floorNone   = "none"   // only a device's latency: the cost of HTTP and of the clock
 )
 
 // recorder remembers that a key is about to sign a payload.
@@ -36,7 +36,7 @@ type recorder interface {
 	record(pkh string, payload []byte) error
 }
 
-// newRecorder opens the recorder of that name in dir.
+// newRecorder opens the recorder with the given name in dir.
 func newRecorder(name, dir string) (recorder, error) {
 	switch name {
 	case floorNone:
@@ -67,7 +67,7 @@ func (nothing) record(string, []byte) error {
 	return nil
 }
 
-// recordSize is about what a mark takes: key, position, digest, signature, checksum.
+// recordSize is about the size of a mark: key, position, digest, signature, checksum.
 const recordSize = 192
 
 func recordOf(pkh string, payload []byte) []byte {
@@ -95,7 +95,7 @@ func appendSync(f *os.File, b []byte) error {
 	return unix.Fdatasync(int(f.Fd()))
 }
 
-// group is one goroutine that writes what arrived while the last sync was under way.
+// group is one goroutine that writes all records of the time of the last sync.
 type group struct {
 	file    *os.File
 	arrived chan groupRecord
@@ -127,9 +127,9 @@ func (g *group) run() {
 	}
 }
 
-// fileMarks keeps its marks in the manner that Signatory describes for its file watermarks: one JSON file for a chain,
-// all keys in it, written whole beside it and renamed at each request, behind one lock, without any sync. It is our
-// model of that manner, made from its description; it is not that program, and does less than it.
+// fileMarks keeps its marks as Signatory describes its file watermarks: one JSON file for a chain with all keys,
+// written whole under another name and renamed at each request, behind one lock, without any sync. fileMarks is our
+// model of the description, not Signatory's program, and does less.
 type fileMarks struct {
 	path  string
 	mu    sync.Mutex
@@ -171,7 +171,7 @@ type floor struct {
 	probe    *os.File
 }
 
-// floorKeys are the keys of every floor: who asks knows them too.
+// floorKeys are the keys of every floor, known to the clients too.
 func floorKeys(n int) ([]*softkey.Key, error) {
 	out := make([]*softkey.Key, 0, n)
 	for i := range n {
@@ -194,7 +194,7 @@ func serveFloor(ctx context.Context, name, dir, address string, n int) error {
 	if err != nil {
 		return err
 	}
-	defer probe.Close() //nolint:errcheck // nothing in it matters
+	defer probe.Close() //nolint:errcheck // the file holds nothing of value
 	f := &floor{recorder: r, keys: map[string]*softkey.Key{}, probe: probe}
 	keys, err := floorKeys(n)
 	if err != nil {
@@ -260,16 +260,16 @@ func answer(w http.ResponseWriter, value any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", fmt.Sprint(len(body)))
-	_, _ = w.Write(body) // the client has gone: there is nobody to tell
+	_, _ = w.Write(body) // an error means that the client is gone
 }
 
-// probePath is where a floor measures the disk under it, as it is and as slow as it was made for this process.
+// probePath measures the floor's disk, with the slow syncs of the floor's process.
 const probePath = "/probe"
 
 // diskTimes are medians, in nanoseconds.
 type diskTimes struct {
 	Sync   time.Duration `json:"sync"`   // one page written and synced
-	Commit time.Duration `json:"commit"` // what a bbolt transaction asks of the disk: some pages, a sync, a header, a sync
+	Commit time.Duration `json:"commit"` // the syncs of a bbolt transaction: some pages, a sync, a header, a sync
 }
 
 const (

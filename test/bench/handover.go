@@ -12,17 +12,16 @@ import (
 	"highwater/test/harness"
 )
 
-// handovers is how often the right to sign is moved, there and back.
+// handovers is the number of moves of the right to sign, there and back.
 const handovers = 8
 
 const peerConfig = `[peer]
 listen = %q
 `
 
-// measureHandover moves the right to sign between two instances, there and back, while a baker asks one of them for
-// level after level, and the other one as soon as it is refused. It gives the time between the last answer of one and
-// the first of the other. Each level is asked for until it is signed, so none is missed but one that takes longer than
-// its block.
+// measureHandover moves the right to sign between two instances, there and back. Meanwhile a baker asks one instance
+// for level after level, and the peer after a refusal. A gap is the time between the last answer of one instance and
+// the first answer of its peer. Each level is asked for until signed, so only a gap longer than a block misses a level.
 func (p plan) measureHandover(ctx context.Context) (gaps []time.Duration, err error) {
 	pair, stop, err := p.startPair(ctx)
 	defer func() { err = errors.Join(err, stop()) }()
@@ -40,7 +39,7 @@ func (p plan) measureHandover(ctx context.Context) (gaps []time.Duration, err er
 	return gaps, nil
 }
 
-// startPair starts two instances with the same key, each of which knows the other; the first one signs.
+// startPair starts two paired instances with the same key; the first instance signs.
 func (p plan) startPair(ctx context.Context) (pair [2]*daemon, stop func() error, err error) {
 	stop = func() (stopped error) {
 		for _, d := range pair {
@@ -76,7 +75,7 @@ func (p plan) startPair(ctx context.Context) (pair [2]*daemon, stop func() error
 	return pair, stop, pair[0].activate(ctx)
 }
 
-// instance is the key by which another instance knows this one.
+// instance is the instance key, for the peer.
 func (d *daemon) instance(ctx context.Context) (string, error) {
 	out, err := d.Command(ctx, "peer", "show", "--json")
 	if err != nil {
@@ -89,7 +88,7 @@ func (d *daemon) instance(ctx context.Context) (string, error) {
 	return v.Instance, err
 }
 
-// patience is how long a move may take before it counts as failed.
+// patience bounds a move.
 const patience = 20 * time.Second
 
 func moveUnderLoad(ctx context.Context, from, to *daemon) (time.Duration, error) {
@@ -99,7 +98,7 @@ func moveUnderLoad(ctx context.Context, from, to *daemon) (time.Duration, error)
 	clients := [2]*baker.Client{baker.New(from.base, true), baker.New(to.base, true)}
 	defer clients[0].Close()
 	defer clients[1].Close()
-	// The devices are the same, so is the key; the level goes on where the other side was.
+	// Both sides have the same devices and keys. The level goes on from the other side.
 	key := from.keys[0]
 	begun, side, last := false, 0, time.Time{}
 	for {

@@ -12,21 +12,21 @@ import (
 	"highwater/test/harness"
 )
 
-// benchChain is no chain that exists.
+// benchChain belongs to no network.
 var benchChain = tezos.ChainID{'b', 'n', 'c', 'h'}
 
 // benchStart is the level of all marks before the first request.
 const benchStart = 1000
 
-// contender is a signer under load: one of ours, or one it is compared with.
+// contender is a signer under load: Highwater, or a compared signer.
 type contender struct {
 	name    string
-	base    string // its URL
+	base    string // URL
 	keys    []contenderKey
-	process *harness.Process // nil: it does not run
+	process *harness.Process // nil: not running
 }
 
-// contenderKey is a key with the last level that was asked for.
+// contenderKey is a key with its last requested level.
 type contenderKey struct {
 	public *tezos.PublicKey
 	level  *atomic.Int32
@@ -52,8 +52,8 @@ var (
 	styles     = []style{octezStyle, keptStyle}
 )
 
-// load asks with every key at once, each key again as soon as it was answered, for the given time or until enough were
-// answered. Each answer is verified by the client, outside of the time that is measured. The first error ends it.
+// load asks with every key at once, each key again right after its answer, for the given time or until enough answers
+// came. The client verifies each answer outside of the measured time. The first error ends the load.
 func load(ctx context.Context, c *contender, s style, limit time.Duration, enough int64) (sample, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, nil)
 	defer cancel()
@@ -96,7 +96,7 @@ func loadOne(ctx context.Context, client *baker.Client, key contenderKey, s styl
 			ask = client.Ask
 		}
 		start := time.Now()
-		// A request that was begun is ended: a level asked for and not waited for would be a gap in the count.
+		// A request under way is always awaited: a level without an answer would be a gap in the count.
 		sig, err := ask(context.WithoutCancel(ctx), key.public, payload)
 		latency = append(latency, time.Since(start))
 		if err == nil {

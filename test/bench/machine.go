@@ -40,7 +40,7 @@ func field(path, name string) string {
 	return "unknown processor"
 }
 
-// fileSystems are those that a state directory is likely to be on (statfs(2)).
+// fileSystems are the likely file systems of a state directory (statfs(2)).
 var fileSystems = map[int64]string{
 	unix.EXT4_SUPER_MAGIC: "ext4", unix.XFS_SUPER_MAGIC: "xfs", unix.BTRFS_SUPER_MAGIC: "btrfs", unix.TMPFS_MAGIC: "tmpfs",
 	unix.OVERLAYFS_SUPER_MAGIC: "overlayfs", unix.NFS_SUPER_MAGIC: "nfs", unix.F2FS_SUPER_MAGIC: "f2fs", 0x2fc12fc1: "zfs",
@@ -57,7 +57,7 @@ func fileSystem(dir string) string {
 	return fmt.Sprintf("file system %#x", st.Type)
 }
 
-// processorTime is what a process has used so far, user and system; zero when it cannot be told.
+// processorTime is the processor time of a process up to now, user and system; zero when unknown.
 func processorTime(pid int) time.Duration {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -87,7 +87,7 @@ func parseProcessorTime(stat string) time.Duration {
 	return time.Duration(ticks) * clockTick
 }
 
-// peakRSS is the most memory that a process has had resident, in bytes (VmHWM of proc(5)).
+// peakRSS is the peak of a process's resident memory, in bytes (VmHWM of proc(5)).
 func peakRSS(pid int) (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -1,8 +1,8 @@
-// Command bench measures Highwater side by side with less durable signers, in one run, and prints what it aims at,
-// ratios first.
+// Command bench measures Highwater side by side with less durable signers, in one run, and prints the targets, ratios
+// first.
 //
-// Everything that is compared runs as a process of its own with the same HTTP settings, is asked by the same client, in
-// turns of a slice each, on the same disk. See docs/performance.md.
+// Every compared signer is a process of its own with the same HTTP settings, asked by the same client, in turns of a
+// slice each, on the same disk. See docs/performance.md.
 package main
 
 import (
@@ -129,7 +129,7 @@ func run(args []string, stdout, stderr io.Writer) (err error) {
 	return nil
 }
 
-// measure does all of it and prints as it goes; progress goes to stderr.
+// measure measures and prints everything; progress goes to stderr.
 func (o options) measure(ctx context.Context, stdout, stderr io.Writer) ([]row, error) {
 	start := time.Now()
 	progress := func(format string, args ...any) {

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// manyKeys is a large baker's daemon: what it needs to start, and what it keeps.
+// manyKeys is the number of keys of a large baker's daemon, for the cost of start and memory.
 const manyKeys = 100
 
 type many struct {
 	signatures int
 	rate       float64
 	ready      time.Duration // from start to ready, the fastest of some
-	devices    time.Duration // of that, what the emulated devices take to be made and opened
+	devices    time.Duration // part of the start for making and opening the emulated devices
 	rss        int64         // bytes, the most
 	size       int64         // of marks.db, bytes
 	sizeBefore int64
@@ -21,7 +21,7 @@ type many struct {
 
 const starts = 3
 
-// measureMany loads a daemon of many keys until it gave the wanted number of signatures, and restarts it some times.
+// measureMany loads a daemon of many keys for the given number of signatures, and restarts the daemon several times.
 func (p plan) measureMany(ctx context.Context, signatures int64) (out many, err error) {
 	d, err := p.startDaemon(ctx, manyKeys, 0, false)
 	if err != nil {

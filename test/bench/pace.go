@@ -22,13 +22,13 @@ const (
 	warmLevels  = 2 // are not counted: the first requests of a run wait for the disk
 )
 
-// paced is a signer that is asked at a baker's pace, and what came of it.
+// paced is a signer asked at a baker's pace, with its results.
 type paced struct {
 	Name    string
 	Latency []time.Duration
 	Lost    []string // requests without a signature
 	Levels  int
-	Commits float64 // since the first level that counts, as is Waits; zero for a floor
+	Commits float64 // since the first counted level, like Waits; zero for a floor
 	Waits   float64 // requests that waited for the disk
 
 	asked *contender
@@ -39,7 +39,7 @@ type paced struct {
 func (c paced) p50() time.Duration { return quantile(c.Latency, 0.50) }
 func (c paced) p99() time.Duration { return quantile(c.Latency, 0.99) }
 
-// pace asks all of them at once, each at moments of its own, for a time.
+// pace asks all signers at once, each at moments of its own, for a time.
 func pace(ctx context.Context, all []*paced, level, limit time.Duration) error {
 	errs := make([]error, len(all))
 	var wg sync.WaitGroup
@@ -51,7 +51,7 @@ func pace(ctx context.Context, all []*paced, level, limit time.Duration) error {
 	return errors.Join(errs...)
 }
 
-// bake asks at so many levels, one each time that every has passed, and some to warm up.
+// bake asks at the given number of levels, one for each period, and at some levels before for a warm-up.
 func (c *paced) bake(ctx context.Context, every time.Duration, levels int) error {
 	begin := time.Now().Add(c.clock)
 	var wg sync.WaitGroup
@@ -114,20 +114,20 @@ func (c *paced) ask(ctx context.Context, step baker.Step) (time.Duration, error)
 	return took, err
 }
 
-// pacedDisk is a disk under which signers are asked at a baker's pace.
+// pacedDisk is a disk with its signers at a baker's pace.
 type pacedDisk struct {
 	name  string
 	ahead int           // of a program; below zero: floorPaced or noMark
 	delay time.Duration // added to each sync
 }
 
-// In the place of levels ahead: the floor, and a signer that waits for deviceLatency, signs, and remembers nothing.
+// Special values of levels ahead: the floor, and a signer that waits for deviceLatency, signs, and remembers nothing.
 const (
 	floorPaced = -1
 	noMark     = -2
 )
 
-// measurePaced starts them in a directory, asks between begin and end, and stops them.
+// measurePaced starts the signers in a directory, asks between begin and end, and stops the signers.
 func (p plan) measurePaced(
 	ctx context.Context, dir string, disks []pacedDisk, limit time.Duration, begin, end func(),
 ) (out []*paced, err error) {
@@ -164,10 +164,10 @@ func (p plan) measurePaced(
 	return out, pace(ctx, out, p.level, limit)
 }
 
-// stallSync is what is added to each sync of a disk that stalls.
+// stallSync is the delay of each sync of a stalling disk.
 const stallSync = 100 * time.Millisecond
 
-// stalled are the signers on a disk that stalls, and those that show what a usual disk adds.
+// stalled are the signers on a stalling disk, and signers for the cost of a usual disk.
 var stalled = []pacedDisk{
 	{"floor, each sync +100 ms", floorPaced, stallSync},
 	{"ahead 0, each sync +100 ms", 0, stallSync},
@@ -178,7 +178,7 @@ var stalled = []pacedDisk{
 	{"no mark at all, HTTP alone", noMark, 0},
 }
 
-// busy are the signers on a disk that a writer saturates.
+// busy are the signers on a disk saturated by a writer.
 var busy = []pacedDisk{
 	{"floor, saturated disk", floorPaced, 0}, {"ahead 1, saturated disk", 1, 0}, {"ahead 2, saturated disk", 2, 0},
 }

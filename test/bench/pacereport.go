@@ -33,7 +33,7 @@ func (o options) measurePace(ctx context.Context, m *measured) error {
 	return ctx.Err()
 }
 
-// paceRows are the targets that a baker feels.
+// paceRows are the targets felt by a baker.
 func (m measured) paceRows() []row {
 	own := quantile(m.device, 0.5)
 	stall := row{
@@ -68,7 +68,7 @@ func (m measured) paceRows() []row {
 	return []row{stall, full, share, syncs}
 }
 
-// late holds how late a signer is beyond the device against the floor, whose device takes no time.
+// late compares a signer's delay beyond the device with the floor's delay. The floor's device takes no time.
 func (m measured) late(r *row, c, floor paced, own, most time.Duration, better float64) {
 	added := max(c.p99()-own, time.Microsecond)
 	n := ratio(floor.p99().Seconds(), added.Seconds())
@@ -79,7 +79,7 @@ func (m measured) late(r *row, c, floor paced, own, most time.Duration, better f
 		len(c.Lost) == 0)
 }
 
-// printPaced shows everything that was measured at a baker's pace.
+// printPaced shows all measurements at a baker's pace.
 func printPaced(w io.Writer, m measured) error {
 	// Flush reports.
 	_, _ = fmt.Fprintf(w, "\nAt a baker's pace, one key, new connections, device of 5 ms (a floor has none; the first levels are not counted):\n")

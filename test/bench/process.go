@@ -17,10 +17,10 @@ import (
 	"highwater/test/harness"
 )
 
-// slowSync is what is added to every sync of a slow disk.
+// slowSync is the delay of every sync of a slow disk.
 const slowSync = 2 * time.Millisecond
 
-// under is what a process is started with: nothing, or what gives it a slow disk.
+// under is the front of a command line: nothing, or a slow disk.
 func under(slow bool) []string {
 	if !slow {
 		return nil
@@ -87,7 +87,7 @@ func awaitPage(ctx context.Context, p *harness.Process, url string) error {
 	})
 }
 
-// probe asks a floor for the disk's times as that process sees them.
+// probe asks a floor for the times of its disk.
 func (c *contender) probe(ctx context.Context) (diskTimes, error) {
 	body, err := harness.Get(ctx, http.DefaultClient, c.base+probePath)
 	if err != nil {

@@ -26,8 +26,8 @@ kind = "ledger"
 transport = "tcp://%s"
 `
 
-// measureReplug measures how long a request that waits for an absent device waits on once the device is there again.
-// The device is an emulated Ledger on an APDU socket; being enumerated is its listening again.
+// measureReplug measures how long a request that waited for an absent device goes on waiting after the device's return.
+// The device is an emulated Ledger on an APDU socket; a return is a new listener.
 func (p plan) measureReplug(ctx context.Context) (times []time.Duration, err error) {
 	sim, err := ledgersim.New(ledgersim.Options{
 		Seed: "the benchmark's device with a cable", Decide: ledgersim.Always(ledgersim.Accept),
@@ -84,7 +84,7 @@ func (p plan) measureReplug(ctx context.Context) (times []time.Duration, err err
 	return times, nil
 }
 
-// plug serves the device at an address until it is unplugged.
+// plug serves the device at an address until unplug.
 func plug(ctx context.Context, sim *ledgersim.Device, address string) (unplug func() error, err error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {

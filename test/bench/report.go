@@ -8,17 +8,17 @@ import (
 	"highwater/internal/words"
 )
 
-// measured is everything that one run found.
+// measured is the result of one run.
 type measured struct {
 	cells         []cell
-	noSlow        error // why there is no slow disk
+	noSlow        error // reason for the lack of a slow disk
 	device        []time.Duration
 	batch, update []time.Duration
 	many          many
 	replug, gaps  []time.Duration
 	stalled, busy []paced // at a baker's pace
-	noBusy        error   // why there is no saturated disk
-	margin        float64 // what a target may be missed by: 1.5 is half as much again; zero is 1
+	noBusy        error   // reason for the lack of a saturated disk
+	margin        float64 // allowed factor above a target: 1.5 is half as much again; zero is 1
 }
 
 // Targets.
@@ -35,7 +35,7 @@ const (
 	gapTarget    = 300 * time.Millisecond
 )
 
-// within tells whether something is below its target, with the margin.
+// within tells whether a value is below its target, with the margin.
 func (m measured) within(value, target float64) bool { return value < target*max(1, m.margin) }
 
 func (m measured) find(keys int, slow bool, s style) (cell, bool) {
@@ -47,7 +47,7 @@ func (m measured) find(keys int, slow bool, s style) (cell, bool) {
 	return cell{}, false
 }
 
-// rows are the targets, one after the other.
+// rows are the targets, in order.
 func (m measured) rows() []row {
 	out := m.paceRows()
 	for _, keys := range []int{1, 64} {
@@ -105,8 +105,8 @@ func (m measured) floorRow(keys int, slow bool, s style) row {
 	return r
 }
 
-// fileRow compares with the file model, which never waits for a disk. With more than one key the model's one lock
-// decides, and the row has no target.
+// fileRow compares with the file model, which never waits for a disk. With several keys the model's lock decides, and
+// the row has no target.
 func (m measured) fileRow(keys int) row {
 	r := row{
 		what:   words.Count(keys, "key") + ", new connections: beside a file watermark without sync (our model)",
@@ -126,8 +126,8 @@ func (m measured) fileRow(keys int) row {
 	return r
 }
 
-// overheadRows compare what a lone request takes beside the device's own time with what it may: the part of the commit
-// that the device does not cover, and 0.3 ms.
+// overheadRows compare a lone request's time beside the device with the allowed time: the part of the commit not
+// covered by the device, and 0.3 ms.
 func (m measured) overheadRows(w who, slow bool, s style) []row {
 	c, ok := m.find(1, slow, s)
 	if !ok {

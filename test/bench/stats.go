@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// sample is what one slice of load gave.
+// sample is the result of one slice of load.
 type sample struct {
 	took    time.Duration // of the slice
 	latency []time.Duration
 }
 
-// merge makes one sample of several slices of the same thing.
+// merge makes one sample of several slices of one contender.
 func merge(samples ...sample) sample {
 	var out sample
 	for _, s := range samples {
@@ -33,8 +33,7 @@ func (s sample) rate() float64 {
 func (s sample) p50() time.Duration { return quantile(s.latency, 0.50) }
 func (s sample) p99() time.Duration { return quantile(s.latency, 0.99) }
 
-// quantile is the nearest-rank quantile: the smallest value that at least the share q of all are at or below. Zero of
-// nothing.
+// quantile is the nearest-rank quantile: the smallest value at or above the share q of all values. Zero without values.
 func quantile(values []time.Duration, q float64) time.Duration {
 	if len(values) == 0 {
 		return 0
@@ -65,8 +64,8 @@ func ratio(a, b float64) float64 {
 	return a / b
 }
 
-// rateRatio compares slices that were taken in turns, a[i] beside b[i]: the median of the ratios of their rates. A disk
-// or a neighbour that was slow for a while was slow for both.
+// rateRatio compares slices taken in turns, a[i] beside b[i]: the median of the ratios of the rates. A disturbance of
+// some seconds hits both.
 func rateRatio(a, b []sample) float64 {
 	ratios := make([]float64, 0, len(a))
 	for i, s := range a {

@@ -12,7 +12,7 @@ type row struct {
 	what     string
 	target   string
 	measured string
-	ratio    string // beside what it is compared with, in the same run; empty when there is nothing
+	ratio    string // ratio to the compared signer in the same run; empty without a comparison
 	verdict  verdict
 }
 
@@ -60,7 +60,7 @@ func printRows(w io.Writer, rows []row) error {
 	return t.Flush()
 }
 
-// printCells shows everything that was measured under load, one line for keys, disk and style.
+// printCells shows all measurements under load, a line for each set of keys, disk and style.
 func printCells(w io.Writer, cells []cell) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(t, format+"\t\n", args...) } // Flush reports
@@ -81,8 +81,8 @@ func shown(s sample) string {
 	return fmt.Sprintf("%.0f/s\t%s\t%s", s.rate(), milli(s.p50()), milli(s.p99()))
 }
 
-// printUsage shows what a signature costs. With many keys the processors are what everybody waits for: the ratio of the
-// rates is then that of the last columns, client included on both sides.
+// printUsage shows the cost of a signature. With many keys, the processors are the bottleneck: the ratio of the rates
+// is then the ratio of the last columns, client included on both sides.
 func printUsage(w io.Writer, cells []cell) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	// Flush reports.

@@ -9,33 +9,33 @@ import (
 	"highwater/internal/tezos"
 )
 
-// try is something that was asked for, at one place.
+// try is one request, at one place.
 type try struct {
 	baker.Step
 	payload []byte
-	sig     tezos.Signature // zero until it was answered with one
+	sig     tezos.Signature // zero until a signature came
 }
 
 // above compares places.
 func (t try) above(u try) bool { return t.Level > u.Level || t.Level == u.Level && t.Round > u.Round }
 
-// book is what the client remembers of one key. It is what a slasher would know, and more: also what was asked in vain.
+// book is the client's memory of one key: everything that a slasher would know, and the unanswered requests.
 type book struct {
 	*tezos.PublicKey
-	tz1 bool // resumes after a restart, and on a device that keeps nothing
+	tz1 bool // resumes after a restart, and on a device without memory
 
 	mu    sync.Mutex
 	kinds map[tezos.Kind]*page
-	level int32 // the highest that was asked for, or that a mark was raised to
+	level int32 // the highest level of a request or of a raised mark
 
-	horizon int32 // that became a floor at the last start; 0: none
+	horizon int32 // horizon that became a floor at the last start; 0: none
 }
 
 // page is the part of a book for one kind.
 type page struct {
-	last  *try  // the highest that was signed; nil: nothing yet
+	last  *try  // the highest signed request; nil: nothing yet
 	open  []try // asked for and never answered: the daemon was killed meanwhile
-	floor int32 // the highest level that an answered `hwm set` raised the mark to
+	floor int32 // highest level of an answered `hwm set`
 	maybe int32 // the same, answered or not
 }
 
@@ -47,7 +47,7 @@ func newBook(key *tezos.PublicKey, start int32) *book {
 	return b
 }
 
-// try makes something to ask for. Variant tells apart what is asked for at one place.
+// try makes a request. Variant makes requests at one place differ.
 func (b *book) try(kind tezos.Kind, level, round int32, variant byte) try {
 	step := baker.Step{Chain: chain, Kind: kind, Level: level, Round: round, Variant: variant}
 	if variant%2 == 1 {
@@ -56,7 +56,7 @@ func (b *book) try(kind tezos.Kind, level, round int32, variant byte) try {
 	return try{Step: step, payload: step.Payload(b.Curve())}
 }
 
-// opened takes down that something is asked for.
+// opened notes a request without an answer.
 func (b *book) opened(t try) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -64,7 +64,7 @@ func (b *book) opened(t try) {
 	b.kinds[t.Kind].open = append(b.kinds[t.Kind].open, t)
 }
 
-// answered takes down that it was answered: with a signature, or, when t has none, with a refusal.
+// answered notes an answer: a signature, or, without sig, a refusal.
 func (b *book) answered(t try) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -75,7 +75,7 @@ func (b *book) answered(t try) {
 	}
 }
 
-// raised takes down that a mark was raised, for certain or, when the answer was lost, perhaps.
+// raised notes a raised mark; without an answer, the mark is possibly raised.
 func (b *book) raised(kind tezos.Kind, level int32, certain bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -93,7 +93,7 @@ func (b *book) top() int32 {
 	return b.level
 }
 
-// inOrder gives the pages by the place of what was last signed: a Ledger has one mark for all kinds, and blocks come
+// inOrder gives the pages by the place of their last signature: a Ledger has one mark for all kinds, and blocks come
 // first at a place.
 func (b *book) inOrder() []*page {
 	var out []*page

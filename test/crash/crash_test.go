@@ -9,13 +9,13 @@ import (
 
 	"highwater/test/harness"
 
-	_ "highwater/cmd" // what is built and killed here: Go's cache of results must know of it
+	_ "highwater/cmd" // the program built and killed here, for Go's cache of results
 )
 
-// TestCrash is the suite in short, on a disk that syncs slowly: an answer that leaves before its mark is found out
-// within some kills, and so is a start that forgets the horizon.
+// TestCrash is the short suite, on a disk with slow syncs. A few kills expose an answer that leaves before its mark,
+// and a start that forgets the horizon.
 func TestCrash(t *testing.T) {
-	t.Setenv("TMPDIR", t.TempDir()) // what a failure leaves goes with the test
+	t.Setenv("TMPDIR", t.TempDir()) // the test removes the leftovers of a failure
 	binary := filepath.Join(t.TempDir(), "highwater")
 	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "highwater/cmd/highwater").CombinedOutput()
 	require.NoError(t, err, "%s", out)

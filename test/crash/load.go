@@ -18,7 +18,7 @@ import (
 // chance gives a number from 0 to n-1.
 func chance(n int) int { return rand.IntN(n) } //nolint:gosec // where to kill is no secret
 
-// errLost is an answer that did not come because the daemon was killed.
+// errLost is a request without an answer, because the daemon was killed.
 var errLost = errors.New("the daemon was killed meanwhile")
 
 // ask asks as octez-baker does, verifies, and has the judge take the answer down. A refusal is a try without a
@@ -47,7 +47,7 @@ func (s *suite) ask(ctx context.Context, client *baker.Client, b *book, t try) (
 	return t, 0, fmt.Errorf("%s %s at level %d round %d: %w", b.Hash(), t.Kind, t.Level, t.Round, err)
 }
 
-// load bakes with every key at once, and has an operator do what operators do, until the daemon is gone.
+// load bakes with every key at once, beside an operator's commands, until the daemon is gone.
 func (s *suite) load(ctx context.Context) *sync.WaitGroup {
 	var wg sync.WaitGroup
 	for _, b := range s.books {
@@ -57,14 +57,14 @@ func (s *suite) load(ctx context.Context) *sync.WaitGroup {
 	return &wg
 }
 
-// report keeps what should not have happened; a lost answer should.
+// report keeps unexpected errors. A lost answer is expected.
 func (s *suite) report(err error) {
 	if err != nil && !errors.Is(err, errLost) {
 		s.fault("%v", err)
 	}
 }
 
-// bake asks at one place after the other, sometimes with a second baker beside it that wants something else there.
+// bake asks at one place after the other, sometimes beside a twin that asks for other bytes at the same place.
 func (s *suite) bake(ctx context.Context, b *book) error {
 	client := s.daemon.Client(false)
 	defer client.Close()
@@ -85,11 +85,11 @@ func (s *suite) bake(ctx context.Context, b *book) error {
 	return nil
 }
 
-// variants is how many different payloads a baker chooses from; its twin has as many others.
+// variants is the number of different payloads of a baker; its twin has as many others.
 const variants = 100
 
-// twinEvery is how often two bakers ask at once; standbyPause is how long a baker waits that was told that nobody signs
-// here.
+// twinEvery is the number of requests between two requests by twins. standbyPause is a baker's pause after the refusal
+// of a standby.
 const (
 	twinEvery    = 6
 	standbyPause = 5 * time.Millisecond
@@ -120,7 +120,7 @@ func (s *suite) bakeOne(ctx context.Context, client *baker.Client, b *book, t tr
 	return errors.Join(errs...)
 }
 
-// operate uses the admin socket: status, marks raised, standby and back. It keeps what was answered, since that must
+// operate uses the admin socket: status, raised marks, standby and back. Each answer is kept, because each answer must
 // hold.
 func (s *suite) operate(ctx context.Context) error {
 	admin, err := s.daemon.Admin(ctx)
@@ -141,7 +141,7 @@ func (s *suite) operate(ctx context.Context) error {
 	return err
 }
 
-// raise sets one mark of one key a little above what was asked for.
+// raise sets one mark of one key a little above the key's requests.
 func (s *suite) raise(ctx context.Context, admin *api.Client) error {
 	b, kind := s.books[chance(len(s.books))], tezos.Kinds[chance(len(tezos.Kinds))]
 	level := b.top() + int32(chance(3)) //nolint:gosec // small
@@ -156,7 +156,7 @@ func (s *suite) raise(ctx context.Context, admin *api.Client) error {
 	return err
 }
 
-// pause puts the instance on standby and back. What is asked in between is refused.
+// pause puts the instance on standby and back. Requests in between are refused.
 func (s *suite) pause(ctx context.Context, admin *api.Client) error {
 	s.role.Store("")
 	role, err := admin.Standby(ctx, operate.StandbyRequest{Why: "crash suite"})

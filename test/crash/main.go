@@ -1,7 +1,7 @@
-// Command crash kills the real program at random moments, hundreds of times, under load, and then asks it for
-// everything that it must refuse, and for what it must sign. It ends with two controls: a watermark file that is put
-// back to an older copy between kill and restart, and a program that forgets its horizons. Both must be found out, or
-// the suite proves nothing.
+// Command crash kills the real program at random moments, hundreds of times, under load. After each kill, the suite
+// asks for everything that the program must refuse, and for everything that the program must sign. Two controls follow:
+// a watermark file put back to an older copy between kill and restart, and a program that forgets its horizons. The
+// suite must expose both; else the suite proves nothing.
 package main
 
 import (
@@ -27,14 +27,14 @@ import (
 
 var chain = harness.Chain
 
-// options are what is asked for on the command line.
+// options are the options of the command line.
 type options struct {
 	binary    string
-	forgetful string // the program as test/harness/forgetful.sh builds it
-	before    string // an earlier build, whose state the program takes over; empty: none
+	forgetful string // the program as built by test/harness/forgetful.sh
+	before    string // an earlier build, for the upgrade of its state; empty: none
 	kills     int    // in all, over the numbers of levels ahead
 	control   int    // of each control
-	slow      int    // percent of starts with a disk that syncs slowly
+	slow      int    // percent of starts with a slow disk
 	aheads    []int
 }
 
@@ -79,7 +79,7 @@ func run(ctx context.Context, o options) (err error) {
 	return errors.Join(oldCopy(ctx, o), forgets(ctx, o))
 }
 
-// kill kills the program so many times, with so many levels ahead.
+// kill kills the program the given number of times, with the given levels ahead.
 func kill(ctx context.Context, o options, ahead, kills int) error {
 	start := time.Now()
 	s, err := newSuite(ctx, o.binary, o.slow, harness.Store{Ahead: ahead}, harness.Bakery)
@@ -99,18 +99,18 @@ func kill(ctx context.Context, o options, ahead, kills int) error {
 	return errors.Join(s.remove(), n.remove())
 }
 
-// suite is the daemon with all that its clients know.
+// suite is the daemon with the memory of its clients.
 type suite struct {
 	daemon *harness.Daemon
 	judge  *baker.Judge
 	slow   int // percent of starts
 	store  harness.Store
-	lost   bool   // the last run was killed, and what it left in memory is not there as it left it
+	lost   bool   // the last run was killed, and its runtime file is lost or changed
 	stale  []byte // an older runtime file
 
 	neighbours string // the runtime file of another instance; empty: none
 	books      []*book
-	role       atomic.Value // string: what was last answered of the role; empty while a change is under way
+	role       atomic.Value // string: the last answered role; empty during a change
 
 	mu      sync.Mutex
 	counts  map[string]int
@@ -118,8 +118,7 @@ type suite struct {
 	faults  []string
 }
 
-// newSuite makes a daemon in directories of its own; in a runtime directory that is there already, if the store has
-// one.
+// newSuite makes a daemon in new directories. An existing runtime directory is used as given.
 func newSuite(ctx context.Context, binary string, slow int, store harness.Store, devices harness.Devices) (
 	*suite, error,
 ) {
@@ -151,13 +150,13 @@ func newSuite(ctx context.Context, binary string, slow int, store harness.Store,
 	return s, errors.Join(err, s.daemon.Stop())
 }
 
-// Kills come this long after the load began; one in startKillEvery comes before the daemon is up.
+// The longest time from the start of the load to a kill. One kill in startKillEvery comes before the daemon is up.
 const (
 	killWithin     = 600 * time.Millisecond
 	startKillEvery = 8
 )
 
-// cycles kills so many times; between is done while the daemon is dead, if anything.
+// cycles kills the given number of times, and calls between while the daemon is dead.
 func (s *suite) cycles(ctx context.Context, kills int, between func() error) error {
 	for n := range kills {
 		if err := s.cycle(ctx); err != nil {
@@ -175,7 +174,7 @@ func (s *suite) cycles(ctx context.Context, kills int, between func() error) err
 	return s.daemon.Stop()
 }
 
-// cycle starts the daemon, asks for what must hold after the last kill, and kills it under load.
+// cycle starts the daemon, checks the promises after the last kill, and kills the daemon under load.
 func (s *suite) cycle(ctx context.Context) error {
 	if chance(startKillEvery) == 0 {
 		if err := s.start(); err != nil {
@@ -198,7 +197,7 @@ func (s *suite) cycle(ctx context.Context) error {
 	return err
 }
 
-// slowSync is what is added to a sync: several times what a device needs.
+// slowSync is the delay of each sync: several times the time of a device.
 const slowSync = 4 * time.Millisecond
 
 func (s *suite) start() error {
@@ -209,7 +208,7 @@ func (s *suite) start() error {
 	return s.daemon.Start(slowSync)
 }
 
-// awake starts the daemon and probes it. On standby it must refuse; it is activated then, as an operator would.
+// awake starts the daemon and probes it. A standby must refuse everything; awake then activates the instance.
 func (s *suite) awake(ctx context.Context) error {
 	if err := s.start(); err != nil {
 		return err
@@ -277,12 +276,11 @@ func oldCopy(ctx context.Context, o options) error {
 	return errors.Join(err, s.remove())
 }
 
-// mostForgets is how often the program that forgets is killed at most: not every kill comes when a mark is not on the
-// disk.
+// mostForgets bounds the kills of the forgetful program: not every kill finds a mark that is not yet on the disk.
 const mostForgets = 20
 
-// forgets kills a program that forgets its horizons, and takes its runtime file away each time. The judge must find
-// double signatures.
+// forgets kills a program that forgets its horizons, and removes its runtime file each time. The judge must find double
+// signatures.
 func forgets(ctx context.Context, o options) error {
 	s, err := newSuite(ctx, o.forgetful, 100, harness.Store{Ahead: 2}, harness.Bakery)
 	if err != nil {
@@ -320,7 +318,7 @@ func (s *suite) countStatus(what string, status int) {
 	s.count(what + ": " + names[status])
 }
 
-// remark keeps what a device did not do.
+// remark keeps an omission of a device.
 func (s *suite) remark(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -352,7 +350,7 @@ func (s *suite) verdict() error {
 	return errors.Join(errs...)
 }
 
-// table is what happened.
+// table is the summary of the run.
 func (s *suite) table(took time.Duration) string {
 	w := &strings.Builder{}
 	fmt.Fprintf(w, "levels ahead: %d\n", s.store.Ahead)

@@ -13,7 +13,7 @@ import (
 	"highwater/internal/tezos"
 )
 
-// want asks for something that may be answered in some ways only. Any other is a broken promise.
+// want makes a request with a set of allowed answers. Any other answer is a broken promise.
 func (s *suite) want(ctx context.Context, client *baker.Client, b *book, t try, what string, statuses ...int) error {
 	got, status, err := s.ask(ctx, client, b, t)
 	if err != nil {
@@ -29,7 +29,7 @@ func (s *suite) want(ctx context.Context, client *baker.Client, b *book, t try, 
 	return nil
 }
 
-// probe asks every key, after a restart, for what must not be signed any more and for what must be.
+// probe asks every key, after a restart, for forbidden and for promised signatures.
 func (s *suite) probe(ctx context.Context) error {
 	errs := make([]error, len(s.books))
 	var wg sync.WaitGroup
@@ -58,7 +58,7 @@ func (s *suite) probeKey(ctx context.Context, client *baker.Client, b *book) err
 	what, level := "next level", b.top()+1
 	if s.lost {
 		what, level = "level after the horizon", max(b.top(), b.horizon)+1
-		if b.horizon == 0 { // a start that was killed has settled it
+		if b.horizon == 0 { // an interrupted start has settled the horizon
 			level = b.top() + int32(s.store.Ahead) + 1 //nolint:gosec // small
 		} else if err := s.probeHorizon(ctx, client, b); err != nil {
 			return err
@@ -74,7 +74,7 @@ func (s *suite) probeKey(ctx context.Context, client *baker.Client, b *book) err
 	return nil
 }
 
-// probeHorizon: nothing at a horizon is signed that became the floor, of any kind.
+// probeHorizon: nothing at or below a horizon that became the floor is signed, of any kind.
 func (s *suite) probeHorizon(ctx context.Context, client *baker.Client, b *book) error {
 	for _, kind := range tezos.Kinds {
 		if err := s.want(ctx, client, b, b.try(kind, b.horizon, 9, 206), "at the horizon", http.StatusConflict); err != nil {
@@ -84,7 +84,8 @@ func (s *suite) probeHorizon(ctx context.Context, client *baker.Client, b *book)
 	return nil
 }
 
-// probeOther: other bytes at the place of an answer, and anything below it or below what the operator set, are refused.
+// probeOther: other bytes at the place of an answer are refused, and so is everything below the place, or below the
+// operator's mark.
 func (s *suite) probeOther(ctx context.Context, client *baker.Client, b *book, p *page) error {
 	at := *p.last
 	probes := []struct {
@@ -109,9 +110,9 @@ func (s *suite) probeOther(ctx context.Context, client *baker.Client, b *book, p
 	return nil
 }
 
-// probeSame: the same bytes get the same signature, or none; the judge knows which it was. A refusal needs a reason:
-// the mark is above, or the signature was not kept and the scheme would give another one. A device may refuse what it
-// is asked anew (a TezSign was raised to the host's marks when it connected).
+// probeSame: the same bytes get the same signature or a refusal; the judge compares. A refusal needs a reason: a mark
+// above, or a lost signature that the scheme would not repeat. A device may refuse a second time (a TezSign was raised
+// to the host's marks when it connected).
 func (s *suite) probeSame(ctx context.Context, client *baker.Client, b *book, p *page) error {
 	at := *p.last
 	what, statuses := "same bytes", []int{http.StatusOK, http.StatusConflict, http.StatusInternalServerError}
@@ -121,8 +122,8 @@ func (s *suite) probeSame(ctx context.Context, client *baker.Client, b *book, p 
 	return s.want(ctx, client, b, at, what, statuses...)
 }
 
-// probeOpen: what was under way when the daemon died may be signed now, or not; and so may something else at its place.
-// Not both: the judge knows.
+// probeOpen: a request interrupted by the kill may be signed now, and so may other bytes at its place, but not both:
+// the judge knows.
 func (s *suite) probeOpen(ctx context.Context, client *baker.Client, b *book, p *page) error {
 	open := slices.Clone(p.open)
 	p.open = nil
@@ -142,7 +143,7 @@ func (s *suite) probeOpen(ctx context.Context, client *baker.Client, b *book, p 
 	return nil
 }
 
-// checkRole: what was answered of the role is durable.
+// checkRole: an answered role is durable.
 func (s *suite) checkRole(role hwm.Role) error {
 	want, ok := s.role.Load().(string)
 	if ok && want != "" && want != role.String() {

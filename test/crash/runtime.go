@@ -12,18 +12,18 @@ import (
 	"highwater/test/harness"
 )
 
-// harmed counts the runtime files that were not left as the killed process left them. After some of them a horizon must
-// have become a floor.
+// harmed counts the runtime files that were lost or changed after a kill. Some of these kills must turn a horizon into
+// a floor.
 const (
 	harmed    = "runtime file harmed"
 	harmless  = 5
 	harmEvery = 3
 )
 
-// runtimeFiles are those in the runtime directory; one for each state directory that shares it.
+// runtimeFiles are the files in the runtime directory, one for each state directory that shares the runtime directory.
 func runtimeFiles(dir string) ([]string, error) { return filepath.Glob(filepath.Join(dir, "marks-*")) }
 
-// ownRuntime is this daemon's file among those; empty without one.
+// ownRuntime is this daemon's runtime file; empty without a file.
 func (s *suite) ownRuntime() (string, error) {
 	files, err := runtimeFiles(s.store.Runtime)
 	for _, path := range files {
@@ -34,7 +34,7 @@ func (s *suite) ownRuntime() (string, error) {
 	return "", err
 }
 
-// harm does something to the runtime file of a killed daemon, now and then: what it says must not be believed any more.
+// harm damages the runtime file of a killed daemon, now and then. The program must not believe a damaged file.
 func (s *suite) harm(n *neighbour) error {
 	if s.store.Ahead == 0 || chance(harmEvery) > 0 {
 		return nil
@@ -43,7 +43,7 @@ func (s *suite) harm(n *neighbour) error {
 	return s.loseRuntime(ways[chance(len(ways))])
 }
 
-// loseRuntime does something to the runtime file, if there is one.
+// loseRuntime damages an existing runtime file by how.
 func (s *suite) loseRuntime(how func(path string) error) error {
 	path, err := s.ownRuntime()
 	if err != nil || path == "" {
@@ -86,7 +86,7 @@ func replace(path string, all []byte) error {
 	return os.Rename(path+".new", path)
 }
 
-// putBack writes an older state into the file; the first time it takes one, and the file is gone.
+// putBack writes an older state into the file. The first call takes the older state, and removes the file.
 func (s *suite) putBack(path string) error {
 	all, err := os.ReadFile(path) //nolint:gosec // our own directory
 	if err != nil {
@@ -124,13 +124,14 @@ func (s *suite) checkEnd(last *operate.LastRun) error {
 	return nil
 }
 
-// neighbour is another instance in the same runtime directory. It was killed before, and comes back at the end.
+// neighbour is another instance in the same runtime directory. The neighbour was killed before the suite, and comes
+// back at the end.
 type neighbour struct {
 	*suite
 	file string
 }
 
-// newNeighbour kills an instance once under load, and leaves its runtime file there.
+// newNeighbour kills an instance once under load, and leaves its runtime file behind.
 func newNeighbour(ctx context.Context, s *suite, binary string) (*neighbour, error) {
 	own, err := newSuite(ctx, binary, 0, harness.Store{Ahead: s.store.Ahead, Runtime: s.store.Runtime}, harness.Three)
 	if err != nil {
@@ -150,7 +151,7 @@ func newNeighbour(ctx context.Context, s *suite, binary string) (*neighbour, err
 	return n, nil
 }
 
-// putInPlace puts the neighbour's file in the place of another one.
+// putInPlace puts the neighbour's file in the place of this daemon's file.
 func (n *neighbour) putInPlace(path string) error {
 	all, err := os.ReadFile(n.file)
 	if err != nil {
@@ -159,13 +160,14 @@ func (n *neighbour) putInPlace(path string) error {
 	return replace(path, all)
 }
 
-// comesBack: whatever happened to other files, its own is there, and it signs the very next level.
+// comesBack: after all faults of the other files, the neighbour's file is intact, and the neighbour signs the very next
+// level.
 func (n *neighbour) comesBack(ctx context.Context) error {
 	return errors.Join(n.awake(ctx), n.daemon.Stop())
 }
 
-// upgrade kills an earlier build under load, lets the program go on with its state, kills that too, and sees the
-// earlier build refuse the file afterwards.
+// upgrade kills an earlier build under load, lets the program go on with the state, kills the program too, and checks
+// that the earlier build then refuses the file.
 func upgrade(ctx context.Context, o options) error {
 	before := harness.Store{Unknown: true}
 	s, err := newSuite(ctx, o.before, o.slow, before, harness.Three)

@@ -8,8 +8,8 @@ import (
 )
 
 // asymmetric loses all packets of one direction between the machines, for each side in turn and in both directions:
-// before a handover is asked for, and in the middle of one, when the old side has answered and the answer can never
-// arrive. Nobody signs beside the other, and when the link is whole again, asking again finishes what was begun.
+// before a handover, and in the middle of a handover, when the answer of the old side can never arrive. At no time do
+// both sides sign. Once the link is whole, a second request finishes the handover.
 func asymmetric(ctx context.Context, w *world) error {
 	signs, stuck := w.a, 0
 	for _, broken := range w.sides() {
@@ -27,7 +27,7 @@ func asymmetric(ctx context.Context, w *world) error {
 			if err := errors.Join(w.quiet(ctx, to), w.net.hear(ctx, broken.machine()), w.signs(ctx, signs)); err != nil {
 				return err
 			}
-			// In the middle: at an answer, whichever it is that time.
+			// In the middle: at a random answer.
 			w.arrangeOne(w.rand.IntN(4), fate{at: onAnswer, call: cut})
 			_, first := w.handover(ctx, to, "--now")
 			w.arrange(nil)
@@ -48,7 +48,7 @@ func asymmetric(ctx context.Context, w *world) error {
 	return nil
 }
 
-// oneAtMost sees that of the two sides not both sign within some levels.
+// oneAtMost checks that at most one side signs during some levels.
 func (w *world) oneAtMost(ctx context.Context, levels int32) error {
 	since := time.Now()
 	if err := w.levels(ctx, levels); err != nil {

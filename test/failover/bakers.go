@@ -14,12 +14,12 @@ import (
 	"highwater/test/harness"
 )
 
-// again is how long a baker waits that was told no, before it asks once more. octez-baker asks once; these do not give
-// up before the level is over, so that whoever may sign is found out at once.
+// again is how long a refused baker waits before the next attempt. octez-baker asks once. These bakers go on until the
+// level is over, so that a side with the right to sign is noticed at once.
 const again = 20 * time.Millisecond
 
-// bakers are those of one machine. They never stop asking, whatever the role of their instance, and want other things
-// at each place than those of the other machine: if both sides sign, the judge has two payloads.
+// bakers are the bakers of one machine. They never stop asking, whatever the role of their instance, and ask for other
+// bytes than the bakers of the peer: if both sides sign, the judge has two payloads.
 type bakers struct {
 	side  *side
 	chain *chain
@@ -27,7 +27,7 @@ type bakers struct {
 	keys  []*tezos.PublicKey
 	probe *tezos.PublicKey
 	seed  uint64
-	blind bool // without their node they know of no new level
+	blind bool // without their node, the bakers know of no new level
 }
 
 // variant makes the payloads of a side its own.
@@ -44,9 +44,8 @@ func (b *bakers) run(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// bake asks for preattestation and attestation of the head, and then, as if a quorum had been seen, for the next block
-// when it is the key's turn. (A Ledger has one mark for all kinds: a block that is signed first would cost the
-// attestation.)
+// bake asks for preattestation and attestation of the head. Then, as if after a quorum, bake asks for the next block
+// when the turn is the key's. (A Ledger has one mark for all kinds: a block signed first would cost the attestation.)
 func (b *bakers) bake(ctx context.Context, key *tezos.PublicKey, r *rand.Rand) error {
 	client := b.side.Client(false)
 	defer client.Close()
@@ -65,7 +64,7 @@ func (b *bakers) bake(ctx context.Context, key *tezos.PublicKey, r *rand.Rand) e
 	return nil
 }
 
-// sees tells whether the bakers know of a new level. Those that need no node ask whatever happens.
+// sees tells whether the bakers know of a new level. Bakers without need of a node always ask.
 func (b *bakers) sees() bool { return !b.blind || !b.side.offline.Load() }
 
 func (b *bakers) atLevel(
@@ -73,7 +72,7 @@ func (b *bakers) atLevel(
 	over <-chan struct{},
 ) error {
 	open := []baker.Step{b.step(tezos.Preattestation, level), b.step(tezos.Attestation, level)}
-	if r.IntN(4) == 0 { // and something that is long over
+	if r.IntN(4) == 0 { // also asks for an old level
 		open = append(open, b.step(tezos.Attestation, level-1-r.Int32N(3)))
 	}
 	open, err := b.askAll(ctx, client, key, open, over, since.Add(b.chain.interval/2))
@@ -86,7 +85,7 @@ func (b *bakers) atLevel(
 	return err
 }
 
-// askAll asks until all is signed, or it is time for something else, and gives what was not signed.
+// askAll asks until all is signed or the time is up, and gives the unsigned steps.
 func (b *bakers) askAll(
 	ctx context.Context, client *baker.Client, key *tezos.PublicKey, open []baker.Step, over <-chan struct{},
 	until time.Time,
@@ -123,8 +122,8 @@ func (b *bakers) step(kind tezos.Kind, level int32) baker.Step {
 	return baker.Step{Chain: harness.Chain, Kind: kind, Level: level, Variant: b.variant()}
 }
 
-// measure asks with the key that is there for this, all the time, for places that rise with the clock, the same on both
-// sides: the longest time without an answer is the gap.
+// measure asks all the time with a key of its own, for places that rise with the clock and are equal on both sides. The
+// longest time without an answer is the gap.
 func (b *bakers) measure(ctx context.Context, every time.Duration) error {
 	client := b.side.Client(true)
 	defer client.Close()
@@ -148,7 +147,7 @@ func (b *bakers) measure(ctx context.Context, every time.Duration) error {
 	}
 }
 
-// ask asks once, and has everything taken down that came. Only an answer that is wrong is an error.
+// ask asks once, and records each signature. Only a wrong answer is an error.
 func (b *bakers) ask(ctx context.Context, client *baker.Client, key *tezos.PublicKey, step baker.Step, only bool) (
 	bool, error,
 ) {

@@ -14,7 +14,7 @@ import (
 	"highwater/test/harness"
 )
 
-// chain is the one chain that both machines' octez nodes follow. It goes on by itself.
+// chain is the chain of both machines' octez nodes. The chain advances by itself.
 type chain struct {
 	*nodesim.Node
 	interval time.Duration
@@ -22,13 +22,13 @@ type chain struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced at each level
 	level   int32
-	since   time.Time // when it began
+	since   time.Time // start of the level
 }
 
-// strangers are other bakers of the chain: not every block may be ours.
+// strangers are the other bakers of the chain, so that some blocks are not ours.
 const strangers = 8
 
-// newChain makes a chain on which these keys have rights, and strangers too.
+// newChain makes a chain with rights for these keys and for strangers.
 func newChain(interval time.Duration, keys []*tezos.PublicKey) *chain {
 	cfg := nodesim.Config{Chain: harness.Chain, Level: harness.StartLevel + 1}
 	for _, k := range keys {
@@ -66,7 +66,7 @@ func (c *chain) step(level int32) {
 	c.changed = make(chan struct{})
 }
 
-// now is the head's level, since when, and what is closed when it is over.
+// now gives the level of the head, its start, and a channel closed at its end.
 func (c *chain) now() (level int32, since time.Time, over <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,7 +88,7 @@ func (c *chain) await(ctx context.Context, level int32) error {
 	}
 }
 
-// turn is the key that bakes a level, at round 0, as nodesim has it; nil: a stranger's.
+// turn is the key that bakes a level at round 0, by the rule of nodesim; nil: a stranger.
 func turn(keys []*tezos.PublicKey, level int32) *tezos.PublicKey {
 	if n := int(level) % (len(keys) + strangers); n < len(keys) {
 		return keys[n]
@@ -101,5 +101,5 @@ func (c *chain) serve(ctx context.Context, l net.Listener) {
 	srv := &http.Server{Handler: c.Node, ReadHeaderTimeout: time.Minute}
 	stop := context.AfterFunc(ctx, func() { c.Cut(); _ = srv.Close() })
 	defer stop()
-	_ = srv.Serve(l) // it ends with ctx
+	_ = srv.Serve(l) // Serve ends with ctx
 }

@@ -10,8 +10,8 @@ import (
 	"highwater/failover"
 )
 
-// clocks: the wall clocks of the two machines are hours apart. Who may sign does not depend on them; whether a node is
-// in step does, so a machine whose clock is ahead is not given the right by a handover, and says why.
+// clocks sets the wall clocks of the two machines hours apart. The right to sign does not depend on clocks. The check
+// of a node's head does: a machine with a fast clock gets no right by a handover, and says why.
 func clocks(ctx context.Context, w *world) error {
 	if err := w.reset(ctx, w.b, -5*time.Hour); err != nil {
 		return err
@@ -28,7 +28,7 @@ func clocks(ctx context.Context, w *world) error {
 	if err := errors.Join(w.a.kill(), w.reset(ctx, w.a, -26*time.Hour), w.signs(ctx, w.a), w.quiet(ctx, w.b)); err != nil {
 		return fmt.Errorf("a came back a day behind: %w", err)
 	}
-	// It dies, and the other one takes over; whatever clock it comes back with, no right to sign by itself.
+	// The side dies, and the peer takes over. With any clock, the side comes back without the right to sign.
 	if err := errors.Join(w.a.kill(), w.takeover(ctx, w.b, "--silence", "1")); err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func clocks(ctx context.Context, w *world) error {
 	return w.ahead(ctx)
 }
 
-// ahead: b signs, and the clock of a is ahead, so the chain's newest block is hours old there.
+// ahead: b signs. The clock of a is fast, so on a the newest block seems hours old.
 func (w *world) ahead(ctx context.Context) error {
 	if err := errors.Join(w.reset(ctx, w.a, 7*time.Hour), w.follows(ctx, w.a)); err != nil {
 		return err
@@ -59,7 +59,7 @@ func (w *world) ahead(ctx context.Context) error {
 	return errors.Join(w.signs(ctx, w.a), w.quiet(ctx, w.b))
 }
 
-// reset starts a side again with a clock that is off by so much.
+// reset starts a side again with the given error of its clock.
 func (w *world) reset(ctx context.Context, s *side, skew time.Duration) error {
 	if s.running.Load() {
 		if err := s.kill(); err != nil {

@@ -15,7 +15,7 @@ import (
 	"highwater/test/harness"
 )
 
-// bothActivated: both operators activate at once, again and again; at most one of them gets it.
+// bothActivated: both operators activate at once, again and again. At most one instance gets the right.
 func bothActivated(ctx context.Context, w *world) error {
 	tries := 0
 	for done := 0; done == 0; tries++ {
@@ -38,8 +38,8 @@ func bothActivated(ctx context.Context, w *world) error {
 	return w.oneAtMost(ctx, 3)
 }
 
-// bothOwners: each side took over while the other was down, and both statements were true. Both are started at once,
-// each with a durable right to sign in the same epoch: one of them signs, or none.
+// bothOwners: each side took over while the peer was down, both on true statements. Both start at once, each with a
+// durable right to sign in the same epoch: one side signs, or none.
 func bothOwners(ctx context.Context, w *world) error {
 	for range 3 {
 		if err := w.makeBothOwners(ctx); err != nil {
@@ -59,7 +59,7 @@ func bothOwners(ctx context.Context, w *world) error {
 			return err
 		}
 		w.result.note("both started as the one that signs: %s does", signs)
-		if signs == w.b { // so that it begins with a again
+		if signs == w.b { // so that a is the first again
 			if _, err = w.handover(ctx, w.a); err != nil {
 				return err
 			}
@@ -81,10 +81,10 @@ func (w *world) makeBothOwners(ctx context.Context) error {
 	return errors.Join(err, w.quietAlone(ctx, w.a), w.takeover(ctx, w.a, "--silence", "1"), w.a.kill())
 }
 
-// quietAlone sees that a side signs nothing for some levels while the other one is down.
+// quietAlone checks that a side signs nothing for some levels while the peer is down.
 func (w *world) quietAlone(ctx context.Context, s *side) error { return w.silent(ctx, s, 3) }
 
-// settled waits until exactly one of the two says that it signs, and sees that it is so.
+// settled waits until exactly one side reports the right to sign, and checks the report.
 func (w *world) settled(ctx context.Context) (signs *side, err error) {
 	err = w.await(ctx, "one of the two signs", func() (bool, error) {
 		signs = nil
@@ -108,8 +108,8 @@ func (w *world) settled(ctx context.Context) (signs *side, err error) {
 	return signs, errors.Join(w.signs(ctx, signs), w.quiet(ctx, w.other(signs)))
 }
 
-// restored: a state directory is put back to an older copy: from the same epoch, from an earlier one, and on the side
-// that does not sign. The copy signs nothing, and says what it is.
+// restored puts an older copy of a state directory back: of the same epoch, of an earlier epoch, and on the side that
+// does not sign. The copy signs nothing, and raises an alarm.
 func restored(ctx context.Context, w *world) error {
 	for _, step := range []func(context.Context, *world) error{restoredSameEpoch, restoredOldEpoch, restoredBackup} {
 		if err := step(ctx, w); err != nil {
@@ -119,7 +119,7 @@ func restored(ctx context.Context, w *world) error {
 	return nil
 }
 
-// restoredSameEpoch: a's copy is of the epoch in which it still signs; its marks are of some levels ago.
+// restoredSameEpoch: the copy of a is of the present epoch, in which a signs; its marks are some levels old.
 func restoredSameEpoch(ctx context.Context, w *world) error {
 	put, err := w.takeCopy(ctx, w.a)
 	if err != nil {
@@ -134,14 +134,14 @@ func restoredSameEpoch(ctx context.Context, w *world) error {
 	if err = errors.Join(w.alarmed(ctx, w.a), w.silent(ctx, w.a, 3)); err != nil {
 		return fmt.Errorf("an old copy of the same epoch: %w", err)
 	}
-	// What an operator does then: stop it, take over on the other one, and have this one as its backup.
+	// The operator's next steps: stop this side, take over on the peer, make this side the backup.
 	if err = errors.Join(w.a.kill(), w.takeover(ctx, w.b, "--silence", "1")); err != nil {
 		return err
 	}
 	return errors.Join(w.a.up(ctx), w.backAgain(ctx, w.a))
 }
 
-// restoredOldEpoch: a's copy is of an epoch that was given away and came back since.
+// restoredOldEpoch: the copy of a is of an epoch that a gave away; the right came back since.
 func restoredOldEpoch(ctx context.Context, w *world) error {
 	put, err := w.takeCopy(ctx, w.a)
 	if err != nil {
@@ -167,7 +167,7 @@ func restoredOldEpoch(ctx context.Context, w *world) error {
 	return errors.Join(w.a.up(ctx), w.standsBy(ctx, w.a))
 }
 
-// restoredBackup: b signs; a's copy is of when it signed. Nothing that anybody asks makes it sign beside b.
+// restoredBackup: b signs; the copy of a is from the time when a signed. No request makes a sign beside b.
 func restoredBackup(ctx context.Context, w *world) error {
 	put, err := w.takeCopy(ctx, w.b) // b signs now
 	if err != nil {
@@ -190,14 +190,14 @@ func restoredBackup(ctx context.Context, w *world) error {
 	return w.oneAtMost(ctx, 3)
 }
 
-// alarmed waits until a side says that its state is an old copy.
+// alarmed waits until a side raises the alarm of an old copy.
 func (w *world) alarmed(ctx context.Context, s *side) error {
 	return w.says(ctx, s, "finds its state an old copy", func(st operate.Status) bool {
 		return st.Pair != nil && st.Pair.Peer != nil && !st.Signing && strings.Contains(st.Pair.Waiting, "old copy")
 	})
 }
 
-// takeCopy copies the state of a side, while it is stopped for a moment, and gives what puts the copy back.
+// takeCopy copies the state of a side during a short stop, and gives the function that puts the copy back.
 func (w *world) takeCopy(ctx context.Context, s *side) (put func() error, err error) {
 	state := filepath.Join(s.Dir, "state")
 	kept := filepath.Join(s.Dir, fmt.Sprintf("copy-%d", w.rand.Uint32()))
@@ -215,7 +215,7 @@ func (w *world) takeCopy(ctx context.Context, s *side) (put func() error, err er
 	}, nil
 }
 
-// private gives a copied directory the modes that it must have.
+// private sets the modes that the program wants on a copied directory.
 func private(dir string) error {
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {

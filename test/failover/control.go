@@ -7,8 +7,8 @@ import (
 	"highwater/test/harness"
 )
 
-// control breaks the rule that the rest of the lab is about: two instances with one key, not told of each other and
-// without a node that a guard could watch, are both activated. If the judge does not see it, the lab sees nothing.
+// control breaks the rule under test: two instances with one key, without a peer and without a node for the guard, are
+// both activated. The judge must see the double signatures; else the lab is blind.
 func control(ctx context.Context, w *world) error {
 	for _, s := range w.sides() {
 		if err := s.unplug(ctx, linkNode); err != nil {

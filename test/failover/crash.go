@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// trap kills one side at a moment of a handover: what those moments are, and how that is arranged for the nth of them.
+// trap kills one side at the nth moment of a kind during a handover.
 type trap struct {
 	what string
 	set  func(ctx context.Context, w *world, to, dies *side, n int) (sprung, error)
 }
 
-// sprung is called with what came of the handover, and tells whether there was such a moment; the side is gone then.
+// sprung is called with the result of the handover, and tells whether the moment came. In that case the side is dead.
 type sprung func(handed error) (bool, error)
 
 // crashSteps kills at each step of each connection.
@@ -29,15 +29,13 @@ func crashSteps(ctx context.Context, w *world) error {
 	return w.killings(ctx, 8, "on the way", traps...)
 }
 
-// crashWrites kills at each write to the disk, before the write is made: those are the moments between what is durable
-// and what is not yet.
+// crashWrites kills at each write to the disk, before the write: between each pair of durable states.
 func crashWrites(ctx context.Context, w *world) error {
 	return w.killings(ctx, 4, "at a write", trap{"write", atWrite})
 }
 
-// killings hands over again and again, and kills either side at each moment of each kind in turn, until there is no
-// such moment any more. It is started again, and whatever was left: nobody signs twice, and asking again finishes what
-// was begun.
+// killings hands over again and again, and kills either side at each moment of each kind in turn, until no moment is
+// left. After a restart, no place is signed twice, and a second request finishes the handover.
 func (w *world) killings(ctx context.Context, fewest int, when string, traps ...trap) error {
 	signs, killed := w.a, 0
 	for _, t := range traps {
@@ -66,7 +64,7 @@ func (w *world) killings(ctx context.Context, fewest int, when string, traps ...
 	return nil
 }
 
-// killing hands over into a trap, and starts what was killed again.
+// killing hands over into a trap, and restarts the killed side.
 func (w *world) killing(ctx context.Context, from, dies *side, n int, t trap) (hit bool, err error) {
 	to := w.other(from)
 	ended, err := t.set(ctx, w, to, dies, n)
@@ -104,7 +102,7 @@ func atStage(at stage) trap {
 						return true, nil
 					default:
 					}
-					if at == onEnd { // the stream of marks, which the old one follows from now on, has none by itself
+					if at == onEnd { // the stream of marks, followed by the old side from now on, has no end by itself
 						w.a.proxy.hangUp()
 						w.b.proxy.hangUp()
 					}
@@ -116,7 +114,7 @@ func atStage(at stage) trap {
 	}
 }
 
-// atWrite is when a side is about to write to its disk, until the new one has signed.
+// atWrite kills at a side's write to the disk, until the new side has signed.
 func atWrite(ctx context.Context, w *world, to, dies *side, n int) (sprung, error) {
 	trace, err := attach(ctx, dies.PID(), n+1)
 	if err != nil {
@@ -139,14 +137,14 @@ func atWrite(ctx context.Context, w *world, to, dies *side, n int) (sprung, erro
 	}, nil
 }
 
-// tracer is strace, attached to a process to kill it at a write.
+// tracer is strace, attached to a process to kill the process at a write.
 type tracer struct {
 	cmd  *exec.Cmd
 	said *os.File
 }
 
-// attach has a process killed when it is about to make its nth write to a file at a place, which is how the store
-// writes, and waits until that is arranged.
+// attach arranges the kill of a process before its nth positioned write to a file (the store's way to write), and waits
+// until strace is ready.
 func attach(ctx context.Context, pid, n int) (*tracer, error) {
 	return trace(ctx, pid, "pwrite64", fmt.Sprintf("pwrite64:signal=KILL:when=%d", n))
 }
@@ -165,20 +163,19 @@ func attached(r *os.File) error {
 	return nil
 }
 
-// end detaches. strace that is told so in the moment in which the process dies may wait for it for ever.
+// end detaches strace. At the very moment of the process's death, strace may wait for ever.
 func (t *tracer) end() error {
-	_ = t.cmd.Process.Signal(syscall.SIGINT) // it may have gone with the process
+	_ = t.cmd.Process.Signal(syscall.SIGINT) // strace may have ended with the process
 	kill := time.AfterFunc(detachLimit, func() { _ = t.cmd.Process.Kill() })
 	defer kill.Stop()
-	_ = t.cmd.Wait() // it ends as the process did
+	_ = t.cmd.Wait() // strace ends as its process ended
 	return t.said.Close()
 }
 
-// detachLimit is what strace has to let a process go.
+// detachLimit is how long strace may take to detach.
 const detachLimit = 5 * time.Second
 
-// dead waits until a side is gone, or shows that it lives: who is killed does not answer any more, and may take a
-// moment to go.
+// dead waits until a side is gone, or answers. A killed process no longer answers, and may take a moment to go.
 func (w *world) dead(ctx context.Context, s *side) (dead bool, err error) {
 	err = w.await(ctx, fmt.Sprintf("%s is gone, or answers", s), func() (bool, error) {
 		stat, readErr := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.PID()))

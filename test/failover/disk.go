@@ -13,9 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// disk is a file system of its own for a state directory, so that a power cut takes back what was not synced: the file
-// system is told to forget its cache (EXT4_IOC_SHUTDOWN without a flush, which is what the kernel's own power-failure
-// tests use), and is mounted again.
+// disk is a file system for one state directory. A power cut takes back everything unsynced: the file system drops its
+// cache (EXT4_IOC_SHUTDOWN without a flush, as in the kernel's own power-failure tests), and is mounted again.
 type disk struct{ image, at string }
 
 // diskSize is enough for an ext4 with a journal.
@@ -40,7 +39,7 @@ func (d *disk) mount(ctx context.Context) error {
 	return tool(ctx, "mount", "-o", "loop", d.image, d.at)
 }
 
-// powerOff lets the disk take nothing more, and forget what it was not made to keep.
+// powerOff makes the disk refuse writes, and drop everything unsynced.
 func (d *disk) powerOff() error {
 	const shutdown, noLogFlush = 0x8004587d, 2 // EXT4_IOC_SHUTDOWN, EXT4_GOING_FLAGS_NOLOGFLUSH of fs/ext4/ext4.h
 	flags := uint32(noLogFlush)
@@ -55,8 +54,9 @@ func (d *disk) powerOff() error {
 	return errors.Join(err, f.Close())
 }
 
-// powerOn mounts what the disk kept. Nothing may run on it. A process with a copy of all mounts (ip makes one, for a
-// moment) keeps the file system that was shut down, and a mount gives that one again: then it is too early.
+// powerOn mounts the disk again. No process may use the disk. A process with a copy of all mounts (ip makes a
+// short-lived copy) keeps the old file system alive, and a new mount would give the old file system: powerOn then
+// waits.
 func (d *disk) powerOn(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

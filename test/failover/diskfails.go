@@ -13,10 +13,10 @@ import (
 	"highwater/operate"
 )
 
-// diskFault is what the system says to a process about its disk, from some moment on.
+// diskFault is an error that the kernel gives a process about its disk.
 type diskFault struct{ what, inject string }
 
-// diskFaults: a sync that fails, a disk that is full, and a file system that has become read-only.
+// diskFaults: a failing sync, a full disk, and a read-only file system.
 var diskFaults = []diskFault{
 	{"a failing sync", "fsync,fdatasync:error=EIO"},
 	{"no space", "pwrite64:error=ENOSPC"},
@@ -26,13 +26,13 @@ var diskFaults = []diskFault{
 // exitDisk is the exit status of a daemon whose disk failed.
 const exitDisk = 3
 
-// breakDisk has each further write or sync of a side's process fail, and waits until that is arranged.
+// breakDisk makes each further write or sync of a side's process fail, and waits until strace is ready.
 func (s *side) breakDisk(ctx context.Context, f diskFault) (*tracer, error) {
 	calls, _, _ := strings.Cut(f.inject, ":")
 	return trace(ctx, s.PID(), calls, f.inject)
 }
 
-// diskFails breaks the disk of the one that signs, then that of the backup, in each way.
+// diskFails breaks the disk of the signing side, then the disk of the backup, in each way.
 func diskFails(ctx context.Context, w *world) error {
 	signs := w.a
 	for _, f := range diskFaults {
@@ -48,7 +48,7 @@ func diskFails(ctx context.Context, w *world) error {
 	return nil
 }
 
-// primaryDiskFails: it ends itself and says why; the other one takes over; whenever it is started again it is the
+// primaryDiskFails: the process ends with its reason, and the peer takes over. After any restart the side is the
 // backup.
 func (w *world) primaryDiskFails(ctx context.Context, s *side, f diskFault) error {
 	t, err := s.breakDisk(ctx, f)
@@ -72,8 +72,8 @@ func (w *world) primaryDiskFails(ctx context.Context, s *side, f diskFault) erro
 	return errors.Join(s.up(ctx), w.standsBy(ctx, s), w.follows(ctx, s), w.signedNothing(s, since))
 }
 
-// backupDiskFails: the one that signs is restarted meanwhile, and goes on. The backup's process ends once its disk
-// works, and follows again.
+// backupDiskFails: the signing side is restarted meanwhile, and goes on. The backup's process ends; once its disk
+// works, the backup follows again.
 func (w *world) backupDiskFails(ctx context.Context, signs *side, f diskFault) error {
 	backup := w.other(signs)
 	t, err := backup.breakDisk(ctx, f)
@@ -96,7 +96,7 @@ func (w *world) backupDiskFails(ctx context.Context, signs *side, f diskFault) e
 	return errors.Join(backup.up(ctx), w.follows(ctx, backup), w.signs(ctx, signs))
 }
 
-// trace attaches strace to a process, and waits until that is done.
+// trace attaches strace to a process, and waits until strace is ready.
 func trace(ctx context.Context, pid int, calls, inject string) (*tracer, error) {
 	r, said, err := os.Pipe()
 	if err != nil {

@@ -10,20 +10,20 @@ import (
 	"syscall"
 )
 
-// inside marks a process that has namespaces of its own.
+// inside marks a process with its own namespaces.
 const inside = "HIGHWATER_LAB_INSIDE"
 
-// Ways to get namespaces of one's own, and in them the right to make more: as root, or as the root of a user namespace.
-// All processes and networks of the lab end with its first process, whatever happens to it.
+// Ways to get own namespaces with the right to make more: as root, or as the root of a user namespace. All processes
+// and networks of the lab end with its first process.
 var (
 	ofOneself = []string{"--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"}
 	asNobody  = append([]string{"--user", "--map-root-user"}, ofOneself...)
 )
 
-// isolated tells whether this process is the lab itself. If not, isolate makes it.
+// isolated tells whether this process is the lab itself, not its parent.
 func isolated() bool { return os.Getenv(inside) != "" }
 
-// isolate runs this program again, in namespaces of its own, and gives its exit status.
+// isolate runs this program again in own namespaces, and gives its exit status.
 func isolate() (int, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -35,7 +35,7 @@ func isolate() (int, error) {
 	}
 	var refused []error
 	for _, way := range ways {
-		// What the lab will do: its own /run, a network in it, a link into that network.
+		// The needs of the lab: its own /run, a network namespace, a link into the namespace.
 		const try = "mount -t tmpfs tmpfs /run && ip netns add try && ip link add try0 type veth peer name try1 netns try"
 		out, tryErr := exec.Command("unshare", append(way, "sh", "-c", try)...).CombinedOutput() //nolint:gosec,noctx // constant, short
 		if tryErr == nil {
@@ -49,7 +49,7 @@ func isolate() (int, error) {
 }
 
 func runAgain(args []string) (int, error) {
-	cmd := exec.Command("unshare", args...) //nolint:gosec,noctx // this program; it is told of our end below
+	cmd := exec.Command("unshare", args...) //nolint:gosec,noctx // this program; the pipe below tells the lab of our end
 	cmd.Env = append(os.Environ(), inside+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	signals := make(chan os.Signal, 1)
@@ -59,7 +59,7 @@ func runAgain(args []string) (int, error) {
 	}
 	go func() {
 		for range signals {
-			_ = cmd.Process.Kill() // and with it, by its end, everything in the lab
+			_ = cmd.Process.Kill() // everything in the lab ends with its first process
 		}
 	}()
 	err := cmd.Wait()

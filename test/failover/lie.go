@@ -13,11 +13,12 @@ import (
 	"highwater/operate"
 )
 
-// maxOverlap is how many levels may be signed twice after a false statement, before the guard or another rule ends it.
+// maxOverlap is the most levels that may be signed twice after a false statement, before the guard or another rule ends
+// the overlap.
 const maxOverlap = 2
 
-// lie: the machines are cut off from each other, both nodes follow the chain, the operator states that a cannot sign,
-// and it can. The guard of whichever side sees its key sign what it did not sign ends that.
+// lie cuts the machines off from each other. Both nodes follow the chain. The operator falsely states that a cannot
+// sign. The guard of the first side that sees a foreign signature of its key ends the overlap.
 func lie(ctx context.Context, w *world) error {
 	if err := errors.Join(w.levels(ctx, 2), w.a.unplug(ctx, linkPeer), w.levels(ctx, 2)); err != nil {
 		return err
@@ -35,10 +36,10 @@ func lie(ctx context.Context, w *world) error {
 	if err = w.bounded(ctx); err != nil {
 		return err
 	}
-	if took > maxOverlap+1 { // what a signed at the takeover's level is on chain one level later, and seen then
+	if took > maxOverlap+1 { // the signature of a at the takeover's level is on chain, and seen, one level later
 		return fmt.Errorf("it took %d levels", took)
 	}
-	// The link comes back. Whoever is fenced stays so until somebody finds out; a takeover then makes one side sign.
+	// The link comes back. A fenced side stays fenced. A takeover then makes one side sign.
 	if err = w.a.plug(ctx, linkPeer); err != nil {
 		return err
 	}
@@ -50,9 +51,9 @@ func lie(ctx context.Context, w *world) error {
 	return errors.Join(w.takeover(ctx, w.a, "--silence", "1"), w.quiet(ctx, w.b))
 }
 
-// lieCut: the machine that signs loses all its links, its bakers see no new level, and the operator states that it
-// cannot sign. When its links are back, its bakers ask at once, and it may sign until it has heard of the takeover:
-// that is counted, and bounded.
+// lieCut: the signing machine loses all links, its bakers see no new level, and the operator falsely states that the
+// machine cannot sign. When the links are back, its bakers ask at once, and the machine may sign until the news of the
+// takeover comes: the overlap is counted, and bounded.
 func lieCut(ctx context.Context, w *world) error {
 	if err := errors.Join(w.levels(ctx, 2), w.a.unplug(ctx)); err != nil {
 		return err
@@ -66,7 +67,7 @@ func lieCut(ctx context.Context, w *world) error {
 	return w.yields(ctx, "its links were back", func() error { return w.a.plug(ctx) })
 }
 
-// yields brings a back, and waits until it has heard that it may not sign. What it signs until then is counted, and
+// yields brings a back, and waits until a has heard of the takeover. The signatures until then are counted, and
 // bounded.
 func (w *world) yields(ctx context.Context, when string, back func() error) error {
 	begin := time.Now()
@@ -82,7 +83,7 @@ func (w *world) yields(ctx context.Context, when string, back func() error) erro
 	return errors.Join(w.bounded(ctx), w.oneAtMost(ctx, 3))
 }
 
-// lieAbout takes over with a statement that is not true, and gives the level at which that was.
+// lieAbout takes over on a false statement, and gives the level of the takeover.
 func (w *world) lieAbout(ctx context.Context, s *side) (int32, error) {
 	var t operate.TakeoverAnswer
 	err := s.asked(ctx, &t, "takeover", "--yes", "--no-wait", "--the-other-instance-cannot-sign", "--silence", "0")
@@ -110,7 +111,7 @@ func (w *world) oneFenced(ctx context.Context) (fenced *side, err error) {
 	return fenced, err
 }
 
-// bounded counts the levels that both signed, some levels later.
+// bounded counts the levels signed by both sides, some levels later.
 func (w *world) bounded(ctx context.Context) error {
 	if err := w.levels(ctx, 3); err != nil {
 		return err
@@ -141,8 +142,8 @@ func (t *tally) overlap() []int32 {
 	return out
 }
 
-// lieFrozen: the machine that signs is frozen, as a paused virtual machine is, and the operator takes that for dead.
-// When it thaws, what it was about to do goes on.
+// lieFrozen: the signing machine is frozen, as a paused virtual machine, and the operator takes the machine for dead.
+// After the thaw, the interrupted work goes on.
 func lieFrozen(ctx context.Context, w *world) error {
 	if err := errors.Join(w.levels(ctx, 2), syscall.Kill(w.a.PID(), syscall.SIGSTOP)); err != nil {
 		return err

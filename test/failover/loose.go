@@ -9,8 +9,8 @@ import (
 	"highwater/test/harness"
 )
 
-// loose are emulated Ledgers outside of the signer's process, one for each key: they can be unplugged, and keep what
-// they know.
+// loose are emulated Ledgers outside of the signer's process, one for each key. They can be unplugged, and keep their
+// marks.
 type loose struct {
 	devices map[string]*ledgersim.Device // by address
 	cancel  context.CancelFunc
@@ -20,7 +20,7 @@ type loose struct {
 // looseSeed gives the Ledgers of both machines the same keys.
 const looseSeed = "worth nothing: unplugged"
 
-// looseAt is where they are, in the machine's own network, with their one key each.
+// looseAt are the addresses of the Ledgers in the machine's own network, each with its key.
 var looseAt = map[string]ledger.Curve{"127.0.0.1:9998": ledger.P256, "127.0.0.1:9999": ledger.Secp256k1}
 
 func newLoose(ctx context.Context, ns *namespace) (*loose, error) {
@@ -38,7 +38,7 @@ func newLoose(ctx context.Context, ns *namespace) (*loose, error) {
 	return l, err
 }
 
-// plug serves them to the machine.
+// plug serves the Ledgers to the machine.
 func (l *loose) plug(ctx context.Context, ns *namespace) error {
 	var serving context.Context
 	serving, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -48,12 +48,12 @@ func (l *loose) plug(ctx context.Context, ns *namespace) error {
 			l.unplug()
 			return err
 		}
-		l.done.Go(func() { _ = ledgersim.ServeTCP(serving, listener, d) }) // it ends by unplug
+		l.done.Go(func() { _ = ledgersim.ServeTCP(serving, listener, d) }) // ServeTCP ends by unplug
 	}
 	return nil
 }
 
-// unplug ends whatever goes on with them, and waits until it has.
+// unplug ends all connections to the Ledgers, and waits for their end.
 func (l *loose) unplug() {
 	l.cancel()
 	l.done.Wait()

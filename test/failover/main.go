@@ -1,6 +1,6 @@
-// Command failover lets two real instances, each on a machine of its own (a network namespace), with devices that hold
-// the same keys, an octez node and bakers that never stop asking, go through handovers, takeovers, crashes, power cuts
-// and cut links, before a judge who keeps every signature of both. See docs/testing.md.
+// Command failover drives two real instances, each on a machine of its own (a network namespace), through handovers,
+// takeovers, crashes, power cuts and cut links. Both machines have devices with the same keys, an octez node, and
+// bakers that never stop asking. A judge keeps every signature. See docs/testing.md.
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// options are what is asked for on the command line.
+// options are the options of the command line.
 type options struct {
 	binary   string
 	skewed   string
@@ -57,7 +57,7 @@ func start(o options) (int, error) {
 	case !isolated():
 		return isolate()
 	}
-	// /run is where iproute2 keeps the names of networks: one of our own leaves nothing behind.
+	// iproute2 keeps the names of networks in /run. Our own /run leaves no name behind.
 	if err := tool(context.Background(), "mount", "-t", "tmpfs", "tmpfs", "/run"); err != nil {
 		return 1, err
 	}
@@ -79,7 +79,7 @@ func start(o options) (int, error) {
 	return 0, nil
 }
 
-// runAll runs what was asked for: first, one at a time, what measures; then the others beside each other.
+// runAll runs the chosen scenarios: first the measuring scenarios, alone; then the rest in parallel.
 func runAll(ctx context.Context, o options) (report, error) {
 	want, err := regexp.Compile(o.run)
 	if err != nil {
@@ -133,7 +133,7 @@ func runAll(ctx context.Context, o options) (report, error) {
 	return r, err
 }
 
-// scenarioTimeout bounds each; one that takes longer hangs.
+// scenarioTimeout bounds each scenario.
 const scenarioTimeout = 6 * time.Minute
 
 // runOne builds a world, lets the scenario happen, and judges.
@@ -167,7 +167,7 @@ func runOne(ctx context.Context, o options, s scenario, dir string, index int) r
 	return r
 }
 
-// verdict is the judge's: nothing may be signed twice, unless the scenario is about that.
+// verdict is the judge's verdict: no place is signed twice, except in a scenario about doubles.
 func (w *world) verdict() error {
 	doubles := w.tally.doubles()
 	w.result.Signatures, w.result.Doubles, w.result.Expected = w.tally.judge.Signed(), len(doubles), w.doubles
@@ -177,7 +177,7 @@ func (w *world) verdict() error {
 	if w.result.Signatures == 0 {
 		return errors.New("nothing was signed at all")
 	}
-	for _, name := range sideNames { // a side that was not asked proves nothing
+	for _, name := range sideNames { // a side without requests proves nothing
 		if n := w.tally.refused(name); n == 0 && !w.alone {
 			return fmt.Errorf("the bakers of %s were never refused anything", name)
 		}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// faults are what may happen to one connection on its way: lost at each step, torn in the middle, late, or said twice.
+// faults are the faults of one connection: lost at each step, torn in the middle, late, or repeated.
 var faults = func() []fate {
 	out := []fate{}
 	for at := onConnect; at < stages; at++ {
@@ -32,8 +32,8 @@ func (f fate) String() string {
 	return fmt.Sprintf("lost at its %s", f.at)
 }
 
-// messages hands over again and again, and lets each thing happen to each connection of it in turn, until there is no
-// such connection any more. Whatever is lost: nobody signs twice, and asking again finishes what was begun.
+// messages hands over again and again, and breaks each connection of the handover in each way, until no connection is
+// left to break. After any loss, no place is signed twice, and a second request finishes the handover.
 func messages(ctx context.Context, w *world) error {
 	signs, tried, cut := w.a, 0, 0
 	for _, f := range faults {
@@ -61,8 +61,8 @@ func messages(ctx context.Context, w *world) error {
 	return nil
 }
 
-// disturbed hands over from one side to the other while something happens to connection n, counted over both
-// directions. hit tells whether there was such a connection; failed, whether the operator had to ask again.
+// disturbed hands over from one side to the other, and breaks connection n, counted over both directions. hit tells
+// whether connection n came; failed, whether the operator had to ask again.
 func (w *world) disturbed(ctx context.Context, from, asked *side, n int, f fate) (hit, failed bool, err error) {
 	seen := w.arrangeOne(n, f)
 	_, first := w.handover(ctx, asked, "--now")
@@ -81,7 +81,7 @@ func (w *world) finish(ctx context.Context, to *side, first error) error {
 	}
 	return w.await(ctx, fmt.Sprintf("%s has taken over what was begun; first: %v", to, first), func() (bool, error) {
 		st, err := to.status(ctx)
-		if err != nil || st.Role.Mine { // it owns the right already: asked again, it would give it away
+		if err != nil || st.Role.Mine { // this side has the right already: a second handover would give the right away
 			return err == nil && st.Signing, err
 		}
 		_, err = w.handover(ctx, to, "--now")
@@ -89,8 +89,8 @@ func (w *world) finish(ctx context.Context, to *side, first error) error {
 	})
 }
 
-// arrange decides what happens to connections of both directions, numbered together as they come, and tells how many
-// there were.
+// arrange chooses the faults of connections of both directions, numbered in the order of their start. seen gives the
+// number of connections.
 func (w *world) arrange(f func(n int) []fate) (seen func() int) {
 	var count atomic.Int32
 	for _, s := range w.sides() {
@@ -103,7 +103,7 @@ func (w *world) arrange(f func(n int) []fate) (seen func() int) {
 	return func() int { return int(count.Load()) }
 }
 
-// arrangeOne lets something happen to the nth of them.
+// arrangeOne breaks connection n.
 func (w *world) arrangeOne(n int, f fate) (seen func() int) {
 	return w.arrange(func(k int) []fate {
 		if k != n {

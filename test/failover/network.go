@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The network of a pair: two machines, and what lies between them. Each machine has one link to the other (over a proxy
-// that stands between them) and one to its octez node, so that either can be cut without the other.
+// The network of a pair: two machines with a proxy between. Each machine has one link to the peer (over the proxy) and
+// one to its octez node, and each link can be cut alone.
 //
 //	a ── peer, 10.77.1.0/24 ──┐          ┌── peer, 10.77.2.0/24 ── b
 //	a ── node, 10.78.1.0/24 ──┴─ between ┴── node, 10.78.2.0/24 ── b
@@ -29,7 +29,7 @@ const (
 // netOf are the networks' beginnings, by link; the machine's number and the end's follow.
 var netOf = map[string]string{linkPeer: "10.77", linkNode: "10.78"}
 
-// address is that of one end of a link: of machine 1 or 2, the machine's own (2) or the one between (1).
+// address is the address of one end of a link of machine 1 or 2: the machine's end (2), or the end in between (1).
 func address(link string, machine, end int) string {
 	return fmt.Sprintf("%s.%d.%d", netOf[link], machine, end)
 }
@@ -45,7 +45,7 @@ type network struct {
 	between  *namespace
 }
 
-// newNetwork makes and connects them; prefix keeps their names apart.
+// newNetwork makes and connects the namespaces. Names begin with prefix.
 func newNetwork(ctx context.Context, prefix string) (*network, error) {
 	n := &network{between: &namespace{prefix + "-net"}}
 	if err := n.between.add(ctx); err != nil {
@@ -80,7 +80,7 @@ func (n *network) connect(ctx context.Context, m *namespace, machine int, link s
 			fmt.Sprintf("link set %s up", link)))
 }
 
-// cut takes a link of a machine (1 or 2) down, as a pulled cable does; mend puts it back.
+// cut takes a link of a machine (1 or 2) down, like a pulled cable. mend puts the link up again.
 func (n *network) cut(ctx context.Context, machine int, links ...string) error {
 	return n.set(ctx, machine, "down", links)
 }
@@ -97,8 +97,8 @@ func (n *network) set(ctx context.Context, machine int, state string, links []st
 	return n.between.ip(ctx, lines...)
 }
 
-// deafen loses all packets to a machine over its peer link, and none that it sends: the address there is given a
-// hardware address that nobody has. mute is the other direction.
+// deafen loses all packets to a machine over its peer link, and no packet from the machine: the neighbour's entry gets
+// an unused hardware address. mute loses the other direction.
 func (n *network) deafen(ctx context.Context, machine int) error {
 	return n.between.astray(ctx, address(linkPeer, machine, endMachine), far(linkPeer, machine))
 }
@@ -118,7 +118,7 @@ func (s *namespace) astray(ctx context.Context, addr, dev string) error {
 	return s.ip(ctx, fmt.Sprintf("neigh replace %s lladdr 02:00:00:00:00:01 dev %s nud permanent", addr, dev))
 }
 
-// close gives the names back; what still runs there keeps its network until it ends.
+// close frees the names. Running processes keep their network until their end.
 func (n *network) close(ctx context.Context) error {
 	var err error
 	for _, s := range append(n.machines[:], n.between) {
@@ -129,14 +129,14 @@ func (n *network) close(ctx context.Context) error {
 	return err
 }
 
-// namespace is a network namespace that `ip netns` made.
+// namespace is a network namespace made by `ip netns`.
 type namespace struct{ name string }
 
 func (s *namespace) add(ctx context.Context) error {
 	return errors.Join(ip(ctx, "", "netns", "add", s.name), s.ip(ctx, "link set lo up"))
 }
 
-// ip runs iproute2's commands in it.
+// ip runs commands of iproute2 in the namespace.
 func (s *namespace) ip(ctx context.Context, lines ...string) error {
 	return ip(ctx, strings.Join(lines, "\n")+"\n", "-n", s.name, "-batch", "-")
 }
@@ -150,11 +150,11 @@ func ip(ctx context.Context, input string, args ...string) error {
 	return nil
 }
 
-// do runs f in the namespace: sockets that it opens and processes that it starts stay there.
+// do runs f in the namespace. Sockets and processes started by f stay in the namespace.
 func (s *namespace) do(f func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine, and nothing else ever runs in there
+		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine, and runs nothing else
 		done <- s.enter(f)
 	}()
 	return <-done
@@ -172,7 +172,7 @@ func (s *namespace) enter(f func() error) error {
 	return f()
 }
 
-// dial connects from there. The address is a literal one: nothing is looked up elsewhere.
+// dial connects from the namespace, to a literal address without a look-up.
 func (s *namespace) dial(ctx context.Context, network, addr string) (conn net.Conn, err error) {
 	err = s.do(func() error {
 		conn, err = (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, addr)

@@ -10,14 +10,14 @@ import (
 	"highwater/failover"
 )
 
-// What a planned handover may cost.
+// Bounds of the cost of a planned handover.
 const (
 	plannedHandovers = 6
 	maxGap           = 300 * time.Millisecond
 )
 
-// planned hands over to and fro, asked for now on the side that signs and now on the other, at moments that lie
-// anywhere in a level.
+// planned hands over to and fro at random moments of a level, with requests alternately on the signing side and on its
+// peer.
 func planned(ctx context.Context, w *world) error {
 	if err := w.levels(ctx, 1); err != nil {
 		return err
@@ -65,7 +65,7 @@ func (w *world) moment(ctx context.Context) error {
 	}
 }
 
-// handover asks for one on a side, as an operator does who does not wait for a good moment.
+// handover hands over from a command on a side, without waiting for a good moment.
 func (w *world) handover(ctx context.Context, s *side, args ...string) (failover.Handover, error) {
 	return w.handoverInAGoodMoment(ctx, s, append(args, "--now")...)
 }
@@ -79,7 +79,7 @@ func (w *world) handoverInAGoodMoment(ctx context.Context, s *side, args ...stri
 	return h, err
 }
 
-// silent sees that a side signs nothing for some levels, though it is asked all the time.
+// silent checks that a side signs nothing for some levels, though its bakers always ask.
 func (w *world) silent(ctx context.Context, s *side, levels int32) error {
 	since := time.Now()
 	if err := w.levels(ctx, levels); err != nil {
@@ -88,7 +88,7 @@ func (w *world) silent(ctx context.Context, s *side, levels int32) error {
 	return w.signedNothing(s, since)
 }
 
-// quiet sees that a side signs nothing from now on, for as long as the other one needs for a signature.
+// quiet checks that a side signs nothing from now on, for the time that the peer needs for a signature.
 func (w *world) quiet(ctx context.Context, s *side) error {
 	since := time.Now()
 	if err := w.signs(ctx, w.other(s)); err != nil {
@@ -116,10 +116,10 @@ func (w *world) missedNone(from, to int32) error {
 	return nil
 }
 
-// byLevel sets a cut-over some levels ahead: one side signs up to it, the other above it, and no level is missed. And
-// back, live.
+// byLevel sets a cut-over some levels ahead: one side signs up to the level, the other side above the level, and no
+// level is missed. The way back is live.
 func byLevel(ctx context.Context, w *world) error {
-	if err := w.levels(ctx, 1); err != nil { // it was activated within this one
+	if err := w.levels(ctx, 1); err != nil { // the activation was in the present level
 		return err
 	}
 	signs := w.a
@@ -144,7 +144,7 @@ func byLevel(ctx context.Context, w *world) error {
 	return w.backAgain(ctx, w.other(signs))
 }
 
-// divided waits until the chain is past a cut-over, and sees that no side signed on the other's part of it.
+// divided waits until the chain is past a cut-over, and checks that each side signed only its own part.
 func (w *world) divided(ctx context.Context, old *side, cut int32) error {
 	since := time.Now()
 	if err := errors.Join(w.chain.await(ctx, cut+4), w.signs(ctx, w.other(old))); err != nil {
@@ -164,7 +164,8 @@ func (w *world) divided(ctx context.Context, old *side, cut int32) error {
 	return nil
 }
 
-// offline cuts the link, and moves the right to sign on a stick. It is good for one activation, on one machine.
+// offline cuts the link, and moves the right to sign on a stick. The certificate is good for one activation, on one
+// machine.
 func offline(ctx context.Context, w *world) error {
 	if err := errors.Join(w.levels(ctx, 1), w.a.unplug(ctx, linkPeer)); err != nil {
 		return err

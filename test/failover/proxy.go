@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// dialTimeout is how long a connection over a link that is cut is tried.
+// dialTimeout bounds the attempt to connect over a cut link.
 const dialTimeout = 2 * time.Second
 
-// stage is how far a connection has come. The link speaks TLS 1.3, one question a connection, so what the proxy sees
-// are bursts, in turn: the greeting, the other side's, the question, the answer.
+// stage is the progress of a connection. The link speaks TLS 1.3, one question for each connection, so the proxy sees
+// bursts in turn: greeting, greeting of the server, question, answer.
 type stage int
 
 const (
 	onConnect  stage = iota // the connection was made
 	onGreeting              // the asker has greeted
-	onWelcome               // the other side has greeted back
-	onQuestion              // the question is there, and has not been passed on
-	onAnswer                // the answer is there: what it says is durable on the other side
+	onWelcome               // the server has greeted
+	onQuestion              // the question has come to the proxy, and was not passed on
+	onAnswer                // the answer has come to the proxy: its content is durable at the server
 	onEnd                   // the answer was passed on
 	stages
 )
@@ -30,24 +30,24 @@ func (s stage) String() string {
 	return [...]string{"connection", "greeting", "welcome", "question", "answer", "end"}[s]
 }
 
-// fate is what the proxy does with what has come to a stage.
+// fate is the proxy's act on a burst at a stage.
 type fate struct {
 	at    stage
-	half  bool          // pass half of it on first
-	lose  bool          // end the connection: what came is lost
-	delay time.Duration // pass it on later
-	again bool          // give what the asker said to the other side once more, in a connection of its own
+	half  bool          // pass half of the burst on first
+	lose  bool          // end the connection: the burst is lost
+	delay time.Duration // pass the burst on later
+	again bool          // send the asker's bytes to the server once more, in a new connection
 	call  func()        // is called first
 }
 
-// proxy passes connections on, or not. It cannot read what they say.
+// proxy passes connections on, or breaks connections. The proxy cannot read the encrypted bytes.
 type proxy struct {
 	net.Listener
 	dial func(ctx context.Context) (net.Conn, error)
 
 	mu    sync.Mutex
 	fates func() []fate     // of the next connection; nil: none
-	open  map[net.Conn]bool // both ends of all that are under way
+	open  map[net.Conn]bool // both ends of all open connections
 	wg    sync.WaitGroup
 }
 
@@ -55,14 +55,14 @@ func newProxy(l net.Listener, dial func(ctx context.Context) (net.Conn, error)) 
 	return &proxy{Listener: l, dial: dial, open: map[net.Conn]bool{}}
 }
 
-// decide has f say what happens to each connection from now on; nil: nothing.
+// decide has f choose the fate of each new connection; nil: no faults.
 func (p *proxy) decide(f func() []fate) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fates = f
 }
 
-// run passes on until ctx ends, and ends with all that it started.
+// run passes connections on until ctx ends, and then ends with all its goroutines.
 func (p *proxy) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { _ = p.Close(); p.hangUp() })
 	defer stop()
@@ -108,7 +108,7 @@ func (p *proxy) hold(c net.Conn) func() {
 	}
 }
 
-// crossing is one connection on its way through.
+// crossing is one connection on its way through the proxy.
 type crossing struct {
 	*proxy
 	asker, other net.Conn
@@ -139,9 +139,8 @@ func (p *proxy) pass(ctx context.Context, asker net.Conn, fates []fate) {
 	_ = x.meet(ctx, onEnd, nil, nil)
 }
 
-// copy passes one direction on. Its first burst comes to the stage first, and its second to the stage second, which the
-// other direction's burst in between tells apart. The end of one direction is the end of both: there is one question a
-// connection.
+// copy passes one direction on. Its first burst meets stage first, its second burst stage second; a burst of the other
+// direction stands between the two. The end of one direction ends both: each connection has one question.
 func (x *crossing) copy(ctx context.Context, to, from net.Conn, first, second stage) {
 	defer x.asker.Close() //nolint:errcheck // either may have gone
 	defer x.other.Close() //nolint:errcheck // either may have gone
@@ -179,7 +178,7 @@ func (x *crossing) burst(ctx context.Context, to io.Writer, b []byte, first, sec
 	return err
 }
 
-// meet does what was decided for a stage.
+// meet does the chosen fate of a stage.
 func (x *crossing) meet(ctx context.Context, at stage, to io.Writer, b []byte) error {
 	for _, f := range x.fates {
 		if f.at != at {
@@ -207,8 +206,7 @@ func (x *crossing) meet(ctx context.Context, at stage, to io.Writer, b []byte) e
 	return nil
 }
 
-// repeat says to the other side what the asker has said so far, in a connection of its own, and waits until that is
-// over.
+// repeat sends the asker's bytes to the server again, in a new connection, and waits for the end of the connection.
 func (x *crossing) repeat(ctx context.Context) {
 	c, err := x.dial(ctx)
 	if err != nil {

@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// history is a random one: everything that the other scenarios do, in any order. Operators' statements are true.
+// history is a random history: all acts of the other scenarios, in any order. The operators' statements are true.
 type history struct {
 	*world
 	sticks []stick
 	count  map[string]int
 }
 
-// stick is a certificate on its way by foot.
+// stick is a certificate carried by hand.
 type stick struct {
 	from *side
 	path string
@@ -41,7 +41,7 @@ func random(ctx context.Context, w *world) error {
 	return h.settle(ctx)
 }
 
-// did counts what came about; that something did not is no error here.
+// did counts the acts that took effect. An act without effect is no error here.
 func (h *history) did(what string, err error) {
 	if err == nil {
 		h.count[what]++
@@ -84,7 +84,7 @@ func (h *history) step(ctx context.Context) error {
 	return nil
 }
 
-// failDisk lets the disk of a side fail for some levels. A process that did not end of it is killed.
+// failDisk makes the disk of a side fail for some levels. A process that survives is killed.
 func (h *history) failDisk(ctx context.Context, x *side) error {
 	f := diskFaults[h.rand.IntN(len(diskFaults))]
 	t, err := x.breakDisk(ctx, f)
@@ -92,7 +92,7 @@ func (h *history) failDisk(ctx context.Context, x *side) error {
 		return err
 	}
 	err = h.levels(ctx, 2)
-	_, _ = h.handover(ctx, x) // whatever comes of it
+	_, _ = h.handover(ctx, x) // any outcome is fine
 	st, _ := x.status(ctx)
 	if st.Store != "ok" {
 		h.did("disk failed: "+f.what, nil)
@@ -108,7 +108,7 @@ func (h *history) diskOn(ctx context.Context, x *side) error {
 	return x.disk.powerOn(ctx)
 }
 
-// disturb breaks a link, or what passes it, or mends it.
+// disturb breaks a link or a connection, or mends the link.
 func (h *history) disturb(ctx context.Context, x *side) error {
 	h.did("links changed", nil)
 	switch h.rand.IntN(6) {
@@ -152,7 +152,7 @@ func (h *history) release(ctx context.Context, x *side) {
 	}
 }
 
-// accept carries any of the sticks to the machine that it is for; each may be carried there again and again.
+// accept carries one of the sticks to its machine; each stick may be carried again and again.
 func (h *history) accept(ctx context.Context) {
 	if len(h.sticks) > 0 {
 		s := h.sticks[h.rand.IntN(len(h.sticks))]
@@ -161,7 +161,7 @@ func (h *history) accept(ctx context.Context) {
 	}
 }
 
-// takeOver is stated truly: the other process is dead, and what this side gave away on sticks is destroyed.
+// takeOver takes over on a true statement: the other process is dead, and all sticks from this side are destroyed.
 func (h *history) takeOver(ctx context.Context, x *side) {
 	h.sticks = slices.DeleteFunc(h.sticks, func(s stick) bool { return s.from == x && os.Remove(s.path) == nil })
 	_, err := x.Command(ctx, "takeover", "--yes", "--no-wait", "--the-other-instance-cannot-sign",
@@ -169,7 +169,7 @@ func (h *history) takeOver(ctx context.Context, x *side) {
 	h.did("taken over", err)
 }
 
-// settle mends everything, starts both, and wants one of them to sign in the end, with an operator's help.
+// settle mends everything, starts both sides, and wants one side to sign in the end, with an operator's help.
 func (h *history) settle(ctx context.Context) error {
 	if err := h.mend(ctx); err != nil {
 		return err

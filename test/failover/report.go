@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// result is what came of a scenario.
+// result is the result of a scenario.
 type result struct {
 	Name       string   `json:"name"`
 	Passed     bool     `json:"passed"`
 	Error      string   `json:"error,omitempty"`
 	BlockMS    int64    `json:"block_ms"`
-	Signatures int      `json:"signatures"` // places that were signed
+	Signatures int      `json:"signatures"` // signed places
 	Doubles    int      `json:"doubles"`    // places with two payloads
 	Expected   bool     `json:"doubles_expected"`
-	Missed     int      `json:"missed"` // levels of those that count at which a key attested nothing
+	Missed     int      `json:"missed"` // counted levels at which a key attested nothing
 	Counted    int      `json:"counted"`
-	GapMS      float64  `json:"gap_ms"` // longest, of those that the scenario looks at
+	GapMS      float64  `json:"gap_ms"` // the longest measured gap
 	TookMS     int64    `json:"took_ms"`
 	Notes      []string `json:"notes,omitempty"`
-	Log        string   `json:"log,omitempty"` // where the logs are, of one that failed
+	Log        string   `json:"log,omitempty"` // directory of the logs, after a failure
 }
 
-// note keeps something that was measured.
+// note keeps a measurement.
 func (r *result) note(format string, args ...any) {
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }

@@ -6,25 +6,25 @@ import (
 	"time"
 )
 
-// scenario is one thing that happens to a pair.
+// scenario is a series of events in the life of a pair.
 type scenario struct {
 	name     string
 	what     string
 	interval time.Duration // between blocks
 	measure  time.Duration // between two questions for the gap; zero: as usual
-	measured bool          // it is about time: nothing else runs beside it
-	alone    bool          // the two instances know nothing of each other, and none is activated
+	measured bool          // measures times: nothing else runs beside the scenario
+	alone    bool          // the two instances are no pair, and none is activated
 	idle     bool          // the two are paired, and none is activated
-	doubles  bool          // somebody lies: what follows is counted, and the scenario bounds it itself
-	skewed   bool          // the program with a clock that can be off
-	blind    bool          // bakers whose node is cut off ask for nothing new; they ask in any case else
+	doubles  bool          // an operator lies: doubles are counted and bounded by the scenario itself
+	skewed   bool          // the program has an adjustable clock
+	blind    bool          // bakers without their node ask for nothing new; other bakers always ask
 	disks    bool          // the states lie on disks of their own
 	loose    bool          // a holds the keys in a Ledger that can be unplugged
 	run      func(ctx context.Context, w *world) error
 }
 
-// fast is the time between blocks where it does not matter: levels pass quickly, and every level is asked for many
-// times still.
+// fast is the time between blocks for scenarios about anything but time: levels pass quickly, and every level still
+// gets many requests.
 const fast = 250 * time.Millisecond
 
 func scenarios() []scenario {
@@ -124,7 +124,7 @@ func scenarios() []scenario {
 	}
 }
 
-// devices is the configuration of a machine's devices, and how many keys they hold.
+// devices is the configuration of a machine's devices, and the number of their keys.
 func (s scenario) devices(machine int) (text string, keys int) {
 	switch {
 	case !s.loose:

@@ -14,14 +14,14 @@ import (
 	"highwater/test/harness"
 )
 
-// What each machine listens on, in its own network.
+// The ports of each machine, in its own network.
 const (
 	octezAddress   = "127.0.0.1:6732"
 	monitorAddress = "127.0.0.1:6733"
 )
 
-// The devices of both machines hold the same keys. They forget their own marks when the process ends: nothing but the
-// protocol and the host's watermarks protects.
+// The devices of both machines hold the same keys, and lose their own marks with the process: only the protocol and the
+// host's watermarks protect.
 const (
 	configText = `state_dir = %q
 chain = %q
@@ -36,7 +36,7 @@ listen = %q
 [peer]
 listen = "%s:%s"
 `
-	// For measuring gaps: a key that is asked for all the time, in a device of its own.
+	// For the gaps: a key that is asked for all the time, in a device of its own.
 	probeText = `[[device]]
 name = "probe"
 kind = "ledger"
@@ -64,7 +64,7 @@ seed = "worth nothing: the bakery"
 keys = ["consensus"]
 latency = "2ms"
 `
-	// A Ledger that is a process of its own, and can be unplugged.
+	// A Ledger in a process of its own, which can be unplugged.
 	looseText = `[[device]]
 name = "loose"
 kind = "ledger"
@@ -74,7 +74,7 @@ name = "loose probe"
 kind = "ledger"
 transport = "tcp://127.0.0.1:9999"
 `
-	// Its twin on the other machine.
+	// The twin of that Ledger, on the peer.
 	twinText = `[[device]]
 name = "twin"
 kind = "ledger"
@@ -92,20 +92,20 @@ type side struct {
 	index   int // 0 is a, 1 is b
 	net     *network
 	ns      *namespace
-	proxy   *proxy // that this side's questions go through
+	proxy   *proxy // for the questions of this side
 	key     string // of the instance
 	running atomic.Bool
-	offline atomic.Bool // its node is cut off: what it signs does not reach the chain
-	loose   *loose      // nil: its devices live in the program's process
+	offline atomic.Bool // the node is cut off: signatures of this side do not reach the chain
+	loose   *loose      // nil: the devices live in the program's process
 	disk    *disk       // nil: the state lies where everything lies
 }
 
-// sideNames are what the two machines are called.
+// sideNames are the names of the two machines.
 var sideNames = [...]string{"a", "b"}
 
 func (s *side) String() string { return sideNames[s.index] }
 
-// machine is its number in addresses.
+// machine is the number of the machine in addresses.
 func (s *side) machine() int { return s.index + 1 }
 
 // newSide makes a machine's program ready: configured, with a watermark file, on standby.
@@ -131,7 +131,7 @@ func newSide(binary, dir string, index int, n *network, devices string, keys int
 	return s, err
 }
 
-// runtime is its runtime directory. /run is a tmpfs of this process's own.
+// runtime is the runtime directory of the side. /run is a tmpfs of this process alone.
 func (s *side) runtime() string { return "/run/highwater-" + s.ns.name }
 
 // initialise makes the watermark file, and learns the instance's key.
@@ -145,7 +145,7 @@ func (s *side) initialise(ctx context.Context) error {
 	return err
 }
 
-// asked runs a command that answers in JSON.
+// asked runs a command with an answer in JSON.
 func (s *side) asked(ctx context.Context, v any, args ...string) error {
 	out, err := s.Command(ctx, append(args, "--json")...)
 	if len(out) > 0 {
@@ -154,7 +154,7 @@ func (s *side) asked(ctx context.Context, v any, args ...string) error {
 	return err
 }
 
-// up starts the program and waits until it answers with all devices, whatever its role.
+// up starts the program, and waits until all devices are ready, whatever the role.
 func (s *side) up(ctx context.Context) error {
 	if err := s.StartUnder(); err != nil {
 		return err
@@ -170,7 +170,7 @@ func (s *side) kill() error {
 	return s.Kill()
 }
 
-// down ends the program in order, if it runs.
+// down ends a running program in order.
 func (s *side) down() error {
 	if !s.running.Swap(false) {
 		return nil
@@ -178,7 +178,7 @@ func (s *side) down() error {
 	return s.Stop()
 }
 
-// status asks for one screen.
+// status asks for the status once.
 func (s *side) status(ctx context.Context) (operate.Status, error) {
 	admin, err := s.Admin(ctx)
 	if err != nil {
@@ -187,7 +187,7 @@ func (s *side) status(ctx context.Context) (operate.Status, error) {
 	return admin.Status(ctx)
 }
 
-// unplug cuts the machine off; plug connects it again. Without links it is about all of them.
+// unplug cuts the machine off; plug connects the machine again. Without names, all links are meant.
 func (s *side) unplug(ctx context.Context, links ...string) error {
 	links = orAll(links)
 	for _, l := range links {

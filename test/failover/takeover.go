@@ -11,7 +11,7 @@ import (
 	"highwater/operate"
 )
 
-// takeover has the operator of a side state that the other one cannot sign, and waits until this one has signed.
+// takeover takes over on a side, on the statement that the peer cannot sign, and waits for the side's first signature.
 func (w *world) takeover(ctx context.Context, s *side, args ...string) error {
 	_, err := w.takenOver(ctx, s, args...)
 	return err
@@ -37,14 +37,14 @@ func (w *world) takenOver(ctx context.Context, s *side, args ...string) (t opera
 	return t, nil
 }
 
-// standsBy waits until a side knows that the other one may sign, and sees that it signs nothing itself.
+// standsBy waits until a side knows of the peer's right to sign, and checks that the side itself signs nothing.
 func (w *world) standsBy(ctx context.Context, s *side) error {
 	err := w.says(ctx, s, "stands by",
 		func(st operate.Status) bool { return st.Role.Role == hwm.Standby && !st.Role.Mine && !st.Signing })
 	return errors.Join(err, w.silent(ctx, s, 2))
 }
 
-// backAgain: the machine that came back is the backup now, and a handover makes it sign again.
+// backAgain: the returned machine is the backup now, and a handover makes the machine sign again.
 func (w *world) backAgain(ctx context.Context, s *side) error {
 	if err := errors.Join(w.standsBy(ctx, s), w.follows(ctx, s)); err != nil {
 		return err
@@ -55,8 +55,7 @@ func (w *world) backAgain(ctx context.Context, s *side) error {
 	return errors.Join(w.signs(ctx, s), w.silent(ctx, w.other(s), 2))
 }
 
-// takeoverAfterKill: the process dies, the other side takes over; whenever it is started again, no right to sign by
-// itself.
+// takeoverAfterKill: the process dies, and the peer takes over. After any restart, the process has no right to sign.
 func takeoverAfterKill(ctx context.Context, w *world) error {
 	if err := errors.Join(w.levels(ctx, 2), w.a.kill()); err != nil {
 		return err
@@ -77,8 +76,8 @@ func takeoverAfterKill(ctx context.Context, w *world) error {
 	return w.backAgain(ctx, w.a)
 }
 
-// takeoverAfterPowerOff: the power of the machine that signs is cut: its disk keeps what was synced, its links are
-// down. Afterwards the same with the other one.
+// takeoverAfterPowerOff cuts the power of the signing machine: its disk keeps everything synced, its links are down.
+// Then the same with the peer.
 func takeoverAfterPowerOff(ctx context.Context, w *world) error {
 	if w.a.disk == nil {
 		w.result.note("no disks of their own here: the power cut is a SIGKILL with the links down")
@@ -108,7 +107,7 @@ func (w *world) powerOff(ctx context.Context, s *side) error {
 		return err
 	}
 	s.running.Store(false)
-	err := s.EndAnyhow() // a commit that met the dead disk may have ended it
+	err := s.EndAnyhow() // a commit on the dead disk may have ended the process
 	return errors.Join(err, os.RemoveAll(s.runtime()), s.unplug(ctx))
 }
 
@@ -121,8 +120,8 @@ func (w *world) powerOn(ctx context.Context, s *side) error {
 	return errors.Join(s.plug(ctx), s.up(ctx))
 }
 
-// takeoverFromUnplugged: the machines are cut off from each other, the one that signs lives, and its devices are
-// unplugged: the statement is true. When the link is back, it stands by; when its devices are back, it still does.
+// takeoverFromUnplugged: the machines are cut off from each other. The signing machine lives, and its devices are
+// unplugged, so the statement is true. With the link back, the machine stands by; with its devices back, too.
 func takeoverFromUnplugged(ctx context.Context, w *world) error {
 	err := errors.Join(w.levels(ctx, 2), w.a.unplug(ctx, linkPeer), w.levels(ctx, 2))
 	if err != nil {
@@ -141,8 +140,8 @@ func takeoverFromUnplugged(ctx context.Context, w *world) error {
 	return w.backAgain(ctx, w.a)
 }
 
-// ends waits until a side that was the active one is no more. Its guard may have seen the other one's signatures before
-// it heard of the takeover: then it has fenced itself, and its operator, who knows why, makes it the backup.
+// ends waits until a side is no longer active. Its guard may have seen the peer's signatures before the news of the
+// takeover: then the side is fenced, and its operator, aware of the cause, makes the side the backup.
 func (w *world) ends(ctx context.Context, s *side) error {
 	fenced := false
 	err := w.says(ctx, s, "has ended", func(st operate.Status) bool {
@@ -157,9 +156,8 @@ func (w *world) ends(ctx context.Context, s *side) error {
 	return s.asked(ctx, &r, "standby", "--why", "the other one took over")
 }
 
-// takeoverHealed: the statement is false, and the link comes back while the margin lasts: the one that was thought dead
-// yields before the other may sign anything. If that one's guard saw the other alive before, it has fenced itself, and
-// wants another takeover.
+// takeoverHealed: the statement is false, and the link comes back within the margin. The side thought dead yields
+// before the peer may sign. A guard that saw the live side before has fenced the peer, and another takeover is needed.
 func takeoverHealed(ctx context.Context, w *world) error {
 	if err := errors.Join(w.levels(ctx, 2), w.a.unplug(ctx, linkPeer), w.levels(ctx, 2)); err != nil {
 		return err
@@ -180,8 +178,8 @@ func takeoverHealed(ctx context.Context, w *world) error {
 	return errors.Join(err, w.signs(ctx, w.b), w.backAgain(ctx, w.a))
 }
 
-// comesBack: whatever was ended of the machine that signed (its process, its machine, its network) comes back at some
-// moment after the takeover, and no right to sign by itself.
+// comesBack ends the process, the machine or the network of the signing side. After the takeover, the side comes back
+// at a random moment, without the right to sign.
 func comesBack(ctx context.Context, w *world) error {
 	signs := w.a
 	for n := range 6 {
@@ -198,8 +196,8 @@ func comesBack(ctx context.Context, w *world) error {
 	return nil
 }
 
-// goneAndBack ends the signing side, has the other one take over, and brings the former back, now before and now after
-// its first signature.
+// goneAndBack ends the signing side, lets the peer take over, and brings the former side back, before or after the
+// peer's first signature.
 func (w *world) goneAndBack(ctx context.Context, s *side, what string) (since time.Time, err error) {
 	alive := what == "network and process"
 	switch what {
@@ -208,7 +206,7 @@ func (w *world) goneAndBack(ctx context.Context, s *side, what string) (since ti
 	case "machine":
 		err = w.powerOff(ctx, s)
 	default:
-		err = errors.Join(s.unplug(ctx), s.kill(), s.up(ctx)) // it is up again, and can ask nobody
+		err = errors.Join(s.unplug(ctx), s.kill(), s.up(ctx)) // the process runs again, and can ask no peer
 	}
 	if err != nil {
 		return since, err
@@ -236,7 +234,7 @@ func (w *world) goneAndBack(ctx context.Context, s *side, what string) (since ti
 // silent blocks included.
 const maxTakeover = 30 * time.Second
 
-// takeoverInEarnest is a takeover at the pace of the real chain, most of which is waiting for silence.
+// takeoverInEarnest is a takeover at the pace of a real chain. Most of the time goes into the wait for silence.
 func takeoverInEarnest(ctx context.Context, w *world) error {
 	if err := errors.Join(w.levels(ctx, 1), w.a.kill()); err != nil {
 		return err

@@ -10,25 +10,25 @@ import (
 	"highwater/internal/tezos"
 )
 
-// tally keeps every signature of both instances, for the judge, and when which of them signed what.
+// tally keeps every signature of both instances for the judge, with time and side.
 type tally struct {
 	judge *baker.Judge
 
 	mu      sync.Mutex
 	signed  []signature
-	answers map[string]int // what was answered, by side
+	answers map[string]int // number of answers, by side
 }
 
-// signature is one that was released.
+// signature is one released signature.
 type signature struct {
 	side  int // 0 or 1
 	key   tezos.PublicKeyHash
 	kind  tezos.Kind
 	level int32
 	round int32
-	fresh bool      // the first for its place
+	fresh bool      // the first signature of its place
 	asked time.Time // for
-	at    time.Time // that it came
+	at    time.Time // arrival
 }
 
 func newTally() *tally { return &tally{judge: baker.NewJudge(), answers: map[string]int{}} }
@@ -45,7 +45,7 @@ func (t *tally) note(
 	return err
 }
 
-// answered counts what a side said.
+// answered counts the answers of a side.
 func (t *tally) answered(side int, what string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -64,7 +64,7 @@ func (t *tally) refused(name string) (n int) {
 	return n
 }
 
-// of are the signatures that fulfil f, in the order in which they came.
+// of are the signatures that fulfil f, in order of arrival.
 func (t *tally) of(f func(signature) bool) []signature {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -77,12 +77,12 @@ func (t *tally) of(f func(signature) bool) []signature {
 	return out
 }
 
-// by are those of a side that were asked for since a moment: what was signed before it may arrive after it.
+// by are a side's signatures for requests made since a moment. A signature from before may arrive later.
 func (t *tally) by(side int, since time.Time) []signature {
 	return t.of(func(s signature) bool { return s.side == side && s.asked.After(since) })
 }
 
-// missed are the levels of a range at which some key attested or preattested nothing.
+// missed are the levels of a range at which some key lacks an attestation or a preattestation.
 func (t *tally) missed(keys []*tezos.PublicKey, from, to int32) []int32 {
 	type place struct {
 		key   tezos.PublicKeyHash
@@ -105,9 +105,8 @@ func (t *tally) missed(keys []*tezos.PublicKey, from, to int32) []int32 {
 	return out
 }
 
-// gaps are the longest times between two signatures of a key that both sides are asked for all the time, after a
-// moment: where the second was made by the other side, and where not, which is what the machine and the questions
-// themselves take.
+// gaps are the longest times, after a moment, between two signatures of a key that both sides are always asked for.
+// between: the side changed. within: the side stayed, so within is the cost of the machine and the requests alone.
 func (t *tally) gaps(key tezos.PublicKeyHash, since time.Time) (between, within time.Duration) {
 	signed := t.of(func(s signature) bool { return s.key == key && s.at.After(since) })
 	for i := 1; i < len(signed); i++ {
@@ -121,6 +120,6 @@ func (t *tally) gaps(key tezos.PublicKeyHash, since time.Time) (between, within 
 	return between, within
 }
 
-// doubles are places at which there are two payloads or two signatures, with the level of each. They are what is
+// doubles are the places with two payloads or two signatures, with their levels: the slashable faults.
 // slashed.
 func (t *tally) doubles() []string { return t.judge.Doubles() }

@@ -17,7 +17,7 @@ import (
 	"highwater/test/harness"
 )
 
-// world is one scenario's: a pair, the network between them, the chain, the bakers, and the judge.
+// world belongs to one scenario: a pair, the network between, the chain, the bakers, and the judge.
 type world struct {
 	scenario
 	dir    string
@@ -38,11 +38,11 @@ type world struct {
 
 func (w *world) sides() []*side { return []*side{w.a, w.b} }
 
-// other is the machine that s is not.
+// other is the peer of s.
 func (w *world) other(s *side) *side { return w.sides()[1-s.index] }
 
-// newWorld builds it all and lets it run: both instances up and paired unless the scenario wants them otherwise, a
-// active.
+// newWorld builds and starts everything. Unless the scenario wants otherwise, both instances are up and paired, and a
+// is active.
 func newWorld(ctx context.Context, sc scenario, binary, dir, prefix string, seed uint64) (*world, error) {
 	w := &world{scenario: sc, dir: dir, tally: newTally(), rand: rand.New(rand.NewPCG(seed, 7))} //nolint:gosec // no secret
 	w.result = result{Name: sc.name, BlockMS: sc.interval.Milliseconds()}
@@ -78,7 +78,7 @@ func newWorld(ctx context.Context, sc scenario, binary, dir, prefix string, seed
 	return w, err
 }
 
-// start makes both programs ready and starts them, and learns the keys.
+// start prepares and starts both programs, and reads the keys.
 func (w *world) start(ctx context.Context) error {
 	if w.loose {
 		var err error
@@ -124,7 +124,7 @@ func (w *world) connect(ctx context.Context) error {
 	return nil
 }
 
-// pair tells each machine of the other.
+// pair names each machine to its peer.
 func (w *world) pair(ctx context.Context) error {
 	for _, s := range w.sides() {
 		at := address(linkPeer, s.machine(), endBetween) + ":" + peerPort
@@ -135,7 +135,7 @@ func (w *world) pair(ctx context.Context) error {
 	return nil
 }
 
-// activate makes a the one that signs, and waits until it does and b follows it.
+// activate makes a active, and waits until a signs and b follows.
 func (w *world) activate(ctx context.Context) error {
 	if w.alone || w.idle {
 		return nil
@@ -160,7 +160,7 @@ func (w *world) bake(ctx context.Context, s *side) {
 	w.wg.Go(func() { w.fault(b.measure(ctx, every)) })
 }
 
-// fault keeps an error of something that runs beside the scenario.
+// fault keeps an error of a goroutine beside the scenario.
 func (w *world) fault(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -169,7 +169,7 @@ func (w *world) fault(err error) {
 	}
 }
 
-// close ends everything, and says what was wrong beside the scenario.
+// close ends everything, and reports the errors beside the scenario.
 func (w *world) close(ctx context.Context) error {
 	w.stop()
 	var err error
@@ -193,7 +193,7 @@ func (w *world) close(ctx context.Context) error {
 	return errors.Join(append(w.errs, err)...)
 }
 
-// patience is how long a condition is waited for, and some blocks where they are slow.
+// patience bounds the wait for a condition, plus some blocks on slow chains.
 const patience = 45 * time.Second
 
 func (w *world) patience() time.Duration { return patience + 15*w.interval }
@@ -234,7 +234,7 @@ func (w *world) says(ctx context.Context, s *side, what string, f func(operate.S
 	return nil
 }
 
-// follows waits until a side follows the other one's marks.
+// follows waits until a side follows the peer's marks.
 func (w *world) follows(ctx context.Context, s *side) error {
 	return w.says(ctx, s, "follows the other one", func(st operate.Status) bool {
 		return st.Pair != nil && st.Pair.Peer != nil && st.Pair.Peer.Reachable && st.Pair.Peer.Following
@@ -249,7 +249,7 @@ func (w *world) signsSince(ctx context.Context, s *side, since time.Time) error 
 		func() (bool, error) { return len(w.tally.by(s.index, since)) > 0, nil })
 }
 
-// levels lets that many levels begin.
+// levels waits for the start of n more levels.
 func (w *world) levels(ctx context.Context, n int32) error {
 	at, _, _ := w.chain.now()
 	return w.chain.await(ctx, at+n)
@@ -263,7 +263,7 @@ func (w *world) level() int32 {
 
 func (w *world) stick(name string) string { return filepath.Join(w.dir, name) }
 
-// copyFile carries a file from one machine to the other.
+// copyFile copies a file from one machine to the peer.
 func copyFile(from, to string) error {
 	b, err := os.ReadFile(from) //nolint:gosec // ours
 	if err != nil {
@@ -277,7 +277,7 @@ func (w *world) dialer(addr string) func(context.Context) (net.Conn, error) {
 	return func(ctx context.Context) (net.Conn, error) { return w.net.between.dial(ctx, "tcp", addr) }
 }
 
-// format gives a machine a disk of its own, if the scenario wants that and the kernel allows it.
+// format gives a machine its own disk, if the scenario wants a disk and the kernel allows the mount.
 func (w *world) format(ctx context.Context, s *side) error {
 	if !w.disks || !privileged() {
 		return nil

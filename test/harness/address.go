@@ -9,14 +9,14 @@ import (
 	"syscall"
 )
 
-// The ports of FreeAddress lie below the ports that the kernel gives to outgoing connections (32768 to 60999): no
-// client of the same test takes the port before the program that the port is meant for.
+// The ports of FreeAddress lie below the ports of outgoing connections (32768 to 60999): no client of the test takes a
+// port before the server does.
 const (
 	firstPort = 10_000
 	ports     = 20_000
 )
 
-// FreeAddress gives a loopback address at which nothing listens.
+// FreeAddress gives a loopback address without a listener.
 func FreeAddress(ctx context.Context) (string, error) {
 	for {
 		address := fmt.Sprintf("%s:%d", loopback, firstPort+rand.IntN(ports)) //nolint:gosec // any port is as good
@@ -31,14 +31,14 @@ func FreeAddress(ctx context.Context) (string, error) {
 	}
 }
 
-// test is the part of a *testing.T that Address needs: the programs that share this package are no tests.
+// test is the part of a *testing.T used by Address. Programs that are no tests share this package.
 type test interface {
 	Helper()
 	Context() context.Context
 	Fatal(args ...any)
 }
 
-// Address gives a test a loopback address at which nothing listens.
+// Address gives a test a loopback address without a listener.
 func Address(t test) string {
 	t.Helper()
 	address, err := FreeAddress(t.Context())

@@ -1,6 +1,5 @@
-// Package harness runs the real program as an operator does: it writes a configuration, makes the watermark file,
-// activates, serves, waits, and ends it one way or the other. The suites that kill it, soak it, pair it and measure it
-// share this.
+// Package harness runs the real program as an operator does: write a configuration, make the watermark file, activate,
+// serve, wait, end the process. All suites with real processes share this package.
 package harness
 
 import (
@@ -26,27 +25,27 @@ import (
 	"highwater/operate"
 )
 
-// Chain is no chain that exists.
+// Chain belongs to no network.
 var Chain = tezos.ChainID{'t', 'e', 's', 't'}
 
 // StartLevel is where all marks are before the first request.
 const StartLevel = 1000
 
-// Devices are what the configuration says of emulated devices, and how many keys those hold.
+// Devices are the emulated devices of a configuration, and the number of their keys.
 type Devices struct {
 	Text string
 	Keys int
 }
 
-// Bakery are the devices of most suites, with all kinds of keys: tz1 twice, tz2, tz3, and four tz4. Three are those of
-// its keys that earlier builds derive in the same way: tz1, tz2, tz3.
+// Bakery are the devices of most suites, with all kinds of keys: tz1 twice, tz2, tz3, and four tz4. Three has only the
+// keys that earlier builds derive in the same way: tz1, tz2, tz3.
 var (
 	Bakery = Devices{ledgerText(`"ed25519", "secp256k1", "P-256", "bip25519"`) + gadgets, 8}
 	Three  = Devices{ledgerText(`"ed25519", "secp256k1", "P-256"`), 3}
 )
 
-// The devices live in the daemon's process: what they know of their own marks is gone with it, as it is for a Ledger
-// whose setting is off. The clients that may ask are authenticated, as octez offers it.
+// The devices live in the daemon's process, and lose their own marks with the process, like a Ledger with the setting
+// off. Clients are authenticated.
 const configuration = `state_dir = %q
 chain = %q
 [server]
@@ -89,33 +88,33 @@ keys = ["consensus-3", "consensus-4"]
 latency = "1ms"
 `
 
-// Host is where a daemon runs. The zero value is this machine as it is.
+// Host is the place of a daemon. The zero value is this machine.
 type Host struct {
-	// Dial connects as a program that runs there does; nil: as this one does.
+	// Dial connects from the host; nil: from this process.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Start starts a process there; nil: here.
+	// Start starts a process on the host; nil: here.
 	Start func(cmd *exec.Cmd) error
 }
 
-// Options are what a daemon is made of.
+// Options are the parts of a daemon.
 type Options struct {
 	Host
 	Binary  string       // the program
 	Dir     string       // for everything
-	Config  string       // the text of its configuration; its admin socket is Dir/admin.sock
-	Store   Store        // what its [store] section says
-	Octez   string       // HOST:PORT of its octez endpoints
-	Monitor string       // HOST:PORT of its monitor
-	Auth    *softkey.Key // signs its clients' requests; nil: nobody has to
-	Keys    int          // that its devices hold
+	Config  string       // the text of the configuration; the admin socket is Dir/admin.sock
+	Store   Store        // the [store] section
+	Octez   string       // HOST:PORT of the octez endpoints
+	Monitor string       // HOST:PORT of the monitor
+	Auth    *softkey.Key // the clients' authentication key; nil: no authentication
+	Keys    int          // number of keys in the devices
 }
 
-// Daemon is the program with its state directory; it may run, or not.
+// Daemon is the program with its state directory, running or stopped.
 type Daemon struct {
 	Process
 	Dir     string   // of everything below
 	Monitor string   // URL
-	Env     []string // of its processes, besides our own
+	Env     []string // more environment for the processes
 	octez   string
 	binary  string
 	config  string
@@ -126,8 +125,8 @@ type Daemon struct {
 	http    *http.Client
 }
 
-// loopback is an address that no outgoing connection has: with 127.0.0.1 one of them could be given the daemon's port
-// while the daemon is down.
+// loopback is an address of no outgoing connection. On 127.0.0.1, a connection could get the daemon's port while the
+// daemon is down.
 const loopback = "127.0.0.2"
 
 // New writes the configuration, makes the watermark file, sets the marks and activates; the daemon is not started.
@@ -178,8 +177,7 @@ func Make(opt Options) (*Daemon, error) {
 	return d, err
 }
 
-// Command runs the program with a command, as an operator does, and gives its standard output. The error carries what
-// it said.
+// Command runs a command of the program, and gives its standard output. The error carries all output.
 func (d *Daemon) Command(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, d.binary, append(args, "--config", d.config)...) //nolint:gosec // ours
 	cmd.Env = append(os.Environ(), d.Env...)
@@ -197,7 +195,7 @@ func Socket(dir string) string { return filepath.Join(dir, "admin.sock") }
 // Marks is the watermark file.
 func (d *Daemon) Marks() string { return filepath.Join(d.Dir, "state", "marks.db") }
 
-// MarksSize is how large it is, in bytes.
+// MarksSize is the size of the watermark file, in bytes.
 func (d *Daemon) MarksSize() (int64, error) {
 	info, err := os.Stat(d.Marks())
 	if err != nil {
@@ -206,8 +204,8 @@ func (d *Daemon) MarksSize() (int64, error) {
 	return info.Size(), nil
 }
 
-// Start starts the process, and waits for nothing but the start. With slowSync, which needs strace, every sync takes
-// that much longer: SIGKILL forgets nothing that was written, but then it comes before much of it is.
+// Start starts the process, and does not wait until the daemon is ready. slowSync delays every sync, by strace. SIGKILL
+// alone loses no write; with slow syncs, the kill comes before many writes.
 func (d *Daemon) Start(slowSync time.Duration) error {
 	if slowSync > 0 {
 		return d.StartUnder(SlowDisk(slowSync)...)
@@ -215,7 +213,7 @@ func (d *Daemon) Start(slowSync time.Duration) error {
 	return d.StartUnder()
 }
 
-// StartUnder starts the process by another command, which becomes it.
+// StartUnder starts the process by another command, which becomes the program.
 func (d *Daemon) StartUnder(command ...string) error {
 	args := slices.Concat(command, []string{d.binary, "serve", "--config", d.config})
 	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec,noctx // ours; Kill or Stop end it
@@ -225,7 +223,7 @@ func (d *Daemon) StartUnder(command ...string) error {
 
 // Get asks the monitor.
 func (d *Daemon) Get(ctx context.Context, path string) ([]byte, error) {
-	return Get(ctx, d.http, d.Monitor+path) // a connection of its own: none is left when the daemon is gone
+	return Get(ctx, d.http, d.Monitor+path) // each request has its own connection, so none is left when the daemon is gone
 }
 
 // Get asks for a page.
@@ -246,7 +244,8 @@ func Get(ctx context.Context, client *http.Client, url string) ([]byte, error) {
 	return body, err
 }
 
-// AwaitUp waits until the daemon answers and all devices and keys are ready, whatever its role, and gives its status.
+// AwaitUp waits until the daemon answers, and all devices and keys are ready, whatever the role. AwaitUp gives the
+// status.
 func (d *Daemon) AwaitUp(ctx context.Context) (st operate.Status, err error) {
 	err = d.Await(ctx, func(ctx context.Context) bool {
 		st = operate.Status{}
@@ -268,7 +267,8 @@ func (d *Daemon) up(st operate.Status) bool {
 	return len(st.Keys) == d.keys
 }
 
-// Client is a baker's, with the key that may ask. It opens a connection for each request, as octez does, or keeps them.
+// Client is a baker's client with the authentication key. The client opens a connection for each request, as octez
+// does, or keeps its connections.
 func (d *Daemon) Client(keep bool) *baker.Client {
 	c := baker.NewVia(d.octez, keep, d.host.Dial)
 	c.Auth = d.auth

@@ -10,7 +10,7 @@ import (
 // Metrics are the numbers of a /metrics page, each summed over its labels.
 type Metrics map[string]float64
 
-// Metrics asks for them.
+// Metrics reads the metrics of the daemon.
 func (d *Daemon) Metrics(ctx context.Context) (Metrics, error) {
 	page, err := d.Get(ctx, "/metrics")
 	if err != nil {
@@ -40,7 +40,7 @@ func parseMetrics(page string) (Metrics, error) {
 	return out, nil
 }
 
-// Since gives what was added.
+// Since gives the growth of each metric.
 func (m Metrics) Since(before Metrics) Metrics {
 	out := Metrics{}
 	for k, v := range m {

@@ -15,16 +15,16 @@ import (
 // patience is how long a process may take to become ready, or to end.
 const patience = time.Minute
 
-// Process is a program that runs.
+// Process is a running program.
 type Process struct {
-	Log string // what it says, all runs one after the other
+	Log string // output of all runs, one after the other
 
 	cmd   *exec.Cmd
 	ended chan error
-	asked atomic.Bool // this run was told to end
+	asked atomic.Bool // the end of this run is wanted
 }
 
-// Spawn starts a program with its arguments; what it says goes to a file.
+// Spawn starts a program with its arguments. The output goes to a file.
 func Spawn(log string, args ...string) (*Process, error) {
 	p := &Process{Log: log}
 	err := p.start(exec.Command(args[0], args[1:]...), (*exec.Cmd).Start) //nolint:gosec,noctx // ours; Kill or Stop end it
@@ -36,7 +36,7 @@ func (p *Process) start(cmd *exec.Cmd, start func(*exec.Cmd) error) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close() //nolint:errcheck // the process has it
+	defer log.Close() //nolint:errcheck // the process has its own descriptor
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := start(cmd); err != nil {
 		return err
@@ -48,8 +48,8 @@ func (p *Process) start(cmd *exec.Cmd, start func(*exec.Cmd) error) error {
 	return nil
 }
 
-// SlowDisk is what a command is started with to have each of its syncs wait first. strace detaches itself (-D): the
-// process that is started is the command's own.
+// SlowDisk is the front of a command line: each sync of the command waits first. strace detaches itself (-D), so the
+// started process is the command.
 func SlowDisk(wait time.Duration) []string {
 	return []string{
 		"strace", "-D", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fsync,fdatasync",
@@ -76,7 +76,7 @@ func (p *Process) Await(ctx context.Context, f func(context.Context) bool) error
 	return nil
 }
 
-// Kill ends the process as SIGKILL does, and waits until it is gone. ToldToEnd is true from before the signal on.
+// Kill sends SIGKILL, and waits for the end. ToldToEnd is true from before the signal on.
 func (p *Process) Kill() error {
 	p.asked.Store(true)
 	err := p.cmd.Process.Kill()
@@ -103,7 +103,7 @@ func (p *Process) AwaitKilled(ctx context.Context) error {
 	}
 }
 
-// EndAnyhow kills the process if it has not ended by itself.
+// EndAnyhow kills the process, unless the process has ended alone.
 func (p *Process) EndAnyhow() error {
 	p.asked.Store(true)
 	err := p.cmd.Process.Kill()
@@ -133,7 +133,7 @@ func (p *Process) AwaitExit(ctx context.Context, status int) error {
 // PID is the process's.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// ToldToEnd tells whether a client that lost its connection should wonder.
+// ToldToEnd tells whether a lost connection is no surprise for a client.
 func (p *Process) ToldToEnd() bool { return p.asked.Load() }
 
 // Stop ends the process in order.

@@ -15,7 +15,7 @@ const tmpfs = "/dev/shm"
 // NewRuntime makes a runtime directory on a tmpfs. The caller removes it.
 func NewRuntime() (string, error) { return os.MkdirTemp(tmpfs, "highwater-") }
 
-// Store is what a configuration says of the store.
+// Store is the store's part of a configuration.
 type Store struct {
 	Ahead   int    // levels ahead; with 0 each signature waits for its own commit
 	Runtime string // the runtime directory, on a tmpfs; empty: the program's default
@@ -33,13 +33,13 @@ func (s Store) text() string {
 	return text
 }
 
-// Use makes the next start that of another build, with another store.
+// Use makes the next start use another build and another store.
 func (d *Daemon) Use(binary string, store Store) error {
 	d.binary = binary
 	return os.WriteFile(d.config, []byte(d.rest+store.text()), 0o600)
 }
 
-// BuildForgetful builds the program with a store that forgets the horizons of the run before, for a control.
+// BuildForgetful builds a control: the program with a store that forgets the horizons of the last run.
 func BuildForgetful(ctx context.Context, out string) error {
 	_, file, _, _ := runtime.Caller(0)
 	script := filepath.Join(filepath.Dir(file), "forgetful.sh")

@@ -11,14 +11,14 @@ import (
 	"highwater/test/harness"
 )
 
-// again is how long a baker waits that was told no, before it asks once more.
+// again is how long a refused baker waits before the next attempt.
 const again = 50 * time.Millisecond
 
-// probeEvery is how often each machine is asked with the key that measures gaps.
+// probeEvery is the time between two requests to each machine for the key that measures gaps.
 const probeEvery = 25 * time.Millisecond
 
-// bake lets a baker ask for everything at each level, whatever the role of its instance. The bytes differ from machine
-// to machine: if two sign, the judge has two payloads for one place.
+// bake asks for everything at each level, whatever the role of the instance. The bytes differ from machine to machine:
+// if two machines sign, the judge has two payloads for one place.
 func (w *world) bake(ctx context.Context, m *machine) {
 	var all sync.WaitGroup
 	for _, key := range w.keys {
@@ -53,7 +53,7 @@ func (w *world) attest(ctx context.Context, m *machine, key *tezos.PublicKey) {
 
 func (m *machine) variant() byte { return "abc"[m.index] }
 
-// measure asks all the time, for places that rise with the clock, the same on all machines.
+// measure asks all the time, for places that rise with the clock and are equal on all machines.
 func (w *world) measure(ctx context.Context, m *machine) {
 	client := m.Client(true)
 	defer client.Close()
@@ -76,7 +76,7 @@ func (w *world) measure(ctx context.Context, m *machine) {
 	}
 }
 
-// ask asks once, and takes down what came.
+// ask asks once, and records the answer.
 func (w *world) ask(ctx context.Context, client *baker.Client, key *tezos.PublicKey, step baker.Step) bool {
 	payload := step.Payload(key.Curve())
 	ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
@@ -101,7 +101,7 @@ func (w *world) ask(ctx context.Context, client *baker.Client, key *tezos.Public
 	return true
 }
 
-// missed counts the levels of a range at which some key attested nothing.
+// missed counts the levels of a range without an attestation of some key.
 func (w *world) missed(from, to int32) (n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

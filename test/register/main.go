@@ -1,5 +1,5 @@
-// Command register lets three machines share the right to sign through a real etcd of three members, makes everything
-// fail that can, and judges every signature.
+// Command register lets three machines share the right to sign through a real etcd of three members, breaks each part
+// in turn, and judges every signature.
 package main
 
 import (
@@ -67,7 +67,7 @@ func lab(ctx context.Context, binary, run string, ahead int, interval time.Durat
 	return w.alarms(ctx)
 }
 
-// try runs a scenario, prints its line, and wants it to have cost no more than it may.
+// try runs a scenario, prints its line, and checks the cost against the scenario's bound.
 func (w *world) try(ctx context.Context, s scenario) error {
 	owner := w.owner(ctx)
 	if owner == nil {
@@ -96,7 +96,7 @@ func (w *world) try(ctx context.Context, s scenario) error {
 	return nil
 }
 
-// alarms wants none: no machine has taken another one for a stranger.
+// alarms fails on any alarm: no machine may take a sister machine for a foreign signer.
 func (w *world) alarms(ctx context.Context) error {
 	var errs []error
 	for _, m := range w.machines {

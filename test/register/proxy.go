@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// way is what becomes of what comes through a proxy.
+// way is the treatment of bytes in a proxy.
 type way int
 
 const (
@@ -31,7 +31,7 @@ func newProxy(ctx context.Context, to string) (*proxy, error) {
 	return &proxy{listener: l, to: to, conns: map[net.Conn]bool{}}, err
 }
 
-// set changes the way; connections that lost something end.
+// set changes the way. Connections that lost bytes end.
 func (p *proxy) set(w way) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -73,7 +73,7 @@ func (p *proxy) pass(ctx context.Context, c net.Conn) {
 	p.copy(to, c, answer)
 }
 
-// copy passes on what comes from one side, unless the link is cut, or is in a way in which that is lost.
+// copy passes one direction on, unless the link is cut or lost covers the direction.
 func (p *proxy) copy(from, to net.Conn, lost way) {
 	buf := make([]byte, 32<<10)
 	for {

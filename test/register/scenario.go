@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// scenario is something that happens, on a world that is whole before, and is made whole again.
+// scenario is a fault, in a whole world, and its repair.
 type scenario struct {
 	name string
 	// most is how many levels may be missed. A run on a busy machine may need some more time, never another level.
@@ -36,7 +36,7 @@ func scenarios() []scenario {
 	}
 }
 
-// other is a standby: the next in order.
+// other is a standby: the next machine in order.
 func (w *world) other(m *machine) *machine { return w.machines[(m.index+1)%machines] }
 
 func handover(ctx context.Context, w *world, owner *machine) error {
@@ -103,7 +103,7 @@ func cutOff(ctx context.Context, w *world, owner *machine) error {
 	return errors.Join(err, w.levels(ctx, 2))
 }
 
-// awaitAnother waits until a machine beside this one signs.
+// awaitAnother waits until another machine signs.
 func (w *world) awaitAnother(ctx context.Context, m *machine) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -121,7 +121,7 @@ func (w *world) awaitAnother(ctx context.Context, m *machine) error {
 	}
 }
 
-// loseAnswers has the register apply what the owner writes, and the owner hear nothing of it.
+// loseAnswers lets the register apply the owner's writes, and loses the answers.
 func loseAnswers(ctx context.Context, w *world, owner *machine) error {
 	for _, l := range owner.links {
 		l.set(answer)
@@ -215,7 +215,7 @@ func (w *world) event(ctx context.Context, rnd *rand.Rand) error {
 		if m.up && !m.frozen {
 			ask, cancel := context.WithTimeout(ctx, 3*time.Second)
 			defer cancel()
-			_, _ = m.Command(ask, []string{"takeover", "standby", "activate"}[rnd.IntN(3)], "--yes") // it may be refused
+			_, _ = m.Command(ask, []string{"takeover", "standby", "activate"}[rnd.IntN(3)], "--yes") // a refusal is fine
 		}
 	}
 	return nil
@@ -228,7 +228,7 @@ func (m *machine) signal(s syscall.Signal) error {
 	return syscall.Kill(m.PID(), s)
 }
 
-// mend makes everything whole: then somebody signs again.
+// mend makes everything whole, and waits until a machine signs.
 func (w *world) mend(ctx context.Context) error {
 	var errs []error
 	for _, p := range w.members {

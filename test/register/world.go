@@ -19,7 +19,8 @@ import (
 	"highwater/test/harness"
 )
 
-// machines is how many there are: each has a Highwater, a member of the register, a baker, and links to all members.
+// machines is the number of machines. Each machine has a Highwater, a member of the register, a baker, and links to all
+// members.
 const machines = 3
 
 const configuration = `state_dir = %q
@@ -38,7 +39,7 @@ ahead = %d
 priority = %d
 `
 
-// machine is one of the three.
+// machine is one of the three machines.
 type machine struct {
 	*harness.Daemon
 	index  int
@@ -180,7 +181,7 @@ func (w *world) addMachine(ctx, running context.Context, i int, members []string
 	return err
 }
 
-// begin makes the record at the first machine, and starts all of them.
+// begin makes the record at the first machine, and starts all machines.
 func (w *world) begin(ctx, running context.Context, nodeAddress string) error {
 	first := w.machines[0]
 	for _, args := range [][]string{
@@ -242,7 +243,7 @@ func (w *world) serve(ctx context.Context, l net.Listener) {
 	srv := &http.Server{Handler: w.chain, ReadHeaderTimeout: time.Minute}
 	stop := context.AfterFunc(ctx, func() { w.chain.Cut(); _ = srv.Close() })
 	defer stop()
-	_ = srv.Serve(l) // it ends with ctx
+	_ = srv.Serve(l) // Serve ends with ctx
 }
 
 // run makes a block every interval.
@@ -264,14 +265,14 @@ func (w *world) run(ctx context.Context) {
 	}
 }
 
-// now is the head's level, and what is closed when it is over.
+// now is the level of the head, and a channel closed at its end.
 func (w *world) now() (level int32, over <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.level, w.changed
 }
 
-// levels waits for so many blocks.
+// levels waits for n blocks.
 func (w *world) levels(ctx context.Context, n int) error {
 	for range n {
 		_, over := w.now()
@@ -284,7 +285,7 @@ func (w *world) levels(ctx context.Context, n int) error {
 	return nil
 }
 
-// owner is the machine that signs now; nil: none.
+// owner is the signing machine; nil: none.
 func (w *world) owner(ctx context.Context) *machine {
 	for _, m := range w.machines {
 		if m.up && !m.frozen && m.signs(ctx) {
@@ -309,7 +310,7 @@ func (m *machine) status(ctx context.Context) (operate.Status, error) {
 	return admin.Status(ctx)
 }
 
-// awaitOwner waits until a machine signs: this one, or with -1 any.
+// awaitOwner waits until the machine signs; with -1, until any machine signs.
 func (w *world) awaitOwner(ctx context.Context, index int) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -325,7 +326,7 @@ func (w *world) awaitOwner(ctx context.Context, index int) error {
 	}
 }
 
-// words are what each machine says of itself, for an error.
+// words is the state of each machine, for an error.
 func (w *world) words(ctx context.Context) error {
 	var errs []error
 	for _, m := range w.machines {
@@ -341,7 +342,7 @@ func (w *world) fail(err error) {
 	w.errs = append(w.errs, err)
 }
 
-// end stops everything, and gives what went wrong.
+// end stops everything, and gives all errors.
 func (w *world) end() error {
 	w.stop()
 	var errs []error

@@ -1,6 +1,5 @@
-// Command soak runs the real program under load for as long as it is told, and looks at what it takes: memory,
-// goroutines, open descriptors, the size of the watermark file. It fails when one of them grows, or when what a client
-// left behind stays.
+// Command soak runs the real program under load, and measures memory, goroutines, open descriptors and the size of the
+// watermark file. A growing quantity fails the soak; so do leftovers of clients.
 package main
 
 import (
@@ -55,7 +54,7 @@ func run(ctx context.Context, binary string, duration time.Duration) error {
 	return errors.Join(os.RemoveAll(dir), os.RemoveAll(store.Runtime))
 }
 
-// How often it is looked at, and for how long at least, and at most, what was seen counts as warming up.
+// The time between two samples, and the shortest and longest warm-up.
 const (
 	samples = 200
 	fastest = 500 * time.Millisecond
@@ -116,8 +115,7 @@ func watch(ctx context.Context, d *harness.Daemon, every time.Duration) ([]sampl
 	}
 }
 
-// What a client does besides: every so many requests the same again, other bytes for the same place, and a request that
-// it gives up.
+// Besides, a client sometimes repeats a request, asks for other bytes at the same place, and gives a request up.
 const (
 	againEvery  = 10
 	doubleEvery = 11
@@ -125,14 +123,14 @@ const (
 	giveUpAfter = time.Millisecond
 )
 
-// load asks with one key until ctx ends. Every answer is verified.
+// load asks with one key until ctx ends, and verifies every answer.
 func load(ctx context.Context, d *harness.Daemon, key *tezos.PublicKey, keep bool) error {
 	client := d.Client(keep)
 	defer client.Close()
 	for n := 1; ctx.Err() == nil; n++ {
 		step := baker.Step{Chain: harness.Chain, Kind: tezos.Kinds[n%len(tezos.Kinds)], Level: harness.StartLevel + int32(n)}
 		payload := step.Payload(key.Curve())
-		if n%giveUpEvery == 0 { // it may be signed or not; nobody will know
+		if n%giveUpEvery == 0 { // a request given up is signed or not: no client will know
 			brief, cancel := context.WithTimeout(ctx, giveUpAfter)
 			_, _ = client.Sign(brief, key, payload)
 			cancel()

@@ -11,9 +11,9 @@ import (
 	"highwater/test/harness"
 )
 
-// sample is what the daemon takes at one moment.
+// sample is the resources of the daemon at one moment.
 type sample struct {
-	signatures float64 // so far
+	signatures float64 // up to now
 	values     [quantities]float64
 }
 
@@ -35,8 +35,8 @@ const (
 	quantities
 )
 
-// limits are how much higher than at the beginning the end may be: by a factor, and by a fixed amount. What a Go
-// program holds breathes with its collector, and connections come and go.
+// limits are the largest growth from start to end: a factor and a fixed amount. The memory of a Go program moves with
+// the collector, and connections come and go.
 var limits = [quantities]struct {
 	name          string
 	unit          float64
@@ -70,7 +70,7 @@ func look(ctx context.Context, d *harness.Daemon) (sample, error) {
 	return s, nil
 }
 
-// fifths are the medians of each fifth of what was seen.
+// fifths are the medians of each fifth of the samples.
 func fifths(seen []sample, quantity int) (out [5]float64) {
 	for i := range out {
 		part := seen[len(seen)*i/5 : len(seen)*(i+1)/5]
@@ -120,7 +120,7 @@ func table(seen []sample) string {
 	return w.String()
 }
 
-// settles waits until nothing of the load is left: goroutines and descriptors are as before it.
+// settles waits until goroutines and descriptors are back at their numbers before the load.
 func settles(ctx context.Context, d *harness.Daemon, idle sample) error {
 	const patience, left = 20 * time.Second, 3
 	deadline := time.Now().Add(patience)

@@ -1,7 +1,7 @@
 //go:build linux
 
 // Package gadget makes emulated devices appear on the kernel's software USB bus: a gadget in configfs with one
-// FunctionFS function, which the program that imports this serves. It is for the laboratory's virtual machine and needs
+// FunctionFS function, served by the importing program. The package is for the laboratory's virtual machine, and needs
 // root.
 package gadget
 
@@ -22,14 +22,14 @@ const (
 	mounts   = "/dev/ffs"
 )
 
-// Description is what a gadget says of itself.
+// Description is the identity of a gadget.
 type Description struct {
 	Name                          string // in configfs
 	Vendor, Product, Release      uint16
 	Serial, Manufacturer, Caption string
 }
 
-// Gadget is a gadget in configfs; it is not plugged in at first.
+// Gadget is a gadget in configfs. A new gadget is unplugged.
 type Gadget struct {
 	dir string
 
@@ -75,7 +75,7 @@ func hex(v uint16) string { return fmt.Sprintf("0x%04x", v) }
 // ErrNoPort is returned when something is plugged in at every port.
 var ErrNoPort = errors.New("no port is free")
 
-// Plug plugs the gadget in at a controller; an empty one is any free one. It gives the controller's name.
+// Plug plugs the gadget in at a controller, or at any free controller without a name. Plug gives the controller's name.
 func (g *Gadget) Plug(udc string) (string, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -107,7 +107,7 @@ func (g *Gadget) bind(udc string) error {
 	return nil
 }
 
-// Unplug pulls the cable. It is no error when it is unplugged.
+// Unplug pulls the cable. An unplugged gadget is no error.
 func (g *Gadget) Unplug() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -12,13 +12,13 @@ import (
 	"sync"
 )
 
-// Event is what a gadget program tells, one JSON object a line.
+// Event is a message of a gadget program, one JSON object a line.
 type Event struct {
 	Event string `json:"event"`          // "ready", "done", "failed", "key", "cut", "signed"
 	Text  string `json:"text,omitempty"` // the command, the error, the public key, …
 }
 
-// Console speaks with whoever started a gadget program: commands come as lines, events go as lines.
+// Console speaks with the starter of a gadget program: commands come as lines, events go as lines.
 type Console struct {
 	in *bufio.Scanner
 
@@ -38,7 +38,7 @@ func (c *Console) Tell(event, format string, args ...any) {
 	_ = c.out.Encode(Event{event, fmt.Sprintf(format, args...)}) // nobody listens any more: the input ends too
 }
 
-// ErrUnknown is returned by a handler for a command that it does not know.
+// ErrUnknown is the error of a handler for an unknown command.
 var ErrUnknown = errors.New("unknown command")
 
 // Run hands each command to do, until the input ends.

@@ -20,10 +20,10 @@ const (
 // Interface describes one interface of a function, with one IN and one OUT endpoint.
 type Interface struct {
 	Class  byte
-	Kind   byte   // of its endpoints
+	Kind   byte   // of the endpoints
 	Report []byte // HID report descriptor, with Class 3
 	Name   string
-	// Number of its endpoints; the controller may assign others. The packet size is 64, but 512 for Bulk at high speed.
+	// Endpoint numbers; the controller may assign others. The packet size is 64, but 512 for Bulk at high speed.
 	In, Out byte
 }
 
@@ -143,8 +143,7 @@ func (f *Function) control(setup func(Setup) ([]byte, bool)) {
 	}
 }
 
-// answer answers a request, or stalls, which is what an operation in the wrong direction does. What fails here was
-// given up by the host.
+// answer answers a request, or stalls by an operation in the wrong direction. Errors mean that the host gave up.
 func (f *Function) answer(s Setup, setup func(Setup) ([]byte, bool)) {
 	in := s.Type&0x80 != 0
 	out, ok := setup(s)
@@ -160,15 +159,16 @@ func (f *Function) answer(s Setup, setup func(Setup) ([]byte, bool)) {
 	}
 }
 
-// ErrUnplugged is returned by a transfer that the unplugging ended. The next one waits for the plugging in.
+// ErrUnplugged is the error of a transfer ended by unplugging. The next transfer waits for the next plug.
 var ErrUnplugged = errors.New("unplugged")
 
-// Read takes one OUT transfer of an interface, or as much of it as buf holds, whole packets.
+// Read takes one OUT transfer of an interface, up to the length of buf, in whole packets.
 func (f *Function) Read(iface int, buf []byte) (int, error) {
 	return again(func() (int, error) { return unix.Read(f.eps[2*iface+1], buf) })
 }
 
-// Write does one IN transfer of an interface; it returns when the host has fetched it. No empty packet is added.
+// Write does one IN transfer of an interface, and returns once the host has fetched the bytes. Write adds no empty
+// packet.
 func (f *Function) Write(iface int, b []byte) (int, error) {
 	return again(func() (int, error) { return unix.Write(f.eps[2*iface], b) })
 }

@@ -1,7 +1,7 @@
 //go:build linux
 
-// Command ledger is an emulated Ledger with the Tezos Baking app, on the laboratory's USB bus: a HID interface and a
-// WebUSB one.
+// Command ledger is an emulated Ledger with the Tezos Baking app, on the laboratory's USB bus: an HID interface and a
+// WebUSB interface.
 package main
 
 import (
@@ -29,7 +29,7 @@ var appReport = []byte{
 	0x09, 0x04, 0x15, 0x00, 0x26, 0xff, 0x00, 0x75, 0x08, 0x95, 0x40, 0x91, 0x08, 0xc0,
 }
 
-// keyboardReport is the descriptor of a HID interface that is none of ours.
+// keyboardReport is the descriptor of a HID interface that belongs to no Ledger.
 var keyboardReport = []byte{
 	0x05, 0x01, 0x09, 0x06, 0xa1, 0x01, 0x15, 0x00, 0x26, 0xff, 0x00, 0x75, 0x08, 0x95, 0x40, 0x81, 0x02,
 	0x75, 0x08, 0x95, 0x40, 0x91, 0x02, 0xc0,
@@ -124,7 +124,7 @@ func serve(s settings, sim *ledgersim.Device, console *gadget.Console) error {
 	return e.Run(e.do)
 }
 
-// setupOf answers what usbhid, and hosts, ask of a HID interface.
+// setupOf answers the control requests of usbhid and of hosts.
 func setupOf(interfaces []gadget.Interface) func(gadget.Setup) ([]byte, bool) {
 	return func(s gadget.Setup) ([]byte, bool) {
 		if int(s.Index) >= len(interfaces) || interfaces[s.Index].Report == nil {
@@ -156,8 +156,7 @@ func (e *emulator) do(verb string, args []string) error {
 	return nil
 }
 
-// sessions serves one plugging-in after the other. An app that ended because nobody fetched its answer appears anew, as
-// on the device.
+// sessions serves one plug after the other. An app that ended on an unfetched answer appears anew, as on the device.
 func (e *emulator) sessions() {
 	go e.pump()
 	for {
@@ -172,8 +171,8 @@ func (e *emulator) sessions() {
 	}
 }
 
-// pump reads all the time: a read that nobody waits for any more cannot be taken back. Asked to, it pulls the cable in
-// the middle of a command of several reports.
+// pump reads all the time, because a started read cannot be taken back. On request, pump pulls the cable in the middle
+// of a command of several reports.
 func (e *emulator) pump() {
 	for {
 		b := make([]byte, ledger.ReportSize)
@@ -193,13 +192,13 @@ func begins(b []byte) bool {
 		binary.BigEndian.Uint16(b[5:]) > inOne
 }
 
-// report is what one read of the endpoint gave.
+// report is the result of one read of the endpoint.
 type report struct {
 	b   []byte
 	err error
 }
 
-// port is the function's endpoints as a stream of reports, from one plugging-in to the unplugging.
+// port is the function's endpoints as a stream of reports, from plug to unplug.
 type port struct {
 	e    *emulator
 	done chan struct{}
@@ -216,7 +215,7 @@ func (p *port) Read(b []byte) (int, error) {
 	}
 }
 
-// Write gives a report to the host, and waits until it has fetched it, or the stream is closed.
+// Write gives a report to the host, and waits until the host has fetched the report, or until the stream is closed.
 func (p *port) Write(b []byte) (int, error) {
 	type result struct {
 		n   int

@@ -54,14 +54,14 @@ func run() error {
 	return serve(name, serial, sim)
 }
 
-// emulator is the gadget with its device. It is the emulated device's host: it carries packets between it and the
-// endpoints.
+// emulator is the gadget with its device. The emulator is the host of the emulated device, and carries packets between
+// device and endpoints.
 type emulator struct {
 	*gadget.Console
 	usb *gadget.Gadget
 	f   *gadget.Function
 	sim *tezsignsim.Gadget
-	// Pull the cable after the first packet of the next frame on interface 0, or in place of its next answer.
+	// Pull the cable after the first packet of the next frame on interface 0, or instead of the next answer.
 	cutFrame, cutAnswer atomic.Bool
 
 	mu       sync.Mutex
@@ -151,7 +151,7 @@ func (e *emulator) attach() error {
 	return err
 }
 
-// channel gives the interface of the emulated device, another one than the one that has failed.
+// channel gives the interface of the emulated device: a new channel after failed.
 func (e *emulator) channel(i int, failed tezsign.Channel) tezsign.Channel {
 	for {
 		e.mu.Lock()
@@ -164,7 +164,7 @@ func (e *emulator) channel(i int, failed tezsign.Channel) tezsign.Channel {
 	}
 }
 
-// toDevice carries what the host writes, transfer by transfer: one ends with a short packet, or an empty one.
+// toDevice carries the host's transfers. A transfer ends with a short or empty packet.
 func (e *emulator) toDevice(i int) {
 	var transfer []byte
 	for {
@@ -212,7 +212,7 @@ func (e *emulator) pull(what string, n int) {
 	e.Tell("cut", "%s: %d bytes", what, n)
 }
 
-// toHost carries what the device answers, packet by packet and without an empty one at the end, as the gadget does.
+// toHost carries the device's answers, packet by packet and without an empty packet at the end, as the gadget does.
 func (e *emulator) toHost(i int) {
 	var c tezsign.Channel
 	var failed tezsign.Channel
