@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -90,23 +89,33 @@ func (a *app) lookAtDevices(ctx context.Context, cfg *config.Config) error {
 	if err = done(); err != nil {
 		return err
 	}
+	held := keysByDevice(st.Keys)
 	for _, d := range st.Devices {
 		a.Say("device %s: %s", d.Name, strings.Join(strings.Fields(string(d.Health)+" "+d.Model+" "+d.App), " "))
 		for _, text := range d.Remarks() {
 			a.Note("hint: %s", text)
 		}
-		for _, k := range st.Keys {
-			if f := k.Unable(); f != nil && f.Reason == signer.KeyNoDevice {
-				continue // the configuration names the device, and the device does not hold the key
-			}
-			if k.Device == d.Name || slices.Contains(k.Spares, d.Name) {
-				a.Say("  %s  %s", k.PKH, k.Alias)
-			}
+		for _, k := range held[d.Name] {
+			a.Say("  %s  %s", k.PKH, k.Alias)
 		}
 	}
 	a.WarnKeys(st)
 	a.adviseFirstMarks(st)
 	return nil
+}
+
+// keysByDevice are the keys of each device, by the device's name.
+func keysByDevice(keys []operate.KeyRow) map[string][]operate.KeyRow {
+	out := map[string][]operate.KeyRow{}
+	for _, k := range keys {
+		if f := k.Unable(); f != nil && f.Reason == signer.KeyNoDevice {
+			continue // the configuration names the device, and the device does not hold the key
+		}
+		for _, name := range append([]string{k.Device}, k.Spares...) {
+			out[name] = append(out[name], k)
+		}
+	}
+	return out
 }
 
 // adviseFirstMarks says how keys get their first watermarks, where some have none.

@@ -2,7 +2,6 @@ package operate
 
 import (
 	"context"
-	"slices"
 
 	"highwater/hwm"
 )
@@ -19,13 +18,15 @@ func (l *Local) Marks(context.Context) ([]MarkRow, error) {
 	}
 	aliases, ceilings, horizons := l.aliases(), l.Store.Ceilings(), l.Store.Horizons()
 	out := make([]MarkRow, 0, len(rows)+len(missing))
+	absent := make(map[hwm.Key]bool, len(missing))
 	for _, key := range missing {
+		absent[key] = true
 		rows = append(rows, hwm.Row{Key: key, Mark: hwm.Mark{}})
 	}
 	hwm.SortRows(rows)
 	for _, r := range rows {
 		row := MarkRow{Chain: r.Chain, PKH: r.PKH, Alias: aliases[r.PKH], Kind: r.Kind}
-		if !slices.Contains(missing, r.Key) {
+		if !absent[r.Key] {
 			level, round, at := r.Level, r.Round, r.At
 			row.Level, row.Round, row.UpdatedAt, row.Source = &level, &round, &at, r.Source.String()
 			row.Signed = !r.Signature.IsZero()

@@ -250,6 +250,9 @@ rests a release on an old report of keys | failover/fit.go | s/n.now().Sub(last.
 takes a side that names no key for one that can sign | failover/keys/keys.go | s/return Lack{"is not known there".*/return Lack{}/ | ./failover | TestReportsOfOlderVersions
 uses a certificate up that it cannot sign by | failover/accept.go | s/f := n.keys.Certified(c); f.Result == checklist.Bad {/f := n.keys.Certified(c); f.Result == "" {/ | ./failover | TestACertificateForKeysThatAreNotHere
 takes over with a device that lacks the key | failover/keys/keys.go | s/f != nil \&\& (!f.Note || !inService) {/f != nil \&\& !f.Note \&\& !inService {/ | ./failover | TestATakeoverWantsTheKeys
+asks all devices about each key | signer/looked.go | s/^\tfound = append(found, l.holders\[key.pkh\]...)$/\tfor _, d := range l.byName { if d.Name() != "" \&\& holds(d, key.pkh) { found = append(found, d) } }/ | ./signer | TestManyKeysAreNotQuadratic
+copies all keys to learn one | signer/keyring.go | s/:= store.KnownKey(k.pkh); ok/:= store.KnownKeys()[k.pkh]; ok/ | ./signer | TestManyKeysAreNotQuadratic
+copies all keys to explain one | signer/unavailable.go | s/s.store.KnownKey(key.pkh)/s.store.KnownKeys()[key.pkh]/ | ./signer | TestManyKeysAreNotQuadratic
 takes a ready device for one that holds the key | signer/faults.go | s/if s.firstUsable(candidates, key.pkh, kind) == nil {/if len(candidates) == 0 {/ | ./signer | TestAKeyThatItsDeviceDoesNotHold
 ends readiness for a key that was never in service | signer/readiness.go | s/if f.Note \&\& inService {/if f.Note \&\& !inService {/ | ./signer | TestANewKeyIsANote
 gives away from an old copy | failover/release.go | s/case q.Seen > mine.Epoch:/case false:/ | ./failover | TestAnOldCopyGivesNothingAway

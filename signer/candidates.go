@@ -25,12 +25,10 @@ type search struct {
 }
 
 // candidates are the devices that may hold the key: the devices of its policy, or all, in order.
-func (s *Signer) candidates(key *ringKey) []Device { return s.candidatesOf(key, s.devices) }
-
-func (s *Signer) candidatesOf(key *ringKey, devices []Device) []Device {
+func (s *Signer) candidates(key *ringKey) []Device {
 	var out []Device
 	if len(key.policy.Devices) == 0 {
-		for _, d := range devices {
+		for _, d := range s.devices {
 			if holds(d, key.pkh) || d.Status().Health != device.Ready {
 				out = append(out, d)
 			}
@@ -38,7 +36,7 @@ func (s *Signer) candidatesOf(key *ringKey, devices []Device) []Device {
 		return out
 	}
 	for _, name := range key.policy.Devices {
-		for _, d := range devices {
+		for _, d := range s.devices {
 			if d.Name() == name {
 				out = append(out, d)
 			}

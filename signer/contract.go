@@ -64,9 +64,12 @@ type Memory interface {
 	// KnownKeys are the keys that devices offered once; RememberKey adds a key, durably.
 	KnownKeys() map[tezos.PublicKeyHash]hwm.KnownKey
 	RememberKey(k hwm.KnownKey) error
+	KnownKey(pkh tezos.PublicKeyHash) (hwm.KnownKey, bool)
 	// Seen is a device's own mark as of its last connection; SetSeen remembers the mark, durably. Kind zero: a mark for all kinds.
 	Seen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind) (hwm.Position, bool)
 	SetSeen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind, p hwm.Position) error
+	// EachSeen gives all that Seen would give, in no order. The store waits meanwhile.
+	EachSeen(each func(device string, pkh tezos.PublicKeyHash, kind tezos.Kind, p hwm.Position))
 	// SignedWith is how far each device signed, as noted last; NoteSigned notes rows without waiting. A row is durable no later than any
 	// signature that Keep is given after the row.
 	SignedWith() map[hwm.SignedBy]hwm.SignedUpTo

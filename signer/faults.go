@@ -29,8 +29,7 @@ func (s *Signer) instanceFaults() []KeyFault {
 }
 
 // deviceFault keeps the devices from signing with the key; nil when Sign would find a device for each kind.
-func (s *Signer) deviceFault(key *ringKey, devices []Device) *KeyFault {
-	candidates := s.candidatesOf(key, devices)
+func (s *Signer) deviceFault(key *ringKey, candidates []Device) *KeyFault {
 	for _, kind := range key.kinds() {
 		if s.firstUsable(candidates, key.pkh, kind) == nil {
 			f := s.explain(key, candidates, kind)

@@ -64,15 +64,16 @@ func (s *Signer) KeysHealth() []KeyHealth {
 	return out
 }
 
-func (s *Signer) health(key *ringKey, devices []Device, shared []KeyFault) KeyHealth {
+func (s *Signer) health(key *ringKey, devices *look, shared []KeyFault) KeyHealth {
 	h := KeyHealth{PKH: key.pkh, Health: device.Ready, Faults: slices.Clone(shared)}
 	states, err := s.states(key)
 	if err != nil && len(shared) == 0 {
 		h.Faults = append(h.Faults, KeyFault{Reason: KeyStore, Text: err.Error(), Hint: hints.Of(err)})
 	}
-	h.New = err == nil && s.isNew(key, states, devices)
-	h.place(s, key, s.candidatesOf(key, devices))
-	if f := s.deviceFault(key, devices); f != nil {
+	h.New = err == nil && isNew(states, devices.signed[key.pkh])
+	candidates := devices.candidates(key, s.store)
+	h.place(s, key, candidates)
+	if f := s.deviceFault(key, candidates); f != nil {
 		h.Health, f.Note = f.Health, h.New && !s.ring.closed
 		h.Faults = append(h.Faults, *f)
 	} else {
@@ -109,13 +110,10 @@ func (h *KeyHealth) place(s *Signer, key *ringKey, candidates []Device) {
 	}
 }
 
-// noSpares looks for the devices that the configuration means for the key: by name, or, where the key names none, by
-// holding no key in service at all.
-func noSpares(key *ringKey, devices []Device) (out []KeyFault) {
-	for _, d := range devices {
-		at, looked := d.(*lookedAt)
-		meant := slices.Contains(key.policy.Devices, d.Name()) || len(key.policy.Devices) == 0 && looked && at.idle
-		if !meant || d.Status().Health != device.Ready || holds(d, key.pkh) {
+// noSpares are the devices that the configuration means for the key, and that are ready without the key.
+func noSpares(key *ringKey, devices *look) (out []KeyFault) {
+	for _, d := range devices.meant(key) {
+		if d.Status().Health != device.Ready || holds(d, key.pkh) {
 			continue
 		}
 		out = append(out, KeyFault{
@@ -141,19 +139,12 @@ func (s *Signer) states(key *ringKey) (map[tezos.Kind]hwm.State, error) {
 }
 
 // isNew tells that nothing is known here of a signature by the key: no mark, and no device whose own mark for this
-// key is above level 0. A Ledger's mark says nothing, since the mark covers all keys of the device.
-func (s *Signer) isNew(key *ringKey, states map[tezos.Kind]hwm.State, devices []Device) bool {
+// key is above level 0 (signed). A Ledger's mark says nothing, since the mark covers all keys of the device.
+func isNew(states map[tezos.Kind]hwm.State, signed bool) bool {
 	for _, st := range states {
 		if st.Mark != nil {
 			return false
 		}
 	}
-	for _, d := range devices {
-		for _, kind := range tezos.Kinds {
-			if p, ok := s.store.Seen(d.Status().ID, key.pkh, kind); ok && p.Level > 0 {
-				return false
-			}
-		}
-	}
-	return true
+	return !signed
 }

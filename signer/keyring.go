@@ -62,8 +62,8 @@ func (r *ring) add(public *tezos.PublicKey, alias string) *ringKey {
 	return k
 }
 
-// learn takes over a device's keys, and remembers the keys for times when the device is away.
-func (r *ring) learn(d Device, store Memory, log *slog.Logger) {
+// learn takes over a device's keys, and gives what to remember for times when the device is away.
+func (r *ring) learn(d Device, store Memory) (out []hwm.KnownKey) {
 	for _, dk := range d.Keys() {
 		r.mu.Lock()
 		k := r.add(dk.PublicKey, dk.Alias)
@@ -72,13 +72,25 @@ func (r *ring) learn(d Device, store Memory, log *slog.Logger) {
 			continue
 		}
 		known := hwm.KnownKey{PublicKey: dk.PublicKey.String(), Alias: dk.Alias, Device: d.Name()}
-		if old, ok := store.KnownKeys()[k.pkh]; ok {
+		if old, ok := store.KnownKey(k.pkh); ok {
 			known.Device = old.Device
 		}
-		if err := store.RememberKey(known); err != nil {
-			log.Error("key not remembered", "pkh", k.pkh.String(), "error", err)
-		}
+		out = append(out, known)
 	}
+	return out
+}
+
+// remember makes keys durable. All wait for the disk together: thousands of keys take a few commits.
+func remember(keys []hwm.KnownKey, store Memory, log *slog.Logger) {
+	var all sync.WaitGroup
+	for _, k := range keys {
+		all.Go(func() {
+			if err := store.RememberKey(k); err != nil {
+				log.Error("key not remembered", "public_key", k.PublicKey, "error", err)
+			}
+		})
+	}
+	all.Wait()
 }
 
 func (r *ring) find(pkh tezos.PublicKeyHash) (*ringKey, error) {

@@ -1,6 +1,9 @@
 package signer
 
 import (
+	"slices"
+
+	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/tezos"
 )
@@ -8,6 +11,7 @@ import (
 // lookedAt is a device at a moment, its keys by address: for questions about many keys at once.
 type lookedAt struct {
 	Device
+	place  int // in the order of the devices
 	status device.Status
 	byHash map[tezos.PublicKeyHash]device.Key
 	idle   bool // holds no key that may be asked for
@@ -16,20 +20,100 @@ type lookedAt struct {
 // Status is the device's state at the moment of the look.
 func (d *lookedAt) Status() device.Status { return d.status }
 
+// look is all devices at a moment. No question about a key goes through all devices: thousands of keys on thousands of
+// devices are asked about in turn.
+type look struct {
+	byName  map[string]*lookedAt
+	holders map[tezos.PublicKeyHash][]*lookedAt
+	away    []*lookedAt                  // not ready: each may hold any key
+	idle    []*lookedAt                  // ready, without a key that may be asked for
+	signed  map[tezos.PublicKeyHash]bool // keys with a device's own mark above level 0
+}
+
 // lookAtDevices takes in the last words of all devices. No device is asked.
-func (s *Signer) lookAtDevices() []Device {
-	out := make([]Device, 0, len(s.devices))
-	for _, d := range s.devices {
-		keys := d.Keys()
-		at := &lookedAt{Device: d, status: d.Status(), byHash: make(map[tezos.PublicKeyHash]device.Key, len(keys)), idle: true}
-		for _, k := range keys {
-			pkh := k.PublicKey.Hash()
-			at.byHash[pkh] = k
-			if _, serves := s.ring.lookup(pkh); serves {
-				at.idle = false
+func (s *Signer) lookAtDevices() *look {
+	l := &look{byName: map[string]*lookedAt{}, holders: map[tezos.PublicKeyHash][]*lookedAt{}, signed: map[tezos.PublicKeyHash]bool{}}
+	ids := map[string]bool{}
+	for i, d := range s.devices {
+		at := s.lookAt(d, i)
+		l.byName[d.Name()] = at
+		ids[at.status.ID] = true
+		for pkh := range at.byHash {
+			l.holders[pkh] = append(l.holders[pkh], at)
+		}
+		switch {
+		case at.status.Health != device.Ready:
+			l.away = append(l.away, at)
+		case at.idle:
+			l.idle = append(l.idle, at)
+		}
+	}
+	s.store.EachSeen(func(id string, pkh tezos.PublicKeyHash, kind tezos.Kind, p hwm.Position) {
+		if ids[id] && p.Level > 0 && slices.Contains(tezos.Kinds, kind) {
+			l.signed[pkh] = true
+		}
+	})
+	return l
+}
+
+func (s *Signer) lookAt(d Device, place int) *lookedAt {
+	keys := d.Keys()
+	at := &lookedAt{Device: d, place: place, status: d.Status(), byHash: make(map[tezos.PublicKeyHash]device.Key, len(keys)), idle: true}
+	for _, k := range keys {
+		pkh := k.PublicKey.Hash()
+		at.byHash[pkh] = k
+		if _, serves := s.ring.lookup(pkh); serves {
+			at.idle = false
+		}
+	}
+	return at
+}
+
+// candidates are the devices worth a question about the key: the devices of its policy, in order; or all holders, and of
+// the devices that are not ready the first, and the holder at the last connection.
+func (l *look) candidates(key *ringKey, store Memory) []Device {
+	var found []*lookedAt
+	if names := key.policy.Devices; len(names) > 0 {
+		for _, name := range names {
+			if d, ok := l.byName[name]; ok {
+				found = append(found, d)
 			}
 		}
-		out = append(out, at)
+		return devicesOf(found)
+	}
+	found = append(found, l.holders[key.pkh]...)
+	if len(l.away) > 0 {
+		found = append(found, l.away[0])
+		if known, ok := store.KnownKey(key.pkh); ok {
+			if d, here := l.byName[known.Device]; here && d.status.Health != device.Ready {
+				found = append(found, d)
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b *lookedAt) int { return a.place - b.place })
+	return devicesOf(slices.Compact(found))
+}
+
+// meant are the devices that the configuration means for the key: by name, or, where the key names none, by holding no
+// key in service at all.
+func (l *look) meant(key *ringKey) []*lookedAt {
+	if len(key.policy.Devices) == 0 {
+		return l.idle
+	}
+	var out []*lookedAt
+	for _, name := range key.policy.Devices {
+		if d, ok := l.byName[name]; ok && !slices.Contains(out, d) {
+			out = append(out, d)
+		}
+	}
+	slices.SortFunc(out, func(a, b *lookedAt) int { return a.place - b.place })
+	return out
+}
+
+func devicesOf(found []*lookedAt) []Device {
+	out := make([]Device, 0, len(found))
+	for _, d := range found {
+		out = append(out, d)
 	}
 	return out
 }

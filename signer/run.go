@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"highwater/hwm"
 	"highwater/internal/device"
 )
 
@@ -36,13 +37,29 @@ func (s *Signer) watch(ctx context.Context, d Device) {
 
 // Learn makes the keys of all ready devices known now, without waiting for Run.
 func (s *Signer) Learn() {
+	var found []hwm.KnownKey
+	first := map[string]int{} // by public key: a key of several devices is remembered once, with its first device
 	for _, d := range s.devices {
-		s.learn(d)
+		for _, k := range s.learned(d) {
+			i, known := first[k.PublicKey]
+			if !known {
+				first[k.PublicKey] = len(found)
+				found = append(found, k)
+				continue
+			}
+			k.Device = found[i].Device
+			found[i] = k
+		}
 	}
+	remember(found, s.store, s.log)
 }
 
-func (s *Signer) learn(d Device) {
-	if d.Status().Health == device.Ready {
-		s.ring.learn(d, s.store, s.log)
+func (s *Signer) learn(d Device) { remember(s.learned(d), s.store, s.log) }
+
+// learned takes in the keys of a ready device.
+func (s *Signer) learned(d Device) []hwm.KnownKey {
+	if d.Status().Health != device.Ready {
+		return nil
 	}
+	return s.ring.learn(d, s.store)
 }

@@ -54,21 +54,21 @@ func (s *Signer) explain(key *ringKey, candidates []Device, kind tezos.Kind) Key
 // likeliest is the candidate for an operator to look at: the first that holds the key; else the holder at the last
 // connection; else the first that is not ready, and may hold the key; else the first. Nil without candidates.
 func (s *Signer) likeliest(key *ringKey, candidates []Device) Device {
-	var known, away Device
-	last := s.store.KnownKeys()[key.pkh].Device
+	known, _ := s.store.KnownKey(key.pkh)
+	var last, away Device
 	for _, d := range candidates {
 		switch {
 		case holds(d, key.pkh):
 			return d
-		case d.Name() == last:
-			known = d
+		case d.Name() == known.Device:
+			last = d
 		case away == nil && d.Status().Health != device.Ready:
 			away = d
 		}
 	}
 	switch {
-	case known != nil:
-		return known
+	case last != nil:
+		return last
 	case away != nil:
 		return away
 	case len(candidates) > 0:

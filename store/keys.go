@@ -17,6 +17,14 @@ func (db *DB) KnownKeys() map[tezos.PublicKeyHash]hwm.KnownKey {
 	return maps.Clone(db.keys)
 }
 
+// KnownKey is one of KnownKeys.
+func (db *DB) KnownKey(pkh tezos.PublicKeyHash) (hwm.KnownKey, bool) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	k, ok := db.keys[pkh]
+	return k, ok
+}
+
 // RememberKey keeps a key, durably; nothing is written when nothing is new.
 func (db *DB) RememberKey(k hwm.KnownKey) error {
 	public, err := tezos.ParsePublicKey(k.PublicKey)

@@ -30,6 +30,15 @@ func (db *DB) Seen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind) (hwm
 	return p, ok
 }
 
+// EachSeen gives all that Seen would give, in no order. The store waits meanwhile.
+func (db *DB) EachSeen(each func(device string, pkh tezos.PublicKeyHash, kind tezos.Kind, p hwm.Position)) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	for k, p := range db.seen {
+		each(k.Device, k.PKH, tezos.Kind(k.Kind), p)
+	}
+}
+
 // SetSeen remembers a device's own mark, durably, also when the mark fell: a fall is a fact about the device.
 func (db *DB) SetSeen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind, p hwm.Position) error {
 	key := seenKey{device, pkh, uint8(kind)}

@@ -52,6 +52,7 @@ const (
 	MonitorListen  ID = "monitor.listen"
 	Permissions    ID = "permissions"
 	Protocol       ID = "protocol"
+	Queue          ID = "queue"
 	RegisterCA     ID = "register.ca"
 	RegisterCert   ID = "register.cert"
 	Role           ID = "role"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"highwater/internal/config"
@@ -23,21 +24,30 @@ type wired struct {
 	close func() error
 }
 
-// newDrivers makes the drivers of the configured devices; none is connected yet.
+// newDrivers makes the drivers of the configured devices, all at once; none is connected yet.
 func newDrivers(cfg *config.Config, bus *usb.Bus, log *slog.Logger) ([]wired, error) {
-	out := make([]wired, 0, len(cfg.Devices))
-	for _, d := range cfg.Devices {
-		made, err := newDriver(cfg, d, bus, log)
+	out, faults := make([]wired, len(cfg.Devices)), make([]error, len(cfg.Devices))
+	var all sync.WaitGroup
+	for i, d := range cfg.Devices {
+		all.Go(func() { out[i], faults[i] = newDriver(cfg, d, bus, log) })
+	}
+	all.Wait()
+	for i, err := range faults {
 		if err != nil {
-			err = fmt.Errorf("device %q: %w", d.Name, err)
-			for _, w := range out {
-				err = errors.Join(err, w.close())
-			}
-			return nil, err
+			return nil, errors.Join(fmt.Errorf("device %q: %w", cfg.Devices[i].Name, err), closeMade(out, faults))
 		}
-		out = append(out, made)
 	}
 	return out, nil
+}
+
+// closeMade closes the drivers that were made without a fault.
+func closeMade(made []wired, faults []error) (err error) {
+	for i, w := range made {
+		if faults[i] == nil {
+			err = errors.Join(err, w.close())
+		}
+	}
+	return err
 }
 
 func newDriver(cfg *config.Config, d config.Device, bus *usb.Bus, log *slog.Logger) (wired, error) {
@@ -96,7 +106,7 @@ func newTezSignSim(d config.Device) (*tezsignsim.Gadget, error) {
 }
 
 func newLedger(cfg *config.Config, d config.Device, bus *usb.Bus, log *slog.Logger) (*ledger.Device, error) {
-	c := ledger.Config{Name: d.Name, ID: d.ID, Chain: cfg.ChainID, Want: d.Locators, AllowOperations: cfg.AllowsOperations(), Log: log}
+	c := ledger.Config{Probe: probeEvery(len(cfg.Devices)), Name: d.Name, ID: d.ID, Chain: cfg.ChainID, Want: d.Locators, AllowOperations: cfg.AllowsOperations(), Log: log}
 	switch {
 	case d.Transport == config.TransportSim:
 		sim, err := newLedgerSim(cfg, d)
@@ -111,6 +121,12 @@ func newLedger(cfg *config.Config, d config.Device, bus *usb.Bus, log *slog.Logg
 		c.Dial = ledger.DialUSB(bus)
 	}
 	return ledger.New(c)
+}
+
+// probeEvery is the time between two questions to an idle Ledger. Hundreds of devices are asked less often, so that
+// thousands at rest do not take a core.
+func probeEvery(devices int) time.Duration {
+	return max(ledger.DefaultProbe, time.Duration(devices)*2*time.Millisecond)
 }
 
 // newLedgerSim makes an emulated Ledger, set up for our chain at level 0, with a key for each curve.

@@ -236,10 +236,11 @@ func (in *Instance) Close() error {
 	return errors.Join(err, in.usb.Close(), in.Store.Close())
 }
 
-// Settle waits until every device is ready, or until patience ends: an absent device stays absent.
+// Settle waits until every device is ready, or until no further device became ready within patience: an absent device
+// stays absent.
 func (in *Instance) Settle(ctx context.Context, patience time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
+	timer, had := time.NewTimer(patience), 0
+	defer timer.Stop()
 	for _, d := range in.Devices {
 		for {
 			changed := d.Changed()
@@ -251,9 +252,26 @@ func (in *Instance) Settle(ctx context.Context, patience time.Duration) {
 				continue
 			case <-ctx.Done():
 				return
+			case <-timer.C:
 			}
+			ready := in.ready()
+			if ready == had {
+				return
+			}
+			had = ready
+			timer.Reset(patience)
 		}
 	}
+}
+
+// ready is the number of ready devices.
+func (in *Instance) ready() (n int) {
+	for _, d := range in.Devices {
+		if d.Status().Health == device.Ready {
+			n++
+		}
+	}
+	return n
 }
 
 // ExplainStore adds the advice to the errors of opening a store.

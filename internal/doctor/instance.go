@@ -26,7 +26,7 @@ func Instance(cfg *config.Config, st operate.Status) []checklist.Line {
 	for _, d := range st.Devices {
 		out = append(out, Device(d))
 	}
-	out = append(out, Keys(st)...)
+	out = append(append(out, checkQueues(cfg, st)...), Keys(st)...)
 	for _, m := range st.Alarms {
 		out = append(out, checklist.New(checklist.Alarm, checklist.Warning, m.Text, m.Hint).Named("alarm "+string(m.Name)))
 	}

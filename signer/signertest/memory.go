@@ -39,6 +39,14 @@ func (m *memory) KnownKeys() map[tezos.PublicKeyHash]hwm.KnownKey {
 	return maps.Clone(m.keys)
 }
 
+// KnownKey is part of signer.Memory.
+func (m *memory) KnownKey(pkh tezos.PublicKeyHash) (hwm.KnownKey, bool) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	k, ok := m.keys[pkh]
+	return k, ok
+}
+
 // RememberKey is part of signer.Memory.
 func (m *memory) RememberKey(k hwm.KnownKey) error {
 	public, err := tezos.ParsePublicKey(k.PublicKey)
@@ -57,6 +65,15 @@ func (m *memory) Seen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind) (
 	defer m.lock.Unlock()
 	p, ok := m.seen[hwm.SignedBy{Device: device, PKH: pkh, Kind: kind}]
 	return p, ok
+}
+
+// EachSeen is part of signer.Memory.
+func (m *memory) EachSeen(each func(device string, pkh tezos.PublicKeyHash, kind tezos.Kind, p hwm.Position)) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	for k, p := range m.seen {
+		each(k.Device, k.PKH, k.Kind, p)
+	}
 }
 
 // SetSeen is part of signer.Memory.

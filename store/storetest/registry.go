@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -149,6 +150,13 @@ func knownKeys(t *testing.T, open Open) {
 	clear(s.KnownKeys())
 	s = reopen()
 	require.Equal(t, want, s.KnownKeys(), "the caller's map is the store's")
+	for pkh, k := range want {
+		got, ok := s.KnownKey(pkh)
+		require.True(t, ok)
+		require.Equal(t, k, got)
+	}
+	_, ok := s.KnownKey(Key(9, tezos.Block).PKH)
+	require.False(t, ok)
 	rows, err := s.Rows()
 	require.NoError(t, err)
 	require.Empty(t, rows, "a known key has a mark")
@@ -178,6 +186,12 @@ func seen(t *testing.T, open Open) {
 	require.Equal(t, int32(70), got.Level)
 	got, _ = s.Seen("right/odd", pkh, 0)
 	require.Equal(t, int32(80), got.Level)
+	each := map[string]int32{}
+	s.EachSeen(func(device string, of tezos.PublicKeyHash, kind tezos.Kind, p hwm.Position) {
+		require.Equal(t, pkh, of)
+		each[fmt.Sprint(device, " ", uint8(kind))] = p.Level
+	})
+	require.Equal(t, map[string]int32{"left 0": 4, fmt.Sprint("left ", uint8(tezos.Block)): 70, "right/odd 0": 80}, each)
 }
 
 func alarms(t *testing.T, open Open) {
