@@ -64,7 +64,8 @@ func (n *Node) checkCertificate(c *wire.Certificate) error {
 func (n *Node) checkOffline(c *wire.Certificate, head *int32) error {
 	switch {
 	case c.Level == nil:
-		return wire.Refuse(wire.OldAnswer, "on the peer's machine: "+hints.Level(wire.ReleaseCommand, 0), "a certificate in a file must have a cut-over level")
+		return wire.Refuse(wire.OldAnswer, "on the peer's machine: "+hints.Level(wire.ReleaseCommand, 0),
+			"a certificate in a file must have a cut-over level")
 	case head == nil:
 		return wire.Refuse(wire.NotReady, wire.StateHead,
 			"without a head of the chain nobody can tell whether the certificate is still good")
@@ -91,7 +92,8 @@ func (n *Node) checkFar(c *wire.Certificate) error {
 			return err
 		}
 		if !limit.Allows(*c.Level) {
-			return wire.Refuse(wire.TooFar, "make a new certificate at a level that is near: "+hints.Level(wire.ReleaseCommand, limit.Reached()),
+			return wire.Refuse(wire.TooFar, 
+				"make a new certificate at a level that is near: "+hints.Level(wire.ReleaseCommand, limit.Reached()),
 				"the certificate's level %d is %s", *c.Level, limit.Distance(*c.Level))
 		}
 	}

@@ -15,7 +15,8 @@ func (d *Device) resetAdvice(level int32) string {
 
 // setupAdvice authorises a key, and sets the device's mark; known is where the chain may be.
 func (d *Device) setupAdvice(key Authorized, known int64) string {
-	return hints.Level(fmt.Sprintf("highwater ledger setup --device %s --key %s/%s --hwm", d.cfg.Name, key.Curve, key.Path), known)
+	setup := fmt.Sprintf("highwater ledger setup --device %s --key %s/%s --hwm", d.cfg.Name, key.Curve, key.Path)
+	return hints.Level(setup, known)
 }
 
 // keyAdvice says how to authorise the right key: the first key of the config, or any key when the config names none.

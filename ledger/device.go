@@ -284,7 +284,8 @@ func (d *Device) note(s *session) {
 	case d.cfg.Chain:
 	case tezos.ChainID{}:
 		s.notes = append(s.notes, "the device was set up without a chain id: "+
-			"a reveal resets the round of its mark; set it up anew: "+d.setupAdvice(s.keys[0].Authorized, int64(s.marks.Main.Level)))
+			"a reveal resets the round of its mark; set it up anew: "+
+			d.setupAdvice(s.keys[0].Authorized, int64(s.marks.Main.Level)))
 	default:
 		s.notes = append(s.notes, fmt.Sprintf("the device was set up for chain %s, "+
 			"and our chain shares the mark of all other chains; set up our chain: %s",

@@ -66,21 +66,25 @@ func TestNothingIsLoggedUnderTheLock(t *testing.T) {
 	require.False(t, w.held.Load())
 }
 
-// The signer calls the store with the lock of a request's kind in hand, and a turn at a device. No such call waits for a log.
+// The signer calls the store with the lock of a request's kind in hand, and a turn at a device. No such call waits for
+// a log.
 func TestNoRequestWaitsForTheLog(t *testing.T) {
 	l := stuckLog{slog.DiscardHandler, make(chan struct{})}
 	key := storetest.Key(1, tezos.Block)
 	db := openDir(t, newDir(t), store.Options{Log: slog.New(l), Ahead: 50})
 	storetest.Floor(t, db, 10, key)
 	require.NoError(t, storetest.Advance(db, key, storetest.Mark(11, 0, 1)))
-	require.Eventually(t, func() bool { return db.Horizons()[hwm.CeilingKey{Chain: key.Chain, PKH: key.PKH}] > 12 }, 5*time.Second, time.Millisecond)
+	horizon := func() int32 { return db.Horizons()[hwm.CeilingKey{Chain: key.Chain, PKH: key.PKH}] }
+	require.Eventually(t, func() bool { return horizon() > 12 }, 5*time.Second, time.Millisecond)
 	covered, err := db.Advance(key, storetest.Mark(12, 0, 1))
 	require.NoError(t, err)
 	require.NoError(t, os.Rename(db.Path(), db.Path()+".away"))
 	ended := make(chan error, 1)
 	go func() {
 		db.Keep(key, storetest.Mark(12, 0, 1).Digest, storetest.Signature(t, tezos.BLS12381, 1)) // of another curve
-		db.NoteSigned(map[hwm.SignedBy]hwm.SignedUpTo{{Device: strings.Repeat("d", 40_000), PKH: key.PKH, Kind: tezos.Block}: {Open: true}})
+		db.NoteSigned(map[hwm.SignedBy]hwm.SignedUpTo{
+			{Device: strings.Repeat("d", 40_000), PKH: key.PKH, Kind: tezos.Block}: {Open: true},
+		})
 		ended <- covered.Wait()
 	}()
 	select {

@@ -68,7 +68,8 @@ func open(path string, opt Options, readOnly bool) (*DB, error) {
 		marks:    map[hwm.Key]*entry{}, ceilings: map[hwm.CeilingKey]hwm.Ceiling{},
 		keys: map[tezos.PublicKeyHash]hwm.KnownKey{}, seen: map[seenKey]hwm.Position{},
 		signed: map[hwm.SignedBy]hwm.SignedUpTo{},
-		next:   newBatch(), taken: newBatch(), wake: make(chan struct{}, 1), unsaid: unsaid{due: make(chan struct{}, 1)}, stop: make(chan struct{}), committed: make(chan struct{}),
+		next:   newBatch(), taken: newBatch(), wake: make(chan struct{}, 1),
+		unsaid: unsaid{due: make(chan struct{}, 1)}, stop: make(chan struct{}), committed: make(chan struct{}),
 		calmTimer: time.NewTimer(unhurriedDelay), lateTimer: time.NewTimer(lateDelay), failed: make(chan struct{}),
 	}
 	close(db.taken.done)

@@ -138,7 +138,8 @@ func (a *app) ledgerAuthorizeCmd() *cobra.Command {
 			}
 			return cli.Ask(c, a.App, f, "authorize", k, func(name, pkh string) error {
 				a.Say("%s may bake with %s", name, pkh)
-				a.Note("next, unless the key has marks (highwater hwm list): %s", hints.Level("highwater hwm set "+pkh+" --level", 0))
+				a.Note("next, unless the key has marks (highwater hwm list): %s",
+					hints.Level("highwater hwm set "+pkh+" --level", 0))
 				return nil
 			})
 		},

@@ -78,7 +78,8 @@ func (a *app) registerCmd() *cobra.Command {
 			}
 			if !alone {
 				return hints.Add(errors.New("nobody stated that the other instances cannot sign"),
-					fmt.Sprintf("stop them for good, then: highwater register detach --the-other-instances-cannot-sign --head %d", level))
+					fmt.Sprintf("stop them for good, then: highwater register detach --the-other-instances-cannot-sign "+
+						"--head %d", level))
 			}
 			return a.shared(c.Context(), func(cfg *config.Config, in *daemon.Instance) error {
 				return a.detach(c.Context(), cfg, in, level)

@@ -81,7 +81,8 @@ func (s Screen) owner(v Verdict) (waits string, next []string) {
 	switch v.Is {
 	case FencedOwner:
 		if s.Peer == nil {
-			return "", []string{findSigner, "afterwards, above every signature: " + hints.Level("highwater activate --level", s.Reached)}
+			activate := hints.Level("highwater activate --level", s.Reached)
+			return "", []string{findSigner, "afterwards, above every signature: " + activate}
 		}
 		return "", []string{findSigner, takesOver}
 	case StandsBy:

@@ -45,7 +45,8 @@ func (b *Backup) checkBakerFiles(ctx context.Context) checklist.Line {
 			continue
 		}
 		if err != nil {
-			return broken(hints.Add(err, "may this user look into "+b.BakerDir+"? If not: highwater bring-up --state baker-files='copied from the first machine'"))
+			return broken(hints.Add(err, "may this user look into "+b.BakerDir+"? If not: "+
+				"highwater bring-up --state baker-files='copied from the first machine'"))
 		}
 		nonces++
 		have = append(have, fileWords(info))

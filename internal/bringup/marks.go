@@ -119,7 +119,8 @@ func (b *Backup) checkMarks(ctx context.Context) checklist.Line {
 	text := fmt.Sprintf("%s, %s", words.Count(len(st.Marks), "mark"), upTo(highest))
 	switch {
 	case missing > 0 && !b.paired(ctx):
-		return waiting("take the marks over: on the first machine, highwater bundle export --out bundle.json; here, with the file, highwater bring-up --import bundle.json", "%s missing", words.Count(missing, "mark"))
+		return waiting("take the marks over: on the first machine, highwater bundle export --out bundle.json; "+
+			"here, with the file, highwater bring-up --import bundle.json", "%s missing", words.Count(missing, "mark"))
 	case missing > 0:
 		return waiting("the marks come from the peer, as soon as the peer has marks: there, highwater hwm set or activate --level", "%s missing", words.Count(missing, "mark"))
 	case !b.paired(ctx):
@@ -171,7 +172,8 @@ func (b *Backup) importFiles(ctx context.Context) error {
 			return errors.New("the files hold no watermarks of this chain")
 		}
 		if _, err = admin.Raise(ctx, operate.RaiseRequest{Rows: rows}); operate.ReasonOf(err) == string(hwm.TooFar) {
-			return hints.Add(err, "look at the levels again; if the levels are right: highwater hwm import --far "+strings.Join(b.Files, " "))
+			return hints.Add(err, "look at the levels again; if the levels are right: "+
+				"highwater hwm import --far "+strings.Join(b.Files, " "))
 		}
 		return err
 	})

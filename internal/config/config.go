@@ -270,7 +270,8 @@ func (c *Config) PeerAdd(instance string) string {
 // OctezImport is the command by which octez learns of the key with an address, under an alias. Octez speaks HTTP over
 // TCP only: a unix socket stands behind a proxy.
 func (c *Config) OctezImport(alias, pkh string) string {
-	return "octez-client import secret key " + alias + " " + c.Locators(c.Server.Listen, c.Socket.Address()).HTTP + "/" + pkh
+	at := c.Locators(c.Server.Listen, c.Socket.Address()).HTTP
+	return "octez-client import secret key " + alias + " " + at + "/" + pkh
 }
 
 // Locators are octez's locators for listeners at these addresses, each up to the key.

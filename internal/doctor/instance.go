@@ -100,8 +100,8 @@ func checkGuard(cfg *config.Config, st operate.Status) checklist.Line {
 	return checklist.Good(checklist.Guard, "on, %s", st.Guard.Line())
 }
 
-// RaiseCommand is a command to give all keys marks above the chain. An instance that does not sign yet gets the right in the
-// same command.
+// RaiseCommand is a command to give all keys marks above the chain. An instance that does not sign yet gets the right
+// in the same command.
 func RaiseCommand(st operate.Status) string {
 	command := "highwater activate --level"
 	if st.Role.Role == hwm.Active {
@@ -151,7 +151,8 @@ func checkMarks(st operate.Status) checklist.Line {
 
 // checkFenced explains the way out of the role fenced.
 func checkFenced(st operate.Status) checklist.Line {
-	hint := "find the second signer of these keys; then, above all signed levels: " + hints.Level("highwater activate --level", highest(st))
+	hint := "find the second signer of these keys; then, above all signed levels: " +
+		hints.Level("highwater activate --level", highest(st))
 	if st.Pair != nil && st.Pair.Peer != nil {
 		hint = "find the second signer of these keys; then, on the machine that should sign: highwater takeover"
 	}

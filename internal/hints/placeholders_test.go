@@ -15,8 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// placeholder is a word that stands for a value in a command, as help texts have: --level LEVEL, <key>, "highwater …".
-var placeholder = regexp.MustCompile(`\b(LEVEL|HEAD|KEY|KEYS|FILE|NAME|ALIAS|PKH|ADDRESS|DIR|DIRECTORY|PATH|CURVE|REASON|TEXT|ID|DEVICE)\b` +
+// placeholder is a word that stands for a value in a command, as help texts have: --level LEVEL, <key>, …
+var placeholder = regexp.MustCompile(`\b(LEVEL|HEAD|KEY|KEYS|FILE|NAME|ALIAS|PKH)\b` +
+	`|\b(ADDRESS|DIR|DIRECTORY|PATH|CURVE|REASON|TEXT|ID|DEVICE)\b` +
 	`|--[a-z-]+ [A-Z]{2}|<[a-z][a-z -]*>|highwater [a-z -]*…`)
 
 // shapes are the texts that name the shape of a value, and advise no command with the shape.
@@ -24,7 +25,12 @@ var shapes = []string{"use HOST:PORT or unix:/PATH", "tcp://HOST:PORT", "PRIVATE
 
 // defined are the files where a placeholder of help is defined, heads of a table, and the address of a proxy that only
 // the operator knows.
-var defined = []string{"cmd/cli/level.go", "cmd/root.go", "cmd/fithelp.go", "internal/demo/demo.go", "internal/config/config.go"}
+var defined = []string{
+	"cmd/cli/level.go", "cmd/root.go", "cmd/fithelp.go", "internal/demo/demo.go", "internal/config/config.go",
+}
+
+// skipped are the directories without texts for operators.
+var skipped = []string{"test", "testdata", "bin", "findings", ".git", ".github", ".cache"}
 
 // TestPlaceholders: a tired operator pastes what an advice says. So no text of the program has a placeholder in a
 // command, except help (Use, Long, Example, the usage of a flag), whose placeholders are defined there.
@@ -34,7 +40,7 @@ func TestPlaceholders(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if name := d.Name(); d.IsDir() && (name == "test" || name == "testdata" || name == "bin" || name == "findings" || strings.HasPrefix(name, ".") && name != "..") {
+		if d.IsDir() && slices.Contains(skipped, d.Name()) {
 			return filepath.SkipDir
 		}
 		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
@@ -78,7 +84,8 @@ func look(t *testing.T, set *token.FileSet, n ast.Node) bool {
 			text = strings.ReplaceAll(text, shape, "")
 		}
 		if found := placeholder.FindString(text); found != "" {
-			t.Errorf("%s: %q: an operator cannot paste %s (hints.Level completes a command with a level)", set.Position(n.Pos()), text, found)
+			t.Errorf("%s: %q: an operator cannot paste %s (hints.Level completes a command with a level)",
+				set.Position(n.Pos()), text, found)
 		}
 	}
 	return true
