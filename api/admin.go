@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,7 +36,7 @@ var noDeadline time.Time
 type adminError struct {
 	Text string `json:"error"`
 	Hint string `json:"hint,omitempty"`
-	// Reason is the reason in one word, as operate.ReasonOf gives it.
+	// Reason is the word of operate.ReasonOf.
 	Reason string `json:"reason,omitempty"`
 }
 
@@ -59,16 +60,19 @@ func NewAdmin(a operate.Admin) http.Handler {
 	r.Post("/v1/devices/{name}/call", deviceCall(a.Devices))
 	failoverRoutes(r, a.Failover)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		writeJSON(w, http.StatusNotFound, adminError{Text: "nothing is at " + shorten(r.URL.Path), Hint: versionHint})
+		writeJSON(w, http.StatusNotFound, badAct("nothing is at "+shorten(r.URL.Path)))
 	})
 	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
 		text := fmt.Sprintf("%s is not answered at %s", shorten(r.Method), shorten(r.URL.Path))
-		writeJSON(w, http.StatusMethodNotAllowed, adminError{Text: text, Hint: versionHint})
+		writeJSON(w, http.StatusMethodNotAllowed, badAct(text))
 	})
 	return r
 }
 
-const versionHint = "are the command and the daemon of the same version?"
+// badAct is the error of a request that is no act of this daemon.
+func badAct(text string) adminError {
+	return adminError{Text: text, Hint: "are the command and the daemon of the same version?", Reason: operate.BadRequest}
+}
 
 func read[T any](f func(context.Context) (T, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -81,8 +85,7 @@ func act[Q, T any](f func(context.Context, Q) (T, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		q, err := readAct[Q](http.MaxBytesReader(w, r.Body, maxAdminBody))
 		if err != nil {
-			writeJSON(w, http.StatusBadRequest,
-				adminError{Text: "the request cannot be read: " + err.Error(), Hint: versionHint})
+			writeJSON(w, http.StatusBadRequest, badAct("the request cannot be read: "+err.Error()))
 			return
 		}
 		v, err := f(r.Context(), q)
@@ -134,13 +137,13 @@ type RemoteError struct {
 	Status int
 	Text   string
 	Hint   string
-	Reason string // one word, as in the log: "too_far"; may be empty
+	Reason string // the word of operate.ReasonOf: "too_far"; empty from an earlier version
 }
 
 func (e *RemoteError) Error() string { return e.Text }
 
-// ReasonWord is the reason, as operate.ReasonOf gives it.
-func (e *RemoteError) ReasonWord() string { return e.Reason }
+// ReasonWord is the reason for programs. An earlier daemon gives none.
+func (e *RemoteError) ReasonWord() string { return cmp.Or(e.Reason, operate.Broken) }
 
 // HintText is what to do.
 func (e *RemoteError) HintText() string { return e.Hint }

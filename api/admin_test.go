@@ -220,6 +220,7 @@ func TestBadActs(t *testing.T) {
 		got := ask(t, path, c.method, c.target, c.body)
 		require.Contains(t, []int{400, 404, 405}, got.status, "%s %s %.100s: %s", c.method, c.target, c.body, got.body)
 		require.Contains(t, got.body, `{"error":"`, c.target)
+		require.Contains(t, got.body, `"reason":"bad_request"`, "%s %s", c.method, c.target)
 	}
 	after, err := r.admin.Status(t.Context())
 	require.NoError(t, err)

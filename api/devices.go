@@ -37,14 +37,14 @@ func deviceCall(a operate.Devices) http.HandlerFunc {
 		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAdminBody))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&c); err != nil {
-			writeJSON(w, http.StatusBadRequest, adminError{Text: "the request cannot be read: " + err.Error()})
+			writeJSON(w, http.StatusBadRequest, badAct("the request cannot be read: "+err.Error()))
 			return
 		}
 		c.Device = chi.URLParam(r, "name")
 		out := http.NewResponseController(w)
 		// A prompt waits for a person: the listener's time-outs are not for it.
 		if err := errors.Join(out.SetWriteDeadline(noDeadline), out.SetReadDeadline(noDeadline)); err != nil {
-			writeJSON(w, http.StatusInternalServerError, adminError{Text: err.Error()})
+			writeJSON(w, http.StatusInternalServerError, toAdminError(err))
 			return
 		}
 		w.Header().Set("Content-Type", "application/jsonlines")

@@ -29,7 +29,7 @@ func unhurried(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		out := http.NewResponseController(w)
 		if err := errors.Join(out.SetWriteDeadline(noDeadline), out.SetReadDeadline(noDeadline)); err != nil {
-			writeJSON(w, http.StatusInternalServerError, adminError{Text: err.Error()})
+			writeJSON(w, http.StatusInternalServerError, toAdminError(err))
 			return
 		}
 		h(w, r)

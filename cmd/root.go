@@ -17,6 +17,7 @@ import (
 	"highwater/internal/hints"
 	"highwater/internal/terminal"
 	"highwater/internal/words"
+	"highwater/operate"
 	"highwater/store"
 
 	"github.com/spf13/cobra"
@@ -64,7 +65,22 @@ func Main(args []string, in io.Reader, out, errw io.Writer) int {
 		return exitDisk
 	default:
 		a.Fail(err)
+		a.failJSON(err)
 		return exitFail
+	}
+}
+
+// failure is a failed command, for programs.
+type failure struct {
+	Error  string `json:"error"`
+	Hint   string `json:"hint,omitempty"`
+	Reason string `json:"reason"` // docs/monitoring.md
+}
+
+// failJSON writes the failure of a command with --json to the results, unless the command has written a result.
+func (a *app) failJSON(err error) {
+	if a.AsJSON && !a.WroteJSON() {
+		_ = a.JSON(failure{err.Error(), hints.Of(err), operate.ReasonOf(err)}) // the status says that the command failed
 	}
 }
 

@@ -45,7 +45,11 @@ func TestNoConfirmationIsWaitedFor(t *testing.T) {
 			}
 			status, out, errs := run(t, strings.Fields(commands[name]+more+" --config "+missing)...)
 			require.Equal(t, exitFail, status, name)
-			require.Empty(t, out, name)
+			if more == "" {
+				require.Empty(t, out, name)
+			} else {
+				require.Contains(t, out, `"reason": "unconfirmed"`, name)
+			}
 			require.Equal(t, "error: the command wants a confirmation, "+
 				"and has no terminal to ask on\nhint: add --yes\n", errs, name)
 		}

@@ -2,7 +2,6 @@ package failover
 
 import (
 	"context"
-	"fmt"
 
 	"highwater/failover/wire"
 	"highwater/hwm"
@@ -81,7 +80,7 @@ func (n *Node) step(ctx context.Context, verb string, q wire.Question) (a wire.A
 		a.Certificate, err = n.release(ctx, peer, q, n.fitThere)
 	case wire.Invite:
 	default:
-		err = fmt.Errorf("an unknown question %q", verb)
+		err = wire.Refuse(wire.WrongVersion, "run the same version of highwater on both machines", "an unknown question %q", verb)
 	}
 	a.Hello, a.Nonce = n.hello(), q.Nonce
 	return a, err

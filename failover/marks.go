@@ -1,7 +1,6 @@
 package failover
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -54,7 +53,8 @@ func toWireMarks(rows []hwm.Row) ([]wire.Mark, error) {
 		out = append(out, wire.Mark{PKH: r.PKH, Kind: r.Kind, Level: r.Level, Round: r.Round, Source: r.Source.Told()})
 	}
 	if len(out) > wire.MaxMarks {
-		return nil, fmt.Errorf("%d marks are more than a message can hold", len(out))
+		return nil, wire.Refuse(wire.Broken, "a pair holds some ten thousand keys at most",
+			"%d marks are more than a message can hold", len(out))
 	}
 	return out, nil
 }

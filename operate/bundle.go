@@ -9,7 +9,7 @@ import (
 // Bundle makes a signed bundle of the present marks and ceilings.
 func (l *Local) Bundle(ctx context.Context) (bundle.Bundle, error) {
 	if l.Identity == nil {
-		return bundle.Bundle{}, &Refusal{NoIdentity, "the instance's key is not open here"}
+		return bundle.Bundle{}, &Refusal{Reason: NoIdentity, Text: "the instance's key is not open here"}
 	}
 	role := l.Store.Role()
 	b := bundle.Bundle{

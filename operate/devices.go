@@ -21,7 +21,7 @@ type DeviceFunc func(ctx context.Context, c DeviceCall, show func(string)) (json
 // DeviceCall does a device call in this process.
 func (l *Local) DeviceCall(ctx context.Context, c DeviceCall, show func(string)) (json.RawMessage, error) {
 	if l.Devices == nil {
-		return nil, &Refusal{NoDevices, "the devices are not open here"}
+		return nil, &Refusal{Reason: NoDevices, Text: "the devices are not open here"}
 	}
 	return l.Devices(ctx, c, show)
 }

@@ -26,7 +26,7 @@ func (l *Local) Activate(ctx context.Context, r ActivateRequest) (Role, error) {
 		return Role{}, badRequest("the negative level %d", *r.Level)
 	}
 	if r.Level != nil && l.Store.Role().Role == hwm.Active {
-		return Role{}, &Refusal{AlreadyActive, "the instance is active already: no mark was raised"}
+		return Role{}, &Refusal{Reason: AlreadyActive, Text: "the instance is active already: no mark was raised"}
 	}
 	if r.Level != nil {
 		if err := l.checkFar(ctx, RaiseRequest{Far: r.Far}, l.Signer.Floors(*r.Level, hwm.SourceSet)); err != nil {

@@ -71,6 +71,9 @@ takes a certificate with far marks | failover/accept.go | s/if err := n.checkFar
 hands over marks that the other side would refuse | failover/plan.go | s/if err := m.tooFar(mark); err != nil {/if err := m.tooFar(mark); err != nil \&\& false {/ | ./failover | TestACertificateWithFarMarks
 puts the floor of a takeover above a mark that went far | failover/marks.go | s/if limit.Allows(r.Level) {/if limit.Known() {/ | ./failover | TestATakeoverIsNotLedAway
 calls a key ready that signs nothing for hours | signer/faults.go | s/!h.OK() {/false {/ | ./cmd | TestScript/far
+lets an error leave the admin socket without a reason | operate/refusal.go | s/^\treturn Broken$/\treturn ""/ | ./api | TestNoErrorLeavesTheAdminSocketWithoutAReason
+lets an unreadable act be refused without a reason | api/admin.go | s/, Reason: operate.BadRequest}/}/ | ./api | TestNoErrorLeavesTheAdminSocketWithoutAReason
+keeps the reason of a failure from programs | cmd/root.go | s/if a.AsJSON \&\& !a.WroteJSON() {/if false {/ | ./cmd | TestScript/failover$
 takes any level that an operator types | operate/raise.go | s/^\tif r.Far {$/\tif true {/ | ./api | TestErrorsThroughTheSocket
 forgets ceilings | hwm/decide.go | s/have.Ceiling != nil \&\& /false \&\& have.Ceiling != nil \&\& / | ./hwm | TestDecide
 takes an absent mark for one at zero | hwm/decide.go | s/return refuse(NoMark)/have.Mark = \&Mark{}/ | ./hwm | TestDecide

@@ -29,6 +29,9 @@ func (d *Denial) Error() string { return d.Text }
 // HintText is the advice.
 func (d *Denial) HintText() string { return d.Hint }
 
+// StoreFails is the reason of a request without a durable mark, and of a breakage without a reason of its own.
+const StoreFails = "store"
+
 // SlowDisk is the reason of a request that the device signed in time, with a mark too late on the disk.
 const SlowDisk = "slow_disk"
 
@@ -65,7 +68,7 @@ func ReasonOf(err error) string {
 	case errors.Is(err, hwm.ErrMoved):
 		return string(hwm.NotAbove)
 	default:
-		return "store"
+		return StoreFails
 	}
 }
 

@@ -28,6 +28,9 @@ func (e *DiskError) Error() string { return e.Err.Error() }
 // Unwrap gives the cause.
 func (e *DiskError) Unwrap() error { return e.Err }
 
+// ReasonWord is the reason for programs.
+func (e *DiskError) ReasonWord() string { return "store" }
+
 // HintText is the advice.
 func (e *DiskError) HintText() string {
 	switch {

@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"io"
 	"math"
 	"time"
@@ -90,7 +89,7 @@ func (c *Certificate) ForFile() error {
 
 func (c *Certificate) sound() error {
 	if len(c.Nonce) > maxNonce || c.Epoch > MaxEpoch || c.Level != nil && (*c.Level < 0 || *c.Level > math.MaxInt32-MaxPast) || c.Nonce == "" && c.Level == nil {
-		return fmt.Errorf("a certificate with impossible fields")
+		return unreadable("a certificate with impossible fields")
 	}
 	return soundMarks(c.Marks)
 }
@@ -104,16 +103,16 @@ func EncodeCertificate(c *Certificate) ([]byte, error) {
 // ParseCertificate reads the bytes of a certificate's file. Verify checks the signature.
 func ParseCertificate(b []byte) (*Certificate, error) {
 	if len(b) > maxMessage {
-		return nil, fmt.Errorf("a certificate of %d bytes is too long", len(b))
+		return nil, unreadable("a certificate of %d bytes is too long", len(b))
 	}
 	c := &Certificate{}
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(c); err != nil {
-		return nil, fmt.Errorf("this is no certificate: %w", err)
+		return nil, unreadable("not a certificate: %v", err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return nil, fmt.Errorf("this is no certificate: something comes after it")
+		return nil, unreadable("not a certificate: something follows the certificate")
 	}
 	if c.Protocol != Protocol {
 		return nil, Refuse(WrongVersion, "run the same version of highwater on both machines",

@@ -8,7 +8,6 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -76,9 +75,14 @@ func (l *Client) Call(ctx context.Context, peer hwm.Peer, verb string, q Questio
 		return Answer{}, unreachable(peer, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return Answer{}, Refuse(WrongVersion, "see that highwater's peer listener is at the address: `[peer] listen`", "the peer answered %s", resp.Status)
+		return Answer{}, answered(resp)
 	}
 	return Parse[Answer](body)
+}
+
+// answered refuses an answer without a message.
+func answered(resp *http.Response) *Refusal {
+	return Refuse(WrongVersion, "see that highwater's peer listener is at the address: `[peer] listen`", "the peer answered %s", resp.Status)
 }
 
 // followIdle ends a silent stream: the peer says something each second.
@@ -96,7 +100,7 @@ func (l *Client) Follow(ctx context.Context, peer hwm.Peer, q Question, each fun
 	}
 	defer resp.Body.Close() //nolint:errcheck // read as far as is wanted
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("the peer answered %s", resp.Status)
+		return answered(resp)
 	}
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(make([]byte, 0, 4096), maxMessage)

@@ -3,7 +3,6 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"slices"
 
@@ -15,13 +14,13 @@ import (
 func Parse[T Question | Answer](b []byte) (T, error) {
 	var zero, v T
 	if len(b) > maxMessage {
-		return zero, fmt.Errorf("a message of %d bytes is too long", len(b))
+		return zero, unreadable("a message of %d bytes is too long", len(b))
 	}
 	var version struct {
 		Protocol int `json:"protocol"`
 	}
 	if err := json.Unmarshal(b, &version); err != nil {
-		return zero, fmt.Errorf("a message cannot be read: %w", err)
+		return zero, unreadable("a message cannot be read: %v", err)
 	}
 	if version.Protocol != Protocol {
 		return zero, Refuse(WrongVersion, "run the same version of highwater on both machines",
@@ -30,10 +29,10 @@ func Parse[T Question | Answer](b []byte) (T, error) {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&v); err != nil {
-		return zero, fmt.Errorf("a message cannot be read: %w", err)
+		return zero, unreadable("a message cannot be read: %v", err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return zero, fmt.Errorf("a message with something after it")
+		return zero, unreadable("something follows a message")
 	}
 	if err := sound(&v); err != nil {
 		return zero, err
@@ -50,11 +49,11 @@ func sound(v any) error {
 	switch v := v.(type) {
 	case *Question:
 		if !v.sound() || v.Seen > MaxEpoch || len(v.Nonce) > maxNonce || v.At != nil && *v.At < 0 {
-			return fmt.Errorf("a question with impossible fields")
+			return unreadable("a question with impossible fields")
 		}
 	case *Answer:
 		if !v.sound() || len(v.Nonce) > maxNonce || v.Status != nil && (v.Status.Seen > MaxEpoch || v.Status.SignsUpTo != nil && *v.Status.SignsUpTo < 0) {
-			return fmt.Errorf("an answer with impossible fields")
+			return unreadable("an answer with impossible fields")
 		}
 		if v.Status != nil {
 			if err := soundMarks(v.Status.Marks); err != nil {
@@ -70,11 +69,11 @@ func sound(v any) error {
 
 func soundMarks(marks []Mark) error {
 	if len(marks) > MaxMarks {
-		return fmt.Errorf("%d marks are too many", len(marks))
+		return unreadable("%d marks are too many", len(marks))
 	}
 	for _, m := range marks {
 		if m.Level < 0 || m.Round < 0 || !m.Source.Known() || !slices.Contains(tezos.Kinds, m.Kind) {
-			return fmt.Errorf("a mark with impossible fields, at level %d round %d", m.Level, m.Round)
+			return unreadable("a mark with impossible fields, at level %d round %d", m.Level, m.Round)
 		}
 	}
 	return nil

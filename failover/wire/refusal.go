@@ -22,7 +22,8 @@ const (
 	WrongVersion = "wrong_version"
 	WrongChain   = "wrong_chain"
 	WrongKey     = "wrong_key"
-	FarEpoch     = "far_epoch" // without a possible history
+	Unreadable   = "unreadable" // a message or a certificate
+	FarEpoch     = "far_epoch"  // without a possible history
 	Unreachable  = "unreachable"
 	NoPeer       = "no_peer"
 	NotOwner     = "not_owner"
@@ -60,6 +61,11 @@ const StateHead = "set `node` in the configuration, or state the head of the cha
 
 // ReleaseCommand writes a certificate, up to the level at its end.
 const ReleaseCommand = "highwater release --out handover.json --at"
+
+// unreadable refuses a message or a certificate for its form.
+func unreadable(format string, args ...any) *Refusal {
+	return Refuse(Unreadable, "run the same version of highwater on both machines, and compare: highwater version", format, args...)
+}
 
 // RefuseNoPeer is the refusal of an instance without a peer.
 func RefuseNoPeer() *Refusal {

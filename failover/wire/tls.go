@@ -30,11 +30,11 @@ func certificateOf(identity crypto.Signer) (tls.Certificate, error) {
 // keyOf is the instance at the far end of a connection: TLS has proved that the instance holds the key.
 func keyOf(state tls.ConnectionState) (hwm.InstanceID, error) {
 	if len(state.PeerCertificates) == 0 {
-		return hwm.InstanceID{}, errors.New("no certificate was shown")
+		return hwm.InstanceID{}, Refuse(WrongKey, "compare with: highwater peer show", "no certificate was shown")
 	}
 	key, ok := state.PeerCertificates[0].PublicKey.(ed25519.PublicKey)
 	if !ok || len(key) != ed25519.PublicKeySize {
-		return hwm.InstanceID{}, errors.New("the certificate is not of an ed25519 key")
+		return hwm.InstanceID{}, Refuse(WrongKey, "compare with: highwater peer show", "the certificate is not of an ed25519 key")
 	}
 	return hwm.InstanceID(key), nil
 }

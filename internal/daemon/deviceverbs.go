@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"highwater/internal/hints"
+	"highwater/hwm"
 	"highwater/ledger"
 	"highwater/operate"
 	"highwater/tezsign"
@@ -29,14 +29,33 @@ func (in *Instance) deviceCall(ctx context.Context, c operate.DeviceCall, show f
 		case *tezsign.Device:
 			result, err = runVerb(ctx, in, d, tezsignVerbs, c, show)
 		default:
-			err = fmt.Errorf("device %s has no verbs", c.Device)
+			err = badCall("", "device %s has no verbs", c.Device)
 		}
 		if err != nil {
-			return nil, err
+			return nil, withReason(err)
 		}
 		return json.Marshal(result)
 	}
-	return nil, hints.Add(fmt.Errorf("no device %q is configured", c.Device), "see: highwater status")
+	return nil, badCall("see: highwater status", "no device %q is configured", c.Device)
+}
+
+func badCall(hint, format string, args ...any) error {
+	return &operate.Refusal{Reason: operate.BadRequest, Text: fmt.Sprintf(format, args...), Hint: hint}
+}
+
+// deviceFailedError gives the reason device_failed to an error without a reason.
+type deviceFailedError struct{ error }
+
+func (e *deviceFailedError) Unwrap() error { return e.error }
+
+// ReasonWord is the reason for programs.
+func (e *deviceFailedError) ReasonWord() string { return operate.DeviceFailed }
+
+func withReason(err error) error {
+	if operate.ReasonOf(err) == operate.Broken {
+		return &deviceFailedError{err}
+	}
+	return err
 }
 
 func runVerb[D any](
@@ -44,7 +63,7 @@ func runVerb[D any](
 ) (any, error) {
 	v, ok := verbs[c.Verb]
 	if !ok {
-		return nil, fmt.Errorf("device %s cannot %q", c.Device, c.Verb)
+		return nil, badCall("", "device %s cannot %q", c.Device, c.Verb)
 	}
 	defer clear(c.Args) // the arguments may hold a passphrase
 	return v(ctx, in, d, c.Args, show)
@@ -56,7 +75,7 @@ func with[D, A any](f func(ctx context.Context, in *Instance, d D, args A, show 
 		var args A
 		if len(raw) > 0 {
 			if err := json.Unmarshal(raw, &args); err != nil {
-				return nil, fmt.Errorf("the call's arguments: %w", err)
+				return nil, badCall("", "the call's arguments: %v", err)
 			}
 		}
 		return f(ctx, in, d, args, show)
@@ -73,6 +92,8 @@ func (in *Instance) near(ctx context.Context, level int32, far bool) error {
 	if err != nil || limit.Allows(level) {
 		return err
 	}
-	return hints.Add(fmt.Errorf("level %d is %s", level, limit.Distance(level)), "look at the level again; "+
-		"if the level is right: --far")
+	return &operate.Refusal{
+		Reason: string(hwm.TooFar), Text: fmt.Sprintf("level %d is %s", level, limit.Distance(level)),
+		Hint: "look at the level again; if the level is right: --far",
+	}
 }

@@ -55,7 +55,7 @@ func (t *Terminal) askSecret(prompt string) ([]byte, error) {
 	}
 	t.Note("")
 	if err == nil && len(b) == 0 {
-		err = errors.New("nothing was typed: nothing was changed")
+		err = unconfirmed("nothing was typed: nothing was changed")
 	}
 	return b, err
 }
@@ -77,12 +77,12 @@ func (t *Terminal) Pick(question string, options []string) ([]string, error) {
 	for _, word := range strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" ,\t\n", r) }) {
 		n, err := strconv.Atoi(word)
 		if err != nil || n < 1 || n > len(options) {
-			return nil, fmt.Errorf("%q is none of the numbers: nothing was changed", word)
+			return nil, unconfirmed(fmt.Sprintf("%q is none of the numbers: nothing was changed", word))
 		}
 		out = append(out, options[n-1])
 	}
 	if len(out) == 0 {
-		return nil, errors.New("nothing was chosen: nothing was changed")
+		return nil, unconfirmed("nothing was chosen: nothing was changed")
 	}
 	return out, nil
 }
@@ -93,7 +93,7 @@ func (t *Terminal) Passphrase(fd int, prompt string, isNew bool) ([]byte, error)
 		return t.readSecret(fd)
 	}
 	if !t.Interactive {
-		err := errors.New("a passphrase is wanted, and no terminal is there to type on")
+		err := unconfirmed("a passphrase is wanted, and no terminal is there to type on")
 		return nil, hints.Add(err, "for scripts: --passphrase-fd 0, with the passphrase on the standard input")
 	}
 	first, err := t.askSecret(prompt)
@@ -107,7 +107,7 @@ func (t *Terminal) Passphrase(fd int, prompt string, isNew bool) ([]byte, error)
 	defer clear(second)
 	if !bytes.Equal(first, second) {
 		clear(first)
-		return nil, errors.New("the two are not the same: nothing was changed")
+		return nil, unconfirmed("the two are not the same: nothing was changed")
 	}
 	return first, nil
 }

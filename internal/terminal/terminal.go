@@ -4,7 +4,6 @@ package terminal
 import (
 	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -28,6 +27,7 @@ type Terminal struct {
 	// interactive is true when a person can answer questions.
 	Interactive bool
 	colour      bool
+	wroteJSON   bool
 	Width       int // columns of the results' terminal; zero: no terminal
 	// interrupted is closed by an interrupt (Ctrl-C): no question waits for a person any more. Nil: never.
 	Interrupted <-chan struct{}
@@ -64,11 +64,15 @@ func (t *Terminal) Fail(err error) {
 
 // JSON writes a value for programs.
 func (t *Terminal) JSON(v any) error {
+	t.wroteJSON = true
 	enc := json.NewEncoder(t.Out)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
 }
+
+// WroteJSON tells whether a value for programs was written.
+func (t *Terminal) WroteJSON() bool { return t.wroteJSON }
 
 // ANSI colours.
 const (
@@ -92,7 +96,7 @@ func (t *Terminal) Confirmable(yes bool) error {
 	if yes || t.Interactive {
 		return nil
 	}
-	return hints.Add(errors.New("the command wants a confirmation, and has no terminal to ask on"), "add --yes")
+	return hints.Add(unconfirmed("the command wants a confirmation, and has no terminal to ask on"), "add --yes")
 }
 
 // Confirm asks for a typed word, for which --yes stands.
@@ -114,7 +118,7 @@ func (t *Terminal) Typed(question, word string) error {
 		return err
 	}
 	if strings.TrimSpace(line) != word {
-		return errors.New("the word is different: nothing was changed")
+		return unconfirmed("the word is different: nothing was changed")
 	}
 	return nil
 }
@@ -125,13 +129,24 @@ func (t *Terminal) Line() (string, error) {
 		line, err := t.in.ReadString('\n')
 		if err != nil && line == "" {
 			t.Note("")
-			return "", errors.New("nothing was typed: nothing was changed")
+			return "", unconfirmed("nothing was typed: nothing was changed")
 		}
 		return line, nil
 	})
 }
 
-var errInterrupted = errors.New("interrupted: nothing was changed")
+// Unconfirmed is the reason of an act that no person confirmed.
+const Unconfirmed = "unconfirmed"
+
+// unconfirmed is the error of such an act.
+type unconfirmed string
+
+func (e unconfirmed) Error() string { return string(e) }
+
+// ReasonWord is the reason for programs.
+func (unconfirmed) ReasonWord() string { return Unconfirmed }
+
+var errInterrupted error = unconfirmed("interrupted: nothing was changed")
 
 // typedOr waits for a person's line, or for an interrupt. After an interrupt the reader ends with the process; nothing
 // else reads by then.
