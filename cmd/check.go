@@ -15,7 +15,8 @@ import (
 )
 
 const checkLong = `Look at everything that signing needs, and change nothing: configuration, permissions, listeners and certificates, the
-state directory and its disk, USB buses and devices, each key and its device, the node, the clocks, the role, the guard.
+state directory and its disk, USB buses and devices, each key and its device, the node, the clocks, the role, the guard, and
+each member of the register with its record.
 Exit status 1 when something is wrong; each finding comes with its advice.`
 
 func (a *app) checkCmd() *cobra.Command {
@@ -60,7 +61,7 @@ func (a *app) instanceFindings(ctx context.Context, cfg *config.Config) []checkl
 	if err = errors.Join(err, done()); err != nil {
 		return []checklist.Line{checklist.Failed(checklist.WatermarkFile, err)}
 	}
-	return doctor.Instance(cfg, st)
+	return append(doctor.Instance(cfg, st), doctor.Register(ctx, cfg, st)...)
 }
 
 func (a *app) showFindings(findings []checklist.Line) error {

@@ -25,6 +25,8 @@ type Local struct {
 	// Shared: the right to sign is shared through a register. Register is nil without a daemon.
 	Shared   bool
 	Register Register
+	// Seen is the memory of the register, for a process without a daemon.
+	Seen func() hwm.RegisterSeen
 
 	Identity  crypto.Signer    // nil: bundles are not made here
 	LastAsked func() time.Time // time of the last request for a signature; nil where no client can ask

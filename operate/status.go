@@ -11,6 +11,7 @@ import (
 	"highwater/internal/certs"
 	"highwater/internal/device"
 	"highwater/internal/hints"
+	"highwater/register"
 	"highwater/signer"
 )
 
@@ -50,6 +51,9 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 	switch {
 	case l.Register != nil:
 		v := l.Register.View()
+		st.Register = &v
+	case l.Shared && l.Seen != nil:
+		v := register.Remembered(l.Seen())
 		st.Register = &v
 	case l.Node != nil:
 		v := l.Node.View()

@@ -35,6 +35,8 @@ type View struct {
 	Why       string `json:"why,omitempty"`
 	Automatic bool   `json:"automatic"`
 	Ahead     int32  `json:"ahead"`
+	Denied    bool   `json:"denied"`   // the register itself gives nobody the right: absent, older, unreadable
+	Seen      Seen   `json:"seen"`     // the durable memory of the register
 	MaySign   string `json:"may_sign"` // the instance with the right to sign, in a sentence
 }
 
@@ -48,8 +50,9 @@ func (d *Desk) View() View {
 		Name: d.Name, Mine: s.Owner, Why: s.Why, Automatic: d.Policy.Automatic, Ahead: d.Ahead,
 		Owner: s.Record.Owner, Epoch: s.Record.Epoch, Floor: s.Record.Floor, Horizon: s.Record.Horizon,
 	}
-	if seen := d.Machine.Seen(); seen.Cluster != 0 {
-		v.Cluster = fmt.Sprintf("%x", seen.Cluster)
+	v.Seen, v.Denied = d.Machine.Seen(), Denied(s.Err)
+	if v.Seen.Cluster != 0 {
+		v.Cluster = fmt.Sprintf("%x", v.Seen.Cluster)
 	}
 	if head, ok := d.Machine.Head(); ok {
 		v.Head = &head
@@ -62,6 +65,16 @@ func (d *Desk) View() View {
 	}
 	v.MaySign = d.maySign(s)
 	return v
+}
+
+// Remembered is the view without a daemon: the memory of the register alone.
+func Remembered(seen Seen) View {
+	return View{
+		Cluster: fmt.Sprintf("%x", seen.Cluster), Epoch: seen.Epoch, Horizon: seen.Horizon, Seen: seen,
+		MaySign: fmt.Sprintf(
+			"not known: the daemon does not run, and only the daemon asks the register (the newest known horizon is level %d)",
+			seen.Horizon),
+	}
 }
 
 func (d *Desk) maySign(s State) string {

@@ -169,15 +169,8 @@ func (r *Right) Unsettled() bool {
 // remember makes the register's progress durable, and refuses a register that had come further before.
 func (r *Right) remember(e Entry, rec Record) error {
 	seen := r.cfg.Memory.Seen()
-	switch {
-	case e.Version.Cluster != seen.Cluster && seen.Cluster != 0:
-		return fmt.Errorf("%w: cluster %x answers, and the record was in cluster %x", ErrOlder, e.Version.Cluster, seen.Cluster)
-	case e.Version.Revision < seen.Revision:
-		return fmt.Errorf("%w: revision %d, and revision %d was seen", ErrOlder, e.Version.Revision, seen.Revision)
-	case rec.Epoch < seen.Epoch:
-		return fmt.Errorf("%w: epoch %d, and epoch %d was seen", ErrOlder, rec.Epoch, seen.Epoch)
-	case rec.Epoch == seen.Epoch && rec.Horizon < seen.Horizon:
-		return fmt.Errorf("%w: horizon %d in epoch %d, and horizon %d was seen", ErrOlder, rec.Horizon, rec.Epoch, seen.Horizon)
+	if err := Older(seen, e.Version, rec); err != nil {
+		return err
 	}
 	next := seen
 	next.Cluster, next.Revision, next.Epoch, next.Horizon = e.Version.Cluster, e.Version.Revision, rec.Epoch, rec.Horizon
@@ -185,6 +178,21 @@ func (r *Right) remember(e Entry, rec Record) error {
 		return nil
 	}
 	return r.cfg.Memory.SetSeen(next)
+}
+
+// Older refuses a record that says less than was seen, or of another cluster. The error wraps ErrOlder.
+func Older(seen Seen, now Version, rec Record) error {
+	switch {
+	case now.Cluster != seen.Cluster && seen.Cluster != 0:
+		return fmt.Errorf("%w: cluster %x answers, and the record was in cluster %x", ErrOlder, now.Cluster, seen.Cluster)
+	case now.Revision < seen.Revision:
+		return fmt.Errorf("%w: revision %d, and revision %d was seen", ErrOlder, now.Revision, seen.Revision)
+	case rec.Epoch < seen.Epoch:
+		return fmt.Errorf("%w: epoch %d, and epoch %d was seen", ErrOlder, rec.Epoch, seen.Epoch)
+	case rec.Epoch == seen.Epoch && rec.Horizon < seen.Horizon:
+		return fmt.Errorf("%w: horizon %d in epoch %d, and horizon %d was seen", ErrOlder, rec.Horizon, rec.Epoch, seen.Horizon)
+	}
+	return nil
 }
 
 // Acquire makes this process the owner: from above the horizon of the replaced record, or from above the exact marks of

@@ -303,8 +303,8 @@ extends without comparing the bytes | register/etcd/etcd.go | s/^\t\tclientv3.Co
 extends without comparing the revision | register/etcd/etcd.go | s/clientv3.Compare(clientv3.ModRevision(r.key), "=", prev.ModRev))/clientv3.Compare(clientv3.ModRevision(r.key), ">", 0))/ | ./register/etcd | TestConformance
 makes a record where one was deleted | register/etcd/etcd.go | s/clientv3.Compare(clientv3.CreateRevision(r.key), "=", 0))/clientv3.Compare(clientv3.CreateRevision(r.key), ">", -1))/ | ./register/etcd | TestConformance
 takes another cluster for the register | register/etcd/etcd.go | s/if h.GetClusterId() != r.cluster {/if false {/ | ./register/etcd | TestAnotherClusterIsNoAnswer
-believes a register of another cluster | register/right.go | s/case e.Version.Cluster != seen.Cluster \&\& /case false \&\& / | ./register | TestARegisterThatWentBack
-believes a register of a lower revision | register/right.go | s/case e.Version.Revision < seen.Revision:/case false:/ | ./register | TestARegisterThatWentBack
+believes a register of another cluster | register/right.go | s/case now.Cluster != seen.Cluster \&\& /case false \&\& / | ./register | TestARegisterThatWentBack
+believes a register of a lower revision | register/right.go | s/case now.Revision < seen.Revision:/case false:/ | ./register | TestARegisterThatWentBack
 believes a register of a lower epoch | register/right.go | s/case rec.Epoch < seen.Epoch:/case false:/ | ./register | TestARegisterThatWentBack
 believes a register of a lower horizon | register/right.go | s/case rec.Epoch == seen.Epoch \&\& rec.Horizon < seen.Horizon:/case false:/ | ./register | TestARegisterThatWentBack
 signs on by a register that went back | register/right.go | s/^\tif Denied(err) {$/\tif false {/ | ./register | TestAnOlderRegisterEndsItsOwnerToo|TestARecordThatIsGone
@@ -319,6 +319,10 @@ takes what was given to another machine | register/keeper.go | s/case rec.Releas
 gives the right away without its marks | register/keeper.go | s/k.cfg.Right.Release(ctx, next, marks)/k.cfg.Right.Release(ctx, next, marks[:0])/ | ./register | TestPlannedHandover|TestAskedFor
 lets a mark that was set far travel | register/right.go | s/if m.Level > own.Horizon {/if m.Level < 0 {/ | ./register | TestAMarkThatSomebodySetFar
 does not know of a takeover after a standstill | register/right.go | s/r.held = newHeld(e, rec)$/_ = e/ | ./register | TestOwnerFollowsTheHead|TestSchedules
+asks for the register's permissions with a read | register/etcd/survey.go | s/clientv3.OpPut(r.key, "")/clientv3.OpGet(r.key)/ | ./register/etcd | TestASurveyTells
+writes to the register in a check | register/etcd/survey.go | s/clientv3.ModRevision(r.key), "<", 0)/clientv3.ModRevision(r.key), ">", 0)/ | ./register/etcd | TestASurveyAsks
+checks a register without a leader as good | internal/doctor/register.go | s/case !m.Led:/case false:/ | ./internal/doctor | TestEachMember
+checks an older register as good | internal/doctor/register.go | s/register.Older(seen, e.Version, rec)/register.Older(register.Seen{}, e.Version, rec)/ | ./internal/doctor | TestTheRecordIsCompared
 hides that a certificate has ended | register/etcd/tls.go | s/time.Now().After(end)/time.Now().After(end.AddDate(9, 0, 0))/ | ./register/etcd | TestACertificateThatEnds
 END
 }
