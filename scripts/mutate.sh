@@ -183,6 +183,7 @@ does not look behind a link | internal/certs/kept.go | s/unix.Stat(file/unix.Lst
 believes any host of the register's authority | internal/certs/files.go | s/DNSName: host, // | ./internal/certs | TestAClientVerifies
 believes any server of the register | internal/certs/files.go | s/^\treturn err$/\t_ = err; return nil/ | ./internal/certs | TestAClientVerifies
 tells of no certificate in the status | internal/daemon/daemon.go | s/in.Admin.Certificates = d.certificateRows/_ = d.certificateRows/ | ./internal/daemon | TestCertificatesLive
+takes a filter of devices for a missing udev rule | internal/usb/access.go | s/errors.Is(err, unix.EPERM)/false/ | ./internal/usb | TestAFilterOfDevices
 reads nothing on SIGHUP | internal/daemon/certificates.go | s/f.Again()/_ = f/ | ./internal/daemon | TestCertificatesLive
 takes null for an act on the admin socket | api/admin.go | s/if q == nil {/if q = new(Q); false {/ | ./api | TestBadActs
 is ready without a watermark | signer/faults.go | s/if states\[kind\].Mark == nil {/if false {/ | ./api | TestReadiness

@@ -35,9 +35,35 @@ func (e *AccessError) HintText() string { return e.Hint }
 func Access(i Info) error { return access(i, i.Node()) }
 
 func access(i Info, node string) error {
-	switch err := unix.Access(node, unix.R_OK|unix.W_OK); {
+	err := unix.Access(node, unix.R_OK|unix.W_OK)
+	if err == nil {
+		err = opens(node) // a file with the right permissions may be kept away all the same
+	}
+	return judgeAccess(i, node, err)
+}
+
+// opens opens the file of a device, and closes it again. Nothing is sent to the device.
+func opens(node string) error {
+	fd, err := unix.Open(node, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	return unix.Close(fd)
+}
+
+// filterHint is for EPERM: no permission of the file is missing, but a filter of devices keeps the process out.
+const filterHint = "a filter of devices keeps the process from the USB devices, and no udev rule helps: under systemd, take over " +
+	"DeviceAllow= and modprobe@usbcore.service of the unit in deploy/systemd, then: systemctl restart highwater; in a container, " +
+	"pass /dev/bus/usb on with its device class"
+
+func judgeAccess(i Info, node string, err error) error {
+	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, unix.EPERM):
+		return &AccessError{Info: i, Hint: filterHint}
+	case !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EROFS) && !errors.Is(err, unix.ENOENT):
+		return nil // ENXIO, ENODEV and others are for libusb to name
 	case errors.Is(err, unix.ENOENT):
 		return fmt.Errorf("%w: %s is missing", ErrGone, node)
 	default:

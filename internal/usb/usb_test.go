@@ -255,6 +255,16 @@ func TestAccess(t *testing.T) {
 	require.ErrorIs(t, err, ErrGone)
 }
 
+// TestAFilterOfDevices: EPERM is no matter of a udev rule, as EACCES is.
+func TestAFilterOfDevices(t *testing.T) {
+	ledger := Info{Vendor: 0x2c97}
+	hint := HintText(judgeAccess(ledger, os.DevNull, syscall.EPERM))
+	require.Contains(t, hint, "DeviceAllow=")
+	require.NotContains(t, hint, "udevadm")
+	require.Contains(t, HintText(judgeAccess(ledger, os.DevNull, syscall.EACCES)), "udevadm")
+	require.NoError(t, judgeAccess(ledger, os.DevNull, syscall.ENXIO), "it was let through")
+}
+
 // The hint names a file that exists, and the rule in it is for the vendor and gives the device to the group.
 func TestRuleHint(t *testing.T) {
 	for vendor, file := range rules {
