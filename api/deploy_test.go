@@ -12,6 +12,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/tezos"
+	"highwater/register"
 	"highwater/signer"
 )
 
@@ -30,6 +31,10 @@ func everyMetric(t *testing.T) map[string]map[string]bool {
 	}
 	families, err := r.metrics.Registry.Gather()
 	require.NoError(t, err)
+	r.share(register.View{Mine: true, Epoch: 3, Head: new(int32)}) // an instance has a peer or a register
+	shared, err := r.metrics.Registry.Gather()
+	require.NoError(t, err)
+	families = append(families, shared...)
 	out := map[string]map[string]bool{}
 	for _, f := range families {
 		labels := map[string]bool{"instance": true, "job": true}

@@ -11,6 +11,7 @@ import (
 	"highwater/internal/certs"
 	"highwater/internal/device"
 	"highwater/operate"
+	"highwater/register"
 	"highwater/signer"
 )
 
@@ -54,6 +55,14 @@ var (
 		"the peer's, at most.")
 	descFAge = gaugeDesc("follow_heard_seconds", "Time since the last message of the stream of watermarks.")
 
+	// Gauges of the register; none where the right to sign is not shared.
+	descROwn  = gaugeDesc("register_owner", "1 while this instance has the right to sign by the register.")
+	descREpo  = gaugeDesc("register_epoch", "Epoch of the record: it grows with each move of the right.")
+	descRSil  = gaugeDesc("register_silent_seconds", "For how long the register has not answered; 0: the register answers.")
+	descRDeny = gaugeDesc("register_denied",
+		"1 while the register gives nobody the right: the record is gone, unreadable, or older than the memory here.")
+	descRLeft = gaugeDesc("register_levels_left", "Levels from the head of the node here up to the horizon of the record.")
+
 	// Gauges of the guard.
 	descGuard = gaugeDesc("guard_state",
 		"1 for the state of the guard. Look into a blind guard; off means: no node is configured.", "state")
@@ -66,7 +75,7 @@ func (s state) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descMark, descRole, descEpo, descSign, descDev, descAlrm, descRdy, descAlm, descBld,
 		descReach, descPEpo, descPSign, descPAge, descSkew, descFollow, descBehind, descFAge, descGuard, descGHead, descGAge,
-		descCert, descCBad,
+		descCert, descCBad, descROwn, descREpo, descRSil, descRDeny, descRLeft,
 	} {
 		ch <- d
 	}
@@ -113,6 +122,9 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 	if st.Pair != nil && st.Pair.Peer != nil {
 		to.peer(*st.Pair.Peer)
 	}
+	if st.Register != nil {
+		to.register(*st.Register)
+	}
 }
 
 func (ch gauges) alarms(alarms []signer.Alarm) {
@@ -157,6 +169,16 @@ func (ch gauges) peer(p failover.PeerView) {
 	ch.set(descSkew, float64(p.SkewMS)/1000)
 	if p.Behind != nil {
 		ch.set(descBehind, float64(*p.Behind))
+	}
+}
+
+func (ch gauges) register(v register.View) {
+	ch.set(descROwn, truth(v.Mine))
+	ch.set(descREpo, float64(v.Epoch))
+	ch.set(descRSil, float64(v.SilentMS)/1000)
+	ch.set(descRDeny, truth(v.Denied))
+	if v.Head != nil && v.Epoch > 0 { // a record was read
+		ch.set(descRLeft, float64(v.Horizon-*v.Head))
 	}
 }
 

@@ -67,6 +67,14 @@ func (d *Desk) View() View {
 	return v
 }
 
+// Trouble is the fault of the register in a sentence; empty: none.
+func (v View) Trouble() string {
+	if v.SilentMS > 0 {
+		return fmt.Sprintf("the register has not answered for %d s: %s", v.SilentMS/1000, v.Error)
+	}
+	return v.Error
+}
+
 // Remembered is the view without a daemon: the memory of the register alone.
 func Remembered(seen Seen) View {
 	return View{

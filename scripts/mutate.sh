@@ -320,6 +320,8 @@ takes what was given to another machine | register/keeper.go | s/case rec.Releas
 gives the right away without its marks | register/keeper.go | s/k.cfg.Right.Release(ctx, next, marks)/k.cfg.Right.Release(ctx, next, marks[:0])/ | ./register | TestPlannedHandover|TestAskedFor
 lets a mark that was set far travel | register/right.go | s/if m.Level > own.Horizon {/if m.Level < 0 {/ | ./register | TestAMarkThatSomebodySetFar
 does not know of a takeover after a standstill | register/right.go | s/r.held = newHeld(e, rec)$/_ = e/ | ./register | TestOwnerFollowsTheHead|TestSchedules
+hides a silent register from its metrics | api/gauges.go | s/ch.set(descRSil, .*/ch.set(descRSil, 0)/ | ./api | TestGaugesOfTheRegister
+hides a denied right from its metrics | api/gauges.go | s/ch.set(descRDeny, .*/ch.set(descRDeny, 0)/ | ./api | TestGaugesOfTheRegister
 asks for the register's permissions with a read | register/etcd/survey.go | s/clientv3.OpPut(r.key, "")/clientv3.OpGet(r.key)/ | ./register/etcd | TestASurveyTells
 writes to the register in a check | register/etcd/survey.go | s/clientv3.ModRevision(r.key), "<", 0)/clientv3.ModRevision(r.key), ">", 0)/ | ./register/etcd | TestASurveyAsks
 checks a register without a leader as good | internal/doctor/register.go | s/case !m.Led:/case false:/ | ./internal/doctor | TestEachMember

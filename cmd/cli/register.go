@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"fmt"
-
 	"highwater/internal/terminal"
 	"highwater/register"
 )
@@ -16,12 +14,8 @@ func (a *App) ShowRegister(v *register.View) {
 	if v.Why != "" && !v.Mine {
 		a.Say("        not taken here: %s", v.Why)
 	}
-	switch {
-	case v.SilentMS > 0:
-		a.Say("        %s: %s", a.Paint(terminal.Red, fmt.Sprintf("the register has not answered for %d s", v.SilentMS/1000)),
-			v.Error)
-	case v.Error != "":
-		a.Say("        %s", a.Paint(terminal.Red, v.Error))
+	if text := v.Trouble(); text != "" {
+		a.Say("        %s", a.Paint(terminal.Red, text))
 	}
 	a.Say("")
 }
