@@ -11,11 +11,12 @@ import (
 
 // askAndVerify gives a verified signature of the request, or an error.
 func (s *Signer) askAndVerify(ctx context.Context, r *request, turn *heldTurn) (tezos.Signature, error) {
+	awaited := r.key.public().Await(r.payload) // half of the verification, while the device works
 	sig, err := s.ask(ctx, r, turn)
 	if err != nil {
 		return tezos.Signature{}, err
 	}
-	if err = verify(r.key, turn, r.payload, sig); err != nil {
+	if err = verify(r.key, turn, awaited, sig); err != nil {
 		return tezos.Signature{}, err
 	}
 	return sig, nil

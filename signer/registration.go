@@ -43,7 +43,7 @@ func (s *Signer) register(ctx context.Context, pkh tezos.PublicKeyHash, payload 
 	if err != nil {
 		return tezos.Signature{}, err
 	}
-	if err := verify(key, turn, payload, sig); err != nil {
+	if err := verify(key, turn, key.public().Await(payload), sig); err != nil {
 		return tezos.Signature{}, err
 	}
 	return sig, nil

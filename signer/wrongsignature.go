@@ -7,9 +7,9 @@ import (
 )
 
 // verify checks a device's signature, over exactly the requested bytes. The error is a *WrongSignatureError.
-func verify(key *ringKey, turn *heldTurn, payload []byte, sig tezos.Signature) error {
-	if err := key.public().Verify(payload, sig); err != nil {
-		return &WrongSignatureError{PKH: key.pkh, Device: turn.name(), Scheme: key.public().OtherScheme(payload, sig), Err: err}
+func verify(key *ringKey, turn *heldTurn, awaited *tezos.Awaited, sig tezos.Signature) error {
+	if err := awaited.Verify(sig); err != nil {
+		return &WrongSignatureError{PKH: key.pkh, Device: turn.name(), Scheme: awaited.OtherScheme(sig), Err: err}
 	}
 	return nil
 }

@@ -37,6 +37,21 @@ func BenchmarkVerify(b *testing.B) {
 	}
 }
 
+// BenchmarkAwaited is what is left to do for a tz4 signature once the device has answered.
+func BenchmarkAwaited(b *testing.B) {
+	payload, key := vector(b, "attestation"), newKeys(b)[3]
+	sig := key.mustSign(b, payload)
+	for b.Loop() {
+		b.StopTimer()
+		awaited := key.Await(payload)
+		awaited.Prepared()
+		b.StartTimer()
+		if err := awaited.Verify(sig); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkTexts(b *testing.B) {
 	key := newKeys(b)[0]
 	sig := key.mustSign(b, []byte{0x13})

@@ -94,10 +94,14 @@ func (k *PublicKey) UnmarshalText(b []byte) error {
 // digest of the payload, tz4 the payload itself. A generic signature (sig…) is accepted for tz1–tz3. A secp256k1
 // signature with a high s is refused, as Octez does. Verify returns ErrBadSignature, or nil.
 func (k *PublicKey) Verify(payload []byte, sig Signature) error {
+	return k.verify(sig, func(raw []byte) bool { return k.verifier.verify(payload, raw) })
+}
+
+func (k *PublicKey) verify(sig Signature, check func(raw []byte) bool) error {
 	if sig.curve != k.curve && (!sig.generic || k.curve == BLS12381) {
 		return fmt.Errorf("%w: a %s signature for a %s key", ErrBadSignature, sig.curve, k.curve)
 	}
-	if !k.verifier.verify(payload, sig.raw) {
+	if !check(sig.raw) {
 		return ErrBadSignature
 	}
 	return nil
