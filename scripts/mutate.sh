@@ -11,9 +11,9 @@ cd "$(dirname "$0")/.."
 mutants() { cat <<'END'
 commits without a sync | store/open.go | s/^\t\tNoFreelistSync: true,/\t\tNoSync: true, NoFreelistSync: true,/ | ./test/trace | TestSignatureLeavesAfterTheSync
 commits without a sync (2) | store/open.go | s/^\t\tNoFreelistSync: true,/\t\tNoSync: true, NoFreelistSync: true,/ | ./store | TestFailedCommitPoisons
-acts on a commit that was never synced | store/disk.go | s/err := f.Sync()/err := error(nil)/ | ./test/trace | TestStartReadsWhatIsOnTheDisk
-believes pages whose writing failed | store/disk.go | s/return dropCache(f)/return nil/ | ./test/trace | TestStartReadsWhatIsOnTheDisk
-believes a name that was never synced | store/filecheck.go | s/syncDir(filepath.Dir(path))/func(string) error { return nil }(filepath.Dir(path))/ | ./test/trace | TestStartReadsWhatIsOnTheDisk
+acts on a commit that was never synced | store/disk/disk.go | s/err := f.Sync()/err := error(nil)/ | ./test/trace | TestStartReadsWhatIsOnTheDisk
+believes pages whose writing failed | store/disk/disk.go | s/return dropCache(f)/return nil/ | ./test/trace | TestStartReadsWhatIsOnTheDisk
+believes a name that was never synced | store/filecheck.go | s/disk.SyncDir(filepath.Dir(path))/func(string) error { return nil }(filepath.Dir(path))/ | ./test/trace | TestStartReadsWhatIsOnTheDisk
 answers before the mark is durable | signer/sign.go | s/out.timeCommit(durable.Wait)/out.timeCommit(func() error { _ = durable; return nil })/ | ./signer | TestNothingLeavesBeforeItIsDurable
 answers before the mark is durable (2) | signer/sign.go | s/out.timeCommit(durable.Wait)/out.timeCommit(func() error { _ = durable; return nil })/ | ./test/crash | TestCrash
 lets a stalled disk hold up a signature | store/horizon.go | s/case e.mark.Level <= h.durable:/case e.mark.Level <= h.durable-9:/ | ./test/year | TestYear
@@ -22,11 +22,11 @@ trusts a horizon that is on its way | store/horizon.go | /case e.mark.Level <= h
 forgets the horizon at the start | store/session.go | s/e.mark = floor$/_ = floor/ | ./store | TestAPowerCutCostsTheHorizon
 forgets the horizon at the start (3) | store/session.go | s/e.mark = floor$/_ = floor/ | ./test/crash | TestCrash
 makes a floor of a horizon for one kind only | store/session.go | s/open = append(open, e)/open = append(open[:0], e)/ | ./store | TestAPowerCutCostsTheHorizon
-believes the runtime file of another session | store/runtimeread.go | s/if \[idLen\]byte(b) != id {/if b[0] != id[0] || string(b[9:idLen]) != string(id[9:]) {/ | ./store | TestARuntimeFileThatIsNotBelieved
-believes the runtime file of another boot | store/runtimeread.go | s/ || here != last.boot {/ {/ | ./store | TestARuntimeFileThatIsNotBelieved
-believes a runtime file on a disk | store/runtime_linux.go | s/if int64(fs.Type) != unix.TMPFS_MAGIC {/if false {/ | ./store | TestNoRuntimeFileOnADisk
-believes a runtime file that was put back | store/runtimeread.go | s/if apart(newest, st.changed) > stampSlack {/if apart(newest, st.changed) < 0 {/ | ./store | TestARuntimeFileThatIsNotBelieved
-believes a copy of the runtime file | store/runtime.go | s/binary.BigEndian.PutUint64(id\[33:\], f.inode)/_ = f.inode/ | ./store | TestARuntimeFileThatIsNotBelieved
+believes the runtime file of another session | store/bootmarks/read.go | s/if \[idLen\]byte(b) != id {/if b[0] != id[0] || string(b[9:idLen]) != string(id[9:]) {/ | ./store | TestARuntimeFileThatIsNotBelieved
+believes the runtime file of another boot | store/bootmarks/read.go | s/ || here != last.Boot {/ {/ | ./store | TestARuntimeFileThatIsNotBelieved
+believes a runtime file on a disk | store/bootmarks/tmpfs_linux.go | s/if int64(fs.Type) != unix.TMPFS_MAGIC {/if false {/ | ./store | TestNoRuntimeFileOnADisk
+believes a runtime file that was put back | store/bootmarks/read.go | s/if apart(newest, st.changed) > stampSlack {/if apart(newest, st.changed) < 0 {/ | ./store | TestARuntimeFileThatIsNotBelieved
+believes a copy of the runtime file | store/bootmarks/file.go | s/binary.BigEndian.PutUint64(id\[33:\], f.Inode)/_ = f.Inode/ | ./store | TestARuntimeFileThatIsNotBelieved
 believes a record below the disk's mark | store/session.go | s/return memory.Above(disk) || .*/return true/ | ./store | TestARecordBelowTheDisk
 answers before the record is in the runtime file | store/marks.go | s/db.cover(e, db.remember(e))/db.cover(e, true)/ | ./store | TestARecordThatCannotBeWritten|TestHistories
 moves a horizon before there is a runtime file | store/commit.go | s/^\t\tdb.putOff(b)$// | ./store | TestAKillAtTheBeginning
@@ -35,13 +35,13 @@ leaves horizons behind a release | store/role.go | s/^\tdb.takeBack()$// | ./sto
 leaves the horizon of a mark that was lowered | store/lower.go | s/^\t\tdb.dropHorizon(.*$// | ./store | TestLowerTakesTheHorizonAlong
 covers a mark that the disk does not have | store/horizon.go | s/case !recorded || !e.stored:/case !recorded:/ | ./store | TestAMarkThatIsNotOnDiskIsNotCovered
 moves no horizon before the next level needs it | store/horizon.go | s/^\t\tdb.calmTimer.Reset(unhurriedDelay)$// | ./store | TestOneCommitALevel
-covers by a file that is gone | store/horizon.go | s/if _, err := c.db.stillThere(last); err != nil {/if _, err := last, error(nil); err != nil {/ | ./store | TestNothingIsCoveredByAFileThatIsGone
+covers by a file that is gone | store/horizon.go | s/if _, err := last.StillAt(c.db.path); err != nil {/if _, err := last, error(nil); err != nil {/ | ./store | TestNothingIsCoveredByAFileThatIsGone
 tells marks that are not on disk | store/batch.go | s/if db.ahead > 0 \&\& len(db.late) > 0 {/if false {/ | ./store | TestLateMarksAreWaitedFor
 does not seal the horizons | store/seal.go | s/, bucketHorizons}/}/ | ./store | TestOlderHorizonInPlace
 blames the device for the disk | signer/outcome.go | s/^\to.stage = StageDisk$// | ./signer | TestWhatTheTimeWasSpentOn
 takes a record whose checksum is wrong | hwm/record.go | s/got != binary.BigEndian.Uint32(sum) {/got != binary.BigEndian.Uint32(sum) \&\& len(record) == 0 {/ | ./hwm | TestMarkRecordRoundTrip
 compares levels by an unsigned difference | hwm/mark.go | s/cmp.Compare(p.Level, q.Level)/int(uint32(p.Level)-uint32(q.Level))/ | ./signer | TestMonotonic
-does not lock the state directory | store/lock.go | s/err := unix.Flock(.*/var err error/ | ./store | TestSecondProcess|TestSecondOpen
+does not lock the state directory | store/disk/lock.go | s/err := unix.Flock(.*/var err error/ | ./store | TestSecondProcess|TestSecondOpen
 gives an attestation with DAL a kind of its own | internal/tezos/payload.go | s/^\treq.Kind = Kind(payload\[0\])/&\n\tif len(payload) > offTag \&\& payload[offTag] == tagAttestationWithDAL {\n\t\treq.Kind = 0x17\n\t}/ | ./signer | TestKinds
 does not verify what the device gave | signer/wrongsignature.go | /^func verify/,/^}/s/err := awaited.Verify(sig)/err := error(nil)/ | ./signer | TestWrongSignatureNeverLeaves
 spends a mark on a level that a Ledger does not take | ledger/limits.go | s/if req.Level > maxLevel {/if false {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
@@ -80,7 +80,7 @@ takes an absent mark for one at zero | hwm/decide.go | s/return refuse(NoMark)/h
 lowers by raising | hwm/row.go | s/if have == nil || want.Above(\*have) {/if have == nil || want.Level >= 0 {/ | ./store | TestConformance
 advances without comparing | store/marks.go | s/if !mark.Above(e.mark) {/if false {/ | ./store | TestConformance
 goes on after a failed commit | store/store.go | s/^\treturn db.poisoned$/\treturn nil/ | ./store | TestFailedCommitPoisons
-reads an older header when the newer one is damaged | store/headers.go | s/return fmt.Errorf("second header: %w", err)/second = first/ | ./store | TestRefusedFiles|TestDamagedPages
+reads an older header when the newer one is damaged | store/pages/headers.go | s/return fmt.Errorf("second header: %w", err)/second = first/ | ./store | TestRefusedFiles|TestDamagedPages
 builds upon a file that another program wrote over | store/commit.go | s/if err := db.untouched(); err != nil/if err := db.inPlace(); err != nil/ | ./store | TestReplacedWhileInUse
 commits to a file that has lost its name | store/commit.go | s/return db.inPlace() .*/return nil/ | ./store | TestReplacedDuringACommit
 takes a transaction that is partly there | store/seal.go | s/!bytes.Equal(have, want)/false/ | ./store | TestTornCommit
@@ -109,8 +109,8 @@ is activated without a watermark | signer/activation.go | s/if err != nil || len
 resumes without what the other instance knows | signer/role.go | s/if _, err := s.store.Raise(floors); err != nil {/s.gate.open()\n\tif _, err := s.store.Raise(floors); err != nil {/ | ./signer | TestAStartThatDoesNotSign
 has one lock for all kinds of a key | signer/key.go | s/k.locks\[kind\] = \&kindLock{.*/k.locks[kind] = k.locks[tezos.Block]\n\t\tif k.locks[kind] == nil {\n\t\t\tk.locks[kind] = \&kindLock{baton: make(chan struct{}, 1)}\n\t\t}/ | ./signer | TestAReplayWaitsForNoOtherKind
 commits what waited behind a failed commit | store/commit.go | s/^\tif poisoned != nil {/\tif poisoned != nil \&\& len(records) > 1<<20 {/ | ./store | TestNothingIsBuiltUponAFailedCommit
-lets bbolt find damaged pages | store/headers.go | s/return verifyPages(f, first)/return nil/ | ./store | TestDamagedPages|TestFlippedBits
-makes a file whose name is not synced | store/create.go | s/return errors.Join(os.Remove(temporary), syncDir(dir))/return os.Remove(temporary)/ | ./test/trace | TestCreationIsOnTheDisk
+lets bbolt find damaged pages | store/pages/headers.go | s/return verifyPages(f, first)/return nil/ | ./store | TestDamagedPages|TestFlippedBits
+makes a file whose name is not synced | store/create.go | s/return errors.Join(os.Remove(temporary), disk.SyncDir(dir))/return os.Remove(temporary)/ | ./test/trace | TestCreationIsOnTheDisk
 makes a directory whose name is not synced | store/create.go | s/range made {/range made[1:] {/ | ./test/trace | TestCreationIsOnTheDisk
 makes directories above whose names are not synced | store/create.go | s/range made {/range made[:1] {/ | ./test/trace | TestCreationIsOnTheDisk
 makes a file that is not synced | store/create.go | s/errors.Join(err, db.Sync(), db.Close())/errors.Join(err, db.Close())/;s/NoFreelistSync: true, FreelistType: bolt.FreelistMapType})/NoSync: true, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})/ | ./test/trace | TestCreationIsOnTheDisk
@@ -151,11 +151,12 @@ logs with a step of the pair in hand | failover/node.go | s/n.signer.Lines().Hol
 logs with a step of the register in hand | register/keeper.go | s/k.cfg.Lines.Hold()/_ = k.act.TryLock/;s/k.cfg.Lines.Release()/_ = k.act.TryLock/ | ./register | TestDeadOwnerIsReplacedWithoutAPerson
 takes an empty spare for a good one | signer/keyhealth.go | s/^\t\th.NoSpares = noSpares(key, devices)$/\t\th.NoSpares = noSpares(key, nil)/ | ./signer | TestASpareThatIsNone
 does not note an empty spare in a checklist | failover/keys/keys.go | s/return k.NoteSpares(\(checklist.New.*\))$/return \1/ | ./failover | TestChecklistsNoteASpareThatIsNone
-signs by a file on a read-only file system | store/open.go | s/^\tif lock.readOnly != nil {$/\tif false {/ | ./store | TestReadOnlyFromTheStart
-opens a read-only file without a lock | store/lock.go | s/lock, openErr := openFile(path, os.O_RDONLY, 0); openErr == nil/lock, _ := openFile(os.DevNull, os.O_RDONLY, 0); true/ | ./store | TestReadOnlyWithoutALock
+signs by a file on a read-only file system | store/open.go | s/^\tif lock.ReadOnly != nil {$/\tif false {/ | ./store | TestReadOnlyFromTheStart
+opens a read-only file without a lock | store/disk/lock.go | s/lock, openErr := OpenFile(path, os.O_RDONLY, 0); openErr == nil/lock, _ := OpenFile(os.DevNull, os.O_RDONLY, 0); true/ | ./store | TestReadOnlyWithoutALock
 logs a failed commit before those who wait are told | store/commit.go | s/^\tclose(b.done)$/\tdb.sayAll()\n\tclose(b.done)/ | ./store | TestAFailedCommitWaitsForNoLog
 logs with a lock of the signer in hand | store/unsaid.go | s/^\tdb.unsaid.add(unsaidLine{level, message, args})$/&\n\tdb.sayAll()/ | ./store | TestNoRequestWaitsForTheLog
 advises a level to be typed instead of a command that works | internal/hints/level.go | s/^\tcase node.Load():$/\tcase false:/ | ./internal/hints | TestLevel
+logs a failed commit before those who wait are told | store/commit.go | s/^\tclose(b.done)$//;s/^\tdb.sayRuntime()$/\tclose(b.done)/ | ./store | TestAFailedCommitWaitsForNoLog
 logs a note of a device with the store in hand | store/signedwith.go | s/failed\[by.Device\] = err/db.log.Error("x")/ | ./store | TestNothingIsLoggedUnderTheLock
 logs with the store in hand | store/commit.go | s/^\tfirst = db.poisoned == nil$/\tfirst = db.poisoned == nil\n\tdb.log.Error("commit failed")/ | ./store | TestNothingIsLoggedUnderTheLock
 logs what a Ledger is asked | ledger/session.go | s/"sent", len(c.raw)/"sent", fmt.Sprintf("%x", c.raw)/ | ./api | TestNoLogShowsPayloadsOrSignatures
@@ -230,7 +231,7 @@ takes an older state directory for a crash | signer/ahead.go | s/int64(own)+1, n
 raises a device above what an interrupted request needs | signer/reconcile.go | s/lowest = min(lowest, level)/lowest = max(lowest \& 1, level)/ | ./signer | TestReconcile
 forgets the ceiling of one key | signer/ceilings.go | s/if s.capped.Load() \&\& state.Ceiling == nil {/if false {/ | ./failover | TestAKeyWithoutACeiling
 opens a file whose seal is of another transaction | store/seal.go | s/body := binary.BigEndian.AppendUint64(nil, uint64(tx.ID()))/body := binary.BigEndian.AppendUint64(nil, uint64(tx.ID()\&0))/ | ./store | TestTornCommit|TestDamagedPages
-takes a header whose checksum is wrong | store/headers.go | s/if sum.Sum64() != binary.NativeEndian.Uint64(b\[metaSum:\]) {/if false {/ | ./store | TestRefusedFiles|TestDamagedPages|TestFlippedBits
+takes a header whose checksum is wrong | store/pages/headers.go | s/if sum.Sum64() != binary.NativeEndian.Uint64(b\[metaSum:\]) {/if false {/ | ./store | TestRefusedFiles|TestDamagedPages|TestFlippedBits
 the guard alarms for an epoch that was given away | guard/sight.go | s/if now := g.cfg.Role(); now.Role != hwm.Active || now.Epoch != g.epoch {/if false {/ | ./guard | TestNoAlarmForAnEpochThatIsOver
 the guard takes an unknown encoding for a stranger's bytes | guard/judge.go | s/return !s.proven \&\& !slices.Contains(g.trusted, s.form)/return false/ | ./guard | TestAnUnknownEncoding|TestADoubleSignatureInAnAggregate
 the guard trusts what no signature proves | guard/judge.go | s/return !s.proven \&\& !slices.Contains(g.trusted, s.form)/return !s.proven/ | ./guard | TestADoubleSignatureInAnAggregate
@@ -276,7 +277,7 @@ disk: stays alive after a failed commit | internal/daemon/servedisk.go | s/^\ten
 disk: starts on one that takes nothing | internal/daemon/servedisk.go | s/^\terr := in.Store.Probe()/\terr := error(nil)/ | ./internal/daemon | TestAStartOnABrokenDisk
 keeps a statement though the other side was heard | failover/rules.go | s/^\tn.stated.end() .*$// | ./failover | TestAStatementThatTimePassedBy
 keeps a statement though the right moved | failover/margin.go | s/ || s.made.epoch != epoch//;s/epoch: epoch/epoch: epoch*0/ | ./failover | TestAStatementThatTimePassedBy
-disk: has a file read that was replaced | internal/daemon/servedisk.go | s/errors.Is(err, store.ErrReplaced)/errors.Is(err, nil)/ | ./cmd | TestScript/replaced
+disk: has a file read that was replaced | internal/daemon/servedisk.go | s/errors.Is(err, disk.ErrReplaced)/errors.Is(err, nil)/ | ./cmd | TestScript/replaced
 disk: ends the backup that the other instance may need | internal/daemon/servedisk.go | s/d.answersOnly() \&\& !d.untilWritable(ctx)/false/ | ./internal/daemon | TestABrokenBackupStays
 disk: says that it signs when its disk failed | failover/ask.go | s/ \&\& broken == ""// | ./failover | TestNoCircle
 disk: answers nothing beside one that failed | failover/disk.go | s/if verb != wire.Status || .* {/if verb != "" {/ | ./failover | TestAHealthyOwnerResumes

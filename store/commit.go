@@ -9,6 +9,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"highwater/hwm"
+	"highwater/store/disk"
 )
 
 // commitLoop is the only writer. Changes that arrive while a transaction syncs go into the next transaction.
@@ -176,7 +177,7 @@ func (db *DB) spoil(cause error) (first bool, poisoned error) {
 	defer db.mu.Unlock()
 	first = db.poisoned == nil
 	if first {
-		db.poisoned = &DiskError{fmt.Errorf("%w: %w", ErrPoisoned, cause)}
+		db.poisoned = &disk.Error{Err: fmt.Errorf("%w: %w", ErrPoisoned, cause)}
 		close(db.failed)
 	}
 	return first, db.poisoned

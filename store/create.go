@@ -13,12 +13,12 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"highwater/hwm"
+	"highwater/store/disk"
 )
 
 // Modes of new files: the database holds the instance's private key.
 const (
-	fileMode = 0o600
-	dirMode  = 0o700
+	dirMode = 0o700
 )
 
 // Names of the buckets, and of the records in the meta bucket.
@@ -51,15 +51,15 @@ func Create(ctx context.Context, dir string, now time.Time) error {
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return err
 	}
-	lock, err := lockDir(ctx, dir, openTimeout, false)
+	lock, err := disk.LockDir(ctx, dir, openTimeout, false)
 	if err != nil {
-		return failing(err)
+		return disk.Failing(err)
 	}
 	err = createLocked(dir, now)
 	for _, d := range made {
-		err = errors.Join(err, syncDir(filepath.Dir(d)))
+		err = errors.Join(err, disk.SyncDir(filepath.Dir(d)))
 	}
-	return failing(errors.Join(err, lock.release()))
+	return disk.Failing(errors.Join(err, lock.Release()))
 }
 
 // missing lists a directory (its name may never have been synced), and the missing directories above.
@@ -92,7 +92,7 @@ func createLocked(dir string, now time.Time) error {
 	if err := os.Link(temporary, path); err != nil {
 		return errors.Join(err, os.Remove(temporary))
 	}
-	return errors.Join(os.Remove(temporary), syncDir(dir))
+	return errors.Join(os.Remove(temporary), disk.SyncDir(dir))
 }
 
 func writeNew(path string, now time.Time) error {
@@ -100,7 +100,7 @@ func writeNew(path string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	db, err := bolt.Open(path, fileMode, &bolt.Options{Timeout: openTimeout, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
+	db, err := bolt.Open(path, disk.FileMode, &bolt.Options{Timeout: openTimeout, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
 	if err != nil {
 		return err
 	}
@@ -128,12 +128,4 @@ func removeIfThere(path string) error {
 		return err
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // the operator's own path
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -1,13 +1,14 @@
 package store
 
 import (
-	"encoding/binary"
 	"errors"
 	"hash/crc32"
 	"os"
 
 	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
+
+	"highwater/store/disk"
 )
 
 // Reseal gives a record another version and the checksum that fits.
@@ -48,49 +49,17 @@ func OtherBoot(tx *bolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	r.boot[0] ^= 0xff
+	r.Boot[0] ^= 0xff
 	return errors.Join(tx.Bucket(bucketMeta).Put(metaSession, r.encode()), putSeal(tx))
-}
-
-// Where the fields of a record of the runtime file begin.
-const (
-	RecordSize = recordSize
-	SessionAt  = 1
-	BootAt     = 9
-	InodeAt    = 33
-)
-
-// Forge changes each record of a runtime file in place, and makes its checksum and its time right again.
-func Forge(path string, change func(record []byte)) error {
-	all, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	stamp := realtime()
-	for at := 0; at < len(all); at += recordSize {
-		b := all[at : at+recordSize]
-		change(b)
-		binary.BigEndian.PutUint64(b[stampAt:], uint64(stamp))
-		binary.BigEndian.PutUint32(b[sumAt:], crc32.Checksum(b[:sumAt], crcTable))
-	}
-	return os.WriteFile(path, all, fileMode)
-}
-
-// DecodeRecords reads a runtime file's bytes under the ID of their first record.
-func DecodeRecords(all []byte) (records int, err error) {
-	var id [idLen]byte
-	copy(id[:], all)
-	marks, _, err := decodeRecords(all, id)
-	return len(marks), err
 }
 
 // OnAReadOnlyFileSystem lets every opening for writing fail, until the result is called.
 func OnAReadOnlyFileSystem() (mend func()) {
-	openFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
+	disk.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
 		if flag&(os.O_RDWR|os.O_WRONLY|os.O_CREATE) != 0 {
 			return nil, &os.PathError{Op: "open", Path: name, Err: unix.EROFS}
 		}
 		return os.OpenFile(name, flag, mode)
 	}
-	return func() { openFile = os.OpenFile }
+	return func() { disk.OpenFile = os.OpenFile }
 }

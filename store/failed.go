@@ -9,6 +9,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"highwater/hwm"
+	"highwater/store/disk"
 )
 
 // Failed is closed once a commit has failed: Healthy gives the error. Only a restart ends the failed state.
@@ -32,8 +33,8 @@ func (db *DB) Known() []hwm.Row {
 // A file replaced during its use is no such error: a restart would read the new file, and the new file's marks may be
 // too low.
 func Fails(err error) bool {
-	var disk *DiskError
-	return errors.As(err, &disk) && !errors.Is(err, ErrReplaced) && !errors.Is(err, os.ErrPermission)
+	var failing *disk.Error
+	return errors.As(err, &failing) && !errors.Is(err, disk.ErrReplaced) && !errors.Is(err, os.ErrPermission)
 }
 
 // trialName is the file that Writable writes.
@@ -42,7 +43,7 @@ const trialName = "disk-trial"
 // Writable tells whether a file of one page can be written durably to a state directory: nil, or the system's error.
 func Writable(dir string) error {
 	path := filepath.Join(dir, trialName)
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode) //nolint:gosec // the operator's own path
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, disk.FileMode) //nolint:gosec // the operator's own path
 	if err != nil {
 		return fmt.Errorf("try the disk: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"highwater/internal/tezos"
 	"highwater/store"
+	"highwater/store/disk"
 	"highwater/store/storetest"
 )
 
@@ -38,10 +39,10 @@ func TestFails(t *testing.T) {
 	db := openDir(t, dir)
 	require.NoError(t, os.Rename(db.Path(), db.Path()+".moved"))
 	err := db.Probe()
-	require.ErrorIs(t, err, store.ErrReplaced)
+	require.ErrorIs(t, err, disk.ErrReplaced)
 	require.NoError(t, os.Rename(db.Path()+".moved", db.Path()))
 	require.False(t, store.Fails(err))
-	require.False(t, store.Fails(&store.DiskError{Err: os.ErrPermission}))
+	require.False(t, store.Fails(&disk.Error{Err: os.ErrPermission}))
 	require.False(t, store.Fails(store.ErrMissing))
 }
 

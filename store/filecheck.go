@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 
 	"highwater/hwm"
+	"highwater/store/disk"
+	"highwater/store/pages"
 )
 
 // checkFile looks at the file before bbolt maps the file, and refuses a file that bbolt would repair or create.
@@ -29,14 +31,14 @@ func checkFile(path string) error {
 		return err
 	}
 	defer f.Close() //nolint:errcheck // only read
-	if err = settle(f); err != nil {
+	if err = disk.Settle(f); err != nil {
 		return err
 	}
-	if err = syncDir(filepath.Dir(path)); err != nil { // the file's name must last
+	if err = disk.SyncDir(filepath.Dir(path)); err != nil { // the file's name must last
 		return err
 	}
-	var disk *DiskError
-	if err = checkPages(f, info.Size()); err == nil || errors.As(err, &disk) {
+	var failing *disk.Error
+	if err = pages.Check(f, info.Size()); err == nil || errors.As(err, &failing) {
 		return err
 	}
 	return &UntrustedError{path, err}

@@ -146,7 +146,7 @@ func (c covered) Wait() error {
 	if poisoned != nil {
 		return poisoned
 	}
-	if _, err := c.db.stillThere(last); err != nil {
+	if _, err := last.StillAt(c.db.path); err != nil {
 		return c.db.poison(err)
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 	"highwater/internal/tezos"
 	"highwater/signer"
 	"highwater/store"
+	"highwater/store/bootmarks"
 	"highwater/store/storetest"
 )
 
@@ -25,7 +26,7 @@ func tmpfs(t testing.TB) string {
 	dir, err := os.MkdirTemp("/dev/shm", "highwater-test-")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	require.NoError(t, store.CheckRuntimeDir(dir), "/dev/shm is no tmpfs here")
+	require.NoError(t, bootmarks.Check(dir), "/dev/shm is no tmpfs here")
 	return dir
 }
 

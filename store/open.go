@@ -15,6 +15,7 @@ import (
 	"highwater/hwm"
 	"highwater/internal/hints"
 	"highwater/internal/tezos"
+	"highwater/store/disk"
 )
 
 // openTimeout bounds the wait for another process that is about to let the file go.
@@ -36,23 +37,23 @@ type Options struct {
 }
 
 // Open locks the state directory, loads its database and checks all of it. Errors wrap ErrMissing, ErrInUse,
-// hwm.ErrCorrupt or hwm.ErrVersion, or are a *DiskError; an untrustworthy file is never repaired by guessing.
+// hwm.ErrCorrupt or hwm.ErrVersion, or are a *disk.Error; an untrustworthy file is never repaired by guessing.
 //
 // Invariant: everything that Open shows is on the disk, not only in the page cache, and so is the file's name: from
 // the start all memory is durable.
 func Open(ctx context.Context, dir string, opt Options) (*DB, error) {
 	path := filepath.Join(dir, FileName)
-	lock, err := lockDir(ctx, dir, openTimeout, opt.Reading)
+	lock, err := disk.LockDir(ctx, dir, openTimeout, opt.Reading)
 	if err != nil {
-		return nil, failing(err)
+		return nil, disk.Failing(err)
 	}
-	db, err := open(path, opt, lock.readOnly != nil)
+	db, err := open(path, opt, lock.ReadOnly != nil)
 	if err != nil {
-		return nil, failing(errors.Join(err, lock.release()))
+		return nil, disk.Failing(errors.Join(err, lock.Release()))
 	}
 	db.lock = lock
-	if lock.readOnly != nil {
-		_, _ = db.spoil(fmt.Errorf("the state directory cannot be written: %w", lock.readOnly))
+	if lock.ReadOnly != nil {
+		_, _ = db.spoil(fmt.Errorf("the state directory cannot be written: %w", lock.ReadOnly))
 	}
 	go db.commitLoop()
 	return db, nil
@@ -100,7 +101,7 @@ func open(path string, opt Options, readOnly bool) (*DB, error) {
 }
 
 func (db *DB) openBolt(readOnly bool) (err error) {
-	db.bolt, err = bolt.Open(db.path, fileMode, &bolt.Options{
+	db.bolt, err = bolt.Open(db.path, disk.FileMode, &bolt.Options{
 		ReadOnly:       readOnly,
 		Timeout:        openTimeout,
 		NoFreelistSync: true, // found again by a scan at start; saves pages in each commit
@@ -110,7 +111,7 @@ func (db *DB) openBolt(readOnly bool) (err error) {
 			if openErr != nil {
 				return nil, openErr
 			}
-			if db.file, openErr = placeOfOpen(f); openErr != nil {
+			if db.file, openErr = disk.PlaceOfOpen(f); openErr != nil {
 				return nil, errors.Join(openErr, f.Close())
 			}
 			return f, nil

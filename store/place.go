@@ -4,16 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 
 	bolt "go.etcd.io/bbolt"
-	"golang.org/x/sys/unix"
 
 	"highwater/hwm"
+	"highwater/store/disk"
 )
-
-// ErrReplaced is returned, with ErrPoisoned, when the database is no longer the file that this process wrote.
-var ErrReplaced = errors.New("the watermark file was overwritten, replaced or removed in use")
 
 // inPlace wants the open file under its own name, and whole: the next start does not find a file without a name. Only
 // the committer calls inPlace.
@@ -21,7 +17,7 @@ func (db *DB) inPlace() error {
 	db.mu.Lock()
 	last := db.file
 	db.mu.Unlock()
-	now, err := db.stillThere(last)
+	now, err := last.StillAt(db.path)
 	if err != nil {
 		return err
 	}
@@ -29,50 +25,6 @@ func (db *DB) inPlace() error {
 	defer db.mu.Unlock()
 	db.file = now
 	return nil
-}
-
-// place is a file, and its size.
-type place struct {
-	id   fileID
-	size int64
-}
-
-// placeOf gives the file under a name. A request under a horizon waits for this call and no other: os.Stat makes six
-// allocations.
-func placeOf(path string) (place, error) {
-	var st unix.Stat_t
-	for {
-		switch err := unix.Stat(path, &st); err {
-		case nil:
-			return place{fileID{uint64(st.Dev), st.Ino}, st.Size}, nil //nolint:unconvert // narrower elsewhere
-		case unix.EINTR:
-		default:
-			return place{}, &os.PathError{Op: "stat", Path: path, Err: err}
-		}
-	}
-}
-
-// placeOfOpen gives the file that is open, under whatever name.
-func placeOfOpen(f *os.File) (place, error) {
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return place{}, os.NewSyscallError("fstat", err)
-	}
-	return place{fileID{uint64(st.Dev), st.Ino}, st.Size}, nil //nolint:unconvert // narrower elsewhere
-}
-
-// stillThere gives the file that is now under the own name, if the file is the same.
-func (db *DB) stillThere(last place) (place, error) {
-	now, err := placeOf(db.path)
-	switch {
-	case err != nil:
-		return place{}, fmt.Errorf("%w: %w", ErrReplaced, err)
-	case now.id != last.id:
-		return place{}, fmt.Errorf("%w: %s is another file", ErrReplaced, db.path)
-	case now.size < last.size:
-		return place{}, fmt.Errorf("%w: %s is cut from %d to %d bytes", ErrReplaced, db.path, last.size, now.size)
-	}
-	return now, nil
 }
 
 // untouched wants, before a transaction is built upon the file, this process's last transaction in the file. A copy
@@ -92,7 +44,7 @@ func (db *DB) untouched() error {
 	})
 	if err != nil {
 		db.jammed = errors.Is(err, hwm.ErrCorrupt)
-		return fmt.Errorf("%w: %s: %w", ErrReplaced, db.path, err)
+		return fmt.Errorf("%w: %s: %w", disk.ErrReplaced, db.path, err)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"highwater/hwm"
 	"highwater/internal/tezos"
 	"highwater/store"
+	"highwater/store/disk"
 	"highwater/store/storetest"
 )
 
@@ -77,8 +78,8 @@ func TestReplacedWhileInUse(t *testing.T) {
 			require.NoError(t, replace(db.Path(), older))
 			err = storetest.Advance(db, key, storetest.Mark(11, 0, 1))
 			require.ErrorIs(t, err, store.ErrPoisoned)
-			require.ErrorIs(t, err, store.ErrReplaced)
-			var disk *store.DiskError
+			require.ErrorIs(t, err, disk.ErrReplaced)
+			var disk *disk.Error
 			require.ErrorAs(t, err, &disk)
 			require.Contains(t, disk.HintText(), "highwater hwm set")
 			require.NoError(t, refusesAll(db, key))
@@ -94,7 +95,7 @@ func TestReplacedDuringACommit(t *testing.T) {
 	db := openDir(t, dir)
 	err := db.During(func() error { return os.Rename(db.Path(), db.Path()+".away") })
 	require.ErrorIs(t, err, store.ErrPoisoned)
-	require.ErrorIs(t, err, store.ErrReplaced)
+	require.ErrorIs(t, err, disk.ErrReplaced)
 	require.NoError(t, refusesAll(db, storetest.Key(1, tezos.Block)))
 }
 
@@ -123,7 +124,7 @@ func TestNothingIsBuiltUponAFailedCommit(t *testing.T) {
 		behind, err = db.Advance(key, storetest.Mark(1, 0, 1))
 		return err
 	})
-	require.ErrorIs(t, err, store.ErrReplaced)
+	require.ErrorIs(t, err, disk.ErrReplaced)
 	require.ErrorIs(t, behind.Wait(), store.ErrPoisoned)
 	require.NoError(t, refusesAll(db, key))
 }

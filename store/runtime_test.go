@@ -18,6 +18,7 @@ import (
 	"highwater/hwm"
 	"highwater/internal/tezos"
 	"highwater/store"
+	"highwater/store/bootmarks"
 	"highwater/store/storetest"
 )
 
@@ -103,7 +104,7 @@ func TestARuntimeFileThatIsNotBelieved(t *testing.T) {
 		}
 	}
 	forge := func(change func(record []byte)) func(t *testing.T, dir, path string) {
-		return func(t *testing.T, _, path string) { require.NoError(t, store.Forge(path, change)) }
+		return func(t *testing.T, _, path string) { require.NoError(t, forgeRecords(path, change)) }
 	}
 	for name, c := range map[string]struct {
 		harm func(t *testing.T, dir, path string)
@@ -123,14 +124,14 @@ func TestARuntimeFileThatIsNotBelieved(t *testing.T) {
 			require.NoError(t, os.WriteFile(path+".copy", all, 0o600))
 			require.NoError(t, os.Rename(path+".copy", path))
 		}, "a different run, or a copy"},
-		"of another session": {forge(func(b []byte) { b[store.SessionAt] ^= 1 }), "a different run, or a copy"},
-		"of another boot":    {forge(func(b []byte) { b[store.BootAt] ^= 1 }), "a different run, or a copy"},
-		"of another file":    {forge(func(b []byte) { b[store.InodeAt] ^= 1 }), "a different run, or a copy"},
+		"of another session": {forge(func(b []byte) { b[sessionAt] ^= 1 }), "a different run, or a copy"},
+		"of another boot":    {forge(func(b []byte) { b[bootAt] ^= 1 }), "a different run, or a copy"},
+		"of another file":    {forge(func(b []byte) { b[inodeAt] ^= 1 }), "a different run, or a copy"},
 		"of a later version": {forge(func(b []byte) { b[0]++ }), "a different run, or a copy"},
 		"torn": {func(t *testing.T, _, path string) {
 			f, err := os.OpenFile(path, os.O_WRONLY, 0)
 			require.NoError(t, err)
-			for at := int64(0); at < 2*store.RecordSize; at += store.RecordSize {
+			for at := int64(0); at < 2*recordSize; at += recordSize {
 				_, err = f.WriteAt([]byte{1, 2, 3}, at+100)
 				require.NoError(t, err)
 			}
@@ -147,11 +148,11 @@ func TestARuntimeFileThatIsNotBelieved(t *testing.T) {
 		},
 		"writable for others":   {func(t *testing.T, _, path string) { require.NoError(t, os.Chmod(path, 0o666)) }, "own"},
 		"a pipe":                {func(t *testing.T, _, path string) { pipe(t, path) }, "own"},
-		"one record is missing": {rewrite(func(all []byte) []byte { return all[:store.RecordSize] }), ""},
+		"one record is missing": {rewrite(func(all []byte) []byte { return all[:recordSize] }), ""},
 		"a run of another boot": {func(t *testing.T, dir, _ string) { editRaw(t, dir, store.OtherBoot) }, "restarted"},
 		"a run of another boot, and its file": {func(t *testing.T, dir, path string) {
 			editRaw(t, dir, store.OtherBoot)
-			require.NoError(t, store.Forge(path, func(b []byte) { b[store.BootAt] ^= 0xff }))
+			require.NoError(t, forgeRecords(path, func(b []byte) { b[bootAt] ^= 0xff }))
 		}, "restarted"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -189,7 +190,7 @@ func editRaw(t *testing.T, dir string, change func(tx *bolt.Tx) error) {
 func TestARecordBelowTheDisk(t *testing.T) {
 	opt := store.Options{Ahead: 1, RuntimeDir: tmpfs(t)}
 	dir, path := killed(t, opt)
-	require.NoError(t, store.Forge(path, func(b []byte) {
+	require.NoError(t, forgeRecords(path, func(b []byte) {
 		const keyAt, markAt, end = 49, 75, 75 + 152
 		if b[keyAt+25] == byte(tezos.Block) {
 			copy(b[markAt:end], hwm.Floor(5, at, hwm.SourceSet).Encode(slices.Clone(b[keyAt:markAt])))
@@ -206,7 +207,7 @@ func TestNoRuntimeFileOnADisk(t *testing.T) {
 	onDisk, err := os.MkdirTemp(".", "runtime-") // the source tree lies on a disk
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(onDisk)) })
-	require.ErrorContains(t, store.CheckRuntimeDir(onDisk), "tmpfs")
+	require.ErrorContains(t, bootmarks.Check(onDisk), "tmpfs")
 	dir, path := killed(t, store.Options{Ahead: 1, RuntimeDir: onDisk})
 	require.NoFileExists(t, path)
 	db := openDir(t, dir, store.Options{Ahead: 1, RuntimeDir: onDisk})
@@ -482,18 +483,4 @@ func (h *histories) stop(rt *rapid.T) {
 	if len(h.db.Ended().Floors) > 0 {
 		require.Equal(rt, floors, h.db.Ended().Floors, "a run that wrote nothing leaves what it found")
 	}
-}
-
-// FuzzRuntimeFile reads anything as a runtime file.
-func FuzzRuntimeFile(f *testing.F) {
-	record := make([]byte, store.RecordSize)
-	f.Add(record)
-	f.Add(append(record, record...))
-	f.Add([]byte{1})
-	f.Fuzz(func(t *testing.T, all []byte) {
-		n, err := store.DecodeRecords(all)
-		if err == nil && n*store.RecordSize > len(all) {
-			t.Fatal("more records than bytes")
-		}
-	})
 }

@@ -10,6 +10,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/tezos"
+	"highwater/store/bootmarks"
 )
 
 // metaSession is the record of the run that wrote last: session 8 · boot 16 · clean 1. The first transaction of a run
@@ -17,16 +18,15 @@ import (
 var metaSession = []byte("session")
 
 type sessionRecord struct {
-	id    uint64 // zero: of the creation
-	boot  [16]byte
-	clean bool // every mark is exact, and no horizon is left
+	bootmarks.Session      // ID zero: of the creation
+	clean             bool // every mark is exact, and no horizon is left
 }
 
 const sessionLen = 8 + 16 + 1
 
 func (r sessionRecord) encode() []byte {
-	b := binary.BigEndian.AppendUint64(nil, r.id)
-	b = append(b, r.boot[:]...)
+	b := binary.BigEndian.AppendUint64(nil, r.ID)
+	b = append(b, r.Boot[:]...)
 	clean := byte(0)
 	if r.clean {
 		clean = 1
@@ -42,7 +42,7 @@ func decodeSession(record []byte) (sessionRecord, error) {
 	if len(b) != sessionLen || b[sessionLen-1] > 1 {
 		return sessionRecord{}, fmt.Errorf("session: %w: impossible fields", hwm.ErrCorrupt)
 	}
-	return sessionRecord{binary.BigEndian.Uint64(b), [16]byte(b[8:24]), b[24] == 1}, nil
+	return sessionRecord{bootmarks.Session{ID: binary.BigEndian.Uint64(b), Boot: [16]byte(b[8:24])}, b[24] == 1}, nil
 }
 
 // drawSession draws the number of this run. A record in memory with any other number is of another run.
@@ -51,7 +51,7 @@ func (db *DB) drawSession() error {
 	if _, err := rand.Read(b[:]); err != nil {
 		return err
 	}
-	db.session = sessionRecord{id: binary.BigEndian.Uint64(b[:]) | 1, boot: bootID()}
+	db.session = sessionRecord{Session: bootmarks.Session{ID: binary.BigEndian.Uint64(b[:]) | 1, Boot: bootmarks.Boot()}}
 	return nil
 }
 
@@ -114,14 +114,14 @@ func (db *DB) loadHorizons(tx *bolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	if last.id == 0 { // as created
+	if last.ID == 0 { // as created
 		db.ended = Ending{How: EndedNew}
 		return nil
 	}
 	db.ended = Ending{How: EndedClean, Floors: map[hwm.CeilingKey]int32{}}
 	if !last.clean {
 		db.ended.How = EndedKilled
-		if last.boot != db.session.boot {
+		if last.Boot != db.session.Boot {
 			db.ended.How = EndedCut
 		}
 	}
@@ -181,7 +181,7 @@ func follows(memory, disk hwm.Mark) bool {
 
 // recall gives the marks in memory of the run before, as far as they can be believed.
 func (db *DB) recall(last sessionRecord) map[hwm.Key]hwm.Mark {
-	marks, err := readRuntime(db.runtimePath(), last)
+	marks, err := bootmarks.Read(db.runtimePath(), last.Session)
 	if err != nil && !last.clean {
 		db.ended.Why = err.Error()
 	}

@@ -17,6 +17,8 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/tezos"
+	"highwater/store/bootmarks"
+	"highwater/store/disk"
 )
 
 // FileName is the name of the database in the state directory.
@@ -24,11 +26,11 @@ const FileName = "marks.db"
 
 var (
 	// ErrMissing is returned when the state directory has no database. Opening never creates a database.
-	ErrMissing = errors.New("the watermark file is missing")
+	ErrMissing = disk.ErrMissing
 	// ErrExists is returned by Create when a database exists already.
 	ErrExists = errors.New("a watermark file exists already")
 	// ErrInUse is returned when another process holds the state directory.
-	ErrInUse = errors.New("the state directory is in use")
+	ErrInUse = disk.ErrInUse
 	// ErrPoisoned is returned by everything after a failed commit: the content of the disk is unknown.
 	ErrPoisoned = errors.New("a commit to the watermark file failed: nothing is signed until a restart")
 	// ErrClosed is returned after Close.
@@ -39,8 +41,8 @@ var (
 type DB struct {
 	path string
 	bolt *bolt.DB
-	file place // the open file, as it was at the last commit; under mu
-	lock *dirLock
+	file disk.Place // the open file, as it was at the last commit; under mu
+	lock *disk.Lock
 	log  *slog.Logger
 	obs  func(time.Duration) // told how long each commit took
 
@@ -67,7 +69,7 @@ type DB struct {
 	begun    bool     // the first transaction of this run is on disk
 	floored  []*entry // marks that the end of the run before moved: the first transaction takes them along
 	unsaid   unsaid   // lines of the log, for the committer
-	runtime  *runtimeFile
+	runtime  *bootmarks.File
 
 	ahead      int32
 	runtimeDir string
@@ -115,9 +117,9 @@ func (db *DB) Close() error {
 	<-db.committed
 	db.endRuntime()
 	if db.jammed { // closing would wait for bbolt's locks: the file goes with the process
-		return db.lock.release()
+		return db.lock.Release()
 	}
-	return errors.Join(db.bolt.Close(), db.lock.release())
+	return errors.Join(db.bolt.Close(), db.lock.Release())
 }
 
 // Healthy tells whether marks can still be made durable: nil, ErrPoisoned or ErrClosed.

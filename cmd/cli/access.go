@@ -13,6 +13,7 @@ import (
 	"highwater/internal/hints"
 	"highwater/operate"
 	"highwater/store"
+	"highwater/store/disk"
 )
 
 // Patience is how long a command without a daemon waits for devices.
@@ -25,7 +26,7 @@ func (a *App) Admin(ctx context.Context, cfg *config.Config, devices bool) (oper
 		return client.Admin(), func() error { return nil }, nil
 	}
 	if !errors.Is(err, api.ErrNoDaemon) {
-		return operate.Admin{}, nil, hints.Add(fmt.Errorf("the daemon's socket: %w", err), store.AccessHint(err))
+		return operate.Admin{}, nil, hints.Add(fmt.Errorf("the daemon's socket: %w", err), disk.AccessHint(err))
 	}
 	in, err := daemon.Open(ctx, cfg,
 		daemon.Options{Log: slog.New(slog.DiscardHandler), Version: a.Version, Devices: devices})

@@ -10,7 +10,7 @@ import (
 	"highwater/internal/config"
 	"highwater/internal/durable"
 	"highwater/internal/hints"
-	"highwater/store"
+	"highwater/store/disk"
 )
 
 // recordFile is the record of the bring-up, in the state directory. No decision about signing reads the record.
@@ -27,7 +27,7 @@ func LoadRecord(cfg *config.Config) (*Record, bool, error) {
 		return nil, false, nil
 	}
 	if errors.Is(err, os.ErrPermission) {
-		return nil, false, hints.Add(err, store.AccessHint(err))
+		return nil, false, hints.Add(err, disk.AccessHint(err))
 	}
 	if err != nil {
 		return nil, false, err
@@ -59,7 +59,7 @@ func SaveRecord(cfg *config.Config, r *Record) error {
 		return err
 	}
 	if err := durable.Replace(RecordPath(cfg), text); err != nil {
-		return hints.Add(fmt.Errorf("the report cannot be kept: %w", err), store.AccessHint(err))
+		return hints.Add(fmt.Errorf("the report cannot be kept: %w", err), disk.AccessHint(err))
 	}
 	return nil
 }

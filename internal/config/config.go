@@ -21,7 +21,7 @@ import (
 	"highwater/internal/words"
 	"highwater/ledger"
 	"highwater/signer"
-	"highwater/store"
+	"highwater/store/disk"
 )
 
 // The usual places of the configuration, the state directory, the admin socket and the listener for octez-baker.
@@ -196,7 +196,7 @@ func Load(path string) (*Config, error) {
 // ExplainAccess adds a hint to the error of a foreign user's file.
 func ExplainAccess(err error) error {
 	if errors.Is(err, os.ErrPermission) {
-		return hints.Add(err, store.AccessHint(err))
+		return hints.Add(err, disk.AccessHint(err))
 	}
 	return err
 }

@@ -14,7 +14,7 @@ import (
 	"highwater/api"
 	"highwater/internal/hints"
 	"highwater/internal/tezos"
-	"highwater/store"
+	"highwater/store/disk"
 )
 
 // minimal is the shortest configuration.
@@ -251,7 +251,7 @@ func FuzzParseConfig(f *testing.F) {
 func TestAnotherUsersFile(t *testing.T) {
 	err := ExplainAccess(&os.PathError{Op: "open", Path: "highwater.toml", Err: syscall.EACCES})
 	require.EqualError(t, err, "open highwater.toml: permission denied")
-	require.Equal(t, store.AccessHint(err), hints.Of(err))
+	require.Equal(t, disk.AccessHint(err), hints.Of(err))
 	other := errors.New("other")
 	require.Equal(t, other, ExplainAccess(other))
 }

@@ -9,6 +9,7 @@ import (
 	"highwater/internal/hints"
 	"highwater/signer"
 	"highwater/store"
+	"highwater/store/disk"
 )
 
 // trialEvery is the interval between trials of a failed disk, while the daemon stays for its peer.
@@ -29,7 +30,7 @@ func (d *Daemon) watchDisk(ctx context.Context, end func(error)) {
 	if nerr := notifySystemd("STATUS=" + err.Error()); nerr != nil {
 		d.log.Warn("systemd not told", "error", nerr)
 	}
-	if errors.Is(err, store.ErrReplaced) {
+	if errors.Is(err, disk.ErrReplaced) {
 		return
 	}
 	if d.answersOnly() && !d.untilWritable(ctx) {

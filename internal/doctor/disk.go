@@ -5,7 +5,7 @@ import (
 
 	"highwater/internal/checklist"
 	"highwater/internal/config"
-	"highwater/store"
+	"highwater/store/bootmarks"
 )
 
 // unfit are file systems unfit for a state directory, by the magic number of statfs(2).
@@ -57,7 +57,7 @@ func checkRuntime(cfg *config.Config) checklist.Line {
 		return checklist.Good(name, "off: each signature waits for the disk")
 	}
 	dir := cfg.RuntimeDir()
-	if err := store.CheckRuntimeDir(dir); err != nil {
+	if err := bootmarks.Check(dir); err != nil {
 		return checklist.New(name, checklist.Warning,
 			dir+": "+err.Error()+". A killed process costs as much as a power cut: the levels ahead",
 			"set runtime_dir in [store] to this user's own directory on a tmpfs, like /run/highwater")

@@ -13,7 +13,7 @@ import (
 	"highwater/internal/checklist"
 	"highwater/internal/config"
 	"highwater/internal/hints"
-	"highwater/store"
+	"highwater/store/disk"
 )
 
 // Machine looks at everything outside the instance: configuration, listeners, certificates, directories, clock, node
@@ -61,7 +61,7 @@ func StateDir(cfg *config.Config) checklist.Line {
 	}
 	if err := unix.Access(dir, unix.W_OK); err != nil {
 		return checklist.Failed(checklist.StateDirectory,
-			&store.DiskError{Err: fmt.Errorf("the user cannot write %s: %w", dir, err)})
+			&disk.Error{Err: fmt.Errorf("the user cannot write %s: %w", dir, err)})
 	}
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {

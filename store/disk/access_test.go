@@ -1,4 +1,4 @@
-package store
+package disk
 
 import (
 	"errors"
@@ -24,6 +24,6 @@ func TestAccessHint(t *testing.T) {
 	require.Equal(t, os.Getuid(), owner(path), "of the directory above")
 	denied := fmt.Errorf("lock: %w", &fs.PathError{Op: "open", Path: path, Err: fs.ErrPermission})
 	require.Equal(t, accessHint(path, os.Getuid(), os.Geteuid()), AccessHint(denied))
-	require.Equal(t, AccessHint(denied), (&DiskError{denied}).HintText())
+	require.Equal(t, AccessHint(denied), (&Error{denied}).HintText())
 	require.Equal(t, asTheUser, AccessHint(errors.New("denied")))
 }

@@ -1,12 +1,17 @@
-package store
+// Package pages looks at every page of a bbolt file before bbolt sees the file.
+package pages
 
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 
+	"golang.org/x/sys/unix"
+
 	"highwater/hwm"
+	"highwater/store/disk"
 )
 
 // bbolt takes the shape of its pages on trust: a damaged page makes bbolt panic, also in goroutines of its own, where
@@ -44,6 +49,15 @@ type element struct {
 
 func damaged(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{hwm.ErrCorrupt}, args...)...)
+}
+
+// unreadable is the error of a read at an offset within the file.
+func unreadable(err error, what string, args ...any) error {
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		return &disk.Error{Err: err}
+	}
+	return damaged("%s", fmt.Sprintf(what, args...))
 }
 
 // verifyPages walks the tree of buckets below a header, and the tree of records of each bucket.

@@ -1,8 +1,8 @@
-package store
+// Package disk knows the state directory as a disk keeps it: its lock, the place of a file, reads of what was synced, and errors with advice.
+package disk
 
 import (
 	"errors"
-	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -10,29 +10,39 @@ import (
 	"highwater/internal/hints"
 )
 
-// settle makes sure that reads of a file give the content of the disk. A killed process may have left a commit in the
+// FileMode is the mode of every file in a state directory: the owner's alone.
+const FileMode = 0o600
+
+var (
+	// ErrMissing is returned when a state directory has no database.
+	ErrMissing = errors.New("the watermark file is missing")
+	// ErrInUse is returned when another process holds the state directory.
+	ErrInUse = errors.New("the state directory is in use")
+)
+
+// Settle makes sure that reads of a file give the content of the disk. A killed process may have left a commit in the
 // page cache that was never synced: acted upon, the commit would be a mark that the next power cut takes back. Pages
-// with a failed write stay in memory as if on the disk (fsync(2)); settle drops such pages.
-func settle(f *os.File) error {
+// with a failed write stay in memory as if on the disk (fsync(2)); Settle drops such pages.
+func Settle(f *os.File) error {
 	if err := f.Sync(); err != nil {
 		return err
 	}
 	return dropCache(f)
 }
 
-// DiskError says that the disk or the file system under the state directory fails, with advice.
-type DiskError struct{ Err error }
+// Error says that the disk or the file system under the state directory fails, with advice.
+type Error struct{ Err error }
 
-func (e *DiskError) Error() string { return e.Err.Error() }
+func (e *Error) Error() string { return e.Err.Error() }
 
 // Unwrap gives the cause.
-func (e *DiskError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
 // ReasonWord is the reason for programs.
 func (e *DiskError) ReasonWord() string { return "store" }
 
 // HintText is the advice.
-func (e *DiskError) HintText() string {
+func (e *Error) HintText() string {
 	switch {
 	case errors.Is(e.Err, ErrReplaced):
 		return "stop highwater and find the cause. If the file was moved away, move the same file back. " +
@@ -51,21 +61,21 @@ func (e *DiskError) HintText() string {
 		"copy of the files, first set every key above all signed levels: " + hints.Level("highwater hwm set --all --level", 0)
 }
 
-// failing adds advice to a system's error about a file; other errors have their own.
-func failing(err error) error {
+// Failing adds advice to a system's error about a file; other errors have their own.
+func Failing(err error) error {
 	var errno unix.Errno
 	var advised interface{ HintText() string }
 	if !errors.As(err, &errno) || errors.As(err, &advised) || errors.Is(err, ErrInUse) || errors.Is(err, ErrMissing) {
 		return err
 	}
-	return &DiskError{err}
+	return &Error{err}
 }
 
-// unreadable is the error of a read at an offset within the file.
-func unreadable(err error, what string, args ...any) error {
-	var errno unix.Errno
-	if errors.As(err, &errno) {
-		return &DiskError{err}
+// SyncDir makes the names in a directory last.
+func SyncDir(dir string) error {
+	d, err := os.Open(dir) //nolint:gosec // the operator's own path
+	if err != nil {
+		return err
 	}
-	return damaged("%s", fmt.Sprintf(what, args...))
+	return errors.Join(d.Sync(), d.Close())
 }

@@ -1,4 +1,4 @@
-package store
+package bootmarks
 
 import (
 	"encoding/hex"
@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"highwater/store/disk"
 )
 
 // tmpfsStat is the kernel's word on a file on a tmpfs.
 type tmpfsStat struct {
-	id      fileID
+	id      disk.FileID
 	changed int64 // nanoseconds; no program can set it
 	ours    bool  // a plain file of this user's own, under one name
 }
@@ -30,11 +32,11 @@ func statTmpfs(f *os.File) (tmpfsStat, error) {
 		return tmpfsStat{}, os.NewSyscallError("fstat", err)
 	}
 	ours := st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink == 1 && int(st.Uid) == os.Geteuid() && st.Mode&0o077 == 0
-	return tmpfsStat{fileID{uint64(st.Dev), st.Ino}, st.Ctim.Nano(), ours}, nil //nolint:unconvert // narrower elsewhere
+	return tmpfsStat{disk.FileID{Device: uint64(st.Dev), Inode: st.Ino}, st.Ctim.Nano(), ours}, nil //nolint:unconvert // narrower elsewhere
 }
 
-// bootID is this boot's number; zero when unreadable.
-func bootID() (id [16]byte) {
+// Boot is this boot's number; zero when unreadable.
+func Boot() (id [16]byte) {
 	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return id

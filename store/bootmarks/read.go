@@ -1,4 +1,4 @@
-package store
+package bootmarks
 
 import (
 	"encoding/binary"
@@ -14,9 +14,9 @@ import (
 	"highwater/hwm"
 )
 
-// CheckRuntimeDir tells why exact marks would not outlive a killed process in a directory; nil when they would.
-func CheckRuntimeDir(dir string) error {
-	if bootID() == ([16]byte{}) {
+// Check tells why exact marks would not outlive a killed process in a directory; nil when they would.
+func Check(dir string) error {
+	if Boot() == ([16]byte{}) {
 		return errNoBoot
 	}
 	f, err := os.Open(dir) //nolint:gosec // the operator's own path
@@ -33,12 +33,12 @@ var (
 	errNoTmpfs   = errors.New("not on a tmpfs: an old state of the file could outlive a power cut")
 )
 
-// readRuntime gives the marks of a run's runtime file, by key, or says why none of the marks is believed.
-func readRuntime(path string, last sessionRecord) (map[hwm.Key]hwm.Mark, error) {
+// Read gives the marks of a run's runtime file, by key, or says why none of the marks is believed.
+func Read(path string, last Session) (map[hwm.Key]hwm.Mark, error) {
 	if path == "" {
 		return nil, errNoRuntime
 	}
-	if here := bootID(); here == ([16]byte{}) || here != last.boot {
+	if here := Boot(); here == ([16]byte{}) || here != last.Boot {
 		return nil, errors.New("the machine was restarted since")
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0) //nolint:gosec // the operator's own path

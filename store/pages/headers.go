@@ -1,4 +1,4 @@
-package store
+package pages
 
 import (
 	"encoding/binary"
@@ -34,10 +34,12 @@ type boltMeta struct {
 	root, freelist, high, number uint64
 }
 
-// checkPages wants both headers whole, and all pages below the newer header. bbolt needs only one header: with the
+// Check wants both headers whole, and all pages below the newer header. bbolt needs only one header: with the
 // newer header damaged bbolt opens the file of a transaction ago, which lowers a mark. A power cut cannot damage a
 // header, since a header lies within one sector.
-func checkPages(f io.ReaderAt, size int64) error {
+//
+// The error is a *disk.Error where the disk cannot be read, and else wraps hwm.ErrCorrupt.
+func Check(f io.ReaderAt, size int64) error {
 	first, err := readMeta(f, 0, size)
 	if err != nil {
 		return fmt.Errorf("first header: %w", err)

@@ -1,4 +1,4 @@
-package store
+package disk
 
 import (
 	"context"
@@ -15,22 +15,24 @@ import (
 // lockName is the lock file of the whole state directory: two processes on one directory sign twice.
 const lockName = "lock"
 
-type dirLock struct {
-	file     *os.File
-	readOnly error // why the file could only be opened for reading; nil: the directory can be written
+// Lock is the lock of a state directory.
+type Lock struct {
+	file *os.File
+	// ReadOnly is why the file could only be opened for reading; nil: the directory can be written.
+	ReadOnly error
 }
 
-// openFile is os.OpenFile, but for tests.
-var openFile = os.OpenFile
+// OpenFile is os.OpenFile. A test puts a file system in its place that is read-only.
+var OpenFile = os.OpenFile
 
-// lockDir takes the directory's lock, waiting a little for a process that is about to end. With reading, a lock file
+// LockDir takes the directory's lock, waiting a little for a process that is about to end. With reading, a lock file
 // from before is enough on a read-only file system, and the holder's name may be missing on a full one.
-func lockDir(ctx context.Context, dir string, wait time.Duration, reading bool) (*dirLock, error) {
+func LockDir(ctx context.Context, dir string, wait time.Duration, reading bool) (*Lock, error) {
 	path := filepath.Join(dir, lockName)
-	f, err := openFile(path, os.O_RDWR|os.O_CREATE, fileMode)
+	f, err := OpenFile(path, os.O_RDWR|os.O_CREATE, FileMode)
 	var readOnly error
 	if reading && errors.Is(err, unix.EROFS) {
-		if lock, openErr := openFile(path, os.O_RDONLY, 0); openErr == nil {
+		if lock, openErr := OpenFile(path, os.O_RDONLY, 0); openErr == nil {
 			f, err, readOnly = lock, nil, err
 		}
 	}
@@ -47,12 +49,12 @@ func lockDir(ctx context.Context, dir string, wait time.Duration, reading bool) 
 		return nil, errors.Join(fmt.Errorf("%w: %s is held by %s", ErrInUse, dir, holder), ignoreLockBusy(err), f.Close())
 	}
 	if readOnly != nil {
-		return &dirLock{f, readOnly}, nil
+		return &Lock{file: f, ReadOnly: readOnly}, nil
 	}
 	if err := writeHolder(f); err != nil && (!reading || !errors.Is(err, unix.ENOSPC)) { // the first commit tells of a full disk
 		return nil, errors.Join(err, f.Close())
 	}
-	return &dirLock{file: f}, nil
+	return &Lock{file: f}, nil
 }
 
 const lockPoll = 20 * time.Millisecond
@@ -96,4 +98,5 @@ func readHolder(f *os.File) string {
 	return "another process"
 }
 
-func (l *dirLock) release() error { return l.file.Close() }
+// Release lets the directory go.
+func (l *Lock) Release() error { return l.file.Close() }

@@ -1,20 +1,23 @@
 //go:build !linux
 
-package store
+package bootmarks
 
 import (
 	"os"
 	"time"
+
+	"highwater/store/disk"
 )
 
 type tmpfsStat struct {
-	id      fileID
+	id      disk.FileID
 	changed int64
 	ours    bool
 }
 
 func statTmpfs(*os.File) (tmpfsStat, error) { return tmpfsStat{}, errNoTmpfs }
 
-func bootID() [16]byte { return [16]byte{} }
+// Boot is this boot's number; zero: unknown.
+func Boot() [16]byte { return [16]byte{} }
 
 func realtime() int64 { return time.Now().UnixNano() }
