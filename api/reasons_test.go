@@ -28,6 +28,7 @@ import (
 	"highwater/operate"
 	"highwater/signer"
 	"highwater/store"
+	"highwater/store/disk"
 )
 
 // broken is an instance on which every act fails in the same way.
@@ -125,7 +126,7 @@ func TestNoErrorLeavesTheAdminSocketWithoutAReason(t *testing.T) {
 		reason string
 	}{
 		"a fault":          {errors.New("the roof fell in"), operate.Broken},
-		"the disk":         {fmt.Errorf("commit: %w", &store.DiskError{Err: store.ErrPoisoned}), signer.StoreFails},
+		"the disk":         {fmt.Errorf("commit: %w", &disk.Error{Err: store.ErrPoisoned}), signer.StoreFails},
 		"a locked device":  {&device.Error{Device: "left", Health: device.Locked}, "device_locked"},
 		"out of time":      {context.DeadlineExceeded, "timeout"},
 		"the pair":         {wire.Refuse(wire.NotOwner, "", "no"), wire.NotOwner},

@@ -39,7 +39,7 @@ func (e *Error) Error() string { return e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
 
 // ReasonWord is the reason for programs.
-func (e *DiskError) ReasonWord() string { return "store" }
+func (e *Error) ReasonWord() string { return "store" }
 
 // HintText is the advice.
 func (e *Error) HintText() string {
