@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -44,9 +43,8 @@ type machine struct {
 	shortKey      string // on the page
 	listen, peer  string
 	config, state string
-	key           string // of the instance, once it has one
-	daemon        *exec.Cmd
-	log           *os.File
+	key           string           // of the instance, once it has one
+	daemon        *harness.Process // nil: not running
 }
 
 // The page's chain: a block each 0.3 s, and of twelve in a row one is ours, and one more if that baker is late.
@@ -85,7 +83,7 @@ func newPage(t *testing.T) *page {
 		cancel()
 		running.Wait()
 		for _, m := range p.machines {
-			p.halt(m, syscall.SIGTERM)
+			p.halt(m, (*harness.Process).Stop)
 		}
 		server.Close()
 	})
@@ -164,10 +162,10 @@ func (p *page) give(m *machine, command string) string {
 		p.start(m)
 		return ""
 	case "systemctl stop highwater", "systemctl disable --now highwater":
-		p.halt(m, syscall.SIGTERM)
+		p.halt(m, (*harness.Process).Stop)
 		return ""
 	case "systemctl kill -s KILL highwater":
-		p.halt(m, syscall.SIGKILL)
+		p.halt(m, (*harness.Process).Kill)
 		return ""
 	}
 	got := p.run(m, command)
@@ -184,33 +182,25 @@ var instanceField = regexp.MustCompile(`"instance": "([0-9a-f]{64})"`)
 // start returns when the machine's devices are ready; whether it signs is the page's to say.
 func (p *page) start(m *machine) {
 	require.Nil(p.t, m.daemon, "%s serves already", m.name)
+	c := exec.Command("highwater", "serve") //nolint:noctx // ended by halt
+	c.Env = p.env(m)
 	var err error
-	m.log, err = os.OpenFile(filepath.Join(p.dir, m.name, "log"), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
+	m.daemon, err = harness.Launch(filepath.Join(p.dir, m.name, "log"), c)
 	require.NoError(p.t, err)
-	m.daemon = exec.Command("highwater", "serve") //nolint:noctx // ended by halt
-	m.daemon.Env, m.daemon.Stdout, m.daemon.Stderr = p.env(m), m.log, m.log
-	require.NoError(p.t, m.daemon.Start())
-	// Before that a command would open the state by itself, and be in the daemon's way.
-	require.Eventually(p.t, func() bool {
-		c, err := net.Dial("unix", filepath.Join(p.dir, m.name, "run", "admin.sock")) //nolint:noctx // bounded by the patience
+	// Without the socket, a command would open the state itself, and be in the daemon's way.
+	require.NoError(p.t, m.daemon.Await(p.t.Context(), func(context.Context) bool {
+		c, err := net.Dial("unix", filepath.Join(p.dir, m.name, "run", "admin.sock")) //nolint:noctx // bounded by Await
 		return err == nil && c.Close() == nil
-	}, scriptPatience, 10*time.Millisecond)
+	}))
 	ready := func() bool { return strings.Contains(p.run(m, "highwater keys list"), "ready") }
 	require.Eventually(p.t, ready, scriptPatience, 20*time.Millisecond)
 }
 
-func (p *page) halt(m *machine, sig syscall.Signal) {
-	if m.daemon == nil {
-		return
+func (p *page) halt(m *machine, end func(*harness.Process) error) {
+	if m.daemon != nil {
+		require.NoError(p.t, end(m.daemon))
+		m.daemon = nil
 	}
-	daemon := m.daemon
-	m.daemon = nil
-	require.NoError(p.t, daemon.Process.Signal(sig))
-	err := daemon.Wait()
-	if sig == syscall.SIGTERM {
-		require.NoError(p.t, err)
-	}
-	require.NoError(p.t, m.log.Close())
 }
 
 func (p *page) env(m *machine) []string {

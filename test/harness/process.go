@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -20,15 +21,23 @@ type Process struct {
 	Log string // output of all runs, one after the other
 
 	cmd   *exec.Cmd
-	ended chan error
+	ended chan struct{} // closed at the end of this run
+	end   error         // of this run, once ended is closed
 	asked atomic.Bool // the end of this run is wanted
 }
 
 // Spawn starts a program with its arguments. The output goes to a file.
 func Spawn(log string, args ...string) (*Process, error) {
+	return Launch(log, exec.Command(args[0], args[1:]...)) //nolint:gosec,noctx // ours; Kill or Stop end it
+}
+
+// Launch starts a command, which needs no context. Output without a reader of its own goes to a new file.
+func Launch(log string, cmd *exec.Cmd) (*Process, error) {
+	if err := os.RemoveAll(log); err != nil {
+		return nil, err
+	}
 	p := &Process{Log: log}
-	err := p.start(exec.Command(args[0], args[1:]...), (*exec.Cmd).Start) //nolint:gosec,noctx // ours; Kill or Stop end it
-	return p, err
+	return p, p.start(cmd, (*exec.Cmd).Start)
 }
 
 func (p *Process) start(cmd *exec.Cmd, start func(*exec.Cmd) error) error {
@@ -37,14 +46,20 @@ func (p *Process) start(cmd *exec.Cmd, start func(*exec.Cmd) error) error {
 		return err
 	}
 	defer log.Close() //nolint:errcheck // the process has its own descriptor
-	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Stderr = log
+	if cmd.Stdout == nil {
+		cmd.Stdout = log
+	}
 	if err := start(cmd); err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
 	p.cmd, p.ended = cmd, ended
 	p.asked.Store(false)
+	go func() {
+		p.end = cmd.Wait()
+		close(ended)
+	}()
 	return nil
 }
 
@@ -65,11 +80,10 @@ func (p *Process) Await(ctx context.Context, f func(context.Context) bool) error
 	defer tick.Stop()
 	for !f(ctx) {
 		select {
-		case err := <-p.ended:
-			p.ended <- err
-			return fmt.Errorf("it ended before it was ready: %w%s", err, p.lastWords())
+		case <-p.ended:
+			return fmt.Errorf("the process ended before it was ready: %w%s", p.end, p.lastWords())
 		case <-ctx.Done():
-			return fmt.Errorf("it is not ready: %w%s", ctx.Err(), p.lastWords())
+			return fmt.Errorf("the process is not ready: %w%s", ctx.Err(), p.lastWords())
 		case <-tick.C:
 		}
 	}
@@ -80,14 +94,14 @@ func (p *Process) Await(ctx context.Context, f func(context.Context) bool) error
 func (p *Process) Kill() error {
 	p.asked.Store(true)
 	err := p.cmd.Process.Kill()
-	return errors.Join(err, p.killed(<-p.ended))
+	<-p.ended
+	return errors.Join(err, p.killed())
 }
 
 // killed wants a process to have ended by a signal.
-func (p *Process) killed(end error) error {
-	var exit *exec.ExitError
-	if !errors.As(end, &exit) || exit.ExitCode() != -1 {
-		return fmt.Errorf("it ended before it was killed: %w%s", end, p.lastWords())
+func (p *Process) killed() error {
+	if p.cmd.ProcessState.ExitCode() != -1 {
+		return fmt.Errorf("the process ended before the kill: %v%s", p.cmd.ProcessState, p.lastWords())
 	}
 	return nil
 }
@@ -96,10 +110,10 @@ func (p *Process) killed(end error) error {
 func (p *Process) AwaitKilled(ctx context.Context) error {
 	p.asked.Store(true)
 	select {
-	case end := <-p.ended:
-		return p.killed(end)
+	case <-p.ended:
+		return p.killed()
 	case <-ctx.Done():
-		return fmt.Errorf("it was not killed: %w", ctx.Err())
+		return fmt.Errorf("the process was not killed: %w", ctx.Err())
 	}
 }
 
@@ -107,26 +121,26 @@ func (p *Process) AwaitKilled(ctx context.Context) error {
 func (p *Process) EndAnyhow() error {
 	p.asked.Store(true)
 	err := p.cmd.Process.Kill()
-	if end := <-p.ended; end == nil || errors.Is(err, os.ErrProcessDone) {
+	<-p.ended
+	if errors.Is(err, os.ErrProcessDone) {
 		return nil
 	}
 	return err
 }
 
-// AwaitExit waits until the process has ended by itself, with a status.
-func (p *Process) AwaitExit(ctx context.Context, status int) error {
+// AwaitExit waits until the process has ended by itself, with one of these statuses.
+func (p *Process) AwaitExit(ctx context.Context, statuses ...int) error {
 	p.asked.Store(true)
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	select {
-	case end := <-p.ended:
-		var exit *exec.ExitError
-		if !errors.As(end, &exit) || exit.ExitCode() != status {
-			return fmt.Errorf("it did not end with status %d: %w%s", status, end, p.lastWords())
+	case <-p.ended:
+		if status := p.cmd.ProcessState.ExitCode(); !slices.Contains(statuses, status) {
+			return fmt.Errorf("the process ended with status %d, not %d%s", status, statuses, p.lastWords())
 		}
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("it did not end: %w%s", ctx.Err(), p.lastWords())
+		return fmt.Errorf("the process did not end: %w%s", ctx.Err(), p.lastWords())
 	}
 }
 
@@ -143,19 +157,37 @@ func (p *Process) Stop() error {
 		return err
 	}
 	select {
-	case end := <-p.ended:
-		return end
+	case <-p.ended:
+		return p.end
 	case <-time.After(patience):
-		return errors.Join(fmt.Errorf("it did not end within %s, and was killed%s", patience, p.lastWords()), p.Kill())
+		return errors.Join(p.dump(), fmt.Errorf("the process did not end within %s, and was killed%s", patience, p.lastWords()))
 	}
+}
+
+// dumpTime is how long a hanging program may take to write its goroutines.
+const dumpTime = 5 * time.Second
+
+// dump makes a hanging Go program write its goroutines to the log, and ends the program.
+func (p *Process) dump() error {
+	err := p.cmd.Process.Signal(syscall.SIGQUIT)
+	select {
+	case <-p.ended:
+	case <-time.After(dumpTime):
+	}
+	return errors.Join(err, p.EndAnyhow())
+}
+
+// Output is the output up to now.
+func (p *Process) Output() string {
+	text, err := os.ReadFile(p.Log)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
 }
 
 // lastWords are the end of the log, for an error.
 func (p *Process) lastWords() string {
-	text, err := os.ReadFile(p.Log)
-	if err != nil {
-		return ""
-	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	lines := strings.Split(strings.TrimSpace(p.Output()), "\n")
 	return "\n" + strings.Join(lines[max(0, len(lines)-10):], "\n")
 }

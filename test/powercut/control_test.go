@@ -226,6 +226,7 @@ func newControlProcess(t *testing.T, dir, way string) *process {
 	env := append(os.Environ(), controlDir+"="+dir, controlListen+"="+address, controlWay+"="+way)
 	p := &process{
 		t: t, base: "http://" + address, ready: "http://" + address + "/authorized_keys",
+		log: filepath.Join(t.TempDir(), "log"),
 		command: func() *exec.Cmd {
 			c := command("/proc/self/exe")
 			c.Env = env

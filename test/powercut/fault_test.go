@@ -157,9 +157,9 @@ func requirePoisoned(t *testing.T, h *highwater, b *bakery, cause, advice string
 	require.Contains(t, said, cause)
 	require.Contains(t, said, advice)
 	h.endsWith(exitDisk)
-	require.Regexp(t, "(?m)^error: .*"+regexp.QuoteMeta(cause), h.log.String())
-	require.Regexp(t, "(?m)^hint: .*"+regexp.QuoteMeta(advice), h.log.String())
-	require.Contains(t, h.log.String(), "alarm=disk")
+	require.Regexp(t, "(?m)^error: .*"+regexp.QuoteMeta(cause), h.output())
+	require.Regexp(t, "(?m)^hint: .*"+regexp.QuoteMeta(advice), h.output())
+	require.Contains(t, h.output(), "alarm=disk")
 }
 
 // requireRefusal wants it not to start, with the cause and the advice.
@@ -339,7 +339,7 @@ func TestYesterdaysCopy(t *testing.T) {
 	h.start()
 	b.requireSound()
 	require.NoError(t, h.stop())
-	require.Regexp(t, `level=WARN msg=.*ahead`, h.log.String())
+	require.Regexp(t, `level=WARN msg=.*ahead`, h.output())
 }
 
 const tcpLedger = `

@@ -3,7 +3,7 @@
 package powercut_test
 
 import (
-	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -42,78 +41,66 @@ type signer interface {
 type process struct {
 	t       *testing.T
 	command func() *exec.Cmd
-	base    string // of its octez endpoints
-	ready   string // what is answered with 200 once it can sign
+	base    string // of the octez endpoints
+	ready   string // the URL that answers 200 once the signer can sign
+	log     string // file
 
-	cmd   *exec.Cmd
-	log   bytes.Buffer
-	ended chan error
+	run *harness.Process // nil: not running
 }
 
-// start runs it until it is ready.
+// start starts the signer, and waits until it can sign.
 func (p *process) start() {
 	p.t.Helper()
 	p.launch()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	for {
-		if status, _ := p.get(p.ready); status == http.StatusOK {
-			return
-		}
-		select {
-		case err := <-p.ended:
-			p.cmd = nil
-			require.FailNow(p.t, "it ended before it was ready", "%v: %s", err, p.log.String())
-		case <-deadline.C:
-			_, body := p.get(p.ready)
-			p.kill()
-			require.FailNow(p.t, "it does not become ready", "%s: %s", body, p.log.String())
-		case <-time.After(2 * time.Millisecond):
-		}
+	var body string
+	err := p.run.Await(p.t.Context(), func(context.Context) bool {
+		var status int
+		status, body = p.get(p.ready)
+		return status == http.StatusOK
+	})
+	if err != nil {
+		p.kill()
 	}
+	require.NoError(p.t, err, "the signer does not become ready: %s", body)
 }
 
 func (p *process) launch() {
 	p.t.Helper()
-	p.log.Reset()
-	p.cmd, p.ended = p.command(), make(chan error, 1)
-	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
-	require.NoError(p.t, p.cmd.Start())
-	go func(c *exec.Cmd, ended chan<- error) { ended <- c.Wait() }(p.cmd, p.ended)
+	var err error
+	p.run, err = harness.Launch(p.log, p.command())
+	require.NoError(p.t, err)
 }
 
-// refused runs it, expects it to end by itself with an error and a hint, and gives what it said.
+// output is the output of the last run.
+func (p *process) output() string {
+	text, err := os.ReadFile(p.log)
+	require.NoError(p.t, err)
+	return string(text)
+}
+
+// refused starts the signer, wants an end with an error, and gives the output.
 func (p *process) refused() string {
 	p.t.Helper()
 	p.launch()
-	select {
-	case err := <-p.ended:
-		p.cmd = nil
-		require.Error(p.t, err, "it ended as if all were well: %s", p.log.String())
-	case <-time.After(patience):
-		p.kill()
-		require.FailNow(p.t, "it does not end", p.log.String())
-	}
-	return p.log.String()
+	p.endsWith(1, exitDisk)
+	return p.output()
 }
 
 func (p *process) kill() {
-	if p.cmd != nil {
-		_ = p.cmd.Process.Kill() // it may have ended
-		<-p.ended
-		p.cmd = nil
+	if p.run != nil {
+		_ = p.run.EndAnyhow() // the process may have ended
+		p.run = nil
 	}
 }
 
-// powerGoes is the end of a process that leaves nothing in memory.
+// powerGoes ends a process without anything in memory.
 func (p *process) powerGoes() { p.kill() }
 
-// stop ends it in order and gives its exit status.
+// stop ends the process in order.
 func (p *process) stop() error {
 	p.t.Helper()
-	require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGTERM))
-	err := <-p.ended
-	p.cmd = nil
+	err := p.run.Stop()
+	p.run = nil
 	return err
 }
 
@@ -130,19 +117,12 @@ func (p *process) get(url string) (status int, body string) {
 	return resp.StatusCode, string(b)
 }
 
-// endsWith waits until it has ended by itself, with a status.
-func (p *process) endsWith(status int) {
+// endsWith waits until the process has ended by itself, with one of these statuses.
+func (p *process) endsWith(statuses ...int) {
 	p.t.Helper()
-	select {
-	case err := <-p.ended:
-		var exit *exec.ExitError
-		require.ErrorAs(p.t, err, &exit, p.log.String())
-		require.Equal(p.t, status, exit.ExitCode(), p.log.String())
-		p.cmd = nil
-	case <-time.After(patience):
-		p.kill()
-		require.FailNow(p.t, "it does not end", p.log.String())
-	}
+	err := p.run.AwaitExit(p.t.Context(), statuses...)
+	p.kill()
+	require.NoError(p.t, err)
 }
 
 // notReady gives the reasons for which /readyz says no.
@@ -214,7 +194,7 @@ func newHighwater(t *testing.T, state, devices string) *highwater {
 	}
 	h.process = process{
 		t: t, base: "http://" + octez, ready: "http://" + monitor + "/readyz",
-		command: func() *exec.Cmd { return h.cmdline("serve") },
+		command: func() *exec.Cmd { return h.cmdline("serve") }, log: filepath.Join(dir, "log"),
 	}
 	h.text = func() string {
 		return fmt.Sprintf(head, state, chain, octez, filepath.Join(dir, "admin.sock"), monitor, h.ahead, h.runtime) + devices

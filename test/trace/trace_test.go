@@ -6,18 +6,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -25,6 +20,7 @@ import (
 	_ "highwater/cmd" // what is built and run here: Go's cache of results must know of it
 	"highwater/internal/baker"
 	"highwater/internal/tezos"
+	"highwater/test/harness"
 )
 
 // ghost is a test chain: emulated devices refuse the mainnet's.
@@ -36,14 +32,14 @@ var ghost = tezos.ChainID{1, 2, 3, 4}
 func TestSignatureLeavesAfterTheSync(t *testing.T) {
 	_, err := exec.LookPath("strace")
 	require.NoError(t, err, "this test needs strace: `make test` installs it, or scripts/install-deps.sh strace")
-	d := startTraced(t)
+	d := startTraced(t, harness.Store{Unknown: true})
 	payload := baker.Step{Chain: ghost, Kind: tezos.Block, Level: 20}.Payload(tezos.Ed25519)
 	signature := d.sign(t, payload)
 	d.stop(t)
 
 	calls := readTrace(t, d.trace)
 	digest := tezos.Digest(payload)
-	db := filepath.Join(d.dir, "marks.db")
+	db := filepath.Join(d.state, "marks.db")
 	answer := one(t, calls, "the answer",
 		func(c call) bool { return c.name == "write" && strings.Contains(c.args, signature) })
 	require.Contains(t, answer.args, "HTTP/1.1 200 OK")
@@ -78,7 +74,7 @@ func TestASignatureUnderAHorizon(t *testing.T) {
 	shm, err := os.MkdirTemp("/dev/shm", "hw")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(shm)) })
-	d := startTraced(t, fmt.Sprintf("[store]\nahead = 1\nruntime_dir = %q\n", shm))
+	d := startTraced(t, harness.Store{Ahead: 1, Runtime: shm})
 	d.sign(t, baker.Step{Chain: ghost, Kind: tezos.Block, Level: 20}.Payload(tezos.Ed25519))
 	payload := baker.Step{Chain: ghost, Kind: tezos.Block, Level: 21}.Payload(tezos.Ed25519)
 	signature := d.sign(t, payload)
@@ -90,7 +86,7 @@ func TestASignatureUnderAHorizon(t *testing.T) {
 
 	calls := readTrace(t, d.trace)
 	digest := tezos.Digest(payload)
-	db := filepath.Join(d.dir, "marks.db")
+	db := filepath.Join(d.state, "marks.db")
 	answer := one(t, calls, "the answer",
 		func(c call) bool { return c.name == "write" && strings.Contains(c.args, signature) })
 	record := one(t, before(calls, answer), "the record", func(c call) bool {
@@ -118,10 +114,10 @@ func TestASignatureUnderAHorizon(t *testing.T) {
 // cache is synced, and what the cache holds is dropped, since pages whose writing failed stay there. So is its name,
 // which a creation that was killed, or who moved a file there, may have left in memory only.
 func TestStartReadsWhatIsOnTheDisk(t *testing.T) {
-	d := startTraced(t)
+	d := startTraced(t, harness.Store{Unknown: true})
 	d.stop(t)
 	calls := readTrace(t, d.trace)
-	db := filepath.Join(d.dir, "marks.db")
+	db := filepath.Join(d.state, "marks.db")
 	of := func(name string) func(call) bool {
 		return func(c call) bool { return c.name == name && c.file == db && c.result != "-1" }
 	}
@@ -131,7 +127,7 @@ func TestStartReadsWhatIsOnTheDisk(t *testing.T) {
 	require.Less(t, synced.end, dropped.start)
 	require.Less(t, dropped.end, read.start)
 	name := one(t, calls, "a sync of the directory",
-		func(c call) bool { return c.name == "fsync" && c.file == d.dir && c.result == "0" })
+		func(c call) bool { return c.name == "fsync" && c.file == d.state && c.result == "0" })
 	require.Less(t, name.end, read.start)
 }
 
@@ -144,7 +140,7 @@ func TestCreationIsOnTheDisk(t *testing.T) {
 	above := filepath.Join(base, "var", "lib")
 	dir := filepath.Join(above, "state")
 	run(t, "go", "build", "-o", binary, "highwater/cmd/highwater")
-	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, config, dir, ghost, filepath.Join(base, "admin.sock")), 0o600))
+	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, config, dir, ghost, harness.Address(t), harness.Socket(base)), 0o600))
 	run(t, "strace", "-f", "-y", "-x", "-o", trace, "-e", "trace=pwrite64,linkat,fdatasync,fsync", binary, "init", "--yes",
 		"--store-only", "--config", file)
 	calls, fresh := readTrace(t, trace), filepath.Join(dir, "marks.db.new")
@@ -260,16 +256,15 @@ func one(t *testing.T, calls []call, what string, is func(call) bool) call {
 
 // daemon is `highwater serve` under strace, with an emulated Ledger.
 type daemon struct {
-	dir, trace, address, pkh string
-	process                  *exec.Cmd
-	log                      *bytes.Buffer
-	done                     chan struct{} // closed when its log has ended
+	*harness.Daemon
+	state, trace string
 }
 
 const config = `state_dir = %q
 chain = %q
 [server]
-listen = "127.0.0.1:0"
+listen = %q
+known_keys = true
 [admin]
 socket = %q
 [[device]]
@@ -280,55 +275,30 @@ transport = "sim"
 seed = "a seed of the tests"
 `
 
-func startTraced(t *testing.T, settings ...string) *daemon {
+func startTraced(t *testing.T, store harness.Store) *daemon {
 	t.Helper()
 	base, err := os.MkdirTemp("", "hw") // short: a socket's path is
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(base)) })
-	binary, file := filepath.Join(base, "highwater"), filepath.Join(base, "config.toml")
-	d := &daemon{
-		dir: filepath.Join(base, "state"), trace: filepath.Join(base, "trace"), log: &bytes.Buffer{},
-		done: make(chan struct{}),
-	}
+	d := &daemon{state: filepath.Join(base, "state"), trace: filepath.Join(base, "trace")}
+	binary, octez := filepath.Join(base, "highwater"), harness.Address(t)
 	run(t, "go", "build", "-o", binary, "highwater/cmd/highwater")
-	require.NoError(t, os.WriteFile(
-		file, append(fmt.Appendf(nil, config, d.dir, ghost, filepath.Join(base, "admin.sock")),
-			strings.Join(settings, "")...), 0o600))
-	run(t, binary, "init", "--yes", "--config", file)
-	run(t, binary, "activate", "--yes", "--level", "10", "--config", file)
-	var keys []struct{ PKH string }
-	require.NoError(t, json.Unmarshal(run(t, binary, "keys", "list", "--json", "--config", file), &keys))
-	require.Len(t, keys, 1)
-	d.pkh = keys[0].PKH
-
-	d.process = exec.CommandContext(context.Background(), "strace", "-f", "-y", "-x", "-s", "65536", "-o", d.trace,
-		"-e", "trace=pread64,fadvise64,pwrite64,write,writev,sendto,sendmsg,fdatasync,fsync", binary, "serve", "--log-format",
-		"json", "--config", file)
-	logs, err := d.process.StderrPipe()
+	d.Daemon, err = harness.Make(harness.Options{
+		Binary: binary, Dir: base, Store: store, Octez: octez, Keys: 1,
+		Config: fmt.Sprintf(config, d.state, ghost, octez, harness.Socket(base)),
+	})
 	require.NoError(t, err)
-	require.NoError(t, d.process.Start())
-	t.Cleanup(func() { _ = d.process.Process.Kill() })
-	d.awaitListener(t, logs)
-	return d
-}
-
-// awaitListener reads the daemon's log until it says where it listens, and the rest of it in the background.
-func (d *daemon) awaitListener(t *testing.T, logs io.Reader) {
-	t.Helper()
-	lines := bufio.NewScanner(io.TeeReader(logs, d.log))
-	for d.address == "" && lines.Scan() {
-		var entry struct{ Msg, Listener, Address string }
-		if json.Unmarshal(lines.Bytes(), &entry) == nil && entry.Msg == "listening" && entry.Listener == "octez" {
-			d.address = entry.Address
-		}
+	for _, args := range [][]string{{"init", "--yes"}, {"activate", "--yes", "--level", "10"}} {
+		_, err = d.Command(t.Context(), args...)
+		require.NoError(t, err)
 	}
-	require.NotEmpty(t, d.address, "it did not start: %s", d.log)
-	go func() {
-		defer close(d.done)
-		for lines.Scan() {
-			continue
-		}
-	}()
+	require.NoError(t, d.StartUnder("strace", "-f", "-y", "-x", "-s", "65536", "-o", d.trace,
+		"-e", "trace=pread64,fadvise64,pwrite64,write,writev,sendto,sendmsg,fdatasync,fsync"))
+	t.Cleanup(func() { _ = d.EndAnyhow() })
+	require.NoError(t, d.Await(t.Context(), func(context.Context) bool {
+		return strings.Contains(d.Output(), "msg=started")
+	}))
+	return d
 }
 
 func run(t *testing.T, name string, args ...string) []byte {
@@ -343,33 +313,23 @@ func run(t *testing.T, name string, args ...string) []byte {
 
 func (d *daemon) sign(t *testing.T, payload []byte) (signature string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	body := strings.NewReader(`"` + hex.EncodeToString(payload) + `"`)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+d.address+"/keys/"+d.pkh, body)
+	keys, err := d.Keys(t.Context())
 	require.NoError(t, err)
-	res, err := http.DefaultClient.Do(req)
+	client := d.Client(false)
+	defer client.Close()
+	sig, err := client.SignOnly(t.Context(), keys[0], payload)
 	require.NoError(t, err)
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	require.NoError(t, err)
-	require.Equal(t, http.StatusOK, res.StatusCode, "%s", text)
-	var answer struct{ Signature string }
-	require.NoError(t, json.Unmarshal(text, &answer))
-	require.NotEmpty(t, answer.Signature)
-	http.DefaultClient.CloseIdleConnections()
-	return answer.Signature
+	return sig.String()
 }
 
 // stop ends the daemon in an orderly way: strace hands no signals on, so its child gets them.
 func (d *daemon) stop(t *testing.T) {
 	t.Helper()
-	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", d.process.Process.Pid, d.process.Process.Pid))
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", d.PID(), d.PID()))
 	require.NoError(t, err)
 	var pid int
 	_, err = fmt.Sscan(string(children), &pid)
 	require.NoError(t, err)
 	require.NoError(t, unix.Kill(pid, unix.SIGTERM))
-	<-d.done
-	require.NoError(t, d.process.Wait(), "%s", d.log)
+	require.NoError(t, d.AwaitExit(t.Context(), 0))
 }

@@ -6,7 +6,6 @@ package usb_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -25,7 +24,6 @@ import (
 	"highwater/api"
 	"highwater/internal/baker"
 	"highwater/internal/device"
-	"highwater/internal/logtest"
 	"highwater/internal/tezos"
 	"highwater/operate"
 	"highwater/test/harness"
@@ -44,11 +42,10 @@ func bin(name string) string { return filepath.Join(os.Getenv("LAB_BIN"), name) 
 
 // emulated is a running gadget program.
 type emulated struct {
-	t      *testing.T
-	name   string
-	stdin  io.WriteCloser
-	cmd    *exec.Cmd
-	stderr *bytes.Buffer
+	t       *testing.T
+	name    string
+	stdin   io.WriteCloser
+	process *harness.Process
 
 	mu     sync.Mutex
 	events []gadget.Event
@@ -69,22 +66,22 @@ func start(t *testing.T, program string, args ...string) *emulated {
 	cmd.Env = append(os.Environ(), "GODEBUG=asyncpreemptoff=1")
 	stdin, err := cmd.StdinPipe()
 	require.NoError(t, err)
-	stdout, err := cmd.StdoutPipe()
+	events, stdout := io.Pipe()
+	cmd.Stdout = stdout
+	d := &emulated{t: t, name: name, stdin: stdin, next: make(chan struct{})}
+	d.process, err = harness.Launch(filepath.Join(t.TempDir(), "log"), cmd)
 	require.NoError(t, err)
-	d := &emulated{t: t, name: name, stdin: stdin, cmd: cmd, stderr: &bytes.Buffer{}, next: make(chan struct{})}
-	cmd.Stderr = d.stderr
-	require.NoError(t, cmd.Start())
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		d.read(stdout)
+		d.read(events)
 	}()
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
+		_ = d.process.EndAnyhow()
+		_ = stdout.Close()
 		<-read
-		_ = cmd.Wait()
 		if t.Failed() {
-			t.Logf("%s: %v\n%s", name, d.all(), d.stderr)
+			t.Logf("%s: %v\n%s", name, d.all(), d.process.Output())
 		}
 	})
 	d.wait("ready", "")
@@ -134,7 +131,8 @@ func (d *emulated) wait(event, prefix string) string {
 		select {
 		case <-next:
 		case <-deadline:
-			require.Fail(d.t, "an event did not come", "%s: %s %q; there were %v\n%s", d.name, event, prefix, d.all(), d.stderr)
+			require.Fail(d.t, "an event did not come", "%s: %s %q; there were %v\n%s", d.name, event, prefix, d.all(),
+				d.process.Output())
 		}
 	}
 }
@@ -156,9 +154,7 @@ type signerProcess struct {
 	config  string
 	address string
 	user    *syscall.Credential
-	cmd     *exec.Cmd
-	log     *logtest.Log
-	exited  chan error
+	process *harness.Process
 
 	client *baker.Client
 	judge  *baker.Judge
@@ -219,21 +215,19 @@ func (s *signerProcess) run(args ...string) {
 // serve starts the daemon and waits for its listeners.
 func (s *signerProcess) serve() {
 	s.t.Helper()
-	s.log = &logtest.Log{}
-	s.cmd = s.command("serve", "--log-level", "debug")
-	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
-	require.NoError(s.t, s.cmd.Start())
-	exited := make(chan error, 1)
-	s.exited = exited
-	cmd, log := s.cmd, s.log
-	go func() { exited <- cmd.Wait() }()
+	log := filepath.Join(filepath.Dir(s.config), "log")
+	process, err := harness.Launch(log, s.command("serve", "--log-level", "debug"))
+	require.NoError(s.t, err)
+	s.process = process
 	s.t.Cleanup(func() {
-		_ = cmd.Process.Kill()
+		_ = process.EndAnyhow()
 		if s.t.Failed() || os.Getenv("LAB_LOG") != "" {
-			s.t.Logf("highwater serve:\n%s", tail(log.String(), 200))
+			s.t.Logf("highwater serve:\n%s", tail(process.Output(), 200))
 		}
 	})
-	s.until("it listens", func() bool { return strings.Contains(log.String(), "msg=started") })
+	require.NoError(s.t, process.Await(s.t.Context(), func(context.Context) bool {
+		return strings.Contains(process.Output(), "msg=started")
+	}))
 }
 
 func tail(text string, lines int) string {
@@ -241,19 +235,11 @@ func tail(text string, lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// stop ends the daemon as systemd would, and gives the time that took.
+// stop ends the daemon as systemd would, and gives the time until its end.
 func (s *signerProcess) stop() time.Duration {
 	s.t.Helper()
 	began := time.Now()
-	require.NoError(s.t, s.cmd.Process.Signal(syscall.SIGTERM))
-	select {
-	case err := <-s.exited:
-		require.NoError(s.t, err)
-	case <-time.After(patience):
-		require.NoError(s.t, s.cmd.Process.Signal(syscall.SIGQUIT))
-		<-s.exited
-		require.Fail(s.t, "SIGTERM did not end it")
-	}
+	require.NoError(s.t, s.process.Stop())
 	return time.Since(began)
 }
 

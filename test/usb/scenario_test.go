@@ -363,7 +363,7 @@ func TestTerminate(t *testing.T) {
 			}
 			asked := make(chan error, 1)
 			go func() { asked <- s.sign(key, level, 1) }()
-			s.until("it is on the wire", func() bool { return strings.Contains(s.log.String(), sending[kind]) })
+			s.until("it is on the wire", func() bool { return strings.Contains(s.process.Output(), sending[kind]) })
 			d := s.stop()
 			require.NoError(t, <-asked, "an exchange under way is finished")
 			took(t, "SIGTERM during a transfer to the end", d)

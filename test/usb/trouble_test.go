@@ -21,11 +21,7 @@ import (
 )
 
 // kill ends the daemon where it stands.
-func (s *signerProcess) kill() {
-	s.t.Helper()
-	require.NoError(s.t, s.cmd.Process.Kill())
-	<-s.exited
-}
+func (s *signerProcess) kill() { s.t.Helper(); require.NoError(s.t, s.process.Kill()) }
 
 // TestKill kills the signer while a signature is under way. The one that follows never signs other bytes at that place.
 // A Ledger whose answer nobody fetched has ended its app and is locked: the next signer says so, and signs once it is
@@ -44,7 +40,7 @@ func TestKill(t *testing.T) {
 		if kind == "ledger" {
 			d.wait("command", "800f81")
 		} else {
-			s.until("it is on the wire", func() bool { return strings.Contains(s.log.String(), sending[kind]) })
+			s.until("it is on the wire", func() bool { return strings.Contains(s.process.Output(), sending[kind]) })
 		}
 		s.kill()
 		first := <-asked
@@ -79,14 +75,14 @@ func TestFrozen(t *testing.T) {
 		s.health("dev", device.Ready)
 		key := s.keys(1)[0]
 		s.activate()
-		require.NoError(t, d.cmd.Process.Signal(syscall.SIGSTOP))
+		require.NoError(t, syscall.Kill(d.process.PID(), syscall.SIGSTOP))
 		began := time.Now()
 		require.Error(t, s.sign(key, 1001, 1))
 		took(t, "silent device: refused", time.Since(began))
 		end := s.stop()
 		took(t, "silent device: SIGTERM to the end", end)
 		require.Less(t, end, slow*5*time.Second)
-		require.NoError(t, d.cmd.Process.Signal(syscall.SIGCONT))
+		require.NoError(t, syscall.Kill(d.process.PID(), syscall.SIGCONT))
 		s.serve()
 		if kind == "ledger" {
 			// What was sent to it waited; the answer may have come when nobody fetched it.

@@ -39,7 +39,7 @@ func smallPages(t *testing.T) {
 // usage looks at the daemon from outside, and asks its monitor.
 func (s *signerProcess) usage(metrics string) usage {
 	s.t.Helper()
-	dir := fmt.Sprintf("/proc/%d", s.cmd.Process.Pid)
+	dir := fmt.Sprintf("/proc/%d", s.process.PID())
 	files, err := os.ReadDir(dir + "/fd")
 	require.NoError(s.t, err)
 	threads, err := os.ReadDir(dir + "/task")
