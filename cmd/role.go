@@ -137,7 +137,7 @@ func (a *app) standbyCmd() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.ShowRole(role, "it signs nothing")
+				return a.ShowRole(role, "signs nothing")
 			})
 		},
 	}

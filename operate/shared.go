@@ -25,7 +25,7 @@ type Register interface {
 
 // errShared refuses a command for a pair, or for a lone instance.
 var errShared = wire.Refuse(wire.NotOwner, "highwater handover, highwater takeover: see docs/register.md",
-	"this instance shares the right to sign through a register: the register alone gives it")
+	"this instance shares the right to sign through a register: only the register moves the right")
 
 // errSharedOffline refuses a command for the register without a daemon.
 var errSharedOffline = wire.Refuse(wire.NotReady, "highwater serve", "only the daemon speaks with the register")
@@ -54,9 +54,9 @@ func sharedRefusal(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, register.ErrElsewhere):
-		return wire.Refuse(wire.NotOwner, "highwater handover; when that machine is gone: highwater takeover", "%v", err)
+		return wire.Refuse(wire.NotOwner, "highwater handover; when the owner is gone: highwater takeover", "%v", err)
 	case errors.Is(err, register.ErrUnanswered):
-		return wire.Refuse(wire.Unreachable, "when that machine is gone: highwater takeover, which needs no statement here",
+		return wire.Refuse(wire.Unreachable, "when the owner is gone: highwater takeover, without a statement",
 			"%v", err)
 	}
 	return wire.Refuse(wire.NotReady, "see: highwater status", "%v", err)
@@ -120,7 +120,7 @@ func (l *Local) sharedMoment(ctx context.Context, r failover.HandoverRequest, h 
 	h.Moment = &m
 	if f := m.Finding(); !r.DryRun && !m.Good {
 		h.Findings = m.Findings
-		return wire.Refuse(wire.BadMoment, "wait for it; or: --now", "%s: %s", f.Name, f.Detail)
+		return wire.Refuse(wire.BadMoment, "wait for a good moment, or: --now", "%s: %s", f.Name, f.Detail)
 	}
 	return nil
 }
@@ -133,10 +133,10 @@ func (l *Local) takeoverShared(ctx context.Context, reg Register, r failover.Tak
 	v := reg.View()
 	t := failover.Takeover{
 		Findings: sharedFindings(reg), Epoch: v.Epoch + 1, Floor: v.Horizon,
-		Reason: "the register's horizon: nobody else signs above it any more",
+		Reason: "the register's horizon: nobody else signs above the horizon",
 	}
 	if v.Mine {
-		return t, wire.Refuse(wire.IsActive, "there is nothing to take over; see: highwater status",
+		return t, wire.Refuse(wire.IsActive, "nothing to take over; see: highwater status",
 			"this instance has the right to sign already")
 	}
 	f := checklist.Stands(t.Findings)

@@ -214,17 +214,17 @@ func differingKeys(b *bundle.Bundle, here []operate.KeyRow) []string {
 	for _, k := range b.Keys {
 		at := slices.IndexFunc(here, func(row operate.KeyRow) bool { return row.PKH == k.PKH })
 		if at < 0 {
-			out = append(out, fmt.Sprintf("key %s is known there, and not here", k.PKH))
+			out = append(out, fmt.Sprintf("the bundle has key %s, this instance has not", k.PKH))
 			continue
 		}
 		allow := slices.Sorted(slices.Values(here[at].Allow))
 		if !slices.Equal(allow, k.Allow) {
-			out = append(out, fmt.Sprintf("%s may sign %v there, %v here", k.PKH, k.Allow, allow))
+			out = append(out, fmt.Sprintf("%s may sign %v in the bundle, %v here", k.PKH, k.Allow, allow))
 		}
 	}
 	for _, row := range here {
 		if !slices.ContainsFunc(b.Keys, func(k bundle.Key) bool { return k.PKH == row.PKH }) {
-			out = append(out, fmt.Sprintf("key %s is known here, and not there", row.PKH))
+			out = append(out, fmt.Sprintf("this instance has key %s, the bundle has not", row.PKH))
 		}
 	}
 	return out
@@ -240,7 +240,7 @@ func differingCeilings(b *bundle.Bundle, marks []operate.MarkRow) []string {
 			}
 		}
 		if here != fmt.Sprint(c.Level) {
-			out = append(out, fmt.Sprintf("the ceiling of %s is %d there, %s here", c.PKH, c.Level, here))
+			out = append(out, fmt.Sprintf("the ceiling of %s is %d in the bundle, %s here", c.PKH, c.Level, here))
 		}
 	}
 	return out

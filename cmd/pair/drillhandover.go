@@ -198,7 +198,7 @@ func (r *realDrill) giveBack(ctx context.Context) {
 		}
 	}
 	if err == nil {
-		err = errors.New("the peer did not say what came of it")
+		err = errors.New("the peer did not give the outcome")
 	}
 	r.line(checklist.Back, checklist.Bad, "this machine has the right to sign; when the peer is ready: highwater handover",
 		"%s", err)

@@ -20,33 +20,33 @@ import (
 	"highwater/register/etcd"
 )
 
-const registerLong = `Several instances share the right to sign through one record in etcd, instead of a pair. The record names an owner
-and a horizon: the owner signs up to the horizon, and moves it along with the chain. When the owner is gone, the next instance
-takes over above the horizon by itself. See docs/register.md.`
+const registerLong = `Several instances share the right to sign through one record in etcd, instead of a pair. The
+record names an owner and a horizon. The owner signs up to the horizon, and moves the horizon along with the chain. When
+the owner is gone, the next instance takes over above the horizon, without an operator. See docs/register.md.`
 
-const registerInitLong = `Make the first record, at the instance that signs now, stopped. The record holds this instance's exact watermarks:
-whoever gets the right first starts above them. From then on this instance signs by the register only.
+const registerInitLong = `Make the first record, at the signing instance, stopped. The record holds the instance's exact
+watermarks: the first owner starts above these marks. From then on the instance signs by the register only.
 
-etcd should let a user of its own read and write this record, and nothing else. KEY is the record that this command names, NAME
-the common name of the certificate in [register] cert:
+In etcd, make a user for this record alone, with read and write. The command prints the KEY of the record. NAME is the
+common name of the certificate in [register] cert:
 
   etcdctl role add highwater
   etcdctl role grant-permission highwater readwrite KEY
   etcdctl user add NAME --no-password
   etcdctl user grant-role NAME highwater`
 
-const registerDetachLong = `Leave the register for good, at a stopped instance: it goes on alone, and asks the register no more. This rests on your
-statement that none of the other instances can sign: their processes are stopped, and do not come back with this register. If
-it is not true, two sign, and you are slashed.
+const registerDetachLong = `Leave the register for good, at a stopped instance. The instance goes on alone, and asks the
+register no more. The command rests on your statement that no other instance can sign: their processes are stopped, and
+do not come back with the register. If the statement is false, two instances sign, and you are slashed.
 
-Every watermark is raised above all that any instance may have signed: above LEVEL, the chain's head, and above the newest horizon
-that was seen here, by ten levels.`
+Every watermark is raised above every place that any instance may have signed: ten levels above LEVEL, the chain's head,
+and above the newest horizon seen here.`
 
 func (a *app) registerCmd() *cobra.Command {
 	var yes, alone bool
 	var head cli.LevelValue
 	create := a.AddJSON(&cobra.Command{
-		Use: "init", Short: "Make the first record, at the instance that signs now, stopped", Long: registerInitLong,
+		Use: "init", Short: "Make the first record, at the signing instance, stopped", Long: registerInitLong,
 		Args:    cli.NoArgs,
 		Example: "  highwater register init",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -59,7 +59,7 @@ func (a *app) registerCmd() *cobra.Command {
 		},
 	})
 	create.Flags().BoolVar(&yes, "yes", false,
-		"do not ask: I state that nobody but this instance has signed with these keys above its watermarks")
+		"do not ask: I state that only this instance has signed with these keys above its watermarks")
 	show := a.AddJSON(&cobra.Command{
 		Use: "show", Short: "Read the record, and show who may sign", Args: cli.NoArgs,
 		Example: "  highwater register show --json",
@@ -87,7 +87,7 @@ func (a *app) registerCmd() *cobra.Command {
 		},
 	})
 	detach.Flags().BoolVar(&alone, "the-other-instances-cannot-sign", false,
-		"I state: they are stopped, and do not come back with this register")
+		"I state: all other instances are stopped, and do not come back with the register")
 	detach.Flags().Var(&head, "head", "where the chain is: `LEVEL` (a number, or head+N)")
 	return cli.Group("register", "Share the right to sign among several machines, through etcd", registerLong,
 		"  highwater register show", create, show, detach)
@@ -113,12 +113,12 @@ const registerWait = 10 * time.Second
 
 func (a *app) registerInit(ctx context.Context, cfg *config.Config, in *daemon.Instance, yes bool) error {
 	if _, paired := in.Store.Peer(); paired {
-		return hints.Add(errors.New("this instance is one of a pair"), "highwater peer remove, on both machines")
+		return hints.Add(errors.New("this instance has a peer"), "highwater peer remove, on both machines")
 	}
 	role := in.Store.Role()
 	if role.Role != hwm.Active || role.Owner != in.Store.Instance() {
-		return hints.Add(fmt.Errorf("this instance is on %s: the first record is made where signing is", role.Role),
-			"there; or, where nobody signs yet, first "+hints.Level("highwater activate --level", 0))
+		return hints.Add(fmt.Errorf("this instance is on %s: the signing instance makes the first record", role.Role),
+			"run the command there; or, if nobody signs yet, first "+hints.Level("highwater activate --level", 0))
 	}
 	marks, err := register.MarksOf(in.Store, in.Signer)
 	if err != nil {
@@ -131,7 +131,7 @@ func (a *app) registerInit(ctx context.Context, cfg *config.Config, in *daemon.I
 	for _, m := range marks {
 		level = max(level, m.Level)
 	}
-	question := fmt.Sprintf("Nobody but this instance has signed with these keys above its watermarks (the highest is at level %d)?", level)
+	question := fmt.Sprintf("Has only this instance signed with these keys above its watermarks (the highest is at level %d)?", level)
 	if err = a.Confirm(yes, question, "init"); err != nil {
 		return err
 	}
@@ -141,8 +141,8 @@ func (a *app) registerInit(ctx context.Context, cfg *config.Config, in *daemon.I
 			return err
 		}
 		if !created {
-			return hints.Add(fmt.Errorf("there is a record already, under %s", cfg.RegisterKey()),
-				"highwater register show; another group of keys has another `name`")
+			return hints.Add(fmt.Errorf("the record exists already, under %s", cfg.RegisterKey()),
+				"highwater register show; a second group of keys has its own `name`")
 		}
 		rec, err := register.Parse(e.Value)
 		if err != nil {
@@ -188,7 +188,7 @@ func (a *app) registerShow(ctx context.Context) error {
 	return a.withRegister(ctx, cfg, 0, func(ctx context.Context, r *etcd.Register) error {
 		e, err := r.Read(ctx)
 		if errors.Is(err, register.ErrAbsent) {
-			return hints.Add(err, "highwater register init, at the instance that signs now; a record that was there and is gone: docs/register.md")
+			return hints.Add(err, "highwater register init, at the instance that signs now; a lost record: docs/register.md")
 		}
 		if err != nil {
 			return hints.Add(err, "is a majority of the members up? Do the certificates last? See docs/register.md")

@@ -63,9 +63,9 @@ func missingKeys(from *bundle.Bundle, here []operate.KeyRow) []string {
 		i := slices.IndexFunc(here, func(row operate.KeyRow) bool { return row.PKH == k.PKH })
 		switch {
 		case i < 0:
-			out = append(out, fmt.Sprintf("key %s is known there, and not here", k.PKH))
+			out = append(out, fmt.Sprintf("the first machine has key %s, this machine has not", k.PKH))
 		case here[i].Unable() != nil:
-			out = append(out, fmt.Sprintf("key %s is known there, and cannot sign here: %s", k.PKH, here[i].Unable().Text))
+			out = append(out, fmt.Sprintf("the first machine's key %s cannot sign here: %s", k.PKH, here[i].Unable().Text))
 		}
 	}
 	return out
@@ -122,7 +122,7 @@ func (b *Backup) checkMarks(ctx context.Context) checklist.Line {
 		return waiting("take the marks over: on the first machine, highwater bundle export --out bundle.json; "+
 			"here, with the file, highwater bring-up --import bundle.json", "%s missing", words.Count(missing, "mark"))
 	case missing > 0:
-		return waiting("the marks come from the peer, as soon as the peer has marks: there, highwater hwm set or activate --level", "%s missing", words.Count(missing, "mark"))
+		return waiting("the marks come from the peer, as soon as the peer has marks: on the peer, highwater hwm set or activate --level", "%s missing", words.Count(missing, "mark"))
 	case !b.paired(ctx):
 		return checklist.Line{
 			Result: checklist.Warning, Detail: fmt.Sprintf(

@@ -82,7 +82,7 @@ func (b *Backup) checkConfiguration(context.Context) checklist.Line {
 	if b.Record.Chain != b.Config.Chain {
 		return checklist.Line{
 			Result: checklist.Bad, Detail: fmt.Sprintf(
-				"%s is for chain %s, and this checklist was begun for %s", b.Config.Path, b.Config.Chain, b.Record.Chain),
+				"%s is for chain %s, and the checklist was begun for %s", b.Config.Path, b.Config.Chain, b.Record.Chain),
 			Hint: "look at `chain` again; to begin anew, on purpose: move " + RecordPath(b.Config) + " away",
 		}
 	}
@@ -112,7 +112,7 @@ func (b *Backup) checkStore(ctx context.Context) checklist.Line {
 	if b.Record.Instance != "" && b.Record.Instance != st.Instance {
 		return checklist.Line{
 			Result: checklist.Bad, Detail: fmt.Sprintf(
-				"%s is of the instance %.8s, and this checklist was begun by %.8s", path, st.Instance, b.Record.Instance),
+				"%s is of the instance %.8s, and the checklist was begun by %.8s", path, st.Instance, b.Record.Instance),
 			Hint: "find the origin of the new file; to begin anew, on purpose: move " + RecordPath(b.Config) + " away",
 		}
 	}
@@ -196,7 +196,7 @@ func (b *Backup) checkRole(ctx context.Context) checklist.Line {
 	case st.Role.Mine && st.Role.Epoch > 0:
 		return checklist.Line{
 			Result: checklist.Bad, Detail: detail + ": owner of the right to sign, and on standby",
-			Hint: "to sign here: highwater activate; to make it the backup: highwater handover",
+			Hint: "to sign here: highwater activate; to be the backup: highwater handover",
 		}
 	}
 	b.Record.End()

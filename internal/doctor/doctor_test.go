@@ -262,7 +262,7 @@ func TestCheckFenced(t *testing.T) {
 	st := operate.Status{Role: operate.Role{Role: hwm.Fenced, Epoch: 3, Why: "somebody else signed"}}
 	f := only(t, []checklist.Line{checkRole(st)})
 	require.Equal(t, checklist.Bad, f.Result)
-	require.Contains(t, f.Detail, "fenced, epoch 3: it signs nothing: somebody else signed")
+	require.Contains(t, f.Detail, "fenced, epoch 3: signs nothing: somebody else signed")
 	require.Contains(t, f.Hint, "activate --level")
 	st.Pair = &failover.View{Peer: &failover.PeerView{}}
 	require.Contains(t, checkRole(st).Hint, "takeover")

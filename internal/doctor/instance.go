@@ -72,7 +72,7 @@ func checkRole(st operate.Status) checklist.Line {
 	case st.Role.Role == hwm.Fenced:
 		return checkFenced(st)
 	case st.Role.Role != hwm.Active:
-		f.Detail += ": it signs nothing"
+		f.Detail += ": signs nothing"
 	case !st.Running:
 		f.Detail += ": signs as soon as highwater serve runs"
 	}
@@ -157,5 +157,5 @@ func checkFenced(st operate.Status) checklist.Line {
 		hint = "find the second signer of these keys; then, on the machine that should sign: highwater takeover"
 	}
 	return checklist.New(checklist.Role, checklist.Bad,
-		fmt.Sprintf("%s, epoch %d: it signs nothing: %s", hwm.Fenced, st.Role.Epoch, st.Role.Why), hint)
+		fmt.Sprintf("%s, epoch %d: signs nothing: %s", hwm.Fenced, st.Role.Epoch, st.Role.Why), hint)
 }

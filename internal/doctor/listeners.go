@@ -25,7 +25,7 @@ func checkListeners(cfg *config.Config) []checklist.Line {
 	if beyondLoopback(cfg.Socket.Address()) && len(cfg.Auth) == 0 {
 		out = append(out, checklist.New(
 			checklist.SocketListen, checklist.Warning,
-			cfg.Socket.Listen+" is open to other machines, and whoever reaches it may ask for signatures",
+			cfg.Socket.Listen+" is open to other machines, and every program in reach may ask for signatures",
 			"listen on tcp://127.0.0.1:7732 or unix:/run/highwater/signer.sock; or set server.authorized_keys"))
 	}
 	if beyondLoopback(cfg.Monitor.Listen) {

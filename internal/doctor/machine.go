@@ -78,7 +78,7 @@ func StateDir(cfg *config.Config) checklist.Line {
 // Clock wants a clock past the start of 2026. A machine without a battery starts in 1970.
 func Clock() checklist.Line {
 	if built := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC); time.Now().Before(built) {
-		return checklist.New(checklist.Clock, checklist.Warning, "it shows "+time.Now().UTC().Format(time.RFC3339),
+		return checklist.New(checklist.Clock, checklist.Warning, "the clock shows "+time.Now().UTC().Format(time.RFC3339),
 			"run a time service: chrony, or systemd-timesyncd")
 	}
 	return checklist.Good(checklist.Clock, "%s", time.Now().UTC().Format(time.RFC3339))

@@ -55,11 +55,9 @@ func Store(ctx context.Context, t *terminal.Terminal, cfg *config.Config, yes bo
 		t.Say("kept the watermark file: %s", file)
 		return nil
 	}
-	question := fmt.Sprintf("The command creates a new, empty watermark file in %s. The file knows no earlier signature.\n"+
-		""+
+	question := fmt.Sprintf("The command creates a new, empty watermark file in %s. The new file knows no earlier signature.\n"+
 		"If a watermark file existed before: is its disk mounted?\n"+
-		""+
-		"If the keys ever signed with another state directory, bring the old directory instead (or import its marks).",
+		"Did the keys ever sign with a different state directory? Then bring the old directory instead (or import its marks).",
 		cfg.StateDir)
 	if err := t.Confirm(yes, question, "create"); err != nil {
 		return err

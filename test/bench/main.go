@@ -49,27 +49,27 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.StringVar(&o.binary, "highwater", "bin/highwater", "the program to measure")
-	f.StringVar(&o.dir, "dir", ".cache", "measure the disk of this `directory`: state goes into a new one below it")
-	f.DurationVar(&o.slice, "slice", 250*time.Millisecond, "length of one turn under load")
-	f.IntVar(&o.turns, "turns", 8, "turns for each of those compared")
+	f.StringVar(&o.dir, "dir", ".cache", "measure the disk of the `directory`; state goes into a new directory below")
+	f.DurationVar(&o.slice, "slice", 250*time.Millisecond, "length of a turn under load")
+	f.IntVar(&o.turns, "turns", 8, "turns of each compared signer")
 	f.Int64Var(&o.signatures, "signatures", 100_000,
-		"`count` after which the size of marks.db is looked at (the target speaks of 1000000)")
+		"`count` of signatures before the look at the size of marks.db (target: 1000000)")
 	f.BoolVar(&o.check, "check", false, "exit 1 when a target is missed")
 	f.Float64Var(&o.margin, "margin", 1,
-		"what a target may be missed by before it counts as missed, e.g. 1.5, for machines that others use too")
+		"allowed factor above each target, e.g. 1.5, for a shared machine")
 	f.StringVar(&o.beside, "beside", "",
-		"compare with this other `build` of the program, in turns, and with nothing else: for judging one change")
+		"only compare with the second `build` of the program, in turns: for judging a change")
 	f.DurationVar(&o.pace, "pace", time.Minute,
 		"how long each of the two cells at a baker's pace takes; 10m for requests lost in ten minutes")
 	f.DurationVar(&o.level, "level", 2*time.Second, "the time of a level at a baker's pace; 6s on mainnet")
 	f.BoolVar(&o.paceOnly, "pace-only", false,
-		"only those two cells: lateness on a disk that stalls, and on one that is saturated")
-	f.BoolVar(&o.busy, "busy", false, "be the process of the saturated disk; the benchmark starts itself so")
+		"only two cells: lateness on a stalling disk, and on a saturated disk")
+	f.BoolVar(&o.busy, "busy", false, "be the process of the saturated disk (for the benchmark itself)")
 	f.StringVar(&o.runtime, "runtime", "", "with -busy: the runtime `directory`")
 	f.StringVar(&o.floor, "floor", "",
-		"be one of the signers compared with (append, group, file); the benchmark starts itself so")
-	f.StringVar(&o.listen, "listen", "", "with -floor: its `address`")
-	f.IntVar(&o.keys, "keys", 1, "with -floor: how many keys it has")
+		"be a compared signer (append, group, file; for the benchmark itself)")
+	f.StringVar(&o.listen, "listen", "", "with -floor: the `address`")
+	f.IntVar(&o.keys, "keys", 1, "with -floor: the number of keys")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -172,7 +172,7 @@ func (o options) measure(ctx context.Context, stdout, stderr io.Writer) ([]row, 
 	if m.many, err = o.measureMany(ctx, o.signatures); err != nil {
 		return nil, err
 	}
-	progress("a device that is re-plugged")
+	progress("a re-plugged device")
 	if m.replug, err = o.measureReplug(ctx); err != nil {
 		return nil, fmt.Errorf("re-plugged: %w", err)
 	}

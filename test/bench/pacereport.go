@@ -40,7 +40,7 @@ func (m measured) paceRows() []row {
 		what:   "baker's pace, each sync +100 ms, ahead 2: p99 beyond the device",
 		target: "≤ 2 ms; ≥ 50 × better than the floor",
 	}
-	share := row{what: "baker's pace, ahead 2: p50 with each sync +2 ms beside the disk as it is", target: "≤ 1.05 ×"}
+	share := row{what: "baker's pace, ahead 2: p50 with each sync +2 ms, compared with the plain disk", target: "≤ 1.05 ×"}
 	syncs := row{what: "syncs a level and key at baker's pace, ahead 2", target: "≤ 2"}
 	full := row{
 		what:   "baker's pace, a writer saturates the disk, ahead 2: p99 beyond the device",
@@ -82,7 +82,7 @@ func (m measured) late(r *row, c, floor paced, own, most time.Duration, better f
 // printPaced shows all measurements at a baker's pace.
 func printPaced(w io.Writer, m measured) error {
 	// Flush reports.
-	_, _ = fmt.Fprintf(w, "\nAt a baker's pace, one key, new connections, device of 5 ms (a floor has none; the first levels are not counted):\n")
+	_, _ = fmt.Fprintf(w, "\nAt a baker's pace, one key, new connections, device of 5 ms (none for a floor; without the first levels):\n")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	// Flush reports.
 	_, _ = fmt.Fprintln(t, "SIGNER\tREQUESTS\tLOST\tp50\tp90\tp99\tMAX\tSYNCS A LEVEL\tWAITED FOR THE DISK\t")

@@ -77,7 +77,7 @@ func (m measured) rows() []row {
 	out = append(out, m.otherRows()...)
 	return append(out,
 		m.worstRow("re-plugged device to the waiting request's signature, emulated", replugTarget, m.replug),
-		m.worstRow("live handover, from the last signature of one to the first of the other", gapTarget, m.gaps))
+		m.worstRow("live handover, from the last signature here to the first signature there", gapTarget, m.gaps))
 }
 
 // worstRow holds the slowest of some against a target.
@@ -154,8 +154,8 @@ func (m measured) overheadRows(w who, slow bool, s style) []row {
 	rows := []row{line("p50", got.p50()), tail}
 	if bare := c.merged(bareHTTP); w == slowDevice && bare.took > 0 {
 		httpOnly := line("p50 without any mark", bare.p50())
-		httpOnly.what, httpOnly.verdict = "  the same by a signer that only waits 5 ms and signs: HTTP alone, p50", unknown
-		httpOnly.measured += "; Highwater beyond it: " + milli(got.p50()-bare.p50())
+		httpOnly.what, httpOnly.verdict = "  a signer with a wait of 5 ms and no memory: HTTP alone, p50", unknown
+		httpOnly.measured += "; Highwater on top: " + milli(got.p50()-bare.p50())
 		rows = append(rows, httpOnly)
 	}
 	return rows
@@ -170,13 +170,13 @@ func (m measured) otherRows() []row {
 	sizeWhat := fmt.Sprintf("marks.db after %d signatures", x.signatures)
 	return []row{
 		{
-			"a whole request beside bbolt's Batch with its default delay", "never that way",
+			"a whole request beside bbolt's Batch with the default delay", "never that way",
 			fmt.Sprintf("%s beside %s (Update: %s)", milli(commit), milli(b), milli(u)),
 			times(ratio(commit.Seconds(), b.Seconds())), verdictOf(commit < batchDefault),
 		},
 		{
 			fmt.Sprintf("start to ready, %d keys", manyKeys), "< " + milli(readyTarget) + " + the devices' own",
-			fmt.Sprintf("%s, of which devices %s", milli(x.ready), milli(x.devices)),
+			fmt.Sprintf("%s, devices %s", milli(x.ready), milli(x.devices)),
 			times(ratio(ready.Seconds(), readyTarget.Seconds())), verdictOf(m.within(ready.Seconds(), readyTarget.Seconds())),
 		},
 		{
@@ -198,14 +198,14 @@ func (m measured) print(w io.Writer, o options, rows []row, took time.Duration) 
 	say("%s", describeMachine(o.dir))
 	for _, slow := range []bool{false, true} {
 		if c, ok := m.find(1, slow, keptStyle); ok {
-			say("disk %s: a write with its sync takes %s, what a bbolt commit asks of it (two syncs) %s", c.disk(),
+			say("disk %s: a write with a sync takes %s, the syncs of a bbolt commit %s", c.disk(),
 				milli(c.sync()), milli(c.commit()))
 		}
 	}
 	if m.noSlow != nil {
 		say("disk +2 ms: not measured: %v", m.noSlow)
 	}
-	say("device of 5 ms, alone with its driver: p50 %s, p99 %s", milli(quantile(m.device, 0.5)),
+	say("device of 5 ms, alone with the driver: p50 %s, p99 %s", milli(quantile(m.device, 0.5)),
 		milli(quantile(m.device, 0.99)))
 	say("slices of %s, %d turns; the whole took %s\n", o.slice, o.turns, took.Round(time.Second))
 	if err := printRows(w, rows); err != nil {
@@ -214,7 +214,7 @@ func (m measured) print(w io.Writer, o options, rows []row, took time.Duration) 
 	if err := printPaced(w, m); err != nil {
 		return err
 	}
-	say("\nEverything under load. FLOOR: append and sync, together for more than one key. FILE: our model of a file watermark that is never synced.\n")
+	say("\nEverything under load. FLOOR: append and sync, together for several keys. FILE: our model of a file watermark without syncs.\n")
 	if err := printCells(w, m.cells); err != nil {
 		return err
 	}

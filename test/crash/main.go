@@ -42,12 +42,12 @@ func main() {
 	o := options{aheads: []int{1, 2, 0}}
 	flag.StringVar(&o.binary, "binary", "bin/highwater", "the program")
 	flag.StringVar(&o.forgetful, "forgetful", "bin/highwater-forgetful",
-		"the program as test/harness/forgetful.sh builds it")
+		"the program as built by test/harness/forgetful.sh")
 	flag.StringVar(&o.before, "before", "",
-		"an earlier `build` without levels ahead: it is killed under load first, and the program goes on with its state")
-	flag.IntVar(&o.kills, "kills", 150, "how often to kill it")
+		"an earlier `build` without levels ahead: killed under load first; the program goes on with the state")
+	flag.IntVar(&o.kills, "kills", 150, "number of kills")
 	flag.IntVar(&o.control, "control", 3, "how often to kill each control")
-	flag.IntVar(&o.slow, "slow", 50, "how many of 100 starts are with a disk that syncs slowly (needs strace)")
+	flag.IntVar(&o.slow, "slow", 50, "percent of starts with a slow disk (needs strace)")
 	flag.Parse()
 	if err := run(context.Background(), o); err != nil {
 		fmt.Fprintln(os.Stderr, "FAILED:", err)
@@ -268,7 +268,7 @@ func oldCopy(ctx context.Context, o options) error {
 	doubles := s.judge.Doubles()
 	for _, b := range s.books {
 		if !slices.ContainsFunc(doubles, func(d string) bool { return d[:len(b.Hash().String())] == b.Hash().String() }) {
-			return fmt.Errorf("control: an old copy of the watermark file made no double signature of %s: this suite cannot fail", b.Hash())
+			return fmt.Errorf("control: an old copy of the watermark file made no double signature of %s: the suite cannot fail", b.Hash())
 		}
 	}
 	text := fmt.Sprintf("control: an old copy of the watermark file made %d double signatures, of every key: the suite can fail\n", len(doubles))
@@ -297,7 +297,7 @@ func forgets(ctx context.Context, o options) error {
 	}
 	doubles := s.judge.Doubles()
 	if len(doubles) == 0 {
-		return errors.New("control: a program that forgets its horizons made no double signature: this suite cannot fail")
+		return errors.New("control: a program that forgets its horizons made no double signature: the suite cannot fail")
 	}
 	text := fmt.Sprintf("control: a program that forgets its horizons made %d double signatures in %d kills: the suite can fail\n", len(doubles), kills)
 	_, err = os.Stdout.WriteString(text)
@@ -361,6 +361,6 @@ func (s *suite) table(took time.Duration) string {
 		fmt.Fprintf(w, "%8d  device: %.140s\n", s.remarks[what], what)
 	}
 	fmt.Fprintf(w, "%8d  DOUBLE SIGNATURES, of %d places signed at\n", len(s.judge.Doubles()), s.judge.Signed())
-	fmt.Fprintf(w, "%8d  other broken promises, in %s\n", len(s.faults), took.Round(time.Second))
+	fmt.Fprintf(w, "%8d  more broken promises, in %s\n", len(s.faults), took.Round(time.Second))
 	return w.String()
 }

@@ -189,7 +189,7 @@ func upgrade(ctx context.Context, o options) error {
 	}
 	_, refused := s.daemon.Command(ctx, "hwm", "list")
 	if refused == nil {
-		s.fault("the earlier build opens the file that the program wrote")
+		s.fault("the earlier build opens the file of the later program")
 	}
 	_, err = fmt.Fprintf(os.Stdout, "%sthe earlier build says: %v\n", s.table(0), refused)
 	return errors.Join(err, s.verdict(), s.remove())

@@ -44,7 +44,7 @@ func asymmetric(ctx context.Context, w *world) error {
 			signs = to
 		}
 	}
-	w.result.note("%d handovers were stuck in the middle, and finished when both heard each other again", stuck)
+	w.result.note("%d handovers were stuck half way, and finished over the mended link", stuck)
 	return nil
 }
 

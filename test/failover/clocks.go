@@ -48,7 +48,7 @@ func (w *world) ahead(ctx context.Context) error {
 	var h failover.Handover
 	err := w.a.asked(ctx, &h, "handover", "--yes", "--now")
 	if err == nil || !strings.Contains(err.Error(), `"node"`) {
-		return fmt.Errorf("a is seven hours ahead, and a handover to it did not end at its node: %w", err)
+		return fmt.Errorf("a is seven hours ahead, and the handover was not refused for the node of a: %w", err)
 	}
 	if err = errors.Join(w.signs(ctx, w.b), w.quiet(ctx, w.a), w.reset(ctx, w.a, 0), w.follows(ctx, w.a)); err != nil {
 		return err

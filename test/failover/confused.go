@@ -31,10 +31,10 @@ func bothActivated(ctx context.Context, w *world) error {
 			}
 		}
 		if done > 1 || tries > 50 {
-			return fmt.Errorf("%d of two that were activated at once are active after %d tries", done, tries)
+			return fmt.Errorf("%d of two instances are active after %d simultaneous activations", done, tries)
 		}
 	}
-	w.result.note("activated at once: one of them was, at try %d", tries)
+	w.result.note("activated at once: a single instance became active, at try %d", tries)
 	return w.oneAtMost(ctx, 3)
 }
 
@@ -58,7 +58,7 @@ func bothOwners(ctx context.Context, w *world) error {
 		if err != nil {
 			return err
 		}
-		w.result.note("both started as the one that signs: %s does", signs)
+		w.result.note("both started with the right to sign: %s signs", signs)
 		if signs == w.b { // so that a is the first again
 			if _, err = w.handover(ctx, w.a); err != nil {
 				return err
@@ -86,7 +86,7 @@ func (w *world) quietAlone(ctx context.Context, s *side) error { return w.silent
 
 // settled waits until exactly one side reports the right to sign, and checks the report.
 func (w *world) settled(ctx context.Context) (signs *side, err error) {
-	err = w.await(ctx, "one of the two signs", func() (bool, error) {
+	err = w.await(ctx, "exactly one side signs", func() (bool, error) {
 		signs = nil
 		for _, s := range w.sides() {
 			st, statusErr := s.status(ctx)
@@ -94,7 +94,7 @@ func (w *world) settled(ctx context.Context) (signs *side, err error) {
 				return false, statusErr
 			}
 			if st.Signing && signs != nil {
-				return false, errors.New("both say that they sign")
+				return false, errors.New("both sides report the right to sign")
 			}
 			if st.Signing {
 				signs = s
@@ -183,7 +183,7 @@ func restoredBackup(ctx context.Context, w *world) error {
 		return err
 	}
 	if err = errors.Join(w.standsBy(ctx, w.b), w.signs(ctx, w.a)); err != nil {
-		return fmt.Errorf("an old copy of the one that signed: %w", err)
+		return fmt.Errorf("an old copy of the signing side: %w", err)
 	}
 	_, first := w.handover(ctx, w.b)
 	w.result.note("a handover to a copy of an earlier epoch: %v", oneLine(first))
@@ -192,7 +192,7 @@ func restoredBackup(ctx context.Context, w *world) error {
 
 // alarmed waits until a side raises the alarm of an old copy.
 func (w *world) alarmed(ctx context.Context, s *side) error {
-	return w.says(ctx, s, "finds its state an old copy", func(st operate.Status) bool {
+	return w.says(ctx, s, "raises the alarm of an old copy", func(st operate.Status) bool {
 		return st.Pair != nil && st.Pair.Peer != nil && !st.Signing && strings.Contains(st.Pair.Waiting, "old copy")
 	})
 }
@@ -227,7 +227,7 @@ func private(dir string) error {
 // oneLine is an error for a note.
 func oneLine(err error) string {
 	if err == nil {
-		return "it was done"
+		return "success"
 	}
 	text, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
 	return text

@@ -18,12 +18,12 @@ func control(ctx context.Context, w *world) error {
 			return err
 		}
 	}
-	err := w.await(ctx, "the judge sees two signers of each key (else this lab cannot fail)", func() (bool, error) {
+	err := w.await(ctx, "the judge sees two signers of each key (or the lab cannot fail)", func() (bool, error) {
 		return len(w.tally.doubles()) >= 2*len(w.keys), nil
 	})
 	if err != nil {
 		return err
 	}
-	w.result.note("the judge saw %d of them: the lab can fail", len(w.tally.doubles()))
+	w.result.note("the judge saw %d double signatures: the lab can fail", len(w.tally.doubles()))
 	return nil
 }

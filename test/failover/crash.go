@@ -96,7 +96,7 @@ func atStage(at stage) trap {
 				if seen() <= n {
 					return false, nil
 				}
-				waited := w.await(ctx, "the connection comes to that stage", func() (bool, error) {
+				waited := w.await(ctx, "the connection comes to the stage", func() (bool, error) {
 					select {
 					case err = <-ended:
 						return true, nil

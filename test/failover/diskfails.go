@@ -37,7 +37,7 @@ func diskFails(ctx context.Context, w *world) error {
 	signs := w.a
 	for _, f := range diskFaults {
 		if err := w.primaryDiskFails(ctx, signs, f); err != nil {
-			return fmt.Errorf("%s on %s, which signs: %w", f.what, signs, err)
+			return fmt.Errorf("%s on the signing side %s: %w", f.what, signs, err)
 		}
 		signs = w.other(signs)
 		if err := w.backupDiskFails(ctx, signs, f); err != nil {
@@ -80,10 +80,10 @@ func (w *world) backupDiskFails(ctx context.Context, signs *side, f diskFault) e
 	if err != nil {
 		return err
 	}
-	err = w.says(ctx, backup, "says that its disk fails",
+	err = w.says(ctx, backup, "reports its failing disk",
 		func(st operate.Status) bool { return st.Store != "ok" && st.Role.Role == hwm.Standby })
 	err = errors.Join(err, signs.kill(), signs.up(ctx), w.signs(ctx, signs))
-	err = errors.Join(err, w.says(ctx, signs, "says that there is no backup", func(st operate.Status) bool {
+	err = errors.Join(err, w.says(ctx, signs, "reports a missing backup", func(st operate.Status) bool {
 		return st.Signing && st.Pair.Peer.Broken != "" && strings.Contains(st.Pair.Waiting, "no backup")
 	}))
 	if err = errors.Join(err, t.end()); err != nil {

@@ -43,7 +43,7 @@ func isolate() (int, error) {
 		}
 		refused = append(refused, fmt.Errorf("unshare %v: %w: %s", way, tryErr, out))
 	}
-	return 1, fmt.Errorf("this machine allows no network namespaces, which the lab is made of; run it as root, "+
+	return 1, fmt.Errorf("the machine allows no network namespaces, and the lab needs some; run the lab as root, "+
 		"or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces)\n%w",
 		errors.Join(refused...))
 }

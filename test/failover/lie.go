@@ -37,7 +37,7 @@ func lie(ctx context.Context, w *world) error {
 		return err
 	}
 	if took > maxOverlap+1 { // the signature of a at the takeover's level is on chain, and seen, one level later
-		return fmt.Errorf("it took %d levels", took)
+		return fmt.Errorf("the overlap lasted %d levels", took)
 	}
 	// The link comes back. A fenced side stays fenced. A takeover then makes one side sign.
 	if err = w.a.plug(ctx, linkPeer); err != nil {
@@ -64,7 +64,7 @@ func lieCut(ctx context.Context, w *world) error {
 	if err := errors.Join(w.signs(ctx, w.b), w.levels(ctx, 3)); err != nil {
 		return err
 	}
-	return w.yields(ctx, "its links were back", func() error { return w.a.plug(ctx) })
+	return w.yields(ctx, "the return of the links", func() error { return w.a.plug(ctx) })
 }
 
 // yields brings a back, and waits until a has heard of the takeover. The signatures until then are counted, and
@@ -74,11 +74,11 @@ func (w *world) yields(ctx context.Context, when string, back func() error) erro
 	if err := back(); err != nil {
 		return err
 	}
-	if err := w.says(ctx, w.a, "hears of it",
+	if err := w.says(ctx, w.a, "hears of the takeover",
 		func(st operate.Status) bool { return st.Role.Role != hwm.Active }); err != nil {
 		return err
 	}
-	w.result.note("it signed %d times after %s, and stopped after %s", len(w.tally.by(w.a.index, begin)), when,
+	w.result.note("%d signatures after %s, and stopped after %s", len(w.tally.by(w.a.index, begin)), when,
 		time.Since(begin).Round(time.Millisecond))
 	return errors.Join(w.bounded(ctx), w.oneAtMost(ctx, 3))
 }
@@ -88,7 +88,7 @@ func (w *world) lieAbout(ctx context.Context, s *side) (int32, error) {
 	var t operate.TakeoverAnswer
 	err := s.asked(ctx, &t, "takeover", "--yes", "--no-wait", "--the-other-instance-cannot-sign", "--silence", "0")
 	if err == nil && !t.Done {
-		err = errors.New("it was not done")
+		err = errors.New("the takeover was refused")
 	}
 	return w.level(), err
 }
@@ -117,7 +117,7 @@ func (w *world) bounded(ctx context.Context) error {
 		return err
 	}
 	levels := w.tally.overlap()
-	w.result.note("levels that both signed: %v", levels)
+	w.result.note("levels signed by both sides: %v", levels)
 	if len(levels) > maxOverlap {
 		return fmt.Errorf("%d levels were signed by both", len(levels))
 	}
@@ -154,5 +154,5 @@ func lieFrozen(ctx context.Context, w *world) error {
 	if err := errors.Join(w.signs(ctx, w.b), w.levels(ctx, 2)); err != nil {
 		return err
 	}
-	return w.yields(ctx, "it thawed", func() error { return syscall.Kill(w.a.PID(), syscall.SIGCONT) })
+	return w.yields(ctx, "the thaw", func() error { return syscall.Kill(w.a.PID(), syscall.SIGCONT) })
 }

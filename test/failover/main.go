@@ -33,12 +33,12 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.binary, "binary", "bin/highwater", "the program")
-	flag.StringVar(&o.skewed, "skewed", "bin/highwater-skewed", "the program as test/failover/skewed.sh builds it")
-	flag.StringVar(&o.run, "run", "", "only the scenarios whose names match this regular expression")
-	flag.Uint64Var(&o.seed, "seed", 0, "of everything random; 0: another one each time")
+	flag.StringVar(&o.skewed, "skewed", "bin/highwater-skewed", "the program as built by test/failover/skewed.sh")
+	flag.StringVar(&o.run, "run", "", "only the scenarios with names that match the regular expression")
+	flag.Uint64Var(&o.seed, "seed", 0, "of all random choices; 0: a new seed in each run")
 	flag.BoolVar(&o.json, "json", false, "print the results as JSON")
 	flag.BoolVar(&o.list, "list", false, "print the names of the scenarios")
-	flag.IntVar(&o.parallel, "parallel", 4, "how many scenarios at once, of those that do not measure")
+	flag.IntVar(&o.parallel, "parallel", 4, "number of parallel scenarios, except the measuring scenarios")
 	flag.BoolVar(&o.keep, "keep", false, "keep the directories with configurations, states and logs")
 	flag.Parse()
 	status, err := start(o)
@@ -105,7 +105,7 @@ func runAll(ctx context.Context, o options) (report, error) {
 		}
 	}
 	if len(chosen) == 0 {
-		return report{}, errors.New("no scenario has such a name; -list prints them")
+		return report{}, errors.New("no scenario has a matching name; -list prints the names")
 	}
 	begin, results := time.Now(), make([]result, len(chosen))
 	turns := make(chan struct{}, max(o.parallel, 1))

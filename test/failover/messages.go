@@ -23,13 +23,13 @@ var faults = func() []fate {
 func (f fate) String() string {
 	switch {
 	case f.half:
-		return fmt.Sprintf("torn at its %s", f.at)
+		return fmt.Sprintf("torn at the %s", f.at)
 	case f.delay > 0:
-		return fmt.Sprintf("late at its %s", f.at)
+		return fmt.Sprintf("late at the %s", f.at)
 	case f.again:
-		return fmt.Sprintf("said twice at its %s", f.at)
+		return fmt.Sprintf("repeated at the %s", f.at)
 	}
-	return fmt.Sprintf("lost at its %s", f.at)
+	return fmt.Sprintf("lost at the %s", f.at)
 }
 
 // messages hands over again and again, and breaks each connection of the handover in each way, until no connection is
@@ -53,7 +53,7 @@ func messages(ctx context.Context, w *world) error {
 			}
 		}
 	}
-	w.result.note("%d handovers with a connection lost, torn, late or said twice; %d of them had to be asked for again",
+	w.result.note("%d handovers with a connection lost, torn, late or repeated; %d handovers needed a second request",
 		tried, cut)
 	if cut == 0 || tried < 4*len(faults) {
 		return errors.New("too little was disturbed")
@@ -79,7 +79,7 @@ func (w *world) finish(ctx context.Context, to *side, first error) error {
 	if first == nil {
 		return nil
 	}
-	return w.await(ctx, fmt.Sprintf("%s has taken over what was begun; first: %v", to, first), func() (bool, error) {
+	return w.await(ctx, fmt.Sprintf("%s has finished the handover; first attempt: %v", to, first), func() (bool, error) {
 		st, err := to.status(ctx)
 		if err != nil || st.Role.Mine { // this side has the right already: a second handover would give the right away
 			return err == nil && st.Signing, err

@@ -48,7 +48,7 @@ func planned(ctx context.Context, w *world) error {
 	}
 	gap, within := w.tally.gaps(w.probe.Hash(), begin)
 	w.result.gap(gap)
-	w.result.note("the longest time between two signatures of one side: %s", within.Round(time.Millisecond))
+	w.result.note("the longest time between two signatures of a side: %s", within.Round(time.Millisecond))
 	if gap > maxGap {
 		return fmt.Errorf("nobody signed for %s, more than %s", gap, maxGap)
 	}
@@ -74,7 +74,7 @@ func (w *world) handoverInAGoodMoment(ctx context.Context, s *side, args ...stri
 	var h failover.Handover
 	err := s.asked(ctx, &h, append([]string{"handover", "--yes"}, args...)...)
 	if err == nil && !h.Done {
-		err = errors.New("it was not done")
+		err = errors.New("the handover was refused")
 	}
 	return h, err
 }
@@ -131,7 +131,7 @@ func byLevel(ctx context.Context, w *world) error {
 			return fmt.Errorf("asked for on %s: %w", asked, err)
 		}
 		if h.At == nil || *h.At != cut {
-			return errors.New("it was not done by level")
+			return errors.New("the handover was not by level")
 		}
 		if err = w.divided(ctx, signs, cut); err != nil {
 			return err
@@ -152,12 +152,12 @@ func (w *world) divided(ctx context.Context, old *side, cut int32) error {
 	}
 	for _, s := range w.tally.by(old.index, since) {
 		if s.level > cut {
-			return fmt.Errorf("%s signed %s at level %d, above its part, which ends at %d", old, s.kind, s.level, cut)
+			return fmt.Errorf("%s signed %s at level %d, above its last level %d", old, s.kind, s.level, cut)
 		}
 	}
 	for _, s := range w.tally.by(1-old.index, since) {
 		if s.level <= cut {
-			return fmt.Errorf("%s signed %s at level %d, below its part, which begins after %d", w.other(old), s.kind,
+			return fmt.Errorf("%s signed %s at level %d, at or below the cut at level %d", w.other(old), s.kind,
 				s.level, cut)
 		}
 	}
@@ -171,7 +171,7 @@ func offline(ctx context.Context, w *world) error {
 		return err
 	}
 	if _, err := w.handover(ctx, w.b); err == nil {
-		return errors.New("a handover over a link that is cut")
+		return errors.New("a handover succeeded over a cut link")
 	}
 	from, cut := w.level(), w.level()+6
 	mine, theirs := filepath.Join(w.a.Dir, "cut.json"), filepath.Join(w.b.Dir, "cut.json")
@@ -182,7 +182,7 @@ func offline(ctx context.Context, w *world) error {
 		return err
 	}
 	if _, err := w.a.Command(ctx, "accept", "--yes", "--in", mine); err == nil {
-		return errors.New("the giver took its own certificate")
+		return errors.New("the giver accepted its own certificate")
 	}
 	if _, err := w.b.Command(ctx, "accept", "--yes", "--in", theirs); err != nil {
 		return err

@@ -30,7 +30,7 @@ const fast = 250 * time.Millisecond
 func scenarios() []scenario {
 	return []scenario{
 		{
-			name: "planned", what: "handover by handover, both ways, asked for on either side, one block a second",
+			name: "planned", what: "handovers in both directions, requested on either side, one block a second",
 			interval: time.Second, measure: 3 * time.Millisecond, measured: true, run: planned,
 		},
 		{
@@ -42,15 +42,15 @@ func scenarios() []scenario {
 			interval: time.Second, run: offline,
 		},
 		{
-			name: "takeover-kill", what: "the machine that signs is killed; the other takes over; it comes back",
+			name: "takeover-kill", what: "the signing machine is killed, the peer takes over, the killed machine comes back",
 			interval: fast, run: takeoverAfterKill,
 		},
 		{
-			name: "takeover-power", what: "the power of the machine that signs is cut, then that of the other one",
+			name: "takeover-power", what: "a power cut of the signing machine, then of its peer",
 			interval: fast, disks: true, run: takeoverAfterPowerOff,
 		},
 		{
-			name: "takeover-devices", what: "the link is cut, the machine that signs lives, its devices are unplugged and plugged in again",
+			name: "takeover-devices", what: "the link is cut, the signing machine lives, and its devices are unplugged and plugged in",
 			interval: fast, loose: true, run: takeoverFromUnplugged,
 		},
 		{
@@ -62,23 +62,23 @@ func scenarios() []scenario {
 			interval: 6 * time.Second, run: takeoverInEarnest,
 		},
 		{
-			name: "lie", what: "the link is cut, the statement is false, and stays so: the guard ends it",
+			name: "lie", what: "the link is cut, the statement is false to the end: the guard ends the overlap",
 			interval: time.Second, doubles: true, run: lie,
 		},
 		{
-			name: "lie-cut", what: "all links of the one that signs are cut, the statement is false; the links come back later",
+			name: "lie-cut", what: "all links of the signing machine are cut, the statement is false, the links come back later",
 			interval: 2 * fast, doubles: true, blind: true, run: lieCut,
 		},
 		{
-			name: "lie-frozen", what: "the one that signs is frozen, the statement is false; it thaws later",
+			name: "lie-frozen", what: "the signing machine is frozen, the statement is false, the machine thaws later",
 			interval: 2 * fast, doubles: true, run: lieFrozen,
 		},
 		{
-			name: "comes-back", what: "process, machine and network of the one that signed end, and come back after a takeover",
+			name: "comes-back", what: "process, machine and network of the signing side end, and come back after a takeover",
 			interval: fast, disks: true, run: comesBack,
 		},
 		{
-			name: "asymmetric", what: "all packets of one direction are lost, before a handover and in the middle of one",
+			name: "asymmetric", what: "all packets of a single direction are lost, before and during a handover",
 			interval: fast, run: asymmetric,
 		},
 		{
@@ -86,7 +86,7 @@ func scenarios() []scenario {
 			interval: fast, idle: true, run: bothActivated,
 		},
 		{
-			name: "both-started", what: "each took over while the other was down, truly; both are started at once as the one that signs",
+			name: "both-started", what: "each side took over while its peer was down; both start at once, each with the right to sign",
 			interval: fast, run: bothOwners,
 		},
 		{
@@ -98,7 +98,7 @@ func scenarios() []scenario {
 			interval: fast, skewed: true, run: clocks,
 		},
 		{
-			name: "messages", what: "a handover, and each connection of it lost at each step, torn, late, said twice",
+			name: "messages", what: "handovers with each connection lost at each step, torn, late, repeated",
 			interval: fast, run: messages,
 		},
 		{
@@ -110,7 +110,7 @@ func scenarios() []scenario {
 			interval: fast, run: crashWrites,
 		},
 		{
-			name: "disk-fails", what: "failing syncs, a full disk and a read-only one, on the machine that signs and on the backup",
+			name: "disk-fails", what: "failing syncs, a full disk and a read-only disk, on the signing machine and on the backup",
 			interval: fast, run: diskFails,
 		},
 		{
@@ -118,7 +118,7 @@ func scenarios() []scenario {
 			interval: fast / 2, disks: true, run: random,
 		},
 		{
-			name: "control", what: "two instances with one key that know nothing of each other, both activated: the judge must see it",
+			name: "control", what: "two instances with the same key, no pair, both activated: the judge must see double signatures",
 			interval: fast, alone: true, doubles: true, run: control,
 		},
 	}

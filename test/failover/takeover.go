@@ -22,7 +22,7 @@ func (w *world) takenOver(ctx context.Context, s *side, args ...string) (t opera
 	err = s.asked(ctx, &t, append(
 		[]string{"takeover", "--yes", "--no-wait", "--the-other-instance-cannot-sign"}, args...)...)
 	if err == nil && !t.Done {
-		err = fmt.Errorf("it was not done: %v", t.Findings)
+		err = fmt.Errorf("the takeover was refused: %v", t.Findings)
 	}
 	took := time.Since(begin)
 	if err == nil {
@@ -151,9 +151,9 @@ func (w *world) ends(ctx context.Context, s *side) error {
 	if err != nil || !fenced {
 		return err
 	}
-	w.result.note("%s's guard saw that the other one signs, and fenced it; its operator: highwater standby", s)
+	w.result.note("the guard of %s saw the peer's signatures, and fenced the side; then: highwater standby", s)
 	var r operate.Role
-	return s.asked(ctx, &r, "standby", "--why", "the other one took over")
+	return s.asked(ctx, &r, "standby", "--why", "the peer took over")
 }
 
 // takeoverHealed: the statement is false, and the link comes back within the margin. The side thought dead yields
@@ -172,7 +172,7 @@ func takeoverHealed(ctx context.Context, w *world) error {
 	}
 	st, err := w.b.status(ctx)
 	if err == nil && st.Role.Role == hwm.Fenced {
-		w.result.note("b's guard saw that a lives, and fenced b")
+		w.result.note("the guard of b saw the living a, and fenced b")
 		err = w.takeover(ctx, w.b, "--silence", "1")
 	}
 	return errors.Join(err, w.signs(ctx, w.b), w.backAgain(ctx, w.a))
@@ -245,14 +245,14 @@ func takeoverInEarnest(ctx context.Context, w *world) error {
 		return err
 	}
 	if t.Silence == nil || t.Silence.Levels < 3 {
-		return fmt.Errorf("it did not wait for three silent levels: %+v", t.Silence)
+		return fmt.Errorf("the takeover did not wait for three silent levels: %+v", t.Silence)
 	}
-	w.result.note("it may sign above level %d: %s", t.Floor, t.Reason)
+	w.result.note("signs above level %d: %s", t.Floor, t.Reason)
 	if err = w.signsAt(ctx, w.b, t.Floor+1); err != nil {
 		return err
 	}
 	if took := w.tally.by(w.b.index, begin)[0].at.Sub(begin); took > maxTakeover {
-		return fmt.Errorf("it took %s from the command to the first signature", took)
+		return fmt.Errorf("%s from the command to the first signature", took)
 	}
 	if err = w.a.up(ctx); err != nil {
 		return err

@@ -229,14 +229,14 @@ func (w *world) says(ctx context.Context, s *side, what string, f func(operate.S
 		return f(st), nil
 	})
 	if err != nil {
-		return fmt.Errorf("%w (it is %s)", err, last)
+		return fmt.Errorf("%w (last: %s)", err, last)
 	}
 	return nil
 }
 
 // follows waits until a side follows the peer's marks.
 func (w *world) follows(ctx context.Context, s *side) error {
-	return w.says(ctx, s, "follows the other one", func(st operate.Status) bool {
+	return w.says(ctx, s, "follows its peer", func(st operate.Status) bool {
 		return st.Pair != nil && st.Pair.Peer != nil && st.Pair.Peer.Reachable && st.Pair.Peer.Following
 	})
 }

@@ -36,9 +36,9 @@ func run() error {
 	flag.StringVar(&name, "name", "tezsign", "name in configfs")
 	flag.StringVar(&serial, "serial", tezsign.DefaultSerial, "serial")
 	flag.StringVar(&seed, "seed", "", "decides the keys")
-	flag.StringVar(&keys, "keys", "consensus", "keys that it has, unlocked")
+	flag.StringVar(&keys, "keys", "consensus", "unlocked keys of the gadget")
 	flag.DurationVar(&latency, "latency", 0, "time for a signature")
-	flag.BoolVar(&full, "full-speed", false, "the bus is a full-speed one")
+	flag.BoolVar(&full, "full-speed", false, "the bus is a full-speed bus")
 	flag.Parse()
 	options := tezsignsim.Options{
 		Serial: serial, Seed: seed, Keys: strings.Split(keys, ","), Latency: latency,
