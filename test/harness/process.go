@@ -23,7 +23,7 @@ type Process struct {
 	cmd   *exec.Cmd
 	ended chan struct{} // closed at the end of this run
 	end   error         // of this run, once ended is closed
-	asked atomic.Bool // the end of this run is wanted
+	asked atomic.Bool   // the end of this run is wanted
 }
 
 // Spawn starts a program with its arguments. The output goes to a file.
@@ -37,7 +37,8 @@ func Launch(log string, cmd *exec.Cmd) (*Process, error) {
 		return nil, err
 	}
 	p := &Process{Log: log}
-	return p, p.start(cmd, (*exec.Cmd).Start)
+	err := p.start(cmd, (*exec.Cmd).Start)
+	return p, err
 }
 
 func (p *Process) start(cmd *exec.Cmd, start func(*exec.Cmd) error) error {
