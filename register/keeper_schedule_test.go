@@ -258,8 +258,11 @@ func (f *fleet) putBack() {
 	f.settle()
 	f.act()
 	f.act()
+	newest, err := f.reg.Read(context.Background())
 	f.reg.Restore(f.backup)
-	f.back, f.reg.Fault = true, fault
+	older, wrong := f.reg.Read(context.Background())
+	f.verdict = errors.Join(err, wrong)
+	f.back, f.reg.Fault = older.Version != newest.Version, fault // nobody may have written since the copy
 	f.note("put back at %d", f.head)
 }
 

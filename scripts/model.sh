@@ -1,7 +1,8 @@
 #!/bin/bash
-# Searches the models of the sign path (model/signpath.pml), of levels ahead (model/horizon.pml) and of failover (model/handover.pml) completely
-# within their bounds, in each of their shapes, and then each deliberate breakage, which must be found. Prints a table; ends with 1 if a shape has an error or
-# was not searched to its end, or if a breakage was not found. MODELJOBS searches run at once (2), each with at most 3 GB.
+# Searches the models of the sign path (model/signpath.pml), of levels ahead (model/horizon.pml), of failover
+# (model/handover.pml) and of the register (model/cluster.pml) completely within their bounds, in each of their shapes,
+# and then each deliberate breakage, which must be found. Prints a table; ends with 1 if a shape has an error or was not
+# searched to its end, or if a breakage was not found. MODELJOBS searches run at once (2), each with at most 3 GB.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 models=$PWD/model
@@ -83,6 +84,27 @@ COPY_UNTOLD | breaks | -DRESTORE
 SICK_SIGNS | breaks | -DBROKEN -DLIVE
 SICK_GIVES | breaks | -DBROKEN -DLIVE -DCHAN=2 -DOPS=1"
 
+cluster="two instances | holds |
+questions to the owner | holds | -DASKS
+a clone | holds | -DCLONE
+three instances | holds | -DN=3 -DWRITES=3 -DCRASHES=0
+three instances, automatic takeovers | holds | -DN=3 -DCRASHES=0 -DPOLICY
+two kinds, exact marks | holds | -DKINDS=2 -DWRITES=3
+two levels ahead, automatic takeovers | holds | -DAHEAD=2 -DLEVELS=4 -DCRASHES=0 -DPOLICY
+a register put back, and all saw it | holds | -DRESTORE -DALL_SAW -DWRITES=3 -DCRASHES=0
+NO_FLOOR | breaks |
+KEEP_MARKS | breaks |
+BLIND | breaks |
+BLIND_TAKE | breaks |
+TRUST_SENT | breaks |
+SAME_LIFE | breaks |
+SAME_LIFE | breaks | -DCLONE -DCRASHES=0
+NO_FENCE | breaks |
+ADOPT_RELEASED | breaks |
+RELEASE_BELOW | breaks |
+RESTORE | breaks |
+NO_SEEN | breaks | -DRESTORE -DALL_SAW"
+
 search() { # search NUMBER MODEL NAME EXPECTED FLAGS...
   local number=$1 model=$models/$2.pml name=$3 expected=$4 began
   shift 4
@@ -112,7 +134,7 @@ rows() { # rows MODEL, its table on standard input
     printf '%03d\0%s\0%s\0%s\0%s\0' "$i" "$1" "$(xargs <<<"$name")" "$(xargs <<<"$expected")" "$flags"
   done
 }
-{ rows signpath <<<"$signpath" && rows horizon <<<"$horizon" && rows handover <<<"$handover"; } |
+{ rows signpath <<<"$signpath" && rows horizon <<<"$horizon" && rows handover <<<"$handover" && rows cluster <<<"$cluster"; } |
   xargs -0 -n 5 -P "${MODELJOBS:-2}" bash -c 'set -euo pipefail; search "$1" "$2" "$3" "$4" $5' search
 
 printf '%-40s %12s %9s  %s\n' 'searched' 'states' 'time' 'nothing signed twice'
