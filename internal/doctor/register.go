@@ -64,8 +64,8 @@ func judgeMembers(members []etcd.Member, want uint64) (out []checklist.Line) {
 		out = append(out, judgeMember(m, want).Named("register "+m.Endpoint))
 	}
 	if answered*2 <= len(members) { // the record needs a majority: a member that is away alone is no fault of the right
-		for i := range out {
-			if members[i].Err != nil {
+		for i, m := range members {
+			if m.Err != nil {
 				out[i].Result = checklist.Bad
 			}
 		}

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
 	"highwater/hwm"
 	"highwater/internal/checklist"
@@ -57,7 +56,7 @@ func TestEachMemberIsJudgedAlone(t *testing.T) {
 func TestAccessToTheRecord(t *testing.T) {
 	cfg := sharedConfig("http://127.0.0.1:1")
 	reader, full, wide, silent := healthy("a"), healthy("a"), healthy("a"), healthy("a")
-	reader.Write, full.Write, wide.Wide = rpctypes.ErrPermissionDenied, rpctypes.ErrNoSpace, true
+	reader.Write, full.Write, wide.Wide = etcd.ErrForbidden, etcd.ErrFull, true
 	silent.Err = errors.New("refused")
 	for _, c := range []struct {
 		member etcd.Member

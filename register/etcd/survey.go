@@ -85,10 +85,16 @@ func bounded(ctx context.Context, ask func(context.Context) error) error {
 	return ask(ctx)
 }
 
+// Errors of members that refuse.
+var (
+	ErrForbidden error = rpctypes.ErrPermissionDenied
+	ErrFull      error = rpctypes.ErrNoSpace
+)
+
 // Forbidden tells whether etcd's permissions are the reason of an error.
 func Forbidden(err error) bool {
-	return errors.Is(err, rpctypes.ErrPermissionDenied) || errors.Is(err, rpctypes.ErrUserEmpty)
+	return errors.Is(err, ErrForbidden) || errors.Is(err, rpctypes.ErrUserEmpty)
 }
 
 // Full tells whether etcd's quota is the reason of an error.
-func Full(err error) bool { return errors.Is(err, rpctypes.ErrNoSpace) }
+func Full(err error) bool { return errors.Is(err, ErrFull) }
