@@ -22,7 +22,8 @@ func (n *Node) onCertificate(ctx context.Context, c *wire.Certificate, head *int
 	mine := n.store.Role()
 	switch {
 	case mine.Role == hwm.Fenced:
-		return wire.Refuse(wire.IsFenced, "find the second signer of the keys; afterwards: highwater standby, and hand over again",
+		return wire.Refuse(wire.IsFenced,
+			"find the second signer of the keys; afterwards: highwater standby, and hand over again",
 			"this instance is fenced: %s", mine.Why)
 	case c.Epoch <= mine.Epoch:
 		return wire.Refuse(wire.OldAnswer, "a certificate is good for one activation",
@@ -36,7 +37,8 @@ func (n *Node) onCertificate(ctx context.Context, c *wire.Certificate, head *int
 			return err
 		}
 	} else if _, fresh := n.questions.Spend(c.Nonce, wire.Release); !fresh {
-		return wire.Refuse(wire.OldAnswer, "ask again: highwater handover", "the certificate does not answer a question of this process")
+		return wire.Refuse(wire.OldAnswer, "ask again: highwater handover",
+			"the certificate does not answer a question of this process")
 	}
 	floors := n.marks.floors(c.Marks)
 	why := "handed over by " + c.From.Short()
@@ -74,7 +76,8 @@ func (n *Node) checkOffline(c *wire.Certificate, head *int32) error {
 			"the certificate is for level %d, and the chain is at %d", *c.Level, *head)
 	case int64(*head) > int64(*c.Level)+wire.MaxPast:
 		return wire.Refuse(wire.OldAnswer,
-			"highwater handover takes the place of the certificate; without a link, with the peer's process stopped: highwater takeover",
+			"highwater handover takes the place of the certificate; without a link, with the peer's process stopped: "+
+				"highwater takeover",
 			"the certificate is for level %d, and the chain is at %d: more than %d levels past", *c.Level, *head, wire.MaxPast)
 	}
 	if f := n.keys.Certified(c); f.Result == checklist.Bad {
@@ -92,15 +95,17 @@ func (n *Node) checkFar(c *wire.Certificate) error {
 			return err
 		}
 		if !limit.Allows(*c.Level) {
-			return wire.Refuse(wire.TooFar, 
+			return wire.Refuse(wire.TooFar,
 				"make a new certificate at a level that is near: "+hints.Level(wire.ReleaseCommand, limit.Reached()),
 				"the certificate's level %d is %s", *c.Level, limit.Distance(*c.Level))
 		}
 	}
 	for _, m := range c.Marks {
 		if err := n.marks.tooFar(m); signer.Refused(err) {
-			return wire.Refuse(wire.TooFar, "the key signs nothing on the peer's machine either. Look at the marks on that machine: highwater hwm list. "+
-				"If the level is right: highwater hwm set "+m.PKH.String()+fmt.Sprintf(" --level %d --far, here; else, with the peer stopped: "+
+			return wire.Refuse(wire.TooFar, "the key signs nothing on the peer's machine either. Look at the marks "+
+				"on that machine: highwater hwm list. "+
+				"If the level is right: highwater hwm set "+m.PKH.String()+fmt.Sprintf(" --level %d --far, here; "+
+				"else, with the peer stopped: "+
 				"highwater takeover", m.Level), "the certificate: %v", err)
 		} else if err != nil {
 			return err

@@ -79,9 +79,11 @@ func (n *Node) peerClaims(mine hwm.RoleRecord, a wire.Answer) error {
 		return wire.Refuse(wire.NotOwner, "when the peer is fenced, or the peer's process is stopped: highwater takeover",
 			"the peer claims epoch %d too: the peer is %s", a.Epoch, a.Role)
 	}
-	newer := a.Epoch > mine.Epoch || a.Status.Seen > mine.Epoch || a.Epoch == mine.Epoch && a.Epoch > 0 && a.Owner != n.Me()
+	newer := a.Epoch > mine.Epoch || a.Status.Seen > mine.Epoch || a.Epoch == mine.Epoch && a.Epoch > 0 &&
+		a.Owner != n.Me()
 	if a.Signing || a.Status.Activating || newer {
-		return wire.Refuse(wire.NotOwner, "see on both machines: highwater status", "the peer is active, or is being activated too")
+		return wire.Refuse(wire.NotOwner, "see on both machines: highwater status",
+			"the peer is active, or is being activated too")
 	}
 	return nil
 }

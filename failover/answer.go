@@ -80,7 +80,8 @@ func (n *Node) step(ctx context.Context, verb string, q wire.Question) (a wire.A
 		a.Certificate, err = n.release(ctx, peer, q, n.fitThere)
 	case wire.Invite:
 	default:
-		err = wire.Refuse(wire.WrongVersion, "run the same version of highwater on both machines", "an unknown question %q", verb)
+		err = wire.Refuse(wire.WrongVersion, "run the same version of highwater on both machines",
+			"an unknown question %q", verb)
 	}
 	a.Hello, a.Nonce = n.hello(), q.Nonce
 	return a, err
@@ -132,7 +133,8 @@ func (n *Node) pinned() (hwm.InstanceID, bool) {
 func toWire(h Handover) *wire.Handover {
 	out := &wire.Handover{Done: h.Done, From: h.From, To: h.To, Epoch: h.Epoch, At: h.At, GapMS: h.GapMS}
 	for _, f := range h.Findings {
-		out.Findings = append(out.Findings, wire.Finding{Name: string(f.ID), Result: string(f.Result), Detail: f.Detail, Hint: f.Hint})
+		out.Findings = append(out.Findings,
+			wire.Finding{Name: string(f.ID), Result: string(f.Result), Detail: f.Detail, Hint: f.Hint})
 	}
 	return out
 }

@@ -69,7 +69,8 @@ func (n *Node) explain(err error) {
 func (n *Node) hello() wire.Hello {
 	r, broken := n.store.Role(), n.broken()
 	return wire.Hello{
-		Protocol: wire.Protocol, Chain: n.signer.Chain(), From: n.Me(), Life: n.life, Role: r.Role, Epoch: r.Epoch, Owner: r.Owner,
+		Protocol: wire.Protocol, Chain: n.signer.Chain(), From: n.Me(), Life: n.life, Role: r.Role, Epoch: r.Epoch,
+		Owner:   r.Owner,
 		Signing: n.signer.Active() && broken == "", Now: n.now().UTC(), Broken: broken,
 	}
 }

@@ -44,7 +44,8 @@ func (n *Node) applyQuestion(ctx context.Context, peer hwm.Peer, verb string, q 
 
 func (n *Node) diskFails() *wire.Refusal {
 	return wire.Refuse(wire.DiskFails, verdict.DiskHint(n.Me()),
-		"the disk of the instance %s fails; the instance signs nothing and gives nothing away: %s", n.Me().Short(), n.broken())
+		"the disk of the instance %s fails; the instance signs nothing and gives nothing away: "+
+			"%s", n.Me().Short(), n.broken())
 }
 
 // diskHere is the line of a checklist for a failed disk on this side; nil: the disk works.

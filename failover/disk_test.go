@@ -99,7 +99,8 @@ func TestNoCircleBetweenTwoMachines(t *testing.T) {
 	require.False(t, answer.Signing, "it says that it signs")
 	require.Contains(t, answer.Broken, "no space left")
 	way := "on the machine of " + a.node.Me().Short() +
-		": systemctl stop highwater, to keep the process from starting again; afterwards, on the peer's machine: highwater takeover"
+		": systemctl stop highwater, to keep the process from starting again; afterwards, on the peer's machine: " +
+		"highwater takeover"
 
 	for _, s := range []*side{a, b} {
 		_, err := s.node.Handover(t.Context(), HandoverRequest{DryRun: true})

@@ -26,9 +26,11 @@ func (e epochs) plausible(peer hwm.Peer, epoch uint64) error {
 	if epoch <= known || epoch-known <= maxJump {
 		return nil
 	}
-	return wire.Refuse(wire.FarEpoch, "the state directory of the speaking instance is damaged, or not of this pair: stop the instance, and "+
-		"make a new state with highwater init",
-		"a message names epoch %d, and the newest epoch known here is %d: no history leads so far, and the message is not believed", epoch, known)
+	return wire.Refuse(wire.FarEpoch,
+		"the state directory of the speaking instance is damaged, or not of this pair: stop the instance, and "+
+			"make a new state with highwater init",
+		"a message names epoch %d, and the newest epoch known here is %d: no history leads so far, and the message "+
+			"is not believed", epoch, known)
 }
 
 // keep stores the newest epoch in the peer's messages: an old copy of the peer's state is recognised by the epoch.

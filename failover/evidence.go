@@ -39,15 +39,19 @@ func (n *Node) evidencePeer(ctx context.Context, peer hwm.Peer) checklist.Line {
 		return line(checklist.Bad, "answers, and signs nothing: the peer's disk fails: "+a.Broken, verdict.DiskHint(peer.Key))
 	case a.Signing:
 		return line(checklist.Bad, "answers, and signs", "highwater handover")
-	case a.Role != hwm.Fenced && (a.Owner == peer.Key || a.Owner == n.Me() && a.Epoch > mine.Epoch && mine.Role != hwm.Active):
+	case a.Role != hwm.Fenced && (a.Owner == peer.Key || a.Owner == n.Me() && a.Epoch > mine.Epoch &&
+		mine.Role != hwm.Active):
 		return n.unlessOld(ctx, peer, line(checklist.Bad,
-			fmt.Sprintf("answers (%s, epoch %d), and can give the right to sign with proof", a.Role, a.Epoch), "highwater handover"))
+			fmt.Sprintf("answers (%s, epoch %d), and can give the right to sign with proof", a.Role,
+				a.Epoch), "highwater handover"))
 	case !n.harmless(a):
 		return n.unlessOld(ctx, peer, line(checklist.Bad,
-			fmt.Sprintf("answers (%s, epoch %d), and may come to sign: a certificate for the peer may be under way, or the state here is an old copy",
+			fmt.Sprintf("answers (%s, epoch %d), and may come to sign: a certificate for the peer may be under way, "+
+				"or the state here is an old copy",
 				a.Role, a.Epoch), "highwater handover, on the peer's machine; or stop the peer's process first"))
 	}
-	return line(checklist.OK, fmt.Sprintf("answers (%s, epoch %d), does not sign, and cannot hand over", a.Role, a.Epoch), "")
+	return line(checklist.OK, fmt.Sprintf("answers (%s, epoch %d), does not sign, and cannot hand over", a.Role,
+		a.Epoch), "")
 }
 
 // harmless tells of a peer that answers whether the peer cannot come to sign by itself: the peer is fenced, or both
@@ -58,7 +62,8 @@ func (n *Node) harmless(a wire.Answer) bool {
 	switch {
 	case a.Role == hwm.Fenced:
 		return true
-	case a.Status == nil || a.Owner != n.Me() || mine.Owner != n.Me() || a.Epoch != mine.Epoch || a.Status.Seen > mine.Epoch:
+	case a.Status == nil || a.Owner != n.Me() || mine.Owner != n.Me() || a.Epoch != mine.Epoch ||
+		a.Status.Seen > mine.Epoch:
 		return false
 	}
 	return n.checkCopied(a.Status.Marks) == nil
@@ -74,8 +79,9 @@ func (n *Node) unlessOld(ctx context.Context, peer hwm.Peer, f checklist.Line) c
 }
 
 // The unit starts a killed process again, and the next boot starts a stopped process again.
-const statementHint = "stop the peer's process (on its machine: systemctl disable --now highwater; the unit undoes a kill) or unplug its " +
-	"devices, be sure that neither comes back by itself, and state: --the-other-instance-cannot-sign"
+const statementHint = "stop the peer's process (on its machine: systemctl disable --now highwater; the unit undoes a " +
+	"kill) or unplug its devices, be sure that neither comes back by itself, and state: " +
+	"--the-other-instance-cannot-sign"
 
 const unstatedText = "nobody stated that the peer cannot sign"
 
@@ -92,7 +98,8 @@ func (n *Node) evidenceHere() checklist.Line {
 	mine := n.store.Role()
 	f := checklist.New(checklist.ThisInstance, checklist.OK, fmt.Sprintf("%s, epoch %d", mine.Role, mine.Epoch), "")
 	if mine.Role == hwm.Fenced {
-		f.Result, f.Detail, f.Hint = checklist.Warning, "fenced: "+mine.Why, "the takeover ends the fence: know the reason of the fence"
+		f.Result, f.Detail, f.Hint = checklist.Warning, "fenced: "+mine.Why, "the takeover ends the fence: know the "+
+			"reason of the fence"
 	}
 	return f
 }
@@ -129,7 +136,8 @@ func withoutNode(r *TakeoverRequest) checklist.Line {
 
 // silent is the countdown of silence.
 func silent(s chain.Silence, wanted int) checklist.Line {
-	f := checklist.New(checklist.Silence, checklist.OK, fmt.Sprintf("%d silent levels at which our keys had rights", s.Silent), "")
+	f := checklist.New(checklist.Silence, checklist.OK,
+		fmt.Sprintf("%d silent levels at which our keys had rights", s.Silent), "")
 	if s.Silent < wanted {
 		f.Result = checklist.Waiting
 		f.Detail = fmt.Sprintf("%d of %d silent levels at which our keys had rights", s.Silent, wanted)
@@ -163,9 +171,10 @@ func (n *Node) evidenceCertificate(r TakeoverRequest) []checklist.Line {
 	const id = checklist.Certificate
 	if !r.CertificateDestroyed {
 		return []checklist.Line{checklist.New(id, checklist.Waiting,
-			fmt.Sprintf("this instance gave the right away from level %d on; any holder of the certificate can still use it", level+1),
-			"destroy the certificate and its copies (a certificate that went over the link is gone with the peer's process), and state: "+
-				"--the-certificate-is-destroyed")}
+			fmt.Sprintf("this instance gave the right away from level %d on; any holder of the certificate can still "+
+				"use it", level+1),
+			"destroy the certificate and its copies (a certificate that went over the link is gone with the peer's "+
+				"process), and state: --the-certificate-is-destroyed")}
 	}
 	return []checklist.Line{checklist.New(id, checklist.OK, "the operator states that the certificate is destroyed", "")}
 }

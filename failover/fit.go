@@ -38,7 +38,8 @@ func (n *Node) fitThere(peer hwm.Peer) error {
 		if last.Err != nil {
 			why = last.Err.Error()
 		}
-		return wire.Refuse(wire.NotReady, "bring the link from this machine to the peer back: highwater peer show, on both machines",
+		return wire.Refuse(wire.NotReady,
+			"bring the link from this machine to the peer back: highwater peer show, on both machines",
 			"the instance %s did not report its usable keys: %s", peer.Key.Short(), why)
 	}
 	return n.fit(peer, said)
@@ -63,7 +64,8 @@ func (n *Node) fit(peer hwm.Peer, said *wire.Report) error {
 	}
 	f := keys.Usable(checklist.Keys, reports, serving, keys.There(said.Keys), "there")
 	if f.Result == checklist.Bad && len(reports) > 0 {
-		return wire.Refuse(wire.NotReady, f.Hint, "the instance %s cannot take the right to sign: %s", peer.Key.Short(), f.Detail)
+		return wire.Refuse(wire.NotReady, f.Hint, "the instance %s cannot take the right to sign: %s", peer.Key.Short(),
+			f.Detail)
 	}
 	return nil
 }

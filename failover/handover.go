@@ -74,8 +74,9 @@ func (n *Node) handover(ctx context.Context, peer hwm.Peer, r HandoverRequest) (
 	switch {
 	case out && r.invited: // an invitation back would lead nowhere
 		mine := n.store.Role()
-		return Handover{}, wire.Refuse(wire.NotOwner, "see on both machines: highwater status; with either instance fenced or stopped, on the "+
-			"machine of your choice: highwater takeover",
+		return Handover{}, wire.Refuse(wire.NotOwner,
+			"see on both machines: highwater status; with either instance fenced or stopped, on the "+
+				"machine of your choice: highwater takeover",
 			"both instances claim the right to sign: the instance %s is %s in epoch %d", n.Me().Short(), mine.Role, mine.Epoch)
 	case out:
 		return n.invite(ctx, peer, r)
@@ -95,7 +96,8 @@ func (n *Node) handover(ctx context.Context, peer hwm.Peer, r HandoverRequest) (
 // right away and the peer does not know yet. In the second case a handover was cut off, and goes on.
 func (n *Node) outward(ctx context.Context, peer hwm.Peer) (bool, error) {
 	mine := n.store.Role()
-	if mine.Role == hwm.Active && mine.Owner == n.Me() && !n.signer.Active() { // restarted: the right may be the peer's by now
+	// restarted: the right may be the peer's by now
+	if mine.Role == hwm.Active && mine.Owner == n.Me() && !n.signer.Active() {
 		if _, err := n.Ask(ctx); err != nil {
 			return false, orTakeover(err)
 		}
@@ -124,14 +126,16 @@ func (n *Node) invite(ctx context.Context, peer hwm.Peer, r HandoverRequest) (Ha
 	switch {
 	case err != nil && !r.DryRun && wire.AsRefusal(err).Reason == wire.Unreachable:
 		return Handover{}, wire.Refuse(wire.Unreachable,
-			"see the owner of the right: highwater status, on both; ask again on either machine: the handover goes on where it was cut off",
+			"see the owner of the right: highwater status, on both; ask again on either machine: the handover goes "+
+				"on where it was cut off",
 			"the peer was asked to take over, and no answer came: the peer may sign by now. %v", err)
 	case err != nil:
 		return Handover{}, err
 	case a.Refusal != nil:
 		return Handover{}, a.Refusal
 	case a.Handover == nil:
-		return Handover{}, wire.Refuse(wire.Broken, "see on both machines: highwater status", "the peer did not tell the result of the handover")
+		return Handover{}, wire.Refuse(wire.Broken, "see on both machines: highwater status",
+			"the peer did not tell the result of the handover")
 	}
 	if !r.DryRun {
 		n.beat(ctx) // both know the result at once; nothing depends on the question
@@ -188,8 +192,9 @@ func (n *Node) take(ctx context.Context, peer hwm.Peer, h Handover) (Handover, e
 		n.beat(ctx) // both know the result at once; nothing depends on the question
 		return h, nil
 	}
-	return h, wire.Refuse(wire.Unreachable, "ask again on either machine: highwater handover. The handover goes on where it was cut off: the peer "+
-		"gives the same answer again. When the peer's machine is dead: highwater takeover, here",
+	return h, wire.Refuse(wire.Unreachable,
+		"ask again on either machine: highwater handover. The handover goes on where it was cut off: the peer "+
+			"gives the same answer again. When the peer's machine is dead: highwater takeover, here",
 		"the peer was asked, and no answer came: the peer may have stopped signing, and this instance does not sign. %v", err)
 }
 

@@ -31,9 +31,9 @@ const (
 	witnessPeer = "the other instance"
 )
 
-const hintSameKey = "stop either process, and make a new state for the stopped process: highwater init in an empty directory. Afterwards highwater acknowledge on " +
-	"every machine with the alarm; and while nobody signs, highwater takeover on the machine of your choice, with the process of the " +
-	"second machine stopped or fenced"
+const hintSameKey = "stop either process, and make a new state for the stopped process: highwater init in an empty " +
+	"directory. Afterwards highwater acknowledge on every machine with the alarm; and while nobody signs, highwater " +
+	"takeover on the machine of your choice, with the process of the second machine stopped or fenced"
 
 // spoke takes in the name of a speaking process. The message is later than the instant from. answered marks a message
 // from the address in the configuration. Two lives at once raise the alarm, durably, before anything is answered.
@@ -46,8 +46,9 @@ func (n *Node) spoke(name string, from wire.Instant, answered bool) {
 		return
 	}
 	peer, _ := n.store.Peer()
-	n.signer.RaiseAlarm(signer.AlarmSameKey, witnessLink, "", fmt.Sprintf("two processes run with the key of the instance %s at the same "+
-		"time, on a state directory and a copy of the directory. Neither may sign", peer.Key.Short()), hintSameKey)
+	n.signer.RaiseAlarm(signer.AlarmSameKey, witnessLink, "",
+		fmt.Sprintf("two processes run with the key of the instance %s at the same "+
+			"time, on a state directory and a copy of the directory. Neither may sign", peer.Key.Short()), hintSameKey)
 }
 
 // sameKey refuses everything as long as the alarm stands. Two lives proved lately have a reason of their own: the asker
@@ -60,7 +61,8 @@ func (n *Node) sameKey() *wire.Refusal {
 		if n.lives.Proved(provedFor) {
 			return wire.Refuse(wire.SameKey, a.Hint, "%s", a.Text)
 		}
-		return wire.Refuse(wire.SameKeyBefore, a.Hint, "two processes were heard with the same key, and nobody acknowledged the alarm: %s", a.Text)
+		return wire.Refuse(wire.SameKeyBefore, a.Hint,
+			"two processes were heard with the same key, and nobody acknowledged the alarm: %s", a.Text)
 	}
 	return nil
 }
@@ -76,10 +78,12 @@ func (n *Node) applySameKey(r *wire.Refusal, epoch uint64) error {
 	mine := n.store.Role()
 	if mine.Role == hwm.Active && mine.Epoch == epoch {
 		// Signatures under way never leave: the second process may be at the same level.
-		_, err = n.signer.Stand(givenUp(), hwm.Fenced, hwm.CutWhy("another process runs with this instance's key: a copy of the state directory"))
+		_, err = n.signer.Stand(givenUp(), hwm.Fenced,
+			hwm.CutWhy("another process runs with this instance's key: a copy of the state directory"))
 	}
-	n.signer.RaiseAlarm(signer.AlarmSameKey, witnessPeer, "", "another process runs with the key of this instance at the same time: "+
-		"the state directory has a copy. Neither process signs", hintSameKey)
+	n.signer.RaiseAlarm(signer.AlarmSameKey, witnessPeer, "",
+		"another process runs with the key of this instance at the same time: "+
+			"the state directory has a copy. Neither process signs", hintSameKey)
 	return err
 }
 
@@ -109,12 +113,14 @@ func (n *Node) askBack(ctx context.Context, q wire.Question) {
 func (n *Node) refuseBeside(q wire.Question) error {
 	switch n.lives.Beside(q.Life, quiet*n.every) {
 	case heard.Answer:
-		return wire.Refuse(wire.OtherLife, "see, on both: highwater status. A copy of a state directory must never run: stop the copy, and make "+
-			"a new state with highwater init",
+		return wire.Refuse(wire.OtherLife,
+			"see, on both: highwater status. A copy of a state directory must never run: stop the copy, and make "+
+				"a new state with highwater init",
 			"another process with the key of the instance %s answers at the configured address of the instance", q.From.Short())
 	case heard.Recent:
-		return wire.Refuse(wire.OtherLife, "wait some seconds; if the refusal does not pass, a copy of the state directory runs: stop the copy, "+
-			"and make a new state with highwater init",
+		return wire.Refuse(wire.OtherLife,
+			"wait some seconds; if the refusal does not pass, a copy of the state directory runs: stop the copy, "+
+				"and make a new state with highwater init",
 			"another process with the key of the instance %s was heard a moment ago, and may still run", q.From.Short())
 	case heard.None:
 	}

@@ -87,7 +87,8 @@ func (n *Node) floor(t *Takeover, s *chain.Silence, r TakeoverRequest, stated *i
 	switch {
 	case r.Margin != nil:
 		margin, t.guarded = *r.Margin, *r.Margin
-	case stated != nil && s != nil && s.Silent >= enoughSilence && known.signed <= *stated+MinMargin: // else the peer's node was further ahead
+	// else the peer's node was further ahead
+	case stated != nil && s != nil && s.Silent >= enoughSilence && known.signed <= *stated+MinMargin:
 		level, what, margin = *stated, "the chain's head at the time of the statement", MinMargin
 		t.guarded = 0 // no level of the margin is surely free
 	}
@@ -116,7 +117,8 @@ func (n *Node) farHead(r TakeoverRequest) []checklist.Line {
 		result = checklist.Warning
 	}
 	return []checklist.Line{checklist.New(checklist.Head, result,
-		fmt.Sprintf("the stated level %d is %s", *r.Head, limit.Distance(*r.Head)), "look at the level again; if the level is right: --far")}
+		fmt.Sprintf("the stated level %d is %s", *r.Head,
+			limit.Distance(*r.Head)), "look at the level again; if the level is right: --far")}
 }
 
 // known is the highest known level of all, and the highest level with a signature or a set mark.

@@ -115,7 +115,8 @@ func New(cfg Config) *Node {
 	}
 	n.marks, n.keys = marks{n.store, n.signer, n.now}, keys.Here{Signer: n.signer}
 	n.epochs = epochs{n.store, &n.heard, n.log}
-	n.heads.Chain, n.heads.ID, n.heads.Now, n.heads.Log, n.heads.Timeout = cfg.Chain, cfg.Signer.Chain(), n.now, n.log, askTimeout
+	n.heads.Chain, n.heads.ID, n.heads.Timeout = cfg.Chain, cfg.Signer.Chain(), askTimeout
+	n.heads.Now, n.heads.Log = n.now, n.log
 	n.lives.Count, n.questions.Count = &n.count, &n.count
 	n.server = n.newServer()
 	if _, paired := n.store.Peer(); paired {

@@ -31,7 +31,8 @@ func (n *Node) checkCopied(marks []wire.Mark) error {
 		switch {
 		case st.Mark != nil && want.Compare(st.Mark.Position) <= 0:
 		case want.Round != hwm.MaxRound:
-			return n.oldState(fmt.Sprintf("the peer followed this instance to %s (%s of %s), and the mark here is below", want, m.Kind, m.PKH))
+			return n.oldState(fmt.Sprintf("the peer followed this instance to %s (%s of %s), and the mark here is "+
+				"below", want, m.Kind, m.PKH))
 		case want.Compare(floor) > 0:
 			floor = want
 		}
@@ -40,15 +41,18 @@ func (n *Node) checkCopied(marks []wire.Mark) error {
 		return nil
 	}
 	return n.raiseOld(wire.Refuse(wire.OldOrFloor,
-		fmt.Sprintf("stop the peer; afterwards, here: highwater takeover. The floor of this instance is above level %d after the takeover. Where the "+
-			"chain is far below the level, restart this instance in between, and make the peer's state anew: highwater init", floor.Level),
-		"the state directory may be an old copy: the peer has a floor at level %d, above the marks here. Either the peer followed this instance "+
-			"to the floor, or the peer used a certificate by the level before a takeover here: nothing is old in the second case", floor.Level))
+		fmt.Sprintf("stop the peer; afterwards, here: highwater takeover. The floor of this instance is above level "+
+			"%d after the takeover. Where the chain is far below the level, restart this instance in between, and "+
+			"make the peer's state anew: highwater init", floor.Level),
+		"the state directory may be an old copy: the peer has a floor at level %d, above the marks here. Either the "+
+			"peer followed this instance to the floor, or the peer used a certificate by the level before a takeover "+
+			"here: nothing is old in the second case", floor.Level))
 }
 
 func (n *Node) oldState(what string) error {
-	return n.raiseOld(wire.Refuse(wire.OldState, "never sign from a restored copy: stop this instance; afterwards, on the peer's machine: highwater "+
-		"takeover; start this instance again as the backup. If the peer is gone for good: highwater takeover",
+	return n.raiseOld(wire.Refuse(wire.OldState,
+		"never sign from a restored copy: stop this instance; afterwards, on the peer's machine: highwater "+
+			"takeover; start this instance again as the backup. If the peer is gone for good: highwater takeover",
 		"the state directory is an old copy: %s", what))
 }
 
@@ -71,10 +75,12 @@ func (n *Node) oldCopyForPeer(found *wire.Refusal) error {
 	me := n.Me().Short()
 	if found.Reason == wire.OldOrFloor {
 		return wire.Refuse(found.Reason, "see the way out on the machine of "+me+": highwater status",
-			"the instance %s signs nothing: the state directory is an old copy, or the marks are below a floor of the peer, from a certificate by level",
+			"the instance %s signs nothing: the state directory is an old copy, or the marks are below a floor of "+
+				"the peer, from a certificate by level",
 			me)
 	}
-	return wire.Refuse(found.Reason, "on the machine of "+me+": systemctl stop highwater; afterwards, here: highwater takeover; start the stopped "+
-		"instance again as the backup",
+	return wire.Refuse(found.Reason,
+		"on the machine of "+me+": systemctl stop highwater; afterwards, here: highwater takeover; start the stopped "+
+			"instance again as the backup",
 		"the instance %s signs nothing, and calls its own state directory an old copy", me)
 }

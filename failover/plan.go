@@ -41,8 +41,8 @@ func orTakeover(err error) error {
 	if r.Reason != wire.Unreachable {
 		return err
 	}
-	return wire.Refuse(r.Reason, r.Hint+" When the peer's machine is dead, a handover is not possible: be sure that the peer's process does not "+
-		"start again; afterwards, here: highwater takeover", "%s", r.Text)
+	return wire.Refuse(r.Reason, r.Hint+" When the peer's machine is dead, a handover is not possible: be sure that "+
+		"the peer's process does not start again; afterwards, here: highwater takeover", "%s", r.Text)
 }
 
 // planPeer shows the peer. When the peer has given the right away already, a handover was cut off, and goes on here.
@@ -67,7 +67,8 @@ func (n *Node) planHere() checklist.Line {
 func planClock(skew time.Duration) checklist.Line {
 	detail := fmt.Sprintf("they differ by %s", skew.Abs().Round(time.Millisecond))
 	if skew.Abs() > maxSkew {
-		return checklist.New(checklist.Clocks, checklist.Warning, detail, "nothing here depends on the clocks, but your baker does: timedatectl")
+		return checklist.New(checklist.Clocks, checklist.Warning, detail,
+			"nothing here depends on the clocks, but your baker does: timedatectl")
 	}
 	return checklist.New(checklist.Clocks, checklist.OK, detail, "")
 }
@@ -86,7 +87,8 @@ func (m marks) plan(theirs []wire.Mark) checklist.Line {
 	case err != nil:
 		return checklist.Failed(id, err)
 	case missing > 0:
-		return checklist.New(id, checklist.Warning, fmt.Sprintf("%d are missing here; the handover brings all marks", missing), "")
+		return checklist.New(id, checklist.Warning,
+			fmt.Sprintf("%d are missing here; the handover brings all marks", missing), "")
 	case behind > 2:
 		return checklist.New(id, checklist.Warning,
 			fmt.Sprintf("the marks here are %s behind; the handover brings all marks", words.Count(behind, "level")), "")

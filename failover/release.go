@@ -16,16 +16,20 @@ func (n *Node) release(
 	mine := n.store.Role()
 	switch {
 	case mine.Role == hwm.Fenced:
-		return nil, wire.Refuse(wire.IsFenced, "find the second signer of the keys; afterwards, on the machine of your choice: highwater takeover",
+		return nil, wire.Refuse(wire.IsFenced,
+			"find the second signer of the keys; afterwards, on the machine of your choice: highwater takeover",
 			"the instance %s is fenced: %s", n.Me().Short(), mine.Why)
 	case mine.Epoch == 0:
 		return nil, wire.Refuse(wire.NeverActive, "highwater activate, on either machine",
 			"the instance %s was never active", n.Me().Short())
 	case q.Epoch < peer.Seen:
-		return nil, wire.Refuse(wire.OldState, "never sign from a restored copy; make a new state: highwater init, hwm import, peer add",
-			"the instance %s was at epoch %d before and says %d now: the state is an old copy", q.From.Short(), peer.Seen, q.Epoch)
+		return nil, wire.Refuse(wire.OldState,
+			"never sign from a restored copy; make a new state: highwater init, hwm import, peer add",
+			"the instance %s was at epoch %d before and says %d now: the state is an old "+
+				"copy", q.From.Short(), peer.Seen, q.Epoch)
 	case q.Seen > mine.Epoch: // the signatures since are not in the marks here
-		found := n.oldState(fmt.Sprintf("the peer knew this instance at epoch %d, and the record here says %d", q.Seen, mine.Epoch))
+		found := n.oldState(fmt.Sprintf("the peer knew this instance at epoch %d, and the record here says %d", q.Seen,
+			mine.Epoch))
 		return nil, n.oldCopyForPeer(oldCopy(found))
 	case mine.Owner == peer.Key:
 		return n.again(ctx, q, mine)
@@ -49,7 +53,8 @@ func (n *Node) release(
 		given, _ := n.marks.givenAway()
 		if len(ceilings)+len(given) == 0 { // nothing would tell a later takeover of the certificate (rule 11)
 			return nil, wire.Refuse(wire.BadLevel,
-				"choose a level below the ceilings: see highwater hwm list; or lift the ceilings first: highwater hwm ceiling --lift",
+				"choose a level below the ceilings: see highwater hwm list; or lift the ceilings first: highwater "+
+					"hwm ceiling --lift",
 				"every key has a ceiling of an operator at or below level %d already", *q.At)
 		}
 		next.Why = fmt.Sprintf("handed over to %s from level %d on", peer.Key.Short(), *q.At+1)
@@ -78,7 +83,8 @@ func (n *Node) waits() error {
 // neither refuses an owner's step while the owner is a third instance: an instance of the pair before its state was
 // made anew.
 func neither(mine hwm.RoleRecord) *wire.Refusal {
-	return wire.Refuse(wire.NotOwner, verdict.OwnerGone, "epoch %d is owned by neither of the two, but by %s", mine.Epoch, mine.Owner.Short())
+	return wire.Refuse(wire.NotOwner, verdict.OwnerGone, "epoch %d is owned by neither of the two, but by %s",
+		mine.Epoch, mine.Owner.Short())
 }
 
 // again answers as before (rule 3). An instance with ceilings of a release names their level; without such a level the

@@ -21,7 +21,8 @@ func (n *Node) applyHello(ctx context.Context, peer hwm.Peer, h wire.Hello) erro
 	}
 	mine := n.store.Role()
 	if h.Owner == n.Me() { // the right comes to this instance with a certificate, never by hearsay
-		if h.Epoch > mine.Epoch && mine.Owner == n.Me() && n.signer.Active() && h.Signing { // both sign, the peer up to a level
+		// both sign, the peer up to a level
+		if h.Epoch > mine.Epoch && mine.Owner == n.Me() && n.signer.Active() && h.Signing {
 			return n.yieldToGiver(ctx, mine, h)
 		}
 		return nil
@@ -35,7 +36,8 @@ func (n *Node) applyHello(ctx context.Context, peer hwm.Peer, h wire.Hello) erro
 		return n.fenceBoth(mine)
 	case n.signer.Active():
 		return nil // the peer yields on hearing this instance
-	case h.Signing || n.Me().Less(h.From): // rule 8: the claim that has not resumed yields; if neither has, the lesser key yields
+	// rule 8: the claim that has not resumed yields; if neither has, the lesser key yields
+	case h.Signing || n.Me().Less(h.From):
 		return n.yield(ctx, mine, h, fmt.Sprintf("yielded epoch %d to the peer, which took over too", h.Epoch))
 	}
 	return nil
@@ -45,8 +47,10 @@ func (n *Node) applyHello(ctx context.Context, peer hwm.Peer, h wire.Hello) erro
 func (n *Node) fenceBoth(mine hwm.RoleRecord) error {
 	mine.Role, mine.Why = hwm.Fenced, "the peer signed in the same epoch: a false statement led to a takeover"
 	_, err := n.signer.Become(givenUp(), mine, nil) // before the alarm, a second write
-	n.raiseAlarm(signer.AlarmBothActive, fmt.Sprintf("both instances were signing in epoch %d: both are fenced", mine.Epoch),
-		"a false statement led to a takeover: look at the chain for the signatures of both, and run highwater takeover on either machine")
+	n.raiseAlarm(signer.AlarmBothActive,
+		fmt.Sprintf("both instances were signing in epoch %d: both are fenced", mine.Epoch),
+		"a false statement led to a takeover: look at the chain for the signatures of both, and run highwater "+
+			"takeover on either machine")
 	return err
 }
 
@@ -129,7 +133,8 @@ func (n *Node) resume(ctx context.Context, a wire.Answer) error {
 		return n.endPastCeilings(ctx, mine, a)
 	}
 	if a.Status.Seen > mine.Epoch {
-		return n.oldState(fmt.Sprintf("the peer knew this instance at epoch %d, and the record here says %d", a.Status.Seen, mine.Epoch))
+		return n.oldState(fmt.Sprintf("the peer knew this instance at epoch %d, and the record here says %d",
+			a.Status.Seen, mine.Epoch))
 	}
 	if a.Epoch > mine.Epoch { // owned by this instance, or applyHello would have yielded
 		return n.yieldToGiver(ctx, mine, a.Hello)

@@ -58,7 +58,8 @@ type SilenceSeen struct {
 func (n *Node) Takeover(ctx context.Context, r TakeoverRequest) (Takeover, error) {
 	peer, ok := n.store.Peer()
 	if !ok {
-		return Takeover{}, wire.Refuse(wire.NoPeer, "highwater activate", "no peer is configured: a takeover has nothing to take")
+		return Takeover{}, wire.Refuse(wire.NoPeer, "highwater activate",
+			"no peer is configured: a takeover has nothing to take")
 	}
 	if r.Margin != nil && (*r.Margin < MinMargin || *r.Margin > MaxMargin) {
 		return Takeover{}, wire.Refuse(wire.BadLevel, fmt.Sprintf("between %d and %d levels", MinMargin, MaxMargin),
@@ -109,10 +110,12 @@ func (n *Node) takeOver(ctx context.Context, t Takeover, r TakeoverRequest, give
 	n.begin()
 	defer n.end()
 	if n.signsHere() {
-		return t, wire.Refuse(wire.IsActive, "nothing is left to take over; see: highwater peer show", "this instance signs already")
+		return t, wire.Refuse(wire.IsActive, "nothing is left to take over; see: highwater peer show",
+			"this instance signs already")
 	}
 	if n.given.Load() != given {
-		return t, wire.Refuse(wire.NotReady, "look again: highwater takeover --check", "the right to sign was given away from here meanwhile")
+		return t, wire.Refuse(wire.NotReady, "look again: highwater takeover --check",
+			"the right to sign was given away from here meanwhile")
 	}
 	n.questions.DropAll()     // an answer still under way is of an earlier time
 	n.margin.Store(t.guarded) // before the guard sees the new epoch

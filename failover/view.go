@@ -94,7 +94,8 @@ func (n *Node) verdict(v View) verdict.Verdict {
 	// An answer from before the last change of role here says nothing of the peer's knowledge now.
 	if p.HeardAt != nil && (p.HeardAt.After(mine.Since) || p.Epoch >= mine.Epoch) {
 		there = verdict.Party{
-			ID: p.Key, Heard: true, Role: p.role, Epoch: p.Epoch, Owner: p.Owner, Signing: p.Signing, Broken: p.Broken != "", UpTo: p.gives,
+			ID: p.Key, Heard: true, Role: p.role, Epoch: p.Epoch, Owner: p.Owner, Signing: p.Signing,
+			Broken: p.Broken != "", UpTo: p.gives,
 		}
 	}
 	return verdict.Of(here, there)

@@ -95,10 +95,10 @@ func (in Instance) raise(name signer.AlarmName, key tezos.PublicKeyHash, text, h
 	in.Signer.RaiseAlarm(name, "chain", key.String(), text, hint)
 }
 
-const hintSighted = "find the second signer of the key, and stop the signer; or the marks here were too low: restored from a " +
-	"copy, set too low, or taken over before the former signer ended. Afterwards, above every signature: of a pair highwater " +
-	"takeover, alone highwater activate --level head+10"
+const hintSighted = "find the second signer of the key, and stop the signer; or the marks here were too low: " +
+	"restored from a copy, set too low, or taken over before the former signer ended. Afterwards, above every " +
+	"signature: of a pair highwater takeover, alone highwater activate --level head+10"
 
-const hintUnproven = "the instance signs on. Look for the block on another node or an explorer. A block with the operation means that " +
-	"a second signer may have the key: highwater standby, and find the signer. A block without the operation means: do not " +
-	"use the node. After a new protocol, look for a new version of Highwater"
+const hintUnproven = "the instance signs on. Look for the block on another node or an explorer. A block with the " +
+	"operation means that a second signer may have the key: highwater standby, and find the signer. A block without " +
+	"the operation means: do not use the node. After a new protocol, look for a new version of Highwater"

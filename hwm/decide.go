@@ -68,7 +68,8 @@ type Decision struct {
 
 // Decide applies the rule. Nothing else compares a request with a mark.
 //
-// Invariant: Advance is returned only for a request strictly above the mark, not above the ceiling, and not too far away.
+// Invariant: Advance is returned only for a request strictly above the mark, not above the ceiling, and not too far
+// away.
 func Decide(have State, curve tezos.Curve, req tezos.Request) Decision {
 	if have.Mark == nil {
 		return refuse(NoMark)
@@ -115,7 +116,8 @@ type Refusal struct {
 func (r *Refusal) Error() string {
 	switch r.Reason {
 	case NoMark:
-		return fmt.Sprintf("%s has no %s watermark on %s: a key without a mark does not sign", r.Key.PKH, r.Key.Kind, r.Key.Chain)
+		return fmt.Sprintf("%s has no %s watermark on %s: a key without a mark does not sign", r.Key.PKH, r.Key.Kind,
+			r.Key.Chain)
 	case AboveCeiling:
 		return fmt.Sprintf("%s %s: level %d is above the ceiling %d: the right above the ceiling belongs to the "+
 			"peer, or is kept back",
@@ -125,9 +127,8 @@ func (r *Refusal) Error() string {
 			"a second signature would be a double signature",
 			r.Key.PKH, r.Key.Kind, r.Want)
 	case TooFar:
-		return fmt.Sprintf("%s %s: level %d is %s: "+
-			"no mark moves by "+
-			"such a distance at once", r.Key.PKH, r.Key.Kind, r.Want.Level, r.Limit.Distance(r.Want.Level))
+		return fmt.Sprintf("%s %s: level %d is %s: no mark moves by such a distance at "+
+			"once", r.Key.PKH, r.Key.Kind, r.Want.Level, r.Limit.Distance(r.Want.Level))
 	case NotAbove:
 	}
 	if r.Want.Compare(r.Have.Position) == 0 {
@@ -150,7 +151,8 @@ func (r *Refusal) HintText() string {
 		return "two bakers with the same key, or a baker that restarted with an old state: " +
 			"find the cause before going on"
 	case AboveCeiling:
-		return "see: highwater hwm list; a ceiling is lifted by the certificate that gives the right back, or offline by the operator"
+		return "see: highwater hwm list; a ceiling is lifted by the certificate that gives the right back, or " +
+			"offline by the operator"
 	case TooFar:
 		return "find the source of the request: a baker of a foreign chain, or a wrong clock. " +
 			fmt.Sprintf("If the chain has the level: highwater hwm set %s --level %d --far", r.Key.PKH, max(0, r.Want.Level-1))
@@ -164,5 +166,8 @@ func (r *Refusal) Unwrap() error { return ErrRefused }
 
 // NewRefusal explains a decision to refuse.
 func NewRefusal(key Key, have State, req tezos.Request, d Decision) *Refusal {
-	return &Refusal{Key: key, Have: have.Mark, Ceiling: have.Ceiling, Want: Position{req.Level, req.Round}, Reason: d.Reason, Limit: have.Limit}
+	return &Refusal{
+		Key: key, Have: have.Mark, Ceiling: have.Ceiling, Want: Position{req.Level, req.Round},
+		Reason: d.Reason, Limit: have.Limit,
+	}
 }

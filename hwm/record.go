@@ -76,7 +76,8 @@ func (k *CeilingKey) UnmarshalBinary(b []byte) error {
 	return nil
 }
 
-// A mark's body: flags 1 · source 1 · level 4 · round 4 · milliseconds 8 · digest 32 · signature length 1 · signature 96.
+// A mark's body: flags 1 · source 1 · level 4 · round 4 · milliseconds 8 · digest 32 · signature length 1 · signature
+// 96.
 const (
 	maxSignature  = 96
 	markLen       = 1 + 1 + 4 + 4 + 8 + 32 + 1 + maxSignature
@@ -111,7 +112,8 @@ func (m Mark) AppendRecord(b, dbKey []byte) []byte {
 	return binary.BigEndian.AppendUint32(b, sum)
 }
 
-// DecodeMark reads the record of a mark; the signature's scheme is that of the key's curve. Errors are ErrCorrupt, ErrVersion.
+// DecodeMark reads the record of a mark; the signature's scheme is that of the key's curve. Errors are ErrCorrupt,
+// ErrVersion.
 func DecodeMark(dbKey []byte, curve tezos.Curve, record []byte) (Mark, error) {
 	b, err := openRecord(dbKey, record, markLen)
 	if err != nil {

@@ -33,7 +33,8 @@ type Entry struct {
 	Version Version
 }
 
-// Backend is a linearizable compare-and-set register. Implementations are safe for concurrent use, and pass the suite of registertest.
+// Backend is a linearizable compare-and-set register. Implementations are safe for concurrent use, and pass the suite
+// of registertest.
 //
 // Absence: a register without a record answers ErrAbsent, never an empty Entry. Time: each method ends with ctx.
 type Backend interface {

@@ -161,7 +161,10 @@ func (d *Desk) fetch(ctx context.Context) (Moved, error) {
 	if err = d.until(ctx, func(s State) bool { return s.Owner }); err != nil {
 		return Moved{}, fmt.Errorf("%w: %s", ErrUnanswered, d.View().MaySign)
 	}
-	return Moved{From: asked.Owner, To: d.Machine.Store.Instance(), Epoch: d.Keeper.State().Record.Epoch, Gap: time.Since(start)}, nil
+	return Moved{
+		From: asked.Owner, To: d.Machine.Store.Instance(), Epoch: d.Keeper.State().Record.Epoch,
+		Gap: time.Since(start),
+	}, nil
 }
 
 // giveAway releases the right to any ready instance, and takes the right back if nobody takes the right.

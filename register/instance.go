@@ -234,8 +234,8 @@ func (i *Instance) Denied(err error) {
 	}
 }
 
-const hintOlder = "the register was restored from a copy, or other servers answer. Nobody signs by the register. Stop every signer first; afterwards see docs/register.md, " +
-	"\"A register that went back\""
+const hintOlder = "the register was restored from a copy, or other servers answer. Nobody signs by the register. " +
+	"Stop every signer first; afterwards see docs/register.md, \"A register that went back\""
 
 // Changed wakes the waiting requests.
 func (i *Instance) Changed() { i.Signer.RightChanged() }

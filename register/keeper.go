@@ -204,7 +204,8 @@ func whyLost(err error) string {
 	return "another machine took the right to sign"
 }
 
-// extend keeps the horizon ahead of the head, while this machine signs. While the register is silent the old limit stays good.
+// extend keeps the horizon ahead of the head, while this machine signs. While the register is silent the old limit
+// stays good.
 func (k *Keeper) extend(ctx context.Context) {
 	head, ok := k.cfg.Machine.Head()
 	if !ok || !k.cfg.Machine.Signing() {

@@ -49,10 +49,12 @@ type Record struct {
 	// Life is the owner's process. Another process of the same instance is not the owner.
 	Life  string `json:"life"`
 	Epoch uint64 `json:"epoch"` // grows with each acquisition and each release
-	// The owner may sign the levels above Floor, up to and including Horizon. After a release Horizon is the highest level signed.
+	// The owner may sign the levels above Floor, up to and including Horizon. After a release Horizon is the highest
+	// level signed.
 	Floor   int32 `json:"floor"`
 	Horizon int32 `json:"horizon"`
-	// Marks are the exact marks of a release: the next owner starts above them, instead of above Horizon, and carries them on.
+	// Marks are the exact marks of a release: the next owner starts above them, instead of above Horizon, and carries
+	// them on.
 	Marks []Mark `json:"marks,omitempty"`
 	Nonce string `json:"nonce"` // new in each write: no two records are equal
 }

@@ -61,7 +61,8 @@ func (l Look) following() checklist.Line {
 	case missing > 0:
 		return checklist.New(id, checklist.Waiting, fmt.Sprintf("%d do not follow yet", missing), anyway)
 	case behind > MaxBehind:
-		return checklist.New(id, checklist.Waiting, fmt.Sprintf("the marks follow %s behind", words.Count(behind, "level")), anyway)
+		return checklist.New(id, checklist.Waiting,
+			fmt.Sprintf("the marks follow %s behind", words.Count(behind, "level")), anyway)
 	}
 	return checklist.New(id, checklist.OK, "the marks follow the signing instance's", "")
 }
@@ -87,7 +88,8 @@ func lag(signs, follows []wire.Mark) (levels int64, missing int) {
 func (l Look) chain(ctx context.Context, m *Moment) []checklist.Line {
 	if l.Node == nil {
 		return []checklist.Line{checklist.New(checklist.Node, checklist.Warning,
-			"none is configured here: neither our next blocks nor the head of the chain are known", "set `node` in the configuration")}
+			"none is configured here: neither our next blocks nor the head of the chain are known", "set `node` in "+
+				"the configuration")}
 	}
 	node, head := l.Node.Check(ctx)
 	out := []checklist.Line{node.OrWait()}
@@ -114,7 +116,8 @@ func nodeThere(ours int32, theirs *int32) checklist.Line {
 		return checklist.New(id, checklist.Warning,
 			"the peer does not tell of a head: no node is configured at the peer, or the node is not in step", "")
 	case int64(ours)-int64(*theirs) > MaxBehind:
-		return checklist.New(id, checklist.Waiting, fmt.Sprintf("at level %d, %d behind the node here", *theirs, ours-*theirs),
+		return checklist.New(id, checklist.Waiting,
+			fmt.Sprintf("at level %d, %d behind the node here", *theirs, ours-*theirs),
 			"wait until the node has caught up")
 	}
 	return checklist.New(id, checklist.OK, fmt.Sprintf("at level %d", *theirs), "")

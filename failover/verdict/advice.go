@@ -40,8 +40,10 @@ const OwnerGone = "if the owner is gone for good: stop the process on either mac
 // DiskHint is the way out for both machines when the disk of the instance id fails. The name of the instance points to
 // the process to stop.
 func DiskHint(id hwm.InstanceID) string {
-	return "on the machine of " + id.Short() + ": systemctl stop highwater, to keep the process from starting again; afterwards, on the " +
-		"peer's machine: highwater takeover. Start the stopped process when its disk works: the process asks before any signature"
+	return "on the machine of " + id.Short() + ": systemctl stop highwater, to keep the process from starting again; " +
+		"afterwards, on the " +
+		"peer's machine: highwater takeover. Start the stopped process when its disk works: the process asks before " +
+		"any signature"
 }
 
 // Advice tells the obstacle of the moment, and the next steps.
@@ -132,7 +134,8 @@ func (s Screen) notOwner(v Verdict) []string {
 	case Stranger:
 		return []string{OwnerGone}
 	case Claimed:
-		return []string{findSigner, "afterwards, with either instance fenced or stopped: highwater takeover, on the machine of your choice"}
+		return []string{findSigner, "afterwards, with either instance fenced or stopped: highwater takeover, on the " +
+			"machine of your choice"}
 	case FencedOwner:
 		return []string{findSigner, takesOver}
 	case BrokenOwner:
@@ -144,7 +147,10 @@ func (s Screen) notOwner(v Verdict) []string {
 	case StandsBy:
 		return []string{"to sign at the peer: highwater activate, on the peer's machine", "to sign here: highwater handover"}
 	case Waits:
-		return []string{"on the owner's machine: highwater status; the owner signs once this instance has answered", goneOwner}
+		return []string{
+			"on the owner's machine: highwater status; the owner signs once this instance has answered",
+			goneOwner,
+		}
 	default:
 		return s.backup()
 	}
@@ -156,10 +162,10 @@ func (s Screen) share(v Verdict) []string {
 		return nil
 	}
 	return []string{
-		fmt.Sprintf("to sign above level %d on the peer's machine: highwater accept, with the certificate, or highwater handover "+
-			"on either machine", v.UpTo),
-		fmt.Sprintf("when the certificate is lost, or %d levels past: highwater handover; without a link, with the process of one machine "+
-			"stopped: highwater takeover on the second machine", wire.MaxPast),
+		fmt.Sprintf("to sign above level %d on the peer's machine: highwater accept, with the certificate, or "+
+			"highwater handover on either machine", v.UpTo),
+		fmt.Sprintf("when the certificate is lost, or %d levels past: highwater handover; without a link, with the "+
+			"process of one machine stopped: highwater takeover on the second machine", wire.MaxPast),
 	}
 }
 

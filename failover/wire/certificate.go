@@ -73,7 +73,8 @@ func (c *Certificate) Verify() error {
 		return err
 	}
 	if !ed25519.Verify(c.From[:], message, sig) {
-		return Refuse(WrongKey, "the certificate was changed on the way, or another instance made the certificate", "the certificate's signature is wrong")
+		return Refuse(WrongKey, "the certificate was changed on the way, or another instance made the certificate",
+			"the certificate's signature is wrong")
 	}
 	return nil
 }
@@ -88,7 +89,8 @@ func (c *Certificate) ForFile() error {
 }
 
 func (c *Certificate) sound() error {
-	if len(c.Nonce) > maxNonce || c.Epoch > MaxEpoch || c.Level != nil && (*c.Level < 0 || *c.Level > math.MaxInt32-MaxPast) || c.Nonce == "" && c.Level == nil {
+	if len(c.Nonce) > maxNonce || c.Epoch > MaxEpoch || c.Level != nil &&
+		(*c.Level < 0 || *c.Level > math.MaxInt32-MaxPast) || c.Nonce == "" && c.Level == nil {
 		return unreadable("a certificate with impossible fields")
 	}
 	return soundMarks(c.Marks)

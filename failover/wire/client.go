@@ -51,7 +51,8 @@ func (l *Client) post(ctx context.Context, peer hwm.Peer, verb string, q Questio
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+peer.Address+"/v1/"+verb, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+peer.Address+"/v1/"+verb,
+		bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +83,8 @@ func (l *Client) Call(ctx context.Context, peer hwm.Peer, verb string, q Questio
 
 // answered refuses an answer without a message.
 func answered(resp *http.Response) *Refusal {
-	return Refuse(WrongVersion, "see that highwater's peer listener is at the address: `[peer] listen`", "the peer answered %s", resp.Status)
+	return Refuse(WrongVersion, "see that highwater's peer listener is at the address: `[peer] listen`",
+		"the peer answered %s", resp.Status)
 }
 
 // followIdle ends a silent stream: the peer says something each second.
@@ -127,7 +129,8 @@ func unreachable(peer hwm.Peer, err error) error {
 		return Refuse(WrongKey, "on the peer's machine: highwater peer show; the key of this instance must be named",
 			"the instance at %s does not accept the key of this instance", peer.Address)
 	}
-	return Refuse(Unreachable, "on the peer's machine: does highwater run, and do `[peer] listen` and the firewall let this machine in?",
+	return Refuse(Unreachable, "on the peer's machine: does highwater run, and do `[peer] listen` and the firewall "+
+		"let this machine in?",
 		"the peer at %s does not answer: %v", peer.Address, cause(err))
 }
 

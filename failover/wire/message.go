@@ -58,7 +58,8 @@ type Question struct {
 	Seen   uint64         `json:"seen,omitempty"`    // the newest epoch in the answers of To
 	// Activating marks a question of an operator's activation: after the answer the asker may sign.
 	Activating bool `json:"activating,omitempty"`
-	Probe      bool `json:"probe,omitempty"` // asks for the name of the answering process, in the middle of a question of To
+	// asks for the name of the answering process, in the middle of a question of To
+	Probe bool `json:"probe,omitempty"`
 }
 
 // Answer is the answer to a Question. A refusal stands alone.

@@ -52,7 +52,8 @@ func sound(v any) error {
 			return unreadable("a question with impossible fields")
 		}
 	case *Answer:
-		if !v.sound() || len(v.Nonce) > maxNonce || v.Status != nil && (v.Status.Seen > MaxEpoch || v.Status.SignsUpTo != nil && *v.Status.SignsUpTo < 0) {
+		if !v.sound() || len(v.Nonce) > maxNonce || v.Status != nil &&
+			(v.Status.Seen > MaxEpoch || v.Status.SignsUpTo != nil && *v.Status.SignsUpTo < 0) {
 			return unreadable("an answer with impossible fields")
 		}
 		if v.Status != nil {

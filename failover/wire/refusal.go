@@ -64,7 +64,8 @@ const ReleaseCommand = "highwater release --out handover.json --at"
 
 // unreadable refuses a message or a certificate for its form.
 func unreadable(format string, args ...any) *Refusal {
-	return Refuse(Unreadable, "run the same version of highwater on both machines, and compare: highwater version", format, args...)
+	return Refuse(Unreadable, "run the same version of highwater on both machines, and compare: highwater version",
+		format, args...)
 }
 
 // RefuseNoPeer is the refusal of an instance without a peer.

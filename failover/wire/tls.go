@@ -34,7 +34,8 @@ func keyOf(state tls.ConnectionState) (hwm.InstanceID, error) {
 	}
 	key, ok := state.PeerCertificates[0].PublicKey.(ed25519.PublicKey)
 	if !ok || len(key) != ed25519.PublicKeySize {
-		return hwm.InstanceID{}, Refuse(WrongKey, "compare with: highwater peer show", "the certificate is not of an ed25519 key")
+		return hwm.InstanceID{}, Refuse(WrongKey, "compare with: highwater peer show",
+			"the certificate is not of an ed25519 key")
 	}
 	return hwm.InstanceID(key), nil
 }
@@ -65,8 +66,8 @@ func tlsConfig(identity crypto.Signer, pinned func() (hwm.InstanceID, bool)) (*t
 			}
 			if key == hwm.InstanceID(me) && key != want {
 				return Refuse(WrongKey, NamePeer+"; or make the copy anew: highwater init in an empty directory",
-					"the machine at the address has this instance's own key: the address leads back here, or the machine has a copy of this "+
-						"instance's state directory")
+					"the machine at the address has this instance's own key: the address leads back here, or the "+
+						"machine has a copy of this instance's state directory")
 			}
 			if key != want {
 				return Refuse(WrongKey, "compare with: highwater peer show, on the peer's machine",

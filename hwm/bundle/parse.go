@@ -73,7 +73,8 @@ func (b *Bundle) sound() error {
 		return fmt.Errorf("%w: a list is missing", ErrContent)
 	}
 	if len(b.Keys) > maxKeys || len(b.Marks) > maxMarks || len(b.Ceilings) > maxKeys {
-		return fmt.Errorf("%w: %d keys, %d marks, %d ceilings are too many", ErrContent, len(b.Keys), len(b.Marks), len(b.Ceilings))
+		return fmt.Errorf("%w: %d keys, %d marks, %d ceilings are too many", ErrContent, len(b.Keys), len(b.Marks),
+			len(b.Ceilings))
 	}
 	if !b.Role.Known() || !isStamp(b.When) || !isName(b.Build) {
 		return fmt.Errorf("%w: impossible fields", ErrContent)

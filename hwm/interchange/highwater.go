@@ -34,8 +34,8 @@ type documentRow struct {
 	UpdatedAt string              `json:"updated_at,omitempty"` // RFC 3339, UTC
 }
 
-// Write prints rows, all of one chain, as our own file: sorted by key and kind, ending in a newline. The same rows in any order
-// give the same bytes. A row that Parse would change or refuse is an error.
+// Write prints rows, all of one chain, as our own file: sorted by key and kind, ending in a newline. The same rows in
+// any order give the same bytes. A row that Parse would change or refuse is an error.
 func Write(chain tezos.ChainID, rows []Row) ([]byte, error) {
 	rows, err := checked(chain, rows)
 	if err != nil {
@@ -73,7 +73,8 @@ func checked(chain tezos.ChainID, rows []Row) ([]Row, error) {
 			return nil, fmt.Errorf("the %s of %s is of chain %s, not %s: %w", row.Kind, row.PKH, row.Chain, chain, ErrOtherChain)
 		}
 		if row.Level < 0 || row.Round < 0 {
-			return nil, fmt.Errorf("%w: the %s of %s is at level %d, round %d", ErrContent, row.Kind, row.PKH, row.Level, row.Round)
+			return nil, fmt.Errorf("%w: the %s of %s is at level %d, round %d", ErrContent, row.Kind, row.PKH,
+				row.Level, row.Round)
 		}
 		if !slices.Contains(tezos.Kinds, row.Kind) {
 			return nil, fmt.Errorf("%w: %s of %s has no watermark", ErrContent, row.Kind, row.PKH)

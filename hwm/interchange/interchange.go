@@ -134,9 +134,12 @@ func detect(name string, doc any) (Format, error) {
 		return 0, &FileError{Name: name, Err: fmt.Errorf("%w: a height, as in the state of a CometBFT validator "+
 			"(tmkms): no Tezos signer writes a height", ErrUnknownFormat)}
 	}
-	return 0, &FileError{Name: name, Err: fmt.Errorf("%w: expected an export of highwater, or a file whose name ends as its program "+
-		"has it: block_high_watermarks, preattestation_…, attestation_… (octez-signer), NetXdQprcVkpa_highwatermarks (octez-baker), "+
-		"NetXdQprcVkpaWU.json (signatory)", ErrUnknownFormat)}
+	return 0, &FileError{
+		Name: name,
+		Err: fmt.Errorf("%w: expected an export of highwater, or a file whose name ends as its program has it: "+
+			"block_high_watermarks, preattestation_…, attestation_… (octez-signer), NetXdQprcVkpa_highwatermarks "+
+			"(octez-baker), NetXdQprcVkpaWU.json (signatory)", ErrUnknownFormat),
+	}
 }
 
 // Parse reads a file of any of the formats. name may be a path; its last part decides, as for Detect. chain is the
@@ -151,7 +154,10 @@ func Parse(name string, data []byte, chain tezos.ChainID) ([]Row, Format, error)
 	if err != nil {
 		return nil, 0, err
 	}
-	p := &parser{name: name, format: format, source: format.String() + " " + baseName(name), chain: chain, seen: make(map[rowID]bool)}
+	p := &parser{
+		name: name, format: format, source: format.String() + " " + baseName(name), chain: chain,
+		seen: make(map[rowID]bool),
+	}
 	switch format {
 	case Highwater:
 		err = p.highwater(doc)

@@ -127,8 +127,8 @@ func (p *parser) natural(where string, o *object, name string) (int32, error) {
 	}
 	n, ok := v.(json.Number)
 	if text, quoted := v.(string); quoted && text != "" && strings.Trim(text, "0123456789") == "" {
-		return 0, p.fail(where, "%s is in quotes: %s. No Tezos signer quotes its numbers (tmkms and CometBFT do): the file was edited, or is of "+
-			"another program", name, short(text))
+		return 0, p.fail(where, "%s is in quotes: %s. No Tezos signer quotes its numbers (tmkms and CometBFT do): "+
+			"the file was edited, or is of another program", name, short(text))
 	}
 	if !ok {
 		return 0, p.fail(where, "%s is %s, not a number", name, describe(v))

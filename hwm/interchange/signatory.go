@@ -175,7 +175,8 @@ type signatoryRows map[tezos.PublicKeyHash]map[tezos.Kind]Row
 func (p *parser) signatoryRow(rows signatoryRows, where string, pkh tezos.PublicKeyHash, name string, v any) error {
 	kind, ok := signatoryKinds[name]
 	if !ok {
-		return p.fail(where, "unknown kind; known are block, preattestation, attestation, attestation_with_dal, preendorsement, endorsement")
+		return p.fail(where, "unknown kind; known are block, preattestation, attestation, attestation_with_dal, "+
+			"preendorsement, endorsement")
 	}
 	o, err := p.object(where, v)
 	if err != nil {

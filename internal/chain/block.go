@@ -77,7 +77,8 @@ func (b Block) last() int32 {
 
 // has tells whether the block shows a signature of a key, or for a baker, at a level.
 func (b Block) has(key tezos.PublicKeyHash, level int32) bool {
-	return slices.ContainsFunc(b.Ours, func(s Signed) bool { return s.Level == level && (s.Key == key || s.Delegate == key) })
+	return slices.ContainsFunc(b.Ours,
+		func(s Signed) bool { return s.Level == level && (s.Key == key || s.Delegate == key) })
 }
 
 // Back walks from a block to its predecessors: the block first, the block of level 1 last. The walk asks the node for a

@@ -28,7 +28,8 @@ func (r *Reader) Missed(ctx context.Context, keys []tezos.PublicKeyHash, from, t
 		return nil, err
 	}
 	if head.Level <= to || int64(head.Level)-int64(to) > maxMissedPast {
-		return nil, fmt.Errorf("the node's head is at level %d, and must be 1 to %d levels past level %d", head.Level, maxMissedPast, to)
+		return nil, fmt.Errorf("the node's head is at level %d, and must be 1 to %d levels past level %d", head.Level,
+			maxMissedPast, to)
 	}
 	blocks, err := r.after(ctx, keys, head, from, to)
 	if err != nil {
@@ -49,7 +50,9 @@ func (r *Reader) Missed(ctx context.Context, keys []tezos.PublicKeyHash, from, t
 }
 
 // after reads the blocks that follow the levels from..to, by the level before each block.
-func (r *Reader) after(ctx context.Context, keys []tezos.PublicKeyHash, head node.Header, from, to int32) (map[int32]Block, error) {
+func (r *Reader) after(
+	ctx context.Context, keys []tezos.PublicKeyHash, head node.Header, from, to int32,
+) (map[int32]Block, error) {
 	out := map[int32]Block{}
 	for h, err := range r.Back(ctx, head) {
 		if err != nil {

@@ -66,7 +66,9 @@ func (r *Reader) Rights(ctx context.Context, keys []tezos.PublicKeyHash, head in
 }
 
 // attesters are the keys with the duty to attest, by level. No level is further back from the head than keptRights.
-func (r *Reader) attesters(ctx context.Context, keys []tezos.PublicKeyHash, head int32, levels []int32) (map[int32][]tezos.PublicKeyHash, error) {
+func (r *Reader) attesters(
+	ctx context.Context, keys []tezos.PublicKeyHash, head int32, levels []int32,
+) (map[int32][]tezos.PublicKeyHash, error) {
 	c := &r.rights
 	c.mu.Lock()
 	defer c.mu.Unlock()

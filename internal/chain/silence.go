@@ -61,7 +61,9 @@ func (r *Reader) Silence(ctx context.Context, keys []tezos.PublicKeyHash) (Silen
 }
 
 // recent reads the last Window blocks, and gives the levels attested in these blocks, the newest first.
-func (r *Reader) recent(ctx context.Context, keys []tezos.PublicKeyHash, head node.Header, s *Silence) ([]int32, error) {
+func (r *Reader) recent(
+	ctx context.Context, keys []tezos.PublicKeyHash, head node.Header, s *Silence,
+) ([]int32, error) {
 	var levels []int32
 	for h, err := range r.Back(ctx, head) {
 		if errors.Is(err, node.ErrNotFound) || err == nil && h.Level <= 1 {

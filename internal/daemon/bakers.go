@@ -13,12 +13,14 @@ import (
 	"highwater/internal/door"
 )
 
-// openBakers opens the listeners for bakers: HTTP, and the socket protocol where configured. Both have the same answers.
+// openBakers opens the listeners for bakers: HTTP, and the socket protocol where configured. Both have the same
+// answers.
 func (d *Daemon) openBakers(ctx context.Context, metrics *api.Metrics) error {
 	cfg := d.Config
 	answers := api.NewAnswers(api.OctezConfig{
-		Signer: d.Signer, AuthorizedKeys: cfg.Auth, KnownKeys: cfg.Server.KnownKeys, ProvePossession: cfg.Server.ProvePossession,
-		Prefix: cfg.Server.PathPrefix, Budget: time.Duration(cfg.Server.Budget), Log: d.log,
+		Signer: d.Signer, AuthorizedKeys: cfg.Auth, KnownKeys: cfg.Server.KnownKeys,
+		ProvePossession: cfg.Server.ProvePossession,
+		Prefix:          cfg.Server.PathPrefix, Budget: time.Duration(cfg.Server.Budget), Log: d.log,
 		Door: door.New(door.Config{
 			From: cfg.From, Rate: cfg.Server.Rate, Burst: cfg.Bursts(), Log: d.log, Count: metrics.TurnedAway,
 		}),

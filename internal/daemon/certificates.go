@@ -9,8 +9,8 @@ import (
 	"highwater/internal/config"
 )
 
-// certificatesEvery is the interval between looks at the files of certificates. Each handshake looks too; the interval is
-// for clients that keep their connection.
+// certificatesEvery is the interval between looks at the files of certificates. Each handshake looks too; the interval
+// is for clients that keep their connection.
 const certificatesEvery = 10 * time.Second
 
 // openServerCertificates reads the files of the listener for bakers.

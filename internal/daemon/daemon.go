@@ -87,7 +87,8 @@ func (d *Daemon) listen(ctx context.Context, metrics *api.Metrics) error {
 	if err := os.MkdirAll(filepath.Dir(cfg.Admin.Socket), 0o700); err != nil {
 		return err
 	}
-	if err := d.open(ctx, "admin", api.UnixPrefix+cfg.Admin.Socket, adminSocketMode, api.NewAdmin(d.Admin.Admin())); err != nil {
+	if err := d.open(ctx, "admin", api.UnixPrefix+cfg.Admin.Socket, adminSocketMode,
+		api.NewAdmin(d.Admin.Admin())); err != nil {
 		return err
 	}
 	if cfg.Monitor.Listen != "" {
@@ -170,7 +171,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 		sayLastRun(d.log, d.Admin.LastRun, rows)
 	}
 	role := d.Store.Role()
-	d.log.Info("started", "role", role.Role.String(), "epoch", role.Epoch, "chain", d.Config.ChainID.String(), "state_dir", d.Config.StateDir)
+	d.log.Info("started", "role", role.Role.String(), "epoch", role.Epoch, "chain", d.Config.ChainID.String(),
+		"state_dir", d.Config.StateDir)
 	if err := notifySystemd("READY=1"); err != nil {
 		d.log.Warn("systemd not told", "error", err)
 	}

@@ -92,7 +92,8 @@ func TestServeOnAUnixSocket(t *testing.T) {
 func TestServeTLS(t *testing.T) {
 	dir := t.TempDir()
 	cert, pool := selfSigned(t, dir)
-	d := daemontest.Run(t, daemontest.Minimal+"[monitor]\nlisten = \"127.0.0.1:0\"\n[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = \""+dir+
+	d := daemontest.Run(t, daemontest.Minimal+"[monitor]\nlisten = \"127.0.0.1:0\"\n[server]\nlisten = "+
+		"\"127.0.0.1:0\"\ntls_cert = \""+dir+
 		"/cert.pem\"\ntls_key = \""+dir+"/key.pem\"\nclient_ca = \""+dir+"/cert.pem\"\n")
 	url := "https://" + d.Addresses["octez"] + "/authorized_keys"
 	require200(t, url, "{}", &http.Transport{
@@ -112,7 +113,8 @@ func TestCertificatesLive(t *testing.T) {
 		return c
 	}
 	renew()
-	d := daemontest.Run(t, daemontest.Minimal+"[monitor]\nlisten = \"127.0.0.1:0\"\n[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = \""+dir+
+	d := daemontest.Run(t, daemontest.Minimal+"[monitor]\nlisten = \"127.0.0.1:0\"\n[server]\nlisten = "+
+		"\"127.0.0.1:0\"\ntls_cert = \""+dir+
 		"/cert.pem\"\ntls_key = \""+dir+"/key.pem\"\n")
 	shown := func() *big.Int {
 		conn, err := (&tls.Dialer{Config: &tls.Config{RootCAs: ca.Pool(), ServerName: "signer"}}).DialContext(
@@ -150,7 +152,8 @@ func TestCertificatesLive(t *testing.T) {
 func TestBadTLSFiles(t *testing.T) {
 	for range 2 {
 		cfg, err := config.Load(daemontest.WriteConfig(
-			t, "state_dir = \"state\"\n"+daemontest.Minimal+"[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = \"a\"\ntls_key = \"b\"\n"))
+			t, "state_dir = \"state\"\n"+daemontest.Minimal+"[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = "+
+				"\"a\"\ntls_key = \"b\"\n"))
 		require.NoError(t, err)
 		require.NoError(t, store.Create(t.Context(), cfg.StateDir, time.Now()))
 		_, err = daemon.New(t.Context(), cfg, slog.New(slog.DiscardHandler), "test")

@@ -106,7 +106,10 @@ func newTezSignSim(d config.Device) (*tezsignsim.Gadget, error) {
 }
 
 func newLedger(cfg *config.Config, d config.Device, bus *usb.Bus, log *slog.Logger) (*ledger.Device, error) {
-	c := ledger.Config{Probe: probeEvery(len(cfg.Devices)), Name: d.Name, ID: d.ID, Chain: cfg.ChainID, Want: d.Locators, AllowOperations: cfg.AllowsOperations(), Log: log}
+	c := ledger.Config{
+		Probe: probeEvery(len(cfg.Devices)), Name: d.Name, ID: d.ID, Chain: cfg.ChainID,
+		Want: d.Locators, AllowOperations: cfg.AllowsOperations(), Log: log,
+	}
 	switch {
 	case d.Transport == config.TransportSim:
 		sim, err := newLedgerSim(cfg, d)

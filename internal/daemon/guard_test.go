@@ -118,7 +118,8 @@ transport = "sim"
 func twinOf(t *testing.T) *baker.Client {
 	t.Helper()
 	d := daemontest.Run(t, fmt.Sprintf(
-		"chain = %q\n[server]\nlisten = \"127.0.0.1:0\"\n[[device]]\nname = \"left\"\nkind = \"ledger\"\ntransport = \"sim\"\n", guardedChain))
+		"chain = %q\n[server]\nlisten = \"127.0.0.1:0\"\n[[device]]\nname = \"left\"\nkind = \"ledger\"\ntransport = "+
+			"\"sim\"\n", guardedChain))
 	d.Settle(t.Context(), 3*time.Second)
 	d.Signer.Learn()
 	level := int32(1)

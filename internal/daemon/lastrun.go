@@ -48,6 +48,7 @@ func sayLastRun(log *slog.Logger, last *operate.LastRun, rows []hwm.Row) {
 		if highest[key].Round == hwm.MaxRound {
 			from++
 		}
-		log.Info("signs again", "pkh", key.PKH.String(), "chain", key.Chain.String(), "from_level", from, "horizon", floors[key])
+		log.Info("signs again", "pkh", key.PKH.String(), "chain", key.Chain.String(), "from_level", from, "horizon",
+			floors[key])
 	}
 }

@@ -92,7 +92,9 @@ var ledgerVerbs = map[string]verb[*ledger.Device]{
 	"info": with(func(ctx context.Context, in *Instance, d *ledger.Device, q LedgerInfoArgs, _ func(string)) (any, error) {
 		return ledgerInfo(ctx, in, d, q)
 	}),
-	"setup": with(func(ctx context.Context, in *Instance, d *ledger.Device, q LedgerSetupArgs, show func(string)) (any, error) {
+	"setup": with(func(
+		ctx context.Context, in *Instance, d *ledger.Device, q LedgerSetupArgs, show func(string),
+	) (any, error) {
 		path, err := q.path()
 		if err != nil {
 			return nil, err
@@ -100,10 +102,15 @@ var ledgerVerbs = map[string]verb[*ledger.Device]{
 		if err = in.near(ctx, q.Main, q.Far); err != nil {
 			return nil, err
 		}
-		key, err := d.Setup(ctx, ledger.Setup{Curve: q.Curve, Path: path, Chain: in.Config.ChainID, Main: q.Main, Test: q.Test}, show)
+		key, err := d.Setup(ctx, ledger.Setup{
+			Curve: q.Curve, Path: path, Chain: in.Config.ChainID, Main: q.Main,
+			Test: q.Test,
+		}, show)
 		return addressOf(key, err)
 	}),
-	"authorize": with(func(ctx context.Context, _ *Instance, d *ledger.Device, q LedgerKey, show func(string)) (any, error) {
+	"authorize": with(func(
+		ctx context.Context, _ *Instance, d *ledger.Device, q LedgerKey, show func(string),
+	) (any, error) {
 		path, err := q.path()
 		if err != nil {
 			return nil, err
@@ -114,7 +121,9 @@ var ledgerVerbs = map[string]verb[*ledger.Device]{
 	"deauthorize": with(func(ctx context.Context, _ *Instance, d *ledger.Device, _ struct{}, _ func(string)) (any, error) {
 		return "done", d.Deauthorize(ctx)
 	}),
-	"reset": with(func(ctx context.Context, in *Instance, d *ledger.Device, q LedgerResetArgs, show func(string)) (any, error) {
+	"reset": with(func(
+		ctx context.Context, in *Instance, d *ledger.Device, q LedgerResetArgs, show func(string),
+	) (any, error) {
 		if err := in.near(ctx, q.Level, q.Far); err != nil {
 			return nil, err
 		}
@@ -136,7 +145,8 @@ func ledgerInfo(ctx context.Context, in *Instance, d *ledger.Device, q LedgerInf
 	}
 	v := LedgerView{
 		Name: d.Name(), ID: info.ID, App: info.Version.String(), Build: info.Git, Where: info.Where,
-		Main: position(info.Marks.Main), Test: position(info.Marks.Test), Note: strings.Join(d.Status().Remarks(), "; "), Model: d.Status().Model,
+		Main: position(info.Marks.Main), Test: position(info.Marks.Test), Note: strings.Join(d.Status().Remarks(),
+			"; "), Model: d.Status().Model,
 	}
 	if info.Marks.Chain != (tezos.ChainID{}) {
 		v.Chain = info.Marks.Chain.String()

@@ -37,26 +37,32 @@ func OpenRegister(cfg *config.Config, cluster uint64, log *slog.Logger) (*etcd.R
 			files = &etcd.TLS{CA: cfg.Register.CA, Cert: cfg.Register.Cert, Key: cfg.Register.Key, Log: log}
 		}
 	}
-	r, err := etcd.Open(etcd.Config{Endpoints: cfg.Register.Endpoints, Key: cfg.RegisterKey(), TLS: files, Cluster: cluster})
+	r, err := etcd.Open(etcd.Config{
+		Endpoints: cfg.Register.Endpoints, Key: cfg.RegisterKey(), TLS: files,
+		Cluster: cluster,
+	})
 	if err != nil {
 		return nil, hints.Add(fmt.Errorf("register: %w", err), "see [register] in "+cfg.Path)
 	}
 	return r, nil
 }
 
-// mayShare refuses a configuration that fits not what the state directory knows: an instance that shared its right must not go on alone.
+// mayShare refuses a configuration that fits not what the state directory knows: an instance that shared its right must
+// not go on alone.
 func mayShare(cfg *config.Config, db *store.DB) error {
 	seen := db.RegisterSeen()
 	_, paired := db.Peer()
 	switch {
 	case cfg.Shared() && paired:
-		return hints.Add(errors.New("this instance is half of a pair, and [register] is configured: the right to sign has a single giver"),
+		return hints.Add(errors.New("this instance is half of a pair, and [register] is configured: the right to "+
+			"sign has a single giver"),
 			"highwater peer remove, on both machines, with [register] out of the configuration; see docs/register.md")
 	case cfg.Shared() && seen.Detached != 0:
 		return hints.Add(errors.New("this instance left the register for good, and [register] is configured"),
 			"take [register] out; or make a new record: docs/register.md, \"Back to a register\"")
 	case !cfg.Shared() && seen.Cluster != 0 && seen.Detached == 0:
-		return hints.Add(errors.New("this instance shares the right to sign through a register, and [register] is not configured: another machine may sign now"),
+		return hints.Add(errors.New("this instance shares the right to sign through a register, and [register] is "+
+			"not configured: another machine may sign now"),
 			"put [register] back; or leave the register for good: highwater register detach --help")
 	}
 	return nil
@@ -70,13 +76,20 @@ func newShare(cfg *config.Config, db *store.DB, log *slog.Logger, lines *heldlog
 	}
 	s := &share{backend: backend, machine: &register.Instance{Store: db, Log: lines.Logger(log)}}
 	s.right = register.New(register.Config{
-		Backend: backend, Memory: s.machine, Chain: cfg.ChainID, Me: db.Instance(), Life: register.NewLife(), Ahead: cfg.Register.Ahead,
+		Backend: backend, Memory: s.machine, Chain: cfg.ChainID, Me: db.Instance(), Life: register.NewLife(),
+		Ahead: cfg.Register.Ahead,
 	})
-	policy := register.Policy{Automatic: cfg.Register.Automatic, Patience: cfg.Register.Patience, Priority: cfg.Register.Priority}
+	policy := register.Policy{
+		Automatic: cfg.Register.Automatic, Patience: cfg.Register.Patience,
+		Priority: cfg.Register.Priority,
+	}
 	s.keeper = register.NewKeeper(register.KeeperConfig{
 		Right: s.right, Machine: s.machine, Policy: policy, Me: db.Instance(), Log: log, Lines: lines, Watch: backend.Watch,
 	})
-	s.desk = &register.Desk{Keeper: s.keeper, Machine: s.machine, Name: cfg.RegisterKey(), Policy: policy, Ahead: cfg.Register.Ahead}
+	s.desk = &register.Desk{
+		Keeper: s.keeper, Machine: s.machine, Name: cfg.RegisterKey(), Policy: policy,
+		Ahead: cfg.Register.Ahead,
+	}
 	if !policy.Automatic { // nobody else takes it without a person
 		s.next = db.Instance()
 	}
@@ -143,8 +156,8 @@ func (s sharedStore) State(key hwm.Key) (hwm.State, error) {
 // leaveTimeout bounds the release of a clean stop: the last signatures, the disk, and the register.
 const leaveTimeout = 8 * time.Second
 
-// leave gives the right away with exact marks, so that another machine goes on at once, and this one after its restart. A register that does not
-// answer keeps nobody: the horizon ends by itself.
+// leave gives the right away with exact marks, so that another machine goes on at once, and this one after its restart.
+// A register that does not answer keeps nobody: the horizon ends by itself.
 func (s *share) leave(log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()

@@ -61,7 +61,8 @@ func attestationAt(d *daemon.Daemon, pkh tezos.PublicKeyHash, level byte) []byte
 // listener tells clients of the other protocol where to go.
 func TestServeTheSocketProtocol(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "octez.sock")
-	d, said := runLogged(t, daemontest.Minimal+"[server]\nlisten = \"127.0.0.1:0\"\n[socket]\nlisten = \"unix:"+path+"\"\n")
+	d, said := runLogged(t, daemontest.Minimal+"[server]\nlisten = \"127.0.0.1:0\"\n[socket]\nlisten = "+
+		"\"unix:"+path+"\"\n")
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o660), info.Mode().Perm())
@@ -88,7 +89,8 @@ func TestServeTheSocketProtocol(t *testing.T) {
 	binary, err := client.Dial(t.Context(), d.Addresses["octez"])
 	require.NoError(t, err)
 	_, err = binary.Ask(message.Request{Kind: message.AuthorizedKeys})
-	require.ErrorContains(t, err, "the locator here is http://"+d.Addresses["octez"]+"/tz1…, and for the socket protocol unix:"+path+"?pkh=tz1…")
+	require.ErrorContains(t, err, "the locator here is http://"+d.Addresses["octez"]+"/tz1…, and for the socket "+
+		"protocol unix:"+path+"?pkh=tz1…")
 	_, err = io.ReadAll(binary)
 	require.NoError(t, err)
 	require.NoError(t, binary.Close())
@@ -108,7 +110,8 @@ func TestServeTheSocketProtocol(t *testing.T) {
 func TestTheWrongDoorOfTLS(t *testing.T) {
 	dir := t.TempDir()
 	selfSigned(t, dir)
-	d, said := runLogged(t, daemontest.Minimal+"[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = \""+dir+"/cert.pem\"\ntls_key = \""+dir+"/key.pem\"\n")
+	d, said := runLogged(t, daemontest.Minimal+"[server]\nlisten = \"127.0.0.1:0\"\ntls_cert = "+
+		"\""+dir+"/cert.pem\"\ntls_key = \""+dir+"/key.pem\"\n")
 	status, body, err := get(t, "http://"+d.Addresses["octez"]+"/authorized_keys", &http.Transport{})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusNotFound, status)

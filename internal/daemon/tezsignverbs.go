@@ -50,26 +50,36 @@ var tezsignVerbs = map[string]verb[*tezsign.Device]{
 	"info": with(func(ctx context.Context, _ *Instance, d *tezsign.Device, _ struct{}, _ func(string)) (any, error) {
 		return gadgetInfo(ctx, d)
 	}),
-	"init": with(func(ctx context.Context, _ *Instance, d *tezsign.Device, q TezSignKeysArgs, _ func(string)) (any, error) {
+	"init": with(func(
+		ctx context.Context, _ *Instance, d *tezsign.Device, q TezSignKeysArgs, _ func(string),
+	) (any, error) {
 		defer clear(q.Passphrase)
 		return "done", d.Init(ctx, q.Deterministic, q.Passphrase)
 	}),
-	"new": with(func(ctx context.Context, _ *Instance, d *tezsign.Device, q TezSignKeysArgs, show func(string)) (any, error) {
+	"new": with(func(
+		ctx context.Context, _ *Instance, d *tezsign.Device, q TezSignKeysArgs, show func(string),
+	) (any, error) {
 		defer clear(q.Passphrase)
 		keys, err := d.NewKeys(ctx, q.Aliases, q.Passphrase, func(done, total int) {
 			show(fmt.Sprintf("the gadget derives keys: %d of %d done", done, total))
 		})
 		return newKeyResults(keys), err
 	}),
-	"unlock": with(func(ctx context.Context, _ *Instance, d *tezsign.Device, q TezSignKeysArgs, show func(string)) (any, error) {
+	"unlock": with(func(
+		ctx context.Context, _ *Instance, d *tezsign.Device, q TezSignKeysArgs, show func(string),
+	) (any, error) {
 		defer clear(q.Passphrase)
 		show("the gadget derives the keys' secret; signing waits meanwhile")
 		return keyResults(d.Unlock(ctx, q.Aliases, q.Passphrase))
 	}),
-	"lock": with(func(ctx context.Context, _ *Instance, d *tezsign.Device, q TezSignKeysArgs, _ func(string)) (any, error) {
+	"lock": with(func(
+		ctx context.Context, _ *Instance, d *tezsign.Device, q TezSignKeysArgs, _ func(string),
+	) (any, error) {
 		return keyResults(d.Lock(ctx, q.Aliases))
 	}),
-	"delete": with(func(ctx context.Context, _ *Instance, d *tezsign.Device, q TezSignKeysArgs, _ func(string)) (any, error) {
+	"delete": with(func(
+		ctx context.Context, _ *Instance, d *tezsign.Device, q TezSignKeysArgs, _ func(string),
+	) (any, error) {
 		defer clear(q.Passphrase)
 		return keyResults(d.Delete(ctx, q.Aliases, q.Passphrase))
 	}),
@@ -124,7 +134,9 @@ func gadgetInfo(ctx context.Context, d *tezsign.Device) (TezSignInfo, error) {
 }
 
 // setGadgetLevel raises a gadget's marks, and knows the host's.
-func setGadgetLevel(ctx context.Context, in *Instance, d *tezsign.Device, q TezSignLevelArgs, _ func(string)) (any, error) {
+func setGadgetLevel(
+	ctx context.Context, in *Instance, d *tezsign.Device, q TezSignLevelArgs, _ func(string),
+) (any, error) {
 	if err := in.near(ctx, q.Level, q.Far); err != nil {
 		return nil, err
 	}

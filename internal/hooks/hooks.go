@@ -167,8 +167,8 @@ func (h *Hooks) post(ctx context.Context, body []byte) error {
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()                                                                //nolint:errcheck // the rest of the body is not wanted
-	if _, err := io.CopyN(io.Discard, resp.Body, maxOutput); err != nil && err != io.EOF { //nolint:errorlint // io.Copy's own word
+	defer resp.Body.Close()                                                                //nolint:errcheck // unread
+	if _, err := io.CopyN(io.Discard, resp.Body, maxOutput); err != nil && err != io.EOF { //nolint:errorlint // its own
 		return err
 	}
 	if resp.StatusCode >= http.StatusMultipleChoices {

@@ -98,7 +98,8 @@ func TestWhatANodeTells(t *testing.T) {
 	require.Equal(t, head, got)
 	ops, err := c.ConsensusOperations(ctx, head.Hash)
 	require.NoError(t, err)
-	require.Len(t, ops, 3, "one alone, one aggregate of two, one of one; the attestation of this level is for the next block")
+	require.Len(t, ops, 3, "one alone, one aggregate of two, one of one; the attestation of this level is for the "+
+		"next block")
 	require.Equal(t, []node.Signer{self(tz4), self(other)}, ops[1].Signers)
 	require.Equal(t, tezos.Preattestation, ops[2].Kind)
 

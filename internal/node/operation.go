@@ -12,7 +12,8 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Bounds of the lists in a block: Octez allows 2048 consensus operations, and no committee has more members than slots (7000).
+// Bounds of the lists in a block: Octez allows 2048 consensus operations, and no committee has more members than slots
+// (7000).
 const (
 	maxOps       = 2048
 	maxCommittee = 7000
@@ -38,7 +39,8 @@ type Operation struct {
 // preattestations of the block's own level.
 func (c *Client) ConsensusOperations(ctx context.Context, block tezos.Hash32) ([]Operation, error) {
 	// Only the metadata name the signers, and a node leaves out large metadata without "always".
-	return ask(ctx, c, blockPath(block)+"/operations/0", url.Values{"metadata": {"always"}}, maxOperations, parseOperations)
+	return ask(ctx, c, blockPath(block)+"/operations/0", url.Values{"metadata": {"always"}}, maxOperations,
+		parseOperations)
 }
 
 type jsonOperation struct {
@@ -264,7 +266,8 @@ func (o *Operation) tag(curve tezos.Curve) byte {
 	return tagAttestation
 }
 
-// appendNatural writes a natural as Zarith does: groups of 7 bits, the lowest first, the top bit of each byte but the last set.
+// appendNatural writes a natural as Zarith does: groups of 7 bits, the lowest first, the top bit of each byte but the
+// last set.
 func appendNatural(b []byte, n *big.Int) []byte {
 	rest := new(big.Int).Set(n)
 	low := new(big.Int)

@@ -81,16 +81,17 @@ func (c *Client) BakingRights(ctx context.Context, q RightsQuery) ([]BakingRight
 	}
 	v.Set("max_round", strconv.Itoa(int(q.MaxRound)))
 	v.Set("all", "yes") // every round of a baker, not only the first; a flag: any value does
-	return ask(ctx, c, "/chains/main/blocks/head/helpers/baking_rights", v, maxRights, func(b []byte) ([]BakingRight, error) {
-		rights, err := parseBakingRights(b)
-		for i := 0; err == nil && i < len(rights); i++ {
-			err = q.wanted(rights[i].Level, rights[i].Signer)
-		}
-		if err != nil {
-			return nil, err
-		}
-		return rights, nil
-	})
+	return ask(ctx, c, "/chains/main/blocks/head/helpers/baking_rights", v, maxRights,
+		func(b []byte) ([]BakingRight, error) {
+			rights, err := parseBakingRights(b)
+			for i := 0; err == nil && i < len(rights); i++ {
+				err = q.wanted(rights[i].Level, rights[i].Signer)
+			}
+			if err != nil {
+				return nil, err
+			}
+			return rights, nil
+		})
 }
 
 // AttestationRights asks for rights to attest, as the head knows the rights.
@@ -99,16 +100,17 @@ func (c *Client) AttestationRights(ctx context.Context, q RightsQuery) ([]Attest
 	if err != nil {
 		return nil, err
 	}
-	return ask(ctx, c, "/chains/main/blocks/head/helpers/attestation_rights", v, maxRights, func(b []byte) ([]AttestationRight, error) {
-		rights, err := parseAttestationRights(b)
-		for i := 0; err == nil && i < len(rights); i++ {
-			err = q.wanted(rights[i].Level, rights[i].Signer)
-		}
-		if err != nil {
-			return nil, err
-		}
-		return rights, nil
-	})
+	return ask(ctx, c, "/chains/main/blocks/head/helpers/attestation_rights", v, maxRights,
+		func(b []byte) ([]AttestationRight, error) {
+			rights, err := parseAttestationRights(b)
+			for i := 0; err == nil && i < len(rights); i++ {
+				err = q.wanted(rights[i].Level, rights[i].Signer)
+			}
+			if err != nil {
+				return nil, err
+			}
+			return rights, nil
+		})
 }
 
 func parseBakingRights(b []byte) ([]BakingRight, error) {

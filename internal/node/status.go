@@ -115,7 +115,9 @@ type Health struct {
 
 // Check wants the node to follow the chain, to have caught up, and to have a head no older than maxAge. The findings so
 // far come with the error: ErrWrongChain, ErrNotSynced, or the failure of a question.
-func (c *Client) Check(ctx context.Context, chain tezos.ChainID, now time.Time, maxAge time.Duration) (h Health, err error) {
+func (c *Client) Check(
+	ctx context.Context, chain tezos.ChainID, now time.Time, maxAge time.Duration,
+) (h Health, err error) {
 	if h.Chain, err = c.ChainID(ctx); err != nil {
 		return h, err
 	}
@@ -129,7 +131,10 @@ func (c *Client) Check(ctx context.Context, chain tezos.ChainID, now time.Time, 
 		return h, err
 	}
 	h.Age = now.Sub(h.Head.Timestamp)
-	notSynced := &Error{Node: c.shown, Kind: ErrNotSynced, Hint: "wait for the node: octez-client bootstrapped; afterwards look at the node's log and peers"}
+	notSynced := &Error{
+		Node: c.shown, Kind: ErrNotSynced,
+		Hint: "wait for the node: octez-client bootstrapped; afterwards look at the node's log and peers",
+	}
 	switch {
 	case !h.Sync.Bootstrapped:
 		notSynced.Detail = fmt.Sprintf("still catching up, at level %d", h.Head.Level)

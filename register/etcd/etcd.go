@@ -108,7 +108,9 @@ func (r *Register) Close() error {
 // each tries member after member, beginning with the last member to answer, until an answer comes or ctx ends. The
 // error names every member. An answer from another cluster is no answer: the client library does not look at the
 // cluster.
-func (r *Register) each(ctx context.Context, try func(context.Context, *clientv3.Client) (*pb.ResponseHeader, error)) error {
+func (r *Register) each(
+	ctx context.Context, try func(context.Context, *clientv3.Client) (*pb.ResponseHeader, error),
+) error {
 	r.mu.Lock()
 	first := r.first
 	r.mu.Unlock()
@@ -207,7 +209,8 @@ func (r *Register) txn(ctx context.Context, next []byte, when ...clientv3.Cmp) (
 	var resp *clientv3.TxnResponse
 	err := r.each(ctx, func(ctx context.Context, c *clientv3.Client) (*pb.ResponseHeader, error) {
 		var err error
-		if resp, err = c.Txn(ctx).If(when...).Then(clientv3.OpPut(r.key, string(next))).Else(clientv3.OpGet(r.key)).Commit(); err != nil {
+		if resp, err = c.Txn(ctx).If(when...).Then(clientv3.OpPut(r.key,
+			string(next))).Else(clientv3.OpGet(r.key)).Commit(); err != nil {
 			return nil, err
 		}
 		return resp.Header, nil
@@ -224,5 +227,6 @@ func (r *Register) txn(ctx context.Context, next []byte, when ...clientv3.Cmp) (
 		return register.Entry{}, false, fmt.Errorf("%w under %s", register.ErrAbsent, r.key)
 	}
 	now := register.Entry{Value: kvs[0].Value, ModRev: kvs[0].ModRevision, Version: version}
-	return now, bytes.Equal(now.Value, next), nil // equal: an earlier try of this call was applied, and its answer was lost
+	// equal: an earlier try of this call was applied, and its answer was lost
+	return now, bytes.Equal(now.Value, next), nil
 }

@@ -10,8 +10,8 @@ import (
 	"highwater/internal/certs"
 )
 
-// TLS names the files of a client certificate. The files are read again after each change: a replaced certificate needs no
-// restart.
+// TLS names the files of a client certificate. The files are read again after each change: a replaced certificate needs
+// no restart.
 type TLS struct {
 	CA, Cert, Key string       // PEM; Cert and Key may be empty together
 	Log           *slog.Logger // nil: none
@@ -28,7 +28,10 @@ func (t *TLS) open() (err error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	t.files, err = certs.Open(certs.Names{CertSetting: "register.cert", Cert: t.Cert, Key: t.Key, CASetting: "register.ca", CA: t.CA}, log)
+	t.files, err = certs.Open(certs.Names{
+		CertSetting: "register.cert", Cert: t.Cert, Key: t.Key,
+		CASetting: "register.ca", CA: t.CA,
+	}, log)
 	return err
 }
 
@@ -48,7 +51,8 @@ func (t *TLS) certificate() (*tls.Certificate, error) {
 
 func (t *TLS) current(c *tls.Certificate) error {
 	if end := c.Leaf.NotAfter; time.Now().After(end) {
-		return fmt.Errorf("the certificate %s ended on %s: put a new certificate in the file", t.Cert, end.UTC().Format(time.DateTime))
+		return fmt.Errorf("the certificate %s ended on %s: put a new certificate in the file", t.Cert,
+			end.UTC().Format(time.DateTime))
 	}
 	return nil
 }

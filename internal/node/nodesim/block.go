@@ -17,8 +17,8 @@ type block struct {
 	ops    []signed
 }
 
-// next makes the block of a level on top of parent, at least at this round: the first that a key signed for the level, else one of
-// another baker. It takes the operations that may stand in it.
+// next makes the block of a level on top of parent, at least at this round: the first that a key signed for the level,
+// else one of another baker. It takes the operations that may stand in it.
 func (n *Node) next(level, round int32, parent tezos.Hash32) *block {
 	b := n.proposed(level, round, parent)
 	if b == nil {

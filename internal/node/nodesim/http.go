@@ -142,7 +142,8 @@ func (n *Node) rights(path string, q url.Values) ([]object, error) {
 	return out, nil
 }
 
-// stream gives the head, and then each head that it sees. One that comes and goes between two looks is not told, as on a slow link.
+// stream gives the head, and then each head that it sees. One that comes and goes between two looks is not told, as on
+// a slow link.
 func (n *Node) stream(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	var last *block
@@ -173,8 +174,9 @@ func (n *Node) stream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Control lets another process drive the node: POST /sim/advance, /sim/reorganise?depth=N&again=true, /sim/cut, /sim/signed with
-// {"pkh", "payload" (hex), "signature"}, and /sim/faults with Faults as JSON. Each answers with the head.
+// Control lets another process drive the node: POST /sim/advance, /sim/reorganise?depth=N&again=true, /sim/cut,
+// /sim/signed with {"pkh", "payload" (hex), "signature"}, and /sim/faults with Faults as JSON. Each answers with the
+// head.
 func (n *Node) Control() http.Handler {
 	mux := http.NewServeMux()
 	act := func(f func(r *http.Request) error) http.HandlerFunc {

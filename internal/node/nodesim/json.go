@@ -30,8 +30,9 @@ func (b *block) shellHeader() object {
 	level := binary.BigEndian.AppendUint32(nil, uint32(b.header.Level)) //nolint:gosec // not negative
 	round := binary.BigEndian.AppendUint32(nil, uint32(b.header.Round)) //nolint:gosec // not negative
 	return object{
-		"hash": b.header.Hash.BlockHash(), "level": b.header.Level, "proto": 24, "predecessor": b.header.Predecessor.BlockHash(),
-		"timestamp": b.header.Timestamp.Format(time.RFC3339), "validation_pass": 4,
+		"hash": b.header.Hash.BlockHash(), "level": b.header.Level, "proto": 24,
+		"predecessor": b.header.Predecessor.BlockHash(),
+		"timestamp":   b.header.Timestamp.Format(time.RFC3339), "validation_pass": 4,
 		"operations_hash": "LLoZoMZTJE26zxcTNFLrFVoCvA4B1ktiGtCHHZNzpXkczT8EUEQHC",
 		"fitness":         []string{"02", hex.EncodeToString(level), "", "ffffffff", hex.EncodeToString(round)},
 		"context":         "CoVtEnUd1WPbmZuioV8G5NYAThbEyn24gN9LGPMSwKgoAJcvrSFR",
@@ -65,10 +66,14 @@ func (n *Node) metadata(b *block) object {
 	return object{
 		"protocol": protocol, "next_protocol": n.nextProtocol(), "proposer": b.maker.Delegate, "baker": b.maker.Delegate,
 		"proposer_consensus_key": b.maker.Key, "baker_consensus_key": b.maker.Key,
-		"level_info":      object{"level": b.header.Level, "level_position": b.header.Level - 1, "cycle": 1, "cycle_position": 1, "expected_commitment": false},
+		"level_info": object{
+			"level": b.header.Level, "level_position": b.header.Level - 1, "cycle": 1,
+			"cycle_position": 1, "expected_commitment": false,
+		},
 		"nonce_hash":      nil,
 		"deactivated":     []string{},
-		"balance_updates": []object{}, "implicit_operations_results": []object{}, "consumed_milligas": "0", "dal_attestation": "0",
+		"balance_updates": []object{}, "implicit_operations_results": []object{}, "consumed_milligas": "0",
+		"dal_attestation": "0",
 	}
 }
 
@@ -120,8 +125,9 @@ func payloadHash(s signed) string {
 
 func (n *Node) single(s signed) object {
 	c := object{
-		"kind": s.req.Kind.String(), "slot": 0, "level": s.req.Level, "round": s.req.Round, "block_payload_hash": payloadHash(s),
-		"metadata": object{"delegate": s.who.Delegate, "consensus_power": n.power(100), "consensus_key": s.who.Key},
+		"kind": s.req.Kind.String(), "slot": 0, "level": s.req.Level, "round": s.req.Round,
+		"block_payload_hash": payloadHash(s),
+		"metadata":           object{"delegate": s.who.Delegate, "consensus_power": n.power(100), "consensus_key": s.who.Key},
 	}
 	if s.who.Key.Curve == tezos.BLS12381 {
 		return c
@@ -194,7 +200,10 @@ func (n *Node) attestationRights(level int32, wanted func(node.Signer) bool) []o
 	out := []object{}
 	for slot, s := range n.cfg.Bakers {
 		if wanted(s) && (n.cfg.HasRights == nil || n.cfg.HasRights(level, s)) {
-			out = append(out, object{"delegate": s.Delegate, "first_slot": slot, "attestation_power": 100, "consensus_key": s.Key})
+			out = append(out, object{
+				"delegate": s.Delegate, "first_slot": slot, "attestation_power": 100,
+				"consensus_key": s.Key,
+			})
 		}
 	}
 	return out

@@ -1,7 +1,7 @@
-// Package nodesim is an emulated octez node: a chain that advances, by itself or by hand, and answers over HTTP what package node
-// asks, in the shape that octez gives it. It takes signatures as a network would (Note), puts the operations into the next block and
-// lets a signed block be the next one. It verifies nothing: a twin's signatures, a second one for one place and late ones get on chain
-// as they come, since that is what a test wants to see on chain.
+// Package nodesim is an emulated octez node: a chain that advances, by itself or by hand, and answers over HTTP what
+// package node asks, in the shape that octez gives it. It takes signatures as a network would (Note), puts the
+// operations into the next block and lets a signed block be the next one. It verifies nothing: a twin's signatures, a
+// second one for one place and late ones get on chain as they come, since that is what a test wants to see on chain.
 //
 // It can reorganise its chain, stand still, fall behind, cut streams, be slow, be gone, and follow another chain.
 package nodesim
@@ -114,8 +114,8 @@ func (n *Node) Run(ctx context.Context) {
 	}
 }
 
-// Note takes what a key signed, as it left the signer: an operation for the next blocks, or a block, which is the next block of its
-// level. It says so when the bytes are no consensus payload.
+// Note takes what a key signed, as it left the signer: an operation for the next blocks, or a block, which is the next
+// block of its level. It says so when the bytes are no consensus payload.
 func (n *Node) Note(pkh tezos.PublicKeyHash, payload []byte, sig tezos.Signature) error {
 	req, err := tezos.Decode(pkh.Curve, payload)
 	if err != nil {
@@ -146,8 +146,9 @@ func (n *Node) Advance() node.Header {
 	return b.header
 }
 
-// Reorganise puts a branch of the same length in the place of the last depth blocks: other blocks, of a higher round, by other bakers.
-// The operations of the blocks that fell away are put into the new ones again when again is true, and are lost else.
+// Reorganise puts a branch of the same length in the place of the last depth blocks: other blocks, of a higher round,
+// by other bakers. The operations of the blocks that fell away are put into the new ones again when again is true, and
+// are lost else.
 func (n *Node) Reorganise(depth int, again bool) node.Header {
 	n.mu.Lock()
 	defer n.mu.Unlock()
