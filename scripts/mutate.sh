@@ -350,7 +350,7 @@ one() {
   elif (cd "$package" && "$at/mutant.test" -test.failfast -test.timeout 120s -test.run "$tests") >"$at/log" 2>&1; then
     printf 'SURVIVED  %s: %s in %s passes\n' "$name" "$tests" "$package"
   else
-    printf 'killed    %s: %s\n' "$name" "$(grep -oE '^(--- FAIL: \w+|panic: [^(]{1,60})' "$at/log" | head -3 | tr '\n' ' ')"
+    printf 'killed    %3d s  %s: %s\n' "$SECONDS" "$name" "$(grep -oE '^(--- FAIL: \w+|panic: [^(]{1,60})' "$at/log" | head -3 | tr '\n' ' ')"
     rm -rf "$at"
     return
   fi
