@@ -230,10 +230,10 @@ func (f *fleet) event() {
 var errBroken = errors.New("device left is locked")
 
 func flip(err error) error {
-	if err != nil {
-		return nil
+	if err == nil {
+		return errBroken
 	}
-	return errBroken
+	return nil
 }
 
 func (f *fleet) mend() {
