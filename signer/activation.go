@@ -34,7 +34,7 @@ func (s *Signer) Activate(level *int32, why string) (hwm.RoleRecord, error) {
 
 // CheckActivate finds a key, or without a level a mark, which Activate would lack. CheckActivate changes nothing.
 func (s *Signer) CheckActivate(level *int32) error {
-	if len(s.ring.all()) == 0 {
+	if len(s.ring.All()) == 0 {
 		return s.NoKeys("nothing could be signed")
 	}
 	if level != nil {
@@ -77,9 +77,9 @@ func (s *Signer) NoKeys(so string) *Denial {
 // MissingMarks lists the marks on our chain that known keys lack: a key without a mark does not sign.
 func (s *Signer) MissingMarks() ([]hwm.Key, error) {
 	var out []hwm.Key
-	for _, k := range s.ring.all() {
-		for _, kind := range k.kinds() {
-			key := k.mark(s.chain, kind)
+	for _, k := range s.ring.All() {
+		for _, kind := range k.Kinds() {
+			key := k.Mark(s.chain, kind)
 			st, err := s.store.State(key)
 			if err != nil {
 				return nil, err
@@ -95,9 +95,9 @@ func (s *Signer) MissingMarks() ([]hwm.Key, error) {
 // Floors are rows: they raise all marks of all known keys to a level.
 func (s *Signer) Floors(level int32, source hwm.Source) []hwm.Row {
 	var floors []hwm.Row
-	for _, k := range s.ring.all() {
-		for _, kind := range k.kinds() {
-			floors = append(floors, hwm.Row{Key: k.mark(s.chain, kind), Mark: hwm.Floor(level, s.now(), source)})
+	for _, k := range s.ring.All() {
+		for _, kind := range k.Kinds() {
+			floors = append(floors, hwm.Row{Key: k.Mark(s.chain, kind), Mark: hwm.Floor(level, s.now(), source)})
 		}
 	}
 	return floors

@@ -1,6 +1,11 @@
 package signer
 
-import "highwater/hwm"
+import (
+	"slices"
+	"time"
+
+	"highwater/hwm"
+)
 
 // AlarmName is the kind of an alarm.
 type AlarmName = hwm.AlarmName
@@ -41,3 +46,46 @@ var AlarmNames = []AlarmName{AlarmRollback, AlarmElsewhere, AlarmBackwards, Alar
 // Alarm asks an operator to look. An alarm keeps nobody from signing: where that is needed a fence stands beside the
 // alarm. An alarm stays, also over a restart, until an operator acknowledges the alarm.
 type Alarm = hwm.Alarm
+
+// RaiseAlarm shows an alarm from now on, logs and keeps the alarm, and tells Config.Alarmed. A standing alarm with
+// the same words stays as it is. about is the address of a key, or empty. Where keeping fails the log has the alarm.
+func (s *Signer) RaiseAlarm(name AlarmName, witness, about, text, hint string) {
+	a, raised := s.alarms.Raise(Alarm{
+		Name: name, Witness: witness, About: about, Text: hwm.CutAlarm(text), Hint: hwm.CutAlarm(hint),
+		Since: s.now().UTC().Truncate(time.Millisecond),
+	})
+	if !raised {
+		return
+	}
+	s.held.Error("alarm", "alarm", string(name), "witness", witness, "text", text, "hint", hint)
+	s.alarmed(a)
+	s.keepAlarms()
+}
+
+// keepAlarms makes the standing alarms outlive the process.
+func (s *Signer) keepAlarms() {
+	if err := s.alarms.Keep(s.store.SetAlarms); err != nil {
+		s.held.Error("alarms not kept", "error", err.Error())
+	}
+}
+
+// Alarms lists the standing alarms, oldest first.
+func (s *Signer) Alarms() []Alarm { return s.alarms.List() }
+
+// Acknowledge ends the alarms up to this ID, the last that the operator was shown. The result still stands.
+func (s *Signer) Acknowledge(upTo uint64) []Alarm {
+	return s.acknowledge(func(a Alarm) bool { return a.ID <= upTo })
+}
+
+// AcknowledgeThese ends the alarms with these IDs. The result still stands.
+func (s *Signer) AcknowledgeThese(ids ...uint64) []Alarm {
+	return s.acknowledge(func(a Alarm) bool { return slices.Contains(ids, a.ID) })
+}
+
+func (s *Signer) acknowledge(ends func(Alarm) bool) []Alarm {
+	for _, a := range s.alarms.End(ends) {
+		s.held.Info("alarm acknowledged", "alarm", string(a.Name), "text", a.Text)
+	}
+	s.keepAlarms()
+	return s.Alarms()
+}

@@ -7,11 +7,12 @@ import (
 
 	"highwater/internal/device"
 	"highwater/internal/tezos"
+	"highwater/signer/keyring"
 )
 
 // askAndVerify gives a verified signature of the request, or an error.
 func (s *Signer) askAndVerify(ctx context.Context, r *request, turn *heldTurn) (tezos.Signature, error) {
-	awaited := r.key.public().Await(r.payload) // half of the verification, while the device works
+	awaited := r.key.Public().Await(r.payload) // half of the verification, while the device works
 	sig, err := s.ask(ctx, r, turn)
 	if err != nil {
 		return tezos.Signature{}, err
@@ -31,9 +32,9 @@ func (s *Signer) ask(ctx context.Context, r *request, turn *heldTurn) (tezos.Sig
 	asked := 0
 	for {
 		start := time.Now()
-		r.out.reached(StageDevice, turn.name())
-		sig, err := turn.turn.Sign(context.WithoutCancel(ctx), r.key.pkh, r.payload)
-		r.out.device(turn.name(), time.Since(start))
+		r.out.Reached(StageDevice, turn.name())
+		sig, err := turn.turn.Sign(context.WithoutCancel(ctx), r.key.PKH, r.payload)
+		r.out.Device(turn.name(), time.Since(start))
 		var de *device.Error
 		if err == nil || !errors.As(err, &de) || !de.Retry {
 			turn.end()
@@ -47,11 +48,19 @@ func (s *Signer) ask(ctx context.Context, r *request, turn *heldTurn) (tezos.Sig
 			return tezos.Signature{}, err
 		}
 		name, fault := turn.name(), err
-		r.out.note(func() { s.log.Warn("device fault, asking again", "device", name, "error", fault) })
+		r.out.Note(func() { s.log.Warn("device fault, asking again", "device", name, "error", fault) })
 		again, turnErr := s.turn(ctx, r.key, r.Kind)
 		if turnErr != nil {
 			return tezos.Signature{}, errors.Join(err, turnErr)
 		}
 		*turn = *again
 	}
+}
+
+// verify checks a device's signature, over exactly the requested bytes. The error is a *WrongSignatureError.
+func verify(key *keyring.Key, turn *heldTurn, awaited *tezos.Awaited, sig tezos.Signature) error {
+	if err := awaited.Verify(sig); err != nil {
+		return &WrongSignatureError{PKH: key.PKH, Device: turn.name(), Scheme: awaited.OtherScheme(sig), Err: err}
+	}
+	return nil
 }

@@ -15,7 +15,7 @@ func (s *Signer) uncapped(state hwm.State) error {
 	return nil
 }
 
-// stillUncapped looks again as a mark is about to move: a cut-over may have come after the decision. The caller is in pass.do.
+// stillUncapped looks again as a mark is about to move: a cut-over may have come after the decision. The caller is in pass.Do.
 func (s *Signer) stillUncapped(mark hwm.Key) error {
 	if !s.capped.Load() {
 		return nil

@@ -1,11 +1,9 @@
 package signer
 
 import (
-	"context"
-
 	"highwater/hwm"
-	"highwater/internal/device"
 	"highwater/internal/tezos"
+	"highwater/signer/keyring"
 )
 
 // Store keeps everything that must outlive the process. Implementations are safe for concurrent use by any number of goroutines, and pass
@@ -17,6 +15,7 @@ import (
 type Store interface {
 	Marks
 	Rights
+	KnownKeys
 	Memory
 }
 
@@ -59,12 +58,11 @@ type Rights interface {
 	Horizons() map[hwm.CeilingKey]int32
 }
 
-// Memory is the knowledge of keys and devices, and the alarms.
+// KnownKeys keeps the keys that devices offered once.
+type KnownKeys = keyring.Store
+
+// Memory is the knowledge of devices, and the alarms.
 type Memory interface {
-	// KnownKeys are the keys that devices offered once; RememberKey adds a key, durably.
-	KnownKeys() map[tezos.PublicKeyHash]hwm.KnownKey
-	RememberKey(k hwm.KnownKey) error
-	KnownKey(pkh tezos.PublicKeyHash) (hwm.KnownKey, bool)
 	// Seen is a device's own mark as of its last connection; SetSeen remembers the mark, durably. Kind zero: a mark for all kinds.
 	Seen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind) (hwm.Position, bool)
 	SetSeen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind, p hwm.Position) error
@@ -79,14 +77,8 @@ type Memory interface {
 	SetAlarms(alarms []hwm.Alarm) error
 }
 
-// Device is a connected, or absent, device. Its driver runs elsewhere.
-type Device interface {
-	Name() string
-	Status() device.Status
-	// Changed is closed at the next change of Status or Keys. Take the channel before reading the two.
-	Changed() <-chan struct{}
-	// Keys are the keys that the device held when it was last ready. The slice may be shared: do not change it.
-	Keys() []device.Key
-	// Turn waits until the device is connected and free. When ctx ends first the error is a *device.Error.
-	Turn(ctx context.Context) (device.Turn, error)
-}
+// Device is a connected, or absent, device: see keyring.Device.
+type Device = keyring.Device
+
+// KeyPolicy says how a key may be used.
+type KeyPolicy = keyring.Policy

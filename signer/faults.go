@@ -5,6 +5,7 @@ import (
 	"highwater/internal/device"
 	"highwater/internal/hints"
 	"highwater/internal/tezos"
+	"highwater/signer/keyring"
 )
 
 // instanceFaults are the faults of all keys alike: of the store, then of the role.
@@ -14,7 +15,7 @@ func (s *Signer) instanceFaults() []KeyFault {
 		out = append(out, KeyFault{Reason: KeyStore, Text: err.Error(), Hint: hints.Of(err)})
 	}
 	role := s.store.Role()
-	if no := s.gate.denial(func() hwm.RoleRecord { return role }); no != nil {
+	if no := s.gate.Denial(func() hwm.RoleRecord { return role }); no != nil {
 		reason := KeyWaiting
 		switch role.Role {
 		case hwm.Standby:
@@ -29,26 +30,26 @@ func (s *Signer) instanceFaults() []KeyFault {
 }
 
 // deviceFault keeps the devices from signing with the key; nil when Sign would find a device for each kind.
-func (s *Signer) deviceFault(key *ringKey, candidates []Device) *KeyFault {
-	for _, kind := range key.kinds() {
-		if s.firstUsable(candidates, key.pkh, kind) == nil {
+func (s *Signer) deviceFault(key *keyring.Key, candidates []Device) *KeyFault {
+	for _, kind := range key.Kinds() {
+		if s.firstUsable(candidates, key.PKH, kind) == nil {
 			f := s.explain(key, candidates, kind)
 			return &f
 		}
 	}
-	if _, err := s.ring.find(key.pkh); err != nil { // the device is connected, and its keys are not taken in yet
+	if _, err := s.ring.Find(key.PKH); err != nil { // the device is connected, and its keys are not taken in yet
 		return &KeyFault{Reason: KeyNoDevice, Text: err.Error(), Hint: hints.Of(err), Health: device.Absent, cause: err}
 	}
 	return nil
 }
 
 // missingMark is the fault of the first kind without a mark that the key may sign.
-func (s *Signer) missingMark(key *ringKey, states map[tezos.Kind]hwm.State, isNew bool) *KeyFault {
-	for _, kind := range key.kinds() {
+func (s *Signer) missingMark(key *keyring.Key, states map[tezos.Kind]hwm.State, isNew bool) *KeyFault {
+	for _, kind := range key.Kinds() {
 		if states[kind].Mark == nil {
 			return &KeyFault{
 				Reason: KeyNoMark, Text: "the key has no " + kind.String() + " watermark", Note: isNew,
-				Hint: hints.Level("highwater hwm set "+key.pkh.String()+" --level", s.Reached()),
+				Hint: hints.Level("highwater hwm set "+key.PKH.String()+" --level", s.Reached()),
 			}
 		}
 	}
@@ -57,7 +58,7 @@ func (s *Signer) missingMark(key *ringKey, states map[tezos.Kind]hwm.State, isNe
 
 // levelFault tells why the key's next level would be refused although all its marks exist; nil: nothing is known
 // against the level. Every rule that compares marks, floors and ceilings with the chain's level belongs here.
-func (s *Signer) levelFault(key *ringKey, states map[tezos.Kind]hwm.State) *KeyFault {
+func (s *Signer) levelFault(key *keyring.Key, states map[tezos.Kind]hwm.State) *KeyFault {
 	for _, st := range states {
 		if err := s.uncapped(st); err != nil {
 			return &KeyFault{Reason: KeyLevel, Text: err.Error(), Hint: hints.Of(err)}
@@ -67,7 +68,7 @@ func (s *Signer) levelFault(key *ringKey, states map[tezos.Kind]hwm.State) *KeyF
 		return f
 	}
 	if h := s.levelHealth(key, states); !h.OK() {
-		return &KeyFault{Reason: KeyLevel, Text: h.Text(key.pkh), Level: &h}
+		return &KeyFault{Reason: KeyLevel, Text: h.Text(key.PKH), Level: &h}
 	}
 	return nil
 }

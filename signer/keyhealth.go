@@ -7,6 +7,7 @@ import (
 	"highwater/internal/device"
 	"highwater/internal/hints"
 	"highwater/internal/tezos"
+	"highwater/signer/keyring"
 )
 
 // KeyHealth is whether a key can sign here now, and why not.
@@ -45,18 +46,18 @@ func (h KeyHealth) Unable() *KeyFault {
 // KeyHealth tells whether a key can sign here now. KeyHealth asks no device: the devices' last words, the marks and
 // the role are in memory. A key that nobody knows here is a *Denial.
 func (s *Signer) KeyHealth(pkh tezos.PublicKeyHash) (KeyHealth, error) {
-	key, ok := s.ring.lookup(pkh)
+	key, ok := s.ring.Lookup(pkh)
 	if !ok {
-		_, err := s.ring.find(pkh)
+		_, err := s.ring.Find(pkh)
 		return KeyHealth{PKH: pkh}, err
 	}
-	return s.health(key, s.lookAtDevices(), s.instanceFaults()), nil
+	return s.health(key, s.look(), s.instanceFaults()), nil
 }
 
 // KeysHealth is KeyHealth of all keys that may be asked for, in the order of Keys.
 func (s *Signer) KeysHealth() []KeyHealth {
-	devices, shared := s.lookAtDevices(), s.instanceFaults()
-	keys := s.ring.all()
+	devices, shared := s.look(), s.instanceFaults()
+	keys := s.ring.All()
 	out := make([]KeyHealth, 0, len(keys))
 	for _, key := range keys {
 		out = append(out, s.health(key, devices, shared))
@@ -64,17 +65,24 @@ func (s *Signer) KeysHealth() []KeyHealth {
 	return out
 }
 
-func (s *Signer) health(key *ringKey, devices *look, shared []KeyFault) KeyHealth {
-	h := KeyHealth{PKH: key.pkh, Health: device.Ready, Faults: slices.Clone(shared)}
+// look takes in the last words of all devices, and their own marks as of their last connections.
+func (s *Signer) look() *keyring.Look {
+	l := s.ring.Look(s.devices)
+	s.store.EachSeen(l.NoteSeen)
+	return l
+}
+
+func (s *Signer) health(key *keyring.Key, devices *keyring.Look, shared []KeyFault) KeyHealth {
+	h := KeyHealth{PKH: key.PKH, Health: device.Ready, Faults: slices.Clone(shared)}
 	states, err := s.states(key)
 	if err != nil && len(shared) == 0 {
 		h.Faults = append(h.Faults, KeyFault{Reason: KeyStore, Text: err.Error(), Hint: hints.Of(err)})
 	}
-	h.New = err == nil && isNew(states, devices.signed[key.pkh])
-	candidates := devices.candidates(key, s.store)
+	h.New = err == nil && isNew(states, devices.Signed(key.PKH))
+	candidates := devices.Candidates(key, s.store)
 	h.place(s, key, candidates)
 	if f := s.deviceFault(key, candidates); f != nil {
-		h.Health, f.Note = f.Health, h.New && !s.ring.closed
+		h.Health, f.Note = f.Health, h.New && !s.ring.Closed
 		h.Faults = append(h.Faults, *f)
 	} else {
 		h.NoSpares = noSpares(key, devices)
@@ -91,15 +99,15 @@ func (s *Signer) health(key *ringKey, devices *look, shared []KeyFault) KeyHealt
 }
 
 // place names the device that would be asked, and further devices that hold the key, or should.
-func (h *KeyHealth) place(s *Signer, key *ringKey, candidates []Device) {
+func (h *KeyHealth) place(s *Signer, key *keyring.Key, candidates []Device) {
 	named := slices.DeleteFunc(slices.Clone(candidates), func(d Device) bool {
-		return !holds(d, key.pkh) && !slices.Contains(key.policy.Devices, d.Name())
+		return !keyring.Holds(d, key.PKH) && !slices.Contains(key.Policy.Devices, d.Name())
 	})
 	if len(named) == 0 {
 		return
 	}
 	first := named[0]
-	if d := s.firstUsable(named, key.pkh, key.kinds()[0]); d != nil {
+	if d := s.firstUsable(named, key.PKH, key.Kinds()[0]); d != nil {
 		first = d
 	}
 	h.Device = first.Name()
@@ -111,9 +119,9 @@ func (h *KeyHealth) place(s *Signer, key *ringKey, candidates []Device) {
 }
 
 // noSpares are the devices that the configuration means for the key, and that are ready without the key.
-func noSpares(key *ringKey, devices *look) (out []KeyFault) {
-	for _, d := range devices.meant(key) {
-		if d.Status().Health != device.Ready || holds(d, key.pkh) {
+func noSpares(key *keyring.Key, devices *keyring.Look) (out []KeyFault) {
+	for _, d := range devices.Meant(key) {
+		if d.Status().Health != device.Ready || keyring.Holds(d, key.PKH) {
 			continue
 		}
 		out = append(out, KeyFault{
@@ -126,10 +134,10 @@ func noSpares(key *ringKey, devices *look) (out []KeyFault) {
 }
 
 // states are the marks of all kinds that a key may sign.
-func (s *Signer) states(key *ringKey) (map[tezos.Kind]hwm.State, error) {
+func (s *Signer) states(key *keyring.Key) (map[tezos.Kind]hwm.State, error) {
 	out := map[tezos.Kind]hwm.State{}
-	for _, kind := range key.kinds() {
-		st, err := s.store.State(key.mark(s.chain, kind))
+	for _, kind := range key.Kinds() {
+		st, err := s.store.State(key.Mark(s.chain, kind))
 		if err != nil {
 			return nil, err
 		}

@@ -19,8 +19,8 @@ type KeyInfo struct {
 // Keys lists the keys that may be asked for.
 func (s *Signer) Keys() []KeyInfo {
 	var out []KeyInfo
-	for _, k := range s.ring.all() {
-		out = append(out, KeyInfo{PKH: k.pkh, PublicKey: k.public(), Alias: k.name(), Allow: k.kinds()})
+	for _, k := range s.ring.All() {
+		out = append(out, KeyInfo{PKH: k.PKH, PublicKey: k.Public(), Alias: k.Name(), Allow: k.Kinds()})
 	}
 	return out
 }
@@ -28,29 +28,29 @@ func (s *Signer) Keys() []KeyInfo {
 // PublicKey gives a key that may be asked for. The error is a *Denial, or a *device.Error when no device offered the
 // key yet.
 func (s *Signer) PublicKey(pkh tezos.PublicKeyHash) (*tezos.PublicKey, error) {
-	k, err := s.ring.find(pkh)
+	k, err := s.ring.Find(pkh)
 	if err != nil {
 		return nil, err
 	}
-	return k.public(), nil
+	return k.Public(), nil
 }
 
 // Targets expands a choice of keys to marks on our chain: all known keys when pkhs is empty, all kinds that a key may sign when
 // kinds is.
 func (s *Signer) Targets(pkhs []tezos.PublicKeyHash, kinds []tezos.Kind) ([]hwm.Key, error) {
 	var out []hwm.Key
-	for _, k := range s.ring.all() {
-		if len(pkhs) > 0 && !slices.Contains(pkhs, k.pkh) {
+	for _, k := range s.ring.All() {
+		if len(pkhs) > 0 && !slices.Contains(pkhs, k.PKH) {
 			continue
 		}
 		for _, kind := range tezos.Kinds {
-			if len(kinds) > 0 && slices.Contains(kinds, kind) || len(kinds) == 0 && k.allows(kind) {
-				out = append(out, k.mark(s.chain, kind))
+			if len(kinds) > 0 && slices.Contains(kinds, kind) || len(kinds) == 0 && k.Allows(kind) {
+				out = append(out, k.Mark(s.chain, kind))
 			}
 		}
 	}
 	for _, pkh := range pkhs {
-		if _, ok := s.ring.lookup(pkh); !ok {
+		if _, ok := s.ring.Lookup(pkh); !ok {
 			return nil, &Denial{Reason: UnknownKey, Text: fmt.Sprintf("key %s is not "+
 				"known here", pkh), Hint: "see: highwater keys list"}
 		}

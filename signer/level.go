@@ -7,6 +7,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/tezos"
+	"highwater/signer/keyring"
 )
 
 // LevelHealth tells whether a key would sign the level after the head of the node, as far as marks and ceiling are concerned.
@@ -50,10 +51,10 @@ const farAhead = 100
 
 // levelHealth looks at the marks and the ceiling of a key, of the kinds that the key may sign. Without a head nothing
 // is known of the chain.
-func (s *Signer) levelHealth(key *ringKey, states map[tezos.Kind]hwm.State) LevelHealth {
+func (s *Signer) levelHealth(key *keyring.Key, states map[tezos.Kind]hwm.State) LevelHealth {
 	var out LevelHealth
 	head, now := s.head(), s.now()
-	for _, kind := range key.kinds() {
+	for _, kind := range key.Kinds() {
 		if st := states[kind]; head != nil && st.Mark != nil {
 			out.look(st, *head, now)
 		}

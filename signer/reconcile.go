@@ -95,13 +95,13 @@ func (r *reconciler) SetMarks(id string, marks []device.Mark) error {
 // room is the level to which a device may be raised for a key with all its marks: the lowest that any of the marks
 // allows.
 func (s *Signer) room(pkh tezos.PublicKeyHash) (int32, bool) {
-	k, ok := s.ring.lookup(pkh)
+	k, ok := s.ring.Lookup(pkh)
 	if !ok {
 		return 0, false
 	}
 	lowest := int32(math.MaxInt32)
-	for _, kind := range k.kinds() {
-		st, err := s.store.State(k.mark(s.chain, kind))
+	for _, kind := range k.Kinds() {
+		st, err := s.store.State(k.Mark(s.chain, kind))
 		if err != nil {
 			return 0, false
 		}
@@ -111,7 +111,7 @@ func (s *Signer) room(pkh tezos.PublicKeyHash) (int32, bool) {
 		}
 		lowest = min(lowest, level)
 	}
-	return lowest, len(k.kinds()) > 0
+	return lowest, len(k.Kinds()) > 0
 }
 
 func markName(k tezos.Kind) string {

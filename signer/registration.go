@@ -5,24 +5,26 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/tezos"
+	"highwater/signer/keyring"
+	"highwater/signer/outcome"
 )
 
 // register signs an operation by which a key registers as a baker: a reveal, or a delegation to itself. The operation
 // has no place in the chain and no mark. Only allowed keys register, and only on standby: a reveal resets the round
 // of a Ledger's own mark.
-func (s *Signer) register(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte, out *outcome) (tezos.Signature, error) {
-	key, err := s.ring.find(pkh)
+func (s *Signer) register(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte, out *outcome.Record) (tezos.Signature, error) {
+	key, err := s.ring.Find(pkh)
 	if err != nil {
 		return tezos.Signature{}, err
 	}
-	reg, err := tezos.DecodeRegistration(key.public(), payload)
-	if err != nil && !key.policy.Reveal && !key.policy.Delegation {
+	reg, err := tezos.DecodeRegistration(key.Public(), payload)
+	if err != nil && !key.Policy.Reveal && !key.Policy.Delegation {
 		return tezos.Signature{}, noOperations(key)
 	}
 	if err != nil {
 		return tezos.Signature{}, err
 	}
-	if reg.Reveal && !key.policy.Reveal || reg.Delegation && !key.policy.Delegation {
+	if reg.Reveal && !key.Policy.Reveal || reg.Delegation && !key.Policy.Delegation {
 		return tezos.Signature{}, mayNotRegister(key)
 	}
 	if err = s.onStandby(); err != nil {
@@ -38,12 +40,12 @@ func (s *Signer) register(ctx context.Context, pkh tezos.PublicKeyHash, payload 
 	if err = s.onStandby(); err != nil { // the instance may have been activated while the request waited for the device
 		return tezos.Signature{}, err
 	}
-	out.registration()
-	sig, err := turn.turn.Sign(ctx, key.pkh, payload) // an operator may have to confirm: not for longer than the request
+	out.Registration()
+	sig, err := turn.turn.Sign(ctx, key.PKH, payload) // an operator may have to confirm: not for longer than the request
 	if err != nil {
 		return tezos.Signature{}, err
 	}
-	if err := verify(key, turn, key.public().Await(payload), sig); err != nil {
+	if err := verify(key, turn, key.Public().Await(payload), sig); err != nil {
 		return tezos.Signature{}, err
 	}
 	return sig, nil
@@ -61,17 +63,17 @@ func (s *Signer) onStandby() error {
 }
 
 // noOperations refuses an operation that no setting would let through.
-func noOperations(key *ringKey) error {
+func noOperations(key *keyring.Key) error {
 	return &Denial{
 		Reason: WrongKind, Text: "only blocks and attestations are signed " +
-			"with " + key.pkh.String() + ", never transfers or further operations (0x03)",
+			"with " + key.PKH.String() + ", never transfers or further operations (0x03)",
 		Hint: "send the operation with the key's own wallet, or from an account whose key does not bake",
 	}
 }
 
-func mayNotRegister(key *ringKey) error {
+func mayNotRegister(key *keyring.Key) error {
 	return &Denial{
-		Reason: WrongKind, Text: key.pkh.String() + " may not sign operations (0x03)",
+		Reason: WrongKind, Text: key.PKH.String() + " may not sign operations (0x03)",
 		Hint: "to register the key as a baker: add \"reveal\" and \"delegation\" to `allow` of the key, while on " +
 			"standby",
 	}

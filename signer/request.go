@@ -2,21 +2,25 @@ package signer
 
 import (
 	"context"
+	"errors"
 
 	"highwater/hwm"
 	"highwater/internal/tezos"
+	"highwater/signer/gate"
+	"highwater/signer/keyring"
+	"highwater/signer/outcome"
 )
 
 // request is a question for a signature, from its admission to its end.
 type request struct {
 	tezos.Request // the decoded payload
 
-	key     *ringKey
+	key     *keyring.Key
 	mark    hwm.Key // the mark that decides, and moves
 	payload []byte  // our own copy: the caller may go, and reuse its bytes
-	pass    *pass
-	lock    *kindLock
-	out     *outcome
+	pass    *gate.Pass
+	lock    *keyring.KindLock
+	out     *outcome.Record
 }
 
 // answer is the end of a request, on its way from finish to Sign.
@@ -27,9 +31,9 @@ type answer struct {
 
 // done lets the next request of the same chain, key and kind in, and counts this request out of the gate.
 func (r *request) done() {
-	r.lock.unlock()
-	r.pass.leave()
-	r.out.tell()
+	r.lock.Unlock()
+	r.pass.Leave()
+	r.out.Tell()
 }
 
 // decide looks the request's mark up and applies the rule. A refusal is an error. The decision to replay carries a signature that was
@@ -45,15 +49,15 @@ func (s *Signer) decide(r *request) (hwm.Decision, error) {
 	if state.Limit, err = s.limitFor(r.mark, state, r.Level); err != nil {
 		return hwm.Decision{}, err
 	}
-	d := hwm.Decide(state, r.key.pkh.Curve, r.Request)
+	d := hwm.Decide(state, r.key.PKH.Curve, r.Request)
 	switch d.Verdict {
 	case hwm.Advance, hwm.Resume:
 		return d, nil
 	case hwm.Replay:
-		if err = r.key.public().Verify(r.payload, d.Mark.Signature); err != nil {
-			return hwm.Decision{}, &WrongSignatureError{PKH: r.key.pkh, Device: "store", Err: err}
+		if err = r.key.Public().Verify(r.payload, d.Mark.Signature); err != nil {
+			return hwm.Decision{}, &WrongSignatureError{PKH: r.key.PKH, Device: "store", Err: err}
 		}
-		r.out.decision(hwm.Replay)
+		r.out.Decision(hwm.Replay)
 		return d, nil
 	default:
 		return hwm.Decision{}, hwm.NewRefusal(r.mark, state, r.Request, d)
@@ -76,7 +80,7 @@ func (s *Signer) borrow(ctx context.Context, r *request) (*heldTurn, error) {
 // moveMark moves the mark in memory, and queues the mark for the disk. A resumed request's mark is where it belongs.
 func (s *Signer) moveMark(r *request, v hwm.Verdict) (hwm.Pending, error) {
 	var durable hwm.Pending = alreadyDurable{}
-	err := r.pass.do(func() (err error) { // after the end of an epoch no mark moves
+	err := r.pass.Do(func() (err error) { // after the end of an epoch no mark moves
 		if err = s.mayNow(r, v); err != nil { // nor is a device asked without the right
 			return err
 		}
@@ -92,7 +96,7 @@ func (s *Signer) moveMark(r *request, v hwm.Verdict) (hwm.Pending, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.out.decision(v)
+	r.out.Decision(v)
 	return durable, nil
 }
 
@@ -105,4 +109,24 @@ func (alreadyDurable) Wait() error { return nil }
 func (s *Signer) keep(r *request, turn *heldTurn, sig tezos.Signature) {
 	s.noteSigned(r.key, turn.name(), r.Request)
 	s.store.Keep(r.mark, r.Digest, sig)
+}
+
+// late explains where the budget of a request was spent: in the sync of the disk, at a device that does not answer,
+// or in its queue.
+func (s *Signer) late(ctx context.Context, r *request) error {
+	stage, device := r.out.Where()
+	e := &TimeoutError{PKH: r.key.PKH, Gone: errors.Is(ctx.Err(), context.Canceled), Stage: stage, Device: device}
+	if e.Gone || stage == StageDisk {
+		return e
+	}
+	if stage == StageRight {
+		if err := s.mayNow(r, hwm.Undecided); err != nil {
+			return err
+		}
+		return e
+	}
+	if candidates := r.key.Candidates(s.devices); s.firstUsable(candidates, r.key.PKH, r.Kind) == nil {
+		return s.unavailable(r.key, candidates, r.Kind)
+	}
+	return e
 }

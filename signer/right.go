@@ -6,6 +6,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/tezos"
+	"highwater/signer/keyring"
 )
 
 // Right says between which positions this instance may sign now, where the right to sign is shared with other instances. Implementations are safe for
@@ -30,7 +31,7 @@ func (s *Signer) mayNow(r *request, v hwm.Verdict) error {
 	if s.right == nil {
 		return nil
 	}
-	floor, limit, ok := s.right.May(r.key.pkh, r.Kind)
+	floor, limit, ok := s.right.May(r.key.PKH, r.Kind)
 	at := hwm.Position{Level: r.Level, Round: r.Round}
 	switch below := at.Compare(floor); {
 	case !ok:
@@ -65,14 +66,14 @@ func (s *Signer) within(ctx context.Context, r *request, v hwm.Verdict) error {
 		if err == nil || ReasonOf(err) != AboveHorizon || !s.comesSoon(r.Level) {
 			return err
 		}
-		r.out.reached(StageRight, "")
+		r.out.Reached(StageRight, "")
 		s.right.Wanted()
 		select {
 		case <-changed:
 		case <-ctx.Done():
 			return err
 		}
-		r.out.reached(StageQueue, "")
+		r.out.Reached(StageQueue, "")
 	}
 }
 
@@ -83,12 +84,12 @@ func (s *Signer) comesSoon(level int32) bool {
 }
 
 // rightFault tells why the key's next level is above the right; nil: it is covered, or the right is not here.
-func (s *Signer) rightFault(key *ringKey) *KeyFault {
+func (s *Signer) rightFault(key *keyring.Key) *KeyFault {
 	head := s.head()
 	if s.right == nil || head == nil {
 		return nil
 	}
-	_, limit, ok := s.right.May(key.pkh, key.kinds()[0])
+	_, limit, ok := s.right.May(key.PKH, key.Kinds()[0])
 	if !ok || int64(limit) > int64(head.Level) {
 		return nil
 	}

@@ -37,14 +37,14 @@ func (s *Signer) become(
 		return hwm.RoleRecord{}, err
 	}
 	if next.Role != hwm.Active {
-		s.gate.close()
+		s.gate.Close()
 		drain, cancel := context.WithTimeout(ctx, DrainTimeout)
-		s.gate.drain(drain)
+		s.gate.Drain(drain)
 		cancel()
 	}
 	mine, capped := next.Owner == s.store.Instance(), s.capped.Load()
 	if next.Role == hwm.Active && !mine {
-		s.gate.between(func() { s.capped.Store(true) }) // before the new epoch exists
+		s.gate.Between(func() { s.capped.Store(true) }) // before the new epoch exists
 	}
 	next.Since = s.now()
 	if err := s.store.SetRole(next, floors, ceilings...); err != nil {
@@ -53,7 +53,7 @@ func (s *Signer) become(
 	}
 	if next.Role == hwm.Active && mine {
 		s.capped.Store(false)
-		s.gate.open()
+		s.gate.Open()
 	}
 	now := s.store.Role()
 	s.held.Info("role", "role", now.Role.String(), "epoch", now.Epoch, "why", now.Why)
@@ -97,7 +97,7 @@ func (s *Signer) Resume(floors []hwm.Row) error {
 		return err
 	}
 	s.capped.Store(false)
-	s.gate.open()
+	s.gate.Open()
 	s.held.Info("resumed", "role", role.Role.String(), "epoch", role.Epoch)
 	s.changed(role)
 	return nil
@@ -105,12 +105,8 @@ func (s *Signer) Resume(floors []hwm.Row) error {
 
 // Explain says why an active instance does not sign for now, with a hint.
 func (s *Signer) Explain(text, hint string) {
-	s.gate.explain(&Denial{Reason: NotActive, Text: text, Hint: hint})
+	s.gate.Explain(&Denial{Reason: NotActive, Text: text, Hint: hint})
 }
 
 // Active tells whether requests are let in now.
-func (s *Signer) Active() bool {
-	s.gate.mu.Lock()
-	defer s.gate.mu.Unlock()
-	return s.gate.isOpen
-}
+func (s *Signer) Active() bool { return s.gate.IsOpen() }

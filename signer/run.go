@@ -6,6 +6,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/device"
+	"highwater/signer/keyring"
 )
 
 // Run watches the devices until ctx ends, then waits for the exchanges under way.
@@ -15,8 +16,8 @@ func (s *Signer) Run(ctx context.Context) {
 		watchers.Go(func() { s.watch(ctx, d) })
 	}
 	watchers.Wait()
-	s.gate.end()
-	s.gate.drain(context.Background()) // from here on nobody starts another exchange
+	s.gate.End()
+	s.gate.Drain(context.Background()) // from here on nobody starts another exchange
 	s.tails.Wait()
 	s.keepSigned()
 }
@@ -51,15 +52,15 @@ func (s *Signer) Learn() {
 			found[i] = k
 		}
 	}
-	remember(found, s.store, s.log)
+	keyring.Remember(found, s.store, s.log)
 }
 
-func (s *Signer) learn(d Device) { remember(s.learned(d), s.store, s.log) }
+func (s *Signer) learn(d Device) { keyring.Remember(s.learned(d), s.store, s.log) }
 
 // learned takes in the keys of a ready device.
 func (s *Signer) learned(d Device) []hwm.KnownKey {
 	if d.Status().Health != device.Ready {
 		return nil
 	}
-	return s.ring.learn(d, s.store)
+	return s.ring.Learn(d, s.store)
 }

@@ -13,8 +13,8 @@ import (
 // ctx bounds the waiting, and carries the request's budget. An exchange with a device is finished in any case; a signature that comes
 // too late is kept for the next time.
 func (s *Signer) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte) (sig tezos.Signature, err error) {
-	out := s.begin(ctx, pkh)
-	defer func() { s.end(out, err) }()
+	out := s.book.Begin(ctx, s.chain, pkh)
+	defer func() { s.book.End(out, err) }()
 
 	if tezos.IsRegistration(payload) { // no level, no mark: only on standby, and only with a key that may register
 		return s.register(ctx, pkh, payload, out)
@@ -23,10 +23,10 @@ func (s *Signer) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []by
 	if err != nil {
 		return tezos.Signature{}, err
 	}
-	defer r.pass.leave()
+	defer r.pass.Leave()
 
 	answers := make(chan answer, 1)
-	r.pass.hold()
+	r.pass.Hold()
 	s.tails.Go(func() { // runs to its end when ctx ends: half an exchange would confuse the device
 		defer r.done()
 		sig, err := s.finish(ctx, r)
@@ -36,7 +36,7 @@ func (s *Signer) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []by
 	case a := <-answers:
 		if a.err == nil {
 			s.awake(ctx)           // after a standstill the other instance may have taken over: ask it
-			a.err = r.pass.check() // fenced meanwhile: the signature does not leave
+			a.err = r.pass.Check() // fenced meanwhile: the signature does not leave
 		}
 		if a.err != nil {
 			return tezos.Signature{}, a.err
@@ -69,7 +69,7 @@ func (s *Signer) finish(ctx context.Context, r *request) (tezos.Signature, error
 		return d.Mark.Signature, err
 	}
 	if err = turn.check(r); err != nil { // the device would refuse: no mark is spent
-		r.out.spared()
+		r.out.Spared()
 		return tezos.Signature{}, err
 	}
 	durable, err := s.moveMark(r, d.Verdict) // in memory now, to the disk while the device works
@@ -77,7 +77,7 @@ func (s *Signer) finish(ctx context.Context, r *request) (tezos.Signature, error
 		return tezos.Signature{}, err
 	}
 	sig, wrong := s.askAndVerify(ctx, r, turn)
-	if err = r.out.timeCommit(durable.Wait); err != nil { // not on the disk: nothing leaves
+	if err = r.out.TimeCommit(durable.Wait); err != nil { // not on the disk: nothing leaves
 		return tezos.Signature{}, err
 	}
 	if wrong != nil {

@@ -7,6 +7,7 @@ import (
 	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/tezos"
+	"highwater/signer/keyring"
 )
 
 // witnessed is a connected device, by its name in the configuration and its identity. The name may be empty.
@@ -53,7 +54,7 @@ func (w *signedWith) connected(name, id string) witnessed {
 
 // noteSigned is called with each signature, before the signature is kept. The cost is a look into a map, unless
 // another device made the last signature.
-func (s *Signer) noteSigned(key *ringKey, name string, req tezos.Request) {
+func (s *Signer) noteSigned(key *keyring.Key, name string, req tezos.Request) {
 	w := &s.with
 	w.mu.Lock()
 	who, ok := w.ids[name]
@@ -62,7 +63,7 @@ func (s *Signer) noteSigned(key *ringKey, name string, req tezos.Request) {
 		return
 	}
 	at := hwm.Position{Level: req.Level, Round: req.Round}
-	by := hwm.SignedBy{Device: who.key(), PKH: key.pkh, Kind: req.Kind}
+	by := hwm.SignedBy{Device: who.key(), PKH: key.PKH, Kind: req.Kind}
 	if w.upTo[by].Open { // at most one device is open
 		w.upTo[by] = hwm.SignedUpTo{Position: at, Open: true}
 		w.mu.Unlock()

@@ -12,6 +12,10 @@ import (
 	"highwater/hwm"
 	"highwater/internal/heldlog"
 	"highwater/internal/tezos"
+	"highwater/signer/alarms"
+	"highwater/signer/gate"
+	"highwater/signer/keyring"
+	"highwater/signer/outcome"
 )
 
 // Config is the parts of a signer.
@@ -43,15 +47,14 @@ type Signer struct {
 	chain   tezos.ChainID
 	store   Store
 	devices []Device
-	ring    *ring
-	gate    *gate
+	ring    *keyring.Ring
+	gate    *gate.Gate
 	roleMu  sync.Mutex // a single change of role at a time: gate and record agree
 	lines   *heldlog.Lines
 	log     *slog.Logger // of requests and devices
 	held    *slog.Logger // of roles and alarms: its lines wait while roleMu, or a caller, holds them
-	refused refusals
 	awake   func(context.Context)
-	observe func(Outcome)
+	book    outcome.Book // of requests
 	now     func() time.Time
 	changed func(hwm.RoleRecord)
 	alarmed func(Alarm)
@@ -60,7 +63,7 @@ type Signer struct {
 	right   Right       // nil: the role alone decides
 	capped  atomic.Bool // the epoch is another owner's: every key needs a ceiling
 	changes *broadcast  // a device changed, or the ring
-	alarms  alarms
+	alarms  alarms.Standing
 	with    signedWith // the device that made the last signature of each key and kind
 	tails   sync.WaitGroup
 }
@@ -68,9 +71,9 @@ type Signer struct {
 // New makes a signer. The signer signs once its role is active: at once, if the store says so and Hold does not.
 func New(cfg Config) *Signer {
 	s := &Signer{
-		chain: cfg.Chain, lines: cfg.Lines, store: cfg.Store, devices: cfg.Devices, log: cfg.Log, observe: cfg.Observe, now: cfg.Now,
+		chain: cfg.Chain, lines: cfg.Lines, store: cfg.Store, devices: cfg.Devices, log: cfg.Log, now: cfg.Now,
 		changed: cfg.Changed, alarmed: cfg.Alarmed, awake: cfg.Awake, head: cfg.Head, right: cfg.Right,
-		gate: newGate(cfg.Store.Instance()), changes: newBroadcast(),
+		gate: gate.New(cfg.Store.Instance()), changes: newBroadcast(),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -79,9 +82,6 @@ func New(cfg Config) *Signer {
 		s.lines = &heldlog.Lines{}
 	}
 	s.held = s.lines.Logger(s.log)
-	if s.observe == nil {
-		s.observe = func(Outcome) {}
-	}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -91,17 +91,21 @@ func New(cfg Config) *Signer {
 	if s.head == nil {
 		s.head = func() *hwm.Known { return nil }
 	}
-	s.ring = newRing(cfg.Keys, cfg.Store.KnownKeys())
+	s.book.Log, s.book.Observe, s.book.Now = s.log, cfg.Observe, s.now
+	if s.book.Observe == nil {
+		s.book.Observe = func(Outcome) {}
+	}
+	s.ring = keyring.New(cfg.Keys, cfg.Store.KnownKeys())
 	if s.changed == nil {
 		s.changed = func(hwm.RoleRecord) {}
 	}
 	if s.alarmed == nil {
 		s.alarmed = func(Alarm) {}
 	}
-	s.recall()
+	s.alarms.Recall(s.store.Alarms())
 	s.with.recall(cfg.Store.SignedWith())
 	if r := s.store.Role(); r.Role == hwm.Active && r.Owner == s.store.Instance() && !cfg.Hold {
-		s.gate.open()
+		s.gate.Open()
 	}
 	return s
 }

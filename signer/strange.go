@@ -78,10 +78,7 @@ func (s *Signer) disbelieve(name string, m device.Mark, limit hwm.Limit) {
 // RaiseOtherChain raises the alarm that nothing on our chain explains a witness's marks of a key. A standing alarm
 // stays as it is: the distance in its text changes with each level.
 func (s *Signer) RaiseOtherChain(witness string, pkh tezos.PublicKeyHash, text, hint string) {
-	s.alarms.mu.Lock()
-	_, stands := s.alarms.byAt[alarmAt{AlarmOtherChain, witness, pkh.String()}]
-	s.alarms.mu.Unlock()
-	if !stands {
+	if !s.alarms.Stands(AlarmOtherChain, witness, pkh.String()) {
 		s.RaiseAlarm(AlarmOtherChain, witness, pkh.String(), text, hint)
 	}
 }

@@ -22,8 +22,8 @@ type Witness interface {
 // of. Consult changes no mark: the caller decides.
 func (s *Signer) Consult(ctx context.Context, w Witness) error {
 	var keys []tezos.PublicKeyHash
-	for _, k := range s.ring.all() {
-		keys = append(keys, k.pkh)
+	for _, k := range s.ring.All() {
+		keys = append(keys, k.PKH)
 	}
 	marks, err := w.LastSigned(ctx, keys)
 	if err != nil {

@@ -2,9 +2,11 @@ package signer
 
 import (
 	"context"
+	"slices"
 
 	"highwater/internal/device"
 	"highwater/internal/tezos"
+	"highwater/signer/keyring"
 )
 
 // heldTurn is a turn at a device. When the device fails, the turn may be changed for a turn at another device.
@@ -28,16 +30,16 @@ func (t *heldTurn) check(r *request) error {
 	if !ok {
 		return nil
 	}
-	return c.Check(r.key.pkh, r.payload)
+	return c.Check(r.key.PKH, r.payload)
 }
 
 // turn waits for a ready and free device with the key: the first in the order of preference, or the spare when the
 // first is not ready. Waiting obeys ctx.
-func (s *Signer) turn(ctx context.Context, key *ringKey, kind tezos.Kind) (*heldTurn, error) {
+func (s *Signer) turn(ctx context.Context, key *keyring.Key, kind tezos.Kind) (*heldTurn, error) {
 	for {
 		changed := s.changes.wait()
-		candidates := s.found(key, changed)
-		if d := s.firstUsable(candidates, key.pkh, kind); d != nil {
+		candidates := key.Found(s.devices, changed)
+		if d := s.firstUsable(candidates, key.PKH, kind); d != nil {
 			waiting, cancel := whileReady(ctx, d, len(candidates) > 1)
 			t, err := d.Turn(waiting)
 			cancel()
@@ -83,4 +85,17 @@ func whileReady(ctx context.Context, d Device, spare bool) (context.Context, con
 		}
 	}()
 	return ctx, func() { cancel(); <-done }
+}
+
+// firstUsable is the first device that is ready and can sign the kind with the key; nil: none.
+func (s *Signer) firstUsable(candidates []Device, pkh tezos.PublicKeyHash, kind tezos.Kind) Device {
+	for _, d := range candidates {
+		if d.Status().Health != device.Ready {
+			continue
+		}
+		if k, ok := keyring.On(d, pkh); ok && k.Usable == "" && slices.Contains(k.Kinds, kind) && !s.isStrange(d, pkh) {
+			return d
+		}
+	}
+	return nil
 }

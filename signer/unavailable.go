@@ -6,25 +6,26 @@ import (
 
 	"highwater/internal/device"
 	"highwater/internal/tezos"
+	"highwater/signer/keyring"
 )
 
 // explain says why no candidate signs this kind with the key.
-func (s *Signer) explain(key *ringKey, candidates []Device, kind tezos.Kind) KeyFault {
+func (s *Signer) explain(key *keyring.Key, candidates []Device, kind tezos.Kind) KeyFault {
 	d := s.likeliest(key, candidates)
 	if d == nil {
 		text := "no connected device holds the key"
-		if key.public() == nil {
+		if key.Public() == nil {
 			text = "no device with the key was connected yet"
 		}
 		return KeyFault{
 			Reason: KeyNoDevice, Text: text, Hint: "connect the device with the key; see: highwater " +
 				"keys list", Health: device.Absent,
-			cause: fmt.Errorf("no connected device holds %s", key.pkh),
+			cause: fmt.Errorf("no connected device holds %s", key.PKH),
 		}
 	}
 	st := d.Status()
 	f := KeyFault{Reason: KeyReason(st.Health), Device: d.Name(), Hint: st.Advice, Health: st.Health}
-	k, ok := keyOn(d, key.pkh)
+	k, ok := keyring.On(d, key.PKH)
 	switch {
 	case st.Health != device.Ready:
 		f.Text = "the device is " + string(st.Health)
@@ -37,15 +38,15 @@ func (s *Signer) explain(key *ringKey, candidates []Device, kind tezos.Kind) Key
 		f.Reason, f.Health, f.Text = KeyNoDevice, device.Absent, "device "+d.Name()+" does not hold the key"
 		f.Hint = "connect the device with the key, or look at `device` of the key in the configuration; see: " +
 			"highwater keys list"
-		f.cause = fmt.Errorf("%w: %s", device.ErrNoKey, key.pkh)
+		f.cause = fmt.Errorf("%w: %s", device.ErrNoKey, key.PKH)
 	case k.Usable != "":
 		f.Reason, f.Health, f.Text, f.cause = KeyReason(device.Locked), device.Locked, k.Usable, errors.New(k.Usable)
-	case s.isStrange(d, key.pkh):
+	case s.isStrange(d, key.PKH):
 		f.Reason, f.Health, f.Text, f.Hint = KeyLevel, device.Broken, unusableStrange, s.hintStrange(d.Name())
 		f.cause = errors.New(f.Text)
 	default:
 		f.Reason, f.Health = KeyOtherUse, device.Broken
-		f.Text = fmt.Sprintf("%s cannot sign a %s with %s", d.Name(), kind, key.pkh)
+		f.Text = fmt.Sprintf("%s cannot sign a %s with %s", d.Name(), kind, key.PKH)
 		f.cause = errors.New(f.Text)
 	}
 	return f
@@ -53,12 +54,12 @@ func (s *Signer) explain(key *ringKey, candidates []Device, kind tezos.Kind) Key
 
 // likeliest is the candidate for an operator to look at: the first that holds the key; else the holder at the last
 // connection; else the first that is not ready, and may hold the key; else the first. Nil without candidates.
-func (s *Signer) likeliest(key *ringKey, candidates []Device) Device {
-	known, _ := s.store.KnownKey(key.pkh)
+func (s *Signer) likeliest(key *keyring.Key, candidates []Device) Device {
+	known, _ := s.store.KnownKey(key.PKH)
 	var last, away Device
 	for _, d := range candidates {
 		switch {
-		case holds(d, key.pkh):
+		case keyring.Holds(d, key.PKH):
 			return d
 		case d.Name() == known.Device:
 			last = d
@@ -78,7 +79,7 @@ func (s *Signer) likeliest(key *ringKey, candidates []Device) Device {
 }
 
 // unavailable explains to a request why no device could be asked.
-func (s *Signer) unavailable(key *ringKey, candidates []Device, kind tezos.Kind) error {
+func (s *Signer) unavailable(key *keyring.Key, candidates []Device, kind tezos.Kind) error {
 	f := s.explain(key, candidates, kind)
 	return &device.Error{Device: f.Device, Health: f.Health, Err: f.cause, Hint: f.Hint}
 }

@@ -32,14 +32,14 @@ func (m memory) clone() memory {
 	return memory{new(sync.Mutex), maps.Clone(m.keys), maps.Clone(m.seen), maps.Clone(m.with), slices.Clone(m.alarms)}
 }
 
-// KnownKeys is part of signer.Memory.
+// KnownKeys is part of signer.KnownKeys.
 func (m *memory) KnownKeys() map[tezos.PublicKeyHash]hwm.KnownKey {
 	m.lock.Lock()
 	defer m.lock.Unlock()
 	return maps.Clone(m.keys)
 }
 
-// KnownKey is part of signer.Memory.
+// KnownKey is part of signer.KnownKeys.
 func (m *memory) KnownKey(pkh tezos.PublicKeyHash) (hwm.KnownKey, bool) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
@@ -47,7 +47,7 @@ func (m *memory) KnownKey(pkh tezos.PublicKeyHash) (hwm.KnownKey, bool) {
 	return k, ok
 }
 
-// RememberKey is part of signer.Memory.
+// RememberKey is part of signer.KnownKeys.
 func (m *memory) RememberKey(k hwm.KnownKey) error {
 	public, err := tezos.ParsePublicKey(k.PublicKey)
 	if err != nil {

@@ -1,4 +1,4 @@
-package signer
+package keyring
 
 import (
 	"slices"
@@ -20,24 +20,27 @@ type lookedAt struct {
 // Status is the device's state at the moment of the look.
 func (d *lookedAt) Status() device.Status { return d.status }
 
-// look is all devices at a moment. No question about a key goes through all devices: thousands of keys on thousands of
+// Look is all devices at a moment. No question about a key goes through all devices: thousands of keys on thousands of
 // devices are asked about in turn.
-type look struct {
+type Look struct {
 	byName  map[string]*lookedAt
 	holders map[tezos.PublicKeyHash][]*lookedAt
 	away    []*lookedAt                  // not ready: each may hold any key
 	idle    []*lookedAt                  // ready, without a key that may be asked for
+	ids     map[string]bool              // of the devices
 	signed  map[tezos.PublicKeyHash]bool // keys with a device's own mark above level 0
 }
 
-// lookAtDevices takes in the last words of all devices. No device is asked.
-func (s *Signer) lookAtDevices() *look {
-	l := &look{byName: map[string]*lookedAt{}, holders: map[tezos.PublicKeyHash][]*lookedAt{}, signed: map[tezos.PublicKeyHash]bool{}}
-	ids := map[string]bool{}
-	for i, d := range s.devices {
-		at := s.lookAt(d, i)
+// Look takes in the last words of all devices. No device is asked.
+func (r *Ring) Look(devices []Device) *Look {
+	l := &Look{
+		byName: map[string]*lookedAt{}, holders: map[tezos.PublicKeyHash][]*lookedAt{},
+		ids: map[string]bool{}, signed: map[tezos.PublicKeyHash]bool{},
+	}
+	for i, d := range devices {
+		at := r.lookAt(d, i)
 		l.byName[d.Name()] = at
-		ids[at.status.ID] = true
+		l.ids[at.status.ID] = true
 		for pkh := range at.byHash {
 			l.holders[pkh] = append(l.holders[pkh], at)
 		}
@@ -48,32 +51,37 @@ func (s *Signer) lookAtDevices() *look {
 			l.idle = append(l.idle, at)
 		}
 	}
-	s.store.EachSeen(func(id string, pkh tezos.PublicKeyHash, kind tezos.Kind, p hwm.Position) {
-		if ids[id] && p.Level > 0 && slices.Contains(tezos.Kinds, kind) {
-			l.signed[pkh] = true
-		}
-	})
 	return l
 }
 
-func (s *Signer) lookAt(d Device, place int) *lookedAt {
+// NoteSeen takes in a device's own mark as of its last connection.
+func (l *Look) NoteSeen(id string, pkh tezos.PublicKeyHash, kind tezos.Kind, p hwm.Position) {
+	if l.ids[id] && p.Level > 0 && slices.Contains(tezos.Kinds, kind) {
+		l.signed[pkh] = true
+	}
+}
+
+// Signed tells whether a device's own mark for the key is above level 0.
+func (l *Look) Signed(pkh tezos.PublicKeyHash) bool { return l.signed[pkh] }
+
+func (r *Ring) lookAt(d Device, place int) *lookedAt {
 	keys := d.Keys()
 	at := &lookedAt{Device: d, place: place, status: d.Status(), byHash: make(map[tezos.PublicKeyHash]device.Key, len(keys)), idle: true}
 	for _, k := range keys {
 		pkh := k.PublicKey.Hash()
 		at.byHash[pkh] = k
-		if _, serves := s.ring.lookup(pkh); serves {
+		if _, serves := r.Lookup(pkh); serves {
 			at.idle = false
 		}
 	}
 	return at
 }
 
-// candidates are the devices worth a question about the key: the devices of its policy, in order; or all holders, and of
+// Candidates are the devices worth a question about the key: the devices of its policy, in order; or all holders, and of
 // the devices that are not ready the first, and the holder at the last connection.
-func (l *look) candidates(key *ringKey, store Memory) []Device {
+func (l *Look) Candidates(key *Key, store Store) []Device {
 	var found []*lookedAt
-	if names := key.policy.Devices; len(names) > 0 {
+	if names := key.Policy.Devices; len(names) > 0 {
 		for _, name := range names {
 			if d, ok := l.byName[name]; ok {
 				found = append(found, d)
@@ -81,10 +89,10 @@ func (l *look) candidates(key *ringKey, store Memory) []Device {
 		}
 		return devicesOf(found)
 	}
-	found = append(found, l.holders[key.pkh]...)
+	found = append(found, l.holders[key.PKH]...)
 	if len(l.away) > 0 {
 		found = append(found, l.away[0])
-		if known, ok := store.KnownKey(key.pkh); ok {
+		if known, ok := store.KnownKey(key.PKH); ok {
 			if d, here := l.byName[known.Device]; here && d.status.Health != device.Ready {
 				found = append(found, d)
 			}
@@ -94,20 +102,20 @@ func (l *look) candidates(key *ringKey, store Memory) []Device {
 	return devicesOf(slices.Compact(found))
 }
 
-// meant are the devices that the configuration means for the key: by name, or, where the key names none, by holding no
+// Meant are the devices that the configuration means for the key: by name, or, where the key names none, by holding no
 // key in service at all.
-func (l *look) meant(key *ringKey) []*lookedAt {
-	if len(key.policy.Devices) == 0 {
-		return l.idle
+func (l *Look) Meant(key *Key) []Device {
+	if len(key.Policy.Devices) == 0 {
+		return devicesOf(l.idle)
 	}
 	var out []*lookedAt
-	for _, name := range key.policy.Devices {
+	for _, name := range key.Policy.Devices {
 		if d, ok := l.byName[name]; ok && !slices.Contains(out, d) {
 			out = append(out, d)
 		}
 	}
 	slices.SortFunc(out, func(a, b *lookedAt) int { return a.place - b.place })
-	return out
+	return devicesOf(out)
 }
 
 func devicesOf(found []*lookedAt) []Device {

@@ -1,18 +1,10 @@
-package signer
+package refusal
 
 import (
 	"fmt"
 
 	"highwater/internal/tezos"
 )
-
-// verify checks a device's signature, over exactly the requested bytes. The error is a *WrongSignatureError.
-func verify(key *ringKey, turn *heldTurn, awaited *tezos.Awaited, sig tezos.Signature) error {
-	if err := awaited.Verify(sig); err != nil {
-		return &WrongSignatureError{PKH: key.pkh, Device: turn.name(), Scheme: awaited.OtherScheme(sig), Err: err}
-	}
-	return nil
-}
 
 // WrongSignatureError says that a signature of a device, or of the store, does not verify.
 type WrongSignatureError struct {

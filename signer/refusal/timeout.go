@@ -1,11 +1,8 @@
-package signer
+package refusal
 
 import (
-	"context"
-	"errors"
 	"fmt"
 
-	"highwater/hwm"
 	"highwater/internal/tezos"
 )
 
@@ -57,24 +54,4 @@ func (e *TimeoutError) HintText() string {
 			"wait for the disk"
 	}
 	return "look at the device: highwater status"
-}
-
-// late explains where the budget of a request was spent: in the sync of the disk, at a device that does not answer,
-// or in its queue.
-func (s *Signer) late(ctx context.Context, r *request) error {
-	stage, device := r.out.where()
-	e := &TimeoutError{PKH: r.key.pkh, Gone: errors.Is(ctx.Err(), context.Canceled), Stage: stage, Device: device}
-	if e.Gone || stage == StageDisk {
-		return e
-	}
-	if stage == StageRight {
-		if err := s.mayNow(r, hwm.Undecided); err != nil {
-			return err
-		}
-		return e
-	}
-	if candidates := s.candidates(r.key); s.firstUsable(candidates, r.key.pkh, r.Kind) == nil {
-		return s.unavailable(r.key, candidates, r.Kind)
-	}
-	return e
 }
