@@ -1,8 +1,12 @@
 package signer
 
 import (
+	"context"
+	"fmt"
+
 	"highwater/hwm"
 	"highwater/internal/device"
+	"highwater/internal/hints"
 	"highwater/internal/tezos"
 )
 
@@ -99,3 +103,89 @@ func (s *Signer) passed(m device.Mark) ([]passedMark, error) {
 	}
 	return out, nil
 }
+
+// Witness knows, beside the devices, of signatures that this state directory may have forgotten: the node, by the
+// operations on chain. The other instance of a pair is asked before this instance signs at all (package failover).
+type Witness interface {
+	Name() string // "node"
+	// LastSigned gives the highest place at which each key is known to have signed; Kind is zero when the kind is not known.
+	LastSigned(ctx context.Context, keys []tezos.PublicKeyHash) ([]device.Mark, error)
+}
+
+// Consult asks a witness, and raises an alarm for each mark of this instance's own making that the witness is ahead
+// of. Consult changes no mark: the caller decides.
+func (s *Signer) Consult(ctx context.Context, w Witness) error {
+	var keys []tezos.PublicKeyHash
+	for _, k := range s.ring.All() {
+		keys = append(keys, k.PKH)
+	}
+	marks, err := w.LastSigned(ctx, keys)
+	if err != nil {
+		return fmt.Errorf("ask the %s for the signed levels: %w", w.Name(), err)
+	}
+	for _, m := range marks {
+		passed, err := s.passed(m)
+		if err != nil {
+			return err
+		}
+		s.suspect("the "+w.Name(), true, m, passed)
+	}
+	return nil
+}
+
+// passedMark is a mark of the host below a witness's mark.
+type passedMark struct {
+	key hwm.Key
+	hwm.State
+}
+
+// suspect raises an alarm when a witness is above a mark that a request to this instance made: the last, as far as
+// this state directory knows. known tells whether the witness was met before with this state directory.
+//
+// A mark set by an operator, a file or a device is no evidence: such a mark stands for signatures made elsewhere.
+func (s *Signer) suspect(witness string, known bool, m device.Mark, passed []passedMark) {
+	var own *passedMark
+	for i, p := range passed {
+		if p.Mark.Source == hwm.SourceSigned && (own == nil || p.Mark.Above(*own.Mark)) {
+			own = &passed[i]
+		}
+	}
+	if own == nil {
+		return
+	}
+	name := AlarmRollback
+	theirs := hwm.Position{Level: m.Level, Round: m.Round}
+	text := fmt.Sprintf("%s knows of signatures with %s up to %s (%s mark), and this instance last signed the %s at "+
+		"%s, on %s: ",
+		witness, m.PKH, theirs, markName(m.Kind), own.key.Kind, own.Mark.Position, own.Mark.At.UTC().Format("2006-01-02 15:04:05 MST"))
+	hint := hintElsewhere
+	switch {
+	case own.Fresh:
+		name = AlarmElsewhere
+		text += "the present run signed the last place: a second program signs with the key, " +
+			"or somebody set the mark " +
+			"higher by hand"
+	case !known:
+		name = AlarmElsewhere
+		text += "the device was never connected here before: the device signed elsewhere, or somebody set the mark " +
+			"higher by hand"
+	default:
+		hint = s.hintRollback(int64(m.Level))
+		text += "this state directory is older than the signatures. Was the directory restored from a copy?"
+	}
+	s.RaiseAlarm(name, witness, m.PKH.String(), text, hint)
+}
+
+// hintRollback is the advice where a witness knows of signatures up to a level.
+func (s *Signer) hintRollback(level int64) string {
+	return "if the directory was restored, all its marks are too old: before anything else, above every level signed " +
+		"since, " + hints.Level("highwater hwm set --all --level", max(level, s.Reached())) +
+		"; if a second host used the device, or somebody set the mark higher, all is well: highwater acknowledge"
+}
+
+const (
+	hintElsewhere = "find and stop the second signer of the key; if the signer was yours, and has " +
+		"ended: highwater acknowledge"
+	hintBackwards = "the device's own mark protects less than before; the host's marks hold. Find the cause, then " +
+		"highwater acknowledge"
+)

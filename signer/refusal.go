@@ -1,13 +1,21 @@
 package signer
 
-import "highwater/signer/refusal"
+import (
+	"context"
 
-// The errors of Sign that are its own: see package refusal.
+	"highwater/signer/outcome"
+	"highwater/signer/refusal"
+)
+
 type (
-	Denial              = refusal.Denial
-	TimeoutError        = refusal.TimeoutError
+	// A Denial is a decision not to sign for a reason beside marks: see refusal.Denial.
+	Denial = refusal.Denial
+	// TimeoutError says where the budget of a request ran out: see refusal.TimeoutError.
+	TimeoutError = refusal.TimeoutError
+	// WrongSignatureError says that a signature does not verify.
 	WrongSignatureError = refusal.WrongSignatureError
-	Stage               = refusal.Stage
+	// Stage is how far a request has come.
+	Stage = refusal.Stage
 )
 
 // Reasons of denials.
@@ -33,3 +41,11 @@ func ReasonOf(err error) string { return refusal.ReasonOf(err) }
 
 // Refused tells whether err is a decision rather than a breakage.
 func Refused(err error) bool { return refusal.Refused(err) }
+
+// Outcome is the end of a request, for the log and the metrics.
+type Outcome = outcome.Outcome
+
+// WithRequest gives a request made with ctx a name in the log: see outcome.WithRequest.
+func WithRequest(ctx context.Context, id string) (_ context.Context, report func()) {
+	return outcome.WithRequest(ctx, id)
+}
