@@ -9,57 +9,80 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
 
+// options are the flags.
+type options struct {
+	binary, etcd, run, dir string
+	ahead, schedules       int
+	interval               time.Duration
+	seed                   uint64
+}
+
 func main() {
-	binary := flag.String("binary", "bin/highwater", "the program")
-	run := flag.String("run", "", "only scenarios whose names hold this")
-	ahead := flag.Int("ahead", 3, "levels ahead")
-	interval := flag.Duration("interval", 1500*time.Millisecond, "from block to block")
-	schedules := flag.Int("schedules", 1, "random schedules")
-	seed := flag.Uint64("seed", 1, "of the first")
+	var o options
+	flag.StringVar(&o.binary, "binary", "bin/highwater", "the program")
+	flag.StringVar(&o.etcd, "etcd", "etcd", "the server of the register")
+	flag.StringVar(&o.run, "run", "", "only scenarios with this in the name")
+	flag.IntVar(&o.ahead, "ahead", 3, "levels ahead")
+	flag.DurationVar(&o.interval, "interval", 1500*time.Millisecond, "from block to block")
+	flag.IntVar(&o.schedules, "schedules", 1, "random schedules")
+	flag.Uint64Var(&o.seed, "seed", 1, "of the first")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := lab(ctx, *binary, *run, *ahead, *interval, *schedules, *seed); err != nil {
+	if err := lab(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		stop()
 		os.Exit(1) //nolint:gocritic // stop was called
 	}
 }
 
-func lab(ctx context.Context, binary, run string, ahead int, interval time.Duration, schedules int, seed uint64) (
-	err error,
-) {
-	dir, err := os.MkdirTemp("", "register")
-	if err != nil {
+// lab runs the two halves of the scenarios beside each other, each on three machines of its own.
+func lab(ctx context.Context, o options) error {
+	machinesFail := scenarios()
+	for i := range o.schedules {
+		machinesFail = append(machinesFail, storm(o.seed+uint64(i), 12))
+	}
+	_, _ = fmt.Fprintf(os.Stdout, "three machines, ahead %d, a block each %s\n\n%-44s %8s %7s %8s\n",
+		o.ahead, o.interval, "", "gap s", "missed", "doubles")
+	var all sync.WaitGroup
+	halves := [][]scenario{machinesFail, badDays()}
+	errs := make([]error, len(halves))
+	for i, half := range halves {
+		all.Go(func() { errs[i] = o.half(ctx, half) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// half runs scenarios on three machines.
+func (o options) half(ctx context.Context, all []scenario) (err error) {
+	all = slices.DeleteFunc(all, func(s scenario) bool { return !strings.Contains(s.name, o.run) })
+	if len(all) == 0 {
+		return nil
+	}
+	if o.dir, err = os.MkdirTemp("", "register"); err != nil {
 		return err
 	}
-	all := scenarios()
-	for i := range schedules {
-		all = append(all, storm(seed+uint64(i), 12))
-	}
-	w, err := newWorld(ctx, binary, dir, ahead, interval)
+	w, err := newWorld(ctx, o)
 	defer func() {
 		err = errors.Join(err, w.end())
 		if err == nil {
-			err = os.RemoveAll(dir)
+			err = os.RemoveAll(o.dir)
 		} else {
-			err = fmt.Errorf("%w\nlogs: %s", err, dir)
+			err = fmt.Errorf("%w\nlogs: %s", err, o.dir)
 		}
 	}()
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(os.Stdout, "three machines, ahead %d, a block each %s\n\n%-40s %8s %7s %8s\n", ahead, interval, "",
-		"gap s", "missed", "doubles")
 	for _, s := range all {
-		if !strings.Contains(s.name, run) {
-			continue
-		}
 		if err := w.try(ctx, s); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
@@ -86,7 +109,7 @@ func (w *world) try(ctx context.Context, s scenario) error {
 	}
 	to, _ := w.now()
 	missed, doubles := w.missed(from, to-1), w.judge.Doubles()
-	_, _ = fmt.Fprintf(os.Stdout, "%-40s %8.2f %7d %8d\n", s.name, w.gap(since).Seconds(), missed, len(doubles))
+	_, _ = fmt.Fprintf(os.Stdout, "%-44s %8.2f %7d %8d\n", s.name, w.gap(since).Seconds(), missed, len(doubles))
 	switch {
 	case len(doubles) > 0:
 		return fmt.Errorf("signed twice: %v", doubles)

@@ -43,6 +43,20 @@ func (p *proxy) set(w way) {
 	}
 }
 
+// lead leads the link to another address, and ends its connections.
+func (p *proxy) lead(to string) {
+	p.mu.Lock()
+	p.to = to
+	p.mu.Unlock()
+	p.set(open)
+}
+
+func (p *proxy) target() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.to
+}
+
 func (p *proxy) now() way {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -64,7 +78,7 @@ func (p *proxy) run(ctx context.Context) {
 
 func (p *proxy) pass(ctx context.Context, c net.Conn) {
 	defer p.hold(c)()
-	to, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.to)
+	to, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.target())
 	if err != nil {
 		return
 	}

@@ -35,6 +35,9 @@ socket = %q
 listen = %q
 [register]
 endpoints = [%s]
+ca = %q
+cert = %q
+key = %q
 ahead = %d
 priority = %d
 `
@@ -55,7 +58,11 @@ type world struct {
 	ahead    int
 	interval time.Duration
 	machines []*machine
-	members  []*harness.Process
+	members  []*server
+	clients  []string // the addresses of the members
+	etcd     string   // the program
+	pki      *authority
+	node     string // its address
 	chain    *nodesim.Node
 	judge    *baker.Judge
 	keys     []*tezos.PublicKey
@@ -79,28 +86,37 @@ type place struct {
 	level int32
 }
 
-func newWorld(ctx context.Context, binary, dir string, ahead int, interval time.Duration) (*world, error) {
+func newWorld(ctx context.Context, o options) (*world, error) {
 	w := &world{
-		dir: dir, binary: binary, ahead: ahead, interval: interval, judge: baker.NewJudge(), changed: make(chan struct{}),
+		dir: o.dir, binary: o.binary, etcd: o.etcd, ahead: o.ahead, interval: o.interval,
+		judge: baker.NewJudge(), changed: make(chan struct{}),
 		done:  map[place]time.Time{},
 		level: harness.StartLevel + 1,
 	}
 	var running context.Context
 	running, w.stop = context.WithCancel(context.WithoutCancel(ctx))
+	var err error
+	if w.pki, err = newAuthority(filepath.Join(w.dir, "certificates")); err != nil {
+		return w, err
+	}
+	for _, name := range []string{"server", "root"} {
+		if err = w.pki.issue(name, time.Now().AddDate(1, 0, 0)); err != nil {
+			return w, err
+		}
+	}
 	endpoints, err := w.startRegister(ctx)
 	if err != nil {
 		return w, err
 	}
-	nodeAddress, err := harness.FreeAddress(ctx)
-	if err != nil {
+	if w.node, err = harness.FreeAddress(ctx); err != nil {
 		return w, err
 	}
 	for i := range machines {
-		if err = w.addMachine(ctx, running, i, endpoints, nodeAddress); err != nil {
+		if err = w.addMachine(ctx, running, i, endpoints); err != nil {
 			return w, err
 		}
 	}
-	if err = w.begin(ctx, running, nodeAddress); err != nil {
+	if err = w.begin(ctx, running); err != nil {
 		return w, err
 	}
 	w.wg.Go(func() { w.run(running) })
@@ -111,40 +127,9 @@ func newWorld(ctx context.Context, binary, dir string, ahead int, interval time.
 	return w, err
 }
 
-// startRegister starts the members, and gives their addresses.
-func (w *world) startRegister(ctx context.Context) ([]string, error) {
-	var clients, peers, cluster []string
-	for i := range machines {
-		client, err := harness.FreeAddress(ctx)
-		if err != nil {
-			return nil, err
-		}
-		peer, err := harness.FreeAddress(ctx)
-		if err != nil {
-			return nil, err
-		}
-		clients, peers = append(clients, client), append(peers, "http://"+peer)
-		cluster = append(cluster, fmt.Sprintf("m%d=http://%s", i, peer))
-	}
-	for i := range machines {
-		member, err := harness.Spawn(filepath.Join(w.dir, fmt.Sprintf("etcd-%d.log", i)), "etcd", "--name",
-			fmt.Sprintf("m%d", i),
-			"--data-dir", filepath.Join(w.dir, fmt.Sprintf("etcd-%d", i)), "--listen-client-urls", "http://"+clients[i],
-			"--advertise-client-urls", "http://"+clients[i], "--listen-peer-urls", peers[i], "--initial-advertise-peer-urls",
-			peers[i],
-			"--initial-cluster", strings.Join(cluster, ","))
-		if err != nil {
-			return nil, err
-		}
-		w.members = append(w.members, member)
-	}
-	return clients, nil
-}
-
 // addMachine makes a machine ready, and starts nothing.
-func (w *world) addMachine(ctx, running context.Context, i int, members []string, nodeAddress string) error {
+func (w *world) addMachine(ctx, running context.Context, i int, members []string) error {
 	m := &machine{index: i}
-	var endpoints []string
 	for _, member := range members {
 		p, err := newProxy(ctx, member)
 		if err != nil {
@@ -152,11 +137,24 @@ func (w *world) addMachine(ctx, running context.Context, i int, members []string
 		}
 		w.wg.Go(func() { p.run(running) })
 		m.links = append(m.links, p)
-		endpoints = append(endpoints, fmt.Sprintf("%q", "http://"+p.listener.Addr().String()))
 	}
 	dir := filepath.Join(w.dir, fmt.Sprintf("machine-%d", i))
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
+	}
+	if err := w.make(ctx, m, dir); err != nil {
+		return err
+	}
+	w.machines = append(w.machines, m)
+	_, err := m.Command(ctx, "init", "--yes")
+	return err
+}
+
+// make writes the configuration of a machine into a directory.
+func (w *world) make(ctx context.Context, m *machine, dir string) error {
+	var endpoints []string
+	for _, l := range m.links {
+		endpoints = append(endpoints, fmt.Sprintf("%q", "https://"+l.listener.Addr().String()))
 	}
 	octez, err := harness.FreeAddress(ctx)
 	if err != nil {
@@ -166,32 +164,27 @@ func (w *world) addMachine(ctx, running context.Context, i int, members []string
 	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf(configuration, filepath.Join(dir, "state"), harness.Chain, "http://"+nodeAddress, octez,
-		harness.Socket(dir), monitor,
-		strings.Join(endpoints, ", "), w.ahead, i)
+	text := fmt.Sprintf(configuration, filepath.Join(dir, "state"), harness.Chain, "http://"+w.node, octez,
+		harness.Socket(dir), monitor, strings.Join(endpoints, ", "), w.pki.file(authorityName), w.pki.file(bakery(m.index)),
+		w.pki.private(bakery(m.index)), w.ahead, m.index)
 	m.Daemon, err = harness.Make(harness.Options{
 		Binary: w.binary, Dir: dir, Octez: octez, Monitor: monitor, Keys: harness.Three.Keys,
 		Config: text + harness.Three.Text,
 	})
-	if err != nil {
-		return err
-	}
-	w.machines = append(w.machines, m)
-	_, err = m.Command(ctx, "init", "--yes")
 	return err
 }
 
 // begin makes the record at the first machine, and starts all machines.
-func (w *world) begin(ctx, running context.Context, nodeAddress string) error {
+func (w *world) begin(ctx, running context.Context) error {
 	first := w.machines[0]
 	for _, args := range [][]string{
 		{"activate", "--yes", "--level", fmt.Sprint(harness.StartLevel)}, {"register", "init", "--yes"},
 	} {
-		if _, err := first.retry(ctx, args...); err != nil {
+		if err := first.retry(ctx, args...); err != nil {
 			return err
 		}
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", nodeAddress)
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", w.node)
 	if err != nil {
 		return err
 	}
@@ -216,18 +209,18 @@ func (w *world) begin(ctx, running context.Context, nodeAddress string) error {
 }
 
 // retry runs a command until the members have found each other.
-func (m *machine) retry(ctx context.Context, args ...string) (out []byte, err error) {
+func (m *machine) retry(ctx context.Context, args ...string) (err error) {
 	for range 10 {
-		if out, err = m.Command(ctx, args...); err == nil {
-			return out, nil
+		if _, err = m.Command(ctx, args...); err == nil {
+			return nil
 		}
 		select {
 		case <-time.After(time.Second):
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 	}
-	return out, err
+	return err
 }
 
 func (m *machine) start(ctx context.Context) error {
