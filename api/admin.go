@@ -18,6 +18,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/hwm/bundle"
+	"highwater/internal/history"
 	"highwater/internal/tezos"
 	"highwater/operate"
 	"highwater/signer"
@@ -45,6 +46,7 @@ type adminError struct {
 func NewAdmin(a operate.Admin) http.Handler {
 	r := chi.NewRouter()
 	r.Get("/v1/status", read(a.Status))
+	r.Get("/v1/history", read(a.History))
 	r.Get("/v1/keys", read(a.Keys))
 	r.Get("/v1/marks", read(a.Marks))
 	r.Get("/v1/bundle", read(a.Bundle))
@@ -205,6 +207,11 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 // Status gives the whole state of the instance.
 func (c *Client) Status(ctx context.Context) (operate.Status, error) {
 	return call[operate.Status](ctx, c, http.MethodGet, "/v1/status", nil)
+}
+
+// History gives the latest levels of each key and kind.
+func (c *Client) History(ctx context.Context) ([]history.Series, error) {
+	return call[[]history.Series](ctx, c, http.MethodGet, "/v1/history", nil)
 }
 
 // Keys lists the keys.

@@ -1,8 +1,6 @@
 package api
 
 import (
-	_ "embed"
-	"html/template"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
@@ -10,11 +8,6 @@ import (
 
 	"highwater/operate"
 )
-
-//go:embed status.html
-var statusHTML string
-
-var statusPage = template.Must(template.New("status").Parse(statusHTML))
 
 // NewMonitor gives the handler of the monitor listener. The handler reads, and changes nothing.
 func NewMonitor(a operate.Monitor, m *Metrics) http.Handler {
@@ -24,6 +17,7 @@ func NewMonitor(a operate.Monitor, m *Metrics) http.Handler {
 	})
 	r.Get("/readyz", func(w http.ResponseWriter, req *http.Request) { readyz(w, req, a) })
 	r.Get("/status", read(a.Status))
+	r.Get("/history", read(a.History))
 	r.Handle("/metrics", promhttp.HandlerFor(m.Registry, promhttp.HandlerOpts{}))
 	r.Get("/", func(w http.ResponseWriter, req *http.Request) { page(w, req, a) })
 	return fromOutside(r, func(w http.ResponseWriter, _ *http.Request, status int, text, hint string) {
@@ -49,15 +43,4 @@ func readyz(w http.ResponseWriter, r *http.Request, a operate.Monitor) {
 		"ready": st.Ready, "reasons": reasons, "alarms": st.Alarms, "notes": st.AllNotes(),
 		"guard": map[string]string{"state": st.Guard.State, "why": st.Guard.Why},
 	})
-}
-
-func page(w http.ResponseWriter, r *http.Request, a operate.Monitor) {
-	st, err := a.Status(r.Context())
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	_ = statusPage.Execute(w, st)
 }

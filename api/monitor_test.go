@@ -16,6 +16,7 @@ import (
 	"highwater/failover"
 	"highwater/hwm"
 	"highwater/internal/device"
+	"highwater/internal/history"
 	"highwater/internal/tezos"
 	"highwater/operate"
 	"highwater/signer"
@@ -332,9 +333,12 @@ func TestStatusPage(t *testing.T) {
 type toldAdmin struct {
 	operate.Admin
 	status operate.Status
+	series []history.Series
 }
 
 func (a toldAdmin) Status(context.Context) (operate.Status, error) { return a.status, nil }
+
+func (a toldAdmin) History(context.Context) ([]history.Series, error) { return a.series, nil }
 
 // TestStatusPageSaysWhoMaySign: of a pair, with what to do; and no alarm without that.
 func TestStatusPageSaysWhoMaySign(t *testing.T) {
@@ -358,11 +362,11 @@ func TestStatusPageSaysWhoMaySign(t *testing.T) {
 	}
 	got := body()
 	for _, want := range []string{
-		"<title>NOT READY, active, 1 alarm · Highwater</title>", "✗ Not ready.", "<li>device left: locked</li>",
-		"⚠ alarm: twin</span> since 2026-11-27 00:02:03Z: somebody signed", "find out who",
+		"<title>✗ NOT READY, 1 alarm · Highwater</title>", "✗ Not ready.", "<li>device left: locked</li>",
+		"⚠ alarm: twin</b> since 2026-11-27 00:02:03Z: somebody signed", "find out who",
 		"<dt>May sign</dt><dd>nobody now: this instance waits</dd>", "<dt>Waiting</dt><dd>it was restarted</dd>",
 		"start the other one<br>or: highwater takeover",
-		"ab000000 at 10.0.0.2:6734: <span class=\"bad\">not in touch</span>: it does not answer",
+		"ab000000 at 10.0.0.2:6734: <b class=\"bad\">not in touch</b>: it does not answer",
 		"heard last at 2026-11-27 00:02:03Z: standby, epoch 7", "What to do: start it",
 	} {
 		require.Contains(t, got, want)
@@ -373,7 +377,7 @@ func TestStatusPageSaysWhoMaySign(t *testing.T) {
 		NotReady: []string{"role: standby: handed over"}, Pair: &failover.View{MaySign: "the other instance"},
 	}
 	got = body()
-	require.Contains(t, got, "– Not ready.</strong> It is on standby, and signs nothing:")
+	require.Contains(t, got, "– Standby: it signs nothing.")
 	require.NotContains(t, got, `class="bad"`)
 	require.Contains(t, got, "<dt>May sign</dt><dd>the other instance</dd>")
 	require.NotContains(t, got, "Other instance")

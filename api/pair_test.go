@@ -213,7 +213,7 @@ func TestGuardIsShown(t *testing.T) {
 	require.NotNil(t, st.Guard.Since)
 	require.True(t, st.Ready, "%v", st.NotReady)
 	require.Equal(t, 200, ask(t, monitor, "GET", "/readyz", "").status)
-	require.Contains(t, ask(t, monitor, "GET", "/", "").body, `<span class="bad">blind since `)
+	require.Contains(t, ask(t, monitor, "GET", "/", "").body, `<b class="bad">blind since `)
 	sim.SetFaults(nodesim.Faults{})
 	in(operate.GuardWatching)
 

@@ -23,6 +23,7 @@ import (
 	"highwater/hwm"
 	"highwater/hwm/bundle"
 	"highwater/internal/device"
+	"highwater/internal/history"
 	"highwater/internal/terminal"
 	"highwater/internal/tezos"
 	"highwater/operate"
@@ -47,6 +48,8 @@ var (
 func fails[T any](b broken) (out T, err error) { return out, b.err } //nolint:unparam // zero, of each type
 
 func (b broken) Status(context.Context) (operate.Status, error) { return fails[operate.Status](b) }
+
+func (b broken) History(context.Context) ([]history.Series, error) { return fails[[]history.Series](b) }
 
 func (b broken) Acknowledge(context.Context, operate.AcknowledgeRequest) ([]signer.Alarm, error) {
 	return fails[[]signer.Alarm](b)

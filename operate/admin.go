@@ -11,6 +11,7 @@ import (
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/hwm/bundle"
+	"highwater/internal/history"
 	"highwater/internal/tezos"
 	"highwater/signer"
 )
@@ -30,6 +31,8 @@ type Admin struct {
 // Monitor tells the state of the instance.
 type Monitor interface {
 	Status(ctx context.Context) (Status, error)
+	// History gives the latest levels of each key and kind in this run of the daemon.
+	History(ctx context.Context) ([]history.Series, error)
 }
 
 // Alarms call for the attention of an operator.

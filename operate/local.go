@@ -9,6 +9,7 @@ import (
 	"highwater/guard"
 	"highwater/hwm"
 	"highwater/internal/certs"
+	"highwater/internal/history"
 	"highwater/internal/tezos"
 	"highwater/signer"
 )
@@ -34,12 +35,24 @@ type Local struct {
 	LastRun   *LastRun         // nil: not known
 	// Certificates gives the TLS certificates in use; nil: none here.
 	Certificates func() []certs.Row
+	// Name is the machine's name of the configuration; may be empty.
+	Name string
+	// Recent keeps the latest levels; nil: the process is no daemon.
+	Recent *history.History
 	// Acts gives the journal, oldest entry first; nil: no journal is kept.
 	Acts func() []hwm.JournalEntry
 }
 
 // Admin gives all use cases.
 func (l *Local) Admin() Admin { return Admin{l, l, l, l, l, l, l} }
+
+// History gives the latest levels; none without a daemon.
+func (l *Local) History(context.Context) ([]history.Series, error) {
+	if l.Recent == nil {
+		return []history.Series{}, nil
+	}
+	return l.Recent.Read(), nil
+}
 
 func (l *Local) aliases() map[tezos.PublicKeyHash]string {
 	out := map[tezos.PublicKeyHash]string{}

@@ -11,6 +11,7 @@ import (
 	"highwater/internal/certs"
 	"highwater/internal/device"
 	"highwater/internal/hints"
+	"highwater/internal/tezos"
 	"highwater/register"
 	"highwater/signer"
 )
@@ -29,8 +30,8 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 	}
 	me := l.Store.Instance()
 	st := Status{
-		Version: l.Version, Running: l.Running, Signing: l.Running && l.Signer.Active(), Instance: hex.EncodeToString(me[:]),
-		Chain: l.Signer.Chain().String(), Role: l.role(), Store: "ok", Devices: []DeviceRow{}, Keys: l.keyRows(keys),
+		Version: l.Version, Name: l.Name, Running: l.Running, Signing: l.Running && l.Signer.Active(), Instance: hex.EncodeToString(me[:]),
+		Chain: l.Signer.Chain().String(), Network: tezos.NetworkName(l.Signer.Chain()), Head: l.head(), Role: l.role(), Store: "ok", Devices: []DeviceRow{}, Keys: l.keyRows(keys),
 		Marks: marks,
 	}
 	if broken != nil {
@@ -67,6 +68,18 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 	st.Ahead = ahead(keys)
 	st.Ready = len(st.NotReady) == 0
 	return st, nil
+}
+
+// head is the newest head of the node's answers.
+func (l *Local) head() *Head {
+	if l.Node == nil {
+		return nil
+	}
+	known := l.Node.Heads().Known()
+	if known == nil || !known.Node {
+		return nil
+	}
+	return &Head{known.Level, known.At.UTC()}
 }
 
 // notReady gives the reasons against signing now, none for a ready instance, and notes worth knowing.

@@ -28,8 +28,11 @@ type Status struct {
 	Version  string   `json:"version"`
 	Running  bool     `json:"running"` // a daemon answered
 	Signing  bool     `json:"signing"` // requests are let in now
+	Name     string   `json:"name,omitempty"`
 	Instance string   `json:"instance"`
 	Chain    string   `json:"chain"`
+	Network  string   `json:"network"`        // the name of a known chain, else the chain id
+	Head     *Head    `json:"head,omitempty"` // the newest block of the node; null where no node answered
 	Role     Role     `json:"role"`
 	Store    string   `json:"store"` // "ok", or the failure
 	Ready    bool     `json:"ready"`
@@ -55,6 +58,12 @@ type Status struct {
 	Pair *failover.View `json:"pair,omitempty"`
 	// Register tells who may sign, where the right is shared through a register; null where it is not.
 	Register *register.View `json:"register,omitempty"`
+}
+
+// Head is the newest block of the node.
+type Head struct {
+	Level int32     `json:"level"`
+	At    time.Time `json:"at"`
 }
 
 // AllNotes are the notes of the instance and of its ready devices.

@@ -333,6 +333,10 @@ begins from a register that was put back | register/right.go | s/err = r.remembe
 gives the right away below its own floors | register/right.go | s/Marks: merge(floors, marks),/Marks: marks,/ | ./register | TestKeeperSchedules
 begins at the marks of an owner that may live | register/right.go | s/if !rec.Released() { \/\/ nobody knows/if false { \/\/ nobody knows/ | ./register | TestKeeperSchedules
 hides that a certificate has ended | register/etcd/tls.go | s/time.Now().After(end)/time.Now().After(end.AddDate(9, 0, 0))/ | ./register/etcd | TestACertificateThatEnds
+lets a request wait for the history | internal/history/history.go | s/^\tdefault:$/\tcase h.queue <- r:/ | ./internal/history | TestTellNeverWaits
+keeps the history of strangers | internal/daemon/history.go | s/, signer.UnknownKey, signer.WrongChain:/, signer.WrongChain:/ | ./internal/daemon | TestHistoryOfOutcomes
+keeps the history of any number of keys | internal/history/history.go | s/if len(h.series) < maxSeries {/if true {/ | ./internal/history | TestTheMemoryIsBounded
+calls a healthy backup not ready | api/page.go | s/^\tcase resting(st) \&\& mayTakeOver(st):/\tcase false:/ | ./api | TestPageInEveryState
 END
 }
 

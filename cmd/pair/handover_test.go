@@ -18,6 +18,7 @@ import (
 	"highwater/internal/bringup"
 	"highwater/internal/checklist"
 	"highwater/internal/config"
+	"highwater/internal/history"
 	"highwater/internal/terminal"
 	"highwater/operate"
 )
@@ -88,6 +89,8 @@ func (l *lostAnswer) Handover(context.Context, failover.HandoverRequest) (h oper
 	}
 	return h, err
 }
+
+func (*lostAnswer) History(context.Context) ([]history.Series, error) { return nil, nil }
 
 func (l *lostAnswer) Status(context.Context) (st operate.Status, err error) {
 	st.Role.Role = hwm.Active

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -39,8 +40,12 @@ const (
 	maxSocketPath = 107 // sun_path of Linux, without the final zero
 )
 
+// machineName is a name of this machine for people; empty: none.
+var machineName = regexp.MustCompile(`^[\pL\pN ._-]{0,32}$`)
+
 // Config is the configuration file. docs/configuration.md describes each setting.
 type Config struct {
+	Name     string   `toml:"name"`
 	StateDir string   `toml:"state_dir"`
 	Chain    string   `toml:"chain"`
 	Node     string   `toml:"node"`
@@ -331,6 +336,9 @@ func (c *Config) fillIn() {
 }
 
 func (c *Config) check(f *faultList) {
+	if !machineName.MatchString(c.Name) {
+		f.add("name: %q; a name has at most 32 letters, digits, spaces, dots, dashes and underscores", c.Name)
+	}
 	var err error
 	if c.Chain == "" {
 		f.add("chain: name the chain to sign for, e.g. chain = %q for mainnet", tezos.Mainnet)

@@ -50,6 +50,14 @@ func mustParse(t *testing.T, text string) *Config {
 	return c
 }
 
+func TestNameOfTheMachine(t *testing.T) {
+	require.Equal(t, "attic 2", mustParse(t, "name = \"attic 2\"\n"+minimal).Name)
+	for _, name := range []string{"<b>", strings.Repeat("a", 33), "a/b"} {
+		_, err := Parse("name = \"" + name + "\"\n" + minimal)
+		require.ErrorContains(t, err, "name: ")
+	}
+}
+
 const anAddress = "tz1Ke2h7sDdakHJQh8WX4Z372du1KChsksyU"
 
 // TestGoodSettings: what is allowed arrives.

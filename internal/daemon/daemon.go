@@ -19,6 +19,7 @@ import (
 	"highwater/internal/certs"
 	"highwater/internal/config"
 	"highwater/internal/hints"
+	"highwater/internal/history"
 	"highwater/signer"
 )
 
@@ -49,10 +50,12 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger, version stri
 	}
 	metrics := api.NewMetrics()
 	var asked atomic.Pointer[time.Time]
+	recent := history.New()
 	observe := func(o signer.Outcome) {
 		now := time.Now()
 		asked.Store(&now)
 		metrics.Observe(o)
+		tellHistory(recent, o)
 	}
 	in, err := Open(ctx, cfg, Options{
 		Log: log, Version: version, Running: true, Devices: true, onCommit: metrics.ObserveCommit,
@@ -67,6 +70,7 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger, version stri
 		}
 		return time.Time{}
 	}
+	in.Admin.Recent = recent
 	metrics.Collect(in.Admin)
 	if err := in.TryDisk(); err != nil {
 		return nil, errors.Join(err, in.Close())
@@ -166,6 +170,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	done.Go(func() { d.watchDisk(ctx, stop) })
 	done.Go(func() { d.watchdog(ctx) })
+	done.Go(func() { d.Admin.Recent.Run(ctx) })
 	done.Go(func() { d.watchCertificates(ctx) })
 	if rows, err := d.Store.Rows(); err == nil { // a failed store logs its own error
 		sayLastRun(d.log, d.Admin.LastRun, rows)

@@ -109,6 +109,7 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, erro
 	}
 	in.node = failover.New(pair)
 	in.Admin = &operate.Local{Signer: in.Signer, Store: db, Version: opt.Version, Running: opt.Running, Now: time.Now, Node: in.node}
+	in.Admin.Name = cfg.Name
 	in.Admin.Identity, in.Admin.LastRun, in.Admin.Acts, in.Admin.Seen = db.Identity(), lastRun(db.Ended()), db.Journal, db.RegisterSeen
 	in.Admin.Shared = cfg.Shared() && (opt.Running || db.RegisterSeen().Cluster != 0) // before the first record its operator makes ready as alone
 	var heads guard.Heads = in.node.Heads()

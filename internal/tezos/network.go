@@ -21,6 +21,16 @@ var networks = map[string]ChainID{
 	"ushuaianet": {0xbc, 0x70, 0xc7, 0x84},
 }
 
+// NetworkName is the name of a network with a known chain id, else the chain id.
+func NetworkName(id ChainID) string {
+	for name, known := range networks {
+		if known == id {
+			return name
+		}
+	}
+	return id.String()
+}
+
 // ParseNetwork reads a chain id Net…, or the name of a network with a known chain id. The error of another text lists
 // the known names.
 func ParseNetwork(text string) (ChainID, error) {

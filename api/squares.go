@@ -1,0 +1,141 @@
+package api
+
+import (
+	"fmt"
+	"html/template"
+	"strings"
+	"time"
+
+	"highwater/internal/history"
+	"highwater/operate"
+)
+
+// The squares stand in rows, the newest level last.
+const (
+	columns = 50
+	pitch   = 8 // of a square with its gap
+)
+
+// maxSaid bounds the levels that are named below the squares.
+const maxSaid = 4
+
+// chart is the history of a key and kind as shown.
+type chart struct {
+	history.Series
+	Alias    string
+	From, To int32
+	Paths    []path
+	Said     []string // the newest levels with trouble
+	Counts   []count
+	Height   int
+}
+
+// path draws all squares of one state: a dashed line for each run of them.
+type path struct {
+	Class string
+	D     string
+}
+
+// count is the number of squares of a state.
+type count struct {
+	Class, Word string
+	N           int
+}
+
+func charts(series []history.Series, keys []operate.KeyRow) []chart {
+	aliases := map[string]string{}
+	for _, k := range keys {
+		aliases[k.PKH.String()] = k.Alias
+	}
+	out := make([]chart, 0, len(series))
+	for _, s := range series {
+		if len(s.Squares) > 0 {
+			out = append(out, chartOf(s, aliases[s.PKH.String()]))
+		}
+	}
+	return out
+}
+
+func chartOf(s history.Series, alias string) chart {
+	c := chart{Series: s, Alias: alias, From: s.Squares[0].Level, To: s.Squares[len(s.Squares)-1].Level}
+	rows := (len(s.Squares) + columns - 1) / columns
+	c.Height = rows * pitch
+	lines, counts := map[history.State]*strings.Builder{}, map[history.State]int{}
+	for i := 0; i < len(s.Squares); {
+		state, n := s.Squares[i].State, run(s.Squares, i)
+		if lines[state] == nil {
+			lines[state] = &strings.Builder{}
+		}
+		x, y := i%columns*pitch, i/columns*pitch+pitch/2
+		fmt.Fprintf(lines[state], "M%d %dh%d", x, y, n*pitch-1)
+		counts[state] += n
+		i += n
+	}
+	for _, state := range history.States {
+		if n := counts[state]; n > 0 {
+			class := classOf(state)
+			c.Paths = append(c.Paths, path{class, lines[state].String()})
+			c.Counts = append(c.Counts, count{class, state.String(), n})
+		}
+	}
+	c.Said = said(s.Squares)
+	return c
+}
+
+// run is the number of squares of one state from i on, in one row.
+func run(squares []history.Square, i int) int {
+	n := 1
+	for (i+n)%columns != 0 && i+n < len(squares) && squares[i+n].State == squares[i].State {
+		n++
+	}
+	return n
+}
+
+func classOf(s history.State) string { return strings.ReplaceAll(s.String(), " ", "-") }
+
+// said names the newest levels without a signature for which somebody asked.
+func said(squares []history.Square) (out []string) {
+	for i := len(squares) - 1; i >= 0 && len(out) < maxSaid; i-- {
+		q := squares[i]
+		switch q.State {
+		case history.Refused, history.Failed, history.Conflict, history.Fenced:
+			out = append(out, fmt.Sprintf("level %d, round %d: %s at %s UTC (%s)", q.Level, q.Round, q.State,
+				q.At.UTC().Format("15:04:05"), q.Reason))
+		case history.None, history.Replayed, history.Signed:
+		}
+	}
+	return out
+}
+
+// Label tells the squares in words, for a screen reader.
+func (c chart) Label() string {
+	words := make([]string, 0, len(c.Counts))
+	for _, n := range c.Counts {
+		words = append(words, fmt.Sprintf("%d %s", n.N, n.Word))
+	}
+	return fmt.Sprintf("levels %d to %d: %s", c.From, c.To, strings.Join(words, ", "))
+}
+
+// Draw gives a path of digits and letters to the template.
+func (p path) Draw() template.HTMLAttr {
+	return template.HTMLAttr(`d="` + p.D + `"`) //nolint:gosec // of numbers
+}
+
+// Times are the percentiles with the shares of device and disk.
+func (c chart) Times() string {
+	l := c.Latency
+	if l.Signatures == 0 {
+		return "no signature yet"
+	}
+	return fmt.Sprintf("p50 %s, p99 %s; device %.0f %%, disk %.0f %%", inMillis(l.P50US), inMillis(l.P99US),
+		100*l.Device, 100*l.Disk)
+}
+
+// inMillis is a time for people: "0.8 ms", "12 ms".
+func inMillis(micros uint32) string {
+	d := time.Duration(micros) * time.Microsecond
+	if d < 10*time.Millisecond {
+		return fmt.Sprintf("%.1f ms", d.Seconds()*1000)
+	}
+	return fmt.Sprintf("%d ms", d.Milliseconds())
+}

@@ -1,0 +1,115 @@
+package history
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"time"
+
+	"highwater/internal/tezos"
+)
+
+// Square is one level of a series; State is None where nobody asked.
+type Square struct {
+	Level    int32      `json:"level"`
+	Round    int32      `json:"round"`
+	State    State      `json:"state"`
+	Reason   string     `json:"reason,omitempty"`
+	At       *time.Time `json:"at,omitempty"`
+	TookUS   uint32     `json:"took_us,omitempty"` // of the whole request, in microseconds
+	DeviceUS uint32     `json:"device_us,omitempty"`
+	DiskUS   uint32     `json:"disk_us,omitempty"`
+}
+
+// Series are the latest levels of a key and kind, the lowest first and without a gap; at most Levels.
+type Series struct {
+	PKH     tezos.PublicKeyHash `json:"pkh"`
+	Kind    tezos.Kind          `json:"kind"`
+	Squares []Square            `json:"squares"`
+	Latency Latency             `json:"latency"`
+}
+
+// Latency sums up the signatures of a series, replays left out.
+type Latency struct {
+	Signatures int     `json:"signatures"`
+	P50US      uint32  `json:"p50_us"`
+	P99US      uint32  `json:"p99_us"`
+	Device     float64 `json:"device"` // share of the device in the time of all signatures, 0 to 1
+	Disk       float64 `json:"disk"`   // share of the disk
+}
+
+// Read gives all series, by key and kind.
+func (h *History) Read() []Series {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := make([]Series, 0, len(h.series))
+	for n, s := range h.series {
+		squares := s.squares()
+		out = append(out, Series{PKH: n.pkh, Kind: n.kind, Squares: squares, Latency: latency(squares)})
+	}
+	slices.SortFunc(out, func(a, b Series) int {
+		return cmp.Or(cmp.Compare(a.PKH.Curve, b.PKH.Curve), bytes.Compare(a.PKH.Hash[:], b.PKH.Hash[:]),
+			cmp.Compare(a.Kind, b.Kind))
+	})
+	return out
+}
+
+// newest is the highest level with a signature, else the highest asked level.
+func (s *series) newest() int32 {
+	signed, asked := int32(-1), int32(-1)
+	for i := range s.slots {
+		at := &s.slots[i]
+		if at.state.given() {
+			signed = max(signed, at.level)
+		}
+		if at.state != None {
+			asked = max(asked, at.level)
+		}
+	}
+	if signed >= 0 && asked-signed >= Levels {
+		return signed // a refused request for an absurd level moves nothing
+	}
+	return asked
+}
+
+func (s *series) squares() []Square {
+	to := s.newest()
+	out := []Square{}
+	for level := max(0, to-Levels+1); level <= to; level++ {
+		q := Square{Level: level}
+		if at := &s.slots[level%Levels]; at.level == level && at.state != None {
+			when := time.UnixMilli(at.at).UTC()
+			q = Square{level, at.round, at.state, at.reason, &when, at.took, at.device, at.disk}
+		} else if len(out) == 0 {
+			continue // before the first request
+		}
+		out = append(out, q)
+	}
+	return out
+}
+
+func latency(squares []Square) (l Latency) {
+	var times []uint32
+	var all, device, disk float64
+	for _, q := range squares {
+		if q.State != Signed {
+			continue
+		}
+		times = append(times, q.TookUS)
+		all, device, disk = all+float64(q.TookUS), device+float64(q.DeviceUS), disk+float64(q.DiskUS)
+	}
+	if len(times) == 0 {
+		return l
+	}
+	slices.Sort(times)
+	l.Signatures, l.P50US, l.P99US = len(times), rank(times, 50), rank(times, 99)
+	if all > 0 {
+		l.Device, l.Disk = min(device/all, 1), min(disk/all, 1)
+	}
+	return l
+}
+
+// rank is the nearest-rank percentile of sorted times.
+func rank(sorted []uint32, percent int) uint32 {
+	return sorted[(len(sorted)*percent+99)/100-1]
+}
