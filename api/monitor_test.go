@@ -377,7 +377,7 @@ func TestStatusPageSaysWhoMaySign(t *testing.T) {
 		NotReady: []string{"role: standby: handed over"}, Pair: &failover.View{MaySign: "the other instance"},
 	}
 	got = body()
-	require.Contains(t, got, "– Standby: it signs nothing.")
+	require.Contains(t, got, "– Standby, and ready: only the right to sign is elsewhere.")
 	require.NotContains(t, got, `class="bad"`)
 	require.Contains(t, got, "<dt>May sign</dt><dd>the other instance</dd>")
 	require.NotContains(t, got, "Other instance")

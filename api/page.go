@@ -68,10 +68,8 @@ func stateOf(st operate.Status) pageState {
 		return pageState{"good", "✓", "Ready", "Ready: it signs."}
 	case st.Role.Role == hwm.Fenced:
 		return pageState{"bad", "✗", "FENCED", "Fenced: it ended its own signing."}
-	case resting(st) && mayTakeOver(st):
-		return pageState{"calm", "–", "Standby", "Standby: ready to take over."}
 	case resting(st):
-		return pageState{"calm", "–", "Standby", "Standby: it signs nothing."}
+		return pageState{"calm", "–", "Standby", "Standby, and ready: only the right to sign is elsewhere."}
 	case st.Role.Role == hwm.Active && st.Running && !st.Signing && st.Store == "ok":
 		return pageState{"bad", "…", "WAITING", "Waiting: it does not sign yet."}
 	case st.Signing && len(st.Ahead) > 0 && len(st.NotReady) == len(st.Ahead):
@@ -89,11 +87,6 @@ func resting(st operate.Status) bool {
 		return !r.Mine && r.Owner != (hwm.InstanceID{}) && r.SilentMS == 0
 	}
 	return st.Role.Role == hwm.Standby
-}
-
-// mayTakeOver tells whether the pair, or the register, lets this instance take over.
-func mayTakeOver(st operate.Status) bool {
-	return st.Register != nil && st.Register.Why == "" || st.Pair != nil && st.Pair.Peer != nil
 }
 
 // ahead is the state of an instance with keys that sign only from a later level on.
