@@ -157,7 +157,7 @@ logs a failed commit before those who wait are told | store/commit.go | s/^\tclo
 logs with a lock of the signer in hand | store/unsaid.go | s/^\tdb.unsaid.add(unsaidLine{level, message, args})$/&\n\tdb.sayAll()/ | ./store | TestNoRequestWaitsForTheLog
 advises a level to be typed instead of a command that works | internal/hints/level.go | s/^\tcase node.Load():$/\tcase false:/ | ./internal/hints | TestLevel
 logs a failed commit before those who wait are told | store/commit.go | s/^\tclose(b.done)$//;s/^\tdb.sayRuntime()$/\tclose(b.done)/ | ./store | TestAFailedCommitWaitsForNoLog
-logs a note of a device with the store in hand | store/signedwith.go | s/failed\[by.Device\] = err/db.log.Error("x")/ | ./store | TestNothingIsLoggedUnderTheLock
+logs a note of a device with the store in hand | store/devices.go | s/failed\[by.Device\] = err/db.log.Error("x")/ | ./store | TestNothingIsLoggedUnderTheLock
 logs with the store in hand | store/commit.go | s/^\tfirst = db.poisoned == nil$/\tfirst = db.poisoned == nil\n\tdb.log.Error("commit failed")/ | ./store | TestNothingIsLoggedUnderTheLock
 logs what a Ledger is asked | ledger/session.go | s/"sent", len(c.raw)/"sent", fmt.Sprintf("%x", c.raw)/ | ./api | TestNoLogShowsPayloadsOrSignatures
 logs what a Ledger answers | ledger/session.go | s/"answered", len(out)/"answered", string(out), "hex", fmt.Sprintf("%x", out)/ | ./api | TestNoLogShowsPayloadsOrSignatures
