@@ -57,8 +57,8 @@ func (s *Signer) onStandby() error {
 		return nil
 	}
 	return &Denial{
-		Reason: WrongKind, Text: "reveals and delegations are signed on standby only, and this instance is " + role.Role.String(),
-		Hint: "highwater standby, then register, then highwater activate",
+		Reason: WrongKind, Text: "reveals and delegations are signed on standby only, and the instance is " + role.Role.String(),
+		Hint: "highwater standby; register; highwater activate",
 	}
 }
 
@@ -67,7 +67,7 @@ func noOperations(key *keyring.Key) error {
 	return &Denial{
 		Reason: WrongKind, Text: "only blocks and attestations are signed " +
 			"with " + key.PKH.String() + ", never transfers or further operations (0x03)",
-		Hint: "send the operation with the key's own wallet, or from an account whose key does not bake",
+		Hint: "send the operation with the key's own wallet, or from an account of a key without baking",
 	}
 }
 

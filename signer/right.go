@@ -38,7 +38,7 @@ func (s *Signer) mayNow(r *request, v hwm.Verdict) error {
 		return &Denial{Reason: NotActive, Text: "the right to sign is not here any more", Hint: "see: highwater status"}
 	case below < 0, below == 0 && v != hwm.Resume:
 		return &Denial{
-			Reason: string(hwm.NotAbove), Text: fmt.Sprintf("%s is not above the floor of this instance's right to sign (%s): another instance may have signed there", at, floor),
+			Reason: string(hwm.NotAbove), Text: fmt.Sprintf("%s is not above the floor of the right to sign (%s): another instance may have signed at the level", at, floor),
 		}
 	case r.Level > limit:
 		return s.aboveHorizon(r.Level, limit)
@@ -48,7 +48,7 @@ func (s *Signer) mayNow(r *request, v hwm.Verdict) error {
 
 func (s *Signer) aboveHorizon(level, limit int32) *Denial {
 	d := &Denial{
-		Reason: AboveHorizon, Text: fmt.Sprintf("level %d is above the horizon %d, up to which this instance may sign now", level, limit),
+		Reason: AboveHorizon, Text: fmt.Sprintf("level %d is above the horizon %d, the last level that may be signed now", level, limit),
 		Hint: "see the register's line: highwater status",
 	}
 	if why := s.right.Why(); why != "" {

@@ -98,7 +98,7 @@ func judgeCertificate(name checklist.ID, r certs.Row, now time.Time) checklist.L
 	case text == "":
 		return checklist.Good(name, "%s is good until %s", r.Name(), words.Time(r.Ends))
 	case refused && now.Before(r.Begins):
-		return checklist.New(name, checklist.Bad, text, "is this machine's clock right? timedatectl")
+		return checklist.New(name, checklist.Bad, text, "is the clock right? timedatectl")
 	case refused:
 		return checklist.New(name, checklist.Bad, text,
 			"have the certificate issued anew; the new files are read without a restart")

@@ -20,7 +20,7 @@ import (
 // registerPage is where each fault of a register is explained.
 const (
 	registerPage = "see docs/register.md"
-	wentBack     = `nobody may sign by this record; see "A register that went back" in docs/register.md`
+	wentBack     = `nobody may sign by the record; see "A register that went back" in docs/register.md`
 )
 
 // Register looks at the members of the register one by one, and at the record. Register writes nothing; nil without
@@ -72,8 +72,8 @@ func judgeMembers(members []etcd.Member, want uint64) (out []checklist.Line) {
 	}
 	if len(members) < 3 {
 		out = append(out, checklist.New(checklist.RegisterMember, checklist.Warning,
-			fmt.Sprintf("%d of the members named: signing ends when it is away", len(members)),
-			"three members at three places, and all of them in register.endpoints").Named("register members"))
+			fmt.Sprintf("members named: %d; signing ends when a single member is away", len(members)),
+			"run three members at three places, and name all three in register.endpoints").Named("register members"))
 	}
 	return out
 }
@@ -82,17 +82,17 @@ func judgeMember(m etcd.Member, want uint64) checklist.Line {
 	const id = checklist.RegisterMember
 	switch {
 	case m.Err != nil:
-		return checklist.New(id, checklist.Warning, "it does not answer: "+m.Err.Error(),
-			"is etcd up there, and the certificate good on both sides? "+registerPage)
+		return checklist.New(id, checklist.Warning, "the member does not answer: "+m.Err.Error(),
+			"does etcd run, and is the certificate good on both sides? "+registerPage)
 	case m.Cluster != want:
 		return checklist.New(id, checklist.Bad,
-			fmt.Sprintf("it belongs to cluster %x, and the record is in cluster %x", m.Cluster, want), "correct register.endpoints")
+			fmt.Sprintf("the member belongs to cluster %x, and the record is in cluster %x", m.Cluster, want), "correct register.endpoints")
 	case len(m.Alarms) > 0:
 		return checklist.New(id, checklist.Bad, fmt.Sprintf("etcd %s: alarm %s", m.Version, strings.Join(m.Alarms, ", ")),
 			"compact, defragment, etcdctl alarm disarm; "+registerPage)
 	case !m.Led:
-		return checklist.New(id, checklist.Bad, fmt.Sprintf("etcd %s: it knows no leader", m.Version),
-			"is a majority of the members up, and do they reach each other?")
+		return checklist.New(id, checklist.Bad, fmt.Sprintf("etcd %s: the member knows no leader", m.Version),
+			"does a majority of the members run, and do the members reach each other?")
 	}
 	return checklist.Good(id, "etcd %s, in cluster %x, with a leader", m.Version, m.Cluster)
 }
@@ -118,10 +118,10 @@ func judgeAccess(cfg *config.Config, members []etcd.Member) checklist.Line {
 			continue
 		}
 		if m.Wide {
-			return checklist.New(id, checklist.Warning, "read and write of the record, and of other keys too",
-				"give this user a role for "+key+" alone: highwater register init --help")
+			return checklist.New(id, checklist.Warning, "read and write of the record, and of further keys",
+				"give the user a role for "+key+" alone: highwater register init --help")
 		}
-		return checklist.Good(id, "read and write of the record, and of no key beside it")
+		return checklist.Good(id, "read and write of the record, and of no further key")
 	}
 	return checklist.New(id, checklist.Bad, "no member lets the record be read and written now", registerPage)
 }
@@ -155,7 +155,7 @@ func judgeRecord(cfg *config.Config, st operate.Status, e register.Entry, err er
 func ownerOf(rec register.Record, st operate.Status) string {
 	switch {
 	case rec.Released():
-		return "nobody has the right to sign: it was released"
+		return "nobody has the right to sign: the right was released"
 	case fmt.Sprintf("%x", rec.Owner[:]) == st.Instance:
 		return "this instance has the right to sign"
 	}
@@ -173,12 +173,12 @@ const (
 func judgeAhead(ahead int32) checklist.Line {
 	const id = checklist.RegisterAhead
 	span := moment.BlockTime * time.Duration(ahead)
-	text := fmt.Sprintf("%d levels (%s): the register may be away for so long, and a takeover takes about as long", ahead, span)
+	text := fmt.Sprintf("%d levels (%s): the longest absence of the register without a loss, and about the time of a takeover", ahead, span)
 	switch {
 	case ahead < fewAhead:
 		return checklist.New(id, checklist.Warning, text, "2 or more: an election among the members takes up to 3 s")
 	case ahead > manyAhead:
-		return checklist.New(id, checklist.Warning, text, "a smaller number: nobody signs for so long when a machine dies")
+		return checklist.New(id, checklist.Warning, text, "a smaller number: nobody signs during a takeover")
 	}
 	return checklist.Good(id, "%s", text)
 }

@@ -37,7 +37,7 @@ func TestEachMemberIsJudgedAlone(t *testing.T) {
 	}{
 		{healthy("a"), checklist.OK, "etcd 3.6.1, in cluster 7, with a leader"},
 		{away, checklist.Warning, "does not answer: refused"},
-		{foreign, checklist.Bad, "it belongs to cluster 8, and the record is in cluster 7"},
+		{foreign, checklist.Bad, "the member belongs to cluster 8, and the record is in cluster 7"},
 		{full, checklist.Bad, "alarm NOSPACE"},
 		{alone, checklist.Bad, "knows no leader"},
 	} {
@@ -63,10 +63,10 @@ func TestAccessToTheRecord(t *testing.T) {
 		result checklist.Result
 		detail string
 	}{
-		{healthy("a"), checklist.OK, "no key beside it"},
+		{healthy("a"), checklist.OK, "no further key"},
 		{reader, checklist.Bad, "may not write /highwater/" + cfg.ChainID.String() + "/bakery"},
 		{full, checklist.Bad, "the register is full"},
-		{wide, checklist.Warning, "other keys too"},
+		{wide, checklist.Warning, "further keys"},
 		{silent, checklist.Bad, "no member"},
 	} {
 		l := judgeAccess(cfg, []etcd.Member{c.member})
@@ -92,7 +92,7 @@ func TestTheRecordIsComparedWithTheMemory(t *testing.T) {
 		result checklist.Result
 		detail string
 	}{
-		{known, entry(cfg.ChainID, 8, 60), nil, checklist.OK, "nobody has the right to sign: it was released, epoch 9"},
+		{known, entry(cfg.ChainID, 8, 60), nil, checklist.OK, "nobody has the right to sign: the right was released, epoch 9"},
 		{st, register.Entry{}, fmt.Errorf("%w under /x", register.ErrAbsent), checklist.Bad, "holds no record under /x"},
 		{known, register.Entry{}, register.ErrAbsent, checklist.Bad, "a record was seen"},
 		{known, register.Entry{}, errors.New("refused"), checklist.Bad, "does not answer: refused"},

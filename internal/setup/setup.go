@@ -56,8 +56,8 @@ func Store(ctx context.Context, t *terminal.Terminal, cfg *config.Config, yes bo
 		return nil
 	}
 	question := fmt.Sprintf("The command creates a new, empty watermark file in %s. The new file knows no earlier signature.\n"+
-		"If a watermark file existed before: is its disk mounted?\n"+
-		"Did the keys ever sign with a different state directory? Then bring the old directory instead (or import its marks).",
+		"If a watermark file existed before: is the disk mounted?\n"+
+		"Did the keys ever sign with a different state directory? Bring the old directory instead, or import the old marks.",
 		cfg.StateDir)
 	if err := t.Confirm(yes, question, "create"); err != nil {
 		return err
