@@ -14,6 +14,16 @@ import (
 
 // Machine is the instance behind a Keeper.
 type Machine interface {
+	Condition
+	Acts
+	// Denied is called once when the register itself gives nobody the right.
+	Denied(err error)
+	// Changed is called when the right may reach higher, or is gone. Changed must not wait.
+	Changed()
+}
+
+// Condition is what a machine says of itself.
+type Condition interface {
 	// Head is the level of the machine's own node; false while no head is known.
 	Head() (level int32, ok bool)
 	// Ready is nil when this machine could sign now with every key: devices ready, node in step, marks present. The
@@ -27,6 +37,10 @@ type Machine interface {
 	Barred() string
 	// Near is nil for a level no further above all known levels than time explains.
 	Near(level int32) error
+}
+
+// Acts begin and end the signing of a machine.
+type Acts interface {
 	// Follow takes in the marks of a record.
 	Follow(r Record) error
 	// Begin makes the floors of a record and the role durable, then lets requests in.
@@ -36,10 +50,6 @@ type Machine interface {
 	End(ctx context.Context, why string) error
 	// Marks are the exact marks, durable, of a machine that has ended.
 	Marks() ([]Mark, error)
-	// Denied is called once when the register itself gives nobody the right.
-	Denied(err error)
-	// Changed is called when the right may reach higher, or is gone. Changed must not wait.
-	Changed()
 }
 
 // Policy says when a standby takes the right. Safety never depends on a policy.
