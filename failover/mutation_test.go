@@ -40,12 +40,12 @@ var mutations = []struct {
 	{"6: certificates are fresh", []edit{{"accept.go", `} else if _, fresh := n.questions.Spend(c.Nonce, wire.Release); !fresh {`, `} else if _, fresh := n.questions.Spend(c.Nonce, wire.Release); !fresh && false {`}}},
 	{"6: answers are fresh", []edit{{"rules.go", `if !fresh || a.Status == nil {`, `if fresh && false || a.Status == nil {`}}},
 	{"7: a restarted owner asks", []edit{{"../signer/signer.go", ` && !cfg.Hold {`, ` {`}}},
-	{"7: a newer epoch fences", []edit{{"rules.go", `	case h.Epoch > mine.Epoch: // rule 7: newer, so somebody else may sign
+	{"7: a newer epoch fences", []edit{{"rules.go", `	case h.Epoch > mine.Epoch: // rule 7: newer: somebody else may sign
 		return n.yield(`, `	case h.Epoch > mine.Epoch && n.signer.Active():
 		return nil
 	case h.Epoch > mine.Epoch:
 		return n.yield(`}}},
-	{takenOver, []edit{{"rules.go", `	if a.Epoch > mine.Epoch { // this`, `	if a.Epoch > mine.Epoch && false { // this`}}},
+	{takenOver, []edit{{"rules.go", `	if a.Epoch > mine.Epoch { // owned`, `	if a.Epoch > mine.Epoch && false { // owned`}}},
 	{"8: two claims to one epoch", []edit{
 		{"rules.go", `if a.Epoch == mine.Epoch && a.Owner != n.Me() {`, `if a.Epoch == mine.Epoch && a.Owner != n.Me() && false {`},
 		{"rules.go", `case h.Signing || n.Me().Less(h.From):`, `case false:`},
@@ -68,7 +68,7 @@ var mutations = []struct {
 	}
 	if mine.Role != hwm.Active || mine.Owner != n.Me() || n.signer.Active() {
 		return n.endPastCeilings(ctx, mine, a)`},
-		{"../signer/ceilings.go", `if s.capped.Load() && state.Ceiling == nil {`, `if state.Ceiling == nil && false {`},
+		{"../signer/limits.go", `if s.capped.Load() && state.Ceiling == nil {`, `if state.Ceiling == nil && false {`},
 	}},
 	{ofTwo, []edit{
 		{"answer.go", `if r := n.sameKey(); r != nil {`, `if r := n.sameKey(); r != nil && verb == "" {`},
