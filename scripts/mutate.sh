@@ -277,7 +277,7 @@ disk: stays alive after a failed commit | internal/daemon/servedisk.go | s/^\ten
 disk: starts on one that takes nothing | internal/daemon/servedisk.go | s/^\terr := in.Store.Probe()/\terr := error(nil)/ | ./internal/daemon | TestAStartOnABrokenDisk
 keeps a statement though the other side was heard | failover/rules.go | s/^\tn.stated.end() .*$// | ./failover | TestAStatementThatTimePassedBy
 keeps a statement though the right moved | failover/margin.go | s/ || s.made.epoch != epoch//;s/epoch: epoch/epoch: epoch*0/ | ./failover | TestAStatementThatTimePassedBy
-disk: has a file read that was replaced | internal/daemon/servedisk.go | s/errors.Is(err, disk.ErrReplaced)/errors.Is(err, nil)/ | ./cmd | TestScript/replaced
+disk: has a file read that was replaced | internal/daemon/servedisk.go | s/errors.Is(err, disk.ErrReplaced)/errors.Is(err, disk.ErrReplaced) \&\& err == nil/ | ./cmd | TestScript/replaced
 disk: ends the backup that the other instance may need | internal/daemon/servedisk.go | s/d.answersOnly() \&\& !d.untilWritable(ctx)/false/ | ./internal/daemon | TestABrokenBackupStays
 disk: says that it signs when its disk failed | failover/ask.go | s/ \&\& broken == ""// | ./failover | TestNoCircle
 disk: answers nothing beside one that failed | failover/disk.go | s/if verb != wire.Status || .* {/if verb != "" {/ | ./failover | TestAHealthyOwnerResumes

@@ -309,7 +309,7 @@ func TestFullDiskAtTheStart(t *testing.T) {
 // Yesterday's copy of the file is as good as any other to the store; a device that kept its mark tells, and the marks
 // are raised to it before anything is signed.
 func TestYesterdaysCopy(t *testing.T) {
-	ledger := &process{t: t}
+	ledger := &process{t: t, log: filepath.Join(t.TempDir(), "ledger.log")}
 	address := harness.Address(t)
 	ledger.command = func() *exec.Cmd {
 		return command(binary, "sim", "ledger", "--listen", address, "--seed", "a seed of the tests", "--accept")
