@@ -93,26 +93,12 @@ func (m *machine) cut() {
 	synctest.Wait() // every commit is either on the disk, or has not begun
 	kept := filepath.Join(m.root, "kept"+time.Now().Format("0102T150405.000"))
 	require.NoError(m.t, os.MkdirAll(kept, 0o700))
-	require.NoError(m.t, copyFile(filepath.Join(m.dir, store.FileName), filepath.Join(kept, store.FileName)))
+	marks, err := os.ReadFile(filepath.Join(m.dir, store.FileName))
+	require.NoError(m.t, err)
+	require.NoError(m.t, os.WriteFile(filepath.Join(kept, store.FileName), marks, 0o600))
 	m.stop() // of the old world: the copy does not see this orderly end
 	require.NoError(m.t, os.RemoveAll(m.dir))
 	m.dir = kept
-}
-
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	if _, err = io.Copy(out, in); err != nil {
-		return err
-	}
-	return out.Close()
 }
 
 // own makes this machine the owner of the next epoch, with marks that the owner before gave away, or with floors.
