@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 
+	"highwater/hwm"
 	"highwater/store/bootmarks"
 )
 
@@ -36,20 +37,26 @@ func (db *DB) beginRuntime() {
 	if path == "" || db.ahead == 0 {
 		return
 	}
-	r, err := bootmarks.Create(path, db.session.Session)
-	if err == nil {
-		for _, e := range db.marks {
-			err = errors.Join(err, r.Put(e.key, e.dbKey, &e.mark))
-		}
-		if err != nil {
-			err = errors.Join(err, r.Remove())
-		}
-	}
+	r, err := newRuntime(path, db.session.Session, db.marks)
 	if err != nil {
 		db.noRuntime(err)
 		return
 	}
 	db.runtime = r
+}
+
+// newRuntime makes a file with marks, or no file at all: the first mark that cannot be written ends the attempt.
+func newRuntime(path string, s bootmarks.Session, marks map[hwm.Key]*entry) (*bootmarks.File, error) {
+	r, err := bootmarks.Create(path, s)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range marks {
+		if err = r.Put(e.key, e.dbKey, &e.mark); err != nil {
+			return nil, errors.Join(err, r.Remove())
+		}
+	}
+	return r, nil
 }
 
 // remember writes a mark into the runtime file, if any. False: a start after a kill would find an older mark there,
