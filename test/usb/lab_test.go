@@ -251,10 +251,31 @@ func (s *signerProcess) until(what string, ok func() bool) time.Duration {
 	return time.Since(began)
 }
 
+// admin is a client of the running signer's admin socket.
+func (s *signerProcess) admin() (*api.Client, error) {
+	return api.Dial(context.Background(), filepath.Join(filepath.Dir(s.config), "state", "admin.sock"))
+}
+
+// marked tells whether the running signer's mark for attestations of a key has reached a level.
+func (s *signerProcess) marked(key *tezos.PublicKey, level int32) bool {
+	s.t.Helper()
+	client, err := s.admin()
+	require.NoError(s.t, err)
+	marks, err := client.Marks(context.Background())
+	require.NoError(s.t, err)
+	for _, m := range marks {
+		if m.PKH == key.Hash() && m.Kind == tezos.Attestation {
+			return m.Level != nil && *m.Level >= level
+		}
+	}
+	require.Fail(s.t, "no mark", "%s: %v", key.Hash(), marks)
+	return false
+}
+
 // states are the devices as `highwater status` shows them, by name.
 func (s *signerProcess) states() map[string]operate.DeviceRow {
 	out := map[string]operate.DeviceRow{}
-	client, err := api.Dial(context.Background(), filepath.Join(filepath.Dir(s.config), "state", "admin.sock"))
+	client, err := s.admin()
 	if err != nil {
 		return out
 	}

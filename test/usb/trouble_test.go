@@ -75,10 +75,13 @@ func TestFrozen(t *testing.T) {
 		s.health("dev", device.Ready)
 		key := s.keys(1)[0]
 		s.activate()
+		require.NoError(t, s.sign(key, 1001, 1))
 		require.NoError(t, syscall.Kill(d.process.PID(), syscall.SIGSTOP))
 		began := time.Now()
-		require.Error(t, s.sign(key, 1001, 1))
+		require.Error(t, s.sign(key, 1002, 1))
 		took(t, "silent device: refused", time.Since(began))
+		// A probe that found the device silent first keeps the request from the device, and the mark where it was.
+		spent := s.marked(key, 1002)
 		end := s.stop()
 		took(t, "silent device: SIGTERM to the end", end)
 		require.Less(t, end, slow*5*time.Second)
@@ -98,8 +101,10 @@ func TestFrozen(t *testing.T) {
 			}
 		}
 		s.health("dev", device.Ready)
-		require.Error(t, s.sign(key, 1001, 2), "other bytes at the same place")
-		require.NoError(t, s.sign(key, 1002, 1))
+		if err := s.sign(key, 1002, 2); spent {
+			require.Error(t, err, "other bytes at the same place")
+		}
+		require.NoError(t, s.sign(key, 1003, 1))
 		s.stop()
 	})
 }
