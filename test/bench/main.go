@@ -27,7 +27,7 @@ type options struct {
 	margin     float64
 	pace       time.Duration // how long each cell at a baker's pace takes
 	paceOnly   bool
-	busy       bool   // be the process of the saturated disk
+	cell       string // be the process of a cell at a baker's pace
 	beside     string // another build to compare with, and nothing else
 
 	// of a floor's own process
@@ -64,8 +64,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.DurationVar(&o.level, "level", 2*time.Second, "the time of a level at a baker's pace; 6s on mainnet")
 	f.BoolVar(&o.paceOnly, "pace-only", false,
 		"only two cells: lateness on a stalling disk, and on a saturated disk")
-	f.BoolVar(&o.busy, "busy", false, "be the process of the saturated disk (for the benchmark itself)")
-	f.StringVar(&o.runtime, "runtime", "", "with -busy: the runtime `directory`")
+	f.StringVar(&o.cell, "cell", "", "be the process of a cell at a baker's pace (stalled, saturated; for the benchmark itself)")
+	f.StringVar(&o.runtime, "runtime", "", "with -cell: the runtime `directory`")
 	f.StringVar(&o.floor, "floor", "",
 		"be a compared signer (append, group, file; for the benchmark itself)")
 	f.StringVar(&o.listen, "listen", "", "with -floor: the `address`")
@@ -93,8 +93,8 @@ func run(args []string, stdout, stderr io.Writer) (err error) {
 	if o.floor != "" {
 		return serveFloor(ctx, o.floor, o.dir, o.listen, o.keys)
 	}
-	if o.busy {
-		return o.busyChild(ctx, stdout)
+	if o.cell != "" {
+		return o.child(ctx, o.cell, stdout)
 	}
 	if o.runtime, err = harness.NewRuntime(); err != nil {
 		return err

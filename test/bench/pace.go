@@ -127,34 +127,30 @@ const (
 	noMark     = -2
 )
 
-// measurePaced starts the signers in a directory, asks between begin and end, and stops the signers.
+// measurePaced starts the signers in a directory, each with a delay on a disk of its own; asks between begin and end;
+// and stops the signers.
 func (p plan) measurePaced(
 	ctx context.Context, dir string, disks []pacedDisk, limit time.Duration, begin, end func(),
 ) (out []*paced, err error) {
+	var mounted []string
 	defer func() {
 		end()
 		for _, c := range out {
 			err = errors.Join(err, c.asked.process.Stop())
 		}
+		for _, at := range mounted {
+			err = errors.Join(err, unmount(ctx, at))
+		}
 	}()
 	for _, d := range disks {
-		c := &paced{Name: d.name}
-		var under []string
+		at := dir
 		if d.delay > 0 {
-			under = harness.SlowDisk(d.delay)
-		}
-		switch d.ahead {
-		case floorPaced:
-			c.asked, err = startFloorUnder(ctx, dir, floorAppend, 1, under)
-		case noMark:
-			c.asked, err = startFloorUnder(ctx, dir, floorNone, 1, under)
-		default:
-			store := harness.Store{Ahead: d.ahead, Runtime: p.runtime}
-			c.from, err = startDaemonUnder(ctx, p.binary, dir, 1, deviceLatency, under, store)
-			if err == nil {
-				c.asked = c.from.contender
+			if at, err = mountDisk(ctx, dir, stalling(d.delay)); err != nil {
+				return out, fmt.Errorf("%s: %w", d.name, err)
 			}
+			mounted = append(mounted, at)
 		}
+		c, err := p.startPaced(ctx, at, d)
 		if err != nil {
 			return out, fmt.Errorf("%s: %w", d.name, err)
 		}
@@ -162,6 +158,29 @@ func (p plan) measurePaced(
 	}
 	begin()
 	return out, pace(ctx, out, p.level, limit)
+}
+
+// startPaced starts a signer in a directory.
+func (p plan) startPaced(ctx context.Context, dir string, d pacedDisk) (c *paced, err error) {
+	c = &paced{Name: d.name}
+	switch d.ahead {
+	case floorPaced:
+		c.asked, err = startFloorUnder(ctx, dir, floorAppend, 1, nil)
+	case noMark:
+		c.asked, err = startFloorUnder(ctx, dir, floorNone, 1, nil)
+	default:
+		store := harness.Store{Ahead: d.ahead, Runtime: p.runtime}
+		c.from, err = startDaemonUnder(ctx, p.binary, dir, 1, deviceLatency, nil, store)
+		if err == nil {
+			c.asked = c.from.contender
+		}
+	}
+	return c, err
+}
+
+// stalling is a disk with a delay of each sync.
+func stalling(delay time.Duration) diskKind {
+	return diskKind{size: 64 << 20, stall: delay, plain: true}
 }
 
 // stallSync is the delay of each sync of a stalling disk.

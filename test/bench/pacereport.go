@@ -20,16 +20,8 @@ const (
 
 // measurePace measures both cells, as far as the machine permits.
 func (o options) measurePace(ctx context.Context, m *measured) error {
-	if m.noSlow == nil {
-		all, err := o.measurePaced(ctx, o.dir, stalled, o.pace, func() {}, func() {})
-		if err != nil {
-			return err
-		}
-		for _, c := range all {
-			m.stalled = append(m.stalled, *c)
-		}
-	}
-	m.busy, m.noBusy = o.measureBusy(ctx)
+	m.stalled, m.noStalled = o.measureCell(ctx, cellStalled)
+	m.busy, m.noBusy = o.measureCell(ctx, cellSaturated)
 	return ctx.Err()
 }
 
@@ -59,6 +51,9 @@ func (m measured) paceRows() []row {
 		n := 2 * ratio(late.Commits, float64(late.Levels))
 		syncs.ratio, syncs.measured, syncs.verdict = times(n/levelSyncs), fmt.Sprintf("%.2f", n),
 			verdictOf(n <= levelSyncs*max(1, m.margin))
+	}
+	if m.noStalled != nil {
+		stall.measured = "not measured: " + m.noStalled.Error()
 	}
 	if len(m.busy) == len(busy) {
 		m.late(&full, m.busy[2], m.busy[0], own, busyAdds, busyTimes)
@@ -93,5 +88,15 @@ func printPaced(w io.Writer, m measured) error {
 			milli(quantile(c.Latency, 0.9)), milli(c.p99()), milli(quantile(c.Latency, 1)),
 			2*ratio(c.Commits, float64(c.Levels)), c.Waits)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, c := range append(append([]paced{}, m.stalled...), m.busy...) {
+		for _, lost := range c.Lost {
+			if _, err := fmt.Fprintf(w, "lost: %s: %s\n", c.Name, lost); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -17,6 +17,7 @@ type measured struct {
 	many          many
 	replug, gaps  []time.Duration
 	stalled, busy []paced // at a baker's pace
+	noStalled     error   // reason for the lack of stalling disks
 	noBusy        error   // reason for the lack of a saturated disk
 	margin        float64 // allowed factor above a target: 1.5 is half as much again; zero is 1
 }
