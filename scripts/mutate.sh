@@ -43,7 +43,7 @@ takes a record whose checksum is wrong | hwm/record.go | s/got != binary.BigEndi
 compares levels by an unsigned difference | hwm/mark.go | s/cmp.Compare(p.Level, q.Level)/int(uint32(p.Level)-uint32(q.Level))/ | ./signer | TestMonotonic
 does not lock the state directory | store/disk/lock.go | s/err := unix.Flock(.*/var err error/ | ./store | TestSecondProcess|TestSecondOpen
 gives an attestation with DAL a kind of its own | internal/tezos/payload.go | s/^\treq.Kind = Kind(payload\[0\])/&\n\tif len(payload) > offTag \&\& payload[offTag] == tagAttestationWithDAL {\n\t\treq.Kind = 0x17\n\t}/ | ./signer | TestKinds
-does not verify what the device gave | signer/turn.go | /^func verify/,/^}/s/err := awaited.Verify(sig)/err := error(nil)/ | ./signer | TestWrongSignatureNeverLeaves
+does not verify what the device gave | signer/ask.go | /^func verify/,/^}/s/err := awaited.Verify(sig)/err := error(nil)/ | ./signer | TestWrongSignatureNeverLeaves
 spends a mark on a level that a Ledger does not take | ledger/limits.go | s/if req.Level > maxLevel {/if false {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
 spends a mark on what a Ledger's own mark refuses | ledger/limits.go | s/if !below(req, mark, key.last) {/if true {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
 takes for signed what a device would have refused | guard/memory.go | s/ || o.Spared {/ {/ | ./guard | TestARequestThatWasSpared
@@ -65,7 +65,7 @@ lets a client move a mark as far as it likes | signer/request.go | s/if state.Li
 lets a client climb above the head | hwm/far.go | s/^\tif head != nil {/\tif head != nil \&\& len(marks) == 0 {/ | ./hwm | TestLimit
 lets a clock that went backwards take levels away | hwm/far.go | s/max(0, int64(now.Sub(k.At)\/time.Second))/int64(now.Sub(k.At)\/time.Second)/ | ./hwm | TestLimit
 believes a device of another chain | signer/ahead.go | s/if !limit.Allows(m.Level) {/if false {/ | ./signer | TestASpareOfAnotherChain|TestAGadgetOfAnotherChain
-uses a device of another chain | signer/turn.go | s/ \&\& !s.isStrange(d, pkh) {/ {/ | ./signer | TestASpareOfAnotherChain
+uses a device of another chain | signer/candidates.go | s/ \&\& !s.isStrange(d, pkh) {/ {/ | ./signer | TestASpareOfAnotherChain
 believes the other instance's far marks | failover/marks.go | s/if err == nil {$/if true {/ | ./failover | TestARestartTakesNoFarMarks|TestAStandbyFollowsNoFarMarks
 takes a certificate with far marks | failover/accept.go | s/if err := n.checkFar(c); err != nil {/if err := n.checkFar(c); err != nil \&\& c == nil {/ | ./failover | TestACertificateWithFarMarks
 hands over marks that the other side would refuse | failover/plan.go | s/if err := m.tooFar(mark); err != nil {/if err := m.tooFar(mark); err != nil \&\& false {/ | ./failover | TestACertificateWithFarMarks
@@ -100,8 +100,8 @@ signs after a start before the other instance was asked | signer/signer.go | s/ 
 does not tell that a new protocol is near | internal/doctor/node.go | s/if p.Next.Known() {/if p.Current.Known() {/ | ./internal/doctor | TestCheckTellsOfANewProtocol
 signs for another chain | signer/admission.go | s/if req.Chain != s.chain {/if false {/ | ./signer | TestPolicy
 takes all for given up after one was | signer/gate/gate.go | s/return \&Pass{g, g.epoch}, nil/return \&Pass{g, 0}, nil/ | ./signer | TestGivenUpStaysGivenUp
-breaks off an exchange when the budget ends | signer/turn.go | s/turn.turn.Sign(context.WithoutCancel(ctx)/turn.turn.Sign(ctx/ | ./signer | TestWhatTheDeviceIsToldOfTheBudget
-asks again when nobody waits any more | signer/turn.go | s/if asked >= maxAsks || ctx.Err() != nil {/if asked >= maxAsks {/;s/again, turnErr := s.turn(ctx, r.key, r.Kind)/again, turnErr := s.turn(context.WithoutCancel(ctx), r.key, r.Kind)/ | ./signer | TestWhatTheDeviceIsToldOfTheBudget
+breaks off an exchange when the budget ends | signer/ask.go | s/turn.turn.Sign(context.WithoutCancel(ctx)/turn.turn.Sign(ctx/ | ./signer | TestWhatTheDeviceIsToldOfTheBudget
+asks again when nobody waits any more | signer/ask.go | s/if asked >= maxAsks || ctx.Err() != nil {/if asked >= maxAsks {/;s/again, turnErr := s.turn(ctx, r.key, r.Kind)/again, turnErr := s.turn(context.WithoutCancel(ctx), r.key, r.Kind)/ | ./signer | TestWhatTheDeviceIsToldOfTheBudget
 signs after its end | signer/run.go | s/^\ts.gate.End()$/\ts.gate.Close()/ | ./signer | TestNothingIsSignedAfterTheEnd
 is activated while a registration is at the device | signer/registration.go | s/s.roleMu.Lock() .*//;s/defer s.roleMu.Unlock()// | ./signer | TestNobodyActivatesDuringARegistration
 knows of a release when it is durable only | signer/role.go | s/^\t\ts.gate.Between(func() { s.capped.Store(true) }) .*/\t\tdefer s.capped.Store(true)/ | ./signer | TestAKeyWithoutACeilingInTheMomentOfTheRelease
@@ -146,7 +146,7 @@ waits for the reader of its log (2) | cmd/daemonlog.go | s/log, err := newLogger
 dies with its terminal | cmd/daemonlog.go | s/signal.Notify(signals, syscall.SIGHUP, syscall.SIGPIPE)/signal.Notify(signals, syscall.SIGPIPE)/ | ./cmd | TestScript/signals
 dies with the reader of its log | cmd/daemonlog.go | s/signal.Notify(signals, syscall.SIGHUP, syscall.SIGPIPE)/signal.Notify(signals, syscall.SIGHUP)/ | ./cmd | TestScript/signals
 logs with a change of role in hand | signer/role.go | s/s.lines.Hold()/_ = s.lines/;s/s.lines.Release()/_ = s.lines/ | ./signer | TestNothingIsLoggedUnderALock
-logs with a request's lock in hand | signer/turn.go | s/r.out.Note(func() { \(s.log.Warn(.*)\) })/\1/ | ./signer | TestNothingIsLoggedUnderALock
+logs with a request's lock in hand | signer/ask.go | s/r.out.Note(func() { \(s.log.Warn(.*)\) })/\1/ | ./signer | TestNothingIsLoggedUnderALock
 logs with a step of the pair in hand | failover/node.go | s/n.signer.Lines().Hold()/_ = n.act.TryLock/;s/n.signer.Lines().Release()/_ = n.act.TryLock/ | ./failover | TestAStepWaitsForNoLog
 logs with a step of the register in hand | register/keeper.go | s/k.cfg.Lines.Hold()/_ = k.act.TryLock/;s/k.cfg.Lines.Release()/_ = k.act.TryLock/ | ./register | TestDeadOwnerIsReplacedWithoutAPerson
 takes an empty spare for a good one | signer/keyhealth.go | s/^\t\th.NoSpares = noSpares(key, devices)$/\t\th.NoSpares = noSpares(key, nil)/ | ./signer | TestASpareThatIsNone
@@ -191,7 +191,7 @@ reads nothing on SIGHUP | internal/daemon/certificates.go | s/f.Again()/_ = f/ |
 takes null for an act on the admin socket | api/admin.go | s/if q == nil {/if q = new(Q); false {/ | ./api | TestBadActs
 is ready without a watermark | signer/faults.go | s/if states\[kind\].Mark == nil {/if false {/ | ./api | TestReadiness
 lets an emulated device sign for mainnet | internal/config/check.go | s/c.ChainID == tezos.Mainnet/false/ | ./internal/config | TestFaults
-makes a mark from what a device says | signer/ahead.go | s/^\t\tif st.Mark == nil {/\t\tif st.Mark == nil {\n\t\t\tout = append(out, passedMark{key, hwm.State{Mark: \&hwm.Mark{}}})/ | ./signer | TestReconcileMakesNoMark
+makes a mark from what a device says | signer/passed.go | s/^\t\tif st.Mark == nil {/\t\tif st.Mark == nil {\n\t\t\tout = append(out, passedMark{key, hwm.State{Mark: \&hwm.Mark{}}})/ | ./signer | TestReconcileMakesNoMark
 takes the level of a block of ours for a quiet one | failover/moment/gap.go | s/head+int32(after+g.blocks)+1/head+int32(after+g.blocks)/ | ./failover/moment | TestGaps
 raises a device over an interrupted request | hwm/room.go | s/return mark.Level - 1, mark.Level > 0/return mark.Level, true/ | ./signer | TestAnInterruptedRequestIsNotLost
 takes a bundle that was changed | hwm/bundle/bundle.go | s/if !ed25519.Verify(/if false \&\& !ed25519.Verify(/ | ./hwm/bundle | TestNoByteCanBeChanged
@@ -218,15 +218,15 @@ guard: takes what is above our ceiling for a twin's | guard/judge.go | s/ || sta
 guard: does not fence | guard/instance.go | s/switch fenced, err := in.Protocol.Fence(f.Epoch, f.String()); {/switch fenced, err := true, error(nil); {/ | ./failover | TestEveryWayIntoTheActiveRole
 loses alarms with the process | signer/alarm.go | s/err := s.alarms.Keep(s.store.SetAlarms)/err := error(nil)/ | ./signer | TestAlarmsOutliveTheProcess
 does not tell of a restored state directory | signer/ahead.go | s/^\t\ts.suspect("device .*/\t\t_ = known/ | ./signer | TestRollback
-raises the host's mark to nothing that a device says | signer/ahead.go | s/_, err := s.store.Raise(rows)/err := error(nil)/ | ./signer | TestReconcile
+raises the host's mark to nothing that a device says | signer/passed.go | s/_, err := s.store.Raise(rows)/err := error(nil)/ | ./signer | TestReconcile
 does not know that a device went backwards | signer/backwards.go | s/case now.Compare(high) >= 0:/case now.Compare(high) >= 0 || true:/ | ./signer | TestReconcileBackwards
 does not see that a gadget was restarted | tezsign/driver.go | s/if wereUnlocked \&\& allLocked(all) {/if wereUnlocked \&\& false {/ | ./tezsign | TestRestartThatTheProbeFinds
 undoes another program's lock | tezsign/driver.go | s/if re.Code == CodeKeyNotFound {/if true {/ | ./tezsign | TestAnotherProgramsLock
 compares moved marks at the next connection only | tezsign/turn.go | s/t.err = t.compareAgain(ctx, pkh)/_ = t.compareAgain/ | ./tezsign | TestMarksThatAnotherProgramMoved
 gives an earlier process's signature for other bytes | tezsign/turn.go | s/return err == nil \&\& key.PublicKey.Verify(payload, sig) == nil/_ = sig\n\t\treturn err == nil/ | ./tezsign | TestSignatureThatAKilled
 forgets what was signed with a device | signer/backwards.go | s/case now.Compare(high) >= 0:/case now.Compare(before) >= 0:/ | ./signer | TestSignedAndFallen
-knows two devices of one seed as one | signer/signedwith.go | s/return w.name + "\\n" + w.id/return w.id/ | ./signer | TestSparePairOfOneSeed
-forgets what earlier versions saw of a device | signer/backwards.go | s/return s.store.Seen(w.id, pkh, kind)/return hwm.Position{}, false/ | ./signer | TestSeenByAnEarlierVersion
+knows two devices of one seed as one | signer/ownmarks/device.go | s/return d.Name + "\\n" + d.ID/return d.ID/ | ./signer | TestSparePairOfOneSeed
+forgets what earlier versions saw of a device | signer/backwards.go | s/return s.store.Seen(w.ID, pkh, kind)/return hwm.Position{}, false/ | ./signer | TestSeenByAnEarlierVersion
 takes an older state directory for a crash | signer/ahead.go | s/int64(own)+1, nil/int64(own)+9, nil/ | ./signer | TestOnePlace
 raises a device above what an interrupted request needs | signer/reconcile.go | s/lowest = min(lowest, level)/lowest = max(lowest \& 1, level)/ | ./signer | TestReconcile
 forgets the ceiling of one key | signer/limits.go | s/if s.capped.Load() \&\& state.Ceiling == nil {/if false {/ | ./failover | TestAKeyWithoutACeiling
@@ -259,8 +259,8 @@ uses a certificate up that it cannot sign by | failover/accept.go | s/f := n.key
 takes over with a device that lacks the key | failover/keys/keys.go | s/f != nil \&\& (!f.Note || !inService) {/f != nil \&\& !f.Note \&\& !inService {/ | ./failover | TestATakeoverWantsTheKeys
 asks all devices about each key | signer/keyring/look.go | s/^\tfound = append(found, l.holders\[key.PKH\]...)$/\tfor _, d := range l.byName { if d.Name() != "" \&\& Holds(d, key.PKH) { found = append(found, d) } }/ | ./signer | TestManyKeysAreNotQuadratic
 copies all keys to learn one | signer/keyring/ring.go | s/:= store.KnownKey(k.PKH); ok/:= store.KnownKeys()[k.PKH]; ok/ | ./signer | TestManyKeysAreNotQuadratic
-copies all keys to explain one | signer/faults.go | s/s.store.KnownKey(key.PKH)/s.store.KnownKeys()[key.PKH]/ | ./signer | TestManyKeysAreNotQuadratic
-takes a ready device for one that holds the key | signer/faults.go | s/if s.firstUsable(candidates, key.PKH, kind) == nil {/if len(candidates) == 0 {/ | ./signer | TestAKeyThatItsDeviceDoesNotHold
+copies all keys to explain one | signer/candidates.go | s/s.store.KnownKey(key.PKH)/s.store.KnownKeys()[key.PKH]/ | ./signer | TestManyKeysAreNotQuadratic
+takes a ready device for one that holds the key | signer/candidates.go | s/if s.firstUsable(candidates, key.PKH, kind) == nil {/if len(candidates) == 0 {/ | ./signer | TestAKeyThatItsDeviceDoesNotHold
 ends readiness for a key that was never in service | signer/keyhealth.go | s/if f.Note \&\& inService {/if f.Note \&\& !inService {/ | ./signer | TestANewKeyIsANote
 gives away from an old copy | failover/release.go | s/case q.Seen > mine.Epoch:/case false:/ | ./failover | TestAnOldCopyGivesNothingAway
 resumes from an old copy | failover/oldcopy.go | s/case st.Mark != nil \&\& want.Compare(st.Mark.Position) <= 0:/case st.Mark != nil:/ | ./failover | TestARestoredCopyDoesNotSign
@@ -269,7 +269,7 @@ waits for its device when its copy runs | failover/lives.go | s/Stand(givenUp(),
 takes two processes with one key for one | failover/heard/lives.go | s/return l.began <= second.from \&\& second.to <= l.alive/return false/ | ./failover/heard | TestLives
 signs on when it is told of its copy | failover/lives.go | s/if mine.Role == hwm.Active \&\& mine.Epoch == epoch {/if mine.Epoch == 0 {/ | ./failover | TestACopy
 lets a process begin beside another one with its key | failover/answer.go | s/if err = n.refuseBeside(q); err != nil {/if err = n.refuseBeside(q); err != nil \&\& verb == "" {/ | ./failover | TestACopyBesideTheOneThatSigns|TestSchedulesBesideACopy
-spends a mark on what a device cannot take | signer/turn.go | s/^\tif !ok {/\tif !ok || true {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
+spends a mark on what a device cannot take | signer/ask.go | s/^\tif !ok {/\tif !ok || true {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
 does not know an old copy by its epoch | failover/rules.go | s/^\tif a.Status.Seen > mine.Epoch {/\tif false {/ | ./failover | TestAnOldCopyIsKnownByItsEpoch
 answers an old copy of the other side again | failover/release.go | s/case q.Epoch < peer.Seen:/case false:/ | ./failover | TestAnOldCopyIsKnownByItsEpoch
 lifts a ceiling while its certificate is out | failover/evidence.go | s/if !r.CertificateDestroyed {/if false {/ | ./failover | TestOffline
@@ -289,10 +289,10 @@ sees one side only | failover/view.go | s/return verdict.Of(here, there)/return 
 gives the right away before there is a file for it | cmd/pair/handover.go | s/file, err := durable.Reserve(out, maxCertificate)/file, err := (*durable.Room)(nil), error(nil)/ | ./cmd | TestScript/failover
 ends alarms that nobody named | cmd/acknowledge.go | s/len(st.Alarms) > 1 \&\& !all/false/ | ./cmd | TestAlarmsEndOneByOne
 takes over below the chain's head | failover/margin.go | s/t.Floor, t.Reason = level+margin,/t.Floor, t.Reason = 0*level*margin,/ | ./failover | TestTakeover$
-signs above the limit of a shared right | signer/right.go | s/case r.Level > limit:/case false:/ | ./signer | TestARightBounds
+signs above the limit of a shared right | signer/right.go | s/case req.Level > limit:/case false:/ | ./signer | TestARightBounds
 signs at the floor of a shared right | signer/right.go | s/case below < 0, below == 0 \&\& v != hwm.Resume:/case below < -9:/ | ./signer | TestARightBounds
-moves a mark without the shared right | signer/request.go | s/if err = s.mayNow(r, v); err != nil {/if err = s.mayNow(r, v); false {/ | ./signer | TestARightThatIsLostMeanwhile
-does not wait for the right to reach a level | signer/right.go | s/if err == nil || ReasonOf(err) != AboveHorizon || .*/if true {/ | ./signer | TestARequestWaitsForTheRight
+moves a mark without the shared right | signer/request.go | s/if err = s.mayNow(r.key.PKH, r.Request, v); err != nil {/if err = s.mayNow(r.key.PKH, r.Request, v); false {/ | ./signer | TestARightThatIsLostMeanwhile
+does not wait for the right to reach a level | signer/request.go | s/if err == nil || ReasonOf(err) != AboveHorizon || .*/if true {/ | ./signer | TestARequestWaitsForTheRight
 waits for a level that does not come | signer/right.go | s/return head == nil || .*/return true || head == nil/ | ./signer | TestNobodyWaits
 goes on alone after it shared its right | internal/daemon/share.go | s/case !cfg.Shared() \&\& seen.Cluster != 0 \&\& seen.Detached == 0:/case false:/ | ./internal/daemon | TestWhoMayShare
 shares the right of one of a pair | internal/daemon/share.go | s/case cfg.Shared() \&\& paired:/case cfg.Shared() \&\& paired \&\& seen.Epoch > 99:/ | ./internal/daemon | TestWhoMayShare

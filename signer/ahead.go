@@ -8,11 +8,12 @@ import (
 	"highwater/internal/device"
 	"highwater/internal/hints"
 	"highwater/internal/tezos"
+	"highwater/signer/ownmarks"
 )
 
 // raiseHost raises the host's marks to the device's where the device is ahead, and says so when the device should not
 // have been.
-func (s *Signer) raiseHost(w witnessed, known bool, m device.Mark) error {
+func (s *Signer) raiseHost(w ownmarks.Device, known bool, m device.Mark) error {
 	passed, err := s.passed(m)
 	if err != nil || len(passed) == 0 {
 		return err
@@ -22,7 +23,7 @@ func (s *Signer) raiseHost(w witnessed, known bool, m device.Mark) error {
 		return err
 	}
 	if !limit.Allows(m.Level) {
-		s.disbelieve(w.name, m, limit)
+		s.disbelieve(w.Name, m, limit)
 		return nil
 	}
 	interrupted, err := s.interrupted(m, passed)
@@ -32,29 +33,16 @@ func (s *Signer) raiseHost(w witnessed, known bool, m device.Mark) error {
 	if known && interrupted {
 		s.log.Warn("device is one place ahead: the end of the last run interrupted a request, and no "+
 			"signature left", "device", w.String(),
-			"pkh", m.PKH.String(), "kind", markName(m.Kind), "level", m.Level, "round", m.Round)
+			"pkh", m.PKH.String(), "kind", ownmarks.KindName(m), "level", m.Level, "round", m.Round)
 	} else {
 		s.suspect("device "+w.String(), known, m, passed) // before the marks are the device's
 	}
 	if err := s.raiseTo(m, passed, hwm.SourceDevice); err != nil {
 		return err
 	}
-	s.log.Warn("device is ahead, marks raised", "device", w.name, "device_id", w.id, "pkh", m.PKH.String(), "kind", markName(m.Kind),
+	s.log.Warn("device is ahead, marks raised", "device", w.Name, "device_id", w.ID, "pkh", m.PKH.String(), "kind", ownmarks.KindName(m),
 		"level", m.Level, "round", m.Round)
 	return nil
-}
-
-func (s *Signer) raiseTo(m device.Mark, passed []passedMark, source hwm.Source) error {
-	if len(passed) == 0 {
-		return nil
-	}
-	at := hwm.Mark{Position: hwm.Position{Level: m.Level, Round: m.Round}, At: s.now(), Source: source}
-	rows := make([]hwm.Row, 0, len(passed))
-	for _, p := range passed {
-		rows = append(rows, hwm.Row{Key: p.key, Mark: at})
-	}
-	_, err := s.store.Raise(rows)
-	return err
 }
 
 // interrupted tells that a device is one place ahead: as far as a process leaves the device when killed in the middle
@@ -77,31 +65,6 @@ func (s *Signer) interrupted(m device.Mark, passed []passedMark) (bool, error) {
 		}
 	}
 	return own >= 0 && int64(m.Level) <= int64(own)+1, nil
-}
-
-// passed gives the marks of the host below another mark. A mark of a kind passes the host's mark of that kind. A mark
-// for all kinds passes all marks of the host or none.
-func (s *Signer) passed(m device.Mark) ([]passedMark, error) {
-	kinds := []tezos.Kind{m.Kind}
-	if m.Kind == 0 {
-		kinds = tezos.Kinds
-	}
-	var out []passedMark
-	for _, kind := range kinds {
-		key := hwm.Key{Chain: s.chain, PKH: m.PKH, Kind: kind}
-		st, err := s.store.State(key)
-		if err != nil {
-			return nil, err
-		}
-		if st.Mark == nil {
-			continue
-		}
-		if st.Mark.Compare(hwm.Position{Level: m.Level, Round: m.Round}) >= 0 {
-			return nil, nil
-		}
-		out = append(out, passedMark{key, st})
-	}
-	return out, nil
 }
 
 // Witness knows, beside the devices, of signatures that this state directory may have forgotten: the node, by the
@@ -133,12 +96,6 @@ func (s *Signer) Consult(ctx context.Context, w Witness) error {
 	return nil
 }
 
-// passedMark is a mark of the host below a witness's mark.
-type passedMark struct {
-	key hwm.Key
-	hwm.State
-}
-
 // suspect raises an alarm when a witness is above a mark that a request to this instance made: the last, as far as
 // this state directory knows. known tells whether the witness was met before with this state directory.
 //
@@ -157,7 +114,7 @@ func (s *Signer) suspect(witness string, known bool, m device.Mark, passed []pas
 	theirs := hwm.Position{Level: m.Level, Round: m.Round}
 	text := fmt.Sprintf("%s knows of signatures with %s up to %s (%s mark), and this instance last signed the %s at "+
 		"%s, on %s: ",
-		witness, m.PKH, theirs, markName(m.Kind), own.key.Kind, own.Mark.Position, own.Mark.At.UTC().Format("2006-01-02 15:04:05 MST"))
+		witness, m.PKH, theirs, ownmarks.KindName(m), own.key.Kind, own.Mark.Position, own.Mark.At.UTC().Format("2006-01-02 15:04:05 MST"))
 	hint := hintElsewhere
 	switch {
 	case own.Fresh:

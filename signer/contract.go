@@ -82,3 +82,14 @@ type Device = keyring.Device
 
 // KeyPolicy says how a key may be used.
 type KeyPolicy = keyring.Policy
+
+// Right says between which positions this instance may sign now, where the right to sign is shared with other instances. Implementations are safe for
+// concurrent use, and never wait.
+type Right interface {
+	// May gives the position above which a key signs, and the level up to which; ok false: nothing may be signed.
+	May(pkh tezos.PublicKeyHash, kind tezos.Kind) (floor hwm.Position, limit int32, ok bool)
+	// Wanted is told that a request waits above the limit.
+	Wanted()
+	// Why says why the limit does not rise; empty: no reason is known.
+	Why() string
+}

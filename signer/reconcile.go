@@ -40,11 +40,11 @@ func (s *Signer) Reconcile(ctx context.Context, id string, marks []device.Mark) 
 // contradiction is an alarm as well, which outlives the connection.
 func (r *reconciler) Reconcile(_ context.Context, id string, marks []device.Mark) ([]device.Mark, string, error) {
 	s := r.s
-	w := s.with.connected(r.name, id)
+	w := s.signed.Connected(r.name, id)
 	var raise []device.Mark
 	var fell []string
 	byKey := map[tezos.PublicKeyHash]bool{}
-	s.strange.forget(w.name, marks)
+	s.strange.Forget(w.Name, marks)
 	for _, m := range marks {
 		known, backwards, err := s.noteSeen(w, m)
 		if err != nil {
@@ -74,7 +74,7 @@ func (s *Signer) SetMarks(id string, marks []device.Mark) error {
 
 // SetMarks is told of marks that an operator set on the device. See device.MarkSetter.
 func (r *reconciler) SetMarks(id string, marks []device.Mark) error {
-	w := r.s.with.connected(r.name, id)
+	w := r.s.signed.Connected(r.name, id)
 	for _, m := range marks {
 		passed, err := r.s.passed(m)
 		if err != nil {
@@ -87,7 +87,7 @@ func (r *reconciler) SetMarks(id string, marks []device.Mark) error {
 		if err := r.s.setBase(w, m); err != nil {
 			return err
 		}
-		if err := r.s.store.SetSeen(w.key(), m.PKH, m.Kind, hwm.Position{Level: m.Level, Round: m.Round}); err != nil {
+		if err := r.s.store.SetSeen(w.Key(), m.PKH, m.Kind, hwm.Position{Level: m.Level, Round: m.Round}); err != nil {
 			return err
 		}
 	}
@@ -114,13 +114,6 @@ func (s *Signer) room(pkh tezos.PublicKeyHash) (int32, bool) {
 		lowest = min(lowest, level)
 	}
 	return lowest, len(k.Kinds()) > 0
-}
-
-func markName(k tezos.Kind) string {
-	if k == 0 {
-		return "water"
-	}
-	return k.String()
 }
 
 // raiseTimeout bounds the time for a device. A gadget that derives keys answers nothing for so long.

@@ -64,6 +64,26 @@ func (s *Signer) decide(r *request) (hwm.Decision, error) {
 	}
 }
 
+// within waits for the right to reach a request, for as long as the request has. A level that no extension is under way for is not waited for: a
+// client must not keep other requests out.
+func (s *Signer) within(ctx context.Context, r *request, v hwm.Verdict) error {
+	for {
+		changed := s.changes.Wait()
+		err := s.mayNow(r.key.PKH, r.Request, v)
+		if err == nil || ReasonOf(err) != AboveHorizon || !s.comesSoon(r.Level) {
+			return err
+		}
+		r.out.Reached(StageRight, "")
+		s.right.Wanted()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return err
+		}
+		r.out.Reached(StageQueue, "")
+	}
+}
+
 // borrow waits for a turn at a device that can sign the request. Where the budget ends at the same moment the turn is given back.
 func (s *Signer) borrow(ctx context.Context, r *request) (*heldTurn, error) {
 	turn, err := s.turn(ctx, r.key, r.Kind)
@@ -81,7 +101,7 @@ func (s *Signer) borrow(ctx context.Context, r *request) (*heldTurn, error) {
 func (s *Signer) moveMark(r *request, v hwm.Verdict) (hwm.Pending, error) {
 	var durable hwm.Pending = alreadyDurable{}
 	err := r.pass.Do(func() (err error) { // after the end of an epoch no mark moves
-		if err = s.mayNow(r, v); err != nil { // nor is a device asked without the right
+		if err = s.mayNow(r.key.PKH, r.Request, v); err != nil { // nor is a device asked without the right
 			return err
 		}
 		if v != hwm.Advance {
@@ -107,7 +127,9 @@ func (alreadyDurable) Wait() error { return nil }
 
 // keep remembers a verified signature for the same request asked again, and notes the device.
 func (s *Signer) keep(r *request, turn *heldTurn, sig tezos.Signature) {
-	s.noteSigned(r.key, turn.name(), r.Request)
+	if changed := s.signed.Note(turn.name(), r.key.PKH, r.Kind, hwm.Position{Level: r.Level, Round: r.Round}); changed != nil {
+		s.store.NoteSigned(changed) // before the signature is kept
+	}
 	s.store.Keep(r.mark, r.Digest, sig)
 }
 
@@ -120,7 +142,7 @@ func (s *Signer) late(ctx context.Context, r *request) error {
 		return e
 	}
 	if stage == StageRight {
-		if err := s.mayNow(r, hwm.Undecided); err != nil {
+		if err := s.mayNow(r.key.PKH, r.Request, hwm.Undecided); err != nil {
 			return err
 		}
 		return e

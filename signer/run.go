@@ -19,7 +19,7 @@ func (s *Signer) Run(ctx context.Context) {
 	s.gate.End()
 	s.gate.Drain(context.Background()) // from here on nobody starts another exchange
 	s.tails.Wait()
-	s.keepSigned()
+	s.store.NoteSigned(s.signed.All())
 }
 
 // watch learns the keys of a device at each of its changes, and tells the requests that wait for a device.
@@ -27,7 +27,7 @@ func (s *Signer) watch(ctx context.Context, d Device) {
 	for {
 		changed := d.Changed()
 		s.learn(d)
-		s.changes.send()
+		s.changes.Send()
 		select {
 		case <-changed:
 		case <-ctx.Done():
@@ -63,26 +63,4 @@ func (s *Signer) learned(d Device) []hwm.KnownKey {
 		return nil
 	}
 	return s.ring.Learn(d, s.store)
-}
-
-// broadcast tells all waiting goroutines of a change.
-type broadcast struct {
-	mu sync.Mutex
-	ch chan struct{}
-}
-
-func newBroadcast() *broadcast { return &broadcast{ch: make(chan struct{})} }
-
-// wait is closed at the next send. Take the channel before looking at the thing that may change.
-func (b *broadcast) wait() <-chan struct{} {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.ch
-}
-
-func (b *broadcast) send() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	close(b.ch)
-	b.ch = make(chan struct{})
 }

@@ -10,12 +10,14 @@ import (
 	"time"
 
 	"highwater/hwm"
+	"highwater/internal/broadcast"
 	"highwater/internal/heldlog"
 	"highwater/internal/tezos"
 	"highwater/signer/alarms"
 	"highwater/signer/gate"
 	"highwater/signer/keyring"
 	"highwater/signer/outcome"
+	"highwater/signer/ownmarks"
 )
 
 // Config is the parts of a signer.
@@ -36,7 +38,7 @@ type Config struct {
 	Right   Right                // nil: the role alone decides
 	Observe func(Outcome)        // told of every decision; may be nil
 	Changed func(hwm.RoleRecord) // told of every change of role, and of Resume; may be nil; must not wait
-	Alarmed func(Alarm)          // told of every new alarm; may be nil; must not wait
+	Alarmed func(hwm.Alarm)      // told of every new alarm; may be nil; must not wait
 	// Head is the node's newest known head, nil when none is known; must not wait. May be nil.
 	Head func() *hwm.Known
 	Now  func() time.Time // may be nil
@@ -57,14 +59,14 @@ type Signer struct {
 	book    outcome.Book // of requests
 	now     func() time.Time
 	changed func(hwm.RoleRecord)
-	alarmed func(Alarm)
+	alarmed func(hwm.Alarm)
 	head    func() *hwm.Known
-	strange strangers   // devices with marks that are not believed
-	right   Right       // nil: the role alone decides
-	capped  atomic.Bool // the epoch is another owner's: every key needs a ceiling
-	changes *broadcast  // a device changed, or the ring
+	strange ownmarks.Strange   // devices with marks that are not believed
+	right   Right              // nil: the role alone decides
+	capped  atomic.Bool        // the epoch is another owner's: every key needs a ceiling
+	changes *broadcast.Changes // a device changed, or the ring
 	alarms  alarms.Standing
-	with    signedWith // the device that made the last signature of each key and kind
+	signed  ownmarks.Signed // the device that made the last signature of each key and kind
 	tails   sync.WaitGroup
 }
 
@@ -73,7 +75,7 @@ func New(cfg Config) *Signer {
 	s := &Signer{
 		chain: cfg.Chain, lines: cfg.Lines, store: cfg.Store, devices: cfg.Devices, log: cfg.Log, now: cfg.Now,
 		changed: cfg.Changed, alarmed: cfg.Alarmed, awake: cfg.Awake, head: cfg.Head, right: cfg.Right,
-		gate: gate.New(cfg.Store.Instance()), changes: newBroadcast(),
+		gate: gate.New(cfg.Store.Instance()), changes: broadcast.New(),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -100,10 +102,10 @@ func New(cfg Config) *Signer {
 		s.changed = func(hwm.RoleRecord) {}
 	}
 	if s.alarmed == nil {
-		s.alarmed = func(Alarm) {}
+		s.alarmed = func(hwm.Alarm) {}
 	}
 	s.alarms.Recall(s.store.Alarms())
-	s.with.recall(cfg.Store.SignedWith())
+	s.signed.Recall(cfg.Store.SignedWith())
 	if r := s.store.Role(); r.Role == hwm.Active && r.Owner == s.store.Instance() && !cfg.Hold {
 		s.gate.Open()
 	}

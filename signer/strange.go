@@ -3,26 +3,13 @@ package signer
 import (
 	"fmt"
 	"slices"
-	"sync"
-	"sync/atomic"
 
 	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/hints"
 	"highwater/internal/tezos"
+	"highwater/signer/ownmarks"
 )
-
-// strangers are the devices with a mark that is not believed. Such a device is not used for the key.
-type strangers struct {
-	any   atomic.Bool // whether any exists: most requests look no further
-	mu    sync.Mutex
-	marks map[stranger]device.Mark // the highest mark that was not believed
-}
-
-type stranger struct {
-	device string // its name
-	pkh    tezos.PublicKeyHash
-}
 
 const unusableStrange = "the device's own mark is far above the chain: used on another chain? The device is not used " +
 	"for the key"
@@ -34,45 +21,15 @@ func (s *Signer) hintStrange(name string) string {
 		". If our chain has really reached the device's level: highwater hwm import --device " + name + " --far"
 }
 
-// forget begins a new look at a device: its present marks count.
-func (t *strangers) forget(name string, marks []device.Mark) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, m := range marks {
-		delete(t.marks, stranger{name, m.PKH})
-	}
-	t.any.Store(len(t.marks) > 0)
-}
-
-func (t *strangers) add(name string, m device.Mark) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.marks == nil {
-		t.marks = map[stranger]device.Mark{}
-	}
-	at := stranger{name, m.PKH}
-	if have, ok := t.marks[at]; !ok || m.Level > have.Level {
-		t.marks[at] = m
-	}
-	t.any.Store(true)
-}
-
-func (t *strangers) find(d Device, pkh tezos.PublicKeyHash) (device.Mark, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	m, ok := t.marks[stranger{d.Name(), pkh}]
-	return m, ok
-}
-
 // disbelieve keeps a device away from a key, until an operator decides: the device's mark moves none of ours, and the
 // device is not asked.
 func (s *Signer) disbelieve(name string, m device.Mark, limit hwm.Limit) {
-	s.strange.add(name, m)
-	s.held.Warn("device is too far ahead, not believed", "device", name, "pkh", m.PKH.String(), "kind", markName(m.Kind), "level", m.Level)
+	s.strange.Add(name, m)
+	s.held.Warn("device is too far ahead, not believed", "device", name, "pkh", m.PKH.String(), "kind", ownmarks.KindName(m), "level", m.Level)
 	s.RaiseOtherChain("device "+name, m.PKH, fmt.Sprintf(
 		"device %s: its own %s mark of %s is at level %d, %s: used on another chain? Its marks are not taken, and "+
 			"the device is not used for this key",
-		name, markName(m.Kind), m.PKH, m.Level, limit.Distance(m.Level)), s.hintStrange(name))
+		name, ownmarks.KindName(m), m.PKH, m.Level, limit.Distance(m.Level)), s.hintStrange(name))
 }
 
 // RaiseOtherChain raises the alarm that nothing on our chain explains a witness's marks of a key. A standing alarm
@@ -86,10 +43,10 @@ func (s *Signer) RaiseOtherChain(witness string, pkh tezos.PublicKeyHash, text, 
 // isStrange tells whether a device must not be used for a key: its mark was not believed, and no operator has raised
 // ours to the device's since.
 func (s *Signer) isStrange(d Device, pkh tezos.PublicKeyHash) bool {
-	if !s.strange.any.Load() {
+	if !s.strange.Any() {
 		return false
 	}
-	m, ok := s.strange.find(d, pkh)
+	m, ok := s.strange.Find(d.Name(), pkh)
 	if !ok {
 		return false
 	}
@@ -99,7 +56,7 @@ func (s *Signer) isStrange(d Device, pkh tezos.PublicKeyHash) bool {
 
 // markStrange shows why a device's keys are not used.
 func (s *Signer) markStrange(d Device, keys []device.Key) []device.Key {
-	if !s.strange.any.Load() {
+	if !s.strange.Any() {
 		return keys
 	}
 	keys = slices.Clone(keys)
