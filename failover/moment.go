@@ -44,6 +44,21 @@ func (n *Node) Moment(ctx context.Context, w moment.Window) (moment.Moment, erro
 	return look.Judge(ctx, found), nil
 }
 
+// Quiet tells whether now is a good moment for the right to come here: no block of the keys here is near. The look asks
+// no peer, and is for an instance that does not sign.
+func (n *Node) Quiet(ctx context.Context, w moment.Window) (moment.Moment, error) {
+	if err := w.Check(); err != nil {
+		return moment.Moment{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	look := moment.Look{Window: w, Keys: n.keys.PKHs(), Marks: n.marks.durable}
+	if n.heads.Chain != nil {
+		look.Node = &n.heads
+	}
+	return look.Judge(ctx, nil), nil
+}
+
 // momentPeer asks the peer. The answer is nil when the peer does not answer.
 func (n *Node) momentPeer(ctx context.Context) (checklist.Line, *wire.Answer) {
 	const id = checklist.OtherInstance

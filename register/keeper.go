@@ -73,6 +73,9 @@ type KeeperConfig struct {
 	// wait as well. Nil: the keeper's.
 	Lines *heldlog.Lines
 	Every time.Duration // how often the register is looked at; zero: a second
+	// Quiet is nil at a good moment to ask the owner for the right: no block of these keys is near. A nil Quiet: each
+	// moment is good.
+	Quiet func(ctx context.Context) error
 	// Watch calls poke at each noticed change of the record, until ctx ends; nil: no watch. Only speed depends on
 	// Watch.
 	Watch func(ctx context.Context, poke func())
@@ -84,10 +87,11 @@ type Keeper struct {
 	cfg  KeeperConfig
 	kick chan struct{}
 
-	act sync.Mutex // one step at a time; guards the next two fields
+	act sync.Mutex // one step at a time; guards the next three fields
 	// of the last record: the part that moves with a living owner, and the head at the last move
-	moved moved
-	since int32
+	moved  moved
+	since  int32
+	prefer prefer
 
 	mu     sync.Mutex
 	state  State
@@ -223,6 +227,7 @@ func (k *Keeper) extend(ctx context.Context) {
 	}
 	rec, err := k.cfg.Right.Extend(ctx, head)
 	k.note(rec, err)
+	k.prefer.keeps(rec, err)
 	if errors.Is(err, ErrLost) || Denied(err) {
 		k.lost(ctx, whyLost(err))
 	}
@@ -250,6 +255,9 @@ func (k *Keeper) standBy(ctx context.Context, rec Record) {
 	} else {
 		why = k.wait(rec)
 	}
+	if why != "" && k.prefers(ctx, rec) {
+		why = k.askBack(ctx, rec)
+	}
 	k.mu.Lock()
 	k.state.Why = why
 	k.mu.Unlock()
@@ -269,12 +277,13 @@ func (k *Keeper) wait(rec Record) string {
 		return err.Error()
 	}
 	mine := rec.Owner == k.cfg.Me || rec.Released() && rec.Next == k.cfg.Me
-	switch given := rec.Released() && (rec.Next == k.cfg.Me || k.isWanted()); {
-	case given:
+	switch {
+	case rec.Released() && k.isWanted():
 	case k.resting():
 		return "a handover to another machine is under way"
 	case k.cfg.Machine.Barred() != "":
 		return k.cfg.Machine.Barred()
+	case rec.Released() && rec.Next == k.cfg.Me: // also an answer to a question from before an operator's standby
 	case !k.cfg.Policy.Automatic && !mine:
 		return "automatic takeover is off"
 	case !ok:
@@ -327,6 +336,7 @@ func (k *Keeper) begin(ctx context.Context, rec Record) {
 	k.mu.Lock()
 	k.wanted = false
 	k.mu.Unlock()
+	k.prefer.begins(rec)
 	k.cfg.Log.Info("right taken", "epoch", rec.Epoch, "floor", rec.Floor, "horizon", rec.Horizon)
 	if err := k.cfg.Machine.Begin(ctx, rec); err != nil {
 		k.cfg.Log.Error("right cannot be used", "error", err)
@@ -386,7 +396,7 @@ func (k *Keeper) Ask(ctx context.Context) (Record, error) {
 	k.mu.Lock()
 	k.wanted = true
 	k.mu.Unlock()
-	return k.cfg.Right.Ask(ctx)
+	return k.cfg.Right.Ask(ctx, func(Record) error { return nil })
 }
 
 // Rest keeps the keeper from taking the right by itself, or ends the rest.

@@ -118,6 +118,7 @@ func (f *fleet) start(m *member, priority int, disk machine) {
 	h := &host{head: &m.own, machine: machine{id: disk.id, marks: disk.marks, seen: disk.seen, life: f.lives}}
 	h.right = register.New(register.Config{
 		Backend: m.link, Memory: &h.machine, Chain: chain, Me: h.id, Life: fmt.Sprint("life", f.lives), Ahead: ahead,
+		Priority: int32(f.rnd.IntN(4)), // not always the truth: safety does not depend on a priority
 	})
 	h.keeper = register.NewKeeper(register.KeeperConfig{
 		Right: h.right, Machine: h, Me: h.id, Policy: register.Policy{Automatic: true, Patience: patience, Priority: int32(priority)},

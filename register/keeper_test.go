@@ -27,6 +27,7 @@ type host struct {
 	ended   []string
 	barred  string
 	denied  []error
+	quiet   error
 }
 
 func (h *host) Head() (int32, bool) { return *h.head, true }
@@ -96,13 +97,20 @@ func newHost(reg register.Backend, i, life int, head *int32) *host {
 	h := &host{head: head, machine: machine{id: hwm.InstanceID{byte(i + 1)}, marks: map[tezos.Kind]hwm.Position{}}}
 	h.right = register.New(register.Config{
 		Backend: reg, Memory: &h.machine, Chain: chain, Me: h.id, Life: fmt.Sprint("life", i, life), Ahead: ahead,
+		Priority: int32(i),
 	})
-	h.keeper = register.NewKeeper(register.KeeperConfig{
-		Right: h.right, Machine: h, Me: h.id,
-		Policy: register.Policy{Automatic: true, Patience: patience, Priority: int32(i)},
-		Log:    slog.New(&stepWatch{Handler: slog.DiscardHandler, host: h}),
-	})
+	h.keeper = h.with(int32(i))
 	return h
+}
+
+// with gives the host a keeper of a priority.
+func (h *host) with(priority int32) *register.Keeper {
+	return register.NewKeeper(register.KeeperConfig{
+		Right: h.right, Machine: h, Me: h.id,
+		Policy: register.Policy{Automatic: true, Patience: patience, Priority: priority},
+		Log:    slog.New(&stepWatch{Handler: slog.DiscardHandler, host: h}),
+		Quiet:  func(context.Context) error { return h.quiet },
+	})
 }
 
 // stepWatch is the log of every host: a line that is written during a step spoils the test, since a log that nobody

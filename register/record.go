@@ -47,8 +47,10 @@ type Record struct {
 	// Asked is the instance that asks the owner for the right; zero: nobody asks.
 	Asked hwm.InstanceID `json:"asked"`
 	// Life is the owner's process. Another process of the same instance is not the owner.
-	Life  string `json:"life"`
-	Epoch uint64 `json:"epoch"` // grows with each acquisition and each release
+	Life string `json:"life"`
+	// Priority is the owner's: a standby with a smaller number may ask for the right.
+	Priority int32  `json:"priority,omitempty"`
+	Epoch    uint64 `json:"epoch"` // grows with each acquisition and each release
 	// The owner may sign the levels above Floor, up to and including Horizon. After a release Horizon is the highest
 	// level signed.
 	Floor   int32 `json:"floor"`
@@ -123,7 +125,7 @@ func Parse(b []byte) (Record, error) {
 }
 
 func (r Record) sound() bool {
-	if r.Epoch > maxEpoch || r.Floor < 0 || r.Horizon < r.Floor || r.Nonce == "" ||
+	if r.Epoch > maxEpoch || r.Priority < 0 || r.Floor < 0 || r.Horizon < r.Floor || r.Nonce == "" ||
 		len(r.Nonce) > maxNonce || len(r.Life) > maxLife || len(r.Marks) > maxMarks ||
 		!r.Released() && r.Life == "" {
 		return false

@@ -30,6 +30,8 @@ type Config struct {
 	Me      hwm.InstanceID
 	Life    string // of this process; no two processes share a life
 	Ahead   int32  // levels of the horizon above the head; at least 1
+	// Priority is written into the records of this process, for the standbys; no rule of safety reads the priority.
+	Priority int32
 }
 
 // Right is a process's side of the protocol. Signing asks May, at any time. All further methods talk to the register,
@@ -214,9 +216,9 @@ func (r *Right) Acquire(ctx context.Context, head int32, may func(Record) error)
 		return Record{}, err
 	}
 	next := Record{
-		Chain: r.cfg.Chain, Owner: r.cfg.Me, Life: r.cfg.Life, Epoch: rec.Epoch + 1, Floor: rec.Horizon, Horizon: above(max(rec.Horizon, head), r.cfg.Ahead),
+		Chain: r.cfg.Chain, Owner: r.cfg.Me, Life: r.cfg.Life, Priority: r.cfg.Priority, Epoch: rec.Epoch + 1,
+		Floor: rec.Horizon, Horizon: above(max(rec.Horizon, head), r.cfg.Ahead), Marks: rec.Marks,
 	}
-	next.Marks = rec.Marks
 	if !rec.Released() { // nobody knows how far the owner came: the same keys, at its horizon
 		next.Marks = nil
 		for _, m := range rec.Marks {
@@ -249,8 +251,8 @@ func (r *Right) Extend(ctx context.Context, head int32) (Record, error) {
 }
 
 // Ask asks the owner, in the record, to release the right to this instance. Ask changes nothing else of the record, and
-// gives this instance nothing.
-func (r *Right) Ask(ctx context.Context) (Record, error) {
+// gives this instance nothing. may decides about the record first, as in Acquire.
+func (r *Right) Ask(ctx context.Context, may func(Record) error) (Record, error) {
 	r.write.Lock()
 	defer r.write.Unlock()
 	e, rec, err := r.read(ctx)
@@ -259,6 +261,9 @@ func (r *Right) Ask(ctx context.Context) (Record, error) {
 	}
 	if rec.Released() || rec.Owner == r.cfg.Me || rec.Asked == r.cfg.Me {
 		return rec, nil
+	}
+	if err = may(rec); err != nil {
+		return Record{}, err
 	}
 	next := rec
 	next.Asked = r.cfg.Me

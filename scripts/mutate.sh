@@ -323,6 +323,14 @@ takes what was given to another machine | register/keeper.go | s/case rec.Releas
 gives the right away without its marks | register/keeper.go | s/k.cfg.Right.Release(ctx, next, marks)/k.cfg.Right.Release(ctx, next, marks[:0])/ | ./register | TestPlannedHandover|TestAskedFor
 lets a mark that was set far travel | register/right.go | s/if m.Level > own.Horizon {/if m.Level < 0 {/ | ./register | TestAMarkThatSomebodySetFar
 does not know of a takeover after a standstill | register/right.go | s/r.held = newHeld(e, rec)$/_ = e/ | ./register | TestOwnerFollowsTheHead|TestSchedules
+asks a machine of its own priority for the right | register/prefer.go | s/rec.Priority > k.cfg.Policy.Priority$/rec.Priority >= k.cfg.Policy.Priority/ | ./register | TestMachinesOfOnePriority
+asks for the right as soon as it is back | register/prefer.go | s/^\treturn head-p.from >= p.wait()$/\treturn true/ | ./register | TestARepairedMachine|TestAnUnreadyMachine
+asks for the right at once after a sleep | register/prefer.go | s/ || head-p.last > unseen {/ {/ | ./register | TestASuspendedMachine
+asks for the right again and again | register/prefer.go | s/p.need = min(2\*p.wait(), mostSettled)/_ = mostSettled/ | ./register | TestAMachineThatLosesTheRight
+never forgets that it lost the right | register/prefer.go | s/^\t\tp.need = settled$/\t\t_ = settled/ | ./register | TestAMachineThatLosesTheRight
+takes the asked right although an operator said no | register/keeper.go | s/case rec.Released() \&\& k.isWanted():/case rec.Released() \&\& (k.isWanted() || rec.Next == k.cfg.Me):/ | ./register | TestALateAnswer
+asks with more than a question | register/right.go | s/next.Asked = r.cfg.Me$/next.Asked, next.Horizon = r.cfg.Me, next.Horizon+1/ | ./register | TestAQuestionDoesNot
+asks for the right at a bad moment | register/prefer.go | s/k.cfg.Quiet(ctx) == nil$/k.cfg.Quiet != nil/ | ./register | TestNobodyAsksAtABadMoment
 hides a silent register from its metrics | api/gauges.go | s/ch.set(descRSil, .*/ch.set(descRSil, 0)/ | ./api | TestGaugesOfTheRegister
 hides a denied right from its metrics | api/gauges.go | s/ch.set(descRDeny, .*/ch.set(descRDeny, 0)/ | ./api | TestGaugesOfTheRegister
 asks for the register's permissions with a read | register/etcd/survey.go | s/clientv3.OpPut(r.key, "")/clientv3.OpGet(r.key)/ | ./register/etcd | TestASurveyTells

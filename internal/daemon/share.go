@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"highwater/failover/heard"
+	"highwater/failover/moment"
 	"highwater/hwm"
 	"highwater/internal/certs"
 	"highwater/internal/config"
@@ -26,7 +27,8 @@ type share struct {
 	machine *register.Instance
 	keeper  *register.Keeper
 	desk    *register.Desk
-	next    hwm.InstanceID // that a clean stop releases the right to; zero: any
+	quiet   func(context.Context) error // nil at a good moment for the right to come here
+	next    hwm.InstanceID              // that a clean stop releases the right to; zero: any
 }
 
 // OpenRegister opens the register of a configuration. It waits for no member.
@@ -77,14 +79,15 @@ func newShare(cfg *config.Config, db *store.DB, log *slog.Logger, lines *heldlog
 	s := &share{backend: backend, machine: &register.Instance{Store: db, Log: lines.Logger(log)}}
 	s.right = register.New(register.Config{
 		Backend: backend, Memory: s.machine, Chain: cfg.ChainID, Me: db.Instance(), Life: register.NewLife(),
-		Ahead: cfg.Register.Ahead,
+		Ahead: cfg.Register.Ahead, Priority: cfg.Register.Priority,
 	})
 	policy := register.Policy{
 		Automatic: cfg.Register.Automatic, Patience: cfg.Register.Patience,
 		Priority: cfg.Register.Priority,
 	}
 	s.keeper = register.NewKeeper(register.KeeperConfig{
-		Right: s.right, Machine: s.machine, Policy: policy, Me: db.Instance(), Log: log, Lines: lines, Watch: backend.Watch,
+		Right: s.right, Machine: s.machine, Policy: policy, Me: db.Instance(), Log: log, Lines: lines,
+		Watch: backend.Watch, Quiet: s.quietly,
 	})
 	s.desk = &register.Desk{
 		Keeper: s.keeper, Machine: s.machine, Name: cfg.RegisterKey(), Policy: policy,
@@ -113,8 +116,21 @@ func (s *share) connect(in *Instance) {
 		}
 		return nil
 	}
+	s.quiet = func(ctx context.Context) error {
+		m, err := in.node.Quiet(ctx, moment.Window{Within: quietWithin})
+		if err != nil || m.Good {
+			return err
+		}
+		return errors.New("no good moment: " + m.Finding().Detail)
+	}
 	in.Signer.Explain("the register has not given the right to sign to this process yet", "see: highwater status")
 }
+
+// quietWithin is how many levels a good moment may be away: a machine with many blocks takes the best gap.
+const quietWithin = 20
+
+// quietly asks for the moment, once the instance is whole.
+func (s *share) quietly(ctx context.Context) error { return s.quiet(ctx) }
 
 // sharedRight is the right as the signer asks for it.
 type sharedRight struct {
