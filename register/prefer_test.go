@@ -1,6 +1,7 @@
 package register_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -134,6 +135,35 @@ func TestAMachineThatLosesTheRightWaitsLonger(t *testing.T) {
 	levels(t, hosts, head, settled+8, step)
 	require.True(t, hosts[0].signing, "a machine that kept the right for long waits as if it had lost it")
 	require.Len(t, hosts[0].ended, ended+1)
+}
+
+// busy is a register whose owner writes between each look and the write that follows.
+type busy struct {
+	register.Backend
+	between func()
+}
+
+func (b *busy) Swap(ctx context.Context, prev register.Entry, next []byte) (register.Entry, bool, error) {
+	b.between()
+	return b.Backend.Swap(ctx, prev, next)
+}
+
+func TestAQuestionIsAskedAgainAfterAnExtension(t *testing.T) {
+	reg, hosts, head := three(t)
+	extensions := 0
+	asker := newHost(&busy{reg, func() {
+		if extensions++; extensions < 4 {
+			*head++
+			require.NoError(t, extend(t, hosts[0]))
+		}
+	}}, 2, 2, head)
+	_, err := asker.keeper.Ask(t.Context())
+	require.NoError(t, err)
+	hosts[0].keeper.Step(t.Context())
+	require.False(t, hosts[0].signing, "the question was lost")
+	hosts[0].keeper.Step(t.Context())
+	asker.keeper.Step(t.Context())
+	require.True(t, asker.signing)
 }
 
 func TestAQuestionDoesNotReplaceAnother(t *testing.T) {

@@ -255,24 +255,32 @@ func (r *Right) Extend(ctx context.Context, head int32) (Record, error) {
 func (r *Right) Ask(ctx context.Context, may func(Record) error) (Record, error) {
 	r.write.Lock()
 	defer r.write.Unlock()
-	e, rec, err := r.read(ctx)
-	if err != nil {
-		return Record{}, err
+	for range askTries { // the owner may extend its horizon between the look and the question
+		e, rec, err := r.read(ctx)
+		if err != nil {
+			return Record{}, err
+		}
+		if rec.Released() || rec.Owner == r.cfg.Me || rec.Asked == r.cfg.Me {
+			return rec, nil
+		}
+		if err = may(rec); err != nil {
+			return Record{}, err
+		}
+		next := rec
+		next.Asked = r.cfg.Me
+		now, swapped, err := r.cfg.Backend.Swap(ctx, e, next.encode())
+		if err != nil {
+			return Record{}, err
+		}
+		if swapped {
+			return r.look(now)
+		}
 	}
-	if rec.Released() || rec.Owner == r.cfg.Me || rec.Asked == r.cfg.Me {
-		return rec, nil
-	}
-	if err = may(rec); err != nil {
-		return Record{}, err
-	}
-	next := rec
-	next.Asked = r.cfg.Me
-	now, _, err := r.cfg.Backend.Swap(ctx, e, next.encode())
-	if err != nil {
-		return Record{}, err
-	}
-	return r.look(now)
+	return Record{}, errMoved
 }
+
+// askTries bounds the attempts of a question: a living owner writes once a level.
+const askTries = 5
 
 // Fence ends signing under this right, before a release.
 func (r *Right) Fence() {

@@ -329,6 +329,7 @@ asks for the right at once after a sleep | register/prefer.go | s/ || head-p.las
 asks for the right again and again | register/prefer.go | s/p.need = min(2\*p.wait(), mostSettled)/_ = mostSettled/ | ./register | TestAMachineThatLosesTheRight
 never forgets that it lost the right | register/prefer.go | s/^\t\tp.need = settled$/\t\t_ = settled/ | ./register | TestAMachineThatLosesTheRight
 takes the asked right although an operator said no | register/keeper.go | s/case rec.Released() \&\& k.isWanted():/case rec.Released() \&\& (k.isWanted() || rec.Next == k.cfg.Me):/ | ./register | TestALateAnswer
+asks once, and loses the question to an extension | register/right.go | s/^const askTries = 5$/const askTries = 1/ | ./register | TestAQuestionIsAskedAgain
 asks with more than a question | register/right.go | s/next.Asked = r.cfg.Me$/next.Asked, next.Horizon = r.cfg.Me, next.Horizon+1/ | ./register | TestAQuestionDoesNot
 asks for the right at a bad moment | register/prefer.go | s/k.cfg.Quiet(ctx) == nil$/k.cfg.Quiet != nil/ | ./register | TestNobodyAsksAtABadMoment
 hides a silent register from its metrics | api/gauges.go | s/ch.set(descRSil, .*/ch.set(descRSil, 0)/ | ./api | TestGaugesOfTheRegister
