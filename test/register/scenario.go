@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,8 @@ func scenarios() []scenario {
 		{"owner suspended, and woken", takenOver, suspend},
 		{"owner cut off from the register", takenOver, cutOff},
 		{"answers to the owner lost for a level", none, loseAnswers},
+		{"a write of the owner applied late", takenOver, lateWrite},
+		{"a write of the owner applied after a takeover", takenOver, lateAfterTakeover},
 		{"each member stopped in turn", none, stopMembers},
 		{"register away for ahead-1 levels", none, stopRegister},
 		{"register away for twice the horizon", func(ahead int) int { return 2*ahead + 3 }, stopRegisterLong},
@@ -131,6 +134,55 @@ func loseAnswers(ctx context.Context, w *world, owner *machine) error {
 		l.set(open)
 	}
 	return errors.Join(err, w.levels(ctx, 2), w.awaitOwner(ctx, owner.index))
+}
+
+// lateWrite holds what the owner writes until the owner has given the write up, and lets the register apply the write.
+// Not every held question is a write: the record tells.
+func lateWrite(ctx context.Context, w *world, owner *machine) error {
+	for range 10 {
+		for _, l := range owner.links {
+			l.set(late)
+		}
+		if err := w.levels(ctx, 1); err != nil {
+			return err
+		}
+		before, err := w.record(ctx)
+		if err != nil {
+			return err
+		}
+		applied := false
+		for _, l := range owner.links {
+			l.deliver()
+		}
+		for deadline := time.Now().Add(w.interval); !applied && time.Now().Before(deadline) && err == nil; {
+			var now []byte
+			now, err = w.record(ctx)
+			applied = !bytes.Equal(now, before)
+		}
+		owner.dialAgain()
+		if err = errors.Join(err, w.levels(ctx, 2)); err != nil || applied {
+			return errors.Join(err, w.awaitOwner(ctx, -1))
+		}
+	}
+	return errors.New("no write of the owner was held")
+}
+
+// lateAfterTakeover delivers what a cut-off owner wrote, after another machine has taken the right.
+func lateAfterTakeover(ctx context.Context, w *world, owner *machine) error {
+	for _, l := range owner.links {
+		l.set(late)
+	}
+	err := errors.Join(w.awaitAnother(ctx, owner), w.levels(ctx, 1))
+	delivered := 0
+	for _, l := range owner.links {
+		delivered += l.deliver()
+	}
+	err = errors.Join(err, w.levels(ctx, 2))
+	owner.dialAgain()
+	if delivered == 0 {
+		err = errors.Join(err, errors.New("no question of the owner was held"))
+	}
+	return errors.Join(err, w.levels(ctx, 2), w.awaitOwner(ctx, -1))
 }
 
 func stopMembers(ctx context.Context, w *world, owner *machine) error {
