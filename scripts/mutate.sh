@@ -36,8 +36,8 @@ leaves the horizon of a mark that was lowered | store/lower.go | s/^\t\tdb.dropH
 covers a mark that the disk does not have | store/horizon.go | s/case !recorded || !e.stored:/case !recorded:/ | ./store | TestAMarkThatIsNotOnDiskIsNotCovered
 moves no horizon before the next level needs it | store/horizon.go | s/^\t\tdb.calmTimer.Reset(unhurriedDelay)$// | ./store | TestOneCommitALevel
 covers by a file that is gone | store/horizon.go | s/if _, err := last.StillAt(c.db.path); err != nil {/if _, err := last, error(nil); err != nil {/ | ./store | TestNothingIsCoveredByAFileThatIsGone
-tells marks that are not on disk | store/batch.go | s/if db.ahead > 0 \&\& len(db.late) > 0 {/if false {/ | ./store | TestLateMarksAreWaitedFor
-does not seal the horizons | store/seal.go | s/, bucketHorizons}/}/ | ./store | TestOlderHorizonInPlace
+tells marks that are not on disk | store/queue.go | s/if db.ahead > 0 \&\& len(db.late) > 0 {/if false {/ | ./store | TestLateMarksAreWaitedFor
+does not seal the horizons | store/layout/seal.go | s/, BucketHorizons}/}/ | ./store | TestOlderHorizonInPlace
 blames the device for the disk | signer/outcome/outcome.go | s/^\to.stage = refusal.StageDisk$// | ./signer | TestWhatTheTimeWasSpentOn
 takes a record whose checksum is wrong | hwm/record.go | s/got != binary.BigEndian.Uint32(sum) {/got != binary.BigEndian.Uint32(sum) \&\& len(record) == 0 {/ | ./hwm | TestMarkRecordRoundTrip
 compares levels by an unsigned difference | hwm/mark.go | s/cmp.Compare(p.Level, q.Level)/int(uint32(p.Level)-uint32(q.Level))/ | ./signer | TestMonotonic
@@ -83,14 +83,14 @@ goes on after a failed commit | store/store.go | s/^\treturn db.poisoned$/\tretu
 reads an older header when the newer one is damaged | store/pages/headers.go | s/return fmt.Errorf("second header: %w", err)/second = first/ | ./store | TestRefusedFiles|TestDamagedPages
 builds upon a file that another program wrote over | store/commit.go | s/if err := db.untouched(); err != nil/if err := db.inPlace(); err != nil/ | ./store | TestReplacedWhileInUse
 commits to a file that has lost its name | store/commit.go | s/return db.inPlace() .*/return nil/ | ./store | TestReplacedDuringACommit
-takes a transaction that is partly there | store/seal.go | s/!bytes.Equal(have, want)/false/ | ./store | TestTornCommit
+takes a transaction that is partly there | store/layout/seal.go | s/!bytes.Equal(have, want)/false/ | ./store | TestTornCommit
 takes bytes for the same by a part of their digest | hwm/decide.go | s/mark.Digest != req.Digest:/[31]byte(mark.Digest[:31]) != [31]byte(req.Digest[:31]):/ | ./hwm | TestEveryBitOfADigestCounts
 signs what was decided before the device was free | signer/sign.go | s/^\td, err = s.decide(r) .*/\terr = nil/ | ./signer | TestDecidedAgainWithTheTurn
-leaves ceilings out of the seal | store/seal.go | s/{bucketMeta, bucketMarks, bucketCeilings, bucketHorizons}/{bucketMeta, bucketMarks, bucketHorizons}/ | ./store | TestOlderRecordInPlace
-leaves the role out of the seal | store/seal.go | s/{bucketMeta, bucketMarks, bucketCeilings, bucketHorizons}/{bucketMarks, bucketCeilings, bucketHorizons}/ | ./store | TestOlderRecordInPlace
-leaves marks out of the seal | store/seal.go | s/{bucketMeta, bucketMarks, bucketCeilings, bucketHorizons}/{bucketMeta, bucketCeilings, bucketHorizons}/ | ./store | TestOlderRecordInPlace
-writes a kept signature only with a mark | store/batch.go | s/db.lateTimer.Reset(.*)/_ = delay/ | ./store | TestKeptSignatures
-takes a mark that is on its way for a durable one | store/batch.go | /^func (db \*DB) latest/,/^}/s/if db.next.empty() {/if true {/ | ./store | TestNothingIsDoneBeforeItIsDurable
+leaves ceilings out of the seal | store/layout/seal.go | s/{BucketMeta, BucketMarks, BucketCeilings, BucketHorizons}/{BucketMeta, BucketMarks, BucketHorizons}/ | ./store | TestOlderRecordInPlace
+leaves the role out of the seal | store/layout/seal.go | s/{BucketMeta, BucketMarks, BucketCeilings, BucketHorizons}/{BucketMarks, BucketCeilings, BucketHorizons}/ | ./store | TestOlderRecordInPlace
+leaves marks out of the seal | store/layout/seal.go | s/{BucketMeta, BucketMarks, BucketCeilings, BucketHorizons}/{BucketMeta, BucketCeilings, BucketHorizons}/ | ./store | TestOlderRecordInPlace
+writes a kept signature only with a mark | store/queue.go | s/db.lateTimer.Reset(.*)/_ = delay/ | ./store | TestKeptSignatures
+takes a mark that is on its way for a durable one | store/queue.go | /^func (db \*DB) latest/,/^}/s/if db.next.empty() {/if true {/ | ./store | TestNothingIsDoneBeforeItIsDurable
 has a role before it is durable | store/role.go | s/^\tb := db.write(db.appendJournal(entry))/\tdb.role = next\n&/ | ./store | TestNothingIsDoneBeforeItIsDurable
 moves a mark that a cut-over by level did not know of | signer/request.go | s/if err = s.stillUncapped(.*); err != nil {/if false {/ | ./signer | TestDecidedBeforeACutOver
 lets a signature out after a standstill | signer/sign.go | s/^\t\t\ts.awake(ctx) .*// | ./failover | TestAfterAStandstillItAsks
@@ -153,12 +153,12 @@ takes an empty spare for a good one | signer/keyhealth.go | s/^\t\th.NoSpares = 
 does not note an empty spare in a checklist | failover/keys/keys.go | s/return k.NoteSpares(\(checklist.New.*\))$/return \1/ | ./failover | TestChecklistsNoteASpareThatIsNone
 signs by a file on a read-only file system | store/open.go | s/^\tif lock.ReadOnly != nil {$/\tif false {/ | ./store | TestReadOnlyFromTheStart
 opens a read-only file without a lock | store/disk/lock.go | s/lock, openErr := OpenFile(path, os.O_RDONLY, 0); openErr == nil/lock, _ := OpenFile(os.DevNull, os.O_RDONLY, 0); true/ | ./store | TestReadOnlyWithoutALock
-logs a failed commit before those who wait are told | store/commit.go | s/^\tclose(b.done)$/\tdb.sayAll()\n\tclose(b.done)/ | ./store | TestAFailedCommitWaitsForNoLog
-logs with a lock of the signer in hand | store/unsaid.go | s/^\tdb.unsaid.add(unsaidLine{level, message, args})$/&\n\tdb.sayAll()/ | ./store | TestNoRequestWaitsForTheLog
+logs a failed commit before those who wait are told | store/commit.go | s/^\tclose(b.done)$/\tdb.unsaid.sayAll()\n\tclose(b.done)/ | ./store | TestAFailedCommitWaitsForNoLog
+logs with a lock of the signer in hand | store/unsaid.go | s/^\tu.add(unsaidLine{level, message, args})$/&\n\tu.sayAll()/ | ./store | TestNoRequestWaitsForTheLog
 advises a level to be typed instead of a command that works | internal/hints/level.go | s/^\tcase node.Load():$/\tcase false:/ | ./internal/hints | TestLevel
 logs a failed commit before those who wait are told | store/commit.go | s/^\tclose(b.done)$//;s/^\tdb.sayRuntime()$/\tclose(b.done)/ | ./store | TestAFailedCommitWaitsForNoLog
 logs a note of a device with the store in hand | store/devices.go | s/failed\[by.Device\] = err/db.log.Error("x")/ | ./store | TestNothingIsLoggedUnderTheLock
-logs with the store in hand | store/commit.go | s/^\tfirst = db.poisoned == nil$/\tfirst = db.poisoned == nil\n\tdb.log.Error("commit failed")/ | ./store | TestNothingIsLoggedUnderTheLock
+logs with the store in hand | store/failed.go | s/^\tfirst = db.poisoned == nil$/\tfirst = db.poisoned == nil\n\tdb.log.Error("commit failed")/ | ./store | TestNothingIsLoggedUnderTheLock
 logs what a Ledger is asked | ledger/session.go | s/"sent", len(c.raw)/"sent", fmt.Sprintf("%x", c.raw)/ | ./api | TestNoLogShowsPayloadsOrSignatures
 logs what a Ledger answers | ledger/session.go | s/"answered", len(out)/"answered", string(out), "hex", fmt.Sprintf("%x", out)/ | ./api | TestNoLogShowsPayloadsOrSignatures
 fences on what does not verify | guard/sight.go | s/s.doubtful = !s.proven \&\& (alone || key.Public == nil)/s.doubtful = false \&\& alone/;s/^\ts.doubtful = !s.proven$// | ./guard | TestASightingThatDoesNotVerify|TestAKeyThatWasNeverHere
@@ -230,7 +230,7 @@ forgets what earlier versions saw of a device | signer/backwards.go | s/return s
 takes an older state directory for a crash | signer/ahead.go | s/int64(own)+1, nil/int64(own)+9, nil/ | ./signer | TestOnePlace
 raises a device above what an interrupted request needs | signer/reconcile.go | s/lowest = min(lowest, level)/lowest = max(lowest \& 1, level)/ | ./signer | TestReconcile
 forgets the ceiling of one key | signer/limits.go | s/if s.capped.Load() \&\& state.Ceiling == nil {/if false {/ | ./failover | TestAKeyWithoutACeiling
-opens a file whose seal is of another transaction | store/seal.go | s/body := binary.BigEndian.AppendUint64(nil, uint64(tx.ID()))/body := binary.BigEndian.AppendUint64(nil, uint64(tx.ID()\&0))/ | ./store | TestTornCommit|TestDamagedPages
+opens a file whose seal is of another transaction | store/layout/seal.go | s/body := binary.BigEndian.AppendUint64(nil, uint64(tx.ID()))/body := binary.BigEndian.AppendUint64(nil, uint64(tx.ID()\&0))/ | ./store | TestTornCommit|TestDamagedPages
 takes a header whose checksum is wrong | store/pages/headers.go | s/if sum.Sum64() != binary.NativeEndian.Uint64(b\[metaSum:\]) {/if false {/ | ./store | TestRefusedFiles|TestDamagedPages|TestFlippedBits
 the guard alarms for an epoch that was given away | guard/sight.go | s/if now := g.cfg.Role(); now.Role != hwm.Active || now.Epoch != g.epoch {/if false {/ | ./guard | TestNoAlarmForAnEpochThatIsOver
 the guard takes an unknown encoding for a stranger's bytes | guard/judge.go | s/return !s.proven \&\& !slices.Contains(g.trusted, s.form)/return false/ | ./guard | TestAnUnknownEncoding|TestADoubleSignatureInAnAggregate

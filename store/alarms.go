@@ -8,6 +8,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"highwater/hwm"
+	"highwater/store/layout"
 )
 
 // metaAlarms is a record that earlier versions do not know and leave as it is.
@@ -23,7 +24,7 @@ func (db *DB) Alarms() []hwm.Alarm {
 // SetAlarms replaces the kept alarms, durably, by the last hwm.MaxAlarms of the list. An equal list is not written.
 func (db *DB) SetAlarms(alarms []hwm.Alarm) error {
 	kept := slices.Clone(alarms[max(0, len(alarms)-hwm.MaxAlarms):])
-	write, err := putJSON(bucketMeta, metaAlarms, kept)
+	write, err := layout.PutJSON(layout.BucketMeta, metaAlarms, kept)
 	if err != nil {
 		return err
 	}
@@ -38,7 +39,7 @@ func (db *DB) SetAlarms(alarms []hwm.Alarm) error {
 
 // loadAlarms reads the alarms, if any.
 func (db *DB) loadAlarms(tx *bolt.Tx) error {
-	record := tx.Bucket(bucketMeta).Get(metaAlarms)
+	record := tx.Bucket(layout.BucketMeta).Get(metaAlarms)
 	if record == nil {
 		return nil
 	}

@@ -1,10 +1,40 @@
 package store
 
 import (
-	"time"
+	"highwater/hwm"
 
 	bolt "go.etcd.io/bbolt"
 )
+
+// entry is a mark in memory.
+type entry struct {
+	key   hwm.Key
+	dbKey []byte
+	mark  hwm.Mark
+	fresh bool // this process made the mark
+	dirty bool // in the next batch already
+	late  bool // goes along with the next batch, for no waiter of its own
+	// stored: the disk has a mark of this name, the same or a lower mark
+	stored bool
+}
+
+func newEntry(key hwm.Key, mark hwm.Mark) *entry {
+	dbKey, err := key.MarshalBinary()
+	if err != nil {
+		panic(err) // cannot fail
+	}
+	return &entry{key: key, dbKey: dbKey, mark: mark}
+}
+
+// horizon is "this instance may sign up to here" of a key on a chain, for all its kinds. A run that does not end in
+// order leaves the horizon on disk; the next run signs nothing at or below the horizon that is not known exactly.
+type horizon struct {
+	dbKey   []byte
+	want    int32 // of the next transaction
+	taken   int32 // of the last begun transaction
+	durable int32 // on disk; -1: nothing yet
+	queued  bool  // in the next batch already
+}
 
 // batch is the content of a transaction; requests wait for it.
 type batch struct {
@@ -30,82 +60,4 @@ func (b *batch) empty() bool {
 func (b *batch) Wait() error {
 	<-b.done
 	return b.err
-}
-
-// put adds an entry to the next transaction. The caller holds db.mu.
-func (db *DB) put(e *entry) *batch {
-	if !e.dirty {
-		e.dirty = true
-		db.next.entries = append(db.next.entries, e)
-	}
-	return db.kick()
-}
-
-// write adds a write of its own to the next transaction. The caller holds db.mu.
-func (db *DB) write(f func(*bolt.Tx) error) *batch {
-	db.next.writes = append(db.next.writes, f)
-	return db.kick()
-}
-
-// latest is the batch after which everything now in memory is durable. The caller holds db.mu.
-func (db *DB) latest() *batch {
-	if db.ahead > 0 && len(db.late) > 0 { // marks may be among the late entries, not only signatures
-		db.next.awaited = true
-		return db.kick()
-	}
-	if db.next.empty() {
-		return db.taken
-	}
-	return db.kick() // it may hold unhurried horizons only
-}
-
-// lateDelay is how long a kept signature waits for company before a transaction of its own. A baker asks a few times
-// a second at the most, so a flush rarely stands in the way of a request.
-const lateDelay = 20 * time.Millisecond
-
-// coveredDelay is the delay where a horizon covers the marks, too, and the marks go along with the next level's
-// transaction. The delay is longer than a level: only a baker that has stopped asking lets it pass.
-const coveredDelay = 10 * time.Second
-
-// later has an entry go along with the next transaction, or after a while with a transaction of its own: nobody
-// waits. The caller holds db.mu.
-func (db *DB) later(e *entry) {
-	if e.late {
-		return
-	}
-	e.late = true
-	db.late = append(db.late, e)
-	if len(db.late) > 1 {
-		return
-	}
-	delay := lateDelay
-	if db.ahead > 0 {
-		delay = coveredDelay
-	}
-	db.lateTimer.Reset(delay) // the committer sleeps on: nothing is due yet
-}
-
-// durably makes a change in memory, under the lock and only while the store is usable, and waits for the change's
-// batch. A failed change has changed nothing.
-func (db *DB) durably(change func() (*batch, error)) error {
-	b, err := func() (*batch, error) {
-		db.mu.Lock()
-		defer db.mu.Unlock()
-		if err := db.usable(); err != nil {
-			return nil, err
-		}
-		return change()
-	}()
-	if err != nil {
-		return err
-	}
-	return b.Wait()
-}
-
-func (db *DB) kick() *batch {
-	select {
-	case db.wake <- struct{}{}:
-	default:
-	}
-	return db.next
 }

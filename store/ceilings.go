@@ -8,6 +8,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/tezos"
+	"highwater/store/layout"
 )
 
 // Ceilings gives all ceilings.
@@ -68,11 +69,11 @@ func (db *DB) changeCeiling(c hwm.CeilingChange) *batch {
 	}
 	if c.Ceiling == nil {
 		delete(db.ceilings, c.Key)
-		return db.write(func(tx *bolt.Tx) error { return tx.Bucket(bucketCeilings).Delete(dbKey) })
+		return db.write(func(tx *bolt.Tx) error { return tx.Bucket(layout.BucketCeilings).Delete(dbKey) })
 	}
 	db.ceilings[c.Key] = *c.Ceiling
 	record := c.Ceiling.Encode(dbKey)
-	return db.write(func(tx *bolt.Tx) error { return tx.Bucket(bucketCeilings).Put(dbKey, record) })
+	return db.write(func(tx *bolt.Tx) error { return tx.Bucket(layout.BucketCeilings).Put(dbKey, record) })
 }
 
 // keepable tells whether a ceiling could be loaded again.
@@ -110,7 +111,7 @@ func (e *RisenError) HintText() string {
 func (e *RisenError) Unwrap() error { return hwm.ErrMoved }
 
 func (db *DB) loadCeilings(tx *bolt.Tx) error {
-	return tx.Bucket(bucketCeilings).ForEach(func(k, v []byte) error {
+	return tx.Bucket(layout.BucketCeilings).ForEach(func(k, v []byte) error {
 		var key hwm.CeilingKey
 		if err := key.UnmarshalBinary(k); err != nil {
 			return fmt.Errorf("ceiling %x: %w", k, err)

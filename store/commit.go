@@ -2,21 +2,20 @@ package store
 
 import (
 	"errors"
-	"fmt"
-	"log/slog"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 
 	"highwater/hwm"
-	"highwater/store/disk"
+	"highwater/store/layout"
+	"highwater/store/pages"
 )
 
 // commitLoop is the only writer. Changes that arrive while a transaction syncs go into the next transaction.
 func (db *DB) commitLoop() {
 	defer close(db.committed)
 	for {
-		db.sayAll()
+		db.unsaid.sayAll()
 		select {
 		case <-db.unsaid.due:
 		case <-db.wake:
@@ -27,7 +26,7 @@ func (db *DB) commitLoop() {
 			db.commit(true, false)
 		case <-db.stop:
 			db.commit(true, true)
-			db.sayAll()
+			db.unsaid.sayAll()
 			return
 		}
 	}
@@ -131,14 +130,14 @@ func (db *DB) update(b *batch, records []record) error {
 	if err := db.untouched(); err != nil {
 		return err
 	}
-	err := guard(func() error {
+	err := pages.Guard(func() error {
 		return db.bolt.Update(func(tx *bolt.Tx) error {
 			if !db.begun {
 				if err := db.beginSession(tx); err != nil {
 					return err
 				}
 			}
-			marks := tx.Bucket(bucketMarks)
+			marks := tx.Bucket(layout.BucketMarks)
 			for _, r := range records {
 				if err := marks.Put(r.key, r.value); err != nil {
 					return err
@@ -149,7 +148,7 @@ func (db *DB) update(b *batch, records []record) error {
 					return err
 				}
 			}
-			if err := errors.Join(b.putHorizons(tx), db.putSession(tx, b.last), putSeal(tx)); err != nil {
+			if err := errors.Join(b.putHorizons(tx), db.putSession(tx, b.last), layout.PutSeal(tx)); err != nil {
 				return err
 			}
 			return db.rememberSeal(tx)
@@ -160,25 +159,4 @@ func (db *DB) update(b *batch, records []record) error {
 		return err
 	}
 	return db.inPlace() // the next start looks in this place
-}
-
-// poison ends all signing of this process: after a failed commit the content of the disk is unknown.
-func (db *DB) poison(cause error) error {
-	first, poisoned := db.spoil(cause)
-	if first {
-		db.say(slog.LevelError, "commit failed", "error", cause)
-	}
-	return poisoned
-}
-
-// spoil is poison without a line in the log. first tells that nothing had failed before.
-func (db *DB) spoil(cause error) (first bool, poisoned error) {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	first = db.poisoned == nil
-	if first {
-		db.poisoned = &disk.Error{Err: fmt.Errorf("%w: %w", ErrPoisoned, cause)}
-		close(db.failed)
-	}
-	return first, db.poisoned
 }

@@ -14,33 +14,12 @@ import (
 
 	"highwater/hwm"
 	"highwater/store/disk"
+	"highwater/store/layout"
 )
 
 // Modes of new files: the database holds the instance's private key.
 const (
 	dirMode = 0o700
-)
-
-// Names of the buckets, and of the records in the meta bucket.
-var (
-	bucketMeta     = []byte("meta")
-	bucketMarks    = []byte("marks")
-	bucketCeilings = []byte("ceilings")
-	bucketKeys     = []byte("keys")
-	bucketSeen     = []byte("seen")
-	bucketJournal  = []byte("journal")
-	allBuckets     = [][]byte{bucketMeta, bucketMarks, bucketCeilings, bucketKeys, bucketSeen, bucketJournal}
-
-	metaSchema   = []byte("schema")
-	metaInstance = []byte("instance")
-	metaRole     = []byte("role")
-)
-
-// schema names the layout of the whole file; any other layout is refused, but for the schema before, without horizons
-// and session: the first transaction makes a file of this schema of such a file.
-const (
-	schema       = "highwater marks, schema 2"
-	schemaBefore = "highwater marks, schema 1"
 )
 
 // Create makes the state directory, if need be, and an empty database with a new identity, in standby. An existing
@@ -106,18 +85,18 @@ func writeNew(path string, now time.Time) error {
 	}
 	role := hwm.RoleRecord{Role: hwm.Standby, Owner: hwm.InstanceID(public), Since: now, Why: "created"}
 	err = db.Update(func(tx *bolt.Tx) error {
-		for _, name := range append(allBuckets[:len(allBuckets):len(allBuckets)], bucketHorizons) {
+		for _, name := range append(layout.Buckets[:len(layout.Buckets):len(layout.Buckets)], layout.BucketHorizons) {
 			if _, bucketErr := tx.CreateBucket(name); bucketErr != nil {
 				return bucketErr
 			}
 		}
-		meta := tx.Bucket(bucketMeta)
+		meta := tx.Bucket(layout.BucketMeta)
 		return errors.Join(
-			meta.Put(metaSchema, hwm.Seal(metaSchema, []byte(schema))),
-			meta.Put(metaInstance, hwm.Seal(metaInstance, private.Seed())),
-			meta.Put(metaRole, role.Encode(metaRole)),
-			meta.Put(metaSession, sessionRecord{clean: true}.encode()),
-			putSeal(tx),
+			meta.Put(layout.MetaSchema, hwm.Seal(layout.MetaSchema, []byte(layout.Schema))),
+			meta.Put(layout.MetaInstance, hwm.Seal(layout.MetaInstance, private.Seed())),
+			meta.Put(layout.MetaRole, role.Encode(layout.MetaRole)),
+			meta.Put(layout.MetaSession, layout.Session{Clean: true}.Encode()),
+			layout.PutSeal(tx),
 		)
 	})
 	return errors.Join(err, db.Sync(), db.Close())

@@ -9,32 +9,14 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/tezos"
+	"highwater/store/layout"
 )
-
-// seenKey names a device's word about itself: device identity, key, kind (zero: all kinds).
-type seenKey struct {
-	Device string              `json:"device"`
-	PKH    tezos.PublicKeyHash `json:"pkh"`
-	Kind   uint8               `json:"kind"`
-}
-
-type seenRecord struct {
-	seenKey
-	hwm.Position
-	Signed *signedRecord `json:"signed,omitempty"` // no mark of a device's own: the signatures made with the device
-}
-
-// signedRecord marks the record of a SignedWith.
-type signedRecord struct {
-	Device string `json:"device"`
-	Open   bool   `json:"open"`
-}
 
 // Seen is a device's own mark as of its last connection.
 func (db *DB) Seen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind) (hwm.Position, bool) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	p, ok := db.seen[seenKey{device, pkh, uint8(kind)}]
+	p, ok := db.seen[layout.SeenKey{Device: device, PKH: pkh, Kind: uint8(kind)}]
 	return p, ok
 }
 
@@ -49,8 +31,9 @@ func (db *DB) EachSeen(each func(device string, pkh tezos.PublicKeyHash, kind te
 
 // SetSeen remembers a device's own mark, durably, also when the mark fell: a fall is a fact about the device.
 func (db *DB) SetSeen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind, p hwm.Position) error {
-	key := seenKey{device, pkh, uint8(kind)}
-	write, err := putJSON(bucketSeen, fmt.Appendf(nil, "%s/%s/%02x", device, pkh, uint8(kind)), seenRecord{key, p, nil})
+	key := layout.SeenKey{Device: device, PKH: pkh, Kind: uint8(kind)}
+	record := layout.SeenRecord{SeenKey: key, Position: p}
+	write, err := layout.PutJSON(layout.BucketSeen, fmt.Appendf(nil, "%s/%s/%02x", device, pkh, uint8(kind)), record)
 	if err != nil {
 		return err
 	}
@@ -64,13 +47,13 @@ func (db *DB) SetSeen(device string, pkh tezos.PublicKeyHash, kind tezos.Kind, p
 }
 
 func (db *DB) loadSeen(tx *bolt.Tx) error {
-	return loadJSON(tx, bucketSeen, func(_ []byte, s seenRecord) error {
+	return layout.EachJSON(tx, layout.BucketSeen, func(_ []byte, s layout.SeenRecord) error {
 		if s.Signed != nil {
 			by := hwm.SignedBy{Device: s.Signed.Device, PKH: s.PKH, Kind: tezos.Kind(s.Kind)}
 			db.signed[by] = hwm.SignedUpTo{Position: s.Position, Open: s.Signed.Open}
 			return nil
 		}
-		db.seen[s.seenKey] = s.Position
+		db.seen[s.SeenKey] = s.Position
 		return nil
 	})
 }
@@ -90,7 +73,7 @@ func (db *DB) SignedWith() map[hwm.SignedBy]hwm.SignedUpTo {
 // signature kept later. A crash may lose the note, together with the signatures.
 func (db *DB) NoteSigned(rows map[hwm.SignedBy]hwm.SignedUpTo) {
 	for device, err := range db.noteSigned(rows) {
-		db.say(slog.LevelError, "the last signature of a device is not recorded", "device", device, "error", err)
+		db.unsaid.say(slog.LevelError, "the last signature of a device is not recorded", "device", device, "error", err)
 	}
 }
 
@@ -118,7 +101,9 @@ func (db *DB) noteSigned(rows map[hwm.SignedBy]hwm.SignedUpTo) map[string]error 
 }
 
 func (db *DB) putSigned(by hwm.SignedBy, upTo hwm.SignedUpTo) (func(*bolt.Tx) error, error) {
-	key := seenKey{signedPrefix + by.Device, by.PKH, uint8(by.Kind)}
-	record := seenRecord{key, upTo.Position, &signedRecord{by.Device, upTo.Open}}
-	return putJSON(bucketSeen, fmt.Appendf(nil, "%s/%s/%02x", key.Device, key.PKH, key.Kind), record)
+	key := layout.SeenKey{Device: signedPrefix + by.Device, PKH: by.PKH, Kind: uint8(by.Kind)}
+	record := layout.SeenRecord{
+		SeenKey: key, Position: upTo.Position, Signed: &layout.SignedRecord{Device: by.Device, Open: upTo.Open},
+	}
+	return layout.PutJSON(layout.BucketSeen, fmt.Appendf(nil, "%s/%s/%02x", key.Device, key.PKH, key.Kind), record)
 }

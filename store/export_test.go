@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"highwater/store/disk"
+	"highwater/store/layout"
 )
 
 // Reseal gives a record another version and the checksum that fits.
@@ -45,12 +46,12 @@ func (db *DB) RuntimeFile() string { return db.runtimePath() }
 
 // OtherBoot makes the last run one of another boot.
 func OtherBoot(tx *bolt.Tx) error {
-	r, err := decodeSession(tx.Bucket(bucketMeta).Get(metaSession))
+	r, err := layout.DecodeSession(tx.Bucket(layout.BucketMeta).Get(layout.MetaSession))
 	if err != nil {
 		return err
 	}
 	r.Boot[0] ^= 0xff
-	return errors.Join(tx.Bucket(bucketMeta).Put(metaSession, r.encode()), putSeal(tx))
+	return errors.Join(tx.Bucket(layout.BucketMeta).Put(layout.MetaSession, r.Encode()), layout.PutSeal(tx))
 }
 
 // OnAReadOnlyFileSystem lets every opening for writing fail, until the result is called.

@@ -3,30 +3,43 @@ package store
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 
 	bolt "go.etcd.io/bbolt"
 
-	"highwater/hwm"
 	"highwater/store/disk"
 )
 
 // Failed is closed once a commit has failed: Healthy gives the error. Only a restart ends the failed state.
 func (db *DB) Failed() <-chan struct{} { return db.failed }
 
+// poison ends all signing of this process: after a failed commit the content of the disk is unknown.
+func (db *DB) poison(cause error) error {
+	first, poisoned := db.spoil(cause)
+	if first {
+		db.unsaid.say(slog.LevelError, "commit failed", "error", cause)
+	}
+	return poisoned
+}
+
+// spoil is poison without a line in the log. first tells that nothing had failed before.
+func (db *DB) spoil(cause error) (first bool, poisoned error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	first = db.poisoned == nil
+	if first {
+		db.poisoned = &disk.Error{Err: fmt.Errorf("%w: %w", ErrPoisoned, cause)}
+		close(db.failed)
+	}
+	return first, db.poisoned
+}
+
 // Probe makes a commit that changes nothing, and returns when the commit is durable. A full, read-only or broken disk
 // fails here, before anything is signed.
 func (db *DB) Probe() error {
 	return db.durably(func() (*batch, error) { return db.write(func(*bolt.Tx) error { return nil }), nil })
-}
-
-// Known lists all marks in memory, in the order of Rows, also after a failed commit. Some may be missing on the disk:
-// the marks serve as floors for another instance, and nothing here is signed by them.
-func (db *DB) Known() []hwm.Row {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	return db.rows()
 }
 
 // Fails tells whether the disk of the state directory made an error, so that a restart may help once the disk works.

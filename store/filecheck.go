@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"highwater/hwm"
+	"highwater/internal/hints"
 	"highwater/store/disk"
 	"highwater/store/pages"
 )
@@ -42,6 +43,29 @@ func checkFile(path string) error {
 		return err
 	}
 	return &UntrustedError{path, err}
+}
+
+// UntrustedError says that a watermark file cannot be used as found.
+type UntrustedError struct {
+	Path string
+	Err  error
+}
+
+func (e *UntrustedError) Error() string {
+	return fmt.Sprintf("%s cannot be trusted: %v", e.Path, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *UntrustedError) Unwrap() error { return e.Err }
+
+// HintText is how to go on.
+func (e *UntrustedError) HintText() string {
+	if errors.Is(e.Err, hwm.ErrVersion) {
+		return "a newer highwater wrote the file: use the newer version; " +
+			"never delete the file to get an old version going"
+	}
+	return "stop the baker; move the file aside, and keep the file; then `highwater init --store-only`, " +
+		"and set every key above all signed levels: " + hints.Level("highwater hwm set --all --level", 0)
 }
 
 // ModeError says that other users may read or write a file with a private key.

@@ -2,47 +2,14 @@ package store
 
 import (
 	"bytes"
-	"encoding/binary"
-	"fmt"
 	"math"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 
 	"highwater/hwm"
+	"highwater/store/layout"
 )
-
-// bucketHorizons holds a record for each key on a chain: the level up to which the key may sign before its exact
-// marks are on disk.
-var bucketHorizons = []byte("horizons")
-
-// horizon is "this instance may sign up to here" of a key on a chain, for all its kinds. A run that does not end in
-// order leaves the horizon on disk; the next run signs nothing at or below the horizon that is not known exactly.
-type horizon struct {
-	dbKey   []byte
-	want    int32 // of the next transaction
-	taken   int32 // of the last begun transaction
-	durable int32 // on disk; -1: nothing yet
-	queued  bool  // in the next batch already
-}
-
-// horizonLen is the length of a horizon's body: level 4.
-const horizonLen = 4
-
-func encodeHorizon(dbKey []byte, level int32) []byte {
-	return hwm.Seal(dbKey, binary.BigEndian.AppendUint32(nil, uint32(level))) //nolint:gosec // not negative
-}
-
-func decodeHorizon(dbKey, record []byte) (int32, error) {
-	body, err := hwm.Unseal(dbKey, record)
-	if err != nil {
-		return 0, err
-	}
-	if len(body) != horizonLen || body[0] > math.MaxInt8 {
-		return 0, fmt.Errorf("%w: a horizon with impossible fields", hwm.ErrCorrupt)
-	}
-	return int32(binary.BigEndian.Uint32(body)), nil //nolint:gosec // not negative
-}
 
 // cover gives the wait of a request that has just moved the mark of e. The wait is nothing when a horizon on disk
 // forbids the repetition, and a start after a kill finds the exact mark; else a transaction. The caller holds db.mu.
@@ -131,7 +98,7 @@ func (db *DB) dropHorizon(key hwm.CeilingKey) {
 		}
 	}
 	db.next.horizons = live
-	db.write(func(tx *bolt.Tx) error { return tx.Bucket(bucketHorizons).Delete(dbKey) })
+	db.write(func(tx *bolt.Tx) error { return tx.Bucket(layout.BucketHorizons).Delete(dbKey) })
 }
 
 // covered is the wait of a request whose repetition a durable horizon forbids: nothing. Wait fails when the store has
@@ -169,29 +136,18 @@ func (db *DB) Horizons() map[hwm.CeilingKey]int32 {
 // putHorizons writes the horizons of a batch. beginSession made the bucket.
 func (b *batch) putHorizons(tx *bolt.Tx) error {
 	if b.wipe || b.last {
-		if err := emptyBucket(tx, bucketHorizons); err != nil {
+		if err := layout.EmptyBucket(tx, layout.BucketHorizons); err != nil {
 			return err
 		}
 	}
 	if b.last {
 		return nil
 	}
-	bucket := tx.Bucket(bucketHorizons)
+	bucket := tx.Bucket(layout.BucketHorizons)
 	for i, h := range b.horizons {
-		if err := bucket.Put(h.dbKey, encodeHorizon(h.dbKey, b.levels[i])); err != nil {
+		if err := bucket.Put(h.dbKey, layout.EncodeHorizon(h.dbKey, b.levels[i])); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// emptyBucket makes an empty bucket of this name, in the place of an old bucket, if any.
-func emptyBucket(tx *bolt.Tx, name []byte) error {
-	if tx.Bucket(name) != nil {
-		if err := tx.DeleteBucket(name); err != nil {
-			return err
-		}
-	}
-	_, err := tx.CreateBucket(name)
-	return err
 }

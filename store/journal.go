@@ -9,6 +9,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"highwater/hwm"
+	"highwater/store/layout"
 )
 
 // JournalEntry is a deliberate act, kept for good.
@@ -47,7 +48,7 @@ func (db *DB) appendJournal(e JournalEntry) func(*bolt.Tx) error {
 		db.journal = db.journal[1:]
 	}
 	return func(tx *bolt.Tx) error {
-		bucket := tx.Bucket(bucketJournal)
+		bucket := tx.Bucket(layout.BucketJournal)
 		seq, err := bucket.NextSequence()
 		if err != nil {
 			return err
@@ -57,7 +58,7 @@ func (db *DB) appendJournal(e JournalEntry) func(*bolt.Tx) error {
 				return err
 			}
 		}
-		write, err := putJSON(bucketJournal, binary.BigEndian.AppendUint64(nil, seq), e)
+		write, err := layout.PutJSON(layout.BucketJournal, binary.BigEndian.AppendUint64(nil, seq), e)
 		if err != nil {
 			return err
 		}
@@ -66,7 +67,7 @@ func (db *DB) appendJournal(e JournalEntry) func(*bolt.Tx) error {
 }
 
 func (db *DB) loadJournal(tx *bolt.Tx) error {
-	return loadJSON(tx, bucketJournal, func(_ []byte, e JournalEntry) error {
+	return layout.EachJSON(tx, layout.BucketJournal, func(_ []byte, e JournalEntry) error {
 		db.journal = append(db.journal, e)
 		return nil
 	})

@@ -8,6 +8,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/tezos"
+	"highwater/store/layout"
 )
 
 // KnownKeys gives all known keys.
@@ -32,7 +33,7 @@ func (db *DB) RememberKey(k hwm.KnownKey) error {
 		return err
 	}
 	pkh := public.Hash()
-	write, err := putJSON(bucketKeys, pkh.Bytes(), k)
+	write, err := layout.PutJSON(layout.BucketKeys, pkh.Bytes(), k)
 	if err != nil {
 		return err
 	}
@@ -46,7 +47,7 @@ func (db *DB) RememberKey(k hwm.KnownKey) error {
 }
 
 func (db *DB) loadKeys(tx *bolt.Tx) error {
-	return loadJSON(tx, bucketKeys, func(_ []byte, k hwm.KnownKey) error {
+	return layout.EachJSON(tx, layout.BucketKeys, func(_ []byte, k hwm.KnownKey) error {
 		if k.PublicKey == "" {
 			return errors.New("no public key")
 		}

@@ -3,32 +3,21 @@ package store
 import (
 	"crypto/ed25519"
 	"fmt"
-	"runtime/debug"
 
 	bolt "go.etcd.io/bbolt"
 
 	"highwater/hwm"
+	"highwater/store/layout"
 )
-
-// guard makes errors of the panics of bbolt at damaged pages, and of faults in its memory map.
-func guard(f func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %v", hwm.ErrCorrupt, r)
-		}
-	}()
-	return f()
-}
 
 // load reads everything into memory, and fails at the first record that is not as written.
 func (db *DB) load(tx *bolt.Tx) error {
-	for _, name := range allBuckets {
+	for _, name := range layout.Buckets {
 		if tx.Bucket(name) == nil {
 			return fmt.Errorf("%w: the part %s is missing", hwm.ErrCorrupt, name)
 		}
 	}
-	for _, step := range []func(*bolt.Tx) error{db.loadMeta, db.loadPeer, db.loadRegister, db.loadAlarms, db.loadMarks, db.loadHorizons, db.loadCeilings, db.loadKeys, db.loadSeen, db.loadJournal, checkSeal, db.rememberSeal} {
+	for _, step := range []func(*bolt.Tx) error{db.loadMeta, db.loadPeer, db.loadRegister, db.loadAlarms, db.loadMarks, db.loadHorizons, db.loadCeilings, db.loadKeys, db.loadSeen, db.loadJournal, layout.CheckSeal, db.rememberSeal} {
 		if err := step(tx); err != nil {
 			return err
 		}
@@ -37,16 +26,16 @@ func (db *DB) load(tx *bolt.Tx) error {
 }
 
 func (db *DB) loadMeta(tx *bolt.Tx) error {
-	meta := tx.Bucket(bucketMeta)
-	name, err := hwm.Unseal(metaSchema, meta.Get(metaSchema))
+	meta := tx.Bucket(layout.BucketMeta)
+	name, err := hwm.Unseal(layout.MetaSchema, meta.Get(layout.MetaSchema))
 	if err != nil {
 		return fmt.Errorf("schema: %w", err)
 	}
-	db.schemaBefore = string(name) == schemaBefore
-	if string(name) != schema && !db.schemaBefore {
-		return fmt.Errorf("%w: %q, known is %q", hwm.ErrVersion, name, schema)
+	db.schemaBefore = string(name) == layout.SchemaBefore
+	if string(name) != layout.Schema && !db.schemaBefore {
+		return fmt.Errorf("%w: %q, known is %q", hwm.ErrVersion, name, layout.Schema)
 	}
-	seed, err := hwm.Unseal(metaInstance, meta.Get(metaInstance))
+	seed, err := hwm.Unseal(layout.MetaInstance, meta.Get(layout.MetaInstance))
 	if err != nil {
 		return fmt.Errorf("instance key: %w", err)
 	}
@@ -54,14 +43,14 @@ func (db *DB) loadMeta(tx *bolt.Tx) error {
 		return fmt.Errorf("instance key: %w: %d bytes", hwm.ErrCorrupt, len(seed))
 	}
 	db.instance = ed25519.NewKeyFromSeed(seed)
-	if db.role, err = hwm.DecodeRole(metaRole, meta.Get(metaRole)); err != nil {
+	if db.role, err = hwm.DecodeRole(layout.MetaRole, meta.Get(layout.MetaRole)); err != nil {
 		return fmt.Errorf("role: %w", err)
 	}
 	return nil
 }
 
 func (db *DB) loadMarks(tx *bolt.Tx) error {
-	return tx.Bucket(bucketMarks).ForEach(func(k, v []byte) error {
+	return tx.Bucket(layout.BucketMarks).ForEach(func(k, v []byte) error {
 		var key hwm.Key
 		if err := key.UnmarshalBinary(k); err != nil {
 			return fmt.Errorf("mark %x: %w", k, err)
@@ -75,12 +64,4 @@ func (db *DB) loadMarks(tx *bolt.Tx) error {
 		db.marks[key] = e
 		return nil
 	})
-}
-
-func newEntry(key hwm.Key, mark hwm.Mark) *entry {
-	dbKey, err := key.MarshalBinary()
-	if err != nil {
-		panic(err) // cannot fail
-	}
-	return &entry{key: key, dbKey: dbKey, mark: mark}
 }

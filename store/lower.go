@@ -8,6 +8,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"highwater/hwm"
+	"highwater/store/layout"
 )
 
 var errNoReason = errors.New("a mark is lowered with a reason only: highwater keeps the reason for good")
@@ -62,7 +63,7 @@ func (db *DB) Lift(key hwm.CeilingKey, at time.Time, why string) error {
 			return nil, fmt.Errorf("%s has no ceiling on %s", key.PKH, key.Chain)
 		}
 		delete(db.ceilings, key)
-		db.write(func(tx *bolt.Tx) error { return tx.Bucket(bucketCeilings).Delete(dbKey) })
+		db.write(func(tx *bolt.Tx) error { return tx.Bucket(layout.BucketCeilings).Delete(dbKey) })
 		entry.What = fmt.Sprintf("ceiling %d of %s", have.Level, key.PKH)
 		return db.write(db.appendJournal(entry)), nil
 	})

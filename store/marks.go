@@ -76,7 +76,7 @@ func readable(dbKey []byte, mark hwm.Mark) error {
 // A mark that moved on needs the signature no more.
 func (db *DB) Keep(key hwm.Key, digest [32]byte, sig tezos.Signature) {
 	if err := db.keep(key, digest, sig); err != nil {
-		db.say(slog.LevelError, "signature not kept", "error", err)
+		db.unsaid.say(slog.LevelError, "signature not kept", "error", err)
 	}
 }
 
@@ -161,4 +161,12 @@ func (db *DB) rows() []hwm.Row {
 	}
 	hwm.SortRows(rows)
 	return rows
+}
+
+// Known lists all marks in memory, in the order of Rows, also after a failed commit. Some may be missing on the disk:
+// the marks serve as floors for another instance, and nothing here is signed by them.
+func (db *DB) Known() []hwm.Row {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return db.rows()
 }

@@ -13,13 +13,11 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"highwater/hwm"
-	"highwater/internal/hints"
 	"highwater/internal/tezos"
 	"highwater/store/disk"
+	"highwater/store/layout"
+	"highwater/store/pages"
 )
-
-// openTimeout bounds the wait for another process that is about to let the file go.
-const openTimeout = 2 * time.Second
 
 // Options for Open. The zero value is fine.
 type Options struct {
@@ -67,7 +65,7 @@ func open(path string, opt Options, readOnly bool) (*DB, error) {
 		path: path, log: opt.Log, obs: opt.OnCommit, ahead: max(0, opt.Ahead), runtimeDir: opt.RuntimeDir,
 		horizons: map[hwm.CeilingKey]*horizon{},
 		marks:    map[hwm.Key]*entry{}, ceilings: map[hwm.CeilingKey]hwm.Ceiling{},
-		keys: map[tezos.PublicKeyHash]hwm.KnownKey{}, seen: map[seenKey]hwm.Position{},
+		keys: map[tezos.PublicKeyHash]hwm.KnownKey{}, seen: map[layout.SeenKey]hwm.Position{},
 		signed: map[hwm.SignedBy]hwm.SignedUpTo{},
 		next:   newBatch(), taken: newBatch(), wake: make(chan struct{}, 1),
 		unsaid: unsaid{due: make(chan struct{}, 1)}, stop: make(chan struct{}), committed: make(chan struct{}),
@@ -77,13 +75,14 @@ func open(path string, opt Options, readOnly bool) (*DB, error) {
 	if db.log == nil {
 		db.log = slog.New(slog.DiscardHandler)
 	}
+	db.unsaid.log = db.log
 	if db.obs == nil {
 		db.obs = func(time.Duration) {}
 	}
 	if err := db.drawSession(); err != nil {
 		return nil, err
 	}
-	err := guard(func() error {
+	err := pages.Guard(func() error {
 		var err error
 		if err = db.openBolt(readOnly); err != nil {
 			return err
@@ -120,33 +119,32 @@ func (db *DB) openBolt(readOnly bool) (err error) {
 	return err
 }
 
+// Close ends the run in order: a transaction holds everything that waits and every exact mark, takes the horizons
+// back to the marks, and calls the run clean. Afterwards the committer ends, and the directory is free. Close after
+// Close is ErrClosed.
+func (db *DB) Close() error {
+	db.mu.Lock()
+	if db.closed {
+		db.mu.Unlock()
+		return ErrClosed
+	}
+	db.closed = true
+	db.mu.Unlock()
+	db.calmTimer.Stop()
+	db.lateTimer.Stop()
+	close(db.stop)
+	<-db.committed
+	db.endRuntime()
+	if db.jammed { // closing would wait for bbolt's locks: the file goes with the process
+		return db.lock.Release()
+	}
+	return errors.Join(db.bolt.Close(), db.lock.Release())
+}
+
 // distrust explains why a file cannot be used, and how to go on.
 func (db *DB) distrust(err error) error {
 	if errors.Is(err, berrors.ErrTimeout) {
 		return fmt.Errorf("%w: another process has %s open", ErrInUse, db.path)
 	}
 	return &UntrustedError{Path: db.path, Err: err}
-}
-
-// UntrustedError says that a watermark file cannot be used as found.
-type UntrustedError struct {
-	Path string
-	Err  error
-}
-
-func (e *UntrustedError) Error() string {
-	return fmt.Sprintf("%s cannot be trusted: %v", e.Path, e.Err)
-}
-
-// Unwrap gives the cause.
-func (e *UntrustedError) Unwrap() error { return e.Err }
-
-// HintText is how to go on.
-func (e *UntrustedError) HintText() string {
-	if errors.Is(e.Err, hwm.ErrVersion) {
-		return "a newer highwater wrote the file: use the newer version; " +
-			"never delete the file to get an old version going"
-	}
-	return "stop the baker; move the file aside, and keep the file; then `highwater init --store-only`, " +
-		"and set every key above all signed levels: " + hints.Level("highwater hwm set --all --level", 0)
 }

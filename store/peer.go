@@ -9,6 +9,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"highwater/hwm"
+	"highwater/store/layout"
 )
 
 var metaPeer = []byte("peer")
@@ -39,12 +40,12 @@ func (db *DB) Peer() (hwm.Peer, bool) {
 func (db *DB) SetPeer(p *hwm.Peer) error {
 	var write func(*bolt.Tx) error
 	if p == nil {
-		write = func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Delete(metaPeer) }
+		write = func(tx *bolt.Tx) error { return tx.Bucket(layout.BucketMeta).Delete(metaPeer) }
 	} else {
 		kept := *p
 		kept.Since = kept.Since.UTC().Truncate(time.Millisecond)
 		var err error
-		if write, err = putJSON(bucketMeta, metaPeer, peerRecord(kept)); err != nil {
+		if write, err = layout.PutJSON(layout.BucketMeta, metaPeer, peerRecord(kept)); err != nil {
 			return err
 		}
 		p = &kept
@@ -62,7 +63,7 @@ func (db *DB) SetPeer(p *hwm.Peer) error {
 
 // loadPeer reads the peer, if any.
 func (db *DB) loadPeer(tx *bolt.Tx) error {
-	record := tx.Bucket(bucketMeta).Get(metaPeer)
+	record := tx.Bucket(layout.BucketMeta).Get(metaPeer)
 	if record == nil {
 		return nil
 	}

@@ -9,6 +9,8 @@ import (
 
 	"highwater/hwm"
 	"highwater/store/disk"
+	"highwater/store/layout"
+	"highwater/store/pages"
 )
 
 // inPlace wants the open file under its own name, and whole: the next start does not find a file without a name. Only
@@ -34,9 +36,9 @@ func (db *DB) untouched() error {
 	if err := db.inPlace(); err != nil {
 		return err
 	}
-	err := guard(func() error {
+	err := pages.Guard(func() error {
 		return db.bolt.View(func(tx *bolt.Tx) error {
-			if !bytes.Equal(tx.Bucket(bucketMeta).Get(metaSeal), db.seal) {
+			if !bytes.Equal(tx.Bucket(layout.BucketMeta).Get(layout.MetaSeal), db.seal) {
 				return errors.New("the last transaction of this process is missing")
 			}
 			return nil
@@ -51,6 +53,6 @@ func (db *DB) untouched() error {
 
 // rememberSeal keeps the seal of a transaction for untouched.
 func (db *DB) rememberSeal(tx *bolt.Tx) error {
-	db.seal = bytes.Clone(tx.Bucket(bucketMeta).Get(metaSeal))
+	db.seal = bytes.Clone(tx.Bucket(layout.BucketMeta).Get(layout.MetaSeal))
 	return nil
 }

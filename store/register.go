@@ -7,6 +7,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"highwater/hwm"
+	"highwater/store/layout"
 )
 
 var metaRegister = []byte("register")
@@ -24,7 +25,7 @@ func (db *DB) SeeRegister(change func(*hwm.RegisterSeen)) error {
 	defer db.roleMu.Unlock()
 	next := db.RegisterSeen()
 	change(&next)
-	write, err := putJSON(bucketMeta, metaRegister, next)
+	write, err := layout.PutJSON(layout.BucketMeta, metaRegister, next)
 	if err != nil {
 		return err
 	}
@@ -38,7 +39,7 @@ func (db *DB) SeeRegister(change func(*hwm.RegisterSeen)) error {
 }
 
 func (db *DB) loadRegister(tx *bolt.Tx) error {
-	record := tx.Bucket(bucketMeta).Get(metaRegister)
+	record := tx.Bucket(layout.BucketMeta).Get(metaRegister)
 	if record == nil {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"highwater/hwm"
+	"highwater/store/layout"
 )
 
 // Role is the durable role.
@@ -48,7 +49,9 @@ func (db *DB) SetRole(next hwm.RoleRecord, floors []hwm.Row, ceilings ...hwm.Cei
 		db.changeCeiling(c)
 	}
 	db.takeBack()
-	db.write(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(metaRole, next.Encode(metaRole)) })
+	db.write(func(tx *bolt.Tx) error {
+		return tx.Bucket(layout.BucketMeta).Put(layout.MetaRole, next.Encode(layout.MetaRole))
+	})
 	b := db.write(db.appendJournal(entry))
 	db.mu.Unlock()
 	if err := b.Wait(); err != nil {

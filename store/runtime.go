@@ -75,7 +75,7 @@ func (db *DB) remember(e *entry) bool {
 // noRuntime says why the runtime file cannot be used: until the file can be used, a killed process costs as much as a
 // power cut, and signatures wait for the disk.
 func (db *DB) noRuntime(err error) {
-	db.say(slog.LevelWarn, "runtime file not written", "error", err.Error())
+	db.unsaid.say(slog.LevelWarn, "runtime file not written", "error", err.Error())
 }
 
 // endRuntime lets the file go. The file goes away when the run ended in order; else the next start looks into the file.

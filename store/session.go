@@ -11,39 +11,8 @@ import (
 	"highwater/hwm"
 	"highwater/internal/tezos"
 	"highwater/store/bootmarks"
+	"highwater/store/layout"
 )
-
-// metaSession is the record of the run that wrote last: session 8 · boot 16 · clean 1. The first transaction of a run
-// draws a new session, the last transaction calls it clean.
-var metaSession = []byte("session")
-
-type sessionRecord struct {
-	bootmarks.Session      // ID zero: of the creation
-	clean             bool // every mark is exact, and no horizon is left
-}
-
-const sessionLen = 8 + 16 + 1
-
-func (r sessionRecord) encode() []byte {
-	b := binary.BigEndian.AppendUint64(nil, r.ID)
-	b = append(b, r.Boot[:]...)
-	clean := byte(0)
-	if r.clean {
-		clean = 1
-	}
-	return hwm.Seal(metaSession, append(b, clean))
-}
-
-func decodeSession(record []byte) (sessionRecord, error) {
-	b, err := hwm.Unseal(metaSession, record)
-	if err != nil {
-		return sessionRecord{}, fmt.Errorf("session: %w", err)
-	}
-	if len(b) != sessionLen || b[sessionLen-1] > 1 {
-		return sessionRecord{}, fmt.Errorf("session: %w: impossible fields", hwm.ErrCorrupt)
-	}
-	return sessionRecord{bootmarks.Session{ID: binary.BigEndian.Uint64(b), Boot: [16]byte(b[8:24])}, b[24] == 1}, nil
-}
 
 // drawSession draws the number of this run. A record in memory with any other number is of another run.
 func (db *DB) drawSession() error {
@@ -51,17 +20,17 @@ func (db *DB) drawSession() error {
 	if _, err := rand.Read(b[:]); err != nil {
 		return err
 	}
-	db.session = sessionRecord{Session: bootmarks.Session{ID: binary.BigEndian.Uint64(b[:]) | 1, Boot: bootmarks.Boot()}}
+	db.session = layout.Session{Session: bootmarks.Session{ID: binary.BigEndian.Uint64(b[:]) | 1, Boot: bootmarks.Boot()}}
 	return nil
 }
 
 // beginSession begins a run's first transaction: from now on the file is of this version; the horizons of the run
 // before are marks by now, and the same transaction holds the marks.
 func (db *DB) beginSession(tx *bolt.Tx) error {
-	if err := emptyBucket(tx, bucketHorizons); err != nil {
+	if err := layout.EmptyBucket(tx, layout.BucketHorizons); err != nil {
 		return err
 	}
-	return tx.Bucket(bucketMeta).Put(metaSchema, hwm.Seal(metaSchema, []byte(schema)))
+	return tx.Bucket(layout.BucketMeta).Put(layout.MetaSchema, hwm.Seal(layout.MetaSchema, []byte(layout.Schema)))
 }
 
 // putSession names the run that wrote a transaction, where the run is new.
@@ -70,8 +39,8 @@ func (db *DB) putSession(tx *bolt.Tx, last bool) error {
 		return nil
 	}
 	now := db.session
-	now.clean = last
-	return tx.Bucket(bucketMeta).Put(metaSession, now.encode())
+	now.Clean = last
+	return tx.Bucket(layout.BucketMeta).Put(layout.MetaSession, now.Encode())
 }
 
 // How a run ended.
@@ -101,8 +70,8 @@ func (db *DB) Ended() Ending { return db.ended }
 // and that very run wrote, or each is a floor at the horizon. A kind without a mark stays without: the kind does not
 // sign, and nothing of the kind was ever signed.
 func (db *DB) loadHorizons(tx *bolt.Tx) error {
-	record := tx.Bucket(bucketMeta).Get(metaSession)
-	bucket := tx.Bucket(bucketHorizons)
+	record := tx.Bucket(layout.BucketMeta).Get(layout.MetaSession)
+	bucket := tx.Bucket(layout.BucketHorizons)
 	switch {
 	case db.schemaBefore:
 		db.ended = Ending{How: EndedNew}
@@ -110,7 +79,7 @@ func (db *DB) loadHorizons(tx *bolt.Tx) error {
 	case bucket == nil:
 		return fmt.Errorf("%w: the horizons are missing", hwm.ErrCorrupt)
 	}
-	last, err := decodeSession(record)
+	last, err := layout.DecodeSession(record)
 	if err != nil {
 		return err
 	}
@@ -119,7 +88,7 @@ func (db *DB) loadHorizons(tx *bolt.Tx) error {
 		return nil
 	}
 	db.ended = Ending{How: EndedClean, Floors: map[hwm.CeilingKey]int32{}}
-	if !last.clean {
+	if !last.Clean {
 		db.ended.How = EndedKilled
 		if last.Boot != db.session.Boot {
 			db.ended.How = EndedCut
@@ -131,7 +100,7 @@ func (db *DB) loadHorizons(tx *bolt.Tx) error {
 		if keyErr := key.UnmarshalBinary(k); keyErr != nil {
 			return fmt.Errorf("horizon %x: %w", k, keyErr)
 		}
-		level, levelErr := decodeHorizon(k, v)
+		level, levelErr := layout.DecodeHorizon(k, v)
 		if levelErr != nil {
 			return fmt.Errorf("horizon of %s: %w", key.PKH, levelErr)
 		}
@@ -180,9 +149,9 @@ func follows(memory, disk hwm.Mark) bool {
 }
 
 // recall gives the marks in memory of the run before, as far as they can be believed.
-func (db *DB) recall(last sessionRecord) map[hwm.Key]hwm.Mark {
+func (db *DB) recall(last layout.Session) map[hwm.Key]hwm.Mark {
 	marks, err := bootmarks.Read(db.runtimePath(), last.Session)
-	if err != nil && !last.clean {
+	if err != nil && !last.Clean {
 		db.ended.Why = err.Error()
 	}
 	return marks

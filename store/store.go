@@ -19,10 +19,14 @@ import (
 	"highwater/internal/tezos"
 	"highwater/store/bootmarks"
 	"highwater/store/disk"
+	"highwater/store/layout"
 )
 
 // FileName is the name of the database in the state directory.
 const FileName = "marks.db"
+
+// openTimeout bounds the wait for another process that is about to let the file go.
+const openTimeout = 2 * time.Second
 
 var (
 	// ErrMissing is returned when the state directory has no database. Opening never creates a database.
@@ -53,9 +57,9 @@ type DB struct {
 	ceilings map[hwm.CeilingKey]hwm.Ceiling
 	role     hwm.RoleRecord
 	keys     map[tezos.PublicKeyHash]hwm.KnownKey
-	seen     map[seenKey]hwm.Position
+	seen     map[layout.SeenKey]hwm.Position
 	signed   map[hwm.SignedBy]hwm.SignedUpTo
-	journal  []JournalEntry
+	journal  []hwm.JournalEntry
 	peer     *hwm.Peer // nil: alone
 	register hwm.RegisterSeen
 	alarms   []hwm.Alarm
@@ -73,8 +77,8 @@ type DB struct {
 
 	ahead      int32
 	runtimeDir string
-	session    sessionRecord // of this run
-	ended      Ending        // of the run before
+	session    layout.Session // of this run
+	ended      Ending         // of the run before
 
 	schemaBefore bool // as the file was found: without horizons yet
 
@@ -86,40 +90,6 @@ type DB struct {
 	lateTimer *time.Timer // fires when signatures have waited for company long enough; firing for nothing is harmless
 	stop      chan struct{}
 	committed chan struct{} // closed when the committer has ended
-}
-
-// entry is a mark in memory.
-type entry struct {
-	key   hwm.Key
-	dbKey []byte
-	mark  hwm.Mark
-	fresh bool // this process made the mark
-	dirty bool // in the next batch already
-	late  bool // goes along with the next batch, for no waiter of its own
-	// stored: the disk has a mark of this name, the same or a lower mark
-	stored bool
-}
-
-// Close ends the run in order: a transaction holds everything that waits and every exact mark, takes the horizons
-// back to the marks, and calls the run clean. Afterwards the committer ends, and the directory is free. Close after
-// Close is ErrClosed.
-func (db *DB) Close() error {
-	db.mu.Lock()
-	if db.closed {
-		db.mu.Unlock()
-		return ErrClosed
-	}
-	db.closed = true
-	db.mu.Unlock()
-	db.calmTimer.Stop()
-	db.lateTimer.Stop()
-	close(db.stop)
-	<-db.committed
-	db.endRuntime()
-	if db.jammed { // closing would wait for bbolt's locks: the file goes with the process
-		return db.lock.Release()
-	}
-	return errors.Join(db.bolt.Close(), db.lock.Release())
 }
 
 // Healthy tells whether marks can still be made durable: nil, ErrPoisoned or ErrClosed.

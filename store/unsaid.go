@@ -12,6 +12,7 @@ const maxUnsaid = 64
 // unsaid are lines of the log that the committer writes: the maker of a line may hold locks, of the store or of the
 // signer.
 type unsaid struct {
+	log   *slog.Logger
 	mu    sync.Mutex
 	lines []unsaidLine
 	due   chan struct{} // wakes the committer
@@ -24,10 +25,10 @@ type unsaidLine struct {
 }
 
 // say leaves a line for the committer, and wakes the committer. A line that waits already is not repeated.
-func (db *DB) say(level slog.Level, message string, args ...any) {
-	db.unsaid.add(unsaidLine{level, message, args})
+func (u *unsaid) say(level slog.Level, message string, args ...any) {
+	u.add(unsaidLine{level, message, args})
 	select {
-	case db.unsaid.due <- struct{}{}:
+	case u.due <- struct{}{}:
 	default:
 	}
 }
@@ -46,12 +47,12 @@ func (u *unsaid) add(l unsaidLine) {
 }
 
 // sayAll writes the lines. The caller is the committer, and holds no lock.
-func (db *DB) sayAll() {
-	db.unsaid.mu.Lock()
-	due := db.unsaid.lines
-	db.unsaid.lines = nil
-	db.unsaid.mu.Unlock()
+func (u *unsaid) sayAll() {
+	u.mu.Lock()
+	due := u.lines
+	u.lines = nil
+	u.mu.Unlock()
 	for _, l := range due {
-		db.log.Log(context.Background(), l.level, l.message, l.args...) //nolint:sloglint // the message is a constant of its maker
+		u.log.Log(context.Background(), l.level, l.message, l.args...) //nolint:sloglint // the message is a constant of its maker
 	}
 }

@@ -1,4 +1,4 @@
-package store
+package layout
 
 import (
 	"encoding/json"
@@ -9,9 +9,9 @@ import (
 	"highwater/hwm"
 )
 
-// putJSON makes a write of a sealed JSON record. A value without JSON, and a key that is too long, are found out
+// PutJSON makes a write of a sealed JSON record. A value without JSON, and a key that is too long, are found out
 // here: a failing write would poison the store.
-func putJSON(bucket, key []byte, value any) (func(*bolt.Tx) error, error) {
+func PutJSON(bucket, key []byte, value any) (func(*bolt.Tx) error, error) {
 	body, err := json.Marshal(value)
 	if err != nil {
 		return nil, err
@@ -22,8 +22,8 @@ func putJSON(bucket, key []byte, value any) (func(*bolt.Tx) error, error) {
 	return func(tx *bolt.Tx) error { return tx.Bucket(bucket).Put(key, hwm.Seal(key, body)) }, nil
 }
 
-// loadJSON reads a bucket of sealed JSON records.
-func loadJSON[T any](tx *bolt.Tx, bucket []byte, each func(k []byte, v T) error) error {
+// EachJSON reads a bucket of sealed JSON records.
+func EachJSON[T any](tx *bolt.Tx, bucket []byte, each func(k []byte, v T) error) error {
 	return tx.Bucket(bucket).ForEach(func(k, v []byte) error {
 		body, err := hwm.Unseal(k, v)
 		if err != nil {

@@ -1,4 +1,4 @@
-package store
+package layout
 
 import (
 	"bytes"
@@ -11,14 +11,15 @@ import (
 	"highwater/hwm"
 )
 
+// sealedBuckets decide about signing.
+var sealedBuckets = [][]byte{BucketMeta, BucketMarks, BucketCeilings, BucketHorizons}
+
+// sealOf sums a file up.
+//
 // bbolt's pages carry neither checksums nor transaction numbers: a page that a disk lost shows the page's earlier
 // content, perhaps whole, valid marks of an older day. The seal, written by every transaction, names the transaction
 // and sums all up that decides about signing. A file of which only parts reached the disk does not match its seal.
-var metaSeal = []byte("seal")
-
-// sealedBuckets decide about signing.
-var sealedBuckets = [][]byte{bucketMeta, bucketMarks, bucketCeilings, bucketHorizons}
-
+//
 // A seal's body: transaction 8 · FNV-64a 8 over the checksums of all records, in order; a record's checksum covers its key.
 func sealOf(tx *bolt.Tx) []byte {
 	sum := fnv.New64a()
@@ -29,7 +30,7 @@ func sealOf(tx *bolt.Tx) []byte {
 		}
 		c := b.Cursor()
 		for k, v := c.First(); k != nil; k, v = c.Next() {
-			if !bytes.Equal(k, metaSeal) && len(v) >= 4 {
+			if !bytes.Equal(k, MetaSeal) && len(v) >= 4 {
 				sum.Write(v[len(v)-4:])
 			}
 		}
@@ -38,14 +39,14 @@ func sealOf(tx *bolt.Tx) []byte {
 	return sum.Sum(body)
 }
 
-// putSeal is the last write of every transaction.
-func putSeal(tx *bolt.Tx) error {
-	return tx.Bucket(bucketMeta).Put(metaSeal, hwm.Seal(metaSeal, sealOf(tx)))
+// PutSeal is the last write of every transaction.
+func PutSeal(tx *bolt.Tx) error {
+	return tx.Bucket(BucketMeta).Put(MetaSeal, hwm.Seal(MetaSeal, sealOf(tx)))
 }
 
-// checkSeal wants the seal of the header's transaction, over the file's content.
-func checkSeal(tx *bolt.Tx) error {
-	have, err := hwm.Unseal(metaSeal, tx.Bucket(bucketMeta).Get(metaSeal))
+// CheckSeal wants the seal of the header's transaction, over the file's content.
+func CheckSeal(tx *bolt.Tx) error {
+	have, err := hwm.Unseal(MetaSeal, tx.Bucket(BucketMeta).Get(MetaSeal))
 	if err != nil {
 		return fmt.Errorf("seal: %w", err)
 	}
