@@ -138,7 +138,8 @@ endif
 test-register: build ## let three machines share the right to sign through a real etcd, and make everything fail (ARGS='-schedules 20 -seed 7')
 	@scripts/install-deps.sh etcd
 	@$(GO) build -trimpath -o bin/register ./test/register
-	@bin/register $(ARGS)
+	@$(GO) build -C test/register/etcd -trimpath -o ../../../bin/etcd .
+	@bin/register -etcd etcd,bin/etcd $(ARGS)
 
 .PHONY: test-clients
 test-clients: build ## let a client of another project (Taquito) speak to a real signer; installs Node if missing
