@@ -213,10 +213,13 @@ func (s *signerProcess) run(args ...string) {
 }
 
 // serve starts the daemon and waits for its listeners.
-func (s *signerProcess) serve() {
+func (s *signerProcess) serve() { s.t.Helper(); s.serveAt("debug") }
+
+// serveAt is serve with a log of a level: debug lines cost time.
+func (s *signerProcess) serveAt(level string) {
 	s.t.Helper()
 	log := filepath.Join(filepath.Dir(s.config), "log")
-	process, err := harness.Launch(log, s.command("serve", "--log-level", "debug"))
+	process, err := harness.Launch(log, s.command("serve", "--log-level", level))
 	require.NoError(s.t, err)
 	s.process = process
 	s.t.Cleanup(func() {

@@ -45,7 +45,7 @@ func took(t *testing.T, what string, d time.Duration) {
 	if fullSpeed {
 		what = "full speed: " + what
 	}
-	line := fmt.Sprintf("%-28s %-66s %7.2f s\n", strings.TrimPrefix(t.Name(), "Test"), what, d.Seconds())
+	line := fmt.Sprintf("%-28s %-66s %8.3f s\n", strings.TrimPrefix(t.Name(), "Test"), what, d.Seconds())
 	f, err := os.OpenFile(filepath.Join(os.Getenv("LAB_RESULTS"), "table.txt"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	require.NoError(t, err)
 	_, err = f.WriteString(line)
