@@ -160,7 +160,7 @@ func badRequests() []bad {
 		},
 		{
 			"JSON and text", post("KEY", body, "Content-Type: application/json", "Content-Type: text/plain"),
-			http.StatusUnsupportedMediaType, false, "",
+			http.StatusUnsupportedMediaType, false, "text/plain",
 		},
 		{"a type that is none", post("KEY", body, "Content-Type: ;"), http.StatusUnsupportedMediaType, false, "json"},
 		{"a type without a word", post("KEY", body, "Content-Type:"), http.StatusUnsupportedMediaType, false, "json"},

@@ -201,7 +201,7 @@ func readQuery(r *http.Request) (url.Values, error) {
 // readPayload reads a body of a JSON string of hex.
 func readPayload(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if !jsonBody(r) {
-		text := "the body is " + shorten(r.Header.Get("Content-Type")) + ": expected application/json"
+		text := "the body is " + shorten(strings.Join(r.Header.Values("Content-Type"), ", ")) + ": expected application/json"
 		return nil, &statusError{http.StatusUnsupportedMediaType, text}
 	}
 	if r.ContentLength > MaxBody { // not waited for

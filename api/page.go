@@ -70,7 +70,7 @@ func stateOf(st operate.Status) pageState {
 		return pageState{"bad", "✗", "FENCED", "Fenced: it ended its own signing."}
 	case resting(st):
 		return pageState{"calm", "–", "Standby", "Standby, and ready: only the right to sign is elsewhere."}
-	case st.Role.Role == hwm.Active && st.Running && !st.Signing && st.Store == "ok":
+	case st.Role.Role == hwm.Active && st.Running && !st.Signing && st.Store == operate.StoreOK:
 		return pageState{"bad", "…", "WAITING", "Waiting: it does not sign yet."}
 	case st.Signing && len(st.Ahead) > 0 && len(st.NotReady) == len(st.Ahead):
 		return ahead(st.Ahead)

@@ -95,3 +95,24 @@ func TestACutIsSaid(t *testing.T) {
 	require.Contains(t, b.node.planPeer(b.peer(), wire.Answer{Hello: wire.Hello{Owner: b.node.Me(), Epoch: 99}}).Detail,
 		"a handover that was cut off goes on")
 }
+
+// TestAHandoverFromADeadPeerSaysTakeover: the machine with the right is dead, and a handover is not the way. The machine
+// with the right, beside a dead backup, signs on and is told of no takeover.
+func TestAHandoverFromADeadPeerSaysTakeover(t *testing.T) {
+	p := newPair(t)
+	a, b := p.begin()
+	p.cable.cut = true
+	for _, dry := range []bool{true, false} {
+		_, err := b.node.Handover(t.Context(), HandoverRequest{DryRun: dry})
+		require.Error(t, err)
+		require.Contains(t, wire.AsRefusal(err).Hint, "afterwards, here: highwater takeover")
+		_, err = a.node.Handover(t.Context(), HandoverRequest{DryRun: dry})
+		is(t, err, wire.Unreachable)
+		require.NotContains(t, wire.AsRefusal(err).Hint, "takeover")
+	}
+	p.level++
+	require.Positive(t, a.bake(p.level), "it signs on")
+	a.restart() // the peer may have taken over meanwhile: it asks, and nobody answers
+	_, err := a.node.Handover(t.Context(), HandoverRequest{DryRun: true})
+	require.Contains(t, wire.AsRefusal(err).Hint, "afterwards, here: highwater takeover")
+}

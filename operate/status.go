@@ -31,7 +31,7 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 	me := l.Store.Instance()
 	st := Status{
 		Version: l.Version, Name: l.Name, Running: l.Running, Signing: l.Running && l.Signer.Active(), Instance: hex.EncodeToString(me[:]),
-		Chain: l.Signer.Chain().String(), Network: tezos.NetworkName(l.Signer.Chain()), Head: l.head(), Role: l.role(), Store: "ok", Devices: []DeviceRow{}, Keys: l.keyRows(keys),
+		Chain: l.Signer.Chain().String(), Network: tezos.NetworkName(l.Signer.Chain()), Head: l.head(), Role: l.role(), Store: StoreOK, Devices: []DeviceRow{}, Keys: l.keyRows(keys),
 		Marks: marks,
 	}
 	if broken != nil {
@@ -87,7 +87,7 @@ func (l *Local) notReady(st Status, keys []signer.KeyHealth) (no, notes []string
 	if !l.Running {
 		no = append(no, "the daemon does not run: highwater serve")
 	}
-	if st.Store != "ok" {
+	if st.Store != StoreOK {
 		no = append(no, "store: "+st.Store)
 	}
 	if st.Role.Role != hwm.Active {

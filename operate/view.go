@@ -23,6 +23,9 @@ type Role struct {
 	Why   string    `json:"why"`
 }
 
+// StoreOK is the state of a store without a failure.
+const StoreOK = "ok"
+
 // Status is the whole state of an instance.
 type Status struct {
 	Version  string   `json:"version"`
@@ -34,7 +37,7 @@ type Status struct {
 	Network  string   `json:"network"`        // the name of a known chain, else the chain id
 	Head     *Head    `json:"head,omitempty"` // the newest block of the node; null where no node answered
 	Role     Role     `json:"role"`
-	Store    string   `json:"store"` // "ok", or the failure
+	Store    string   `json:"store"` // StoreOK, or the failure
 	Ready    bool     `json:"ready"`
 	NotReady []string `json:"not_ready,omitempty"` // the reasons against readiness
 	Notes    []string `json:"notes,omitempty"`     // worth knowing, and no reason against readiness

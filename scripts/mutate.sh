@@ -223,6 +223,9 @@ does not know that a device went backwards | signer/backwards.go | s/case now.Co
 does not see that a gadget was restarted | tezsign/driver.go | s/if wereUnlocked \&\& allLocked(all) {/if wereUnlocked \&\& false {/ | ./tezsign | TestRestartThatTheProbeFinds
 undoes another program's lock | tezsign/driver.go | s/if re.Code == CodeKeyNotFound {/if true {/ | ./tezsign | TestAnotherProgramsLock
 compares moved marks at the next connection only | tezsign/turn.go | s/t.err = t.compareAgain(ctx, pkh)/_ = t.compareAgain/ | ./tezsign | TestMarksThatAnotherProgramMoved
+calls a file that failed ok | internal/doctor/instance.go | s/if st.Store != operate.StoreOK {/if false {/ | ./internal/doctor | TestAFailedCommitIsNotOk
+gives away a file in a closed directory | store/disk/access.go | s/p := place{path: path, owner: -1, open: missing}/p := place{path: path, owner: -1, open: missing || path != ""}/ | ./store/disk | TestTheHintNames
+tells of no takeover beside a dead peer | failover/plan.go | s/if r.Reason != wire.Unreachable {/if r.Reason != "" {/ | ./failover | TestAHandoverFromADeadPeer
 sends an empty packet after each frame | tezsign/session.go | s/case err == nil \&\& n%s.ch.MaxPacket() == 0:/case err == nil:/ | ./tezsign | TestTransfersPerSignature
 asks for the keys before each signature | tezsign/turn.go | s/|| !t.link.reconciled\[pkh\] {/|| true {/ | ./tezsign | TestTransfersPerSignature
 gives an earlier process's signature for other bytes | tezsign/turn.go | s/return err == nil \&\& key.PublicKey.Verify(payload, sig) == nil/_ = sig\n\t\treturn err == nil/ | ./tezsign | TestSignatureThatAKilled

@@ -65,6 +65,24 @@ func TestCheckFileSystem(t *testing.T) {
 	}
 }
 
+// TestAFailedCommitIsNotOk: the daemon has a failed commit behind it, and tells no marks any more.
+func TestAFailedCommitIsNotOk(t *testing.T) {
+	cfg := &config.Config{StateDir: "/state"}
+	lines := func(store string) map[checklist.ID]checklist.Line {
+		out := map[checklist.ID]checklist.Line{}
+		for _, l := range Instance(cfg, operate.Status{Store: store}) {
+			out[l.ID] = l
+		}
+		return out
+	}
+	broken := lines("a commit to the watermark file failed")
+	require.Equal(t, checklist.Bad, broken[checklist.WatermarkFile].Result)
+	require.Contains(t, broken[checklist.WatermarkFile].Detail, "a commit to the watermark file failed")
+	require.NotContains(t, broken, checklist.Watermarks, "marks that nobody tells are not missing")
+	require.Equal(t, checklist.OK, lines(operate.StoreOK)[checklist.WatermarkFile].Result)
+	require.Contains(t, lines(operate.StoreOK), checklist.Watermarks)
+}
+
 func TestCheckListeners(t *testing.T) {
 	for listen, open := range map[string]bool{
 		"127.0.0.1:6732": false, "[::1]:6732": false, "localhost:6732": false, "unix:/run/x.sock": false,

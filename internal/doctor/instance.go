@@ -18,10 +18,7 @@ import (
 
 // Instance judges the status of the instance: watermark file, role, guard, devices, keys, alarms and marks.
 func Instance(cfg *config.Config, st operate.Status) []checklist.Line {
-	out := []checklist.Line{checklist.Good(
-		checklist.WatermarkFile, "%s, %s", filepath.Join(cfg.StateDir, store.FileName),
-		words.Count(len(st.Marks)-MissingMarks(st), "mark"))}
-	out = append(out, checkRole(st), checkGuard(cfg, st))
+	out := []checklist.Line{checkStore(cfg, st), checkRole(st), checkGuard(cfg, st)}
 	out = append(append(out, checkPeerClock(st)...), certificateFaults(st)...)
 	for _, d := range st.Devices {
 		out = append(out, Device(d))
@@ -30,7 +27,20 @@ func Instance(cfg *config.Config, st operate.Status) []checklist.Line {
 	for _, m := range st.Alarms {
 		out = append(out, checklist.New(checklist.Alarm, checklist.Warning, m.Text, m.Hint).Named("alarm "+string(m.Name)))
 	}
-	return append(append(out, checkMarks(st)), checkLevels(st)...)
+	if st.Store == operate.StoreOK { // else the daemon tells no marks
+		out = append(out, checkMarks(st))
+	}
+	return append(out, checkLevels(st)...)
+}
+
+// checkStore judges the watermark file. A daemon after a failed commit signs nothing, and tells no marks.
+func checkStore(cfg *config.Config, st operate.Status) checklist.Line {
+	path := filepath.Join(cfg.StateDir, store.FileName)
+	if st.Store != operate.StoreOK {
+		return checklist.New(checklist.WatermarkFile, checklist.Bad, path+": "+st.Store,
+			"docs/recovery.md#a-disk-died has the steps")
+	}
+	return checklist.Good(checklist.WatermarkFile, "%s, %s", path, words.Count(len(st.Marks)-MissingMarks(st), "mark"))
 }
 
 // checkLevels names the keys that would refuse the level after the head.

@@ -63,9 +63,13 @@ func bareExchanges(t *testing.T) (sign, version time.Duration) {
 	bus := usb.NewBus(slog.New(slog.DiscardHandler))
 	defer func() { require.NoError(t, bus.Close()) }()
 	open := tezsign.OpenUSB(bus)
-	keys, err := tezsign.NewManager(
-		tezsign.ManagerConfig{Name: "dev", Open: open, Log: slog.New(slog.DiscardHandler)}).Status(t.Context())
-	require.NoError(t, err)
+	manager := tezsign.NewManager(tezsign.ManagerConfig{Name: "dev", Open: open, Log: slog.New(slog.DiscardHandler)})
+	var keys []tezsign.KeyState
+	require.Eventually(t, func() bool {
+		var err error
+		keys, err = manager.Status(t.Context())
+		return err == nil
+	}, patience, 20*time.Millisecond, "the gadget is enumerated")
 	g, err := open(t.Context(), "")
 	require.NoError(t, err)
 	ch, err := g.Claim(t.Context(), tezsign.SignInterface)
