@@ -44,7 +44,7 @@ func (m measured) paceRows() []row {
 	if len(m.stalled) == len(stalled) {
 		floor, late, two, plain := m.stalled[0], m.stalled[3], m.stalled[4], m.stalled[5]
 		m.late(&stall, late, floor, own, stalledAdds, stalledTimes)
-		stall.measured += "; HTTP alone " + milli(max(0, m.stalled[6].p99()-deviceLatency))
+		stall.measured += "; HTTP alone " + milli(max(0, m.stalled[6].p99()-own))
 		r := ratio(two.p50().Seconds(), plain.p50().Seconds())
 		share.ratio, share.measured = times(r), milli(two.p50())+" beside "+milli(plain.p50())
 		share.verdict = verdictOf(m.within(r, slowShare))
@@ -57,6 +57,7 @@ func (m measured) paceRows() []row {
 	}
 	if len(m.busy) == len(busy) {
 		m.late(&full, m.busy[2], m.busy[0], own, busyAdds, busyTimes)
+		full.measured += "; HTTP alone " + milli(max(0, m.busy[3].p99()-own))
 	} else if m.noBusy != nil {
 		full.measured = "not measured: " + m.noBusy.Error()
 	}
