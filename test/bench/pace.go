@@ -199,6 +199,8 @@ var stalled = []pacedDisk{
 
 // busy are the signers on a disk saturated by a writer.
 var busy = []pacedDisk{
-	{"floor, saturated disk", floorPaced, 0}, {"ahead 1, saturated disk", 1, 0}, {"ahead 2, saturated disk", 2, 0},
+	{"floor, saturated disk", floorPaced, 0},
+	{"ahead 1, saturated disk", 1, 0},
+	{"ahead 2, saturated disk", 2, 0},
 	{"no mark at all, beside the writer", noMark, 0},
 }
