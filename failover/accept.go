@@ -40,15 +40,15 @@ func (n *Node) onCertificate(ctx context.Context, c *wire.Certificate, head *int
 		return wire.Refuse(wire.OldAnswer, "ask again: highwater handover",
 			"the certificate does not answer a question of this process")
 	}
-	floors := n.marks.floors(c.Marks)
+	floors := n.marks.Floors(c.Marks)
 	why := "handed over by " + c.From.Short()
 	if c.Level != nil {
 		floors = append(n.signer.Floors(*c.Level, hwm.SourcePeer), floors...)
-		floors = append(floors, n.marks.levelFloors(c)...)
+		floors = append(floors, n.marks.LevelFloors(c)...)
 		why += fmt.Sprintf(" from level %d on", *c.Level+1)
 	}
 	next := hwm.RoleRecord{Role: hwm.Active, Epoch: c.Epoch, Owner: n.Me(), Why: why}
-	_, err := n.signer.Become(ctx, next, floors, n.marks.lifts()...)
+	_, err := n.signer.Become(ctx, next, floors, n.marks.Lifts()...)
 	return err
 }
 
@@ -101,7 +101,7 @@ func (n *Node) checkFar(c *wire.Certificate) error {
 		}
 	}
 	for _, m := range c.Marks {
-		if err := n.marks.tooFar(m); signer.Refused(err) {
+		if err := n.marks.TooFar(m); signer.Refused(err) {
 			return wire.Refuse(wire.TooFar, "the key signs nothing on the peer's machine either. Look at the marks "+
 				"on that machine: highwater hwm list. "+
 				"If the level is right: highwater hwm set "+m.PKH.String()+fmt.Sprintf(" --level %d --far, here; "+

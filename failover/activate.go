@@ -42,11 +42,11 @@ func (n *Node) Activate(ctx context.Context, level *int32, why string) (hwm.Role
 			return hwm.RoleRecord{}, err
 		}
 	}
-	marks, err := n.marks.believed(a.Status.Marks)
+	marks, err := n.marks.Believed(a.Status.Marks)
 	if err != nil {
 		return hwm.RoleRecord{}, err
 	}
-	if _, err := n.store.Raise(n.marks.floors(marks)); err != nil {
+	if _, err := n.store.Raise(n.marks.Floors(marks)); err != nil {
 		return hwm.RoleRecord{}, err
 	}
 	return n.signer.Activate(level, why)

@@ -90,14 +90,14 @@ func (n *Node) step(ctx context.Context, verb string, q wire.Question) (a wire.A
 // report is the answer to a status. The report is made after applyQuestion: the marks of a newly fenced instance are
 // final.
 func (n *Node) report(peer hwm.Peer) (*wire.Report, error) {
-	told, err := n.marks.told()
+	told, err := n.marks.Told()
 	if err != nil {
 		return nil, err
 	}
 	r := n.store.Role()
 	return &wire.Report{
 		Why: r.Why, Since: r.Since, Seen: peer.Seen, Activating: n.activating.Load() > 0, Marks: told, Keys: n.keys.Reports(),
-		Head: n.heads.Told(), Build: n.build, SignsUpTo: n.marks.signsUpTo(r),
+		Head: n.heads.Told(), Build: n.build, SignsUpTo: n.marks.SignsUpTo(r),
 	}, nil
 }
 
@@ -115,7 +115,7 @@ func (h host) Handle(ctx context.Context, verb string, q wire.Question) wire.Ans
 	return h.node.handle(ctx, verb, q)
 }
 
-func (h host) Marks() ([]wire.Mark, error) { return h.node.marks.durable() }
+func (h host) Marks() ([]wire.Mark, error) { return h.node.marks.Durable() }
 
 func (n *Node) newServer() *wire.Server {
 	return wire.NewServer(wire.ServerConfig{

@@ -164,7 +164,7 @@ func seenSilence(s *chain.Silence, wanted int) *SilenceSeen {
 
 // evidenceCertificate asks for the certificate of a release by level from here: the certificate could still be used.
 func (n *Node) evidenceCertificate(r TakeoverRequest) []checklist.Line {
-	keys, level := n.marks.givenAway()
+	keys, level := n.marks.GivenAway()
 	if len(keys) == 0 {
 		return nil
 	}

@@ -120,7 +120,7 @@ func TestACertificateWithFarMarks(t *testing.T) {
 	}
 	_, err := a.node.Release(t.Context(), farLevel)
 	is(t, err, wire.TooFar)
-	marks, err := a.node.marks.durable()
+	marks, err := a.node.marks.Durable()
 	require.NoError(t, err)
 	made := func(level int32, marks []wire.Mark) *wire.Certificate {
 		c, signErr := wire.Certificate{

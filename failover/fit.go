@@ -54,7 +54,7 @@ func (n *Node) fitAsFar(peer hwm.Peer) error {
 }
 
 func (n *Node) fit(peer hwm.Peer, said *wire.Report) error {
-	rows, err := n.marks.rows()
+	rows, err := n.marks.Rows()
 	if err != nil {
 		return err
 	}

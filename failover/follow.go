@@ -35,11 +35,11 @@ func (n *Node) onFollow(ctx context.Context, a wire.Answer) error {
 		return err
 	}
 	if a.Status != nil && n.store.Role().Role != hwm.Active {
-		marks, err := n.marks.believed(a.Status.Marks)
+		marks, err := n.marks.Believed(a.Status.Marks)
 		if err != nil {
 			return err
 		}
-		if _, err := n.store.Raise(n.marks.floors(marks)); err != nil {
+		if _, err := n.store.Raise(n.marks.Floors(marks)); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"highwater/failover/heard"
+	"highwater/failover/marks"
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/signer"
@@ -24,12 +25,9 @@ const (
 	probeTimeout = askTimeout / 3
 )
 
-// Witnesses of alarms: the link for two processes with the peer's key, and the peer for two with this instance's own
-// key, and for all further alarms of the pair. Alarms on disk are found again by these words.
-const (
-	witnessLink = "the link"
-	witnessPeer = "the other instance"
-)
+// witnessLink is the witness of two processes with the peer's key. The peer (marks.Witness) is the witness of two with
+// this instance's own key, and of all further alarms of the pair. Alarms on disk are found again by these words.
+const witnessLink = "the link"
 
 const hintSameKey = "stop either process, and make a new state for the stopped process: highwater init in an empty " +
 	"directory. Afterwards highwater acknowledge on every machine with the alarm; and while nobody signs, highwater " +
@@ -81,7 +79,7 @@ func (n *Node) applySameKey(r *wire.Refusal, epoch uint64) error {
 		_, err = n.signer.Stand(givenUp(), hwm.Fenced,
 			hwm.CutWhy("another process runs with this instance's key: a copy of the state directory"))
 	}
-	n.signer.RaiseAlarm(signer.AlarmSameKey, witnessPeer, "",
+	n.signer.RaiseAlarm(signer.AlarmSameKey, marks.Witness, "",
 		"another process runs with the key of this instance at the same time: "+
 			"the state directory has a copy. Neither process signs", hintSameKey)
 	return err

@@ -128,7 +128,7 @@ type known struct {
 }
 
 func (n *Node) highestKnown(s *chain.Silence, r TakeoverRequest) (known, error) {
-	level, err := n.marks.highestNear()
+	level, err := n.marks.HighestNear()
 	if err != nil {
 		return known{}, err
 	}
@@ -160,7 +160,7 @@ func (n *Node) highestSaid() int32 {
 		return highest
 	}
 	for _, m := range said.Status.Marks {
-		if n.marks.tooFar(m) == nil {
+		if n.marks.TooFar(m) == nil {
 			highest = max(highest, m.Level)
 		}
 	}

@@ -23,7 +23,7 @@ func (n *Node) Moment(ctx context.Context, w moment.Window) (moment.Moment, erro
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	look := moment.Look{
-		Window: w, Active: n.store.Role().Role == hwm.Active, Keys: n.keys.PKHs(), Marks: n.marks.durable,
+		Window: w, Active: n.store.Role().Role == hwm.Active, Keys: n.keys.PKHs(), Marks: n.marks.Durable,
 	}
 	if n.heads.Chain != nil {
 		look.Node = &n.heads
@@ -52,7 +52,7 @@ func (n *Node) Quiet(ctx context.Context, w moment.Window) (moment.Moment, error
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	look := moment.Look{Window: w, Keys: n.keys.PKHs(), Marks: n.marks.durable}
+	look := moment.Look{Window: w, Keys: n.keys.PKHs(), Marks: n.marks.Durable}
 	if n.heads.Chain != nil {
 		look.Node = &n.heads
 	}
@@ -79,7 +79,7 @@ func (n *Node) momentKeys(said *wire.Answer) checklist.Line {
 	if said.Signing {
 		return keys.Usable(id, said.Status.Keys, said.Status.Marks, n.keys.Lack, "here").OrWait()
 	}
-	marks, err := n.marks.durable()
+	marks, err := n.marks.Durable()
 	if err != nil {
 		return checklist.Failed(id, err).OrWait()
 	}

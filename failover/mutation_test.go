@@ -25,7 +25,7 @@ var mutations = []struct {
 	{"2: the fence is durable before the answer", []edit{{"release.go", `	if _, err := n.signer.Become(ctx, next, nil, ceilings...); err != nil { // rule 2: durable before the answer
 		return nil, err
 	}
-	return n.certify(q, q.At)`, `	marks, err := n.marks.durable()
+	return n.certify(q, q.At)`, `	marks, err := n.marks.Durable()
 	if err != nil {
 		return nil, err
 	}
@@ -34,9 +34,9 @@ var mutations = []struct {
 		Marks: marks, Nonce: q.Nonce, When: n.now()}.Sign(n.store.Identity())`}}},
 	{
 		"5: floors travel with the right",
-		[]edit{{"accept.go", `floors := n.marks.floors(c.Marks)`, `floors := n.marks.floors(nil)`}},
+		[]edit{{"accept.go", `floors := n.marks.Floors(c.Marks)`, `floors := n.marks.Floors(nil)`}},
 	},
-	{"5: floors travel with every answer", []edit{{"rules.go", `return n.signer.Resume(n.marks.floors(marks)) // rule 5`, `return n.signer.Resume(n.marks.floors(marks[:0]))`}}},
+	{"5: floors travel with every answer", []edit{{"rules.go", `return n.signer.Resume(n.marks.Floors(marks)) // rule 5`, `return n.signer.Resume(n.marks.Floors(marks[:0]))`}}},
 	{"6: certificates are fresh", []edit{{"accept.go", `} else if _, fresh := n.questions.Spend(c.Nonce, wire.Release); !fresh {`, `} else if _, fresh := n.questions.Spend(c.Nonce, wire.Release); !fresh && false {`}}},
 	{"6: answers are fresh", []edit{{"rules.go", `if !fresh || a.Status == nil {`, `if fresh && false || a.Status == nil {`}}},
 	{"7: a restarted owner asks", []edit{{"../signer/signer.go", ` && !cfg.Hold {`, ` {`}}},
@@ -54,7 +54,7 @@ var mutations = []struct {
 	{"10: a floor at the cut-over", []edit{{"accept.go", `	if c.Level != nil {
 		floors =`, `	if c.Level != nil && false {
 		floors =`}}},
-	{"10: a ceiling at the cut-over", []edit{{"release.go", `ceilings = n.marks.ceilings(*q.At)`, `ceilings = n.marks.ceilings(*q.At + 5)`}}},
+	{"10: a ceiling at the cut-over", []edit{{"release.go", `ceilings = n.marks.Ceilings(*q.At)`, `ceilings = n.marks.Ceilings(*q.At + 5)`}}},
 	{"10: a certificate in a file is spent", []edit{
 		{"accept.go", `case c.Epoch <= mine.Epoch:`, `case c.Epoch <= mine.Epoch && c.Nonce != "":`},
 		{"accept.go", `Epoch: c.Epoch, Owner: n.Me(), Why: why}`, `Epoch: max(c.Epoch, mine.Epoch+1), Owner: n.Me(), Why: why}`},
@@ -63,7 +63,7 @@ var mutations = []struct {
 		{"rules.go", `	if mine.Role != hwm.Active || mine.Owner != n.Me() || n.signer.Active() {
 		return n.endPastCeilings(ctx, mine, a)`, `	if mine.Role == hwm.Active && mine.Owner != n.Me() {
 		_, err := n.signer.Become(ctx, hwm.RoleRecord{Role: mine.Role, Epoch: mine.Epoch, Owner: mine.Owner}, nil,
-			n.marks.lifts()...)
+			n.marks.Lifts()...)
 		return err
 	}
 	if mine.Role != hwm.Active || mine.Owner != n.Me() || n.signer.Active() {

@@ -14,6 +14,7 @@ import (
 
 	"highwater/failover/heard"
 	"highwater/failover/keys"
+	"highwater/failover/marks"
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/signer"
@@ -70,7 +71,7 @@ type Node struct {
 	life    string       // of this process
 	count   wire.Counter // of the events in the process, see heard.Lives
 
-	marks  marks
+	marks  marks.Here
 	keys   keys.Here
 	epochs epochs
 
@@ -113,7 +114,7 @@ func New(cfg Config) *Node {
 	if n.link == nil {
 		n.link = wire.NewClient(cfg.Store.Identity())
 	}
-	n.marks, n.keys = marks{n.store, n.signer, n.now}, keys.Here{Signer: n.signer}
+	n.marks, n.keys = marks.Here{Store: n.store, Signer: n.signer, Now: n.now}, keys.Here{Signer: n.signer}
 	n.epochs = epochs{n.store, &n.heard, n.log}
 	n.heads.Chain, n.heads.ID, n.heads.Timeout = cfg.Chain, cfg.Signer.Chain(), askTimeout
 	n.heads.Now, n.heads.Log = n.now, n.log
@@ -231,6 +232,6 @@ func (a *lastAlarm) news(text string) bool {
 // raiseAlarm raises an alarm of the pair once.
 func (n *Node) raiseAlarm(name signer.AlarmName, text, hint string) {
 	if n.alarmed.news(text) {
-		n.signer.RaiseAlarm(name, witnessPeer, "", text, hint)
+		n.signer.RaiseAlarm(name, marks.Witness, "", text, hint)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"highwater/failover/keys"
+	"highwater/failover/marks"
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/checklist"
@@ -26,8 +27,8 @@ func (n *Node) plan(ctx context.Context, peer hwm.Peer, r HandoverRequest) []che
 	if r.invited {
 		usable = keys.Usable(checklist.Keys, a.Status.Keys, a.Status.Marks, n.keys.LackInvited, "there")
 	}
-	out = append(out, n.planHere(), planClock(n.heard.State().Skew), usable, n.marks.plan(a.Status.Marks))
-	out = append(out, n.marks.operators()...)
+	out = append(out, n.planHere(), planClock(n.heard.State().Skew), usable, planMarks(n.marks, a.Status.Marks))
+	out = append(out, n.marks.Operators()...)
 	if n.heads.Chain != nil {
 		node, _ := n.heads.Check(ctx)
 		out = append(out, node)
@@ -73,16 +74,16 @@ func planClock(skew time.Duration) checklist.Line {
 	return checklist.New(checklist.Clocks, checklist.OK, detail, "")
 }
 
-// plan tells how far the marks here are behind; the certificate brings the rest in any case.
-func (m marks) plan(theirs []wire.Mark) checklist.Line {
+// planMarks tells how far the marks here are behind; the certificate brings the rest in any case.
+func planMarks(here marks.Here, theirs []wire.Mark) checklist.Line {
 	const id = checklist.Marks
 	for _, mark := range theirs { // the certificate would be refused, with nobody signing
-		if err := m.tooFar(mark); err != nil {
+		if err := here.TooFar(mark); err != nil {
 			return checklist.New(id, checklist.Bad, "the peer's: "+err.Error(),
 				"look at the marks on the peer's machine: highwater hwm list, and highwater status")
 		}
 	}
-	behind, missing, err := m.behind(theirs)
+	behind, missing, err := here.Behind(theirs)
 	switch {
 	case err != nil:
 		return checklist.Failed(id, err)

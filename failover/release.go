@@ -49,8 +49,8 @@ func (n *Node) release(
 		if err := n.checkLevel(*q.At); err != nil {
 			return nil, err
 		}
-		ceilings = n.marks.ceilings(*q.At)
-		given, _ := n.marks.givenAway()
+		ceilings = n.marks.Ceilings(*q.At)
+		given, _ := n.marks.GivenAway()
 		if len(ceilings)+len(given) == 0 { // nothing would tell a later takeover of the certificate (rule 11)
 			return nil, wire.Refuse(wire.BadLevel,
 				"choose a level below the ceilings: see highwater hwm list; or lift the ceilings first: highwater "+
@@ -90,7 +90,7 @@ func neither(mine hwm.RoleRecord) *wire.Refusal {
 // again answers as before (rule 3). An instance with ceilings of a release names their level; without such a level the
 // instance ends signing first.
 func (n *Node) again(ctx context.Context, q wire.Question, mine hwm.RoleRecord) (*wire.Certificate, error) {
-	keys, level := n.marks.givenAway()
+	keys, level := n.marks.GivenAway()
 	if len(keys) > 0 {
 		return n.certify(q, &level)
 	}
@@ -105,7 +105,7 @@ func (n *Node) again(ctx context.Context, q wire.Question, mine hwm.RoleRecord) 
 
 // certify signs the certificate for the epoch as the disk has it.
 func (n *Node) certify(q wire.Question, level *int32) (*wire.Certificate, error) {
-	marks, err := n.marks.durable()
+	marks, err := n.marks.Durable()
 	if err != nil || q.DryRun {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (n *Node) certify(q wire.Question, level *int32) (*wire.Certificate, error)
 
 // checkLevel wants a cut-over level above every mark, and no mistyped level.
 func (n *Node) checkLevel(level int32) error {
-	highest, err := n.marks.highest()
+	highest, err := n.marks.Highest()
 	if err != nil {
 		return err
 	}

@@ -145,11 +145,11 @@ func (n *Node) resume(ctx context.Context, a wire.Answer) error {
 	if err := n.checkCopied(a.Status.Marks); err != nil {
 		return err
 	}
-	marks, err := n.marks.believed(a.Status.Marks)
+	marks, err := n.marks.Believed(a.Status.Marks)
 	if err != nil {
 		return err
 	}
-	return n.signer.Resume(n.marks.floors(marks)) // rule 5
+	return n.signer.Resume(n.marks.Floors(marks)) // rule 5
 }
 
 // endPastCeilings ends signing up to the ceilings once the new owner is above the ceilings.
@@ -157,7 +157,7 @@ func (n *Node) endPastCeilings(ctx context.Context, mine hwm.RoleRecord, a wire.
 	if mine.Role != hwm.Active || mine.Owner == n.Me() {
 		return nil
 	}
-	_, level := n.marks.givenAway()
+	_, level := n.marks.GivenAway()
 	for _, m := range a.Status.Marks {
 		if m.Level > level+1 && a.Owner == mine.Owner && a.Signing {
 			mine.Role, mine.Why = hwm.Standby, fmt.Sprintf("the peer signs, from level %d on", level+1)

@@ -74,7 +74,7 @@ func (n *Node) Takeover(ctx context.Context, r TakeoverRequest) (Takeover, error
 	}
 	there := n.evidencePeer(ctx, peer)
 	t.Findings = append(t.Findings, there, stated(r), n.evidenceHere(), n.keys.Able(n.lastReport()).Passing())
-	t.Findings = append(t.Findings, n.marks.operators()...)
+	t.Findings = append(t.Findings, n.marks.Operators()...)
 	t.Findings = append(t.Findings, n.farHead(r)...)
 	head, silence, node := n.evidenceChain(ctx, &r)
 	t.Silence = seenSilence(silence, r.Silence)
@@ -122,8 +122,8 @@ func (n *Node) takeOver(ctx context.Context, t Takeover, r TakeoverRequest, give
 	t.Epoch = n.epochs.next()
 	why := hwm.CutWhy("took over; stated: the peer cannot sign. " + r.Why)
 	next := hwm.RoleRecord{Role: hwm.Active, Epoch: t.Epoch, Owner: n.Me(), Why: why}
-	floors := n.marks.takeoverFloors(t.Floor)
-	if _, err := n.signer.Become(context.WithoutCancel(ctx), next, floors, n.marks.lifts()...); err != nil {
+	floors := n.marks.TakeoverFloors(t.Floor)
+	if _, err := n.signer.Become(context.WithoutCancel(ctx), next, floors, n.marks.Lifts()...); err != nil {
 		return t, err
 	}
 	t.Done = true

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"highwater/failover/marks"
 	"highwater/failover/verdict"
 	"highwater/failover/wire"
 	"highwater/hwm"
@@ -83,7 +84,7 @@ func (n *Node) verdict(v View) verdict.Verdict {
 		ID: n.Me(), Heard: true, Role: mine.Role, Epoch: mine.Epoch, Owner: mine.Owner, Signing: n.signer.Active(),
 		Broken: n.broken() != "", Stopped: n.offline,
 	}
-	if keys, level := n.marks.givenAway(); len(keys) > 0 { // a key without a ceiling signs nothing for another owner
+	if keys, level := n.marks.GivenAway(); len(keys) > 0 { // a key without a ceiling signs nothing for another owner
 		here.UpTo = &level
 	}
 	p := v.Peer
@@ -113,7 +114,7 @@ func (n *Node) screen(p *PeerView) verdict.Screen {
 // share finds the part of each side. The giver's ceilings bound the parts on the giver's side; on the peer's side the
 // floors do. The floors lie at the same level, or are older and lie above the level.
 func (v *View) share(n *Node, mine hwm.RoleRecord, signing bool) {
-	switch keys, level := n.marks.givenAway(); {
+	switch keys, level := n.marks.GivenAway(); {
 	case mine.Role != hwm.Active:
 	case mine.Owner != n.Me() && len(keys) > 0:
 		from := level + 1
@@ -122,7 +123,7 @@ func (v *View) share(n *Node, mine hwm.RoleRecord, signing bool) {
 			v.Peer.SignsFrom = &from
 		}
 	case mine.Owner == n.Me() && signing:
-		floor, begun, ok := n.marks.floorGiven()
+		floor, begun, ok := n.marks.FloorGiven()
 		below := v.Peer != nil && v.Peer.Signing && v.Peer.Owner == n.Me() && v.Peer.Epoch == mine.Epoch
 		if !ok || begun && !below {
 			return
@@ -159,9 +160,9 @@ func (n *Node) peerView(peer hwm.Peer) *PeerView {
 }
 
 // tell shows the peer's report.
-func (p *PeerView) tell(said *wire.Report, here marks) {
+func (p *PeerView) tell(said *wire.Report, here marks.Here) {
 	p.Head, p.Build, p.gives = said.Head, said.Build, said.SignsUpTo
-	if levels, missing, err := here.behind(said.Marks); err == nil && missing == 0 && len(said.Marks) > 0 {
+	if levels, missing, err := here.Behind(said.Marks); err == nil && missing == 0 && len(said.Marks) > 0 {
 		p.Behind = &levels
 	}
 }

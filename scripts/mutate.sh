@@ -66,10 +66,10 @@ lets a client climb above the head | hwm/far.go | s/^\tif head != nil {/\tif hea
 lets a clock that went backwards take levels away | hwm/far.go | s/max(0, int64(now.Sub(k.At)\/time.Second))/int64(now.Sub(k.At)\/time.Second)/ | ./hwm | TestLimit
 believes a device of another chain | signer/ahead.go | s/if !limit.Allows(m.Level) {/if false {/ | ./signer | TestASpareOfAnotherChain|TestAGadgetOfAnotherChain
 uses a device of another chain | signer/candidates.go | s/ \&\& !s.isStrange(d, pkh) {/ {/ | ./signer | TestASpareOfAnotherChain
-believes the other instance's far marks | failover/marks.go | s/if err == nil {$/if true {/ | ./failover | TestARestartTakesNoFarMarks|TestAStandbyFollowsNoFarMarks
+believes the other instance's far marks | failover/marks/marks.go | s/if err == nil {$/if true {/ | ./failover | TestARestartTakesNoFarMarks|TestAStandbyFollowsNoFarMarks
 takes a certificate with far marks | failover/accept.go | s/if err := n.checkFar(c); err != nil {/if err := n.checkFar(c); err != nil \&\& c == nil {/ | ./failover | TestACertificateWithFarMarks
-hands over marks that the other side would refuse | failover/plan.go | s/if err := m.tooFar(mark); err != nil {/if err := m.tooFar(mark); err != nil \&\& false {/ | ./failover | TestACertificateWithFarMarks
-puts the floor of a takeover above a mark that went far | failover/marks.go | s/if limit.Allows(r.Level) {/if limit.Known() {/ | ./failover | TestATakeoverIsNotLedAway
+hands over marks that the other side would refuse | failover/plan.go | s/if err := here.TooFar(mark); err != nil {/if err := here.TooFar(mark); err != nil \&\& false {/ | ./failover | TestACertificateWithFarMarks
+puts the floor of a takeover above a mark that went far | failover/marks/marks.go | s/if limit.Allows(r.Level) {/if limit.Known() {/ | ./failover | TestATakeoverIsNotLedAway
 calls a key ready that signs nothing for hours | signer/faults.go | s/!h.OK() {/false {/ | ./cmd | TestScript/far
 lets an error leave the admin socket without a reason | operate/refusal.go | s/^\treturn Broken$/\treturn ""/ | ./api | TestNoErrorLeavesTheAdminSocketWithoutAReason
 lets an unreadable act be refused without a reason | api/admin.go | s/, Reason: operate.BadRequest}/}/ | ./api | TestNoErrorLeavesTheAdminSocketWithoutAReason
