@@ -107,4 +107,7 @@ node --test --test-reporter=spec restart.test.mjs
 
 echo '== a tz4 key, and what Taquito loses'
 node --test --test-reporter=spec tz4.test.mjs
+
+echo '== octez.js as a judge'
+node --test --test-reporter=spec octezjs.test.mjs
 stop TERM

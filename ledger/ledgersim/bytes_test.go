@@ -174,6 +174,10 @@ func TestWhatTheAppAnswers(t *testing.T) {
 			[]string{selectKey, packet(attestation[:40])},
 			[]string{"9000", "9405"},
 		},
+		"a block's first 230 bytes, and more follow": {
+			[]string{selectKey, packet("117a06a770" + strings.Repeat("00", 225))},
+			[]string{"9000", "9405"},
+		},
 		"an attestation that is whole, and more follow": {[]string{selectKey, packet(attestation)}, []string{"9000", "9000"}},
 	} {
 		t.Run(name, func(t *testing.T) {

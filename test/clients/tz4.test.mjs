@@ -46,6 +46,15 @@ for (const [what, bytes] of requests) {
   });
 }
 
+// A pair of Octez's texts, from the tests of @taquito/signer (packages/taquito-signer/test/bls.spec.ts).
+test('the secret of a BLsk is little-endian: noble makes its BLpk of the reversed bytes only', () => {
+  const secret = payload('BLsk2jjZe6wQH9TwtBzJwL7xLePfEgUxsV6BfwDP8dGfsosgnekSgC', 4);
+  const wanted = payload('BLpk1wMU34nS7N96D2owyejLxQtwZwLARLg6tdTFMP5N8fz6yCiLogfFXkYo9ZHnZ95Kba3D3cvt', 4);
+  const made = (bytes) => Buffer.from(bls.getPublicKey(bytes).toBytes());
+  assert.deepEqual(made(Buffer.from(secret).reverse()), wanted);
+  assert.notDeepEqual(made(secret), wanted, 'a valid key, and a different address');
+});
+
 test(`${key.pkh}: Taquito throws the signature away, and it can still be had`, async () => {
   const bytes = octez.attestationOfTz4(level + 1, 0);
   await assert.rejects(octez.signerFor(key.pkh).sign(bytes), { name: 'InvalidSignatureError' });
