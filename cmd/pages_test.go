@@ -39,7 +39,7 @@ type shown struct {
 	want             []string
 }
 
-var prompt = regexp.MustCompile(`^([AB])\$ (.+)$`)
+var prompt = regexp.MustCompile(`^([ABC])\$ (.+)$`)
 
 // shownSteps are the commands in the console blocks of a page.
 func shownSteps(page string) []shown {
@@ -61,7 +61,7 @@ func shownSteps(page string) []shown {
 
 // looks are commands that change nothing about who signs, and that a reader gives again until they say what he waits
 // for.
-var looks = regexp.MustCompile(`^highwater (status|peer show|bring-up\b.*|drill|.* --check|.* --dry-run)$`)
+var looks = regexp.MustCompile(`^(highwater (status|peer show|register show|bring-up\b.*|drill|.* --check|.* --dry-run)|etcdctl endpoint health.*)$`)
 
 // do gives a command, and compares.
 func (p *page) do(s shown) {
@@ -73,8 +73,8 @@ func (p *page) do(s shown) {
 		got := p.give(p.machines[s.machine], command)
 		again := looks.MatchString(command) && time.Now().Before(deadline)
 		if want.MatchString(got) || !again {
-			require.Regexp(p.t, want, got, "docs/failover.md:%d: %s$ %s\nthe page shows:\n%s\nit printed:\n%s",
-				s.line, s.machine, s.command, strings.Join(s.want, "\n"), got)
+			require.Regexp(p.t, want, got, "%s:%d: %s$ %s\nthe page shows:\n%s\nit printed:\n%s",
+				p.file, s.line, s.machine, s.command, strings.Join(s.want, "\n"), got)
 			return
 		}
 	}

@@ -29,6 +29,8 @@ import (
 // page is the world that a page's reader has before him.
 type page struct {
 	t        *testing.T
+	file     string // of the page
+	blocks   time.Duration
 	dir      string
 	machines map[string]*machine
 	judge    *baker.Judge
@@ -45,6 +47,7 @@ type machine struct {
 	config, state string
 	key           string           // of the instance, once it has one
 	daemon        *harness.Process // nil: not running
+	etcd          *etcdMember      // nil: the page has no register
 }
 
 // The page's chain: a block each 0.3 s, and of twelve in a row one is ours, and one more if that baker is late.
@@ -55,11 +58,18 @@ const (
 )
 
 func newPage(t *testing.T) *page {
-	p := &page{t: t, dir: t.TempDir(), judge: baker.NewJudge()}
+	p := &page{t: t, file: "docs/failover.md", blocks: pageBlocks, dir: t.TempDir(), judge: baker.NewJudge()}
 	p.machines = map[string]*machine{
 		"A": {name: "A", address: "10.0.0.1:6734", shortKey: "eae7f387"},
 		"B": {name: "B", address: "10.0.0.2:6734", shortKey: "f9294f53"},
 	}
+	p.begin(p.prepare)
+	return p
+}
+
+// begin lets the chain run, and a baker on each machine.
+func (p *page) begin(prepare func(m *machine, node string, key tezos.PublicKeyHash)) {
+	t := p.t
 	key := scriptKey(t)
 	chain, err := tezos.ParseChainID(pageChain)
 	require.NoError(t, err)
@@ -68,10 +78,10 @@ func newPage(t *testing.T) *page {
 		other := tezos.PublicKeyHash{Curve: tezos.Ed25519, Hash: [20]byte{i}}
 		bakers = append(bakers, node.Signer{Delegate: other, Key: other})
 	}
-	p.sim = nodesim.New(nodesim.Config{Chain: chain, Level: 8_000_000, Interval: pageBlocks, Bakers: bakers})
+	p.sim = nodesim.New(nodesim.Config{Chain: chain, Level: 8_000_000, Interval: p.blocks, Bakers: bakers})
 	server := httptest.NewServer(p.sim)
 	for _, m := range p.machines {
-		p.prepare(m, server.URL, key.Hash())
+		prepare(m, server.URL, key.Hash())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -85,10 +95,12 @@ func newPage(t *testing.T) *page {
 		for _, m := range p.machines {
 			p.halt(m, (*harness.Process).Stop)
 		}
+		for _, m := range p.machines {
+			m.etcd.end(t)
+		}
 		server.Close()
 	})
 	t.Cleanup(p.stop)
-	return p
 }
 
 func scriptKey(t *testing.T) *tezos.PublicKey {
@@ -127,7 +139,7 @@ func (p *page) bake(ctx context.Context, m *machine, key *tezos.PublicKey, chain
 	c := baker.New("http://"+m.listen, false)
 	defer c.Close()
 	kinds := []tezos.Kind{tezos.Preattestation, tezos.Attestation}
-	tick := time.NewTicker(pageBlocks / 6)
+	tick := time.NewTicker(p.blocks / 6)
 	defer tick.Stop()
 	for level, done := int32(0), 0; ; {
 		if head := p.sim.Head().Level; head != level {
@@ -160,6 +172,9 @@ func (p *page) give(m *machine, command string) string {
 	switch command {
 	case "systemctl enable --now highwater", "systemctl start highwater":
 		p.start(m)
+		return ""
+	case "systemctl enable --now etcd":
+		m.etcd.start(p.t)
 		return ""
 	case "systemctl stop highwater", "systemctl disable --now highwater":
 		p.halt(m, (*harness.Process).Stop)
@@ -204,12 +219,12 @@ func (p *page) halt(m *machine, end func(*harness.Process) error) {
 }
 
 func (p *page) env(m *machine) []string {
-	return append(os.Environ(), config.Env+"="+m.config, "NO_COLOR=1", "HOME="+p.dir, "GORACE=atexit_sleep_ms=10")
+	return append(append(os.Environ(), m.etcd.env()...), config.Env+"="+m.config, "NO_COLOR=1", "HOME="+p.dir, "GORACE=atexit_sleep_ms=10")
 }
 
 var (
 	// asks are commands that ask a person at a terminal: here nobody is at one.
-	asks = regexp.MustCompile(`^(highwater (?:init|activate|standby|handover|release|accept|takeover|drill --handover)\b[^|#&]*)`)
+	asks = regexp.MustCompile(`^(highwater (?:init|register init|activate|standby|handover|release|accept|takeover|drill --handover)\b[^|#&]*)`)
 	sure = regexp.MustCompile(`--(yes|dry-run|check)\b`)
 	// cutAt is the level of a switch by level. The page names one that is not far; so is what is put in its place.
 	cutAt = regexp.MustCompile(`--at 8[0-9]{6}\b`)
@@ -244,6 +259,11 @@ func (p *page) toPage(m *machine, text string) string {
 	}
 	for _, other := range p.machines {
 		pairs = append(pairs, other.peer, other.address)
+		if other.etcd != nil {
+			pairs = append(pairs, other.etcd.listen, other.etcd.address,
+				filepath.Join(other.etcd.dir, "ca.pem"), "/etc/highwater/register-ca.pem",
+				filepath.Join(other.etcd.dir, "register"), "/etc/highwater/register")
+		}
 		if other.key != "" {
 			pairs = append(pairs, other.key, other.shortKey+"…", other.key[:8], other.shortKey)
 		}

@@ -17,6 +17,9 @@ type HandoverRequest struct {
 	At     *int32 `json:"at"`      // by level: the old side signs up to At, the new side above
 	// Window, when given, wants a good moment: without a good moment the handover is refused, and a dry run says why.
 	Window *moment.Window `json:"window,omitempty"`
+	// To is the instance that is to take the right from here, with a register; null: any ready instance. A pair has no
+	// choice.
+	To *hwm.InstanceID `json:"to,omitempty"`
 
 	invited bool // the peer asked, since the peer means to give the right away
 }

@@ -44,9 +44,8 @@ func (n *Node) Moment(ctx context.Context, w moment.Window) (moment.Moment, erro
 	return look.Judge(ctx, found), nil
 }
 
-// Quiet tells whether now is a good moment for the right to come here: no block of the keys here is near. The look asks
-// no peer, and is for an instance that does not sign.
-func (n *Node) Quiet(ctx context.Context, w moment.Window) (moment.Moment, error) {
+// Quiet tells whether no block of the keys here is near. The look asks no peer. found are the earlier lines.
+func (n *Node) Quiet(ctx context.Context, w moment.Window, found []checklist.Line) (moment.Moment, error) {
 	if err := w.Check(); err != nil {
 		return moment.Moment{}, err
 	}
@@ -56,7 +55,7 @@ func (n *Node) Quiet(ctx context.Context, w moment.Window) (moment.Moment, error
 	if n.heads.Chain != nil {
 		look.Node = &n.heads
 	}
-	return look.Judge(ctx, nil), nil
+	return look.Judge(ctx, found), nil
 }
 
 // momentPeer asks the peer. The answer is nil when the peer does not answer.

@@ -78,6 +78,13 @@ func (l *Local) SetPeer(ctx context.Context, r PeerRequest) (failover.View, erro
 
 // Moment tells whether now is a good moment.
 func (l *Local) Moment(ctx context.Context, w moment.Window) (moment.Moment, error) {
+	reg, err := l.register()
+	if err != nil {
+		return moment.Moment{}, err
+	}
+	if reg != nil {
+		return l.momentShared(ctx, reg, w)
+	}
 	n, err := l.talking()
 	if err != nil {
 		return moment.Moment{}, err

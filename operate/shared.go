@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"highwater/failover"
+	"highwater/failover/moment"
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/checklist"
@@ -15,7 +16,7 @@ import (
 // Register is the shared right to sign of an instance, as its operator uses it.
 type Register interface {
 	View() register.View
-	Handover(ctx context.Context) (register.Moved, error)
+	Handover(ctx context.Context, to hwm.InstanceID) (register.Moved, error)
 	Takeover(ctx context.Context) (register.Record, error)
 	Stand(ctx context.Context, why string) error
 	Activate(ctx context.Context) error
@@ -87,9 +88,12 @@ func (l *Local) handoverShared(ctx context.Context, reg Register, r failover.Han
 	h := failover.Handover{Findings: sharedFindings(reg), From: v.Owner, To: l.Store.Instance()}
 	if v.Mine {
 		h.To = hwm.InstanceID{}
-		if err := l.sharedMoment(ctx, r, &h); err != nil {
-			return h, err
+		if r.To != nil {
+			h.To = *r.To
 		}
+	}
+	if err := l.sharedMoment(ctx, reg, r, &h); err != nil {
+		return h, err
 	}
 	if f := checklist.Stands(h.Findings); f != nil {
 		return h, wire.Refuse(wire.NotReady, f.Hint, "%s: %s", f.Name, f.Detail)
@@ -97,7 +101,7 @@ func (l *Local) handoverShared(ctx context.Context, reg Register, r failover.Han
 	if r.DryRun {
 		return h, nil
 	}
-	moved, err := reg.Handover(ctx)
+	moved, err := reg.Handover(ctx, h.To)
 	if err != nil {
 		return h, sharedRefusal(err)
 	}
@@ -107,13 +111,13 @@ func (l *Local) handoverShared(ctx context.Context, reg Register, r failover.Han
 }
 
 // sharedMoment looks for a good moment of this instance's own keys, unless no moment is wanted.
-func (l *Local) sharedMoment(ctx context.Context, r failover.HandoverRequest, h *failover.Handover) error {
-	if r.Window == nil {
+func (l *Local) sharedMoment(ctx context.Context, reg Register, r failover.HandoverRequest, h *failover.Handover) error {
+	if r.Window == nil || checklist.Stands(h.Findings) != nil {
 		return nil
 	}
 	w := *r.Window
 	w.Alone = true
-	m, err := l.Node.Moment(ctx, w)
+	m, err := l.momentShared(ctx, reg, w)
 	if err != nil {
 		return err
 	}
@@ -123,6 +127,21 @@ func (l *Local) sharedMoment(ctx context.Context, r failover.HandoverRequest, h 
 		return wire.Refuse(wire.BadMoment, "wait for a good moment, or: --now", "%s: %s", f.Name, f.Detail)
 	}
 	return nil
+}
+
+// momentShared tells whether now is a good moment of the keys here. The register and this machine must be ready, unless
+// nobody is to sign meanwhile.
+func (l *Local) momentShared(ctx context.Context, reg Register, w moment.Window) (moment.Moment, error) {
+	var found []checklist.Line
+	if !w.Alone {
+		for _, f := range sharedFindings(reg) {
+			found = append(found, f.OrWait())
+		}
+	}
+	if v := reg.View(); v.Error == "" && v.Epoch > 0 && v.Owner == (hwm.InstanceID{}) {
+		return moment.Nobody(found), nil
+	}
+	return l.Node.Quiet(ctx, w, found)
 }
 
 // takeoverShared takes the right above the horizon. A statement is not needed: the register proves that nobody else

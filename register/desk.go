@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"highwater/hwm"
+	"highwater/internal/tezos"
 )
 
 // Desk does an operator's acts at an instance with a shared right to sign.
@@ -35,9 +37,13 @@ type View struct {
 	Why       string `json:"why,omitempty"`
 	Automatic bool   `json:"automatic"`
 	Ahead     int32  `json:"ahead"`
-	Denied    bool   `json:"denied"`   // the register itself gives nobody the right: absent, older, unreadable
-	Seen      Seen   `json:"seen"`     // the durable memory of the register
-	MaySign   string `json:"may_sign"` // the instance with the right to sign, in a sentence
+	// Keys are the keys of the record's marks; none before the first release.
+	Keys []tezos.PublicKeyHash `json:"keys,omitempty"`
+	// AnswerMS is how long the register took for its last answer, in milliseconds.
+	AnswerMS float64 `json:"answer_ms"`
+	Denied   bool    `json:"denied"`   // the register itself gives nobody the right: absent, older, unreadable
+	Seen     Seen    `json:"seen"`     // the durable memory of the register
+	MaySign  string  `json:"may_sign"` // the instance with the right to sign, in a sentence
 }
 
 // Ready is nil when this machine could sign with every key, given the right.
@@ -62,6 +68,12 @@ func (d *Desk) View() View {
 	}
 	if s.Err != nil {
 		v.Error = s.Err.Error()
+	}
+	v.AnswerMS = float64(s.Answer.Microseconds()) / 1000
+	for _, m := range s.Record.Marks {
+		if !slices.Contains(v.Keys, m.PKH) {
+			v.Keys = append(v.Keys, m.PKH)
+		}
 	}
 	v.MaySign = d.maySign(s)
 	return v
@@ -137,12 +149,13 @@ type Moved struct {
 	Gap      time.Duration // the longest possible time without an owner: from the question to the answer
 }
 
-// Handover moves the right: from this instance to any ready instance, or from the owner to this instance.
-func (d *Desk) Handover(ctx context.Context) (Moved, error) {
+// Handover moves the right: from this instance to another one (zero: to any ready instance), or from the owner to this
+// instance.
+func (d *Desk) Handover(ctx context.Context, to hwm.InstanceID) (Moved, error) {
 	ctx, cancel := context.WithTimeout(ctx, handoverTimeout)
 	defer cancel()
 	if d.Keeper.State().Owner {
-		return d.giveAway(ctx)
+		return d.giveAway(ctx, to)
 	}
 	return d.fetch(ctx)
 }
@@ -167,13 +180,13 @@ func (d *Desk) fetch(ctx context.Context) (Moved, error) {
 	}, nil
 }
 
-// giveAway releases the right to any ready instance, and takes the right back if nobody takes the right.
-func (d *Desk) giveAway(ctx context.Context) (Moved, error) {
+// giveAway releases the right, and takes the right back if nobody takes the right.
+func (d *Desk) giveAway(ctx context.Context, to hwm.InstanceID) (Moved, error) {
 	me := d.Machine.Store.Instance()
 	d.Keeper.Rest(true)
 	defer d.Keeper.Rest(false)
 	start := time.Now()
-	if _, err := d.Keeper.Release(ctx, hwm.InstanceID{}, "handed over by the operator"); err != nil {
+	if _, err := d.Keeper.Release(ctx, to, "handed over by the operator"); err != nil {
 		return Moved{}, err
 	}
 	err := d.until(ctx, func(s State) bool { return s.Known && s.Record.Owner != me && !s.Record.Released() })

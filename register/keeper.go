@@ -87,11 +87,12 @@ type Keeper struct {
 	cfg  KeeperConfig
 	kick chan struct{}
 
-	act sync.Mutex // one step at a time; guards the next three fields
+	act sync.Mutex // one step at a time; guards the next fields
 	// of the last record: the part that moves with a living owner, and the head at the last move
 	moved  moved
 	since  int32
 	prefer prefer
+	looked bool // this process was seen to be no owner
 
 	mu     sync.Mutex
 	state  State
@@ -108,12 +109,13 @@ type moved struct {
 
 // State is the knowledge of a Keeper, for screens.
 type State struct {
-	Record Record    // read last
-	Known  bool      // a record was read
-	Owner  bool      // of this process
-	Silent time.Time // since when the register does not answer; zero: the register answers
-	Err    error     // of the last conversation
-	Why    string    // this machine does not take over now
+	Record Record        // read last
+	Known  bool          // a record was read
+	Owner  bool          // of this process
+	Silent time.Time     // since when the register does not answer; zero: the register answers
+	Err    error         // of the last conversation
+	Why    string        // this machine does not take over now
+	Answer time.Duration // of the last look that the register answered
 }
 
 // NewKeeper makes a keeper; nothing happens before Run.
@@ -193,8 +195,10 @@ func (k *Keeper) step(ctx context.Context) {
 		}
 	}
 	_, was := k.cfg.Right.Held()
+	asked := time.Now()
 	rec, err := k.cfg.Right.Read(ctx)
 	k.note(rec, err)
+	k.took(time.Since(asked), err)
 	_, owner := k.cfg.Right.Held()
 	switch {
 	case was && !owner:
@@ -207,7 +211,19 @@ func (k *Keeper) step(ctx context.Context) {
 	case owner:
 		k.extend(ctx)
 	default:
+		k.endEarlier(ctx)
 		k.standBy(ctx, rec)
+	}
+}
+
+// endEarlier ends, once, the role of an earlier process without an orderly end.
+func (k *Keeper) endEarlier(ctx context.Context) {
+	if k.looked {
+		return
+	}
+	k.looked = true
+	if err := k.cfg.Machine.End(ctx, "an earlier process of this instance had the right to sign"); err != nil {
+		k.cfg.Log.Error("end failed", "error", err)
 	}
 }
 
@@ -417,6 +433,16 @@ func (k *Keeper) Forget() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.wanted = false
+}
+
+// took keeps the time of an answer.
+func (k *Keeper) took(d time.Duration, err error) {
+	if err != nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.state.Answer = d
 }
 
 func (k *Keeper) note(rec Record, err error) {

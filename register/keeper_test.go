@@ -52,7 +52,9 @@ func (h *host) Begin(_ context.Context, r register.Record) error {
 }
 
 func (h *host) End(_ context.Context, why string) error {
-	h.signing, h.ended = false, append(h.ended, why)
+	if h.signing {
+		h.signing, h.ended = false, append(h.ended, why)
+	}
 	return nil
 }
 
@@ -254,8 +256,10 @@ func TestAskedForIsGivenWithoutALevelMissed(t *testing.T) {
 func TestARestartedOwnerIsAStandby(t *testing.T) {
 	reg, hosts, head := three(t)
 	restarted := newHost(reg, 0, 2, head)
+	restarted.signing = true // its role outlived the earlier process
 	restarted.keeper.Step(t.Context())
 	require.Empty(t, restarted.begun, "a new process went on under the record of an earlier one")
+	require.Len(t, restarted.ended, 1, "a machine without the right calls itself active")
 	for *head < 100+ahead {
 		*head++
 		restarted.keeper.Step(t.Context())

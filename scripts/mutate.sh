@@ -333,6 +333,8 @@ asks for the right as soon as it is back | register/prefer.go | s/^\treturn head
 asks for the right at once after a sleep | register/prefer.go | s/ || head-p.last > unseen {/ {/ | ./register | TestASuspendedMachine
 asks for the right again and again | register/prefer.go | s/p.need = min(2\*p.wait(), mostSettled)/_ = mostSettled/ | ./register | TestAMachineThatLosesTheRight
 never forgets that it lost the right | register/prefer.go | s/^\t\tp.need = settled$/\t\t_ = settled/ | ./register | TestAMachineThatLosesTheRight
+calls a machine ready that lacks a key of the record | internal/bringup/shared.go | s/^\t\tcase i < 0:$/\t\tcase i < -1:/;s/case st.Keys\[i\]/case i >= 0 \&\& st.Keys[i]/ | ./internal/bringup | TestTheKeysOfTheRecord
+calls itself active without the right | register/keeper.go | s/^\t\tk.endEarlier(ctx)$// | ./register | TestARestartedOwner
 takes the asked right although an operator said no | register/keeper.go | s/case rec.Released() \&\& k.isWanted():/case rec.Released() \&\& (k.isWanted() || rec.Next == k.cfg.Me):/ | ./register | TestALateAnswer
 asks once, and loses the question to an extension | register/right.go | s/^const askTries = 5$/const askTries = 1/ | ./register | TestAQuestionIsAskedAgain
 asks with more than a question | register/right.go | s/next.Asked = r.cfg.Me$/next.Asked, next.Horizon = r.cfg.Me, next.Horizon+1/ | ./register | TestAQuestionDoesNot

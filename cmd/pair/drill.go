@@ -121,6 +121,10 @@ func drillable(st operate.Status) error {
 	switch {
 	case !st.Running:
 		return hints.Add(errors.New("the two instances talk through their daemons"), "highwater serve")
+	case st.Register != nil && st.Register.Mine:
+		return hints.Add(errSigns, "on another machine: highwater drill --handover")
+	case st.Register != nil:
+		return nil
 	case st.Pair == nil || st.Pair.Peer == nil:
 		return hints.Add(errors.New("no peer is named"), wire.NamePeer)
 	case st.Role.Role == hwm.Active || st.Role.Mine && st.Role.Epoch > 0:

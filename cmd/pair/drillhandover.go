@@ -37,8 +37,9 @@ func (a *app) drillHandover(
 	if !d.Result.Passed() {
 		return nil // the checklist shows the obstacle
 	}
+	holder, peer := holderOf(st)
 	question := fmt.Sprintf("Bring the right to sign here from %s, sign at %s, and give the right back?",
-		st.Pair.Peer.Key.Short(), words.Count(f.levels, "level"))
+		holder.Short(), words.Count(f.levels, "level"))
 	if err = a.Confirm(f.yes, question, "drill"); err != nil {
 		return err
 	}
@@ -46,7 +47,7 @@ func (a *app) drillHandover(
 	if err = bringup.SaveRecord(cfg, record); err != nil {
 		return err
 	}
-	r := &realDrill{app: a, cfg: cfg, admin: admin, f: f, d: d, from: highestMark(st)}
+	r := &realDrill{app: a, cfg: cfg, admin: admin, f: f, d: d, from: highestMark(st), holder: holder, peer: peer}
 	if h, headErr := r.chainHead(ctx); headErr == nil {
 		r.head = h
 	}
@@ -69,6 +70,17 @@ type realDrill struct {
 	from  int32 // the highest mark before the drill
 	head  int32 // head of the chain before the drill; 0: unknown
 	back  bool  // this machine is known to be without the right
+	// holder has the right before the drill, and gets it back; peer is what the drill calls the holder.
+	holder hwm.InstanceID
+	peer   string
+}
+
+// holderOf is the instance that gives the right, and its name in a drill's lines.
+func holderOf(st operate.Status) (hwm.InstanceID, string) {
+	if st.Register != nil {
+		return st.Register.Owner, "the instance " + st.Register.Owner.Short()
+	}
+	return st.Pair.Peer.Key, "the peer"
 }
 
 func (r *realDrill) line(id checklist.ID, result checklist.Result, hint, format string, args ...any) {
@@ -181,9 +193,10 @@ func (r *realDrill) giveBack(ctx context.Context) {
 			}
 		}
 		var h operate.HandoverAnswer
-		if h, err = r.admin.Handover(ctx, failover.HandoverRequest{}); err == nil && h.Refusal == nil && h.Done {
+		if h, err = r.admin.Handover(ctx, failover.HandoverRequest{To: &r.holder}); err == nil && h.Refusal == nil && h.Done {
 			r.back, r.d.BackMS = true, &h.GapMS
-			r.line(checklist.Back, checklist.OK, "", "the peer signs, epoch %d; nobody signed for %.1f ms", h.Epoch, h.GapMS)
+			r.line(checklist.Back, checklist.OK, "", "%s signs, epoch %d; nobody signed for %.1f ms", r.peer, h.Epoch,
+				h.GapMS)
 			return
 		}
 		if err == nil && h.Refusal != nil {

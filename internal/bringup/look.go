@@ -132,6 +132,9 @@ func foundOf(findings ...checklist.Line) checklist.Line {
 
 // Outlook tells whether this machine can take over now, and by which command.
 func (b *Backup) Outlook() string {
+	if b.Config.Shared() {
+		return "this machine takes the right to sign by itself when its owner is gone (by hand: highwater handover, highwater takeover)"
+	}
 	if e, _ := b.Record.Entry(stepPeer); e.Result == checklist.Skipped {
 		return "without a link the right to sign comes by highwater accept, or by highwater activate when the first machine cannot sign"
 	}

@@ -27,6 +27,11 @@ func (b *Backup) checkKeys(ctx context.Context) checklist.Line {
 	if err != nil {
 		return broken(err)
 	}
+	if b.Config.Shared() && st.Register != nil {
+		if f, known := sharedKeys(st); known {
+			return f
+		}
+	}
 	if err := b.openBundles(ctx); err != nil {
 		return broken(err)
 	}
@@ -117,6 +122,9 @@ func (b *Backup) checkMarks(ctx context.Context) checklist.Line {
 		}
 	}
 	text := fmt.Sprintf("%s, %s", words.Count(len(st.Marks), "mark"), upTo(highest))
+	if b.Config.Shared() {
+		return sharedMarks(missing, text)
+	}
 	switch {
 	case missing > 0 && !b.paired(ctx):
 		return waiting("take the marks over: on the first machine, highwater bundle export --out bundle.json; "+
@@ -153,7 +161,7 @@ func (b *Backup) takeMarks(ctx context.Context, f checklist.Line) checklist.Line
 		b.lookAgain()
 		f = b.checkMarks(ctx)
 	}
-	if !b.paired(ctx) {
+	if !b.paired(ctx) && !b.Config.Shared() {
 		return f
 	}
 	return b.until(ctx, b.Wait, f, b.checkMarks)

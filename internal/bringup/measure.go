@@ -42,7 +42,11 @@ func Measure(ctx context.Context, cfg *config.Config, admin operate.Admin) (Dril
 			d.Lines = append(d.Lines, l)
 		}
 	}
-	if st.Pair == nil || st.Pair.Peer == nil {
+	if st.Register != nil {
+		if err = measureShared(ctx, admin, &d, median, st); err != nil {
+			return d, err
+		}
+	} else if st.Pair == nil || st.Pair.Peer == nil {
 		d.Lines = append(d.Lines, checklist.New(
 			checklist.OtherInstance, checklist.Warning, "no peer is named: the cost of a switch cannot be measured",
 			wire.NamePeer))
@@ -146,6 +150,10 @@ func Worst(lines []checklist.Line) checklist.Result {
 
 // MaySign tells which instance may sign now, as far as this machine knows.
 func MaySign(ctx context.Context, admin operate.Admin) string {
+	st, err := admin.Status(ctx)
+	if err == nil && st.Register != nil {
+		return st.Register.MaySign
+	}
 	v, err := admin.Pair(ctx)
 	if err != nil {
 		return "not known from here: " + err.Error()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ const (
 	stepRole    = "role"
 	stepDaemon  = "daemon"
 	stepPeer    = "peer"
+	stepShared  = "register"
 	stepKeys    = "keys"
 	stepMarks   = "marks"
 	stepFiles   = "baker-files"
@@ -38,7 +40,13 @@ const (
 
 // steps is the checklist, in the order in which a baker prepares a second machine by hand.
 func (b *Backup) steps() []Step {
-	return []Step{
+	link := Step{
+		ID: stepPeer, After: []string{stepDaemon, stepRole}, Check: b.checkPeer, Skip: "a link between the two",
+	}
+	if b.Config.Shared() {
+		link = Step{ID: stepShared, After: []string{stepStore}, Check: b.checkRegister}
+	}
+	out := []Step{
 		{ID: stepConfig, Check: b.checkConfiguration},
 		{ID: stepStore, After: []string{stepConfig}, Check: b.checkStore, Act: b.createMarks},
 		{ID: "permissions", After: []string{stepStore}, Check: b.checkPermissions},
@@ -49,9 +57,9 @@ func (b *Backup) steps() []Step {
 		{ID: stepDevices, After: []string{stepStore}, Check: b.checkDevices, Act: b.settleDevices},
 		{ID: stepRole, After: []string{stepStore}, Check: b.checkRole},
 		{ID: stepDaemon, After: []string{stepStore}, Check: b.checkDaemon},
-		{ID: stepPeer, After: []string{stepDaemon, stepRole}, Check: b.checkPeer, Skip: "a link between the two"},
+		link,
 		{
-			ID: stepKeys, After: []string{stepDevices, stepPeer}, Check: b.checkKeys, Lasting: true,
+			ID: stepKeys, After: []string{stepDevices, link.ID}, Check: b.checkKeys, Lasting: true,
 			Question: "Does the first machine sign with exactly these keys? Compare with its `highwater keys list`.",
 		},
 		{ID: stepMarks, After: []string{stepKeys}, Check: b.checkMarks, Act: b.takeMarks, Always: len(b.Files) > 0},
@@ -72,10 +80,15 @@ func (b *Backup) steps() []Step {
 				"? The baker is refused until the switch.",
 		},
 		{
-			ID: stepDrill, After: []string{stepRole, stepPeer, stepKeys, stepMarks}, Always: true, Act: b.drill,
+			ID: stepDrill, After: []string{stepRole, link.ID, stepKeys, stepMarks}, Always: true, Act: b.drill,
 			Check: func(context.Context) checklist.Line { return checklist.Line{} }, // only a drill tells
 		},
 	}
+	if b.Config.Shared() {
+		ready := Step{ID: "standby", After: []string{stepDaemon, stepRole, stepShared, stepMarks}, Check: b.checkStandby}
+		out = slices.Insert(out, len(out)-1, ready)
+	}
+	return out
 }
 
 func (b *Backup) checkConfiguration(context.Context) checklist.Line {
@@ -193,7 +206,7 @@ func (b *Backup) checkRole(ctx context.Context) checklist.Line {
 			Result: checklist.Bad, Detail: detail + ": " + st.Role.Why,
 			Hint: "find the second signer of these keys; then: highwater standby",
 		}
-	case st.Role.Mine && st.Role.Epoch > 0:
+	case st.Role.Mine && st.Role.Epoch > 0 && !b.Config.Shared():
 		return checklist.Line{
 			Result: checklist.Bad, Detail: detail + ": owner of the right to sign, and on standby",
 			Hint: "to sign here: highwater activate; to be the backup: highwater handover",

@@ -66,6 +66,7 @@ const (
 	SocketListen   ID = "socket.listen"
 	StateDirectory ID = "state directory"
 	TLS            ID = "TLS"
+	Takeover       ID = "a takeover"
 	USB            ID = "usb"
 	WatermarkFile  ID = "watermark file"
 	Watermarks     ID = "watermarks"

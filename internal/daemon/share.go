@@ -117,7 +117,7 @@ func (s *share) connect(in *Instance) {
 		return nil
 	}
 	s.quiet = func(ctx context.Context) error {
-		m, err := in.node.Quiet(ctx, moment.Window{Within: quietWithin})
+		m, err := in.node.Quiet(ctx, moment.Window{Within: quietWithin}, nil)
 		if err != nil || m.Good {
 			return err
 		}

@@ -145,12 +145,13 @@ func full(ctx context.Context, w *world, owner *machine) error {
 }
 
 func deleted(ctx context.Context, w *world, _ *machine) error {
-	value, err := w.record(ctx)
+	out, err := w.ctl(ctx, nil, "del", recordKey, "--prev-kv") // the owner may write until the very deletion
 	if err != nil {
 		return err
 	}
-	if _, err = w.ctl(ctx, nil, "del", recordKey); err != nil {
-		return err
+	_, value, found := bytes.Cut(bytes.TrimSuffix(out, []byte("\n")), []byte(recordKey+"\n"))
+	if !found {
+		return fmt.Errorf("etcdctl del: %s", out)
 	}
 	if err = w.nobody(ctx, "holds no record"); err != nil {
 		return err

@@ -40,11 +40,11 @@ func (a *Authority) Pool() *x509.CertPool {
 	return p
 }
 
-// Issue makes a certificate for a name and 127.0.0.1, for both ends of a connection.
+// Issue makes a certificate for a name, 127.0.0.1 and 127.0.0.2, for both ends of a connection.
 func (a *Authority) Issue(name string, end time.Time) tls.Certificate {
 	a.t.Helper()
 	c := template(name, end)
-	c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+	c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv4(127, 0, 0, 2)} // harness listens at the second
 	c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	return create(a.t, c, &a.Cert)
 }
@@ -79,9 +79,13 @@ func PutPair(t *testing.T, dir string, c tls.Certificate) {
 
 func template(name string, end time.Time) *x509.Certificate {
 	serial, _ := rand.Int(rand.Reader, big.NewInt(1<<62))
+	begin := time.Now()
+	if end.Before(begin) {
+		begin = end
+	}
 	return &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-		NotBefore: end.Add(-2 * time.Hour), NotAfter: end,
+		NotBefore: begin.Add(-2 * time.Hour), NotAfter: end,
 	}
 }
 
