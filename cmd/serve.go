@@ -9,6 +9,7 @@ import (
 
 	"highwater/cmd/cli"
 	"highwater/internal/daemon"
+	_ "highwater/internal/hangup" // before everything else of the process
 )
 
 const serveLong = `Run the signer. The signer needs a configuration and the watermark file of "highwater init", and signs after

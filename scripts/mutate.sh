@@ -144,6 +144,7 @@ cuts whole requests at the end | internal/conns/conns.go | s/if !k.whole {/if !k
 waits for the reader of its log | internal/logqueue/queue.go | s/^\t\tq.dropped.Add(1)$/\t\tq.lines <- line/ | ./internal/logqueue | TestNobodyReads
 waits for the reader of its log (2) | cmd/daemonlog.go | s/log, err := newLogger(queue, level, format)/log, err := newLogger(os.Stderr, level, format)/ | ./cmd | TestScript/unread
 dies with its terminal | cmd/daemonlog.go | s/signal.Notify(signals, syscall.SIGHUP, syscall.SIGPIPE)/signal.Notify(signals, syscall.SIGPIPE)/ | ./cmd | TestScript/signals
+dies of a hangup at its first moment | cmd/serve.go | /internal\/hangup/d | ./cmd | TestSIGHUPAtTheFirstMoment
 dies with the reader of its log | cmd/daemonlog.go | s/signal.Notify(signals, syscall.SIGHUP, syscall.SIGPIPE)/signal.Notify(signals, syscall.SIGHUP)/ | ./cmd | TestScript/signals
 logs with a change of role in hand | signer/role.go | s/s.lines.Hold()/_ = s.lines/;s/s.lines.Release()/_ = s.lines/ | ./signer | TestNothingIsLoggedUnderALock
 logs with a request's lock in hand | signer/ask.go | s/r.out.Note(func() { \(s.log.Warn(.*)\) })/\1/ | ./signer | TestNothingIsLoggedUnderALock
