@@ -13,6 +13,7 @@ GO      ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -X highwater/cmd.version=$(VERSION)
 ARGS    ?=
+ARCHS   ?= amd64 arm64
 
 # FUZZTIME is per target; FUZZBUDGET bounds the whole loop, in seconds.
 FUZZTIME   ?= 10s
@@ -152,6 +153,18 @@ test-usb: deps ## let the signer meet emulated devices on a real kernel's USB bu
 .PHONY: man
 man: build ## write the man pages to bin/man
 	@bin/highwater man bin/man
+
+.PHONY: packages
+packages: deps ## build the Debian packages and their SBOMs into bin/packages (ARCHS=amd64: not arm64)
+	@LDFLAGS='$(LDFLAGS)' scripts/packages.sh $(VERSION) $(ARCHS)
+
+.PHONY: test-packages
+test-packages: deps ## install the package in a clean Debian root, sign, upgrade, remove, purge (root; Debian's mirror)
+	@test/packages/test.sh "$$(LDFLAGS='$(LDFLAGS)' scripts/packages.sh $(VERSION) amd64)"
+
+.PHONY: release-check
+release-check: deps ## build the packages twice, in two places with two build caches, and compare (ARCHS=amd64)
+	@ARCHS='$(ARCHS)' scripts/release-check.sh
 
 .PHONY: clean
 clean: ## remove what was built, the tools included
