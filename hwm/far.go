@@ -124,7 +124,7 @@ func Span(levels int64) string {
 	minutes := (levels*int64(BlockTime/time.Second) + 59) / 60
 	days, hours, minutes := minutes/(24*60), minutes/60%24, minutes%60
 	switch {
-	case days > 365:
+	case days >= 2*365:
 		return fmt.Sprintf("%d years", days/365)
 	case days > 0:
 		return fmt.Sprintf("%d d %d h", days, hours)

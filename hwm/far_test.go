@@ -96,6 +96,8 @@ func TestSpan(t *testing.T) {
 	for levels, text := range map[int64]string{
 		1: "1 min", 10: "1 min", 11: "2 min", 7_000: "11 h 40 min", 10_000: "16 h 40 min", 20_000: "1 d 9 h",
 		3_000_000:     "208 d 8 h",
+		8_000_000:     "555 d 13 h",
+		11_000_000:    "2 years",
 		math.MaxInt32: "408 years",
 	} {
 		require.Equal(t, text, hwm.Span(levels), "%d", levels)

@@ -227,6 +227,7 @@ compares moved marks at the next connection only | tezsign/turn.go | s/t.err = t
 calls a file that failed ok | internal/doctor/instance.go | s/if st.Store != operate.StoreOK {/if false {/ | ./internal/doctor | TestAFailedCommitIsNotOk
 gives away a file in a closed directory | store/disk/access.go | s/p := place{path: path, owner: -1, open: missing}/p := place{path: path, owner: -1, open: missing || path != ""}/ | ./store/disk | TestTheHintNames
 tells of no takeover beside a dead peer | failover/plan.go | s/if r.Reason != wire.Unreachable {/if r.Reason != "" {/ | ./failover | TestAHandoverFromADeadPeer
+is ready with marks at the ceiling | signer/keyfault.go | s/if c := st.Ceiling; c != nil \&\& st/if c := st.Ceiling; c != nil \&\& false \&\& st/ | ./signer | TestLevelHealth
 sends an empty packet after each frame | tezsign/session.go | s/case err == nil \&\& n%s.ch.MaxPacket() == 0:/case err == nil:/ | ./tezsign | TestTransfersPerSignature
 asks for the keys before each signature | tezsign/turn.go | s/|| !t.link.reconciled\[pkh\] {/|| true {/ | ./tezsign | TestTransfersPerSignature
 gives an earlier process's signature for other bytes | tezsign/turn.go | s/return err == nil \&\& key.PublicKey.Verify(payload, sig) == nil/_ = sig\n\t\treturn err == nil/ | ./tezsign | TestSignatureThatAKilled

@@ -174,6 +174,12 @@ func TestLevelHealth(t *testing.T) {
 		return signer.LevelHealth{}
 	}
 	require.True(t, health().OK(), "without a node nobody knows")
+	ceiling := func(level int32) {
+		require.NoError(t, r.db.SetCeiling(
+			hwm.CeilingKey{Chain: ghost, PKH: r.pkh()}, hwm.Ceiling{Level: level, At: at, Source: hwm.SourceSet}))
+	}
+	ceiling(8_000)
+	require.True(t, health().OK(), "levels are left below the ceiling")
 	head = &hwm.Known{Level: 10, At: at, Node: true}
 	require.True(t, health().OK(), "the floor is at the head")
 	head.Level = 9
@@ -186,8 +192,12 @@ func TestLevelHealth(t *testing.T) {
 	h := health()
 	require.Equal(t, signer.LevelHealth{From: 7_011, Ahead: 7_000, Far: true}, h)
 	require.Contains(t, h.Text(r.pkh()), "from level 7011 on, in 11 h 40 min")
-	require.NoError(t, r.db.SetCeiling(
-		hwm.CeilingKey{Chain: ghost, PKH: r.pkh()}, hwm.Ceiling{Level: 10, At: at, Source: hwm.SourceSet}))
+	ceiling(7_010)
+	require.Contains(t, health().Text(r.pkh()), "nothing above its ceiling, level 7010", "the floor is at the ceiling")
+	head = nil
+	require.False(t, health().OK(), "no level is left, wherever the chain is")
+	head = &hwm.Known{Level: 10, At: at, Node: true}
+	ceiling(10)
 	require.False(t, health().OK())
 	require.Contains(t, health().Text(r.pkh()), "nothing above its ceiling, level 10")
 }

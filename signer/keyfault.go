@@ -77,7 +77,7 @@ type LevelHealth struct {
 	Ahead int64
 	// Far: no pause explains the distance.
 	Far bool
-	// UpTo is the ceiling, when the head's next level is above the ceiling.
+	// UpTo is the ceiling, when the head's next level is above the ceiling, or the marks leave nothing below the ceiling.
 	UpTo *int32
 }
 
@@ -88,7 +88,7 @@ func (h LevelHealth) OK() bool { return h.From == 0 && h.UpTo == nil }
 func (h LevelHealth) Text(pkh tezos.PublicKeyHash) string {
 	switch {
 	case h.UpTo != nil:
-		return fmt.Sprintf("%s signs nothing above its ceiling, level %d, and the chain has reached the ceiling: "+
+		return fmt.Sprintf("%s signs nothing above its ceiling, level %d, and the chain or its marks have reached the ceiling: "+
 			"highwater hwm list", pkh, *h.UpTo)
 	case h.Far:
 		return fmt.Sprintf("%s signs from level %d on, in %s: its mark is %d levels above the chain, too far for a "+
@@ -109,13 +109,20 @@ const headLag = 3
 const farAhead = 100
 
 // levelHealth looks at the marks and the ceiling of a key, of the kinds that the key may sign. Without a head nothing
-// is known of the chain.
+// is known of the chain; marks that leave nothing below the ceiling are seen in any case.
 func (s *Signer) levelHealth(key *keyring.Key, states map[tezos.Kind]hwm.State) LevelHealth {
 	var out LevelHealth
 	head, now := s.head(), s.now()
 	for _, kind := range key.Kinds() {
-		if st := states[kind]; head != nil && st.Mark != nil {
+		st := states[kind]
+		if st.Mark == nil {
+			continue
+		}
+		if head != nil {
 			out.look(st, *head, now)
+		}
+		if c := st.Ceiling; c != nil && st.Mark.Compare(hwm.Position{Level: c.Level, Round: hwm.MaxRound}) >= 0 {
+			out.UpTo = &c.Level
 		}
 	}
 	return out
