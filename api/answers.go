@@ -116,7 +116,7 @@ func (a *Answers) Sign(ctx context.Context, q Question) (sig tezos.Signature, re
 	}
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
-	ctx, report = signer.WithRequest(ctx, q.ID)
+	ctx, report = signer.WithRequest(ctx, q.ID, q.Client)
 	sig, err = a.Signer.Sign(ctx, q.PKH, q.Payload)
 	return sig, report, err
 }

@@ -8,6 +8,7 @@ import (
 
 	"highwater/failover"
 	"highwater/hwm"
+	"highwater/internal/audit"
 	"highwater/internal/certs"
 	"highwater/internal/device"
 	"highwater/operate"
@@ -36,6 +37,11 @@ var (
 	descRdy  = gaugeDesc("ready", "1 when a request could be signed now.")
 	descAlm  = gaugeDesc("alarms", "Standing alarms without an acknowledgement.", "alarm")
 	descBld  = gaugeDesc("build_info", "1, with the version.", "version")
+
+	// Of the audit log; none without one.
+	descARec  = gaugeDesc("audit_record", "Number of the last record of the audit log.")
+	descALost = gaugeDesc("audit_lost_total", "Decisions that are missing in the audit log.")
+	descABad  = gaugeDesc("audit_fault", "1 while the audit log cannot be written; signing goes on.")
 
 	// Gauges of certificates, one for each; none without TLS.
 	descCert = gaugeDesc("certificate_end_seconds", "Time until the certificate in use ends; negative: it has ended.",
@@ -75,7 +81,7 @@ func (s state) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descMark, descRole, descEpo, descSign, descDev, descAlrm, descRdy, descAlm, descBld,
 		descReach, descPEpo, descPSign, descPAge, descSkew, descFollow, descBehind, descFAge, descGuard, descGHead, descGAge,
-		descCert, descCBad, descROwn, descREpo, descRSil, descRDeny, descRLeft,
+		descARec, descALost, descABad, descCert, descCBad, descROwn, descREpo, descRSil, descRDeny, descRLeft,
 	} {
 		ch <- d
 	}
@@ -119,6 +125,9 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 	to.set(descBld, 1, st.Version)
 	to.guard(st.Guard)
 	to.certificates(st.Certificates)
+	if st.Audit != nil {
+		to.audit(*st.Audit)
+	}
 	if st.Pair != nil && st.Pair.Peer != nil {
 		to.peer(*st.Pair.Peer)
 	}
@@ -142,6 +151,12 @@ func (ch gauges) certificates(rows []certs.Row) {
 		ch.set(descCert, time.Until(r.Ends).Seconds(), r.Setting, r.Subject)
 		ch.set(descCBad, truth(r.Fault != ""), r.Setting, r.Subject)
 	}
+}
+
+func (ch gauges) audit(s audit.State) {
+	ch.set(descARec, float64(s.Record))
+	ch.set(descABad, truth(s.Fault != ""))
+	ch <- prometheus.MustNewConstMetric(descALost, prometheus.CounterValue, float64(s.Lost))
 }
 
 func (ch gauges) guard(g operate.Guard) {

@@ -25,6 +25,7 @@ import (
 
 	"highwater/api"
 	"highwater/guard"
+	"highwater/internal/audit"
 	"highwater/internal/baker"
 	"highwater/internal/certs"
 	"highwater/internal/device"
@@ -102,6 +103,7 @@ func newRigLogging(t *testing.T, log *slog.Logger, policies ...signer.KeyPolicy)
 		Chain: chain, Store: r.store, Devices: r.devices, Observe: r.metrics.Observe, Keys: policies, Log: log,
 	})
 	r.admin = &operate.Local{Signer: r.signer, Store: r.store, Version: "test", Running: true, Now: time.Now}
+	r.admin.Audit = func() *audit.State { return &audit.State{Record: 7, Lost: 1} }
 	r.admin.Certificates = func() []certs.Row {
 		return []certs.Row{{
 			Setting: "server.tls_cert", File: "cert.pem", Subject: "CN=signer",

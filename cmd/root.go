@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"highwater/cmd/auditlog"
 	"highwater/cmd/cli"
 	"highwater/cmd/devices"
 	"highwater/cmd/marks"
@@ -116,6 +117,7 @@ func (a *app) root() *cobra.Command {
 		a.versionCmd(), a.manCmd(), a.completionCmd(), a.simCmd(),
 	)
 	root.AddCommand(marks.Commands(a.App)...)
+	root.AddCommand(auditlog.Commands(a.App)...)
 	root.AddCommand(devices.Commands(a.App)...)
 	root.AddCommand(pair.Commands(a.App)...)
 	groupHelp(root)

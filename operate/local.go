@@ -8,6 +8,7 @@ import (
 	"highwater/failover"
 	"highwater/guard"
 	"highwater/hwm"
+	"highwater/internal/audit"
 	"highwater/internal/certs"
 	"highwater/internal/history"
 	"highwater/internal/tezos"
@@ -39,6 +40,8 @@ type Local struct {
 	Name string
 	// Recent keeps the latest levels; nil: the process is no daemon.
 	Recent *history.History
+	// Audit gives the end of the audit log; nil result: there is none. The function may be nil.
+	Audit func() *audit.State
 	// Acts gives the journal, oldest entry first; nil: no journal is kept.
 	Acts func() []hwm.JournalEntry
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"highwater/hwm"
+	"highwater/internal/audit"
 	"highwater/internal/certs"
 	"highwater/internal/device"
 	"highwater/internal/hints"
@@ -64,6 +65,10 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 	if l.Certificates != nil {
 		st.Certificates = l.Certificates()
 		st.Notes = append(st.Notes, certificateNotes(st.Certificates, l.Now())...)
+	}
+	if l.Audit != nil {
+		st.Audit = l.Audit()
+		st.Notes = append(st.Notes, auditNotes(st.Audit)...)
 	}
 	st.Ahead = ahead(keys)
 	st.Ready = len(st.NotReady) == 0
@@ -124,6 +129,14 @@ func certificateNotes(rows []certs.Row, now time.Time) (out []string) {
 		}
 	}
 	return out
+}
+
+// auditNotes tell of an audit log that is not written. Signing goes on.
+func auditNotes(s *audit.State) []string {
+	if s == nil || s.Fault == "" {
+		return nil
+	}
+	return []string{"audit log: decisions are missing until its disk takes them: " + s.Fault}
 }
 
 // keyLine is a fault of a key in one line.

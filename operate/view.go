@@ -6,6 +6,7 @@ import (
 
 	"highwater/failover"
 	"highwater/hwm"
+	"highwater/internal/audit"
 	"highwater/internal/certs"
 	"highwater/internal/device"
 	"highwater/internal/tezos"
@@ -55,6 +56,8 @@ type Status struct {
 	LastRun *LastRun `json:"last_run,omitempty"`
 	// Certificates are the TLS certificates in use, with their ends.
 	Certificates []certs.Row `json:"certificates,omitempty"`
+	// Audit is the end of the audit log; null without one.
+	Audit *audit.State `json:"audit,omitempty"`
 	// Guard is the state of the guard.
 	Guard Guard `json:"guard"`
 	// Pair tells which of the two instances may sign, and what to do; null where unknown.

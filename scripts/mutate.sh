@@ -351,6 +351,18 @@ begins from a register that was put back | register/right.go | s/err = r.remembe
 gives the right away below its own floors | register/right.go | s/Marks: merge(floors, marks),/Marks: marks,/ | ./register | TestKeeperSchedules
 begins at the marks of an owner that may live | register/right.go | s/if !rec.Released() { \/\/ nobody knows/if false { \/\/ nobody knows/ | ./register | TestKeeperSchedules
 hides that a certificate has ended | register/etcd/tls.go | s/time.Now().After(end)/time.Now().After(end.AddDate(9, 0, 0))/ | ./register/etcd | TestACertificateThatEnds
+believes a changed audit record | internal/audit/chain.go | s/if !bytes.Equal(link\[:checkLen\], check) {/if !bytes.Equal(check, check) {/ | ./internal/audit | TestTampering
+does not see an audit file that was exchanged | internal/audit/verify.go | s/case h.Before != want.link:/case false:/ | ./internal/audit | TestTampering
+does not see that the oldest audit file is gone | internal/audit/verify.go | s/if r.First > 1 \&\& r.removed+1 != r.First {/if false {/ | ./internal/audit | TestTampering
+believes an audit log that was written anew | internal/audit/verify.go | s/if k.Link != s.link {/if k.Record == 0 {/ | ./internal/audit | TestAKnownEnd
+lets a request wait for the audit log | internal/audit/log.go | s/^\tdefault:$/\tcase l.queue <- e:/ | ./internal/audit | TestTellNeverWaits
+says nothing of a lost audit record | internal/audit/writer.go | s/if n := w.full.Swap(0); n > 0 {/if n := w.full.Swap(0); n > 1<<40 {/ | ./internal/audit | TestTellNeverWaits
+lets the audit log fill the disk | internal/audit/writer.go | s/if err == nil \&\& left < reserve {/if err == nil \&\& left == 0 {/ | ./internal/audit | TestAFullDisk
+keeps an audit log without a bound | internal/audit/writer.go | s/for ; total > w.cfg.MaxSize \&\& len(files) > 1;/for ; total < 0;/ | ./internal/audit | TestRotationKeepsTheBound
+lets a flood push the audit log out | internal/audit/writer.go | s/return q.counts\[share\] <= perMinute/return true/ | ./internal/audit | TestAFloodFillsNothing
+throws the torn end of the audit log away | internal/audit/open.go | s/err := w.setAside(last.file, last.at, aside)/err := os.Truncate(last.path, last.at)/ | ./internal/audit | TestATornEndIsKeptAside
+calls a kill an end in order, in the audit log | internal/audit/open.go | s/case !last.inOrder \&\& !w.began:/case false:/ | ./internal/audit | TestARunThatDidNotEndIsNamed
+lets others read the audit log | internal/audit/writer.go | s/fileMode = 0o600/fileMode = 0o644/ | ./internal/audit | TestOnlyItsUserReadsTheLog
 lets a request wait for the history | internal/history/history.go | s/^\tdefault:$/\tcase h.queue <- r:/ | ./internal/history | TestTellNeverWaits
 keeps the history of strangers | internal/daemon/history.go | s/, signer.UnknownKey, signer.WrongChain:/, signer.WrongChain:/ | ./internal/daemon | TestHistoryOfOutcomes
 keeps the history of any number of keys | internal/history/history.go | s/if len(h.series) < maxSeries {/if true {/ | ./internal/history | TestTheMemoryIsBounded

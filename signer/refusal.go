@@ -45,7 +45,7 @@ func Refused(err error) bool { return refusal.Refused(err) }
 // Outcome is the end of a request, for the log and the metrics.
 type Outcome = outcome.Outcome
 
-// WithRequest gives a request made with ctx a name in the log: see outcome.WithRequest.
-func WithRequest(ctx context.Context, id string) (_ context.Context, report func()) {
-	return outcome.WithRequest(ctx, id)
+// WithRequest gives a request of a client, made with ctx, a name in the log: see outcome.WithRequest.
+func WithRequest(ctx context.Context, id, client string) (_ context.Context, report func()) {
+	return outcome.WithRequest(ctx, id, client)
 }

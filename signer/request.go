@@ -43,6 +43,7 @@ func (s *Signer) decide(r *request) (hwm.Decision, error) {
 	if err != nil {
 		return hwm.Decision{}, err
 	}
+	r.out.Found(state.Mark)
 	if err = s.uncapped(state); err != nil {
 		return hwm.Decision{}, err
 	}

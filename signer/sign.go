@@ -14,7 +14,7 @@ import (
 // too late is kept for the next time.
 func (s *Signer) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte) (sig tezos.Signature, err error) {
 	out := s.book.Begin(ctx, s.chain, pkh)
-	defer func() { s.book.End(out, err) }()
+	defer func() { s.book.End(out, sig, err) }()
 
 	if tezos.IsRegistration(payload) { // no level, no mark: only on standby, and only with a key that may register
 		return s.register(ctx, pkh, payload, out)

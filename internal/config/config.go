@@ -57,6 +57,7 @@ type Config struct {
 	Register Register `toml:"register"`
 	Hooks    Hooks    `toml:"hooks"`
 	Store    Store    `toml:"store"`
+	Audit    Audit    `toml:"audit"`
 	Devices  []Device `toml:"device"`
 	Keys     []Key    `toml:"key"`
 
@@ -222,7 +223,7 @@ func CheckMode(path string) error {
 // for the watermarks in a new place each day.
 func (c *Config) resolve(dir string) {
 	paths := []*string{
-		&c.StateDir, &c.Store.RuntimeDir, &c.Admin.Socket, &c.Server.TLSCert, &c.Server.TLSKey, &c.Server.ClientCA,
+		&c.StateDir, &c.Store.RuntimeDir, &c.Audit.Dir, &c.Admin.Socket, &c.Server.TLSCert, &c.Server.TLSKey, &c.Server.ClientCA,
 		&c.Register.CA, &c.Register.Cert, &c.Register.Key,
 	}
 	for i := range c.Devices {
@@ -348,6 +349,7 @@ func (c *Config) check(f *faultList) {
 		c.Chain = c.ChainID.String()
 	}
 	c.Store.check(f)
+	c.Audit.check(f)
 	c.checkServer(f)
 	c.checkClients(f)
 	if len(c.Admin.Socket) > maxSocketPath {

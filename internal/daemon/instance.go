@@ -11,6 +11,7 @@ import (
 	"highwater/failover"
 	"highwater/guard"
 	"highwater/hwm"
+	"highwater/internal/audit"
 	"highwater/internal/chain"
 	"highwater/internal/config"
 	"highwater/internal/device"
@@ -35,12 +36,14 @@ type Instance struct {
 	node    *failover.Node
 	Guard   *guard.Guard // nil: no daemon, or no node is configured
 	hooks   *hooks.Hooks
-	share   *share // nil: the right to sign is not shared, or this is no daemon
+	audit   *audit.Log // nil: no daemon, or not wanted
+	share   *share     // nil: the right to sign is not shared, or this is no daemon
 	log     *slog.Logger
 	Admin   *operate.Local
 
-	stopDevices, stopSigner, StopNode, stopGuard, stopHooks, stopShare context.CancelFunc
-	devicesDone, signerDone, nodeDone, guardDone, hooksDone, shareDone sync.WaitGroup
+	stopDevices, stopSigner, StopNode, stopGuard, stopHooks, stopShare, stopAudit context.CancelFunc
+	devicesDone, signerDone, nodeDone, guardDone, hooksDone, shareDone            sync.WaitGroup
+	auditDone                                                                     chan struct{}
 }
 
 // driver is a device with its own goroutine.
@@ -70,7 +73,10 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, erro
 	if err = mayShare(cfg, db); err != nil && opt.Running {
 		return nil, errors.Join(err, db.Close())
 	}
-	in := &Instance{Config: cfg, Store: db, usb: usb.NewBus(opt.Log), log: opt.Log}
+	in := &Instance{
+		Config: cfg, Store: db, usb: usb.NewBus(opt.Log), log: opt.Log, audit: newAudit(cfg, db.Instance().String(), opt),
+		auditDone: make(chan struct{}),
+	}
 	if opt.Devices {
 		if in.Devices, err = newDrivers(cfg, in.usb, opt.Log); err != nil {
 			return nil, errors.Join(err, db.Close())
@@ -96,7 +102,7 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, erro
 	memory := guard.NewMemory()
 	in.Signer = signer.New(signer.Config{
 		Chain: cfg.ChainID, Store: db, Devices: devices, Keys: cfg.Policy, Log: opt.Log, Lines: lines, Hold: paired || cfg.Shared(), Right: right,
-		Observe: opt.observing(cfg, memory), Changed: in.changed, Alarmed: in.hooks.Alarm, Awake: in.awake, Head: in.head,
+		Observe: opt.observing(cfg, memory, in.audit), Changed: in.changed, Alarmed: in.hooks.Alarm, Awake: in.awake, Head: in.head,
 	})
 	pair := failover.Config{Signer: in.Signer, Store: db, Log: opt.Log, Build: opt.Version, Offline: !opt.Running}
 	var reader *chain.Reader // shared by the guard and the protocol: each block is read once
@@ -109,7 +115,7 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, erro
 	}
 	in.node = failover.New(pair)
 	in.Admin = &operate.Local{Signer: in.Signer, Store: db, Version: opt.Version, Running: opt.Running, Now: time.Now, Node: in.node}
-	in.Admin.Name = cfg.Name
+	in.Admin.Name, in.Admin.Audit = cfg.Name, in.audit.State
 	in.Admin.Identity, in.Admin.LastRun, in.Admin.Acts, in.Admin.Seen = db.Identity(), lastRun(db.Ended()), db.Journal, db.RegisterSeen
 	in.Admin.Shared = cfg.Shared() && (opt.Running || db.RegisterSeen().Cluster != 0) // before the first record its operator makes ready as alone
 	var heads guard.Heads = in.node.Heads()
@@ -142,15 +148,20 @@ func (in *Instance) leavePrompts() {
 	}
 }
 
-// observing passes every outcome on to its observers.
-func (opt Options) observing(cfg *config.Config, memory *guard.Memory) func(signer.Outcome) {
-	if cfg.Node == "" || !opt.Running {
+// observing passes every outcome on to its observers. No observer waits.
+func (opt Options) observing(cfg *config.Config, memory *guard.Memory, log *audit.Log) func(signer.Outcome) {
+	if !opt.Running {
 		return opt.observe
 	}
 	return func(o signer.Outcome) {
-		memory.Observe(o)
+		if cfg.Node != "" {
+			memory.Observe(o)
+		}
 		if opt.observe != nil {
 			opt.observe(o)
+		}
+		if log != nil {
+			log.Tell(decisionOf(o))
 		}
 	}
 }
@@ -158,6 +169,7 @@ func (opt Options) observing(cfg *config.Config, memory *guard.Memory) func(sign
 // changed is called at every change of role, and does not wait.
 func (in *Instance) changed(r hwm.RoleRecord) {
 	in.hooks.Role(r)
+	in.audit.TellRole(roleText(r))
 	if in.Guard != nil {
 		in.Guard.Poke()
 	}
@@ -171,7 +183,7 @@ func (in *Instance) head() *hwm.Known { return in.node.Heads().Known() }
 
 // start runs all parts, each under its own context: the parts end in the order of Close, independent of ctx.
 func (in *Instance) start(ctx context.Context) {
-	var deviceCtx, signerCtx, nodeCtx, guardCtx, hooksCtx, shareCtx context.Context
+	var deviceCtx, signerCtx, nodeCtx, guardCtx, hooksCtx, shareCtx, auditCtx context.Context
 	ctx = context.WithoutCancel(ctx)
 	nodeCtx, in.StopNode = context.WithCancel(ctx)
 	deviceCtx, in.stopDevices = context.WithCancel(ctx)
@@ -179,6 +191,10 @@ func (in *Instance) start(ctx context.Context) {
 	guardCtx, in.stopGuard = context.WithCancel(ctx)
 	hooksCtx, in.stopHooks = context.WithCancel(ctx)
 	shareCtx, in.stopShare = context.WithCancel(ctx)
+	auditCtx, in.stopAudit = context.WithCancel(ctx)
+	if in.audit != nil {
+		go func() { in.audit.Run(auditCtx); close(in.auditDone) }()
+	}
 	for _, d := range in.Devices {
 		d.SetReconciler(in.Signer.Reconciler(d.Name()))
 		in.devicesDone.Go(func() { d.Run(deviceCtx) })
@@ -224,6 +240,7 @@ func (in *Instance) Close() error {
 	in.devicesDone.Wait()
 	in.stopHooks()
 	in.hooksDone.Wait()
+	in.endAudit()
 	var err error
 	if in.share != nil {
 		err = in.share.backend.Close()

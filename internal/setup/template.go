@@ -21,6 +21,9 @@ listen = "127.0.0.1:6732"             # or "unix:/run/highwater/signer.sock"
 # prove_possession = false            # answer /bls_prove_possession
 # budget           = "3s"             # what a request has, faults of devices included
 
+[audit]
+# max_size = "2GiB"                   # of the log of all decisions; "0": no log
+
 [monitor]
 # listen = "127.0.0.1:6733"           # health, metrics, status page
 

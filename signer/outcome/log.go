@@ -22,18 +22,18 @@ type Book struct {
 func (b *Book) Begin(ctx context.Context, chain tezos.ChainID, pkh tezos.PublicKeyHash) *Record {
 	out := &Record{o: Outcome{PKH: pkh, Chain: chain}, start: time.Now()}
 	if r, ok := ctx.Value(senderKey{}).(*sender); ok {
-		out.sender, out.o.RequestID = r, r.id
+		out.sender, out.o.RequestID, out.o.Client = r, r.id, r.client
 	}
 	return out
 }
 
 // End tells of a request: one line for each decision.
-func (b *Book) End(out *Record, err error) {
+func (b *Book) End(out *Record, sig tezos.Signature, err error) {
 	out.mu.Lock()
 	o := out.o
 	out.mu.Unlock()
 	o.Duration = time.Since(out.start)
-	o.Err, o.Reason = err, refusal.ReasonOf(err)
+	o.Signature, o.Err, o.Reason = sig, err, refusal.ReasonOf(err)
 	if err != nil {
 		o.Decision = "failed"
 		if refusal.Refused(err) {

@@ -29,6 +29,11 @@ type Outcome struct {
 	DeviceFor time.Duration // the device's own time
 	CommitFor time.Duration // waited for the disk after the device was done
 	Err       error
+	Client    string       // address without a port; empty: not told
+	Before    hwm.Position // the mark when the request was decided, where Marked
+	Marked    bool         // there was a mark
+	Moved     bool         // the request moved the mark to its own place
+	Signature tezos.Signature
 }
 
 // DiskWait is how long a request waits for the disk, after its device is done, before the wait is counted, and said
@@ -69,16 +74,16 @@ func (o *Record) Tell() {
 // sender is the origin of a request: the sender's name for the request, and the line of the log, written when the
 // sender says so.
 type sender struct {
-	id   string
-	line func()
+	id, client string
+	line       func()
 }
 
 type senderKey struct{}
 
-// WithRequest gives a request made with ctx a name in the log, and keeps the request's line until the same goroutine
+// WithRequest gives a request of a client, made with ctx, a name in the log, and keeps the request's line until the same goroutine
 // calls report: the answer leaves first, and waits for no log.
-func WithRequest(ctx context.Context, id string) (_ context.Context, report func()) {
-	r := &sender{id: id, line: func() {}}
+func WithRequest(ctx context.Context, id, client string) (_ context.Context, report func()) {
+	r := &sender{id: id, client: client, line: func() {}}
 	return context.WithValue(ctx, senderKey{}, r), func() { r.line() }
 }
 
@@ -88,6 +93,15 @@ func (o *Record) Decoded(req tezos.Request) {
 	defer o.mu.Unlock()
 	o.o.Chain, o.o.Kind, o.o.Level, o.o.Round, o.o.Warning = req.Chain, req.Kind, req.Level, req.Round, req.Warning
 	o.o.Digest = req.Digest
+}
+
+// Found takes down the mark by which the request is decided; nil: no mark.
+func (o *Record) Found(mark *hwm.Mark) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.o.Marked = mark != nil; o.o.Marked {
+		o.o.Before = mark.Position
+	}
 }
 
 // Spared takes down that the device was not asked, since it would have refused.
@@ -101,7 +115,7 @@ func (o *Record) Spared() {
 func (o *Record) Decision(v hwm.Verdict) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.o.Decision = "signed"
+	o.o.Decision, o.o.Moved = "signed", v == hwm.Advance
 	if v == hwm.Replay {
 		o.o.Decision = "replayed"
 	}

@@ -1,0 +1,61 @@
+package daemon
+
+import (
+	"fmt"
+	"time"
+
+	"highwater/hwm"
+	"highwater/internal/audit"
+	"highwater/internal/config"
+	"highwater/signer"
+)
+
+// newAudit makes the audit log of a running daemon; nil where the configuration wants none.
+func newAudit(cfg *config.Config, instance string, opt Options) *audit.Log {
+	if !opt.Running || cfg.Audit.Bytes() == 0 {
+		return nil
+	}
+	return audit.New(audit.Config{
+		Dir: cfg.AuditDir(), MaxSize: cfg.Audit.Bytes(), Instance: instance, Chain: cfg.ChainID.String(), Log: opt.Log,
+	})
+}
+
+// decisionOf is the record of a request.
+func decisionOf(o signer.Outcome) audit.Decision {
+	d := audit.Decision{
+		At: time.Now(), Chain: o.Chain, PKH: o.PKH, Kind: o.Kind, Level: o.Level, Round: o.Round, Digest: o.Digest,
+		Client: o.Client, Before: audit.NoPlace, Moved: o.Moved, Verdict: o.Decision, Reason: o.Reason, Device: o.Device,
+		Took: o.Duration, Signature: o.Signature,
+	}
+	if o.Marked {
+		d.Before = audit.Place{Level: o.Before.Level, Round: o.Before.Round}
+	}
+	switch o.Reason {
+	case signer.UnknownKey, signer.WrongChain, string(hwm.TooFar), "bad_payload":
+		d.Stranger = true
+	}
+	return d
+}
+
+// roleText is a change of role for the audit log.
+func roleText(r hwm.RoleRecord) string {
+	return fmt.Sprintf("%s at epoch %d: %s", r.Role, r.Epoch, r.Why)
+}
+
+// auditPatience is how long the end of an instance waits for the audit log: its disk may hang.
+const auditPatience = 2 * time.Second
+
+// endAudit ends the audit log, after the last request.
+func (in *Instance) endAudit() {
+	if in.audit == nil {
+		return
+	}
+	in.stopAudit()
+	patience := time.NewTimer(auditPatience)
+	defer patience.Stop()
+	select {
+	case <-in.auditDone:
+	case <-patience.C:
+		in.log.Warn("audit log not ended: its disk does not answer")
+	}
+}
