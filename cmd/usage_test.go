@@ -40,7 +40,7 @@ func TestUsageErrors(t *testing.T) {
 		if c.Flags().Lookup("json") != nil {
 			usageError("--json=perhaps")
 		}
-		if path[0] != "hwm" && path[0] != "keys" && c.Name() == "show" { // of a pair, or a register: no key
+		if path[0] == "audit" || path[0] != "hwm" && path[0] != "keys" && c.Name() == "show" { // of a pair, or a register: no key
 			usageError("one")
 			return
 		}
@@ -79,7 +79,8 @@ func TestUsageErrors(t *testing.T) {
 		"drill --dry-run --handover", "drill --levels 0", "drill --wait 0s", "drill --timeout -1s", "bring-up --state x",
 		"bring-up --skip =",
 		"bundle export", "bundle verify f --key abc", "bundle diff f --key abc", "hwm import f --key abc",
-		"hwm export --format x",
+		"hwm export --format x", "audit show --level x", "audit show --level 5-4", "audit show --last 0", "audit show --key nobody",
+		"audit verify --head 7", "audit verify --head 7:00",
 		"hwm export --format signatory", "hwm export --format octez-signer",
 	} {
 		if strings.HasPrefix(args, "init") {
