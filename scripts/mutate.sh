@@ -208,7 +208,7 @@ makes a watermark file anew under a checklist that knows it | internal/bringup/s
 makes a watermark file without being told to | cmd/pair/bringup.go | s/if f.yes || a.Interactive {/{/;s/createStore(ctx, cfg, f.yes)/createStore(ctx, cfg, true)/ | ./cmd | TestScript/bringup$
 lets a backup leave its marks out | internal/bringup/run.go | s/ \&\& s.Skip != "" {/ {/ | ./internal/bringup | TestAStep
 keeps the right to sign after a drill | cmd/pair/drillhandover.go | s/r.giveBack(context.WithoutCancel(ctx))/_ = r.giveBack/ | ./cmd | TestScript/bringup$
-guard: is not told what was signed | internal/daemon/instance.go | s/^\t\tmemory.Observe(o)$/\t\t_ = memory/ | ./cmd | TestScript/guard
+guard: is not told what was signed | internal/daemon/instance.go | s/^\t\t\tmemory.Observe(o)$/\t\t_ = memory/ | ./cmd | TestScript/guard
 guard: does not look before the next block | internal/daemon/instance.go | s/^\t\tin.Guard.Poke()$/\t\t_ = in.Guard/ | ./internal/daemon | TestAHookThatHangs
 guard: fences in an epoch that it did not look at | failover/fence.go | s/ || now.Epoch != epoch {/ {/ | ./failover | TestAFenceIsForItsEpoch
 guard: fences an instance that waits for an answer | failover/fence.go | s/if r.Role == hwm.Active \&\& !n.signer.Active() {/if false {/ | ./failover | TestWhoWaitsDoesNotFence
