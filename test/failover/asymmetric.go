@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"highwater/test/failover/proxy"
 )
 
 // asymmetric loses all packets of one direction between the machines, for each side in turn and in both directions:
@@ -16,7 +18,7 @@ func asymmetric(ctx context.Context, w *world) error {
 		for _, way := range []struct {
 			name string
 			cut  func(context.Context, int) error
-		}{{"hears nothing", w.net.deafen}, {"is not heard", w.net.mute}} {
+		}{{"hears nothing", w.net.Deafen}, {"is not heard", w.net.Mute}} {
 			to := w.other(signs)
 			cut := func() { w.fault(way.cut(ctx, broken.machine())) }
 			// Before.
@@ -24,11 +26,11 @@ func asymmetric(ctx context.Context, w *world) error {
 			if _, err := w.handover(ctx, to); err == nil {
 				return fmt.Errorf("%s %s, and a handover went through", broken, way.name)
 			}
-			if err := errors.Join(w.quiet(ctx, to), w.net.hear(ctx, broken.machine()), w.signs(ctx, signs)); err != nil {
+			if err := errors.Join(w.quiet(ctx, to), w.net.Hear(ctx, broken.machine()), w.signs(ctx, signs)); err != nil {
 				return err
 			}
 			// In the middle: at a random answer.
-			w.arrangeOne(w.rand.IntN(4), fate{at: onAnswer, call: cut})
+			w.arrangeOne(w.rand.IntN(4), proxy.Fate{At: proxy.OnAnswer, Call: cut})
 			_, first := w.handover(ctx, to, "--now")
 			w.arrange(nil)
 			if first != nil {
@@ -37,7 +39,7 @@ func asymmetric(ctx context.Context, w *world) error {
 			if err := w.oneAtMost(ctx, 2); err != nil {
 				return fmt.Errorf("%s %s: %w", broken, way.name, err)
 			}
-			if err := errors.Join(w.net.hear(ctx, broken.machine()), w.finish(ctx, to, first), w.signs(ctx, to),
+			if err := errors.Join(w.net.Hear(ctx, broken.machine()), w.finish(ctx, to, first), w.signs(ctx, to),
 				w.quiet(ctx, signs)); err != nil {
 				return fmt.Errorf("%s %s: %w", broken, way.name, err)
 			}
@@ -54,7 +56,7 @@ func (w *world) oneAtMost(ctx context.Context, levels int32) error {
 	if err := w.levels(ctx, levels); err != nil {
 		return err
 	}
-	if len(w.tally.by(0, since)) > 0 && len(w.tally.by(1, since)) > 0 {
+	if len(w.tally.By(0, since)) > 0 && len(w.tally.By(1, since)) > 0 {
 		return errors.New("both sign")
 	}
 	return nil

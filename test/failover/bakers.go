@@ -9,6 +9,9 @@ import (
 	"sync"
 	"time"
 
+	"highwater/test/failover/chain"
+	"highwater/test/failover/judge"
+
 	"highwater/internal/baker"
 	"highwater/internal/tezos"
 	"highwater/test/harness"
@@ -22,8 +25,8 @@ const again = 20 * time.Millisecond
 // bytes than the bakers of the peer: if both sides sign, the judge has two payloads.
 type bakers struct {
 	side  *side
-	chain *chain
-	tally *tally
+	chain *chain.Chain
+	tally *judge.Tally
 	keys  []*tezos.PublicKey
 	probe *tezos.PublicKey
 	seed  uint64
@@ -50,7 +53,7 @@ func (b *bakers) bake(ctx context.Context, key *tezos.PublicKey, r *rand.Rand) e
 	client := b.side.Client(false)
 	defer client.Close()
 	for ctx.Err() == nil {
-		level, since, over := b.chain.now()
+		level, since, over := b.chain.Now()
 		if b.sees() {
 			if err := b.atLevel(ctx, client, key, r, level, since, over); err != nil {
 				return err
@@ -75,12 +78,12 @@ func (b *bakers) atLevel(
 	if r.IntN(4) == 0 { // also asks for an old level
 		open = append(open, b.step(tezos.Attestation, level-1-r.Int32N(3)))
 	}
-	open, err := b.askAll(ctx, client, key, open, over, since.Add(b.chain.interval/2))
-	if err == nil && turn(b.keys, level+1) == key {
+	open, err := b.askAll(ctx, client, key, open, over, since.Add(b.chain.Interval/2))
+	if err == nil && chain.Turn(b.keys, level+1) == key {
 		open = append(open, b.step(tezos.Block, level+1))
 	}
 	if err == nil {
-		_, err = b.askAll(ctx, client, key, open, over, since.Add(b.chain.interval))
+		_, err = b.askAll(ctx, client, key, open, over, since.Add(b.chain.Interval))
 	}
 	return err
 }
@@ -135,7 +138,7 @@ func (b *bakers) measure(ctx context.Context, every time.Duration) error {
 		case <-ctx.Done():
 			return nil
 		}
-		level, since, _ := b.chain.now()
+		level, since, _ := b.chain.Now()
 		if !b.sees() {
 			continue
 		}
@@ -163,16 +166,16 @@ func (b *bakers) ask(ctx context.Context, client *baker.Client, key *tezos.Publi
 	var refusal *baker.Refusal
 	switch {
 	case errors.As(err, &refusal):
-		b.tally.answered(b.side.index, fmt.Sprintf("%d %s", refusal.Status, http.StatusText(refusal.Status)))
+		b.tally.Answered(b.side.String(), fmt.Sprintf("%d %s", refusal.Status, http.StatusText(refusal.Status)))
 		return false, nil
 	case err != nil && errors.Is(err, tezos.ErrBadSignature):
 		return false, err
 	case err != nil:
-		b.tally.answered(b.side.index, "no answer")
+		b.tally.Answered(b.side.String(), "no answer")
 		return false, nil
 	}
-	b.tally.answered(b.side.index, "signed")
-	if err = b.tally.note(b.side.index, key.Hash(), step, payload, sig, begin); err != nil || only ||
+	b.tally.Answered(b.side.String(), "signed")
+	if err = b.tally.Note(b.side.index, key.Hash(), step, payload, sig, begin); err != nil || only ||
 		b.side.offline.Load() {
 		return true, err
 	}

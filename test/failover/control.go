@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 
+	"highwater/test/failover/network"
+
 	"highwater/test/harness"
 )
 
@@ -11,7 +13,7 @@ import (
 // both activated. The judge must see the double signatures; else the lab is blind.
 func control(ctx context.Context, w *world) error {
 	for _, s := range w.sides() {
-		if err := s.unplug(ctx, linkNode); err != nil {
+		if err := s.unplug(ctx, network.LinkNode); err != nil {
 			return err
 		}
 		if _, err := s.Command(ctx, "activate", "--yes", "--level", strconv.Itoa(harness.StartLevel)); err != nil {
@@ -19,11 +21,11 @@ func control(ctx context.Context, w *world) error {
 		}
 	}
 	err := w.await(ctx, "the judge sees two signers of each key (or the lab cannot fail)", func() (bool, error) {
-		return len(w.tally.doubles()) >= 2*len(w.keys), nil
+		return len(w.tally.Doubles()) >= 2*len(w.keys), nil
 	})
 	if err != nil {
 		return err
 	}
-	w.result.note("the judge saw %d double signatures: the lab can fail", len(w.tally.doubles()))
+	w.result.note("the judge saw %d double signatures: the lab can fail", len(w.tally.Doubles()))
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"highwater/test/failover/proxy"
 )
 
 // trap kills one side at the nth moment of a kind during a handover.
@@ -23,7 +25,7 @@ type sprung func(handed error) (bool, error)
 // crashSteps kills at each step of each connection.
 func crashSteps(ctx context.Context, w *world) error {
 	var traps []trap
-	for _, at := range []stage{onConnect, onQuestion, onAnswer, onEnd} {
+	for _, at := range []proxy.Stage{proxy.OnConnect, proxy.OnQuestion, proxy.OnAnswer, proxy.OnEnd} {
 		traps = append(traps, atStage(at))
 	}
 	return w.killings(ctx, 8, "on the way", traps...)
@@ -85,12 +87,12 @@ func (w *world) killing(ctx context.Context, from, dies *side, n int, t trap) (h
 }
 
 // atStage is when a connection has come to a stage.
-func atStage(at stage) trap {
+func atStage(at proxy.Stage) trap {
 	return trap{
 		fmt.Sprintf("the %s of connection", at),
 		func(ctx context.Context, w *world, _, dies *side, n int) (sprung, error) {
 			ended := make(chan error, 1)
-			seen := w.arrangeOne(n, fate{at: at, call: func() { ended <- dies.kill() }})
+			seen := w.arrangeOne(n, proxy.Fate{At: at, Call: func() { ended <- dies.kill() }})
 			return func(error) (hit bool, err error) {
 				w.arrange(nil)
 				if seen() <= n {
@@ -102,9 +104,9 @@ func atStage(at stage) trap {
 						return true, nil
 					default:
 					}
-					if at == onEnd { // the stream of marks, followed by the old side from now on, has no end by itself
-						w.a.proxy.hangUp()
-						w.b.proxy.hangUp()
+					if at == proxy.OnEnd { // the stream of marks, followed by the old side from now on, has no end by itself
+						w.a.proxy.HangUp()
+						w.b.proxy.HangUp()
 					}
 					return false, nil
 				})

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"syscall"
 	"time"
 
+	"highwater/test/failover/network"
+
 	"highwater/hwm"
-	"highwater/internal/tezos"
 	"highwater/operate"
 )
 
@@ -20,7 +20,7 @@ const maxOverlap = 2
 // lie cuts the machines off from each other. Both nodes follow the chain. The operator falsely states that a cannot
 // sign. The guard of the first side that sees a foreign signature of its key ends the overlap.
 func lie(ctx context.Context, w *world) error {
-	if err := errors.Join(w.levels(ctx, 2), w.a.unplug(ctx, linkPeer), w.levels(ctx, 2)); err != nil {
+	if err := errors.Join(w.levels(ctx, 2), w.a.unplug(ctx, network.LinkPeer), w.levels(ctx, 2)); err != nil {
 		return err
 	}
 	at, err := w.lieAbout(ctx, w.b)
@@ -40,7 +40,7 @@ func lie(ctx context.Context, w *world) error {
 		return fmt.Errorf("the overlap lasted %d levels", took)
 	}
 	// The link comes back. A fenced side stays fenced. A takeover then makes one side sign.
-	if err = w.a.plug(ctx, linkPeer); err != nil {
+	if err = w.a.plug(ctx, network.LinkPeer); err != nil {
 		return err
 	}
 	err = w.says(ctx, w.a, "yields", func(st operate.Status) bool { return st.Role.Role != hwm.Active })
@@ -78,7 +78,7 @@ func (w *world) yields(ctx context.Context, when string, back func() error) erro
 		func(st operate.Status) bool { return st.Role.Role != hwm.Active }); err != nil {
 		return err
 	}
-	w.result.note("%d signatures after %s, and stopped after %s", len(w.tally.by(w.a.index, begin)), when,
+	w.result.note("%d signatures after %s, and stopped after %s", len(w.tally.By(w.a.index, begin)), when,
 		time.Since(begin).Round(time.Millisecond))
 	return errors.Join(w.bounded(ctx), w.oneAtMost(ctx, 3))
 }
@@ -116,30 +116,12 @@ func (w *world) bounded(ctx context.Context) error {
 	if err := w.levels(ctx, 3); err != nil {
 		return err
 	}
-	levels := w.tally.overlap()
+	levels := w.tally.Overlap()
 	w.result.note("levels signed by both sides: %v", levels)
 	if len(levels) > maxOverlap {
 		return fmt.Errorf("%d levels were signed by both", len(levels))
 	}
 	return nil
-}
-
-// overlap are the levels at which both sides signed one kind with one key.
-func (t *tally) overlap() []int32 {
-	type place struct {
-		key   tezos.PublicKeyHash
-		kind  tezos.Kind
-		level int32
-	}
-	sides, out := map[place]int{}, []int32{}
-	for _, s := range t.of(func(signature) bool { return true }) {
-		at := place{s.key, s.kind, s.level}
-		if before, ok := sides[at]; ok && before != s.side && !slices.Contains(out, s.level) {
-			out = append(out, s.level)
-		}
-		sides[at] = s.side
-	}
-	return out
 }
 
 // lieFrozen: the signing machine is frozen, as a paused virtual machine, and the operator takes the machine for dead.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 
+	"highwater/test/failover/network"
+
 	"highwater/ledger"
 	"highwater/ledger/ledgersim"
 	"highwater/test/harness"
@@ -23,7 +25,7 @@ const looseSeed = "worth nothing: unplugged"
 // looseAt are the addresses of the Ledgers in the machine's own network, each with its key.
 var looseAt = map[string]ledger.Curve{"127.0.0.1:9998": ledger.P256, "127.0.0.1:9999": ledger.Secp256k1}
 
-func newLoose(ctx context.Context, ns *namespace) (*loose, error) {
+func newLoose(ctx context.Context, ns *network.Namespace) (*loose, error) {
 	l := &loose{devices: map[string]*ledgersim.Device{}}
 	for at, curve := range looseAt {
 		opt := ledgersim.Options{Seed: looseSeed, Decide: ledgersim.Always(ledgersim.Accept)}
@@ -39,11 +41,11 @@ func newLoose(ctx context.Context, ns *namespace) (*loose, error) {
 }
 
 // plug serves the Ledgers to the machine.
-func (l *loose) plug(ctx context.Context, ns *namespace) error {
+func (l *loose) plug(ctx context.Context, ns *network.Namespace) error {
 	var serving context.Context
 	serving, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	for at, d := range l.devices {
-		listener, err := ns.listen(ctx, at)
+		listener, err := ns.Listen(ctx, at)
 		if err != nil {
 			l.unplug()
 			return err

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"highwater/test/failover/network"
 )
 
 // options are the options of the command line.
@@ -54,8 +56,8 @@ func start(o options) (int, error) {
 	case o.list:
 		_, err := os.Stdout.WriteString(names())
 		return 0, err
-	case !isolated():
-		return isolate()
+	case !network.Isolated():
+		return network.Isolate()
 	}
 	// iproute2 keeps the names of networks in /run. Our own /run leaves no name behind.
 	if err := tool(context.Background(), "mount", "-t", "tmpfs", "tmpfs", "/run"); err != nil {
@@ -169,8 +171,8 @@ func runOne(ctx context.Context, o options, s scenario, dir string, index int) r
 
 // verdict is the judge's verdict: no place is signed twice, except in a scenario about doubles.
 func (w *world) verdict() error {
-	doubles := w.tally.doubles()
-	w.result.Signatures, w.result.Doubles, w.result.Expected = w.tally.judge.Signed(), len(doubles), w.doubles
+	doubles := w.tally.Doubles()
+	w.result.Signatures, w.result.Doubles, w.result.Expected = w.tally.Signed(), len(doubles), w.doubles
 	if len(doubles) > 0 && !w.doubles {
 		return fmt.Errorf("%d double signatures, the first: %s", len(doubles), doubles[0])
 	}
@@ -178,7 +180,7 @@ func (w *world) verdict() error {
 		return errors.New("nothing was signed at all")
 	}
 	for _, name := range sideNames { // a side without requests proves nothing
-		if n := w.tally.refused(name); n == 0 && !w.alone {
+		if n := w.tally.Refused(name); n == 0 && !w.alone {
 			return fmt.Errorf("the bakers of %s were never refused anything", name)
 		}
 	}

@@ -6,31 +6,21 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"highwater/test/failover/proxy"
 )
 
 // faults are the faults of one connection: lost at each step, torn in the middle, late, or repeated.
-var faults = func() []fate {
-	out := []fate{}
-	for at := onConnect; at < stages; at++ {
-		out = append(out, fate{at: at, lose: true})
+var faults = func() []proxy.Fate {
+	out := []proxy.Fate{}
+	for at := proxy.OnConnect; at < proxy.Stages; at++ {
+		out = append(out, proxy.Fate{At: at, Lose: true})
 	}
 	return append(out,
-		fate{at: onQuestion, half: true}, fate{at: onAnswer, half: true},
-		fate{at: onQuestion, delay: 400 * time.Millisecond}, fate{at: onAnswer, delay: 400 * time.Millisecond},
-		fate{at: onAnswer, again: true}, fate{at: onEnd, again: true, lose: true})
+		proxy.Fate{At: proxy.OnQuestion, Half: true}, proxy.Fate{At: proxy.OnAnswer, Half: true},
+		proxy.Fate{At: proxy.OnQuestion, Delay: 400 * time.Millisecond}, proxy.Fate{At: proxy.OnAnswer, Delay: 400 * time.Millisecond},
+		proxy.Fate{At: proxy.OnAnswer, Again: true}, proxy.Fate{At: proxy.OnEnd, Again: true, Lose: true})
 }()
-
-func (f fate) String() string {
-	switch {
-	case f.half:
-		return fmt.Sprintf("torn at the %s", f.at)
-	case f.delay > 0:
-		return fmt.Sprintf("late at the %s", f.at)
-	case f.again:
-		return fmt.Sprintf("repeated at the %s", f.at)
-	}
-	return fmt.Sprintf("lost at the %s", f.at)
-}
 
 // messages hands over again and again, and breaks each connection of the handover in each way, until no connection is
 // left to break. After any loss, no place is signed twice, and a second request finishes the handover.
@@ -63,7 +53,7 @@ func messages(ctx context.Context, w *world) error {
 
 // disturbed hands over from one side to the other, and breaks connection n, counted over both directions. hit tells
 // whether connection n came; failed, whether the operator had to ask again.
-func (w *world) disturbed(ctx context.Context, from, asked *side, n int, f fate) (hit, failed bool, err error) {
+func (w *world) disturbed(ctx context.Context, from, asked *side, n int, f proxy.Fate) (hit, failed bool, err error) {
 	seen := w.arrangeOne(n, f)
 	_, first := w.handover(ctx, asked, "--now")
 	hit = seen() > n
@@ -91,24 +81,24 @@ func (w *world) finish(ctx context.Context, to *side, first error) error {
 
 // arrange chooses the faults of connections of both directions, numbered in the order of their start. seen gives the
 // number of connections.
-func (w *world) arrange(f func(n int) []fate) (seen func() int) {
+func (w *world) arrange(f func(n int) []proxy.Fate) (seen func() int) {
 	var count atomic.Int32
 	for _, s := range w.sides() {
 		if f == nil {
-			s.proxy.decide(nil)
+			s.proxy.Decide(nil)
 			continue
 		}
-		s.proxy.decide(func() []fate { return f(int(count.Add(1)) - 1) })
+		s.proxy.Decide(func() []proxy.Fate { return f(int(count.Add(1)) - 1) })
 	}
 	return func() int { return int(count.Load()) }
 }
 
 // arrangeOne breaks connection n.
-func (w *world) arrangeOne(n int, f fate) (seen func() int) {
-	return w.arrange(func(k int) []fate {
+func (w *world) arrangeOne(n int, f proxy.Fate) (seen func() int) {
+	return w.arrange(func(k int) []proxy.Fate {
 		if k != n {
 			return nil
 		}
-		return []fate{f}
+		return []proxy.Fate{f}
 	})
 }

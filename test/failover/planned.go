@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"highwater/test/failover/network"
+
 	"highwater/failover"
 )
 
@@ -46,7 +48,7 @@ func planned(ctx context.Context, w *world) error {
 			return err
 		}
 	}
-	gap, within := w.tally.gaps(w.probe.Hash(), begin)
+	gap, within := w.tally.Gaps(w.probe.Hash(), begin)
 	w.result.gap(gap)
 	w.result.note("the longest time between two signatures of a side: %s", within.Round(time.Millisecond))
 	if gap > maxGap {
@@ -99,15 +101,15 @@ func (w *world) quiet(ctx context.Context, s *side) error {
 
 // signedNothing looks whether a side has signed since a moment.
 func (w *world) signedNothing(s *side, since time.Time) error {
-	if signed := w.tally.by(s.index, since); len(signed) > 0 {
-		return fmt.Errorf("%s signed %s at level %d, and should not sign", s, signed[0].kind, signed[0].level)
+	if signed := w.tally.By(s.index, since); len(signed) > 0 {
+		return fmt.Errorf("%s signed %s at level %d, and should not sign", s, signed[0].Kind, signed[0].Level)
 	}
 	return nil
 }
 
 // missedNone wants all levels of a range attested by all keys.
 func (w *world) missedNone(from, to int32) error {
-	missed := w.tally.missed(w.keys, from, to)
+	missed := w.tally.Missed(w.keys, from, to)
 	w.result.Missed += len(missed)
 	w.result.Counted += int(to - from + 1)
 	if len(missed) > 0 {
@@ -147,18 +149,18 @@ func byLevel(ctx context.Context, w *world) error {
 // divided waits until the chain is past a cut-over, and checks that each side signed only its own part.
 func (w *world) divided(ctx context.Context, old *side, cut int32) error {
 	since := time.Now()
-	if err := errors.Join(w.chain.await(ctx, cut+4), w.signs(ctx, w.other(old))); err != nil {
+	if err := errors.Join(w.chain.Await(ctx, cut+4), w.signs(ctx, w.other(old))); err != nil {
 		return err
 	}
-	for _, s := range w.tally.by(old.index, since) {
-		if s.level > cut {
-			return fmt.Errorf("%s signed %s at level %d, above its last level %d", old, s.kind, s.level, cut)
+	for _, s := range w.tally.By(old.index, since) {
+		if s.Level > cut {
+			return fmt.Errorf("%s signed %s at level %d, above its last level %d", old, s.Kind, s.Level, cut)
 		}
 	}
-	for _, s := range w.tally.by(1-old.index, since) {
-		if s.level <= cut {
-			return fmt.Errorf("%s signed %s at level %d, at or below the cut at level %d", w.other(old), s.kind,
-				s.level, cut)
+	for _, s := range w.tally.By(1-old.index, since) {
+		if s.Level <= cut {
+			return fmt.Errorf("%s signed %s at level %d, at or below the cut at level %d", w.other(old), s.Kind,
+				s.Level, cut)
 		}
 	}
 	return nil
@@ -167,7 +169,7 @@ func (w *world) divided(ctx context.Context, old *side, cut int32) error {
 // offline cuts the link, and moves the right to sign on a stick. The certificate is good for one activation, on one
 // machine.
 func offline(ctx context.Context, w *world) error {
-	if err := errors.Join(w.levels(ctx, 1), w.a.unplug(ctx, linkPeer)); err != nil {
+	if err := errors.Join(w.levels(ctx, 1), w.a.unplug(ctx, network.LinkPeer)); err != nil {
 		return err
 	}
 	if _, err := w.handover(ctx, w.b); err == nil {
@@ -193,7 +195,7 @@ func offline(ctx context.Context, w *world) error {
 	if _, err := w.b.Command(ctx, "accept", "--yes", "--in", theirs); err == nil {
 		return errors.New("a certificate was good twice")
 	}
-	if err := errors.Join(w.a.plug(ctx, linkPeer), w.backAgain(ctx, w.a)); err != nil {
+	if err := errors.Join(w.a.plug(ctx, network.LinkPeer), w.backAgain(ctx, w.a)); err != nil {
 		return err
 	}
 	if _, err := w.b.Command(ctx, "accept", "--yes", "--in", theirs); err == nil {

@@ -10,6 +10,9 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"highwater/test/failover/network"
+	"highwater/test/failover/proxy"
 )
 
 // history is a random history: all acts of the other scenarios, in any order. The operators' statements are true.
@@ -113,20 +116,20 @@ func (h *history) disturb(ctx context.Context, x *side) error {
 	h.did("links changed", nil)
 	switch h.rand.IntN(6) {
 	case 0:
-		return x.unplug(ctx, linkPeer)
+		return x.unplug(ctx, network.LinkPeer)
 	case 1:
-		return h.net.deafen(ctx, x.machine())
+		return h.net.Deafen(ctx, x.machine())
 	case 2:
-		return h.net.mute(ctx, x.machine())
+		return h.net.Mute(ctx, x.machine())
 	case 3:
 		r, mu := rand.New(rand.NewPCG(h.rand.Uint64(), 1)), sync.Mutex{} //nolint:gosec // no secret
-		h.arrange(func(int) []fate {
+		h.arrange(func(int) []proxy.Fate {
 			mu.Lock()
 			defer mu.Unlock()
 			if r.IntN(3) > 0 {
 				return nil
 			}
-			return []fate{faults[r.IntN(len(faults))]}
+			return []proxy.Fate{faults[r.IntN(len(faults))]}
 		})
 		return nil
 	}
@@ -138,7 +141,7 @@ func (h *history) mend(ctx context.Context) error {
 	h.arrange(nil)
 	var err error
 	for _, s := range h.sides() {
-		err = errors.Join(err, s.plug(ctx), h.net.hear(ctx, s.machine()))
+		err = errors.Join(err, s.plug(ctx), h.net.Hear(ctx, s.machine()))
 	}
 	return err
 }
@@ -183,7 +186,7 @@ func (h *history) settle(ctx context.Context) error {
 	}
 	since := time.Now()
 	return h.await(ctx, "somebody signs", func() (bool, error) {
-		if len(h.tally.by(0, since)) > 0 || len(h.tally.by(1, since)) > 0 {
+		if len(h.tally.By(0, since)) > 0 || len(h.tally.By(1, since)) > 0 {
 			return true, nil
 		}
 		_, err := h.handover(ctx, h.any())

@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"sync/atomic"
 
+	"highwater/test/failover/network"
+	"highwater/test/failover/proxy"
+
 	"highwater/failover"
 	"highwater/operate"
 	"highwater/test/harness"
@@ -90,10 +93,10 @@ latency = "2ms"
 type side struct {
 	*harness.Daemon
 	index   int // 0 is a, 1 is b
-	net     *network
-	ns      *namespace
-	proxy   *proxy // for the questions of this side
-	key     string // of the instance
+	net     *network.Network
+	ns      *network.Namespace
+	proxy   *proxy.Proxy // for the questions of this side
+	key     string       // of the instance
 	running atomic.Bool
 	offline atomic.Bool // the node is cut off: signatures of this side do not reach the chain
 	loose   *loose      // nil: the devices live in the program's process
@@ -109,21 +112,22 @@ func (s *side) String() string { return sideNames[s.index] }
 func (s *side) machine() int { return s.index + 1 }
 
 // newSide makes a machine's program ready: configured, with a watermark file, on standby.
-func newSide(binary, dir string, index int, n *network, devices string, keys int) (*side, error) {
-	s := &side{index: index, net: n, ns: n.machines[index]}
+func newSide(binary, dir string, index int, n *network.Network, devices string, keys int) (*side, error) {
+	s := &side{index: index, net: n, ns: n.Machines[index]}
 	dir = filepath.Join(dir, s.String())
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf(configText, filepath.Join(dir, "state"), harness.Chain, address(linkNode, s.machine(), endBetween),
-		nodePort,
-		octezAddress, harness.Socket(dir), monitorAddress, address(linkPeer, s.machine(), endMachine), peerPort)
+	node := network.Address(network.LinkNode, s.machine(), network.EndBetween)
+	own := network.Address(network.LinkPeer, s.machine(), network.EndMachine)
+	text := fmt.Sprintf(configText, filepath.Join(dir, "state"), harness.Chain, node, network.NodePort,
+		octezAddress, harness.Socket(dir), monitorAddress, own, network.PeerPort)
 	runtime := s.runtime()
 	if err := os.MkdirAll(runtime, 0o700); err != nil {
 		return nil, err
 	}
 	d, err := harness.Make(harness.Options{
-		Host:   harness.Host{Dial: s.ns.dial, Start: s.ns.start},
+		Host:   harness.Host{Dial: s.ns.Dial, Start: s.ns.Start},
 		Binary: binary, Dir: dir, Octez: octezAddress, Monitor: monitorAddress, Config: text + devices,
 		Store: harness.Store{Ahead: 1, Runtime: runtime}, Keys: keys,
 	})
@@ -131,8 +135,13 @@ func newSide(binary, dir string, index int, n *network, devices string, keys int
 	return s, err
 }
 
+// peerAt is the address at which this side finds its peer: the proxy's.
+func (s *side) peerAt() string {
+	return network.Address(network.LinkPeer, s.machine(), network.EndBetween) + ":" + network.PeerPort
+}
+
 // runtime is the runtime directory of the side. /run is a tmpfs of this process alone.
-func (s *side) runtime() string { return "/run/highwater-" + s.ns.name }
+func (s *side) runtime() string { return "/run/highwater-" + s.ns.Name }
 
 // initialise makes the watermark file, and learns the instance's key.
 func (s *side) initialise(ctx context.Context) error {
@@ -191,18 +200,18 @@ func (s *side) status(ctx context.Context) (operate.Status, error) {
 func (s *side) unplug(ctx context.Context, links ...string) error {
 	links = orAll(links)
 	for _, l := range links {
-		if l == linkNode {
+		if l == network.LinkNode {
 			s.offline.Store(true)
 		}
 	}
-	return s.net.cut(ctx, s.machine(), links...)
+	return s.net.Cut(ctx, s.machine(), links...)
 }
 
 func (s *side) plug(ctx context.Context, links ...string) error {
 	links = orAll(links)
-	err := s.net.mend(ctx, s.machine(), links...)
+	err := s.net.Mend(ctx, s.machine(), links...)
 	for _, l := range links {
-		if l == linkNode {
+		if l == network.LinkNode {
 			s.offline.Store(false)
 		}
 	}
@@ -211,7 +220,7 @@ func (s *side) plug(ctx context.Context, links ...string) error {
 
 func orAll(links []string) []string {
 	if len(links) == 0 {
-		return []string{linkPeer, linkNode}
+		return []string{network.LinkPeer, network.LinkNode}
 	}
 	return links
 }

@@ -7,6 +7,9 @@ import (
 	"os"
 	"time"
 
+	"highwater/test/failover/judge"
+	"highwater/test/failover/network"
+
 	"highwater/hwm"
 	"highwater/operate"
 )
@@ -31,9 +34,9 @@ func (w *world) takenOver(ctx context.Context, s *side, args ...string) (t opera
 	if err != nil {
 		return t, err
 	}
-	first := w.tally.by(s.index, begin)[0]
+	first := w.tally.By(s.index, begin)[0]
 	w.result.note("taken over %s after the command, first signature after %s, at level %d", took.Round(time.Millisecond),
-		first.at.Sub(begin).Round(time.Millisecond), first.level)
+		first.At.Sub(begin).Round(time.Millisecond), first.Level)
 	return t, nil
 }
 
@@ -123,7 +126,7 @@ func (w *world) powerOn(ctx context.Context, s *side) error {
 // takeoverFromUnplugged: the machines are cut off from each other. The signing machine lives, and its devices are
 // unplugged, so the statement is true. With the link back, the machine stands by; with its devices back, too.
 func takeoverFromUnplugged(ctx context.Context, w *world) error {
-	err := errors.Join(w.levels(ctx, 2), w.a.unplug(ctx, linkPeer), w.levels(ctx, 2))
+	err := errors.Join(w.levels(ctx, 2), w.a.unplug(ctx, network.LinkPeer), w.levels(ctx, 2))
 	if err != nil {
 		return err
 	}
@@ -131,7 +134,7 @@ func takeoverFromUnplugged(ctx context.Context, w *world) error {
 	if err = errors.Join(w.silent(ctx, w.a, 2), w.takeover(ctx, w.b, "--silence", "2")); err != nil {
 		return err
 	}
-	if err = errors.Join(w.a.plug(ctx, linkPeer), w.ends(ctx, w.a)); err != nil {
+	if err = errors.Join(w.a.plug(ctx, network.LinkPeer), w.ends(ctx, w.a)); err != nil {
 		return err
 	}
 	if err = errors.Join(w.standsBy(ctx, w.a), w.a.loose.plug(ctx, w.a.ns)); err != nil {
@@ -159,7 +162,7 @@ func (w *world) ends(ctx context.Context, s *side) error {
 // takeoverHealed: the statement is false, and the link comes back within the margin. The side thought dead yields
 // before the peer may sign. A guard that saw the live side before has fenced the peer, and another takeover is needed.
 func takeoverHealed(ctx context.Context, w *world) error {
-	if err := errors.Join(w.levels(ctx, 2), w.a.unplug(ctx, linkPeer), w.levels(ctx, 2)); err != nil {
+	if err := errors.Join(w.levels(ctx, 2), w.a.unplug(ctx, network.LinkPeer), w.levels(ctx, 2)); err != nil {
 		return err
 	}
 	var t operate.TakeoverAnswer
@@ -167,7 +170,7 @@ func takeoverHealed(ctx context.Context, w *world) error {
 		"0"); err != nil {
 		return err
 	}
-	if err := errors.Join(w.signs(ctx, w.a), w.a.plug(ctx, linkPeer), w.standsBy(ctx, w.a)); err != nil {
+	if err := errors.Join(w.signs(ctx, w.a), w.a.plug(ctx, network.LinkPeer), w.standsBy(ctx, w.a)); err != nil {
 		return err
 	}
 	st, err := w.b.status(ctx)
@@ -251,19 +254,19 @@ func takeoverInEarnest(ctx context.Context, w *world) error {
 	if err = w.signsAt(ctx, w.b, t.Floor+1); err != nil {
 		return err
 	}
-	if took := w.tally.by(w.b.index, begin)[0].at.Sub(begin); took > maxTakeover {
+	if took := w.tally.By(w.b.index, begin)[0].At.Sub(begin); took > maxTakeover {
 		return fmt.Errorf("%s from the command to the first signature", took)
 	}
 	if err = w.a.up(ctx); err != nil {
 		return err
 	}
 	return w.await(ctx, "a comes back and is refused",
-		func() (bool, error) { return w.tally.refused(w.a.String()) > 0, nil })
+		func() (bool, error) { return w.tally.Refused(w.a.String()) > 0, nil })
 }
 
 // signsAt waits until a side has attested a level.
 func (w *world) signsAt(ctx context.Context, s *side, level int32) error {
 	return w.await(ctx, fmt.Sprintf("%s attests level %d", s, level), func() (bool, error) {
-		return len(w.tally.of(func(sig signature) bool { return sig.side == s.index && sig.level == level })) > 0, nil
+		return len(w.tally.Of(func(sig judge.Signature) bool { return sig.Side == s.index && sig.Level == level })) > 0, nil
 	})
 }

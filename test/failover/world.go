@@ -12,6 +12,11 @@ import (
 	"sync"
 	"time"
 
+	"highwater/test/failover/chain"
+	"highwater/test/failover/judge"
+	"highwater/test/failover/network"
+	"highwater/test/failover/proxy"
+
 	"highwater/internal/tezos"
 	"highwater/operate"
 	"highwater/test/harness"
@@ -21,9 +26,9 @@ import (
 type world struct {
 	scenario
 	dir    string
-	net    *network
-	chain  *chain
-	tally  *tally
+	net    *network.Network
+	chain  *chain.Chain
+	tally  *judge.Tally
 	a, b   *side
 	keys   []*tezos.PublicKey // the bakery's
 	probe  *tezos.PublicKey
@@ -44,12 +49,12 @@ func (w *world) other(s *side) *side { return w.sides()[1-s.index] }
 // newWorld builds and starts everything. Unless the scenario wants otherwise, both instances are up and paired, and a
 // is active.
 func newWorld(ctx context.Context, sc scenario, binary, dir, prefix string, seed uint64) (*world, error) {
-	w := &world{scenario: sc, dir: dir, tally: newTally(), rand: rand.New(rand.NewPCG(seed, 7))} //nolint:gosec // no secret
+	w := &world{scenario: sc, dir: dir, tally: judge.New(), rand: rand.New(rand.NewPCG(seed, 7))} //nolint:gosec // no secret
 	w.result = result{Name: sc.name, BlockMS: sc.interval.Milliseconds()}
 	var running context.Context
 	running, w.stop = context.WithCancel(context.WithoutCancel(ctx))
 	var err error
-	if w.net, err = newNetwork(ctx, prefix); err != nil {
+	if w.net, err = network.New(ctx, prefix); err != nil {
 		return w, err
 	}
 	for i, s := range []**side{&w.a, &w.b} {
@@ -61,7 +66,7 @@ func newWorld(ctx context.Context, sc scenario, binary, dir, prefix string, seed
 	if err = w.start(ctx); err != nil {
 		return w, err
 	}
-	w.chain = newChain(sc.interval, w.keys)
+	w.chain = chain.New(sc.interval, w.keys)
 	if err = w.connect(running); err != nil {
 		return w, err
 	}
@@ -70,7 +75,7 @@ func newWorld(ctx context.Context, sc scenario, binary, dir, prefix string, seed
 			return w, err
 		}
 	}
-	w.wg.Go(func() { w.chain.run(running) })
+	w.wg.Go(func() { w.chain.Run(running) })
 	for _, s := range w.sides() {
 		w.bake(running, s)
 	}
@@ -108,18 +113,19 @@ func (w *world) start(ctx context.Context) error {
 // connect puts proxies between the machines, and nodes beside them.
 func (w *world) connect(ctx context.Context) error {
 	for _, s := range w.sides() {
-		theirs := address(linkPeer, w.other(s).machine(), endMachine) + ":" + peerPort
-		l, err := w.net.between.listen(ctx, address(linkPeer, s.machine(), endBetween)+":"+peerPort)
+		theirs := network.Address(network.LinkPeer, w.other(s).machine(), network.EndMachine) + ":" + network.PeerPort
+		l, err := w.net.Between.Listen(ctx, s.peerAt())
 		if err != nil {
 			return err
 		}
-		s.proxy = newProxy(l, w.dialer(theirs))
-		w.wg.Go(func() { s.proxy.run(ctx) })
-		l, err = w.net.between.listen(ctx, address(linkNode, s.machine(), endBetween)+":"+nodePort)
+		s.proxy = proxy.New(l, w.dialer(theirs))
+		w.wg.Go(func() { s.proxy.Run(ctx) })
+		node := network.Address(network.LinkNode, s.machine(), network.EndBetween) + ":" + network.NodePort
+		l, err = w.net.Between.Listen(ctx, node)
 		if err != nil {
 			return err
 		}
-		w.wg.Go(func() { w.chain.serve(ctx, l) })
+		w.wg.Go(func() { w.chain.Serve(ctx, l) })
 	}
 	return nil
 }
@@ -127,7 +133,7 @@ func (w *world) connect(ctx context.Context) error {
 // pair names each machine to its peer.
 func (w *world) pair(ctx context.Context) error {
 	for _, s := range w.sides() {
-		at := address(linkPeer, s.machine(), endBetween) + ":" + peerPort
+		at := s.peerAt()
 		if _, err := s.Command(ctx, "peer", "add", at, w.other(s).key); err != nil {
 			return err
 		}
@@ -188,7 +194,7 @@ func (w *world) close(ctx context.Context) error {
 		}
 	}
 	if w.net != nil {
-		err = errors.Join(err, w.net.close(ctx))
+		err = errors.Join(err, w.net.Close(ctx))
 	}
 	return errors.Join(append(w.errs, err)...)
 }
@@ -246,18 +252,18 @@ func (w *world) signs(ctx context.Context, s *side) error { return w.signsSince(
 
 func (w *world) signsSince(ctx context.Context, s *side, since time.Time) error {
 	return w.await(ctx, fmt.Sprintf("%s signs", s),
-		func() (bool, error) { return len(w.tally.by(s.index, since)) > 0, nil })
+		func() (bool, error) { return len(w.tally.By(s.index, since)) > 0, nil })
 }
 
 // levels waits for the start of n more levels.
 func (w *world) levels(ctx context.Context, n int32) error {
-	at, _, _ := w.chain.now()
-	return w.chain.await(ctx, at+n)
+	at, _, _ := w.chain.Now()
+	return w.chain.Await(ctx, at+n)
 }
 
 // level is the head's.
 func (w *world) level() int32 {
-	level, _, _ := w.chain.now()
+	level, _, _ := w.chain.Now()
 	return level
 }
 
@@ -274,12 +280,12 @@ func copyFile(from, to string) error {
 
 // dialer connects from between the machines.
 func (w *world) dialer(addr string) func(context.Context) (net.Conn, error) {
-	return func(ctx context.Context) (net.Conn, error) { return w.net.between.dial(ctx, "tcp", addr) }
+	return func(ctx context.Context) (net.Conn, error) { return w.net.Between.Dial(ctx, "tcp", addr) }
 }
 
 // format gives a machine its own disk, if the scenario wants a disk and the kernel allows the mount.
 func (w *world) format(ctx context.Context, s *side) error {
-	if !w.disks || !privileged() {
+	if !w.disks || !network.Privileged() {
 		return nil
 	}
 	var err error

@@ -1,4 +1,5 @@
-package main
+// Package chain is the chain that the octez nodes of both machines show.
+package chain
 
 import (
 	"context"
@@ -14,10 +15,10 @@ import (
 	"highwater/test/harness"
 )
 
-// chain is the chain of both machines' octez nodes. The chain advances by itself.
-type chain struct {
+// Chain is the chain of both machines' octez nodes. The chain advances by itself.
+type Chain struct {
 	*nodesim.Node
-	interval time.Duration
+	Interval time.Duration
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced at each level
@@ -28,8 +29,8 @@ type chain struct {
 // strangers are the other bakers of the chain, so that some blocks are not ours.
 const strangers = 8
 
-// newChain makes a chain with rights for these keys and for strangers.
-func newChain(interval time.Duration, keys []*tezos.PublicKey) *chain {
+// New makes a chain with rights for these keys and for strangers.
+func New(interval time.Duration, keys []*tezos.PublicKey) *Chain {
 	cfg := nodesim.Config{Chain: harness.Chain, Level: harness.StartLevel + 1}
 	for _, k := range keys {
 		cfg.Bakers = append(cfg.Bakers, node.Signer{Delegate: k.Hash(), Key: k.Hash()})
@@ -39,14 +40,14 @@ func newChain(interval time.Duration, keys []*tezos.PublicKey) *chain {
 		copy(pkh.Hash[:], fmt.Sprintf("a stranger, number %d", n))
 		cfg.Bakers = append(cfg.Bakers, node.Signer{Delegate: pkh, Key: pkh})
 	}
-	return &chain{
-		Node: nodesim.New(cfg), interval: interval, changed: make(chan struct{}), level: cfg.Level, since: time.Now(),
+	return &Chain{
+		Node: nodesim.New(cfg), Interval: interval, changed: make(chan struct{}), level: cfg.Level, since: time.Now(),
 	}
 }
 
-// run makes a block every interval.
-func (c *chain) run(ctx context.Context) {
-	tick := time.NewTicker(c.interval)
+// Run makes a block every interval.
+func (c *Chain) Run(ctx context.Context) {
+	tick := time.NewTicker(c.Interval)
 	defer tick.Stop()
 	for {
 		select {
@@ -58,7 +59,7 @@ func (c *chain) run(ctx context.Context) {
 	}
 }
 
-func (c *chain) step(level int32) {
+func (c *Chain) step(level int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.level, c.since = level, time.Now()
@@ -66,17 +67,17 @@ func (c *chain) step(level int32) {
 	c.changed = make(chan struct{})
 }
 
-// now gives the level of the head, its start, and a channel closed at its end.
-func (c *chain) now() (level int32, since time.Time, over <-chan struct{}) {
+// Now gives the level of the head, its start, and a channel closed at its end.
+func (c *Chain) Now() (level int32, since time.Time, over <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.level, c.since, c.changed
 }
 
-// await waits until the chain is at a level.
-func (c *chain) await(ctx context.Context, level int32) error {
+// Await waits until the chain is at a level.
+func (c *Chain) Await(ctx context.Context, level int32) error {
 	for {
-		at, _, over := c.now()
+		at, _, over := c.Now()
 		if at >= level {
 			return nil
 		}
@@ -88,16 +89,16 @@ func (c *chain) await(ctx context.Context, level int32) error {
 	}
 }
 
-// turn is the key that bakes a level at round 0, by the rule of nodesim; nil: a stranger.
-func turn(keys []*tezos.PublicKey, level int32) *tezos.PublicKey {
+// Turn is the key that bakes a level at round 0, by the rule of nodesim; nil: a stranger.
+func Turn(keys []*tezos.PublicKey, level int32) *tezos.PublicKey {
 	if n := int(level) % (len(keys) + strangers); n < len(keys) {
 		return keys[n]
 	}
 	return nil
 }
 
-// serve answers as an octez node at an address, until ctx ends.
-func (c *chain) serve(ctx context.Context, l net.Listener) {
+// Serve answers as an octez node at an address, until ctx ends.
+func (c *Chain) Serve(ctx context.Context, l net.Listener) {
 	srv := &http.Server{Handler: c.Node, ReadHeaderTimeout: time.Minute}
 	stop := context.AfterFunc(ctx, func() { c.Cut(); _ = srv.Close() })
 	defer stop()

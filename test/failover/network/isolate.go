@@ -1,4 +1,4 @@
-package main
+package network
 
 import (
 	"errors"
@@ -20,11 +20,11 @@ var (
 	asNobody  = append([]string{"--user", "--map-root-user"}, ofOneself...)
 )
 
-// isolated tells whether this process is the lab itself, not its parent.
-func isolated() bool { return os.Getenv(inside) != "" }
+// Isolated tells whether this process is the lab itself, not its parent.
+func Isolated() bool { return os.Getenv(inside) != "" }
 
-// isolate runs this program again in own namespaces, and gives its exit status.
-func isolate() (int, error) {
+// Isolate runs this program again in own namespaces, and gives its exit status.
+func Isolate() (int, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return 1, err
@@ -70,8 +70,8 @@ func runAgain(args []string) (int, error) {
 	return 0, err
 }
 
-// privileged tells whether the lab may mount file systems from images: not as the root of a user namespace.
-func privileged() bool {
+// Privileged tells whether the lab may mount file systems from images: not as the root of a user namespace.
+func Privileged() bool {
 	b, err := os.ReadFile("/proc/self/uid_map")
 	return err == nil && strings.Join(strings.Fields(string(b)), " ") == "0 0 4294967295"
 }

@@ -1,70 +1,83 @@
-package main
+// Package proxy stands between two machines, and breaks their connections at chosen moments.
+package proxy
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync"
 	"time"
 )
 
-// dialTimeout bounds the attempt to connect over a cut link.
-const dialTimeout = 2 * time.Second
-
-// stage is the progress of a connection. The link speaks TLS 1.3, one question for each connection, so the proxy sees
+// Stage is the progress of a connection. The link speaks TLS 1.3, one question for each connection, so the proxy sees
 // bursts in turn: greeting, greeting of the server, question, answer.
-type stage int
+type Stage int
 
+// The stages.
 const (
-	onConnect  stage = iota // the connection was made
+	OnConnect  Stage = iota // the connection was made
 	onGreeting              // the asker has greeted
 	onWelcome               // the server has greeted
-	onQuestion              // the question has come to the proxy, and was not passed on
-	onAnswer                // the answer has come to the proxy: its content is durable at the server
-	onEnd                   // the answer was passed on
-	stages
+	OnQuestion              // the question has come to the proxy, and was not passed on
+	OnAnswer                // the answer has come to the proxy: its content is durable at the server
+	OnEnd                   // the answer was passed on
+	Stages
 )
 
-func (s stage) String() string {
+func (s Stage) String() string {
 	return [...]string{"connection", "greeting", "welcome", "question", "answer", "end"}[s]
 }
 
-// fate is the proxy's act on a burst at a stage.
-type fate struct {
-	at    stage
-	half  bool          // pass half of the burst on first
-	lose  bool          // end the connection: the burst is lost
-	delay time.Duration // pass the burst on later
-	again bool          // send the asker's bytes to the server once more, in a new connection
-	call  func()        // is called first
+// Fate is the proxy's act on a burst at a stage.
+type Fate struct {
+	At    Stage
+	Half  bool          // pass half of the burst on first
+	Lose  bool          // end the connection: the burst is lost
+	Delay time.Duration // pass the burst on later
+	Again bool          // send the asker's bytes to the server once more, in a new connection
+	Call  func()        // is called first
 }
 
-// proxy passes connections on, or breaks connections. The proxy cannot read the encrypted bytes.
-type proxy struct {
+func (f Fate) String() string {
+	switch {
+	case f.Half:
+		return fmt.Sprintf("torn at the %s", f.At)
+	case f.Delay > 0:
+		return fmt.Sprintf("late at the %s", f.At)
+	case f.Again:
+		return fmt.Sprintf("repeated at the %s", f.At)
+	}
+	return fmt.Sprintf("lost at the %s", f.At)
+}
+
+// Proxy passes connections on, or breaks connections. The proxy cannot read the encrypted bytes.
+type Proxy struct {
 	net.Listener
 	dial func(ctx context.Context) (net.Conn, error)
 
 	mu    sync.Mutex
-	fates func() []fate     // of the next connection; nil: none
+	fates func() []Fate     // of the next connection; nil: none
 	open  map[net.Conn]bool // both ends of all open connections
 	wg    sync.WaitGroup
 }
 
-func newProxy(l net.Listener, dial func(ctx context.Context) (net.Conn, error)) *proxy {
-	return &proxy{Listener: l, dial: dial, open: map[net.Conn]bool{}}
+// New makes a proxy that passes everything on to what dial connects to.
+func New(l net.Listener, dial func(ctx context.Context) (net.Conn, error)) *Proxy {
+	return &Proxy{Listener: l, dial: dial, open: map[net.Conn]bool{}}
 }
 
-// decide has f choose the fate of each new connection; nil: no faults.
-func (p *proxy) decide(f func() []fate) {
+// Decide has f choose the fate of each new connection; nil: no faults.
+func (p *Proxy) Decide(f func() []Fate) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fates = f
 }
 
-// run passes connections on until ctx ends, and then ends with all its goroutines.
-func (p *proxy) run(ctx context.Context) {
-	stop := context.AfterFunc(ctx, func() { _ = p.Close(); p.hangUp() })
+// Run passes connections on until ctx ends, and then ends with all its goroutines.
+func (p *Proxy) Run(ctx context.Context) {
+	stop := context.AfterFunc(ctx, func() { _ = p.Close(); p.HangUp() })
 	defer stop()
 	for {
 		c, err := p.Accept()
@@ -73,11 +86,11 @@ func (p *proxy) run(ctx context.Context) {
 		}
 		p.wg.Go(func() { p.pass(ctx, c, p.next()) })
 	}
-	p.hangUp()
+	p.HangUp()
 	p.wg.Wait()
 }
 
-func (p *proxy) next() []fate {
+func (p *Proxy) next() []Fate {
 	p.mu.Lock()
 	f := p.fates
 	p.mu.Unlock()
@@ -87,8 +100,8 @@ func (p *proxy) next() []fate {
 	return f()
 }
 
-// hangUp ends all connections under way.
-func (p *proxy) hangUp() {
+// HangUp ends all connections under way.
+func (p *Proxy) HangUp() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for c := range p.open {
@@ -96,7 +109,7 @@ func (p *proxy) hangUp() {
 	}
 }
 
-func (p *proxy) hold(c net.Conn) func() {
+func (p *Proxy) hold(c net.Conn) func() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.open[c] = true
@@ -110,22 +123,22 @@ func (p *proxy) hold(c net.Conn) func() {
 
 // crossing is one connection on its way through the proxy.
 type crossing struct {
-	*proxy
+	*Proxy
 	asker, other net.Conn
-	fates        []fate
+	fates        []Fate
 
 	mu    sync.Mutex
-	stage stage
+	stage Stage
 	said  []byte // by the asker
 }
 
 var errLost = errors.New("lost on the way")
 
 // pass passes one connection on, to its end.
-func (p *proxy) pass(ctx context.Context, asker net.Conn, fates []fate) {
+func (p *Proxy) pass(ctx context.Context, asker net.Conn, fates []Fate) {
 	defer p.hold(asker)()
-	x := &crossing{proxy: p, asker: asker, fates: fates}
-	if x.meet(ctx, onConnect, nil, nil) != nil {
+	x := &crossing{Proxy: p, asker: asker, fates: fates}
+	if x.meet(ctx, OnConnect, nil, nil) != nil {
 		return
 	}
 	other, err := p.dial(ctx)
@@ -134,14 +147,14 @@ func (p *proxy) pass(ctx context.Context, asker net.Conn, fates []fate) {
 	}
 	defer p.hold(other)()
 	x.other = other
-	p.wg.Go(func() { x.copy(ctx, other, asker, onGreeting, onQuestion) })
-	x.copy(ctx, asker, other, onWelcome, onAnswer)
-	_ = x.meet(ctx, onEnd, nil, nil)
+	p.wg.Go(func() { x.copy(ctx, other, asker, onGreeting, OnQuestion) })
+	x.copy(ctx, asker, other, onWelcome, OnAnswer)
+	_ = x.meet(ctx, OnEnd, nil, nil)
 }
 
 // copy passes one direction on. Its first burst meets stage first, its second burst stage second; a burst of the other
 // direction stands between the two. The end of one direction ends both: each connection has one question.
-func (x *crossing) copy(ctx context.Context, to, from net.Conn, first, second stage) {
+func (x *crossing) copy(ctx context.Context, to, from net.Conn, first, second Stage) {
 	defer x.asker.Close() //nolint:errcheck // either may have gone
 	defer x.other.Close() //nolint:errcheck // either may have gone
 	buf := make([]byte, 64<<10)
@@ -156,7 +169,7 @@ func (x *crossing) copy(ctx context.Context, to, from net.Conn, first, second st
 	}
 }
 
-func (x *crossing) burst(ctx context.Context, to io.Writer, b []byte, first, second stage) error {
+func (x *crossing) burst(ctx context.Context, to io.Writer, b []byte, first, second Stage) error {
 	x.mu.Lock()
 	if first == onGreeting {
 		x.said = append(x.said, b...)
@@ -179,27 +192,27 @@ func (x *crossing) burst(ctx context.Context, to io.Writer, b []byte, first, sec
 }
 
 // meet does the chosen fate of a stage.
-func (x *crossing) meet(ctx context.Context, at stage, to io.Writer, b []byte) error {
+func (x *crossing) meet(ctx context.Context, at Stage, to io.Writer, b []byte) error {
 	for _, f := range x.fates {
-		if f.at != at {
+		if f.At != at {
 			continue
 		}
-		if f.call != nil {
-			f.call()
+		if f.Call != nil {
+			f.Call()
 		}
-		if f.again {
+		if f.Again {
 			x.repeat(ctx)
 		}
-		if f.delay > 0 {
+		if f.Delay > 0 {
 			select {
-			case <-time.After(f.delay):
+			case <-time.After(f.Delay):
 			case <-ctx.Done():
 			}
 		}
-		if f.half && to != nil {
+		if f.Half && to != nil {
 			_, _ = to.Write(b[:len(b)/2])
 		}
-		if f.lose || f.half {
+		if f.Lose || f.Half {
 			return errLost
 		}
 	}
