@@ -16,10 +16,14 @@ a tz2 and a tz3 key, an emulated TezSign with a tz4 consensus key and a companio
 octez-baker's requests.
 
 On the way the baker asks for the same signature twice (and gets the same bytes), and for a double signature (refused). The
-signer restarts in the middle (the marks are kept). A judge without any knowledge of watermarks lists every signature.`
+signer restarts in the middle (the marks are kept). A judge without any knowledge of watermarks lists every signature.
+
+With --machines 3: three machines share the right to sign through etcd, which the demo starts itself. The owner is killed, the
+next machine signs, and the dead machine comes back.`
 
 func (a *app) demoCmd() *cobra.Command {
 	var o demo.Options
+	var machines int
 	c := &cobra.Command{
 		Use: "demo", Short: "Show Highwater at work with emulated devices, a chain and a baker", Long: demoLong,
 		Args:    cli.NoArgs,
@@ -29,6 +33,13 @@ func (a *app) demoCmd() *cobra.Command {
 				return terminal.Usagef("--levels is not negative, and --interval is more than nothing")
 			}
 			o.JSON, o.Version = a.AsJSON, a.Version
+			switch machines {
+			case 1:
+			case 3:
+				return demo.RunThree(c.Context(), a.Terminal, o)
+			default:
+				return terminal.Usagef("--machines is 1 or 3")
+			}
 			return demo.Run(c.Context(), a.Terminal, o)
 		},
 	}
@@ -37,5 +48,6 @@ func (a *app) demoCmd() *cobra.Command {
 	c.Flags().StringVar(&o.Listen, "listen", config.DefaultListen,
 		"`ADDRESS` of the signer; a free port when the address is in use")
 	c.Flags().StringVar(&o.Monitor, "monitor", "127.0.0.1:6733", "`ADDRESS` of metrics and status page")
+	c.Flags().IntVar(&machines, "machines", 1, "1, or 3 machines that share the right to sign")
 	return a.AddJSON(c)
 }

@@ -88,8 +88,7 @@ func block(t *testing.T, page, language string) string {
 
 // here gives a text of the page the addresses and directories of the test.
 func (p *page) here(m *machine, text string) string {
-	pairs := []string{"/etc/highwater/register", filepath.Join(m.etcd.dir, "register"), "/etc/etcd", m.etcd.dir,
-		"/etc/highwater/register-ca.pem", filepath.Join(m.etcd.dir, "ca.pem")}
+	pairs := []string{"/etc/highwater/register", filepath.Join(m.etcd.dir, "register"), "/etc/etcd", m.etcd.dir}
 	for i, name := range []string{"A", "B", "C"} {
 		e := p.machines[name].etcd
 		pairs = append(pairs, fmt.Sprintf("10.0.0.%d:2379", i+1), e.listen, fmt.Sprintf("10.0.0.%d:2380", i+1), e.toOthers)
