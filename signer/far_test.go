@@ -194,6 +194,7 @@ func TestLevelHealth(t *testing.T) {
 	require.Contains(t, h.Text(r.pkh()), "from level 7011 on, in 11 h 40 min")
 	ceiling(7_010)
 	require.Contains(t, health().Text(r.pkh()), "nothing above its ceiling, level 7010", "the floor is at the ceiling")
+	require.Zero(t, health().From, "no waiting helps")
 	head = nil
 	require.False(t, health().OK(), "no level is left, wherever the chain is")
 	head = &hwm.Known{Level: 10, At: at, Node: true}

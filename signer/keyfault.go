@@ -122,7 +122,7 @@ func (s *Signer) levelHealth(key *keyring.Key, states map[tezos.Kind]hwm.State) 
 			out.look(st, *head, now)
 		}
 		if c := st.Ceiling; c != nil && st.Mark.Compare(hwm.Position{Level: c.Level, Round: hwm.MaxRound}) >= 0 {
-			out.UpTo = &c.Level
+			return LevelHealth{UpTo: &c.Level} // no level that the chain may reach would be signed
 		}
 	}
 	return out
