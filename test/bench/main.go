@@ -27,6 +27,7 @@ type options struct {
 	margin     float64
 	pace       time.Duration // how long each cell at a baker's pace takes
 	paceOnly   bool
+	transports bool   // compare only the protocols
 	cell       string // be the process of a cell at a baker's pace
 	beside     string // another build to compare with, and nothing else
 
@@ -62,6 +63,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.DurationVar(&o.pace, "pace", time.Minute,
 		"how long each of the two cells at a baker's pace takes; 10m for requests lost in ten minutes")
 	f.DurationVar(&o.level, "level", 2*time.Second, "the time of a level at a baker's pace; 6s on mainnet")
+	f.BoolVar(&o.transports, "transports-only", false, "only compare HTTP and the socket protocol")
 	f.BoolVar(&o.paceOnly, "pace-only", false,
 		"only two cells: lateness on a stalling disk, and on a saturated disk")
 	f.StringVar(&o.cell, "cell", "", "be the process of a cell at a baker's pace (stalled, saturated; for the benchmark itself)")
@@ -136,6 +138,14 @@ func (o options) measure(ctx context.Context, stdout, stderr io.Writer) ([]row, 
 		_, _ = fmt.Fprintf(stderr, "%5.0f s  %s\n", time.Since(start).Seconds(), fmt.Sprintf(format, args...)) // a courtesy
 	}
 	m := measured{margin: o.margin}
+	var err error
+	if o.transports {
+		if m.onDisk, m.inMemory, err = o.measureTransports(ctx); err != nil {
+			return nil, err
+		}
+		rows := m.transportRows()
+		return rows, printRows(stdout, rows)
+	}
 	m.noSlow = canSlowDisk(ctx)
 	disks := []bool{false, true}
 	if m.noSlow != nil {
@@ -143,7 +153,6 @@ func (o options) measure(ctx context.Context, stdout, stderr io.Writer) ([]row, 
 		disks = disks[:1]
 	}
 	progress("at a baker's pace")
-	var err error
 	if m.device, err = deviceAlone(ctx, deviceLatency, 200); err != nil {
 		return nil, err
 	}
@@ -163,6 +172,10 @@ func (o options) measure(ctx context.Context, stdout, stderr io.Writer) ([]row, 
 			}
 			m.cells = append(m.cells, cells...)
 		}
+	}
+	progress("HTTP and the socket protocol")
+	if m.onDisk, m.inMemory, err = o.measureTransports(ctx); err != nil {
+		return nil, fmt.Errorf("the socket protocol: %w", err)
 	}
 	progress("bbolt's Batch")
 	if m.batch, m.update, err = batchTimes(o.dir, 30); err != nil {

@@ -10,16 +10,17 @@ import (
 
 // measured is the result of one run.
 type measured struct {
-	cells         []cell
-	noSlow        error // reason for the lack of a slow disk
-	device        []time.Duration
-	batch, update []time.Duration
-	many          many
-	replug, gaps  []time.Duration
-	stalled, busy []paced // at a baker's pace
-	noStalled     error   // reason for the lack of stalling disks
-	noBusy        error   // reason for the lack of a saturated disk
-	margin        float64 // allowed factor above a target: 1.5 is half as much again; zero is 1
+	cells            []cell
+	noSlow           error // reason for the lack of a slow disk
+	device           []time.Duration
+	batch, update    []time.Duration
+	many             many
+	replug, gaps     []time.Duration
+	stalled, busy    []paced // at a baker's pace
+	noStalled        error   // reason for the lack of stalling disks
+	noBusy           error   // reason for the lack of a saturated disk
+	onDisk, inMemory transports
+	margin           float64 // allowed factor above a target: 1.5 is half as much again; zero is 1
 }
 
 // Targets.
@@ -75,6 +76,7 @@ func (m measured) rows() []row {
 			}
 		}
 	}
+	out = append(out, m.transportRows()...)
 	out = append(out, m.otherRows()...)
 	return append(out,
 		m.worstRow("re-plugged device to the waiting request's signature, emulated", replugTarget, m.replug),

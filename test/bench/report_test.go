@@ -41,6 +41,10 @@ func fine() measured {
 			size: 1 << 20,
 		},
 	}
+	m.onDisk = transports{
+		http: turnsAt(100, time.Millisecond), socket: turnsAt(150, time.Millisecond), device: durations(1),
+	}
+	m.inMemory = m.onDisk
 	for i, d := range stalled {
 		m.stalled = append(m.stalled, pacedAt(d.name, i == 0, 1, 50))
 	}
