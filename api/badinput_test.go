@@ -238,7 +238,8 @@ func badRequests() []bad {
 var tz5 = base58check([]byte{6, 161, 169}, make([]byte, 20))
 
 func chunked(target, chunks string) string {
-	return "POST " + target + " HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + chunks
+	return "POST " + target + " HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n" +
+		chunks
 }
 
 // TestBadInput sends some hundred and twenty bad requests. Each is answered with a clear error, none moves a mark, and

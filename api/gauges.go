@@ -62,9 +62,10 @@ var (
 	descFAge = gaugeDesc("follow_heard_seconds", "Time since the last message of the stream of watermarks.")
 
 	// Gauges of the register; none where the right to sign is not shared.
-	descROwn  = gaugeDesc("register_owner", "1 while this instance has the right to sign by the register.")
-	descREpo  = gaugeDesc("register_epoch", "Epoch of the record: it grows with each move of the right.")
-	descRSil  = gaugeDesc("register_silent_seconds", "For how long the register has not answered; 0: the register answers.")
+	descROwn = gaugeDesc("register_owner", "1 while this instance has the right to sign by the register.")
+	descREpo = gaugeDesc("register_epoch", "Epoch of the record: it grows with each move of the right.")
+	descRSil = gaugeDesc("register_silent_seconds",
+		"For how long the register has not answered; 0: the register answers.")
 	descRDeny = gaugeDesc("register_denied",
 		"1 while the register gives nobody the right: the record is gone, unreadable, or older than the memory here.")
 	descRLeft = gaugeDesc("register_levels_left", "Levels from the head of the node here up to the horizon of the record.")

@@ -218,7 +218,8 @@ type reply struct {
 // ask does one request on a connection of its own.
 func ask(t *testing.T, address, method, target, body string) reply {
 	t.Helper()
-	return raw(t, address, method+" "+target+" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n"+
+	return raw(t, address, method+" "+target+" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"+
+		"Content-Type: application/json\r\n"+
 		"Content-Length: "+itoa(len(body))+"\r\n\r\n"+body)
 }
 

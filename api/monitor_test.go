@@ -69,7 +69,7 @@ func TestReadiness(t *testing.T) {
 	alive := func() { require.Equal(t, `{"status":"alive"}`, ask(t, at, "GET", "/healthz", "").body) }
 	alive()
 	has(t, at, "role: standby")
-	has(t, at, "has no block watermark: set `node` in the configuration, then highwater hwm set tz")
+	has(t, at, "has no block watermark: set `node` in the configuration, and run: highwater hwm set tz")
 	r.activate()
 	isReady(t, at)
 

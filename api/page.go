@@ -124,7 +124,8 @@ func (v pageView) Icon() template.URL {
 	if len(v.Alarms) > 0 {
 		colour, sign = "#b42318", "!"
 	}
-	svg := `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="` + colour +
+	svg := `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="` +
+		colour +
 		`"/><text x="16" y="24" font-size="24" font-family="sans-serif" font-weight="bold" text-anchor="middle" fill="#fff">` +
 		sign + `</text></svg>`
 	return template.URL("data:image/svg+xml," + url.PathEscape(svg)) //nolint:gosec // of constants

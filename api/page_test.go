@@ -124,8 +124,10 @@ func states(t *testing.T) []shown {
 	return []shown{
 		{"ready", ready, series, "✓ Ready · attic · mainnet · Highwater", "good", "✓ Ready: it signs."},
 		{"alarm", alarmed, series, "✓ Ready, 1 alarm · attic · mainnet · Highwater", "good", "✓ Ready: it signs."},
-		{"standby", standby, nil, "– Standby · attic · mainnet · Highwater", "calm", "– Standby, and ready: only the right to sign is elsewhere."},
-		{"alone", alone, nil, "– Standby · attic · mainnet · Highwater", "calm", "– Standby, and ready: only the right to sign is elsewhere."},
+		{"standby", standby, nil, "– Standby · attic · mainnet · Highwater", "calm",
+			"– Standby, and ready: only the right to sign is elsewhere."},
+		{"alone", alone, nil, "– Standby · attic · mainnet · Highwater", "calm",
+			"– Standby, and ready: only the right to sign is elsewhere."},
 		{"locked", locked, nil, "✗ NOT READY · attic · mainnet · Highwater", "bad", "✗ Not ready."},
 		{
 			"fenced", without(hwm.Fenced, "fenced: a twin signs"), series, "✗ FENCED · attic · mainnet · Highwater", "bad",
@@ -140,15 +142,18 @@ func states(t *testing.T) []shown {
 			"never", never, series, "✗ NOT READY · attic · mainnet · Highwater", "bad",
 			"✗ Not ready: a key signs nothing more, by its ceiling.",
 		},
-		{"shared", shared, nil, "– Standby · attic · mainnet · Highwater", "calm", "– Standby, and ready: only the right to sign is elsewhere."},
-		{"silent register", silent, nil, "… WAITING · attic · mainnet · Highwater", "bad", "… Waiting: it does not sign yet."},
+		{"shared", shared, nil, "– Standby · attic · mainnet · Highwater", "calm",
+			"– Standby, and ready: only the right to sign is elsewhere."},
+		{"silent register", silent, nil, "… WAITING · attic · mainnet · Highwater", "bad",
+			"… Waiting: it does not sign yet."},
 	}
 }
 
 // html is the page of a state.
 func (s shown) html(t *testing.T) reply {
 	t.Helper()
-	return ask(t, serve(t, api.NewMonitor(toldAdmin{status: s.status, series: s.series}, api.NewMetrics())), "GET", "/", "")
+	return ask(t, serve(t, api.NewMonitor(toldAdmin{status: s.status, series: s.series}, api.NewMetrics())), "GET", "/",
+		"")
 }
 
 func TestPageInEveryState(t *testing.T) {

@@ -71,7 +71,7 @@ type connNoter interface {
 	ConnContext(ctx context.Context, c net.Conn) context.Context
 }
 
-// Serve answers on l until ctx ends, then lets the requests under way end; connections without a whole request are cut.
+// Serve answers on l until ctx ends. Requests under way may end; connections without a whole request are cut.
 // Serve closes l.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
 	return serve(ctx, l, h, log, conns.Standard())

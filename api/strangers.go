@@ -66,5 +66,6 @@ func httpAnswer(text string) []byte {
 	if err != nil {
 		return nil // strings are always JSON
 	}
-	return fmt.Appendf(nil, "HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(body), body)
+	return fmt.Appendf(nil, "HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\n"+
+		"Content-Length: %d\r\nConnection: close\r\n\r\n%s", len(body), body)
 }

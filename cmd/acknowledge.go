@@ -15,12 +15,14 @@ import (
 	"highwater/signer"
 )
 
-const acknowledgeLong = `Show the standing alarms, each with its number, and end the named alarms: an ended alarm is shown no more, unless its cause
-shows itself again. An alarm keeps nothing from being signed, and the end of an alarm allows nothing.
+const acknowledgeLong = `Show the standing alarms, each with its number, and end the named alarms. An ended alarm
+comes back only when its cause is found again. Alarms are for the operator alone: an alarm stops no signature,
+and ending an alarm allows none.
 
-Without a number a single standing alarm is ended; several alarms are only shown. --all ends all shown alarms.
+Without a number, a single standing alarm is ended; several alarms are only shown. --all ends all shown alarms.
 
-Exit status 0: ended, or no alarm stands. 1: several stand, and none was named; or a failure. 2: no alarm has the number.`
+Exit status 0: ended, or no alarm stands. 1: several alarms stand, and none was named; or a failure. 2: no alarm
+has the number.`
 
 func (a *app) acknowledgeCmd() *cobra.Command {
 	var all bool

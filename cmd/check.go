@@ -14,9 +14,10 @@ import (
 	"highwater/internal/terminal"
 )
 
-const checkLong = `Look at everything that signing needs, and change nothing: configuration, permissions, listeners and certificates, the
-state directory and its disk, USB buses and devices, each key and its device, the node, the clocks, the role, the guard, and
-each member of the register with its record.
+const checkLong = `Look at everything that signing needs, and change nothing: configuration, permissions, listeners
+and certificates, the state directory and its disk, USB buses and devices, each key and its device, the node,
+the clocks, the role, the guard, and each member of the register with its record.
+
 Exit status 1 when something is wrong; each finding comes with its advice.`
 
 func (a *app) checkCmd() *cobra.Command {

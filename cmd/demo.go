@@ -11,15 +11,16 @@ import (
 	"highwater/internal/terminal"
 )
 
-const demoLong = `Show Highwater at work, without hardware and without touching this machine's own instance: an emulated Ledger with a tz1,
-a tz2 and a tz3 key, an emulated TezSign with a tz4 consensus key and a companion key, an advancing chain, and a baker with
-octez-baker's requests.
+const demoLong = `Show Highwater at work, without hardware, and without touching the instance of this machine: an
+emulated Ledger with a tz1, a tz2 and a tz3 key, an emulated TezSign with a tz4 consensus key and a companion
+key, an advancing chain, and a baker with octez-baker's requests.
 
-On the way the baker asks for the same signature twice (and gets the same bytes), and for a double signature (refused). The
-signer restarts in the middle (the marks are kept). A judge without any knowledge of watermarks lists every signature.
+On the way the baker asks for the same signature twice (and gets the same bytes), and for a double signature
+(refused). The signer restarts in the middle (the marks are kept). A judge without any knowledge of watermarks
+lists every signature.
 
-With --machines 3: three machines share the right to sign through etcd, which the demo starts itself. The owner is killed, the
-next machine signs, and the dead machine comes back.`
+With --machines 3: three machines share the right to sign through etcd; the demo starts etcd itself. The owner
+is killed, the next machine signs, and the dead machine comes back.`
 
 func (a *app) demoCmd() *cobra.Command {
 	var o demo.Options
@@ -44,7 +45,7 @@ func (a *app) demoCmd() *cobra.Command {
 		},
 	}
 	c.Flags().IntVar(&o.Levels, "levels", 0, "end after `N` levels (0: at Ctrl-C)")
-	c.Flags().DurationVar(&o.Interval, "interval", time.Second, "time between two levels")
+	c.Flags().DurationVar(&o.Interval, "interval", time.Second, "the `TIME` between two levels, as 500ms")
 	c.Flags().StringVar(&o.Listen, "listen", config.DefaultListen,
 		"`ADDRESS` of the signer; a free port when the address is in use")
 	c.Flags().StringVar(&o.Monitor, "monitor", "127.0.0.1:6733", "`ADDRESS` of metrics and status page")

@@ -24,8 +24,8 @@ var (
 	placeholder   = regexp.MustCompile(`\b[A-Z]+(\+\d+)?\b|…`)
 )
 
-// TestDocsNameCommandsThatAreThere: every command in the pages is one, with flags that it has, and with as many arguments as it wants
-// where there are any.
+// TestDocsNameCommandsThatAreThere: every command in the pages is one, with flags that it has, and with as many
+// arguments as it wants where there are any.
 func TestDocsNameCommandsThatAreThere(t *testing.T) {
 	pages, err := filepath.Glob("../docs/*.md")
 	require.NoError(t, err)

@@ -19,12 +19,12 @@ import (
 	"highwater/signer"
 )
 
-const initLong = `Prepare "highwater serve": make a configuration with comments (unless --config exists) and the state directory with an
-empty watermark file, and look at the devices and their keys.
+const initLong = `Prepare "highwater serve": make a configuration with comments (unless --config exists) and the state
+directory with an empty watermark file, and look at the devices and their keys. No existing file is overwritten.
 
-No existing file is overwritten. A new instance is on standby, its keys have no watermarks, and nothing is signed before an
-activation with a level above all levels that the keys ever signed ("highwater activate --level LEVEL"). The last lines name
-the next step.`
+A new instance is on standby, and its keys have no watermarks. Nothing is signed before an activation with a
+level above all levels that the keys ever signed ("highwater activate --level LEVEL"). The last lines name the
+next step.`
 
 type initFlags struct {
 	yes, storeOnly  bool
@@ -49,7 +49,7 @@ func (a *app) initCmd() *cobra.Command {
 	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask, for scripts")
 	c.Flags().BoolVar(&f.storeOnly, "store-only", false, "only create the watermark file, do not look at the devices")
 	c.Flags().StringVar(&f.chain, "chain", tezos.Mainnet.String(),
-		"chain `ID`, or a name as mainnet or shadownet, for a new configuration")
+		"chain for a new configuration: a chain `ID`, or a name: mainnet, shadownet")
 	c.Flags().StringVar(&f.stateDir, "state-dir", config.DefaultStateDir, "state `DIRECTORY` for a new configuration")
 	return c
 }

@@ -16,6 +16,8 @@ import (
 func (a *app) keysCmd() *cobra.Command {
 	list := a.AddJSON(&cobra.Command{
 		Use: "list", Short: "List the keys of the signer", Args: cli.NoArgs, Example: "  highwater keys list --json",
+		Long: "List the keys that the signer knows: address, curve, alias, the device that holds the key, its\n" +
+			"health, and what to do when the key cannot sign.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.WithAdmin(c.Context(), true, func(_ *config.Config, admin operate.Admin) error {
 				keys, err := admin.Keys(c.Context())
@@ -35,6 +37,8 @@ func (a *app) keysCmd() *cobra.Command {
 	show := a.AddJSON(&cobra.Command{
 		Use: "show KEY", Short: "Show a key, by address or alias", Args: cli.OneKey,
 		Example: "  highwater keys show consensus",
+		Long: "Show a key, by address or alias: the public key, its device, spare devices with the same key,\n" +
+			"and the kinds that the key may sign.",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.WithAdmin(c.Context(), true,
 				func(_ *config.Config, admin operate.Admin) error { return a.showKey(c.Context(), admin, args[0]) })
@@ -43,7 +47,8 @@ func (a *app) keysCmd() *cobra.Command {
 	pop := a.AddJSON(&cobra.Command{
 		Use: "pop KEY", Short: "Show the proof of possession of a tz4 key", Args: cli.OneKey,
 		Example: "  highwater keys pop consensus",
-		Long:    "Show the proof of possession of a tz4 key, for octez-client: to register the key, or to set a consensus or companion key.",
+		Long: "Show the proof of possession of a tz4 key. octez-client wants the proof when a tz4 key registers\n" +
+			"as a baker, or becomes a consensus key or a companion key.",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.WithAdmin(c.Context(), true,
 				func(_ *config.Config, admin operate.Admin) error { return a.showProof(c.Context(), admin, args[0]) })

@@ -65,7 +65,8 @@ func newLedgerWorld(t *testing.T, setup ledgersim.Setup, more ...string) *ledger
 
 func (w *ledgerWorld) until(t *testing.T, want device.Health) {
 	t.Helper()
-	require.Eventually(t, func() bool { return w.daemon.Devices[0].Status().Health == want }, scriptPatience, time.Millisecond)
+	require.Eventually(t, func() bool { return w.daemon.Devices[0].Status().Health == want }, scriptPatience,
+		time.Millisecond)
 }
 
 // TestStopWhileADelegationIsShown: the request is answered and the daemon ends at once, whoever does not answer the
@@ -75,7 +76,8 @@ func TestStopWhileADelegationIsShown(t *testing.T) {
 	require.NoError(t, err)
 	key, err := ids.PublicKey(ledger.Ed25519, ledger.DefaultPath)
 	require.NoError(t, err)
-	w := newLedgerWorld(t, ledgersim.Setup{Curve: ledger.Ed25519}, `[[key]]`, `pkh = "`+key.Hash().String()+`"`, `allow = ["attestation", "delegation"]`)
+	w := newLedgerWorld(t, ledgersim.Setup{Curve: ledger.Ed25519}, `[[key]]`, `pkh = "`+key.Hash().String()+`"`,
+		`allow = ["attestation", "delegation"]`)
 	w.until(t, device.Ready)
 	sim, d := w.sim, w.daemon
 
@@ -89,7 +91,8 @@ func TestStopWhileADelegationIsShown(t *testing.T) {
 	answers := make(chan answer, 1)
 	go func() {
 		body := bytes.NewReader([]byte(`"` + hex.EncodeToString(payload) + `"`))
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+d.Addresses["octez"]+"/keys/"+key.Hash().String(), body)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+			"http://"+d.Addresses["octez"]+"/keys/"+key.Hash().String(), body)
 		if err != nil {
 			answers <- answer{body: err.Error()}
 			return

@@ -117,7 +117,8 @@ func (p *page) prepare(m *machine, node string, key tezos.PublicKeyHash) {
 	m.listen, m.peer = harness.Address(p.t), harness.Address(p.t)
 	dir := filepath.Join(p.dir, m.name)
 	m.config, m.state = filepath.Join(dir, "highwater.toml"), filepath.Join(dir, "state")
-	text := fmt.Sprintf("state_dir = %q\nchain = %q\nnode = %q\n[server]\nlisten = %q\n[admin]\nsocket = %q\n[peer]\nlisten = %q\n"+
+	text := fmt.Sprintf("state_dir = %q\nchain = %q\nnode = %q\n[server]\nlisten = %q\n"+
+		"[admin]\nsocket = %q\n[peer]\nlisten = %q\n"+
 		"[[device]]\nname = \"left\"\nkind = \"ledger\"\ntransport = \"sim\"\n[device.sim]\nseed = %q\n",
 		m.state, pageChain, node, m.listen, filepath.Join(dir, "run", "admin.sock"), m.peer, scriptSeed)
 	for _, d := range []string{filepath.Join(dir, "run"), filepath.Join(dir, "baker"), filepath.Join(p.dir, "stick")} {
@@ -127,7 +128,8 @@ func (p *page) prepare(m *machine, node string, key tezos.PublicKeyHash) {
 		m.config: text,
 		filepath.Join(dir, "baker", "NetXnHfVqm9ie_stateful_nonces"): "[]",
 		filepath.Join(dir, "baker", "NetXnHfVqm9ie_highwatermarks"): fmt.Sprintf(
-			`{"blocks":[],"preattestations":[],"attestations":[{"delegate":%q,"highwatermark":{"round":0,"level":7999990}}]}`, key),
+			`{"blocks":[],"preattestations":[],"attestations":[{"delegate":%q,"highwatermark":{"round":0,"level":7999990}}]}`,
+			key),
 	} {
 		require.NoError(p.t, os.WriteFile(name, []byte(text), 0o600))
 	}

@@ -14,10 +14,12 @@ import (
 	"highwater/operate"
 )
 
-const activateLong = `Let this instance sign. "activate" is the single deliberate act by which an instance starts to sign.
+const activateLong = `Let this instance sign. "activate" is the single deliberate act by which an instance starts to
+sign.
 
-Be certain that no other machine signs with these keys: two signers for one level and round are slashed. Every key must have a
-watermark above all levels ever signed with the key; --level sets such marks for all keys in the same step.`
+Be certain that no second machine signs with the same keys: two signers for one level and round are slashed.
+Every key must have a watermark above all levels ever signed with the key; --level sets the marks of all keys in
+the same step.`
 
 func (a *app) activateCmd() *cobra.Command {
 	var yes, far bool
@@ -40,7 +42,7 @@ func (a *app) activateCmd() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().BoolVar(&yes, "yes", false, "do not ask: I state that no other machine signs with these keys")
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask: I state that no second machine signs with the keys")
 	c.Flags().Var(&level, "level",
 		"raise every mark to `LEVEL` first, a number or head+N: nothing at or below LEVEL is signed")
 	cli.FarFlag(c, &far)

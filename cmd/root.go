@@ -85,11 +85,12 @@ func (a *app) failJSON(err error) {
 	}
 }
 
-const rootLong = `Highwater stands between a Tezos baker and the USB devices with the baker's keys, and remembers on disk the highest
-level and round that each key ever signed. Highwater never signs at or below the remembered place.
+const rootLong = `Highwater stands between a Tezos baker and the USB devices with the baker's keys, and remembers on
+disk the highest level and round that each key ever signed. Highwater never signs at or below the remembered
+place.
 
-Start with a look around, without hardware:      highwater demo
-Next, with a Ledger or a TezSign connected:      highwater init, and follow its last lines`
+  Start with a look around, without hardware:   highwater demo
+  Next, with a Ledger or a TezSign connected:   highwater init, and follow its last lines`
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{

@@ -12,15 +12,16 @@ import (
 	_ "highwater/internal/hangup" // before everything else of the process
 )
 
-const serveLong = `Run the signer. The signer needs a configuration and the watermark file of "highwater init", and signs after
-"highwater activate".
+const serveLong = `Run the signer. The signer needs a configuration and the watermark file of "highwater init", and
+signs after "highwater activate".
 
 octez-baker finds its keys at http://LISTEN/PKH: import each with
   octez-client import secret key ALIAS http://127.0.0.1:6732/tz1…
 or, with [socket] listen, at tcp://HOST:PORT/PKH or unix:/PATH?pkh=PKH.
 
-When the disk of the state directory fails, nothing is signed any more, hooks and log get the error, and the daemon ends: only
-a restart tells the disk's content. A backup stays for its peer's questions until the disk works.
+When the disk of the state directory fails, nothing is signed any more. The log and the hooks get the error, and
+the daemon ends: only a fresh start can read what is really on the disk. A backup goes on answering its peer
+until the disk works.
 
 Exit status 0: stopped. 1: no start, or a failed listener. 2: a mistake on the command line. 3: the disk failed.`
 

@@ -19,8 +19,8 @@ import (
 func (a *app) statusCmd() *cobra.Command {
 	return a.AddJSON(&cobra.Command{
 		Use: "status", Short: "Show role, devices, keys and watermarks on one screen", Args: cli.NoArgs,
-		Long: "Show the holder of the right to sign, the devices, the keys and their watermarks. Exit status 1 when a request could not be\n" +
-			"signed now, with each reason.",
+		Long: "Show the holder of the right to sign, the devices, the keys and their watermarks.\n\n" +
+			"Exit status 1 when some request could not be signed now; each reason is shown.",
 		Example: "  highwater status",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.WithAdmin(c.Context(), true,

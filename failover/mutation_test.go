@@ -76,14 +76,14 @@ var mutations = []struct {
 	}},
 }
 
-// rarelyMissed are rules that one history in some thousands misses: their search begins at one that is known to. When that one is changed by a change of
-// the code, look for another.
+// rarelyMissed are rules that one history in some thousands misses: their search begins at one that is known to. When
+// that one is changed by a change of the code, look for another.
 var rarelyMissed = map[string]string{
 	"5: floors travel with every answer": "3471", "6: certificates are fresh": "1382", "7: a newer epoch fences": "2116",
 }
 
-// ofTwo is seen in histories with a copy only, and takenOver in one history of many thousands: each has a test that leads to it. Every other
-// rule must be missed in a random history of a pair.
+// ofTwo is seen in histories with a copy only, and takenOver in one history of many thousands: each has a test that
+// leads to it. Every other rule must be missed in a random history of a pair.
 const (
 	ofTwo     = "12: of two processes with one key neither is confirmed"
 	takenOver = "7: an owner that was taken over waits for its certificate"

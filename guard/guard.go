@@ -94,7 +94,7 @@ type Guard struct {
 	status Status
 }
 
-// Status is how the guard does.
+// Status is the state of the guard.
 type Status struct {
 	Watching bool        // the role is active, and the last block could be looked at
 	Head     node.Header // the last head looked at

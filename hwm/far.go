@@ -15,7 +15,7 @@ const FarLevels = 10_000
 // BlockTime is the time between two levels, for sentences only.
 const BlockTime = 6 * time.Second
 
-// Known is a level at which the chain was at a time, or below it.
+// Known is a level that the chain had not passed at a time.
 type Known struct {
 	Level int32
 	At    time.Time
@@ -75,7 +75,7 @@ func (l Limit) Reached() int64 {
 	return int64(l.From.Level) + seconds*int64(time.Second)/int64(BlockTime)
 }
 
-// Known tells whether anything is limited.
+// Known tells whether a highest level is known.
 func (l Limit) Known() bool { return l.set }
 
 // Allows tells whether a mark may be moved to a level.

@@ -31,8 +31,10 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 	}
 	me := l.Store.Instance()
 	st := Status{
-		Version: l.Version, Name: l.Name, Running: l.Running, Signing: l.Running && l.Signer.Active(), Instance: hex.EncodeToString(me[:]),
-		Chain: l.Signer.Chain().String(), Network: tezos.NetworkName(l.Signer.Chain()), Head: l.head(), Role: l.role(), Store: StoreOK, Devices: []DeviceRow{}, Keys: l.keyRows(keys),
+		Version: l.Version, Name: l.Name, Running: l.Running, Signing: l.Running && l.Signer.Active(),
+		Instance: hex.EncodeToString(me[:]),
+		Chain:    l.Signer.Chain().String(), Network: tezos.NetworkName(l.Signer.Chain()), Head: l.head(), Role: l.role(),
+		Store: StoreOK, Devices: []DeviceRow{}, Keys: l.keyRows(keys),
 		Marks: marks,
 	}
 	if broken != nil {

@@ -110,8 +110,8 @@ type KeyRow struct {
 	Spares    []string            `json:"spares,omitempty"`
 	Allow     []tezos.Kind        `json:"allow"`
 	New       bool                `json:"new,omitempty"`       // the key has no mark, and no known signature
-	Faults    []signer.KeyFault   `json:"faults,omitempty"`    // faults of the key here, the instance's store and role left out
-	NoSpares  []signer.KeyFault   `json:"no_spares,omitempty"` // devices that are meant for the key, and do not hold the key
+	Faults    []signer.KeyFault   `json:"faults,omitempty"`    // of the key here, without the instance's store and role
+	NoSpares  []signer.KeyFault   `json:"no_spares,omitempty"` // devices meant for the key, and without the key
 }
 
 // Unable is the first fault between this machine and its devices; nil: with the right to sign, the key can sign here.
@@ -132,7 +132,7 @@ type MarkRow struct {
 	Kind      tezos.Kind          `json:"kind"`
 	Level     *int32              `json:"level"`
 	Round     *int32              `json:"round"`
-	Horizon   *int32              `json:"horizon"` // signatures of the key up to the horizon wait for no disk; null: no horizon
+	Horizon   *int32              `json:"horizon"` // up to the horizon the key's signatures wait for no disk; null: none
 	Ceiling   *int32              `json:"ceiling"`
 	Signed    bool                `json:"signed"` // a request made the mark, and the signature is kept
 	Source    string              `json:"source"`

@@ -16,10 +16,11 @@ import (
 	"highwater/register/registertest"
 )
 
-// TestKeeperSchedules lets three machines with their keepers, and a clone of one of them, share a register at random: machines crash, are suspended, cut
-// off, and hear no answers; nodes lag; devices break; operators move the right; the register is silent, loses answers, applies requests late. In some
-// histories the register is put back, after each machine has seen the newer one. A judge looks at every signature. In the end all is whole: then each
-// level is signed, or no level at all by a register that was put back.
+// TestKeeperSchedules lets three machines with their keepers, and a clone of one of them, share a register at random:
+// machines crash, are suspended, cut off, and hear no answers; nodes lag; devices break; operators move the right; the
+// register is silent, loses answers, applies requests late. In some histories the register is put back, after each
+// machine has seen the newer one. A judge looks at every signature. In the end all is whole: then each level is signed,
+// or no level at all by a register that was put back.
 func TestKeeperSchedules(t *testing.T) {
 	signed, moved, histories := 0, 0, 75
 	if os.Getenv("HIGHWATER_SCHEDULES") != "" {
@@ -121,7 +122,8 @@ func (f *fleet) start(m *member, priority int, disk machine) {
 		Priority: int32(f.rnd.IntN(4)), // not always the truth: safety does not depend on a priority
 	})
 	h.keeper = register.NewKeeper(register.KeeperConfig{
-		Right: h.right, Machine: h, Me: h.id, Policy: register.Policy{Automatic: true, Patience: patience, Priority: int32(priority)},
+		Right: h.right, Machine: h, Me: h.id, Policy: register.Policy{Automatic: true, Patience: patience,
+			Priority: int32(priority)},
 	})
 	m.host, m.suspended = h, false
 }
@@ -279,11 +281,13 @@ func (f *fleet) heal() {
 		f.head++
 		f.act()
 		if attested := f.at(f.head) > 0; attested == f.back {
-			f.verdict = errors.Join(f.verdict, fmt.Errorf("level %d signed: %v, and the register was put back: %v", f.head, attested, f.back))
+			f.verdict = errors.Join(f.verdict, fmt.Errorf("level %d signed: %v, and the register was put back: %v", f.head,
+				attested, f.back))
 			for _, m := range f.members {
 				s := m.keeper.State()
 				_, held := m.right.Held()
-				f.note("life %d: signing %v held %v unsettled %v, %v %q; record epoch %d owner %s life %s horizon %d", m.life, m.signing, held, m.right.Unsettled(), s.Err, s.Why,
+				f.note("life %d: signing %v held %v unsettled %v, %v %q; record epoch %d owner %s life %s horizon %d", m.life,
+					m.signing, held, m.right.Unsettled(), s.Err, s.Why,
 					s.Record.Epoch, s.Record.Owner.Short(), s.Record.Life, s.Record.Horizon)
 			}
 		}

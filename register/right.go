@@ -130,7 +130,8 @@ func (r *Right) denied(err error) error {
 func (r *Right) look(e Entry) (Record, error) {
 	rec, err := Parse(e.Value)
 	if err == nil && rec.Chain != r.cfg.Chain {
-		err = fmt.Errorf("%w: the record is for chain %s, and this instance signs for %s", ErrUnreadable, rec.Chain, r.cfg.Chain)
+		err = fmt.Errorf("%w: the record is for chain %s, and this instance signs for %s", ErrUnreadable, rec.Chain,
+			r.cfg.Chain)
 	}
 	if err == nil {
 		err = r.remember(e, rec)
@@ -192,7 +193,8 @@ func Older(seen Seen, now Version, rec Record) error {
 	case rec.Epoch < seen.Epoch:
 		return fmt.Errorf("%w: epoch %d, and epoch %d was seen", ErrOlder, rec.Epoch, seen.Epoch)
 	case rec.Epoch == seen.Epoch && rec.Horizon < seen.Horizon:
-		return fmt.Errorf("%w: horizon %d in epoch %d, and horizon %d was seen", ErrOlder, rec.Horizon, rec.Epoch, seen.Horizon)
+		return fmt.Errorf("%w: horizon %d in epoch %d, and horizon %d was seen", ErrOlder, rec.Horizon, rec.Epoch,
+			seen.Horizon)
 	}
 	return nil
 }
@@ -331,7 +333,8 @@ func closed(own Record, next hwm.InstanceID, marks []Mark) Record {
 	floors := own.Marks
 	for _, m := range marks {
 		if !named(own.Marks, m) {
-			floors = append(floors[:len(floors):len(floors)], Mark{PKH: m.PKH, Kind: m.Kind, Level: own.Floor, Round: hwm.MaxRound})
+			floors = append(floors[:len(floors):len(floors)],
+				Mark{PKH: m.PKH, Kind: m.Kind, Level: own.Floor, Round: hwm.MaxRound})
 		}
 	}
 	out := Record{
@@ -363,7 +366,8 @@ func (r *Right) Settle(ctx context.Context) (Record, error) {
 	case !unsettled:
 		return rec, nil
 	case rec.Owner == r.cfg.Me && rec.Life == r.cfg.Life:
-		return r.release(ctx, e, closed(rec, want.Next, want.Marks)) // from this record: an acquisition may have been applied late
+		// from this record: an acquisition may have been applied late
+		return r.release(ctx, e, closed(rec, want.Next, want.Marks))
 	case rec.Released() && rec.Epoch == want.Epoch:
 		return rec, nil
 	}

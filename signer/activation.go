@@ -45,7 +45,8 @@ func (s *Signer) CheckActivate(level *int32) error {
 		return err
 	}
 	return &Denial{
-		Reason: string(hwm.NoMark), Text: fmt.Sprintf("%s missing, the first: %s", words.Count(len(missing), "watermark"), missing[0]),
+		Reason: string(hwm.NoMark), Text: fmt.Sprintf("%s missing, the first: %s", words.Count(len(missing), "watermark"),
+			missing[0]),
 		Hint: "above every signed level: " + hints.Level("highwater activate --level", s.Reached()) +
 			"; or first the marks alone: " + hints.Level("highwater hwm set --all --level", s.Reached()),
 	}
@@ -64,7 +65,8 @@ func (s *Signer) NoKeys(so string) *Denial {
 			continue
 		case st.Advice == device.NotLookedFor:
 			out.Text += ": the device " + d.Name() + " was not looked for yet"
-			out.Hint = "if highwater serve has just begun, wait some seconds and try again; otherwise connect the device and run: highwater keys list"
+			out.Hint = "if highwater serve has just begun, wait some seconds and try again; otherwise connect the device " +
+				"and run: highwater keys list"
 		default:
 			out.Text += ": the device " + d.Name() + " is " + string(st.Health)
 			out.Hint = cmp.Or(st.Advice, out.Hint)

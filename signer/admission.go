@@ -10,8 +10,8 @@ import (
 	"highwater/signer/outcome"
 )
 
-// admit takes a request in, first of its chain, key and kind, or refuses: an unknown key, odd bytes, another chain, a kind that the key may
-// not sign, a role that does not sign. The caller gives the pass and the lock back.
+// admit takes a request in, first of its chain, key and kind, or refuses: an unknown key, odd bytes, another chain, a
+// kind that the key may not sign, a role that does not sign. The caller gives the pass and the lock back.
 func (s *Signer) admit(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte, out *outcome.Record) (*request, error) {
 	key, err := s.ring.Find(pkh)
 	if err != nil {
@@ -35,7 +35,8 @@ func (s *Signer) admit(ctx context.Context, pkh tezos.PublicKeyHash, payload []b
 		return nil, err
 	}
 	return &request{
-		Request: asked, key: key, mark: key.Mark(s.chain, asked.Kind), payload: bytes.Clone(payload), pass: pass, lock: lock, out: out,
+		Request: asked, key: key, mark: key.Mark(s.chain, asked.Kind), payload: bytes.Clone(payload), pass: pass, lock: lock,
+		out: out,
 	}, nil
 }
 

@@ -40,7 +40,8 @@ func (s *Signer) raiseHost(w ownmarks.Device, known bool, m device.Mark) error {
 	if err := s.raiseTo(m, passed, hwm.SourceDevice); err != nil {
 		return err
 	}
-	s.log.Warn("device is ahead, marks raised", "device", w.Name, "device_id", w.ID, "pkh", m.PKH.String(), "kind", ownmarks.KindName(m),
+	s.log.Warn("device is ahead, marks raised", "device", w.Name, "device_id", w.ID, "pkh", m.PKH.String(),
+		"kind", ownmarks.KindName(m),
 		"level", m.Level, "round", m.Round)
 	return nil
 }
@@ -71,7 +72,8 @@ func (s *Signer) interrupted(m device.Mark, passed []passedMark) (bool, error) {
 // operations on chain. The other instance of a pair is asked before this instance signs at all (package failover).
 type Witness interface {
 	Name() string // "node"
-	// LastSigned gives the highest place at which each key is known to have signed; Kind is zero when the kind is not known.
+	// LastSigned gives the highest place at which each key is known to have signed; Kind is zero when the kind is not
+	// known.
 	LastSigned(ctx context.Context, keys []tezos.PublicKeyHash) ([]device.Mark, error)
 }
 
@@ -114,7 +116,8 @@ func (s *Signer) suspect(witness string, known bool, m device.Mark, passed []pas
 	theirs := hwm.Position{Level: m.Level, Round: m.Round}
 	text := fmt.Sprintf("%s knows of signatures with %s up to %s (%s mark), and this instance last signed the %s at "+
 		"%s, on %s: ",
-		witness, m.PKH, theirs, ownmarks.KindName(m), own.key.Kind, own.Mark.Position, own.Mark.At.UTC().Format("2006-01-02 15:04:05 MST"))
+		witness, m.PKH, theirs, ownmarks.KindName(m), own.key.Kind, own.Mark.Position,
+		own.Mark.At.UTC().Format("2006-01-02 15:04:05 MST"))
 	hint := hintElsewhere
 	switch {
 	case own.Fresh:

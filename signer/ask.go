@@ -35,8 +35,8 @@ func (s *Signer) askAndVerify(ctx context.Context, r *request, turn *heldTurn) (
 // maxAsks is how often the bytes of one request may reach a device: once, and once more after a lost answer.
 const maxAsks = 2
 
-// ask asks the device for a signature. After a fault of the device ask waits for the device to return, or for the spare, and asks again
-// for the same bytes, within the request's budget. Each turn is given back.
+// ask asks the device for a signature. After a fault of the device ask waits for the device to return, or for the
+// spare, and asks again for the same bytes, within the request's budget. Each turn is given back.
 func (s *Signer) ask(ctx context.Context, r *request, turn *heldTurn) (tezos.Signature, error) {
 	asked := 0
 	for {

@@ -36,8 +36,8 @@ func (s *Signer) PublicKey(pkh tezos.PublicKeyHash) (*tezos.PublicKey, error) {
 	return k.Public(), nil
 }
 
-// Targets expands a choice of keys to marks on our chain: all known keys when pkhs is empty, all kinds that a key may sign when
-// kinds is.
+// Targets expands a choice of keys to marks on our chain: all known keys when pkhs is empty, all kinds that a key may
+// sign when kinds is.
 func (s *Signer) Targets(pkhs []tezos.PublicKeyHash, kinds []tezos.Kind) ([]hwm.Key, error) {
 	var out []hwm.Key
 	for _, k := range s.ring.All() {

@@ -69,7 +69,8 @@ func (f KeyFault) Advice() string {
 	return f.Text + ": " + f.Hint
 }
 
-// LevelHealth tells whether a key would sign the level after the head of the node, as far as marks and ceiling are concerned.
+// LevelHealth tells whether a key would sign the level after the head of the node, as far as marks and ceiling are
+// concerned.
 type LevelHealth struct {
 	// From is the first level that would be signed, when From is above the head's next level by Ahead levels. Zero:
 	// the next level is signed.

@@ -13,7 +13,7 @@ import (
 // KeyHealth is whether a key can sign here now, and why not.
 type KeyHealth struct {
 	PKH    tezos.PublicKeyHash
-	Device string        // the device that would be asked; else a device that holds the key, or should; empty: none is known
+	Device string        // the device to ask; else a device that holds the key, or should; empty: none is known
 	Spares []string      // further devices that hold the key, or should
 	Health device.Health // of the key on its device: ready, or the reason why the device does not sign with the key
 	// New: the key has no mark on this chain, and no device tells of a signature by the key.

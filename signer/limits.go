@@ -47,7 +47,8 @@ func (s *Signer) Reached() int64 {
 	return limit.Reached()
 }
 
-// LimitOfAll is how far an operator may move marks without a word more: by the node's head, or where none is known by all marks.
+// LimitOfAll is how far an operator may move marks without a word more: by the node's head, or where none is known by
+// all marks.
 func (s *Signer) LimitOfAll() (hwm.Limit, error) {
 	rows, err := s.store.Rows()
 	if err != nil {
@@ -75,7 +76,8 @@ func (s *Signer) uncapped(state hwm.State) error {
 	return nil
 }
 
-// stillUncapped looks again as a mark is about to move: a cut-over may have come after the decision. The caller is in Pass.Do.
+// stillUncapped looks again as a mark is about to move: a cut-over may have come after the decision. The caller is in
+// Pass.Do.
 func (s *Signer) stillUncapped(mark hwm.Key) error {
 	if !s.capped.Load() {
 		return nil

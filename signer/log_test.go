@@ -98,7 +98,7 @@ func TestNothingIsLoggedUnderALock(t *testing.T) {
 	for _, line := range []string{
 		"signed", "refused", "device fault, asking again", "alarm", "device is ahead, marks raised", "alarm acknowledged",
 		"resumed", "role",
-		"requests refused: this instance does not sign", "alarms not kept",
+		"requests refused: the instance does not sign", "alarms not kept",
 	} {
 		require.Contains(t, w.lines, line)
 	}
@@ -125,7 +125,7 @@ func TestABackupsLogIsShort(t *testing.T) {
 				require.Equal(t, signer.NotActive, signer.ReasonOf(err))
 				<-time.After(2880 * time.Millisecond)
 			}
-			lines := strings.Count(info.String(), "this instance does not sign")
+			lines := strings.Count(info.String(), "the instance does not sign")
 			require.Positive(t, lines)
 			require.Less(t, lines, 20, "2 h 24 min")
 			require.NotContains(t, info.String(), "level=WARN")

@@ -12,8 +12,8 @@ type passedMark struct {
 	hwm.State
 }
 
-// passed gives the marks of the host below a device's mark. A mark of a kind passes the host's mark of that kind. A mark
-// for all kinds passes all marks of the host or none.
+// passed gives the marks of the host below a device's mark. A mark of a kind passes the host's mark of that kind. A
+// mark for all kinds passes all marks of the host or none.
 func (s *Signer) passed(m device.Mark) ([]passedMark, error) {
 	var out []passedMark
 	for _, kind := range ownmarks.Kinds(m) {

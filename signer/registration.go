@@ -57,7 +57,8 @@ func (s *Signer) onStandby() error {
 		return nil
 	}
 	return &Denial{
-		Reason: WrongKind, Text: "reveals and delegations are signed on standby only, and the instance is " + role.Role.String(),
+		Reason: WrongKind, Text: "reveals and delegations are signed on standby only, and the instance is " +
+			role.Role.String(),
 		Hint: "highwater standby; register; highwater activate",
 	}
 }
@@ -105,5 +106,6 @@ func (s *Signer) Prove(ctx context.Context, pkh tezos.PublicKeyHash) (tezos.Sign
 		}
 		return proof, nil
 	}
-	return tezos.Signature{}, &Denial{Reason: WrongKind, Text: "no connected device can prove the possession of " + pkh.String()}
+	return tezos.Signature{}, &Denial{Reason: WrongKind,
+		Text: "no connected device can prove the possession of " + pkh.String()}
 }

@@ -36,8 +36,9 @@ func (r *request) done() {
 	r.out.Tell()
 }
 
-// decide looks the request's mark up and applies the rule. A refusal is an error. The decision to replay carries a signature that was
-// verified once more: the store's content may come from elsewhere. Beside an error the decision is empty.
+// decide looks the request's mark up and applies the rule. A refusal is an error. The decision to replay carries a
+// signature that was verified once more: the store's content may come from elsewhere. Beside an error the decision is
+// empty.
 func (s *Signer) decide(r *request) (hwm.Decision, error) {
 	state, err := s.store.State(r.mark)
 	if err != nil {
@@ -65,8 +66,8 @@ func (s *Signer) decide(r *request) (hwm.Decision, error) {
 	}
 }
 
-// within waits for the right to reach a request, for as long as the request has. A level that no extension is under way for is not waited for: a
-// client must not keep other requests out.
+// within waits for the right to reach a request, for as long as the request has. A level that no extension is under way
+// for is not waited for: a client must not keep other requests out.
 func (s *Signer) within(ctx context.Context, r *request, v hwm.Verdict) error {
 	for {
 		changed := s.changes.Wait()
@@ -85,7 +86,8 @@ func (s *Signer) within(ctx context.Context, r *request, v hwm.Verdict) error {
 	}
 }
 
-// borrow waits for a turn at a device that can sign the request. Where the budget ends at the same moment the turn is given back.
+// borrow waits for a turn at a device that can sign the request. Where the budget ends at the same moment the turn is
+// given back.
 func (s *Signer) borrow(ctx context.Context, r *request) (*heldTurn, error) {
 	turn, err := s.turn(ctx, r.key, r.Kind)
 	if err != nil {
@@ -121,14 +123,16 @@ func (s *Signer) moveMark(r *request, v hwm.Verdict) (hwm.Pending, error) {
 	return durable, nil
 }
 
-// alreadyDurable stands for the mark of a resumed request: before the request's lock was free the mark was on disk, or the store poisoned.
+// alreadyDurable stands for the mark of a resumed request: before the request's lock was free the mark was on disk, or
+// the store poisoned.
 type alreadyDurable struct{}
 
 func (alreadyDurable) Wait() error { return nil }
 
 // keep remembers a verified signature for the same request asked again, and notes the device.
 func (s *Signer) keep(r *request, turn *heldTurn, sig tezos.Signature) {
-	if changed := s.signed.Note(turn.name(), r.key.PKH, r.Kind, hwm.Position{Level: r.Level, Round: r.Round}); changed != nil {
+	if changed := s.signed.Note(turn.name(), r.key.PKH, r.Kind,
+		hwm.Position{Level: r.Level, Round: r.Round}); changed != nil {
 		s.store.NoteSigned(changed) // before the signature is kept
 	}
 	s.store.Keep(r.mark, r.Digest, sig)

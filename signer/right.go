@@ -14,7 +14,8 @@ const AboveHorizon = "above_horizon"
 // RightChanged is to be called when the right may reach higher, or is gone. It does not wait.
 func (s *Signer) RightChanged() { s.changes.Send() }
 
-// mayNow is nil when the right covers a request. A request to be resumed stands at its own mark, which may be the floor itself.
+// mayNow is nil when the right covers a request. A request to be resumed stands at its own mark, which may be the floor
+// itself.
 func (s *Signer) mayNow(pkh tezos.PublicKeyHash, req tezos.Request, v hwm.Verdict) error {
 	if s.right == nil {
 		return nil
@@ -26,7 +27,8 @@ func (s *Signer) mayNow(pkh tezos.PublicKeyHash, req tezos.Request, v hwm.Verdic
 		return &Denial{Reason: NotActive, Text: "the right to sign is not here any more", Hint: "see: highwater status"}
 	case below < 0, below == 0 && v != hwm.Resume:
 		return &Denial{
-			Reason: string(hwm.NotAbove), Text: fmt.Sprintf("%s is not above the floor of the right to sign (%s): another instance may have signed at the level", at, floor),
+			Reason: string(hwm.NotAbove), Text: fmt.Sprintf("%s is not above the floor of the right to sign (%s): another "+
+				"instance may have signed at the level", at, floor),
 		}
 	case req.Level > limit:
 		return s.aboveHorizon(req.Level, limit)
@@ -36,7 +38,8 @@ func (s *Signer) mayNow(pkh tezos.PublicKeyHash, req tezos.Request, v hwm.Verdic
 
 func (s *Signer) aboveHorizon(level, limit int32) *Denial {
 	d := &Denial{
-		Reason: AboveHorizon, Text: fmt.Sprintf("level %d is above the horizon %d, the last level that may be signed now", level, limit),
+		Reason: AboveHorizon, Text: fmt.Sprintf("level %d is above the horizon %d, the last level that may be signed now",
+			level, limit),
 		Hint: "see the register's line: highwater status",
 	}
 	if why := s.right.Why(); why != "" {

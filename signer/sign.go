@@ -7,11 +7,11 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Sign gives the signature of payload (watermark byte first, as octez sends it) under the key pkh, or an error: a *Denial, a
-// *tezos.PayloadError, a *hwm.Refusal, or a breakage. The same payload asked again gets the same signature.
+// Sign gives the signature of payload (watermark byte first, as octez sends it) under the key pkh, or an error: a
+// *Denial, a *tezos.PayloadError, a *hwm.Refusal, or a breakage. The same payload asked again gets the same signature.
 //
-// ctx bounds the waiting, and carries the request's budget. An exchange with a device is finished in any case; a signature that comes
-// too late is kept for the next time.
+// ctx bounds the waiting, and carries the request's budget. An exchange with a device is finished in any case; a
+// signature that comes too late is kept for the next time.
 func (s *Signer) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []byte) (sig tezos.Signature, err error) {
 	out := s.book.Begin(ctx, s.chain, pkh)
 	defer func() { s.book.End(out, sig, err) }()
@@ -47,10 +47,11 @@ func (s *Signer) Sign(ctx context.Context, pkh tezos.PublicKeyHash, payload []by
 	}
 }
 
-// finish decides, moves the mark, and asks the device while the mark goes to the disk. The caller holds the lock of the request's chain,
-// key and kind.
+// finish decides, moves the mark, and asks the device while the mark goes to the disk. The caller holds the lock of the
+// request's chain, key and kind.
 //
-// Invariant: finish returns a signature only when the signature verifies, and a record on disk forbids another one: the mark, or a horizon.
+// Invariant: finish returns a signature only when the signature verifies, and a record on disk forbids another one: the
+// mark, or a horizon.
 func (s *Signer) finish(ctx context.Context, r *request) (tezos.Signature, error) {
 	d, err := s.decide(r)
 	if err != nil || d.Verdict == hwm.Replay { // refused, or signed before: no device is needed

@@ -1,5 +1,5 @@
-// Package signer decides and signs. Sign is the only way to a signature: no signature leaves the process before a record on disk
-// forbids its repetition, and a missing, unreadable or unwritable mark means refusal.
+// Package signer decides and signs. Sign is the only way to a signature: no signature leaves the process before a
+// record on disk forbids its repetition, and a missing, unreadable or unwritable mark means refusal.
 package signer
 
 import (

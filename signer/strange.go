@@ -25,7 +25,8 @@ func (s *Signer) hintStrange(name string) string {
 // device is not asked.
 func (s *Signer) disbelieve(name string, m device.Mark, limit hwm.Limit) {
 	s.strange.Add(name, m)
-	s.held.Warn("device is too far ahead, not believed", "device", name, "pkh", m.PKH.String(), "kind", ownmarks.KindName(m), "level", m.Level)
+	s.held.Warn("device is too far ahead, not believed", "device", name, "pkh", m.PKH.String(),
+		"kind", ownmarks.KindName(m), "level", m.Level)
 	s.RaiseOtherChain("device "+name, m.PKH, fmt.Sprintf(
 		"device %s: its own %s mark of %s is at level %d, %s: used on another chain? Its marks are not taken, and "+
 			"the device is not used for this key",

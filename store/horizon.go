@@ -34,7 +34,8 @@ func (db *DB) cover(e *entry, recorded bool) hwm.Pending {
 	return db.put(e)
 }
 
-// move moves a key's horizon ahead of a level, in the next transaction, and never above a ceiling. The caller holds db.mu.
+// move moves a key's horizon ahead of a level, in the next transaction, and never above a ceiling. The caller holds
+// db.mu.
 func (db *DB) move(key hwm.CeilingKey, level int32) *horizon {
 	h, ok := db.horizons[key]
 	if !ok {
@@ -77,8 +78,8 @@ func (db *DB) unhurried() {
 	}
 }
 
-// takeBack takes all horizons back to their marks, in the next transaction, which carries every exact mark. Nothing is covered from now on
-// before a later transaction has moved a horizon anew. The caller holds db.mu.
+// takeBack takes all horizons back to their marks, in the next transaction, which carries every exact mark. Nothing is
+// covered from now on before a later transaction has moved a horizon anew. The caller holds db.mu.
 func (db *DB) takeBack() {
 	clear(db.horizons)
 	db.next.wipe, db.next.horizons = true, nil

@@ -20,7 +20,7 @@ import (
 	"highwater/internal/tezos"
 )
 
-// conn is a connection with its requests, one after the other.
+// conn is a connection with its requests, in their order.
 type conn struct {
 	*server
 	net.Conn
@@ -35,7 +35,7 @@ type frame struct {
 	begun bool // the error came within a message
 }
 
-// serve answers until the client goes, or is silent for too long. A client that goes while its request is at work ends
+// serve answers until the client goes, or is silent for too long. A client going while a request is at work ends
 // the waiting of the request, as over HTTP.
 func (c *conn) serve(ctx context.Context) {
 	c.from = bufio.NewReaderSize(c.Conn, message.MaxRequest+message.HeaderLen)
@@ -64,7 +64,7 @@ func (c *conn) serve(ctx context.Context) {
 	}
 }
 
-// more begins the idle time, if the connection may bring one more request.
+// more begins the idle time, if the connection may bring a further request.
 func (c *conn) more() bool {
 	select {
 	case <-c.ending:
@@ -74,7 +74,7 @@ func (c *conn) more() bool {
 	}
 }
 
-// read reads the messages of a connection, each when it is asked for one; then it looks whether the client goes.
+// read reads the messages of a connection, each on demand; between messages, read looks whether the client goes.
 func (c *conn) read(frames chan<- frame, next, stop <-chan struct{}, gone context.CancelFunc) {
 	var lost error
 	for {
@@ -101,7 +101,7 @@ func (c *conn) read(frames chan<- frame, next, stop <-chan struct{}, gone contex
 	}
 }
 
-// readFrame reads one message: its first byte within the idle time, and the rest within the time of a request. No time
+// readFrame reads a message: the first byte within the idle time, and the rest within the time of a request. No time
 // runs when the message is whole.
 func (c *conn) readFrame() frame {
 	if _, err := c.from.Peek(1); err != nil {
@@ -125,7 +125,7 @@ func (c *conn) readFrame() frame {
 	return frame{body: body, err: c.SetReadDeadline(time.Time{})}
 }
 
-// farewell ends a connection. A client that began a message and did not end it is told why.
+// farewell ends a connection. A client with an unfinished message is told why.
 func (c *conn) farewell(f frame) {
 	if !f.begun || errors.Is(f.err, net.ErrClosed) { // idle, gone, or cut
 		return
@@ -187,7 +187,7 @@ func (c *conn) sign(ctx context.Context, m message.Request) (answer []byte, repo
 	return message.SignatureAnswer(sig), report
 }
 
-// tell answers all other requests.
+// tell answers all requests but signatures.
 func (c *conn) tell(ctx context.Context, q message.Request) ([]byte, error) {
 	switch q.Kind {
 	case message.PublicKey:
@@ -212,7 +212,8 @@ func (c *conn) tell(ctx context.Context, q message.Request) ([]byte, error) {
 }
 
 // errNoNonces refuses deterministic nonces.
-var errNoNonces = errors.New("this signer makes no deterministic nonces: its keys are in devices, which sign and do nothing else")
+var errNoNonces = errors.New("the signer makes no deterministic nonces: the keys are in devices, and the devices " +
+	"only sign")
 
 func (c *conn) prove(ctx context.Context, q message.Request) ([]byte, error) {
 	proof, err := c.answers.Prove(ctx, q.PKH, func(key *tezos.PublicKey) (bool, error) {

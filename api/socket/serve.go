@@ -15,19 +15,19 @@ import (
 	"highwater/internal/door"
 )
 
-// Serve answers on l until ctx ends, then lets the requests under way end; connections without a whole request are cut.
+// Serve answers on l until ctx ends. Requests under way may end; connections without a whole request are cut.
 // Serve closes l.
 func Serve(ctx context.Context, l net.Listener, a *api.Answers, log *slog.Logger) error {
 	return serve(ctx, l, a, log, conns.Standard())
 }
 
-// server is a listener with its connections.
+// server is a listener with all connections.
 type server struct {
 	answers *api.Answers
 	limits  conns.Limits
 	open    *conns.Set
 	log     *slog.Logger
-	ending  chan struct{} // closed at the end: a connection ends with its request
+	ending  chan struct{} // closed at the end: each connection ends with the request under way
 
 	mu   sync.Mutex
 	all  map[net.Conn]bool
@@ -55,7 +55,7 @@ func serve(ctx context.Context, l net.Listener, a *api.Answers, log *slog.Logger
 	return errors.Join(err, s.end())
 }
 
-// accept takes connections until the listener ends. An error that passes (no more files) is waited out, as net/http
+// accept takes connections until the listener ends. A passing error (no more files) is waited out, as net/http
 // does.
 func (s *server) accept(ctx, inner context.Context, l net.Listener) error {
 	const longest = time.Second
@@ -103,7 +103,7 @@ func (s *server) drop(c net.Conn) {
 // errStopped is returned when requests under way did not end in time.
 var errStopped = errors.New("requests of the socket protocol were cut off at the end")
 
-// end waits for the requests under way, and cuts the connections that stay.
+// end waits for the requests under way, and cuts the remaining connections.
 func (s *server) end() error {
 	close(s.ending)
 	s.open.Stop()

@@ -32,8 +32,9 @@ func (a *App) Admin(ctx context.Context, cfg *config.Config, devices bool) (oper
 		daemon.Options{Log: slog.New(slog.DiscardHandler), Version: a.Version, Devices: devices})
 	if errors.Is(err, store.ErrInUse) { // the store is in use, yet no daemon answers
 		return operate.Admin{}, nil, hints.Add(
-			err, fmt.Sprintf("nobody answers at %s: a second command is at work on the state directory, or a daemon with a different "+
-				"[admin] socket, or without its socket: restart the daemon with this configuration", cfg.Admin.Socket))
+			err, fmt.Sprintf("nobody answers at %s. Either a second command is at work: wait for its end. "+
+				"Or the daemon has a different [admin] socket, or lost the socket: restart the daemon with this configuration",
+				cfg.Admin.Socket))
 	}
 	if err != nil {
 		return operate.Admin{}, nil, err

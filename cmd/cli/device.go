@@ -29,7 +29,8 @@ type DeviceFlags struct {
 // Flags adds the device flags to a command.
 func (f *DeviceFlags) Flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.Device, "device", "", "the device's `NAME` in the configuration, when there are several")
-	c.Flags().DurationVar(&f.Timeout, "timeout", DefaultWait, "how long to wait for the device, and for you")
+	c.Flags().DurationVar(&f.Timeout, "timeout", DefaultWait,
+		"how long to wait for the device, and for you: a `TIME`, as 30s or 2m")
 }
 
 // DefaultWait is how long a command waits for a device, or for a person at the device.

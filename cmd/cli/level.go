@@ -107,7 +107,7 @@ func LevelFlag(name string, level int64) (int32, error) {
 // FarFlag is the operator's word for a level.
 func FarFlag(c *cobra.Command, far *bool) {
 	c.Flags().BoolVar(far, "far", false,
-		fmt.Sprintf("the level is right, although more than %d levels from the highest known", hwm.FarLevels))
+		fmt.Sprintf("the level is right, although more than %d levels from the highest known level", hwm.FarLevels))
 }
 
 // ConfirmFar shows the distance when try refuses a level as too far, and the operator types word. With --yes, or

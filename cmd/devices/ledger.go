@@ -13,11 +13,12 @@ import (
 	"highwater/operate"
 )
 
-const ledgerLong = `Look at Ledgers with the Tezos Baking app, and set Ledgers up. The commands work through a running daemon, else with the
-devices themselves. A command names each prompt to confirm on the device, and waits for your answer.
+const ledgerLong = `Look at Ledgers with the Tezos Baking app, and set Ledgers up. The commands work through a running
+daemon; without a daemon they talk to the devices themselves. A command names each prompt to confirm on the
+device, and waits for your answer.
 
-The device's own watermark is a second line: one mark for all kinds, and a menu can switch the mark off. The host's marks
-are the first line ("highwater hwm list").`
+The watermark in the device is a second line of defence: one mark for all kinds, and a menu of the app can
+switch the mark off. The host's marks are the first line ("highwater hwm list").`
 
 func (a *app) ledgerCmd() *cobra.Command {
 	return cli.Group("ledger", "Look at Ledgers, set up Ledgers", ledgerLong, "  highwater ledger list",
@@ -36,7 +37,8 @@ func (a *app) ledgerListCmd() *cobra.Command {
 	var f *cli.DeviceFlags
 	c := &cobra.Command{
 		Use: "list", Short: "List the configured Ledgers and their keys", Args: cli.NoArgs,
-		Long:    "List the configured Ledgers: four-word name, app, and the keys at the usual path of each curve, in octez's form.",
+		Long: "List the configured Ledgers: the four-word name, the app, and the key at the usual path of each\n" +
+			"curve. The keys are printed in octez's form, ready for `keys` in the configuration.",
 		Example: "  highwater ledger list",
 		RunE: func(c *cobra.Command, _ []string) error {
 			problem := func(name, text string) daemon.LedgerView { return daemon.LedgerView{Name: name, Problem: text} }
@@ -80,8 +82,12 @@ func (a *app) ledgerSetupCmd() *cobra.Command {
 	var far bool
 	c := &cobra.Command{
 		Use: "setup", Short: "Authorise a key and set the device's marks (confirm on the device)", Args: cli.NoArgs,
-		Long: "Authorise a key for baking and set the device's chain and marks. You confirm on the device. Always with a chain: without\n" +
-			"one, registering a baker resets the round of the device's mark. At LEVEL round 0 itself the device may still attest.",
+		Long: "Authorise a key for baking, and set the device's chain and marks. You confirm on the device. The\n" +
+			"setup always names a chain: on a device without a chain, the registration of a baker resets the\n" +
+			"round of the mark.\n" +
+			"\n" +
+			"LEVEL lies above every level that the key ever signed. At LEVEL round 0 itself the device may\n" +
+			"still attest.",
 		Example: "  highwater ledger setup --key ed25519/0h/0h --hwm 8000000",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := cli.Wants(c, "hwm"); err != nil {
@@ -115,7 +121,8 @@ func (a *app) ledgerSetupCmd() *cobra.Command {
 	f = a.ledgerFlags(c)
 	c.Flags().StringVar(&key, "key", "ed25519/0h/0h", "the `KEY`: a locator in octez's form, or CURVE/PATH")
 	c.Flags().StringVar(&chain, "chain", "", "chain `ID`; only the configured chain (the default)")
-	c.Flags().Var(&level, "hwm", "`LEVEL` of the device's mark, a number or head+N: above all levels that the key ever signed")
+	c.Flags().Var(&level, "hwm",
+		"`LEVEL` of the device's mark, a number or head+N: above all levels that the key ever signed")
 	cli.FarFlag(c, &far)
 	c.Flags().Int64Var(&test, "test-hwm", 0, "`LEVEL` of the device's mark for all remaining chains")
 	return c
@@ -126,7 +133,8 @@ func (a *app) ledgerAuthorizeCmd() *cobra.Command {
 	var key string
 	c := &cobra.Command{
 		Use: "authorize", Short: "Authorise another key; the marks stay (confirm on the device)", Args: cli.NoArgs,
-		Long:    "Authorise a new key for baking. A device has a single baking key, and a single mark: the mark stays unchanged.",
+		Long: "Authorise another key for baking. A device has one baking key and one mark: the new key replaces\n" +
+			"the old key, and the mark stays unchanged.",
 		Example: "  highwater ledger authorize --key secp256k1/0h/0h",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := cli.Wants(c, "key"); err != nil {
@@ -154,7 +162,8 @@ func (a *app) ledgerDeauthorizeCmd() *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use: "deauthorize", Short: "Make the device forget its baking key (the device does not ask)", Args: cli.NoArgs,
-		Long:    "Make the device forget its baking key. The device asks nothing: the command asks you. The baker is down until the next setup.",
+		Long: "Make the device forget its baking key. The device asks nothing, so the command asks you. The\n" +
+			"baker is down until the next setup.",
 		Example: "  highwater ledger deauthorize --device left",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := a.Confirmable(yes); err != nil {
@@ -181,8 +190,9 @@ func (a *app) ledgerHWMCmd() *cobra.Command {
 	var f *cli.DeviceFlags
 	c := &cobra.Command{
 		Use: "hwm", Short: "Show the device's mark beside the host's", Args: cli.NoArgs,
-		Long: "Show the device's mark beside the host's, kind by kind, and the differences. The device has one mark for all kinds. A setting\n" +
-			"of the app decides whether the mark survives a power cut, and nobody can query the setting: see docs/ledger.md.",
+		Long: "Show the device's mark beside the host's, kind by kind, and the differences. The device has one\n" +
+			"mark for all kinds. A setting of the app decides whether the mark survives a power cut. No\n" +
+			"command can read the setting: see docs/ledger.md.",
 		Example: "  highwater ledger hwm",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return cli.Ask(c, a.App, f, "info", daemon.LedgerInfoArgs{Compare: true}, a.showLedgerMarks)
@@ -215,10 +225,11 @@ func (a *app) ledgerResetCmd() *cobra.Command {
 	var far bool
 	c := &cobra.Command{
 		Use: "reset", Short: "Set the device's mark (confirm on the device)", Args: cli.NoArgs,
-		Long: "Set the device's mark to LEVEL round 0, up or down; you confirm on the device. The host's marks stay unchanged.\n" +
+		Long: "Set the device's mark to LEVEL round 0, up or down. You confirm on the device. The host's marks\n" +
+			"stay unchanged.\n" +
 			"\n" +
-			"At LEVEL round 0 itself the device still signs an attestation, and a block only above. To shut LEVEL for everything,\n" +
-			"reset to LEVEL+1: then a block at LEVEL+1 round 0 is refused as well.",
+			"At LEVEL round 0 itself the device still signs an attestation, but no block. To shut LEVEL for\n" +
+			"everything, reset to LEVEL+1: a block at LEVEL+1 round 0 is refused as well.",
 		Example: "  highwater ledger reset --level 8000000",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := cli.Wants(c, "level"); err != nil {

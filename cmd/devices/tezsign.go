@@ -15,10 +15,12 @@ import (
 	"highwater/tezsign"
 )
 
-const tezsignLong = `Look at TezSign gadgets, make keys, unlock keys. The commands work through a running daemon, else with the gadgets themselves.
+const tezsignLong = `Look at TezSign gadgets, make keys, unlock keys. The commands work through a running daemon;
+without a daemon they talk to the gadgets themselves.
 
-Keys are locked after each power cycle. A passphrase is asked for, or read from a file descriptor (--passphrase-fd), and never
-an argument. A daemon unlocks by itself when its configuration names a passphrase_file or a passphrase_credential.`
+Keys are locked after each power cycle. The passphrase is typed at a prompt, or read from a file descriptor
+(--passphrase-fd), never from an argument. A daemon unlocks by itself when the configuration names a
+passphrase_file or a passphrase_credential.`
 
 func (a *app) tezsignCmd() *cobra.Command {
 	return cli.Group("tezsign", "Look at TezSign gadgets, make and unlock keys", tezsignLong, "  highwater tezsign status",
@@ -49,6 +51,7 @@ func (a *app) tezsignListCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "List the configured gadgets and their keys", Args: cli.NoArgs,
 		Example: "  highwater tezsign list",
+		Long:    "List the configured gadgets: the serial number, the state of the gadget, and its keys.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			problem := func(name, text string) daemon.TezSignInfo { return daemon.TezSignInfo{Name: name, Problem: text} }
 			return cli.AskEach(c, a.App, &f.DeviceFlags, struct{}{}, problem, a.gadgetsTable)
@@ -77,7 +80,9 @@ func (a *app) tezsignStatusCmd() *cobra.Command {
 	var f *tezsignFlags
 	c := &cobra.Command{
 		Use: "status", Short: "Show a gadget's keys: locked or not, and the gadget's own marks", Args: cli.NoArgs,
-		Long:    "Show a gadget's keys. A gadget tells its own marks of unlocked keys only. The marks are a second line: see highwater hwm list.",
+		Long: "Show a gadget's keys: locked or not, and the gadget's own marks, which the gadget tells of\n" +
+			"unlocked keys only. The gadget's marks are a second line of defence: the host's marks are in\n" +
+			"\"highwater hwm list\".",
 		Example: "  highwater tezsign status --json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return cli.Ask(c, a.App, &f.DeviceFlags, "info", struct{}{}, a.gadgetKeysTable)
@@ -113,9 +118,11 @@ func (a *app) tezsignInitCmd() *cobra.Command {
 	var deterministic bool
 	c := &cobra.Command{
 		Use: "init", Short: "Make a gadget's secret seed, once", Args: cli.NoArgs,
-		Long: "Make the seed of a new gadget, under a passphrase. With --deterministic the gadget derives each key from the seed and from\n" +
-			"the number of earlier keys. The number is never used again, and the alias has no part in the key: a deleted key is gone,\n" +
-			"and the same alias gives a new key with a new address.",
+		Long: "Make the seed of a new gadget, under a passphrase.\n" +
+			"\n" +
+			"With --deterministic the gadget derives each key from the seed and the number of earlier keys,\n" +
+			"and never uses a number again. The alias has no part in the key: after a deletion the same alias\n" +
+			"gives a new key with a new address.",
 		Example: "  highwater tezsign init --deterministic",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.OnDevice(c.Context(), &f.DeviceFlags, func(admin operate.Admin, name string) error {
@@ -145,8 +152,11 @@ func (a *app) tezsignSetLevelCmd() *cobra.Command {
 	var repair, far bool
 	c := &cobra.Command{
 		Use: "set-level ALIAS", Short: "Raise a gadget's own marks of a key", Args: someAliases,
-		Long: "Raise all three of the gadget's own marks of a key to LEVEL round 0. After the loss of a key's state (\"corrupted\") the\n" +
-			"key is set with --repair only, to more than the host's own mark.",
+		Long: "Raise all three of the gadget's own marks of a key (block, preattestation, attestation) to LEVEL\n" +
+			"round 0.\n" +
+			"\n" +
+			"A gadget that lost the state of a key calls the key \"corrupted\". The command repairs the key\n" +
+			"with --repair and a LEVEL above the host's own mark of the key.",
 		Example: "  highwater tezsign set-level consensus --level 8000000",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := cli.Wants(c, "level"); err != nil {
@@ -174,7 +184,7 @@ func (a *app) tezsignSetLevelCmd() *cobra.Command {
 	c.Flags().Var(&level, "level", "the `LEVEL`: a number, or head+N with a node")
 	cli.FarFlag(c, &far)
 	c.Flags().BoolVar(&repair, "repair", false,
-		"the gadget lost this key's state, and I know the highest level that the key signed")
+		"the gadget lost the key's state, and I know the highest level that the key signed")
 	return c
 }
 
@@ -197,7 +207,7 @@ func (a *app) tezsignLogsCmd() *cobra.Command {
 		},
 	}
 	f = a.tezsignFlags(c, false)
-	c.Flags().IntVar(&lines, "lines", 20, "how many `LINES`")
+	c.Flags().IntVar(&lines, "lines", 20, "show the last `LINES` of the log")
 	return a.AddJSON(c)
 }
 

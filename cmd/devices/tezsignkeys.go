@@ -20,6 +20,8 @@ func (a *app) tezsignNewCmd() *cobra.Command {
 	var f *tezsignFlags
 	c := &cobra.Command{
 		Use: "new ALIAS…", Short: "Make keys", Args: someAliases, Example: "  highwater tezsign new consensus companion",
+		Long: "Make a key for each alias, with the gadget's passphrase. The command prints the\n" +
+			"address of each key.",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.keysVerb(c.Context(), f, "new", args, "made", true, false)
 		},
@@ -39,8 +41,9 @@ func (a *app) tezsignUnlockCmd() *cobra.Command {
 	var f *tezsignFlags
 	c := &cobra.Command{
 		Use: "unlock [ALIAS…]", Short: "Unlock keys; signing waits meanwhile", Args: cobra.ArbitraryArgs,
-		Long: "Unlock keys with the passphrase. Only locked keys are unlocked, and no signature is made meanwhile: the gadget could forget\n" +
-			"the mark of a key that signs during its unlock. The gadget takes five tries in 30 seconds.",
+		Long: "Unlock keys with the passphrase. Only locked keys are unlocked. The gadget signs nothing\n" +
+			"meanwhile: it could forget the mark of a key that signs during its unlock. The gadget takes five\n" +
+			"tries in 30 seconds.",
 		Example: "  highwater tezsign unlock consensus companion",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.keysVerb(c.Context(), f, "unlock", args, "unlocked", true, true)
@@ -55,6 +58,8 @@ func (a *app) tezsignLockCmd() *cobra.Command {
 	var f *tezsignFlags
 	c := &cobra.Command{
 		Use: "lock [ALIAS…]", Short: "Lock keys", Args: cobra.ArbitraryArgs, Example: "  highwater tezsign lock --all",
+		Long: "Lock keys: a locked key signs nothing until \"highwater tezsign unlock\". Name the keys, or say\n" +
+			"--all.",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.keysVerb(c.Context(), f, "lock", args, "locked", false, true)
 		},
@@ -69,8 +74,8 @@ func (a *app) tezsignDeleteCmd() *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use: "delete ALIAS…", Short: "Delete keys from a gadget, for good", Args: someAliases,
-		Long: "Delete keys for good, also on a gadget initialised with --deterministic: a new key with the same alias has a new address.\n" +
-			"Delete no key with a registration on chain.",
+		Long: "Delete keys for good, also on a gadget initialised with --deterministic: a new key with the same\n" +
+			"alias has a new address. Delete no key that is registered on chain.",
 		Example: "  highwater tezsign delete old-companion",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := a.Confirmable(yes); err != nil {

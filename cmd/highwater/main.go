@@ -1,4 +1,4 @@
-// Highwater is a Tezos remote signer that remembers what it signed.
+// Highwater is a Tezos remote signer with a durable memory of all signed levels and rounds.
 package main
 
 import (

@@ -19,10 +19,12 @@ import (
 	"highwater/operate"
 )
 
-const bundleLong = `A bundle is a file for a second machine without a link to the first: the first instance's watermarks, ceilings, epoch, public
-keys and their allowed kinds, signed by the instance. A bundle holds no secret, and gives nobody the right to sign.
+const bundleLong = `A bundle is a file for a second machine without a link to the first: the first instance's
+watermarks, ceilings, epoch, public keys and their allowed kinds, signed by the instance. A bundle holds no
+secret, and gives nobody the right to sign.
 
-"highwater hwm import" merges a bundle's watermarks by maximum, if the peer signed the bundle, or the instance named by --key.`
+"highwater hwm import" merges a bundle's watermarks by maximum, if the bundle is signed by the peer, or by the
+instance named by --key.`
 
 func (a *app) bundleCmd() *cobra.Command {
 	return cli.Group("bundle", "Carry watermarks, keys and policy to a second machine in a signed file", bundleLong,
@@ -33,8 +35,9 @@ func (a *app) bundleCmd() *cobra.Command {
 func (a *app) bundleExportCmd() *cobra.Command {
 	var out string
 	c := &cobra.Command{
-		Use: "export --out FILE", Short: "Write a bundle of this instance", Args: cli.NoArgs,
-		Long:    "Write this instance's knowledge to a new file, signed by the instance key. Later signatures are not in the file.",
+		Use: "export --out FILE", Short: "Write a bundle of the instance", Args: cli.NoArgs,
+		Long: "Write the marks, ceilings, epoch and public keys of the instance to a new file, signed by the\n" +
+			"instance key. Later signatures are not in the file.",
 		Example: "  highwater bundle export --out /media/stick/bundle.json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := cli.Wants(c, "out"); err != nil {
@@ -47,7 +50,7 @@ func (a *app) bundleExportCmd() *cobra.Command {
 				func(_ *config.Config, admin operate.Admin) error { return a.exportBundle(c.Context(), admin, out) })
 		},
 	}
-	c.Flags().StringVar(&out, "out", "", "write to this new `FILE`")
+	c.Flags().StringVar(&out, "out", "", "write to a new `FILE`")
 	return a.AddJSON(c)
 }
 
@@ -68,18 +71,19 @@ func (a *app) exportBundle(ctx context.Context, admin operate.Admin, out string)
 	}
 	a.Say("wrote %s: %s, %s, of %s", out, words.Count(len(b.Keys), "key"), words.Count(len(b.Marks), "mark"), b.Instance)
 	if b.Role == hwm.Active {
-		a.Note("hint: this instance is active: signatures from now on are not in the file")
+		a.Note("hint: the instance is active: signatures from now on are not in the file")
 	}
-	a.Note("next, on the second machine: highwater bundle diff %s, then: highwater hwm import %s", out, out)
+	a.Note("next, on the second machine: highwater bundle diff %s, and: highwater hwm import %s", out, out)
 	return nil
 }
 
 func (a *app) bundleVerifyCmd() *cobra.Command {
 	var trust cli.TrustFlag
 	c := &cobra.Command{
-		Use: "verify FILE", Short: "Tell whether a bundle is whole, and name its signer", Args: oneFile,
-		Long: "Check a bundle's signature, and its signer: the peer, or the instance named by --key. Exit status 1 when the bundle is\n" +
-			"not whole, or of an unnamed signer. With --key no configuration is needed.",
+		Use: "verify FILE", Short: "Tell whether a bundle is whole, and name the signer", Args: oneFile,
+		Long: "Check a bundle's signature and signer. The signer must be the peer, or the instance named by\n" +
+			"--key. Exit status 1 when the bundle is not whole, or when the signer is neither. With --key no\n" +
+			"configuration is needed.",
 		Example: "  highwater bundle verify /media/stick/bundle.json",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.withBundle(c.Context(), args[0], &trust, false, func(b *bundle.Bundle, who string, _ operate.Admin) error {
@@ -94,9 +98,10 @@ func (a *app) bundleVerifyCmd() *cobra.Command {
 func (a *app) bundleDiffCmd() *cobra.Command {
 	var trust cli.TrustFlag
 	c := &cobra.Command{
-		Use: "diff FILE", Short: "Compare a bundle with this instance", Args: oneFile,
-		Long: "Compare a bundle with this instance, and change nothing: the marks that an import would raise, keys missing on either\n" +
-			"side, allowed kinds, ceilings. Keys, policy and ceilings are never imported: each machine has its own.",
+		Use: "diff FILE", Short: "Compare a bundle with the instance here", Args: oneFile,
+		Long: "Compare a bundle with the instance here, and change nothing. Shown are the marks that an import\n" +
+			"would raise, the keys missing on either side, the allowed kinds, and the ceilings. An import\n" +
+			"takes the marks only: each machine keeps its own keys, allowed kinds and ceilings.",
 		Example: "  highwater bundle diff /media/stick/bundle.json",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.withBundle(c.Context(), args[0], &trust, true,
@@ -162,7 +167,7 @@ func (a *app) sayBundle(b *bundle.Bundle, who string) {
 	a.Say("then      %s, epoch %d; %s, %s, %s", b.Role, b.Epoch, words.Count(len(b.Keys), "key"),
 		words.Count(len(b.Marks), "mark"), words.Count(len(b.Ceilings), "ceiling"))
 	if b.Role == hwm.Active {
-		a.Note("hint: the writer was active: its later signatures are not in the file")
+		a.Note("hint: the writer was active: the writer's later signatures are not in the file")
 	}
 }
 
@@ -214,7 +219,7 @@ func differingKeys(b *bundle.Bundle, here []operate.KeyRow) []string {
 	for _, k := range b.Keys {
 		at := slices.IndexFunc(here, func(row operate.KeyRow) bool { return row.PKH == k.PKH })
 		if at < 0 {
-			out = append(out, fmt.Sprintf("the bundle has key %s, this instance has not", k.PKH))
+			out = append(out, fmt.Sprintf("the bundle has key %s, the instance here has not", k.PKH))
 			continue
 		}
 		allow := slices.Sorted(slices.Values(here[at].Allow))
@@ -224,7 +229,7 @@ func differingKeys(b *bundle.Bundle, here []operate.KeyRow) []string {
 	}
 	for _, row := range here {
 		if !slices.ContainsFunc(b.Keys, func(k bundle.Key) bool { return k.PKH == row.PKH }) {
-			out = append(out, fmt.Sprintf("this instance has key %s, the bundle has not", row.PKH))
+			out = append(out, fmt.Sprintf("the instance here has key %s, the bundle has not", row.PKH))
 		}
 	}
 	return out

@@ -20,12 +20,13 @@ import (
 	"highwater/operate"
 )
 
-const exportLong = `Write the watermarks to a JSON file for a second machine (its "highwater hwm import" merges by maximum). Later signatures of
-this instance are not in the file: first put the instance on standby, or use a handover.
+const exportLong = `Write the watermarks to a JSON file for a second machine, where "highwater hwm import" merges by
+maximum. Later signatures of the exporting instance are not in the file: first put the instance on standby, or
+use a handover.
 
-With --format octez-signer or signatory the marks are written in the named signer's own form, into new files below the
-directory --out, for a baker on the way to the named signer: see docs/migrate.md. An active instance refuses these formats.
-No file is ever written over.`
+With --format octez-signer or signatory the marks are written in the named signer's own form, into new files
+below the directory --out, for a baker on the way to the named signer: see docs/migrate.md. An active instance
+refuses these formats. No file is ever overwritten.`
 
 func (a *app) hwmExportCmd() *cobra.Command {
 	var out, format string
@@ -50,7 +51,7 @@ func (a *app) hwmExportCmd() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&out, "out", "",
-		"write to this new `FILE` instead of standard output; for a foreign signer, to files below this directory")
+		"write to a new `FILE` instead of standard output; for a foreign signer, to files below a directory")
 	c.Flags().StringVar(&format, "format", interchange.Highwater.String(),
 		"write in the form of `PROGRAM`: highwater, octez-signer, signatory")
 	return c
@@ -103,12 +104,17 @@ func markRows(ctx context.Context, cfg *config.Config, admin operate.Admin) (
 	return rows, none, nil
 }
 
-const importLong = `Merge watermarks from files by maximum: a mark is raised or kept, never lowered. The files: an export of "highwater hwm
-export", octez-signer's *_high_watermarks, octez-baker's *_highwatermarks, and Signatory's watermark_v2/CHAIN.json
-(watermark_v1/ and watermark/ of older releases); the file's name tells the format. With --device: a connected device's own
-marks.
+const importLong = `Merge watermarks from files by maximum: a mark is raised or kept, never lowered. The name of a
+file tells its format:
 
-A bundle ("highwater bundle export") is taken when the peer signed the bundle, or the instance named by --key.
+  any name                  an export of "highwater hwm export"
+  *_high_watermarks         octez-signer
+  *_highwatermarks          octez-baker
+  watermark_v2/CHAIN.json   Signatory (before: watermark_v1/, watermark/)
+
+With --device the marks of a connected device are merged.
+
+A bundle ("highwater bundle export") is taken when the signer is the peer, or the instance named by --key.
 
 Stop the foreign signer first: its signatures after the copy are not in the file.`
 
@@ -117,7 +123,7 @@ func (a *app) hwmImportCmd() *cobra.Command {
 	var devices []string
 	var trust cli.TrustFlag
 	c := &cobra.Command{
-		Use: "import [FILE…]", Short: "Merge watermarks from files of this signer or of foreign signers", Long: importLong,
+		Use: "import [FILE…]", Short: "Merge watermarks from files of Highwater or of foreign signers", Long: importLong,
 		Args:    cobra.ArbitraryArgs,
 		Example: "  highwater hwm import --dry-run ~/.tezos-signer/*_high_watermarks",
 		RunE: func(c *cobra.Command, args []string) error {
@@ -146,8 +152,9 @@ func (a *app) hwmImportCmd() *cobra.Command {
 	}
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "show the result for each row, and change nothing")
 	c.Flags().BoolVar(&req.Far, "far", false,
-		fmt.Sprintf("the levels are right, although more than %d above the highest known", hwm.FarLevels))
-	c.Flags().StringSliceVar(&devices, "device", nil, "the marks of this connected device, by its `NAME` (repeatable)")
+		fmt.Sprintf("the levels are right, although more than %d above the highest known level", hwm.FarLevels))
+	c.Flags().StringSliceVar(&devices, "device", nil,
+		"the marks of a connected device, by the device's `NAME` (repeatable)")
 	trust.Flag(c)
 	return a.AddJSON(c)
 }
@@ -179,7 +186,7 @@ func (a *app) deviceRows(ctx context.Context, cfg *config.Config, admin operate.
 
 func ledgerRows(v daemon.LedgerView) ([]hwm.ImportRow, error) {
 	if v.PKH == "" {
-		return nil, errors.New("the Ledger has no authorised key: its mark belongs to no key")
+		return nil, errors.New("the Ledger has no authorised key: the mark belongs to no key")
 	}
 	pkh, err := tezos.ParsePublicKeyHash(v.PKH)
 	if err != nil {

@@ -19,10 +19,11 @@ import (
 	"highwater/operate"
 )
 
-const hwmLong = `Watermarks: for each key and kind the highest signed level and round. Nothing at or below a watermark is signed.
+const hwmLong = `Watermarks: for each key and kind the highest signed level and round. Nothing at or below a watermark
+is signed.
 
-A mark only rises. "set" raises, "import" merges by maximum; the only way down is "lower", at a stopped instance, typed, with
-a reason for the journal ("journal" shows the reasons).`
+A mark only rises. "set" raises, "import" merges by maximum. The only way down is "lower": at a stopped
+instance, with a typed confirmation and a reason. "journal" shows the reasons.`
 
 func (a *app) hwmCmd() *cobra.Command {
 	return cli.Group("hwm", "Show and raise watermarks", hwmLong, "  highwater hwm list",
@@ -33,8 +34,8 @@ func (a *app) hwmCmd() *cobra.Command {
 func (a *app) hwmListCmd() *cobra.Command {
 	return a.AddJSON(&cobra.Command{
 		Use: "list", Short: "List the watermarks", Args: cli.NoArgs, Example: "  highwater hwm list --json",
-		Long: "List the watermarks. A key without a mark of a kind (level \"none\") does not sign the kind. Round \"any\" is a floor: nothing\n" +
-			"at its level is signed either.",
+		Long: "List the watermarks. A key without a mark of a kind (level \"none\") signs nothing of the kind.\n" +
+			"Round \"any\" is a floor: all rounds of the level are shut.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.WithAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error {
 				marks, err := admin.Marks(c.Context())
@@ -104,8 +105,8 @@ func (a *app) hwmSetCmd() *cobra.Command {
 	var far bool
 	c := &cobra.Command{
 		Use: "set [KEY…]", Short: "Raise watermarks to a level", Args: cobra.ArbitraryArgs,
-		Long: "Raise watermarks: nothing at or below LEVEL is signed afterwards. Higher marks stay. With --round the mark is at this round,\n" +
-			"and higher rounds of the same level may still be signed.",
+		Long: "Raise watermarks: nothing at or below LEVEL is signed afterwards. Higher marks stay. With\n" +
+			"--round the mark is at ROUND, and higher rounds of LEVEL may still be signed.",
 		Example: "  highwater hwm set --all --level 8000000",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := cli.Wants(c, "level"); err != nil {
@@ -135,8 +136,8 @@ func (a *app) hwmSetCmd() *cobra.Command {
 		},
 	}
 	ch.flags(c)
-	c.Flags().Int64Var(&ch.round, "round", 0, "put the mark at this `ROUND` of the level (default: above all rounds)")
-	c.Flags().StringSliceVar(&ch.kinds, "kind", nil, "only this `KIND`: block, preattestation, attestation (repeatable)")
+	c.Flags().Int64Var(&ch.round, "round", 0, "put the mark at `ROUND` of the level (default: above all rounds)")
+	c.Flags().StringSliceVar(&ch.kinds, "kind", nil, "only the `KIND`: block, preattestation, attestation (repeatable)")
 	cli.FarFlag(c, &far)
 	return a.AddJSON(c)
 }
@@ -184,9 +185,12 @@ func (a *app) hwmCeilingCmd() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
 		Use: "ceiling [KEY…]", Short: "Sign nothing above a level; or lift the ceiling", Args: cobra.ArbitraryArgs,
-		Long: "Set a ceiling: nothing above LEVEL is signed. Together with a floor at LEVEL on a second machine, a ceiling makes a provably\n" +
-			"disjoint cut-over. A ceiling can be lowered at any time; to lift a ceiling takes a stopped instance, a typed word, a reason.\n" +
-			"Only the return of the right to sign lifts the ceiling of a release by level.",
+		Long: "Set a ceiling: nothing above LEVEL is signed. With a ceiling at LEVEL here and marks at LEVEL on\n" +
+			"a second machine, the two machines provably sign different levels.\n" +
+			"\n" +
+			"A ceiling can be lowered at any time. --lift removes a ceiling, at a stopped instance, with a\n" +
+			"typed confirmation and a reason. The ceiling of \"highwater release\" is lifted only when the\n" +
+			"right to sign comes back.",
 		Example: "  highwater hwm ceiling --all --level 8000100",
 		RunE: func(c *cobra.Command, args []string) error {
 			if lift {
@@ -288,7 +292,8 @@ func givenAway(in *daemon.Instance, keys []hwm.CeilingKey) error {
 	have := in.Store.Ceilings()
 	for _, key := range keys {
 		if c := have[key]; c.Source == hwm.SourcePeer {
-			return hints.Add(fmt.Errorf("the right to sign was given away above the ceiling %d of %s: the ceiling is lifted when the right comes back", c.Level, key.PKH),
+			return hints.Add(fmt.Errorf("the right to sign was given away above the ceiling %d of %s: "+
+				"the ceiling is lifted when the right comes back", c.Level, key.PKH),
 				"highwater handover; when the peer is gone for good: highwater takeover")
 		}
 	}
@@ -304,11 +309,12 @@ func containsKey(pkhs []tezos.PublicKeyHash, pkh tezos.PublicKeyHash) bool {
 	return false
 }
 
-const lowerLong = `Lower a watermark. "lower" is the only way down, and can make the key sign twice: every place signed between the new mark
-and the old mark can be signed again, and two signatures for the same level and round are slashed.
+const lowerLong = `Lower a watermark. "lower" is the only way down, and can make the key sign twice: every place
+signed between the new mark and the old mark can be signed again, and two signatures for the same level and
+round are slashed.
 
-"lower" is for a mark raised by mistake above the chain's head, where nothing was ever signed. The command works at a stopped
-instance only, wants a typed word, and keeps the reason.`
+"lower" is for a mark raised by mistake above the chain's head, where nothing was ever signed. The command works
+at a stopped instance only, wants a typed confirmation, and keeps the reason.`
 
 func (a *app) hwmLowerCmd() *cobra.Command {
 	var ch choice
@@ -334,7 +340,8 @@ func (a *app) hwmLowerCmd() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().Var(&ch.level, "level", "the `LEVEL`, a number or head+N, at and below which nothing is signed afterwards")
+	c.Flags().Var(&ch.level, "level",
+		"the new `LEVEL` of the mark, a number or head+N: only higher levels are signed afterwards")
 	c.Flags().StringSliceVar(&ch.kinds, "kind", nil, "the `KIND`: block, preattestation, attestation (repeatable)")
 	c.Flags().StringVar(&reason, "reason", "", "the reason, a `TEXT` kept for good")
 	return c

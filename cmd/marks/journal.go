@@ -10,8 +10,8 @@ import (
 	"highwater/operate"
 )
 
-const journalLong = `Show the journal of the watermark file: every change of role, every lowered mark and every lifted ceiling, with time and
-reason, oldest first. The newest 1000 entries are kept.`
+const journalLong = `Show the journal of the watermark file: every change of role, every lowered mark and every lifted
+ceiling, with time and reason, oldest first. The newest 1000 entries are kept.`
 
 func (a *app) hwmJournalCmd() *cobra.Command {
 	return a.AddJSON(&cobra.Command{

@@ -38,7 +38,7 @@ func (a *app) leave(ctx context.Context, cfg *config.Config, admin operate.Admin
 	for _, m := range none {
 		a.Note("warning: %s has no %s mark here: %s will sign the first request of any level", m.PKH, m.Kind, format)
 	}
-	a.Note("next: keep this instance stopped, and give the files to %s's user; see docs/migrate.md", format)
+	a.Note("next: keep highwater stopped, and give the files to %s's user; see docs/migrate.md", format)
 	return nil
 }
 
@@ -49,11 +49,12 @@ func maySignElsewhere(ctx context.Context, admin operate.Admin) error {
 	case err != nil:
 		return err
 	case st.Role.Role == hwm.Active:
-		return hints.Add(errors.New("this instance is active: signatures from now on would not be in the files"),
-			"stop the baker, then: highwater standby; then export again")
+		return hints.Add(errors.New("the instance is active: signatures from now on would not be in the files"),
+			"stop the baker, run: highwater standby, and export again")
 	case !st.Role.Mine && st.Role.Epoch > 0:
-		return hints.Add(errors.New("the right to sign is with the peer: the peer knows marks that are missing here"),
-			"export at the peer, on standby; if the peer is gone for good: highwater takeover, then highwater standby, then export here")
+		return hints.Add(errors.New("the right to sign is with the peer: the peer has newer marks"),
+			"export at the peer, on standby; if the peer is gone for good: highwater takeover, highwater standby, "+
+				"and export here")
 	}
 	return nil
 }

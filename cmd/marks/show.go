@@ -20,8 +20,9 @@ func (a *app) hwmShowCmd() *cobra.Command {
 	return a.AddJSON(&cobra.Command{
 		Use: "show KEY", Short: "Show the marks, the horizon and the ceiling of a key", Args: cli.OneKey,
 		Example: "  highwater hwm show consensus",
-		Long: "Show a key, by address or alias: its marks, one for each kind; its horizon, up to which signatures wait for no disk; and its\n" +
-			"ceiling, above which nothing is signed. With --json the rows are those of \"hwm list\".",
+		Long: "Show a key, by address or alias: a mark for each kind, the horizon (up to this level signatures\n" +
+			"wait for no disk), and the ceiling (above this level nothing is signed). With --json the rows\n" +
+			"are the rows of \"hwm list\".",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.WithAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error {
 				marks, err := marksOf(c.Context(), admin, args[0])

@@ -19,15 +19,16 @@ import (
 	"highwater/operate"
 )
 
-const bringUpLong = `Go through all steps of a second machine on its way to the first machine's place, and measure the cost of a switch at the end.
-The checklist starts anywhere: from a bare configuration, or in the middle. Each run looks again at everything visible; facts
-that only you know are asked, and kept in your words. Bring-up never moves the right to sign.
+const bringUpLong = `Go through all steps of a second machine on its way to the first machine's place, and measure the
+cost of a switch at the end. Bring-up never moves the right to sign.
 
-Bring-up can be stopped at any point and run again. A waiting step names the next act and its machine. Exit status 0 when all
-is done.
+The checklist starts anywhere: from a bare configuration, or in the middle. Stop and run the command again at
+any point: each run looks again at everything visible. Facts that only you know are asked, and kept in your
+words. A waiting step names the next act and its machine. Exit status 0 when all is done.
 
-Without a person to answer: --state STEP=TEXT makes a statement about the world in your name, --skip STEP=WHY leaves a step
-out; both are kept. --yes makes no statement: --yes lets an empty watermark file be created, if none exists.`
+Without a person to answer: --state STEP=TEXT makes a statement about the world in your name, --skip STEP=WHY
+leaves a step out; both are kept. --yes makes no statement: --yes only lets an empty watermark file be created,
+if none exists.`
 
 type bringUpFlags struct {
 	yes      bool
@@ -57,7 +58,8 @@ func (a *app) bringUpCmd() *cobra.Command {
 	var f bringUpFlags
 	c := a.AddJSON(&cobra.Command{
 		Use: "bring-up", Short: "Bring this machine into service as the backup, step by step", Long: bringUpLong,
-		Example: "  highwater bring-up\n  highwater bring-up --baker-dir /home/tezos/.tezos-client --skip 'node=the baker asks a remote one'",
+		Example: "  highwater bring-up\n" +
+			"  highwater bring-up --baker-dir /home/tezos/.tezos-client --skip 'node=the baker asks a remote one'",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return terminal.Usagef("%s has no command %q", c.CommandPath(), args[0])
@@ -75,11 +77,11 @@ func (a *app) bringUpCmd() *cobra.Command {
 	c.Flags().StringVar(&f.bakerDir, "baker-dir", "",
 		"the base `DIRECTORY` of octez-baker on this machine, for a look at the baker's files")
 	c.Flags().StringArrayVar(&f.files, "import", nil,
-		"take watermarks over from this `FILE`: a bundle, or a file for hwm import (repeatable)")
+		"take watermarks over from `FILE`: a bundle, or a file for hwm import (repeatable)")
 	c.Flags().StringArrayVar(&f.state, "state", nil,
 		"answer the question of a step in your words: `STEP=TEXT` (repeatable)")
 	c.Flags().StringArrayVar(&f.skip, "skip", nil, "leave a step out, and why: `STEP=WHY` (repeatable)")
-	c.Flags().DurationVar(&f.wait, "wait", 10*time.Second, "how long to wait for watermarks from the peer")
+	c.Flags().DurationVar(&f.wait, "wait", 10*time.Second, "how long to wait for watermarks from the peer: a `TIME`")
 	f.trust.Flag(c)
 	c.AddCommand(a.bringUpReportCmd())
 	return c

@@ -19,9 +19,10 @@ import (
 
 func (a *app) bringUpReportCmd() *cobra.Command {
 	return a.AddJSON(&cobra.Command{
-		Use: "report", Short: "Show the kept report, and its outdated lines", Args: cli.NoArgs,
-		Long: "Show the kept report of the bring-up and its drills. The command looks again at everything visible, and names each outdated\n" +
-			"line; nothing is changed, not even the report. Exit status 0 when all is done and still true.",
+		Use: "report", Short: "Show the kept report, and the outdated lines", Args: cli.NoArgs,
+		Long: "Show the kept report of the bring-up and its drills. The command looks again at everything\n" +
+			"visible, and names each outdated line. Nothing is changed, not even the report. Exit status 0\n" +
+			"when all is done and still true.",
 		Example: "  highwater bring-up report --json",
 		RunE:    func(c *cobra.Command, _ []string) error { return a.bringUpReport(c.Context()) },
 	})

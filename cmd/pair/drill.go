@@ -17,13 +17,13 @@ import (
 	"highwater/operate"
 )
 
-const drillLong = `Measure the cost of a switch to the peer, on either machine, without switching: the round trip, how close the watermarks
-follow, the disk, each device, and a handover's dry run on both sides.
+const drillLong = `Measure the cost of a switch to the peer, on either machine, without switching: the round trip, how
+close the watermarks follow, the disk, each device, and a handover's dry run on both sides.
 
-With --handover the drill is real, on the machine that does not sign: the right to sign comes here, this machine signs at some
-levels, and the right goes back; each way at a good moment, like "highwater handover". The drill prints how long nobody
-signed, each way, and the missed levels, where a node is configured. After any failure on the way, at most one machine may
-sign, and the drill names the machine and the next act.
+With --handover the drill is real, and runs on the backup: the right to sign comes here, this machine signs at
+some levels, and the right goes back; each way at a good moment, like "highwater handover". The drill prints how
+long nobody signed, each way, and the missed levels, where a node is configured. After any failure on the way,
+at most one machine may sign, and the drill names the machine and the next act.
 
 The measurements are kept: highwater bring-up report.`
 
@@ -64,7 +64,7 @@ func (a *app) drillCmd() *cobra.Command {
 	c.Flags().BoolVar(&f.handover, "handover", false, "hand over to this machine, sign here, and hand back")
 	c.Flags().IntVar(&f.levels, "levels", 2, "sign here at `N` levels before the right goes back")
 	c.Flags().DurationVar(&f.wait, "wait", 2*time.Minute,
-		"how long to wait for the signatures; afterwards the right goes back in any case")
+		"how long to wait for the signatures: a `TIME`; afterwards the right goes back in any case")
 	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask")
 	return a.AddJSON(c)
 }
@@ -114,7 +114,7 @@ func (a *app) showDrill(d bringup.Drill) error {
 }
 
 // errSigns refuses a drill on the machine that signs.
-var errSigns = errors.New("this machine signs already: a drill brings the right to sign to the machine that does not sign")
+var errSigns = errors.New("this machine signs already: a drill brings the right to sign to the backup")
 
 // drillable tells whether the right can come here at all.
 func drillable(st operate.Status) error {

@@ -70,7 +70,7 @@ type realDrill struct {
 	from  int32 // the highest mark before the drill
 	head  int32 // head of the chain before the drill; 0: unknown
 	back  bool  // this machine is known to be without the right
-	// holder has the right before the drill, and gets it back; peer is what the drill calls the holder.
+	// holder has the right before the drill, and gets the right back; peer is the drill's word for the holder.
 	holder hwm.InstanceID
 	peer   string
 }

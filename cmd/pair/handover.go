@@ -22,17 +22,21 @@ import (
 	"highwater/operate"
 )
 
-const handoverLong = `Move the right to sign from its holder to the peer. Run the command on either machine; both machines must run, and reach
-each other.
+const handoverLong = `Move the right to sign from its holder to the peer. Run the command on either machine; both
+machines must run, and reach each other.
 
-Live: the holder stops signing, makes the stop durable, and answers with its final watermarks; the receiver takes the
-watermarks as floors, and signs. The handover first waits for a good moment (see "highwater wait-window"), five minutes at
-most; --now does not wait. With --at LEVEL: the holder signs up to LEVEL, the receiver above LEVEL; until the chain is past
-LEVEL "highwater status" shows both.
+Live: the holder stops signing, makes the stop durable, and answers with its final watermarks. The receiver
+takes the watermarks as floors, and signs. The handover first waits for a good moment (see "highwater
+wait-window"), five minutes at most; --now does not wait.
 
-After any interruption at most one instance may sign; run the command again on either machine, and the handover goes on.
+With --at LEVEL: the holder signs up to LEVEL, the receiver above LEVEL. Until the chain is past LEVEL,
+"highwater status" shows both.
 
-Exit status 0: handed over, or nothing stands in the way (--dry-run). 1: refused, no good moment came, or the link was cut.`
+After any interruption at most one instance may sign. Run the command again on either machine, and the handover
+goes on.
+
+Exit status 0: handed over, or nothing stands in the way (--dry-run). 1: refused, no good moment came, or the
+link was cut.`
 
 // handoverFlags are the flags of handover.
 type handoverFlags struct {
@@ -169,7 +173,7 @@ func (a *app) machine(name string, id hwm.InstanceID, role string, epoch uint64,
 	case signing:
 		what = cli.SignsWords(share)
 	case role == hwm.Standby.String():
-		what = "the backup: its devices stay connected, its marks follow"
+		what = "the backup: the devices stay connected, the marks follow"
 	}
 	a.Say("  %-15s %s  %s, epoch %d: %s", name, id.Short(), role, epoch, what)
 }
@@ -206,9 +210,10 @@ func (a *app) showHandover(h operate.HandoverAnswer) error {
 	return nil
 }
 
-const releaseLong = `Give the right to sign away from a level on, to a peer that cannot be reached: this instance signs up to LEVEL, and the
-certificate in FILE lets the peer sign above LEVEL. Carry the file to the peer, and accept the certificate within a hundred
-levels after LEVEL. The certificate is good for a single activation of this peer.`
+const releaseLong = `Give the right to sign away from a level on, to a peer that cannot be reached: the instance here
+signs up to LEVEL, and the certificate in FILE lets the peer sign above LEVEL. Carry the file to the peer, and
+accept the certificate ("highwater accept") within a hundred levels after LEVEL. The certificate is good for one
+activation of the peer.`
 
 func (a *app) releaseCmd() *cobra.Command {
 	var at cli.LevelValue
@@ -244,7 +249,7 @@ func (a *app) release(ctx context.Context, admin operate.Admin, level int32, out
 	if err := durable.MustBeNew(out); err != nil {
 		return err
 	}
-	question := fmt.Sprintf("This instance signs nothing above level %d from now on, until the right is given back?", level)
+	question := fmt.Sprintf("Sign nothing above level %d here from now on, until the right is given back?", level)
 	if err := a.Confirm(yes, question, "release"); err != nil {
 		return err
 	}
@@ -253,7 +258,7 @@ func (a *app) release(ctx context.Context, admin operate.Admin, level int32, out
 	file, err := durable.Reserve(out, maxCertificate)
 	if err != nil {
 		return hints.Add(fmt.Errorf("nothing was given away: the file cannot be written: %w", err),
-			"name a file on a medium with room for it")
+			"name a file on a medium with more room")
 	}
 	cert, err := admin.Release(step, operate.ReleaseRequest{At: level})
 	if err != nil {
@@ -284,8 +289,8 @@ func (a *app) acceptCmd() *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use: "accept --in FILE", Short: "Take the right to sign from a certificate in a file", Args: cli.NoArgs,
-		Long: "Take the right to sign from a certificate, made by \"highwater release\" on the peer: this instance signs above the\n" +
-			"certificate's level.",
+		Long: "Take the right to sign from a certificate of the peer, made there by \"highwater release\". The\n" +
+			"instance here signs above the level in the certificate.",
 		Example: "  highwater accept --in /media/stick/handover.json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := cli.Wants(c, "in"); err != nil {
@@ -303,7 +308,7 @@ func (a *app) acceptCmd() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&in, "in", "", "read the certificate from `FILE`")
-	c.Flags().Var(&head, "head", "where the chain is: `LEVEL`, for an instance without a node")
+	c.Flags().Var(&head, "head", "`LEVEL` of the chain's head, for an instance without a node")
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return a.AddJSON(c)
 }
@@ -319,7 +324,8 @@ func (a *app) accept(ctx context.Context, in string, r operate.AcceptRequest, ye
 	cert, err := wire.ParseCertificate(text)
 	if err != nil {
 		return hints.Add(fmt.Errorf("%s holds no certificate: %w", in, err),
-			"name the file of highwater release --out, from the peer; a bundle or an export of watermarks is for: highwater hwm import")
+			"name the file of highwater release --out, from the peer; "+
+				"a bundle or an export of watermarks is for: highwater hwm import")
 	}
 	if err = cert.ForFile(); err != nil {
 		return err

@@ -16,20 +16,23 @@ import (
 	"highwater/operate"
 )
 
-const peerLong = `Two instances make a pair: the active instance signs, and the backup follows the watermarks and can take over. Each instance
-keeps its peer's address and key, and accepts nobody else: no password, no authority.
+const peerLong = `Two instances make a pair: the active instance signs, and the backup follows the watermarks and can
+take over. Each instance keeps the address and the key of its peer, and accepts nobody else. There is no
+password and no authority.
 
-On each machine: set [peer] listen in the configuration, restart, show the key, and add the key on the second machine. The
-shown key is no secret.
+On each machine: set [peer] listen in the configuration, restart, show the key, and add the key on the second
+machine. The shown key is no secret.
 
-A signing instance without its former peer asks nobody after a restart: the former peer must never take over any more.
-The command asks you for this statement; --yes makes the statement.`
+A signing instance without its former peer asks nobody after a restart: the former peer must never take over any
+more. The command asks you for this statement; --yes makes the statement.`
 
 func (a *app) peerCmd() *cobra.Command {
 	var yes bool
 	show := a.AddJSON(&cobra.Command{
-		Use: "show", Short: "Show this instance's key, the peer, and the signing instance", Args: cli.NoArgs,
+		Use: "show", Short: "Show the key of the instance, the peer, and the signing instance", Args: cli.NoArgs,
 		Example: "  highwater peer show",
+		Long: "Show the key of the instance, the address and key of the peer, and the instance that may sign.\n" +
+			"On the second machine: \"highwater peer add ADDRESS KEY\".",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.WithAdmin(c.Context(), false, func(cfg *config.Config, admin operate.Admin) error {
 				v, err := admin.Pair(c.Context())
@@ -41,7 +44,7 @@ func (a *app) peerCmd() *cobra.Command {
 		},
 	})
 	add := a.AddJSON(&cobra.Command{
-		Use: "add ADDRESS KEY", Short: "Name the peer: HOST:PORT of its peer listener, and its key",
+		Use: "add ADDRESS KEY", Short: "Name the peer: the address of the second machine, and its key",
 		Example: "  highwater peer add 10.0.0.2:6734 1f0c…",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 2 {
@@ -50,6 +53,8 @@ func (a *app) peerCmd() *cobra.Command {
 			}
 			return nil
 		},
+		Long: "Name the peer by ADDRESS, the HOST:PORT of [peer] listen on the second machine, and by KEY, from\n" +
+			"\"highwater peer show\" on the second machine. A second \"add\" replaces the peer.",
 		RunE: func(c *cobra.Command, args []string) error {
 			r := operate.PeerRequest{Address: args[0]}
 			if err := r.Key.UnmarshalText([]byte(args[1])); err != nil {
@@ -59,11 +64,12 @@ func (a *app) peerCmd() *cobra.Command {
 		},
 	})
 	remove := a.AddJSON(&cobra.Command{
-		Use: "remove", Short: "Forget the peer: this instance is alone", Args: cli.NoArgs, Example: "  highwater peer remove",
+		Use: "remove", Short: "Forget the peer: the instance is alone", Args: cli.NoArgs, Example: "  highwater peer remove",
+		Long: "Forget the peer. The instance is alone afterwards, and asks nobody before signing.",
 		RunE: func(c *cobra.Command, _ []string) error { return a.setPeer(c.Context(), operate.PeerRequest{}, yes) },
 	})
 	for _, c := range []*cobra.Command{add, remove} {
-		c.Flags().BoolVar(&yes, "yes", false, "do not ask: I state that the former peer never signs with these keys again")
+		c.Flags().BoolVar(&yes, "yes", false, "do not ask: I state that the former peer never signs with the keys again")
 	}
 	return cli.Group("peer", "Show and name the peer of a pair", peerLong, "  highwater peer show", show, add, remove)
 }
@@ -98,11 +104,13 @@ func (a *app) parting(ctx context.Context, admin operate.Admin, r operate.PeerRe
 	if r.Address == "" {
 		word = "remove"
 	}
-	a.Note("This instance signs, and will never ask the instance %s again, not even after a restart. If the former peer ever takes over, both sign.",
-		st.Pair.Peer.Key.Short())
-	a.Note("Go on only if the former peer is gone for good or made anew, or removes this instance, too: highwater peer remove. Else first, here: highwater standby.")
+	a.Note("This instance signs, and will never ask the instance %s again, not even after a restart.\n"+
+		"If the former peer ever takes over, both sign. Go on only in one of these cases:\n"+
+		"  - the former peer is gone for good, or made anew;\n"+
+		"  - the former peer forgets this instance, too: highwater peer remove, on the former peer.\n"+
+		"Otherwise stop here, and run first: highwater standby", st.Pair.Peer.Key.Short())
 	return a.Confirm(false, fmt.Sprintf(
-		"The instance %s never signs with these keys again?", st.Pair.Peer.Key.Short()), word)
+		"Will the instance %s never sign with the keys again?", st.Pair.Peer.Key.Short()), word)
 }
 
 func (a *app) pair(cfg *config.Config, v failover.View) error {

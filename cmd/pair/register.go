@@ -21,26 +21,28 @@ import (
 )
 
 const registerLong = `Several instances share the right to sign through one record in etcd, instead of a pair. The
-record names an owner and a horizon. The owner signs up to the horizon, and moves the horizon along with the chain. When
-the owner is gone, the next instance takes over above the horizon, without an operator. See docs/register.md.`
+record names an owner and a horizon. The owner signs up to the horizon, and moves the horizon along with the
+chain. When the owner is gone, the next instance takes over above the horizon, without an operator. See
+docs/register.md.`
 
-const registerInitLong = `Make the first record, at the signing instance, stopped. The record holds the instance's exact
-watermarks: the first owner starts above these marks. From then on the instance signs by the register only.
+const registerInitLong = `Make the first record, at the signing instance, stopped. The record holds the instance's
+exact watermarks: the first owner starts above these marks. From now on the instance signs by the register only.
 
-In etcd, make a user for this record alone, with read and write. The command prints the KEY of the record. NAME is the
-common name of the certificate in [register] cert:
+In etcd, make a user for the record alone, with read and write. The command prints the KEY of the record. NAME
+is the common name of the certificate in [register] cert:
 
   etcdctl role add highwater
   etcdctl role grant-permission highwater readwrite KEY
   etcdctl user add NAME --no-password
   etcdctl user grant-role NAME highwater`
 
-const registerDetachLong = `Leave the register for good, at a stopped instance. The instance goes on alone, and asks the
-register no more. The command rests on your statement that no other instance can sign: their processes are stopped, and
-do not come back with the register. If the statement is false, two instances sign, and you are slashed.
+const registerDetachLong = `Leave the register for good, at a stopped instance. The instance goes on alone, and asks
+the register no more. The command rests on your statement that no other instance can sign: their processes are
+stopped, and do not come back with the register. If the statement is false, two instances sign, and you are
+slashed.
 
-Every watermark is raised above every place that any instance may have signed: ten levels above LEVEL, the chain's head,
-and above the newest horizon seen here.`
+Every watermark is raised above every place that any instance may have signed: ten levels above LEVEL, the
+chain's head, and above the newest horizon seen here.`
 
 func (a *app) registerCmd() *cobra.Command {
 	var yes, alone bool
@@ -59,10 +61,11 @@ func (a *app) registerCmd() *cobra.Command {
 		},
 	})
 	create.Flags().BoolVar(&yes, "yes", false,
-		"do not ask: I state that only this instance has signed with these keys above its watermarks")
+		"do not ask: I state that no second signer has signed with the keys above the watermarks here")
 	show := a.AddJSON(&cobra.Command{
 		Use: "show", Short: "Read the record, and show who may sign", Args: cli.NoArgs,
 		Example: "  highwater register show --json",
+		Long:    "Read the record in etcd, and show the owner, the horizon and the revision. Nothing is written.",
 		RunE:    func(c *cobra.Command, _ []string) error { return a.registerShow(c.Context()) },
 	})
 	detach := a.AddJSON(&cobra.Command{
@@ -78,8 +81,8 @@ func (a *app) registerCmd() *cobra.Command {
 			}
 			if !alone {
 				return hints.Add(errors.New("nobody stated that the other instances cannot sign"),
-					fmt.Sprintf("stop them for good, then: highwater register detach --the-other-instances-cannot-sign "+
-						"--head %d", level))
+					fmt.Sprintf("stop the other instances for good, and run: "+
+						"highwater register detach --the-other-instances-cannot-sign --head %d", level))
 			}
 			return a.shared(c.Context(), func(cfg *config.Config, in *daemon.Instance) error {
 				return a.detach(c.Context(), cfg, in, level)
@@ -88,7 +91,7 @@ func (a *app) registerCmd() *cobra.Command {
 	})
 	detach.Flags().BoolVar(&alone, "the-other-instances-cannot-sign", false,
 		"I state: all other instances are stopped, and do not come back with the register")
-	detach.Flags().Var(&head, "head", "where the chain is: `LEVEL` (a number, or head+N)")
+	detach.Flags().Var(&head, "head", "`LEVEL` of the chain's head (a number, or head+N)")
 	return cli.Group("register", "Share the right to sign among several machines, through etcd", registerLong,
 		"  highwater register show", create, show, detach)
 }
@@ -131,7 +134,8 @@ func (a *app) registerInit(ctx context.Context, cfg *config.Config, in *daemon.I
 	for _, m := range marks {
 		level = max(level, m.Level)
 	}
-	question := fmt.Sprintf("Has only this instance signed with these keys above its watermarks (the highest is at level %d)?", level)
+	question := fmt.Sprintf("Is it certain that no second signer has signed with the keys above the watermarks here\n"+
+		"(the highest is at level %d)?", level)
 	if err = a.Confirm(yes, question, "init"); err != nil {
 		return err
 	}

@@ -22,22 +22,24 @@ import (
 	"highwater/signer"
 )
 
-const takeoverLong = `Take the right to sign while the peer is gone. A takeover rests on your statement that the peer cannot sign: its process is
-stopped or its devices are unplugged, and neither comes back by itself. (On the peer: systemctl disable --now highwater. A
-killed daemon is restarted by its unit, a merely stopped daemon at the next boot.) Only the flag
---the-other-instance-cannot-sign makes the statement; --yes does not. If the statement is false, both sign, and you are
-slashed.
+const takeoverLong = `Take the right to sign while the peer is gone. If the peer answers, use highwater handover
+instead: no statement is needed.
 
-The rest is evidence: the peer does not answer, the node is in step, your keys were silent on chain. Watermarks are raised by
-three levels above the chain's head at the time of your statement, if your node had a fresh head and three silent levels were
-seen; else by ten above everything known. --margin chooses. If the peer answers, use highwater handover: no statement is
-needed.
+A takeover rests on your statement that the peer cannot sign: its process is stopped or its devices are
+unplugged, and neither comes back by itself. On the peer: systemctl disable --now highwater. (A killed daemon is
+restarted by its unit, a merely stopped daemon at the next boot.) Only the flag --the-other-instance-cannot-sign
+makes the statement; --yes does not. If the statement is false, both sign, and you are slashed.
 
-The checklist is shown, and kept up to date, until nothing stands in the way; with --check once. Afterwards the devices' own
-marks are raised (a Ledger's by you: the command and its screens are shown), and the command waits for the first signature.
+The rest is evidence: the peer does not answer, the node is in step, your keys were silent on chain. Watermarks
+rise to three levels above the chain's head at the time of your statement, if your node had a fresh head and
+three silent levels were seen; else to ten levels above everything known. --margin chooses the number.
 
-Exit status 0: taken over; with --check: nothing stands in the way. 1: a line stands in the way, or the time ran out: nothing
-was changed.`
+The checklist is shown, and kept up to date, until nothing stands in the way; with --check once. Afterwards the
+devices' own marks are raised (a Ledger's by you: the command and its screens are shown), and the command waits
+for the first signature.
+
+Exit status 0: taken over; with --check: nothing stands in the way. 1: a line stands in the way, or the time ran
+out: nothing was changed.`
 
 type takeoverFlags struct {
 	r      failover.TakeoverRequest
@@ -78,22 +80,22 @@ func (a *app) takeoverCmd() *cobra.Command {
 				func(_ *config.Config, admin operate.Admin) error { return a.takeover(c.Context(), admin, &f) })
 		},
 	}
-	c.Flags().BoolVar(&f.r.Check, "check", false, "only show the checklist")
+	c.Flags().BoolVar(&f.r.Check, "check", false, "show the checklist once, and change nothing")
 	c.Flags().BoolVar(&f.r.CannotSign, "the-other-instance-cannot-sign", false,
 		"I state: the peer is stopped, or its devices are unplugged")
 	c.Flags().BoolVar(&f.r.CertificateDestroyed, "the-certificate-is-destroyed", false,
 		"I state: the file with the released right is destroyed")
 	c.Flags().IntVar(&f.r.Silence, "silence", 3,
 		"wait for `N` levels with rights of our keys, and without their operations")
-	c.Flags().Var(&f.head, "head", "where the chain is: `LEVEL`, for an instance without a node")
+	c.Flags().Var(&f.head, "head", "`LEVEL` of the chain's head, for an instance without a node")
 	c.Flags().BoolVar(&f.r.Far, "far", false,
 		fmt.Sprintf("the --head is right, although more than %d levels above the highest known level", hwm.FarLevels))
 	c.Flags().Int32Var(&f.margin, "margin", 0,
 		"sign nothing up to `LEVELS` above all known levels (default: by the evidence)")
 	c.Flags().StringVar(&f.r.Why, "why", "", "the reason, a `TEXT` kept with the role")
-	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask (not the statement)")
+	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask (makes no statement)")
 	c.Flags().DurationVar(&f.wait, "wait", 2*time.Minute,
-		"how long to wait for the evidence, and afterwards for the first signature")
+		"the `TIME` to wait for the evidence, and again for the first signature")
 	c.Flags().BoolVar(&f.noWait, "no-wait", false, "do not wait for the first signature")
 	return a.AddJSON(c)
 }

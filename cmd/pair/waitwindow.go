@@ -16,12 +16,13 @@ import (
 	"highwater/operate"
 )
 
-const waitWindowLong = `Wait for a good moment for a pause of signing, or for a handover: no block of yours is near (as a baker of round 0
-or 1), the head is attested, the node is in step, and the peer is ready to sign: the peer answers, its node has caught up, its
-devices hold the same keys, its watermarks follow.
+const waitWindowLong = `Wait for a good moment for a pause of signing, or for a handover: none of the next blocks is
+yours (as a baker of round 0 or 1), the head is attested, the node is in step, and the peer is ready to sign. A
+ready peer answers, its node has caught up, its devices hold the same keys, and its watermarks follow.
 
-For a baker with too frequent blocks the command waits for the longest gap that begins before the time runs out. Without a
-node in the configuration nobody knows the next bakers: the command reports the lack, and looks at the rest.
+For a baker with too frequent blocks the command waits for the longest gap that begins before the time runs out.
+Without a node in the configuration the next bakers are unknown: the command reports the lack, and looks at the
+rest.
 
 Exit status 0: the moment is good, now. 1: the time ran out, or a fault does not pass by itself.`
 
@@ -35,8 +36,8 @@ type windowFlags struct {
 
 func (f *windowFlags) flags(c *cobra.Command, timeout time.Duration) {
 	c.Flags().IntVar(&f.blocks, "blocks", moment.DefaultQuiet,
-		"how many of the next levels, `N`, are to bring no block of yours")
-	c.Flags().DurationVar(&f.timeout, "timeout", timeout, "how long to wait for the moment")
+		"wait until none of the next `N` levels brings a block of yours")
+	c.Flags().DurationVar(&f.timeout, "timeout", timeout, "how long to wait for the moment: a `TIME`, as 90s or 10m")
 }
 
 func (f *windowFlags) check() error {
@@ -76,9 +77,10 @@ func (a *app) waitWindowCmd() *cobra.Command {
 		},
 	}
 	f.flags(c, 10*time.Minute)
-	c.Flags().DurationVar(&f.quiet, "quiet", 0, "the same as a time, at mainnet's 6 s a level")
-	c.Flags().BoolVar(&f.alone, "alone", false, "leave the peer out: nobody is to sign meanwhile, as at a restart")
-	c.Flags().BoolVar(&check, "check", false, "look once")
+	c.Flags().DurationVar(&f.quiet, "quiet", 0,
+		"instead of --blocks: a `TIME` without a block of yours, as 30s, at mainnet's 6 s a level")
+	c.Flags().BoolVar(&f.alone, "alone", false, "do not look at the peer: for a pause without a handover, as a restart")
+	c.Flags().BoolVar(&check, "check", false, "look once, and do not wait")
 	return a.AddJSON(c)
 }
 

@@ -77,7 +77,7 @@ func There(side []wire.KeyReport) Lacks {
 		h, ok := health[pkh]
 		switch word, text, told := strings.Cut(h, ": "); {
 		case !ok:
-			return Lack{"is not known there", "connect the key's device to the peer's machine, and see on the peer's machine: highwater keys list"}
+			return Lack{"is not known there", "connect the key's device at the peer; at the peer see: highwater keys list"}
 		case h == string(device.Ready):
 			return Lack{}
 		case told:

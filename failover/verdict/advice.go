@@ -78,7 +78,7 @@ func (s Screen) broken(v Verdict) []string {
 	return []string{DiskHint(s.Me), "or, to sign here again: " + hint}
 }
 
-// owner is for the screen of the owner.
+// owner is the advice on the owner's own screen.
 func (s Screen) owner(v Verdict) (waits string, next []string) {
 	switch v.Is {
 	case FencedOwner:

@@ -81,7 +81,7 @@ type Mark struct {
 	UpdatedAt time.Time           `json:"updated_at"` // UTC, to the millisecond
 }
 
-// Ceiling is the level above which the writer signs nothing.
+// Ceiling is the highest level that the writer signs.
 type Ceiling struct {
 	PKH    tezos.PublicKeyHash `json:"pkh"`
 	Level  int32               `json:"level"`
@@ -91,7 +91,7 @@ type Ceiling struct {
 // signing separates a bundle's signature from every further use of the key.
 const signing = "highwater bundle 1\n"
 
-// Sign puts a bundle into its canonical order and signs it as identity, whose public key becomes Instance.
+// Sign puts a bundle into canonical order and signs the bundle with identity. The public key becomes Instance.
 func Sign(b Bundle, identity crypto.Signer) (*Bundle, error) {
 	public, ok := identity.Public().(ed25519.PublicKey)
 	if !ok {

@@ -43,7 +43,7 @@ func Parse(data []byte) (*Bundle, error) {
 		return nil, fmt.Errorf("%w: the format is not %q", ErrContent, FormatName)
 	}
 	if h.Version != Version {
-		return nil, fmt.Errorf("%w: version %d, and this program knows %d; use the version of highwater that wrote "+
+		return nil, fmt.Errorf("%w: version %d, and the program knows %d; use the version of highwater that wrote "+
 			"the file, or a later version",
 			ErrVersion, h.Version, Version)
 	}

@@ -130,7 +130,7 @@ func (p *parser) header(o *object) error {
 		return err
 	}
 	if version != Version {
-		return p.wrap("", fmt.Errorf("%w: version %d, and this program knows %d; "+
+		return p.wrap("", fmt.Errorf("%w: version %d, and the program knows %d; "+
 			"use the version of highwater that wrote the file, or a later version",
 			ErrUnknownVersion, version, Version))
 	}

@@ -136,7 +136,7 @@ func detect(name string, doc any) (Format, error) {
 	}
 	return 0, &FileError{
 		Name: name,
-		Err: fmt.Errorf("%w: expected an export of highwater, or a file whose name ends as its program has it: "+
+		Err: fmt.Errorf("%w: expected an export of highwater, or a file with a name as from its program: "+
 			"block_high_watermarks, preattestation_…, attestation_… (octez-signer), NetXdQprcVkpa_highwatermarks "+
 			"(octez-baker), NetXdQprcVkpaWU.json (signatory)", ErrUnknownFormat),
 	}

@@ -26,9 +26,9 @@ func (b *Backup) checkPeer(ctx context.Context) checklist.Line {
 		if add := b.Config.PeerAdd(st.Instance); add != "" {
 			hint = "at the peer: " + add + "; here, " + hint
 		} else {
-			hint = "set [peer] listen in " + b.Config.Path + " and restart; then, " + hint
+			hint = "set [peer] listen in " + b.Config.Path + " and restart; after the restart, " + hint
 		}
-		return waiting(hint, "no peer is named here; this instance's key is %s", st.Instance)
+		return waiting(hint, "no peer is named here; the key of the instance is %s", st.Instance)
 	}
 	f, _ := b.planFinding(ctx, checklist.OtherInstance)
 	if !f.Result.Passed() {
@@ -75,7 +75,7 @@ func (b *Backup) checkClocks(ctx context.Context) checklist.Line {
 		return f
 	}
 	if there, ok := b.planFinding(ctx, checklist.Clocks); ok && there.Result.Passed() {
-		f.Detail += "; this machine's and the peer's: " + there.Detail
+		f.Detail += "; here and at the peer: " + there.Detail
 		if there.Result == checklist.Warning {
 			f.Result, f.Hint = there.Result, there.Hint
 		}

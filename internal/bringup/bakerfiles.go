@@ -32,7 +32,7 @@ func (b *Backup) checkBakerFiles(ctx context.Context) checklist.Line {
 	if b.BakerDir == "" {
 		return checklist.Line{
 			Detail: "nobody said where octez-baker's base directory is",
-			Hint: "copy the files from the first machine, then name their directory: " +
+			Hint: "copy the files from the first machine, and name their directory: " +
 				"highwater bring-up --baker-dir ~/.tezos-client",
 		}
 	}
@@ -45,7 +45,7 @@ func (b *Backup) checkBakerFiles(ctx context.Context) checklist.Line {
 			continue
 		}
 		if err != nil {
-			return broken(hints.Add(err, "may this user look into "+b.BakerDir+"? If not: "+
+			return broken(hints.Add(err, "may highwater look into "+b.BakerDir+"? If not: "+
 				"highwater bring-up --state baker-files='copied from the first machine'"))
 		}
 		nonces++
@@ -62,7 +62,7 @@ func (b *Backup) checkBakerFiles(ctx context.Context) checklist.Line {
 		bakerMarks) + " from the first machine, and again at each switch"
 	switch {
 	case text == "" && nonces == 0:
-		return waiting(copyHint, "%s has neither nonces nor highwatermarks of this chain", b.BakerDir)
+		return waiting(copyHint, "%s has neither nonces nor highwatermarks of the chain", b.BakerDir)
 	case nonces == 0:
 		return waiting(copyHint, "%s has no nonces: %s", b.BakerDir, strings.Join(have, ", "))
 	case text == "":

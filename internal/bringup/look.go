@@ -136,7 +136,8 @@ func (b *Backup) Outlook() string {
 		return "this machine takes the right to sign by itself when its owner is gone (by hand: highwater handover, highwater takeover)"
 	}
 	if e, _ := b.Record.Entry(stepPeer); e.Result == checklist.Skipped {
-		return "without a link the right to sign comes by highwater accept, or by highwater activate when the first machine cannot sign"
+		return "without a link the right to sign comes by highwater accept, or by highwater activate when the first " +
+			"machine cannot sign"
 	}
 	return "this machine can take its peer's place (highwater handover, highwater takeover)"
 }

@@ -56,7 +56,7 @@ func (b *Backup) checkKeys(ctx context.Context) checklist.Line {
 	}
 	return checklist.Line{
 		Detail: "the keys here are " + strings.Join(names, ", "),
-		Hint: "compare with the first machine, then: " +
+		Hint: "compare with the first machine, and run: " +
 			"highwater bring-up --state keys='compared with the first machine'",
 	}
 }
@@ -68,7 +68,7 @@ func missingKeys(from *bundle.Bundle, here []operate.KeyRow) []string {
 		i := slices.IndexFunc(here, func(row operate.KeyRow) bool { return row.PKH == k.PKH })
 		switch {
 		case i < 0:
-			out = append(out, fmt.Sprintf("the first machine has key %s, this machine has not", k.PKH))
+			out = append(out, fmt.Sprintf("the first machine has key %s, the backup has not", k.PKH))
 		case here[i].Unable() != nil:
 			out = append(out, fmt.Sprintf("the first machine's key %s cannot sign here: %s", k.PKH, here[i].Unable().Text))
 		}
@@ -130,15 +130,16 @@ func (b *Backup) checkMarks(ctx context.Context) checklist.Line {
 		return waiting("take the marks over: on the first machine, highwater bundle export --out bundle.json; "+
 			"here, with the file, highwater bring-up --import bundle.json", "%s missing", words.Count(missing, "mark"))
 	case missing > 0:
-		return waiting("the marks come from the peer, as soon as the peer has marks: on the peer, highwater hwm set or activate --level", "%s missing", words.Count(missing, "mark"))
+		return waiting("the marks come from the peer, as soon as the peer has marks: on the peer, highwater hwm set or "+
+			"activate --level", "%s missing", words.Count(missing, "mark"))
 	case !b.paired(ctx):
 		return checklist.Line{
 			Result: checklist.Warning, Detail: fmt.Sprintf(
 				"%s, taken over %s: the first machine's later signatures are not in the marks", text, words.Time(newest)),
-			Hint: "take the marks over again before this machine is activated; or make a pair: highwater peer add",
+			Hint: "take the marks over again before the activation here; or make a pair: highwater peer add",
 		}
 	case !st.Pair.Peer.Following:
-		return waiting("highwater peer show; a peer that answers is followed within seconds",
+		return waiting("highwater peer show; the marks are followed within seconds of the peer's answer",
 			"%s; the peer's marks are not followed", text)
 	}
 	return fine("%s; the marks follow the peer's", text)
@@ -177,7 +178,7 @@ func (b *Backup) importFiles(ctx context.Context) error {
 			b.Note("refused: %s of %s: %s", r.Kind, r.PKH, r.Why)
 		}
 		if len(rows) == 0 {
-			return errors.New("the files hold no watermarks of this chain")
+			return errors.New("the files hold no watermarks of the configured chain")
 		}
 		if _, err = admin.Raise(ctx, operate.RaiseRequest{Rows: rows}); operate.ReasonOf(err) == string(hwm.TooFar) {
 			return hints.Add(err, "look at the levels again; if the levels are right: "+

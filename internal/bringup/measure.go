@@ -120,7 +120,7 @@ func followed(p *failover.PeerView) checklist.Line {
 	case !p.Following:
 		l.Result, l.Detail = checklist.Warning, "not followed now: this instance signs, or the stream begins anew"
 	case p.Behind == nil:
-		l.Result, l.Detail = checklist.Warning, "the peer has some marks that are missing here"
+		l.Result, l.Detail = checklist.Warning, "some of the peer's marks are missing here"
 	default:
 		l.Detail = words.Count(*p.Behind, "level") + " behind"
 		if p.FollowedAt != nil {

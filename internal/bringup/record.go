@@ -184,7 +184,7 @@ func Parse(data []byte) (*Record, error) {
 		return nil, fmt.Errorf("%w: %w", ErrContent, err)
 	}
 	if head.Version != Version {
-		return nil, fmt.Errorf("%w: version %d, and this program knows %d", ErrVersion, head.Version, Version)
+		return nil, fmt.Errorf("%w: version %d, and the program knows %d", ErrVersion, head.Version, Version)
 	}
 	r := &Record{}
 	dec := json.NewDecoder(io.LimitReader(bytes.NewReader(data), MaxSize))

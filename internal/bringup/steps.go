@@ -60,23 +60,24 @@ func (b *Backup) steps() []Step {
 		link,
 		{
 			ID: stepKeys, After: []string{stepDevices, link.ID}, Check: b.checkKeys, Lasting: true,
-			Question: "Does the first machine sign with exactly these keys? Compare with its `highwater keys list`.",
+			Question: "Does the first machine sign with exactly the same keys? Compare with `highwater keys list` on the " +
+				"first machine.",
 		},
 		{ID: stepMarks, After: []string{stepKeys}, Check: b.checkMarks, Act: b.takeMarks, Always: len(b.Files) > 0},
 		{
 			ID: "node", Check: b.checkNode, Skip: "a node",
-			Question: "Does an octez node of this chain run for this machine, and is the node in step? Say where.",
+			Question: "Does an octez node of the chain run for the backup, and is the node in step? Say where.",
 		},
 		{ID: "clock", Check: b.checkClocks},
 		{
 			ID: stepFiles, Check: b.checkBakerFiles, Lasting: true, Skip: "the baker's files",
-			Question: "octez-baker keeps seed nonces and its own highwatermarks in its base directory (~/.tezos-client). A cycle's attesting\n" +
-				"reward depends on revealing the nonces. Are the first machine's files here, or does the first machine keep none? Say how\n" +
-				"and when.",
+			Question: "octez-baker keeps seed nonces and highwatermarks of its own in the base directory\n" +
+				"(~/.tezos-client). A cycle's attesting reward depends on revealing the nonces. Are the first\n" +
+				"machine's files here, or does the first machine keep none? Say how and when.",
 		},
 		{
 			ID: "baker", After: []string{stepDaemon}, Check: b.checkBaker, Skip: "a baker on this machine",
-			Question: "Does octez-baker run for this machine, with the same keys at " + b.signerAddress() +
+			Question: "Does octez-baker run for the backup, with the same keys at " + b.signerAddress() +
 				"? The baker is refused until the switch.",
 		},
 		{
@@ -172,7 +173,8 @@ func (b *Backup) checkDevices(ctx context.Context) checklist.Line {
 	}
 	if len(st.Keys) == 0 {
 		findings = append(findings, checklist.New(
-			checklist.Keys, checklist.Bad, "no key is known", "see docs/ledger.md, docs/tezsign.md; then: highwater keys list"))
+			checklist.Keys, checklist.Bad, "no key is known",
+			"set the devices up (docs/ledger.md, docs/tezsign.md), and look again: highwater keys list"))
 	}
 	return foundOf(findings...)
 }
@@ -195,7 +197,7 @@ func (b *Backup) checkRole(ctx context.Context) checklist.Line {
 	case st.Role.Role == hwm.Active:
 		f := checklist.Line{
 			Result: checklist.Bad, Detail: detail + ": this machine signs",
-			Hint: "bring-up is for the machine that does not sign",
+			Hint: "bring up the machine without the right to sign",
 		}
 		if b.Record.UnderWay != nil {
 			f.Hint = "an interrupted drill brought the right to sign here; give the right back with: highwater handover"
@@ -204,7 +206,7 @@ func (b *Backup) checkRole(ctx context.Context) checklist.Line {
 	case st.Role.Role == hwm.Fenced:
 		return checklist.Line{
 			Result: checklist.Bad, Detail: detail + ": " + st.Role.Why,
-			Hint: "find the second signer of these keys; then: highwater standby",
+			Hint: "find and stop the second signer of the keys; after that: highwater standby",
 		}
 	case st.Role.Mine && st.Role.Epoch > 0 && !b.Config.Shared():
 		return checklist.Line{

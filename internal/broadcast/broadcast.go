@@ -9,7 +9,7 @@ type Changes struct {
 	ch chan struct{}
 }
 
-// New makes a broadcast that nobody has sent yet.
+// New makes a broadcast before its first Send.
 func New() *Changes { return &Changes{ch: make(chan struct{})} }
 
 // Wait is closed at the next Send. Take the channel before looking at the thing that may change.
@@ -19,7 +19,7 @@ func (c *Changes) Wait() <-chan struct{} {
 	return c.ch
 }
 
-// Send wakes all who wait.
+// Send wakes all waiting goroutines.
 func (c *Changes) Send() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -84,7 +84,7 @@ type Server struct {
 	Burst           int      `toml:"burst"`
 }
 
-// Socket is the listener for octez-baker's socket protocol; who may ask is that of Server.
+// Socket is the listener for octez-baker's socket protocol; Server's authorized keys hold for Socket too.
 type Socket struct {
 	Listen string `toml:"listen"` // tcp://HOST:PORT or unix:/PATH; empty: off
 }

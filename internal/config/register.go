@@ -68,7 +68,8 @@ func (c *Config) checkRegister(f *faultList) {
 		checkEndpoint(f, e)
 	}
 	if c.Peer.Listen != "" {
-		f.add("peer.listen and [register]: one or the other. A pair hands the right to sign over between its two machines, a register gives it to one of " +
+		f.add("peer.listen and [register]: one or the other. A pair hands the right to sign over between its two " +
+			"machines, a register gives it to one of " +
 			"several: two givers would make two signers")
 	}
 	if c.Node == "" {
@@ -91,7 +92,7 @@ func (c *Config) checkRegister(f *faultList) {
 	}
 }
 
-// checkEndpoint wants https, but on this machine: whoever writes to the register takes the right to sign away.
+// checkEndpoint wants https, but on loopback: a writer to the register can take the right to sign away.
 func checkEndpoint(f *faultList, e string) {
 	u, err := url.Parse(e)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Port() == "" || strings.Trim(u.Path, "/") != "" {

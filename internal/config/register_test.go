@@ -16,7 +16,8 @@ func TestRegisterDefaults(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, c.Shared())
 	require.Equal(t, Register{
-		Endpoints: []string{"https://10.0.0.1:2379", "http://127.0.0.1:2379"}, Name: "bakery", Ahead: 3, Automatic: true, Patience: 2,
+		Endpoints: []string{"https://10.0.0.1:2379", "http://127.0.0.1:2379"}, Name: "bakery", Ahead: 3, Automatic: true,
+		Patience: 2,
 	}, c.Register)
 	require.Equal(t, "/highwater/NetXnHfVqm9iesp/bakery", c.RegisterKey())
 }

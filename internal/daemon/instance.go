@@ -87,7 +87,8 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, erro
 		devices = append(devices, d.driver) // the driver, with all its further abilities
 	}
 	in.hooks = hooks.New(hooks.Config{
-		Command: cfg.Hooks.Command, Webhook: cfg.Hooks.Webhook, Timeout: time.Duration(cfg.Hooks.Timeout), Instance: db.Instance(), Log: opt.Log,
+		Command: cfg.Hooks.Command, Webhook: cfg.Hooks.Webhook, Timeout: time.Duration(cfg.Hooks.Timeout),
+		Instance: db.Instance(), Log: opt.Log,
 	})
 	_, paired := db.Peer()
 	var right signer.Right
@@ -101,8 +102,10 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, erro
 	// The memory hears all from the first request on, or the guard would take our own signatures for a stranger's.
 	memory := guard.NewMemory()
 	in.Signer = signer.New(signer.Config{
-		Chain: cfg.ChainID, Store: db, Devices: devices, Keys: cfg.Policy, Log: opt.Log, Lines: lines, Hold: paired || cfg.Shared(), Right: right,
-		Observe: opt.observing(cfg, memory, in.audit), Changed: in.changed, Alarmed: in.hooks.Alarm, Awake: in.awake, Head: in.head,
+		Chain: cfg.ChainID, Store: db, Devices: devices, Keys: cfg.Policy, Log: opt.Log, Lines: lines,
+		Hold: paired || cfg.Shared(), Right: right,
+		Observe: opt.observing(cfg, memory, in.audit), Changed: in.changed, Alarmed: in.hooks.Alarm, Awake: in.awake,
+		Head: in.head,
 	})
 	pair := failover.Config{Signer: in.Signer, Store: db, Log: opt.Log, Build: opt.Version, Offline: !opt.Running}
 	var reader *chain.Reader // shared by the guard and the protocol: each block is read once
@@ -114,10 +117,13 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, erro
 		pair.Chain = reader
 	}
 	in.node = failover.New(pair)
-	in.Admin = &operate.Local{Signer: in.Signer, Store: db, Version: opt.Version, Running: opt.Running, Now: time.Now, Node: in.node}
+	in.Admin = &operate.Local{Signer: in.Signer, Store: db, Version: opt.Version, Running: opt.Running, Now: time.Now,
+		Node: in.node}
 	in.Admin.Name, in.Admin.Audit = cfg.Name, in.audit.State
-	in.Admin.Identity, in.Admin.LastRun, in.Admin.Acts, in.Admin.Seen = db.Identity(), lastRun(db.Ended()), db.Journal, db.RegisterSeen
-	in.Admin.Shared = cfg.Shared() && (opt.Running || db.RegisterSeen().Cluster != 0) // before the first record its operator makes ready as alone
+	in.Admin.Identity, in.Admin.LastRun, in.Admin.Acts, in.Admin.Seen = db.Identity(), lastRun(db.Ended()), db.Journal,
+		db.RegisterSeen
+	// before the first record its operator makes ready as alone
+	in.Admin.Shared = cfg.Shared() && (opt.Running || db.RegisterSeen().Cluster != 0)
 	var heads guard.Heads = in.node.Heads()
 	var watched guard.Store = db
 	if in.share != nil {
@@ -310,5 +316,6 @@ func ExplainStore(cfg *config.Config, err error) error {
 
 // storeOptions are the store's options from the configuration.
 func storeOptions(cfg *config.Config, opt Options) store.Options {
-	return store.Options{Log: opt.Log, OnCommit: opt.onCommit, Ahead: cfg.Store.Levels(), RuntimeDir: cfg.RuntimeDir(), Reading: opt.Running}
+	return store.Options{Log: opt.Log, OnCommit: opt.onCommit, Ahead: cfg.Store.Levels(), RuntimeDir: cfg.RuntimeDir(),
+		Reading: opt.Running}
 }

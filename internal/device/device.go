@@ -101,4 +101,4 @@ func (e *Error) HintText() string { return e.Hint }
 var ErrRefused = errors.New("the device refused to sign")
 
 // ErrNoKey is wrapped when the device does not hold the requested key.
-var ErrNoKey = errors.New("the device does not hold this key")
+var ErrNoKey = errors.New("the key is not on the device")

@@ -51,7 +51,8 @@ func StateDir(cfg *config.Config) checklist.Line {
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
 			err = hints.Add(fmt.Errorf("the directory %s is missing", dir),
-				fmt.Sprintf("is the disk mounted (findmnt -T %s), and is state_dir right? For a new instance: highwater init --config %s", dir, cfg.Path))
+				fmt.Sprintf("is the disk mounted (findmnt -T %s), and is state_dir right? For a new instance: highwater init "+
+					"--config %s", dir, cfg.Path))
 		}
 		return checklist.Failed(checklist.StateDirectory, config.ExplainAccess(err))
 	}

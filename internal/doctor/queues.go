@@ -25,11 +25,13 @@ func checkQueues(cfg *config.Config, st operate.Status) (out []checklist.Line) {
 	}
 	for _, d := range cfg.Devices {
 		n := keys[d.Name]
-		if d.Kind != config.KindLedger || d.Transport == config.TransportSim || n < 2 || time.Duration(n)*slowSignature <= budget {
+		if d.Kind != config.KindLedger || d.Transport == config.TransportSim || n < 2 ||
+			time.Duration(n)*slowSignature <= budget {
 			continue
 		}
 		fast, slow := time.Duration(n)*fastSignature, time.Duration(n)*slowSignature
-		text := fmt.Sprintf("%s share a Ledger, and a Ledger signs in turn (0.2 s to 0.9 s each): the last key waits %.1f s to %.1f s, and the budget of a request is %s",
+		text := fmt.Sprintf("%s share a Ledger, and a Ledger signs in turn (0.2 s to 0.9 s each): the last key waits "+
+			"%.1f s to %.1f s, and the budget of a request is %s",
 			words.Count(n, "key"), fast.Seconds(), slow.Seconds(), budget)
 		f := checklist.New(checklist.Queue, checklist.Warning, text, "spread the keys over several Ledgers")
 		if fast > budget {

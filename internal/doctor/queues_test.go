@@ -20,8 +20,10 @@ func TestManyKeysOnOneLedger(t *testing.T) {
 	}{
 		{1, config.KindLedger, ""},
 		{3, config.KindLedger, ""},
-		{4, config.KindLedger, "4 keys share a Ledger, and a Ledger signs in turn (0.2 s to 0.9 s each): the last key waits 0.8 s to 3.6 s, and the budget of a request is 3s"},
-		{64, config.KindLedger, "waits 12.8 s to 57.6 s, and the budget of a request is 3s: requests will fail at every level"},
+		{4, config.KindLedger, "4 keys share a Ledger, and a Ledger signs in turn (0.2 s to 0.9 s each): the last key " +
+			"waits 0.8 s to 3.6 s, and the budget of a request is 3s"},
+		{64, config.KindLedger, "waits 12.8 s to 57.6 s, and the budget of a request is 3s: requests will fail at every " +
+			"level"},
 		{64, config.KindTezSign, ""},
 	} {
 		cfg := &config.Config{Devices: []config.Device{{Name: "left", Kind: c.kind, Transport: config.TransportUSB}}}

@@ -50,8 +50,8 @@ func seenBy(st operate.Status) register.Seen {
 	return st.Register.Seen
 }
 
-// judgeMembers gives a line for each endpoint, and for the number of endpoints. want is the cluster of the record; zero:
-// the cluster of the first member.
+// judgeMembers gives a line for each endpoint, and for the number of endpoints. want is the cluster of the record;
+// zero: the cluster of the first member.
 func judgeMembers(members []etcd.Member, want uint64) (out []checklist.Line) {
 	answered := 0
 	for _, m := range members {
@@ -86,7 +86,8 @@ func judgeMember(m etcd.Member, want uint64) checklist.Line {
 			"does etcd run, and is the certificate good on both sides? "+registerPage)
 	case m.Cluster != want:
 		return checklist.New(id, checklist.Bad,
-			fmt.Sprintf("the member belongs to cluster %x, and the record is in cluster %x", m.Cluster, want), "correct register.endpoints")
+			fmt.Sprintf("the member belongs to cluster %x, and the record is in cluster %x", m.Cluster, want),
+			"correct register.endpoints")
 	case len(m.Alarms) > 0:
 		return checklist.New(id, checklist.Bad, fmt.Sprintf("etcd %s: alarm %s", m.Version, strings.Join(m.Alarms, ", ")),
 			"compact, defragment, etcdctl alarm disarm; "+registerPage)
@@ -97,7 +98,7 @@ func judgeMember(m etcd.Member, want uint64) checklist.Line {
 	return checklist.Good(id, "etcd %s, in cluster %x, with a leader", m.Version, m.Cluster)
 }
 
-// judgeAccess tells what the user of the certificate may do, by the first member that can tell.
+// judgeAccess tells the permissions of the certificate's user, by the first member with an answer.
 func judgeAccess(cfg *config.Config, members []etcd.Member) checklist.Line {
 	const id = checklist.RegisterAccess
 	key := cfg.RegisterKey()
@@ -173,7 +174,8 @@ const (
 func judgeAhead(ahead int32) checklist.Line {
 	const id = checklist.RegisterAhead
 	span := moment.BlockTime * time.Duration(ahead)
-	text := fmt.Sprintf("%d levels (%s): the longest absence of the register without a loss, and about the time of a takeover", ahead, span)
+	text := fmt.Sprintf("%d levels (%s): the longest absence of the register without a loss, and about the time of a "+
+		"takeover", ahead, span)
 	switch {
 	case ahead < fewAhead:
 		return checklist.New(id, checklist.Warning, text, "2 or more: an election among the members takes up to 3 s")

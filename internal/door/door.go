@@ -1,4 +1,4 @@
-// Package door decides which clients may ask, before a key is known, and counts the clients that are turned away.
+// Package door lets clients in or turns clients away, before a key is known, and counts the clients turned away.
 package door
 
 import (
@@ -20,7 +20,7 @@ const (
 	WrongProtocol   Cause = "wrong_protocol"  // a client of another protocol, or of another scheme
 	WrongPath       Cause = "wrong_path"      // nothing is at the path of the request
 	WrongAddress    Cause = "wrong_address"   // the address tz1… of the request cannot be read
-	UnknownKey      Cause = "unknown_key"     // no device holds the key whose public key is asked for
+	UnknownKey      Cause = "unknown_key"     // no device holds the key of the requested public key
 	Undecodable     Cause = "undecodable"     // the request cannot be read
 	Unauthenticated Cause = "unauthenticated" // the request is not signed by an authorized key
 	WebPage         Cause = "web_page"        // the request is one of a web page, or for another host

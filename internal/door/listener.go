@@ -38,7 +38,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// conn is a connection whose first byte is looked at.
+// conn is a connection with a look at its first byte.
 type conn struct {
 	net.Conn
 	l    *listener
@@ -66,8 +66,8 @@ const (
 	byeBytes = 64 << 10
 )
 
-// bye sends the last answer of a connection. A close with unread bytes would take the answer back from the client, so
-// the rest of what the client sends is read for a moment.
+// bye sends the last answer of a connection. A close with unread bytes would take the answer back from the client:
+// hence further bytes from the client are read for a moment.
 func (c *conn) bye(answer []byte) { Bye(c.Conn, answer) }
 
 // Bye sends the last answer of a connection; the caller closes the connection afterwards.

@@ -1,4 +1,4 @@
-// Package hints is advice, the next step of the operator: advice of errors, and commands that work as they stand.
+// Package hints is advice, the next step of the operator: advice of errors, and commands ready to be pasted.
 package hints
 
 import "errors"
@@ -15,7 +15,7 @@ func Of(err error) string {
 	return ""
 }
 
-// Add gives an error its advice. The text of the error stays.
+// Add gives an error advice. The text of the error stays.
 func Add(err error, hint string) error { return &advised{err, hint} }
 
 // advised is an error with advice.

@@ -10,14 +10,14 @@ const margin = 10
 
 var node atomic.Bool
 
-// HasNode says whether a node is configured. The configuration says so when it is read: commands in advice may then
-// count their level from the node's head.
+// HasNode takes down whether a node is configured; the reader of the configuration calls HasNode. With a node, commands
+// in advice may count their level from the node's head.
 func HasNode(yes bool) { node.Store(yes) }
 
-// Level is an advised command that sets marks above everything signed. The command lacks its last word, the level:
+// Level is an advised command for marks above everything signed. The argument lacks the last word, the level:
 // "highwater activate --level". known is where the chain may be, 0 where nobody can tell.
 //
-// The command works as it stands: with a node the level counts from the node's head, without a node from known.
+// The result can be pasted: with a node the level counts from the node's head, without a node from known.
 func Level(command string, known int64) string {
 	switch {
 	case node.Load():
@@ -25,5 +25,5 @@ func Level(command string, known int64) string {
 	case known > 0:
 		return fmt.Sprintf("%s %d", command, known+margin)
 	}
-	return fmt.Sprintf("set `node` in the configuration, then %s head+%d", command, margin)
+	return fmt.Sprintf("set `node` in the configuration, and run: %s head+%d", command, margin)
 }

@@ -17,5 +17,6 @@ func TestLevel(t *testing.T) {
 	require.Equal(t, "highwater activate --level head+10", hints.Level(command, 0))
 	hints.HasNode(false)
 	require.Equal(t, "highwater activate --level 8000010", hints.Level(command, 8_000_000))
-	require.Equal(t, "set `node` in the configuration, then highwater activate --level head+10", hints.Level(command, 0))
+	require.Equal(t, "set `node` in the configuration, and run: highwater activate --level head+10",
+		hints.Level(command, 0))
 }

@@ -167,7 +167,8 @@ func (h *History) makeRoom() {
 }
 
 // yields tells whether a record takes the place. At one level a more telling state stays. A signature yields to a
-// higher level only, of a signature or near. Every other state yields to every level: an absurd level of a refused request keeps nothing out.
+// higher level only, of a signature or near. Every other state yields to every level: an absurd level of a refused
+// request keeps nothing out.
 func (s *slot) yields(r Record) bool {
 	if s.level == r.Level {
 		return r.State >= s.state

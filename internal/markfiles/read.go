@@ -61,11 +61,11 @@ func ReadAll(
 func hintFor(err error) string {
 	switch {
 	case errors.Is(err, interchange.ErrUnknownFormat):
-		return "nothing was imported; the file must keep its signer's name for the file: see docs/migrate.md"
+		return "nothing was imported; give the file the name from the signer again: see docs/migrate.md"
 	case errors.Is(err, interchange.ErrOtherChain):
-		return "nothing was imported; choose the file of this chain, or the configuration of the file's chain"
+		return "nothing was imported; choose the file of the configured chain, or the configuration of the file's chain"
 	}
-	return "nothing was imported; copy the file again with its signer stopped, or set high enough marks: highwater hwm set"
+	return "nothing was imported; stop the signer and copy the file again, or set high enough marks: highwater hwm set"
 }
 
 // notReplaced refuses a file of an older Signatory beside a file of a newer Signatory. The newer release leaves the old

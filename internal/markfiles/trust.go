@@ -34,7 +34,7 @@ func (t Trust) Check(ctx context.Context, cfg *config.Config, admin operate.Admi
 		return "the peer", nil
 	}
 	return "", hints.Add(fmt.Errorf("the bundle is of the instance %s, and nobody named the instance here", b.Instance),
-		"compare with the writer's key (highwater peer show, on its machine); if the key is right: --key "+b.Instance.String())
+		"compare with the writer's key (highwater peer show, on the writer's machine); if the key is right: --key "+b.Instance.String())
 }
 
 // rows are the marks of a trusted bundle.

@@ -24,8 +24,9 @@ func WriteNew(dir string, files []interchange.File) error {
 	for i, f := range files {
 		paths[i] = filepath.Join(dir, filepath.FromSlash(f.Name))
 		if _, err := os.Lstat(paths[i]); err == nil {
-			return hints.Add(fmt.Errorf("%s exists already: its marks may be higher, or of different keys", paths[i]),
-				fmt.Sprintf("take the marks over first (highwater hwm import %s), then name a new directory", paths[i]))
+			return hints.Add(fmt.Errorf("%s exists already, perhaps with higher marks, or with marks of different keys",
+				paths[i]),
+				fmt.Sprintf("take the marks over first (highwater hwm import %s), and name a new directory", paths[i]))
 		}
 	}
 	for i, f := range files {

@@ -55,7 +55,8 @@ func Store(ctx context.Context, t *terminal.Terminal, cfg *config.Config, yes bo
 		t.Say("kept the watermark file: %s", file)
 		return nil
 	}
-	question := fmt.Sprintf("The command creates a new, empty watermark file in %s. The new file knows no earlier signature.\n"+
+	question := fmt.Sprintf("The command creates a new, empty watermark file in %s. The new file knows no earlier "+
+		"signature.\n"+
 		"If a watermark file existed before: is the disk mounted?\n"+
 		"Did the keys ever sign with a different state directory? Bring the old directory instead, or import the old marks.",
 		cfg.StateDir)

@@ -8,18 +8,18 @@ import (
 	"highwater/internal/daemon"
 )
 
-const template = `# Highwater. Every setting is explained in docs/configuration.md; a setting that does not exist is an error.
+const template = `# Highwater. Every setting is explained in docs/configuration.md; an unknown setting is an error.
 
 state_dir = %q
-chain     = %q       # the only chain that is signed for
+chain     = %q       # requests for a foreign chain are refused
 # node    = "http://127.0.0.1:8732"   # your octez node, for failover and the guard
 
 [server]
 listen = "127.0.0.1:6732"             # or "unix:/run/highwater/signer.sock"
-# authorized_keys  = ["edpk…"]        # public keys of clients that may ask; none: no authentication
+# authorized_keys  = ["edpk…"]        # public keys of permitted clients; none: no authentication
 # known_keys       = false            # answer /known_keys
 # prove_possession = false            # answer /bls_prove_possession
-# budget           = "3s"             # what a request has, faults of devices included
+# budget           = "3s"             # the time of a request, faults of devices included
 
 [audit]
 # max_size = "2GiB"                   # of the log of all decisions; "0": no log
@@ -28,7 +28,7 @@ listen = "127.0.0.1:6732"             # or "unix:/run/highwater/signer.sock"
 # listen = "127.0.0.1:6733"           # health, metrics, status page
 
 # The devices, each pinned. A Ledger by its four words (highwater ledger list), a TezSign by its serial.
-%s# Without any [[key]]: every key that the devices offer, for all kinds.
+%s# Without a [[key]]: every key of the devices, for all kinds.
 # [[key]]
 # pkh    = "tz1…"
 # alias  = "consensus"

@@ -91,5 +91,6 @@ func TestLiveElsewhere(t *testing.T) {
 			"waiting, for so long")
 	}
 	l.End()
-	require.Equal(t, "  ok       node            in step\n  waiting  silence         1 of 3\n  waiting  silence         2 of 3\n", err.String())
+	require.Equal(t, "  ok       node            in step\n  waiting  silence         1 of 3\n  waiting  silence      "+
+		"   2 of 3\n", err.String())
 }

@@ -21,7 +21,8 @@ func TestParseNetwork(t *testing.T) {
 	for _, text := range []string{"weeklynet", "", "main", "netXdQprcVkpaWU"} {
 		_, err := ParseNetwork(text)
 		require.ErrorContains(t, err, "is no chain id, and no network with a chain id known here: "+
-			"ghostnet (NetXnHfVqm9iesp), mainnet (NetXdQprcVkpaWU), seoulnet (NetXd56aBs1aeW3), shadownet (NetXsqzbfFenSTS)", text)
+			"ghostnet (NetXnHfVqm9iesp), mainnet (NetXdQprcVkpaWU), seoulnet (NetXd56aBs1aeW3), shadownet (NetXsqzbfFenSTS)",
+			text)
 		require.NotContains(t, err.Error(), "checksum")
 	}
 	_, err := ParseNetwork("NetXdQprcVkpaWV")

@@ -52,8 +52,10 @@ func opens(node string) error {
 }
 
 // filterHint is for EPERM: no permission of the file is missing, but a filter of devices keeps the process out.
-const filterHint = "a filter of devices keeps the process from the USB devices, and no udev rule helps: under systemd, take over " +
-	"DeviceAllow= and modprobe@usbcore.service of the unit in deploy/systemd, then: systemctl restart highwater; in a container, " +
+const filterHint = "a filter of devices keeps the process from the USB devices, and no udev rule helps: under " +
+	"systemd, take over " +
+	"DeviceAllow= and modprobe@usbcore.service of the unit in deploy/systemd, then: systemctl restart highwater; in " +
+	"a container, " +
 	"pass /dev/bus/usb on with its device class"
 
 func judgeAccess(i Info, node string, err error) error {

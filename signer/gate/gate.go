@@ -148,7 +148,7 @@ func (p *Pass) Do(f func() error) error {
 	p.gate.mu.Lock()
 	defer p.gate.mu.Unlock()
 	if p.epoch != p.gate.epoch {
-		return &refusal.Denial{Reason: refusal.NotActive, Text: "this instance stopped signing while the device was working"}
+		return &refusal.Denial{Reason: refusal.NotActive, Text: "the instance stopped signing while the device was at work"}
 	}
 	return f()
 }
@@ -160,23 +160,26 @@ func (g *Gate) Between(f func()) {
 	f()
 }
 
+// since is the layout of the moment of a role in a refusal.
+const since = "2006-01-02 15:04:05 MST"
+
 func (g *Gate) notActive(r hwm.RoleRecord) *refusal.Denial {
 	d := &refusal.Denial{Reason: refusal.NotActive}
 	switch r.Role {
 	case hwm.Standby:
-		d.Text = "this instance is on standby since " + r.Since.Format("2006-01-02 15:04:05 MST") + " and does not sign: " + r.Why
-		d.Hint = "if no other machine signs with these keys: highwater activate"
+		d.Text = "the instance is on standby since " + r.Since.Format(since) + " and does not sign: " + r.Why
+		d.Hint = "if no second machine signs with the keys: highwater activate"
 		if r.Owner != g.me {
 			d.Hint = "the peer may sign; see: highwater status. To sign here: highwater handover"
 		}
 	case hwm.Fenced:
-		d.Text = "this instance is fenced since " + r.Since.Format("2006-01-02 15:04:05 MST") + " and does not sign: " + r.Why
-		d.Hint = "before anything else, find the signer with these keys; highwater status shows the evidence " +
+		d.Text = "the instance is fenced since " + r.Since.Format(since) + " and does not sign: " + r.Why
+		d.Hint = "before anything else, find the second signer of the keys; highwater status shows the evidence " +
 			"and the next step"
 	case hwm.Active:
-		d.Text = "this instance is changing its role, or stopping, and does not sign now"
+		d.Text = "the instance is changing role, or stopping, and does not sign now"
 	default:
-		d.Text = "this instance has no role and does not sign"
+		d.Text = "the instance has no role and does not sign"
 	}
 	return d
 }

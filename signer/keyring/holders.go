@@ -5,8 +5,8 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Found gives the candidates of the last search, as long as no device has changed since: changed is the broadcast's channel. Among
-// dozens of devices a search takes as long as a hash.
+// Found gives the candidates of the last search, as long as no device has changed since: changed is the broadcast's
+// channel. Among dozens of devices a search takes as long as a hash.
 func (k *Key) Found(devices []Device, changed <-chan struct{}) []Device {
 	if last := k.last.Load(); last != nil && last.until == changed {
 		return last.found

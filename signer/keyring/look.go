@@ -66,7 +66,8 @@ func (l *Look) Signed(pkh tezos.PublicKeyHash) bool { return l.signed[pkh] }
 
 func (r *Ring) lookAt(d Device, place int) *lookedAt {
 	keys := d.Keys()
-	at := &lookedAt{Device: d, place: place, status: d.Status(), byHash: make(map[tezos.PublicKeyHash]device.Key, len(keys)), idle: true}
+	at := &lookedAt{Device: d, place: place, status: d.Status(),
+		byHash: make(map[tezos.PublicKeyHash]device.Key, len(keys)), idle: true}
 	for _, k := range keys {
 		pkh := k.PublicKey.Hash()
 		at.byHash[pkh] = k
@@ -77,8 +78,8 @@ func (r *Ring) lookAt(d Device, place int) *lookedAt {
 	return at
 }
 
-// Candidates are the devices worth a question about the key: the devices of its policy, in order; or all holders, and of
-// the devices that are not ready the first, and the holder at the last connection.
+// Candidates are the devices worth a question about the key: the devices of its policy, in order; or all holders, and
+// of the devices that are not ready the first, and the holder at the last connection.
 func (l *Look) Candidates(key *Key, store Store) []Device {
 	var found []*lookedAt
 	if names := key.Policy.Devices; len(names) > 0 {

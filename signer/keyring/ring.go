@@ -55,7 +55,7 @@ func (r *Ring) add(public *tezos.PublicKey, alias string) *Key {
 	return k
 }
 
-// Learn takes over a device's keys, and gives what to remember for times when the device is away.
+// Learn takes over a device's keys, and gives the keys to remember for the times without the device.
 func (r *Ring) Learn(d Device, store Store) (out []hwm.KnownKey) {
 	for _, dk := range d.Keys() {
 		r.mu.Lock()
@@ -86,7 +86,7 @@ func Remember(keys []hwm.KnownKey, store Store, log *slog.Logger) {
 	all.Wait()
 }
 
-// Find gives a key whose public key is known. The error is a *refusal.Denial, or a *device.Error.
+// Find gives a key with a known public key. The error is a *refusal.Denial, or a *device.Error.
 func (r *Ring) Find(pkh tezos.PublicKeyHash) (*Key, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

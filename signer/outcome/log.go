@@ -94,7 +94,8 @@ type refusals struct {
 	next  time.Time
 }
 
-// note counts one, and gives how many a line is due for; zero: none is due. The first with a new text has a line at once.
+// note counts one, and gives how many a line is due for; zero: none is due. The first with a new text has a line at
+// once.
 func (r *refusals) note(text string, now time.Time) (due int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -110,6 +111,6 @@ func (r *refusals) note(text string, now time.Time) (due int) {
 // sumUp tells of requests refused because this instance does not sign, once for many.
 func (b *Book) sumUp(text string) {
 	if due := b.refused.note(text, b.Now()); due > 0 {
-		b.Log.Info("requests refused: this instance does not sign", "requests", due, "error", text)
+		b.Log.Info("requests refused: the instance does not sign", "requests", due, "error", text)
 	}
 }

@@ -35,7 +35,8 @@ func TestARefusalIsLoggedWithoutTheLock(t *testing.T) {
 	var lines, under int
 	b := &outcome.Book{Observe: func(outcome.Outcome) {}, Now: time.Now}
 	b.Log = slog.New(watch{slog.DiscardHandler, b.LockFree, &lines, &under})
-	b.End(b.Begin(t.Context(), tezos.ChainID{}, tezos.PublicKeyHash{}), tezos.Signature{}, &refusal.Denial{Reason: refusal.NotActive, Text: "on standby"})
+	b.End(b.Begin(t.Context(), tezos.ChainID{}, tezos.PublicKeyHash{}),
+		tezos.Signature{}, &refusal.Denial{Reason: refusal.NotActive, Text: "on standby"})
 	require.Equal(t, 2, lines, "the request's own line, and the sum")
 	require.Zero(t, under)
 }

@@ -1,4 +1,4 @@
-// Package outcome takes down what becomes of a request, for the log and the metrics.
+// Package outcome takes down the fate of a request, for the log and the metrics.
 package outcome
 
 import (

@@ -1,4 +1,4 @@
-// Package ownmarks remembers devices beside their own marks: how far each device signed, and which marks are not believed.
+// Package ownmarks remembers devices beside their own marks: how far each device signed, and the marks not believed.
 package ownmarks
 
 import (
@@ -6,10 +6,10 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Device is a connected device, by its name in the configuration and its identity. The name may be empty.
+// Device is a connected device: the name in the configuration, and the identity. The name may be empty.
 type Device struct{ Name, ID string }
 
-// Key is the name under which memories of the device are kept. The separator is in no name and no identity.
+// Key is the name of the device's memories. The separator is in no name and no identity.
 func (d Device) Key() string {
 	if d.Name == "" {
 		return d.ID
@@ -24,7 +24,7 @@ func (d Device) String() string {
 	return d.Name + " (" + d.ID + ")"
 }
 
-// Kinds are the kinds that a mark covers.
+// Kinds are the kinds of a mark.
 func Kinds(m device.Mark) []tezos.Kind {
 	if m.Kind == 0 {
 		return tezos.Kinds
@@ -32,7 +32,7 @@ func Kinds(m device.Mark) []tezos.Kind {
 	return []tezos.Kind{m.Kind}
 }
 
-// KindName names a mark by the kind that it covers; a mark for all kinds is a water mark.
+// KindName names a mark by its kind; a mark for all kinds is a water mark.
 func KindName(m device.Mark) string {
 	if m.Kind == 0 {
 		return "water"

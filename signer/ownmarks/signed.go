@@ -16,7 +16,7 @@ import (
 // signature the host's own mark says the rest.
 type Signed struct {
 	mu   sync.Mutex
-	ids  map[string]Device // the devices that were connected in this run, by name
+	ids  map[string]Device // the devices connected in the present run, by name
 	upTo map[hwm.SignedBy]hwm.SignedUpTo
 }
 
@@ -26,7 +26,7 @@ func (s *Signed) Recall(kept map[hwm.SignedBy]hwm.SignedUpTo) {
 	maps.Copy(s.upTo, kept)
 }
 
-// Connected notes which device goes by a name now.
+// Connected notes the present device of a name.
 func (s *Signed) Connected(name, id string) Device {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,7 +106,8 @@ func (s *Signed) UpTo(d Device, m device.Mark, host func(tezos.Kind) (hwm.State,
 		if err != nil {
 			return high, err
 		}
-		if st.Mark != nil && st.Mark.Source == hwm.SourceSigned && !st.Mark.Signature.IsZero() { // signed, and not only asked for
+		// signed, and not only asked for
+		if st.Mark != nil && st.Mark.Source == hwm.SourceSigned && !st.Mark.Signature.IsZero() {
 			high = Higher(high, st.Mark.Position)
 		}
 	}

@@ -8,19 +8,19 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Strange has the devices with a mark that is not believed. Such a device is not used for the key.
+// Strange has the devices with a mark not believed. The device is not used for the mark's key.
 type Strange struct {
 	any   atomic.Bool // whether any exists: most requests look no further
 	mu    sync.Mutex
-	marks map[strangeMark]device.Mark // the highest mark that was not believed
+	marks map[strangeMark]device.Mark // the highest mark not believed
 }
 
 type strangeMark struct {
-	device string // its name
+	device string // the name
 	pkh    tezos.PublicKeyHash
 }
 
-// Any tells whether any device has such a mark.
+// Any tells whether any device has a mark not believed.
 func (s *Strange) Any() bool { return s.any.Load() }
 
 // Forget begins a new look at a device: its present marks count.
@@ -33,7 +33,7 @@ func (s *Strange) Forget(name string, marks []device.Mark) {
 	s.any.Store(len(s.marks) > 0)
 }
 
-// Add keeps the highest mark of a device that is not believed.
+// Add keeps the highest mark not believed of a device.
 func (s *Strange) Add(name string, m device.Mark) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

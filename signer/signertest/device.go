@@ -41,7 +41,8 @@ type Device struct {
 // NewDevice makes a ready device that holds keys.
 func NewDevice(name string, keys ...*softkey.Key) *Device {
 	d := &Device{
-		name: name, keys: keys, baton: make(chan struct{}, 1), status: device.Status{Health: device.Ready}, changed: make(chan struct{}),
+		name: name, keys: keys, baton: make(chan struct{}, 1), status: device.Status{Health: device.Ready},
+		changed: make(chan struct{}),
 	}
 	d.baton <- struct{}{}
 	return d

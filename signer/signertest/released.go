@@ -59,7 +59,8 @@ func (r *Released) broken(now Release) error {
 		case order == 0 && old.Digest != now.Digest:
 			return fmt.Errorf("promise 1 (monotonic): a double signature left: two payloads of a %s at %s", now.Kind, now.At)
 		case order == 0 && !old.sig.Equal(now.sig):
-			return fmt.Errorf("promise 1 (the same bytes get the same signature): a second signature left: %s at %s", now.Kind, now.At)
+			return fmt.Errorf("promise 1 (the same bytes get the same signature): a second signature left: %s at %s", now.Kind,
+				now.At)
 		}
 	}
 	return nil

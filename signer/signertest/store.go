@@ -45,8 +45,9 @@ func NewStore(disk time.Duration, keys ...*softkey.Key) *Store {
 // EmptyStore makes the store of an instance on standby that knows nothing.
 func EmptyStore(id hwm.InstanceID) *Store {
 	return &Store{
-		instance: id, marks: map[hwm.Key]hwm.State{}, durable: map[hwm.Key]hwm.Mark{}, ceilings: map[hwm.CeilingKey]hwm.Ceiling{},
-		role: hwm.RoleRecord{Role: hwm.Standby, Owner: id, Since: At}, memory: newMemory(),
+		instance: id, marks: map[hwm.Key]hwm.State{}, durable: map[hwm.Key]hwm.Mark{},
+		ceilings: map[hwm.CeilingKey]hwm.Ceiling{},
+		role:     hwm.RoleRecord{Role: hwm.Standby, Owner: id, Since: At}, memory: newMemory(),
 	}
 }
 

@@ -1,4 +1,5 @@
-// Package bootmarks keeps every exact mark of a run in a file on a tmpfs, where the marks outlive a killed process and not the boot.
+// Package bootmarks keeps every exact mark of a run in a file on a tmpfs, where the marks outlive a killed process and
+// not the boot.
 package bootmarks
 
 import (
@@ -13,15 +14,16 @@ import (
 )
 
 // The runtime file holds every exact mark on a tmpfs, where the marks outlive a killed process and not the boot. The
-// file is never synced. Its content is believed only when all of this holds:
+// file is never synced. The content is believed only when all of the following holds:
 //
-//	the file system is a tmpfs           on a disk an older state of the file can outlive a power cut
-//	the boot is this one                 its number is in each record
-//	the session is that of the last run  which made its number durable before anything was signed under a horizon
-//	the file is the one that was written its device and inode are in each record: a copy is another file
-//	nobody changed it afterwards         the kernel's time of the last change is that of the newest record: a file that was put back is older inside
-//	each record is whole                 by its checksum
-//	no record is below the disk's mark   and every kind of the key that has a mark has a record
+//	the file system is a tmpfs          on a disk an older state of the file can outlive a power cut
+//	the boot is the present boot        each record has the boot's number
+//	the session is the last session     each run makes its session durable before the first signature under a horizon
+//	the file is no copy                 each record has the file's device and inode
+//	nobody changed the file afterwards  the kernel's time of the last change is the time in the newest record:
+//	                                    an older file in the file's place is older inside
+//	each record is whole                by its checksum
+//	no record is below the disk's mark  and every kind of the key with a mark has a record
 //
 // Otherwise the horizon is the floor.
 //
@@ -40,7 +42,8 @@ const (
 	maxRecords     = 1 << 16
 )
 
-// stampSlack is how far the time in a record and the kernel's time of that change may lie apart: the kernel counts in ticks.
+// stampSlack is how far the time in a record and the kernel's time of the change may lie apart: the kernel counts in
+// ticks.
 const stampSlack = 20 * time.Millisecond
 
 // stampTries is how often a record is written anew when the clock moved too far meanwhile: the process was put aside.
@@ -48,7 +51,7 @@ const stampTries = 3
 
 var crcTable = crc32.MakeTable(crc32.Castagnoli)
 
-// File is the file of this run. A File is not safe for concurrent use.
+// File is the file of a run. A File is not safe for concurrent use.
 type File struct {
 	file  *os.File
 	id    [idLen]byte
@@ -71,7 +74,8 @@ func recordID(s Session, f disk.FileID) (id [idLen]byte) {
 	return id
 }
 
-// Create makes the file of a run, without marks. The error says why exact marks would not outlive a killed process there.
+// Create makes the file of a run, without marks. The error says why exact marks would not outlive a killed process in
+// the directory.
 func Create(path string, s Session) (*File, error) {
 	if s.Boot == ([16]byte{}) {
 		return nil, errNoBoot
@@ -90,9 +94,10 @@ func Create(path string, s Session) (*File, error) {
 	return &File{file: f, id: recordID(s, st.id), slots: map[hwm.Key]int64{}}, nil
 }
 
-// Put writes the record of a mark, whose key is dbKey in its binary form, and sees that its time is the kernel's: the kernel takes its time between the two
-// looks at the clock, or up to a tick of 10 ms before the first, since the time of files moves in ticks. So the times
-// lie at most stampSlack apart, and neither the clock nor the file is asked for by a system call of its own.
+// Put writes the record of a mark. dbKey is the mark's key in binary form. The record's time must be close to the
+// kernel's time of the write: the kernel takes the time between the two looks at the clock here, or up to a tick of
+// 10 ms before the first look, since the time of files moves in ticks. Hence the two times lie at most stampSlack
+// apart. Neither the clock nor the file needs a system call for the comparison.
 func (r *File) Put(key hwm.Key, dbKey []byte, mark *hwm.Mark) error {
 	slot, ok := r.slots[key]
 	if !ok {
@@ -127,7 +132,7 @@ func apart(a, b int64) time.Duration { return time.Duration(max(a-b, b-a)) }
 // Close lets the file go; the file stays for the next start.
 func (r *File) Close() error { return r.file.Close() }
 
-// Remove lets the file go, and takes it away: the run ended in order, or has no use for the file.
+// Remove closes the file and takes the file away: the run ended in order, or has no use for the file.
 func (r *File) Remove() error {
 	err := r.file.Close()
 	if gone := os.Remove(r.file.Name()); !errors.Is(gone, os.ErrNotExist) {

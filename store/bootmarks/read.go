@@ -14,7 +14,7 @@ import (
 	"highwater/hwm"
 )
 
-// Check tells why exact marks would not outlive a killed process in a directory; nil when they would.
+// Check tells why exact marks would not outlive a killed process in a directory; nil when the marks would.
 func Check(dir string) error {
 	if Boot() == ([16]byte{}) {
 		return errNoBoot

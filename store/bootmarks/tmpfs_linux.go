@@ -14,8 +14,8 @@ import (
 // tmpfsStat is the kernel's word on a file on a tmpfs.
 type tmpfsStat struct {
 	id      disk.FileID
-	changed int64 // nanoseconds; no program can set it
-	ours    bool  // a plain file of this user's own, under one name
+	changed int64 // nanoseconds; no program can set the time of a change
+	ours    bool  // a plain file of the user, under a single name
 }
 
 // statTmpfs fails with errNoTmpfs for a file on anything else.
@@ -35,7 +35,7 @@ func statTmpfs(f *os.File) (tmpfsStat, error) {
 	return tmpfsStat{disk.FileID{Device: uint64(st.Dev), Inode: st.Ino}, st.Ctim.Nano(), ours}, nil //nolint:unconvert // narrower elsewhere
 }
 
-// Boot is this boot's number; zero when unreadable.
+// Boot is the number of the present boot; zero when unreadable.
 func Boot() (id [16]byte) {
 	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -48,5 +48,5 @@ func Boot() (id [16]byte) {
 	return [16]byte(b)
 }
 
-// realtime is the clock by which the kernel stamps files, in nanoseconds. Reading it is no system call.
+// realtime is the kernel's clock for the times of files, in nanoseconds. Reading the clock is no system call.
 func realtime() int64 { return time.Now().UnixNano() }

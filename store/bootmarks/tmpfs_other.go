@@ -17,7 +17,7 @@ type tmpfsStat struct {
 
 func statTmpfs(*os.File) (tmpfsStat, error) { return tmpfsStat{}, errNoTmpfs }
 
-// Boot is this boot's number; zero: unknown.
+// Boot is the number of the present boot; zero: unknown.
 func Boot() [16]byte { return [16]byte{} }
 
 func realtime() int64 { return time.Now().UnixNano() }

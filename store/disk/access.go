@@ -11,8 +11,8 @@ import (
 	"syscall"
 )
 
-// AccessHint is the advice about a file that this user may not open. Commands run as root leave files of root to the
-// serving user: that user is not told to become itself.
+// AccessHint is the advice about a file that the user may not open. Commands run as root leave files of root to the
+// serving user: the advice never tells the serving user to become the serving user.
 func AccessHint(err error) string {
 	var at *fs.PathError
 	if !errors.As(err, &at) {

@@ -1,4 +1,5 @@
-// Package disk knows the state directory as a disk keeps it: its lock, the place of a file, reads of what was synced, and errors with advice.
+// Package disk knows the state directory as a disk keeps it: the lock, the place of a file, reads of synced content,
+// and errors with advice.
 package disk
 
 import (
@@ -21,8 +22,8 @@ var (
 )
 
 // Settle makes sure that reads of a file give the content of the disk. A killed process may have left a commit in the
-// page cache that was never synced: acted upon, the commit would be a mark that the next power cut takes back. Pages
-// with a failed write stay in memory as if on the disk (fsync(2)); Settle drops such pages.
+// page cache without a sync: a signer acting on the commit would rely on a mark that the next power cut takes back.
+// Pages with a failed write stay in memory as if on the disk (fsync(2)); Settle drops the failed pages.
 func Settle(f *os.File) error {
 	if err := f.Sync(); err != nil {
 		return err

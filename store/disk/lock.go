@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockName is the lock file of the whole state directory: two processes on one directory sign twice.
+// lockName is the lock file of the whole state directory: two processes on a directory sign twice.
 const lockName = "lock"
 
 // Lock is the lock of a state directory.
@@ -22,7 +22,7 @@ type Lock struct {
 	ReadOnly error
 }
 
-// OpenFile is os.OpenFile. A test puts a file system in its place that is read-only.
+// OpenFile is os.OpenFile; a test's OpenFile has a read-only file system.
 var OpenFile = os.OpenFile
 
 // LockDir takes the directory's lock, waiting a little for a process that is about to end. With reading, a lock file
@@ -51,7 +51,8 @@ func LockDir(ctx context.Context, dir string, wait time.Duration, reading bool) 
 	if readOnly != nil {
 		return &Lock{file: f, ReadOnly: readOnly}, nil
 	}
-	if err := writeHolder(f); err != nil && (!reading || !errors.Is(err, unix.ENOSPC)) { // the first commit tells of a full disk
+	// the first commit tells of a full disk
+	if err := writeHolder(f); err != nil && (!reading || !errors.Is(err, unix.ENOSPC)) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return &Lock{file: f}, nil

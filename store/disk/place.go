@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrReplaced is returned when the database is no longer the file that this process wrote.
+// ErrReplaced is returned when the database is no longer the file of the running process.
 var ErrReplaced = errors.New("the watermark file was overwritten, replaced or removed in use")
 
 // FileID tells a file on this boot from every other.
@@ -20,8 +20,8 @@ type Place struct {
 	size int64
 }
 
-// PlaceOf gives the file under a name. A request under a horizon waits for this call and no other: os.Stat makes six
-// allocations.
+// PlaceOf gives the file under a name. Of all file calls, a request under a horizon waits for PlaceOf only. os.Stat
+// would make six allocations.
 func PlaceOf(path string) (Place, error) {
 	var st unix.Stat_t
 	for {
@@ -35,7 +35,7 @@ func PlaceOf(path string) (Place, error) {
 	}
 }
 
-// PlaceOfOpen gives the file that is open, under whatever name.
+// PlaceOfOpen gives the open file, under any name.
 func PlaceOfOpen(f *os.File) (Place, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {

@@ -20,7 +20,8 @@ var sealedBuckets = [][]byte{BucketMeta, BucketMarks, BucketCeilings, BucketHori
 // content, perhaps whole, valid marks of an older day. The seal, written by every transaction, names the transaction
 // and sums all up that decides about signing. A file of which only parts reached the disk does not match its seal.
 //
-// A seal's body: transaction 8 · FNV-64a 8 over the checksums of all records, in order; a record's checksum covers its key.
+// A seal's body: transaction 8 · FNV-64a 8 over the checksums of all records, in order; a record's checksum covers its
+// key.
 func sealOf(tx *bolt.Tx) []byte {
 	sum := fnv.New64a()
 	for _, name := range sealedBuckets {

@@ -17,9 +17,10 @@ import (
 // bbolt takes the shape of its pages on trust: a damaged page makes bbolt panic, also in goroutines of its own, where
 // nobody can recover. So all reachable pages are looked at before bbolt sees the file.
 //
-// Page: id 8 · flags 2 · count 2 · overflow 4 · elements. Branch element: position 4 · key length 4 · page 8. Leaf element:
-// flags 4 · position 4 · key length 4 · value length 4. Positions count from the element. A bucket is a value: root page 8 ·
-// sequence 8 · and, where the root is 0, a leaf page in place. All in the machine's byte order (bbolt, internal/common).
+// Page: id 8 · flags 2 · count 2 · overflow 4 · elements. Branch element: position 4 · key length 4 · page 8. Leaf
+// element: flags 4 · position 4 · key length 4 · value length 4. Positions count from the element. A bucket is a value:
+// root page 8 · sequence 8 · and, where the root is 0, a leaf page in place. All in the machine's byte order (bbolt,
+// internal/common).
 const (
 	pageHeader   = 16
 	elementLen   = 16

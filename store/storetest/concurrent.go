@@ -48,7 +48,7 @@ func oneWins(t *testing.T, open Open) {
 	require.Equal(t, Mark(levels, 0, winners[levels]), markOf(t, reopen(), key))
 }
 
-// manyKeys moves many keys at the same time, each by its own goroutine: all of them last.
+// manyKeys moves many keys at the same time, each in a goroutine: all marks last.
 func manyKeys(t *testing.T, open Open) {
 	s, reopen := open(t)
 	const keys, steps = 40, 12
@@ -129,7 +129,7 @@ func advanceAgainstRaise(t *testing.T, open Open) {
 	require.Equal(t, want, markOf(t, reopen(), key).Position)
 }
 
-// monotonicReads reads while others write: a mark that was seen never falls.
+// monotonicReads reads during writes: a seen mark never falls.
 func monotonicReads(t *testing.T, open Open) {
 	s, _ := open(t)
 	key := Key(1, tezos.Block)

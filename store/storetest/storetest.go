@@ -1,4 +1,4 @@
-// Package storetest is the suite that every implementation of signer.Store passes.
+// Package storetest is the suite for every implementation of signer.Store.
 package storetest
 
 import (
@@ -15,7 +15,7 @@ import (
 	"highwater/signer"
 )
 
-// Open makes an empty store, in standby, for one test. The function beside the store closes the store, and opens
+// Open makes an empty store, in standby, for a test. The function beside the store closes the store, and opens
 // the same store anew: everything in the new store was durable. Both clean up after themselves.
 type Open func(t *testing.T) (s signer.Store, reopen func() signer.Store)
 
@@ -135,8 +135,9 @@ func absence(t *testing.T, open Open) {
 		require.Empty(t, s.Ceilings())
 		s = reopen()
 	}
-	// A ceiling alone is no mark, and a mark of one kind is none of another.
-	require.NoError(t, s.SetCeiling(hwm.CeilingKey{Chain: Chain, PKH: key.PKH}, hwm.Ceiling{Level: 9, At: at, Source: hwm.SourceSet}))
+	// A ceiling alone is no mark, and a mark of a kind is no mark of a second kind.
+	require.NoError(t, s.SetCeiling(hwm.CeilingKey{Chain: Chain, PKH: key.PKH},
+		hwm.Ceiling{Level: 9, At: at, Source: hwm.SourceSet}))
 	require.Nil(t, state(t, s, key).Mark)
 	require.NotNil(t, state(t, s, key).Ceiling)
 	_, err := s.Advance(key, Mark(5, 0, 1))
@@ -202,7 +203,8 @@ func ceiling(t *testing.T, open Open) {
 	s, reopen := open(t)
 	block, attestation, other := Key(1, tezos.Block), Key(1, tezos.Attestation), Key(2, tezos.Block)
 	Floor(t, s, 10, block, attestation, other)
-	require.NoError(t, s.SetCeiling(hwm.CeilingKey{Chain: Chain, PKH: block.PKH}, hwm.Ceiling{Level: 12, At: at, Source: hwm.SourceSet}))
+	require.NoError(t, s.SetCeiling(hwm.CeilingKey{Chain: Chain, PKH: block.PKH},
+		hwm.Ceiling{Level: 12, At: at, Source: hwm.SourceSet}))
 	for range 2 {
 		for _, key := range []hwm.Key{block, attestation} {
 			require.Equal(t, int32(12), state(t, s, key).Ceiling.Level)
@@ -213,7 +215,7 @@ func ceiling(t *testing.T, open Open) {
 	require.NoError(t, Advance(s, block, Mark(12, 3, 1)), "a ceiling is included")
 	require.NoError(t, Advance(s, block, Mark(12, 4, 1)))
 	require.NoError(t, Advance(s, other, Mark(13, 0, 1)), "the ceiling of another key")
-	// Floors may be above it: they forbid, they allow nothing.
+	// Floors may be above the ceiling: floors forbid, and allow nothing.
 	Floor(t, s, 20, attestation)
 	require.ErrorIs(t, Advance(s, attestation, Mark(21, 0, 1)), hwm.ErrMoved)
 }
@@ -304,13 +306,14 @@ func raise(t *testing.T, open Open) {
 		{Key: high, Before: &kept, After: kept},
 		{Key: made, After: at20, Raised: true},
 	}, changes)
-	// Equal is not above: the present mark stays, with its signature.
+	// Equal is not above: the present mark stays, signature included.
 	changes, err = s.Raise([]hwm.Row{{Key: high, Mark: hwm.Mark{Position: kept.Position, At: at, Source: hwm.SourcePeer}}})
 	require.NoError(t, err)
 	require.False(t, changes[0].Raised)
-	// Two rows for one key: the higher one stays, in either order.
+	// Two rows for a key: the higher row stays, in either order.
 	Floor(t, s, 30, made)
-	_, err = s.Raise([]hwm.Row{{Key: low, Mark: hwm.Floor(31, at, hwm.SourceSet)}, {Key: low, Mark: hwm.Floor(30, at, hwm.SourceSet)}})
+	_, err = s.Raise([]hwm.Row{{Key: low, Mark: hwm.Floor(31, at, hwm.SourceSet)},
+		{Key: low, Mark: hwm.Floor(30, at, hwm.SourceSet)}})
 	require.NoError(t, err)
 	for range 2 {
 		require.Equal(t, int32(31), markOf(t, s, low).Level)
@@ -377,7 +380,8 @@ func readable(t *testing.T, open Open) {
 	mark.Source = 99
 	_, err := s.Advance(good, mark)
 	require.Error(t, err)
-	require.Error(t, s.SetCeiling(hwm.CeilingKey{Chain: Chain, PKH: good.PKH}, hwm.Ceiling{Level: 9, At: at}), "a ceiling without a source")
+	require.Error(t, s.SetCeiling(hwm.CeilingKey{Chain: Chain, PKH: good.PKH}, hwm.Ceiling{Level: 9, At: at}),
+		"a ceiling without a source")
 	require.NoError(t, Advance(s, good, Mark(7, 0, 1)))
 	s.Keep(good, Mark(7, 0, 1).Digest, Signature(t, tezos.BLS12381, 1)) // not of the key's curve
 	require.Error(t, s.SetSeen("device", tezos.PublicKeyHash{Curve: 77}, 0, hwm.Position{Level: 1}))
@@ -413,7 +417,8 @@ func apart(t *testing.T, open Open) {
 	for i, key := range all {
 		require.NoError(t, Advance(s, key, Mark(int32(10+i), 0, 1)))
 	}
-	require.NoError(t, s.SetCeiling(hwm.CeilingKey{Chain: base.Chain, PKH: base.PKH}, hwm.Ceiling{Level: 99, At: at, Source: hwm.SourceSet}))
+	require.NoError(t, s.SetCeiling(hwm.CeilingKey{Chain: base.Chain, PKH: base.PKH},
+		hwm.Ceiling{Level: 99, At: at, Source: hwm.SourceSet}))
 	for range 2 {
 		for i, key := range all {
 			st := state(t, s, key)

@@ -17,7 +17,8 @@ import (
 func (p plan) measureBeside(ctx context.Context, other string, stdout, stderr io.Writer) error {
 	t := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	// Flush reports.
-	_, _ = fmt.Fprintln(t, "KEYS\tDEVICE\tCLIENT\tRATE\tp50\tCPU\tALLOCATIONS\tnow: rate\tp50\tCPU\tallocations\tother: rate\tp50\tCPU\tallocations\t")
+	_, _ = fmt.Fprintln(t, "KEYS\tDEVICE\tCLIENT\tRATE\tp50\tCPU\tALLOCATIONS\tnow: "+
+		"rate\tp50\tCPU\tallocations\tother: rate\tp50\tCPU\tallocations\t")
 	for _, s := range []struct {
 		keys   int
 		device time.Duration
@@ -80,7 +81,8 @@ func (p plan) besideKeys(ctx context.Context, other string, keys int, device tim
 		c := pair{style: s}
 		for turn := range p.turns + 1 {
 			for i := range builds {
-				if err := p.besideTurn(ctx, &c, (i+turn)%2, builds, turn == 0); err != nil { // each build is first in half of the turns
+				// each build is first in half of the turns
+				if err := p.besideTurn(ctx, &c, (i+turn)%2, builds, turn == 0); err != nil {
 					return nil, err
 				}
 			}

@@ -66,7 +66,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.transports, "transports-only", false, "only compare HTTP and the socket protocol")
 	f.BoolVar(&o.paceOnly, "pace-only", false,
 		"only two cells: lateness on a stalling disk, and on a saturated disk")
-	f.StringVar(&o.cell, "cell", "", "be the process of a cell at a baker's pace (stalled, saturated; for the benchmark itself)")
+	f.StringVar(&o.cell, "cell", "", "be the process of a cell at a baker's pace (stalled, saturated; for the "+
+		"benchmark itself)")
 	f.StringVar(&o.runtime, "runtime", "", "with -cell: the runtime `directory`")
 	f.StringVar(&o.floor, "floor", "",
 		"be a compared signer (append, group, file; for the benchmark itself)")
@@ -77,7 +78,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	}
 	if o.slice < 10*time.Millisecond || o.turns < 1 || o.signatures < 1 || o.keys < 1 || !(o.margin >= 1) ||
 		o.level < time.Second || o.pace < 2*o.level {
-		return o, errors.New("-slice is at least 10ms, -level 1s, -pace two levels; -turns, -signatures, -keys and -margin are at least 1")
+		return o, errors.New("-slice is at least 10ms, -level 1s, -pace two levels; -turns, -signatures, -keys and " +
+			"-margin are at least 1")
 	}
 	return o, nil
 }

@@ -78,7 +78,8 @@ func (m measured) late(r *row, c, floor paced, own, most time.Duration, better f
 // printPaced shows all measurements at a baker's pace.
 func printPaced(w io.Writer, m measured) error {
 	// Flush reports.
-	_, _ = fmt.Fprintf(w, "\nAt a baker's pace, one key, new connections, device of 5 ms (none for a floor; without the first levels):\n")
+	_, _ = fmt.Fprintf(w, "\nAt a baker's pace, one key, new connections, device of 5 ms (none for a floor; without "+
+		"the first levels):\n")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	// Flush reports.
 	_, _ = fmt.Fprintln(t, "SIGNER\tREQUESTS\tLOST\tp50\tp90\tp99\tMAX\tSYNCS A LEVEL\tWAITED FOR THE DISK\t")

@@ -217,7 +217,8 @@ func (m measured) print(w io.Writer, o options, rows []row, took time.Duration) 
 	if err := printPaced(w, m); err != nil {
 		return err
 	}
-	say("\nEverything under load. FLOOR: append and sync, together for several keys. FILE: our model of a file watermark without syncs.\n")
+	say("\nEverything under load. FLOOR: append and sync, together for several keys. FILE: our model of a file " +
+		"watermark without syncs.\n")
 	if err := printCells(w, m.cells); err != nil {
 		return err
 	}

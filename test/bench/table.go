@@ -64,7 +64,8 @@ func printRows(w io.Writer, rows []row) error {
 func printCells(w io.Writer, cells []cell) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(t, format+"\t\n", args...) } // Flush reports
-	line("KEYS\tDISK\tCLIENT\tvs FLOOR\tvs FILE\tHIGHWATER\tp50\tp99\tFLOOR\tp50\tp99\tFILE\tp50\tp99\tDEVICES OF 5 ms\tp50\tp99")
+	line("KEYS\tDISK\tCLIENT\tvs FLOOR\tvs FILE\tHIGHWATER\tp50\tp99\tFLOOR\tp50\tp99\tFILE\tp50\tp99\t" +
+		"DEVICES OF 5 ms\tp50\tp99")
 	for _, c := range cells {
 		h, f, m, d := c.merged(zeroDevice), c.merged(theFloor), c.merged(fileModel), c.merged(slowDevice)
 		vsFile, file := "-", "-\t-\t-"

@@ -268,10 +268,12 @@ func oldCopy(ctx context.Context, o options) error {
 	doubles := s.judge.Doubles()
 	for _, b := range s.books {
 		if !slices.ContainsFunc(doubles, func(d string) bool { return d[:len(b.Hash().String())] == b.Hash().String() }) {
-			return fmt.Errorf("control: an old copy of the watermark file made no double signature of %s: the suite cannot fail", b.Hash())
+			return fmt.Errorf("control: an old copy of the watermark file made no double signature of %s: the suite cannot "+
+				"fail", b.Hash())
 		}
 	}
-	text := fmt.Sprintf("control: an old copy of the watermark file made %d double signatures, of every key: the suite can fail\n", len(doubles))
+	text := fmt.Sprintf("control: an old copy of the watermark file made %d double signatures, of every key: the "+
+		"suite can fail\n", len(doubles))
 	_, err = os.Stdout.WriteString(text)
 	return errors.Join(err, s.remove())
 }
@@ -299,7 +301,8 @@ func forgets(ctx context.Context, o options) error {
 	if len(doubles) == 0 {
 		return errors.New("control: a program that forgets its horizons made no double signature: the suite cannot fail")
 	}
-	text := fmt.Sprintf("control: a program that forgets its horizons made %d double signatures in %d kills: the suite can fail\n", len(doubles), kills)
+	text := fmt.Sprintf("control: a program that forgets its horizons made %d double signatures in %d kills: the "+
+		"suite can fail\n", len(doubles), kills)
 	_, err = os.Stdout.WriteString(text)
 	return errors.Join(err, s.remove())
 }

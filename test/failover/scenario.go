@@ -50,7 +50,8 @@ func scenarios() []scenario {
 			interval: fast, disks: true, run: takeoverAfterPowerOff,
 		},
 		{
-			name: "takeover-devices", what: "the link is cut, the signing machine lives, and its devices are unplugged and plugged in",
+			name: "takeover-devices", what: "the link is cut, the signing machine lives, and its devices are unplugged and " +
+				"plugged in",
 			interval: fast, loose: true, run: takeoverFromUnplugged,
 		},
 		{
@@ -86,7 +87,8 @@ func scenarios() []scenario {
 			interval: fast, idle: true, run: bothActivated,
 		},
 		{
-			name: "both-started", what: "each side took over while its peer was down; both start at once, each with the right to sign",
+			name: "both-started", what: "each side took over while its peer was down; both start at once, each with the " +
+				"right to sign",
 			interval: fast, run: bothOwners,
 		},
 		{
@@ -110,7 +112,8 @@ func scenarios() []scenario {
 			interval: fast, run: crashWrites,
 		},
 		{
-			name: "disk-fails", what: "failing syncs, a full disk and a read-only disk, on the signing machine and on the backup",
+			name: "disk-fails", what: "failing syncs, a full disk and a read-only disk, on the signing machine and on the " +
+				"backup",
 			interval: fast, run: diskFails,
 		},
 		{
@@ -118,7 +121,8 @@ func scenarios() []scenario {
 			interval: fast / 2, disks: true, run: random,
 		},
 		{
-			name: "control", what: "two instances with the same key, no pair, both activated: the judge must see double signatures",
+			name: "control", what: "two instances with the same key, no pair, both activated: the judge must see double " +
+				"signatures",
 			interval: fast, alone: true, doubles: true, run: control,
 		},
 	}

@@ -161,7 +161,8 @@ func (p *Process) Stop() error {
 	case <-p.ended:
 		return p.end
 	case <-time.After(patience):
-		return errors.Join(p.dump(), fmt.Errorf("the process did not end within %s, and was killed%s", patience, p.lastWords()))
+		return errors.Join(p.dump(), fmt.Errorf("the process did not end within %s, and was killed%s", patience,
+			p.lastWords()))
 	}
 }
 

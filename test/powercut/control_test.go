@@ -68,7 +68,8 @@ func newControl(dir, way string, n int) (*control, error) {
 		return nil, err
 	}
 	if err = json.Unmarshal(text, &c.marks); err != nil {
-		c.marks = map[string]controlMark{} // a fresh start from a file that is not there in full: the same mistake, and as common
+		// a fresh start from a file that is not there in full: the same mistake, and as common
+		c.marks = map[string]controlMark{}
 	}
 	return c, nil
 }

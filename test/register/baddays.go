@@ -18,7 +18,7 @@ import (
 // slowSync is added to each sync of a slow disk.
 const slowSync = 100 * time.Millisecond
 
-// badDays are the scenarios in which the register, a disk, a clock or an operator is at fault.
+// badDays are the scenarios with a fault of the register, a disk, a clock or an operator.
 func badDays() []scenario {
 	long := func(ahead int) int { return 6 * ahead }
 	return []scenario{

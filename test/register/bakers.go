@@ -17,8 +17,8 @@ const again = 50 * time.Millisecond
 // probeEvery is the time between two requests to each machine for the key that measures gaps.
 const probeEvery = 25 * time.Millisecond
 
-// bake asks for everything at each level, whatever the role of the instance. The bytes differ from machine to machine:
-// if two machines sign, the judge has two payloads for one place.
+// bake asks for everything at each level, in every role of the instance. The bytes differ from machine to machine:
+// if two machines sign, the judge has two payloads for the same place.
 func (w *world) bake(ctx context.Context, m *machine) {
 	var all sync.WaitGroup
 	for _, key := range w.keys {

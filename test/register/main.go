@@ -27,7 +27,8 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.binary, "binary", "bin/highwater", "the program")
-	flag.StringVar(&o.etcd, "etcd", "etcd", "the server of the register; with a comma, a server for each half of the scenarios")
+	flag.StringVar(&o.etcd, "etcd", "etcd", "the server of the register; with a comma, a server for each half of the "+
+		"scenarios")
 	flag.StringVar(&o.run, "run", "", "only scenarios with this in the name")
 	flag.IntVar(&o.ahead, "ahead", 3, "levels ahead")
 	flag.DurationVar(&o.interval, "interval", 1500*time.Millisecond, "from block to block")

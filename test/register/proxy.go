@@ -17,7 +17,7 @@ const (
 	late       // one question passes with its answer; the next is held until deliver, and the rest is lost
 )
 
-// questionSize is what a question has at least: acknowledgements, pings and cancellations of HTTP/2 are smaller.
+// questionSize is the least size of a question: acknowledgements, pings and cancellations of HTTP/2 are smaller.
 const questionSize = 100
 
 // proxy is the link of one machine to one member of the register.
@@ -82,7 +82,7 @@ func (p *proxy) deliver() (n int) {
 	return n
 }
 
-// passes tells whether bytes of one direction pass; asks: towards the member, whose connection is given.
+// passes tells whether bytes of a direction pass; asks: towards the member at the end of the given connection.
 func (p *proxy) passes(member net.Conn, asks bool, bytes []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -136,7 +136,7 @@ func loseAnswers(ctx context.Context, w *world, owner *machine) error {
 	return errors.Join(err, w.levels(ctx, 2), w.awaitOwner(ctx, owner.index))
 }
 
-// lateWrite holds what the owner writes until the owner has given the write up, and lets the register apply the write.
+// lateWrite holds a write of the owner until the owner has given the write up, and lets the register apply the write.
 // Not every held question is a write: the record tells.
 func lateWrite(ctx context.Context, w *world, owner *machine) error {
 	for range 10 {
@@ -167,7 +167,7 @@ func lateWrite(ctx context.Context, w *world, owner *machine) error {
 	return errors.New("no write of the owner was held")
 }
 
-// lateAfterTakeover delivers what a cut-off owner wrote, after another machine has taken the right.
+// lateAfterTakeover delivers the write of a cut-off owner, after a second machine has taken the right.
 func lateAfterTakeover(ctx context.Context, w *world, owner *machine) error {
 	for _, l := range owner.links {
 		l.set(late)

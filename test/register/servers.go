@@ -29,13 +29,13 @@ type server struct {
 	data    string
 }
 
-// start starts the member, by another command if there is one.
+// start starts the member, by a command of its own if given.
 func (s *server) start(under ...string) (err error) {
 	s.Process, err = harness.Spawn(s.log, append(under, s.command...)...)
 	return err
 }
 
-// again kills the member, and starts it by another command if there is one.
+// again kills the member, and starts the member again, by a command of its own if given.
 func (s *server) again(under ...string) error { return errors.Join(s.Kill(), s.start(under...)) }
 
 // newServer describes a member of a cluster. Each client shows a certificate.

@@ -136,7 +136,8 @@ func settles(ctx context.Context, d *harness.Daemon, idle sample) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%s after the load %.0f goroutines and %.0f descriptors are left of it, where %.0f and %.0f were before",
+			return fmt.Errorf("%s after the load %.0f goroutines and %.0f descriptors are left of it, where %.0f and %.0f "+
+				"were before",
 				patience, now.values[goroutines], now.values[descriptors], idle.values[goroutines], idle.values[descriptors])
 		}
 		<-tick.C

@@ -140,7 +140,8 @@ func TestCreationIsOnTheDisk(t *testing.T) {
 	above := filepath.Join(base, "var", "lib")
 	dir := filepath.Join(above, "state")
 	run(t, "go", "build", "-o", binary, "highwater/cmd/highwater")
-	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, config, dir, ghost, harness.Address(t), harness.Socket(base)), 0o600))
+	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, config, dir, ghost, harness.Address(t), harness.Socket(base)),
+		0o600))
 	run(t, "strace", "-f", "-y", "-x", "-o", trace, "-e", "trace=pwrite64,linkat,fdatasync,fsync", binary, "init", "--yes",
 		"--store-only", "--config", file)
 	calls, fresh := readTrace(t, trace), filepath.Join(dir, "marks.db.new")

@@ -88,7 +88,8 @@ func stormFor(t *testing.T) time.Duration {
 func keepLog(t *testing.T, s *signerProcess) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(
-		filepath.Join(os.Getenv("LAB_RESULTS"), strings.TrimPrefix(t.Name(), "Test")+".log"), []byte(s.process.Output()), 0o644))
+		filepath.Join(os.Getenv("LAB_RESULTS"), strings.TrimPrefix(t.Name(), "Test")+".log"), []byte(s.process.Output()),
+		0o644))
 }
 
 // stormy is a device that is plugged in and out, and the baker that asks it all the time.

@@ -76,7 +76,7 @@ func fit(text string) string {
 	return text[:n] + "…"
 }
 
-// bson is a JSON object of strings in data-encoding's binary form of JSON: a BSON document, whose integers are little
+// bson is a JSON object of strings in data-encoding's binary form of JSON: a BSON document. Its integers are little
 // endian (json-data-encoding, src/json_repr_bson.ml).
 func bson(fields [][2]string) []byte {
 	const stringField = 2

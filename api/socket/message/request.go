@@ -8,7 +8,7 @@ import (
 	"highwater/internal/tezos"
 )
 
-// Kind is what a request asks for: the tag byte of Octez's union (src/lib_signer_services/signer_messages.ml).
+// Kind is the kind of a request: the tag byte of Octez's union (src/lib_signer_services/signer_messages.ml).
 type Kind uint8
 
 // The eight requests.

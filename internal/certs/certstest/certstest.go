@@ -49,12 +49,12 @@ func (a *Authority) Issue(name string, end time.Time) tls.Certificate {
 	return create(a.t, c, &a.Cert)
 }
 
-// CertPEM is the certificate as a file has it.
+// CertPEM is the certificate in the form of a file.
 func CertPEM(c tls.Certificate) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]})
 }
 
-// KeyPEM is the key as a file has it.
+// KeyPEM is the key in the form of a file.
 func KeyPEM(t *testing.T, c tls.Certificate) []byte {
 	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
@@ -62,7 +62,7 @@ func KeyPEM(t *testing.T, c tls.Certificate) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }
 
-// Put puts a file in the place of a former one by a rename, as careful programs do.
+// Put puts a file in the place of a former file by a rename, as careful programs do.
 func Put(t *testing.T, path string, text []byte) {
 	t.Helper()
 	next := path + ".next"
@@ -70,7 +70,7 @@ func Put(t *testing.T, path string, text []byte) {
 	require.NoError(t, os.Rename(next, path))
 }
 
-// PutPair puts cert.pem and key.pem into a directory, one after the other.
+// PutPair puts cert.pem and key.pem into a directory, first the certificate.
 func PutPair(t *testing.T, dir string, c tls.Certificate) {
 	t.Helper()
 	Put(t, filepath.Join(dir, "cert.pem"), CertPEM(c))

@@ -16,10 +16,10 @@ import (
 	"highwater/store"
 )
 
-// Patience is how long a test waits for what should come.
+// Patience is how long a test waits for an expected event.
 const Patience = 20 * time.Second
 
-// Minimal is the least that is a configuration.
+// Minimal is the smallest valid configuration.
 const Minimal = `chain = "NetXnHfVqm9iesp"
 [[device]]
 name = "left"
@@ -27,7 +27,7 @@ kind = "ledger"
 transport = "sim"
 `
 
-// WriteConfig writes a configuration into a directory of its own, and gives its path.
+// WriteConfig writes a configuration into a new directory, and gives the path.
 func WriteConfig(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "highwater.toml")
@@ -50,14 +50,14 @@ func Run(t *testing.T, text string) *daemon.Daemon {
 	return d
 }
 
-// Within is what a channel gives, in time.
+// Within takes a value from a channel, in time.
 func Within[T any](t *testing.T, c <-chan T) T {
 	t.Helper()
 	select {
 	case v := <-c:
 		return v
 	case <-time.After(Patience):
-		require.Fail(t, "it did not end")
+		require.Fail(t, "the daemon did not end")
 		panic("unreachable")
 	}
 }

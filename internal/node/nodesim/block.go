@@ -17,8 +17,8 @@ type block struct {
 	ops    []signed
 }
 
-// next makes the block of a level on top of parent, at least at this round: the first that a key signed for the level,
-// else one of another baker. It takes the operations that may stand in it.
+// next makes the block of a level on top of parent, at least at the round: the first block that a key signed for the
+// level, else a stranger's block. The block takes the operations with a right place in the block.
 func (n *Node) next(level, round int32, parent tezos.Hash32) *block {
 	b := n.proposed(level, round, parent)
 	if b == nil {
@@ -35,7 +35,7 @@ func (n *Node) next(level, round int32, parent tezos.Hash32) *block {
 	return b
 }
 
-// proposed is the block of this level that a key signed, if there is one. Proposals of past levels are dropped.
+// proposed is the block of the level that a key signed, or nil. Proposals of past levels are dropped.
 func (n *Node) proposed(level, round int32, parent tezos.Hash32) *block {
 	n.proposals = slices.DeleteFunc(n.proposals, func(s signed) bool { return s.req.Level < level })
 	for i, s := range n.proposals {
@@ -49,14 +49,14 @@ func (n *Node) proposed(level, round int32, parent tezos.Hash32) *block {
 	return nil
 }
 
-// stranger makes the blocks that none of the bakers signed.
+// stranger is the baker of all blocks without a baker's signature.
 var stranger = func() node.Signer {
 	pkh := tezos.PublicKeyHash{Curve: tezos.Ed25519}
 	copy(pkh.Hash[:], "a baker from far away")
 	return node.Signer{Delegate: pkh, Key: pkh}
 }()
 
-// build makes a block of a stranger, with a header as the protocol lays it out.
+// build makes a block of the stranger, with a header in the protocol's layout.
 func (n *Node) build(level, round int32, parent tezos.Hash32) *block {
 	n.made++
 	b := appendInt(nil, level)

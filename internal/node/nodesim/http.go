@@ -45,7 +45,7 @@ func answer(w http.ResponseWriter, status int, v any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(b, '\n')) // a client that is gone needs no answer
+	_, _ = w.Write(append(b, '\n')) // a client gone away needs no answer
 }
 
 // get answers everything but the stream.
@@ -74,7 +74,7 @@ func (n *Node) get(u *url.URL) (int, any) {
 	id, rest, ok := strings.Cut(strings.TrimPrefix(u.Path, "/chains/main/blocks/"), "/")
 	b := n.find(id)
 	if !ok || !strings.HasPrefix(u.Path, "/chains/main/blocks/") || b == nil {
-		return http.StatusNotFound, []object{{"kind": "temporary", "id": "failure", "msg": "no such block or path"}}
+		return http.StatusNotFound, []object{{"kind": "temporary", "id": "failure", "msg": "block or path not found"}}
 	}
 	return n.ofBlock(b, rest, u.Query())
 }
@@ -115,7 +115,7 @@ func (n *Node) ofBlock(b *block, path string, q url.Values) (int, any) {
 		}
 		return http.StatusOK, rights
 	}
-	return http.StatusNotFound, []object{{"kind": "temporary", "id": "failure", "msg": "no such path"}}
+	return http.StatusNotFound, []object{{"kind": "temporary", "id": "failure", "msg": "path not found"}}
 }
 
 func (n *Node) rights(path string, q url.Values) ([]object, error) {
@@ -142,8 +142,8 @@ func (n *Node) rights(path string, q url.Values) ([]object, error) {
 	return out, nil
 }
 
-// stream gives the head, and then each head that it sees. One that comes and goes between two looks is not told, as on
-// a slow link.
+// stream gives the head, and each further head. A head that comes and goes between two looks is left out, as on a slow
+// link.
 func (n *Node) stream(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	var last *block

@@ -25,7 +25,7 @@ func (n *Node) chainText() string {
 	return n.cfg.Chain.String()
 }
 
-// shellHeader is a header as /monitor/heads gives it.
+// shellHeader is a header in the form of /monitor/heads.
 func (b *block) shellHeader() object {
 	level := binary.BigEndian.AppendUint32(nil, uint32(b.header.Level)) //nolint:gosec // not negative
 	round := binary.BigEndian.AppendUint32(nil, uint32(b.header.Round)) //nolint:gosec // not negative
@@ -80,7 +80,7 @@ func (n *Node) metadata(b *block) object {
 // operations is validation pass 0.
 func (n *Node) operations(b *block) []object {
 	out := []object{}
-	groups := map[string]int{} // aggregates by what their members signed
+	groups := map[string]int{} // aggregates by the payload of their members
 	for _, s := range b.ops {
 		if s.who.Key.Curve != tezos.BLS12381 || n.cfg.Separate {
 			out = append(out, n.operation(s, n.single(s)))
@@ -140,7 +140,7 @@ func (n *Node) single(s signed) object {
 	return c
 }
 
-// natural reads what is behind an attestation with DAL.
+// natural reads the number behind an attestation with DAL.
 func natural(b []byte) *big.Int {
 	v := new(big.Int)
 	for i := len(b) - 1; i >= 0; i-- {
@@ -174,7 +174,7 @@ func (n *Node) member(s signed) object {
 	return object{"delegate": s.who.Delegate, "consensus_pkh": s.who.Key, "consensus_power": n.power(100)}
 }
 
-// join adds a member to an aggregate. The signature stays that of the first: nothing here adds curve points.
+// join adds a member to an aggregate. The signature of the first member stays: nothing here adds curve points.
 func (n *Node) join(op object, s signed) {
 	content := op["contents"].([]object)[0] //nolint:forcetypeassert,errcheck // made by aggregate
 	seats := content["committee"].([]any)   //nolint:forcetypeassert,errcheck // made by aggregate
@@ -209,7 +209,7 @@ func (n *Node) attestationRights(level int32, wanted func(node.Signer) bool) []o
 	return out
 }
 
-// protocols are those of the head and of the block after the head.
+// protocols are the protocols of the head and of the block after the head.
 func (n *Node) protocols() object {
 	return object{"protocol": protocol, "next_protocol": n.nextProtocol()}
 }

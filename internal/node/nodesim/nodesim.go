@@ -1,9 +1,10 @@
-// Package nodesim is an emulated octez node: a chain that advances, by itself or by hand, and answers over HTTP what
-// package node asks, in the shape that octez gives it. It takes signatures as a network would (Note), puts the
-// operations into the next block and lets a signed block be the next one. It verifies nothing: a twin's signatures, a
-// second one for one place and late ones get on chain as they come, since that is what a test wants to see on chain.
+// Package nodesim is an emulated octez node. Its chain advances by itself or by hand, and the node answers the requests
+// of package node over HTTP, in octez's shape. Note takes signatures as a network would: operations go into the next
+// block, and a signed block becomes the next block. Nothing is verified: the signatures of a twin, second signatures
+// for a place and late signatures get on chain as they come, for a test to see them on chain.
 //
-// It can reorganise its chain, stand still, fall behind, cut streams, be slow, be gone, and follow another chain.
+// The node can reorganise the chain, stand still, fall behind, cut streams, be slow, be gone, and follow a foreign
+// chain.
 package nodesim
 
 import (
@@ -34,7 +35,7 @@ type Config struct {
 	Now    func() time.Time // may be nil
 }
 
-// Node is the emulated node. It is an http.Handler, and safe for concurrent use.
+// Node is the emulated node: an http.Handler, safe for concurrent use.
 type Node struct {
 	cfg  Config
 	name map[tezos.PublicKeyHash]tezos.PublicKeyHash // delegate of a key
@@ -46,16 +47,16 @@ type Node struct {
 	known     map[tezos.Hash32]*block
 	pending   []signed // operations not yet in a block
 	proposals []signed // signed blocks of levels to come
-	made      uint64   // blocks ever made, so that no two are alike
+	made      uint64   // blocks ever made: a number in each block makes all blocks different
 	faults    Faults
 	changed   chan struct{} // closed and replaced at each new head
 	cut       chan struct{} // closed and replaced to end all streams
 }
 
-// Faults are what is wrong with the node. The zero value is a good node.
+// Faults are the faults of the node. The zero value is a good node.
 type Faults struct {
 	Stuck    bool          // no block comes by itself
-	State    string        // unsynced or stuck, as is_bootstrapped says it; empty: synced
+	State    string        // unsynced or stuck, as in is_bootstrapped; empty: synced
 	Starting bool          // not bootstrapped yet
 	Delay    time.Duration // before each answer
 	Down     bool          // connections are dropped
@@ -64,7 +65,7 @@ type Faults struct {
 	NextProtocol string // of the block after the head, when not empty
 }
 
-// signed is what a key signed.
+// signed is a payload with the signature of a key.
 type signed struct {
 	who     node.Signer
 	payload []byte
@@ -114,8 +115,8 @@ func (n *Node) Run(ctx context.Context) {
 	}
 }
 
-// Note takes what a key signed, as it left the signer: an operation for the next blocks, or a block, which is the next
-// block of its level. It says so when the bytes are no consensus payload.
+// Note takes a payload and its signature as they left the signer: an operation for the next blocks, or the next block
+// of its level. The error tells of bytes that are no consensus payload.
 func (n *Node) Note(pkh tezos.PublicKeyHash, payload []byte, sig tezos.Signature) error {
 	req, err := tezos.Decode(pkh.Curve, payload)
 	if err != nil {
@@ -146,9 +147,9 @@ func (n *Node) Advance() node.Header {
 	return b.header
 }
 
-// Reorganise puts a branch of the same length in the place of the last depth blocks: other blocks, of a higher round,
-// by other bakers. The operations of the blocks that fell away are put into the new ones again when again is true, and
-// are lost else.
+// Reorganise puts a branch of the same length in the place of the last depth blocks: new blocks of a higher round, by
+// foreign bakers. With again the operations of the dropped blocks get into the new blocks; else the operations are
+// lost.
 func (n *Node) Reorganise(depth int, again bool) node.Header {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -177,17 +178,17 @@ func (n *Node) Head() node.Header {
 	return n.head().header
 }
 
-// Served counts the requests so far.
+// Served is the number of requests until now.
 func (n *Node) Served() int64 { return n.served.Load() }
 
-// Faults tells what is wrong now.
+// Faults are the present faults.
 func (n *Node) Faults() Faults {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.faults
 }
 
-// SetFaults changes what is wrong. A node that goes down loses its streams.
+// SetFaults changes the faults. A node going down loses its streams.
 func (n *Node) SetFaults(f Faults) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -197,7 +198,7 @@ func (n *Node) SetFaults(f Faults) {
 	}
 }
 
-// Cut ends all streams, in the middle of what they say.
+// Cut ends all streams, in the middle of a line.
 func (n *Node) Cut() {
 	n.mu.Lock()
 	defer n.mu.Unlock()

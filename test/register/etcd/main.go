@@ -1,4 +1,4 @@
-// Command etcd is the server of the newest release of etcd that the register is tested with. The server is a module of
+// Command etcd is the server of the newest tested release of etcd. The server is a module of
 // its own: Highwater needs etcd's client only.
 package main
 

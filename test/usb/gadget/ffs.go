@@ -129,7 +129,8 @@ func (f *Function) control(setup func(Setup) ([]byte, bool)) {
 	for {
 		n, err := unix.Read(f.ep0, b)
 		switch {
-		case errors.Is(err, unix.EINTR), err == nil && n < eventSize, errors.Is(err, unix.EIDRM): // EIDRM: a request was cancelled
+		// EIDRM: a request was cancelled
+		case errors.Is(err, unix.EINTR), err == nil && n < eventSize, errors.Is(err, unix.EIDRM):
 			continue
 		case err != nil:
 			return

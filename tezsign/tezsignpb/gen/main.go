@@ -1,5 +1,5 @@
-// Command gen writes tezsign.pb.go from tezsign.proto. It is a module of its own, so that the compiler stays out of the
-// program's dependencies; go.mod pins the compiler and the generator.
+// Command gen writes tezsign.pb.go from tezsign.proto. A module of its own keeps the compiler out of the program's
+// dependencies; go.mod pins the compiler and the generator.
 package main
 
 import (
