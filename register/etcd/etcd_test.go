@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"highwater/register"
 	"highwater/register/etcd"
 	"highwater/register/registertest"
+	"highwater/test/harness"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,40 +33,25 @@ func server(t *testing.T) string {
 	return path
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // start runs a cluster of one member, and gives its client endpoint.
 func start(t *testing.T, more ...string) string {
 	t.Helper()
 	dir := t.TempDir()
-	client, peer := fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), fmt.Sprintf("http://127.0.0.1:%d", freePort(t))
-	log, err := os.Create(filepath.Join(dir, "log"))
-	require.NoError(t, err)
+	client, peer := "http://"+harness.Address(t), "http://"+harness.Address(t)
 	args := append([]string{
-		"--name", "a", "--data-dir", filepath.Join(dir, "data"), "--listen-client-urls", client, "--advertise-client-urls",
+		server(t), "--name", "a", "--data-dir", filepath.Join(dir, "data"), "--listen-client-urls", client, "--advertise-client-urls",
 		client,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "a=" + peer,
 	}, more...)
-	cmd := exec.Command(server(t), args...) //nolint:noctx // the cleanup ends it
-	cmd.Stdout, cmd.Stderr = log, log
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		_ = log.Close()
-	})
+	process, err := harness.Spawn(filepath.Join(dir, "log"), args...)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, process.EndAnyhow()) })
 	return client
 }
 
 func TestConformance(t *testing.T) {
 	endpoint := start(t)
-	dead := fmt.Sprintf("http://127.0.0.1:%d", freePort(t))
+	dead := "http://" + harness.Address(t)
 	keys := 0
 	registertest.Suite(t, func(t *testing.T) register.Backend {
 		keys++

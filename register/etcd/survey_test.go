@@ -1,7 +1,6 @@
 package etcd_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -11,6 +10,7 @@ import (
 
 	"highwater/register"
 	"highwater/register/etcd"
+	"highwater/test/harness"
 )
 
 // plain is a client of its own, for what an operator of etcd does.
@@ -23,7 +23,7 @@ func plain(t *testing.T, endpoint string) *clientv3.Client {
 }
 
 func TestASurveyAsksEachMemberAlone(t *testing.T) {
-	endpoint, dead := start(t), fmt.Sprintf("http://127.0.0.1:%d", freePort(t))
+	endpoint, dead := start(t), "http://"+harness.Address(t)
 	r := open(t, etcd.Config{Endpoints: []string{dead, endpoint}, Key: "/highwater/survey"})
 	_, _, err := r.Create(t.Context(), []byte("first"))
 	require.NoError(t, err)
