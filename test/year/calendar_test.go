@@ -14,6 +14,8 @@ const (
 	nodeRestart fault = "the node restarted"
 	deviceReset fault = "the device was away"
 	diskStall   fault = "the disk stalled"
+	longStall   fault = "stalls without a pause, too long for two levels"
+	awayStall   fault = "a stall when the device was just back"
 	upgrade     fault = "an upgrade restarted the signer"
 	powerCut    fault = "the power was away"
 	levelsAhead fault = "levels ahead, after a power cut"
@@ -21,6 +23,9 @@ const (
 	handover    fault = "a handover"
 	theSigner   fault = "the signer itself"
 )
+
+// longestStall is less than the two levels that are durable ahead.
+const longestStall = 10 * time.Second
 
 // deadDiskWait is what an operator needs: to be called, to read, and to take over.
 const deadDiskWait = 20 * time.Minute
@@ -46,7 +51,7 @@ func calendar(seed uint64, span time.Duration) (events []event) {
 	}
 	spread(nodeRestart, months, time.Minute, 4*time.Minute)
 	spread(deviceReset, days, 3*time.Second, 15*time.Second)
-	spread(diskStall, 40*days, time.Second, 10*time.Second)
+	spread(diskStall, 40*days, time.Second, longestStall)
 	spread(upgrade, months, 800*time.Millisecond, 2*time.Second)
 	spread(handover, months, 0, 0)
 	// A virtual machine that is reset: back before the levels ahead are over.

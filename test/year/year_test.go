@@ -91,7 +91,7 @@ func table(with, without *result) string {
 	row := func(columns ...any) { _, _ = fmt.Fprintln(w, strings.TrimSuffix(fmt.Sprintln(columns...), "\n")) }
 	row("lost, by cause\tahead = 2\tahead = 0\tattestations, ahead = 2\tahead = 0")
 	for _, f := range []fault{
-		nodeRestart, deviceReset, diskStall, upgrade, handover, deadDisk, powerCut, levelsAhead,
+		nodeRestart, deviceReset, diskStall, longStall, awayStall, upgrade, handover, deadDisk, powerCut, levelsAhead,
 		theSigner,
 	} {
 		row(fmt.Sprintf("%s\t%d\t%d\t%d\t%d", f, with.lost[f], without.lost[f],
@@ -117,6 +117,7 @@ type life struct {
 	back           time.Time // when the machine comes back
 	comes          func()    // how
 	away, stalled  time.Time // the ends of the last reset and of the last stall
+	stallBegan     time.Time // with the stalls that ended without a pause
 	floor          int32     // no level at or below is signed any more …
 	floorOf        fault     // … because of this
 	lives          int       // grows with each cut: an answer of an earlier life reached nobody
@@ -228,6 +229,10 @@ func (l *life) cause(a ask, asked time.Time, err error) fault {
 		return l.floorOf
 	case l.away.After(asked):
 		return deviceReset
+	case l.stalled.After(asked) && asked.Sub(l.away) < 2*blockTime: // no level could be made durable ahead
+		return awayStall
+	case l.stalled.After(asked) && l.stalled.Sub(l.stallBegan) > longestStall:
+		return longStall
 	case l.stalled.After(asked):
 		return diskStall
 	}
@@ -269,9 +274,12 @@ func (l *life) happen(e event) {
 		l.current.dev.reset(e.lasts)
 	case diskStall:
 		l.mu.Lock()
-		l.stalled = now.Add(e.lasts)
+		if now.After(l.stalled.Add(time.Second)) {
+			l.stallBegan = now
+		}
+		l.stalled = later(l.stalled, now.Add(e.lasts))
 		l.mu.Unlock()
-		l.current.disk.stall(now.Add(e.lasts))
+		l.current.disk.stall(l.stalled)
 	case upgrade:
 		m := l.current
 		m.stop()
@@ -303,6 +311,13 @@ func (l *life) happen(e event) {
 			l.floorAt(l.current, deadDisk)
 		})
 	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func (l *life) goDown(e event, comes func()) {
