@@ -124,10 +124,14 @@ func states(t *testing.T) []shown {
 	return []shown{
 		{"ready", ready, series, "✓ Ready · attic · mainnet · Highwater", "good", "✓ Ready: it signs."},
 		{"alarm", alarmed, series, "✓ Ready, 1 alarm · attic · mainnet · Highwater", "good", "✓ Ready: it signs."},
-		{"standby", standby, nil, "– Standby · attic · mainnet · Highwater", "calm",
-			"– Standby, and ready: only the right to sign is elsewhere."},
-		{"alone", alone, nil, "– Standby · attic · mainnet · Highwater", "calm",
-			"– Standby, and ready: only the right to sign is elsewhere."},
+		{
+			"standby", standby, nil, "– Standby · attic · mainnet · Highwater", "calm",
+			"– Standby, and ready: only the right to sign is elsewhere.",
+		},
+		{
+			"alone", alone, nil, "– Standby · attic · mainnet · Highwater", "calm",
+			"– Standby, and ready: only the right to sign is elsewhere.",
+		},
 		{"locked", locked, nil, "✗ NOT READY · attic · mainnet · Highwater", "bad", "✗ Not ready."},
 		{
 			"fenced", without(hwm.Fenced, "fenced: a twin signs"), series, "✗ FENCED · attic · mainnet · Highwater", "bad",
@@ -142,10 +146,14 @@ func states(t *testing.T) []shown {
 			"never", never, series, "✗ NOT READY · attic · mainnet · Highwater", "bad",
 			"✗ Not ready: a key signs nothing more, by its ceiling.",
 		},
-		{"shared", shared, nil, "– Standby · attic · mainnet · Highwater", "calm",
-			"– Standby, and ready: only the right to sign is elsewhere."},
-		{"silent register", silent, nil, "… WAITING · attic · mainnet · Highwater", "bad",
-			"… Waiting: it does not sign yet."},
+		{
+			"shared", shared, nil, "– Standby · attic · mainnet · Highwater", "calm",
+			"– Standby, and ready: only the right to sign is elsewhere.",
+		},
+		{
+			"silent register", silent, nil, "… WAITING · attic · mainnet · Highwater", "bad",
+			"… Waiting: it does not sign yet.",
+		},
 	}
 }
 

@@ -122,8 +122,10 @@ func (f *fleet) start(m *member, priority int, disk machine) {
 		Priority: int32(f.rnd.IntN(4)), // not always the truth: safety does not depend on a priority
 	})
 	h.keeper = register.NewKeeper(register.KeeperConfig{
-		Right: h.right, Machine: h, Me: h.id, Policy: register.Policy{Automatic: true, Patience: patience,
-			Priority: int32(priority)},
+		Right: h.right, Machine: h, Me: h.id, Policy: register.Policy{
+			Automatic: true, Patience: patience,
+			Priority: int32(priority),
+		},
 	})
 	m.host, m.suspended = h, false
 }

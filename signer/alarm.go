@@ -41,8 +41,10 @@ const (
 )
 
 // AlarmNames lists all names.
-var AlarmNames = []AlarmName{AlarmRollback, AlarmElsewhere, AlarmBackwards, AlarmOtherChain, AlarmTwin, AlarmUnproven,
-	AlarmBothActive, AlarmSameKey, AlarmDisk, AlarmRegisterOlder}
+var AlarmNames = []AlarmName{
+	AlarmRollback, AlarmElsewhere, AlarmBackwards, AlarmOtherChain, AlarmTwin, AlarmUnproven,
+	AlarmBothActive, AlarmSameKey, AlarmDisk, AlarmRegisterOlder,
+}
 
 // Alarm asks an operator to look. An alarm keeps nobody from signing: where that is needed a fence stands beside the
 // alarm. An alarm stays, also over a restart, until an operator acknowledges the alarm.

@@ -106,6 +106,8 @@ func (s *Signer) Prove(ctx context.Context, pkh tezos.PublicKeyHash) (tezos.Sign
 		}
 		return proof, nil
 	}
-	return tezos.Signature{}, &Denial{Reason: WrongKind,
-		Text: "no connected device can prove the possession of " + pkh.String()}
+	return tezos.Signature{}, &Denial{
+		Reason: WrongKind,
+		Text:   "no connected device can prove the possession of " + pkh.String(),
+	}
 }

@@ -79,8 +79,10 @@ func writeNew(path string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	db, err := bolt.Open(path, disk.FileMode, &bolt.Options{Timeout: openTimeout, NoFreelistSync: true,
-		FreelistType: bolt.FreelistMapType})
+	db, err := bolt.Open(path, disk.FileMode, &bolt.Options{
+		Timeout: openTimeout, NoFreelistSync: true,
+		FreelistType: bolt.FreelistMapType,
+	})
 	if err != nil {
 		return err
 	}

@@ -17,8 +17,10 @@ func (db *DB) load(tx *bolt.Tx) error {
 			return fmt.Errorf("%w: the part %s is missing", hwm.ErrCorrupt, name)
 		}
 	}
-	for _, step := range []func(*bolt.Tx) error{db.loadMeta, db.loadPeer, db.loadRegister, db.loadAlarms, db.loadMarks,
-		db.loadHorizons, db.loadCeilings, db.loadKeys, db.loadSeen, db.loadJournal, layout.CheckSeal, db.rememberSeal} {
+	for _, step := range []func(*bolt.Tx) error{
+		db.loadMeta, db.loadPeer, db.loadRegister, db.loadAlarms, db.loadMarks,
+		db.loadHorizons, db.loadCeilings, db.loadKeys, db.loadSeen, db.loadJournal, layout.CheckSeal, db.rememberSeal,
+	} {
 		if err := step(tx); err != nil {
 			return err
 		}

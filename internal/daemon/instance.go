@@ -117,8 +117,10 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, erro
 		pair.Chain = reader
 	}
 	in.node = failover.New(pair)
-	in.Admin = &operate.Local{Signer: in.Signer, Store: db, Version: opt.Version, Running: opt.Running, Now: time.Now,
-		Node: in.node}
+	in.Admin = &operate.Local{
+		Signer: in.Signer, Store: db, Version: opt.Version, Running: opt.Running, Now: time.Now,
+		Node: in.node,
+	}
 	in.Admin.Name, in.Admin.Audit = cfg.Name, in.audit.State
 	in.Admin.Identity, in.Admin.LastRun, in.Admin.Acts, in.Admin.Seen = db.Identity(), lastRun(db.Ended()), db.Journal,
 		db.RegisterSeen
@@ -316,6 +318,8 @@ func ExplainStore(cfg *config.Config, err error) error {
 
 // storeOptions are the store's options from the configuration.
 func storeOptions(cfg *config.Config, opt Options) store.Options {
-	return store.Options{Log: opt.Log, OnCommit: opt.onCommit, Ahead: cfg.Store.Levels(), RuntimeDir: cfg.RuntimeDir(),
-		Reading: opt.Running}
+	return store.Options{
+		Log: opt.Log, OnCommit: opt.onCommit, Ahead: cfg.Store.Levels(), RuntimeDir: cfg.RuntimeDir(),
+		Reading: opt.Running,
+	}
 }

@@ -288,8 +288,10 @@ func TestCheckFenced(t *testing.T) {
 
 // TestCheckKeys: a line for each key that has no device, none that says the same as a device's own line.
 func TestCheckKeys(t *testing.T) {
-	fault := signer.KeyFault{Reason: signer.KeyNoDevice, Health: device.Absent, Text: "no device holds it",
-		Hint: "connect it"}
+	fault := signer.KeyFault{
+		Reason: signer.KeyNoDevice, Health: device.Absent, Text: "no device holds it",
+		Hint: "connect it",
+	}
 	st := operate.Status{Keys: []operate.KeyRow{{}, {Faults: []signer.KeyFault{fault}}}}
 	require.Equal(t, checklist.Bad, only(t, Keys(st)).Result)
 	st.Keys[1].Faults[0].Note = true
@@ -303,8 +305,10 @@ func TestCheckKeys(t *testing.T) {
 
 // TestCheckNotesASpareThatIsNone: a warning with a next step, beside the good line.
 func TestCheckNotesASpareThatIsNone(t *testing.T) {
-	no := signer.KeyFault{Reason: signer.KeyNoDevice, Device: "right", Text: "device right is no spare", Hint: "do this",
-		Note: true}
+	no := signer.KeyFault{
+		Reason: signer.KeyNoDevice, Device: "right", Text: "device right is no spare", Hint: "do this",
+		Note: true,
+	}
 	lines := Keys(operate.Status{Keys: []operate.KeyRow{{Health: "ready", NoSpares: []signer.KeyFault{no}}}})
 	require.Len(t, lines, 2)
 	require.Equal(t, checklist.OK, lines[0].Result)

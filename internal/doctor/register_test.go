@@ -92,8 +92,10 @@ func TestTheRecordIsComparedWithTheMemory(t *testing.T) {
 		result checklist.Result
 		detail string
 	}{
-		{known, entry(cfg.ChainID, 8, 60), nil, checklist.OK,
-			"nobody has the right to sign: the right was released, epoch 9"},
+		{
+			known, entry(cfg.ChainID, 8, 60), nil, checklist.OK,
+			"nobody has the right to sign: the right was released, epoch 9",
+		},
 		{st, register.Entry{}, fmt.Errorf("%w under /x", register.ErrAbsent), checklist.Bad, "holds no record under /x"},
 		{known, register.Entry{}, register.ErrAbsent, checklist.Bad, "a record was seen"},
 		{known, register.Entry{}, errors.New("refused"), checklist.Bad, "does not answer: refused"},

@@ -66,8 +66,10 @@ func (l *Look) Signed(pkh tezos.PublicKeyHash) bool { return l.signed[pkh] }
 
 func (r *Ring) lookAt(d Device, place int) *lookedAt {
 	keys := d.Keys()
-	at := &lookedAt{Device: d, place: place, status: d.Status(),
-		byHash: make(map[tezos.PublicKeyHash]device.Key, len(keys)), idle: true}
+	at := &lookedAt{
+		Device: d, place: place, status: d.Status(),
+		byHash: make(map[tezos.PublicKeyHash]device.Key, len(keys)), idle: true,
+	}
 	for _, k := range keys {
 		pkh := k.PublicKey.Hash()
 		at.byHash[pkh] = k

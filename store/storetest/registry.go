@@ -32,8 +32,10 @@ func roles(t *testing.T, open Open) {
 	s = reopen()
 	require.Equal(t, active, s.Role())
 
-	fenced := hwm.RoleRecord{Role: hwm.Fenced, Epoch: active.Epoch, Owner: active.Owner, Since: at,
-		Why: strings.Repeat("long ", 500)}
+	fenced := hwm.RoleRecord{
+		Role: hwm.Fenced, Epoch: active.Epoch, Owner: active.Owner, Since: at,
+		Why: strings.Repeat("long ", 500),
+	}
 	require.NoError(t, s.SetRole(fenced, nil))
 	require.LessOrEqual(t, len(s.Role().Why), hwm.MaxWhy)
 	require.ErrorIs(t, s.SetRole(active, nil), hwm.ErrEpoch, "a fenced instance came back by itself")
@@ -97,8 +99,10 @@ func roleCeilings(t *testing.T, open Open) {
 	set := func(level int32) hwm.CeilingChange {
 		return hwm.CeilingChange{Key: at10, Ceiling: &hwm.Ceiling{Level: level, At: at, Source: hwm.SourcePeer}}
 	}
-	next := hwm.RoleRecord{Role: hwm.Active, Epoch: s.Role().Epoch + 1, Owner: hwm.InstanceID{7}, Since: at,
-		Why: "by level"}
+	next := hwm.RoleRecord{
+		Role: hwm.Active, Epoch: s.Role().Epoch + 1, Owner: hwm.InstanceID{7}, Since: at,
+		Why: "by level",
+	}
 	before := s.Role()
 	require.ErrorIs(t, s.SetRole(next, nil, set(9)), hwm.ErrMoved, "a ceiling below a possible signature")
 	require.Error(t, s.SetRole(next, nil, set(-1)))
@@ -200,8 +204,10 @@ func seen(t *testing.T, open Open) {
 func alarms(t *testing.T, open Open) {
 	s, reopen := open(t)
 	require.Empty(t, s.Alarms())
-	one := hwm.Alarm{ID: 7, Name: "rollback", Witness: "device 1", About: Key(1, tezos.Block).PKH.String(), Text: "look",
-		Hint: "there", Since: at}
+	one := hwm.Alarm{
+		ID: 7, Name: "rollback", Witness: "device 1", About: Key(1, tezos.Block).PKH.String(), Text: "look",
+		Hint: "there", Since: at,
+	}
 	two := hwm.Alarm{ID: 8, Name: "twin", Witness: "chain", Text: "look again", Since: at}
 	require.NoError(t, s.SetAlarms([]hwm.Alarm{one, two}))
 	s = reopen()

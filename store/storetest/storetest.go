@@ -312,8 +312,10 @@ func raise(t *testing.T, open Open) {
 	require.False(t, changes[0].Raised)
 	// Two rows for a key: the higher row stays, in either order.
 	Floor(t, s, 30, made)
-	_, err = s.Raise([]hwm.Row{{Key: low, Mark: hwm.Floor(31, at, hwm.SourceSet)},
-		{Key: low, Mark: hwm.Floor(30, at, hwm.SourceSet)}})
+	_, err = s.Raise([]hwm.Row{
+		{Key: low, Mark: hwm.Floor(31, at, hwm.SourceSet)},
+		{Key: low, Mark: hwm.Floor(30, at, hwm.SourceSet)},
+	})
 	require.NoError(t, err)
 	for range 2 {
 		require.Equal(t, int32(31), markOf(t, s, low).Level)
