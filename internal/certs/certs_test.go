@@ -123,9 +123,12 @@ func TestABrokenPairKeepsTheOldOne(t *testing.T) {
 		"half a file": func(r *rig) {
 			certstest.Put(t, r.path("cert.pem"), certstest.CertPEM(r.ca.Issue("x", time.Now()))[:200])
 		},
-		"gone":    func(r *rig) { require.NoError(t, os.Remove(r.path("key.pem"))) },
-		"ended":   func(r *rig) { certstest.PutPair(t, r.dir, r.ca.Issue("x", time.Now().Add(-time.Minute))) },
-		"not yet": func(r *rig) { certstest.PutPair(t, r.dir, r.ca.Issue("x", time.Now().Add(9*time.Hour))) },
+		"gone":  func(r *rig) { require.NoError(t, os.Remove(r.path("key.pem"))) },
+		"ended": func(r *rig) { certstest.PutPair(t, r.dir, r.ca.Issue("x", time.Now().Add(-time.Minute))) },
+		"not yet": func(r *rig) {
+			begin := time.Now().Add(7 * time.Hour)
+			certstest.PutPair(t, r.dir, r.ca.IssueFrom("x", begin, begin.Add(2*time.Hour)))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)

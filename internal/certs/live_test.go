@@ -129,7 +129,7 @@ func TestAClientVerifies(t *testing.T) {
 	show := func() (*tls.Certificate, error) { return f.Certificate(), nil }
 	require.NoError(t, get(t, s, f.Client("127.0.0.1", show)))
 	require.NoError(t, get(t, s, f.Client("signer", show)))
-	for _, host := range []string{"127.0.0.2", "other"} {
+	for _, host := range []string{"127.0.0.3", "other"} {
 		require.ErrorContains(t, get(t, s, f.Client(host, show)), host,
 			"a certificate of the right authority, for another host")
 	}

@@ -26,7 +26,8 @@ var shapes = []string{"use HOST:PORT or unix:/PATH", "tcp://HOST:PORT", "PRIVATE
 // defined are the files where a placeholder of help is defined, heads of a table, and the address of a proxy that only
 // the operator knows.
 var defined = []string{
-	"cmd/cli/level.go", "cmd/root.go", "cmd/fithelp.go", "internal/demo/demo.go", "internal/config/config.go",
+	"cmd/cli/level.go", "cmd/root.go", "cmd/fithelp.go", "internal/demo/demo.go", "internal/demo/three.go",
+	"internal/config/config.go",
 }
 
 // skipped are the directories without texts for operators.
