@@ -25,7 +25,7 @@ func (a *app) showCmd() *cobra.Command {
 	var f filter
 	last := 40
 	c := &cobra.Command{
-		Use: "show", Short: "Show the newest decisions, or those of a key or level", Args: cli.NoArgs, Long: showLong,
+		Use: "show", Short: "Show the newest decisions, or the decisions of a key or level", Args: cli.NoArgs, Long: showLong,
 		Example: "  highwater audit show --key consensus --level 9123456",
 		RunE: func(*cobra.Command, []string) error {
 			if last < 1 || last > 1_000_000 {
@@ -53,7 +53,7 @@ func (a *app) showCmd() *cobra.Command {
 	}
 	p.flag(c)
 	f.flags(c)
-	c.Flags().IntVar(&last, "last", last, "show so many records, the newest")
+	c.Flags().IntVar(&last, "last", last, "the number of newest records to show")
 	return a.AddJSON(c)
 }
 

@@ -13,10 +13,10 @@ import (
 	"highwater/internal/words"
 )
 
-const verifyLong = `Read the whole audit log, and look for records that were changed, taken out, put in, moved, or cut off between others. Gaps
-that the log itself names are notes. The status is 1 with any fault.
+const verifyLong = `Read the whole audit log, and look for records changed, taken out, put in, moved, or cut off between further records. Gaps
+named by the log itself are notes. The status is 1 with any fault.
 
-A log alone cannot show that its end was cut off, or that all of it was written anew. Heads known from elsewhere show both: the
+A log alone cannot show a cut-off end, nor a log written anew as a whole. Heads known from elsewhere show both: the
 daemon writes "audit head" with record and link into its own log every hour, and "highwater status --json" has the newest.`
 
 func (a *app) verifyCmd() *cobra.Command {

@@ -53,7 +53,7 @@ func appendRecord(b []byte, before Hash, kind byte, body []byte) ([]byte, Hash) 
 
 var (
 	errUnfinished = errors.New("the file ends within a record")
-	errLength     = errors.New("no record has such a length")
+	errLength     = errors.New("the length of no record")
 	errLink       = errors.New("the record does not fit to the records before: a record was changed, taken out, put in or moved")
 )
 

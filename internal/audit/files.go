@@ -65,7 +65,7 @@ func list(dir string, pattern *regexp.Regexp) ([]file, error) {
 func readHeader(body []byte) (header, error) {
 	var h header
 	if err := json.Unmarshal(body, &h); err != nil {
-		return h, fmt.Errorf("a header that cannot be read: %w", err)
+		return h, fmt.Errorf("unreadable header: %w", err)
 	}
 	if h.Version != version {
 		return h, fmt.Errorf("version %d of the log: a newer highwater wrote it", h.Version)

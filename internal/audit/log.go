@@ -98,7 +98,7 @@ const headEvery = time.Hour
 // batch bounds the records of one write.
 const batch = 256
 
-// Run writes until ctx ends, and then what is queued.
+// Run writes until ctx ends, and then writes the rest of the queue.
 func (l *Log) Run(ctx context.Context) {
 	w := &writer{Log: l}
 	l.attempt(w)

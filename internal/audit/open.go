@@ -48,8 +48,8 @@ type openEnd struct {
 	end
 }
 
-// findLast finds the last file with a good beginning, and sets aside what follows its last good record. The events name
-// what was found; nil: there is no file.
+// findLast finds the last file with a good beginning, and sets the bytes behind the last good record aside. The events
+// name the findings; nil: no file exists.
 func (w *writer) findLast() (found []Event, last *openEnd, err error) {
 	files, err := list(w.cfg.Dir, logName)
 	if err != nil {
@@ -92,7 +92,7 @@ func (w *writer) findLast() (found []Event, last *openEnd, err error) {
 		last.size = last.at
 	case !last.inOrder && !w.began:
 		found = append(found, Event{
-			At: w.cfg.Now(), What: Gap, Why: "the run before did not end in order: its last decisions may be missing",
+			At: w.cfg.Now(), What: Gap, Why: "the run before did not end in order: the last decisions may be missing",
 		})
 	}
 	return found, last, nil

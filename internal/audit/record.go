@@ -190,7 +190,7 @@ func readDecision(b []byte, texts []string) (at time.Time, d *Decided, err error
 func readEvent(b []byte) (*Event, error) {
 	e := &Event{}
 	if err := json.Unmarshal(b, e); err != nil {
-		return nil, fmt.Errorf("an event that cannot be read: %w", err)
+		return nil, fmt.Errorf("unreadable event: %w", err)
 	}
 	return e, nil
 }

@@ -87,7 +87,7 @@ func TestTampering(t *testing.T) {
 			require.NoError(t, os.Rename(files[0], aside))
 			require.NoError(t, os.Rename(files[1], files[0]))
 			require.NoError(t, os.Rename(aside, files[1]))
-		}, "another one by its header"},
+		}, "a different file by its header"},
 		"a file written anew with right links": {func(t *testing.T, _ string, files []string) {
 			b := rewritten(t, contents(t, files[1]), swapped)
 			require.NoError(t, os.WriteFile(files[1], b, 0o600))
@@ -138,11 +138,11 @@ func TestAKnownEnd(t *testing.T) {
 	r := records(t, whole)
 	require.NoError(t, os.WriteFile(last, bytes.Join(r[:len(r)-1], nil), 0o600))
 	require.Empty(t, mustVerify(t, dir).Faults, "nothing in the log tells")
-	require.Contains(t, mustVerify(t, dir, known).Faults[0].Text, "its end was cut off")
+	require.Contains(t, mustVerify(t, dir, known).Faults[0].Text, "the end was cut off")
 
 	require.NoError(t, os.Remove(last))
 	require.Empty(t, mustVerify(t, dir).Faults)
-	require.Contains(t, mustVerify(t, dir, known).Faults[0].Text, "its end was cut off")
+	require.Contains(t, mustVerify(t, dir, known).Faults[0].Text, "the end was cut off")
 
 	require.NoError(t, os.WriteFile(last, rewritten(t, whole, swapped), 0o600))
 	require.Empty(t, mustVerify(t, dir).Faults)

@@ -15,7 +15,7 @@ type Known struct {
 	Link   Hash   `json:"link"`
 }
 
-// Fault is a place at which a log is not what was written.
+// Fault is a place at which a log differs from the written log.
 type Fault struct {
 	File   string `json:"file,omitempty"`
 	Record uint64 `json:"record"`
@@ -79,12 +79,12 @@ func Verify(dir string, known ...Known) (Report, error) {
 		}
 	}
 	if r.First > 1 && r.removed+1 != r.First {
-		r.fault(files[0].path, r.First, "the log begins here, and its own records say: records were removed up to %d", r.removed)
+		r.fault(files[0].path, r.First, "the log begins here, and a record of the log says: records up to %d were removed", r.removed)
 	}
 	for _, k := range r.known {
 		switch {
 		case k.Record > r.Last:
-			r.fault(files[len(files)-1].path, r.Last, "the log ends here, and record %d is known: its end was cut off", k.Record)
+			r.fault(files[len(files)-1].path, r.Last, "the log ends here, but record %d is known: the end was cut off", k.Record)
 		case k.Record < r.First:
 			r.note(k.Record, time.Time{}, "the known record was removed with the oldest files, and tells nothing")
 		default:
@@ -173,7 +173,7 @@ func (r *Report) begins(f file, kind byte, body []byte, want follows) bool {
 		r.fault(f.path, f.first, "%s", err)
 		return false
 	case h.Record != f.first:
-		r.fault(f.path, f.first, "the file is another one by its header, of record %d", h.Record)
+		r.fault(f.path, f.first, "the file is a different file by its header, of record %d", h.Record)
 		return false
 	case want.first && h.Record == 1 && h.Before != Hash{}:
 		r.fault(f.path, f.first, "the first record of all follows another record")
@@ -181,7 +181,7 @@ func (r *Report) begins(f file, kind byte, body []byte, want follows) bool {
 	case h.Record != want.record:
 		r.fault(f.path, f.first, "the file does not follow the file before, which ends at record %d", want.record-1)
 	case h.Before != want.link:
-		r.fault(f.path, f.first, "the file does not follow the file before: one of the two was exchanged or cut")
+		r.fault(f.path, f.first, "the file does not follow the file before: either file was exchanged or cut")
 	}
 	return true
 }

@@ -26,7 +26,7 @@ type Chain struct {
 	since   time.Time // start of the level
 }
 
-// strangers are the other bakers of the chain, so that some blocks are not ours.
+// strangers are further bakers of the chain: some blocks are not ours.
 const strangers = 8
 
 // New makes a chain with rights for these keys and for strangers.

@@ -1,4 +1,4 @@
-// Package judge counts what two machines sign, and finds what a baker is slashed for.
+// Package judge counts what two machines sign, and finds the faults that slash a baker.
 package judge
 
 import (
@@ -66,7 +66,7 @@ func (t *Tally) Refused(name string) (n int) {
 	return n
 }
 
-// Of are the signatures that fulfil f, in order of arrival.
+// Of gives the signatures that fulfil f, in order of arrival.
 func (t *Tally) Of(f func(Signature) bool) []Signature {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -107,7 +107,7 @@ func (t *Tally) Missed(keys []*tezos.PublicKey, from, to int32) []int32 {
 	return out
 }
 
-// Gaps are the longest times, after a moment, between two signatures of a key that both sides are always asked for.
+// Gaps are the longest times, after a moment, between two signatures of a key for which both sides are always asked.
 // between: the side changed. within: the side stayed, so within is the cost of the machine and the requests alone.
 func (t *Tally) Gaps(key tezos.PublicKeyHash, since time.Time) (between, within time.Duration) {
 	signed := t.Of(func(s Signature) bool { return s.key == key && s.At.After(since) })

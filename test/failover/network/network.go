@@ -112,7 +112,7 @@ func (n *Network) Mute(ctx context.Context, machine int) error {
 	return n.Machines[machine-1].astray(ctx, Address(LinkPeer, machine, EndBetween), LinkPeer)
 }
 
-// Hear ends what Deafen and Mute do.
+// Hear ends the effects of Deafen and Mute.
 func (n *Network) Hear(ctx context.Context, machine int) error {
 	return errors.Join(
 		n.Between.ip(ctx, "neigh flush dev "+far(LinkPeer, machine)+" nud all"),

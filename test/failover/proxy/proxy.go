@@ -63,7 +63,7 @@ type Proxy struct {
 	wg    sync.WaitGroup
 }
 
-// New makes a proxy that passes everything on to what dial connects to.
+// New makes a proxy that passes everything on to the end of dial's connection.
 func New(l net.Listener, dial func(ctx context.Context) (net.Conn, error)) *Proxy {
 	return &Proxy{Listener: l, dial: dial, open: map[net.Conn]bool{}}
 }
