@@ -49,6 +49,6 @@ func (a *app) demoCmd() *cobra.Command {
 	c.Flags().StringVar(&o.Listen, "listen", config.DefaultListen,
 		"`ADDRESS` of the signer; a free port when the address is in use")
 	c.Flags().StringVar(&o.Monitor, "monitor", "127.0.0.1:6733", "`ADDRESS` of metrics and status page")
-	c.Flags().IntVar(&machines, "machines", 1, "1, or 3 machines that share the right to sign")
+	c.Flags().IntVar(&machines, "machines", 1, "show `N` machines: 1, or 3 that share the right to sign")
 	return a.AddJSON(c)
 }
