@@ -42,7 +42,7 @@ blames the device for the disk | signer/outcome/outcome.go | s/^\to.stage = refu
 takes a record whose checksum is wrong | hwm/record.go | s/got != binary.BigEndian.Uint32(sum) {/got != binary.BigEndian.Uint32(sum) \&\& len(record) == 0 {/ | ./hwm | TestMarkRecordRoundTrip
 compares levels by an unsigned difference | hwm/mark.go | s/cmp.Compare(p.Level, q.Level)/int(uint32(p.Level)-uint32(q.Level))/ | ./signer | TestMonotonic
 does not lock the state directory | store/disk/lock.go | s/err := unix.Flock(.*/var err error/ | ./store | TestSecondProcess|TestSecondOpen
-gives an attestation with DAL a kind of its own | internal/tezos/payload.go | s/^\treq.Kind = Kind(payload\[0\])/&\n\tif len(payload) > offTag \&\& payload[offTag] == tagAttestationWithDAL {\n\t\treq.Kind = 0x17\n\t}/ | ./signer | TestKinds
+gives an attestation with DAL a kind of its own | internal/tezos/payload.go | s/^\treq.Kind = Kind(payload\[0\])/&\n\tif len(payload) > offTag \&\& payload[offTag] == tagAttestationWithDAL {\n\t\treq.Kind = 0x17\n\t}/ | ./internal/tezos | TestDecodeVectors
 does not verify what the device gave | signer/ask.go | /^func verify/,/^}/s/err := awaited.Verify(sig)/err := error(nil)/ | ./signer | TestWrongSignatureNeverLeaves
 spends a mark on a level that a Ledger does not take | ledger/limits.go | s/if req.Level > maxLevel {/if false {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
 spends a mark on what a Ledger's own mark refuses | ledger/limits.go | s/if !below(req, mark, key.last) {/if true {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
@@ -113,7 +113,7 @@ lets bbolt find damaged pages | store/pages/headers.go | s/return verifyPages(f,
 makes a file whose name is not synced | store/create.go | s/return errors.Join(os.Remove(temporary), disk.SyncDir(dir))/return os.Remove(temporary)/ | ./test/trace | TestCreationIsOnTheDisk
 makes a directory whose name is not synced | store/create.go | s/range made {/range made[1:] {/ | ./test/trace | TestCreationIsOnTheDisk
 makes directories above whose names are not synced | store/create.go | s/range made {/range made[:1] {/ | ./test/trace | TestCreationIsOnTheDisk
-makes a file that is not synced | store/create.go | s/errors.Join(err, db.Sync(), db.Close())/errors.Join(err, db.Close())/;s/NoFreelistSync: true, FreelistType: bolt.FreelistMapType})/NoSync: true, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})/ | ./test/trace | TestCreationIsOnTheDisk
+makes a file that is not synced | store/create.go | s/errors.Join(err, db.Sync(), db.Close())/errors.Join(err, db.Close())/;/^func writeNew/,/^}/s/NoFreelistSync: true,/NoSync: true, NoFreelistSync: true,/ | ./test/trace | TestCreationIsOnTheDisk
 takes a block's round from its payload round | internal/tezos/payload.go | s/^\treq.Round = fit.round$/\treq.Round = fit.round\n\tif len(rest) >= contextLen+36 {\n\t\treq.Round = int32(binary.BigEndian.Uint32(rest[contextLen+32:]))\n\t}/ | ./internal/tezos | TestRoundOfABlockIsThatOfItsFitness
 takes a floor for no mark | store/marks.go | s/if e, ok := db.marks\[key\]; ok {/if e, ok := db.marks[key]; ok \&\& e.mark.HasDigest {/ | ./store | TestConformance
 keeps a signature under another kind | signer/request.go | s/s.store.Keep(r.mark,/s.store.Keep(r.key.Mark(s.chain, tezos.Block),/ | ./signer | TestMonotonic$
