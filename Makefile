@@ -56,12 +56,12 @@ deps: .cache/deps.stamp ## install the C compiler, pkg-config and the libusb hea
 
 .PHONY: test
 test: deps ## run the tests of every package
-	@scripts/install-deps.sh strace etcd
+	@scripts/install-deps.sh strace etcd etcdctl
 	@$(GO) test ./...
 
 .PHONY: test-mutants
 test-mutants: deps ## break each promise on purpose, and see that a test notices (ONLY='a sync' for some)
-	@scripts/install-deps.sh strace etcd
+	@scripts/install-deps.sh strace etcd etcdctl
 	@scripts/mutate.sh
 
 .PHONY: test-powercut
@@ -86,7 +86,7 @@ year: deps ## simulate a baker's year, and count the lost signatures by cause (H
 
 .PHONY: race
 race: deps ## run the tests of the concurrent packages under the race detector
-	@scripts/install-deps.sh etcd
+	@scripts/install-deps.sh etcd etcdctl
 	@$(GO) test -race $(RACE)
 
 .PHONY: fuzz
@@ -137,7 +137,7 @@ endif
 
 .PHONY: test-register
 test-register: build ## let three machines share the right to sign through a real etcd, and make everything fail (ARGS='-schedules 20 -seed 7')
-	@scripts/install-deps.sh etcd
+	@scripts/install-deps.sh etcd etcdctl
 	@$(GO) build -trimpath -o bin/register ./test/register
 	@$(GO) build -C test/register/etcd -trimpath -o ../../../bin/etcd .
 	@bin/register -etcd etcd,bin/etcd $(ARGS)

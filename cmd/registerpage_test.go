@@ -22,7 +22,7 @@ import (
 // machines with a member of a real etcd on each. The files of etcd and of Highwater are those of the page.
 func TestRegisterPage(t *testing.T) {
 	_, err := exec.LookPath("etcd")
-	require.NoError(t, err, "this test needs etcd: scripts/install-deps.sh etcd")
+	require.NoError(t, err, "this test needs etcd: scripts/install-deps.sh etcd etcdctl")
 	text, err := os.ReadFile("../docs/register.md")
 	require.NoError(t, err)
 	steps := shownSteps(string(text))

@@ -20,6 +20,7 @@ for tool in "$@"; do
   case $tool in
     node) wanted+=(nodejs) ;;
     etcd) wanted+=(etcd-server) ;;
+    etcdctl) wanted+=(etcd-client) ;;
     objdump) wanted+=(binutils) ;;
     xz) wanted+=(xz-utils) ;;
     aarch64-linux-gnu-gcc) wanted+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross) ;;
