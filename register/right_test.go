@@ -84,6 +84,26 @@ func TestAReleaseWithoutAnAnswer(t *testing.T) {
 	require.False(t, reg.ApplyLate(0), "what was late is void once the release was made again")
 }
 
+// TestAReleaseKeepsTheFloors lets an owner release with marks below the floors of its acquisition: an earlier
+// owner may have signed up to the floors.
+func TestAReleaseKeepsTheFloors(t *testing.T) {
+	reg := registertest.New()
+	first := register.First(chain, 0, 100, []register.Mark{{PKH: key, Kind: 0x12, Level: 90, Round: 1}})
+	_, _, err := reg.Create(t.Context(), first)
+	require.NoError(t, err)
+	m := &machine{id: hwm.InstanceID{1}}
+	r := register.New(register.Config{Backend: reg, Memory: m, Chain: chain, Me: m.id, Life: "1", Ahead: ahead})
+	_, err = r.Acquire(t.Context(), 100, func(register.Record) error { return nil })
+	require.NoError(t, err)
+	rec, err := r.Release(t.Context(), hwm.InstanceID{}, []register.Mark{
+		{PKH: key, Kind: 0x12, Level: 80}, {PKH: key, Kind: 0x13, Level: 50},
+	})
+	require.NoError(t, err)
+	floor := hwm.Position{Level: 100, Round: hwm.MaxRound}
+	require.Equal(t, floor, rec.FloorOf(key, 0x12), "a key of the record: nobody knows how far its owner came")
+	require.Equal(t, floor, rec.FloorOf(key, 0x13), "another key: the floor of the acquisition")
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add(register.First(chain, 4, 100, []register.Mark{{PKH: key, Kind: 0x12, Level: 101}}))
 	f.Add([]byte(`{"format":1}`))

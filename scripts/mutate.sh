@@ -348,7 +348,7 @@ writes to the register in a check | register/etcd/survey.go | s/clientv3.ModRevi
 checks a register without a leader as good | internal/doctor/register.go | s/case !m.Led:/case false:/ | ./internal/doctor | TestEachMember
 checks an older register as good | internal/doctor/register.go | s/register.Older(seen, e.Version, rec)/register.Older(register.Seen{}, e.Version, rec)/ | ./internal/doctor | TestTheRecordIsCompared
 begins from a register that was put back | register/right.go | s/err = r.remember(e, rec)$/_ = r.remember/ | ./register | TestKeeperSchedules
-gives the right away below its own floors | register/right.go | s/Marks: merge(floors, marks),/Marks: marks,/ | ./register | TestKeeperSchedules
+gives the right away below its own floors | register/right.go | s/Marks: merge(floors, marks),/Marks: marks,/ | ./register | TestAReleaseKeepsTheFloors
 begins at the marks of an owner that may live | register/right.go | s/if !rec.Released() { \/\/ nobody knows/if false { \/\/ nobody knows/ | ./register | TestKeeperSchedules
 hides that a certificate has ended | register/etcd/tls.go | s/time.Now().After(end)/time.Now().After(end.AddDate(9, 0, 0))/ | ./register/etcd | TestACertificateThatEnds
 believes a changed audit record | internal/audit/chain.go | s/if !bytes.Equal(link\[:checkLen\], check) {/if !bytes.Equal(check, check) {/ | ./internal/audit | TestTampering
