@@ -62,11 +62,18 @@ func (o options) measureCell(ctx context.Context, cell string) (out []paced, err
 
 // child is the child process of a cell.
 func (o options) child(ctx context.Context, cell string, stdout io.Writer) error {
+	if cell == cellAwake {
+		return stayAwake(ctx)
+	}
 	if _, err := tool(ctx, "mount", "--make-rprivate", "/"); err != nil {
 		return err
 	}
+	sleep, err := keepAwake(ctx)
+	if err != nil {
+		return err
+	}
+	defer sleep()
 	var all []*paced
-	var err error
 	switch cell {
 	case cellStalled:
 		all, err = o.measurePaced(ctx, o.dir, stalled, o.pace, func() {}, func() {})

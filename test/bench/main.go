@@ -66,7 +66,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.transports, "transports-only", false, "only compare HTTP and the socket protocol")
 	f.BoolVar(&o.paceOnly, "pace-only", false,
 		"only two cells: lateness on a stalling disk, and on a saturated disk")
-	f.StringVar(&o.cell, "cell", "", "be the process of a cell at a baker's pace (stalled, saturated; for the "+
+	f.StringVar(&o.cell, "cell", "", "be the process of a cell at a baker's pace (stalled, saturated, awake; for the "+
 		"benchmark itself)")
 	f.StringVar(&o.runtime, "runtime", "", "with -cell: the runtime `directory`")
 	f.StringVar(&o.floor, "floor", "",
