@@ -131,7 +131,8 @@ func (a *app) standbyCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "standby", Short: "Stop signing; everything else stays warm", Args: cli.NoArgs,
 		Long: "Stop signing: new requests are refused at once, requests under way end, then the role is durable.\n" +
-			"A restart keeps the role; only \"highwater activate\" changes the role, and of a pair a handover or a takeover.",
+			"A restart keeps the role; only \"highwater activate\" changes the role, and of a pair a handover or a takeover.\n" +
+			"With a register the right is released, and the next ready machine takes the right.",
 		Example: "  highwater standby --why 'moving to the other machine'",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.WithAdmin(c.Context(), false, func(_ *config.Config, admin operate.Admin) error {

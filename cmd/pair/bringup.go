@@ -19,8 +19,9 @@ import (
 	"highwater/operate"
 )
 
-const bringUpLong = `Go through all steps of a second machine on its way to the first machine's place, and measure the
-cost of a switch at the end. Bring-up never moves the right to sign.
+const bringUpLong = `Go through all steps of a second machine on its way to the first machine's place, or of a further
+machine of a register, and measure the cost of a switch at the end. Bring-up never moves the right to sign.
+With a register, a finished machine takes the right by itself when the owner is gone.
 
 The checklist starts anywhere: from a bare configuration, or in the middle. Stop and run the command again at
 any point: each run looks again at everything visible. Facts that only you know are asked, and kept in your

@@ -17,13 +17,17 @@ import (
 	"highwater/operate"
 )
 
-const drillLong = `Measure the cost of a switch to the peer, on either machine, without switching: the round trip, how
-close the watermarks follow, the disk, each device, and a handover's dry run on both sides.
+const drillLong = `Measure the cost of a switch, on any machine of the pair or of the register, without switching: the
+round trip, the disk, each device, and a handover's dry run. Of a pair also: how close the watermarks follow.
 
-With --handover the drill is real, and runs on the backup: the right to sign comes here, this machine signs at
-some levels, and the right goes back; each way at a good moment, like "highwater handover". The drill prints how
-long nobody signed, each way, and the missed levels, where a node is configured. After any failure on the way,
-at most one machine may sign, and the drill names the machine and the next act.
+With --handover the drill is real, and runs on a machine without the right: the right to sign comes here, this
+machine signs at some levels, and the right goes back to the former holder; each way at a good moment, like
+"highwater handover". The drill prints how long nobody signed, each way, and the missed levels, where a node is
+configured. After any failure on the way, at most one machine may sign, and the drill names the machine and the
+next act.
+
+With a register: the round trip is the register's, and the drill tells after how many levels a takeover without
+a person begins.
 
 The measurements are kept: highwater bring-up report.`
 

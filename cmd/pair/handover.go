@@ -32,6 +32,10 @@ wait-window"), five minutes at most; --now does not wait.
 With --at LEVEL: the holder signs up to LEVEL, the receiver above LEVEL. Until the chain is past LEVEL,
 "highwater status" shows both.
 
+With a register: run the command at the receiver, and the owner is asked for the right; or at the owner, and any
+ready machine takes the right. If no machine takes the right within ten seconds, the owner takes the right back.
+--at is refused.
+
 After any interruption at most one instance may sign. Run the command again on either machine, and the handover
 goes on.
 
@@ -213,7 +217,10 @@ func (a *app) showHandover(h operate.HandoverAnswer) error {
 const releaseLong = `Give the right to sign away from a level on, to a peer that cannot be reached: the instance here
 signs up to LEVEL, and the certificate in FILE lets the peer sign above LEVEL. Carry the file to the peer, and
 accept the certificate ("highwater accept") within a hundred levels after LEVEL. The certificate is good for one
-activation of the peer.`
+activation of the peer.
+
+Release and accept are commands of a pair, and are refused with a register: only the register moves the right.
+A machine cut off from the register loses the right at its horizon, and needs no certificate.`
 
 func (a *app) releaseCmd() *cobra.Command {
 	var at cli.LevelValue
@@ -290,7 +297,7 @@ func (a *app) acceptCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "accept --in FILE", Short: "Take the right to sign from a certificate in a file", Args: cli.NoArgs,
 		Long: "Take the right to sign from a certificate of the peer, made there by \"highwater release\". The\n" +
-			"instance here signs above the level in the certificate.",
+			"instance here signs above the level in the certificate. The command is refused with a register.",
 		Example: "  highwater accept --in /media/stick/handover.json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := cli.Wants(c, "in"); err != nil {

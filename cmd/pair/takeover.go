@@ -38,6 +38,9 @@ The checklist is shown, and kept up to date, until nothing stands in the way; wi
 devices' own marks are raised (a Ledger's by you: the command and its screens are shown), and the command waits
 for the first signature.
 
+With a register no statement is needed: the right begins above the owner's horizon, and the owner cannot move
+the horizon any more. A standby does the same by itself, unless [register] automatic is off.
+
 Exit status 0: taken over; with --check: nothing stands in the way. 1: a line stands in the way, or the time ran
 out: nothing was changed.`
 

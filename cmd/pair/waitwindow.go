@@ -20,6 +20,9 @@ const waitWindowLong = `Wait for a good moment for a pause of signing, or for a 
 yours (as a baker of round 0 or 1), the head is attested, the node is in step, and the peer is ready to sign. A
 ready peer answers, its node has caught up, its devices hold the same keys, and its watermarks follow.
 
+With a register there is no peer to look at. Instead the register must answer, and the machine here must be
+ready for the right, or have the right.
+
 For a baker with too frequent blocks the command waits for the longest gap that begins before the time runs out.
 Without a node in the configuration the next bakers are unknown: the command reports the lack, and looks at the
 rest.
@@ -79,7 +82,8 @@ func (a *app) waitWindowCmd() *cobra.Command {
 	f.flags(c, 10*time.Minute)
 	c.Flags().DurationVar(&f.quiet, "quiet", 0,
 		"instead of --blocks: a `TIME` without a block of yours, as 30s, at mainnet's 6 s a level")
-	c.Flags().BoolVar(&f.alone, "alone", false, "do not look at the peer: for a pause without a handover, as a restart")
+	c.Flags().BoolVar(&f.alone, "alone", false,
+		"do not look at the peer, or at the register: for a pause without a handover, as a restart")
 	c.Flags().BoolVar(&check, "check", false, "look once, and do not wait")
 	return a.AddJSON(c)
 }
