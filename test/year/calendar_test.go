@@ -21,6 +21,10 @@ const (
 	levelsAhead fault = "levels ahead, after a power cut"
 	deadDisk    fault = "a dead disk, until an operator took over"
 	handover    fault = "a handover"
+	renewal     fault = "a certificate"
+	mended      fault = "a broken certificate was mended"
+	badStart    fault = "a start that met a broken certificate"
+	otherBytes  fault = "other bytes for a signed place, after a reorganisation"
 	theSigner   fault = "the signer itself"
 )
 
@@ -31,10 +35,31 @@ const longestStall = 10 * time.Second
 const deadDiskWait = 20 * time.Minute
 
 type event struct {
-	at    time.Duration // from the beginning
-	what  fault
-	lasts time.Duration
+	at     time.Duration // from the beginning
+	what   fault
+	lasts  time.Duration
+	damage damage // of a renewal gone wrong, mended at its end
 }
+
+// certificateLives is how many certificates a span sees in use, one after the other: a year has one each 60 days, for
+// 90 days.
+const certificateLives = 6
+
+// renewals are the changes of the certificates. Three renewals go wrong, and are mended a day later (of a year).
+func renewals(span time.Duration) (events []event) {
+	each := span / certificateLives
+	for i := 1; i < certificateLives; i++ {
+		e := event{at: time.Duration(i) * each, what: renewal}
+		if i > 1 && i-2 < len(damages) {
+			e.lasts, e.damage = each/60, damages[i-2]
+			events = append(events, event{at: e.at + e.lasts, what: mended})
+		}
+		events = append(events, e)
+	}
+	return events
+}
+
+func certificateLife(span time.Duration) time.Duration { return span / certificateLives * 3 / 2 }
 
 // calendar spreads a year's faults over a span: of rare ones as many in a day as in a year, so that a short run meets
 // them all.
@@ -46,7 +71,7 @@ func calendar(seed uint64, span time.Duration) (events []event) {
 		for range count {
 			at := span/20 + time.Duration(random.Int64N(int64(span*9/10)))
 			lasts := shortest + time.Duration(random.Int64N(int64(longest-shortest)+1))
-			events = append(events, event{at, what, lasts})
+			events = append(events, event{at: at, what: what, lasts: lasts})
 		}
 	}
 	spread(nodeRestart, months, time.Minute, 4*time.Minute)
@@ -59,7 +84,9 @@ func calendar(seed uint64, span time.Duration) (events []event) {
 	spread(powerCut, 1, time.Minute, 10*time.Minute)
 	spread(deadDisk, 1, deadDiskWait, deadDiskWait)
 	slices.SortFunc(events, func(a, b event) int { return cmp.Compare(a.at, b.at) })
-	return apart(events)
+	events = append(apart(events), renewals(span)...)
+	slices.SortStableFunc(events, func(a, b event) int { return cmp.Compare(a.at, b.at) })
+	return events
 }
 
 // apart keeps what takes a machine down from coming while the machine is down already.

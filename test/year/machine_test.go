@@ -34,6 +34,7 @@ type machine struct {
 	runtime string
 	disks   int // so far
 	root    string
+	door    *door
 
 	db     *store.DB
 	signer *signer.Signer
@@ -42,8 +43,8 @@ type machine struct {
 	ended  chan struct{}
 }
 
-func newMachine(t *testing.T, root string, ahead int32, c *chain, key *softkey.Key) *machine {
-	m := &machine{t: t, ahead: ahead, chain: c, disk: &disk{}, key: key, root: root}
+func newMachine(t *testing.T, root string, ahead int32, c *chain, key *softkey.Key, d *door) *machine {
+	m := &machine{t: t, ahead: ahead, chain: c, disk: &disk{}, key: key, root: root, door: d}
 	m.install()
 	return m
 }
@@ -73,6 +74,7 @@ func (m *machine) start() {
 		Chain: signertest.Chain, Store: m.db, Devices: []signer.Device{m.dev}, Head: m.chain.known,
 	})
 	m.signer.Learn()
+	m.door.restart()
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel, m.ended = cancel, make(chan struct{})
 	go func() {

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/hwm"
+	"highwater/internal/certs/certstest"
 	"highwater/internal/softkey"
 	"highwater/internal/tezos"
 	"highwater/signer/signertest"
@@ -47,13 +48,17 @@ func fromEnvironment(t *testing.T, name string, otherwise uint64) uint64 {
 func TestYear(t *testing.T) {
 	hours, seed := fromEnvironment(t, "HIGHWATER_HOURS", 8), fromEnvironment(t, "HIGHWATER_SEED", 1)
 	span := time.Duration(hours) * time.Hour
+	today := time.Now()
 	with, without := &result{}, &result{}
 	t.Run("lives", func(t *testing.T) {
 		for ahead, out := range map[int32]*result{2: with, 0: without} {
 			t.Run(fmt.Sprintf("ahead=%d", ahead), func(t *testing.T) {
 				t.Parallel()
 				root := memoryDir(t)
-				synctest.Test(t, func(t *testing.T) { *out = *live(t, root, ahead, seed, span) })
+				synctest.Test(t, func(t *testing.T) {
+					<-time.After(time.Until(today)) // the real files are no younger than the year
+					*out = *live(t, root, ahead, seed, span)
+				})
 			})
 		}
 	})
@@ -62,10 +67,14 @@ func TestYear(t *testing.T) {
 	require.Zero(t, with.lost[theSigner], "a signature was lost with no fault around")
 	require.Zero(t, with.lost[diskStall], "a disk that stalls for less than two levels costs nothing")
 	require.Zero(t, with.lost[upgrade]+with.lost[handover], "an act in its window costs nothing")
+	require.Zero(t, with.lost[renewal], "no renewal costs a signature, and no broken certificate either")
 	require.LessOrEqual(t, with.lost[levelsAhead], 2*with.cuts*3,
 		"a power cut costs the levels ahead at most: three requests each")
 	require.Positive(t, without.lost[diskStall], "the stalls are none that can be felt")
 	require.Positive(t, with.lost[nodeRestart], "the calendar is empty")
+	if span >= 24*time.Hour {
+		require.Positive(t, with.lost[otherBytes], "no reorganisation asked for other bytes")
+	}
 }
 
 // memoryDir is a directory in memory where there is one: a million commits wait for no real disk.
@@ -91,8 +100,8 @@ func table(with, without *result) string {
 	row := func(columns ...any) { _, _ = fmt.Fprintln(w, strings.TrimSuffix(fmt.Sprintln(columns...), "\n")) }
 	row("lost, by cause\tahead = 2\tahead = 0\tattestations, ahead = 2\tahead = 0")
 	for _, f := range []fault{
-		nodeRestart, deviceReset, diskStall, longStall, awayStall, upgrade, handover, deadDisk, powerCut, levelsAhead,
-		theSigner,
+		nodeRestart, deviceReset, diskStall, longStall, awayStall, upgrade, handover, renewal, badStart, deadDisk, powerCut,
+		levelsAhead, otherBytes, theSigner,
 	} {
 		row(fmt.Sprintf("%s\t%d\t%d\t%d\t%d", f, with.lost[f], without.lost[f],
 			len(with.levelsLost[f]), len(without.levelsLost[f])))
@@ -110,7 +119,9 @@ type life struct {
 	judge  judge
 	result *result
 
-	current, other *machine // current is nil while nothing can be asked
+	doors          []*door       // of both machines
+	certificates   time.Duration // the life of one
+	current, other *machine      // current is nil while nothing can be asked
 	epoch          uint64
 	silent         time.Time // the node is back at this time
 	down           fault     // why current is nil
@@ -131,12 +142,21 @@ func live(t *testing.T, root string, ahead int32, seed uint64, span time.Duratio
 		t: t, begin: time.Now(), chain: newChain(seed), key: signertest.NewKey(t, tezos.Ed25519, 1), epoch: 1,
 		result: &result{lost: map[fault]int{}, levelsLost: map[fault]map[int32]bool{}},
 	}
-	l.current = newMachine(t, root+"/one", ahead, l.chain, l.key)
-	l.other = newMachine(t, root+"/two", ahead, l.chain, l.key)
+	l.certificates = certificateLife(span)
+	authority := certstest.NewUntil(t, "authority", l.begin.Add(2*span))
+	for _, name := range []string{"/one", "/two"} {
+		l.doors = append(l.doors, newDoor(t, root+name+"/tls", authority, l.certificates))
+	}
+	l.current = newMachine(t, root+"/one", ahead, l.chain, l.key, l.doors[0])
+	l.other = newMachine(t, root+"/two", ahead, l.chain, l.key, l.doors[1])
 	l.current.own(l.current.signer.Floors(firstLevel-1, hwm.SourceSet), l.epoch)
 	events := calendar(seed, span)
 	for level := int32(firstLevel); time.Since(l.begin) < span; level++ {
+		month := time.Since(l.begin) / (30 * 24 * time.Hour)
 		events = l.level(level, events)
+		if time.Since(l.begin)/(30*24*time.Hour) > month {
+			l.progress(int(month)+1, ahead)
+		}
 	}
 	l.tasks.Wait()
 	if l.current != nil {
@@ -191,7 +211,9 @@ func (l *life) until(at time.Time) {
 // ask is a request of the baker, in its own time.
 func (l *life) ask(a ask, start time.Time) {
 	l.mu.Lock()
-	l.result.rights++
+	if !a.again {
+		l.result.rights++
+	}
 	l.mu.Unlock()
 	switch {
 	case time.Now().Before(l.silent):
@@ -199,6 +221,10 @@ func (l *life) ask(a ask, start time.Time) {
 		return
 	case l.current == nil:
 		l.lose(a, l.down)
+		return
+	}
+	if f, closed := l.closed(l.current.door); closed {
+		l.lose(a, f)
 		return
 	}
 	m, lives, asked := l.current, l.lives, time.Now()
@@ -225,6 +251,8 @@ func (l *life) ask(a ask, start time.Time) {
 func (l *life) cause(a ask, asked time.Time, err error) fault {
 	var refusal *hwm.Refusal
 	switch {
+	case errors.As(err, &refusal) && a.again:
+		return otherBytes
 	case errors.As(err, &refusal) && a.step.Level <= l.floor:
 		return l.floorOf
 	case l.away.After(asked):
@@ -247,8 +275,11 @@ func (l *life) lose(a ask, f fault) {
 }
 
 func (l *life) loseNow(a ask, f fault) {
+	if a.again && f != otherBytes && f != theSigner {
+		return // nothing was lost: the chain has a single attestation of the level
+	}
 	l.result.lost[f]++
-	if a.step.Kind == tezos.Attestation {
+	if a.step.Kind == tezos.Attestation && !a.again {
 		if l.result.levelsLost[f] == nil {
 			l.result.levelsLost[f] = map[int32]bool{}
 		}
@@ -259,14 +290,16 @@ func (l *life) loseNow(a ask, f fault) {
 // happen lets an event happen. What finds the machine down finds nothing.
 func (l *life) happen(e event) {
 	now := time.Now()
-	if e.what == nodeRestart {
+	switch e.what { //nolint:exhaustive // the rest finds a machine, or is below
+	case nodeRestart:
 		l.silent = now.Add(e.lasts)
-		return
+	case renewal, mended:
+		l.renew(e.damage)
 	}
 	if l.current == nil {
 		return
 	}
-	switch e.what { //nolint:exhaustive // a restart of the node is above, and two causes are no events
+	switch e.what { //nolint:exhaustive // the rest is above, and some causes are no events
 	case deviceReset:
 		l.mu.Lock()
 		l.away = now.Add(e.lasts)
@@ -282,6 +315,9 @@ func (l *life) happen(e event) {
 		l.current.disk.stall(l.stalled)
 	case upgrade:
 		m := l.current
+		if m.door.broken { // the `highwater check` before an upgrade says so
+			m.door.renew(l.certificates)
+		}
 		m.stop()
 		l.goDown(e, func() { m.start(); l.current = m })
 	case handover:

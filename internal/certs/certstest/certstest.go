@@ -25,10 +25,16 @@ type Authority struct {
 	Cert tls.Certificate
 }
 
-// New makes an authority with a name.
+// New makes an authority with a name, for an hour.
 func New(t *testing.T, name string) *Authority {
 	t.Helper()
-	c := template(name, time.Now().Add(time.Hour))
+	return NewUntil(t, name, time.Now().Add(time.Hour))
+}
+
+// NewUntil makes an authority that ends at a time.
+func NewUntil(t *testing.T, name string, end time.Time) *Authority {
+	t.Helper()
+	c := template(name, end)
 	c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign
 	return &Authority{t, create(t, c, nil)}
 }
