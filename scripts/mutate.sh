@@ -2,9 +2,10 @@
 # Breaks each promise on purpose, one on each processor at a time, and expects the tests named beside it to fail. Nothing in the tree is touched: the
 # compiler is given the broken file in place of the good one (go help build, -overlay).
 #
-# ONLY=text tries the lines that contain it.
+# ONLY=text tries the lines that contain it. CHECK=1 runs no test: it tells which lines no longer break anything (make lint does).
 #
 # A line: name | file | sed script | package | tests
+# Several commands of a sed script stand behind each other with ; and each of them must change something.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -157,7 +158,6 @@ opens a read-only file without a lock | store/disk/lock.go | s/lock, openErr := 
 logs a failed commit before those who wait are told | store/commit.go | s/^\tclose(b.done)$/\tdb.unsaid.sayAll()\n\tclose(b.done)/ | ./store | TestAFailedCommitWaitsForNoLog
 logs with a lock of the signer in hand | store/unsaid.go | s/^\tu.add(unsaidLine{level, message, args})$/&\n\tu.sayAll()/ | ./store | TestNoRequestWaitsForTheLog
 advises a level to be typed instead of a command that works | internal/hints/level.go | s/^\tcase node.Load():$/\tcase false:/ | ./internal/hints | TestLevel
-logs a failed commit before those who wait are told | store/commit.go | s/^\tclose(b.done)$//;s/^\tdb.sayRuntime()$/\tclose(b.done)/ | ./store | TestAFailedCommitWaitsForNoLog
 logs a note of a device with the store in hand | store/devices.go | s/failed\[by.Device\] = err/db.log.Error("x")/ | ./store | TestNothingIsLoggedUnderTheLock
 logs with the store in hand | store/failed.go | s/^\tfirst = db.poisoned == nil$/\tfirst = db.poisoned == nil\n\tdb.log.Error("commit failed")/ | ./store | TestNothingIsLoggedUnderTheLock
 logs what a Ledger is asked | ledger/session.go | s/"sent", len(c.raw)/"sent", fmt.Sprintf("%x", c.raw)/ | ./api | TestNoLogShowsPayloadsOrSignatures
@@ -372,17 +372,47 @@ calls a healthy backup not ready | api/page.go | s/^\tcase resting(st):/\tcase f
 END
 }
 
+# commands SCRIPT: its commands, one a line. A ; within a command's text splits nothing: what follows it does not begin like a command.
+commands() { sed -E 's#([/}g]);([s/$])#\1\n\2#g' <<<"$1"; }
+
+# break_file FILE SCRIPT: the broken file. It fails if a command changes nothing, and names the command.
+break_file() {
+  local command before after
+  after=$(<"$1")
+  while IFS= read -r command; do
+    before=$after
+    after=$(sed -- "$command" <<<"$before") || return
+    [ "$before" != "$after" ] || { printf 'nothing is changed by %s\n' "$command" >&2; return 1; }
+  done < <(commands "$2")
+  printf '%s\n' "$after"
+}
+
+# check NAME | FILE | SED SCRIPT | PACKAGE | TESTS tells what is wrong with a line, without a test.
+check() {
+  local name file script package tests why
+  IFS=$'\x1f' read -r name file script package tests <<<"${1// | /$'\x1f'}"
+  if [ ! -f "$file" ]; then
+    printf 'NOFILE %s: there is no %s\n' "$name" "$file"
+  elif ! why=$(break_file "$file" "$script" 2>&1 >/dev/null); then
+    printf 'NOCHANGE %s: %s: %s\n' "$name" "$file" "$why"
+  elif [ ! -d "$package" ] || [ -z "$tests" ]; then
+    printf 'NOPKG %s: %s names no package and test\n' "$name" "$package $tests"
+  else
+    return 0
+  fi
+  return 1
+}
+
 # one NAME | FILE | SED SCRIPT | PACKAGE | TESTS breaks one promise and prints what came of it; it fails if nobody noticed.
 one() {
   local name file script package tests at
   IFS=$'\x1f' read -r name file script package tests <<<"${1// | /$'\x1f'}"
   at=$(mktemp -d "$scratch/XXXXXX")
-  sed -- "$script" "$file" >"$at/mutant.go"
   printf '{"Replace": {"%s": "%s"}}\n' "$PWD/$file" "$at/mutant.go" >"$at/overlay.json"
   export GOFLAGS="-overlay=$at/overlay.json -ldflags=-w" # for what tests build, too; nobody debugs it, and linking takes half the time
-  if cmp -s "$file" "$at/mutant.go" || ! go test -c -o "$at/mutant.test" "$package" >"$at/log" 2>&1; then
-    printf 'BROKEN    %s: it changes nothing, or does not compile\n' "$name"
-    [ ! -e "$at/log" ] || cat "$at/log"
+  if ! { break_file "$file" "$script" >"$at/mutant.go" && go test -c -o "$at/mutant.test" "$package"; } >"$at/log" 2>&1; then
+    printf 'BROKEN    %s: a command changes nothing, or the result does not compile\n' "$name"
+    cat "$at/log"
   elif (cd "$package" && "$at/mutant.test" -test.failfast -test.timeout 120s -test.run "$tests") >"$at/log" 2>&1; then
     printf 'SURVIVED  %s: %s in %s passes\n' "$name" "$tests" "$package"
   else
@@ -397,9 +427,15 @@ one() {
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 export scratch
-export -f one
+export -f one commands break_file
 chosen=$(mutants | grep -F -- "${ONLY:-}" || true)
 [ -n "$chosen" ] || { printf 'error: no broken promise is called %s\n' "${ONLY:-}" >&2; exit 1; }
+if [ -n "${CHECK:-}" ]; then
+  rotted=0
+  while IFS= read -r line; do check "$line" || rotted=$((rotted + 1)); done <<<"$chosen"
+  [ "$rotted" -eq 0 ] || { printf 'error: %d lines of scripts/mutate.sh break nothing any more\n' "$rotted" >&2; exit 1; }
+  exit
+fi
 if ! tr '\n' '\0' <<<"$chosen" | xargs -0 -n 1 -P "$(nproc)" bash -c 'one "$0"'; then
   echo 'error: not all broken promises were noticed' >&2
   exit 1

@@ -74,6 +74,7 @@ name = "left"
 kind = "ledger"
 transport = "sim"
 `, srv.URL, guardedChain, hook.url))
+	t.Cleanup(hook.letGo) // before the daemon's end, which waits for its hook
 	d.Settle(t.Context(), 3*time.Second)
 	d.Signer.Learn()
 	require.Eventually(t, func() bool { return !d.Guard.Status().At.IsZero() }, 10*time.Second, time.Millisecond)

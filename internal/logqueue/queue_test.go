@@ -41,6 +41,11 @@ func TestOrder(t *testing.T) {
 
 // Nobody reads: nobody waits, what does not fit is counted; and when the reader is back it is told how much is missing.
 func TestNobodyReads(t *testing.T) {
+	// A writer that waits for ever is a deadlock there, and fails at once.
+	synctest.Test(t, testNobodyReads)
+}
+
+func testNobodyReads(t *testing.T) {
 	r, w := io.Pipe()
 	q := logqueue.New(w, 10, notice)
 	for i := range 1000 {
