@@ -127,6 +127,9 @@ func drillable(st operate.Status) error {
 		return hints.Add(errors.New("the two instances talk through their daemons"), "highwater serve")
 	case st.Register != nil && st.Register.Mine:
 		return hints.Add(errSigns, "on another machine: highwater drill --handover")
+	case st.Register != nil && st.Register.Owner == hwm.InstanceID{}:
+		return hints.Add(errors.New("no machine has the right to sign now: the drill brings the right from its owner"),
+			"see: highwater status")
 	case st.Register != nil:
 		return nil
 	case st.Pair == nil || st.Pair.Peer == nil:

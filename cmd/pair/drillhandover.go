@@ -205,16 +205,16 @@ func (r *realDrill) giveBack(ctx context.Context) {
 		st, stErr := r.admin.Status(ctx)
 		if stErr == nil && st.Role.Role != hwm.Active { // the right went, and the answer was lost
 			r.back = true
-			r.line(checklist.Back, checklist.Warning, "see on both machines: highwater status",
-				"this machine does not sign any more; the peer's answer did not come: %v", err)
+			r.line(checklist.Back, checklist.Warning, "see on all machines: highwater status",
+				"this machine does not sign any more; the answer of %s did not come: %v", r.peer, err)
 			return
 		}
 	}
 	if err == nil {
-		err = errors.New("the peer did not give the outcome")
+		err = fmt.Errorf("%s did not give the outcome", r.peer)
 	}
-	r.line(checklist.Back, checklist.Bad, "this machine has the right to sign; when the peer is ready: highwater handover",
-		"%s", err)
+	r.line(checklist.Back, checklist.Bad,
+		fmt.Sprintf("this machine has the right to sign; when %s is ready: highwater handover", r.peer), "%s", err)
 }
 
 // missed asks the node, if configured, for the levels without our signature.

@@ -21,6 +21,7 @@ import (
 	"highwater/internal/history"
 	"highwater/internal/terminal"
 	"highwater/operate"
+	"highwater/register"
 )
 
 // slowStep is a daemon that is in the middle of a handover for so long.
@@ -114,5 +115,81 @@ func TestDrillAfterALostAnswer(t *testing.T) {
 			require.Equal(t, checklist.Bad, r.d.Result)
 			require.Equal(t, map[bool]int{false: 2, true: 1}[refuses], daemon.asked)
 		})
+	}
+}
+
+// member is a daemon of a register: the right comes, and goes back to its owner, or stays.
+type member struct {
+	operate.Failover
+	operate.Watermarks
+	stays bool
+	asked []failover.HandoverRequest
+}
+
+func (m *member) Handover(_ context.Context, r failover.HandoverRequest) (h operate.HandoverAnswer, err error) {
+	m.asked = append(m.asked, r)
+	if m.stays && len(m.asked) > 1 {
+		h.Refusal = &wire.Refusal{Reason: wire.NotReady, Text: "nobody took the right"}
+		return h, nil
+	}
+	h.Done = true
+	return h, nil
+}
+
+func (*member) History(context.Context) ([]history.Series, error) { return nil, nil }
+
+func (*member) Marks(context.Context) ([]operate.MarkRow, error) {
+	level, at := int32(1_000), time.Now().Add(time.Second)
+	return []operate.MarkRow{{Signed: true, Level: &level, UpdatedAt: &at}}, nil
+}
+
+func (*member) Status(context.Context) (st operate.Status, err error) {
+	st.Role.Role = hwm.Active
+	return st, nil
+}
+
+// TestDrillOfARegisterGoesBack wants the right back at the very instance that gave the right, of all the standbys, and
+// wants the lines of the drill to name the instance.
+func TestDrillOfARegisterGoesBack(t *testing.T) {
+	owner := hwm.InstanceID{7}
+	for name, stays := range map[string]bool{"back": false, "stays": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var out, errw bytes.Buffer
+				daemon := &member{stays: stays}
+				r := &realDrill{
+					app: &app{App: &cli.App{Terminal: terminal.New(strings.NewReader(""), &out, &errw)}}, cfg: &config.Config{},
+					admin: operate.Admin{Failover: daemon, Monitor: daemon, Watermarks: daemon},
+					f:     drillFlags{handover: true, levels: 1, wait: time.Minute}, d: &bringup.Drill{At: time.Now()},
+				}
+				r.holder, r.peer = holderOf(operate.Status{Register: &register.View{Owner: owner}})
+				r.f.now = true
+				r.run(t.Context())
+				require.Equal(t, !stays, r.back)
+				require.GreaterOrEqual(t, len(daemon.asked), 2)
+				for _, ask := range daemon.asked[1:] {
+					require.Equal(t, &owner, ask.To, "the right goes to a machine that had no right before the drill")
+				}
+				last := r.d.Lines[len(r.d.Lines)-1]
+				require.Equal(t, checklist.Back, last.ID)
+				require.Contains(t, last.Detail+last.Hint, owner.Short())
+			})
+		})
+	}
+}
+
+func TestDrillable(t *testing.T) {
+	for want, view := range map[string]register.View{
+		"":                   {Owner: hwm.InstanceID{7}},
+		"signs already":      {Owner: hwm.InstanceID{7}, Mine: true},
+		"no machine has":     {},
+		"talk through their": {},
+	} {
+		err := drillable(operate.Status{Running: !strings.HasPrefix(want, "talk"), Register: &view})
+		if want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, want)
 	}
 }
