@@ -11,6 +11,7 @@ import (
 	"highwater/internal/audit"
 	"highwater/internal/certs"
 	"highwater/internal/history"
+	"highwater/internal/rights"
 	"highwater/internal/tezos"
 	"highwater/signer"
 )
@@ -40,6 +41,8 @@ type Local struct {
 	Name string
 	// Recent keeps the latest levels; nil: the process is no daemon.
 	Recent *history.History
+	// Rights follows the rights of the keys; nil: the process is no daemon, or no node is configured.
+	Rights *rights.Follower
 	// Audit gives the end of the audit log; nil result: there is none. The function may be nil.
 	Audit func() *audit.State
 	// Acts gives the journal, oldest entry first; nil: no journal is kept.

@@ -246,6 +246,10 @@ the guard forgets what failed | guard/memory.go | s/o.Decision == "refused" ||/o
 the guard takes a refusal for a signature | guard/memory.go | s/ || o.Decision == "refused" / / | ./guard | TestAFailedAttempt
 the guard looks at no predecessors | guard/guard.go | s/if len(out) == CatchUp {/if len(out) == 1 {/ | ./guard | TestBlindAndSeeingAgain|TestReorganisations|TestARestart
 the chain: counts a key and not its baker | internal/chain/block.go | s/ || slices.Contains(keys, s.Delegate)//;s/ || s.Delegate == key// | ./internal/chain | TestABlockShows
+rights: counts a block before it is final | internal/rights/right.go | s/^const Depth = 4/const Depth = 0/ | ./internal/rights | TestAReorganisationMissesNothing
+rights: takes an attestation of a later block | internal/rights/follower.go | s/after, err = r.Final(ctx, level+1, keys)/after, err = r.Final(ctx, level+2, keys)/ | ./internal/rights | TestALateAttestationIsMissed
+rights: calls a right missed without the block | internal/rights/follower.go | s/out = append(out, Past{Right: right, Chain: -1})/out = append(out, Past{Right: right, Outcome: Missed})/ | ./internal/rights | TestNothingIsMissedInTheDark
+rights: asks a failing node at each head | internal/rights/follower.go | s/f.wait = min(max(2\*f.wait, firstWait), longestWait)/f.wait = 0/ | ./internal/rights | TestAFailingNodeIsLeftAlone
 the chain: remembers what blocks showed of other keys | internal/chain/cache.go | s/ || !slices.Equal(c.keys, keys) {/ {\n\t\t_ = slices.Equal(c.keys, keys)/ | ./internal/chain | TestBlocksAreReadOnce|TestTheCacheIsBounded
 the guard looks at nothing below a mark | guard/judge.go | s/if ok \&\& complete \&\& s.Place.Compare(base) > 0 {/if false \&\& ok \&\& complete \&\& s.Place.Compare(base) > 0 {/ | ./guard | TestATwinBelowOurMark
 the guard knows no bytes at a place of ours | guard/judge.go | s/^\tif len(digests) > 0 {/\tif len(digests) > 0 {\n\t\treturn ""\n\t}\n&/ | ./guard | TestADoubleSignature

@@ -15,7 +15,8 @@ const Window = 16
 // Block is a block's header, and the signatures of our keys in the block.
 type Block struct {
 	node.Header
-	Ours []Signed // the operations in the order of the block, then the block itself
+	Makers node.Makers
+	Ours   []Signed // the operations in the order of the block, then the block itself
 }
 
 // Signed is a consensus operation in a block, or the block itself, signed by a key of ours, or for a baker of ours.
@@ -41,7 +42,7 @@ func (r *Reader) Block(ctx context.Context, h node.Header, keys []tezos.PublicKe
 	if err != nil {
 		return Block{}, err
 	}
-	b := Block{Header: h, Ours: ours(h, ops, makers, keys)}
+	b := Block{Header: h, Makers: makers, Ours: ours(h, ops, makers, keys)}
 	r.blocks.keep(keys, b)
 	return b, nil
 }
@@ -75,6 +76,14 @@ func (b Block) last() int32 {
 	return highest
 }
 
+// Attests tells whether the block shows the attestation of a level by a key, or for a baker. A protocol takes the
+// attestations of a level into the next block only.
+func (b Block) Attests(key tezos.PublicKeyHash, level int32) bool {
+	return slices.ContainsFunc(b.Ours, func(s Signed) bool {
+		return s.Kind == tezos.Attestation && s.Level == level && (s.Key == key || s.Delegate == key)
+	})
+}
+
 // has tells whether the block shows a signature of a key, or for a baker, at a level.
 func (b Block) has(key tezos.PublicKeyHash, level int32) bool {
 	return slices.ContainsFunc(b.Ours,
@@ -104,8 +113,8 @@ func (r *Reader) header(ctx context.Context, block tezos.Hash32) (node.Header, e
 	return r.node.Header(ctx, block)
 }
 
-// final reads the block at a level so old that no reorganisation reaches the level.
-func (r *Reader) final(ctx context.Context, level int32, keys []tezos.PublicKeyHash) (Block, error) {
+// Final reads the block at a level so old that no reorganisation reaches the level.
+func (r *Reader) Final(ctx context.Context, level int32, keys []tezos.PublicKeyHash) (Block, error) {
 	if b, ok := r.blocks.final(keys, level); ok {
 		return b, nil
 	}

@@ -102,7 +102,7 @@ func (r *Reader) furtherBack(ctx context.Context, keys []tezos.PublicKeyHash, s 
 			continue
 		}
 		read++
-		b, err := r.final(ctx, level+1, keys)
+		b, err := r.Final(ctx, level+1, keys)
 		if errors.Is(err, node.ErrNotFound) {
 			return s, nil // fewer levels are evidence, as in recent
 		}

@@ -19,6 +19,7 @@ import (
 	"highwater/internal/hints"
 	"highwater/internal/hooks"
 	"highwater/internal/node"
+	"highwater/internal/rights"
 	"highwater/internal/usb"
 	"highwater/operate"
 	"highwater/signer"
@@ -34,7 +35,8 @@ type Instance struct {
 	Signer  *signer.Signer
 	octez   *node.Client // nil: no node is configured
 	node    *failover.Node
-	Guard   *guard.Guard // nil: no daemon, or no node is configured
+	Guard   *guard.Guard     // nil: no daemon, or no node is configured
+	Rights  *rights.Follower // nil as Guard
 	hooks   *hooks.Hooks
 	audit   *audit.Log // nil: no daemon, or not wanted
 	share   *share     // nil: the right to sign is not shared, or this is no daemon
@@ -134,10 +136,12 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, erro
 		watched = sharedStore{db, in.share.right}
 	}
 	if in.octez != nil && opt.Running {
+		in.Rights = in.follow(reader)
 		in.Guard = guard.For(guard.Instance{
-			Signer: in.Signer, Store: watched, Protocol: in.node, Heads: heads, Reader: reader, Memory: memory, Log: opt.Log,
+			Signer: in.Signer, Store: watched, Protocol: in.node, Heads: followedHeads{heads, in.Rights}, Reader: reader,
+			Memory: memory, Log: opt.Log,
 		})
-		in.Admin.Guard = in.Guard
+		in.Admin.Guard, in.Admin.Rights = in.Guard, in.Rights
 	}
 	if opt.Devices {
 		in.Admin.Devices = in.deviceCall
@@ -212,6 +216,7 @@ func (in *Instance) start(ctx context.Context) {
 	in.hooksDone.Go(func() { in.hooks.Run(hooksCtx) })
 	if in.Guard != nil {
 		in.guardDone.Go(func() { in.Guard.Run(guardCtx) })
+		in.guardDone.Go(func() { in.Rights.Run(guardCtx) })
 	}
 	if in.share != nil {
 		in.shareDone.Go(func() { in.share.keeper.Run(shareCtx) })

@@ -25,6 +25,17 @@ type RightsQuery struct {
 	ConsensusKeys []tezos.PublicKeyHash
 	Levels        []int32 // one or more
 	MaxRound      int32   // for baking: rounds 0 to MaxRound
+	// Block is the level of the block that is asked: a node knows the rights of its present cycles at the head, and the
+	// rights of old cycles at their own blocks. Zero: the head.
+	Block int32
+}
+
+// at is the path of the questions to a block.
+func (q RightsQuery) at() string {
+	if q.Block > 0 {
+		return "/chains/main/blocks/" + strconv.Itoa(int(q.Block)) + "/helpers/"
+	}
+	return "/chains/main/blocks/head/helpers/"
 }
 
 func (q RightsQuery) values() (url.Values, error) {
@@ -72,7 +83,7 @@ type AttestationRight struct {
 	Level int32
 }
 
-// BakingRights asks for rights to bake, as the head knows the rights: all rounds up to MaxRound, in the order of the
+// BakingRights asks for rights to bake, as the block of the query knows the rights: all rounds up to MaxRound, in the order of the
 // answer.
 func (c *Client) BakingRights(ctx context.Context, q RightsQuery) ([]BakingRight, error) {
 	v, err := q.values()
@@ -81,7 +92,7 @@ func (c *Client) BakingRights(ctx context.Context, q RightsQuery) ([]BakingRight
 	}
 	v.Set("max_round", strconv.Itoa(int(q.MaxRound)))
 	v.Set("all", "yes") // every round of a baker, not only the first; a flag: any value does
-	return ask(ctx, c, "/chains/main/blocks/head/helpers/baking_rights", v, maxRights,
+	return ask(ctx, c, q.at()+"baking_rights", v, maxRights,
 		func(b []byte) ([]BakingRight, error) {
 			rights, err := parseBakingRights(b)
 			for i := 0; err == nil && i < len(rights); i++ {
@@ -94,13 +105,13 @@ func (c *Client) BakingRights(ctx context.Context, q RightsQuery) ([]BakingRight
 		})
 }
 
-// AttestationRights asks for rights to attest, as the head knows the rights.
+// AttestationRights asks for rights to attest, as the block of the query knows the rights.
 func (c *Client) AttestationRights(ctx context.Context, q RightsQuery) ([]AttestationRight, error) {
 	v, err := q.values()
 	if err != nil {
 		return nil, err
 	}
-	return ask(ctx, c, "/chains/main/blocks/head/helpers/attestation_rights", v, maxRights,
+	return ask(ctx, c, q.at()+"attestation_rights", v, maxRights,
 		func(b []byte) ([]AttestationRight, error) {
 			rights, err := parseAttestationRights(b)
 			for i := 0; err == nil && i < len(rights); i++ {

@@ -73,7 +73,7 @@ func (n *Node) get(u *url.URL) (int, any) {
 	}
 	id, rest, ok := strings.Cut(strings.TrimPrefix(u.Path, "/chains/main/blocks/"), "/")
 	b := n.find(id)
-	if !ok || !strings.HasPrefix(u.Path, "/chains/main/blocks/") || b == nil {
+	if !ok || !strings.HasPrefix(u.Path, "/chains/main/blocks/") || b == nil || b.header.Level < n.faults.Oldest {
 		return http.StatusNotFound, []object{{"kind": "temporary", "id": "failure", "msg": "block or path not found"}}
 	}
 	return n.ofBlock(b, rest, u.Query())
@@ -109,6 +109,9 @@ func (n *Node) ofBlock(b *block, path string, q url.Values) (int, any) {
 	case "operations/0":
 		return http.StatusOK, n.operations(b)
 	case "helpers/baking_rights", "helpers/attestation_rights":
+		if n.faults.NoRights {
+			return http.StatusForbidden, []object{}
+		}
 		rights, err := n.rights(path, q)
 		if err != nil {
 			return http.StatusBadRequest, []object{{"kind": "temporary", "id": "failure", "msg": err.Error()}}

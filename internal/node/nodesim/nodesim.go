@@ -62,6 +62,9 @@ type Faults struct {
 	Down     bool          // connections are dropped
 	Chain    tezos.ChainID // another chain, when not zero
 
+	NoRights bool  // the questions about rights are refused, as by a strict access list
+	Oldest   int32 // older blocks are not known any more, as of a rolling node
+
 	NextProtocol string // of the block after the head, when not empty
 }
 

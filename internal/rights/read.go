@@ -1,0 +1,130 @@
+package rights
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"highwater/internal/tezos"
+)
+
+// Next gives the coming rights of a key, the nearest first: blocks and attestations of the levels above the head, as
+// far as they are known (AheadBlocks, AheadAttest). The attestation of the head itself is under way, and left out.
+func (f *Follower) Next(pkh tezos.PublicKeyHash) (out []Right) {
+	if f == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.ahead {
+		for _, r := range p.rights {
+			if r.PKH == pkh && r.Level > f.head {
+				r.At = f.pace.of(r.Level)
+				out = append(out, r)
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Right) int { return cmp.Compare(a.Level, b.Level) })
+	return out
+}
+
+// Past gives the rights of all keys at the final levels from..; the lowest level first.
+func (f *Follower) Past(from int32) []Past {
+	if f == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i, _ := slices.BinarySearchFunc(f.past, from, func(p Past, l int32) int { return cmp.Compare(p.Level, l) })
+	return slices.Clone(f.past[i:])
+}
+
+// Pending gives the rights of all keys at the levels up to the head whose outcome is not final yet; the lowest level
+// first.
+func (f *Follower) Pending() (out []Right) {
+	if f == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.ahead {
+		for _, r := range p.rights {
+			if r.Level > f.settled && r.Level <= f.head {
+				r.At = f.pace.of(r.Level)
+				out = append(out, r)
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Right) int { return cmp.Compare(a.Level, b.Level) })
+	return out
+}
+
+// Known are the levels whose outcomes Past has; to is below from where no level is known yet.
+func (f *Follower) Known() (from, to int32) {
+	if f == nil {
+		return 1, 0
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.settled == 0 {
+		return 1, 0
+	}
+	return f.from, f.settled
+}
+
+// Planned are the last levels whose rights to attest, and to make blocks, are known; 0: none yet.
+func (f *Follower) Planned() (attest, blocks int32) {
+	if f == nil {
+		return 0, 0
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ahead[0].to, f.ahead[1].to
+}
+
+// Problem is why the node tells no rights; nil while it tells.
+func (f *Follower) Problem() error {
+	if f == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.problem
+}
+
+// Changed is closed after the next look at the node.
+func (f *Follower) Changed() <-chan struct{} {
+	if f == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.news
+}
+
+// pace estimates the times of coming levels.
+type pace struct {
+	level int32
+	at    time.Time
+	step  time.Duration // the shortest time of a level among the last heads
+	steps [32]time.Duration
+	n     int
+}
+
+// saw notes a head. A level that took more rounds than one is slower than the pace.
+func (p *pace) saw(level int32, at time.Time) {
+	if levels := level - p.level; p.level > 0 && levels > 0 && at.After(p.at) {
+		p.steps[p.n%len(p.steps)] = at.Sub(p.at) / time.Duration(levels)
+		p.n++
+		p.step = slices.Min(p.steps[:min(p.n, len(p.steps))])
+	}
+	p.level, p.at = level, at
+}
+
+// of is the estimated time of a level; zero before two heads were seen.
+func (p *pace) of(level int32) time.Time {
+	if p.step == 0 {
+		return time.Time{}
+	}
+	return p.at.Add(time.Duration(level-p.level) * p.step)
+}
