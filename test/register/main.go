@@ -22,17 +22,19 @@ type options struct {
 	ahead, schedules       int
 	interval               time.Duration
 	seed                   uint64
+	away                   time.Duration
 }
 
 func main() {
 	var o options
 	flag.StringVar(&o.binary, "binary", "bin/highwater", "the program")
-	flag.StringVar(&o.etcd, "etcd", "etcd", "the server of the register; with a comma, a server for each half of the "+
-		"scenarios")
+	flag.StringVar(&o.etcd, "etcd", "etcd", "the server of the register; with a comma, servers for the parts of the "+
+		"scenarios in turn")
 	flag.StringVar(&o.run, "run", "", "only scenarios with this in the name")
 	flag.IntVar(&o.ahead, "ahead", 3, "levels ahead")
 	flag.DurationVar(&o.interval, "interval", 1500*time.Millisecond, "from block to block")
 	flag.IntVar(&o.schedules, "schedules", 1, "random schedules")
+	flag.DurationVar(&o.away, "away", time.Minute, "how long the majority of the register is away; 1h for an hour")
 	flag.Uint64Var(&o.seed, "seed", 1, "of the first")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -44,7 +46,7 @@ func main() {
 	}
 }
 
-// lab runs the two halves of the scenarios beside each other, each on three machines of its own.
+// lab runs the parts of the scenarios beside each other, each on three machines of its own.
 func lab(ctx context.Context, o options) error {
 	machinesFail := scenarios()
 	for i := range o.schedules {
@@ -53,20 +55,20 @@ func lab(ctx context.Context, o options) error {
 	_, _ = fmt.Fprintf(os.Stdout, "three machines, ahead %d, a block each %s\n\n%-44s %8s %7s %8s\n",
 		o.ahead, o.interval, "", "gap s", "missed", "doubles")
 	var all sync.WaitGroup
-	halves := [][]scenario{machinesFail, badDays()}
-	errs := make([]error, len(halves))
+	parts := [][]scenario{machinesFail, badDays(), leaders(o.away)}
+	errs := make([]error, len(parts))
 	servers := strings.Split(o.etcd, ",")
-	for i, half := range halves {
+	for i, part := range parts {
 		o := o
 		o.etcd = servers[i%len(servers)]
-		all.Go(func() { errs[i] = o.half(ctx, half) })
+		all.Go(func() { errs[i] = o.part(ctx, part) })
 	}
 	all.Wait()
 	return errors.Join(errs...)
 }
 
-// half runs scenarios on three machines.
-func (o options) half(ctx context.Context, all []scenario) (err error) {
+// part runs scenarios on three machines.
+func (o options) part(ctx context.Context, all []scenario) (err error) {
 	all = slices.DeleteFunc(all, func(s scenario) bool { return !strings.Contains(s.name, o.run) })
 	if len(all) == 0 {
 		return nil
@@ -105,6 +107,7 @@ func (w *world) try(ctx context.Context, s scenario) error {
 	}
 	from, _ := w.now()
 	since := time.Now()
+	w.note = ""
 	if err := s.do(ctx, w, owner); err != nil {
 		return err
 	}
@@ -113,7 +116,8 @@ func (w *world) try(ctx context.Context, s scenario) error {
 	}
 	to, _ := w.now()
 	missed, doubles := w.missed(from, to-1), w.judge.Doubles()
-	_, _ = fmt.Fprintf(os.Stdout, "%-44s %8.2f %7d %8d\n", s.name, w.gap(since).Seconds(), missed, len(doubles))
+	line := fmt.Sprintf("%-44s %8.2f %7d %8d  %s", s.name, w.gap(since).Seconds(), missed, len(doubles), w.note)
+	_, _ = fmt.Fprintln(os.Stdout, strings.TrimSpace(line))
 	switch {
 	case len(doubles) > 0:
 		return fmt.Errorf("signed twice: %v", doubles)

@@ -67,6 +67,7 @@ type world struct {
 	judge    *baker.Judge
 	keys     []*tezos.PublicKey
 	probe    *tezos.PublicKey
+	note     string // of the scenario under way, for its line
 
 	stop context.CancelFunc
 	wg   sync.WaitGroup
