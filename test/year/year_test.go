@@ -178,6 +178,7 @@ func (l *life) level(level int32, events []event) []event {
 		do func()
 	}
 	var moments []moment
+	var postponed []event
 	for _, a := range asks {
 		moments = append(moments, moment{start.Add(a.after), func() { l.ask(a, start) }})
 	}
@@ -185,10 +186,18 @@ func (l *life) level(level int32, events []event) []event {
 		e := events[0]
 		events = events[1:]
 		at := l.begin.Add(e.at)
-		if e.what == upgrade || e.what == handover {
-			at = start.Add(length - blockTime + window)
+		if e.what != upgrade && e.what != handover {
+			moments = append(moments, moment{at, func() { l.happen(e) }})
+			continue
 		}
-		moments = append(moments, moment{at, func() { l.happen(e) }})
+		moments = append(moments, moment{start.Add(length - blockTime + window), func() {
+			if l.stalled.After(time.Now()) { // `highwater wait-window` waits until the attestation's mark is durable
+				e.at = start.Add(length).Sub(l.begin)
+				postponed = append(postponed, e)
+				return
+			}
+			l.happen(e)
+		}})
 	}
 	slices.SortStableFunc(moments, func(a, b moment) int { return a.at.Compare(b.at) })
 	for _, m := range moments {
@@ -196,7 +205,7 @@ func (l *life) level(level int32, events []event) []event {
 		m.do()
 	}
 	l.until(start.Add(length))
-	return events
+	return append(postponed, events...)
 }
 
 // until lets time go by. A machine that is down comes back at its time.
