@@ -96,8 +96,11 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 	writeBody(w, status, body)
 }
 
+// typeJSON is the header of every answer.
+var typeJSON = []string{"application/json"}
+
 func writeBody(w http.ResponseWriter, status int, body []byte) {
-	w.Header().Set("Content-Type", "application/json")
+	w.Header()["Content-Type"] = typeJSON
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body)

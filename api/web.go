@@ -54,6 +54,9 @@ func ownName(host string) bool {
 // cannot say JSON without asking first (CORS).
 func jsonBody(r *http.Request) bool {
 	for _, value := range r.Header.Values("Content-Type") {
+		if value == "application/json" {
+			continue
+		}
 		if kind, _, err := mime.ParseMediaType(value); err != nil || kind != "application/json" {
 			return false
 		}

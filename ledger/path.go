@@ -133,7 +133,7 @@ func ParsePath(text string) (Path, error) {
 
 // Bytes is the wire form: a count byte, and 4 bytes for each component.
 func (p Path) Bytes() []byte {
-	b := []byte{byte(len(p) & 0xff)}
+	b := append(make([]byte, 0, 1+4*MaxPath), byte(len(p)&0xff))
 	for _, c := range p {
 		b = binary.BigEndian.AppendUint32(b, c)
 	}

@@ -51,7 +51,10 @@ func (s *session) call(ctx context.Context, c command) ([]byte, error) {
 }
 
 func (s *session) within(ctx context.Context, limit time.Duration, c command) ([]byte, error) {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), limit, noAnswerError{c.name, limit})
+	if ctx.Done() != nil {
+		ctx = context.WithoutCancel(ctx)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, noAnswerError{c.name, limit})
 	defer cancel()
 	return s.exchange(ctx, c)
 }

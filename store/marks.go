@@ -25,7 +25,8 @@ func (db *DB) state(key hwm.Key) hwm.State {
 		st.Mark, st.Fresh = &mark, e.fresh
 	}
 	if c, ok := db.ceilings[hwm.CeilingKey{Chain: key.Chain, PKH: key.PKH}]; ok {
-		st.Ceiling = &c
+		ceiling := c // a copy is made only where there is a ceiling
+		st.Ceiling = &ceiling
 	}
 	return st
 }

@@ -159,7 +159,7 @@ func (c *Set) Handler(h http.Handler) http.Handler {
 			}
 		default:
 			noting := *r // a copy: the server looks at the body of its own after the answer
-			noting.Body = &noted{ReadCloser: r.Body, whole: func() bool { return c.Whole(nc) }}
+			noting.Body = &noted{r.Body, c, nc}
 			r = &noting
 		}
 		h.ServeHTTP(w, r)
@@ -169,12 +169,13 @@ func (c *Set) Handler(h http.Handler) http.Handler {
 // noted is a body with a noted end. On a connection given up, the end of the body is an error.
 type noted struct {
 	io.ReadCloser
-	whole func() bool
+	set *Set
+	nc  net.Conn
 }
 
 func (b *noted) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF && !b.whole() {
+	if err == io.EOF && !b.set.Whole(b.nc) {
 		err = net.ErrClosed
 	}
 	return n, err

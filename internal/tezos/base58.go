@@ -53,10 +53,10 @@ var (
 )
 
 func (f format) encode(payload []byte) string {
-	raw := make([]byte, 0, len(f.prefix)+len(payload)+checksumLen)
-	raw = append(raw, f.prefix...)
-	raw = append(raw, payload...)
-	return base58.Encode(append(raw, checksum(raw)...))
+	var room [128]byte // on the stack: fits all formats
+	raw := append(append(room[:0], f.prefix...), payload...)
+	sum := checksum(raw)
+	return base58.Encode(append(raw, sum[:]...))
 }
 
 // decodeAs decodes text in the first of the formats with the text's prefix and length, and returns the index of the
@@ -89,17 +89,17 @@ func decodeChecked(text string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %s is too short", ErrBase58, quoteText(text))
 	}
 	body, sum := raw[:len(raw)-checksumLen], raw[len(raw)-checksumLen:]
-	if !bytes.Equal(checksum(body), sum) {
+	if checksum(body) != [checksumLen]byte(sum) {
 		return nil, fmt.Errorf("%w: the checksum of %s is wrong: a character was mistyped or lost",
 			ErrBase58, quoteText(text))
 	}
 	return body, nil
 }
 
-func checksum(b []byte) []byte {
+func checksum(b []byte) [checksumLen]byte {
 	first := sha256.Sum256(b)
 	second := sha256.Sum256(first[:])
-	return second[:checksumLen]
+	return [checksumLen]byte(second[:])
 }
 
 func names(formats []format) string {
