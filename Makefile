@@ -147,6 +147,11 @@ test-register: build ## let three machines share the right to sign through a rea
 	@$(GO) build -C test/register/etcd -trimpath -o ../../../bin/etcd .
 	@bin/register -etcd etcd,bin/etcd $(ARGS)
 
+.PHONY: test-page
+test-page: deps ## look at the status page in Chromium: every state, on a desk and on a phone (PICTURES=DIR keeps pictures)
+	@scripts/install-deps.sh chromium
+	@HIGHWATER_PICTURES='$(PICTURES)' $(GO) test -C test/page -count=1 ./...
+
 .PHONY: test-clients
 test-clients: build ## let a client of another project (Taquito) speak to a real signer; installs Node if missing
 	@scripts/test-clients.sh

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"highwater/internal/conns"
+	"highwater/operate"
 )
 
 // ServeWithin is Serve with other limits: tests do not wait for the real ones.
@@ -40,3 +41,28 @@ func (c *Client) SetPatience(d time.Duration) { c.limit = d }
 
 // Patience is how long a client waits for the answer to a request.
 func Patience(path string) time.Duration { return limitOf(path) }
+
+// NewMonitorEvery is NewMonitor with pages told of changes every so often, and readers dropped after so long.
+func NewMonitorEvery(a operate.Monitor, m *Metrics, every, within time.Duration) http.Handler {
+	h := NewMonitor(a, m).(monitor) //nolint:errcheck,forcetypeassert // it is one
+	h.every, h.within = every, within
+	return h
+}
+
+// Listeners counts the open pages of a monitor.
+func Listeners(h http.Handler) int { return int(h.(monitor).listeners.Load()) } //nolint:errcheck,forcetypeassert // as above
+
+// MaxListeners bounds the open pages.
+const MaxListeners = maxListeners
+
+// PageCSS is the style of the page.
+func PageCSS() string { return pageCSS }
+
+// Tiles are the drawings of the squares, by class.
+func Tiles() map[string]string {
+	out := map[string]string{}
+	for state, d := range tiles {
+		out[classOf(state)] = d
+	}
+	return out
+}

@@ -20,9 +20,19 @@ func NewMonitor(a operate.Monitor, m *Metrics) http.Handler {
 	r.Get("/history", read(a.History))
 	r.Handle("/metrics", promhttp.HandlerFor(m.Registry, promhttp.HandlerOpts{}))
 	r.Get("/", func(w http.ResponseWriter, req *http.Request) { page(w, req, a) })
-	return fromOutside(r, func(w http.ResponseWriter, _ *http.Request, status int, text, hint string) {
+	r.Get("/live.js", script)
+	events := newLive(a)
+	r.Get("/events", events.serve)
+	guarded := fromOutside(r, func(w http.ResponseWriter, _ *http.Request, status int, text, hint string) {
 		writeJSON(w, status, adminError{Text: text, Hint: hint})
 	})
+	return monitor{guarded, events}
+}
+
+// monitor is the handler with the streams of its pages.
+type monitor struct {
+	http.Handler
+	*live
 }
 
 // readyz tells whether a request could be signed now, with the reasons against. Alarms and notes are shown, and are no

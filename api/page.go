@@ -1,7 +1,12 @@
 package api
 
 import (
+	"cmp"
+	"context"
+	"crypto/sha256"
 	_ "embed"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -17,7 +22,29 @@ import (
 //go:embed status.html
 var statusHTML string
 
+//go:embed page.css
+var pageCSS string
+
+//go:embed live.js
+var liveJS []byte
+
 var statusPage = template.Must(template.New("status").Parse(statusHTML))
+
+// partNames are the parts of the page that a script replaces: templates, and ids of the document.
+var partNames = []string{"state", "alarms", "who", "facts", "levels", "devices", "keys"}
+
+// policy lets the page run its own script, and use its own style; the script may ask this address alone.
+var policy = func() string {
+	style := sha256.Sum256([]byte(pageCSS))
+	return "default-src 'none'; script-src 'self'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(style[:]) +
+		"'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}()
+
+// pageBuild names the page's template, style and script: the script loads the page anew when the build changes.
+var pageBuild = func() string {
+	sum := sha256.Sum256([]byte(statusHTML + pageCSS + string(liveJS)))
+	return hex.EncodeToString(sum[:4])
+}()
 
 // maxCharts bounds the squares on the page; /history has all.
 const maxCharts = 36
@@ -25,10 +52,11 @@ const maxCharts = 36
 // pageView is the status with its history, as the page shows both.
 type pageView struct {
 	operate.Status
-	State   pageState
-	Charts  []chart
-	Left    int // charts left out
-	HeadAge time.Duration
+	State  pageState
+	Charts []chart
+	Left   int // charts left out
+	Cards  []keyCard
+	Live   bool // the script writes ages
 }
 
 // pageState is the state of the instance in one look.
@@ -39,26 +67,43 @@ type pageState struct {
 	Text  string // of the page
 }
 
-func page(w http.ResponseWriter, r *http.Request, a operate.Monitor) {
-	st, err := a.Status(r.Context())
+// viewPage reads what the page shows.
+func viewPage(ctx context.Context, a operate.Monitor) (pageView, error) {
+	st, err := a.Status(ctx)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-		return
+		return pageView{}, err
 	}
-	series, err := a.History(r.Context())
+	series, err := a.History(ctx)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-		return
+		return pageView{}, err
 	}
-	v := pageView{Status: st, State: stateOf(st)}
+	v := pageView{Status: st, State: stateOf(st), Cards: keyCards(st)}
 	v.Left = max(0, len(series)-maxCharts)
 	v.Charts = charts(series[:len(series)-v.Left], st.Keys)
-	if st.Head != nil {
-		v.HeadAge = max(0, time.Since(st.Head.At).Truncate(time.Second))
+	return v, nil
+}
+
+func page(w http.ResponseWriter, r *http.Request, a operate.Monitor) {
+	v, err := viewPage(r.Context(), a)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:")
-	_ = statusPage.Execute(w, v)
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", policy)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	_ = statusPage.ExecuteTemplate(w, "page", v)
+}
+
+// script answers with the page's script.
+func script(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "text/javascript; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(liveJS)
 }
 
 // stateOf finds the state; the order of the cases counts.
@@ -135,4 +180,58 @@ func (v pageView) Icon() template.URL {
 func (v pageView) Short(pkh tezos.PublicKeyHash) string {
 	text := pkh.String()
 	return text[:7] + "…" + text[len(text)-4:]
+}
+
+// Build names this page for the script.
+func (v pageView) Build() string { return pageBuild }
+
+// Style is the page's style, as its hash in the policy names the style.
+func (v pageView) Style() template.CSS { return template.CSS(pageCSS) } //nolint:gosec // embedded
+
+// When is a time for people.
+func (v pageView) When(at any) string {
+	switch t := at.(type) {
+	case time.Time:
+		return t.UTC().Format("2006-01-02 15:04:05Z")
+	case *time.Time:
+		return t.UTC().Format("2006-01-02 15:04:05Z")
+	}
+	return ""
+}
+
+// Age is how long ago a time was. The script writes the text where the page is live.
+func (v pageView) Age(at any) template.HTML {
+	var t time.Time
+	switch a := at.(type) {
+	case time.Time:
+		t = a
+	case *time.Time:
+		t = *a
+	}
+	text := ""
+	if !v.Live {
+		text = max(0, time.Since(t)).Truncate(time.Second).String() + " ago"
+	}
+	return template.HTML(`<time class="age" datetime="` + t.UTC().Format(time.RFC3339Nano) + //nolint:gosec // of a time
+		`">` + text + `</time>`)
+}
+
+// MaySign tells which machine may sign, in a sentence.
+func (v pageView) MaySign() string {
+	text := "this instance"
+	switch {
+	case v.Register != nil:
+		text = v.Register.MaySign
+		if !strings.Contains(text, "register") {
+			text += ", by the register"
+		}
+	case v.Pair != nil:
+		text = v.Pair.MaySign
+	case v.Role.Role != hwm.Active:
+		text = "not this instance; no other is known here"
+	}
+	if rest, ok := strings.CutPrefix(text, "this instance"); ok {
+		text = cmp.Or(v.Name, "this instance") + rest
+	}
+	return text
 }

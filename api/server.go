@@ -71,6 +71,9 @@ type connNoter interface {
 	ConnContext(ctx context.Context, c net.Conn) context.Context
 }
 
+// stopper is a handler with streams that last: Stop ends the streams.
+type stopper interface{ Stop() }
+
 // Serve answers on l until ctx ends. Requests under way may end; connections without a whole request are cut.
 // Serve closes l.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
@@ -90,6 +93,9 @@ func serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 		srv.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
 			return c.ConnContext(open.Context(ctx, nc), nc)
 		}
+	}
+	if s, ok := h.(stopper); ok {
+		srv.RegisterOnShutdown(s.Stop)
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()

@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"highwater/internal/history"
+	"highwater/internal/words"
 	"highwater/operate"
 )
 
 // The squares stand in rows, the newest level last.
 const (
-	columns = 50
+	columns = 25
 	pitch   = 8 // of a square with its gap
 )
 
@@ -30,7 +31,7 @@ type chart struct {
 	Height   int
 }
 
-// path draws all squares of one state: a dashed line for each run of them.
+// path draws all squares of one state: a rectangle for each run of squares, filled with the tile of the state.
 type path struct {
 	Class string
 	D     string
@@ -45,7 +46,7 @@ type count struct {
 func charts(series []history.Series, keys []operate.KeyRow) []chart {
 	aliases := map[string]string{}
 	for _, k := range keys {
-		aliases[k.PKH.String()] = k.Alias
+		aliases[k.PKH.String()] = words.ShortAlias(k.Alias)
 	}
 	out := make([]chart, 0, len(series))
 	for _, s := range series {
@@ -66,8 +67,8 @@ func chartOf(s history.Series, alias string) chart {
 		if lines[state] == nil {
 			lines[state] = &strings.Builder{}
 		}
-		x, y := i%columns*pitch, i/columns*pitch+pitch/2
-		fmt.Fprintf(lines[state], "M%d %dh%d", x, y, n*pitch-1)
+		x, y, width := i%columns*pitch, i/columns*pitch, n*pitch
+		fmt.Fprintf(lines[state], "M%d %dh%dv%dh-%dz", x, y, width, pitch, width)
 		counts[state] += n
 		i += n
 	}
@@ -89,6 +90,25 @@ func run(squares []history.Square, i int) int {
 		n++
 	}
 	return n
+}
+
+// tiles are the drawings of the states in a square of eight. The shapes tell the states without the colours.
+var tiles = map[history.State]string{
+	history.Signed:   "M0 0h7v7h-7z",
+	history.Replayed: "M0 0h7v7h-7zM2 2v3h3v-3z",                                          // a frame
+	history.Refused:  "M0 2.5h7v2.5h-7z",                                                  // a bar
+	history.Conflict: "M0 1L1 0L3.5 2.5L6 0L7 1L4.5 3.5L7 6L6 7L3.5 4.5L1 7L0 6L2.5 3.5z", // a cross
+	history.Failed:   "M3.5 0L7 7h-7z",                                                    // a triangle
+	history.Fenced:   "M0 0h7v7h-7zM1 1v5h5v-5z",                                          // a thin frame
+	history.None:     "M2.5 2.5h2v2h-2z",                                                  // a dot
+}
+
+// Tiles are the drawings of all states.
+func (v pageView) Tiles() (out []path) {
+	for _, state := range history.States {
+		out = append(out, path{classOf(state), tiles[state]})
+	}
+	return out
 }
 
 func classOf(s history.State) string { return strings.ReplaceAll(s.String(), " ", "-") }

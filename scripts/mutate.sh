@@ -380,6 +380,12 @@ gives strangers the room of keys in the audit log | internal/daemon/audit.go | s
 lets a request wait for the history | internal/history/history.go | s/^\tdefault:$/\tcase h.queue <- r:/ | ./internal/history | TestTellNeverWaits
 keeps the history of strangers | internal/daemon/history.go | s/, signer.UnknownKey, signer.WrongChain:/, signer.WrongChain:/ | ./internal/daemon | TestHistoryOfOutcomes
 keeps the history of any number of keys | internal/history/history.go | s/if len(h.series) < maxSeries {/if true {/ | ./internal/history | TestTheMemoryIsBounded
+opens any number of pages | api/events.go | s/if l.listeners.Add(1) > maxListeners {/if l.listeners.Add(1) < 0 {/ | ./api | TestOpenPagesAreBounded
+waits for a page that does not read | api/events.go | s/time.Now().Add(l.within)/time.Time{}/ | ./api | TestASlowReaderIsDropped
+lets an open page hold up the end | api/server.go | s/srv.RegisterOnShutdown(s.Stop)/_ = s/ | ./api | TestOpenPagesEndWithTheListener
+tells another address's page of the status | api/events.go | s/site != "" \&\& site != "same-origin"/false/ | ./api | TestEventsAreForTheOwnPage
+lets any script run on the page | api/page.go | s/script-src 'self'/script-src */ | ./api | TestThePagesPolicy
+puts the alarm above its step | api/status.html | s/<p><strong>What to do:<.strong> {{.Hint}}<.p>$// | ./api | TestPageInEveryState
 calls a healthy backup not ready | api/page.go | s/^\tcase resting(st):/\tcase false:/ | ./api | TestPageInEveryState
 END
 }

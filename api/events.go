@@ -1,0 +1,165 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"highwater/operate"
+)
+
+// Bounds of the streams of the page.
+const (
+	maxListeners = 16
+	listenEvery  = time.Second
+	aliveEvery   = 5 * time.Second
+	eventWithin  = 5 * time.Second // a reader that takes an event later is dropped
+)
+
+// live tells open pages of their changed parts (server-sent events). While no page is open, nothing is read.
+type live struct {
+	of        operate.Monitor
+	every     time.Duration
+	within    time.Duration
+	listeners atomic.Int32
+	ended     chan struct{}
+	end       sync.Once
+
+	mu     sync.Mutex
+	latest *shot
+	at     time.Time
+}
+
+// shot is the page at one moment.
+type shot struct {
+	title, icon string
+	parts       map[string]string
+}
+
+// event is what an open page is told; Parts and the rest are left out where they are as before.
+type event struct {
+	Build string            `json:"build"`
+	Now   int64             `json:"now"` // unix, milliseconds
+	Title string            `json:"title,omitempty"`
+	Icon  string            `json:"icon,omitempty"`
+	Parts map[string]string `json:"parts,omitempty"`
+}
+
+func newLive(of operate.Monitor) *live {
+	return &live{of: of, every: listenEvery, within: eventWithin, ended: make(chan struct{})}
+}
+
+// Stop ends all streams, later ones too.
+func (l *live) Stop() { l.end.Do(func() { close(l.ended) }) }
+
+func (l *live) serve(w http.ResponseWriter, r *http.Request) {
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" {
+		writeJSON(w, http.StatusForbidden, adminError{Text: "a page of another address asks for the events"})
+		return
+	}
+	defer l.listeners.Add(-1)
+	if l.listeners.Add(1) > maxListeners {
+		w.Header().Set("Retry-After", "5")
+		writeJSON(w, http.StatusServiceUnavailable, adminError{
+			Text: fmt.Sprintf("%d pages are open already", maxListeners), Hint: "close one",
+		})
+		return
+	}
+	if err := http.NewResponseController(w).SetReadDeadline(noDeadline); err != nil {
+		writeJSON(w, http.StatusInternalServerError, adminError{Text: err.Error()})
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	l.stream(r.Context(), w)
+}
+
+// stream tells one page of changes until the page goes, reads too slowly, or the listener ends.
+func (l *live) stream(ctx context.Context, w http.ResponseWriter) {
+	tick := time.NewTicker(l.every)
+	defer tick.Stop()
+	told, spoke := &shot{}, time.Time{}
+	for {
+		now, err := l.look(ctx)
+		if err != nil {
+			return // the page says that the connection is lost, and comes back
+		}
+		e := now.since(told)
+		if e.Title != "" || e.Icon != "" || len(e.Parts) > 0 || time.Since(spoke) >= aliveEvery {
+			if l.send(w, e) != nil {
+				return
+			}
+			told, spoke = now, time.Now()
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		case <-l.ended:
+			return
+		}
+	}
+}
+
+func (l *live) send(w http.ResponseWriter, e event) error {
+	text, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	out := http.NewResponseController(w)
+	if err := out.SetWriteDeadline(time.Now().Add(l.within)); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(w, "event: page\ndata: %s\n\n", text); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// look gives the page of now. Several listeners share a look.
+func (l *live) look(ctx context.Context) (*shot, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.latest != nil && time.Since(l.at) < l.every*9/10 {
+		return l.latest, nil
+	}
+	v, err := viewPage(ctx, l.of)
+	if err != nil {
+		return nil, err
+	}
+	v.Live = true
+	s := &shot{title: v.Title(), icon: string(v.Icon()), parts: make(map[string]string, len(partNames))}
+	for _, name := range partNames {
+		var b bytes.Buffer
+		if err := statusPage.ExecuteTemplate(&b, name, v); err != nil {
+			return nil, err
+		}
+		s.parts[name] = b.String()
+	}
+	l.latest, l.at = s, time.Now()
+	return s, nil
+}
+
+// since is the event for a page that shows an earlier shot.
+func (s *shot) since(before *shot) event {
+	e := event{Build: pageBuild, Now: time.Now().UnixMilli(), Parts: map[string]string{}}
+	if s.title != before.title {
+		e.Title = s.title
+	}
+	if s.icon != before.icon {
+		e.Icon = s.icon
+	}
+	for name, html := range s.parts {
+		if old, ok := before.parts[name]; !ok || old != html {
+			e.Parts[name] = html
+		}
+	}
+	return e
+}
