@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -61,15 +62,23 @@ type pageStream struct {
 	lines *bufio.Reader
 }
 
-// openPage begins to listen, as the script of the page does.
-func openPage(t *testing.T, address string) pageStream {
+// askEvents begins to listen, as the script of the page does, and reads the head of the answer.
+func askEvents(t *testing.T, address, headers string) (net.Conn, *http.Response) {
 	t.Helper()
 	c := dial(t, address)
-	_, err := c.Write([]byte("GET /events HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: same-origin\r\n" +
-		"Accept: text/event-stream\r\n\r\n"))
+	_, err := c.Write([]byte("GET /events HTTP/1.1\r\nAccept: text/event-stream\r\n" + headers + "\r\n\r\n"))
 	require.NoError(t, err)
-	resp, err := http.ReadResponse(bufio.NewReader(c), nil) //nolint:bodyclose // the end of the test closes the connection
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 	require.NoError(t, err)
+	return c, resp
+}
+
+const ownPage = "Host: localhost\r\nSec-Fetch-Site: same-origin"
+
+// openPage opens a page.
+func openPage(t *testing.T, address string) pageStream {
+	t.Helper()
+	c, resp := askEvents(t, address, ownPage) //nolint:bodyclose // the end of the test closes the connection
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	require.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
 	return pageStream{c, bufio.NewReader(resp.Body)}
@@ -144,10 +153,12 @@ func TestOpenPagesAreBounded(t *testing.T) {
 	for range api.MaxListeners {
 		pages = append(pages, openPage(t, at))
 	}
-	got := ask(t, at, "GET", "/events", "")
-	require.Equal(t, http.StatusServiceUnavailable, got.status)
-	require.Equal(t, "5", got.header.Get("Retry-After"))
-	require.Contains(t, got.body, "16 pages are open already")
+	_, got := askEvents(t, at, ownPage) //nolint:bodyclose // as above
+	require.Equal(t, http.StatusServiceUnavailable, got.StatusCode)
+	require.Equal(t, "5", got.Header.Get("Retry-After"))
+	text, err := io.ReadAll(got.Body)
+	require.NoError(t, err)
+	require.Contains(t, string(text), "16 pages are open already")
 	require.NoError(t, pages[0].Close())
 	require.Eventually(t, func() bool { return api.Listeners(h) == api.MaxListeners-1 }, 10*time.Second, time.Millisecond)
 	openPage(t, at).next(t)
@@ -201,8 +212,8 @@ func TestEventsAreForTheOwnPage(t *testing.T) {
 		"Host: localhost\r\nSec-Fetch-Site: cross-site", "Host: localhost\r\nSec-Fetch-Site: same-site",
 		"Host: localhost\r\nSec-Fetch-Site: none",
 	} {
-		got := raw(t, at, "GET /events HTTP/1.1\r\n"+header+"\r\nConnection: close\r\n\r\n")
-		require.Equal(t, http.StatusForbidden, got.status, header)
+		_, got := askEvents(t, at, header) //nolint:bodyclose // as above
+		require.Equal(t, http.StatusForbidden, got.StatusCode, header)
 	}
 	require.Zero(t, api.Listeners(h))
 }

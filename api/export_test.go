@@ -44,13 +44,13 @@ func Patience(path string) time.Duration { return limitOf(path) }
 
 // NewMonitorEvery is NewMonitor with pages told of changes every so often, and readers dropped after so long.
 func NewMonitorEvery(a operate.Monitor, m *Metrics, every, within time.Duration) http.Handler {
-	h := NewMonitor(a, m).(monitor) //nolint:errcheck,forcetypeassert // it is one
+	h := NewMonitor(a, m).(monitor)
 	h.every, h.within = every, within
 	return h
 }
 
 // Listeners counts the open pages of a monitor.
-func Listeners(h http.Handler) int { return int(h.(monitor).listeners.Load()) } //nolint:errcheck,forcetypeassert // as above
+func Listeners(h http.Handler) int { return int(h.(monitor).listeners.Load()) }
 
 // MaxListeners bounds the open pages.
 const MaxListeners = maxListeners

@@ -364,7 +364,8 @@ func TestStatusPageSaysWhoMaySign(t *testing.T) {
 	for _, want := range []string{
 		"<title>✗ NOT READY, 1 alarm · Highwater</title>", "✗ Not ready.", "<li>device left: locked</li>",
 		"⚠ alarm: twin</b> since 2026-11-27 00:02:03Z: somebody signed", "find out who",
-		"<dt>May sign</dt><dd><strong>nobody now: this instance waits</strong></dd>", "<dt>Waiting</dt><dd>it was restarted</dd>",
+		"<dt>May sign</dt><dd><strong>nobody now: this instance waits</strong></dd>",
+		"<dt>Waiting</dt><dd>it was restarted</dd>",
 		"start the other one<br>or: highwater takeover",
 		"10.0.0.2:6734: <b class=\"bad\">not in touch</b>: it does not answer",
 		"heard last at 2026-11-27 00:02:03Z: standby, epoch 7", "What to do: start it",

@@ -29,7 +29,8 @@ func TestPageInEveryState(t *testing.T) {
 			require.Contains(t, got.body, `<link rel="icon" href="data:image/svg&#43;xml,`)
 			require.Contains(t, got.body, "</html>", "the template ends")
 			require.NotContains(t, got.body, "ZgotmplZ")
-			own := strings.NewReplacer("http:%2F%2Fwww.w3.org", "", "url(#", "", `<script src="/live.js" defer>`, "").Replace(got.body)
+			own := strings.NewReplacer("http:%2F%2Fwww.w3.org", "", "url(#", "", `<script src="/live.js" defer>`, "").
+				Replace(got.body)
 			for _, foreign := range []string{"http://", "https://", "<script", "@import", "url(", "style="} {
 				require.NotContains(t, own, foreign)
 			}

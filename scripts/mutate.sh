@@ -383,9 +383,9 @@ keeps the history of any number of keys | internal/history/history.go | s/if len
 opens any number of pages | api/events.go | s/if l.listeners.Add(1) > maxListeners {/if l.listeners.Add(1) < 0 {/ | ./api | TestOpenPagesAreBounded
 waits for a page that does not read | api/events.go | s/time.Now().Add(l.within)/time.Time{}/ | ./api | TestASlowReaderIsDropped
 lets an open page hold up the end | api/server.go | s/srv.RegisterOnShutdown(s.Stop)/_ = s/ | ./api | TestOpenPagesEndWithTheListener
-tells another address's page of the status | api/events.go | s/site != "" \&\& site != "same-origin"/false/ | ./api | TestEventsAreForTheOwnPage
+tells another address's page of the status | api/events.go | s/ \&\& site != "same-origin" {/ \&\& site == "nowhere" {/ | ./api | TestEventsAreForTheOwnPage
 lets any script run on the page | api/page.go | s/script-src 'self'/script-src */ | ./api | TestThePagesPolicy
-puts the alarm above its step | api/status.html | s/<p><strong>What to do:<.strong> {{.Hint}}<.p>$// | ./api | TestPageInEveryState
+hides the step of an alarm on the page | api/status.html | s/<p><strong>What to do:<.strong> {{.Hint}}<.p>$// | ./api | TestPageInEveryState
 calls a healthy backup not ready | api/page.go | s/^\tcase resting(st):/\tcase false:/ | ./api | TestPageInEveryState
 END
 }
