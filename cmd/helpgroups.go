@@ -11,7 +11,9 @@ var helpGroups = []struct {
 	title    string
 	commands []string
 }{
-	{"Every day", []string{"init", "check", "serve", "status", "keys", "hwm", "activate", "standby", "acknowledge", "audit"}},
+	{"Every day", []string{
+		"init", "check", "serve", "status", "missed", "keys", "hwm", "activate", "standby", "acknowledge", "audit",
+	}},
 	{"Devices", []string{"ledger", "tezsign"}},
 	{"A second machine", []string{
 		"peer", "register", "bring-up", "bundle", "drill", "wait-window", "handover", "release", "accept", "takeover",

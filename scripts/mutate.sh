@@ -249,6 +249,10 @@ the chain: counts a key and not its baker | internal/chain/block.go | s/ || slic
 rights: counts a block before it is final | internal/rights/right.go | s/^const Depth = 4/const Depth = 0/ | ./internal/rights | TestAReorganisationMissesNothing
 rights: takes an attestation of a later block | internal/rights/follower.go | s/after, err = r.Final(ctx, level+1, keys)/after, err = r.Final(ctx, level+2, keys)/ | ./internal/rights | TestALateAttestationIsMissed
 rights: calls a right missed without the block | internal/rights/follower.go | s/out = append(out, Past{Right: right, Chain: -1})/out = append(out, Past{Right: right, Outcome: Missed})/ | ./internal/rights | TestNothingIsMissedInTheDark
+missed: blames the baker for a signer that did not run | internal/missed/cause.go | s/case !within(l.runs, p.At):/case false:/ | ./internal/missed | TestASignerThatDidNotRun
+missed: blames the baker over a gap of the log | internal/missed/cause.go | s/case within(l.gaps, p.At):/case false:/ | ./internal/missed | TestASignerThatDidNotRun
+missed: hides levels that the node does not have | internal/missed/span.go | s/notes = append(notes, fmt.Sprintf("the node has no blocks/_ = append(notes, fmt.Sprintf("the node has no blocks/ | ./internal/missed | TestSpans
+missed: reads any number of levels | internal/missed/span.go | s/; levels > MaxLevels {/; levels < 0 {/ | ./internal/missed | TestASpanIsBounded
 rights: asks a failing node at each head | internal/rights/follower.go | s/f.wait = min(max(2\*f.wait, firstWait), longestWait)/f.wait = 0/ | ./internal/rights | TestAFailingNodeIsLeftAlone
 the chain: remembers what blocks showed of other keys | internal/chain/cache.go | s/ || !slices.Equal(c.keys, keys) {/ {\n\t\t_ = slices.Equal(c.keys, keys)/ | ./internal/chain | TestBlocksAreReadOnce|TestTheCacheIsBounded
 the guard looks at nothing below a mark | guard/judge.go | s/if ok \&\& complete \&\& s.Place.Compare(base) > 0 {/if false \&\& ok \&\& complete \&\& s.Place.Compare(base) > 0 {/ | ./guard | TestATwinBelowOurMark

@@ -59,6 +59,7 @@ func FuzzHeader(f *testing.F) {
 func FuzzSmall(f *testing.F) {
 	f.Add([]byte(readSample(f, "paris").Metadata))
 	for _, s := range []string{
+		`{"level":9484,"cycle":79,"cycle_position":3}`, `{"first":9481,"last":9600}`, `{"first":2,"last":1}`,
 		`"NetXdQprcVkpaWU"`, `"00ff"`, `{"bootstrapped":true,"sync_state":"synced"}`,
 		`{"version":{"major":24,"minor":1,"additional_info":{"rc":2}},"commit_info":{"commit_hash":"abc"}}`,
 		`{"protocol":"PsUshuai9QapM5TGj1JpuVGkdxz5GykdnEvS6Rh8SUVrARvZLCY","next_protocol":"PsUshuai9QapM5TGj1JpuVGkdxz5GykdnEvS6Rh8SUVrARvZLCY"}`,
@@ -84,6 +85,14 @@ func FuzzSmall(f *testing.F) {
 			require.Zero(t, p)
 		} else {
 			require.LessOrEqual(t, max(len(p.Current.String()), len(p.Next.String())), 80)
+		}
+		if cycle, err := parseCycle(b); err != nil {
+			require.Zero(t, cycle)
+		}
+		if l, err := parseLevels(b); err != nil {
+			require.Zero(t, l)
+		} else {
+			require.LessOrEqual(t, l.First, l.Last)
 		}
 		if raw, err := parseHex(b); err != nil {
 			require.Nil(t, raw)

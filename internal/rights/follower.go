@@ -179,7 +179,7 @@ func (f *Follower) begin(keys []Key) (head int32) {
 // plan asks for the next rights of each kind, if any are missing.
 func (f *Follower) plan(ctx context.Context, keys []Key, head int32) error {
 	if levels := f.missing(0, head+AheadAttest, chain.AttestBatch); len(levels) > 0 {
-		rights, err := f.cfg.Reader.AttestRights(ctx, 0, signers(keys, tezos.Attestation), levels)
+		rights, err := f.cfg.Reader.AttestRights(ctx, 0, Signers(keys, tezos.Attestation), levels)
 		if err != nil {
 			return err
 		}
@@ -190,7 +190,7 @@ func (f *Follower) plan(ctx context.Context, keys []Key, head int32) error {
 		f.extend(0, levels, add)
 	}
 	if levels := f.missing(1, head+AheadBlocks, chain.BlocksBatch); len(levels) > 0 {
-		rights, err := f.cfg.Reader.BlockRights(ctx, 0, signers(keys, tezos.Block), levels)
+		rights, err := f.cfg.Reader.BlockRights(ctx, 0, Signers(keys, tezos.Block), levels)
 		if err != nil {
 			return err
 		}
@@ -203,10 +203,10 @@ func (f *Follower) plan(ctx context.Context, keys []Key, head int32) error {
 	return nil
 }
 
-// signers are the keys that sign a kind here.
-func signers(keys []Key, kind tezos.Kind) (out []tezos.PublicKeyHash) {
+// Signers are the keys that sign a kind here; of kind 0: all keys.
+func Signers(keys []Key, kind tezos.Kind) (out []tezos.PublicKeyHash) {
 	for _, k := range keys {
-		if k.signs(kind) {
+		if kind == 0 || k.signs(kind) {
 			out = append(out, k.PKH)
 		}
 	}
@@ -239,10 +239,7 @@ func (f *Follower) extend(kind int, levels []int32, rights []Right) {
 
 // settle reads the levels that became final.
 func (f *Follower) settle(ctx context.Context, keys []Key, head int32) error {
-	pkhs := make([]tezos.PublicKeyHash, 0, len(keys))
-	for _, k := range keys {
-		pkhs = append(pkhs, k.PKH)
-	}
+	pkhs := Signers(keys, 0)
 	for range levelsPerHead {
 		level, rights, ok := f.next(head)
 		if !ok {
@@ -293,7 +290,7 @@ func (f *Follower) keep(level int32, past []Past) {
 	f.past = slices.Delete(f.past, 0, gone)
 }
 
-// Outcomes reads what the chain shows of the rights at a final level. A level without rights costs no question. Blocks
+// Outcomes gives the outcomes on chain of the rights at a final level. A level without rights costs no question. Blocks
 // that the node does not have any more, or describes in an unusable way, give unknown outcomes and no error.
 func Outcomes(
 	ctx context.Context, r *chain.Reader, keys []tezos.PublicKeyHash, level int32, rights []Right,

@@ -1,4 +1,4 @@
-// Package rights follows the rights of our keys: the coming rights, and what the chain shows of the past ones.
+// Package rights follows the rights of our keys: the coming rights, and the outcomes on chain of the past ones.
 package rights
 
 import (
@@ -20,7 +20,7 @@ type Right struct {
 	At time.Time
 }
 
-// Outcome is what the chain shows of a past right.
+// Outcome is the end of a past right on chain.
 type Outcome uint8
 
 // Outcomes of a right.

@@ -108,6 +108,18 @@ func (n *Node) ofBlock(b *block, path string, q url.Values) (int, any) {
 		return http.StatusOK, n.protocols()
 	case "operations/0":
 		return http.StatusOK, n.operations(b)
+	case "helpers/current_level":
+		return http.StatusOK, object{
+			"level": b.header.Level, "cycle": (b.header.Level - 1) / CycleLength,
+			"cycle_position": (b.header.Level - 1) % CycleLength,
+		}
+	case "helpers/levels_in_current_cycle":
+		offset, err := strconv.ParseInt(q.Get("offset"), 10, 32)
+		cycle := (b.header.Level-1)/CycleLength + int32(offset)
+		if err != nil || cycle < 0 {
+			return http.StatusInternalServerError, []object{{"kind": "permanent", "id": "proto.cycle"}}
+		}
+		return http.StatusOK, object{"first": cycle*CycleLength + 1, "last": (cycle + 1) * CycleLength}
 	case "helpers/baking_rights", "helpers/attestation_rights":
 		if n.faults.NoRights {
 			return http.StatusForbidden, []object{}
@@ -120,6 +132,9 @@ func (n *Node) ofBlock(b *block, path string, q url.Values) (int, any) {
 	}
 	return http.StatusNotFound, []object{{"kind": "temporary", "id": "failure", "msg": "path not found"}}
 }
+
+// CycleLength is the number of levels of a cycle.
+const CycleLength = 50
 
 func (n *Node) rights(path string, q url.Values) ([]object, error) {
 	wanted := func(s node.Signer) bool {
