@@ -357,6 +357,11 @@ takes a certificate past the register | operate/pair.go | /^func (l \*Local) Acc
 gives the right after a drill to any machine | cmd/pair/drillhandover.go | s/HandoverRequest{To: \&r.holder}/HandoverRequest{}/ | ./cmd/pair | TestDrillOfARegister
 kills no owner in the demo of three machines | internal/demo/three.go | s/^\t\t\t\tm.kill()$// | ./cmd | TestScript/demo$
 leaves the dead machine of the demo dead | internal/demo/three.go | s/err := d.victim.start(ctx)/err := error(nil)/ | ./cmd | TestScript/demo$
+leaves a register whose owner lives | cmd/pair/detach.go | s/ \&\& now.Nonce != first.Nonce {/ \&\& now.Nonce == "" {/ | ./cmd/pair | TestNobodyDetaches
+goes on alone below the horizon of an owner | cmd/pair/detach.go | s/, int64(last.Horizon))/)/ | ./cmd/pair | TestDetachFloor
+goes on alone below what an owner may sign ahead | cmd/pair/detach.go | s/int64(head)+int64(ahead)/int64(head)/ | ./cmd/pair | TestDetachFloor
+goes on alone without a floor for a key of the record | cmd/pair/detach.go | s/range last.Marks {/range last.Marks[:0] {/ | ./cmd/pair | TestLeaveRegister
+lifts a fence on the way out of a register | cmd/pair/detach.go | s/if role.Role != hwm.Fenced {/if true {/ | ./cmd/pair | TestLeaveRegister
 hides a silent register from its metrics | api/gauges.go | s/ch.set(descRSil, .*/ch.set(descRSil, 0)/ | ./api | TestGaugesOfTheRegister
 hides a denied right from its metrics | api/gauges.go | s/ch.set(descRDeny, .*/ch.set(descRDeny, 0)/ | ./api | TestGaugesOfTheRegister
 asks for the register's permissions with a read | register/etcd/survey.go | s/clientv3.OpPut(r.key, "")/clientv3.OpGet(r.key)/ | ./register/etcd | TestASurveyTells

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,7 +14,6 @@ import (
 	"highwater/internal/config"
 	"highwater/internal/daemon"
 	"highwater/internal/hints"
-	"highwater/internal/terminal"
 	"highwater/register"
 	"highwater/register/etcd"
 )
@@ -36,17 +34,8 @@ is the common name of the certificate in [register] cert:
   etcdctl user add NAME --no-password
   etcdctl user grant-role NAME highwater`
 
-const registerDetachLong = `Leave the register for good, at a stopped instance. The instance goes on alone, and asks
-the register no more. The command rests on your statement that no other instance can sign: their processes are
-stopped, and do not come back with the register. If the statement is false, two instances sign, and you are
-slashed.
-
-Every watermark is raised above every place that any instance may have signed: ten levels above LEVEL, the
-chain's head, and above the newest horizon seen here.`
-
 func (a *app) registerCmd() *cobra.Command {
-	var yes, alone bool
-	var head cli.LevelValue
+	var yes bool
 	create := a.AddJSON(&cobra.Command{
 		Use: "init", Short: "Make the first record, at the signing instance, stopped", Long: registerInitLong,
 		Args:    cli.NoArgs,
@@ -68,32 +57,8 @@ func (a *app) registerCmd() *cobra.Command {
 		Long:    "Read the record in etcd, and show the owner, the horizon and the revision. Nothing is written.",
 		RunE:    func(c *cobra.Command, _ []string) error { return a.registerShow(c.Context()) },
 	})
-	detach := a.AddJSON(&cobra.Command{
-		Use: "detach", Short: "Leave the register for good, and go on alone", Long: registerDetachLong, Args: cli.NoArgs,
-		Example: "  highwater register detach --the-other-instances-cannot-sign --head head+0",
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := cli.Wants(c, "head"); err != nil {
-				return err
-			}
-			level, err := a.Level(c.Context(), "head", head)
-			if err != nil {
-				return err
-			}
-			if !alone {
-				return hints.Add(errors.New("nobody stated that the other instances cannot sign"),
-					fmt.Sprintf("stop the other instances for good, and run: "+
-						"highwater register detach --the-other-instances-cannot-sign --head %d", level))
-			}
-			return a.shared(c.Context(), func(cfg *config.Config, in *daemon.Instance) error {
-				return a.detach(c.Context(), cfg, in, level)
-			})
-		},
-	})
-	detach.Flags().BoolVar(&alone, "the-other-instances-cannot-sign", false,
-		"I state: all other instances are stopped, and do not come back with the register")
-	detach.Flags().Var(&head, "head", "`LEVEL` of the chain's head (a number, or head+N)")
 	return cli.Group("register", "Share the right to sign among several machines, through etcd", registerLong,
-		"  highwater register show", create, show, detach)
+		"  highwater register show", create, show, a.detachCmd())
 }
 
 // shared runs f at a stopped instance with [register].
@@ -139,7 +104,7 @@ func (a *app) registerInit(ctx context.Context, cfg *config.Config, in *daemon.I
 	if err = a.Confirm(yes, question, "init"); err != nil {
 		return err
 	}
-	return a.withRegister(ctx, cfg, in.Store.RegisterSeen().Cluster, func(ctx context.Context, r *etcd.Register) error {
+	return a.withRegister(ctx, cfg, in.Store.RegisterSeen().Cluster, registerWait, func(ctx context.Context, r *etcd.Register) error {
 		e, created, err := r.Create(ctx, register.First(cfg.ChainID, role.Epoch, level, marks))
 		if err != nil {
 			return err
@@ -169,14 +134,14 @@ func (a *app) registerInit(ctx context.Context, cfg *config.Config, in *daemon.I
 	})
 }
 
-func (a *app) withRegister(ctx context.Context, cfg *config.Config, cluster uint64,
+func (a *app) withRegister(ctx context.Context, cfg *config.Config, cluster uint64, limit time.Duration,
 	f func(context.Context, *etcd.Register) error,
 ) error {
 	r, err := daemon.OpenRegister(cfg, cluster, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, registerWait)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return errors.Join(f(ctx, r), r.Close())
 }
@@ -189,7 +154,7 @@ func (a *app) registerShow(ctx context.Context) error {
 	if !cfg.Shared() {
 		return noRegister(cfg)
 	}
-	return a.withRegister(ctx, cfg, 0, func(ctx context.Context, r *etcd.Register) error {
+	return a.withRegister(ctx, cfg, 0, registerWait, func(ctx context.Context, r *etcd.Register) error {
 		e, err := r.Read(ctx)
 		if errors.Is(err, register.ErrAbsent) {
 			return hints.Add(err, "highwater register init, at the instance that signs now; a lost record: docs/register.md")
@@ -223,36 +188,5 @@ func (a *app) showRecord(cfg *config.Config, rec register.Record, at register.Ve
 		a.Say("owner     %s", rec.Owner)
 	}
 	a.Say("epoch     %d\nsigns     above level %d, up to level %d", rec.Epoch, rec.Floor, rec.Horizon)
-	return nil
-}
-
-// detachMargin is the smallest distance from all known levels to the floor of a detached instance.
-const detachMargin = 10
-
-func (a *app) detach(_ context.Context, cfg *config.Config, in *daemon.Instance, head int32) error {
-	seen := in.Store.RegisterSeen()
-	floor := max(seen.Horizon, head) + detachMargin
-	rows, err := in.Store.Rows()
-	if err != nil {
-		return err
-	}
-	rows = slices.DeleteFunc(rows, func(r hwm.Row) bool { return r.Chain != cfg.ChainID })
-	for i := range rows {
-		rows[i].Mark = hwm.Floor(floor, time.Now(), hwm.SourceTakeover)
-	}
-	role := in.Store.Role()
-	role.Role, role.Why = hwm.Standby, "left the register; stated: the other instances cannot sign"
-	if err = in.Store.SetRole(role, rows); err != nil {
-		return err
-	}
-	if err = in.Store.SeeRegister(func(s *hwm.RegisterSeen) { s.Detached = time.Now().UnixMilli() }); err != nil {
-		return err
-	}
-	if a.AsJSON {
-		return a.JSON(map[string]any{"floor": floor, "detached": true})
-	}
-	a.Say("%s: this instance is alone again, and signs nothing at or below level %d",
-		a.Paint(terminal.Green, "detached"), floor)
-	a.Note("next: take [register] out of %s; highwater activate; highwater serve", cfg.Path)
 	return nil
 }

@@ -131,6 +131,9 @@ func (w *world) try(ctx context.Context, s scenario) error {
 func (w *world) alarms(ctx context.Context) error {
 	var errs []error
 	for _, m := range w.machines {
+		if !m.up {
+			continue // left dead by the last scenario
+		}
 		st, err := m.status(ctx)
 		errs = append(errs, err)
 		for _, a := range st.Alarms {

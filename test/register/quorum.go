@@ -26,6 +26,7 @@ func leaders(away time.Duration) []scenario {
 			"majority of the register away for " + away.String(), func(int) int { return 1 << 20 }, // judged by loseQuorum
 			func(ctx context.Context, w *world, owner *machine) error { return loseQuorum(ctx, w, owner, away) },
 		},
+		{"a standby leaves the register for good", func(int) int { return 1 << 20 }, leave}, // judged by leave
 	}
 }
 
