@@ -372,6 +372,7 @@ begins from a register that was put back | register/right.go | s/err = r.remembe
 gives the right away below its own floors | register/right.go | s/Marks: merge(floors, marks),/Marks: marks,/ | ./register | TestAReleaseKeepsTheFloors
 begins at the marks of an owner that may live | register/right.go | s/if !rec.Released() { \/\/ nobody knows/if false { \/\/ nobody knows/ | ./register | TestKeeperSchedules
 hides that a certificate has ended | register/etcd/tls.go | s/time.Now().After(end)/time.Now().After(end.AddDate(9, 0, 0))/ | ./register/etcd | TestACertificateThatEnds
+reads the wrong kind from an old file of octez-baker | hwm/interchange/foreign.go | s/"endorsements":    tezos.Attestation,/"endorsements":    tezos.Preattestation,/ | ./hwm/interchange | TestBakerOfNairobi
 believes a changed audit record | internal/audit/chain.go | s/if !bytes.Equal(link\[:checkLen\], check) {/if !bytes.Equal(check, check) {/ | ./internal/audit | TestTampering
 does not see an audit file that was exchanged | internal/audit/verify.go | s/case h.Before != want.link:/case false:/ | ./internal/audit | TestTampering
 does not see that the oldest audit file is gone | internal/audit/verify.go | s/if r.First > 1 \&\& r.removed+1 != r.First {/if false {/ | ./internal/audit | TestTampering

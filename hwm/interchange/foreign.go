@@ -65,15 +65,21 @@ func (p *parser) octezSignerRow(where string, chain tezos.ChainID, pkhText strin
 	return p.add(where, Row{Chain: chain, PKH: pkh, Kind: kind, Level: level, Round: round})
 }
 
-// bakerKinds are the lists of octez-baker's file (its baking_highwatermarks.ml).
-var bakerKinds = map[string]tezos.Kind{
-	"blocks":          tezos.Block,
-	"preattestations": tezos.Preattestation,
-	"attestations":    tezos.Attestation,
-}
+// bakerKinds are the lists of octez-baker's file (its baking_highwatermarks.ml), and bakerLists the lists of a release:
+// of today, and for protocols up to Nairobi.
+var (
+	bakerKinds = map[string]tezos.Kind{
+		"blocks":          tezos.Block,
+		"preattestations": tezos.Preattestation,
+		"attestations":    tezos.Attestation,
+		"preendorsements": tezos.Preattestation,
+		"endorsements":    tezos.Attestation,
+	}
+	bakerLists = [][]string{{"blocks", "preattestations", "attestations"}, {"blocks", "preendorsements", "endorsements"}}
+)
 
-// octezBaker reads {blocks, preattestations, attestations}: lists of {delegate, highwatermark {round, level}}. A
-// missing list is refused: octez-baker always writes all three.
+// octezBaker reads the three lists of a release: of {delegate, highwatermark {round, level}}. A missing list is refused:
+// octez-baker always writes all three.
 func (p *parser) octezBaker(doc any) error {
 	short13 := bakerName.FindStringSubmatch(baseName(p.name))[1]
 	if want := p.chain.String()[:len(short13)]; short13 != want {
@@ -84,10 +90,14 @@ func (p *parser) octezBaker(doc any) error {
 	if err != nil {
 		return err
 	}
-	if err = p.only("", lists, "blocks", "preattestations", "attestations"); err != nil {
+	names := bakerLists[0]
+	if lists.has("preendorsements") || lists.has("endorsements") {
+		names = bakerLists[1]
+	}
+	if err = p.only("", lists, names...); err != nil {
 		return err
 	}
-	for name := range bakerKinds {
+	for _, name := range names {
 		if !lists.has(name) {
 			return p.fail("", "the list %s is missing", name)
 		}

@@ -177,6 +177,23 @@ func Parse(name string, data []byte, chain tezos.ChainID) ([]Row, Format, error)
 // baseName is the last part of a path of either kind.
 func baseName(name string) string { return path.Base(strings.ReplaceAll(name, `\`, "/")) }
 
+// encodings are what a copy on another system makes of a file. No signer writes or reads them.
+var encodings = []struct {
+	beginning []byte
+	says      string
+}{
+	{[]byte("\x1f\x8b"), "compressed: gzip -d gives the file"},
+	{[]byte("BZh"), "compressed: bzip2 -d gives the file"},
+	{[]byte("\xfd7zXZ\x00"), "compressed: xz -d gives the file"},
+	{[]byte("\x28\xb5\x2f\xfd"), "compressed: zstd -d gives the file"},
+	{[]byte("PK\x03\x04"), "an archive: unzip gives the file"},
+	{[]byte("\xef\xbb\xbf"), "text with a byte order mark, as an editor writes: take the signer's own file"},
+	{[]byte("\xff\xfe"), "UTF-16 text, as PowerShell writes: take the signer's own file"},
+	{[]byte("\xfe\xff"), "UTF-16 text: take the signer's own file"},
+	{[]byte("{\x00"), "UTF-16 text: take the signer's own file"},
+	{[]byte("\x00{"), "UTF-16 text: take the signer's own file"},
+}
+
 func readFile(name string, data []byte) (any, error) {
 	fail := func(format string, args ...any) (any, error) {
 		return nil, &FileError{Name: name, Err: fmt.Errorf("%w: "+format, append([]any{ErrContent}, args...)...)}
@@ -188,6 +205,11 @@ func readFile(name string, data []byte) (any, error) {
 		return fail("%d bytes, and all of them empty, as after a power cut; "+
 			"look for an older copy, or set the marks by hand",
 			len(data))
+	}
+	for _, e := range encodings {
+		if bytes.HasPrefix(data, e.beginning) {
+			return fail("the file is %s", e.says)
+		}
 	}
 	doc, row, err := readJSON(data)
 	if err != nil {

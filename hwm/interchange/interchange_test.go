@@ -122,6 +122,23 @@ func TestSamples(t *testing.T) {
 	}
 }
 
+// TestBakerOfNairobi: octez-baker's lists had other names for protocols up to Nairobi.
+func TestBakerOfNairobi(t *testing.T) {
+	list := func(level string) string {
+		return `[{"delegate":"` + tz1 + `","highwatermark":{"round":1,"level":` + level + `}}]`
+	}
+	text := `{"blocks":` + list("7") + `,"preendorsements":` + list("9") + `,"endorsements":` + list("8") + `}`
+	rows, format, err := interchange.Parse("NetXdQprcVkpa_highwatermarks", []byte(text), tezos.Mainnet)
+	require.NoError(t, err)
+	require.Equal(t, interchange.OctezBaker, format)
+	got := map[tezos.Kind]int32{}
+	for _, row := range rows {
+		got[row.Kind] = row.Level
+		require.Equal(t, int32(1), row.Round)
+	}
+	require.Equal(t, map[tezos.Kind]int32{tezos.Block: 7, tezos.Preattestation: 9, tezos.Attestation: 8}, got)
+}
+
 // A damaged copy of each sample, cut at every place, gives an error and no rows, or what a shorter whole file says:
 // never less of a longer one.
 func TestCutSamplesGiveNoRows(t *testing.T) {

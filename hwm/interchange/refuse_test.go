@@ -36,6 +36,16 @@ func TestRefusals(t *testing.T) {
 		{"zero bytes", signerFile, strings.Repeat("\x00", 512), []string{"512 bytes", "power cut"}},
 		{"white space", ourFile, " \n", []string{"power cut"}},
 		{"too long", ourFile, strings.Repeat(" ", interchange.MaxSize) + "{}", []string{"4194306 bytes"}},
+		{"gzip", signerFile, "\x1f\x8b\x08\x00", []string{"compressed: gzip -d"}},
+		{"bzip2", signerFile, "BZh9", []string{"compressed: bzip2 -d"}},
+		{"xz", signerFile, "\xfd7zXZ\x00", []string{"compressed: xz -d"}},
+		{"zstd", signerFile, "\x28\xb5\x2f\xfd", []string{"compressed: zstd -d"}},
+		{"zip", signerFile, "PK\x03\x04", []string{"an archive: unzip"}},
+		{"byte order mark", signerFile, "\xef\xbb\xbf{}", []string{"a byte order mark"}},
+		{"utf-16", signerFile, "\xff\xfe{\x00}\x00", []string{"UTF-16 text, as PowerShell writes"}},
+		{"utf-16, big end first", signerFile, "\xfe\xff\x00{\x00}", []string{"UTF-16"}},
+		{"utf-16 without a mark", signerFile, "{\x00}\x00", []string{"UTF-16"}},
+		{"utf-16 without a mark, big end first", signerFile, "\x00{\x00}", []string{"UTF-16"}},
 		{"not json", signerFile, `level: 5`, []string{"invalid character"}},
 		{"trailing data", signerFile, signer(`{"level":5,"round":1}`) + ` {}`, []string{"after top-level value"}},
 		{"trailing zeros", signerFile, signer(`{"level":5,"round":1}`) + "\x00\x00", []string{"after top-level value"}},
@@ -90,6 +100,11 @@ func TestRefusals(t *testing.T) {
 			[]string{"is named twice"},
 		},
 
+		{
+			"baker: lists of two releases", bakerFile, `{"blocks":[],"preendorsements":[],"attestations":[]}`,
+			[]string{`unknown member "attestations"`, "blocks, preendorsements, endorsements"},
+		},
+		{"baker: an old list missing", bakerFile, `{"blocks":[],"endorsements":[]}`, []string{"preendorsements is missing"}},
 		{"baker: no lists", bakerFile, `{}`, []string{"is missing"}},
 		{"baker: a list missing", bakerFile, `{"blocks":[],"attestations":[]}`, []string{"preattestations is missing"}},
 		{
