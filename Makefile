@@ -172,6 +172,10 @@ packages: deps ## build the Debian packages and their SBOMs into bin/packages (A
 test-packages: deps ## install the package in a clean Debian root, sign, upgrade, remove, purge (root; Debian's mirror)
 	@test/packages/test.sh "$$(LDFLAGS='$(LDFLAGS)' scripts/packages.sh $(VERSION) amd64)"
 
+.PHONY: test-container
+test-container: deps ## build the container of the package and let it sign (root; installs podman, buildah, crun; Debian's mirror)
+	@test/container/test.sh "$$(LDFLAGS='$(LDFLAGS)' scripts/packages.sh $(VERSION) amd64)"
+
 .PHONY: release-check
 release-check: deps ## build the packages twice, in two places with two build caches, and compare (ARCHS=amd64)
 	@ARCHS='$(ARCHS)' scripts/release-check.sh

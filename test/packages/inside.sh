@@ -4,11 +4,9 @@ set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 
 state=/var/lib/highwater config=/etc/highwater/highwater.toml unit=/usr/lib/systemd/system/highwater.service calls=/test/systemctl.calls
-say() { printf -- '--- %s\n' "$*"; }
-die() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
+# shellcheck source=test/packages/ask.sh
+. /test/ask.sh
 as_signer() { runuser -u highwater -- highwater "$@"; }
-has() { grep -qF -e "$2" <<<"$1" || die "\"$2\" is missing in: $1"; }
-lacks() { ! grep -qF -e "$2" <<<"$1" || die "\"$2\" stands in: $1"; }
 
 # install: command one of five.
 install_package() {
@@ -16,13 +14,6 @@ install_package() {
   apt-get -qq update
   apt-get -qq install -y /test/first.deb >/test/install.log 2>&1 || { cat /test/install.log; die "the package does not install"; }
   has "$(cat /test/install.log)" "highwater: the next steps:"
-}
-
-# ask LEVEL BLOCK: the answer's body, and its status in a second line. The question is an attestation of shadownet, of round 0, for the BLOCK of
-# that number.
-ask() {
-  curl -sS -m 20 -H 'Content-Type: application/json' -w '\n%{http_code}\n' "http://127.0.0.1:6732/keys/$key" \
-    -d "$(printf '"13d052218e%064d150000%08x00000000%064x"' 0 "$1" "$2")"
 }
 
 first_run() {
@@ -57,19 +48,6 @@ pgrep_signer() {
     [ "$(cut -d' ' -f2 <"$p/stat")" = "(highwater)" ] && pid=${p#/proc/} && return 0
   done
   return 1
-}
-
-signs() {
-  local answer
-  answer=$(ask "$1" 1)
-  has "$answer" '"signature":"'
-}
-
-refuses() {
-  local answer
-  answer=$(ask "$1" 2) # another block than that of signs
-  lacks "$answer" '"signature"'
-  has "$answer" 409
 }
 
 files() {

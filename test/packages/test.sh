@@ -27,7 +27,7 @@ chmod 755 "$root"
 tar -C "$root" -xf "$tar"
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
 mkdir "$root/test"
-cp test/packages/inside.sh "$root/test/"
+cp test/packages/{inside,ask}.sh "$root/test/"
 cp "$1" "$root/test/first.deb"
 # The upgrade is the same content with the next version.
 dpkg-deb -R "$1" "$root/test/next"
