@@ -70,7 +70,9 @@ func TestYear(t *testing.T) {
 	require.Zero(t, with.lost[renewal], "no renewal costs a signature, and no broken certificate either")
 	require.LessOrEqual(t, with.lost[levelsAhead], 2*with.cuts*3,
 		"a power cut costs the levels ahead at most: three requests each")
-	require.Positive(t, without.lost[diskStall], "the stalls are none that can be felt")
+	if without.levels > 0 { // else a part of the test was asked for
+		require.Positive(t, without.lost[diskStall], "the stalls are none that can be felt")
+	}
 	require.Positive(t, with.lost[nodeRestart], "the calendar is empty")
 	if span >= 24*time.Hour {
 		require.Positive(t, with.lost[otherBytes], "no reorganisation asked for other bytes")
