@@ -11,6 +11,7 @@ import (
 	"highwater/internal/audit"
 	"highwater/internal/certs"
 	"highwater/internal/device"
+	"highwater/internal/early"
 	"highwater/operate"
 	"highwater/register"
 	"highwater/signer"
@@ -36,6 +37,7 @@ var (
 	descAlrm = gaugeDesc("device_alarm", "1 when a device's own watermark went backwards, or is corrupted.", "device")
 	descRdy  = gaugeDesc("ready", "1 when a request could be signed now.")
 	descAlm  = gaugeDesc("alarms", "Standing alarms without an acknowledgement.", "alarm")
+	descWarn = gaugeDesc("early_warnings", "Early warnings that stand; each ends by itself.", "warning")
 	descBld  = gaugeDesc("build_info", "1, with the version.", "version")
 
 	// Of the audit log; none without one.
@@ -80,7 +82,7 @@ var (
 // Describe implements prometheus.Collector.
 func (s state) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descMark, descRole, descEpo, descSign, descDev, descAlrm, descRdy, descAlm, descBld,
+		descMark, descRole, descEpo, descSign, descDev, descAlrm, descRdy, descAlm, descWarn, descBld,
 		descReach, descPEpo, descPSign, descPAge, descSkew, descFollow, descBehind, descFAge, descGuard, descGHead, descGAge,
 		descARec, descALost, descABad, descCert, descCBad, descROwn, descREpo, descRSil, descRDeny, descRLeft,
 	} {
@@ -123,6 +125,7 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 	}
 	to.set(descRdy, truth(st.Ready))
 	to.alarms(st.Alarms)
+	to.warnings(st.Warnings)
 	to.set(descBld, 1, st.Version)
 	to.guard(st.Guard)
 	to.certificates(st.Certificates)
@@ -144,6 +147,16 @@ func (ch gauges) alarms(alarms []signer.Alarm) {
 	}
 	for _, name := range signer.AlarmNames {
 		ch.set(descAlm, float64(standing[name]), string(name))
+	}
+}
+
+func (ch gauges) warnings(warnings []early.Warning) {
+	standing := map[early.Name]int{}
+	for _, w := range warnings {
+		standing[w.Name]++
+	}
+	for _, name := range early.Names {
+		ch.set(descWarn, float64(standing[name]), string(name))
 	}
 }
 

@@ -51,6 +51,7 @@ func readyz(w http.ResponseWriter, r *http.Request, a operate.Monitor) {
 	}
 	writeJSON(w, status, map[string]any{
 		"ready": st.Ready, "reasons": reasons, "alarms": st.Alarms, "notes": st.AllNotes(),
-		"guard": map[string]string{"state": st.Guard.State, "why": st.Guard.Why},
+		"warnings": st.Warnings,
+		"guard":    map[string]string{"state": st.Guard.State, "why": st.Guard.Why},
 	})
 }

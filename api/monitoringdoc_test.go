@@ -11,6 +11,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/device"
+	"highwater/internal/early"
 	"highwater/signer"
 )
 
@@ -40,7 +41,7 @@ func sorted(texts []string) []string {
 	return slices.Compact(texts)
 }
 
-// TestMonitoringPageIsComplete: the page has each metric, alert, alarm and reason that the program has, and no others.
+// TestMonitoringPageIsComplete: the page has each metric, alert, alarm, warning and reason that the program has, and no others.
 func TestMonitoringPageIsComplete(t *testing.T) {
 	var metrics []string
 	for name := range everyMetric(t) {
@@ -68,6 +69,12 @@ func TestMonitoringPageIsComplete(t *testing.T) {
 		alarms = append(alarms, string(name))
 	}
 	require.Equal(t, sorted(alarms), firstCells(t, "Alarms"))
+
+	var warnings []string
+	for _, name := range early.Names {
+		warnings = append(warnings, string(name))
+	}
+	require.Equal(t, sorted(warnings), firstCells(t, "Early warnings"))
 
 	reasons := []string{
 		signer.UnknownKey, signer.NotActive, signer.WrongChain, signer.WrongKind, signer.SlowDisk, signer.AboveHorizon,

@@ -10,6 +10,7 @@ import (
 	"highwater/hwm"
 	"highwater/internal/certs"
 	"highwater/internal/config"
+	"highwater/internal/early"
 	"highwater/internal/terminal"
 	"highwater/internal/words"
 	"highwater/operate"
@@ -74,6 +75,7 @@ func (a *app) showStatus(st operate.Status) error {
 	}
 	a.Say("")
 	a.showAlarms(st.Alarms)
+	a.showWarnings(st.Warnings)
 	for _, note := range st.Notes {
 		a.Say("%s %s", a.Paint(terminal.Yellow, "note:"), note)
 	}
@@ -115,5 +117,13 @@ func (a *app) showGuard(g operate.Guard) {
 func (a *app) showAlarms(alarms []signer.Alarm) {
 	for _, m := range alarms {
 		a.Say("%s %s: %s\n  hint: %s", a.Paint(terminal.Red, "alarm:"), m.Name, m.Text, m.Hint)
+	}
+}
+
+// showWarnings shows each early warning with its advice.
+func (a *app) showWarnings(warnings []early.Warning) {
+	for _, w := range warnings {
+		a.Say("%s %s, since %s: %s\n  hint: %s", a.Paint(terminal.Yellow, "warning:"), w.Name, words.Time(w.Since), w.Text,
+			w.Hint)
 	}
 }

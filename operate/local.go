@@ -10,6 +10,7 @@ import (
 	"highwater/hwm"
 	"highwater/internal/audit"
 	"highwater/internal/certs"
+	"highwater/internal/early"
 	"highwater/internal/history"
 	"highwater/internal/rights"
 	"highwater/internal/tezos"
@@ -43,6 +44,8 @@ type Local struct {
 	Recent *history.History
 	// Rights follows the rights of the keys; nil: the process is no daemon, or no node is configured.
 	Rights *rights.Follower
+	// Early holds the early warnings; nil: the process is no daemon.
+	Early *early.Watch
 	// Audit gives the end of the audit log; nil result: there is none. The function may be nil.
 	Audit func() *audit.State
 	// Acts gives the journal, oldest entry first; nil: no journal is kept.

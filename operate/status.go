@@ -52,6 +52,7 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 		}
 	}
 	st.Alarms, st.Guard, st.LastRun = l.Signer.Alarms(), l.guarded(), l.LastRun
+	st.Warnings = l.Early.Standing()
 	switch {
 	case l.Register != nil:
 		v := l.Register.View()

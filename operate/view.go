@@ -9,6 +9,7 @@ import (
 	"highwater/internal/audit"
 	"highwater/internal/certs"
 	"highwater/internal/device"
+	"highwater/internal/early"
 	"highwater/internal/tezos"
 	"highwater/register"
 	"highwater/signer"
@@ -45,10 +46,12 @@ type Status struct {
 	// Ahead are the keys kept by a mark or a ceiling from signing the level after the head of the node.
 	Ahead []Ahead `json:"ahead,omitempty"`
 	// Alarms call for the attention of an operator. No alarm keeps the instance from signing.
-	Alarms  []signer.Alarm `json:"alarms"`
-	Devices []DeviceRow    `json:"devices"`
-	Keys    []KeyRow       `json:"keys"`
-	Marks   []MarkRow      `json:"marks"`
+	Alarms []signer.Alarm `json:"alarms"`
+	// Warnings are troubles that grow. Each ends by itself, and none keeps the instance from signing.
+	Warnings []early.Warning `json:"warnings"`
+	Devices  []DeviceRow     `json:"devices"`
+	Keys     []KeyRow        `json:"keys"`
+	Marks    []MarkRow       `json:"marks"`
 	// LastAsked is the time of the last request for a signature in this process, signed or not; null before the first
 	// request.
 	LastAsked *time.Time `json:"last_asked,omitempty"`

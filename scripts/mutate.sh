@@ -387,6 +387,13 @@ calls a kill an end in order, in the audit log | internal/audit/open.go | s/case
 lets others read the audit log | internal/audit/writer.go | s/fileMode = 0o600/fileMode = 0o644/ | ./internal/audit | TestOnlyItsUserReadsTheLog
 tells the audit log nothing | internal/daemon/instance.go | s/^\t\t\tlog.Tell(decisionOf(o))$/\t\t\t_ = decisionOf(o)/ | ./cmd | TestScript/audit
 gives strangers the room of keys in the audit log | internal/daemon/audit.go | s/case signer.UnknownKey, signer.WrongChain/case signer.WrongChain/ | ./internal/daemon | TestDecisionOfAnOutcome
+lets a request wait for the early warnings | internal/early/run.go | /case w.queue <- e:/,/}/s/^\tdefault:$/\tcase w.queue <- e:/ | ./internal/early | TestNothingWaits
+warns of marks above an old head | internal/early/rest.go | s/ \&\& now.Sub(head.At) < freshHead$// | ./internal/early | TestAWeekIsQuiet/standby
+warns of a link that breaks for a moment | internal/early/judge.go | s/NotFollowing: 2 \* time.Minute,/NotFollowing: 0,/ | ./internal/early | TestAWeekIsQuiet/standby
+warns of a certificate that lives for a day | internal/early/rest.go | s/min(certificateSoon, life\/4)/certificateSoon/ | ./internal/early | TestAWeekIsQuiet/Nano_S_Plus
+counts requests and not levels | internal/early/requests.go | s/^\t\tlevels\[e.is\] = true$/\t\tlevels[int32(len(levels))] = e.is > 0/ | ./internal/early | TestAWeekIsQuiet/TezSign
+adds up the resets of days | internal/early/devices.go | s/reconnectSpan = time.Hour/reconnectSpan = 168 * time.Hour/ | ./internal/early | TestAWeekIsQuiet/standby
+forgets that a trouble can end | internal/early/judge.go | s/^\t\tc.stands = false$// | ./internal/early | TestEachFaultIsSaid
 lets a request wait for the history | internal/history/history.go | s/^\tdefault:$/\tcase h.queue <- r:/ | ./internal/history | TestTellNeverWaits
 keeps the history of strangers | internal/daemon/history.go | s/, signer.UnknownKey, signer.WrongChain:/, signer.WrongChain:/ | ./internal/daemon | TestHistoryOfOutcomes
 keeps the history of any number of keys | internal/history/history.go | s/if len(h.series) < maxSeries {/if true {/ | ./internal/history | TestTheMemoryIsBounded

@@ -97,11 +97,6 @@ type Admin struct {
 	Socket string `toml:"socket"`
 }
 
-// Monitor is the listener for metrics and the status page.
-type Monitor struct {
-	Listen string `toml:"listen"`
-}
-
 // Peer is the listener for the peer. The watermark file keeps the peer's name and key (highwater peer add).
 type Peer struct {
 	Listen string `toml:"listen"`
@@ -356,7 +351,7 @@ func (c *Config) check(f *faultList) {
 		f.add("admin.socket: %d characters; a socket's path has %d at the most", len(c.Admin.Socket), maxSocketPath)
 	}
 	checkAddress(f, "socket.listen", c.Socket.Address())
-	checkAddress(f, "monitor.listen", c.Monitor.Listen)
+	c.Monitor.check(f)
 	c.checkPair(f)
 	f.differ("server.listen", c.Server.Listen, "monitor.listen", c.Monitor.Listen)
 	f.differ("server.listen", c.Server.Listen, "socket.listen", c.Socket.Address())

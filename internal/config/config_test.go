@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"highwater/api"
+	"highwater/internal/early"
 	"highwater/internal/hints"
 	"highwater/internal/tezos"
 	"highwater/store/disk"
@@ -104,6 +105,14 @@ listen = "[::1]:6733"
 	}
 }
 
+// TestEarlyLimits: a limit that is not configured has its default, and a zero is a zero.
+func TestEarlyLimits(t *testing.T) {
+	require.Equal(t, early.Defaults, mustParse(t, minimal).Monitor.Limits())
+	got := mustParse(t, minimal+"[monitor]\nslow_signature = \"0s\"\nslow_sync = \"3s\"\ntime_used_up = 0\nreconnects = 9\n"+
+		"marks_ahead = 100\n").Monitor.Limits()
+	require.Equal(t, early.Limits{SlowSync: 3 * time.Second, Reconnects: 9, MarksAhead: 100}, got)
+}
+
 // TestFaults: each is found, named with its place, and found together with the others.
 func TestFaults(t *testing.T) {
 	device := strings.TrimPrefix(minimal, "chain = \"NetXnHfVqm9iesp\"\n")
@@ -141,6 +150,11 @@ func TestFaults(t *testing.T) {
 		{server("known_keys = \"yes\""), "known_keys"},
 		{server("listen = \"127.0.0.1:1\"\n[monitor]\nlisten = \"127.0.0.1:1\""), "same address"},
 		{minimal + "[monitor]\nlisten = \"6733\"", "monitor.listen"},
+		{minimal + "[monitor]\nslow_sync = \"61s\"", "monitor.slow_sync: 1m1s"},
+		{minimal + "[monitor]\nslow_signature = \"-1s\"", "monitor.slow_signature: -1s"},
+		{minimal + "[monitor]\ntime_used_up = 201", "monitor.time_used_up: 201"},
+		{minimal + "[monitor]\nreconnects = -1", "monitor.reconnects: -1"},
+		{minimal + "[monitor]\nmarks_ahead = -1", "monitor.marks_ahead: -1"},
 		{minimal + "[admin]\nsocket = \"/" + strings.Repeat("x", 107) + "\"", "admin.socket: 108 characters"},
 		{strings.Replace(minimal, "left", "", 1), "device number 1: the name is missing"},
 		{minimal + device, "the name is used twice"},

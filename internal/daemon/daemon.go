@@ -18,6 +18,7 @@ import (
 	"highwater/api"
 	"highwater/internal/certs"
 	"highwater/internal/config"
+	"highwater/internal/early"
 	"highwater/internal/hints"
 	"highwater/internal/history"
 	"highwater/signer"
@@ -50,15 +51,20 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger, version stri
 	}
 	metrics := api.NewMetrics()
 	var asked atomic.Pointer[time.Time]
-	recent := history.New()
+	recent, watch := history.New(), early.New(cfg.Monitor.Limits(), log)
 	observe := func(o signer.Outcome) {
 		now := time.Now()
 		asked.Store(&now)
 		metrics.Observe(o)
 		tellHistory(recent, o)
+		tellEarly(watch, o)
+	}
+	committed := func(took time.Duration) {
+		metrics.ObserveCommit(took)
+		watch.Committed(took)
 	}
 	in, err := Open(ctx, cfg, Options{
-		Log: log, Version: version, Running: true, Devices: true, onCommit: metrics.ObserveCommit,
+		Log: log, Version: version, Running: true, Devices: true, onCommit: committed,
 		observe: observe,
 	})
 	if err != nil {
@@ -70,7 +76,7 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger, version stri
 		}
 		return time.Time{}
 	}
-	in.Admin.Recent = recent
+	in.Admin.Recent, in.Admin.Early = recent, watch
 	metrics.Collect(in.Admin)
 	if err := in.TryDisk(); err != nil {
 		return nil, errors.Join(err, in.Close())
@@ -172,6 +178,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	done.Go(func() { d.watchdog(ctx) })
 	done.Go(func() { d.Admin.Recent.Run(ctx) })
 	done.Go(func() { d.watchCertificates(ctx) })
+	done.Go(func() { d.Admin.Early.Run(ctx, d.earlySources(), d.hooks.Warning) })
 	if rows, err := d.Store.Rows(); err == nil { // a failed store logs its own error
 		sayLastRun(d.log, d.Admin.LastRun, rows)
 	}

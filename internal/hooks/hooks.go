@@ -1,4 +1,4 @@
-// Package hooks tells an operator's own programs, a command and a webhook, of changes of role and of alarms.
+// Package hooks tells an operator's own programs, a command and a webhook, of changes of role, alarms and warnings.
 package hooks
 
 import (
@@ -14,18 +14,21 @@ import (
 	"time"
 
 	"highwater/hwm"
+	"highwater/internal/early"
 )
 
 // Event goes to a hook as one JSON object: on a command's standard input, or in the body of a webhook's request.
 type Event struct {
-	Event    string         `json:"event"` // role, alarm
+	Event    string         `json:"event"` // role, alarm, warning, warning_over
 	At       time.Time      `json:"at"`
 	Instance hwm.InstanceID `json:"instance"`
 	Role     string         `json:"role,omitempty"`
 	Epoch    uint64         `json:"epoch,omitempty"`
-	Alarm    hwm.AlarmName  `json:"alarm,omitempty"` // as in signer.AlarmNames
+	Alarm    hwm.AlarmName  `json:"alarm,omitempty"`   // as in signer.AlarmNames
+	Warning  string         `json:"warning,omitempty"` // as in early.Names
+	Of       string         `json:"of,omitempty"`      // of a warning: the device, key, certificate …
 	Text     string         `json:"text"`
-	Hint     string         `json:"hint,omitempty"` // of an alarm: the remedy
+	Hint     string         `json:"hint,omitempty"` // of an alarm or a warning: the remedy
 }
 
 // Config names the hooks. Command and Webhook may both be empty.
@@ -37,7 +40,7 @@ type Config struct {
 	Log      *slog.Logger
 }
 
-// Hooks tells an operator's own programs of changes of role and of alarms. Role and Alarm never wait: a slow program
+// Hooks tells an operator's own programs of changes of role, alarms and warnings. Role, Alarm and Warning never wait: a slow program
 // does not delay signing.
 type Hooks struct {
 	cfg    Config
@@ -74,6 +77,15 @@ func (h *Hooks) Role(r hwm.RoleRecord) {
 // Alarm sends an alarm to the hooks. A person must look at each alarm.
 func (h *Hooks) Alarm(a hwm.Alarm) {
 	h.tell(Event{Event: "alarm", Alarm: a.Name, Text: a.Text, Hint: a.Hint})
+}
+
+// Warning sends an early warning to the hooks, and again when it is over.
+func (h *Hooks) Warning(w early.Warning, over bool) {
+	e := Event{Event: "warning", Warning: string(w.Name), Of: w.Of, Text: w.Text, Hint: w.Hint}
+	if over {
+		e.Event, e.Hint = "warning_over", ""
+	}
+	h.tell(e)
 }
 
 func (h *Hooks) tell(e Event) {

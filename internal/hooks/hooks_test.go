@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"highwater/hwm"
+	"highwater/internal/early"
 	"highwater/signer"
 )
 
@@ -52,6 +53,22 @@ func TestHooksTell(t *testing.T) {
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Contains(t, string(text), `"event":"alarm"`)
+}
+
+// TestAWarningIsToldTwice: when it begins, and when it is over.
+func TestAWarningIsToldTwice(t *testing.T) {
+	h := New(Config{Command: "true"})
+	w := early.Warning{Name: early.Reconnects, Of: "left", Text: "again", Hint: "look"}
+	h.Warning(w, false)
+	h.Warning(w, true)
+	for _, want := range []Event{
+		{Event: "warning", Warning: "reconnects", Of: "left", Text: "again", Hint: "look"},
+		{Event: "warning_over", Warning: "reconnects", Of: "left", Text: "again"},
+	} {
+		got := <-h.events
+		got.At = want.At
+		require.Equal(t, want, got)
+	}
 }
 
 // TestHooksNeverBlock: a command that hangs, and more events than may wait.
@@ -109,11 +126,14 @@ func TestDocsShowTheEvents(t *testing.T) {
 		require.True(t, ok)
 		documented = append(documented, text)
 	}
-	require.Len(t, documented, 2, "a role and an alarm")
+	require.Len(t, documented, 3, "a role, an alarm and a warning")
 	h := New(Config{Command: "true", Instance: hwm.InstanceID{5}})
 	for i, tell := range []func(Event){
 		func(e Event) { h.Role(hwm.RoleRecord{Role: hwm.Active, Epoch: e.Epoch, Why: e.Text}) },
 		func(e Event) { h.Alarm(hwm.Alarm{Name: e.Alarm, Text: e.Text, Hint: e.Hint}) },
+		func(e Event) {
+			h.Warning(early.Warning{Name: early.Name(e.Warning), Of: e.Of, Text: e.Text, Hint: e.Hint}, false)
+		},
 	} {
 		var want Event
 		require.NoError(t, json.Unmarshal([]byte(documented[i]), &want))
