@@ -81,5 +81,5 @@ func TestSquaresWithoutColour(t *testing.T) {
 		states[shape] = class
 		require.Regexp(t, `(?m)\.`+class+` \{ fill: var\(--`, api.PageCSS())
 	}
-	require.GreaterOrEqual(t, len(states), 7)
+	require.GreaterOrEqual(t, len(states), 8)
 }

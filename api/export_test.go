@@ -61,8 +61,8 @@ func PageCSS() string { return pageCSS }
 // Tiles are the drawings of the squares, by class.
 func Tiles() map[string]string {
 	out := map[string]string{}
-	for state, d := range tiles {
-		out[classOf(state)] = d
+	for word, d := range tiles {
+		out[classOf(word)] = d
 	}
 	return out
 }

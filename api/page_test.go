@@ -75,10 +75,13 @@ func TestThePagesPolicy(t *testing.T) {
 func TestPageShowsTheLastLevels(t *testing.T) {
 	got := pageOf(t, pagetest.States()[0]).body
 	for _, want := range []string{
-		`aria-label="levels 8123257 to 8123456: 193 signed, 1 replayed, 1 refused, 1 conflict, 2 failed, 2 no request"`,
+		`aria-label="levels 8123257 to 8123456: 192 signed, 1 replayed, 1 refused, 1 conflict, 2 failed, `+
+			`2 missed on chain, 1 no request"`,
 		`viewBox="0 0 200 64"`, `<path fill="url(#replayed)" d="M24 0h8v8h-8z"/>`,
-		`<path fill="url(#no-request)" d="M0 48h16v8h-16z"/>`, `<pattern id="replayed" class="replayed" `,
+		`<path fill="url(#no-request)" d="M0 48h8v8h-8z"/>`, `<pattern id="replayed" class="replayed" `,
 		"p50 42 ms, p99 118 ms; device 93 %, disk 2 %",
+		"<li>level 8123408: missed on chain; nobody asked for a signature</li>",
+		"<li>level 8123358: missed on chain; signed here at 04:00:00 UTC, in 43 ms</li>",
 		"<li>level 8123437, round 0: refused at 04:00:00 UTC (not_above)</li>",
 		"<li>level 8123317, round 0: conflict at 04:00:00 UTC (conflict)</li>",
 		"<h3>consensus · attestation</h3>",
@@ -86,6 +89,14 @@ func TestPageShowsTheLastLevels(t *testing.T) {
 		require.Contains(t, got, want)
 	}
 	require.Equal(t, 3, strings.Count(got, "<figure "))
+}
+
+// TestPageTellsTheNextRights: with a countdown, and the answer to the question of a restart.
+func TestPageTellsTheNextRights(t *testing.T) {
+	got := pageOf(t, pagetest.States()[0]).body
+	require.Regexp(t, `Do not restart now. A pause of 1 min 18 s begins <time class="left" datetime="[^"]+">in 2\d s</time>.`,
+		got)
+	require.Regexp(t, `<td>consensus · block</td><td>8123756</td><td><time class="left" datetime="[^"]+">in 1 min `, got)
 }
 
 // TestPageOfManyKeysIsBounded: the page of a hundred keys stays small, and /history has all of them.

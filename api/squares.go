@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"html/template"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ const (
 )
 
 // maxSaid bounds the levels that are named below the squares.
-const maxSaid = 4
+const maxSaid = 6
 
 // chart is the history of a key and kind as shown.
 type chart struct {
@@ -61,9 +62,9 @@ func chartOf(s history.Series, alias string) chart {
 	c := chart{Series: s, Alias: alias, From: s.Squares[0].Level, To: s.Squares[len(s.Squares)-1].Level}
 	rows := (len(s.Squares) + columns - 1) / columns
 	c.Height = rows * pitch
-	lines, counts := map[history.State]*strings.Builder{}, map[history.State]int{}
+	lines, counts := map[string]*strings.Builder{}, map[string]int{}
 	for i := 0; i < len(s.Squares); {
-		state, n := s.Squares[i].State, run(s.Squares, i)
+		state, n := shown(s.Squares[i]), run(s.Squares, i)
 		if lines[state] == nil {
 			lines[state] = &strings.Builder{}
 		}
@@ -72,11 +73,10 @@ func chartOf(s history.Series, alias string) chart {
 		counts[state] += n
 		i += n
 	}
-	for _, state := range history.States {
-		if n := counts[state]; n > 0 {
-			class := classOf(state)
-			c.Paths = append(c.Paths, path{class, lines[state].String()})
-			c.Counts = append(c.Counts, count{class, state.String(), n})
+	for _, word := range legend {
+		if n := counts[word]; n > 0 {
+			c.Paths = append(c.Paths, path{classOf(word), lines[word].String()})
+			c.Counts = append(c.Counts, count{classOf(word), word, n})
 		}
 	}
 	c.Said = said(s.Squares)
@@ -86,37 +86,62 @@ func chartOf(s history.Series, alias string) chart {
 // run is the number of squares of one state from i on, in one row.
 func run(squares []history.Square, i int) int {
 	n := 1
-	for (i+n)%columns != 0 && i+n < len(squares) && squares[i+n].State == squares[i].State {
+	for (i+n)%columns != 0 && i+n < len(squares) && shown(squares[i+n]) == shown(squares[i]) {
 		n++
 	}
 	return n
 }
 
-// tiles are the drawings of the states in a square of eight. The shapes tell the states without the colours.
-var tiles = map[history.State]string{
-	history.Signed:   "M0 0h7v7h-7z",
-	history.Replayed: "M0 0h7v7h-7zM2 2v3h3v-3z",                                          // a frame
-	history.Refused:  "M0 2.5h7v2.5h-7z",                                                  // a bar
-	history.Conflict: "M0 1L1 0L3.5 2.5L6 0L7 1L4.5 3.5L7 6L6 7L3.5 4.5L1 7L0 6L2.5 3.5z", // a cross
-	history.Failed:   "M3.5 0L7 7h-7z",                                                    // a triangle
-	history.Fenced:   "M0 0h7v7h-7zM1 1v5h5v-5z",                                          // a thin frame
-	history.None:     "M2.5 2.5h2v2h-2z",                                                  // a dot
+// missed is the word of a right that the chain shows nothing of.
+const missed = "missed on chain"
+
+// shown is the word of a square: on chain nothing counts but the chain.
+func shown(q history.Square) string {
+	if q.Missed {
+		return missed
+	}
+	return q.State.String()
 }
 
-// Tiles are the drawings of all states.
-func (v pageView) Tiles() (out []path) {
+// legend has the words of squares in their order.
+var legend = func() []string {
+	out := []string{}
 	for _, state := range history.States {
-		out = append(out, path{classOf(state), tiles[state]})
+		out = append(out, state.String())
+	}
+	return slices.Insert(out, len(out)-1, missed)
+}()
+
+// tiles are the drawings of the squares, by word, in a square of eight. The shapes tell the words without the colours.
+var tiles = map[string]string{
+	history.Signed.String():   "M0 0h7v7h-7z",
+	history.Replayed.String(): "M0 0h7v7h-7zM2 2v3h3v-3z",                                          // a frame
+	history.Refused.String():  "M0 2.5h7v2.5h-7z",                                                  // a bar
+	history.Conflict.String(): "M0 1L1 0L3.5 2.5L6 0L7 1L4.5 3.5L7 6L6 7L3.5 4.5L1 7L0 6L2.5 3.5z", // a cross
+	history.Failed.String():   "M3.5 0L7 7h-7z",                                                    // a triangle
+	history.Fenced.String():   "M0 0h7v7h-7zM1 1v5h5v-5z",                                          // a thin frame
+	missed:                    "M3.5 0L7 3.5L3.5 7L0 3.5zM3.5 2L2 3.5L3.5 5L5 3.5z",                // a diamond
+	history.None.String():     "M2.5 2.5h2v2h-2z",                                                  // a dot
+}
+
+// Tiles are the drawings of all words.
+func (v pageView) Tiles() (out []path) {
+	for _, word := range legend {
+		out = append(out, path{classOf(word), tiles[word]})
 	}
 	return out
 }
 
-func classOf(s history.State) string { return strings.ReplaceAll(s.String(), " ", "-") }
+func classOf(word string) string { return strings.ReplaceAll(word, " ", "-") }
 
 // said names the newest levels without a signature for which somebody asked.
 func said(squares []history.Square) (out []string) {
 	for i := len(squares) - 1; i >= 0 && len(out) < maxSaid; i-- {
 		q := squares[i]
+		if q.Missed {
+			out = append(out, missedText(q))
+			continue
+		}
 		switch q.State {
 		case history.Refused, history.Failed, history.Conflict, history.Fenced:
 			out = append(out, fmt.Sprintf("level %d, round %d: %s at %s UTC (%s)", q.Level, q.Round, q.State,
@@ -125,6 +150,18 @@ func said(squares []history.Square) (out []string) {
 		}
 	}
 	return out
+}
+
+// missedText tells of a missed right, and what happened here.
+func missedText(q history.Square) string {
+	switch {
+	case q.State == history.None:
+		return fmt.Sprintf("level %d: missed on chain; nobody asked for a signature", q.Level)
+	case q.Reason != "":
+		return fmt.Sprintf("level %d: missed on chain; %s here (%s)", q.Level, q.State, q.Reason)
+	}
+	return fmt.Sprintf("level %d: missed on chain; %s here at %s UTC, in %s", q.Level, q.State,
+		q.At.UTC().Format("15:04:05"), inMillis(q.TookUS))
 }
 
 // Label tells the squares in words, for a screen reader.

@@ -60,7 +60,15 @@ func (l *Local) History(context.Context) ([]history.Series, error) {
 	if l.Recent == nil {
 		return []history.Series{}, nil
 	}
-	return l.Recent.Read(), nil
+	var missed []history.Missed
+	if _, to := l.Rights.Known(); to > 0 {
+		for _, p := range l.Rights.Past(max(0, to-history.Levels+1)) {
+			if p.Outcome == rights.Missed {
+				missed = append(missed, history.Missed{PKH: p.PKH, Kind: p.Kind, Level: p.Level})
+			}
+		}
+	}
+	return history.WithMissed(l.Recent.Read(), missed), nil
 }
 
 func (l *Local) aliases() map[tezos.PublicKeyHash]string {

@@ -75,6 +75,7 @@ func (l *Local) Status(ctx context.Context) (Status, error) {
 	}
 	st.Ahead = ahead(keys)
 	st.Ready = len(st.NotReady) == 0
+	st.Rights = l.rightsAhead(st.Keys)
 	return st, nil
 }
 

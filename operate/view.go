@@ -61,6 +61,8 @@ type Status struct {
 	Certificates []certs.Row `json:"certificates,omitempty"`
 	// Audit is the end of the audit log; null without one.
 	Audit *audit.State `json:"audit,omitempty"`
+	// Rights are the coming rights of the keys; null without a node.
+	Rights *Rights `json:"rights,omitempty"`
 	// Guard is the state of the guard.
 	Guard Guard `json:"guard"`
 	// Pair tells which of the two instances may sign, and what to do; null where unknown.

@@ -31,13 +31,14 @@ func Squares(key tezos.PublicKeyHash, kind tezos.Kind) history.Series {
 		PKH: key, Kind: kind,
 		Latency: history.Latency{Signatures: 191, P50US: 42_300, P99US: 118_000, Device: .93, Disk: .02},
 	}
+	missed := map[int32]bool{101: true, 151: true}
 	odd := map[int32]history.State{
 		3: history.Replayed, 60: history.Conflict, 117: history.Failed, 118: history.Failed, 150: history.None,
 		151: history.None, 180: history.Refused,
 	}
 	at := time.Date(2026, 11, 28, 4, 0, 0, 0, time.UTC)
 	for i := range int32(history.Levels) {
-		q := history.Square{Level: 8_123_257 + i, State: history.Signed, At: &at}
+		q := history.Square{Level: 8_123_257 + i, State: history.Signed, At: &at, TookUS: 43_000, Missed: missed[i]}
 		if state, ok := odd[i]; ok {
 			q.State = state
 		}
@@ -71,6 +72,14 @@ func well(key tezos.PublicKeyHash) operate.Status {
 		Pair: &failover.View{MaySign: "this instance", Peer: &failover.PeerView{
 			Address: "10.0.0.2:6734", Reachable: true, HeardAt: &at, Role: "standby", Epoch: 7, Following: true,
 		}},
+	}
+	soon, attest := at.Add(16*time.Second), at.Add(104*time.Second)
+	st.Rights = &operate.Rights{
+		Known: level + 96, Pause: &operate.Pause{From: soon.Add(10 * time.Second), To: attest},
+		Next: []operate.NextRight{
+			{PKH: key, Alias: "consensus", Kind: tezos.Attestation, Level: level + 2, At: &soon},
+			{PKH: key, Alias: "consensus", Kind: tezos.Block, Level: level + 300, At: &attest},
+		},
 	}
 	for _, kind := range tezos.Kinds {
 		st.Marks = append(st.Marks, operate.MarkRow{

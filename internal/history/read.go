@@ -19,6 +19,8 @@ type Square struct {
 	TookUS   uint32     `json:"took_us,omitempty"` // of the whole request, in microseconds
 	DeviceUS uint32     `json:"device_us,omitempty"`
 	DiskUS   uint32     `json:"disk_us,omitempty"`
+	// Missed: the key had the right, and the chain shows neither its block nor its attestation.
+	Missed bool `json:"missed,omitempty"`
 }
 
 // Series are the latest levels of a key and kind, the lowest first and without a gap; at most Levels.
@@ -47,11 +49,14 @@ func (h *History) Read() []Series {
 		squares := s.squares()
 		out = append(out, Series{PKH: n.pkh, Kind: n.kind, Squares: squares, Latency: latency(squares)})
 	}
-	slices.SortFunc(out, func(a, b Series) int {
-		return cmp.Or(cmp.Compare(a.PKH.Curve, b.PKH.Curve), bytes.Compare(a.PKH.Hash[:], b.PKH.Hash[:]),
-			cmp.Compare(a.Kind, b.Kind))
-	})
+	slices.SortFunc(out, inOrder)
 	return out
+}
+
+// inOrder puts series by key and kind.
+func inOrder(a, b Series) int {
+	return cmp.Or(cmp.Compare(a.PKH.Curve, b.PKH.Curve), bytes.Compare(a.PKH.Hash[:], b.PKH.Hash[:]),
+		cmp.Compare(a.Kind, b.Kind))
 }
 
 // newest is the highest level with a signature, else the highest asked level.
@@ -79,7 +84,7 @@ func (s *series) squares() []Square {
 		q := Square{Level: level}
 		if at := &s.slots[level%Levels]; at.level == level && at.state != None {
 			when := time.UnixMilli(at.at).UTC()
-			q = Square{level, at.round, at.state, at.reason, &when, at.took, at.device, at.disk}
+			q = Square{level, at.round, at.state, at.reason, &when, at.took, at.device, at.disk, false}
 		} else if len(out) == 0 {
 			continue // before the first request
 		}

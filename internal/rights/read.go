@@ -28,6 +28,34 @@ func (f *Follower) Next(pkh tezos.PublicKeyHash) (out []Right) {
 	return out
 }
 
+// Each calls look for the known rights of all keys above the head, without a copy: blocks and attestations, each by
+// level. The function look must not call the follower.
+func (f *Follower) Each(look func(Right)) {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.ahead {
+		for _, r := range p.rights {
+			if r.Level > f.head {
+				r.At = f.pace.of(r.Level)
+				look(r)
+			}
+		}
+	}
+}
+
+// At is the estimated time of a level, as if every level took one round; zero before two heads were seen.
+func (f *Follower) At(level int32) time.Time {
+	if f == nil {
+		return time.Time{}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.pace.of(level)
+}
+
 // Past gives the rights of all keys at the final levels from..; the lowest level first.
 func (f *Follower) Past(from int32) []Past {
 	if f == nil {

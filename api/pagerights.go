@@ -1,0 +1,52 @@
+package api
+
+import (
+	"html/template"
+	"time"
+
+	"highwater/operate"
+)
+
+// maxRights bounds the coming rights on the page; /status has all.
+const maxRights = 8
+
+// restart is the answer to the question of a restart; At is nil where no countdown belongs to the answer.
+type restart struct {
+	Text string
+	At   *time.Time
+}
+
+// Restart tells whether a restart of this machine costs a right.
+func (v pageView) Restart() restart {
+	text, at := v.Status.Restart(time.Now())
+	if at.IsZero() {
+		return restart{text, nil}
+	}
+	return restart{text, &at}
+}
+
+// NextRights are the nearest rights.
+func (v pageView) NextRights() []operate.NextRight {
+	if v.Rights == nil {
+		return nil
+	}
+	return v.Rights.Next[:min(len(v.Rights.Next), maxRights)]
+}
+
+// MoreRights counts the rights that the page leaves out.
+func (v pageView) MoreRights() int {
+	if v.Rights == nil {
+		return 0
+	}
+	return max(0, len(v.Rights.Next)-maxRights)
+}
+
+// Until is the time until a moment. The script writes the text where the page is live.
+func (v pageView) Until(at *time.Time) template.HTML {
+	text := ""
+	if !v.Live {
+		text = operate.In(time.Until(*at))
+	}
+	return template.HTML(`<time class="left" datetime="` + at.UTC().Format(time.RFC3339Nano) + //nolint:gosec // of a time
+		`">` + text + `</time>`)
+}
