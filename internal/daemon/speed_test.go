@@ -68,7 +68,27 @@ func benchmarkDaemon(b *testing.B, keys int) {
 	wg.Wait()
 }
 
+// BenchmarkStart takes a daemon of a thousand keys from its configuration to the last device ready: the emulated
+// devices are in the number.
+func BenchmarkStart(b *testing.B) {
+	cfg := benchConfig(b, 1000)
+	for b.Loop() {
+		_, stop := runForBench(b, cfg)
+		stop()
+	}
+}
+
 func startForBench(b *testing.B, keys int) *daemon.Daemon {
+	d, stop := runForBench(b, benchConfig(b, keys))
+	b.Cleanup(stop)
+	d.Signer.Learn()
+	level := int32(benchLevel)
+	_, err := d.Admin.Activate(b.Context(), operate.ActivateRequest{Level: &level, Why: "benchmark"})
+	require.NoError(b, err)
+	return d
+}
+
+func benchConfig(b *testing.B, keys int) *config.Config {
 	var text strings.Builder
 	fmt.Fprintf(&text, "state_dir = %q\nchain = %q\n[server]\nlisten = \"127.0.0.1:0\"\n",
 		filepath.Join(b.TempDir(), "state"), benchChain)
@@ -78,19 +98,19 @@ func startForBench(b *testing.B, keys int) *daemon.Daemon {
 	cfg, err := config.Parse(text.String())
 	require.NoError(b, err)
 	require.NoError(b, store.Create(b.Context(), cfg.StateDir, time.Now()))
+	return cfg
+}
+
+// runForBench runs a daemon until its devices are ready.
+func runForBench(b *testing.B, cfg *config.Config) (d *daemon.Daemon, stop func()) {
 	log, err := os.Create(filepath.Join(b.TempDir(), "log")) // a line for each signature, as a service writes it
 	require.NoError(b, err)
 	b.Cleanup(func() { require.NoError(b, log.Close()) })
-	d, err := daemon.New(b.Context(), cfg, slog.New(slog.NewTextHandler(log, nil)), "bench")
+	d, err = daemon.New(b.Context(), cfg, slog.New(slog.NewTextHandler(log, nil)), "bench")
 	require.NoError(b, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(b.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- d.Run(ctx) }()
-	b.Cleanup(func() { cancel(); require.NoError(b, <-ended) })
 	d.Settle(b.Context(), time.Minute)
-	d.Signer.Learn()
-	level := int32(benchLevel)
-	_, err = d.Admin.Activate(b.Context(), operate.ActivateRequest{Level: &level, Why: "benchmark"})
-	require.NoError(b, err)
-	return d
+	return d, func() { cancel(); require.NoError(b, <-ended) }
 }

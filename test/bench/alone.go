@@ -86,23 +86,26 @@ func batchTimes(dir string, rounds int) (batch, update []time.Duration, err erro
 	return batch, update, nil
 }
 
-// openDevices measures how long n emulated Ledgers take to be made, connected and read, all at once.
+// openDevices measures how long n emulated Ledgers take to be made, connected and read, all at once, as the daemon does.
 func openDevices(ctx context.Context, n int) (time.Duration, error) {
 	running, stop := context.WithCancel(ctx)
 	var ended sync.WaitGroup
 	defer func() { stop(); ended.Wait() }()
 	start := time.Now()
-	devices := make([]*ledger.Device, 0, n)
+	opened := make(chan error, n)
 	for i := range n {
-		d, err := newDevice(fmt.Sprintf("the benchmark's device number %03d", i), 0)
-		if err != nil {
-			return 0, err
-		}
-		devices = append(devices, d)
-		ended.Go(func() { d.Run(running) })
+		ended.Go(func() {
+			d, err := newDevice(fmt.Sprintf("the benchmark's device number %03d", i), 0)
+			if err != nil {
+				opened <- err
+				return
+			}
+			ended.Go(func() { d.Run(running) })
+			opened <- waitDevice(ctx, d)
+		})
 	}
-	for _, d := range devices {
-		if err := waitDevice(ctx, d); err != nil {
+	for range n {
+		if err := <-opened; err != nil {
 			return 0, err
 		}
 	}

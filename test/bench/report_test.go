@@ -37,8 +37,9 @@ func fine() measured {
 	m := measured{
 		device: durations(5), batch: durations(11), update: durations(1), replug: durations(400, 500), gaps: durations(5, 9),
 		many: many{
-			signatures: 10, ready: 200 * time.Millisecond, devices: 100 * time.Millisecond, rss: 30 << 20,
-			size: 1 << 20,
+			signatures: 10, rss: 30 << 20, size: 1 << 20,
+			start:     startTimes{ready: 200 * time.Millisecond, devices: 100 * time.Millisecond},
+			startMost: startTimes{ready: 1200 * time.Millisecond, devices: time.Second},
 		},
 	}
 	m.onDisk = transports{
@@ -119,10 +120,9 @@ func TestEveryTargetCanBeMissed(t *testing.T) {
 		"a whole request beside bbolt's Batch": func(m *measured) {
 			m.cells[1].slices[zeroDevice] = turnsAt(90, 10*time.Millisecond)
 		},
-		"start to ready": func(m *measured) {
-			m.many.ready = 400 * time.Millisecond
-		},
-		"memory, 100 keys": func(m *measured) { m.many.rss = 60 << 20 },
+		"start to ready, 100 keys":  func(m *measured) { m.many.start.ready = 400 * time.Millisecond },
+		"start to ready, 1000 keys": func(m *measured) { m.many.startMost.ready = 1500 * time.Millisecond },
+		"memory, 100 keys":          func(m *measured) { m.many.rss = 60 << 20 },
 		"re-plugged device to the waiting request": func(m *measured) {
 			m.replug = durations(1, 2000)
 		},
