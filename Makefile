@@ -171,8 +171,8 @@ packages: deps ## build the Debian packages and their SBOMs into bin/packages (A
 	@LDFLAGS='$(LDFLAGS)' scripts/packages.sh $(VERSION) $(ARCHS)
 
 .PHONY: test-packages
-test-packages: deps ## install the package in a clean Debian root, sign, upgrade, remove, purge (root; Debian's mirror)
-	@test/packages/test.sh "$$(LDFLAGS='$(LDFLAGS)' scripts/packages.sh $(VERSION) amd64)"
+test-packages: deps ## install the package in a clean Debian root, sign, upgrade, remove, purge (root; Debian's mirror; ARCH=arm64: emulated)
+	@test/packages/test.sh "$$(LDFLAGS='$(LDFLAGS)' scripts/packages.sh $(VERSION) $(or $(ARCH),amd64))"
 
 .PHONY: test-container
 test-container: deps ## build the container of the package and let it sign (root; installs podman, buildah, crun; Debian's mirror)

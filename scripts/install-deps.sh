@@ -22,6 +22,7 @@ for tool in "$@"; do
     etcd) wanted+=(etcd-server) ;;
     etcdctl) wanted+=(etcd-client) ;;
     objdump) wanted+=(binutils) ;;
+    qemu-aarch64-static) wanted+=(qemu-user-static) ;;
     xz) wanted+=(xz-utils) ;;
     aarch64-linux-gnu-gcc) wanted+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross) ;;
     ip) wanted+=(iproute2) ;;

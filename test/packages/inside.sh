@@ -40,12 +40,19 @@ serve() {
   die "the signer does not listen"
 }
 
-# pgrep_signer sets pid: the signer's process, with the unit's program.
+# pgrep_signer sets pid: the signer's process, with the unit's program. Under emulation the emulator stands before the program.
 pgrep_signer() {
-  local p
+  local p line want
+  want="$(sed -n 's/^ExecStart=//p' "$unit" 2>/dev/null || true) "
   for p in /proc/[0-9]*; do
-    [ "$(tr '\0' ' ' <"$p/cmdline" 2>/dev/null)" = "$(sed -n 's/^ExecStart=//p' "$unit" 2>/dev/null || true) " ] || continue
-    [ "$(cut -d' ' -f2 <"$p/stat")" = "(highwater)" ] && pid=${p#/proc/} && return 0
+    line=$(tr '\0' ' ' <"$p/cmdline" 2>/dev/null)
+    case $line in
+      "$want") [ "$(cut -d' ' -f2 <"$p/stat")" = "(highwater)" ] || continue ;; # not a process that becomes the signer
+      /*/qemu-*" $want") [[ $line != *runuser* ]] || continue ;;
+      *) continue ;;
+    esac
+    pid=${p#/proc/}
+    return 0
   done
   return 1
 }
