@@ -118,7 +118,7 @@ fmt: deps ## format the code (gofumpt, goimports)
 
 .PHONY: bench
 bench: build ## measure side by side with less durable signers, and print the targets (ARGS='-pace-only -pace 10m')
-	@PATH=$$PATH:/usr/sbin:/sbin scripts/install-deps.sh strace mkfs.ext4 losetup
+	@PATH=$$PATH:/usr/sbin:/sbin scripts/install-deps.sh strace mkfs.ext4 losetup etcd
 	@$(GO) build -trimpath -o bin/bench ./test/bench
 	@PATH=$$PATH:/usr/sbin:/sbin bin/bench $(ARGS)
 

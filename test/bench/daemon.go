@@ -53,9 +53,10 @@ const defaultAhead = 2
 
 func (p plan) store() harness.Store { return harness.Store{Ahead: defaultAhead, Runtime: p.runtime} }
 
-func newDaemonUnder(ctx context.Context, binary, dir, rest string, keys int, under []string, store harness.Store) (
-	*daemon, error,
-) {
+// newDaemonUnder is newDaemon for one directory, by another command. top are settings before all tables.
+func newDaemonUnder(
+	ctx context.Context, binary, dir, rest string, keys int, under []string, store harness.Store, top ...string,
+) (*daemon, error) {
 	own, err := os.MkdirTemp(dir, "hw-") // short: the path of a socket has 107 characters
 	if err != nil {
 		return nil, err
@@ -71,7 +72,7 @@ func newDaemonUnder(ctx context.Context, binary, dir, rest string, keys int, und
 	d := &daemon{contender: &contender{name: "highwater", base: "http://" + octez}, under: under}
 	d.Daemon, err = harness.Make(harness.Options{
 		Binary: binary, Dir: own, Octez: octez, Monitor: monitor, Keys: keys, Store: store,
-		Config: fmt.Sprintf(daemonConfig, filepath.Join(own, "state"), benchChain, octez, monitor) + rest,
+		Config: strings.Join(top, "") + fmt.Sprintf(daemonConfig, filepath.Join(own, "state"), benchChain, octez, monitor) + rest,
 	})
 	if err != nil {
 		return nil, err

@@ -28,6 +28,7 @@ type options struct {
 	pace       time.Duration // how long each cell at a baker's pace takes
 	paceOnly   bool
 	transports bool   // compare only the protocols
+	register   bool   // only compare with and without a register
 	cell       string // be the process of a cell at a baker's pace
 	beside     string // another build to compare with, and nothing else
 
@@ -64,6 +65,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		"how long each of the two cells at a baker's pace takes; 10m for requests lost in ten minutes")
 	f.DurationVar(&o.level, "level", 2*time.Second, "the time of a level at a baker's pace; 6s on mainnet")
 	f.BoolVar(&o.transports, "transports-only", false, "only compare HTTP and the socket protocol")
+	f.BoolVar(&o.register, "register-only", false, "only compare the program with and without a register, for -pace")
 	f.BoolVar(&o.paceOnly, "pace-only", false,
 		"only two cells: lateness on a stalling disk, and on a saturated disk")
 	f.StringVar(&o.cell, "cell", "", "be the process of a cell at a baker's pace (stalled, saturated, awake; for the "+
@@ -148,6 +150,13 @@ func (o options) measure(ctx context.Context, stdout, stderr io.Writer) ([]row, 
 		rows := m.transportRows()
 		return rows, printRows(stdout, rows)
 	}
+	if o.register {
+		if m.shared, err = o.measureShared(ctx, o.pace); err != nil {
+			return nil, err
+		}
+		rows := m.sharedRows()
+		return rows, errors.Join(printRows(stdout, rows), printPaced(stdout, m))
+	}
 	m.noSlow = canSlowDisk(ctx)
 	disks := []bool{false, true}
 	if m.noSlow != nil {
@@ -178,6 +187,10 @@ func (o options) measure(ctx context.Context, stdout, stderr io.Writer) ([]row, 
 	progress("HTTP and the socket protocol")
 	if m.onDisk, m.inMemory, err = o.measureTransports(ctx); err != nil {
 		return nil, fmt.Errorf("the socket protocol: %w", err)
+	}
+	progress("with and without a register")
+	if m.shared, err = o.measureShared(ctx, o.pace); err != nil {
+		return nil, fmt.Errorf("with a register: %w", err)
 	}
 	progress("bbolt's Batch")
 	if m.batch, m.update, err = batchTimes(o.dir, 30); err != nil {

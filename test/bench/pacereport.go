@@ -75,6 +75,15 @@ func (m measured) late(r *row, c, floor paced, own, most time.Duration, better f
 		len(c.Lost) == 0)
 }
 
+// paced are all signers asked at a baker's pace.
+func (m measured) paced() []paced {
+	out := append(append([]paced{}, m.stalled...), m.busy...)
+	for _, c := range m.shared.signers {
+		out = append(out, *c)
+	}
+	return out
+}
+
 // printPaced shows all measurements at a baker's pace.
 func printPaced(w io.Writer, m measured) error {
 	// Flush reports.
@@ -83,7 +92,7 @@ func printPaced(w io.Writer, m measured) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	// Flush reports.
 	_, _ = fmt.Fprintln(t, "SIGNER\tREQUESTS\tLOST\tp50\tp90\tp99\tMAX\tSYNCS A LEVEL\tWAITED FOR THE DISK\t")
-	for _, c := range append(append([]paced{}, m.stalled...), m.busy...) {
+	for _, c := range m.paced() {
 		// Flush reports.
 		_, _ = fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\t%s\t%s\t%.2f\t%.0f\t\n", c.Name, len(c.Latency)+len(c.Lost), len(c.Lost),
 			milli(c.p50()),
@@ -93,7 +102,7 @@ func printPaced(w io.Writer, m measured) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	for _, c := range append(append([]paced{}, m.stalled...), m.busy...) {
+	for _, c := range m.paced() {
 		for _, lost := range c.Lost {
 			if _, err := fmt.Fprintf(w, "lost: %s: %s\n", c.Name, lost); err != nil {
 				return err

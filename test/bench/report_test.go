@@ -46,6 +46,10 @@ func fine() measured {
 		http: turnsAt(100, time.Millisecond), socket: turnsAt(150, time.Millisecond), device: durations(1),
 	}
 	m.inMemory = m.onDisk
+	for _, sh := range sharers() {
+		p := pacedAt(sh.name, false, 1, 50)
+		m.shared.signers, m.shared.idle = append(m.shared.signers, &p), append(m.shared.idle, idleTime/1000)
+	}
 	for i, d := range stalled {
 		m.stalled = append(m.stalled, pacedAt(d.name, i == 0, 1, 50))
 	}
@@ -126,6 +130,16 @@ func TestEveryTargetCanBeMissed(t *testing.T) {
 		"re-plugged device to the waiting request": func(m *measured) {
 			m.replug = durations(1, 2000)
 		},
+		"baker's pace, register, beside the same build alone: p50": func(m *measured) {
+			m.shared.signers[0].Latency = durations(5, 5, 6)
+		},
+		"baker's pace, register, beside the same build alone: p99": func(m *measured) {
+			m.shared.signers[1].Latency = durations(6, 6, 7)
+		},
+		"baker's pace, register, each member's sync +100 ms": func(m *measured) {
+			m.shared.signers[2].Lost = []string{"one"}
+		},
+		"idle owner with a register":             func(m *measured) { m.shared.idle[1] = idleTime / 100 },
 		"live handover, from the last signature": func(m *measured) { m.gaps = nil },
 		"marks.db after 10 signatures":           func(m *measured) { m.many.size = 4 << 20 },
 	} {
@@ -161,6 +175,17 @@ func TestNoSlowDiskIsNoMiss(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, m.print(&out, options{plan: plan{dir: t.TempDir()}}, m.rows(), time.Second))
 	require.Contains(t, out.String(), "disk +2 ms: not measured: unexpected EOF")
+}
+
+// Without etcd its rows say so, and decide nothing.
+func TestNoRegisterIsNoMiss(t *testing.T) {
+	m := fine()
+	m.shared = shared{none: io.ErrUnexpectedEOF}
+	require.False(t, anyMissed(m.rows()))
+	for _, r := range m.sharedRows() {
+		require.Equal(t, "not measured: unexpected EOF", r.measured)
+		require.Equal(t, unknown, r.verdict)
+	}
 }
 
 func TestTheTableIsRatiosFirst(t *testing.T) {
