@@ -75,7 +75,7 @@ func TestThePagesPolicy(t *testing.T) {
 func TestPageShowsTheLastLevels(t *testing.T) {
 	got := pageOf(t, pagetest.States()[0]).body
 	for _, want := range []string{
-		`aria-label="levels 8123257 to 8123456: 192 signed, 1 replayed, 1 refused, 1 conflict, 2 failed, `+
+		`aria-label="levels 8123257 to 8123456: 192 signed, 1 replayed, 1 refused, 1 conflict, 2 failed, ` +
 			`2 missed on chain, 1 no request"`,
 		`viewBox="0 0 200 64"`, `<path fill="url(#replayed)" d="M24 0h8v8h-8z"/>`,
 		`<path fill="url(#no-request)" d="M0 48h8v8h-8z"/>`, `<pattern id="replayed" class="replayed" `,

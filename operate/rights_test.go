@@ -39,15 +39,18 @@ func TestMayIRestart(t *testing.T) {
 		"none":               {nil, "No right up to level 196: a restart before that level costs none.", time.Time{}},
 		"a block of a later round": {
 			[]rights.Right{{PKH: key, Kind: tezos.Block, Level: 102, Round: 1, At: at(102)}},
-			"No right up to level 196: a restart before that level costs none.", time.Time{},
+			"No right up to level 196: a restart before that level costs none.",
+			time.Time{},
 		},
 		"a block beyond": {
 			[]rights.Right{{PKH: key, Kind: tezos.Block, Level: 300, At: at(300)}},
-			"No right up to level 196: a restart before that level costs none.", time.Time{},
+			"No right up to level 196: a restart before that level costs none.",
+			time.Time{},
 		},
 		"no times": {
 			[]rights.Right{{PKH: key, Kind: tezos.Block, Level: 110}},
-			"The times of the coming rights are not known yet: two heads of the node tell.", time.Time{},
+			"The times of the coming rights are not known yet: two heads of the node tell.",
+			time.Time{},
 		},
 	} {
 		v := Rights{Known: 196, Until: known(at(196))}

@@ -2,6 +2,8 @@ package page
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -145,21 +147,34 @@ func TestThePageWithoutAScript(t *testing.T) {
 	until(t, ctx, `document.querySelector('.word').textContent.includes('Fenced')`)
 }
 
-// TestThePageIsLight: all that a browser fetches is small, comes from one address, and is on the screen soon.
+// TestThePageIsLight: all that a browser fetches is small, comes from one address, and is on the screen soon: within
+// 100 ms. On a busy machine the page may take twice the time of a page with one word.
 func TestThePageIsLight(t *testing.T) {
 	ctx := tab(t, browse(t))
 	at, _ := serve(t, "127.0.0.1:0", pagetest.States()[0].Monitor())
-	paint, weight := 1e9, 0.0
-	for try := 0; try < 10 && paint >= 100; try++ { // the machine may be busy
-		looks[0].open(t, ctx, at)
-		until(t, ctx, `!document.getElementById('live').hidden && performance.getEntriesByType('paint').length > 0`)
-		paint = min(paint, eval[float64](t, ctx, `performance.getEntriesByName('first-contentful-paint')[0].startTime`))
-		weight = eval[float64](t, ctx, `[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
-			.map((e) => e.transferSize).reduce((a, b) => a + b)`)
-		require.True(t, eval[bool](t, ctx, `performance.getEntriesByType('resource').every((e) => e.name.startsWith(location.origin))`))
+	word := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`<!doctype html><title>word</title><p id="part-keys">word</p>`))
+	}))
+	t.Cleanup(word.Close)
+	paint, least := 1e9, 1e9
+	for try := 0; try < 10 && paint >= 100; try++ {
+		least = min(least, firstPaint(t, ctx, word.Listener.Addr().String()))
+		paint = min(paint, firstPaint(t, ctx, at))
 	}
-	t.Logf("first paint after %.0f ms, %.1f KiB", paint, weight/1024)
-	require.Less(t, paint, 100.0)
+	until(t, ctx, `!document.getElementById('live').hidden`)
+	weight := eval[float64](t, ctx, `[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
+		.map((e) => e.transferSize).reduce((a, b) => a + b)`)
+	require.True(t, eval[bool](t, ctx, `performance.getEntriesByType('resource').every((e) => e.name.startsWith(location.origin))`))
+	t.Logf("first paint after %.0f ms, of one word after %.0f ms; %.1f KiB", paint, least, weight/1024)
+	require.Less(t, paint, max(100, 2*least))
 	require.Less(t, weight, 150.0*1024)
 	require.Greater(t, weight, 10.0*1024)
+}
+
+// firstPaint opens a page, and gives the time of its first content in milliseconds.
+func firstPaint(t *testing.T, ctx context.Context, at string) float64 {
+	t.Helper()
+	looks[0].open(t, ctx, at)
+	until(t, ctx, `performance.getEntriesByName('first-contentful-paint').length > 0`)
+	return eval[float64](t, ctx, `performance.getEntriesByName('first-contentful-paint')[0].startTime`)
 }
