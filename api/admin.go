@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"syscall"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/hwm/bundle"
+	"highwater/internal/actor"
 	"highwater/internal/history"
 	"highwater/internal/tezos"
 	"highwater/operate"
@@ -45,6 +47,7 @@ type adminError struct {
 // of the socket is the lock.
 func NewAdmin(a operate.Admin) http.Handler {
 	r := chi.NewRouter()
+	r.Use(reasoned)
 	r.Get("/v1/status", read(a.Status))
 	r.Get("/v1/history", read(a.History))
 	r.Get("/v1/keys", read(a.Keys))
@@ -68,7 +71,38 @@ func NewAdmin(a operate.Admin) http.Handler {
 		text := fmt.Sprintf("%s is not answered at %s", shorten(r.Method), shorten(r.URL.Path))
 		writeJSON(w, http.StatusMethodNotAllowed, badAct(text))
 	})
-	return r
+	return adminHandler{r}
+}
+
+// adminHandler knows the user behind each connection, for the journal.
+type adminHandler struct{ chi.Router }
+
+// ConnContext asks the kernel for the user at the other end.
+func (adminHandler) ConnContext(ctx context.Context, c net.Conn) context.Context {
+	if who, ok := actor.Of(c); ok {
+		return actor.With(ctx, who)
+	}
+	return ctx
+}
+
+// reasonHeader carries the operator's reason for an act, escaped as in a query.
+const reasonHeader = "Highwater-Reason"
+
+// reasoned keeps the reason of a request. A reason that cannot be read is no reason.
+func reasoned(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if why, err := url.QueryUnescape(r.Header.Get(reasonHeader)); err == nil && why != "" {
+			r = r.WithContext(actor.WithReason(r.Context(), hwm.CutWhy(why)))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// carryReason adds the reason of ctx to a request.
+func carryReason(ctx context.Context, r *http.Request) {
+	if why := hwm.CutWhy(actor.Reason(ctx)); why != "" {
+		r.Header.Set(reasonHeader, url.QueryEscape(why))
+	}
 }
 
 // badAct is the error of a request that is no act of this daemon.
@@ -184,6 +218,7 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 	if err != nil {
 		return out, err
 	}
+	carryReason(ctx, req)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return out, late(lost(ctx, method, path, err))

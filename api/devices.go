@@ -84,6 +84,7 @@ func (c *Client) DeviceCall(ctx context.Context, call operate.DeviceCall, show f
 	if err != nil {
 		return nil, err
 	}
+	carryReason(ctx, req)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, late(lost(ctx, http.MethodPost, path, err))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"highwater/cmd/cli"
 	"highwater/internal/config"
 	"highwater/internal/hints"
 	"highwater/internal/terminal"
@@ -43,7 +44,7 @@ func (a *app) acknowledgeCmd() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&all, "all", false, "end all shown alarms")
-	return a.AddJSON(c)
+	return a.AddJSON(cli.Reasoned(c))
 }
 
 func (a *app) acknowledge(ctx context.Context, admin operate.Admin, ids []uint64, all bool) error {

@@ -3,6 +3,7 @@ package operate
 import (
 	"context"
 	"crypto"
+	"log/slog"
 	"time"
 
 	"highwater/failover"
@@ -50,10 +51,18 @@ type Local struct {
 	Audit func() *audit.State
 	// Acts gives the journal, oldest entry first; nil: no journal is kept.
 	Acts func() []hwm.JournalEntry
+	// Note adds an entry to the journal; nil: no journal is kept.
+	Note func(hwm.JournalEntry) error
+	// Forgotten counts the entries that the journal had, and has no more; may be nil.
+	Forgotten func() uint64
+	Log       *slog.Logger // may be nil
 }
 
-// Admin gives all use cases.
-func (l *Local) Admin() Admin { return Admin{l, l, l, l, l, l, l} }
+// Admin gives all use cases, with an entry in the journal for every act.
+func (l *Local) Admin() Admin {
+	a := acts{l}
+	return Admin{a, a, a, a, a, a, a}
+}
 
 // History gives the latest levels; none without a daemon.
 func (l *Local) History(context.Context) ([]history.Series, error) {

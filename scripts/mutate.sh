@@ -250,6 +250,9 @@ the chain: counts a key and not its baker | internal/chain/block.go | s/ || slic
 rights: counts a block before it is final | internal/rights/right.go | s/^const Depth = 4/const Depth = 0/ | ./internal/rights | TestAReorganisationMissesNothing
 rights: takes an attestation of a later block | internal/rights/follower.go | s/after, err = r.Final(ctx, level+1, keys)/after, err = r.Final(ctx, level+2, keys)/ | ./internal/rights | TestALateAttestationIsMissed
 rights: calls a right missed without the block | internal/rights/follower.go | s/out = append(out, Past{Right: right, Chain: -1})/out = append(out, Past{Right: right, Outcome: Missed})/ | ./internal/rights | TestNothingIsMissedInTheDark
+the journal: forgets an act | operate/acts.go | s/^\tl.note(ctx, entry{"release".*$// | ./internal/daemon | TestEveryActIsInTheJournal
+the journal: keeps a passphrase | operate/acts.go | s/c.Device + ": " + c.Verb, ""/c.Device + ": " + string(c.Args), ""/ | ./internal/daemon | TestALookIsNoAct
+the journal: takes a look for an act | operate/acts.go | s/if r.DryRun {/if false {/ | ./internal/daemon | TestALookIsNoAct
 missed: blames the baker for a signer that did not run | internal/missed/cause.go | s/case !within(l.runs, p.At):/case false:/ | ./internal/missed | TestASignerThatDidNotRun
 missed: blames the baker over a gap of the log | internal/missed/cause.go | s/case within(l.gaps, p.At):/case false:/ | ./internal/missed | TestASignerThatDidNotRun
 missed: hides levels that the node does not have | internal/missed/span.go | s/notes = append(notes, fmt.Sprintf("the node has no blocks/_ = append(notes, fmt.Sprintf("the node has no blocks/ | ./internal/missed | TestSpans

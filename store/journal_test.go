@@ -28,6 +28,7 @@ func TestJournalIsBounded(t *testing.T) {
 		j := db.Journal()
 		require.Len(t, j, most)
 		require.Equal(t, fmt.Sprint(extra), j[0].What)
+		require.Equal(t, uint64(extra), db.Forgotten())
 		require.Equal(t, fmt.Sprint(most+extra-1), j[most-1].What)
 		require.Len(t, j[0].Why, hwm.MaxWhy)
 		require.NoError(t, db.Close())

@@ -32,6 +32,8 @@ type Options struct {
 	// Reading opens a database on a read-only file system as well. Such a database has failed from the start, as after
 	// a failed commit: it shows what is on the disk, and nothing is signed by it.
 	Reading bool
+	// By is the user of a command without a daemon, for the entries of the journal; empty: the instance itself.
+	By string
 }
 
 // Open locks the state directory, loads its database and checks all of it. Errors wrap ErrMissing, ErrInUse,
@@ -62,7 +64,7 @@ func open(path string, opt Options, readOnly bool) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{
-		path: path, log: opt.Log, obs: opt.OnCommit, ahead: max(0, opt.Ahead), runtimeDir: opt.RuntimeDir,
+		path: path, by: opt.By, log: opt.Log, obs: opt.OnCommit, ahead: max(0, opt.Ahead), runtimeDir: opt.RuntimeDir,
 		horizons: map[hwm.CeilingKey]*horizon{},
 		marks:    map[hwm.Key]*entry{}, ceilings: map[hwm.CeilingKey]hwm.Ceiling{},
 		keys: map[tezos.PublicKeyHash]hwm.KnownKey{}, seen: map[layout.SeenKey]hwm.Position{},

@@ -60,20 +60,23 @@ type DB struct {
 	seen     map[layout.SeenKey]hwm.Position
 	signed   map[hwm.SignedBy]hwm.SignedUpTo
 	journal  []hwm.JournalEntry
-	peer     *hwm.Peer // nil: alone
-	register hwm.RegisterSeen
-	alarms   []hwm.Alarm
-	poisoned error         // set once, by a failed commit
-	failed   chan struct{} // closed at the same moment
-	closed   bool          // no newcomers
-	next     *batch        // the content of the next transaction
-	taken    *batch        // the batch before next
-	late     []*entry
-	horizons map[hwm.CeilingKey]*horizon
-	begun    bool     // the first transaction of this run is on disk
-	floored  []*entry // marks that the end of the run before moved: the first transaction takes them along
-	unsaid   unsaid   // lines of the log, for the committer
-	runtime  *bootmarks.File
+	by       string // the user of this process's own entries; empty: the instance itself
+
+	forgotten uint64    // entries that had to go
+	peer      *hwm.Peer // nil: alone
+	register  hwm.RegisterSeen
+	alarms    []hwm.Alarm
+	poisoned  error         // set once, by a failed commit
+	failed    chan struct{} // closed at the same moment
+	closed    bool          // no newcomers
+	next      *batch        // the content of the next transaction
+	taken     *batch        // the batch before next
+	late      []*entry
+	horizons  map[hwm.CeilingKey]*horizon
+	begun     bool     // the first transaction of this run is on disk
+	floored   []*entry // marks that the end of the run before moved: the first transaction takes them along
+	unsaid    unsaid   // lines of the log, for the committer
+	runtime   *bootmarks.File
 
 	ahead      int32
 	runtimeDir string

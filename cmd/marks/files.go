@@ -156,7 +156,7 @@ func (a *app) hwmImportCmd() *cobra.Command {
 	c.Flags().StringSliceVar(&devices, "device", nil,
 		"the marks of a connected device, by the device's `NAME` (repeatable)")
 	trust.Flag(c)
-	return a.AddJSON(c)
+	return a.AddJSON(cli.Reasoned(c))
 }
 
 // deviceRows asks a device for its own marks.

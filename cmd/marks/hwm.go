@@ -10,6 +10,7 @@ import (
 
 	"highwater/cmd/cli"
 	"highwater/hwm"
+	"highwater/internal/actor"
 	"highwater/internal/config"
 	"highwater/internal/daemon"
 	"highwater/internal/hints"
@@ -28,7 +29,7 @@ instance, with a typed confirmation and a reason. "journal" shows the reasons.`
 func (a *app) hwmCmd() *cobra.Command {
 	return cli.Group("hwm", "Show and raise watermarks", hwmLong, "  highwater hwm list",
 		a.hwmListCmd(), a.hwmShowCmd(), a.hwmSetCmd(), a.hwmCeilingCmd(), a.hwmExportCmd(),
-		a.hwmImportCmd(), a.hwmLowerCmd(), a.hwmJournalCmd())
+		a.hwmImportCmd(), a.hwmLowerCmd())
 }
 
 func (a *app) hwmListCmd() *cobra.Command {
@@ -139,7 +140,7 @@ func (a *app) hwmSetCmd() *cobra.Command {
 	c.Flags().Int64Var(&ch.round, "round", 0, "put the mark at `ROUND` of the level (default: above all rounds)")
 	c.Flags().StringSliceVar(&ch.kinds, "kind", nil, "only the `KIND`: block, preattestation, attestation (repeatable)")
 	cli.FarFlag(c, &far)
-	return a.AddJSON(c)
+	return a.AddJSON(cli.Reasoned(c))
 }
 
 func (a *app) raise(ctx context.Context, admin operate.Admin, req operate.RaiseRequest) error {
@@ -214,14 +215,15 @@ func (a *app) hwmCeilingCmd() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.setCeilings(c.Context(), admin, operate.CeilingRequest{PKHs: pkhs, Level: level, Far: far})
+				ctx := actor.WithReason(c.Context(), reason)
+				return a.setCeilings(ctx, admin, operate.CeilingRequest{PKHs: pkhs, Level: level, Far: far})
 			})
 		},
 	}
 	ch.flags(c)
 	cli.FarFlag(c, &far)
 	c.Flags().BoolVar(&lift, "lift", false, "remove the ceiling: only when no second machine signs above the ceiling")
-	c.Flags().StringVar(&reason, "reason", "", "the reason for lifting the ceiling: a `TEXT` for the journal")
+	c.Flags().StringVar(&reason, "reason", "", "the reason, a `TEXT` for the journal; required to lift a ceiling")
 	return a.AddJSON(c)
 }
 

@@ -55,7 +55,9 @@ func (a *app) detachCmd() *cobra.Command {
 						"highwater register detach --the-other-instances-cannot-sign --head %d", level))
 			}
 			return a.shared(c.Context(), func(cfg *config.Config, in *daemon.Instance) error {
-				return a.detach(c.Context(), cfg, in, level)
+				err := a.detach(c.Context(), cfg, in, level)
+				in.Admin.NoteAct(c.Context(), "register detach", fmt.Sprintf("with the head at level %d", level), err)
+				return err
 			})
 		},
 	})

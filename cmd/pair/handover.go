@@ -76,7 +76,7 @@ func (a *app) handoverCmd() *cobra.Command {
 	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask")
 	c.Flags().BoolVar(&f.now, "now", false, "do not wait for a good moment")
 	c.Flags().Var(&f.at, "at", "by level: the holder signs up to `LEVEL` (a number, or head+N), the receiver above")
-	return a.AddJSON(c)
+	return a.AddJSON(cli.Reasoned(c))
 }
 
 // request includes the moment, unless no wait is wanted. A switch by level makes no gap, so no moment is needed.
@@ -249,7 +249,7 @@ func (a *app) releaseCmd() *cobra.Command {
 	c.Flags().Var(&at, "at", "sign up to `LEVEL` (a number, or head+N) here, above at the peer")
 	c.Flags().StringVar(&out, "out", "", "write the certificate to `FILE`")
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
-	return a.AddJSON(c)
+	return a.AddJSON(cli.Reasoned(c))
 }
 
 func (a *app) release(ctx context.Context, admin operate.Admin, level int32, out string, yes bool) error {
@@ -317,7 +317,7 @@ func (a *app) acceptCmd() *cobra.Command {
 	c.Flags().StringVar(&in, "in", "", "read the certificate from `FILE`")
 	c.Flags().Var(&head, "head", "`LEVEL` of the chain's head, for an instance without a node")
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
-	return a.AddJSON(c)
+	return a.AddJSON(cli.Reasoned(c))
 }
 
 // maxCertificate bounds the file of a certificate, in bytes.

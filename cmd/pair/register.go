@@ -45,7 +45,9 @@ func (a *app) registerCmd() *cobra.Command {
 				return err
 			}
 			return a.shared(c.Context(), func(cfg *config.Config, in *daemon.Instance) error {
-				return a.registerInit(c.Context(), cfg, in, yes)
+				err := a.registerInit(c.Context(), cfg, in, yes)
+				in.Admin.NoteAct(c.Context(), "register init", cfg.RegisterKey(), err)
+				return err
 			})
 		},
 	})

@@ -11,6 +11,7 @@ import (
 	"highwater/failover"
 	"highwater/guard"
 	"highwater/hwm"
+	"highwater/internal/actor"
 	"highwater/internal/audit"
 	"highwater/internal/chain"
 	"highwater/internal/config"
@@ -123,6 +124,7 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, erro
 		Signer: in.Signer, Store: db, Version: opt.Version, Running: opt.Running, Now: time.Now,
 		Node: in.node,
 	}
+	in.Admin.Note, in.Admin.Forgotten, in.Admin.Log = db.Record, db.Forgotten, opt.Log
 	in.Admin.Name, in.Admin.Audit = cfg.Name, in.audit.State
 	in.Admin.Identity, in.Admin.LastRun, in.Admin.Acts, in.Admin.Seen = db.Identity(), lastRun(db.Ended()), db.Journal,
 		db.RegisterSeen
@@ -323,8 +325,12 @@ func ExplainStore(cfg *config.Config, err error) error {
 
 // storeOptions are the store's options from the configuration.
 func storeOptions(cfg *config.Config, opt Options) store.Options {
-	return store.Options{
+	o := store.Options{
 		Log: opt.Log, OnCommit: opt.onCommit, Ahead: cfg.Store.Levels(), RuntimeDir: cfg.RuntimeDir(),
 		Reading: opt.Running,
 	}
+	if !opt.Running {
+		o.By = actor.Me().String()
+	}
+	return o
 }
