@@ -78,7 +78,7 @@ const ownPage = "Host: localhost\r\nSec-Fetch-Site: same-origin"
 // openPage opens a page.
 func openPage(t *testing.T, address string) pageStream {
 	t.Helper()
-	c, resp := askEvents(t, address, ownPage) //nolint:bodyclose // the end of the test closes the connection
+	c, resp := askEvents(t, address, ownPage)
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	require.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
 	return pageStream{c, bufio.NewReader(resp.Body)}
@@ -153,7 +153,7 @@ func TestOpenPagesAreBounded(t *testing.T) {
 	for range api.MaxListeners {
 		pages = append(pages, openPage(t, at))
 	}
-	_, got := askEvents(t, at, ownPage) //nolint:bodyclose // as above
+	_, got := askEvents(t, at, ownPage)
 	require.Equal(t, http.StatusServiceUnavailable, got.StatusCode)
 	require.Equal(t, "5", got.Header.Get("Retry-After"))
 	text, err := io.ReadAll(got.Body)
@@ -212,7 +212,7 @@ func TestEventsAreForTheOwnPage(t *testing.T) {
 		"Host: localhost\r\nSec-Fetch-Site: cross-site", "Host: localhost\r\nSec-Fetch-Site: same-site",
 		"Host: localhost\r\nSec-Fetch-Site: none",
 	} {
-		_, got := askEvents(t, at, header) //nolint:bodyclose // as above
+		_, got := askEvents(t, at, header)
 		require.Equal(t, http.StatusForbidden, got.StatusCode, header)
 	}
 	require.Zero(t, api.Listeners(h))
