@@ -1,38 +1,33 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
-	"net"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
+
+	"highwater/internal/certs/certstest"
 )
 
-// authority issues the certificates of the register's servers and clients.
+// authority issues the certificates of the register's servers and clients into a directory.
 type authority struct {
-	dir  string
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
+	dir string
+	ca  *certstest.Authority
 }
 
 // authorityName is the authority's own name, and the name of its certificate's file.
 const authorityName = "ca"
 
-// newAuthority makes an authority in a directory.
-func newAuthority(dir string) (*authority, error) {
-	a := &authority{dir: dir}
-	err := os.Mkdir(dir, 0o700)
-	if err == nil {
-		err = a.issue(authorityName, time.Now().AddDate(1, 0, 0))
+// newAuthority makes an authority in a new directory.
+func newAuthority(dir string) (a *authority, err error) {
+	defer failed(&err)
+	if err = os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
 	}
-	return a, err
+	a = &authority{dir, certstest.NewUntil(suite{}, authorityName, time.Now().AddDate(1, 0, 0))}
+	certstest.Put(suite{}, a.file(authorityName), certstest.CertPEM(a.ca.Cert))
+	return a, nil
 }
 
 // file is the path of a certificate's file.
@@ -42,44 +37,29 @@ func (a *authority) file(name string) string { return filepath.Join(a.dir, name+
 func (a *authority) private(name string) string { return filepath.Join(a.dir, name+"-key.pem") }
 
 // issue writes a certificate with an end, in the place of a former one. The name is the user's name in etcd.
-func (a *authority) issue(name string, end time.Time) error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return err
-	}
-	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
-	if err != nil {
-		return err
-	}
-	c := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: name},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv4(127, 0, 0, 2)}, // harness listens at the second
-		NotBefore:   time.Now().AddDate(0, 0, -2), NotAfter: end,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	parent, signer := a.cert, a.key
-	if parent == nil {
-		c.IsCA, c.BasicConstraintsValid, c.KeyUsage, c.ExtKeyUsage = true, true, x509.KeyUsageCertSign, nil
-		parent, signer = c, key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
-	if err != nil {
-		return err
-	}
-	if a.cert == nil {
-		if a.cert, err = x509.ParseCertificate(der); err != nil {
-			return err
-		}
-		a.key = key
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	return errors.Join(err, put(a.private(name), "PRIVATE KEY", private), put(a.file(name), "CERTIFICATE", der))
+func (a *authority) issue(name string, end time.Time) (err error) {
+	defer failed(&err)
+	c := a.ca.Issue(name, end)
+	certstest.Put(suite{}, a.private(name), certstest.KeyPEM(suite{}, c))
+	certstest.Put(suite{}, a.file(name), certstest.CertPEM(c))
+	return nil
 }
 
-func put(path, kind string, der []byte) error {
-	next := path + ".next"
-	if err := os.WriteFile(next, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		return err
+// suite turns a failure of certstest into a panic, and failed turns the panic into an error.
+type suite struct{}
+
+type failure struct{ error }
+
+func (suite) Helper()                           {}
+func (suite) Errorf(format string, args ...any) { panic(failure{fmt.Errorf(format, args...)}) }
+func (suite) FailNow()                          { panic(failure{errors.New("no certificate")}) }
+
+func failed(err *error) {
+	switch p := recover().(type) {
+	case nil:
+	case failure:
+		*err = p
+	default:
+		panic(p)
 	}
-	return os.Rename(next, path)
 }

@@ -13,26 +13,31 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
+// T is a test, or a suite outside of go test.
+type T interface {
+	require.TestingT
+	Helper()
+}
+
 // Authority issues certificates.
 type Authority struct {
-	t    *testing.T
+	t    T
 	Cert tls.Certificate
 }
 
 // New makes an authority with a name, for an hour.
-func New(t *testing.T, name string) *Authority {
+func New(t T, name string) *Authority {
 	t.Helper()
 	return NewUntil(t, name, time.Now().Add(time.Hour))
 }
 
 // NewUntil makes an authority that ends at a time.
-func NewUntil(t *testing.T, name string, end time.Time) *Authority {
+func NewUntil(t T, name string, end time.Time) *Authority {
 	t.Helper()
 	c := template(name, end)
 	c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign
@@ -73,7 +78,7 @@ func CertPEM(c tls.Certificate) []byte {
 }
 
 // KeyPEM is the key in the form of a file.
-func KeyPEM(t *testing.T, c tls.Certificate) []byte {
+func KeyPEM(t T, c tls.Certificate) []byte {
 	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
 	require.NoError(t, err)
@@ -81,7 +86,7 @@ func KeyPEM(t *testing.T, c tls.Certificate) []byte {
 }
 
 // Put puts a file in the place of a former file by a rename, as careful programs do.
-func Put(t *testing.T, path string, text []byte) {
+func Put(t T, path string, text []byte) {
 	t.Helper()
 	next := path + ".next"
 	require.NoError(t, os.WriteFile(next, text, 0o600))
@@ -89,7 +94,7 @@ func Put(t *testing.T, path string, text []byte) {
 }
 
 // PutPair puts cert.pem and key.pem into a directory, first the certificate.
-func PutPair(t *testing.T, dir string, c tls.Certificate) {
+func PutPair(t T, dir string, c tls.Certificate) {
 	t.Helper()
 	Put(t, filepath.Join(dir, "cert.pem"), CertPEM(c))
 	Put(t, filepath.Join(dir, "key.pem"), KeyPEM(t, c))
@@ -107,7 +112,7 @@ func template(name string, end time.Time) *x509.Certificate {
 	}
 }
 
-func create(t *testing.T, c *x509.Certificate, by *tls.Certificate) tls.Certificate {
+func create(t T, c *x509.Certificate, by *tls.Certificate) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
