@@ -31,7 +31,7 @@ var causes = []struct {
 	step string
 }{
 	{NeverAsked, "did octez-baker run, with its node in step? Its log has the level"},
-	{Refused, "the reasons are in docs/monitoring.md; highwater audit show --level LEVEL has each request"},
+	{Refused, "the reasons are in docs/monitoring.md; highwater audit show has each request"},
 	{Failed, "highwater status shows the devices; highwater check measures the disk"},
 	{UsedUp, "the device or the disk took too long: highwater check; the status page has the shares of both"},
 	{AskedLate, "the node saw the block late, or octez-baker was slow: the peers and the load of the node's machine"},

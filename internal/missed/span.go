@@ -65,7 +65,7 @@ func (s Span) Find(ctx context.Context, n Node) (node.Levels, []string, error) {
 	}
 	if levels := int64(want.Last) - int64(want.First) + 1; levels > MaxLevels {
 		return want, nil, hints.Add(fmt.Errorf("%d levels are too many for one look, which reads at most %d", levels, MaxLevels),
-			"ask for a part: --levels FROM..TO")
+			fmt.Sprintf("ask for a part: --levels %d..%d", want.Last-MaxLevels+1, want.Last))
 	}
 	return want, notes, nil
 }
