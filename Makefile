@@ -111,6 +111,11 @@ lint: deps ## run go vet, golangci-lint and its formatters' check; see that the 
 	@$(LINT) fmt --diff ./...
 	@CHECK=1 scripts/mutate.sh
 
+.PHONY: test-rules
+test-rules: ## run the unit tests of the alert rules, and parse the queries of the dashboard (promtool; installed if missing)
+	@scripts/install-deps.sh promtool
+	@scripts/test-rules.sh
+
 .PHONY: fmt
 fmt: deps ## format the code (gofumpt, goimports)
 	@scripts/install-lint.sh $(LINT) $(LINT_VERSION)

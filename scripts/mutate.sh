@@ -397,6 +397,8 @@ warns of a link that breaks for a moment | internal/early/judge.go | s/NotFollow
 warns of a certificate that lives for a day | internal/early/rest.go | s/min(certificateSoon, life\/4)/certificateSoon/ | ./internal/early | TestAWeekIsQuiet/Nano_S_Plus
 counts requests and not levels | internal/early/requests.go | s/^\t\tlevels\[e.is\] = true$/\t\tlevels[int32(len(levels))] = e.is > 0/ | ./internal/early | TestAWeekIsQuiet/TezSign
 adds up the resets of days | internal/early/devices.go | s/reconnectSpan = time.Hour/reconnectSpan = 168 * time.Hour/ | ./internal/early | TestAWeekIsQuiet/standby
+blames the baker for rights of another time | internal/early/rights.go | s/case !r.Ours:/case false:/ | ./internal/early | TestRightsOfAnotherTime
+does not hear that nobody asks | internal/early/rights.go | s/^\t\t\tk.silent++$// | ./internal/early | TestEachFaultIsSaid
 forgets that a trouble can end | internal/early/judge.go | s/^\t\tc.stands = false$// | ./internal/early | TestEachFaultIsSaid
 lets a request wait for the history | internal/history/history.go | s/^\tdefault:$/\tcase h.queue <- r:/ | ./internal/history | TestTellNeverWaits
 keeps the history of strangers | internal/daemon/history.go | s/, signer.UnknownKey, signer.WrongChain:/, signer.WrongChain:/ | ./internal/daemon | TestHistoryOfOutcomes

@@ -109,8 +109,8 @@ listen = "[::1]:6733"
 func TestEarlyLimits(t *testing.T) {
 	require.Equal(t, early.Defaults, mustParse(t, minimal).Monitor.Limits())
 	got := mustParse(t, minimal+"[monitor]\nslow_signature = \"0s\"\nslow_sync = \"3s\"\ntime_used_up = 0\nreconnects = 9\n"+
-		"marks_ahead = 100\n").Monitor.Limits()
-	require.Equal(t, early.Limits{SlowSync: 3 * time.Second, Reconnects: 9, MarksAhead: 100}, got)
+		"marks_ahead = 100\nsilent_rights = 20\nmissed_rights = 0\n").Monitor.Limits()
+	require.Equal(t, early.Limits{SlowSync: 3 * time.Second, Reconnects: 9, MarksAhead: 100, SilentRights: 20}, got)
 }
 
 // TestFaults: each is found, named with its place, and found together with the others.
@@ -154,6 +154,8 @@ func TestFaults(t *testing.T) {
 		{minimal + "[monitor]\nslow_signature = \"-1s\"", "monitor.slow_signature: -1s"},
 		{minimal + "[monitor]\ntime_used_up = 201", "monitor.time_used_up: 201"},
 		{minimal + "[monitor]\nreconnects = -1", "monitor.reconnects: -1"},
+		{minimal + "[monitor]\nsilent_rights = -1", "monitor.silent_rights: -1"},
+		{minimal + "[monitor]\nmissed_rights = 201", "monitor.missed_rights: 201"},
 		{minimal + "[monitor]\nmarks_ahead = -1", "monitor.marks_ahead: -1"},
 		{minimal + "[admin]\nsocket = \"/" + strings.Repeat("x", 107) + "\"", "admin.socket: 108 characters"},
 		{strings.Replace(minimal, "left", "", 1), "device number 1: the name is missing"},

@@ -14,6 +14,8 @@ type Monitor struct {
 	TimeUsedUp    *int      `toml:"time_used_up"`
 	Reconnects    *int      `toml:"reconnects"`
 	MarksAhead    *int32    `toml:"marks_ahead"`
+	SilentRights  *int      `toml:"silent_rights"`
+	MissedRights  *int      `toml:"missed_rights"`
 }
 
 // maxWarningCount bounds the numbers of early warnings: what a memory of half an hour holds.
@@ -27,6 +29,8 @@ func (m Monitor) Limits() early.Limits {
 	set(&l.TimeUsedUp, m.TimeUsedUp)
 	set(&l.Reconnects, m.Reconnects)
 	set(&l.MarksAhead, m.MarksAhead)
+	set(&l.SilentRights, m.SilentRights)
+	set(&l.MissedRights, m.MissedRights)
 	return l
 }
 
@@ -54,6 +58,8 @@ func (m Monitor) check(f *faultList) {
 	}
 	checkCount("time_used_up", l.TimeUsedUp)
 	checkCount("reconnects", l.Reconnects)
+	checkCount("silent_rights", l.SilentRights)
+	checkCount("missed_rights", l.MissedRights)
 	if l.MarksAhead < 0 {
 		f.add("monitor.marks_ahead: %d; the number is not negative; 0: no warning", l.MarksAhead)
 	}

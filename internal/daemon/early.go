@@ -21,6 +21,7 @@ func (d *Daemon) earlySources() early.Sources {
 	}
 	if in.octez != nil {
 		from.Head = in.earlyHead
+		from.Settled, from.Unheld = d.earlyRights().settled, in.unheld
 	}
 	if in.audit != nil {
 		from.Audit = func() string { return in.audit.State().Fault }

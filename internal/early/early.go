@@ -27,12 +27,15 @@ const (
 	NotFollowing    Name = "not_following"    // a standby without the marks of the signing instance
 	RegisterSilent  Name = "register_silent"
 	AuditUnwritten  Name = "audit_unwritten"
+	BakerSilent     Name = "baker_silent"       // rights in a row without a request
+	RightsMissed    Name = "rights_missed"      // the chain shows nothing of rights
+	KeyUnheld       Name = "key_without_device" // the key has rights
 )
 
 // Names lists all warnings.
 var Names = []Name{
 	SlowSignatures, SlowSync, TimeUsedUp, Reconnects, DeviceHeld, CertificateEnds, CertificateNow, MarksAhead, NodeSilent,
-	NotFollowing, RegisterSilent, AuditUnwritten,
+	NotFollowing, RegisterSilent, AuditUnwritten, BakerSilent, RightsMissed, KeyUnheld,
 }
 
 // Warning is a trouble that stands now. A warning ends by itself, after its trouble.
@@ -51,12 +54,15 @@ type Limits struct {
 	TimeUsedUp    int           // levels within half an hour
 	Reconnects    int           // within an hour
 	MarksAhead    int32         // levels above the head
+	SilentRights  int           // attestations of a key in a row without a request
+	MissedRights  int           // of a key within an hour; one block is enough
 }
 
 // Defaults are the limits of a configuration that says nothing. A daily reset of a device, a disk that stalls for a
 // second, a restart of the node and of this program stay below.
 var Defaults = Limits{
 	SlowSignature: 2 * time.Second, SlowSync: 2 * time.Second, TimeUsedUp: 4, Reconnects: 3, MarksAhead: 20,
+	SilentRights: 10, MissedRights: 10,
 }
 
 // lookEvery is the interval between looks at the numbers.
@@ -78,6 +84,8 @@ type Watch struct {
 	health  map[string]*connection
 	held    map[string][]string // the programs with a device open, for each device that is away
 	heldAt  time.Time           // of that look
+	rights  map[string]*record  // by key
+	settled int32               // the first level whose rights were not read yet
 	cases   map[subject]*trouble
 
 	mu       sync.Mutex
@@ -89,7 +97,7 @@ func New(limits Limits, log *slog.Logger) *Watch {
 	return &Watch{
 		limits: limits, log: log, queue: make(chan event, queued), devices: map[string]*signatures{},
 		health: map[string]*connection{}, cases: map[subject]*trouble{},
-		held: map[string][]string{},
+		held: map[string][]string{}, rights: map[string]*record{},
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 type fault struct {
 	of     Name
 	setup  setup
+	limits func(*Limits)  // may be nil
 	begin  func(w *world) // once
 	level  func(w *world) // at each level while the fault lasts
 	mend   func(w *world)
@@ -77,7 +78,8 @@ var faults = []fault{
 	},
 	{
 		of: NodeSilent, setup: ledger, lasts: 12 * time.Minute, within: 11 * time.Minute, overIn: 2 * time.Minute, level: nothing,
-		begin: func(w *world) { w.silent = time.Now().Add(12 * time.Minute) }, mend: nothing,
+		limits: func(l *Limits) { l.MissedRights, l.SilentRights = 0, 0 }, // these come along rightly
+		begin:  func(w *world) { w.silent = time.Now().Add(12 * time.Minute) }, mend: nothing,
 	},
 	{
 		of: NotFollowing, setup: standby, lasts: 5 * time.Minute, within: 3 * time.Minute, overIn: 2 * time.Minute, level: nothing,
@@ -97,6 +99,45 @@ var faults = []fault{
 	},
 }
 
+// faultsOfRights are the faults of rights.
+var faultsOfRights = []fault{
+	{
+		of: BakerSilent, setup: ledger, lasts: 3 * time.Minute, within: 3 * time.Minute, overIn: 2 * time.Minute, level: nothing,
+		limits: func(l *Limits) { l.MissedRights = 0 }, // these come along rightly
+		begin:  func(w *world) { w.quiet = true }, mend: func(w *world) { w.quiet = false },
+	},
+	{
+		of: RightsMissed, setup: ledger, lasts: 3 * time.Minute, within: 3 * time.Minute, overIn: 62 * time.Minute, level: nothing,
+		begin: func(w *world) { w.lost = true }, mend: func(w *world) { w.lost = false },
+	},
+	{ // one block
+		of: RightsMissed, setup: ledger, lasts: 2 * time.Minute, within: 2 * time.Minute, overIn: 62 * time.Minute, level: nothing,
+		begin: func(w *world) {
+			w.rights = append(w.rights, Settled{Key: "tz1…", Level: w.level, Block: true, Missed: true, Ours: true, Asked: true})
+		},
+		mend: nothing,
+	},
+	{
+		of: KeyUnheld, setup: standby, lasts: 5 * time.Minute, within: 3 * time.Minute, overIn: 2 * time.Minute, level: nothing,
+		begin: func(w *world) {
+			w.unheld = []Unheld{{"tz1…", "device left is absent", "plug it in"}, {"tz2…", "a key without rights", "none"}}
+		},
+		mend: func(w *world) { w.unheld = nil },
+	},
+}
+
+// TestRightsOfAnotherTime: rights from before this instance signed are no fault of its baker.
+func TestRightsOfAnotherTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, standby)
+		w.start()
+		defer func() { w.stop() }()
+		w.lost = true
+		w.until(time.Hour, nothing)
+		require.Empty(t, w.watch.Standing())
+	})
+}
+
 // blink has the device away for less than the interval between two looks.
 func (w *world) blink() {
 	w.set(func() { w.health.Since = time.Now() })
@@ -106,7 +147,7 @@ func (w *world) blink() {
 // once each way.
 func TestEachFaultIsSaid(t *testing.T) {
 	var covered []Name
-	for _, f := range faults {
+	for _, f := range append(slices.Clone(faults), faultsOfRights...) {
 		covered = append(covered, f.of)
 		t.Run(string(f.of), func(t *testing.T) {
 			t.Parallel()
@@ -120,6 +161,9 @@ func TestEachFaultIsSaid(t *testing.T) {
 
 func (f fault) test(t *testing.T) {
 	w := newWorld(t, f.setup)
+	if f.limits != nil {
+		f.limits(&w.limits)
+	}
 	w.start()
 	defer func() { w.stop() }()
 	w.until(5*time.Minute, nothing)
@@ -133,6 +177,7 @@ func (f fault) test(t *testing.T) {
 	require.Equal(t, f.of, standing[0].Name)
 	require.NotEmpty(t, standing[0].Text)
 	require.NotEmpty(t, standing[0].Hint)
+	require.NotContains(t, standing[0].Text, "%!")
 	require.Less(t, standing[0].Since.Sub(broke), f.within)
 
 	w.set(func() { f.mend(w) })
@@ -163,8 +208,11 @@ func TestZeroIsOff(t *testing.T) {
 		{TimeUsedUp, func(l *Limits) { l.TimeUsedUp = 0 }},
 		{Reconnects, func(l *Limits) { l.Reconnects = 0 }},
 		{MarksAhead, func(l *Limits) { l.MarksAhead = 0 }},
+		{BakerSilent, func(l *Limits) { l.SilentRights, l.MissedRights = 0, 0 }},
+		{RightsMissed, func(l *Limits) { l.MissedRights = 0 }},
 	} {
-		f := faults[slices.IndexFunc(faults, func(f fault) bool { return f.of == off.name })]
+		all := append(slices.Clone(faults), faultsOfRights...)
+		f := all[slices.IndexFunc(all, func(f fault) bool { return f.of == off.name })]
 		t.Run(string(off.name), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

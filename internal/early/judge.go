@@ -35,12 +35,14 @@ type trouble struct {
 // begins is for how long a condition must be bad before its warning begins; none: at the first look.
 var begins = map[Name]time.Duration{
 	DeviceHeld: 30 * time.Second, MarksAhead: time.Minute, NotFollowing: 2 * time.Minute, AuditUnwritten: time.Minute,
+	BakerSilent: time.Minute, KeyUnheld: 2 * time.Minute,
 }
 
 // ends is for how long a condition must be fair before its warning ends; none: a look is enough.
 var ends = map[Name]time.Duration{
 	SlowSignatures: time.Minute, DeviceHeld: time.Minute, MarksAhead: time.Minute, NotFollowing: time.Minute,
 	RegisterSilent: time.Minute, AuditUnwritten: time.Minute, NodeSilent: time.Minute,
+	KeyUnheld: time.Minute,
 }
 
 // judge begins and ends warnings. A condition that no finding names is fair: its device or certificate is gone.

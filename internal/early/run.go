@@ -74,7 +74,7 @@ func (w *Watch) look(now time.Time) {
 	var found []finding
 	for _, check := range []func(time.Time) []finding{
 		w.slowSignatures, w.slowSync, w.timeUsedUp, w.reconnects, w.deviceHeld, w.certificates, w.marksAhead, w.nodeSilent,
-		w.notFollowing, w.registerSilent, w.auditUnwritten,
+		w.notFollowing, w.registerSilent, w.auditUnwritten, w.bakerSilent, w.rightsMissed, w.keyUnheld,
 	} {
 		found = append(found, check(now)...)
 	}

@@ -17,6 +17,9 @@ type Sources struct {
 	Follow       func() Follow
 	Silent       func() time.Duration // how long the register has not answered
 	Audit        func() string        // why the audit log is not written; empty: the log is written
+	// Settled gives the rights at the final levels from.., and the level after them.
+	Settled func(from int32) (rights []Settled, next int32)
+	Unheld  func() []Unheld
 }
 
 // Device is a device with its health.

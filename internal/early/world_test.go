@@ -39,6 +39,11 @@ type world struct {
 	audit   string
 	holders []string
 	level   int32 // of the chain
+	rights  []Settled
+	quiet   bool // the baker asks for nothing
+	lost    bool // the chain includes nothing
+	unheld  []Unheld
+	outages []time.Time // ends of the node's restarts
 	syncs   func() time.Duration
 	signs   func() time.Duration
 	began   []Warning
@@ -131,7 +136,9 @@ func (w *world) sources() Sources {
 			}
 			return time.Since(w.mute)
 		}),
-		Audit: read(w, func() string { return w.audit }),
+		Audit:   read(w, func() string { return w.audit }),
+		Settled: w.settled,
+		Unheld:  read(w, func() []Unheld { return w.unheld }),
 	}
 }
 
@@ -150,18 +157,49 @@ func (w *world) oneLevel() {
 		back = 1
 	}
 	start := time.Now()
-	w.level += 1 - back
+	w.set(func() { w.level += 1 - back })
 	if start.After(w.silent) {
 		w.set(func() { w.head = Head{w.level, start} })
 	}
-	if start.After(w.silent) || w.setup.standby { // the peer has a node of its own
+	switch {
+	case w.setup.standby: // the peer has a node of its own
+		w.bake()
+	case w.quiet, start.Before(w.silent.Add(20 * time.Second)): // the baker comes back after its node
+		w.right(false, false)
+	default:
 		w.bake()
 	}
 	<-time.After(time.Until(start.Add(length)))
 }
 
+// settled gives the rights that are final. A node that is away tells of none.
+func (w *world) settled(from int32) (out []Settled, next int32) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.rights) > 0 && w.rights[0].Level+5 <= w.head.Level {
+		if w.rights[0].Level >= from {
+			out = append(out, w.rights[0])
+		}
+		next = max(from, w.rights[0].Level+1)
+		w.rights = w.rights[1:]
+	}
+	return out, max(next, from)
+}
+
+// right notes the end of the right of this level. One in 2000 is missed for no reason of ours.
+func (w *world) right(asked, given bool) {
+	w.set(func() {
+		missed := !given || w.lost || w.random.IntN(2000) == 0
+		w.rights = append(w.rights, Settled{
+			Key: "tz1…", Level: w.level, Asked: asked, Missed: missed, Ours: !w.setup.standby, Fault: "the reason",
+		})
+	})
+}
+
 // bake asks for the attestations of a level, of all keys at once: the device serves one after the other.
 func (w *world) bake() {
+	given := false
+	defer func() { w.right(true, given) }()
 	if w.setup.standby {
 		w.set(func() { w.marks = w.level + w.lead })
 		return
@@ -180,6 +218,7 @@ func (w *world) bake() {
 			w.watch.UsedUp(w.level)
 			continue
 		}
+		given = true
 		w.watch.Signed("left", queue)
 	}
 	w.watch.Committed(w.syncs())
@@ -201,6 +240,7 @@ func (w *world) reset(away time.Duration) {
 // restartNode has the node away, and then show old blocks in a row while it catches up.
 func (w *world) restartNode(away time.Duration) {
 	w.silent = time.Now().Add(away)
+	w.outages = append(w.outages, w.silent)
 	go func() {
 		<-time.After(away - time.Second)
 		w.mu.Lock()

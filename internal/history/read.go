@@ -59,6 +59,27 @@ func inOrder(a, b Series) int {
 		cmp.Compare(a.Kind, b.Kind))
 }
 
+// At gives a level of a series, as far as the level is kept; its State is None otherwise.
+func (h *History) At(pkh tezos.PublicKeyHash, kind tezos.Kind, level int32) Square {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s, ok := h.series[name{pkh, kind}]
+	if !ok || level < 0 {
+		return Square{Level: level}
+	}
+	return s.square(level)
+}
+
+// square is a level; None where nobody asked.
+func (s *series) square(level int32) Square {
+	at := &s.slots[level%Levels]
+	if at.level != level || at.state == None {
+		return Square{Level: level}
+	}
+	when := time.UnixMilli(at.at).UTC()
+	return Square{level, at.round, at.state, at.reason, &when, at.took, at.device, at.disk, false}
+}
+
 // newest is the highest level with a signature, else the highest asked level.
 func (s *series) newest() int32 {
 	signed, asked := int32(-1), int32(-1)
@@ -81,11 +102,8 @@ func (s *series) squares() []Square {
 	to := s.newest()
 	out := []Square{}
 	for level := max(0, to-Levels+1); level <= to; level++ {
-		q := Square{Level: level}
-		if at := &s.slots[level%Levels]; at.level == level && at.state != None {
-			when := time.UnixMilli(at.at).UTC()
-			q = Square{level, at.round, at.state, at.reason, &when, at.took, at.device, at.disk, false}
-		} else if len(out) == 0 {
+		q := s.square(level)
+		if q.State == None && len(out) == 0 {
 			continue // before the first request
 		}
 		out = append(out, q)
