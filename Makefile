@@ -149,10 +149,10 @@ endif
 
 .PHONY: test-register
 test-register: build ## let three machines share the right to sign through a real etcd, and make everything fail (ARGS='-schedules 20 -seed 7')
-	@scripts/install-deps.sh etcd etcdctl
+	@PATH=$$PATH:/usr/sbin:/sbin scripts/install-deps.sh etcd etcdctl strace ip unshare
 	@$(GO) build -trimpath -o bin/register ./test/register
 	@$(GO) build -C test/register/etcd -trimpath -o ../../../bin/etcd .
-	@bin/register -etcd etcd,bin/etcd $(ARGS)
+	@PATH=$$PATH:/usr/sbin:/sbin bin/register -etcd etcd,bin/etcd $(ARGS)
 
 .PHONY: test-page
 test-page: deps ## look at the status page in Chromium: every state, on a desk and on a phone (PICTURES=DIR keeps pictures)

@@ -59,8 +59,7 @@ func start(o options) (int, error) {
 	case !network.Isolated():
 		return network.Isolate()
 	}
-	// iproute2 keeps the names of networks in /run. Our own /run leaves no name behind.
-	if err := tool(context.Background(), "mount", "-t", "tmpfs", "tmpfs", "/run"); err != nil {
+	if err := network.Settle(); err != nil {
 		return 1, err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

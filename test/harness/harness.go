@@ -96,6 +96,21 @@ type Host struct {
 	Start func(cmd *exec.Cmd) error
 }
 
+func (h Host) start(cmd *exec.Cmd) error {
+	if h.Start == nil {
+		return cmd.Start()
+	}
+	return h.Start(cmd)
+}
+
+// Run runs a command on the host to its end.
+func (h Host) Run(cmd *exec.Cmd) error {
+	if err := h.start(cmd); err != nil {
+		return err
+	}
+	return cmd.Wait()
+}
+
 // Options are the parts of a daemon.
 type Options struct {
 	Host
@@ -164,9 +179,6 @@ func Make(opt Options) (*Daemon, error) {
 	if opt.Dial == nil {
 		opt.Dial = (&net.Dialer{}).DialContext
 	}
-	if opt.Start == nil {
-		opt.Start = (*exec.Cmd).Start
-	}
 	d := &Daemon{
 		Process: Process{Log: filepath.Join(opt.Dir, "log")}, Dir: opt.Dir, Monitor: "http://" + opt.Monitor,
 		octez: "http://" + opt.Octez, binary: opt.Binary,
@@ -183,7 +195,7 @@ func (d *Daemon) Command(ctx context.Context, args ...string) ([]byte, error) {
 	cmd.Env = append(os.Environ(), d.Env...)
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
-	if err := cmd.Run(); err != nil {
+	if err := d.host.Run(cmd); err != nil {
 		return out.Bytes(), fmt.Errorf("highwater %s: %w: %s%s", args[0], err, said.Bytes(), out.Bytes())
 	}
 	return out.Bytes(), nil
@@ -218,7 +230,7 @@ func (d *Daemon) StartUnder(command ...string) error {
 	args := slices.Concat(command, []string{d.binary, "serve", "--config", d.config})
 	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec,noctx // ours; Kill or Stop end it
 	cmd.Env = append(os.Environ(), d.Env...)
-	return d.start(cmd, d.host.Start)
+	return d.start(cmd, d.host)
 }
 
 // Get asks the monitor.

@@ -28,20 +28,27 @@ type Process struct {
 
 // Spawn starts a program with its arguments. The output goes to a file.
 func Spawn(log string, args ...string) (*Process, error) {
-	return Launch(log, exec.Command(args[0], args[1:]...)) //nolint:gosec,noctx // ours; Kill or Stop end it
+	return Host{}.Spawn(log, args...)
 }
 
 // Launch starts a command, which needs no context. Output without a reader of its own goes to a new file.
-func Launch(log string, cmd *exec.Cmd) (*Process, error) {
+func Launch(log string, cmd *exec.Cmd) (*Process, error) { return Host{}.launch(log, cmd) }
+
+// Spawn starts a program on the host, as the function Spawn does.
+func (h Host) Spawn(log string, args ...string) (*Process, error) {
+	return h.launch(log, exec.Command(args[0], args[1:]...)) //nolint:gosec,noctx // ours; Kill or Stop end it
+}
+
+func (h Host) launch(log string, cmd *exec.Cmd) (*Process, error) {
 	if err := os.RemoveAll(log); err != nil {
 		return nil, err
 	}
 	p := &Process{Log: log}
-	err := p.start(cmd, (*exec.Cmd).Start)
+	err := p.start(cmd, h)
 	return p, err
 }
 
-func (p *Process) start(cmd *exec.Cmd, start func(*exec.Cmd) error) error {
+func (p *Process) start(cmd *exec.Cmd, host Host) error {
 	log, err := os.OpenFile(p.Log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -51,7 +58,7 @@ func (p *Process) start(cmd *exec.Cmd, start func(*exec.Cmd) error) error {
 	if cmd.Stdout == nil {
 		cmd.Stdout = log
 	}
-	if err := start(cmd); err != nil {
+	if err := host.start(cmd); err != nil {
 		return err
 	}
 	ended := make(chan struct{})

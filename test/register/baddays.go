@@ -181,19 +181,19 @@ func (w *world) nobody(ctx context.Context, words string) error {
 }
 
 func otherCluster(ctx context.Context, w *world, owner *machine) error {
-	client, err := harness.FreeAddress(ctx)
+	client, err := w.address(ctx)
 	if err != nil {
 		return err
 	}
-	peer, err := harness.FreeAddress(ctx)
+	peer, err := w.address(ctx)
 	if err != nil {
-		return err
-	}
-	s := w.newServer("foreign", client, peer, "foreign=http://"+peer)
-	if err = s.start(); err != nil {
 		return err
 	}
 	lost := w.other(owner)
+	s := w.newServer("foreign", lost.index, client, peer, "foreign=http://"+peer)
+	if err = s.start(); err != nil {
+		return err
+	}
 	for _, l := range lost.links {
 		l.lead(client)
 	}

@@ -1,5 +1,6 @@
 // Command register lets three machines share the right to sign through a real etcd of three members, breaks each part
-// in turn, and judges every signature.
+// in turn, and judges every signature. Each machine has a network of its own, where the kernel allows network
+// namespaces.
 package main
 
 import (
@@ -14,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"highwater/test/failover/network"
 )
 
 // options are the flags.
@@ -23,6 +26,11 @@ type options struct {
 	interval               time.Duration
 	seed                   uint64
 	away                   time.Duration
+	proxies                bool
+
+	name    string // of the part, in the names of its networks
+	direct  bool   // machines speak to the members without proxies
+	refusal error  // of the namespaces
 }
 
 func main() {
@@ -36,32 +44,67 @@ func main() {
 	flag.IntVar(&o.schedules, "schedules", 1, "random schedules")
 	flag.DurationVar(&o.away, "away", time.Minute, "how long the majority of the register is away; 1h for an hour")
 	flag.Uint64Var(&o.seed, "seed", 1, "of the first")
+	flag.BoolVar(&o.proxies, "proxies", false, "all machines in one network, and the losses in proxies")
 	flag.Parse()
+	status, err := start(o)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
+// start runs the lab in network namespaces of its own. A machine without the permission has all in one network.
+func start(o options) (int, error) {
+	switch {
+	case network.Isolated():
+		if err := network.Settle(); err != nil {
+			return 1, err
+		}
+	case o.proxies:
+		o.refusal = errors.New("-proxies")
+	default:
+		status, err := network.Isolate()
+		if !errors.Is(err, network.ErrRefused) {
+			return status, err
+		}
+		o.refusal = err
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := lab(ctx, o); err != nil {
-		fmt.Fprintln(os.Stderr, "error:", err)
-		stop()
-		os.Exit(1) //nolint:gocritic // stop was called
+	return 0, lab(ctx, o)
+}
+
+// links tells how the links between the machines are made.
+func (o options) links() string {
+	if o.refusal != nil {
+		why := strings.ReplaceAll(o.refusal.Error(), "\n", "; ")
+		return "all in one network, with proxies that lose bytes; no namespaces: " + why
 	}
+	return "each in a network namespace, with links that lose packets"
 }
 
 // lab runs the parts of the scenarios beside each other, each on three machines of its own.
 func lab(ctx context.Context, o options) error {
-	machinesFail := scenarios()
+	machinesFail := append(scenarios(), turns()...)
 	for i := range o.schedules {
 		machinesFail = append(machinesFail, storm(o.seed+uint64(i), 12))
 	}
-	_, _ = fmt.Fprintf(os.Stdout, "three machines, ahead %d, a block each %s\n\n%-44s %8s %7s %8s\n",
-		o.ahead, o.interval, "", "gap s", "missed", "doubles")
+	_, _ = fmt.Fprintf(os.Stdout, "three machines, ahead %d, a block each %s\n%s\n\n%-44s %8s %7s %8s\n",
+		o.ahead, o.interval, o.links(), "", "gap s", "missed", "doubles")
 	var all sync.WaitGroup
-	parts := [][]scenario{machinesFail, badDays(), leaders(o.away)}
+	parts := []struct {
+		scenarios []scenario
+		direct    bool
+	}{
+		{machinesFail, true}, {append(lateWrites(), badDays()...), false}, {append(partitions(), leaders(o.away)...), true},
+	}
 	errs := make([]error, len(parts))
 	servers := strings.Split(o.etcd, ",")
 	for i, part := range parts {
 		o := o
-		o.etcd = servers[i%len(servers)]
-		all.Go(func() { errs[i] = o.part(ctx, part) })
+		o.etcd, o.name, o.direct = servers[i%len(servers)], fmt.Sprintf("part%d", i), part.direct && o.refusal == nil
+		all.Go(func() { errs[i] = o.part(ctx, part.scenarios) })
 	}
 	all.Wait()
 	return errors.Join(errs...)

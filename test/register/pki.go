@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -14,6 +15,8 @@ import (
 type authority struct {
 	dir string
 	ca  *certstest.Authority
+	// further are the addresses of servers outside of the loopback.
+	further []net.IP
 }
 
 // authorityName is the authority's own name, and the name of its certificate's file.
@@ -25,7 +28,7 @@ func newAuthority(dir string) (a *authority, err error) {
 	if err = os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
-	a = &authority{dir, certstest.NewUntil(suite{}, authorityName, time.Now().AddDate(1, 0, 0))}
+	a = &authority{dir: dir, ca: certstest.NewUntil(suite{}, authorityName, time.Now().AddDate(1, 0, 0))}
 	certstest.Put(suite{}, a.file(authorityName), certstest.CertPEM(a.ca.Cert))
 	return a, nil
 }
@@ -39,7 +42,7 @@ func (a *authority) private(name string) string { return filepath.Join(a.dir, na
 // issue writes a certificate with an end, in the place of a former one. The name is the user's name in etcd.
 func (a *authority) issue(name string, end time.Time) (err error) {
 	defer failed(&err)
-	c := a.ca.Issue(name, end)
+	c := a.ca.Issue(name, end, a.further...)
 	certstest.Put(suite{}, a.private(name), certstest.KeyPEM(suite{}, c))
 	certstest.Put(suite{}, a.file(name), certstest.CertPEM(c))
 	return nil

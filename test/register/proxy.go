@@ -22,6 +22,7 @@ const questionSize = 100
 
 // proxy is the link of one machine to one member of the register.
 type proxy struct {
+	site     site
 	listener net.Listener
 	to       string
 
@@ -34,9 +35,9 @@ type proxy struct {
 	wg    sync.WaitGroup
 }
 
-func newProxy(ctx context.Context, to string) (*proxy, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	return &proxy{listener: l, to: to, conns: map[net.Conn]bool{}, turn: make(chan struct{})}, err
+func newProxy(ctx context.Context, at site, to string) (*proxy, error) {
+	l, err := at.listen(ctx, "127.0.0.1:0")
+	return &proxy{site: at, listener: l, to: to, conns: map[net.Conn]bool{}, turn: make(chan struct{})}, err
 }
 
 // set changes the way. Connections that lost bytes end.
@@ -121,7 +122,7 @@ func (p *proxy) run(ctx context.Context) {
 
 func (p *proxy) pass(ctx context.Context, c net.Conn) {
 	defer p.hold(c)()
-	to, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.target())
+	to, err := p.site.dial(ctx, p.target())
 	if err != nil {
 		return
 	}

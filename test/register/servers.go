@@ -27,20 +27,21 @@ type server struct {
 	log     string
 	command []string
 	data    string
+	host    harness.Host
 }
 
 // start starts the member, by a command of its own if given.
 func (s *server) start(under ...string) (err error) {
-	s.Process, err = harness.Spawn(s.log, append(under, s.command...)...)
+	s.Process, err = s.host.Spawn(s.log, append(under, s.command...)...)
 	return err
 }
 
 // again kills the member, and starts the member again, by a command of its own if given.
 func (s *server) again(under ...string) error { return errors.Join(s.Kill(), s.start(under...)) }
 
-// newServer describes a member of a cluster. Each client shows a certificate.
-func (w *world) newServer(name, client, peer, cluster string) *server {
-	s := &server{log: filepath.Join(w.dir, name+".log"), data: filepath.Join(w.dir, name)}
+// newServer describes a member of a cluster, on a machine. Each client shows a certificate.
+func (w *world) newServer(name string, machine int, client, peer, cluster string) *server {
+	s := &server{log: filepath.Join(w.dir, name+".log"), data: filepath.Join(w.dir, name), host: w.site(machine).host()}
 	s.command = []string{
 		w.etcd, "--name", name, "--data-dir", s.data, "--listen-client-urls", "https://" + client,
 		"--advertise-client-urls", "https://" + client, "--listen-peer-urls", "http://" + peer,
@@ -55,11 +56,11 @@ func (w *world) newServer(name, client, peer, cluster string) *server {
 func (w *world) startRegister(ctx context.Context) ([]string, error) {
 	var peers, cluster []string
 	for i := range machines {
-		client, err := harness.FreeAddress(ctx)
+		client, err := w.memberAddress(ctx, i, clientPort)
 		if err != nil {
 			return nil, err
 		}
-		peer, err := harness.FreeAddress(ctx)
+		peer, err := w.memberAddress(ctx, i, peerPort)
 		if err != nil {
 			return nil, err
 		}
@@ -67,7 +68,7 @@ func (w *world) startRegister(ctx context.Context) ([]string, error) {
 		cluster = append(cluster, fmt.Sprintf("m%d=http://%s", i, peer))
 	}
 	for i := range machines {
-		s := w.newServer(fmt.Sprintf("m%d", i), w.clients[i], peers[i], strings.Join(cluster, ","))
+		s := w.newServer(fmt.Sprintf("m%d", i), i, w.clients[i], peers[i], strings.Join(cluster, ","))
 		if err := s.start(); err != nil {
 			return nil, err
 		}
@@ -128,7 +129,7 @@ func (w *world) ctlAt(ctx context.Context, members []string, stdin []byte, args 
 	}
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
-	if err := cmd.Run(); err != nil {
+	if err := w.site(operator).host().Run(cmd); err != nil {
 		return nil, fmt.Errorf("etcdctl %s: %w: %s", strings.Join(args[8:], " "), err, said.Bytes())
 	}
 	return out.Bytes(), nil

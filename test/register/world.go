@@ -16,6 +16,7 @@ import (
 	"highwater/internal/node/nodesim"
 	"highwater/internal/tezos"
 	"highwater/operate"
+	"highwater/test/failover/network"
 	"highwater/test/harness"
 )
 
@@ -58,6 +59,9 @@ type world struct {
 	ahead    int
 	interval time.Duration
 	machines []*machine
+	direct   bool          // machines speak to the members without proxies
+	net      *network.Mesh // nil: all in the network of this process, with proxies
+	ports    int           // given by address
 	members  []*server
 	clients  []string // the addresses of the members
 	etcd     string   // the program
@@ -89,7 +93,7 @@ type place struct {
 
 func newWorld(ctx context.Context, o options) (*world, error) {
 	w := &world{
-		dir: o.dir, binary: o.binary, etcd: o.etcd, ahead: o.ahead, interval: o.interval,
+		direct: o.direct, dir: o.dir, binary: o.binary, etcd: o.etcd, ahead: o.ahead, interval: o.interval,
 		judge: baker.NewJudge(), changed: make(chan struct{}),
 		done:  map[place]time.Time{},
 		level: harness.StartLevel + 1,
@@ -97,8 +101,16 @@ func newWorld(ctx context.Context, o options) (*world, error) {
 	var running context.Context
 	running, w.stop = context.WithCancel(context.WithoutCancel(ctx))
 	var err error
+	if network.Isolated() {
+		if w.net, err = network.NewMesh(ctx, o.name, machines+1); err != nil {
+			return w, err
+		}
+	}
 	if w.pki, err = newAuthority(filepath.Join(w.dir, "certificates")); err != nil {
 		return w, err
+	}
+	for i := range machines {
+		w.pki.further = append(w.pki.further, net.ParseIP(network.MeshAddress(i)))
 	}
 	for _, name := range []string{"server", "root"} {
 		if err = w.pki.issue(name, time.Now().AddDate(1, 0, 0)); err != nil {
@@ -109,7 +121,7 @@ func newWorld(ctx context.Context, o options) (*world, error) {
 	if err != nil {
 		return w, err
 	}
-	if w.node, err = harness.FreeAddress(ctx); err != nil {
+	if w.node, err = w.address(ctx); err != nil {
 		return w, err
 	}
 	for i := range machines {
@@ -132,7 +144,10 @@ func newWorld(ctx context.Context, o options) (*world, error) {
 func (w *world) addMachine(ctx, running context.Context, i int, members []string) error {
 	m := &machine{index: i}
 	for _, member := range members {
-		p, err := newProxy(ctx, member)
+		if w.direct {
+			break
+		}
+		p, err := newProxy(ctx, w.site(i), member)
 		if err != nil {
 			return err
 		}
@@ -154,14 +169,17 @@ func (w *world) addMachine(ctx, running context.Context, i int, members []string
 // make writes the configuration of a machine into a directory.
 func (w *world) make(ctx context.Context, m *machine, dir string) error {
 	var endpoints []string
-	for _, l := range m.links {
-		endpoints = append(endpoints, fmt.Sprintf("%q", "https://"+l.listener.Addr().String()))
+	for i, member := range w.clients {
+		if !w.direct {
+			member = m.links[i].listener.Addr().String()
+		}
+		endpoints = append(endpoints, fmt.Sprintf("%q", "https://"+member))
 	}
-	octez, err := harness.FreeAddress(ctx)
+	octez, err := w.address(ctx)
 	if err != nil {
 		return err
 	}
-	monitor, err := harness.FreeAddress(ctx)
+	monitor, err := w.address(ctx)
 	if err != nil {
 		return err
 	}
@@ -169,6 +187,7 @@ func (w *world) make(ctx context.Context, m *machine, dir string) error {
 		harness.Socket(dir), monitor, strings.Join(endpoints, ", "), w.pki.file(authorityName), w.pki.file(bakery(m.index)),
 		w.pki.private(bakery(m.index)), w.ahead, m.index)
 	m.Daemon, err = harness.Make(harness.Options{
+		Host:   w.site(m.index).host(),
 		Binary: w.binary, Dir: dir, Octez: octez, Monitor: monitor, Keys: harness.Three.Keys,
 		Config: text + harness.Three.Text,
 	})
@@ -185,16 +204,16 @@ func (w *world) begin(ctx, running context.Context) error {
 			return err
 		}
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", w.node)
-	if err != nil {
-		return err
-	}
+	w.chain = nodesim.New(nodesim.Config{Chain: harness.Chain, Level: w.level})
 	for i, m := range w.machines {
-		if i == 0 {
-			w.chain = nodesim.New(nodesim.Config{Chain: harness.Chain, Level: w.level})
+		if i == 0 || w.net != nil { // each network has a node
+			l, err := w.site(i).listen(ctx, w.node)
+			if err != nil {
+				return err
+			}
 			w.wg.Go(func() { w.serve(running, l) })
 		}
-		if err = m.start(ctx); err != nil {
+		if err := m.start(ctx); err != nil {
 			return err
 		}
 	}
@@ -349,6 +368,9 @@ func (w *world) end() error {
 		errs = append(errs, p.EndAnyhow())
 	}
 	w.wg.Wait()
+	if w.net != nil {
+		errs = append(errs, w.net.Close(context.Background()))
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return errors.Join(append(errs, w.errs...)...)

@@ -51,10 +51,12 @@ func (a *Authority) Pool() *x509.CertPool {
 	return p
 }
 
-// Issue makes a certificate for a name, 127.0.0.1 and 127.0.0.2, for both ends of a connection.
-func (a *Authority) Issue(name string, end time.Time) tls.Certificate {
+// Issue makes a certificate for a name, 127.0.0.1, 127.0.0.2 and further addresses, for both ends of a connection.
+func (a *Authority) Issue(name string, end time.Time, further ...net.IP) tls.Certificate {
 	a.t.Helper()
-	return a.issue(template(name, end))
+	c := template(name, end)
+	c.IPAddresses = further
+	return a.issue(c)
 }
 
 // IssueFrom makes a certificate that begins at a time.
@@ -67,7 +69,7 @@ func (a *Authority) IssueFrom(name string, begin, end time.Time) tls.Certificate
 
 func (a *Authority) issue(c *x509.Certificate) tls.Certificate {
 	a.t.Helper()
-	c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv4(127, 0, 0, 2)} // harness listens at the second
+	c.IPAddresses = append(c.IPAddresses, net.IPv4(127, 0, 0, 1), net.IPv4(127, 0, 0, 2)) // harness listens at the second
 	c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	return create(a.t, c, &a.Cert)
 }

@@ -20,8 +20,21 @@ var (
 	asNobody  = append([]string{"--user", "--map-root-user"}, ofOneself...)
 )
 
+// ErrRefused is an error of Isolate on a machine without the permission.
+var ErrRefused = errors.New("the machine allows no network namespaces")
+
 // Isolated tells whether this process is the lab itself, not its parent.
 func Isolated() bool { return os.Getenv(inside) != "" }
+
+// Settle makes the first process of the lab ready. iproute2 keeps the names of networks in /run. The lab's own /run
+// leaves no name behind.
+func Settle() error {
+	out, err := exec.Command("mount", "-t", "tmpfs", "tmpfs", "/run").CombinedOutput() //nolint:noctx // short
+	if err != nil {
+		return fmt.Errorf("mount /run: %w: %s", err, out)
+	}
+	return nil
+}
 
 // Isolate runs this program again in own namespaces, and gives its exit status.
 func Isolate() (int, error) {
@@ -43,9 +56,9 @@ func Isolate() (int, error) {
 		}
 		refused = append(refused, fmt.Errorf("unshare %v: %w: %s", way, tryErr, out))
 	}
-	return 1, fmt.Errorf("the machine allows no network namespaces, and the lab needs some; run the lab as root, "+
+	return 1, fmt.Errorf("%w, and the lab needs some; run the lab as root, "+
 		"or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces)\n%w",
-		errors.Join(refused...))
+		ErrRefused, errors.Join(refused...))
 }
 
 func runAgain(args []string) (int, error) {

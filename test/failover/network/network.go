@@ -1,4 +1,5 @@
-// Package network is the network of a pair of machines, made of network namespaces, whose links can be cut alone.
+// Package network is the network of a pair or of several machines, made of network namespaces. Each link can be cut
+// alone.
 package network
 
 import (
@@ -114,19 +115,26 @@ func (n *Network) Mute(ctx context.Context, machine int) error {
 
 // Hear ends the effects of Deafen and Mute.
 func (n *Network) Hear(ctx context.Context, machine int) error {
-	return errors.Join(
-		n.Between.ip(ctx, "neigh flush dev "+far(LinkPeer, machine)+" nud all"),
-		n.Machines[machine-1].ip(ctx, "neigh flush dev "+LinkPeer+" nud all"))
+	return errors.Join(n.Between.found(ctx, far(LinkPeer, machine)), n.Machines[machine-1].found(ctx, LinkPeer))
 }
 
 func (s *Namespace) astray(ctx context.Context, addr, dev string) error {
 	return s.ip(ctx, fmt.Sprintf("neigh replace %s lladdr 02:00:00:00:00:01 dev %s nud permanent", addr, dev))
 }
 
+// found ends the effect of astray on a device.
+func (s *Namespace) found(ctx context.Context, dev string) error {
+	return s.ip(ctx, "neigh flush dev "+dev+" nud all")
+}
+
 // Close frees the names. Running processes keep their network until their end.
 func (n *Network) Close(ctx context.Context) error {
+	return free(ctx, append(n.Machines[:], n.Between)...)
+}
+
+func free(ctx context.Context, all ...*Namespace) error {
 	var err error
-	for _, s := range append(n.Machines[:], n.Between) {
+	for _, s := range all {
 		if s != nil {
 			err = errors.Join(err, ip(ctx, "", "netns", "delete", s.Name))
 		}
