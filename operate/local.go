@@ -56,6 +56,8 @@ type Local struct {
 	// Forgotten counts the entries that the journal had, and has no more; may be nil.
 	Forgotten func() uint64
 	Log       *slog.Logger // may be nil
+
+	planned plans // of Rights
 }
 
 // Admin gives all use cases, with an entry in the journal for every act.

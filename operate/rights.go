@@ -1,12 +1,9 @@
 package operate
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"time"
 
-	"highwater/internal/rights"
 	"highwater/internal/tezos"
 	"highwater/internal/words"
 )
@@ -60,57 +57,42 @@ func (l *Local) rightsAhead(keys []KeyRow) *Rights {
 		from = later(from, r.At.Add(settling))
 	}
 	out.Until = known(l.Rights.At(out.Known))
-	out.read(l.Rights.Each, aliases, from)
+	out.fill(l.planned.read(l.Rights.Version(), l.Rights.Each), aliases, from)
 	return out
 }
 
-// read finds the first rights, and the first pause after a time and up to the last known level.
-func (v *Rights) read(each func(func(rights.Right)), aliases map[tezos.PublicKeyHash]string, from time.Time) {
-	type name struct {
-		pkh  tezos.PublicKeyHash
-		kind tezos.Kind
-	}
-	firsts, busy := map[name]rights.Right{}, map[int32]time.Time{}
-	each(func(r rights.Right) {
-		if r.Round > 0 {
-			return
-		}
-		n := name{r.PKH, r.Kind}
-		if old, ok := firsts[n]; !ok || r.Level < old.Level {
-			firsts[n] = r
-		}
-		busy[r.Level] = r.At
-	})
-	for _, r := range firsts {
+// fill tells the first rights, and the first pause after a time and up to the last known level.
+func (v *Rights) fill(p plan, aliases map[tezos.PublicKeyHash]string, from time.Time) {
+	for _, r := range p.firsts {
 		v.Next = append(v.Next, NextRight{r.PKH, aliases[r.PKH], r.Kind, r.Level, known(r.At)})
 	}
-	slices.SortFunc(v.Next, func(a, b NextRight) int {
-		return cmp.Or(cmp.Compare(a.Level, b.Level), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.PKH.String(), b.PKH.String()))
-	})
-	v.pause(busy, from)
+	v.pause(p.busy, from)
 }
 
 // pause finds the first pause between the levels with rights.
-func (v *Rights) pause(busy map[int32]time.Time, from time.Time) {
-	levels := make([]int32, 0, len(busy))
-	for level, at := range busy {
-		if level <= v.Known && !at.IsZero() {
-			levels = append(levels, level)
+func (v *Rights) pause(busy []busyLevel, from time.Time) {
+	ends := v.Until != nil // the last known level ends the last pause, with or without a right
+	for _, m := range busy {
+		if m.level > v.Known {
+			break
 		}
-	}
-	if v.Until != nil {
-		if _, ok := busy[v.Known]; !ok {
-			levels, busy[v.Known] = append(levels, v.Known), *v.Until
-		}
-	}
-	slices.Sort(levels)
-	for _, level := range levels {
-		if to := busy[level]; to.Sub(from) >= PauseWanted {
-			v.Pause = &Pause{from.UTC(), to.UTC()}
+		if v.between(from, m.at) {
 			return
 		}
-		from = later(from, busy[level].Add(settling))
+		from, ends = later(from, m.at.Add(settling)), ends && m.level < v.Known
 	}
+	if ends {
+		v.between(from, *v.Until)
+	}
+}
+
+// between takes a time without a right as the pause, if the time is long enough.
+func (v *Rights) between(from, to time.Time) bool {
+	if to.Sub(from) < PauseWanted {
+		return false
+	}
+	v.Pause = &Pause{from.UTC(), to.UTC()}
+	return true
 }
 
 func later(a, b time.Time) time.Time {

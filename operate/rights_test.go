@@ -57,11 +57,7 @@ func TestMayIRestart(t *testing.T) {
 		if name == "no times" {
 			v.Until = nil
 		}
-		v.read(func(look func(rights.Right)) {
-			for _, r := range c.rights {
-				look(r)
-			}
-		}, nil, now)
+		v.fill(planOf(eachOf(c.rights)), nil, now)
 		text, moment := Status{Signing: true, Rights: &v}.Restart(now)
 		require.Equal(t, c.want, text, name)
 		require.Equal(t, c.moment, moment, name)

@@ -54,7 +54,8 @@ type Follower struct {
 	until time.Time     // no question before
 
 	mu      sync.Mutex
-	keys    []Key // of the rights below
+	version uint64 // of all that Each tells
+	keys    []Key  // of the rights below
 	head    int32
 	pace    pace
 	ahead   [2]plan // of attestations, and of blocks
@@ -88,7 +89,7 @@ func (f *Follower) Saw(level int32, at time.Time) {
 		return
 	}
 	f.mu.Lock()
-	f.head = level
+	f.head, f.version = level, f.version+1
 	f.pace.saw(level, at)
 	f.mu.Unlock()
 	select {
@@ -158,6 +159,7 @@ func (f *Follower) begin(keys []Key) (head int32) {
 	if f.head == 0 {
 		return 0
 	}
+	f.version++
 	start := max(1, f.head-Depth-Backfill)
 	if !slices.EqualFunc(f.keys, keys, func(a, b Key) bool { return a.PKH == b.PKH && slices.Equal(a.Kinds, b.Kinds) }) {
 		f.keys, f.ahead = slices.Clone(keys), [2]plan{}
@@ -231,6 +233,7 @@ func (f *Follower) missing(kind int, to int32, batch int) (levels []int32) {
 func (f *Follower) extend(kind int, levels []int32, rights []Right) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.version++
 	p := &f.ahead[kind]
 	p.to = levels[len(levels)-1]
 	p.rights = append(p.rights, rights...)

@@ -46,6 +46,16 @@ func (f *Follower) Each(look func(Right)) {
 	}
 }
 
+// Version counts the changes of the rights and times that Each tells.
+func (f *Follower) Version() uint64 {
+	if f == nil {
+		return 0
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.version
+}
+
 // At is the estimated time of a level, as if every level took one round; zero before two heads were seen.
 func (f *Follower) At(level int32) time.Time {
 	if f == nil {
