@@ -28,7 +28,9 @@ chain = %q
 [server]
 listen = %q
 known_keys = true
-[monitor]
+`
+
+const monitorConfig = `[monitor]
 listen = %q
 `
 
@@ -57,6 +59,16 @@ func (p plan) store() harness.Store { return harness.Store{Ahead: defaultAhead, 
 func newDaemonUnder(
 	ctx context.Context, binary, dir, rest string, keys int, under []string, store harness.Store, top ...string,
 ) (*daemon, error) {
+	return makeDaemon(ctx, binary, dir, keys, under, store, func(monitor string) (string, string) {
+		return strings.Join(top, ""), fmt.Sprintf(monitorConfig, monitor) + rest
+	})
+}
+
+// makeDaemon is newDaemonUnder with any configuration: settings before all tables, and the other tables.
+func makeDaemon(
+	ctx context.Context, binary, dir string, keys int, under []string, store harness.Store,
+	config func(monitor string) (top, rest string),
+) (*daemon, error) {
 	own, err := os.MkdirTemp(dir, "hw-") // short: the path of a socket has 107 characters
 	if err != nil {
 		return nil, err
@@ -70,9 +82,10 @@ func newDaemonUnder(
 		return nil, err
 	}
 	d := &daemon{contender: &contender{name: "highwater", base: "http://" + octez}, under: under}
+	top, rest := config(monitor)
 	d.Daemon, err = harness.Make(harness.Options{
 		Binary: binary, Dir: own, Octez: octez, Monitor: monitor, Keys: keys, Store: store,
-		Config: strings.Join(top, "") + fmt.Sprintf(daemonConfig, filepath.Join(own, "state"), benchChain, octez, monitor) + rest,
+		Config: top + fmt.Sprintf(daemonConfig, filepath.Join(own, "state"), benchChain, octez) + rest,
 	})
 	if err != nil {
 		return nil, err

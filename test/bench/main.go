@@ -29,6 +29,7 @@ type options struct {
 	paceOnly   bool
 	transports bool   // compare only the protocols
 	register   bool   // only compare with and without a register
+	watch      bool   // only compare with and without all that watches
 	cell       string // be the process of a cell at a baker's pace
 	beside     string // another build to compare with, and nothing else
 
@@ -66,6 +67,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.DurationVar(&o.level, "level", 2*time.Second, "the time of a level at a baker's pace; 6s on mainnet")
 	f.BoolVar(&o.transports, "transports-only", false, "only compare HTTP and the socket protocol")
 	f.BoolVar(&o.register, "register-only", false, "only compare the program with and without a register, for -pace")
+	f.BoolVar(&o.watch, "watch-only", false,
+		"only compare the program with and without page, metrics, audit log and a node with rights")
 	f.BoolVar(&o.paceOnly, "pace-only", false,
 		"only two cells: lateness on a stalling disk, and on a saturated disk")
 	f.StringVar(&o.cell, "cell", "", "be the process of a cell at a baker's pace (stalled, saturated, awake; for the "+
@@ -157,6 +160,13 @@ func (o options) measure(ctx context.Context, stdout, stderr io.Writer) ([]row, 
 		rows := m.sharedRows()
 		return rows, errors.Join(printRows(stdout, rows), printPaced(stdout, m))
 	}
+	if o.watch {
+		if m.watched, err = o.measureWatched(ctx); err != nil {
+			return nil, err
+		}
+		rows := m.watchRows()
+		return rows, printRows(stdout, rows)
+	}
 	m.noSlow = canSlowDisk(ctx)
 	disks := []bool{false, true}
 	if m.noSlow != nil {
@@ -191,6 +201,10 @@ func (o options) measure(ctx context.Context, stdout, stderr io.Writer) ([]row, 
 	progress("with and without a register")
 	if m.shared, err = o.measureShared(ctx, o.pace); err != nil {
 		return nil, fmt.Errorf("with a register: %w", err)
+	}
+	progress("with and without all that watches")
+	if m.watched, err = o.measureWatched(ctx); err != nil {
+		return nil, fmt.Errorf("watched: %w", err)
 	}
 	progress("bbolt's Batch")
 	if m.batch, m.update, err = batchTimes(o.dir, 30); err != nil {

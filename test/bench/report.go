@@ -21,6 +21,7 @@ type measured struct {
 	noBusy           error   // reason for the lack of a saturated disk
 	onDisk, inMemory transports
 	shared           shared
+	watched          []watched
 	margin           float64 // allowed factor above a target: 1.5 is half as much again; zero is 1
 }
 
@@ -80,6 +81,7 @@ func (m measured) rows() []row {
 	}
 	out = append(out, m.transportRows()...)
 	out = append(out, m.sharedRows()...)
+	out = append(out, m.watchRows()...)
 	out = append(out, m.otherRows()...)
 	return append(out,
 		m.worstRow("re-plugged device to the waiting request's signature, emulated", replugTarget, m.replug),

@@ -67,23 +67,16 @@ func (p plan) measureShared(ctx context.Context, limit time.Duration) (out share
 			return out, nil
 		}
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	chain := nodesim.New(nodesim.Config{Chain: benchChain, Level: benchStart})
+	at, endNode, err := serveNode(ctx, chain)
 	if err != nil {
 		return out, err
 	}
-	chain := nodesim.New(nodesim.Config{Chain: benchChain, Level: benchStart})
-	server := &http.Server{Handler: chain, ReadHeaderTimeout: time.Minute}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
+	defer func() { err = errors.Join(err, endNode()) }()
 	var ends []func() error
 	defer func() {
 		for i := len(ends) - 1; i >= 0; i-- {
 			err = errors.Join(err, ends[i]())
-		}
-		chain.Cut()
-		err = errors.Join(err, server.Close())
-		if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
-			err = errors.Join(err, ended)
 		}
 	}()
 	for _, s := range sharers() {
@@ -96,7 +89,7 @@ func (p plan) measureShared(ctx context.Context, limit time.Duration) (out share
 			}
 			rest += fmt.Sprintf(registerConfig, `"`+strings.Join(endpoints, `", "`)+`"`)
 		}
-		d, startErr := p.startSharer(ctx, s, rest, l.Addr())
+		d, startErr := p.startSharer(ctx, s, rest, 1, at)
 		if startErr != nil {
 			return out, fmt.Errorf("%s: %w", s.name, startErr)
 		}
@@ -105,6 +98,25 @@ func (p plan) measureShared(ctx context.Context, limit time.Duration) (out share
 	}
 	err = p.askShared(ctx, &out, chain, limit)
 	return out, err
+}
+
+// serveNode serves an emulated node until end.
+func serveNode(ctx context.Context, chain *nodesim.Node) (at net.Addr, end func() error, err error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, nil, err
+	}
+	server := &http.Server{Handler: chain, ReadHeaderTimeout: time.Minute}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	return l.Addr(), func() error {
+		chain.Cut()
+		err := server.Close()
+		if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+			err = errors.Join(err, ended)
+		}
+		return err
+	}, nil
 }
 
 // askShared lets the chain grow, asks, and measures the time without a request afterwards.
@@ -152,8 +164,8 @@ func grow(ctx context.Context, chain *nodesim.Node, every time.Duration) {
 }
 
 // startSharer makes and starts a daemon; with a register, with the first record.
-func (p plan) startSharer(ctx context.Context, s sharer, rest string, node net.Addr) (*daemon, error) {
-	d, err := newDaemonUnder(ctx, p.binary, p.dir, rest, 1, nil, p.store(), fmt.Sprintf(nodeConfig, node))
+func (p plan) startSharer(ctx context.Context, s sharer, rest string, keys int, node net.Addr) (*daemon, error) {
+	d, err := newDaemonUnder(ctx, p.binary, p.dir, rest, keys, nil, p.store(), fmt.Sprintf(nodeConfig, node))
 	if err != nil {
 		return nil, err
 	}
