@@ -94,7 +94,7 @@ func (p plan) startUnwatched(ctx context.Context, keys int) (*daemon, error) {
 		return nil, err
 	}
 	err = d.startUntil(ctx, func(ctx context.Context) error {
-		return d.Await(ctx, func(ctx context.Context) bool { _, err := d.Keys(ctx); return err == nil })
+		return d.Await(ctx, func(ctx context.Context) bool { _, away := d.Keys(ctx); return away == nil })
 	})
 	return d, err
 }
