@@ -258,6 +258,9 @@ missed: blames the baker over a gap of the log | internal/missed/cause.go | s/ca
 missed: hides levels that the node does not have | internal/missed/span.go | s/notes = append(notes, fmt.Sprintf("the node has no blocks/_ = append(notes, fmt.Sprintf("the node has no blocks/ | ./internal/missed | TestSpans
 missed: reads any number of levels | internal/missed/span.go | s/; levels > MaxLevels {/; levels < 0 {/ | ./internal/missed | TestASpanIsBounded
 rights: asks a failing node at each head | internal/rights/follower.go | s/f.wait = min(max(2\*f.wait, firstWait), longestWait)/f.wait = 0/ | ./internal/rights | TestAFailingNodeIsLeftAlone
+rights: believes one head far above the chain for good | internal/rights/follower.go | s/if f.settled > f.head {/if false {/ | ./internal/rights | TestAHeadThatLied
+missed: cuts a long span of time without a word | internal/missed/span.go | s/case !h.Timestamp.Before(head.Timestamp.Add(-s.Last)):/case h.Timestamp.IsZero():/ | ./internal/missed | TestASpanIsBounded
+missed: hides that a span of time begins later than asked | internal/missed/span.go | s/} else if s.Last > 0 {/} else if false {/ | ./internal/missed | TestSpans
 the chain: remembers what blocks showed of other keys | internal/chain/cache.go | s/ || !slices.Equal(c.keys, keys) {/ {\n\t\t_ = slices.Equal(c.keys, keys)/ | ./internal/chain | TestBlocksAreReadOnce|TestTheCacheIsBounded
 the guard looks at nothing below a mark | guard/judge.go | s/if ok \&\& complete \&\& s.Place.Compare(base) > 0 {/if false \&\& ok \&\& complete \&\& s.Place.Compare(base) > 0 {/ | ./guard | TestATwinBelowOurMark
 the guard knows no bytes at a place of ours | guard/judge.go | s/^\tif len(digests) > 0 {/\tif len(digests) > 0 {\n\t\treturn ""\n\t}\n&/ | ./guard | TestADoubleSignature
@@ -396,6 +399,7 @@ warns of marks above an old head | internal/early/rest.go | s/ \&\& now.Sub(head
 warns of a link that breaks for a moment | internal/early/judge.go | s/NotFollowing: 2 \* time.Minute,/NotFollowing: 0,/ | ./internal/early | TestAWeekIsQuiet/standby
 warns of a certificate that lives for a day | internal/early/rest.go | s/min(certificateSoon, life\/4)/certificateSoon/ | ./internal/early | TestAWeekIsQuiet/Nano_S_Plus
 counts requests and not levels | internal/early/requests.go | s/^\t\tlevels\[e.is\] = true$/\t\tlevels[int32(len(levels))] = e.is > 0/ | ./internal/early | TestAWeekIsQuiet/TezSign
+forgets the levels before one with many requests | internal/early/run.go | s/return u.is == e.level })$/return false })/ | ./internal/early | TestManyKeysHideNoLevel
 adds up the resets of days | internal/early/devices.go | s/reconnectSpan = time.Hour/reconnectSpan = 168 * time.Hour/ | ./internal/early | TestAWeekIsQuiet/standby
 blames the baker for rights of another time | internal/early/rights.go | s/case !r.Ours:/case false:/ | ./internal/early | TestRightsOfAnotherTime
 does not hear that nobody asks | internal/early/rights.go | s/^\t\t\tk.silent++$// | ./internal/early | TestEachFaultIsSaid

@@ -2,6 +2,7 @@ package early
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -56,6 +57,8 @@ func (w *Watch) Run(ctx context.Context, from Sources, tell func(w Warning, over
 func (w *Watch) keep(e event, now time.Time) {
 	switch {
 	case e.level > 0:
+		// Many requests of one level are one entry: else the requests of many keys fill the memory with one level.
+		w.usedUp = slices.DeleteFunc(w.usedUp, func(u timed[int32]) bool { return u.is == e.level })
 		w.usedUp = lately(append(w.usedUp, timed[int32]{e.level, now}), now, usedUpSpan)
 	case e.device == "":
 		w.syncs = lately(append(w.syncs, timed[time.Duration]{e.took, now}), now, syncSpan)

@@ -59,7 +59,8 @@ func TestSpans(t *testing.T) {
 	require.Len(t, notes, 1)
 	l, notes = find(Span{Last: 24 * time.Hour})
 	require.Equal(t, node.Levels{First: 1000, Last: final}, l, "the node has no more")
-	require.Empty(t, notes)
+	require.Len(t, notes, 1)
+	require.Contains(t, notes[0], "no blocks before level 1000: the levels of 24h0m0s are not complete")
 
 	before := sim.Served()
 	sim.SetFaults(nodesim.Faults{Oldest: 1100})
@@ -77,12 +78,24 @@ func TestSpans(t *testing.T) {
 func TestASpanIsBounded(t *testing.T) {
 	_, _, err := Span{Levels: &node.Levels{First: 1, Last: MaxLevels + 1}}.Find(t.Context(), farNode{})
 	require.ErrorContains(t, err, "100001 levels are too many")
+	_, _, err = Span{Last: 10_000 * time.Hour}.Find(t.Context(), farNode{})
+	require.ErrorContains(t, err, "the levels of 10000h0m0s are too many")
+	l, notes, err := Span{Last: 24 * time.Hour}.Find(t.Context(), farNode{})
+	require.NoError(t, err)
+	require.Empty(t, notes)
+	require.Equal(t, node.Levels{First: farHead - 14_400, Last: farHead - 1 - rights.Depth}, l)
 }
 
 // farNode has every block.
 type farNode struct{ *node.Client }
 
-func (farNode) Head(context.Context) (node.Header, error) { return node.Header{Level: 9_000_000}, nil }
+const farHead = 9_000_000
+
+func (n farNode) Head(ctx context.Context) (node.Header, error) { return n.HeaderAt(ctx, farHead) }
+
+func (farNode) HeaderAt(_ context.Context, level int32) (node.Header, error) {
+	return node.Header{Level: level, Timestamp: noon.Add(time.Duration(level-farHead) * 6 * time.Second)}, nil
+}
 
 func (farNode) AttestationRights(context.Context, node.RightsQuery) ([]node.AttestationRight, error) {
 	return nil, nil

@@ -62,12 +62,40 @@ func (s Span) Find(ctx context.Context, n Node) (node.Levels, []string, error) {
 		notes = append(notes, fmt.Sprintf("the node has no blocks before level %d: levels %d to %d are left out. "+
 			"A rolling node keeps the last cycles only; an archive node keeps all", first, want.First, first-1))
 		want.First = first
+	} else if s.Last > 0 {
+		note, err := s.before(ctx, n, first, head)
+		if err != nil {
+			return want, nil, err
+		}
+		notes = append(notes, note...)
 	}
 	if levels := int64(want.Last) - int64(want.First) + 1; levels > MaxLevels {
-		return want, nil, hints.Add(fmt.Errorf("%d levels are too many for one look, which reads at most %d", levels, MaxLevels),
-			fmt.Sprintf("ask for a part: --levels %d..%d", want.Last-MaxLevels+1, want.Last))
+		return want, nil, tooMany(fmt.Sprintf("%d levels are", levels), want.Last)
 	}
 	return want, notes, nil
+}
+
+func tooMany(what string, last int32) error {
+	return hints.Add(fmt.Errorf("%s too many for one look, which reads at most %d levels", what, MaxLevels),
+		fmt.Sprintf("ask for a part: --levels %d..%d", last-MaxLevels+1, last))
+}
+
+// before looks at the block before the first level of a span by time: a span that begins later than asked says why.
+func (s Span) before(ctx context.Context, n Node, first int32, head node.Header) (note []string, err error) {
+	if first <= 1 {
+		return nil, nil
+	}
+	h, err := n.HeaderAt(ctx, first-1)
+	switch {
+	case errors.Is(err, node.ErrNotFound):
+		return []string{fmt.Sprintf("the node has no blocks before level %d: the levels of %s are not complete. "+
+			"A rolling node keeps the last cycles only; an archive node keeps all", first, s.Last)}, nil
+	case err != nil:
+		return nil, err
+	case !h.Timestamp.Before(head.Timestamp.Add(-s.Last)):
+		return nil, tooMany(fmt.Sprintf("the levels of %s are", s.Last), head.Level-1-rights.Depth)
+	}
+	return nil, nil
 }
 
 func (s Span) levels(ctx context.Context, n Node, head node.Header) (node.Levels, error) {

@@ -164,6 +164,9 @@ func (f *Follower) begin(keys []Key) (head int32) {
 	if !slices.EqualFunc(f.keys, keys, func(a, b Key) bool { return a.PKH == b.PKH && slices.Equal(a.Kinds, b.Kinds) }) {
 		f.keys, f.ahead = slices.Clone(keys), [2]plan{}
 	}
+	if f.settled > f.head { // a final level does not come back: the earlier heads were of another chain
+		f.settled, f.pace = 0, pace{}
+	}
 	if f.settled == 0 || f.settled < f.head-Levels { // the first look, or the first after a long silence of the node
 		f.settled, f.from, f.past, f.ahead = start-1, start, nil, [2]plan{}
 	}
