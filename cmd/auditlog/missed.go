@@ -33,7 +33,7 @@ peer served is included; for a right missed by the peer, run the command on the 
 const missedExample = `  highwater missed
   highwater missed --last 2h --all
   highwater missed --cycle 1042 --json
-  highwater missed --levels 9123400..9123500 --key consensus`
+  highwater missed --levels 9123400-9123500 --key consensus`
 
 // missedFlags are the flags of the command.
 type missedFlags struct {
@@ -64,7 +64,7 @@ func (a *app) missedCmd() *cobra.Command {
 	}
 	c.Flags().DurationVar(&f.span.Last, "last", 24*time.Hour, "the levels of this `TIME` up to now, as 24h or 90m")
 	c.Flags().Int32Var(&f.cycle, "cycle", 0, "the levels of this `CYCLE`")
-	c.Flags().StringVar(&f.levels, "levels", "", "the levels `FROM..TO`")
+	c.Flags().StringVar(&f.levels, "levels", "", "the levels `FROM-TO`")
 	c.Flags().StringVar(&f.key, "key", "", "only this `KEY`: an address, or an alias of the configuration")
 	c.Flags().StringVar(&f.node, "node", "", "ask the octez node at this `URL`, in the place of the configured one")
 	c.Flags().BoolVar(&f.all, "all", false, "list every right, not only the missed")
@@ -87,12 +87,12 @@ func (f *missedFlags) read(c *cobra.Command) error {
 			return terminal.Usagef("--cycle %d: cycles are counted from 0", f.cycle)
 		}
 		f.span = missed.Span{Cycle: &f.cycle}
-	case f.levels != "":
-		first, last, _ := strings.Cut(f.levels, "..")
+	case c.Flags().Changed("levels"):
+		first, last, _ := strings.Cut(f.levels, "-")
 		from, err := strconv.ParseInt(first, 10, 32)
 		to, err2 := strconv.ParseInt(last, 10, 32)
 		if err != nil || err2 != nil || from < 1 || from > to || to == math.MaxInt32 {
-			return terminal.Usagef("--levels %q: expected two levels, like 9123400..9123500", f.levels)
+			return terminal.Usagef("--levels %q: expected two levels, like 9123400-9123500", f.levels)
 		}
 		f.span = missed.Span{Levels: &node.Levels{First: int32(from), Last: int32(to)}}
 	case f.span.Last < time.Minute:

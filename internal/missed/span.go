@@ -77,7 +77,7 @@ func (s Span) Find(ctx context.Context, n Node) (node.Levels, []string, error) {
 
 func tooMany(what string, last int32) error {
 	return hints.Add(fmt.Errorf("%s too many for one look, which reads at most %d levels", what, MaxLevels),
-		fmt.Sprintf("ask for a part: --levels %d..%d", last-MaxLevels+1, last))
+		fmt.Sprintf("ask for a part: --levels %d-%d", last-MaxLevels+1, last))
 }
 
 // before looks at the block before the first level of a span by time: a span that begins later than asked says why.
