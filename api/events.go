@@ -19,6 +19,9 @@ const (
 	listenEvery  = time.Second
 	aliveEvery   = 5 * time.Second
 	eventWithin  = 5 * time.Second // a reader that takes an event later is dropped
+	// A page of many keys takes a while to make. The next page is made after so many times that while: all open pages
+	// together take a hundredth of a processor.
+	restAfterLook = 100
 )
 
 // live tells open pages of their changed parts (server-sent events). While no page is open, nothing is read.
@@ -26,13 +29,14 @@ type live struct {
 	of        operate.Monitor
 	every     time.Duration
 	within    time.Duration
+	rest      int
 	listeners atomic.Int32
 	ended     chan struct{}
 	end       sync.Once
 
 	mu     sync.Mutex
 	latest *shot
-	at     time.Time
+	until  time.Time // latest is fresh enough
 }
 
 // shot is the page at one moment.
@@ -51,7 +55,7 @@ type event struct {
 }
 
 func newLive(of operate.Monitor) *live {
-	return &live{of: of, every: listenEvery, within: eventWithin, ended: make(chan struct{})}
+	return &live{of: of, every: listenEvery, within: eventWithin, rest: restAfterLook, ended: make(chan struct{})}
 }
 
 // Stop ends all streams, later ones too.
@@ -127,7 +131,8 @@ func (l *live) send(w http.ResponseWriter, e event) error {
 func (l *live) look(ctx context.Context) (*shot, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.latest != nil && time.Since(l.at) < l.every*9/10 {
+	begin := time.Now()
+	if l.latest != nil && begin.Before(l.until) {
 		return l.latest, nil
 	}
 	v, err := viewPage(ctx, l.of)
@@ -143,7 +148,8 @@ func (l *live) look(ctx context.Context) (*shot, error) {
 		}
 		s.parts[name] = b.String()
 	}
-	l.latest, l.at = s, time.Now()
+	end := time.Now()
+	l.latest, l.until = s, end.Add(max(l.every*9/10, time.Duration(l.rest)*end.Sub(begin)))
 	return s, nil
 }
 

@@ -45,7 +45,7 @@ func Patience(path string) time.Duration { return limitOf(path) }
 // NewMonitorEvery is NewMonitor with pages told of changes every so often, and readers dropped after so long.
 func NewMonitorEvery(a operate.Monitor, m *Metrics, every, within time.Duration) http.Handler {
 	h := NewMonitor(a, m).(monitor)
-	h.every, h.within = every, within
+	h.every, h.within, h.rest = every, within, 0
 	return h
 }
 
@@ -65,4 +65,13 @@ func Tiles() map[string]string {
 		out[classOf(word)] = d
 	}
 	return out
+}
+
+// PageLooks looks at an instance as its open pages do.
+func PageLooks(of operate.Monitor) func(ctx context.Context) error {
+	l := newLive(of)
+	return func(ctx context.Context) error {
+		_, err := l.look(ctx)
+		return err
+	}
 }

@@ -407,6 +407,7 @@ forgets that a trouble can end | internal/early/judge.go | s/^\t\tc.stands = fal
 lets a request wait for the history | internal/history/history.go | s/^\tdefault:$/\tcase h.queue <- r:/ | ./internal/history | TestTellNeverWaits
 keeps the history of strangers | internal/daemon/history.go | s/, signer.UnknownKey, signer.WrongChain:/, signer.WrongChain:/ | ./internal/daemon | TestHistoryOfOutcomes
 keeps the history of any number of keys | internal/history/history.go | s/if len(h.series) < maxSeries {/if true {/ | ./internal/history | TestTheMemoryIsBounded
+makes a large page each second | api/events.go | s/max(l.every\*9\/10, time.Duration(l.rest)\*end.Sub(begin))/l.every*9\/10/ | ./api | TestALargePageIsMadeLessOften
 opens any number of pages | api/events.go | s/if l.listeners.Add(1) > maxListeners {/if l.listeners.Add(1) < 0 {/ | ./api | TestOpenPagesAreBounded
 waits for a page that does not read | api/events.go | s/time.Now().Add(l.within)/time.Time{}/ | ./api | TestASlowReaderIsDropped
 lets an open page hold up the end | api/server.go | s/srv.RegisterOnShutdown(s.Stop)/_ = s/ | ./api | TestOpenPagesEndWithTheListener
