@@ -35,7 +35,7 @@ func browse(t *testing.T) context.Context {
 }
 
 // tab opens a tab of the browser.
-func tab(t *testing.T, browser context.Context) context.Context {
+func tab(browser context.Context, t *testing.T) context.Context {
 	t.Helper()
 	ctx, end := chromedp.NewContext(browser)
 	t.Cleanup(end)
@@ -66,7 +66,7 @@ var looks = []look{{1280, "light"}, {1280, "dark"}, {390, "light"}, {390, "dark"
 func (l look) String() string { return fmt.Sprintf("%d-%s", l.width, l.scheme) }
 
 // open shows the page at an address as this screen does.
-func (l look) open(t *testing.T, ctx context.Context, at string) {
+func (l look) open(ctx context.Context, t *testing.T, at string) {
 	t.Helper()
 	mobile := func(p *emulation.SetDeviceMetricsOverrideParams, _ *emulation.SetTouchEmulationEnabledParams) {
 		p.Mobile = l.width < 600
@@ -80,7 +80,7 @@ func (l look) open(t *testing.T, ctx context.Context, at string) {
 }
 
 // eval gives the value of an expression on the page.
-func eval[T any](t *testing.T, ctx context.Context, expression string) T {
+func eval[T any](ctx context.Context, t *testing.T, expression string) T {
 	t.Helper()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 	require.NoError(t, err)
@@ -88,7 +88,7 @@ func eval[T any](t *testing.T, ctx context.Context, expression string) T {
 }
 
 // until waits for an expression to be true.
-func until(t *testing.T, ctx context.Context, expression string) {
+func until(ctx context.Context, t *testing.T, expression string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		v, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression))
@@ -97,7 +97,7 @@ func until(t *testing.T, ctx context.Context, expression string) {
 }
 
 // keep writes a picture of the whole page, if HIGHWATER_PICTURES names a directory.
-func keep(t *testing.T, ctx context.Context, name string) {
+func keep(ctx context.Context, t *testing.T, name string) {
 	t.Helper()
 	dir := os.Getenv("HIGHWATER_PICTURES")
 	if dir == "" {

@@ -55,17 +55,17 @@ const findings = `(() => {
 
 // TestEveryState shows each state on a desk and on a phone, by day and by night.
 func TestEveryState(t *testing.T) {
-	ctx := tab(t, browse(t))
+	ctx := tab(browse(t), t)
 	for _, s := range pagetest.States() {
 		at, stop := serve(t, "127.0.0.1:0", s.Monitor())
 		for _, l := range looks {
 			name := strings.ReplaceAll(s.Name, " ", "-") + "-" + l.String()
-			l.open(t, ctx, at)
-			until(t, ctx, `!document.getElementById('live').hidden`)
-			keep(t, ctx, name)
-			require.Equal(t, s.Title, eval[string](t, ctx, `document.title`), name)
-			require.Contains(t, eval[string](t, ctx, `document.querySelector('.word').textContent`), s.Text, name)
-			require.Empty(t, eval[string](t, ctx, findings), name)
+			l.open(ctx, t, at)
+			until(ctx, t, `!document.getElementById('live').hidden`)
+			keep(ctx, t, name)
+			require.Equal(t, s.Title, eval[string](ctx, t, `document.title`), name)
+			require.Contains(t, eval[string](ctx, t, `document.querySelector('.word').textContent`), s.Text, name)
+			require.Empty(t, eval[string](ctx, t, findings), name)
 		}
 		stop()
 	}
@@ -105,52 +105,52 @@ func complaintsOf(ctx context.Context) func() []string {
 
 // TestThePageIsLive: the page changes without a reload, says when the daemon is gone, and comes back.
 func TestThePageIsLive(t *testing.T) {
-	ctx := tab(t, browse(t))
+	ctx := tab(browse(t), t)
 	complaints := complaintsOf(ctx)
 	states := pagetest.States()
 	m := &changing{Monitor: states[0].Monitor()}
 	m.now.Store(&states[0])
 	at, stop := serve(t, "127.0.0.1:0", m)
-	looks[2].open(t, ctx, at)
-	require.True(t, eval[bool](t, ctx, `window.same = true`))
-	until(t, ctx, `!document.getElementById('live').hidden`)
+	looks[2].open(ctx, t, at)
+	require.True(t, eval[bool](ctx, t, `window.same = true`))
+	until(ctx, t, `!document.getElementById('live').hidden`)
 	m.now.Store(&states[5])
-	until(t, ctx, `document.querySelector('.word').textContent.includes('Fenced') && document.title.includes('FENCED')`)
+	until(ctx, t, `document.querySelector('.word').textContent.includes('Fenced') && document.title.includes('FENCED')`)
 	require.Empty(t, complaints())
 
 	stop()
-	until(t, ctx, `document.getElementById('lost').textContent.includes('Connection lost since')`)
-	require.True(t, eval[bool](t, ctx, `document.title.startsWith('✗ connection lost') && !document.getElementById('lost').hidden`))
-	require.Contains(t, eval[string](t, ctx, `document.querySelector('.word').textContent`), "Fenced")
-	keep(t, ctx, "lost-390-light")
-	require.Empty(t, eval[string](t, ctx, findings))
+	until(ctx, t, `document.getElementById('lost').textContent.includes('Connection lost since')`)
+	require.True(t, eval[bool](ctx, t, `document.title.startsWith('✗ connection lost') && !document.getElementById('lost').hidden`))
+	require.Contains(t, eval[string](ctx, t, `document.querySelector('.word').textContent`), "Fenced")
+	keep(ctx, t, "lost-390-light")
+	require.Empty(t, eval[string](ctx, t, findings))
 
 	m.now.Store(&states[0])
 	serve(t, at, m)
-	until(t, ctx, `document.getElementById('lost').hidden && document.querySelector('.word').textContent.includes('Ready')`)
-	require.True(t, eval[bool](t, ctx, `window.same`), "the page was not loaded anew")
+	until(ctx, t, `document.getElementById('lost').hidden && document.querySelector('.word').textContent.includes('Ready')`)
+	require.True(t, eval[bool](ctx, t, `window.same`), "the page was not loaded anew")
 }
 
 // TestThePageWithoutAScript renews itself.
 func TestThePageWithoutAScript(t *testing.T) {
-	ctx := tab(t, browse(t))
+	ctx := tab(browse(t), t)
 	states := pagetest.States()
 	m := &changing{Monitor: states[0].Monitor()}
 	m.now.Store(&states[0])
 	at, _ := serve(t, "127.0.0.1:0", m)
 	_, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	require.NoError(t, err)
-	looks[0].open(t, ctx, at)
-	require.True(t, eval[bool](t, ctx, `document.getElementById('live').hidden`))
-	require.Contains(t, eval[string](t, ctx, `document.querySelector('.facts').textContent`), "s ago")
+	looks[0].open(ctx, t, at)
+	require.True(t, eval[bool](ctx, t, `document.getElementById('live').hidden`))
+	require.Contains(t, eval[string](ctx, t, `document.querySelector('.facts').textContent`), "s ago")
 	m.now.Store(&states[5])
-	until(t, ctx, `document.querySelector('.word').textContent.includes('Fenced')`)
+	until(ctx, t, `document.querySelector('.word').textContent.includes('Fenced')`)
 }
 
 // TestThePageIsLight: all that a browser fetches is small, comes from one address, and is on the screen soon: within
 // 100 ms. On a busy machine the page may take twice the time of a page with one word.
 func TestThePageIsLight(t *testing.T) {
-	ctx := tab(t, browse(t))
+	ctx := tab(browse(t), t)
 	at, _ := serve(t, "127.0.0.1:0", pagetest.States()[0].Monitor())
 	word := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`<!doctype html><title>word</title><p id="part-keys">word</p>`))
@@ -158,13 +158,13 @@ func TestThePageIsLight(t *testing.T) {
 	t.Cleanup(word.Close)
 	paint, least := 1e9, 1e9
 	for try := 0; try < 10 && paint >= 100; try++ {
-		least = min(least, firstPaint(t, ctx, word.Listener.Addr().String()))
-		paint = min(paint, firstPaint(t, ctx, at))
+		least = min(least, firstPaint(ctx, t, word.Listener.Addr().String()))
+		paint = min(paint, firstPaint(ctx, t, at))
 	}
-	until(t, ctx, `!document.getElementById('live').hidden`)
-	weight := eval[float64](t, ctx, `[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
+	until(ctx, t, `!document.getElementById('live').hidden`)
+	weight := eval[float64](ctx, t, `[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
 		.map((e) => e.transferSize).reduce((a, b) => a + b)`)
-	require.True(t, eval[bool](t, ctx, `performance.getEntriesByType('resource').every((e) => e.name.startsWith(location.origin))`))
+	require.True(t, eval[bool](ctx, t, `performance.getEntriesByType('resource').every((e) => e.name.startsWith(location.origin))`))
 	t.Logf("first paint after %.0f ms, of one word after %.0f ms; %.1f KiB", paint, least, weight/1024)
 	require.Less(t, paint, max(100, 2*least))
 	require.Less(t, weight, 150.0*1024)
@@ -172,9 +172,9 @@ func TestThePageIsLight(t *testing.T) {
 }
 
 // firstPaint opens a page, and gives the time of its first content in milliseconds.
-func firstPaint(t *testing.T, ctx context.Context, at string) float64 {
+func firstPaint(ctx context.Context, t *testing.T, at string) float64 {
 	t.Helper()
-	looks[0].open(t, ctx, at)
-	until(t, ctx, `performance.getEntriesByName('first-contentful-paint').length > 0`)
-	return eval[float64](t, ctx, `performance.getEntriesByName('first-contentful-paint')[0].startTime`)
+	looks[0].open(ctx, t, at)
+	until(ctx, t, `performance.getEntriesByName('first-contentful-paint').length > 0`)
+	return eval[float64](ctx, t, `performance.getEntriesByName('first-contentful-paint')[0].startTime`)
 }
