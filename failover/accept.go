@@ -48,8 +48,13 @@ func (n *Node) onCertificate(ctx context.Context, c *wire.Certificate, head *int
 		why += fmt.Sprintf(" from level %d on", *c.Level+1)
 	}
 	next := hwm.RoleRecord{Role: hwm.Active, Epoch: c.Epoch, Owner: n.Me(), Why: why}
-	_, err := n.signer.Become(ctx, next, floors, n.marks.Lifts()...)
-	return err
+	if _, err := n.signer.Become(ctx, next, floors, n.marks.Lifts()...); err != nil {
+		return err
+	}
+	if n.accepted != nil {
+		n.accepted(c)
+	}
+	return nil
 }
 
 func (n *Node) checkCertificate(c *wire.Certificate) error {

@@ -17,6 +17,7 @@ import (
 	"highwater/failover/marks"
 	"highwater/failover/wire"
 	"highwater/hwm"
+	"highwater/internal/loghead"
 	"highwater/signer"
 )
 
@@ -47,7 +48,11 @@ type Config struct {
 	Log    *slog.Logger
 	Now    func() time.Time
 	Build  string
-	Every  time.Duration // the time between two questions to the peer; zero: a second
+	// AuditHead gives the head of the audit log, within a bound; null: none. May be nil.
+	AuditHead func(ctx context.Context) *loghead.Head
+	// Accepted is told of each certificate that gave the right to here, and does not wait. May be nil.
+	Accepted func(c *wire.Certificate)
+	Every    time.Duration // the time between two questions to the peer; zero: a second
 	// Offline: no daemon runs. The node answers for a single command, and nobody signs here meanwhile.
 	Offline bool
 }
@@ -55,7 +60,8 @@ type Config struct {
 // Node is one instance's side of the protocol. Node is safe for concurrent use.
 //
 // Locks. act makes the steps of the protocol one at a time: begin takes act, end lets it go, and everything that reads
-// the role to change it stands between the two. Nobody holds act while waiting for the network or for a log. waking is
+// the role to change it stands between the two. Nobody holds act while waiting for the network or for a log; a release
+// waits up to a quarter of a second for the head of the audit log, after the end of signing. waking is
 // held around a question, which takes act: waking first, act second. The small types below lock themselves, or are
 // atomic. Their locks are leaves: a holder calls nothing. marks, keys and epochs have no state and no lock.
 type Node struct {
@@ -67,9 +73,13 @@ type Node struct {
 	now     func() time.Time
 	build   string
 	every   time.Duration
-	offline bool         // no daemon runs
-	life    string       // of this process
-	count   wire.Counter // of the events in the process, see heard.Lives
+	offline bool // no daemon runs
+
+	auditHead func(context.Context) *loghead.Head // may be nil
+	accepted  func(*wire.Certificate)             // may be nil
+
+	life  string       // of this process
+	count wire.Counter // of the events in the process, see heard.Lives
 
 	marks  marks.Here
 	keys   keys.Here
@@ -100,6 +110,7 @@ func New(cfg Config) *Node {
 	n := &Node{
 		signer: cfg.Signer, store: cfg.Store, link: cfg.Link, log: cfg.Log, now: cfg.Now, build: cfg.Build, every: cfg.Every,
 		kick: make(chan struct{}, 1), stopped: make(chan struct{}), life: wire.NewLife(), offline: cfg.Offline,
+		auditHead: cfg.AuditHead, accepted: cfg.Accepted,
 	}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)

@@ -7,6 +7,7 @@ import (
 	"highwater/failover/verdict"
 	"highwater/failover/wire"
 	"highwater/hwm"
+	"highwater/internal/loghead"
 )
 
 // release gives the epoch away, or gives the same answer again (rules 2 to 5). fit says why the peer cannot sign.
@@ -68,7 +69,7 @@ func (n *Node) release(
 	if _, err := n.signer.Become(ctx, next, nil, ceilings...); err != nil { // rule 2: durable before the answer
 		return nil, err
 	}
-	return n.certify(q, q.At)
+	return n.certify(ctx, q, q.At)
 }
 
 // waits says why a restarted owner gives nothing away yet.
@@ -92,7 +93,7 @@ func neither(mine hwm.RoleRecord) *wire.Refusal {
 func (n *Node) again(ctx context.Context, q wire.Question, mine hwm.RoleRecord) (*wire.Certificate, error) {
 	keys, level := n.marks.GivenAway()
 	if len(keys) > 0 {
-		return n.certify(q, &level)
+		return n.certify(ctx, q, &level)
 	}
 	if mine.Role == hwm.Active && !q.DryRun {
 		mine.Role = hwm.Standby
@@ -100,11 +101,12 @@ func (n *Node) again(ctx context.Context, q wire.Question, mine hwm.RoleRecord) 
 			return nil, err
 		}
 	}
-	return n.certify(q, nil)
+	return n.certify(ctx, q, nil)
 }
 
 // certify signs the certificate for the epoch as the disk has it.
-func (n *Node) certify(q wire.Question, level *int32) (*wire.Certificate, error) {
+func (n *Node) certify(ctx context.Context, q wire.Question, level *int32) (*wire.Certificate, error) {
+	head := n.headFor(ctx, q) // before the marks: no signature up to the head is above the marks
 	marks, err := n.marks.Durable()
 	if err != nil || q.DryRun {
 		return nil, err
@@ -113,8 +115,20 @@ func (n *Node) certify(q wire.Question, level *int32) (*wire.Certificate, error)
 	mine := n.store.Role()
 	return wire.Certificate{
 		Protocol: wire.Protocol, Chain: n.signer.Chain(), From: n.Me(), To: mine.Owner, Epoch: mine.Epoch, Level: level,
-		Marks: marks, Nonce: q.Nonce, When: n.now(),
+		Marks: marks, AuditHead: head, Nonce: q.Nonce, When: n.now(),
 	}.Sign(n.store.Identity())
+}
+
+// headFor is the head of the audit log for a certificate; null: none. An earlier build refuses the field, and the right
+// would be nobody's: a peer on the line gets the head when the peer runs this build.
+func (n *Node) headFor(ctx context.Context, q wire.Question) *loghead.Head {
+	if n.auditHead == nil || q.DryRun {
+		return nil
+	}
+	if r := n.lastReport(); q.Nonce != "" && (r == nil || r.Build != n.build) {
+		return nil
+	}
+	return n.auditHead(ctx)
 }
 
 // checkLevel wants a cut-over level above every mark, and no mistyped level.

@@ -12,6 +12,7 @@ import (
 	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/actor"
+	"highwater/internal/loghead"
 	"highwater/internal/tezos"
 	"highwater/internal/words"
 	"highwater/signer"
@@ -187,11 +188,18 @@ func (l acts) Accept(ctx context.Context, r AcceptRequest) (Role, error) {
 }
 
 func (l acts) Takeover(ctx context.Context, r failover.TakeoverRequest) (TakeoverAnswer, error) {
+	var head *loghead.Head
+	if !r.Check {
+		head = l.auditHead(ctx) // of the log before the takeover
+	}
 	t, err := l.Local.Takeover(ctx, r)
 	if !r.Check {
 		what := ""
 		if r.CannotSign {
 			what = "stated: the other instance cannot sign"
+		}
+		if head != nil {
+			what = strings.TrimPrefix(what+"; audit head "+head.String(), "; ")
 		}
 		l.note(ctx, entry{"takeover", what, r.Why}, refusalOf(t.Refusal, err))
 	}

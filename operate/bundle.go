@@ -15,6 +15,7 @@ func (l *Local) Bundle(ctx context.Context) (bundle.Bundle, error) {
 	b := bundle.Bundle{
 		Chain: l.Signer.Chain(), Role: role.Role, Epoch: role.Epoch, Owner: role.Owner, Build: l.Version, When: l.Now(),
 	}
+	b.AuditHead = l.auditHead(ctx) // before the marks: no signature up to the head is above the marks
 	keys, err := l.Keys(ctx)
 	if err != nil {
 		return bundle.Bundle{}, err

@@ -13,6 +13,7 @@ import (
 	"highwater/internal/certs"
 	"highwater/internal/early"
 	"highwater/internal/history"
+	"highwater/internal/loghead"
 	"highwater/internal/rights"
 	"highwater/internal/tezos"
 	"highwater/signer"
@@ -49,6 +50,8 @@ type Local struct {
 	Early *early.Watch
 	// Audit gives the end of the audit log; nil result: there is none. The function may be nil.
 	Audit func() *audit.State
+	// AuditHead gives the head of the audit log, durable and within a bound; nil result: none. The function may be nil.
+	AuditHead func(ctx context.Context) *loghead.Head
 	// Acts gives the journal, oldest entry first; nil: no journal is kept.
 	Acts func() []hwm.JournalEntry
 	// Note adds an entry to the journal; nil: no journal is kept.
@@ -80,6 +83,14 @@ func (l *Local) History(context.Context) ([]history.Series, error) {
 		}
 	}
 	return history.WithMissed(l.Recent.Read(), missed), nil
+}
+
+// auditHead is the head of the audit log; nil: none.
+func (l *Local) auditHead(ctx context.Context) *loghead.Head {
+	if l.AuditHead == nil {
+		return nil
+	}
+	return l.AuditHead(ctx)
 }
 
 func (l *Local) aliases() map[tezos.PublicKeyHash]string {

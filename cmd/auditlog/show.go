@@ -84,7 +84,11 @@ func line(r audit.Row) []string {
 		if e.UpTo > 0 {
 			what = fmt.Sprintf("%s up to %d", e.What, e.UpTo)
 		}
-		return []string{record, words.Time(r.At), "-", "-", "-", "-", what, words.Dash(e.Why), "-", "-", "-"}
+		why := e.Why
+		if e.Head != nil {
+			why = fmt.Sprintf("%s: head %s of %.8s", e.Why, e.Head, e.Peer)
+		}
+		return []string{record, words.Time(r.At), "-", "-", "-", "-", what, words.Dash(why), "-", "-", "-"}
 	}
 	d := r.Decision
 	asked := "-"

@@ -2,8 +2,6 @@ package auditlog
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,16 +15,17 @@ const verifyLong = `Read the whole audit log, and look for records changed, take
 named by the log itself are notes. The status is 1 with any fault.
 
 A log alone cannot show a cut-off end, nor a log written anew as a whole. Heads known from elsewhere show both: the
-daemon writes "audit head" with record and link into its own log every hour, and "highwater status --json" has the newest.`
+daemon writes "audit head" with record and link into its own log every hour, "highwater status --json" has the newest,
+and bundles and releases carry a head, signed. The status is 1, too, with a head that the log does not have.`
 
 func (a *app) verifyCmd() *cobra.Command {
 	var p place
 	var heads []string
 	c := &cobra.Command{
 		Use: "verify", Short: "Look for changed, missing and foreign records", Args: cli.NoArgs, Long: verifyLong,
-		Example: "  highwater audit verify",
+		Example: "  highwater audit verify\n  highwater audit verify --dir COPY --head /media/stick/bundle.json",
 		RunE: func(*cobra.Command, []string) error {
-			known, err := parseHeads(heads)
+			known, err := readHeads(heads)
 			if err != nil {
 				return err
 			}
@@ -34,31 +33,19 @@ func (a *app) verifyCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := audit.Verify(dir, known...)
+			r, err := audit.Verify(dir, ends(known)...)
 			if err != nil {
 				return explain(err)
+			}
+			if err := ofLog(known, r); err != nil {
+				return err
 			}
 			return a.say(dir, r)
 		},
 	}
 	p.flag(c)
-	c.Flags().StringSliceVar(&heads, "head", nil, "a known head, as `RECORD:LINK` (repeatable)")
+	c.Flags().StringSliceVar(&heads, "head", nil, "a known head: RECORD:LINK, or the `FILE` of a bundle or release of this log's instance (repeatable)")
 	return a.AddJSON(c)
-}
-
-func parseHeads(texts []string) (out []audit.Known, err error) {
-	for _, text := range texts {
-		record, link, _ := strings.Cut(text, ":")
-		var k audit.Known
-		if k.Record, err = strconv.ParseUint(record, 10, 64); err == nil {
-			err = k.Link.UnmarshalText([]byte(link))
-		}
-		if err != nil || k.Record == 0 {
-			return nil, terminal.Usagef("--head %q: expected RECORD:LINK, a number and 64 hex digits", text)
-		}
-		out = append(out, k)
-	}
-	return out, nil
 }
 
 // say shows a report. With a fault the status is 1.
@@ -76,6 +63,9 @@ func (a *app) say(dir string, r audit.Report) error {
 		}
 		for _, f := range r.Faults {
 			a.Say("FAULT  record %d%s: %s", f.Record, inFile(f.File), f.Text)
+		}
+		for _, h := range r.Found {
+			a.Say("known head %s: the log has the record, and was not rewritten up to there", h)
 		}
 		if len(r.Faults) == 0 {
 			a.Say("no record was changed, and none is missing in between")

@@ -13,6 +13,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/internal/hints"
+	"highwater/internal/loghead"
 	"highwater/internal/tezos"
 )
 
@@ -31,6 +32,9 @@ type Certificate struct {
 	// From signs nothing.
 	Level *int32 `json:"level,omitempty"`
 	Marks []Mark `json:"marks"` // of From; final without a level
+	// AuditHead is the head of From's audit log, taken before the marks; null: no audit log told its head. No signature in
+	// the log up to the head is above Marks.
+	AuditHead *loghead.Head `json:"audit_head,omitempty"`
 	// Nonce is the nonce of the question. A certificate in a file has none, and is always by level.
 	Nonce     string    `json:"nonce,omitempty"`
 	When      time.Time `json:"when"` // UTC, to the millisecond
@@ -90,7 +94,8 @@ func (c *Certificate) ForFile() error {
 
 func (c *Certificate) sound() error {
 	if len(c.Nonce) > maxNonce || c.Epoch > MaxEpoch || c.Level != nil &&
-		(*c.Level < 0 || *c.Level > math.MaxInt32-MaxPast) || c.Nonce == "" && c.Level == nil {
+		(*c.Level < 0 || *c.Level > math.MaxInt32-MaxPast) || c.Nonce == "" && c.Level == nil ||
+		c.AuditHead != nil && !c.AuditHead.Sound() {
 		return unreadable("a certificate with impossible fields")
 	}
 	return soundMarks(c.Marks)

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"highwater/hwm"
+	"highwater/internal/loghead"
 	"highwater/internal/tezos"
 )
 
@@ -58,7 +59,7 @@ func certificate(t testing.TB) *Certificate {
 	_, to := identity(1)
 	c, err := Certificate{
 		Protocol: Protocol, Chain: tezos.ChainID{1, 2, 3, 4}, From: from, To: to, Epoch: 8, Level: number(int32(1005)),
-		Marks: marks(t), When: hello(2).Now,
+		Marks: marks(t), AuditHead: &loghead.Head{Record: 48211, Link: loghead.Hash{9}}, When: hello(2).Now,
 	}.Sign(key)
 	require.NoError(t, err)
 	return c

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"highwater/hwm"
+	"highwater/internal/loghead"
 	"highwater/internal/tezos"
 )
 
@@ -59,6 +60,9 @@ type Bundle struct {
 	Keys     []Key          `json:"keys"`
 	Marks    []Mark         `json:"marks"`
 	Ceilings []Ceiling      `json:"ceilings"`
+	// AuditHead is the head of the writer's audit log, taken before the marks; null: no audit log told its head. No
+	// signature in the log up to the head is above Marks.
+	AuditHead *loghead.Head `json:"audit_head,omitempty"`
 	// Signature is hex, by Instance, over the canonical bytes of all the rest.
 	Signature string `json:"signature"`
 }

@@ -76,7 +76,7 @@ func (b *Bundle) sound() error {
 		return fmt.Errorf("%w: %d keys, %d marks, %d ceilings are too many", ErrContent, len(b.Keys), len(b.Marks),
 			len(b.Ceilings))
 	}
-	if !b.Role.Known() || !isStamp(b.When) || !isName(b.Build) {
+	if !b.Role.Known() || !isStamp(b.When) || !isName(b.Build) || b.AuditHead != nil && !b.AuditHead.Sound() {
 		return fmt.Errorf("%w: impossible fields", ErrContent)
 	}
 	for i, k := range b.Keys {

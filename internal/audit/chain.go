@@ -7,28 +7,14 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 
+	"highwater/internal/loghead"
 	"highwater/internal/tezos"
 )
 
 // Hash is a SHA-256.
-type Hash [sha256.Size]byte
-
-// MarshalText gives hex.
-func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
-
-// UnmarshalText reads hex.
-func (h *Hash) UnmarshalText(text []byte) error {
-	if hex.DecodedLen(len(text)) != len(h) {
-		return fmt.Errorf("%.80q is no SHA-256 in hex", text)
-	}
-	_, err := hex.Decode(h[:], text)
-	return err
-}
-
-func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+type Hash = loghead.Hash
 
 // Bounds of a record.
 const (

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"highwater/internal/loghead"
 )
 
 // queued bounds the records on their way to the disk: some 600 KiB.
@@ -33,10 +35,11 @@ type Log struct {
 	written func(State) // for tests; nil: none
 }
 
-// entry is a decision, or an event.
+// entry is a decision, an event, or a question for the head behind all entries before.
 type entry struct {
-	d Decision
-	e *Event
+	d    Decision
+	e    *Event
+	head chan<- loghead.Head
 }
 
 // State is the end of the log, and its health.
@@ -135,14 +138,17 @@ func (l *Log) take(w *writer, first entry) {
 		break
 	}
 	if !l.attempt(w) {
-		w.lose(uint64(len(entries)), "disk")
+		w.lose(toWrite(entries), "disk")
 		return
 	}
 	err := w.write(entries)
 	if err != nil {
-		w.lose(uint64(len(entries)), "disk")
+		w.lose(toWrite(entries), "disk")
 	}
 	l.note(w, err)
+	if err == nil {
+		w.answer(entries)
+	}
 }
 
 // attempt opens the log, if it is closed, and tells whether it is open. After a fault the next attempt is a second later.

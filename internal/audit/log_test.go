@@ -48,7 +48,7 @@ func TestADecisionComesBackWhole(t *testing.T) {
 	require.Empty(t, v.Faults)
 	require.Empty(t, v.Notes)
 	require.Equal(t, uint64(2), v.Decisions)
-	require.Equal(t, Known{v.Last, v.Link}, Known{r.State().Record, r.State().Link})
+	require.Equal(t, Known{Record: v.Last, Link: v.Link}, Known{Record: r.State().Record, Link: r.State().Link})
 }
 
 func TestOnlyItsUserReadsTheLog(t *testing.T) {

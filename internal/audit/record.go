@@ -8,6 +8,7 @@ import (
 	"math"
 	"time"
 
+	"highwater/internal/loghead"
 	"highwater/internal/tezos"
 )
 
@@ -50,6 +51,7 @@ const (
 	Gap     = "gap"     // decisions are missing
 	Removed = "removed" // the oldest files, for the bound of the log
 	Role    = "role"    // a change of role
+	Heard   = "heard"   // the head of another instance's log, in a signed document
 )
 
 // Event is a record of the log itself, or of the instance.
@@ -61,6 +63,9 @@ type Event struct {
 	UpTo  uint64    `json:"up_to,omitempty"` // of removed files: their last record
 	File  string    `json:"file,omitempty"`  // of a gap: bytes that were no record are kept in this file
 	Bytes int64     `json:"bytes,omitempty"` // of a gap: how many
+	// Peer and Head are of a head heard: the instance in hex, and the end of its log.
+	Peer string        `json:"peer,omitempty"`
+	Head *loghead.Head `json:"head,omitempty"`
 }
 
 // header begins each file.

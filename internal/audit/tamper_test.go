@@ -129,8 +129,13 @@ func TestAKnownEnd(t *testing.T) {
 	dir := t.TempDir()
 	newRig(t, dir).signLevels(1, 100).end()
 	v := mustVerify(t, dir)
-	known := Known{v.Last, v.Link}
+	known := Known{Record: v.Last, Link: v.Link}
 	require.Empty(t, mustVerify(t, dir, known).Faults)
+	require.Equal(t, []Known{known}, mustVerify(t, dir, known).Found)
+	other := Known{Record: v.Last, Link: Hash{1}}
+	both := mustVerify(t, dir, other, known)
+	require.Contains(t, both.Faults[0].Text, "is another log")
+	require.Equal(t, []Known{known}, both.Found, "of two heads at one record")
 	files := paths(t, dir)
 	last := files[len(files)-1]
 	whole := contents(t, last)
@@ -150,8 +155,10 @@ func TestAKnownEnd(t *testing.T) {
 
 	require.NoError(t, os.WriteFile(last, whole, 0o600))
 	newRig(t, dir).signLevels(101, 3000).end()
-	require.Empty(t, mustVerify(t, dir, known).Faults)
-	require.Contains(t, mustVerify(t, dir, known).Notes[0].Text, "tells nothing", "removed for the bound")
+	require.Empty(t, mustVerify(t, dir).Faults)
+	gone := mustVerify(t, dir, known)
+	require.Contains(t, gone.Faults[0].Text, "was removed with the oldest files", "removed for the bound")
+	require.Empty(t, gone.Found)
 }
 
 func TestALogOfALaterVersion(t *testing.T) {

@@ -7,13 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"highwater/internal/loghead"
 )
 
 // Known is the end of a log at some time, from a place outside of the log.
-type Known struct {
-	Record uint64 `json:"record"`
-	Link   Hash   `json:"link"`
-}
+type Known = loghead.Head
 
 // Fault is a place at which a log differs from the written log.
 type Fault struct {
@@ -35,14 +34,16 @@ type Report struct {
 	Bytes     int64   `json:"bytes"`
 	First     uint64  `json:"first"` // number of the first record
 	Last      uint64  `json:"last"`
-	Link      Hash    `json:"link"` // of the last record
+	Link      Hash    `json:"link"`     // of the last record
+	Instance  string  `json:"instance"` // by the newest readable header
 	Decisions uint64  `json:"decisions"`
+	Found     []Known `json:"found"` // the known ends that the log has
 	Faults    []Fault `json:"faults"`
 	Notes     []Note  `json:"notes"`
 
-	known   map[uint64]Known // not met yet
-	removed uint64           // the last record that the log itself removed
-	broken  bool             // the last file had a fault: the next file cannot be compared with its end
+	known   map[uint64][]Known // not met yet
+	removed uint64             // the last record that the log itself removed
+	broken  bool               // the last file had a fault: the next file cannot be compared with its end
 }
 
 // maxFaults bounds the faults of a report, and the notes.
@@ -64,13 +65,13 @@ func (r *Report) note(record uint64, at time.Time, text string) {
 // Verify reads a whole log. Faults of its content are in the report; the error is of the disk, or: there is no log. The
 // known ends tell of a log that was cut off, or written anew as a whole.
 func Verify(dir string, known ...Known) (Report, error) {
-	r := Report{Faults: []Fault{}, Notes: []Note{}, known: map[uint64]Known{}}
+	r := Report{Found: []Known{}, Faults: []Fault{}, Notes: []Note{}, known: map[uint64][]Known{}}
 	files, err := filesOf(dir)
 	if err != nil {
 		return r, err
 	}
 	for _, k := range known {
-		r.known[k.Record] = k
+		r.known[k.Record] = append(r.known[k.Record], k)
 	}
 	r.First, r.Last = files[0].first, files[0].first-1
 	for i, f := range files {
@@ -81,14 +82,15 @@ func Verify(dir string, known ...Known) (Report, error) {
 	if r.First > 1 && r.removed+1 != r.First {
 		r.fault(files[0].path, r.First, "the log begins here, and a record of the log says: records up to %d were removed", r.removed)
 	}
-	for _, k := range r.known {
+	for record := range r.known {
 		switch {
-		case k.Record > r.Last:
-			r.fault(files[len(files)-1].path, r.Last, "the log ends here, but record %d is known: the end was cut off", k.Record)
-		case k.Record < r.First:
-			r.note(k.Record, time.Time{}, "the known record was removed with the oldest files, and tells nothing")
+		case record > r.Last:
+			r.fault(files[len(files)-1].path, r.Last, "the log ends here, but record %d is known: the end was cut off", record)
+		case record < r.First:
+			r.fault(files[0].path, r.First, "the log begins here: the known record %d was removed with the oldest files, "+
+				"and cannot be compared", record)
 		default:
-			r.fault("", k.Record, "the known record was not found")
+			r.fault("", record, "the known record was not found: a fault before hides the record")
 		}
 	}
 	return r, nil
@@ -142,12 +144,14 @@ func (r *Report) verifyRecords(in io.Reader, f file, first, last bool) error {
 			return nil
 		}
 		r.Last, r.Link = n, s.link
-		if k, wanted := r.known[n]; wanted {
-			delete(r.known, n)
+		for _, k := range r.known[n] {
 			if k.Link != s.link {
-				r.fault(f.path, n, "the record is not the known record: the log was written anew up to here")
+				r.fault(f.path, n, "the record is not the known record: the log was written anew up to here, or is another log")
+				continue
 			}
+			r.Found = append(r.Found, k)
 		}
+		delete(r.known, n)
 		if texts, err = r.look(n, kind, body, texts); err != nil {
 			r.fault(f.path, n, "%s", err)
 		}
@@ -168,6 +172,9 @@ func (r *Report) begins(f file, kind byte, body []byte, want follows) bool {
 		return false
 	}
 	h, err := readHeader(body)
+	if err == nil {
+		r.Instance = h.Instance
+	}
 	switch {
 	case err != nil:
 		r.fault(f.path, f.first, "%s", err)

@@ -125,6 +125,7 @@ func (w *writer) write(entries []entry) error {
 	told := w.tellGaps(entries[0].e != nil && entries[0].e.What == Ended)
 	for _, e := range entries {
 		switch {
+		case e.head != nil: // answered after the write
 		case e.e != nil:
 			w.addEvent(*e.e)
 		case w.quota.takes(&e.d):

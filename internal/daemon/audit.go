@@ -1,12 +1,15 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
 	"time"
 
+	"highwater/failover/wire"
 	"highwater/hwm"
 	"highwater/internal/audit"
 	"highwater/internal/config"
+	"highwater/internal/loghead"
 	"highwater/signer"
 )
 
@@ -40,6 +43,30 @@ func decisionOf(o signer.Outcome) audit.Decision {
 // roleText is a change of role for the audit log.
 func roleText(r hwm.RoleRecord) string {
 	return fmt.Sprintf("%s at epoch %d: %s", r.Role, r.Epoch, r.Why)
+}
+
+// auditHead is how the head of the audit log is learned: of the running log, or of its files while no daemon runs.
+func (in *Instance) auditHead() func(context.Context) *loghead.Head {
+	if in.Config.Audit.Bytes() == 0 {
+		return func(context.Context) *loghead.Head { return nil }
+	}
+	if in.audit != nil {
+		return in.audit.Head
+	}
+	return func(context.Context) *loghead.Head {
+		h, err := audit.LastHead(in.Config.AuditDir())
+		if err != nil {
+			in.log.Warn("audit head not read: a bundle goes without the head", "error", err.Error())
+		}
+		return h
+	}
+}
+
+// accepted writes the head of the peer's log into the own log.
+func (in *Instance) accepted(c *wire.Certificate) {
+	if c.AuditHead != nil {
+		in.audit.Hear(c.From.String(), fmt.Sprintf("certificate of epoch %d", c.Epoch), *c.AuditHead)
+	}
 }
 
 // auditPatience is how long the end of an instance waits for the audit log: its disk may hang.
