@@ -14,6 +14,7 @@ import (
 
 	"highwater/hwm"
 	"highwater/hwm/bundle"
+	"highwater/internal/loghead"
 	"highwater/internal/tezos"
 )
 
@@ -87,6 +88,36 @@ func TestGolden(t *testing.T) {
 	require.NoError(t, b.Verify())
 	require.Equal(t, string(text), string(encoded(t)),
 		"the same bundle gives the same bytes and, ed25519 being what it is, signature")
+}
+
+// TestGoldenWithHead: a bundle with the head of an audit log, as TestGolden. The bundle without a head stays as it is.
+func TestGoldenWithHead(t *testing.T) {
+	b := example(t)
+	b.AuditHead = &loghead.Head{Record: 48211, Link: loghead.Hash{0x9f, 0x1c, 31: 7}}
+	signed, err := bundle.Sign(b, identity)
+	require.NoError(t, err)
+	made, err := bundle.Encode(signed)
+	require.NoError(t, err)
+	text, err := os.ReadFile("testdata/bundle-head.json")
+	require.NoError(t, err)
+	require.Equal(t, string(text), string(made))
+	read, err := bundle.Parse(text)
+	require.NoError(t, err)
+	require.NoError(t, read.Verify())
+	require.Equal(t, b.AuditHead, read.AuditHead)
+	require.NotContains(t, string(encoded(t)), "audit_head", "absent, and no zero")
+
+	read.AuditHead.Record++
+	require.ErrorIs(t, read.Verify(), bundle.ErrSignature)
+	link := read.AuditHead.Link.String()
+	for old, next := range map[string]string{
+		`"record": 48211`: `"record": 0`, "48211": "-1", `"` + link: `"00` + link, link: link[2:], "9f1c": "9F1C",
+		`"record"`: `"number"`,
+	} {
+		require.Contains(t, string(text), old)
+		_, err := bundle.Parse([]byte(strings.Replace(string(text), old, next, 1)))
+		require.ErrorIs(t, err, bundle.ErrContent, next)
+	}
 }
 
 // TestNoByteCanBeChanged: each byte of the file is under the signature, or is the signature.
