@@ -29,7 +29,7 @@ func readHeads(texts []string) (out []known, err error) {
 			out = append(out, known{Head: h})
 			continue
 		}
-		if digits, _, has := strings.Cut(text, ":"); digits != "" && strings.Trim(digits, "0123456789") == "" && (has || digits == text) {
+		if digits, _, _ := strings.Cut(text, ":"); digits != "" && strings.Trim(digits, "0123456789") == "" {
 			return nil, terminal.Usagef("--head %q: expected RECORD:LINK, a number and 64 hex digits, or a file", text)
 		}
 		k, err := headOf(text)

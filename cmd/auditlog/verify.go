@@ -7,7 +7,6 @@ import (
 
 	"highwater/cmd/cli"
 	"highwater/internal/audit"
-	"highwater/internal/terminal"
 	"highwater/internal/words"
 )
 
@@ -44,7 +43,8 @@ func (a *app) verifyCmd() *cobra.Command {
 		},
 	}
 	p.flag(c)
-	c.Flags().StringSliceVar(&heads, "head", nil, "a known head: RECORD:LINK, or the `FILE` of a bundle or release of this log's instance (repeatable)")
+	c.Flags().StringSliceVar(&heads, "head", nil,
+		"a known head: RECORD:LINK, or the `FILE` of a bundle or release of the log's instance (repeatable)")
 	return a.AddJSON(c)
 }
 

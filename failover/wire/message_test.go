@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -166,4 +167,38 @@ func TestALaterVersion(t *testing.T) {
 	require.True(t, IsRefusal(err))
 	require.Equal(t, r, AsRefusal(err))
 	require.Equal(t, Broken, AsRefusal(json.Unmarshal([]byte("x"), r)).Reason)
+}
+
+// TestTheHeadOfACertificate: optional, under the signature, and read strictly.
+func TestTheHeadOfACertificate(t *testing.T) {
+	c := certificate(t)
+	good, err := EncodeCertificate(c)
+	require.NoError(t, err)
+	read, err := ParseCertificate(good)
+	require.NoError(t, err)
+	require.Equal(t, c.AuditHead, read.AuditHead)
+	require.NoError(t, read.Verify())
+	read.AuditHead = nil
+	require.Error(t, read.Verify(), "taken out")
+
+	key, _ := identity(2)
+	old := *c
+	old.AuditHead = nil
+	signed, err := old.Sign(key)
+	require.NoError(t, err)
+	without, err := EncodeCertificate(signed)
+	require.NoError(t, err)
+	require.NotContains(t, string(without), "audit_head")
+	read, err = ParseCertificate(without)
+	require.NoError(t, err)
+	require.NoError(t, read.Verify())
+
+	link := c.AuditHead.Link.String()
+	for was, now := range map[string]string{
+		"48211": "0", `"record": 48211`: `"record": 9007199254740993`, link: link[2:], link[:3]: "zzz", `"link"`: `"hash"`,
+	} {
+		require.Contains(t, string(good), was)
+		_, err := ParseCertificate([]byte(strings.Replace(string(good), was, now, 1)))
+		require.Error(t, err, now)
+	}
 }

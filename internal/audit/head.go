@@ -11,8 +11,8 @@ import (
 const headPatience = 250 * time.Millisecond
 
 // Head is the end of the log behind everything told before the call, durable; nil without a log, and where the log does
-// not answer in time. A caller takes the head first and reads its marks after: no signature in the log up to the head is
-// above the marks.
+// not answer in time. A caller takes the head first and reads its marks after: no signature in the log up to the head
+// is above the marks.
 func (l *Log) Head(ctx context.Context) *loghead.Head {
 	if l == nil {
 		return nil
