@@ -60,8 +60,8 @@ func cutLeader(ctx context.Context, w *world, owner *machine) error {
 			return err
 		}
 	}
-	err = errors.Join(w.isolate(ctx, leader), w.levels(ctx, 2*w.ahead), w.awaitOwner(ctx, owner.index))
-	return errors.Join(err, w.joinAll(ctx), w.levels(ctx, 2), w.awaitOwner(ctx, owner.index))
+	err = errors.Join(w.isolate(ctx, leader), w.levels(ctx, 2*w.ahead), w.awaitOwner(ctx, -1))
+	return errors.Join(err, w.joinAll(ctx), w.levels(ctx, 2), w.awaitOwner(ctx, -1))
 }
 
 // eachLink loses one link after the other, in both directions. The third machine is heard by both, so the register

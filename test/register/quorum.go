@@ -58,7 +58,7 @@ func (w *world) leader(ctx context.Context, living []string) (int, error) {
 }
 
 // killLeader kills the leader under load. The members left elect a new leader, and the dead member comes back.
-func killLeader(ctx context.Context, w *world, owner *machine) error {
+func killLeader(ctx context.Context, w *world, _ *machine) error {
 	i, err := w.leader(ctx, w.clients)
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ func killLeader(ctx context.Context, w *world, owner *machine) error {
 	}
 	left := slices.Delete(slices.Clone(w.clients), i, i+1)
 	_, err = w.leader(ctx, left)
-	return errors.Join(err, dead.start(), w.levels(ctx, 2), w.awaitOwner(ctx, owner.index))
+	return errors.Join(err, dead.start(), w.levels(ctx, 2), w.awaitOwner(ctx, -1))
 }
 
 // loseQuorum stops the leader and a second member for a time. The levels up to the horizon are signed, then a refusal
@@ -82,6 +82,9 @@ func loseQuorum(ctx context.Context, w *world, owner *machine, away time.Duratio
 	stopped := []*server{w.members[i], w.members[(i+1)%machines]}
 	if err = w.levels(ctx, 1); err != nil {
 		return err
+	}
+	if m := w.owner(ctx); m != nil { // a machine that comes first may have taken over
+		owner = m
 	}
 	from, _ := w.now()
 	err = send(syscall.SIGSTOP, stopped)

@@ -126,7 +126,7 @@ func loseAnswers(ctx context.Context, w *world, owner *machine) error {
 	for _, l := range owner.links {
 		l.set(open)
 	}
-	return errors.Join(err, w.levels(ctx, 2), w.awaitOwner(ctx, owner.index))
+	return errors.Join(err, w.levels(ctx, 2), w.awaitOwner(ctx, -1))
 }
 
 // lateWrite holds a write of the owner until the owner has given the write up, and lets the register apply the write.
@@ -178,13 +178,13 @@ func lateAfterTakeover(ctx context.Context, w *world, owner *machine) error {
 	return errors.Join(err, w.levels(ctx, 2), w.awaitOwner(ctx, -1))
 }
 
-func stopMembers(ctx context.Context, w *world, owner *machine) error {
+func stopMembers(ctx context.Context, w *world, _ *machine) error {
 	var errs []error
 	for _, m := range w.members {
 		errs = append(errs, syscall.Kill(m.PID(), syscall.SIGSTOP), w.levels(ctx, 3), syscall.Kill(m.PID(), syscall.SIGCONT),
 			w.levels(ctx, 2))
 	}
-	return errors.Join(append(errs, w.awaitOwner(ctx, owner.index))...)
+	return errors.Join(append(errs, w.awaitOwner(ctx, -1))...)
 }
 
 // away stops all members for some levels.
@@ -200,8 +200,8 @@ func (w *world) away(ctx context.Context, levels int) error {
 	return errors.Join(append(errs, w.levels(ctx, 2))...)
 }
 
-func stopRegister(ctx context.Context, w *world, owner *machine) error {
-	return errors.Join(w.away(ctx, w.ahead-1), w.awaitOwner(ctx, owner.index))
+func stopRegister(ctx context.Context, w *world, _ *machine) error {
+	return errors.Join(w.away(ctx, w.ahead-1), w.awaitOwner(ctx, -1))
 }
 
 func stopRegisterLong(ctx context.Context, w *world, _ *machine) error {

@@ -323,7 +323,8 @@ func (m *machine) status(ctx context.Context) (operate.Status, error) {
 	return admin.Status(ctx)
 }
 
-// awaitOwner waits until the machine signs; with -1, until any machine signs.
+// awaitOwner waits until the machine signs; with -1, until any machine signs. The machine that comes first by its
+// priority asks for the right during any scenario.
 func (w *world) awaitOwner(ctx context.Context, index int) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
