@@ -34,7 +34,7 @@ func badDays() []scenario {
 	}
 }
 
-func slowMembers(ctx context.Context, w *world, owner *machine) error {
+func slowMembers(ctx context.Context, w *world, _ *machine) error {
 	for _, s := range w.members {
 		err := errors.Join(s.again(harness.SlowDisk(slowSync)...), w.levels(ctx, 3), s.again(), w.levels(ctx, 2))
 		if err != nil {
