@@ -12,7 +12,8 @@ var helpGroups = []struct {
 	commands []string
 }{
 	{"Every day", []string{
-		"init", "check", "serve", "status", "missed", "keys", "hwm", "activate", "standby", "acknowledge", "journal", "audit",
+		"init", "check", "serve", "status", "top", "missed", "keys", "hwm", "activate", "standby", "acknowledge",
+		"journal", "audit",
 	}},
 	{"Devices", []string{"ledger", "tezsign"}},
 	{"A second machine", []string{

@@ -14,6 +14,7 @@ import (
 	"highwater/cmd/devices"
 	"highwater/cmd/marks"
 	"highwater/cmd/pair"
+	"highwater/cmd/top"
 	"highwater/internal/config"
 	"highwater/internal/hints"
 	"highwater/internal/terminal"
@@ -115,7 +116,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.demoCmd(), a.initCmd(), a.serveCmd(), a.statusCmd(), a.checkCmd(), a.keysCmd(), a.activateCmd(), a.standbyCmd(),
 		a.acknowledgeCmd(),
-		a.versionCmd(), a.manCmd(), a.completionCmd(), a.simCmd(),
+		top.Command(a.App), a.versionCmd(), a.manCmd(), a.completionCmd(), a.simCmd(),
 	)
 	root.AddCommand(marks.Commands(a.App)...)
 	root.AddCommand(auditlog.Commands(a.App)...)

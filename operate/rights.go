@@ -131,13 +131,13 @@ func (s Status) Restart(now time.Time) (text string, moment time.Time) {
 		return fmt.Sprintf("No pause of a minute up to level %d: a restart may cost a right. Next right", r.Known),
 			*r.Next[0].At
 	case r.Pause.From.After(now):
-		return fmt.Sprintf("Do not restart now. A pause of %s begins", spell(r.Pause.To.Sub(r.Pause.From))), r.Pause.From
+		return fmt.Sprintf("Do not restart now. A pause of %s begins", Spell(r.Pause.To.Sub(r.Pause.From))), r.Pause.From
 	}
 	return "A restart now costs no right. Next right", r.Pause.To
 }
 
-// spell writes a time with minutes: "1 min 40 s".
-func spell(d time.Duration) string {
+// Spell writes a time with minutes: "1 min 40 s".
+func Spell(d time.Duration) string {
 	s := int(d / time.Second)
 	if s < 60 {
 		return fmt.Sprintf("%d s", s)
@@ -153,5 +153,5 @@ func In(d time.Duration) string {
 	if d < time.Second {
 		return "now"
 	}
-	return "in " + spell(d)
+	return "in " + Spell(d)
 }

@@ -420,7 +420,7 @@ hides the step of an alarm on the page | api/status.html | s/<p><strong>What to 
 forgets the rights that nobody asked for | internal/history/missed.go | s/i, all = len(all), append(all, Series{PKH: m.PKH, Kind: m.Kind})/continue/ | ./internal/history | TestMissedRightsAreMarked
 lets a restart fall on a right | operate/rights.go | s/to.Sub(from) < PauseWanted/to.Sub(from) < 0/ | ./operate | TestMayIRestart
 tells the rights of an old head | operate/plan.go | s/!p.known || p.version != version/!p.known/ | ./operate | TestAPlanIsReadOncePerHead
-calls a healthy backup not ready | api/page.go | s/^\tcase resting(st):/\tcase false:/ | ./api | TestPageInEveryState
+calls a healthy backup not ready | operate/glance/state.go | s/^\tcase resting(st):/\tcase false:/ | ./api | TestPageInEveryState
 END
 }
 

@@ -88,7 +88,7 @@ func ofLog(heads []known, r audit.Report) error {
 	for _, k := range heads {
 		if k.of != nil && r.Instance != "" && k.of.String() != r.Instance {
 			return hints.Add(fmt.Errorf("%s is of the instance %s, and the log is of %s", k.file, k.of, r.Instance),
-				"name a document of the log's instance; for the log of the other machine: --dir COPY")
+				"name a document of the log's instance; with --dir a copy of the other machine's log is read")
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package api
+package glance
 
 import (
 	"fmt"
@@ -9,8 +9,8 @@ import (
 	"highwater/operate"
 )
 
-// keyCard is a key with its marks, as the page shows both.
-type keyCard struct {
+// Key is a key with its marks, as shown together.
+type Key struct {
 	PKH    tezos.PublicKeyHash
 	Alias  string
 	Health string // ready, or the fault; empty: not known
@@ -18,8 +18,8 @@ type keyCard struct {
 	Marks  []operate.MarkRow
 }
 
-// keyCards puts the marks of a key together, in the order of the marks.
-func keyCards(st operate.Status) []keyCard {
+// keys puts the marks of a key together, in the order of the marks.
+func keys(st operate.Status) []Key {
 	type name struct {
 		chain tezos.ChainID
 		pkh   tezos.PublicKeyHash
@@ -28,14 +28,14 @@ func keyCards(st operate.Status) []keyCard {
 	for _, k := range st.Keys {
 		keys[k.PKH] = k
 	}
-	var out []keyCard
+	var out []Key
 	for _, m := range st.Marks {
 		n := name{m.Chain, m.PKH}
 		i, ok := at[n]
 		if !ok {
 			i, at[n] = len(out), len(out)
 			k := keys[m.PKH]
-			out = append(out, keyCard{PKH: m.PKH, Alias: words.ShortAlias(m.Alias), Health: k.Health, Device: k.Device})
+			out = append(out, Key{PKH: m.PKH, Alias: words.ShortAlias(m.Alias), Health: k.Health, Device: k.Device})
 		}
 		out[i].Marks = append(out[i].Marks, m)
 	}
@@ -43,12 +43,12 @@ func keyCards(st operate.Status) []keyCard {
 }
 
 // Ceiling tells whether a ceiling bounds the key.
-func (k keyCard) Ceiling() bool {
+func (k Key) Ceiling() bool {
 	return slices.ContainsFunc(k.Marks, func(m operate.MarkRow) bool { return m.Ceiling != nil })
 }
 
 // Columns counts the columns after the kind.
-func (k keyCard) Columns() int {
+func (k Key) Columns() int {
 	if k.Ceiling() {
 		return 4
 	}
@@ -56,7 +56,7 @@ func (k keyCard) Columns() int {
 }
 
 // Horizons are the levels up to which the keys' signatures wait for no disk.
-func (v pageView) Horizons() string {
+func (v View) Horizons() string {
 	low, high := int32(0), int32(0)
 	for _, m := range v.Marks {
 		if m.Horizon == nil {
@@ -77,7 +77,7 @@ func (v pageView) Horizons() string {
 }
 
 // LevelsLeft is how far the horizon of the right is away.
-func (v pageView) LevelsLeft() string {
+func (v View) LevelsLeft() string {
 	if v.Register == nil || v.Register.Head == nil || v.Register.Horizon == 0 {
 		return ""
 	}
