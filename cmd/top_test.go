@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -28,12 +29,14 @@ func (s *shownOn) Write(b []byte) (int, error) {
 	return s.text.Write(b)
 }
 
+func (s *shownOn) all() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
 func (s *shownOn) has(text string) func() bool {
-	return func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return bytes.Contains(s.text.Bytes(), []byte(text))
-	}
+	return func() bool { return strings.Contains(s.all(), text) }
 }
 
 // TestTopOnATerminal: on a real terminal the screen shows a real daemon, says that the daemon is gone, comes back with
@@ -73,11 +76,11 @@ func TestTopOnATerminal(t *testing.T) {
 	_, err = master.WriteString("q")
 	require.NoError(t, err)
 	require.NoError(t, c.Wait())
-	require.NotRegexp(t, `\x1b\[([0-9;]*;)?3[0-7][;m]`, shown.text.String(), "NO_COLOR is set")
+	see("\x1b[?1049l")
+	require.NotRegexp(t, `\x1b\[([0-9;]*;)?3[0-7][;m]`, shown.all(), "NO_COLOR is set")
 	after, err := unix.IoctlGetTermios(int(tty.Fd()), unix.TCGETS)
 	require.NoError(t, err)
 	require.Equal(t, *before, *after)
-	see("\x1b[?1049l")
 }
 
 // TestTopWantsATerminal: without a terminal a hint names the command for scripts.
