@@ -401,7 +401,6 @@ lets a request wait for the early warnings | internal/early/run.go | /case w.que
 warns of marks above an old head | internal/early/rest.go | s/ \&\& now.Sub(head.At) < freshHead$// | ./internal/early | TestAWeekIsQuiet/standby
 warns of a link that breaks for a moment | internal/early/judge.go | s/NotFollowing: 2 \* time.Minute,/NotFollowing: 0,/ | ./internal/early | TestAWeekIsQuiet/standby
 warns of a certificate that lives for a day | internal/early/rest.go | s/min(certificateSoon, life\/4)/certificateSoon/ | ./internal/early | TestAWeekIsQuiet/Nano_S_Plus
-counts requests and not levels | internal/early/requests.go | s/^\t\tlevels\[e.is\] = true$/\t\tlevels[int32(len(levels))] = e.is > 0/ | ./internal/early | TestAWeekIsQuiet/TezSign
 forgets the levels before one with many requests | internal/early/run.go | s/return u.is == e.level })$/return false })/ | ./internal/early | TestManyKeysHideNoLevel
 adds up the resets of days | internal/early/devices.go | s/reconnectSpan = time.Hour/reconnectSpan = 168 * time.Hour/ | ./internal/early | TestAWeekIsQuiet/standby
 blames the baker for rights of another time | internal/early/rights.go | s/case !r.Ours:/case false:/ | ./internal/early | TestRightsOfAnotherTime
