@@ -92,24 +92,21 @@ func (w *Watch) slowSync(now time.Time) []finding {
 	}}
 }
 
-// timeUsedUp counts levels, not requests: one reset of a device ends the time of many requests at one level.
+// timeUsedUp counts levels, not requests: one reset of a device ends the time of many requests at one level. keep holds
+// one entry for each level.
 func (w *Watch) timeUsedUp(now time.Time) []finding {
 	w.usedUp = lately(w.usedUp, now, usedUpSpan)
-	levels := map[int32]bool{}
-	for _, e := range w.usedUp {
-		levels[e.is] = true
-	}
-	limit := w.limits.TimeUsedUp
-	if limit == 0 || len(levels) == 0 {
+	levels, limit := len(w.usedUp), w.limits.TimeUsedUp
+	if limit == 0 || levels == 0 {
 		return nil
 	}
 	f := finding{
 		name: TimeUsedUp, state: between,
-		text: fmt.Sprintf("the time of requests ended before their signatures, at %d levels within %s", len(levels),
+		text: fmt.Sprintf("the time of requests ended before their signatures, at %d levels within %s", levels,
 			minutes(usedUpSpan)),
 		hint: "the log names the place of each: device, queue or disk; highwater check measures the disk",
 	}
-	if len(levels) >= limit {
+	if levels >= limit {
 		f.state = bad
 	}
 	return []finding{f}
