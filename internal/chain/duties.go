@@ -16,7 +16,7 @@ const (
 )
 
 // LowRound is the last round whose blocks are asked for. Rights of later rounds are rarely needed.
-const LowRound = lowRound
+const LowRound = 1
 
 // AttestRights asks for the duties of keys to attest, as the block at a level knows them (0: the head). Nothing is
 // remembered.

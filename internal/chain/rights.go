@@ -6,14 +6,12 @@ import (
 	"slices"
 	"sync"
 
-	"highwater/internal/node"
 	"highwater/internal/tezos"
 )
 
 // Bounds of questions about rights.
 const (
 	MaxAhead   = 200                                     // levels; twenty minutes
-	lowRound   = 1                                       // rights of later rounds are rarely needed
 	keptRights = maxMissedRange + maxMissedPast + Window // the answers for so many levels behind the head are kept
 )
 
@@ -99,14 +97,12 @@ func (r *Reader) askBlocks(ctx context.Context, levels []int32) error {
 		return nil
 	}
 	found := map[int32][]Right{}
-	for keys := range slices.Chunk(r.rights.keys, node.MaxRightsKeys) {
-		rights, err := r.node.BakingRights(ctx, node.RightsQuery{ConsensusKeys: keys, Levels: levels, MaxRound: lowRound})
-		if err != nil {
-			return err
-		}
-		for _, right := range rights {
-			found[right.Level] = append(found[right.Level], Right{right.Level, right.Round})
-		}
+	rights, err := r.BlockRights(ctx, 0, r.rights.keys, levels)
+	if err != nil {
+		return err
+	}
+	for _, right := range rights {
+		found[right.Level] = append(found[right.Level], Right{right.Level, right.Round})
 	}
 	for _, level := range levels {
 		r.rights.blocks[level] = found[level]
@@ -120,14 +116,12 @@ func (r *Reader) askAttest(ctx context.Context, levels []int32) error {
 		return nil
 	}
 	found := map[int32][]tezos.PublicKeyHash{}
-	for keys := range slices.Chunk(r.rights.keys, node.MaxRightsKeys) {
-		rights, err := r.node.AttestationRights(ctx, node.RightsQuery{ConsensusKeys: keys, Levels: levels})
-		if err != nil {
-			return err
-		}
-		for _, right := range rights {
-			found[right.Level] = append(found[right.Level], right.Key)
-		}
+	rights, err := r.AttestRights(ctx, 0, r.rights.keys, levels)
+	if err != nil {
+		return err
+	}
+	for _, right := range rights {
+		found[right.Level] = append(found[right.Level], right.Key)
 	}
 	for _, level := range levels {
 		r.rights.attest[level] = found[level]

@@ -16,7 +16,7 @@ func TestRightsAreAskedForOnce(t *testing.T) {
 	require.NotEmpty(t, first.Blocks)
 	require.Len(t, first.Attest, len(r.keys))
 	for _, right := range first.Blocks {
-		require.LessOrEqual(t, right.Round, int32(lowRound))
+		require.LessOrEqual(t, right.Round, int32(LowRound))
 		require.Greater(t, right.Level, int32(start))
 	}
 	before := r.sim.Served()
