@@ -83,21 +83,15 @@ func batch(ctx context.Context, r *chain.Reader, keys []rights.Key, first, last 
 
 // due are the rights of the keys, by level.
 func due(ctx context.Context, r *chain.Reader, keys []rights.Key, levels []int32) (map[int32][]rights.Right, error) {
-	at := levels[len(levels)-1]
-	attest, err := r.AttestRights(ctx, at, rights.Signers(keys, tezos.Attestation), levels)
-	if err != nil {
-		return nil, err
-	}
-	blocks, err := r.BlockRights(ctx, at, rights.Signers(keys, tezos.Block), levels)
-	if err != nil {
-		return nil, err
-	}
 	out := map[int32][]rights.Right{}
-	for _, a := range attest {
-		out[a.Level] = append(out[a.Level], rights.Right{PKH: a.Key, Kind: tezos.Attestation, Level: a.Level})
-	}
-	for _, b := range blocks {
-		out[b.Level] = append(out[b.Level], rights.Right{PKH: b.Key, Kind: tezos.Block, Level: b.Level, Round: b.Round})
+	for _, kind := range []tezos.Kind{tezos.Attestation, tezos.Block} {
+		found, err := rights.Ask(ctx, r, levels[len(levels)-1], keys, kind, levels)
+		if err != nil {
+			return nil, err
+		}
+		for _, right := range found {
+			out[right.Level] = append(out[right.Level], right)
+		}
 	}
 	return out, nil
 }

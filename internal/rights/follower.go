@@ -181,41 +181,27 @@ func (f *Follower) begin(keys []Key) (head int32) {
 	return f.head
 }
 
+// plans are the kinds of rights in the order of Follower.ahead: how far ahead the node is asked, and how many levels at once.
+var plans = [...]struct {
+	kind  tezos.Kind
+	ahead int32
+	batch int
+}{{tezos.Attestation, AheadAttest, chain.AttestBatch}, {tezos.Block, AheadBlocks, chain.BlocksBatch}}
+
 // plan asks for the next rights of each kind, if any are missing.
 func (f *Follower) plan(ctx context.Context, keys []Key, head int32) error {
-	if levels := f.missing(0, head+AheadAttest, chain.AttestBatch); len(levels) > 0 {
-		rights, err := f.cfg.Reader.AttestRights(ctx, 0, Signers(keys, tezos.Attestation), levels)
+	for i, p := range plans {
+		levels := f.missing(i, head+p.ahead, p.batch)
+		if len(levels) == 0 {
+			continue
+		}
+		rights, err := Ask(ctx, f.cfg.Reader, 0, keys, p.kind, levels)
 		if err != nil {
 			return err
 		}
-		add := make([]Right, 0, len(rights))
-		for _, r := range rights {
-			add = append(add, Right{PKH: r.Key, Kind: tezos.Attestation, Level: r.Level})
-		}
-		f.extend(0, levels, add)
-	}
-	if levels := f.missing(1, head+AheadBlocks, chain.BlocksBatch); len(levels) > 0 {
-		rights, err := f.cfg.Reader.BlockRights(ctx, 0, Signers(keys, tezos.Block), levels)
-		if err != nil {
-			return err
-		}
-		add := make([]Right, 0, len(rights))
-		for _, r := range rights {
-			add = append(add, Right{PKH: r.Key, Kind: tezos.Block, Level: r.Level, Round: r.Round})
-		}
-		f.extend(1, levels, add)
+		f.extend(i, levels, rights)
 	}
 	return nil
-}
-
-// Signers are the keys that sign a kind here; of kind 0: all keys.
-func Signers(keys []Key, kind tezos.Kind) (out []tezos.PublicKeyHash) {
-	for _, k := range keys {
-		if kind == 0 || k.signs(kind) {
-			out = append(out, k.PKH)
-		}
-	}
-	return out
 }
 
 // missing are the next levels without rights, at most batch. A question about a few levels waits until it is worth the

@@ -2,31 +2,10 @@ package rights
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
-
-	"highwater/internal/tezos"
 )
-
-// Next gives the coming rights of a key, the nearest first: blocks and attestations of the levels above the head, as
-// far as they are known (AheadBlocks, AheadAttest). The attestation of the head itself is under way, and left out.
-func (f *Follower) Next(pkh tezos.PublicKeyHash) (out []Right) {
-	if f == nil {
-		return nil
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, p := range f.ahead {
-		for _, r := range p.rights {
-			if r.PKH == pkh && r.Level > f.head {
-				r.At = f.pace.of(r.Level)
-				out = append(out, r)
-			}
-		}
-	}
-	slices.SortStableFunc(out, func(a, b Right) int { return cmp.Compare(a.Level, b.Level) })
-	return out
-}
 
 // Each calls look for the known rights of all keys above the head, without a copy: blocks and attestations, each by
 // level. The function look must not call the follower.
@@ -36,9 +15,15 @@ func (f *Follower) Each(look func(Right)) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.between(f.head, math.MaxInt32, look)
+}
+
+// between calls look for the known rights at the levels above from, and up to to, with their times. The caller holds
+// f.mu.
+func (f *Follower) between(from, to int32, look func(Right)) {
 	for _, p := range f.ahead {
 		for _, r := range p.rights {
-			if r.Level > f.head {
+			if r.Level > from && r.Level <= to {
 				r.At = f.pace.of(r.Level)
 				look(r)
 			}
@@ -85,14 +70,7 @@ func (f *Follower) Pending() (out []Right) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, p := range f.ahead {
-		for _, r := range p.rights {
-			if r.Level > f.settled && r.Level <= f.head {
-				r.At = f.pace.of(r.Level)
-				out = append(out, r)
-			}
-		}
-	}
+	f.between(f.settled, f.head, func(r Right) { out = append(out, r) })
 	slices.SortStableFunc(out, func(a, b Right) int { return cmp.Compare(a.Level, b.Level) })
 	return out
 }

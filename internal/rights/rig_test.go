@@ -2,8 +2,10 @@ package rights
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -126,4 +128,15 @@ func block(round int32, baker, proposer tezos.PublicKeyHash) chain.Block {
 		Header: node.Header{Level: 7, Round: round},
 		Makers: node.Makers{Baker: node.Signer{Key: baker}, Proposer: node.Signer{Key: proposer}},
 	}
+}
+
+// Next gives the coming rights of a key, the nearest first.
+func (f *Follower) Next(pkh tezos.PublicKeyHash) (out []Right) {
+	f.Each(func(r Right) {
+		if r.PKH == pkh {
+			out = append(out, r)
+		}
+	})
+	slices.SortStableFunc(out, func(a, b Right) int { return cmp.Compare(a.Level, b.Level) })
+	return out
 }
