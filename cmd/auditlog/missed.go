@@ -1,6 +1,7 @@
 package auditlog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -131,7 +132,11 @@ func (a *app) missed(ctx context.Context, cfg *config.Config, admin operate.Admi
 	if err != nil {
 		return err
 	}
-	log := readLog(cfg, past, st.Running)
+	now := time.Time{}
+	if st.Running {
+		now = time.Now()
+	}
+	log := missed.ReadLog(cfg.AuditDir(), past, now)
 	if log.Fault != nil {
 		notes = append(notes, "the causes are not all known: "+log.Fault.Error())
 	}
@@ -142,10 +147,7 @@ func (a *app) missed(ctx context.Context, cfg *config.Config, admin operate.Admi
 
 // dial makes a client of the node to ask.
 func (f *missedFlags) dial(cfg *config.Config) (*node.Client, error) {
-	at := cfg.Node
-	if f.node != "" {
-		at = f.node
-	}
+	at := cmp.Or(f.node, cfg.Node)
 	if at == "" {
 		return nil, hints.Add(errors.New("no octez node is configured: the rights of the keys are not known"),
 			"set node = \"http://127.0.0.1:8732\" in "+cfg.Path+", or name a node with --node")
@@ -181,26 +183,6 @@ func servedKeys(ctx context.Context, admin operate.Admin, only string) (
 		return nil, nil, hints.Add(errors.New("no such key is known here"), "see: highwater keys list")
 	}
 	return keys, func(pkh tezos.PublicKeyHash) string { return names[pkh] }, nil
-}
-
-// readLog reads the audit log about the rights of a span.
-func readLog(cfg *config.Config, past []rights.Past, running bool) *missed.Log {
-	type place struct {
-		pkh   string
-		kind  tezos.Kind
-		level int32
-	}
-	wanted := map[place]bool{}
-	for _, p := range past {
-		wanted[place{p.PKH.String(), p.Kind, p.Level}] = true
-	}
-	now := time.Time{}
-	if running {
-		now = time.Now()
-	}
-	return missed.ReadLog(cfg.AuditDir(), func(pkh string, kind tezos.Kind, level int32) bool {
-		return wanted[place{pkh, kind, level}]
-	}, now)
 }
 
 // progressEvery is the time between two lines of progress.
@@ -250,10 +232,7 @@ func rowsOf(r missed.Report) (out [][]string) {
 		if row.Kind == tezos.Block.String() {
 			right = fmt.Sprintf("block of round %d", row.Round)
 		}
-		key := row.Alias
-		if key == "" {
-			key = row.PKH.String()
-		}
+		key := cmp.Or(row.Alias, row.PKH.String())
 		at := "-"
 		if !row.At.IsZero() {
 			at = words.Time(row.At)

@@ -46,7 +46,7 @@ const late = 3 * time.Second
 
 // explain tells why a right was missed.
 func (l *Log) explain(p rights.Past) (cause Cause, text string, last *asked) {
-	all := l.asked[place{p.PKH.String(), p.Kind, p.Level}]
+	all := l.asked[placeOf(p)]
 	var given, at *asked
 	for i := range all {
 		a := &all[i]

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"highwater/internal/audit"
+	"highwater/internal/rights"
 	"highwater/internal/tezos"
 )
 
@@ -25,6 +26,8 @@ type place struct {
 	kind  tezos.Kind
 	level int32
 }
+
+func placeOf(p rights.Past) place { return place{p.PKH.String(), p.Kind, p.Level} }
 
 // asked is the end of one request.
 type asked struct {
@@ -59,17 +62,20 @@ func within(all []interval, at time.Time) bool {
 	return false
 }
 
-// ReadLog reads the audit log in a directory, as far as it is about the wanted places. now ends the run of a daemon that
+// ReadLog reads the audit log in a directory, as far as the log is about the rights. now ends the run of a daemon that
 // runs; zero: no daemon runs.
-func ReadLog(dir string, want func(pkh string, kind tezos.Kind, level int32) bool, now time.Time) *Log {
+func ReadLog(dir string, about []rights.Past, now time.Time) *Log {
 	l := &Log{asked: map[place][]asked{}}
+	wanted := map[place]bool{}
+	for _, p := range about {
+		wanted[placeOf(p)] = true
+	}
 	l.Fault = audit.Each(dir, func(r audit.Row) bool {
 		if l.first.IsZero() {
 			l.first = r.At
 		}
 		if d := r.Decision; d != nil {
-			if want(d.PKH, d.Kind, d.Level) {
-				at := place{d.PKH, d.Kind, d.Level}
+			if at := (place{d.PKH, d.Kind, d.Level}); wanted[at] {
 				l.asked[at] = append(l.asked[at], asked{
 					at: r.At, took: time.Duration(d.TookMS * float64(time.Millisecond)), round: d.Round,
 					verdict: d.Verdict, reason: d.Reason, device: d.Device,

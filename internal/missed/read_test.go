@@ -143,9 +143,7 @@ func TestReadLog(t *testing.T) {
 	}
 	stop()
 	<-done
-	l := ReadLog(dir, func(pkh string, kind tezos.Kind, level int32) bool {
-		return pkh == ours.String() && kind == tezos.Attestation && level == 7
-	}, time.Time{})
+	l := ReadLog(dir, []rights.Past{attestation(7)}, time.Time{})
 	require.NoError(t, l.Fault)
 	require.Len(t, l.asked, 1)
 	require.Len(t, l.runs, 1)
