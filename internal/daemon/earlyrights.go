@@ -10,9 +10,6 @@ import (
 	"highwater/internal/tezos"
 )
 
-// lateAfter is how long after its block a first request for an attestation is late: the next baker collects them.
-const lateAfter = 3 * time.Second
-
 // earlyRights joins what the chain shows of past rights with the requests that came for them.
 type earlyRights struct {
 	follower *rights.Follower
@@ -51,7 +48,7 @@ func faultOf(p rights.Past, q history.Square) string {
 	case history.Signed, history.Replayed:
 	}
 	took := time.Duration(q.TookUS) * time.Microsecond
-	if late := q.At.Add(-took).Sub(p.At); p.Kind == tezos.Attestation && late > lateAfter {
+	if late := q.At.Add(-took).Sub(p.At); p.Kind == tezos.Attestation && late > rights.Late {
 		return fmt.Sprintf("the baker asked %s after the block", late.Round(100*time.Millisecond))
 	}
 	return fmt.Sprintf("signed within %d ms, and not included: the node or its network", took.Milliseconds())

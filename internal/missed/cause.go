@@ -41,9 +41,6 @@ var causes = []struct {
 	{NoRecord, "the log of this machine cannot tell; the other machine of a pair has a log of its own"},
 }
 
-// late is the delay of a request after which an attestation counts as asked late: half of the shortest time of a level.
-const late = 3 * time.Second
-
 // explain tells why a right was missed.
 func (l *Log) explain(p rights.Past) (cause Cause, text string, last *asked) {
 	all := l.asked[placeOf(p)]
@@ -80,7 +77,7 @@ func ofGiven(p rights.Past, a asked) (Cause, string) {
 		return NotIncluded, signed + ", and another block is on chain"
 	case a.round != p.Chain:
 		return OtherRound, fmt.Sprintf("signed for round %d, and the chain agreed on round %d", a.round, p.Chain)
-	case delay >= late:
+	case delay >= rights.Late:
 		return AskedLate, fmt.Sprintf("%s after the block, %s", span(delay), signed)
 	}
 	return NotIncluded, fmt.Sprintf("%s, asked %s after the block", signed, span(max(delay, 0)))

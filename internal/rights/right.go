@@ -61,6 +61,10 @@ type Past struct {
 // final (octez.tezos.com/docs/active/consensus.html); two more cost seconds, and spare an alarm for a fork.
 const Depth = 4
 
+// Late is the delay between a block and the request for its attestation from which on the request is late: half of the
+// shortest time of a level, as the next baker collects the attestations.
+const Late = 3 * time.Second
+
 // settledBy is the level of the head that makes the rights of a level final: attestations of a level are in the next
 // block, and in no later one (Octez, Baking.attesting_rights: "the right to include an attestation in the next block").
 func settledBy(level int32) int32 { return level + 1 + Depth }
