@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"time"
 
+	"highwater/internal/words"
 	"highwater/operate"
 	"highwater/operate/glance"
 )
@@ -107,29 +108,33 @@ func (v pageView) Build() string { return pageBuild }
 func (v pageView) Style() template.CSS { return template.CSS(pageCSS) } //nolint:gosec // embedded
 
 // When is a time for people.
-func (v pageView) When(at any) string {
-	switch t := at.(type) {
-	case time.Time:
-		return t.UTC().Format("2006-01-02 15:04:05Z")
-	case *time.Time:
-		return t.UTC().Format("2006-01-02 15:04:05Z")
-	}
-	return ""
-}
+func (v pageView) When(at any) string { return words.Time(timeOf(at)) }
 
 // Age is how long ago a time was. The script writes the text where the page is live.
 func (v pageView) Age(at any) template.HTML {
-	var t time.Time
-	switch a := at.(type) {
-	case time.Time:
-		t = a
-	case *time.Time:
-		t = *a
+	t := timeOf(at)
+	return v.moving("age", t, max(0, time.Since(t)).Truncate(time.Second).String()+" ago")
+}
+
+// Until is the time until a moment. The script writes the text where the page is live.
+func (v pageView) Until(at *time.Time) template.HTML {
+	return v.moving("left", *at, operate.In(time.Until(*at)))
+}
+
+// moving is a time whose text grows old.
+func (v pageView) moving(class string, at time.Time, text string) template.HTML {
+	if v.Live {
+		text = ""
 	}
-	text := ""
-	if !v.Live {
-		text = max(0, time.Since(t)).Truncate(time.Second).String() + " ago"
+	return template.HTML(`<time class="` + class + `" datetime="` + //nolint:gosec // of a time
+		at.UTC().Format(time.RFC3339Nano) + `">` + text + `</time>`)
+}
+
+// timeOf takes a time.Time or a *time.Time: the views have both.
+func timeOf(at any) time.Time {
+	if p, ok := at.(*time.Time); ok {
+		return *p
 	}
-	return template.HTML(`<time class="age" datetime="` + t.UTC().Format(time.RFC3339Nano) + //nolint:gosec // of a time
-		`">` + text + `</time>`)
+	t, _ := at.(time.Time)
+	return t
 }

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"html/template"
 	"time"
 
 	"highwater/operate"
@@ -39,14 +38,4 @@ func (v pageView) MoreRights() int {
 		return 0
 	}
 	return max(0, len(v.Rights.Next)-maxRights)
-}
-
-// Until is the time until a moment. The script writes the text where the page is live.
-func (v pageView) Until(at *time.Time) template.HTML {
-	text := ""
-	if !v.Live {
-		text = operate.In(time.Until(*at))
-	}
-	return template.HTML(`<time class="left" datetime="` + at.UTC().Format(time.RFC3339Nano) + //nolint:gosec // of a time
-		`">` + text + `</time>`)
 }
