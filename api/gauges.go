@@ -124,8 +124,8 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 		to.set(descAlrm, truth(d.Alarm != ""), d.Name)
 	}
 	to.set(descRdy, truth(st.Ready))
-	to.alarms(st.Alarms)
-	to.warnings(st.Warnings)
+	standing(to, descAlm, signer.AlarmNames, st.Alarms, func(a signer.Alarm) signer.AlarmName { return a.Name })
+	standing(to, descWarn, early.Names, st.Warnings, func(w early.Warning) early.Name { return w.Name })
 	to.set(descBld, 1, st.Version)
 	to.guard(st.Guard)
 	to.certificates(st.Certificates)
@@ -140,23 +140,14 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-func (ch gauges) alarms(alarms []signer.Alarm) {
-	standing := map[signer.AlarmName]int{}
-	for _, a := range alarms {
-		standing[a.Name]++
+// standing counts what stands of each name, the names without any too.
+func standing[N ~string, T any](ch gauges, desc *prometheus.Desc, names []N, all []T, nameOf func(T) N) {
+	count := map[N]int{}
+	for _, one := range all {
+		count[nameOf(one)]++
 	}
-	for _, name := range signer.AlarmNames {
-		ch.set(descAlm, float64(standing[name]), string(name))
-	}
-}
-
-func (ch gauges) warnings(warnings []early.Warning) {
-	standing := map[early.Name]int{}
-	for _, w := range warnings {
-		standing[w.Name]++
-	}
-	for _, name := range early.Names {
-		ch.set(descWarn, float64(standing[name]), string(name))
+	for _, name := range names {
+		ch.set(desc, float64(count[name]), string(name))
 	}
 }
 
