@@ -98,11 +98,20 @@ func reasoned(next http.Handler) http.Handler {
 	})
 }
 
-// carryReason adds the reason of ctx to a request.
-func carryReason(ctx context.Context, r *http.Request) {
-	if why := hwm.CutWhy(actor.Reason(ctx)); why != "" {
-		r.Header.Set(reasonHeader, url.QueryEscape(why))
+// ask sends a request to the daemon, with the reason of ctx.
+func (c *Client) ask(ctx context.Context, method, path string, content []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://highwater"+path, bytes.NewReader(content))
+	if err != nil {
+		return nil, err
 	}
+	if why := hwm.CutWhy(actor.Reason(ctx)); why != "" {
+		req.Header.Set(reasonHeader, url.QueryEscape(why))
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, lost(ctx, method, path, err)
+	}
+	return resp, nil
 }
 
 // badAct is the error of a request that is no act of this daemon.
@@ -214,14 +223,9 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 	}
 	ctx, cancel, late := c.bounded(ctx, method, path, limitOf(path))
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, "http://highwater"+path, bytes.NewReader(content))
+	resp, err := c.ask(ctx, method, path, content)
 	if err != nil {
-		return out, err
-	}
-	carryReason(ctx, req)
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return out, late(lost(ctx, method, path, err))
+		return out, late(err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // read to its end
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAdminAnswer))

@@ -2,7 +2,6 @@ package api
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -80,14 +79,9 @@ func (c *Client) DeviceCall(ctx context.Context, call operate.DeviceCall, show f
 	path := "/v1/devices/" + call.Device + "/call"
 	ctx, cancel, late := c.bounded(ctx, http.MethodPost, path, forPeople)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://highwater"+path, bytes.NewReader(body))
+	resp, err := c.ask(ctx, http.MethodPost, path, body)
 	if err != nil {
-		return nil, err
-	}
-	carryReason(ctx, req)
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return nil, late(lost(ctx, http.MethodPost, path, err))
+		return nil, late(err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // read to its last event
 	result, err := readEvents(io.LimitReader(resp.Body, maxAdminAnswer), resp.StatusCode, show)
