@@ -5,14 +5,16 @@ import (
 	"unicode"
 
 	"github.com/charmbracelet/x/ansi"
+
+	"highwater/internal/terminal"
 )
 
 // Styles of a piece of a line. Without colour the words and signs say the same.
 const (
 	plain  = ""
-	good   = "32"
-	bad    = "31"
-	warn   = "33"
+	good   = terminal.Green
+	bad    = terminal.Red
+	warn   = terminal.Yellow
 	soft   = "2"
 	strong = "1"
 )
