@@ -45,21 +45,16 @@ func roleText(r hwm.RoleRecord) string {
 	return fmt.Sprintf("%s at epoch %d: %s", r.Role, r.Epoch, r.Why)
 }
 
-// auditHead is how the head of the audit log is learned: of the running log, or of its files while no daemon runs.
-func (in *Instance) auditHead() func(context.Context) *loghead.Head {
-	if in.Config.Audit.Bytes() == 0 {
-		return func(context.Context) *loghead.Head { return nil }
+// auditHead is the head of the running audit log, or of its files while no daemon runs; nil: none.
+func (in *Instance) auditHead(ctx context.Context) *loghead.Head {
+	if in.Config.Audit.Bytes() == 0 || in.audit != nil {
+		return in.audit.Head(ctx)
 	}
-	if in.audit != nil {
-		return in.audit.Head
+	h, err := audit.LastHead(in.Config.AuditDir())
+	if err != nil {
+		in.log.Warn("audit head not read: a bundle goes without the head", "error", err.Error())
 	}
-	return func(context.Context) *loghead.Head {
-		h, err := audit.LastHead(in.Config.AuditDir())
-		if err != nil {
-			in.log.Warn("audit head not read: a bundle goes without the head", "error", err.Error())
-		}
-		return h
-	}
+	return h
 }
 
 // accepted writes the head of the peer's log into the own log.

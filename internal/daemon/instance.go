@@ -111,7 +111,7 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, erro
 		Head: in.head,
 	})
 	pair := failover.Config{Signer: in.Signer, Store: db, Log: opt.Log, Build: opt.Version, Offline: !opt.Running}
-	pair.AuditHead, pair.Accepted = in.auditHead(), in.accepted
+	pair.AuditHead, pair.Accepted = in.auditHead, in.accepted
 	var reader *chain.Reader // shared by the guard and the protocol: each block is read once
 	if cfg.Node != "" {
 		if in.octez, err = node.New(node.Config{URL: cfg.Node, Log: opt.Log}); err != nil {
@@ -126,7 +126,7 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, erro
 		Node: in.node,
 	}
 	in.Admin.Note, in.Admin.Forgotten, in.Admin.Log = db.Record, db.Forgotten, opt.Log
-	in.Admin.Name, in.Admin.Audit, in.Admin.AuditHead = cfg.Name, in.audit.State, in.auditHead()
+	in.Admin.Name, in.Admin.Audit, in.Admin.AuditHead = cfg.Name, in.audit.State, in.auditHead
 	in.Admin.Identity, in.Admin.LastRun, in.Admin.Acts, in.Admin.Seen = db.Identity(), lastRun(db.Ended()), db.Journal,
 		db.RegisterSeen
 	// before the first record its operator makes ready as alone
