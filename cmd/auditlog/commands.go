@@ -23,8 +23,11 @@ read as files: the daemon may run, or be stopped, and a copy of the directory ca
 // Commands makes the commands.
 func Commands(a *cli.App) []*cobra.Command {
 	v := &app{a}
-	return []*cobra.Command{cli.Group("audit", "Verify and show the log of all decisions", auditLong,
-		"  highwater audit verify\n  highwater audit show --level 9123456", v.verifyCmd(), v.showCmd(), v.exportCmd()), v.missedCmd(), v.journalCmd()}
+	return []*cobra.Command{
+		cli.Group("audit", "Verify and show the log of all decisions", auditLong,
+			"  highwater audit verify\n  highwater audit show --level 9123456", v.verifyCmd(), v.showCmd(), v.exportCmd()),
+		v.missedCmd(), v.journalCmd(),
+	}
 }
 
 // place is the directory of a log: of the configuration, or of a copy.

@@ -69,7 +69,8 @@ func (a *app) peerCmd() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return a.setPeer(c.Context(), operate.PeerRequest{}, yes) },
 	})
 	for _, c := range []*cobra.Command{add, remove} {
-		cli.Reasoned(c).Flags().BoolVar(&yes, "yes", false, "do not ask: I state that the former peer never signs with the keys again")
+		cli.Reasoned(c).Flags().BoolVar(&yes, "yes", false,
+			"do not ask: I state that the former peer never signs with the keys again")
 	}
 	return cli.Group("peer", "Show and name the peer of a pair", peerLong, "  highwater peer show", show, add, remove)
 }

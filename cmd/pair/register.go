@@ -106,7 +106,8 @@ func (a *app) registerInit(ctx context.Context, cfg *config.Config, in *daemon.I
 	if err = a.Confirm(yes, question, "init"); err != nil {
 		return err
 	}
-	return a.withRegister(ctx, cfg, in.Store.RegisterSeen().Cluster, registerWait, func(ctx context.Context, r *etcd.Register) error {
+	cluster := in.Store.RegisterSeen().Cluster
+	return a.withRegister(ctx, cfg, cluster, registerWait, func(ctx context.Context, r *etcd.Register) error {
 		e, created, err := r.Create(ctx, register.First(cfg.ChainID, role.Epoch, level, marks))
 		if err != nil {
 			return err

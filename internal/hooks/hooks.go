@@ -40,8 +40,8 @@ type Config struct {
 	Log      *slog.Logger
 }
 
-// Hooks tells an operator's own programs of changes of role, alarms and warnings. Role, Alarm and Warning never wait: a slow program
-// does not delay signing.
+// Hooks tells an operator's own programs of changes of role, alarms and warnings. Role, Alarm and Warning never wait: a
+// slow program does not delay signing.
 type Hooks struct {
 	cfg    Config
 	events chan Event

@@ -83,8 +83,8 @@ type AttestationRight struct {
 	Level int32
 }
 
-// BakingRights asks for rights to bake, as the block of the query knows the rights: all rounds up to MaxRound, in the order of the
-// answer.
+// BakingRights asks for rights to bake, as the block of the query knows the rights: all rounds up to MaxRound, in the
+// order of the answer.
 func (c *Client) BakingRights(ctx context.Context, q RightsQuery) ([]BakingRight, error) {
 	v, err := q.values()
 	if err != nil {
