@@ -415,6 +415,8 @@ waits for a page that does not read | api/events.go | s/time.Now().Add(l.within)
 lets an open page hold up the end | api/server.go | s/srv.RegisterOnShutdown(s.Stop)/_ = s/ | ./api | TestOpenPagesEndWithTheListener
 tells another address's page of the status | api/events.go | s/ \&\& site != "same-origin" {/ \&\& site == "nowhere" {/ | ./api | TestEventsAreForTheOwnPage
 lets any script run on the page | api/page.go | s/script-src 'self'/script-src */ | ./api | TestThePagesPolicy
+leaves the reader of the keyboard behind | cmd/top/run.go | s/context.AfterFunc(ctx, p.Quit)/context.AfterFunc(ctx, p.Kill)/ | ./cmd/top | TestTheTerminalIsRestored
+hides a fault of the screen | cmd/top/run.go | s/return errors.Join(err, fault)/return err/ | ./cmd/top | TestTheTerminalIsRestored
 hides the step of an alarm on the page | api/status.html | s/<p><strong>What to do:<.strong> {{.Hint}}<.p>$// | ./api | TestPageInEveryState
 forgets the rights that nobody asked for | internal/history/missed.go | s/i, all = len(all), append(all, Series{PKH: m.PKH, Kind: m.Kind})/continue/ | ./internal/history | TestMissedRightsAreMarked
 lets a restart fall on a right | operate/rights.go | s/to.Sub(from) < PauseWanted/to.Sub(from) < 0/ | ./operate | TestMayIRestart

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/spf13/cobra"
@@ -71,12 +72,37 @@ func onTerminal(v any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// run shows the screen until a key or a signal ends the screen. The terminal is restored, after a panic too.
+// run shows the screen until a key or the end of ctx ends the screen. The terminal is restored, after a panic too.
+//
+// Every end is bubbletea's Quit: only there bubbletea (v2.1.1) waits for its reader of the keyboard before it closes the
+// reader's files.
 func run(ctx context.Context, m tea.Model, in io.Reader, out io.Writer) error {
-	_, err := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(in), tea.WithOutput(out),
-		tea.WithoutSignalHandler()).Run()
-	if err != nil && ctx.Err() == nil { // else a signal asked for the end
-		return err
-	}
-	return nil
+	var fault error
+	p := tea.NewProgram(guarded{m, m.View(), &fault}, tea.WithInput(in), tea.WithOutput(out), tea.WithoutSignalHandler())
+	stop := context.AfterFunc(ctx, p.Quit)
+	defer stop()
+	_, err := p.Run()
+	return errors.Join(err, fault)
 }
+
+// guarded is a model whose panic ends the screen in order.
+type guarded struct {
+	tea.Model
+	view  tea.View
+	fault *error // of the panic
+}
+
+// Update makes the view, too: a panic of either is caught here.
+func (g guarded) Update(msg tea.Msg) (next tea.Model, cmd tea.Cmd) {
+	defer func() {
+		if r := recover(); r != nil {
+			*g.fault = fmt.Errorf("%w: %v\n%s", tea.ErrProgramPanic, r, debug.Stack())
+			next, cmd = g, tea.Quit
+		}
+	}()
+	m, cmd := g.Model.Update(msg)
+	return guarded{m, m.View(), g.fault}, cmd
+}
+
+// View is the view of the last message.
+func (g guarded) View() tea.View { return g.view }

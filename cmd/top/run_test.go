@@ -18,13 +18,7 @@ import (
 	"highwater/operate/glance"
 )
 
-// TestMain looks for goroutines that are left. After a signal or a panic bubbletea leaves its reader of the keyboard to
-// the end of the process.
-func TestMain(m *testing.M) {
-	const reader = "github.com/charmbracelet/ultraviolet.(*TerminalReader)."
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(reader+"StreamEvents"),
-		goleak.IgnoreAnyFunction(reader+"sendBytes"))
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // screen is a terminal with all that was written to it.
 type screen struct {
