@@ -112,8 +112,8 @@ lint: deps ## run go vet, golangci-lint and its formatters' check; see that the 
 	@CHECK=1 scripts/mutate.sh
 
 .PHONY: test-rules
-test-rules: ## run the unit tests of the alert rules, and parse the queries of the dashboard (promtool; installed if missing)
-	@scripts/install-deps.sh promtool
+test-rules: build ## run the unit tests of the alert rules; ask them and the dashboard's queries of a real Prometheus over real daemons
+	@scripts/install-deps.sh etcd etcdctl
 	@scripts/test-rules.sh
 
 .PHONY: fmt

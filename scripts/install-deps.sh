@@ -21,7 +21,6 @@ for tool in "$@"; do
     node) wanted+=(nodejs) ;;
     etcd) wanted+=(etcd-server) ;;
     etcdctl) wanted+=(etcd-client) ;;
-    promtool) wanted+=(prometheus) ;;
     objdump) wanted+=(binutils) ;;
     qemu-aarch64-static) wanted+=(qemu-user-static) ;;
     xz) wanted+=(xz-utils) ;;
