@@ -30,7 +30,7 @@ func TestANextProtocol(t *testing.T) {
 	logger := slog.New(slog.NewJSONHandler(log, nil))
 	r := newRigLogging(t, logger).activate()
 	at := serve(t, r.octez(func(c *api.OctezConfig) { c.Log = logger }))
-	warned := 0
+	warned, refused := 0, 0
 	for _, curve := range []tezos.Curve{tezos.Ed25519, tezos.BLS12381} {
 		path := "/keys/" + r.keys[curve].Hash().String()
 		n := int32(0)
@@ -44,6 +44,8 @@ func TestANextProtocol(t *testing.T) {
 			a := ask(t, at, http.MethodPost, path, hexBody(payload))
 			require.Equal(t, http.StatusBadRequest, a.status, "%s: %s", field, a.body)
 			require.Contains(t, a.body, field)
+			require.Contains(t, a.body, "`highwater check` tells", "the operator is left without advice")
+			refused++
 			after, err := r.store.Rows()
 			require.NoError(t, err)
 			require.Equal(t, before, after, "%s: the refusal moved a mark", field)
@@ -76,6 +78,7 @@ func TestANextProtocol(t *testing.T) {
 		signs(next(tezos.Attestation))
 	}
 	require.Len(t, log.Lines(`"warning":"block_layout"`), warned)
+	require.Len(t, log.Lines(`"hint":"a newer protocol of the chain may be the cause`), refused)
 	scrape := ask(t, serve(t, api.NewMonitor(r.admin, r.metrics)), http.MethodGet, "/metrics", "").body
 	require.Equal(t, strconv.Itoa(warned), sample(t, scrape, `highwater_warnings_total{warning="block_layout"}`))
 }

@@ -61,9 +61,8 @@ func nodeProtocol(ctx context.Context, client *node.Client) []checklist.Line {
 		checklist.Protocol, checklist.Warning, fmt.Sprintf("%s %s", unknown, when), protocolHint)}
 }
 
-const protocolHint = "read the release notes of Highwater and upgrade. Payloads with known layouts are signed " +
-	"until then, and all others " +
-	"are refused: docs/protocol.md, \"A new protocol\""
+const protocolHint = "read the release notes of Highwater and upgrade. Until then payloads with known layouts are " +
+	"signed, a block with a new end too, and all others are refused: docs/protocol.md, \"A new protocol\""
 
 // nodeClock compares this machine's clock with the Date of an answer of the node; else with the head, which is never of
 // the future.

@@ -94,6 +94,16 @@ func (e *PayloadError) Error() string {
 // Unwrap makes errors.Is(err, ErrPayload) true.
 func (e *PayloadError) Unwrap() error { return ErrPayload }
 
+// HintText is the advice for the parts of a payload that a newer protocol may write in another way.
+func (e *PayloadError) HintText() string {
+	switch e.Field {
+	case "magic", "tag", "length", "fitness", "dal":
+		return "a newer protocol of the chain may be the cause: `highwater check` tells; then upgrade Highwater. " +
+			"Else the client sends wrong bytes"
+	}
+	return ""
+}
+
 func bad(field, format string, args ...any) error {
 	return &PayloadError{Field: field, Detail: fmt.Sprintf(format, args...)}
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"highwater/internal/hints"
 	"highwater/internal/tezos"
 	"highwater/signer/refusal"
 )
@@ -63,17 +64,26 @@ func (b *Book) line(o Outcome) {
 	ctx := context.Background()
 	switch {
 	case o.Reason == refusal.NotActive: // a baker asks for all its keys, all day
-		b.Log.LogAttrs(ctx, slog.LevelDebug, "refused", append(attrs, slog.String("error", o.Err.Error()))...)
+		b.Log.LogAttrs(ctx, slog.LevelDebug, "refused", withError(attrs, o.Err)...)
 		b.sumUp(o.Err.Error())
 	case o.Err != nil && o.Decision == "refused":
-		b.Log.LogAttrs(ctx, slog.LevelWarn, "refused", append(attrs, slog.String("error", o.Err.Error()))...)
+		b.Log.LogAttrs(ctx, slog.LevelWarn, "refused", withError(attrs, o.Err)...)
 	case o.Err != nil:
-		b.Log.LogAttrs(ctx, slog.LevelError, "failed", append(attrs, slog.String("error", o.Err.Error()))...)
+		b.Log.LogAttrs(ctx, slog.LevelError, "failed", withError(attrs, o.Err)...)
 	case o.Warning != "":
 		b.Log.LogAttrs(ctx, slog.LevelWarn, "signed", append(attrs, slog.String("warning", o.Warning))...)
 	default:
 		b.Log.LogAttrs(ctx, slog.LevelInfo, "signed", attrs...)
 	}
+}
+
+// withError adds an error in words, and its advice: octez-baker shows no text of a 400, so the log must have both.
+func withError(attrs []slog.Attr, err error) []slog.Attr {
+	attrs = append(attrs, slog.String("error", err.Error()))
+	if hint := hints.Of(err); hint != "" {
+		attrs = append(attrs, slog.String("hint", hint))
+	}
+	return attrs
 }
 
 func kindName(k tezos.Kind) string {
