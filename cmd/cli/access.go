@@ -30,7 +30,10 @@ func (a *App) Admin(ctx context.Context, cfg *config.Config, devices bool) (oper
 	}
 	in, err := daemon.Open(ctx, cfg,
 		daemon.Options{Log: slog.New(slog.DiscardHandler), Version: a.Version, Devices: devices})
-	if errors.Is(err, store.ErrInUse) { // the store is in use, yet no daemon answers
+	if errors.Is(err, store.ErrInUse) { // a daemon that starts holds the store before the daemon listens
+		if late, dialErr := api.Dial(ctx, cfg.Admin.Socket); dialErr == nil {
+			return late.Admin(), func() error { return nil }, nil
+		}
 		return operate.Admin{}, nil, hints.Add(
 			err, fmt.Sprintf("nobody answers at %s. Either a second command is at work: wait for its end. "+
 				"Or the daemon has a different [admin] socket, or lost the socket: restart the daemon with this configuration",
