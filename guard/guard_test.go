@@ -414,6 +414,23 @@ func TestAnOldHeadIsBlindness(t *testing.T) {
 	require.NotEmpty(t, h.alarms, "an old block is looked at all the same")
 }
 
+// A new protocol may write kinds of operations that are unknown here. The guard says so, raises no alarm, and sees again
+// with the next readable block.
+func TestAnUnknownKindOfOperationIsBlindness(t *testing.T) {
+	k := newKey(t, tezos.Ed25519, 1)
+	h := start(t, nodesim.Config{}, k)
+	h.sign(k, att(h.sim.Head().Level))
+	h.sim.SetFaults(nodesim.Faults{KindSuffix: "_of_tomorrow"})
+	h.sim.Advance()
+	require.Eventually(t, func() bool { return h.guard.Status().Err != nil }, 10*time.Second, time.Millisecond)
+	require.ErrorContains(t, h.guard.Status().Err, `"attestation_of_tomorrow" is no known kind of consensus operation`)
+	require.False(t, h.guard.Status().Watching)
+	h.sim.SetFaults(nodesim.Faults{})
+	h.block()
+	require.True(t, h.guard.Status().Watching)
+	h.quiet()
+}
+
 func TestReorganisationsLateAndAgain(t *testing.T) {
 	k, four := newKey(t, tezos.Ed25519, 1), newKey(t, tezos.BLS12381, 2)
 	h := start(t, nodesim.Config{}, k, four)

@@ -99,6 +99,7 @@ func (n *Node) operations(b *block) []object {
 
 func (n *Node) operation(s signed, content object) object {
 	hash := tezos.Hash32(tezos.Digest(append(s.payload, s.sig.Bytes()...)))
+	content["kind"] = fmt.Sprint(content["kind"], n.faults.KindSuffix)
 	return object{
 		"protocol": protocol, "chain_id": s.req.Chain.String(), "hash": hash.OperationHash(),
 		"branch": tezos.Hash32(s.payload[5:37]).BlockHash(), "contents": []object{content}, "signature": s.sig.String(),

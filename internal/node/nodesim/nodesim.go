@@ -66,6 +66,7 @@ type Faults struct {
 	Oldest   int32 // older blocks are not known any more, as of a rolling node
 
 	NextProtocol string // of the block after the head, when not empty
+	KindSuffix   string // behind the name of each kind of operation, as a new protocol may write the kinds
 }
 
 // signed is a payload with the signature of a key.
