@@ -44,6 +44,9 @@ takes a record whose checksum is wrong | hwm/record.go | s/got != binary.BigEndi
 compares levels by an unsigned difference | hwm/mark.go | s/cmp.Compare(p.Level, q.Level)/int(uint32(p.Level)-uint32(q.Level))/ | ./signer | TestMonotonic
 does not lock the state directory | store/disk/lock.go | s/err := unix.Flock(.*/var err error/ | ./store | TestSecondProcess|TestSecondOpen
 signs a block of an unknown layout without a word | internal/tezos/payload.go | s/^\tif !known {/\tif !known \&\& false {/ | ./api | TestANextProtocol
+gives no advice when a payload is of a newer protocol | internal/tezos/payload.go | s/case "magic", "tag", "length", "fitness", "dal":/case "":/ | ./api | TestANextProtocol
+keeps the advice of a refusal out of the log | signer/outcome/log.go | s/hint := hints.Of(err); hint != ""/hint := hints.Of(err); hint == "-"/ | ./api | TestANextProtocol
+does not look again for a daemon that was starting | cmd/cli/access.go | s/dialErr == nil {/dialErr == nil \&\& late == nil {/ | ./cmd/cli | TestCommandBesideAStartingDaemon
 gives an attestation with DAL a kind of its own | internal/tezos/payload.go | s/^\treq.Kind = Kind(payload\[0\])/&\n\tif len(payload) > offTag \&\& payload[offTag] == tagAttestationWithDAL {\n\t\treq.Kind = 0x17\n\t}/ | ./internal/tezos | TestDecodeVectors
 does not verify what the device gave | signer/ask.go | /^func verify/,/^}/s/err := awaited.Verify(sig)/err := error(nil)/ | ./signer | TestWrongSignatureNeverLeaves
 spends a mark on a level that a Ledger does not take | ledger/limits.go | s/if req.Level > maxLevel {/if false {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
