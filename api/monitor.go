@@ -18,7 +18,7 @@ func NewMonitor(a operate.Monitor, m *Metrics) http.Handler {
 	r.Get("/readyz", func(w http.ResponseWriter, req *http.Request) { readyz(w, req, a) })
 	r.Get("/status", read(a.Status))
 	r.Get("/history", read(a.History))
-	r.Handle("/metrics", promhttp.HandlerFor(m.Registry, promhttp.HandlerOpts{}))
+	r.Get("/metrics", promhttp.HandlerFor(m.Registry, promhttp.HandlerOpts{}).ServeHTTP)
 	r.Get("/", func(w http.ResponseWriter, req *http.Request) { page(w, req, a) })
 	r.Get("/live.js", script)
 	events := newLive(a)

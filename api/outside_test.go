@@ -136,6 +136,23 @@ func TestWebPagesReachNothing(t *testing.T) {
 				require.Equal(t, http.StatusForbidden, send(host, "").status, "%s %s", line, host)
 			}
 			require.Equal(t, http.StatusForbidden, send("localhost", "Origin: https://evil.example\r\n").status, line)
+			for _, site := range []string{"cross-site", "same-site", "cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe"} {
+				require.Equal(t, http.StatusForbidden, send("localhost", "Sec-Fetch-Site: "+site+"\r\n").status, "%s %s", line, site)
+			}
+			for _, site := range []string{"none", "same-origin", "cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document"} {
+				require.NotEqual(t, http.StatusForbidden, send("localhost", "Sec-Fetch-Site: "+site+"\r\n").status, "%s %s", line, site)
+			}
+		}
+	}
+}
+
+// TestTheMonitorOnlyReads: no method but GET reaches anything.
+func TestTheMonitorOnlyReads(t *testing.T) {
+	r := newRig(t)
+	at := serve(t, api.NewMonitor(r.admin, r.metrics))
+	for _, path := range []string{"/", "/status", "/history", "/metrics", "/healthz", "/readyz", "/live.js", "/events"} {
+		for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"} {
+			require.Equal(t, http.StatusMethodNotAllowed, ask(t, at, method, path, "").status, "%s %s", method, path)
 		}
 	}
 }

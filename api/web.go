@@ -19,6 +19,9 @@ func fromOutside(h http.Handler,
 		switch {
 		case len(r.Header.Values("Origin")) > 0:
 			deny(w, r, http.StatusForbidden, "requests of web pages are not answered (the request has an Origin)", "")
+		case fromOtherSite(r):
+			deny(w, r, http.StatusForbidden, "requests of web pages elsewhere are not answered (Sec-Fetch-Site: "+
+				shorten(r.Header.Get("Sec-Fetch-Site"))+")", "")
 		case foreignHost(r):
 			deny(w, r, http.StatusForbidden, "the request is for the host "+shorten(r.Host)+", and came over loopback",
 				"ask for localhost, or for an address like 127.0.0.1")
@@ -26,6 +29,16 @@ func fromOutside(h http.Handler,
 			h.ServeHTTP(w, r)
 		}
 	})
+}
+
+// fromOtherSite tells whether a browser says that a page of another address sends the request: as a picture, a script or
+// a frame, which have no Origin. A link to a page is followed.
+func fromOtherSite(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "same-origin", "none":
+		return false
+	}
+	return r.Header.Get("Sec-Fetch-Mode") != "navigate" || r.Header.Get("Sec-Fetch-Dest") != "document"
 }
 
 // foreignHost tells whether a request over loopback names a host other than this machine. A request without a Host

@@ -130,6 +130,7 @@ takes an authentication for another key over HTTP | api/answers.go | s/pkh.Bytes
 signs another BLS scheme over HTTP | api/answers.go | s/if v != "2" \&\& v != "3" {/if false {/ | ./api | TestVersions$
 takes what follows the JSON value over HTTP | api/octez.go | s/json.Unmarshal(body, \&text)/json.NewDecoder(strings.NewReader(string(body))).Decode(\&text)/ | ./api | TestBadInput
 signs for a web page over HTTP | api/web.go | s/case len(r.Header.Values("Origin")) > 0:/case len(r.Header.Values("Origin")) > 100:/ | ./api | TestBadInput|TestWebPagesReachNothing
+answers a picture in a page elsewhere | api/web.go | s/case fromOtherSite(r):/case false:/ | ./api | TestWebPagesReachNothing
 signs for another host's name over loopback | api/web.go | s/case foreignHost(r):/case false:/ | ./api | TestBadInput|TestWebPagesReachNothing|TestHostBeyondLoopback
 signs what is not said to be JSON | api/octez.go | s/if !jsonBody(r) {/if false {/ | ./api | TestBadInput
 feeds the watchdog by a timer | internal/daemon/systemd.go | s/defer close(came); alive()/close(came); alive()/ | ./internal/daemon | TestTheWatchdogFollowsTheProbe
@@ -385,15 +386,19 @@ hides that a certificate has ended | register/etcd/tls.go | s/time.Now().After(e
 reads the wrong kind from an old file of octez-baker | hwm/interchange/foreign.go | s/"endorsements":    tezos.Attestation,/"endorsements":    tezos.Preattestation,/ | ./hwm/interchange | TestBakerOfNairobi
 believes a changed audit record | internal/audit/chain.go | s/if !bytes.Equal(link\[:checkLen\], check) {/if !bytes.Equal(check, check) {/ | ./internal/audit | TestTampering
 does not see an audit file that was exchanged | internal/audit/verify.go | s/case h.Before != want.link:/case false:/ | ./internal/audit | TestTampering
-does not see that the oldest audit file is gone | internal/audit/verify.go | s/if r.First > 1 \&\& r.removed+1 != r.First {/if false {/ | ./internal/audit | TestTampering
+does not see that the oldest audit file is gone | internal/audit/verify.go | s/if r.First > r.removed+1 {/if r.First > 1<<40 {/ | ./internal/audit | TestTampering
 believes an audit log that was written anew | internal/audit/verify.go | s/if k.Link != s.link {/if k.Record == 0 {/ | ./internal/audit | TestAKnownEnd
 does not compare a known head of the audit log | internal/audit/verify.go | s/if k.Link != s.link {/if false {/ | ./internal/audit | TestAKnownEnd
+tells an audit head that a power cut may take back | internal/audit/log.go | s/err = w.io.sync(w.file)/err = nil/ | ./internal/audit | TestAToldHeadIsDurable
+removes an audit file without a durable word | internal/audit/trim.go | s/if err = w.flush(); err == nil {/for _, f := range old { _ = w.io.remove(f.path) }; if err = w.flush(); err == nil {/ | ./internal/audit | TestACutRotationAccusesNobody
+calls the zeros of a power cut tampering | internal/audit/chain.go | s/all-written >= checkLen {/all < 0 {/ | ./internal/audit | TestAPowerCutIsNoTampering
+calls any end of an audit log a power cut | internal/audit/chain.go | s/if written < lengthLen+1+maxBody \&\& all-written >= checkLen {/if written < 1<<40 {/ | ./internal/audit | TestAPowerCutIsNoTampering
 tells an audit head that is not on the disk | internal/audit/head.go | s/if err := w.io.sync(w.file); err != nil {/if err := error(nil); err != nil {/ | ./internal/audit | TestNoHead
 releases without the head of the audit log | failover/release.go | s/^\treturn n.auditHead(ctx)$/\treturn nil/ | ./failover | TestAReleaseCarriesTheHead
 lets a request wait for the audit log | internal/audit/log.go | s/^\tdefault:$/\tcase l.queue <- e:/ | ./internal/audit | TestTellNeverWaits
 says nothing of a lost audit record | internal/audit/writer.go | s/if n := w.full.Swap(0); n > 0 {/if n := w.full.Swap(0); n > 1<<40 {/ | ./internal/audit | TestTellNeverWaits
 lets the audit log fill the disk | internal/audit/writer.go | s/if err == nil \&\& left < reserve {/if err == nil \&\& left == 0 {/ | ./internal/audit | TestAFullDisk
-keeps an audit log without a bound | internal/audit/writer.go | s/for ; total > w.cfg.MaxSize \&\& len(files) > 1;/for ; total < 0;/ | ./internal/audit | TestRotationKeepsTheBound
+keeps an audit log without a bound | internal/audit/trim.go | s/for ; total > w.cfg.MaxSize \&\& len(files) > 1;/for ; total < 0;/ | ./internal/audit | TestRotationKeepsTheBound
 lets a flood push the audit log out | internal/audit/writer.go | s/return q.counts\[share\] <= perMinute/return true/ | ./internal/audit | TestAFloodFillsNothing
 throws the torn end of the audit log away | internal/audit/open.go | s/err := w.setAside(last.file, last.at, aside)/err := os.Truncate(last.path, last.at)/ | ./internal/audit | TestATornEndIsKeptAside
 calls a kill an end in order, in the audit log | internal/audit/open.go | s/case !last.inOrder \&\& !w.began:/case false:/ | ./internal/audit | TestARunThatDidNotEndIsNamed
@@ -407,6 +412,8 @@ warns of a certificate that lives for a day | internal/early/rest.go | s/min(cer
 forgets the levels before one with many requests | internal/early/run.go | s/return u.is == e.level })$/return false })/ | ./internal/early | TestManyKeysHideNoLevel
 adds up the resets of days | internal/early/devices.go | s/reconnectSpan = time.Hour/reconnectSpan = 168 * time.Hour/ | ./internal/early | TestAWeekIsQuiet/standby
 blames the baker for rights of another time | internal/early/rights.go | s/case !r.Ours:/case false:/ | ./internal/early | TestRightsOfAnotherTime
+calls a baker silent whose rights are on chain | internal/early/rights.go | s/case r.Asked, !r.Missed:/case r.Asked:/ | ./internal/early | TestRightsOnChainAreNotSilent
+calls a node silent after a sleep of the machine | internal/early/judge.go | s/, NodeSilent: 30 \* time.Second,/,/ | ./internal/early | TestASleepOfTheMachineIsNoSilentNode
 does not hear that nobody asks | internal/early/rights.go | s/^\t\t\tk.silent++$// | ./internal/early | TestEachFaultIsSaid
 forgets that a trouble can end | internal/early/judge.go | s/^\t\tc.stands = false$// | ./internal/early | TestEachFaultIsSaid
 lets a request wait for the history | internal/history/history.go | s/^\tdefault:$/\tcase h.queue <- r:/ | ./internal/history | TestTellNeverWaits

@@ -65,7 +65,7 @@ func (a *app) missedCmd() *cobra.Command {
 	}
 	c.Flags().DurationVar(&f.span.Last, "last", 24*time.Hour, "the levels of this `TIME` up to now, as 24h or 90m")
 	c.Flags().Int32Var(&f.cycle, "cycle", 0, "the levels of this `CYCLE`")
-	c.Flags().StringVar(&f.levels, "levels", "", "the levels `FROM-TO`")
+	c.Flags().StringVar(&f.levels, "levels", "", "this level, or the levels `FROM-TO`")
 	c.Flags().StringVar(&f.key, "key", "", "only this `KEY`: an address, or an alias of the configuration")
 	c.Flags().StringVar(&f.node, "node", "", "ask the octez node at this `URL`, in the place of the configured one")
 	c.Flags().BoolVar(&f.all, "all", false, "list every right, not only the missed")
@@ -89,11 +89,14 @@ func (f *missedFlags) read(c *cobra.Command) error {
 		}
 		f.span = missed.Span{Cycle: &f.cycle}
 	case c.Flags().Changed("levels"):
-		first, last, _ := strings.Cut(f.levels, "-")
+		first, last, isRange := strings.Cut(f.levels, "-")
+		if !isRange {
+			last = first
+		}
 		from, err := strconv.ParseInt(first, 10, 32)
 		to, err2 := strconv.ParseInt(last, 10, 32)
 		if err != nil || err2 != nil || from < 1 || from > to || to == math.MaxInt32 {
-			return terminal.Usagef("--levels %q: expected two levels, like 9123400-9123500", f.levels)
+			return terminal.Usagef("--levels %q: expected a level like 9123456, or levels like 9123400-9123500", f.levels)
 		}
 		f.span = missed.Span{Levels: &node.Levels{First: int32(from), Last: int32(to)}}
 	case f.span.Last < time.Minute:

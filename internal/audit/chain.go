@@ -39,6 +39,7 @@ func appendRecord(b []byte, before Hash, kind byte, body []byte) ([]byte, Hash) 
 
 var (
 	errUnfinished = errors.New("the file ends within a record")
+	errTorn       = errors.New("the file ends within a record, or in zeros")
 	errLength     = errors.New("the length of no record")
 	errLink       = errors.New("the record does not fit to the records before: a record was changed, taken out, put in or moved")
 )
@@ -89,6 +90,34 @@ func (s *scanner) next() (kind byte, body []byte, err error) {
 	s.at += int64(len(all))
 	_, err = s.r.Discard(len(all))
 	return s.buf[sha256.Size], s.buf[sha256.Size+1 : sha256.Size+n], err
+}
+
+// atTheEnd judges an error of next in the last file of a log: errTorn, where the bytes behind the last good record are
+// what a power cut leaves, the beginning of one record and zeros up to the end of the file. The rest of the file is read.
+func (s *scanner) atTheEnd(err error) error {
+	switch {
+	case err == nil, errors.Is(err, io.EOF), isDisk(err):
+		return err
+	case errors.Is(err, errUnfinished):
+		return errTorn
+	}
+	all, written := 0, 0 // bytes, and bytes up to the last one that is not zero
+	for {
+		b, end := s.r.ReadByte()
+		if isDisk(end) {
+			return end
+		}
+		if end != nil {
+			break
+		}
+		if all++; b != 0 {
+			written = all
+		}
+	}
+	if written < lengthLen+1+maxBody && all-written >= checkLen {
+		return errTorn
+	}
+	return err
 }
 
 func unfinished(err error) error {

@@ -54,7 +54,7 @@ func (w *writer) answer(entries []entry) {
 		}
 		if !durable {
 			if err := w.io.sync(w.file); err != nil {
-				w.note(w, err)
+				_ = w.note(w, err) // the state has the fault
 				return
 			}
 			durable = true

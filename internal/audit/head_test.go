@@ -3,7 +3,7 @@ package audit
 import (
 	"errors"
 	"os"
-	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -49,14 +49,16 @@ func TestNoHead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, dir)
 		require.Nil(t, r.Head(t.Context()), "nobody writes")
-		broken := errors.New("no disk")
-		r.io.sync = func(f *os.File) error {
-			if strings.HasSuffix(f.Name(), ".log") {
-				return broken
+		var broken atomic.Bool
+		r.io.sync = func(*os.File) error {
+			if broken.Load() {
+				return errors.New("no disk")
 			}
-			return nil // of the directory: the log opens
+			return nil
 		}
 		stop := r.running()
+		require.NotNil(t, r.Head(t.Context()))
+		broken.Store(true)
 		require.Nil(t, r.Head(t.Context()), "not durable")
 		stop()
 	})

@@ -145,8 +145,7 @@ func (l *Log) take(w *writer, first entry) {
 	if err != nil {
 		w.lose(toWrite(entries), "disk")
 	}
-	l.note(w, err)
-	if err == nil {
+	if l.note(w, err) == nil {
 		w.answer(entries)
 	}
 }
@@ -160,20 +159,24 @@ func (l *Log) attempt(w *writer) bool {
 	if now.Before(w.again) {
 		return false
 	}
-	err := w.open()
-	l.note(w, err)
-	return err == nil
+	return l.note(w, w.open()) == nil
 }
 
-// note keeps the state for readers, and tells of a fault and of its end.
-func (l *Log) note(w *writer, err error) {
+// note keeps the state for readers, and tells of a fault and of its end. A head that is due is made durable, and told:
+// after a power cut, a head known elsewhere must not accuse the log. The error is the fault.
+func (l *Log) note(w *writer, err error) error {
+	at := l.cfg.Now()
+	due := err == nil && !at.Before(w.head)
+	if due {
+		err = w.io.sync(w.file)
+	}
 	before, now := l.state.Load(), State{Record: w.next - 1, Link: w.link}
 	if w.next == 0 {
 		now.Record = 0
 	}
 	if err != nil {
 		now.Fault = err.Error()
-		w.again = l.cfg.Now().Add(time.Second)
+		w.again = at.Add(time.Second)
 		w.abandon()
 	}
 	if before == nil || before.Fault != now.Fault {
@@ -184,13 +187,14 @@ func (l *Log) note(w *writer, err error) {
 		}
 	}
 	l.state.Store(&now)
-	if at := l.cfg.Now(); err == nil && !at.Before(w.head) {
+	if err == nil && due {
 		w.head = at.Add(headEvery)
 		l.sayHead(now)
 	}
 	if l.written != nil {
 		l.written(now)
 	}
+	return err
 }
 
 func (l *Log) sayHead(s State) {

@@ -142,5 +142,5 @@ func (w *writer) goOn(last openEnd) error {
 	for i, text := range last.texts {
 		w.texts[text] = uint16(i + 1)
 	}
-	return nil
+	return w.trim()
 }

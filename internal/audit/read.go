@@ -37,8 +37,11 @@ func eachRow(in io.Reader, first uint64, last bool, take func(Row) bool) (more b
 	var texts []string
 	for n := first; ; n++ {
 		kind, body, err := s.next()
+		if last {
+			err = s.atTheEnd(err)
+		}
 		switch {
-		case errors.Is(err, io.EOF), errors.Is(err, errUnfinished) && last:
+		case errors.Is(err, io.EOF), errors.Is(err, errTorn):
 			return true, nil
 		case isDisk(err):
 			return false, err

@@ -79,7 +79,7 @@ func Verify(dir string, known ...Known) (Report, error) {
 			return r, err
 		}
 	}
-	if r.First > 1 && r.removed+1 != r.First {
+	if r.First > r.removed+1 { // removed files may be there still: the record comes first
 		r.fault(files[0].path, r.First, "the log begins here, and a record of the log says: records up to %d were removed", r.removed)
 	}
 	for record := range r.known {
@@ -124,10 +124,13 @@ func (r *Report) verifyRecords(in io.Reader, f file, first, last bool) error {
 	var texts []string
 	for n := f.first; ; n++ {
 		kind, body, err := s.next()
+		if last && n > f.first {
+			err = s.atTheEnd(err)
+		}
 		switch {
 		case errors.Is(err, io.EOF) && n > f.first:
 			return nil
-		case errors.Is(err, errUnfinished) && last && n > f.first:
+		case errors.Is(err, errTorn):
 			r.note(n, time.Time{}, fmt.Sprintf("%d bytes of an unfinished record: a write under way, a power cut, or a cut", f.size-s.at))
 			return nil
 		case errors.Is(err, io.EOF):

@@ -25,12 +25,13 @@ const (
 
 // diskCalls are the calls to the disk that tests let fail.
 type diskCalls struct {
-	write func(f *os.File, b []byte) (int, error)
-	free  func(dir string) (uint64, error)
-	sync  func(f *os.File) error
+	write  func(f *os.File, b []byte) (int, error)
+	free   func(dir string) (uint64, error)
+	sync   func(f *os.File) error
+	remove func(path string) error
 }
 
-var realDisk = diskCalls{write: (*os.File).Write, free: free, sync: (*os.File).Sync}
+var realDisk = diskCalls{write: (*os.File).Write, free: free, sync: (*os.File).Sync, remove: os.Remove}
 
 func free(dir string) (uint64, error) {
 	var st unix.Statfs_t
@@ -218,48 +219,18 @@ func (w *writer) begin() error {
 	next, link := w.next, w.link
 	w.buf = w.buf[:0]
 	w.add(typeHeader, body)
-	upTo, err := w.removeOldest()
-	if err == nil && upTo > 0 {
-		w.addEvent(Event{At: w.cfg.Now(), What: Removed, UpTo: upTo})
-	}
-	if err == nil {
-		err = w.flush()
+	if err = w.flush(); err == nil {
+		err = w.io.sync(f) // a power cut leaves no file without a header
 	}
 	if err != nil {
 		w.next, w.link = next, link
 		w.file = nil
 		return errors.Join(err, f.Close(), os.Remove(path))
 	}
-	return w.syncDir()
-}
-
-// removeOldest keeps the bound, and gives the number of the last removed record; zero: nothing was removed.
-func (w *writer) removeOldest() (upTo uint64, err error) {
-	torn, err := list(w.cfg.Dir, asideName)
-	if err != nil {
-		return 0, err
+	if err = w.syncDir(); err != nil {
+		return err
 	}
-	for ; len(torn) > keptTorn; torn = torn[1:] {
-		if err = os.Remove(torn[0].path); err != nil {
-			return 0, err
-		}
-	}
-	files, err := list(w.cfg.Dir, logName)
-	if err != nil {
-		return 0, err
-	}
-	total := w.fileSize()
-	for _, f := range append(torn, files...) {
-		total += f.size
-	}
-	for ; total > w.cfg.MaxSize && len(files) > 1; files = files[1:] { // the last is the present file
-		if err := os.Remove(files[0].path); err != nil {
-			return upTo, err
-		}
-		total -= files[0].size
-		upTo = files[1].first - 1
-	}
-	return upTo, nil
+	return w.trim()
 }
 
 // close makes the file durable.

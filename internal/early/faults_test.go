@@ -138,6 +138,41 @@ func TestRightsOfAnotherTime(t *testing.T) {
 	})
 }
 
+// TestRightsOnChainAreNotSilent: the node of this machine was away for an hour, and the baker has another one. The memory
+// of requests ends before the levels that become final at once.
+func TestRightsOnChainAreNotSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, ledger)
+		w.start()
+		defer func() { w.stop() }()
+		w.until(time.Minute, func(w *world) {
+			for range 16 {
+				w.rights = append(w.rights, Settled{Key: "tz2…", Level: w.level, Ours: true})
+			}
+		})
+		w.until(3*time.Minute, nothing)
+		require.Empty(t, w.watch.Standing())
+	})
+}
+
+// TestASleepOfTheMachineIsNoSilentNode: after a suspended machine, or a step of its clock, the newest head is old until
+// the next one comes.
+func TestASleepOfTheMachineIsNoSilentNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, ledger)
+		w.start()
+		defer func() { w.stop() }()
+		w.until(time.Minute, nothing)
+		for range 3 {
+			w.set(func() { w.head.At = w.head.At.Add(-2 * time.Hour) })
+			<-time.After(lookEvery + time.Second)
+			w.until(time.Minute, nothing)
+		}
+		w.stop()
+		require.Empty(t, w.began)
+	})
+}
+
 // blink has the device away for less than the interval between two looks.
 func (w *world) blink() {
 	w.set(func() { w.health.Since = time.Now() })

@@ -35,7 +35,7 @@ type trouble struct {
 // begins is for how long a condition must be bad before its warning begins; none: at the first look.
 var begins = map[Name]time.Duration{
 	DeviceHeld: 30 * time.Second, MarksAhead: time.Minute, NotFollowing: 2 * time.Minute, AuditUnwritten: time.Minute,
-	BakerSilent: time.Minute, KeyUnheld: 2 * time.Minute,
+	BakerSilent: time.Minute, KeyUnheld: 2 * time.Minute, NodeSilent: 30 * time.Second,
 }
 
 // ends is for how long a condition must be fair before its warning ends; none: a look is enough.
