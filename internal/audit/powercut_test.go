@@ -88,17 +88,17 @@ func tiny(r *rig) *rig {
 // next start, after the start, and when the process goes on instead; and the bound is kept.
 func TestACutRotationAccusesNobody(t *testing.T) {
 	full := t.TempDir()
-	tiny(newRig(t, full)).signLevels(1, 150) // beyond the bound
+	tiny(newRig(t, full)).signLevels(1, 200) // beyond the bound
 	require.Greater(t, mustVerify(t, full).First, uint64(1))
 	for _, goesOn := range []bool{false, true} {
 		for n, cut := 0, true; cut; n++ {
 			dir := t.TempDir()
 			require.NoError(t, os.CopyFS(dir, os.DirFS(full)))
-			r := tiny(newRig(t, dir)).signLevels(151, 152)
+			r := tiny(newRig(t, dir)).signLevels(201, 202)
 			files := len(paths(t, dir))
 			good := r.io
 			happened := r.cutAt(n)
-			r.signLevels(153, 158) // with two rotations
+			r.signLevels(203, 208) // with two rotations
 			cut = happened()
 			require.Empty(t, mustVerify(t, dir).Faults, "cut at call %d", n)
 			if goesOn {
@@ -106,7 +106,7 @@ func TestACutRotationAccusesNobody(t *testing.T) {
 			} else {
 				r = tiny(newRig(t, dir))
 			}
-			r.signLevels(159, 170).end()
+			r.signLevels(209, 220).end()
 			v := mustVerify(t, dir)
 			require.Empty(t, v.Faults, "cut at call %d", n)
 			require.LessOrEqual(t, v.Files, files+1, "cut at call %d", n)
