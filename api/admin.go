@@ -49,7 +49,7 @@ func NewAdmin(a operate.Admin) http.Handler {
 	r := chi.NewRouter()
 	r.Use(reasoned)
 	r.Get("/v1/status", read(a.Status))
-	r.Get("/v1/history", read(a.History))
+	r.Get("/v1/history", read(allSeries(a)))
 	r.Get("/v1/keys", read(a.Keys))
 	r.Get("/v1/marks", read(a.Marks))
 	r.Get("/v1/bundle", read(a.Bundle))
@@ -249,8 +249,12 @@ func (c *Client) Status(ctx context.Context) (operate.Status, error) {
 }
 
 // History gives the latest levels of each key and kind.
-func (c *Client) History(ctx context.Context) ([]history.Series, error) {
-	return call[[]history.Series](ctx, c, http.MethodGet, "/v1/history", nil)
+func (c *Client) History(ctx context.Context, most int) (all []history.Series, left int, err error) {
+	all, err = call[[]history.Series](ctx, c, http.MethodGet, "/v1/history", nil)
+	if most > 0 && len(all) > most {
+		all, left = all[:most], len(all)-most
+	}
+	return all, left, err
 }
 
 // Keys lists the keys.

@@ -1,10 +1,12 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -37,21 +39,29 @@ type live struct {
 	mu     sync.Mutex
 	latest *shot
 	until  time.Time // latest is fresh enough
+	html   bytes.Buffer
 }
 
 // shot is the page at one moment.
 type shot struct {
 	title, icon string
-	parts       map[string]string
+	parts       []json.RawMessage // each a text, in the order of partNames
 }
 
-// event is what an open page is told; Parts and the rest are left out where they are as before.
+// event is what an open page is told; what is as before is left out.
 type event struct {
-	Build string            `json:"build"`
-	Now   int64             `json:"now"` // unix, milliseconds
-	Title string            `json:"title,omitempty"`
-	Icon  string            `json:"icon,omitempty"`
-	Parts map[string]string `json:"parts,omitempty"`
+	Build string `json:"build"`
+	Now   int64  `json:"now"` // unix, milliseconds
+	Title string `json:"title,omitempty"`
+	Icon  string `json:"icon,omitempty"`
+	// Parts are the changed parts by name. They are large, and many pages are told of the same: write adds them.
+	parts []changed
+}
+
+// changed is a part of the page, its text as JSON.
+type changed struct {
+	name string
+	text json.RawMessage
 }
 
 func newLive(of operate.Monitor) *live {
@@ -96,7 +106,7 @@ func (l *live) stream(ctx context.Context, w http.ResponseWriter) {
 			return // the page says that the connection is lost, and comes back
 		}
 		e := now.since(told)
-		if e.Title != "" || e.Icon != "" || len(e.Parts) > 0 || time.Since(spoke) >= aliveEvery {
+		if e.Title != "" || e.Icon != "" || len(e.parts) > 0 || time.Since(spoke) >= aliveEvery {
 			if l.send(w, e) != nil {
 				return
 			}
@@ -113,18 +123,30 @@ func (l *live) stream(ctx context.Context, w http.ResponseWriter) {
 }
 
 func (l *live) send(w http.ResponseWriter, e event) error {
-	text, err := json.Marshal(e)
-	if err != nil {
-		return err
-	}
 	out := http.NewResponseController(w)
 	if err := out.SetWriteDeadline(time.Now().Add(l.within)); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(w, "event: page\ndata: %s\n\n", text); err != nil {
+	if err := e.write(w); err != nil {
 		return err
 	}
 	return out.Flush()
+}
+
+// write writes the event as server-sent events have it. The parts are written as they are, without a copy.
+func (e event) write(w io.Writer) error {
+	head, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	out, comma := bufio.NewWriter(w), ""
+	_, _ = fmt.Fprintf(out, "event: page\ndata: %s,\"parts\":{", bytes.TrimSuffix(head, []byte("}")))
+	for _, p := range e.parts {
+		_, _ = fmt.Fprintf(out, "%s%q:%s", comma, p.name, p.text) // the name is a word
+		comma = ","
+	}
+	_, _ = out.WriteString("}}\n\n")
+	return out.Flush() // the first error of all
 }
 
 // look gives the page of now. Several listeners share a look.
@@ -140,31 +162,46 @@ func (l *live) look(ctx context.Context) (*shot, error) {
 		return nil, err
 	}
 	v.Live = true
-	s := &shot{title: v.Title(), icon: string(v.Icon()), parts: make(map[string]string, len(partNames))}
+	s := &shot{title: v.Title(), icon: string(v.Icon())}
 	for _, name := range partNames {
-		var b bytes.Buffer
-		if err := statusPage.ExecuteTemplate(&b, name, v); err != nil {
+		part, err := l.part(name, v)
+		if err != nil {
 			return nil, err
 		}
-		s.parts[name] = b.String()
+		s.parts = append(s.parts, part)
 	}
 	end := time.Now()
 	l.latest, l.until = s, end.Add(max(l.every*9/10, time.Duration(l.rest)*end.Sub(begin)))
 	return s, nil
 }
 
+// part makes a part of the page, as JSON. The caller holds the lock, and with it the buffer.
+func (l *live) part(name string, v pageView) (json.RawMessage, error) {
+	l.html.Reset()
+	if err := statusPage.ExecuteTemplate(&l.html, name, v); err != nil {
+		return nil, err
+	}
+	var text bytes.Buffer
+	to := json.NewEncoder(&text)
+	to.SetEscapeHTML(false) // the script takes the text from JSON; escapes make a page twice as long
+	if err := to.Encode(l.html.String()); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), nil
+}
+
 // since is the event for a page that shows an earlier shot.
 func (s *shot) since(before *shot) event {
-	e := event{Build: pageBuild, Now: time.Now().UnixMilli(), Parts: map[string]string{}}
+	e := event{Build: pageBuild, Now: time.Now().UnixMilli()}
 	if s.title != before.title {
 		e.Title = s.title
 	}
 	if s.icon != before.icon {
 		e.Icon = s.icon
 	}
-	for name, html := range s.parts {
-		if old, ok := before.parts[name]; !ok || old != html {
-			e.Parts[name] = html
+	for i, text := range s.parts {
+		if i >= len(before.parts) || !bytes.Equal(before.parts[i], text) {
+			e.parts = append(e.parts, changed{partNames[i], text})
 		}
 	}
 	return e

@@ -40,7 +40,9 @@ func (c *changing) Status(context.Context) (operate.Status, error) {
 	return st, nil
 }
 
-func (c *changing) History(context.Context) ([]history.Series, error) { return c.shown.Series, nil }
+func (c *changing) History(context.Context, int) ([]history.Series, int, error) {
+	return c.shown.Series, 0, nil
+}
 
 func (c *changing) set(f func(*operate.Status)) {
 	c.mu.Lock()

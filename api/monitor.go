@@ -1,11 +1,13 @@
 package api
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"highwater/internal/history"
 	"highwater/operate"
 )
 
@@ -17,8 +19,8 @@ func NewMonitor(a operate.Monitor, m *Metrics) http.Handler {
 	})
 	r.Get("/readyz", func(w http.ResponseWriter, req *http.Request) { readyz(w, req, a) })
 	r.Get("/status", read(a.Status))
-	r.Get("/history", read(a.History))
-	r.Get("/metrics", promhttp.HandlerFor(m.Registry, promhttp.HandlerOpts{}).ServeHTTP)
+	r.Get("/history", read(allSeries(a)))
+	r.Get("/metrics", promhttp.HandlerFor(m.Registry, promhttp.HandlerOpts{DisableCompression: true}).ServeHTTP)
 	r.Get("/", func(w http.ResponseWriter, req *http.Request) { page(w, req, a) })
 	r.Get("/live.js", script)
 	events := newLive(a)
@@ -27,6 +29,14 @@ func NewMonitor(a operate.Monitor, m *Metrics) http.Handler {
 		writeJSON(w, status, adminError{Text: text, Hint: hint})
 	})
 	return monitor{guarded, events}
+}
+
+// allSeries reads the whole history.
+func allSeries(a operate.Monitor) func(context.Context) ([]history.Series, error) {
+	return func(ctx context.Context) ([]history.Series, error) {
+		all, _, err := a.History(ctx, 0)
+		return all, err
+	}
 }
 
 // monitor is the handler with the streams of its pages.

@@ -338,7 +338,9 @@ type toldAdmin struct {
 
 func (a toldAdmin) Status(context.Context) (operate.Status, error) { return a.status, nil }
 
-func (a toldAdmin) History(context.Context) ([]history.Series, error) { return a.series, nil }
+func (a toldAdmin) History(context.Context, int) ([]history.Series, int, error) {
+	return a.series, 0, nil
+}
 
 // TestStatusPageSaysWhoMaySign: of a pair, with what to do; and no alarm without that.
 func TestStatusPageSaysWhoMaySign(t *testing.T) {

@@ -50,19 +50,16 @@ const maxCharts = 36
 type pageView struct {
 	glance.View
 	Charts []chart
-	Left   int  // charts left out
 	Live   bool // the script writes ages
 }
 
 // viewPage reads what the page shows.
 func viewPage(ctx context.Context, a operate.Monitor) (pageView, error) {
-	now, err := glance.Read(ctx, a)
+	now, err := glance.Read(ctx, a, maxCharts)
 	if err != nil {
 		return pageView{}, err
 	}
-	v := pageView{View: now, Left: max(0, len(now.Series)-maxCharts)}
-	v.Charts = charts(now.Series[:len(now.Series)-v.Left], now.Keys)
-	return v, nil
+	return pageView{View: now, Charts: charts(now.Series, now.Keys)}, nil
 }
 
 func page(w http.ResponseWriter, r *http.Request, a operate.Monitor) {

@@ -49,7 +49,7 @@ func fails[T any](b broken) (out T, err error) { return out, b.err } //nolint:un
 
 func (b broken) Status(context.Context) (operate.Status, error) { return fails[operate.Status](b) }
 
-func (b broken) History(context.Context) ([]history.Series, error) { return fails[[]history.Series](b) }
+func (b broken) History(context.Context, int) ([]history.Series, int, error) { return nil, 0, b.err }
 
 func (b broken) Acknowledge(context.Context, operate.AcknowledgeRequest) ([]signer.Alarm, error) {
 	return fails[[]signer.Alarm](b)

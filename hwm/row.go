@@ -12,8 +12,7 @@ import (
 // SortRows orders rows for people: by chain, key, and kind.
 func SortRows(rows []Row) {
 	slices.SortFunc(rows, func(a, b Row) int {
-		return cmp.Or(bytes.Compare(a.Chain[:], b.Chain[:]), bytes.Compare(a.PKH.Bytes(), b.PKH.Bytes()),
-			cmp.Compare(a.Kind, b.Kind))
+		return cmp.Or(bytes.Compare(a.Chain[:], b.Chain[:]), a.PKH.Compare(b.PKH), cmp.Compare(a.Kind, b.Kind))
 	})
 }
 

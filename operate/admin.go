@@ -31,8 +31,9 @@ type Admin struct {
 // Monitor tells the state of the instance.
 type Monitor interface {
 	Status(ctx context.Context) (Status, error)
-	// History gives the latest levels of each key and kind in this run of the daemon.
-	History(ctx context.Context) ([]history.Series, error)
+	// History gives the latest levels of each key and kind in this run of the daemon: the first series by key and kind, at
+	// most a number of them (0: all), and the number of series left out.
+	History(ctx context.Context, most int) (all []history.Series, left int, err error)
 }
 
 // Alarms call for the attention of an operator.

@@ -70,19 +70,16 @@ func (l *Local) Admin() Admin {
 }
 
 // History gives the latest levels; none without a daemon.
-func (l *Local) History(context.Context) ([]history.Series, error) {
+func (l *Local) History(_ context.Context, most int) (all []history.Series, left int, err error) {
 	if l.Recent == nil {
-		return []history.Series{}, nil
+		return []history.Series{}, 0, nil
 	}
-	var missed []history.Missed
+	missed := history.Missed{}
 	if _, to := l.Rights.Known(); to > 0 {
-		for _, p := range l.Rights.Past(max(0, to-history.Levels+1)) {
-			if p.Outcome == rights.Missed {
-				missed = append(missed, history.Missed{PKH: p.PKH, Kind: p.Kind, Level: p.Level})
-			}
-		}
+		l.Rights.EachMissed(max(0, to-history.Levels+1), missed.Add)
 	}
-	return history.WithMissed(l.Recent.Read(), missed), nil
+	all, left = l.Recent.Read(missed, most)
+	return all, left, nil
 }
 
 // auditHead is the head of the audit log; nil: none.

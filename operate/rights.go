@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"highwater/internal/rights"
 	"highwater/internal/tezos"
 	"highwater/internal/words"
 )
@@ -53,9 +54,9 @@ func (l *Local) rightsAhead(keys []KeyRow) *Rights {
 		aliases[k.PKH] = words.ShortAlias(k.Alias)
 	}
 	from := l.Now()
-	for _, r := range l.Rights.Pending() { // signatures of the head are under way
+	l.Rights.EachPending(func(r rights.Right) { // signatures of the head are under way
 		from = later(from, r.At.Add(settling))
-	}
+	})
 	out.Until = known(l.Rights.At(out.Known))
 	out.fill(l.planned.read(l.Rights.Version(), l.Rights.Each), aliases, from)
 	return out

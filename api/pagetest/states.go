@@ -38,7 +38,7 @@ func Squares(key tezos.PublicKeyHash, kind tezos.Kind) history.Series {
 	}
 	at := time.Date(2026, 11, 28, 4, 0, 0, 0, time.UTC)
 	for i := range int32(history.Levels) {
-		q := history.Square{Level: 8_123_257 + i, State: history.Signed, At: &at, TookUS: 43_000, Missed: missed[i]}
+		q := history.Square{Level: 8_123_257 + i, State: history.Signed, At: at, TookUS: 43_000, Missed: missed[i]}
 		if state, ok := odd[i]; ok {
 			q.State = state
 		}
@@ -185,4 +185,9 @@ type Monitor struct{ Shown }
 func (m Monitor) Status(context.Context) (operate.Status, error) { return m.Shown.Status, nil }
 
 // History gives the series of the state.
-func (m Monitor) History(context.Context) ([]history.Series, error) { return m.Series, nil }
+func (m Monitor) History(_ context.Context, most int) (all []history.Series, left int, err error) {
+	if most > 0 && len(m.Series) > most {
+		return m.Series[:most], len(m.Series) - most, nil
+	}
+	return m.Series, 0, nil
+}

@@ -91,7 +91,7 @@ func (l *lostAnswer) Handover(context.Context, failover.HandoverRequest) (h oper
 	return h, err
 }
 
-func (*lostAnswer) History(context.Context) ([]history.Series, error) { return nil, nil }
+func (*lostAnswer) History(context.Context, int) ([]history.Series, int, error) { return nil, 0, nil }
 
 func (l *lostAnswer) Status(context.Context) (st operate.Status, err error) {
 	st.Role.Role = hwm.Active
@@ -136,7 +136,7 @@ func (m *member) Handover(_ context.Context, r failover.HandoverRequest) (h oper
 	return h, nil
 }
 
-func (*member) History(context.Context) ([]history.Series, error) { return nil, nil }
+func (*member) History(context.Context, int) ([]history.Series, int, error) { return nil, 0, nil }
 
 func (*member) Marks(context.Context) ([]operate.MarkRow, error) {
 	level, at := int32(1_000), time.Now().Add(time.Second)

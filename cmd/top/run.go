@@ -61,7 +61,7 @@ func Command(a *cli.App) *cobra.Command {
 			if err != nil {
 				return hints.Add(fmt.Errorf("the daemon's socket: %w", err), disk.AccessHint(err))
 			}
-			look := func(ctx context.Context) (glance.View, error) { return glance.Read(ctx, client) }
+			look := func(ctx context.Context) (glance.View, error) { return glance.Read(ctx, client, 0) }
 			return run(c.Context(), newModel(c.Context(), look), c.InOrStdin(), c.OutOrStdout())
 		},
 	}

@@ -36,7 +36,7 @@ func viewOf(t *testing.T, name string, change func(*operate.Status)) glance.View
 		if change != nil {
 			change(&s.Status)
 		}
-		v, err := glance.Read(t.Context(), s.Monitor())
+		v, err := glance.Read(t.Context(), s.Monitor(), 0)
 		require.NoError(t, err)
 		return v
 	}

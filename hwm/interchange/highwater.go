@@ -1,7 +1,6 @@
 package interchange
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -88,11 +87,7 @@ func checked(chain tezos.ChainID, rows []Row) ([]Row, error) {
 
 func sorted(rows []Row) []Row {
 	return slices.SortedFunc(slices.Values(rows), func(a, b Row) int {
-		return cmp.Or(
-			cmp.Compare(a.PKH.Curve, b.PKH.Curve),
-			bytes.Compare(a.PKH.Hash[:], b.PKH.Hash[:]),
-			cmp.Compare(a.Kind, b.Kind),
-		)
+		return cmp.Or(a.PKH.Compare(b.PKH), cmp.Compare(a.Kind, b.Kind))
 	})
 }
 

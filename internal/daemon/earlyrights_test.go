@@ -15,7 +15,7 @@ import (
 func TestWhoseFaultAMissedRightIs(t *testing.T) {
 	block := time.Date(2026, 11, 28, 3, 0, 0, 0, time.UTC)
 	p := rights.Past{Right: rights.Right{Kind: tezos.Attestation, Level: 7, At: block}, Outcome: rights.Missed}
-	at := func(d time.Duration) *time.Time { when := block.Add(d); return &when }
+	at := block.Add
 	for _, c := range []struct {
 		square history.Square
 		want   string

@@ -41,7 +41,7 @@ func TestHistoryOfOutcomes(t *testing.T) {
 	tell("failed", "timeout")
 	var squares []history.Square
 	require.Eventually(t, func() bool {
-		if all := h.Read(); len(all) == 1 {
+		if all, _ := h.Read(nil, 0); len(all) == 1 {
 			squares = all[0].Squares
 		}
 		return len(squares) == 6

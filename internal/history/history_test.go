@@ -22,7 +22,7 @@ func record(level int32, state State) Record {
 // states are the states of the only series, by level.
 func states(t *testing.T, h *History) map[int32]State {
 	t.Helper()
-	all := h.Read()
+	all := read(h, nil)
 	require.Len(t, all, 1)
 	out := map[int32]State{}
 	for _, q := range all[0].Squares {
@@ -93,7 +93,7 @@ func TestLatencyWithItsShares(t *testing.T) {
 	slow := record(101, Replayed)
 	slow.Took = time.Hour
 	h.keep(slow)
-	l := h.Read()[0].Latency
+	l := read(h, nil)[0].Latency
 	require.Equal(t, 100, l.Signatures)
 	require.Equal(t, uint32(50_000), l.P50US)
 	require.Equal(t, uint32(99_000), l.P99US)
@@ -127,7 +127,7 @@ func TestRunKeeps(t *testing.T) {
 	done := make(chan struct{})
 	go func() { h.Run(ctx); close(done) }()
 	h.Tell(record(7, Signed))
-	require.Eventually(t, func() bool { return len(h.Read()) == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(read(h, nil)) == 1 }, 10*time.Second, time.Millisecond)
 	stop()
 	<-done
 }
@@ -147,7 +147,7 @@ func TestTheMemoryIsBounded(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	require.Less(t, int64(after.HeapAlloc)-int64(before.HeapAlloc), int64(5<<20))
-	all := h.Read()
+	all := read(h, nil)
 	require.Len(t, all, maxSeries)
 	require.Equal(t, key(20), all[0].PKH, "the keys told of last are kept")
 }

@@ -1,51 +1,24 @@
 package history
 
-import (
-	"slices"
+import "highwater/internal/tezos"
 
-	"highwater/internal/tezos"
-)
+// Missed are the levels with a right of a key, and without its block or attestation on chain.
+type Missed map[name][]int32
 
-// Missed is a level with a right of a key, and without its block or attestation on chain.
-type Missed struct {
-	PKH   tezos.PublicKeyHash
-	Kind  tezos.Kind
-	Level int32
+// Add adds a level.
+func (m Missed) Add(pkh tezos.PublicKeyHash, kind tezos.Kind, level int32) {
+	n := name{pkh, kind}
+	m[n] = append(m[n], level)
 }
 
-// WithMissed marks the squares of missed rights. A series grows as far as its missed levels: nobody asked there.
-func WithMissed(all []Series, missed []Missed) []Series {
-	for _, m := range missed {
-		i := slices.IndexFunc(all, func(s Series) bool { return s.PKH == m.PKH && s.Kind == m.Kind })
-		if i < 0 {
-			i, all = len(all), append(all, Series{PKH: m.PKH, Kind: m.Kind})
-		}
-		all[i].Squares = withLevel(all[i].Squares, m.Level)
-		if at := m.Level - first(all[i].Squares); at >= 0 {
-			all[i].Squares[at].Missed = true
-		}
-	}
-	slices.SortFunc(all, inOrder)
-	return all
-}
+// window are the levels of a series, from and to included; empty: to is below from.
+type window struct{ from, to int32 }
 
-func first(squares []Square) int32 { return squares[0].Level }
-
-// withLevel makes room for a level, and keeps the latest Levels.
-func withLevel(squares []Square, level int32) []Square {
-	if len(squares) == 0 {
-		return []Square{{Level: level}}
+// with makes room for a missed level, and keeps the latest Levels.
+func (w window) with(level int32) window {
+	if w.to < w.from || level-w.to > Levels { // nobody asked, or nobody for long
+		return window{level, level}
 	}
-	if level-squares[len(squares)-1].Level > Levels {
-		return []Square{{Level: level}} // nobody asked for long
-	}
-	for last := squares[len(squares)-1].Level; last < level; last++ {
-		squares = append(squares, Square{Level: last + 1})
-	}
-	var before []Square
-	for l := max(level, squares[len(squares)-1].Level-Levels+1); l < first(squares); l++ {
-		before = append(before, Square{Level: l})
-	}
-	squares = append(before, squares...)
-	return squares[max(0, len(squares)-Levels):]
+	w.to = max(w.to, level)
+	return window{max(min(w.from, level), w.to-Levels+1), w.to}
 }

@@ -14,10 +14,11 @@ func TestMissedRightsAreMarked(t *testing.T) {
 	for level := int32(500); level < 510; level++ {
 		h.keep(record(level, Signed))
 	}
-	missed := func(key int, level int32) Missed {
-		return Missed{PKH: tezos.PublicKeyHash{Hash: [20]byte{byte(key)}}, Kind: tezos.Attestation, Level: level}
+	missed := Missed{}
+	for _, m := range [][2]int32{{2, 480}, {1, 498}, {1, 505}, {1, 515}, {2, 483}} {
+		missed.Add(key(int(m[0])), tezos.Attestation, m[1])
 	}
-	all := WithMissed(h.Read(), []Missed{missed(2, 480), missed(1, 498), missed(1, 505), missed(1, 515), missed(2, 483)})
+	all := read(h, missed)
 	require.Len(t, all, 2)
 	got := map[int32]State{}
 	for i, q := range all[0].Squares {
@@ -40,10 +41,33 @@ func TestMissedRightsKeepTheBound(t *testing.T) {
 	}
 	at := record(0, Signed)
 	for _, level := range []int32{999, 1000 + Levels, 5, 5000} {
-		all := WithMissed(h.Read(), []Missed{{at.PKH, at.Kind, level}})
+		all := read(h, Missed{{at.PKH, at.Kind}: {level}})
 		require.LessOrEqual(t, len(all[0].Squares), Levels)
 		last := all[0].Squares[len(all[0].Squares)-1]
 		require.Equal(t, max(level, 1000+Levels-1), last.Level)
 		require.Equal(t, level > 1000+Levels-1, last.Missed)
 	}
+}
+
+// read gives all series.
+func read(h *History, missed Missed) []Series {
+	all, _ := h.Read(missed, 0)
+	return all
+}
+
+// TestAPartOfTheHistory: the first series by key and kind, and the number of the others.
+func TestAPartOfTheHistory(t *testing.T) {
+	h, missed := New(), Missed{}
+	for i := range 5 {
+		h.keep(Record{PKH: key(2 * i), Kind: tezos.Attestation, Level: 7, State: Signed})
+		missed.Add(key(2*i+1), tezos.Attestation, 7)
+	}
+	all := read(h, missed)
+	require.Len(t, all, 10)
+	for i, s := range all {
+		require.Equal(t, key(i), s.PKH)
+	}
+	some, left := h.Read(missed, 3)
+	require.Equal(t, all[:3], some)
+	require.Equal(t, 7, left)
 }

@@ -1,8 +1,8 @@
 package history
 
 import (
-	"bytes"
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -11,14 +11,14 @@ import (
 
 // Square is one level of a series; State is None where nobody asked.
 type Square struct {
-	Level    int32      `json:"level"`
-	Round    int32      `json:"round"`
-	State    State      `json:"state"`
-	Reason   string     `json:"reason,omitempty"`
-	At       *time.Time `json:"at,omitempty"`
-	TookUS   uint32     `json:"took_us,omitempty"` // of the whole request, in microseconds
-	DeviceUS uint32     `json:"device_us,omitempty"`
-	DiskUS   uint32     `json:"disk_us,omitempty"`
+	Level    int32     `json:"level"`
+	Round    int32     `json:"round"`
+	State    State     `json:"state"`
+	Reason   string    `json:"reason,omitempty"`
+	At       time.Time `json:"at,omitzero"`
+	TookUS   uint32    `json:"took_us,omitempty"` // of the whole request, in microseconds
+	DeviceUS uint32    `json:"device_us,omitempty"`
+	DiskUS   uint32    `json:"disk_us,omitempty"`
 	// Missed: the key had the right, and the chain shows neither its block nor its attestation.
 	Missed bool `json:"missed,omitempty"`
 }
@@ -40,23 +40,39 @@ type Latency struct {
 	Disk       float64 `json:"disk"`   // share of the disk
 }
 
-// Read gives all series, by key and kind.
-func (h *History) Read() []Series {
+// Read gives the first series by key and kind, at most a number of them (0: all), and counts the series left out. A
+// series grows as far as its missed rights, and a key that nobody asked for has a series of them. Missed may be nil.
+func (h *History) Read(missed Missed, most int) (all []Series, left int) {
+	for _, levels := range missed {
+		slices.Sort(levels)
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	out := make([]Series, 0, len(h.series))
-	for n, s := range h.series {
-		squares := s.squares()
-		out = append(out, Series{PKH: n.pkh, Kind: n.kind, Squares: squares, Latency: latency(squares)})
+	names := slices.Collect(maps.Keys(h.series))
+	for n := range missed {
+		if h.series[n] == nil {
+			names = append(names, n)
+		}
 	}
-	slices.SortFunc(out, inOrder)
-	return out
+	slices.SortFunc(names, inOrder)
+	if most > 0 && len(names) > most {
+		names, left = names[:most], len(names)-most
+	}
+	all = make([]Series, 0, len(names))
+	for _, n := range names {
+		s := h.series[n]
+		if s == nil {
+			s = &series{}
+		}
+		squares := s.squares(missed[n])
+		all = append(all, Series{PKH: n.pkh, Kind: n.kind, Squares: squares, Latency: latency(squares)})
+	}
+	return all, left
 }
 
-// inOrder puts series by key and kind.
-func inOrder(a, b Series) int {
-	return cmp.Or(cmp.Compare(a.PKH.Curve, b.PKH.Curve), bytes.Compare(a.PKH.Hash[:], b.PKH.Hash[:]),
-		cmp.Compare(a.Kind, b.Kind))
+// inOrder puts names by key and kind.
+func inOrder(a, b name) int {
+	return cmp.Or(a.pkh.Compare(b.pkh), cmp.Compare(a.kind, b.kind))
 }
 
 // At gives a level of a series, as far as the level is kept; its State is None otherwise.
@@ -76,8 +92,10 @@ func (s *series) square(level int32) Square {
 	if at.level != level || at.state == None {
 		return Square{Level: level}
 	}
-	when := time.UnixMilli(at.at).UTC()
-	return Square{level, at.round, at.state, at.reason, &when, at.took, at.device, at.disk, false}
+	return Square{
+		Level: level, Round: at.round, State: at.state, Reason: at.reason, At: time.UnixMilli(at.at).UTC(),
+		TookUS: at.took, DeviceUS: at.device, DiskUS: at.disk,
+	}
 }
 
 // newest is the highest level with a signature, else the highest asked level.
@@ -98,17 +116,34 @@ func (s *series) newest() int32 {
 	return asked
 }
 
-func (s *series) squares() []Square {
-	to := s.newest()
-	out := []Square{}
-	for level := max(0, to-Levels+1); level <= to; level++ {
+// squares are the levels from the first that somebody asked for, or that was missed, to the newest. The missed levels
+// are sorted.
+func (s *series) squares(missed []int32) []Square {
+	w := window{0, -1}
+	if to := s.newest(); to >= 0 {
+		w = window{s.oldest(to), to}
+	}
+	for _, level := range missed {
+		w = w.with(level)
+	}
+	out := make([]Square, 0, w.to-w.from+1)
+	for level := w.from; level <= w.to; level++ {
 		q := s.square(level)
-		if q.State == None && len(out) == 0 {
-			continue // before the first request
-		}
+		_, q.Missed = slices.BinarySearch(missed, level)
 		out = append(out, q)
 	}
 	return out
+}
+
+// oldest is the lowest asked level of the Levels up to to.
+func (s *series) oldest(to int32) int32 {
+	oldest := to
+	for i := range s.slots {
+		if at := &s.slots[i]; at.state != None && at.level > to-Levels && at.level <= to {
+			oldest = min(oldest, at.level)
+		}
+	}
+	return oldest
 }
 
 func latency(squares []Square) (l Latency) {

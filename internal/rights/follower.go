@@ -23,7 +23,10 @@ const (
 	maxPast     = 40000
 	// A look at a new head asks at most so many questions about rights of each kind, and reads so many past levels.
 	asksPerHead, levelsPerHead = 4, 16
-	firstWait, longestWait     = 5 * time.Second, 5 * time.Minute
+	// An answer about attestations has a row for each level and key. Many keys are asked for fewer levels at once: a large
+	// answer costs memory, and holds up a signature on a small machine.
+	rowsAtOnce, fewestLevels = 1024, 4
+	firstWait, longestWait   = 5 * time.Second, 5 * time.Minute
 )
 
 // Key is a key of ours. Other kinds than Kinds are another signer's to sign; empty: all kinds.
@@ -61,7 +64,7 @@ type Follower struct {
 	ahead   [2]plan // of attestations, and of blocks
 	settled int32   // the last level with outcomes; 0: none yet
 	from    int32   // the first level with outcomes
-	past    []Past  // by level
+	past    []ended // by level
 	problem error
 	news    chan struct{}
 }
@@ -69,7 +72,7 @@ type Follower struct {
 // plan are the rights of one kind at the levels from..to, by level.
 type plan struct {
 	from, to int32
-	rights   []Right
+	rights   []kept
 }
 
 // New makes a follower. Nothing is asked before Run.
@@ -176,7 +179,7 @@ func (f *Follower) begin(keys []Key) (head int32) {
 			p.from, p.to = f.settled+1, f.settled
 		}
 		p.from = max(p.from, f.settled+1)
-		p.rights = slices.DeleteFunc(p.rights, func(r Right) bool { return r.Level <= f.settled })
+		p.rights = slices.DeleteFunc(p.rights, func(k kept) bool { return k.level <= f.settled })
 	}
 	return f.head
 }
@@ -191,7 +194,11 @@ var plans = [...]struct {
 // plan asks for the next rights of each kind, if any are missing.
 func (f *Follower) plan(ctx context.Context, keys []Key, head int32) error {
 	for i, p := range plans {
-		levels := f.missing(i, head+p.ahead, p.batch)
+		batch := p.batch
+		if p.kind == tezos.Attestation {
+			batch = levelsAtOnce(len(keys))
+		}
+		levels := f.missing(i, head+p.ahead, batch)
 		if len(levels) == 0 {
 			continue
 		}
@@ -203,6 +210,9 @@ func (f *Follower) plan(ctx context.Context, keys []Key, head int32) error {
 	}
 	return nil
 }
+
+// levelsAtOnce are the levels of a question about attestations.
+func levelsAtOnce(keys int) int { return min(chain.AttestBatch, max(fewestLevels, rowsAtOnce/keys)) }
 
 // missing are the next levels without rights, at most batch. A question about a few levels waits until it is worth the
 // while: half a batch.
@@ -225,8 +235,8 @@ func (f *Follower) extend(kind int, levels []int32, rights []Right) {
 	f.version++
 	p := &f.ahead[kind]
 	p.to = levels[len(levels)-1]
-	p.rights = append(p.rights, rights...)
-	slices.SortStableFunc(p.rights, func(a, b Right) int { return cmp.Compare(a.Level, b.Level) })
+	p.rights = append(p.rights, pack(rights)...)
+	slices.SortStableFunc(p.rights, func(a, b kept) int { return cmp.Compare(a.level, b.level) })
 }
 
 // settle reads the levels that became final.
@@ -260,26 +270,29 @@ func (f *Follower) next(head int32) (level int32, rights []Right, ok bool) {
 	return level, rights, true
 }
 
-func (p plan) at(level int32) []Right {
-	begin, _ := slices.BinarySearchFunc(p.rights, level, func(r Right, l int32) int { return cmp.Compare(r.Level, l) })
-	end := begin
-	for end < len(p.rights) && p.rights[end].Level == level {
-		end++
+func (p plan) at(level int32) (out []Right) {
+	for _, k := range p.rights[firstOf(p.rights, level, levelOfKept):] {
+		if k.level != level {
+			break
+		}
+		out = append(out, k.right())
 	}
-	return p.rights[begin:end]
+	return out
 }
 
 // keep adds the outcomes of a level, and lets the oldest levels go.
 func (f *Follower) keep(level int32, past []Past) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.settled, f.past = level, append(f.past, past...)
+	f.settled = level
+	for _, p := range past {
+		f.past = append(f.past, end(p))
+	}
 	f.from = max(f.from, level-Levels+1)
 	if over := len(f.past) - maxPast; over > 0 {
-		f.from = max(f.from, f.past[over-1].Level+1) // whole levels
+		f.from = max(f.from, f.past[over-1].level+1) // whole levels
 	}
-	gone, _ := slices.BinarySearchFunc(f.past, f.from, func(p Past, l int32) int { return cmp.Compare(p.Level, l) })
-	f.past = slices.Delete(f.past, 0, gone)
+	f.past = slices.Delete(f.past, 0, firstOf(f.past, f.from, levelOfEnded))
 }
 
 // Outcomes gives the outcomes on chain of the rights at a final level. A level without rights costs no question. Blocks

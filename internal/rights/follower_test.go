@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/internal/chain"
+	"highwater/internal/node"
 	"highwater/internal/node/nodesim"
 	"highwater/internal/tezos"
 )
@@ -167,7 +169,29 @@ func TestComingRights(t *testing.T) {
 	}
 	require.LessOrEqual(t, most, int64(3+2*asksPerHead))
 	require.LessOrEqual(t, all, int64(64*3+6), "a block costs three questions, and the rights few")
-	require.Len(t, r.f.Pending(), 2*(1+Depth)+2*(1+Depth))
+	require.Len(t, r.pending(), 2*(1+Depth)+2*(1+Depth))
+}
+
+// TestManyKeysAreAskedForFewLevels: no answer is large, and the plan of a hundred keys is complete.
+func TestManyKeysAreAskedForFewLevels(t *testing.T) {
+	for keys, levels := range map[int]int{1: chain.AttestBatch, 32: 32, 100: 10, 5000: fewestLevels} {
+		require.Equal(t, levels, levelsAtOnce(keys), "%d keys", keys)
+	}
+	r := newRig(t, func(c *nodesim.Config) {
+		for i := range 100 {
+			pkh := tezos.PublicKeyHash{Hash: [20]byte{byte(i), 1}}
+			c.Bakers = append(c.Bakers, node.Signer{Delegate: pkh, Key: pkh})
+		}
+	})
+	for i := range 100 {
+		r.keys = append(r.keys, Key{PKH: tezos.PublicKeyHash{Hash: [20]byte{byte(i), 1}}})
+	}
+	r.catchUp()
+	for range AheadAttest / (asksPerHead * levelsAtOnce(len(r.keys))) {
+		require.NoError(t, r.advance())
+	}
+	attest, _ := r.f.Planned()
+	require.GreaterOrEqual(t, attest, r.sim.Head().Level+AheadAttest/2)
 }
 
 // TestKindsOfAnother: a kind that is signed elsewhere is no right of this instance; new keys have new rights.
@@ -227,7 +251,8 @@ func TestAFollowerOfNothing(t *testing.T) {
 	f.Saw(1, time.Now())
 	require.Empty(t, f.Next(tezos.PublicKeyHash{}))
 	require.Empty(t, f.Past(0))
-	require.Empty(t, f.Pending())
+	f.EachPending(func(Right) { t.Error("a pending right") })
+	f.EachMissed(0, func(tezos.PublicKeyHash, tezos.Kind, int32) { t.Error("a missed right") })
 	require.NoError(t, f.Problem())
 	from, to := f.Known()
 	require.Greater(t, from, to)

@@ -1,10 +1,11 @@
 package rights
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"time"
+
+	"highwater/internal/tezos"
 )
 
 // Each calls look for the known rights of all keys above the head, without a copy: blocks and attestations, each by
@@ -22,8 +23,9 @@ func (f *Follower) Each(look func(Right)) {
 // f.mu.
 func (f *Follower) between(from, to int32, look func(Right)) {
 	for _, p := range f.ahead {
-		for _, r := range p.rights {
-			if r.Level > from && r.Level <= to {
+		for _, k := range p.rights {
+			if k.level > from && k.level <= to {
+				r := k.right()
 				r.At = f.pace.of(r.Level)
 				look(r)
 			}
@@ -52,27 +54,42 @@ func (f *Follower) At(level int32) time.Time {
 }
 
 // Past gives the rights of all keys at the final levels from..; the lowest level first.
-func (f *Follower) Past(from int32) []Past {
+func (f *Follower) Past(from int32) (out []Past) {
 	if f == nil {
 		return nil
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	i, _ := slices.BinarySearchFunc(f.past, from, func(p Past, l int32) int { return cmp.Compare(p.Level, l) })
-	return slices.Clone(f.past[i:])
+	for _, e := range f.past[firstOf(f.past, from, levelOfEnded):] {
+		out = append(out, e.past())
+	}
+	return out
 }
 
-// Pending gives the rights of all keys at the levels up to the head whose outcome is not final yet; the lowest level
-// first.
-func (f *Follower) Pending() (out []Right) {
+// EachMissed calls look for the missed rights at the final levels from.., without a copy; the lowest level first. The
+// function look must not call the follower.
+func (f *Follower) EachMissed(from int32, look func(pkh tezos.PublicKeyHash, kind tezos.Kind, level int32)) {
 	if f == nil {
-		return nil
+		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.between(f.settled, f.head, func(r Right) { out = append(out, r) })
-	slices.SortStableFunc(out, func(a, b Right) int { return cmp.Compare(a.Level, b.Level) })
-	return out
+	for _, e := range f.past[firstOf(f.past, from, levelOfEnded):] {
+		if e.outcome == Missed {
+			look(e.key.Value(), e.kind, e.level)
+		}
+	}
+}
+
+// EachPending calls look for the rights of all keys at the levels up to the head whose outcome is not final yet, as Each
+// does.
+func (f *Follower) EachPending(look func(Right)) {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.between(f.settled, f.head, look)
 }
 
 // Known are the levels whose outcomes Past has; to is below from where no level is known yet.

@@ -140,3 +140,9 @@ func (f *Follower) Next(pkh tezos.PublicKeyHash) (out []Right) {
 	slices.SortStableFunc(out, func(a, b Right) int { return cmp.Compare(a.Level, b.Level) })
 	return out
 }
+
+// pending are the rights without an outcome yet.
+func (r *rig) pending() (out []Right) {
+	r.f.EachPending(func(p Right) { out = append(out, p) })
+	return out
+}

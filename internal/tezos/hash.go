@@ -1,6 +1,8 @@
 package tezos
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/hex"
 	"fmt"
 
@@ -79,6 +81,11 @@ func PublicKeyHashFromBytes(b []byte) (PublicKeyHash, error) {
 
 // Bytes is the binary form: tag byte and 20 bytes.
 func (h PublicKeyHash) Bytes() []byte { return append([]byte{byte(h.Curve)}, h.Hash[:]...) }
+
+// Compare orders by the bytes: negative, zero or positive where h is before, equal to or after other.
+func (h PublicKeyHash) Compare(other PublicKeyHash) int {
+	return cmp.Or(cmp.Compare(h.Curve, other.Curve), bytes.Compare(h.Hash[:], other.Hash[:]))
+}
 
 // String is the base58check text.
 func (h PublicKeyHash) String() string {

@@ -15,19 +15,20 @@ type View struct {
 	State  State
 	Cards  []Key
 	Series []history.Series
+	Left   int // series left out
 }
 
-// Read looks at an instance.
-func Read(ctx context.Context, a operate.Monitor) (View, error) {
+// Read looks at an instance, and at most at a number of its series (0: all).
+func Read(ctx context.Context, a operate.Monitor, most int) (View, error) {
 	st, err := a.Status(ctx)
 	if err != nil {
 		return View{}, err
 	}
-	series, err := a.History(ctx)
+	series, left, err := a.History(ctx, most)
 	if err != nil {
 		return View{}, err
 	}
-	return View{Status: st, State: StateOf(st), Cards: keys(st), Series: series}, nil
+	return View{Status: st, State: StateOf(st), Cards: keys(st), Series: series, Left: left}, nil
 }
 
 // Short is an address for a heading: its ends.
