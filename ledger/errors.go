@@ -80,7 +80,9 @@ const (
 	adviceKey     = "authorise the key: highwater ledger list shows the keys; see highwater ledger setup --help"
 	adviceOtherID = "connect the right Ledger, or correct id in the config"
 	advicePlug    = "plug the Ledger in, unlock it and open the Tezos Baking app"
-	adviceBusy    = "look at the device: answer the prompt on its screen; " +
+	adviceNoAPDUs = "unlock the Ledger, quit the open app and open the Tezos Baking app; " +
+		"if that does not help, unplug the Ledger, plug it in again, and update it with Ledger's own software"
+	adviceBusy = "look at the device: answer the prompt on its screen; " +
 		"if there is no prompt, unplug the device and plug it in again"
 	adviceSlow = "wait: the device is slow to derive a key; " +
 		"if the wait gets long, unplug the device and plug it in again"

@@ -177,15 +177,48 @@ func usbError(err error) error {
 	return out
 }
 
+// NoAPDUsError says that a connected Ledger has no interface for APDUs: the commands of the Baking app cannot reach the
+// Ledger.
+type NoAPDUsError struct {
+	Label string // of USBLabel
+	Where string // of usb.Info
+}
+
+func (e *NoAPDUsError) Error() string {
+	return fmt.Sprintf("the %s at %s has no interface for the Baking app (APDUs)", e.Label, e.Where)
+}
+
+// HintText is what to do.
+func (e *NoAPDUsError) HintText() string { return adviceNoAPDUs }
+
+// Unwrap makes the Ledger count as one that is not connected: another Ledger may serve.
+func (e *NoAPDUsError) Unwrap() error { return usb.ErrGone }
+
+func noAPDUs(i usb.Info) error { return &NoAPDUsError{USBLabel(i), i.Where()} }
+
+// Unusable says why a connected Ledger cannot be used with any permission; nil: nothing is known against the Ledger.
+func Unusable(i usb.Info) error {
+	if len(apduInterfaces(i)) == 0 {
+		return noAPDUs(i)
+	}
+	return nil
+}
+
+// apduInterfaces are the interfaces of a Ledger that may take APDUs: HID, with the usage page of APDUs or one that the
+// system does not know.
+func apduInterfaces(i usb.Info) (out []usb.Interface) {
+	for _, f := range i.Interfaces {
+		if f.Class == usb.ClassHID && f.Endpoints >= 2 && (f.UsagePage == 0 || f.UsagePage == hidUsagePage) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
 // claimHID claims the HID interface for APDUs.
 func claimHID(ctx context.Context, dev *usb.Device) (*usb.Channel, error) {
 	info := dev.Info()
-	var hid []usb.Interface
-	for _, f := range info.Interfaces {
-		if f.Class == usb.ClassHID && f.Endpoints >= 2 && (f.UsagePage == 0 || f.UsagePage == hidUsagePage) {
-			hid = append(hid, f)
-		}
-	}
+	hid := apduInterfaces(info)
 	for _, f := range hid {
 		c, err := dev.Claim(ctx, f.Number)
 		if err != nil {
@@ -198,7 +231,7 @@ func claimHID(ctx context.Context, dev *usb.Device) (*usb.Channel, error) {
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("the Ledger at %s has no interface for APDUs: %w", info.Where(), usb.ErrGone)
+	return nil, noAPDUs(info)
 }
 
 // takesAPDUs tells by the usage page whether a claimed interface takes APDUs. The only HID interface of a known model

@@ -99,3 +99,37 @@ func TestUSBError(t *testing.T) {
 	known := &device.Error{Health: device.Busy, Hint: "look"}
 	require.Equal(t, error(known), usbError(known))
 }
+
+// TestUnusable: a Ledger without an interface for APDUs is named, with the next act.
+func TestUnusable(t *testing.T) {
+	hid := func(page uint16, endpoints int) usb.Interface {
+		return usb.Interface{Class: usb.ClassHID, Endpoints: endpoints, UsagePage: page}
+	}
+	for name, c := range map[string]struct {
+		has []usb.Interface
+		ok  bool
+	}{
+		"the app's":                   {[]usb.Interface{hid(hidUsagePage, 2)}, true},
+		"FIDO, and the app's":         {[]usb.Interface{hid(0xf1d0, 2), hid(hidUsagePage, 2)}, true},
+		"claimed: the page is hidden": {[]usb.Interface{hid(0, 2)}, true},
+		"FIDO alone":                  {[]usb.Interface{hid(0xf1d0, 2)}, false},
+		"a keyboard":                  {[]usb.Interface{hid(1, 1)}, false},
+		"no way to the device":        {[]usb.Interface{hid(hidUsagePage, 1)}, false},
+		"WebUSB and a card reader":    {[]usb.Interface{{Class: usb.ClassVendor, Endpoints: 2}, {Class: 0x0b, Endpoints: 3}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := usb.Info{Vendor: VendorID, Product: 0x9004, Port: "1-2", Interfaces: c.has}
+			err := Unusable(i)
+			if c.ok {
+				require.NoError(t, err)
+				return
+			}
+			require.EqualError(t, err, "the Ledger of an unknown model (product id 9004) at usb 1-2 has no interface "+
+				"for the Baking app (APDUs)")
+			require.ErrorIs(t, err, usb.ErrGone, "another Ledger may serve")
+			var de *device.Error
+			require.ErrorAs(t, usbError(err), &de)
+			require.Equal(t, adviceNoAPDUs, de.Hint)
+		})
+	}
+}

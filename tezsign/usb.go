@@ -4,12 +4,38 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"highwater/internal/usb"
 )
 
 // IsUSB tells whether a USB device is a TezSign gadget.
 func IsUSB(vendor, product uint16) bool { return vendor == VendorID && product == ProductID }
+
+// OtherInterfacesError says that a connected gadget does not have the interfaces of a TezSign.
+type OtherInterfacesError struct{ Where string }
+
+func (e *OtherInterfacesError) Error() string {
+	return "the TezSign at " + e.Where + " has other interfaces than a TezSign's: one for signing, one for keys"
+}
+
+// HintText is what to do.
+func (e *OtherInterfacesError) HintText() string {
+	return "unplug the gadget and plug it in again; if that does not help, the gadget runs a version of TezSign " +
+		"that highwater does not know"
+}
+
+// Unusable says why a connected gadget cannot be used with any permission; nil: nothing is known against the gadget.
+func Unusable(i usb.Info) error {
+	for _, number := range []int{SignInterface, ManageInterface} {
+		if !slices.ContainsFunc(i.Interfaces, func(f usb.Interface) bool {
+			return f.Number == number && f.Class == usb.ClassVendor && f.Endpoints >= 2
+		}) {
+			return &OtherInterfacesError{i.Where()}
+		}
+	}
+	return nil
+}
 
 // OpenUSB returns an OpenFunc for the gadgets on a bus.
 func OpenUSB(bus *usb.Bus) OpenFunc {

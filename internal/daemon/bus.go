@@ -17,13 +17,19 @@ type Connected struct {
 	Finding usb.Finding
 }
 
+// families are the kinds of devices on a bus. unusable says why a device cannot be used with any permission.
+var families = []struct {
+	kind     string
+	match    usb.Match
+	unusable func(usb.Info) error
+}{
+	{config.KindLedger, ledger.IsUSB, ledger.Unusable}, {config.KindTezSign, tezsign.IsUSB, tezsign.Unusable},
+}
+
 // LookAtBuses lists the connected devices, and opens none of them.
 func LookAtBuses() ([]Connected, error) {
 	var out []Connected
-	for _, k := range []struct {
-		kind  string
-		match usb.Match
-	}{{config.KindLedger, ledger.IsUSB}, {config.KindTezSign, tezsign.IsUSB}} {
+	for _, k := range families {
 		found, err := usb.Survey(k.match)
 		if err != nil {
 			return nil, err
@@ -32,10 +38,19 @@ func LookAtBuses() ([]Connected, error) {
 			if f.Vendor == 0 {
 				return nil, hints.Add(f.Err, f.Hint) // nothing can be seen: no bus
 			}
-			out = append(out, Connected{k.kind, f})
+			out = append(out, Connected{k.kind, judged(f, k.unusable)})
 		}
 	}
 	return out, nil
+}
+
+// judged adds the fault of a device that cannot be used. A missing permission is told first.
+func judged(f usb.Finding, unusable func(usb.Info) error) usb.Finding {
+	if f.Err == nil {
+		f.Err = unusable(f.Info)
+		f.Hint = usb.HintText(f.Err)
+	}
+	return f
 }
 
 // String is a device in one line: kind, place, and the programs with the device open.

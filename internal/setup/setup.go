@@ -27,18 +27,26 @@ func Config(t *terminal.Terminal, path, chain, stateDir string) error {
 	if err != nil {
 		t.Note("warning: the USB buses could not be looked at: %s", err)
 	}
-	for _, c := range found {
-		t.Say("found %s", c)
-		if c.Finding.Hint != "" {
-			t.Note("hint: %s", c.Finding.Hint)
-		}
-	}
+	sayFound(t, found)
 	if err = os.WriteFile(path, fmt.Appendf(nil, template, stateDir, chain, deviceBlocks(found)), 0o644); err != nil { //nolint:gosec // the file holds no secret
 		return err
 	}
 	t.Say("wrote a configuration:  %s", path)
 	t.Note("hint: look at [[device]] in the file before you go on")
 	return nil
+}
+
+// sayFound lists the connected devices, with the faults of devices that cannot be used as they are.
+func sayFound(t *terminal.Terminal, found []daemon.Connected) {
+	for _, c := range found {
+		t.Say("found %s", c)
+		if c.Finding.Err != nil {
+			t.Note("warning: %s", c.Finding.Err)
+		}
+		if c.Finding.Hint != "" {
+			t.Note("hint: %s", c.Finding.Hint)
+		}
+	}
 }
 
 // HasStore tells whether a state directory holds a watermark file.

@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"highwater/internal/config"
 	"highwater/internal/daemon"
+	"highwater/internal/terminal"
 	"highwater/internal/usb"
 )
 
@@ -35,6 +37,20 @@ func TestDeviceBlocks(t *testing.T) {
 	require.Equal(t, "ledger 2c97:9011 at usb 1-2, Ledger of an unknown model (product id 9011)", found[0].String())
 	require.Equal(t, "tezsign 9997:0001 at usb 1-3, serial 0123456789ab, in use by octez-signer (pid 8)",
 		found[1].String())
+}
+
+// TestFoundDevices: a connected device that cannot be used is told with its fault, before the act that mends it.
+func TestFoundDevices(t *testing.T) {
+	var out, said bytes.Buffer
+	sayFound(terminal.New(strings.NewReader(""), &out, &said), []daemon.Connected{
+		{Kind: config.KindLedger, Finding: usb.Finding{Info: usb.Info{Vendor: 0x2c97, Product: 0x5011, Port: "1-2"}}},
+		{Kind: config.KindLedger, Finding: usb.Finding{
+			Info: usb.Info{Vendor: 0x2c97, Product: 0x4004, Port: "1-3"}, Err: errors.New("no interface"), Hint: "open the app",
+		}},
+	})
+	require.Equal(t, "found ledger 2c97:5011 at usb 1-2, Ledger Nano S Plus\n"+
+		"found ledger 2c97:4004 at usb 1-3, Ledger Nano X\n", out.String())
+	require.Equal(t, "warning: no interface\nhint: open the app\n", said.String())
 }
 
 // TestExamplesAreConfigurations: the page's example, and the one that init writes.
