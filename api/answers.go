@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"net/http"
@@ -103,7 +104,7 @@ func (a *Answers) Sign(ctx context.Context, q Question) (sig tezos.Signature, re
 		a.Unreadable(q, err)
 		return sig, report, err
 	}
-	if err = a.authenticate(q); err != nil {
+	if err = a.authenticate(authBytes(q.PKH, q.Payload), q.Signed); err != nil {
 		a.Door.TurnAway(q.Client, door.Unauthenticated, err.Error(), "request_id", q.ID, "pkh", q.PKH.String())
 		return sig, report, err
 	}
@@ -135,31 +136,44 @@ func (a *Answers) PublicKey(client string, pkh tezos.PublicKeyHash) (*tezos.Publ
 	return key, err
 }
 
-// Prove answers a request for a proof of possession. Only the key itself is proven: over tells whether the key is the
-// one of the request.
-func (a *Answers) Prove(ctx context.Context, pkh tezos.PublicKeyHash, over func(*tezos.PublicKey) (bool, error)) (
-	tezos.Signature, error,
-) {
+// ProofQuestion is a request for a proof of possession.
+type ProofQuestion struct {
+	Client string // of door.Client
+	PKH    tezos.PublicKeyHash
+	Over   func() ([]byte, error)            // the BLS key to be proven, raw; none: the key's own
+	Signed func() ([]tezos.Signature, error) // authentications given; called only when one is wanted
+}
+
+// errOtherKey refuses a proof for a key that the client chooses.
+var errOtherKey = &statusError{
+	http.StatusForbidden, "a proof is given for the key itself only, not for another bls_pk",
+}
+
+// Prove answers a request for a proof of possession. Only the key itself is proven.
+func (a *Answers) Prove(ctx context.Context, q ProofQuestion) (tezos.Signature, error) {
 	if !a.ProvePossession {
 		return tezos.Signature{}, hints.Add(&statusError{http.StatusForbidden, "proofs of possession are switched off"},
 			"prove_possession = true in [server] switches them on")
 	}
-	key, err := a.Signer.PublicKey(pkh)
+	over, err := q.Over()
 	if err != nil {
 		return tezos.Signature{}, err
 	}
-	own, err := over(key)
+	if err = a.authenticate(proofAuthBytes(q.PKH, over), q.Signed); err != nil {
+		a.Door.TurnAway(q.Client, door.Unauthenticated, err.Error(), "pkh", q.PKH.String())
+		return tezos.Signature{}, hints.Add(err, "older versions of octez-client authenticate no proof: "+
+			"`highwater keys pop` prints the proof on the signer's machine")
+	}
+	key, err := a.Signer.PublicKey(q.PKH)
 	if err != nil {
 		return tezos.Signature{}, err
 	}
-	if !own {
-		return tezos.Signature{}, &statusError{
-			http.StatusForbidden, "a proof is given for the key itself only, not for another bls_pk",
-		}
+	if len(over) > 0 && !bytes.Equal(over, key.Bytes()) {
+		return tezos.Signature{}, errOtherKey
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.Budget)
 	defer cancel()
-	return a.Signer.Prove(ctx, pkh)
+	return a.Signer.Prove(ctx, q.PKH)
 }
 
 // notTooMany refuses a client that asks for a key too often. All unknown keys count as one.
@@ -201,11 +215,18 @@ func authBytes(pkh tezos.PublicKeyHash, payload []byte) []byte {
 	return append(append([]byte{0x04, 0x01}, pkh.Bytes()...), payload...)
 }
 
-func (a *Answers) authenticate(q Question) error {
+// proofAuthBytes is the message signed by a client for a proof: 04 · 04 · binary public key hash · raw key to be proven,
+// if the client names one (Octez, src/lib_signer_services).
+func proofAuthBytes(pkh tezos.PublicKeyHash, over []byte) []byte {
+	return append(append([]byte{0x04, 0x04}, pkh.Bytes()...), over...)
+}
+
+// authenticate verifies that an authorized key signed the message of a request.
+func (a *Answers) authenticate(message []byte, signed func() ([]tezos.Signature, error)) error {
 	if len(a.AuthorizedKeys) == 0 {
 		return nil
 	}
-	given, err := q.Signed()
+	given, err := signed()
 	if err != nil {
 		return &statusError{http.StatusUnauthorized, "the authentication: " + err.Error()}
 	}
@@ -213,7 +234,6 @@ func (a *Answers) authenticate(q Question) error {
 		return &statusError{http.StatusUnauthorized, "the request is not authenticated: " +
 			"highwater wants a signature by an authorized key"}
 	}
-	message := authBytes(q.PKH, q.Payload)
 	for _, k := range a.AuthorizedKeys {
 		if k.Verify(message, given[0]) == nil {
 			return nil

@@ -114,3 +114,47 @@ func TestAuthenticationsThatAreNone(t *testing.T) {
 	ask(t, at, "POST", "/keys/"+key.Hash().String()+"?authentication="+right, hexBody(payload)).signature(t, key, payload)
 	require.Empty(t, ask(t, at, "GET", "/keys/"+key.Hash().String(), "").header.Get("Location"))
 }
+
+// proofAuth is what a client signs for a proof of possession, written down once more (Octez, tezt/tests/signer_test.ml,
+// authentication_payload): 04 · the tag of the request · tag and hash of the key · the key to be proven, if named.
+func proofAuth(tag byte, pkh tezos.PublicKeyHash, over []byte) []byte {
+	out := append([]byte{4, tag, byte(pkh.Curve)}, pkh.Hash[:]...)
+	return append(out, over...)
+}
+
+// TestAuthenticatedProofs: with authorized keys a proof wants a signature of its own, over the key that is proven.
+func TestAuthenticatedProofs(t *testing.T) {
+	r := newRig(t).activate()
+	good, stranger := client(t, tezos.Ed25519), client(t, tezos.Secp256k1)
+	at := serve(t, r.octez(func(c *api.OctezConfig) {
+		c.ProvePossession, c.AuthorizedKeys = true, []*tezos.PublicKey{good.PublicKey()}
+	}))
+	bls, other := r.keys[tezos.BLS12381], client(t, tezos.BLS12381).PublicKey()
+	ofOwn, ofKey := proofAuth(4, bls.Hash(), nil), proofAuth(4, bls.Hash(), bls.Bytes())
+	path := "/bls_prove_possession/" + bls.Hash().String() + "?"
+	named := "bls_pk=" + bls.String() + "&"
+	for _, query := range []string{
+		"authentication=" + good.Sign(ofOwn).String(), named + "authentication=" + good.Sign(ofKey).String(),
+	} {
+		got := ask(t, at, "GET", path+query, "")
+		require.Equal(t, http.StatusOK, got.status, got.body)
+	}
+	for name, query := range map[string]string{
+		"none":                   "",
+		"none for the key":       named,
+		"by a stranger":          "authentication=" + stranger.Sign(ofOwn).String(),
+		"for another request":    "authentication=" + good.Sign(proofAuth(1, bls.Hash(), nil)).String(),
+		"without the key":        named + "authentication=" + good.Sign(ofOwn).String(),
+		"with a key not asked":   "authentication=" + good.Sign(ofKey).String(),
+		"of another address":     "authentication=" + good.Sign(proofAuth(4, other.Hash(), nil)).String(),
+		"of an attestation's":    "authentication=" + good.Sign(authBytes(bls.Hash(), bls.Bytes())).String(),
+		"another key than named": "bls_pk=" + other.String() + "&authentication=" + good.Sign(ofKey).String(),
+	} {
+		got := ask(t, at, "GET", path+query, "")
+		require.Equal(t, http.StatusUnauthorized, got.status, "%s: %s", name, got.body)
+		require.Contains(t, got.message(t), "keys pop", name)
+	}
+	// An authenticated client gets no proof of a key of its choice.
+	ask(t, at, "GET", path+"bls_pk="+other.String()+"&authentication="+
+		good.Sign(proofAuth(4, bls.Hash(), other.Bytes())).String(), "").refusal(t, http.StatusForbidden)
+}

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -163,16 +162,32 @@ func (o octez) provePossession(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	proof, err := o.Prove(r.Context(), pkh, func(key *tezos.PublicKey) (bool, error) {
-		query, err := readQuery(r)
-		other := func(pk string) bool { return pk != key.String() }
-		return !slices.ContainsFunc(query["bls_pk"], other), err
+	query, unread := readQuery(r)
+	proof, err := o.Prove(r.Context(), ProofQuestion{
+		Client: door.ClientOf(r.RemoteAddr), PKH: pkh,
+		Over:   func() ([]byte, error) { return overKey(query["bls_pk"], unread) },
+		Signed: func() ([]tezos.Signature, error) { return parseSignatures(query["authentication"]) },
 	})
 	if err != nil {
 		writeFailure(w, err)
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"bls_prove_possession": proof})
+}
+
+// overKey is the raw key to be proven of a query; none: the key's own. unread is the error of reading the query.
+func overKey(texts []string, unread error) (over []byte, err error) {
+	if unread != nil {
+		return nil, unread
+	}
+	for _, text := range texts {
+		key, err := tezos.ParsePublicKey(text)
+		if err != nil || over != nil && !bytes.Equal(over, key.Bytes()) {
+			return nil, errOtherKey
+		}
+		over = key.Bytes()
+	}
+	return over, nil
 }
 
 // pathKey reads the key of the path, or answers with an error.

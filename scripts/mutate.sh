@@ -53,6 +53,7 @@ spends a mark on a level that a Ledger does not take | ledger/limits.go | s/if r
 spends a mark on what a Ledger's own mark refuses | ledger/limits.go | s/if !below(req, mark, key.last) {/if true {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
 takes for signed what a device would have refused | guard/memory.go | s/ || o.Spared {/ {/ | ./guard | TestARequestThatWasSpared
 does not say that a device was not asked | signer/sign.go | s/^\t\tr.out.Spared()$// | ./signer | TestLedgerRefusesBeforeTheMarkMoves
+calls a Ledger that takes no command good | internal/daemon/bus.go | s/f.Err = unusable(f.Info)/_ = unusable/ | ./internal/daemon | TestDevicesThatCannotBeUsed
 asks a Ledger for a reveal that its app cannot read | ledger/limits.go | s/if reg.Proof {/if reg.Proof \&\& false {/ | ./ledger | TestRevealOfTodayIsRefusedFirst
 gives a Ledger away while a prompt is on its screen | ledger/prompt.go | s/release(d.named(d.answered(s, c, a.err)))/_ = d.answered(s, c, a.err)/;s/return nil, true, /release(nil)\n\t&/ | ./ledger | TestDelegationOutlivesItsRequest
 waits for whoever does not answer a prompt when it stops | internal/daemon/instance.go | s/d.Leave()/_ = d/ | ./cmd | TestStopWhileADelegationIsShown
@@ -180,6 +181,8 @@ takes a BLS signature outside the subgroup | internal/tezos/bls_cgo.go | s/point
 takes a BLS key outside the subgroup | internal/tezos/bls_cgo.go | s/key == nil || !key.KeyValidate()/key == nil/ | ./internal/tezos | TestBLSKeyWithACofactorPartIsNone
 finds no key behind two slashes | api/web.go | s/path, raw := squeeze(r.URL.Path), squeeze(r.URL.RawPath)/path, raw := r.URL.Path, r.URL.RawPath/ | ./api | TestOnlyOnePlaceSigns
 does not tell of a client that has gone | api/answers.go | s/context.WithTimeout(ctx, budget)/context.WithTimeout(context.WithoutCancel(ctx), budget)/ | ./api | TestHowARequestEnds
+proves possession to a client without a key | api/answers.go | s/if err = a.authenticate(proofAuthBytes(q.PKH, over), q.Signed); err != nil {/if false {/ | ./api | TestAuthenticatedProofs
+proves possession by the authentication of another key | api/answers.go | s/q.PKH, over), q.Signed/q.PKH, nil), q.Signed/ | ./api | TestAuthenticatedProofs
 waits for a proof for ever | api/answers.go | s/context.WithTimeout(ctx, a.Budget)/context.WithCancel(ctx)/ | ./api | TestHowARequestEnds
 answers a refusal with 503 over HTTP | api/errors.go | s/return http.StatusConflict/return http.StatusServiceUnavailable/ | ./api | TestErrors$
 waits for slow clients over HTTP | api/server.go | s/ReadTimeout: lim.Read,// | ./api | TestSlowClients

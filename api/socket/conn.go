@@ -2,7 +2,6 @@ package socket
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -173,18 +172,21 @@ func (c *conn) sign(ctx context.Context, m message.Request) (answer []byte, repo
 	if m.Version != nil {
 		q.Versions = []string{strconv.Itoa(int(*m.Version))}
 	}
-	q.Signed = func() ([]tezos.Signature, error) {
-		if len(m.Authentication) == 0 {
-			return nil, nil
-		}
-		sig, err := tezos.SignatureFromBytes(m.Authentication)
-		return []tezos.Signature{sig}, err
-	}
+	q.Signed = func() ([]tezos.Signature, error) { return authentications(m) }
 	sig, report, err := c.answers.Sign(ctx, q)
 	if err != nil {
 		return message.ErrorAnswer(api.ErrorText(err)), report
 	}
 	return message.SignatureAnswer(sig), report
+}
+
+// authentications are the signatures of the client in a request: none or one.
+func authentications(m message.Request) ([]tezos.Signature, error) {
+	if len(m.Authentication) == 0 {
+		return nil, nil
+	}
+	sig, err := tezos.SignatureFromBytes(m.Authentication)
+	return []tezos.Signature{sig}, err
 }
 
 // tell answers all requests but signatures.
@@ -216,8 +218,10 @@ var errNoNonces = errors.New("the signer makes no deterministic nonces: the keys
 	"only sign")
 
 func (c *conn) prove(ctx context.Context, q message.Request) ([]byte, error) {
-	proof, err := c.answers.Prove(ctx, q.PKH, func(key *tezos.PublicKey) (bool, error) {
-		return len(q.OverKey) == 0 || bytes.Equal(q.OverKey, key.Bytes()), nil
+	proof, err := c.answers.Prove(ctx, api.ProofQuestion{
+		Client: c.client, PKH: q.PKH,
+		Over:   func() ([]byte, error) { return q.OverKey, nil },
+		Signed: func() ([]tezos.Signature, error) { return authentications(q) },
 	})
 	if err != nil {
 		return nil, err

@@ -307,6 +307,29 @@ func TestAuthentication(t *testing.T) {
 	require.Contains(t, s.said.Lines("")[0], "cause=unauthenticated client=127.0.0.1")
 }
 
+// TestAuthenticatedProofs: with authorized keys a proof wants a signature of 04 04, the address and the key to be proven.
+func TestAuthenticatedProofs(t *testing.T) {
+	k := newKeys(t)
+	mine := soft(t, tezos.Ed25519, "of the client")
+	c := serve(t, anyPort, k, conns.Standard(), func(c *api.OctezConfig) {
+		c.ProvePossession, c.AuthorizedKeys = true, []*tezos.PublicKey{mine.PublicKey()}
+	}).dial(t)
+	bls := soft(t, tezos.BLS12381, "held by the signer").PublicKey()
+	for _, over := range [][]byte{nil, bls.Bytes()} {
+		q := message.Request{Kind: message.ProvePossession, PKH: bls.Hash(), OverKey: over}
+		signed := append(append([]byte{4, 4}, bls.Hash().Bytes()...), over...)
+		q.Authentication = mine.Sign(signed).Bytes()
+		_, err := c.Ask(q)
+		require.NoError(t, err)
+		q.Authentication = mine.Sign(append(signed, 0)).Bytes()
+		_, err = c.Ask(q)
+		require.Contains(t, refusal(t, err), "not by an authorized key")
+		q.Authentication = nil
+		_, err = c.Ask(q)
+		require.Contains(t, refusal(t, err), "highwater keys pop")
+	}
+}
+
 // TestOtherProtocols: an HTTP client and a TLS client are known by their first bytes, and answered where they can print
 // it.
 func TestOtherProtocols(t *testing.T) {

@@ -119,19 +119,25 @@ var requests = map[string]struct {
 		return message.Request{Kind: message.ProvePossession, PKH: pkh(t, tz4)}
 	}},
 	"proof of a key": {
-		hex: "0047 07 03" + hash4 + "ff" + strings.Repeat("a1", 48),
+		hex: "0047 07 03" + hash4 + "01" + strings.Repeat("a1", 48),
 		want: func(t *testing.T) message.Request {
 			return message.Request{Kind: message.ProvePossession, PKH: pkh(t, tz4), OverKey: bytes.Repeat([]byte{0xa1}, 48)}
 		},
 	},
 	// tezt/tests/signer_test.ml, prove_possession_frame: the byte before the key is 01, and the authentication ends it.
 	"proof of a key, authenticated": {
-		old: true, hex: "0087 07 03" + hash4 + "01" + strings.Repeat("a1", 48) + strings.Repeat("5a", 64),
+		hex: "0087 07 03" + hash4 + "01" + strings.Repeat("a1", 48) + strings.Repeat("5a", 64),
 		want: func(t *testing.T) message.Request {
 			return message.Request{
 				Kind: message.ProvePossession, PKH: pkh(t, tz4), OverKey: bytes.Repeat([]byte{0xa1}, 48),
 				Authentication: bytes.Repeat([]byte{0x5a}, 64),
 			}
+		},
+	},
+	"proof of a key, of an optional field": {
+		old: true, hex: "0047 07 03" + hash4 + "ff" + strings.Repeat("a1", 48),
+		want: func(t *testing.T) message.Request {
+			return message.Request{Kind: message.ProvePossession, PKH: pkh(t, tz4), OverKey: bytes.Repeat([]byte{0xa1}, 48)}
 		},
 	},
 }

@@ -206,7 +206,7 @@ func (q Request) Bytes() []byte {
 		if len(q.OverKey) == 0 {
 			b = append(b, 0)
 		} else {
-			b = append(append(b, 0xff), q.OverKey...)
+			b = append(append(b, 1), q.OverKey...)
 		}
 	case AuthorizedKeys, KnownKeys:
 	}
