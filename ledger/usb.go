@@ -191,7 +191,7 @@ func (e *NoAPDUsError) Error() string {
 // HintText is what to do.
 func (e *NoAPDUsError) HintText() string { return adviceNoAPDUs }
 
-// Unwrap makes the Ledger count as one that is not connected: another Ledger may serve.
+// Unwrap makes the Ledger count as not connected: another Ledger may serve.
 func (e *NoAPDUsError) Unwrap() error { return usb.ErrGone }
 
 func noAPDUs(i usb.Info) error { return &NoAPDUsError{USBLabel(i), i.Where()} }
@@ -204,8 +204,7 @@ func Unusable(i usb.Info) error {
 	return nil
 }
 
-// apduInterfaces are the interfaces of a Ledger that may take APDUs: HID, with the usage page of APDUs or one that the
-// system does not know.
+// apduInterfaces are the HID interfaces of a Ledger with the usage page of APDUs, or with a page unknown to the system.
 func apduInterfaces(i usb.Info) (out []usb.Interface) {
 	for _, f := range i.Interfaces {
 		if f.Class == usb.ClassHID && f.Endpoints >= 2 && (f.UsagePage == 0 || f.UsagePage == hidUsagePage) {

@@ -12,17 +12,16 @@ import (
 // IsUSB tells whether a USB device is a TezSign gadget.
 func IsUSB(vendor, product uint16) bool { return vendor == VendorID && product == ProductID }
 
-// OtherInterfacesError says that a connected gadget does not have the interfaces of a TezSign.
+// OtherInterfacesError says that a connected gadget lacks an interface of TezSign.
 type OtherInterfacesError struct{ Where string }
 
 func (e *OtherInterfacesError) Error() string {
-	return "the TezSign at " + e.Where + " has other interfaces than a TezSign's: one for signing, one for keys"
+	return "the TezSign at " + e.Where + " lacks the interface for signatures, or the interface for keys"
 }
 
 // HintText is what to do.
 func (e *OtherInterfacesError) HintText() string {
-	return "unplug the gadget and plug it in again; if that does not help, the gadget runs a version of TezSign " +
-		"that highwater does not know"
+	return "unplug the gadget and plug the gadget in again; if the fault stays, highwater does not know this version of TezSign"
 }
 
 // Unusable says why a connected gadget cannot be used with any permission; nil: nothing is known against the gadget.
