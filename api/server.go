@@ -43,6 +43,9 @@ func Listen(ctx context.Context, address string, mode os.FileMode) (net.Listener
 	return l, nil
 }
 
+// ErrNotSocket is returned when a file is at the path of a socket.
+var ErrNotSocket = errors.New("exists and is not a socket")
+
 func removeStaleSocket(ctx context.Context, path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -52,7 +55,7 @@ func removeStaleSocket(ctx context.Context, path string) error {
 		return err
 	}
 	if info.Mode()&os.ModeSocket == 0 {
-		return fmt.Errorf("%s exists and is not a socket", path)
+		return fmt.Errorf("%s %w", path, ErrNotSocket)
 	}
 	c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path)
 	switch {

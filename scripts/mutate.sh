@@ -53,6 +53,7 @@ spends a mark on a level that a Ledger does not take | ledger/limits.go | s/if r
 spends a mark on what a Ledger's own mark refuses | ledger/limits.go | s/if !below(req, mark, key.last) {/if true {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
 takes for signed what a device would have refused | guard/memory.go | s/ || o.Spared {/ {/ | ./guard | TestARequestThatWasSpared
 does not say that a device was not asked | signer/sign.go | s/^\t\tr.out.Spared()$// | ./signer | TestLedgerRefusesBeforeTheMarkMoves
+blames a second program for a socket without a directory | internal/daemon/listenhint.go | s/case errors.Is(err, os.ErrNotExist):/case false:/ | ./internal/daemon | TestListenHint
 calls a Ledger that takes no command good | internal/daemon/bus.go | s/f.Err = unusable(f.Info)/_ = unusable/ | ./internal/daemon | TestDevicesThatCannotBeUsed
 asks a Ledger for a reveal that its app cannot read | ledger/limits.go | s/if reg.Proof {/if reg.Proof \&\& false {/ | ./ledger | TestRevealOfTodayIsRefusedFirst
 gives a Ledger away while a prompt is on its screen | ledger/prompt.go | s/release(d.named(d.answered(s, c, a.err)))/_ = d.answered(s, c, a.err)/;s/return nil, true, /release(nil)\n\t&/ | ./ledger | TestDelegationOutlivesItsRequest

@@ -140,8 +140,8 @@ func (d *Daemon) open(ctx context.Context, name, address string, mode os.FileMod
 func (d *Daemon) bind(ctx context.Context, name, address string, mode os.FileMode) (net.Listener, error) {
 	l, err := api.Listen(ctx, address, mode)
 	if err != nil {
-		return nil, hints.Add(fmt.Errorf("%s listener: %w", name, err), "does a second program "+
-			"listen at the address? see the "+name+" address in "+d.Config.Path)
+		return nil, hints.Add(fmt.Errorf("%s listener: %w", name, err),
+			listenHint(err, "the "+name+" address in "+d.Config.Path))
 	}
 	return l, nil
 }
