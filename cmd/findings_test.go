@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestFindings: each script can be run, says what was guessed and what was seen, and is in the list; and the pages name
-// none that is not there.
+// TestFindings: each script can be run, says what was guessed and what was seen, and is in the list and on a page; and the
+// pages name none that is not there.
 func TestFindings(t *testing.T) {
 	scripts, err := filepath.Glob("../findings/*.sh")
 	require.NoError(t, err)
@@ -25,13 +25,18 @@ func TestFindings(t *testing.T) {
 	}
 	pages, err := filepath.Glob("../docs/*.md")
 	require.NoError(t, err)
+	shown := ""
 	for _, page := range append(pages, "../findings/README.md") {
 		text, readErr := os.ReadFile(page)
 		require.NoError(t, readErr)
+		shown += string(text)
 		for _, m := range regexp.MustCompile("`(?:findings/)?([a-z0-9-]+\\.sh)` ?\\|").FindAllStringSubmatch(
 			string(text), -1) {
 			require.FileExists(t, "../findings/"+m[1], page)
 		}
+	}
+	for _, script := range scripts {
+		require.Contains(t, shown, "`findings/"+filepath.Base(script)+"`", "no page has the use of it")
 	}
 }
 

@@ -21,7 +21,7 @@ const (
 	levelsAhead fault = "levels ahead, after a power cut"
 	deadDisk    fault = "a dead disk, until an operator took over"
 	handover    fault = "a handover"
-	renewal     fault = "a certificate"
+	renewal     fault = "a new certificate"
 	mended      fault = "a broken certificate was mended"
 	badStart    fault = "a start that met a broken certificate"
 	otherBytes  fault = "other bytes for a signed place, after a reorganisation"

@@ -100,7 +100,7 @@ func table(with, without *result) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	row := func(columns ...any) { _, _ = fmt.Fprintln(w, strings.TrimSuffix(fmt.Sprintln(columns...), "\n")) }
-	row("lost, by cause\tahead = 2\tahead = 0\tattestations, ahead = 2\tahead = 0")
+	row("lost requests, by cause\tahead = 2\tahead = 0\tattestations, ahead = 2\tahead = 0")
 	for _, f := range []fault{
 		nodeRestart, deviceReset, diskStall, longStall, awayStall, upgrade, handover, renewal, badStart, deadDisk, powerCut,
 		levelsAhead, otherBytes, theSigner,
