@@ -16,6 +16,8 @@ var (
 	ErrOlder = errors.New("the register is older than this instance's memory of the register")
 	// ErrLost is returned when another instance, or another process of this instance, owns the record.
 	ErrLost = errors.New("the right to sign is elsewhere")
+	// ErrRefused is returned when the register answers, and refuses: by its permissions, or since the register is full.
+	ErrRefused = errors.New("the register refuses")
 	// ErrUnsettled is returned when an answer did not come: the request may be applied at any later time.
 	ErrUnsettled = errors.New("the register did not answer: the request may still be applied")
 )

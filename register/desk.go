@@ -33,6 +33,7 @@ type View struct {
 	// SilentMS is for how long the register has not answered, in milliseconds; zero: the register answers.
 	SilentMS int64  `json:"silent_ms,omitempty"`
 	Error    string `json:"error,omitempty"`
+	Refused  bool   `json:"refused,omitempty"` // the register answers, and refuses
 	// Why is the reason why this instance does not take the right now.
 	Why       string `json:"why,omitempty"`
 	Automatic bool   `json:"automatic"`
@@ -56,7 +57,7 @@ func (d *Desk) View() View {
 		Name: d.Name, Mine: s.Owner, Why: s.Why, Automatic: d.Policy.Automatic, Ahead: d.Ahead,
 		Owner: s.Record.Owner, Epoch: s.Record.Epoch, Floor: s.Record.Floor, Horizon: s.Record.Horizon,
 	}
-	v.Seen, v.Denied = d.Machine.Seen(), Denied(s.Err)
+	v.Seen, v.Denied, v.Refused = d.Machine.Seen(), Denied(s.Err), errors.Is(s.Err, ErrRefused)
 	if v.Seen.Cluster != 0 {
 		v.Cluster = fmt.Sprintf("%x", v.Seen.Cluster)
 	}
@@ -82,9 +83,17 @@ func (d *Desk) View() View {
 // Trouble is the fault of the register in a sentence; empty: none.
 func (v View) Trouble() string {
 	if v.SilentMS > 0 {
-		return fmt.Sprintf("the register has not answered for %d s: %s", v.SilentMS/1000, v.Error)
+		return silence(time.Duration(v.SilentMS)*time.Millisecond, v.Refused, v.Error)
 	}
 	return v.Error
+}
+
+// silence is a trouble that lasts.
+func silence(lasts time.Duration, refused bool, fault string) string {
+	if refused {
+		return fmt.Sprintf("for %d s: %s", lasts/time.Second, fault)
+	}
+	return fmt.Sprintf("the register has not answered for %d s: %s", lasts/time.Second, fault)
 }
 
 // Remembered is the view without a daemon: the memory of the register alone.
@@ -118,7 +127,7 @@ func (d *Desk) Why() string {
 	s := d.Keeper.State()
 	switch {
 	case !s.Silent.IsZero():
-		return fmt.Sprintf("the register has not answered for %s: %v", time.Since(s.Silent).Round(time.Second), s.Err)
+		return silence(time.Since(s.Silent), errors.Is(s.Err, ErrRefused), s.Err.Error())
 	case s.Err != nil:
 		return s.Err.Error()
 	}
@@ -130,7 +139,7 @@ var (
 	// ErrElsewhere: another instance has the right.
 	ErrElsewhere = errors.New("another instance has the right to sign")
 	// ErrNobody: nobody took the released right in time.
-	ErrNobody = errors.New("nobody took the right to sign in time: the right was taken back")
+	ErrNobody = errors.New("nobody took the right to sign in time")
 	// ErrUnanswered: the owner did not release the right in time.
 	ErrUnanswered = errors.New("the owner did not release the right to sign in time")
 )
@@ -184,18 +193,34 @@ func (d *Desk) fetch(ctx context.Context) (Moved, error) {
 func (d *Desk) giveAway(ctx context.Context, to hwm.InstanceID) (Moved, error) {
 	me := d.Machine.Store.Instance()
 	d.Keeper.Rest(true)
-	defer d.Keeper.Rest(false)
+	defer func() {
+		d.Keeper.Rest(false)
+		d.Keeper.Step(context.WithoutCancel(ctx)) // no word of a handover under way is left
+	}()
 	start := time.Now()
-	if _, err := d.Keeper.Release(ctx, to, "handed over by the operator"); err != nil {
+	_, err := d.Keeper.Release(ctx, to, "handed over by the operator")
+	if err != nil && !errors.Is(err, ErrLost) { // lost: another instance took what the release gave
 		return Moved{}, err
 	}
-	err := d.until(ctx, func(s State) bool { return s.Known && s.Record.Owner != me && !s.Record.Released() })
+	err = d.until(ctx, func(s State) bool { return s.Known && s.Record.Owner != me && !s.Record.Released() })
 	if err != nil {
-		_, back := d.Keeper.Takeover(context.WithoutCancel(ctx))
-		return Moved{}, errors.Join(ErrNobody, back)
+		err = d.takeBack(context.WithoutCancel(ctx))
 	}
 	rec := d.Keeper.State().Record
-	return Moved{From: me, To: rec.Owner, Epoch: rec.Epoch, Gap: time.Since(start)}, nil
+	return Moved{From: me, To: rec.Owner, Epoch: rec.Epoch, Gap: time.Since(start)}, err
+}
+
+// takeBack takes a released right back; nil: another instance took the right meanwhile.
+func (d *Desk) takeBack(ctx context.Context) error {
+	_, err := d.Keeper.TakeBack(ctx)
+	switch {
+	case errors.Is(err, ErrElsewhere):
+		d.Keeper.Step(ctx)
+		return nil
+	case err != nil:
+		return fmt.Errorf("%w, and the right was not taken back: %w", ErrNobody, err)
+	}
+	return fmt.Errorf("%w: the right was taken back", ErrNobody)
 }
 
 // until looks at the register again and again.
@@ -225,6 +250,7 @@ func (d *Desk) Stand(ctx context.Context, why string) error {
 	if err := d.aside(hwm.CutWhy(why)); err != nil {
 		return err
 	}
+	defer d.Keeper.Poke() // the reason is shown at once
 	_, err := d.Keeper.Release(ctx, hwm.InstanceID{}, why)
 	if errors.Is(err, ErrLost) {
 		err = d.Machine.End(ctx, why)
@@ -234,6 +260,7 @@ func (d *Desk) Stand(ctx context.Context, why string) error {
 
 // Activate ends an operator's standby, and takes a free right. ErrElsewhere: the right is not free.
 func (d *Desk) Activate(ctx context.Context) error {
+	kept := d.Machine.Seen().Aside != ""
 	if err := d.aside(""); err != nil {
 		return err
 	}
@@ -247,7 +274,11 @@ func (d *Desk) Activate(ctx context.Context) error {
 	case s.Record.Released():
 		return errors.New(s.Why)
 	}
-	return fmt.Errorf("%w: %s", ErrElsewhere, d.View().MaySign)
+	err := fmt.Errorf("%w: %s", ErrElsewhere, d.View().MaySign)
+	if kept {
+		err = fmt.Errorf("this instance is kept aside no longer; %w", err)
+	}
+	return err
 }
 
 func (d *Desk) aside(why string) error {

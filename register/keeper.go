@@ -93,6 +93,7 @@ type Keeper struct {
 	since  int32
 	prefer prefer
 	looked bool // this process was seen to be no owner
+	begun  bool // the machine has begun under the right, and has not ended
 
 	mu     sync.Mutex
 	state  State
@@ -194,18 +195,18 @@ func (k *Keeper) step(ctx context.Context) {
 			return
 		}
 	}
-	_, was := k.cfg.Right.Held()
-	asked := time.Now()
+	asked, silent := time.Now(), k.State().Silent
+	defer k.silentSince(silent)
 	rec, err := k.cfg.Right.Read(ctx)
 	k.note(rec, err)
 	k.took(time.Since(asked), err)
 	_, owner := k.cfg.Right.Held()
 	switch {
-	case was && !owner:
+	case k.begun && !owner:
 		k.lost(ctx, whyLost(err))
 	case err != nil: // the register is silent: the limit stays
-	case owner && !was: // an acquisition of this process was applied late
-		k.begin(ctx, rec)
+	case owner && !k.begun: // an acquisition of this process was applied late
+		k.adopt(ctx, rec)
 	case owner && rec.Asked != hwm.InstanceID{} && rec.Asked != k.cfg.Me:
 		k.give(ctx, rec.Asked)
 	case owner:
@@ -214,6 +215,24 @@ func (k *Keeper) step(ctx context.Context) {
 		k.endEarlier(ctx)
 		k.standBy(ctx, rec)
 	}
+}
+
+// adopt begins under a right that came late. A machine that takes nothing by itself by now gives the right back, and so
+// does a machine whose release has not ended.
+func (k *Keeper) adopt(ctx context.Context, rec Record) {
+	why := k.cfg.Machine.Barred()
+	if k.cfg.Right.Fenced() {
+		why = "its release has begun"
+	}
+	if why == "" {
+		k.begin(ctx, rec)
+		return
+	}
+	if _, err := k.release(ctx, hwm.InstanceID{}, why); err != nil {
+		k.cfg.Log.Error("release failed", "error", err)
+		return
+	}
+	k.cfg.Log.Warn("right given back", "why", why)
 }
 
 // endEarlier ends, once, the role of an earlier process without an orderly end.
@@ -250,6 +269,7 @@ func (k *Keeper) extend(ctx context.Context) {
 }
 
 func (k *Keeper) lost(ctx context.Context, why string) {
+	k.begun = false
 	k.cfg.Log.Warn("right lost", "why", why)
 	if err := k.cfg.Machine.End(ctx, why); err != nil {
 		k.cfg.Log.Error("end failed", "error", err)
@@ -286,7 +306,7 @@ func (k *Keeper) standBy(ctx context.Context, rec Record) {
 // every new owner begins above the horizon.
 func (k *Keeper) wait(rec Record) string {
 	head, ok := k.cfg.Machine.Head()
-	if now := (moved{rec.Epoch, rec.Horizon}); now != k.moved {
+	if now := (moved{rec.Epoch, rec.Horizon}); ok && now != k.moved {
 		k.moved, k.since = now, head
 	}
 	if err := k.cfg.Machine.Near(rec.Horizon); err != nil {
@@ -354,7 +374,8 @@ func (k *Keeper) begin(ctx context.Context, rec Record) {
 	k.mu.Unlock()
 	k.prefer.begins(rec)
 	k.cfg.Log.Info("right taken", "epoch", rec.Epoch, "floor", rec.Floor, "horizon", rec.Horizon)
-	if err := k.cfg.Machine.Begin(ctx, rec); err != nil {
+	err := k.cfg.Machine.Begin(ctx, rec)
+	if k.begun = err == nil; !k.begun {
 		k.cfg.Log.Error("right cannot be used", "error", err)
 		if _, relErr := k.cfg.Right.Release(ctx, hwm.InstanceID{}, nil); relErr != nil {
 			k.cfg.Log.Error("release failed", "error", relErr)
@@ -378,6 +399,7 @@ func (k *Keeper) release(ctx context.Context, next hwm.InstanceID, why string) (
 	if err := k.cfg.Machine.End(ctx, why); err != nil {
 		return Record{}, err
 	}
+	k.begun = false
 	marks, err := k.cfg.Machine.Marks()
 	if err != nil {
 		return Record{}, err
@@ -385,54 +407,6 @@ func (k *Keeper) release(ctx context.Context, next hwm.InstanceID, why string) (
 	rec, err := k.cfg.Right.Release(ctx, next, marks)
 	k.note(rec, err)
 	return rec, err
-}
-
-// Takeover takes the right now, from above the owner's horizon: an operator's act without a statement, since the
-// register proves that the old owner cannot sign above its horizon.
-func (k *Keeper) Takeover(ctx context.Context) (Record, error) {
-	k.beginStep()
-	defer k.endStep()
-	if err := k.cfg.Machine.Ready(); err != nil {
-		return Record{}, err
-	}
-	head, _ := k.cfg.Machine.Head()
-	rec, err := k.cfg.Right.Acquire(ctx, head, func(r Record) error { return k.cfg.Machine.Near(r.Horizon) })
-	k.note(rec, err)
-	if err != nil {
-		return Record{}, err
-	}
-	k.begin(ctx, rec)
-	return rec, nil
-}
-
-// Ask asks the owner for the right. The owner's next release is taken at once, until Forget.
-func (k *Keeper) Ask(ctx context.Context) (Record, error) {
-	k.beginStep()
-	defer k.endStep()
-	k.mu.Lock()
-	k.wanted = true
-	k.mu.Unlock()
-	return k.cfg.Right.Ask(ctx, func(Record) error { return nil })
-}
-
-// Rest keeps the keeper from taking the right by itself, or ends the rest.
-func (k *Keeper) Rest(rests bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.rests = rests
-}
-
-func (k *Keeper) resting() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.rests
-}
-
-// Forget ends the wish of Ask.
-func (k *Keeper) Forget() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.wanted = false
 }
 
 // took keeps the time of an answer.
@@ -443,6 +417,15 @@ func (k *Keeper) took(d time.Duration, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.state.Answer = d
+}
+
+// silentSince keeps the beginning of a silence: a register may answer each look, and refuse each write.
+func (k *Keeper) silentSince(began time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.state.Silent.IsZero() && !began.IsZero() {
+		k.state.Silent = began
+	}
 }
 
 func (k *Keeper) note(rec Record, err error) {

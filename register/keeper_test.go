@@ -28,14 +28,23 @@ type host struct {
 	barred  string
 	denied  []error
 	quiet   error
+	unread  error // of the marks
+
+	headless bool // its node tells no head
 }
 
-func (h *host) Head() (int32, bool) { return *h.head, true }
-func (h *host) Ready() error        { return h.broken }
-func (h *host) Signing() bool       { return h.signing }
-func (h *host) Barred() string      { return h.barred }
-func (h *host) Denied(err error)    { h.denied = append(h.denied, err) }
-func (h *host) Changed()            {}
+func (h *host) Head() (int32, bool) {
+	if h.headless {
+		return 0, false
+	}
+	return *h.head, true
+}
+
+func (h *host) Ready() error     { return h.broken }
+func (h *host) Signing() bool    { return h.signing }
+func (h *host) Barred() string   { return h.barred }
+func (h *host) Denied(err error) { h.denied = append(h.denied, err) }
+func (h *host) Changed()         {}
 
 func (h *host) Follow(register.Record) error { return nil }
 
@@ -63,7 +72,7 @@ func (h *host) Marks() ([]register.Mark, error) {
 	for kind, p := range h.marks {
 		out = append(out, register.Mark{PKH: key, Kind: kind, Level: p.Level, Round: p.Round})
 	}
-	return out, nil
+	return out, h.unread
 }
 
 // sign tells whether a request for a level would be signed.

@@ -214,7 +214,7 @@ func (r *Right) Acquire(ctx context.Context, head int32, may func(Record) error)
 	if mine, ok := r.Held(); ok {
 		return mine, nil
 	}
-	if err := may(rec); err != nil {
+	if err = may(rec); err != nil {
 		return Record{}, err
 	}
 	next := Record{
@@ -227,7 +227,11 @@ func (r *Right) Acquire(ctx context.Context, head int32, may func(Record) error)
 			next.Marks = append(next.Marks, Mark{PKH: m.PKH, Kind: m.Kind, Level: rec.Horizon, Round: hwm.MaxRound})
 		}
 	}
-	return r.swap(ctx, e, next)
+	rec, err = r.swap(ctx, e, next)
+	if errors.Is(err, errAdopted) { // an earlier acquisition of this process came first
+		err = nil
+	}
+	return rec, err
 }
 
 // Extend moves a lower horizon to head + ahead. The old limit stays good without an answer.
@@ -291,6 +295,13 @@ func (r *Right) Fence() {
 	if r.held != nil {
 		r.held.fenced = true
 	}
+}
+
+// Fenced tells whether a release has begun, and has not ended.
+func (r *Right) Fenced() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.held != nil && r.held.fenced
 }
 
 // Release gives the right to next (zero: to any), with the exact marks of all signatures. The caller has ended signing

@@ -386,6 +386,18 @@ checks an older register as good | internal/doctor/register.go | s/register.Olde
 begins from a register that was put back | register/right.go | s/err = r.remember(e, rec)$/_ = r.remember/ | ./register | TestKeeperSchedules
 gives the right away below its own floors | register/right.go | s/Marks: merge(floors, marks),/Marks: marks,/ | ./register | TestAReleaseKeepsTheFloors
 begins at the marks of an owner that may live | register/right.go | s/if !rec.Released() { \/\/ nobody knows/if false { \/\/ nobody knows/ | ./register | TestKeeperSchedules
+owns the right and signs nothing after a late answer | register/keeper.go | s/case owner \&\& !k.begun:/case owner \&\& !k.begun \&\& false:/ | ./register | TestALateAcquisitionBefore
+begins by a late answer although an operator said no | register/keeper.go | s/why := k.cfg.Machine.Barred()/why := ""/ | ./register | TestALateAcquisitionOfAMachine
+begins under the fence of its release | register/keeper.go | s/if k.cfg.Right.Fenced() {/if false {/ | ./register | TestAReleaseWithoutItsMarks
+takes back what another machine has taken | register/acts.go | s/if r.Released() || r.Owner == k.cfg.Me {/if r.Nonce != "" {/ | ./register | TestOnlyAReleasedRight
+calls its own refusal a silence of the register | register/acts.go | s/if refused != nil {/if refused != nil \&\& err == nil {/ | ./register | TestOnlyAReleasedRight|TestATakeoverRefusedHere
+lets the trouble of a full register begin anew | register/keeper.go | s/defer k.silentSince(silent)/_ = silent/ | ./register | TestARegisterThatRefusesWrites
+takes over before it has heard its owner | register/keeper.go | s/; ok \&\& now != k.moved {/; now != k.moved {/ | ./register | TestAStandbyWithoutAHead
+waits two minutes for a member that is back | register/etcd/link.go | s/grpc.WithConnectParams(.*/grpc.EmptyDialOption{},/ | ./register/etcd | TestAMemberIsDialledSoonAgain
+hides why a member does not answer | register/etcd/link.go | s/; fault != nil {/; fault != nil \&\& false {/ | ./register/etcd | TestTheCauseOfASilence
+calls a refusal a silence | register/etcd/fault.go | s/case Full(err):/case false:/ | ./register/etcd | TestARefusalSaysWhatToDo
+cannot make the first record after a lost answer | cmd/pair/register.go | s/want.Nonce = rec.Nonce; err/err/ | ./cmd/pair | TestTheFirstRecord
+takes any record for its own first record | cmd/pair/register.go | s/\&\& !created \&\& !reflect/\&\& !created \&\& false \&\& !reflect/ | ./cmd/pair | TestTheFirstRecord
 hides that a certificate has ended | register/etcd/tls.go | s/time.Now().After(end)/time.Now().After(end.AddDate(9, 0, 0))/ | ./register/etcd | TestACertificateThatEnds
 reads the wrong kind from an old file of octez-baker | hwm/interchange/foreign.go | s/"endorsements":    tezos.Attestation,/"endorsements":    tezos.Preattestation,/ | ./hwm/interchange | TestBakerOfNairobi
 believes a changed audit record | internal/audit/chain.go | s/if !bytes.Equal(link\[:checkLen\], check) {/if !bytes.Equal(check, check) {/ | ./internal/audit | TestTampering

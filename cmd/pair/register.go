@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -108,15 +109,7 @@ func (a *app) registerInit(ctx context.Context, cfg *config.Config, in *daemon.I
 	}
 	cluster := in.Store.RegisterSeen().Cluster
 	return a.withRegister(ctx, cfg, cluster, registerWait, func(ctx context.Context, r *etcd.Register) error {
-		e, created, err := r.Create(ctx, register.First(cfg.ChainID, role.Epoch, level, marks))
-		if err != nil {
-			return err
-		}
-		if !created {
-			return hints.Add(fmt.Errorf("the record exists already, under %s", cfg.RegisterKey()),
-				"highwater register show; a second group of keys has its own `name`")
-		}
-		rec, err := register.Parse(e.Value)
+		e, rec, err := firstRecord(ctx, r, cfg, register.First(cfg.ChainID, role.Epoch, level, marks))
 		if err != nil {
 			return err
 		}
@@ -135,6 +128,29 @@ func (a *app) registerInit(ctx context.Context, cfg *config.Config, in *daemon.I
 		a.Note("next: highwater serve here, then on the other machines, with the same [register]")
 		return nil
 	})
+}
+
+// firstRecord makes the first record. A record of the same content was made by an earlier try, whose answer was lost.
+func firstRecord(ctx context.Context, r register.Backend, cfg *config.Config, first []byte) (
+	e register.Entry, rec register.Record, err error,
+) {
+	e, created, err := r.Create(ctx, first)
+	switch {
+	case errors.Is(err, register.ErrRefused):
+		return e, rec, registerFault(err)
+	case err != nil:
+		return e, rec, hints.Add(fmt.Errorf("it is not known whether the record was made: %w", err),
+			"highwater register init, once more, before this instance signs again")
+	}
+	if rec, err = register.Parse(e.Value); err != nil {
+		return e, rec, err
+	}
+	want, err := register.Parse(first)
+	if want.Nonce = rec.Nonce; err == nil && !created && !reflect.DeepEqual(want, rec) {
+		err = hints.Add(fmt.Errorf("the record exists already, under %s", cfg.RegisterKey()),
+			"highwater register show; a second group of keys has its own `name`")
+	}
+	return e, rec, err
 }
 
 func (a *app) withRegister(ctx context.Context, cfg *config.Config, cluster uint64, limit time.Duration,
@@ -163,7 +179,7 @@ func (a *app) registerShow(ctx context.Context) error {
 			return hints.Add(err, "highwater register init, at the instance that signs now; a lost record: docs/register.md")
 		}
 		if err != nil {
-			return hints.Add(err, "is a majority of the members up? Do the certificates last? See docs/register.md")
+			return registerFault(err)
 		}
 		rec, err := register.Parse(e.Value)
 		if err != nil {
@@ -171,6 +187,14 @@ func (a *app) registerShow(ctx context.Context) error {
 		}
 		return a.showRecord(cfg, rec, e.Version)
 	})
+}
+
+// registerFault adds the next step to the fault of a register.
+func registerFault(err error) error {
+	if errors.Is(err, register.ErrRefused) {
+		return hints.Add(err, "see: highwater check; and docs/register.md")
+	}
+	return hints.Add(err, "is a majority of the members up? See: highwater check; and docs/register.md")
 }
 
 // recordReport is a record as JSON.

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -64,8 +65,11 @@ func (c *Config) checkRegister(f *faultList) {
 	if len(r.Endpoints) == 0 {
 		f.add("register.endpoints: name one of each member of the register, such as \"https://10.0.0.1:2379\"")
 	}
-	for _, e := range r.Endpoints {
+	for i, e := range r.Endpoints {
 		checkEndpoint(f, e)
+		if slices.Contains(r.Endpoints[:i], e) {
+			f.add("register.endpoints: %q is named twice: name one of each member of the register", e)
+		}
 	}
 	if c.Peer.Listen != "" {
 		f.add("peer.listen and [register]: one or the other. A pair hands the right to sign over between its two " +
@@ -95,7 +99,8 @@ func (c *Config) checkRegister(f *faultList) {
 // checkEndpoint wants https, but on loopback: a writer to the register can take the right to sign away.
 func checkEndpoint(f *faultList, e string) {
 	u, err := url.Parse(e)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Port() == "" || strings.Trim(u.Path, "/") != "" {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Port() == "" || strings.Trim(u.Path, "/") != "" ||
+		u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		f.add("register.endpoints: %q is no address such as https://10.0.0.1:2379", e)
 		return
 	}

@@ -70,12 +70,41 @@ func judgeMembers(members []etcd.Member, want uint64) (out []checklist.Line) {
 			}
 		}
 	}
-	if len(members) < 3 {
-		out = append(out, checklist.New(checklist.RegisterMember, checklist.Warning,
-			fmt.Sprintf("members named: %d; signing ends when a single member is away", len(members)),
-			"run three members at three places, and name all three in register.endpoints").Named("register members"))
+	if line, odd := judgeNumber(members); odd {
+		out = append(out, line.Named("register members"))
 	}
 	return out
+}
+
+// judgeNumber compares the endpoints with the members of the cluster; false: nothing is odd.
+func judgeNumber(members []etcd.Member) (checklist.Line, bool) {
+	endpoint, most := map[uint64]string{}, 0
+	for _, m := range members {
+		if m.Err != nil || m.ID == 0 {
+			continue
+		}
+		if first, twice := endpoint[m.ID]; twice {
+			return checklist.New(checklist.RegisterMember, checklist.Warning,
+				fmt.Sprintf("%s and %s are the same member", first, m.Endpoint),
+				"name an endpoint of each member in register.endpoints"), true
+		}
+		endpoint[m.ID], most = m.Endpoint, max(most, m.Of)
+	}
+	switch named := len(members); {
+	case named < 3:
+		return checklist.New(checklist.RegisterMember, checklist.Warning,
+			fmt.Sprintf("members named: %d; signing ends when a single member is away", named),
+			"run three members at three places, and name all three in register.endpoints"), true
+	case most > 0 && most != named:
+		return checklist.New(checklist.RegisterMember, checklist.Warning,
+			fmt.Sprintf("members named: %d; the cluster has %d", named, most),
+			"name an endpoint of each member in register.endpoints, here and on the other machines"), true
+	case most > 0 && most%2 == 0:
+		return checklist.New(checklist.RegisterMember, checklist.Warning,
+			fmt.Sprintf("%d members bear the loss of %d, as %d members do", most, (most-1)/2, most-1),
+			"run an odd number of members: etcdctl member remove, or a further member"), true
+	}
+	return checklist.Line{}, false
 }
 
 func judgeMember(m etcd.Member, want uint64) checklist.Line {
@@ -137,6 +166,8 @@ func judgeRecord(cfg *config.Config, st operate.Status, e register.Entry, err er
 	case errors.Is(err, register.ErrAbsent):
 		return checklist.New(id, checklist.Bad,
 			err.Error()+", and a record was seen: the record was deleted, or another etcd answers", wentBack)
+	case errors.Is(err, register.ErrRefused):
+		return checklist.New(id, checklist.Bad, err.Error(), registerPage)
 	case err != nil:
 		return checklist.New(id, checklist.Bad, "the register does not answer: "+err.Error(), registerPage)
 	}

@@ -53,6 +53,39 @@ func TestEachMemberIsJudgedAlone(t *testing.T) {
 	require.Len(t, judgeMembers([]etcd.Member{healthy("b")}, 0), 2, "a single member is no register of three places")
 }
 
+// TestTheNumberOfMembers compares the endpoints with the cluster: an endpoint is forgotten, or named twice, or the
+// cluster's number of members was changed.
+func TestTheNumberOfMembers(t *testing.T) {
+	cluster := func(of int, ids ...uint64) (out []etcd.Member) {
+		for i, id := range ids {
+			m := healthy(string(rune('a' + i)))
+			m.ID, m.Of = id, of
+			out = append(out, m)
+		}
+		return out
+	}
+	for _, c := range []struct {
+		members []etcd.Member
+		detail  string // empty: nothing is odd
+	}{
+		{cluster(3, 1, 2, 3), ""},
+		{cluster(0, 1, 2, 3), ""},
+		{cluster(3, 1, 2, 1), "a and c are the same member"},
+		{cluster(3, 1, 2), "members named: 2; signing ends when a single member is away"},
+		{cluster(5, 1, 2, 3), "members named: 3; the cluster has 5"},
+		{cluster(4, 1, 2, 3, 4), "4 members bear the loss of 1, as 3 members do"},
+	} {
+		out := judgeMembers(c.members, 7)[len(c.members):]
+		if c.detail == "" {
+			require.Empty(t, out)
+			continue
+		}
+		require.Len(t, out, 1)
+		require.Equal(t, checklist.Warning, out[0].Result)
+		require.Equal(t, c.detail, out[0].Detail)
+	}
+}
+
 func TestAccessToTheRecord(t *testing.T) {
 	cfg := sharedConfig("http://127.0.0.1:1")
 	reader, full, wide, silent := healthy("a"), healthy("a"), healthy("a"), healthy("a")
@@ -99,6 +132,12 @@ func TestTheRecordIsComparedWithTheMemory(t *testing.T) {
 		{st, register.Entry{}, fmt.Errorf("%w under /x", register.ErrAbsent), checklist.Bad, "holds no record under /x"},
 		{known, register.Entry{}, register.ErrAbsent, checklist.Bad, "a record was seen"},
 		{known, register.Entry{}, errors.New("refused"), checklist.Bad, "does not answer: refused"},
+		{
+			known,
+			register.Entry{},
+			fmt.Errorf("a: %w: permission denied", register.ErrRefused), checklist.Bad,
+			"a: the register refuses: permission denied",
+		},
 		{known, entry(cfg.ChainID, 8, 49), nil, checklist.Bad, "revision 49, and revision 50 was seen"},
 		{known, entry(cfg.ChainID, 1, 60), nil, checklist.Bad, "epoch 2, and epoch 4 was seen"},
 		{known, entry(tezos.ChainID{2}, 8, 60), nil, checklist.Bad, "the record is for chain"},

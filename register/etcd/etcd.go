@@ -52,6 +52,7 @@ type Register struct {
 type member struct {
 	endpoint string
 	client   *clientv3.Client
+	link     *link
 }
 
 // Open makes the clients, and waits for no member.
@@ -70,26 +71,24 @@ func Open(cfg Config) (*Register, error) {
 		if err != nil {
 			return nil, errors.Join(err, r.Close())
 		}
+		way := &link{tls: tlsConfig}
 		client, err := clientv3.New(clientv3.Config{
-			Endpoints: []string{endpoint}, TLS: tlsConfig, Logger: zap.NewNop(),
+			Endpoints: []string{endpoint}, TLS: tlsConfig, Logger: zap.NewNop(), DialOptions: way.options(),
 			DialKeepAliveTime: minKeepalive, DialKeepAliveTimeout: 3 * time.Second, MaxUnaryRetries: 1,
 		})
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", endpoint, err), r.Close())
 		}
-		r.members = append(r.members, &member{endpoint, client})
+		r.members = append(r.members, &member{endpoint, client, way})
 	}
 	return r, nil
 }
 
 // tlsFor is the TLS of one member; nil: none.
 func tlsFor(t *TLS, endpoint string) (*tls.Config, error) {
-	if t == nil {
-		return nil, nil //nolint:nilnil // no TLS is no error
-	}
 	u, err := url.Parse(endpoint)
-	if err != nil {
-		return nil, err
+	if err != nil || t == nil || u.Scheme == "http" {
+		return nil, err //nolint:nilnil // no TLS is no error
 	}
 	return t.config(u.Hostname()), nil
 }
@@ -114,7 +113,7 @@ func (r *Register) each(
 	r.mu.Lock()
 	first := r.first
 	r.mu.Unlock()
-	var errs []error
+	var faults membersError
 	for i := range r.members {
 		at := (first + i) % len(r.members)
 		m := r.members[at]
@@ -126,16 +125,15 @@ func (r *Register) each(
 				return nil
 			}
 		}
-		errs = append(errs, fmt.Errorf("%s: %w", m.endpoint, err))
+		faults = append(faults, memberError{m.endpoint, r.refused(m.cause(err))})
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	err := errors.Join(append(errs, r.tls.trouble())...)
-	if allForeign(errs, len(r.members)) {
-		err = fmt.Errorf("%w: %w", register.ErrOlder, err)
+	if allForeign(faults, len(r.members)) {
+		return fmt.Errorf("%w: %w", register.ErrOlder, faults)
 	}
-	return err
+	return faults
 }
 
 // foreignError: a member belongs to another cluster than the record.
@@ -147,14 +145,14 @@ func (e *foreignError) Error() string {
 
 // allForeign tells whether every member answered, and from another cluster: a single wrong endpoint counts as a silent
 // member.
-func allForeign(errs []error, members int) bool {
-	for _, err := range errs {
+func allForeign(faults membersError, members int) bool {
+	for _, m := range faults {
 		var foreign *foreignError
-		if !errors.As(err, &foreign) {
+		if !errors.As(m.err, &foreign) {
 			return false
 		}
 	}
-	return len(errs) == members
+	return len(faults) == members
 }
 
 // answered remembers the answering member, and refuses an answer from another cluster.
@@ -168,6 +166,7 @@ func (r *Register) answered(at int, h *pb.ResponseHeader) error {
 		return &foreignError{h.GetClusterId(), r.cluster}
 	}
 	r.first = at
+	r.members[at].link.note(nil)
 	return nil
 }
 

@@ -2,12 +2,10 @@ package etcd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
 
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -16,6 +14,8 @@ type Member struct {
 	Endpoint string
 	Version  string   // of the server
 	Cluster  uint64   // the identity of the member's cluster
+	ID       uint64   // of the member
+	Of       int      // how many members with a vote the cluster has; zero: not told
 	Led      bool     // the member knows a leader
 	Alarms   []string // such as NOSPACE and CORRUPT
 	Err      error    // the endpoint gave no answer
@@ -44,6 +44,7 @@ func (r *Register) survey(ctx context.Context, m *member) Member {
 			return err
 		}
 		out.Version, out.Cluster, out.Led = st.Version, st.Header.GetClusterId(), st.Leader != 0
+		out.ID = st.Header.GetMemberId()
 		for _, text := range st.Errors {
 			if _, name, found := strings.Cut(text, "alarm:"); found {
 				out.Alarms = append(out.Alarms, strings.TrimSpace(name))
@@ -52,9 +53,11 @@ func (r *Register) survey(ctx context.Context, m *member) Member {
 		return nil
 	})
 	if err != nil {
-		out.Err = errors.Join(err, r.tls.trouble())
+		out.Err = m.cause(err)
 		return out
 	}
+	m.link.note(nil)
+	out.Of = voters(ctx, m.client)
 	out.Read = bounded(ctx, func(ctx context.Context) error {
 		_, err := m.client.Get(ctx, r.key)
 		return err
@@ -65,6 +68,23 @@ func (r *Register) survey(ctx context.Context, m *member) Member {
 		return err
 	}) == nil
 	return out
+}
+
+// voters counts the members with a vote; zero: the member does not tell.
+func voters(ctx context.Context, c *clientv3.Client) (n int) {
+	_ = bounded(ctx, func(ctx context.Context) error { // asked for a hint only
+		list, err := c.MemberList(ctx)
+		if err != nil {
+			return err
+		}
+		for _, m := range list.Members {
+			if !m.IsLearner {
+				n++
+			}
+		}
+		return nil
+	})
+	return n
 }
 
 // mayWrite asks for a write under a condition that never holds: no revision is below zero. etcd looks at the permission
@@ -84,17 +104,3 @@ func bounded(ctx context.Context, ask func(context.Context) error) error {
 	defer cancel()
 	return ask(ctx)
 }
-
-// Errors of members that refuse.
-var (
-	ErrForbidden error = rpctypes.ErrPermissionDenied
-	ErrFull      error = rpctypes.ErrNoSpace
-)
-
-// Forbidden tells whether etcd's permissions are the reason of an error.
-func Forbidden(err error) bool {
-	return errors.Is(err, ErrForbidden) || errors.Is(err, rpctypes.ErrUserEmpty)
-}
-
-// Full tells whether etcd's quota is the reason of an error.
-func Full(err error) bool { return errors.Is(err, ErrFull) }

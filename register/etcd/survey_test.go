@@ -83,3 +83,31 @@ func TestASurveyTellsOfAFullRegister(t *testing.T) {
 	_, err = r.Read(t.Context())
 	require.ErrorIs(t, err, register.ErrAbsent, "reads go on")
 }
+
+func TestARefusalSaysWhatToDo(t *testing.T) {
+	endpoint := start(t, "--quota-backend-bytes", "1048576")
+	r := open(t, etcd.Config{Endpoints: []string{endpoint}, Key: "/highwater/full"})
+	e, _, err := r.Create(t.Context(), []byte("first"))
+	require.NoError(t, err)
+	c := plain(t, endpoint)
+	for range 20 {
+		if _, err = c.Put(t.Context(), "/other", strings.Repeat("x", 500_000)); err != nil {
+			break
+		}
+	}
+	_, _, err = r.Swap(t.Context(), e, []byte("second"))
+	require.ErrorIs(t, err, register.ErrRefused)
+	require.ErrorContains(t, err, "etcd is full (compact, defragment, etcdctl alarm disarm)")
+
+	_, err = c.AlarmDisarm(t.Context(), &clientv3.AlarmMember{})
+	require.NoError(t, err)
+	_, err = c.UserAdd(t.Context(), "root", "secret")
+	require.NoError(t, err)
+	_, err = c.UserGrantRole(t.Context(), "root", "root")
+	require.NoError(t, err)
+	_, err = c.AuthEnable(t.Context())
+	require.NoError(t, err)
+	_, err = r.Read(t.Context())
+	require.ErrorIs(t, err, register.ErrRefused)
+	require.ErrorContains(t, err, "may not read and write /highwater/full (see: highwater check)")
+}

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"highwater/internal/certs"
@@ -17,9 +16,6 @@ type TLS struct {
 	Log           *slog.Logger // nil: none
 
 	files *certs.Files
-
-	mu  sync.Mutex
-	err error // of the last connection: the client library tells of a time-out only
 }
 
 // open reads the files for the first time.
@@ -42,11 +38,7 @@ func (t *TLS) config(host string) *tls.Config { return t.files.Client(host, t.ce
 // here.
 func (t *TLS) certificate() (*tls.Certificate, error) {
 	c := t.files.Certificate()
-	err := t.current(c)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.err = err
-	return c, err
+	return c, t.current(c)
 }
 
 func (t *TLS) current(c *tls.Certificate) error {
@@ -55,16 +47,6 @@ func (t *TLS) current(c *tls.Certificate) error {
 			end.UTC().Format(time.DateTime))
 	}
 	return nil
-}
-
-// trouble is the fault of the certificate at the last connection.
-func (t *TLS) trouble() error {
-	if t == nil {
-		return nil
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.err
 }
 
 // Certificates are the certificates of the connections to the register; nil: no TLS.
