@@ -191,6 +191,7 @@ takes the socket of a busy daemon away | api/server.go | s/case errors.Is(err, s
 does not ask for a client's certificate | internal/certs/files.go | s/tls.RequireAndVerifyClientCert/tls.RequestClientCert/ | ./api | TestTLS
 takes a certificate whose files are not good | internal/certs/kept.go | s/^\tif err == nil {$/\tif true {/ | ./internal/certs | TestABrokenPairKeepsTheOldOne
 takes a certificate that has ended for one that has not | internal/certs/read.go | s/; wrong != "" \&\& wrongDate/; wrong == "never" \&\& wrongDate/ | ./internal/certs | TestABrokenPairKeepsTheOldOne
+warns of no certificate that begins later | internal/early/rest.go | s/case refused:/case refused \&\& false:/ | ./internal/early | TestCertificatesWithWrongDates
 never reads a certificate again | internal/certs/kept.go | s/if !again \&\& !k.due(now) {/if !again {/ | ./internal/certs | TestAReplacedPairIsShown
 does not look behind a link | internal/certs/kept.go | s/unix.Stat(file/unix.Lstat(file/ | ./internal/certs | TestSwappedLinks
 believes any host of the register's authority | internal/certs/files.go | s/DNSName: host, // | ./internal/certs | TestAClientVerifies

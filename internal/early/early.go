@@ -21,7 +21,7 @@ const (
 	Reconnects      Name = "reconnects"       // a device that comes and goes
 	DeviceHeld      Name = "device_held"      // a different program has the device open
 	CertificateEnds Name = "certificate_ends" // within two weeks
-	CertificateNow  Name = "certificate_now"  // within two days, or ended
+	CertificateNow  Name = "certificate_now"  // within two days; or its dates are wrong now
 	MarksAhead      Name = "marks_ahead"      // marks far above the head of the node
 	NodeSilent      Name = "node_silent"      // no new head of the node
 	NotFollowing    Name = "not_following"    // a standby without the marks of the signing instance

@@ -29,7 +29,10 @@ func (w *Watch) certificates(now time.Time) (out []finding) {
 			text: fmt.Sprintf("%s: %s ends at %s", c.Setting, c.Name(), words.Time(c.Ends)),
 			hint: "put the new files in its place; they are read when they change, without a restart",
 		}
+		trouble, refused := c.Trouble(now)
 		switch {
+		case refused:
+			f.name, f.text = CertificateNow, c.Setting+": "+trouble
 		case left < min(certificateNow, life/10):
 			f.name = CertificateNow
 			f.text += ": connections are refused from then on"
