@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/internal/audit"
 	"highwater/internal/baker"
 	"highwater/internal/certs/certstest"
 	"highwater/internal/tezos"
@@ -34,6 +36,29 @@ func TestRegisterPage(t *testing.T) {
 	p.stop()
 	require.Empty(t, p.judge.Doubles())
 	require.Positive(t, p.judge.Signed())
+	p.headsHold()
+}
+
+// headsHold verifies the audit log of each machine with the heads that the next owners heard through the register.
+func (p *page) headsHold() {
+	heard := 0
+	for _, m := range p.machines {
+		for line := range strings.Lines(p.run(m, "highwater audit export")) {
+			var row audit.Row
+			require.NoError(p.t, json.Unmarshal([]byte(line), &row), line)
+			if e := row.Event; e == nil || e.What != audit.Heard || !strings.HasSuffix(e.Why, "in the register") {
+				continue
+			}
+			for _, of := range p.machines {
+				if of.key == row.Event.Peer {
+					told := p.run(of, "highwater audit verify --head "+row.Event.Head.String())
+					require.Contains(p.t, told, "the log has the record")
+					heard++
+				}
+			}
+		}
+	}
+	require.Positive(p.t, heard)
 }
 
 // etcdMember is the etcd of a machine.

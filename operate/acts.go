@@ -103,6 +103,12 @@ func (l acts) Raise(ctx context.Context, r RaiseRequest) ([]ChangeRow, error) {
 	}
 	if raised := slices.DeleteFunc(slices.Clone(rows), func(c ChangeRow) bool { return c.Result != "raised" }); err == nil {
 		e.what += fmt.Sprintf("; %d raised", len(raised))
+		for _, b := range r.Bundles {
+			e.what = withHead(e.what+"; bundle of "+b.Instance.String(), &b.Head)
+			if l.Heard != nil {
+				l.Heard(b)
+			}
+		}
 	}
 	l.note(ctx, e, err)
 	return rows, err
@@ -183,7 +189,11 @@ func (l acts) Release(ctx context.Context, r ReleaseRequest) (wire.Certificate, 
 
 func (l acts) Accept(ctx context.Context, r AcceptRequest) (Role, error) {
 	role, err := l.Local.Accept(ctx, r)
-	l.note(ctx, entry{"accept", "", ""}, err)
+	what := ""
+	if c := r.Certificate; c.AuditHead != nil {
+		what = withHead(fmt.Sprintf("release of epoch %d by %s", c.Epoch, c.From), c.AuditHead)
+	}
+	l.note(ctx, entry{"accept", what, ""}, err)
 	return role, err
 }
 
@@ -198,12 +208,17 @@ func (l acts) Takeover(ctx context.Context, r failover.TakeoverRequest) (Takeove
 		if r.CannotSign {
 			what = "stated: the other instance cannot sign"
 		}
-		if head != nil {
-			what = strings.TrimPrefix(what+"; audit head "+head.String(), "; ")
-		}
-		l.note(ctx, entry{"takeover", what, r.Why}, refusalOf(t.Refusal, err))
+		l.note(ctx, entry{"takeover", withHead(what, head), r.Why}, refusalOf(t.Refusal, err))
 	}
 	return t, err
+}
+
+// withHead adds the head of an audit log to the words of an entry.
+func withHead(what string, h *loghead.Head) string {
+	if h == nil {
+		return what
+	}
+	return strings.TrimPrefix(what+"; audit head "+h.String(), "; ")
 }
 
 // someKeys are the keys of a request in words.

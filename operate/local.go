@@ -52,6 +52,8 @@ type Local struct {
 	Audit func() *audit.State
 	// AuditHead gives the head of the audit log, durable and within a bound; nil result: none. The function may be nil.
 	AuditHead func(ctx context.Context) *loghead.Head
+	// Heard is told of the head in an imported bundle, and does not wait; may be nil.
+	Heard func(BundleHead)
 	// Acts gives the journal, oldest entry first; nil: no journal is kept.
 	Acts func() []hwm.JournalEntry
 	// Note adds an entry to the journal; nil: no journal is kept.

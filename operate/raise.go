@@ -72,6 +72,9 @@ func (l *Local) floors(r RaiseRequest) ([]hwm.Row, error) {
 	if r.Level < 0 || r.Round != nil && *r.Round < 0 {
 		return nil, badRequest("a negative level or round")
 	}
+	if len(r.Bundles) > len(r.Rows) || slices.ContainsFunc(r.Bundles, func(b BundleHead) bool { return !b.Head.Sound() }) {
+		return nil, badRequest("the head of a bundle without rows, or no head at all")
+	}
 	if len(r.Rows) > 0 {
 		rows := make([]hwm.Row, 0, len(r.Rows))
 		for n, i := range r.Rows {

@@ -10,6 +10,7 @@ import (
 	"highwater/internal/certs"
 	"highwater/internal/device"
 	"highwater/internal/early"
+	"highwater/internal/loghead"
 	"highwater/internal/tezos"
 	"highwater/register"
 	"highwater/signer"
@@ -187,6 +188,14 @@ type RaiseRequest struct {
 	DryRun bool `json:"dry_run,omitempty"`
 	// Rows, when given, take the place of the fields above (import); the source of their marks is "import".
 	Rows []hwm.ImportRow `json:"rows,omitempty"`
+	// Bundles are the verified bundles of the rows, with the heads of their writers' audit logs.
+	Bundles []BundleHead `json:"bundles,omitempty"`
+}
+
+// BundleHead is the head of an audit log in a bundle.
+type BundleHead struct {
+	Instance hwm.InstanceID `json:"instance"` // the bundle's writer
+	Head     loghead.Head   `json:"head"`
 }
 
 // ChangeRow is the change of a mark.

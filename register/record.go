@@ -46,7 +46,8 @@ type Record struct {
 	Next hwm.InstanceID `json:"next"`
 	// Asked is the instance that asks the owner for the right; zero: nobody asks.
 	Asked hwm.InstanceID `json:"asked"`
-	// Life is the owner's process. Another process of the same instance is not the owner.
+	// Life is the owner's process. Another process of the same instance is not the owner. After a release Life is the
+	// head of the last owner's audit log, or empty: see AuditHead.
 	Life string `json:"life"`
 	// Priority is the owner's: a standby with a smaller number may ask for the right.
 	Priority int32  `json:"priority,omitempty"`

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"highwater/hwm"
+	"highwater/internal/loghead"
 	"highwater/internal/tezos"
 )
 
@@ -32,6 +33,11 @@ type Config struct {
 	Ahead   int32  // levels of the horizon above the head; at least 1
 	// Priority is written into the records of this process, for the standbys; no rule of safety reads the priority.
 	Priority int32
+	// AuditHead gives the head of the own audit log for a release, within a bound of its own; nil result: none. May be
+	// nil.
+	AuditHead func(ctx context.Context) *loghead.Head
+	// Heard is told of the head in another instance's release. Heard must not wait. May be nil.
+	Heard func(Heard)
 }
 
 // Right is a process's side of the protocol. Signing asks May, at any time. All further methods talk to the register,
@@ -39,7 +45,10 @@ type Config struct {
 type Right struct {
 	cfg Config
 
-	write sync.Mutex // one conversation with the register at a time
+	write sync.Mutex // one conversation with the register at a time; guards the next fields
+	// the last owner that this process saw, and the last release whose head was heard
+	lastOwner        hwm.InstanceID
+	lastEpoch, heard uint64
 
 	mu   sync.Mutex
 	held *held // nil: this process is not the owner
@@ -139,6 +148,7 @@ func (r *Right) look(e Entry) (Record, error) {
 	if err != nil {
 		return Record{}, r.denied(err)
 	}
+	r.hear(rec)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -313,12 +323,14 @@ func (r *Right) Release(ctx context.Context, next hwm.InstanceID, marks []Mark) 
 	r.write.Lock()
 	defer r.write.Unlock()
 	r.Fence()
+	// After the end of signing: the log up to the head has all signatures.
+	life := lifeOf(r.ownHead(ctx))
 	for range 2 { // the second time from what a lost extension made of the record
 		h, err := r.owner()
 		if err != nil {
 			return Record{}, err
 		}
-		rec, err := r.release(ctx, h.entry, closed(h.record, next, marks))
+		rec, err := r.release(ctx, h.entry, closed(h.record, next, marks, life))
 		if !errors.Is(err, errAdopted) {
 			return rec, err
 		}
@@ -340,7 +352,7 @@ func (r *Right) release(ctx context.Context, prev Entry, want Record) (Record, e
 // lies below a mark or floor at the acquisition, even if the given mark does: an earlier owner may have signed up to
 // the floor. No mark lies above the horizon of rec, even if a mark was set higher: nobody has signed above the horizon
 // of rec.
-func closed(own Record, next hwm.InstanceID, marks []Mark) Record {
+func closed(own Record, next hwm.InstanceID, marks []Mark, life string) Record {
 	floors := own.Marks
 	for _, m := range marks {
 		if !named(own.Marks, m) {
@@ -349,7 +361,8 @@ func closed(own Record, next hwm.InstanceID, marks []Mark) Record {
 		}
 	}
 	out := Record{
-		Chain: own.Chain, Next: next, Epoch: own.Epoch + 1, Floor: own.Floor, Horizon: own.Floor, Marks: merge(floors, marks),
+		Chain: own.Chain, Next: next, Life: life, Epoch: own.Epoch + 1, Floor: own.Floor, Horizon: own.Floor,
+		Marks: merge(floors, marks),
 	}
 	for i, m := range out.Marks {
 		if m.Level > own.Horizon {
@@ -378,7 +391,7 @@ func (r *Right) Settle(ctx context.Context) (Record, error) {
 		return rec, nil
 	case rec.Owner == r.cfg.Me && rec.Life == r.cfg.Life:
 		// from this record: an acquisition may have been applied late
-		return r.release(ctx, e, closed(rec, want.Next, want.Marks))
+		return r.release(ctx, e, closed(rec, want.Next, want.Marks, want.Life))
 	case rec.Released() && rec.Epoch == want.Epoch:
 		return rec, nil
 	}
@@ -462,5 +475,5 @@ func First(chain tezos.ChainID, epoch uint64, level int32, marks []Mark) []byte 
 	for _, m := range marks {
 		first.Horizon = max(first.Horizon, m.Level)
 	}
-	return closed(first, hwm.InstanceID{}, marks).encode()
+	return closed(first, hwm.InstanceID{}, marks, "").encode()
 }

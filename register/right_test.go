@@ -1,7 +1,9 @@
 package register_test
 
 import (
+	"bytes"
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -107,6 +109,8 @@ func TestAReleaseKeepsTheFloors(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(register.First(chain, 4, 100, []register.Mark{{PKH: key, Kind: 0x12, Level: 101}}))
 	f.Add([]byte(`{"format":1}`))
+	f.Add(bytes.Replace(register.First(chain, 4, 100, nil), []byte(`"life":""`),
+		[]byte(`"life":"7:`+strings.Repeat("A", 42)+`E"`), 1))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := register.Parse(b)
 		if err != nil {
@@ -115,5 +119,9 @@ func FuzzParse(f *testing.F) {
 		}
 		require.GreaterOrEqual(t, r.Horizon, r.Floor)
 		require.GreaterOrEqual(t, r.Floor, int32(0))
+		if h := r.AuditHead(); h != nil {
+			require.True(t, h.Sound())
+			require.True(t, r.Released())
+		}
 	})
 }

@@ -412,6 +412,12 @@ calls the zeros of a power cut tampering | internal/audit/chain.go | s/all-writt
 calls any end of an audit log a power cut | internal/audit/chain.go | s/if written < lengthLen+1+maxBody \&\& all-written >= checkLen {/if written < 1<<40 {/ | ./internal/audit | TestAPowerCutIsNoTampering
 tells an audit head that is not on the disk | internal/audit/head.go | s/if err := w.io.sync(w.file); err != nil {/if err := error(nil); err != nil {/ | ./internal/audit | TestNoHead
 releases without the head of the audit log | failover/release.go | s/^\treturn n.auditHead(ctx)$/\treturn nil/ | ./failover | TestAReleaseCarriesTheHead
+releases the right in a register without the head of the audit log | register/right.go | s/life := lifeOf(r.ownHead(ctx))/life := lifeOf(nil)/ | ./register | TestAReleaseTellsTheHead
+hears no head in a release of a register | register/head.go | s/^\t\tr.cfg.Heard(heard)$/\t\t_ = heard/ | ./register | TestAReleaseTellsTheHead
+forgets the head of a release that was lost | register/right.go | s/want.Marks, want.Life/want.Marks, ""/ | ./register | TestALostReleaseKeepsItsHead
+writes a record with a head that earlier builds refuse | register/head.go | s/base64.RawURLEncoding.EncodeToString(h.Link\[:\])/h.Link/ | ./register | TestEarlierBuildsReadAHead
+notes no head of the audit log in the journal | operate/acts.go | s/return strings.TrimPrefix(what+"; audit head "+h.String(), "; ")/return what/ | ./internal/daemon | TestATakeoverNotesTheHead
+hears no head in an imported bundle | operate/acts.go | s/^\t\t\t\tl.Heard(b)$/\t\t\t\t_ = b/ | ./internal/daemon | TestAnImportKeepsTheHeadOfABundle
 lets a request wait for the audit log | internal/audit/log.go | s/^\tdefault:$/\tcase l.queue <- e:/ | ./internal/audit | TestTellNeverWaits
 says nothing of a lost audit record | internal/audit/writer.go | s/if n := w.full.Swap(0); n > 0 {/if n := w.full.Swap(0); n > 1<<40 {/ | ./internal/audit | TestTellNeverWaits
 lets the audit log fill the disk | internal/audit/writer.go | s/if err == nil \&\& left < reserve {/if err == nil \&\& left == 0 {/ | ./internal/audit | TestAFullDisk

@@ -86,7 +86,7 @@ func line(r audit.Row) []string {
 		}
 		why := e.Why
 		if e.Head != nil {
-			why = fmt.Sprintf("%s: head %s of %.8s", e.Why, e.Head, e.Peer)
+			why = fmt.Sprintf("%s: head %s of %.8s", e.Why, e.Head, words.Dash(e.Peer))
 		}
 		return []string{record, words.Time(r.At), "-", "-", "-", "-", what, words.Dash(why), "-", "-", "-"}
 	}

@@ -134,7 +134,7 @@ func (a *app) hwmImportCmd() *cobra.Command {
 				return err
 			}
 			return a.WithAdmin(c.Context(), len(devices) > 0, func(cfg *config.Config, admin operate.Admin) error {
-				rows, refused, err := markfiles.ReadAll(c.Context(), cfg, admin, args, trust.Trust)
+				read, err := markfiles.ReadAll(c.Context(), cfg, admin, args, trust.Trust)
 				if err != nil {
 					return err
 				}
@@ -143,10 +143,10 @@ func (a *app) hwmImportCmd() *cobra.Command {
 					if err != nil {
 						return err
 					}
-					rows = append(rows, more...)
+					read.Rows = append(read.Rows, more...)
 				}
-				req.Rows = rows
-				return a.importRows(c.Context(), admin, req, refused)
+				req.Rows, req.Bundles = read.Rows, read.Bundles
+				return a.importRows(c.Context(), admin, req, read.Refused)
 			})
 		},
 	}

@@ -38,7 +38,8 @@ func (l *Log) noHead() *loghead.Head {
 	return nil
 }
 
-// Hear hands the head of another instance's log over, and never waits. from is the instance in hex, why the document.
+// Hear hands the head of another instance's log over, and never waits. from is the instance in hex, or empty where the
+// instance is not known; why is the document.
 func (l *Log) Hear(from, why string, h loghead.Head) {
 	if l != nil {
 		l.tell(entry{e: &Event{At: l.cfg.Now(), What: Heard, Why: why, Peer: from, Head: &h}})

@@ -51,7 +51,7 @@ const (
 	Gap     = "gap"     // decisions are missing
 	Removed = "removed" // the oldest files, for the bound of the log
 	Role    = "role"    // a change of role
-	Heard   = "heard"   // the head of another instance's log, in a signed document
+	Heard   = "heard"   // the head of another instance's log, in a signed document or in the register's record
 )
 
 // Event is a record of the log itself, or of the instance.
@@ -63,7 +63,7 @@ type Event struct {
 	UpTo  uint64    `json:"up_to,omitempty"` // of removed files: their last record
 	File  string    `json:"file,omitempty"`  // of a gap: bytes that were no record are kept in this file
 	Bytes int64     `json:"bytes,omitempty"` // of a gap: how many
-	// Peer and Head are of a head heard: the instance in hex, and the end of its log.
+	// Peer and Head are of a head heard: the instance in hex (empty: not known), and the end of its log.
 	Peer string        `json:"peer,omitempty"`
 	Head *loghead.Head `json:"head,omitempty"`
 }

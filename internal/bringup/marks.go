@@ -170,17 +170,17 @@ func (b *Backup) takeMarks(ctx context.Context, f checklist.Line) checklist.Line
 
 func (b *Backup) importFiles(ctx context.Context) error {
 	return b.with(ctx, false, func(admin operate.Admin) error {
-		rows, refused, err := markfiles.ReadAll(ctx, b.Config, admin, b.Files, b.Trust)
+		read, err := markfiles.ReadAll(ctx, b.Config, admin, b.Files, b.Trust)
 		if err != nil {
 			return err
 		}
-		for _, r := range refused {
+		for _, r := range read.Refused {
 			b.Note("refused: %s of %s: %s", r.Kind, r.PKH, r.Why)
 		}
-		if len(rows) == 0 {
+		if len(read.Rows) == 0 {
 			return errors.New("the files hold no watermarks of the configured chain")
 		}
-		if _, err = admin.Raise(ctx, operate.RaiseRequest{Rows: rows}); operate.ReasonOf(err) == string(hwm.TooFar) {
+		if _, err = admin.Raise(ctx, operate.RaiseRequest{Rows: read.Rows, Bundles: read.Bundles}); operate.ReasonOf(err) == string(hwm.TooFar) {
 			return hints.Add(err, "look at the levels again; if the levels are right: "+
 				"highwater hwm import --far "+strings.Join(b.Files, " "))
 		}

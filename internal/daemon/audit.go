@@ -10,6 +10,8 @@ import (
 	"highwater/internal/audit"
 	"highwater/internal/config"
 	"highwater/internal/loghead"
+	"highwater/operate"
+	"highwater/register"
 	"highwater/signer"
 )
 
@@ -62,6 +64,24 @@ func (in *Instance) accepted(c *wire.Certificate) {
 	if c.AuditHead != nil {
 		in.audit.Hear(c.From.String(), fmt.Sprintf("certificate of epoch %d", c.Epoch), *c.AuditHead)
 	}
+}
+
+// heardRelease writes the head of the last owner's log into the own log.
+func (in *Instance) heardRelease(h register.Heard) {
+	in.audit.Hear(nameOf(h.From), fmt.Sprintf("release of epoch %d in the register", h.Epoch), h.Head)
+}
+
+// heardBundle writes the head of the log of a bundle's writer into the own log.
+func (in *Instance) heardBundle(b operate.BundleHead) {
+	in.audit.Hear(b.Instance.String(), "imported bundle", b.Head)
+}
+
+// nameOf is an instance in hex; empty: not known.
+func nameOf(id hwm.InstanceID) string {
+	if id == (hwm.InstanceID{}) {
+		return ""
+	}
+	return id.String()
 }
 
 // auditPatience is how long the end of an instance waits for the audit log: its disk may hang.

@@ -97,7 +97,7 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, erro
 	var right signer.Right
 	lines := &heldlog.Lines{}
 	if cfg.Shared() && opt.Running {
-		if in.share, err = newShare(cfg, db, opt.Log, lines); err != nil {
+		if in.share, err = newShare(cfg, db, opt.Log, lines, in); err != nil {
 			return nil, errors.Join(err, in.usb.Close(), db.Close())
 		}
 		right = sharedRight{in.share.right, in.share}
@@ -126,7 +126,8 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (*Instance, erro
 		Node: in.node,
 	}
 	in.Admin.Note, in.Admin.Forgotten, in.Admin.Log = db.Record, db.Forgotten, opt.Log
-	in.Admin.Name, in.Admin.Audit, in.Admin.AuditHead = cfg.Name, in.audit.State, in.auditHead
+	in.Admin.Name, in.Admin.Audit = cfg.Name, in.audit.State
+	in.Admin.AuditHead, in.Admin.Heard = in.auditHead, in.heardBundle
 	in.Admin.Identity, in.Admin.LastRun, in.Admin.Acts, in.Admin.Seen = db.Identity(), lastRun(db.Ended()), db.Journal,
 		db.RegisterSeen
 	// before the first record its operator makes ready as alone

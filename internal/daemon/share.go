@@ -71,7 +71,7 @@ func mayShare(cfg *config.Config, db *store.DB) error {
 }
 
 // newShare makes the right of a daemon; its signer, which has the same lines, is added by connect.
-func newShare(cfg *config.Config, db *store.DB, log *slog.Logger, lines *heldlog.Lines) (*share, error) {
+func newShare(cfg *config.Config, db *store.DB, log *slog.Logger, lines *heldlog.Lines, in *Instance) (*share, error) {
 	backend, err := OpenRegister(cfg, db.RegisterSeen().Cluster, log)
 	if err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func newShare(cfg *config.Config, db *store.DB, log *slog.Logger, lines *heldlog
 	s := &share{backend: backend, machine: &register.Instance{Store: db, Log: lines.Logger(log)}}
 	s.right = register.New(register.Config{
 		Backend: backend, Memory: s.machine, Chain: cfg.ChainID, Me: db.Instance(), Life: register.NewLife(),
-		Ahead: cfg.Register.Ahead, Priority: cfg.Register.Priority,
+		Ahead: cfg.Register.Ahead, Priority: cfg.Register.Priority, AuditHead: in.auditHead, Heard: in.heardRelease,
 	})
 	policy := register.Policy{
 		Automatic: cfg.Register.Automatic, Patience: cfg.Register.Patience,

@@ -19,43 +19,53 @@ import (
 	"highwater/operate"
 )
 
+// Content is the content of files of watermarks.
+type Content struct {
+	Rows    []hwm.ImportRow
+	Bundles []operate.BundleHead // of the bundles with a head of an audit log
+	Refused []operate.ChangeRow
+}
+
 // ReadAll reads files of watermarks. A row of a foreign chain is refused alone. With a damaged file, ReadAll fails, and
 // gives no row of any file.
 func ReadAll(
 	ctx context.Context, cfg *config.Config, admin operate.Admin, paths []string, trust Trust,
-) (rows []hwm.ImportRow, refused []operate.ChangeRow, err error) {
+) (out Content, err error) {
 	for _, path := range paths {
 		data, err := ReadFile(path)
 		if err != nil {
-			return nil, nil, err
+			return Content{}, err
 		}
 		if bundle.Is(data) {
-			more, bundleErr := trust.rows(ctx, cfg, admin, path, data)
+			b, bundleErr := trust.open(ctx, cfg, admin, path, data)
 			if bundleErr != nil {
-				return nil, nil, bundleErr
+				return Content{}, bundleErr
 			}
-			rows = append(rows, more...)
+			out.Rows = append(out.Rows, b.Rows()...)
+			if b.AuditHead != nil && len(b.Marks) > 0 {
+				out.Bundles = append(out.Bundles, operate.BundleHead{Instance: b.Instance, Head: *b.AuditHead})
+			}
 			continue
 		}
 		parsed, format, err := interchange.Parse(filepath.Base(path), data, cfg.ChainID)
 		if err != nil {
-			return nil, nil, hints.Add(err, hintFor(err))
+			return Content{}, hints.Add(err, hintFor(err))
 		}
 		if err := notReplaced(format, path, paths); err != nil {
-			return nil, nil, err
+			return Content{}, err
 		}
 		for _, r := range parsed {
 			if r.Chain != cfg.ChainID && r.Chain != (tezos.ChainID{}) {
 				at := hwm.Position{Level: r.Level, Round: r.Round}
-				refused = append(refused, operate.ChangeRow{
+				out.Refused = append(out.Refused, operate.ChangeRow{
 					PKH: r.PKH, Kind: r.Kind, After: at, Result: "refused", Why: "the file is for chain " + r.Chain.String(),
 				})
 				continue
 			}
-			rows = append(rows, hwm.ImportRow{PKH: r.PKH, Kind: r.Kind, Level: r.Level, Round: r.Round})
+			out.Rows = append(out.Rows, hwm.ImportRow{PKH: r.PKH, Kind: r.Kind, Level: r.Level, Round: r.Round})
 		}
 	}
-	return rows, refused, nil
+	return out, nil
 }
 
 func hintFor(err error) string {

@@ -37,9 +37,9 @@ func (t Trust) Check(ctx context.Context, cfg *config.Config, admin operate.Admi
 		"compare with the writer's key (highwater peer show, on the writer's machine); if the key is right: --key "+b.Instance.String())
 }
 
-// rows are the marks of a trusted bundle.
-func (t Trust) rows(ctx context.Context, cfg *config.Config, admin operate.Admin, path string, data []byte) (
-	[]hwm.ImportRow, error,
+// open reads a trusted bundle.
+func (t Trust) open(ctx context.Context, cfg *config.Config, admin operate.Admin, path string, data []byte) (
+	*bundle.Bundle, error,
 ) {
 	b, err := OpenBundle(path, data)
 	if err != nil {
@@ -48,7 +48,7 @@ func (t Trust) rows(ctx context.Context, cfg *config.Config, admin operate.Admin
 	if _, err = t.Check(ctx, cfg, admin, b); err != nil {
 		return nil, err
 	}
-	return b.Rows(), nil
+	return b, nil
 }
 
 // OpenBundle reads a bundle and verifies its signature. OpenBundle does not judge the signer: see Trust.

@@ -5,15 +5,19 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"highwater/internal/node/nodesim"
 )
 
-// TestAHeadThatLied: after one head far above the chain the follower follows the chain again, with its pace.
+// TestAHeadThatLied: after one head far above the chain the follower follows the chain again, with its pace. The chain
+// is young: few levels are asked of the node.
 func TestAHeadThatLied(t *testing.T) {
-	r := newRig(t).catchUp()
+	const young = 20
+	r := newRig(t, func(c *nodesim.Config) { c.Level = young }).catchUp()
 	require.NoError(t, r.advance())
-	r.f.Saw(start+1_000_000, r.now.Add(time.Second))
+	r.f.Saw(young+1_000_000, r.now.Add(time.Second))
 	_ = r.look() // the node may refuse such a level
-	for range Depth + Backfill/levelsPerHead {
+	for range Depth + young/levelsPerHead {
 		r.now = r.now.Add(longestWait)
 		h := r.sim.Advance()
 		r.f.Saw(h.Level, h.Timestamp)

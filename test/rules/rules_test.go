@@ -28,15 +28,15 @@ var (
 // hardwareOnly are the queries with a condition that no emulated device meets, with the reason. Without the condition
 // they have data.
 var hardwareOnly = map[string]string{
-	`highwater_device_alarm{instance=~"$instance"} == 1`: "an emulated device of the configuration does not lose its mark " +
-		"during its connection",
+	`highwater_device_alarm{instance=~"$instance"} == 1`: "an emulated device of the configuration does not lose its " +
+		"mark during its connection",
 }
 
-// certain are the alerts that the test causes: a second signature was asked for once, requests fail, the record is gone.
+// certain are the alerts that the test causes: one double signature was asked for, requests fail, the record is gone.
 var certain = []string{"HighwaterDoubleSignatureAsked", "HighwaterFailures", "HighwaterRegisterDenied"}
 
-// TestAgainstPrometheus: over the scrapes of a pair and of a register's owner, each query of the dashboard has data, and
-// each rule is evaluated.
+// TestAgainstPrometheus: over the scrapes of a pair and of a register's owner, each query of the dashboard has data,
+// and each rule is evaluated.
 func TestAgainstPrometheus(t *testing.T) {
 	w := newWorld(t)
 	p := startPrometheus(t, []string{w.active.address(), w.standby.address(), w.owner.address()})
