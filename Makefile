@@ -157,7 +157,7 @@ test-register: build ## let three machines share the right to sign through a rea
 .PHONY: test-page
 test-page: deps ## look at the status page in Chromium: every state, on a desk and on a phone (PICTURES=DIR keeps pictures)
 	@scripts/install-deps.sh chromium
-	@HIGHWATER_PICTURES='$(PICTURES)' $(GO) test -C test/page -count=1 ./...
+	@HIGHWATER_PICTURES='$(abspath $(PICTURES))' $(GO) test -C test/page -count=1 ./...
 
 .PHONY: test-clients
 test-clients: build ## let a client of another project (Taquito) speak to a real signer; installs Node if missing

@@ -112,7 +112,7 @@ func TestAnOpenPageIsToldOfChangesOnly(t *testing.T) {
 	at := serve(t, monitorOf(c))
 	p := openPage(t, at)
 	first := p.next(t)
-	require.Len(t, first.Parts, 8)
+	require.Len(t, first.Parts, 9)
 	require.Equal(t, c.shown.Title, first.Title)
 	require.InDelta(t, time.Now().UnixMilli(), first.Now, 60_000)
 	require.Contains(t, ask(t, at, "GET", "/", "").body, `data-page="`+first.Build+`"`)

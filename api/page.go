@@ -28,7 +28,7 @@ var liveJS []byte
 var statusPage = template.Must(template.New("status").Parse(statusHTML))
 
 // partNames are the parts of the page that a script replaces: templates, and ids of the document.
-var partNames = []string{"state", "alarms", "who", "facts", "rights", "levels", "devices", "keys"}
+var partNames = []string{"alarms", "state", "warnings", "who", "facts", "rights", "levels", "devices", "keys"}
 
 // policy lets the page run its own script, and use its own style; the script may ask this address alone.
 var policy = func() string {

@@ -37,10 +37,19 @@ func TestPageInEveryState(t *testing.T) {
 			require.Less(t, len(got.body), 40<<10)
 			inOrder(t, got.body, s.Text, "Who may sign", "<dt>May sign", "Horizon of the keys", "Devices", "Keys and watermarks")
 			if len(s.Status.Alarms) > 0 {
-				inOrder(t, got.body, s.Text, "look for a second signer", "alarm: elsewhere", "Who may sign")
+				inOrder(t, got.body, "look for a second signer", "alarm: elsewhere", s.Text, "Who may sign")
 			}
 		})
 	}
+}
+
+// TestNotReadyTellsHowMuch: nothing is signed, or some keys sign on.
+func TestNotReadyTellsHowMuch(t *testing.T) {
+	s := pagetest.States()[0]
+	s.Status.Ready, s.Status.NotReady = false, []string{"device left: locked: enter the PIN"}
+	require.Contains(t, pageOf(t, s).body, "✗ Not ready. It does not sign with every key:")
+	s.Status.Signing, s.Status.Store = false, "input/output error"
+	require.Contains(t, pageOf(t, s).body, "✗ Not ready. It signs nothing now:")
 }
 
 // inOrder finds the words in the text, one after the other.
@@ -81,9 +90,9 @@ func TestPageShowsTheLastLevels(t *testing.T) {
 		`<path fill="url(#no-request)" d="M0 48h8v8h-8z"/>`, `<pattern id="replayed" class="replayed" `,
 		"p50 42 ms, p99 118 ms; device 93 %, disk 2 %",
 		"<li>level 8123408: missed on chain; nobody asked for a signature</li>",
-		"<li>level 8123358: missed on chain; signed here at 04:00:00 UTC, in 43 ms</li>",
-		"<li>level 8123437, round 0: refused at 04:00:00 UTC (not_above)</li>",
-		"<li>level 8123317, round 0: conflict at 04:00:00 UTC (conflict)</li>",
+		"<li>level 8123358: missed on chain; signed here at 03:50:06 UTC, in 43 ms</li>",
+		"<li>level 8123437, round 0: refused at 03:58:00 UTC (not_above)</li>",
+		"<li>level 8123317, round 0: conflict at 03:46:00 UTC (conflict)</li>",
 		"<h3>consensus · attestation</h3>",
 	} {
 		require.Contains(t, got, want)

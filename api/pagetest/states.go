@@ -3,6 +3,7 @@ package pagetest
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"highwater/failover"
@@ -32,13 +33,19 @@ func Squares(key tezos.PublicKeyHash, kind tezos.Kind) history.Series {
 		Latency: history.Latency{Signatures: 191, P50US: 42_300, P99US: 118_000, Device: .93, Disk: .02},
 	}
 	missed := map[int32]bool{101: true, 151: true}
+	if kind == tezos.Preattestation { // leaves no trace on chain
+		missed = nil
+	}
 	odd := map[int32]history.State{
 		3: history.Replayed, 60: history.Conflict, 117: history.Failed, 118: history.Failed, 150: history.None,
 		151: history.None, 180: history.Refused,
 	}
 	at := time.Date(2026, 11, 28, 4, 0, 0, 0, time.UTC)
 	for i := range int32(history.Levels) {
-		q := history.Square{Level: 8_123_257 + i, State: history.Signed, At: at, TookUS: 43_000, Missed: missed[i]}
+		q := history.Square{
+			Level: 8_123_257 + i, State: history.Signed, At: at.Add(time.Duration(i-history.Levels) * 6 * time.Second),
+			TookUS: 43_000, Missed: missed[i],
+		}
 		if state, ok := odd[i]; ok {
 			q.State = state
 		}
@@ -98,6 +105,9 @@ func States() []Shown {
 	}
 	without := func(role hwm.Role, why string, no ...string) operate.Status {
 		st := well(key)
+		if role == hwm.Standby {
+			st.Pair.MaySign, st.Pair.Peer.Role = "the other instance", "active"
+		}
 		st.Ready, st.Signing, st.NotReady = false, false, append([]string{"role: " + why}, no...)
 		st.Role.Role, st.Role.Why = role, why
 		return st
@@ -110,11 +120,9 @@ func States() []Shown {
 		Hint: "look for a second signer with the key, then: highwater acknowledge 1",
 	}}
 	standby := without(hwm.Standby, "standby: handed over")
-	standby.Pair.MaySign = "the other instance"
 	alone := without(hwm.Standby, "standby: maintenance")
 	alone.Pair = nil
 	locked := without(hwm.Standby, "standby: handed over", "device left: locked: enter the PIN")
-	locked.Pair.MaySign = "the other instance"
 	locked.Devices[0].Status = device.Status{
 		Health: device.Locked, Model: "Nano S Plus", App: "Tezos Baking 2.4.7", Advice: "enter the PIN",
 	}
@@ -128,6 +136,12 @@ func States() []Shown {
 	until.Ready, until.NotReady = false, []string{"marks: the key signs from level 8123600 on"}
 	until.Ahead = []operate.Ahead{{PKH: key, From: 8_123_600}}
 	never := until
+	never.NotReady = []string{"marks: the ceiling 8123400 keeps the key from every level from here on"}
+	ceiling := int32(8_123_400)
+	never.Marks = slices.Clone(never.Marks)
+	for i := range never.Marks {
+		never.Marks[i].Ceiling = &ceiling
+	}
 	never.Ahead = []operate.Ahead{{PKH: key}}
 	shared := without(hwm.Active, "attic may not sign: cellar may")
 	shared.Pair, shared.Register = nil, &register.View{
@@ -150,7 +164,7 @@ func States() []Shown {
 			"alone", alone, nil, "– Standby · attic · mainnet · Highwater", "calm",
 			"– Standby, and ready: only the right to sign is elsewhere.",
 		},
-		{"locked", locked, nil, "✗ NOT READY · attic · mainnet · Highwater", "bad", "✗ Not ready."},
+		{"locked", locked, nil, "✗ NOT READY · attic · mainnet · Highwater", "bad", "✗ Not ready. It signs nothing now:"},
 		{
 			"fenced", fenced, series, "✗ FENCED · attic · mainnet · Highwater", "bad",
 			"✗ Fenced: it ended its own signing.",

@@ -138,8 +138,8 @@ func TestRightsOfAnotherTime(t *testing.T) {
 	})
 }
 
-// TestRightsOnChainAreNotSilent: the node of this machine was away for an hour, and the baker has another one. The memory
-// of requests ends before the levels that become final at once.
+// TestRightsOnChainAreNotSilent: the node of this machine was away for an hour, and the baker has its own node. The
+// memory of requests ends before the levels that become final at once.
 func TestRightsOnChainAreNotSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, ledger)
@@ -155,8 +155,8 @@ func TestRightsOnChainAreNotSilent(t *testing.T) {
 	})
 }
 
-// TestASleepOfTheMachineIsNoSilentNode: after a suspended machine, or a step of its clock, the newest head is old until
-// the next one comes.
+// TestASleepOfTheMachineIsNoSilentNode: after the machine slept, or a step of its clock, the newest head is old until the
+// next head.
 func TestASleepOfTheMachineIsNoSilentNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, ledger)

@@ -51,7 +51,7 @@ func (w *Watch) readRights(now time.Time) {
 		case !r.Ours:
 			k.silent = 0
 			continue
-		case r.Asked, !r.Missed: // on chain: somebody asked, and the memory of requests is shorter
+		case r.Asked, !r.Missed: // on chain is asked: the memory of requests is short
 			k.silent = 0
 		case !r.Block:
 			k.silent++

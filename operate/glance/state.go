@@ -31,7 +31,10 @@ func StateOf(st operate.Status) State {
 	case st.Signing && len(st.Ahead) > 0 && len(st.NotReady) == len(st.Ahead):
 		return ahead(st.Ahead)
 	}
-	return State{"bad", "✗", "NOT READY", "Not ready. It signs nothing now, or not with every key:"}
+	if st.Signing {
+		return State{"bad", "✗", "NOT READY", "Not ready. It does not sign with every key:"}
+	}
+	return State{"bad", "✗", "NOT READY", "Not ready. It signs nothing now:"}
 }
 
 // resting tells whether the right to sign is all that is missing, and lies elsewhere.

@@ -106,5 +106,6 @@ func keep(ctx context.Context, t *testing.T, name string) {
 	beyond := true
 	got, err := chromedp.Call(ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{CaptureBeyondViewport: &beyond})
 	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(dir, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, name+".png"), got.Data, 0o600))
 }

@@ -18,7 +18,8 @@ import (
 	"highwater/operate"
 )
 
-// findings looks at the page as shown: wider than the screen, small targets, and text with too little contrast.
+// findings looks at the page as shown: wider than the screen, small targets, text with too little contrast, and squares out
+// of line.
 const findings = `(() => {
   const out = [];
   const root = document.documentElement;
@@ -48,6 +49,11 @@ const findings = `(() => {
   for (const e of document.querySelectorAll('a, summary, button')) {
     const box = e.getBoundingClientRect();
     if (box.width < 24 || box.height < 40) out.push('small to tap: ' + e.textContent);
+  }
+  const tops = {};
+  for (const f of document.querySelectorAll('figure')) {
+    const row = f.getBoundingClientRect().top, top = f.querySelector('.squares').getBoundingClientRect().top;
+    if (Math.abs((tops[row] ??= top) - top) > 1) out.push('squares out of line: ' + f.querySelector('h3').textContent);
   }
   if (seen < 30) out.push('only ' + seen + ' looked at');
   return out.join('\n');
