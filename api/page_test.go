@@ -47,9 +47,9 @@ func TestPageInEveryState(t *testing.T) {
 func TestNotReadyTellsHowMuch(t *testing.T) {
 	s := pagetest.States()[0]
 	s.Status.Ready, s.Status.NotReady = false, []string{"device left: locked: enter the PIN"}
-	require.Contains(t, pageOf(t, s).body, "✗ Not ready. It does not sign with every key:")
+	require.Contains(t, pageOf(t, s).body, "✗ Not ready. Not every key signs:")
 	s.Status.Signing, s.Status.Store = false, "input/output error"
-	require.Contains(t, pageOf(t, s).body, "✗ Not ready. It signs nothing now:")
+	require.Contains(t, pageOf(t, s).body, "✗ Not ready. Nothing is signed now:")
 }
 
 // inOrder finds the words in the text, one after the other.

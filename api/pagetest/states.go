@@ -164,7 +164,7 @@ func States() []Shown {
 			"alone", alone, nil, "– Standby · attic · mainnet · Highwater", "calm",
 			"– Standby, and ready: only the right to sign is elsewhere.",
 		},
-		{"locked", locked, nil, "✗ NOT READY · attic · mainnet · Highwater", "bad", "✗ Not ready. It signs nothing now:"},
+		{"locked", locked, nil, "✗ NOT READY · attic · mainnet · Highwater", "bad", "✗ Not ready. Nothing is signed now:"},
 		{
 			"fenced", fenced, series, "✗ FENCED · attic · mainnet · Highwater", "bad",
 			"✗ Fenced: it ended its own signing.",

@@ -131,7 +131,8 @@ func (r *Report) verifyRecords(in io.Reader, f file, first, last bool) error {
 		case errors.Is(err, io.EOF) && n > f.first:
 			return nil
 		case errors.Is(err, errTorn):
-			r.note(n, time.Time{}, fmt.Sprintf("%d bytes of an unfinished record: a write under way, a power cut, or a cut", f.size-s.at))
+			r.note(n, time.Time{}, fmt.Sprintf("%d bytes at the end are half a record, or zeros: a write under way, a power cut, or a cut",
+				f.size-s.at))
 			return nil
 		case errors.Is(err, io.EOF):
 			r.fault(f.path, n, "the file is empty")

@@ -32,9 +32,9 @@ func StateOf(st operate.Status) State {
 		return ahead(st.Ahead)
 	}
 	if st.Signing {
-		return State{"bad", "✗", "NOT READY", "Not ready. It does not sign with every key:"}
+		return State{"bad", "✗", "NOT READY", "Not ready. Not every key signs:"}
 	}
-	return State{"bad", "✗", "NOT READY", "Not ready. It signs nothing now:"}
+	return State{"bad", "✗", "NOT READY", "Not ready. Nothing is signed now:"}
 }
 
 // resting tells whether the right to sign is all that is missing, and lies elsewhere.
