@@ -263,6 +263,7 @@ the journal: forgets an act | operate/acts.go | s/^\tl.note(ctx, entry{"release"
 the journal: keeps a passphrase | operate/acts.go | s/c.Device + ": " + c.Verb, ""/c.Device + ": " + string(c.Args), ""/ | ./internal/daemon | TestALookIsNoAct
 the journal: takes a look for an act | operate/acts.go | s/if r.DryRun {/if false {/ | ./internal/daemon | TestALookIsNoAct
 missed: blames the baker for a signer that did not run | internal/missed/cause.go | s/case !within(l.runs, p.At):/case false:/ | ./internal/missed | TestASignerThatDidNotRun
+missed: calls a signer stopped whose last records a power cut took | internal/missed/cause.go | s/case !within(l.runs, p.At) \&\& within(l.ends, p.At):/case false:/ | ./internal/missed | TestASignerThatDidNotRun
 missed: blames the baker over a gap of the log | internal/missed/cause.go | s/case within(l.gaps, p.At):/case false:/ | ./internal/missed | TestASignerThatDidNotRun
 missed: hides levels that the node does not have | internal/missed/span.go | s/notes = append(notes, fmt.Sprintf("the node has no blocks/_ = append(notes, fmt.Sprintf("the node has no blocks/ | ./internal/missed | TestSpans
 missed: reads any number of levels | internal/missed/span.go | s/; levels > MaxLevels {/; levels < 0 {/ | ./internal/missed | TestASpanIsBounded

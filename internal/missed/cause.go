@@ -102,6 +102,8 @@ func (l *Log) silent(p rights.Past) (Cause, string) {
 		return NoRecord, "there is no audit log"
 	case p.At.Before(l.first.Add(-time.Second)): // times of blocks are in whole seconds
 		return NoRecord, "the audit log begins later, at " + words.Time(l.first)
+	case !within(l.runs, p.At) && within(l.ends, p.At):
+		return NoRecord, "the run did not end in order, and its last records may be lost"
 	case !within(l.runs, p.At):
 		if l.Fault != nil && p.At.After(l.quiet) {
 			return NoRecord, "the audit log is not readable up to here"

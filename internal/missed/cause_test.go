@@ -116,7 +116,7 @@ func TestASignerThatDidNotRun(t *testing.T) {
 	l.runs[2].to = noon.Add(time.Hour)
 	for after, want := range map[time.Duration]Cause{
 		-time.Minute: NoRecord, time.Minute: NeverAsked, 15 * time.Minute: NotRunning, 22 * time.Minute: NeverAsked,
-		27 * time.Minute: NotRunning, 35 * time.Minute: NeverAsked, 45 * time.Minute: NoRecord,
+		25*time.Minute + 30*time.Second: NoRecord, 27 * time.Minute: NotRunning, 35 * time.Minute: NeverAsked, 45 * time.Minute: NoRecord,
 		55 * time.Minute: NeverAsked, 2 * time.Hour: NotRunning,
 	} {
 		require.Equal(t, want, cause(after), after)

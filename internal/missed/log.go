@@ -15,9 +15,10 @@ type Log struct {
 	asked   map[place][]asked
 	runs    []interval
 	gaps    []interval
-	first   time.Time // of the first record
-	quiet   time.Time // of the last record before now
-	running bool      // a run has begun, and not ended
+	ends    []interval // behind a run that did not end in order: its last records may be lost
+	first   time.Time  // of the first record
+	quiet   time.Time  // of the last record before now
+	running bool       // a run has begun, and not ended
 }
 
 // place is a right, without the round: a key attests a level in several rounds.
@@ -49,6 +50,9 @@ func (a asked) delay(block time.Time) time.Duration { return a.at.Add(-a.took).S
 
 // longestTook is the longest time of a request that a record can hold; a longer one is cut to it.
 const longestTook = 6553 * time.Millisecond
+
+// unwritten is how long the system may keep records from the disk: a power cut takes as much.
+const unwritten = 40 * time.Second
 
 // interval is a time from..to; both ends belong to it.
 type interval struct{ from, to time.Time }
@@ -88,8 +92,9 @@ func ReadLog(dir string, about []rights.Past, now time.Time) *Log {
 		return true
 	})
 	if end := now; l.running {
-		if now.IsZero() {
-			end = l.quiet // ended without order
+		if now.IsZero() { // ended without order
+			end = l.quiet
+			l.ends = append(l.ends, interval{l.quiet, l.quiet.Add(unwritten)})
 		}
 		l.runs[len(l.runs)-1].to = end
 	}
@@ -102,6 +107,7 @@ func (l *Log) event(e audit.Event) {
 	case audit.Started:
 		if l.running {
 			l.runs[len(l.runs)-1].to = l.quiet
+			l.ends = append(l.ends, interval{l.quiet, l.quiet.Add(min(unwritten, e.At.Sub(l.quiet)))})
 		}
 		// Times of blocks are in whole seconds, and a request comes after its block.
 		l.runs, l.running = append(l.runs, interval{from: e.At.Add(-time.Second)}), true
