@@ -79,6 +79,11 @@ func NewMetrics() *Metrics {
 			m.refusals.WithLabelValues(string(reason), kind.String())
 		}
 	}
+	for _, reason := range signer.FailureReasons {
+		for _, kind := range tezos.Kinds {
+			m.failures.WithLabelValues(reason, kind.String())
+		}
+	}
 	m.warnings.WithLabelValues(tezos.WarnBlockLayout)
 	for _, cause := range door.Causes {
 		m.turnedAway.WithLabelValues(string(cause))

@@ -9,9 +9,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/api"
 	"highwater/hwm"
 	"highwater/internal/device"
 	"highwater/internal/early"
+	"highwater/internal/tezos"
 	"highwater/signer"
 )
 
@@ -87,4 +89,37 @@ func TestMonitoringPageIsComplete(t *testing.T) {
 		reasons = append(reasons, "device_"+string(h))
 	}
 	require.Equal(t, sorted(reasons), firstCells(t, "Reasons"))
+}
+
+var failureRow = regexp.MustCompile("(?m)^\\| (`[^|]+) \\| failure \\|")
+
+// TestFailuresCountFromTheStart: each reason of a failure, as the page has them, is a counter at zero before the first
+// failure. A burst between two scrapes raises the alert.
+func TestFailuresCountFromTheStart(t *testing.T) {
+	text, err := os.ReadFile("../docs/monitoring.md")
+	require.NoError(t, err)
+	var want []string
+	for _, row := range failureRow.FindAllStringSubmatch(string(text), -1) {
+		for _, cell := range strings.Split(row[1], ", ") {
+			want = append(want, strings.Trim(cell, "`"))
+		}
+	}
+	families, err := api.NewMetrics().Registry.Gather()
+	require.NoError(t, err)
+	var got []string
+	for _, f := range families {
+		if f.GetName() != "highwater_failures_total" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			require.Zero(t, m.GetCounter().GetValue())
+			for _, l := range m.GetLabel() {
+				if l.GetName() == "reason" {
+					got = append(got, l.GetValue())
+				}
+			}
+		}
+		require.Len(t, f.GetMetric(), len(want)*len(tezos.Kinds))
+	}
+	require.Equal(t, sorted(want), sorted(got))
 }

@@ -427,6 +427,7 @@ lets a flood push the audit log out | internal/audit/writer.go | s/return q.coun
 throws the torn end of the audit log away | internal/audit/open.go | s/err := w.setAside(last.file, last.at, aside)/err := os.Truncate(last.path, last.at)/ | ./internal/audit | TestATornEndIsKeptAside
 calls a kill an end in order, in the audit log | internal/audit/open.go | s/case !last.inOrder \&\& !w.began:/case false:/ | ./internal/audit | TestARunThatDidNotEndIsNamed
 lets others read the audit log | internal/audit/writer.go | s/fileMode = 0o600/fileMode = 0o644/ | ./internal/audit | TestOnlyItsUserReadsTheLog
+counts a failure from its first one on | api/metrics.go | s/^\t\t\tm.failures.WithLabelValues(reason, kind.String())$/\t\t\t_, _ = reason, kind/ | ./api | TestFailuresCountFromTheStart
 tells the audit log nothing | internal/daemon/instance.go | s/^\t\t\tlog.Tell(decisionOf(o))$/\t\t\t_ = decisionOf(o)/ | ./cmd | TestScript/audit
 gives strangers the room of keys in the audit log | internal/daemon/audit.go | s/case signer.UnknownKey, signer.WrongChain/case signer.WrongChain/ | ./internal/daemon | TestDecisionOfAnOutcome
 lets a request wait for the early warnings | internal/early/run.go | /case w.queue <- e:/,/}/s/^\tdefault:$/\tcase w.queue <- e:/ | ./internal/early | TestNothingWaits

@@ -28,6 +28,9 @@ const (
 	StoreFails = refusal.StoreFails
 )
 
+// FailureReasons are the reasons of a breakage: see refusal.FailureReasons.
+var FailureReasons = refusal.FailureReasons
+
 // The stages.
 const (
 	StageQueue  = refusal.StageQueue

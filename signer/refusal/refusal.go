@@ -36,6 +36,13 @@ const StoreFails = "store"
 // SlowDisk is the reason of a request that the device signed in time, with a mark too late on the disk.
 const SlowDisk = "slow_disk"
 
+// FailureReasons are the words of ReasonOf for a breakage, and no decision.
+var FailureReasons = []string{
+	"device_" + string(device.Absent), "device_" + string(device.Locked), "device_" + string(device.WrongApp),
+	"device_" + string(device.NoApp), "device_" + string(device.Busy), "device_" + string(device.Broken),
+	"device_refused", "wrong_signature", SlowDisk, "timeout", StoreFails,
+}
+
 // ReasonOf says in one word why a request got no signature, for logs and metrics; empty for nil.
 func ReasonOf(err error) string {
 	if err == nil {
