@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"crypto/elliptic"
 	"errors"
 	"fmt"
 	"math/big"
@@ -41,18 +42,20 @@ func TestLocators(t *testing.T) {
 	}
 }
 
-// TestHighSBecomesLow mirrors s, which is the same signature for ECDSA, and which octez refuses for secp256k1.
+// TestHighSBecomesLow mirrors s, which is the same signature for ECDSA, on both curves: octez refuses a high s for
+// secp256k1.
 func TestHighSBecomesLow(t *testing.T) {
-	n := secp256k1.Params().N
-	low := make([]byte, 64)
-	low[31], low[63] = 7, 9
-	high := append([]byte{}, low...)
-	new(big.Int).Sub(n, big.NewInt(9)).FillBytes(high[32:])
-	der := toDER(high)
-	der[0] |= 1
-	raw, err := parseDER(Secp256k1, der)
-	require.NoError(t, err)
-	require.Equal(t, low, raw)
+	for curve, n := range map[Curve]*big.Int{Secp256k1: secp256k1.Params().N, P256: elliptic.P256().Params().N} {
+		low := make([]byte, 64)
+		low[31], low[63] = 7, 9
+		high := append([]byte{}, low...)
+		new(big.Int).Sub(n, big.NewInt(9)).FillBytes(high[32:])
+		der := toDER(high)
+		der[0] |= 1
+		raw, err := parseDER(curve, der)
+		require.NoError(t, err)
+		require.Equal(t, low, raw, "%s", curve)
+	}
 }
 
 // TestAnswerToAnotherPayload holds that a signature is only taken together with the digest of what was asked for.

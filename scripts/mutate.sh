@@ -49,6 +49,8 @@ keeps the advice of a refusal out of the log | signer/outcome/log.go | s/hint :=
 does not look again for a daemon that was starting | cmd/cli/access.go | s/dialErr == nil {/dialErr == nil \&\& late == nil {/ | ./cmd/cli | TestCommandBesideAStartingDaemon
 gives an attestation with DAL a kind of its own | internal/tezos/payload.go | s/^\treq.Kind = Kind(payload\[0\])/&\n\tif len(payload) > offTag \&\& payload[offTag] == tagAttestationWithDAL {\n\t\treq.Kind = 0x17\n\t}/ | ./internal/tezos | TestDecodeVectors
 does not verify what the device gave | signer/ask.go | /^func verify/,/^}/s/err := awaited.Verify(sig)/err := error(nil)/ | ./signer | TestWrongSignatureNeverLeaves
+gives a device's high s out | ledger/answer.go | s/if i == 1 \&\& n.Cmp(/if i == 2 \&\& n.Cmp(/ | ./ledger | TestHighSBecomesLow
+gives a tz3 key's high s out | ledger/answer.go | s/if i == 1 \&\& n.Cmp(/if i == 1 \&\& curve != P256 \&\& n.Cmp(/ | ./ledger | TestHighSBecomesLow
 spends a mark on a level that a Ledger does not take | ledger/limits.go | s/if req.Level > maxLevel {/if false {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
 spends a mark on what a Ledger's own mark refuses | ledger/limits.go | s/if !below(req, mark, key.last) {/if true {/ | ./signer | TestLedgerRefusesBeforeTheMarkMoves
 takes for signed what a device would have refused | guard/memory.go | s/ || o.Spared {/ {/ | ./guard | TestARequestThatWasSpared
