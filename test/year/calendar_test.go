@@ -15,7 +15,7 @@ const (
 	deviceReset fault = "the device was away"
 	diskStall   fault = "the disk stalled"
 	longStall   fault = "stalls without a pause, too long for two levels"
-	awayStall   fault = "a stall when the device was just back"
+	bareStall   fault = "a stall before levels were ahead again"
 	upgrade     fault = "an upgrade restarted the signer"
 	powerCut    fault = "the power was away"
 	levelsAhead fault = "levels ahead, after a power cut"

@@ -68,8 +68,14 @@ var damages = []damage{
 	},
 }
 
-// restart makes the next connection the first of a new process.
-func (d *door) restart() { d.files, d.shaken = nil, nil }
+// restart begins a new process, which reads good files at once, on standby too. Broken files wait for a connection to
+// find them.
+func (d *door) restart() {
+	d.files, d.shaken = nil, nil
+	if !d.broken {
+		require.NoError(d.t, d.open())
+	}
+}
 
 // open reads the files for the first time, as the start of a signer does.
 func (d *door) open() (err error) {
@@ -109,11 +115,14 @@ func (d *door) knock() error {
 	return nil
 }
 
-// renew changes the certificates of both machines, or damages them.
+// renew changes the certificates of both machines, or damages them. A daemon looks at the files each ten seconds, on
+// standby too: long before the next renewal.
 func (l *life) renew(by damage) {
 	for _, d := range l.doors {
 		if by == nil {
 			d.renew(l.certificates)
+			require.NoError(l.t, d.open()) // of a start that broken files had stopped
+			d.files.Again()
 			continue
 		}
 		by(d, l.certificates)

@@ -102,7 +102,7 @@ func table(with, without *result) string {
 	row := func(columns ...any) { _, _ = fmt.Fprintln(w, strings.TrimSuffix(fmt.Sprintln(columns...), "\n")) }
 	row("lost requests, by cause\tahead = 2\tahead = 0\tattestations, ahead = 2\tahead = 0")
 	for _, f := range []fault{
-		nodeRestart, deviceReset, diskStall, longStall, awayStall, upgrade, handover, renewal, badStart, deadDisk, powerCut,
+		nodeRestart, deviceReset, diskStall, longStall, bareStall, upgrade, handover, renewal, badStart, deadDisk, powerCut,
 		levelsAhead, otherBytes, theSigner,
 	} {
 		row(fmt.Sprintf("%s\t%d\t%d\t%d\t%d", f, with.lost[f], without.lost[f],
@@ -131,6 +131,7 @@ type life struct {
 	comes          func()    // how
 	away, stalled  time.Time // the ends of the last reset and of the last stall
 	stallBegan     time.Time // with the stalls that ended without a pause
+	bare           time.Time // the end of the last gap without signatures: no level was made durable ahead meanwhile
 	floor          int32     // no level at or below is signed any more …
 	floorOf        fault     // … because of this
 	lives          int       // grows with each cut: an answer of an earlier life reached nobody
@@ -141,7 +142,8 @@ type life struct {
 
 func live(t *testing.T, root string, ahead int32, seed uint64, span time.Duration) *result {
 	l := &life{
-		t: t, begin: time.Now(), chain: newChain(seed), key: signertest.NewKey(t, tezos.Ed25519, 1), epoch: 1,
+		t: t, begin: time.Now(), bare: time.Now(), chain: newChain(seed), key: signertest.NewKey(t, tezos.Ed25519, 1),
+		epoch:  1,
 		result: &result{lost: map[fault]int{}, levelsLost: map[fault]map[int32]bool{}},
 	}
 	l.certificates = certificateLife(span)
@@ -268,8 +270,8 @@ func (l *life) cause(a ask, asked time.Time, err error) fault {
 		return l.floorOf
 	case l.away.After(asked):
 		return deviceReset
-	case l.stalled.After(asked) && asked.Sub(l.away) < 2*blockTime: // no level could be made durable ahead
-		return awayStall
+	case l.stalled.After(asked) && (asked.Sub(l.bare) < 2*blockTime || a.step.Level <= l.floor+2):
+		return bareStall
 	case l.stalled.After(asked) && l.stalled.Sub(l.stallBegan) > longestStall:
 		return longStall
 	case l.stalled.After(asked):
@@ -304,6 +306,7 @@ func (l *life) happen(e event) {
 	switch e.what { //nolint:exhaustive // the rest finds a machine, or is below
 	case nodeRestart:
 		l.silent = now.Add(e.lasts)
+		l.gapUntil(l.silent)
 	case renewal, mended:
 		l.renew(e.damage)
 	}
@@ -315,6 +318,7 @@ func (l *life) happen(e event) {
 		l.mu.Lock()
 		l.away = now.Add(e.lasts)
 		l.mu.Unlock()
+		l.gapUntil(l.away)
 		l.current.dev.reset(e.lasts)
 	case diskStall:
 		l.mu.Lock()
@@ -335,6 +339,7 @@ func (l *life) happen(e event) {
 		l.epoch++
 		l.other.own(l.current.give(), l.epoch)
 		l.current, l.other = l.other, l.current
+		l.gapUntil(now)
 	case powerCut:
 		m := l.current
 		l.mu.Lock()
@@ -367,8 +372,16 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
+// gapUntil notes a gap without signatures, or a first request of a machine or of an owner to come.
+func (l *life) gapUntil(end time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.bare = later(l.bare, end)
+}
+
 func (l *life) goDown(e event, comes func()) {
 	l.current, l.down, l.back, l.comes = nil, e.what, time.Now().Add(e.lasts), comes
+	l.gapUntil(l.back)
 }
 
 // floorAt notes the highest mark that a start has: what is asked for at or below is lost to f.
