@@ -14,10 +14,14 @@ import (
 // NewMonitor gives the handler of the monitor listener. The handler reads, and changes nothing.
 func NewMonitor(a operate.Monitor, m *Metrics) http.Handler {
 	r := chi.NewRouter()
-	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) {
+	probe := func(path string, h http.HandlerFunc) { // some probes send HEAD
+		r.Get(path, h)
+		r.Head(path, h)
+	}
+	probe("/healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
 	})
-	r.Get("/readyz", func(w http.ResponseWriter, req *http.Request) { readyz(w, req, a) })
+	probe("/readyz", func(w http.ResponseWriter, req *http.Request) { readyz(w, req, a) })
 	r.Get("/status", read(a.Status))
 	r.Get("/history", read(allSeries(a)))
 	r.Get("/metrics", promhttp.HandlerFor(m.Registry, promhttp.HandlerOpts{DisableCompression: true}).ServeHTTP)

@@ -146,7 +146,7 @@ func TestWebPagesReachNothing(t *testing.T) {
 	}
 }
 
-// TestTheMonitorOnlyReads: no method but GET reaches anything.
+// TestTheMonitorOnlyReads: no method but GET reaches anything; the two probes may be HEAD.
 func TestTheMonitorOnlyReads(t *testing.T) {
 	r := newRig(t)
 	at := serve(t, api.NewMonitor(r.admin, r.metrics))
@@ -154,6 +154,11 @@ func TestTheMonitorOnlyReads(t *testing.T) {
 		for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"} {
 			require.Equal(t, http.StatusMethodNotAllowed, ask(t, at, method, path, "").status, "%s %s", method, path)
 		}
+	}
+	for path, status := range map[string]int{
+		"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable, "/events": http.StatusMethodNotAllowed,
+	} {
+		require.Equal(t, status, ask(t, at, "HEAD", path, "").status, path)
 	}
 }
 
