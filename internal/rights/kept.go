@@ -9,7 +9,7 @@ import (
 	"highwater/internal/tezos"
 )
 
-// kept is a right in a third of its size: a follower of a hundred keys keeps tens of thousands of them.
+// kept is a right in less than half of its size: a follower of a hundred keys keeps tens of thousands.
 type kept struct {
 	key          unique.Handle[tezos.PublicKeyHash]
 	level, round int32
