@@ -63,13 +63,16 @@ func shownSteps(page string) []shown {
 // for.
 var looks = regexp.MustCompile(`^(highwater (status|peer show|register show|bring-up\b.*|drill|.* --check|.* --dry-run)|etcdctl endpoint health.*)$`)
 
+// pagePatience is how long a page's command is repeated. A right that moves takes levels; under load these take longer.
+const pagePatience = time.Minute
+
 // do gives a command, and compares.
 func (p *page) do(s shown) {
 	p.t.Helper()
 	command, _, _ := strings.Cut(s.command, "  #")
 	command = strings.TrimSpace(strings.TrimPrefix(command, "sudo -u highwater "))
 	want := regexp.MustCompile(wanted(s.want))
-	for deadline := time.Now().Add(scriptPatience); ; <-time.After(100 * time.Millisecond) {
+	for deadline := time.Now().Add(pagePatience); ; <-time.After(100 * time.Millisecond) {
 		got := p.give(p.machines[s.machine], command)
 		again := looks.MatchString(command) && time.Now().Before(deadline)
 		if want.MatchString(got) || !again {
