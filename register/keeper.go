@@ -449,6 +449,9 @@ func (k *Keeper) noted(rec Record, err error) (tell bool) {
 	case k.state.Silent.IsZero():
 		k.state.Silent = time.Now()
 	}
+	if Denied(err) {
+		k.state.Why = "" // of a record that no longer counts
+	}
 	tell = Denied(err) && !k.denied
 	k.denied = err != nil && (k.denied || tell)
 	return tell

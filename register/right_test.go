@@ -3,12 +3,14 @@ package register_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"highwater/hwm"
+	"highwater/internal/tezos"
 	"highwater/register"
 	"highwater/register/registertest"
 )
@@ -76,6 +78,8 @@ func TestAReleaseWithoutAnAnswer(t *testing.T) {
 	require.ErrorIs(t, err, register.ErrUnsettled)
 	require.True(t, r.Unsettled())
 	reg.Fault = nil
+	_, err = r.Extend(t.Context(), 110)
+	require.ErrorIs(t, err, register.ErrLost, "an extension after a release")
 	_, err = r.Read(t.Context())
 	require.NoError(t, err)
 	_, _, ok := r.May(key, 0x12)
@@ -124,4 +128,71 @@ func FuzzParse(f *testing.F) {
 			require.True(t, r.Released())
 		}
 	})
+}
+
+// forgetful is a memory on a disk that fails.
+type forgetful struct {
+	*machine
+	err error
+}
+
+func (f forgetful) SetSeen(register.Seen) error { return f.err }
+
+// TestNothingIsSignedBeforeItIsRemembered lets the disk fail: a right that this instance would forget is no right.
+func TestNothingIsSignedBeforeItIsRemembered(t *testing.T) {
+	reg := registertest.New()
+	_, _, err := reg.Create(t.Context(), register.First(chain, 0, 100, nil))
+	require.NoError(t, err)
+	m := forgetful{&machine{id: hwm.InstanceID{1}}, errors.New("disk full")}
+	r := register.New(register.Config{Backend: reg, Memory: m, Chain: chain, Me: m.id, Life: "1", Ahead: ahead})
+	_, err = r.Acquire(t.Context(), 100, func(register.Record) error { return nil })
+	require.ErrorContains(t, err, "disk full")
+	_, _, ok := r.May(key, 0x12)
+	require.False(t, ok)
+}
+
+func TestParseRefuses(t *testing.T) {
+	good := string(register.First(chain, 4, 100, nil))
+	_, err := register.Parse([]byte(good))
+	require.NoError(t, err)
+	for what, text := range map[string]string{
+		"a horizon below its floor": strings.Replace(good, `"horizon":100`, `"horizon":99`, 1),
+		"an unknown field":          strings.Replace(good, `{`, `{"lease":1,`, 1),
+		"a second value":            good + "{}",
+		"another format":            strings.Replace(good, `"format":1`, `"format":2`, 1),
+		"no nonce":                  strings.Replace(good, `"nonce":"`, `"nonce":"","life":"`, 1),
+		"nothing":                   "",
+	} {
+		require.NotEqual(t, good, text)
+		_, err := register.Parse([]byte(text))
+		require.ErrorIs(t, err, register.ErrUnreadable, what)
+	}
+}
+
+func TestARecordOfAnotherChain(t *testing.T) {
+	reg := registertest.New()
+	_, _, err := reg.Create(t.Context(), register.First(tezos.ChainID{9}, 0, 100, nil))
+	require.NoError(t, err)
+	m := &machine{id: hwm.InstanceID{1}}
+	r := register.New(register.Config{Backend: reg, Memory: m, Chain: chain, Me: m.id, Life: "1", Ahead: ahead})
+	_, err = r.Acquire(t.Context(), 100, func(register.Record) error { return nil })
+	require.ErrorIs(t, err, register.ErrUnreadable)
+	require.ErrorContains(t, err, "the record is for chain")
+	require.Zero(t, m.seen, "another chain's record was remembered")
+}
+
+// TestTheNextOwnerBeginsAboveTheExactMarks takes a released right: a round more at the same level is free.
+func TestTheNextOwnerBeginsAboveTheExactMarks(t *testing.T) {
+	reg := registertest.New()
+	first := register.First(chain, 0, 100, []register.Mark{{PKH: key, Kind: 0x12, Level: 101, Round: 1}})
+	_, _, err := reg.Create(t.Context(), first)
+	require.NoError(t, err)
+	m := &machine{id: hwm.InstanceID{1}}
+	r := register.New(register.Config{Backend: reg, Memory: m, Chain: chain, Me: m.id, Life: "1", Ahead: ahead})
+	_, err = r.Acquire(t.Context(), 101, func(register.Record) error { return nil })
+	require.NoError(t, err)
+	floor, _, _ := r.May(key, 0x12)
+	require.Equal(t, hwm.Position{Level: 101, Round: 1}, floor)
+	floor, _, _ = r.May(key, 0x13)
+	require.Equal(t, hwm.Position{Level: 101, Round: hwm.MaxRound}, floor, "a kind without a mark")
 }

@@ -402,6 +402,15 @@ hides why a member does not answer | register/etcd/link.go | s/; fault != nil {/
 calls a refusal a silence | register/etcd/fault.go | s/case Full(err):/case false:/ | ./register/etcd | TestARefusalSaysWhatToDo
 cannot make the first record after a lost answer | cmd/pair/register.go | s/want.Nonce = rec.Nonce; err/err/ | ./cmd/pair | TestTheFirstRecord
 takes any record for its own first record | cmd/pair/register.go | s/\&\& !created \&\& !reflect/\&\& !created \&\& false \&\& !reflect/ | ./cmd/pair | TestTheFirstRecord
+takes its own late write for another's | register/etcd/etcd.go | s/return now, bytes.Equal(now.Value, next), nil/return now, bytes.Equal(now.Value, nil), nil/ | ./register/etcd | TestAWriteThatWasApplied
+reads the register of the past | register/etcd/etcd.go | s/c.Get(ctx, r.key); err/c.Get(ctx, r.key, clientv3.WithSerializable()); err/ | ./register/etcd | TestEachReadIsLinearizable
+signs by a record that it would forget | register/right.go | s/return r.cfg.Memory.SetSeen(next)/_ = r.cfg.Memory.SetSeen(next)\n\treturn nil/ | ./register | TestNothingIsSignedBeforeItIs
+extends after a release without an answer | register/right.go | s/r.held, r.unsettled, r.closing = nil, true, want/r.unsettled, r.closing = true, want/ | ./register | TestAReleaseWithoutAnAnswer
+loses the exact marks of a release | register/right.go | s/^\tfor _, m := range rec.Marks {$/\tfor _, m := range rec.Marks[:0] {/ | ./register | TestTheNextOwnerBegins
+signs by the record of another chain | register/right.go | s/if err == nil \&\& rec.Chain != r.cfg.Chain {/if false {/ | ./register | TestARecordOfAnotherChain
+reads a record with fields of a later version | register/record.go | s/dec.DisallowUnknownFields()/_ = dec/ | ./register | TestParseRefuses
+believes a horizon below its floor | register/record.go | s/r.Horizon < r.Floor || /false || / | ./register | TestParseRefuses
+makes a first record in the place of a lost record | cmd/pair/register.go | s/if seen.Cluster == 0 || seen.Detached != 0 {/if seen.Epoch > 0 || seen.Cluster == 0 {/ | ./cmd/pair | TestALostRecordIsNoFreshStart
 hides that a certificate has ended | register/etcd/tls.go | s/time.Now().After(end)/time.Now().After(end.AddDate(9, 0, 0))/ | ./register/etcd | TestACertificateThatEnds
 reads the wrong kind from an old file of octez-baker | hwm/interchange/foreign.go | s/"endorsements":    tezos.Attestation,/"endorsements":    tezos.Preattestation,/ | ./hwm/interchange | TestBakerOfNairobi
 believes a changed audit record | internal/audit/chain.go | s/if !bytes.Equal(link\[:checkLen\], check) {/if !bytes.Equal(check, check) {/ | ./internal/audit | TestTampering

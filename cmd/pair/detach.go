@@ -69,7 +69,8 @@ func (a *app) detachCmd() *cobra.Command {
 
 func (a *app) detach(ctx context.Context, cfg *config.Config, in *daemon.Instance, head int32) error {
 	var last register.Record
-	unread := a.withRegister(ctx, cfg, 0, registerWait+livingWait, func(ctx context.Context, r *etcd.Register) (err error) {
+	cluster, limit := in.Store.RegisterSeen().Cluster, registerWait+livingWait
+	unread := a.withRegister(ctx, cfg, cluster, limit, func(ctx context.Context, r *etcd.Register) (err error) {
 		last, err = lastRecord(ctx, r, in.Store.Instance())
 		return err
 	})

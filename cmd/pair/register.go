@@ -86,6 +86,9 @@ func (a *app) registerInit(ctx context.Context, cfg *config.Config, in *daemon.I
 	if _, paired := in.Store.Peer(); paired {
 		return hints.Add(errors.New("this instance has a peer"), "highwater peer remove, on both machines")
 	}
+	if err := neverShared(in.Store.RegisterSeen()); err != nil {
+		return err
+	}
 	role := in.Store.Role()
 	if role.Role != hwm.Active || role.Owner != in.Store.Instance() {
 		return hints.Add(fmt.Errorf("this instance is on %s: the signing instance makes the first record", role.Role),
@@ -107,8 +110,7 @@ func (a *app) registerInit(ctx context.Context, cfg *config.Config, in *daemon.I
 	if err = a.Confirm(yes, question, "init"); err != nil {
 		return err
 	}
-	cluster := in.Store.RegisterSeen().Cluster
-	return a.withRegister(ctx, cfg, cluster, registerWait, func(ctx context.Context, r *etcd.Register) error {
+	return a.withRegister(ctx, cfg, 0, registerWait, func(ctx context.Context, r *etcd.Register) error {
 		e, rec, err := firstRecord(ctx, r, cfg, register.First(cfg.ChainID, role.Epoch, level, marks))
 		if err != nil {
 			return err
@@ -128,6 +130,18 @@ func (a *app) registerInit(ctx context.Context, cfg *config.Config, in *daemon.I
 		a.Note("next: highwater serve here, then on the other machines, with the same [register]")
 		return nil
 	})
+}
+
+// neverShared refuses a first record where a record was seen: after a loss of the record the marks of a former owner
+// may lie below the signatures of the last owner.
+func neverShared(seen hwm.RegisterSeen) error {
+	if seen.Cluster == 0 || seen.Detached != 0 {
+		return nil
+	}
+	return hints.Add(
+		fmt.Errorf("this instance has seen a record already, in epoch %d, up to level %d: no first record is made",
+			seen.Epoch, seen.Horizon),
+		`highwater register show; when the record is gone: docs/register.md, "A register that went back"`)
 }
 
 // firstRecord makes the first record. A record of the same content was made by an earlier try, whose answer was lost.
@@ -176,7 +190,8 @@ func (a *app) registerShow(ctx context.Context) error {
 	return a.withRegister(ctx, cfg, 0, registerWait, func(ctx context.Context, r *etcd.Register) error {
 		e, err := r.Read(ctx)
 		if errors.Is(err, register.ErrAbsent) {
-			return hints.Add(err, "highwater register init, at the instance that signs now; a lost record: docs/register.md")
+			return hints.Add(err, `a first record: highwater register init, at the instance that signs now; a lost record: `+
+				`docs/register.md, "A register that went back"`)
 		}
 		if err != nil {
 			return registerFault(err)

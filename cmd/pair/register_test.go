@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"highwater/hwm"
 	"highwater/internal/config"
 	"highwater/internal/hints"
 	"highwater/internal/tezos"
@@ -49,4 +50,14 @@ func TestTheFirstRecordIsMadeOnceMore(t *testing.T) {
 	_, _, err = firstRecord(t.Context(), unanswered{reg, register.ErrRefused}, cfg, first(100))
 	require.ErrorIs(t, err, register.ErrRefused)
 	require.Equal(t, "see: highwater check; and docs/register.md", hints.Of(err))
+}
+
+// TestALostRecordIsNoFreshStart refuses a first record at an instance that has seen a record: an owner elsewhere may
+// have signed above the marks here.
+func TestALostRecordIsNoFreshStart(t *testing.T) {
+	require.NoError(t, neverShared(hwm.RegisterSeen{}))
+	require.NoError(t, neverShared(hwm.RegisterSeen{Cluster: 7, Epoch: 3, Detached: 1}))
+	err := neverShared(hwm.RegisterSeen{Cluster: 7, Epoch: 3, Horizon: 120})
+	require.ErrorContains(t, err, "has seen a record already, in epoch 3, up to level 120")
+	require.Contains(t, hints.Of(err), "A register that went back")
 }
