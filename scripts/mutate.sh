@@ -430,7 +430,7 @@ forgets the head of a release that was lost | register/right.go | s/want.Marks, 
 writes a record with a head that earlier builds refuse | register/head.go | s/base64.RawURLEncoding.EncodeToString(h.Link\[:\])/h.Link/ | ./register | TestEarlierBuildsReadAHead
 notes no head of the audit log in the journal | operate/acts.go | s/return strings.TrimPrefix(what+"; audit head "+h.String(), "; ")/return what/ | ./internal/daemon | TestATakeoverNotesTheHead
 hears no head in an imported bundle | operate/acts.go | s/^\t\t\t\tl.Heard(b)$/\t\t\t\t_ = b/ | ./internal/daemon | TestAnImportKeepsTheHeadOfABundle
-lets a request wait for the audit log | internal/audit/log.go | s/^\tdefault:$/\tcase l.queue <- e:/ | ./internal/audit | TestTellNeverWaits
+lets a request wait for the audit log | internal/audit/log.go | s/^\tdefault:$/\tcase l.queue <- \&e:/ | ./internal/audit | TestTellNeverWaits
 says nothing of a lost audit record | internal/audit/writer.go | s/if n := w.full.Swap(0); n > 0 {/if n := w.full.Swap(0); n > 1<<40 {/ | ./internal/audit | TestTellNeverWaits
 lets the audit log fill the disk | internal/audit/writer.go | s/if err == nil \&\& left < reserve {/if err == nil \&\& left == 0 {/ | ./internal/audit | TestAFullDisk
 keeps an audit log without a bound | internal/audit/trim.go | s/for ; total > w.cfg.MaxSize \&\& len(files) > 1;/for ; total < 0;/ | ./internal/audit | TestRotationKeepsTheBound

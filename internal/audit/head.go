@@ -21,7 +21,7 @@ func (l *Log) Head(ctx context.Context) *loghead.Head {
 	defer cancel()
 	answer := make(chan loghead.Head, 1)
 	select {
-	case l.queue <- entry{head: answer}:
+	case l.queue <- &entry{head: answer}:
 	case <-ctx.Done():
 		return l.noHead()
 	}

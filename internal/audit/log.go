@@ -9,7 +9,7 @@ import (
 	"highwater/internal/loghead"
 )
 
-// queued bounds the records on their way to the disk: some 600 KiB.
+// queued bounds the records on their way to the disk: at most 600 KiB, and nearly none of it while the disk keeps up.
 const queued = 2048
 
 // Config is the place and the bound of a log.
@@ -26,7 +26,7 @@ type Config struct {
 // keeps nothing.
 type Log struct {
 	cfg   Config
-	queue chan entry
+	queue chan *entry
 	full  atomic.Uint64 // decisions that found the queue full, not told yet
 	lost  atomic.Uint64 // decisions that the log does not have, in all
 	state atomic.Pointer[State]
@@ -55,7 +55,7 @@ func New(cfg Config) *Log {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Log{cfg: cfg, queue: make(chan entry, queued), io: realDisk}
+	return &Log{cfg: cfg, queue: make(chan *entry, queued), io: realDisk}
 }
 
 // Tell hands a decision over, and never waits: a decision that finds the queue full becomes a part of a gap.
@@ -74,7 +74,7 @@ func (l *Log) TellRole(text string) {
 
 func (l *Log) tell(e entry) {
 	select {
-	case l.queue <- e:
+	case l.queue <- &e:
 	default:
 		l.full.Add(1)
 		l.lost.Add(1)
@@ -108,12 +108,12 @@ func (l *Log) Run(ctx context.Context) {
 	for {
 		select {
 		case first := <-l.queue:
-			l.take(w, first)
+			l.take(w, *first)
 		case <-ctx.Done():
 			for {
 				select {
 				case first := <-l.queue:
-					l.take(w, first)
+					l.take(w, *first)
 					continue
 				default:
 				}
@@ -131,7 +131,7 @@ func (l *Log) take(w *writer, first entry) {
 	for len(entries) < batch {
 		select {
 		case e := <-l.queue:
-			entries = append(entries, e)
+			entries = append(entries, *e)
 			continue
 		default:
 		}

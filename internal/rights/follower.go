@@ -64,7 +64,8 @@ type Follower struct {
 	ahead   [2]plan // of attestations, and of blocks
 	settled int32   // the last level with outcomes; 0: none yet
 	from    int32   // the first level with outcomes
-	past    []ended // by level
+	past    []kept  // by level
+	finals  []final // of the levels of past
 	problem error
 	news    chan struct{}
 }
@@ -171,7 +172,7 @@ func (f *Follower) begin(keys []Key) (head int32) {
 		f.settled, f.pace = 0, pace{}
 	}
 	if f.settled == 0 || f.settled < f.head-Levels { // the first look, or the first after a long silence of the node
-		f.settled, f.from, f.past, f.ahead = start-1, start, nil, [2]plan{}
+		f.settled, f.from, f.past, f.finals, f.ahead = start-1, start, nil, nil, [2]plan{}
 	}
 	for i := range f.ahead {
 		p := &f.ahead[i]
@@ -271,7 +272,7 @@ func (f *Follower) next(head int32) (level int32, rights []Right, ok bool) {
 }
 
 func (p plan) at(level int32) (out []Right) {
-	for _, k := range p.rights[firstOf(p.rights, level, levelOfKept):] {
+	for _, k := range p.rights[firstKept(p.rights, level):] {
 		if k.level != level {
 			break
 		}
@@ -285,14 +286,12 @@ func (f *Follower) keep(level int32, past []Past) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.settled = level
-	for _, p := range past {
-		f.past = append(f.past, end(p))
-	}
+	f.keepPast(past)
 	f.from = max(f.from, level-Levels+1)
 	if over := len(f.past) - maxPast; over > 0 {
 		f.from = max(f.from, f.past[over-1].level+1) // whole levels
 	}
-	f.past = slices.Delete(f.past, 0, firstOf(f.past, f.from, levelOfEnded))
+	f.forget(f.from)
 }
 
 // Outcomes gives the outcomes on chain of the rights at a final level. A level without rights costs no question. Blocks

@@ -2,6 +2,7 @@ package rights
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 	"unique"
@@ -9,55 +10,75 @@ import (
 	"highwater/internal/tezos"
 )
 
-// kept is a right in less than half of its size: a follower of a hundred keys keeps tens of thousands.
+// kept is a right in sixteen bytes: a follower of a hundred keys keeps tens of thousands of them.
 type kept struct {
-	key          unique.Handle[tezos.PublicKeyHash]
-	level, round int32
-	kind         tezos.Kind
+	key     unique.Handle[tezos.PublicKeyHash]
+	level   int32
+	round   int16 // a round above 32,767 begins years after its level
+	kind    tezos.Kind
+	outcome Outcome // of a past right
 }
 
-// ended is a Past in half of its size.
-type ended struct {
-	key                 unique.Handle[tezos.PublicKeyHash]
-	at                  int64 // unix, milliseconds
-	level, round, chain int32
-	kind                tezos.Kind
-	outcome             Outcome
+// final is the block of a level with past rights.
+type final struct {
+	at           int64 // unix, milliseconds
+	level, round int32 // round of the block; negative: not known
 }
 
 // pack keeps rights, in their order.
 func pack(rights []Right) []kept {
 	out := make([]kept, len(rights))
 	for i, r := range rights {
-		out[i] = kept{unique.Make(r.PKH), r.Level, r.Round, r.Kind}
+		out[i] = keepOf(r)
 	}
 	return out
 }
 
+func keepOf(r Right) kept {
+	round := int16(min(r.Round, math.MaxInt16)) //nolint:gosec // bounded
+	return kept{key: unique.Make(r.PKH), level: r.Level, round: round, kind: r.Kind}
+}
+
 // right is the right as it was, without a time.
 func (k kept) right() Right {
-	return Right{PKH: k.key.Value(), Kind: k.kind, Level: k.level, Round: k.round}
+	return Right{PKH: k.key.Value(), Kind: k.kind, Level: k.level, Round: int32(k.round)}
 }
 
-// end keeps a right with its outcome.
-func end(p Past) ended {
-	return ended{unique.Make(p.PKH), p.At.UnixMilli(), p.Level, p.Round, p.Chain, p.Kind, p.Outcome}
-}
-
-// past is the right with its outcome as it was.
-func (e ended) past() Past {
-	p := Past{Right{PKH: e.key.Value(), Kind: e.kind, Level: e.level, Round: e.round}, e.outcome, e.chain}
-	if e.outcome != Unknown {
-		p.At = time.UnixMilli(e.at).UTC()
+// past is the right with its outcome as it was, from the block of its level.
+func (k kept) past(of final) Past {
+	p := Past{k.right(), k.outcome, of.round}
+	if k.outcome != Unknown {
+		p.At = time.UnixMilli(of.at).UTC()
 	}
 	return p
 }
 
-// firstOf is the index of the first element at a level or above, in elements by level.
-func firstOf[E any](all []E, level int32, of func(E) int32) int {
-	i, _ := slices.BinarySearchFunc(all, level, func(e E, l int32) int { return cmp.Compare(of(e), l) })
+// keepPast adds the outcomes of a level, which have the block of the level in common.
+func (f *Follower) keepPast(past []Past) {
+	for _, p := range past {
+		k := keepOf(p.Right)
+		k.outcome = p.Outcome
+		f.past = append(f.past, k)
+	}
+	if len(past) > 0 {
+		f.finals = append(f.finals, final{past[0].At.UnixMilli(), past[0].Level, past[0].Chain})
+	}
+}
+
+// forget lets the levels below a level go.
+func (f *Follower) forget(below int32) {
+	f.past = slices.Delete(f.past, 0, firstKept(f.past, below))
+	f.finals = slices.Delete(f.finals, 0, firstFinal(f.finals, below))
+}
+
+// firstKept is the index of the first right at a level or above.
+func firstKept(all []kept, level int32) int {
+	i, _ := slices.BinarySearchFunc(all, level, func(k kept, l int32) int { return cmp.Compare(k.level, l) })
 	return i
 }
 
-func levelOfKept(k kept) int32   { return k.level }
-func levelOfEnded(e ended) int32 { return e.level }
+// firstFinal is the index of the first block at a level or above.
+func firstFinal(all []final, level int32) int {
+	i, _ := slices.BinarySearchFunc(all, level, func(b final, l int32) int { return cmp.Compare(b.level, l) })
+	return i
+}

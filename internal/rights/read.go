@@ -60,8 +60,12 @@ func (f *Follower) Past(from int32) (out []Past) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, e := range f.past[firstOf(f.past, from, levelOfEnded):] {
-		out = append(out, e.past())
+	finals := f.finals[firstFinal(f.finals, from):]
+	for _, k := range f.past[firstKept(f.past, from):] {
+		for finals[0].level < k.level {
+			finals = finals[1:]
+		}
+		out = append(out, k.past(finals[0]))
 	}
 	return out
 }
@@ -74,9 +78,9 @@ func (f *Follower) EachMissed(from int32, look func(pkh tezos.PublicKeyHash, kin
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, e := range f.past[firstOf(f.past, from, levelOfEnded):] {
-		if e.outcome == Missed {
-			look(e.key.Value(), e.kind, e.level)
+	for _, k := range f.past[firstKept(f.past, from):] {
+		if k.outcome == Missed {
+			look(k.key.Value(), k.kind, k.level)
 		}
 	}
 }
