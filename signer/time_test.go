@@ -237,6 +237,8 @@ func TestGoneBeforeItsTurn(t *testing.T) {
 	for range 50 {
 		_, err := r.s.Sign(gone, r.pkh(), r.payload(tezos.Block, 20, 0, 1))
 		require.Error(t, err)
+		_, err = r.s.Sign(t.Context(), r.pkh(), r.payload(tezos.Block, 1, 0, 1)) // refused, once the one before has ended
+		require.Error(t, err)
 	}
 	r.mustSign(r.payload(tezos.Attestation, 20, 0, 1))
 	r.restart() // which waits for those that nobody waits for
