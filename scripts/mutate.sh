@@ -464,7 +464,7 @@ lets any script run on the page | api/page.go | s/script-src 'self'/script-src *
 leaves the reader of the keyboard behind | cmd/top/run.go | s/context.AfterFunc(ctx, p.Quit)/context.AfterFunc(ctx, p.Kill)/ | ./cmd/top | TestTheTerminalIsRestored
 hides a fault of the screen | cmd/top/run.go | s/return errors.Join(err, fault)/return err/ | ./cmd/top | TestTheTerminalIsRestored
 hides the step of an alarm on the page | api/status.html | s/<p><strong>What to do:<.strong> {{.Hint}}<.p>$// | ./api | TestPageInEveryState
-asks for the rights of many keys at once | internal/rights/follower.go | s/batch = levelsAtOnce(len(keys))/batch = p.batch/;s/rowsAtOnce, fewestLevels = 1024/rowsAtOnce, fewestLevels = 1<<20/ | ./internal/rights | TestManyKeysAreAskedForFewLevels
+asks for the rights of many keys at once | internal/rights/follower.go | s/rowsAtOnce, fewestLevels = 1024/rowsAtOnce, fewestLevels = 1<<20/ | ./internal/rights | TestManyKeysAreAskedForFewLevels
 forgets the rights that nobody asked for | internal/history/read.go | s/names = append(names, n)$/_ = n/ | ./internal/history | TestMissedRightsAreMarked
 lets a restart fall on a right | operate/rights.go | s/to.Sub(from) < PauseWanted/to.Sub(from) < 0/ | ./operate | TestMayIRestart
 tells the rights of an old head | operate/plan.go | s/!p.known || p.version != version/!p.known/ | ./operate | TestAPlanIsReadOncePerHead

@@ -185,21 +185,21 @@ func (f *Follower) begin(keys []Key) (head int32) {
 	return f.head
 }
 
-// plans are the kinds of rights in the order of Follower.ahead: how far ahead the node is asked, and how many levels at once.
+// plans are the kinds of rights in the order of Follower.ahead: how far ahead the node is asked, and for how many levels
+// at once, by the number of keys.
 var plans = [...]struct {
 	kind  tezos.Kind
 	ahead int32
-	batch int
-}{{tezos.Attestation, AheadAttest, chain.AttestBatch}, {tezos.Block, AheadBlocks, chain.BlocksBatch}}
+	batch func(keys int) int
+}{
+	{tezos.Attestation, AheadAttest, levelsAtOnce},
+	{tezos.Block, AheadBlocks, func(int) int { return chain.BlocksBatch }},
+}
 
 // plan asks for the next rights of each kind, if any are missing.
 func (f *Follower) plan(ctx context.Context, keys []Key, head int32) error {
 	for i, p := range plans {
-		batch := p.batch
-		if p.kind == tezos.Attestation {
-			batch = levelsAtOnce(len(keys))
-		}
-		levels := f.missing(i, head+p.ahead, batch)
+		levels := f.missing(i, head+p.ahead, p.batch(len(keys)))
 		if len(levels) == 0 {
 			continue
 		}
@@ -272,7 +272,7 @@ func (f *Follower) next(head int32) (level int32, rights []Right, ok bool) {
 }
 
 func (p plan) at(level int32) (out []Right) {
-	for _, k := range p.rights[firstKept(p.rights, level):] {
+	for _, k := range p.rights[firstAt(p.rights, level):] {
 		if k.level != level {
 			break
 		}

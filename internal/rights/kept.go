@@ -67,18 +67,15 @@ func (f *Follower) keepPast(past []Past) {
 
 // forget lets the levels below a level go.
 func (f *Follower) forget(below int32) {
-	f.past = slices.Delete(f.past, 0, firstKept(f.past, below))
-	f.finals = slices.Delete(f.finals, 0, firstFinal(f.finals, below))
+	f.past = slices.Delete(f.past, 0, firstAt(f.past, below))
+	f.finals = slices.Delete(f.finals, 0, firstAt(f.finals, below))
 }
 
-// firstKept is the index of the first right at a level or above.
-func firstKept(all []kept, level int32) int {
-	i, _ := slices.BinarySearchFunc(all, level, func(k kept, l int32) int { return cmp.Compare(k.level, l) })
-	return i
-}
+func (k kept) height() int32  { return k.level }
+func (b final) height() int32 { return b.level }
 
-// firstFinal is the index of the first block at a level or above.
-func firstFinal(all []final, level int32) int {
-	i, _ := slices.BinarySearchFunc(all, level, func(b final, l int32) int { return cmp.Compare(b.level, l) })
+// firstAt is the index of the first element at a level or above, in elements by level.
+func firstAt[E interface{ height() int32 }](all []E, level int32) int {
+	i, _ := slices.BinarySearchFunc(all, level, func(e E, l int32) int { return cmp.Compare(e.height(), l) })
 	return i
 }

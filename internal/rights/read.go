@@ -60,8 +60,8 @@ func (f *Follower) Past(from int32) (out []Past) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	finals := f.finals[firstFinal(f.finals, from):]
-	for _, k := range f.past[firstKept(f.past, from):] {
+	finals := f.finals[firstAt(f.finals, from):]
+	for _, k := range f.past[firstAt(f.past, from):] {
 		for finals[0].level < k.level {
 			finals = finals[1:]
 		}
@@ -78,7 +78,7 @@ func (f *Follower) EachMissed(from int32, look func(pkh tezos.PublicKeyHash, kin
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, k := range f.past[firstKept(f.past, from):] {
+	for _, k := range f.past[firstAt(f.past, from):] {
 		if k.outcome == Missed {
 			look(k.key.Value(), k.kind, k.level)
 		}
